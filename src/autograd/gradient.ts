@@ -1,0 +1,60 @@
+/**
+ * Reverse-mode differentiation: walks the tape backwards and appends the adjoint operations to the same tape. What no gradient needs is
+ * never asked for, and what turns out unused is dropped by the planner.
+ */
+import { ShapeError } from "../errors.ts";
+import { copyInto } from "../kernels/copy.ts";
+import { fill } from "../kernels/fill.ts";
+import { elementCount, formatShape, type Persistent, type Value } from "../kernels/operation.ts";
+import { add } from "../kernels/weighted-sum.ts";
+import type { Tape } from "./tape.ts";
+
+/**
+ * The gradient of a scalar `loss` (f32 [1]) with respect to each of `parameters`, in their order; null where the loss does not depend on one.
+ * A parameter that has a persistent gradient gets it written there.
+ */
+export function gradient(tape: Tape, loss: Value, parameters: readonly Persistent[]): (Value | null)[] {
+  if (elementCount(loss.shape) !== 1) {
+    throw new ShapeError(`The loss must be one number, found ${formatShape(loss.shape)}.`, "Reduce it with mean first.");
+  }
+  const recorded = tape.nodes.slice();
+  const active = dependents(tape, parameters);
+  const gradients = new Map<Value, Value>([[loss, fill(tape, loss.shape, 1)]]);
+  for (const node of recorded.reverse()) {
+    if (!node.outputs.some((output) => active.has(output) && gradients.has(output))) continue;
+    if (node.operation.gradient === undefined) {
+      throw new ShapeError(
+        `${node.operation.name} cannot be differentiated.`,
+        "Keep it out of the loss, or give the operation a gradient rule.",
+      );
+    }
+    const outputGradients = node.outputs.map((output) => gradients.get(output) ?? null);
+    node.operation.gradient(node, outputGradients).forEach((contribution, i) => {
+      const input = node.inputs[i]!;
+      if (contribution === null || !active.has(input)) return;
+      const sum = gradients.get(input);
+      gradients.set(input, sum === undefined ? contribution : add(sum, contribution));
+    });
+  }
+  return parameters.map((parameter) => {
+    const value = gradients.get(tape.use(parameter)) ?? null;
+    if (value !== null && parameter.gradient !== undefined) place(value, parameter.gradient);
+    return value;
+  });
+}
+
+/** The parameters' values and every value computed from them. */
+function dependents(tape: Tape, parameters: readonly Persistent[]): Set<Value> {
+  const active = new Set(parameters.map((parameter) => tape.use(parameter)));
+  for (const node of tape.nodes) {
+    if (node.inputs.some((input) => active.has(input))) for (const output of node.outputs) active.add(output);
+  }
+  return active;
+}
+
+/** Has `value` computed straight into `target` where that is possible, else copied there. */
+function place(value: Value, target: Persistent): void {
+  const free = value.node !== null && value.persistent === null && value.base === null;
+  if (free) value.persistent = target;
+  else copyInto(value, target);
+}

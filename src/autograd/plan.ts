@@ -1,0 +1,261 @@
+/**
+ * Plans a tape for a device: drops what no output needs, picks each node's kernels, and assigns memory by liveness, so that the bytes of a
+ * run are known before its first step. Makes no GPU object; `Program` does.
+ *
+ * Values share slots, one buffer each, reused once a value's last reader has run. A slot and never an offset of one arena, because WebGPU
+ * forbids binding one buffer for reading and for writing in the same dispatch. The assignment is greedy by size (Pisarchyk & Lee,
+ * "Efficient Memory Management for Deep Neural Net Inference", 2020): the largest values first, each into the smallest slot that is free for
+ * all of its life.
+ */
+import { CapacityError } from "../errors.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
+import { atCapacity, type Kernel, stepWords, type Tensor } from "../kernels/kernel.ts";
+import {
+  bytesPerElement,
+  elementCount,
+  formatShape,
+  type Lowering,
+  type Node,
+  type Persistent,
+  Scratch,
+  Value,
+} from "../kernels/operation.ts";
+import type { Tape } from "./tape.ts";
+
+/** Offsets of bindings are multiples of this on every device. */
+export const bindingAlignment = 256;
+
+export interface Step {
+  readonly node: Node;
+  readonly lowering: Lowering;
+}
+
+export interface Slot {
+  readonly label: string;
+  readonly bytes: number;
+}
+
+/** Where a tensor's memory is. */
+export type Place = { readonly slot: number } | { readonly persistent: Persistent };
+
+export interface PlanBytes {
+  /** Activations, gradients in flight and scratch: the slots that values share. */
+  readonly slots: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Uniforms: the step block and the kernels' parameters. */
+  readonly uniforms: number;
+  /** Staging for reading outputs back. */
+  readonly staging: number;
+  /** All of the above: what the plan allocates for itself. */
+  readonly total: number;
+  /** Parameters, gradients and optimiser state that the plan uses but does not own. */
+  readonly persistent: number;
+}
+
+export interface Plan {
+  readonly tape: Tape;
+  readonly outputs: Readonly<Record<string, Value>>;
+  readonly steps: readonly Step[];
+  readonly kernels: readonly Kernel[];
+  readonly slots: readonly Slot[];
+  readonly bytes: PlanBytes;
+  place(tensor: Tensor): Place;
+}
+
+export function plan(tape: Tape, outputs: Readonly<Record<string, Value>>, capabilities: Capabilities): Plan {
+  const nodes = neededNodes(tape, Object.values(outputs));
+  const steps = nodes.map((node) => ({ node, lowering: node.operation.lower(node, capabilities) }));
+  const { slots, places } = assignSlots(tape, outputs, steps);
+  const kernels = steps.flatMap(({ lowering }) => lowering.kernels);
+  const place = (tensor: Tensor): Place => {
+    const root = rootOf(tensor);
+    if (!(root instanceof Scratch) && !(root instanceof Value)) return { persistent: root };
+    const slot = places.get(root);
+    if (slot === undefined)
+      throw new Error(`No memory was planned for ${formatShape(root.shape)}: a kernel binds a tensor that its node does not list.`);
+    return { slot };
+  };
+  checkLimits(steps, capabilities);
+  return {
+    tape,
+    outputs,
+    steps,
+    kernels,
+    slots: slots.map(({ label, bytes }) => ({ label, bytes })),
+    bytes: countBytes(slots, kernels, outputs, steps),
+    place,
+  };
+}
+
+/** The tensor whose memory `tensor` uses: through reshapes, to a persistent tensor where it has one. */
+function rootOf(tensor: Tensor): Value | Scratch | Persistent {
+  let root = tensor;
+  while (root instanceof Value && root.base !== null) root = root.base;
+  return root instanceof Value && root.persistent !== null ? root.persistent : root;
+}
+
+/** Nodes that an output or a persistent tensor depends on, in tape order. */
+function neededNodes(tape: Tape, outputs: readonly Value[]): Node[] {
+  const wanted = new Set<Value>(outputs);
+  const needed: Node[] = [];
+  for (const node of tape.nodes.slice().reverse()) {
+    if (!node.outputs.some((output) => wanted.has(output) || output.persistent !== null)) continue;
+    needed.push(node);
+    for (const input of node.inputs) wanted.add(input);
+  }
+  return needed.reverse();
+}
+
+interface Life {
+  readonly tensor: Value | Scratch;
+  readonly bytes: number;
+  readonly kind: SlotKind;
+  first: number;
+  last: number;
+}
+
+/** Inputs and outputs keep a slot of their own: the host writes the first before a step and may read the second any time after. */
+type SlotKind = "shared" | "input" | "output";
+
+interface GrowingSlot {
+  label: string;
+  readonly bytes: number;
+  readonly kind: SlotKind;
+  readonly lives: Life[];
+}
+
+function assignSlots(tape: Tape, outputs: Readonly<Record<string, Value>>, steps: readonly Step[]) {
+  const lives = new Map<Value | Scratch, Life>();
+  const outputRoots = new Set(Object.values(outputs).map(rootOf));
+  const touch = (tensor: Value | Scratch, at: number, kind: SlotKind) => {
+    const root = rootOf(tensor);
+    if (!(root instanceof Value) && !(root instanceof Scratch)) return;
+    const life = lives.get(root);
+    if (life !== undefined) {
+      life.first = Math.min(life.first, at);
+      life.last = Math.max(life.last, at);
+      return;
+    }
+    const bytes = elementCount(root.shape) * bytesPerElement[root.dtype];
+    lives.set(root, { tensor: root, bytes, kind: outputRoots.has(root) && kind === "shared" ? "output" : kind, first: at, last: at });
+  };
+  for (const input of tape.inputs.values()) touch(input, -1, "input");
+  steps.forEach(({ node, lowering }, at) => {
+    for (const value of [...node.inputs, ...node.outputs]) touch(value, at, "shared");
+    for (const scratch of lowering.scratch ?? []) touch(scratch, at, "shared");
+  });
+
+  const slots: GrowingSlot[] = [];
+  const places = new Map<Value | Scratch, number>();
+  const bySize = [...lives.values()].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
+  for (const life of bySize) {
+    // Slots were made for larger values first, so every slot is large enough and the latest that is free fits tightest.
+    let slot =
+      life.kind === "shared"
+        ? slots.findLastIndex((candidate) => candidate.kind === "shared" && candidate.lives.every((other) => disjoint(life, other)))
+        : -1;
+    if (slot < 0) slot = slots.push({ label: slotLabel(life, slots.length), bytes: life.bytes, kind: life.kind, lives: [] }) - 1;
+    slots[slot]!.lives.push(life);
+    places.set(life.tensor, slot);
+  }
+  return { slots, places };
+}
+
+function slotLabel({ kind, tensor }: Life, index: number): string {
+  return kind === "shared" ? `slot ${index}` : `${kind}${tensor instanceof Value && tensor.name ? ` ${tensor.name}` : ""}`;
+}
+
+function disjoint(a: Life, b: Life): boolean {
+  return a.last < b.first || b.last < a.first;
+}
+
+function countBytes(
+  slots: readonly GrowingSlot[],
+  kernels: readonly Kernel[],
+  outputs: Readonly<Record<string, Value>>,
+  steps: readonly Step[],
+): PlanBytes {
+  const ofKind = (kind: SlotKind) => slots.filter((slot) => slot.kind === kind).reduce((sum, slot) => sum + slot.bytes, 0);
+  const shared = ofKind("shared");
+  const inputs = ofKind("input");
+  const outputBytes = ofKind("output");
+  const uniforms = stepWords * 4 + kernels.filter(({ params }) => params.length > 0).length * bindingAlignment;
+  const staging = Object.values(outputs).reduce((sum, { dtype, shape }) => sum + elementCount(shape) * bytesPerElement[dtype], 0);
+  const persistent = new Set<Persistent>();
+  for (const { node } of steps) {
+    for (const value of [...node.inputs, ...node.outputs]) if (value.persistent !== null) persistent.add(value.persistent);
+  }
+  const persistentBytes = [...persistent].reduce((sum, { shape, dtype }) => sum + elementCount(shape) * bytesPerElement[dtype], 0);
+  return {
+    slots: shared,
+    inputs,
+    outputs: outputBytes,
+    uniforms,
+    staging,
+    total: shared + inputs + outputBytes + uniforms + staging,
+    persistent: persistentBytes,
+  };
+}
+
+/** Throws `CapacityError` where a kernel would bind more, or dispatch more, than the device allows. */
+function checkLimits(steps: readonly Step[], { limits }: Capabilities): void {
+  for (const { node, lowering } of steps) {
+    for (const { bindings, workgroups, shader } of lowering.kernels) {
+      for (const { tensor } of bindings) {
+        const bytes = elementCount(tensor.shape) * bytesPerElement[tensor.dtype];
+        if (bytes <= limits.maxStorageBufferBindingSize) continue;
+        const name = "name" in tensor && tensor.name ? `${tensor.name} ` : "";
+        throw new CapacityError(
+          `${node.operation.name} binds ${name}${formatShape(tensor.shape)}, ${bytes} bytes; this device allows ${limits.maxStorageBufferBindingSize} (maxStorageBufferBindingSize).`,
+          "Use a smaller batch, shorter sentences or a smaller vocabulary, or another adapter.",
+        );
+      }
+      if (bindings.length > limits.maxStorageBuffersPerShaderStage) {
+        throw new CapacityError(
+          `${shader.label} binds ${bindings.length} buffers; this device allows ${limits.maxStorageBuffersPerShaderStage} (maxStorageBuffersPerShaderStage).`,
+          "This kernel has no variant for the device: report it.",
+        );
+      }
+      const widest = Math.max(...workgroups(atCapacity));
+      if (widest > limits.maxComputeWorkgroupsPerDimension) {
+        throw new CapacityError(
+          `${shader.label} dispatches ${widest} workgroups; this device allows ${limits.maxComputeWorkgroupsPerDimension}.`,
+          "Use a smaller batch or a smaller model.",
+        );
+      }
+    }
+  }
+}
+
+/** The plan as a table: one line a node with its shapes, variant, slots and bytes, then the bytes in all. */
+export function formatPlan({ steps, slots, bytes, place }: Plan): string {
+  const label = (tensor: Tensor) => {
+    const where = place(tensor);
+    return "slot" in where ? slots[where.slot]!.label : where.persistent.name;
+  };
+  const lines = steps.map(({ node, lowering }, index) => [
+    String(index),
+    node.operation.name,
+    node.outputs.map(({ shape }) => formatShape(shape)).join(" "),
+    lowering.variant,
+    lowering.kernels.length === 0 ? "" : node.outputs.map(label).join(", "),
+    node.outputs.reduce((sum, { dtype, shape }) => sum + elementCount(shape) * bytesPerElement[dtype], 0).toLocaleString("en-US"),
+  ]);
+  const head = ["#", "operation", "shape", "variant", "place", "bytes"];
+  const widths = head.map((title, column) => Math.max(title.length, ...lines.map((line) => line[column]!.length)));
+  const format = (line: readonly string[]) =>
+    line
+      .map((cell, column) => (column === 5 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join("  ")
+      .trimEnd();
+  const n = (count: number) => count.toLocaleString("en-US");
+  return [
+    format(head),
+    format(widths.map((width) => "─".repeat(width))),
+    ...lines.map(format),
+    `${steps.length} operations in ${steps.reduce((sum, { lowering }) => sum + lowering.kernels.length, 0)} dispatches; ${slots.length} buffers`,
+    `this plan allocates ${n(bytes.total)} bytes: ${n(bytes.slots)} in shared slots, ${n(bytes.inputs)} inputs, ${n(bytes.outputs)} outputs, ${n(bytes.uniforms)} uniforms, ${n(bytes.staging)} staging`,
+    `and uses ${n(bytes.persistent)} bytes of parameters and optimiser state`,
+  ].join("\n");
+}

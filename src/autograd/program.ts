@@ -1,0 +1,189 @@
+/**
+ * A plan made real: every buffer, pipeline and bind group is made once, and a step writes its inputs and one uniform block, replays the
+ * dispatches in one compute pass and submits once. A step creates nothing and reads nothing back.
+ */
+import { CapacityError, OptionError } from "../errors.ts";
+import type { BufferWindow, Device } from "../gpu/device.ts";
+import { type LiveSize, stepWords, type Tensor } from "../kernels/kernel.ts";
+import { bytesPerElement, elementCount, type Value } from "../kernels/operation.ts";
+import { bindingAlignment, type Plan, plan } from "./plan.ts";
+import { Tape } from "./tape.ts";
+
+export interface CompileOptions {
+  /** Refuse a plan that allocates more bytes than this, parameters included. */
+  readonly maxBytes?: number;
+}
+
+/** What a step is given. */
+export interface StepInput {
+  /** Tensors of the tape's inputs, row-major; a live input holds at least its live rows. An input left out keeps its last content. */
+  readonly inputs?: Readonly<Record<string, Uint32Array | Float32Array>>;
+  /** Live sizes of the tape's extents. */
+  readonly live?: Readonly<Record<string, number>>;
+  readonly scalars?: Readonly<Record<string, number>>;
+  /** Seeds of the random streams; a step number is part of every dropout mask. */
+  readonly seed?: number;
+  readonly step?: number;
+}
+
+interface Dispatch {
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly workgroups: (live: LiveSize) => readonly [number, number, number];
+}
+
+/**
+ * Records, plans and builds a program. `record` gets an empty tape and returns the values to read afterwards, by name.
+ * Throws `CapacityError` when the device or `maxBytes` is too small for it, `ShapeError` when values do not fit.
+ */
+export async function compile<Outputs extends Record<string, Value>>(
+  device: Device,
+  record: (tape: Tape) => Outputs,
+  options: CompileOptions = {},
+): Promise<Program<Outputs>> {
+  const tape = new Tape();
+  const outputs = record(tape);
+  return Program.build(device, plan(tape, outputs, device.capabilities), outputs, options);
+}
+
+export class Program<Outputs extends Record<string, Value> = Record<string, Value>> {
+  readonly #stepBlock = new ArrayBuffer(stepWords * 4);
+  readonly #words = new Uint32Array(this.#stepBlock);
+  readonly #floats = new Float32Array(this.#stepBlock);
+  readonly #live = new Map<string, number>();
+
+  private constructor(
+    readonly device: Device,
+    readonly plan: Plan,
+    readonly outputs: Outputs,
+    readonly buffers: readonly GPUBuffer[],
+    readonly uniforms: GPUBuffer,
+    readonly staging: ReadonlyMap<Value, GPUBuffer>,
+    readonly dispatches: readonly Dispatch[],
+  ) {
+    for (const { name, capacity } of plan.tape.extents.values()) this.#live.set(name, capacity);
+  }
+
+  static async build<Outputs extends Record<string, Value>>(
+    device: Device,
+    plan: Plan,
+    outputs: Outputs,
+    { maxBytes = Number.POSITIVE_INFINITY }: CompileOptions,
+  ) {
+    const { bytes } = plan;
+    if (bytes.total + bytes.persistent > maxBytes) {
+      throw new CapacityError(
+        `The plan needs ${bytes.total} bytes beside ${bytes.persistent} of parameters; ${maxBytes} are allowed.`,
+        "Use a smaller batch, shorter sentences or a smaller model.",
+      );
+    }
+    const { gpu } = device;
+    gpu.pushErrorScope("out-of-memory");
+    const { STORAGE, COPY_DST, COPY_SRC, UNIFORM, MAP_READ } = GPUBufferUsage;
+    const buffers = plan.slots.map(({ label, bytes }) => device.createBuffer(label, bytes, STORAGE | COPY_DST | COPY_SRC));
+    const uniforms = device.createBuffer("uniforms", bytes.uniforms, UNIFORM | COPY_DST);
+    const staging = new Map(
+      Object.values(outputs).map((value) => [value, device.createBuffer("staging", byteSize(value), COPY_DST | MAP_READ)] as const),
+    );
+    const outOfMemory = await gpu.popErrorScope();
+    if (outOfMemory !== null) {
+      for (const buffer of [...buffers, uniforms, ...staging.values()]) buffer.destroy();
+      throw new CapacityError(
+        `${device.name} has no room for the ${bytes.total} bytes of this plan beside ${bytes.persistent} of parameters: ${outOfMemory.message}`,
+        "Use a smaller batch, shorter sentences or a smaller model.",
+      );
+    }
+    const dispatches = await buildDispatches(device, plan, buffers, uniforms);
+    return new Program(device, plan, outputs, buffers, uniforms, staging, dispatches);
+  }
+
+  /** Writes the step's inputs and uniforms, replays the program and submits it. Returns at once: the GPU works on. */
+  run({ inputs = {}, live = {}, scalars = {}, seed = 0, step = 0 }: StepInput = {}): void {
+    this.device.check();
+    const { tape, place } = this.plan;
+    for (const [name, data] of Object.entries(inputs)) {
+      const value = tape.inputs.get(name);
+      if (value === undefined) throw new OptionError(`The program has no input ${name}.`, `It has ${[...tape.inputs.keys()].join(", ")}.`);
+      if (data.byteLength > byteSize(value)) {
+        throw new CapacityError(
+          `The input ${name} holds ${byteSize(value)} bytes, not ${data.byteLength}.`,
+          "Compile the program for larger batches.",
+        );
+      }
+      const where = place(value);
+      if ("slot" in where) this.device.gpu.queue.writeBuffer(this.buffers[where.slot]!, 0, data as GPUAllowSharedBufferSource);
+    }
+    this.#words[0] = seed;
+    this.#words[1] = step;
+    for (const [name, value] of Object.entries(scalars)) {
+      const scalar = tape.scalars.get(name);
+      if (scalar === undefined)
+        throw new OptionError(`The program has no scalar ${name}.`, `It has ${[...tape.scalars.keys()].join(", ")}.`);
+      this.#floats[scalar.word] = value;
+    }
+    for (const [name, size] of Object.entries(live)) {
+      const extent = tape.extents.get(name);
+      if (extent === undefined)
+        throw new OptionError(`The program has no extent ${name}.`, `It has ${[...tape.extents.keys()].join(", ")}.`);
+      if (size > extent.capacity)
+        throw new CapacityError(`${name} is at most ${extent.capacity}, not ${size}.`, "Compile the program for larger batches.");
+      this.#live.set(name, size);
+    }
+    for (const { name, word } of tape.extents.values()) this.#words[word] = this.#live.get(name)!;
+    this.device.gpu.queue.writeBuffer(this.uniforms, 0, this.#stepBlock);
+    this.#submit();
+  }
+
+  #submit(): void {
+    const liveSize: LiveSize = (dimension) => (typeof dimension === "number" ? dimension : this.#live.get(dimension.name)!);
+    const encoder = this.device.gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    let current: GPUComputePipeline | null = null;
+    for (const { pipeline, bindGroup, workgroups } of this.dispatches) {
+      const [x, y, z] = workgroups(liveSize);
+      if (x * y * z === 0) continue;
+      if (pipeline !== current) pass.setPipeline(pipeline);
+      current = pipeline;
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(x, y, z);
+    }
+    pass.end();
+    this.device.submit(encoder.finish());
+  }
+
+  /** Reads an output after the steps run so far, its whole capacity, row-major. Waits for the GPU. */
+  async read(name: keyof Outputs & string): Promise<Float32Array> {
+    const value = this.outputs[name]!;
+    return new Float32Array(await this.device.readThrough(this.staging.get(value)!, windowOf(this.plan, this.buffers, value)));
+  }
+
+  /** Frees the program's own memory. */
+  close(): void {
+    for (const buffer of [...this.buffers, this.uniforms, ...this.staging.values()]) buffer.destroy();
+  }
+}
+
+function byteSize({ dtype, shape }: Tensor): number {
+  return elementCount(shape) * bytesPerElement[dtype];
+}
+
+function windowOf({ place }: Plan, buffers: readonly GPUBuffer[], tensor: Tensor): BufferWindow {
+  const where = place(tensor);
+  return "persistent" in where ? where.persistent.window : { buffer: buffers[where.slot]!, offset: 0, size: byteSize(tensor) };
+}
+
+async function buildDispatches(device: Device, plan: Plan, buffers: readonly GPUBuffer[], uniforms: GPUBuffer): Promise<Dispatch[]> {
+  const pipelines = await Promise.all(plan.kernels.map(({ shader }) => device.pipeline(shader)));
+  let offset = stepWords * 4;
+  return plan.kernels.map(({ shader, bindings, params, workgroups }, i) => {
+    const { pipeline, layout } = pipelines[i]!;
+    const windows: BufferWindow[] = [{ buffer: uniforms, offset: 0, size: stepWords * 4 }];
+    if (params.length > 0) {
+      device.gpu.queue.writeBuffer(uniforms, offset, params as GPUAllowSharedBufferSource);
+      windows.push({ buffer: uniforms, offset, size: Math.ceil(params.byteLength / 16) * 16 });
+      offset += bindingAlignment;
+    }
+    for (const { tensor } of bindings) windows.push(windowOf(plan, buffers, tensor));
+    return { pipeline, bindGroup: device.createBindGroup(shader.label, layout, windows), workgroups };
+  });
+}

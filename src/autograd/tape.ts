@@ -1,0 +1,122 @@
+/**
+ * The tape: model code runs once on symbolic values, and every operation appends one node. Nothing touches a GPU.
+ *
+ * The tape also hands out the words of the step block: scalars the host gives each step and the live sizes of extents.
+ */
+import { ShapeError } from "../errors.ts";
+import { stepWords } from "../kernels/kernel.ts";
+import {
+  type DType,
+  type Extent,
+  expectType,
+  type Node,
+  type Operand,
+  type Operation,
+  type Persistent,
+  type Recorder,
+  type Scalar,
+  type Shape,
+  type Type,
+  Value,
+} from "../kernels/operation.ts";
+
+/** Words 0 and 1 of the step block are the seed and the step number. */
+const firstFreeWord = 2;
+
+export class Tape implements Recorder {
+  readonly nodes: Node[] = [];
+  readonly inputs = new Map<string, Value>();
+  readonly extents = new Map<string, Extent>();
+  readonly scalars = new Map<string, Scalar>();
+  readonly #persistent = new Map<Persistent, Value>();
+  #values = 0;
+  #dropoutSites = 0;
+
+  /** A tensor the host writes before each step. */
+  input(name: string, { dtype, shape }: Type): Value {
+    if (this.inputs.has(name)) throw new ShapeError(`The tape already has an input named ${name}.`, "Give each input a name of its own.");
+    const value = this.#value(dtype, shape, name);
+    this.inputs.set(name, value);
+    return value;
+  }
+
+  /** A dimension of at most `capacity` whose live size the host gives each step. */
+  extent(name: string, capacity: number): Extent {
+    const known = this.extents.get(name);
+    if (known !== undefined) {
+      if (known.capacity === capacity) return known;
+      throw new ShapeError(
+        `The extent ${name} has a capacity of ${known.capacity}, not ${capacity}.`,
+        "Use one capacity, or another name.",
+      );
+    }
+    const extent = { name, capacity, word: this.#word() };
+    this.extents.set(name, extent);
+    return extent;
+  }
+
+  /** A number the host gives each step. */
+  scalar(name: string): Scalar {
+    let scalar = this.scalars.get(name);
+    if (scalar === undefined) {
+      scalar = { name, word: this.#word() };
+      this.scalars.set(name, scalar);
+    }
+    return scalar;
+  }
+
+  /** The value that stands for a persistent tensor on this tape. */
+  use(operand: Operand): Value {
+    if (operand instanceof Value) {
+      if (operand.tape !== this)
+        throw new ShapeError(`${operand.name || "A value"} belongs to another tape.`, "Record one program on one tape.");
+      return operand;
+    }
+    let value = this.#persistent.get(operand);
+    if (value === undefined) {
+      value = this.#value(operand.dtype, operand.shape, operand.name);
+      value.persistent = operand;
+      this.#persistent.set(operand, value);
+    }
+    return value;
+  }
+
+  append<A>(operation: Operation<A>, inputs: readonly Operand[], attributes: A): Value[] {
+    const values = inputs.map((input) => this.use(input));
+    const outputs = operation.infer(values, attributes).map(({ dtype, shape }) => this.#value(dtype, shape, ""));
+    this.#push({ operation, attributes, inputs: values, outputs });
+    return outputs;
+  }
+
+  update<A>(operation: Operation<A>, inputs: readonly Operand[], outputs: readonly Persistent[], attributes: A): void {
+    const values = inputs.map((input) => this.use(input));
+    const types = operation.infer(values, attributes);
+    const targets = outputs.map((target, i) => {
+      expectType(operation.name, target.name, target, types[i]!.dtype, types[i]!.shape);
+      const value = this.#value(target.dtype, target.shape, target.name);
+      value.persistent = target;
+      return value;
+    });
+    this.#push({ operation, attributes, inputs: values, outputs: targets });
+  }
+
+  dropoutSite(): number {
+    return this.#dropoutSites++;
+  }
+
+  #push<A>(node: Node<A>): void {
+    for (const output of node.outputs) output.node = node as Node;
+    this.nodes.push(node as Node);
+  }
+
+  #value(dtype: DType, shape: Shape, name: string): Value {
+    return new Value(this, this.#values++, dtype, shape, name);
+  }
+
+  #word(): number {
+    const word = firstFreeWord + this.extents.size + this.scalars.size;
+    if (word >= stepWords)
+      throw new ShapeError(`A tape has at most ${stepWords - firstFreeWord} extents and scalars.`, "Share them between operations.");
+    return word;
+  }
+}

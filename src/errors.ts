@@ -1,0 +1,37 @@
+/**
+ * The errors this package throws on purpose.
+ *
+ * Each says what is wrong, naming the thing (file, tensor, option, limit) with what was expected and what was found, and carries a
+ * `remedy`: what the reader can do about it. A program shows both and no stack; anything that is not a `SimcseError` is a bug here.
+ */
+export class SimcseError extends Error {
+  /** What to do about it, in one sentence. */
+  readonly remedy: string;
+
+  constructor(message: string, remedy: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.remedy = remedy;
+  }
+}
+
+/** A file is not what its format says: truncated, lying, or holding the wrong dtype or shape. */
+export class FormatError extends SimcseError {}
+
+/** A file or folder is missing, in the way, or cannot be read or written. */
+export class FileError extends SimcseError {}
+
+/** An option or argument has a value that cannot be used. */
+export class OptionError extends SimcseError {}
+
+/** Text or labelled data cannot be trained on or evaluated. */
+export class DataError extends SimcseError {}
+
+/** Values of shapes that do not fit together. */
+export class ShapeError extends SimcseError {}
+
+/** No usable adapter, a lost device, or a kernel the device refuses. */
+export class DeviceError extends SimcseError {}
+
+/** A plan needs more than the device allows. */
+export class CapacityError extends SimcseError {}

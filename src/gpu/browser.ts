@@ -1,0 +1,12 @@
+/** Opens a device in a browser (or any place with `navigator.gpu`). */
+import { DeviceError } from "../errors.ts";
+import { type Device, type DeviceOptions, openDeviceOn } from "./device.ts";
+
+/** Opens a WebGPU device. Throws `DeviceError` where the browser has no WebGPU or no adapter. */
+export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  const gpu = globalThis.navigator?.gpu;
+  if (gpu === undefined) {
+    throw new DeviceError("This browser has no WebGPU.", "Use a current Chrome, Edge, Firefox or Safari, on https:// or localhost.");
+  }
+  return openDeviceOn(gpu, options);
+}

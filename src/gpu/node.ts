@@ -1,0 +1,35 @@
+/** Opens a device in Node through Dawn, the only file that imports the `webgpu` package. */
+import { create, globals } from "webgpu";
+import { type Device, type DeviceOptions, openDeviceOn } from "./device.ts";
+
+export interface NodeDeviceOptions extends DeviceOptions {
+  /** `null` validates every shader and runs nothing; it offers every feature on a machine without any driver. */
+  readonly backend?: "null" | "vulkan" | "metal" | "d3d12";
+  /** Choose the adapter whose name contains this. */
+  readonly adapter?: string;
+}
+
+/** Dawn's instances in use. One that is collected while its device lives crashes Node, so they are held here until the device closes. */
+const instances = new Set<GPU>();
+
+/** Features Dawn hides unless asked: subgroup matrices, and f16 on NVIDIA's Vulkan driver. */
+const toggles = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"];
+
+/** Opens a WebGPU device. Throws `DeviceError` where there is no driver. */
+export async function openDevice(options: NodeDeviceOptions = {}): Promise<Device> {
+  Object.assign(globalThis, globals);
+  const flags = [...toggles];
+  if (options.backend) flags.push(`backend=${options.backend}`);
+  if (options.adapter) flags.push(`adapter=${options.adapter}`);
+  const gpu = create(flags);
+  instances.add(gpu);
+  const release = () => {
+    instances.delete(gpu);
+  };
+  try {
+    return await openDeviceOn(gpu, options, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}

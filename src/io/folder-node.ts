@@ -1,0 +1,229 @@
+/**
+ * Folders on disk: reading by range, and writing so that what is half-written is never seen under its name.
+ *
+ * A file or folder is written beside its place under a hidden name, flushed to disk and renamed. What fails half-way is removed; a process
+ * killed half-way leaves a hidden `.name.*.partial` beside the place and nothing in it.
+ */
+import { randomUUID } from "node:crypto";
+import type { Stats } from "node:fs";
+import { mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
+import { FileError } from "../errors.ts";
+import { errorCode, fileOperation } from "./errno-node.ts";
+import { checkRange, type FileContent, type Folder, missingFile } from "./folder.ts";
+
+/** One file of a folder to write: its name, in which `/` makes folders, and what it holds. */
+export interface NamedContent {
+  readonly name: string;
+  readonly content: FileContent;
+}
+
+/** Opens a folder on disk for reading. Throws FileError when there is none at `path` or something else is there. */
+export async function openFolder(path: string): Promise<Folder> {
+  const found = await statOf(path);
+  if (found === undefined) {
+    throw new FileError(`the folder ${path} does not exist`, "Check the path; a relative one starts at the folder the program runs in.");
+  }
+  if (!found.isDirectory()) throw new FileError(`${path} is not a folder`, "Give the folder that holds the file, not the file.");
+  return new DiskFolder(path);
+}
+
+class DiskFolder implements Folder {
+  readonly name: string;
+
+  constructor(path: string) {
+    this.name = path;
+  }
+
+  async has(file: string): Promise<boolean> {
+    return (await statOf(join(this.name, file)))?.isFile() ?? false;
+  }
+
+  async size(file: string): Promise<number> {
+    const path = join(this.name, file);
+    const found = await statOf(path);
+    if (found === undefined) throw missingFile(path);
+    if (!found.isFile()) throw new FileError(`${path} is not a file`, "Check the name of the file and of its folder.");
+    return found.size;
+  }
+
+  async read(file: string, start = 0, end?: number): Promise<Uint8Array> {
+    const path = join(this.name, file);
+    const size = await this.size(file);
+    const stop = end ?? size;
+    checkRange(path, size, start, stop);
+    return fileOperation("read", path, async () => {
+      // Opened for each read: it costs microseconds, and no handle outlives its use.
+      const handle = await open(path, "r");
+      try {
+        const bytes = new Uint8Array(stop - start);
+        for (let filled = 0; filled < bytes.length; ) {
+          const { bytesRead } = await handle.read(bytes, filled, Math.min(bytes.length - filled, LARGEST_READ), start + filled);
+          if (bytesRead === 0) checkRange(path, start + filled, start, stop);
+          filled += bytesRead;
+        }
+        return bytes;
+      } finally {
+        await handle.close();
+      }
+    });
+  }
+}
+
+/** Node reads at most 2 GiB − 1 at once; a round number below it. */
+const LARGEST_READ = 2 ** 30;
+
+/**
+ * Writes a file so that `path` holds either what it held before or all of `content`. The folder must exist. A symbolic link stays and its
+ * target is replaced. Throws FileError when the file cannot be written (no space, no permission, no folder, something else in its place);
+ * what `content` itself throws passes through.
+ */
+export async function writeFileAtomically(path: string, content: FileContent): Promise<void> {
+  const found = await statOf(path);
+  if (found !== undefined && !found.isFile()) {
+    // Renaming over a device or a pipe would replace it with a file.
+    const what = found.isDirectory() ? "a folder" : "no ordinary file";
+    throw new FileError(`cannot write ${path}: it is ${what}`, "Give the path of a file that may be replaced, or of a new one.");
+  }
+  const target = await placeOf(path);
+  const partial = beside(target, "partial");
+  try {
+    await writeThrough(partial, path, content);
+    await fileOperation("write", path, () => rename(partial, target));
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+  await flushFolder(dirname(target));
+}
+
+/**
+ * Writes a folder of files so that `path` holds either what it held before or all of `files`. Folders above it are made. An empty folder is
+ * replaced; one that holds anything is replaced only with `overwrite`, and then all that it held is gone. Between the two renames that
+ * replace it there is a moment in which `path` does not exist and the old folder stands beside it as `.name.*.old`.
+ *
+ * Throws FileError when the folder cannot be written, holds something and `overwrite` is false, or is one that must not be replaced: the
+ * folder the program runs in, the home folder, or one above them. What the content of a file throws passes through.
+ */
+export async function writeFolderAtomically(
+  path: string,
+  files: Iterable<NamedContent> | AsyncIterable<NamedContent>,
+  { overwrite }: { overwrite: boolean },
+): Promise<void> {
+  const target = await placeOf(path);
+  await checkReplaceable(path, target, overwrite);
+  const partial = beside(target, "partial");
+  try {
+    await fileOperation("write", path, () => mkdir(partial, { recursive: true }));
+    for await (const { name, content } of files) {
+      const inside = fileInside(name);
+      await fileOperation("write", path, () => mkdir(dirname(join(partial, inside)), { recursive: true }));
+      await writeThrough(join(partial, inside), join(path, inside), content);
+    }
+    await flushFolder(partial);
+    // Again: the folder may have been filled while the files were written.
+    const old = await checkReplaceable(path, target, overwrite);
+    await (old === "full" ? replaceFolder(path, target, partial) : fileOperation("write", path, () => rename(partial, target)));
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    throw error;
+  }
+  await flushFolder(dirname(target));
+}
+
+/** Throws FileError unless a folder may be written at `target`; otherwise says what is there now. */
+async function checkReplaceable(path: string, target: string, overwrite: boolean): Promise<"nothing" | "empty" | "full"> {
+  const found = await statOf(target);
+  if (found === undefined) return "nothing";
+  if (!found.isDirectory())
+    throw new FileError(`cannot write the folder ${path}: a file is there`, "Choose another folder, or remove the file.");
+  for (const kept of [process.cwd(), homedir()]) {
+    if (isWithin(target, kept)) {
+      throw new FileError(`cannot replace the folder ${path}: ${kept} lies in it`, "Choose a folder of its own for what is written.");
+    }
+  }
+  const entries = await fileOperation("write", path, () => readdir(target));
+  if (entries.length === 0) return "empty";
+  if (!overwrite) {
+    throw new FileError(
+      `the folder ${path} is not empty: it holds ${entries.length} entries`,
+      "Choose another folder, or allow it to be overwritten.",
+    );
+  }
+  return "full";
+}
+
+async function replaceFolder(path: string, target: string, partial: string): Promise<void> {
+  const old = beside(target, "old");
+  await fileOperation("write", path, () => rename(target, old));
+  try {
+    await fileOperation("write", path, () => rename(partial, target));
+  } catch (error) {
+    await rename(old, target);
+    throw error;
+  }
+  try {
+    await rm(old, { recursive: true });
+  } catch (cause) {
+    throw new FileError(`${path} is written, but what it held before could not be removed from ${old}`, "Remove that folder.", { cause });
+  }
+}
+
+/** Creates a file and flushes its content to disk; `shown` is the name that messages give it. */
+async function writeThrough(file: string, shown: string, content: FileContent): Promise<void> {
+  const handle = await fileOperation("write", shown, () => open(file, "wx"));
+  try {
+    // Only the writing is a file operation: an error that the content throws while it is made is its own.
+    for await (const chunk of typeof content === "string" || content instanceof Uint8Array ? [content] : content) {
+      await fileOperation("write", shown, () => handle.writeFile(chunk));
+    }
+    await fileOperation("write", shown, () => handle.sync());
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes renames in a folder last through a power cut, where the system can do that; Windows cannot open a folder. */
+async function flushFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, "r");
+    await handle.sync().finally(() => handle.close());
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+  }
+}
+
+/** A hidden name in the same folder, so that a rename never crosses file systems. */
+function beside(target: string, kind: "partial" | "old"): string {
+  return join(dirname(target), `.${basename(target)}.${randomUUID()}.${kind}`);
+}
+
+/** The path of a file inside a folder. Throws FileError for a name that leads out of it. */
+function fileInside(name: string): string {
+  const inside = normalize(name);
+  if (name === "" || isAbsolute(inside) || inside === "." || inside === ".." || inside.startsWith(`..${sep}`)) {
+    throw new FileError(`"${name}" is no name for a file in a folder`, "Give a relative path that stays in the folder.");
+  }
+  return inside;
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+}
+
+/** The absolute path, with symbolic links followed where something is there: a link stays and what it leads to is replaced. */
+async function placeOf(path: string): Promise<string> {
+  return (await statOf(path)) === undefined ? resolve(path) : fileOperation("write", path, () => realpath(path));
+}
+
+/** What stands at a path, or undefined where nothing does. */
+async function statOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
+    return fileOperation("read", path, () => Promise.reject(error));
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * A folder of files that can be read, wherever it is: on disk, behind HTTP, or in memory.
+ *
+ * Everything in this package that reads a model, a tokenizer or a data set reads it through `Folder`, so the same code runs in Node and in
+ * a browser. Writing is not part of it: only Node writes to disk (folder-node.ts), and only `MemoryFolder` takes files.
+ */
+import { FileError, FormatError } from "../errors.ts";
+
+/** A folder whose files can be read whole or by range. File names may hold `/` for files in folders inside it. */
+export interface Folder {
+  /** What messages call the folder: its path or its address. */
+  readonly name: string;
+  /** Whether there is such a file. */
+  has(file: string): Promise<boolean>;
+  /** The file's size in bytes. Throws FileError when it is missing. */
+  size(file: string): Promise<number>;
+  /**
+   * The bytes from `start` (default 0) up to and without `end` (default the file's size), in an array of their own. Throws FileError when the
+   * file is missing, cannot be read, or is shorter than `end`.
+   */
+  read(file: string, start?: number, end?: number): Promise<Uint8Array>;
+}
+
+/** What a file can be written from: a text (as UTF-8), its bytes, or its bytes as they are made. */
+export type FileContent = string | Uint8Array | AsyncIterable<Uint8Array>;
+
+/** What messages call a file of a folder. */
+export function pathIn(folder: Folder, file: string): string {
+  return `${folder.name.replace(/\/+$/, "")}/${file}`;
+}
+
+/** A whole file as text. A byte-order mark is dropped. Throws FileError when it is missing and FormatError when it is not UTF-8. */
+export async function readText(folder: Folder, file: string): Promise<string> {
+  const bytes = await folder.read(file);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new FormatError(`${pathIn(folder, file)} is not UTF-8 text`, "Save the file as UTF-8, or get it again: it may be damaged.", {
+      cause,
+    });
+  }
+}
+
+/**
+ * A whole file as JSON. The type is the caller's promise: nothing is checked but that it is JSON. Throws FileError when the file is missing
+ * and FormatError, naming the file and the place, when it is not JSON.
+ */
+export async function readJson<T>(folder: Folder, file: string): Promise<T> {
+  return parseJson<T>(pathIn(folder, file), await readText(folder, file));
+}
+
+/** The same for a text that has been read; `path` is what messages call it. */
+export function parseJson<T>(path: string, text: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    const what = text.trim() === "" ? "it is empty" : (cause as Error).message;
+    throw new FormatError(`${path} is not valid JSON: ${what}`, "Correct the file, or get it again.", { cause });
+  }
+}
+
+/** Throws FileError unless 0 <= start <= end <= size: a range outside a file means that a reader believed something false about it. */
+export function checkRange(path: string, size: number, start: number, end: number): void {
+  if (start >= 0 && start <= end && end <= size) return;
+  throw new FileError(
+    `${path} holds ${size} bytes, bytes ${start} to ${end} were asked for`,
+    "The file may be cut short or may have changed while it was read: get it again.",
+  );
+}
+
+/** The error for a file that a folder does not have. */
+export function missingFile(path: string, cause?: unknown): FileError {
+  return new FileError(`${path} does not exist`, "Check the name of the file and of its folder.", { cause });
+}
+
+/** A folder held in memory, for tests and for models that a browser makes or a user drops on a page. */
+export class MemoryFolder implements Folder {
+  readonly name: string;
+  readonly #files = new Map<string, Uint8Array>();
+
+  constructor(name = "memory", files: Iterable<readonly [file: string, content: string | Uint8Array]> = []) {
+    this.name = name;
+    for (const [file, content] of files) this.#files.set(file, bytesOf(content));
+  }
+
+  /** The names of the files held, in the order in which they were first written. */
+  get files(): string[] {
+    return [...this.#files.keys()];
+  }
+
+  /** Writes a file, over one of the same name if there is one. The file is there when all its content is, and not before. */
+  async write(file: string, content: FileContent): Promise<void> {
+    if (typeof content === "string" || content instanceof Uint8Array) {
+      this.#files.set(file, bytesOf(content));
+      return;
+    }
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of content) chunks.push(chunk.slice());
+    this.#files.set(file, concatenate(chunks));
+  }
+
+  async has(file: string): Promise<boolean> {
+    return this.#files.has(file);
+  }
+
+  async size(file: string): Promise<number> {
+    return this.#held(file).length;
+  }
+
+  async read(file: string, start = 0, end?: number): Promise<Uint8Array> {
+    const bytes = this.#held(file);
+    checkRange(pathIn(this, file), bytes.length, start, end ?? bytes.length);
+    return bytes.slice(start, end);
+  }
+
+  #held(file: string): Uint8Array {
+    const bytes = this.#files.get(file);
+    if (bytes === undefined) throw missingFile(pathIn(this, file));
+    return bytes;
+  }
+}
+
+function bytesOf(content: string | Uint8Array): Uint8Array {
+  return typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
+}
+
+function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return whole;
+}

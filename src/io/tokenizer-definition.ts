@@ -1,0 +1,180 @@
+/**
+ * Definitions of tokenizers in the form of a `tokenizer.json`, built from the vocabulary files that older checkpoints have in its place.
+ *
+ * They say what transformers makes of the same files when it converts them (convert_slow_tokenizer.py: BertConverter, RobertaConverter).
+ */
+
+/** A part of a `tokenizer.json`; which fields it has depends on its type. */
+interface Part {
+  readonly type?: string;
+  readonly [field: string]: unknown;
+}
+
+/** A `tokenizer.json`, as far as this package looks into it. */
+export interface TokenizerDefinition {
+  readonly added_tokens: readonly { readonly id: number; readonly content: string }[];
+  readonly normalizer: (Part & { readonly lowercase?: boolean }) | null;
+  readonly pre_tokenizer: Part | null;
+  readonly post_processor: Part | null;
+  readonly decoder: Part | null;
+  readonly model: Part & { readonly unk_token?: string | null; readonly vocab: Readonly<Record<string, number>> };
+}
+
+/** A special token in a `tokenizer_config.json`: its text, or an object around it. */
+export type NamedToken = string | { readonly content: string } | null;
+
+/** A `tokenizer_config.json` or `special_tokens_map.json`, as far as this package looks into it. */
+export interface TokenizerConfig {
+  readonly do_lower_case?: boolean;
+  readonly strip_accents?: boolean | null;
+  readonly tokenize_chinese_chars?: boolean;
+  readonly add_prefix_space?: boolean;
+  readonly pad_token?: NamedToken;
+  readonly unk_token?: NamedToken;
+  readonly cls_token?: NamedToken;
+  readonly sep_token?: NamedToken;
+  readonly mask_token?: NamedToken;
+}
+
+/** The special tokens of a model; a vocabulary may have no mask. */
+export interface SpecialTokens {
+  readonly pad: string;
+  readonly unknown: string;
+  readonly cls: string;
+  readonly sep: string;
+  readonly mask: string | undefined;
+}
+
+/** The part of a vocabulary that is not learned: token to id, beyond what the vocabulary file holds (`added_tokens.json`). */
+export type AddedTokens = Readonly<Record<string, number>>;
+
+/** BERT's tokenizer: words and punctuation, lower-cased and without accents where asked, then the longest pieces that the vocabulary has. */
+export function wordPieceDefinition(
+  vocabulary: ReadonlyMap<string, number>,
+  special: SpecialTokens,
+  config: TokenizerConfig,
+  added: AddedTokens = {},
+): TokenizerDefinition {
+  const token = (name: string, type: 0 | 1) => ({ SpecialToken: { id: name, type_id: type } });
+  const sequence = (id: "A" | "B", type: 0 | 1) => ({ Sequence: { id, type_id: type } });
+  const single = [token(special.cls, 0), sequence("A", 0), token(special.sep, 0)];
+  const idOf = (name: string) => vocabulary.get(name) ?? added[name];
+  return {
+    ...HEAD,
+    added_tokens: addedTokens(vocabulary, special, added),
+    normalizer: {
+      type: "BertNormalizer",
+      clean_text: true,
+      handle_chinese_chars: config.tokenize_chinese_chars ?? true,
+      strip_accents: config.strip_accents ?? null,
+      lowercase: config.do_lower_case ?? true,
+    },
+    pre_tokenizer: { type: "BertPreTokenizer" },
+    post_processor: {
+      type: "TemplateProcessing",
+      single,
+      pair: [...single, sequence("B", 1), token(special.sep, 1)],
+      special_tokens: Object.fromEntries([special.cls, special.sep].map((name) => [name, { id: name, ids: [idOf(name)], tokens: [name] }])),
+    },
+    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
+    model: {
+      type: "WordPiece",
+      unk_token: special.unknown,
+      continuing_subword_prefix: "##",
+      max_input_chars_per_word: 100,
+      vocab: Object.fromEntries(vocabulary),
+    },
+  };
+}
+
+/** RoBERTa's tokenizer: byte-level byte-pair encoding, as GPT-2's. `merges` are pairs "left right", the earlier ones first. */
+export function byteLevelDefinition(
+  vocabulary: ReadonlyMap<string, number>,
+  merges: readonly string[],
+  special: SpecialTokens,
+  config: TokenizerConfig,
+  added: AddedTokens = {},
+): TokenizerDefinition {
+  const prefixSpace = config.add_prefix_space ?? false;
+  const idOf = (name: string) => vocabulary.get(name) ?? added[name];
+  return {
+    ...HEAD,
+    added_tokens: addedTokens(vocabulary, special, added),
+    normalizer: null,
+    pre_tokenizer: { type: "ByteLevel", add_prefix_space: prefixSpace, trim_offsets: true, use_regex: true },
+    post_processor: {
+      type: "RobertaProcessing",
+      sep: [special.sep, idOf(special.sep)],
+      cls: [special.cls, idOf(special.cls)],
+      trim_offsets: true,
+      add_prefix_space: prefixSpace,
+    },
+    decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
+    model: { ...BPE_MODEL, vocab: Object.fromEntries(vocabulary), merges },
+  };
+}
+
+/** The `tokenizer_config.json` with which transformers opens a definition as this package does. */
+export function configFor(
+  definition: TokenizerDefinition,
+  special: SpecialTokens,
+  config: TokenizerConfig,
+): Readonly<Record<string, unknown>> {
+  const tokens = {
+    pad_token: special.pad,
+    unk_token: special.unknown,
+    cls_token: special.cls,
+    sep_token: special.sep,
+    // null, because transformers adds a mask of its own, beyond the embedding's rows, where none is named.
+    mask_token: special.mask ?? null,
+  };
+  if (isByteLevel(definition)) {
+    const ends = { bos_token: special.cls, eos_token: special.sep };
+    return { ...tokens, ...ends, add_prefix_space: config.add_prefix_space ?? false, tokenizer_class: "RobertaTokenizer" };
+  }
+  return {
+    ...tokens,
+    do_lower_case: definition.normalizer?.lowercase ?? config.do_lower_case ?? true,
+    strip_accents: config.strip_accents ?? null,
+    tokenize_chinese_chars: config.tokenize_chinese_chars ?? true,
+    tokenizer_class: "BertTokenizer",
+  };
+}
+
+function isByteLevel({ model }: TokenizerDefinition): boolean {
+  return model.type === "BPE" || "merges" in model;
+}
+
+const HEAD = { version: "1.0", truncation: null, padding: null };
+
+const BPE_MODEL = {
+  type: "BPE",
+  dropout: null,
+  unk_token: null,
+  continuing_subword_prefix: "",
+  end_of_word_suffix: "",
+  fuse_unk: false,
+};
+
+/** Tokens that are found in a text before it is split, in the order of their ids, which is the order that the official library expects. */
+function addedTokens(
+  vocabulary: ReadonlyMap<string, number>,
+  special: SpecialTokens,
+  added: AddedTokens,
+): { id: number; content: string }[] {
+  const names = new Set(Object.values(special).filter((name) => name !== undefined));
+  const ids = new Map<string, number>(Object.entries(added));
+  for (const name of names) ids.set(name, vocabulary.get(name) ?? added[name]!);
+  return [...ids]
+    .sort(([, a], [, b]) => a - b)
+    .map(([content, id]) => ({
+      id,
+      content,
+      single_word: false,
+      // RoBERTa's mask takes the space before it, which the word that it stands for would have had.
+      lstrip: content === "<mask>",
+      rstrip: false,
+      normalized: !names.has(content),
+      special: names.has(content),
+    }));
+}

@@ -1,0 +1,28 @@
+/** The sum of a matrix over its rows: the gradient of whatever was added to every row. */
+import { columnReduction } from "./column-reduction.ts";
+import { vector, vectorWidth } from "./kernel.ts";
+import { expectType, f32, type Operation, type Value } from "./operation.ts";
+
+const operation: Operation<{ tableRows: number | null }> = {
+  name: "columnSum",
+  infer([x], { tableRows }) {
+    const [rows, width] = x!.shape;
+    expectType("columnSum", "x", x!, "f32", [rows ?? null, width ?? null]);
+    return [tableRows === null ? f32(width!) : f32(tableRows, width!)];
+  },
+  lower({ inputs: [x], outputs: [y] }) {
+    const [rowCount, width] = x!.shape as [number, number];
+    return columnReduction({
+      label: "columnSum",
+      rowCount,
+      width,
+      reads: { x: [x!, vector("f32", vectorWidth(width))] },
+      terms: [{ expression: "x[index]", output: y! }],
+    });
+  },
+};
+
+/** f32 [width], the sum of `x` f32 [rows, width] over its rows; with `tableRows`, f32 [tableRows, width] with that sum in its first row and zeros below. */
+export function columnSum(x: Value, tableRows: number | null = null): Value {
+  return x.tape.append(operation, [x], { tableRows })[0]!;
+}

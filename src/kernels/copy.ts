@@ -1,0 +1,15 @@
+/** Copies a value into a persistent tensor: a gradient that is also something else, a buffer that another plan reads. */
+import { expectType, type Operation, type Persistent, type Value } from "./operation.ts";
+import { pointwise } from "./pointwise.ts";
+
+const operation: Operation<null> = {
+  name: "copy",
+  infer: ([x]) => [x!],
+  lower: ({ inputs: [x], outputs: [y] }) => pointwise({ label: "copy", inputs: { x: x! }, output: y!, expression: "x[index]" }),
+};
+
+/** Writes f32 `x` into `target`, which has its shape. */
+export function copyInto(x: Value, target: Persistent): void {
+  expectType("copy", "target", target, x.dtype, x.shape);
+  x.tape.update(operation, [x], [target], null);
+}

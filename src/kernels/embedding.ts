@@ -1,0 +1,144 @@
+/**
+ * BERT's embedding sum: word row + position row + the first token-type row, for each token. (SimCSE has one segment; its token types are zero.)
+ *
+ * The backward pass of a gather is a scatter with collisions, which float atomics would do in an order that changes from run to run.
+ * Here the host sorts the batch's rows by id (a `GatherIndex`, made with the batch), and one thread sums the rows of one id in that order.
+ */
+import { ShapeError } from "../errors.ts";
+import { wgsl } from "../gpu/shader.ts";
+import { tokenField, tokenTable } from "./batch.ts";
+import { columnSum } from "./column-sum.ts";
+import { blockIndex, fold, kernel, pointKernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
+import { type Dimension, elementCount, expectType, f32, type Operand, type Operation, type Type, u32, type Value } from "./operation.ts";
+
+/** How a batch uses a table, for the gradient: its rows sorted by id, and the run of each distinct id in that order. */
+export interface GatherIndex {
+  /** u32 [tokens]: token rows, sorted by id. */
+  readonly order: Value;
+  /** u32 [distinct ids, 4]: id, where its run starts in `order`, the run's length, 0. */
+  readonly runs: Value;
+}
+
+export const gatherOrder = (tokens: Dimension): Type => u32(tokens);
+export const gatherRuns = (distinct: Dimension): Type => u32(distinct, 4);
+
+const operation: Operation<null> = {
+  name: "embedding",
+  infer([tokens, word, position, tokenType]) {
+    const [count] = tokens!.shape;
+    const [, width] = word!.shape;
+    expectType("embedding", "tokens", tokens!, "u32", tokenTable(count!).shape);
+    for (const [name, table] of Object.entries({ word, position, tokenType })) expectType("embedding", name, table!, "f32", [null, width!]);
+    return [f32(count!, width!)];
+  },
+  lower({ inputs: [tokens, word, position, tokenType], outputs: [y] }) {
+    const width = y!.shape[1] as number;
+    const step = vectorWidth(width);
+    const element = vector("f32", step);
+    const columns = `${width / step}u`;
+    return {
+      variant: `point ×${step}`,
+      kernels: [
+        pointKernel({
+          label: "embedding",
+          over: y!,
+          width: step,
+          reads: { tokens: [tokens!, "vec4u"], words: [word!, element], positions: [position!, element], types: [tokenType!, element] },
+          writes: { y: [y!, element] },
+          main: wgsl`let token = tokens[row];
+  y[index] = words[token.${tokenField.id} * ${columns} + column] + positions[token.${tokenField.position} * ${columns} + column] + types[column];`,
+        }),
+      ],
+    };
+  },
+  gradient({ inputs: [, word, position, tokenType, wordOrder, wordRuns, positionOrder, positionRuns] }, [dy]) {
+    if (!dy) return [];
+    if (!wordOrder || !wordRuns || !positionOrder || !positionRuns) {
+      throw new ShapeError(
+        "embedding: its gradient needs the batch's gather indices.",
+        "Pass them when the forward pass is recorded for training.",
+      );
+    }
+    const scatter = (table: Value, order: Value, runs: Value) =>
+      dy.tape.append(scatterRows, [dy, order, runs], { tableRows: table.shape[0] as number })[0]!;
+    return [
+      null,
+      scatter(word!, wordOrder, wordRuns),
+      scatter(position!, positionOrder, positionRuns),
+      columnSum(dy, tokenType!.shape[0] as number),
+      null,
+      null,
+      null,
+      null,
+    ];
+  },
+};
+
+const scatterRows: Operation<{ tableRows: number }> = {
+  name: "embeddingGradient",
+  infer([dy, order, runs], { tableRows }) {
+    expectType("embeddingGradient", "order", order!, "u32", gatherOrder(dy!.shape[0]!).shape);
+    expectType("embeddingGradient", "runs", runs!, "u32", gatherRuns(runs!.shape[0]!).shape);
+    return [f32(tableRows, dy!.shape[1]!)];
+  },
+  lower({ inputs: [dy, order, runs], outputs: [table] }) {
+    const width = dy!.shape[1] as number;
+    const step = vectorWidth(width);
+    const element = vector("f32", step);
+    const columns = width / step;
+    const zeros = elementCount(table!.shape) / step;
+    const distinct = runs!.shape[0]!;
+    return {
+      variant: "sorted runs",
+      kernels: [
+        kernel({
+          label: "embeddingGradient zero",
+          workgroupSize: [threadsPerWorkgroup],
+          writes: { table: [table!, element] },
+          main: wgsl`${blockIndex}
+  let index = block * ${threadsPerWorkgroup}u + thread;
+  if (index < ${zeros}u) { table[index] = ${element}(); }`,
+          workgroups: () => fold(Math.ceil(zeros / threadsPerWorkgroup)),
+        }),
+        kernel({
+          label: "embeddingGradient",
+          workgroupSize: [threadsPerWorkgroup],
+          reads: { dy: [dy!, element], order: [order!, "u32"], runs: [runs!, "vec4u"] },
+          writes: { table: [table!, element] },
+          main: wgsl`${blockIndex}
+  let index = block * ${threadsPerWorkgroup}u + thread;
+  let run = index / ${columns}u;
+  let column = index % ${columns}u;
+  if (run >= ${rows(distinct)}) { return; }
+  let at = runs[run];
+  var sum = ${element}();
+  for (var i = at.y; i < at.y + at.z; i++) { sum += dy[order[i] * ${columns}u + column]; }
+  table[at.x * ${columns}u + column] = sum;`,
+          workgroups: (live) => fold(Math.ceil((live(distinct) * columns) / threadsPerWorkgroup)),
+        }),
+      ],
+    };
+  },
+};
+
+export interface EmbeddingTables {
+  /** f32 [vocabulary, hiddenSize] */
+  readonly word: Operand;
+  /** f32 [positions, hiddenSize] */
+  readonly position: Operand;
+  /** f32 [types, hiddenSize]; its first row is used. */
+  readonly tokenType: Operand;
+}
+
+/**
+ * f32 [tokens, hiddenSize] from the batch's token table u32 [tokens, 4]. The indices are needed where a gradient is.
+ */
+export function embedding(
+  tokens: Value,
+  tables: EmbeddingTables,
+  indices?: { readonly word: GatherIndex; readonly position: GatherIndex },
+): Value {
+  const { word, position, tokenType } = tables;
+  const sorted = indices ? [indices.word.order, indices.word.runs, indices.position.order, indices.position.runs] : [];
+  return tokens.tape.append(operation, [tokens, word, position, tokenType, ...sorted], null)[0]!;
+}

@@ -1,0 +1,26 @@
+/** A constant tensor; the seed of every backward pass. */
+import { paramF32, pointKernel } from "./kernel.ts";
+import { f32, type Operation, type Recorder, type Shape, type Value } from "./operation.ts";
+
+const operation: Operation<{ shape: Shape; value: number }> = {
+  name: "fill",
+  infer: (_, { shape }) => [f32(...shape)],
+  lower: ({ outputs: [y], attributes: { value } }) => ({
+    variant: "point",
+    kernels: [
+      pointKernel({
+        label: "fill",
+        over: y!,
+        width: 1,
+        writes: { y: [y!, "f32"] },
+        params: { value: paramF32(value) },
+        main: "y[index] = params.value;",
+      }),
+    ],
+  }),
+};
+
+/** f32 `shape`, every element `value`. */
+export function fill(tape: Recorder, shape: Shape, value: number): Value {
+  return tape.append(operation, [], { shape, value })[0]!;
+}

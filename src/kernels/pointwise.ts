@@ -1,0 +1,31 @@
+/** The lowering that functions of single elements share: one thread per vector, one expression. */
+import { type Kernel, pointKernel, type Tensor, vector, vectorWidth } from "./kernel.ts";
+import { type Lowering, rowWidth, type Type } from "./operation.ts";
+
+interface Pointwise {
+  readonly label: string;
+  /** Tensors of the output's shape, bound under these names. */
+  readonly inputs: Record<string, Tensor>;
+  readonly output: Tensor & Type;
+  /** WGSL functions; `T` stands for the element type, f32 or vec4f. */
+  readonly declarations?: string;
+  /** The output element, from `name[index]` of the inputs. */
+  readonly expression: string;
+  readonly params?: Parameters<typeof pointKernel>[0]["params"];
+}
+
+export function pointwise({ label, inputs, output, declarations = "", expression, params = {} }: Pointwise): Lowering {
+  const width = vectorWidth(rowWidth(output.shape));
+  const element = vector("f32", width);
+  const kernel: Kernel = pointKernel({
+    label,
+    over: output,
+    width,
+    reads: Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, [tensor, element] as const])),
+    writes: { y: [output, element] },
+    params,
+    declarations: `alias T = ${element};\n${declarations}`,
+    main: `y[index] = ${expression};`,
+  });
+  return { variant: `point ×${width}`, kernels: [kernel] };
+}

@@ -1,0 +1,70 @@
+/** Sentences that stand as view 0 of the first example, view 1 of the first, …, taken apart into one matrix a view, and put together again. */
+import { wgsl } from "../gpu/shader.ts";
+import { pointKernel, vector, vectorWidth } from "./kernel.ts";
+import { type Extent, f32, type Operation, type Value } from "./operation.ts";
+
+interface Attributes {
+  readonly views: number;
+  readonly examples: Extent;
+}
+
+const split: Operation<Attributes> = {
+  name: "splitViews",
+  infer: ([x], { views, examples }) => Array.from({ length: views }, () => f32(examples, x!.shape[1]!)),
+  lower({ inputs: [x], outputs, attributes: { views } }) {
+    const width = x!.shape[1] as number;
+    const step = vectorWidth(width);
+    const element = vector("f32", step);
+    return {
+      variant: `point ×${step}`,
+      kernels: [
+        pointKernel({
+          label: "splitViews",
+          over: outputs[0]!,
+          width: step,
+          reads: { x: [x!, element] },
+          writes: Object.fromEntries(outputs.map((output, view) => [`view${view}`, [output, element] as const])),
+          main: outputs
+            .map((_, view) => wgsl`view${view}[index] = x[(row * ${views}u + ${view}u) * ${width / step}u + column];`)
+            .join("\n  "),
+        }),
+      ],
+    };
+  },
+  gradient({ inputs: [x], outputs, attributes }, gradients) {
+    const present = gradients.filter((gradient) => gradient !== null);
+    if (present.length === 0) return [null];
+    const used = outputs.map((_, view) => gradients[view] !== null);
+    return [x!.tape.append(join, [x!, ...present], { ...attributes, used })[0]!];
+  },
+};
+
+const join: Operation<Attributes & { used: readonly boolean[] }> = {
+  name: "joinViews",
+  infer: ([x]) => [x!],
+  lower({ inputs: [, ...present], outputs: [y], attributes: { views, used } }) {
+    const width = y!.shape[1] as number;
+    const step = vectorWidth(width);
+    const element = vector("f32", step);
+    let next = 0;
+    const source = used.map((isUsed) => (isUsed ? `view${next++}[index]` : `${element}()`));
+    return {
+      variant: `point ×${step}`,
+      kernels: [
+        pointKernel({
+          label: "joinViews",
+          over: present[0]!,
+          width: step,
+          reads: Object.fromEntries(present.map((gradient, i) => [`view${i}`, [gradient, element] as const])),
+          writes: { y: [y!, element] },
+          main: source.map((value, view) => wgsl`y[(row * ${views}u + ${view}u) * ${width / step}u + column] = ${value};`).join("\n  "),
+        }),
+      ],
+    };
+  },
+};
+
+/** `views` matrices f32 [examples, width] from `x` f32 [examples · views, width], the views of an example being neighbours. */
+export function splitViews(x: Value, views: number, examples: Extent): Value[] {
+  return x.tape.append(split, [x], { views, examples });
+}

@@ -1,0 +1,84 @@
+/**
+ * Pearson's and Spearman's correlation, as SentEval takes them from scipy.
+ *
+ * All sums are float64 and two-pass (means first, then products of deviations), never E[xy] − E[x]E[y], which cancels when the scores
+ * of a model lie close together, as cosines of untrained models do. No p-values here.
+ */
+import { ShapeError } from "../../errors.ts";
+
+/**
+ * Pearson's correlation of two samples `x` and `y` of the same length [n].
+ *
+ * In [−1, 1]; NaN where it is undefined: fewer than two values, a constant sample, or a value that is not finite.
+ * @throws ShapeError when the lengths differ.
+ */
+export function pearson(x: ArrayLike<number>, y: ArrayLike<number>): number {
+  requireSameLength(x, y);
+  // A constant sample is found by comparison: its computed deviations may be rounding noise instead of zeros.
+  if (isConstant(x) || isConstant(y)) return Number.NaN;
+  const meanX = mean(x);
+  const meanY = mean(y);
+  let xx = 0;
+  let yy = 0;
+  let xy = 0;
+  for (let i = 0; i < x.length; i++) {
+    const dx = x[i]! - meanX;
+    const dy = y[i]! - meanY;
+    xx += dx * dx;
+    yy += dy * dy;
+    xy += dx * dy;
+  }
+  // Two roots instead of the root of the product, which would overflow or underflow first.
+  return Math.max(-1, Math.min(1, xy / (Math.sqrt(xx) * Math.sqrt(yy))));
+}
+
+/**
+ * Ranks of `x` [n] from 1 to n in ascending order; tied values share the average of their ranks (scipy's `rankdata`, method "average").
+ *
+ * One NaN makes every rank NaN: there is no order to speak of.
+ */
+export function averageRanks(x: ArrayLike<number>): Float64Array {
+  const n = x.length;
+  const ranks = new Float64Array(n);
+  for (let i = 0; i < n; i++) if (Number.isNaN(x[i])) return ranks.fill(Number.NaN);
+  const order = Uint32Array.from({ length: n }, (_, i) => i).sort((i, j) => (x[i]! < x[j]! ? -1 : x[i]! > x[j]! ? 1 : 0));
+  for (let first = 0; first < n; ) {
+    let end = first + 1;
+    while (end < n && x[order[end]!] === x[order[first]!]) end++;
+    const rank = (first + 1 + end) / 2;
+    for (let k = first; k < end; k++) ranks[order[k]!] = rank;
+    first = end;
+  }
+  return ranks;
+}
+
+/**
+ * Spearman's rank correlation of `x` and `y` [n]: Pearson's correlation of their average ranks.
+ *
+ * NaN where it is undefined: fewer than two values, a constant sample, or a NaN.
+ * @throws ShapeError when the lengths differ.
+ */
+export function spearman(x: ArrayLike<number>, y: ArrayLike<number>): number {
+  requireSameLength(x, y);
+  return pearson(averageRanks(x), averageRanks(y));
+}
+
+function requireSameLength(x: ArrayLike<number>, y: ArrayLike<number>): void {
+  if (x.length === y.length) return;
+  throw new ShapeError(
+    `A correlation needs two samples of one length, and got ${x.length} and ${y.length} values.`,
+    "Give one score and one gold score for each pair.",
+  );
+}
+
+/** True for samples without spread, which includes those of no or one value. */
+function isConstant(x: ArrayLike<number>): boolean {
+  for (let i = 1; i < x.length; i++) if (x[i] !== x[0]) return false;
+  return true;
+}
+
+function mean(x: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += x[i]!;
+  return sum / x.length;
+}

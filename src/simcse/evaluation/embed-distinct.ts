@@ -1,0 +1,36 @@
+/**
+ * Sentences to embeddings, each distinct sentence once. Sorting by length and batching are the encoder's business.
+ */
+import { ShapeError } from "../../errors.ts";
+
+/**
+ * Embeds sentences: returns [sentences, dimension], row-major, f32, one row per sentence in the order given. Rows need not be of unit
+ * length.
+ */
+export type Encode = (sentences: string[]) => Promise<Float32Array>;
+
+/** The f32 embedding [dimension] of each distinct sentence, in the order of first appearance. */
+export interface DistinctEmbeddings {
+  readonly dimension: number;
+  readonly vectors: ReadonlyMap<string, Float32Array>;
+}
+
+/**
+ * Encodes the distinct ones of `sentences` in one call.
+ *
+ * `dimension`, where given, is checked; otherwise it follows from the length of what `encode` returns.
+ * @throws ShapeError when what `encode` returns is not a whole number of values for each sentence, or not of that dimension.
+ */
+export async function embedDistinct(encode: Encode, sentences: Iterable<string>, dimension?: number): Promise<DistinctEmbeddings> {
+  const distinct = [...new Set(sentences)];
+  const embeddings = await encode(distinct);
+  const width = embeddings.length / distinct.length;
+  if (!Number.isInteger(width) || width === 0 || width !== (dimension ?? width)) {
+    throw new ShapeError(
+      `The encoder returned ${embeddings.length} values for ${distinct.length} sentences, expected [${distinct.length}, ${dimension ?? "dimension"}].`,
+      "Return one row of the same length for each sentence, in the order given.",
+    );
+  }
+  const vectors = new Map(distinct.map((sentence, row) => [sentence, embeddings.subarray(row * width, (row + 1) * width)]));
+  return { dimension: width, vectors };
+}

@@ -1,0 +1,170 @@
+/**
+ * Scores an encoder on the STS tasks as SentEval does: cosine of the two embeddings against the gold score of each pair.
+ *
+ * Nothing is trained here, and nothing is known of models or devices: the encoder is a callback.
+ */
+import type { Folder } from "../../io/folder.ts";
+import { pearson, spearman } from "./correlation.ts";
+import { type Encode, embedDistinct } from "./embed-distinct.ts";
+import { loadSts, type MissingSts, STS_TASKS, type StsMode, type StsSubset, type StsTask, type StsTaskName } from "./sts.ts";
+
+/** Correlations of one subset as fractions (−1 to 1; NaN where undefined, which JSON writes as null), and its number of pairs. */
+export interface StsCorrelation {
+  readonly pearson: number;
+  readonly spearman: number;
+  readonly n: number;
+}
+
+/** One correlation of a whole task in SentEval's three ways. The published tables report `all`. */
+export interface StsAggregate {
+  /** Over the pairs of all subsets as one sample. */
+  readonly all: number;
+  /** The plain average over subsets. */
+  readonly mean: number;
+  /** The average over subsets weighted by their number of pairs. */
+  readonly wmean: number;
+}
+
+/** What a task scored. */
+export interface StsScores {
+  readonly subsets: Readonly<Record<string, StsCorrelation>>;
+  readonly pearson: StsAggregate;
+  readonly spearman: StsAggregate;
+  readonly n: number;
+  /** Pairs whose cosine is not a number (a zero or non-finite embedding) and counted as 0. */
+  readonly undefinedCosines: number;
+}
+
+/** A plain object that `JSON.stringify` writes whole: scores, or the missing file, of each task that was asked for. */
+export interface StsReport {
+  readonly mode: StsMode;
+  readonly tasks: Readonly<Partial<Record<StsTaskName, StsScores | MissingSts>>>;
+  /** Mean of `all` over `tasks` (NaN over none). In dev mode only tasks with a dev set take part. */
+  readonly average: { readonly pearson: number; readonly spearman: number; readonly tasks: readonly StsTaskName[] };
+}
+
+/** Told when a task's sentences go to the encoder and again when it is scored, or once when its data is missing. */
+export interface StsProgress {
+  readonly task: StsTaskName;
+  readonly state: "encoding" | "scored" | "missing";
+  /** How many of the `tasks` are done with. */
+  readonly finished: number;
+  readonly tasks: number;
+}
+
+export interface EvaluateStsOptions {
+  readonly encode: Encode;
+  /** Values in an embedding, where the caller wants it checked. */
+  readonly dimension?: number;
+  /** A SentEval data folder; see `loadSts`. */
+  readonly folder: Folder;
+  readonly mode: StsMode;
+  /** All of `STS_TASKS` by default. */
+  readonly tasks?: readonly StsTask[];
+  readonly onProgress?: (progress: StsProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Evaluates `encode` on STS tasks, one after another. A task whose data is not there is named in the report and left out of the average.
+ *
+ * @throws DataError for malformed data, ShapeError for embeddings of the wrong size, the signal's reason once it is aborted (looked at
+ *   between tasks; inside one, stopping is up to the encoder).
+ */
+export async function evaluateSts(options: EvaluateStsOptions): Promise<StsReport> {
+  const { encode, dimension, folder, mode, tasks = STS_TASKS, onProgress, signal } = options;
+  const results: Partial<Record<StsTaskName, StsScores | MissingSts>> = {};
+  for (const [index, task] of tasks.entries()) {
+    const tell = (state: StsProgress["state"]) =>
+      onProgress?.({ task: task.name, state, finished: state === "encoding" ? index : index + 1, tasks: tasks.length });
+    signal?.throwIfAborted();
+    const subsets = await loadSts(folder, task, mode);
+    if ("missing" in subsets) {
+      results[task.name] = subsets;
+      tell("missing");
+    } else {
+      tell("encoding");
+      results[task.name] = await scoreSts(subsets, encode, dimension);
+      tell("scored");
+    }
+  }
+  signal?.throwIfAborted();
+  return { mode, tasks: results, average: averageOver(averagedTasks(mode), results) };
+}
+
+/** What `name` scored, or null where it was not run or its data is missing. */
+export function scoresOf(tasks: StsReport["tasks"], name: StsTaskName): StsScores | null {
+  const result = tasks[name];
+  return result === undefined || "missing" in result ? null : result;
+}
+
+/** The tasks that a mode's table shows and averages: all in test mode, those with a dev set of their own in dev mode. */
+export function averagedTasks(mode: StsMode): readonly StsTask[] {
+  return STS_TASKS.filter((task) => mode === "test" || task.hasDevSet);
+}
+
+/**
+ * Scores `encode` on the graded pairs of one task, or of a set of the caller's own. Every distinct sentence is encoded once.
+ *
+ * The cosine is taken in float64 and counts as 0 where it is not a number.
+ * @throws ShapeError for embeddings of the wrong size.
+ */
+export async function scoreSts(subsets: readonly StsSubset[], encode: Encode, dimension?: number): Promise<StsScores> {
+  const pairs = subsets.flatMap((subset) => subset.pairs);
+  const { vectors } = await embedDistinct(
+    encode,
+    pairs.flatMap(({ a, b }) => [a, b]),
+    dimension,
+  );
+  const gold = pairs.map(({ score }) => score);
+  const cosines = pairs.map(({ a, b }) => cosine(vectors.get(a)!, vectors.get(b)!));
+  const similarities = cosines.map((value) => (Number.isNaN(value) ? 0 : value));
+
+  let start = 0;
+  const correlations = subsets.map(({ pairs: { length: n } }): StsCorrelation => {
+    const x = similarities.slice(start, start + n);
+    const y = gold.slice(start, start + n);
+    start += n;
+    return { pearson: pearson(x, y), spearman: spearman(x, y), n };
+  });
+  return {
+    subsets: Object.fromEntries(subsets.map(({ name }, i) => [name, correlations[i]!])),
+    pearson: aggregate("pearson", pearson(similarities, gold), correlations),
+    spearman: aggregate("spearman", spearman(similarities, gold), correlations),
+    n: pairs.length,
+    undefinedCosines: cosines.filter(Number.isNaN).length,
+  };
+}
+
+function aggregate(kind: "pearson" | "spearman", all: number, subsets: readonly StsCorrelation[]): StsAggregate {
+  const weights = subsets.map(({ n }) => n);
+  const values = subsets.map((subset) => subset[kind]);
+  return { all, mean: mean(values), wmean: sum(values.map((value, i) => value * weights[i]!)) / sum(weights) };
+}
+
+function averageOver(tasks: readonly StsTask[], results: StsReport["tasks"]): StsReport["average"] {
+  const scored = tasks.map(({ name }) => name).filter((name) => scoresOf(results, name) !== null);
+  const average = (kind: "pearson" | "spearman") => mean(scored.map((name) => scoresOf(results, name)![kind].all));
+  return { pearson: average("pearson"), spearman: average("spearman"), tasks: scored };
+}
+
+/** Float64 cosine of two float32 rows; NaN when either is zero or holds a value that is not finite. */
+function cosine(a: Float32Array, b: Float32Array): number {
+  let ab = 0;
+  let aa = 0;
+  let bb = 0;
+  for (let i = 0; i < a.length; i++) {
+    ab += a[i]! * b[i]!;
+    aa += a[i]! * a[i]!;
+    bb += b[i]! * b[i]!;
+  }
+  return ab / (Math.sqrt(aa) * Math.sqrt(bb));
+}
+
+function mean(values: readonly number[]): number {
+  return sum(values) / values.length;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

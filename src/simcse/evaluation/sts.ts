@@ -1,0 +1,114 @@
+/**
+ * The seven STS tasks as a table (which subsets, which files, which format) and their loading from a SentEval data folder.
+ *
+ * It reads and parses; scoring a model on what it returns is `evaluate.ts`.
+ */
+import { OptionError } from "../../errors.ts";
+import { type Folder, pathIn } from "../../io/folder.ts";
+import { type PairColumns, parseInputAndGold, parsePairColumns, type StsPair, type TextLines, textLines } from "./sts-files.ts";
+
+/** Which split is scored: the test sets of the published results, or the dev sets that a run may be tuned on. */
+export type StsMode = "test" | "dev";
+
+export type StsTaskName = "STS12" | "STS13" | "STS14" | "STS15" | "STS16" | "STSBenchmark" | "SICKRelatedness";
+
+/** One subset of a task: the files it is made of (relative to the folder that holds `STS/` and `SICK/`) and how they become pairs. */
+export interface StsSource {
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly parse: (texts: readonly TextLines[]) => StsPair[];
+}
+
+/** A task and the subsets that each mode scores. STS12–16 have no dev set: dev mode scores their test data too, as the original does. */
+export interface StsTask {
+  readonly name: StsTaskName;
+  readonly hasDevSet: boolean;
+  readonly subsets: Readonly<Record<StsMode, readonly StsSource[]>>;
+}
+
+/** The pairs of one subset, in file order. */
+export interface StsSubset {
+  readonly name: string;
+  readonly pairs: readonly StsPair[];
+}
+
+/** A task that cannot be scored, with the first file that is not there. */
+export interface MissingSts {
+  readonly missing: string;
+}
+
+/** Where SentEval's data may stand below the folder a user names: `STS/` directly, or in SentEval's or its `data` folder. */
+const ROOTS = ["", "downstream/", "data/downstream/"];
+
+const STSB_COLUMNS: PairColumns = { a: 5, b: 6, score: 4, headerLines: 0 };
+const SICK_COLUMNS: PairColumns = { a: 1, b: 2, score: 3, headerLines: 1 };
+
+/** All STS tasks in the order of the published tables. STS13 is without SMT, which SentEval may not distribute. */
+export const STS_TASKS: readonly StsTask[] = [
+  semEvalTask("STS12", ["MSRpar", "MSRvid", "SMTeuroparl", "surprise.OnWN", "surprise.SMTnews"]),
+  semEvalTask("STS13", ["FNWN", "headlines", "OnWN"]),
+  semEvalTask("STS14", ["deft-forum", "deft-news", "headlines", "images", "OnWN", "tweet-news"]),
+  semEvalTask("STS15", ["answers-forums", "answers-students", "belief", "headlines", "images"]),
+  semEvalTask("STS16", ["answer-answer", "headlines", "plagiarism", "postediting", "question-question"]),
+  splitTask("STSBenchmark", STSB_COLUMNS, { dev: "STS/STSBenchmark/sts-dev.csv", test: "STS/STSBenchmark/sts-test.csv" }),
+  splitTask("SICKRelatedness", SICK_COLUMNS, { dev: "SICK/SICK_trial.txt", test: "SICK/SICK_test_annotated.txt" }),
+];
+
+/**
+ * The task of that name.
+ * @throws OptionError for a name that is not in `STS_TASKS`.
+ */
+export function stsTask(name: string): StsTask {
+  const task = STS_TASKS.find((each) => each.name === name);
+  if (task !== undefined) return task;
+  throw new OptionError(`There is no STS task "${name}".`, `Use one of ${STS_TASKS.map((each) => each.name).join(", ")}.`);
+}
+
+/**
+ * Reads the subsets of a task from `folder`, which holds `STS/` and `SICK/`, or whose `downstream/` or `data/downstream/` holds them.
+ *
+ * Returns the subsets with their pairs, or `missing` with the path of the first file of any subset that is not there: a task is
+ * scored whole or not at all, because the score of a part is not comparable with anything.
+ * @throws DataError for a malformed line, naming file and line.
+ */
+export async function loadSts(folder: Folder, task: StsTask, mode: StsMode): Promise<StsSubset[] | MissingSts> {
+  const paths = new Map<string, string>();
+  for (const file of task.subsets[mode].flatMap((source) => source.files)) {
+    const path = await locate(folder, file);
+    if (path === null) return { missing: pathIn(folder, file) };
+    paths.set(file, path);
+  }
+  const subsets: StsSubset[] = [];
+  for (const source of task.subsets[mode]) {
+    const texts: TextLines[] = [];
+    for (const path of source.files.map((file) => paths.get(file)!)) texts.push(textLines(pathIn(folder, path), await folder.read(path)));
+    subsets.push({ name: source.name, pairs: source.parse(texts) });
+  }
+  return subsets;
+}
+
+function semEvalTask(name: StsTaskName, sets: readonly string[]): StsTask {
+  const folder = `STS/${name}-en-test`;
+  const sources = sets.map(
+    (set): StsSource => ({
+      name: set,
+      files: [`${folder}/STS.input.${set}.txt`, `${folder}/STS.gs.${set}.txt`],
+      parse: ([input, gold]) => parseInputAndGold(input!, gold!),
+    }),
+  );
+  return { name, hasDevSet: false, subsets: { test: sources, dev: sources } };
+}
+
+function splitTask(name: StsTaskName, columns: PairColumns, files: Readonly<Record<StsMode, string>>): StsTask {
+  const source = (mode: StsMode): StsSource => ({
+    name: mode,
+    files: [files[mode]],
+    parse: ([text]) => parsePairColumns(text!, columns),
+  });
+  return { name, hasDevSet: true, subsets: { test: [source("test")], dev: [source("dev")] } };
+}
+
+async function locate(folder: Folder, file: string): Promise<string | null> {
+  for (const root of ROOTS) if (await folder.has(root + file)) return root + file;
+  return null;
+}

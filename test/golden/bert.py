@@ -1,0 +1,220 @@
+"""Makes bert.safetensors and bert.json: what PyTorch computes for a tiny BERT trained as SimCSE, for the golden tests.
+
+Run with Debian's python3-torch: `/usr/bin/python3 test/golden/bert.py`. README.md beside this file says what the two files hold. Everything
+is computed in float64, from parameters that are float32 numbers. The script first checks itself against torch's own layers and optimiser.
+"""
+
+import collections
+import json
+import math
+import pathlib
+import struct
+
+import torch
+from bert_model import POOLERS, check_encoder, contrastive, encode, pad, parameter_shapes
+
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)  # one order of summation, so that a rerun gives the same bytes
+
+CONFIG = {
+    "model_type": "bert",
+    "vocab_size": 97,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 40,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "pad_token_id": 0,
+}
+CLS, SEP, FIRST_WORD = 2, 3, 4
+TEMPERATURE = 0.05
+HARD_NEGATIVE_WEIGHT = 0.7
+
+# Lengths in tokens, [CLS] and [SEP] included.
+LENGTHS = {
+    "sentences": [3, 11, 5, 8, 4, 7],
+    "pairs": [6, 4, 9, 3, 10, 5],
+    "negatives": [4, 7, 3, 9, 6, 11],
+}
+
+# The original builds the MLP for the pooler "cls" alone.
+Case = collections.namedtuple("Case", "views pooler stores_gradients")
+CASES = {
+    "unsupervised": Case(("sentences", "sentences"), "cls", True),
+    "pairs_avg": Case(("sentences", "pairs"), "avg", True),
+    "pairs_cls": Case(("sentences", "pairs"), "cls", False),
+    "hard_negatives": Case(("sentences", "pairs", "negatives"), "cls", False),
+}
+
+TRAINING = {
+    "case": "pairs_cls",
+    "steps": 10,
+    "learning_rate": 1e-3,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "adam_epsilon": 1e-8,
+    "weight_decay": 0.01,
+    "max_grad_norm": 1.0,
+}
+
+
+def deviation(name):
+    """Wider than BERT's 0.02, so that no value is negligible; widest where it takes attention away from the uniform."""
+    return 0.3 if ".query." in name or ".key." in name else 0.1
+
+
+def make_parameters(config, generator):
+    parameters = {}
+    for name, shape in parameter_shapes(config):
+        mean = 1.0 if name.endswith("LayerNorm.weight") else 0.0
+        value = mean + deviation(name) * torch.randn(shape, generator=generator)
+        parameters[name] = value.float().double().requires_grad_()
+    return parameters
+
+
+def make_sentences(config, generator):
+    def sentence(length):
+        return [CLS, *torch.randint(FIRST_WORD, config["vocab_size"], (length - 2,), generator=generator).tolist(), SEP]
+
+    return {group: [sentence(length) for length in lengths] for group, lengths in LENGTHS.items()}
+
+
+def evaluate(parameters, sentences, case):
+    """The logits [sentences, keys] and the loss of one case."""
+    batch = [ids for row in zip(*(sentences[view] for view in case.views)) for ids in row]
+    ids, mask = pad(batch, CONFIG["pad_token_id"])
+    pooled = POOLERS[case.pooler](encode(parameters, CONFIG, ids, mask), mask, parameters)
+    return contrastive(pooled.unflatten(0, (-1, len(case.views))).unbind(1), TEMPERATURE, HARD_NEGATIVE_WEIGHT)
+
+
+def gradients(loss, parameters):
+    """The gradient of every parameter that the loss depends on."""
+    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    return {name: gradient for name, gradient in zip(parameters, found) if gradient is not None}
+
+
+def global_norm(tensors):
+    return math.sqrt(sum(float(tensor.pow(2).sum()) for tensor in tensors.values()))
+
+
+def train(start, sentences, settings):
+    """The loss and the global gradient norm before each step, and the parameters after the last."""
+    parameters = {name: value.detach().clone().requires_grad_() for name, value in start.items()}
+    first = {name: torch.zeros_like(value) for name, value in parameters.items()}
+    second = {name: torch.zeros_like(value) for name, value in parameters.items()}
+    rate, beta1, beta2 = settings["learning_rate"], settings["adam_beta1"], settings["adam_beta2"]
+    losses, norms = [], []
+    for step in range(1, settings["steps"] + 1):
+        _, loss = evaluate(parameters, sentences, CASES[settings["case"]])
+        gradient = gradients(loss, parameters)
+        losses.append(float(loss))
+        norms.append(global_norm(gradient))
+        clip = min(1.0, settings["max_grad_norm"] / (norms[-1] + 1e-6))
+        step_size = rate * math.sqrt(1 - beta2**step) / (1 - beta1**step)
+        with torch.no_grad():
+            for name, value in parameters.items():
+                clipped = gradient[name] * clip
+                first[name] = beta1 * first[name] + (1 - beta1) * clipped
+                second[name] = beta2 * second[name] + (1 - beta2) * clipped**2
+                value -= step_size * first[name] / (second[name].sqrt() + settings["adam_epsilon"])
+                if not name.endswith(("bias", "LayerNorm.weight")):
+                    value -= rate * settings["weight_decay"] * value
+    return {"losses": losses, "gradient_norms": norms}, parameters
+
+
+def check_training(start, sentences, settings):
+    """torch's Adam adds its epsilon in another place, and decays before the step: without the two, both must train alike."""
+    settings = {**settings, "adam_epsilon": 1e-30, "weight_decay": 0.0}
+    _, ours = train(start, sentences, settings)
+    theirs = {name: value.detach().clone().requires_grad_() for name, value in start.items()}
+    betas = (settings["adam_beta1"], settings["adam_beta2"])
+    optimizer = torch.optim.Adam(theirs.values(), lr=settings["learning_rate"], betas=betas, eps=settings["adam_epsilon"])
+    for _ in range(settings["steps"]):
+        optimizer.zero_grad()
+        evaluate(theirs, sentences, CASES[settings["case"]])[1].backward()
+        torch.nn.utils.clip_grad_norm_(theirs.values(), settings["max_grad_norm"])
+        optimizer.step()
+    for name, value in ours.items():
+        if not name.endswith("key.bias"):  # its gradient is nothing but rounding, which Adam without epsilon blows up
+            torch.testing.assert_close(theirs[name], value, rtol=1e-9, atol=1e-12)
+
+
+def write_safetensors(path, tensors):
+    """The format: the header's length (u64, little-endian), a JSON header padded to 8 bytes, then the tensors' bytes without gaps."""
+    header, chunks, offset = {}, [], 0
+    for name, tensor in tensors.items():
+        data = tensor.detach().float().contiguous().numpy().astype("<f4").tobytes()
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + len(data)]}
+        chunks.append(data)
+        offset += len(data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(chunks))
+
+
+def checksums(tensors):
+    return {name: {"sum": float(tensor.sum()), "norm": float(tensor.norm())} for name, tensor in tensors.items()}
+
+
+def pack(x, mask):
+    """The rows of all real tokens, one sentence after another: [tokens, hidden]."""
+    return x[mask.bool()]
+
+
+def write_json(path, value):
+    """Two levels on lines of their own, the rest on one line."""
+
+    def lines(value, depth):
+        if depth == 0 or not isinstance(value, dict):
+            return json.dumps(value)
+        indent = "  " * (3 - depth)
+        entries = [f"{indent}{json.dumps(key)}: {lines(entry, depth - 1)}" for key, entry in value.items()]
+        return "{\n" + ",\n".join(entries) + "\n" + indent[2:] + "}"
+
+    path.write_text(lines(value, 2) + "\n")
+
+
+def main():
+    folder = pathlib.Path(__file__).parent
+    generator = torch.Generator().manual_seed(20210418)
+    parameters = make_parameters(CONFIG, generator)
+    sentences = make_sentences(CONFIG, generator)
+    check_encoder(parameters, CONFIG, sentences["sentences"])
+    check_training(parameters, sentences, TRAINING)
+
+    tensors = dict(parameters)
+    for group, ids in sentences.items():
+        padded, mask = pad(ids, CONFIG["pad_token_id"])
+        states = encode(parameters, CONFIG, padded, mask)
+        tensors.update({f"hidden.{group}.{i}": pack(state, mask) for i, state in enumerate(states)})
+        tensors.update({f"pooled.{group}.{name}": pool(states, mask, parameters) for name, pool in POOLERS.items()})
+
+    cases = {}
+    for name, case in CASES.items():
+        logits, loss = evaluate(parameters, sentences, case)
+        gradient = gradients(loss, parameters)
+        tensors[f"logits.{name}"] = logits
+        if case.stores_gradients:
+            tensors.update({f"gradient.{name}.{parameter}": value for parameter, value in gradient.items()})
+        cases[name] = {
+            "views": case.views,
+            "pooler": case.pooler,
+            "temperature": TEMPERATURE,
+            "hard_negative_weight": HARD_NEGATIVE_WEIGHT if len(case.views) == 3 else 0.0,
+            "loss": float(loss),
+            "gradient_norm": global_norm(gradient),
+            "gradient_norms": {parameter: float(value.norm()) for parameter, value in gradient.items()},
+        }
+
+    curve, trained = train(parameters, sentences, TRAINING)
+    training = {**TRAINING, **curve, "parameters": checksums(trained)}
+    write_safetensors(folder / "bert.safetensors", tensors)
+    write_json(folder / "bert.json", {"config": CONFIG, "sentences": sentences, "cases": cases, "training": training})
+
+
+main()

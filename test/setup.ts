@@ -1,0 +1,38 @@
+/**
+ * Runs once before the tests: finds the adapter they run on, and hands it to the workers through the environment.
+ *
+ * Where no adapter works nothing is skipped: the run fails and says what to do. In CI a missing software driver is installed.
+ */
+import { DeviceError, SimcseError } from "../src/errors.ts";
+import { probeAdapter } from "../tools/probe-adapter.ts";
+import { describeAdapter, findAdapter } from "../tools/setup-adapter.ts";
+import { driverEnvironment, swiftShaderDriver } from "../tools/vulkan-drivers.ts";
+
+const isCI = process.env.CI === "true";
+const log = (line: string): void => console.log(line);
+
+export default async function setup(): Promise<void> {
+  try {
+    const adapter = await findAdapter({ install: isCI, log });
+    Object.assign(process.env, adapter.environment);
+    log(describeAdapter(adapter));
+    await checkSwiftShader();
+  } catch (error) {
+    // Without a cause, and with the remedy in the message: Vitest prints these as they are, and all else with a stack for each.
+    throw error instanceof SimcseError ? new Error(`${error.message}\n${error.remedy}`) : error;
+  }
+}
+
+/** Makes sure that the project `swiftshader` runs on SwiftShader, or that its absence is seen. */
+async function checkSwiftShader(): Promise<void> {
+  const remedy = "install Chromium with `npm run setup -- --browser`";
+  const swiftShader = swiftShaderDriver();
+  if (swiftShader === undefined) {
+    if (isCI) throw new DeviceError("no SwiftShader on this machine: the test project swiftshader cannot run", remedy);
+    log(`no SwiftShader on this machine: the test project swiftshader is left out (${remedy})`);
+    return;
+  }
+  const probe = await probeAdapter(driverEnvironment(swiftShader));
+  const found = "info" in probe ? probe.info.architecture : probe.reason;
+  if (found !== "swiftshader") throw new DeviceError(`${swiftShader.manifest}: expected the adapter swiftshader, found: ${found}`, remedy);
+}

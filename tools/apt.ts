@@ -1,0 +1,115 @@
+/**
+ * Installs packages with apt on Debian and its descendants, as root or through a `sudo` that asks no password.
+ *
+ * It knows nothing of what the packages are for. Elsewhere, and for a person who may not install, `aptCommand` is null.
+ */
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+
+/** The fields of os-release(5) that choose a package. */
+export interface Distribution {
+  /** `debian`, `ubuntu`, `fedora`, …; empty where it is not known. */
+  readonly id: string;
+  /** `bookworm`, `noble`, …; empty where it is not known. */
+  readonly codename: string;
+}
+
+/** Reads os-release(5). */
+export function distribution(file = "/etc/os-release"): Distribution {
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const field = (name: string): string => new RegExp(`^${name}="?([^"\n]*)"?$`, "m").exec(text)?.[1] ?? "";
+  return { id: field("ID"), codename: field("VERSION_CODENAME") };
+}
+
+/** How long apt waits for another apt on this machine. */
+const LOCK_TIMEOUT_S = 300;
+
+/** Debian's own mirror network: used only where the machine's sources name no mirror. */
+const DEBIAN_MIRROR = "http://deb.debian.org/debian";
+
+interface Result {
+  readonly code: number;
+  /** Standard output and error, together. */
+  readonly output: string;
+}
+
+/** Runs a command to its end; a command that does not exist ends with code 127. */
+function run(command: readonly string[], input = ""): Promise<Result> {
+  const [program, ...args] = command;
+  return new Promise((resolve) => {
+    const child = spawn(program!, args, { env: { ...process.env, LC_ALL: "C" } });
+    let output = "";
+    child.stdout.on("data", (chunk) => (output += chunk));
+    child.stderr.on("data", (chunk) => (output += chunk));
+    child.on("error", (error) => resolve({ code: 127, output: error.message }));
+    child.on("close", (code) => resolve({ code: code ?? 1, output }));
+    child.stdin.on("error", () => {}); // a command may end without reading its input
+    child.stdin.end(input);
+  });
+}
+
+/** Apt on this machine, with the right to install. */
+export interface Apt {
+  /**
+   * Installs packages, from backports if `backports` says so (that source is added where it is missing). Resolves to null, or to the reason
+   * why it could not.
+   */
+  install(packages: readonly string[], options: { backports: boolean; log: (line: string) => void }): Promise<string | null>;
+}
+
+/** Apt, or null where there is none or this person may not install without a password. */
+export async function openApt(): Promise<Apt | null> {
+  if ((await run(["apt-get", "--version"])).code !== 0) return null;
+  if (process.getuid?.() === 0) return new AptGet([]);
+  return (await run(["sudo", "-n", "true"])).code === 0 ? new AptGet(["sudo", "-n"]) : null;
+}
+
+class AptGet implements Apt {
+  constructor(private readonly asRoot: readonly string[]) {}
+
+  async install(packages: readonly string[], options: { backports: boolean; log: (line: string) => void }): Promise<string | null> {
+    const release = `${distribution().codename}-backports`;
+    // A broken third-party source makes an update fail while what is wanted here is there: the installation decides.
+    await this.apt("update");
+    const added = options.backports ? await this.addRelease(release) : null;
+    if (added !== null) {
+      options.log(`added the apt source ${added}`);
+      await this.apt("update");
+    }
+    const installed = await this.apt("install", "--no-install-recommends", ...(options.backports ? ["-t", release] : []), ...packages);
+    if (installed.code === 0) return null;
+    if (added !== null) {
+      await run([...this.asRoot, "rm", "-f", added]);
+      options.log(`removed the apt source ${added} again`);
+    }
+    return installed.output.split("\n").find((line) => line.startsWith("E: ")) ?? `apt-get ended with code ${installed.code}`;
+  }
+
+  private apt(...args: string[]): Promise<Result> {
+    // `sudo` passes no environment on, so `env` sets it inside.
+    const command = [
+      "env",
+      "DEBIAN_FRONTEND=noninteractive",
+      "LC_ALL=C",
+      "apt-get",
+      "-q",
+      "-y",
+      "-o",
+      `DPkg::Lock::Timeout=${LOCK_TIMEOUT_S}`,
+    ];
+    return run([...this.asRoot, ...command, ...args]);
+  }
+
+  /** Adds a source for `release` where apt has none that answers; gives the file it wrote, or null. */
+  private async addRelease(release: string): Promise<string | null> {
+    // Lists the sources whose release file the update has brought.
+    const targets = await run(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)"]);
+    const sources = targets.output.split("\n").map((line) => line.split(" "));
+    if (sources.some(([name]) => name === release)) return null;
+    // Backports lie beside the release on the same mirror.
+    const mirror = sources.find(([name]) => name === release.replace("-backports", ""))?.[1] ?? DEBIAN_MIRROR;
+    const file = `/etc/apt/sources.list.d/${release}.list`;
+    await run([...this.asRoot, "tee", file], `deb ${mirror} ${release} main\n`);
+    return file;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The demo corpus: training sentences, graded held-out pairs and example searches, drawn from the grammar by a fixed seed.
+ *
+ * What training on it can honestly learn: which words matter. Frames are long, made of few common words, and shared by sentences that have
+ * nothing else in common, so a model for which all words weigh alike takes them for the meaning. Telling thousands of sentences apart
+ * takes the words that differ between them, which are those of the slots, and the grades are computed from the slots alone.
+ * Nothing about a pair, its grade or its meaning is in the training text.
+ */
+import {
+  drawFrame,
+  drawMeaning,
+  type Frame,
+  frameFits,
+  grade,
+  type Meaning,
+  MINOR_SLOTS,
+  type MinorSlot,
+  meaningKey,
+  realise,
+} from "./grammar.ts";
+import { mulberry32, type Random } from "./random.ts";
+
+/** The seed of the corpus that the project ships. */
+export const CORPUS_SEED = 42;
+
+const TRAINING_SENTENCES = 8000;
+const PAIRS_PER_GRADE = 70;
+const SEARCHES = 8;
+
+/** Two sentences and how alike they are, from 0 (unrelated) to 5 (the same), as in STS-B. */
+export interface GradedPair {
+  readonly a: string;
+  readonly b: string;
+  readonly score: number;
+}
+
+/** A question for a search over the training sentences, and the training sentence that says the same in other words. */
+export interface SearchExample {
+  readonly query: string;
+  readonly answer: string;
+}
+
+/** How pairs of one grade are made: the second meaning from the first, and how often both stand in the same frame. */
+interface Recipe {
+  readonly score: number;
+  readonly sameFrame: number;
+  /** A candidate; it is drawn anew until the grade of the two is the score. */
+  partner(meaning: Meaning, random: Random): Meaning;
+}
+
+/** Near misses stand in the same frame more often than near matches do: that is what makes function words a bad guide. */
+const RECIPES: readonly Recipe[] = [
+  { score: 5, sameFrame: 0, partner: (meaning) => meaning },
+  { score: 4, sameFrame: 0.4, partner: (meaning, random) => withOtherCircumstances(meaning, 1, random) },
+  {
+    score: 3,
+    sameFrame: 0.4,
+    partner: (meaning, random) => (random.chance(0.5) ? withOtherCircumstances(meaning, 2, random) : withOtherObject(meaning, random)),
+  },
+  {
+    score: 2,
+    sameFrame: 0.4,
+    partner: (meaning, random) => ({ ...drawMeaning(random, meaning.domain), deed: meaning.deed, object: meaning.object }),
+  },
+  { score: 1, sameFrame: 0.4, partner: (meaning, random) => perhapsAlongside(meaning, drawMeaning(random, meaning.domain), random) },
+  { score: 0, sameFrame: 0.4, partner: (meaning, random) => perhapsAlongside(meaning, drawMeaning(random), random) },
+];
+
+/** The meaning with as many circumstances drawn anew; one may come out as left out, or as it was. */
+function withOtherCircumstances(meaning: Meaning, count: number, random: Random): Meaning {
+  const drawn = drawMeaning(random, meaning.domain);
+  const changed: Partial<Record<MinorSlot, number | null>> = {};
+  while (Object.keys(changed).length < count) {
+    const slot = random.pick(MINOR_SLOTS);
+    changed[slot] = drawn[slot];
+  }
+  return { ...meaning, ...changed };
+}
+
+/** The meaning with its object drawn anew among the near relatives of it. */
+const withOtherObject = (meaning: Meaning, random: Random): Meaning => ({ ...meaning, object: drawMeaning(random, meaning.domain).object });
+
+/** Half the time as it is, half the time in the circumstances of the meaning: a near miss, for the deed is another. */
+const perhapsAlongside = ({ time, manner, domain, place }: Meaning, other: Meaning, random: Random): Meaning =>
+  random.chance(0.5) ? other : { ...other, time, manner, place: domain === other.domain ? place : other.place };
+
+/** The first value drawn that will do. */
+function drawUntil<T>(draw: () => T, accept: (value: T) => boolean): T {
+  for (;;) {
+    const value = draw();
+    if (accept(value)) return value;
+  }
+}
+
+/** A frame for the meaning that shares neither opener nor word order nor closer with another. */
+const otherFrame = (meaning: Meaning, frame: Frame, random: Random): Frame =>
+  drawUntil(
+    () => drawFrame(random),
+    (other) =>
+      frameFits(meaning, other) &&
+      other.opener !== frame.opener &&
+      other.construction !== frame.construction &&
+      other.mannerAs !== frame.mannerAs &&
+      other.timeWording !== frame.timeWording &&
+      (other.closer !== frame.closer || frame.closer === ""),
+  );
+
+/** Pairs of every grade, and the meanings they use up. */
+function drawPairs(random: Random): { pairs: GradedPair[]; meanings: Set<string> } {
+  const pairs: GradedPair[] = [];
+  const meanings = new Set<string>();
+  const taken = new Set<string>();
+  for (const { score, sameFrame, partner } of RECIPES) {
+    for (let made = 0; made < PAIRS_PER_GRADE; ) {
+      const first = drawMeaning(random);
+      const second = drawUntil(
+        () => partner(first, random),
+        (candidate) => grade(first, candidate) === score,
+      );
+      const frame = drawUntil(
+        () => drawFrame(random),
+        (candidate) => frameFits(first, candidate) && frameFits(second, candidate),
+      );
+      const a = realise(first, frame);
+      const b = realise(second, random.chance(sameFrame) ? frame : otherFrame(second, frame, random));
+      if (taken.has(a) || taken.has(b)) continue;
+      taken.add(a).add(b);
+      meanings.add(meaningKey(first)).add(meaningKey(second));
+      pairs.push({ a, b, score });
+      made++;
+    }
+  }
+  return { pairs, meanings };
+}
+
+/** A sentence with the meaning and the frame it was made of. */
+interface Drawn {
+  readonly meaning: Meaning;
+  readonly frame: Frame;
+  readonly sentence: string;
+}
+
+/** Sentences of as many different meanings, none of them among those held out. */
+function drawTraining(random: Random, heldOut: ReadonlySet<string>): Drawn[] {
+  const drawn: Drawn[] = [];
+  const taken = new Set(heldOut);
+  while (drawn.length < TRAINING_SENTENCES) {
+    const meaning = drawMeaning(random);
+    if (taken.has(meaningKey(meaning))) continue;
+    taken.add(meaningKey(meaning));
+    const frame = drawUntil(
+      () => drawFrame(random),
+      (candidate) => frameFits(meaning, candidate),
+    );
+    drawn.push({ meaning, frame, sentence: realise(meaning, frame) });
+  }
+  return drawn;
+}
+
+/** Each part of the corpus has its own stream, so that a change to one leaves the others' draws alone. */
+const streams = (seed: number): { pairs: Random; training: Random; searches: Random } => ({
+  pairs: mulberry32(seed),
+  training: mulberry32(seed + 1),
+  searches: mulberry32(seed + 2),
+});
+
+const drawAll = (seed: number): { pairs: GradedPair[]; training: Drawn[] } => {
+  const random = streams(seed);
+  const { pairs, meanings } = drawPairs(random.pairs);
+  return { pairs, training: drawTraining(random.training, meanings) };
+};
+
+/**
+ * Pairs that no training sentence is part of, equally many of each grade, the highest grade first.
+ *
+ * @param seed an unsigned 32-bit integer
+ */
+export const heldOutPairs = (seed = CORPUS_SEED): GradedPair[] => drawPairs(streams(seed).pairs).pairs;
+
+/**
+ * The sentences to train on: distinct in meaning, and none with the meaning of a sentence of {@link heldOutPairs} of the same seed.
+ *
+ * @param seed an unsigned 32-bit integer
+ */
+export const trainingSentences = (seed = CORPUS_SEED): string[] => drawAll(seed).training.map(({ sentence }) => sentence);
+
+/**
+ * Searches over the training sentences: each query says what one of them says, in another frame, and is itself not among them.
+ *
+ * @param seed an unsigned 32-bit integer
+ */
+export function searchExamples(seed = CORPUS_SEED): SearchExample[] {
+  const { training } = drawAll(seed);
+  const random = streams(seed).searches;
+  return Array.from({ length: SEARCHES }, () => {
+    const { meaning, frame, sentence } = random.pick(training);
+    return { query: realise(meaning, otherFrame(meaning, frame, random)), answer: sentence };
+  });
+}

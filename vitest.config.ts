@@ -1,0 +1,59 @@
+/**
+ * The test suite as four projects, one for each kind of machine it must pass on.
+ *
+ * Tests run in processes of their own and never in threads: Dawn reads the environment of its process, and a driver that crashes takes its
+ * process with it.
+ */
+import { defineConfig } from "vitest/config";
+import { driverEnvironment, swiftShaderDriver } from "./tools/vulkan-drivers.ts";
+
+/** A software adapter uses every core by itself; a second worker fills the time when the first one compiles. */
+const MAX_WORKERS = 2;
+
+const swiftShader = swiftShaderDriver();
+
+const shared = {
+  pool: "forks",
+  isolate: true,
+  maxWorkers: MAX_WORKERS,
+  // Software adapters are slow, more so when other work shares the cores.
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+} as const;
+
+const projects = [
+  {
+    name: "full",
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/browser/**"],
+    env: { SIMCSE_DEVICE: "full" },
+  },
+  {
+    // Everything that touches the device, on one without optional features and with the default limits.
+    name: "core",
+    include: ["test/{gpu,kernels,autograd,nn,simcse,golden}/**/*.test.ts"],
+    exclude: ["test/simcse/evaluation/**"],
+    env: { SIMCSE_DEVICE: "core" },
+  },
+  {
+    // Left out where there is no SwiftShader: test/setup.ts says so, and fails in CI.
+    name: "swiftshader",
+    include: swiftShader ? ["test/kernels/**/*.test.ts"] : [],
+    env: { SIMCSE_DEVICE: "full", ...(swiftShader ? driverEnvironment(swiftShader) : {}) },
+  },
+  {
+    // Alone and after the others: a browser on a software adapter wants both cores.
+    name: "browser",
+    include: ["test/browser/**/*.test.ts"],
+    env: { SIMCSE_DEVICE: "full" },
+    sequence: { groupOrder: 1 },
+  },
+];
+
+export default defineConfig({
+  test: {
+    globalSetup: ["test/setup.ts"],
+    reporters: ["default", "./test/summary-reporter.ts"],
+    projects: projects.map((project) => ({ test: { ...shared, ...project } })),
+  },
+});
