@@ -57,5 +57,5 @@ export function bindGroupLayoutEntries(shader: ShaderDeclaration): GPUBindGroupL
 
 /** A template tag that marks a string as WGSL for editors; it only joins. */
 export function wgsl(strings: TemplateStringsArray, ...values: readonly (string | number)[]): string {
-  return String.raw({ raw: strings.raw }, ...values);
+  return String.raw({ raw: strings }, ...values);
 }

@@ -160,7 +160,11 @@ async function replaceFolder(path: string, target: string, partial: string): Pro
   try {
     await fileOperation("write", path, () => rename(partial, target));
   } catch (error) {
-    await rename(old, target);
+    await rename(old, target).catch((cause: unknown) => {
+      throw new FileError(`${path} could not be replaced, and what it held is now in ${old}`, `Rename that folder to ${target}.`, {
+        cause,
+      });
+    });
     throw error;
   }
   try {

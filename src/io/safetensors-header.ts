@@ -93,7 +93,7 @@ function parseTensor(path: string, name: string, value: unknown, dataStart: numb
   if (!isObject(value)) throw lie("is not described by an object");
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== "string" || !Object.hasOwn(DTYPE_BITS, dtype)) {
-    throw lie(`has the dtype ${JSON.stringify(dtype)}, expected one of ${DTYPES.join(", ")}`);
+    throw lie(`has the dtype ${shortened(dtype)}, expected one of ${DTYPES.join(", ")}`);
   }
   if (!isShape(shape)) throw lie(`has the shape ${shortened(shape)}, expected whole numbers that are not negative`);
   if (!isShape(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {

@@ -147,7 +147,8 @@ class SafetensorsFile implements Safetensors {
 
 /**
  * A safetensors file, in chunks. Tensors are laid out as the official writer does it (larger elements first, then by name), so that each is
- * aligned, and the same tensors always give the same bytes. The default metadata is what transformers looks for in a PyTorch model's file.
+ * aligned, and the same tensors always give the same bytes. The default metadata is what transformers looks for in a PyTorch model's file;
+ * empty metadata is left out.
  *
  * Throws FormatError for a name used twice or reserved, ShapeError for what is no shape, and, while the chunks are read, ShapeError for data
  * that does not fill its shape.
@@ -158,7 +159,7 @@ export function encodeSafetensors(
 ): AsyncIterable<Uint8Array> {
   const laidOut = tensors.toSorted((a, b) => DTYPES.indexOf(b.dtype) - DTYPES.indexOf(a.dtype) || (a.name < b.name ? -1 : 1));
   // Written by hand: an object would put names that look like numbers first.
-  const fields = [`"__metadata__":${JSON.stringify(metadata)}`];
+  const fields = Object.keys(metadata).length === 0 ? [] : [`"__metadata__":${JSON.stringify(metadata)}`];
   const names = new Set(["__metadata__"]);
   let offset = 0;
   for (const { name, dtype, shape } of laidOut) {

@@ -78,7 +78,11 @@ function count(counts: Map<string, number>, key: string, times: number): void {
 /** Splits a text into words and punctuation as the tokenizer of the vocabulary will do it. */
 function wordSplitter(lowerCase: boolean): (text: string) => string[] {
   const ids = new Map(SPECIAL_TOKENS.map((token, id) => [token, id]));
-  const { normalizer, pre_tokenizer } = openEngine("the word splitter", wordPieceDefinition(ids, SPECIAL, { do_lower_case: lowerCase }), {});
+  const { normalizer, pre_tokenizer } = openEngine(
+    "the word splitter",
+    wordPieceDefinition(ids, SPECIAL, { do_lower_case: lowerCase }),
+    {},
+  );
   // UTF-16 units are at least as many as characters, so a word that is kept is never too long for the tokenizer.
   return (text) => pre_tokenizer!(normalizer!(text), {}).filter((word) => word.length <= MAX_WORD_CHARACTERS);
 }

@@ -56,7 +56,8 @@ export function rowKernel({ software }: Capabilities, { rowCount, main, declarat
   let row = block * ${rowsPerWorkgroup}u + thread;
   if (row >= ${rows(rowCount)}) { return; }
   const firstColumn = 0u;
-  const columnStride = 1u;
+  // Always 1, which the compiler cannot know: it would unroll loops of up to 32 columns, and take a minute for a row of 128.
+  let columnStride = groups.z;
   ${main}`,
       workgroups: (live) => fold(Math.ceil(live(rowCount) / rowsPerWorkgroup)),
     });

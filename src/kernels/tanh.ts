@@ -4,7 +4,7 @@ import { expectType, type Operation, type Value } from "./operation.ts";
 import { pointwise } from "./pointwise.ts";
 
 /** Beyond ±10 the tangent is ±1 in f32; SwiftShader's own is NaN from |x| = 89 on. */
-const declarations = wgsl`fn boundedTanh(x: T) -> T { return tanh(clamp(x, T(-10.0), T(10.0))); }\n`;
+const declarations = wgsl`fn boundedTanh(x: T) -> T { return tanh(clamp(x, T(-10.0), T(10.0))); }`;
 
 const operation: Operation<null> = {
   name: "tanh",

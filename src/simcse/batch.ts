@@ -1,0 +1,131 @@
+/**
+ * Packed batches: the tables of `kernels/batch.ts` and the gather indices of `kernels/embedding.ts`, declared on a tape and filled on the host.
+ * Sentences stand one after another without padding.
+ */
+import type { StepInput } from "../autograd/program.ts";
+import type { Tape } from "../autograd/tape.ts";
+import { CapacityError } from "../errors.ts";
+import { positionsPerSentence, sentenceTable, tokenTable } from "../kernels/batch.ts";
+import { gatherOrder, gatherRuns } from "../kernels/embedding.ts";
+import type { BatchValues } from "../nn/bert.ts";
+
+/** The most a batch may hold. */
+export interface BatchCapacity {
+  readonly sentences: number;
+  readonly tokens: number;
+  /** Token ids and positions are below these. */
+  readonly vocabulary: number;
+  readonly positions: number;
+}
+
+/** Declares a batch's inputs: `tokens` and `sentences`, and for training the gather indices. */
+export function declareBatch(tape: Tape, capacity: BatchCapacity, { training }: { training: boolean }): BatchValues {
+  const tokenRows = tape.extent("tokens", capacity.tokens);
+  const tokens = tape.input("tokens", tokenTable(tokenRows));
+  const sentences = tape.input("sentences", sentenceTable(tape.extent("sentences", capacity.sentences)));
+  if (!training) return { tokens, sentences };
+  const index = (name: string, distinct: number) => ({
+    order: tape.input(`${name} order`, gatherOrder(tokenRows)),
+    runs: tape.input(`${name} runs`, gatherRuns(tape.extent(`distinct ${name}s`, Math.min(distinct, capacity.tokens)))),
+  });
+  return { tokens, sentences, indices: { word: index("word", capacity.vocabulary), position: index("position", capacity.positions) } };
+}
+
+/** A tokenised sentence. */
+export interface PackedSentence {
+  /** With special tokens; at most the capacity's positions. */
+  readonly ids: readonly number[];
+  /** Its number in the whole batch, which its dropout masks depend on: the same however the batch is packed or cut into chunks. */
+  readonly key: number;
+}
+
+/** Fills batches into arrays that it keeps, so that packing a batch allocates next to nothing. */
+export class BatchPacker {
+  readonly #capacity: BatchCapacity;
+  readonly #tokens: Uint32Array;
+  readonly #sentences: Uint32Array;
+  readonly #word: RunBuilder;
+  readonly #position: RunBuilder;
+
+  constructor(capacity: BatchCapacity) {
+    this.#capacity = capacity;
+    this.#tokens = new Uint32Array(capacity.tokens * 4);
+    this.#sentences = new Uint32Array(capacity.sentences * 2);
+    this.#word = new RunBuilder(capacity.tokens, Math.min(capacity.vocabulary, capacity.tokens));
+    this.#position = new RunBuilder(capacity.tokens, Math.min(capacity.positions, capacity.tokens));
+  }
+
+  /**
+   * The step input of a batch. Its arrays are reused by the next call. Throws `CapacityError` when the batch is too large, or a sentence is longer
+   * than the model's positions.
+   */
+  pack(sentences: readonly PackedSentence[], { training }: { training: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
+    const { capacity, table } = { capacity: this.#capacity, table: this.#tokens };
+    let row = 0;
+    sentences.forEach(({ ids, key }, sentence) => {
+      if (ids.length > capacity.positions) {
+        throw new CapacityError(`A sentence has ${ids.length} tokens; the model has ${capacity.positions} positions.`, "Truncate sentences to max_seq_length.");
+      }
+      if (sentence >= capacity.sentences || row + ids.length > capacity.tokens) {
+        throw new CapacityError(
+          `The batch exceeds ${capacity.sentences} sentences or ${capacity.tokens} tokens.`,
+          "Compile the program for larger batches, or pack fewer sentences.",
+        );
+      }
+      this.#sentences[sentence * 2] = row;
+      this.#sentences[sentence * 2 + 1] = ids.length;
+      for (let position = 0; position < ids.length; position++, row++) {
+        table[row * 4] = ids[position]!;
+        table[row * 4 + 1] = position;
+        table[row * 4 + 2] = sentence;
+        table[row * 4 + 3] = key * positionsPerSentence + position;
+      }
+    });
+    const inputs: Record<string, Uint32Array> = { tokens: table.subarray(0, row * 4), sentences: this.#sentences.subarray(0, sentences.length * 2) };
+    const live: Record<string, number> = { tokens: row, sentences: sentences.length };
+    if (training) {
+      for (const [name, builder, column] of [["word", this.#word, 0] as const, ["position", this.#position, 1] as const]) {
+        live[`distinct ${name}s`] = builder.build(table, column, row);
+        inputs[`${name} order`] = builder.order.subarray(0, row);
+        inputs[`${name} runs`] = builder.runs.subarray(0, live[`distinct ${name}s`]! * 4);
+      }
+    }
+    return { inputs, live };
+  }
+}
+
+/** Sorts a batch's rows by one column of its token table. */
+class RunBuilder {
+  readonly order: Uint32Array;
+  readonly runs: Uint32Array;
+  readonly #sortable: Float64Array;
+
+  constructor(tokens: number, distinct: number) {
+    this.order = new Uint32Array(tokens);
+    this.runs = new Uint32Array(distinct * 4);
+    this.#sortable = new Float64Array(tokens);
+  }
+
+  /** Fills `order` and `runs` for the first `rows` rows; returns the number of runs. */
+  build(table: Uint32Array, column: 0 | 1, rows: number): number {
+    // id and row in one double: exact, since both are below 2^26.
+    const rowBits = 2 ** 26;
+    const sortable = this.#sortable.subarray(0, rows);
+    for (let row = 0; row < rows; row++) sortable[row] = table[row * 4 + column]! * rowBits + row;
+    sortable.sort();
+    let count = 0;
+    let previous = -1;
+    for (let i = 0; i < rows; i++) {
+      const id = Math.floor(sortable[i]! / rowBits);
+      this.order[i] = sortable[i]! - id * rowBits;
+      if (id !== previous) {
+        this.runs.set([id, i, 0, 0], count * 4);
+        count++;
+        previous = id;
+      }
+      const length = (count - 1) * 4 + 2;
+      this.runs[length] = this.runs[length]! + 1;
+    }
+    return count;
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Sentences to vectors with a model in memory: tokenised, sorted by length, packed into batches without padding, and given back in their own
+ * order.
+ */
+import { compile, type Program } from "../autograd/program.ts";
+import { OptionError } from "../errors.ts";
+import type { Tokenizer } from "../io/tokenizer.ts";
+import type { Value } from "../kernels/operation.ts";
+import { normalize } from "../kernels/normalize.ts";
+import { type BatchCapacity, BatchPacker, declareBatch } from "./batch.ts";
+import type { SimCseModel } from "./model.ts";
+import { type PoolerType, poolSentences } from "./poolers.ts";
+
+export interface EncoderOptions {
+  readonly pooler: PoolerType;
+  /** Tokens a sentence is truncated to, special tokens included. */
+  readonly maxLength: number;
+  /** Sentences a batch; 64 if absent. */
+  readonly batchSize?: number;
+  /** Scale vectors to unit length; true if absent. */
+  readonly normalize?: boolean;
+}
+
+/** Tokens a batch holds at most: a batch of long sentences has fewer of them. */
+const tokensPerBatch = 4096;
+
+export class Encoder {
+  readonly dimension: number;
+  readonly #packer: BatchPacker;
+
+  private constructor(
+    readonly program: Program<{ embeddings: Value }>,
+    readonly tokenizer: Tokenizer,
+    readonly capacity: BatchCapacity,
+    readonly maxLength: number,
+    dimension: number,
+  ) {
+    this.dimension = dimension;
+    this.#packer = new BatchPacker(capacity);
+  }
+
+  /** Builds the program. Throws `OptionError` for a length beyond the model's positions, `CapacityError` when the device is too small. */
+  static async create(model: SimCseModel, tokenizer: Tokenizer, options: EncoderOptions): Promise<Encoder> {
+    const { pooler, maxLength, batchSize = 64, normalize: toUnitLength = true } = options;
+    const { config, modules, mlp, device } = model;
+    checkLength(maxLength, config.max_position_embeddings);
+    const capacity: BatchCapacity = {
+      sentences: batchSize,
+      tokens: Math.max(maxLength, Math.min(batchSize * maxLength, tokensPerBatch)),
+      vocabulary: config.vocab_size,
+      positions: config.max_position_embeddings,
+    };
+    const program = await compile(device, (tape) => {
+      const batch = declareBatch(tape, capacity, { training: false });
+      const pooled = poolSentences(pooler, modules.bert.forward(batch, { training: false }), batch, mlp);
+      return { embeddings: toUnitLength ? normalize(pooled) : pooled };
+    });
+    return new Encoder(program, tokenizer, capacity, maxLength, config.hidden_size);
+  }
+
+  /** f32 [sentences, dimension], row-major, in the order of `sentences`. */
+  async encode(sentences: readonly string[], { onProgress, signal }: { onProgress?: (done: number) => void; signal?: AbortSignal } = {}): Promise<Float32Array> {
+    const tokenised = sentences.map((text, index) => ({ index, ids: this.tokenizer.encode(text, this.maxLength) }));
+    tokenised.sort((a, b) => b.ids.length - a.ids.length || a.index - b.index);
+    const vectors = new Float32Array(sentences.length * this.dimension);
+    let next = 0;
+    while (next < tokenised.length) {
+      signal?.throwIfAborted();
+      const start = next;
+      let tokens = 0;
+      while (next < tokenised.length && next - start < this.capacity.sentences && tokens + tokenised[next]!.ids.length <= this.capacity.tokens) {
+        tokens += tokenised[next++]!.ids.length;
+      }
+      const batch = tokenised.slice(start, next);
+      const packed = this.#packer.pack(
+        batch.map(({ ids }) => ({ ids, key: 0 })),
+        { training: false },
+      );
+      this.program.run(packed);
+      const rows = await this.program.read("embeddings");
+      batch.forEach(({ index }, row) => {
+        vectors.set(rows.subarray(row * this.dimension, (row + 1) * this.dimension), index * this.dimension);
+      });
+      onProgress?.(next);
+    }
+    return vectors;
+  }
+
+  close(): void {
+    this.program.close();
+  }
+}
+
+/** Throws `OptionError` unless sentences of `maxLength` tokens fit the model. */
+export function checkLength(maxLength: number, positions: number): void {
+  if (Number.isInteger(maxLength) && maxLength >= 3 && maxLength <= positions) return;
+  throw new OptionError(`A length of ${maxLength} tokens is not possible: the model takes 3 to ${positions}.`, "Choose a length within the model's positions.");
+}

@@ -1,0 +1,55 @@
+/** A BERT with SimCSE's head, and its memory. */
+import type { Device } from "../gpu/device.ts";
+import { Bert } from "../nn/bert.ts";
+import type { BertConfig } from "../nn/bert-config.ts";
+import { Linear } from "../nn/linear.ts";
+import { ParameterStore } from "../nn/parameter-store.ts";
+
+/** What SimCSE adds to a model's `config.json`, under `simcse`, so that a pooler is never guessed. */
+export interface SimCseConfig {
+  /** The pooler that embeddings are made with. */
+  readonly pooler_type: string;
+  /** Tokens a sentence is truncated to, special tokens included. */
+  readonly max_seq_length: number;
+}
+
+export interface ModelOptions {
+  /** Also allocate gradients and optimiser state. */
+  readonly training: boolean;
+  /** Whether there is an MLP on the [CLS] token. */
+  readonly mlp: boolean;
+}
+
+/** The modules, whose tensors are named as in a SimCSE training checkpoint: `bert.…` and `mlp.dense.…`. */
+class Modules {
+  readonly bert: Bert;
+  readonly mlp?: { readonly dense: Linear };
+
+  constructor(config: BertConfig, mlp: boolean) {
+    this.bert = new Bert(config);
+    if (mlp) this.mlp = { dense: new Linear(config.hidden_size, config.hidden_size, config.initializer_range) };
+  }
+}
+
+export class SimCseModel {
+  private constructor(
+    readonly device: Device,
+    readonly config: BertConfig,
+    readonly modules: Modules,
+    readonly store: ParameterStore,
+  ) {}
+
+  /** A model whose parameters are zero: initialise or load them. Throws `CapacityError` when the device has no room. */
+  static async allocate(device: Device, config: BertConfig, { training, mlp }: ModelOptions): Promise<SimCseModel> {
+    const modules = new Modules(config, mlp);
+    return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training }));
+  }
+
+  get mlp(): Linear | null {
+    return this.modules.mlp?.dense ?? null;
+  }
+
+  close(): void {
+    this.store.close();
+  }
+}
