@@ -35,3 +35,6 @@ export class DeviceError extends SimcseError {}
 
 /** A plan needs more than the device allows. */
 export class CapacityError extends SimcseError {}
+
+/** Training cannot go on: the loss is no longer a number. */
+export class DivergenceError extends SimcseError {}

@@ -1,16 +1,10 @@
-#!/usr/bin/env node
 /**
  * Finds an adapter for WebGPU in Node, installs a software one where there is none, and says what it did.
  *
  * The machine as it is comes first, so a GPU is used where there is one. On Linux the software drivers already there are tried next, then
  * apt is asked for one. On macOS and Windows Dawn uses Metal and Direct3D, and there is nothing to install.
- *
- *     node dist/tools/setup-adapter.js [--browser] [--no-install]
  */
-import { realpathSync } from "node:fs";
-import { pathToFileURL } from "node:url";
-import { Command } from "commander";
-import { DeviceError, SimcseError } from "../src/errors.ts";
+import { DeviceError } from "../src/errors.ts";
 import { distribution, openApt } from "./apt.ts";
 import { findBrowser } from "./find-browser.ts";
 import { type AdapterInfo, probeAdapter } from "./probe-adapter.ts";
@@ -148,22 +142,3 @@ export function describeAdapter({ info, environment }: FoundAdapter): string {
   const variables = Object.entries(environment).map(([variable, value]) => `${variable}=${value}`);
   return `adapter: ${name} (${info.vendor} ${info.architecture}, ${kind})${variables.length > 0 ? `, with ${variables.join(" ")}` : ""}`;
 }
-
-async function main(): Promise<void> {
-  const command = new Command("setup-adapter")
-    .description("Find an adapter for WebGPU in Node, or install a software one.")
-    .option("--browser", "also find or install a Chromium")
-    .option("--no-install", "only look");
-  const { browser, install } = command.parse().opts<{ browser?: boolean; install: boolean }>();
-  const log = (line: string): void => console.log(line);
-  try {
-    console.log(describeAdapter(await findAdapter({ install, log })));
-    if (browser) console.log(`browser: ${await setUpBrowser({ install, log })}`);
-  } catch (error) {
-    if (!(error instanceof SimcseError)) throw error;
-    console.error(`error: ${error.message}\n${error.remedy}`);
-    process.exitCode = 1;
-  }
-}
-
-if (process.argv[1] && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) await main();

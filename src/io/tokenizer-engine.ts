@@ -1,6 +1,10 @@
 /**
  * The one door to `@huggingface/tokenizers`, which does the tokenising: it takes a definition in the form of a `tokenizer.json`.
  *
+ * It gives the ids of the official library (checked on 10,000 Wikipedia sentences), with three known exceptions in BERT's splitting: it does not
+ * part ideographs beyond U+FFFF, writes a final Greek capital sigma as ς where the official one writes σ, and knows punctuation of the Unicode
+ * version of the JavaScript engine.
+ *
  * The library's own declarations cannot be resolved under Node's module rules, so what is used of it is declared here.
  */
 import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";

@@ -4,15 +4,20 @@
  *
  *     P = softmax(Q·Kᵀ / √headSize) within a sentence;  context = dropout(P)·V
  *
- * Variant "row": one thread takes one token and head, keeps its vectors in registers, and walks the tokens of its own sentence. It needs no
- * workgroup memory and takes sentences of any length. The forward pass keeps each row's log Σ exp(score); the backward pass computes
- * probabilities and dropout masks again. Softmax and sums are f32. A thread writes only its own rows, so a rerun is bit-identical.
+ * A workgroup takes one sentence and head, a thread one token of it at a time: the thread keeps its own vectors, and all threads walk the
+ * sentence's tokens together, so what they read of the others is the same for all of them. It needs no workgroup memory and takes sentences of
+ * any length. The forward pass keeps each row's log Σ exp(score); the backward pass computes probabilities and dropout masks again. Softmax and
+ * sums are f32. A thread writes only its own rows, so a rerun is bit-identical.
+ *
+ * On a GPU the loops over a head's vectors have constant bounds, so that they unroll into registers; on a software adapter their bound is a
+ * uniform, because unrolled they take half a minute to compile.
  */
 import { ShapeError } from "../errors.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
-import { pointKernel, type Tensor } from "./kernel.ts";
-import { expectType, f32, type Node, type Operation, Scratch, type Type, type Value } from "./operation.ts";
+import { kernel, paramU32, type Tensor } from "./kernel.ts";
+import { expectType, f32, type Operation, Scratch, type Type, type Value } from "./operation.ts";
 import { type Dropout, dropoutDeclarations, dropoutParams } from "./random.ts";
 
 interface Attributes {
@@ -35,36 +40,32 @@ const operation: Operation<Attributes> = {
     }
     return [f32(rows!, width / 3), f32(rows!, heads)];
   },
-  lower({ inputs: [qkv, tokens, sentences], outputs: [context, logSum], attributes }) {
-    const a = layout(qkv!, attributes);
+  lower({ inputs: [qkv, tokens, sentences], outputs: [context, logSum], attributes }, capabilities) {
+    const head = headKernel(qkv!, sentences!, attributes, capabilities);
     return {
-      variant: `row, heads of ${a.quads * 4}`,
+      variant: head.variant,
       kernels: [
-        pointKernel({
+        head.kernel({
           label: "attention",
-          over: logSum!,
-          width: 1,
-          reads: a.reads({ qkv, tokens, sentences }),
+          reads: { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"] },
           writes: { context: [context!, "vec4f"], logSum: [logSum!, "f32"] },
-          params: a.params,
-          declarations: a.declarations,
-          main: wgsl`${a.sentenceOfRow}
-  ${a.load("q", "row", "query")}
-  ${a.each((i) => `var sum${i} = vec4f();`)}
-  var largest = -1e30;
-  var total = 0.0;
-  for (var other = first; other < end; other++) {
-    let score = ${a.dot("q", "other", "key")} * ${a.scale};
-    let newLargest = max(largest, score);
-    let shrink = exp(largest - newLargest);
-    let p = exp(score - newLargest);
-    let kept = p * ${a.factor("stream", "other - first")};
-    total = total * shrink + p;
-    largest = newLargest;
-    ${a.each((i) => `sum${i} = sum${i} * shrink + kept * ${a.at("other", "value", i)};`)}
-  }
-  ${a.each((i) => `context[row * ${a.width}u + column * ${a.quads}u + ${i}u] = sum${i} / total;`)}
-  logSum[index] = largest + log(total);`,
+          own: wgsl`var q: Vectors;
+    var sum: Vectors;
+    ${head.each("q[i] = qkv[own + i]; sum[i] = vec4f();")}
+    var largest = -1e30;
+    var total = 0.0;`,
+          other: wgsl`var score = 0.0;
+      ${head.each(`score += dot(q[i], qkv[other + ${head.key} + i]);`)}
+      score *= ${head.scale};
+      let newLargest = max(largest, score);
+      let shrink = exp(largest - newLargest);
+      let p = exp(score - newLargest);
+      let kept = p * ${head.factor("row", "j")};
+      total = total * shrink + p;
+      largest = newLargest;
+      ${head.each(`sum[i] = sum[i] * shrink + kept * qkv[other + ${head.value} + i];`)}`,
+          finish: wgsl`${head.each("context[ownOutput + i] = sum[i] / total;")}
+    logSum[row * ${attributes.heads}u + head] = largest + log(total);`,
         }),
       ],
     };
@@ -81,112 +82,113 @@ const attentionGradient: Operation<Attributes> = {
     expectType("attentionGradient", "dContext", dContext!, "f32", context!.shape);
     return [qkv!];
   },
-  lower({ inputs: [dContext, qkv, context, logSum, tokens, sentences], outputs: [dQkv], attributes }: Node<Attributes>) {
-    const a = layout(qkv!, attributes);
+  lower({ inputs: [dContext, qkv, context, logSum, tokens, sentences], outputs: [dQkv], attributes }, capabilities) {
+    const head = headKernel(qkv!, sentences!, attributes, capabilities);
+    const { heads } = attributes;
     const inner = new Scratch("f32", logSum!.shape);
-    const shared = { params: a.params, declarations: a.declarations, over: logSum!, width: 1 as const };
-    const contextAt = (i: number) => `[row * ${a.width}u + column * ${a.quads}u + ${i}u]`;
-    const gradientAt = (row: string, i: number) => `dContext[${row} * ${a.width}u + column * ${a.quads}u + ${i}u]`;
+    const reads = { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"], dContext: [dContext!, "vec4f"], logSum: [logSum!, "f32"] } as const;
     return {
-      variant: `row, heads of ${a.quads * 4}`,
+      variant: head.variant,
       scratch: [inner],
       kernels: [
-        pointKernel({
-          label: "attentionGradient inner",
-          over: logSum!,
-          width: 1,
-          reads: { dContext: [dContext!, "vec4f"], context: [context!, "vec4f"] },
-          writes: { inner: [inner, "f32"] },
-          main: `inner[index] = ${a.sum((i) => `dot(dContext${contextAt(i)}, context${contextAt(i)})`)};`,
-        }),
-        pointKernel({
-          ...shared,
+        head.kernel({
           label: "attentionGradient query",
-          reads: {
-            ...a.reads({ qkv, tokens, sentences }),
-            dContext: [dContext!, "vec4f"],
-            logSum: [logSum!, "f32"],
-            inner: [inner, "f32"],
-          },
-          writes: { dQkv: [dQkv!, "vec4f"] },
-          main: wgsl`${a.sentenceOfRow}
-  ${a.load("q", "row", "query")}
-  ${a.each((i) => `let g${i} = ${gradientAt("row", i)}; var d${i} = vec4f();`)}
-  for (var other = first; other < end; other++) {
-    let p = exp(${a.dot("q", "other", "key")} * ${a.scale} - logSum[index]);
-    let dp = ${a.factor("stream", "other - first")} * (${a.dot("g", "other", "value")});
-    let ds = p * (dp - inner[index]) * ${a.scale};
-    ${a.each((i) => `d${i} += ds * ${a.at("other", "key", i)};`)}
-  }
-  ${a.each((i) => `dQkv[${a.address("row", "query", i)}] = d${i};`)}`,
+          reads: { ...reads, context: [context!, "vec4f"] },
+          writes: { dQkv: [dQkv!, "vec4f"], inner: [inner, "f32"] },
+          own: wgsl`var q: Vectors;
+    var g: Vectors;
+    var dq: Vectors;
+    var ownInner = 0.0;
+    ${head.each("q[i] = qkv[own + i]; g[i] = dContext[ownOutput + i]; dq[i] = vec4f(); ownInner += dot(g[i], context[ownOutput + i]);")}
+    let ownLogSum = logSum[row * ${heads}u + head];`,
+          other: wgsl`var score = 0.0;
+      var dp = 0.0;
+      ${head.each(`score += dot(q[i], qkv[other + ${head.key} + i]); dp += dot(g[i], qkv[other + ${head.value} + i]);`)}
+      let p = exp(score * ${head.scale} - ownLogSum);
+      let ds = p * (dp * ${head.factor("row", "j")} - ownInner) * ${head.scale};
+      ${head.each(`dq[i] += ds * qkv[other + ${head.key} + i];`)}`,
+          finish: wgsl`${head.each("dQkv[own + i] = dq[i];")}
+    inner[row * ${heads}u + head] = ownInner;`,
         }),
-        pointKernel({
-          ...shared,
+        head.kernel({
           label: "attentionGradient key, value",
-          reads: {
-            ...a.reads({ qkv, tokens, sentences }),
-            dContext: [dContext!, "vec4f"],
-            logSum: [logSum!, "f32"],
-            inner: [inner, "f32"],
-          },
+          reads: { ...reads, inner: [inner, "f32"] },
           writes: { dQkv: [dQkv!, "vec4f"] },
-          main: wgsl`${a.sentenceOfRow}
-  ${a.load("k", "row", "key")}
-  ${a.load("v", "row", "value")}
-  ${a.each((i) => `var dk${i} = vec4f(); var dv${i} = vec4f();`)}
-  for (var other = first; other < end; other++) {
-    let p = exp(${a.dot("k", "other", "query")} * ${a.scale} - logSum[other * ${attributes.heads}u + column]);
-    let factor = ${a.factor(a.streamOf("other"), "row - first")};
-    let dp = factor * (${a.sum((i) => `dot(v${i}, ${gradientAt("other", i)})`)});
-    let ds = p * (dp - inner[other * ${attributes.heads}u + column]) * ${a.scale};
-    let kept = p * factor;
-    ${a.each((i) => `dk${i} += ds * ${a.at("other", "query", i)}; dv${i} += kept * ${gradientAt("other", i)};`)}
-  }
-  ${a.each((i) => `dQkv[${a.address("row", "key", i)}] = dk${i}; dQkv[${a.address("row", "value", i)}] = dv${i};`)}`,
+          own: wgsl`var k: Vectors;
+    var v: Vectors;
+    var dk: Vectors;
+    var dv: Vectors;
+    ${head.each(`k[i] = qkv[own + ${head.key} + i]; v[i] = qkv[own + ${head.value} + i]; dk[i] = vec4f(); dv[i] = vec4f();`)}`,
+          other: wgsl`var score = 0.0;
+      var dp = 0.0;
+      ${head.each("score += dot(k[i], qkv[other + i]); dp += dot(v[i], dContext[otherOutput + i]);")}
+      let p = exp(score * ${head.scale} - logSum[otherRow * ${heads}u + head]);
+      let factor = ${head.factor("otherRow", "position")};
+      let ds = p * (dp * factor - inner[otherRow * ${heads}u + head]) * ${head.scale};
+      let kept = p * factor;
+      ${head.each("dk[i] += ds * qkv[other + i]; dv[i] += kept * dContext[otherOutput + i];")}`,
+          finish: head.each(`dQkv[own + ${head.key} + i] = dk[i]; dQkv[own + ${head.value} + i] = dv[i];`),
         }),
       ],
     };
   },
 };
 
-const third = { query: 0, key: 1, value: 2 } as const;
-type Third = keyof typeof third;
+/** Threads of a workgroup: most sentences of a training batch have at most 32 tokens. */
+const threads = 32;
 
-/** WGSL of one head's vectors in `qkv`; a thread's `row` is its token and `column` its head. */
-function layout(qkv: Type, { heads, dropout }: Attributes) {
-  const hidden = (qkv.shape[1] as number) / 3;
-  const width = hidden / 4;
+interface HeadKernel {
+  readonly label: string;
+  readonly reads: Record<string, readonly [Tensor, string]>;
+  readonly writes: Record<string, readonly [Tensor, string]>;
+  /** WGSL before the walk: a thread's own vectors, at `own` in qkv and `ownOutput` in what is as wide as the context. */
+  readonly own: string;
+  /** WGSL for each token `j` of the sentence, at row `otherRow`, `other` in qkv and `otherOutput`. */
+  readonly other: string;
+  /** WGSL after the walk. */
+  readonly finish: string;
+}
+
+/** What the three kernels share: a workgroup a sentence and head, a thread a token, and a walk over the sentence. */
+function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes, { software }: Capabilities) {
+  const width = (qkv.shape[1] as number) / 12;
   const quads = width / heads;
-  const range = Array.from({ length: quads }, (_, i) => i);
-  const address = (row: string, part: Third, i: number) => `${row} * ${3 * width}u + ${third[part] * width}u + column * ${quads}u + ${i}u`;
-  const at = (row: string, part: Third, i: number) => `qkv[${address(row, part, i)}]`;
-  const sum = (term: (i: number) => string) => range.map(term).join(" + ");
-  const streamOf = (row: string) => `dropoutRow(tokens[${row}].${tokenField.key})`;
   return {
-    width,
-    quads,
+    variant: `heads of ${quads * 4}${software ? "" : ", unrolled"}`,
     scale: `${1 / Math.sqrt(quads * 4)}`,
-    address,
-    at,
-    sum,
-    streamOf,
-    each: (line: (i: number) => string) => range.map(line).join("\n    "),
-    load: (name: string, row: string, part: Third) => range.map((i) => `let ${name}${i} = ${at(row, part, i)};`).join(" "),
-    dot: (name: string, row: string, part: Third) => `(${sum((i) => `dot(${name}${i}, ${at(row, part, i)})`)})`,
-    /** The dropout factor of a query's stream for the key at a position of its sentence. */
-    factor: (stream: string, position: string) =>
-      dropout ? `dropoutFactor(${stream}, column * ${positionsPerSentence}u + ${position})` : "1.0",
-    params: dropout ? dropoutParams(dropout) : {},
-    declarations: dropout ? dropoutDeclarations : "",
-    sentenceOfRow: wgsl`let sentence = sentences[tokens[row].${tokenField.sentence}];
-  let first = sentence.x;
-  let end = first + sentence.y;
-  ${dropout ? `let stream = ${streamOf("row")};` : ""}`,
-    reads: (tensors: { qkv: Tensor | undefined; tokens: Tensor | undefined; sentences: Tensor | undefined }) => ({
-      qkv: [tensors.qkv!, "vec4f"] as const,
-      tokens: [tensors.tokens!, "vec4u"] as const,
-      sentences: [tensors.sentences!, "vec2u"] as const,
-    }),
+    /** Offsets of the key and value parts within a row of qkv, in vectors. */
+    key: `${width}u`,
+    value: `${2 * width}u`,
+    each: (line: string) => `for (var i = 0u; i < ${software ? "params.quads" : `${quads}u`}; i++) { ${line} }`,
+    /** The dropout factor of the query at a row for the key at a position of its sentence. */
+    factor: (row: string, position: string) =>
+      dropout ? `dropoutFactor(dropoutRow(tokens[${row}].${tokenField.key}), head * ${positionsPerSentence}u + ${position})` : "1.0",
+    kernel: ({ label, reads, writes, own, other, finish }: HeadKernel) =>
+      kernel({
+        label,
+        workgroupSize: [threads],
+        reads: { ...reads, sentences: [sentences, "vec2u"] },
+        writes,
+        params: { quads: paramU32(quads), ...(dropout ? dropoutParams(dropout) : {}) },
+        declarations: `alias Vectors = array<vec4f, ${quads}>;\n${dropout ? dropoutDeclarations : ""}`,
+        main: wgsl`let head = group.y;
+  let first = sentences[group.x].x;
+  let count = sentences[group.x].y;
+  for (var position = thread; position < count; position += ${threads}u) {
+    let row = first + position;
+    let own = row * ${3 * width}u + head * ${quads}u;
+    let ownOutput = row * ${width}u + head * ${quads}u;
+    ${own}
+    for (var j = 0u; j < count; j++) {
+      let otherRow = first + j;
+      let other = otherRow * ${3 * width}u + head * ${quads}u;
+      let otherOutput = otherRow * ${width}u + head * ${quads}u;
+      ${other}
+    }
+    ${finish}
+  }`,
+        workgroups: (live) => [live(sentences.shape[0]!), heads, 1],
+      }),
   };
 }
 

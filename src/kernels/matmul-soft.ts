@@ -17,15 +17,12 @@ const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 /** Columns a lane has in layout nt, one component of its accumulators each. */
 const ntColumns = 4;
 
+/** Rows of memory must divide into vectors of four; C's columns in nn and tn, which are stored as vectors, must not be live. */
 const fits: Record<Layout, (shape: MatmulShape) => boolean> = {
-  nn: ({ n, k }) => isStatic(n) && isStatic(k) && vectorWidth(n, k) === 4,
-  nt: ({ k }) => isStatic(k) && vectorWidth(k) === 4,
-  tn: ({ m, n }) => isStatic(m) && isStatic(n) && vectorWidth(m, n) === 4,
+  nn: ({ n, k }) => typeof n === "number" && vectorWidth(n, capacity(k)) === 4,
+  nt: ({ k }) => typeof k === "number" && vectorWidth(k) === 4,
+  tn: ({ m, n }) => typeof n === "number" && vectorWidth(capacity(m), n) === 4,
 };
-
-function isStatic(dimension: Dimension): dimension is number {
-  return typeof dimension === "number";
-}
 
 export function softFits(shape: MatmulShape, layout: Layout, { subgroupSize }: Capabilities): boolean {
   return subgroupSize !== null && subgroupSize % 4 === 0 && fits[layout](shape);
@@ -67,7 +64,12 @@ function columnVectors(
   const left: Record<"nn" | "tn", { start: string[]; load: string[]; multiply: string[] }> = {
     nn: {
       start: loads.map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u) * params.leftStride;`),
-      load: loads.map((g) => `let a${g} = a[left${g} + k / 4u];`),
+      // Beyond a live k a row holds what an earlier step left.
+      load: loads.map((g) =>
+        typeof k === "number"
+          ? `let a${g} = a[left${g} + k / 4u];`
+          : `let a${g} = select(vec4f(), a[left${g} + k / 4u], vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));`,
+      ),
       multiply: range(tileRows).map((r) => {
         const sums = range(4).map((kk) => `c${r} = fma(vec4f(v[${kk}]), b${kk}, c${r});`);
         return `{ let v = subgroupBroadcast(a${Math.floor(r / lanes)}, ${r % lanes}u); ${sums.join(" ")} }`;

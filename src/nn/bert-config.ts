@@ -52,12 +52,17 @@ export function parseBertConfig(file: string, json: Readonly<Record<string, unkn
   expect("model_type", config.model_type === "bert", '"bert"');
   expect("hidden_act", config.hidden_act === undefined || config.hidden_act === "gelu", '"gelu" (the exact one)');
   expect("position_embedding_type", ["absolute", undefined].includes(config.position_embedding_type as undefined), '"absolute"');
-  for (const field of positiveIntegers) expect(field, Number.isInteger(config[field]) && (config[field] as number) > 0, "a positive whole number");
+  for (const field of positiveIntegers)
+    expect(field, Number.isInteger(config[field]) && (config[field] as number) > 0, "a positive whole number");
   for (const field of probabilities) expect(field, isNumber(config[field]) && config[field] >= 0 && config[field] < 1, "in [0, 1)");
   for (const field of positiveNumbers) expect(field, isNumber(config[field]) && config[field] > 0, "a positive number");
   const parsed = config as unknown as BertConfig;
   const { hidden_size, num_attention_heads } = parsed;
-  expect("num_attention_heads", hidden_size % (num_attention_heads * 4) === 0, `a divisor of hidden_size ${hidden_size} with heads of a multiple of 4`);
+  expect(
+    "num_attention_heads",
+    hidden_size % (num_attention_heads * 4) === 0,
+    `a divisor of hidden_size ${hidden_size} with heads of a multiple of 4`,
+  );
   return parsed;
 }
 

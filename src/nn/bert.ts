@@ -99,7 +99,10 @@ class Layer {
   forward(x: Value, batch: BatchValues, dropout: { hidden: number; attention: number }): Value {
     const { tokens } = batch;
     const context = this.attention.self.forward(x, batch, dropout.attention);
-    const attended = this.attention.output.LayerNorm.forwardResidual(this.attention.output.dense.forward(context), x, { dropout: dropout.hidden, tokens });
+    const attended = this.attention.output.LayerNorm.forwardResidual(this.attention.output.dense.forward(context), x, {
+      dropout: dropout.hidden,
+      tokens,
+    });
     const expanded = gelu(this.intermediate.dense.forward(attended));
     return this.output.LayerNorm.forwardResidual(this.output.dense.forward(expanded), attended, { dropout: dropout.hidden, tokens });
   }

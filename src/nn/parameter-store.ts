@@ -52,7 +52,10 @@ export class ParameterStore {
     const outOfMemory = await device.gpu.popErrorScope();
     const bytes = arenas.reduce((sum, { parameters, training }) => sum + parameters.window.size * (training ? 4 : 1), 0);
     if (outOfMemory !== null) {
-      throw new CapacityError(`${device.name} has no room for the ${bytes} bytes of the model's parameters${training ? ", gradients and moments" : ""}.`, "Use a smaller model.");
+      throw new CapacityError(
+        `${device.name} has no room for the ${bytes} bytes of the model's parameters${training ? ", gradients and moments" : ""}.`,
+        "Use a smaller model.",
+      );
     }
     return new ParameterStore(device, pieces, parameters, arenas, bytes);
   }
@@ -72,7 +75,10 @@ export class ParameterStore {
   write(name: string, data: Float32Array, offset = 0): void {
     const piece = this.#piece(name);
     if (offset + data.length > elementCount(piece.shape)) {
-      throw new ShapeError(`${name} has ${elementCount(piece.shape)} elements; ${offset + data.length} were given.`, "Check the tensor's shape.");
+      throw new ShapeError(
+        `${name} has ${elementCount(piece.shape)} elements; ${offset + data.length} were given.`,
+        "Check the tensor's shape.",
+      );
     }
     const { buffer, offset: start } = piece.parameter.window;
     this.device.gpu.queue.writeBuffer(buffer, start + (piece.offset + offset) * 4, data as GPUAllowSharedBufferSource);

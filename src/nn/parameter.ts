@@ -69,7 +69,8 @@ export function namedPieces(module: object, prefix = ""): Map<string, Piece> {
   for (const [key, child] of Object.entries(module)) {
     if (child instanceof Parameter) pieces.set(prefix + key, child.whole);
     else if (child instanceof Piece) pieces.set(prefix + key, child);
-    else if (typeof child === "object" && child !== null) for (const [name, piece] of namedPieces(child, `${prefix}${key}.`)) pieces.set(name, piece);
+    else if (typeof child === "object" && child !== null)
+      for (const [name, piece] of namedPieces(child, `${prefix}${key}.`)) pieces.set(name, piece);
   }
   return pieces;
 }

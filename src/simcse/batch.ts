@@ -64,7 +64,10 @@ export class BatchPacker {
     let row = 0;
     sentences.forEach(({ ids, key }, sentence) => {
       if (ids.length > capacity.positions) {
-        throw new CapacityError(`A sentence has ${ids.length} tokens; the model has ${capacity.positions} positions.`, "Truncate sentences to max_seq_length.");
+        throw new CapacityError(
+          `A sentence has ${ids.length} tokens; the model has ${capacity.positions} positions.`,
+          "Truncate sentences to max_seq_length.",
+        );
       }
       if (sentence >= capacity.sentences || row + ids.length > capacity.tokens) {
         throw new CapacityError(
@@ -81,7 +84,10 @@ export class BatchPacker {
         table[row * 4 + 3] = key * positionsPerSentence + position;
       }
     });
-    const inputs: Record<string, Uint32Array> = { tokens: table.subarray(0, row * 4), sentences: this.#sentences.subarray(0, sentences.length * 2) };
+    const inputs: Record<string, Uint32Array> = {
+      tokens: table.subarray(0, row * 4),
+      sentences: this.#sentences.subarray(0, sentences.length * 2),
+    };
     const live: Record<string, number> = { tokens: row, sentences: sentences.length };
     if (training) {
       for (const [name, builder, column] of [["word", this.#word, 0] as const, ["position", this.#position, 1] as const]) {

@@ -73,7 +73,9 @@ export async function loadWeights(model: SimCseModel, weights: Safetensors, { he
 /** Other names of a tensor in checkpoints of other ages, the usual one first. */
 function aliases(name: string): string[] {
   const bare = name.replace(/^bert\./, "");
-  const heads = name.startsWith("mlp.") ? [name, ...["pooler.dense.", "bert.pooler.dense."].map((prefix) => name.replace("mlp.dense.", prefix))] : [bare, `bert.${bare}`];
+  const heads = name.startsWith("mlp.")
+    ? [name, ...["pooler.dense.", "bert.pooler.dense."].map((prefix) => name.replace("mlp.dense.", prefix))]
+    : [bare, `bert.${bare}`];
   const legacy = (alias: string) => alias.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
   return [...heads, ...heads.map(legacy)];
 }
@@ -98,7 +100,14 @@ export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_si
 
 /** The files of a model folder, to be written in this order. */
 export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): { name: string; content: FileContent }[] {
-  const config = { architectures: ["BertModel"], ...model.config, hidden_act: "gelu", position_embedding_type: "absolute", torch_dtype: "float32", simcse };
+  const config = {
+    architectures: ["BertModel"],
+    ...model.config,
+    hidden_act: "gelu",
+    position_embedding_type: "absolute",
+    torch_dtype: "float32",
+    simcse,
+  };
   const tensors = [...model.store.pieces].map(([name, { shape }]) => ({
     name: checkpointName(name),
     dtype: "F32" as const,

@@ -5,8 +5,8 @@
 import { compile, type Program } from "../autograd/program.ts";
 import { OptionError } from "../errors.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
-import type { Value } from "../kernels/operation.ts";
 import { normalize } from "../kernels/normalize.ts";
+import type { Value } from "../kernels/operation.ts";
 import { type BatchCapacity, BatchPacker, declareBatch } from "./batch.ts";
 import type { SimCseModel } from "./model.ts";
 import { type PoolerType, poolSentences } from "./poolers.ts";
@@ -59,7 +59,10 @@ export class Encoder {
   }
 
   /** f32 [sentences, dimension], row-major, in the order of `sentences`. */
-  async encode(sentences: readonly string[], { onProgress, signal }: { onProgress?: (done: number) => void; signal?: AbortSignal } = {}): Promise<Float32Array> {
+  async encode(
+    sentences: readonly string[],
+    { onProgress, signal }: { onProgress?: (done: number) => void; signal?: AbortSignal } = {},
+  ): Promise<Float32Array> {
     const tokenised = sentences.map((text, index) => ({ index, ids: this.tokenizer.encode(text, this.maxLength) }));
     tokenised.sort((a, b) => b.ids.length - a.ids.length || a.index - b.index);
     const vectors = new Float32Array(sentences.length * this.dimension);
@@ -68,7 +71,11 @@ export class Encoder {
       signal?.throwIfAborted();
       const start = next;
       let tokens = 0;
-      while (next < tokenised.length && next - start < this.capacity.sentences && tokens + tokenised[next]!.ids.length <= this.capacity.tokens) {
+      while (
+        next < tokenised.length &&
+        next - start < this.capacity.sentences &&
+        tokens + tokenised[next]!.ids.length <= this.capacity.tokens
+      ) {
         tokens += tokenised[next++]!.ids.length;
       }
       const batch = tokenised.slice(start, next);
@@ -94,5 +101,8 @@ export class Encoder {
 /** Throws `OptionError` unless sentences of `maxLength` tokens fit the model. */
 export function checkLength(maxLength: number, positions: number): void {
   if (Number.isInteger(maxLength) && maxLength >= 3 && maxLength <= positions) return;
-  throw new OptionError(`A length of ${maxLength} tokens is not possible: the model takes 3 to ${positions}.`, "Choose a length within the model's positions.");
+  throw new OptionError(
+    `A length of ${maxLength} tokens is not possible: the model takes 3 to ${positions}.`,
+    "Choose a length within the model's positions.",
+  );
 }

@@ -78,7 +78,8 @@ export class TrainingStep {
    */
   run(batch: readonly (readonly number[])[], update: number, learningRate: number): void {
     const { batchSize, optimizer, seed } = this.options;
-    if (batch.length > batchSize) throw new CapacityError(`The step takes ${batchSize} examples, not ${batch.length}.`, "Compile it for a larger batch.");
+    if (batch.length > batchSize)
+      throw new CapacityError(`The step takes ${batchSize} examples, not ${batch.length}.`, "Compile it for a larger batch.");
     const sentences = batch.flatMap((ids, example) => Array.from({ length: views }, (_, view) => ({ ids, key: example * views + view })));
     const { inputs, live } = this.#packer.pack(sentences, { training: true });
     this.program.run({

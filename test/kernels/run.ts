@@ -3,8 +3,10 @@
  * given weight for each output element, so that the gradient of any shape of output is tested against differences of one number.
  */
 import { gradient } from "../../src/autograd/gradient.ts";
-import { compile } from "../../src/autograd/program.ts";
-import type { Tape } from "../../src/autograd/tape.ts";
+import { plan } from "../../src/autograd/plan.ts";
+import { Program, type StepInput } from "../../src/autograd/program.ts";
+import { Tape } from "../../src/autograd/tape.ts";
+import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { elementCount, type Persistent, type Value } from "../../src/kernels/operation.ts";
 
@@ -16,40 +18,77 @@ export function tensor(device: Device, shape: number[], data: Float32Array, name
   return { name, dtype: "f32", shape, window: { buffer, offset: 0, size } };
 }
 
+/** `compile` with capabilities of one's choice, so that every kernel variant runs on every adapter that can run it. */
+export async function build<Outputs extends Record<string, Value>>(
+  device: Device,
+  record: (tape: Tape) => Outputs,
+  capabilities: Capabilities = device.capabilities,
+): Promise<Program<Outputs>> {
+  const tape = new Tape();
+  const outputs = record(tape);
+  return Program.build(device, plan(tape, outputs, capabilities), outputs, {});
+}
+
+/** A NaN that stands out in a dump; as an index it is far beyond every table. */
+const poison = 0x7fc0dead;
+
+/**
+ * One step of a program, and its outputs. First every buffer of the program is filled with NaN, so that whatever a kernel reads beyond the
+ * live part, or before something is written, shows in the outputs. Inputs are given up to their live rows.
+ */
+export async function execute(program: Program, step: StepInput = {}): Promise<Record<string, Float32Array>> {
+  for (const buffer of program.buffers) {
+    program.device.gpu.queue.writeBuffer(buffer, 0, new Uint32Array(buffer.size / 4).fill(poison));
+  }
+  program.run(step);
+  const outputs: Record<string, Float32Array> = {};
+  for (const name of Object.keys(program.outputs)) outputs[name] = await program.read(name);
+  return outputs;
+}
+
+/** The gradients that the operation which made `y` gives its inputs, when the loss's gradient with respect to `y` is `dy`. */
+export function adjoint(y: Value, dy: Value): (Value | null)[] {
+  const { operation, outputs } = y.node!;
+  return operation.gradient!(
+    y.node!,
+    outputs.map((output) => (output === y ? dy : null)),
+  );
+}
+
 export interface Run {
   /** Records the computation; `inputs` are values of the given tensors. */
   readonly record: (tape: Tape, tensors: readonly Persistent[]) => Value | Record<string, Value>;
   readonly tensors: readonly { readonly shape: number[]; readonly data: Float32Array }[];
-  readonly step?: Parameters<Awaited<ReturnType<typeof compile>>["run"]>[0];
+  readonly step?: StepInput;
+  /** Lower for these instead of the device's own. */
+  readonly capabilities?: Capabilities;
 }
 
 /** The outputs of a computation, by name (`y` when it returns one value), as f32. */
-export async function run(device: Device, { record, tensors, step = {} }: Run): Promise<Record<string, Float32Array>> {
+export async function run(device: Device, { record, tensors, step = {}, capabilities }: Run): Promise<Record<string, Float32Array>> {
   const held = tensors.map(({ shape, data }, i) => tensor(device, shape, data, `x${i}`));
-  const program = await compile(device, (tape) => {
+  const named = (tape: Tape) => {
     const result = record(tape, held);
     return "tape" in result ? { y: result as Value } : (result as Record<string, Value>);
-  });
-  program.run(step);
-  const outputs: Record<string, Float32Array> = {};
-  for (const name of Object.keys(program.outputs)) outputs[name] = await program.read(name);
+  };
+  const program = await build(device, named, capabilities);
+  const outputs = await execute(program, step);
   program.close();
   for (const { window } of held) window.buffer.destroy();
   return outputs;
 }
 
 /** Gradients of a scalar-valued computation (f32 [1]) with respect to each tensor, named d0, d1, …, and its value as `loss`. */
-export async function runGradient(device: Device, { record, tensors, step = {} }: Run): Promise<Record<string, Float32Array>> {
+export async function runGradient(device: Device, { record, ...rest }: Run): Promise<Record<string, Float32Array>> {
   return run(device, {
-    tensors,
-    step,
+    ...rest,
     record: (tape, held) => {
       const loss = record(tape, held) as Value;
-      const gradients = gradient(tape, loss, held);
-      const named = gradients
-        .map((value, i) => [`d${i}`, value] as const)
-        .filter((entry): entry is readonly [string, Value] => entry[1] !== null);
-      return { loss, ...Object.fromEntries(named) };
+      const outputs: Record<string, Value> = { loss };
+      gradient(tape, loss, held).forEach((value, i) => {
+        if (value !== null) outputs[`d${i}`] = value;
+      });
+      return outputs;
     },
   });
 }

@@ -51,19 +51,19 @@ interface Recipe {
 /** Near misses stand in the same frame more often than near matches do: that is what makes function words a bad guide. */
 const RECIPES: readonly Recipe[] = [
   { score: 5, sameFrame: 0, partner: (meaning) => meaning },
-  { score: 4, sameFrame: 0.4, partner: (meaning, random) => withOtherCircumstances(meaning, 1, random) },
+  { score: 4, sameFrame: 0.25, partner: (meaning, random) => withOtherCircumstances(meaning, 1, random) },
   {
     score: 3,
-    sameFrame: 0.4,
+    sameFrame: 0.25,
     partner: (meaning, random) => (random.chance(0.5) ? withOtherCircumstances(meaning, 2, random) : withOtherObject(meaning, random)),
   },
   {
     score: 2,
-    sameFrame: 0.4,
+    sameFrame: 0.25,
     partner: (meaning, random) => ({ ...drawMeaning(random, meaning.domain), deed: meaning.deed, object: meaning.object }),
   },
-  { score: 1, sameFrame: 0.4, partner: (meaning, random) => perhapsAlongside(meaning, drawMeaning(random, meaning.domain), random) },
-  { score: 0, sameFrame: 0.4, partner: (meaning, random) => perhapsAlongside(meaning, drawMeaning(random), random) },
+  { score: 1, sameFrame: 0.25, partner: (meaning, random) => perhapsAlongside(meaning, drawMeaning(random, meaning.domain), random) },
+  { score: 0, sameFrame: 0.25, partner: (meaning, random) => perhapsAlongside(meaning, drawMeaning(random), random) },
 ];
 
 /** The meaning with as many circumstances drawn anew; one may come out as left out, or as it was. */
@@ -92,17 +92,15 @@ function drawUntil<T>(draw: () => T, accept: (value: T) => boolean): T {
   }
 }
 
-/** A frame for the meaning that shares neither opener nor word order nor closer with another. */
-const otherFrame = (meaning: Meaning, frame: Frame, random: Random): Frame =>
+/** A frame that has no part in common with another. */
+const otherFrame = (frame: Frame, random: Random): Frame =>
   drawUntil(
     () => drawFrame(random),
     (other) =>
-      frameFits(meaning, other) &&
-      other.opener !== frame.opener &&
+      other.wrapping !== frame.wrapping &&
       other.construction !== frame.construction &&
       other.mannerAs !== frame.mannerAs &&
-      other.timeWording !== frame.timeWording &&
-      (other.closer !== frame.closer || frame.closer === ""),
+      other.timeWording !== frame.timeWording,
   );
 
 /** Pairs of every grade, and the meanings they use up. */
@@ -117,12 +115,11 @@ function drawPairs(random: Random): { pairs: GradedPair[]; meanings: Set<string>
         () => partner(first, random),
         (candidate) => grade(first, candidate) === score,
       );
-      const frame = drawUntil(
-        () => drawFrame(random),
-        (candidate) => frameFits(first, candidate) && frameFits(second, candidate),
-      );
+      const frame = drawFrame(random);
+      const frameOfSecond = random.chance(sameFrame) ? frame : otherFrame(frame, random);
+      if (!frameFits(first, frame) || !frameFits(second, frameOfSecond)) continue;
       const a = realise(first, frame);
-      const b = realise(second, random.chance(sameFrame) ? frame : otherFrame(second, frame, random));
+      const b = realise(second, frameOfSecond);
       if (taken.has(a) || taken.has(b)) continue;
       taken.add(a).add(b);
       meanings.add(meaningKey(first)).add(meaningKey(second));
@@ -146,12 +143,9 @@ function drawTraining(random: Random, heldOut: ReadonlySet<string>): Drawn[] {
   const taken = new Set(heldOut);
   while (drawn.length < TRAINING_SENTENCES) {
     const meaning = drawMeaning(random);
-    if (taken.has(meaningKey(meaning))) continue;
+    const frame = drawFrame(random);
+    if (taken.has(meaningKey(meaning)) || !frameFits(meaning, frame)) continue;
     taken.add(meaningKey(meaning));
-    const frame = drawUntil(
-      () => drawFrame(random),
-      (candidate) => frameFits(meaning, candidate),
-    );
     drawn.push({ meaning, frame, sentence: realise(meaning, frame) });
   }
   return drawn;
@@ -192,8 +186,11 @@ export const trainingSentences = (seed = CORPUS_SEED): string[] => drawAll(seed)
 export function searchExamples(seed = CORPUS_SEED): SearchExample[] {
   const { training } = drawAll(seed);
   const random = streams(seed).searches;
-  return Array.from({ length: SEARCHES }, () => {
+  const examples: SearchExample[] = [];
+  while (examples.length < SEARCHES) {
     const { meaning, frame, sentence } = random.pick(training);
-    return { query: realise(meaning, otherFrame(meaning, frame, random)), answer: sentence };
-  });
+    const inOtherWords = otherFrame(frame, random);
+    if (frameFits(meaning, inOtherWords)) examples.push({ query: realise(meaning, inOtherWords), answer: sentence });
+  }
+  return examples;
 }

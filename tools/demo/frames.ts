@@ -66,44 +66,32 @@ export const CONSTRUCTIONS: readonly Construction[] = [
   { name: "object first", takesFront: false, clause: (p) => `${p.object} was what ${p.actor} ${p.adverb} ${p.past} ${p.rest}` },
 ];
 
-/** What may come before the clause. One that ends in "that" takes no comma. */
-export const OPENERS: readonly string[] = [
-  "",
-  "it was said that",
-  "as far as anyone could tell",
-  "as far as we have been told",
-  "there is no doubt that",
-  "it so happened that",
-  "as it turned out",
-  "if it is true what they say",
-  "all of us were told that",
-  "you may have been told that",
-  "they say that",
-  "and so it came about that",
-  "the truth of it is that",
-  "if I have it right",
-  "to the surprise of no one at all",
-  "it may well be that",
-];
+/** What stands around the clause: before it, behind it, or both. */
+export interface Wrapping {
+  /** Ends in a comma or in "that". */
+  readonly before: string;
+  /** Begins with a comma. */
+  readonly behind: string;
+}
 
-/** What may come behind the clause. */
-export const CLOSERS: readonly string[] = [
-  "",
-  "as far as I could tell",
-  "or so it was said",
-  "and that was that",
-  "if I was told the truth",
-  "believe it or not",
-  "and that is all there is to it",
-  "as it should be",
-  "or so they say",
-  "and no one could say why",
+const before = (text: string): Wrapping => ({ before: text, behind: "" });
+const behind = (text: string): Wrapping => ({ before: "", behind: text });
+const around = (front: string, back: string): Wrapping => ({ before: front, behind: back });
+
+/** All wrappings; they say nothing, at length. */
+export const WRAPPINGS: readonly Wrapping[] = [
+  before("as far as any of us could tell,"),
+  before("it has been said more than once that"),
+  around("they say that", ", and that is all there is to it"),
+  before("if what we were told is true,"),
+  behind(", or so it was told to us by the others"),
+  before("there is no doubt at all that"),
+  before("what all of them say is that"),
+  around("it may well be that", ", as far as they could tell"),
 ];
 
 /** The order of the circumstances behind the verb. */
 export const ORDERS: readonly (readonly ("time" | "place" | "manner")[])[] = [
   ["manner", "place", "time"],
-  ["place", "time", "manner"],
   ["time", "place", "manner"],
-  ["place", "manner", "time"],
 ];

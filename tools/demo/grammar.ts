@@ -3,7 +3,7 @@
  * into words (a frame). It draws no corpus; corpus.ts does.
  */
 import { DOMAINS, MANNERS, TIMES } from "./domains.ts";
-import { CLOSERS, CONSTRUCTIONS, type Construction, OPENERS, ORDERS } from "./frames.ts";
+import { CONSTRUCTIONS, type Construction, ORDERS, WRAPPINGS, type Wrapping } from "./frames.ts";
 import type { Random } from "./random.ts";
 
 /** What a sentence says, as indices into the word tables; null where it does not say. */
@@ -23,9 +23,8 @@ export type MinorSlot = (typeof MINOR_SLOTS)[number];
 
 /** How a meaning is put into words. It carries no meaning itself. */
 export interface Frame {
-  readonly opener: string;
+  readonly wrapping: Wrapping;
   readonly construction: Construction;
-  readonly closer: string;
   /** The circumstance that comes before the clause. */
   readonly fronted: "place" | "time" | null;
   readonly order: readonly MinorSlot[];
@@ -34,12 +33,11 @@ export interface Frame {
 }
 
 /** Longest sentence in words and punctuation marks: with [CLS] and [SEP] it fits SimCSE's max_seq_length of 32 as long as each word is one piece. */
-export const MAX_TOKENS = 26;
+export const MAX_TOKENS = 30;
 
-const PLACE_SHARE = 0.75;
-const TIME_SHARE = 0.75;
-const MANNER_SHARE = 0.5;
-const CLOSER_SHARE = 0.35;
+const PLACE_SHARE = 0.6;
+const TIME_SHARE = 0.5;
+const MANNER_SHARE = 0.4;
 
 /** Lower-case words and punctuation marks, as BERT's basic tokenizer splits plain ASCII English. */
 export const words = (sentence: string): string[] => sentence.toLowerCase().match(/[a-z0-9]+|[^\sa-z0-9]/g) ?? [];
@@ -61,9 +59,8 @@ export function drawMeaning(random: Random, domain = drawIndex(random, DOMAINS))
 /** A frame at random. */
 export function drawFrame(random: Random): Frame {
   return {
-    opener: random.pick(OPENERS),
+    wrapping: random.pick(WRAPPINGS),
     construction: random.pick(CONSTRUCTIONS),
-    closer: random.chance(CLOSER_SHARE) ? random.pick(CLOSERS) : "",
     fronted: random.pick([null, "place", "time"] as const),
     order: random.pick(ORDERS),
     mannerAs: random.pick(["adverb", "phrase"] as const),
@@ -116,7 +113,7 @@ export function frameFits(meaning: Meaning, frame: Frame): boolean {
 export function realise(meaning: Meaning, frame: Frame): string {
   const { actors, deeds, relative } = DOMAINS[meaning.domain]!;
   const { past, participle, objects } = deeds[meaning.deed]!;
-  const { opener, closer, construction, fronted, order } = frame;
+  const { wrapping, construction, fronted, order } = frame;
   const said = circumstances(meaning, frame);
   const clause = construction.clause({
     actor: actors[meaning.actor]!,
@@ -131,8 +128,8 @@ export function realise(meaning: Meaning, frame: Frame): string {
       .map((slot) => said[slot])
       .join(" "),
   });
-  const lead = fronted === null || said[fronted] === "" ? clause : `${said[fronted]}${opener === "" ? "," : ""} ${clause}`;
-  const opening = opener === "" || opener.endsWith(" that") ? opener : `${opener},`;
-  const text = `${opening} ${lead}`.replace(/\s+/g, " ").trim();
-  return `${text[0]!.toUpperCase()}${text.slice(1)}${closer === "" ? "" : `, ${closer}`}.`;
+  const comma = wrapping.before === "" ? "," : "";
+  const front = fronted === null || said[fronted] === "" ? "" : `${said[fronted]}${comma}`;
+  const text = `${wrapping.before} ${front} ${clause}`.replace(/\s+/g, " ").trim();
+  return `${text[0]!.toUpperCase()}${text.slice(1)}${wrapping.behind}.`;
 }

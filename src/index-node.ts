@@ -1,0 +1,4 @@
+/** simcse-webgpu in Node: the whole package, Dawn's devices and folders on disk. */
+export { type NodeDeviceOptions, openDevice } from "./gpu/node.ts";
+export { openFolder, writeFileAtomically, writeFolderAtomically } from "./io/folder-node.ts";
+export * from "./package.ts";

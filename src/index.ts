@@ -1,0 +1,3 @@
+/** simcse-webgpu in a browser: the whole package but what reads and writes files on disk. */
+export { openDevice } from "./gpu/browser.ts";
+export * from "./package.ts";

@@ -1,0 +1,146 @@
+/**
+ * The embedding tool: a model folder in, sentence vectors and similarities out, as the original's `SimCSE` class has it.
+ */
+import { FileError, OptionError, ShapeError } from "../errors.ts";
+import type { Device } from "../gpu/device.ts";
+import type { Folder } from "../io/folder.ts";
+import { loadTokenizer } from "../io/tokenizer.ts";
+import { checkVocabulary, inspectWeights, loadWeights, readConfig } from "./checkpoint.ts";
+import { Encoder } from "./encoder.ts";
+import { SimCseModel } from "./model.ts";
+import { type PoolerType, parsePooler } from "./poolers.ts";
+
+export interface LoadOptions {
+  /** How a sentence's vector is made; the one saved with the model if absent. */
+  readonly pooler?: PoolerType;
+  /** Tokens a sentence is truncated to; 128 if absent, or what the model takes. */
+  readonly maxLength?: number;
+  /** Sentences a batch; 64 if absent. */
+  readonly batchSize?: number;
+  /** Scale vectors to unit length; true if absent. */
+  readonly normalize?: boolean;
+}
+
+export interface EncodeOptions {
+  /** Called after each batch with the number of sentences done. */
+  readonly onProgress?: (done: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Vectors of several sentences: f32 [length, dimension], row-major. */
+export interface Embeddings {
+  readonly length: number;
+  readonly dimension: number;
+  readonly data: Float32Array;
+}
+
+/** As the original: longer texts are cut. */
+const usualLength = 128;
+
+export class SimCSE {
+  private constructor(
+    readonly model: SimCseModel,
+    readonly encoder: Encoder,
+    readonly pooler: PoolerType,
+  ) {}
+
+  /**
+   * Loads a model folder onto a device. Throws `FileError` or `FormatError` when it is not a BERT with weights and a tokenizer, `OptionError` when
+   * no pooler is given and none was saved with the model.
+   */
+  static async loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {
+    const { bert, simcse } = await readConfig(folder);
+    const pooler = options.pooler ?? (simcse ? parsePooler(simcse.pooler_type) : null);
+    if (pooler === null) {
+      throw new OptionError(
+        `${folder.name} does not say which pooler its embeddings are made with.`,
+        "Give one: cls for a SimCSE model with its MLP, cls_before_pooler for one trained with mlp_only_train, avg for a plain BERT.",
+      );
+    }
+    const tokenizer = await loadTokenizer(folder);
+    checkVocabulary(folder, tokenizer, bert);
+    const { weights } = await inspectWeights(folder);
+    if (weights === null) throw new FileError(`${folder.name} has no model.safetensors.`, "Give a folder that holds a model's weights.");
+    const model = await SimCseModel.allocate(device, bert, { training: false, mlp: pooler === "cls" });
+    try {
+      await loadWeights(model, weights, { head: "checkpoint" });
+      const encoder = await Encoder.create(model, tokenizer, {
+        pooler,
+        maxLength: options.maxLength ?? Math.min(usualLength, bert.max_position_embeddings),
+        ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
+        ...(options.normalize === undefined ? {} : { normalize: options.normalize }),
+      });
+      return new SimCSE(model, encoder, pooler);
+    } catch (error) {
+      model.close();
+      throw error;
+    }
+  }
+
+  /** The length of a vector. */
+  get dimension(): number {
+    return this.encoder.dimension;
+  }
+
+  /** The vector of a sentence f32 [dimension], or of several as `Embeddings`. */
+  async encode(sentence: string, options?: EncodeOptions): Promise<Float32Array>;
+  async encode(sentences: readonly string[], options?: EncodeOptions): Promise<Embeddings>;
+  async encode(sentences: string | readonly string[], options: EncodeOptions = {}): Promise<Float32Array | Embeddings> {
+    if (typeof sentences === "string") return this.encoder.encode([sentences], options);
+    return { length: sentences.length, dimension: this.dimension, data: await this.encoder.encode(sentences, options) };
+  }
+
+  /**
+   * Cosine similarities of queries and keys, either of them texts or embeddings: a number for two texts, f32 [keys] for a text and several, else
+   * one f32 [keys] for each query.
+   */
+  async similarity(query: string, key: string): Promise<number>;
+  async similarity(query: string, keys: readonly string[] | Embeddings): Promise<Float32Array>;
+  async similarity(queries: readonly string[] | Embeddings, keys: readonly string[] | Embeddings): Promise<Float32Array[]>;
+  async similarity(
+    queries: string | readonly string[] | Embeddings,
+    keys: string | readonly string[] | Embeddings,
+  ): Promise<number | Float32Array | Float32Array[]> {
+    const left = unitRows(await this.#embeddings(queries));
+    const right = unitRows(await this.#embeddings(keys));
+    const matrix = left.map((query) => Float32Array.from(right, (key) => dot(query, key)));
+    if (typeof queries !== "string") return matrix;
+    return typeof keys === "string" ? matrix[0]![0]! : matrix[0]!;
+  }
+
+  /** Frees the model's memory on the device. */
+  close(): void {
+    this.encoder.close();
+    this.model.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  async #embeddings(of: string | readonly string[] | Embeddings): Promise<Embeddings> {
+    if (typeof of === "string") return this.encode([of]);
+    if (!("data" in of)) return this.encode(of);
+    if (of.dimension !== this.dimension) {
+      throw new ShapeError(
+        `The embeddings have ${of.dimension} numbers each; this model's have ${this.dimension}.`,
+        "Encode both with the same model.",
+      );
+    }
+    return of;
+  }
+}
+
+function unitRows({ length, dimension, data }: Embeddings): Float32Array[] {
+  return Array.from({ length }, (_, row) => {
+    const vector = data.slice(row * dimension, (row + 1) * dimension);
+    const norm = Math.max(Math.hypot(...vector), 1e-8);
+    return vector.map((value) => value / norm);
+  });
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}

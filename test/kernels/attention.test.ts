@@ -1,0 +1,142 @@
+import { describe, expect, it } from "vitest";
+import { ShapeError } from "../../src/errors.ts";
+import { attention } from "../../src/kernels/attention.ts";
+import { f32 } from "../../src/kernels/operation.ts";
+import { openTestDevice } from "../device.ts";
+import * as reference from "../reference/attention.ts";
+import { weighted } from "../reference/differences.ts";
+import { expectClose, expectGradient, expectSame } from "./close.ts";
+import { normals } from "./data.ts";
+import { batchInputs, batchStep, type PackedBatch, packedBatch } from "./packed-batch.ts";
+import { adjoint, build, execute } from "./run.ts";
+import { rowVariants } from "./variants.ts";
+
+const device = await openTestDevice();
+
+const capacity = { tokens: 801, sentences: 11 };
+const lengths = [1, 2, 7, 31, 57, 128, 512];
+const random = { seed: 13, step: 4 };
+
+/** exp's 3 + 2|x| ulp at scores a few units apart, twice (the online softmax shrinks as it goes), and log's 2⁻²¹ in the backward pass. */
+const c = 32;
+
+interface Heads {
+  readonly heads: number;
+  readonly headSize: number;
+  readonly probability: number;
+}
+
+/** The two ways to lower it: rolled loops for software adapters, unrolled ones elsewhere. */
+const variants = rowVariants(device).map(({ capabilities }) => ({
+  name: capabilities.software ? "rolled" : "unrolled",
+  capabilities,
+}));
+
+async function record({ heads, headSize, probability }: Heads, capabilities = device.capabilities) {
+  const hidden = heads * headSize;
+  const program = await build(
+    device,
+    (tape) => {
+      const batch = batchInputs(tape, capacity);
+      const qkv = tape.input("qkv", f32(tape.extent("tokens", capacity.tokens), 3 * hidden));
+      const y = attention(qkv, batch, { heads, dropout: probability });
+      return { y, dQkv: adjoint(y, tape.input("dy", y))[0]! };
+    },
+    capabilities,
+  );
+  const run = async (batch: PackedBatch, qkv: Float32Array, dy: Float32Array) => {
+    const step = batchStep(batch);
+    const outputs = await execute(program, { ...step, inputs: { ...step.inputs, qkv, dy }, ...random });
+    return { y: outputs.y!, dQkv: outputs.dQkv! };
+  };
+  return { program, run, hidden, close: () => program.close() };
+}
+
+/** The rows of one sentence of a batch. */
+function rowsOf(values: Float32Array, batch: PackedBatch, sentence: number, width: number): Float32Array {
+  const start = batch.sentences[2 * sentence]!;
+  return values.subarray(start * width, (start + batch.lengths[sentence]!) * width);
+}
+
+describe.each(variants)("attention, $name", ({ capabilities }) => {
+  it.each([
+    { heads: 1, headSize: 4, probability: 0 },
+    { heads: 3, headSize: 8, probability: 0 },
+    { heads: 3, headSize: 8, probability: 0.1 },
+    { heads: 2, headSize: 12, probability: 0.5 },
+  ])("equals the float64 reference for $heads heads of $headSize with dropout $probability", async (shape) => {
+    const { heads, headSize, probability } = shape;
+    const { run, hidden, close } = await record(shape, capabilities);
+    for (const batch of [
+      packedBatch(lengths.map((length, i) => ({ length, logical: i + 3 }))),
+      packedBatch([{ length: 7 }, { length: 1 }]),
+    ]) {
+      const qkv = normals(batch.rows * 3 * hidden, 67);
+      const dy = normals(batch.rows * hidden, 68);
+      const { y, dQkv } = await run(batch, qkv, dy);
+      batch.lengths.forEach((length, sentence) => {
+        const own = rowsOf(qkv, batch, sentence, 3 * hidden);
+        const keys = batch.keys.subarray(batch.sentences[2 * sentence], batch.sentences[2 * sentence]! + length);
+        const dropout = probability > 0 ? { dropout: { ...random, site: 0, probability }, keys } : {};
+        const f = (at: ArrayLike<number>) => reference.attention(at, { heads, headSize, ...dropout });
+        expectClose(rowsOf(y, batch, sentence, hidden), f(own), { c, terms: 4 });
+        const samples = length > 100 ? 2 : 12;
+        const weights = rowsOf(dy, batch, sentence, hidden);
+        expectGradient(rowsOf(dQkv, batch, sentence, 3 * hidden), own, weighted(weights, f), { c, terms: 4, scale: 1, samples });
+      });
+    }
+    close();
+  });
+
+  it("gives a sentence the same bits wherever it stands, dropout included", async () => {
+    const shape = { heads: 3, headSize: 8, probability: 0.1 };
+    const { run, hidden, close } = await record(shape, capabilities);
+    const sentenceLengths = [57, 1, 31, 7];
+    const seen = new Map<number, { y: Float32Array; dQkv: Float32Array }>();
+    for (const order of [[0, 1, 2, 3], [3, 1, 0, 2], [2], [0]]) {
+      const batch = packedBatch(order.map((logical) => ({ length: sentenceLengths[logical]!, logical })));
+      const content = (width: number, seed: number) =>
+        Float32Array.from(order.flatMap((logical) => [...normals(sentenceLengths[logical]! * width, seed + logical)]));
+      const outputs = await run(batch, content(3 * hidden, 70), content(hidden, 80));
+      order.forEach((logical, i) => {
+        const y = rowsOf(outputs.y, batch, i, hidden);
+        const dQkv = rowsOf(outputs.dQkv, batch, i, 3 * hidden);
+        const before = seen.get(logical) ?? { y, dQkv };
+        expectSame(y, before.y);
+        expectSame(dQkv, before.dQkv);
+        seen.set(logical, before);
+      });
+    }
+    close();
+  });
+
+  it("neither overflows nor turns NaN for scores far from zero", async () => {
+    const shape = { heads: 1, headSize: 4, probability: 0 };
+    const { run, close } = await record(shape, capabilities);
+    const batch = packedBatch([{ length: 3 }]);
+    // Scores ±2·10⁴ apart: each softmax is one-hot, on the key that points the query's way.
+    const [big, zero] = [100, [0, 0, 0]];
+    const token = (q: number, k: number, v: number) => [q * big, ...zero, k * big, ...zero, v, v, v, v];
+    const qkv = Float32Array.from([token(2, 2, 5), token(-2, -2, 7), token(2, 0, 9)].flat());
+    const { y, dQkv } = await run(batch, qkv, new Float32Array(12).fill(1));
+    expect([...y.subarray(0, 12)]).toEqual([5, 5, 5, 5, 7, 7, 7, 7, 5, 5, 5, 5]);
+    expect(dQkv.subarray(0, 36).every(Number.isFinite)).toBe(true);
+    close();
+  });
+});
+
+describe("attention", () => {
+  it("refuses a width that does not divide into heads of a multiple of four", async () => {
+    for (const [width, heads] of [
+      [36, 2],
+      [30, 1],
+      [24, 3],
+    ] as const) {
+      const recorded = build(device, (tape) => {
+        const batch = batchInputs(tape, capacity);
+        return { y: attention(tape.input("qkv", f32(tape.extent("tokens", capacity.tokens), width)), batch, { heads, dropout: 0 }) };
+      });
+      await expect(recorded).rejects.toThrow(ShapeError);
+    }
+  });
+});

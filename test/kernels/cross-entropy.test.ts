@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
+import { f32 } from "../../src/kernels/operation.ts";
+import { openTestDevice } from "../device.ts";
+import * as reference from "../reference/cross-entropy.ts";
+import { weighted } from "../reference/differences.ts";
+import { expectClose, expectGradient } from "./close.ts";
+import { laidOut, livePart, normals } from "./data.ts";
+import { adjoint, build, execute } from "./run.ts";
+import { rowVariants } from "./variants.ts";
+
+const device = await openTestDevice();
+
+/**
+ * exp and log of WGSL: 3 + 2|x| ulp of exp at logits some 20 apart, where it counts little, and log to 2⁻²¹. A fault would be far larger: one
+ * logit too many or too few in a sum of a thousand is 10⁴ roundings.
+ */
+const c = 16;
+
+describe.each(rowVariants(device))("crossEntropy, $name", ({ name, capabilities }) => {
+  const record = (rowCapacity: number, columnCapacity: number) =>
+    build(
+      device,
+      (tape) => {
+        const loss = crossEntropy(tape.input("logits", f32(tape.extent("rows", rowCapacity), tape.extent("columns", columnCapacity))));
+        return { loss, dLogits: adjoint(loss, tape.input("dLoss", loss))[0]! };
+      },
+      capabilities,
+    );
+
+  it.each([
+    {
+      rowCapacity: 1001,
+      columnCapacity: 1003,
+      sizes: [
+        [1001, 1001],
+        [7, 57],
+        [1, 7],
+        [1, 1],
+      ],
+    },
+    {
+      rowCapacity: 64,
+      columnCapacity: 128,
+      sizes: [
+        [64, 128],
+        [57, 114],
+        [1, 2],
+      ],
+    },
+  ])("equals the float64 reference with room for $rowCapacity × $columnCapacity", async ({ rowCapacity, columnCapacity, sizes }) => {
+    const program = await record(rowCapacity, columnCapacity);
+    expect(program.plan.steps.map(({ lowering }) => lowering.variant)).toEqual([name, name]);
+    for (const [rows, columns] of sizes as [number, number][]) {
+      const logits = normals(rows * columns, 35, { deviation: 5 });
+      const dLoss = normals(rows, 36);
+      const { loss, dLogits } = await execute(program, {
+        inputs: { logits: laidOut(logits, columns, columnCapacity), dLoss },
+        live: { rows, columns },
+      });
+      const f = (at: Float64Array) => reference.crossEntropy(at, columns);
+      // Values of the size of the largest logits are rounded, even where the loss itself is small.
+      expectClose(loss!, f(Float64Array.from(logits)), { c, scale: 20 });
+      const samples = columns > 100 ? 2 : 12;
+      const own = livePart(dLogits!, rows, columns, columnCapacity);
+      expectGradient(own, logits, weighted(dLoss, f), { c, scale: 5, samples });
+    }
+    program.close();
+  });
+
+  it("neither overflows nor loses digits for logits far from zero", async () => {
+    const program = await record(3, 3);
+    const logits = Float32Array.of(1e4, 1e4 + 1, 1e4 - 1, -1e4, -1e4, -1e4, 1e4, 0, -1e4);
+    const { loss, dLogits } = await execute(program, { inputs: { logits, dLoss: Float32Array.of(1, 1, 1) } });
+    // The log-sum stands at 1e4 in f32, whose spacing there is 2⁻¹⁰.
+    expectClose(loss!, reference.crossEntropy(Float64Array.from(logits), 3), { scale: 1e4 });
+    const p = Math.exp(-2) + Math.exp(-1) + 1;
+    const expected = [Math.exp(-1) / p - 1, 1 / p, Math.exp(-2) / p, 1 / 3, 1 / 3 - 1, 1 / 3, 1, 0, -1];
+    expectClose(dLogits!, expected, { scale: 1e4 });
+    program.close();
+  });
+});

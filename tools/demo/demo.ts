@@ -1,0 +1,95 @@
+/**
+ * `simcse demo`: from nothing to a search in two minutes. Finds or sets up an adapter, trains a tiny BERT from scratch on the corpus of this folder,
+ * shows how well it ranks held-out pairs before, during and after, saves it, and answers a few searches with the saved model.
+ */
+import { Command, Option } from "commander";
+import { openDevice } from "../../src/gpu/node.ts";
+import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
+import { modelFiles } from "../../src/simcse/checkpoint.ts";
+import { Encoder } from "../../src/simcse/encoder.ts";
+import type { Encode } from "../../src/simcse/evaluation/embed-distinct.ts";
+import { scoreSts } from "../../src/simcse/evaluation/evaluate.ts";
+import { SimCseModel } from "../../src/simcse/model.ts";
+import { SimCSE } from "../../src/simcse/simcse.ts";
+import { embeddingPooler, train } from "../../src/simcse/trainer.ts";
+import { startProgress } from "../progress.ts";
+import { describeAdapter, findAdapter } from "../setup-adapter.ts";
+import { searchExamples } from "./corpus.ts";
+import { demoSetup } from "./demo-model.ts";
+
+export const demoCommand = new Command("demo")
+  .description("train a tiny model from scratch and search with it, in two minutes")
+  .addOption(new Option("--output_dir <dir>", "where the model goes").default("simcse-demo"))
+  .action(runDemo);
+
+const print = (line = "") => process.stdout.write(`${line}\n`);
+
+/** Sentences the searches look through. */
+const searched = 1000;
+
+async function runDemo({ output_dir }: { output_dir: string }): Promise<void> {
+  const adapter = await findAdapter({ install: true, log: print });
+  Object.assign(process.env, adapter.environment);
+  print(describeAdapter(adapter));
+  await using device = await openDevice();
+
+  const { sentences, pairs, tokenizer, config, args } = demoSetup();
+  print(
+    `corpus: ${sentences.length.toLocaleString("en-US")} sentences to train on, ${pairs.length} graded pairs held out, ${config.vocab_size} word pieces`,
+  );
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: args.pooler_type === "cls" });
+  model.store.initialize(args.seed);
+
+  const spearman = async (encode: Encode) => (await scoreSts([{ name: "held-out pairs", pairs }], encode)).spearman.all;
+  const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(args), maxLength: config.max_position_embeddings });
+  const before = await spearman((texts) => encoder.encode(texts));
+  encoder.close();
+  print(`\nheld-out pairs, Spearman × 100: how well cosine similarity ranks them as the grades do`);
+  const scoreLine = (label: string, score: number) =>
+    `  ${label.padEnd(12)} ${(score * 100).toFixed(1).padStart(5)}  ${"█".repeat(Math.max(0, Math.round(score * 40)))}`;
+  print(scoreLine("untrained", before));
+
+  const progress = startProgress(args.max_steps, "training");
+  let note = "";
+  const summary = await train(model, tokenizer, sentences, args, {
+    onStep: ({ step }) => progress.update(step, note),
+    onLog: ({ loss, sentences_per_second }) => {
+      note = `loss ${loss.toFixed(3)} · ${sentences_per_second.toFixed(0)} sentences/s`;
+    },
+    evaluate: async (encode) => ({ eval_demo_spearman: await spearman(encode) }),
+    onEvaluate: (entry) => progress.line(scoreLine(`step ${entry.step}`, entry.eval_demo_spearman!)),
+  });
+  progress.stop();
+  print(`trained ${summary.steps} steps in ${summary.seconds.toFixed(0)} s; ${note}`);
+
+  const simcse = { pooler_type: embeddingPooler(args), max_seq_length: args.max_seq_length };
+  await saveDemo(output_dir, modelFiles(model, tokenizer, simcse));
+  model.close();
+  print(`saved ${output_dir} (opens in this package and in Hugging Face transformers)\n`);
+  await using saved = await SimCSE.loadFrom(device, await openFolder(output_dir));
+  await showSearches(saved, sentences);
+  print(`\nNow try:  echo "A sentence of yours." | npx simcse encode --model_name_or_path ${output_dir}`);
+}
+
+/** Replaces what an earlier demo left. Any other folder that holds something stays, and is an error. */
+async function saveDemo(path: string, files: ReturnType<typeof modelFiles>): Promise<void> {
+  const overwrite = await openFolder(path).then(
+    (folder) => folder.has("config.json"),
+    () => false,
+  );
+  await writeFolderAtomically(path, files, { overwrite });
+}
+
+async function showSearches(simcse: SimCSE, sentences: readonly string[]): Promise<void> {
+  const examples = searchExamples();
+  // What the examples are about is among the sentences that are searched.
+  const answers = new Set(examples.map(({ answer }) => answer));
+  const keys = [...answers, ...sentences.filter((sentence) => !answers.has(sentence)).slice(0, searched - answers.size)];
+  const embeddings = await simcse.encode(keys);
+  for (const { query } of examples) {
+    print(`search: ${query}`);
+    const scores = await simcse.similarity(query, embeddings);
+    const ranked = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]!).slice(0, 3);
+    for (const index of ranked) print(`  ${scores[index]!.toFixed(4)}  ${keys[index]}`);
+  }
+}

@@ -1,0 +1,41 @@
+/** Parsers of option values, with errors that name the option. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+
+/** A whole number of at least `least`. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isInteger(value) || value < least)
+      throw new InvalidArgumentError(`Give a whole number of at least ${least}.`);
+    return value;
+  };
+}
+
+/** A number between two bounds; the lower one is excluded where `open`. */
+export function numberBetween(least: number, most: number, { open = false } = {}): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    const fits = text.trim() !== "" && Number.isFinite(value) && value <= most && (open ? value > least : value >= least);
+    if (fits) return value;
+    throw new InvalidArgumentError(
+      `Give a number ${open ? "greater than" : "of at least"} ${least}${Number.isFinite(most) ? ` and at most ${most}` : ""}.`,
+    );
+  };
+}
+
+const truths: Readonly<Record<string, boolean>> = { true: true, "1": true, yes: true, false: false, "0": false, no: false };
+
+/** A switch as Hugging Face has them: `--flag`, `--flag true`, `--flag False`. */
+export function flag(name: string, description: string): Option {
+  return new Option(`--${name} [true|false]`, description).preset("true").argParser((text: string) => {
+    const value = truths[text.toLowerCase()];
+    if (value === undefined) throw new InvalidArgumentError("Give true or false.");
+    return value;
+  });
+}
+
+/** Adds options in order and returns the command. */
+export function withOptions(command: Command, options: readonly Option[]): Command {
+  for (const option of options) command.addOption(option);
+  return command;
+}

@@ -1,0 +1,42 @@
+/**
+ * A progress bar on stderr, quiet where stderr is not a terminal. Lines that should stay are printed through it, so that they do not tear it.
+ */
+import { MultiBar, type SingleBar } from "cli-progress";
+
+export interface Progress {
+  /** Moves to `done`, showing `note` after the bar. */
+  update(done: number, note: string): void;
+  /** A line on stdout that stays. */
+  line(text: string): void;
+  stop(): void;
+}
+
+/** A bar of `total` units with the time that is left. */
+export function startProgress(total: number, label: string): Progress {
+  const line = (text: string) => {
+    process.stdout.write(`${text}\n`);
+  };
+  if (!process.stderr.isTTY) return { update: () => {}, line, stop: () => {} };
+  const width = process.stderr.columns ?? 80;
+  const bars = new MultiBar({
+    stream: process.stderr,
+    format: `${label} {bar} {value}/{total} {eta_formatted} {note}`,
+    barsize: Math.max(8, Math.min(30, width - 70)),
+    barCompleteChar: "━",
+    barIncompleteChar: "─",
+    hideCursor: true,
+    linewrap: false,
+    clearOnComplete: true,
+    etaBuffer: 50,
+  });
+  const bar: SingleBar = bars.create(total, 0, { note: "" });
+  return {
+    update: (done, note) => bar.update(done, { note }),
+    line: (text) => {
+      if (process.stdout.isTTY) bars.log(`${text}\n`);
+      else line(text);
+      bars.update();
+    },
+    stop: () => bars.stop(),
+  };
+}

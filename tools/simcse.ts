@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+/** The command line. Each command is a file beside this one: it parses, calls src, and prints. */
+import { createRequire } from "node:module";
+import { Command } from "commander";
+import { demoCommand } from "./demo/demo.ts";
+import { encodeCommand } from "./encode.ts";
+import { evaluateCommand } from "./evaluate.ts";
+import { reportFailure } from "./failure.ts";
+import { setupCommand } from "./setup.ts";
+import { trainCommand } from "./train.ts";
+
+const { version } = createRequire(import.meta.url)("simcse-webgpu/package.json") as { version: string };
+
+const program = new Command("simcse")
+  .description("Train, evaluate and use SimCSE sentence embeddings on WebGPU.")
+  .version(version)
+  .option("--debug", "show where an error comes from")
+  .showSuggestionAfterError();
+
+for (const command of [trainCommand, evaluateCommand, encodeCommand, demoCommand, setupCommand]) program.addCommand(command);
+
+process.stdout.on("error", (error) => {
+  reportFailure(error, { debug: false });
+  process.exit();
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  reportFailure(error, { debug: program.opts<{ debug?: boolean }>().debug === true });
+  process.exit();
+}
