@@ -27,7 +27,7 @@ const truths: Readonly<Record<string, boolean>> = { true: true, "1": true, yes: 
 
 /** A switch as Hugging Face has them: `--flag`, `--flag true`, `--flag False`. */
 export function flag(name: string, description: string): Option {
-  return new Option(`--${name} [true|false]`, description).preset("true").argParser((text: string) => {
+  return new Option(`--${name} [true|false]`, description).argParser((text: string) => {
     const value = truths[text.toLowerCase()];
     if (value === undefined) throw new InvalidArgumentError("Give true or false.");
     return value;

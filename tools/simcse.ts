@@ -5,7 +5,7 @@ import { Command } from "commander";
 import { demoCommand } from "./demo/demo.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
-import { reportFailure } from "./failure.ts";
+import { outputFailure, reportFailure } from "./failure.ts";
 import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
 
@@ -20,7 +20,7 @@ const program = new Command("simcse")
 for (const command of [trainCommand, evaluateCommand, encodeCommand, demoCommand, setupCommand]) program.addCommand(command);
 
 process.stdout.on("error", (error) => {
-  reportFailure(error, { debug: false });
+  reportFailure(outputFailure(error), { debug: false });
   process.exit();
 });
 

@@ -41,14 +41,16 @@ interface TrainOptions extends Partial<TrainingArguments> {
 }
 
 const positive = numberBetween(0, Number.POSITIVE_INFINITY, { open: true });
+const notNegative = numberBetween(0, Number.POSITIVE_INFINITY);
 const unit = numberBetween(0, 1);
-const { logging_steps, metric_for_best_model } = trainingDefaults;
+
+/** An option whose default stands in `trainingDefaults`. */
+function argument(name: keyof TrainingArguments, value: string, description: string): Option {
+  return new Option(`--${name} <${value}>`, `${description} (default: ${trainingDefaults[name]})`);
+}
 
 const options: readonly Option[] = [
-  new Option(
-    "--model_name_or_path <dir>",
-    "folder with config.json; its weights are trained on, or fresh ones where it has none",
-  ).makeOptionMandatory(),
+  new Option("--model_name_or_path <dir>", "folder with config.json; its weights are trained on, or fresh ones where it has none").makeOptionMandatory(),
   new Option("--tokenizer_name <dir>", "folder with the tokenizer (default: the model's)"),
   new Option("--train_file <file>", "training text, one sentence a line").makeOptionMandatory(),
   new Option("--output_dir <dir>", "where the trained model goes").makeOptionMandatory(),
@@ -56,38 +58,30 @@ const options: readonly Option[] = [
   flag("do_train", "train (the default)"),
   flag("do_eval", "evaluate on STS-B and SICK-R dev while training, every --eval_steps"),
   new Option("--data_dir <dir>", "the SentEval tree that holds STS/ and SICK/").default("SentEval/data/downstream"),
-  new Option("--num_train_epochs <n>", "times through the training file").argParser(positive),
+  argument("num_train_epochs", "n", "times through the training file").argParser(positive),
   new Option("--max_steps <n>", "steps; overrides the epochs").argParser(wholeNumber(1)),
-  new Option("--per_device_train_batch_size <n>", "sentences a batch").argParser(wholeNumber(2)),
-  new Option("--learning_rate <x>", "peak rate; it falls to 0 in a line").argParser(positive),
-  new Option("--max_seq_length <n>", "tokens a sentence is truncated to").argParser(wholeNumber(3)),
-  new Option("--temp <x>", "temperature of the contrastive loss").argParser(positive),
-  new Option("--pooler_type <type>", "how a sentence's vector is made").choices([...poolerTypes]),
+  argument("per_device_train_batch_size", "n", "sentences a batch").argParser(wholeNumber(2)),
+  argument("learning_rate", "x", "peak rate; it falls to 0 in a line").argParser(positive),
+  argument("max_seq_length", "n", "tokens a sentence is truncated to").argParser(wholeNumber(3)),
+  argument("temp", "x", "temperature of the contrastive loss").argParser(positive),
+  argument("pooler_type", "type", "how a sentence's vector is made").choices([...poolerTypes]),
   flag("mlp_only_train", "use the MLP of --pooler_type cls for training alone"),
-  new Option("--weight_decay <x>", "AdamW's, for matrices").argParser(numberBetween(0, Number.POSITIVE_INFINITY)),
-  new Option("--adam_beta1 <x>").argParser(unit),
-  new Option("--adam_beta2 <x>").argParser(unit),
-  new Option("--adam_epsilon <x>").argParser(positive),
-  new Option("--max_grad_norm <x>", "gradients are clipped to this norm; 0 leaves them").argParser(
-    numberBetween(0, Number.POSITIVE_INFINITY),
-  ),
-  new Option("--logging_steps <n>", `steps between log lines (default: ${logging_steps})`).argParser(wholeNumber(1)),
+  argument("weight_decay", "x", "AdamW's, for matrices").argParser(notNegative),
+  argument("adam_beta1", "x", "AdamW's").argParser(unit),
+  argument("adam_beta2", "x", "AdamW's").argParser(unit),
+  argument("adam_epsilon", "x", "AdamW's").argParser(positive),
+  argument("max_grad_norm", "x", "gradients are clipped to this norm; 0 leaves them").argParser(notNegative),
+  argument("logging_steps", "n", "steps between log lines").argParser(wholeNumber(1)),
   new Option("--eval_steps <n>", "steps between evaluations (default: --logging_steps)").argParser(wholeNumber(1)),
-  new Option("--metric_for_best_model <name>", `metric of the best model (default: ${metric_for_best_model})`),
+  argument("metric_for_best_model", "name", "metric of the best model"),
   flag("load_best_model_at_end", "keep the model of the best evaluation"),
-  new Option("--seed <n>", "of initial weights, order and dropout").argParser(wholeNumber(0)),
+  argument("seed", "n", "of initial weights, order and dropout").argParser(wholeNumber(0)),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
 ];
 
 export const trainCommand = withOptions(new Command("train").description("train SimCSE on sentences, without labels"), options)
-  .addHelpText("after", () => `\nDefaults: ${defaultsText()}`)
   .action(runTraining);
-
-function defaultsText(): string {
-  const shown = Object.entries(trainingDefaults).filter(([name]) => !["max_steps", "eval_steps"].includes(name));
-  return shown.map(([name, value]) => `${name} ${value}`).join(", ");
-}
 
 async function runTraining(given: TrainOptions): Promise<void> {
   if (given.do_train === false)

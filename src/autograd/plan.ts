@@ -181,7 +181,10 @@ function countBytes(
   const inputs = ofKind("input");
   const outputBytes = ofKind("output");
   const uniforms = stepWords * 4 + kernels.filter(({ params }) => params.length > 0).length * bindingAlignment;
-  const staging = Object.values(outputs).reduce((sum, { dtype, shape }) => sum + elementCount(shape) * bytesPerElement[dtype], 0);
+  const staging = [...new Set(Object.values(outputs))].reduce(
+    (sum, { dtype, shape }) => sum + elementCount(shape) * bytesPerElement[dtype],
+    0,
+  );
   const persistent = new Set<Persistent>();
   for (const { node } of steps) {
     for (const value of [...node.inputs, ...node.outputs]) if (value.persistent !== null) persistent.add(value.persistent);

@@ -83,7 +83,9 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     const buffers = plan.slots.map(({ label, bytes }) => device.createBuffer(label, bytes, STORAGE | COPY_DST | COPY_SRC));
     const uniforms = device.createBuffer("uniforms", bytes.uniforms, UNIFORM | COPY_DST);
     const staging = new Map(
-      Object.values(outputs).map((value) => [value, device.createBuffer("staging", byteSize(value), COPY_DST | MAP_READ)] as const),
+      [...new Set<Value>(Object.values(outputs))].map(
+        (value) => [value, device.createBuffer("staging", byteSize(value), COPY_DST | MAP_READ)] as const,
+      ),
     );
     const outOfMemory = await gpu.popErrorScope();
     if (outOfMemory !== null) {

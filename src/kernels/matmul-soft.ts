@@ -1,7 +1,7 @@
 /**
  * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane owns one vector of four
  * columns and a column of accumulators in registers; what the lanes of a subgroup need of A comes by `subgroupBroadcast` from the lane that
- * loaded it. Needs subgroups of a fixed size that is a multiple of 4, and rows that divide into vectors of four.
+ * loaded it. Needs subgroups of a fixed size of 4, 8 or 16, and rows that divide into vectors of four.
  *
  * Rows and columns beyond an edge are computed from the last valid one and not stored; depth beyond k is masked to zero. Sizes are parameters and
  * not part of the WGSL: such an adapter compiles each pipeline for a second or more, and a model has many shapes.
@@ -24,8 +24,11 @@ const fits: Record<Layout, (shape: MatmulShape) => boolean> = {
   tn: ({ m, n }) => typeof n === "number" && vectorWidth(capacity(m), n) === 4,
 };
 
+/** Lanes go by fours, and must divide the rows of a tile. */
+const subgroupSizes = [4, 8, 16];
+
 export function softFits(shape: MatmulShape, layout: Layout, { subgroupSize }: Capabilities): boolean {
-  return subgroupSize !== null && subgroupSize % 4 === 0 && fits[layout](shape);
+  return subgroupSize !== null && subgroupSizes.includes(subgroupSize) && fits[layout](shape);
 }
 
 export function matmulSoft(node: Node<MatmulAttributes>, shape: MatmulShape, { subgroupSize }: Capabilities): Lowering {

@@ -15,9 +15,9 @@ export function rowVariants({ capabilities }: Device): Variant[] {
   ];
 }
 
-/** `soft` only where the device has subgroups of one size, which it needs to run at all. */
+/** `soft` only where the device's subgroups have one size that it can use; software adapters have 4, 8 or 16. */
 export function matmulVariants({ capabilities }: Device): Variant[] {
   const tile = { name: "tile", capabilities: { ...capabilities, software: false, subgroupSize: null } };
   const soft = { name: "soft", capabilities: { ...capabilities, software: true } };
-  return capabilities.subgroupSize === null ? [tile] : [tile, soft];
+  return [4, 8, 16].includes(capabilities.subgroupSize ?? 0) ? [tile, soft] : [tile];
 }

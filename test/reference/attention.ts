@@ -1,40 +1,52 @@
 /** Self-attention of one sentence, softmax(Q·Kᵀ/√headSize)·V a head, in float64, straight from the definition. */
-import { type DropoutDraw, dropoutFactor } from "./random.ts";
+import { type DropoutDraw, dropoutMask } from "./random.ts";
 
 export interface Attention {
   readonly heads: number;
   readonly headSize: number;
-  /** Dropout of the probabilities; the stream of a query is its row's key, an element of it is head · 1024 + the key's position. */
-  readonly dropout?: DropoutDraw;
-  /** Dropout key of each row. */
-  readonly keys?: ArrayLike<number>;
+  /** Factors of the probabilities, as `attentionMask` gives them. */
+  readonly mask?: Float64Array;
 }
 
-const positionsPerHead = 1024;
+/** Dropout factors f64 [tokens, heads, tokens]: the stream of a query is its row's key, an element of it is head · 1024 + the key's position. */
+export function attentionMask(draw: DropoutDraw, keys: ArrayLike<number>, heads: number): Float64Array {
+  const tokens = keys.length;
+  const positionsPerHead = 1024;
+  const whole = dropoutMask(draw, keys, heads * positionsPerHead);
+  return Float64Array.from({ length: tokens * heads * tokens }, (_, i) => {
+    const stream = Math.floor(i / tokens);
+    return whole[stream * positionsPerHead + (i % tokens)]!;
+  });
+}
 
 /** f64 [tokens, heads·headSize] from one sentence's `qkv` [tokens, 3·heads·headSize]. */
-export function attention(qkv: ArrayLike<number>, { heads, headSize, dropout, keys }: Attention): Float64Array {
+export function attention(qkv: Float64Array, { heads, headSize, mask }: Attention): Float64Array {
   const hidden = heads * headSize;
   const tokens = qkv.length / (3 * hidden);
   const context = new Float64Array(tokens * hidden);
   const scores = new Float64Array(tokens);
-  for (let head = 0; head < heads; head++) {
-    for (let query = 0; query < tokens; query++) {
+  for (let query = 0; query < tokens; query++) {
+    for (let head = 0; head < heads; head++) {
       const q = query * 3 * hidden + head * headSize;
+      let largest = Number.NEGATIVE_INFINITY;
       for (let key = 0; key < tokens; key++) {
         const k = key * 3 * hidden + hidden + head * headSize;
         let dot = 0;
         for (let d = 0; d < headSize; d++) dot += qkv[q + d]! * qkv[k + d]!;
         scores[key] = dot / Math.sqrt(headSize);
+        largest = Math.max(largest, scores[key]!);
       }
-      const largest = scores.reduce((a, b) => Math.max(a, b));
       let total = 0;
-      for (let key = 0; key < tokens; key++) total += Math.exp(scores[key]! - largest);
       for (let key = 0; key < tokens; key++) {
-        const factor = dropout ? dropoutFactor(dropout, keys![query]!, head * positionsPerHead + key) : 1;
-        const p = (Math.exp(scores[key]! - largest) / total) * factor;
+        scores[key] = Math.exp(scores[key]! - largest);
+        total += scores[key]!;
+      }
+      const factors = (query * heads + head) * tokens;
+      const output = query * hidden + head * headSize;
+      for (let key = 0; key < tokens; key++) {
+        const p = (scores[key]! / total) * (mask ? mask[factors + key]! : 1);
         const v = key * 3 * hidden + 2 * hidden + head * headSize;
-        for (let d = 0; d < headSize; d++) context[query * hidden + head * headSize + d]! += p * qkv[v + d]!;
+        for (let d = 0; d < headSize; d++) context[output + d]! += p * qkv[v + d]!;
       }
     }
   }

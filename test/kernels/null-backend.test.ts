@@ -1,0 +1,170 @@
+/**
+ * Every kernel that some device would be given compiles: Dawn's null backend checks WGSL and pipelines without any driver, so the variants for
+ * adapters that are not here are checked too.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { afterAll, describe, expect, it } from "vitest";
+import { plan } from "../../src/autograd/plan.ts";
+import { Tape } from "../../src/autograd/tape.ts";
+import { openDevice } from "../../src/gpu/node.ts";
+import { adamW } from "../../src/kernels/adamw.ts";
+import { attention } from "../../src/kernels/attention.ts";
+import { columnSum } from "../../src/kernels/column-sum.ts";
+import { copyInto } from "../../src/kernels/copy.ts";
+import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
+import { dropout } from "../../src/kernels/dropout.ts";
+import { embedding, gatherOrder, gatherRuns } from "../../src/kernels/embedding.ts";
+import { fill } from "../../src/kernels/fill.ts";
+import { gelu } from "../../src/kernels/gelu.ts";
+import { globalNorm } from "../../src/kernels/global-norm.ts";
+import { recordHistory } from "../../src/kernels/history.ts";
+import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
+import { matmul } from "../../src/kernels/matmul.ts";
+import { mean } from "../../src/kernels/mean.ts";
+import { normalize } from "../../src/kernels/normalize.ts";
+import { f32, type Persistent, type Value } from "../../src/kernels/operation.ts";
+import { pool } from "../../src/kernels/pool.ts";
+import { reshape } from "../../src/kernels/reshape.ts";
+import { scale } from "../../src/kernels/scale.ts";
+import { tanh } from "../../src/kernels/tanh.ts";
+import { splitViews } from "../../src/kernels/views.ts";
+import { weightedSum } from "../../src/kernels/weighted-sum.ts";
+import { memoryless } from "./memoryless.ts";
+import { batchInputs } from "./packed-batch.ts";
+import { adjoint } from "./run.ts";
+
+const full = await openDevice({ backend: "null" });
+const core = await openDevice({ backend: "null", profile: "core" });
+afterAll(() => {
+  full.close();
+  core.close();
+});
+
+type Sizes = { readonly width: number; readonly live: boolean };
+
+/** A value and the gradients of what it was computed from. */
+function withGradients(tape: Tape, y: Value): (Value | null)[] {
+  return [y, ...adjoint(y, tape.input(`d${tape.nodes.length}`, y))];
+}
+
+/** Small programs that hold every operation and its gradient, for rows of `width` elements, as many as are live or known in advance. */
+const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> = {
+  pointwise(tape, { width, live }) {
+    const x = tape.input("x", f32(live ? tape.extent("rows", 57) : 57, width));
+    const ys = [gelu(x), tanh(x), scale(x, 2), weightedSum(x, x, 1, 2), fill(tape, x.shape, 1)];
+    return ys.flatMap((y) => (y.node!.operation.gradient ? withGradients(tape, y) : [y]));
+  },
+  rows(tape, { width, live }) {
+    const rows = live ? tape.extent("rows", 57) : 57;
+    const x = tape.input("x", f32(rows, width));
+    const [weight, bias] = [tape.input("weight", f32(width)), tape.input("bias", f32(width))];
+    const logits = tape.input("logits", f32(rows, live ? tape.extent("columns", 57) : 57));
+    const losses = crossEntropy(logits);
+    const ys = [layerNorm(x, weight, bias, 1e-5), normalize(x), losses, mean(losses)];
+    return [...ys.flatMap((y) => withGradients(tape, y)), columnSum(x), columnSum(x, 2)];
+  },
+  tokens(tape, { width }) {
+    const batch = batchInputs(tape, { tokens: 57, sentences: 7 });
+    const tokens = tape.extent("tokens", 57);
+    const x = tape.input("x", f32(tokens, width));
+    const [weight, bias] = [tape.input("weight", f32(width)), tape.input("bias", f32(width))];
+    const table = (name: string) => tape.input(name, f32(97, width));
+    const index = (name: string) => ({
+      order: tape.input(`${name}Order`, gatherOrder(tokens)),
+      runs: tape.input(`${name}Runs`, gatherRuns(tape.extent(name, 57))),
+    });
+    const tables = { word: table("word"), position: table("position"), tokenType: table("tokenType") };
+    const ys = [
+      dropout(x, batch.tokens, 0.1),
+      ...[0, 0.1].map((p) => residualLayerNorm(x, x, weight, bias, { eps: 1e-5, dropout: p, tokens: batch.tokens })),
+      embedding(batch.tokens, tables, { word: index("words"), position: index("positions") }),
+      pool(x, batch, "first"),
+      pool(x, batch, "mean"),
+    ];
+    return ys.flatMap((y) => withGradients(tape, y));
+  },
+  attention(tape) {
+    const batch = batchInputs(tape, { tokens: 57, sentences: 7 });
+    return [4, 16, 64].flatMap((headSize) =>
+      [0, 0.1].flatMap((probability) => {
+        const qkv = tape.input(`qkv${headSize} ${probability}`, f32(tape.extent("tokens", 57), 3 * 2 * headSize));
+        return withGradients(tape, attention(qkv, batch, { heads: 2, dropout: probability }));
+      }),
+    );
+  },
+  matmul(tape, { width, live }) {
+    // Few rows and many: they are tiled differently.
+    return [57, 4096].flatMap((count) => {
+      const rows = live ? tape.extent(`rows ${count}`, count) : count;
+      const named = (name: string, ...shape: Parameters<typeof f32>) => tape.input(`${name} ${count}`, f32(...shape));
+      const [x, weight, dy, bias] = [named("x", rows, width), named("weight", 128, width), named("dy", rows, 128), named("bias", 128)];
+      const square = named("square", rows, rows);
+      return [
+        matmul(x, weight, "nt"),
+        matmul(x, weight, "nt", { bias }),
+        matmul(x, x, "nt"),
+        matmul(dy, weight, "nn"),
+        matmul(dy, weight, "nn", { bias: named("nnBias", width) }),
+        matmul(square, x, "nn"),
+        matmul(dy, x, "tn"),
+        matmul(dy, x, "tn", { bias: named("tnBias", width) }),
+        matmul(square, x, "tn"),
+      ].flatMap((y) => withGradients(tape, y));
+    });
+  },
+  views(tape, { width, live }) {
+    const examples = tape.extent("examples", 31);
+    const x = tape.input("x", f32(live ? tape.extent("rows", 62) : 62, width));
+    const views = splitViews(x, 2, examples);
+    return [...views.flatMap((y) => withGradients(tape, y)), ...withGradients(tape, reshape(x, [31, 2 * width]))];
+  },
+  training(tape, { width }) {
+    const [gradient, parameters, first, second] = ["gradient", "parameters", "first", "second"].map((name) =>
+      memoryless(name, 3, width),
+    ) as [Persistent, Persistent, Persistent, Persistent];
+    copyInto(tape.input("x", f32(3, width)), gradient);
+    const norm = globalNorm(tape, [gradient, memoryless("more", 3, width), memoryless("odd", 7)]);
+    for (const maxGradientNorm of [1, Number.POSITIVE_INFINITY]) {
+      const attributes = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxGradientNorm };
+      const scalars = { learningRate: tape.scalar("learningRate"), biasCorrection: tape.scalar("biasCorrection") };
+      adamW(norm, { gradient, parameters, first, second }, { ...attributes, ...scalars });
+    }
+    recordHistory([norm, norm], memoryless("ring", 4, 2));
+    return [];
+  },
+};
+
+/** The least a device may be, and every size of subgroups that one may have. */
+const devices = [{ device: core, subgroupSize: null }, ...[null, 4, 8, 16, 32, 64].map((subgroupSize) => ({ device: full, subgroupSize }))];
+const machines = devices.flatMap(({ device, subgroupSize }) =>
+  [true, false].map((software) => ({
+    name: `${device === core ? "core" : "full"}, ${software ? "software" : "hardware"}, subgroups of ${subgroupSize ?? "any size"}`,
+    device,
+    capabilities: { ...device.capabilities, software, subgroupSize },
+  })),
+);
+const sizes = [7, 64].flatMap((width) => [true, false].map((live) => ({ width, live })));
+const compiled = new Set<string>();
+
+describe.each(machines)("$name", ({ device, capabilities }) => {
+  it.each(Object.entries(catalogue))("compiles %s", async (_, record) => {
+    for (const size of sizes) {
+      const tape = new Tape();
+      const values = record(tape, size).filter((value) => value !== null);
+      const outputs = Object.fromEntries(values.map((value, i) => [`y${i}`, value]));
+      const planned = plan(tape, outputs, capabilities);
+      await Promise.all(planned.kernels.map(({ shader }) => device.pipeline(shader)));
+      for (const { node } of planned.steps) compiled.add(node.operation.name);
+    }
+    device.check();
+  });
+});
+
+it("has compiled every operation there is", () => {
+  const folder = new URL("../../src/kernels/", import.meta.url);
+  const declared = readdirSync(folder).flatMap((file) =>
+    [...readFileSync(new URL(file, folder), "utf8").matchAll(/Operation<.*> = \{\s+name: "(\w+)"/g)].map((match) => match[1]!),
+  );
+  expect(declared.length).toBeGreaterThan(20);
+  expect([...compiled].sort()).toEqual(declared.sort());
+});

@@ -1,0 +1,67 @@
+/** A model folder small enough for any test: BERT of one layer, hidden 32, random weights, a vocabulary of the words it is given. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll } from "vitest";
+import { writeFileAtomically } from "../src/io/folder-node.ts";
+import { encodeSafetensors, type TensorToWrite } from "../src/io/safetensors.ts";
+import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
+import { learnVocabulary } from "../src/io/vocabulary.ts";
+import { parseBertConfig } from "../src/nn/bert-config.ts";
+import { normal } from "../src/nn/random.ts";
+import { Bert } from "../src/nn/bert.ts";
+import { namedPieces } from "../src/nn/parameter.ts";
+
+export const tinySentences = [
+  "A cat sleeps on the warm stove.",
+  "The old piano needs a new string.",
+  "Two children plant beans behind the shed.",
+  "Rain fell all night on the harbour.",
+  "She reads the letter twice before supper.",
+  "A train leaves for the coast at noon.",
+];
+
+/** A folder that is removed after the test file. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "simcse-test-"));
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export function tinyConfig() {
+  const vocabulary = learnVocabulary(tinySentences, 200);
+  const json = {
+    model_type: "bert",
+    vocab_size: vocabulary.length,
+    hidden_size: 32,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    intermediate_size: 64,
+    max_position_embeddings: 40,
+  };
+  return { json, tokenizer: wordPieceTokenizer(vocabulary, { lowerCase: true }) };
+}
+
+export interface TinyModelOptions {
+  /** Fields of config.json to replace. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Changes the tensors that are written; `null` writes none. */
+  readonly tensors?: ((tensors: TensorToWrite[]) => TensorToWrite[]) | null;
+}
+
+/** Writes the model into `folder`. Its tensors have the names of Hugging Face's BertModel, pooler included. */
+export async function writeTinyModel(folder: string, { config = {}, tensors = (all) => all }: TinyModelOptions = {}): Promise<void> {
+  const { json, tokenizer } = tinyConfig();
+  const bert = parseBertConfig("config.json", json);
+  const shapes = new Map([...namedPieces(new Bert(bert))].map(([name, { shape }]) => [name, shape]));
+  shapes.set("pooler.dense.weight", [32, 32]).set("pooler.dense.bias", [32]);
+  const all: TensorToWrite[] = [...shapes].map(([name, shape]) => ({
+    name,
+    dtype: "F32",
+    shape: [...shape],
+    data: () => new Uint8Array(normal(7, name, shape.reduce((a, b) => a * b, 1), 0.1).buffer),
+  }));
+  await writeFileAtomically(join(folder, "config.json"), JSON.stringify({ ...json, ...config }));
+  for (const [name, content] of tokenizer.files) await writeFileAtomically(join(folder, name), content);
+  if (tensors !== null) await writeFileAtomically(join(folder, "model.safetensors"), encodeSafetensors(tensors(all)));
+}

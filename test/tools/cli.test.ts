@@ -1,0 +1,160 @@
+/**
+ * The command line as a person meets it, in processes of its own: what it prints where, how it ends, and what it leaves behind when something is
+ * wrong. Every failure is one error with a remedy, an exit code other than 0, and no stack.
+ */
+import { execFile } from "node:child_process";
+import { truncate, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { decodeNpy } from "../../src/io/npy.ts";
+import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
+
+const folder = await temporaryFolder();
+const model = join(folder, "model");
+const text = join(folder, "sentences.txt");
+const program = resolve("tools/simcse.ts");
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function simcse(args: readonly string[], { input = "", shell }: { input?: string; shell?: (command: string) => string } = {}): Promise<Ended> {
+  const command = ["--import", "tsx", program, ...args];
+  return new Promise((done) => {
+    const ended = (error: Error | null, stdout: string, stderr: string) => {
+      const code = error === null ? 0 : ((error as { code?: number }).code ?? 1);
+      done({ code, stdout, stderr: stderr.replace(/^Warning: max.*\n/gm, "") });
+    };
+    const child = shell
+      ? execFile("bash", ["-c", shell([process.execPath, ...command].map((word) => `'${word}'`).join(" "))], ended)
+      : execFile(process.execPath, command, { maxBuffer: 2 ** 26 }, ended);
+    child.stdin?.end(input);
+  });
+}
+
+const trainArguments = (output: string) => ["train", "--model_name_or_path", model, "--train_file", text, "--output_dir", output, "--max_steps", "3", "--logging_steps", "1", "--per_device_train_batch_size", "4", "--max_seq_length", "16"];
+
+/** Expects a clean failure whose message holds all of `words`. */
+function expectFailure({ code, stdout, stderr }: Ended, ...words: string[]): void {
+  expect(code).not.toBe(0);
+  expect(stdout).toBe("");
+  expect(stderr).toMatch(/^error: /m);
+  expect(stderr).not.toMatch(/^\s+at /m);
+  for (const word of words) expect(stderr).toContain(word);
+}
+
+beforeAll(async () => {
+  await mkdir(model);
+  await writeTinyModel(model);
+  await writeFile(text, `${tinySentences.join("\n")}\n`);
+});
+
+describe("train, evaluate, encode", () => {
+  const output = join(folder, "trained");
+
+  it("trains, keeps a log that a program can read, and saves a model that encodes", async () => {
+    const { code, stdout } = await simcse(trainArguments(output));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/step 3 .*loss/);
+    const log = (await readFile(join(output, "log.jsonl"), "utf8")).trim().split("\n").map((line) => JSON.parse(line) as { step: number; loss: number });
+    expect(log.map(({ step }) => step)).toEqual([1, 2, 3]);
+    for (const { loss } of log) expect(loss).toBeGreaterThan(0);
+    expect(await readdir(output)).toEqual(expect.arrayContaining(["config.json", "model.safetensors", "tokenizer.json", "trainer_state.json", "vocab.txt"]));
+    const encoded = await simcse(["encode", "--model_name_or_path", output], { input: "A cat sleeps.\n\nRain fell.\n" });
+    expect(encoded.code).toBe(0);
+    const lines = encoded.stdout.trim().split("\n").map((line) => JSON.parse(line) as { sentence: string; embedding: number[] });
+    expect(lines.map(({ sentence }) => sentence)).toEqual(["A cat sleeps.", "", "Rain fell."]);
+    for (const { embedding } of lines) expect(Math.hypot(...embedding)).toBeCloseTo(1, 5);
+  });
+
+  it("writes .npy, and the same vectors whatever the batch size", async () => {
+    const files = [join(folder, "a.npy"), join(folder, "b.npy")];
+    for (const [i, file] of files.entries()) {
+      const { code, stdout } = await simcse(["encode", "--model_name_or_path", output, "--input", text, "--output", file, "--batch_size", String(1 + i * 5)]);
+      expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+    }
+    const [a, b] = await Promise.all(files.map(async (file) => decodeNpy(await readFile(file), file)));
+    expect(a!.shape).toEqual([tinySentences.length, 32]);
+    // Sums of a sentence's tokens do not depend on its neighbours.
+    expect(a!.data).toEqual(b!.data);
+  });
+
+  it("ends quietly when its reader has seen enough", async () => {
+    const many = join(folder, "many.txt");
+    await writeFile(many, `${Array.from({ length: 3000 }, (_, i) => `Sentence ${i} of many.`).join("\n")}\n`);
+    const { code, stderr } = await simcse(["encode", "--model_name_or_path", output, "--input", many], { shell: (command) => `set -o pipefail; ${command} | head -c 100 > /dev/null` });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  });
+});
+
+describe("bad input", () => {
+  it("names a misspelt command and option, with the nearest", async () => {
+    expectFailure(await simcse(["trian"]), "trian", "Did you mean train?");
+    expectFailure(await simcse([...trainArguments(join(folder, "x")), "--learning_rat", "1"]), "--learning_rat", "--learning_rate");
+    expectFailure(await simcse([...trainArguments(join(folder, "x")), "--learning_rate", "fast"]), "--learning_rate", "fast");
+    expectFailure(await simcse([...trainArguments(join(folder, "x")), "--pooler_type", "max"]), "max", "avg_first_last");
+  });
+
+  it.each([
+    ["an empty file", "", "no"],
+    ["a file of blank lines", "\n\n\n", "sentence"],
+    ["a binary file", "abc\u0000def\n", "byte"],
+    ["a line of 100,000 characters", `short\n${"x".repeat(100_000)}\n`, "line 2"],
+  ])("refuses to train on %s", async (_, content, word) => {
+    const file = join(folder, "bad.txt");
+    await writeFile(file, content);
+    const output = join(folder, "never");
+    expectFailure(await simcse(["train", "--model_name_or_path", model, "--train_file", file, "--output_dir", output]), "bad.txt", word);
+  });
+
+  it("refuses an output folder that is not empty, and leaves it as it was", async () => {
+    const output = join(folder, "mine");
+    await mkdir(output);
+    await writeFile(join(output, "notes.txt"), "keep");
+    expectFailure(await simcse(trainArguments(output)), "not empty", "--overwrite_output_dir");
+    expect(await readdir(output)).toEqual(["notes.txt"]);
+  });
+
+  it.each<[string, Parameters<typeof writeTinyModel>[1], string[]]>([
+    ["a tensor that is missing", { tensors: (all) => all.filter(({ name }) => name !== "embeddings.LayerNorm.weight") }, ["model.safetensors", "embeddings.LayerNorm.weight"]],
+    ["a tensor of another shape", { tensors: (all) => all.map((tensor) => (tensor.name === "encoder.layer.0.output.dense.weight" ? { ...tensor, shape: [64, 32] } : tensor)) }, ["encoder.layer.0.output.dense.weight", "[64, 32]", "[32, 64]"]],
+    ["a tensor of whole numbers", { tensors: (all) => all.map((tensor) => (tensor.name === "embeddings.LayerNorm.bias" ? { ...tensor, dtype: "I32" as const } : tensor)) }, ["embeddings.LayerNorm.bias", "I32"]],
+    ["a vocabulary larger than the embedding", { config: { vocab_size: 20 } }, ["vocabulary", "20"]],
+    ["a config without a size", { config: { hidden_size: undefined } }, ["config.json", "hidden_size"]],
+    ["no weights", { tensors: null }, ["model.safetensors"]],
+  ])("names %s", async (name, options, words) => {
+    const broken = join(folder, name.replaceAll(" ", "-"));
+    await mkdir(broken);
+    await writeTinyModel(broken, options);
+    expectFailure(await simcse(["encode", "--model_name_or_path", broken, "--pooler", "cls"], { input: "x\n" }), ...words);
+  });
+
+  it("names a truncated file, and a model that does not say its pooler", async () => {
+    const broken = join(folder, "truncated");
+    await mkdir(broken);
+    await writeTinyModel(broken);
+    expectFailure(await simcse(["encode", "--model_name_or_path", broken], { input: "x\n" }), "pooler", "cls_before_pooler");
+    await truncate(join(broken, "model.safetensors"), 5000);
+    expectFailure(await simcse(["encode", "--model_name_or_path", broken, "--pooler", "avg"], { input: "x\n" }), "model.safetensors");
+  });
+
+  it("refuses a model that the device cannot hold, with the tensor and the limit", async () => {
+    const large = join(folder, "large");
+    await mkdir(large);
+    await writeTinyModel(large, { config: { vocab_size: 2 ** 26 }, tensors: null });
+    expectFailure(await simcse(["train", "--model_name_or_path", large, "--train_file", text, "--output_dir", join(folder, "y")]), "word_embeddings", "maxStorageBufferBindingSize");
+  });
+
+  it("says what to do where no adapter is, and shows the stack under --debug alone", async () => {
+    const missing = ["encode", "--model_name_or_path", join(folder, "nowhere")];
+    expectFailure(await simcse(missing), "nowhere");
+    expect((await simcse(["--debug", ...missing])).stderr).toMatch(/^\s+at /m);
+  });
+
+  it("says that the disk is full", async () => {
+    const ended = await simcse(["encode", "--model_name_or_path", join(folder, "trained"), "--input", text], { shell: (command) => `${command} > /dev/full` });
+    expectFailure(ended, "standard output", "no space left");
+  });
+});

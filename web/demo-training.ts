@@ -1,0 +1,122 @@
+/**
+ * The demo's training as the page runs it, and the browser test in Node beside it: the same sentences, model, step and score. It knows nothing of
+ * the page.
+ */
+import type { Device } from "../src/gpu/device.ts";
+import { Encoder } from "../src/simcse/encoder.ts";
+import { scoreSts } from "../src/simcse/evaluation/evaluate.ts";
+import { SimCseModel } from "../src/simcse/model.ts";
+import { embeddingPooler, type LogEntry, train } from "../src/simcse/trainer.ts";
+import { demoSetup } from "../tools/demo/demo-model.ts";
+
+export interface DemoTrainingOptions {
+  readonly steps: number;
+  /** Sentences a step, each taken twice; the demo's own number if absent. */
+  readonly batchSize?: number;
+  /** Held-out pairs that are scored, taken evenly from all grades; none for 0, all if absent. */
+  readonly pairs?: number;
+}
+
+/** The score of the held-out pairs after so many steps: Spearman's correlation of cosine and grade, −1 to 1. */
+export interface DemoScore {
+  readonly step: number;
+  readonly spearman: number;
+}
+
+export interface DemoTrainingHooks {
+  /** Says what is about to be done, where it may take a while. */
+  readonly onStage?: (stage: string) => void | Promise<void>;
+  readonly onStep?: (step: number) => void;
+  /** Each point of the loss curve: the mean over the steps since the one before. */
+  readonly onLog?: (entry: LogEntry) => void;
+  readonly onScore?: (score: DemoScore) => void;
+  /** Stops after the step in flight; what has been learned until then is kept and scored. */
+  readonly signal?: AbortSignal;
+}
+
+export interface DemoTrainingResult {
+  readonly log: readonly LogEntry[];
+  /** Before training, while it goes on, and after it; empty where no pairs are scored. */
+  readonly scores: readonly DemoScore[];
+  readonly steps: number;
+  readonly encoder: Encoder;
+  /** The training text. */
+  readonly sentences: readonly string[];
+  /** Frees the model. */
+  readonly close: () => void;
+}
+
+/** Points of the loss curve: each waits for the GPU once. */
+const curvePoints = 50;
+
+/** Scores between the first and the last. */
+const scoresUnderWay = 3;
+
+/** Trains the demo's model from scratch. Throws `CapacityError` when the device is too small, `DivergenceError` when training goes astray. */
+export async function trainDemo(device: Device, options: DemoTrainingOptions, hooks: DemoTrainingHooks = {}): Promise<DemoTrainingResult> {
+  await hooks.onStage?.("Writing the corpus and learning its vocabulary");
+  const { sentences, pairs: allPairs, tokenizer, config, args } = demoSetup();
+  const pairs = evenly(allPairs, options.pairs ?? allPairs.length);
+  await hooks.onStage?.("Compiling the model's kernels");
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: false });
+  try {
+    model.store.initialize(args.seed);
+    const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(args), maxLength: config.max_position_embeddings });
+    const log: LogEntry[] = [];
+    const scores: DemoScore[] = [];
+    const score = async (step: number) => {
+      if (pairs.length === 0) return Number.NaN;
+      const { spearman } = await scoreSts([{ name: "held out", pairs }], (texts) => encoder.encode(texts));
+      scores.push({ step, spearman: spearman.all });
+      hooks.onScore?.(scores.at(-1)!);
+      return spearman.all;
+    };
+    if (pairs.length > 0) await hooks.onStage?.("Scoring the untrained model");
+    await score(0);
+    await hooks.onStage?.("Compiling the training step");
+    let done = 0;
+    const { steps } = await train(
+      model,
+      tokenizer,
+      sentences,
+      {
+        ...args,
+        max_steps: options.steps,
+        per_device_train_batch_size: options.batchSize ?? args.per_device_train_batch_size,
+        logging_steps: Math.ceil(options.steps / curvePoints),
+        eval_steps: pairs.length > 0 ? Math.ceil(options.steps / (scoresUnderWay + 1)) : 0,
+      },
+      {
+        onStart: () => void hooks.onStage?.("Training"),
+        onStep: ({ step }) => {
+          done = step;
+          hooks.onStep?.(step);
+        },
+        onLog: (entry) => {
+          log.push(entry);
+          hooks.onLog?.(entry);
+        },
+        evaluate: async () => ({ [`eval_${args.metric_for_best_model}`]: await score(done) }),
+        ...(hooks.signal ? { signal: hooks.signal } : {}),
+      },
+    );
+    if (scores.length > 0 && scores.at(-1)!.step !== steps) {
+      await hooks.onStage?.("Scoring the trained model");
+      await score(steps);
+    }
+    const close = () => {
+      encoder.close();
+      model.close();
+    };
+    return { log, scores, steps, encoder, sentences, close };
+  } catch (error) {
+    model.close();
+    throw error;
+  }
+}
+
+/** `count` of the items, spread over all of them. */
+function evenly<T>(items: readonly T[], count: number): T[] {
+  const kept = Math.min(count, items.length);
+  return Array.from({ length: kept }, (_, i) => items[Math.floor((i * items.length) / kept)]!);
+}

@@ -1,0 +1,40 @@
+/**
+ * How the page tells a program what it is doing: `data-status` on the root element (loading, ready, running, done or failed), and the JSON of the
+ * last run in the script element `#results`.
+ */
+import type { Finding } from "./kernel-suite.ts";
+import type { DemoTrainingResult } from "./demo-training.ts";
+
+export type Status = "loading" | "ready" | "running" | "done" | "failed";
+
+interface OnAdapter {
+  /** What the adapter calls itself. */
+  readonly adapter: string;
+}
+
+export interface KernelOutcome extends OnAdapter {
+  readonly run: "kernels";
+  readonly findings: readonly Finding[];
+}
+
+export interface TrainingOutcome extends OnAdapter, Pick<DemoTrainingResult, "log" | "scores" | "steps"> {
+  readonly run: "training";
+}
+
+export interface Failure {
+  readonly run: "failed";
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export type Outcome = KernelOutcome | TrainingOutcome | Failure;
+
+export function publishStatus(status: Status): void {
+  document.documentElement.dataset.status = status;
+}
+
+/** Publishes an outcome and the status that goes with it. */
+export function publish(outcome: Outcome): void {
+  document.querySelector("#results")!.textContent = JSON.stringify(outcome);
+  publishStatus(outcome.run === "failed" ? "failed" : "done");
+}
