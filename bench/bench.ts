@@ -11,7 +11,9 @@ const wanted = process.argv.slice(2);
 const names = wanted.length > 0 ? wanted : Object.keys(tables);
 try {
   await using device = await openAdapter();
-  console.log(`# ${device.name}\n\n${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0]!.model}, Node ${process.version}\n`);
+  console.log(
+    `# ${device.name}\n\n${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0]!.model}, Node ${process.version}\n`,
+  );
   for (const name of names) {
     const table = tables[name];
     if (table === undefined) throw new RangeError(`There is no benchmark ${name}; there are ${Object.keys(tables).join(", ")}.`);

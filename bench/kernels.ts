@@ -10,9 +10,18 @@ import { BatchPacker, declareBatch } from "../src/simcse/batch.ts";
 import { markdown, measure, once } from "./measure.ts";
 
 const layouts: Record<Layout, (m: number, n: number, k: number) => [number[], number[]]> = {
-  nn: (m, n, k) => [[m, k], [k, n]],
-  nt: (m, n, k) => [[m, k], [n, k]],
-  tn: (m, n, k) => [[k, m], [k, n]],
+  nn: (m, n, k) => [
+    [m, k],
+    [k, n],
+  ],
+  nt: (m, n, k) => [
+    [m, k],
+    [n, k],
+  ],
+  tn: (m, n, k) => [
+    [k, m],
+    [k, n],
+  ],
 };
 
 /** [what it is in BERT, layout, m, n, k] */
@@ -44,10 +53,17 @@ async function subjects(device: Device): Promise<Measured[]> {
     const [a, b] = layouts[layout](m, n, k);
     const program = await build(device, (tape) => matmul(tape.input("a", f32(...a)), tape.input("b", f32(...b)) as Value, layout));
     const variant = program.plan.steps[0]!.lowering.variant;
-    return { name: `matmul ${layout} ${m}×${n}×${k} (${name}; ${variant})`, program, flop: 2 * m * n * k, bytes: 4 * (m * k + k * n + m * n) };
+    return {
+      name: `matmul ${layout} ${m}×${n}×${k} (${name}; ${variant})`,
+      program,
+      flop: 2 * m * n * k,
+      bytes: 4 * (m * k + k * n + m * n),
+    };
   });
   const [rows, width] = [2048, 768];
-  const norm = build(device, (tape) => layerNorm(tape.input("x", f32(rows, width)), tape.input("w", f32(width)), tape.input("b", f32(width)), 1e-12));
+  const norm = build(device, (tape) =>
+    layerNorm(tape.input("x", f32(rows, width)), tape.input("w", f32(width)), tape.input("b", f32(width)), 1e-12),
+  );
   const capacity = { sentences: 128, tokens: 4096, vocabulary: 30_522, positions: 512 };
   const heads = await build(device, (tape) => {
     const batch = declareBatch(tape, capacity, { training: false });
@@ -60,7 +76,13 @@ async function subjects(device: Device): Promise<Measured[]> {
   return [
     ...(await Promise.all(matmuls)),
     { name: `LayerNorm ${rows}×${width}`, program: await norm, flop: 8 * rows * width, bytes: 8 * rows * width },
-    { name: "attention, 128 sentences × 32 tokens, 2 heads of 64", program: heads, flop: 4 * 128 * 2 * 32 * 32 * 64, bytes: 4 * 4096 * 128 * 4, step: packed },
+    {
+      name: "attention, 128 sentences × 32 tokens, 2 heads of 64",
+      program: heads,
+      flop: 4 * 128 * 2 * 32 * 32 * 64,
+      bytes: 4 * 4096 * 128 * 4,
+      step: packed,
+    },
   ];
 }
 
@@ -72,6 +94,11 @@ export async function kernelTable(device: Device, rounds = 9): Promise<string> {
     rounds,
   );
   for (const { program } of list) program.close();
-  const rows = list.map(({ name, flop, bytes }, i) => [name, times[i]!.toFixed(2), (flop / times[i]! / 1e6).toFixed(1), (bytes / times[i]! / 1e6).toFixed(1)]);
+  const rows = list.map(({ name, flop, bytes }, i) => [
+    name,
+    times[i]!.toFixed(2),
+    (flop / times[i]! / 1e6).toFixed(1),
+    (bytes / times[i]! / 1e6).toFixed(1),
+  ]);
   return markdown(["kernel", "ms", "GFLOP/s", "GB/s"], rows);
 }

@@ -8,7 +8,11 @@ import { TrainingStep } from "../src/simcse/training-step.ts";
 import { markdown, measure } from "./measure.ts";
 
 /** The work that all peers are measured on. */
-export const work = { batchSize: 64, tokens: 32, config: { vocab_size: 30_522, hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 512 } };
+export const work = {
+  batchSize: 64,
+  tokens: 32,
+  config: { vocab_size: 30_522, hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 512 },
+};
 
 /** Milliseconds of the step in PyTorch, or null where there is none. */
 function pytorchStep(rounds: number): number | null {
@@ -21,8 +25,16 @@ export async function trainingStepTable(device: Device, rounds = 7): Promise<str
   const config = parseBertConfig("bench", { model_type: "bert", max_position_embeddings: 512, ...work.config });
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
   model.store.initialize(42);
-  const step = await TrainingStep.create(model, { batchSize: work.batchSize, maxSeqLength: work.tokens, pooler: "cls", temperature: 0.05, seed: 42 });
-  const batch = Array.from({ length: work.batchSize }, (_, i) => Array.from({ length: work.tokens }, (_, j) => (1 + i * 7919 + j * 104_729) % work.config.vocab_size));
+  const step = await TrainingStep.create(model, {
+    batchSize: work.batchSize,
+    maxSeqLength: work.tokens,
+    pooler: "cls",
+    temperature: 0.05,
+    seed: 42,
+  });
+  const batch = Array.from({ length: work.batchSize }, (_, i) =>
+    Array.from({ length: work.tokens }, (_, j) => (1 + i * 7919 + j * 104_729) % work.config.vocab_size),
+  );
   let update = 0;
   let host = 0;
   const run = async () => {

@@ -7,10 +7,10 @@ import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { encodeSafetensors, type TensorToWrite } from "../src/io/safetensors.ts";
 import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
 import { learnVocabulary } from "../src/io/vocabulary.ts";
-import { parseBertConfig } from "../src/nn/bert-config.ts";
-import { normal } from "../src/nn/random.ts";
 import { Bert } from "../src/nn/bert.ts";
+import { parseBertConfig } from "../src/nn/bert-config.ts";
 import { namedPieces } from "../src/nn/parameter.ts";
+import { normal } from "../src/nn/random.ts";
 
 export const tinySentences = [
   "A cat sleeps on the warm stove.",
@@ -59,7 +59,15 @@ export async function writeTinyModel(folder: string, { config = {}, tensors = (a
     name,
     dtype: "F32",
     shape: [...shape],
-    data: () => new Uint8Array(normal(7, name, shape.reduce((a, b) => a * b, 1), 0.1).buffer),
+    data: () =>
+      new Uint8Array(
+        normal(
+          7,
+          name,
+          shape.reduce((a, b) => a * b, 1),
+          0.1,
+        ).buffer,
+      ),
   }));
   await writeFileAtomically(join(folder, "config.json"), JSON.stringify({ ...json, ...config }));
   for (const [name, content] of tokenizer.files) await writeFileAtomically(join(folder, name), content);

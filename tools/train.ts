@@ -50,7 +50,10 @@ function argument(name: keyof TrainingArguments, value: string, description: str
 }
 
 const options: readonly Option[] = [
-  new Option("--model_name_or_path <dir>", "folder with config.json; its weights are trained on, or fresh ones where it has none").makeOptionMandatory(),
+  new Option(
+    "--model_name_or_path <dir>",
+    "folder with config.json; its weights are trained on, or fresh ones where it has none",
+  ).makeOptionMandatory(),
   new Option("--tokenizer_name <dir>", "folder with the tokenizer (default: the model's)"),
   new Option("--train_file <file>", "training text, one sentence a line").makeOptionMandatory(),
   new Option("--output_dir <dir>", "where the trained model goes").makeOptionMandatory(),
@@ -80,8 +83,9 @@ const options: readonly Option[] = [
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
 ];
 
-export const trainCommand = withOptions(new Command("train").description("train SimCSE on sentences, without labels"), options)
-  .action(runTraining);
+export const trainCommand = withOptions(new Command("train").description("train SimCSE on sentences, without labels"), options).action(
+  runTraining,
+);
 
 async function runTraining(given: TrainOptions): Promise<void> {
   if (given.do_train === false)

@@ -4,6 +4,7 @@
  */
 import type { Device } from "../src/gpu/device.ts";
 import { Encoder } from "../src/simcse/encoder.ts";
+import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
 import { scoreSts } from "../src/simcse/evaluation/evaluate.ts";
 import { SimCseModel } from "../src/simcse/model.ts";
 import { embeddingPooler, type LogEntry, train } from "../src/simcse/trainer.ts";
@@ -38,6 +39,7 @@ export interface DemoTrainingResult {
   readonly log: readonly LogEntry[];
   /** Before training, while it goes on, and after it; empty where no pairs are scored. */
   readonly scores: readonly DemoScore[];
+  /** Steps done: fewer than asked for when training was stopped. */
   readonly steps: number;
   readonly encoder: Encoder;
   /** The training text. */
@@ -49,33 +51,37 @@ export interface DemoTrainingResult {
 /** Points of the loss curve: each waits for the GPU once. */
 const curvePoints = 50;
 
-/** Scores between the first and the last. */
-const scoresUnderWay = 3;
+/** Parts of the training, at the end of each of which the held-out pairs are scored. */
+const scoredParts = 4;
 
 /** Trains the demo's model from scratch. Throws `CapacityError` when the device is too small, `DivergenceError` when training goes astray. */
 export async function trainDemo(device: Device, options: DemoTrainingOptions, hooks: DemoTrainingHooks = {}): Promise<DemoTrainingResult> {
   await hooks.onStage?.("Writing the corpus and learning its vocabulary");
   const { sentences, pairs: allPairs, tokenizer, config, args } = demoSetup();
   const pairs = evenly(allPairs, options.pairs ?? allPairs.length);
+  const isScored = pairs.length > 0;
+
   await hooks.onStage?.("Compiling the model's kernels");
-  const model = await SimCseModel.allocate(device, config, { training: true, mlp: false });
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: args.pooler_type === "cls" });
   try {
     model.store.initialize(args.seed);
     const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(args), maxLength: config.max_position_embeddings });
     const log: LogEntry[] = [];
     const scores: DemoScore[] = [];
-    const score = async (step: number) => {
-      if (pairs.length === 0) return Number.NaN;
-      const { spearman } = await scoreSts([{ name: "held out", pairs }], (texts) => encoder.encode(texts));
+    const score = async (step: number, encode: Encode): Promise<number> => {
+      const { spearman } = await scoreSts([{ name: "held out", pairs }], encode);
       scores.push({ step, spearman: spearman.all });
-      hooks.onScore?.(scores.at(-1)!);
+      hooks.onScore?.({ step, spearman: spearman.all });
       return spearman.all;
     };
-    if (pairs.length > 0) await hooks.onStage?.("Scoring the untrained model");
-    await score(0);
+    if (isScored) {
+      await hooks.onStage?.("Scoring the untrained model");
+      await score(0, (texts) => encoder.encode(texts));
+    }
+
     await hooks.onStage?.("Compiling the training step");
-    let done = 0;
-    const { steps } = await train(
+    let step = 0;
+    await train(
       model,
       tokenizer,
       sentences,
@@ -84,31 +90,33 @@ export async function trainDemo(device: Device, options: DemoTrainingOptions, ho
         max_steps: options.steps,
         per_device_train_batch_size: options.batchSize ?? args.per_device_train_batch_size,
         logging_steps: Math.ceil(options.steps / curvePoints),
-        eval_steps: pairs.length > 0 ? Math.ceil(options.steps / (scoresUnderWay + 1)) : 0,
+        eval_steps: isScored ? Math.ceil(options.steps / scoredParts) : 0,
       },
       {
-        onStart: () => void hooks.onStage?.("Training"),
-        onStep: ({ step }) => {
-          done = step;
+        onStart: () => {
+          hooks.onStage?.("Training");
+        },
+        onStep: (progress) => {
+          step = progress.step;
           hooks.onStep?.(step);
         },
         onLog: (entry) => {
           log.push(entry);
           hooks.onLog?.(entry);
         },
-        evaluate: async () => ({ [`eval_${args.metric_for_best_model}`]: await score(done) }),
+        evaluate: async (encode) => ({ [`eval_${args.metric_for_best_model}`]: await score(step, encode) }),
         ...(hooks.signal ? { signal: hooks.signal } : {}),
       },
     );
-    if (scores.length > 0 && scores.at(-1)!.step !== steps) {
+    if (isScored && scores.at(-1)!.step !== step) {
       await hooks.onStage?.("Scoring the trained model");
-      await score(steps);
+      await score(step, (texts) => encoder.encode(texts));
     }
     const close = () => {
       encoder.close();
       model.close();
     };
-    return { log, scores, steps, encoder, sentences, close };
+    return { log, scores, steps: step, encoder, sentences, close };
   } catch (error) {
     model.close();
     throw error;

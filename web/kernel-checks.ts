@@ -143,7 +143,11 @@ const products = (Object.keys(layouts) as Layout[]).map((layout) => {
 // ── along rows and columns ──
 
 const eps = 1e-5;
-const layerNormInputs = { x: random(20, width, { mean: 0.5 }), weight: normals(width, 21, { mean: 1, deviation: 0.2 }), bias: normals(width, 22) };
+const layerNormInputs = {
+  x: random(20, width, { mean: 0.5 }),
+  weight: normals(width, 21, { mean: 1, deviation: 0.2 }),
+  bias: normals(width, 22),
+};
 
 const reducing: KernelCheck[] = [
   functionCheck({
@@ -248,7 +252,11 @@ const onSentences: KernelCheck[] = [
     record: (tape) => {
       const { tokens, indices } = batch(tape);
       const table = (name: string, count: number) => tape.input(name, f32(count, width));
-      return embedding(tokens, { word: table("word", vocabulary), position: table("position", positions), tokenType: table("tokenType", 2) }, indices);
+      return embedding(
+        tokens,
+        { word: table("word", vocabulary), position: table("position", positions), tokenType: table("tokenType", 2) },
+        indices,
+      );
     },
     step: packedStep,
     reference: ({ word, position, tokenType }) => {
@@ -290,7 +298,12 @@ const onSentences: KernelCheck[] = [
     variants: rowVariants,
     inputs: { ...layerNormInputs, residual: random(46) },
     record: (tape) => {
-      const [x, residual, weight, bias] = [tokenMatrix(tape, "x"), tokenMatrix(tape, "residual"), tape.input("weight", f32(width)), tape.input("bias", f32(width))];
+      const [x, residual, weight, bias] = [
+        tokenMatrix(tape, "x"),
+        tokenMatrix(tape, "residual"),
+        tape.input("weight", f32(width)),
+        tape.input("bias", f32(width)),
+      ];
       return residualLayerNorm(x, residual, weight, bias, { eps, dropout: 0.1, tokens: batch(tape).tokens });
     },
     step: packedStep,

@@ -51,7 +51,11 @@ export interface KernelCheck {
 const epsilon = 2 ** -24;
 
 /** Measures the first elements of `actual`, its live part, against all of `expected`; the tolerance is c·ε·√K·scale, as in the tests. */
-export function deviation(actual: ArrayLike<number>, expected: ArrayLike<number>, { c = 4, terms = 1, scale = 0 }: Tolerance = {}): Deviation {
+export function deviation(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  { c = 4, terms = 1, scale = 0 }: Tolerance = {},
+): Deviation {
   let error = 0;
   let size = scale;
   for (let i = 0; i < expected.length; i++) {
@@ -86,7 +90,11 @@ export function functionCheck({ operation, variants, ...check }: FunctionCheck):
   return { operation, ...(variants ? { variants } : {}), measure: (device, capabilities) => measureFunction(check, device, capabilities) };
 }
 
-async function measureFunction(check: Omit<FunctionCheck, "operation" | "variants">, device: Device, capabilities: Capabilities): Promise<Measurement[]> {
+async function measureFunction(
+  check: Omit<FunctionCheck, "operation" | "variants">,
+  device: Device,
+  capabilities: Capabilities,
+): Promise<Measurement[]> {
   const { inputs, record, step = {}, reference, tolerance, gradientTolerance = tolerance } = check;
   const expected = reference(inputs);
   const weights = normals(expected.length, weightSeed);

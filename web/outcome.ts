@@ -2,8 +2,9 @@
  * How the page tells a program what it is doing: `data-status` on the root element (loading, ready, running, done or failed), and the JSON of the
  * last run in the script element `#results`.
  */
-import type { Finding } from "./kernel-suite.ts";
+
 import type { DemoTrainingResult } from "./demo-training.ts";
+import type { Finding } from "./kernel-suite.ts";
 
 export type Status = "loading" | "ready" | "running" | "done" | "failed";
 

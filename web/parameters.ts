@@ -28,7 +28,8 @@ export function parseParameters(query: string): PageParameters {
   const choice = <T extends string>(name: string, choices: readonly T[]): T | null => {
     const text = given.get(name);
     const chosen = choices.find((each) => each === text) ?? null;
-    if (text !== null && chosen === null) throw new OptionError(`${name}=${text} in the address is not possible.`, `Use one of ${choices.join(", ")}.`);
+    if (text !== null && chosen === null)
+      throw new OptionError(`${name}=${text} in the address is not possible.`, `Use one of ${choices.join(", ")}.`);
     return chosen;
   };
   const count = (name: string, least: number): number | null => {

@@ -1,5 +1,4 @@
 /** Nearest sentences by cosine: each is embedded once, and a query is compared with all of them. */
-import { ShapeError } from "../src/errors.ts";
 import type { Encoder } from "../src/simcse/encoder.ts";
 
 export interface Match {
@@ -15,15 +14,13 @@ export class SentenceSearch {
     readonly vectors: Float32Array,
   ) {}
 
-  /** Embeds the sentences. The encoder must give vectors of unit length. */
-  static async create(encoder: Encoder, sentences: readonly string[], onProgress?: (done: number) => void): Promise<SentenceSearch> {
-    const vectors = await encoder.encode(sentences, onProgress ? { onProgress } : {});
-    return new SentenceSearch(encoder, sentences, vectors);
+  /** Embeds the sentences, telling how many are done. The encoder must give vectors of unit length. */
+  static async create(encoder: Encoder, sentences: readonly string[], onProgress: (done: number) => void): Promise<SentenceSearch> {
+    return new SentenceSearch(encoder, sentences, await encoder.encode(sentences, { onProgress }));
   }
 
-  /** The `count` sentences nearest to `query`, nearest first. Throws `ShapeError` for a query without text. */
+  /** The `count` sentences nearest to `query`, nearest first. */
   async nearest(query: string, count: number): Promise<Match[]> {
-    if (query.trim() === "") throw new ShapeError("There is nothing to search for.", "Type a sentence.");
     const target = await this.encoder.encode([query]);
     const { dimension } = this.encoder;
     const matches = this.sentences.map((sentence, row) => {

@@ -21,12 +21,19 @@ export interface EncoderOptions {
   readonly normalize?: boolean;
 }
 
+export interface EncodeOptions {
+  /** Called after each batch with the number of sentences done. */
+  readonly onProgress?: (done: number) => void;
+  readonly signal?: AbortSignal;
+}
+
 /** Tokens a batch holds at most: a batch of long sentences has fewer of them. */
 const tokensPerBatch = 4096;
 
 export class Encoder {
   readonly dimension: number;
   readonly #packer: BatchPacker;
+  #lastTurn: Promise<void> = Promise.resolve();
 
   private constructor(
     readonly program: Program<{ embeddings: Value }>,
@@ -58,11 +65,17 @@ export class Encoder {
     return new Encoder(program, tokenizer, capacity, maxLength, config.hidden_size);
   }
 
-  /** f32 [sentences, dimension], row-major, in the order of `sentences`. */
-  async encode(
-    sentences: readonly string[],
-    { onProgress, signal }: { onProgress?: (done: number) => void; signal?: AbortSignal } = {},
-  ): Promise<Float32Array> {
+  /** f32 [sentences, dimension], row-major, in the order of `sentences`. Calls at the same time wait for each other. */
+  encode(sentences: readonly string[], options: EncodeOptions = {}): Promise<Float32Array> {
+    const turn = this.#lastTurn.then(() => this.#encode(sentences, options));
+    this.#lastTurn = turn.then(
+      () => {},
+      () => {},
+    );
+    return turn;
+  }
+
+  async #encode(sentences: readonly string[], { onProgress, signal }: EncodeOptions): Promise<Float32Array> {
     const tokenised = sentences.map((text, index) => ({ index, ids: this.tokenizer.encode(text, this.maxLength) }));
     tokenised.sort((a, b) => b.ids.length - a.ids.length || a.index - b.index);
     const vectors = new Float32Array(sentences.length * this.dimension);

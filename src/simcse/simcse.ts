@@ -6,7 +6,7 @@ import type { Device } from "../gpu/device.ts";
 import type { Folder } from "../io/folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
 import { checkVocabulary, inspectWeights, loadWeights, readConfig } from "./checkpoint.ts";
-import { Encoder } from "./encoder.ts";
+import { type EncodeOptions, Encoder } from "./encoder.ts";
 import { SimCseModel } from "./model.ts";
 import { type PoolerType, parsePooler } from "./poolers.ts";
 
@@ -19,12 +19,6 @@ export interface LoadOptions {
   readonly batchSize?: number;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;
-}
-
-export interface EncodeOptions {
-  /** Called after each batch with the number of sentences done. */
-  readonly onProgress?: (done: number) => void;
-  readonly signal?: AbortSignal;
 }
 
 /** Vectors of several sentences: f32 [length, dimension], row-major. */

@@ -4,7 +4,7 @@ import { ShapeError } from "../../src/errors.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
 import { gelu } from "../../src/kernels/gelu.ts";
 import { stepWords } from "../../src/kernels/kernel.ts";
-import { f32, type Persistent, u32 } from "../../src/kernels/operation.ts";
+import { f32, u32 } from "../../src/kernels/operation.ts";
 import { add } from "../../src/kernels/weighted-sum.ts";
 import { memoryless } from "../kernels/memoryless.ts";
 

@@ -15,14 +15,17 @@ import { BatchPacker, declareBatch } from "../../src/simcse/batch.ts";
 import { loadWeights } from "../../src/simcse/checkpoint.ts";
 import { contrastiveLoss } from "../../src/simcse/contrastive-loss.ts";
 import { SimCseModel } from "../../src/simcse/model.ts";
-import { poolerTypes, type PoolerType, poolSentences } from "../../src/simcse/poolers.ts";
+import { type PoolerType, poolerTypes, poolSentences } from "../../src/simcse/poolers.ts";
 import { openTestDevice } from "../device.ts";
 
 type Group = "sentences" | "pairs" | "negatives";
 interface Golden {
   readonly config: Record<string, unknown>;
   readonly sentences: Record<Group, number[][]>;
-  readonly cases: Record<string, { views: Group[]; pooler: PoolerType; temperature: number; loss: number; gradient_norm: number; gradient_norms: Record<string, number> }>;
+  readonly cases: Record<
+    string,
+    { views: Group[]; pooler: PoolerType; temperature: number; loss: number; gradient_norm: number; gradient_norms: Record<string, number> }
+  >;
   readonly training: {
     readonly case: string;
     readonly steps: number;

@@ -3,7 +3,7 @@
  * wrong. Every failure is one error with a remedy, an exit code other than 0, and no stack.
  */
 import { execFile } from "node:child_process";
-import { truncate, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { decodeNpy } from "../../src/io/npy.ts";
@@ -20,7 +20,10 @@ interface Ended {
   readonly stderr: string;
 }
 
-function simcse(args: readonly string[], { input = "", shell }: { input?: string; shell?: (command: string) => string } = {}): Promise<Ended> {
+function simcse(
+  args: readonly string[],
+  { input = "", shell }: { input?: string; shell?: (command: string) => string } = {},
+): Promise<Ended> {
   const command = ["--import", "tsx", program, ...args];
   return new Promise((done) => {
     const ended = (error: Error | null, stdout: string, stderr: string) => {
@@ -34,7 +37,23 @@ function simcse(args: readonly string[], { input = "", shell }: { input?: string
   });
 }
 
-const trainArguments = (output: string) => ["train", "--model_name_or_path", model, "--train_file", text, "--output_dir", output, "--max_steps", "3", "--logging_steps", "1", "--per_device_train_batch_size", "4", "--max_seq_length", "16"];
+const trainArguments = (output: string) => [
+  "train",
+  "--model_name_or_path",
+  model,
+  "--train_file",
+  text,
+  "--output_dir",
+  output,
+  "--max_steps",
+  "3",
+  "--logging_steps",
+  "1",
+  "--per_device_train_batch_size",
+  "4",
+  "--max_seq_length",
+  "16",
+];
 
 /** Expects a clean failure whose message holds all of `words`. */
 function expectFailure({ code, stdout, stderr }: Ended, ...words: string[]): void {
@@ -58,13 +77,21 @@ describe("train, evaluate, encode", () => {
     const { code, stdout } = await simcse(trainArguments(output));
     expect(code).toBe(0);
     expect(stdout).toMatch(/step 3 .*loss/);
-    const log = (await readFile(join(output, "log.jsonl"), "utf8")).trim().split("\n").map((line) => JSON.parse(line) as { step: number; loss: number });
+    const log = (await readFile(join(output, "log.jsonl"), "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { step: number; loss: number });
     expect(log.map(({ step }) => step)).toEqual([1, 2, 3]);
     for (const { loss } of log) expect(loss).toBeGreaterThan(0);
-    expect(await readdir(output)).toEqual(expect.arrayContaining(["config.json", "model.safetensors", "tokenizer.json", "trainer_state.json", "vocab.txt"]));
+    expect(await readdir(output)).toEqual(
+      expect.arrayContaining(["config.json", "model.safetensors", "tokenizer.json", "trainer_state.json", "vocab.txt"]),
+    );
     const encoded = await simcse(["encode", "--model_name_or_path", output], { input: "A cat sleeps.\n\nRain fell.\n" });
     expect(encoded.code).toBe(0);
-    const lines = encoded.stdout.trim().split("\n").map((line) => JSON.parse(line) as { sentence: string; embedding: number[] });
+    const lines = encoded.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { sentence: string; embedding: number[] });
     expect(lines.map(({ sentence }) => sentence)).toEqual(["A cat sleeps.", "", "Rain fell."]);
     for (const { embedding } of lines) expect(Math.hypot(...embedding)).toBeCloseTo(1, 5);
   });
@@ -72,7 +99,17 @@ describe("train, evaluate, encode", () => {
   it("writes .npy, and the same vectors whatever the batch size", async () => {
     const files = [join(folder, "a.npy"), join(folder, "b.npy")];
     for (const [i, file] of files.entries()) {
-      const { code, stdout } = await simcse(["encode", "--model_name_or_path", output, "--input", text, "--output", file, "--batch_size", String(1 + i * 5)]);
+      const { code, stdout } = await simcse([
+        "encode",
+        "--model_name_or_path",
+        output,
+        "--input",
+        text,
+        "--output",
+        file,
+        "--batch_size",
+        String(1 + i * 5),
+      ]);
       expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
     }
     const [a, b] = await Promise.all(files.map(async (file) => decodeNpy(await readFile(file), file)));
@@ -84,7 +121,9 @@ describe("train, evaluate, encode", () => {
   it("ends quietly when its reader has seen enough", async () => {
     const many = join(folder, "many.txt");
     await writeFile(many, `${Array.from({ length: 3000 }, (_, i) => `Sentence ${i} of many.`).join("\n")}\n`);
-    const { code, stderr } = await simcse(["encode", "--model_name_or_path", output, "--input", many], { shell: (command) => `set -o pipefail; ${command} | head -c 100 > /dev/null` });
+    const { code, stderr } = await simcse(["encode", "--model_name_or_path", output, "--input", many], {
+      shell: (command) => `set -o pipefail; ${command} | head -c 100 > /dev/null`,
+    });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   });
 });
@@ -118,9 +157,27 @@ describe("bad input", () => {
   });
 
   it.each<[string, Parameters<typeof writeTinyModel>[1], string[]]>([
-    ["a tensor that is missing", { tensors: (all) => all.filter(({ name }) => name !== "embeddings.LayerNorm.weight") }, ["model.safetensors", "embeddings.LayerNorm.weight"]],
-    ["a tensor of another shape", { tensors: (all) => all.map((tensor) => (tensor.name === "encoder.layer.0.output.dense.weight" ? { ...tensor, shape: [64, 32] } : tensor)) }, ["encoder.layer.0.output.dense.weight", "[64, 32]", "[32, 64]"]],
-    ["a tensor of whole numbers", { tensors: (all) => all.map((tensor) => (tensor.name === "embeddings.LayerNorm.bias" ? { ...tensor, dtype: "I32" as const } : tensor)) }, ["embeddings.LayerNorm.bias", "I32"]],
+    [
+      "a tensor that is missing",
+      { tensors: (all) => all.filter(({ name }) => name !== "embeddings.LayerNorm.weight") },
+      ["model.safetensors", "embeddings.LayerNorm.weight"],
+    ],
+    [
+      "a tensor of another shape",
+      {
+        tensors: (all) =>
+          all.map((tensor) => (tensor.name === "encoder.layer.0.output.dense.weight" ? { ...tensor, shape: [64, 32] } : tensor)),
+      },
+      ["encoder.layer.0.output.dense.weight", "[64, 32]", "[32, 64]"],
+    ],
+    [
+      "a tensor of whole numbers",
+      {
+        tensors: (all) =>
+          all.map((tensor) => (tensor.name === "embeddings.LayerNorm.bias" ? { ...tensor, dtype: "I32" as const } : tensor)),
+      },
+      ["embeddings.LayerNorm.bias", "I32"],
+    ],
     ["a vocabulary larger than the embedding", { config: { vocab_size: 20 } }, ["vocabulary", "20"]],
     ["a config without a size", { config: { hidden_size: undefined } }, ["config.json", "hidden_size"]],
     ["no weights", { tensors: null }, ["model.safetensors"]],
@@ -144,7 +201,11 @@ describe("bad input", () => {
     const large = join(folder, "large");
     await mkdir(large);
     await writeTinyModel(large, { config: { vocab_size: 2 ** 26 }, tensors: null });
-    expectFailure(await simcse(["train", "--model_name_or_path", large, "--train_file", text, "--output_dir", join(folder, "y")]), "word_embeddings", "maxStorageBufferBindingSize");
+    expectFailure(
+      await simcse(["train", "--model_name_or_path", large, "--train_file", text, "--output_dir", join(folder, "y")]),
+      "word_embeddings",
+      "maxStorageBufferBindingSize",
+    );
   });
 
   it("says what to do where no adapter is, and shows the stack under --debug alone", async () => {
@@ -154,7 +215,9 @@ describe("bad input", () => {
   });
 
   it("says that the disk is full", async () => {
-    const ended = await simcse(["encode", "--model_name_or_path", join(folder, "trained"), "--input", text], { shell: (command) => `${command} > /dev/full` });
+    const ended = await simcse(["encode", "--model_name_or_path", join(folder, "trained"), "--input", text], {
+      shell: (command) => `${command} > /dev/full`,
+    });
     expectFailure(ended, "standard output", "no space left");
   });
 });

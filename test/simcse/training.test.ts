@@ -1,0 +1,152 @@
+/**
+ * The invariants of training: a rerun is bit-identical, a step creates nothing, masks do not depend on how sentences are packed, the loss falls, and
+ * a run that diverges says so.
+ */
+import { describe, expect, it } from "vitest";
+import { compile } from "../../src/autograd/program.ts";
+import { DataError, DivergenceError } from "../../src/errors.ts";
+import { parseBertConfig } from "../../src/nn/bert-config.ts";
+import { BatchPacker, declareBatch, type PackedSentence } from "../../src/simcse/batch.ts";
+import { SimCseModel } from "../../src/simcse/model.ts";
+import { poolSentences } from "../../src/simcse/poolers.ts";
+import { type EvaluationEntry, type TrainingArguments, train, trainingDefaults } from "../../src/simcse/trainer.ts";
+import { TrainingStep } from "../../src/simcse/training-step.ts";
+import { openTestDevice } from "../device.ts";
+import { tinyConfig, tinySentences } from "../tiny-model.ts";
+
+const device = await openTestDevice();
+const { json, tokenizer } = tinyConfig();
+const config = parseBertConfig("tiny", json);
+const sentences = Array.from({ length: 24 }, (_, i) => `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 6)]}`);
+const args: TrainingArguments = {
+  ...trainingDefaults,
+  per_device_train_batch_size: 7,
+  max_steps: 8,
+  logging_steps: 2,
+  learning_rate: 1e-3,
+  max_seq_length: 20,
+};
+
+async function freshModel(seed = 1) {
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
+  model.store.initialize(seed);
+  return model;
+}
+
+async function parametersOf(model: SimCseModel): Promise<Float32Array[]> {
+  const all: Float32Array[] = [];
+  for (const name of model.store.pieces.keys()) all.push(await model.store.read(name));
+  return all;
+}
+
+async function trained(changes: Partial<TrainingArguments> = {}) {
+  const model = await freshModel();
+  const losses: number[] = [];
+  await train(model, tokenizer, sentences, { ...args, ...changes }, { onLog: ({ loss }) => void losses.push(loss) });
+  const parameters = await parametersOf(model);
+  model.close();
+  return { losses, parameters };
+}
+
+it("a rerun is bit-identical, and another seed is not", async () => {
+  const [first, again, other] = [await trained(), await trained(), await trained({ seed: 43 })];
+  expect(again).toEqual(first);
+  expect(other.parameters).not.toEqual(first.parameters);
+});
+
+it("the loss falls", async () => {
+  const { losses } = await trained({ max_steps: 60, logging_steps: 10 });
+  expect(losses.at(-1)!).toBeLessThan(losses[0]! * 0.9);
+});
+
+it("a step creates no buffer, bind group or pipeline and reads nothing back", async () => {
+  const model = await freshModel();
+  const step = await TrainingStep.create(model, { batchSize: 6, maxSeqLength: 20, pooler: "cls", temperature: 0.05, seed: 1 });
+  const batch = tinySentences.map((text) => tokenizer.encode(text, 20));
+  const { submits, ...created } = { ...device.counters };
+  for (let update = 1; update <= 20; update++) step.run(update % 2 ? batch : batch.slice(1), update, 1e-3);
+  await device.finish();
+  expect(device.counters).toEqual({ ...created, submits: submits + 20 });
+  const metrics = await step.metrics(1, 20);
+  expect(new Set(metrics.map(({ loss }) => loss)).size).toBe(20); // Each step's own: other masks, other batches.
+  step.close();
+  model.close();
+});
+
+it("the plan allocates the bytes that it states", async () => {
+  const model = await freshModel();
+  const before = device.counters.bufferBytes;
+  const step = await TrainingStep.create(model, { batchSize: 4, maxSeqLength: 16, pooler: "avg", temperature: 0.05, seed: 1 });
+  const history = step.history.window.size * 2; // Its ring, and the staging it is read through.
+  expect(device.counters.bufferBytes - before).toBe(step.program.plan.bytes.total + history);
+  step.close();
+  model.close();
+});
+
+describe("dropout masks", () => {
+  const capacity = { sentences: 6, tokens: 120, vocabulary: config.vocab_size, positions: config.max_position_embeddings };
+  const all: PackedSentence[] = tinySentences.map((text, key) => ({ ids: tokenizer.encode(text, 20), key }));
+
+  async function embedTraining(batches: readonly (readonly PackedSentence[])[]): Promise<Map<number, Float32Array>> {
+    const model = await freshModel();
+    const program = await compile(device, (tape) => {
+      const batch = declareBatch(tape, capacity, { training: false });
+      return { z: poolSentences("avg", model.modules.bert.forward(batch, { training: true }), batch, null) };
+    });
+    const packer = new BatchPacker(capacity);
+    const vectors = new Map<number, Float32Array>();
+    for (const batch of batches) {
+      program.run({ ...packer.pack(batch, { training: false }), seed: 3, step: 5 });
+      const rows = await program.read("z");
+      batch.forEach(({ key }, row) => vectors.set(key, rows.slice(row * 32, row * 32 + 32)));
+    }
+    program.close();
+    model.close();
+    return vectors;
+  }
+
+  it("are the same packed, in chunks, in another order, and alone", async () => {
+    const whole = await embedTraining([all]);
+    for (const batches of [[all.slice(0, 2), all.slice(2)], [all.toReversed()], all.map((sentence) => [sentence])]) {
+      const vectors = await embedTraining(batches);
+      // Rows do not depend on their neighbours, so not even a bit differs.
+      for (const [key, vector] of whole) expect(vectors.get(key)).toEqual(vector);
+    }
+  });
+
+  it("differ between sentences of the same words", async () => {
+    const twice = await embedTraining([[all[0]!, { ...all[0]!, key: 9 }]]);
+    expect(twice.get(9)).not.toEqual(twice.get(0));
+  });
+});
+
+it("keeps the best evaluation, stops when asked, and evaluates every so many steps", async () => {
+  const scores = [0.1, 0.5, 0.3];
+  const controller = new AbortController();
+  const seen: EvaluationEntry[] = [];
+  const saved: number[] = [];
+  const model = await freshModel();
+  const summary = await train(
+    model,
+    tokenizer,
+    sentences,
+    { ...args, eval_steps: 2, load_best_model_at_end: true, max_steps: 100 },
+    {
+      evaluate: async () => ({ eval_stsb_spearman: scores[seen.length]! }),
+      onEvaluate: (entry) => void (seen.push(entry) === 3 && controller.abort()),
+      saveBest: async ({ step }) => void saved.push(step),
+      signal: controller.signal,
+    },
+  );
+  expect(seen.map(({ step }) => step)).toEqual([2, 4, 6]);
+  expect(saved).toEqual([2, 4]);
+  expect(summary).toMatchObject({ stopped: true, steps: 6, best: { value: 0.5, step: 4 } });
+  model.close();
+});
+
+it("says at which step the loss was no number, and refuses to train on one sentence", async () => {
+  const model = await freshModel();
+  await expect(train(model, tokenizer, sentences, { ...args, learning_rate: 1e30 })).rejects.toThrow(DivergenceError);
+  await expect(train(model, tokenizer, ["One."], args)).rejects.toThrow(DataError);
+  model.close();
+});

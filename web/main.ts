@@ -1,0 +1,117 @@
+/**
+ * The page: opens the device, lets one thing run at a time, and does at once what the address asks for. The sections know how to show what they
+ * run; nothing here does.
+ */
+import { SimcseError } from "../src/errors.ts";
+import { openDevice } from "../src/gpu/browser.ts";
+import type { Device } from "../src/gpu/device.ts";
+import { showAdapter, showFailure, showNoFailure } from "./adapter-section.ts";
+import type { DemoTrainingResult } from "./demo-training.ts";
+import { byId } from "./dom.ts";
+import { showKernelSuite } from "./kernel-section.ts";
+import { type Failure, type Outcome, publish, publishStatus } from "./outcome.ts";
+import { type PageParameters, parseParameters } from "./parameters.ts";
+import { offerSearch, withdrawSearch } from "./search-section.ts";
+import { showTraining } from "./training-section.ts";
+
+/** What a software adapter is asked for where nobody says: enough to see, in seconds and not minutes. */
+const softwareDefaults = { pairs: 120, searched: 500 };
+
+const steps = byId("steps", HTMLInputElement);
+const trainingForm = byId("training-form", HTMLFormElement);
+const kernelsForm = byId("kernels-form", HTMLFormElement);
+const trainingStop = byId("training-stop", HTMLButtonElement);
+const kernelsStop = byId("kernels-stop", HTMLButtonElement);
+const startButtons = () => document.querySelectorAll<HTMLButtonElement>("button[type=submit], button.example");
+
+let trained: DemoTrainingResult | null = null;
+
+/** Runs one thing while nothing else can be started, and shows and publishes what goes wrong. */
+async function exclusively(work: () => Promise<void>): Promise<void> {
+  showNoFailure();
+  for (const button of startButtons()) button.disabled = true;
+  try {
+    await work();
+  } catch (error) {
+    fail(error);
+  } finally {
+    for (const button of startButtons()) button.disabled = false;
+  }
+}
+
+function fail(error: unknown): void {
+  const failure = failureOf(error);
+  showFailure(failure);
+  publish(failure);
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof SimcseError) return { run: "failed", message: error.message, remedy: error.remedy };
+  // Shown here for a reader, and where a developer looks.
+  console.error(error);
+  return {
+    run: "failed",
+    message: error instanceof Error ? error.message : String(error),
+    remedy: "This is a fault of the page: please report it.",
+  };
+}
+
+/** Runs something that has an outcome to publish and a button that stops it. */
+const perform = (stop: HTMLButtonElement, work: (signal: AbortSignal) => Promise<Outcome>) =>
+  exclusively(async () => {
+    publishStatus("running");
+    const controller = new AbortController();
+    stop.onclick = () => controller.abort();
+    stop.disabled = false;
+    try {
+      publish(await work(controller.signal));
+    } finally {
+      stop.disabled = true;
+    }
+  });
+
+const runKernels = (device: Device) => perform(kernelsStop, (signal) => showKernelSuite(device, signal));
+
+const runTraining = (device: Device, { batch, pairs }: PageParameters) =>
+  perform(trainingStop, async (signal) => {
+    withdrawSearch();
+    trained?.close();
+    trained = null;
+    const { software } = device.capabilities;
+    const scored = pairs ?? (software ? softwareDefaults.pairs : null);
+    const options = {
+      steps: steps.valueAsNumber,
+      ...(batch === null ? {} : { batchSize: batch }),
+      ...(scored === null ? {} : { pairs: scored }),
+    };
+    trained = await showTraining(device, options, signal);
+    offerSearch(trained, { sentences: software ? softwareDefaults.searched : trained.sentences.length, exclusively });
+    const { log, scores, steps: done } = trained;
+    return { run: "training", adapter: device.name, log, scores, steps: done };
+  });
+
+async function start(): Promise<void> {
+  const parameters = parseParameters(location.search);
+  const device = await openDevice({ profile: parameters.profile });
+  showAdapter(device, parameters.profile);
+  device.lost.then(({ reason, message }) => {
+    if (reason !== "destroyed")
+      showFailure({ run: "failed", message: `${device.name} was lost. ${message}`, remedy: "Load the page again." });
+  });
+  if (parameters.steps !== null) steps.valueAsNumber = parameters.steps;
+  const run = { kernels: () => runKernels(device), training: () => runTraining(device, parameters) };
+  for (const [form, action] of [
+    [kernelsForm, run.kernels],
+    [trainingForm, run.training],
+  ] as const) {
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      void action();
+    };
+  }
+  for (const button of startButtons()) button.disabled = false;
+  publishStatus("ready");
+  if (parameters.run !== null) await run[parameters.run]();
+}
+
+start().catch(fail);

@@ -1,0 +1,72 @@
+/** The search box that appears once a model is trained. Sentences are embedded with the first search. */
+import { searchExamples } from "../tools/demo/corpus.ts";
+import type { DemoTrainingResult } from "./demo-training.ts";
+import { byId, make } from "./dom.ts";
+import { type Match, SentenceSearch } from "./sentence-search.ts";
+
+/** Matches that a search shows. */
+const shown = 5;
+
+const section = byId("search-section", HTMLElement);
+const explanation = byId("search-explanation", HTMLParagraphElement);
+const form = byId("search-form", HTMLFormElement);
+const query = byId("query", HTMLInputElement);
+const stage = byId("search-stage", HTMLOutputElement);
+const exampleList = byId("search-examples", HTMLParagraphElement);
+const matchList = byId("matches", HTMLOListElement);
+
+export interface SearchOptions {
+  /** Sentences that are searched, those that the examples are about among them. */
+  readonly sentences: number;
+  /** Runs a search alone, and shows what goes wrong. */
+  readonly exclusively: (work: () => Promise<void>) => Promise<void>;
+}
+
+/** Offers a search with a trained model. */
+export function offerSearch({ encoder, sentences }: DemoTrainingResult, options: SearchOptions): void {
+  const examples = searchExamples();
+  const answers = new Set(examples.map(({ answer }) => answer));
+  const searched = [...answers, ...sentences.filter((sentence) => !answers.has(sentence))].slice(0, options.sentences);
+  let search: SentenceSearch | null = null;
+
+  const run = () =>
+    options.exclusively(async () => {
+      search ??= await SentenceSearch.create(encoder, searched, (done) => {
+        stage.textContent = `Reading the sentences: ${Math.floor((100 * done) / searched.length)}%`;
+      });
+      showMatches(await search.nearest(query.value, shown));
+      stage.textContent = "";
+    });
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    if (query.value.trim() !== "") void run();
+  };
+  const buttons = examples.map((example) => {
+    const button = make("button", example.query, "example");
+    button.type = "button";
+    button.onclick = () => {
+      query.value = example.query;
+      void run();
+    };
+    return button;
+  });
+  explanation.textContent = `Ask the model for the nearest of ${searched.length.toLocaleString("en")} training sentences, in your own words or with one of these, each of which says in other words what one of the sentences says.`;
+  exampleList.replaceChildren(...buttons);
+  matchList.replaceChildren();
+  section.hidden = false;
+}
+
+/** Takes the search away: its model is gone. */
+export function withdrawSearch(): void {
+  section.hidden = true;
+}
+
+function showMatches(matches: readonly Match[]): void {
+  matchList.replaceChildren(
+    ...matches.map(({ sentence, cosine }) => {
+      const item = make("li");
+      item.append(make("span", cosine.toFixed(3), "cosine"), make("span", sentence));
+      return item;
+    }),
+  );
+}
