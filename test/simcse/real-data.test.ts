@@ -33,8 +33,10 @@ describeWithSharedData("training on Wikipedia, evaluated on SICK-R", (data) => {
       max_position_embeddings: 128,
     });
     const sentences: string[] = [];
-    for await (const sentence of readSentences(await openFolder(join(data, "train")), "wiki100k_sentences.txt"))
-      if (sentences.push(sentence) === 2000) break;
+    for await (const sentence of readSentences(await openFolder(join(data, "train")), "wiki100k_sentences.txt")) {
+      sentences.push(sentence);
+      if (sentences.length === 2000) break;
+    }
     const model = await SimCseModel.allocate(device, config, { training: true, mlp: false });
     model.store.initialize(1);
     const folder = await openFolder(join(data, "senteval"));
@@ -52,7 +54,12 @@ describeWithSharedData("training on Wikipedia, evaluated on SICK-R", (data) => {
       eval_steps: 10,
       metric_for_best_model: "sickr_spearman",
     } as const;
-    await train(model, tokenizer, sentences, args, { evaluate, onEvaluate: (entry) => void (score = entry.eval_sickr_spearman!) });
+    await train(model, tokenizer, sentences, args, {
+      evaluate,
+      onEvaluate: (entry) => {
+        score = entry.eval_sickr_spearman!;
+      },
+    });
     await writeFolderAtomically(saved, modelFiles(model, tokenizer, { pooler_type: "avg", max_seq_length: 32 }), { overwrite: false });
     model.close();
     await using loaded = await SimCSE.loadFrom(device, await openFolder(saved), { maxLength: 128 });

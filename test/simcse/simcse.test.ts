@@ -91,7 +91,7 @@ describe("SimCSE", () => {
     const matrix = await model.similarity(keys, tinySentences);
     expect(matrix.length).toBe(6);
     // f32 dot products of unit vectors of 32 numbers.
-    matrix.forEach((row, i) => expect(row[i]).toBeCloseTo(1, 5));
+    for (const [i, row] of matrix.entries()) expect(row[i]).toBeCloseTo(1, 5);
     const row = await model.similarity(tinySentences[1]!, keys);
     expect(row).toEqual(matrix[1]);
     expect(await model.similarity(tinySentences[1]!, tinySentences[4]!)).toBe(row[4]);

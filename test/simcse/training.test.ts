@@ -98,7 +98,7 @@ describe("dropout masks", () => {
     for (const batch of batches) {
       program.run({ ...packer.pack(batch, { training: false }), seed: 3, step: 5 });
       const rows = await program.read("z");
-      batch.forEach(({ key }, row) => vectors.set(key, rows.slice(row * 32, row * 32 + 32)));
+      for (const [row, { key }] of batch.entries()) vectors.set(key, rows.slice(row * 32, row * 32 + 32));
     }
     program.close();
     model.close();

@@ -81,10 +81,10 @@ const around = (front: string, back: string): Wrapping => ({ before: front, behi
 /** All wrappings; they say nothing, at length. */
 export const WRAPPINGS: readonly Wrapping[] = [
   before("as far as any of us could tell,"),
-  before("it has been said more than once that"),
+  before("it has often been said that"),
   around("they say that", ", and that is all there is to it"),
   before("if what we were told is true,"),
-  behind(", or so it was told to us by the others"),
+  behind(", or so it was told to us"),
   before("there is no doubt at all that"),
   before("what all of them say is that"),
   around("it may well be that", ", as far as they could tell"),

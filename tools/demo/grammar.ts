@@ -33,11 +33,11 @@ export interface Frame {
 }
 
 /** Longest sentence in words and punctuation marks: with [CLS] and [SEP] it fits SimCSE's max_seq_length of 32 as long as each word is one piece. */
-export const MAX_TOKENS = 30;
+export const MAX_TOKENS = 29;
 
-const PLACE_SHARE = 0.6;
-const TIME_SHARE = 0.5;
-const MANNER_SHARE = 0.4;
+const PLACE_SHARE = 0.55;
+const TIME_SHARE = 0.45;
+const MANNER_SHARE = 0.35;
 
 /** Lower-case words and punctuation marks, as BERT's basic tokenizer splits plain ASCII English. */
 export const words = (sentence: string): string[] => sentence.toLowerCase().match(/[a-z0-9]+|[^\sa-z0-9]/g) ?? [];
