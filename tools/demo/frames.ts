@@ -90,8 +90,8 @@ export const WRAPPINGS: readonly Wrapping[] = [
   around("it may well be that", ", as far as they could tell"),
 ];
 
-/** The order of the circumstances behind the verb. */
+/** The order of the circumstances behind the verb: an adverb reads best close to it. */
 export const ORDERS: readonly (readonly ("time" | "place" | "manner")[])[] = [
   ["manner", "place", "time"],
-  ["time", "place", "manner"],
+  ["manner", "time", "place"],
 ];

@@ -2,7 +2,8 @@
  * The grammar of the demo corpus: what a sentence means (its slots), how alike two meanings are (their grade), and how a meaning is put
  * into words (a frame). It draws no corpus; corpus.ts does.
  */
-import { DOMAINS, MANNERS, TIMES } from "./domains.ts";
+import { MANNERS, TIMES } from "./circumstances.ts";
+import { DOMAINS } from "./domains.ts";
 import { CONSTRUCTIONS, type Construction, ORDERS, WRAPPINGS, type Wrapping } from "./frames.ts";
 import type { Random } from "./random.ts";
 
@@ -32,7 +33,10 @@ export interface Frame {
   readonly timeWording: number;
 }
 
-/** Longest sentence in words and punctuation marks: with [CLS] and [SEP] it fits SimCSE's max_seq_length of 32 as long as each word is one piece. */
+/**
+ * Longest sentence in words and punctuation marks. With [CLS] and [SEP] it fits SimCSE's max_seq_length of 32, and leaves a piece to spare for
+ * a word that the vocabulary splits.
+ */
 export const MAX_TOKENS = 29;
 
 const PLACE_SHARE = 0.55;

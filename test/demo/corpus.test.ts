@@ -1,0 +1,145 @@
+/**
+ * The demo corpus: that it is what it claims to be. Every number here is deterministic, for the corpus comes from a fixed seed; the bounds
+ * are those the demo needs, not what the seed happens to give.
+ */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { spearman } from "../../src/simcse/evaluation/correlation.ts";
+import { heldOutPairs, searchExamples, trainingSentences } from "../../tools/demo/corpus.ts";
+import { corpusFiles } from "../../tools/demo/corpus-files.ts";
+import { DOMAINS } from "../../tools/demo/domains.ts";
+import { grade, MAX_TOKENS, type Meaning, words } from "../../tools/demo/grammar.ts";
+
+const training = trainingSentences();
+const pairs = heldOutPairs();
+const searches = searchExamples();
+const heldOut = pairs.flatMap(({ a, b }) => [a, b]);
+const everything = [...training, ...heldOut, ...searches.map(({ query }) => query)];
+
+const documentFrequency = new Map<string, number>();
+for (const sentence of training)
+  for (const word of new Set(words(sentence))) documentFrequency.set(word, (documentFrequency.get(word) ?? 0) + 1);
+const idf = (word: string): number => Math.log((training.length + 1) / ((documentFrequency.get(word) ?? 0) + 1));
+
+function bag(sentence: string, weight: (word: string) => number): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const word of words(sentence)) counts.set(word, (counts.get(word) ?? 0) + weight(word));
+  return counts;
+}
+
+function cosine(a: Map<string, number>, b: Map<string, number>): number {
+  const dot = [...a].reduce((sum, [word, value]) => sum + value * (b.get(word) ?? 0), 0);
+  return dot / Math.hypot(...a.values()) / Math.hypot(...b.values());
+}
+
+const scoreOf = (weight: (word: string) => number): number =>
+  spearman(
+    // Rounded, so that equal bags tie whatever order their words are summed in.
+    pairs.map(({ a, b }) => Number(cosine(bag(a, weight), bag(b, weight)).toFixed(9))),
+    pairs.map(({ score }) => score),
+  );
+
+describe("the demo corpus", () => {
+  it("has thousands of training sentences, all different", () => {
+    expect(training.length).toBeGreaterThanOrEqual(6000);
+    expect(training.length).toBeLessThanOrEqual(10000);
+    expect(new Set(training).size).toBe(training.length);
+  });
+
+  it("has about 400 held-out pairs of distinct sentences, and at least 30 of every grade", () => {
+    expect(pairs.length).toBeGreaterThanOrEqual(360);
+    expect(pairs.length).toBeLessThanOrEqual(480);
+    expect(new Set(heldOut).size).toBe(heldOut.length);
+    for (const score of [0, 1, 2, 3, 4, 5]) expect(pairs.filter((pair) => pair.score === score).length).toBeGreaterThanOrEqual(30);
+  });
+
+  it("has no held-out sentence and no query in the training sentences, but every answer", () => {
+    const known = new Set(training.map((sentence) => sentence.toLowerCase()));
+    expect(heldOut.filter((sentence) => known.has(sentence.toLowerCase()))).toEqual([]);
+    expect(searches.length).toBeGreaterThanOrEqual(5);
+    expect(new Set(searches.map(({ query }) => query)).size).toBe(searches.length);
+    for (const { query, answer } of searches) {
+      expect(known.has(query.toLowerCase())).toBe(false);
+      expect(known.has(answer.toLowerCase())).toBe(true);
+    }
+  });
+
+  it("is the same for the same seed and another for another", () => {
+    expect(trainingSentences()).toEqual(training);
+    expect(heldOutPairs()).toEqual(pairs);
+    expect(searchExamples()).toEqual(searches);
+    expect(trainingSentences(7)).not.toEqual(training);
+    expect(heldOutPairs(7)).not.toEqual(pairs);
+  });
+
+  it("has sentences of 10 to 22 words on average, and none beyond 32 tokens with [CLS] and [SEP]", () => {
+    const average = training.reduce((sum, sentence) => sum + sentence.split(" ").length, 0) / training.length;
+    expect(average).toBeGreaterThanOrEqual(10);
+    expect(average).toBeLessThanOrEqual(22);
+    expect(MAX_TOKENS + 2).toBeLessThan(32);
+    expect(everything.filter((sentence) => words(sentence).length > MAX_TOKENS)).toEqual([]);
+  });
+
+  it("is well-formed English as far as a pattern can tell", () => {
+    const faults = [
+      /\ba [aeiou]/i,
+      /\ban [^aeiou]/i,
+      / {2}/,
+      / [,.]/,
+      /,,|,\./,
+      /\b(\w+) \1\b(?<!that that)/i,
+      /undefined|null|NaN/,
+      /^[^A-Z]/,
+      /[^.]$/,
+    ];
+    for (const fault of faults) expect(everything.filter((sentence) => fault.test(sentence))).toEqual([]);
+  });
+
+  it("names nothing twice in one table of a domain", () => {
+    for (const { actors, deeds, places, name } of DOMAINS) {
+      for (const list of [actors, places, deeds.map(({ past }) => past), deeds.flatMap(({ objects }) => objects)]) {
+        expect(new Set(list).size, name).toBe(list.length);
+      }
+    }
+  });
+
+  // Deterministic numbers: the grades cannot be had from counting words, and can be had from knowing which words matter.
+  it("is graded poorly by plain bags of words and well by idf-weighted ones", () => {
+    const plain = scoreOf(() => 1);
+    const weighted = scoreOf(idf);
+    expect(plain).toBeGreaterThan(0.3);
+    expect(plain).toBeLessThan(0.5);
+    expect(weighted).toBeGreaterThanOrEqual(0.7);
+    expect(weighted - plain).toBeGreaterThanOrEqual(0.25);
+  });
+
+  it("is shipped as text that equals what the grammar gives, in less than 1 MB", () => {
+    const files = Object.entries(corpusFiles());
+    for (const [name, text] of files) {
+      const shipped = readFileSync(new URL(`../../tools/demo/corpus/${name}`, import.meta.url), "utf8");
+      expect(shipped === text, `${name} is not what the grammar gives: run npx tsx tools/demo/write-corpus.ts`).toBe(true);
+    }
+    expect(files.reduce((sum, [, text]) => sum + text.length, 0)).toBeLessThan(1_000_000);
+  });
+});
+
+describe("grade", () => {
+  const meaning: Meaning = { domain: 1, actor: 0, deed: 2, object: 1, place: 3, time: 4, manner: null };
+  const cases: readonly [string, number, Partial<Meaning>][] = [
+    ["the same", 5, {}],
+    ["another time", 4, { time: 5 }],
+    ["the place left out", 4, { place: null }],
+    ["another time and place", 3, { time: 5, place: 0 }],
+    ["another place and time, and a manner", 3, { time: 5, place: 0, manner: 1 }],
+    ["a related object", 3, { object: 0 }],
+    ["a related object at another time", 2, { object: 0, time: 5 }],
+    ["another actor", 2, { actor: 1 }],
+    ["another actor and a related object", 1, { actor: 1, object: 0 }],
+    ["another deed in the same circumstances", 1, { deed: 0 }],
+    ["another domain with the same numbers", 0, { domain: 2 }],
+  ];
+  it.each(cases)("%s is %i", (_, expected, change) => {
+    expect(grade(meaning, { ...meaning, ...change })).toBe(expected);
+    expect(grade({ ...meaning, ...change }, meaning)).toBe(expected);
+  });
+});
