@@ -4,8 +4,8 @@ import type { DemoTrainingResult } from "./demo-training.ts";
 import { byId, make } from "./dom.ts";
 import { type Match, SentenceSearch } from "./sentence-search.ts";
 
-/** Matches that a search shows. */
-const shown = 5;
+/** Matches that a search shows, and examples of a search. */
+const shown = { matches: 5, examples: 4 };
 
 const section = byId("search-section", HTMLElement);
 const explanation = byId("search-explanation", HTMLParagraphElement);
@@ -34,14 +34,14 @@ export function offerSearch({ encoder, sentences }: DemoTrainingResult, options:
       search ??= await SentenceSearch.create(encoder, searched, (done) => {
         stage.textContent = `Reading the sentences: ${Math.floor((100 * done) / searched.length)}%`;
       });
-      showMatches(await search.nearest(query.value, shown));
+      showMatches(await search.nearest(query.value, shown.matches));
       stage.textContent = "";
     });
   form.onsubmit = (event) => {
     event.preventDefault();
     if (query.value.trim() !== "") void run();
   };
-  const buttons = examples.map((example) => {
+  const buttons = examples.slice(0, shown.examples).map((example) => {
     const button = make("button", example.query, "example");
     button.type = "button";
     button.onclick = () => {

@@ -42,7 +42,7 @@ describe.each(rowVariants(device))("normalize, $name", ({ name, capabilities }) 
   it.each([7, 64])("divides a row below 1e-8 by 1e-8, also in the gradient, at width %i", async (width) => {
     const program = await record(3, width);
     const ordinary = normals(width, 33);
-    const x = Float32Array.from([...new Float32Array(width), ...ordinary, ...new Float32Array(width).fill(1e-12)]);
+    const x = Float32Array.from([...new Float32Array(width), ...ordinary, ...new Float32Array(width).fill(9e-9 / Math.sqrt(width))]);
     const dy = normals(3 * width, 34);
     const { y, dx } = await execute(program, { inputs: { x, dy } });
     expectClose(y!, reference.normalize(x, width), { c: 12, terms: width });

@@ -1,0 +1,188 @@
+/**
+ * The page of `web/` in headless Chromium, on WebGPU through the software adapter that Chromium brings: the kernel suite passes, and training takes
+ * the very steps that it takes in Node.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { build, type PreviewServer, preview } from "vite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DeviceError } from "../../src/errors.ts";
+import { openDevice } from "../../src/gpu/node.ts";
+import { findBrowser } from "../../tools/find-browser.ts";
+import { type DemoTrainingResult, trainDemo } from "../../web/demo-training.ts";
+import { kernelChecks } from "../../web/kernel-checks.ts";
+import type { Outcome } from "../../web/outcome.ts";
+import type { Profile } from "../../web/parameters.ts";
+
+const chromiumFlags = [
+  "--headless=new",
+  "--no-sandbox",
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** SwiftShader compiles and runs slowly, more so when other work shares the cores. */
+const timeout = 240_000;
+
+/** Small enough for a software adapter; the score is of pairs from all grades. */
+const training = { steps: 4, batchSize: 8 };
+const scoredPairs = 24;
+
+/** Both sum in f32, in other orders; nothing else differs before the first update. A loss of order one has some 50 such sums behind it. */
+const firstLossTolerance = 1e-5;
+/**
+ * AdamW's first updates are as large as the learning rate whatever the size of a gradient, also where it is nothing but rounding (an attention's key
+ * bias): parameters part by more than roundings, in directions that hardly matter to the loss.
+ */
+const laterLossTolerance = 1e-4;
+/** Cosines that differ by a rounding may swap ranks: a swap of two neighbours among n moves Spearman by 12 / (n³ − n), and two of them may. */
+const scoreTolerance = (2 * 12) / (scoredPairs ** 3 - scoredPairs);
+
+const site = mkdtempSync(join(tmpdir(), "simcse-web-"));
+let server: PreviewServer;
+let browser: Browser;
+let page: Page;
+/** What a reader would see in red in the browser's console. */
+const complaints: string[] = [];
+
+beforeAll(async () => {
+  const executablePath = findBrowser();
+  if (executablePath === null)
+    throw new DeviceError("There is no Chromium on this machine.", "Install it with `npm run setup -- --browser`.");
+  const configFile = resolve("vite.config.ts");
+  await build({ configFile, logLevel: "warn", build: { outDir: site } });
+  server = await preview({ configFile, logLevel: "warn", build: { outDir: site }, preview: { host: "127.0.0.1", port: 0 } });
+  browser = await chromium.launch({ executablePath, args: chromiumFlags });
+  page = await newPage();
+}, timeout);
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+  rmSync(site, { recursive: true, force: true });
+});
+
+async function newPage(): Promise<Page> {
+  const made = await browser.newPage();
+  made.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  made.on("pageerror", (error) => complaints.push(String(error)));
+  return made;
+}
+
+/** Opens the page with a query, and gives what it publishes when it is done or has failed. */
+async function visit(query: string, on = page): Promise<Outcome> {
+  await on.goto(new URL(query, server.resolvedUrls!.local[0]!).href);
+  return outcome(on);
+}
+
+async function outcome(on = page): Promise<Outcome> {
+  await on.waitForSelector("[data-status=done], [data-status=failed]", { state: "attached", timeout });
+  return JSON.parse((await on.textContent("#results"))!) as Outcome;
+}
+
+describe("the page", () => {
+  it(
+    "passes its kernel suite",
+    async () => {
+      const result = await visit("?run=kernels");
+      expect(result).toMatchObject({ run: "kernels", adapter: expect.stringMatching(/swiftshader/i) });
+      if (result.run !== "kernels") return;
+      expect(result.findings.filter(({ passed }) => !passed)).toEqual([]);
+      const found = new Set(result.findings.map(({ operation }) => operation));
+      expect([...found]).toEqual(expect.arrayContaining(kernelChecks.map(({ operation }) => operation)));
+      expect(await page.locator("#findings tr").count()).toBe(result.findings.length);
+    },
+    timeout,
+  );
+
+  it.each([
+    { profile: "core", pairs: 0 },
+    { profile: "full", pairs: scoredPairs },
+  ] as const)(
+    "trains as Node does, on a device with profile $profile",
+    async ({ profile, pairs }) => {
+      const result = await visit(`?run=training&profile=${profile}&steps=${training.steps}&batch=${training.batchSize}&pairs=${pairs}`);
+      const inNode = await trainInNode(profile, pairs);
+      expect(result).toMatchObject({ run: "training", steps: training.steps });
+      if (result.run !== "training") return;
+
+      console.log(profile, result.log.map((e, i) => [e.loss / inNode.log[i]!.loss - 1, e.gradient_norm / inNode.log[i]!.gradient_norm - 1]), result.scores.map((e, i) => e.spearman - inNode.scores[i]!.spearman)); // TEMP
+      expect(result.log.map(({ step }) => step)).toEqual([1, 2, 3, 4]);
+      result.log.forEach(({ loss, gradient_norm }, i) => {
+        const tolerance = i === 0 ? firstLossTolerance : laterLossTolerance;
+        const expected = inNode.log[i]!;
+        expect(Math.abs(loss / expected.loss - 1), `loss of step ${i + 1}: ${loss}, in Node ${expected.loss}`).toBeLessThan(tolerance);
+        expect(Math.abs(gradient_norm / expected.gradient_norm - 1), `gradient norm of step ${i + 1}`).toBeLessThan(laterLossTolerance);
+      });
+      expect(result.log.at(-1)!.loss).toBeLessThan(result.log[0]!.loss);
+
+      expect(result.scores.map(({ step }) => step)).toEqual(inNode.scores.map(({ step }) => step));
+      result.scores.forEach(({ spearman }, i) => {
+        expect(Math.abs(spearman - inNode.scores[i]!.spearman)).toBeLessThanOrEqual(scoreTolerance);
+      });
+    },
+    timeout,
+  );
+
+  it(
+    "searches with the model that it trained",
+    async () => {
+      await page.locator("button.example").first().click();
+      await page.waitForSelector("#matches li", { timeout });
+      const cosines = (await page.locator("#matches .cosine").allTextContents()).map(Number);
+      expect(cosines).toHaveLength(5);
+      expect(cosines).toEqual(cosines.toSorted((a, b) => b - a));
+    },
+    timeout,
+  );
+
+  it(
+    "stops when it is told to",
+    async () => {
+      await page.fill("#steps", "1000");
+      await page.click("#training-form [type=submit]");
+      await page.waitForFunction(() => document.querySelector("#training-stage")?.textContent?.startsWith("Step "), null, { timeout });
+      await page.click("#training-stop");
+      const result = await outcome();
+      expect(result).toMatchObject({ run: "training" });
+      expect((result as Extract<Outcome, { run: "training" }>).steps).toBeLessThan(1000);
+    },
+    timeout,
+  );
+
+  it("says what to do in a browser without WebGPU", async () => {
+    const without = await newPage();
+    await without.addInitScript(() => Object.defineProperty(navigator, "gpu", { value: undefined }));
+    expect(await visit("", without)).toMatchObject({ run: "failed", message: expect.stringContaining("no WebGPU") });
+    const shown = await without.textContent("#message");
+    expect(shown).toContain("no WebGPU");
+    expect(shown).toContain("Use a current Chrome");
+    expect(await without.locator("button[type=submit]:enabled:visible").count()).toBe(0);
+    await without.close();
+  });
+
+  it("names an impossible value in its address", async () => {
+    const asked = await newPage();
+    expect(await visit("?steps=<b>", asked)).toMatchObject({ run: "failed", message: expect.stringContaining("steps=<b>") });
+    expect(await asked.locator("#message b").count()).toBe(0);
+    await asked.close();
+  });
+
+  it("complained of nothing in the browser's console", () => {
+    expect(complaints).toEqual([]);
+  });
+});
+
+async function trainInNode(profile: Profile, pairs: number): Promise<DemoTrainingResult> {
+  await using device = await openDevice({ profile });
+  return await trainDemo(device, { ...training, pairs });
+}
