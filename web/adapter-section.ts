@@ -39,8 +39,8 @@ export function showAdapter({ name, capabilities }: Device, profile: Profile): v
     }),
   );
   trainingNote.textContent = software
-    ? "Your adapter is a software one: a step takes seconds, and fewer pairs are scored."
-    : "The demo of the command line takes 150.";
+    ? "Your adapter is a software one: a step takes seconds, and is smaller than on a graphics processor."
+    : "";
 }
 
 export function showFailure({ message: what, remedy }: Failure): void {

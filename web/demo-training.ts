@@ -12,10 +12,10 @@ import { demoSetup } from "../tools/demo/demo-model.ts";
 
 export interface DemoTrainingOptions {
   readonly steps: number;
-  /** Sentences a step, each taken twice; the demo's own number if absent. */
-  readonly batchSize?: number;
-  /** Held-out pairs that are scored, taken evenly from all grades; none for 0, all if absent. */
-  readonly pairs?: number;
+  /** Sentences a step, each taken twice. */
+  readonly batchSize: number;
+  /** Held-out pairs that are scored, taken evenly from all grades; none for 0, and at most as many as there are. */
+  readonly pairs: number;
 }
 
 /** The score of the held-out pairs after so many steps: Spearman's correlation of cosine and grade, −1 to 1. */
@@ -58,7 +58,7 @@ const scoredParts = 4;
 export async function trainDemo(device: Device, options: DemoTrainingOptions, hooks: DemoTrainingHooks = {}): Promise<DemoTrainingResult> {
   await hooks.onStage?.("Writing the corpus and learning its vocabulary");
   const { sentences, pairs: allPairs, tokenizer, config, args } = demoSetup();
-  const pairs = evenly(allPairs, options.pairs ?? allPairs.length);
+  const pairs = evenly(allPairs, options.pairs);
   const isScored = pairs.length > 0;
 
   await hooks.onStage?.("Compiling the model's kernels");
@@ -88,7 +88,7 @@ export async function trainDemo(device: Device, options: DemoTrainingOptions, ho
       {
         ...args,
         max_steps: options.steps,
-        per_device_train_batch_size: options.batchSize ?? args.per_device_train_batch_size,
+        per_device_train_batch_size: options.batchSize,
         logging_steps: Math.ceil(options.steps / curvePoints),
         eval_steps: isScored ? Math.ceil(options.steps / scoredParts) : 0,
       },

@@ -3,8 +3,6 @@ import { make } from "./dom.ts";
 
 export interface LineChartOptions {
   readonly title: string;
-  /** The last step that will be shown. */
-  readonly steps: number;
   readonly format: (value: number) => string;
   /** Values that the vertical axis shows at least. */
   readonly range: readonly [low: number, high: number];
@@ -15,14 +13,25 @@ interface Point {
   readonly value: number;
 }
 
+/** Where steps and values are in the drawing. */
+interface Scales {
+  readonly x: (step: number) => number;
+  readonly y: (value: number) => number;
+  readonly rows: readonly number[];
+  readonly columns: readonly number[];
+}
+
 const height = 200;
 const margin = { top: 12, right: 52, bottom: 26, left: 44 };
 /** Points are drawn one by one where they are few. */
 const mostDots = 12;
+/** Room that a label of the horizontal axis takes. */
+const columnWidth = 80;
 
 export class LineChart {
-  readonly #points: Point[] = [];
   readonly #svg = svg("svg", { height, role: "img" });
+  #points: Point[] = [];
+  #steps = 1;
   #pointed: Point | null = null;
 
   /** Takes over the figure. */
@@ -35,93 +44,83 @@ export class LineChart {
     new ResizeObserver(() => this.#draw()).observe(figure);
     this.#svg.addEventListener("pointermove", ({ offsetX }) => this.#point(offsetX));
     this.#svg.addEventListener("pointerleave", () => this.#point(null));
-    this.#draw();
   }
 
+  /** Begins anew, with room for so many steps. */
+  start(steps: number): void {
+    this.#points = [];
+    this.#steps = steps;
+    this.#point(null);
+  }
+
+  /** Adds a point; one whose value is no number is left out. */
   add(step: number, value: number): void {
-    this.#points.push({ step, value });
+    if (Number.isFinite(value)) this.#points.push({ step, value });
     this.#draw();
   }
 
+  /** Marks the point that is nearest to where the pointer is. */
   #point(offset: number | null): void {
-    const distance = ({ step }: Point) => Math.abs(this.#x(step) - offset!);
-    this.#pointed =
-      offset === null
-        ? null
-        : this.#points.reduce<Point | null>((best, p) => (best === null || distance(p) < distance(best) ? p : best), null);
+    const { x } = this.#scales();
+    const nearer = (a: Point, b: Point) => (Math.abs(x(b.step) - offset!) < Math.abs(x(a.step) - offset!) ? b : a);
+    this.#pointed = offset === null || this.#points.length === 0 ? null : this.#points.reduce(nearer);
     this.#draw();
   }
 
-  get #width(): number {
-    return Math.max(this.figure.clientWidth, margin.left + margin.right + 1);
-  }
-
-  #x(step: number): number {
-    return margin.left + (step / this.options.steps) * (this.#width - margin.left - margin.right);
+  #scales(): Scales {
+    const inner = Math.max(this.figure.clientWidth - margin.left - margin.right, 1);
+    const values = this.#points.map(({ value }) => value);
+    const rows = ticks(Math.min(this.options.range[0], ...values), Math.max(this.options.range[1], ...values), 4);
+    const [low, high] = [rows[0]!, rows.at(-1)!];
+    return {
+      x: (step) => margin.left + (step / this.#steps) * inner,
+      y: (value) => height - margin.bottom - ((value - low) / (high - low)) * (height - margin.top - margin.bottom),
+      rows,
+      columns: ticks(0, this.#steps, inner / columnWidth).filter((step) => step <= this.#steps && Number.isInteger(step)),
+    };
   }
 
   #draw(): void {
-    const { options, figure } = this;
-    if (figure.clientWidth === 0) return;
-    const values = this.#points.map(({ value }) => value).filter(Number.isFinite);
-    const rows = ticks(Math.min(options.range[0], ...values), Math.max(options.range[1], ...values), 4);
-    const [low, high] = [rows[0]!, rows.at(-1)!];
-    const y = (value: number) => height - margin.bottom - ((value - low) / (high - low)) * (height - margin.top - margin.bottom);
-    const [left, right] = [margin.left, this.#width - margin.right];
+    const { clientWidth: width } = this.figure;
+    // A figure that is not shown has no width yet.
+    if (width === 0) return;
+    const scales = this.#scales();
+    this.#svg.setAttribute("width", String(width));
+    this.#svg.replaceChildren(...this.#axes(scales, width), ...this.#series(scales));
+  }
 
-    const grid = rows.flatMap((value) => [
-      svg("line", { class: "grid", x1: left, x2: right, y1: y(value), y2: y(value) }),
-      text(options.format(value), { x: left - 8, y: y(value) + 4, "text-anchor": "end" }),
-    ]);
-    const columns = ticks(0, options.steps, right - left > 300 ? 5 : 3).filter((step) => step <= options.steps && Number.isInteger(step));
-    const steps = columns.map((step) =>
-      text(step === columns.at(-1) ? `step ${step}` : String(step), { x: this.#x(step), y: height - 6, "text-anchor": "middle" }),
-    );
-    const path = svg("polyline", {
-      class: "series",
-      points: this.#points.map(({ step, value }) => `${this.#x(step)},${y(value)}`).join(" "),
-    });
-    const dots = this.#points.length <= mostDots ? this.#points : this.#points.slice(-1);
-    const marked = this.#pointed ?? this.#points.at(-1);
-    this.#svg.setAttribute("width", String(this.#width));
-    this.#svg.replaceChildren(
-      ...grid,
-      ...steps,
-      path,
-      ...[...dots, ...(this.#pointed ? [this.#pointed] : [])].map(({ step, value }) =>
-        svg("circle", { class: "dot", cx: this.#x(step), cy: y(value), r: 4 }),
+  #axes({ x, y, rows, columns }: Scales, width: number): SVGElement[] {
+    return [
+      ...rows.map((value) => svg("line", { class: "grid", x1: margin.left, x2: width - margin.right, y1: y(value), y2: y(value) })),
+      ...rows.map((value) => text(this.options.format(value), { x: margin.left - 8, y: y(value) + 4, "text-anchor": "end" })),
+      ...columns.map((step) =>
+        text(step === columns.at(-1) ? `step ${step}` : String(step), { x: x(step), y: height - 6, "text-anchor": "middle" }),
       ),
-      ...(this.#pointed
-        ? [
-            svg("line", {
-              class: "pointer",
-              x1: this.#x(this.#pointed.step),
-              x2: this.#x(this.#pointed.step),
-              y1: margin.top,
-              y2: height - margin.bottom,
-            }),
-          ]
-        : []),
-      ...(marked
-        ? [
-            text(options.format(marked.value), {
-              class: "value",
-              x: this.#x(marked.step) + 8,
-              y: Math.max(y(marked.value) - 8, margin.top + 4),
-            }),
-          ]
-        : []),
-    );
+    ];
+  }
+
+  #series({ x, y }: Scales): SVGElement[] {
+    const points = this.#points;
+    const marked = this.#pointed ?? points.at(-1);
+    if (marked === undefined) return [];
+    const dots = new Set([...(points.length <= mostDots ? points : []), marked]);
+    return [
+      svg("polyline", { class: "series", points: points.map(({ step, value }) => `${x(step)},${y(value)}`).join(" ") }),
+      ...[...dots].map(({ step, value }) => svg("circle", { class: "dot", cx: x(step), cy: y(value), r: 4 })),
+      text(this.options.format(marked.value), { class: "value", x: x(marked.step) + 8, y: Math.max(y(marked.value) - 8, margin.top) }),
+    ];
   }
 }
 
-/** Round numbers from at most `low` to at least `high`, about `count` steps apart. */
+/** Round numbers from at most `low` to at least `high`, about `count` intervals of them. */
 function ticks(low: number, high: number, count: number): number[] {
   const rough = (high - low || 1) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.999)!;
-  const first = Math.floor(low / step + 1e-9);
-  const last = Math.ceil(high / step - 1e-9);
+  // Sums of binary fractions miss round numbers by some roundings.
+  const slack = 1e-9;
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * (1 - slack))!;
+  const first = Math.floor(low / step + slack);
+  const last = Math.ceil(high / step - slack);
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 

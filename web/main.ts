@@ -5,6 +5,7 @@
 import { SimcseError } from "../src/errors.ts";
 import { openDevice } from "../src/gpu/browser.ts";
 import type { Device } from "../src/gpu/device.ts";
+import { demoArguments } from "../tools/demo/demo-model.ts";
 import { showAdapter, showFailure, showNoFailure } from "./adapter-section.ts";
 import type { DemoTrainingResult } from "./demo-training.ts";
 import { byId } from "./dom.ts";
@@ -14,8 +15,8 @@ import { type PageParameters, parseParameters } from "./parameters.ts";
 import { offerSearch, withdrawSearch } from "./search-section.ts";
 import { showTraining } from "./training-section.ts";
 
-/** What a software adapter is asked for where nobody says: enough to see, in seconds and not minutes. */
-const softwareDefaults = { pairs: 120, searched: 500 };
+/** What a software adapter is asked for where nobody says: the fewest steps after which the score has risen, and less of everything beside them. */
+const softwareDefaults = { steps: 40, batch: 32, pairs: 120, searched: 500 };
 
 const steps = byId("steps", HTMLInputElement);
 const trainingForm = byId("training-form", HTMLFormElement);
@@ -72,19 +73,15 @@ const perform = (stop: HTMLButtonElement, work: (signal: AbortSignal) => Promise
 
 const runKernels = (device: Device) => perform(kernelsStop, (signal) => showKernelSuite(device, signal));
 
-const runTraining = (device: Device, { batch, pairs }: PageParameters) =>
+const runTraining = (device: Device, parameters: PageParameters) =>
   perform(trainingStop, async (signal) => {
     withdrawSearch();
     trained?.close();
     trained = null;
     const { software } = device.capabilities;
-    const scored = pairs ?? (software ? softwareDefaults.pairs : null);
-    const options = {
-      steps: steps.valueAsNumber,
-      ...(batch === null ? {} : { batchSize: batch }),
-      ...(scored === null ? {} : { pairs: scored }),
-    };
-    trained = await showTraining(device, options, signal);
+    const batchSize = parameters.batch ?? (software ? softwareDefaults.batch : demoArguments.per_device_train_batch_size);
+    const pairs = parameters.pairs ?? (software ? softwareDefaults.pairs : Number.POSITIVE_INFINITY);
+    trained = await showTraining(device, { steps: steps.valueAsNumber, batchSize, pairs }, signal);
     offerSearch(trained, { sentences: software ? softwareDefaults.searched : trained.sentences.length, exclusively });
     const { log, scores, steps: done } = trained;
     return { run: "training", adapter: device.name, log, scores, steps: done };
@@ -98,7 +95,7 @@ async function start(): Promise<void> {
     if (reason !== "destroyed")
       showFailure({ run: "failed", message: `${device.name} was lost. ${message}`, remedy: "Load the page again." });
   });
-  if (parameters.steps !== null) steps.valueAsNumber = parameters.steps;
+  steps.valueAsNumber = parameters.steps ?? (device.capabilities.software ? softwareDefaults.steps : demoArguments.max_steps);
   const run = { kernels: () => runKernels(device), training: () => runTraining(device, parameters) };
   for (const [form, action] of [
     [kernelsForm, run.kernels],

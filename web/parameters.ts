@@ -5,7 +5,7 @@
  *     &profile=full|core      all that the adapter offers, or the least that WebGPU guarantees
  *     &steps=20               training steps
  *     &batch=64               sentences a step
- *     &pairs=420              held-out pairs that are scored
+ *     &pairs=100              held-out pairs that are scored, 0 for none
  */
 import { OptionError } from "../src/errors.ts";
 import type { DeviceOptions } from "../src/gpu/device.ts";

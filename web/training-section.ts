@@ -7,6 +7,12 @@ import { LineChart } from "./line-chart.ts";
 const result = byId("training-result", HTMLDivElement);
 const progress = byId("training-progress", HTMLProgressElement);
 const stage = byId("training-stage", HTMLOutputElement);
+const lossChart = new LineChart(byId("loss-chart", HTMLElement), { title: "Loss", format: (v) => v.toFixed(2), range: [0, 0.5] });
+const scoreChart = new LineChart(byId("score-chart", HTMLElement), {
+  title: "Score of held-out pairs",
+  format: (v) => v.toFixed(0),
+  range: [0, 50],
+});
 const scoreNow = byId("score-now", HTMLSpanElement);
 const scoreBefore = byId("score-before", HTMLElement);
 const lossNow = byId("loss-now", HTMLElement);
@@ -22,18 +28,8 @@ export async function showTraining(device: Device, options: DemoTrainingOptions,
   scoreBefore.textContent = "";
   progress.value = 0;
   progress.max = options.steps;
-  const loss = new LineChart(byId("loss-chart", HTMLElement), {
-    title: "Loss",
-    steps: options.steps,
-    format: (v) => v.toFixed(2),
-    range: [0, 0.5],
-  });
-  const score = new LineChart(byId("score-chart", HTMLElement), {
-    title: "Score of held-out pairs",
-    steps: options.steps,
-    format: (v) => v.toFixed(0),
-    range: [0, 50],
-  });
+  lossChart.start(options.steps);
+  scoreChart.start(options.steps);
   let before = "";
   const trained = await trainDemo(device, options, {
     signal,
@@ -46,12 +42,12 @@ export async function showTraining(device: Device, options: DemoTrainingOptions,
       stage.textContent = `Step ${step} of ${options.steps}`;
     },
     onLog: (entry) => {
-      loss.add(entry.step, entry.loss);
+      lossChart.add(entry.step, entry.loss);
       lossNow.textContent = entry.loss.toFixed(3);
       rateNow.textContent = entry.sentences_per_second.toFixed(entry.sentences_per_second < 10 ? 1 : 0);
     },
     onScore: ({ step, spearman }) => {
-      score.add(step, spearman * 100);
+      scoreChart.add(step, spearman * 100);
       scoreNow.textContent = formatScore(spearman);
       scoreBefore.textContent = step === 0 ? "before training" : `from ${before}`;
       if (step === 0) before = formatScore(spearman);

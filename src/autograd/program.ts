@@ -106,6 +106,12 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     for (const [name, data] of Object.entries(inputs)) {
       const value = tape.inputs.get(name);
       if (value === undefined) throw new OptionError(`The program has no input ${name}.`, `It has ${[...tape.inputs.keys()].join(", ")}.`);
+      if (arrayOf[value.dtype] !== data.constructor) {
+        throw new OptionError(
+          `The input ${name} is ${value.dtype}, not a ${data.constructor.name}.`,
+          `Give a ${arrayOf[value.dtype].name}.`,
+        );
+      }
       if (data.byteLength > byteSize(value)) {
         throw new CapacityError(
           `The input ${name} holds ${byteSize(value)} bytes, not ${data.byteLength}.`,
@@ -164,6 +170,9 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     for (const buffer of [...this.buffers, this.uniforms, ...this.staging.values()]) buffer.destroy();
   }
 }
+
+/** What holds a dtype on the host. */
+const arrayOf = { f32: Float32Array, u32: Uint32Array } as const;
 
 function byteSize({ dtype, shape }: Tensor): number {
   return elementCount(shape) * bytesPerElement[dtype];

@@ -9,8 +9,8 @@
  * any length. The forward pass keeps each row's log Σ exp(score); the backward pass computes probabilities and dropout masks again. Softmax and
  * sums are f32. A thread writes only its own rows, so a rerun is bit-identical.
  *
- * On a GPU the loops over a head's vectors have constant bounds, so that they unroll into registers; on a software adapter their bound is a
- * uniform, because unrolled they take half a minute to compile.
+ * Within the walk a head's vectors are written out one by one, so that they stay in registers. Before and after it they are loaded and stored in a
+ * loop, whose bound is a constant on a GPU, to unroll too, and a uniform on a software adapter, which would compile it for half a minute.
  */
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -55,7 +55,7 @@ const operation: Operation<Attributes> = {
     var largest = -1e30;
     var total = 0.0;`,
           other: wgsl`var score = 0.0;
-      ${head.each(`score += dot(q[i], qkv[other + ${head.key} + i]);`)}
+      ${head.unrolled(`score += dot(q[i], qkv[other + ${head.key} + i]);`)}
       score *= ${head.scale};
       let newLargest = max(largest, score);
       let shrink = exp(largest - newLargest);
@@ -63,7 +63,7 @@ const operation: Operation<Attributes> = {
       let kept = p * ${head.factor("row", "j")};
       total = total * shrink + p;
       largest = newLargest;
-      ${head.each(`sum[i] = sum[i] * shrink + kept * qkv[other + ${head.value} + i];`)}`,
+      ${head.unrolled(`sum[i] = sum[i] * shrink + kept * qkv[other + ${head.value} + i];`)}`,
           finish: wgsl`${head.each("context[ownOutput + i] = sum[i] / total;")}
     logSum[row * ${attributes.heads}u + head] = largest + log(total);`,
         }),
@@ -103,10 +103,10 @@ const attentionGradient: Operation<Attributes> = {
     let ownLogSum = logSum[row * ${heads}u + head];`,
           other: wgsl`var score = 0.0;
       var dp = 0.0;
-      ${head.each(`score += dot(q[i], qkv[other + ${head.key} + i]); dp += dot(g[i], qkv[other + ${head.value} + i]);`)}
+      ${head.unrolled(`score += dot(q[i], qkv[other + ${head.key} + i]); dp += dot(g[i], qkv[other + ${head.value} + i]);`)}
       let p = exp(score * ${head.scale} - ownLogSum);
       let ds = p * (dp * ${head.factor("row", "j")} - ownInner) * ${head.scale};
-      ${head.each(`dq[i] += ds * qkv[other + ${head.key} + i];`)}`,
+      ${head.unrolled(`dq[i] += ds * qkv[other + ${head.key} + i];`)}`,
           finish: wgsl`${head.each("dQkv[own + i] = dq[i];")}
     inner[row * ${heads}u + head] = ownInner;`,
         }),
@@ -121,12 +121,12 @@ const attentionGradient: Operation<Attributes> = {
     ${head.each(`k[i] = qkv[own + ${head.key} + i]; v[i] = qkv[own + ${head.value} + i]; dk[i] = vec4f(); dv[i] = vec4f();`)}`,
           other: wgsl`var score = 0.0;
       var dp = 0.0;
-      ${head.each("score += dot(k[i], qkv[other + i]); dp += dot(v[i], dContext[otherOutput + i]);")}
+      ${head.unrolled("score += dot(k[i], qkv[other + i]); dp += dot(v[i], dContext[otherOutput + i]);")}
       let p = exp(score * ${head.scale} - logSum[otherRow * ${heads}u + head]);
       let factor = ${head.factor("otherRow", "position")};
       let ds = p * (dp * factor - inner[otherRow * ${heads}u + head]) * ${head.scale};
       let kept = p * factor;
-      ${head.each("dk[i] += ds * qkv[other + i]; dv[i] += kept * dContext[otherOutput + i];")}`,
+      ${head.unrolled("dk[i] += ds * qkv[other + i]; dv[i] += kept * dContext[otherOutput + i];")}`,
           finish: head.each(`dQkv[own + ${head.key} + i] = dk[i]; dQkv[own + ${head.value} + i] = dv[i];`),
         }),
       ],
@@ -154,12 +154,15 @@ function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes,
   const width = (qkv.shape[1] as number) / 12;
   const quads = width / heads;
   return {
-    variant: `heads of ${quads * 4}${software ? "" : ", unrolled"}`,
+    variant: `heads of ${quads * 4}${software ? ", rolled loads" : ""}`,
     scale: `${1 / Math.sqrt(quads * 4)}`,
     /** Offsets of the key and value parts within a row of qkv, in vectors. */
     key: `${width}u`,
     value: `${2 * width}u`,
+    /** `line` for each vector of a head, in a loop; `i` is its index. */
     each: (line: string) => `for (var i = 0u; i < ${software ? "params.quads" : `${quads}u`}; i++) { ${line} }`,
+    /** The same, written out. */
+    unrolled: (line: string) => Array.from({ length: quads }, (_, i) => line.replaceAll(/\bi\b/g, `${i}u`)).join(" "),
     /** The dropout factor of the query at a row for the key at a position of its sentence. */
     factor: (row: string, position: string) =>
       dropout ? `dropoutFactor(dropoutRow(tokens[${row}].${tokenField.key}), head * ${positionsPerSentence}u + ${position})` : "1.0",

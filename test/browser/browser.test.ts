@@ -115,7 +115,6 @@ describe("the page", () => {
       expect(result).toMatchObject({ run: "training", steps: training.steps });
       if (result.run !== "training") return;
 
-      console.log(profile, result.log.map((e, i) => [e.loss / inNode.log[i]!.loss - 1, e.gradient_norm / inNode.log[i]!.gradient_norm - 1]), result.scores.map((e, i) => e.spearman - inNode.scores[i]!.spearman)); // TEMP
       expect(result.log.map(({ step }) => step)).toEqual([1, 2, 3, 4]);
       result.log.forEach(({ loss, gradient_norm }, i) => {
         const tolerance = i === 0 ? firstLossTolerance : laterLossTolerance;
