@@ -1,58 +1,36 @@
 /**
- * What the kernel suite checks: every operation of `src/kernels`, at one size that neither fills a workgroup nor is all of what memory is laid out
- * for. References and tolerances are those of the tests, where the reason of each tolerance is written down.
+ * What the kernel suite checks: every operation of `src/kernels`, at one size. Those on packed sentences and those with memory of their own have
+ * files of their own. References and tolerances are those of the tests, where the reason of each tolerance is written down.
  */
 import type { Tape } from "../src/autograd/tape.ts";
-import { attention } from "../src/kernels/attention.ts";
 import { columnSum } from "../src/kernels/column-sum.ts";
 import { crossEntropy } from "../src/kernels/cross-entropy.ts";
-import { dropout } from "../src/kernels/dropout.ts";
-import { embedding } from "../src/kernels/embedding.ts";
 import { fill } from "../src/kernels/fill.ts";
 import { gelu } from "../src/kernels/gelu.ts";
 import { globalNorm } from "../src/kernels/global-norm.ts";
-import { layerNorm, residualLayerNorm } from "../src/kernels/layer-norm.ts";
+import { layerNorm } from "../src/kernels/layer-norm.ts";
 import { type Layout, matmul } from "../src/kernels/matmul.ts";
 import { mean } from "../src/kernels/mean.ts";
 import { normalize } from "../src/kernels/normalize.ts";
 import { f32, type Value } from "../src/kernels/operation.ts";
-import { type Pooling, pool } from "../src/kernels/pool.ts";
 import { reshape } from "../src/kernels/reshape.ts";
 import { scale } from "../src/kernels/scale.ts";
 import { tanh } from "../src/kernels/tanh.ts";
 import { splitViews } from "../src/kernels/views.ts";
 import { weightedSum } from "../src/kernels/weighted-sum.ts";
-import { BatchPacker, declareBatch } from "../src/simcse/batch.ts";
-import { integers, normals } from "../test/kernels/data.ts";
+import { normals } from "../test/kernels/data.ts";
 import { matmulVariants, rowVariants } from "../test/kernels/variants.ts";
-import * as attentionReference from "../test/reference/attention.ts";
 import * as crossEntropyReference from "../test/reference/cross-entropy.ts";
-import * as embeddingReference from "../test/reference/embedding.ts";
 import * as geluReference from "../test/reference/gelu.ts";
 import * as layerNormReference from "../test/reference/layer-norm.ts";
 import * as matmulReference from "../test/reference/matmul.ts";
 import * as normalizeReference from "../test/reference/normalize.ts";
-import * as poolReference from "../test/reference/pool.ts";
-import { dropoutMask } from "../test/reference/random.ts";
 import * as reductions from "../test/reference/reductions.ts";
 import * as viewsReference from "../test/reference/views.ts";
+import { eps, layerNormInputs, map, matrix, ofRows, random, rowCapacity, rows, width } from "./check-data.ts";
 import { functionCheck, type KernelCheck } from "./kernel-suite.ts";
+import { sentenceChecks } from "./sentence-checks.ts";
 import { updateChecks } from "./update-checks.ts";
-
-const rows = 57;
-const rowCapacity = 67;
-const width = 64;
-
-/** A live matrix input; of the same size as every other but in its width. */
-const matrix = (tape: Tape, name: string, columns = width) => tape.input(name, f32(tape.extent("rows", rowCapacity), columns));
-const ofRows = { live: { rows } };
-
-/** Data of a `matrix`. */
-const random = (seed: number, columns = width, shape?: { mean?: number; deviation?: number }) => normals(rows * columns, seed, shape);
-
-const map = (x: ArrayLike<number>, f: (v: number, i: number) => number) => Float64Array.from(x, f);
-
-// ── element by element ──
 
 /** WGSL promises tanh to 1e-5 only, as an absolute error: 168 roundings of 1. */
 const tanhRoundings = 168;
@@ -114,8 +92,6 @@ const pointwise: KernelCheck[] = [
   }),
 ];
 
-// ── products ──
-
 const m = rows;
 const n = 72;
 const k = 68;
@@ -139,15 +115,6 @@ const products = (Object.keys(layouts) as Layout[]).map((layout) => {
     tolerance: { terms: n, scale: Math.sqrt(n) },
   });
 });
-
-// ── along rows and columns ──
-
-const eps = 1e-5;
-const layerNormInputs = {
-  x: random(20, width, { mean: 0.5 }),
-  weight: normals(width, 21, { mean: 1, deviation: 0.2 }),
-  bias: normals(width, 22),
-};
 
 const reducing: KernelCheck[] = [
   functionCheck({
@@ -206,112 +173,5 @@ const reducing: KernelCheck[] = [
   }),
 ];
 
-// ── on packed sentences ──
-
-const lengths = [1, 2, 7, 31, 16];
-const vocabulary = 97;
-const positions = 40;
-const batchCapacity = { sentences: 9, tokens: rowCapacity, vocabulary, positions };
-const seeds = { seed: 42, step: 7 };
-
-/** Ids repeat, so that gradients of an embedding have rows to add up. */
-const ids = lengths.map((length, i) => Array.from(integers(length, 20, 30 + i)));
-const packed = new BatchPacker(batchCapacity).pack(
-  ids.map((sentence, key) => ({ ids: sentence, key })),
-  { training: true },
-);
-const packedStep = { ...packed, ...seeds };
-const packedKeys = Array.from({ length: rows }, (_, row) => packed.inputs.tokens![row * 4 + 3]!);
-
-const batch = (tape: Tape) => declareBatch(tape, batchCapacity, { training: true });
-const tokenMatrix = (tape: Tape, name: string, columns = width) => tape.input(name, f32(tape.extent("tokens", rowCapacity), columns));
-
-const dropped = dropoutMask({ ...seeds, site: 0, probability: 0.1 }, packedKeys, width);
-
-const heads = 2;
-const headSize = 12;
-const hidden = heads * headSize;
-
-/** Attention of each sentence by itself, one after another. */
-function packedAttention(qkv: ArrayLike<number>, probability: number): Float64Array {
-  const context = new Float64Array(rows * hidden);
-  let start = 0;
-  for (const length of lengths) {
-    const mask = attentionReference.attentionMask({ ...seeds, site: 0, probability }, packedKeys.slice(start, start + length), heads);
-    const own = Float64Array.from({ length: length * 3 * hidden }, (_, i) => qkv[start * 3 * hidden + i]!);
-    context.set(attentionReference.attention(own, { heads, headSize, mask }), start * hidden);
-    start += length;
-  }
-  return context;
-}
-
-const onSentences: KernelCheck[] = [
-  functionCheck({
-    operation: "embedding",
-    inputs: { word: normals(vocabulary * width, 40), position: normals(positions * width, 41), tokenType: normals(2 * width, 42) },
-    record: (tape) => {
-      const { tokens, indices } = batch(tape);
-      const table = (name: string, count: number) => tape.input(name, f32(count, width));
-      return embedding(
-        tokens,
-        { word: table("word", vocabulary), position: table("position", positions), tokenType: table("tokenType", 2) },
-        indices,
-      );
-    },
-    step: packedStep,
-    reference: ({ word, position, tokenType }) => {
-      const place = ids.flatMap((sentence) => [...sentence.keys()]);
-      return embeddingReference.embedding({ width, ids: ids.flat(), positions: place }, word!, position!, tokenType!);
-    },
-    gradientTolerance: { terms: rows, scale: Math.sqrt(rows) },
-  }),
-  ...[0, 0.1].map((probability) =>
-    functionCheck({
-      operation: probability > 0 ? "attention with dropout" : "attention",
-      variants: rowVariants,
-      inputs: { qkv: random(43, 3 * hidden) },
-      record: (tape) => attention(tokenMatrix(tape, "qkv", 3 * hidden), batch(tape), { heads, dropout: probability }),
-      step: packedStep,
-      reference: ({ qkv }) => packedAttention(qkv!, probability),
-      tolerance: { c: 32, terms: 4, scale: 1 },
-    }),
-  ),
-  ...(["first", "mean"] as Pooling[]).map((pooling) =>
-    functionCheck({
-      operation: "pool",
-      inputs: { x: random(44) },
-      record: (tape) => pool(tokenMatrix(tape, "x"), batch(tape), pooling),
-      step: packedStep,
-      reference: ({ x }) => poolReference.pool(x!, width, lengths, pooling),
-      tolerance: { terms: Math.max(...lengths) },
-    }),
-  ),
-  functionCheck({
-    operation: "dropout",
-    inputs: { x: random(45) },
-    record: (tape) => dropout(tokenMatrix(tape, "x"), batch(tape).tokens, 0.1),
-    step: packedStep,
-    reference: ({ x }) => map(x!, (v, i) => v * dropped[i]!),
-  }),
-  functionCheck({
-    operation: "residualLayerNorm with dropout",
-    variants: rowVariants,
-    inputs: { ...layerNormInputs, residual: random(46) },
-    record: (tape) => {
-      const [x, residual, weight, bias] = [
-        tokenMatrix(tape, "x"),
-        tokenMatrix(tape, "residual"),
-        tape.input("weight", f32(width)),
-        tape.input("bias", f32(width)),
-      ];
-      return residualLayerNorm(x, residual, weight, bias, { eps, dropout: 0.1, tokens: batch(tape).tokens });
-    },
-    step: packedStep,
-    reference: ({ x, residual, weight, bias }) =>
-      layerNormReference.layerNorm(x!, { width, eps, weight: weight!, bias: bias!, mask: dropped, residual: residual! }),
-    tolerance: { c: 12, terms: width, scale: 4 },
-  }),
-];
-
 /** The whole suite, in the order of its table. */
-export const kernelChecks: readonly KernelCheck[] = [...products, ...onSentences, ...reducing, ...pointwise, ...updateChecks];
+export const kernelChecks: readonly KernelCheck[] = [...products, ...sentenceChecks, ...reducing, ...pointwise, ...updateChecks];

@@ -57,7 +57,10 @@ export async function showTraining(device: Device, options: DemoTrainingOptions,
   return trained;
 }
 
-/** Resolves once the browser has shown what was written: what follows may keep it busy. */
+/** More than a frame. (Waiting for an animation frame instead would wait for ever in a hidden tab.) */
+const frameMs = 20;
+
+/** Gives the browser the time to show what was written: what follows may keep it busy. */
 function painted(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return new Promise((resolve) => setTimeout(resolve, frameMs));
 }

@@ -51,7 +51,7 @@ export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, onClos
   if (adapter === null) {
     throw new DeviceError(
       "No WebGPU adapter was found.",
-      "Install a GPU driver, or a software one: `npx simcse setup` finds or installs one and says what it did.",
+      "Update the graphics driver and, in a browser, turn on hardware acceleration; in Node, `npx simcse setup` finds or installs a software one.",
     );
   }
   const full = (options.profile ?? "full") === "full";
