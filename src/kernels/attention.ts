@@ -52,6 +52,7 @@ const operation: Operation<Attributes> = {
           own: wgsl`var q: Vectors;
     var sum: Vectors;
     ${head.each("q[i] = qkv[own + i]; sum[i] = vec4f();")}
+    let stream = ${head.stream("row")};
     var largest = -1e30;
     var total = 0.0;`,
           other: wgsl`var score = 0.0;
@@ -60,7 +61,7 @@ const operation: Operation<Attributes> = {
       let newLargest = max(largest, score);
       let shrink = exp(largest - newLargest);
       let p = exp(score - newLargest);
-      let kept = p * ${head.factor("row", "j")};
+      let kept = p * ${head.factor("stream", "j")};
       total = total * shrink + p;
       largest = newLargest;
       ${head.unrolled(`sum[i] = sum[i] * shrink + kept * qkv[other + ${head.value} + i];`)}`,
@@ -100,12 +101,13 @@ const attentionGradient: Operation<Attributes> = {
     var dq: Vectors;
     var ownInner = 0.0;
     ${head.each("q[i] = qkv[own + i]; g[i] = dContext[ownOutput + i]; dq[i] = vec4f(); ownInner += dot(g[i], context[ownOutput + i]);")}
+    let stream = ${head.stream("row")};
     let ownLogSum = logSum[row * ${heads}u + head];`,
           other: wgsl`var score = 0.0;
       var dp = 0.0;
       ${head.unrolled(`score += dot(q[i], qkv[other + ${head.key} + i]); dp += dot(g[i], qkv[other + ${head.value} + i]);`)}
       let p = exp(score * ${head.scale} - ownLogSum);
-      let ds = p * (dp * ${head.factor("row", "j")} - ownInner) * ${head.scale};
+      let ds = p * (dp * ${head.factor("stream", "j")} - ownInner) * ${head.scale};
       ${head.unrolled(`dq[i] += ds * qkv[other + ${head.key} + i];`)}`,
           finish: wgsl`${head.each("dQkv[own + i] = dq[i];")}
     inner[row * ${heads}u + head] = ownInner;`,
@@ -123,7 +125,7 @@ const attentionGradient: Operation<Attributes> = {
       var dp = 0.0;
       ${head.unrolled("score += dot(k[i], qkv[other + i]); dp += dot(v[i], dContext[otherOutput + i]);")}
       let p = exp(score * ${head.scale} - logSum[otherRow * ${heads}u + head]);
-      let factor = ${head.factor("otherRow", "position")};
+      let factor = ${head.factor(head.stream("otherRow"), "position")};
       let ds = p * (dp * factor - inner[otherRow * ${heads}u + head]) * ${head.scale};
       let kept = p * factor;
       ${head.unrolled("dk[i] += ds * qkv[other + i]; dv[i] += kept * dContext[otherOutput + i];")}`,
@@ -163,9 +165,10 @@ function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes,
     each: (line: string) => `for (var i = 0u; i < ${software ? "params.quads" : `${quads}u`}; i++) { ${line} }`,
     /** The same, written out. */
     unrolled: (line: string) => Array.from({ length: quads }, (_, i) => line.replaceAll(/\bi\b/g, `${i}u`)).join(" "),
-    /** The dropout factor of the query at a row for the key at a position of its sentence. */
-    factor: (row: string, position: string) =>
-      dropout ? `dropoutFactor(dropoutRow(tokens[${row}].${tokenField.key}), head * ${positionsPerSentence}u + ${position})` : "1.0",
+    /** The dropout factor of a query's stream for the key at a position of its sentence. */
+    factor: (stream: string, position: string) => (dropout ? `dropoutFactor(${stream}, headKey + ${position})` : "1.0"),
+    /** The dropout stream of the query at a row. */
+    stream: (row: string) => (dropout ? `dropoutRow(stepKey, tokens[${row}].${tokenField.key})` : "0u"),
     kernel: ({ label, reads, writes, own, other, finish }: HeadKernel) =>
       kernel({
         label,
@@ -175,9 +178,11 @@ function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes,
         params: { quads: paramU32(quads), ...(dropout ? dropoutParams(dropout) : {}) },
         declarations: `alias Vectors = array<vec4f, ${quads}>;\n${dropout ? dropoutDeclarations : ""}`,
         main: wgsl`let head = group.y;
+  ${dropout ? `let stepKey = dropoutStep();\n  let headKey = head * ${positionsPerSentence}u;` : ""}
   let first = sentences[group.x].x;
   let count = sentences[group.x].y;
-  for (var position = thread; position < count; position += ${threads}u) {
+  for (var base = 0u; base < count; base += ${threads}u) {
+    let position = min(base + thread, count - 1u);
     let row = first + position;
     let own = row * ${3 * width}u + head * ${quads}u;
     let ownOutput = row * ${width}u + head * ${quads}u;
@@ -188,7 +193,9 @@ function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes,
       let otherOutput = otherRow * ${width}u + head * ${quads}u;
       ${other}
     }
-    ${finish}
+    if (base + thread < count) {
+      ${finish}
+    }
   }`,
         workgroups: (live) => [live(sentences.shape[0]!), heads, 1],
       }),

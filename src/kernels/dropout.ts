@@ -24,7 +24,7 @@ const operation: Operation<Dropout> = {
           writes: { y: [y!, element] },
           params: dropoutParams(attributes),
           declarations: dropoutDeclarations,
-          main: `y[index] = x[index] * ${dropoutOf(width)}(dropoutRow(tokens[row].w), column);`,
+          main: `y[index] = x[index] * ${dropoutOf(width)}(dropoutRow(dropoutStep(), tokens[row].w), column);`,
         }),
       ],
     };

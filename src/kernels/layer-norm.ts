@@ -175,7 +175,7 @@ fn summed(index: u32, column: u32, stream: u32) -> T { return ${dropped}${residu
     params: dropout ? dropoutParams(dropout) : {},
     functions,
     declarations: `alias T = ${element};\n${functions}`,
-    stream: `let stream = ${dropout ? "dropoutRow(tokens[row].w)" : "0u"};`,
+    stream: `let stream = ${dropout ? "dropoutRow(dropoutStep(), tokens[row].w)" : "0u"};`,
     sumOf: (expression: string) => horizontalSum(expression, step),
   };
 }

@@ -142,8 +142,8 @@ function dotProducts(
   { m, n, k }: MatmulShape,
   lanes: number,
 ): Lowering {
-  const tileRows = 2 * lanes;
   const threads = subgroups * lanes;
+  const tileRows = chooseRows(m, Math.ceil(capacity(n) / (threads * ntColumns)));
   const loads = range(tileRows / lanes);
   const columns = range(ntColumns);
   const row = range(tileRows);

@@ -24,7 +24,7 @@ export function dropoutParams({ probability, site }: Dropout) {
 }
 
 /**
- * WGSL: `dropoutRow(key)` is the stream of one logical row; `dropoutFactor(stream, position)` is 0 or 1/(1−p) for one element of it, and
+ * WGSL: `dropoutStep()` is the key of the step and site, to be computed once a thread; `dropoutRow(stepKey, key)` is the stream of one logical row; `dropoutFactor(stream, position)` is 0 or 1/(1−p) for one element of it, and
  * `dropoutFactors` the same for the four elements from `4·quad` on.
  */
 export const dropoutDeclarations = wgsl`
@@ -35,9 +35,10 @@ fn mix(x: u32) -> u32 {
   h ^= h >> 16u;
   return h;
 }
-fn dropoutRow(key: u32) -> u32 {
-  return mix(key + 0x9e3779b9u * mix(params.dropoutSite + mix(stepNumber() + mix(seed()))));
+fn dropoutStep() -> u32 {
+  return 0x9e3779b9u * mix(params.dropoutSite + mix(stepNumber() + mix(seed())));
 }
+fn dropoutRow(stepKey: u32, key: u32) -> u32 { return mix(key + stepKey); }
 fn dropoutFactor(stream: u32, position: u32) -> f32 {
   return select(0.0, params.dropoutScale, mix(stream ^ (position * 0x85ebca6bu)) >= params.dropoutThreshold);
 }

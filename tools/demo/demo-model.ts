@@ -12,12 +12,12 @@ const vocabularySize = 2000;
 
 export const demoArguments: TrainingArguments = {
   ...trainingDefaults,
-  max_steps: 90,
+  max_steps: 60,
   per_device_train_batch_size: 64,
   learning_rate: 3e-3,
   pooler_type: "avg",
   logging_steps: 10,
-  eval_steps: 30,
+  eval_steps: 20,
   temp: 0.1,
   metric_for_best_model: "demo_spearman",
 };
