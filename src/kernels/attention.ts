@@ -5,12 +5,14 @@
  *     P = softmax(Q·Kᵀ / √headSize) within a sentence;  context = dropout(P)·V
  *
  * A workgroup takes one sentence and head, a thread one token of it at a time: the thread keeps its own vectors, and all threads walk the
- * sentence's tokens together, so what they read of the others is the same for all of them. It needs no workgroup memory and takes sentences of
- * any length. The forward pass keeps each row's log Σ exp(score); the backward pass computes probabilities and dropout masks again. Softmax and
- * sums are f32. A thread writes only its own rows, so a rerun is bit-identical.
+ * sentence's tokens together. It needs no workgroup memory and takes sentences of any length. The forward pass keeps each row's
+ * log Σ exp(score); the backward pass computes probabilities and dropout masks again. Softmax and sums are f32. A thread writes only its own rows,
+ * so a rerun is bit-identical.
  *
- * Within the walk a head's vectors are written out one by one, so that they stay in registers. Before and after it they are loaded and stored in a
- * loop, whose bound is a constant on a GPU, to unroll too, and a uniform on a software adapter, which would compile it for half a minute.
+ * Variants, from one source. Portable: the walk takes one token at a time, which all threads read at the same address, and a head's vectors are
+ * written out one by one to stay in registers. "Blocks": on a software adapter with subgroups, where each thread's load costs as much as if it
+ * were another address, the walk takes as many tokens as a subgroup has lanes; each lane loads one and broadcasts it, and loops stay loops, because
+ * unrolled they take seconds to compile.
  */
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -55,16 +57,15 @@ const operation: Operation<Attributes> = {
     let stream = ${head.stream("row")};
     var largest = -1e30;
     var total = 0.0;`,
-          other: wgsl`var score = 0.0;
-      ${head.unrolled(`score += dot(q[i], qkv[other + ${head.key} + i]);`)}
-      score *= ${head.scale};
-      let newLargest = max(largest, score);
+          other: wgsl`${head.others("var score_ = 0.0;")}
+      ${head.walk(`let key = qkv[other + ${head.key} + i];`, "score_ += dot(q[i], their(key));")}
+      ${head.others(`score_ = select(-1e30, score_ * ${head.scale}, j + _ < count);`)}
+      let newLargest = max(largest, ${head.fold("score_", (a, b) => `max(${a}, ${b})`)});
       let shrink = exp(largest - newLargest);
-      let p = exp(score - newLargest);
-      let kept = p * ${head.factor("stream", "j")};
-      total = total * shrink + p;
+      ${head.others(`let p_ = exp(score_ - newLargest); let kept_ = p_ * ${head.factor("stream", "j + _")};`)}
+      total = total * shrink + ${head.fold("p_", sum)};
       largest = newLargest;
-      ${head.unrolled(`sum[i] = sum[i] * shrink + kept * qkv[other + ${head.value} + i];`)}`,
+      ${head.walk(`let value = qkv[other + ${head.value} + i]; var sumI = sum[i] * shrink;`, "sumI += kept_ * their(value);", "sum[i] = sumI;")}`,
           finish: wgsl`${head.each("context[ownOutput + i] = sum[i] / total;")}
     logSum[row * ${attributes.heads}u + head] = largest + log(total);`,
         }),
@@ -103,12 +104,16 @@ const attentionGradient: Operation<Attributes> = {
     ${head.each("q[i] = qkv[own + i]; g[i] = dContext[ownOutput + i]; dq[i] = vec4f(); ownInner += dot(g[i], context[ownOutput + i]);")}
     let stream = ${head.stream("row")};
     let ownLogSum = logSum[row * ${heads}u + head];`,
-          other: wgsl`var score = 0.0;
-      var dp = 0.0;
-      ${head.unrolled(`score += dot(q[i], qkv[other + ${head.key} + i]); dp += dot(g[i], qkv[other + ${head.value} + i]);`)}
-      let p = exp(score * ${head.scale} - ownLogSum);
-      let ds = p * (dp * ${head.factor("stream", "j")} - ownInner) * ${head.scale};
-      ${head.unrolled(`dq[i] += ds * qkv[other + ${head.key} + i];`)}`,
+          other: wgsl`${head.others("var score_ = 0.0; var dp_ = 0.0;")}
+      ${head.walk(
+        `let key = qkv[other + ${head.key} + i]; let value = qkv[other + ${head.value} + i];`,
+        "score_ += dot(q[i], their(key)); dp_ += dot(g[i], their(value));",
+      )}
+      ${head.others(
+        `let p_ = select(0.0, exp(score_ * ${head.scale} - ownLogSum), j + _ < count);
+      let ds_ = p_ * (dp_ * ${head.factor("stream", "j + _")} - ownInner) * ${head.scale};`,
+      )}
+      ${head.walk(`let key = qkv[other + ${head.key} + i]; var dqI = dq[i];`, "dqI += ds_ * their(key);", "dq[i] = dqI;")}`,
           finish: wgsl`${head.each("dQkv[own + i] = dq[i];")}
     inner[row * ${heads}u + head] = ownInner;`,
         }),
@@ -121,14 +126,24 @@ const attentionGradient: Operation<Attributes> = {
     var dk: Vectors;
     var dv: Vectors;
     ${head.each(`k[i] = qkv[own + ${head.key} + i]; v[i] = qkv[own + ${head.value} + i]; dk[i] = vec4f(); dv[i] = vec4f();`)}`,
-          other: wgsl`var score = 0.0;
-      var dp = 0.0;
-      ${head.unrolled("score += dot(k[i], qkv[other + i]); dp += dot(v[i], dContext[otherOutput + i]);")}
-      let p = exp(score * ${head.scale} - logSum[otherRow * ${heads}u + head]);
-      let factor = ${head.factor(head.stream("otherRow"), "position")};
-      let ds = p * (dp * factor - inner[otherRow * ${heads}u + head]) * ${head.scale};
-      let kept = p * factor;
-      ${head.unrolled("dk[i] += ds * qkv[other + i]; dv[i] += kept * dContext[otherOutput + i];")}`,
+          other: wgsl`let logSumOf = logSum[otherRow * ${heads}u + head];
+      let innerOf = inner[otherRow * ${heads}u + head];
+      let streamOf = ${head.stream("otherRow")};
+      ${head.others("var score_ = 0.0; var dp_ = 0.0;")}
+      ${head.walk(
+        "let query = qkv[other + i]; let d = dContext[otherOutput + i];",
+        "score_ += dot(k[i], their(query)); dp_ += dot(v[i], their(d));",
+      )}
+      ${head.others(
+        `let p_ = select(0.0, exp(score_ * ${head.scale} - their(logSumOf)), j + _ < count);
+      let kept_ = p_ * ${head.factor("their(streamOf)", "position")};
+      let ds_ = (kept_ * dp_ - p_ * their(innerOf)) * ${head.scale};`,
+      )}
+      ${head.walk(
+        "let query = qkv[other + i]; let d = dContext[otherOutput + i]; var dkI = dk[i]; var dvI = dv[i];",
+        "dkI += ds_ * their(query); dvI += kept_ * their(d);",
+        "dk[i] = dkI; dv[i] = dvI;",
+      )}`,
           finish: head.each(`dQkv[own + ${head.key} + i] = dk[i]; dQkv[own + ${head.value} + i] = dv[i];`),
         }),
       ],
@@ -145,26 +160,48 @@ interface HeadKernel {
   readonly writes: Record<string, readonly [Tensor, string]>;
   /** WGSL before the walk: a thread's own vectors, at `own` in qkv and `ownOutput` in what is as wide as the context. */
   readonly own: string;
-  /** WGSL for each token `j` of the sentence, at row `otherRow`, `other` in qkv and `otherOutput`. */
+  /** WGSL for each block of tokens from position `j` on; a lane's own is at row `otherRow`, `other` in qkv and `otherOutput`. */
   readonly other: string;
   /** WGSL after the walk. */
   readonly finish: string;
 }
 
+const sum = (a: string, b: string) => `${a} + ${b}`;
+
 /** What the three kernels share: a workgroup a sentence and head, a thread a token, and a walk over the sentence. */
-function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes, { software }: Capabilities) {
+function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes, { software, subgroupSize }: Capabilities) {
   const width = (qkv.shape[1] as number) / 12;
   const quads = width / heads;
+  const block = software && subgroupSize !== null && subgroupSize <= threads ? subgroupSize : 1;
+  const index = Array.from({ length: quads }, (_, i) => i);
+  const other = Array.from({ length: block }, (_, i) => i);
+  /** `line` for each token of the block: `_` is its number, `their(x)` the `x` of its lane. */
+  const others = (line: string) =>
+    other
+      .map((r) =>
+        line
+          .replaceAll(/their\((\w+)\)/g, block === 1 ? "$1" : `subgroupBroadcast($1, ${r}u)`)
+          .replaceAll(/\b_\b/g, `${r}u`)
+          .replaceAll(/_\b/g, `${r}`),
+      )
+      .join(" ");
+  /** `line` for each vector of a head, in a loop; `i` is its index. */
+  const each = (line: string) => `for (var i = 0u; i < ${software ? "params.quads" : `${quads}u`}; i++) { ${line} }`;
   return {
-    variant: `heads of ${quads * 4}${software ? ", rolled loads" : ""}`,
+    variant: `heads of ${quads * 4}, ${block === 1 ? "token by token" : `blocks of ${block}`}`,
     scale: `${1 / Math.sqrt(quads * 4)}`,
     /** Offsets of the key and value parts within a row of qkv, in vectors. */
     key: `${width}u`,
     value: `${2 * width}u`,
-    /** `line` for each vector of a head, in a loop; `i` is its index. */
-    each: (line: string) => `for (var i = 0u; i < ${software ? "params.quads" : `${quads}u`}; i++) { ${line} }`,
-    /** The same, written out. */
-    unrolled: (line: string) => Array.from({ length: quads }, (_, i) => line.replaceAll(/\bi\b/g, `${i}u`)).join(" "),
+    each,
+    others,
+    /** An expression of all tokens of the block. */
+    fold: (term: string, combine: (a: string, b: string) => string) => other.map((r) => term.replace("_", `${r}`)).reduce(combine),
+    /** For each vector of a head: `before`, `line` for each token of the block, `after`. */
+    walk(before: string, line: string, after = ""): string {
+      const body = `${before} ${others(line)} ${after}`;
+      return block > 1 ? each(body) : index.map((i) => `{ ${body.replaceAll(/\bi\b/g, `${i}u`)} }`).join(" ");
+    },
     /** The dropout factor of a query's stream for the key at a position of its sentence. */
     factor: (stream: string, position: string) => (dropout ? `dropoutFactor(${stream}, headKey + ${position})` : "1.0"),
     /** The dropout stream of the query at a row. */
@@ -173,6 +210,7 @@ function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes,
       kernel({
         label,
         workgroupSize: [threads],
+        enables: block > 1 ? ["subgroups"] : [],
         reads: { ...reads, sentences: [sentences, "vec2u"] },
         writes,
         params: { quads: paramU32(quads), ...(dropout ? dropoutParams(dropout) : {}) },
@@ -187,8 +225,8 @@ function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes,
     let own = row * ${3 * width}u + head * ${quads}u;
     let ownOutput = row * ${width}u + head * ${quads}u;
     ${own}
-    for (var j = 0u; j < count; j++) {
-      let otherRow = first + j;
+    for (var j = 0u; j < count; j += ${block}u) {
+      let otherRow = first + ${block === 1 ? "j" : "min(j + lane, count - 1u)"};
       let other = otherRow * ${3 * width}u + head * ${quads}u;
       let otherOutput = otherRow * ${width}u + head * ${quads}u;
       ${other}
