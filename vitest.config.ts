@@ -38,7 +38,7 @@ const projects = [
   {
     // Left out where there is no SwiftShader: test/setup.ts says so, and fails in CI.
     name: "swiftshader",
-    include: swiftShader ? ["test/kernels/**/*.test.ts"] : [],
+    include: swiftShader ? ["test/{kernels,autograd,golden}/**/*.test.ts", "test/simcse/training.test.ts"] : [],
     env: { SIMCSE_DEVICE: "full", ...(swiftShader ? driverEnvironment(swiftShader) : {}) },
   },
   {

@@ -4,7 +4,7 @@
  */
 import { wordPieceTokenizer } from "../../src/io/tokenizer.ts";
 import { learnVocabulary } from "../../src/io/vocabulary.ts";
-import type { BertConfig } from "../../src/nn/bert-config.ts";
+import { parseBertConfig } from "../../src/nn/bert-config.ts";
 import { type TrainingArguments, trainingDefaults } from "../../src/simcse/trainer.ts";
 import { heldOutPairs, trainingSentences } from "./corpus.ts";
 
@@ -26,20 +26,13 @@ export const demoArguments: TrainingArguments = {
 export function demoSetup() {
   const sentences = trainingSentences();
   const vocabulary = learnVocabulary(sentences, vocabularySize);
-  const config: BertConfig = {
-    model_type: "bert",
+  const config = parseBertConfig("the demo's model", {
     vocab_size: vocabulary.length,
     hidden_size: 128,
     num_hidden_layers: 2,
     num_attention_heads: 2,
     intermediate_size: 512,
     max_position_embeddings: 64,
-    type_vocab_size: 2,
-    layer_norm_eps: 1e-12,
-    initializer_range: 0.02,
-    hidden_dropout_prob: 0.1,
-    attention_probs_dropout_prob: 0.1,
-    pad_token_id: 0,
-  };
+  });
   return { sentences, pairs: heldOutPairs(), tokenizer: wordPieceTokenizer(vocabulary, { lowerCase: true }), config, args: demoArguments };
 }
