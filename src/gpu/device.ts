@@ -47,13 +47,18 @@ const usefulLimits = [
 
 /** Opens a device on `gpu`. Throws `DeviceError` when there is no adapter or it refuses. `onClose` runs when the device is closed. */
 export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, onClose?: () => void): Promise<Device> {
-  const adapter = await gpu.requestAdapter(options.powerPreference ? { powerPreference: options.powerPreference } : {});
-  if (adapter === null) {
-    throw new DeviceError(
-      "No WebGPU adapter was found.",
+  const refusal = (message: string, cause?: unknown) =>
+    new DeviceError(
+      message,
       "Update the graphics driver and, in a browser, turn on hardware acceleration; in Node, `npx simcse setup` finds or installs a software one.",
+      { cause },
     );
-  }
+  const adapter = await gpu
+    .requestAdapter(options.powerPreference ? { powerPreference: options.powerPreference } : {})
+    .catch((cause: Error) => {
+      throw refusal(`No WebGPU adapter could be opened: ${cause.message}`, cause);
+    });
+  if (adapter === null) throw refusal("No WebGPU adapter was found.");
   const full = (options.profile ?? "full") === "full";
   const requiredFeatures = full ? usefulFeatures.filter((name) => adapter.features.has(name)) : [];
   const requiredLimits = full ? Object.fromEntries(usefulLimits.map((name) => [name, adapter.limits[name]])) : {};

@@ -1,0 +1,83 @@
+/** The machine: what opening, compiling, allocating and reading do, and how each says that it cannot. */
+import { expect, it } from "vitest";
+import { CapacityError, DeviceError } from "../../src/errors.ts";
+import { openDevice as openInBrowser } from "../../src/gpu/browser.ts";
+import { openDeviceOn } from "../../src/gpu/device.ts";
+import { openDevice } from "../../src/gpu/node.ts";
+import { type ShaderDeclaration, shaderCode } from "../../src/gpu/shader.ts";
+import { openTestDevice } from "../device.ts";
+
+const device = await openTestDevice();
+
+const doubling: ShaderDeclaration = {
+  label: "doubling",
+  bindings: [{ name: "x", type: "array<f32>", access: "read_write" }],
+  enables: [],
+  workgroupSize: [64, 1, 1],
+  declarations: "",
+  main: "x[thread] = 2.0 * x[thread];",
+};
+
+it("compiles a shader once, runs it, and reads a window back", async () => {
+  const before = device.counters.pipelines;
+  const { pipeline, layout } = await device.pipeline(doubling);
+  expect(await device.pipeline({ ...doubling, label: "the same under another name" })).toEqual({ pipeline, layout });
+  expect(device.counters.pipelines).toBe(before + 1);
+  const buffer = device.createBuffer("x", 256, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC);
+  device.gpu.queue.writeBuffer(
+    buffer,
+    0,
+    Float32Array.from({ length: 64 }, (_, i) => i),
+  );
+  const encoder = device.gpu.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, device.createBindGroup("x", layout, [{ buffer, offset: 0, size: 256 }]));
+  pass.dispatchWorkgroups(1);
+  pass.end();
+  device.submit(encoder.finish());
+  expect(new Float32Array(await device.read({ buffer, offset: 8, size: 12 }))).toEqual(Float32Array.of(4, 6, 8));
+});
+
+it("numbers bindings in the order of their declaration", () => {
+  const code = shaderCode({
+    ...doubling,
+    bindings: [{ name: "step", type: "u32", access: "uniform" }, { name: "a", type: "array<u32>", access: "read" }, ...doubling.bindings],
+  });
+  expect(code).toContain("@binding(0) var<uniform> step: u32;");
+  expect(code).toContain("@binding(1) var<storage, read> a: array<u32>;");
+  expect(code).toContain("@binding(2) var<storage, read_write> x: array<f32>;");
+});
+
+it("names the kernel that does not compile, with the compiler's words", async () => {
+  const broken = device.pipeline({ ...doubling, label: "a broken kernel", main: "x[thread] = nothing;" });
+  await expect(broken).rejects.toThrow(DeviceError);
+  await expect(broken).rejects.toThrow(/a broken kernel.*nothing/s);
+});
+
+it("names the buffer that is larger than the device allows, and the limit", () => {
+  const bytes = device.gpu.limits.maxBufferSize + 4;
+  expect(() => device.createBuffer("the word embedding", bytes, GPUBufferUsage.STORAGE)).toThrow(CapacityError);
+  expect(() => device.createBuffer("the word embedding", bytes, GPUBufferUsage.STORAGE)).toThrow(/the word embedding.*maxBufferSize/);
+});
+
+it("says what to do where there is no adapter, and closes what it opened", async () => {
+  const gpu = { requestAdapter: async () => null } as unknown as GPU;
+  const failure = await openDeviceOn(gpu).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(DeviceError);
+  expect((failure as DeviceError).remedy).toMatch(/driver/);
+  await expect(openDevice({ adapter: "no adapter has this name" })).rejects.toThrow(DeviceError);
+});
+
+it("says what to do in a browser without WebGPU", async () => {
+  await expect(openInBrowser()).rejects.toThrow(DeviceError); // Node has no navigator.gpu.
+});
+
+it("reports an error of the device at the next step", async () => {
+  const own = await openDevice();
+  own.check();
+  own.gpu.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE }); // Not a pair that WebGPU allows.
+  await own.gpu.queue.onSubmittedWorkDone();
+  expect(() => own.check()).toThrow(DeviceError);
+  own.close();
+});
