@@ -11,12 +11,16 @@ export interface Progress {
   stop(): void;
 }
 
+function printLine(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** No bar: where stderr is not a terminal, and before there is something to count. */
+export const noProgress: Progress = { update: () => {}, line: printLine, stop: () => {} };
+
 /** A bar of `total` units with the time that is left. */
 export function startProgress(total: number, label: string): Progress {
-  const line = (text: string) => {
-    process.stdout.write(`${text}\n`);
-  };
-  if (!process.stderr.isTTY) return { update: () => {}, line, stop: () => {} };
+  if (!process.stderr.isTTY) return noProgress;
   const width = process.stderr.columns ?? 80;
   const bars = new MultiBar({
     stream: process.stderr,
@@ -34,7 +38,7 @@ export function startProgress(total: number, label: string): Progress {
     update: (done, note) => bar.update(done, { note }),
     line: (text) => {
       if (process.stdout.isTTY) bars.log(`${text}\n`);
-      else line(text);
+      else printLine(text);
       bars.update();
     },
     stop: () => bars.stop(),

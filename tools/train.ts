@@ -25,7 +25,7 @@ import {
 import { interruptedExitCode } from "./failure.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { flag, numberBetween, wholeNumber, withOptions } from "./options.ts";
-import { startProgress } from "./progress.ts";
+import { noProgress, startProgress } from "./progress.ts";
 
 interface TrainOptions extends Partial<TrainingArguments> {
   readonly model_name_or_path: string;
@@ -122,7 +122,7 @@ async function runTraining(given: TrainOptions): Promise<void> {
     log.write(`${JSON.stringify(entry)}\n`);
   };
   const interruption = onInterrupt();
-  let progress = startProgress(1, "");
+  let progress = noProgress;
   let note = "";
   try {
     const summary = await train(model, tokenizer, sentences, args, {
