@@ -42,6 +42,6 @@ export { STS_TASKS } from "./simcse/evaluation/sts.ts";
 export { stsTable } from "./simcse/evaluation/table.ts";
 export { SimCseModel } from "./simcse/model.ts";
 export { type PoolerType, poolerTypes } from "./simcse/poolers.ts";
-export { type Embeddings, type LoadOptions, SimCSE } from "./simcse/simcse.ts";
+export type { Embeddings, LoadOptions } from "./simcse/simcse.ts";
 export { type TrainerHooks, type TrainingArguments, train, trainingDefaults } from "./simcse/trainer.ts";
 export { TrainingStep } from "./simcse/training-step.ts";

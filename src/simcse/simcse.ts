@@ -31,12 +31,40 @@ export interface Embeddings {
 /** As the original: longer texts are cut. */
 const usualLength = 128;
 
+/** How an environment opens what a model is loaded from and onto. */
+export interface Environment {
+  readonly openDevice: () => Promise<Device>;
+  readonly openFolder: () => Promise<Folder>;
+}
+
+/** `loadFrom` works everywhere; `SimCSE.load(path)` of `simcse-node.ts` and `simcse-browser.ts` opens folder and device itself. */
 export class SimCSE {
-  private constructor(
+  /** Closed with the model: the device that `load` opened for it. */
+  #ownDevice: Device | null = null;
+
+  protected constructor(
     readonly model: SimCseModel,
     readonly encoder: Encoder,
     readonly pooler: PoolerType,
   ) {}
+
+  /** Loads a model onto the device in `options`, or onto one opened for it alone. */
+  protected static async loadIn(
+    { openDevice, openFolder }: Environment,
+    { device, ...options }: LoadOptions & { readonly device?: Device },
+  ): Promise<SimCSE> {
+    const folder = await openFolder();
+    if (device !== undefined) return SimCSE.loadFrom(device, folder, options);
+    const own = await openDevice();
+    try {
+      const simcse = await SimCSE.loadFrom(own, folder, options);
+      simcse.#ownDevice = own;
+      return simcse;
+    } catch (error) {
+      own.close();
+      throw error;
+    }
+  }
 
   /**
    * Loads a model folder onto a device. Throws `FileError` or `FormatError` when it is not a BERT with weights and a tokenizer, `OptionError` when
@@ -102,10 +130,11 @@ export class SimCSE {
     return typeof keys === "string" ? matrix[0]![0]! : matrix[0]!;
   }
 
-  /** Frees the model's memory on the device. */
+  /** Frees the model's memory on the device, and the device if it was opened for the model alone. */
   close(): void {
     this.encoder.close();
     this.model.close();
+    this.#ownDevice?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

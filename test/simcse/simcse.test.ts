@@ -2,13 +2,13 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { FormatError, OptionError, ShapeError } from "../../src/errors.ts";
+import { FileError, FormatError, OptionError, ShapeError } from "../../src/errors.ts";
 import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
 import { openSafetensors, type TensorToWrite } from "../../src/io/safetensors.ts";
 import { inspectWeights, loadWeights, modelFiles, readConfig } from "../../src/simcse/checkpoint.ts";
 import { SimCseModel } from "../../src/simcse/model.ts";
 import { poolerTypes } from "../../src/simcse/poolers.ts";
-import { SimCSE } from "../../src/simcse/simcse.ts";
+import { SimCSE } from "../../src/simcse/simcse-node.ts";
 import { openTestDevice } from "../device.ts";
 import { temporaryFolder, tinyConfig, tinySentences, writeTinyModel } from "../tiny-model.ts";
 
@@ -96,6 +96,19 @@ describe("SimCSE", () => {
     expect(row).toEqual(matrix[1]);
     expect(await model.similarity(tinySentences[1]!, tinySentences[4]!)).toBe(row[4]);
     await expect(model.similarity("x", { length: 1, dimension: 3, data: new Float32Array(3) })).rejects.toThrow(ShapeError);
+  });
+
+  it("loads a folder by its path, on a device of its own or a given one", async () => {
+    const alone = await SimCSE.load(plain, { pooler: "avg" });
+    const vector = await alone.encode(tinySentences[0]!);
+    const ended = alone.model.device.lost;
+    alone.close();
+    expect((await ended).reason).toBe("destroyed");
+    await using sharing = await SimCSE.load(plain, { pooler: "avg", device });
+    expect(sharing.model.device).toBe(device);
+    // Its own device may have faster kernels than the one that the tests run on.
+    for (const [i, value] of (await sharing.encode(tinySentences[0]!)).entries()) expect(value).toBeCloseTo(vector[i]!, 5);
+    await expect(SimCSE.load(join(folder, "nowhere"))).rejects.toThrow(FileError);
   });
 
   it("truncates to its length and refuses one that the model does not take", async () => {
