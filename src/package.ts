@@ -1,4 +1,4 @@
-/// <reference types="@webgpu/types" />
+/// <reference lib="esnext.disposable" preserve="true" />
 /** What the package offers in every environment; `index.ts` and `index-node.ts` add how a device is opened and a folder read. */
 export { gradient } from "./autograd/gradient.ts";
 export { formatPlan, type Plan, plan } from "./autograd/plan.ts";
