@@ -1,10 +1,10 @@
 /** `simcse train`: unsupervised SimCSE from files, with the original's option names. */
-import { createWriteStream } from "node:fs";
-import { mkdir, readdir } from "node:fs/promises";
+import { appendFile, mkdir, readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { formatPlan } from "../src/autograd/plan.ts";
 import { DataError, FileError, OptionError } from "../src/errors.ts";
+import { fileOperation } from "../src/io/errno-node.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { readSentences } from "../src/io/text.ts";
 import { loadTokenizer } from "../src/io/tokenizer.ts";
@@ -102,9 +102,10 @@ async function runTraining(given: TrainOptions): Promise<void> {
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   const model = await SimCseModel.allocate(device, bert, { training: true, mlp: args.pooler_type === "cls" });
   model.store.initialize(args.seed);
-  const { weights } = await inspectWeights(folder);
+  const { weights, hasHead } = await inspectWeights(folder);
   if (weights !== null) {
-    const ownHead = simcse !== null || weights.tensors.has("mlp.dense.weight");
+    // The pooler of a BERT that SimCSE did not make was trained for something else.
+    const ownHead = hasHead && (simcse !== null || weights.tensors.has("mlp.dense.weight"));
     await loadWeights(model, weights, { head: ownHead ? "checkpoint" : "fresh" });
   }
   say(
@@ -115,11 +116,12 @@ async function runTraining(given: TrainOptions): Promise<void> {
   const save = async () => {
     for (const { name, content } of modelFiles(model, tokenizer, simcseConfig)) await writeFileAtomically(join(output, name), content);
   };
-  const log = createWriteStream(join(output, "log.jsonl"));
+  const log = join(output, "log.jsonl");
+  await writeFileAtomically(log, "");
   const history: (LogEntry | EvaluationEntry)[] = [];
   const record = (entry: LogEntry | EvaluationEntry) => {
     history.push(entry);
-    log.write(`${JSON.stringify(entry)}\n`);
+    return fileOperation("write", log, () => appendFile(log, `${JSON.stringify(entry)}\n`));
   };
   const interruption = onInterrupt();
   let progress = noProgress;
@@ -136,14 +138,14 @@ async function runTraining(given: TrainOptions): Promise<void> {
         progress = startProgress(totalSteps, "training");
       },
       onStep: ({ step }) => progress.update(step, note),
-      onLog: (entry) => {
-        record(entry);
+      onLog: async (entry) => {
+        await record(entry);
         note = `loss ${entry.loss.toFixed(4)} · ${entry.sentences_per_second.toFixed(0)} sentences/s`;
         progress.line(`step ${entry.step}  ${note} · lr ${entry.learning_rate.toExponential(2)}`);
       },
       ...(data && { evaluate: (encode: Encode) => evaluateDev(encode, data) }),
-      onEvaluate: (entry) => {
-        record(entry);
+      onEvaluate: async (entry) => {
+        await record(entry);
         progress.line(
           `step ${entry.step}  ${Object.entries(entry)
             .filter(([name]) => name.startsWith("eval_"))
@@ -151,7 +153,7 @@ async function runTraining(given: TrainOptions): Promise<void> {
             .join(" · ")}`,
         );
       },
-      ...(args.load_best_model_at_end && { saveBest: save, loadBest: async () => {} }),
+      ...(args.load_best_model_at_end && { saveBest: save }),
     });
     if (!args.load_best_model_at_end || summary.best === null) await save();
     const state = {
@@ -176,7 +178,6 @@ async function runTraining(given: TrainOptions): Promise<void> {
   } finally {
     progress.stop();
     interruption.stop();
-    await new Promise((done) => log.end(done));
     model.close();
   }
 }

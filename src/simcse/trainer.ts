@@ -35,6 +35,7 @@ export interface TrainingArguments {
   readonly eval_steps: number;
   /** Name of the evaluation's metric, with or without `eval_`. */
   readonly metric_for_best_model: string;
+  /** The caller then saves in `saveBest`, and nothing at the end. */
   readonly load_best_model_at_end: boolean;
   readonly seed: number;
 }
@@ -81,8 +82,6 @@ export interface TrainerHooks {
   readonly onEvaluate?: (entry: EvaluationEntry) => void | Promise<void>;
   /** Called when an evaluation is strictly better than all before. */
   readonly saveBest?: (entry: EvaluationEntry) => Promise<void>;
-  /** Called at the end, when a best model was saved and `load_best_model_at_end` asks for it. */
-  readonly loadBest?: () => Promise<void>;
   /** Stops after the step in flight. */
   readonly signal?: AbortSignal;
 }
@@ -186,7 +185,6 @@ export async function train(
       }
     }
     await Promise.all(inFlight);
-    if (evaluator !== null && args.load_best_model_at_end && evaluator.best !== null) await hooks.loadBest?.();
   } finally {
     evaluator?.close();
     step.close();

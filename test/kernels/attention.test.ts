@@ -26,9 +26,9 @@ interface Heads {
   readonly probability: number;
 }
 
-/** The two ways to lower it: rolled loops for software adapters, unrolled ones elsewhere. */
+/** The ways to lower it: for software adapters, in blocks where the device has subgroups, and for all others, token by token and unrolled. */
 const variants = rowVariants(device).map(({ capabilities }) => ({
-  name: capabilities.software ? "rolled" : "unrolled",
+  name: capabilities.software ? "for software adapters" : "for GPUs",
   capabilities,
 }));
 

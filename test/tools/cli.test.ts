@@ -96,6 +96,13 @@ describe("train, evaluate, encode", () => {
     for (const { embedding } of lines) expect(Math.hypot(...embedding)).toBeCloseTo(1, 5);
   });
 
+  it("trains on with a head of its own where the model was trained without one", async () => {
+    const headless = join(folder, "headless");
+    expect((await simcse([...trainArguments(headless), "--pooler_type", "avg"])).code).toBe(0);
+    const onwards = trainArguments(join(folder, "onwards")).map((word) => (word === model ? headless : word));
+    expect((await simcse([...onwards, "--pooler_type", "cls"])).code).toBe(0);
+  });
+
   it("writes .npy, and the same vectors whatever the batch size", async () => {
     const files = [join(folder, "a.npy"), join(folder, "b.npy")];
     for (const [i, file] of files.entries()) {
