@@ -137,7 +137,7 @@ function assignSlots(tape: Tape, outputs: Readonly<Record<string, Value>>, steps
       life.last = Math.max(life.last, at);
       return;
     }
-    const bytes = elementCount(root.shape) * bytesPerElement[root.dtype];
+    const bytes = Math.ceil((elementCount(root.shape) * bytesPerElement[root.dtype]) / 4) * 4;
     lives.set(root, { tensor: root, bytes, kind: outputRoots.has(root) && kind === "shared" ? "output" : kind, first: at, last: at });
   };
   for (const input of tape.inputs.values()) touch(input, -1, "input");

@@ -2,9 +2,10 @@
  * A plan made real: every buffer, pipeline and bind group is made once, and a step writes its inputs and one uniform block, replays the
  * dispatches in one compute pass and submits once. A step creates nothing and reads nothing back.
  */
-import { CapacityError, OptionError } from "../errors.ts";
+import { CapacityError, OptionError, ShapeError } from "../errors.ts";
 import type { BufferWindow, Device } from "../gpu/device.ts";
-import { type LiveSize, stepWords, type Tensor } from "../kernels/kernel.ts";
+import { Timestamps } from "../gpu/timestamps.ts";
+import { type Kernel, type LiveSize, stepWords, type Tensor, trafficOf } from "../kernels/kernel.ts";
 import { bytesPerElement, elementCount, type Value } from "../kernels/operation.ts";
 import { bindingAlignment, type Plan, plan } from "./plan.ts";
 import { Tape } from "./tape.ts";
@@ -17,7 +18,7 @@ export interface CompileOptions {
 /** What a step is given. */
 export interface StepInput {
   /** Tensors of the tape's inputs, row-major; a live input holds at least its live rows. An input left out keeps its last content. */
-  readonly inputs?: Readonly<Record<string, Uint32Array | Float32Array>>;
+  readonly inputs?: Readonly<Record<string, Uint32Array | Float32Array | Uint16Array>>;
   /** Live sizes of the tape's extents. */
   readonly live?: Readonly<Record<string, number>>;
   readonly scalars?: Readonly<Record<string, number>>;
@@ -27,9 +28,23 @@ export interface StepInput {
 }
 
 interface Dispatch {
+  readonly kernel: Kernel;
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
-  readonly workgroups: (live: LiveSize) => readonly [number, number, number];
+}
+
+/** What one dispatch of a profiled step took and did. */
+export interface DispatchProfile {
+  /** The operation that it belongs to, and its kernel. */
+  readonly operation: string;
+  readonly kernel: string;
+  /** Nanoseconds on the GPU's clock, from the first dispatch of the step. */
+  readonly begin: number;
+  readonly end: number;
+  /** Floating-point operations where the kernel counts them, else 0; and bytes of the tensors it binds, each once. */
+  readonly flop: number;
+  readonly bytes: number;
+  readonly workgroups: readonly [number, number, number];
 }
 
 /**
@@ -100,7 +115,43 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   }
 
   /** Writes the step's inputs and uniforms, replays the program and submits it. Returns at once: the GPU works on. */
-  run({ inputs = {}, live = {}, scalars = {}, seed = 0, step = 0 }: StepInput = {}): void {
+  run(input: StepInput = {}): void {
+    this.#write(input);
+    this.#submit();
+  }
+
+  /**
+   * Runs a step with each dispatch in a pass of its own, between two timestamps. Computes what `run` computes, more slowly.
+   * Throws `DeviceError` where the device has no timestamps.
+   */
+  async profile(input: StepInput = {}): Promise<DispatchProfile[]> {
+    const live = this.#liveSize;
+    const timestamps = new Timestamps(this.device, this.dispatches.length);
+    this.#write(input);
+    const encoder = this.device.gpu.createCommandEncoder();
+    for (const [i, { pipeline, bindGroup, kernel }] of this.dispatches.entries()) {
+      const pass = encoder.beginComputePass(timestamps.pass(i));
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(...kernel.workgroups(live));
+      pass.end();
+    }
+    timestamps.resolve(encoder);
+    this.device.submit(encoder.finish());
+    const times = await timestamps.read();
+    timestamps.close();
+    const operations = this.plan.steps.flatMap(({ node, lowering }) => lowering.kernels.map(() => node.operation.name));
+    return this.dispatches.map(({ kernel }, i) => ({
+      operation: operations[i]!,
+      kernel: kernel.shader.label,
+      ...times[i]!,
+      flop: kernel.flop?.(live) ?? 0,
+      bytes: trafficOf(kernel, live),
+      workgroups: kernel.workgroups(live),
+    }));
+  }
+
+  #write({ inputs = {}, live = {}, scalars = {}, seed = 0, step = 0 }: StepInput): void {
     this.device.check();
     const { tape, place } = this.plan;
     for (const [name, data] of Object.entries(inputs)) {
@@ -139,16 +190,16 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     }
     for (const { name, word } of tape.extents.values()) this.#words[word] = this.#live.get(name)!;
     this.device.gpu.queue.writeBuffer(this.uniforms, 0, this.#stepBlock);
-    this.#submit();
   }
 
+  readonly #liveSize: LiveSize = (dimension) => (typeof dimension === "number" ? dimension : this.#live.get(dimension.name)!);
+
   #submit(): void {
-    const liveSize: LiveSize = (dimension) => (typeof dimension === "number" ? dimension : this.#live.get(dimension.name)!);
     const encoder = this.device.gpu.createCommandEncoder();
     const pass = encoder.beginComputePass();
     let current: GPUComputePipeline | null = null;
-    for (const { pipeline, bindGroup, workgroups } of this.dispatches) {
-      const [x, y, z] = workgroups(liveSize);
+    for (const { pipeline, bindGroup, kernel } of this.dispatches) {
+      const [x, y, z] = kernel.workgroups(this.#liveSize);
       if (x * y * z === 0) continue;
       if (pipeline !== current) pass.setPipeline(pipeline);
       current = pipeline;
@@ -159,9 +210,10 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     this.device.submit(encoder.finish());
   }
 
-  /** Reads an output after the steps run so far, its whole capacity, row-major. Waits for the GPU. */
+  /** Reads an output after the steps run so far, its whole capacity, row-major. Waits for the GPU. Throws `ShapeError` unless it is f32. */
   async read(name: keyof Outputs & string): Promise<Float32Array> {
     const value = this.outputs[name]!;
+    if (value.dtype !== "f32") throw new ShapeError(`The output ${name} is ${value.dtype}; f32 can be read.`, "Give cast(value, \"f32\") as the output.");
     return new Float32Array(await this.device.readThrough(this.staging.get(value)!, windowOf(this.plan, this.buffers, value)));
   }
 
@@ -171,11 +223,11 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   }
 }
 
-/** What holds a dtype on the host. */
-const arrayOf = { f32: Float32Array, u32: Uint32Array } as const;
+/** What holds a dtype on the host: halves as their bits. */
+const arrayOf = { f32: Float32Array, f16: Uint16Array, u32: Uint32Array } as const;
 
 function byteSize({ dtype, shape }: Tensor): number {
-  return elementCount(shape) * bytesPerElement[dtype];
+  return Math.ceil((elementCount(shape) * bytesPerElement[dtype]) / 4) * 4;
 }
 
 function windowOf({ place }: Plan, buffers: readonly GPUBuffer[], tensor: Tensor): BufferWindow {
@@ -186,7 +238,8 @@ function windowOf({ place }: Plan, buffers: readonly GPUBuffer[], tensor: Tensor
 async function buildDispatches(device: Device, plan: Plan, buffers: readonly GPUBuffer[], uniforms: GPUBuffer): Promise<Dispatch[]> {
   const pipelines = await Promise.all(plan.kernels.map(({ shader }) => device.pipeline(shader)));
   let offset = stepWords * 4;
-  return plan.kernels.map(({ shader, bindings, params, workgroups }, i) => {
+  return plan.kernels.map((kernel, i) => {
+    const { shader, bindings, params } = kernel;
     const { pipeline, layout } = pipelines[i]!;
     const windows: BufferWindow[] = [{ buffer: uniforms, offset: 0, size: stepWords * 4 }];
     if (params.length > 0) {
@@ -195,6 +248,6 @@ async function buildDispatches(device: Device, plan: Plan, buffers: readonly GPU
       offset += bindingAlignment;
     }
     for (const { tensor } of bindings) windows.push(windowOf(plan, buffers, tensor));
-    return { pipeline, bindGroup: device.createBindGroup(shader.label, layout, windows), workgroups };
+    return { kernel, pipeline, bindGroup: device.createBindGroup(shader.label, layout, windows) };
   });
 }

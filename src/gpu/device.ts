@@ -134,7 +134,7 @@ export class Device {
 
   /** The compiled pipeline of a shader, from the cache when its WGSL was seen before. Throws `DeviceError` with the compiler's message. */
   pipeline(shader: ShaderDeclaration): Promise<Pipeline> {
-    const code = shaderCode(shader);
+    const code = shaderCode(shader, { hasHalves: this.capabilities.features.has("shader-f16") });
     let pipeline = this.#pipelines.get(code);
     if (pipeline === undefined) {
       pipeline = this.#compile(shader, code);

@@ -1,6 +1,10 @@
 /**
  * A compute shader as one declaration: its bindings are named once, and from them come the `@binding` lines, the bind-group layout and
  * the order of a bind group's entries. The WGSL text that results is the pipeline's cache key.
+ *
+ * Tensors of floats are read and written through functions named after the binding, `x(i)` and `setX(i, value)`, always in f32: so one body serves
+ * tensors stored as f32 and as f16. Where a device has no `shader-f16`, a vector of four halves is kept packed in two words. All other
+ * bindings are plain arrays or structs, `tokens[i]`.
  */
 
 /** How a shader uses a buffer. A `read_write` buffer may not be bound twice in one dispatch. */
@@ -8,9 +12,11 @@ export type Access = "uniform" | "read" | "read_write";
 
 export interface ShaderBinding {
   readonly name: string;
-  /** WGSL store type, such as `array<vec4f>`. */
+  /** WGSL type of one element as the shader computes with it, such as `vec4f`; of the whole for a uniform. */
   readonly type: string;
   readonly access: Access;
+  /** Whether its floats are stored as halves. */
+  readonly half?: boolean;
 }
 
 export interface ShaderDeclaration {
@@ -29,11 +35,53 @@ export interface ShaderDeclaration {
 const addressSpace: Record<Access, string> = { uniform: "uniform", read: "storage, read", read_write: "storage, read_write" };
 const bufferType: Record<Access, GPUBufferBindingType> = { uniform: "uniform", read: "read-only-storage", read_write: "storage" };
 
-/** The complete WGSL module. */
-export function shaderCode(shader: ShaderDeclaration): string {
+/** How floats of a type lie in memory, and the way from there and back. */
+interface Storage {
+  readonly element: string;
+  readonly load: (stored: string) => string;
+  readonly store: (value: string) => string;
+}
+
+const floats = (type: string): Storage => ({ element: type, load: (stored) => stored, store: (value) => value });
+const halves = (type: string): Storage => {
+  const element = type === "f32" ? "f16" : `${type.slice(0, 4)}<f16>`;
+  return { element, load: (stored) => `${type}(${stored})`, store: (value) => `${element}(${value})` };
+};
+const packed: Storage = {
+  element: "vec2u",
+  load: (stored) => `vec4f(unpack2x16float(${stored}.x), unpack2x16float(${stored}.y))`,
+  store: (value) => `vec2u(pack2x16float(${value}.xy), pack2x16float(${value}.zw))`,
+};
+
+/** The name of a float binding's memory, for code that takes its address. */
+export const memoryOf = (name: string) => `${name}Memory`;
+
+/** The name of the function that writes a float binding. */
+export const setterOf = (name: string) => `set${name[0]!.toUpperCase()}${name.slice(1)}`;
+
+const floatTypes: readonly string[] = ["f32", "vec2f", "vec4f"];
+
+function declareBinding({ name, type, access, half = false }: ShaderBinding, binding: number, hasHalves: boolean): string {
+  const variable = (identifier: string, store: string) => `@group(0) @binding(${binding}) var<${addressSpace[access]}> ${identifier}: ${store};`;
+  if (access === "uniform") return variable(name, type);
+  if (!floatTypes.includes(type)) return variable(name, `array<${type}>`);
+  if (half && !hasHalves && type !== "vec4f") throw new Error(`${name} is stored as packed halves, which are read by fours and not as ${type}.`);
+  const { element, load, store } = half ? (hasHalves ? halves(type) : packed) : floats(type);
+  const memory = memoryOf(name);
+  return [
+    variable(memory, `array<${element}>`),
+    `fn ${name}(i: u32) -> ${type} { return ${load(`${memory}[i]`)}; }`,
+    ...(access === "read_write" ? [`fn ${setterOf(name)}(i: u32, value: ${type}) { ${memory}[i] = ${store("value")}; }`] : []),
+  ].join("\n");
+}
+
+/** The complete WGSL module for a device with or without `shader-f16`. */
+export function shaderCode(shader: ShaderDeclaration, { hasHalves }: { hasHalves: boolean }): string {
   const subgroups = shader.enables.includes("subgroups");
-  return `${shader.enables.map((name) => `enable ${name};\n`).join("")}${subgroups ? "diagnostic(off, subgroup_uniformity);\n" : ""}
-${shader.bindings.map(({ name, type, access }, binding) => `@group(0) @binding(${binding}) var<${addressSpace[access]}> ${name}: ${type};`).join("\n")}
+  const usesHalves = hasHalves && shader.bindings.some(({ half }) => half);
+  const enables = new Set([...shader.enables, ...(usesHalves ? ["f16"] : [])]);
+  return `${[...enables].map((name) => `enable ${name};\n`).join("")}${subgroups ? "diagnostic(off, subgroup_uniformity);\n" : ""}
+${shader.bindings.map((binding, i) => declareBinding(binding, i, hasHalves)).join("\n")}
 ${shader.declarations}
 @compute @workgroup_size(${shader.workgroupSize.join(", ")})
 fn main(

@@ -29,8 +29,8 @@ const operation: Operation<AdamW> = {
   lower({ inputs: [gradient, norm], outputs: [parameters, first, second], attributes }) {
     const count = elementCount(gradient!.shape);
     const step = vectorWidth(count);
-    const element = vector("f32", step);
-    const clip = Number.isFinite(attributes.maxGradientNorm) ? "min(1.0, params.maxNorm / (norm[0] + 1e-6))" : "1.0";
+    const element = vector(step);
+    const clip = Number.isFinite(attributes.maxGradientNorm) ? "min(1.0, params.maxNorm / (norm(0) + 1e-6))" : "1.0";
     return {
       variant: `arena ×${step}`,
       kernels: [
@@ -50,15 +50,15 @@ const operation: Operation<AdamW> = {
           },
           main: wgsl`${blockIndex}
   let index = block * ${threadsPerWorkgroup}u + thread;
-  if (index >= ${count / step}u || (bitcast<u32>(norm[0]) & 0x7f800000u) == 0x7f800000u) { return; }
+  if (index >= ${count / step}u || (bitcast<u32>(norm(0)) & 0x7f800000u) == 0x7f800000u) { return; }
   let rate = ${scalar(attributes.learningRate)};
-  let g = gradient[index] * (${clip});
-  let m = params.beta1 * first[index] + params.rest1 * g;
-  let v = params.beta2 * second[index] + params.rest2 * g * g;
-  first[index] = m;
-  second[index] = v;
-  let moved = parameters[index] - rate * ${scalar(attributes.biasCorrection)} * m / (sqrt(v) + params.eps);
-  parameters[index] = moved - rate * params.decay * moved;`,
+  let g = gradient(index) * (${clip});
+  let m = params.beta1 * first(index) + params.rest1 * g;
+  let v = params.beta2 * second(index) + params.rest2 * g * g;
+  setFirst(index, m);
+  setSecond(index, v);
+  let moved = parameters(index) - rate * ${scalar(attributes.biasCorrection)} * m / (sqrt(v) + params.eps);
+  setParameters(index, moved - rate * params.decay * moved);`,
           workgroups: () => fold(Math.ceil(count / step / threadsPerWorkgroup)),
         }),
       ],

@@ -53,21 +53,21 @@ const operation: Operation<Attributes> = {
           writes: { context: [context!, "vec4f"], logSum: [logSum!, "f32"] },
           own: wgsl`var q: Vectors;
     var sum: Vectors;
-    ${head.each("q[i] = qkv[own + i]; sum[i] = vec4f();")}
+    ${head.each("q[i] = qkv(own + i); sum[i] = vec4f();")}
     let stream = ${head.stream("row")};
     var largest = -1e30;
     var total = 0.0;`,
           other: wgsl`${head.others("var score_ = 0.0;")}
-      ${head.walk(`let key = qkv[other + ${head.key} + i];`, "score_ += dot(q[i], their(key));")}
+      ${head.walk(`let key = qkv(other + ${head.key} + i);`, "score_ += dot(q[i], their(key));")}
       ${head.others(`score_ = select(-1e30, score_ * ${head.scale}, j + _ < count);`)}
       let newLargest = max(largest, ${head.fold("score_", (a, b) => `max(${a}, ${b})`)});
       let shrink = exp(largest - newLargest);
       ${head.others(`let p_ = exp(score_ - newLargest); let kept_ = p_ * ${head.factor("stream", "j + _")};`)}
       total = total * shrink + ${head.fold("p_", sum)};
       largest = newLargest;
-      ${head.walk(`let value = qkv[other + ${head.value} + i]; var sumI = sum[i] * shrink;`, "sumI += kept_ * their(value);", "sum[i] = sumI;")}`,
-          finish: wgsl`${head.each("context[ownOutput + i] = sum[i] / total;")}
-    logSum[row * ${attributes.heads}u + head] = largest + log(total);`,
+      ${head.walk(`let value = qkv(other + ${head.value} + i); var sumI = sum[i] * shrink;`, "sumI += kept_ * their(value);", "sum[i] = sumI;")}`,
+          finish: wgsl`${head.each("setContext(ownOutput + i, sum[i] / total);")}
+    setLogSum(row * ${attributes.heads}u + head, largest + log(total));`,
         }),
       ],
     };
@@ -101,21 +101,21 @@ const attentionGradient: Operation<Attributes> = {
     var g: Vectors;
     var dq: Vectors;
     var ownInner = 0.0;
-    ${head.each("q[i] = qkv[own + i]; g[i] = dContext[ownOutput + i]; dq[i] = vec4f(); ownInner += dot(g[i], context[ownOutput + i]);")}
+    ${head.each("q[i] = qkv(own + i); g[i] = dContext(ownOutput + i); dq[i] = vec4f(); ownInner += dot(g[i], context(ownOutput + i));")}
     let stream = ${head.stream("row")};
-    let ownLogSum = logSum[row * ${heads}u + head];`,
+    let ownLogSum = logSum(row * ${heads}u + head);`,
           other: wgsl`${head.others("var score_ = 0.0; var dp_ = 0.0;")}
       ${head.walk(
-        `let key = qkv[other + ${head.key} + i]; let value = qkv[other + ${head.value} + i];`,
+        `let key = qkv(other + ${head.key} + i); let value = qkv(other + ${head.value} + i);`,
         "score_ += dot(q[i], their(key)); dp_ += dot(g[i], their(value));",
       )}
       ${head.others(
         `let p_ = select(0.0, exp(score_ * ${head.scale} - ownLogSum), j + _ < count);
       let ds_ = p_ * (dp_ * ${head.factor("stream", "j + _")} - ownInner) * ${head.scale};`,
       )}
-      ${head.walk(`let key = qkv[other + ${head.key} + i]; var dqI = dq[i];`, "dqI += ds_ * their(key);", "dq[i] = dqI;")}`,
-          finish: wgsl`${head.each("dQkv[own + i] = dq[i];")}
-    inner[row * ${heads}u + head] = ownInner;`,
+      ${head.walk(`let key = qkv(other + ${head.key} + i); var dqI = dq[i];`, "dqI += ds_ * their(key);", "dq[i] = dqI;")}`,
+          finish: wgsl`${head.each("setDQkv(own + i, dq[i]);")}
+    setInner(row * ${heads}u + head, ownInner);`,
         }),
         head.kernel({
           label: "attentionGradient key, value",
@@ -125,13 +125,13 @@ const attentionGradient: Operation<Attributes> = {
     var v: Vectors;
     var dk: Vectors;
     var dv: Vectors;
-    ${head.each(`k[i] = qkv[own + ${head.key} + i]; v[i] = qkv[own + ${head.value} + i]; dk[i] = vec4f(); dv[i] = vec4f();`)}`,
-          other: wgsl`let logSumOf = logSum[otherRow * ${heads}u + head];
-      let innerOf = inner[otherRow * ${heads}u + head];
+    ${head.each(`k[i] = qkv(own + ${head.key} + i); v[i] = qkv(own + ${head.value} + i); dk[i] = vec4f(); dv[i] = vec4f();`)}`,
+          other: wgsl`let logSumOf = logSum(otherRow * ${heads}u + head);
+      let innerOf = inner(otherRow * ${heads}u + head);
       let streamOf = ${head.stream("otherRow")};
       ${head.others("var score_ = 0.0; var dp_ = 0.0;")}
       ${head.walk(
-        "let query = qkv[other + i]; let d = dContext[otherOutput + i];",
+        "let query = qkv(other + i); let d = dContext(otherOutput + i);",
         "score_ += dot(k[i], their(query)); dp_ += dot(v[i], their(d));",
       )}
       ${head.others(
@@ -140,11 +140,11 @@ const attentionGradient: Operation<Attributes> = {
       let ds_ = (kept_ * dp_ - p_ * their(innerOf)) * ${head.scale};`,
       )}
       ${head.walk(
-        "let query = qkv[other + i]; let d = dContext[otherOutput + i]; var dkI = dk[i]; var dvI = dv[i];",
+        "let query = qkv(other + i); let d = dContext(otherOutput + i); var dkI = dk[i]; var dvI = dv[i];",
         "dkI += ds_ * their(query); dvI += kept_ * their(d);",
         "dk[i] = dkI; dv[i] = dvI;",
       )}`,
-          finish: head.each(`dQkv[own + ${head.key} + i] = dk[i]; dQkv[own + ${head.value} + i] = dv[i];`),
+          finish: head.each(`setDQkv(own + ${head.key} + i, dk[i]); setDQkv(own + ${head.value} + i, dv[i]);`),
         }),
       ],
     };

@@ -32,7 +32,7 @@ export function columnReduction({
   terms,
 }: ColumnReduction): Lowering {
   const step = vectorWidth(width);
-  const element = vector("f32", step);
+  const element = vector(step);
   const columns = width / step;
   const chunks = Math.ceil(capacity(rowCount) / rowsPerChunk);
   const partial = new Scratch("f32", [chunks, terms.length, width]);
@@ -55,7 +55,7 @@ export function columnReduction({
     ${prepare}
     ${each((term) => `sum${term} += ${terms[term]!.expression};`)}
   }
-  ${each((term) => `partial[(group.y * ${terms.length}u + ${term}u) * ${columns}u + column] = sum${term};`)}`,
+  ${each((term) => `setPartial((group.y * ${terms.length}u + ${term}u) * ${columns}u + column, sum${term});`)}`,
     workgroups: (live) => [Math.ceil(columns / threads), Math.ceil(live(rowCount) / rowsPerChunk), 1],
   });
   const joinChunks: Kernel = kernel({
@@ -70,9 +70,9 @@ export function columnReduction({
   let chunks = (${rows(rowCount)} + ${rowsPerChunk - 1}u) / ${rowsPerChunk}u;
   ${each((term) => `var sum${term} = T();`)}
   for (var chunk = 0u; chunk < chunks; chunk++) {
-    ${each((term) => `sum${term} += partial[(chunk * ${terms.length}u + ${term}u) * ${columns}u + column];`)}
+    ${each((term) => `sum${term} += partial((chunk * ${terms.length}u + ${term}u) * ${columns}u + column);`)}
   }
-  ${each((term) => `out${term}[column] = sum${term};`)}
+  ${each((term) => `setOut${term}(column, sum${term});`)}
   ${terms.map(({ output }, term) => zeroOtherRows(output, term, columns)).join("\n  ")}`,
     workgroups: () => [Math.ceil(columns / threadsPerWorkgroup), 1, 1],
   });
@@ -81,5 +81,5 @@ export function columnReduction({
 
 function zeroOtherRows({ shape }: Type, term: number, columns: number): string {
   if (shape.length < 2) return "";
-  return `for (var other = 1u; other < ${capacity(shape[0]!)}u; other++) { out${term}[other * ${columns}u + column] = T(); }`;
+  return `for (var other = 1u; other < ${capacity(shape[0]!)}u; other++) { setOut${term}(other * ${columns}u + column, T()); }`;
 }

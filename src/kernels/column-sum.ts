@@ -16,8 +16,8 @@ const operation: Operation<{ tableRows: number | null }> = {
       label: "columnSum",
       rowCount,
       width,
-      reads: { x: [x!, vector("f32", vectorWidth(width))] },
-      terms: [{ expression: "x[index]", output: y! }],
+      reads: { x: [x!, vector(vectorWidth(width))] },
+      terms: [{ expression: "x(index)", output: y! }],
     });
   },
 };

@@ -27,14 +27,14 @@ const operation: Operation<null> = {
           main: wgsl`let start = row * ${capacity(columns!)}u;
   let columns = ${rows(columns!)};
   var highest = -1e30;
-  for (var c = firstColumn; c < columns; c += columnStride) { highest = max(highest, logits[start + c]); }
+  for (var c = firstColumn; c < columns; c += columnStride) { highest = max(highest, logits(start + c)); }
   let offset = largest(highest);
   var sum = 0.0;
-  for (var c = firstColumn; c < columns; c += columnStride) { sum += exp(logits[start + c] - offset); }
+  for (var c = firstColumn; c < columns; c += columnStride) { sum += exp(logits(start + c) - offset); }
   let whole = offset + log(total(sum));
   if (firstColumn == 0u) {
-    logSum[row] = whole;
-    loss[row] = whole - logits[start + row];
+    setLogSum(row, whole);
+    setLoss(row, whole - logits(start + row));
   }`,
         }),
       ],
@@ -60,8 +60,8 @@ const crossEntropyGradient: Operation<null> = {
           writes: { dLogits: [dLogits!, "f32"] },
           main: wgsl`let start = row * ${capacity(columns!)}u;
   for (var c = firstColumn; c < ${rows(columns!)}; c += columnStride) {
-    let p = exp(logits[start + c] - logSum[row]);
-    dLogits[start + c] = (p - select(0.0, 1.0, c == row)) * dLoss[row];
+    let p = exp(logits(start + c) - logSum(row));
+    setDLogits(start + c, (p - select(0.0, 1.0, c == row)) * dLoss(row));
   }`,
         }),
       ],

@@ -12,7 +12,7 @@ const operation: Operation<Dropout> = {
   },
   lower({ inputs: [x, tokens], outputs: [y], attributes }) {
     const width = vectorWidth(rowWidth(x!.shape));
-    const element = vector("f32", width);
+    const element = vector(width);
     return {
       variant: `point ×${width}`,
       kernels: [
@@ -24,7 +24,7 @@ const operation: Operation<Dropout> = {
           writes: { y: [y!, element] },
           params: dropoutParams(attributes),
           declarations: dropoutDeclarations,
-          main: `y[index] = x[index] * ${dropoutOf(width)}(dropoutRow(dropoutStep(), tokens[row].w), column);`,
+          main: `setY(index, x(index) * ${dropoutOf(width)}(dropoutRow(dropoutStep(), tokens[row].w), column));`,
         }),
       ],
     };

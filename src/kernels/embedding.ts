@@ -34,7 +34,7 @@ const operation: Operation<null> = {
   lower({ inputs: [tokens, word, position, tokenType], outputs: [y] }) {
     const width = y!.shape[1] as number;
     const step = vectorWidth(width);
-    const element = vector("f32", step);
+    const element = vector(step);
     const columns = `${width / step}u`;
     return {
       variant: `point ×${step}`,
@@ -46,7 +46,7 @@ const operation: Operation<null> = {
           reads: { tokens: [tokens!, "vec4u"], words: [word!, element], positions: [position!, element], types: [tokenType!, element] },
           writes: { y: [y!, element] },
           main: wgsl`let token = tokens[row];
-  y[index] = words[token.${tokenField.id} * ${columns} + column] + positions[token.${tokenField.position} * ${columns} + column] + types[column];`,
+  setY(index, words(token.${tokenField.id} * ${columns} + column) + positions(token.${tokenField.position} * ${columns} + column) + types(column));`,
         }),
       ],
     };
@@ -84,7 +84,7 @@ const scatterRows: Operation<{ tableRows: number }> = {
   lower({ inputs: [dy, order, runs], outputs: [table] }) {
     const width = dy!.shape[1] as number;
     const step = vectorWidth(width);
-    const element = vector("f32", step);
+    const element = vector(step);
     const columns = width / step;
     const zeros = elementCount(table!.shape) / step;
     const distinct = runs!.shape[0]!;
@@ -97,7 +97,7 @@ const scatterRows: Operation<{ tableRows: number }> = {
           writes: { table: [table!, element] },
           main: wgsl`${blockIndex}
   let index = block * ${threadsPerWorkgroup}u + thread;
-  if (index < ${zeros}u) { table[index] = ${element}(); }`,
+  if (index < ${zeros}u) { setTable(index, ${element}()); }`,
           workgroups: () => fold(Math.ceil(zeros / threadsPerWorkgroup)),
         }),
         kernel({
@@ -112,8 +112,8 @@ const scatterRows: Operation<{ tableRows: number }> = {
   if (run >= ${rows(distinct)}) { return; }
   let at = runs[run];
   var sum = ${element}();
-  for (var i = at.y; i < at.y + at.z; i++) { sum += dy[order[i] * ${columns}u + column]; }
-  table[at.x * ${columns}u + column] = sum;`,
+  for (var i = at.y; i < at.y + at.z; i++) { sum += dy(order[i] * ${columns}u + column); }
+  setTable(at.x * ${columns}u + column, sum);`,
           workgroups: (live) => fold(Math.ceil((live(distinct) * columns) / threadsPerWorkgroup)),
         }),
       ],

@@ -14,7 +14,7 @@ const operation: Operation<{ shape: Shape; value: number }> = {
         width: 1,
         writes: { y: [y!, "f32"] },
         params: { value: paramF32(value) },
-        main: "y[index] = params.value;",
+        main: "setY(index, params.value);",
       }),
     ],
   }),

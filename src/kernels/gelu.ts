@@ -22,7 +22,7 @@ const operation: Operation<null> = {
   name: "gelu",
   infer: ([x]) => [x!],
   lower: ({ inputs: [x], outputs: [y] }) =>
-    pointwise({ label: "gelu", inputs: { x: x! }, output: y!, declarations, expression: "x[index] * normalDistribution(x[index])" }),
+    pointwise({ label: "gelu", inputs: { x: x! }, output: y!, declarations, expression: "x(index) * normalDistribution(x(index))" }),
   gradient: ({ inputs: [x] }, [dy]) => [dy ? x!.tape.append(geluGradient, [x!, dy], null)[0]! : null],
 };
 
@@ -38,7 +38,7 @@ const geluGradient: Operation<null> = {
       inputs: { x: x!, dy: dy! },
       output: dx!,
       declarations,
-      expression: "dy[index] * (normalDistribution(x[index]) + x[index] * normalDensity(x[index]))",
+      expression: "dy(index) * (normalDistribution(x(index)) + x(index) * normalDensity(x(index)))",
     }),
 };
 

@@ -22,12 +22,12 @@ const squares: Operation<null> = {
         kernel({
           label: "sumOfSquares",
           workgroupSize: [threadsPerWorkgroup],
-          reads: { x: [x!, vector("f32", step)], ...(before ? { before: [before, "f32"] as const } : {}) },
+          reads: { x: [x!, vector(step)], ...(before ? { before: [before, "f32"] as const } : {}) },
           writes: { sums: [sums!, "f32"] },
           main: wgsl`let first = group.x * ${threadsPerWorkgroup}u + thread;
-  var sum = ${before ? "before[first]" : "0.0"};
-  for (var i = first; i < ${count}u; i += ${partials}u) { let v = x[i]; sum += ${step === 1 ? "v * v" : "dot(v, v)"}; }
-  sums[first] = sum;`,
+  var sum = ${before ? "before(first)" : "0.0"};
+  for (var i = first; i < ${count}u; i += ${partials}u) { let v = x(i); sum += ${step === 1 ? "v * v" : "dot(v, v)"}; }
+  setSums(first, sum);`,
           workgroups: () => [partials / threadsPerWorkgroup, 1, 1],
         }),
       ],
@@ -47,9 +47,9 @@ const root: Operation<null> = {
         reads: { sums: [sums!, "f32"] },
         writes: { norm: [norm!, "f32"] },
         main: wgsl`var sum = 0.0;
-  for (var i = firstColumn; i < ${partials}u; i += columnStride) { sum += sums[i]; }
+  for (var i = firstColumn; i < ${partials}u; i += columnStride) { sum += sums(i); }
   let all = total(sum);
-  if (firstColumn == 0u) { norm[row] = sqrt(all); }`,
+  if (firstColumn == 0u) { setNorm(row, sqrt(all)); }`,
       }),
     ],
   }),

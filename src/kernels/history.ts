@@ -14,7 +14,7 @@ const operation: Operation<{ length: number; count: number }> = {
         workgroupSize: [1],
         reads: Object.fromEntries(inputs.map((value, i) => [`value${i}`, [value, "f32"] as const])),
         writes: { ring: [ring!, "f32"] },
-        main: inputs.map((_, i) => wgsl`ring[(stepNumber() % ${length}u) * ${count}u + ${i}u] = value${i}[0];`).join("\n  "),
+        main: inputs.map((_, i) => wgsl`setRing((stepNumber() % ${length}u) * ${count}u + ${i}u, value${i}(0));`).join("\n  "),
         workgroups: () => [1, 1, 1],
       }),
     ],

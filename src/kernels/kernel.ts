@@ -7,9 +7,9 @@
  */
 import { type ShaderDeclaration, wgsl } from "../gpu/shader.ts";
 import {
+  bytesPerElement,
   capacity,
   type Dimension,
-  type DType,
   type Persistent,
   rowWidth,
   type Scalar,
@@ -38,6 +38,8 @@ export interface Kernel {
   readonly params: Uint32Array;
   /** Workgroups for the live sizes of a step. */
   readonly workgroups: (live: LiveSize) => Workgroups;
+  /** Floating-point operations of a step, for kernels that arithmetic bounds. */
+  readonly flop?: ((live: LiveSize) => number) | undefined;
 }
 
 export type LiveSize = (dimension: Dimension) => number;
@@ -54,6 +56,7 @@ interface KernelDeclaration {
   readonly declarations?: string;
   readonly main: string;
   readonly workgroups: (live: LiveSize) => Workgroups;
+  readonly flop?: (live: LiveSize) => number;
 }
 
 type Parameter = { readonly type: "u32" | "f32"; readonly value: number };
@@ -67,7 +70,7 @@ fn stepNumber() -> u32 { return step[0][1]; }
 `;
 
 export function kernel(declaration: KernelDeclaration): Kernel {
-  const { label, workgroupSize, reads = {}, writes = {}, params = {}, enables = [], declarations = "", main, workgroups } = declaration;
+  const { label, workgroupSize, reads = {}, writes = {}, params = {}, enables = [], declarations = "", main, workgroups, flop } = declaration;
   const bind =
     (access: "read" | "read_write") =>
     (entry: [string, readonly [Tensor, string]]): TensorBinding => {
@@ -84,7 +87,7 @@ export function kernel(declaration: KernelDeclaration): Kernel {
       bindings: [
         { name: "step", type: `array<vec4u, ${stepWords / 4}>`, access: "uniform" },
         ...(hasParams ? [{ name: "params", type: "Params", access: "uniform" as const }] : []),
-        ...bindings.map(({ name, element, access }) => ({ name, type: `array<${element}>`, access })),
+        ...bindings.map(({ name, tensor, element, access }) => ({ name, type: element, access, half: tensor.dtype === "f16" })),
       ],
       enables,
       workgroupSize: [workgroupSize[0], workgroupSize[1] ?? 1, workgroupSize[2] ?? 1],
@@ -94,7 +97,16 @@ export function kernel(declaration: KernelDeclaration): Kernel {
     bindings,
     params: packParams(fields.map(([, parameter]) => parameter)),
     workgroups,
+    flop,
   };
+}
+
+/** Bytes of the live part of every tensor that a kernel binds, each counted once: what it must at least move. */
+export function trafficOf({ bindings }: Kernel, live: LiveSize): number {
+  return bindings.reduce(
+    (sum, { tensor: { shape, dtype } }) => sum + shape.reduce<number>((product, size) => product * live(size), bytesPerElement[dtype]),
+    0,
+  );
 }
 
 function packParams(parameters: readonly Parameter[]): Uint32Array {
@@ -131,9 +143,9 @@ export function vectorWidth(...widths: number[]): 1 | 4 {
   return widths.every((width) => width % 4 === 0) ? 4 : 1;
 }
 
-/** WGSL type of `width` elements. */
-export function vector(dtype: DType, width: 1 | 4): string {
-  return width === 1 ? dtype : `vec4${dtype[0]}`;
+/** WGSL type of `width` floats, as a kernel computes with them. */
+export function vector(width: 1 | 4): string {
+  return width === 1 ? "f32" : "vec4f";
 }
 
 /** WGSL for the sum of a vector's elements. */

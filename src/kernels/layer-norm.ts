@@ -56,20 +56,20 @@ const operation: Operation<Attributes> = {
   var sum = T();
   for (var c = firstColumn; c < ${summed.columns}u; c += columnStride) {
     let s = summed(start + c, c, stream);
-    y[start + c] = s;
+    setY(start + c, s);
     sum += s;
   }
   let mean = total(${summed.sumOf("sum")}) / ${summed.width}.0;
   var squares = T();
   for (var c = firstColumn; c < ${summed.columns}u; c += columnStride) {
-    let difference = y[start + c] - mean;
+    let difference = y(start + c) - mean;
     squares += difference * difference;
   }
   let inverse = inverseSqrt(total(${summed.sumOf("squares")}) / ${summed.width}.0 + params.eps);
   for (var c = firstColumn; c < ${summed.columns}u; c += columnStride) {
-    y[start + c] = (y[start + c] - mean) * inverse * weight[c] + bias[c];
+    setY(start + c, (y(start + c) - mean) * inverse * weight(c) + bias(c));
   }
-  if (firstColumn == 0u) { statistics[row] = vec2f(mean, inverse); }`,
+  if (firstColumn == 0u) { setStatistics(row, vec2f(mean, inverse)); }`,
         }),
       ],
     };
@@ -111,20 +111,20 @@ const inputGradient: Operation<Attributes> = {
           declarations: summed.declarations,
           main: wgsl`let start = row * ${summed.columns}u;
   ${summed.stream}
-  let moments = statistics[row];
+  let moments = statistics(row);
   var sum = T();
   var product = T();
   for (var c = firstColumn; c < ${summed.columns}u; c += columnStride) {
     let normalised = (summed(start + c, c, stream) - moments.x) * moments.y;
-    let g = dy[start + c] * weight[c];
-    ds[start + c] = normalised;
+    let g = dy(start + c) * weight(c);
+    setDs(start + c, normalised);
     sum += g;
     product += g * normalised;
   }
   let meanG = total(${summed.sumOf("sum")}) / ${summed.width}.0;
   let meanProduct = total(${summed.sumOf("product")}) / ${summed.width}.0;
   for (var c = firstColumn; c < ${summed.columns}u; c += columnStride) {
-    ds[start + c] = moments.y * (dy[start + c] * weight[c] - meanG - ds[start + c] * meanProduct);
+    setDs(start + c, moments.y * (dy(start + c) * weight(c) - meanG - ds(start + c) * meanProduct));
   }`,
         }),
       ],
@@ -145,10 +145,10 @@ const parameterGradient: Operation<Attributes> = {
       params: summed.params,
       declarations: summed.functions,
       prepare: wgsl`${summed.stream}
-    let normalised = (summed(index, column, stream) - statistics[row].x) * statistics[row].y;`,
+    let normalised = (summed(index, column, stream) - statistics(row).x) * statistics(row).y;`,
       terms: [
-        { expression: "dy[index] * normalised", output: dWeight! },
-        { expression: "dy[index]", output: dBias! },
+        { expression: "dy(index) * normalised", output: dWeight! },
+        { expression: "dy(index)", output: dBias! },
       ],
     });
   },
@@ -158,10 +158,10 @@ const parameterGradient: Operation<Attributes> = {
 function summedInput(x: Tensor & Type, rest: readonly Tensor[], { residual, dropout }: Attributes) {
   const width = x.shape[1] as number;
   const step = vectorWidth(width);
-  const element = vector("f32", step);
-  const dropped = dropout ? `x[index] * ${dropoutOf(step)}(stream, column)` : "x[index]";
+  const element = vector(step);
+  const dropped = dropout ? `x(index) * ${dropoutOf(step)}(stream, column)` : "x(index)";
   const functions = wgsl`${dropout ? dropoutDeclarations : ""}
-fn summed(index: u32, column: u32, stream: u32) -> T { return ${dropped}${residual ? " + residual[index]" : ""}; }
+fn summed(index: u32, column: u32, stream: u32) -> T { return ${dropped}${residual ? " + residual(index)" : ""}; }
 `;
   return {
     width,

@@ -70,8 +70,8 @@ function columnVectors(
       // Beyond a live k a row holds what an earlier step left.
       load: loads.map((g) =>
         typeof k === "number"
-          ? `let a${g} = a[left${g} + k / 4u];`
-          : `let a${g} = select(vec4f(), a[left${g} + k / 4u], vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));`,
+          ? `let a${g} = a(left${g} + k / 4u);`
+          : `let a${g} = select(vec4f(), a(left${g} + k / 4u), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));`,
       ),
       multiply: range(tileRows).map((r) => {
         const sums = range(4).map((kk) => `c${r} = fma(vec4f(v[${kk}]), b${kk}, c${r});`);
@@ -81,7 +81,7 @@ function columnVectors(
     tn: {
       start: loads.map((g) => `let left${g} = min(row / 4u + ${g * quads}u + lane / 4u, params.leftStride - 1u);`),
       load: loads.map(
-        (g) => `let a${g} = select(vec4f(), a[min(k + lane % 4u, last) * params.leftStride + left${g}], k + lane % 4u < depth);`,
+        (g) => `let a${g} = select(vec4f(), a(min(k + lane % 4u, last) * params.leftStride + left${g}), k + lane % 4u < depth);`,
       ),
       multiply: range(tileRows / 4).map((quad) => {
         const values = range(4).map((kk) => `let v${kk} = subgroupBroadcast(a${Math.floor(quad / quads)}, ${(quad % quads) * 4 + kk}u);`);
@@ -121,16 +121,17 @@ function columnVectors(
   for (var k = 0u; k < depth; k += 4u) {
     ${load.join("\n    ")}
     ${range(4)
-      .map((kk) => `let b${kk} = b[min(k + ${kk}u, last) * params.columns + column];`)
+      .map((kk) => `let b${kk} = b(min(k + ${kk}u, last) * params.columns + column);`)
       .join("\n    ")}
     ${multiply.join("\n    ")}
   }
   if (ownColumn >= params.columns) { return; }
-  let offset = ${bias ? "bias[column]" : "vec4f()"};
+  let offset = ${bias ? "bias(column)" : "vec4f()"};
   // One store in a loop: a software adapter takes seconds to compile one store for each row.
   var sums = array<vec4f, ${tileRows}>(${row.map((r) => `c${r}`).join(", ")});
-  for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { c[(row + r) * params.columns + column] = sums[r] * params.scale + offset; }`,
+  for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { setC((row + r) * params.columns + column, sums[r] * params.scale + offset); }`,
         workgroups: (live) => [groups, Math.ceil(live(m) / tileRows), 1],
+        flop: (live) => 2 * live(m) * live(n) * live(k),
       }),
     ],
   };
@@ -171,18 +172,19 @@ function dotProducts(
   ${columns.map((j) => `let right${j} = min(column + ${j * threads}u, n - 1u) * params.depth;`).join("\n  ")}
   ${row.map((r) => `var c${r} = vec4f();`).join(" ")}
   for (var k = 0u; k < params.depth; k++) {
-    ${loads.map((g) => `let a${g} = a[left${g} + k];`).join(" ")}
-    ${columns.map((j) => `let b${j} = b[right${j} + k];`).join(" ")}
+    ${loads.map((g) => `let a${g} = a(left${g} + k);`).join(" ")}
+    ${columns.map((j) => `let b${j} = b(right${j} + k);`).join(" ")}
     ${row.map((r) => `{ let v = subgroupBroadcast(a${Math.floor(r / lanes)}, ${r % lanes}u); c${r} += vec4f(${columns.map((j) => `dot(v, b${j})`).join(", ")}); }`).join("\n    ")}
   }
   var sums = array<vec4f, ${tileRows}>(${row.map((r) => `c${r}`).join(", ")});
   for (var j = 0u; j < ${ntColumns}u; j++) {
     let own = column + j * ${threads}u;
     if (own >= n) { break; }
-    let offset = ${bias ? "bias[own]" : "0.0"};
-    for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { c[(row + r) * params.stride + own] = sums[r][j] * params.scale + offset; }
+    let offset = ${bias ? "bias(own)" : "0.0"};
+    for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { setC((row + r) * params.stride + own, sums[r][j] * params.scale + offset); }
   }`,
         workgroups: (live) => [Math.ceil(live(n) / (threads * ntColumns)), Math.ceil(live(m) / tileRows), 1],
+        flop: (live) => 2 * live(m) * live(n) * live(k),
       }),
     ],
   };

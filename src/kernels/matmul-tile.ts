@@ -61,11 +61,11 @@ var<workgroup> right: array<f32, ${tile * depth}>;
     for (var i = thread; i < ${tile * depth}u; i += ${side * side}u) {
       { let k = k0 + ${left.k}; let row = firstRow + ${left.edge};
         var value = 0.0;
-        if (row < m && k < depthEnd) { value = a[${leftAt[layout]}]; }
+        if (row < m && k < depthEnd) { value = a(${leftAt[layout]}); }
         left[(${left.k}) * ${tile}u + ${left.edge}] = value; }
       { let k = k0 + ${right.k}; let column = firstColumn + ${right.edge};
         var value = 0.0;
-        if (column < n && k < depthEnd) { value = b[${rightAt[layout]}]; }
+        if (column < n && k < depthEnd) { value = b(${rightAt[layout]}); }
         right[(${right.k}) * ${tile}u + ${right.edge}] = value; }
     }
     workgroupBarrier();
@@ -84,14 +84,15 @@ var<workgroup> right: array<f32, ${tile * depth}>;
   for (var j = 0u; j < ${perThread}u; j++) {
     let column = firstColumn + local.x * ${perThread}u + j;
     if (column >= n) { break; }
-    let offset = ${bias ? "bias[column]" : "0.0"};
+    let offset = ${bias ? "bias(column)" : "0.0"};
     for (var i = 0u; i < ${perThread}u; i++) {
       let row = firstRow + local.y * ${perThread}u + i;
       if (row >= m) { break; }
-      c[row * params.strideN + column] = sums[i * ${perThread}u + j] * params.scale + offset;
+      setC(row * params.strideN + column, sums[i * ${perThread}u + j] * params.scale + offset);
     }
   }`,
         workgroups: (live) => [Math.ceil(live(n) / tile), Math.ceil(live(m) / tile), 1],
+        flop: (live) => 2 * live(m) * live(n) * live(k),
       }),
     ],
   };

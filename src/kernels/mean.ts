@@ -21,9 +21,9 @@ const operation: Operation<null> = {
           reads: { x: [x!, "f32"] },
           writes: { y: [y!, "f32"] },
           main: wgsl`var sum = 0.0;
-  for (var i = firstColumn; i < ${count}; i += columnStride) { sum += x[i]; }
+  for (var i = firstColumn; i < ${count}; i += columnStride) { sum += x(i); }
   let all = total(sum);
-  if (firstColumn == 0u) { y[row] = all / f32(${count}); }`,
+  if (firstColumn == 0u) { setY(row, all / f32(${count})); }`,
         }),
       ],
     };
@@ -43,7 +43,7 @@ const meanGradient: Operation<{ count: Dimension }> = {
         width: 1,
         reads: { dy: [dy!, "f32"] },
         writes: { dx: [dx!, "f32"] },
-        main: wgsl`dx[index] = dy[0] / f32(${rows(count)});`,
+        main: wgsl`setDx(index, dy(0) / f32(${rows(count)}));`,
       }),
     ],
   }),

@@ -15,7 +15,7 @@ const operation: Operation<null> = {
   lower({ inputs: [x], outputs: [y, norm] }, capabilities) {
     const width = x!.shape[1] as number;
     const step = vectorWidth(width);
-    const element = vector("f32", step);
+    const element = vector(step);
     const columns = `${width / step}u`;
     return {
       variant: rowVariant(capabilities),
@@ -26,10 +26,10 @@ const operation: Operation<null> = {
           reads: { x: [x!, element] },
           writes: { y: [y!, element], norm: [norm!, "f32"] },
           main: wgsl`var squares = ${element}();
-  for (var c = firstColumn; c < ${columns}; c += columnStride) { let v = x[row * ${columns} + c]; squares += v * v; }
+  for (var c = firstColumn; c < ${columns}; c += columnStride) { let v = x(row * ${columns} + c); squares += v * v; }
   let length = max(sqrt(total(${horizontalSum("squares", step)})), ${smallestNorm});
-  for (var c = firstColumn; c < ${columns}; c += columnStride) { y[row * ${columns} + c] = x[row * ${columns} + c] / length; }
-  if (firstColumn == 0u) { norm[row] = length; }`,
+  for (var c = firstColumn; c < ${columns}; c += columnStride) { setY(row * ${columns} + c, x(row * ${columns} + c) / length); }
+  if (firstColumn == 0u) { setNorm(row, length); }`,
         }),
       ],
     };
@@ -43,7 +43,7 @@ const normalizeGradient: Operation<null> = {
   lower({ inputs: [dy, y, norm], outputs: [dx] }, capabilities) {
     const width = y!.shape[1] as number;
     const step = vectorWidth(width);
-    const element = vector("f32", step);
+    const element = vector(step);
     const columns = `${width / step}u`;
     return {
       variant: rowVariant(capabilities),
@@ -54,12 +54,12 @@ const normalizeGradient: Operation<null> = {
           reads: { dy: [dy!, element], y: [y!, element], norm: [norm!, "f32"] },
           writes: { dx: [dx!, element] },
           main: wgsl`var product = ${element}();
-  for (var c = firstColumn; c < ${columns}; c += columnStride) { product += dy[row * ${columns} + c] * y[row * ${columns} + c]; }
+  for (var c = firstColumn; c < ${columns}; c += columnStride) { product += dy(row * ${columns} + c) * y(row * ${columns} + c); }
   // A clamped norm is a constant, so nothing is projected out.
-  let along = select(0.0, total(${horizontalSum("product", step)}), norm[row] > ${smallestNorm});
+  let along = select(0.0, total(${horizontalSum("product", step)}), norm(row) > ${smallestNorm});
   for (var c = firstColumn; c < ${columns}; c += columnStride) {
     let i = row * ${columns} + c;
-    dx[i] = (dy[i] - along * y[i]) / norm[row];
+    setDx(i, (dy(i) - along * y(i)) / norm(row));
   }`,
         }),
       ],

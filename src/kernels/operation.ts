@@ -9,10 +9,13 @@ import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import type { Kernel } from "./kernel.ts";
 
-export type DType = "f32" | "u32";
+export type DType = "f32" | "f16" | "u32";
+
+/** How a tensor of floats is stored; kernels compute in f32 either way. */
+export type FloatType = "f32" | "f16";
 
 /** Bytes of one element. */
-export const bytesPerElement: Record<DType, number> = { f32: 4, u32: 4 };
+export const bytesPerElement: Record<DType, number> = { f32: 4, f16: 2, u32: 4 };
 
 /**
  * A dimension whose live size is given each step and is at most `capacity`: tokens, sentences, pairs. Memory is laid out for the capacity;
@@ -140,10 +143,16 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dimension, i) => dimension === b[i]);
 }
 
-/** Throws `ShapeError` unless `type` has the wanted dtype and shape; a null dimension may be anything. */
-export function expectType(operation: string, name: string, type: Type, dtype: DType, shape: readonly (Dimension | null)[]): void {
+/** Throws `ShapeError` unless `type` has the wanted dtype (`float` is f32 or f16) and shape; a null dimension may be anything. */
+export function expectType(
+  operation: string,
+  name: string,
+  type: Type,
+  dtype: DType | "float",
+  shape: readonly (Dimension | null)[],
+): void {
   const fits =
-    type.dtype === dtype && type.shape.length === shape.length && shape.every((wanted, i) => wanted === null || wanted === type.shape[i]);
+    (dtype === "float" ? type.dtype !== "u32" : type.dtype === dtype) && type.shape.length === shape.length && shape.every((wanted, i) => wanted === null || wanted === type.shape[i]);
   if (fits) return;
   const wanted = shape.map((dimension) => (dimension === null ? "·" : formatShape([dimension]).slice(1, -1))).join(", ");
   throw new ShapeError(
@@ -153,4 +162,8 @@ export function expectType(operation: string, name: string, type: Type, dtype: D
 }
 
 export const f32 = (...shape: Dimension[]): Type => ({ dtype: "f32", shape });
+/** A tensor of halves or of singles. */
+export const float = (dtype: FloatType, ...shape: Dimension[]): Type => ({ dtype, shape });
+/** The storage type of a tensor of floats. */
+export const floatOf = ({ dtype }: Type): FloatType => (dtype === "f16" ? "f16" : "f32");
 export const u32 = (...shape: Dimension[]): Type => ({ dtype: "u32", shape });

@@ -16,7 +16,7 @@ interface Pointwise {
 
 export function pointwise({ label, inputs, output, declarations = "", expression, params = {} }: Pointwise): Lowering {
   const width = vectorWidth(rowWidth(output.shape));
-  const element = vector("f32", width);
+  const element = vector(width);
   const kernel: Kernel = pointKernel({
     label,
     over: output,
@@ -25,7 +25,7 @@ export function pointwise({ label, inputs, output, declarations = "", expression
     writes: { y: [output, element] },
     params,
     declarations: `alias T = ${element};\n${declarations}`,
-    main: `y[index] = ${expression};`,
+    main: `setY(index, ${expression});`,
   });
   return { variant: `point ×${width}`, kernels: [kernel] };
 }

@@ -21,13 +21,13 @@ const operation: Operation<Attributes> = {
   lower({ inputs: [x, , sentences], outputs: [y], attributes: { pooling } }) {
     const width = x!.shape[1] as number;
     const step = vectorWidth(width);
-    const element = vector("f32", step);
+    const element = vector(step);
     const columns = width / step;
     const body: Record<Pooling, string> = {
-      first: `y[index] = x[sentence.x * ${columns}u + column];`,
+      first: `setY(index, x(sentence.x * ${columns}u + column));`,
       mean: wgsl`var sum = ${element}();
-  for (var i = 0u; i < sentence.y; i++) { sum += x[(sentence.x + i) * ${columns}u + column]; }
-  y[index] = sum / f32(sentence.y);`,
+  for (var i = 0u; i < sentence.y; i++) { sum += x((sentence.x + i) * ${columns}u + column); }
+  setY(index, sum / f32(sentence.y));`,
     };
     return {
       variant: pooling,
@@ -55,7 +55,7 @@ const poolGradient: Operation<Attributes> = {
   lower({ inputs: [dy, , tokens, sentences], outputs: [dx], attributes: { pooling } }) {
     const width = dx!.shape[1] as number;
     const step = vectorWidth(width);
-    const element = vector("f32", step);
+    const element = vector(step);
     const share: Record<Pooling, string> = {
       first: `select(${element}(), g, row == sentence.x)`,
       mean: "g / f32(sentence.y)",
@@ -71,8 +71,8 @@ const poolGradient: Operation<Attributes> = {
           writes: { dx: [dx!, element] },
           main: wgsl`let at = tokens[row].${tokenField.sentence};
   let sentence = sentences[at];
-  let g = dy[at * ${width / step}u + column];
-  dx[index] = ${share[pooling]};`,
+  let g = dy(at * ${width / step}u + column);
+  setDx(index, ${share[pooling]});`,
         }),
       ],
     };

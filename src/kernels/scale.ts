@@ -12,7 +12,7 @@ const operation: Operation<{ factor: number }> = {
       inputs: { x: x! },
       output: y!,
       params: { factor: paramF32(factor) },
-      expression: "params.factor * x[index]",
+      expression: "params.factor * x(index)",
     }),
   gradient: ({ attributes: { factor } }, [dy]) => [dy ? scale(dy, factor) : null],
 };

@@ -10,7 +10,7 @@ const operation: Operation<null> = {
   name: "tanh",
   infer: ([x]) => [x!],
   lower: ({ inputs: [x], outputs: [y] }) =>
-    pointwise({ label: "tanh", inputs: { x: x! }, output: y!, declarations, expression: "boundedTanh(x[index])" }),
+    pointwise({ label: "tanh", inputs: { x: x! }, output: y!, declarations, expression: "boundedTanh(x(index))" }),
   gradient: ({ outputs: [y] }, [dy]) => [dy ? y!.tape.append(tanhGradient, [y!, dy], null)[0]! : null],
 };
 
@@ -21,7 +21,7 @@ const tanhGradient: Operation<null> = {
     return [y!];
   },
   lower: ({ inputs: [y, dy], outputs: [dx] }) =>
-    pointwise({ label: "tanhGradient", inputs: { t: y!, dy: dy! }, output: dx!, expression: "dy[index] * (1.0 - t[index] * t[index])" }),
+    pointwise({ label: "tanhGradient", inputs: { t: y!, dy: dy! }, output: dx!, expression: "dy(index) * (1.0 - t(index) * t(index))" }),
 };
 
 /** tanh of each element of f32 `x`. */

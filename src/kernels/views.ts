@@ -14,7 +14,7 @@ const split: Operation<Attributes> = {
   lower({ inputs: [x], outputs, attributes: { views } }) {
     const width = x!.shape[1] as number;
     const step = vectorWidth(width);
-    const element = vector("f32", step);
+    const element = vector(step);
     return {
       variant: `point ×${step}`,
       kernels: [
@@ -25,7 +25,7 @@ const split: Operation<Attributes> = {
           reads: { x: [x!, element] },
           writes: Object.fromEntries(outputs.map((output, view) => [`view${view}`, [output, element] as const])),
           main: outputs
-            .map((_, view) => wgsl`view${view}[index] = x[(row * ${views}u + ${view}u) * ${width / step}u + column];`)
+            .map((_, view) => wgsl`setView${view}(index, x((row * ${views}u + ${view}u) * ${width / step}u + column));`)
             .join("\n  "),
         }),
       ],
@@ -45,9 +45,9 @@ const join: Operation<Attributes & { used: readonly boolean[] }> = {
   lower({ inputs: [, ...present], outputs: [y], attributes: { views, used } }) {
     const width = y!.shape[1] as number;
     const step = vectorWidth(width);
-    const element = vector("f32", step);
+    const element = vector(step);
     let next = 0;
-    const source = used.map((isUsed) => (isUsed ? `view${next++}[index]` : `${element}()`));
+    const source = used.map((isUsed) => (isUsed ? `view${next++}(index)` : `${element}()`));
     return {
       variant: `point ×${step}`,
       kernels: [
@@ -57,7 +57,7 @@ const join: Operation<Attributes & { used: readonly boolean[] }> = {
           width: step,
           reads: Object.fromEntries(present.map((gradient, i) => [`view${i}`, [gradient, element] as const])),
           writes: { y: [y!, element] },
-          main: source.map((value, view) => wgsl`y[(row * ${views}u + ${view}u) * ${width / step}u + column] = ${value};`).join("\n  "),
+          main: source.map((value, view) => wgsl`setY((row * ${views}u + ${view}u) * ${width / step}u + column, ${value});`).join("\n  "),
         }),
       ],
     };

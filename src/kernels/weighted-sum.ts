@@ -16,7 +16,7 @@ const operation: Operation<{ alpha: number; beta: number }> = {
       inputs: { a: a!, b: b! },
       output: y!,
       params: { alpha: paramF32(alpha), beta: paramF32(beta) },
-      expression: "params.alpha * a[index] + params.beta * b[index]",
+      expression: "params.alpha * a(index) + params.beta * b(index)",
     }),
   gradient: ({ attributes: { alpha, beta } }, [dy]) => (dy ? [scale(dy, alpha), scale(dy, beta)] : [null, null]),
 };

@@ -1,0 +1,52 @@
+/** Times compute passes on the GPU's own clock, two timestamps a pass (WebGPU's `timestamp-query`). For profiles: a step that is timed is not a fast one. */
+import { DeviceError } from "../errors.ts";
+import type { Device } from "./device.ts";
+
+/** When a pass began and ended, in nanoseconds after the first began. */
+export interface PassTime {
+  readonly begin: number;
+  readonly end: number;
+}
+
+export class Timestamps {
+  readonly #device: Device;
+  readonly #queries: GPUQuerySet;
+  readonly #resolved: GPUBuffer;
+
+  /** For `passes` passes. Throws `DeviceError` where the device has no clock to read. */
+  constructor(device: Device, passes: number) {
+    if (!device.capabilities.features.has("timestamp-query")) {
+      throw new DeviceError(
+        `${device.name} has no timestamp-query: its kernels cannot be timed one by one.`,
+        "In Chrome, timestamps need --enable-dawn-features=allow_unsafe_apis or a secure context; or profile in Node.",
+      );
+    }
+    this.#device = device;
+    this.#queries = device.gpu.createQuerySet({ type: "timestamp", count: 2 * passes });
+    this.#resolved = device.createBuffer("timestamps", 16 * passes, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC);
+  }
+
+  /** The descriptor of pass number `pass`. */
+  pass(pass: number): GPUComputePassDescriptor {
+    return {
+      timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: 2 * pass, endOfPassWriteIndex: 2 * pass + 1 },
+    };
+  }
+
+  /** Ends an encoder whose passes were timed. */
+  resolve(encoder: GPUCommandEncoder): void {
+    encoder.resolveQuerySet(this.#queries, 0, this.#queries.count, this.#resolved, 0);
+  }
+
+  /** The times of the passes submitted last, in their order. */
+  async read(): Promise<PassTime[]> {
+    const times = new BigUint64Array(await this.#device.read({ buffer: this.#resolved, offset: 0, size: this.#resolved.size }));
+    const since = (i: number) => Number(times[i]! - times[0]!);
+    return Array.from({ length: times.length / 2 }, (_, pass) => ({ begin: since(2 * pass), end: since(2 * pass + 1) }));
+  }
+
+  close(): void {
+    this.#queries.destroy();
+    this.#resolved.destroy();
+  }
+}

@@ -1,0 +1,20 @@
+/** Between the two ways floats are stored: f32 and f16. Rounds to nearest; the gradient is cast back. */
+import { float, floatOf, type FloatType, type Operation, type Persistent, type Value } from "./operation.ts";
+import { pointwise } from "./pointwise.ts";
+
+const operation: Operation<{ dtype: FloatType }> = {
+  name: "cast",
+  infer: ([x], { dtype }) => [float(dtype, ...x!.shape)],
+  lower: ({ inputs: [x], outputs: [y] }) => pointwise({ label: "cast", inputs: { x: x! }, output: y!, expression: "x(index)" }),
+  gradient: ({ inputs: [x] }, [dy]) => [dy ? cast(dy, floatOf(x!)) : null],
+};
+
+/** `x` stored as `dtype`. A value that already is, is the value itself. */
+export function cast(x: Value, dtype: FloatType): Value {
+  return x.dtype === dtype ? x : x.tape.append(operation, [x], { dtype })[0]!;
+}
+
+/** Writes `x` into `target` of its shape, in the target's dtype. */
+export function castInto(x: Value, target: Persistent): void {
+  x.tape.update(operation, [x], [target], { dtype: floatOf(target) });
+}
