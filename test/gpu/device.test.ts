@@ -11,11 +11,11 @@ const device = await openTestDevice();
 
 const doubling: ShaderDeclaration = {
   label: "doubling",
-  bindings: [{ name: "x", type: "array<f32>", access: "read_write" }],
+  bindings: [{ name: "x", type: "f32", access: "read_write" }],
   enables: [],
   workgroupSize: [64, 1, 1],
   declarations: "",
-  main: "x[thread] = 2.0 * x[thread];",
+  main: "setX(thread, 2.0 * x(thread));",
 };
 
 it("compiles a shader once, runs it, and reads a window back", async () => {

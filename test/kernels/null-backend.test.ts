@@ -9,6 +9,7 @@ import { Tape } from "../../src/autograd/tape.ts";
 import { openDevice } from "../../src/gpu/node.ts";
 import { adamW } from "../../src/kernels/adamw.ts";
 import { attention } from "../../src/kernels/attention.ts";
+import { cast } from "../../src/kernels/cast.ts";
 import { columnSum } from "../../src/kernels/column-sum.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
 import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
@@ -51,7 +52,7 @@ function withGradients(tape: Tape, y: Value): (Value | null)[] {
 const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> = {
   pointwise(tape, { width, live }) {
     const x = tape.input("x", f32(live ? tape.extent("rows", 57) : 57, width));
-    const ys = [gelu(x), tanh(x), scale(x, 2), weightedSum(x, x, 1, 2), fill(tape, x.shape, 1)];
+    const ys = [gelu(x), tanh(x), scale(x, 2), weightedSum(x, x, 1, 2), fill(tape, x.shape, 1), cast(x, "f16")];
     return ys.flatMap((y) => (y.node!.operation.gradient ? withGradients(tape, y) : [y]));
   },
   rows(tape, { width, live }) {
