@@ -5,7 +5,7 @@
 import { ShapeError } from "../errors.ts";
 import { copyInto } from "../kernels/copy.ts";
 import { fill } from "../kernels/fill.ts";
-import { elementCount, formatShape, type Persistent, type Value } from "../kernels/operation.ts";
+import { absorb, elementCount, formatShape, type Persistent, type Value } from "../kernels/operation.ts";
 import { add } from "../kernels/weighted-sum.ts";
 import type { Tape } from "./tape.ts";
 
@@ -29,11 +29,17 @@ export function gradient(tape: Tape, loss: Value, parameters: readonly Persisten
       );
     }
     const outputGradients = node.outputs.map((output) => gradients.get(output) ?? null);
-    node.operation.gradient(node, outputGradients).forEach((contribution, i) => {
+    const before = tape.nodes.length;
+    const contributions = node.operation.gradient(node, outputGradients);
+    const fresh = new Set(tape.nodes.slice(before).flatMap(({ outputs }) => outputs));
+    contributions.forEach((contribution, i) => {
       const input = node.inputs[i]!;
       if (contribution === null || !active.has(input)) return;
       const sum = gradients.get(input);
-      gradients.set(input, sum === undefined ? contribution : add(sum, contribution));
+      // What this node alone has just asked for may add the others' sum in its own kernel.
+      const isOwn = fresh.has(contribution) && contributions.filter((other) => other === contribution).length === 1;
+      const added = sum && isOwn ? absorb(contribution, { kind: "add", addend: sum }) : null;
+      gradients.set(input, sum === undefined ? contribution : (added ?? add(sum, contribution)));
     });
   }
   return parameters.map((parameter) => {

@@ -19,6 +19,7 @@ import {
   type Persistent,
   Scratch,
   Value,
+  type Variant,
 } from "../kernels/operation.ts";
 import type { Tape } from "./tape.ts";
 
@@ -63,9 +64,19 @@ export interface Plan {
   place(tensor: Tensor): Place;
 }
 
-export function plan(tape: Tape, outputs: Readonly<Record<string, Value>>, capabilities: Capabilities): Plan {
-  const nodes = neededNodes(tape, Object.values(outputs));
-  const steps = nodes.map((node) => ({ node, lowering: node.operation.lower(node, capabilities) }));
+/** Picks one of a node's variants, by measurement or for a test; undefined leaves it to the operation. */
+export type Choose = (node: Node, variants: readonly Variant[]) => Variant | undefined;
+
+export function plan(
+  tape: Tape,
+  outputs: Readonly<Record<string, Value>>,
+  capabilities: Capabilities,
+  choose: Choose = () => undefined,
+): Plan {
+  const steps = neededNodes(tape, Object.values(outputs)).map((node) => {
+    const chosen = choose(node, node.operation.variants?.(node, capabilities) ?? []);
+    return { node, lowering: chosen ? chosen.lower() : node.operation.lower(node, capabilities) };
+  });
   const { slots, places } = assignSlots(tape, outputs, steps);
   const kernels = steps.flatMap(({ lowering }) => lowering.kernels);
   const place = (tensor: Tensor): Place => {
@@ -96,7 +107,7 @@ function rootOf(tensor: Tensor): Value | Scratch | Persistent {
 }
 
 /** Nodes that an output or a persistent tensor depends on, in tape order. */
-function neededNodes(tape: Tape, outputs: readonly Value[]): Node[] {
+export function neededNodes(tape: Tape, outputs: readonly Value[]): Node[] {
   const wanted = new Set<Value>(outputs);
   const needed: Node[] = [];
   for (const node of tape.nodes.slice().reverse()) {

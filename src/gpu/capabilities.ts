@@ -1,6 +1,15 @@
 /**
  * What a device can do, as far as choosing kernels needs to know. Read once when a device opens; never changes after.
  */
+/** Sizes and types that the device's matrix units take: [M, K] · [K, N] accumulated as [M, N]. */
+export interface SubgroupMatrix {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
 export interface Capabilities {
   /** WebGPU features the device was opened with. */
   readonly features: ReadonlySet<string>;
@@ -9,6 +18,8 @@ export interface Capabilities {
   readonly software: boolean;
   /** Lanes of a subgroup where every pipeline has the same number, else null (no subgroups, or a size that varies). */
   readonly subgroupSize: number | null;
+  /** What `chromium-experimental-subgroup-matrix` offers; empty without it. */
+  readonly subgroupMatrices: readonly SubgroupMatrix[];
 }
 
 export function readCapabilities(device: GPUDevice, info: GPUAdapterInfo): Capabilities {
@@ -19,5 +30,12 @@ export function readCapabilities(device: GPUDevice, info: GPUAdapterInfo): Capab
     limits: device.limits,
     software: info.isFallbackAdapter,
     subgroupSize: features.has("subgroups") && fixedSize ? info.subgroupMinSize : null,
+    subgroupMatrices: features.has("chromium-experimental-subgroup-matrix") ? subgroupMatrices(info) : [],
   };
+}
+
+/** An experimental field of the adapter's info, which the types do not know yet. */
+function subgroupMatrices(info: GPUAdapterInfo): readonly SubgroupMatrix[] {
+  const { subgroupMatrixConfigs = [] } = info as { readonly subgroupMatrixConfigs?: Iterable<SubgroupMatrix> };
+  return Array.from(subgroupMatrixConfigs, ({ componentType, resultComponentType, M, N, K }) => ({ componentType, resultComponentType, M, N, K }));
 }

@@ -8,9 +8,10 @@
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { kernel, paramF32, paramU32, sizeOf, sizeParam, vectorWidth } from "./kernel.ts";
-import type { Layout, MatmulAttributes, MatmulShape } from "./matmul.ts";
-import { capacity, type Dimension, type Lowering, type Node } from "./operation.ts";
+import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "./kernel.ts";
+import { type Layout, type MatmulAttributes, type MatmulShape, matmulShape, matmulTensors } from "./matmul.ts";
+import { epilogue } from "./matmul-epilogue.ts";
+import { capacity, type Dimension, type Lowering, type Node, type Variant } from "./operation.ts";
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
@@ -27,15 +28,14 @@ const fits: Record<Layout, (shape: MatmulShape) => boolean> = {
 /** Lanes go by fours, and must divide the rows of a tile. */
 const subgroupSizes = [4, 8, 16];
 
-export function softFits(shape: MatmulShape, layout: Layout, { subgroupSize }: Capabilities): boolean {
-  return subgroupSize !== null && subgroupSizes.includes(subgroupSize) && fits[layout](shape);
+export function softVariants(node: Node<MatmulAttributes>, { subgroupSize }: Capabilities): readonly Variant[] {
+  const { layout } = node.attributes;
+  const shape = matmulShape(node);
+  if (subgroupSize === null || !subgroupSizes.includes(subgroupSize) || !fits[layout](shape)) return [];
+  return [{ name: "soft", lower: () => lowerings[layout](node, shape, subgroupSize) }];
 }
 
-export function matmulSoft(node: Node<MatmulAttributes>, shape: MatmulShape, { subgroupSize }: Capabilities): Lowering {
-  return variants[node.attributes.layout](node, shape, subgroupSize!);
-}
-
-const variants: Record<Layout, (node: Node<MatmulAttributes>, shape: MatmulShape, lanes: number) => Lowering> = {
+const lowerings: Record<Layout, (node: Node<MatmulAttributes>, shape: MatmulShape, lanes: number) => Lowering> = {
   nn: (node, shape, lanes) => columnVectors(node, shape, lanes),
   tn: (node, shape, lanes) => columnVectors(node, shape, lanes),
   nt: dotProducts,
@@ -52,12 +52,11 @@ function chooseRows(m: Dimension, columnGroups: number): number {
 }
 
 /** Layouts nn and tn, where B's rows run along n: a lane owns one vec4 of columns. */
-function columnVectors(
-  { inputs: [a, b, bias], outputs: [c], attributes }: Node<MatmulAttributes>,
-  { m, n, k }: MatmulShape,
-  lanes: number,
-): Lowering {
-  const { layout, scale } = attributes;
+function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lanes: number): Lowering {
+  const { layout } = node.attributes;
+  const tensors = matmulTensors(node);
+  const { a, b, rowSums } = tensors;
+  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 4);
   const threads = subgroups * lanes;
   const groups = Math.ceil(capacity(n) / 4 / threads);
   const tileRows = chooseRows(m, groups);
@@ -93,6 +92,14 @@ function columnVectors(
     },
   };
   const { start, load, multiply } = left[layout as "nn" | "tn"];
+  // The lanes of four, each with the depths that are its number modulo four, join what they found.
+  const storeRowSums = loads
+    .map((g) => {
+      const joined = [1, 2].map((other) => `sum${g} += subgroupShuffleXor(sum${g}, ${other}u);`).join(" ");
+      const quad = `row / 4u + ${g * quads}u + lane / 4u`;
+      return `${joined} if (group.x == 0u && thread < ${lanes}u && lane % 4u == 0u && ${quad} < params.leftStride) { setRowSums(${quad}, sum${g}); }`;
+    })
+    .join("\n  ");
   const row = range(tileRows);
   return {
     variant: `soft ${tileRows}×${threads * 4}`,
@@ -101,15 +108,16 @@ function columnVectors(
         label: `matmul ${layout} soft`,
         workgroupSize: [threads],
         enables: ["subgroups"],
-        reads: { a: [a!, "vec4f"], b: [b!, "vec4f"], ...(bias ? { bias: [bias, "vec4f"] as const } : {}) },
-        writes: { c: [c!, "vec4f"] },
+        reads: { a: [a, "vec4f"], b: [b, "vec4f"], ...reads },
+        writes: { ...writes, ...(rowSums ? { rowSums: [rowSums, "vec4f"] as const } : {}) },
         params: {
+          ...params,
           m: sizeParam(m),
           k: sizeParam(k),
           leftStride: paramU32(capacity(layout === "nn" ? k : m) / 4),
           columns: paramU32(capacity(n) / 4),
-          scale: paramF32(scale),
         },
+        declarations,
         main: wgsl`let m = ${sizeOf("m", m)};
   let depth = ${sizeOf("k", k)};
   let last = max(depth, 1u) - 1u;
@@ -118,18 +126,20 @@ function columnVectors(
   let column = min(ownColumn, params.columns - 1u);
   ${start.join("\n  ")}
   ${row.map((r) => `var c${r} = vec4f();`).join(" ")}
+  ${rowSums ? loads.map((g) => `var sum${g} = vec4f();`).join(" ") : ""}
   for (var k = 0u; k < depth; k += 4u) {
     ${load.join("\n    ")}
+    ${rowSums ? loads.map((g) => `sum${g} += a${g};`).join(" ") : ""}
     ${range(4)
       .map((kk) => `let b${kk} = b(min(k + ${kk}u, last) * params.columns + column);`)
       .join("\n    ")}
     ${multiply.join("\n    ")}
   }
+  ${rowSums ? storeRowSums : ""}
   if (ownColumn >= params.columns) { return; }
-  let offset = ${bias ? "bias(column)" : "vec4f()"};
   // One store in a loop: a software adapter takes seconds to compile one store for each row.
   var sums = array<vec4f, ${tileRows}>(${row.map((r) => `c${r}`).join(", ")});
-  for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { setC((row + r) * params.columns + column, sums[r] * params.scale + offset); }`,
+  for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish((row + r) * params.columns + column, column, sums[r]); }`,
         workgroups: (live) => [groups, Math.ceil(live(m) / tileRows), 1],
         flop: (live) => 2 * live(m) * live(n) * live(k),
       }),
@@ -138,11 +148,10 @@ function columnVectors(
 }
 
 /** Layout nt, where B's rows run along k: a lane owns some columns and sums dot products along k. */
-function dotProducts(
-  { inputs: [a, b, bias], outputs: [c], attributes: { scale } }: Node<MatmulAttributes>,
-  { m, n, k }: MatmulShape,
-  lanes: number,
-): Lowering {
+function dotProducts(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lanes: number): Lowering {
+  const tensors = matmulTensors(node);
+  const { a, b } = tensors;
+  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 1);
   const threads = subgroups * lanes;
   const tileRows = chooseRows(m, Math.ceil(capacity(n) / (threads * ntColumns)));
   const loads = range(tileRows / lanes);
@@ -155,15 +164,16 @@ function dotProducts(
         label: "matmul nt soft",
         workgroupSize: [threads],
         enables: ["subgroups"],
-        reads: { a: [a!, "vec4f"], b: [b!, "vec4f"], ...(bias ? { bias: [bias, "f32"] as const } : {}) },
-        writes: { c: [c!, "f32"] },
+        reads: { a: [a, "vec4f"], b: [b, "vec4f"], ...reads },
+        writes,
         params: {
+          ...params,
           m: sizeParam(m),
           n: sizeParam(n),
           depth: paramU32(capacity(k) / 4),
           stride: paramU32(capacity(n)),
-          scale: paramF32(scale),
         },
+        declarations,
         main: wgsl`let m = ${sizeOf("m", m)};
   let n = ${sizeOf("n", n)};
   let row = group.y * ${tileRows}u;
@@ -180,8 +190,7 @@ function dotProducts(
   for (var j = 0u; j < ${ntColumns}u; j++) {
     let own = column + j * ${threads}u;
     if (own >= n) { break; }
-    let offset = ${bias ? "bias(own)" : "0.0"};
-    for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { setC((row + r) * params.stride + own, sums[r][j] * params.scale + offset); }
+    for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish((row + r) * params.stride + own, own, sums[r][j]); }
   }`,
         workgroups: (live) => [Math.ceil(live(n) / (threads * ntColumns)), Math.ceil(live(m) / tileRows), 1],
         flop: (live) => 2 * live(m) * live(n) * live(k),

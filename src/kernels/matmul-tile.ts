@@ -1,99 +1,199 @@
 /**
- * Matmul, variant "tile": runs on every WebGPU device, takes every shape. A workgroup of 64 threads computes a 64×64 tile of C from tiles of
- * A and B in workgroup memory, 8×8 elements a thread in registers; everything beyond an edge reads as zero and is not stored.
+ * Matmul, variant "tile": runs on every WebGPU device, takes every shape. A workgroup computes a tile of C from tiles of A and B in workgroup
+ * memory; a thread has 8×8 elements of it in registers and reads vectors of four. Everything beyond an edge is not stored, and depth beyond k counts
+ * as zero.
+ *
+ * An operand whose rows run along k is turned on its way into workgroup memory, in blocks of 4×4 that a thread holds in registers; so both tiles
+ * lie there with k as their rows, and the inner loop is the same for all layouts. Where both operands are halves and the device computes with
+ * them, the tiles are kept as halves, which moves half as much; products accumulate in f32.
  */
+import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { kernel, paramF32, paramU32, sizeOf, sizeParam } from "./kernel.ts";
-import type { Layout, MatmulAttributes, MatmulShape } from "./matmul.ts";
-import { capacity, type Lowering, type Node } from "./operation.ts";
+import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "./kernel.ts";
+import { type Layout, type MatmulAttributes, matmulShape, matmulTensors } from "./matmul.ts";
+import { epilogue } from "./matmul-epilogue.ts";
+import { capacity, type Dimension, type Lowering, type Node, type Variant } from "./operation.ts";
 
-const tile = 64;
-const depth = 16;
+interface Tile {
+  /** Rows and columns of C that a workgroup computes, and the depth it takes at a time. */
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+}
+
+/** Rows and columns a thread has. */
 const perThread = 8;
-const side = tile / perThread;
+
+/** The tiles, each within the 16 KB of workgroup memory and the 256 threads of every device; the first fills a small GPU with small products. */
+const tiles: readonly Tile[] = [
+  { rows: 64, columns: 64, depth: 16 },
+  { rows: 128, columns: 64, depth: 16 },
+  { rows: 128, columns: 128, depth: 16 },
+  { rows: 32, columns: 64, depth: 32 },
+];
+
+/** Tiles of C that keep a GPU busy: with fewer, smaller tiles are better. */
+const enoughWorkgroups = 256;
+
+export function tileVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
+  const { m, n } = matmulShape(node);
+  const workgroups = ({ rows, columns }: Tile) => Math.ceil(capacity(m) / rows) * Math.ceil(capacity(n) / columns);
+  const best = capabilities.software ? tiles[0]! : ([tiles[2]!, tiles[1]!, tiles[0]!].find((tile) => workgroups(tile) >= enoughWorkgroups) ?? tiles[0]!);
+  return [best, ...tiles.filter((tile) => tile !== best)].map((tile) => ({
+    name: `tile ${tile.rows}×${tile.columns}×${tile.depth}`,
+    lower: () => lowerTile(node, tile, capabilities),
+  }));
+}
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-export function matmulTile(
-  { inputs: [a, b, bias], outputs: [c], attributes: { layout, scale } }: Node<MatmulAttributes>,
-  { m, n, k }: MatmulShape,
-): Lowering {
-  // Neighbouring threads load neighbouring elements: along k where rows of the operand run along k.
-  const leftAt: Record<Layout, string> = { nn: `row * params.strideK + k`, nt: `row * params.strideK + k`, tn: `k * params.strideM + row` };
-  const rightAt: Record<Layout, string> = {
-    nn: `k * params.strideN + column`,
-    nt: `column * params.strideK + k`,
-    tn: `k * params.strideN + column`,
-  };
-  const load = (along: "k" | "edge") =>
-    along === "k" ? { k: `i % ${depth}u`, edge: `i / ${depth}u` } : { k: `i / ${tile}u`, edge: `i % ${tile}u` };
-  const left = load(layout === "tn" ? "edge" : "k");
-  const right = load(layout === "nt" ? "k" : "edge");
+/** How one operand comes into workgroup memory. */
+interface Side {
+  readonly name: "left" | "right";
+  /** Of the tile, along the edge of C. */
+  readonly size: number;
+  readonly extent: Dimension;
+  /** Whether the operand's rows run along k. */
+  readonly alongDepth: boolean;
+  /** WGSL of the operand's vector of four at (row of memory, column of memory / 4), and of one element. */
+  readonly operand: "a" | "b";
+}
+
+function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capabilities): Lowering {
+  const tensors = matmulTensors(node);
+  const { a, b, rowSums } = tensors;
+  const { layout } = node.attributes;
+  const { m, n, k } = matmulShape(node);
+  const alongDepth: Record<Layout, readonly [boolean, boolean]> = { nn: [true, false], nt: [true, true], tn: [false, false] };
+  const [leftAlong, rightAlong] = alongDepth[layout];
+  const sides: readonly Side[] = [
+    { name: "left", size: tile.rows, extent: m, alongDepth: leftAlong, operand: "a" },
+    { name: "right", size: tile.columns, extent: n, alongDepth: rightAlong, operand: "b" },
+  ];
+  const inner = sides.map(({ alongDepth, extent }) => capacity(alongDepth ? k : extent));
+  const width = vectorWidth(...inner);
+  const halves = a.dtype === "f16" && b.dtype === "f16" && capabilities.features.has("shader-f16");
+  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 1);
+  const element = width === 4 ? "vec4f" : "f32";
+  const stored = halves ? "vec4<f16>" : "vec4f";
+  const threads = [tile.columns / perThread, tile.rows / perThread] as const;
   const cells = range(perThread * perThread);
+  const quads = perThread / 4;
   return {
-    variant: `tile ${tile}×${tile}×${depth}`,
+    variant: `tile ${tile.rows}×${tile.columns}×${tile.depth}`,
     kernels: [
       kernel({
         label: `matmul ${layout} tile`,
-        workgroupSize: [side, side],
-        reads: { a: [a!, "f32"], b: [b!, "f32"], ...(bias ? { bias: [bias, "f32"] as const } : {}) },
-        writes: { c: [c!, "f32"] },
+        workgroupSize: threads,
+        enables: halves ? ["f16"] : [],
+        reads: { a: [a, element], b: [b, element], ...reads },
+        writes: { ...writes, ...(rowSums ? { rowSums: [rowSums, "f32"] as const } : {}) },
         params: {
+          ...params,
           m: sizeParam(m),
           n: sizeParam(n),
           k: sizeParam(k),
-          strideM: paramU32(capacity(m)),
-          strideN: paramU32(capacity(n)),
-          strideK: paramU32(capacity(k)),
-          scale: paramF32(scale),
+          stride: paramU32(capacity(n)),
+          leftStride: paramU32(inner[0]!),
+          rightStride: paramU32(inner[1]!),
         },
-        declarations: wgsl`
-var<workgroup> left: array<f32, ${tile * depth}>;
-var<workgroup> right: array<f32, ${tile * depth}>;
-`,
+        declarations: wgsl`${declarations}
+${sides.map(({ name, size }) => `var<workgroup> ${name}: array<${stored}, ${(size / 4) * tile.depth}>;`).join("\n")}
+${sides.map((side) => loadBlock(side, tile.depth, width, stored)).join("\n")}`,
         main: wgsl`let m = ${sizeOf("m", m)};
   let n = ${sizeOf("n", n)};
-  let depthEnd = ${sizeOf("k", k)};
-  let firstRow = group.y * ${tile}u;
-  let firstColumn = group.x * ${tile}u;
+  let depth = ${sizeOf("k", k)};
+  let firstRow = group.y * ${tile.rows}u;
+  let firstColumn = group.x * ${tile.columns}u;
   ${cells.map((cell) => `var c${cell} = 0.0;`).join(" ")}
-  for (var k0 = 0u; k0 < depthEnd; k0 += ${depth}u) {
-    for (var i = thread; i < ${tile * depth}u; i += ${side * side}u) {
-      { let k = k0 + ${left.k}; let row = firstRow + ${left.edge};
-        var value = 0.0;
-        if (row < m && k < depthEnd) { value = a(${leftAt[layout]}); }
-        left[(${left.k}) * ${tile}u + ${left.edge}] = value; }
-      { let k = k0 + ${right.k}; let column = firstColumn + ${right.edge};
-        var value = 0.0;
-        if (column < n && k < depthEnd) { value = b(${rightAt[layout]}); }
-        right[(${right.k}) * ${tile}u + ${right.edge}] = value; }
-    }
+  ${rowSums ? range(perThread).map((i) => `var sum${i} = 0.0;`).join(" ") : ""}
+  for (var k0 = 0u; k0 < depth; k0 += ${tile.depth}u) {
+    ${sides
+      .map(
+        ({ name, size }) =>
+          `for (var i = thread; i < ${(size / 4) * (tile.depth / 4)}u; i += ${threads[0] * threads[1]}u) { ${name}Block(i, ${name === "left" ? "firstRow, m" : "firstColumn, n"}, k0, depth); }`,
+      )
+      .join("\n    ")}
     workgroupBarrier();
-    for (var k = 0u; k < ${depth}u; k++) {
-      ${range(perThread)
+    for (var k = 0u; k < ${tile.depth}u; k++) {
+      ${range(quads)
         .map(
-          (i) =>
-            `let a${i} = left[k * ${tile}u + local.y * ${perThread}u + ${i}u]; let b${i} = right[k * ${tile}u + local.x * ${perThread}u + ${i}u];`,
+          (q) =>
+            `let a${q} = vec4f(left[k * ${tile.rows / 4}u + local.y * ${quads}u + ${q}u]); let b${q} = vec4f(right[k * ${tile.columns / 4}u + local.x * ${quads}u + ${q}u]);`,
         )
         .join("\n      ")}
-      ${cells.map((cell) => `c${cell} += a${Math.floor(cell / perThread)} * b${cell % perThread};`).join(" ")}
+      ${cells.map((cell) => `c${cell} = fma(${component("a", Math.floor(cell / perThread))}, ${component("b", cell % perThread)}, c${cell});`).join(" ")}
+      ${rowSums ? range(perThread).map((i) => `sum${i} += ${component("a", i)};`).join(" ") : ""}
     }
     workgroupBarrier();
   }
   var sums = array<f32, ${cells.length}>(${cells.map((cell) => `c${cell}`).join(", ")});
-  for (var j = 0u; j < ${perThread}u; j++) {
-    let column = firstColumn + local.x * ${perThread}u + j;
-    if (column >= n) { break; }
-    let offset = ${bias ? "bias(column)" : "0.0"};
-    for (var i = 0u; i < ${perThread}u; i++) {
-      let row = firstRow + local.y * ${perThread}u + i;
-      if (row >= m) { break; }
-      setC(row * params.strideN + column, sums[i * ${perThread}u + j] * params.scale + offset);
+  for (var i = 0u; i < ${perThread}u; i++) {
+    let row = firstRow + local.y * ${perThread}u + i;
+    if (row >= m) { break; }
+    for (var j = 0u; j < ${perThread}u; j++) {
+      let column = firstColumn + local.x * ${perThread}u + j;
+      if (column >= n) { break; }
+      finish(row * params.stride + column, column, sums[i * ${perThread}u + j]);
     }
-  }`,
-        workgroups: (live) => [Math.ceil(live(n) / tile), Math.ceil(live(m) / tile), 1],
+  }
+  ${rowSums ? storeRowSums : ""}`,
+        workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), 1],
         flop: (live) => 2 * live(m) * live(n) * live(k),
       }),
     ],
   };
+}
+
+const component = (name: string, i: number) => `${name}${Math.floor(i / 4)}[${i % 4}]`;
+
+/** The threads of the first column of the first workgroups have seen all of their rows of A. */
+const storeRowSums = wgsl`if (group.x == 0u && local.x == 0u) {
+    var rowTotals = array<f32, ${perThread}>(${range(perThread)
+      .map((i) => `sum${i}`)
+      .join(", ")});
+    for (var i = 0u; i < ${perThread}u; i++) {
+      let row = firstRow + local.y * ${perThread}u + i;
+      if (row < m) { setRowSums(row, rowTotals[i]); }
+    }
+  }`;
+
+/** WGSL `leftBlock(i, first, edge, k0, depth)`: brings block `i` of 4×4 elements into workgroup memory; `edge` is where C ends. */
+function loadBlock({ name, size, alongDepth, operand }: Side, depth: number, width: 1 | 4, stored: string): string {
+  const stride = `params.${name}Stride`;
+  // Four neighbours of a row of memory from `column` on, of which the first `count` may be read.
+  const four = (row: string, column: string, count: string) =>
+    width === 4
+      ? `${operand}((${row} * ${stride} + ${column}) / 4u)`
+      : `vec4f(${range(4)
+          .map((i) => `${operand}(${row} * ${stride} + min(${column} + ${i}u, ${count} - 1u))`)
+          .join(", ")})`;
+  const lines = alongDepth
+    ? wgsl`let edgeQuad = i / ${depth / 4}u;
+  let depthQuad = i % ${depth / 4}u;
+  let k = k0 + depthQuad * 4u;
+  let column = min(k, (depth - 1u) & ~3u);
+  let inside = vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth);
+  ${range(4)
+    .map((j) => {
+      const row = `min(first + edgeQuad * 4u + ${j}u, edge - 1u)`;
+      return `let v${j} = select(vec4f(), ${four(row, "column", "depth")}, inside);`;
+    })
+    .join("\n  ")}
+  let turned = transpose(mat4x4f(v0, v1, v2, v3));
+  ${range(4)
+    .map((j) => `${name}[(depthQuad * 4u + ${j}u) * ${size / 4}u + edgeQuad] = ${stored}(turned[${j}]);`)
+    .join("\n  ")}`
+    : wgsl`let edgeQuad = i % ${size / 4}u;
+  let depthQuad = i / ${size / 4}u;
+  let column = min(first + edgeQuad * 4u, (edge - 1u) & ~3u);
+  ${range(4)
+    .map((j) => {
+      const k = `k0 + depthQuad * 4u + ${j}u`;
+      return `${name}[(depthQuad * 4u + ${j}u) * ${size / 4}u + edgeQuad] = ${stored}(select(vec4f(), ${four(`min(${k}, depth - 1u)`, "column", "edge")}, ${k} < depth));`;
+    })
+    .join("\n  ")}`;
+  return wgsl`fn ${name}Block(i: u32, first: u32, edge: u32, k0: u32, depth: u32) {
+  ${lines}
+}`;
 }

@@ -5,26 +5,80 @@
  *     nt: C[m,n] = s · A[m,k] · B[n,k]ᵀ     (the layer itself, weights as [out, in])
  *     tn: C[m,n] = s · A[k,m]ᵀ · B[k,n]     (gradient of the weights)
  *
- * plus an optional bias [n]. Accumulates in f32 in a fixed order. Any dimension may be live; k of `tn` usually is. The variants are in
- * `matmul-soft.ts` and `matmul-tile.ts`; both pass the same tests.
+ * Accumulates in f32 in a fixed order. Any dimension may be live; k of `tn` usually is. The same kernel adds a bias [n], adds another matrix, applies
+ * GELU or its derivative (`matmul-epilogue.ts`), and in `tn` gives the sums of A over k, the gradient of a bias.
+ *
+ * The variants, in files of their own, pass the same tests; `variants` lists those that fit a device and a shape, the best guess first.
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
+import { ShapeError } from "../errors.ts";
 import { columnSum } from "./column-sum.ts";
-import { matmulSoft, softFits } from "./matmul-soft.ts";
-import { matmulTile } from "./matmul-tile.ts";
-import { type Dimension, expectType, f32, type Node, type Operand, type Operation, type Type, type Value } from "./operation.ts";
+import { geluGradient } from "./gelu.ts";
+import { softVariants } from "./matmul-soft.ts";
+import { subgroupMatrixVariants } from "./matmul-subgroup-matrix.ts";
+import { tileVariants } from "./matmul-tile.ts";
+import {
+  type Dimension,
+  expectType,
+  f32,
+  type FloatType,
+  float,
+  floatOf,
+  type Follower,
+  type Node,
+  type Operand,
+  type Operation,
+  type Type,
+  type Value,
+  type Variant,
+} from "./operation.ts";
 
 export type Layout = "nn" | "nt" | "tn";
 
 export interface MatmulAttributes {
   readonly layout: Layout;
   readonly scale: number;
+  readonly bias: boolean;
+  readonly addend: boolean;
+  /** `geluGradient` multiplies by GELU's derivative at a given pre-activation. */
+  readonly activation: "none" | "gelu" | "geluGradient";
+  /** Layout tn: the second output is the sum of A over k, f32 [m]. */
+  readonly rowSums: boolean;
+  /** How C is stored. */
+  readonly dtype: FloatType;
 }
 
 export interface MatmulShape {
   readonly m: Dimension;
   readonly n: Dimension;
   readonly k: Dimension;
+}
+
+/** A node's inputs and outputs by their role. */
+export interface MatmulTensors {
+  readonly a: Value;
+  readonly b: Value;
+  readonly bias: Value | undefined;
+  readonly addend: Value | undefined;
+  readonly preActivation: Value | undefined;
+  readonly c: Value;
+  readonly keptPreActivation: Value | undefined;
+  readonly rowSums: Value | undefined;
+}
+
+export function matmulTensors({ inputs, outputs, attributes: { bias, addend, activation, rowSums } }: Node<MatmulAttributes>): MatmulTensors {
+  const [a, b, ...more] = inputs as [Value, Value, ...Value[]];
+  const [c, second] = outputs as [Value, Value | undefined];
+  return {
+    a,
+    b,
+    bias: bias ? more.shift() : undefined,
+    addend: addend ? more.shift() : undefined,
+    preActivation: activation === "geluGradient" ? more.shift() : undefined,
+    c,
+    keptPreActivation: activation === "gelu" ? second : undefined,
+    rowSums: rowSums ? second : undefined,
+  };
 }
 
 const dimensions: Record<Layout, (a: Type["shape"], b: Type["shape"]) => MatmulShape> = {
@@ -40,48 +94,88 @@ const rightShape: Record<Layout, (k: Dimension) => (Dimension | null)[]> = {
   tn: (k) => [k, null],
 };
 
+export function matmulShape({ inputs: [a, b], attributes: { layout } }: Node<MatmulAttributes>): MatmulShape {
+  return dimensions[layout](a!.shape, b!.shape);
+}
+
 const operation: Operation<MatmulAttributes> = {
   name: "matmul",
-  infer([a, b, bias], { layout }) {
-    expectType(`matmul ${layout}`, "a", a!, "f32", [null, null]);
-    expectType(`matmul ${layout}`, "b", b!, "f32", [null, null]);
+  infer([a, b, ...more], { layout, bias, addend, activation, rowSums, dtype }) {
+    const name = `matmul ${layout}`;
+    expectType(name, "a", a!, "float", [null, null]);
+    expectType(name, "b", b!, "float", [null, null]);
     const { m, n, k } = dimensions[layout](a!.shape, b!.shape);
-    expectType(`matmul ${layout}`, "b", b!, "f32", rightShape[layout](k));
-    if (bias) expectType(`matmul ${layout}`, "bias", bias, "f32", [n]);
-    return [f32(m, n)];
+    expectType(name, "b", b!, "float", rightShape[layout](k));
+    if (bias) expectType(name, "bias", more.shift()!, "float", [n]);
+    if (addend) expectType(name, "addend", more.shift()!, "float", [m, n]);
+    if (activation === "geluGradient") expectType(name, "preActivation", more.shift()!, "float", [m, n]);
+    const c = float(dtype, m, n);
+    return [c, ...(activation === "gelu" ? [c] : []), ...(rowSums ? [f32(m)] : [])];
   },
-  lower: (node, capabilities) => lowerMatmul(node, capabilities),
-  gradient({ inputs: [a, b, bias], attributes: { layout, scale } }, [dc]) {
-    if (!dc) return [null, null, null];
-    const product = (x: Value, y: Value, as: Layout) => matmul(x, y, as, { scale });
-    const rules: Record<Layout, () => [Value, Value]> = {
-      nn: () => [product(dc, b!, "nt"), product(a!, dc, "tn")],
-      nt: () => [product(dc, b!, "nn"), product(dc, a!, "tn")],
-      tn: () => [product(b!, dc, "nt"), product(a!, dc, "nn")],
+  variants,
+  lower: (node, capabilities) => variants(node, capabilities)[0]!.lower(),
+  absorb(node, follower) {
+    const { attributes, outputs } = node;
+    const { activation, addend, rowSums } = attributes;
+    if (activation !== "none" || addend || rowSums) return null;
+    const changes: Record<Follower["kind"], Partial<MatmulAttributes>> = {
+      gelu: { activation: "gelu" },
+      geluGradient: { activation: "geluGradient" },
+      add: { addend: true },
     };
-    return [...rules[layout](), ...(bias ? [columnSum(dc)] : [])];
+    const { kind, ...extra } = follower;
+    const fused = { ...attributes, ...changes[kind] };
+    return outputs[0]!.tape.append(operation, [...node.inputs, ...(Object.values(extra) as Value[])], fused)[0]!;
+  },
+  gradient(node, [dc, dPre]) {
+    const { layout, scale, activation } = node.attributes;
+    const { a, b, bias, addend, keptPreActivation } = matmulTensors(node);
+    if (activation === "geluGradient" || dPre) {
+      throw new ShapeError("matmul: GELU's gradient cannot be differentiated again.", "Differentiate a loss of first order.");
+    }
+    if (!dc) return node.inputs.map(() => null);
+    const d = keptPreActivation ? geluGradient(keptPreActivation, dc) : dc;
+    // A parameter's gradient is f32 even where the product's operands are halves.
+    const product = (of: Value, x: Value, y: Value, as: Layout) => matmul(x, y, as, { scale, dtype: of.persistent ? "f32" : floatOf(of) });
+    const rules: Record<Layout, () => [Value, Value, Value | null]> = {
+      nn: () => [product(a, d, b, "nt"), product(b, a, d, "tn"), null],
+      nt: () => {
+        const attributes = { ...plain("tn", scale, b.persistent ? "f32" : floatOf(b)), rowSums: bias !== undefined };
+        const [db, sums] = d.tape.append(operation, [d, a], attributes);
+        return [product(a, d, b, "nn"), db!, sums ?? null];
+      },
+      tn: () => [product(a, b, d, "nt"), product(b, a, d, "nn"), null],
+    };
+    const [da, db, dBias] = rules[layout]();
+    return [da, db, ...(bias ? [dBias ?? columnSum(d)] : []), ...(addend ? [d] : [])];
   },
 };
 
-function lowerMatmul(node: Node<MatmulAttributes>, capabilities: Capabilities) {
-  const {
-    inputs: [a, b],
-    attributes,
-  } = node;
-  const shape = dimensions[attributes.layout](a!.shape, b!.shape);
-  return capabilities.software && softFits(shape, attributes.layout, capabilities)
-    ? matmulSoft(node, shape, capabilities)
-    : matmulTile(node, shape);
+function variants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
+  const soft = capabilities.software ? softVariants(node, capabilities) : [];
+  return [...soft, ...subgroupMatrixVariants(node, capabilities), ...tileVariants(node, capabilities)];
 }
 
+const plain = (layout: Layout, scale: number, dtype: FloatType): MatmulAttributes => ({
+  layout,
+  scale,
+  dtype,
+  bias: false,
+  addend: false,
+  activation: "none",
+  rowSums: false,
+});
+
 export interface MatmulOptions {
-  /** f32 [n], added to every row. */
+  /** [n], added to every row. */
   readonly bias?: Operand;
   /** Multiplies the product; 1 if absent. */
   readonly scale?: number;
+  /** How the product is stored; as `a` is, if absent. */
+  readonly dtype?: FloatType;
 }
 
-/** The product of two f32 matrices in a layout, see above. Throws `ShapeError` when they do not fit. */
-export function matmul(a: Value, b: Operand, layout: Layout, { bias, scale = 1 }: MatmulOptions = {}): Value {
-  return a.tape.append(operation, [a, b, ...(bias ? [bias] : [])], { layout, scale })[0]!;
+/** The product of two matrices in a layout, see above. Throws `ShapeError` when they do not fit. */
+export function matmul(a: Value, b: Operand, layout: Layout, { bias, scale = 1, dtype = floatOf(a) }: MatmulOptions = {}): Value {
+  return a.tape.append(operation, [a, b, ...(bias ? [bias] : [])], { ...plain(layout, scale, dtype), bias: bias !== undefined })[0]!;
 }

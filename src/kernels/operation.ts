@@ -97,11 +97,37 @@ export interface Operation<A = unknown> {
   infer(inputs: readonly Type[], attributes: A): Type[];
   /** Chooses a variant and gives its dispatches, in order. */
   lower(node: Node<A>, capabilities: Capabilities): Lowering;
+  /** All variants that fit the device and the node, the one that `lower` chooses first: measuring may find another one faster. */
+  variants?(node: Node<A>, capabilities: Capabilities): readonly Variant[];
+  /**
+   * Appends a node that does what `node` does and then what follows, in one kernel; returns null where it cannot. The old node stays on the tape,
+   * and the planner drops it when nothing else reads it.
+   */
+  absorb?(node: Node<A>, follower: Follower): Value | null;
   /**
    * Given the gradients of the outputs (null where the loss does not depend on one), appends the adjoint operations and returns a gradient for
    * each input (null where there is none). Absent: the operation cannot be differentiated.
    */
   gradient?(node: Node<A>, outputGradients: readonly (Value | null)[]): (Value | null)[];
+}
+
+/** A named way to compute a node. */
+export interface Variant {
+  readonly name: string;
+  lower(): Lowering;
+}
+
+/** What may follow an operation element by element, in the same kernel. */
+export type Follower =
+  | { readonly kind: "gelu" }
+  /** Times GELU's derivative at `x`. */
+  | { readonly kind: "geluGradient"; readonly x: Value }
+  /** Plus `addend`. */
+  | { readonly kind: "add"; readonly addend: Value };
+
+/** The value after `follower`, computed in the kernel that makes `value`; null where that kernel cannot. */
+export function absorb(value: Value, follower: Follower): Value | null {
+  return value.node?.outputs[0] === value ? (value.node.operation.absorb?.(value.node, follower) ?? null) : null;
 }
 
 export interface Lowering {

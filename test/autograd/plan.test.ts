@@ -30,6 +30,7 @@ const smallest: Capabilities = {
   } as GPUSupportedLimits,
   software: false,
   subgroupSize: null,
+  subgroupMatrices: [],
 };
 
 const isShared = ({ label }: { label: string }) => label.startsWith("slot");

@@ -3,7 +3,7 @@
  * given weight for each output element, so that the gradient of any shape of output is tested against differences of one number.
  */
 import { gradient } from "../../src/autograd/gradient.ts";
-import { plan } from "../../src/autograd/plan.ts";
+import { type Choose, plan } from "../../src/autograd/plan.ts";
 import { Program, type StepInput } from "../../src/autograd/program.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
@@ -23,10 +23,11 @@ export async function build<Outputs extends Record<string, Value>>(
   device: Device,
   record: (tape: Tape) => Outputs,
   capabilities: Capabilities = device.capabilities,
+  choose?: Choose,
 ): Promise<Program<Outputs>> {
   const tape = new Tape();
   const outputs = record(tape);
-  return Program.build(device, plan(tape, outputs, capabilities), outputs, {});
+  return Program.build(device, plan(tape, outputs, capabilities, choose), outputs, {});
 }
 
 /** A NaN that stands out in a dump; as an index it is far beyond every table. */
