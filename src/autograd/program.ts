@@ -213,7 +213,8 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   /** Reads an output after the steps run so far, its whole capacity, row-major. Waits for the GPU. Throws `ShapeError` unless it is f32. */
   async read(name: keyof Outputs & string): Promise<Float32Array> {
     const value = this.outputs[name]!;
-    if (value.dtype !== "f32") throw new ShapeError(`The output ${name} is ${value.dtype}; f32 can be read.`, "Give cast(value, \"f32\") as the output.");
+    if (value.dtype !== "f32")
+      throw new ShapeError(`The output ${name} is ${value.dtype}; f32 can be read.`, 'Give cast(value, "f32") as the output.');
     return new Float32Array(await this.device.readThrough(this.staging.get(value)!, windowOf(this.plan, this.buffers, value)));
   }
 

@@ -37,5 +37,11 @@ export function readCapabilities(device: GPUDevice, info: GPUAdapterInfo): Capab
 /** An experimental field of the adapter's info, which the types do not know yet. */
 function subgroupMatrices(info: GPUAdapterInfo): readonly SubgroupMatrix[] {
   const { subgroupMatrixConfigs = [] } = info as { readonly subgroupMatrixConfigs?: Iterable<SubgroupMatrix> };
-  return Array.from(subgroupMatrixConfigs, ({ componentType, resultComponentType, M, N, K }) => ({ componentType, resultComponentType, M, N, K }));
+  return Array.from(subgroupMatrixConfigs, ({ componentType, resultComponentType, M, N, K }) => ({
+    componentType,
+    resultComponentType,
+    M,
+    N,
+    K,
+  }));
 }

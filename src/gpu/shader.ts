@@ -62,10 +62,12 @@ export const setterOf = (name: string) => `set${name[0]!.toUpperCase()}${name.sl
 const floatTypes: readonly string[] = ["f32", "vec2f", "vec4f"];
 
 function declareBinding({ name, type, access, half = false }: ShaderBinding, binding: number, hasHalves: boolean): string {
-  const variable = (identifier: string, store: string) => `@group(0) @binding(${binding}) var<${addressSpace[access]}> ${identifier}: ${store};`;
+  const variable = (identifier: string, store: string) =>
+    `@group(0) @binding(${binding}) var<${addressSpace[access]}> ${identifier}: ${store};`;
   if (access === "uniform") return variable(name, type);
   if (!floatTypes.includes(type)) return variable(name, `array<${type}>`);
-  if (half && !hasHalves && type !== "vec4f") throw new Error(`${name} is stored as packed halves, which are read by fours and not as ${type}.`);
+  if (half && !hasHalves && type !== "vec4f")
+    throw new Error(`${name} is stored as packed halves, which are read by fours and not as ${type}.`);
   const { element, load, store } = half ? (hasHalves ? halves(type) : packed) : floats(type);
   const memory = memoryOf(name);
   return [

@@ -5,9 +5,12 @@
  *     P = softmax(Q·Kᵀ / √headSize) within a sentence;  context = dropout(P)·V
  *
  * A workgroup takes one sentence and head, a thread one token of it at a time: the thread keeps its own vectors, and all threads walk the
- * sentence's tokens together. It needs no workgroup memory and takes sentences of any length. The forward pass keeps each row's
- * log Σ exp(score); the backward pass computes probabilities and dropout masks again. Softmax and sums are f32. A thread writes only its own rows,
- * so a rerun is bit-identical.
+ * sentence's tokens together. The forward pass keeps each row's log Σ exp(score); the backward pass computes probabilities and dropout masks again.
+ * Softmax and sums are f32. A thread writes only its own rows, so a rerun is bit-identical.
+ *
+ * Where no sentence has more than 128 tokens, a workgroup takes all of its sentence's tokens, 32 at a time, and the backward pass is one kernel: first
+ * the queries, whose sums over dP·P stay in workgroup memory, then keys and values. Longer sentences are cut into tiles of 32 tokens with a workgroup
+ * each, and the backward pass is two kernels.
  *
  * Variants, from one source. Portable: the walk takes one token at a time, which all threads read at the same address, and a head's vectors are
  * written out one by one to stay in registers. "Blocks": on a software adapter with subgroups, where each thread's load costs as much as if it
@@ -19,11 +22,13 @@ import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
 import { kernel, paramU32, type Tensor } from "./kernel.ts";
-import { expectType, f32, type Operation, Scratch, type Type, type Value } from "./operation.ts";
+import { expectType, f32, float, floatOf, type Operation, Scratch, type Type, type Value } from "./operation.ts";
 import { type Dropout, dropoutDeclarations, dropoutParams } from "./random.ts";
 
 interface Attributes {
   readonly heads: number;
+  /** Tokens that a sentence has at most. */
+  readonly longest: number;
   readonly dropout: Dropout | null;
 }
 
@@ -31,7 +36,7 @@ const operation: Operation<Attributes> = {
   name: "attention",
   infer([qkv, tokens, sentences], { heads }) {
     const [rows, width] = qkv!.shape as [Type["shape"][0], number];
-    expectType("attention", "qkv", qkv!, "f32", [rows!, null]);
+    expectType("attention", "qkv", qkv!, "float", [rows!, null]);
     expectType("attention", "tokens", tokens!, "u32", tokenTable(rows!).shape);
     expectType("attention", "sentences", sentences!, "u32", sentenceTable(sentences!.shape[0]!).shape);
     if (width % (3 * heads * 4) !== 0) {
@@ -40,7 +45,7 @@ const operation: Operation<Attributes> = {
         "Choose num_attention_heads so that hidden_size / num_attention_heads is a multiple of 4.",
       );
     }
-    return [f32(rows!, width / 3), f32(rows!, heads)];
+    return [float(floatOf(qkv!), rows!, width / 3), f32(rows!, heads)];
   },
   lower({ inputs: [qkv, tokens, sentences], outputs: [context, logSum], attributes }, capabilities) {
     const head = headKernel(qkv!, sentences!, attributes, capabilities);
@@ -51,13 +56,15 @@ const operation: Operation<Attributes> = {
           label: "attention",
           reads: { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"] },
           writes: { context: [context!, "vec4f"], logSum: [logSum!, "f32"] },
-          own: wgsl`var q: Vectors;
+          phases: [
+            {
+              own: wgsl`var q: Vectors;
     var sum: Vectors;
     ${head.each("q[i] = qkv(own + i); sum[i] = vec4f();")}
     let stream = ${head.stream("row")};
     var largest = -1e30;
     var total = 0.0;`,
-          other: wgsl`${head.others("var score_ = 0.0;")}
+              other: wgsl`${head.others("var score_ = 0.0;")}
       ${head.walk(`let key = qkv(other + ${head.key} + i);`, "score_ += dot(q[i], their(key));")}
       ${head.others(`score_ = select(-1e30, score_ * ${head.scale}, j + _ < count);`)}
       let newLargest = max(largest, ${head.fold("score_", (a, b) => `max(${a}, ${b})`)});
@@ -66,8 +73,10 @@ const operation: Operation<Attributes> = {
       total = total * shrink + ${head.fold("p_", sum)};
       largest = newLargest;
       ${head.walk(`let value = qkv(other + ${head.value} + i); var sumI = sum[i] * shrink;`, "sumI += kept_ * their(value);", "sum[i] = sumI;")}`,
-          finish: wgsl`${head.each("setContext(ownOutput + i, sum[i] / total);")}
+              finish: wgsl`${head.each("setContext(ownOutput + i, sum[i] / total);")}
     setLogSum(row * ${attributes.heads}u + head, largest + log(total));`,
+            },
+          ],
         }),
       ],
     };
@@ -81,30 +90,22 @@ const operation: Operation<Attributes> = {
 const attentionGradient: Operation<Attributes> = {
   name: "attentionGradient",
   infer([dContext, qkv, context]) {
-    expectType("attentionGradient", "dContext", dContext!, "f32", context!.shape);
+    expectType("attentionGradient", "dContext", dContext!, "float", context!.shape);
     return [qkv!];
   },
   lower({ inputs: [dContext, qkv, context, logSum, tokens, sentences], outputs: [dQkv], attributes }, capabilities) {
     const head = headKernel(qkv!, sentences!, attributes, capabilities);
     const { heads } = attributes;
-    const inner = new Scratch("f32", logSum!.shape);
     const reads = { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"], dContext: [dContext!, "vec4f"], logSum: [logSum!, "f32"] } as const;
-    return {
-      variant: head.variant,
-      scratch: [inner],
-      kernels: [
-        head.kernel({
-          label: "attentionGradient query",
-          reads: { ...reads, context: [context!, "vec4f"] },
-          writes: { dQkv: [dQkv!, "vec4f"], inner: [inner, "f32"] },
-          own: wgsl`var q: Vectors;
+    const query: Phase = {
+      own: wgsl`var q: Vectors;
     var g: Vectors;
     var dq: Vectors;
     var ownInner = 0.0;
     ${head.each("q[i] = qkv(own + i); g[i] = dContext(ownOutput + i); dq[i] = vec4f(); ownInner += dot(g[i], context(ownOutput + i));")}
     let stream = ${head.stream("row")};
     let ownLogSum = logSum(row * ${heads}u + head);`,
-          other: wgsl`${head.others("var score_ = 0.0; var dp_ = 0.0;")}
+      other: wgsl`${head.others("var score_ = 0.0; var dp_ = 0.0;")}
       ${head.walk(
         `let key = qkv(other + ${head.key} + i); let value = qkv(other + ${head.value} + i);`,
         "score_ += dot(q[i], their(key)); dp_ += dot(g[i], their(value));",
@@ -114,20 +115,17 @@ const attentionGradient: Operation<Attributes> = {
       let ds_ = p_ * (dp_ * ${head.factor("stream", "j + _")} - ownInner) * ${head.scale};`,
       )}
       ${head.walk(`let key = qkv(other + ${head.key} + i); var dqI = dq[i];`, "dqI += ds_ * their(key);", "dq[i] = dqI;")}`,
-          finish: wgsl`${head.each("setDQkv(own + i, dq[i]);")}
-    setInner(row * ${heads}u + head, ownInner);`,
-        }),
-        head.kernel({
-          label: "attentionGradient key, value",
-          reads: { ...reads, inner: [inner, "f32"] },
-          writes: { dQkv: [dQkv!, "vec4f"] },
-          own: wgsl`var k: Vectors;
+      finish: wgsl`${head.each("setDQkv(own + i, dq[i]);")}
+    ${head.whole ? "innerOfSentence[position] = ownInner;" : `setInner(row * ${heads}u + head, ownInner);`}`,
+    };
+    const keyAndValue: Phase = {
+      own: wgsl`var k: Vectors;
     var v: Vectors;
     var dk: Vectors;
     var dv: Vectors;
     ${head.each(`k[i] = qkv(own + ${head.key} + i); v[i] = qkv(own + ${head.value} + i); dk[i] = vec4f(); dv[i] = vec4f();`)}`,
-          other: wgsl`let logSumOf = logSum(otherRow * ${heads}u + head);
-      let innerOf = inner(otherRow * ${heads}u + head);
+      other: wgsl`let logSumOf = logSum(otherRow * ${heads}u + head);
+      let innerOf = ${head.whole ? "innerOfSentence[otherRow - first]" : `inner(otherRow * ${heads}u + head)`};
       let streamOf = ${head.stream("otherRow")};
       ${head.others("var score_ = 0.0; var dp_ = 0.0;")}
       ${head.walk(
@@ -144,8 +142,24 @@ const attentionGradient: Operation<Attributes> = {
         "dkI += ds_ * their(query); dvI += kept_ * their(d);",
         "dk[i] = dkI; dv[i] = dvI;",
       )}`,
-          finish: head.each(`setDQkv(own + ${head.key} + i, dk[i]); setDQkv(own + ${head.value} + i, dv[i]);`),
-        }),
+      finish: head.each(`setDQkv(own + ${head.key} + i, dk[i]); setDQkv(own + ${head.value} + i, dv[i]);`),
+    };
+    const writes = { dQkv: [dQkv!, "vec4f"] } as const;
+    const queryReads = { ...reads, context: [context!, "vec4f"] } as const;
+    if (head.whole) {
+      const declarations = `var<workgroup> innerOfSentence: array<f32, ${attributes.longest}>;`;
+      return {
+        variant: head.variant,
+        kernels: [head.kernel({ label: "attentionGradient", reads: queryReads, writes, declarations, phases: [query, keyAndValue] })],
+      };
+    }
+    const inner = new Scratch("f32", logSum!.shape);
+    return {
+      variant: head.variant,
+      scratch: [inner],
+      kernels: [
+        head.kernel({ label: "attentionGradient query", reads: queryReads, writes: { ...writes, inner: [inner, "f32"] }, phases: [query] }),
+        head.kernel({ label: "attentionGradient key, value", reads: { ...reads, inner: [inner, "f32"] }, writes, phases: [keyAndValue] }),
       ],
     };
   },
@@ -154,10 +168,19 @@ const attentionGradient: Operation<Attributes> = {
 /** Threads of a workgroup: most sentences of a training batch have at most 32 tokens. */
 const threads = 32;
 
+/** The longest sentence that one workgroup takes whole. */
+const longestWhole = 128;
+
 interface HeadKernel {
   readonly label: string;
   readonly reads: Record<string, readonly [Tensor, string]>;
   readonly writes: Record<string, readonly [Tensor, string]>;
+  readonly declarations?: string;
+  /** One after another; all threads of the workgroup have finished one before the next begins. */
+  readonly phases: readonly Phase[];
+}
+
+interface Phase {
   /** WGSL before the walk: a thread's own vectors, at `own` in qkv and `ownOutput` in what is as wide as the context. */
   readonly own: string;
   /** WGSL for each block of tokens from position `j` on; a lane's own is at row `otherRow`, `other` in qkv and `otherOutput`. */
@@ -168,8 +191,9 @@ interface HeadKernel {
 
 const sum = (a: string, b: string) => `${a} + ${b}`;
 
-/** What the three kernels share: a workgroup a sentence and head, a thread a token, and a walk over the sentence. */
-function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes, { software, subgroupSize }: Capabilities) {
+/** What the kernels share: a workgroup a sentence and head, a thread a token, and a walk over the sentence. */
+function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: Attributes, { software, subgroupSize }: Capabilities) {
+  const [rowCount] = qkv.shape as [Type["shape"][0], number];
   const width = (qkv.shape[1] as number) / 12;
   const quads = width / heads;
   const block = software && subgroupSize !== null && subgroupSize <= threads ? subgroupSize : 1;
@@ -187,8 +211,10 @@ function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes,
       .join(" ");
   /** `line` for each vector of a head, in a loop; `i` is its index. */
   const each = (line: string) => `for (var i = 0u; i < ${software ? "params.quads" : `${quads}u`}; i++) { ${line} }`;
+  const whole = longest <= longestWhole;
   return {
-    variant: `heads of ${quads * 4}, ${block === 1 ? "token by token" : `blocks of ${block}`}`,
+    whole,
+    variant: `heads of ${quads * 4}, ${block === 1 ? "token by token" : `blocks of ${block}`}${whole ? "" : `, tiles of ${threads}`}`,
     scale: `${1 / Math.sqrt(quads * 4)}`,
     /** Offsets of the key and value parts within a row of qkv, in vectors. */
     key: `${width}u`,
@@ -206,7 +232,7 @@ function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes,
     factor: (stream: string, position: string) => (dropout ? `dropoutFactor(${stream}, headKey + ${position})` : "1.0"),
     /** The dropout stream of the query at a row. */
     stream: (row: string) => (dropout ? `dropoutRow(stepKey, tokens[${row}].${tokenField.key})` : "0u"),
-    kernel: ({ label, reads, writes, own, other, finish }: HeadKernel) =>
+    kernel: ({ label, reads, writes, declarations = "", phases }: HeadKernel) =>
       kernel({
         label,
         workgroupSize: [threads],
@@ -214,12 +240,18 @@ function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes,
         reads: { ...reads, sentences: [sentences, "vec2u"] },
         writes,
         params: { quads: paramU32(quads), ...(dropout ? dropoutParams(dropout) : {}) },
-        declarations: `alias Vectors = array<vec4f, ${quads}>;\n${dropout ? dropoutDeclarations : ""}`,
+        declarations: `alias Vectors = array<vec4f, ${quads}>;\n${dropout ? dropoutDeclarations : ""}${declarations}`,
         main: wgsl`let head = group.y;
   ${dropout ? `let stepKey = dropoutStep();\n  let headKey = head * ${positionsPerSentence}u;` : ""}
   let first = sentences[group.x].x;
   let count = sentences[group.x].y;
-  for (var base = 0u; base < count; base += ${threads}u) {
+  ${phases
+    .map(
+      ({
+        own,
+        other,
+        finish,
+      }) => wgsl`for (var base = ${whole ? "0u" : `group.z * ${threads}u`}; base < ${whole ? "count" : `min(count, (group.z + 1u) * ${threads}u)`}; base += ${threads}u) {
     let position = min(base + thread, count - 1u);
     let row = first + position;
     let own = row * ${3 * width}u + head * ${quads}u;
@@ -235,17 +267,25 @@ function headKernel(qkv: Type, sentences: Value, { heads, dropout }: Attributes,
       ${finish}
     }
   }`,
-        workgroups: (live) => [live(sentences.shape[0]!), heads, 1],
+    )
+    .join("\n  workgroupBarrier();\n  ")}`,
+        workgroups: (live) => [live(sentences.shape[0]!), heads, whole ? 1 : Math.ceil(longest / threads)],
+        flop: (live) =>
+          phases.length * 4 * heads * quads * 4 * live(rowCount) * Math.min(longest, live(rowCount) / live(sentences.shape[0]!)),
       }),
   };
 }
 
 /**
- * Self-attention: f32 [tokens, hiddenSize] from `qkv` f32 [tokens, 3·hiddenSize] (query, key, value side by side, heads within each), the batch's
- * token table and its sentence table u32 [sentences, 2].
+ * Self-attention: [tokens, hiddenSize] from `qkv` [tokens, 3·hiddenSize] (query, key, value side by side, heads within each), the batch's
+ * token table, its sentence table u32 [sentences, 2], and the number of tokens that a sentence has at most.
  */
-export function attention(qkv: Value, batch: { tokens: Value; sentences: Value }, options: { heads: number; dropout: number }): Value {
+export function attention(
+  qkv: Value,
+  batch: { tokens: Value; sentences: Value; longest: number },
+  options: { heads: number; dropout: number },
+): Value {
   const { heads, dropout: probability } = options;
   const dropout = probability > 0 ? { probability, site: qkv.tape.dropoutSite() } : null;
-  return qkv.tape.append(operation, [qkv, batch.tokens, batch.sentences], { heads, dropout })[0]!;
+  return qkv.tape.append(operation, [qkv, batch.tokens, batch.sentences], { heads, longest: batch.longest, dropout })[0]!;
 }

@@ -1,5 +1,5 @@
 /** Between the two ways floats are stored: f32 and f16. Rounds to nearest; the gradient is cast back. */
-import { float, floatOf, type FloatType, type Operation, type Persistent, type Value } from "./operation.ts";
+import { type FloatType, float, floatOf, type Operation, type Persistent, type Value } from "./operation.ts";
 import { pointwise } from "./pointwise.ts";
 
 const operation: Operation<{ dtype: FloatType }> = {

@@ -70,7 +70,18 @@ fn stepNumber() -> u32 { return step[0][1]; }
 `;
 
 export function kernel(declaration: KernelDeclaration): Kernel {
-  const { label, workgroupSize, reads = {}, writes = {}, params = {}, enables = [], declarations = "", main, workgroups, flop } = declaration;
+  const {
+    label,
+    workgroupSize,
+    reads = {},
+    writes = {},
+    params = {},
+    enables = [],
+    declarations = "",
+    main,
+    workgroups,
+    flop,
+  } = declaration;
   const bind =
     (access: "read" | "read_write") =>
     (entry: [string, readonly [Tensor, string]]): TensorBinding => {

@@ -3,15 +3,18 @@
  *
  *     s = dropout(x) + residual;  y = (s − mean(s)) / √(var(s) + eps) · weight + bias
  *
- * Statistics are f32 and two-pass: the mean, then the mean of squared differences. The forward pass keeps mean and 1/σ of each row; the
- * backward pass computes s again, dropout mask included, instead of storing it. Gradients: Ba et al. 2016 in the form
- * ds = (g − mean(g) − ŝ·mean(g·ŝ)) / σ with g = dy·weight.
+ * or with the dropout that follows it after the embedding. Statistics are f32 and two-pass: the mean, then the mean of squared differences. The
+ * forward pass keeps mean and 1/σ of each row; the backward pass computes s again, dropout masks included, instead of storing it, and gives the gradient
+ * of x behind its mask beside that of the residual. Gradients: Ba et al. 2016 in the form ds = (g − mean(g) − ŝ·mean(g·ŝ)) / σ with g = dy·weight.
+ *
+ * What a pass over a row finds is written to the output and read again by the next pass, but for outputs stored as halves: there it is computed again,
+ * so that nothing is rounded twice.
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { tokenTable } from "./batch.ts";
 import { columnReduction } from "./column-reduction.ts";
-import { dropoutAt, dropoutOf } from "./dropout.ts";
+import { dropoutOf } from "./dropout.ts";
 import { horizontalSum, paramF32, type Tensor, vector, vectorWidth } from "./kernel.ts";
 import { expectType, f32, type Node, type Operand, type Operation, type Type, type Value } from "./operation.ts";
 import { type Dropout, dropoutDeclarations, dropoutParams } from "./random.ts";
@@ -20,17 +23,18 @@ import { rowKernel, rowVariant } from "./row-kernel.ts";
 interface Attributes {
   readonly eps: number;
   readonly residual: boolean;
-  readonly dropout: Dropout | null;
+  /** Of x, before the norm, or of y, after it; never both. */
+  readonly dropout: (Dropout & { readonly of: "x" | "y" }) | null;
 }
 
 const operation: Operation<Attributes> = {
   name: "layerNorm",
   infer([x, weight, bias, ...rest], { residual, dropout }) {
     const [rows, width] = x!.shape as [Type["shape"][0], number];
-    expectType("layerNorm", "x", x!, "f32", [rows!, width]);
+    expectType("layerNorm", "x", x!, "float", [rows!, width]);
     expectType("layerNorm", "weight", weight!, "f32", [width]);
     expectType("layerNorm", "bias", bias!, "f32", [width]);
-    if (residual) expectType("layerNorm", "residual", rest[0]!, "f32", x!.shape);
+    if (residual) expectType("layerNorm", "residual", rest[0]!, "float", x!.shape);
     if (dropout) expectType("layerNorm", "tokens", rest[residual ? 1 : 0]!, "u32", tokenTable(rows!).shape);
     return [x!, f32(rows!, 2)];
   },
@@ -62,12 +66,12 @@ const operation: Operation<Attributes> = {
   let mean = total(${summed.sumOf("sum")}) / ${summed.width}.0;
   var squares = T();
   for (var c = firstColumn; c < ${summed.columns}u; c += columnStride) {
-    let difference = y(start + c) - mean;
+    let difference = ${again("y", y!, "summed(start + c, c, stream)")} - mean;
     squares += difference * difference;
   }
   let inverse = inverseSqrt(total(${summed.sumOf("squares")}) / ${summed.width}.0 + params.eps);
   for (var c = firstColumn; c < ${summed.columns}u; c += columnStride) {
-    setY(start + c, (y(start + c) - mean) * inverse * weight(c) + bias(c));
+    setY(start + c, ((${again("y", y!, "summed(start + c, c, stream)")} - mean) * inverse * weight(c) + bias(c))${summed.afterwards("c")});
   }
   if (firstColumn == 0u) { setStatistics(row, vec2f(mean, inverse)); }`,
         }),
@@ -82,22 +86,21 @@ const operation: Operation<Attributes> = {
       attributes,
     } = node;
     const tape = x!.tape;
-    const [ds] = tape.append(inputGradient, [dy, x!, weight!, statistics!, ...rest], attributes);
+    const [ds, dx] = tape.append(inputGradient, [dy, x!, weight!, statistics!, ...rest], attributes);
     const [dWeight, dBias] = tape.append(parameterGradient, [dy, x!, statistics!, ...rest], attributes);
-    const dx = attributes.dropout ? dropoutAt(ds!, rest.at(-1)!, attributes.dropout) : ds!;
     const dResidual = attributes.residual ? [ds!] : [];
     const dTokens = attributes.dropout ? [null] : [];
-    return [dx, dWeight!, dBias!, ...dResidual, ...dTokens];
+    return [dx ?? ds!, dWeight!, dBias!, ...dResidual, ...dTokens];
   },
 };
 
 const inputGradient: Operation<Attributes> = {
   name: "layerNormGradient",
-  infer([dy, x]) {
-    expectType("layerNormGradient", "dy", dy!, "f32", x!.shape);
-    return [x!];
+  infer([dy, x], { dropout }) {
+    expectType("layerNormGradient", "dy", dy!, "float", x!.shape);
+    return dropout?.of === "x" ? [x!, x!] : [x!];
   },
-  lower({ inputs: [dy, x, weight, statistics, ...rest], outputs: [ds], attributes }, capabilities: Capabilities) {
+  lower({ inputs: [dy, x, weight, statistics, ...rest], outputs: [ds, dx], attributes }, capabilities: Capabilities) {
     const summed = summedInput(x!, rest, attributes);
     return {
       variant: rowVariant(capabilities),
@@ -106,7 +109,7 @@ const inputGradient: Operation<Attributes> = {
           label: "layerNormGradient",
           rowCount: x!.shape[0]!,
           reads: { ...summed.reads, dy: [dy!, summed.element], weight: [weight!, summed.element], statistics: [statistics!, "vec2f"] },
-          writes: { ds: [ds!, summed.element] },
+          writes: { ds: [ds!, summed.element], ...(dx ? { dx: [dx, summed.element] as const } : {}) },
           params: summed.params,
           declarations: summed.declarations,
           main: wgsl`let start = row * ${summed.columns}u;
@@ -116,7 +119,7 @@ const inputGradient: Operation<Attributes> = {
   var product = T();
   for (var c = firstColumn; c < ${summed.columns}u; c += columnStride) {
     let normalised = (summed(start + c, c, stream) - moments.x) * moments.y;
-    let g = dy(start + c) * weight(c);
+    let g = dy(start + c)${summed.afterwards("c")} * weight(c);
     setDs(start + c, normalised);
     sum += g;
     product += g * normalised;
@@ -124,7 +127,10 @@ const inputGradient: Operation<Attributes> = {
   let meanG = total(${summed.sumOf("sum")}) / ${summed.width}.0;
   let meanProduct = total(${summed.sumOf("product")}) / ${summed.width}.0;
   for (var c = firstColumn; c < ${summed.columns}u; c += columnStride) {
-    setDs(start + c, moments.y * (dy(start + c) * weight(c) - meanG - ds(start + c) * meanProduct));
+    let normalised = ${again("ds", ds!, "(summed(start + c, c, stream) - moments.x) * moments.y")};
+    let d = moments.y * (dy(start + c)${summed.afterwards("c")} * weight(c) - meanG - normalised * meanProduct);
+    setDs(start + c, d);
+    ${dx ? `setDx(start + c, d * ${dropoutOf(summed.step)}(stream, c));` : ""}
   }`,
         }),
       ],
@@ -145,26 +151,33 @@ const parameterGradient: Operation<Attributes> = {
       params: summed.params,
       declarations: summed.functions,
       prepare: wgsl`${summed.stream}
-    let normalised = (summed(index, column, stream) - statistics(row).x) * statistics(row).y;`,
+    let normalised = (summed(index, column, stream) - statistics(row).x) * statistics(row).y;
+    let d = dy(index)${summed.afterwards("column")};`,
       terms: [
-        { expression: "dy(index) * normalised", output: dWeight! },
-        { expression: "dy(index)", output: dBias! },
+        { expression: "d * normalised", output: dWeight! },
+        { expression: "d", output: dBias! },
       ],
     });
   },
 };
 
-/** WGSL `summed(index, column, stream)`: one vector of s = dropout(x) + residual, and what it binds. */
+/** WGSL for what was written to `output` at `start + c`, or the expression it came from where that would be rounded. */
+function again(name: string, output: Type, expression: string): string {
+  return output.dtype === "f16" ? expression : `${name}(start + c)`;
+}
+
+/** WGSL `summed(index, column, stream)`: one vector of s = dropout(x) + residual, and what it binds; `afterwards` is the factor of y's dropout. */
 function summedInput(x: Tensor & Type, rest: readonly Tensor[], { residual, dropout }: Attributes) {
   const width = x.shape[1] as number;
   const step = vectorWidth(width);
   const element = vector(step);
-  const dropped = dropout ? `x(index) * ${dropoutOf(step)}(stream, column)` : "x(index)";
+  const dropped = dropout?.of === "x" ? `x(index) * ${dropoutOf(step)}(stream, column)` : "x(index)";
   const functions = wgsl`${dropout ? dropoutDeclarations : ""}
 fn summed(index: u32, column: u32, stream: u32) -> T { return ${dropped}${residual ? " + residual(index)" : ""}; }
 `;
   return {
     width,
+    step,
     element,
     columns: width / step,
     reads: {
@@ -176,25 +189,35 @@ fn summed(index: u32, column: u32, stream: u32) -> T { return ${dropped}${residu
     functions,
     declarations: `alias T = ${element};\n${functions}`,
     stream: `let stream = ${dropout ? "dropoutRow(dropoutStep(), tokens[row].w)" : "0u"};`,
+    afterwards: (column: string) => (dropout?.of === "y" ? ` * ${dropoutOf(step)}(stream, ${column})` : ""),
     sumOf: (expression: string) => horizontalSum(expression, step),
   };
 }
 
-/** LayerNorm of f32 `x` [rows, width] with `weight` and `bias` f32 [width]. */
-export function layerNorm(x: Value, weight: Operand, bias: Operand, eps: number): Value {
-  return x.tape.append(operation, [x, weight, bias], { eps, residual: false, dropout: null })[0]!;
+/** A dropout whose mask depends on the rows of the batch's token table. */
+export interface TokenDropout {
+  readonly dropout: number;
+  readonly tokens: Value;
 }
 
-/** LayerNorm of dropout(x) + residual, both f32 [tokens, width]; `tokens` is the batch's token table. */
+const drawSite = (x: Value, { dropout: probability }: TokenDropout, of: "x" | "y") =>
+  probability > 0 ? { probability, site: x.tape.dropoutSite(), of } : null;
+
+/** LayerNorm of `x` [rows, width] with `weight` and `bias` f32 [width], and the dropout of the result where one is given. */
+export function layerNorm(x: Value, weight: Operand, bias: Operand, eps: number, after?: TokenDropout): Value {
+  const dropout = after ? drawSite(x, after, "y") : null;
+  return x.tape.append(operation, [x, weight, bias, ...(dropout ? [after!.tokens] : [])], { eps, residual: false, dropout })[0]!;
+}
+
+/** LayerNorm of dropout(x) + residual, both [tokens, width]. */
 export function residualLayerNorm(
   x: Value,
   residual: Value,
   weight: Operand,
   bias: Operand,
-  options: { eps: number; dropout: number; tokens: Value },
+  { eps, ...before }: TokenDropout & { readonly eps: number },
 ): Value {
-  const { eps, dropout: probability, tokens } = options;
-  const dropout = probability > 0 ? { probability, site: x.tape.dropoutSite() } : null;
-  const inputs = [x, weight, bias, residual, ...(dropout ? [tokens] : [])];
+  const dropout = drawSite(x, before, "x");
+  const inputs = [x, weight, bias, residual, ...(dropout ? [before.tokens] : [])];
   return x.tape.append(operation, inputs, { eps, residual: true, dropout })[0]!;
 }

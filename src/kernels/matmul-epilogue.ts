@@ -25,7 +25,11 @@ const store: Record<Activation, string> = {
 };
 
 /** The epilogue of a product whose elements are stored `width` at a time. */
-export function epilogue({ bias, addend, preActivation, c, keptPreActivation }: MatmulTensors, attributes: MatmulAttributes, width: 1 | 4): Epilogue {
+export function epilogue(
+  { bias, addend, preActivation, c, keptPreActivation }: MatmulTensors,
+  attributes: MatmulAttributes,
+  width: 1 | 4,
+): Epilogue {
   const { scale, activation } = attributes;
   const element = vector(width);
   const bind = (name: string, tensor: Tensor | undefined) => (tensor ? { [name]: [tensor, element] as const } : {});

@@ -126,7 +126,9 @@ ${rowSums ? `var<workgroup> sums: array<vec4f, ${threads}>;` : ""}
       ${range(matrices.columns)
         .map((j) => {
           const right = `subgroupMatrixLoad<subgroup_matrix_right<f16, ${N}, ${K}>, ${order(!rightAlong)}>(${matrixAt("right", rightAlong, `ownColumn + ${j * N}u`)})`;
-          const products = range(matrices.rows).map((i) => `sum[${i}][${j}] = subgroupMatrixMultiplyAccumulate(l${i}, r, sum[${i}][${j}]);`);
+          const products = range(matrices.rows).map(
+            (i) => `sum[${i}][${j}] = subgroupMatrixMultiplyAccumulate(l${i}, r, sum[${i}][${j}]);`,
+          );
           return `{ let r = ${right}; ${products.join(" ")} }`;
         })
         .join("\n      ")}

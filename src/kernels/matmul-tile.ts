@@ -38,7 +38,9 @@ const enoughWorkgroups = 256;
 export function tileVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
   const { m, n } = matmulShape(node);
   const workgroups = ({ rows, columns }: Tile) => Math.ceil(capacity(m) / rows) * Math.ceil(capacity(n) / columns);
-  const best = capabilities.software ? tiles[0]! : ([tiles[2]!, tiles[1]!, tiles[0]!].find((tile) => workgroups(tile) >= enoughWorkgroups) ?? tiles[0]!);
+  const best = capabilities.software
+    ? tiles[0]!
+    : ([tiles[2]!, tiles[1]!, tiles[0]!].find((tile) => workgroups(tile) >= enoughWorkgroups) ?? tiles[0]!);
   return [best, ...tiles.filter((tile) => tile !== best)].map((tile) => ({
     name: `tile ${tile.rows}×${tile.columns}×${tile.depth}`,
     lower: () => lowerTile(node, tile, capabilities),
@@ -106,7 +108,13 @@ ${sides.map((side) => loadBlock(side, tile.depth, width, stored)).join("\n")}`,
   let firstRow = group.y * ${tile.rows}u;
   let firstColumn = group.x * ${tile.columns}u;
   ${cells.map((cell) => `var c${cell} = 0.0;`).join(" ")}
-  ${rowSums ? range(perThread).map((i) => `var sum${i} = 0.0;`).join(" ") : ""}
+  ${
+    rowSums
+      ? range(perThread)
+          .map((i) => `var sum${i} = 0.0;`)
+          .join(" ")
+      : ""
+  }
   for (var k0 = 0u; k0 < depth; k0 += ${tile.depth}u) {
     ${sides
       .map(
@@ -123,7 +131,13 @@ ${sides.map((side) => loadBlock(side, tile.depth, width, stored)).join("\n")}`,
         )
         .join("\n      ")}
       ${cells.map((cell) => `c${cell} = fma(${component("a", Math.floor(cell / perThread))}, ${component("b", cell % perThread)}, c${cell});`).join(" ")}
-      ${rowSums ? range(perThread).map((i) => `sum${i} += ${component("a", i)};`).join(" ") : ""}
+      ${
+        rowSums
+          ? range(perThread)
+              .map((i) => `sum${i} += ${component("a", i)};`)
+              .join(" ")
+          : ""
+      }
     }
     workgroupBarrier();
   }

@@ -10,8 +10,9 @@
  *
  * The variants, in files of their own, pass the same tests; `variants` lists those that fit a device and a shape, the best guess first.
  */
-import type { Capabilities } from "../gpu/capabilities.ts";
+
 import { ShapeError } from "../errors.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import { columnSum } from "./column-sum.ts";
 import { geluGradient } from "./gelu.ts";
 import { softVariants } from "./matmul-soft.ts";
@@ -20,11 +21,11 @@ import { tileVariants } from "./matmul-tile.ts";
 import {
   type Dimension,
   expectType,
-  f32,
   type FloatType,
+  type Follower,
+  f32,
   float,
   floatOf,
-  type Follower,
   type Node,
   type Operand,
   type Operation,
@@ -66,7 +67,11 @@ export interface MatmulTensors {
   readonly rowSums: Value | undefined;
 }
 
-export function matmulTensors({ inputs, outputs, attributes: { bias, addend, activation, rowSums } }: Node<MatmulAttributes>): MatmulTensors {
+export function matmulTensors({
+  inputs,
+  outputs,
+  attributes: { bias, addend, activation, rowSums },
+}: Node<MatmulAttributes>): MatmulTensors {
   const [a, b, ...more] = inputs as [Value, Value, ...Value[]];
   const [c, second] = outputs as [Value, Value | undefined];
   return {

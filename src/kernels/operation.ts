@@ -178,7 +178,9 @@ export function expectType(
   shape: readonly (Dimension | null)[],
 ): void {
   const fits =
-    (dtype === "float" ? type.dtype !== "u32" : type.dtype === dtype) && type.shape.length === shape.length && shape.every((wanted, i) => wanted === null || wanted === type.shape[i]);
+    (dtype === "float" ? type.dtype !== "u32" : type.dtype === dtype) &&
+    type.shape.length === shape.length &&
+    shape.every((wanted, i) => wanted === null || wanted === type.shape[i]);
   if (fits) return;
   const wanted = shape.map((dimension) => (dimension === null ? "·" : formatShape([dimension]).slice(1, -1))).join(", ");
   throw new ShapeError(

@@ -3,7 +3,6 @@
  * replaces it.
  */
 import { attention } from "../kernels/attention.ts";
-import { dropout } from "../kernels/dropout.ts";
 import { embedding, type GatherIndex } from "../kernels/embedding.ts";
 import { gelu } from "../kernels/gelu.ts";
 import { matmul } from "../kernels/matmul.ts";
@@ -19,6 +18,8 @@ export interface BatchValues {
   readonly tokens: Value;
   /** u32 [sentences, 2], see `sentenceTable`. */
   readonly sentences: Value;
+  /** Tokens that a sentence has at most. */
+  readonly longest: number;
   /** Needed where gradients are. */
   readonly indices?: { readonly word: GatherIndex; readonly position: GatherIndex };
 }
@@ -42,13 +43,13 @@ class Embeddings {
     this.LayerNorm = new LayerNorm(hidden_size, layer_norm_eps);
   }
 
-  forward({ tokens, indices }: BatchValues): Value {
+  forward({ tokens, indices }: BatchValues, dropout: number): Value {
     const tables = {
       word: this.word_embeddings.weight,
       position: this.position_embeddings.weight,
       tokenType: this.token_type_embeddings.weight,
     };
-    return this.LayerNorm.forward(embedding(tokens, tables, indices));
+    return this.LayerNorm.forward(embedding(tokens, tables, indices), { dropout, tokens });
   }
 }
 
@@ -123,7 +124,7 @@ export class Bert {
   forward(batch: BatchValues, { training }: ForwardOptions): Value[] {
     const { hidden_dropout_prob, attention_probs_dropout_prob } = this.#config;
     const probabilities = training ? { hidden: hidden_dropout_prob, attention: attention_probs_dropout_prob } : { hidden: 0, attention: 0 };
-    const hidden = [dropout(this.embeddings.forward(batch), batch.tokens, probabilities.hidden)];
+    const hidden = [this.embeddings.forward(batch, probabilities.hidden)];
     for (const layer of this.encoder.layer) hidden.push(layer.forward(hidden.at(-1)!, batch, probabilities));
     return hidden;
   }

@@ -1,5 +1,5 @@
 /** LayerNorm's parameters: weight (once called gamma) and bias (once beta). */
-import { layerNorm, residualLayerNorm } from "../kernels/layer-norm.ts";
+import { layerNorm, residualLayerNorm, type TokenDropout } from "../kernels/layer-norm.ts";
 import type { Value } from "../kernels/operation.ts";
 import { Parameter } from "./parameter.ts";
 
@@ -14,13 +14,13 @@ export class LayerNorm {
     this.#eps = eps;
   }
 
-  /** f32 [rows, width] from the same. */
-  forward(x: Value): Value {
-    return layerNorm(x, this.weight, this.bias, this.#eps);
+  /** [rows, width] from the same; with `after`, under that dropout. */
+  forward(x: Value, after?: TokenDropout): Value {
+    return layerNorm(x, this.weight, this.bias, this.#eps, after);
   }
 
-  /** The norm of dropout(x) + residual; `tokens` is the batch's token table. */
-  forwardResidual(x: Value, residual: Value, options: { dropout: number; tokens: Value }): Value {
+  /** The norm of dropout(x) + residual. */
+  forwardResidual(x: Value, residual: Value, options: TokenDropout): Value {
     return residualLayerNorm(x, residual, this.weight, this.bias, { eps: this.#eps, ...options });
   }
 }

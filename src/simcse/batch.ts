@@ -13,6 +13,8 @@ import type { BatchValues } from "../nn/bert.ts";
 export interface BatchCapacity {
   readonly sentences: number;
   readonly tokens: number;
+  /** Tokens of one sentence; as many as there are positions, if absent. */
+  readonly longest?: number;
   /** Token ids and positions are below these. */
   readonly vocabulary: number;
   readonly positions: number;
@@ -23,12 +25,18 @@ export function declareBatch(tape: Tape, capacity: BatchCapacity, { training }: 
   const tokenRows = tape.extent("tokens", capacity.tokens);
   const tokens = tape.input("tokens", tokenTable(tokenRows));
   const sentences = tape.input("sentences", sentenceTable(tape.extent("sentences", capacity.sentences)));
-  if (!training) return { tokens, sentences };
+  const { longest = capacity.positions } = capacity;
+  if (!training) return { tokens, sentences, longest };
   const index = (name: string, distinct: number) => ({
     order: tape.input(`${name} order`, gatherOrder(tokenRows)),
     runs: tape.input(`${name} runs`, gatherRuns(tape.extent(`distinct ${name}s`, Math.min(distinct, capacity.tokens)))),
   });
-  return { tokens, sentences, indices: { word: index("word", capacity.vocabulary), position: index("position", capacity.positions) } };
+  return {
+    tokens,
+    sentences,
+    longest,
+    indices: { word: index("word", capacity.vocabulary), position: index("position", capacity.positions) },
+  };
 }
 
 /** A tokenised sentence. */
@@ -61,11 +69,12 @@ export class BatchPacker {
    */
   pack(sentences: readonly PackedSentence[], { training }: { training: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
     const { capacity, table } = { capacity: this.#capacity, table: this.#tokens };
+    const { longest = capacity.positions } = capacity;
     let row = 0;
     sentences.forEach(({ ids, key }, sentence) => {
-      if (ids.length > capacity.positions) {
+      if (ids.length > longest) {
         throw new CapacityError(
-          `A sentence has ${ids.length} tokens; the model has ${capacity.positions} positions.`,
+          `A sentence has ${ids.length} tokens; the batch takes at most ${longest}.`,
           "Truncate sentences to max_seq_length.",
         );
       }

@@ -54,6 +54,7 @@ export class Encoder {
     const capacity: BatchCapacity = {
       sentences: batchSize,
       tokens: Math.max(maxLength, Math.min(batchSize * maxLength, tokensPerBatch)),
+      longest: maxLength,
       vocabulary: config.vocab_size,
       positions: config.max_position_embeddings,
     };

@@ -55,6 +55,7 @@ export class TrainingStep {
     const capacity: BatchCapacity = {
       sentences: views * batchSize,
       tokens: views * batchSize * maxSeqLength,
+      longest: maxSeqLength,
       vocabulary: config.vocab_size,
       positions: config.max_position_embeddings,
     };

@@ -40,7 +40,10 @@ it("compiles a shader once, runs it, and reads a window back", async () => {
 });
 
 it("numbers bindings in the order of their declaration", () => {
-  const bindings = [{ name: "step", type: "u32", access: "uniform" }, { name: "a", type: "u32", access: "read" }] as const;
+  const bindings = [
+    { name: "step", type: "u32", access: "uniform" },
+    { name: "a", type: "u32", access: "read" },
+  ] as const;
   const code = shaderCode({ ...doubling, bindings: [...bindings, ...doubling.bindings] }, { hasHalves: false });
   expect(code).toContain("@binding(0) var<uniform> step: u32;");
   expect(code).toContain("@binding(1) var<storage, read> a: array<u32>;");

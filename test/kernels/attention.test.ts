@@ -14,7 +14,9 @@ import { rowVariants } from "./variants.ts";
 const device = await openTestDevice();
 
 const capacity = { tokens: 801, sentences: 11 };
-const lengths = [1, 2, 7, 31, 57, 128, 512];
+/** Sentences that a workgroup takes whole, and such as are cut into tiles. */
+const lengthsUpTo = { 128: [1, 2, 7, 31, 57, 128], 512: [1, 2, 7, 31, 57, 128, 512] } as const;
+type Longest = keyof typeof lengthsUpTo;
 const random = { seed: 13, step: 4 };
 
 /** exp's 3 + 2|x| ulp at scores a few units apart, twice (the online softmax shrinks as it goes), and log's 2⁻²¹ in the backward pass. */
@@ -24,20 +26,24 @@ interface Heads {
   readonly heads: number;
   readonly headSize: number;
   readonly probability: number;
+  readonly longest: Longest;
 }
 
 /** The ways to lower it: for software adapters, in blocks where the device has subgroups, and for all others, token by token and unrolled. */
-const variants = rowVariants(device).map(({ capabilities }) => ({
-  name: capabilities.software ? "for software adapters" : "for GPUs",
-  capabilities,
-}));
+const variants = rowVariants(device).flatMap(({ capabilities }) =>
+  ([128, 512] as const).map((longest) => ({
+    name: `${capabilities.software ? "for software adapters" : "for GPUs"}, of at most ${longest} tokens`,
+    capabilities,
+    longest,
+  })),
+);
 
-async function record({ heads, headSize, probability }: Heads, capabilities = device.capabilities) {
+async function record({ heads, headSize, probability, longest }: Heads, capabilities = device.capabilities) {
   const hidden = heads * headSize;
   const program = await build(
     device,
     (tape) => {
-      const batch = batchInputs(tape, capacity);
+      const batch = batchInputs(tape, { ...capacity, longest });
       const qkv = tape.input("qkv", f32(tape.extent("tokens", capacity.tokens), 3 * hidden));
       const y = attention(qkv, batch, { heads, dropout: probability });
       return { y, dQkv: adjoint(y, tape.input("dy", y))[0]! };
@@ -79,18 +85,18 @@ async function compare(shape: Heads, batches: readonly PackedBatch[], capabiliti
   close();
 }
 
-describe.each(variants)("attention, $name", ({ capabilities }) => {
+describe.each(variants)("attention, $name", ({ capabilities, longest }) => {
   it.each([
     { heads: 1, headSize: 4, probability: 0 },
     { heads: 3, headSize: 8, probability: 0.1 },
     { heads: 2, headSize: 12, probability: 0.5 },
   ])("equals the float64 reference for $heads heads of $headSize with dropout $probability", async (shape) => {
-    const long = packedBatch(lengths.map((length, i) => ({ length, logical: i + 3 })));
-    await compare(shape, [long, packedBatch([{ length: 7 }, { length: 1 }])], capabilities);
+    const long = packedBatch(lengthsUpTo[longest].map((length, i) => ({ length, logical: i + 3 })));
+    await compare({ ...shape, longest }, [long, packedBatch([{ length: 7 }, { length: 1 }])], capabilities);
   });
 
   it("gives a sentence the same bits wherever it stands, dropout included", async () => {
-    const shape = { heads: 3, headSize: 8, probability: 0.1 };
+    const shape = { heads: 3, headSize: 8, probability: 0.1, longest };
     const { run, hidden, close } = await record(shape, capabilities);
     const sentenceLengths = [57, 1, 31, 7];
     const seen = new Map<number, { y: Float32Array; dQkv: Float32Array }>();
@@ -112,7 +118,7 @@ describe.each(variants)("attention, $name", ({ capabilities }) => {
   });
 
   it("neither overflows nor turns NaN for scores far from zero", async () => {
-    const shape = { heads: 1, headSize: 4, probability: 0 };
+    const shape = { heads: 1, headSize: 4, probability: 0, longest };
     const { run, close } = await record(shape, capabilities);
     const batch = packedBatch([{ length: 3 }]);
     // Scores ±2·10⁴ apart: each softmax is one-hot, on the key that points the query's way.
@@ -129,7 +135,7 @@ describe.each(variants)("attention, $name", ({ capabilities }) => {
 describe("attention", () => {
   // Unrolled, heads of BERT's size take a software adapter minutes to compile; on its own choice of variant every adapter is quick.
   it("equals the float64 reference for heads of 64, the way this device runs them", async () => {
-    await compare({ heads: 2, headSize: 64, probability: 0.1 }, [packedBatch([31, 1, 57, 7].map((length) => ({ length })))]);
+    await compare({ heads: 2, headSize: 64, probability: 0.1, longest: 128 }, [packedBatch([31, 1, 57, 7].map((length) => ({ length })))]);
   });
 
   it("refuses a width that does not divide into heads of a multiple of four", async () => {

@@ -1,7 +1,7 @@
 /** Packed batches: the tables that describe sentences to kernels, made straight from lengths, keys and ids. */
 import type { Tape } from "../../src/autograd/tape.ts";
 import { positionsPerSentence, sentenceTable, tokenTable } from "../../src/kernels/batch.ts";
-import type { Value } from "../../src/kernels/operation.ts";
+import type { BatchValues } from "../../src/nn/bert.ts";
 
 export interface PackedSentence {
   readonly length: number;
@@ -43,8 +43,9 @@ export function batchOfRows(count: number, length: number): PackedBatch {
 }
 
 /** Inputs for a batch of at most so many tokens and sentences; their extents are `tokens` and `sentences`. */
-export function batchInputs(tape: Tape, capacity: { tokens: number; sentences: number }): { tokens: Value; sentences: Value } {
+export function batchInputs(tape: Tape, capacity: { tokens: number; sentences: number; longest?: number }): BatchValues {
   return {
+    longest: capacity.longest ?? capacity.tokens,
     tokens: tape.input("tokens", tokenTable(tape.extent("tokens", capacity.tokens))),
     sentences: tape.input("sentences", sentenceTable(tape.extent("sentences", capacity.sentences))),
   };
