@@ -6,21 +6,38 @@ import { ShapeError } from "../errors.ts";
 import { copyInto } from "../kernels/copy.ts";
 import { fill } from "../kernels/fill.ts";
 import { absorb, elementCount, formatShape, type Persistent, type Value } from "../kernels/operation.ts";
+import { lossScale } from "../kernels/optimizer-state.ts";
 import { add } from "../kernels/weighted-sum.ts";
+import { Recomputation } from "./recomputation.ts";
 import type { Tape } from "./tape.ts";
+
+export interface GradientOptions {
+  /** The state of an optimiser whose loss scale all gradients are multiplied with. */
+  readonly scaledBy?: Persistent | null;
+}
 
 /**
  * The gradient of a scalar `loss` (f32 [1]) with respect to each of `parameters`, in their order; null where the loss does not depend on one.
- * A parameter that has a persistent gradient gets it written there.
+ * A parameter that has a persistent gradient gets it written there; one that has a copy in halves has the gradient of both together.
  */
-export function gradient(tape: Tape, loss: Value, parameters: readonly Persistent[]): (Value | null)[] {
+export function gradient(
+  tape: Tape,
+  loss: Value,
+  parameters: readonly Persistent[],
+  { scaledBy = null }: GradientOptions = {},
+): (Value | null)[] {
   if (elementCount(loss.shape) !== 1) {
     throw new ShapeError(`The loss must be one number, found ${formatShape(loss.shape)}.`, "Reduce it with mean first.");
   }
   const recorded = tape.nodes.slice();
-  const active = dependents(tape, parameters);
-  const gradients = new Map<Value, Value>([[loss, fill(tape, loss.shape, 1)]]);
-  for (const node of recorded.reverse()) {
+  const recomputation = new Recomputation(tape);
+  const uses = parameters.map((parameter) =>
+    [parameter, parameter.half].filter((stored) => stored !== undefined).map((stored) => tape.use(stored)),
+  );
+  const active = dependents(tape, uses.flat());
+  const seed = scaledBy ? lossScale(tape, scaledBy) : fill(tape, loss.shape, 1);
+  const gradients = new Map<Value, Value>([[loss, seed]]);
+  for (const [index, node] of [...recorded.entries()].reverse()) {
     if (!node.outputs.some((output) => active.has(output) && gradients.has(output))) continue;
     if (node.operation.gradient === undefined) {
       throw new ShapeError(
@@ -29,8 +46,9 @@ export function gradient(tape: Tape, loss: Value, parameters: readonly Persisten
       );
     }
     const outputGradients = node.outputs.map((output) => gradients.get(output) ?? null);
+    const computed = recomputation.of(index);
     const before = tape.nodes.length;
-    const contributions = node.operation.gradient(node, outputGradients);
+    const contributions = node.operation.gradient(computed, outputGradients);
     const fresh = new Set(tape.nodes.slice(before).flatMap(({ outputs }) => outputs));
     contributions.forEach((contribution, i) => {
       const input = node.inputs[i]!;
@@ -42,16 +60,17 @@ export function gradient(tape: Tape, loss: Value, parameters: readonly Persisten
       gradients.set(input, sum === undefined ? contribution : (added ?? add(sum, contribution)));
     });
   }
-  return parameters.map((parameter) => {
-    const value = gradients.get(tape.use(parameter)) ?? null;
+  return parameters.map((parameter, i) => {
+    const found = uses[i]!.map((use) => gradients.get(use)).filter((value) => value !== undefined);
+    const value = found.length > 0 ? found.reduce(add) : null;
     if (value !== null && parameter.gradient !== undefined) place(value, parameter.gradient);
     return value;
   });
 }
 
 /** The parameters' values and every value computed from them. */
-function dependents(tape: Tape, parameters: readonly Persistent[]): Set<Value> {
-  const active = new Set(parameters.map((parameter) => tape.use(parameter)));
+function dependents(tape: Tape, parameters: readonly Value[]): Set<Value> {
+  const active = new Set(parameters);
   for (const node of tape.nodes) {
     if (node.inputs.some((input) => active.has(input))) for (const output of node.outputs) active.add(output);
   }

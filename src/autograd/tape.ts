@@ -29,6 +29,8 @@ export class Tape implements Recorder {
   readonly extents = new Map<string, Extent>();
   readonly scalars = new Map<string, Scalar>();
   readonly #persistent = new Map<Persistent, Value>();
+  /** Parts that the backward pass computes again: the first node of each and the one after its last. */
+  readonly recomputedParts: { readonly first: number; readonly end: number }[] = [];
   #values = 0;
   #dropoutSites = 0;
 
@@ -102,6 +104,13 @@ export class Tape implements Recorder {
 
   dropoutSite(): number {
     return this.#dropoutSites++;
+  }
+
+  recomputed<T>(record: () => T): T {
+    const first = this.nodes.length;
+    const result = record();
+    this.recomputedParts.push({ first, end: this.nodes.length });
+    return result;
   }
 
   #push<A>(node: Node<A>): void {

@@ -1,5 +1,5 @@
 /** Between the two ways floats are stored: f32 and f16. Rounds to nearest; the gradient is cast back. */
-import { type FloatType, float, floatOf, type Operation, type Persistent, type Value } from "./operation.ts";
+import { type FloatType, float, floatOf, type Operand, type Operation, type Persistent, type Recorder, type Value } from "./operation.ts";
 import { pointwise } from "./pointwise.ts";
 
 const operation: Operation<{ dtype: FloatType }> = {
@@ -15,6 +15,6 @@ export function cast(x: Value, dtype: FloatType): Value {
 }
 
 /** Writes `x` into `target` of its shape, in the target's dtype. */
-export function castInto(x: Value, target: Persistent): void {
-  x.tape.update(operation, [x], [target], { dtype: floatOf(target) });
+export function castInto(tape: Recorder, x: Operand, target: Persistent): void {
+  tape.update(operation, [x], [target], { dtype: floatOf(target) });
 }

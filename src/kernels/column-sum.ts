@@ -7,7 +7,7 @@ const operation: Operation<{ tableRows: number | null }> = {
   name: "columnSum",
   infer([x], { tableRows }) {
     const [rows, width] = x!.shape;
-    expectType("columnSum", "x", x!, "f32", [rows ?? null, width ?? null]);
+    expectType("columnSum", "x", x!, "float", [rows ?? null, width ?? null]);
     return [tableRows === null ? f32(width!) : f32(tableRows, width!)];
   },
   lower({ inputs: [x], outputs: [y] }) {

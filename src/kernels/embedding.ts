@@ -9,7 +9,19 @@ import { wgsl } from "../gpu/shader.ts";
 import { tokenField, tokenTable } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
 import { blockIndex, fold, kernel, pointKernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
-import { type Dimension, elementCount, expectType, f32, type Operand, type Operation, type Type, u32, type Value } from "./operation.ts";
+import {
+  type Dimension,
+  elementCount,
+  expectType,
+  type FloatType,
+  f32,
+  float,
+  type Operand,
+  type Operation,
+  type Type,
+  u32,
+  type Value,
+} from "./operation.ts";
 
 /** How a batch uses a table, for the gradient: its rows sorted by id, and the run of each distinct id in that order. */
 export interface GatherIndex {
@@ -22,14 +34,14 @@ export interface GatherIndex {
 export const gatherOrder = (tokens: Dimension): Type => u32(tokens);
 export const gatherRuns = (distinct: Dimension): Type => u32(distinct, 4);
 
-const operation: Operation<null> = {
+const operation: Operation<{ dtype: FloatType }> = {
   name: "embedding",
-  infer([tokens, word, position, tokenType]) {
+  infer([tokens, word, position, tokenType], { dtype }) {
     const [count] = tokens!.shape;
     const [, width] = word!.shape;
     expectType("embedding", "tokens", tokens!, "u32", tokenTable(count!).shape);
     for (const [name, table] of Object.entries({ word, position, tokenType })) expectType("embedding", name, table!, "f32", [null, width!]);
-    return [f32(count!, width!)];
+    return [float(dtype, count!, width!)];
   },
   lower({ inputs: [tokens, word, position, tokenType], outputs: [y] }) {
     const width = y!.shape[1] as number;
@@ -131,14 +143,15 @@ export interface EmbeddingTables {
 }
 
 /**
- * f32 [tokens, hiddenSize] from the batch's token table u32 [tokens, 4]. The indices are needed where a gradient is.
+ * [tokens, hiddenSize], stored as `dtype`, from the batch's token table u32 [tokens, 4]. The indices are needed where a gradient is.
  */
 export function embedding(
   tokens: Value,
   tables: EmbeddingTables,
   indices?: { readonly word: GatherIndex; readonly position: GatherIndex },
+  dtype: FloatType = "f32",
 ): Value {
   const { word, position, tokenType } = tables;
   const sorted = indices ? [indices.word.order, indices.word.runs, indices.position.order, indices.position.runs] : [];
-  return tokens.tape.append(operation, [tokens, word, position, tokenType, ...sorted], null)[0]!;
+  return tokens.tape.append(operation, [tokens, word, position, tokenType, ...sorted], { dtype })[0]!;
 }

@@ -5,6 +5,7 @@
 import { wgsl } from "../gpu/shader.ts";
 import { kernel, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
 import { elementCount, f32, type Operand, type Operation, type Recorder, type Value } from "./operation.ts";
+import { optimizerField } from "./optimizer-state.ts";
 import { rowKernel, rowVariant } from "./row-kernel.ts";
 
 /** Partial sums; enough threads to fill a GPU with reading. */
@@ -38,25 +39,25 @@ const squares: Operation<null> = {
 const root: Operation<null> = {
   name: "globalNorm",
   infer: () => [f32(1)],
-  lower: ({ inputs: [sums], outputs: [norm] }, capabilities) => ({
+  lower: ({ inputs: [sums, state], outputs: [norm] }, capabilities) => ({
     variant: rowVariant(capabilities),
     kernels: [
       rowKernel(capabilities, {
         label: "globalNorm",
         rowCount: 1,
-        reads: { sums: [sums!, "f32"] },
+        reads: { sums: [sums!, "f32"], ...(state ? { state: [state, "f32"] as const } : {}) },
         writes: { norm: [norm!, "f32"] },
         main: wgsl`var sum = 0.0;
   for (var i = firstColumn; i < ${partials}u; i += columnStride) { sum += sums(i); }
   let all = total(sum);
-  if (firstColumn == 0u) { setNorm(row, sqrt(all)); }`,
+  if (firstColumn == 0u) { setNorm(row, sqrt(all)${state ? ` / state(${optimizerField.lossScale}u)` : ""}); }`,
       }),
     ],
   }),
 };
 
-/** f32 [1]: the Euclidean norm of all `tensors` taken as one vector. */
-export function globalNorm(tape: Recorder, tensors: readonly Operand[]): Value {
+/** f32 [1]: the Euclidean norm of all `tensors` taken as one vector; divided by the loss scale where they are gradients under an optimiser's `state`. */
+export function globalNorm(tape: Recorder, tensors: readonly Operand[], state?: Operand): Value {
   const sums = tensors.reduce<Value | null>((before, tensor) => tape.append(squares, before ? [tensor, before] : [tensor], null)[0]!, null);
-  return tape.append(root, [sums!], null)[0]!;
+  return tape.append(root, [sums!, ...(state ? [state] : [])], null)[0]!;
 }

@@ -50,6 +50,8 @@ export interface Persistent extends Type {
   readonly window: { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number };
   /** Where its gradient is kept, when it has a persistent one. */
   readonly gradient?: Persistent | undefined;
+  /** Its copy in halves, which products of halves read in its place. */
+  readonly half?: Persistent | undefined;
 }
 
 /** A symbolic tensor on a tape. */
@@ -89,6 +91,8 @@ export interface Recorder {
   update<A>(operation: Operation<A>, inputs: readonly Operand[], outputs: readonly Persistent[], attributes: A): void;
   /** A new dropout site: every place that draws random numbers has its own. */
   dropoutSite(): number;
+  /** Records a part of the forward pass of which the backward pass keeps the inputs alone, and computes the rest again. */
+  recomputed<T>(record: () => T): T;
 }
 
 export interface Operation<A = unknown> {

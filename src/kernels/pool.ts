@@ -13,7 +13,7 @@ const operation: Operation<Attributes> = {
   name: "pool",
   infer([x, tokens, sentences]) {
     const [rows, width] = x!.shape;
-    expectType("pool", "x", x!, "f32", [rows!, width!]);
+    expectType("pool", "x", x!, "float", [rows!, width!]);
     expectType("pool", "tokens", tokens!, "u32", tokenTable(rows!).shape);
     expectType("pool", "sentences", sentences!, "u32", sentenceTable(sentences!.shape[0]!).shape);
     return [f32(sentences!.shape[0]!, width!)];

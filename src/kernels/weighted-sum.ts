@@ -7,7 +7,7 @@ import { scale } from "./scale.ts";
 const operation: Operation<{ alpha: number; beta: number }> = {
   name: "weightedSum",
   infer([a, b]) {
-    expectType("weightedSum", "b", b!, "f32", a!.shape);
+    expectType("weightedSum", "b", b!, "float", a!.shape);
     return [a!];
   },
   lower: ({ inputs: [a, b], outputs: [y], attributes: { alpha, beta } }) =>

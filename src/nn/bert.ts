@@ -6,7 +6,7 @@ import { attention } from "../kernels/attention.ts";
 import { embedding, type GatherIndex } from "../kernels/embedding.ts";
 import { gelu } from "../kernels/gelu.ts";
 import { matmul } from "../kernels/matmul.ts";
-import type { Value } from "../kernels/operation.ts";
+import { type FloatType, floatOf, type Value } from "../kernels/operation.ts";
 import type { BertConfig } from "./bert-config.ts";
 import { LayerNorm } from "./layer-norm.ts";
 import { Linear } from "./linear.ts";
@@ -27,6 +27,10 @@ export interface BatchValues {
 export interface ForwardOptions {
   /** Whether dropout is active, at the config's probabilities. */
   readonly training: boolean;
+  /** How activations and the weights that meet them are stored; f32 if absent. Halves need a store that keeps them. */
+  readonly dtype?: FloatType;
+  /** Keep only each layer's input for the backward pass, and compute the layer again there. */
+  readonly recompute?: boolean;
 }
 
 class Embeddings {
@@ -43,13 +47,13 @@ class Embeddings {
     this.LayerNorm = new LayerNorm(hidden_size, layer_norm_eps);
   }
 
-  forward({ tokens, indices }: BatchValues, dropout: number): Value {
+  forward({ tokens, indices }: BatchValues, dtype: FloatType, dropout: number): Value {
     const tables = {
       word: this.word_embeddings.weight,
       position: this.position_embeddings.weight,
       tokenType: this.token_type_embeddings.weight,
     };
-    return this.LayerNorm.forward(embedding(tokens, tables, indices), { dropout, tokens });
+    return this.LayerNorm.forward(embedding(tokens, tables, indices, dtype), { dropout, tokens });
   }
 }
 
@@ -76,7 +80,7 @@ class SelfAttention {
   }
 
   forward(x: Value, batch: BatchValues, dropout: number): Value {
-    const qkv = matmul(x, this.#weight, "nt", { bias: this.#bias });
+    const qkv = matmul(x, this.#weight.stored(floatOf(x)), "nt", { bias: this.#bias });
     return attention(qkv, batch, { heads: this.#heads, dropout });
   }
 }
@@ -120,12 +124,16 @@ export class Bert {
     this.encoder = { layer: Array.from({ length: config.num_hidden_layers }, () => new Layer(config)) };
   }
 
-  /** The embeddings' output and each layer's, num_hidden_layers + 1 values f32 [tokens, hidden_size]. */
-  forward(batch: BatchValues, { training }: ForwardOptions): Value[] {
+  /** The embeddings' output and each layer's, num_hidden_layers + 1 values [tokens, hidden_size]. */
+  forward(batch: BatchValues, { training, dtype = "f32", recompute = false }: ForwardOptions): Value[] {
     const { hidden_dropout_prob, attention_probs_dropout_prob } = this.#config;
     const probabilities = training ? { hidden: hidden_dropout_prob, attention: attention_probs_dropout_prob } : { hidden: 0, attention: 0 };
-    const hidden = [this.embeddings.forward(batch, probabilities.hidden)];
-    for (const layer of this.encoder.layer) hidden.push(layer.forward(hidden.at(-1)!, batch, probabilities));
+    const hidden = [this.embeddings.forward(batch, dtype, probabilities.hidden)];
+    const { tape } = batch.tokens;
+    for (const layer of this.encoder.layer) {
+      const forward = () => layer.forward(hidden.at(-1)!, batch, probabilities);
+      hidden.push(recompute ? tape.recomputed(forward) : forward());
+    }
     return hidden;
   }
 }

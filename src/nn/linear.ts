@@ -1,6 +1,6 @@
 /** y = x·Wᵀ + b, with the weight as [out, in]. */
 import { matmul } from "../kernels/matmul.ts";
-import type { Value } from "../kernels/operation.ts";
+import { floatOf, type Value } from "../kernels/operation.ts";
 import { Parameter } from "./parameter.ts";
 
 export class Linear {
@@ -12,8 +12,8 @@ export class Linear {
     this.bias = new Parameter([outFeatures], { constant: 0 });
   }
 
-  /** f32 [rows, out] from f32 [rows, in]. */
+  /** [rows, out] from [rows, in], stored as `x` is. */
   forward(x: Value): Value {
-    return matmul(x, this.weight, "nt", { bias: this.bias });
+    return matmul(x, this.weight.stored(floatOf(x)), "nt", { bias: this.bias });
   }
 }

@@ -6,7 +6,7 @@
  * the walk collects pieces; memory belongs to whole parameters.
  */
 import { ShapeError } from "../errors.ts";
-import { elementCount, type Persistent } from "../kernels/operation.ts";
+import { elementCount, type FloatType, type Persistent } from "../kernels/operation.ts";
 
 /** How a fresh parameter begins. */
 export type Initial = { readonly normal: number } | { readonly constant: number };
@@ -18,6 +18,7 @@ export class Parameter implements Persistent {
   readonly dtype = "f32";
   name = "parameter";
   gradient: Persistent | undefined;
+  half: Persistent | undefined;
   #window: Window | null = null;
 
   constructor(
@@ -39,6 +40,15 @@ export class Parameter implements Persistent {
 
   set window(window: Window) {
     this.#window = window;
+  }
+
+  /** Itself, or its copy in halves. Throws `ShapeError` when it has none. */
+  stored(dtype: FloatType): Persistent {
+    const stored = dtype === "f16" ? this.half : this;
+    if (stored === undefined) {
+      throw new ShapeError(`The parameter ${this.name} is not kept as halves.`, "Allocate its model with halves: true.");
+    }
+    return stored;
   }
 
   /** All of it as one piece. */

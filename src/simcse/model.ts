@@ -16,6 +16,8 @@ export interface SimCseConfig {
 export interface ModelOptions {
   /** Also allocate gradients and optimiser state. */
   readonly training: boolean;
+  /** Also keep the matrices as halves, for mixed precision; false if absent. */
+  readonly halves?: boolean;
   /** Whether there is an MLP on the [CLS] token. */
   readonly mlp: boolean;
 }
@@ -40,9 +42,9 @@ export class SimCseModel {
   ) {}
 
   /** A model whose parameters are zero: initialise or load them. Throws `CapacityError` when the device has no room. */
-  static async allocate(device: Device, config: BertConfig, { training, mlp }: ModelOptions): Promise<SimCseModel> {
+  static async allocate(device: Device, config: BertConfig, { training, mlp, halves = false }: ModelOptions): Promise<SimCseModel> {
     const modules = new Modules(config, mlp);
-    return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training }));
+    return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training, halves }));
   }
 
   get mlp(): Linear | null {

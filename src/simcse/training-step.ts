@@ -1,12 +1,12 @@
 /**
  * The training step of unsupervised SimCSE as one program: the batch's sentences twice under different dropout masks, the contrastive loss, its
- * gradients and AdamW. The same in Node and in a browser; reading files, evaluating and saving are the trainer's.
+ * gradients and AdamW. In mixed precision where the model keeps its matrices as halves. The same in Node and in a browser; reading files, evaluating and saving are the trainer's.
  */
 import { compile, type Program } from "../autograd/program.ts";
 import { CapacityError } from "../errors.ts";
 import { recordHistory } from "../kernels/history.ts";
 import type { Persistent, Value } from "../kernels/operation.ts";
-import { type AdamWOptions, adamWDefaults, adamWScalars, adamWStep } from "../nn/adamw.ts";
+import { type AdamWOptions, adamWDefaults, adamWStep } from "../nn/adamw.ts";
 import { type BatchCapacity, BatchPacker, declareBatch } from "./batch.ts";
 import { contrastiveLoss } from "./contrastive-loss.ts";
 import type { SimCseModel } from "./model.ts";
@@ -20,6 +20,8 @@ export interface TrainingStepOptions {
   readonly pooler: PoolerType;
   readonly temperature: number;
   readonly optimizer?: AdamWOptions;
+  /** Compute each layer again in the backward pass, and keep only its input; false if absent. */
+  readonly gradientCheckpointing?: boolean;
   readonly seed: number;
 }
 
@@ -50,7 +52,7 @@ export class TrainingStep {
 
   /** Builds the program. Throws `CapacityError` when the device is too small for the batch. */
   static async create(model: SimCseModel, options: TrainingStepOptions): Promise<TrainingStep> {
-    const { batchSize, maxSeqLength, pooler, temperature, optimizer = adamWDefaults } = options;
+    const { batchSize, maxSeqLength, pooler, temperature, optimizer = adamWDefaults, gradientCheckpointing: recompute = false } = options;
     const { config, modules, mlp, store, device } = model;
     const capacity: BatchCapacity = {
       sentences: views * batchSize,
@@ -62,7 +64,8 @@ export class TrainingStep {
     const history = historyTensor(model);
     const program = await compile(device, (tape) => {
       const batch = declareBatch(tape, capacity, { training: true });
-      const hidden = modules.bert.forward(batch, { training: true });
+      store.updateHalves(tape);
+      const hidden = modules.bert.forward(batch, { training: true, dtype: store.keepsHalves ? "f16" : "f32", recompute });
       const embeddings = poolSentences(pooler, hidden, batch, mlp);
       const loss = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batchSize) });
       const norm = adamWStep(tape, loss, store, optimizer);
@@ -78,7 +81,7 @@ export class TrainingStep {
    * sentences, so their masks differ.
    */
   run(batch: readonly (readonly number[])[], update: number, learningRate: number): void {
-    const { batchSize, optimizer, seed } = this.options;
+    const { batchSize, seed } = this.options;
     if (batch.length > batchSize)
       throw new CapacityError(`The step takes ${batchSize} examples, not ${batch.length}.`, "Compile it for a larger batch.");
     const sentences = batch.flatMap((ids, example) => Array.from({ length: views }, (_, view) => ({ ids, key: example * views + view })));
@@ -86,7 +89,7 @@ export class TrainingStep {
     this.program.run({
       inputs,
       live: { ...live, examples: batch.length },
-      scalars: adamWScalars(update, learningRate, optimizer),
+      scalars: { learningRate },
       seed,
       step: update,
     });

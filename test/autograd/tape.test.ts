@@ -63,6 +63,6 @@ describe("Tape", () => {
     const tape = new Tape();
     const rows = tape.extent("rows", 5);
     const refused = () => add(tape.input("a", f32(rows, 3)), tape.input("b", f32(5, 3)));
-    expect(refused).toThrow("weightedSum: b must be f32 [rows≤5, 3], found f32 [5, 3].");
+    expect(refused).toThrow("weightedSum: b must be float [rows≤5, 3], found f32 [5, 3].");
   });
 });

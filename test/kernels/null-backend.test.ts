@@ -24,6 +24,7 @@ import { matmul } from "../../src/kernels/matmul.ts";
 import { mean } from "../../src/kernels/mean.ts";
 import { normalize } from "../../src/kernels/normalize.ts";
 import { f32, type Persistent, type Value } from "../../src/kernels/operation.ts";
+import { advanceOptimizer, lossScale, optimizerStateShape } from "../../src/kernels/optimizer-state.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
 import { scale } from "../../src/kernels/scale.ts";
@@ -124,12 +125,17 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
       memoryless(name, 3, width),
     ) as [Persistent, Persistent, Persistent, Persistent];
     copyInto(tape.input("x", f32(3, width)), gradient);
-    const norm = globalNorm(tape, [gradient, memoryless("more", 3, width), memoryless("odd", 7)]);
-    for (const maxGradientNorm of [1, Number.POSITIVE_INFINITY]) {
-      const attributes = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxGradientNorm };
-      const scalars = { learningRate: tape.scalar("learningRate"), biasCorrection: tape.scalar("biasCorrection") };
-      adamW(norm, { gradient, parameters, first, second }, { ...attributes, ...scalars });
+    const state = memoryless("state", ...optimizerStateShape);
+    const norm = globalNorm(tape, [gradient, memoryless("more", 3, width), memoryless("odd", 7)], state);
+    const attributes = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 };
+    for (const [maxGradientNorm, dynamicScale] of [
+      [1, true],
+      [Number.POSITIVE_INFINITY, false],
+    ] as const) {
+      advanceOptimizer(norm, state, { ...attributes, maxGradientNorm, dynamicScale });
+      adamW(tape, { gradient, parameters, first, second, state }, { ...attributes, learningRate: tape.scalar("learningRate") });
     }
+    copyInto(lossScale(tape, state), memoryless("scale", 1));
     recordHistory([norm, norm], memoryless("ring", 4, 2));
     return [];
   },

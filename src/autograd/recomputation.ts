@@ -1,0 +1,43 @@
+/**
+ * Gradient checkpointing (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost") on the tape: where the backward pass enters a part that was
+ * recorded with `tape.recomputed`, the part's operations are appended once more, and the gradient rules are given the copies. So the first ones' memory is
+ * free as soon as the forward pass has left the part. Same kernels on the same inputs, and dropout masks are functions of the position: the result is the
+ * same to the bit.
+ */
+import type { Node, Value } from "../kernels/operation.ts";
+import type { Tape } from "./tape.ts";
+
+export class Recomputation {
+  readonly #tape: Tape;
+  readonly #nodes: readonly Node[];
+  readonly #copies = new Map<Node, Node>();
+
+  /** For the nodes on the tape now. */
+  constructor(tape: Tape) {
+    this.#tape = tape;
+    this.#nodes = tape.nodes.slice();
+  }
+
+  /** What the backward pass should read in place of node number `index`: itself, or its copy. */
+  of(index: number): Node {
+    const node = this.#nodes[index]!;
+    const part = this.#tape.recomputedParts.find(({ first, end }) => first <= index && index < end);
+    if (part === undefined) return node;
+    if (!this.#copies.has(node)) this.#copy(this.#nodes.slice(part.first, part.end));
+    return this.#copies.get(node)!;
+  }
+
+  #copy(nodes: readonly Node[]): void {
+    const again = new Map<Value, Value>();
+    const copyOf = (value: Value) => again.get(value) ?? value;
+    for (const node of nodes) {
+      const inputs = node.inputs.map(copyOf);
+      const outputs = this.#tape.append(node.operation, inputs, node.attributes);
+      node.outputs.forEach((output, i) => {
+        outputs[i]!.base = output.base && copyOf(output.base);
+        again.set(output, outputs[i]!);
+      });
+      this.#copies.set(node, { ...node, inputs, outputs });
+    }
+  }
+}
