@@ -1,4 +1,5 @@
 /** The ways one device can lower an operation that has variants: its capabilities with the choice forced. */
+import type { Choose } from "../../src/autograd/plan.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import type { Device } from "../../src/gpu/device.ts";
 
@@ -6,6 +7,8 @@ export interface Variant {
   /** What the variant's name in a plan begins with. */
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** Which of the operation's variants for these capabilities. */
+  readonly choose?: Choose;
 }
 
 export function rowVariants({ capabilities }: Device): Variant[] {
@@ -21,3 +24,9 @@ export function matmulVariants({ capabilities }: Device): Variant[] {
   const soft = { name: "soft", capabilities: { ...capabilities, software: true } };
   return [4, 8, 16].includes(capabilities.subgroupSize ?? 0) ? [tile, soft] : [tile];
 }
+
+/** Chooses the variant of matmul whose name begins with this, where there is one. */
+export const chooseNamed =
+  (prefix: string): Choose =>
+  (_, variants) =>
+    variants.find(({ name }) => name.startsWith(prefix));

@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { compile } from "../../src/autograd/program.ts";
 import { DataError, DivergenceError } from "../../src/errors.ts";
+import { initialOptimizerState } from "../../src/kernels/optimizer-state.ts";
 import { parseBertConfig } from "../../src/nn/bert-config.ts";
 import { BatchPacker, declareBatch, type PackedSentence } from "../../src/simcse/batch.ts";
 import { SimCseModel } from "../../src/simcse/model.ts";
@@ -78,6 +79,9 @@ async function trainedSteps(options: { halves?: boolean; gradientCheckpointing?:
   const { halves = false, gradientCheckpointing = false } = options;
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, halves });
   model.store.initialize(42);
+  // A first scale that does not overflow: each step is an update.
+  const state = initialOptimizerState({ lossScale: halves ? 256 : 1 });
+  device.gpu.queue.writeBuffer(model.store.optimizer!.window.buffer, 0, state);
   const step = await TrainingStep.create(model, {
     batchSize: 6,
     maxSeqLength: 20,

@@ -1,0 +1,137 @@
+/**
+ * Tensors stored as halves: every operation that takes them gives what it gives on f32, but for the rounding of what it stores. On a device without
+ * `shader-f16`, as in the core project, halves are packed in words.
+ */
+import { describe, it } from "vitest";
+import { gradient } from "../../src/autograd/gradient.ts";
+import type { Tape } from "../../src/autograd/tape.ts";
+import { attention } from "../../src/kernels/attention.ts";
+import { cast } from "../../src/kernels/cast.ts";
+import { dropout } from "../../src/kernels/dropout.ts";
+import { gelu } from "../../src/kernels/gelu.ts";
+import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
+import { matmul } from "../../src/kernels/matmul.ts";
+import { mean } from "../../src/kernels/mean.ts";
+import { type FloatType, f32, floatOf, type Value } from "../../src/kernels/operation.ts";
+import { pool } from "../../src/kernels/pool.ts";
+import { reshape } from "../../src/kernels/reshape.ts";
+import { scale } from "../../src/kernels/scale.ts";
+import { weightedSum } from "../../src/kernels/weighted-sum.ts";
+import { openTestDevice } from "../device.ts";
+import { expectClose } from "./close.ts";
+import { normals } from "./data.ts";
+import { batchInputs, batchStep, packedBatch } from "./packed-batch.ts";
+import { build, execute, tensor } from "./run.ts";
+import { matmulVariants } from "./variants.ts";
+
+const device = await openTestDevice();
+
+const batch = packedBatch([7, 31, 1, 18].map((length) => ({ length })));
+const width = 24;
+const rows = batch.rows;
+const capacity = { tokens: rows, sentences: batch.lengths.length, longest: 32 };
+const step = { ...batchStep(batch), seed: 3, step: 5 };
+
+interface Inputs {
+  readonly tape: Tape;
+  readonly x: Value;
+  readonly other: Value;
+  readonly weight: Value;
+  readonly vector: Value;
+  readonly batch: ReturnType<typeof batchInputs>;
+}
+
+/** What is computed of x [57, 24], another such matrix, a weight [24, 24] and a vector [24]. */
+const operations: Record<string, (inputs: Inputs) => Value> = {
+  "matmul nt with bias": ({ x, weight, vector }) => matmul(x, weight, "nt", { bias: vector }),
+  "matmul nn": ({ x, weight }) => matmul(x, weight, "nn"),
+  "matmul tn": ({ x, other }) => matmul(x, other, "tn"),
+  "matmul and gelu": ({ x, weight, vector }) => gelu(matmul(x, weight, "nt", { bias: vector })),
+  gelu: ({ x }) => gelu(x),
+  layerNorm: ({ x, vector, batch }) => layerNorm(x, vector, vector, 1e-5, { dropout: 0.2, tokens: batch.tokens }),
+  residualLayerNorm: ({ x, other, vector, batch }) =>
+    residualLayerNorm(x, other, vector, vector, { eps: 1e-5, dropout: 0.2, tokens: batch.tokens }),
+  attention: ({ tape, x, weight, batch }) => {
+    const projection = cast(tape.inputs.get("projection")!, floatOf(weight));
+    return attention(matmul(x, projection, "nt"), batch, { heads: 6, dropout: 0.1 });
+  },
+  dropout: ({ x, batch }) => dropout(x, batch.tokens, 0.3),
+  "pool first": ({ x, batch }) => pool(x, batch, "first"),
+  "pool mean": ({ x, batch }) => pool(x, batch, "mean"),
+  weightedSum: ({ x, other }) => weightedSum(x, other, 0.5, 0.25),
+  scale: ({ x }) => scale(x, 3),
+};
+
+const held = Object.fromEntries(
+  (
+    [
+      ["x", [rows, width]],
+      ["other", [rows, width]],
+      ["weight", [width, width]],
+      ["vector", [width]],
+    ] as const
+  ).map(([name, shape], i) => [
+    name,
+    tensor(
+      device,
+      [...shape],
+      normals(
+        shape.reduce((a: number, b: number) => a * b),
+        200 + i,
+      ).map((v) => Math.round(v * 256) / 256),
+      name,
+    ),
+  ]),
+);
+
+/** The operation's value and its gradients, computed with tensors stored as `dtype` and read as f32. */
+async function results(operation: (typeof operations)[string], dtype: FloatType, variant: ReturnType<typeof matmulVariants>[number]) {
+  const program = await build(
+    device,
+    (tape) => {
+      const batch = batchInputs(tape, capacity);
+      tape.input("projection", f32(3 * width, width));
+      const live = (name: string) => cast(tape.use(held[name]!), dtype);
+      const rowsOf = (name: string) => reshape(live(name), [tape.extent("tokens", capacity.tokens), width]);
+      const inputs: Inputs = {
+        tape,
+        x: rowsOf("x"),
+        other: rowsOf("other"),
+        weight: live("weight"),
+        vector: tape.use(held.vector!),
+        batch,
+      };
+      const y = operation(inputs);
+      const flat = reshape(cast(y, "f32"), [y.shape.reduce<number>((n, d) => n * (typeof d === "number" ? d : d.capacity), 1)]);
+      const outputs: Record<string, Value> = { y: cast(y, "f32") };
+      const targets = ["x", "other", "weight", "vector"];
+      gradient(
+        tape,
+        scale(mean(flat), flat.shape[0] as number),
+        targets.map((name) => held[name]!),
+      ).forEach((value, i) => {
+        if (value !== null) outputs[`d${targets[i]}`] = value;
+      });
+      return outputs;
+    },
+    variant.capabilities,
+    variant.choose,
+  );
+  const outputs = await execute(program, {
+    ...step,
+    inputs: { ...step.inputs, projection: normals(3 * width * width, 99, { deviation: 1 / Math.sqrt(width) }) },
+  });
+  program.close();
+  return outputs;
+}
+
+describe.each(matmulVariants(device))("stored as halves, $name", (variant) => {
+  it.each(Object.entries(operations))("%s is what it is on f32", async (_, operation) => {
+    const single = await results(operation, "f32", variant);
+    const half = await results(operation, "f16", variant);
+    for (const [name, expected] of Object.entries(single)) {
+      // A half has 13 bits less: a few roundings of values, and of what they are computed from.
+      expectClose(half[name]!, expected, { c: 8 * 2 ** 13 });
+    }
+  });
+});
