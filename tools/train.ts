@@ -74,6 +74,8 @@ const options: readonly Option[] = [
   argument("adam_beta2", "x", "AdamW's").argParser(unit),
   argument("adam_epsilon", "x", "AdamW's").argParser(positive),
   argument("max_grad_norm", "x", "gradients are clipped to this norm; 0 leaves them").argParser(notNegative),
+  flag("fp16", "mixed precision: activations and products in halves, sums, loss and master weights in singles, a dynamic loss scale"),
+  flag("gradient_checkpointing", "compute each layer again in the backward pass: a sixth of the memory for activations, a third more time"),
   argument("logging_steps", "n", "steps between log lines").argParser(wholeNumber(1)),
   new Option("--eval_steps <n>", "steps between evaluations (default: --logging_steps)").argParser(wholeNumber(1)),
   argument("metric_for_best_model", "name", "metric of the best model"),
@@ -100,7 +102,10 @@ async function runTraining(given: TrainOptions): Promise<void> {
   const data = args.eval_steps > 0 ? await openEvaluationData(given.data_dir) : null;
 
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
-  const model = await SimCseModel.allocate(device, bert, { training: true, mlp: args.pooler_type === "cls" });
+  const model = await SimCseModel.allocate(device, bert, { training: true, mlp: args.pooler_type === "cls", halves: args.fp16 });
+  if (args.fp16 && !device.capabilities.features.has("shader-f16")) {
+    say(`${device.name} has no shader-f16: halves are packed in words and multiplied as singles, which saves memory and no time`);
+  }
   model.store.initialize(args.seed);
   const { weights, hasHead } = await inspectWeights(folder);
   if (weights !== null) {

@@ -9,7 +9,7 @@ import { adamW as adamWKernel } from "../kernels/adamw.ts";
 import { globalNorm } from "../kernels/global-norm.ts";
 import type { Value } from "../kernels/operation.ts";
 import { advanceOptimizer } from "../kernels/optimizer-state.ts";
-import type { ParameterStore } from "./parameter-store.ts";
+import type { ParameterLayout } from "./parameter-layout.ts";
 
 export interface AdamWOptions {
   readonly beta1: number;
@@ -25,11 +25,15 @@ export interface AdamWOptions {
 export const adamWDefaults: AdamWOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 };
 
 /**
- * Differentiates `loss` and updates every parameter of `store`, in mixed precision where the store keeps its weights as halves too: then the loss is scaled
+ * Differentiates `loss` and updates every parameter of a layout, in mixed precision where it keeps the matrices as halves too: then the loss is scaled
  * on the way back. Returns the global gradient norm before clipping, f32 [1].
  */
-export function adamWStep(tape: Tape, loss: Value, store: ParameterStore, options: AdamWOptions = adamWDefaults): Value {
-  const { optimizer, arenas, parameters, keepsHalves } = store;
+export function adamWStep(
+  tape: Tape,
+  loss: Value,
+  { optimizer, arenas, parameters, keepsHalves }: ParameterLayout,
+  options: AdamWOptions = adamWDefaults,
+): Value {
   if (optimizer === null) throw new OptionError("The model's parameters have no gradients.", "Allocate the model for training.");
   gradient(tape, loss, parameters, { scaledBy: keepsHalves ? optimizer : null });
   const training = arenas.map(({ training, ...arena }) => ({ ...arena, ...training! }));

@@ -1,94 +1,58 @@
-/**
- * The memory of a model: its parameters, and for training their gradients and AdamW's moments, in flat arenas, so that the optimiser and the
- * gradient norm each take one dispatch an arena. Outlives every plan.
- *
- * Parameters that decay and those that do not are in arenas of their own; an arena is no larger than the device may bind at once.
- */
+/** The memory of a model on a device: the tensors of its layout, written, read and freed. Outlives every plan. */
 import { CapacityError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
-import { castInto } from "../kernels/cast.ts";
-import { bytesPerElement, elementCount, type FloatType, type Persistent, type Recorder } from "../kernels/operation.ts";
-import { initialLossScale, initialOptimizerState, optimizerStateShape } from "../kernels/optimizer-state.ts";
-import { namedPieces, type Parameter, type Piece } from "./parameter.ts";
+import { elementCount } from "../kernels/operation.ts";
+import { initialLossScale, initialOptimizerState } from "../kernels/optimizer-state.ts";
+import type { Parameter, Piece } from "./parameter.ts";
+import { type LayoutOptions, ParameterLayout } from "./parameter-layout.ts";
 import { normal } from "./random.ts";
 
-/** Where each parameter starts in its arena, in bytes: twice the offset alignment of every device, so that its halves are aligned too. */
-const alignment = 512;
-
-/** The tensors of an arena, each [elements]. */
-export interface Arena {
-  readonly decays: boolean;
-  readonly parameters: Persistent;
-  /** The parameters as halves, for products in mixed precision; null in a store that keeps none, and for what no product reads. */
-  readonly half: Persistent | null;
-  /** For training; absent in a model that only encodes. */
-  readonly training: { readonly gradient: Persistent; readonly first: Persistent; readonly second: Persistent } | null;
-}
-
-export interface StoreOptions {
-  /** Also allocate gradients and moments: four times the memory. */
-  readonly training: boolean;
-  /** Also keep all matrices as halves, for mixed precision; false if absent. */
-  readonly halves?: boolean;
-}
+export type StoreOptions = Omit<LayoutOptions, "largestArena">;
 
 export class ParameterStore {
   private constructor(
     readonly device: Device,
-    readonly pieces: ReadonlyMap<string, Piece>,
-    readonly parameters: readonly Parameter[],
-    readonly arenas: readonly Arena[],
-    /** The optimiser's state, see `optimizer-state.ts`; null in a model that only encodes. */
-    readonly optimizer: Persistent | null,
-    readonly keepsHalves: boolean,
-    /** Bytes allocated on the device. */
-    readonly bytes: number,
+    readonly layout: ParameterLayout,
   ) {}
 
-  /** Gives every parameter of `module` memory, zeroed. Throws `CapacityError` when one is too large for the device. */
-  static async allocate(device: Device, module: object, { training, halves = false }: StoreOptions): Promise<ParameterStore> {
-    const pieces = namedPieces(module);
-    const parameters = [...new Set([...pieces.values()].map(({ parameter }) => parameter))];
-    for (const [name, { parameter }] of pieces) parameter.name = name;
-    const limit = device.gpu.limits.maxStorageBufferBindingSize;
+  /** Gives every parameter of `module` memory, zeroed. Throws `CapacityError` when one is too large for the device, or all together are. */
+  static async allocate(device: Device, module: object, options: StoreOptions): Promise<ParameterStore> {
+    const layout = new ParameterLayout(module, { ...options, largestArena: device.gpu.limits.maxStorageBufferBindingSize });
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
     device.gpu.pushErrorScope("out-of-memory");
-    const arenas = [true, false].flatMap((decays) =>
-      packArenas(
-        parameters.filter((parameter) => parameter.decays === decays),
-        limit,
-      ).map((members, i) =>
-        buildArena(device, members, `${decays ? "weights" : "biases and norms"} ${i}`, decays, { training, halves: halves && decays }),
-      ),
-    );
-    const optimizer = training ? allocateTensor(device, "optimiser state", "f32", optimizerStateShape) : null;
-    const outOfMemory = await device.gpu.popErrorScope();
-    const tensors = [...arenas.flatMap(tensorsOf), ...(optimizer ? [optimizer] : [])];
-    const bytes = tensors.reduce((sum, { window }) => sum + window.size, 0);
-    if (outOfMemory !== null) {
+    for (const tensor of layout.tensors) tensor.buffer = device.createBuffer(tensor.name, tensor.bytes, usage);
+    const store = new ParameterStore(device, layout);
+    if ((await device.gpu.popErrorScope()) !== null) {
+      store.close();
       throw new CapacityError(
-        `${device.name} has no room for the ${bytes} bytes of the model's parameters${training ? ", gradients and moments" : ""}.`,
+        `${device.name} has no room for the ${layout.bytes} bytes of the model's parameters${options.training ? ", gradients and moments" : ""}.`,
         "Use a smaller model.",
       );
     }
-    const store = new ParameterStore(device, pieces, parameters, arenas, optimizer, halves, bytes);
-    if (optimizer) store.resetOptimizer();
+    if (layout.optimizer) store.resetOptimizer();
     return store;
+  }
+
+  /** Every tensor of the checkpoint, by its name. */
+  get pieces(): ReadonlyMap<string, Piece> {
+    return this.layout.pieces;
+  }
+
+  /** Bytes allocated on the device. */
+  get bytes(): number {
+    return this.layout.bytes;
   }
 
   /** Sets the optimiser's state to that before the first step. Moments are zero in a new store. */
   resetOptimizer(): void {
-    const { buffer } = this.optimizer!.window;
-    this.device.gpu.queue.writeBuffer(buffer, 0, initialOptimizerState({ lossScale: this.keepsHalves ? initialLossScale : 1 }));
-  }
-
-  /** Records that the halves become what the parameters are: at the beginning of a step whose products read them. */
-  updateHalves(tape: Recorder): void {
-    for (const { parameters, half } of this.arenas) if (half) castInto(tape, parameters, half);
+    const { optimizer, keepsHalves } = this.layout;
+    const state = initialOptimizerState({ lossScale: keepsHalves ? initialLossScale : 1 });
+    this.device.gpu.queue.writeBuffer(optimizer!.window.buffer, 0, state);
   }
 
   /** Sets every parameter to its initial values. The same seed gives the same model on every machine. */
   initialize(seed: number): void {
-    for (const parameter of this.parameters) this.initializeParameter(parameter, seed);
+    for (const parameter of this.layout.parameters) this.initializeParameter(parameter, seed);
   }
 
   initializeParameter({ initial, shape, name, window }: Parameter, seed: number): void {
@@ -119,8 +83,7 @@ export class ParameterStore {
 
   /** Frees the memory; programs that use it must not run again. */
   close(): void {
-    for (const { window } of this.arenas.flatMap(tensorsOf)) window.buffer.destroy();
-    this.optimizer?.window.buffer.destroy();
+    for (const { buffer } of this.layout.tensors) buffer?.destroy();
   }
 
   #piece(name: string): Piece {
@@ -128,78 +91,4 @@ export class ParameterStore {
     if (piece === undefined) throw new ShapeError(`The model has no tensor ${name}.`, "Check the name against the checkpoint's.");
     return piece;
   }
-}
-
-const alignedBytes = ({ shape }: Parameter) => Math.ceil((elementCount(shape) * 4) / alignment) * alignment;
-
-/** Parameters in order, as many in an arena as `limit` bytes hold. */
-function packArenas(parameters: readonly Parameter[], limit: number): Parameter[][] {
-  const arenas: Parameter[][] = [];
-  let free = 0;
-  for (const parameter of parameters) {
-    const bytes = alignedBytes(parameter);
-    if (bytes > limit) {
-      throw new CapacityError(
-        `${parameter.name} takes ${bytes} bytes; this device binds at most ${limit} at once (maxStorageBufferBindingSize).`,
-        "Use a model with a smaller vocabulary, or another adapter.",
-      );
-    }
-    if (arenas.length === 0 || bytes > free) {
-      arenas.push([]);
-      free = limit;
-    }
-    arenas.at(-1)!.push(parameter);
-    free -= bytes;
-  }
-  return arenas;
-}
-
-function tensorsOf({ parameters, half, training }: Arena): Persistent[] {
-  return [parameters, ...(half ? [half] : []), ...(training ? Object.values(training) : [])];
-}
-
-function allocateTensor(device: Device, name: string, dtype: FloatType, shape: readonly number[]): Persistent {
-  const size = elementCount(shape) * bytesPerElement[dtype];
-  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
-  return { name, dtype, shape, window: { buffer: device.createBuffer(name, size, usage), offset: 0, size } };
-}
-
-function buildArena(
-  device: Device,
-  members: readonly Parameter[],
-  label: string,
-  decays: boolean,
-  { training, halves }: Required<StoreOptions>,
-): Arena {
-  const size = members.reduce((sum, parameter) => sum + alignedBytes(parameter), 0);
-  const flat = (kind: string, dtype: FloatType = "f32") => allocateTensor(device, `${kind} of ${label}`, dtype, [size / 4]);
-  const arena: Arena = {
-    decays,
-    parameters: flat("parameters"),
-    half: halves ? flat("halves", "f16") : null,
-    training: training ? { gradient: flat("gradient"), first: flat("first moment"), second: flat("second moment") } : null,
-  };
-  let offset = 0;
-  for (const parameter of members) {
-    const bytes = elementCount(parameter.shape) * 4;
-    parameter.window = { buffer: arena.parameters.window.buffer, offset, size: bytes };
-    parameter.half = arena.half
-      ? {
-          name: `${parameter.name} in halves`,
-          dtype: "f16",
-          shape: parameter.shape,
-          window: { buffer: arena.half.window.buffer, offset: offset / 2, size: bytes / 2 },
-        }
-      : undefined;
-    parameter.gradient = arena.training
-      ? {
-          name: `gradient of ${parameter.name}`,
-          dtype: "f32",
-          shape: parameter.shape,
-          window: { buffer: arena.training.gradient.window.buffer, offset, size: bytes },
-        }
-      : undefined;
-    offset += alignedBytes(parameter);
-  }
-  return arena;
 }

@@ -11,15 +11,18 @@ import { elementCount, type FloatType, type Persistent } from "../kernels/operat
 /** How a fresh parameter begins. */
 export type Initial = { readonly normal: number } | { readonly constant: number };
 
-type Window = Persistent["window"];
+/** Where a parameter lies, and what lies beside it. */
+interface Places {
+  readonly own: Persistent;
+  readonly half: Persistent | undefined;
+  readonly gradient: Persistent | undefined;
+}
 
-/** An f32 tensor in an arena. Its memory is allocated with its model's; see `ParameterStore`. */
+/** An f32 tensor in an arena. `ParameterLayout` gives it its place, `ParameterStore` memory. */
 export class Parameter implements Persistent {
   readonly dtype = "f32";
   name = "parameter";
-  gradient: Persistent | undefined;
-  half: Persistent | undefined;
-  #window: Window | null = null;
+  #places: Places | null = null;
 
   constructor(
     readonly shape: readonly number[],
@@ -31,15 +34,25 @@ export class Parameter implements Persistent {
     return this.shape.length > 1;
   }
 
-  get window(): Window {
-    if (this.#window === null) {
-      throw new ShapeError(`The parameter ${this.name} has no memory yet.`, "Allocate its model with ParameterStore.allocate first.");
-    }
-    return this.#window;
+  /** Gives it its place in an arena. */
+  lie(places: Places): void {
+    this.#places = places;
   }
 
-  set window(window: Window) {
-    this.#window = window;
+  /** Throws `ShapeError` before there is memory. */
+  get window(): Persistent["window"] {
+    if (this.#places === null) {
+      throw new ShapeError(`The parameter ${this.name} has no memory yet.`, "Allocate its model with ParameterStore.allocate first.");
+    }
+    return this.#places.own.window;
+  }
+
+  get gradient(): Persistent | undefined {
+    return this.#places?.gradient;
+  }
+
+  get half(): Persistent | undefined {
+    return this.#places?.half;
   }
 
   /** Itself, or its copy in halves. Throws `ShapeError` when it has none. */

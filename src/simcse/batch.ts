@@ -59,8 +59,8 @@ export class BatchPacker {
     this.#capacity = capacity;
     this.#tokens = new Uint32Array(capacity.tokens * 4);
     this.#sentences = new Uint32Array(capacity.sentences * 2);
-    this.#word = new RunBuilder(capacity.tokens, Math.min(capacity.vocabulary, capacity.tokens));
-    this.#position = new RunBuilder(capacity.tokens, Math.min(capacity.positions, capacity.tokens));
+    this.#word = new RunBuilder(capacity.tokens, capacity.vocabulary);
+    this.#position = new RunBuilder(capacity.tokens, capacity.positions);
   }
 
   /**
@@ -109,38 +109,37 @@ export class BatchPacker {
   }
 }
 
-/** Sorts a batch's rows by one column of its token table. */
+/** Sorts a batch's rows by one column of its token table: a counting sort, since ids are small and a step should cost the host next to nothing. */
 class RunBuilder {
   readonly order: Uint32Array;
   readonly runs: Uint32Array;
-  readonly #sortable: Float64Array;
+  /** Rows of each id, then where its next row goes. */
+  readonly #next: Uint32Array;
 
-  constructor(tokens: number, distinct: number) {
+  /** For ids below `ids`. */
+  constructor(tokens: number, ids: number) {
     this.order = new Uint32Array(tokens);
-    this.runs = new Uint32Array(distinct * 4);
-    this.#sortable = new Float64Array(tokens);
+    this.runs = new Uint32Array(Math.min(tokens, ids) * 4);
+    this.#next = new Uint32Array(ids);
   }
 
   /** Fills `order` and `runs` for the first `rows` rows; returns the number of runs. */
   build(table: Uint32Array, column: 0 | 1, rows: number): number {
-    // id and row in one double: exact, since both are below 2^26.
-    const rowBits = 2 ** 26;
-    const sortable = this.#sortable.subarray(0, rows);
-    for (let row = 0; row < rows; row++) sortable[row] = table[row * 4 + column]! * rowBits + row;
-    sortable.sort();
+    const next = this.#next.fill(0);
+    for (let row = 0; row < rows; row++) next[table[row * 4 + column]!]!++;
     let count = 0;
-    let previous = -1;
-    for (let i = 0; i < rows; i++) {
-      const id = Math.floor(sortable[i]! / rowBits);
-      this.order[i] = sortable[i]! - id * rowBits;
-      if (id !== previous) {
-        this.runs.set([id, i, 0, 0], count * 4);
-        count++;
-        previous = id;
-      }
-      const length = (count - 1) * 4 + 2;
-      this.runs[length] = this.runs[length]! + 1;
+    let start = 0;
+    for (let id = 0; id < next.length; id++) {
+      const length = next[id]!;
+      if (length === 0) continue;
+      this.runs[count * 4] = id;
+      this.runs[count * 4 + 1] = start;
+      this.runs[count * 4 + 2] = length;
+      count++;
+      next[id] = start;
+      start += length;
     }
+    for (let row = 0; row < rows; row++) this.order[next[table[row * 4 + column]!]!++] = row;
     return count;
   }
 }

@@ -23,7 +23,7 @@ export interface ModelOptions {
 }
 
 /** The modules, whose tensors are named as in a SimCSE training checkpoint: `bert.…` and `mlp.dense.…`. */
-class Modules {
+export class Modules {
   readonly bert: Bert;
   readonly mlp?: { readonly dense: Linear };
 

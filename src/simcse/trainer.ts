@@ -30,6 +30,10 @@ export interface TrainingArguments {
   readonly adam_beta2: number;
   readonly adam_epsilon: number;
   readonly max_grad_norm: number;
+  /** Mixed precision: the model was allocated with halves. */
+  readonly fp16: boolean;
+  /** Compute each layer again in the backward pass, and keep only its input. */
+  readonly gradient_checkpointing: boolean;
   readonly logging_steps: number;
   /** Evaluate every so many steps; 0 never does. */
   readonly eval_steps: number;
@@ -54,6 +58,8 @@ export const trainingDefaults: TrainingArguments = {
   adam_beta2: 0.999,
   adam_epsilon: 1e-8,
   max_grad_norm: 1,
+  fp16: false,
+  gradient_checkpointing: false,
   logging_steps: 500,
   eval_steps: 0,
   metric_for_best_model: "stsb_spearman",
@@ -69,6 +75,9 @@ export interface LogEntry {
   readonly gradient_norm: number;
   readonly learning_rate: number;
   readonly sentences_per_second: number;
+  /** In mixed precision: the loss scale, and the steps so far whose gradients overflowed and were left out. */
+  readonly loss_scale?: number;
+  readonly skipped_steps?: number;
 }
 
 export type EvaluationEntry = { readonly step: number; readonly epoch: number } & Readonly<Record<string, number>>;
@@ -136,6 +145,7 @@ export async function train(
     pooler: args.pooler_type,
     temperature: args.temp,
     optimizer,
+    gradientCheckpointing: args.gradient_checkpointing,
     seed: args.seed,
   });
   hooks.onStart?.({ totalSteps, step });
@@ -164,7 +174,9 @@ export async function train(
       hooks.onStep?.({ step: update, totalSteps, sentences: batch.length });
       const epoch = update / batchesPerEpoch;
       if (update % args.logging_steps === 0 || update === totalSteps) {
-        const metrics = await step.metrics(Math.max(logged + 1, update - historyLength + 1), update);
+        const since = await step.metrics(Math.max(logged + 1, update - historyLength + 1), update);
+        const scaling = args.fp16 ? await step.scaling() : null;
+        const metrics = scaling && scaling.loss_scale > 1 ? since.filter(isFiniteStep) : since;
         checkFinite(metrics, update);
         const seconds = (performance.now() - lastLog) / 1000;
         await hooks.onLog?.({
@@ -174,6 +186,7 @@ export async function train(
           gradient_norm: meanOf(metrics, "gradientNorm"),
           learning_rate: learningRate,
           sentences_per_second: sentencesSinceLog / seconds,
+          ...scaling,
         });
         logged = update;
         sentencesSinceLog = 0;
@@ -233,8 +246,10 @@ async function createEvaluator(model: SimCseModel, tokenizer: Tokenizer, args: T
 /** Tokens of a sentence that evaluation reads: the longest that any BERT takes. */
 const longestEvaluated = 512;
 
+const isFiniteStep = ({ loss, gradientNorm }: StepMetrics) => Number.isFinite(loss) && Number.isFinite(gradientNorm);
+
 function checkFinite(metrics: readonly StepMetrics[], lastStep: number): void {
-  const bad = metrics.findIndex(({ loss, gradientNorm }) => !Number.isFinite(loss) || !Number.isFinite(gradientNorm));
+  const bad = metrics.findIndex((entry) => !isFiniteStep(entry));
   if (bad < 0) return;
   const step = lastStep - metrics.length + 1 + bad;
   const before = metrics[bad - 1];

@@ -2,14 +2,21 @@
  * The training step of unsupervised SimCSE as one program: the batch's sentences twice under different dropout masks, the contrastive loss, its
  * gradients and AdamW. In mixed precision where the model keeps its matrices as halves. The same in Node and in a browser; reading files, evaluating and saving are the trainer's.
  */
+import { type Plan, plan } from "../autograd/plan.ts";
 import { compile, type Program } from "../autograd/program.ts";
+import { Tape } from "../autograd/tape.ts";
 import { CapacityError } from "../errors.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import { recordHistory } from "../kernels/history.ts";
 import type { Persistent, Value } from "../kernels/operation.ts";
+import { optimizerField } from "../kernels/optimizer-state.ts";
 import { type AdamWOptions, adamWDefaults, adamWStep } from "../nn/adamw.ts";
+import { ArenaTensor } from "../nn/arena-tensor.ts";
+import type { BertConfig } from "../nn/bert-config.ts";
+import { ParameterLayout } from "../nn/parameter-layout.ts";
 import { type BatchCapacity, BatchPacker, declareBatch } from "./batch.ts";
 import { contrastiveLoss } from "./contrastive-loss.ts";
-import type { SimCseModel } from "./model.ts";
+import { type ModelOptions, Modules, type SimCseModel } from "./model.ts";
 import { type PoolerType, poolSentences } from "./poolers.ts";
 
 export interface TrainingStepOptions {
@@ -44,6 +51,7 @@ export class TrainingStep {
     readonly program: Program<{ loss: Value }>,
     readonly options: TrainingStepOptions,
     readonly history: Persistent,
+    readonly optimizer: Persistent,
     readonly staging: GPUBuffer,
     readonly capacity: BatchCapacity,
   ) {
@@ -52,28 +60,13 @@ export class TrainingStep {
 
   /** Builds the program. Throws `CapacityError` when the device is too small for the batch. */
   static async create(model: SimCseModel, options: TrainingStepOptions): Promise<TrainingStep> {
-    const { batchSize, maxSeqLength, pooler, temperature, optimizer = adamWDefaults, gradientCheckpointing: recompute = false } = options;
-    const { config, modules, mlp, store, device } = model;
-    const capacity: BatchCapacity = {
-      sentences: views * batchSize,
-      tokens: views * batchSize * maxSeqLength,
-      longest: maxSeqLength,
-      vocabulary: config.vocab_size,
-      positions: config.max_position_embeddings,
-    };
-    const history = historyTensor(model);
-    const program = await compile(device, (tape) => {
-      const batch = declareBatch(tape, capacity, { training: true });
-      store.updateHalves(tape);
-      const hidden = modules.bert.forward(batch, { training: true, dtype: store.keepsHalves ? "f16" : "f32", recompute });
-      const embeddings = poolSentences(pooler, hidden, batch, mlp);
-      const loss = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batchSize) });
-      const norm = adamWStep(tape, loss, store, optimizer);
-      recordHistory([loss, norm], history);
-      return { loss };
-    });
-    const staging = device.createBuffer("history staging", history.window.size, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
-    return new TrainingStep(program, options, history, staging, capacity);
+    const { config, modules, store, device } = model;
+    const history = historyTensor();
+    history.buffer = device.createBuffer(history.name, history.bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
+    const capacity = batchCapacity(config, options);
+    const program = await compile(device, (tape) => record(tape, { modules, layout: store.layout, history, capacity }, options));
+    const staging = device.createBuffer("history staging", history.bytes, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
+    return new TrainingStep(program, options, history, store.layout.optimizer!, staging, capacity);
   }
 
   /**
@@ -104,6 +97,12 @@ export class TrainingStep {
     });
   }
 
+  /** The loss scale of mixed precision, and how many steps overflowed. Waits for the GPU. */
+  async scaling(): Promise<{ loss_scale: number; skipped_steps: number }> {
+    const state = new Float32Array(await this.program.device.read(this.optimizer.window));
+    return { loss_scale: state[optimizerField.lossScale]!, skipped_steps: state[optimizerField.skipped]! };
+  }
+
   close(): void {
     this.program.close();
     this.history.window.buffer.destroy();
@@ -111,8 +110,48 @@ export class TrainingStep {
   }
 }
 
-function historyTensor({ device }: SimCseModel): Persistent {
-  const size = historyLength * 2 * 4;
-  const buffer = device.createBuffer("history", size, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
-  return { name: "history", dtype: "f32", shape: [historyLength, 2], window: { buffer, offset: 0, size } };
+/** A row of loss and gradient norm for each of the last steps. */
+const historyTensor = () => new ArenaTensor("history", "f32", [historyLength, 2]);
+
+function batchCapacity(config: BertConfig, { batchSize, maxSeqLength }: TrainingStepOptions): BatchCapacity {
+  return {
+    sentences: views * batchSize,
+    tokens: views * batchSize * maxSeqLength,
+    longest: maxSeqLength,
+    vocabulary: config.vocab_size,
+    positions: config.max_position_embeddings,
+  };
+}
+
+interface Recording {
+  readonly modules: Modules;
+  readonly layout: ParameterLayout;
+  readonly history: Persistent;
+  readonly capacity: BatchCapacity;
+}
+
+function record(tape: Tape, { modules, layout, history, capacity }: Recording, options: TrainingStepOptions): { loss: Value } {
+  const { batchSize, pooler, temperature, optimizer = adamWDefaults, gradientCheckpointing: recompute = false } = options;
+  const batch = declareBatch(tape, capacity, { training: true });
+  layout.updateHalves(tape);
+  const hidden = modules.bert.forward(batch, { training: true, dtype: layout.keepsHalves ? "f16" : "f32", recompute });
+  const embeddings = poolSentences(pooler, hidden, batch, modules.mlp?.dense ?? null);
+  const loss = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batchSize) });
+  const norm = adamWStep(tape, loss, layout, optimizer);
+  recordHistory([loss, norm], history);
+  return { loss };
+}
+
+/** What a step would run and take on a device, with nothing allocated: the plan, and the bytes of parameters and optimiser state beside it. */
+export function planTrainingStep(
+  config: BertConfig,
+  { mlp, halves = false }: Omit<ModelOptions, "training">,
+  options: TrainingStepOptions,
+  capabilities: Capabilities,
+): { readonly plan: Plan; readonly persistentBytes: number } {
+  const modules = new Modules(config, mlp);
+  const layout = new ParameterLayout(modules, { training: true, halves, largestArena: capabilities.limits.maxStorageBufferBindingSize });
+  const tape = new Tape();
+  const outputs = record(tape, { modules, layout, history: historyTensor(), capacity: batchCapacity(config, options) }, options);
+  return { plan: plan(tape, outputs, capabilities), persistentBytes: layout.bytes };
 }

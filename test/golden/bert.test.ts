@@ -114,7 +114,7 @@ describe.each(["unsupervised", "pairs_avg", "pairs_cls"])("the case %s", (name) 
       const hidden = model.modules.bert.forward(inputs, { training: true });
       const embeddings = poolSentences(pooler, hidden, inputs, model.mlp);
       const value = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batch.length / 2 + 1) });
-      gradient(tape, value, model.store.parameters);
+      gradient(tape, value, model.store.layout.parameters);
       return { value };
     });
     const packed = new BatchPacker(capacityOf(batch)).pack(batch, { training: true });
@@ -154,7 +154,7 @@ it("ten AdamW steps have PyTorch's losses, gradient norms and parameters", async
     const inputs = declareBatch(tape, capacityOf(batch), { training: true });
     const embeddings = poolSentences(pooler, model.modules.bert.forward(inputs, { training: true }), inputs, model.mlp);
     const loss = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batch.length / 2) });
-    return { loss, norm: adamWStep(tape, loss, model.store, optimizer) };
+    return { loss, norm: adamWStep(tape, loss, model.store.layout, optimizer) };
   });
   const packed = new BatchPacker(capacityOf(batch)).pack(batch, { training: true });
   for (let step = 0; step < training.steps; step++) {

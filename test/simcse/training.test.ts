@@ -81,7 +81,7 @@ async function trainedSteps(options: { halves?: boolean; gradientCheckpointing?:
   model.store.initialize(42);
   // A first scale that does not overflow: each step is an update.
   const state = initialOptimizerState({ lossScale: halves ? 256 : 1 });
-  device.gpu.queue.writeBuffer(model.store.optimizer!.window.buffer, 0, state);
+  device.gpu.queue.writeBuffer(model.store.layout.optimizer!.window.buffer, 0, state);
   const step = await TrainingStep.create(model, {
     batchSize: 6,
     maxSeqLength: 20,
