@@ -121,7 +121,8 @@ export class MemoryFolder implements Folder {
 }
 
 function bytesOf(content: string | Uint8Array): Uint8Array {
-  return typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
+  // Not slice(): that of Node's Buffer does not copy.
+  return typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
 }
 
 function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
