@@ -7,7 +7,7 @@ import { CapacityError } from "../errors.ts";
 import { recordHistory } from "../kernels/history.ts";
 import type { Persistent, Value } from "../kernels/operation.ts";
 import { type AdamWOptions, adamWDefaults, adamWScalars, adamWStep } from "../nn/adamw.ts";
-import { type BatchCapacity, BatchPacker, declareBatch } from "./batch.ts";
+import { type BatchCapacity, BatchPacker, declareBatch, tableSizes } from "./batch.ts";
 import { contrastiveLoss } from "./contrastive-loss.ts";
 import type { SimCseModel } from "./model.ts";
 import { type PoolerType, poolSentences } from "./poolers.ts";
@@ -55,8 +55,7 @@ export class TrainingStep {
     const capacity: BatchCapacity = {
       sentences: views * batchSize,
       tokens: views * batchSize * maxSeqLength,
-      vocabulary: config.vocab_size,
-      positions: config.max_position_embeddings,
+      ...tableSizes(config),
     };
     const history = historyTensor(model);
     const program = await compile(device, (tape) => {
