@@ -29,6 +29,18 @@ export function pathIn(folder: Folder, file: string): string {
   return `${folder.name.replace(/\/+$/, "")}/${file}`;
 }
 
+/** A folder inside a folder; the folder itself where `path` is empty. */
+export function subfolder(folder: Folder, path: string): Folder {
+  if (path === "") return folder;
+  const inside = (file: string) => `${path}/${file}`;
+  return {
+    name: pathIn(folder, path),
+    has: (file) => folder.has(inside(file)),
+    size: (file) => folder.size(inside(file)),
+    read: (file, start, end) => folder.read(inside(file), start, end),
+  };
+}
+
 /** A whole file as text. A byte-order mark is dropped. Throws FileError when it is missing and FormatError when it is not UTF-8. */
 export async function readText(folder: Folder, file: string): Promise<string> {
   const bytes = await folder.read(file);
