@@ -6,16 +6,19 @@
  * pooler.
  */
 import { FormatError } from "../errors.ts";
-import { type FileContent, type Folder, pathIn, readJson } from "../io/folder.ts";
-import { encodeSafetensors } from "../io/safetensors.ts";
+import { type Folder, type NamedContent, pathIn, readJson } from "../io/folder.ts";
+import { encodeSafetensors, type TensorToWrite } from "../io/safetensors.ts";
 import type { Weights } from "../io/tensor-file.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
 import { openWeights, WEIGHTS_FILES } from "../io/weights.ts";
-import { architectureOf, type BertConfig, parseBertConfig } from "../nn/bert-config.ts";
+import { architectureOf, type BertConfig, longestSentence, parseBertConfig } from "../nn/bert-config.ts";
 import type { SimCseConfig, SimCseModel } from "./model.ts";
 import { officialPooler } from "./official-models.ts";
 import { type PoolerType, parsePooler } from "./poolers.ts";
 import { readSentenceTransformer } from "./sentence-transformers.ts";
+
+/** Tokens a sentence is truncated to by the original. */
+const usualLength = 128;
 
 /** Floats on their way to the GPU at a time. */
 const streamBytes = 8 * 2 ** 20;
@@ -26,12 +29,14 @@ export interface CheckpointConfig {
   /** Where the transformer's files are: the folder itself, or one inside it in a folder of sentence-transformers'. */
   readonly folder: Folder;
   readonly bert: BertConfig;
-  /** Present where SimCSE made the model: then its `pooler` is the head that was trained. */
+  /** Present where this package made the model. */
   readonly simcse: SimCseConfig | null;
+  /** Whether SimCSE made the model: then its tensors `pooler.dense` are the head that was trained, and not BERT's own. */
+  readonly hasTrainedHead: boolean;
   /** The pooler that the model says, or that an official model is known by its name to have; null where neither is so. */
   readonly pooler: PoolerType | null;
-  /** Tokens that the model says a sentence is truncated to, special tokens included. */
-  readonly maxLength: number | null;
+  /** Tokens a sentence is truncated to, special tokens included: what the model says, or 128; no more than it takes. */
+  readonly maxLength: number;
 }
 
 /** Reads a folder's configuration. Throws `FileError` when config.json is missing and `FormatError` when it describes no BERT. */
@@ -41,12 +46,15 @@ export async function readConfig(given: Folder): Promise<CheckpointConfig> {
   const path = pathIn(folder, "config.json");
   const json = await readJson<Record<string, unknown>>(folder, "config.json");
   const simcse = parseSimCse(path, json.simcse);
+  const official = officialPooler(given.name);
+  const bert = parseBertConfig(path, json);
   return {
     folder,
-    bert: parseBertConfig(path, json),
+    bert,
     simcse,
-    pooler: simcse ? parsePooler(simcse.pooler_type) : (sentenceTransformer?.pooler ?? officialPooler(given.name)),
-    maxLength: simcse?.max_seq_length ?? sentenceTransformer?.maxLength ?? null,
+    hasTrainedHead: simcse !== null || official !== null,
+    pooler: simcse ? parsePooler(simcse.pooler_type) : (sentenceTransformer?.pooler ?? official),
+    maxLength: Math.min(simcse?.max_seq_length ?? sentenceTransformer?.maxLength ?? usualLength, longestSentence(bert)),
   };
 }
 
@@ -77,7 +85,31 @@ export interface LoadOptions {
  */
 export async function loadWeights(model: SimCseModel, weights: Weights, { head }: LoadOptions): Promise<void> {
   const wanted = [...model.store.pieces].filter(([name]) => head === "checkpoint" || !name.startsWith("mlp."));
-  const found = wanted.map(([name, { shape }]) => {
+  let pending = 0;
+  for (const { name, source } of locateTensors(weights, wanted)) {
+    for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
+      model.store.write(name, data, offset);
+      pending += data.byteLength;
+      if (pending < pendingBytes) continue;
+      await model.device.finish();
+      pending = 0;
+    }
+  }
+}
+
+/** A tensor of a model, and the name that a checkpoint has it under. */
+export interface LocatedTensor {
+  readonly name: string;
+  readonly source: string;
+  readonly shape: readonly number[];
+}
+
+/** Finds a model's tensors in a checkpoint. Throws `FormatError` for one that is missing or has another shape. */
+export function locateTensors(
+  weights: Weights,
+  wanted: Iterable<readonly [string, { readonly shape: readonly number[] }]>,
+): LocatedTensor[] {
+  return Array.from(wanted, ([name, { shape }]) => {
     const source = findName(weights, name);
     if (source === null) {
       throw new FormatError(
@@ -94,18 +126,8 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head }
         "Use the config.json that belongs to these weights.",
       );
     }
-    return { name, source };
+    return { name, source, shape };
   });
-  let pending = 0;
-  for (const { name, source } of found) {
-    for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
-      model.store.write(name, data, offset);
-      pending += data.byteLength;
-      if (pending < pendingBytes) continue;
-      await model.device.finish();
-      pending = 0;
-    }
-  }
 }
 
 /** The prefixes under which checkpoints hold an encoder, the usual one first. */
@@ -125,7 +147,7 @@ function findName(weights: Weights, name: string): string | null {
 }
 
 /** The name a tensor is saved under. */
-function checkpointName(name: string): string {
+export function checkpointName(name: string): string {
   return name.replace(/^bert\./, "").replace(/^mlp\./, "pooler.");
 }
 
@@ -139,21 +161,32 @@ export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_si
 }
 
 /** The files of a model folder, to be written in this order. */
-export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): { name: string; content: FileContent }[] {
-  const config = {
-    architectures: [architectureOf(model.config)],
-    ...model.config,
-    hidden_act: "gelu",
-    position_embedding_type: "absolute",
-    torch_dtype: "float32",
-    simcse,
-  };
+export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): NamedContent[] {
   const tensors = [...model.store.pieces].map(([name, { shape }]) => ({
     name: checkpointName(name),
     dtype: "F32" as const,
     shape: [...shape],
     data: async () => new Uint8Array((await model.store.read(name)).buffer),
   }));
+  return checkpointFiles(model.config, simcse, tokenizer, tensors, "float32");
+}
+
+/** The same of tensors from anywhere; `simcse` is null where no pooler is known. */
+export function checkpointFiles(
+  bert: BertConfig,
+  simcse: SimCseConfig | null,
+  tokenizer: Tokenizer,
+  tensors: readonly TensorToWrite[],
+  torchDtype: "float32" | "float16",
+): NamedContent[] {
+  const config = {
+    ...bert,
+    architectures: [architectureOf(bert)],
+    hidden_act: "gelu",
+    position_embedding_type: "absolute",
+    torch_dtype: torchDtype,
+    simcse: simcse ?? undefined,
+  };
   return [
     { name: "config.json", content: `${JSON.stringify(config, null, 2)}\n` },
     ...[...tokenizer.files].map(([name, content]) => ({ name, content })),

@@ -5,7 +5,7 @@
  * published with. Any other step or way of pooling is refused by its name: left out, the vectors would be others.
  */
 import { FormatError, OptionError } from "../errors.ts";
-import { type Folder, pathIn, readJson, subfolder } from "../io/folder.ts";
+import { type Folder, type NamedContent, pathIn, readJson, subfolder } from "../io/folder.ts";
 import type { PoolerType } from "./poolers.ts";
 
 export interface SentenceTransformer {
@@ -98,7 +98,7 @@ async function isUncased(folder: Folder): Promise<boolean> {
 }
 
 /** The files that make a folder with `config.json`, weights and tokenizer one of sentence-transformers'. Throws OptionError for other poolers. */
-export function sentenceTransformerFiles(pooler: PoolerType, maxLength: number, dimension: number): { name: string; content: string }[] {
+export function sentenceTransformerFiles(pooler: PoolerType, maxLength: number, dimension: number): NamedContent[] {
   const mode = Object.keys(POOLERS).find((name) => POOLERS[name] === pooler);
   if (mode === undefined) {
     throw new OptionError(

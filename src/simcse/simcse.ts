@@ -6,7 +6,6 @@ import type { Device } from "../gpu/device.ts";
 import type { Folder } from "../io/folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
 import { WEIGHTS_FILES } from "../io/weights.ts";
-import { longestSentence } from "../nn/bert-config.ts";
 import { checkVocabulary, inspectWeights, loadWeights, readConfig } from "./checkpoint.ts";
 import { type EncodeOptions, Encoder } from "./encoder.ts";
 import { SimCseModel } from "./model.ts";
@@ -29,9 +28,6 @@ export interface Embeddings {
   readonly dimension: number;
   readonly data: Float32Array;
 }
-
-/** As the original: longer texts are cut. */
-const usualLength = 128;
 
 /** How an environment opens what a model is loaded from and onto. */
 export interface Environment {
@@ -91,7 +87,7 @@ export class SimCSE {
       await loadWeights(model, weights, { head: "checkpoint" });
       const encoder = await Encoder.create(model, tokenizer, {
         pooler,
-        maxLength: options.maxLength ?? Math.min(saved.maxLength ?? usualLength, longestSentence(bert)),
+        maxLength: options.maxLength ?? saved.maxLength,
         ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
         ...(options.normalize === undefined ? {} : { normalize: options.normalize }),
       });

@@ -2,13 +2,14 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { FileError, FormatError } from "../../src/errors.ts";
+import { concatenate } from "../../src/io/bytes.ts";
 import type { Dtype } from "../../src/io/dtypes.ts";
 import { MemoryFolder } from "../../src/io/folder.ts";
 import type { Weights } from "../../src/io/tensor-file.ts";
 import { openTorchCheckpoint } from "../../src/io/torch-checkpoint.ts";
 import { collect } from "./collect.ts";
 import { call, dict, int, name, op, pickle, storage, str, tensor, tuple } from "./pickle-writer.ts";
-import { joined, type ZipMember, zipOf } from "./zip-writer.ts";
+import { type ZipMember, zipOf } from "./zip-writer.ts";
 
 const golden = (file: string) => readFileSync(new URL(`../golden/${file}`, import.meta.url));
 const expected = JSON.parse(golden("torch_checkpoints.json").toString()) as Record<
@@ -83,7 +84,7 @@ describe("a hostile pickle is refused by name, and nothing runs", () => {
     ["a call of a storage", pickle(call(name("torch", "FloatStorage"))), "calls torch.FloatStorage, which is no function"],
     ["a call of a value", pickle(call(str("os.system"), str("id"))), "calls a value, which is no function"],
     ["attributes of a tensor", holdsBuild(), "gives attributes to what is no dictionary"],
-    ["INST", pickle(op("("), str("id"), joined([op("i"), new TextEncoder().encode("os\nsystem\n")])), "the instruction INST"],
+    ["INST", pickle(op("("), str("id"), concatenate([op("i"), new TextEncoder().encode("os\nsystem\n")])), "the instruction INST"],
     ["OBJ", pickle(op("("), name("torch", "FloatStorage"), op("o")), "the instruction OBJ"],
     ["NEWOBJ", pickle(name("torch", "FloatStorage"), tuple(), op(0x81)), "the instruction NEWOBJ"],
     ["EXT1", pickle(op(0x82), op(1)), "the instruction EXT1"],
@@ -94,7 +95,7 @@ describe("a hostile pickle is refused by name, and nothing runs", () => {
   });
 
   function holdsBuild() {
-    return pickle(dict({ w: joined([tensor(), dict({ x: int(1) }), op("b")]) }));
+    return pickle(dict({ w: concatenate([tensor(), dict({ x: int(1) }), op("b")]) }));
   }
 });
 
@@ -150,14 +151,14 @@ describe("a pickle that lies or asks for too much is refused", () => {
   });
 
   it("lists within lists that would unfold to 10^30 values take no more than their bytes", async () => {
-    const put = (index: number) => joined([op("q"), op(index)]);
-    const level = (index: number) => [op("]"), put(index), op("("), ...Array(10).fill(joined([op("h"), op(index - 1)])), op("e")];
-    const bomb = joined([op("]"), put(0), ...Array.from({ length: 30 }, (_, i) => level(i + 1)).flat()]);
+    const put = (index: number) => concatenate([op("q"), op(index)]);
+    const level = (index: number) => [op("]"), put(index), op("("), ...Array(10).fill(concatenate([op("h"), op(index - 1)])), op("e")];
+    const bomb = concatenate([op("]"), put(0), ...Array.from({ length: 30 }, (_, i) => level(i + 1)).flat()]);
     expect([...(await opened(archive(pickle(dict({ bomb, w: tensor() }))))).tensors.keys()]).toEqual(["w"]);
   });
 
   it("a memo of four billion places takes no more than its bytes, and a list may hold itself", async () => {
-    const sparse = joined([op("]"), op("r"), new Uint8Array(4).fill(0xff), op("j"), new Uint8Array(4).fill(0xff), op("a")]);
+    const sparse = concatenate([op("]"), op("r"), new Uint8Array(4).fill(0xff), op("j"), new Uint8Array(4).fill(0xff), op("a")]);
     expect([...(await opened(archive(pickle(dict({ sparse, w: tensor() }))))).tensors.keys()]).toEqual(["w"]);
   });
 });

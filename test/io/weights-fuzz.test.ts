@@ -5,12 +5,12 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { SimcseError } from "../../src/errors.ts";
+import { concatenate } from "../../src/io/bytes.ts";
 import { MemoryFolder } from "../../src/io/folder.ts";
 import { openSafetensors } from "../../src/io/safetensors.ts";
 import { openTorchCheckpoint } from "../../src/io/torch-checkpoint.ts";
 import { stream } from "../../src/nn/random.ts";
 import { encode, f32, tensor } from "./tensor-files.ts";
-import { joined } from "./zip-writer.ts";
 
 const golden = (file: string) => new Uint8Array(readFileSync(new URL(`../golden/${file}`, import.meta.url)));
 
@@ -18,7 +18,7 @@ const rounds = 3000;
 
 type Mutation = (bytes: Uint8Array, draw: () => number) => Uint8Array;
 
-const cut = (bytes: Uint8Array, from: number, to: number) => joined([bytes.subarray(0, from), bytes.subarray(to)]);
+const cut = (bytes: Uint8Array, from: number, to: number) => concatenate([bytes.subarray(0, from), bytes.subarray(to)]);
 
 /** Bytes that mean something to one of the formats, at which random ones seldom arrive. */
 const telling = [0x00, 0xff, 0x80, 0x7f, 0x50, ...'([{}])RQqrhjcbi.\x85\x86\x87\x8a\x93,:0129-"\n'].map((byte) =>
@@ -37,7 +37,7 @@ const mutations: readonly Mutation[] = [
   },
   (bytes, draw) => {
     const at = draw() % bytes.length;
-    return joined([bytes.subarray(0, at), bytes.subarray(draw() % bytes.length).subarray(0, draw() % 32), bytes.subarray(at)]);
+    return concatenate([bytes.subarray(0, at), bytes.subarray(draw() % bytes.length).subarray(0, draw() % 32), bytes.subarray(at)]);
   },
   // A field of four bytes takes an extreme value.
   (bytes, draw) => {

@@ -1,4 +1,5 @@
 /** Zip archives of stored members, for tests that need one that torch would never write. */
+import { concatenate } from "../../src/io/bytes.ts";
 
 export interface ZipMember {
   readonly name: string;
@@ -14,18 +15,14 @@ export function zipOf(members: readonly ZipMember[]): Uint8Array {
   for (const { name, bytes, claims: { method = 0, flags = 0, size = bytes.length } = {} } of members) {
     const label = new TextEncoder().encode(name);
     const common = [u16(20), u16(flags), u16(method), u32(0), u32(0), u32(bytes.length), u32(size), u16(label.length), u16(0)];
-    const local = joined([u32(0x04034b50), ...common, label, bytes]);
-    directory.push(joined([u32(0x02014b50), u16(20), ...common, u16(0), u16(0), u16(0), u32(0), u32(offset), label]));
+    const local = concatenate([u32(0x04034b50), ...common, label, bytes]);
+    directory.push(concatenate([u32(0x02014b50), u16(20), ...common, u16(0), u16(0), u16(0), u32(0), u32(offset), label]));
     parts.push(local);
     offset += local.length;
   }
-  const end = joined(directory);
+  const end = concatenate(directory);
   const count = u16(members.length);
-  return joined([...parts, end, u32(0x06054b50), u32(0), count, count, u32(end.length), u32(offset), u16(0)]);
-}
-
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  return Uint8Array.from(parts.flatMap((part) => [...part]));
+  return concatenate([...parts, end, u32(0x06054b50), u32(0), count, count, u32(end.length), u32(offset), u16(0)]);
 }
 
 function u16(value: number): Uint8Array {

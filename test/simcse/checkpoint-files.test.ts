@@ -2,7 +2,6 @@
  * Checkpoints as they are published: torch's files with BERT's and RoBERTa's names and no tokenizer.json give PyTorch's own vectors, folders of
  * sentence-transformers are read as they say, and what a model does not say is never guessed.
  */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../src/errors.ts";
@@ -15,58 +14,12 @@ import { poolerTypes } from "../../src/simcse/poolers.ts";
 import { sentenceTransformerFiles } from "../../src/simcse/sentence-transformers.ts";
 import { SimCSE } from "../../src/simcse/simcse.ts";
 import { openTestDevice } from "../device.ts";
+import { goldenOf, kinds, publishedFolder } from "../golden-models.ts";
 import { describeWithSharedData } from "../shared-data.ts";
 
 const device = await openTestDevice();
-const golden = (file: string) => new Uint8Array(readFileSync(new URL(`../golden/${file}`, import.meta.url)));
 const goldens = await openFolder(new URL("../golden", import.meta.url).pathname);
 const json = (value: unknown) => JSON.stringify(value);
-
-const size = 97;
-/** Tokens of the goldens' vocabulary: those of a kind's special tokens, and for every other id a word that is one token. */
-const kinds = {
-  bert: {
-    files: { "vocab.txt": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", ...Array.from({ length: size - 4 }, (_, i) => `w${i + 4}`)].join("\n") },
-    text: (ids: number[]) => ids.map((id) => `w${id}`).join(" "),
-  },
-  roberta: {
-    files: {
-      "vocab.json": json(
-        Object.fromEntries(
-          ["<s>", "<pad>", "</s>", "<unk>", ...Array.from({ length: size - 4 }, (_, i) => character(i + 4))].map((token, id) => [
-            token,
-            id,
-          ]),
-        ),
-      ),
-      "merges.txt": "#version: 0.2\n",
-    },
-    text: (ids: number[]) => ids.map(character).join(""),
-  },
-} as const;
-
-/** The printable characters from "!" on. */
-function character(id: number): string {
-  return String.fromCharCode(id - 4 + 33);
-}
-
-interface Golden {
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly sentences: Readonly<Record<string, number[][]>>;
-}
-
-function publishedFolder(kind: keyof typeof kinds, name = "published", config: object = {}): MemoryFolder {
-  const files = {
-    "config.json": json({ ...goldenOf(kind).config, ...config }),
-    "pytorch_model.bin": golden(`${kind}.bin`),
-    ...kinds[kind].files,
-  };
-  return new MemoryFolder(name, Object.entries(files));
-}
-
-function goldenOf(kind: keyof typeof kinds): Golden {
-  return JSON.parse(new TextDecoder().decode(golden(`${kind}.json`))) as Golden;
-}
 
 describe.each(["bert", "roberta"] as const)("a pytorch_model.bin of %s", (kind) => {
   it.each(poolerTypes)("gives PyTorch's vectors by %s", async (pooler) => {
