@@ -33,7 +33,7 @@ export interface PickleContext {
 }
 
 const UNSAFE =
-  "Do not open this file in Python: it asks for more than weights need. Get the model from a source you trust, or as safetensors.";
+  "It holds more than weights (a whole model, or an attack): do not open it in Python unless you trust it, and use its state_dict() or safetensors.";
 const DAMAGED = "Get the file again: it is damaged, or was not written by torch.save.";
 
 /** A Python integer longer than this is no size or offset. */

@@ -19,13 +19,16 @@ import { type ByteRange, openZip, type ZipArchive } from "./zip.ts";
 /** The pickle of a state dict takes some 100 bytes a tensor. */
 const MAX_PICKLE_BYTES = 16 * 2 ** 20;
 const ZIP_START = 0x04034b50;
-/** A pickle of protocol 2: the instruction PROTO and its argument. */
-const PICKLE_START = 0x0280;
+/** The instruction that begins a pickle; its version, from 2 to 5, follows. */
+const PICKLE_START = 0x80;
 /** What the first pickle of a file from before PyTorch 1.6 holds. */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
 /** The number of elements before each storage of such a file. */
 const COUNT_BYTES = 8;
+
+/** Members that are looked up at the same time: behind HTTP each is a request. */
+const LOCATED_AT_ONCE = 16;
 
 const GET_AGAIN = "Get the file again: it is damaged or was not downloaded to the end.";
 
@@ -39,7 +42,7 @@ export async function openTorchCheckpoint(folder: Folder, file: string): Promise
   const first = await folder.read(file, 0, Math.min(size, 8));
   const start = first.length < 8 ? 0 : new DataView(first.buffer, first.byteOffset).getUint32(0, true);
   if (start === ZIP_START) return openZipped(folder, file);
-  if ((start & 0xffff) === PICKLE_START) return openLegacy(folder, file, size);
+  if ((start & 0xff) === PICKLE_START) return openLegacy(folder, file, size);
   const { what, remedy } = mistakenFor(first) ?? { what: "no checkpoint of PyTorch's", remedy: GET_AGAIN };
   throw new FormatError(`${path} is ${what}`, remedy);
 }
@@ -63,10 +66,14 @@ async function openZipped(folder: Folder, file: string): Promise<Weights> {
   const pickle = await readMember(archive, folder, file, pickles[0]!);
   const tensors = tensorsOf(path, unpickle(pickle, 0, tensorContext(path)).value);
   const places = new Map<string, ByteRange>();
-  for (const storage of new Set([...tensors.values()].map((tensor) => tensor.storage))) {
-    const place = await archive.locate(`${root}data/${storage.key}`);
-    if (place.end - place.start < bytesOf(storage)) throw cutStorage(path, storage, place.end - place.start);
-    places.set(storage.key, place);
+  const storages = [...new Set([...tensors.values()].map((tensor) => tensor.storage))];
+  for (let i = 0; i < storages.length; i += LOCATED_AT_ONCE) {
+    const locate = async (storage: Storage) => {
+      const place = await archive.locate(`${root}data/${storage.key}`);
+      if (place.end - place.start < bytesOf(storage)) throw cutStorage(path, storage, place.end - place.start);
+      places.set(storage.key, place);
+    };
+    await Promise.all(storages.slice(i, i + LOCATED_AT_ONCE).map(locate));
   }
   return placed(folder, file, tensors, places);
 }

@@ -24,7 +24,7 @@ import {
 } from "./checkpoint.ts";
 import { modelTensors } from "./model.ts";
 import type { PoolerType } from "./poolers.ts";
-import { sentenceTransformerFiles } from "./sentence-transformers.ts";
+import { moduleFiles } from "./sentence-transformers.ts";
 
 export interface ConvertOptions {
   /** The pooler to save with the model, instead of what the model says. */
@@ -83,7 +83,7 @@ export function huggingFaceFiles(
 export function sentenceTransformersFiles(model: Convertible, dtype: "F32" | "F16"): NamedContent[] {
   const { pooler, maxLength, bert } = model;
   if (pooler === null) throw poolerUnknown(model.weights.path);
-  return [...sentenceTransformerFiles(pooler, maxLength, bert.hidden_size), ...huggingFaceFiles(model, dtype)];
+  return [...moduleFiles(pooler, maxLength, bert.hidden_size), ...huggingFaceFiles(model, dtype)];
 }
 
 /** The error for a model that does not say how its embeddings are made, where that must be known. */

@@ -98,7 +98,7 @@ async function isUncased(folder: Folder): Promise<boolean> {
 }
 
 /** The files that make a folder with `config.json`, weights and tokenizer one of sentence-transformers'. Throws OptionError for other poolers. */
-export function sentenceTransformerFiles(pooler: PoolerType, maxLength: number, dimension: number): NamedContent[] {
+export function moduleFiles(pooler: PoolerType, maxLength: number, dimension: number): NamedContent[] {
   const mode = Object.keys(POOLERS).find((name) => POOLERS[name] === pooler);
   if (mode === undefined) {
     throw new OptionError(

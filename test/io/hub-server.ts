@@ -115,9 +115,10 @@ function bytesOf(
   const whole = hub.swapped.get(file) ?? bytes;
   const cut = hub.cuts.get(file)?.shift();
   if (range === undefined || hub.ignoreRanges) return { status: 200, headers, body: whole, cut };
-  const start = Number(/^bytes=(\d+)-/.exec(range)![1]);
-  const partial = { "Content-Range": `bytes ${start}-${whole.length - 1}/${whole.length}` };
-  return { status: 206, headers: { ...headers, ...partial }, body: whole.subarray(start), cut };
+  const [, from, to = ""] = /^bytes=(\d+)-(\d*)/.exec(range)!;
+  const [start, end] = [Number(from), to === "" ? whole.length : Number(to) + 1];
+  const partial = { "Content-Range": `bytes ${start}-${end - 1}/${whole.length}` };
+  return { status: 206, headers: { ...headers, ...partial }, body: whole.subarray(start, end), cut };
 }
 
 function treeOf(model: ServedModel): object[] {

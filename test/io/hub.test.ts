@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { FileError, FormatError, OptionError, type SimcseError } from "../../src/errors.ts";
 import { readText } from "../../src/io/folder.ts";
+import { openHttpFolder } from "../../src/io/folder-http.ts";
 import { type HubOptions, isHubName, openHubFolder, openModelFolder } from "../../src/io/hub-node.ts";
 import { temporaryFolder } from "../tiny-model.ts";
 import { commit, gitOid, sha256, startHub } from "./hub-server.ts";
@@ -119,6 +120,12 @@ describe("a model of the hub", () => {
     await expect(openHubFolder("lab/model", { ...given, revision: "v2" })).rejects.toThrow(FileError);
     expect(hub.requests).toEqual([]);
   });
+});
+
+it("a model's address on the hub is a folder too, as a browser opens it", async () => {
+  const folder = openHttpFolder(`${hub.url}/lab/model/resolve/main`);
+  expect([await folder.has("model.safetensors"), await folder.size("pytorch_model.bin")]).toEqual([false, weights.length]);
+  expect(await folder.read("pytorch_model.bin", 10, 90)).toEqual(weights.slice(10, 90));
 });
 
 describe("a download", () => {

@@ -11,7 +11,7 @@ import { openSafetensors } from "../../src/io/safetensors.ts";
 import { readConfig } from "../../src/simcse/checkpoint.ts";
 import { officialPooler } from "../../src/simcse/official-models.ts";
 import { poolerTypes } from "../../src/simcse/poolers.ts";
-import { sentenceTransformerFiles } from "../../src/simcse/sentence-transformers.ts";
+import { moduleFiles } from "../../src/simcse/sentence-transformers.ts";
 import { SimCSE } from "../../src/simcse/simcse.ts";
 import { openTestDevice } from "../device.ts";
 import { goldenOf, kinds, publishedFolder } from "../golden-models.ts";
@@ -72,7 +72,7 @@ describe("what a model says of itself", () => {
 /** A folder of sentence-transformers; `files` replaces what the writer makes. */
 async function sentenceFolder(files: Readonly<Record<string, unknown>> = {}): Promise<MemoryFolder> {
   const folder = publishedFolder("bert");
-  for (const { name, content } of sentenceTransformerFiles("avg", 23, 32)) await folder.write(name, content);
+  for (const { name, content } of moduleFiles("avg", 23, 32)) await folder.write(name, content);
   for (const [name, value] of Object.entries(files)) await folder.write(name, json(value));
   return folder;
 }
@@ -137,7 +137,7 @@ describe("a folder of sentence-transformers", () => {
   });
 
   it("cannot hold a pooler that sentence-transformers does not have", () => {
-    expect(() => sentenceTransformerFiles("cls", 32, 32)).toThrow(OptionError);
+    expect(() => moduleFiles("cls", 32, 32)).toThrow(OptionError);
   });
 });
 
