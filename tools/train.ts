@@ -89,7 +89,7 @@ async function runTraining(given: TrainOptions): Promise<void> {
     throw new OptionError("--do_train is false: there is nothing to do.", "Use `simcse evaluate` to evaluate a model.");
   const args = trainingArguments(given);
   const output = await claimOutput(given);
-  const { folder, bert, hasTrainedHead } = await readConfig(await openModel(given));
+  const { folder, head, bert, hasTrainedHead } = await readConfig(await openModel(given));
   const tokenizer = await loadTokenizer(
     given.tokenizer_name ? await openModel({ ...given, model_name_or_path: given.tokenizer_name }) : folder,
   );
@@ -100,7 +100,7 @@ async function runTraining(given: TrainOptions): Promise<void> {
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   const model = await SimCseModel.allocate(device, bert, { training: true, mlp: args.pooler_type === "cls" });
   model.store.initialize(args.seed);
-  const { weights, hasHead } = await inspectWeights(folder);
+  const { weights, hasHead } = await inspectWeights(folder, head);
   if (weights !== null) {
     // The pooler of a BERT that SimCSE did not make was trained for something else.
     const ownHead = hasHead && (hasTrainedHead || weights.tensors.has("mlp.dense.weight"));

@@ -35,7 +35,7 @@ async function openSharded(folder: Folder, file: string, open: Open): Promise<We
   const { weight_map: map } = (await readJson<{ weight_map?: unknown } | null>(folder, file)) ?? {};
   if (typeof map !== "object" || map === null || Array.isArray(map)) throw fault("has no weight_map from tensors to files");
   const shards = new Map<string, Weights>();
-  const placed = new Map<string, Weights>();
+  const placed = new Map<string, PlacedTensor>();
   for (const [name, shard] of Object.entries(map as Record<string, unknown>)) {
     if (typeof shard !== "string" || !/^[^/\\]+$/.test(shard) || shard.startsWith(".")) {
       throw fault(`puts the tensor ${quoted(name)} into ${JSON.stringify(shard)}, expected the name of a file beside it`);
@@ -43,37 +43,47 @@ async function openSharded(folder: Folder, file: string, open: Open): Promise<We
     const weights = shards.get(shard) ?? (await open(folder, shard));
     shards.set(shard, weights);
     if (!weights.tensors.has(name)) throw fault(`puts the tensor ${quoted(name)} into ${shard}, which does not have it`);
-    placed.set(name, weights);
+    placed.set(name, { weights, source: name });
   }
-  return new ShardedWeights(path, placed);
+  return new JoinedWeights(path, placed);
 }
 
-class ShardedWeights implements Weights {
+/** A tensor of some weights, by its name there. */
+export interface PlacedTensor {
+  readonly weights: Weights;
+  readonly source: string;
+}
+
+/** Tensors of several weights under names of their own; `path` is what messages call them together. */
+export class JoinedWeights implements Weights {
   readonly path: string;
   readonly tensors: Weights["tensors"];
-  readonly #placed: ReadonlyMap<string, Weights>;
+  readonly #placed: ReadonlyMap<string, PlacedTensor>;
 
-  constructor(path: string, placed: ReadonlyMap<string, Weights>) {
+  constructor(path: string, placed: ReadonlyMap<string, PlacedTensor>) {
     this.path = path;
-    this.tensors = new Map([...placed].map(([name, { tensors }]) => [name, tensors.get(name)!]));
+    this.tensors = new Map([...placed].map(([name, { weights, source }]) => [name, weights.tensors.get(source)!]));
     this.#placed = placed;
   }
 
   async readBytes(name: string): Promise<Uint8Array> {
-    return this.#shard(name).readBytes(name);
+    const { weights, source } = this.#place(name);
+    return weights.readBytes(source);
   }
 
   async readF32(name: string, expectedShape?: readonly number[]): Promise<Float32Array> {
-    return this.#shard(name).readF32(name, expectedShape);
+    const { weights, source } = this.#place(name);
+    return weights.readF32(source, expectedShape);
   }
 
   async *streamF32(name: string, maxBytes: number): AsyncGenerator<{ offset: number; data: Float32Array }> {
-    yield* this.#shard(name).streamF32(name, maxBytes);
+    const { weights, source } = this.#place(name);
+    yield* weights.streamF32(source, maxBytes);
   }
 
-  #shard(name: string): Weights {
-    const shard = this.#placed.get(name);
-    if (shard === undefined) throw noSuchTensor(this, name);
-    return shard;
+  #place(name: string): PlacedTensor {
+    const place = this.#placed.get(name);
+    if (place === undefined) throw noSuchTensor(this, name);
+    return place;
   }
 }

@@ -5,17 +5,17 @@
  * SimCSE's own, whose head is `mlp.dense` or, converted, `pooler.dense`. Written: the converted form, which transformers opens with the head as its
  * pooler.
  */
-import { FormatError } from "../errors.ts";
+import { FileError, FormatError } from "../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../io/folder.ts";
 import { encodeSafetensors, type TensorToWrite } from "../io/safetensors.ts";
 import type { Weights } from "../io/tensor-file.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
-import { openWeights, WEIGHTS_FILES } from "../io/weights.ts";
+import { JoinedWeights, openWeights, type PlacedTensor, WEIGHTS_FILES } from "../io/weights.ts";
 import { architectureOf, type BertConfig, longestSentence, parseBertConfig } from "../nn/bert-config.ts";
 import type { SimCseConfig, SimCseModel } from "./model.ts";
 import { officialPooler } from "./official-models.ts";
 import { type PoolerType, parsePooler } from "./poolers.ts";
-import { readSentenceTransformer } from "./sentence-transformers.ts";
+import { DENSE_TENSORS, readSentenceTransformer } from "./sentence-transformers.ts";
 
 /** Tokens a sentence is truncated to by the original. */
 const usualLength = 128;
@@ -28,6 +28,8 @@ const pendingBytes = 4 * streamBytes;
 export interface CheckpointConfig {
   /** Where the transformer's files are: the folder itself, or one inside it in a folder of sentence-transformers'. */
   readonly folder: Folder;
+  /** Where a folder of sentence-transformers' has the weights of SimCSE's MLP, if it has them as a module of its own. */
+  readonly head: Folder | null;
   readonly bert: BertConfig;
   /** Present where this package made the model. */
   readonly simcse: SimCseConfig | null;
@@ -48,11 +50,13 @@ export async function readConfig(given: Folder): Promise<CheckpointConfig> {
   const simcse = parseSimCse(path, json.simcse);
   const official = officialPooler(given.name);
   const bert = parseBertConfig(path, json);
+  const head = sentenceTransformer?.head ?? null;
   return {
     folder,
+    head,
     bert,
     simcse,
-    hasTrainedHead: simcse !== null || official !== null,
+    hasTrainedHead: simcse !== null || official !== null || head !== null,
     pooler: simcse ? parsePooler(simcse.pooler_type) : (sentenceTransformer?.pooler ?? official),
     maxLength: Math.min(simcse?.max_seq_length ?? sentenceTransformer?.maxLength ?? usualLength, longestSentence(bert)),
   };
@@ -68,10 +72,24 @@ function parseSimCse(path: string, value: unknown): SimCseConfig | null {
   );
 }
 
-/** The folder's weights, and whether among them is a head for the [CLS] token. */
-export async function inspectWeights(folder: Folder): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
-  const weights = await openWeights(folder);
+/** The weights in a folder, with those of a head that has one of its own, and whether among them is a head for the [CLS] token. */
+export async function inspectWeights(
+  folder: Folder,
+  head: Folder | null = null,
+): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
+  const encoder = await openWeights(folder);
+  const weights = encoder === null || head === null ? encoder : await withHead(encoder, head);
   return { weights, hasHead: weights !== null && findName(weights, "mlp.dense.weight") !== null };
+}
+
+async function withHead(encoder: Weights, folder: Folder): Promise<Weights> {
+  const head = await openWeights(folder);
+  if (head === null)
+    throw new FileError(`${folder.name} has none of ${WEIGHTS_FILES.join(", ")}.`, "Get the folder again, with all its files.");
+  const placed = new Map<string, PlacedTensor>();
+  for (const name of encoder.tensors.keys()) placed.set(name, { weights: encoder, source: name });
+  for (const [source, name] of Object.entries(DENSE_TENSORS)) if (head.tensors.has(source)) placed.set(name, { weights: head, source });
+  return new JoinedWeights(encoder.path, placed);
 }
 
 export interface LoadOptions {

@@ -8,7 +8,7 @@ import { FileError, OptionError } from "../errors.ts";
 import { bytesOf } from "../io/bytes.ts";
 import { f32ToF16 } from "../io/dtypes.ts";
 import type { Folder, NamedContent } from "../io/folder.ts";
-import type { TensorToWrite } from "../io/safetensors.ts";
+import { encodeSafetensors, type TensorToWrite } from "../io/safetensors.ts";
 import type { Weights } from "../io/tensor-file.ts";
 import { loadTokenizer, type Tokenizer } from "../io/tokenizer.ts";
 import { WEIGHTS_FILES } from "../io/weights.ts";
@@ -24,7 +24,7 @@ import {
 } from "./checkpoint.ts";
 import { modelTensors } from "./model.ts";
 import type { PoolerType } from "./poolers.ts";
-import { moduleFiles } from "./sentence-transformers.ts";
+import { DENSE_FOLDER, DENSE_TENSORS, moduleFiles } from "./sentence-transformers.ts";
 
 export interface ConvertOptions {
   /** The pooler to save with the model, instead of what the model says. */
@@ -47,8 +47,8 @@ export interface Convertible {
 
 /** Opens a model folder. Throws what reading its parts throws, and FormatError for the pooler cls without a head. */
 export async function openConvertible(given: Folder, options: ConvertOptions = {}): Promise<Convertible> {
-  const { folder, bert, ...saved } = await readConfig(given);
-  const { weights, hasHead } = await inspectWeights(folder);
+  const { folder, head, bert, ...saved } = await readConfig(given);
+  const { weights, hasHead } = await inspectWeights(folder, head);
   if (weights === null)
     throw new FileError(`${folder.name} has none of ${WEIGHTS_FILES.join(", ")}.`, "Give a folder with a model's weights.");
   const tokenizer = await loadTokenizer(folder);
@@ -65,25 +65,29 @@ export function huggingFaceFiles(
   dtype: "F32" | "F16",
 ): NamedContent[] {
   const simcse = pooler === null ? null : { pooler_type: pooler, max_seq_length: maxLength };
-  const written = tensors.map(
-    ({ name, source, shape }): TensorToWrite => ({
-      name: checkpointName(name),
-      dtype,
-      shape,
-      data: async () => {
-        const values = await weights.readF32(source);
-        return bytesOf(dtype === "F16" ? f32ToF16(values) : values);
-      },
-    }),
-  );
+  const written = tensors.map((tensor) => toWrite(weights, tensor, checkpointName(tensor.name), dtype));
   return checkpointFiles(bert, simcse, tokenizer, written, dtype === "F16" ? "float16" : "float32");
 }
 
 /** The same with the files that sentence-transformers reads. Throws OptionError for a pooler that it does not have, or that is not said. */
 export function sentenceTransformersFiles(model: Convertible, dtype: "F32" | "F16"): NamedContent[] {
-  const { pooler, maxLength, bert } = model;
-  if (pooler === null) throw poolerUnknown(model.weights.path);
-  return [...moduleFiles(pooler, maxLength, bert.hidden_size), ...huggingFaceFiles(model, dtype)];
+  const { pooler, maxLength, bert, weights, tensors } = model;
+  if (pooler === null) throw poolerUnknown(weights.path);
+  const names = new Map(Object.entries(DENSE_TENSORS).map(([dense, name]) => [name, dense]));
+  const dense = tensors.flatMap((tensor) => (names.has(tensor.name) ? [toWrite(weights, tensor, names.get(tensor.name)!, dtype)] : []));
+  return [
+    ...moduleFiles(pooler, maxLength, bert.hidden_size),
+    ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/${WEIGHTS_FILES[0]}`, content: encodeSafetensors(dense) }] : []),
+    ...huggingFaceFiles(model, dtype),
+  ];
+}
+
+function toWrite(weights: Weights, { source, shape }: LocatedTensor, name: string, dtype: "F32" | "F16"): TensorToWrite {
+  const data = async () => {
+    const values = await weights.readF32(source);
+    return bytesOf(dtype === "F16" ? f32ToF16(values) : values);
+  };
+  return { name, dtype, shape, data };
 }
 
 /** The error for a model that does not say how its embeddings are made, where that must be known. */

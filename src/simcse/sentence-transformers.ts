@@ -2,7 +2,8 @@
  * Model folders of sentence-transformers: `modules.json` lists the steps from text to vector, each with a folder of its own.
  *
  * Read are a transformer, pooling of its last layer by its first token or by the mean, and normalisation, which is what BERT's family is
- * published with. Any other step or way of pooling is refused by its name: left out, the vectors would be others.
+ * published with; and after the first token a dense layer with tanh, which is SimCSE's MLP. Any other step or way of pooling is refused by its
+ * name: left out, the vectors would be others.
  */
 import { FormatError, OptionError } from "../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson, subfolder } from "../io/folder.ts";
@@ -12,6 +13,8 @@ export interface SentenceTransformer {
   /** Where the transformer's own files are: config.json, weights, tokenizer. */
   readonly folder: Folder;
   readonly pooler: PoolerType;
+  /** Where the weights of the dense layer are, if there is one. */
+  readonly head: Folder | null;
   /** Tokens a sentence is truncated to, special tokens included; null where the model's own maximum holds. */
   readonly maxLength: number | null;
 }
@@ -19,21 +22,31 @@ export interface SentenceTransformer {
 const MODULES_FILE = "modules.json";
 const SETTINGS_FILE = "sentence_bert_config.json";
 
+/** Where the dense layer is written. */
+export const DENSE_FOLDER = "2_Dense";
+
 /** What a step is, by the last part of its type: `sentence_transformers.models.Pooling`. */
 const STEPS = {
   Transformer: "transformer",
   BERT: "transformer",
   RoBERTa: "transformer",
   Pooling: "pooling",
+  Dense: "dense",
   Normalize: "normalize",
 } as const;
 
-/** The ways of pooling, in order of the steps that they ask for. */
-const ORDERS: readonly string[] = ["transformer pooling", "transformer pooling normalize"];
+/** The steps that are built here, in their order. */
+const ORDER = /^transformer pooling( dense)?( normalize)?$/;
 
 /** Ways of pooling by the names that `1_Pooling/config.json` has for them, as a mode and as a flag. */
 const POOLERS: Readonly<Record<string, PoolerType>> = { cls: "cls_before_pooler", mean: "avg" };
 const FLAGS: Readonly<Record<string, string>> = { pooling_mode_cls_token: "cls", pooling_mode_mean_tokens: "mean" };
+
+/** The activation of SimCSE's MLP, as `2_Dense/config.json` names it. */
+const TANH = "torch.nn.modules.activation.Tanh";
+
+/** The names of the dense layer's tensors, and SimCSE's of the same. */
+export const DENSE_TENSORS: Readonly<Record<string, string>> = { "linear.weight": "mlp.dense.weight", "linear.bias": "mlp.dense.bias" };
 
 const REMEDY = "Use a model that pools by cls or mean and has no other modules, or give the folder of its transformer with --pooler.";
 
@@ -45,13 +58,16 @@ export async function readSentenceTransformer(folder: Folder): Promise<SentenceT
   if (!Array.isArray(modules)) throw new FormatError(`${path} is no list of modules`, REMEDY);
   const steps = modules.map((module) => parseModule(path, module));
   const order = steps.map(({ step }) => step).join(" ");
-  if (!ORDERS.includes(order)) throw new FormatError(`${path} has the steps ${order || "none"}, expected ${ORDERS.join(", or ")}`, REMEDY);
-  const transformer = subfolder(folder, steps[0]!.path);
-  return {
-    folder: transformer,
-    pooler: await readPooling(subfolder(folder, steps[1]!.path)),
-    maxLength: await readMaxLength(transformer),
+  if (!ORDER.test(order)) throw new FormatError(`${path} has the steps ${order || "none"}, expected transformer pooling`, REMEDY);
+  const inside = (step: string) => {
+    const found = steps.find((module) => module.step === step);
+    return found === undefined ? null : subfolder(folder, found.path);
   };
+  const transformer = inside("transformer")!;
+  const pooler = await readPooling(inside("pooling")!);
+  const head = inside("dense");
+  if (head !== null) await checkDense(head, pooler);
+  return { folder: transformer, pooler: head === null ? pooler : "cls", head, maxLength: await readMaxLength(transformer) };
 }
 
 function parseModule(path: string, module: unknown): { step: string; path: string } {
@@ -71,6 +87,16 @@ async function readPooling(folder: Folder): Promise<PoolerType> {
   const pooler = modes.length === 1 ? POOLERS[modes[0]!] : undefined;
   if (pooler !== undefined) return pooler;
   throw new FormatError(`${pathIn(folder, "config.json")} pools by ${modes.join(" and ") || "nothing"}, expected cls or mean`, REMEDY);
+}
+
+/** Throws FormatError unless a dense layer is SimCSE's MLP: square, with a bias, a tanh, and on the first token. */
+async function checkDense(folder: Folder, pooler: PoolerType): Promise<void> {
+  const { in_features, out_features, bias = true, activation_function } = await readJson<Record<string, unknown>>(folder, "config.json");
+  if (pooler === "cls_before_pooler" && in_features === out_features && bias === true && activation_function === TANH) return;
+  throw new FormatError(
+    `${pathIn(folder, "config.json")} describes a dense layer other than SimCSE's: ${in_features} to ${out_features}, ${activation_function}, after ${pooler}`,
+    REMEDY,
+  );
 }
 
 async function readMaxLength(folder: Folder): Promise<number | null> {
@@ -97,37 +123,30 @@ async function isUncased(folder: Folder): Promise<boolean> {
   return (await readJson<{ do_lower_case?: unknown }>(folder, "tokenizer_config.json")).do_lower_case === true;
 }
 
-/** The files that make a folder with `config.json`, weights and tokenizer one of sentence-transformers'. Throws OptionError for other poolers. */
+/**
+ * The files that make a folder with `config.json`, weights and tokenizer one of sentence-transformers', but for the weights of the dense layer that the
+ * pooler cls has in `DENSE_FOLDER`. Throws OptionError for poolers that sentence-transformers does not have.
+ */
 export function moduleFiles(pooler: PoolerType, maxLength: number, dimension: number): NamedContent[] {
-  const mode = Object.keys(POOLERS).find((name) => POOLERS[name] === pooler);
+  const beforeHead = pooler === "cls" ? "cls_before_pooler" : pooler;
+  const mode = Object.keys(POOLERS).find((name) => POOLERS[name] === beforeHead);
   if (mode === undefined) {
-    throw new OptionError(
-      `sentence-transformers does not pool by ${pooler}`,
-      "Choose the pooler cls_before_pooler or avg. A model whose embeddings are taken after its MLP needs this package or the original.",
-    );
+    throw new OptionError(`sentence-transformers does not pool by ${pooler}`, "Choose the pooler cls, cls_before_pooler or avg.");
   }
-  const flags = Object.entries(FLAGS).map(([flag, name]) => [flag, name === mode] as const);
-  const module = (idx: number, path: string, type: string) => ({
-    idx,
-    name: String(idx),
-    path,
-    type: `sentence_transformers.models.${type}`,
-  });
+  const flags = Object.fromEntries(Object.entries(FLAGS).map(([flag, name]) => [flag, name === mode]));
+  const others = { pooling_mode_max_tokens: false, pooling_mode_mean_sqrt_len_tokens: false };
+  const dense = { in_features: dimension, out_features: dimension, bias: true, activation_function: TANH };
+  const steps = [
+    ["Transformer", ""],
+    ["Pooling", "1_Pooling"],
+    ...(pooler === "cls" ? [["Dense", DENSE_FOLDER]] : []),
+    ["Normalize", pooler === "cls" ? "3_Normalize" : "2_Normalize"],
+  ].map(([type, path], idx) => ({ idx, name: String(idx), path, type: `sentence_transformers.models.${type}` }));
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   return [
-    {
-      name: MODULES_FILE,
-      content: json([module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling"), module(2, "2_Normalize", "Normalize")]),
-    },
-    {
-      name: "1_Pooling/config.json",
-      content: json({
-        word_embedding_dimension: dimension,
-        ...Object.fromEntries(flags),
-        pooling_mode_max_tokens: false,
-        pooling_mode_mean_sqrt_len_tokens: false,
-      }),
-    },
+    { name: MODULES_FILE, content: json(steps) },
+    { name: "1_Pooling/config.json", content: json({ word_embedding_dimension: dimension, ...flags, ...others }) },
+    ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/config.json`, content: json(dense) }] : []),
     { name: SETTINGS_FILE, content: json({ max_seq_length: maxLength, do_lower_case: false }) },
   ];
 }

@@ -69,7 +69,7 @@ export class SimCSE {
    * no pooler is given and none was saved with the model.
    */
   static async loadFrom(device: Device, given: Folder, options: LoadOptions = {}): Promise<SimCSE> {
-    const { folder, bert, ...saved } = await readConfig(given);
+    const { folder, head, bert, ...saved } = await readConfig(given);
     const pooler = options.pooler ?? saved.pooler;
     if (pooler === null) {
       throw new OptionError(
@@ -79,7 +79,7 @@ export class SimCSE {
     }
     const tokenizer = await loadTokenizer(folder);
     checkVocabulary(folder, tokenizer, bert);
-    const { weights } = await inspectWeights(folder);
+    const { weights } = await inspectWeights(folder, head);
     if (weights === null)
       throw new FileError(`${folder.name} has none of ${WEIGHTS_FILES.join(", ")}.`, "Give a folder with a model's weights.");
     const model = await SimCseModel.allocate(device, bert, { training: false, mlp: pooler === "cls" });

@@ -81,6 +81,8 @@ const modules = (...types: [type: string, path: string][]) => ({
   "modules.json": types.map(([type, path], idx) => ({ idx, name: `${idx}`, path, type })),
 });
 const transformer: [string, string] = ["sentence_transformers.models.Transformer", ""];
+const dense: [string, string] = ["sentence_transformers.models.Dense", "2_Dense"];
+const tanh = "torch.nn.modules.activation.Tanh";
 const pooling: [string, string] = ["sentence_transformers.models.Pooling", "1_Pooling"];
 
 describe("a folder of sentence-transformers", () => {
@@ -106,11 +108,26 @@ describe("a folder of sentence-transformers", () => {
 
   it.each<[string, Readonly<Record<string, unknown>>, string]>([
     [
-      "a dense layer",
-      modules(transformer, pooling, ["sentence_transformers.models.Dense", "2_Dense"]),
-      "has a module Dense, which is not supported",
+      "a layer norm",
+      modules(transformer, pooling, ["sentence_transformers.models.LayerNorm", "2_LayerNorm"]),
+      "has a module LayerNorm, which is not supported",
     ],
     ["code of its own", modules(["custom_st.Transformer2", ""], pooling), "has a module Transformer2"],
+    [
+      "a dense layer after the mean",
+      { ...modules(transformer, pooling, dense), "2_Dense/config.json": { in_features: 32, out_features: 32, activation_function: tanh } },
+      "a dense layer other than SimCSE's: 32 to 32, torch.nn.modules.activation.Tanh, after avg",
+    ],
+    [
+      "a dense layer that makes vectors smaller",
+      {
+        ...modules(transformer, pooling, dense),
+        "1_Pooling/config.json": { pooling_mode: "cls" },
+        "2_Dense/config.json": { in_features: 32, out_features: 8, activation_function: tanh },
+      },
+      "a dense layer other than SimCSE's: 32 to 8",
+    ],
+    ["the dense layer first", modules(dense, transformer, pooling), "has the steps dense transformer pooling, expected"],
     ["no pooling", modules(transformer), "has the steps transformer, expected"],
     ["no modules", { "modules.json": {} }, "is no list of modules"],
     ["a path out of the folder", modules(["x.Transformer", "../other"], pooling), "without a type and a folder"],
@@ -137,7 +154,7 @@ describe("a folder of sentence-transformers", () => {
   });
 
   it("cannot hold a pooler that sentence-transformers does not have", () => {
-    expect(() => moduleFiles("cls", 32, 32)).toThrow(OptionError);
+    expect(() => moduleFiles("avg_top2", 32, 32)).toThrow(OptionError);
   });
 });
 

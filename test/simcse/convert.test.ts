@@ -6,8 +6,10 @@ import { InferenceSession, Tensor } from "onnxruntime-web";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../src/errors.ts";
 import { type Folder, MemoryFolder, type NamedContent, readJson } from "../../src/io/folder.ts";
+import { encodeSafetensors } from "../../src/io/safetensors.ts";
 import { openTorchCheckpoint } from "../../src/io/torch-checkpoint.ts";
 import { openWeights } from "../../src/io/weights.ts";
+import { readConfig } from "../../src/simcse/checkpoint.ts";
 import { huggingFaceFiles, openConvertible, sentenceTransformersFiles } from "../../src/simcse/convert.ts";
 import { onnxFiles } from "../../src/simcse/convert-onnx.ts";
 import { poolerTypes } from "../../src/simcse/poolers.ts";
@@ -76,6 +78,20 @@ describe.each(["bert", "roberta"] as const)("a checkpoint of %s", (kind) => {
     expect(await vectors(folder, kind)).toEqual(await vectors(source, kind, { pooler: "cls_before_pooler", maxLength: 9 }));
     const unsaid = await openConvertible(source);
     expect(() => sentenceTransformersFiles(unsaid, "F32")).toThrow(OptionError);
+  });
+
+  it("becomes one with SimCSE's MLP as a dense layer, from which the MLP is read", async () => {
+    const folder = await written(sentenceTransformersFiles(await openConvertible(source, { pooler: "cls", maxLength: 30 }), "F32"));
+    const config = await readJson<Record<string, unknown>>(folder, "config.json");
+    // As others write it: nothing of ours in the config, and the transformer without a pooler.
+    await folder.write("config.json", JSON.stringify({ ...config, simcse: undefined }));
+    const weights = (await openWeights(folder))!;
+    const encoder = [...weights.tensors].filter(([name]) => !name.startsWith("pooler."));
+    const headless = encodeSafetensors(encoder.map(([name, info]) => ({ ...info, name, data: () => weights.readBytes(name) })));
+    const other = new MemoryFolder("other");
+    for (const file of folder.files) await other.write(file, file === "model.safetensors" ? headless : await folder.read(file));
+    expect(await readConfig(other)).toMatchObject({ pooler: "cls", maxLength: 30, hasTrainedHead: true, simcse: null });
+    expect(await vectors(other, kind)).toEqual(await vectors(source, kind, { pooler: "cls", maxLength: 30 }));
   });
 
   it.each(poolerTypes)("becomes an ONNX graph that gives the same vectors by %s", async (pooler) => {
