@@ -80,9 +80,10 @@ const options: readonly Option[] = [
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
 ];
 
-export const trainCommand = withOptions(new Command("train").description("train SimCSE on sentences, without labels"), options).action(
-  runTraining,
-);
+export const trainCommand = withOptions(
+  new Command("train").description("train SimCSE on sentences, without labels; a model without weights starts from fresh ones"),
+  options,
+).action(runTraining);
 
 async function runTraining(given: TrainOptions): Promise<void> {
   if (given.do_train === false)

@@ -208,21 +208,21 @@ async function asked<T>(name: string, revision: string, endpoint: string, questi
     if (status === 401 || status === 403) {
       throw new FileError(
         `${endpoint} refuses ${name} (${status}): there is no such model, or it is private or gated`,
-        "Check the name; accept the model's terms on its page, and set HF_TOKEN to a token that may read it.",
+        "Check the name, or the path if it is a folder; accept the model's terms on its page, and set HF_TOKEN to a token that may read it.",
         { cause },
       );
     }
     if (status === 404) {
       throw new FileError(
-        `${endpoint} has no model ${name} with the revision ${revision}, and there is no folder of that name`,
-        "Check the name and the revision.",
+        `${endpoint} has no model ${name} with the revision ${revision}`,
+        "Check the name and the revision, or the path if it is a folder.",
         { cause },
       );
     }
     const what = status === null ? `cannot be reached: ${reason(cause)}` : `answered ${status}`;
     throw new FileError(
       `${endpoint} ${what}; it was asked for ${name}`,
-      "Try again; use --offline for a model that is in the cache, or set HF_ENDPOINT to a mirror.",
+      "Check the path if it is a folder; use --offline for a model that is in the cache, or set HF_ENDPOINT to a mirror.",
       {
         cause,
       },

@@ -56,6 +56,9 @@ describe("what a model says of itself", () => {
     for (const name of ["someone/my-sup-simcse-bert-base-uncased", "bert-base-uncased", "unsup-simcse-bert-base-uncased-tuned"]) {
       expect(officialPooler(name)).toBeNull();
     }
+    // Training goes on from their MLP; a plain BERT's pooler was trained for something else.
+    expect((await readConfig(publishedFolder("bert", "princeton-nlp/sup-simcse-bert-base-uncased"))).hasTrainedHead).toBe(true);
+    expect((await readConfig(publishedFolder("bert"))).hasTrainedHead).toBe(false);
     await using model = await SimCSE.loadFrom(device, publishedFolder("bert", "princeton-nlp/sup-simcse-bert-base-uncased"));
     expect(model.pooler).toBe("cls");
     await expect(SimCSE.loadFrom(device, publishedFolder("bert"))).rejects.toThrow("does not say which pooler");
