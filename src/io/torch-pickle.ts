@@ -60,7 +60,11 @@ export function tensorContext(path: string): PickleContext & { readonly storages
     return imported;
   };
   for (const [name, dtype] of Object.entries(STORAGES)) dtypes.set(add(`torch.${name}`), dtype);
-  add("collections.OrderedDict", (args) => orderedDict(args, fault));
+  add("collections.OrderedDict", ({ length }) => {
+    // Of a list it would copy that list: a pickle could name one again and again, and ask for the square of its own size.
+    if (length > 0) throw fault("makes a dictionary of another value");
+    return new Map();
+  });
   add("torch._utils._rebuild_tensor_v2", (args) => rebuildTensor(args, fault));
   add("torch._utils._rebuild_tensor", (args) => rebuildTensor(args, fault));
   add("torch._utils._rebuild_parameter", ([tensor]) => {
@@ -71,18 +75,6 @@ export function tensorContext(path: string): PickleContext & { readonly storages
 }
 
 type Fault = (what: string) => FormatError;
-
-/** `collections.OrderedDict()`, or, as Python 2 has it, of a list of pairs. */
-function orderedDict([pairs = []]: readonly unknown[], fault: Fault): Map<unknown, unknown> {
-  if (!Array.isArray(pairs)) throw fault("makes a dictionary of what is no list");
-  return new Map(
-    pairs.map((pair: unknown) => {
-      const items = pair instanceof Tuple ? pair.items : pair;
-      if (!Array.isArray(items) || items.length !== 2) throw fault("makes a dictionary of what are no pairs");
-      return [items[0] as unknown, items[1] as unknown];
-    }),
-  );
-}
 
 /** The persistent id of a storage: ("storage", its class, its key, the device it was on, its number of elements, and once None). */
 function storageOf(id: unknown, dtypes: ReadonlyMap<unknown, Dtype>, storages: Map<string, Storage>, fault: Fault): Storage {
@@ -104,13 +96,13 @@ function storageOf(id: unknown, dtypes: ReadonlyMap<unknown, Dtype>, storages: M
 
 /** (storage, offset, shape, strides, and what weights do not need: requires_grad, hooks, metadata). */
 function rebuildTensor([storage, offset, size, stride]: readonly unknown[], fault: Fault): SavedTensor {
-  const shape = size instanceof Tuple ? size.items : undefined;
-  const strides = stride instanceof Tuple ? stride.items : undefined;
-  if (!(storage instanceof Storage) || !isSize(offset) || !isShape(shape) || !isShape(strides))
+  const [shape, strides] = [size, stride].map((value) => (value instanceof Tuple ? value.items : undefined));
+  if (!(storage instanceof Storage) || !isSize(offset) || shape === undefined || strides === undefined)
     throw fault("describes a tensor that is none");
   if (shape.length > MAX_DIMENSIONS || strides.length !== shape.length) {
     throw fault(`describes a tensor of ${shape.length} dimensions and ${strides.length} strides`);
   }
+  if (!isShape(shape) || !isShape(strides)) throw fault("describes a tensor that is none");
   const text = `a tensor of shape [${shape.join(", ").slice(0, 80)}]`;
   const count = shape.reduce((product, length) => product * length, 1);
   const span = count === 0 ? 0 : shape.reduce((last, length, dimension) => last + (length - 1) * strides[dimension]!, 1);

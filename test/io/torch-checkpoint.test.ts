@@ -125,6 +125,7 @@ describe("a pickle that lies or asks for too much is refused", () => {
     ["a storage in two ways", tuple(tensor(), tensor({ elements: 1, shape: [1] })), 'the storage "0" in two ways'],
     ["a storage that is missing", tuplelessTensor("7"), 'its member "m/data/7" is missing'],
     ["a storage outside its folder", tuplelessTensor("../0"), 'its member "m/data/../0" is missing'],
+    ["a dictionary made of a list", call(name("collections", "OrderedDict"), op("]")), "makes a dictionary of another value"],
     ["a storage of an unknown kind", storage(2, "0", "QInt8Storage"), '"torch.QInt8Storage"'],
     ["a parameter that is no tensor", call(name("torch._utils", "_rebuild_parameter"), int(1)), "a parameter of what is no tensor"],
   ])("%s", async (_, value, message) => {
