@@ -8,11 +8,11 @@ import { stsTable } from "../src/simcse/evaluation/table.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
 import { openAdapter } from "./open-adapter.ts";
+import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
 import { wholeNumber, withOptions } from "./options.ts";
 import { startProgress } from "./progress.ts";
 
-interface EvaluateOptions {
-  readonly model_name_or_path: string;
+interface EvaluateOptions extends ModelOptions {
   readonly pooler?: PoolerType;
   readonly mode: StsMode;
   readonly task_set: "sts" | "na";
@@ -24,7 +24,7 @@ interface EvaluateOptions {
 }
 
 const options: readonly Option[] = [
-  new Option("--model_name_or_path <dir>", "model folder").makeOptionMandatory(),
+  ...modelOptions,
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
   new Option("--mode <mode>", "which part of each set").choices(["test", "dev"]).default("test"),
   new Option("--task_set <set>", "sts, or na for the ones in --tasks").choices(["sts", "na"]).default("sts"),
@@ -46,7 +46,7 @@ const maxLength = 512;
 async function runEvaluation(given: EvaluateOptions): Promise<void> {
   const tasks = chooseTasks(given);
   const folder = await openFolder(given.data_dir);
-  const modelFolder = await openFolder(given.model_name_or_path);
+  const modelFolder = await openModel(given);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {
     ...(given.pooler && { pooler: given.pooler }),

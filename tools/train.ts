@@ -24,11 +24,11 @@ import {
 } from "../src/simcse/trainer.ts";
 import { interruptedExitCode } from "./failure.ts";
 import { openAdapter } from "./open-adapter.ts";
+import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
 import { flag, numberBetween, wholeNumber, withOptions } from "./options.ts";
 import { noProgress, startProgress } from "./progress.ts";
 
-interface TrainOptions extends Partial<TrainingArguments> {
-  readonly model_name_or_path: string;
+interface TrainOptions extends Partial<TrainingArguments>, ModelOptions {
   readonly tokenizer_name?: string;
   readonly train_file: string;
   readonly output_dir: string;
@@ -50,11 +50,8 @@ function argument(name: keyof TrainingArguments, value: string, description: str
 }
 
 const options: readonly Option[] = [
-  new Option(
-    "--model_name_or_path <dir>",
-    "folder with config.json; its weights are trained on, or fresh ones where it has none",
-  ).makeOptionMandatory(),
-  new Option("--tokenizer_name <dir>", "folder with the tokenizer (default: the model's)"),
+  ...modelOptions,
+  new Option("--tokenizer_name <model>", "folder or name of another tokenizer (default: the model's)"),
   new Option("--train_file <file>", "training text, one sentence a line").makeOptionMandatory(),
   new Option("--output_dir <dir>", "where the trained model goes").makeOptionMandatory(),
   flag("overwrite_output_dir", "write into an output folder that is not empty"),
@@ -85,18 +82,20 @@ const options: readonly Option[] = [
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
 ];
 
-export const trainCommand = withOptions(new Command("train").description("train SimCSE on sentences, without labels"), options).action(
-  runTraining,
-);
+export const trainCommand = withOptions(
+  new Command("train").description("train SimCSE on sentences, without labels; a model without weights starts from fresh ones"),
+  options,
+).action(runTraining);
 
 async function runTraining(given: TrainOptions): Promise<void> {
   if (given.do_train === false)
     throw new OptionError("--do_train is false: there is nothing to do.", "Use `simcse evaluate` to evaluate a model.");
   const args = trainingArguments(given);
   const output = await claimOutput(given);
-  const folder = await openFolder(given.model_name_or_path);
-  const { bert, simcse } = await readConfig(folder);
-  const tokenizer = await loadTokenizer(given.tokenizer_name ? await openFolder(given.tokenizer_name) : folder);
+  const { folder, head, bert, hasTrainedHead } = await readConfig(await openModel(given));
+  const tokenizer = await loadTokenizer(
+    given.tokenizer_name ? await openModel({ ...given, model_name_or_path: given.tokenizer_name }) : folder,
+  );
   checkVocabulary(folder, tokenizer, bert);
   const sentences = await readTrainFile(given.train_file);
   const data = args.eval_steps > 0 ? await openEvaluationData(given.data_dir) : null;
@@ -107,10 +106,10 @@ async function runTraining(given: TrainOptions): Promise<void> {
     say(`${device.name} has no shader-f16: halves are packed in words and multiplied as singles, which saves memory and no time`);
   }
   model.store.initialize(args.seed);
-  const { weights, hasHead } = await inspectWeights(folder);
+  const { weights, hasHead } = await inspectWeights(folder, head);
   if (weights !== null) {
     // The pooler of a BERT that SimCSE did not make was trained for something else.
-    const ownHead = hasHead && (simcse !== null || weights.tensors.has("mlp.dense.weight"));
+    const ownHead = hasHead && (hasTrainedHead || weights.tensors.has("mlp.dense.weight"));
     await loadWeights(model, weights, { head: ownHead ? "checkpoint" : "fresh" });
   }
   say(
