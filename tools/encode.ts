@@ -8,11 +8,12 @@ import { encodeNpy } from "../src/io/npy.ts";
 import { readLines, readSentences } from "../src/io/text.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
+import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
-import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
 import { wholeNumber, withOptions } from "./options.ts";
 
-interface EncodeOptions extends ModelOptions {
+interface EncodeOptions extends HubFlags {
+  readonly model_name_or_path: string;
   readonly input: string;
   readonly output: string;
   readonly pooler?: PoolerType;
@@ -23,7 +24,8 @@ interface EncodeOptions extends ModelOptions {
 }
 
 const options: readonly Option[] = [
-  ...modelOptions,
+  new Option("--model_name_or_path <model>", "model folder, or a name on the hub").makeOptionMandatory(),
+  ...hubFlags,
   new Option("--input <file>", "sentences, one a line; - is standard input").default("-"),
   new Option("--output <file>", ".npy for a matrix, .jsonl for JSON lines; - is JSON lines on standard output").default("-"),
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
@@ -49,7 +51,7 @@ async function runEncoding(given: EncodeOptions): Promise<void> {
     given.input === "-"
       ? readLines(process.stdin, "standard input")
       : readSentences(await openFolder(dirname(resolve(given.input))), basename(given.input));
-  const folder = await openModel(given);
+  const folder = await findModel(given.model_name_or_path, given);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, folder, {
     ...(given.pooler && { pooler: given.pooler }),

@@ -7,12 +7,13 @@ import { STS_TASKS, type StsMode, type StsTask, stsTask } from "../src/simcse/ev
 import { stsTable } from "../src/simcse/evaluation/table.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
+import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
-import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
 import { wholeNumber, withOptions } from "./options.ts";
 import { startProgress } from "./progress.ts";
 
-interface EvaluateOptions extends ModelOptions {
+interface EvaluateOptions extends HubFlags {
+  readonly model_name_or_path: string;
   readonly pooler?: PoolerType;
   readonly mode: StsMode;
   readonly task_set: "sts" | "na";
@@ -24,7 +25,8 @@ interface EvaluateOptions extends ModelOptions {
 }
 
 const options: readonly Option[] = [
-  ...modelOptions,
+  new Option("--model_name_or_path <model>", "model folder, or a name on the hub").makeOptionMandatory(),
+  ...hubFlags,
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
   new Option("--mode <mode>", "which part of each set").choices(["test", "dev"]).default("test"),
   new Option("--task_set <set>", "sts, or na for the ones in --tasks").choices(["sts", "na"]).default("sts"),
@@ -46,7 +48,7 @@ const maxLength = 512;
 async function runEvaluation(given: EvaluateOptions): Promise<void> {
   const tasks = chooseTasks(given);
   const folder = await openFolder(given.data_dir);
-  const modelFolder = await openModel(given);
+  const modelFolder = await findModel(given.model_name_or_path, given);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {
     ...(given.pooler && { pooler: given.pooler }),

@@ -23,12 +23,13 @@ import {
   trainingDefaults,
 } from "../src/simcse/trainer.ts";
 import { interruptedExitCode } from "./failure.ts";
+import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
-import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
 import { flag, numberBetween, wholeNumber, withOptions } from "./options.ts";
 import { noProgress, startProgress } from "./progress.ts";
 
-interface TrainOptions extends Partial<TrainingArguments>, ModelOptions {
+interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
+  readonly model_name_or_path: string;
   readonly tokenizer_name?: string;
   readonly train_file: string;
   readonly output_dir: string;
@@ -50,7 +51,11 @@ function argument(name: keyof TrainingArguments, value: string, description: str
 }
 
 const options: readonly Option[] = [
-  ...modelOptions,
+  new Option(
+    "--model_name_or_path <model>",
+    "folder with config.json, or a name on the hub; its weights are trained on, or fresh ones where it has none",
+  ).makeOptionMandatory(),
+  ...hubFlags,
   new Option("--tokenizer_name <model>", "folder or name of another tokenizer (default: the model's)"),
   new Option("--train_file <file>", "training text, one sentence a line").makeOptionMandatory(),
   new Option("--output_dir <dir>", "where the trained model goes").makeOptionMandatory(),
@@ -82,20 +87,17 @@ const options: readonly Option[] = [
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
 ];
 
-export const trainCommand = withOptions(
-  new Command("train").description("train SimCSE on sentences, without labels; a model without weights starts from fresh ones"),
-  options,
-).action(runTraining);
+export const trainCommand = withOptions(new Command("train").description("train SimCSE on sentences, without labels"), options).action(
+  runTraining,
+);
 
 async function runTraining(given: TrainOptions): Promise<void> {
   if (given.do_train === false)
     throw new OptionError("--do_train is false: there is nothing to do.", "Use `simcse evaluate` to evaluate a model.");
   const args = trainingArguments(given);
   const output = await claimOutput(given);
-  const { folder, head, bert, hasTrainedHead } = await readConfig(await openModel(given));
-  const tokenizer = await loadTokenizer(
-    given.tokenizer_name ? await openModel({ ...given, model_name_or_path: given.tokenizer_name }) : folder,
-  );
+  const { folder, head, bert, hasTrainedHead } = await readConfig(await findModel(given.model_name_or_path, given));
+  const tokenizer = await loadTokenizer(given.tokenizer_name ? await findModel(given.tokenizer_name, given) : folder);
   checkVocabulary(folder, tokenizer, bert);
   const sentences = await readTrainFile(given.train_file);
   const data = args.eval_steps > 0 ? await openEvaluationData(given.data_dir) : null;
