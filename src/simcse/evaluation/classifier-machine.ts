@@ -40,9 +40,10 @@ export class ClassifierMachine {
     readonly compaction: Program,
     readonly tensors: readonly Persistent[],
     readonly counts: Persistent,
-    readonly batchSize: number,
+    readonly cuts: readonly (readonly [start: number, end: number])[],
     readonly classes: number,
     readonly capacity: number,
+    readonly numbers: ReadonlyMap<Fold, number>,
   ) {}
 
   static async create(
@@ -51,7 +52,7 @@ export class ClassifierMachine {
     folds: readonly Fold[],
     contenders: readonly Contender[],
     { optimizer }: ClassifierSettings,
-    batchSize: number,
+    cuts: readonly (readonly [start: number, end: number])[],
   ): Promise<ClassifierMachine> {
     const { classes, dimension } = data;
     const rows = data.labels.length;
@@ -85,7 +86,7 @@ export class ClassifierMachine {
       return { x, tables, logits: matmul(x, reshape(tape.use(weights), [outputsLive, width]), "nt") };
     };
     const step = await compile(device, (tape) => {
-      const { x, tables, logits } = record(tape, batchSize);
+      const { x, tables, logits } = record(tape, Math.max(...cuts.map(([start, end]) => end - start)));
       const strengths = tape.input("strengths", f32(tape.extent("classifiers", contenders.length)));
       const gradient = matmul(classifierGradient(logits, tables, classes), x, "tn");
       const corrections = { firstCorrection: tape.scalar("firstCorrection"), secondCorrection: tape.scalar("secondCorrection") };
@@ -109,17 +110,18 @@ export class ClassifierMachine {
       compaction,
       Object.values(tensors),
       counts,
-      batchSize,
+      cuts,
       classes,
       contenders.length,
+      new Map(folds.map((fold, at) => [fold, at])),
     );
   }
 
-  /** One pass over `order`, the rows of all training sets. */
+  /** One pass over `order`, the rows of all training sets, in the minibatches of `cuts`. */
   pass(order: Uint32Array, live: readonly Contender[]): void {
     const tables = { ...this.#tables(live), strengths: Float32Array.from(live, ({ strength }) => strength) };
-    for (let start = 0; start < order.length; start += this.batchSize) {
-      const batch = order.subarray(start, start + this.batchSize);
+    for (const [start, end] of this.cuts) {
+      const batch = order.subarray(start, end);
       this.#updates++;
       this.step.run({
         inputs: start === 0 ? { batch, ...tables } : { batch },
@@ -156,7 +158,7 @@ export class ClassifierMachine {
   }
 
   #tables(live: readonly Contender[]) {
-    return { folds: Uint32Array.from(live, ({ fold }) => fold) };
+    return { folds: Uint32Array.from(live, ({ fold }) => this.numbers.get(fold)!) };
   }
 
   #live(batch: Uint32Array, live: readonly Contender[]) {

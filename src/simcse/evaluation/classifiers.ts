@@ -2,9 +2,10 @@
  * SentEval's classifier, softmax regression on frozen features with early stopping, for every fold and strength of regularisation of a task at
  * once, on the GPU.
  *
- * It follows SentEval's `PyTorchClassifier` but for one thing: all classifiers of a task go through the rows in one common random order and
- * leave out the rows that their fold does not train on, so that a step is two matrix products for all of them together. A minibatch is cut so
- * large that a fold sees SentEval's batch size of its own rows on average.
+ * It follows SentEval's `PyTorchClassifier` but for one thing: all classifiers go through the rows in one common random order and leave out the
+ * rows that their fold does not train on, so that a step is two matrix products for all of them together. The order is cut where the folds'
+ * minibatches end on average. That includes the last one of a pass, which may be small: RMSprop's accuracies right after it depend on its size.
+ * So folds that are trained together should be of about one size.
  *
  * No model is kept: after each round the classifier's dev and test rows are counted, and what counts is the test count at the best dev count.
  */
@@ -60,32 +61,37 @@ export interface ClassifierHooks {
   readonly signal?: AbortSignal;
 }
 
-/** A classifier in training. */
-export interface Contender {
-  readonly fold: number;
+/** A classifier to train. */
+export interface Candidate {
+  readonly fold: Fold;
+  /** λ of the L2 regularisation. */
   readonly strength: number;
+}
+
+/** A classifier in training. */
+export interface Contender extends Candidate {
   bestRight: number;
   test: Uint32Array;
   misses: number;
 }
 
 /**
- * Trains a classifier for each of `folds` and each of `regularisations`; the outcomes stand in that order, [folds][regularisations]. Throws
- * `CapacityError` where the device cannot hold the features, the signal's reason when it is aborted.
+ * Trains `candidates`; the outcomes stand in their order. Throws `CapacityError` where the device cannot hold the features, the signal's
+ * reason when it is aborted.
  */
 export async function trainClassifiers(
   device: Device,
   data: ClassifierData,
-  folds: readonly Fold[],
+  candidates: readonly Candidate[],
   settings: ClassifierSettings,
   { onRound, signal }: ClassifierHooks = {},
-): Promise<ClassifierOutcome[][]> {
-  const contenders = folds.flatMap((_, fold) =>
-    regularisations.map((strength): Contender => ({ fold, strength, bestRight: -1, test: new Uint32Array(4), misses: 0 })),
-  );
-  const trained = rowsWith(folds, ({ train }) => [train]);
-  const evaluated = rowsWith(folds, ({ dev, test }) => [dev, test]);
-  const machine = await ClassifierMachine.create(device, data, folds, contenders, settings, batchRows(folds, trained, settings));
+): Promise<ClassifierOutcome[]> {
+  const contenders = candidates.map((candidate): Contender => ({ ...candidate, bestRight: -1, test: new Uint32Array(4), misses: 0 }));
+  const folds = [...new Set(candidates.map(({ fold }) => fold))];
+  const trained = rowsIn(folds, ({ train }) => [train]);
+  const evaluated = rowsIn(folds, ({ dev, test }) => [dev, test]);
+  const cuts = minibatches(trained.length, folds, settings);
+  const machine = await ClassifierMachine.create(device, data, folds, contenders, settings, cuts);
   try {
     let live = contenders;
     for (let pass = 0; pass <= maxPasses && live.length > 0; ) {
@@ -106,9 +112,7 @@ export async function trainClassifiers(
   } finally {
     machine.close();
   }
-  return folds.map((fold, at) =>
-    contenders.filter((contender) => contender.fold === at).map((contender) => outcome(contender, fold, data.labels)),
-  );
+  return contenders.map((contender) => outcome(contender, data.labels));
 }
 
 /** Takes in a round's counts, and says whether the classifier is trained on. */
@@ -121,7 +125,7 @@ function goesOn(contender: Contender, counts: Uint32Array, { tenacity }: Classif
   return contender.misses++ < tenacity;
 }
 
-function outcome({ bestRight, test }: Contender, fold: Fold, labels: Uint32Array): ClassifierOutcome {
+function outcome({ fold, bestRight, test }: Contender, labels: Uint32Array): ClassifierOutcome {
   const [, right, chosen, truePositives] = test as unknown as [number, number, number, number];
   const positives = fold.test.reduce((sum, row) => sum + (labels[row] === 1 ? 1 : 0), 0);
   return {
@@ -132,12 +136,16 @@ function outcome({ bestRight, test }: Contender, fold: Fold, labels: Uint32Array
 }
 
 /** Every row that some fold has in one of these parts, ascending. */
-function rowsWith(folds: readonly Fold[], parts: (fold: Fold) => readonly Uint32Array[]): Uint32Array {
+function rowsIn(folds: readonly Fold[], parts: (fold: Fold) => readonly Uint32Array[]): Uint32Array {
   return Uint32Array.from(new Set(folds.flatMap((fold) => parts(fold).flatMap((rows) => [...rows])))).sort();
 }
 
-/** Rows of a common minibatch of which a fold trains on `batchSize`, on average over the folds. */
-function batchRows(folds: readonly Fold[], trained: Uint32Array, { batchSize }: ClassifierSettings): number {
+/** Where a pass over `rows` is cut: [start, end) of each minibatch, so that a fold has `batchSize` rows of its own in it on average. */
+function minibatches(rows: number, folds: readonly Fold[], { batchSize }: ClassifierSettings): [number, number][] {
   const own = folds.reduce((sum, { train }) => sum + train.length, 0) / folds.length;
-  return Math.min(trained.length, Math.round((batchSize * trained.length) / own));
+  const size = (batchSize * rows) / own;
+  return Array.from({ length: Math.ceil(own / batchSize) }, (_, i): [number, number] => [
+    Math.round(i * size),
+    Math.min(rows, Math.round((i + 1) * size)),
+  ]).filter(([start, end]) => end > start);
 }

@@ -2,12 +2,21 @@
  * Scores an encoder on the transfer tasks as SentEval does: softmax regression on frozen embeddings, the strength of regularisation chosen by
  * cross-validation.
  *
- * Every classifier that a task needs is known before the first is trained, so they are all trained together (`classifiers.ts`): also those that
- * are refitted on all training data, for each strength, of which the chosen one is then read.
+ * The classifiers of all folds and strengths are trained together (`classifiers.ts`), and then those that are refitted with the strength that
+ * was best.
  */
 import type { Device } from "../../gpu/device.ts";
 import type { Folder } from "../../io/folder.ts";
-import { type ClassifierData, type ClassifierOutcome, type ClassifierSettings, type Fold, trainClassifiers } from "./classifiers.ts";
+import {
+  type Candidate,
+  type ClassifierData,
+  type ClassifierHooks,
+  type ClassifierOutcome,
+  type ClassifierSettings,
+  type Fold,
+  regularisations,
+  trainClassifiers,
+} from "./classifiers.ts";
 import { type Encode, embedDistinct } from "./embed-distinct.ts";
 import { allBut, randomSplit, SENTEVAL_SEED, stratifiedParts } from "./folds.ts";
 import type { Missing } from "./senteval-folder.ts";
@@ -121,9 +130,10 @@ export async function scoreTransfer(
   encode: Encode,
   device: Device,
   mode: TransferMode,
-  hooks: Parameters<typeof trainClassifiers>[4] = {},
+  hooks: ClassifierHooks = {},
 ): Promise<TransferScores> {
   const settings = transferSettings[mode];
+  const { signal } = hooks;
   const splits = Object.entries(data) as [keyof TransferData, readonly LabelledExample[]][];
   const examples = splits.flatMap(([, part]) => part);
   const rows: Partial<Record<keyof TransferData, Uint32Array>> = {};
@@ -133,21 +143,27 @@ export async function scoreTransfer(
   const labels = Uint32Array.from(examples, ({ label }) => label);
   const protocol = experiments(rows, labels, settings.kfold);
   const classifierData: ClassifierData = { ...(await features(examples, encode)), labels, classes };
-  const folds = protocol.flatMap(({ inner, refit }) => (refit === null ? inner : [...inner, refit]));
-  const outcomes = await trainClassifiers(device, classifierData, folds, settings, hooks);
+  const train = (candidates: readonly Candidate[], told: ClassifierHooks) =>
+    trainClassifiers(device, classifierData, candidates, settings, told);
 
-  let at = 0;
-  const scores = protocol.map(({ inner, refit }) => {
-    const choosing = outcomes.slice(at, at + inner.length);
-    const final = refit === null ? choosing[0]! : outcomes[at + inner.length]!;
-    at += inner.length + (refit === null ? 0 : 1);
-    return chosen(choosing, final);
-  });
+  const folds = protocol.flatMap(({ inner }) => inner);
+  const outcomes = await train(
+    folds.flatMap((fold) => regularisations.map((strength) => ({ fold, strength }))),
+    hooks,
+  );
+  const byFold = new Map(folds.map((fold, i) => [fold, outcomes.slice(i * regularisations.length, (i + 1) * regularisations.length)]));
+  const choices = protocol.map(({ inner }) => choose(inner.map((fold) => byFold.get(fold)!)));
+  const final = protocol.every(({ refit }) => refit === null)
+    ? protocol.map(({ inner }, i) => byFold.get(inner[0]!)![choices[i]!.strength]!)
+    : await train(
+        protocol.map(({ refit }, i) => ({ fold: refit!, strength: regularisations[choices[i]!.strength]! })),
+        signal ? { signal } : {},
+      );
   const paired = examples.some(({ b }) => b !== undefined);
   return {
-    devAccuracy: mean(scores.map(({ devAccuracy }) => devAccuracy)),
-    accuracy: mean(scores.map(({ testAccuracy }) => testAccuracy)),
-    ...(paired && { f1: mean(scores.map(({ testF1 }) => testF1)) }),
+    devAccuracy: mean(choices.map(({ devAccuracy }) => devAccuracy)),
+    accuracy: mean(final.map(({ testAccuracy }) => testAccuracy)),
+    ...(paired && { f1: mean(final.map(({ testF1 }) => testF1)) }),
     n: protocol.reduce((sum, { inner, refit }) => sum + (refit ?? inner[0]!).test.length, 0),
   };
 }
@@ -175,13 +191,11 @@ function crossValidated(train: Uint32Array, test: Uint32Array, labels: Uint32Arr
   return { inner: parts.map((dev, i) => ({ train: allBut(parts, i), dev, test: none })), refit: { train: kept, dev: taken, test } };
 }
 
-/** The final outcome at the first strength whose mean dev accuracy is best, in percent rounded to two digits as SentEval compares them. */
-function chosen(choosing: readonly ClassifierOutcome[][], final: readonly ClassifierOutcome[]) {
-  const rounded = (value: number) => Math.round(value * 1e4) / 1e4;
-  const scores = final.map((_, strength) => rounded(mean(choosing.map((outcomes) => outcomes[strength]!.devAccuracy))));
-  const best = Math.max(...scores);
-  const { testAccuracy, testF1 } = final[scores.indexOf(best)]!;
-  return { devAccuracy: best, testAccuracy, testF1 };
+/** The first strength whose mean dev accuracy is best, in percent rounded to two digits as SentEval compares them. */
+function choose(outcomes: readonly (readonly ClassifierOutcome[])[]): { readonly strength: number; readonly devAccuracy: number } {
+  const scores = regularisations.map((_, strength) => Math.round(1e4 * mean(outcomes.map((fold) => fold[strength]!.devAccuracy))) / 1e4);
+  const devAccuracy = Math.max(...scores);
+  return { strength: scores.indexOf(devAccuracy), devAccuracy };
 }
 
 /** Features of each example: its embedding, or for a pair u, v the concatenation of |u − v| and u ⊙ v. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type Fold, trainClassifiers } from "../../../src/simcse/evaluation/classifiers.ts";
+import { type Fold, regularisations, trainClassifiers as trainCandidates } from "../../../src/simcse/evaluation/classifiers.ts";
 import { scoreTransfer, type TransferMode, transferSettings } from "../../../src/simcse/evaluation/evaluate-transfer.ts";
 import { openTestDevice } from "../../device.ts";
 import { labelledFeatures } from "./labelled-features.ts";
@@ -19,6 +19,18 @@ interface GoldenTask {
 const goldens = (JSON.parse(readFileSync(new URL("../../golden/classifiers.json", import.meta.url), "utf8")) as { tasks: GoldenTask[] })
   .tasks;
 
+/** Outcomes of each fold at each strength. */
+async function trainClassifiers(
+  data: Parameters<typeof trainCandidates>[1],
+  folds: readonly Fold[],
+  settings: Parameters<typeof trainCandidates>[3],
+  hooks: Parameters<typeof trainCandidates>[4] = {},
+) {
+  const candidates = folds.flatMap((fold) => regularisations.map((strength) => ({ fold, strength })));
+  const outcomes = await trainCandidates(device, data, candidates, settings, hooks);
+  return folds.map((_, i) => outcomes.slice(4 * i, 4 * i + 4));
+}
+
 const range = (start: number, count: number) => Uint32Array.from({ length: count }, (_, i) => start + i);
 
 function prepare({ classes, dimension, rows: [train, dev, test], noise }: Omit<GoldenTask, "mode" | "strengths">) {
@@ -30,7 +42,7 @@ function prepare({ classes, dimension, rows: [train, dev, test], noise }: Omit<G
 describe("the classifier with early stopping is as good as PyTorch's", () => {
   it.each(goldens)("$mode settings, $classes classes", async ({ mode, strengths, ...task }) => {
     const { data, fold } = prepare(task);
-    const [outcomes] = await trainClassifiers(device, data, [fold], transferSettings[mode]);
+    const [outcomes] = await trainClassifiers(data, [fold], transferSettings[mode]);
     outcomes!.forEach(({ devAccuracy, testAccuracy }, i) => {
       const { dev, test, test_sd } = strengths[i]!;
       // One seed against the mean of five: three of the seeds' deviations, and the parity of 0.3 points that is asked for.
@@ -48,15 +60,15 @@ describe("trainClassifiers", () => {
   const settings = transferSettings.fasttest;
 
   it("gives the same bits in a rerun", async () => {
-    const [a, b] = [await trainClassifiers(device, data, [fold], settings), await trainClassifiers(device, data, [fold], settings)];
+    const [a, b] = [await trainClassifiers(data, [fold], settings), await trainClassifiers(data, [fold], settings)];
     expect(a).toEqual(b);
   });
 
   it("trains a fold as it trains it beside others that stop at other times", async () => {
     // With the same common order and minibatches, which follow from the folds' sizes alone.
     const other: Fold = { train: fold.train, dev: fold.test, test: fold.dev };
-    const [alone] = await trainClassifiers(device, data, [fold], settings);
-    const together = await trainClassifiers(device, data, [other, fold, other], settings);
+    const [alone] = await trainClassifiers(data, [fold], settings);
+    const together = await trainClassifiers(data, [{ ...other }, fold, other], settings);
     // The sums are the same and in the same order; only what multiplies zeros differs.
     expect(together[1]).toEqual(alone);
     expect(together[0]).toEqual(together[2]);
@@ -64,12 +76,12 @@ describe("trainClassifiers", () => {
 
   it("tells how many are done, and stops when asked to", async () => {
     const told: number[] = [];
-    await trainClassifiers(device, data, [fold], settings, { onRound: (done) => told.push(done) });
+    await trainClassifiers(data, [fold], settings, { onRound: (done) => told.push(done) });
     expect(told.at(-1)).toBe(4);
     expect(told.length).toBeGreaterThan(3);
     expect(told).toEqual([...told].sort((a, b) => a - b));
     const signal = AbortSignal.abort(new Error("enough"));
-    await expect(trainClassifiers(device, data, [fold], settings, { signal })).rejects.toThrow("enough");
+    await expect(trainClassifiers(data, [fold], settings, { signal })).rejects.toThrow("enough");
   });
 });
 
