@@ -2,6 +2,7 @@
 /** The command line. Each command is a file beside this one: it parses, calls src, and prints. */
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo/demo.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
@@ -17,7 +18,7 @@ const program = new Command("simcse")
   .option("--debug", "show where an error comes from")
   .showSuggestionAfterError();
 
-for (const command of [trainCommand, evaluateCommand, encodeCommand, demoCommand, setupCommand]) program.addCommand(command);
+for (const command of [trainCommand, evaluateCommand, encodeCommand, dataCommand, demoCommand, setupCommand]) program.addCommand(command);
 
 process.stdout.on("error", (error) => {
   reportFailure(outputFailure(error), { debug: false });
