@@ -3,6 +3,7 @@
 import { createRequire } from "node:module";
 import { Command } from "commander";
 import { convertCommand } from "./convert.ts";
+import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo/demo.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
@@ -18,8 +19,8 @@ const program = new Command("simcse")
   .option("--debug", "show where an error comes from")
   .showSuggestionAfterError();
 
-for (const command of [trainCommand, evaluateCommand, encodeCommand, convertCommand, demoCommand, setupCommand])
-  program.addCommand(command);
+const commands = [trainCommand, evaluateCommand, encodeCommand, convertCommand, dataCommand, demoCommand, setupCommand];
+for (const command of commands) program.addCommand(command);
 
 process.stdout.on("error", (error) => {
   reportFailure(outputFailure(error), { debug: false });
