@@ -2,7 +2,7 @@
  * The weights of a model folder, in whichever of the forms in which Hugging Face folders carry them: one file or several with an index, in
  * safetensors or as PyTorch's pickles.
  */
-import { FormatError } from "../errors.ts";
+import { FileError, FormatError } from "../errors.ts";
 import { type Folder, pathIn, readJson } from "./folder.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { noSuchTensor, type Weights } from "./tensor-file.ts";
@@ -26,6 +26,11 @@ export const WEIGHTS_FILES: readonly string[] = FORMS.map(([file]) => file);
 export async function openWeights(folder: Folder): Promise<Weights | null> {
   for (const [file, open] of FORMS) if (await folder.has(file)) return open(folder, file);
   return null;
+}
+
+/** The error for a folder that has no weights where they are needed. */
+export function missingWeights(folder: Folder): FileError {
+  return new FileError(`${folder.name} has none of ${WEIGHTS_FILES.join(", ")}.`, "Give a folder with a model's weights.");
 }
 
 /** Opens the files that an index names: `weight_map` says in which of them each tensor is. */

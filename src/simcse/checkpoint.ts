@@ -5,12 +5,12 @@
  * SimCSE's own, whose head is `mlp.dense` or, converted, `pooler.dense`. Written: the converted form, which transformers opens with the head as its
  * pooler.
  */
-import { FileError, FormatError } from "../errors.ts";
+import { FormatError } from "../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../io/folder.ts";
 import { encodeSafetensors, type TensorToWrite } from "../io/safetensors.ts";
 import type { Weights } from "../io/tensor-file.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
-import { JoinedWeights, openWeights, type PlacedTensor, WEIGHTS_FILES } from "../io/weights.ts";
+import { JoinedWeights, missingWeights, openWeights, type PlacedTensor, WEIGHTS_FILES } from "../io/weights.ts";
 import { architectureOf, type BertConfig, longestSentence, parseBertConfig } from "../nn/bert-config.ts";
 import type { SimCseConfig, SimCseModel } from "./model.ts";
 import { officialPooler } from "./official-models.ts";
@@ -84,8 +84,7 @@ export async function inspectWeights(
 
 async function withHead(encoder: Weights, folder: Folder): Promise<Weights> {
   const head = await openWeights(folder);
-  if (head === null)
-    throw new FileError(`${folder.name} has none of ${WEIGHTS_FILES.join(", ")}.`, "Get the folder again, with all its files.");
+  if (head === null) throw missingWeights(folder);
   const placed = new Map<string, PlacedTensor>();
   for (const name of encoder.tensors.keys()) placed.set(name, { weights: encoder, source: name });
   for (const [source, name] of Object.entries(DENSE_TENSORS)) if (head.tensors.has(source)) placed.set(name, { weights: head, source });

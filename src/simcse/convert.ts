@@ -4,14 +4,14 @@
  *
  * What is converted again stays as it is.
  */
-import { FileError, OptionError } from "../errors.ts";
+import { OptionError } from "../errors.ts";
 import { bytesOf } from "../io/bytes.ts";
 import { f32ToF16 } from "../io/dtypes.ts";
 import type { Folder, NamedContent } from "../io/folder.ts";
 import { encodeSafetensors, type TensorToWrite } from "../io/safetensors.ts";
 import type { Weights } from "../io/tensor-file.ts";
 import { loadTokenizer, type Tokenizer } from "../io/tokenizer.ts";
-import { WEIGHTS_FILES } from "../io/weights.ts";
+import { missingWeights, WEIGHTS_FILES } from "../io/weights.ts";
 import type { BertConfig } from "../nn/bert-config.ts";
 import {
   checkpointFiles,
@@ -49,8 +49,7 @@ export interface Convertible {
 export async function openConvertible(given: Folder, options: ConvertOptions = {}): Promise<Convertible> {
   const { folder, head, bert, ...saved } = await readConfig(given);
   const { weights, hasHead } = await inspectWeights(folder, head);
-  if (weights === null)
-    throw new FileError(`${folder.name} has none of ${WEIGHTS_FILES.join(", ")}.`, "Give a folder with a model's weights.");
+  if (weights === null) throw missingWeights(folder);
   const tokenizer = await loadTokenizer(folder);
   checkVocabulary(folder, tokenizer, bert);
   const pooler = options.pooler ?? saved.pooler;

@@ -1,11 +1,11 @@
 /**
  * The embedding tool: a model folder in, sentence vectors and similarities out, as the original's `SimCSE` class has it.
  */
-import { FileError, OptionError, ShapeError } from "../errors.ts";
+import { OptionError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Folder } from "../io/folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
-import { WEIGHTS_FILES } from "../io/weights.ts";
+import { missingWeights } from "../io/weights.ts";
 import { checkVocabulary, inspectWeights, loadWeights, readConfig } from "./checkpoint.ts";
 import { type EncodeOptions, Encoder } from "./encoder.ts";
 import { SimCseModel } from "./model.ts";
@@ -80,8 +80,7 @@ export class SimCSE {
     const tokenizer = await loadTokenizer(folder);
     checkVocabulary(folder, tokenizer, bert);
     const { weights } = await inspectWeights(folder, head);
-    if (weights === null)
-      throw new FileError(`${folder.name} has none of ${WEIGHTS_FILES.join(", ")}.`, "Give a folder with a model's weights.");
+    if (weights === null) throw missingWeights(folder);
     const model = await SimCseModel.allocate(device, bert, { training: false, mlp: pooler === "cls" });
     try {
       await loadWeights(model, weights, { head: "checkpoint" });
