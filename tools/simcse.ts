@@ -8,6 +8,7 @@ import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { outputFailure, reportFailure } from "./failure.ts";
 import { setupCommand } from "./setup.ts";
+import { tokenizerCommand } from "./tokenizer.ts";
 import { trainCommand } from "./train.ts";
 
 const { version } = createRequire(import.meta.url)("simcse-webgpu/package.json") as { version: string };
@@ -18,7 +19,8 @@ const program = new Command("simcse")
   .option("--debug", "show where an error comes from")
   .showSuggestionAfterError();
 
-for (const command of [trainCommand, evaluateCommand, encodeCommand, dataCommand, demoCommand, setupCommand]) program.addCommand(command);
+for (const command of [trainCommand, evaluateCommand, encodeCommand, dataCommand, tokenizerCommand, demoCommand, setupCommand])
+  program.addCommand(command);
 
 process.stdout.on("error", (error) => {
   reportFailure(outputFailure(error), { debug: false });
