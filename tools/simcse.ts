@@ -9,6 +9,7 @@ import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { outputFailure, reportFailure } from "./failure.ts";
 import { setupCommand } from "./setup.ts";
+import { tokenizerCommand } from "./tokenizer.ts";
 import { trainCommand } from "./train.ts";
 
 const { version } = createRequire(import.meta.url)("simcse-webgpu/package.json") as { version: string };
@@ -19,7 +20,7 @@ const program = new Command("simcse")
   .option("--debug", "show where an error comes from")
   .showSuggestionAfterError();
 
-const commands = [trainCommand, evaluateCommand, encodeCommand, convertCommand, dataCommand, demoCommand, setupCommand];
+const commands = [trainCommand, evaluateCommand, encodeCommand, convertCommand, dataCommand, tokenizerCommand, demoCommand, setupCommand];
 for (const command of commands) program.addCommand(command);
 
 process.stdout.on("error", (error) => {
