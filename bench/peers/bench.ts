@@ -1,6 +1,6 @@
 /** `npm run bench:peers`: what others need for the same work, beside this package, as Markdown on standard output. See README.md. */
 import { mkdtemp, rm } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { reportFailure } from "../../tools/failure.ts";
@@ -8,6 +8,7 @@ import { wholeNumber } from "../../tools/options.ts";
 import { findAdapter } from "../../tools/setup-adapter.ts";
 import { driverEnvironment, swiftShaderDriver } from "../../tools/vulkan-drivers.ts";
 import type { Surroundings } from "./contest.ts";
+import { installPeers } from "./install.ts";
 import { writeModelFolder } from "./model-folder.ts";
 import type { WorkKind } from "./peer.ts";
 import { Disagreements } from "./sections/agreement.ts";
@@ -34,6 +35,7 @@ const { only, rounds } = command.opts<{ only: WorkKind[]; rounds: number }>();
 const folder = await mkdtemp(join(tmpdir(), "simcse-peers-"));
 try {
   const log = (line: string) => process.stderr.write(`${line}\n`);
+  const uninstalled = await installPeers();
   const { info, environment } = await findAdapter({ install: false, log });
   await writeModelFolder(folder);
   const disagreements = new Disagreements();
@@ -41,7 +43,11 @@ try {
   console.log(`# Peers on ${info.description || info.device}\n`);
   console.log(`${date}, ${cpus().length} × ${cpus()[0]!.model}, Node ${process.version}; median of ${rounds} alternating rounds.`);
   console.log("“We are 6×” in a peer's row: this package takes a sixth of the peer's time.");
-  for (const kind of only) console.log(`\n${await sections[kind]({ folder, environment, rounds, log }, disagreements)}`);
+  if (uninstalled !== null) console.log(`\nnpm could not install the peers: ${uninstalled}`);
+  for (const kind of only) {
+    console.log(`\n${await sections[kind]({ folder, environment, rounds, log }, disagreements)}`);
+    console.log(`\nProcesses that wanted to run in the last five minutes: ${loadavg()[1]!.toFixed(1)}, on ${cpus().length} cores.`);
+  }
   for (const line of disagreements.found) console.log(`\nDisagreement: ${line}.`);
   if (disagreements.found.length > 0) process.exitCode = 1;
 } catch (error) {

@@ -47,22 +47,22 @@ export const peers: readonly Peer[] = [
   {
     name: "ONNX Runtime native, WebGPU",
     does: ["encode", "kernels"],
-    open: async (folder) => (await import("./peers/onnxruntime.ts")).open("node", "webgpu", folder),
+    open: async (folder) => (await import("./peers/onnxruntime.ts")).open("native, WebGPU", folder),
   },
   {
     name: "ONNX Runtime web, WebGPU",
     does: ["encode", "kernels"],
-    open: async (folder) => (await import("./peers/onnxruntime.ts")).open("web", "webgpu", folder),
+    open: async (folder) => (await import("./peers/onnxruntime.ts")).open("web, WebGPU", folder),
   },
   {
     name: "ONNX Runtime web, wasm",
     does: ["encode", "kernels"],
-    open: async (folder) => (await import("./peers/onnxruntime.ts")).open("web", "wasm", folder),
+    open: async (folder) => (await import("./peers/onnxruntime.ts")).open("web, wasm", folder),
   },
   {
     name: "ONNX Runtime native, CPU",
     does: ["encode", "kernels"],
-    open: async (folder) => (await import("./peers/onnxruntime.ts")).open("node", "cpu", folder),
+    open: async (folder) => (await import("./peers/onnxruntime.ts")).open("native, CPU", folder),
   },
   pytorch,
   {

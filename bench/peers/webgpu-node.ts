@@ -31,3 +31,17 @@ function count<Name extends string>(prototype: Record<Name, (...values: never[])
     return Reflect.apply(original, this, values);
   };
 }
+
+/** Lets `writeBuffer` take views of shared memory, as it does in browsers: Dawn in Node refuses them. */
+export function acceptSharedMemory(): void {
+  const { writeBuffer } = GPUQueue.prototype;
+  GPUQueue.prototype.writeBuffer = function (buffer, bufferOffset, data, dataOffset = 0, size) {
+    const view = ArrayBuffer.isView(data) ? data : new Uint8Array(data);
+    if (!(view.buffer instanceof SharedArrayBuffer))
+      return Reflect.apply(writeBuffer, this, [buffer, bufferOffset, data, dataOffset, size]);
+    const elementBytes = "BYTES_PER_ELEMENT" in view ? (view.BYTES_PER_ELEMENT as number) : 1;
+    const from = view.byteOffset + dataOffset * elementBytes;
+    const bytes = size === undefined ? view.byteLength - dataOffset * elementBytes : size * elementBytes;
+    return writeBuffer.call(this, buffer, bufferOffset, new Uint8Array(new Uint8Array(view.buffer, from, bytes)));
+  };
+}

@@ -19,6 +19,7 @@ import {
   temperature,
   tokensPerSentence,
 } from "../work.ts";
+import { installWorkers } from "../worker-node.ts";
 
 const { hidden_size: hidden, num_attention_heads: heads, num_hidden_layers: layers } = config;
 
@@ -32,7 +33,9 @@ const hosts: Record<"webgpu" | "wasm", () => Promise<Pick<OpenPeer, "calls">>> =
     return { calls: countGpuCalls() };
   },
   async wasm() {
+    // It computes in as many workers as `navigator` names cores; without a `Worker`, as in Node, in none.
     installNavigator();
+    installWorkers();
     return {};
   },
 };
@@ -48,7 +51,7 @@ export async function open(backend: "webgpu" | "wasm"): Promise<OpenPeer> {
   const ids = () => np.array(flatSentences(), { shape: [batchSize, tokensPerSentence], dtype: np.int32 });
 
   return {
-    version: await version(),
+    version: backend === "wasm" ? `${await version()}, ${navigator.hardwareConcurrency} threads` : await version(),
     ...host,
     async trainer(dropout) {
       let parameters = loadParameters(jax);

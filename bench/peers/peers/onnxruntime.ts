@@ -1,7 +1,6 @@
 /**
- * ONNX Runtime in its three forms for JavaScript: compiled to WebAssembly (onnxruntime-web), native on the CPU and native on WebGPU (both
- * onnxruntime-node; its Dawn is its own, so its calls are not counted). It infers and does not train. Inputs and outputs are on the CPU, as its
- * users have them.
+ * ONNX Runtime in four forms: onnxruntime-web on WebAssembly and on WebGPU, onnxruntime-node on the CPU and on WebGPU (through a Dawn of its own,
+ * so that its calls are not seen). It infers and does not train. Inputs and outputs are on the CPU, as most of its users have them.
  */
 import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
@@ -9,36 +8,61 @@ import { join } from "node:path";
 import type { InferenceSession, Tensor, TypedTensor } from "onnxruntime-common";
 import { onnxFile } from "../model-folder.ts";
 import { kernelModel } from "../onnx-model.ts";
-import type { Kernel, OpenPeer } from "../peer.ts";
+import type { GpuCalls, Kernel, OpenPeer } from "../peer.ts";
 import { batchSize, operands, sentences, tokensPerSentence } from "../work.ts";
 
 interface Runtime {
   readonly InferenceSession: { create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession> };
   readonly Tensor: typeof Tensor;
   readonly version: string;
+  readonly calls?: GpuCalls;
 }
 
 const threads = cpus().length;
 
-const runtimes: Record<"web" | "node", () => Promise<Runtime>> = {
-  async web() {
-    const ort = await import("onnxruntime-web");
-    ort.env.wasm.numThreads = threads;
-    return { ...ort, version: `onnxruntime-web ${ort.env.versions.web}` };
+export type Form = "web, wasm" | "web, WebGPU" | "native, CPU" | "native, WebGPU";
+
+/** What each form is loaded from, and the provider that it computes with. */
+const forms: Record<Form, { readonly provider: "wasm" | "webgpu" | "cpu"; readonly load: () => Promise<Runtime> }> = {
+  "web, wasm": {
+    provider: "wasm",
+    async load() {
+      const ort = await import("onnxruntime-web");
+      ort.env.wasm.numThreads = threads;
+      return { ...ort, version: `${ort.env.versions.web}, ${threads} threads` };
+    },
   },
-  async node() {
-    const ort = await import("onnxruntime-node");
-    return { ...ort, version: `onnxruntime-node ${ort.env.versions.node}` };
+  "web, WebGPU": {
+    provider: "webgpu",
+    async load() {
+      const { acceptSharedMemory, countGpuCalls, installWebgpu } = await import("../webgpu-node.ts");
+      installWebgpu();
+      const calls = countGpuCalls();
+      acceptSharedMemory();
+      // The build for browsers: what Node gets by the package's own name has no WebGPU.
+      const ort = await import("onnxruntime-web/all");
+      ort.env.wasm.numThreads = 1;
+      return { ...ort, version: `${ort.env.versions.web}`, calls };
+    },
   },
+  "native, CPU": { provider: "cpu", load: loadNative },
+  "native, WebGPU": { provider: "webgpu", load: loadNative },
 };
 
-export async function open(runtime: "web" | "node", provider: "wasm" | "cpu" | "webgpu", folder: string): Promise<OpenPeer> {
-  const { InferenceSession, Tensor, version } = await runtimes[runtime]();
+async function loadNative(): Promise<Runtime> {
+  const ort = await import("onnxruntime-node");
+  return { ...ort, version: `${ort.env.versions.node}, ${threads} threads` };
+}
+
+export async function open(form: Form, folder: string): Promise<OpenPeer> {
+  const { provider, load } = forms[form];
+  const { InferenceSession, Tensor, version, calls } = await load();
   const session = (model: Uint8Array) =>
     InferenceSession.create(model, { executionProviders: [provider], graphOptimizationLevel: "all", intraOpNumThreads: threads });
 
   return {
-    version: provider === "webgpu" ? version : `${version}, ${threads} threads`,
+    version,
+    ...(calls ? { calls } : {}),
     async encoder() {
       const model = await session(await readFile(join(folder, onnxFile)));
       const ids = BigInt64Array.from(sentences().flat(), BigInt);
