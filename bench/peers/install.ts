@@ -1,5 +1,5 @@
 /** Installs the peers beside their package.json, where they are not there already. */
-import { execFile } from "node:child_process";
+import { exec } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -7,8 +7,7 @@ import { promisify } from "node:util";
 export async function installPeers(): Promise<string | null> {
   const folder = fileURLToPath(new URL(".", import.meta.url));
   try {
-    // Through a shell, since npm is a script on Windows.
-    await promisify(execFile)("npm", ["install", "--no-save", "--no-audit", "--no-fund"], { cwd: folder, shell: true });
+    await promisify(exec)("npm install --no-save --no-audit --no-fund", { cwd: folder });
     return null;
   } catch (error) {
     return (error as { stderr?: string }).stderr?.trim().split("\n")[0] || (error as Error).message;

@@ -1,6 +1,6 @@
 /**
  * The matrix product of the textbooks for GPUs: a workgroup computes 64×64 of C, going through k in steps of 8 that all its threads copy into
- * workgroup memory; a thread keeps 4×4 sums. No peer's, but the usual yardstick.
+ * workgroup memory; a thread keeps 8×8 sums. No peer's, but the usual yardstick.
  */
 import { openDevice } from "../../../src/gpu/node.ts";
 import type { Kernel, OpenPeer } from "../peer.ts";
@@ -9,39 +9,46 @@ import { type KernelWork, operands } from "../work.ts";
 
 const tile = 64;
 const depth = 8;
-const perThread = 4;
-const threads = (tile / perThread) ** 2;
+/** A thread's part of C: so many rows, and so many vec4 of columns. */
+const rows = 8;
+const vectors = 2;
+/** Across the tile and in all. */
+const columnsOfThreads = tile / (4 * vectors);
+const threads = (tile / rows) * columnsOfThreads;
 
+const each = (count: number, line: (i: number) => string) => Array.from({ length: count }, (_, i) => line(i)).join("\n");
+const sums = (line: (i: number, j: number) => string) => each(rows, (i) => each(vectors, (j) => line(i, j)));
+
+/** Unrolled, so that the sums stay in registers. */
 const shader = (k: number, n: number) => /* wgsl */ `
 @group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> c: array<vec4f>;
 var<workgroup> tileA: array<f32, ${tile * depth}>;
-var<workgroup> tileB: array<f32, ${tile * depth}>;
+var<workgroup> tileB: array<vec4f, ${(tile * depth) / 4}>;
 
 @compute @workgroup_size(${threads})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let row = group.y * ${tile}u + thread / ${tile / perThread}u * ${perThread}u;
-  let column = group.x * ${tile}u + thread % ${tile / perThread}u * ${perThread}u;
-  var sums: array<vec4f, ${perThread}>;
+  let row = thread / ${columnsOfThreads}u * ${rows}u;
+  let column = thread % ${columnsOfThreads}u;
+  ${sums((i, j) => `var sum${i}_${j} = vec4f();`)}
   for (var start = 0u; start < ${k}u; start += ${depth}u) {
     for (var i = thread; i < ${tile * depth}u; i += ${threads}u) {
       tileA[i] = a[(group.y * ${tile}u + i / ${depth}u) * ${k}u + start + i % ${depth}u];
-      tileB[i] = b[(start + i / ${tile}u) * ${n}u + group.x * ${tile}u + i % ${tile}u];
+    }
+    for (var i = thread; i < ${(tile * depth) / 4}u; i += ${threads}u) {
+      tileB[i] = b[((start + i / ${tile / 4}u) * ${n}u + group.x * ${tile}u) / 4u + i % ${tile / 4}u];
     }
     workgroupBarrier();
     for (var step = 0u; step < ${depth}u; step++) {
-      let first = step * ${tile}u + thread % ${tile / perThread}u * ${perThread}u;
-      let right = vec4f(tileB[first], tileB[first + 1u], tileB[first + 2u], tileB[first + 3u]);
-      for (var i = 0u; i < ${perThread}u; i++) {
-        sums[i] += tileA[(thread / ${tile / perThread}u * ${perThread}u + i) * ${depth}u + step] * right;
-      }
+      ${each(vectors, (j) => `let right${j} = tileB[step * ${tile / 4}u + column + ${j * columnsOfThreads}u];`)}
+      ${each(rows, (i) => `let left${i} = tileA[(row + ${i}u) * ${depth}u + step];`)}
+      ${sums((i, j) => `sum${i}_${j} += left${i} * right${j};`)}
     }
     workgroupBarrier();
   }
-  for (var i = 0u; i < ${perThread}u; i++) {
-    for (var j = 0u; j < 4u; j++) { c[(row + i) * ${n}u + column + j] = sums[i][j]; }
-  }
+  let first = ((group.y * ${tile}u + row) * ${n}u + group.x * ${tile}u) / 4u + column;
+  ${sums((i, j) => `c[first + ${(i * n) / 4}u + ${j * columnsOfThreads}u] = sum${i}_${j};`)}
 }`;
 
 export async function open(): Promise<OpenPeer> {
