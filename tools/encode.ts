@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { basename, dirname, resolve } from "node:path";
 import { Command, Option } from "commander";
+import type { Profiler } from "../src/autograd/profiler.ts";
 import { OptionError } from "../src/errors.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { encodeNpy } from "../src/io/npy.ts";
@@ -11,6 +12,8 @@ import { SimCSE } from "../src/simcse/simcse.ts";
 import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { wholeNumber, withOptions } from "./options.ts";
+import { startProfiler } from "./profile.ts";
+import { noProgress } from "./progress.ts";
 
 interface EncodeOptions extends HubFlags {
   readonly model_name_or_path: string;
@@ -21,6 +24,7 @@ interface EncodeOptions extends HubFlags {
   readonly batch_size: number;
   readonly normalize: boolean;
   readonly adapter?: string;
+  readonly profile?: string | true;
 }
 
 const options: readonly Option[] = [
@@ -33,6 +37,7 @@ const options: readonly Option[] = [
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(64),
   new Option("--no-normalize", "leave vectors as they are instead of scaling them to unit length"),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  new Option("--profile [file]", "time a few batches kernel by kernel; a trace for Perfetto goes to the file (default: profile.json)"),
 ];
 
 export const encodeCommand = withOptions(new Command("encode").description("turn sentences into vectors"), options).action(runEncoding);
@@ -59,7 +64,10 @@ async function runEncoding(given: EncodeOptions): Promise<void> {
     batchSize: given.batch_size,
     normalize: given.normalize,
   });
-  await write(given.output, encodeChunks(simcse, sentences), simcse.dimension);
+  const trace = given.profile === true ? "profile.json" : given.profile;
+  const profiler = trace ? startProfiler(device, trace, noProgress.note) : null;
+  await write(given.output, encodeChunks(simcse, sentences, profiler), simcse.dimension);
+  await profiler?.finish();
 }
 
 interface Chunk {
@@ -68,9 +76,9 @@ interface Chunk {
   readonly vectors: Float32Array;
 }
 
-async function* encodeChunks(simcse: SimCSE, sentences: AsyncIterable<string>): AsyncGenerator<Chunk> {
+async function* encodeChunks(simcse: SimCSE, sentences: AsyncIterable<string>, profiler: Profiler | null): AsyncGenerator<Chunk> {
   let chunk: string[] = [];
-  const encode = async () => ({ sentences: chunk, vectors: (await simcse.encode(chunk)).data });
+  const encode = async () => ({ sentences: chunk, vectors: (await simcse.encode(chunk, { profiler })).data });
   for await (const sentence of sentences) {
     chunk.push(sentence);
     if (chunk.length < chunkSentences) continue;

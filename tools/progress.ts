@@ -8,6 +8,8 @@ export interface Progress {
   update(done: number, note: string): void;
   /** A line on stdout that stays. */
   line(text: string): void;
+  /** A line on stderr that stays. */
+  note(text: string): void;
   stop(): void;
 }
 
@@ -15,8 +17,12 @@ function printLine(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+function printNote(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
 /** No bar: where stderr is not a terminal, and before there is something to count. */
-export const noProgress: Progress = { update: () => {}, line: printLine, stop: () => {} };
+export const noProgress: Progress = { update: () => {}, line: printLine, note: printNote, stop: () => {} };
 
 /** A bar of `total` units with the time that is left. */
 export function startProgress(total: number, label: string): Progress {
@@ -39,6 +45,10 @@ export function startProgress(total: number, label: string): Progress {
     line: (text) => {
       if (process.stdout.isTTY) bars.log(`${text}\n`);
       else printLine(text);
+      bars.update();
+    },
+    note: (text) => {
+      bars.log(`${text}\n`);
       bars.update();
     },
     stop: () => bars.stop(),

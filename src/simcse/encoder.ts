@@ -2,6 +2,7 @@
  * Sentences to vectors with a model in memory: tokenised, sorted by length, packed into batches without padding, and given back in their own
  * order.
  */
+import type { Profiler } from "../autograd/profiler.ts";
 import { compile, type Program } from "../autograd/program.ts";
 import { OptionError } from "../errors.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
@@ -26,6 +27,8 @@ export interface EncodeOptions {
   /** Called after each batch with the number of sentences done. */
   readonly onProgress?: (done: number) => void;
   readonly signal?: AbortSignal;
+  /** Times some of the batches kernel by kernel. */
+  readonly profiler?: Profiler | null;
 }
 
 /** Tokens a batch holds at most: a batch of long sentences has fewer of them. */
@@ -76,7 +79,7 @@ export class Encoder {
     return turn;
   }
 
-  async #encode(sentences: readonly string[], { onProgress, signal }: EncodeOptions): Promise<Float32Array> {
+  async #encode(sentences: readonly string[], { onProgress, signal, profiler }: EncodeOptions): Promise<Float32Array> {
     const tokenised = sentences.map((text, index) => ({ index, ids: this.tokenizer.encode(text, this.maxLength) }));
     tokenised.sort((a, b) => b.ids.length - a.ids.length || a.index - b.index);
     const vectors = new Float32Array(sentences.length * this.dimension);
@@ -97,7 +100,8 @@ export class Encoder {
         batch.map(({ ids }) => ({ ids, key: 0 })),
         { training: false },
       );
-      this.program.run(packed);
+      if (profiler) await profiler.run(this.program, packed);
+      else this.program.run(packed);
       const rows = await this.program.read("embeddings");
       batch.forEach(({ index }, row) => {
         vectors.set(rows.subarray(row * this.dimension, (row + 1) * this.dimension), index * this.dimension);

@@ -2,6 +2,7 @@
  * Unsupervised SimCSE training, from sentences to a trained model: shuffle, batch, step, log, evaluate, keep the best. Reading and writing files
  * is its caller's; it runs in a browser as in Node.
  */
+import type { Profiler } from "../autograd/profiler.ts";
 import { DataError, DivergenceError } from "../errors.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
 import type { AdamWOptions } from "../nn/adamw.ts";
@@ -92,6 +93,8 @@ export interface TrainerHooks {
   readonly onEvaluate?: (entry: EvaluationEntry) => void | Promise<void>;
   /** Called when an evaluation is strictly better than all before. */
   readonly saveBest?: (entry: EvaluationEntry) => Promise<void>;
+  /** Times some of the steps kernel by kernel. */
+  readonly profiler?: Profiler | null;
   /** Stops after the step in flight. */
   readonly signal?: AbortSignal;
 }
@@ -168,7 +171,8 @@ export async function train(
       const batch = Array.from(chosen, (index) => tokenizer.encode(sentences[index]!, args.max_seq_length));
       const learningRate = args.learning_rate * linear(update, totalSteps);
       update++;
-      step.run(batch, update, learningRate);
+      if (hooks.profiler) await hooks.profiler.run(step, batch, update, learningRate);
+      else step.run(batch, update, learningRate);
       sentencesSinceLog += batch.length;
       inFlight.push(device.finish());
       if (inFlight.length >= stepsInFlight) await inFlight.shift();
@@ -199,6 +203,7 @@ export async function train(
       }
     }
     await Promise.all(inFlight);
+    await hooks.profiler?.finish();
   } finally {
     evaluator?.close();
     step.close();

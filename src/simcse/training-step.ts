@@ -3,7 +3,7 @@
  * gradients and AdamW. In mixed precision where the model keeps its matrices as halves. The same in Node and in a browser; reading files, evaluating and saving are the trainer's.
  */
 import { type Plan, plan } from "../autograd/plan.ts";
-import { compile, type Program } from "../autograd/program.ts";
+import { compile, type DispatchProfile, type Program, type StepInput } from "../autograd/program.ts";
 import { Tape } from "../autograd/tape.ts";
 import { CapacityError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -74,18 +74,21 @@ export class TrainingStep {
    * sentences, so their masks differ.
    */
   run(batch: readonly (readonly number[])[], update: number, learningRate: number): void {
+    this.program.run(this.#input(batch, update, learningRate));
+  }
+
+  /** What `run` does, each kernel timed. Waits for the GPU. Throws `DeviceError` where the device has no timestamps. */
+  profile(batch: readonly (readonly number[])[], update: number, learningRate: number): Promise<DispatchProfile[]> {
+    return this.program.profile(this.#input(batch, update, learningRate));
+  }
+
+  #input(batch: readonly (readonly number[])[], update: number, learningRate: number): StepInput {
     const { batchSize, seed } = this.options;
     if (batch.length > batchSize)
       throw new CapacityError(`The step takes ${batchSize} examples, not ${batch.length}.`, "Compile it for a larger batch.");
     const sentences = batch.flatMap((ids, example) => Array.from({ length: views }, (_, view) => ({ ids, key: example * views + view })));
     const { inputs, live } = this.#packer.pack(sentences, { training: true });
-    this.program.run({
-      inputs,
-      live: { ...live, examples: batch.length },
-      scalars: { learningRate },
-      seed,
-      step: update,
-    });
+    return { inputs, live: { ...live, examples: batch.length }, scalars: { learningRate }, seed, step: update };
   }
 
   /** Metrics of updates `first` to `last`, at most `historyLength` of them. Waits for the GPU. */
