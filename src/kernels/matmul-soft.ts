@@ -80,10 +80,12 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
   const vectors = range(tile.vectors);
   const depths = range(tile.depths);
   const quads = lanes / 4;
+  // One expression for all depths: every assignment in a loop is a masked store on such an adapter.
   const accumulate = (row: number, factor: (depth: number) => string) =>
-    vectors.flatMap((j) =>
-      depths.map((u) => `sums[${row * tile.vectors + j}] = fma(vec4f(${factor(u)}), b${u}${j}, sums[${row * tile.vectors + j}]);`),
-    );
+    vectors.map((j) => {
+      const sum = `sums[${row * tile.vectors + j}]`;
+      return `${sum} = ${depths.reduce((inner, u) => `fma(vec4f(${factor(u)}), b${u}${j}, ${inner})`, sum)};`;
+    });
   // nn: lane l holds depths k … k+3 of row l. tn: it holds rows 4q … 4q+3 at depth k + l mod 4, q counting lanes by fours.
   const left: Record<"nn" | "tn", { start: string[]; load: string[]; multiply: string[] }> = {
     nn: {
