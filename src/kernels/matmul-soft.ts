@@ -1,7 +1,8 @@
 /**
- * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane owns one vector of four
- * columns and a column of accumulators in registers; what the lanes of a subgroup need of A comes by `subgroupBroadcast` from the lane that
- * loaded it. Needs subgroups of a fixed size of 4, 8 or 16, and rows that divide into vectors of four.
+ * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane owns vectors of four columns
+ * and a column of accumulators; what the lanes of a subgroup need of A comes by `subgroupShuffle` from the lane that loaded it (a
+ * `subgroupBroadcast` costs two instructions more, which mask it). Needs subgroups of a fixed size of 4, 8 or 16, and rows that divide into
+ * vectors of four.
  *
  * Rows and columns beyond an edge are computed from the last valid one and not stored; depth beyond k is masked to zero. Sizes are parameters and
  * not part of the WGSL: such an adapter compiles each pipeline for a second or more, and a model has many shapes.
@@ -185,12 +186,24 @@ function chooseRows(m: Dimension, columnGroups: number): number {
 function dotProducts(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lanes: number): Lowering {
   const tensors = matmulTensors(node);
   const { a, b } = tensors;
-  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 1);
+  // Where C can be stored as vectors a lane's columns are neighbours.
+  const width = typeof n === "number" ? vectorWidth(n) : 1;
+  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, width);
   const threads = subgroups * lanes;
+  const columnStride = width === 4 ? 1 : threads;
   const tileRows = chooseRows(m, Math.ceil(capacity(n) / (threads * ntColumns)));
   const loads = range(tileRows / lanes);
   const columns = range(ntColumns);
   const row = range(tileRows);
+  const store = {
+    1: wgsl`for (var j = 0u; j < ${ntColumns}u; j++) {
+    let own = column + j * ${columnStride}u;
+    if (own >= n) { break; }
+    for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish((row + r) * params.stride + own, own, sums[r][j]); }
+  }`,
+    4: wgsl`if (column >= n) { return; }
+  for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish(((row + r) * params.stride + column) / 4u, column / 4u, sums[r]); }`,
+  };
   return {
     variant: `soft ${tileRows}×${threads * ntColumns}`,
     kernels: [
@@ -211,21 +224,17 @@ function dotProducts(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lan
         main: wgsl`let m = ${sizeOf("m", m)};
   let n = ${sizeOf("n", n)};
   let row = group.y * ${tileRows}u;
-  let column = group.x * ${threads * ntColumns}u + thread;
+  let column = group.x * ${threads * ntColumns}u + thread * ${width}u;
   ${loads.map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u) * params.depth;`).join("\n  ")}
-  ${columns.map((j) => `let right${j} = min(column + ${j * threads}u, n - 1u) * params.depth;`).join("\n  ")}
+  ${columns.map((j) => `let right${j} = min(column + ${j * columnStride}u, n - 1u) * params.depth;`).join("\n  ")}
   ${row.map((r) => `var c${r} = vec4f();`).join(" ")}
   for (var k = 0u; k < params.depth; k++) {
     ${loads.map((g) => `let a${g} = a(left${g} + k);`).join(" ")}
     ${columns.map((j) => `let b${j} = b(right${j} + k);`).join(" ")}
-    ${row.map((r) => `{ let v = subgroupBroadcast(a${Math.floor(r / lanes)}, ${r % lanes}u); c${r} += vec4f(${columns.map((j) => `dot(v, b${j})`).join(", ")}); }`).join("\n    ")}
+    ${row.map((r) => `{ let v = subgroupShuffle(a${Math.floor(r / lanes)}, ${r % lanes}u); c${r} += vec4f(${columns.map((j) => `dot(v, b${j})`).join(", ")}); }`).join("\n    ")}
   }
   var sums = array<vec4f, ${tileRows}>(${row.map((r) => `c${r}`).join(", ")});
-  for (var j = 0u; j < ${ntColumns}u; j++) {
-    let own = column + j * ${threads}u;
-    if (own >= n) { break; }
-    for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish((row + r) * params.stride + own, own, sums[r][j]); }
-  }`,
+  ${store[width]}`,
         workgroups: (live) => [Math.ceil(live(n) / (threads * ntColumns)), Math.ceil(live(m) / tileRows), 1],
         flop: (live) => 2 * live(m) * live(n) * live(k),
       }),
