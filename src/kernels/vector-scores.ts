@@ -176,17 +176,26 @@ export function queryType(format: VectorFormat, width: number, queries: Type["sh
  * Writes rows into blocks: `data` holds the bytes of rows one after another, `rowBytes` each, and row i becomes row `first` + i of `blocks`, a
  * memory as `vectorWords` counts it.
  */
-export function layInBlocks(blocks: Uint8Array, data: Uint8Array, rowBytes: number, first: number): void {
+export function layInBlocks(blocks: Uint32Array, data: Uint8Array, rowBytes: number, first: number): void {
+  const words = wholeWords(data, rowBytes);
+  const rowWords = Math.ceil(rowBytes / 4);
   const quads = Math.ceil(rowBytes / quadBytes);
   const rows = data.length / rowBytes;
   for (let i = 0; i < rows; i++) {
     const row = first + i;
-    const start = (Math.floor(row / blockRows) * quads * blockRows + (row % blockRows)) * quadBytes;
-    for (let quad = 0; quad < quads; quad++) {
-      const from = i * rowBytes + quad * quadBytes;
-      const to = start + quad * blockRows * quadBytes;
-      const end = Math.min(from + quadBytes, (i + 1) * rowBytes);
-      for (let b = from; b < end; b++) blocks[to + b - from] = data[b]!;
+    const start = (Math.floor(row / blockRows) * quads * blockRows + (row % blockRows)) * 4;
+    for (let word = 0; word < rowWords; word++) {
+      blocks[start + (word >> 2) * blockRows * 4 + (word & 3)] = words[i * rowWords + word]!;
     }
   }
+}
+
+/** Rows as 32-bit words, each row filled up to whole ones. */
+function wholeWords(data: Uint8Array, rowBytes: number): Uint32Array {
+  if (rowBytes % 4 === 0 && data.byteOffset % 4 === 0) return new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
+  const padded = Math.ceil(rowBytes / 4) * 4;
+  const rows = data.length / rowBytes;
+  const bytes = new Uint8Array(rows * padded);
+  for (let row = 0; row < rows; row++) bytes.set(data.subarray(row * rowBytes, (row + 1) * rowBytes), row * padded);
+  return new Uint32Array(bytes.buffer);
 }

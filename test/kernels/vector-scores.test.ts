@@ -13,10 +13,10 @@ const device = await openTestDevice();
 function held(format: VectorFormat, data: Float32Array, width: number) {
   const rows = data.length / width;
   const encoded = encodeRows(format, data, width);
-  const blocks = new Uint8Array(vectorWords(format, width, rows) * 4);
+  const blocks = new Uint32Array(vectorWords(format, width, rows));
   const bytes = new Uint8Array(encoded.data.buffer, encoded.data.byteOffset, encoded.data.byteLength);
   layInBlocks(blocks, bytes, rowElements[format](width) * encoded.data.BYTES_PER_ELEMENT, 0);
-  const vectors: Persistent = { ...tensor(device, [blocks.length / 4], new Float32Array(blocks.buffer)), dtype: "u32" };
+  const vectors: Persistent = { ...tensor(device, [blocks.length], new Float32Array(blocks.buffer)), dtype: "u32" };
   const scales = encoded.scales ? { scales: tensor(device, [rows], encoded.scales) } : {};
   return { encoded, stored: { format, width, rows, vectors, ...scales } };
 }
