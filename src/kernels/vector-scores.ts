@@ -6,6 +6,7 @@
  * workgroup read at a time stands side by side, which a GPU's memory wants, and a software adapter's vector loads too. Halves and bytes are
  * unpacked from u32 words, so no variant needs a feature.
  */
+import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { type Kernel, kernel, paramF32, paramU32, sizeOf, sizeParam } from "./kernel.ts";
 import { capacity, expectType, f32, type Operand, type Operation, type Type, u32, type Value } from "./operation.ts";
@@ -24,9 +25,10 @@ interface Format {
   /** WGSL type of the queries' elements, and how many of them meet 16 bytes of a row. */
   readonly query: "vec4f" | "vec4u";
   readonly queryElements: number;
-  /** WGSL for the summand of the query's elements at `q`, given the row's 16 bytes as `packed`. */
-  readonly unpack: string;
-  readonly term: string;
+  /** WGSL that declares, under names that begin with `x`, the numbers of a row's 16 bytes. */
+  readonly unpack: (x: string, packed: string) => string;
+  /** WGSL for their product with the query's elements. */
+  readonly term: (x: string, query: readonly string[]) => string;
   /** WGSL type of a sum, and of a score made from `sum`. */
   readonly sum: "f32" | "u32";
   readonly score: string;
@@ -37,8 +39,8 @@ const formats: Readonly<Record<VectorFormat, Format>> = {
     numbers: 4,
     query: "vec4f",
     queryElements: 1,
-    unpack: wgsl`let x = bitcast<vec4f>(packed);`,
-    term: "dot(x, queries[q])",
+    unpack: (x, packed) => wgsl`let ${x}0 = bitcast<vec4f>(${packed});`,
+    term: (x, [q]) => `dot(${x}0, ${q})`,
     sum: "f32",
     score: "sum",
   },
@@ -46,9 +48,10 @@ const formats: Readonly<Record<VectorFormat, Format>> = {
     numbers: 8,
     query: "vec4f",
     queryElements: 2,
-    unpack: wgsl`let x0 = vec4f(unpack2x16float(packed.x), unpack2x16float(packed.y));
-    let x1 = vec4f(unpack2x16float(packed.z), unpack2x16float(packed.w));`,
-    term: "dot(x0, queries[q]) + dot(x1, queries[q + 1u])",
+    unpack: (x, packed) => wgsl`let ${x}packed = ${packed};
+    let ${x}0 = vec4f(unpack2x16float(${x}packed.x), unpack2x16float(${x}packed.y));
+    let ${x}1 = vec4f(unpack2x16float(${x}packed.z), unpack2x16float(${x}packed.w));`,
+    term: (x, [q0, q1]) => `dot(${x}0, ${q0}) + dot(${x}1, ${q1})`,
     sum: "f32",
     score: "sum",
   },
@@ -56,8 +59,11 @@ const formats: Readonly<Record<VectorFormat, Format>> = {
     numbers: 16,
     query: "vec4f",
     queryElements: 4,
-    unpack: ["x", "y", "z", "w"].map((part, i) => `let x${i} = unpack4x8snorm(packed.${part});`).join(" "),
-    term: "dot(x0, queries[q]) + dot(x1, queries[q + 1u]) + (dot(x2, queries[q + 2u]) + dot(x3, queries[q + 3u]))",
+    unpack: (x, packed) => {
+      const unpacked = ["x", "y", "z", "w"].map((part, i) => `let ${x}${i} = unpack4x8snorm(${x}packed.${part});`);
+      return `let ${x}packed = ${packed}; ${unpacked.join(" ")}`;
+    },
+    term: (x, [q0, q1, q2, q3]) => `dot(${x}0, ${q0}) + dot(${x}1, ${q1}) + (dot(${x}2, ${q2}) + dot(${x}3, ${q3}))`,
     sum: "f32",
     // unpack4x8snorm divides by 127.
     score: "sum * scales[row] * 127.0",
@@ -66,8 +72,8 @@ const formats: Readonly<Record<VectorFormat, Format>> = {
     numbers: 128,
     query: "vec4u",
     queryElements: 1,
-    unpack: "",
-    term: "dot(countOneBits(packed ^ queries[q]), vec4u(1))",
+    unpack: (x, packed) => `let ${x}0 = ${packed};`,
+    term: (x, [q]) => `dot(countOneBits(${x}0 ^ ${q}), vec4u(1))`,
     sum: "u32",
     score: "1.0 - 2.0 * f32(sum) / params.width",
   },
@@ -100,54 +106,96 @@ const operation: Operation<Attributes> = {
     if (format === "int8") expectType("vectorScores", "scales", scales!, "f32", [null]);
     return [f32(queries!.shape[0]!, rows)];
   },
-  lower: ({ inputs: [queries, vectors, scales], outputs: [scores], attributes }) => {
-    const together = queriesTogether(queries!);
+  lower({ inputs: [queries, vectors, scales], outputs: [scores], attributes }, capabilities) {
+    const variant = chooseVariant(attributes.format, capacity(queries!.shape[0]!), capabilities);
     return {
-      variant: `${attributes.format}, ${together} at a time`,
-      kernels: [scoreKernel(attributes, together, queries!, vectors!, scales, scores!)],
+      variant: `${attributes.format}, ${variant.together}×${variant.rowsTogether} ${variant.lanes ? "broadcast" : "direct"}`,
+      kernels: [scoreKernel(attributes, variant, queries!, vectors!, scales, scores!)],
     };
   },
 };
 
-/** Queries that a thread holds sums for: each vector it reads serves them all. */
-const mostTogether = 8;
-const queriesTogether = ({ shape: [queries] }: Type) => Math.min(mostTogether, capacity(queries!));
+interface Variant {
+  /** Queries of a thread. */
+  readonly together: number;
+  /** Lanes that load a query each and broadcast it, for software adapters; null where every thread reads all queries. */
+  readonly lanes: number | null;
+  /** Rows of a thread: what it has of the queries serves them all. */
+  readonly rowsTogether: number;
+}
+
+const subgroupSizes = [4, 8, 16];
+
+/** Sums that a thread holds: few on a GPU, where many threads hide what a load takes; many on a software adapter, which pays for each load. */
+const direct = { together: 8, rowsTogether: 1 };
+const broadcast = { together: 32, rowsTogether: 2 };
+
+/** Bits are compared as fast as they are broadcast, so they are always read directly. */
+function chooseVariant(format: VectorFormat, queries: number, { software, subgroupSize }: Capabilities): Variant {
+  const lanes = software && subgroupSizes.includes(subgroupSize ?? 0) && queries > 1 && format !== "binary" ? subgroupSize : null;
+  const { together, rowsTogether } = lanes === null ? direct : broadcast;
+  return { together: Math.min(together, queries), rowsTogether, lanes };
+}
+
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 function scoreKernel(
   { format, width, rows }: Attributes,
-  together: number,
+  { together, lanes, rowsTogether }: Variant,
   queries: Value,
   vectors: Value,
   scales: Value | undefined,
   scores: Value,
 ): Kernel {
   const { query, queryElements, unpack, term, sum, score } = formats[format];
-  const each = Array.from({ length: together }, (_, i) => i);
+  const each = range(together);
+  const parts = range(queryElements);
+  const own = range(rowsTogether);
   const count = queries.shape[0]!;
+  const groupRows = blockRows * rowsTogether;
+  const queryStart = (i: string) => `min(first + ${i}, queryCount - 1u) * params.quads * ${queryElements}u`;
+  const element = (i: number, part: number) => `queries[query${i} + quad * ${queryElements}u + ${part}u]`;
+  const loads = lanes === null ? each : range(Math.ceil(together / lanes));
+  const load = loads.flatMap((g) => parts.map((part) => `let q${g}_${part} = ${element(g, part)};`));
+  const multiply = (i: number) => {
+    const values = parts.map((part) => (lanes === null ? `q${i}_${part}` : `v${part}`));
+    const broadcasts =
+      lanes === null ? [] : parts.map((part) => `let v${part} = subgroupBroadcast(q${Math.floor(i / lanes)}_${part}, ${i % lanes}u);`);
+    return `{ ${broadcasts.join(" ")} ${own.map((r) => `sum${i}_${r} += ${term(`x${r}_`, values)};`).join(" ")} }`;
+  };
   return kernel({
     label: `vectorScores ${format}`,
     workgroupSize: [blockRows],
+    ...(lanes === null ? {} : { enables: ["subgroups"] }),
     reads: { queries: [queries, query], vectors: [vectors, "vec4u"], ...(scales ? { scales: [scales, "f32"] as const } : {}) },
     writes: { scores: [scores, "f32"] },
-    params: { rows: paramU32(rows), queries: sizeParam(count), quads: paramU32(quadsOf(format, width)), width: paramF32(width) },
-    main: wgsl`let row = group.x * ${blockRows}u + thread;
-  let queryCount = ${sizeOf("queries", count)};
+    params: {
+      rows: paramU32(rows),
+      blocks: paramU32(Math.ceil(rows / blockRows)),
+      queries: sizeParam(count),
+      quads: paramU32(quadsOf(format, width)),
+      width: paramF32(width),
+    },
+    main: wgsl`let queryCount = ${sizeOf("queries", count)};
   let first = group.y * ${together}u;
-  let start = group.x * params.quads * ${blockRows}u + thread;
-  ${each.map((i) => `let query${i} = min(first + ${i}u, queryCount - 1u) * params.quads * ${queryElements}u;`).join("\n  ")}
-  ${each.map((i) => `var sum${i} = ${sum}();`).join(" ")}
+  ${own.map((r) => `let start${r} = min(group.x * ${rowsTogether}u + ${r}u, params.blocks - 1u) * params.quads * ${blockRows}u + thread;`).join("\n  ")}
+  ${loads.map((i) => `let query${i} = ${queryStart(lanes === null ? `${i}u` : `${i * lanes}u + lane`)};`).join("\n  ")}
+  ${each.flatMap((i) => own.map((r) => `var sum${i}_${r} = ${sum}();`)).join(" ")}
   for (var quad = 0u; quad < params.quads; quad++) {
-    let packed = vectors[start + quad * ${blockRows}u];
-    ${unpack}
-    ${each.map((i) => `{ let q = query${i} + quad * ${queryElements}u; sum${i} += ${term}; }`).join("\n    ")}
+    ${own.map((r) => unpack(`x${r}_`, `vectors[start${r} + quad * ${blockRows}u]`)).join("\n    ")}
+    ${load.join("\n    ")}
+    ${each.map(multiply).join("\n    ")}
   }
-  if (row >= params.rows) { return; }
-  var sums = array<${sum}, ${together}>(${each.map((i) => `sum${i}`).join(", ")});
-  for (var i = 0u; i < ${together}u && first + i < queryCount; i++) {
-    let sum = sums[i];
-    scores[(first + i) * params.rows + row] = ${score};
+  var sums = array<${sum}, ${together * rowsTogether}>(${each.flatMap((i) => own.map((r) => `sum${i}_${r}`)).join(", ")});
+  for (var r = 0u; r < ${rowsTogether}u; r++) {
+    let row = group.x * ${groupRows}u + r * ${blockRows}u + thread;
+    if (row >= params.rows) { break; }
+    for (var i = 0u; i < ${together}u && first + i < queryCount; i++) {
+      let sum = sums[i * ${rowsTogether}u + r];
+      scores[(first + i) * params.rows + row] = ${score};
+    }
   }`,
-    workgroups: (live) => [Math.ceil(rows / blockRows), Math.ceil(live(count) / together), 1],
+    workgroups: (live) => [Math.ceil(rows / groupRows), Math.ceil(live(count) / together), 1],
   });
 }
 

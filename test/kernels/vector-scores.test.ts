@@ -37,7 +37,13 @@ function laidOutQueries(format: VectorFormat, queries: Float32Array, width: numb
   return new Uint32Array(all.buffer);
 }
 
-describe.each(precisions)("vectorScores of %s", (format) => {
+const variants = [true, false].map((software) => ({ ...device.capabilities, software }));
+
+describe.each(
+  precisions.flatMap((format) =>
+    variants.map((capabilities) => ({ format, name: capabilities.software ? "software" : "hardware", capabilities })),
+  ),
+)("vectorScores of $format, $name", ({ format, capabilities }) => {
   it.each([
     [1, 1],
     [7, 57],
@@ -50,11 +56,13 @@ describe.each(precisions)("vectorScores of %s", (format) => {
     const rounded = decodeRows(format, encoded, width);
     for (const [capacity, counts] of [
       [1, [1]],
-      [11, [11, 7, 1]],
+      [33, [33, 7, 1]],
     ] as const) {
-      const program = await build(device, (tape) => ({
-        scores: vectorScores(tape.input("queries", queryType(format, width, tape.extent("queries", capacity))), stored),
-      }));
+      const program = await build(
+        device,
+        (tape) => ({ scores: vectorScores(tape.input("queries", queryType(format, width, tape.extent("queries", capacity))), stored) }),
+        capabilities,
+      );
       for (const count of counts) {
         const queries = normals(count * width, 2 + count);
         const signs = () => decodeRows("binary", encodeRows("binary", queries, width), width);
