@@ -3,8 +3,9 @@
  * earlier part of the same rows, the k largest of both: so rows of any length are searched part by part, and no more than one part's scores
  * exist at a time.
  *
- * A row is shared by `stripes` threads, each of which walks every stripes-th score and keeps a sorted list of the best k: after the first few, hardly
- * any score enters it. The lists are then merged, 16 into one, until one is left. Not differentiable.
+ * A row is shared by `stripes` threads, each of which walks every stripes-th score and keeps a sorted list of the best k. The lists are then merged,
+ * 16 into one, until one is left. What costs is entering a list; so the first few thousand scores are done alone, and of the others only those enter that
+ * are above the least of their k best, which are few. Not differentiable.
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
@@ -46,29 +47,44 @@ interface Lists {
   readonly indices: Tensor;
 }
 
+/** Scores that are done before the others. */
+const firstColumns = 4096;
+
 function lowerTopK({ inputs, outputs, attributes: { k, firstIndex } }: Node<Attributes>, { software }: Capabilities) {
   const [scores, afterScores, afterIndices] = inputs;
   const [rows, columns] = scores!.shape as [Dimension, number];
   const result: Lists = { scores: outputs[0]!, indices: outputs[1]! };
-  const after = afterScores && afterIndices ? { scores: afterScores, indices: afterIndices } : null;
   const scratch: Scratch[] = [];
-  const lists = (count: number): Lists => {
-    if (count === 1) return result;
+  const kernels: Kernel[] = [];
+  const makeLists = (count: number): Lists => {
     const made = { scores: new Scratch("f32", [rows, k * count]), indices: new Scratch("u32", [rows, k * count]) };
     scratch.push(made.scores, made.indices);
     return made;
   };
-  let count = stripesFor(columns, k, software);
-  let current = lists(count);
-  const variant = `${count} stripes`;
-  const kernels = [stripesKernel({ scores: scores!, rows, columns, k, firstIndex, stripes: count, after, into: current })];
-  while (count > 1) {
-    const fewer = Math.ceil(count / mergeWidth);
-    const next = lists(fewer);
-    kernels.push(mergeKernel({ rows, k, count, from: current, fewer, into: next }));
-    [count, current] = [fewer, next];
+  /** Columns from `start` up to `end` and the lists of `after` become the one list `into`. */
+  const part = (start: number, end: number, after: Lists | null, into: Lists): number => {
+    const stripes = stripesFor(end - start, k, software);
+    let count = stripes;
+    let current = count === 1 ? into : makeLists(count);
+    kernels.push(stripesKernel({ scores: scores!, rows, columns, start, end, k, firstIndex, stripes, after, into: current }));
+    while (count > 1) {
+      const fewer = Math.ceil(count / mergeWidth);
+      const next = fewer === 1 ? into : makeLists(fewer);
+      kernels.push(mergeKernel({ rows, k, count, from: current, fewer, into: next }));
+      [count, current] = [fewer, next];
+    }
+    return stripes;
+  };
+  let after: Lists | null = afterScores && afterIndices ? { scores: afterScores, indices: afterIndices } : null;
+  let start = 0;
+  if (after === null && columns >= 2 * Math.max(firstColumns, k)) {
+    start = Math.max(firstColumns, k);
+    const first = makeLists(1);
+    part(0, start, null, first);
+    after = first;
   }
-  return { variant, kernels, scratch };
+  const stripes = part(start, columns, after, result);
+  return { variant: `${stripes} stripes`, kernels, scratch };
 }
 
 /** So many that each has at least four scores for each place of its list: all lists together are then smaller than the scores. */
@@ -81,6 +97,8 @@ interface Stripes {
   readonly scores: Value;
   readonly rows: Dimension;
   readonly columns: number;
+  readonly start: number;
+  readonly end: number;
   readonly k: number;
   readonly firstIndex: number;
   readonly stripes: number;
@@ -89,7 +107,7 @@ interface Stripes {
 }
 
 /** Entry j of list l of a row stands at (row · k + j) · lists + l: neighbouring threads write neighbouring words. */
-function stripesKernel({ scores, rows, columns, k, firstIndex, stripes, after, into }: Stripes): Kernel {
+function stripesKernel({ scores, rows, columns, start, end, k, firstIndex, stripes, after, into }: Stripes): Kernel {
   return kernel({
     label: "topK stripes",
     workgroupSize: [threadsPerWorkgroup],
@@ -101,6 +119,8 @@ function stripesKernel({ scores, rows, columns, k, firstIndex, stripes, after, i
     params: {
       rows: sizeParam(rows),
       columns: paramU32(columns),
+      start: paramU32(start),
+      end: paramU32(end),
       k: paramU32(k),
       firstIndex: paramU32(firstIndex),
       stripes: paramU32(stripes),
@@ -120,8 +140,8 @@ function stripesKernel({ scores, rows, columns, k, firstIndex, stripes, after, i
     listScores[list + j * step] = score;
     listIndices[list + j * step] = own;
   }
-  var least = listScores[last];
-  for (var c = stripe; c < params.columns; c += step) {
+  var least = ${after ? "afterScores[row * params.k + params.k - 1u]" : lowest};
+  for (var c = params.start + stripe; c < params.end; c += step) {
     let score = scores[row * params.columns + c];
     if (score > least) {
       var place = last;
@@ -132,7 +152,7 @@ function stripesKernel({ scores, rows, columns, k, firstIndex, stripes, after, i
       }
       listScores[place] = score;
       listIndices[place] = params.firstIndex + c;
-      least = listScores[last];
+      least = max(least, listScores[last]);
     }
   }`,
     workgroups: (live) => fold(Math.ceil((live(rows) * stripes) / threadsPerWorkgroup)),

@@ -41,6 +41,9 @@ export interface RowMatch {
 /** Results a query at most. */
 export const mostResults = 1000;
 
+/** Rows scored again at most: longer lists take long to keep sorted. */
+const mostCandidates = 1024;
+
 /** How many times the wanted rows are scored again. A sign says less of a number than 8 bits. */
 const oversample: Readonly<Record<Precision, number>> = { f32: 1, f16: 1, int8: 4, binary: 16 };
 
@@ -128,7 +131,7 @@ export class VectorIndex {
     const results: RowMatch[][] = [];
     if (this.length === 0) return Array.from({ length: count }, () => []);
     const capacity = queryCapacities.find((capacity) => capacity >= count) ?? queryCapacities.at(-1)!;
-    const candidates = Math.min(this.length, wanted * (this.rescores ? oversample[this.precision] : 1));
+    const candidates = Math.min(this.length, this.rescores ? Math.min(wanted * oversample[this.precision], mostCandidates) : wanted);
     for (let start = 0; start < count; start += capacity) {
       const end = Math.min(start + capacity, count);
       const part = unit.subarray(start * this.dimension, end * this.dimension);

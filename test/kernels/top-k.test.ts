@@ -30,6 +30,8 @@ describe.each(variants)("topK, $name", ({ capabilities }) => {
     [1001, 30],
     [20_011, 5],
     [20_011, 57],
+    [20_011, 300],
+    [20_011, 1024],
   ])("finds the largest of %i scores, k = %i", async (columns, k) => {
     const program = await record(9, columns, k);
     for (const rows of [7, 1]) {
