@@ -6,8 +6,11 @@ import { demoCommand } from "./demo/demo.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { outputFailure, reportFailure } from "./failure.ts";
+import { indexCommand } from "./index-command.ts";
+import { searchCommand } from "./search.ts";
 import { serveCommand } from "./serve.ts";
 import { setupCommand } from "./setup.ts";
+import { similarityCommand } from "./similarity.ts";
 import { trainCommand } from "./train.ts";
 
 const { version } = createRequire(import.meta.url)("simcse-webgpu/package.json") as { version: string };
@@ -18,7 +21,18 @@ const program = new Command("simcse")
   .option("--debug", "show where an error comes from")
   .showSuggestionAfterError();
 
-for (const command of [trainCommand, evaluateCommand, encodeCommand, serveCommand, demoCommand, setupCommand]) program.addCommand(command);
+const commands = [
+  trainCommand,
+  evaluateCommand,
+  encodeCommand,
+  similarityCommand,
+  indexCommand,
+  searchCommand,
+  serveCommand,
+  demoCommand,
+  setupCommand,
+];
+for (const command of commands) program.addCommand(command);
 
 process.stdout.on("error", (error) => {
   reportFailure(outputFailure(error), { debug: false });
