@@ -3,6 +3,7 @@
 import { createRequire } from "node:module";
 import { Command } from "commander";
 import { demoCommand } from "./demo/demo.ts";
+import { doctorCommand } from "./doctor.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { outputFailure, reportFailure } from "./failure.ts";
@@ -30,6 +31,7 @@ const commands = [
   searchCommand,
   serveCommand,
   demoCommand,
+  doctorCommand,
   setupCommand,
 ];
 for (const command of commands) program.addCommand(command);
