@@ -13,7 +13,8 @@ export function interruptSignal(): AbortSignal {
   const abort = () => {
     const reason = new InterruptedError("interrupted");
     controller.abort(reason);
-    process.stdin.destroy(reason);
+    // Whoever reads it gets the reason; where nobody does, it is no error.
+    process.stdin.once("error", () => {}).destroy(reason);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, abort);
   return controller.signal;

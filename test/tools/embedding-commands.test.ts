@@ -99,19 +99,33 @@ describe("encode", () => {
     expect(await succeed(["encode", "--model", model], { input: "" })).toBe("");
   });
 
-  it("leaves nothing behind when it is interrupted, even while it waits for input", async () => {
-    const output = file("interrupted.npy");
-    const child = spawn(process.execPath, ["--import", "tsx", program, "encode", "--model", model, "--output", output]);
+  /** Starts an encoding into `output`, and gives how it ended and what is left of it. */
+  function interruptible(output: string, args: readonly string[]) {
+    const child = spawn(process.execPath, ["--import", "tsx", program, "encode", "--model", model, "--output", file(output), ...args]);
     let stderr = "";
     child.stderr.on("data", (chunk) => {
       stderr += chunk;
     });
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    const left = async () => (await readdir(folder)).filter((name) => name.includes(output));
+    const end = async () => ({ code: await ended, stderr: stderr.replace(/^Warning: max.*\n/gm, ""), left: await left() });
+    return { child, left, end };
+  }
+
+  it("leaves nothing behind when it is interrupted while it waits for input", async () => {
+    const { child, end } = interruptible("waiting.npy", []);
     // More than a pipe holds, less than is encoded at once: when it is taken, the program waits for more.
     await new Promise((taken) => child.stdin.write(`${"x".repeat(40_000)}\n`.repeat(10), taken));
     child.kill("SIGINT");
-    const code = await new Promise((resolve) => child.on("close", resolve));
-    expect({ code, stderr: stderr.replace(/^Warning: max.*\n/gm, "") }).toEqual({ code: 130, stderr: "" });
-    expect((await readdir(folder)).filter((name) => name.includes("interrupted"))).toEqual([]);
+    expect(await end()).toEqual({ code: 130, stderr: "", left: [] });
+  });
+
+  it("leaves nothing behind when it is interrupted at work", async () => {
+    await writeFile(file("many.txt"), `${tinySentences.join("\n")}\n`.repeat(20_000));
+    const { child, left, end } = interruptible("working.jsonl", ["--input", file("many.txt")]);
+    while ((await left()).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill("SIGINT");
+    expect(await end()).toEqual({ code: 130, stderr: "", left: [] });
   });
 });
 
