@@ -54,3 +54,21 @@ export function startProgress(total: number, label: string): Progress {
     stop: () => bars.stop(),
   };
 }
+
+export interface Counter {
+  update(count: number): void;
+  stop(): void;
+}
+
+/** A count on stderr for work whose end is not known, quiet where stderr is not a terminal. */
+export function startCounter(unit: string): Counter {
+  if (!process.stderr.isTTY) return { update: () => {}, stop: () => {} };
+  const began = performance.now();
+  return {
+    update: (count) => {
+      const rate = count / Math.max((performance.now() - began) / 1000, 1e-3);
+      process.stderr.write(`\r\u001b[K${count.toLocaleString("en")} ${unit} · ${rate.toFixed(0)}/s`);
+    },
+    stop: () => void process.stderr.write("\r\u001b[K"),
+  };
+}

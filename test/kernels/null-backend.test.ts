@@ -31,6 +31,8 @@ import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
 import { scale } from "../../src/kernels/scale.ts";
 import { tanh } from "../../src/kernels/tanh.ts";
+import { topK } from "../../src/kernels/top-k.ts";
+import { queryType, type VectorFormat, vectorScores, vectorWords } from "../../src/kernels/vector-scores.ts";
 import { splitViews } from "../../src/kernels/views.ts";
 import { weightedSum } from "../../src/kernels/weighted-sum.ts";
 import { memoryless, memorylessOf } from "./memoryless.ts";
@@ -159,6 +161,20 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
       );
     }
     return [];
+  },
+  search(tape, { width, live }) {
+    return (["f32", "f16", "int8", "binary"] satisfies VectorFormat[]).flatMap((format) =>
+      [1, 57].flatMap((count) => {
+        const queries = tape.input(`${format} ${count}`, queryType(format, width, live ? tape.extent(`queries ${count}`, count) : count));
+        const rows = 4096;
+        const vectors = tape.input(`${format} vectors ${count}`, u32(vectorWords(format, width, rows)));
+        const scales = format === "int8" ? { scales: tape.input(`scales ${count}`, f32(rows)) } : {};
+        const part = (firstIndex: number, after?: ReturnType<typeof topK>) =>
+          topK(vectorScores(queries, { format, width, rows, vectors, ...scales }), 5, { firstIndex, ...(after ? { after } : {}) });
+        const { scores, indices } = part(rows, part(0));
+        return [scores, indices];
+      }),
+    );
   },
   training(tape, { width }) {
     const [gradient, parameters, first, second] = ["gradient", "parameters", "first", "second"].map((name) =>
