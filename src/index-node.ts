@@ -3,3 +3,4 @@ export { type NodeDeviceOptions, openDevice } from "./gpu/node.ts";
 export { openFolder, writeFileAtomically, writeFolderAtomically } from "./io/folder-node.ts";
 export * from "./package.ts";
 export { SimCSE } from "./simcse/simcse-node.ts";
+export { openTuning } from "./simcse/tuning-node.ts";

@@ -10,6 +10,7 @@ import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { wholeNumber, withOptions } from "./options.ts";
+import { tuningFor, tuningOptions } from "./tuning.ts";
 
 interface EncodeOptions {
   readonly model_name_or_path: string;
@@ -20,6 +21,7 @@ interface EncodeOptions {
   readonly batch_size: number;
   readonly normalize: boolean;
   readonly adapter?: string;
+  readonly autotune?: boolean;
 }
 
 const options: readonly Option[] = [
@@ -31,6 +33,7 @@ const options: readonly Option[] = [
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(64),
   new Option("--no-normalize", "leave vectors as they are instead of scaling them to unit length"),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  ...tuningOptions,
 ];
 
 export const encodeCommand = withOptions(new Command("encode").description("turn sentences into vectors"), options).action(runEncoding);
@@ -55,6 +58,7 @@ async function runEncoding(given: EncodeOptions): Promise<void> {
     ...(given.pooler && { pooler: given.pooler }),
     ...(given.max_length && { maxLength: given.max_length }),
     batchSize: given.batch_size,
+    tuning: await tuningFor(device, given),
     normalize: given.normalize,
   });
   await write(given.output, encodeChunks(simcse, sentences), simcse.dimension);

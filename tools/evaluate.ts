@@ -10,6 +10,7 @@ import { SimCSE } from "../src/simcse/simcse.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { wholeNumber, withOptions } from "./options.ts";
 import { startProgress } from "./progress.ts";
+import { tuningFor, tuningOptions } from "./tuning.ts";
 
 interface EvaluateOptions {
   readonly model_name_or_path: string;
@@ -21,6 +22,7 @@ interface EvaluateOptions {
   readonly output?: string;
   readonly batch_size: number;
   readonly adapter?: string;
+  readonly autotune?: boolean;
 }
 
 const options: readonly Option[] = [
@@ -33,6 +35,7 @@ const options: readonly Option[] = [
   new Option("--output <file>", "also write the results as JSON"),
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(128),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  ...tuningOptions,
 ];
 
 export const evaluateCommand = withOptions(
@@ -52,6 +55,7 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
     ...(given.pooler && { pooler: given.pooler }),
     maxLength,
     batchSize: given.batch_size,
+    tuning: await tuningFor(device, given),
   });
   const progress = startProgress(tasks.length, "evaluating");
   try {

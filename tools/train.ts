@@ -2,6 +2,7 @@
 import { appendFile, mkdir, readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { type Choices, choicesOf } from "../src/autograd/choices.ts";
 import { formatPlan } from "../src/autograd/plan.ts";
 import { DataError, FileError, OptionError } from "../src/errors.ts";
 import { fileOperation } from "../src/io/errno-node.ts";
@@ -26,6 +27,7 @@ import { interruptedExitCode } from "./failure.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { flag, numberBetween, wholeNumber, withOptions } from "./options.ts";
 import { noProgress, startProgress } from "./progress.ts";
+import { tuningFor, tuningOptions } from "./tuning.ts";
 
 interface TrainOptions extends Partial<TrainingArguments> {
   readonly model_name_or_path: string;
@@ -37,6 +39,7 @@ interface TrainOptions extends Partial<TrainingArguments> {
   readonly do_eval?: boolean;
   readonly data_dir: string;
   readonly print_plan?: boolean;
+  readonly autotune?: boolean;
   readonly adapter?: string;
 }
 
@@ -80,6 +83,7 @@ const options: readonly Option[] = [
   flag("load_best_model_at_end", "keep the model of the best evaluation"),
   argument("seed", "n", "of initial weights, order and dropout").argParser(wholeNumber(0)),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  ...tuningOptions,
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
 ];
 
@@ -100,7 +104,11 @@ async function runTraining(given: TrainOptions): Promise<void> {
   const data = args.eval_steps > 0 ? await openEvaluationData(given.data_dir) : null;
 
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
-  const model = await SimCseModel.allocate(device, bert, { training: true, mlp: args.pooler_type === "cls" });
+  const model = await SimCseModel.allocate(device, bert, {
+    training: true,
+    mlp: args.pooler_type === "cls",
+    tuning: await tuningFor(device, given),
+  });
   model.store.initialize(args.seed);
   const { weights, hasHead } = await inspectWeights(folder);
   if (weights !== null) {
@@ -126,11 +134,13 @@ async function runTraining(given: TrainOptions): Promise<void> {
   const interruption = onInterrupt();
   let progress = noProgress;
   let note = "";
+  let tuning: Choices | null = null;
   try {
     const summary = await train(model, tokenizer, sentences, args, {
       signal: interruption.signal,
       onStart: ({ totalSteps, step }) => {
         const { plan } = step.program;
+        tuning = choicesOf(plan);
         if (given.print_plan) process.stdout.write(`${formatPlan(plan)}\n`);
         say(
           `${totalSteps.toLocaleString("en-US")} steps; the step takes ${megabytes(plan.bytes.total)} beside ${megabytes(model.store.bytes)} of parameters and optimiser state`,
@@ -164,6 +174,7 @@ async function runTraining(given: TrainOptions): Promise<void> {
       log_history: history,
       arguments: { ...given, ...args },
       adapter: device.name,
+      tuning,
     };
     await writeFileAtomically(join(output, "trainer_state.json"), `${JSON.stringify(state, null, 2)}\n`);
     progress.stop();

@@ -1,6 +1,7 @@
 /**
  * The embedding tool: a model folder in, sentence vectors and similarities out, as the original's `SimCSE` class has it.
  */
+import type { Tuning } from "../autograd/choices.ts";
 import { FileError, OptionError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Folder } from "../io/folder.ts";
@@ -19,6 +20,8 @@ export interface LoadOptions {
   readonly batchSize?: number;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;
+  /** How kernels are chosen, from `openTuning`; by rule if absent. */
+  readonly tuning?: Tuning | undefined;
 }
 
 /** Vectors of several sentences: f32 [length, dimension], row-major. */
@@ -83,7 +86,7 @@ export class SimCSE {
     checkVocabulary(folder, tokenizer, bert);
     const { weights } = await inspectWeights(folder);
     if (weights === null) throw new FileError(`${folder.name} has no model.safetensors.`, "Give a folder that holds a model's weights.");
-    const model = await SimCseModel.allocate(device, bert, { training: false, mlp: pooler === "cls" });
+    const model = await SimCseModel.allocate(device, bert, { training: false, mlp: pooler === "cls", tuning: options.tuning });
     try {
       await loadWeights(model, weights, { head: "checkpoint" });
       const encoder = await Encoder.create(model, tokenizer, {

@@ -3,6 +3,7 @@
  * gradients and AdamW. In mixed precision where the model keeps its matrices as halves. The same in Node and in a browser; reading files, evaluating and saving are the trainer's.
  */
 import { compile, type Program } from "../autograd/program.ts";
+import type { Tape } from "../autograd/tape.ts";
 import { CapacityError } from "../errors.ts";
 import { recordHistory } from "../kernels/history.ts";
 import type { Persistent, Value } from "../kernels/operation.ts";
@@ -53,7 +54,7 @@ export class TrainingStep {
   /** Builds the program. Throws `CapacityError` when the device is too small for the batch. */
   static async create(model: SimCseModel, options: TrainingStepOptions): Promise<TrainingStep> {
     const { batchSize, maxSeqLength, pooler, temperature, optimizer = adamWDefaults, gradientCheckpointing: recompute = false } = options;
-    const { config, modules, mlp, store, device } = model;
+    const { config, modules, mlp, store, device, tuning } = model;
     const capacity: BatchCapacity = {
       sentences: views * batchSize,
       tokens: views * batchSize * maxSeqLength,
@@ -62,7 +63,7 @@ export class TrainingStep {
       positions: config.max_position_embeddings,
     };
     const history = historyTensor(model);
-    const program = await compile(device, (tape) => {
+    const record = (tape: Tape) => {
       const batch = declareBatch(tape, capacity, { training: true });
       store.updateHalves(tape);
       const hidden = modules.bert.forward(batch, { training: true, dtype: store.keepsHalves ? "f16" : "f32", recompute });
@@ -71,7 +72,8 @@ export class TrainingStep {
       const norm = adamWStep(tape, loss, store, optimizer);
       recordHistory([loss, norm], history);
       return { loss };
-    });
+    };
+    const program = await compile(device, record, { tuning });
     const staging = device.createBuffer("history staging", history.window.size, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
     return new TrainingStep(program, options, history, staging, capacity);
   }
