@@ -2,6 +2,7 @@
 import { appendFile, mkdir, readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { type Choices, choicesOf } from "../src/autograd/choices.ts";
 import { formatPlan } from "../src/autograd/plan.ts";
 import { DataError, FileError, OptionError } from "../src/errors.ts";
 import { fileOperation } from "../src/io/errno-node.ts";
@@ -28,6 +29,7 @@ import { openAdapter } from "./open-adapter.ts";
 import { flag, numberBetween, wholeNumber, withOptions } from "./options.ts";
 import { startProfiler } from "./profile.ts";
 import { noProgress, startProgress } from "./progress.ts";
+import { tuningFor, tuningOptions } from "./tuning.ts";
 
 interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
   readonly model_name_or_path: string;
@@ -40,6 +42,7 @@ interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
   readonly data_dir: string;
   readonly print_plan?: boolean;
   readonly profile?: string | true;
+  readonly autotune?: boolean;
   readonly adapter?: string;
 }
 
@@ -90,6 +93,7 @@ const options: readonly Option[] = [
     "--profile [file]",
     "time a few steps kernel by kernel; a trace for Perfetto goes to the file (default: profile.json in the output folder)",
   ),
+  ...tuningOptions,
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
 ];
 
@@ -109,10 +113,15 @@ async function runTraining(given: TrainOptions): Promise<void> {
   const data = args.eval_steps > 0 ? await openEvaluationData(given.data_dir) : null;
 
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
-  const model = await SimCseModel.allocate(device, bert, { training: true, mlp: args.pooler_type === "cls", halves: args.fp16 });
   if (args.fp16 && !device.capabilities.features.has("shader-f16")) {
     say(`${device.name} has no shader-f16: halves are packed in words and multiplied as singles, which saves memory and no time`);
   }
+  const model = await SimCseModel.allocate(device, bert, {
+    training: true,
+    mlp: args.pooler_type === "cls",
+    halves: args.fp16,
+    tuning: await tuningFor(device, given),
+  });
   model.store.initialize(args.seed);
   const { weights, hasHead } = await inspectWeights(folder, head);
   if (weights !== null) {
@@ -138,6 +147,7 @@ async function runTraining(given: TrainOptions): Promise<void> {
   const interruption = onInterrupt();
   let progress = noProgress;
   let note = "";
+  let tuning: Choices | null = null;
   try {
     const summary = await train(model, tokenizer, sentences, args, {
       signal: interruption.signal,
@@ -146,6 +156,7 @@ async function runTraining(given: TrainOptions): Promise<void> {
         : null,
       onStart: ({ totalSteps, step }) => {
         const { plan } = step.program;
+        tuning = choicesOf(plan);
         if (given.print_plan) process.stdout.write(`${formatPlan(plan)}\n`);
         say(
           `${totalSteps.toLocaleString("en-US")} steps; the step takes ${megabytes(plan.bytes.total)} beside ${megabytes(model.store.bytes)} of parameters and optimiser state`,
@@ -179,6 +190,7 @@ async function runTraining(given: TrainOptions): Promise<void> {
       log_history: history,
       arguments: { ...given, ...args },
       adapter: device.name,
+      tuning,
     };
     await writeFileAtomically(join(output, "trainer_state.json"), `${JSON.stringify(state, null, 2)}\n`);
     progress.stop();

@@ -8,10 +8,13 @@ import type { BufferWindow, Device } from "../gpu/device.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
 import { type Kernel, type LiveSize, stepWords, type Tensor, trafficOf } from "../kernels/kernel.ts";
 import { bytesPerElement, elementCount, type Value } from "../kernels/operation.ts";
-import { bindingAlignment, type Plan, plan } from "./plan.ts";
+import type { Tuning } from "./choices.ts";
+import { bindingAlignment, neededNodes, type Plan, plan } from "./plan.ts";
 import { Tape } from "./tape.ts";
 
 export interface CompileOptions {
+  /** How nodes choose among their variants: measured (`Autotuner`) or given (`Choices`). Absent: each operation's own choice. */
+  readonly tuning?: Tuning | undefined;
   /** Refuse a plan that allocates more bytes than this, parameters included. */
   readonly maxBytes?: number;
 }
@@ -62,7 +65,8 @@ export async function compile<Outputs extends Record<string, Value>>(
 ): Promise<Program<Outputs>> {
   const tape = new Tape();
   const outputs = record(tape);
-  return Program.build(device, plan(tape, outputs, device.capabilities), outputs, options);
+  const choose = await options.tuning?.prepare(neededNodes(tape, Object.values(outputs)));
+  return Program.build(device, plan(tape, outputs, device.capabilities, choose), outputs, options);
 }
 
 export class Program<Outputs extends Record<string, Value> = Record<string, Value>> {

@@ -1,4 +1,5 @@
 /** A BERT with SimCSE's head, and its memory. */
+import type { Tuning } from "../autograd/choices.ts";
 import type { Device } from "../gpu/device.ts";
 import { Bert } from "../nn/bert.ts";
 import type { BertConfig } from "../nn/bert-config.ts";
@@ -21,6 +22,8 @@ export interface ModelOptions {
   readonly halves?: boolean;
   /** Whether there is an MLP on the [CLS] token. */
   readonly mlp: boolean;
+  /** How the model's programs choose their kernels; each operation's own choice if absent. */
+  readonly tuning?: Tuning | undefined;
 }
 
 /** The modules, whose tensors are named as in a SimCSE training checkpoint: `bert.…` and `mlp.dense.…`. */
@@ -45,12 +48,13 @@ export class SimCseModel {
     readonly config: BertConfig,
     readonly modules: Modules,
     readonly store: ParameterStore,
+    readonly tuning: Tuning | undefined,
   ) {}
 
   /** A model whose parameters are zero: initialise or load them. Throws `CapacityError` when the device has no room. */
-  static async allocate(device: Device, config: BertConfig, { training, mlp, halves = false }: ModelOptions): Promise<SimCseModel> {
+  static async allocate(device: Device, config: BertConfig, { training, mlp, halves = false, tuning }: ModelOptions): Promise<SimCseModel> {
     const modules = new Modules(config, mlp);
-    return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training, halves }));
+    return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training, halves }), tuning);
   }
 
   get mlp(): Linear | null {

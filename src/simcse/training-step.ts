@@ -60,11 +60,13 @@ export class TrainingStep {
 
   /** Builds the program. Throws `CapacityError` when the device is too small for the batch. */
   static async create(model: SimCseModel, options: TrainingStepOptions): Promise<TrainingStep> {
-    const { config, modules, store, device } = model;
+    const { config, modules, store, device, tuning } = model;
     const history = historyTensor();
     history.buffer = device.createBuffer(history.name, history.bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
     const capacity = batchCapacity(config, options);
-    const program = await compile(device, (tape) => record(tape, { modules, layout: store.layout, history, capacity }, options));
+    const program = await compile(device, (tape) => record(tape, { modules, layout: store.layout, history, capacity }, options), {
+      tuning,
+    });
     const staging = device.createBuffer("history staging", history.bytes, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
     return new TrainingStep(program, options, history, store.layout.optimizer!, staging, capacity);
   }
