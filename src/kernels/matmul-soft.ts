@@ -1,7 +1,7 @@
 /**
  * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane owns vectors of four columns
- * and a column of accumulators; what the lanes of a subgroup need of A comes from the lane that loaded it. Needs subgroups of a fixed size of 4, 8 or 16, and rows that divide into
- * vectors of four.
+ * and a column of accumulators; what the lanes of a subgroup need of A comes from the lane that loaded it. Needs subgroups of a fixed size of 4, 8
+ * or 16, and rows that divide into vectors of four.
  *
  * Rows and columns beyond an edge are computed from the last valid one and not stored; depth beyond k is masked to zero. Sizes are parameters and
  * not part of the WGSL: such an adapter compiles each pipeline for a second or more, and a model has many shapes.
@@ -43,9 +43,9 @@ const lowerings: Record<Layout, (node: Node<MatmulAttributes>, shape: MatmulShap
 
 /**
  * What a workgroup computes and how. `vectors` are the vec4s of columns that a lane has of each row; `depths` are taken at once by the multiply
- * body, which loops over the four that a vector of A holds. The loops are measured: a load is 40 instructions a lane on llvmpipe, a body that
- * outgrows the core's cache of decoded instructions runs at half its speed, and one that is too short is unrolled by the driver until it does.
- * SwiftShader, of 4 lanes, pays for every component chosen by a variable, and takes all four depths at once.
+ * body, which loops over the four that a vector of A holds. On llvmpipe a vec4 costs each lane some 40 instructions to load, so a tile must be
+ * large, and its code small: of the shapes measured, larger and smaller ones were slower. SwiftShader, of 4 lanes, pays for every component
+ * chosen by a variable, and takes all four depths at once.
  */
 interface Tile {
   readonly rows: number;
