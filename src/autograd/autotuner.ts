@@ -2,8 +2,8 @@
  * Chooses variants for one device: each kind of node is measured once in all of its variants, and the fastest that computes right is remembered in a store, for
  * this adapter, driver and version of the package. Choices are data from then on.
  *
- * Measured are operations on floats alone: tables of indices cannot be made up. Without measuring, the choice is each operation's own; what is doubtful is
- * checked all the same.
+ * Measured are operations on floats alone: tables of indices cannot be made up. Without measuring, the choice is each operation's own, among the variants that
+ * compute right.
  */
 import { DeviceError, SimcseError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
@@ -27,7 +27,9 @@ export interface AutotunerOptions {
   readonly version: string;
   /** Whether to measure; false leaves each operation its own choice. */
   readonly measure: boolean;
-  /** Seconds that measuring may take in all; the rest is then left to the operations. 60 if absent. */
+  /** Whether to hold doubtful variants against portable ones before their first use; false trusts all. */
+  readonly check: boolean;
+  /** Seconds that measuring may take in all; what is not measured then is left to the operations, until the next time. 60 if absent. */
   readonly seconds?: number;
   readonly onNote?: ((note: string) => void) | undefined;
   readonly onWarning?: ((warning: string) => void) | undefined;
@@ -109,16 +111,17 @@ export class Autotuner implements Tuning {
     const remembered = variants.find(({ name }) => name === this.#choices.get(key));
     if (remembered) return { ranking: [remembered, ...variants.filter((variant) => variant !== remembered)], isMeasured: true };
     if (this.#secondsLeft <= 0) return own;
-    const started = performance.now();
     const ranking = await this.#measureAll(node, variants);
-    this.#secondsLeft -= (performance.now() - started) / 1000;
-    if (this.#secondsLeft <= 0)
-      this.#options.onWarning?.("measuring kernels takes too long here: the rest are chosen by rule; --no-autotune measures none");
-    return { ranking, isMeasured: true };
+    if (ranking !== null) return { ranking, isMeasured: true };
+    this.#options.onWarning?.(
+      "measuring kernels takes long here: the rest are chosen by rule this time and measured the next; --no-autotune measures none",
+    );
+    return own;
   }
 
-  /** The variants that run, the fastest first. */
-  async #measureAll(node: Node, variants: readonly Variant[]): Promise<readonly Variant[]> {
+  /** The variants that run, the fastest first; null when there is no time to measure them all. */
+  async #measureAll(node: Node, variants: readonly Variant[]): Promise<readonly Variant[] | null> {
+    let last = performance.now();
     const device = this.#device;
     // Drivers compile side by side; what fails here fails again below, on its own.
     await Promise.allSettled(variants.flatMap((variant) => variant.lower().kernels.map(({ shader }) => device.pipeline(shader))));
@@ -133,6 +136,9 @@ export class Autotuner implements Tuning {
           program?.close();
         }
       });
+      this.#secondsLeft -= (performance.now() - last) / 1000;
+      last = performance.now();
+      if (this.#secondsLeft <= 0) return null;
       if (milliseconds === null) continue;
       best = Math.min(best, milliseconds);
       timed.push({ variant, milliseconds: i === 0 ? milliseconds * (1 - leastGain) : milliseconds });
@@ -141,7 +147,7 @@ export class Autotuner implements Tuning {
   }
 
   async #isRight(node: Node, variant: Variant): Promise<boolean> {
-    if (!isDoubtful(variant.lower(), this.#device)) return true;
+    if (!this.#options.check || !isDoubtful(variant.lower(), this.#device)) return true;
     const key = checkKey(node, variant);
     const known = this.#verdicts.get(key);
     if (known !== undefined) return known;

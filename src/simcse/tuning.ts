@@ -14,11 +14,11 @@ export interface TuningOptions {
   readonly onWarning?: (warning: string) => void;
 }
 
-/** The tuner of a device, with what `store` remembers of it. Give it to the models on the device. */
-export function openTuningIn(
-  store: ChoiceStore,
-  device: Device,
-  { autotune = !device.capabilities.software, ...hooks }: TuningOptions = {},
-): Promise<Autotuner> {
-  return Autotuner.open(device, { store, version, measure: autotune, ...hooks });
+/**
+ * The tuner of a device, with what `store` remembers of it. Give it to the models on the device. Software adapters are not checked: it would take them a minute, and they
+ * are what the tests run on.
+ */
+export function openTuningIn(store: ChoiceStore, device: Device, { autotune, ...hooks }: TuningOptions = {}): Promise<Autotuner> {
+  const hardware = !device.capabilities.software;
+  return Autotuner.open(device, { store, version, measure: autotune ?? hardware, check: hardware, ...hooks });
 }

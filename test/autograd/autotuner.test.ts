@@ -78,6 +78,7 @@ async function tuned(ways: Readonly<Record<string, Way>>, { halvesOnly = false, 
   const tuning = await Autotuner.open(device, {
     version: "1",
     measure: true,
+    check: true,
     onNote: (note) => said.notes.push(note),
     onWarning: (warning) => said.warnings.push(warning),
     ...options,
@@ -123,7 +124,7 @@ describe("measuring", () => {
     expect((await tuned({ slow, right }, { store, measure: false })).chosen).toBe("slow");
     expect((await tuned({ slow, right }, { seconds: 0 })).chosen).toBe("slow");
     const hasty = await tuned({ slow, right }, { seconds: 1e-6 });
-    expect(hasty).toMatchObject({ chosen: "right", warnings: [expect.stringContaining("--no-autotune")] });
+    expect(hasty).toMatchObject({ chosen: "slow", warnings: [expect.stringContaining("--no-autotune")] });
   });
 
   it("leaves out, with a warning, a variant that does not compile", async () => {
@@ -177,6 +178,14 @@ describe("checking before the first use", () => {
 
   it("keeps one that computes right", async () => {
     expect((await tuned({ halves, right }, { measure: false })).chosen).toBe(hasHalves ? "halves" : "right");
+  });
+
+  it("does not check where all are trusted", async () => {
+    const before = device.counters.submits;
+    const trusting = tuned({ halves, right }, { measure: false, check: false });
+    if (!hasHalves) return expect(trusting).rejects.toThrow(DeviceError);
+    expect((await trusting).chosen).toBe("halves");
+    expect(device.counters.submits).toBe(before + 2);
   });
 
   it("refuses to go on where every variant is wrong", async () => {
