@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import type { DispatchProfile } from "../src/autograd/program.ts";
 import { openFolder } from "../src/io/folder-node.ts";
 import { readSentences } from "../src/io/text.ts";
-import { loadTokenizer, type Tokenizer } from "../src/io/tokenizer.ts";
+import { loadTokenizer, wordPieceTokenizer } from "../src/io/tokenizer.ts";
 import { BatchPacker } from "../src/simcse/batch.ts";
 import { Encoder } from "../src/simcse/encoder.ts";
 import { SimCseModel } from "../src/simcse/model.ts";
@@ -46,12 +46,12 @@ function padded(batch: Batch): Batch {
 }
 
 /** Batches are given as ids. */
-const noTokenizer = { encode: () => [] } as unknown as Tokenizer;
+const unusedTokenizer = wordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], { lowerCase: true });
 
 async function modelRows({ device, ceilings, rounds }: Bench, model: BenchModel, works: readonly Work[]): Promise<string[][]> {
   const simcse = await SimCseModel.allocate(device, bertConfig(model), { training: false, mlp: false });
   simcse.store.initialize(42);
-  const encoder = await Encoder.create(simcse, noTokenizer, { pooler: "avg", maxLength: longest, batchSize });
+  const encoder = await Encoder.create(simcse, unusedTokenizer, { pooler: "avg", maxLength: longest, batchSize });
   const { program, capacity } = encoder;
   const packer = new BatchPacker(capacity);
   const pack = (batch: Batch) =>

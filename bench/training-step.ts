@@ -18,6 +18,7 @@ const head = [
   "dispatches",
   "ms of JavaScript",
   "MB",
+  "first loss",
 ];
 
 const row = (name: string, ms: number, ...rest: string[]) => [name, short(ms), ((2 * batchSize * 1000) / ms).toFixed(0), ...rest];
@@ -41,11 +42,20 @@ async function ownRow({ device, ceilings, rounds }: Bench, model: BenchModel, dt
   const [ms] = await measure([{ run }], rounds);
   const { roofline } = workOf(await step.profile(batch, ++update, 1e-4), ceilings);
   const { plan } = step.program;
+  const [first] = await step.metrics(1, 1);
   const host = hostTimes.sort((a, b) => a - b)[Math.floor(hostTimes.length / 2)]!;
   const megabytes = (plan.bytes.total + simcse.store.bytes) / 1e6;
   step.close();
   simcse.close();
-  return row(`${model.name}, ${dtype}`, ms!, percent(roofline / ms!), String(plan.kernels.length), host.toFixed(1), megabytes.toFixed(0));
+  return row(
+    `${model.name}, ${dtype}`,
+    ms!,
+    percent(roofline / ms!),
+    String(plan.kernels.length),
+    host.toFixed(1),
+    megabytes.toFixed(0),
+    first!.loss.toFixed(4),
+  );
 }
 
 /** The configurations of PyTorch that a step is compared with: on the machine's GPU where we run on one, else on its CPU. */
@@ -78,5 +88,5 @@ export async function trainingStepTable(bench: Bench): Promise<string> {
     if (features.has("shader-f16")) rows.push(await ownRow(bench, model, "f16"));
     rows.push(...pytorchRows(bench, model));
   }
-  return `${markdown(head, rows)}\n\nOf ceiling: the time that all kernels take at least, one after another, of the time that the step took. One submit a step. MB: what the plan allocates, parameters and optimiser state.`;
+  return `${markdown(head, rows)}\n\nOf ceiling: the time that all kernels take at least, one after another, of the time that the step took. One submit a step. MB: what the plan allocates, parameters and optimiser state. The first loss is that of the same weights, sentences and masks in each dtype.`;
 }
