@@ -11,7 +11,8 @@ import { type Finding, runKernelSuite } from "../web/kernel-suite.ts";
 import { markdown } from "./measure.ts";
 import type { Bench } from "./tables.ts";
 
-const projects = ["full", "core"];
+/** Vitest's projects, and what device each has. */
+const projects = { full: "with every feature", core: "as a core device" };
 const tests = ["test/kernels", "test/autograd", "test/golden"];
 const quickTests = ["test/kernels/gelu.test.ts", "test/kernels/halves.test.ts"];
 
@@ -28,7 +29,7 @@ export async function correctness({ device, quick }: Bench): Promise<string> {
     `Kernel suite: ${findings.length - failed.length} of ${findings.length} checks passed, on ${variants.size} variants.`,
     ...(failed.length > 0 ? ["", failureTable(failed)] : []),
     "",
-    runVitest(quick ? quickTests : tests),
+    runTests(quick ? quickTests : tests),
   ].join("\n");
 }
 
@@ -54,28 +55,32 @@ interface Report {
   }[];
 }
 
-function runVitest(paths: readonly string[]): string {
+function runTests(paths: readonly string[]): string {
   const vitest = resolve("node_modules/vitest/vitest.mjs");
   if (!existsSync(vitest)) return "Tests of the repository: not run, Vitest is not installed here.";
+  return [
+    `Tests of the repository (${paths.join(", ")}):`,
+    "",
+    ...Object.entries(projects).map(([project, device]) => `- ${device}: ${runVitest(vitest, project, paths)}`),
+  ].join("\n");
+}
+
+/** A project's tests in a sentence. */
+function runVitest(vitest: string, project: string, paths: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), "simcse-bench-"));
   try {
     const file = join(folder, "report.json");
-    const flags = projects.flatMap((project) => ["--project", project]);
-    const { stderr } = spawnSync(process.execPath, [vitest, "run", ...flags, "--reporter=json", `--outputFile=${file}`, ...paths], {
-      encoding: "utf8",
-      maxBuffer: 2 ** 26,
-    });
-    if (!existsSync(file)) {
-      process.exitCode = 1;
-      return `Tests of the repository: Vitest did not run.\n\n\`\`\`\n${stderr.trim().split("\n").slice(-10).join("\n")}\n\`\`\``;
-    }
-    return summary(JSON.parse(readFileSync(file, "utf8")) as Report, paths);
+    const flags = ["run", "--project", project, "--reporter=json", `--outputFile=${file}`];
+    const { stderr } = spawnSync(process.execPath, [vitest, ...flags, ...paths], { encoding: "utf8", maxBuffer: 2 ** 26 });
+    if (existsSync(file)) return summary(JSON.parse(readFileSync(file, "utf8")) as Report);
+    process.exitCode = 1;
+    return `Vitest did not run: ${stderr.trim().split("\n").at(-1)}`;
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function summary({ numPassedTests, numFailedTests, numPendingTests, testResults }: Report, paths: readonly string[]): string {
+function summary({ numPassedTests, numFailedTests, numPendingTests, testResults }: Report): string {
   const failures = testResults.flatMap(({ name, message, assertionResults }) => {
     const failed = assertionResults.filter(({ status }) => status === "failed").map(({ fullName }) => fullName);
     // A file that could not be loaded has a message and no tests.
@@ -83,7 +88,7 @@ function summary({ numPassedTests, numFailedTests, numPendingTests, testResults 
   });
   if (numFailedTests > 0 || failures.length > 0) process.exitCode = 1;
   return [
-    `Tests of the repository (${paths.join(", ")}; with every feature, and as a core device): ${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped.`,
-    ...failures.map((name) => `- failed: ${name}`),
+    `${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped.`,
+    ...failures.map((name) => `  - failed: ${name}`),
   ].join("\n");
 }
