@@ -12,8 +12,8 @@ import { optimizerField, optimizerStateShape } from "../src/kernels/optimizer-st
 import { ArenaTensor } from "../src/nn/arena-tensor.ts";
 import { BatchPacker, declareBatch } from "../src/simcse/batch.ts";
 import { normals } from "../test/kernels/data.ts";
-import { scalarAdamW } from "./baselines.ts";
 import { markdown, measure, onGpu, percent, short, workOf } from "./measure.ts";
+import { scalarAdamW } from "./scalar-adamw.ts";
 import type { Bench } from "./tables.ts";
 
 interface KernelBench {

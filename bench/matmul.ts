@@ -1,5 +1,5 @@
 /**
- * Matrix products: the shapes of a BERT in all three layouts, f32 and halves, in every variant that the device has, beside a textbook kernel. The variants of
+ * Matrix products: the shapes of a BERT in all three layouts, f32 and halves, in every variant that the device has. The variants of
  * a product run in turns, and each is compared with dot products in float64 at some places: a fast kernel that is wrong shows as WRONG.
  */
 import { plan } from "../src/autograd/plan.ts";
@@ -10,7 +10,6 @@ import { cast } from "../src/kernels/cast.ts";
 import { type Layout, matmul } from "../src/kernels/matmul.ts";
 import { type FloatType, f32 } from "../src/kernels/operation.ts";
 import { integers, normals } from "../test/kernels/data.ts";
-import { textbookMatmul } from "./baselines.ts";
 import { markdown, measure, onGpu, percent, short, workOf } from "./measure.ts";
 import type { Bench } from "./tables.ts";
 
@@ -72,27 +71,24 @@ interface Candidate {
 /** A program for each variant, whose output `c` is f32 whatever the product is stored as. */
 async function candidates(device: Device, product: Product, dtype: FloatType): Promise<Candidate[]> {
   const [left, right] = operandShapes[product.layout](product);
-  const record = (multiply: typeof matmul | null) => {
+  const record = () => {
     const tape = new Tape();
     const [a, b] = [tape.input("a", f32(...left)), tape.input("b", f32(...right))];
-    const c = multiply ? multiply(cast(a, dtype), cast(b, dtype), product.layout) : textbookMatmul(a, b);
-    return { tape, outputs: { c: cast(c, "f32") } };
+    return { tape, outputs: { c: cast(matmul(cast(a, dtype), cast(b, dtype), product.layout), "f32") } };
   };
-  const names = new Set<string>();
-  const { tape, outputs } = record(matmul);
-  plan(tape, outputs, device.capabilities, (_, variants) => {
-    for (const { name } of variants) names.add(name);
+  const names: string[] = [];
+  const { tape, outputs } = record();
+  plan(tape, outputs, device.capabilities, (node, variants) => {
+    if (node.operation.name === "matmul") names.push(...variants.map(({ name }) => name));
     return undefined;
   });
   const found: Candidate[] = [];
-  const build = async (multiply: typeof matmul | null, wanted?: string) => {
-    const { tape, outputs } = record(multiply);
+  for (const wanted of names) {
+    const { tape, outputs } = record();
     const planned = plan(tape, outputs, device.capabilities, (_, variants) => variants.find(({ name }) => name === wanted));
     const { lowering } = planned.steps.find(({ node }) => node.operation.name === "matmul")!;
     found.push({ variant: lowering.variant, program: await Program.build(device, planned, outputs, {}) });
-  };
-  for (const name of names) await build(matmul, name);
-  if (dtype === "f32" && product.layout === "nn") await build(null);
+  }
   return found;
 }
 

@@ -5,6 +5,7 @@ import { type Ceilings, measureCeilings } from "../src/gpu/ceilings.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { encodeTable } from "./encode.ts";
 import { kernelTable } from "./kernels.ts";
+import { loadTable } from "./load.ts";
 import { matmulTable } from "./matmul.ts";
 import { trainingStepTable } from "./training-step.ts";
 
@@ -25,6 +26,7 @@ export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<stri
   kernels: async (bench) => `${await matmulTable(bench)}\n\n${await kernelTable(bench)}`,
   step: trainingStepTable,
   encode: encodeTable,
+  load: ({ device, quick }) => loadTable(device, quick ? 1 : 3),
 };
 
 /** Adapter, machine, day, and the ceilings that all shares refer to. */
