@@ -69,6 +69,20 @@ describe("train, evaluate, encode", () => {
     expect((await simcse([...onwards, "--pooler_type", "cls"])).code).toBe(0);
   });
 
+  it("shows where time goes, writes a trace, and trains the same model with it", async () => {
+    const [plain, profiled] = [join(folder, "plain"), join(folder, "profiled")];
+    const five = (output: string) => [...trainArguments(output), "--max_steps", "5"];
+    expect((await simcse(five(plain))).code).toBe(0);
+    const { code, stdout, stderr } = await simcse([...five(profiled), "--profile"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/step 5 .*loss/);
+    expect(stderr).toMatch(/kernel +n +ms +time .*of ceiling\n(.*\n)*matmul/);
+    const { traceEvents } = JSON.parse(await readFile(join(profiled, "profile.json"), "utf8")) as { traceEvents: { name: string }[] };
+    expect(traceEvents.map(({ name }) => name)).toEqual(expect.arrayContaining(["profiled step 2", "attention", "adamW"]));
+    const [a, b] = await Promise.all([plain, profiled].map((output) => readFile(join(output, "model.safetensors"))));
+    expect(a!.equals(b!)).toBe(true);
+  });
+
   it("writes .npy, and the same vectors whatever the batch size", async () => {
     const files = [join(folder, "a.npy"), join(folder, "b.npy")];
     for (const [i, file] of files.entries()) {
