@@ -8,7 +8,8 @@ export interface BenchModel {
   readonly config: Readonly<Record<string, number>>;
 }
 
-const small: BenchModel = {
+/** The model that all peers are measured on. */
+export const small: BenchModel = {
   name: "2 layers, hidden 128",
   config: { vocab_size: 30_522, hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 512 },
 };
