@@ -221,11 +221,14 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     this.device.submit(encoder.finish());
   }
 
-  /** Reads an output after the steps run so far, its whole capacity, row-major. Waits for the GPU. Throws `ShapeError` unless it is f32. */
+  /**
+   * Reads an output after the steps run so far, its whole capacity, row-major. Waits for the GPU. Of u32 it gives the bits: view its buffer as a
+   * `Uint32Array`. Throws `ShapeError` for f16.
+   */
   async read(name: keyof Outputs & string): Promise<Float32Array> {
     const value = this.outputs[name]!;
-    if (value.dtype !== "f32")
-      throw new ShapeError(`The output ${name} is ${value.dtype}; f32 can be read.`, 'Give cast(value, "f32") as the output.');
+    if (value.dtype === "f16")
+      throw new ShapeError(`The output ${name} is f16, which is not read.`, 'Give cast(value, "f32") as the output.');
     return new Float32Array(await this.device.readThrough(this.staging.get(value)!, windowOf(this.plan, this.buffers, value)));
   }
 
