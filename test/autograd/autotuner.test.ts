@@ -25,9 +25,10 @@ interface Way {
 }
 
 const right: Way = { main: "setY(index, 2.0 * x(index));" };
+/** Slower by so much that no other work of the machine hides it. */
 const slow: Way = {
   main: `var sum = 0.0;
-  for (var i = 0u; i < 20000u; i++) { sum += sin(x(index) + f32(i)); }
+  for (var i = 0u; i < 60000u; i++) { sum += sin(x(index) + f32(i)); }
   setY(index, select(2.0 * x(index), sum, sum > 1e30));`,
 };
 const broken: Way = { main: "setY(index, nothing);" };
