@@ -8,8 +8,9 @@ import type { Program } from "./program.ts";
 const batchMilliseconds = 4;
 const mostRuns = 200;
 const batches = 5;
-/** What is so much slower than the best so far at first sight is not looked at again. */
+/** What is so much slower than the best so far, at the best of some looks, is measured no further. */
 const hopeless = 3;
+const looks = 3;
 
 /** The median milliseconds of a run of `program` at capacity, on random numbers; less exact where it is far more than `best`. */
 export async function measure(program: Program, best = Number.POSITIVE_INFINITY): Promise<number> {
@@ -19,20 +20,25 @@ export async function measure(program: Program, best = Number.POSITIVE_INFINITY)
     // Writes inputs and uniforms, and lets a driver do what it does at a pipeline's first use.
     program.run({ inputs: randomInputs(program) });
     await device.finish();
-    const first = await timeRuns(program, 1, timestamps);
-    if (first > hopeless * best) return first;
-    const runs = Math.min(mostRuns, Math.max(1, Math.ceil(batchMilliseconds / first)));
-    await timeRuns(program, runs, timestamps);
-    const times: number[] = [];
-    for (let i = 0; i < batches; i++) times.push(await timeRuns(program, runs, timestamps));
-    return times.sort((a, b) => a - b)[Math.floor(batches / 2)]!;
+    const single = Math.min(...(await timeBatches(program, looks, 1, timestamps)));
+    if (single > hopeless * best) return single;
+    const runs = Math.min(mostRuns, Math.max(1, Math.ceil(batchMilliseconds / single)));
+    const times = await timeBatches(program, 1 + batches, runs, timestamps);
+    // The first woke the GPU up.
+    return times.slice(1).sort((a, b) => a - b)[Math.floor(batches / 2)]!;
   } finally {
     timestamps?.close();
   }
 }
 
-/** Milliseconds of one of `runs` runs in one pass. */
-async function timeRuns({ device, dispatches }: Program, runs: number, timestamps: Timestamps | null): Promise<number> {
+/** `count` times the milliseconds of a run, each the mean of `runs` runs in one pass. */
+async function timeBatches(program: Program, count: number, runs: number, timestamps: Timestamps | null): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) times.push(await timeBatch(program, runs, timestamps));
+  return times;
+}
+
+async function timeBatch({ device, dispatches }: Program, runs: number, timestamps: Timestamps | null): Promise<number> {
   const encoder = device.gpu.createCommandEncoder();
   const pass = encoder.beginComputePass(timestamps?.pass(0));
   for (let run = 0; run < runs; run++) {

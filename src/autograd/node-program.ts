@@ -39,15 +39,24 @@ export async function nodeProgram(
 
 /**
  * Random numbers for every input of a program: ±[1/8, 2) with ten bits of fraction, which f16 and f32 hold alike, so that two programs whose inputs differ
- * in dtype alone get the same numbers.
+ * in dtype alone get the same numbers. A large input has the same numbers over and over: making up millions would take longer than any kernel.
  */
 export function randomInputs({ plan: { tape } }: Program): NonNullable<StepInput["inputs"]> {
   return Object.fromEntries(
     [...tape.inputs].map(([name, { dtype, shape }], i) => {
-      const halves = randomHalves(elementCount(shape), i);
-      return [name, dtype === "f16" ? halves : widened(halves)];
+      const count = elementCount(shape);
+      const halves = randomHalves(Math.min(count, period), i);
+      return [name, dtype === "f16" ? repeated(halves, new Uint16Array(count)) : repeated(widened(halves), new Float32Array(count))];
     }),
   );
+}
+
+const period = 2 ** 16;
+
+function repeated<T extends Uint16Array | Float32Array>(numbers: T, target: T): T {
+  target.set(numbers);
+  for (let filled = numbers.length; filled < target.length; filled *= 2) target.copyWithin(filled, 0, filled);
+  return target;
 }
 
 /** Bits of halves: sign, one of four exponents, ten bits of fraction (a linear congruential generator, Numerical Recipes 7.1). */

@@ -2,13 +2,16 @@
 import { describe, expect, it } from "vitest";
 import { Autotuner, type AutotunerOptions, type ChoiceStore } from "../../src/autograd/autotuner.ts";
 import { Choices, choicesFrom, choicesOf } from "../../src/autograd/choices.ts";
+import { randomInputs } from "../../src/autograd/node-program.ts";
 import { compile } from "../../src/autograd/program.ts";
 import { computesRight, isDoubtful } from "../../src/autograd/self-check.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import { DeviceError, FileError, FormatError } from "../../src/errors.ts";
+import { cast } from "../../src/kernels/cast.ts";
 import { pointKernel } from "../../src/kernels/kernel.ts";
 import { matmul } from "../../src/kernels/matmul.ts";
 import { f32, float, type Node, type Operation, type Variant } from "../../src/kernels/operation.ts";
+import { scale } from "../../src/kernels/scale.ts";
 import { openTestDevice } from "../device.ts";
 import { expectSame } from "../kernels/close.ts";
 import { normals } from "../kernels/data.ts";
@@ -25,9 +28,10 @@ interface Way {
 }
 
 const right: Way = { main: "setY(index, 2.0 * x(index));" };
+/** Slower by so much that no other work of the machine hides it. */
 const slow: Way = {
   main: `var sum = 0.0;
-  for (var i = 0u; i < 20000u; i++) { sum += sin(x(index) + f32(i)); }
+  for (var i = 0u; i < 60000u; i++) { sum += sin(x(index) + f32(i)); }
   setY(index, select(2.0 * x(index), sum, sum > 1e30));`,
 };
 const broken: Way = { main: "setY(index, nothing);" };
@@ -160,6 +164,22 @@ describe("measuring", () => {
 });
 
 describe("checking before the first use", () => {
+  it("gives inputs stored either way the same numbers, large or small", async () => {
+    const given: Float32Array[] = [];
+    for (const dtype of ["f16", "f32"] as const) {
+      const program = await compile(device, (tape) => ({ y: scale(cast(tape.input("x0", float(dtype, 7000, 12)), "f32"), 1) }));
+      program.run({ inputs: randomInputs(program) });
+      given.push(await program.read("y"));
+      program.close();
+    }
+    expectSame(given[0]!, given[1]!);
+    const sizes = given[0]!.map(Math.abs);
+    expect(Math.min(...sizes.subarray(0, 10_000))).toBeGreaterThanOrEqual(1 / 8);
+    expect(new Set(sizes).size).toBeGreaterThan(4000);
+    // To the last element.
+    expect(sizes.at(-1)).toBeGreaterThan(0);
+  });
+
   it("leaves out a variant of halves that computes wrong, with a warning, and remembers it", async () => {
     const store = memory();
     for (const measure of [false, true]) {

@@ -5,6 +5,7 @@
 import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { choicesFrom } from "../../src/autograd/choices.ts";
 import { decodeNpy } from "../../src/io/npy.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
 import { expectFailure, simcse } from "./run-simcse.ts";
@@ -49,6 +50,10 @@ describe("train, evaluate, encode", () => {
       .map((line) => JSON.parse(line) as { step: number; loss: number });
     expect(log.map(({ step }) => step)).toEqual([1, 2, 3]);
     for (const { loss } of log) expect(loss).toBeGreaterThan(0);
+    // The kernels that computed it, so that a run that goes on can have the same.
+    const { tuning } = JSON.parse(await readFile(join(output, "trainer_state.json"), "utf8")) as { tuning: Record<string, string> };
+    expect(Object.keys(tuning).filter((key) => key.startsWith("matmul ")).length).toBeGreaterThan(5);
+    expect(choicesFrom(tuning, "trainer_state.json").toJSON()).toEqual(tuning);
     expect(await readdir(output)).toEqual(
       expect.arrayContaining(["config.json", "model.safetensors", "tokenizer.json", "trainer_state.json", "vocab.txt"]),
     );
