@@ -9,16 +9,22 @@ const napMilliseconds = 1;
 
 const neverNotified = new Int32Array(new SharedArrayBuffer(4));
 let waiting = 0;
+let isTurning = false;
 
 function turn(): void {
-  if (waiting === 0) return;
+  isTurning = waiting > 0;
+  if (!isTurning) return;
   Atomics.wait(neverNotified, 0, 0, napMilliseconds);
   setImmediate(turn);
 }
 
 /** The result of `work`, for which the event loop turns about once a millisecond. */
 export function waitPatiently<T>(work: Promise<T>): Promise<T> {
-  if (waiting++ === 0) setImmediate(turn);
+  waiting++;
+  if (!isTurning) {
+    isTurning = true;
+    setImmediate(turn);
+  }
   return work.finally(() => {
     waiting--;
   });
