@@ -1,21 +1,29 @@
-/** `simcse evaluate`: a model on the STS tasks, as the original's `evaluation.py` prints them. */
+/** `simcse evaluate`: a model on the STS and transfer tasks, as the original's `evaluation.py` prints them. */
 import { Command, Option } from "commander";
 import { OptionError } from "../src/errors.ts";
+import type { Device } from "../src/gpu/device.ts";
+import type { Folder } from "../src/io/folder.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
-import { averagedTasks, evaluateSts } from "../src/simcse/evaluation/evaluate.ts";
-import { STS_TASKS, type StsMode, type StsTask, stsTask } from "../src/simcse/evaluation/sts.ts";
-import { stsTable } from "../src/simcse/evaluation/table.ts";
+import { readConfig } from "../src/simcse/checkpoint.ts";
+import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
+import { averagedTasks, evaluateSts, type StsReport } from "../src/simcse/evaluation/evaluate.ts";
+import { evaluateTransfer, type TransferMode, type TransferReport, transferSettings } from "../src/simcse/evaluation/evaluate-transfer.ts";
+import { STS_TASKS, type StsMode, type StsTask } from "../src/simcse/evaluation/sts.ts";
+import { resultTables } from "../src/simcse/evaluation/table.ts";
+import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/transfer.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { wholeNumber, withOptions } from "./options.ts";
-import { startProgress } from "./progress.ts";
+import { type Progress, startProgress } from "./progress.ts";
+
+type TaskSet = "sts" | "transfer" | "full" | "na";
 
 interface EvaluateOptions {
   readonly model_name_or_path: string;
   readonly pooler?: PoolerType;
-  readonly mode: StsMode;
-  readonly task_set: "sts" | "na";
+  readonly mode: TransferMode;
+  readonly task_set: TaskSet;
   readonly tasks?: string[];
   readonly data_dir: string;
   readonly output?: string;
@@ -23,49 +31,60 @@ interface EvaluateOptions {
   readonly adapter?: string;
 }
 
+const taskNames = [...STS_TASKS, ...TRANSFER_TASKS].map(({ name }) => name);
+
 const options: readonly Option[] = [
   new Option("--model_name_or_path <dir>", "model folder").makeOptionMandatory(),
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
-  new Option("--mode <mode>", "which part of each set").choices(["test", "dev"]).default("test"),
-  new Option("--task_set <set>", "sts, or na for the ones in --tasks").choices(["sts", "na"]).default("sts"),
-  new Option("--tasks <name...>", `with --task_set na: ${STS_TASKS.map(({ name }) => name).join(", ")}`),
-  new Option("--data_dir <dir>", "the SentEval tree that holds STS/ and SICK/").default("SentEval/data/downstream"),
+  new Option("--mode <mode>", "test as published; dev sets and dev accuracies; test with fast settings for transfer")
+    .choices(Object.keys(transferSettings))
+    .default("test"),
+  new Option("--task_set <set>", "sts, transfer, both (full), or na for the ones in --tasks")
+    .choices(["sts", "transfer", "full", "na"])
+    .default("sts"),
+  new Option("--tasks <name...>", `with --task_set na: ${taskNames.join(", ")}`),
+  new Option("--data_dir <dir>", "the SentEval tree that holds STS/, SICK/, MR/ …").default("SentEval/data/downstream"),
   new Option("--output <file>", "also write the results as JSON"),
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(128),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
 ];
 
 export const evaluateCommand = withOptions(
-  new Command("evaluate").description("score a model on STS12–16, STS-B and SICK-R"),
+  new Command("evaluate").description("score a model on the STS and transfer tasks of SentEval"),
   options,
 ).action(runEvaluation);
 
-/** The longest sentences that any BERT takes; longer ones are cut. */
-const maxLength = 512;
+/** Tokens of a sentence that are read, where the model takes as many. */
+const longestSentence = 512;
+
+/** STS has no fast settings: its test data is scored in both test modes. */
+const stsModes: Readonly<Record<TransferMode, StsMode>> = { test: "test", fasttest: "test", dev: "dev" };
 
 async function runEvaluation(given: EvaluateOptions): Promise<void> {
   const tasks = chooseTasks(given);
   const folder = await openFolder(given.data_dir);
   const modelFolder = await openFolder(given.model_name_or_path);
+  const { bert } = await readConfig(modelFolder);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {
     ...(given.pooler && { pooler: given.pooler }),
-    maxLength,
+    maxLength: Math.min(longestSentence, bert.max_position_embeddings),
     batchSize: given.batch_size,
   });
-  const progress = startProgress(tasks.length, "evaluating");
+  const progress = startProgress(tasks.sts.length + tasks.transfer.length, "evaluating");
   try {
-    const report = await evaluateSts({
-      encode: async (sentences) => (await simcse.encode(sentences)).data,
-      folder,
-      mode: given.mode,
-      tasks,
-      onProgress: ({ task, finished }) => progress.update(finished, task),
-    });
+    const encode: Encode = async (sentences) => (await simcse.encode(sentences)).data;
+    const reports = await evaluateTasks(tasks, given.mode, { encode, folder, device, progress });
     progress.stop();
-    process.stdout.write(`${stsTable(report, process.stdout.isTTY ? process.stdout.columns : undefined)}\n`);
+    process.stdout.write(`${resultTables(given.mode, reports, process.stdout.isTTY ? process.stdout.columns : undefined)}\n`);
     if (given.output) {
-      const results = { model: given.model_name_or_path, pooler: simcse.pooler, adapter: device.name, ...report };
+      const results = {
+        model: given.model_name_or_path,
+        pooler: simcse.pooler,
+        adapter: device.name,
+        mode: given.mode,
+        ...reports,
+      };
       await writeFileAtomically(given.output, `${JSON.stringify(results, null, 2)}\n`);
     }
   } finally {
@@ -73,11 +92,43 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
   }
 }
 
-function chooseTasks({ task_set, tasks, mode }: EvaluateOptions): readonly StsTask[] {
-  if (task_set === "sts") {
-    if (tasks) throw new OptionError("--tasks chooses tasks only with --task_set na.", "Add --task_set na, or leave out --tasks.");
-    return mode === "dev" ? averagedTasks("dev") : STS_TASKS;
+interface ChosenTasks {
+  readonly sts: readonly StsTask[];
+  readonly transfer: readonly TransferTask[];
+}
+
+async function evaluateTasks(
+  { sts, transfer }: ChosenTasks,
+  mode: TransferMode,
+  { encode, folder, device, progress }: { encode: Encode; folder: Folder; device: Device; progress: Progress },
+): Promise<{ sts?: StsReport; transfer?: TransferReport }> {
+  const reports: { sts?: StsReport; transfer?: TransferReport } = {};
+  if (sts.length > 0) {
+    const onProgress = ({ task, finished }: { task: string; finished: number }) => progress.update(finished, task);
+    reports.sts = await evaluateSts({ encode, folder, mode: stsModes[mode], tasks: sts, onProgress });
   }
-  if (!tasks) throw new OptionError("--task_set na needs --tasks.", `Name some of ${STS_TASKS.map(({ name }) => name).join(", ")}.`);
-  return tasks.map(stsTask);
+  if (transfer.length > 0) {
+    const onProgress = ({ task, state, finished }: { task: string; state: string; finished: number }) =>
+      progress.update(sts.length + finished, `${task} ${state}`);
+    reports.transfer = await evaluateTransfer({ encode, folder, device, mode, tasks: transfer, onProgress });
+  }
+  return reports;
+}
+
+function chooseTasks({ task_set, tasks, mode }: EvaluateOptions): ChosenTasks {
+  if (task_set === "na") return namedTasks(tasks ?? []);
+  if (tasks) throw new OptionError("--tasks chooses tasks only with --task_set na.", "Add --task_set na, or leave out --tasks.");
+  const sts = mode === "dev" ? averagedTasks("dev") : STS_TASKS;
+  return { sts: task_set === "transfer" ? [] : sts, transfer: task_set === "sts" ? [] : TRANSFER_TASKS };
+}
+
+/** Tasks by name, in the order of the tables. Names may be separated by commas. */
+function namedTasks(given: readonly string[]): ChosenTasks {
+  const names = new Set(given.flatMap((name) => name.split(",")).filter((name) => name !== ""));
+  if (names.size === 0) throw new OptionError("--task_set na needs --tasks.", `Name some of ${taskNames.join(", ")}.`);
+  for (const name of names) {
+    if (!(taskNames as string[]).includes(name))
+      throw new OptionError(`There is no task "${name}".`, `Use some of ${taskNames.join(", ")}.`);
+  }
+  return { sts: STS_TASKS.filter(({ name }) => names.has(name)), transfer: TRANSFER_TASKS.filter(({ name }) => names.has(name)) };
 }

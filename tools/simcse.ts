@@ -2,11 +2,13 @@
 /** The command line. Each command is a file beside this one: it parses, calls src, and prints. */
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo/demo.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { outputFailure, reportFailure } from "./failure.ts";
 import { setupCommand } from "./setup.ts";
+import { tokenizerCommand } from "./tokenizer.ts";
 import { trainCommand } from "./train.ts";
 
 const { version } = createRequire(import.meta.url)("simcse-webgpu/package.json") as { version: string };
@@ -17,7 +19,8 @@ const program = new Command("simcse")
   .option("--debug", "show where an error comes from")
   .showSuggestionAfterError();
 
-for (const command of [trainCommand, evaluateCommand, encodeCommand, demoCommand, setupCommand]) program.addCommand(command);
+for (const command of [trainCommand, evaluateCommand, encodeCommand, dataCommand, tokenizerCommand, demoCommand, setupCommand])
+  program.addCommand(command);
 
 process.stdout.on("error", (error) => {
   reportFailure(outputFailure(error), { debug: false });

@@ -1,7 +1,44 @@
-/** Learning-rate schedules, as multiples of the peak rate. */
+/**
+ * Learning-rate schedules with warm-up, by the names and with the formulas of transformers 4.2.1 (`get_scheduler`), as multiples of the peak
+ * rate.
+ */
 
-/** `step` updates done of `totalSteps`; the result multiplies the learning rate of the next one. */
-export type Schedule = (step: number, totalSteps: number) => number;
+/**
+ * `step` updates are done of `totalSteps`, of which the first `warmupSteps` raise the rate from 0 to the peak; the result multiplies the peak for
+ * the next update. `learningRate` is the peak, for schedules that end at a rate of their own.
+ */
+export type Schedule = (step: number, totalSteps: number, warmupSteps?: number, learningRate?: number) => number;
+
+/** Where the polynomial schedule ends, whatever the peak, and its power. */
+const polynomialEnd = { learningRate: 1e-7, power: 1 } as const;
+
+const warmedUp =
+  (after: (progress: number, learningRate: number) => number): Schedule =>
+  (step, totalSteps, warmupSteps = 0, learningRate = 1) =>
+    step < warmupSteps
+      ? step / Math.max(1, warmupSteps)
+      : after((step - warmupSteps) / Math.max(1, totalSteps - warmupSteps), learningRate);
+
+const halfCosine = (progress: number) => Math.max(0, 0.5 * (1 + Math.cos(Math.PI * progress)));
 
 /** From 1 down to 0, in a line. */
-export const linear: Schedule = (step, totalSteps) => Math.max(0, (totalSteps - step) / Math.max(1, totalSteps));
+export const linear = warmedUp((progress) => Math.max(0, 1 - progress));
+
+/** Every schedule by its name in `--lr_scheduler_type`. Past `totalSteps` they stay where they end, but for `cosine`, which rises again. */
+export const schedules = {
+  linear,
+  cosine: warmedUp(halfCosine),
+  /** One cycle, which is `cosine`, but 0 from the end on. */
+  cosine_with_restarts: warmedUp((progress) => (progress >= 1 ? 0 : halfCosine(progress % 1))),
+  polynomial: warmedUp((progress, peak) => {
+    const { learningRate: end, power } = polynomialEnd;
+    return ((peak - end) * Math.max(0, 1 - progress) ** power + end) / peak;
+  }),
+  constant: () => 1,
+  constant_with_warmup: warmedUp(() => 1),
+} as const satisfies Record<string, Schedule>;
+
+export type SchedulerType = keyof typeof schedules;
+
+/** The names, for a command line. */
+export const schedulerTypes = Object.keys(schedules) as SchedulerType[];

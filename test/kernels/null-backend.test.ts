@@ -10,12 +10,14 @@ import { openDevice } from "../../src/gpu/node.ts";
 import { adamW } from "../../src/kernels/adamw.ts";
 import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
+import { classifierGradient, classifierUpdate, roleTable, tallyClassifiers, tallyTable } from "../../src/kernels/classifiers.ts";
 import { columnSum } from "../../src/kernels/column-sum.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
 import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
 import { dropout } from "../../src/kernels/dropout.ts";
 import { embedding, gatherOrder, gatherRuns } from "../../src/kernels/embedding.ts";
 import { fill } from "../../src/kernels/fill.ts";
+import { gatherRows } from "../../src/kernels/gather-rows.ts";
 import { gelu } from "../../src/kernels/gelu.ts";
 import { globalNorm } from "../../src/kernels/global-norm.ts";
 import { recordHistory } from "../../src/kernels/history.ts";
@@ -23,7 +25,7 @@ import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { matmul } from "../../src/kernels/matmul.ts";
 import { mean } from "../../src/kernels/mean.ts";
 import { normalize } from "../../src/kernels/normalize.ts";
-import { f32, type Persistent, type Value } from "../../src/kernels/operation.ts";
+import { f32, type Persistent, u32, type Value } from "../../src/kernels/operation.ts";
 import { advanceOptimizer, lossScale, optimizerStateShape } from "../../src/kernels/optimizer-state.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
@@ -31,7 +33,7 @@ import { scale } from "../../src/kernels/scale.ts";
 import { tanh } from "../../src/kernels/tanh.ts";
 import { splitViews } from "../../src/kernels/views.ts";
 import { weightedSum } from "../../src/kernels/weighted-sum.ts";
-import { memoryless } from "./memoryless.ts";
+import { memoryless, memorylessOf } from "./memoryless.ts";
 import { batchInputs } from "./packed-batch.ts";
 import { adjoint } from "./run.ts";
 
@@ -119,6 +121,36 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     const x = tape.input("x", f32(live ? tape.extent("rows", 62) : 62, width));
     const views = splitViews(x, 2, examples);
     return [...views.flatMap((y) => withGradients(tape, y)), ...withGradients(tape, reshape(x, [31, 2 * width]))];
+  },
+  classifiers(tape, { width, live }) {
+    const count = live ? tape.extent("classifiers", 8) : 8;
+    const outputs = live ? tape.extent("outputs", 24) : 24;
+    const batch = tape.input("batch", u32(live ? tape.extent("batch", 57) : 57));
+    const tables = {
+      labels: tape.input("labels", u32(97)),
+      roles: tape.input("roles", roleTable(97, 2)),
+      batch,
+      folds: tape.input("folds", u32(count)),
+    };
+    const x = gatherRows(tape.input("features", f32(97, width)), batch);
+    const [weights, first, second] = ["weights", "first", "second"].map((name) => memoryless(name, 24, width)) as [
+      Persistent,
+      Persistent,
+      Persistent,
+    ];
+    const logits = matmul(x, reshape(tape.use(weights), [outputs, width]), "nt");
+    tallyClassifiers(logits, tables, memorylessOf("counts", tallyTable(8)), 3);
+    const gradient = matmul(classifierGradient(logits, tables, 3), x, "tn");
+    const corrections = { firstCorrection: tape.scalar("firstCorrection"), secondCorrection: tape.scalar("secondCorrection") };
+    for (const rule of ["adam", "rmsprop"] as const) {
+      classifierUpdate(
+        gradient,
+        tape.input(`strengths ${rule}`, f32(count)),
+        { weights, first, second },
+        { rule, classes: 3, ...corrections },
+      );
+    }
+    return [];
   },
   training(tape, { width }) {
     const [gradient, parameters, first, second] = ["gradient", "parameters", "first", "second"].map((name) =>

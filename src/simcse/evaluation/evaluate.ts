@@ -6,7 +6,8 @@
 import type { Folder } from "../../io/folder.ts";
 import { pearson, spearman } from "./correlation.ts";
 import { type Encode, embedDistinct } from "./embed-distinct.ts";
-import { loadSts, type MissingSts, STS_TASKS, type StsMode, type StsSubset, type StsTask, type StsTaskName } from "./sts.ts";
+import type { Missing } from "./senteval-folder.ts";
+import { loadSts, STS_TASKS, type StsMode, type StsSubset, type StsTask, type StsTaskName } from "./sts.ts";
 
 /** Correlations of one subset as fractions (−1 to 1; NaN where undefined, which JSON writes as null), and its number of pairs. */
 export interface StsCorrelation {
@@ -38,7 +39,7 @@ export interface StsScores {
 /** A plain object that `JSON.stringify` writes whole: scores, or the missing file, of each task that was asked for. */
 export interface StsReport {
   readonly mode: StsMode;
-  readonly tasks: Readonly<Partial<Record<StsTaskName, StsScores | MissingSts>>>;
+  readonly tasks: Readonly<Partial<Record<StsTaskName, StsScores | Missing>>>;
   /** Mean of `all` over `tasks` (NaN over none). In dev mode only tasks with a dev set take part. */
   readonly average: { readonly pearson: number; readonly spearman: number; readonly tasks: readonly StsTaskName[] };
 }
@@ -73,7 +74,7 @@ export interface EvaluateStsOptions {
  */
 export async function evaluateSts(options: EvaluateStsOptions): Promise<StsReport> {
   const { encode, dimension, folder, mode, tasks = STS_TASKS, onProgress, signal } = options;
-  const results: Partial<Record<StsTaskName, StsScores | MissingSts>> = {};
+  const results: Partial<Record<StsTaskName, StsScores | Missing>> = {};
   for (const [index, task] of tasks.entries()) {
     const tell = (state: StsProgress["state"]) =>
       onProgress?.({ task: task.name, state, finished: state === "encoding" ? index : index + 1, tasks: tasks.length });

@@ -4,8 +4,10 @@
  * It reads and parses; scoring a model on what it returns is `evaluate.ts`.
  */
 import { OptionError } from "../../errors.ts";
-import { type Folder, pathIn } from "../../io/folder.ts";
-import { type PairColumns, parseInputAndGold, parsePairColumns, type StsPair, type TextLines, textLines } from "./sts-files.ts";
+import type { Folder } from "../../io/folder.ts";
+import { type Missing, readSources } from "./senteval-folder.ts";
+import { type PairColumns, parseInputAndGold, parsePairColumns, type StsPair } from "./sts-files.ts";
+import type { TextLines } from "./text-lines.ts";
 
 /** Which split is scored: the test sets of the published results, or the dev sets that a run may be tuned on. */
 export type StsMode = "test" | "dev";
@@ -31,14 +33,6 @@ export interface StsSubset {
   readonly name: string;
   readonly pairs: readonly StsPair[];
 }
-
-/** A task that cannot be scored, with the first file that is not there. */
-export interface MissingSts {
-  readonly missing: string;
-}
-
-/** Where SentEval's data may stand below the folder a user names: `STS/` directly, or in SentEval's or its `data` folder. */
-const ROOTS = ["", "downstream/", "data/downstream/"];
 
 const STSB_COLUMNS: PairColumns = { a: 5, b: 6, score: 4, headerLines: 0 };
 const SICK_COLUMNS: PairColumns = { a: 1, b: 2, score: 3, headerLines: 1 };
@@ -71,20 +65,14 @@ export function stsTask(name: string): StsTask {
  * scored whole or not at all, because the score of a part is not comparable with anything.
  * @throws DataError for a malformed line, naming file and line.
  */
-export async function loadSts(folder: Folder, task: StsTask, mode: StsMode): Promise<StsSubset[] | MissingSts> {
-  const paths = new Map<string, string>();
-  for (const file of task.subsets[mode].flatMap((source) => source.files)) {
-    const path = await locate(folder, file);
-    if (path === null) return { missing: pathIn(folder, file) };
-    paths.set(file, path);
-  }
-  const subsets: StsSubset[] = [];
-  for (const source of task.subsets[mode]) {
-    const texts: TextLines[] = [];
-    for (const path of source.files.map((file) => paths.get(file)!)) texts.push(textLines(pathIn(folder, path), await folder.read(path)));
-    subsets.push({ name: source.name, pairs: source.parse(texts) });
-  }
-  return subsets;
+export async function loadSts(folder: Folder, task: StsTask, mode: StsMode): Promise<StsSubset[] | Missing> {
+  const sources = task.subsets[mode];
+  const texts = await readSources(
+    folder,
+    sources.flatMap(({ files }) => files),
+  );
+  if ("missing" in texts) return texts;
+  return sources.map(({ name, files, parse }) => ({ name, pairs: parse(files.map((file) => texts.get(file)!)) }));
 }
 
 function semEvalTask(name: StsTaskName, sets: readonly string[]): StsTask {
@@ -106,9 +94,4 @@ function splitTask(name: StsTaskName, columns: PairColumns, files: Readonly<Reco
     parse: ([text]) => parsePairColumns(text!, columns),
   });
   return { name, hasDevSet: true, subsets: { test: [source("test")], dev: [source("dev")] } };
-}
-
-async function locate(folder: Folder, file: string): Promise<string | null> {
-  for (const root of ROOTS) if (await folder.has(root + file)) return root + file;
-  return null;
 }

@@ -5,23 +5,59 @@
  * lines below the box say so.
  */
 import { averagedTasks, type StsReport, scoresOf } from "./evaluate.ts";
+import { reportedAccuracy, type TransferMode, type TransferReport, transferScoresOf } from "./evaluate-transfer.ts";
 import { STS_TASKS, type StsTaskName } from "./sts.ts";
+import { TRANSFER_TASKS } from "./transfer.ts";
 
 const NO_SCORE = "–";
 
 /**
- * `------ mode ------`, a box with one column per task and Avg., and what Avg. covers. Scores are Spearman's correlation over all pairs
- * of a task, times 100. Where the box is wider than `columns` characters, it has one row per task instead.
+ * `------ mode ------`, and for each report a box with one column per task and Avg., and what Avg. covers. STS scores are Spearman's
+ * correlation over all pairs of a task, transfer scores are accuracies, both times 100. Where a box is wider than `columns` characters, it
+ * has one row per task instead.
  */
+export function resultTables(
+  mode: TransferMode,
+  { sts, transfer }: { readonly sts?: StsReport; readonly transfer?: TransferReport },
+  columns = Number.POSITIVE_INFINITY,
+): string {
+  return [`------ ${mode} ------`, ...(sts ? stsLines(sts, columns) : []), ...(transfer ? transferLines(transfer, columns) : [])].join(
+    "\n",
+  );
+}
+
+/** `resultTables` of an STS report alone. */
 export function stsTable(report: StsReport, columns = Number.POSITIVE_INFINITY): string {
+  return resultTables(report.mode, { sts: report }, columns);
+}
+
+function stsLines(report: StsReport, columns: number): string[] {
   const names = averagedTasks(report.mode).map((task) => task.name);
-  const header = [...names, "Avg."];
   const average = report.average.tasks.length > 0 ? report.average.spearman : undefined;
-  const scores = [...names.map((name) => scoresOf(report.tasks, name)?.spearman.all), average].map(percent);
+  const scores = names.map((name) => scoresOf(report.tasks, name)?.spearman.all);
+  return [scoreBox("Spearman", names, [...scores, average], columns), ...stsNotes(report, names)];
+}
+
+function transferLines({ mode, tasks, average }: TransferReport, columns: number): string[] {
+  const names = TRANSFER_TASKS.map(({ name }) => name);
+  const scores = names.map((name) => transferScoresOf(tasks, name)).map((scores) => (scores ? reportedAccuracy(mode, scores) : undefined));
+  const notes = [coverage(average.tasks, names)];
+  for (const name of names) {
+    const result = tasks[name];
+    if (result === undefined) notes.push(notRun(name));
+    else if ("missing" in result) notes.push(noData(name, result.missing));
+    else if (mode !== "dev" && result.f1 !== undefined) notes.push(`${name}: F1 ${percent(result.f1)}.`);
+  }
+  const whole = average.tasks.length > 0 ? average.accuracy : undefined;
+  return [scoreBox(mode === "dev" ? "Dev accuracy" : "Accuracy", names, [...scores, whole], columns), ...notes];
+}
+
+function scoreBox(measure: string, names: readonly string[], values: readonly (number | undefined)[], columns: number): string {
+  const header = [...names, "Avg."];
+  const scores = values.map(percent);
   const wide = boxedTable([header, scores]);
   const fits = wide.indexOf("\n") <= columns;
-  const box = fits ? wide : boxedTable([["Task", "Spearman"], ...header.map((name, i) => [name, scores[i]!])]);
-  return [`------ ${report.mode} ------`, box, ...notes(report, names)].join("\n");
+  return fits ? wide : boxedTable([["Task", measure], ...header.map((name, i) => [name, scores[i]!])]);
 }
 
 /** Rows of cells, the first of them the header, in a box as PrettyTable draws it: centred cells between +, - and |. */
@@ -39,23 +75,31 @@ function centred(cell: string, width: number): string {
   return " ".repeat(left) + cell + " ".repeat(excess - left);
 }
 
-function percent(spearman: number | undefined): string {
-  if (spearman === undefined) return NO_SCORE;
-  return Number.isNaN(spearman) ? "nan" : (spearman * 100).toFixed(2);
+function percent(score: number | undefined): string {
+  if (score === undefined) return NO_SCORE;
+  return Number.isNaN(score) ? "nan" : (score * 100).toFixed(2);
 }
 
-function notes(report: StsReport, shown: readonly StsTaskName[]): string[] {
-  const covered = report.average.tasks;
-  const lines = [
-    covered.length === shown.length
-      ? `Avg. covers all ${shown.length} tasks.`
-      : `Avg. covers ${covered.length} of ${shown.length} tasks${covered.length > 0 ? `: ${covered.join(", ")}` : ""}.`,
-  ];
+function coverage(covered: readonly string[], shown: readonly string[]): string {
+  if (covered.length === shown.length) return `Avg. covers all ${shown.length} tasks.`;
+  return `Avg. covers ${covered.length} of ${shown.length} tasks${covered.length > 0 ? `: ${covered.join(", ")}` : ""}.`;
+}
+
+function notRun(name: string): string {
+  return `${name}: not run.`;
+}
+
+function noData(name: string, file: string): string {
+  return `${name}: no data, ${file} is missing.`;
+}
+
+function stsNotes(report: StsReport, shown: readonly StsTaskName[]): string[] {
+  const lines = [coverage(report.average.tasks, shown)];
   for (const { name } of STS_TASKS) {
     const result = report.tasks[name];
     if (result === undefined) {
-      if (shown.includes(name)) lines.push(`${name}: not run.`);
-    } else if ("missing" in result) lines.push(`${name}: no data, ${result.missing} is missing.`);
+      if (shown.includes(name)) lines.push(notRun(name));
+    } else if ("missing" in result) lines.push(noData(name, result.missing));
     else {
       if (!shown.includes(name)) lines.push(`${name}: has no ${report.mode} set and is not in the table.`);
       if (Number.isNaN(result.spearman.all)) lines.push(`${name}: nan, its correlation is undefined: the scores do not vary.`);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { StsReport, StsScores } from "../../../src/simcse/evaluation/evaluate.ts";
+import type { TransferReport } from "../../../src/simcse/evaluation/evaluate-transfer.ts";
 import { STS_TASKS, type StsTaskName } from "../../../src/simcse/evaluation/sts.ts";
-import { stsTable } from "../../../src/simcse/evaluation/table.ts";
+import { resultTables, stsTable } from "../../../src/simcse/evaluation/table.ts";
 
 const aggregate = (all: number) => ({ all, mean: all, wmean: all });
 const scores = (all: number, undefinedCosines = 0): StsScores => ({
@@ -91,5 +92,42 @@ describe("stsTable", () => {
       "Avg. covers all 2 tasks.",
       "STS12: has no dev set and is not in the table.",
     ]);
+  });
+});
+
+describe("resultTables", () => {
+  const transfer: TransferReport = {
+    mode: "fasttest",
+    tasks: {
+      MR: { devAccuracy: 0.8, accuracy: 0.8118, n: 10 },
+      CR: { missing: "data/CR/custrev.pos" },
+      MRPC: { devAccuracy: 0.7, accuracy: 0.7443, f1: 0.8251, n: 5 },
+    },
+    average: { accuracy: 0.77805, tasks: ["MR", "MRPC"] },
+  };
+
+  it("has a box for the transfer tasks, and says what Avg. covers", () => {
+    expect(resultTables("fasttest", { transfer }).split("\n")).toEqual([
+      "------ fasttest ------",
+      "+-------+----+------+------+------+------+-------+-------+",
+      "|   MR  | CR | SUBJ | MPQA | SST2 | TREC |  MRPC |  Avg. |",
+      "+-------+----+------+------+------+------+-------+-------+",
+      "| 81.18 | –  |  –   |  –   |  –   |  –   | 74.43 | 77.81 |",
+      "+-------+----+------+------+------+------+-------+-------+",
+      "Avg. covers 2 of 7 tasks: MR, MRPC.",
+      "CR: no data, data/CR/custrev.pos is missing.",
+      "SUBJ: not run.",
+      "MPQA: not run.",
+      "SST2: not run.",
+      "TREC: not run.",
+      "MRPC: F1 82.51.",
+    ]);
+  });
+
+  it("shows dev accuracies in dev mode, and both boxes for the full set", () => {
+    const lines = resultTables("dev", { sts: report("dev", {}, Number.NaN, []), transfer: { ...transfer, mode: "dev" } }).split("\n");
+    expect(lines[0]).toBe("------ dev ------");
+    expect(lines[2]).toBe("| STSBenchmark | SICKRelatedness | Avg. |");
+    expect(lines.find((line) => line.startsWith("| 80.00"))).toContain("| 70.00 |");
   });
 });

@@ -1,0 +1,275 @@
+/**
+ * Many small softmax classifiers over the same frozen features, trained as one: the folds of a cross-validation times the strengths of
+ * regularisation that are compared. Classifier k has rows k·C … k·C+C−1 of one weight matrix, so the logits of a minibatch for all of them are
+ * one matrix product, and so is the gradient. This file has what stands between the products.
+ *
+ * All classifiers see the same minibatch, and each leaves out the rows that its fold holds out. A row's role in each fold, two bits, stands in
+ * a table: 16 folds a word.
+ */
+import { wgsl } from "../gpu/shader.ts";
+import { type Kernel, kernel, pointKernel, rows, scalar, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
+import {
+  capacity,
+  expectType,
+  type Operand,
+  type Operation,
+  type Persistent,
+  type Scalar,
+  type Type,
+  u32,
+  type Value,
+} from "./operation.ts";
+
+/** What a row is to a fold. */
+export const role = { none: 0, train: 1, dev: 2, test: 3 } as const;
+
+const bitsPerRole = 2;
+const foldsPerWord = 32 / bitsPerRole;
+
+/** The table of roles of `rows` rows in `folds` folds. */
+export const roleTable = (rows: number, folds: number): Type & { readonly shape: readonly number[] } => ({
+  dtype: "u32",
+  shape: [rows, Math.ceil(folds / foldsPerWord)],
+});
+
+/** Sets the role of a row in a fold, in a table of zeros with `width` words a row. */
+export function setRole(table: Uint32Array, width: number, row: number, fold: number, value: number): void {
+  table[row * width + Math.floor(fold / foldsPerWord)]! |= value << ((fold % foldsPerWord) * bitsPerRole);
+}
+
+/** What a kernel needs to know of the rows and of the classifiers that are still trained. */
+export interface ClassifierTables {
+  /** u32 [all rows]: each row's class. */
+  readonly labels: Operand;
+  /** `roleTable`. */
+  readonly roles: Operand;
+  /** u32 [minibatch]: the rows of this step. */
+  readonly batch: Value;
+  /** u32 [classifiers]: each classifier's fold. */
+  readonly folds: Value;
+}
+
+/** What a thread that has one classifier sees: `classifier`, its `fold`'s role of a row, and the class that a row's logits choose. */
+function classifierKernel(declaration: {
+  label: string;
+  logits: Value;
+  tables: readonly Value[];
+  writes: Parameters<typeof kernel>[0]["writes"] & object;
+  classes: number;
+  main: string;
+}): Kernel {
+  const { label, logits, tables, writes, classes, main } = declaration;
+  const [labels, roles, batch, folds] = tables;
+  const [count] = folds!.shape;
+  return kernel({
+    label,
+    workgroupSize: [threadsPerWorkgroup],
+    reads: { logits: [logits, "f32"], labels: [labels!, "u32"], roles: [roles!, "u32"], batch: [batch!, "u32"], folds: [folds!, "u32"] },
+    writes,
+    declarations: wgsl`
+fn roleOf(row: u32, fold: u32) -> u32 {
+  return (roles[row * ${roles!.shape[1] as number}u + fold / ${foldsPerWord}u] >> (fold % ${foldsPerWord}u * ${bitsPerRole}u)) & 3u;
+}
+fn start(r: u32, classifier: u32) -> u32 { return r * ${capacity(logits.shape[1]!)}u + classifier * ${classes}u; }
+`,
+    main: wgsl`let classifier = group.x * ${threadsPerWorkgroup}u + thread;
+  if (classifier >= ${rows(count!)}) { return; }
+  let fold = folds[classifier];
+  let batchRows = ${rows(batch!.shape[0]!)};
+  ${main}`,
+    workgroups: (live) => [Math.ceil(live(count!) / threadsPerWorkgroup), 1, 1],
+  });
+}
+
+function checkTables(name: string, [logits, labels, roles, batch, folds]: readonly Type[], classes: number): void {
+  const [batchRows, outputs] = logits!.shape;
+  expectType(name, "logits", logits!, "f32", [batchRows!, outputs!]);
+  expectType(name, "labels", labels!, "u32", [null]);
+  expectType(name, "roles", roles!, "u32", [labels!.shape[0]!, null]);
+  expectType(name, "batch", batch!, "u32", [batchRows!]);
+  expectType(name, "folds", folds!, "u32", [null]);
+  if (capacity(outputs!) !== capacity(folds!.shape[0]!) * classes) {
+    expectType(name, "logits", logits!, "f32", [batchRows!, capacity(folds!.shape[0]!) * classes]);
+  }
+}
+
+const gradient: Operation<{ classes: number }> = {
+  name: "classifierGradient",
+  infer(inputs, { classes }) {
+    checkTables("classifierGradient", inputs, classes);
+    return [inputs[0]!];
+  },
+  lower({ inputs: [logits, ...tables], outputs: [delta], attributes: { classes } }) {
+    return {
+      variant: "a thread a classifier",
+      kernels: [
+        classifierKernel({
+          label: "classifierGradient",
+          logits: logits!,
+          tables,
+          writes: { delta: [delta!, "f32"] },
+          classes,
+          main: wgsl`var own = 0.0;
+  for (var r = 0u; r < batchRows; r++) { own += select(0.0, 1.0, roleOf(batch[r], fold) == ${role.train}u); }
+  let share = 1.0 / max(own, 1.0);
+  for (var r = 0u; r < batchRows; r++) {
+    let row = batch[r];
+    let at = start(r, classifier);
+    let weight = select(0.0, share, roleOf(row, fold) == ${role.train}u);
+    var highest = logits[at];
+    for (var c = 1u; c < ${classes}u; c++) { highest = max(highest, logits[at + c]); }
+    var sum = 0.0;
+    for (var c = 0u; c < ${classes}u; c++) { sum += exp(logits[at + c] - highest); }
+    for (var c = 0u; c < ${classes}u; c++) {
+      delta[at + c] = (exp(logits[at + c] - highest) / sum - select(0.0, 1.0, c == labels[row])) * weight;
+    }
+  }`,
+        }),
+      ],
+    };
+  },
+};
+
+/**
+ * f32 [minibatch, classifiers · classes]: the gradient, with respect to the logits, of each classifier's mean cross-entropy over the rows of the
+ * minibatch that its fold trains on; zero for the others.
+ */
+export function classifierGradient(logits: Value, { labels, roles, batch, folds }: ClassifierTables, classes: number): Value {
+  return logits.tape.append(gradient, [logits, labels, roles, batch, folds], { classes })[0]!;
+}
+
+const tally: Operation<{ classes: number }> = {
+  name: "tallyClassifiers",
+  infer(inputs, { classes }) {
+    checkTables("tallyClassifiers", inputs, classes);
+    return [u32(capacity(inputs[4]!.shape[0]!), 4)];
+  },
+  lower({ inputs: [logits, ...tables], outputs: [counts], attributes: { classes } }) {
+    return {
+      variant: "a thread a classifier",
+      kernels: [
+        classifierKernel({
+          label: "tallyClassifiers",
+          logits: logits!,
+          tables,
+          writes: { counts: [counts!, "vec4u"] },
+          classes,
+          main: wgsl`var count = select(counts[classifier], vec4u(), stepNumber() == 0u);
+  for (var r = 0u; r < batchRows; r++) {
+    let row = batch[r];
+    let part = roleOf(row, fold);
+    if (part < ${role.dev}u) { continue; }
+    let at = start(r, classifier);
+    var choice = 0u;
+    var highest = logits[at];
+    for (var c = 1u; c < ${classes}u; c++) {
+      if (logits[at + c] > highest) { choice = c; highest = logits[at + c]; }
+    }
+    let right = choice == labels[row];
+    if (part == ${role.dev}u) { count.x += select(0u, 1u, right); }
+    else { count += vec4u(0u, select(0u, 1u, right), select(0u, 1u, choice == 1u), select(0u, 1u, right && choice == 1u)); }
+  }
+  counts[classifier] = count;`,
+        }),
+      ],
+    };
+  },
+};
+
+/** The type of the counts of `tallyClassifiers`. */
+export const tallyTable = (classifiers: number): Type & { readonly shape: readonly number[] } => ({
+  dtype: "u32",
+  shape: [classifiers, 4],
+});
+
+/**
+ * Adds to `counts` u32 [classifiers, 4] what each classifier makes of the minibatch: dev rows it has right, test rows it has right, test rows it
+ * gives class 1, and those among them that are of class 1. Step 0 starts from nothing.
+ */
+export function tallyClassifiers(
+  logits: Value,
+  { labels, roles, batch, folds }: ClassifierTables,
+  counts: Persistent,
+  classes: number,
+): void {
+  logits.tape.update(tally, [logits, labels, roles, batch, folds], [counts], { classes });
+}
+
+export type UpdateRule = "adam" | "rmsprop";
+
+/** Adam's β1 and β2, RMSprop's α, ε and the learning rates: PyTorch's defaults. */
+export const adamDefaults = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, learningRate: 1e-3 } as const;
+export const rmspropDefaults = { alpha: 0.99, epsilon: 1e-8, learningRate: 1e-2 } as const;
+
+interface Update {
+  readonly rule: UpdateRule;
+  readonly classes: number;
+  readonly firstCorrection: Scalar;
+  readonly secondCorrection: Scalar;
+}
+
+/** How `first`, `second` and `weights` change by a gradient `g`. */
+const rules: Record<UpdateRule, (update: Update) => string> = {
+  adam: ({ firstCorrection, secondCorrection }) => wgsl`let m = ${adamDefaults.beta1} * first[index] + (1.0 - ${adamDefaults.beta1}) * g;
+  let v = ${adamDefaults.beta2} * second[index] + (1.0 - ${adamDefaults.beta2}) * g * g;
+  first[index] = m;
+  second[index] = v;
+  weights[index] -= ${scalar(firstCorrection)} * m / (sqrt(v) * ${scalar(secondCorrection)} + ${adamDefaults.epsilon});`,
+  rmsprop: () => wgsl`let v = ${rmspropDefaults.alpha} * second[index] + (1.0 - ${rmspropDefaults.alpha}) * g * g;
+  second[index] = v;
+  weights[index] -= ${rmspropDefaults.learningRate} * g / (sqrt(v) + ${rmspropDefaults.epsilon});`,
+};
+
+const update: Operation<Update> = {
+  name: "classifierUpdate",
+  infer([gradient, strengths, weights], { classes }) {
+    expectType("classifierUpdate", "gradient", gradient!, "f32", [gradient!.shape[0]!, weights!.shape[1]!]);
+    expectType("classifierUpdate", "strengths", strengths!, "f32", [null]);
+    expectType("classifierUpdate", "weights", weights!, "f32", [capacity(strengths!.shape[0]!) * classes, null]);
+    return [weights!, weights!, weights!];
+  },
+  lower({ inputs: [gradient, strengths], outputs: [weights, first, second], attributes }) {
+    const width = vectorWidth(weights!.shape[1] as number);
+    const element = vector("f32", width);
+    return {
+      variant: `${attributes.rule} ×${width}`,
+      kernels: [
+        pointKernel({
+          label: `classifierUpdate ${attributes.rule}`,
+          over: gradient!,
+          width,
+          reads: { gradient: [gradient!, element], strengths: [strengths!, "f32"] },
+          writes: {
+            weights: [weights!, element],
+            ...(attributes.rule === "adam" ? { first: [first!, element] as const } : {}),
+            second: [second!, element],
+          },
+          main: wgsl`let g = gradient[index] + strengths[row / ${attributes.classes}u] * weights[index];
+  ${rules[attributes.rule](attributes)}`,
+        }),
+      ],
+    };
+  },
+};
+
+/** All f32 [classifiers · classes, features]. */
+export interface ClassifierState {
+  readonly weights: Persistent;
+  readonly first: Persistent;
+  readonly second: Persistent;
+}
+
+/**
+ * Moves the weights of the live classifiers by `gradient` f32 [live classifiers · classes, features] and by the strength of regularisation
+ * that `strengths` f32 [classifiers] gives each, with Adam (Kingma & Ba 2015) or RMSprop (Hinton 2012) as PyTorch has them. Adam's step
+ * needs the scalars of `adamCorrections`.
+ */
+export function classifierUpdate(gradient: Value, strengths: Value, { weights, first, second }: ClassifierState, attributes: Update): void {
+  gradient.tape.update(update, [gradient, strengths, weights], [weights, first, second], attributes);
+}
+
+/** lr / (1 − β1ᵗ) and 1 / √(1 − β2ᵗ) of Adam's update `t`, counted from 1, in double precision. */
+export function adamCorrections(t: number): { firstCorrection: number; secondCorrection: number } {
+  const { beta1, beta2, learningRate } = adamDefaults;
+  return { firstCorrection: learningRate / (1 - beta1 ** t), secondCorrection: 1 / Math.sqrt(1 - beta2 ** t) };
+}

@@ -1,0 +1,230 @@
+/**
+ * Scores an encoder on the transfer tasks as SentEval does: softmax regression on frozen embeddings, the strength of regularisation chosen by
+ * cross-validation.
+ *
+ * The classifiers of all folds and strengths are trained together (`classifiers.ts`), and then those that are refitted with the strength that
+ * was best.
+ */
+import type { Device } from "../../gpu/device.ts";
+import type { Folder } from "../../io/folder.ts";
+import {
+  type Candidate,
+  type ClassifierData,
+  type ClassifierHooks,
+  type ClassifierOutcome,
+  type ClassifierSettings,
+  type Fold,
+  regularisations,
+  trainClassifiers,
+} from "./classifiers.ts";
+import { type Encode, embedDistinct } from "./embed-distinct.ts";
+import { allBut, randomSplit, SENTEVAL_SEED, stratifiedParts } from "./folds.ts";
+import type { Missing } from "./senteval-folder.ts";
+import { loadTransfer, TRANSFER_TASKS, type TransferData, type TransferTask, type TransferTaskName } from "./transfer.ts";
+import type { LabelledExample } from "./transfer-files.ts";
+
+/** `test` as the published results, `dev` and `fasttest` with fewer folds and coarser steps; `dev` reports the dev accuracy. */
+export type TransferMode = "test" | "dev" | "fasttest";
+
+interface TransferSettings extends ClassifierSettings {
+  readonly kfold: number;
+}
+
+const fast: TransferSettings = { kfold: 5, optimizer: "rmsprop", batchSize: 128, tenacity: 3, epochSize: 2 };
+export const transferSettings: Readonly<Record<TransferMode, TransferSettings>> = {
+  test: { kfold: 10, optimizer: "adam", batchSize: 64, tenacity: 5, epochSize: 4 },
+  dev: fast,
+  fasttest: fast,
+};
+
+/** Part of the training data that a refit stops by. */
+const REFIT_DEV_SHARE = 0.05;
+
+/** Accuracies as fractions. */
+export interface TransferScores {
+  /** Of the best strength of regularisation, in cross-validation or on the dev split. */
+  readonly devAccuracy: number;
+  readonly accuracy: number;
+  /** F1 of the test split, for paraphrases. */
+  readonly f1?: number;
+  /** Examples that are scored: of all test parts. */
+  readonly n: number;
+}
+
+/** A plain object that `JSON.stringify` writes whole. */
+export interface TransferReport {
+  readonly mode: TransferMode;
+  readonly tasks: Readonly<Partial<Record<TransferTaskName, TransferScores | Missing>>>;
+  /** Mean over `tasks` (NaN over none) of what the mode reports: accuracy, or in dev mode dev accuracy. */
+  readonly average: { readonly accuracy: number; readonly tasks: readonly TransferTaskName[] };
+}
+
+/** Told when a task's sentences go to the encoder, as its classifiers finish, and when it is done with. */
+export interface TransferProgress {
+  readonly task: TransferTaskName;
+  readonly state: "encoding" | "training" | "scored" | "missing";
+  /** How many of the `tasks` are done with; a task whose classifiers are half trained counts as a half. */
+  readonly finished: number;
+  readonly tasks: number;
+}
+
+export interface EvaluateTransferOptions {
+  readonly encode: Encode;
+  /** Where the classifiers are trained. */
+  readonly device: Device;
+  /** A SentEval data folder; see `loadTransfer`. */
+  readonly folder: Folder;
+  readonly mode: TransferMode;
+  /** All of `TRANSFER_TASKS` by default. */
+  readonly tasks?: readonly TransferTask[];
+  readonly onProgress?: (progress: TransferProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Evaluates `encode` on transfer tasks, one after another. A task whose data is not there is named in the report and left out of the average.
+ *
+ * @throws DataError for malformed data, ShapeError for embeddings of the wrong size, CapacityError for a device that is too small, the signal's
+ *   reason once it is aborted.
+ */
+export async function evaluateTransfer(options: EvaluateTransferOptions): Promise<TransferReport> {
+  const { encode, device, folder, mode, tasks = TRANSFER_TASKS, onProgress, signal } = options;
+  const results: Partial<Record<TransferTaskName, TransferScores | Missing>> = {};
+  for (const [index, task] of tasks.entries()) {
+    const tell = (state: TransferProgress["state"], part = 0) =>
+      onProgress?.({ task: task.name, state, finished: index + part, tasks: tasks.length });
+    signal?.throwIfAborted();
+    const data = await loadTransfer(folder, task);
+    if ("missing" in data) {
+      results[task.name] = data;
+      tell("missing", 1);
+      continue;
+    }
+    tell("encoding");
+    results[task.name] = await scoreTransfer(task, data, encode, device, mode, {
+      onRound: (done, classifiers) => tell("training", done / classifiers),
+      ...(signal && { signal }),
+    });
+    tell("scored", 1);
+  }
+  const scored = tasks.map(({ name }) => name).filter((name) => transferScoresOf(results, name) !== null);
+  const values = scored.map((name) => reportedAccuracy(mode, transferScoresOf(results, name)!));
+  return { mode, tasks: results, average: { accuracy: mean(values), tasks: scored } };
+}
+
+/** What `name` scored, or null where it was not run or its data is missing. */
+export function transferScoresOf(tasks: TransferReport["tasks"], name: TransferTaskName): TransferScores | null {
+  const result = tasks[name];
+  return result === undefined || "missing" in result ? null : result;
+}
+
+/** The accuracy that a mode's table shows. */
+export function reportedAccuracy(mode: TransferMode, { accuracy, devAccuracy }: TransferScores): number {
+  return mode === "dev" ? devAccuracy : accuracy;
+}
+
+/** Scores `encode` on the examples of one task. */
+export async function scoreTransfer(
+  { classes }: Pick<TransferTask, "classes">,
+  data: TransferData,
+  encode: Encode,
+  device: Device,
+  mode: TransferMode,
+  hooks: ClassifierHooks = {},
+): Promise<TransferScores> {
+  const settings = transferSettings[mode];
+  const { signal } = hooks;
+  const splits = Object.entries(data) as [keyof TransferData, readonly LabelledExample[]][];
+  const examples = splits.flatMap(([, part]) => part);
+  const rows: Partial<Record<keyof TransferData, Uint32Array>> = {};
+  let next = 0;
+  for (const [split, part] of splits) rows[split] = Uint32Array.from(part, () => next++);
+
+  const labels = Uint32Array.from(examples, ({ label }) => label);
+  const protocol = experiments(rows, labels, settings.kfold);
+  const classifierData: ClassifierData = { ...(await features(examples, encode)), labels, classes };
+  const train = (candidates: readonly Candidate[], told: ClassifierHooks) =>
+    trainClassifiers(device, classifierData, candidates, settings, told);
+
+  const folds = protocol.flatMap(({ inner }) => inner);
+  const outcomes = await train(
+    folds.flatMap((fold) => regularisations.map((strength) => ({ fold, strength }))),
+    hooks,
+  );
+  const byFold = new Map(folds.map((fold, i) => [fold, outcomes.slice(i * regularisations.length, (i + 1) * regularisations.length)]));
+  const choices = protocol.map(({ inner }) => choose(inner.map((fold) => byFold.get(fold)!)));
+  const final = protocol.every(({ refit }) => refit === null)
+    ? protocol.map(({ inner }, i) => byFold.get(inner[0]!)![choices[i]!.strength]!)
+    : await train(
+        protocol.map(({ refit }, i) => ({ fold: refit!, strength: regularisations[choices[i]!.strength]! })),
+        signal ? { signal } : {},
+      );
+  const paired = examples.some(({ b }) => b !== undefined);
+  return {
+    devAccuracy: mean(choices.map(({ devAccuracy }) => devAccuracy)),
+    accuracy: mean(final.map(({ testAccuracy }) => testAccuracy)),
+    ...(paired && { f1: mean(final.map(({ testF1 }) => testF1)) }),
+    n: protocol.reduce((sum, { inner, refit }) => sum + (refit ?? inner[0]!).test.length, 0),
+  };
+}
+
+/** Folds that choose a strength of regularisation, and the one that is then scored: null where the fold that chooses has the test rows too. */
+interface Experiment {
+  readonly inner: readonly Fold[];
+  readonly refit: Fold | null;
+}
+
+const none = new Uint32Array();
+
+/** What SentEval trains for a task with these splits. */
+function experiments(rows: Partial<Record<keyof TransferData, Uint32Array>>, labels: Uint32Array, kfold: number): Experiment[] {
+  const { all, train, dev, test } = rows;
+  if (all === undefined)
+    return [dev ? { inner: [{ train: train!, dev, test: test! }], refit: null } : crossValidated(train!, test!, labels, kfold, "")];
+  const outer = stratifiedParts(all, labels, kfold, SENTEVAL_SEED, "outer folds");
+  return outer.map((held, i) => crossValidated(allBut(outer, i), held, labels, kfold, ` of part ${i}`));
+}
+
+function crossValidated(train: Uint32Array, test: Uint32Array, labels: Uint32Array, kfold: number, name: string): Experiment {
+  const parts = stratifiedParts(train, labels, kfold, SENTEVAL_SEED, `folds${name}`);
+  const { kept, taken } = randomSplit(train, REFIT_DEV_SHARE, SENTEVAL_SEED, `refit${name}`);
+  return { inner: parts.map((dev, i) => ({ train: allBut(parts, i), dev, test: none })), refit: { train: kept, dev: taken, test } };
+}
+
+/** The first strength whose mean dev accuracy is best, in percent rounded to two digits as SentEval compares them. */
+function choose(outcomes: readonly (readonly ClassifierOutcome[])[]): { readonly strength: number; readonly devAccuracy: number } {
+  const scores = regularisations.map((_, strength) => Math.round(1e4 * mean(outcomes.map((fold) => fold[strength]!.devAccuracy))) / 1e4);
+  const devAccuracy = Math.max(...scores);
+  return { strength: scores.indexOf(devAccuracy), devAccuracy };
+}
+
+/** Features of each example: its embedding, or for a pair u, v the concatenation of |u − v| and u ⊙ v. */
+async function features(examples: readonly LabelledExample[], encode: Encode): Promise<Pick<ClassifierData, "features" | "dimension">> {
+  const { vectors, dimension: size } = await embedDistinct(
+    encode,
+    examples.flatMap(({ a, b }) => (b === undefined ? [a] : [a, b])),
+  );
+  const dimension = examples.some(({ b }) => b !== undefined) ? 2 * size : size;
+  const matrix = new Float32Array(examples.length * dimension);
+  for (const [row, { a, b }] of examples.entries()) {
+    const u = vectors.get(a)!;
+    const v = b === undefined ? undefined : vectors.get(b)!;
+    matrix.set(v === undefined ? u : u.map((value, k) => Math.abs(value - v[k]!)), row * dimension);
+    if (v !== undefined)
+      matrix.set(
+        u.map((value, k) => value * v[k]!),
+        row * dimension + size,
+      );
+  }
+  return { features: matrix, dimension };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0) / values.length;
+}
+
+/** A report as SimCSE's trainer logs it: `eval_MR` and the others in percent, and `eval_avg_transfer`. */
+export function transferMetrics({ mode, tasks, average }: TransferReport): Record<string, number> {
+  const scored = average.tasks.map((name) => [`eval_${name}`, 100 * reportedAccuracy(mode, transferScoresOf(tasks, name)!)] as const);
+  return { ...Object.fromEntries(scored), eval_avg_transfer: 100 * average.accuracy };
+}

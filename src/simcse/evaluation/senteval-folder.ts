@@ -1,0 +1,29 @@
+/** Where the files of a task stand in the folder that a user names. */
+import { type Folder, pathIn } from "../../io/folder.ts";
+import { type TextLines, textLines } from "./text-lines.ts";
+
+/** A task that cannot be scored, with the first file that is not there. */
+export interface Missing {
+  readonly missing: string;
+}
+
+/** Where SentEval's data may stand below the folder a user names: `STS/` directly, or in SentEval's or its `data` folder. */
+const ROOTS = ["", "downstream/", "data/downstream/"];
+
+/** The lines of each of `files`, by its name, or the first file that is not there: nothing is read of a task that is not whole. */
+export async function readSources(folder: Folder, files: readonly string[]): Promise<ReadonlyMap<string, TextLines> | Missing> {
+  const paths: string[] = [];
+  for (const file of files) {
+    const path = await locate(folder, file);
+    if (path === null) return { missing: pathIn(folder, file) };
+    paths.push(path);
+  }
+  const texts = new Map<string, TextLines>();
+  for (const [i, path] of paths.entries()) texts.set(files[i]!, textLines(pathIn(folder, path), await folder.read(path)));
+  return texts;
+}
+
+async function locate(folder: Folder, file: string): Promise<string | null> {
+  for (const root of ROOTS) if (await folder.has(root + file)) return root + file;
+  return null;
+}

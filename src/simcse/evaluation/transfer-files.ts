@@ -1,0 +1,66 @@
+/**
+ * The file formats of the transfer tasks in SentEval's layout, parsed into labelled sentences and pairs.
+ *
+ * It knows columns and line formats; it does not know which task has which files (`transfer.ts`).
+ */
+import { malformed, normaliseSpace, quoted, requireSome, type TextLines } from "./text-lines.ts";
+
+/** A sentence, or for paraphrases two, and its class. */
+export interface LabelledExample {
+  readonly a: string;
+  readonly b?: string;
+  readonly label: number;
+}
+
+/** Every line of a file that holds one class. An empty line is an empty sentence. */
+export function parseLines(text: TextLines, label: number): LabelledExample[] {
+  return requireSome(
+    text.file,
+    "sentence",
+    text.lines.map((line) => ({ a: normaliseSpace(line), label })),
+  );
+}
+
+/** "text\tlabel" with a label below `classes`. Blank lines are skipped; the text may be empty. */
+export function parseLabelColumn(text: TextLines, classes: number): LabelledExample[] {
+  return eachLine(text, 0, (line, at) => {
+    const tab = line.lastIndexOf("\t");
+    if (tab < 0) throw malformed(text.file, at, "a sentence and a label separated by a tab", quoted(line));
+    return { a: normaliseSpace(line.slice(0, tab)), label: parseLabel(text.file, at, line.slice(tab + 1), classes) };
+  });
+}
+
+/** "COARSE:fine question", the class being the place of COARSE in `classes`. */
+export function parseQuestions(text: TextLines, classes: readonly string[]): LabelledExample[] {
+  return eachLine(text, 0, (line, at) => {
+    const [, coarse, question] = /^([A-Z]+):\S+(?:\s+(.*))?$/.exec(line.trim()) ?? [];
+    const label = classes.indexOf(coarse ?? "");
+    if (label < 0) throw malformed(text.file, at, `a class of ${classes.join(", ")} as in "HUM:ind Who …"`, quoted(line));
+    return { a: normaliseSpace(question ?? ""), label };
+  });
+}
+
+/** MSR's paraphrases: a header, then tab columns of which 0 is the label and 3 and 4 are the sentences. Nothing is quoted. */
+export function parseParaphrases(text: TextLines): LabelledExample[] {
+  const wanted = 5;
+  return eachLine(text, 1, (line, at) => {
+    const row = line.split("\t");
+    if (row.length < wanted) throw malformed(text.file, at, `at least ${wanted} tab-separated columns`, `${row.length}: ${quoted(line)}`);
+    return { a: normaliseSpace(row[3]!), b: normaliseSpace(row[4]!), label: parseLabel(text.file, at, row[0]!, 2) };
+  });
+}
+
+function eachLine(text: TextLines, header: number, parse: (line: string, at: number) => LabelledExample): LabelledExample[] {
+  const examples: LabelledExample[] = [];
+  for (let at = header; at < text.lines.length; at++) {
+    const line = text.lines[at]!;
+    if (line.trim() !== "") examples.push(parse(line, at));
+  }
+  return requireSome(text.file, "labelled sentence", examples);
+}
+
+function parseLabel(file: string, line: number, text: string, classes: number): number {
+  const label = Number(text);
+  if (text.trim() !== "" && Number.isInteger(label) && label >= 0 && label < classes) return label;
+  throw malformed(file, line, `a label from 0 to ${classes - 1}`, quoted(text));
+}

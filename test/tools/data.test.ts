@@ -1,0 +1,159 @@
+/** `simcse data download` against a server on this machine: nothing here reaches a network. */
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join, resolve } from "node:path";
+import { create } from "tar";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../tiny-model.ts";
+
+const folder = await temporaryFolder();
+const text = Buffer.from("A sentence.\n".repeat(20_000));
+const hash = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
+
+/** How the server answers; each test sets its own. */
+let answer: (request: IncomingMessage, response: ServerResponse) => void;
+let requests: IncomingMessage[] = [];
+const server = createServer((request, response) => {
+  requests.push(request);
+  answer(request, response);
+});
+await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+afterAll(() => server.close());
+
+let count = 0;
+let output = "";
+beforeEach(() => {
+  requests = [];
+  output = join(folder, `data ${count++}`);
+});
+
+function download(sets: readonly string[], baseUrl = address) {
+  const args = ["--import", "tsx", resolve("tools/simcse.ts"), "data", "download", ...sets, "--output_dir", output, "--base_url", baseUrl];
+  return new Promise<{ code: number; stderr: string }>((done) => {
+    execFile(process.execPath, args, (error, _, stderr) =>
+      done({ code: error === null ? 0 : ((error as { code?: number }).code ?? 1), stderr }),
+    );
+  });
+}
+
+/** Serves `bytes` with ranges, as a file server does. */
+function serve(bytes: Buffer, { etag = '"v1"', headers = {} }: { etag?: string; headers?: Record<string, string> } = {}) {
+  return (request: IncomingMessage, response: ServerResponse) => {
+    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+    const resumes = start > 0 && request.headers["if-range"] === etag;
+    const rest = resumes ? bytes.subarray(start) : bytes;
+    response.writeHead(resumes ? 206 : 200, { etag, "content-length": String(rest.length), ...headers }).end(rest);
+  };
+}
+
+/** Sends some bytes and drops the connection when they have arrived. */
+function breakOff(response: ServerResponse, bytes: Buffer): void {
+  response.write(bytes, () => setTimeout(() => response.destroy(), 200));
+}
+
+describe("simcse data download", () => {
+  it("fetches a file, records its checksum and says that it was not known", async () => {
+    answer = serve(text);
+    const { code, stderr } = await download(["wiki1m"]);
+    expect(code).toBe(0);
+    expect(stderr).toContain("no checksum is known");
+    expect(await readFile(join(output, "wiki1m_for_simcse.txt"))).toEqual(text);
+    expect(await readFile(join(output, "wiki1m_for_simcse.txt.sha256"), "utf8")).toBe(`${hash(text)}  wiki1m_for_simcse.txt\n`);
+    expect((await readdir(output)).sort()).toEqual(["wiki1m_for_simcse.txt", "wiki1m_for_simcse.txt.sha256"]);
+    // Again: nothing is fetched; changed behind its back: that is said.
+    expect((await download(["wiki1m"])).stderr).toContain("there already and unchanged");
+    expect(requests).toHaveLength(1);
+    await writeFile(join(output, "wiki1m_for_simcse.txt"), "something else");
+    const changed = await download(["wiki1m"]);
+    expect(changed.code).toBe(1);
+    expect(changed.stderr).toContain("is not what was downloaded");
+  });
+
+  it("goes on where the connection broke, again and again", async () => {
+    const whole = serve(text);
+    answer = (request, response) => {
+      if (requests.length > 4) {
+        whole(request, response);
+        return;
+      }
+      const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+      response.writeHead(start > 0 ? 206 : 200, { etag: '"v1"', "content-length": String(text.length - start) });
+      breakOff(response, text.subarray(start, start + 10_000));
+    };
+    expect((await download(["wiki1m"])).code).toBe(0);
+    expect(await readFile(join(output, "wiki1m_for_simcse.txt"))).toEqual(text);
+    const starts = requests.map(({ headers }) => Number(/\d+/.exec(headers.range ?? "0")![0]));
+    expect(starts).toEqual([...starts].sort((a, b) => a - b));
+    expect(new Set(starts).size).toBe(5);
+  });
+
+  it("goes on in a later run, and starts again where the file has changed", async () => {
+    answer = (_, response) => {
+      response.writeHead(200, { etag: '"v1"', "content-length": String(text.length) });
+      breakOff(response, text.subarray(0, 5000));
+    };
+    // The first attempt gets 5000 bytes; the server then refuses, which ends the run.
+    const broken = answer;
+    answer = (request, response) => (requests.length === 1 ? broken(request, response) : response.writeHead(503).end());
+    const failed = await download(["wiki1m"]);
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toContain("503");
+    expect(await readdir(output)).toContain(".wiki1m_for_simcse.txt.part");
+    const other = Buffer.from("Another text.\n".repeat(3000));
+    answer = serve(other, { etag: '"v2"' });
+    expect((await download(["wiki1m"])).code).toBe(0);
+    expect(requests.at(-1)!.headers.range).toBe("bytes=5000-");
+    expect(await readFile(join(output, "wiki1m_for_simcse.txt"))).toEqual(other);
+  });
+
+  it("follows redirects and checks the checksum that the server states", async () => {
+    const stated = (value: string) => (request: IncomingMessage, response: ServerResponse) =>
+      request.url!.startsWith("/store")
+        ? serve(text)(request, response)
+        : response.writeHead(302, { location: `/store${request.url}`, "x-linked-etag": `"${value}"` }).end();
+    answer = stated("0".repeat(64));
+    const wrong = await download(["nli"]);
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain(hash(text));
+    expect(await readdir(output)).toEqual([]);
+    answer = stated(hash(text));
+    const right = await download(["nli"]);
+    expect(right.code).toBe(0);
+    expect(right.stderr).toContain("the one the server states");
+  });
+
+  it("unpacks SentEval into a folder that evaluate takes", async () => {
+    const tree = join(folder, "tree");
+    await mkdir(join(tree, "STS", "STSBenchmark"), { recursive: true });
+    await writeFile(join(tree, "STS", "STSBenchmark", "sts-dev.csv"), "x");
+    const archive = join(folder, "tree.tar");
+    await create({ file: archive, cwd: tree }, ["STS"]);
+    const bytes = await readFile(archive);
+    answer = serve(bytes);
+    expect((await download(["senteval"])).code).toBe(0);
+    expect(await readFile(join(output, "senteval/STS/STSBenchmark/sts-dev.csv"), "utf8")).toBe("x");
+    expect((await readdir(output)).sort()).toEqual(["senteval", "senteval.tar.sha256"]);
+    expect((await download(["senteval"])).stderr).toContain("there already");
+    output = join(folder, "broken");
+    // Cut after the header of the file in it.
+    answer = serve(bytes.subarray(0, 3 * 512));
+    const broken = await download(["senteval"]);
+    expect(broken.code).toBe(1);
+    expect(broken.stderr).toContain("cannot be unpacked");
+    expect(await readdir(output)).not.toContain("senteval");
+  });
+
+  it("explains itself without a network, for a missing file and for a wrong name", async () => {
+    const closed = await download(["wiki1m"], "http://127.0.0.1:9");
+    expect(closed.code).toBe(1);
+    expect(closed.stderr).toMatch(/^error: http:\/\/127\.0\.0\.1:9\/wiki1m_for_simcse\.txt cannot be fetched: .+\n {2}Check the network/);
+    expect(closed.stderr).not.toMatch(/^\s+at /m);
+    answer = (_, response) => response.writeHead(404).end();
+    expect((await download(["wiki1m"])).stderr).toContain("the server answered 404");
+    expect((await download(["wiki2m"])).stderr).toContain("Choose from senteval, wiki1m, nli");
+  });
+});

@@ -1,0 +1,52 @@
+/** `simcse tokenizer train`: learns a WordPiece vocabulary from text, for a model that is trained from scratch. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { FileError } from "../src/errors.ts";
+import { fileOperation } from "../src/io/errno-node.ts";
+import { readExamples } from "../src/io/examples-node.ts";
+import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
+import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
+import { learnVocabulary } from "../src/io/vocabulary.ts";
+import { flag, wholeNumber, withOptions } from "./options.ts";
+
+interface TokenizerOptions {
+  readonly train_file: string[];
+  readonly output_dir: string;
+  readonly vocab_size: number;
+  readonly lower_case?: boolean;
+  readonly overwrite_output_dir?: boolean;
+}
+
+const options: readonly Option[] = [
+  new Option("--train_file <files...>", "text to learn from: .txt, .csv, .tsv, .json or .jsonl").makeOptionMandatory(),
+  new Option("--output_dir <dir>", "where tokenizer.json, vocab.txt and their like go").makeOptionMandatory(),
+  new Option("--vocab_size <n>", "most tokens of the vocabulary").argParser(wholeNumber(6)).default(30522),
+  flag("lower_case", "take upper and lower case as one, and leave out accents (default: true)"),
+  flag("overwrite_output_dir", "replace a tokenizer that is there"),
+];
+
+const train = withOptions(new Command("train").description("learn a WordPiece vocabulary from text"), options).action(runTraining);
+
+export const tokenizerCommand = new Command("tokenizer").description("make a tokenizer").addCommand(train);
+
+async function runTraining({
+  train_file,
+  output_dir,
+  vocab_size,
+  lower_case = true,
+  overwrite_output_dir,
+}: TokenizerOptions): Promise<void> {
+  await fileOperation("write", output_dir, () => mkdir(output_dir, { recursive: true }));
+  if (!overwrite_output_dir && (await (await openFolder(output_dir)).has("tokenizer.json"))) {
+    throw new FileError(`${output_dir} holds a tokenizer already.`, "Choose another folder, or allow it with --overwrite_output_dir.");
+  }
+  const sentences: string[] = [];
+  for (const file of train_file) for await (const example of readExamples(file)) sentences.push(...example);
+  const vocabulary = learnVocabulary(sentences, vocab_size, { lowerCase: lower_case });
+  const { files } = wordPieceTokenizer(vocabulary, { lowerCase: lower_case });
+  for (const [name, content] of files) await writeFileAtomically(join(output_dir, name), content);
+  process.stderr.write(
+    `${vocabulary.length.toLocaleString("en-US")} tokens from ${sentences.length.toLocaleString("en-US")} sentences, saved in ${output_dir}\n`,
+  );
+}
