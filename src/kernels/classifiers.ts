@@ -116,12 +116,12 @@ const gradient: Operation<{ classes: number }> = {
     let row = batch[r];
     let at = start(r, classifier);
     let weight = select(0.0, share, roleOf(row, fold) == ${role.train}u);
-    var highest = logits[at];
-    for (var c = 1u; c < ${classes}u; c++) { highest = max(highest, logits[at + c]); }
+    var highest = logits(at);
+    for (var c = 1u; c < ${classes}u; c++) { highest = max(highest, logits(at + c)); }
     var sum = 0.0;
-    for (var c = 0u; c < ${classes}u; c++) { sum += exp(logits[at + c] - highest); }
+    for (var c = 0u; c < ${classes}u; c++) { sum += exp(logits(at + c) - highest); }
     for (var c = 0u; c < ${classes}u; c++) {
-      delta[at + c] = (exp(logits[at + c] - highest) / sum - select(0.0, 1.0, c == labels[row])) * weight;
+      setDelta(at + c, (exp(logits(at + c) - highest) / sum - select(0.0, 1.0, c == labels[row])) * weight);
     }
   }`,
         }),
@@ -161,9 +161,9 @@ const tally: Operation<{ classes: number }> = {
     if (part < ${role.dev}u) { continue; }
     let at = start(r, classifier);
     var choice = 0u;
-    var highest = logits[at];
+    var highest = logits(at);
     for (var c = 1u; c < ${classes}u; c++) {
-      if (logits[at + c] > highest) { choice = c; highest = logits[at + c]; }
+      if (logits(at + c) > highest) { choice = c; highest = logits(at + c); }
     }
     let right = choice == labels[row];
     if (part == ${role.dev}u) { count.x += select(0u, 1u, right); }
@@ -210,14 +210,14 @@ interface Update {
 
 /** How `first`, `second` and `weights` change by a gradient `g`. */
 const rules: Record<UpdateRule, (update: Update) => string> = {
-  adam: ({ firstCorrection, secondCorrection }) => wgsl`let m = ${adamDefaults.beta1} * first[index] + (1.0 - ${adamDefaults.beta1}) * g;
-  let v = ${adamDefaults.beta2} * second[index] + (1.0 - ${adamDefaults.beta2}) * g * g;
-  first[index] = m;
-  second[index] = v;
-  weights[index] -= ${scalar(firstCorrection)} * m / (sqrt(v) * ${scalar(secondCorrection)} + ${adamDefaults.epsilon});`,
-  rmsprop: () => wgsl`let v = ${rmspropDefaults.alpha} * second[index] + (1.0 - ${rmspropDefaults.alpha}) * g * g;
-  second[index] = v;
-  weights[index] -= ${rmspropDefaults.learningRate} * g / (sqrt(v) + ${rmspropDefaults.epsilon});`,
+  adam: ({ firstCorrection, secondCorrection }) => wgsl`let m = ${adamDefaults.beta1} * first(index) + (1.0 - ${adamDefaults.beta1}) * g;
+  let v = ${adamDefaults.beta2} * second(index) + (1.0 - ${adamDefaults.beta2}) * g * g;
+  setFirst(index, m);
+  setSecond(index, v);
+  setWeights(index, weights(index) - ${scalar(firstCorrection)} * m / (sqrt(v) * ${scalar(secondCorrection)} + ${adamDefaults.epsilon}));`,
+  rmsprop: () => wgsl`let v = ${rmspropDefaults.alpha} * second(index) + (1.0 - ${rmspropDefaults.alpha}) * g * g;
+  setSecond(index, v);
+  setWeights(index, weights(index) - ${rmspropDefaults.learningRate} * g / (sqrt(v) + ${rmspropDefaults.epsilon}));`,
 };
 
 const update: Operation<Update> = {
@@ -230,7 +230,7 @@ const update: Operation<Update> = {
   },
   lower({ inputs: [gradient, strengths], outputs: [weights, first, second], attributes }) {
     const width = vectorWidth(weights!.shape[1] as number);
-    const element = vector("f32", width);
+    const element = vector(width);
     return {
       variant: `${attributes.rule} ×${width}`,
       kernels: [
@@ -244,7 +244,7 @@ const update: Operation<Update> = {
             ...(attributes.rule === "adam" ? { first: [first!, element] as const } : {}),
             second: [second!, element],
           },
-          main: wgsl`let g = gradient[index] + strengths[row / ${attributes.classes}u] * weights[index];
+          main: wgsl`let g = gradient(index) + strengths(row / ${attributes.classes}u) * weights(index);
   ${rules[attributes.rule](attributes)}`,
         }),
       ],

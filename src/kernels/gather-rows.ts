@@ -13,7 +13,7 @@ const operation: Operation<null> = {
   lower({ inputs: [table, rows], outputs: [y] }) {
     const width = y!.shape[1] as number;
     const step = vectorWidth(width);
-    const element = vector("f32", step);
+    const element = vector(step);
     return {
       variant: `point ×${step}`,
       kernels: [
@@ -23,7 +23,7 @@ const operation: Operation<null> = {
           width: step,
           reads: { table: [table!, element], rows: [rows!, "u32"] },
           writes: { y: [y!, element] },
-          main: wgsl`y[index] = table[rows[row] * ${width / step}u + column];`,
+          main: wgsl`setY(index, table(rows[row] * ${width / step}u + column));`,
         }),
       ],
     };
