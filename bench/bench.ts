@@ -1,11 +1,12 @@
-/** `npm run bench [kernels|step]`: every benchmark of this machine's adapter as Markdown, to read or to keep under bench/results/. */
+/** `npm run bench [kernels|step|load]`: every benchmark of this machine's adapter as Markdown, to read or to keep under bench/results/. */
 import { cpus } from "node:os";
 import { reportFailure } from "../tools/failure.ts";
 import { openAdapter } from "../tools/open-adapter.ts";
 import { kernelTable } from "./kernels.ts";
+import { loadTable } from "./load.ts";
 import { trainingStepTable } from "./training-step.ts";
 
-const tables: Readonly<Record<string, typeof kernelTable>> = { kernels: kernelTable, step: trainingStepTable };
+const tables: Readonly<Record<string, typeof kernelTable>> = { kernels: kernelTable, step: trainingStepTable, load: loadTable };
 
 const wanted = process.argv.slice(2);
 const names = wanted.length > 0 ? wanted : Object.keys(tables);

@@ -8,10 +8,11 @@ import { encodeNpy } from "../src/io/npy.ts";
 import { readLines, readSentences } from "../src/io/text.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
+import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { wholeNumber, withOptions } from "./options.ts";
 
-interface EncodeOptions {
+interface EncodeOptions extends HubFlags {
   readonly model_name_or_path: string;
   readonly input: string;
   readonly output: string;
@@ -23,11 +24,12 @@ interface EncodeOptions {
 }
 
 const options: readonly Option[] = [
-  new Option("--model_name_or_path <dir>", "model folder").makeOptionMandatory(),
+  new Option("--model_name_or_path <model>", "model folder, or a name on the hub").makeOptionMandatory(),
+  ...hubFlags,
   new Option("--input <file>", "sentences, one a line; - is standard input").default("-"),
   new Option("--output <file>", ".npy for a matrix, .jsonl for JSON lines; - is JSON lines on standard output").default("-"),
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
-  new Option("--max_length <n>", "tokens a sentence is truncated to (default: 128)").argParser(wholeNumber(3)),
+  new Option("--max_length <n>", "tokens a sentence is truncated to (default: as saved with the model, or 128)").argParser(wholeNumber(3)),
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(64),
   new Option("--no-normalize", "leave vectors as they are instead of scaling them to unit length"),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
@@ -49,7 +51,7 @@ async function runEncoding(given: EncodeOptions): Promise<void> {
     given.input === "-"
       ? readLines(process.stdin, "standard input")
       : readSentences(await openFolder(dirname(resolve(given.input))), basename(given.input));
-  const folder = await openFolder(given.model_name_or_path);
+  const folder = await findModel(given.model_name_or_path, given);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, folder, {
     ...(given.pooler && { pooler: given.pooler }),

@@ -13,13 +13,14 @@ import { resultTables } from "../src/simcse/evaluation/table.ts";
 import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/transfer.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
+import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { wholeNumber, withOptions } from "./options.ts";
 import { type Progress, startProgress } from "./progress.ts";
 
 type TaskSet = "sts" | "transfer" | "full" | "na";
 
-interface EvaluateOptions {
+interface EvaluateOptions extends HubFlags {
   readonly model_name_or_path: string;
   readonly pooler?: PoolerType;
   readonly mode: TransferMode;
@@ -34,7 +35,8 @@ interface EvaluateOptions {
 const taskNames = [...STS_TASKS, ...TRANSFER_TASKS].map(({ name }) => name);
 
 const options: readonly Option[] = [
-  new Option("--model_name_or_path <dir>", "model folder").makeOptionMandatory(),
+  new Option("--model_name_or_path <model>", "model folder, or a name on the hub").makeOptionMandatory(),
+  ...hubFlags,
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
   new Option("--mode <mode>", "test as published; dev sets and dev accuracies; test with fast settings for transfer")
     .choices(Object.keys(transferSettings))
@@ -63,7 +65,7 @@ const stsModes: Readonly<Record<TransferMode, StsMode>> = { test: "test", fastte
 async function runEvaluation(given: EvaluateOptions): Promise<void> {
   const tasks = chooseTasks(given);
   const folder = await openFolder(given.data_dir);
-  const modelFolder = await openFolder(given.model_name_or_path);
+  const modelFolder = await findModel(given.model_name_or_path, given);
   const { bert } = await readConfig(modelFolder);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {

@@ -2,6 +2,7 @@
 /** The command line. Each command is a file beside this one: it parses, calls src, and prints. */
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo/demo.ts";
 import { encodeCommand } from "./encode.ts";
@@ -19,8 +20,8 @@ const program = new Command("simcse")
   .option("--debug", "show where an error comes from")
   .showSuggestionAfterError();
 
-for (const command of [trainCommand, evaluateCommand, encodeCommand, dataCommand, tokenizerCommand, demoCommand, setupCommand])
-  program.addCommand(command);
+const commands = [trainCommand, evaluateCommand, encodeCommand, convertCommand, dataCommand, tokenizerCommand, demoCommand, setupCommand];
+for (const command of commands) program.addCommand(command);
 
 process.stdout.on("error", (error) => {
   reportFailure(outputFailure(error), { debug: false });

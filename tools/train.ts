@@ -23,11 +23,12 @@ import {
   trainingDefaults,
 } from "../src/simcse/trainer.ts";
 import { interruptedExitCode } from "./failure.ts";
+import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { flag, numberBetween, wholeNumber, withOptions } from "./options.ts";
 import { noProgress, startProgress } from "./progress.ts";
 
-interface TrainOptions extends Partial<TrainingArguments> {
+interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
   readonly model_name_or_path: string;
   readonly tokenizer_name?: string;
   readonly train_file: string;
@@ -51,10 +52,11 @@ function argument(name: keyof TrainingArguments, value: string, description: str
 
 const options: readonly Option[] = [
   new Option(
-    "--model_name_or_path <dir>",
-    "folder with config.json; its weights are trained on, or fresh ones where it has none",
+    "--model_name_or_path <model>",
+    "folder with config.json, or a name on the hub; its weights are trained on, or fresh ones where it has none",
   ).makeOptionMandatory(),
-  new Option("--tokenizer_name <dir>", "folder with the tokenizer (default: the model's)"),
+  ...hubFlags,
+  new Option("--tokenizer_name <model>", "folder or name of another tokenizer (default: the model's)"),
   new Option("--train_file <file>", "training text, one sentence a line").makeOptionMandatory(),
   new Option("--output_dir <dir>", "where the trained model goes").makeOptionMandatory(),
   flag("overwrite_output_dir", "write into an output folder that is not empty"),
@@ -94,9 +96,8 @@ async function runTraining(given: TrainOptions): Promise<void> {
     throw new OptionError("--do_train is false: there is nothing to do.", "Use `simcse evaluate` to evaluate a model.");
   const args = trainingArguments(given);
   const output = await claimOutput(given);
-  const folder = await openFolder(given.model_name_or_path);
-  const { bert, simcse } = await readConfig(folder);
-  const tokenizer = await loadTokenizer(given.tokenizer_name ? await openFolder(given.tokenizer_name) : folder);
+  const { folder, head, bert, hasTrainedHead } = await readConfig(await findModel(given.model_name_or_path, given));
+  const tokenizer = await loadTokenizer(given.tokenizer_name ? await findModel(given.tokenizer_name, given) : folder);
   checkVocabulary(folder, tokenizer, bert);
   const sentences = await readTrainFile(given.train_file);
   const data = args.eval_steps > 0 ? await openEvaluationData(given.data_dir) : null;
@@ -107,10 +108,10 @@ async function runTraining(given: TrainOptions): Promise<void> {
     say(`${device.name} has no shader-f16: halves are packed in words and multiplied as singles, which saves memory and no time`);
   }
   model.store.initialize(args.seed);
-  const { weights, hasHead } = await inspectWeights(folder);
+  const { weights, hasHead } = await inspectWeights(folder, head);
   if (weights !== null) {
     // The pooler of a BERT that SimCSE did not make was trained for something else.
-    const ownHead = hasHead && (simcse !== null || weights.tensors.has("mlp.dense.weight"));
+    const ownHead = hasHead && (hasTrainedHead || weights.tensors.has("mlp.dense.weight"));
     await loadWeights(model, weights, { head: ownHead ? "checkpoint" : "fresh" });
   }
   say(

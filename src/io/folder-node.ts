@@ -11,13 +11,7 @@ import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 import { FileError } from "../errors.ts";
 import { errorCode, fileOperation } from "./errno-node.ts";
-import { checkRange, type FileContent, type Folder, missingFile } from "./folder.ts";
-
-/** One file of a folder to write: its name, in which `/` makes folders, and what it holds. */
-export interface NamedContent {
-  readonly name: string;
-  readonly content: FileContent;
-}
+import { checkRange, type FileContent, type Folder, missingFile, type NamedContent } from "./folder.ts";
 
 /** Opens a folder on disk for reading. Throws FileError when there is none at `path` or something else is there. */
 export async function openFolder(path: string): Promise<Folder> {

@@ -5,6 +5,7 @@
  * a browser. Writing is not part of it: only Node writes to disk (folder-node.ts), and only `MemoryFolder` takes files.
  */
 import { FileError, FormatError } from "../errors.ts";
+import { concatenate } from "./bytes.ts";
 
 /** A folder whose files can be read whole or by range. File names may hold `/` for files in folders inside it. */
 export interface Folder {
@@ -24,9 +25,27 @@ export interface Folder {
 /** What a file can be written from: a text (as UTF-8), its bytes, or its bytes as they are made. */
 export type FileContent = string | Uint8Array | AsyncIterable<Uint8Array>;
 
+/** One file of a folder to write: its name, in which `/` makes folders, and what it holds. */
+export interface NamedContent {
+  readonly name: string;
+  readonly content: FileContent;
+}
+
 /** What messages call a file of a folder. */
 export function pathIn(folder: Folder, file: string): string {
   return `${folder.name.replace(/\/+$/, "")}/${file}`;
+}
+
+/** A folder inside a folder; the folder itself where `path` is empty. */
+export function subfolder(folder: Folder, path: string): Folder {
+  if (path === "") return folder;
+  const inside = (file: string) => `${path}/${file}`;
+  return {
+    name: pathIn(folder, path),
+    has: (file) => folder.has(inside(file)),
+    size: (file) => folder.size(inside(file)),
+    read: (file, start, end) => folder.read(inside(file), start, end),
+  };
 }
 
 /** A whole file as text. A byte-order mark is dropped. Throws FileError when it is missing and FormatError when it is not UTF-8. */
@@ -80,7 +99,7 @@ export class MemoryFolder implements Folder {
 
   constructor(name = "memory", files: Iterable<readonly [file: string, content: string | Uint8Array]> = []) {
     this.name = name;
-    for (const [file, content] of files) this.#files.set(file, bytesOf(content));
+    for (const [file, content] of files) this.#files.set(file, encoded(content));
   }
 
   /** The names of the files held, in the order in which they were first written. */
@@ -91,7 +110,7 @@ export class MemoryFolder implements Folder {
   /** Writes a file, over one of the same name if there is one. The file is there when all its content is, and not before. */
   async write(file: string, content: FileContent): Promise<void> {
     if (typeof content === "string" || content instanceof Uint8Array) {
-      this.#files.set(file, bytesOf(content));
+      this.#files.set(file, encoded(content));
       return;
     }
     const chunks: Uint8Array[] = [];
@@ -120,16 +139,7 @@ export class MemoryFolder implements Folder {
   }
 }
 
-function bytesOf(content: string | Uint8Array): Uint8Array {
-  return typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
-}
-
-function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return whole;
+function encoded(content: string | Uint8Array): Uint8Array {
+  // Not slice(): that of Node's Buffer does not copy.
+  return typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
 }

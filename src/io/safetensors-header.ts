@@ -6,17 +6,7 @@
 import { FormatError } from "../errors.ts";
 import { DTYPE_BITS, DTYPES, type Dtype } from "./dtypes.ts";
 import { duplicateKey } from "./duplicate-key.ts";
-
-/** What a file says of one tensor. */
-export interface TensorInfo {
-  readonly dtype: Dtype;
-  /** The sizes of the dimensions, in C order; empty for a scalar. */
-  readonly shape: readonly number[];
-  /** Where the tensor's bytes start in the file. */
-  readonly start: number;
-  /** Where they end in the file (the first byte that is not the tensor's). */
-  readonly end: number;
-}
+import { isShape, quoted, type TensorInfo, tensorBytes } from "./tensor-info.ts";
 
 export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
@@ -26,26 +16,6 @@ export interface SafetensorsHeader {
 
 const METADATA_KEY = "__metadata__";
 const GET_AGAIN = "Get the file again: it is damaged, or was written by a program that does not keep to the format.";
-
-/** A tensor's bytes, or undefined where they are no whole number or more than a number can count. */
-export function tensorBytes(dtype: Dtype, shape: readonly number[]): number | undefined {
-  let bits = DTYPE_BITS[dtype] as number;
-  for (const size of shape) {
-    bits *= size;
-    if (!Number.isSafeInteger(bits)) return undefined;
-  }
-  return bits % 8 === 0 ? bits / 8 : undefined;
-}
-
-/** Whether a value is a shape: whole numbers that are not negative. */
-export function isShape(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-}
-
-/** A name as messages show it, with whatever could confuse a terminal escaped. */
-export function quoted(name: string): string {
-  return JSON.stringify(name);
-}
 
 /**
  * Parses the header of the file `path`, whose data section starts at byte `dataStart` of `fileSize`. Throws FormatError, naming the file, the

@@ -8,16 +8,24 @@ import { CapacityError } from "../errors.ts";
 import { positionsPerSentence, sentenceTable, tokenTable } from "../kernels/batch.ts";
 import { gatherOrder, gatherRuns } from "../kernels/embedding.ts";
 import type { BatchValues } from "../nn/bert.ts";
+import { type BertConfig, firstPosition } from "../nn/bert-config.ts";
 
 /** The most a batch may hold. */
 export interface BatchCapacity {
   readonly sentences: number;
   readonly tokens: number;
-  /** Tokens of one sentence; as many as there are positions, if absent. */
+  /** Tokens of one sentence; as many as the positions allow, if absent. */
   readonly longest?: number;
-  /** Token ids and positions are below these. */
+  /** Rows of the word embedding and of the position embedding. */
   readonly vocabulary: number;
   readonly positions: number;
+  /** The row of the position embedding that a sentence's first token takes; 0 if absent. */
+  readonly firstPosition?: number;
+}
+
+/** The part of a capacity that a model's config sets. */
+export function tableSizes(config: BertConfig): Pick<BatchCapacity, "vocabulary" | "positions" | "firstPosition"> {
+  return { vocabulary: config.vocab_size, positions: config.max_position_embeddings, firstPosition: firstPosition(config) };
 }
 
 /** Declares a batch's inputs: `tokens` and `sentences`, and for training the gather indices. */
@@ -25,7 +33,7 @@ export function declareBatch(tape: Tape, capacity: BatchCapacity, { training }: 
   const tokenRows = tape.extent("tokens", capacity.tokens);
   const tokens = tape.input("tokens", tokenTable(tokenRows));
   const sentences = tape.input("sentences", sentenceTable(tape.extent("sentences", capacity.sentences)));
-  const { longest = capacity.positions } = capacity;
+  const { firstPosition = 0, longest = capacity.positions - firstPosition } = capacity;
   if (!training) return { tokens, sentences, longest };
   const index = (name: string, distinct: number) => ({
     order: tape.input(`${name} order`, gatherOrder(tokenRows)),
@@ -41,7 +49,7 @@ export function declareBatch(tape: Tape, capacity: BatchCapacity, { training }: 
 
 /** A tokenised sentence. */
 export interface PackedSentence {
-  /** With special tokens; at most the capacity's positions. */
+  /** With special tokens; at most as many as the model has positions. */
   readonly ids: readonly number[];
   /** Its number in the whole batch, which its dropout masks depend on: the same however the batch is packed or cut into chunks. */
   readonly key: number;
@@ -69,7 +77,7 @@ export class BatchPacker {
    */
   pack(sentences: readonly PackedSentence[], { training }: { training: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
     const { capacity, table } = { capacity: this.#capacity, table: this.#tokens };
-    const { longest = capacity.positions } = capacity;
+    const { firstPosition = 0, longest = capacity.positions - firstPosition } = capacity;
     let row = 0;
     sentences.forEach(({ ids, key }, sentence) => {
       if (ids.length > longest) {
@@ -88,7 +96,7 @@ export class BatchPacker {
       this.#sentences[sentence * 2 + 1] = ids.length;
       for (let position = 0; position < ids.length; position++, row++) {
         table[row * 4] = ids[position]!;
-        table[row * 4 + 1] = position;
+        table[row * 4 + 1] = firstPosition + position;
         table[row * 4 + 2] = sentence;
         table[row * 4 + 3] = key * positionsPerSentence + position;
       }

@@ -1,38 +1,94 @@
 /**
- * Model folders as Hugging Face lays them out: `config.json`, `model.safetensors`, tokenizer files.
+ * Model folders as Hugging Face lays them out: `config.json`, weights, tokenizer files; and as sentence-transformers does.
  *
- * Read: BERT checkpoints with or without the `bert.` prefix, with the legacy names gamma and beta, and SimCSE's own, whose head is `mlp.dense` or,
- * converted, `pooler.dense`. Written: the converted form, which transformers opens as a BertModel with the head as its pooler.
+ * Read: BERT and RoBERTa checkpoints in any form of weights, with or without the prefix `bert.` or `roberta.`, with the legacy names gamma and beta, and
+ * SimCSE's own, whose head is `mlp.dense` or, converted, `pooler.dense`. Written: the converted form, which transformers opens with the head as its
+ * pooler.
  */
 import { FormatError } from "../errors.ts";
-import { type FileContent, type Folder, pathIn, readJson } from "../io/folder.ts";
-import { encodeSafetensors, openSafetensors, type Safetensors } from "../io/safetensors.ts";
+import { type Folder, type NamedContent, pathIn, readJson } from "../io/folder.ts";
+import { encodeSafetensors, type TensorToWrite } from "../io/safetensors.ts";
+import type { Weights } from "../io/tensor-file.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
-import { type BertConfig, parseBertConfig } from "../nn/bert-config.ts";
+import { JoinedWeights, missingWeights, openWeights, type PlacedTensor, WEIGHTS_FILES } from "../io/weights.ts";
+import { architectureOf, type BertConfig, longestSentence, parseBertConfig } from "../nn/bert-config.ts";
 import type { SimCseConfig, SimCseModel } from "./model.ts";
+import { officialPooler } from "./official-models.ts";
+import { type PoolerType, parsePooler } from "./poolers.ts";
+import { DENSE_TENSORS, readSentenceTransformer } from "./sentence-transformers.ts";
 
-const weightsFile = "model.safetensors";
+/** Tokens a sentence is truncated to by the original. */
+const usualLength = 128;
 
 /** Floats on their way to the GPU at a time. */
 const streamBytes = 8 * 2 ** 20;
+/** Floats written before the GPU is waited for: what is written stays in the host's memory until then. */
+const pendingBytes = 4 * streamBytes;
 
 export interface CheckpointConfig {
+  /** Where the transformer's files are: the folder itself, or one inside it in a folder of sentence-transformers'. */
+  readonly folder: Folder;
+  /** Where a folder of sentence-transformers' has the weights of SimCSE's MLP, if it has them as a module of its own. */
+  readonly head: Folder | null;
   readonly bert: BertConfig;
-  /** Present where SimCSE made the model: then its `pooler` is the head that was trained. */
+  /** Present where this package made the model. */
   readonly simcse: SimCseConfig | null;
+  /** Whether SimCSE made the model: then its tensors `pooler.dense` are the head that was trained, and not BERT's own. */
+  readonly hasTrainedHead: boolean;
+  /** The pooler that the model says, or that an official model is known by its name to have; null where neither is so. */
+  readonly pooler: PoolerType | null;
+  /** Tokens a sentence is truncated to, special tokens included: what the model says, or 128; no more than it takes. */
+  readonly maxLength: number;
 }
 
-/** Reads `config.json`. Throws `FileError` when it is missing and `FormatError` when it describes no BERT. */
-export async function readConfig(folder: Folder): Promise<CheckpointConfig> {
+/** Reads a folder's configuration. Throws `FileError` when config.json is missing and `FormatError` when it describes no BERT. */
+export async function readConfig(given: Folder): Promise<CheckpointConfig> {
+  const sentenceTransformer = await readSentenceTransformer(given);
+  const folder = sentenceTransformer?.folder ?? given;
+  const path = pathIn(folder, "config.json");
   const json = await readJson<Record<string, unknown>>(folder, "config.json");
-  return { bert: parseBertConfig(pathIn(folder, "config.json"), json), simcse: (json.simcse as SimCseConfig | undefined) ?? null };
+  const simcse = parseSimCse(path, json.simcse);
+  const official = officialPooler(given.name);
+  const bert = parseBertConfig(path, json);
+  const head = sentenceTransformer?.head ?? null;
+  return {
+    folder,
+    head,
+    bert,
+    simcse,
+    hasTrainedHead: simcse !== null || official !== null || head !== null,
+    pooler: simcse ? parsePooler(simcse.pooler_type) : (sentenceTransformer?.pooler ?? official),
+    maxLength: Math.min(simcse?.max_seq_length ?? sentenceTransformer?.maxLength ?? usualLength, longestSentence(bert)),
+  };
 }
 
-/** Whether the folder holds weights, and whether among them a head for the [CLS] token. */
-export async function inspectWeights(folder: Folder): Promise<{ readonly weights: Safetensors | null; readonly hasHead: boolean }> {
-  if (!(await folder.has(weightsFile))) return { weights: null, hasHead: false };
-  const weights = await openSafetensors(folder, weightsFile);
-  return { weights, hasHead: findName(weights, "mlp.dense.weight") !== null };
+function parseSimCse(path: string, value: unknown): SimCseConfig | null {
+  if (value === undefined || value === null) return null;
+  const { pooler_type, max_seq_length } = value as Partial<SimCseConfig>;
+  if (typeof pooler_type === "string" && Number.isInteger(max_seq_length)) return { pooler_type, max_seq_length: max_seq_length as number };
+  throw new FormatError(
+    `${path}: simcse must name a pooler_type and a max_seq_length, found ${JSON.stringify(value)}`,
+    "Correct the field, or remove it and give the pooler yourself.",
+  );
+}
+
+/** The weights in a folder, with those of a head that has one of its own, and whether among them is a head for the [CLS] token. */
+export async function inspectWeights(
+  folder: Folder,
+  head: Folder | null = null,
+): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
+  const encoder = await openWeights(folder);
+  const weights = encoder === null || head === null ? encoder : await withHead(encoder, head);
+  return { weights, hasHead: weights !== null && findName(weights, "mlp.dense.weight") !== null };
+}
+
+async function withHead(encoder: Weights, folder: Folder): Promise<Weights> {
+  const head = await openWeights(folder);
+  if (head === null) throw missingWeights(folder);
+  const placed = new Map<string, PlacedTensor>();
+  for (const name of encoder.tensors.keys()) placed.set(name, { weights: encoder, source: name });
+  for (const [source, name] of Object.entries(DENSE_TENSORS)) if (head.tensors.has(source)) placed.set(name, { weights: head, source });
+  return new JoinedWeights(encoder.path, placed);
 }
 
 export interface LoadOptions {
@@ -44,16 +100,40 @@ export interface LoadOptions {
  * Streams a checkpoint's tensors to the GPU, one after another. Throws `FormatError` naming the file and the tensor that is missing, or has
  * another shape or a dtype that is not a float's.
  */
-export async function loadWeights(model: SimCseModel, weights: Safetensors, { head }: LoadOptions): Promise<void> {
+export async function loadWeights(model: SimCseModel, weights: Weights, { head }: LoadOptions): Promise<void> {
   const wanted = [...model.store.pieces].filter(([name]) => head === "checkpoint" || !name.startsWith("mlp."));
-  const found = wanted.map(([name, { shape }]) => {
+  let pending = 0;
+  for (const { name, source } of locateTensors(weights, wanted)) {
+    for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
+      model.store.write(name, data, offset);
+      pending += data.byteLength;
+      if (pending < pendingBytes) continue;
+      await model.device.finish();
+      pending = 0;
+    }
+  }
+}
+
+/** A tensor of a model, and the name that a checkpoint has it under. */
+export interface LocatedTensor {
+  readonly name: string;
+  readonly source: string;
+  readonly shape: readonly number[];
+}
+
+/** Finds a model's tensors in a checkpoint. Throws `FormatError` for one that is missing or has another shape. */
+export function locateTensors(
+  weights: Weights,
+  wanted: Iterable<readonly [string, { readonly shape: readonly number[] }]>,
+): LocatedTensor[] {
+  return Array.from(wanted, ([name, { shape }]) => {
     const source = findName(weights, name);
     if (source === null) {
       throw new FormatError(
         `${weights.path} has no tensor ${checkpointName(name)}.`,
         name.startsWith("mlp.")
           ? "The checkpoint has no pooler: use --pooler cls_before_pooler or avg, or a checkpoint that was converted with its MLP."
-          : "Use a checkpoint of a BERT model that fits the config.json beside it.",
+          : "Use a checkpoint of a BERT or RoBERTa that fits the config.json beside it.",
       );
     }
     const info = weights.tensors.get(source)!;
@@ -63,29 +143,28 @@ export async function loadWeights(model: SimCseModel, weights: Safetensors, { he
         "Use the config.json that belongs to these weights.",
       );
     }
-    return { name, source };
+    return { name, source, shape };
   });
-  for (const { name, source } of found) {
-    for await (const { offset, data } of weights.streamF32(source, streamBytes)) model.store.write(name, data, offset);
-  }
 }
+
+/** The prefixes under which checkpoints hold an encoder, the usual one first. */
+const prefixes = ["", "bert.", "roberta."];
 
 /** Other names of a tensor in checkpoints of other ages, the usual one first. */
 function aliases(name: string): string[] {
   const bare = name.replace(/^bert\./, "");
-  const heads = name.startsWith("mlp.")
-    ? [name, ...["pooler.dense.", "bert.pooler.dense."].map((prefix) => name.replace("mlp.dense.", prefix))]
-    : [bare, `bert.${bare}`];
+  const pooler = bare.replace("mlp.dense.", "pooler.dense.");
+  const names = [...(bare === pooler ? [] : [bare]), ...prefixes.map((prefix) => prefix + pooler)];
   const legacy = (alias: string) => alias.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
-  return [...heads, ...heads.map(legacy)];
+  return [...names, ...names.map(legacy)];
 }
 
-function findName(weights: Safetensors, name: string): string | null {
+function findName(weights: Weights, name: string): string | null {
   return aliases(name).find((alias) => weights.tensors.has(alias)) ?? null;
 }
 
 /** The name a tensor is saved under. */
-function checkpointName(name: string): string {
+export function checkpointName(name: string): string {
   return name.replace(/^bert\./, "").replace(/^mlp\./, "pooler.");
 }
 
@@ -99,24 +178,35 @@ export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_si
 }
 
 /** The files of a model folder, to be written in this order. */
-export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): { name: string; content: FileContent }[] {
-  const config = {
-    architectures: ["BertModel"],
-    ...model.config,
-    hidden_act: "gelu",
-    position_embedding_type: "absolute",
-    torch_dtype: "float32",
-    simcse,
-  };
+export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): NamedContent[] {
   const tensors = [...model.store.pieces].map(([name, { shape }]) => ({
     name: checkpointName(name),
     dtype: "F32" as const,
     shape: [...shape],
     data: async () => new Uint8Array((await model.store.read(name)).buffer),
   }));
+  return checkpointFiles(model.config, simcse, tokenizer, tensors, "float32");
+}
+
+/** The same of tensors from anywhere; `simcse` is null where no pooler is known. */
+export function checkpointFiles(
+  bert: BertConfig,
+  simcse: SimCseConfig | null,
+  tokenizer: Tokenizer,
+  tensors: readonly TensorToWrite[],
+  torchDtype: "float32" | "float16",
+): NamedContent[] {
+  const config = {
+    ...bert,
+    architectures: [architectureOf(bert)],
+    hidden_act: "gelu",
+    position_embedding_type: "absolute",
+    torch_dtype: torchDtype,
+    simcse: simcse ?? undefined,
+  };
   return [
     { name: "config.json", content: `${JSON.stringify(config, null, 2)}\n` },
     ...[...tokenizer.files].map(([name, content]) => ({ name, content })),
-    { name: weightsFile, content: encodeSafetensors(tensors) },
+    { name: WEIGHTS_FILES[0]!, content: encodeSafetensors(tensors) },
   ];
 }

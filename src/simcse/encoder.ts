@@ -7,7 +7,8 @@ import { OptionError } from "../errors.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
 import { normalize } from "../kernels/normalize.ts";
 import type { Value } from "../kernels/operation.ts";
-import { type BatchCapacity, BatchPacker, declareBatch } from "./batch.ts";
+import { longestSentence } from "../nn/bert-config.ts";
+import { type BatchCapacity, BatchPacker, declareBatch, tableSizes } from "./batch.ts";
 import type { SimCseModel } from "./model.ts";
 import { type PoolerType, poolSentences } from "./poolers.ts";
 
@@ -50,13 +51,12 @@ export class Encoder {
   static async create(model: SimCseModel, tokenizer: Tokenizer, options: EncoderOptions): Promise<Encoder> {
     const { pooler, maxLength, batchSize = 64, normalize: toUnitLength = true } = options;
     const { config, modules, mlp, device } = model;
-    checkLength(maxLength, config.max_position_embeddings);
+    checkLength(maxLength, longestSentence(config));
     const capacity: BatchCapacity = {
       sentences: batchSize,
       tokens: Math.max(maxLength, Math.min(batchSize * maxLength, tokensPerBatch)),
       longest: maxLength,
-      vocabulary: config.vocab_size,
-      positions: config.max_position_embeddings,
+      ...tableSizes(config),
     };
     const program = await compile(device, (tape) => {
       const batch = declareBatch(tape, capacity, { training: false });

@@ -3,6 +3,7 @@ import type { Device } from "../gpu/device.ts";
 import { Bert } from "../nn/bert.ts";
 import type { BertConfig } from "../nn/bert-config.ts";
 import { Linear } from "../nn/linear.ts";
+import { namedPieces, type Piece } from "../nn/parameter.ts";
 import { ParameterStore } from "../nn/parameter-store.ts";
 
 /** What SimCSE adds to a model's `config.json`, under `simcse`, so that a pooler is never guessed. */
@@ -31,6 +32,11 @@ export class Modules {
     this.bert = new Bert(config);
     if (mlp) this.mlp = { dense: new Linear(config.hidden_size, config.hidden_size, config.initializer_range) };
   }
+}
+
+/** Every tensor of a model by its name in a training checkpoint. */
+export function modelTensors(config: BertConfig, { mlp }: { readonly mlp: boolean }): ReadonlyMap<string, Piece> {
+  return namedPieces(new Modules(config, mlp));
 }
 
 export class SimCseModel {

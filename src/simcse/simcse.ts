@@ -1,19 +1,20 @@
 /**
  * The embedding tool: a model folder in, sentence vectors and similarities out, as the original's `SimCSE` class has it.
  */
-import { FileError, OptionError, ShapeError } from "../errors.ts";
+import { OptionError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Folder } from "../io/folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
+import { missingWeights } from "../io/weights.ts";
 import { checkVocabulary, inspectWeights, loadWeights, readConfig } from "./checkpoint.ts";
 import { type EncodeOptions, Encoder } from "./encoder.ts";
 import { SimCseModel } from "./model.ts";
-import { type PoolerType, parsePooler } from "./poolers.ts";
+import type { PoolerType } from "./poolers.ts";
 
 export interface LoadOptions {
   /** How a sentence's vector is made; the one saved with the model if absent. */
   readonly pooler?: PoolerType;
-  /** Tokens a sentence is truncated to; 128 if absent, or what the model takes. */
+  /** Tokens a sentence is truncated to; if absent what is saved with the model, or 128, and no more than the model takes. */
   readonly maxLength?: number;
   /** Sentences a batch; 64 if absent. */
   readonly batchSize?: number;
@@ -27,9 +28,6 @@ export interface Embeddings {
   readonly dimension: number;
   readonly data: Float32Array;
 }
-
-/** As the original: longer texts are cut. */
-const usualLength = 128;
 
 /** How an environment opens what a model is loaded from and onto. */
 export interface Environment {
@@ -67,28 +65,28 @@ export class SimCSE {
   }
 
   /**
-   * Loads a model folder onto a device. Throws `FileError` or `FormatError` when it is not a BERT with weights and a tokenizer, `OptionError` when
+   * Loads a model folder onto a device. Throws `FileError` or `FormatError` when it is not a BERT or RoBERTa with weights and a tokenizer, `OptionError` when
    * no pooler is given and none was saved with the model.
    */
-  static async loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {
-    const { bert, simcse } = await readConfig(folder);
-    const pooler = options.pooler ?? (simcse ? parsePooler(simcse.pooler_type) : null);
+  static async loadFrom(device: Device, given: Folder, options: LoadOptions = {}): Promise<SimCSE> {
+    const { folder, head, bert, ...saved } = await readConfig(given);
+    const pooler = options.pooler ?? saved.pooler;
     if (pooler === null) {
       throw new OptionError(
-        `${folder.name} does not say which pooler its embeddings are made with.`,
+        `${given.name} does not say which pooler its embeddings are made with.`,
         "Give one: cls for a SimCSE model with its MLP, cls_before_pooler for one trained with mlp_only_train, avg for a plain BERT.",
       );
     }
     const tokenizer = await loadTokenizer(folder);
     checkVocabulary(folder, tokenizer, bert);
-    const { weights } = await inspectWeights(folder);
-    if (weights === null) throw new FileError(`${folder.name} has no model.safetensors.`, "Give a folder that holds a model's weights.");
+    const { weights } = await inspectWeights(folder, head);
+    if (weights === null) throw missingWeights(folder);
     const model = await SimCseModel.allocate(device, bert, { training: false, mlp: pooler === "cls" });
     try {
       await loadWeights(model, weights, { head: "checkpoint" });
       const encoder = await Encoder.create(model, tokenizer, {
         pooler,
-        maxLength: options.maxLength ?? Math.min(usualLength, bert.max_position_embeddings),
+        maxLength: options.maxLength ?? saved.maxLength,
         ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
         ...(options.normalize === undefined ? {} : { normalize: options.normalize }),
       });

@@ -5,6 +5,7 @@
 import { DataError, DivergenceError } from "../errors.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
 import type { AdamWOptions } from "../nn/adamw.ts";
+import { longestSentence } from "../nn/bert-config.ts";
 import { permutation } from "../nn/random.ts";
 import { linear } from "../nn/schedule.ts";
 import { checkLength, Encoder } from "./encoder.ts";
@@ -128,7 +129,7 @@ export async function train(
       "Give a file with one sentence a line.",
     );
   }
-  checkLength(args.max_seq_length, model.config.max_position_embeddings);
+  checkLength(args.max_seq_length, longestSentence(model.config));
   const batchSize = Math.min(args.per_device_train_batch_size, sentences.length);
   const batchesPerEpoch = Math.ceil(sentences.length / batchSize);
   const totalSteps = args.max_steps > 0 ? args.max_steps : Math.ceil(args.num_train_epochs * batchesPerEpoch);
@@ -215,7 +216,7 @@ export async function train(
 async function createEvaluator(model: SimCseModel, tokenizer: Tokenizer, args: TrainingArguments, hooks: TrainerHooks) {
   const encoder = await Encoder.create(model, tokenizer, {
     pooler: embeddingPooler(args),
-    maxLength: Math.min(model.config.max_position_embeddings, longestEvaluated),
+    maxLength: Math.min(longestSentence(model.config), longestEvaluated),
   });
   const metric = args.metric_for_best_model.replace(/^(eval_)?/, "eval_");
   return {

@@ -14,7 +14,7 @@ import { type AdamWOptions, adamWDefaults, adamWStep } from "../nn/adamw.ts";
 import { ArenaTensor } from "../nn/arena-tensor.ts";
 import type { BertConfig } from "../nn/bert-config.ts";
 import { ParameterLayout } from "../nn/parameter-layout.ts";
-import { type BatchCapacity, BatchPacker, declareBatch } from "./batch.ts";
+import { type BatchCapacity, BatchPacker, declareBatch, tableSizes } from "./batch.ts";
 import { contrastiveLoss } from "./contrastive-loss.ts";
 import { type ModelOptions, Modules, type SimCseModel } from "./model.ts";
 import { type PoolerType, poolSentences } from "./poolers.ts";
@@ -118,8 +118,7 @@ function batchCapacity(config: BertConfig, { batchSize, maxSeqLength }: Training
     sentences: views * batchSize,
     tokens: views * batchSize * maxSeqLength,
     longest: maxSeqLength,
-    vocabulary: config.vocab_size,
-    positions: config.max_position_embeddings,
+    ...tableSizes(config),
   };
 }
 

@@ -1,6 +1,6 @@
-"""Makes bert.safetensors and bert.json: what PyTorch computes for a tiny BERT trained as SimCSE, for the golden tests.
+"""Makes bert.* and roberta.*: what PyTorch computes for a tiny BERT and a tiny RoBERTa trained as SimCSE, for the golden tests.
 
-Run with Debian's python3-torch: `/usr/bin/python3 test/golden/bert.py`. README.md beside this file says what the two files hold. Everything
+Run with Debian's python3-torch: `/usr/bin/python3 test/golden/bert.py`. README.md beside this file says what the files hold. Everything
 is computed in float64, from parameters that are float32 numbers. The script first checks itself against torch's own layers and optimiser.
 """
 
@@ -16,7 +16,7 @@ from bert_model import POOLERS, check_encoder, contrastive, encode, pad, paramet
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)  # one order of summation, so that a rerun gives the same bytes
 
-CONFIG = {
+BERT = {
     "model_type": "bert",
     "vocab_size": 97,
     "hidden_size": 32,
@@ -31,7 +31,25 @@ CONFIG = {
     "attention_probs_dropout_prob": 0.0,
     "pad_token_id": 0,
 }
-CLS, SEP, FIRST_WORD = 2, 3, 4
+ROBERTA = {
+    **BERT,
+    "model_type": "roberta",
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "type_vocab_size": 1,
+    "layer_norm_eps": 1e-5,
+    "pad_token_id": 1,
+}
+
+# The token that begins a sentence, the one that ends it, and the names of a checkpoint of the kind.
+Kind = collections.namedtuple("Kind", "config begin end checkpoint_name")
+FIRST_WORD = 4
+KINDS = {
+    # As the official models are: converted, so that the MLP is the pooler.
+    "bert": Kind(BERT, 2, 3, lambda name: name.replace("mlp.", "pooler.")),
+    # As SimCSE's training leaves it.
+    "roberta": Kind(ROBERTA, 0, 2, lambda name: name if name.startswith("mlp.") else f"roberta.{name}"),
+}
 TEMPERATURE = 0.05
 HARD_NEGATIVE_WEIGHT = 0.7
 
@@ -77,18 +95,19 @@ def make_parameters(config, generator):
     return parameters
 
 
-def make_sentences(config, generator):
+def make_sentences(kind, generator):
     def sentence(length):
-        return [CLS, *torch.randint(FIRST_WORD, config["vocab_size"], (length - 2,), generator=generator).tolist(), SEP]
+        words = torch.randint(FIRST_WORD, kind.config["vocab_size"], (length - 2,), generator=generator).tolist()
+        return [kind.begin, *words, kind.end]
 
     return {group: [sentence(length) for length in lengths] for group, lengths in LENGTHS.items()}
 
 
-def evaluate(parameters, sentences, case):
+def evaluate(config, parameters, sentences, case):
     """The logits [sentences, keys] and the loss of one case."""
     batch = [ids for row in zip(*(sentences[view] for view in case.views)) for ids in row]
-    ids, mask = pad(batch, CONFIG["pad_token_id"])
-    pooled = POOLERS[case.pooler](encode(parameters, CONFIG, ids, mask), mask, parameters)
+    ids, mask = pad(batch, config["pad_token_id"])
+    pooled = POOLERS[case.pooler](encode(parameters, config, ids, mask), mask, parameters)
     return contrastive(pooled.unflatten(0, (-1, len(case.views))).unbind(1), TEMPERATURE, HARD_NEGATIVE_WEIGHT)
 
 
@@ -102,7 +121,7 @@ def global_norm(tensors):
     return math.sqrt(sum(float(tensor.pow(2).sum()) for tensor in tensors.values()))
 
 
-def train(start, sentences, settings):
+def train(config, start, sentences, settings):
     """The loss and the global gradient norm before each step, and the parameters after the last."""
     parameters = {name: value.detach().clone().requires_grad_() for name, value in start.items()}
     first = {name: torch.zeros_like(value) for name, value in parameters.items()}
@@ -110,7 +129,7 @@ def train(start, sentences, settings):
     rate, beta1, beta2 = settings["learning_rate"], settings["adam_beta1"], settings["adam_beta2"]
     losses, norms = [], []
     for step in range(1, settings["steps"] + 1):
-        _, loss = evaluate(parameters, sentences, CASES[settings["case"]])
+        _, loss = evaluate(config, parameters, sentences, CASES[settings["case"]])
         gradient = gradients(loss, parameters)
         losses.append(float(loss))
         norms.append(global_norm(gradient))
@@ -127,16 +146,16 @@ def train(start, sentences, settings):
     return {"losses": losses, "gradient_norms": norms}, parameters
 
 
-def check_training(start, sentences, settings):
+def check_training(config, start, sentences, settings):
     """torch's Adam adds its epsilon in another place, and decays before the step: without the two, both must train alike."""
     settings = {**settings, "adam_epsilon": 1e-30, "weight_decay": 0.0}
-    _, ours = train(start, sentences, settings)
+    _, ours = train(config, start, sentences, settings)
     theirs = {name: value.detach().clone().requires_grad_() for name, value in start.items()}
     betas = (settings["adam_beta1"], settings["adam_beta2"])
     optimizer = torch.optim.Adam(theirs.values(), lr=settings["learning_rate"], betas=betas, eps=settings["adam_epsilon"])
     for _ in range(settings["steps"]):
         optimizer.zero_grad()
-        evaluate(theirs, sentences, CASES[settings["case"]])[1].backward()
+        evaluate(config, theirs, sentences, CASES[settings["case"]])[1].backward()
         torch.nn.utils.clip_grad_norm_(theirs.values(), settings["max_grad_norm"])
         optimizer.step()
     for name, value in ours.items():
@@ -179,29 +198,38 @@ def write_json(path, value):
     path.write_text(lines(value, 2) + "\n")
 
 
-def main():
+def write_checkpoint(path, kind, parameters):
+    """The parameters as a pytorch_model.bin of the kind has them, with the integers that BERT checkpoints hold besides."""
+    tensors = {kind.checkpoint_name(name): value.detach().float() for name, value in parameters.items()}
+    positions = kind.checkpoint_name("embeddings.position_ids")
+    tensors[positions] = torch.arange(kind.config["max_position_embeddings"]).expand((1, -1))
+    torch.save(collections.OrderedDict(tensors), path)
+
+
+def make(name, kind):
     folder = pathlib.Path(__file__).parent
+    config = kind.config
     generator = torch.Generator().manual_seed(20210418)
-    parameters = make_parameters(CONFIG, generator)
-    sentences = make_sentences(CONFIG, generator)
-    check_encoder(parameters, CONFIG, sentences["sentences"])
-    check_training(parameters, sentences, TRAINING)
+    parameters = make_parameters(config, generator)
+    sentences = make_sentences(kind, generator)
+    check_encoder(parameters, config, sentences["sentences"])
+    check_training(config, parameters, sentences, TRAINING)
 
     tensors = dict(parameters)
     for group, ids in sentences.items():
-        padded, mask = pad(ids, CONFIG["pad_token_id"])
-        states = encode(parameters, CONFIG, padded, mask)
+        padded, mask = pad(ids, config["pad_token_id"])
+        states = encode(parameters, config, padded, mask)
         tensors.update({f"hidden.{group}.{i}": pack(state, mask) for i, state in enumerate(states)})
-        tensors.update({f"pooled.{group}.{name}": pool(states, mask, parameters) for name, pool in POOLERS.items()})
+        tensors.update({f"pooled.{group}.{pooler}": pool(states, mask, parameters) for pooler, pool in POOLERS.items()})
 
     cases = {}
-    for name, case in CASES.items():
-        logits, loss = evaluate(parameters, sentences, case)
+    for case_name, case in CASES.items():
+        logits, loss = evaluate(config, parameters, sentences, case)
         gradient = gradients(loss, parameters)
-        tensors[f"logits.{name}"] = logits
+        tensors[f"logits.{case_name}"] = logits
         if case.stores_gradients:
-            tensors.update({f"gradient.{name}.{parameter}": value for parameter, value in gradient.items()})
-        cases[name] = {
+            tensors.update({f"gradient.{case_name}.{parameter}": value for parameter, value in gradient.items()})
+        cases[case_name] = {
             "views": case.views,
             "pooler": case.pooler,
             "temperature": TEMPERATURE,
@@ -211,10 +239,12 @@ def main():
             "gradient_norms": {parameter: float(value.norm()) for parameter, value in gradient.items()},
         }
 
-    curve, trained = train(parameters, sentences, TRAINING)
+    curve, trained = train(config, parameters, sentences, TRAINING)
     training = {**TRAINING, **curve, "parameters": checksums(trained)}
-    write_safetensors(folder / "bert.safetensors", tensors)
-    write_json(folder / "bert.json", {"config": CONFIG, "sentences": sentences, "cases": cases, "training": training})
+    write_safetensors(folder / f"{name}.safetensors", tensors)
+    write_json(folder / f"{name}.json", {"config": config, "sentences": sentences, "cases": cases, "training": training})
+    write_checkpoint(folder / f"{name}.bin", kind, parameters)
 
 
-main()
+for name, kind in KINDS.items():
+    make(name, kind)

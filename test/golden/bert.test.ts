@@ -1,5 +1,5 @@
 /**
- * The third layer of tests: a tiny BERT as SimCSE against PyTorch. Activations, every parameter's gradient and ten training losses, see
+ * The third layer of tests: a tiny BERT and a tiny RoBERTa as SimCSE against PyTorch. Activations, every parameter's gradient and ten training losses, see
  * test/golden/README.md. Tolerances are relative to each tensor's norm: 1e-4, of which PyTorch in f32 itself uses up to 2e-6.
  */
 import { readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { openSafetensors } from "../../src/io/safetensors.ts";
 import type { Value } from "../../src/kernels/operation.ts";
 import { type AdamWOptions, adamWStep } from "../../src/nn/adamw.ts";
 import { parseBertConfig } from "../../src/nn/bert-config.ts";
-import { BatchPacker, declareBatch } from "../../src/simcse/batch.ts";
+import { BatchPacker, declareBatch, tableSizes } from "../../src/simcse/batch.ts";
 import { loadWeights } from "../../src/simcse/checkpoint.ts";
 import { contrastiveLoss } from "../../src/simcse/contrastive-loss.ts";
 import { SimCseModel } from "../../src/simcse/model.ts";
@@ -41,10 +41,8 @@ interface Golden {
   };
 }
 
-const golden = JSON.parse(readFileSync(new URL("bert.json", import.meta.url), "utf8")) as Golden;
-const weights = await openSafetensors(await openFolder(new URL(".", import.meta.url).pathname), "bert.safetensors");
-const config = parseBertConfig("bert.json", golden.config);
 const device = await openTestDevice();
+const folder = await openFolder(new URL(".", import.meta.url).pathname);
 const tolerance = 1e-4;
 
 /** Names in the goldens have no prefix. */
@@ -52,25 +50,6 @@ const goldenName = (name: string) => name.replace(/^bert\./, "");
 
 /** A softmax does not see a shift of all its scores, so this gradient is zero but for rounding. */
 const isZeroGradient = (name: string) => name.endsWith("attention.self.key.bias");
-
-async function loadModel(training: boolean, mlp: boolean) {
-  const model = await SimCseModel.allocate(device, config, { training, mlp });
-  await loadWeights(model, weights, { head: "checkpoint" });
-  return model;
-}
-
-/** The sentences of groups as views of examples: first sentence of each group, then second of each, … */
-function views(groups: readonly Group[]) {
-  const count = golden.sentences[groups[0]!].length;
-  return Array.from({ length: count }, (_, i) => groups.map((group) => golden.sentences[group][i]!))
-    .flat()
-    .map((ids, key) => ({ ids, key }));
-}
-
-function capacityOf(batch: readonly { ids: readonly number[] }[]) {
-  const tokens = batch.reduce((sum, { ids }) => sum + ids.length, 0);
-  return { sentences: batch.length + 3, tokens: tokens + 20, vocabulary: config.vocab_size, positions: config.max_position_embeddings };
-}
 
 function relativeError(found: Float32Array, wanted: Float32Array): number {
   let difference = 0;
@@ -82,91 +61,116 @@ function relativeError(found: Float32Array, wanted: Float32Array): number {
   return Math.sqrt(difference / norm);
 }
 
-describe("activations", () => {
-  it.each(["sentences", "pairs", "negatives"] as const)("of the group %s", async (group) => {
-    const model = await loadModel(false, true);
-    const batch = views([group]);
-    const program = await compile(device, (tape) => {
-      const inputs = declareBatch(tape, capacityOf(batch), { training: false });
-      const hidden = model.modules.bert.forward(inputs, { training: false });
-      const pooled = poolerTypes.map((type) => [type, poolSentences(type, hidden, inputs, model.mlp)] as const);
-      const outputs: Record<string, Value> = { ...Object.fromEntries(hidden.map((value, i) => [`hidden.${group}.${i}`, value])) };
-      for (const [type, value] of pooled) outputs[`pooled.${group}.${type}`] = value;
-      return outputs;
-    });
-    program.run(new BatchPacker(capacityOf(batch)).pack(batch, { training: false }));
-    for (const name of Object.keys(program.outputs)) {
-      const wanted = await weights.readF32(name);
-      expect(relativeError((await program.read(name)).subarray(0, wanted.length), wanted), name).toBeLessThan(tolerance);
-    }
-    program.close();
-    model.close();
-  });
-});
+describe.each(["bert", "roberta"])("%s", async (kind) => {
+  const golden = JSON.parse(readFileSync(new URL(`${kind}.json`, import.meta.url), "utf8")) as Golden;
+  const weights = await openSafetensors(folder, `${kind}.safetensors`);
+  const config = parseBertConfig(`${kind}.json`, golden.config);
 
-describe.each(["unsupervised", "pairs_avg", "pairs_cls"])("the case %s", (name) => {
-  it("has PyTorch's loss and gradients", async () => {
-    const { views: groups, pooler, temperature, loss, gradient_norms } = golden.cases[name]!;
+  async function loadModel(training: boolean, mlp: boolean) {
+    const model = await SimCseModel.allocate(device, config, { training, mlp });
+    await loadWeights(model, weights, { head: "checkpoint" });
+    return model;
+  }
+
+  /** The sentences of groups as views of examples: first sentence of each group, then second of each, … */
+  function views(groups: readonly Group[]) {
+    const count = golden.sentences[groups[0]!].length;
+    return Array.from({ length: count }, (_, i) => groups.map((group) => golden.sentences[group][i]!))
+      .flat()
+      .map((ids, key) => ({ ids, key }));
+  }
+
+  function capacityOf(batch: readonly { ids: readonly number[] }[]) {
+    const tokens = batch.reduce((sum, { ids }) => sum + ids.length, 0);
+    return { sentences: batch.length + 3, tokens: tokens + 20, ...tableSizes(config) };
+  }
+
+  describe("activations", () => {
+    it.each(["sentences", "pairs", "negatives"] as const)("of the group %s", async (group) => {
+      const model = await loadModel(false, true);
+      const batch = views([group]);
+      const program = await compile(device, (tape) => {
+        const inputs = declareBatch(tape, capacityOf(batch), { training: false });
+        const hidden = model.modules.bert.forward(inputs, { training: false });
+        const pooled = poolerTypes.map((type) => [type, poolSentences(type, hidden, inputs, model.mlp)] as const);
+        const outputs: Record<string, Value> = { ...Object.fromEntries(hidden.map((value, i) => [`hidden.${group}.${i}`, value])) };
+        for (const [type, value] of pooled) outputs[`pooled.${group}.${type}`] = value;
+        return outputs;
+      });
+      program.run(new BatchPacker(capacityOf(batch)).pack(batch, { training: false }));
+      for (const name of Object.keys(program.outputs)) {
+        const wanted = await weights.readF32(name);
+        expect(relativeError((await program.read(name)).subarray(0, wanted.length), wanted), name).toBeLessThan(tolerance);
+      }
+      program.close();
+      model.close();
+    });
+  });
+
+  describe.each(["unsupervised", "pairs_avg", "pairs_cls"])("the case %s", (name) => {
+    it("has PyTorch's loss and gradients", async () => {
+      const { views: groups, pooler, temperature, loss, gradient_norms } = golden.cases[name]!;
+      const model = await loadModel(true, pooler === "cls");
+      const batch = views(groups);
+      const program = await compile(device, (tape) => {
+        const inputs = declareBatch(tape, capacityOf(batch), { training: true });
+        const hidden = model.modules.bert.forward(inputs, { training: true });
+        const embeddings = poolSentences(pooler, hidden, inputs, model.mlp);
+        const value = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batch.length / 2 + 1) });
+        gradient(tape, value, model.store.layout.parameters);
+        return { value };
+      });
+      const packed = new BatchPacker(capacityOf(batch)).pack(batch, { training: true });
+      program.run({ ...packed, live: { ...packed.live, examples: batch.length / 2 } });
+      expect(Math.abs((await program.read("value"))[0]! / loss - 1)).toBeLessThan(tolerance);
+      for (const [pieceName, { parameter, offset, shape }] of model.store.pieces) {
+        const { buffer, offset: start } = parameter.gradient!.window;
+        const count = shape.reduce((a, b) => a * b, 1);
+        const found = new Float32Array(await device.read({ buffer, offset: start + offset * 4, size: count * 4 }));
+        const norm = Math.hypot(...found);
+        if (isZeroGradient(pieceName)) {
+          expect(norm, pieceName).toBeLessThan(1e-5);
+          continue;
+        }
+        expect(Math.abs(norm / gradient_norms[goldenName(pieceName)]! - 1), pieceName).toBeLessThan(tolerance);
+        const stored = `gradient.${name}.${goldenName(pieceName)}`;
+        if (weights.tensors.has(stored)) expect(relativeError(found, await weights.readF32(stored)), pieceName).toBeLessThan(tolerance);
+      }
+      program.close();
+      model.close();
+    });
+  });
+
+  it("ten AdamW steps have PyTorch's losses, gradient norms and parameters", async () => {
+    const { training } = golden;
+    const { views: groups, pooler, temperature } = golden.cases[training.case]!;
+    const optimizer: AdamWOptions = {
+      beta1: training.adam_beta1,
+      beta2: training.adam_beta2,
+      epsilon: training.adam_epsilon,
+      weightDecay: training.weight_decay,
+      maxGradNorm: training.max_grad_norm,
+    };
     const model = await loadModel(true, pooler === "cls");
     const batch = views(groups);
     const program = await compile(device, (tape) => {
       const inputs = declareBatch(tape, capacityOf(batch), { training: true });
-      const hidden = model.modules.bert.forward(inputs, { training: true });
-      const embeddings = poolSentences(pooler, hidden, inputs, model.mlp);
-      const value = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batch.length / 2 + 1) });
-      gradient(tape, value, model.store.layout.parameters);
-      return { value };
+      const embeddings = poolSentences(pooler, model.modules.bert.forward(inputs, { training: true }), inputs, model.mlp);
+      const loss = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batch.length / 2) });
+      return { loss, norm: adamWStep(tape, loss, model.store.layout, optimizer) };
     });
     const packed = new BatchPacker(capacityOf(batch)).pack(batch, { training: true });
-    program.run({ ...packed, live: { ...packed.live, examples: batch.length / 2 } });
-    expect(Math.abs((await program.read("value"))[0]! / loss - 1)).toBeLessThan(tolerance);
-    for (const [pieceName, { parameter, offset, shape }] of model.store.pieces) {
-      const { buffer, offset: start } = parameter.gradient!.window;
-      const count = shape.reduce((a, b) => a * b, 1);
-      const found = new Float32Array(await device.read({ buffer, offset: start + offset * 4, size: count * 4 }));
-      const norm = Math.hypot(...found);
-      if (isZeroGradient(pieceName)) {
-        expect(norm, pieceName).toBeLessThan(1e-5);
-        continue;
-      }
-      expect(Math.abs(norm / gradient_norms[goldenName(pieceName)]! - 1), pieceName).toBeLessThan(tolerance);
-      const stored = `gradient.${name}.${goldenName(pieceName)}`;
-      if (weights.tensors.has(stored)) expect(relativeError(found, await weights.readF32(stored)), pieceName).toBeLessThan(tolerance);
+    for (let step = 0; step < training.steps; step++) {
+      program.run({ ...packed, scalars: { learningRate: training.learning_rate } });
+      expect(Math.abs((await program.read("loss"))[0]! / training.losses[step]! - 1), `loss ${step}`).toBeLessThan(tolerance);
+      expect(Math.abs((await program.read("norm"))[0]! / training.gradient_norms[step]! - 1), `norm ${step}`).toBeLessThan(tolerance);
+    }
+    for (const [name] of model.store.pieces) {
+      if (isZeroGradient(name)) continue; // Adam turns its rounding into steps.
+      const { norm } = training.parameters[goldenName(name)]!;
+      expect(Math.abs(Math.hypot(...(await model.store.read(name))) / norm - 1), name).toBeLessThan(tolerance);
     }
     program.close();
     model.close();
   });
-});
-
-it("ten AdamW steps have PyTorch's losses, gradient norms and parameters", async () => {
-  const { training } = golden;
-  const { views: groups, pooler, temperature } = golden.cases[training.case]!;
-  const optimizer: AdamWOptions = {
-    beta1: training.adam_beta1,
-    beta2: training.adam_beta2,
-    epsilon: training.adam_epsilon,
-    weightDecay: training.weight_decay,
-    maxGradNorm: training.max_grad_norm,
-  };
-  const model = await loadModel(true, pooler === "cls");
-  const batch = views(groups);
-  const program = await compile(device, (tape) => {
-    const inputs = declareBatch(tape, capacityOf(batch), { training: true });
-    const embeddings = poolSentences(pooler, model.modules.bert.forward(inputs, { training: true }), inputs, model.mlp);
-    const loss = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batch.length / 2) });
-    return { loss, norm: adamWStep(tape, loss, model.store.layout, optimizer) };
-  });
-  const packed = new BatchPacker(capacityOf(batch)).pack(batch, { training: true });
-  for (let step = 0; step < training.steps; step++) {
-    program.run({ ...packed, scalars: { learningRate: training.learning_rate } });
-    expect(Math.abs((await program.read("loss"))[0]! / training.losses[step]! - 1), `loss ${step}`).toBeLessThan(tolerance);
-    expect(Math.abs((await program.read("norm"))[0]! / training.gradient_norms[step]! - 1), `norm ${step}`).toBeLessThan(tolerance);
-  }
-  for (const [name] of model.store.pieces) {
-    if (isZeroGradient(name)) continue; // Adam turns its rounding into steps.
-    const { norm } = training.parameters[goldenName(name)]!;
-    expect(Math.abs(Math.hypot(...(await model.store.read(name))) / norm - 1), name).toBeLessThan(tolerance);
-  }
-  program.close();
-  model.close();
 });

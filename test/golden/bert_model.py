@@ -1,4 +1,4 @@
-"""A BERT encoder and SimCSE's poolers and loss in plain PyTorch, for the scripts that make golden values.
+"""A BERT or RoBERTa encoder and SimCSE's poolers and loss in plain PyTorch, for the scripts that make golden values.
 
 Written from the papers on padded batches with an additive mask, so that it shares neither code nor method with the engine. Parameters are a
 dictionary under Hugging Face's names, `config` is a Hugging Face config, and the dtype is the parameters' own. No dropout.
@@ -37,6 +37,15 @@ def pad(sentences, padding):
     return ids, mask
 
 
+def position_rows(parameters, config, ids):
+    """BERT counts from 0. RoBERTa counts what is no padding, from the padding's id + 1 on, and gives padding the padding's own row."""
+    table, padding = parameters["embeddings.position_embeddings.weight"], config["pad_token_id"]
+    if config["model_type"] == "bert":
+        return table[: ids.shape[1]]
+    real = (ids != padding).long()
+    return F.embedding(real.cumsum(1) * real + padding, table, padding_idx=padding)
+
+
 def encode(parameters, config, ids, mask):
     """The embeddings' output and that of each layer, each [sentences, longest, hidden]."""
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
@@ -52,7 +61,7 @@ def encode(parameters, config, ids, mask):
 
     x = F.embedding(ids, parameters["embeddings.word_embeddings.weight"], padding_idx=config["pad_token_id"])
     x = x + parameters["embeddings.token_type_embeddings.weight"][0]
-    x = x + parameters["embeddings.position_embeddings.weight"][: ids.shape[1]]
+    x = x + position_rows(parameters, config, ids)
     states = [layer_norm(x, "embeddings.LayerNorm")]
     penalty = (1.0 - mask[:, None, None, :].to(x.dtype)) * -10000.0
     for i in range(config["num_hidden_layers"]):

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FileError } from "../../src/errors.ts";
-import { type NamedContent, openFolder, writeFileAtomically, writeFolderAtomically } from "../../src/io/folder-node.ts";
+import type { NamedContent } from "../../src/io/folder.ts";
+import { openFolder, writeFileAtomically, writeFolderAtomically } from "../../src/io/folder-node.ts";
 
 let root: string;
 beforeEach(async () => {

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { FileError, FormatError, OptionError, ShapeError } from "../../src/errors.ts";
 import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
 import { openSafetensors, type TensorToWrite } from "../../src/io/safetensors.ts";
+import type { Weights } from "../../src/io/tensor-file.ts";
 import { inspectWeights, loadWeights, modelFiles, readConfig } from "../../src/simcse/checkpoint.ts";
 import { SimCseModel } from "../../src/simcse/model.ts";
 import { poolerTypes } from "../../src/simcse/poolers.ts";
@@ -70,7 +71,7 @@ describe("a checkpoint", () => {
     });
     model.close();
     expect(await embed(path, {})).toEqual(await embed(plain));
-    const names = (file: Awaited<ReturnType<typeof openSafetensors>>) =>
+    const names = (file: Pick<Weights, "tensors">) =>
       [...file.tensors].map(([name, { shape, dtype }]) => ({ name, shape, dtype })).sort((a, b) => (a.name < b.name ? -1 : 1));
     expect(names(await openSafetensors(await openFolder(path), "model.safetensors"))).toEqual(names(weights!));
   });

@@ -2,41 +2,16 @@
  * The command line as a person meets it, in processes of its own: what it prints where, how it ends, and what it leaves behind when something is
  * wrong. Every failure is one error with a remedy, an exit code other than 0, and no stack.
  */
-import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { decodeNpy } from "../../src/io/npy.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
+import { expectFailure, simcse } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const model = join(folder, "model");
 const text = join(folder, "sentences.txt");
-const program = resolve("tools/simcse.ts");
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function simcse(
-  args: readonly string[],
-  { input = "", shell }: { input?: string; shell?: (command: string) => string } = {},
-): Promise<Ended> {
-  const command = ["--import", "tsx", program, ...args];
-  return new Promise((done) => {
-    const ended = (error: Error | null, stdout: string, stderr: string) => {
-      const code = error === null ? 0 : ((error as { code?: number }).code ?? 1);
-      done({ code, stdout, stderr: stderr.replace(/^Warning: max.*\n/gm, "") });
-    };
-    const child = shell
-      ? execFile("bash", ["-c", shell([process.execPath, ...command].map((word) => `'${word}'`).join(" "))], ended)
-      : execFile(process.execPath, command, { maxBuffer: 2 ** 26 }, ended);
-    child.stdin?.end(input);
-  });
-}
-
 const trainArguments = (output: string) => [
   "train",
   "--model_name_or_path",
@@ -54,15 +29,6 @@ const trainArguments = (output: string) => [
   "--max_seq_length",
   "16",
 ];
-
-/** Expects a clean failure whose message holds all of `words`. */
-function expectFailure({ code, stdout, stderr }: Ended, ...words: string[]): void {
-  expect(code).not.toBe(0);
-  expect(stdout).toBe("");
-  expect(stderr).toMatch(/^error: /m);
-  expect(stderr).not.toMatch(/^\s+at /m);
-  for (const word of words) expect(stderr).toContain(word);
-}
 
 beforeAll(async () => {
   await mkdir(model);

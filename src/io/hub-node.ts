@@ -1,0 +1,237 @@
+/**
+ * Models by name from the Hugging Face hub or a mirror of it, kept in the standard cache folder that Python's libraries use too:
+ * `models--org--name/{blobs,refs,snapshots}`. https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+ *
+ * A model is opened as a folder: its files are known at once, and each is downloaded when it is first read. What the hub says of a file is checked
+ * when it is whole: SHA-256 of large files, git's SHA-1 of the others.
+ */
+import { mkdir, readFile, stat, symlink } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo } from "@huggingface/hub";
+import { FileError, OptionError } from "../errors.ts";
+import { errorCode, fileOperation } from "./errno-node.ts";
+import { type Folder, missingFile, pathIn } from "./folder.ts";
+import { openFolder, writeFileAtomically } from "./folder-node.ts";
+import { download } from "./hub-download-node.ts";
+
+export interface HubOptions {
+  /** A branch, tag or commit; `main` if absent. */
+  readonly revision?: string;
+  /** For models that are private or gated; HF_TOKEN if absent. */
+  readonly token?: string;
+  /** Where models are kept; HF_HUB_CACHE, or `hub` in HF_HOME, if absent. */
+  readonly cacheDir?: string;
+  /** Ask nothing of the network; HF_HUB_OFFLINE=1 if absent. */
+  readonly offline?: boolean;
+  /** The address of the hub or a mirror; HF_ENDPOINT if absent. */
+  readonly endpoint?: string;
+  /** Called while a file is downloaded, with bytes. */
+  readonly onProgress?: (progress: { readonly file: string; readonly done: number; readonly total: number }) => void;
+}
+
+/** What the hub says of a file. */
+interface HubFile {
+  readonly size: number;
+  /** Its name in the cache, and its checksum: SHA-256 for files in large-file storage, SHA-1 of git's blob for others. */
+  readonly oid: string;
+}
+
+const COMMIT = /^[0-9a-f]{40}$/;
+const OID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+const HUB_NAME = /^(?:[\w-][\w.-]*\/)?[\w-][\w.-]*$/;
+const HUB_ENDPOINT = "https://huggingface.co";
+
+/**
+ * Opens the folder on disk at `nameOrPath`, or where there is none and it can be a name, the model of that name on the hub. Throws what `openFolder`
+ * and `openHubFolder` throw.
+ */
+export async function openModelFolder(nameOrPath: string, options: HubOptions = {}): Promise<Folder> {
+  const isThere = await stat(nameOrPath).then(
+    () => true,
+    () => false,
+  );
+  return isThere || !isHubName(nameOrPath) ? openFolder(nameOrPath) : openHubFolder(nameOrPath, options);
+}
+
+/** Whether a text can be the name of a model on the hub: `name` or `organisation/name`. */
+export function isHubName(text: string): boolean {
+  return HUB_NAME.test(text) && !text.includes("..");
+}
+
+/**
+ * Opens a model of the hub. Throws OptionError for a name or revision that cannot be one, and FileError when the hub does not have it, refuses it, or
+ * cannot be reached, or when it is not in the cache and `offline` is set. The folder throws FileError when a file is missing or cannot be fetched,
+ * and FormatError when what came is not what the hub announced.
+ */
+export async function openHubFolder(name: string, options: HubOptions = {}): Promise<Folder> {
+  const { revision = "main", offline = process.env.HF_HUB_OFFLINE === "1" } = options;
+  if (!isHubName(name)) throw new OptionError(`${name} is no name of a model`, "Give organisation/name, as on the hub's page.");
+  if (!/^[\w./-]+$/.test(revision) || revision.split("/").some((part) => /^\.*$/.test(part))) {
+    throw new OptionError(`${revision} is no revision`, "Give a branch, a tag, or a commit.");
+  }
+  const cache = join(options.cacheDir ?? getHFHubCachePath(), getRepoFolderName({ type: "model", name }));
+  if (offline) return openCached(name, cache, revision);
+  const access = { hubUrl: endpointOf(options), ...tokenOf(options) };
+  const commit = await asked(name, revision, access.hubUrl, async () => {
+    const { sha } = await modelInfo({ name, revision, additionalFields: ["sha"], ...access });
+    return sha;
+  });
+  const files = new Map<string, HubFile>();
+  await asked(name, revision, access.hubUrl, async () => {
+    for await (const { type, path, size, oid, lfs } of listFiles({ repo: name, revision: commit, recursive: true, ...access })) {
+      if (type === "file") files.set(path, { size, oid: lfs?.oid ?? oid ?? "" });
+    }
+  });
+  if (!COMMIT.test(commit) || ![...files.values()].every(({ oid }) => OID.test(oid))) {
+    throw new FileError(`${access.hubUrl} describes ${name} in a way that is not the hub's`, "Check the address in HF_ENDPOINT.");
+  }
+  if (revision !== commit) {
+    await fileOperation("write", cache, () => mkdir(dirname(join(cache, "refs", revision)), { recursive: true }));
+    await writeFileAtomically(join(cache, "refs", revision), commit);
+  }
+  return new HubFolder(name, cache, commit, files, options);
+}
+
+/** The cached files of a revision, as a folder. */
+async function openCached(name: string, cache: string, revision: string): Promise<Folder> {
+  const remedy = "Run once without --offline (and with HF_HUB_OFFLINE unset), or give a folder.";
+  const commit = COMMIT.test(revision) ? revision : await readFile(join(cache, "refs", revision), "utf8").catch(() => null);
+  if (commit === null) throw new FileError(`${name} at ${revision} is not in the cache ${cache}`, remedy);
+  const snapshot = await openFolder(join(cache, "snapshots", commit.trim())).catch((cause: unknown) => {
+    throw new FileError(`${name} at ${revision} is not in the cache ${cache}`, remedy, { cause });
+  });
+  const cached = async <T>(file: string, read: () => Promise<T>) => {
+    if (await snapshot.has(file)) return read();
+    throw new FileError(`${name}/${file} is not in the cache ${cache}`, remedy);
+  };
+  return {
+    name,
+    has: (file) => snapshot.has(file),
+    size: (file) => cached(file, () => snapshot.size(file)),
+    read: (file, start, end) => cached(file, () => snapshot.read(file, start, end)),
+  };
+}
+
+class HubFolder implements Folder {
+  /** Files that are in the cache, or on their way there. */
+  readonly #arrivals = new Map<string, Promise<Folder>>();
+
+  constructor(
+    readonly name: string,
+    readonly cache: string,
+    readonly commit: string,
+    readonly files: ReadonlyMap<string, HubFile>,
+    readonly options: HubOptions,
+  ) {}
+
+  async has(file: string): Promise<boolean> {
+    return this.files.has(file);
+  }
+
+  async size(file: string): Promise<number> {
+    return this.#known(file).size;
+  }
+
+  async read(file: string, start?: number, end?: number): Promise<Uint8Array> {
+    const known = this.#known(file);
+    const arriving = this.#arrivals.get(file) ?? this.#fetch(file, known);
+    this.#arrivals.set(file, arriving);
+    // A failure is not remembered, so that a later read tries again.
+    arriving.catch(() => this.#arrivals.delete(file));
+    return (await arriving).read(file, start, end);
+  }
+
+  #known(file: string): HubFile {
+    const known = this.files.get(file);
+    if (known === undefined) throw missingFile(pathIn(this, file));
+    return known;
+  }
+
+  /** Downloads a file unless it is in the cache, under the name of its content, and links it into the snapshot of the commit. */
+  async #fetch(file: string, { size, oid }: HubFile): Promise<Folder> {
+    const snapshot = join(this.cache, "snapshots", this.commit);
+    const pointer = join(snapshot, file);
+    const blob = join(this.cache, "blobs", oid);
+    await fileOperation("write", this.cache, async () => {
+      await mkdir(dirname(blob), { recursive: true });
+      await mkdir(dirname(pointer), { recursive: true });
+    });
+    if (!(await holds(blob, size))) {
+      await download({
+        url: `${endpointOf(this.options)}/${this.name}/resolve/${this.commit}/${file.split("/").map(encodeURIComponent).join("/")}`,
+        token: tokenOf(this.options).accessToken,
+        shown: pathIn(this, file),
+        target: blob,
+        size,
+        oid,
+        onProgress: (done) => this.options.onProgress?.({ file, done, total: size }),
+      });
+    }
+    await fileOperation("write", pointer, () => link(blob, pointer));
+    return openFolder(snapshot);
+  }
+}
+
+async function holds(path: string, size: number): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.size === size,
+    () => false,
+  );
+}
+
+/** A relative link, so that the cache can be moved. */
+async function link(blob: string, pointer: string): Promise<void> {
+  try {
+    await symlink(relative(dirname(pointer), blob), pointer);
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+  }
+}
+
+function endpointOf({ endpoint = process.env.HF_ENDPOINT }: HubOptions): string {
+  return (endpoint || HUB_ENDPOINT).replace(/\/+$/, "");
+}
+
+/** Throws OptionError for a token that is none, before it is sent anywhere. */
+function tokenOf({ token = process.env.HF_TOKEN }: HubOptions): { accessToken?: string } {
+  if (!token) return {};
+  if (token.startsWith("hf_")) return { accessToken: token };
+  throw new OptionError("the token for the hub is none: it must begin with hf_", "Set HF_TOKEN to a token of your account, or unset it.");
+}
+
+/** Asks the hub; its refusals become FileErrors that say what to do. */
+async function asked<T>(name: string, revision: string, endpoint: string, question: () => Promise<T>): Promise<T> {
+  try {
+    return await question();
+  } catch (cause) {
+    const status = cause instanceof HubApiError ? cause.statusCode : null;
+    if (status === 401 || status === 403) {
+      throw new FileError(
+        `${endpoint} refuses ${name} (${status}): there is no such model, or it is private or gated`,
+        "Check the name, or the path if it is a folder; accept the model's terms on its page, and set HF_TOKEN to a token that may read it.",
+        { cause },
+      );
+    }
+    if (status === 404) {
+      throw new FileError(
+        `${endpoint} has no model ${name} with the revision ${revision}`,
+        "Check the name and the revision, or the path if it is a folder.",
+        { cause },
+      );
+    }
+    const what = status === null ? `cannot be reached: ${reason(cause)}` : `answered ${status}`;
+    throw new FileError(
+      `${endpoint} ${what}; it was asked for ${name}`,
+      "Check the path if it is a folder; use --offline for a model that is in the cache, or set HF_ENDPOINT to a mirror.",
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** fetch says only that it failed; why stands in its cause. */
+function reason(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message || cause.name : String(cause);
+}

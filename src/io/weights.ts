@@ -1,0 +1,94 @@
+/**
+ * The weights of a model folder, in whichever of the forms in which Hugging Face folders carry them: one file or several with an index, in
+ * safetensors or as PyTorch's pickles.
+ */
+import { FileError, FormatError } from "../errors.ts";
+import { type Folder, pathIn, readJson } from "./folder.ts";
+import { openSafetensors } from "./safetensors.ts";
+import { noSuchTensor, type Weights } from "./tensor-file.ts";
+import { quoted } from "./tensor-info.ts";
+import { openTorchCheckpoint } from "./torch-checkpoint.ts";
+
+type Open = (folder: Folder, file: string) => Promise<Weights>;
+
+/** What is looked for, the best first. The same model is often there as both. */
+const FORMS: readonly (readonly [file: string, open: Open])[] = [
+  ["model.safetensors", openSafetensors],
+  ["model.safetensors.index.json", (folder, file) => openSharded(folder, file, openSafetensors)],
+  ["pytorch_model.bin", openTorchCheckpoint],
+  ["pytorch_model.bin.index.json", (folder, file) => openSharded(folder, file, openTorchCheckpoint)],
+];
+
+/** The files that `openWeights` looks for, the best first. */
+export const WEIGHTS_FILES: readonly string[] = FORMS.map(([file]) => file);
+
+/** Opens a folder's weights, or gives null where it has none. Throws FormatError, naming the file, for weights that are damaged. */
+export async function openWeights(folder: Folder): Promise<Weights | null> {
+  for (const [file, open] of FORMS) if (await folder.has(file)) return open(folder, file);
+  return null;
+}
+
+/** The error for a folder that has no weights where they are needed. */
+export function missingWeights(folder: Folder): FileError {
+  return new FileError(`${folder.name} has none of ${WEIGHTS_FILES.join(", ")}.`, "Give a folder with a model's weights.");
+}
+
+/** Opens the files that an index names: `weight_map` says in which of them each tensor is. */
+async function openSharded(folder: Folder, file: string, open: Open): Promise<Weights> {
+  const path = pathIn(folder, file);
+  const fault = (what: string) => new FormatError(`${path} ${what}`, "Get the index again, with all the files that it names.");
+  const { weight_map: map } = (await readJson<{ weight_map?: unknown } | null>(folder, file)) ?? {};
+  if (typeof map !== "object" || map === null || Array.isArray(map)) throw fault("has no weight_map from tensors to files");
+  const shards = new Map<string, Weights>();
+  const placed = new Map<string, PlacedTensor>();
+  for (const [name, shard] of Object.entries(map as Record<string, unknown>)) {
+    if (typeof shard !== "string" || !/^[^/\\]+$/.test(shard) || shard.startsWith(".")) {
+      throw fault(`puts the tensor ${quoted(name)} into ${JSON.stringify(shard)}, expected the name of a file beside it`);
+    }
+    const weights = shards.get(shard) ?? (await open(folder, shard));
+    shards.set(shard, weights);
+    if (!weights.tensors.has(name)) throw fault(`puts the tensor ${quoted(name)} into ${shard}, which does not have it`);
+    placed.set(name, { weights, source: name });
+  }
+  return new JoinedWeights(path, placed);
+}
+
+/** A tensor of some weights, by its name there. */
+export interface PlacedTensor {
+  readonly weights: Weights;
+  readonly source: string;
+}
+
+/** Tensors of several weights under names of their own; `path` is what messages call them together. */
+export class JoinedWeights implements Weights {
+  readonly path: string;
+  readonly tensors: Weights["tensors"];
+  readonly #placed: ReadonlyMap<string, PlacedTensor>;
+
+  constructor(path: string, placed: ReadonlyMap<string, PlacedTensor>) {
+    this.path = path;
+    this.tensors = new Map([...placed].map(([name, { weights, source }]) => [name, weights.tensors.get(source)!]));
+    this.#placed = placed;
+  }
+
+  async readBytes(name: string): Promise<Uint8Array> {
+    const { weights, source } = this.#place(name);
+    return weights.readBytes(source);
+  }
+
+  async readF32(name: string, expectedShape?: readonly number[]): Promise<Float32Array> {
+    const { weights, source } = this.#place(name);
+    return weights.readF32(source, expectedShape);
+  }
+
+  async *streamF32(name: string, maxBytes: number): AsyncGenerator<{ offset: number; data: Float32Array }> {
+    const { weights, source } = this.#place(name);
+    yield* weights.streamF32(source, maxBytes);
+  }
+
+  #place(name: string): PlacedTensor {
+    const place = this.#placed.get(name);
+    if (place === undefined) throw noSuchTensor(this, name);
+    return place;
+  }
+}

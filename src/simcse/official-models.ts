@@ -1,0 +1,13 @@
+/**
+ * The authors' own models (`princeton-nlp/{unsup,sup}-simcse-…`), whose files do not say how their embeddings are made: unsupervised ones were
+ * trained with `mlp_only_train`, so that their MLP is left out; supervised ones keep it.
+ */
+import type { PoolerType } from "./poolers.ts";
+
+const poolers: Readonly<Record<string, PoolerType>> = { unsup: "cls_before_pooler", sup: "cls" };
+
+/** The pooler of an official model by its name, a folder of that name, or its address on the hub; null for any other. */
+export function officialPooler(name: string): PoolerType | null {
+  const match = /(?:^|[/\\])(unsup|sup)-simcse-(?:bert|roberta)-(?:base|large)(?:-uncased)?(?:[/\\]resolve[/\\][^/\\]+)?[/\\]?$/.exec(name);
+  return match === null ? null : poolers[match[1]!]!;
+}

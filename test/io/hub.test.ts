@@ -1,0 +1,209 @@
+/** Models by name: the hub's protocol against a server on this machine, the cache folder on disk, and everything that can go wrong between them. */
+import { readdir, readFile, readlink, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { FileError, FormatError, OptionError, type SimcseError } from "../../src/errors.ts";
+import { readText } from "../../src/io/folder.ts";
+import { openHttpFolder } from "../../src/io/folder-http.ts";
+import { type HubOptions, isHubName, openHubFolder, openModelFolder } from "../../src/io/hub-node.ts";
+import { temporaryFolder } from "../tiny-model.ts";
+import { commit, gitOid, sha256, startHub } from "./hub-server.ts";
+
+// The pauses between attempts, not the attempts.
+vi.mock("node:timers/promises", () => ({ setTimeout: async () => {} }));
+
+const weights = Uint8Array.from({ length: 30_000 }, (_, i) => (i * 31) % 251);
+const text = (value: string) => new TextEncoder().encode(value);
+const files = {
+  "config.json": text('{"hidden_size": 32}'),
+  "pytorch_model.bin": weights,
+  "1_Pooling/config.json": text("{}"),
+  "empty.txt": text(""),
+};
+const hub = await startHub({
+  "lab/model": { files, lfs: ["pytorch_model.bin"] },
+  "lab/gated": { files, token: "hf_secret" },
+  "old-name": { files },
+});
+const root = await temporaryFolder();
+let caches = 0;
+
+const options = (more: HubOptions = {}): HubOptions & { cacheDir: string } => ({
+  endpoint: hub.url,
+  cacheDir: join(root, `cache${caches++}`),
+  ...more,
+});
+
+afterEach(() => {
+  hub.requests.length = 0;
+  hub.cuts.clear();
+  hub.swapped.clear();
+  hub.ignoreRanges = false;
+  vi.unstubAllEnvs();
+});
+
+describe("a model of the hub", () => {
+  it("is a folder whose files are fetched when they are read, once", async () => {
+    const given = options();
+    const folder = await openHubFolder("lab/model", given);
+    expect(folder.name).toBe("lab/model");
+    expect([await folder.has("pytorch_model.bin"), await folder.has("model.safetensors")]).toEqual([true, false]);
+    expect(await folder.size("pytorch_model.bin")).toBe(weights.length);
+    expect(hub.requests.filter((request) => request.includes("resolve"))).toEqual([]);
+    expect(await readText(folder, "config.json")).toBe('{"hidden_size": 32}');
+    const parts = await Promise.all([
+      folder.read("pytorch_model.bin", 100, 200),
+      folder.read("pytorch_model.bin"),
+      folder.read("1_Pooling/config.json"),
+    ]);
+    expect(parts).toEqual([weights.slice(100, 200), weights, text("{}")]);
+    expect(await folder.read("empty.txt")).toEqual(new Uint8Array());
+    expect(hub.requests.filter((request) => request.includes("storage"))).toHaveLength(1);
+    await expect(folder.read("model.safetensors")).rejects.toThrow("lab/model/model.safetensors does not exist");
+    hub.requests.length = 0;
+    const again = await openHubFolder("lab/model", given);
+    expect(await again.read("pytorch_model.bin")).toEqual(weights);
+    expect(hub.requests.filter((request) => request.includes("resolve"))).toEqual([]);
+  });
+
+  it("lies in the cache as Python's libraries keep it", async () => {
+    const given = options();
+    const folder = await openHubFolder("lab/model", given);
+    for (const file of Object.keys(files)) await folder.read(file);
+    const model = join(given.cacheDir, "models--lab--model");
+    expect(await readFile(join(model, "refs/main"), "utf8")).toBe(commit);
+    expect((await readdir(join(model, "blobs"))).sort()).toEqual(
+      [sha256(weights), ...[files["config.json"], files["1_Pooling/config.json"], files["empty.txt"]].map(gitOid)].sort(),
+    );
+    const snapshot = join(model, "snapshots", commit);
+    expect(await readlink(join(snapshot, "pytorch_model.bin"))).toBe(`../../blobs/${sha256(weights)}`);
+    expect(await readlink(join(snapshot, "1_Pooling/config.json"))).toBe(`../../../blobs/${gitOid(text("{}"))}`);
+  });
+
+  it("is found by the environment, and by a revision", async () => {
+    const home = join(root, "home");
+    for (const [name, value] of Object.entries({ HF_ENDPOINT: `${hub.url}/`, HF_HOME: home, HF_TOKEN: "hf_secret" }))
+      vi.stubEnv(name, value);
+    await (await openHubFolder("lab/gated")).read("config.json");
+    expect(await stat(join(home, "hub/models--lab--gated/snapshots", commit, "config.json"))).toBeTruthy();
+    vi.stubEnv("HF_HUB_CACHE", join(root, "elsewhere"));
+    await (await openHubFolder("old-name", { revision: "refs/pr/1" })).read("config.json");
+    expect(await readFile(join(root, "elsewhere/models--old-name/refs/refs/pr/1"), "utf8")).toBe(commit);
+    await (await openHubFolder("old-name", { revision: commit })).read("config.json");
+    expect(await readdir(join(root, "elsewhere/models--old-name/refs"))).toEqual(["refs"]);
+  });
+
+  it("says how far a file has come", async () => {
+    const seen: number[] = [];
+    const folder = await openHubFolder(
+      "lab/model",
+      options({ onProgress: ({ file, done, total }) => seen.push(file === "pytorch_model.bin" && total === weights.length ? done : -1) }),
+    );
+    await folder.read("pytorch_model.bin");
+    expect(seen.at(-1)).toBe(weights.length);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  });
+
+  it("offline is what is in the cache, and nothing is asked", async () => {
+    const given = options();
+    await (await openHubFolder("lab/model", given)).read("config.json");
+    hub.requests.length = 0;
+    for (const revision of ["main", commit]) {
+      const folder = await openHubFolder("lab/model", { ...given, revision, offline: true });
+      expect(folder.name).toBe("lab/model");
+      expect(await readText(folder, "config.json")).toBe('{"hidden_size": 32}');
+      expect(await folder.has("pytorch_model.bin")).toBe(false);
+      await expect(folder.read("pytorch_model.bin")).rejects.toThrow("lab/model/pytorch_model.bin is not in the cache");
+    }
+    vi.stubEnv("HF_HUB_OFFLINE", "1");
+    await expect(openHubFolder("lab/other", given)).rejects.toThrow("lab/other at main is not in the cache");
+    await expect(openHubFolder("lab/model", { ...given, revision: "v2" })).rejects.toThrow(FileError);
+    expect(hub.requests).toEqual([]);
+  });
+});
+
+it("a model's address on the hub is a folder too, as a browser opens it", async () => {
+  const folder = openHttpFolder(`${hub.url}/lab/model/resolve/main`);
+  expect([await folder.has("model.safetensors"), await folder.size("pytorch_model.bin")]).toEqual([false, weights.length]);
+  expect(await folder.read("pytorch_model.bin", 10, 90)).toEqual(weights.slice(10, 90));
+});
+
+describe("a download", () => {
+  it("that is cut goes on where it ended", async () => {
+    hub.cuts.set("pytorch_model.bin", [10_000, 5_000, 0]);
+    const folder = await openHubFolder("lab/model", options());
+    expect(await folder.read("pytorch_model.bin")).toEqual(weights);
+    const ranges = hub.requests.filter((request) => request.includes("storage")).map((request) => request.split(" ")[2]);
+    expect(ranges).toEqual([undefined, "bytes=10000-", "bytes=15000-", "bytes=15000-"]);
+  });
+
+  it("that is cut again and again says so, and a later one goes on", async () => {
+    const given = options();
+    hub.cuts.set("pytorch_model.bin", [7_000, 0, 0, 0, 0, 0]);
+    await expect((await openHubFolder("lab/model", given)).read("pytorch_model.bin")).rejects.toThrow(FileError);
+    hub.cuts.clear();
+    hub.requests.length = 0;
+    expect(await (await openHubFolder("lab/model", given)).read("pytorch_model.bin")).toEqual(weights);
+    expect(hub.requests.filter((request) => request.includes("storage"))).toEqual([expect.stringContaining("bytes=7000-")]);
+  });
+
+  it("from a server that knows no ranges begins again", async () => {
+    hub.ignoreRanges = true;
+    hub.cuts.set("pytorch_model.bin", [10_000]);
+    expect(await (await openHubFolder("lab/model", options())).read("pytorch_model.bin")).toEqual(weights);
+  });
+
+  it.each([
+    ["pytorch_model.bin", weights.with(7, 0), sha256(weights)],
+    ["config.json", text('{"hidden_size": 64}'), gitOid(files["config.json"])],
+  ])("of other bytes than announced is refused and leaves nothing: %s", async (file, bytes, announced) => {
+    const given = options();
+    const folder = await openHubFolder("lab/model", given);
+    hub.swapped.set(file, bytes);
+    await expect(folder.read(file)).rejects.toThrow(`where the hub announces ${announced}`);
+    await expect(folder.read(file)).rejects.toThrow(FormatError);
+    expect(await readdir(join(given.cacheDir, "models--lab--model/blobs"))).toEqual([]);
+    hub.swapped.clear();
+    expect(await folder.read(file)).toEqual(files[file as keyof typeof files]);
+  });
+
+  it("longer than announced is refused", async () => {
+    const folder = await openHubFolder("lab/model", options());
+    hub.swapped.set("config.json", new Uint8Array(1000));
+    await expect(folder.read("config.json")).rejects.toThrow("longer than the 19 bytes");
+  });
+});
+
+describe("what is refused", () => {
+  it.each<[string, string, HubOptions, string]>([
+    ["a model that is not there", "lab/nothing", {}, "has no model lab/nothing with the revision main"],
+    ["a revision that is not there", "lab/model", { revision: "v9" }, "has no model lab/model with the revision v9"],
+    ["a private model", "private/model", {}, "refuses private/model (401)"],
+    ["a gated model without a token", "lab/gated", {}, "refuses lab/gated (401)"],
+    ["a wrong token", "lab/gated", { token: "hf_wrong" }, "refuses lab/gated (401)"],
+    ["a hub that is not there", "lab/model", { endpoint: "http://127.0.0.1:9" }, "cannot be reached"],
+    ["an endpoint that is no address", "lab/model", { endpoint: "nowhere" }, "cannot be reached"],
+  ])("%s", async (_, name, more, message) => {
+    const error: unknown = await openHubFolder(name, options(more)).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(FileError);
+    expect((error as SimcseError).message).toContain(message);
+  });
+
+  it.each<[string, string, HubOptions]>([
+    ["a token that is none", "lab/gated", { token: "secret" }],
+    ["a name that leads elsewhere", "../model", {}],
+    ["a name of three parts", "a/b/c", {}],
+    ["a revision that leads elsewhere", "lab/model", { revision: "../../main" }],
+  ])("%s", async (_, name, more) => {
+    await expect(openHubFolder(name, options(more))).rejects.toThrow(OptionError);
+    expect(hub.requests).toEqual([]);
+  });
+});
+
+it("a folder on disk comes before a name, and a path is never taken for one", async () => {
+  expect(["bert-base-uncased", "princeton-nlp/sup-simcse-bert-base-uncased"].every(isHubName)).toBe(true);
+  expect(["./model", "/model", "a/b/c", "..", "model/", "~/model", "C:\\model", ""].some(isHubName)).toBe(false);
+  expect((await openModelFolder(root, options())).name).toBe(root);
+  expect((await openModelFolder("lab/model", options())).name).toBe("lab/model");
+  await expect(openModelFolder(join(root, "nowhere"), options())).rejects.toThrow("does not exist");
+});

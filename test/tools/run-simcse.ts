@@ -1,0 +1,44 @@
+/** The command line in processes of its own, for tests. */
+import { execFile } from "node:child_process";
+import { resolve } from "node:path";
+import { expect } from "vitest";
+
+const program = resolve("tools/simcse.ts");
+
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command line in a process of its own; `shell` puts the command into a line of bash, `env` is added to the environment. */
+export function simcse(
+  args: readonly string[],
+  { input = "", shell, env = {} }: { input?: string; shell?: (command: string) => string; env?: Readonly<Record<string, string>> } = {},
+): Promise<Ended> {
+  const command = ["--import", "tsx", program, ...args];
+  return new Promise((done) => {
+    const ended = (error: Error | null, stdout: string, stderr: string) => {
+      const code = error === null ? 0 : ((error as { code?: number }).code ?? 1);
+      done({ code, stdout, stderr: stderr.replace(/^Warning: max.*\n/gm, "") });
+    };
+    const child = shell
+      ? execFile(
+          "bash",
+          ["-c", shell([process.execPath, ...command].map((word) => `'${word}'`).join(" "))],
+          { env: { ...process.env, ...env } },
+          ended,
+        )
+      : execFile(process.execPath, command, { maxBuffer: 2 ** 26, env: { ...process.env, ...env } }, ended);
+    child.stdin?.end(input);
+  });
+}
+
+/** Expects a clean failure whose message holds all of `words`. */
+export function expectFailure({ code, stdout, stderr }: Ended, ...words: string[]): void {
+  expect(code).not.toBe(0);
+  expect(stdout).toBe("");
+  expect(stderr).toMatch(/^error: /m);
+  expect(stderr).not.toMatch(/^\s+at /m);
+  for (const word of words) expect(stderr).toContain(word);
+}

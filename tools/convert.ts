@@ -1,0 +1,60 @@
+/** `simcse convert`: a checkpoint of any form into one that transformers, sentence-transformers or ONNX Runtime opens. */
+import { Command, Option } from "commander";
+import { OptionError } from "../src/errors.ts";
+import type { NamedContent } from "../src/io/folder.ts";
+import { writeFolderAtomically } from "../src/io/folder-node.ts";
+import { type Convertible, huggingFaceFiles, openConvertible, sentenceTransformersFiles } from "../src/simcse/convert.ts";
+import { onnxFiles } from "../src/simcse/convert-onnx.ts";
+import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
+import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
+import { flag, wholeNumber, withOptions } from "./options.ts";
+
+type Precision = "F32" | "F16";
+
+interface ConvertOptions extends HubFlags {
+  readonly model_name_or_path: string;
+  readonly output_dir: string;
+  readonly format: string;
+  readonly dtype: "f32" | "f16";
+  readonly pooler?: PoolerType;
+  readonly max_seq_length?: number;
+  readonly overwrite_output_dir?: boolean;
+}
+
+/** What each format's folder holds. */
+const formats: Readonly<Record<string, (model: Convertible, dtype: Precision) => readonly NamedContent[]>> = {
+  huggingface: huggingFaceFiles,
+  "sentence-transformers": sentenceTransformersFiles,
+  onnx: (model, dtype) => {
+    if (dtype === "F32") return onnxFiles(model);
+    throw new OptionError("--format onnx is written in f32 alone.", "Leave out --dtype; ONNX Runtime's own tools make it smaller.");
+  },
+};
+
+const options: readonly Option[] = [
+  new Option("--model_name_or_path <model>", "model folder, or a name on the hub").makeOptionMandatory(),
+  ...hubFlags,
+  new Option("--output_dir <dir>", "where the converted model goes").makeOptionMandatory(),
+  new Option("--format <format>", "what is to open it").choices(Object.keys(formats)).default("huggingface"),
+  new Option("--dtype <dtype>", "of the weights").choices(["f32", "f16"]).default("f32"),
+  new Option("--pooler <type>", "the pooler to save with the model (default: the one it says)").choices([...poolerTypes]),
+  new Option("--max_seq_length <n>", "the length to save with the model (default: the one it says, or 128)").argParser(wholeNumber(3)),
+  flag("overwrite_output_dir", "replace an output folder that is not empty"),
+];
+
+export const convertCommand = withOptions(
+  new Command("convert").description(
+    "convert a checkpoint: SimCSE's or PyTorch's to Hugging Face's safetensors, to sentence-transformers, or to ONNX",
+  ),
+  options,
+).action(runConversion);
+
+async function runConversion(given: ConvertOptions): Promise<void> {
+  const model = await openConvertible(await findModel(given.model_name_or_path, given), {
+    ...(given.pooler && { pooler: given.pooler }),
+    ...(given.max_seq_length && { maxLength: given.max_seq_length }),
+  });
+  const files = formats[given.format]!(model, given.dtype === "f16" ? "F16" : "F32");
+  await writeFolderAtomically(given.output_dir, files, { overwrite: given.overwrite_output_dir === true });
+  process.stderr.write(`saved ${given.output_dir}${model.pooler === null ? "; it does not say its pooler: give one with --pooler" : ""}\n`);
+}
