@@ -1,0 +1,7 @@
+/** The `navigator` that peers written for browsers look at. */
+import { cpus } from "node:os";
+
+export function installNavigator(gpu?: GPU): void {
+  const navigator = { hardwareConcurrency: cpus().length, userAgent: `Node.js/${process.version}`, ...(gpu ? { gpu } : {}) };
+  Object.defineProperty(globalThis, "navigator", { value: navigator, configurable: true });
+}

@@ -1,0 +1,112 @@
+/** This package itself. */
+import { compile } from "../../../src/autograd/program.ts";
+import { openDevice } from "../../../src/gpu/node.ts";
+import { layerNorm } from "../../../src/kernels/layer-norm.ts";
+import { matmul } from "../../../src/kernels/matmul.ts";
+import { f32, type Value } from "../../../src/kernels/operation.ts";
+import { adamWDefaults } from "../../../src/nn/adamw.ts";
+import { parseBertConfig } from "../../../src/nn/bert-config.ts";
+import { BatchPacker, declareBatch } from "../../../src/simcse/batch.ts";
+import { SimCseModel } from "../../../src/simcse/model.ts";
+import { poolSentences } from "../../../src/simcse/poolers.ts";
+import { TrainingStep } from "../../../src/simcse/training-step.ts";
+import type { Kernel, OpenPeer } from "../peer.ts";
+import { countGpuCalls } from "../webgpu-node.ts";
+import {
+  adam,
+  batchSize,
+  config,
+  initialWeights,
+  type KernelWork,
+  layerNormEpsilon,
+  operands,
+  sentences,
+  temperature,
+  tokensPerSentence,
+} from "../work.ts";
+
+export async function open(): Promise<OpenPeer> {
+  const calls = countGpuCalls();
+  const device = await openDevice();
+
+  const loadModel = async (options: { training: boolean; dropout: number }) => {
+    const probabilities = { hidden_dropout_prob: options.dropout, attention_probs_dropout_prob: options.dropout };
+    const model = await SimCseModel.allocate(device, parseBertConfig("work.ts", { ...config, ...probabilities }), {
+      training: options.training,
+      mlp: true,
+    });
+    for (const [name, { data }] of initialWeights()) model.store.write(name, data);
+    return model;
+  };
+
+  return {
+    version: "this commit",
+    calls,
+    async trainer(dropout) {
+      const model = await loadModel({ training: true, dropout });
+      const step = await TrainingStep.create(model, {
+        batchSize,
+        maxSeqLength: tokensPerSentence,
+        pooler: "cls",
+        temperature,
+        // No peer clips; the norm is computed all the same.
+        optimizer: { ...adamWDefaults, beta1: adam.beta1, beta2: adam.beta2, epsilon: adam.epsilon, maxGradNorm: Number.POSITIVE_INFINITY },
+        seed: 42,
+      });
+      const batch = sentences();
+      let update = 0;
+      return {
+        async step() {
+          step.run(batch, ++update, adam.learningRate);
+          const [metrics] = await step.metrics(update, update);
+          return metrics!.loss;
+        },
+      };
+    },
+    async encoder() {
+      const model = await loadModel({ training: false, dropout: 0 });
+      const capacity = {
+        sentences: batchSize,
+        tokens: batchSize * tokensPerSentence,
+        vocabulary: config.vocab_size,
+        positions: config.max_position_embeddings,
+      };
+      const program = await compile(device, (tape) => {
+        const batch = declareBatch(tape, capacity, { training: false });
+        return { embeddings: poolSentences("cls", model.modules.bert.forward(batch, { training: false }), batch, model.mlp) };
+      });
+      const packer = new BatchPacker(capacity);
+      const batch = sentences().map((ids, key) => ({ ids, key }));
+      return {
+        encode() {
+          program.run(packer.pack(batch, { training: false }));
+          return program.read("embeddings");
+        },
+      };
+    },
+    async kernel(work) {
+      const record = recipes[work.op];
+      if (record === null) return null;
+      const tensors = operands(work);
+      const program = await compile(device, (tape) => ({
+        y: record(tensors.map(({ shape }, i) => tape.input(`operand ${i}`, f32(...shape)) as Value)),
+      }));
+      const inputs = Object.fromEntries(tensors.map(({ data }, i) => [`operand ${i}`, data]));
+      program.run({ inputs });
+      return {
+        async run(times) {
+          for (let i = 0; i < times; i++) program.run({});
+          await device.finish();
+        },
+        result: () => program.read("y"),
+      } satisfies Kernel;
+    },
+  };
+}
+
+/** Softmax is never alone here: it is a part of attention's kernel and of the loss's. */
+const recipes: Record<KernelWork["op"], ((operands: Value[]) => Value) | null> = {
+  matmul: ([a, b]) => matmul(a!, b!, "nn"),
+  layerNorm: ([x, weight, bias]) => layerNorm(x!, weight!, bias!, layerNormEpsilon),
+  softmax: null,
+};
