@@ -39,7 +39,11 @@ export async function trainingStepTable(device: Device, rounds = 7): Promise<str
   let host = 0;
   const run = async () => {
     const start = performance.now();
-    step.run(batch, ++update, 1e-4);
+    step.run(
+      batch.map((ids) => [ids, ids]),
+      ++update,
+      1e-4,
+    );
     host = performance.now() - start;
     await device.finish();
   };

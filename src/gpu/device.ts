@@ -179,6 +179,13 @@ export class Device {
     this.gpu.queue.submit([commands]);
   }
 
+  /** Fills windows of buffers with zeros. */
+  clear(windows: readonly BufferWindow[]): void {
+    const encoder = this.gpu.createCommandEncoder();
+    for (const { buffer, offset, size } of windows) encoder.clearBuffer(buffer, offset, size);
+    this.submit(encoder.finish());
+  }
+
   /** Copies a window of a buffer to the CPU. Slow: waits for all submitted work. */
   async read({ buffer, offset, size }: BufferWindow): Promise<ArrayBuffer> {
     const staging = this.createBuffer("readback", size, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
