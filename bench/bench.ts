@@ -1,12 +1,20 @@
-/** `npm run bench [kernels|step|load]`: every benchmark of this machine's adapter as Markdown, to read or to keep under bench/results/. */
+/** `npm run bench [kernels|step|load|search|serve]`: every benchmark of this machine's adapter as Markdown, to read or to keep under bench/results/. */
 import { cpus } from "node:os";
 import { reportFailure } from "../tools/failure.ts";
 import { openAdapter } from "../tools/open-adapter.ts";
 import { kernelTable } from "./kernels.ts";
 import { loadTable } from "./load.ts";
+import { searchTable } from "./search.ts";
+import { serveTable } from "./serve.ts";
 import { trainingStepTable } from "./training-step.ts";
 
-const tables: Readonly<Record<string, typeof kernelTable>> = { kernels: kernelTable, step: trainingStepTable, load: loadTable };
+const tables: Readonly<Record<string, typeof kernelTable>> = {
+  kernels: kernelTable,
+  step: trainingStepTable,
+  load: loadTable,
+  search: searchTable,
+  serve: serveTable,
+};
 
 const wanted = process.argv.slice(2);
 const names = wanted.length > 0 ? wanted : Object.keys(tables);

@@ -3,5 +3,6 @@ export { type NodeDeviceOptions, openDevice } from "./gpu/node.ts";
 export { type Example, readExamples } from "./io/examples-node.ts";
 export { openFolder, writeFileAtomically, writeFolderAtomically } from "./io/folder-node.ts";
 export { type HubOptions, openHubFolder, openModelFolder } from "./io/hub-node.ts";
+export { sentencesOf } from "./io/text-node.ts";
 export * from "./package.ts";
 export { SimCSE } from "./simcse/simcse-node.ts";

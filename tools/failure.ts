@@ -4,9 +4,29 @@ import { FileError, SimcseError } from "../src/errors.ts";
 /** A person pressed Ctrl-C: 128 + SIGINT. */
 export const interruptedExitCode = 130;
 
+/** Work was given up because a person pressed Ctrl-C. */
+export class InterruptedError extends Error {}
+
+/** Aborts at the first Ctrl-C or SIGTERM, and ends what reads standard input; a second one ends the process at once. */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  const abort = () => {
+    const reason = new InterruptedError("interrupted");
+    controller.abort(reason);
+    // Whoever reads it gets the reason; where nobody does, it is no error.
+    process.stdin.once("error", () => {}).destroy(reason);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, abort);
+  return controller.signal;
+}
+
 /** Prints an error and sets the exit code. What is not a `SimcseError` is a bug of this package, and says so. */
 export function reportFailure(error: unknown, { debug }: { debug: boolean }): void {
   if (isBrokenPipe(error)) return; // `simcse encode … | head` has all it wanted.
+  if (error instanceof InterruptedError) {
+    process.exitCode = interruptedExitCode;
+    return;
+  }
   process.exitCode = 1;
   const expected = error instanceof SimcseError;
   process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);

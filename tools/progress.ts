@@ -8,6 +8,8 @@ export interface Progress {
   update(done: number, note: string): void;
   /** A line on stdout that stays. */
   line(text: string): void;
+  /** A line on stderr that stays. */
+  note(text: string): void;
   stop(): void;
 }
 
@@ -15,8 +17,12 @@ function printLine(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+function printNote(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
 /** No bar: where stderr is not a terminal, and before there is something to count. */
-export const noProgress: Progress = { update: () => {}, line: printLine, stop: () => {} };
+export const noProgress: Progress = { update: () => {}, line: printLine, note: printNote, stop: () => {} };
 
 /** A bar of `total` units with the time that is left. */
 export function startProgress(total: number, label: string): Progress {
@@ -41,6 +47,28 @@ export function startProgress(total: number, label: string): Progress {
       else printLine(text);
       bars.update();
     },
+    note: (text) => {
+      bars.log(`${text}\n`);
+      bars.update();
+    },
     stop: () => bars.stop(),
+  };
+}
+
+export interface Counter {
+  update(count: number): void;
+  stop(): void;
+}
+
+/** A count on stderr for work whose end is not known, quiet where stderr is not a terminal. */
+export function startCounter(unit: string): Counter {
+  if (!process.stderr.isTTY) return { update: () => {}, stop: () => {} };
+  const began = performance.now();
+  return {
+    update: (count) => {
+      const rate = count / Math.max((performance.now() - began) / 1000, 1e-3);
+      process.stderr.write(`\r\u001b[K${count.toLocaleString("en")} ${unit} · ${rate.toFixed(0)}/s`);
+    },
+    stop: () => void process.stderr.write("\r\u001b[K"),
   };
 }

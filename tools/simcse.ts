@@ -5,10 +5,15 @@ import { Command } from "commander";
 import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo/demo.ts";
+import { doctorCommand } from "./doctor.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { outputFailure, reportFailure } from "./failure.ts";
+import { indexCommand } from "./index-command.ts";
+import { searchCommand } from "./search.ts";
+import { serveCommand } from "./serve.ts";
 import { setupCommand } from "./setup.ts";
+import { similarityCommand } from "./similarity.ts";
 import { tokenizerCommand } from "./tokenizer.ts";
 import { trainCommand } from "./train.ts";
 
@@ -20,7 +25,21 @@ const program = new Command("simcse")
   .option("--debug", "show where an error comes from")
   .showSuggestionAfterError();
 
-const commands = [trainCommand, evaluateCommand, encodeCommand, convertCommand, dataCommand, tokenizerCommand, demoCommand, setupCommand];
+const commands = [
+  trainCommand,
+  evaluateCommand,
+  encodeCommand,
+  similarityCommand,
+  indexCommand,
+  searchCommand,
+  serveCommand,
+  convertCommand,
+  dataCommand,
+  tokenizerCommand,
+  doctorCommand,
+  demoCommand,
+  setupCommand,
+];
 for (const command of commands) program.addCommand(command);
 
 process.stdout.on("error", (error) => {

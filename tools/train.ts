@@ -26,6 +26,7 @@ import { interruptedExitCode } from "./failure.ts";
 import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { flag, numberBetween, wholeNumber, withOptions } from "./options.ts";
+import { startProfiler } from "./profile.ts";
 import { noProgress, startProgress } from "./progress.ts";
 
 interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
@@ -38,6 +39,7 @@ interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
   readonly do_eval?: boolean;
   readonly data_dir: string;
   readonly print_plan?: boolean;
+  readonly profile?: string | true;
   readonly adapter?: string;
 }
 
@@ -84,6 +86,10 @@ const options: readonly Option[] = [
   flag("load_best_model_at_end", "keep the model of the best evaluation"),
   argument("seed", "n", "of initial weights, order and dropout").argParser(wholeNumber(0)),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  new Option(
+    "--profile [file]",
+    "time a few steps kernel by kernel; a trace for Perfetto goes to the file (default: profile.json in the output folder)",
+  ),
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
 ];
 
@@ -135,6 +141,9 @@ async function runTraining(given: TrainOptions): Promise<void> {
   try {
     const summary = await train(model, tokenizer, sentences, args, {
       signal: interruption.signal,
+      profiler: given.profile
+        ? startProfiler(device, given.profile === true ? join(output, "profile.json") : given.profile, (text) => progress.note(text))
+        : null,
       onStart: ({ totalSteps, step }) => {
         const { plan } = step.program;
         if (given.print_plan) process.stdout.write(`${formatPlan(plan)}\n`);

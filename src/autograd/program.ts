@@ -3,6 +3,7 @@
  * dispatches in one compute pass and submits once. A step creates nothing and reads nothing back.
  */
 import { CapacityError, OptionError, ShapeError } from "../errors.ts";
+import type { ArithmeticUnit } from "../gpu/ceilings.ts";
 import type { BufferWindow, Device } from "../gpu/device.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
 import { type Kernel, type LiveSize, stepWords, type Tensor, trafficOf } from "../kernels/kernel.ts";
@@ -35,8 +36,9 @@ interface Dispatch {
 
 /** What one dispatch of a profiled step took and did. */
 export interface DispatchProfile {
-  /** The operation that it belongs to, and its kernel. */
+  /** The operation that it belongs to, its line in the printed plan, and its kernel. */
   readonly operation: string;
+  readonly node: number;
   readonly kernel: string;
   /** Nanoseconds on the GPU's clock, from the first dispatch of the step. */
   readonly begin: number;
@@ -44,6 +46,8 @@ export interface DispatchProfile {
   /** Floating-point operations where the kernel counts them, else 0; and bytes of the tensors it binds, each once. */
   readonly flop: number;
   readonly bytes: number;
+  /** What its arithmetic runs on. */
+  readonly unit: ArithmeticUnit;
   readonly workgroups: readonly [number, number, number];
 }
 
@@ -140,13 +144,16 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     this.device.submit(encoder.finish());
     const times = await timestamps.read();
     timestamps.close();
-    const operations = this.plan.steps.flatMap(({ node, lowering }) => lowering.kernels.map(() => node.operation.name));
+    const origins = this.plan.steps.flatMap(({ node: { operation }, lowering }, node) =>
+      lowering.kernels.map(() => ({ operation: operation.name, node })),
+    );
     return this.dispatches.map(({ kernel }, i) => ({
-      operation: operations[i]!,
+      ...origins[i]!,
       kernel: kernel.shader.label,
       ...times[i]!,
       flop: kernel.flop?.(live) ?? 0,
       bytes: trafficOf(kernel, live),
+      unit: kernel.shader.enables.includes("chromium_experimental_subgroup_matrix") ? "matrix" : "f32",
       workgroups: kernel.workgroups(live),
     }));
   }

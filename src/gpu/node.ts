@@ -12,8 +12,8 @@ export interface NodeDeviceOptions extends DeviceOptions {
 /** Dawn's instances in use. One that is collected while its device lives crashes Node, so they are held here until the device closes. */
 const instances = new Set<GPU>();
 
-/** Features Dawn hides unless asked: subgroup matrices, and f16 on NVIDIA's Vulkan driver. */
-const toggles = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"];
+/** Features Dawn hides unless asked: subgroup matrices, and f16 on NVIDIA's Vulkan driver. And timestamps that are not rounded to 0.1 ms. */
+const toggles = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia", "disable-dawn-features=timestamp_quantization"];
 
 /** Opens a WebGPU device. Throws `DeviceError` where there is no driver. */
 export async function openDevice(options: NodeDeviceOptions = {}): Promise<Device> {

@@ -77,12 +77,22 @@ function declareBinding({ name, type, access, half = false }: ShaderBinding, bin
   ].join("\n");
 }
 
+/**
+ * Extensions that want control flow, or arguments, alike in all lanes of a subgroup, and the rule that checks it. The rule knows workgroups alone: it
+ * refuses what is the same in a subgroup and not in another, such as the subgroup's number.
+ */
+const uniformityRules: Readonly<Record<string, string>> = {
+  subgroups: "subgroup_uniformity",
+  chromium_experimental_subgroup_matrix: "chromium.subgroup_matrix_uniformity",
+};
+
 /** The complete WGSL module for a device with or without `shader-f16`. */
 export function shaderCode(shader: ShaderDeclaration, { hasHalves }: { hasHalves: boolean }): string {
   const subgroups = shader.enables.includes("subgroups");
   const usesHalves = hasHalves && shader.bindings.some(({ half }) => half);
   const enables = new Set([...shader.enables, ...(usesHalves ? ["f16"] : [])]);
-  return `${[...enables].map((name) => `enable ${name};\n`).join("")}${subgroups ? "diagnostic(off, subgroup_uniformity);\n" : ""}
+  const rules = [...enables].flatMap((name) => uniformityRules[name] ?? []);
+  return `${[...enables].map((name) => `enable ${name};\n`).join("")}${rules.map((rule) => `diagnostic(off, ${rule});\n`).join("")}
 ${shader.bindings.map((binding, i) => declareBinding(binding, i, hasHalves)).join("\n")}
 ${shader.declarations}
 @compute @workgroup_size(${shader.workgroupSize.join(", ")})

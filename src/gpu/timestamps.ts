@@ -8,6 +8,15 @@ export interface PassTime {
   readonly end: number;
 }
 
+/** Throws `DeviceError` where the device has no clock to read. */
+export function requireTimestamps({ capabilities, name }: Device): void {
+  if (capabilities.features.has("timestamp-query")) return;
+  throw new DeviceError(
+    `${name} has no timestamp-query: its kernels cannot be timed one by one.`,
+    "In Chrome, timestamps need --enable-dawn-features=allow_unsafe_apis or a secure context; or profile in Node.",
+  );
+}
+
 export class Timestamps {
   readonly #device: Device;
   readonly #queries: GPUQuerySet;
@@ -15,12 +24,7 @@ export class Timestamps {
 
   /** For `passes` passes. Throws `DeviceError` where the device has no clock to read. */
   constructor(device: Device, passes: number) {
-    if (!device.capabilities.features.has("timestamp-query")) {
-      throw new DeviceError(
-        `${device.name} has no timestamp-query: its kernels cannot be timed one by one.`,
-        "In Chrome, timestamps need --enable-dawn-features=allow_unsafe_apis or a secure context; or profile in Node.",
-      );
-    }
+    requireTimestamps(device);
     this.#device = device;
     this.#queries = device.gpu.createQuerySet({ type: "timestamp", count: 2 * passes });
     this.#resolved = device.createBuffer("timestamps", 16 * passes, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC);

@@ -1,8 +1,8 @@
 /**
- * NumPy's .npy format, version 1.0, for matrices of f32: what `numpy.load` opens.
+ * NumPy's .npy format, version 1.0: what `numpy.load` opens.
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  *
- * Written in C order as `<f4`; read likewise, and nothing else is read.
+ * Written in C order: f32 as `<f4`, and embeddings of fewer bits as `<f2`, `|i1` or `|u1`. `<f4` in C order is read, and nothing else.
  */
 import { FormatError, ShapeError } from "../errors.ts";
 
@@ -18,10 +18,15 @@ export interface NpyArray {
   readonly data: Float32Array;
 }
 
+/** What an array's elements are: f32, halves, signed and unsigned bytes. */
+export type NpyElements = Float32Array | Uint16Array | Int8Array | Uint8Array;
+
+export type NpyType = "<f4" | "<f2" | "|i1" | "|u1";
+
 /** A .npy file of the given shape. Throws ShapeError when `data` does not have the shape's number of elements. */
 export function encodeNpy(shape: readonly number[], data: Float32Array): Uint8Array {
   if (data.length !== elementCount(shape)) throw wrongCount(shape, data.length);
-  const header = npyHeader(shape);
+  const header = npyHeader(shape, "<f4");
   const file = new Uint8Array(header.length + data.byteLength);
   file.set(header);
   file.set(bytesOf(data), header.length);
@@ -32,8 +37,12 @@ export function encodeNpy(shape: readonly number[], data: Float32Array): Uint8Ar
  * A .npy file of the given shape in chunks, from elements in C order as they are made, in pieces of any size. Throws ShapeError at the end
  * when the pieces do not have the shape's number of elements; a file written through `writeFileAtomically` is then not written.
  */
-export async function* streamNpy(shape: readonly number[], pieces: AsyncIterable<Float32Array>): AsyncGenerator<Uint8Array> {
-  yield npyHeader(shape);
+export async function* streamNpy(
+  shape: readonly number[],
+  pieces: AsyncIterable<NpyElements>,
+  type: NpyType = "<f4",
+): AsyncGenerator<Uint8Array> {
+  yield npyHeader(shape, type);
   let count = 0;
   for await (const piece of pieces) {
     count += piece.length;
@@ -68,7 +77,8 @@ export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
     .filter((size) => size.trim() !== "")
     .map(Number);
   const expected = elementCount(shape) * Float32Array.BYTES_PER_ELEMENT;
-  const data = bytes.slice(dataStart);
+  // Not `slice`, which of a Node buffer is no copy.
+  const data = new Uint8Array(bytes.subarray(dataStart));
   if (data.length !== expected) {
     throw new FormatError(
       `${path} has ${data.length} bytes of data, its shape [${shape.join(", ")}] takes ${expected}`,
@@ -78,10 +88,10 @@ export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
   return { shape, data: new Float32Array(data.buffer) };
 }
 
-function npyHeader(shape: readonly number[]): Uint8Array {
+function npyHeader(shape: readonly number[], type: NpyType): Uint8Array {
   // Python writes a tuple of one with a comma after it.
   const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
-  const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${sizes}), }`;
+  const dictionary = `{'descr': '${type}', 'fortran_order': False, 'shape': (${sizes}), }`;
   const total = Math.ceil((PREFIX_BYTES + dictionary.length + 1) / DATA_ALIGNMENT) * DATA_ALIGNMENT;
   const text = `${MAGIC}\u0001\u0000\u0000\u0000${dictionary.padEnd(total - PREFIX_BYTES - 1)}\n`;
   const header = Uint8Array.from(text, (character) => character.charCodeAt(0));
@@ -93,7 +103,7 @@ function isMagic(bytes: Uint8Array): boolean {
   return [...MAGIC].every((character, i) => bytes[i] === character.charCodeAt(0));
 }
 
-function bytesOf(data: Float32Array): Uint8Array {
+function bytesOf(data: NpyElements): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 

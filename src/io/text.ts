@@ -28,12 +28,19 @@ export function readSentences(folder: Folder, file: string): AsyncIterable<strin
   return readLines(readPieces(folder, file), pathIn(folder, file));
 }
 
-/** The lines of a text that arrives as a stream of bytes, such as standard input; `name` is what messages call it. The rest as above. */
-export async function* readLines(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
+/**
+ * The lines of a text that arrives as a stream of bytes, such as standard input; `name` is what messages call it. The rest as above, but that a
+ * stream may be empty where `mayBeEmpty`: a shard can be.
+ */
+export async function* readLines(
+  stream: AsyncIterable<Uint8Array>,
+  name: string,
+  { mayBeEmpty = false }: { readonly mayBeEmpty?: boolean } = {},
+): AsyncGenerator<string> {
   const lines = new LineSplitter(name);
   for await (const piece of stream) yield* lines.push(piece);
   yield* lines.end();
-  if (lines.count === 0) throw new DataError(`${name} holds no line`, "Give a text with one sentence a line.");
+  if (lines.count === 0 && !mayBeEmpty) throw new DataError(`${name} holds no line`, "Give a text with one sentence a line.");
 }
 
 async function* readPieces(folder: Folder, file: string): AsyncGenerator<Uint8Array> {

@@ -8,7 +8,7 @@ import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { tokenField, tokenTable } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
-import { blockIndex, fold, kernel, pointKernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
+import { blockIndex, fold, kernel, liveBytes, pointKernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
 import {
   type Dimension,
   elementCount,
@@ -59,6 +59,8 @@ const operation: Operation<{ dtype: FloatType }> = {
           writes: { y: [y!, element] },
           main: wgsl`let token = tokens[row];
   setY(index, words(token.${tokenField.id} * ${columns} + column) + positions(token.${tokenField.position} * ${columns} + column) + types(column));`,
+          // Of the tables, a row of two for each token.
+          bytes: (live) => liveBytes(tokens!, live) + liveBytes(y!, live) + 2 * live(y!.shape[0]!) * width * 4,
         }),
       ],
     };
@@ -127,6 +129,7 @@ const scatterRows: Operation<{ tableRows: number }> = {
   for (var i = at.y; i < at.y + at.z; i++) { sum += dy(order[i] * ${columns}u + column); }
   setTable(at.x * ${columns}u + column, sum);`,
           workgroups: (live) => fold(Math.ceil((live(distinct) * columns) / threadsPerWorkgroup)),
+          bytes: (live) => [dy!, order!, runs!].reduce((sum, read) => sum + liveBytes(read, live), live(distinct) * width * 4),
         }),
       ],
     };

@@ -40,6 +40,8 @@ export interface Kernel {
   readonly workgroups: (live: LiveSize) => Workgroups;
   /** Floating-point operations of a step, for kernels that arithmetic bounds. */
   readonly flop?: ((live: LiveSize) => number) | undefined;
+  /** Bytes that a step moves, for kernels that touch a part of what they bind. */
+  readonly bytes?: ((live: LiveSize) => number) | undefined;
 }
 
 export type LiveSize = (dimension: Dimension) => number;
@@ -57,6 +59,7 @@ interface KernelDeclaration {
   readonly main: string;
   readonly workgroups: (live: LiveSize) => Workgroups;
   readonly flop?: (live: LiveSize) => number;
+  readonly bytes?: (live: LiveSize) => number;
 }
 
 type Parameter = { readonly type: "u32" | "f32"; readonly value: number };
@@ -81,6 +84,7 @@ export function kernel(declaration: KernelDeclaration): Kernel {
     main,
     workgroups,
     flop,
+    bytes,
   } = declaration;
   const bind =
     (access: "read" | "read_write") =>
@@ -109,15 +113,18 @@ export function kernel(declaration: KernelDeclaration): Kernel {
     params: packParams(fields.map(([, parameter]) => parameter)),
     workgroups,
     flop,
+    bytes,
   };
 }
 
-/** Bytes of the live part of every tensor that a kernel binds, each counted once: what it must at least move. */
-export function trafficOf({ bindings }: Kernel, live: LiveSize): number {
-  return bindings.reduce(
-    (sum, { tensor: { shape, dtype } }) => sum + shape.reduce<number>((product, size) => product * live(size), bytesPerElement[dtype]),
-    0,
-  );
+/** What a kernel must at least move: the bytes that it says, or of the live part of every tensor that it binds, each counted once. */
+export function trafficOf({ bindings, bytes }: Kernel, live: LiveSize): number {
+  return bytes?.(live) ?? bindings.reduce((sum, { tensor }) => sum + liveBytes(tensor, live), 0);
+}
+
+/** Bytes of the live part of a tensor. */
+export function liveBytes({ shape, dtype }: Type, live: LiveSize): number {
+  return shape.reduce<number>((product, size) => product * live(size), bytesPerElement[dtype]);
 }
 
 function packParams(parameters: readonly Parameter[]): Uint32Array {

@@ -1,7 +1,8 @@
 /**
- * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane owns one vector of four
- * columns and a column of accumulators in registers; what the lanes of a subgroup need of A comes by `subgroupBroadcast` from the lane that
- * loaded it. Needs subgroups of a fixed size of 4, 8 or 16, and rows that divide into vectors of four.
+ * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane owns vectors of four columns
+ * and a column of accumulators; what the lanes of a subgroup need of A comes by `subgroupShuffle` from the lane that loaded it (a
+ * `subgroupBroadcast` costs two instructions more, which mask it). Needs subgroups of a fixed size of 4, 8 or 16, and rows that divide into
+ * vectors of four.
  *
  * Rows and columns beyond an edge are computed from the last valid one and not stored; depth beyond k is masked to zero. Sizes are parameters and
  * not part of the WGSL: such an adapter compiles each pipeline for a second or more, and a model has many shapes.
@@ -41,27 +42,51 @@ const lowerings: Record<Layout, (node: Node<MatmulAttributes>, shape: MatmulShap
   nt: dotProducts,
 };
 
-/** Subgroups of a workgroup: 128 columns on an adapter of 8 lanes. */
-const subgroups = 4;
-
-/** Rows a workgroup takes: many, so that each vector of B serves many, but not so many that a core goes idle. */
-function chooseRows(m: Dimension, columnGroups: number): number {
-  const workgroupsWanted = 8;
-  const most = 32;
-  return capacity(m) * columnGroups >= most * workgroupsWanted ? most : most / 2;
+/**
+ * What a workgroup computes and how. `vectors` are the vec4s of columns that a lane has of each row; `depths` are taken at once by the multiply
+ * body, which loops over the four that a vector of A holds. The loops are measured: a load is 40 instructions a lane on llvmpipe, a body that
+ * outgrows the core's cache of decoded instructions runs at half its speed, and one that is too short is unrolled by the driver until it does.
+ */
+interface Tile {
+  readonly rows: number;
+  readonly vectors: number;
+  readonly depths: number;
+  readonly subgroups: number;
 }
 
-/** Layouts nn and tn, where B's rows run along n: a lane owns one vec4 of columns. */
+/** 128 columns on an adapter of 8 lanes. `large` has the throughput, `small` leaves no core idle when there are few rows and columns. */
+const tiles = {
+  large: (lanes: number): Tile => ({ rows: Math.max(24, 2 * lanes), vectors: 2, depths: 2, subgroups: 2 }),
+  small: (): Tile => ({ rows: 16, vectors: 1, depths: 4, subgroups: 4 }),
+};
+
+function chooseTile(m: Dimension, columns: number, lanes: number): Tile {
+  const workgroupsWanted = 8;
+  const large = tiles.large(lanes);
+  const workgroups = Math.ceil(capacity(m) / large.rows) * Math.ceil(columns / (lanes * large.subgroups * large.vectors));
+  return workgroups >= workgroupsWanted ? large : tiles.small();
+}
+
+/** Layouts nn and tn, where B's rows run along n: a lane owns vec4s of columns. */
 function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lanes: number): Lowering {
   const { layout } = node.attributes;
   const tensors = matmulTensors(node);
   const { a, b, rowSums } = tensors;
   const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 4);
-  const threads = subgroups * lanes;
-  const groups = Math.ceil(capacity(n) / 4 / threads);
-  const tileRows = chooseRows(m, groups);
-  const loads = range(tileRows / lanes);
+  const columns = capacity(n) / 4;
+  const tile = chooseTile(m, columns, lanes);
+  const threads = tile.subgroups * lanes;
+  const groups = Math.ceil(columns / (threads * tile.vectors));
+  const loads = range(tile.rows / lanes);
+  const vectors = range(tile.vectors);
+  const depths = range(tile.depths);
   const quads = lanes / 4;
+  // One expression for all depths: every assignment in a loop is a masked store on such an adapter.
+  const accumulate = (row: number, factor: (depth: number) => string) =>
+    vectors.map((j) => {
+      const sum = `sums[${row * tile.vectors + j}]`;
+      return `${sum} = ${depths.reduce((inner, u) => `fma(vec4f(${factor(u)}), b${u}${j}, ${inner})`, sum)};`;
+    });
   // nn: lane l holds depths k … k+3 of row l. tn: it holds rows 4q … 4q+3 at depth k + l mod 4, q counting lanes by fours.
   const left: Record<"nn" | "tn", { start: string[]; load: string[]; multiply: string[] }> = {
     nn: {
@@ -72,9 +97,9 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
           ? `let a${g} = a(left${g} + k / 4u);`
           : `let a${g} = select(vec4f(), a(left${g} + k / 4u), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));`,
       ),
-      multiply: range(tileRows).map((r) => {
-        const sums = range(4).map((kk) => `c${r} = fma(vec4f(v[${kk}]), b${kk}, c${r});`);
-        return `{ let v = subgroupBroadcast(a${Math.floor(r / lanes)}, ${r % lanes}u); ${sums.join(" ")} }`;
+      multiply: range(tile.rows).map((r) => {
+        const values = depths.map((u) => `let v${u} = subgroupShuffle(a${Math.floor(r / lanes)}[kk + ${u}u], ${r % lanes}u);`);
+        return `{ ${[...values, ...accumulate(r, (u) => `v${u}`)].join(" ")} }`;
       }),
     },
     tn: {
@@ -82,12 +107,9 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
       load: loads.map(
         (g) => `let a${g} = select(vec4f(), a(min(k + lane % 4u, last) * params.leftStride + left${g}), k + lane % 4u < depth);`,
       ),
-      multiply: range(tileRows / 4).map((quad) => {
-        const values = range(4).map((kk) => `let v${kk} = subgroupBroadcast(a${Math.floor(quad / quads)}, ${(quad % quads) * 4 + kk}u);`);
-        const sums = range(4).flatMap((r) =>
-          range(4).map((kk) => `c${quad * 4 + r} = fma(vec4f(v${kk}[${r}]), b${kk}, c${quad * 4 + r});`),
-        );
-        return `{ ${[...values, ...sums].join(" ")} }`;
+      multiply: range(tile.rows / 4).map((quad) => {
+        const values = depths.map((u) => `let v${u} = subgroupShuffle(a${Math.floor(quad / quads)}, kk + ${(quad % quads) * 4 + u}u);`);
+        return `{ ${[...values, ...range(4).flatMap((r) => accumulate(quad * 4 + r, (u) => `v${u}[${r}]`))].join(" ")} }`;
       }),
     },
   };
@@ -100,9 +122,8 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
       return `${joined} if (group.x == 0u && thread < ${lanes}u && lane % 4u == 0u && ${quad} < params.leftStride) { setRowSums(${quad}, sum${g}); }`;
     })
     .join("\n  ");
-  const row = range(tileRows);
   return {
-    variant: `soft ${tileRows}×${threads * 4}`,
+    variant: `soft ${tile.rows}×${threads * tile.vectors * 4}`,
     kernels: [
       kernel({
         label: `matmul ${layout} soft`,
@@ -115,48 +136,74 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
           m: sizeParam(m),
           k: sizeParam(k),
           leftStride: paramU32(capacity(layout === "nn" ? k : m) / 4),
-          columns: paramU32(capacity(n) / 4),
+          columns: paramU32(columns),
         },
         declarations,
         main: wgsl`let m = ${sizeOf("m", m)};
   let depth = ${sizeOf("k", k)};
   let last = max(depth, 1u) - 1u;
-  let row = group.y * ${tileRows}u;
-  let ownColumn = group.x * ${threads}u + thread;
-  let column = min(ownColumn, params.columns - 1u);
+  let row = group.y * ${tile.rows}u;
+  let column = group.x * ${threads * tile.vectors}u + thread;
   ${start.join("\n  ")}
-  ${row.map((r) => `var c${r} = vec4f();`).join(" ")}
+  ${vectors.map((j) => `let right${j} = min(column + ${j * threads}u, params.columns - 1u);`).join("\n  ")}
+  // Indexed by a variable in the end, so that the driver keeps one copy of it in memory; a body takes each from there and puts it back once.
+  var sums: array<vec4f, ${tile.rows * tile.vectors}>;
   ${rowSums ? loads.map((g) => `var sum${g} = vec4f();`).join(" ") : ""}
   for (var k = 0u; k < depth; k += 4u) {
     ${load.join("\n    ")}
     ${rowSums ? loads.map((g) => `sum${g} += a${g};`).join(" ") : ""}
-    ${range(4)
-      .map((kk) => `let b${kk} = b(min(k + ${kk}u, last) * params.columns + column);`)
-      .join("\n    ")}
-    ${multiply.join("\n    ")}
+    for (var kk = 0u; kk < 4u; kk += ${tile.depths}u) {
+      ${depths.map((u) => `let offset${u} = min(k + kk + ${u}u, last) * params.columns;`).join(" ")}
+      ${depths.flatMap((u) => vectors.map((j) => `let b${u}${j} = b(offset${u} + right${j});`)).join(" ")}
+      ${multiply.join("\n      ")}
+    }
   }
   ${rowSums ? storeRowSums : ""}
-  if (ownColumn >= params.columns) { return; }
   // One store in a loop: a software adapter takes seconds to compile one store for each row.
-  var sums = array<vec4f, ${tileRows}>(${row.map((r) => `c${r}`).join(", ")});
-  for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish((row + r) * params.columns + column, column, sums[r]); }`,
-        workgroups: (live) => [groups, Math.ceil(live(m) / tileRows), 1],
+  for (var j = 0u; j < ${tile.vectors}u; j++) {
+    let own = column + j * ${threads}u;
+    if (own >= params.columns) { break; }
+    for (var r = 0u; r < ${tile.rows}u && row + r < m; r++) { finish((row + r) * params.columns + own, own, sums[r * ${tile.vectors}u + j]); }
+  }`,
+        workgroups: (live) => [groups, Math.ceil(live(m) / tile.rows), 1],
         flop: (live) => 2 * live(m) * live(n) * live(k),
       }),
     ],
   };
 }
 
+/** Subgroups of a workgroup in layout nt: 128 columns on an adapter of 8 lanes. */
+const subgroups = 4;
+
+/** Rows a workgroup takes in layout nt: many, so that each vector of B serves many, but not so many that a core goes idle. */
+function chooseRows(m: Dimension, columnGroups: number): number {
+  const workgroupsWanted = 8;
+  const most = 32;
+  return capacity(m) * columnGroups >= most * workgroupsWanted ? most : most / 2;
+}
+
 /** Layout nt, where B's rows run along k: a lane owns some columns and sums dot products along k. */
 function dotProducts(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lanes: number): Lowering {
   const tensors = matmulTensors(node);
   const { a, b } = tensors;
-  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 1);
+  // Where C can be stored as vectors a lane's columns are neighbours.
+  const width = typeof n === "number" ? vectorWidth(n) : 1;
+  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, width);
   const threads = subgroups * lanes;
+  const columnStride = width === 4 ? 1 : threads;
   const tileRows = chooseRows(m, Math.ceil(capacity(n) / (threads * ntColumns)));
   const loads = range(tileRows / lanes);
   const columns = range(ntColumns);
   const row = range(tileRows);
+  const store = {
+    1: wgsl`for (var j = 0u; j < ${ntColumns}u; j++) {
+    let own = column + j * ${columnStride}u;
+    if (own >= n) { break; }
+    for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish((row + r) * params.stride + own, own, sums[r][j]); }
+  }`,
+    4: wgsl`if (column >= n) { return; }
+  for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish(((row + r) * params.stride + column) / 4u, column / 4u, sums[r]); }`,
+  };
   return {
     variant: `soft ${tileRows}×${threads * ntColumns}`,
     kernels: [
@@ -177,21 +224,17 @@ function dotProducts(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lan
         main: wgsl`let m = ${sizeOf("m", m)};
   let n = ${sizeOf("n", n)};
   let row = group.y * ${tileRows}u;
-  let column = group.x * ${threads * ntColumns}u + thread;
+  let column = group.x * ${threads * ntColumns}u + thread * ${width}u;
   ${loads.map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u) * params.depth;`).join("\n  ")}
-  ${columns.map((j) => `let right${j} = min(column + ${j * threads}u, n - 1u) * params.depth;`).join("\n  ")}
+  ${columns.map((j) => `let right${j} = min(column + ${j * columnStride}u, n - 1u) * params.depth;`).join("\n  ")}
   ${row.map((r) => `var c${r} = vec4f();`).join(" ")}
   for (var k = 0u; k < params.depth; k++) {
     ${loads.map((g) => `let a${g} = a(left${g} + k);`).join(" ")}
     ${columns.map((j) => `let b${j} = b(right${j} + k);`).join(" ")}
-    ${row.map((r) => `{ let v = subgroupBroadcast(a${Math.floor(r / lanes)}, ${r % lanes}u); c${r} += vec4f(${columns.map((j) => `dot(v, b${j})`).join(", ")}); }`).join("\n    ")}
+    ${row.map((r) => `{ let v = subgroupShuffle(a${Math.floor(r / lanes)}, ${r % lanes}u); c${r} += vec4f(${columns.map((j) => `dot(v, b${j})`).join(", ")}); }`).join("\n    ")}
   }
   var sums = array<vec4f, ${tileRows}>(${row.map((r) => `c${r}`).join(", ")});
-  for (var j = 0u; j < ${ntColumns}u; j++) {
-    let own = column + j * ${threads}u;
-    if (own >= n) { break; }
-    for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish((row + r) * params.stride + own, own, sums[r][j]); }
-  }`,
+  ${store[width]}`,
         workgroups: (live) => [Math.ceil(live(n) / (threads * ntColumns)), Math.ceil(live(m) / tileRows), 1],
         flop: (live) => 2 * live(m) * live(n) * live(k),
       }),

@@ -75,7 +75,9 @@ function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capab
   const inner = sides.map(({ alongDepth, extent }) => capacity(alongDepth ? k : extent));
   const width = vectorWidth(...inner);
   const halves = a.dtype === "f16" && b.dtype === "f16" && capabilities.features.has("shader-f16");
-  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 1);
+  // What is written beyond a live edge is undefined anyway; packed halves are only written by fours.
+  const stores = vectorWidth(capacity(n));
+  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, stores);
   const element = width === 4 ? "vec4f" : "f32";
   const stored = halves ? "vec4<f16>" : "vec4f";
   const threads = [tile.columns / perThread, tile.rows / perThread] as const;
@@ -141,14 +143,16 @@ ${sides.map((side) => loadBlock(side, tile.depth, width, stored)).join("\n")}`,
     }
     workgroupBarrier();
   }
-  var sums = array<f32, ${cells.length}>(${cells.map((cell) => `c${cell}`).join(", ")});
+  var sums = array<T, ${cells.length / stores}>(${range(cells.length / stores)
+    .map((i) => `T(${range(stores).map((j) => `c${i * stores + j}`)})`)
+    .join(", ")});
   for (var i = 0u; i < ${perThread}u; i++) {
     let row = firstRow + local.y * ${perThread}u + i;
     if (row >= m) { break; }
-    for (var j = 0u; j < ${perThread}u; j++) {
-      let column = firstColumn + local.x * ${perThread}u + j;
+    for (var j = 0u; j < ${perThread / stores}u; j++) {
+      let column = firstColumn + local.x * ${perThread}u + j * ${stores}u;
       if (column >= n) { break; }
-      finish(row * params.stride + column, column, sums[i * ${perThread}u + j]);
+      finish((row * params.stride + column) / ${stores}u, column / ${stores}u, sums[i * ${perThread / stores}u + j]);
     }
   }
   ${rowSums ? storeRowSums : ""}`,

@@ -2,6 +2,7 @@
  * Sentences to vectors with a model in memory: tokenised, sorted by length, packed into batches without padding, and given back in their own
  * order.
  */
+import type { Profiler } from "../autograd/profiler.ts";
 import { compile, type Program } from "../autograd/program.ts";
 import { OptionError } from "../errors.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
@@ -11,6 +12,7 @@ import { longestSentence } from "../nn/bert-config.ts";
 import { type BatchCapacity, BatchPacker, declareBatch, tableSizes } from "./batch.ts";
 import type { SimCseModel } from "./model.ts";
 import { type PoolerType, poolSentences } from "./poolers.ts";
+import { Turns } from "./turns.ts";
 
 export interface EncoderOptions {
   readonly pooler: PoolerType;
@@ -23,9 +25,15 @@ export interface EncoderOptions {
 }
 
 export interface EncodeOptions {
+  /** Tokens a sentence is truncated to; the encoder's own length if absent, and at most that. */
+  readonly maxLength?: number;
+  /** Sentences a batch; as many as the encoder's capacity holds if absent or beyond it. */
+  readonly batchSize?: number;
   /** Called after each batch with the number of sentences done. */
   readonly onProgress?: (done: number) => void;
   readonly signal?: AbortSignal;
+  /** Times some of the batches kernel by kernel. */
+  readonly profiler?: Profiler | null;
 }
 
 /** Tokens a batch holds at most: a batch of long sentences has fewer of them. */
@@ -34,7 +42,7 @@ const tokensPerBatch = 4096;
 export class Encoder {
   readonly dimension: number;
   readonly #packer: BatchPacker;
-  #lastTurn: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(
     readonly program: Program<{ embeddings: Value }>,
@@ -67,17 +75,24 @@ export class Encoder {
   }
 
   /** f32 [sentences, dimension], row-major, in the order of `sentences`. Calls at the same time wait for each other. */
-  encode(sentences: readonly string[], options: EncodeOptions = {}): Promise<Float32Array> {
-    const turn = this.#lastTurn.then(() => this.#encode(sentences, options));
-    this.#lastTurn = turn.then(
-      () => {},
-      () => {},
+  async encode(sentences: readonly string[], options: EncodeOptions = {}): Promise<Float32Array> {
+    const { maxLength = this.maxLength } = options;
+    checkLength(maxLength, this.maxLength);
+    return this.encodeTokens(
+      sentences.map((text) => this.tokenizer.encode(text, maxLength)),
+      options,
     );
-    return turn;
   }
 
-  async #encode(sentences: readonly string[], { onProgress, signal }: EncodeOptions): Promise<Float32Array> {
-    const tokenised = sentences.map((text, index) => ({ index, ids: this.tokenizer.encode(text, this.maxLength) }));
+  /** The same for sentences that are token ids, special tokens included. */
+  encodeTokens(sentences: readonly (readonly number[])[], options: Omit<EncodeOptions, "maxLength"> = {}): Promise<Float32Array> {
+    return this.#turns.take(() => this.#encode(sentences, options));
+  }
+
+  async #encode(sentences: readonly (readonly number[])[], options: EncodeOptions): Promise<Float32Array> {
+    const { onProgress, signal, profiler, batchSize = this.capacity.sentences } = options;
+    const mostSentences = Math.min(batchSize, this.capacity.sentences);
+    const tokenised = sentences.map((ids, index) => ({ index, ids }));
     tokenised.sort((a, b) => b.ids.length - a.ids.length || a.index - b.index);
     const vectors = new Float32Array(sentences.length * this.dimension);
     let next = 0;
@@ -85,11 +100,7 @@ export class Encoder {
       signal?.throwIfAborted();
       const start = next;
       let tokens = 0;
-      while (
-        next < tokenised.length &&
-        next - start < this.capacity.sentences &&
-        tokens + tokenised[next]!.ids.length <= this.capacity.tokens
-      ) {
+      while (next < tokenised.length && next - start < mostSentences && tokens + tokenised[next]!.ids.length <= this.capacity.tokens) {
         tokens += tokenised[next++]!.ids.length;
       }
       const batch = tokenised.slice(start, next);
@@ -97,7 +108,8 @@ export class Encoder {
         batch.map(({ ids }) => ({ ids, key: 0 })),
         { training: false },
       );
-      this.program.run(packed);
+      if (profiler) await profiler.run(this.program, packed);
+      else this.program.run(packed);
       const rows = await this.program.read("embeddings");
       batch.forEach(({ index }, row) => {
         vectors.set(rows.subarray(row * this.dimension, (row + 1) * this.dimension), index * this.dimension);

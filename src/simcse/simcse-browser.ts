@@ -1,6 +1,7 @@
-/** `SimCSE.load` in a browser: a model folder behind an address. */
+/** `SimCSE` in a browser: a model folder behind an address, and an index in a blob. */
 import { openDevice } from "../gpu/browser.ts";
 import type { Device } from "../gpu/device.ts";
+import { type Folder, MemoryFolder } from "../io/folder.ts";
 import { openHttpFolder } from "../io/folder-http.ts";
 import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
 
@@ -9,7 +10,25 @@ export class SimCSE extends PortableSimCSE {
    * Loads the model folder at `url` onto `device`, or onto a device opened for it, which closing the model closes. Throws what `loadFrom` throws, and
    * `DeviceError` where the browser has no WebGPU.
    */
-  static load(url: string | URL, options: LoadOptions & { readonly device?: Device } = {}): Promise<PortableSimCSE> {
-    return PortableSimCSE.loadIn({ openDevice, openFolder: async () => openHttpFolder(url) }, options);
+  static load(url: string | URL, options: LoadOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
+    return PortableSimCSE.loadIn({ openDevice, openFolder: async () => openHttpFolder(url) }, options, SimCSE.loadFrom);
+  }
+
+  static override loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {
+    return PortableSimCSE.loadAs((loaded) => new SimCSE(loaded), device, folder, options);
+  }
+
+  /** The index as a file's content, to download or to keep. Throws `OptionError` where there is none. */
+  async saveIndex(): Promise<Blob> {
+    const parts: BlobPart[] = [];
+    await this.index.whileUnchanged(async () => {
+      for await (const bytes of this.indexBytes()) parts.push(bytes.slice());
+    });
+    return new Blob(parts, { type: "application/octet-stream" });
+  }
+
+  /** Reads an index that `saveIndex` gave, in the place of the one there is. Throws what `loadIndexFrom` throws. */
+  async loadIndex(saved: Blob): Promise<void> {
+    await this.loadIndexFrom(new MemoryFolder("the index", [["file", new Uint8Array(await saved.arrayBuffer())]]), "file");
   }
 }

@@ -1,6 +1,9 @@
-/** `SimCSE.load` in Node: a model folder on disk, or a model of the hub. */
+/** `SimCSE` in Node: a model folder on disk or a model of the hub, and an index in a file. */
+import { basename, dirname, resolve } from "node:path";
 import type { Device } from "../gpu/device.ts";
 import { openDevice } from "../gpu/node.ts";
+import type { Folder } from "../io/folder.ts";
+import { openFolder, writeFileAtomically } from "../io/folder-node.ts";
 import { type HubOptions, openModelFolder } from "../io/hub-node.ts";
 import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
 
@@ -9,7 +12,21 @@ export class SimCSE extends PortableSimCSE {
    * Loads the model folder at `nameOrPath`, or the model of that name on the hub, onto `device`, or onto a device opened for it, which closing the
    * model closes. Throws what `loadFrom` and `openModelFolder` throw, and `DeviceError` where there is no adapter.
    */
-  static load(nameOrPath: string, options: LoadOptions & HubOptions & { readonly device?: Device } = {}): Promise<PortableSimCSE> {
-    return PortableSimCSE.loadIn({ openDevice, openFolder: () => openModelFolder(nameOrPath, options) }, options);
+  static load(nameOrPath: string, options: LoadOptions & HubOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
+    return PortableSimCSE.loadIn({ openDevice, openFolder: () => openModelFolder(nameOrPath, options) }, options, SimCSE.loadFrom);
+  }
+
+  static override loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {
+    return PortableSimCSE.loadAs((loaded) => new SimCSE(loaded), device, folder, options);
+  }
+
+  /** Writes the index to a file, whole or not at all. Throws `OptionError` where there is none, `FileError` when the file cannot be written. */
+  async saveIndex(path: string): Promise<void> {
+    await this.index.whileUnchanged(() => writeFileAtomically(path, this.indexBytes()));
+  }
+
+  /** Reads an index that `saveIndex` wrote, in the place of the one there is. Throws what `loadIndexFrom` throws, and `FileError`. */
+  async loadIndex(path: string): Promise<void> {
+    await this.loadIndexFrom(await openFolder(dirname(resolve(path))), basename(path));
   }
 }

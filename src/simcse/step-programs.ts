@@ -4,7 +4,7 @@
  */
 
 import { gradient } from "../autograd/gradient.ts";
-import type { Program } from "../autograd/program.ts";
+import type { StepInput } from "../autograd/program.ts";
 import type { Tape } from "../autograd/tape.ts";
 import type { Device } from "../gpu/device.ts";
 import { addInto } from "../kernels/accumulate.ts";
@@ -42,8 +42,8 @@ export interface StepPrograms {
   readonly records: readonly ((tape: Tape) => Record<string, Value>)[];
   /** Memory that they share, to be allocated before they are compiled. */
   readonly tensors: readonly ArenaTensor[];
-  /** Submits a step on compiled programs. */
-  run(programs: readonly Program[], examples: readonly TokenizedExample[], place: StepPlace): void;
+  /** The programs of a step by their numbers, in the order they run in, each with its input; an input holds until the next one is taken. */
+  inputs(device: Device, examples: readonly TokenizedExample[], place: StepPlace): Iterable<readonly [program: number, StepInput]>;
 }
 
 /** Chooses the way that the options ask for. */
@@ -65,15 +65,10 @@ function wholeStep(recorded: Recorded, options: TrainingStepOptions): StepProgra
         return { loss: losses.loss };
       },
     ],
-    run([program], examples, { update, learningRate }) {
+    *inputs(_, examples, { update, learningRate }) {
       const { inputs, live } = packer.pack(sentencesOf(examples, 0, viewsOf(options)), update);
-      program!.run({
-        inputs,
-        live: { ...live, examples: examples.length },
-        scalars: { learningRate },
-        seed: options.seed,
-        step: update,
-      });
+      const scalars = { learningRate };
+      yield [0, { inputs, live: { ...live, examples: examples.length }, scalars, seed: options.seed, step: update }];
     },
   };
 }
@@ -101,14 +96,14 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
         return {};
       },
     ],
-    run([accumulate, finish], examples, { update, learningRate }) {
-      clearSums(accumulate!.device, recorded, sums);
+    *inputs(device, examples, { update, learningRate }) {
+      clearSums(device, recorded, sums);
       for (let first = 0; first < examples.length; first += batchSize) {
         const batch = examples.slice(first, first + batchSize);
         const { inputs, live } = packer.pack(sentencesOf(batch, first, viewsOf(options)), update);
-        accumulate!.run({ inputs, live: { ...live, examples: batch.length }, seed, step: update });
+        yield [0, { inputs, live: { ...live, examples: batch.length }, seed, step: update }];
       }
-      finish!.run({ scalars: { learningRate }, seed, step: update });
+      yield [1, { scalars: { learningRate }, seed, step: update }];
     },
   };
 }
@@ -153,19 +148,20 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, chunk: num
         return {};
       },
     ],
-    run([backward, embed, contrast, finish], examples, { update, learningRate }) {
+    *inputs(device, examples, { update, learningRate }) {
+      const [backward, embed, contrast, finish] = [0, 1, 2, 3] as const;
       const step = { seed, step: update };
-      clearSums(backward!.device, recorded, [lossSum]);
-      const eachChunk = (program: Program, training: boolean) => {
+      const chunks = function* (program: number, training: boolean): Generator<[number, StepInput]> {
         for (let first = 0; first < examples.length; first += chunk) {
           const packed = packer.pack(sentencesOf(examples.slice(first, first + chunk), first, views), { training });
-          program.run({ ...packed, scalars: { first: first * views }, ...step });
+          yield [program, { ...packed, scalars: { first: first * views }, ...step }];
         }
       };
-      eachChunk(embed!, false);
-      contrast!.run({ live: { examples: examples.length }, ...step });
-      eachChunk(backward!, true);
-      finish!.run({ scalars: { learningRate }, ...step });
+      clearSums(device, recorded, [lossSum]);
+      yield* chunks(embed, false);
+      yield [contrast, { live: { examples: examples.length }, ...step }];
+      yield* chunks(backward, true);
+      yield [finish, { scalars: { learningRate }, ...step }];
     },
   };
 }

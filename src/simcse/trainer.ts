@@ -2,6 +2,7 @@
  * SimCSE training, from examples to a trained model: shuffle, batch, step, log, evaluate, keep the best, and everything needed to go on after an
  * interruption. Reading and writing files is its caller's; it runs in a browser as in Node.
  */
+import type { Profiler } from "../autograd/profiler.ts";
 import { DataError } from "../errors.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
 import { longestSentence } from "../nn/bert-config.ts";
@@ -41,6 +42,8 @@ export interface TrainerHooks {
   readonly saveBest?: (entry: EvaluationEntry) => Promise<void>;
   /** Called every `save_steps`, and when the run is stopped. */
   readonly saveCheckpoint?: (state: TrainerState) => Promise<void>;
+  /** Times some of the steps kernel by kernel. */
+  readonly profiler?: Profiler | null;
   /** Stops after the step in flight. */
   readonly signal?: AbortSignal;
 }
@@ -100,7 +103,9 @@ export async function train(
       if (update >= totalSteps || hooks.signal?.aborted || evaluator?.hasStalled) break;
       const batch = chosen.map((index) => tokenize(texts[index]!, tokenizer, args.max_seq_length));
       const learningRate = args.learning_rate * schedule(update, totalSteps, args.warmup_steps, args.learning_rate);
-      step.run(batch, ++update, learningRate);
+      update++;
+      if (hooks.profiler) await hooks.profiler.run(step, batch, update, learningRate);
+      else step.run(batch, update, learningRate);
       log.count(batch.length);
       inFlight.push(model.device.finish());
       if (inFlight.length >= stepsInFlight) await inFlight.shift();
@@ -117,6 +122,7 @@ export async function train(
       if (args.save_steps > 0 && update % args.save_steps === 0) await save();
     }
     await Promise.all(inFlight);
+    await hooks.profiler?.finish();
     if (hooks.signal?.aborted && update > saved) await save();
   } finally {
     evaluator?.close();

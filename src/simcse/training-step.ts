@@ -3,7 +3,7 @@
  * where the model keeps its matrices as halves. The same in Node and in a browser; reading files, evaluating and saving are the trainer's.
  */
 import { type Plan, plan } from "../autograd/plan.ts";
-import { compile, type Program } from "../autograd/program.ts";
+import { compile, type DispatchProfile, type Program } from "../autograd/program.ts";
 import { Tape } from "../autograd/tape.ts";
 import { CapacityError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -64,6 +64,19 @@ export class TrainingStep {
    * sentences, so their masks differ.
    */
   run(examples: readonly TokenizedExample[], update: number, learningRate: number): void {
+    for (const [program, input] of this.#inputs(examples, update, learningRate)) this.programs[program]!.run(input);
+  }
+
+  /** What `run` does, each kernel timed. Waits for the GPU. Throws `DeviceError` where the device has no timestamps. */
+  async profile(examples: readonly TokenizedExample[], update: number, learningRate: number): Promise<DispatchProfile[]> {
+    const dispatches: DispatchProfile[] = [];
+    for (const [program, input] of this.#inputs(examples, update, learningRate)) {
+      dispatches.push(...(await this.programs[program]!.profile(input)));
+    }
+    return dispatches;
+  }
+
+  #inputs(examples: readonly TokenizedExample[], update: number, learningRate: number) {
     const { batchSize, accumulation = 1 } = this.options;
     if (examples.length > batchSize * accumulation) {
       throw new CapacityError(
@@ -71,7 +84,7 @@ export class TrainingStep {
         "Compile it for a larger batch.",
       );
     }
-    this.steps.run(this.programs, examples, { update, learningRate });
+    return this.steps.inputs(this.program.device, examples, { update, learningRate });
   }
 
   /** Metrics of updates `first` to `last`, at most `historyLength` of them. Waits for the GPU. */

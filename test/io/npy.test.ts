@@ -24,6 +24,21 @@ describe(".npy", () => {
     expect(latin1(encodeNpy([], new Float32Array(1)))).toContain("'shape': (), }");
   });
 
+  it("is read from a Node buffer, which may be a piece of a larger one", () => {
+    const file = encodeNpy([2], Float32Array.of(1, 2));
+    const piece = Buffer.concat([Buffer.alloc(64), file]).subarray(64);
+    expect(decodeNpy(piece, "x.npy").data).toEqual(Float32Array.of(1, 2));
+  });
+
+  it("holds halves and bytes as NumPy calls them", async () => {
+    async function* pieces() {
+      yield Int8Array.of(1, -1);
+    }
+    const file = Buffer.concat(await collect(streamNpy([1, 2], pieces(), "|i1")));
+    expect(latin1(file)).toContain("{'descr': '|i1', 'fortran_order': False, 'shape': (1, 2), }");
+    expect([...file.subarray(-2)]).toEqual([1, 255]);
+  });
+
   it("gives back shape and data, from any place in a buffer, with the data aligned for mapping", () => {
     fc.assert(
       fc.property(fc.array(fc.nat(5), { maxLength: 4 }), fc.nat(), (shape, seed) => {

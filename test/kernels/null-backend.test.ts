@@ -25,12 +25,14 @@ import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { matmul } from "../../src/kernels/matmul.ts";
 import { mean } from "../../src/kernels/mean.ts";
 import { normalize } from "../../src/kernels/normalize.ts";
-import { f32, type Persistent, u32, type Value } from "../../src/kernels/operation.ts";
+import { type FloatType, f32, float, type Persistent, u32, type Value } from "../../src/kernels/operation.ts";
 import { advanceOptimizer, lossScale, optimizerStateShape } from "../../src/kernels/optimizer-state.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
 import { scale } from "../../src/kernels/scale.ts";
 import { tanh } from "../../src/kernels/tanh.ts";
+import { topK } from "../../src/kernels/top-k.ts";
+import { queryType, type VectorFormat, vectorScores, vectorWords } from "../../src/kernels/vector-scores.ts";
 import { splitViews } from "../../src/kernels/views.ts";
 import { weightedSum } from "../../src/kernels/weighted-sum.ts";
 import { memoryless, memorylessOf } from "./memoryless.ts";
@@ -44,7 +46,12 @@ afterAll(() => {
   core.close();
 });
 
-type Sizes = { readonly width: number; readonly live: boolean };
+interface Sizes {
+  readonly width: number;
+  readonly live: boolean;
+  /** How what is stored either way is stored. */
+  readonly dtype: FloatType;
+}
 
 /** A value and the gradients of what it was computed from. */
 function withGradients(tape: Tape, y: Value): (Value | null)[] {
@@ -53,24 +60,27 @@ function withGradients(tape: Tape, y: Value): (Value | null)[] {
 
 /** Small programs that hold every operation and its gradient, for rows of `width` elements, as many as are live or known in advance. */
 const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> = {
-  pointwise(tape, { width, live }) {
-    const x = tape.input("x", f32(live ? tape.extent("rows", 57) : 57, width));
-    const ys = [gelu(x), tanh(x), scale(x, 2), weightedSum(x, x, 1, 2), fill(tape, x.shape, 1), cast(x, "f16")];
+  pointwise(tape, { width, live, dtype }) {
+    const x = tape.input("x", float(dtype, live ? tape.extent("rows", 57) : 57, width));
+    const single = cast(x, "f32");
+    // Halves that a device packs in words are written by fours.
+    const casts = width % 4 === 0 ? [cast(single, "f16")] : [];
+    const ys = [gelu(x), tanh(single), scale(x, 2), weightedSum(x, x, 1, 2), fill(tape, x.shape, 1), ...casts];
     return ys.flatMap((y) => (y.node!.operation.gradient ? withGradients(tape, y) : [y]));
   },
-  rows(tape, { width, live }) {
+  rows(tape, { width, live, dtype }) {
     const rows = live ? tape.extent("rows", 57) : 57;
-    const x = tape.input("x", f32(rows, width));
+    const x = tape.input("x", float(dtype, rows, width));
     const [weight, bias] = [tape.input("weight", f32(width)), tape.input("bias", f32(width))];
     const logits = tape.input("logits", f32(rows, live ? tape.extent("columns", 57) : 57));
     const losses = crossEntropy(logits);
-    const ys = [layerNorm(x, weight, bias, 1e-5), normalize(x), losses, mean(losses)];
+    const ys = [layerNorm(x, weight, bias, 1e-5), normalize(cast(x, "f32")), losses, mean(losses)];
     return [...ys.flatMap((y) => withGradients(tape, y)), columnSum(x), columnSum(x, 2)];
   },
-  tokens(tape, { width }) {
+  tokens(tape, { width, dtype }) {
     const batch = batchInputs(tape, { tokens: 57, sentences: 7 });
     const tokens = tape.extent("tokens", 57);
-    const x = tape.input("x", f32(tokens, width));
+    const x = tape.input("x", float(dtype, tokens, width));
     const [weight, bias] = [tape.input("weight", f32(width)), tape.input("bias", f32(width))];
     const table = (name: string) => tape.input(name, f32(97, width));
     const index = (name: string) => ({
@@ -87,20 +97,20 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     ];
     return ys.flatMap((y) => withGradients(tape, y));
   },
-  attention(tape) {
+  attention(tape, { dtype }) {
     const batch = batchInputs(tape, { tokens: 57, sentences: 7 });
     return [4, 16, 64].flatMap((headSize) =>
       [0, 0.1].flatMap((probability) => {
-        const qkv = tape.input(`qkv${headSize} ${probability}`, f32(tape.extent("tokens", 57), 3 * 2 * headSize));
+        const qkv = tape.input(`qkv${headSize} ${probability}`, float(dtype, tape.extent("tokens", 57), 3 * 2 * headSize));
         return withGradients(tape, attention(qkv, batch, { heads: 2, dropout: probability }));
       }),
     );
   },
-  matmul(tape, { width, live }) {
-    // Few rows and many: they are tiled differently.
-    return [57, 4096].flatMap((count) => {
+  matmul(tape, { width, live, dtype }) {
+    // Few rows and many: they are tiled differently. Rows of halves go by fours.
+    return [dtype === "f16" ? 60 : 57, 4096].flatMap((count) => {
       const rows = live ? tape.extent(`rows ${count}`, count) : count;
-      const named = (name: string, ...shape: Parameters<typeof f32>) => tape.input(`${name} ${count}`, f32(...shape));
+      const named = (name: string, ...shape: Parameters<typeof f32>) => tape.input(`${name} ${count}`, float(dtype, ...shape));
       const [x, weight, dy, bias] = [named("x", rows, width), named("weight", 128, width), named("dy", rows, 128), named("bias", 128)];
       const square = named("square", rows, rows);
       return [
@@ -116,9 +126,9 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
       ].flatMap((y) => withGradients(tape, y));
     });
   },
-  views(tape, { width, live }) {
+  views(tape, { width, live, dtype }) {
     const examples = tape.extent("examples", 31);
-    const x = tape.input("x", f32(live ? tape.extent("rows", 62) : 62, width));
+    const x = tape.input("x", float(dtype, live ? tape.extent("rows", 62) : 62, width));
     const views = splitViews(x, 2, examples);
     return [...views.flatMap((y) => withGradients(tape, y)), ...withGradients(tape, reshape(x, [31, 2 * width]))];
   },
@@ -152,6 +162,20 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     }
     return [];
   },
+  search(tape, { width, live }) {
+    return (["f32", "f16", "int8", "binary"] satisfies VectorFormat[]).flatMap((format) =>
+      [1, 57].flatMap((count) => {
+        const queries = tape.input(`${format} ${count}`, queryType(format, width, live ? tape.extent(`queries ${count}`, count) : count));
+        const rows = 4096;
+        const vectors = tape.input(`${format} vectors ${count}`, u32(vectorWords(format, width, rows)));
+        const scales = format === "int8" ? { scales: tape.input(`scales ${count}`, f32(rows)) } : {};
+        const part = (firstIndex: number, after?: ReturnType<typeof topK>) =>
+          topK(vectorScores(queries, { format, width, rows, vectors, ...scales }), 5, { firstIndex, ...(after ? { after } : {}) });
+        const { scores, indices } = part(rows, part(0));
+        return [scores, indices];
+      }),
+    );
+  },
   training(tape, { width }) {
     const [gradient, parameters, first, second] = ["gradient", "parameters", "first", "second"].map((name) =>
       memoryless(name, 3, width),
@@ -182,7 +206,11 @@ const machines = devices.flatMap(({ device, subgroupSize }) =>
     capabilities: { ...device.capabilities, software, subgroupSize },
   })),
 );
-const sizes = [7, 64].flatMap((width) => [true, false].map((live) => ({ width, live })));
+const sizes = [true, false].flatMap((live): Sizes[] => [
+  { width: 7, live, dtype: "f32" },
+  { width: 64, live, dtype: "f32" },
+  { width: 64, live, dtype: "f16" },
+]);
 const compiled = new Set<string>();
 
 describe.each(machines)("$name", ({ device, capabilities }) => {
@@ -196,6 +224,34 @@ describe.each(machines)("$name", ({ device, capabilities }) => {
       for (const { node } of planned.steps) compiled.add(node.operation.name);
     }
     device.check();
+  });
+});
+
+/** What matrix units take: NVIDIA's tensor cores, and Apple's. */
+const matrixUnits = [16, 8].map((size) => ({ componentType: "f16", resultComponentType: "f32", M: size, N: size, K: size }));
+
+describe.each(matrixUnits)("matmul on matrix units of $M×$N×$K", (matrix) => {
+  const limits: GPUSupportedLimits = Object.create(full.capabilities.limits, { maxComputeWorkgroupStorageSize: { value: 48 * 1024 } });
+  const capabilities: Capabilities = { ...full.capabilities, software: false, subgroupSize: 32, subgroupMatrices: [matrix], limits };
+
+  it.each(["64×64", "128×128"])("compiles tiles of %s with every epilogue", async (edge) => {
+    const kernels = [true, false].flatMap((live) => {
+      const tape = new Tape();
+      const values = epilogues(tape, { width: 64, live, dtype: "f16" });
+      const outputs = Object.fromEntries(values.map((value, i) => [`y${i}`, value]));
+      return plan(tape, outputs, capabilities, chooseNamed(`subgroup matrix ${edge}`)).kernels;
+    });
+    const chosen = kernels.filter(({ shader }) => shader.label.includes("subgroup matrix"));
+    expect(new Set(chosen.map(({ shader }) => shader.label)).size).toBe(3);
+    expect(chosen.filter(({ shader }) => shader.declarations.includes("normalDensity(x: T)")).length).toBeGreaterThan(0);
+    expect(chosen.filter(({ bindings }) => bindings.some(({ name }) => name === "rowSums")).length).toBeGreaterThan(0);
+    for (const { shader } of chosen) {
+      const compilation = device(full, shader);
+      // The null backend has the workgroup memory of a core device; a tile of 128×128 needs more, and is right up to there.
+      if (edge === "64×64") await compilation;
+      else await expect(compilation).rejects.toThrow("total use of workgroup storage");
+    }
+    full.check();
   });
 });
 

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { expect } from "vitest";
 
-const program = resolve("tools/simcse.ts");
+export const program = resolve("tools/simcse.ts");
 
 export interface Ended {
   readonly code: number;

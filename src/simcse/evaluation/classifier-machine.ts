@@ -1,6 +1,7 @@
 /**
- * The programs and the memory in which the classifiers of a task are trained: features and weights stay on the device, a step is a minibatch
- * for all classifiers that are still trained. Which ones those are, and when they stop, is `classifiers.ts`.
+ * The programs and the memory in which the classifiers of a task are trained: weights stay on the device, and so do the features where they
+ * fit into one binding; else each minibatch brings its own. A step is a minibatch for all classifiers that are still trained. Which ones those
+ * are, and when they stop, is `classifiers.ts`.
  */
 import { compile, type Program } from "../../autograd/program.ts";
 import type { Tape } from "../../autograd/tape.ts";
@@ -29,6 +30,9 @@ import { SENTEVAL_SEED } from "./folds.ts";
 /** Rows classified at once when accuracies are counted: enough to fill a device, little memory. */
 const evaluationRows = 512;
 
+/** Steps submitted before the first of them has finished: minibatches that wait on the host take memory. */
+const stepsInFlight = 64;
+
 /** Made for the folds and contenders of one training. */
 export class ClassifierMachine {
   #updates = 0;
@@ -44,6 +48,8 @@ export class ClassifierMachine {
     readonly classes: number,
     readonly capacity: number,
     readonly numbers: ReadonlyMap<Fold, number>,
+    /** Features that are sent with each minibatch; null where they are on the device. */
+    readonly sent: Features | null,
   ) {}
 
   static async create(
@@ -53,6 +59,7 @@ export class ClassifierMachine {
     contenders: readonly Contender[],
     { optimizer }: ClassifierSettings,
     cuts: readonly (readonly [start: number, end: number])[],
+    residentBytes: number,
   ): Promise<ClassifierMachine> {
     const { classes, dimension } = data;
     const rows = data.labels.length;
@@ -60,8 +67,10 @@ export class ClassifierMachine {
     const width = Math.ceil((dimension + 1) / 4) * 4;
     const outputs = contenders.length * classes;
     const square = f32(outputs, width);
+    const all: Features = { width, rows: padded(data, width) };
+    const resident = all.rows.byteLength <= residentBytes;
+    const features = resident ? hold(device, "features", f32(rows, width), all.rows) : null;
     const tensors = {
-      features: hold(device, "features", f32(rows, width), padded(data, width)),
       labels: hold(device, "labels", u32(rows), data.labels),
       roles: hold(device, "roles", roleTable(rows, folds.length), rolesOf(rows, folds)),
       weights: hold(device, "weights", square, initialWeights(contenders.length, classes, dimension, width)),
@@ -69,7 +78,7 @@ export class ClassifierMachine {
       second: hold(device, "second moment", square, new Float32Array(outputs * width)),
       counts: hold(device, "counts", tallyTable(contenders.length), new Uint32Array(contenders.length * 4)),
     };
-    const { features, labels, roles, weights, first, second, counts } = tensors;
+    const { labels, roles, weights, first, second, counts } = tensors;
     const state: ClassifierState = { weights, first, second };
 
     /** The logits of a minibatch by the live classifiers. */
@@ -82,7 +91,7 @@ export class ClassifierMachine {
         batch,
         folds: tape.input("folds", u32(tape.extent("classifiers", contenders.length))),
       };
-      const x = gatherRows(features, batch);
+      const x = features ? gatherRows(features, batch) : tape.input("x", f32(tape.extent("batch", size), width));
       return { x, tables, logits: matmul(x, reshape(tape.use(weights), [outputsLive, width]), "nt") };
     };
     const step = await compile(device, (tape) => {
@@ -108,27 +117,30 @@ export class ClassifierMachine {
       step,
       evaluation,
       compaction,
-      Object.values(tensors),
+      [...Object.values(tensors), ...(features ? [features] : [])],
       counts,
       cuts,
       classes,
       contenders.length,
       new Map(folds.map((fold, at) => [fold, at])),
+      resident ? null : all,
     );
   }
 
   /** One pass over `order`, the rows of all training sets, in the minibatches of `cuts`. */
-  pass(order: Uint32Array, live: readonly Contender[]): void {
+  async pass(order: Uint32Array, live: readonly Contender[]): Promise<void> {
     const tables = { ...this.#tables(live), strengths: Float32Array.from(live, ({ strength }) => strength) };
     for (const [start, end] of this.cuts) {
       const batch = order.subarray(start, end);
       this.#updates++;
       this.step.run({
-        inputs: start === 0 ? { batch, ...tables } : { batch },
+        inputs: { ...this.#minibatch(batch), ...(start === 0 && tables) },
         live: this.#live(batch, live),
         scalars: adamCorrections(this.#updates),
       });
+      if (this.#updates % stepsInFlight === 0) await this.device.finish();
     }
+    await this.device.finish();
   }
 
   /** u32 [live, 4] counts over `rows`, see `tallyClassifiers`. */
@@ -136,7 +148,11 @@ export class ClassifierMachine {
     const size = Math.min(evaluationRows, rows.length);
     for (let start = 0; start < rows.length; start += size) {
       const batch = rows.subarray(start, start + size);
-      this.evaluation.run({ inputs: { batch, ...this.#tables(live) }, live: this.#live(batch, live), step: start / size });
+      this.evaluation.run({
+        inputs: { ...this.#minibatch(batch), ...this.#tables(live) },
+        live: this.#live(batch, live),
+        step: start / size,
+      });
     }
     return new Uint32Array(await this.device.read(this.counts.window));
   }
@@ -161,9 +177,25 @@ export class ClassifierMachine {
     return { folds: Uint32Array.from(live, ({ fold }) => this.numbers.get(fold)!) };
   }
 
+  #minibatch(batch: Uint32Array): Record<string, Uint32Array | Float32Array> {
+    if (this.sent === null) return { batch };
+    const { width, rows } = this.sent;
+    const x = new Float32Array(batch.length * width);
+    batch.forEach((row, at) => {
+      x.set(rows.subarray(row * width, (row + 1) * width), at * width);
+    });
+    return { batch, x };
+  }
+
   #live(batch: Uint32Array, live: readonly Contender[]) {
     return { batch: batch.length, classifiers: live.length, outputs: live.length * this.classes };
   }
+}
+
+/** Rows as the classifiers take them, f32 [rows, width]. */
+interface Features {
+  readonly width: number;
+  readonly rows: Float32Array;
 }
 
 /** A tensor on the device that holds `data`. */

@@ -59,6 +59,8 @@ export interface ClassifierHooks {
   /** Told after each round how many of all classifiers are done. */
   readonly onRound?: (done: number, classifiers: number) => void;
   readonly signal?: AbortSignal;
+  /** Features that take more bytes are not kept on the device but sent with each minibatch; what it can bind at once if absent. */
+  readonly residentBytes?: number;
 }
 
 /** A classifier to train. */
@@ -76,7 +78,7 @@ export interface Contender extends Candidate {
 }
 
 /**
- * Trains `candidates`; the outcomes stand in their order. Throws `CapacityError` where the device cannot hold the features, the signal's
+ * Trains `candidates`; the outcomes stand in their order. Throws `CapacityError` where the device cannot hold the weights, the signal's
  * reason when it is aborted.
  */
 export async function trainClassifiers(
@@ -84,24 +86,23 @@ export async function trainClassifiers(
   data: ClassifierData,
   candidates: readonly Candidate[],
   settings: ClassifierSettings,
-  { onRound, signal }: ClassifierHooks = {},
+  { onRound, signal, residentBytes = device.capabilities.limits.maxStorageBufferBindingSize }: ClassifierHooks = {},
 ): Promise<ClassifierOutcome[]> {
   const contenders = candidates.map((candidate): Contender => ({ ...candidate, bestRight: -1, test: new Uint32Array(4), misses: 0 }));
   const folds = [...new Set(candidates.map(({ fold }) => fold))];
   const trained = rowsIn(folds, ({ train }) => [train]);
   const evaluated = rowsIn(folds, ({ dev, test }) => [dev, test]);
   const cuts = minibatches(trained.length, folds, settings);
-  const machine = await ClassifierMachine.create(device, data, folds, contenders, settings, cuts);
+  const machine = await ClassifierMachine.create(device, data, folds, contenders, settings, cuts, residentBytes);
   try {
     let live = contenders;
     for (let pass = 0; pass <= maxPasses && live.length > 0; ) {
       for (let i = 0; i < settings.epochSize; i++, pass++) {
         signal?.throwIfAborted();
-        machine.pass(
+        await machine.pass(
           permutation(SENTEVAL_SEED, `pass ${pass}`, trained.length).map((at) => trained[at]!),
           live,
         );
-        await device.finish();
       }
       const counts = await machine.count(evaluated, live);
       const next = live.filter((contender, slot) => goesOn(contender, counts.subarray(slot * 4, slot * 4 + 4), settings));

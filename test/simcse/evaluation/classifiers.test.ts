@@ -74,6 +74,11 @@ describe("trainClassifiers", () => {
     expect(together[0]).toEqual(together[2]);
   });
 
+  it("gives the same bits where the features are sent with each minibatch", async () => {
+    const resident = await trainClassifiers(data, [fold], settings);
+    expect(await trainClassifiers(data, [fold], settings, { residentBytes: 0 })).toEqual(resident);
+  });
+
   it("tells how many are done, and stops when asked to", async () => {
     const told: number[] = [];
     await trainClassifiers(data, [fold], settings, { onRound: (done) => told.push(done) });

@@ -1,0 +1,99 @@
+/** Exact search among stored vectors, beside NumPy on the CPU where Debian's python3-numpy is there; and what few bits lose. */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Device } from "../src/gpu/device.ts";
+import { type Precision, precisions } from "../src/simcse/precision.ts";
+import { VectorIndex } from "../src/simcse/vector-index.ts";
+import { markdown, measure } from "./measure.ts";
+
+const dimension = 768;
+const topK = 5;
+const queryCounts = [1, 32];
+
+/** Vectors searched, and the precisions measured on so many. */
+const sizes: readonly { readonly count: number; readonly measured: readonly Precision[] }[] = [
+  { count: 100_000, measured: precisions },
+  { count: 1_000_000, measured: ["f16", "binary"] },
+];
+
+/** Vectors made and added at a time. */
+const batch = 10_000;
+
+/** Uniform numbers in (−0.5, 0.5): the time does not depend on them (xorshift, Marsaglia 2003). */
+function randomVectors(count: number, seed: number): Float32Array {
+  let state = seed;
+  return Float32Array.from({ length: count * dimension }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state / 2 ** 32;
+  });
+}
+
+/** Queries that lie near a vector each, as a paraphrase does to its sentence: a cosine of 0.8. */
+function queriesNear(vectors: Float32Array, count: number): Float32Array {
+  const noise = randomVectors(count, 77);
+  return vectors.slice(0, count * dimension).map((value, i) => value + 0.75 * noise[i]!);
+}
+
+function numpyMilliseconds(count: number, queries: number, rounds: number): number | null {
+  const script = fileURLToPath(new URL("search.py", import.meta.url));
+  const given = [count, dimension, queries, topK, rounds].map(String);
+  const { status, stdout } = spawnSync("/usr/bin/python3", [script, ...given], { encoding: "utf8" });
+  return status === 0 ? Number(stdout.trim()) : null;
+}
+
+function build(device: Device, precision: Precision, count: number): VectorIndex {
+  const index = new VectorIndex(device, dimension, { precision });
+  for (let start = 0; start < count; start += batch) index.add(randomVectors(Math.min(batch, count - start), 1 + start));
+  return index;
+}
+
+export async function searchTable(device: Device, rounds = 5): Promise<string> {
+  const rows: string[][] = [];
+  for (const { count, measured } of sizes) {
+    const baseline = queryCounts.map((queries) => numpyMilliseconds(count, queries, rounds));
+    rows.push([
+      `${count.toLocaleString("en")}, NumPy f32, CPU`,
+      ...baseline.map((ms) => (ms === null ? "not installed" : ms.toFixed(1))),
+      "",
+      "",
+    ]);
+    const queries = queriesNear(randomVectors(batch, 1), queryCounts.at(-1)!);
+    let exact: ReadonlySet<number>[] | null = null;
+    for (const precision of measured) {
+      const index = build(device, precision, count);
+      const search = (asked: number) => index.search(queries.subarray(0, asked * dimension), { topK, threshold: -2 });
+      const times = await measure(
+        queryCounts.map((asked) => ({ name: precision, run: async () => void (await search(asked)) })),
+        rounds,
+      );
+      const found = (await search(queryCounts.at(-1)!)).map((results) => new Set(results.map(({ row }) => row)));
+      exact ??= found;
+      const kept = found.reduce((sum, set, i) => sum + [...set].filter((row) => exact![i]!.has(row)).length, 0);
+      const recall = kept / (found.length * topK);
+      rows.push([
+        `${count.toLocaleString("en")}, ${precision}`,
+        ...times.map((ms) => ms.toFixed(1)),
+        recall.toFixed(3),
+        ((count * dimension * bytes[precision]) / 1e6).toFixed(0),
+      ]);
+      index.close();
+    }
+  }
+  return [
+    markdown(
+      [
+        `vectors of ${dimension}, the best ${topK}`,
+        ...queryCounts.map((count) => `ms, ${count} ${count === 1 ? "query" : "queries"}`),
+        `recall@${topK}`,
+        "MB searched",
+      ],
+      rows,
+    ),
+    "",
+    "Recall is against the first precision of each size, on random vectors, which have no clusters: few bits lose more there than on sentences.",
+  ].join("\n");
+}
+
+const bytes: Readonly<Record<Precision, number>> = { f32: 4, f16: 2, int8: 1, binary: 1 / 8 };

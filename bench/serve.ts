@@ -1,0 +1,113 @@
+/**
+ * The server under 64 clients at once, on this machine alone, beside the library encoding as many sentences by itself. The clients are another
+ * process and take their share of the same cores.
+ */
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { Device } from "../src/gpu/device.ts";
+import { MemoryFolder } from "../src/io/folder.ts";
+import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
+import { learnVocabulary } from "../src/io/vocabulary.ts";
+import { parseBertConfig } from "../src/nn/bert-config.ts";
+import { modelFiles } from "../src/simcse/checkpoint.ts";
+import { SimCseModel } from "../src/simcse/model.ts";
+import { SimCSE } from "../src/simcse/simcse.ts";
+import { trainingSentences } from "../tools/demo/corpus.ts";
+import { createApp } from "../tools/server/app.ts";
+import { serveHttp } from "../tools/server/serve-http.ts";
+import { markdown } from "./measure.ts";
+import { benchSentence } from "./sentences.ts";
+import { work } from "./training-step.ts";
+
+const clients = 64;
+const sentencesPerRequest = [1, 16];
+const seconds = 8;
+const rounds = 3;
+
+interface Served {
+  readonly rate: number;
+  readonly answered: number;
+  readonly lost: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** The BERT of bench/training-step.ts with random weights and a small vocabulary, as a folder. */
+async function modelFolder(device: Device): Promise<MemoryFolder> {
+  const tokenizer = wordPieceTokenizer(learnVocabulary(trainingSentences(), 2000), { lowerCase: true });
+  const config = parseBertConfig("bench", {
+    model_type: "bert",
+    max_position_embeddings: 512,
+    ...work.config,
+    vocab_size: tokenizer.vocabSize,
+  });
+  const model = await SimCseModel.allocate(device, config, { training: false, mlp: false });
+  model.store.initialize(42);
+  const folder = new MemoryFolder("bench");
+  for await (const { name, content } of modelFiles(model, tokenizer, { pooler_type: "avg", max_seq_length: 128 }))
+    await folder.write(name, content);
+  model.close();
+  return folder;
+}
+
+async function runClients(url: string, sentences: number): Promise<Served> {
+  const script = fileURLToPath(new URL("serve-clients.ts", import.meta.url));
+  const args = ["--import", "tsx", script, url, String(clients), String(sentences), String(seconds)];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  return JSON.parse(stdout) as Served;
+}
+
+/** Sentences a second of the library by itself, on texts of the lengths that the clients send. */
+async function libraryRate(simcse: SimCSE): Promise<number> {
+  const sentences = Array.from({ length: 2048 }, (_, number) => benchSentence(number));
+  await simcse.encode(sentences.slice(0, 256));
+  const began = performance.now();
+  let done = 0;
+  while (performance.now() - began < seconds * 500) {
+    await simcse.encode(sentences);
+    done += sentences.length;
+  }
+  return (done / (performance.now() - began)) * 1000;
+}
+
+const middle = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+export async function serveTable(device: Device): Promise<string> {
+  const simcse = await SimCSE.loadFrom(device, await modelFolder(device));
+  const limits = { inputs: 2048, characters: 50_000, bodyBytes: 2 ** 21, waiting: 8192 };
+  const app = createApp({ model: simcse, names: ["bench"], searchable: false, examples: [], limits, log: console.error });
+  const server = await serveHttp(app, "127.0.0.1", 0);
+  const library: number[] = [];
+  const served = sentencesPerRequest.map(() => [] as Served[]);
+  const ratios = sentencesPerRequest.map(() => [] as number[]);
+  let memory = 0;
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, sentences] of sentencesPerRequest.entries()) {
+      const alone = await libraryRate(simcse);
+      const result = await runClients(server.url, sentences);
+      library.push(alone);
+      served[i]!.push(result);
+      ratios[i]!.push(result.rate / alone);
+      memory = Math.max(memory, process.memoryUsage().rss);
+    }
+  }
+  await server.stop(1000);
+  simcse.close();
+  const rows = sentencesPerRequest.map((sentences, i) => [
+    `${clients} clients, ${sentences} ${sentences === 1 ? "sentence" : "sentences"} a request`,
+    middle(served[i]!.map(({ rate }) => rate)).toFixed(0),
+    middle(ratios[i]!).toFixed(2),
+    middle(served[i]!.map(({ p50 }) => p50)).toFixed(0),
+    middle(served[i]!.map(({ p99 }) => p99)).toFixed(0),
+    String(served[i]!.reduce((sum, { lost }) => sum + lost, 0)),
+  ]);
+  return [
+    markdown(
+      ["BERT of 2 layers, hidden 128", "sentences/s", "of the library's own", "ms, median", "ms, 99th of 100", "lost"],
+      [["the library by itself", middle(library).toFixed(0), "1", "", "", ""], ...rows],
+    ),
+    "",
+    `Medians of ${rounds} rounds of ${seconds} s, each beside a round of the library by itself; the process, device included, took at most ${(memory / 1e6).toFixed(0)} MB.`,
+  ].join("\n");
+}

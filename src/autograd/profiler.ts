@@ -1,0 +1,43 @@
+/** Profiles some steps of a run while it goes on: a few pass first, so that caches and clocks are warm, then a few are timed kernel by kernel. */
+import type { DispatchProfile } from "./program.ts";
+
+/** A `Program`, or what runs one. */
+interface Profilable<Arguments extends readonly unknown[]> {
+  run(...step: Arguments): void;
+  profile(...step: Arguments): Promise<DispatchProfile[]>;
+}
+
+export interface ProfilerOptions {
+  /** Steps that pass before. */
+  readonly warmUp: number;
+  /** Steps that are timed. */
+  readonly steps: number;
+  /** Gets what was timed, one list a step, once: after the last timed step, or from `finish` when a run was too short for all. */
+  readonly report: (steps: readonly DispatchProfile[][]) => void | Promise<void>;
+}
+
+export class Profiler {
+  readonly #options: ProfilerOptions;
+  readonly #profiles: DispatchProfile[][] = [];
+  #seen = 0;
+  #reported = false;
+
+  constructor(options: ProfilerOptions) {
+    this.#options = options;
+  }
+
+  /** Runs one step of `program`, timed when it is its turn. */
+  async run<Arguments extends readonly unknown[]>(program: Profilable<Arguments>, ...step: Arguments): Promise<void> {
+    const { warmUp, steps } = this.#options;
+    if (this.#seen++ < warmUp || this.#reported) return program.run(...step);
+    this.#profiles.push(await program.profile(...step));
+    if (this.#profiles.length === steps) await this.finish();
+  }
+
+  /** Reports what was timed, unless it has been reported. */
+  async finish(): Promise<void> {
+    if (this.#reported) return;
+    this.#reported = true;
+    await this.#options.report(this.#profiles);
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * What an adapter can do at most, measured on it: the roof of a roofline (Williams, Waterman & Patterson 2009). Arithmetic is timed in loops of multiply-adds
+ * on registers, memory in a copy of a buffer that no cache holds.
+ *
+ * These are ceilings of what WGSL reaches through this driver, not of a data sheet. A kernel whose data lies in a cache can move more than the copy does, and
+ * on a machine with other work either side may have had less of it: a share a little above 1 is no error.
+ */
+import type { Capabilities, SubgroupMatrix } from "./capabilities.ts";
+import type { BufferWindow, Device } from "./device.ts";
+import { type ShaderDeclaration, wgsl } from "./shader.ts";
+
+/** Floating-point operations a second, a multiply-add being two, and bytes a second. */
+export interface Ceilings {
+  /** Of f32 arithmetic, in which all kernels but those on matrix units compute. */
+  readonly f32: number;
+  /** Of f16 arithmetic; null without `shader-f16`. */
+  readonly f16: number | null;
+  /** Of matrix units with f16 operands and f32 sums; null where WGSL cannot reach any. */
+  readonly matrix: number | null;
+  /** Bytes read and bytes written, together, of a copy. */
+  readonly bandwidth: number;
+}
+
+/** Which ceiling bounds a kernel's arithmetic. */
+export type ArithmeticUnit = "f32" | "matrix";
+
+/** One way to keep an adapter busy. */
+interface Load {
+  readonly shader: ShaderDeclaration;
+  readonly workgroups: number;
+  /** Bytes of the buffers that the shader binds after its parameters. */
+  readonly buffers: readonly number[];
+  /** Operations or bytes in one turn of the kernel's loop, of all threads together. */
+  readonly perTurn: number;
+}
+
+/** A measurement lasts this long, so that submitting and waiting do not count; and the best of so many is taken. */
+const milliseconds = 30;
+const rounds = 8;
+/** A clock that does not move must end the search for the length. */
+const mostTurns = 2 ** 24;
+
+/** Threads of a workgroup, within every device's limits. */
+const threads = 256;
+/** Enough to fill a GPU; a software adapter has a core for a few at a time. */
+const enoughWorkgroups = ({ software }: Capabilities) => (software ? 64 : 4096);
+
+/** Measures the ceilings of a device in about a second. */
+export async function measureCeilings(device: Device): Promise<Ceilings> {
+  const { f32, f16, matrix, bandwidth } = ceilingLoads(device.capabilities);
+  return {
+    f32: await rate(device, f32),
+    f16: f16 && (await rate(device, f16)),
+    matrix: matrix && (await rate(device, matrix)),
+    bandwidth: await rate(device, bandwidth),
+  };
+}
+
+/** What each ceiling is measured with, null where the device cannot. */
+export function ceilingLoads(capabilities: Capabilities): { [Name in keyof Ceilings]: Load | Extract<Ceilings[Name], null> } {
+  const { features, subgroupMatrices, subgroupSize } = capabilities;
+  const hasHalves = features.has("shader-f16");
+  const matrix = subgroupMatrices.find(
+    ({ componentType, resultComponentType }) => componentType === "f16" && resultComponentType === "f32",
+  );
+  return {
+    f32: multiplyAdds(capabilities, "f32"),
+    f16: hasHalves ? multiplyAdds(capabilities, "f16") : null,
+    matrix: hasHalves && matrix && subgroupSize !== null ? matrixProducts(capabilities, matrix, subgroupSize) : null,
+    bandwidth: copy(capabilities),
+  };
+}
+
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** Sees its number of turns at run time alone, so that no compiler unrolls it away. */
+const params = { name: "params", type: "Params", access: "uniform" } as const;
+const paramsStruct = "struct Params { turns: u32, one: f32, little: f32 }\n";
+
+/** Independent chains of a thread, which hide each other's latency, few enough for the registers of a CPU; and links of each chain in a turn. */
+const chains = 3;
+const links = 8;
+
+/** x ← x·a + b over and over. What comes out is written, so it must be computed. */
+function multiplyAdds(capabilities: Capabilities, type: "f32" | "f16"): Load {
+  const count = enoughWorkgroups(capabilities);
+  const vector = `vec4<${type}>`;
+  return {
+    shader: {
+      label: `ceiling ${type}`,
+      bindings: [params, { name: "result", type: "f32", access: "read_write" }],
+      enables: type === "f16" ? ["f16"] : [],
+      workgroupSize: [threads, 1, 1],
+      declarations: paramsStruct,
+      main: wgsl`let a = ${vector}(${type}(params.one));
+  let b = ${vector}(${type}(params.little));
+  ${range(chains)
+    .map((i) => `var x${i} = ${vector}(${type}(thread + ${i}u));`)
+    .join(" ")}
+  for (var turn = 0u; turn < params.turns; turn++) {
+    ${range(links)
+      .map(() =>
+        range(chains)
+          .map((i) => `x${i} = fma(x${i}, a, b);`)
+          .join(" "),
+      )
+      .join("\n    ")}
+  }
+  setResult(group.x * ${threads}u + thread, f32(dot(${range(chains)
+    .map((i) => `x${i}`)
+    .join(" + ")}, a)));`,
+    },
+    workgroups: count,
+    buffers: [count * threads * 4],
+    perTurn: 2 * 4 * chains * links * threads * count,
+  };
+}
+
+/** Matrix products of operands that stay in registers. */
+function matrixProducts(capabilities: Capabilities, { M, N, K }: SubgroupMatrix, lanes: number): Load {
+  const count = enoughWorkgroups(capabilities);
+  const subgroups = 4;
+  const sums = range(4);
+  return {
+    shader: {
+      label: "ceiling matrix",
+      bindings: [params, { name: "result", type: "f32", access: "read_write" }],
+      enables: ["f16", "subgroups", "chromium_experimental_subgroup_matrix"],
+      workgroupSize: [subgroups * lanes, 1, 1],
+      declarations: wgsl`${paramsStruct}
+var<workgroup> operands: array<f16, ${Math.max(M * K, K * N)}>;
+var<workgroup> results: array<f32, ${M * N}>;
+`,
+      main: wgsl`for (var i = thread; i < ${Math.max(M * K, K * N)}u; i += ${subgroups * lanes}u) { operands[i] = f16(params.little); }
+  workgroupBarrier();
+  let left = subgroupMatrixLoad<subgroup_matrix_left<f16, ${K}, ${M}>, row_major>(&operands, 0u, ${K}u);
+  let right = subgroupMatrixLoad<subgroup_matrix_right<f16, ${N}, ${K}>, row_major>(&operands, 0u, ${N}u);
+  ${sums.map((i) => `var sum${i}: subgroup_matrix_result<f32, ${N}, ${M}>;`).join(" ")}
+  for (var turn = 0u; turn < params.turns; turn++) {
+    ${sums.map((i) => `sum${i} = subgroupMatrixMultiplyAccumulate(left, right, sum${i});`).join(" ")}
+  }
+  ${sums.map((i) => `subgroupMatrixStore<row_major>(&results, 0u, sum${i}, ${N}u); workgroupBarrier(); if (thread < ${lanes}u) { setResult(group.x * ${lanes}u + thread, results[thread] + ${i}.0); } workgroupBarrier();`).join("\n  ")}`,
+    },
+    workgroups: count,
+    buffers: [count * lanes * 4],
+    perTurn: 2 * M * N * K * sums.length * subgroups * count,
+  };
+}
+
+/** Copies a buffer larger than caches are, as often as there are turns. */
+function copy({ limits, software }: Capabilities): Load {
+  const bytes = Math.min(limits.maxStorageBufferBindingSize, software ? 2 ** 26 : 2 ** 28);
+  const vectors = bytes / 16;
+  // Each thread goes along with strides of all threads: neighbours read neighbouring memory in every turn.
+  const count = Math.min(vectors / threads, software ? 1024 : 16_384);
+  return {
+    shader: {
+      label: "ceiling copy",
+      bindings: [params, { name: "source", type: "vec4f", access: "read" }, { name: "copied", type: "vec4f", access: "read_write" }],
+      enables: [],
+      workgroupSize: [threads, 1, 1],
+      declarations: paramsStruct,
+      main: wgsl`for (var turn = 0u; turn < params.turns; turn++) {
+    for (var i = group.x * ${threads}u + thread; i < ${vectors}u; i += ${count * threads}u) { setCopied(i, source(i)); }
+  }`,
+    },
+    workgroups: count,
+    buffers: [bytes, bytes],
+    perTurn: 2 * bytes,
+  };
+}
+
+/** Operations or bytes of a load a second. */
+async function rate(device: Device, { shader, workgroups, buffers: sizes, perTurn }: Load): Promise<number> {
+  const { pipeline, layout } = await device.pipeline(shader);
+  const uniforms = device.createBuffer("ceiling parameters", 16, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  const buffers = sizes.map((bytes) => device.createBuffer("ceiling", bytes, GPUBufferUsage.STORAGE));
+  const windows: BufferWindow[] = [uniforms, ...buffers].map((buffer) => ({ buffer, offset: 0, size: buffer.size }));
+  const bindGroup = device.createBindGroup(shader.label, layout, windows);
+  const time = async (turns: number): Promise<number> => {
+    const words = new ArrayBuffer(16);
+    new Uint32Array(words)[0] = turns;
+    new Float32Array(words).set([1, 2 ** -10], 1);
+    device.gpu.queue.writeBuffer(uniforms, 0, words);
+    const encoder = device.gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, bindGroup);
+    pass.dispatchWorkgroups(workgroups);
+    pass.end();
+    const start = performance.now();
+    device.submit(encoder.finish());
+    await device.finish();
+    return performance.now() - start;
+  };
+  await time(1);
+  let turns = 1;
+  let elapsed = await time(turns);
+  while (elapsed < milliseconds && turns < mostTurns) {
+    // A first measurement is mostly overhead: it may say too little, never too much.
+    turns = Math.ceil(turns * Math.min(16, Math.max(2, milliseconds / elapsed)));
+    elapsed = await time(turns);
+  }
+  for (let round = 1; round < rounds; round++) elapsed = Math.min(elapsed, await time(turns));
+  for (const buffer of [uniforms, ...buffers]) buffer.destroy();
+  return (perTurn * turns * 1000) / elapsed;
+}

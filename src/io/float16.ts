@@ -1,0 +1,41 @@
+/** IEEE 754 binary16 on the host: f32 to halves, rounded to the nearest, ties to even, as hardware does it. `TO_F32.F16` of dtypes.ts is the way back. */
+
+/** The halves of f32 values: beyond 65,504 they are infinite, below 2⁻²⁵ zero. */
+export function toHalves(values: Float32Array): Uint16Array {
+  const halves = new Uint16Array(values.length);
+  const float = new Float32Array(1);
+  const word = new Uint32Array(float.buffer);
+  for (let i = 0; i < values.length; i++) {
+    float[0] = values[i]!;
+    const bits = word[0]!;
+    const sign = (bits >>> 16) & 0x8000;
+    const magnitude = bits & 0x7fff_ffff;
+    halves[i] = sign | halfOf(magnitude);
+  }
+  return halves;
+}
+
+const infinity = 0x7f80_0000;
+/** 65,520, the first f32 that rounds to infinity. */
+const overflow = 0x477f_f000;
+/** 2⁻¹⁴, the smallest normal half. */
+const smallestNormal = 0x3880_0000;
+/** 2⁻²⁵, which is half of the smallest half and rounds to the even zero. */
+const underflow = 0x3300_0000;
+
+/** The bits of a half, from the bits of an f32 that is not negative. */
+function halfOf(bits: number): number {
+  if (bits > infinity) return 0x7e00;
+  if (bits >= overflow) return 0x7c00;
+  if (bits >= smallestNormal) return roundedShift(bits - (112 << 23), 13);
+  if (bits <= underflow) return 0;
+  // A subnormal half counts units of 2⁻²⁴: the fraction with its hidden bit, shifted by what the exponent lacks.
+  return roundedShift((bits & 0x7f_ffff) | 0x80_0000, 126 - (bits >>> 23));
+}
+
+/** `value` / 2^shift, rounded to the nearest, ties to even. */
+function roundedShift(value: number, shift: number): number {
+  const half = 1 << (shift - 1);
+  const odd = (value >>> shift) & 1;
+  return (value + half - 1 + odd) >>> shift;
+}

@@ -1,0 +1,237 @@
+/** encode, similarity, index, search and serve as a person meets them: files, pipes and tables in, results alone on standard output, and clear ends. */
+import { spawn } from "node:child_process";
+import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { decodeNpy } from "../../src/io/npy.ts";
+import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
+import { expectFailure, program, simcse } from "./run-simcse.ts";
+
+const folder = await temporaryFolder();
+const model = join(folder, "model");
+const text = join(folder, "sentences.txt");
+const file = (name: string) => join(folder, name);
+
+interface Line {
+  readonly sentence: string;
+  readonly id?: string | number;
+  readonly embedding: number[];
+  readonly scale?: number;
+}
+
+async function succeed(args: readonly string[], options?: Parameters<typeof simcse>[1]): Promise<string> {
+  const { code, stdout, stderr } = await simcse(args, options);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return stdout;
+}
+
+const parsed = <T>(stdout: string) =>
+  stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as T);
+const encode = async (args: readonly string[], input?: string) =>
+  parsed<Line>(await succeed(["encode", "--model", model, ...args], input === undefined ? {} : { input }));
+
+let vectors: number[][];
+
+beforeAll(async () => {
+  await mkdir(model);
+  await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
+  await writeFile(text, `${tinySentences.join("\n")}\n`);
+  vectors = (await encode(["--input", text])).map(({ embedding }) => embedding);
+});
+
+describe("encode", () => {
+  it("reads lines, JSON lines and tables, with their ids", async () => {
+    const withIds = tinySentences.map((sentence, i) => ({ id: `s${i}`, sentence }));
+    const plain = tinySentences.map((sentence, i) => ({ sentence, embedding: vectors[i] }));
+    const full = plain.map((line, i) => ({ id: `s${i}`, ...line }));
+    await writeFile(file("a.jsonl"), withIds.map((record) => `${JSON.stringify(record)}\n`).join(""));
+    await writeFile(file("a.csv"), `key,what\n${withIds.map(({ id, sentence }) => `${id},"${sentence}"\n`).join("")}`);
+    expect(await encode([], tinySentences.join("\n"))).toEqual(plain);
+    expect(await encode(["--input", file("a.jsonl"), "--id_column", "id"])).toEqual(full);
+    expect(await encode(["--input", file("a.csv"), "--text_column", "what", "--id_column", "key"])).toEqual(full);
+    const table = `sentence\n${tinySentences.map((sentence) => `${sentence}\n`).join("")}`;
+    expect(await encode(["--input_format", "tsv"], table)).toEqual(plain);
+    expect(await encode(["--input_format", "jsonl"], tinySentences.map((sentence) => JSON.stringify(sentence)).join("\n"))).toEqual(plain);
+  });
+
+  it("writes vectors of fewer numbers and bits, as NumPy reads them", async () => {
+    for (const [precision, type, width] of [
+      ["f32", "<f4", 64],
+      ["f16", "<f2", 32],
+      ["int8", "|i1", 16],
+      ["binary", "|u1", 2],
+    ] as const) {
+      const path = file(`${precision}.npy`);
+      const given = ["--input", text, "--output", path, "--precision", precision, "--truncate_dim", "16"];
+      expect(await succeed(["encode", "--model", model, ...given])).toBe("");
+      const bytes = await readFile(path);
+      expect(bytes.subarray(0, 128).toString("latin1")).toContain(`'descr': '${type}'`);
+      expect(bytes.length).toBe(128 + 6 * width);
+    }
+    const { data, shape } = decodeNpy(await readFile(file("f32.npy")), "f32.npy");
+    expect(shape).toEqual([6, 16]);
+    expect(Math.hypot(...data.subarray(0, 16))).toBeCloseTo(1, 5);
+    const [line] = await encode(["--precision", "int8"], tinySentences[0]);
+    line!.embedding.forEach((value, i) => void expect(value * line!.scale!).toBeCloseTo(vectors[0]![i]!, 2));
+    expect((await readdir(folder)).filter((name) => name.endsWith(".rows"))).toEqual([]);
+  });
+
+  it("is spread over workers by xargs, a shard each on standard input, with the vectors of the whole", async () => {
+    const shards = file("shards");
+    await mkdir(shards);
+    const stdout = await succeed(["encode", "--model", model], {
+      shell: (command) =>
+        [
+          `split -n l/4 ${text} ${shards}/shard-`,
+          `ls ${shards}/shard-* | xargs -P 2 -I {} sh -c '"$@" < {} > {}.jsonl' sh ${command} 2> /dev/null`,
+          `cat ${shards}/shard-*.jsonl`,
+        ].join(" && "),
+    });
+    expect(parsed<Line>(stdout).map(({ sentence, embedding }) => ({ sentence, embedding }))).toEqual(
+      tinySentences.map((sentence, i) => ({ sentence, embedding: vectors[i] })),
+    );
+  });
+
+  it("makes nothing of an empty shard", async () => {
+    expect(await succeed(["encode", "--model", model], { input: "" })).toBe("");
+  });
+
+  /** Starts an encoding into `output`, and gives how it ended and what is left of it. */
+  function interruptible(output: string, args: readonly string[]) {
+    const child = spawn(process.execPath, ["--import", "tsx", program, "encode", "--model", model, "--output", file(output), ...args]);
+    let stderr = "";
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk;
+    });
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    const left = async () => (await readdir(folder)).filter((name) => name.includes(output));
+    const end = async () => ({ code: await ended, stderr: stderr.replace(/^Warning: max.*\n/gm, ""), left: await left() });
+    return { child, left, end };
+  }
+
+  it("leaves nothing behind when it is interrupted while it waits for input", async () => {
+    const { child, end } = interruptible("waiting.npy", []);
+    // More than a pipe holds, less than is encoded at once: when it is taken, the program waits for more.
+    await new Promise((taken) => child.stdin.write(`${"x".repeat(40_000)}\n`.repeat(10), taken));
+    child.kill("SIGINT");
+    expect(await end()).toEqual({ code: 130, stderr: "", left: [] });
+  });
+
+  it("leaves nothing behind when it is interrupted at work", async () => {
+    await writeFile(file("many.txt"), `${tinySentences.join("\n")}\n`.repeat(20_000));
+    const { child, left, end } = interruptible("working.jsonl", ["--input", file("many.txt")]);
+    while ((await left()).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill("SIGINT");
+    expect(await end()).toEqual({ code: 130, stderr: "", left: [] });
+  });
+});
+
+describe("similarity", () => {
+  const dot = (a: number[], b: number[]) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+
+  it("compares texts, and files of texts and vectors", async () => {
+    const numbers = (await succeed(["similarity", "--model", model, tinySentences[0]!, tinySentences[1]!, tinySentences[2]!]))
+      .trim()
+      .split("\n");
+    expect(numbers.length).toBe(2);
+    numbers.forEach((value, i) => void expect(Number(value)).toBeCloseTo(dot(vectors[0]!, vectors[i + 1]!), 5));
+    await succeed(["encode", "--model", model, "--input", text, "--output", file("keys.npy")]);
+    const matrix = parsed<number[]>(await succeed(["similarity", "--model", model, "--queries", text, "--keys", file("keys.npy")]));
+    expect(matrix.length).toBe(6);
+    for (const [i, row] of matrix.entries()) {
+      for (const [j, value] of row.entries()) expect(value).toBeCloseTo(dot(vectors[i]!, vectors[j]!), 5);
+    }
+  });
+
+  it("says what is missing", async () => {
+    expectFailure(await simcse(["similarity", "--model", model, "one"]), "--keys");
+    expectFailure(await simcse(["similarity", "--model", model, "one", "two", "--keys", text]), "--keys");
+  });
+});
+
+describe("index and search", () => {
+  const index = file("some.index");
+  interface Answer {
+    readonly query: string;
+    readonly results: { id: string | number; sentence: string; score: number }[];
+  }
+  const search = async (args: readonly string[], input?: string) =>
+    parsed<Answer>(
+      await succeed(["search", "--model", model, "--index", index, "--threshold", "-1", ...args], input === undefined ? {} : { input }),
+    );
+
+  it("builds, searches, adds and removes", async () => {
+    expect(await succeed(["index", "build", "--model", model, "--input", text, "--index", index])).toBe("");
+    const [first, second] = await search([tinySentences[1]!, tinySentences[4]!, "--top_k", "2"]);
+    expect(first!.query).toBe(tinySentences[1]);
+    expect(first!.results[0]).toMatchObject({ id: 1, sentence: tinySentences[1] });
+    expect(second!.results[0]).toMatchObject({ id: 4, sentence: tinySentences[4] });
+    await succeed(["index", "add", "--model", model, "--index", index, "--input_format", "jsonl", "--id_column", "key"], {
+      input: '{"key":"extra","sentence":"A cat sleeps."}\n',
+    });
+    await succeed(["index", "remove", "--model", model, "--index", index, "1", "0"]);
+    const [all] = await search(["--top_k", "100"], "A cat sleeps.\n");
+    expect(all!.results.map(({ id }) => id).toSorted()).toEqual([2, 3, 4, 5, "extra"]);
+    expect(all!.results[0]!.id).toBe("extra");
+    expectFailure(await simcse(["index", "remove", "--model", model, "--index", index, "nobody"]), "nobody");
+  });
+
+  it("names a damaged index, and one that is not there", async () => {
+    const damaged = file("damaged.index");
+    await writeFile(damaged, await readFile(index));
+    await truncate(damaged, 1000);
+    expectFailure(await simcse(["search", "--model", model, "--index", damaged, "x"]), "damaged.index");
+    expectFailure(await simcse(["search", "--model", model, "--index", file("none.index"), "x"]), "none.index");
+    expectFailure(await simcse(["search", "--model", model, "--index", text, "x"]), "sentences.txt");
+  });
+});
+
+describe("bad input", () => {
+  it.each<[string, string[], string, string[]]>([
+    ["no model", ["encode"], "", ["--model"]],
+    ["two models", ["encode", "--model", "a", "--model_name_or_path", "b"], "", ["--model_name_or_path"]],
+    ["a column that is not there", ["encode", "--model", model, "--input_format", "csv"], "a,b\n1,2\n", ['"sentence"', "a, b"]],
+    ["a broken table", ["encode", "--model", model, "--input_format", "csv"], 'sentence\n"open\n', ["standard input"]],
+    ["a line that is not JSON", ["encode", "--model", model, "--input_format", "jsonl"], '"x"\n{\n', ["line 2"]],
+    ["a record without a text", ["encode", "--model", model, "--input_format", "jsonl"], '{"text":"x"}\n', ["line 1", '"sentence"']],
+    ["ids in plain lines", ["encode", "--model", model, "--id_column", "id"], "x\n", ["--id_column"]],
+    ["too many numbers", ["encode", "--model", model, "--truncate_dim", "33"], "x\n", ["33", "32"]],
+    ["an output of no known format", ["encode", "--model", model, "--output", "x.parquet"], "x\n", [".npy"]],
+    ["a search for nothing", ["search", "--model", model, "--index", "x", "--top_k", "0", "x"], "", ["--top_k"]],
+    ["a table that is not there", ["encode", "--model", model, "--input", "nowhere.csv"], "", ["nowhere.csv"]],
+  ])("%s", async (_, args, input, words) => {
+    expectFailure(await simcse(args, { input }), ...words);
+  });
+});
+
+describe("serve", () => {
+  function start(args: readonly string[]) {
+    const child = spawn(process.execPath, ["--import", "tsx", program, "serve", "--model", model, ...args]);
+    let stderr = "";
+    const listening = new Promise<string>((resolve, reject) => {
+      child.stderr.on("data", (chunk) => {
+        stderr += chunk;
+        const url = /serving on (\S+)/.exec(stderr)?.[1];
+        if (url) resolve(url);
+      });
+      child.on("close", () => reject(new Error(stderr)));
+    });
+    return { child, listening, ended: new Promise<number | null>((resolve) => child.on("close", resolve)) };
+  }
+
+  it("serves until it is told to end, and says where it cannot", async () => {
+    const { child, listening, ended } = start(["--port", "0", "--index", text, "--served_model_name", "mine"]);
+    const url = await listening;
+    const answer = await fetch(`${url}/api?${new URLSearchParams({ query: tinySentences[3]!, topk: "1" })}`);
+    expect(((await answer.json()) as { ret: unknown[] }).ret).toMatchObject([{ sentence: tinySentences[3] }]);
+    expect(((await (await fetch(`${url}/v1/models`)).json()) as { data: { id: string }[] }).data[0]!.id).toBe("mine");
+    const { port } = new URL(url);
+    expectFailure(await simcse(["serve", "--model", model, "--port", port]), port, "--port");
+    child.kill("SIGTERM");
+    expect(await ended).toBe(0);
+    expect(child.stdout.read()).toBeNull();
+  });
+});

@@ -1,0 +1,264 @@
+/** The server as its clients meet it: OpenAI's own client, the original demo's page, a crowd, and those who send what they should not. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import OpenAI from "openai";
+import { afterAll, describe, expect, it } from "vitest";
+import { openFolder } from "../../../src/io/folder-node.ts";
+import { SimCSE } from "../../../src/simcse/simcse-node.ts";
+import { type AppOptions, createApp } from "../../../tools/server/app.ts";
+import { serveHttp } from "../../../tools/server/serve-http.ts";
+import { openTestDevice } from "../../device.ts";
+import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
+
+const device = await openTestDevice();
+const folder = join(await temporaryFolder(), "tiny");
+await mkdir(folder);
+await writeTinyModel(folder);
+const model = await SimCSE.loadFrom(device, await openFolder(folder), { pooler: "avg", batchSize: 8 });
+await model.buildIndex([...tinySentences, "<img src=x onerror=alert(1)>"]);
+
+const logged: string[] = [];
+const usual: AppOptions = {
+  model,
+  names: ["tiny", "other-name"],
+  searchable: true,
+  examples: ["<b>Rain</b> fell."],
+  limits: { inputs: 100, characters: 1000, bodyBytes: 20_000, waiting: 4096 },
+  log: (line) => logged.push(line),
+};
+const stops: (() => Promise<void>)[] = [];
+afterAll(async () => {
+  await Promise.all(stops.map((stop) => stop()));
+  model.close();
+});
+
+async function start(options: Partial<AppOptions> = {}): Promise<string> {
+  const server = await serveHttp(createApp({ ...usual, ...options }), "127.0.0.1", 0);
+  stops.push(() => server.stop(0));
+  return server.url;
+}
+
+const url = await start();
+const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "any", maxRetries: 0 });
+const post = (body: unknown, to = url, headers: Record<string, string> = {}) =>
+  fetch(`${to}/v1/embeddings`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+
+describe("OpenAI's client", () => {
+  it("gets the library's own vectors for a text, several, and token ids", async () => {
+    const { data: expected } = await model.encode(tinySentences);
+    const row = (i: number) => Array.from(expected.subarray(i * 32, i * 32 + 32));
+    const one = await client.embeddings.create({ model: "tiny", input: tinySentences[0]! });
+    expect(one.data).toEqual([{ object: "embedding", index: 0, embedding: row(0) }]);
+    expect(one.model).toBe("tiny");
+    expect(one.usage.prompt_tokens).toBe(model.encoder.tokenizer.encode(tinySentences[0]!, 128).length);
+    const several = await client.embeddings.create({ model: "tiny", input: tinySentences });
+    expect(several.data.map(({ embedding }) => embedding)).toEqual(tinySentences.map((_, i) => row(i)));
+    const floats = await client.embeddings.create({ model: "other-name", input: tinySentences, encoding_format: "float" });
+    expect(floats.data.map(({ embedding }) => embedding)).toEqual(tinySentences.map((_, i) => row(i)));
+    const ids = tinySentences.map((text) => model.encoder.tokenizer.encode(text, 40));
+    const tokens = await client.embeddings.create({ model: "tiny", input: ids });
+    expect(tokens.data.map(({ embedding }) => embedding)).toEqual(tinySentences.map((_, i) => row(i)));
+    // Without the special tokens, as a client that knows only the text's has them.
+    const inner = await client.embeddings.create({ model: "tiny", input: ids[0]!.slice(1, -1) });
+    expect(inner.data[0]!.embedding).toEqual(row(0));
+  });
+
+  it("gets shortened vectors of unit length", async () => {
+    const { data } = await client.embeddings.create({ model: "tiny", input: tinySentences[0]!, dimensions: 8 });
+    const { data: expected } = await model.encode([tinySentences[0]!], { truncateDim: 8 });
+    expect(data[0]!.embedding.length).toBe(8);
+    data[0]!.embedding.forEach((value, i) => void expect(value).toBeCloseTo(expected[i]!, 6));
+  });
+
+  it("lists models, and learns by its own error classes what it did wrong", async () => {
+    expect((await client.models.list()).data.map(({ id }) => id)).toEqual(["tiny", "other-name"]);
+    expect((await client.models.retrieve("tiny")).id).toBe("tiny");
+    await expect(client.models.retrieve("nobody/nothing")).rejects.toThrow(OpenAI.NotFoundError);
+    await expect(client.embeddings.create({ model: "gpt", input: "x" })).rejects.toThrow(/no model "gpt"; this server has tiny/);
+    await expect(client.embeddings.create({ model: "tiny", input: "x", dimensions: 33 })).rejects.toThrow(OpenAI.BadRequestError);
+  });
+});
+
+describe("what is refused", () => {
+  it.each<[string, unknown, number, string]>([
+    ["no JSON", "{", 400, "JSON"],
+    ["no object", "[]", 400, "object"],
+    ["no model", { input: "x" }, 400, "model"],
+    ["no input", { model: "tiny" }, 400, "input"],
+    ["an empty text", { model: "tiny", input: "" }, 400, "empty"],
+    ["an empty list", { model: "tiny", input: [] }, 400, "input"],
+    ["a list of what is no text", { model: "tiny", input: [{}] }, 400, "Input 0"],
+    ["a mixed list", { model: "tiny", input: ["x", null] }, 400, "Input 1"],
+    ["an empty token array", { model: "tiny", input: [[1], []] }, 400, "Input 1"],
+    ["a token that is none", { model: "tiny", input: [1, 100_000] }, 400, "100000"],
+    ["a token that is a fraction", { model: "tiny", input: [1.5] }, 400, "1.5"],
+    ["too many tokens", { model: "tiny", input: Array(41).fill(5) }, 400, "tokens"],
+    ["too many inputs", { model: "tiny", input: Array(101).fill("x") }, 400, "101"],
+    ["too long a text", { model: "tiny", input: "x".repeat(1001) }, 400, "1001"],
+    ["another encoding", { model: "tiny", input: "x", encoding_format: "hex" }, 400, "encoding_format"],
+    ["a dimension of nothing", { model: "tiny", input: "x", dimensions: 0 }, 400, "dimensions"],
+    ["a large body", { model: "tiny", input: "x".repeat(20_001) }, 413, "20000"],
+  ])("%s", async (_, body, status, word) => {
+    const response = await post(body);
+    expect(response.status).toBe(status);
+    const { error } = (await response.json()) as { error: { message: string; type: string } };
+    expect(error.message).toContain(word);
+    expect(error.type).toBe("invalid_request_error");
+  });
+
+  it("a large body that does not say its length", async () => {
+    const body = new ReadableStream({
+      start(controller) {
+        for (let i = 0; i < 30; i++) controller.enqueue(new TextEncoder().encode("x".repeat(1000)));
+        controller.close();
+      },
+    });
+    const response = await fetch(`${url}/v1/embeddings`, { method: "POST", body, duplex: "half" } as RequestInit);
+    expect(response.status).toBe(413);
+  });
+
+  it("whoever comes when the queue is full, with the time to come again", async () => {
+    const small = await start({ limits: { ...usual.limits, waiting: 100 } });
+    const input = Array.from({ length: 100 }, (_, i) => tinySentences[i % 6]!);
+    const responses = await Promise.all(Array.from({ length: 8 }, () => post({ model: "tiny", input }, small)));
+    const refused = responses.filter(({ status }) => status === 429);
+    expect(responses.filter(({ status }) => status === 200).length + refused.length).toBe(8);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { headers } of refused) expect(Number(headers.get("Retry-After"))).toBeGreaterThanOrEqual(1);
+  });
+
+  it("whoever has no key, where there is one", async () => {
+    const locked = await start({ apiKey: "sesame" });
+    for (const path of ["/v1/models", "/api?query=x", "/get_examples", "/metrics"]) expect((await fetch(locked + path)).status).toBe(401);
+    expect((await post({ model: "tiny", input: "x" }, locked, { Authorization: "Bearer sesam" })).status).toBe(401);
+    expect((await post({ model: "tiny", input: "x" }, locked, { Authorization: "Bearer sesame" })).status).toBe(200);
+    for (const path of ["/", "/healthz"]) expect((await fetch(locked + path)).status).toBe(200);
+  });
+
+  it.each([
+    "/../package.json",
+    "/%2e%2e/package.json",
+    "/..%2fpackage.json",
+    "/search.css/../../package.json",
+    "//etc/passwd",
+    "/package.json",
+  ])("a path that is none of the server's: %s", async (path) => {
+    // Through a socket: fetch would tidy the path.
+    const { hostname, port } = new URL(url);
+    const { connect } = await import("node:net");
+    const text = await new Promise<string>((resolve) => {
+      const socket = connect(Number(port), hostname, () => socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`));
+      let all = "";
+      socket.on("data", (chunk) => {
+        all += chunk;
+      });
+      socket.on("close", () => resolve(all));
+    });
+    expect(text).toMatch(/^HTTP\/1.1 40[04] /);
+    expect(text).not.toContain("devDependencies");
+  });
+});
+
+describe("the demo", () => {
+  const api = async (query: Record<string, string>, to = url) => fetch(`${to}/api?${new URLSearchParams(query)}`);
+
+  it("answers as the original's", async () => {
+    const response = await api({ query: tinySentences[3]!, topk: "3", threshold: "-1" });
+    const { ret, time } = (await response.json()) as { ret: { sentence: string; score: number }[]; time: number };
+    const expected = await model.search(tinySentences[3]!, { topK: 3, threshold: -1 });
+    expect(ret).toEqual(expected);
+    expect(time).toBeGreaterThan(0);
+    expect(((await (await api({ query: "cat" })).json()) as { ret: unknown[] }).ret).toEqual(await model.search("cat"));
+  });
+
+  it("searches for many at once, for each with their own numbers", async () => {
+    const wanted = Array.from({ length: 40 }, (_, i) => ({
+      query: tinySentences[i % 6]!,
+      topK: 1 + (i % 3),
+      threshold: i % 2 === 0 ? -1 : 0.9,
+    }));
+    const answers = await Promise.all(
+      wanted.map(async ({ query, topK, threshold }) => {
+        const response = await api({ query, topk: String(topK), threshold: String(threshold) });
+        return ((await response.json()) as { ret: unknown }).ret;
+      }),
+    );
+    for (const [i, { query, ...options }] of wanted.entries()) expect(answers[i]).toEqual(await model.search(query, options));
+  });
+
+  it.each([
+    {},
+    { query: " " },
+    { query: "x", topk: "0" },
+    { query: "x", topk: "many" },
+    { query: "x", threshold: "" },
+    { query: "x".repeat(1001) },
+  ])("refuses %j", async (query) => {
+    expect((await api(query)).status).toBe(400);
+  });
+
+  it("has a page that allows nothing from elsewhere and makes no HTML of what it is given", async () => {
+    const page = await fetch(`${url}/`);
+    expect(page.headers.get("Content-Type")).toContain("text/html");
+    expect(page.headers.get("Content-Security-Policy")).toContain("default-src 'none'");
+    const html = await page.text();
+    expect(html).not.toMatch(/https?:|<script>|onerror=|style="/);
+    for (const [, file] of html.matchAll(/(?:src|href)="([^"]+)"/g)) expect((await fetch(`${url}/${file}`)).status).toBe(200);
+    expect(await (await fetch(`${url}/search.js`)).text()).not.toMatch(/innerHTML|insertAdjacentHTML|document\.write/);
+    expect(await (await fetch(`${url}/get_examples`)).json()).toEqual({ examples: usual.examples });
+  });
+
+  it("says so where there is nothing to search", async () => {
+    const plain = await start({ searchable: false });
+    expect((await api({ query: "x" }, plain)).status).toBe(404);
+  });
+});
+
+it("loses nothing under 64 clients", async () => {
+  const { data: expected } = await model.encode(tinySentences);
+  const clients = Array.from({ length: 64 }, async (_, client) => {
+    for (let request = 0; request < 4; request++) {
+      const input = Array.from({ length: 1 + ((client + request) % 5) }, (_, i) => tinySentences[(client + i) % 6]!);
+      const response = await post({ model: "tiny", input, encoding_format: "float" });
+      const { data } = (await response.json()) as { data: { embedding: number[] }[] };
+      data.forEach(({ embedding }, i) => {
+        const row = (client + i) % 6;
+        expect(embedding).toEqual(Array.from(expected.subarray(row * 32, row * 32 + 32)));
+      });
+      expect(data.length).toBe(input.length);
+    }
+  });
+  await Promise.all(clients);
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  expect(Number(/^simcse_sentences_total (\d+)$/m.exec(metrics)![1])).toBeGreaterThanOrEqual(64 * 4);
+  expect(metrics).toMatch(/^simcse_requests_total\{route="\/v1\/embeddings",status="200"\} \d+$/m);
+  // Joined: there were far fewer batches than requests.
+  const batches = Number(/^simcse_batch_sentences_count (\d+)$/m.exec(metrics)![1]);
+  const requests = Number(/^simcse_requests_total\{route="\/v1\/embeddings",status="200"\} (\d+)$/m.exec(metrics)![1]);
+  expect(batches).toBeLessThan(requests);
+  expect(logged).toEqual([]);
+});
+
+it("ends in order: what was asked is answered, and no one else is let in", async () => {
+  const app = createApp(usual);
+  let arrive = () => {};
+  const arrived = new Promise<void>((resolve) => {
+    arrive = resolve;
+  });
+  const telling: typeof app.fetch = (...given) => {
+    arrive();
+    return app.fetch(...given);
+  };
+  const server = await serveHttp({ ...app, fetch: telling }, "127.0.0.1", 0);
+  const input = Array.from({ length: 100 }, (_, i) => tinySentences[i % 6]!);
+  const asked = post({ model: "tiny", input }, server.url);
+  await arrived;
+  const stopped = server.stop(30_000);
+  expect((await asked).status).toBe(200);
+  await stopped;
+  await expect(fetch(`${server.url}/healthz`)).rejects.toThrow();
+});

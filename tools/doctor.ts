@@ -1,0 +1,63 @@
+/** `simcse doctor`: the adapter, its driver, features and limits; what will run fast, what will not, and the fix. */
+import { Command } from "commander";
+import { compile } from "../src/autograd/program.ts";
+import type { Device } from "../src/gpu/device.ts";
+import { openDevice } from "../src/gpu/node.ts";
+import { matmul } from "../src/kernels/matmul.ts";
+import { f32 } from "../src/kernels/operation.ts";
+import { type Diagnosis, diagnose, type Verdict } from "./diagnose.ts";
+import { findAdapter } from "./setup-adapter.ts";
+import { softwareDrivers } from "./vulkan-drivers.ts";
+
+const marks: Readonly<Record<Verdict, string>> = { good: "✓", slow: "~", missing: "✗" };
+
+export const doctorCommand = new Command("doctor")
+  .description("say what this machine's adapter can do, what will be slow, and the fix")
+  .option("--adapter <name>", "look at the adapter whose name contains this")
+  .action(async ({ adapter }: { adapter?: string }) => {
+    const { environment } = await findAdapter({ install: false, log: () => {} });
+    Object.assign(process.env, environment);
+    await using device = await openDevice(adapter ? { adapter } : {});
+    const findings = diagnose({
+      name: device.name,
+      architecture: device.info.architecture,
+      capabilities: device.capabilities,
+      node: process.version,
+      ...(await measureMatmul(device)),
+    });
+    process.stdout.write(`${report(findings)}\n`);
+    process.stdout.write(`\nfeatures: ${[...device.capabilities.features].sort().join(", ") || "none"}\n`);
+    for (const { name, manifest } of softwareDrivers()) process.stdout.write(`software driver: ${name}, ${manifest}\n`);
+    for (const [variable, value] of Object.entries(environment))
+      process.stdout.write(`needs ${variable}=${value}, which simcse sets by itself\n`);
+  });
+
+function report(findings: readonly Diagnosis[]): string {
+  const width = Math.max(...findings.map(({ what }) => what.length));
+  return findings
+    .map(
+      ({ what, verdict, found, fix }) =>
+        `${marks[verdict]} ${what.padEnd(width)}  ${found}${fix ? `\n  ${" ".repeat(width)}  → ${fix}` : ""}`,
+    )
+    .join("\n");
+}
+
+const size = 512;
+
+/** Products that are timed together, after one that warms up. */
+const products = 5;
+
+async function measureMatmul(device: Device): Promise<{ gigaflops: number; matmul: string }> {
+  const program = await compile(device, (tape) => ({
+    c: matmul(tape.input("a", f32(size, size)), tape.input("b", f32(size, size)), "nn"),
+  }));
+  program.run();
+  await device.finish();
+  const began = performance.now();
+  for (let i = 0; i < products; i++) program.run();
+  await device.finish();
+  const seconds = (performance.now() - began) / 1000;
+  const { variant } = program.plan.steps[0]!.lowering;
+  program.close();
+  return { gigaflops: (products * 2 * size ** 3) / seconds / 1e9, matmul: variant };
+}

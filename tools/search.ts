@@ -1,0 +1,52 @@
+/** `simcse search`: the sentences of an index that are most similar to each query, one line of JSON a query. */
+import { Command, Option } from "commander";
+import { mostResults, searchDefaults } from "../src/simcse/vector-index.ts";
+import { windows } from "../src/simcse/windows.ts";
+import { interruptSignal } from "./failure.ts";
+import { type ModelOptions, modelName, modelOptions, openModel } from "./open-model.ts";
+import { numberBetween, wholeNumber, withOptions } from "./options.ts";
+import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./records.ts";
+import { printLines } from "./vector-output.ts";
+
+interface SearchCommandOptions extends ModelOptions, RecordOptions {
+  readonly index: string;
+  readonly top_k: number;
+  readonly threshold: number;
+}
+
+const options: readonly Option[] = [
+  ...modelOptions,
+  new Option("--index <file>", "index that `simcse index build` made").makeOptionMandatory(),
+  new Option("--top_k <n>", `results a query, at most ${mostResults}`).argParser(wholeNumber(1)).default(searchDefaults.topK),
+  new Option("--threshold <cosine>", "only results at least this similar")
+    .argParser(numberBetween(-1, 1))
+    .default(searchDefaults.threshold),
+  ...recordOptions,
+];
+
+export const searchCommand = withOptions(
+  new Command("search")
+    .description("find the most similar sentences of an index")
+    .argument("[queries...]", "queries; without any they are read from --input"),
+  options,
+).action(async (queries: string[], given: SearchCommandOptions) => {
+  modelName(given);
+  const signal = interruptSignal();
+  await using open = await openModel(given);
+  await open.simcse.loadIndex(given.index);
+  const asked = queries.length > 0 ? queries.map((sentence) => ({ sentence })) : readRecords(given);
+  await printLines(answers(asked));
+
+  async function* answers(source: Iterable<TextRecord> | AsyncIterable<TextRecord>): AsyncGenerator<string> {
+    for await (const window of windows<TextRecord>(source)) {
+      signal.throwIfAborted();
+      const found = await open.simcse.search(
+        window.map(({ sentence }) => sentence),
+        { topK: given.top_k, threshold: given.threshold },
+      );
+      for (const [i, { sentence, id }] of window.entries()) {
+        yield `${JSON.stringify({ query: sentence, ...(id !== undefined && { id }), results: found[i] })}\n`;
+      }
+    }
+  }
+});

@@ -1,0 +1,117 @@
+/** `simcse serve`: embeddings as OpenAI's API has them, and a search page, until it is told to end. */
+import { basename, extname, resolve } from "node:path";
+import { Command, Option } from "commander";
+import { OptionError } from "../src/errors.ts";
+import { sentencesOf } from "../src/io/text-node.ts";
+import type { SimCSE } from "../src/simcse/simcse-node.ts";
+import { interruptedExitCode } from "./failure.ts";
+import { type ModelOptions, modelName, modelOptions, openModel } from "./open-model.ts";
+import { wholeNumber, withOptions } from "./options.ts";
+import { createApp } from "./server/app.ts";
+import { type HttpServer, serveHttp } from "./server/serve-http.ts";
+
+interface ServeOptions extends ModelOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly index?: string;
+  readonly examples?: string;
+  readonly served_model_name?: [string, ...string[]];
+  readonly api_key?: string;
+  readonly max_queue: number;
+  readonly max_inputs: number;
+  readonly max_characters: number;
+  readonly max_body_bytes: number;
+}
+
+const options: readonly Option[] = [
+  ...modelOptions,
+  new Option("--port <n>", "0 for any that is free").argParser(wholeNumber(0)).default(8000),
+  new Option("--host <address>", "0.0.0.0 for every address of this machine").default("127.0.0.1"),
+  new Option("--index <file>", "search this index, or the lines of this .txt"),
+  new Option("--examples <file>", "queries that the page offers, one a line (default: some sentences of the index)"),
+  new Option("--served_model_name <name...>", "what requests call the model (default: the name of its folder)"),
+  new Option("--api_key <key>", "ask clients for this key; better given in the environment, where other users do not see it").env(
+    "SIMCSE_API_KEY",
+  ),
+  new Option("--max_queue <n>", "inputs that may wait before clients are asked to come again").argParser(wholeNumber(1)).default(8192),
+  new Option("--max_inputs <n>", "inputs of a request").argParser(wholeNumber(1)).default(2048),
+  new Option("--max_characters <n>", "characters of an input").argParser(wholeNumber(1)).default(50_000),
+  new Option("--max_body_bytes <n>", "bytes of a request's body").argParser(wholeNumber(1)).default(2 ** 21),
+];
+
+export const serveCommand = withOptions(
+  new Command("serve").description("serve embeddings (as OpenAI's API) and search over HTTP"),
+  options,
+).action(runServer);
+
+/** Milliseconds that requests in flight get when the server ends. */
+const grace = 30_000;
+
+/** Examples taken from the index where none are given. */
+const usualExamples = 8;
+
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function runServer(given: ServeOptions): Promise<void> {
+  if (given.max_inputs > given.max_queue)
+    throw new OptionError(
+      `--max_inputs ${given.max_inputs} is more than --max_queue ${given.max_queue} holds.`,
+      "Raise --max_queue, or lower --max_inputs.",
+    );
+  if (given.api_key === "")
+    throw new OptionError("The key for clients is empty.", "Give a key, or leave --api_key and SIMCSE_API_KEY out.");
+  await using open = await openModel(given);
+  const { simcse, device } = open;
+  if (given.index !== undefined) await openIndex(simcse, given.index);
+  const app = createApp({
+    model: simcse,
+    names: given.served_model_name ?? [basename(resolve(modelName(given)))],
+    searchable: given.index !== undefined,
+    examples: await examplesOf(simcse, given),
+    limits: { inputs: given.max_inputs, characters: given.max_characters, bodyBytes: given.max_body_bytes, waiting: given.max_queue },
+    ...(given.api_key !== undefined && { apiKey: given.api_key }),
+    log,
+  });
+  const server = await serveHttp(app, given.host, given.port);
+  log(`serving on ${server.url} with ${device.name}${given.index === undefined ? "" : `; ${simcse.index.length} sentences to search`}`);
+  const lost = device.lost.then(({ message }) => `the device was lost: ${message}`);
+  const reason = await Promise.race([toldToEnd(), lost]);
+  await end(server, reason);
+  if (reason !== null) process.exitCode = 1;
+}
+
+async function openIndex(simcse: SimCSE, path: string): Promise<void> {
+  if (extname(path) !== ".txt") return simcse.loadIndex(path);
+  log(`building an index of ${path}`);
+  await simcse.buildIndex(sentencesOf(path));
+}
+
+async function examplesOf(simcse: SimCSE, { examples, index }: ServeOptions): Promise<string[]> {
+  if (examples !== undefined) {
+    const given: string[] = [];
+    for await (const sentence of sentencesOf(examples)) given.push(sentence);
+    return given;
+  }
+  if (index === undefined) return [];
+  const { entries, length } = simcse.index;
+  const count = Math.min(usualExamples, length);
+  return Array.from({ length: count }, (_, i) => entries[Math.floor((i * length) / count)]!.sentence);
+}
+
+/** Resolves to null at the first Ctrl-C or SIGTERM; a second one ends at once. */
+function toldToEnd(): Promise<null> {
+  return new Promise((resolve) => {
+    const signals = ["SIGINT", "SIGTERM"] as const;
+    for (const signal of signals) {
+      process.once(signal, () => {
+        resolve(null);
+        for (const again of signals) process.on(again, () => process.exit(interruptedExitCode));
+      });
+    }
+  });
+}
+
+async function end(server: HttpServer, reason: string | null): Promise<void> {
+  log(reason ?? "ending: answering what was asked");
+  await server.stop(grace);
+}

@@ -1,0 +1,48 @@
+/** Answers to requests that cannot be served, in the form that OpenAI's clients read. */
+import type { Context } from "hono";
+import { DataError, OptionError, SimcseError } from "../../src/errors.ts";
+import { QueueFullError } from "./batching-queue.ts";
+
+type Status = 400 | 401 | 404 | 413 | 429 | 500 | 503;
+
+/** A request that is refused, with the HTTP status that says why. */
+export class RequestError extends Error {
+  constructor(
+    readonly status: Status,
+    message: string,
+    /** The field of the request that is at fault. */
+    readonly field: string | null = null,
+    readonly code: string | null = null,
+  ) {
+    super(message);
+  }
+}
+
+const kinds: Readonly<Record<Status, string>> = {
+  400: "invalid_request_error",
+  401: "authentication_error",
+  404: "invalid_request_error",
+  413: "invalid_request_error",
+  429: "rate_limit_error",
+  500: "server_error",
+  503: "server_error",
+};
+
+export function refuse(context: Context, { status, message, field, code }: RequestError): Response {
+  return context.json({ error: { message, type: kinds[status], param: field, code } }, status);
+}
+
+/** The answer to whatever a request's handling threw. What is not the caller's fault is told to `log` and not to the caller. */
+export function answerError(error: unknown, context: Context, log: (line: string) => void): Response {
+  if (error instanceof RequestError) return refuse(context, error);
+  if (error instanceof QueueFullError) {
+    context.header("Retry-After", String(error.retryAfter));
+    return refuse(context, new RequestError(429, `${error.message} ${error.remedy}`, null, "queue_full"));
+  }
+  if (error instanceof OptionError || error instanceof DataError)
+    return refuse(context, new RequestError(400, `${error.message} ${error.remedy}`));
+  log(
+    `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}${error instanceof SimcseError ? `\n  ${error.remedy}` : ""}`,
+  );
+  return refuse(context, new RequestError(500, "The server failed; its log says why."));
+}
