@@ -90,6 +90,7 @@ export class Device {
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #onClose: (() => void) | undefined;
   #failure: string | null = null;
+  #closed = false;
 
   constructor(
     readonly gpu: GPUDevice,
@@ -104,8 +105,14 @@ export class Device {
       this.#failure ??= event.error.message;
     });
     gpu.lost.then((reason) => {
-      if (reason.reason !== "destroyed") this.#failure ??= `the device was lost: ${reason.message}`;
+      if (!this.#closed) this.#failure ??= `the device was lost: ${reason.message}`;
     });
+  }
+
+  /** Whether it is gone without having been closed. Waits a turn, since a loss is told after the error that it causes. */
+  async isLost(): Promise<boolean> {
+    const pending = new Promise<"open">((resolve) => setTimeout(() => resolve("open"), 0));
+    return (await Promise.race([this.lost, pending])) !== "open" && !this.#closed;
   }
 
   /** Throws the first error the device reported outside of a call, or its loss, as a `DeviceError`. */
@@ -218,6 +225,7 @@ export class Device {
 
   /** Frees everything the device holds. An open device keeps a Node process alive. */
   close(): void {
+    this.#closed = true;
     this.gpu.destroy();
     this.#onClose?.();
   }

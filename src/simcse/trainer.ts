@@ -107,7 +107,9 @@ export async function train(
       if (hooks.profiler) await hooks.profiler.run(step, batch, update, learningRate);
       else step.run(batch, update, learningRate);
       log.count(batch.length);
-      inFlight.push(model.device.finish());
+      const done = model.device.finish();
+      done.catch(() => {}); // Awaited when its turn comes; a loss of the device may be noticed elsewhere before.
+      inFlight.push(done);
       if (inFlight.length >= stepsInFlight) await inFlight.shift();
       hooks.onStep?.({ step: update, totalSteps, sentences: batch.length });
 
