@@ -1,33 +1,20 @@
-/** `npm run bench [kernels|step|load|search|serve]`: every benchmark of this machine's adapter as Markdown, to read or to keep under bench/results/. */
-import { cpus } from "node:os";
+/** `npm run bench [kernels|step|encode|load|search|serve …] [-- --quick]`: benchmarks of this machine's adapter as Markdown, to read or to keep under bench/results/. */
+import { parseArgs } from "node:util";
+import { OptionError } from "../src/errors.ts";
 import { reportFailure } from "../tools/failure.ts";
 import { openAdapter } from "../tools/open-adapter.ts";
-import { kernelTable } from "./kernels.ts";
-import { loadTable } from "./load.ts";
-import { searchTable } from "./search.ts";
-import { serveTable } from "./serve.ts";
-import { trainingStepTable } from "./training-step.ts";
+import { benchTables, circumstances, openBench } from "./tables.ts";
 
-const tables: Readonly<Record<string, typeof kernelTable>> = {
-  kernels: kernelTable,
-  step: trainingStepTable,
-  load: loadTable,
-  search: searchTable,
-  serve: serveTable,
-};
-
-const wanted = process.argv.slice(2);
-const names = wanted.length > 0 ? wanted : Object.keys(tables);
 try {
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: "boolean", default: false } } });
+  const names = positionals.length > 0 ? positionals : Object.keys(benchTables);
+  const unknown = names.find((name) => !(name in benchTables));
+  if (unknown !== undefined)
+    throw new OptionError(`There is no benchmark ${unknown}.`, `There are ${Object.keys(benchTables).join(", ")}.`);
   await using device = await openAdapter();
-  console.log(
-    `# ${device.name}\n\n${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0]!.model}, Node ${process.version}\n`,
-  );
-  for (const name of names) {
-    const table = tables[name];
-    if (table === undefined) throw new RangeError(`There is no benchmark ${name}; there are ${Object.keys(tables).join(", ")}.`);
-    console.log(`${await table(device)}\n`);
-  }
+  const bench = await openBench(device, values);
+  console.log(circumstances(bench));
+  for (const name of names) console.log(`\n${await benchTables[name]!(bench)}`);
 } catch (error) {
   reportFailure(error, { debug: true });
 }

@@ -5,8 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, resolve } from "node:path";
 import { compile } from "../src/autograd/program.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { readJson } from "../src/io/folder.ts";
@@ -25,7 +24,7 @@ interface Vectors {
 export async function loadTable(device: Device, rounds = 3): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "simcse-load-"));
   try {
-    const script = fileURLToPath(new URL("load_checkpoint.py", import.meta.url));
+    const script = resolve("bench/load_checkpoint.py");
     if (spawnSync("/usr/bin/python3", [script, path]).status !== 0)
       return "Loading: needs Debian's python3-torch, which makes the checkpoint.";
     return await measureLoading(device, path, rounds);

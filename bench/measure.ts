@@ -1,10 +1,12 @@
 /** Timing for benchmarks: medians of alternating rounds, so that what else the machine does falls on all of them alike. */
-import type { Program } from "../src/autograd/program.ts";
+import { rooflineSeconds, secondsOf } from "../src/autograd/profile.ts";
+import type { DispatchProfile, Program } from "../src/autograd/program.ts";
+import type { Ceilings } from "../src/gpu/ceilings.ts";
 import type { Device } from "../src/gpu/device.ts";
 
 export interface Subject {
-  readonly name: string;
-  readonly run: () => Promise<void>;
+  /** One run. Returns its milliseconds where it knows them better than the host's clock. */
+  readonly run: () => Promise<number | undefined>;
 }
 
 /** Median milliseconds of each subject over `rounds`, after one round that compiles. */
@@ -13,19 +15,49 @@ export async function measure(subjects: readonly Subject[], rounds: number): Pro
   for (let round = -1; round < rounds; round++) {
     for (const [i, { run }] of subjects.entries()) {
       const start = performance.now();
-      await run();
-      if (round >= 0) times[i]!.push(performance.now() - start);
+      const own = await run();
+      if (round >= 0) times[i]!.push(own ?? performance.now() - start);
     }
   }
   return times.map((list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)]!);
 }
 
-/** Runs a program once and waits for it. */
-export function once(device: Device, program: Program, step: Parameters<Program["run"]>[0] = {}): () => Promise<void> {
-  return async () => {
-    program.run(step);
-    await device.finish();
+type StepInput = Parameters<Program["run"]>[0];
+
+/** Runs a program once and waits for it: the host's milliseconds. */
+export function once(device: Device, program: Program, step: StepInput = {}): Subject {
+  return {
+    run: async () => {
+      program.run(step);
+      await device.finish();
+      return undefined;
+    },
   };
+}
+
+/** Runs a program once: milliseconds on the GPU's clock of those of its kernels whose operation is `timed`. */
+export function onGpu(program: Program, step: StepInput, timed: (operation: string) => boolean): Subject {
+  return {
+    run: async () =>
+      (await program.profile(step)).filter(({ operation }) => timed(operation)).reduce((sum, time) => sum + secondsOf(time) * 1000, 0),
+  };
+}
+
+/** What dispatches do, and the milliseconds that they take at least. */
+export function workOf(dispatches: readonly DispatchProfile[], ceilings: Ceilings) {
+  const sum = (value: (dispatch: DispatchProfile) => number) => dispatches.reduce((total, dispatch) => total + value(dispatch), 0);
+  return {
+    flop: sum(({ flop }) => flop),
+    bytes: sum(({ bytes }) => bytes),
+    roofline: sum((dispatch) => rooflineSeconds(dispatch, ceilings) * 1000),
+  };
+}
+
+export const percent = (share: number): string => `${(share * 100).toFixed(0)}%`;
+
+/** A number with about three digits. */
+export function short(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(value < 0.1 ? 2 : 3);
 }
 
 /** Rows as a Markdown table; numbers stand right. */

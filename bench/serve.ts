@@ -17,8 +17,8 @@ import { trainingSentences } from "../tools/demo/corpus.ts";
 import { createApp } from "../tools/server/app.ts";
 import { serveHttp } from "../tools/server/serve-http.ts";
 import { markdown } from "./measure.ts";
+import { small } from "./models.ts";
 import { benchSentence } from "./sentences.ts";
-import { work } from "./training-step.ts";
 
 const clients = 64;
 const sentencesPerRequest = [1, 16];
@@ -39,7 +39,7 @@ async function modelFolder(device: Device): Promise<MemoryFolder> {
   const config = parseBertConfig("bench", {
     model_type: "bert",
     max_position_embeddings: 512,
-    ...work.config,
+    ...small.config,
     vocab_size: tokenizer.vocabSize,
   });
   const model = await SimCseModel.allocate(device, config, { training: false, mlp: false });

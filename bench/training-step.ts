@@ -1,63 +1,92 @@
-/** The training step of a small BERT, beside the same step in PyTorch on the CPU where Debian's python3-torch is there. */
-import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import type { Device } from "../src/gpu/device.ts";
-import { parseBertConfig } from "../src/nn/bert-config.ts";
+/** The training step of SimCSE, in f32 and in mixed precision, beside the same step in PyTorch where that is there. */
+import type { FloatType } from "../src/kernels/operation.ts";
 import { SimCseModel } from "../src/simcse/model.ts";
 import { TrainingStep } from "../src/simcse/training-step.ts";
-import { markdown, measure } from "./measure.ts";
+import { markdown, measure, percent, short, workOf } from "./measure.ts";
+import { type BenchModel, benchModels, bertConfig, syntheticSentences } from "./models.ts";
+import { findPyTorch, type PyTorchStep, pytorchStep } from "./pytorch.ts";
+import type { Bench } from "./tables.ts";
 
-/** The work that all peers are measured on. */
-export const work = {
-  batchSize: 64,
-  tokens: 32,
-  config: { vocab_size: 30_522, hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 512 },
-};
+const batchSize = 64;
+const tokens = 32;
 
-/** Milliseconds of the step in PyTorch, or null where there is none. */
-function pytorchStep(rounds: number): number | null {
-  const script = fileURLToPath(new URL("training_step.py", import.meta.url));
-  const { status, stdout } = spawnSync("/usr/bin/python3", [script, String(rounds)], { encoding: "utf8" });
-  return status === 0 ? Number(stdout.trim()) : null;
-}
+const head = [
+  `training step, 2 × ${batchSize} sentences × ${tokens} tokens`,
+  "ms",
+  "sentences/s",
+  "of ceiling",
+  "dispatches",
+  "ms of JavaScript",
+  "MB",
+  "first loss",
+];
 
-export async function trainingStepTable(device: Device, rounds = 7): Promise<string> {
-  const config = parseBertConfig("bench", { model_type: "bert", max_position_embeddings: 512, ...work.config });
-  const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
-  model.store.initialize(42);
-  const step = await TrainingStep.create(model, {
-    batchSize: work.batchSize,
-    maxSeqLength: work.tokens,
-    pooler: "cls",
-    temperature: 0.05,
-    seed: 42,
-  });
-  const batch = Array.from({ length: work.batchSize }, (_, i) =>
-    Array.from({ length: work.tokens }, (_, j) => (1 + i * 7919 + j * 104_729) % work.config.vocab_size),
-  );
+const row = (name: string, ms: number, ...rest: string[]) => [name, short(ms), ((2 * batchSize * 1000) / ms).toFixed(0), ...rest];
+const missing = (name: string, reason: string) => [name, reason, ...Array<string>(head.length - 2).fill("")];
+const padded = (cells: string[]) => [...cells, ...Array<string>(head.length - cells.length).fill("")];
+
+async function ownRow({ device, ceilings, rounds }: Bench, model: BenchModel, dtype: FloatType): Promise<string[]> {
+  const simcse = await SimCseModel.allocate(device, bertConfig(model), { training: true, mlp: true, halves: dtype === "f16" });
+  simcse.store.initialize(42);
+  const step = await TrainingStep.create(simcse, { batchSize, maxSeqLength: tokens, pooler: "cls", temperature: 0.05, seed: 42 });
+  const batch = syntheticSentences(batchSize, tokens).map((ids) => [ids, ids]);
+  const hostTimes: number[] = [];
   let update = 0;
-  let host = 0;
   const run = async () => {
     const start = performance.now();
-    step.run(
-      batch.map((ids) => [ids, ids]),
-      ++update,
-      1e-4,
-    );
-    host = performance.now() - start;
+    step.run(batch, ++update, 1e-4);
+    hostTimes.push(performance.now() - start);
     await device.finish();
+    return undefined;
   };
-  const [time] = await measure([{ name: "step", run }], rounds);
+  const [ms] = await measure([{ run }], rounds);
+  const { roofline } = workOf(await step.profile(batch, ++update, 1e-4), ceilings);
   const { plan } = step.program;
-  const sentences = 2 * work.batchSize;
-  const row = (name: string, ms: number) => [name, ms.toFixed(0), ((sentences * 1000) / ms).toFixed(0)];
-  const torch = pytorchStep(rounds);
-  const rows = [row("simcse-webgpu", time!), ...(torch === null ? [["PyTorch, CPU", "not installed", ""]] : [row("PyTorch, CPU", torch)])];
+  const [first] = await step.metrics(1, 1);
+  const host = hostTimes.sort((a, b) => a - b)[Math.floor(hostTimes.length / 2)]!;
+  const megabytes = (plan.bytes.total + simcse.store.bytes) / 1e6;
   step.close();
-  model.close();
-  return [
-    markdown(["2 × 64 sentences × 32 tokens; 2 layers, hidden 128, vocabulary 30,522", "ms a step", "sentences/s"], rows),
-    "",
-    `${plan.kernels.length} dispatches, 1 submit, ${host.toFixed(1)} ms of JavaScript a step; the plan takes ${(plan.bytes.total / 1e6).toFixed(1)} MB beside ${(model.store.bytes / 1e6).toFixed(1)} MB of parameters and optimiser state.`,
-  ].join("\n");
+  simcse.close();
+  return row(
+    `${model.name}, ${dtype}`,
+    ms!,
+    percent(roofline / ms!),
+    String(plan.kernels.length),
+    host.toFixed(1),
+    megabytes.toFixed(0),
+    first!.loss.toFixed(4),
+  );
+}
+
+/** The configurations of PyTorch that a step is compared with: on the machine's GPU where we run on one, else on its CPU. */
+function pytorchRows({ device, rounds }: Bench, model: BenchModel): string[][] {
+  const torch = findPyTorch();
+  if (torch === null) return [missing("PyTorch", "not installed")];
+  const on = device.capabilities.software ? "cpu" : "cuda";
+  const name = `${model.name}, PyTorch ${torch.version}`;
+  if (on === "cuda" && torch.cuda === null) return [missing(name, "has no CUDA")];
+  const ways: readonly (readonly [string, Pick<PyTorchStep, "amp" | "compile">])[] =
+    on === "cpu"
+      ? [["CPU", { amp: false, compile: false }]]
+      : [
+          ["CUDA, f32", { amp: false, compile: false }],
+          ["CUDA, AMP", { amp: true, compile: false }],
+          ["CUDA, AMP, compiled", { amp: true, compile: true }],
+        ];
+  return ways.map(([way, options]) => {
+    const ms = pytorchStep(torch, { device: on, ...options, rounds, batch: batchSize, tokens, config: model.config });
+    return typeof ms === "number" ? padded(row(`${name}, ${way}`, ms)) : missing(`${name}, ${way}`, ms.reason);
+  });
+}
+
+/** The table of all models. */
+export async function trainingStepTable(bench: Bench): Promise<string> {
+  const { features } = bench.device.capabilities;
+  const rows: string[][] = [];
+  for (const model of benchModels(bench)) {
+    rows.push(await ownRow(bench, model, "f32"));
+    if (features.has("shader-f16")) rows.push(await ownRow(bench, model, "f16"));
+    rows.push(...pytorchRows(bench, model));
+  }
+  return `${markdown(head, rows)}\n\nOf ceiling: the time that all kernels take at least, one after another, of the time that the step took. One submit a step. MB: what the plan allocates, parameters and optimiser state. The first loss is that of the same weights, sentences and masks in each dtype.`;
 }

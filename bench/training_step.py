@@ -1,5 +1,10 @@
-"""The training step of bench/training-step.ts in PyTorch on the CPU: prints the median milliseconds of a step."""
+"""The training step of bench/training-step.ts in PyTorch: prints the median milliseconds of a step.
 
+Takes JSON: {"device": "cpu" or "cuda", "amp", "compile", "rounds", "batch", "tokens", "config": as in a config.json}. The work is that of SimCSE: a
+BERT with dropout .1, the MLP on [CLS], InfoNCE at .05 between two views of each sentence, clipping at 1 and AdamW on all parameters.
+"""
+
+import json
 import sys
 import time
 
@@ -7,58 +12,76 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-HIDDEN, LAYERS, HEADS, INTERMEDIATE, VOCABULARY = 128, 2, 2, 512, 30_522
-BATCH, TOKENS, TEMPERATURE = 64, 32, 0.05
+TEMPERATURE, DROPOUT, EPSILON, MAX_GRAD_NORM = 0.05, 0.1, 1e-12, 1.0
+
+
+def attention(q, k, v):
+    """Fused where this PyTorch has it (from 2.0 on)."""
+    if hasattr(F, "scaled_dot_product_attention"):
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=DROPOUT)
+    return F.dropout((q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1), DROPOUT) @ v
 
 
 class Layer(nn.Module):
-    def __init__(self):
+    def __init__(self, hidden, heads, intermediate):
         super().__init__()
-        self.qkv = nn.Linear(HIDDEN, 3 * HIDDEN)
-        self.out = nn.Linear(HIDDEN, HIDDEN)
-        self.up, self.down = nn.Linear(HIDDEN, INTERMEDIATE), nn.Linear(INTERMEDIATE, HIDDEN)
-        self.norm1, self.norm2 = nn.LayerNorm(HIDDEN, 1e-12), nn.LayerNorm(HIDDEN, 1e-12)
+        self.heads = heads
+        self.qkv = nn.Linear(hidden, 3 * hidden)
+        self.out = nn.Linear(hidden, hidden)
+        self.up, self.down = nn.Linear(hidden, intermediate), nn.Linear(intermediate, hidden)
+        self.norm1, self.norm2 = nn.LayerNorm(hidden, EPSILON), nn.LayerNorm(hidden, EPSILON)
 
     def forward(self, x):
-        n, length, _ = x.shape
-        q, k, v = (part.view(n, length, HEADS, -1).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
-        p = F.dropout((q @ k.transpose(-1, -2) / (HIDDEN // HEADS) ** 0.5).softmax(-1), 0.1)
-        context = (p @ v).transpose(1, 2).reshape(n, length, HIDDEN)
-        x = self.norm1(x + F.dropout(self.out(context), 0.1))
-        return self.norm2(x + F.dropout(self.down(F.gelu(self.up(x))), 0.1))
+        n, length, hidden = x.shape
+        q, k, v = (part.view(n, length, self.heads, -1).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
+        context = attention(q, k, v).transpose(1, 2).reshape(n, length, hidden)
+        x = self.norm1(x + F.dropout(self.out(context), DROPOUT))
+        return self.norm2(x + F.dropout(self.down(F.gelu(self.up(x))), DROPOUT))
 
 
 class Model(nn.Module):
-    def __init__(self):
+    def __init__(self, vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size):
         super().__init__()
-        self.word, self.position = nn.Embedding(VOCABULARY, HIDDEN), nn.Embedding(512, HIDDEN)
-        self.norm = nn.LayerNorm(HIDDEN, 1e-12)
-        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
-        self.mlp = nn.Linear(HIDDEN, HIDDEN)
+        self.word, self.position = nn.Embedding(vocab_size, hidden_size), nn.Embedding(512, hidden_size)
+        self.segment = nn.Embedding(2, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size, EPSILON)
+        self.layers = nn.ModuleList(Layer(hidden_size, num_attention_heads, intermediate_size) for _ in range(num_hidden_layers))
+        self.mlp = nn.Linear(hidden_size, hidden_size)
 
     def forward(self, ids):
-        x = F.dropout(self.norm(self.word(ids) + self.position(torch.arange(ids.shape[1]))), 0.1)
+        places = torch.arange(ids.shape[1], device=ids.device)
+        x = F.dropout(self.norm(self.word(ids) + self.position(places) + self.segment.weight[0]), DROPOUT)
         for layer in self.layers:
             x = layer(x)
-        return torch.tanh(self.mlp(x[:, 0]))
+        first, second = torch.tanh(self.mlp(x[:, 0])).chunk(2)
+        similarity = F.normalize(first.float(), dim=-1) @ F.normalize(second.float(), dim=-1).T
+        return F.cross_entropy(similarity / TEMPERATURE, torch.arange(len(first), device=ids.device))
 
 
-def main(rounds):
+def main(device, amp, compile, rounds, batch, tokens, config):
     torch.manual_seed(0)
-    model = Model()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0)
-    ids = torch.randint(VOCABULARY, (BATCH, TOKENS))
+    cuda = device == "cuda"
+    model = Model(**config).to(device)
+    loss_of = torch.compile(model) if compile else model
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0, **({"fused": True} if cuda else {}))
+    scaler = torch.cuda.amp.GradScaler(enabled=amp)
+    ids = torch.randint(config["vocab_size"], (batch, tokens), device=device)
     times = []
-    for _ in range(rounds + 1):
+    warm_up = 5 if cuda else 1
+    for _ in range(warm_up + rounds):
         start = time.perf_counter()
-        first, second = model(ids.repeat(2, 1)).chunk(2)
-        loss = F.cross_entropy(F.cosine_similarity(first[:, None], second[None], -1) / TEMPERATURE, torch.arange(BATCH))
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        with torch.autocast(device, dtype=torch.float16 if cuda else torch.bfloat16, enabled=amp):
+            loss = loss_of(ids.repeat(2, 1))
+        optimizer.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
+        scaler.step(optimizer)
+        scaler.update()
+        if cuda:
+            torch.cuda.synchronize()
         times.append((time.perf_counter() - start) * 1000)
-    print(sorted(times[1:])[rounds // 2])
+    print(sorted(times[warm_up:])[rounds // 2])
 
 
-main(int(sys.argv[1]))
+main(**json.loads(sys.argv[1]))

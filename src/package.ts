@@ -1,5 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** What the package offers in every environment; `index.ts` and `index-node.ts` add how a device is opened and a folder read. */
+export { Autotuner, type AutotunerOptions, type ChoiceStore } from "./autograd/autotuner.ts";
+export { Choices, choicesFrom, choicesOf, type Tuning } from "./autograd/choices.ts";
 export { gradient } from "./autograd/gradient.ts";
 export { formatPlan, type Plan, plan } from "./autograd/plan.ts";
 export { type CompileOptions, compile, type Program, type StepInput } from "./autograd/program.ts";
@@ -62,4 +64,5 @@ export type { IndexedSentence, SearchResult, SentenceId, SentenceIndex } from ".
 export type { IndexOptions, IndexSource, LoadOptions } from "./simcse/simcse.ts";
 export { type TrainerHooks, type TrainingArguments, train, trainingDefaults } from "./simcse/trainer.ts";
 export { TrainingStep } from "./simcse/training-step.ts";
+export type { TuningOptions } from "./simcse/tuning.ts";
 export { type SearchOptions, VectorIndex, type VectorIndexOptions } from "./simcse/vector-index.ts";

@@ -1,5 +1,5 @@
 /** `simcse data download`: the public data sets that SimCSE trains and is evaluated on. */
-import { mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Command, Option } from "commander";
 import { extract } from "tar";
@@ -112,12 +112,24 @@ async function unpack(archive: string, place: string): Promise<void> {
   try {
     // Absolute paths, and paths and links that lead out of the folder, are refused by the package.
     await extract({ file: archive, cwd: partial, strict: true, filter: (_, entry) => !("type" in entry) || entry.type !== "SymbolicLink" });
-    await fileOperation("write", place, () => rename(partial, place));
+    const content = await withoutWrapper(partial);
+    await fileOperation("write", place, () => rename(content, place));
+    await rm(partial, { recursive: true, force: true });
   } catch (cause) {
     await rm(partial, { recursive: true, force: true });
     if (cause instanceof FileError) throw cause;
     throw new FormatError(`${archive} cannot be unpacked: ${(cause as Error).message}`, "Remove it and download it again.", { cause });
   }
+}
+
+/** Folders that an archive may wrap its content in. */
+const wrappers = new Set(["senteval", "data", "downstream"]);
+
+/** The folder inside `folder` that holds the data itself. */
+async function withoutWrapper(folder: string): Promise<string> {
+  const entries = await readdir(folder);
+  const [only] = entries;
+  return entries.length === 1 && wrappers.has(only!.toLowerCase()) ? withoutWrapper(join(folder, only!)) : folder;
 }
 
 async function readRecord(path: string): Promise<string | null> {

@@ -17,6 +17,7 @@ import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { wholeNumber, withOptions } from "./options.ts";
 import { type Progress, startProgress } from "./progress.ts";
+import { tuningFor, tuningOptions } from "./tuning.ts";
 
 type TaskSet = "sts" | "transfer" | "full" | "na";
 
@@ -30,6 +31,7 @@ interface EvaluateOptions extends HubFlags {
   readonly output?: string;
   readonly batch_size: number;
   readonly adapter?: string;
+  readonly autotune?: boolean;
 }
 
 const taskNames = [...STS_TASKS, ...TRANSFER_TASKS].map(({ name }) => name);
@@ -49,6 +51,7 @@ const options: readonly Option[] = [
   new Option("--output <file>", "also write the results as JSON"),
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(128),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  ...tuningOptions,
 ];
 
 export const evaluateCommand = withOptions(
@@ -72,6 +75,7 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
     ...(given.pooler && { pooler: given.pooler }),
     maxLength: Math.min(longestSentence, bert.max_position_embeddings),
     batchSize: given.batch_size,
+    tuning: await tuningFor(device, given),
   });
   const progress = startProgress(tasks.sts.length + tasks.transfer.length, "evaluating");
   try {

@@ -7,6 +7,7 @@ import { SimCSE } from "../src/simcse/simcse-node.ts";
 import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { wholeNumber } from "./options.ts";
+import { tuningFor, tuningOptions } from "./tuning.ts";
 
 export interface ModelOptions extends HubFlags {
   readonly model_name_or_path?: string;
@@ -15,6 +16,7 @@ export interface ModelOptions extends HubFlags {
   readonly max_length?: number;
   readonly batch_size: number;
   readonly adapter?: string;
+  readonly autotune?: boolean;
 }
 
 export const modelOptions: readonly Option[] = [
@@ -25,6 +27,7 @@ export const modelOptions: readonly Option[] = [
   new Option("--max_length <n>", "tokens a sentence is truncated to (default: as saved with the model, or 128)").argParser(wholeNumber(3)),
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(64),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  ...tuningOptions,
 ];
 
 /** Throws `OptionError` unless one model is named. */
@@ -52,6 +55,7 @@ export async function openModel(given: ModelOptions, { normalize = true }: { rea
       ...(given.max_length && { maxLength: given.max_length }),
       batchSize: given.batch_size,
       normalize,
+      tuning: await tuningFor(device, given),
     });
     const close = async () => {
       simcse.close();

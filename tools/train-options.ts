@@ -5,6 +5,7 @@ import { poolerTypes } from "../src/simcse/poolers.ts";
 import { type TrainingArguments, trainingDefaults } from "../src/simcse/training-arguments.ts";
 import { type HubFlags, hubFlags } from "./find-model.ts";
 import { flag, numberBetween, wholeNumber } from "./options.ts";
+import { tuningOptions } from "./tuning.ts";
 
 export interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
   readonly model_name_or_path: string;
@@ -25,6 +26,7 @@ export interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
   readonly disable_tqdm?: boolean;
   readonly print_plan?: boolean;
   readonly profile?: string | true;
+  readonly autotune?: boolean;
   readonly adapter?: string;
 }
 
@@ -162,6 +164,7 @@ export const trainOptions: readonly Option[] = [
     "--profile [file]",
     "time a few steps kernel by kernel; a trace for Perfetto goes to the file (default: profile.json in the output folder)",
   ),
+  ...tuningOptions,
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
   ...Object.entries(refused).map(refusal),
   ...Object.entries(granted).map(([name, reason]) => new Option(`--${name} [value]`, reason).hideHelp()),

@@ -2,6 +2,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import { Choices, choicesFrom, choicesOf } from "../src/autograd/choices.ts";
 import { formatPlan } from "../src/autograd/plan.ts";
 import { DataError, FileError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
@@ -33,6 +34,7 @@ import { devEvaluation, type EvaluationData, openEvaluationData } from "./train-
 import { grantedNotes, type TrainOptions, trainingArguments, trainOptions } from "./train-options.ts";
 import { TrainRecords } from "./train-records.ts";
 import { reportSeeds } from "./train-seeds.ts";
+import { tuningFor } from "./tuning.ts";
 
 export const trainCommand = withOptions(
   new Command("train").description("train SimCSE on sentences, on pairs, or on pairs with hard negatives"),
@@ -119,15 +121,18 @@ async function startingPoint({ given, args, output, examples }: Inputs): Promise
 
 async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null, signal: AbortSignal): Promise<Outcome> {
   const { given, args, output, tokenizer, examples, data } = inputs;
+  const from = checkpoint && (await readTrainingState(checkpoint));
   const model = await SimCseModel.allocate(device, inputs.config.bert, {
     training: true,
     mlp: args.pooler_type === "cls",
     mlm: args.do_mlm,
     halves: args.fp16,
+    // Variants that are measured anew may differ, and with them the last bits.
+    tuning: from?.tuning ? choicesFrom(from.tuning, checkpoint!.name) : await tuningFor(device, given),
   });
   let progress = noProgress;
   try {
-    const from = await prepare(model, inputs, checkpoint);
+    await prepare(model, inputs, checkpoint, from);
     const simcse = { pooler_type: embeddingPooler(args), max_seq_length: args.max_seq_length };
     const records = await TrainRecords.open({
       output,
@@ -144,6 +149,7 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
       for (const { name, content } of modelFiles(model, tokenizer, simcse)) await writeFileAtomically(join(output, name), content);
     };
     let note = "";
+    let tuning = new Choices([]);
     const summary = await train(
       model,
       tokenizer,
@@ -152,6 +158,7 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
       {
         signal,
         onStart: ({ totalSteps, step }) => {
+          tuning = choicesOf({ steps: step.programs.flatMap(({ plan }) => plan.steps) });
           if (given.print_plan) for (const { plan } of step.programs) process.stdout.write(`${formatPlan(plan)}\n`);
           say(
             `${totalSteps.toLocaleString("en-US")} steps; the step takes ${megabytes(step.bytes)} beside ${megabytes(model.store.bytes)} of parameters and optimiser state`,
@@ -183,6 +190,7 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
             log_history: records.history,
             arguments: args,
             train_examples: examples.length,
+            tuning,
           };
           const files = trainingCheckpointFiles(model, tokenizer, simcse, saved);
           await writeCheckpoint(output, state.global_step, files, given.save_total_limit);
@@ -203,6 +211,7 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
       log_history: records.history,
       arguments: { ...given, ...args },
       adapter: device.name,
+      tuning,
     };
     await writeFileAtomically(join(output, "trainer_state.json"), `${JSON.stringify(state, null, 2)}\n`);
     await records.report({ steps, totalSteps, seconds, best });
@@ -215,22 +224,22 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
   }
 }
 
-/** Gives the model its weights, and returns what the trainer was at where it goes on from a checkpoint. */
+/** Gives the model its weights: those of the checkpoint that it goes on `from`, or those that training begins with. */
 async function prepare(
   model: SimCseModel,
   { given, args, config, examples }: Inputs,
   checkpoint: Folder | null,
-): Promise<SavedState | null> {
+  from: SavedState | null,
+): Promise<void> {
   const { device } = model;
   if (args.fp16 && !device.capabilities.features.has("shader-f16")) {
     say(`${device.name} has no shader-f16: halves are packed in words and multiplied as singles, which saves memory and no time`);
   }
   const count = `${examples.length.toLocaleString("en-US")} ${["sentences", "pairs", "pairs with hard negatives"][examples[0]!.length - 1]}`;
   if (checkpoint !== null) {
-    const state = await readTrainingState(checkpoint);
     await loadTrainingCheckpoint(checkpoint, model);
-    say(`${device.name}: going on after step ${state.global_step} (${checkpoint.name}), ${count}`);
-    return state;
+    say(`${device.name}: going on after step ${from?.global_step} (${checkpoint.name}), ${count}`);
+    return;
   }
   model.store.initialize(args.seed);
   const { weights, hasHead } = await inspectWeights(config.folder, config.head);
@@ -240,7 +249,6 @@ async function prepare(
     await loadWeights(model, weights, { head: ownHead ? "checkpoint" : "fresh" });
   }
   say(`${device.name}: ${weights ? `weights of ${given.model_name_or_path}` : "fresh weights"}, ${count}`);
-  return null;
 }
 
 function tellEnd({ steps, totalSteps, stopped, seconds, best }: TrainingSummary, { given, args }: Inputs, signal: AbortSignal): void {

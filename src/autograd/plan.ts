@@ -29,6 +29,8 @@ export const bindingAlignment = 256;
 export interface Step {
   readonly node: Node;
   readonly lowering: Lowering;
+  /** The name of the variant among several; null where there was nothing to choose. */
+  readonly choice: string | null;
 }
 
 export interface Slot {
@@ -74,8 +76,10 @@ export function plan(
   choose: Choose = () => undefined,
 ): Plan {
   const steps = neededNodes(tape, Object.values(outputs)).map((node) => {
-    const chosen = choose(node, node.operation.variants?.(node, capabilities) ?? []);
-    return { node, lowering: chosen ? chosen.lower() : node.operation.lower(node, capabilities) };
+    const variants = node.operation.variants?.(node, capabilities) ?? [];
+    const chosen = choose(node, variants) ?? variants[0];
+    const lowering = chosen ? chosen.lower() : node.operation.lower(node, capabilities);
+    return { node, lowering, choice: chosen && variants.length > 1 ? chosen.name : null };
   });
   const { slots, places } = assignSlots(tape, outputs, steps);
   const kernels = steps.flatMap(({ lowering }) => lowering.kernels);

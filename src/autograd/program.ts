@@ -8,10 +8,13 @@ import type { BufferWindow, Device } from "../gpu/device.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
 import { type Kernel, type LiveSize, stepWords, type Tensor, trafficOf } from "../kernels/kernel.ts";
 import { bytesPerElement, elementCount, type Value } from "../kernels/operation.ts";
-import { bindingAlignment, type Plan, plan } from "./plan.ts";
+import type { Tuning } from "./choices.ts";
+import { bindingAlignment, neededNodes, type Plan, plan } from "./plan.ts";
 import { Tape } from "./tape.ts";
 
 export interface CompileOptions {
+  /** How nodes choose among their variants: measured (`Autotuner`) or given (`Choices`). Absent: each operation's own choice. */
+  readonly tuning?: Tuning | undefined;
   /** Refuse a plan that allocates more bytes than this, parameters included. */
   readonly maxBytes?: number;
 }
@@ -62,7 +65,8 @@ export async function compile<Outputs extends Record<string, Value>>(
 ): Promise<Program<Outputs>> {
   const tape = new Tape();
   const outputs = record(tape);
-  return Program.build(device, plan(tape, outputs, device.capabilities), outputs, options);
+  const choose = await options.tuning?.prepare(neededNodes(tape, Object.values(outputs)));
+  return Program.build(device, plan(tape, outputs, device.capabilities, choose), outputs, options);
 }
 
 export class Program<Outputs extends Record<string, Value> = Record<string, Value>> {
@@ -217,11 +221,14 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     this.device.submit(encoder.finish());
   }
 
-  /** Reads an output after the steps run so far, its whole capacity, row-major. Waits for the GPU. Throws `ShapeError` unless it is f32. */
+  /**
+   * Reads an output after the steps run so far, its whole capacity, row-major. Waits for the GPU. Of u32 it gives the bits: view its buffer as a
+   * `Uint32Array`. Throws `ShapeError` for f16.
+   */
   async read(name: keyof Outputs & string): Promise<Float32Array> {
     const value = this.outputs[name]!;
-    if (value.dtype !== "f32")
-      throw new ShapeError(`The output ${name} is ${value.dtype}; f32 can be read.`, 'Give cast(value, "f32") as the output.');
+    if (value.dtype === "f16")
+      throw new ShapeError(`The output ${name} is f16, which is not read.`, 'Give cast(value, "f32") as the output.');
     return new Float32Array(await this.device.readThrough(this.staging.get(value)!, windowOf(this.plan, this.buffers, value)));
   }
 

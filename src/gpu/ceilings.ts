@@ -34,9 +34,13 @@ interface Load {
   readonly perTurn: number;
 }
 
-/** A measurement lasts this long, so that submitting and waiting do not count; and the best of so many is taken. */
-const milliseconds = 30;
-const rounds = 8;
+/**
+ * A measurement lasts this long, enough that submitting and waiting hardly count; and the best of many is taken: short ones, for on a busy machine some of
+ * them fall into a gap. There are so many, or as many as fit into a time.
+ */
+const milliseconds = 10;
+const rounds = 24;
+const mostMilliseconds = 300;
 /** A clock that does not move must end the search for the length. */
 const mostTurns = 2 ** 24;
 
@@ -201,7 +205,8 @@ async function rate(device: Device, { shader, workgroups, buffers: sizes, perTur
     turns = Math.ceil(turns * Math.min(16, Math.max(2, milliseconds / elapsed)));
     elapsed = await time(turns);
   }
-  for (let round = 1; round < rounds; round++) elapsed = Math.min(elapsed, await time(turns));
+  const end = performance.now() + mostMilliseconds;
+  for (let round = 1; round < rounds && performance.now() < end; round++) elapsed = Math.min(elapsed, await time(turns));
   for (const buffer of [uniforms, ...buffers]) buffer.destroy();
   return (perTurn * turns * 1000) / elapsed;
 }

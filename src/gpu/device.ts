@@ -45,8 +45,18 @@ const usefulLimits = [
   "maxComputeWorkgroupSizeX",
 ] as const;
 
-/** Opens a device on `gpu`. Throws `DeviceError` when there is no adapter or it refuses. `onClose` runs when the device is closed. */
-export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, onClose?: () => void): Promise<Device> {
+/** What an environment adds to a device. */
+export interface DeviceEnvironment {
+  /** Runs when the device is closed. */
+  readonly onClose?: () => void;
+  /** How to wait for work of an adapter that runs on this machine's own cores. */
+  readonly waitForSoftware?: Wait;
+}
+
+type Wait = <T>(work: Promise<T>) => Promise<T>;
+
+/** Opens a device on `gpu`. Throws `DeviceError` when there is no adapter or it refuses. */
+export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, environment: DeviceEnvironment = {}): Promise<Device> {
   const refusal = (message: string, cause?: unknown) =>
     new DeviceError(
       message,
@@ -64,7 +74,7 @@ export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, onClos
   const requiredLimits = full ? Object.fromEntries(usefulLimits.map((name) => [name, adapter.limits[name]])) : {};
   try {
     const device = await adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits });
-    return new Device(device, adapter.info, onClose);
+    return new Device(device, adapter.info, environment);
   } catch (cause) {
     throw new DeviceError(
       `The adapter ${adapterName(adapter.info)} refused to open a device.`,
@@ -89,18 +99,20 @@ export class Device {
   readonly lost: Promise<GPUDeviceLostInfo>;
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #onClose: (() => void) | undefined;
+  readonly #wait: Wait;
   #failure: string | null = null;
   #closed = false;
 
   constructor(
     readonly gpu: GPUDevice,
     readonly info: GPUAdapterInfo,
-    onClose?: () => void,
+    { onClose, waitForSoftware }: DeviceEnvironment = {},
   ) {
     this.capabilities = readCapabilities(gpu, info);
     this.name = adapterName(info);
     this.lost = gpu.lost;
     this.#onClose = onClose;
+    this.#wait = this.capabilities.software && waitForSoftware ? waitForSoftware : (work) => work;
     gpu.addEventListener("uncapturederror", (event) => {
       this.#failure ??= event.error.message;
     });
@@ -207,7 +219,7 @@ export class Device {
     const encoder = this.gpu.createCommandEncoder();
     encoder.copyBufferToBuffer(buffer, offset, staging, 0, Math.ceil(size / 4) * 4);
     this.submit(encoder.finish());
-    await staging.mapAsync(GPUMapMode.READ).catch((cause) => {
+    await this.#wait(staging.mapAsync(GPUMapMode.READ)).catch((cause) => {
       this.check();
       throw new DeviceError(`${this.name}: reading back failed.`, "The device was closed or lost while it was working.", { cause });
     });
@@ -219,7 +231,7 @@ export class Device {
 
   /** Waits for all submitted work. */
   async finish(): Promise<void> {
-    await this.gpu.queue.onSubmittedWorkDone();
+    await this.#wait(this.gpu.queue.onSubmittedWorkDone());
     this.check();
   }
 

@@ -1,6 +1,7 @@
 /** Opens a device in Node through Dawn, the only file that imports the `webgpu` package. */
 import { create, globals } from "webgpu";
 import { type Device, type DeviceOptions, openDeviceOn } from "./device.ts";
+import { waitPatiently } from "./patience-node.ts";
 
 export interface NodeDeviceOptions extends DeviceOptions {
   /** `null` validates every shader and runs nothing; it offers every feature on a machine without any driver. */
@@ -27,7 +28,7 @@ export async function openDevice(options: NodeDeviceOptions = {}): Promise<Devic
     instances.delete(gpu);
   };
   try {
-    return await openDeviceOn(gpu, options, release);
+    return await openDeviceOn(gpu, options, { onClose: release, waitForSoftware: waitPatiently });
   } catch (error) {
     release();
     throw error;

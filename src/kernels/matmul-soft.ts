@@ -1,8 +1,7 @@
 /**
  * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane owns vectors of four columns
- * and a column of accumulators; what the lanes of a subgroup need of A comes by `subgroupShuffle` from the lane that loaded it (a
- * `subgroupBroadcast` costs two instructions more, which mask it). Needs subgroups of a fixed size of 4, 8 or 16, and rows that divide into
- * vectors of four.
+ * and a column of accumulators; what the lanes of a subgroup need of A comes from the lane that loaded it. Needs subgroups of a fixed size of 4, 8
+ * or 16, and rows that divide into vectors of four.
  *
  * Rows and columns beyond an edge are computed from the last valid one and not stored; depth beyond k is masked to zero. Sizes are parameters and
  * not part of the WGSL: such an adapter compiles each pipeline for a second or more, and a model has many shapes.
@@ -44,8 +43,9 @@ const lowerings: Record<Layout, (node: Node<MatmulAttributes>, shape: MatmulShap
 
 /**
  * What a workgroup computes and how. `vectors` are the vec4s of columns that a lane has of each row; `depths` are taken at once by the multiply
- * body, which loops over the four that a vector of A holds. The loops are measured: a load is 40 instructions a lane on llvmpipe, a body that
- * outgrows the core's cache of decoded instructions runs at half its speed, and one that is too short is unrolled by the driver until it does.
+ * body, which loops over the four that a vector of A holds. On llvmpipe a vec4 costs each lane some 40 instructions to load, so a tile must be
+ * large, and its code small: of the shapes measured, larger and smaller ones were slower. SwiftShader, of 4 lanes, pays for every component
+ * chosen by a variable, and takes all four depths at once.
  */
 interface Tile {
   readonly rows: number;
@@ -56,7 +56,10 @@ interface Tile {
 
 /** 128 columns on an adapter of 8 lanes. `large` has the throughput, `small` leaves no core idle when there are few rows and columns. */
 const tiles = {
-  large: (lanes: number): Tile => ({ rows: Math.max(24, 2 * lanes), vectors: 2, depths: 2, subgroups: 2 }),
+  large: (lanes: number): Tile =>
+    lanes === 4
+      ? { rows: 32, vectors: 1, depths: 4, subgroups: 4 }
+      : { rows: Math.max(24, 2 * lanes), vectors: 2, depths: 2, subgroups: 2 },
   small: (): Tile => ({ rows: 16, vectors: 1, depths: 4, subgroups: 4 }),
 };
 
@@ -81,6 +84,8 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
   const vectors = range(tile.vectors);
   const depths = range(tile.depths);
   const quads = lanes / 4;
+  // A shuffle costs llvmpipe two instructions less than a broadcast; its lane may be a variable, at a price on SwiftShader.
+  const fromLane = tile.depths < 4 ? "subgroupShuffle" : "subgroupBroadcast";
   // One expression for all depths: every assignment in a loop is a masked store on such an adapter.
   const accumulate = (row: number, factor: (depth: number) => string) =>
     vectors.map((j) => {
@@ -98,7 +103,7 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
           : `let a${g} = select(vec4f(), a(left${g} + k / 4u), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));`,
       ),
       multiply: range(tile.rows).map((r) => {
-        const values = depths.map((u) => `let v${u} = subgroupShuffle(a${Math.floor(r / lanes)}[kk + ${u}u], ${r % lanes}u);`);
+        const values = depths.map((u) => `let v${u} = ${fromLane}(a${Math.floor(r / lanes)}[kk + ${u}u], ${r % lanes}u);`);
         return `{ ${[...values, ...accumulate(r, (u) => `v${u}`)].join(" ")} }`;
       }),
     },
@@ -108,7 +113,7 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
         (g) => `let a${g} = select(vec4f(), a(min(k + lane % 4u, last) * params.leftStride + left${g}), k + lane % 4u < depth);`,
       ),
       multiply: range(tile.rows / 4).map((quad) => {
-        const values = depths.map((u) => `let v${u} = subgroupShuffle(a${Math.floor(quad / quads)}, kk + ${(quad % quads) * 4 + u}u);`);
+        const values = depths.map((u) => `let v${u} = ${fromLane}(a${Math.floor(quad / quads)}, kk + ${(quad % quads) * 4 + u}u);`);
         return `{ ${[...values, ...range(4).flatMap((r) => accumulate(quad * 4 + r, (u) => `v${u}[${r}]`))].join(" ")} }`;
       }),
     },
@@ -152,7 +157,7 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
   for (var k = 0u; k < depth; k += 4u) {
     ${load.join("\n    ")}
     ${rowSums ? loads.map((g) => `sum${g} += a${g};`).join(" ") : ""}
-    for (var kk = 0u; kk < 4u; kk += ${tile.depths}u) {
+    ${tile.depths < 4 ? `for (var kk = 0u; kk < 4u; kk += ${tile.depths}u)` : "const kk = 0u;"} {
       ${depths.map((u) => `let offset${u} = min(k + kk + ${u}u, last) * params.columns;`).join(" ")}
       ${depths.flatMap((u) => vectors.map((j) => `let b${u}${j} = b(offset${u} + right${j});`)).join(" ")}
       ${multiply.join("\n      ")}

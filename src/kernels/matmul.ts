@@ -29,6 +29,7 @@ import {
   type Node,
   type Operand,
   type Operation,
+  type Probes,
   type Type,
   type Value,
   type Variant,
@@ -92,6 +93,13 @@ const dimensions: Record<Layout, (a: Type["shape"], b: Type["shape"]) => MatmulS
   tn: (a, b) => ({ m: a[1]!, k: a[0]!, n: b[1]! }),
 };
 
+/** How the operands stand in memory. */
+const operandShapes: Record<Layout, (shape: MatmulShape) => Record<"a" | "b", readonly Dimension[]>> = {
+  nn: ({ m, n, k }) => ({ a: [m, k], b: [k, n] }),
+  nt: ({ m, n, k }) => ({ a: [m, k], b: [n, k] }),
+  tn: ({ m, n, k }) => ({ a: [k, m], b: [k, n] }),
+};
+
 /** What B must be, given A's shared dimension. */
 const rightShape: Record<Layout, (k: Dimension) => (Dimension | null)[]> = {
   nn: (k) => [k, null],
@@ -118,6 +126,7 @@ const operation: Operation<MatmulAttributes> = {
     return [c, ...(activation === "gelu" ? [c] : []), ...(rowSums ? [f32(m)] : [])];
   },
   variants,
+  probes,
   lower: (node, capabilities) => variants(node, capabilities)[0]!.lower(),
   absorb(node, follower) {
     const { attributes, outputs } = node;
@@ -159,6 +168,32 @@ const operation: Operation<MatmulAttributes> = {
 function variants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
   const soft = capabilities.software ? softVariants(node, capabilities) : [];
   return [...soft, ...subgroupMatrixVariants(node, capabilities), ...tileVariants(node, capabilities)];
+}
+
+/** m, n and k: one block of four of each; beyond the edges of all tiles; whole tiles. */
+const probeSizes = [
+  [4, 8, 4],
+  [132, 196, 100],
+  [256, 64, 32],
+] as const;
+
+function probes(node: Node<MatmulAttributes>): Probes<MatmulAttributes> {
+  const { layout } = node.attributes;
+  const shape = matmulShape(node);
+  const roles = Object.entries(matmulTensors(node)).filter(([, value]) => node.inputs.includes(value));
+  const inputs = probeSizes.map(([m, n, k]) => {
+    const sized = (name: keyof MatmulShape, size: number): Dimension =>
+      typeof shape[name] === "number" ? size : { ...shape[name], name, capacity: size };
+    const size: MatmulShape = { m: sized("m", m), n: sized("n", n), k: sized("k", k) };
+    const shapes: Record<string, readonly Dimension[]> = {
+      ...operandShapes[layout](size),
+      bias: [size.n],
+      addend: [size.m, size.n],
+      preActivation: [size.m, size.n],
+    };
+    return roles.map(([role, { dtype }]): Type => ({ dtype, shape: shapes[role]! }));
+  });
+  return { inputs, portable: { ...node.attributes, dtype: "f32" } };
 }
 
 const plain = (layout: Layout, scale: number, dtype: FloatType): MatmulAttributes => ({

@@ -103,6 +103,8 @@ export interface Operation<A = unknown> {
   lower(node: Node<A>, capabilities: Capabilities): Lowering;
   /** All variants that fit the device and the node, the one that `lower` chooses first: measuring may find another one faster. */
   variants?(node: Node<A>, capabilities: Capabilities): readonly Variant[];
+  /** Cases in which a variant can be held against a portable one before it is trusted on a device. */
+  probes?(node: Node<A>): Probes<A>;
   /**
    * Appends a node that does what `node` does and then what follows, in one kernel; returns null where it cannot. The old node stays on the tape,
    * and the planner drops it when nothing else reads it.
@@ -119,6 +121,14 @@ export interface Operation<A = unknown> {
 export interface Variant {
   readonly name: string;
   lower(): Lowering;
+}
+
+/** Small nodes of a node's kind, to see whether a device computes them right. */
+export interface Probes<A = unknown> {
+  /** Types of the inputs of each case, live where the node's are; some sizes end beside the edges of tiles. */
+  readonly inputs: readonly (readonly Type[])[];
+  /** The attributes with which all that is floating-point is stored as f32. */
+  readonly portable: A;
 }
 
 /** What may follow an operation element by element, in the same kernel. */

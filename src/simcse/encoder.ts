@@ -4,6 +4,7 @@
  */
 import type { Profiler } from "../autograd/profiler.ts";
 import { compile, type Program } from "../autograd/program.ts";
+import type { Tape } from "../autograd/tape.ts";
 import { OptionError } from "../errors.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
 import { normalize } from "../kernels/normalize.ts";
@@ -58,7 +59,7 @@ export class Encoder {
   /** Builds the program. Throws `OptionError` for a length beyond the model's positions, `CapacityError` when the device is too small. */
   static async create(model: SimCseModel, tokenizer: Tokenizer, options: EncoderOptions): Promise<Encoder> {
     const { pooler, maxLength, batchSize = 64, normalize: toUnitLength = true } = options;
-    const { config, modules, mlp, device } = model;
+    const { config, modules, mlp, device, tuning } = model;
     checkLength(maxLength, longestSentence(config));
     const capacity: BatchCapacity = {
       sentences: batchSize,
@@ -66,11 +67,12 @@ export class Encoder {
       longest: maxLength,
       ...tableSizes(config),
     };
-    const program = await compile(device, (tape) => {
+    const record = (tape: Tape) => {
       const batch = declareBatch(tape, capacity, { training: false });
       const pooled = poolSentences(pooler, modules.bert.forward(batch, { training: false }), batch, mlp);
       return { embeddings: toUnitLength ? normalize(pooled) : pooled };
-    });
+    };
+    const program = await compile(device, record, { tuning });
     return new Encoder(program, tokenizer, capacity, maxLength, config.hidden_size);
   }
 

@@ -1,4 +1,5 @@
 /** A BERT with SimCSE's head, and its memory. */
+import type { Tuning } from "../autograd/choices.ts";
 import type { Device } from "../gpu/device.ts";
 import { Bert } from "../nn/bert.ts";
 import type { BertConfig } from "../nn/bert-config.ts";
@@ -24,6 +25,8 @@ export interface ModelOptions {
   readonly mlp: boolean;
   /** Whether there is the head of a masked language model; false if absent. */
   readonly mlm?: boolean;
+  /** How the model's programs choose their kernels; each operation's own choice if absent. */
+  readonly tuning?: Tuning | undefined;
 }
 
 /** The modules, whose tensors are named as in a SimCSE training checkpoint: `bert.…`, `mlp.dense.…` and `cls.predictions.…`. */
@@ -50,13 +53,14 @@ export class SimCseModel {
     readonly config: BertConfig,
     readonly modules: Modules,
     readonly store: ParameterStore,
+    readonly tuning: Tuning | undefined,
   ) {}
 
   /** A model whose parameters are zero: initialise or load them. Throws `CapacityError` when the device has no room. */
   static async allocate(device: Device, config: BertConfig, options: ModelOptions): Promise<SimCseModel> {
-    const { training, halves = false } = options;
+    const { training, halves = false, tuning } = options;
     const modules = new Modules(config, options);
-    return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training, halves }));
+    return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training, halves }), tuning);
   }
 
   get mlp(): Linear | null {

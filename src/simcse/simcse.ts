@@ -1,6 +1,7 @@
 /**
  * The embedding tool: a model folder in, sentence vectors and similarities out, as the original's `SimCSE` class has it.
  */
+import type { Tuning } from "../autograd/choices.ts";
 import { OptionError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Folder } from "../io/folder.ts";
@@ -27,6 +28,8 @@ export interface LoadOptions {
   readonly batchSize?: number;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;
+  /** How kernels are chosen, from `openTuning`; by rule if absent. */
+  readonly tuning?: Tuning | undefined;
 }
 
 /** Sentences to index, with ids of their own or without. */
@@ -112,7 +115,7 @@ export class SimCSE {
     checkVocabulary(folder, tokenizer, bert);
     const { weights } = await inspectWeights(folder, head);
     if (weights === null) throw missingWeights(folder);
-    const model = await SimCseModel.allocate(device, bert, { training: false, mlp: pooler === "cls" });
+    const model = await SimCseModel.allocate(device, bert, { training: false, mlp: pooler === "cls", tuning: options.tuning });
     try {
       await loadWeights(model, weights, { head: "checkpoint" });
       const encoder = await Encoder.create(model, tokenizer, {

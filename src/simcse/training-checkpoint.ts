@@ -2,6 +2,7 @@
  * A checkpoint of a run: a model folder with AdamW's moments, the optimiser's state and what the trainer is at. Whoever goes on from it ends with the
  * same bits as if the run had never been interrupted: everything random is a function of seed and step.
  */
+import type { Choices } from "../autograd/choices.ts";
 import { FormatError, OptionError } from "../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../io/folder.ts";
 import { encodeSafetensors, openSafetensors, type TensorToWrite } from "../io/safetensors.ts";
@@ -20,6 +21,8 @@ export interface SavedState extends TrainerState {
   readonly arguments: TrainingArguments;
   /** Examples of the training file. */
   readonly train_examples: number;
+  /** The kernels' variants, so that measuring anew changes no bit; absent where operations chose for themselves. */
+  readonly tuning?: Choices | Readonly<Record<string, string>>;
 }
 
 const optimizerFile = "optimizer.safetensors";

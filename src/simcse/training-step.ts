@@ -38,13 +38,13 @@ export class TrainingStep {
 
   /** Builds the programs. Throws `CapacityError` when the device is too small for the batch. */
   static async create(model: SimCseModel, options: TrainingStepOptions): Promise<TrainingStep> {
-    const { config, modules, store, device } = model;
+    const { config, modules, store, device, tuning } = model;
     const history = historyTensor(options);
     const steps = stepPrograms({ config, modules, layout: store.layout, history }, options);
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     for (const tensor of [history, ...steps.tensors]) tensor.buffer = device.createBuffer(tensor.name, tensor.bytes, usage);
     const programs: Program[] = [];
-    for (const record of steps.records) programs.push(await compile(device, record));
+    for (const record of steps.records) programs.push(await compile(device, record, { tuning }));
     const staging = device.createBuffer("history staging", history.bytes, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
     return new TrainingStep(programs, options, history, store.layout.optimizer!, staging, steps);
   }

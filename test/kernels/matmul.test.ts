@@ -4,11 +4,14 @@ import { type Layout, matmul } from "../../src/kernels/matmul.ts";
 import { type Dimension, f32 } from "../../src/kernels/operation.ts";
 import { openTestDevice } from "../device.ts";
 import { weighted } from "../reference/differences.ts";
+import { gelu, geluDerivative } from "../reference/gelu.ts";
 import * as reference from "../reference/matmul.ts";
+import { columnSum } from "../reference/reductions.ts";
 import { expectClose, expectGradient, expectSame } from "./close.ts";
 import { laidOut, livePart, normals } from "./data.ts";
+import { epilogues } from "./epilogues.ts";
 import { adjoint, build, execute } from "./run.ts";
-import { matmulVariants, type Variant } from "./variants.ts";
+import { chooseNamed, matmulVariants, type Variant } from "./variants.ts";
 
 const device = await openTestDevice();
 
@@ -44,6 +47,7 @@ async function product({ variant, layout, capacity, live = [], bias = false, sca
       return { c, da: da!, db: db!, ...(dBias ? { dBias } : {}) };
     },
     variant.capabilities,
+    variant.choose,
   );
   const chosen = program.plan.steps.find(({ node }) => node.operation.name === "matmul")!.lowering.variant.split(" ")[0];
   // `soft` leaves to `tile` what does not divide into vectors, and takes whatever does.
@@ -78,7 +82,7 @@ async function product({ variant, layout, capacity, live = [], bias = false, sca
     // Partial sums of k products of deviation one grow to √k: a lone small result has their roundings too.
     expectClose(outOfMemory("c", outputs.c!), expected, { terms: now.k + 2, scale: Math.abs(scale) * Math.sqrt(now.k) + 1 });
   };
-  return { compare, execution, close: () => program.close() };
+  return { program, compare, execution, close: () => program.close() };
 }
 
 describe.each(cases)("matmul $layout, $name", ({ variant, layout }) => {
@@ -166,6 +170,66 @@ describe.each(cases)("matmul $layout, $name", ({ variant, layout }) => {
     close();
   });
 });
+
+/** What the outputs of `epilogues` are, in float64. */
+function expectedEpilogues(layout: Layout, now: Size, { a, b, bias, matrix }: Record<"a" | "b" | "bias" | "matrix", Float32Array>) {
+  const plain = reference.matmul(layout, now, a, b);
+  const product = reference.matmul(layout, now, a, b, { bias });
+  return {
+    bias: product,
+    gelu: product.map(gelu),
+    preActivation: product,
+    geluGradient: product.map((value, i) => value * geluDerivative(matrix[i]!)),
+    addend: product.map((value, i) => value + matrix[i]!),
+    ...(layout === "tn" ? { product: plain, rowSums: columnSum(a, now.m) } : {}),
+  };
+}
+
+describe.each(matmulVariants(device))("matmul's epilogues, $name", ({ name, capabilities }) => {
+  it.each(layouts)("equal the float64 reference in layout %s", async (layout) => {
+    const capacity = size(132, 72, 68);
+    const liveName = layout === "tn" ? "k" : "m";
+    const program = await build(
+      device,
+      (tape) => epilogues(tape, layout, { ...capacity, [liveName]: tape.extent("rows", capacity[liveName]) }, "f32"),
+      capabilities,
+    );
+    for (const { node, lowering } of program.plan.steps) if (node.operation.name === "matmul") expect(lowering.variant).toMatch(name);
+    const now = { ...capacity, [liveName]: 57 };
+    const operands = {
+      a: normals(now.m * now.k, 47),
+      b: normals(now.n * now.k, 48),
+      bias: normals(now.n, 49),
+      matrix: normals(now.m * now.n, 50),
+    };
+    const outputs = await execute(program, {
+      inputs: Object.fromEntries(Object.entries(operands).map(([name, data]) => [`${layout} ${name}`, data])),
+      live: { rows: 57 },
+    });
+    const expected = expectedEpilogues(layout, now, operands);
+    expect(Object.keys(outputs)).toEqual(Object.keys(expected));
+    for (const [name, values] of Object.entries(expected)) {
+      // GELU's error function is right to 1.5e-7, two roundings and a half of numbers near one.
+      expectClose(outputs[name]!, values, { c: 8, terms: now.k + 2, scale: Math.sqrt(now.k) + 1 });
+    }
+    program.close();
+  });
+});
+
+it.each(["tile 64×64×16", "tile 128×64×16", "tile 128×128×16", "tile 32×64×32"])(
+  "%s equals the float64 reference in every layout",
+  async (name) => {
+    for (const layout of layouts) {
+      const capabilities = { ...device.capabilities, software: false, subgroupSize: null };
+      const variant = { name: "tile", capabilities, choose: chooseNamed(name) };
+      const capacity = size(132, 200, 68);
+      const { program, compare, close } = await product({ variant, layout, capacity, live: [layout === "tn" ? "k" : "m"], bias: true });
+      expect(program.plan.steps[0]!.lowering.variant).toBe(name);
+      for (const count of [layout === "tn" ? 68 : 132, 57]) await compare({ ...capacity, [layout === "tn" ? "k" : "m"]: count });
+      close();
+    }
+  },
+);
 
 describe("matmul", () => {
   it("refuses operands that do not fit", async () => {

@@ -6,7 +6,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { plan } from "../../src/autograd/plan.ts";
 import { Tape } from "../../src/autograd/tape.ts";
+import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import { openDevice } from "../../src/gpu/node.ts";
+import { addInto } from "../../src/kernels/accumulate.ts";
 import { adamW } from "../../src/kernels/adamw.ts";
 import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
@@ -29,15 +31,18 @@ import { type FloatType, f32, float, type Persistent, u32, type Value } from "..
 import { advanceOptimizer, lossScale, optimizerStateShape } from "../../src/kernels/optimizer-state.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
+import { readRows, writeRows } from "../../src/kernels/row-window.ts";
 import { scale } from "../../src/kernels/scale.ts";
 import { tanh } from "../../src/kernels/tanh.ts";
 import { topK } from "../../src/kernels/top-k.ts";
 import { queryType, type VectorFormat, vectorScores, vectorWords } from "../../src/kernels/vector-scores.ts";
 import { splitViews } from "../../src/kernels/views.ts";
 import { weightedSum } from "../../src/kernels/weighted-sum.ts";
+import { epilogues } from "./epilogues.ts";
 import { memoryless, memorylessOf } from "./memoryless.ts";
 import { batchInputs } from "./packed-batch.ts";
 import { adjoint } from "./run.ts";
+import { chooseNamed } from "./variants.ts";
 
 const full = await openDevice({ backend: "null" });
 const core = await openDevice({ backend: "null", profile: "core" });
@@ -74,7 +79,9 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     const [weight, bias] = [tape.input("weight", f32(width)), tape.input("bias", f32(width))];
     const logits = tape.input("logits", f32(rows, live ? tape.extent("columns", 57) : 57));
     const losses = crossEntropy(logits);
-    const ys = [layerNorm(x, weight, bias, 1e-5), normalize(cast(x, "f32")), losses, mean(losses)];
+    const labels = tape.input("labels", u32(rows));
+    const kinds = [crossEntropy(logits, { hard: logits, hardWeight: 1 }), crossEntropy(logits, { labels, smoothing: 0.1 })];
+    const ys = [layerNorm(x, weight, bias, 1e-5), normalize(cast(x, "f32")), losses, mean(losses), ...kinds];
     return [...ys.flatMap((y) => withGradients(tape, y)), columnSum(x), columnSum(x, 2)];
   },
   tokens(tape, { width, dtype }) {
@@ -125,6 +132,15 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
         matmul(square, x, "tn"),
       ].flatMap((y) => withGradients(tape, y));
     });
+  },
+  windows(tape, { width, live }) {
+    const rows = live ? tape.extent("rows", 7) : 7;
+    const matrix = memoryless("matrix", 57, width);
+    const x = readRows(tape, matrix, tape.scalar("first"), rows);
+    writeRows(x, matrix, tape.scalar("first"));
+    addInto(tape.input("sum", f32(57, width)), matrix);
+    const gathered = gatherRows(x, tape.input("order", u32(5)), tape.input("places", u32(rows)));
+    return withGradients(tape, gathered);
   },
   views(tape, { width, live, dtype }) {
     const examples = tape.extent("examples", 31);
@@ -231,22 +247,26 @@ describe.each(machines)("$name", ({ device, capabilities }) => {
 const matrixUnits = [16, 8].map((size) => ({ componentType: "f16", resultComponentType: "f32", M: size, N: size, K: size }));
 
 describe.each(matrixUnits)("matmul on matrix units of $M×$N×$K", (matrix) => {
-  const limits: GPUSupportedLimits = Object.create(full.capabilities.limits, { maxComputeWorkgroupStorageSize: { value: 48 * 1024 } });
+  const limits = new Proxy(full.capabilities.limits, {
+    get: (limits, name) => (name === "maxComputeWorkgroupStorageSize" ? 48 * 1024 : Reflect.get(limits, name, limits)),
+  });
   const capabilities: Capabilities = { ...full.capabilities, software: false, subgroupSize: 32, subgroupMatrices: [matrix], limits };
 
   it.each(["64×64", "128×128"])("compiles tiles of %s with every epilogue", async (edge) => {
     const kernels = [true, false].flatMap((live) => {
       const tape = new Tape();
-      const values = epilogues(tape, { width: 64, live, dtype: "f16" });
-      const outputs = Object.fromEntries(values.map((value, i) => [`y${i}`, value]));
-      return plan(tape, outputs, capabilities, chooseNamed(`subgroup matrix ${edge}`)).kernels;
+      const outputs = (["nn", "nt", "tn"] as const).flatMap((layout) => {
+        const size = { m: 132, n: 72, k: 68 };
+        const dimensions = live ? { ...size, [layout === "tn" ? "k" : "m"]: tape.extent(layout, 132) } : size;
+        return Object.entries(epilogues(tape, layout, dimensions, "f16")).map(([name, value]) => [`${layout} ${name}`, value] as const);
+      });
+      return plan(tape, Object.fromEntries(outputs), capabilities, chooseNamed(`subgroup matrix ${edge}`)).kernels;
     });
-    const chosen = kernels.filter(({ shader }) => shader.label.includes("subgroup matrix"));
-    expect(new Set(chosen.map(({ shader }) => shader.label)).size).toBe(3);
-    expect(chosen.filter(({ shader }) => shader.declarations.includes("normalDensity(x: T)")).length).toBeGreaterThan(0);
-    expect(chosen.filter(({ bindings }) => bindings.some(({ name }) => name === "rowSums")).length).toBeGreaterThan(0);
-    for (const { shader } of chosen) {
-      const compilation = device(full, shader);
+    for (const { shader } of kernels) expect(shader.label).toMatch(/ subgroup matrix$/);
+    // Four epilogues in each layout, and the sums of rows in one.
+    expect(kernels).toHaveLength(2 * (3 * 4 + 1));
+    for (const { shader } of kernels) {
+      const compilation = full.pipeline(shader);
       // The null backend has the workgroup memory of a core device; a tile of 128×128 needs more, and is right up to there.
       if (edge === "64×64") await compilation;
       else await expect(compilation).rejects.toThrow("total use of workgroup storage");

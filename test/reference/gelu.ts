@@ -24,3 +24,8 @@ export function normalDistribution(x: number): number {
 export function gelu(x: number): number {
   return x * normalDistribution(x);
 }
+
+/** Φ(x) + x·φ(x). */
+export function geluDerivative(x: number): number {
+  return normalDistribution(x) + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
+}

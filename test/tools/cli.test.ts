@@ -5,6 +5,7 @@
 import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { choicesFrom } from "../../src/autograd/choices.ts";
 import { decodeNpy } from "../../src/io/npy.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
 import { expectFailure, simcse } from "./run-simcse.ts";
@@ -49,6 +50,10 @@ describe("train, evaluate, encode", () => {
       .map((line) => JSON.parse(line) as { step: number; loss: number });
     expect(log.map(({ step }) => step)).toEqual([1, 2, 3]);
     for (const { loss } of log) expect(loss).toBeGreaterThan(0);
+    // The kernels that computed it, so that a run that goes on can have the same.
+    const { tuning } = JSON.parse(await readFile(join(output, "trainer_state.json"), "utf8")) as { tuning: Record<string, string> };
+    expect(Object.keys(tuning).filter((key) => key.startsWith("matmul ")).length).toBeGreaterThan(5);
+    expect(choicesFrom(tuning, "trainer_state.json").toJSON()).toEqual(tuning);
     expect(await readdir(output)).toEqual(
       expect.arrayContaining(["config.json", "model.safetensors", "tokenizer.json", "trainer_state.json", "vocab.txt"]),
     );
@@ -67,6 +72,20 @@ describe("train, evaluate, encode", () => {
     expect((await simcse([...trainArguments(headless), "--pooler_type", "avg"])).code).toBe(0);
     const onwards = trainArguments(join(folder, "onwards")).map((word) => (word === model ? headless : word));
     expect((await simcse([...onwards, "--pooler_type", "cls"])).code).toBe(0);
+  });
+
+  it("shows where time goes, writes a trace, and trains the same model with it", async () => {
+    const [plain, profiled] = [join(folder, "plain"), join(folder, "profiled")];
+    const five = (output: string) => [...trainArguments(output), "--max_steps", "5"];
+    expect((await simcse(five(plain))).code).toBe(0);
+    const { code, stdout, stderr } = await simcse([...five(profiled), "--profile"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/step 5 .*loss/);
+    expect(stderr).toMatch(/kernel +n +ms +time .*of ceiling\n(.*\n)*matmul/);
+    const { traceEvents } = JSON.parse(await readFile(join(profiled, "profile.json"), "utf8")) as { traceEvents: { name: string }[] };
+    expect(traceEvents.map(({ name }) => name)).toEqual(expect.arrayContaining(["profiled step 2", "attention", "adamW"]));
+    const [a, b] = await Promise.all([plain, profiled].map((output) => readFile(join(output, "model.safetensors"))));
+    expect(a!.equals(b!)).toBe(true);
   });
 
   it("writes .npy, and the same vectors whatever the batch size", async () => {

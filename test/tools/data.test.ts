@@ -127,11 +127,12 @@ describe("simcse data download", () => {
   });
 
   it("unpacks SentEval into a folder that evaluate takes", async () => {
-    const tree = join(folder, "tree");
+    // Wrapped in folders, as SentEval's own repository has its data.
+    const tree = join(folder, "tree/SentEval/data");
     await mkdir(join(tree, "STS", "STSBenchmark"), { recursive: true });
     await writeFile(join(tree, "STS", "STSBenchmark", "sts-dev.csv"), "x");
     const archive = join(folder, "tree.tar");
-    await create({ file: archive, cwd: tree }, ["STS"]);
+    await create({ file: archive, cwd: join(folder, "tree") }, ["SentEval"]);
     const bytes = await readFile(archive);
     answer = serve(bytes);
     expect((await download(["senteval"])).code).toBe(0);
@@ -140,7 +141,7 @@ describe("simcse data download", () => {
     expect((await download(["senteval"])).stderr).toContain("there already");
     output = join(folder, "broken");
     // Cut after the header of the file in it.
-    answer = serve(bytes.subarray(0, 3 * 512));
+    answer = serve(bytes.subarray(0, 5 * 512));
     const broken = await download(["senteval"]);
     expect(broken.code).toBe(1);
     expect(broken.stderr).toContain("cannot be unpacked");

@@ -7,7 +7,7 @@ const limits = { maxStorageBufferBindingSize: 2 ** 31, maxBufferSize: 2 ** 32 } 
 const gpu: AdapterFacts = {
   name: "Some GPU",
   architecture: "ampere",
-  capabilities: { features: new Set(["subgroups", "shader-f16"]), limits, software: false, subgroupSize: 32 },
+  capabilities: { features: new Set(["subgroups", "shader-f16"]), limits, software: false, subgroupSize: 32, subgroupMatrices: [] },
   gigaflops: 5000,
   matmul: "tile",
   node: "v22.1.0",

@@ -66,7 +66,8 @@ export async function open(backend: "webgpu" | "wasm"): Promise<OpenPeer> {
           const key = jax.random.key(np.array(update, { dtype: np.uint32 }));
           const [loss, ...state] = step(parameters, first, second, ids(), key, correction);
           [parameters, first, second] = state;
-          await jax.blockUntilReady(state);
+          // One array of the last that are computed: to wait for each would be a submit for each.
+          await jax.blockUntilReady(jax.tree.leaves(second).at(-1)!);
           const [value] = await loss.data();
           return value!;
         },
@@ -84,11 +85,12 @@ export async function open(backend: "webgpu" | "wasm"): Promise<OpenPeer> {
       let last = run();
       return {
         async run(times) {
-          for (let i = 0; i < times; i++) {
-            last.dispose();
-            last = run();
-          }
-          await jax.blockUntilReady(last.ref);
+          // All are kept until they are computed: what is disposed of before is never run.
+          const results = Array.from({ length: times }, run);
+          await jax.blockUntilReady(results);
+          last.dispose();
+          last = results.pop()!;
+          jax.tree.dispose(results);
         },
         result: async () => (await last.ref.data()) as Float32Array,
       } satisfies Kernel;

@@ -13,7 +13,10 @@ const trainers = peers.filter(({ does }) => does.includes("train"));
 const comparedSteps = 4;
 /** Of the loss before any update: a few roundings of f32, relative. */
 const firstTolerance = 1e-5;
-/** Of losses after updates, relative: Adam divides a gradient by its own size, so that roundings of small gradients become whole updates. */
+/**
+ * Of losses after updates, relative. Adam divides a gradient by its own size, so that roundings of small gradients become whole updates; and this
+ * package adds epsilon as transformers' AdamW does, before the correction of the second moment, which is 1e-4 of the loss here.
+ */
 const laterTolerance = 2e-3;
 
 /** Steps that compile, and fill what is kept from step to step. */

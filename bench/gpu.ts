@@ -1,0 +1,59 @@
+/**
+ * `npm run bench:gpu [-- --quick]`: all that there is to know of a machine, in one command: whether every kernel variant that its adapter offers is right,
+ * then all benchmarks, PyTorch's step beside ours where it is there. Writes bench/results/DATE-ADAPTER.md.
+ *
+ * Needs no npm: built by `npm run build:bench` it runs as `node out/bench/gpu.js`, see bench/README.md.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { writeFileAtomically } from "../src/io/folder-node.ts";
+import { reportFailure } from "../tools/failure.ts";
+import { openAdapter } from "../tools/open-adapter.ts";
+import { correctness } from "./correctness.ts";
+import { findPyTorch } from "./pytorch.ts";
+import { benchTables, circumstances, openBench } from "./tables.ts";
+
+/** The driver as NVIDIA's tool names it; other drivers stand in the adapter's description. */
+function nvidiaDriver(): string[] {
+  const query = ["--query-gpu=name,driver_version", "--format=csv,noheader"];
+  const { status, stdout } = spawnSync("nvidia-smi", query, { encoding: "utf8" });
+  return status === 0 ? [`- NVIDIA driver: ${stdout.trim().split("\n").join("; ")}`] : [];
+}
+
+function pytorchLine(): string {
+  const torch = findPyTorch();
+  if (torch === null) return "- PyTorch: not installed";
+  return `- PyTorch ${torch.version}, ${torch.cuda === null ? "without CUDA: no comparison on a GPU" : `CUDA on ${torch.cuda}`}`;
+}
+
+const fileName = (adapter: string) =>
+  adapter
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-|-$/g, "")
+    .slice(0, 40);
+
+try {
+  const { values } = parseArgs({
+    options: { quick: { type: "boolean", default: false }, output_dir: { type: "string", default: "bench/results" } },
+  });
+  await using device = await openAdapter();
+  const bench = await openBench(device, values);
+  const parts: string[] = [];
+  const path = join(values.output_dir, `${new Date().toISOString().slice(0, 10)}-${fileName(device.name)}.md`);
+  mkdirSync(values.output_dir, { recursive: true });
+  // After each part: what is known stays when a driver ends the process.
+  const add = async (part: string) => {
+    console.log(`${part}\n`);
+    parts.push(part);
+    await writeFileAtomically(path, `${parts.join("\n\n")}\n`);
+  };
+  await add([circumstances(bench), ...nvidiaDriver(), pytorchLine()].join("\n"));
+  await add(await correctness(bench));
+  for (const table of Object.values(benchTables)) await add(await table(bench));
+  console.log(`written: ${path}`);
+} catch (error) {
+  reportFailure(error, { debug: true });
+}

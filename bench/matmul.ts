@@ -1,0 +1,152 @@
+/**
+ * Matrix products: the shapes of a BERT in all three layouts, f32 and halves, in every variant that the device has. The variants of
+ * a product run in turns, and each is compared with dot products in float64 at some places: a fast kernel that is wrong shows as WRONG.
+ */
+import { plan } from "../src/autograd/plan.ts";
+import { Program } from "../src/autograd/program.ts";
+import { Tape } from "../src/autograd/tape.ts";
+import type { Device } from "../src/gpu/device.ts";
+import { cast } from "../src/kernels/cast.ts";
+import { type Layout, matmul } from "../src/kernels/matmul.ts";
+import { type FloatType, f32 } from "../src/kernels/operation.ts";
+import { integers, normals } from "../test/kernels/data.ts";
+import { markdown, measure, onGpu, percent, short, workOf } from "./measure.ts";
+import type { Bench } from "./tables.ts";
+
+interface Product {
+  /** What it is in BERT. */
+  readonly name: string;
+  readonly layout: Layout;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** The products of a layer whose tokens, hidden size and intermediate size are given. */
+const layer = (model: string, tokens: number, hidden: number, intermediate: number): Product[] => [
+  { name: `${model}, query·key·value`, layout: "nt", m: tokens, n: 3 * hidden, k: hidden },
+  { name: `${model}, intermediate`, layout: "nt", m: tokens, n: intermediate, k: hidden },
+  { name: `${model}, output`, layout: "nt", m: tokens, n: hidden, k: intermediate },
+  { name: `${model}, gradient of output's input`, layout: "nn", m: tokens, n: intermediate, k: hidden },
+  { name: `${model}, gradient of output's weight`, layout: "tn", m: hidden, n: intermediate, k: tokens },
+];
+
+const cube = (layout: Layout, size: number): Product => ({ name: `${size}³`, layout, m: size, n: size, k: size });
+const cubes = (size: number) => (["nn", "nt", "tn"] as const).map((layout) => cube(layout, size));
+
+function products({ quick, device: { capabilities } }: Bench): Product[] {
+  if (quick) return [...cubes(256), ...layer("hidden 128", 512, 128, 512).slice(1, 2)];
+  if (!capabilities.software) return [...cubes(1024), ...cubes(4096), ...layer("BERT-base", 4096, 768, 3072)];
+  // A batch of BERT-base takes a CPU many seconds: a quarter of one.
+  return [...cubes(512), cube("nn", 1024), ...layer("hidden 128", 4096, 128, 512), ...layer("BERT-base", 1024, 768, 3072).slice(1, 2)];
+}
+
+const operandShapes: Record<Layout, (product: Product) => [[number, number], [number, number]]> = {
+  nn: ({ m, n, k }) => [
+    [m, k],
+    [k, n],
+  ],
+  nt: ({ m, n, k }) => [
+    [m, k],
+    [n, k],
+  ],
+  tn: ({ m, n, k }) => [
+    [k, m],
+    [k, n],
+  ],
+};
+
+/** Where element (row, column) of a product finds its factors at a depth. */
+const factors: Record<Layout, (product: Product, row: number, column: number, depth: number) => [number, number]> = {
+  nn: ({ n, k }, i, j, d) => [i * k + d, d * n + j],
+  nt: ({ k }, i, j, d) => [i * k + d, j * k + d],
+  tn: ({ m, n }, i, j, d) => [d * m + i, d * n + j],
+};
+
+interface Candidate {
+  readonly variant: string;
+  readonly program: Program;
+}
+
+/** A program for each variant, whose output `c` is f32 whatever the product is stored as. */
+async function candidates(device: Device, product: Product, dtype: FloatType): Promise<Candidate[]> {
+  const [left, right] = operandShapes[product.layout](product);
+  const record = () => {
+    const tape = new Tape();
+    const [a, b] = [tape.input("a", f32(...left)), tape.input("b", f32(...right))];
+    return { tape, outputs: { c: cast(matmul(cast(a, dtype), cast(b, dtype), product.layout), "f32") } };
+  };
+  const names: string[] = [];
+  const { tape, outputs } = record();
+  plan(tape, outputs, device.capabilities, (node, variants) => {
+    if (node.operation.name === "matmul") names.push(...variants.map(({ name }) => name));
+    return undefined;
+  });
+  const found: Candidate[] = [];
+  for (const wanted of names) {
+    const { tape, outputs } = record();
+    const planned = plan(tape, outputs, device.capabilities, (_, variants) => variants.find(({ name }) => name === wanted));
+    const { lowering } = planned.steps.find(({ node }) => node.operation.name === "matmul")!;
+    found.push({ variant: lowering.variant, program: await Program.build(device, planned, outputs, {}) });
+  }
+  return found;
+}
+
+/** Places of a product that are compared. */
+const places = 64;
+
+async function isRight({ program }: Candidate, product: Product, a: Float32Array, b: Float32Array, dtype: FloatType): Promise<boolean> {
+  const { m, n, k, layout } = product;
+  const c = await program.read("c");
+  // The product has a deviation of √K. Halves round factors and product; singles each of K sums.
+  const tolerance = 16 * Math.sqrt(k) * (dtype === "f16" ? 2 ** -11 : 2 ** -24 * Math.sqrt(k));
+  const [rows, columns] = [integers(places, m, 1), integers(places, n, 2)];
+  return rows.every((row, i) => {
+    const column = columns[i]!;
+    let expected = 0;
+    for (let depth = 0; depth < k; depth++) {
+      const [x, y] = factors[layout](product, row, column, depth);
+      expected += a[x]! * b[y]!;
+    }
+    return Math.abs(c[row * n + column]! - expected) <= tolerance;
+  });
+}
+
+/** The table of all products. */
+export async function matmulTable(bench: Bench): Promise<string> {
+  const { device, ceilings, rounds } = bench;
+  const rows: string[][] = [];
+  // A software adapter emulates f16: its products are in the tests, and no benchmark.
+  const dtypes: FloatType[] = device.capabilities.features.has("shader-f16") && !device.capabilities.software ? ["f32", "f16"] : ["f32"];
+  for (const product of products(bench)) {
+    const { name, layout, m, n, k } = product;
+    const [a, b] = [normals(m * k, 3), normals(k * n, 4)];
+    for (const dtype of dtypes) {
+      const list = await candidates(device, product, dtype);
+      const isMatmul = (operation: string) => operation === "matmul";
+      for (const { program } of list) program.run({ inputs: { a, b } });
+      const right = await Promise.all(list.map((candidate) => isRight(candidate, product, a, b, dtype)));
+      const times = await measure(
+        list.map(({ program }) => onGpu(program, {}, isMatmul)),
+        rounds,
+      );
+      for (const [i, { variant, program }] of list.entries()) {
+        const work = workOf(
+          (await program.profile()).filter(({ operation }) => isMatmul(operation)),
+          ceilings,
+        );
+        if (!right[i]) process.exitCode = 1;
+        rows.push([
+          `${layout} ${m}×${n}×${k} (${name})`,
+          `${dtype} ${variant}${i === 0 ? " ←" : ""}`,
+          short(times[i]!),
+          short(work.flop / times[i]! / 1e6),
+          percent(work.roofline / times[i]!),
+          right[i] ? "right" : "WRONG",
+        ]);
+        program.close();
+      }
+    }
+  }
+  return `${markdown(["matmul", "variant", "ms", "GFLOP/s", "of ceiling", "result"], rows)}\n\n← is what the device chooses without measuring.`;
+}

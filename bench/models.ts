@@ -1,0 +1,31 @@
+/** The models and batches that benchmarks of whole steps run on. */
+import { parseBertConfig } from "../src/nn/bert-config.ts";
+import type { Bench } from "./tables.ts";
+
+export interface BenchModel {
+  readonly name: string;
+  /** As in a `config.json`. */
+  readonly config: Readonly<Record<string, number>>;
+}
+
+/** The model that all peers are measured on. */
+export const small: BenchModel = {
+  name: "2 layers, hidden 128",
+  config: { vocab_size: 30_522, hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 512 },
+};
+
+const base: BenchModel = {
+  name: "BERT-base",
+  config: { vocab_size: 30_522, hidden_size: 768, num_hidden_layers: 12, num_attention_heads: 12, intermediate_size: 3072 },
+};
+
+/** A software adapter takes minutes for BERT-base. */
+export const benchModels = ({ device }: Bench): readonly BenchModel[] => (device.capabilities.software ? [small] : [small, base]);
+
+export const bertConfig = ({ config }: BenchModel) =>
+  parseBertConfig("bench", { model_type: "bert", max_position_embeddings: 512, ...config });
+
+/** Sentences of `tokens` ids each, all over the vocabulary. */
+export function syntheticSentences(count: number, tokens: number): number[][] {
+  return Array.from({ length: count }, (_, i) => Array.from({ length: tokens }, (_, j) => (1 + i * 7919 + j * 104_729) % 30_522));
+}

@@ -1,0 +1,47 @@
+/** The training step in PyTorch, in a process of its own (`training_step.py`), where a Python with PyTorch is there. */
+import { spawnSync } from "node:child_process";
+import { resolve } from "node:path";
+
+export interface PyTorchStep {
+  readonly device: "cpu" | "cuda";
+  /** Automatic mixed precision with f16 and a gradient scaler. */
+  readonly amp: boolean;
+  readonly compile: boolean;
+  readonly rounds: number;
+  readonly batch: number;
+  readonly tokens: number;
+  readonly config: Readonly<Record<string, number>>;
+}
+
+export interface PyTorch {
+  readonly python: string;
+  readonly version: string;
+  /** The name of the CUDA device, null where there is none. */
+  readonly cuda: string | null;
+}
+
+/** From the repository's root, where benchmarks are run. */
+const script = resolve("bench/training_step.py");
+
+/** torch.compile takes minutes on a slow machine. */
+const patience = 600_000;
+
+const probe =
+  "import json, torch; print(json.dumps({'version': torch.__version__, 'cuda': torch.cuda.get_device_name() if torch.cuda.is_available() else None}))";
+
+/** The first Python that has PyTorch, `$PYTHON` before all; null where there is none. */
+export function findPyTorch(): PyTorch | null {
+  const pythons = [process.env.PYTHON, "python3", "/usr/bin/python3"].filter((python) => python !== undefined);
+  for (const python of pythons) {
+    const { status, stdout } = spawnSync(python, ["-c", probe], { encoding: "utf8" });
+    if (status === 0) return { python, ...(JSON.parse(stdout) as Omit<PyTorch, "python">) };
+  }
+  return null;
+}
+
+/** The median milliseconds of a step, or why there are none. */
+export function pytorchStep({ python }: PyTorch, step: PyTorchStep): number | { readonly reason: string } {
+  const { status, stdout, stderr } = spawnSync(python, [script, JSON.stringify(step)], { encoding: "utf8", timeout: patience });
+  if (status === 0) return Number(stdout.trim().split("\n").at(-1));
+  return { reason: stderr.trim().split("\n").at(-1) || "it did not end in time" };
+}

@@ -1,0 +1,74 @@
+/**
+ * Which variant computes each node, as data: what was measured once can be kept, recorded with a checkpoint and given again, so that a run stays the same
+ * to the bit.
+ */
+import { FormatError } from "../errors.ts";
+import { type Dimension, formatShape, type Node, type Type } from "../kernels/operation.ts";
+import type { Choose, Plan } from "./plan.ts";
+
+/** How programs choose among the variants of their nodes. */
+export interface Tuning {
+  /** Called once a program, before it is planned, with the nodes that it needs. */
+  prepare(nodes: readonly Node[]): Promise<Choose>;
+}
+
+/** Stable text for a node's kind: its operation, attributes that are not false, and the inputs' dtypes with what `shape` makes of their shapes. */
+export function describeNode({ operation, attributes, inputs }: Node, shape: (type: Type) => string): string {
+  const given = Object.entries(attributes ?? {})
+    .filter(([, value]) => value !== false)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  return [operation.name, ...given, ...inputs.map((input) => `${input.dtype}${shape(input)}`)].join(" ");
+}
+
+/** What decides how fast a node's variants are. A live dimension is known by its capacity and not by its name. */
+export function tuningKey(node: Node): string {
+  const anonymous = (dimension: Dimension) => (typeof dimension === "number" ? dimension : { ...dimension, name: "" });
+  return describeNode(node, ({ shape }) => formatShape(shape.map(anonymous)).replaceAll(" ", ""));
+}
+
+/** The name of a variant for each kind of node; what is not among them is left to the operation. */
+export class Choices implements Tuning {
+  readonly #names: ReadonlyMap<string, string>;
+
+  constructor(names: Iterable<readonly [key: string, variant: string]>) {
+    this.#names = new Map(names);
+  }
+
+  async prepare(): Promise<Choose> {
+    return (node, variants) => {
+      const name = variants.length > 1 ? this.#names.get(tuningKey(node)) : undefined;
+      return variants.find((variant) => variant.name === name);
+    };
+  }
+
+  toJSON(): Record<string, string> {
+    return Object.fromEntries([...this.#names].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+}
+
+/** What was chosen in a plan, or in several, whether measured or not: the record to keep with a checkpoint. */
+export function choicesOf({ steps }: Pick<Plan, "steps">): Choices {
+  return new Choices(steps.flatMap(({ node, choice }) => (choice === null ? [] : [[tuningKey(node), choice] as const])));
+}
+
+/** The choices that `JSON.stringify` wrote. Throws `FormatError`, with where they stand as `source`, when they are something else. */
+export function choicesFrom(json: unknown, source: string): Choices {
+  if (!isRecordOf(json, "string")) {
+    throw new FormatError(
+      `${source} holds no names of variants.`,
+      "Leave it out, and variants are chosen anew; results may differ in the last bits.",
+    );
+  }
+  return new Choices(Object.entries(json));
+}
+
+interface ValueTypes {
+  string: string;
+  boolean: boolean;
+}
+
+/** Whether `json` is an object whose values are all of a type. */
+export function isRecordOf<T extends keyof ValueTypes>(json: unknown, type: T): json is Record<string, ValueTypes[T]> {
+  return typeof json === "object" && json !== null && !Array.isArray(json) && Object.values(json).every((value) => typeof value === type);
+}

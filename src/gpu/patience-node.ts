@@ -1,0 +1,25 @@
+/**
+ * Waiting that leaves the cores to a software adapter. While WebGPU work is in flight, Dawn's Node binding asks for it in every turn of the event loop,
+ * without a pause; where the "GPU" is the same cores, that takes a third of them from it. Here each turn naps first. On real hardware the nap would
+ * only add to the latency.
+ */
+
+/** Short against any step of a software adapter, long against a turn of the event loop. */
+const napMilliseconds = 1;
+
+const neverNotified = new Int32Array(new SharedArrayBuffer(4));
+let waiting = 0;
+
+function turn(): void {
+  if (waiting === 0) return;
+  Atomics.wait(neverNotified, 0, 0, napMilliseconds);
+  setImmediate(turn);
+}
+
+/** The result of `work`, for which the event loop turns about once a millisecond. */
+export function waitPatiently<T>(work: Promise<T>): Promise<T> {
+  if (waiting++ === 0) setImmediate(turn);
+  return work.finally(() => {
+    waiting--;
+  });
+}
