@@ -2,6 +2,7 @@
 /** The command line. Each command is a file beside this one: it parses, calls src, and prints. */
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { withConfigFile } from "./config-file.ts";
 import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo/demo.ts";
@@ -48,7 +49,7 @@ process.stdout.on("error", (error) => {
 });
 
 try {
-  await program.parseAsync();
+  await program.parseAsync(await withConfigFile(process.argv));
 } catch (error) {
   reportFailure(error, { debug: program.opts<{ debug?: boolean }>().debug === true });
   process.exit();

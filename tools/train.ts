@@ -1,229 +1,277 @@
-/** `simcse train`: unsupervised SimCSE from files, with the original's option names. */
-import { appendFile, mkdir, readdir } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { Command, Option } from "commander";
-import { type Choices, choicesOf } from "../src/autograd/choices.ts";
+/** `simcse train`: SimCSE from files, with the original's option names. */
+import { mkdir, readdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import { Choices, choicesFrom, choicesOf } from "../src/autograd/choices.ts";
 import { formatPlan } from "../src/autograd/plan.ts";
 import { DataError, FileError, OptionError } from "../src/errors.ts";
-import { fileOperation } from "../src/io/errno-node.ts";
-import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
-import { readSentences } from "../src/io/text.ts";
-import { loadTokenizer } from "../src/io/tokenizer.ts";
-import { checkVocabulary, inspectWeights, loadWeights, modelFiles, readConfig } from "../src/simcse/checkpoint.ts";
-import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
-import { averagedTasks, evaluateSts, scoresOf } from "../src/simcse/evaluation/evaluate.ts";
-import { loadSts } from "../src/simcse/evaluation/sts.ts";
+import type { Device } from "../src/gpu/device.ts";
+import { withReopenedDevice } from "../src/gpu/reopen.ts";
+import { readExamples } from "../src/io/examples-node.ts";
+import type { Folder } from "../src/io/folder.ts";
+import { writeFileAtomically } from "../src/io/folder-node.ts";
+import { loadTokenizer, type Tokenizer } from "../src/io/tokenizer.ts";
+import { type CheckpointConfig, checkVocabulary, inspectWeights, loadWeights, modelFiles, readConfig } from "../src/simcse/checkpoint.ts";
 import { SimCseModel } from "../src/simcse/model.ts";
-import { poolerTypes } from "../src/simcse/poolers.ts";
+import type { HistoryEntry } from "../src/simcse/report/report.ts";
+import { embeddingPooler, type TrainingArguments, type TrainingSummary, train } from "../src/simcse/trainer.ts";
+import { checkArguments, hints } from "../src/simcse/training-arguments.ts";
 import {
-  type EvaluationEntry,
-  embeddingPooler,
-  type LogEntry,
-  type TrainingArguments,
-  train,
-  trainingDefaults,
-} from "../src/simcse/trainer.ts";
+  checkResumable,
+  loadTrainingCheckpoint,
+  readTrainingState,
+  type SavedState,
+  trainingCheckpointFiles,
+} from "../src/simcse/training-checkpoint.ts";
+import { findCheckpoint, tidyCheckpoints, writeCheckpoint } from "./checkpoint-folders.ts";
 import { interruptedExitCode } from "./failure.ts";
-import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
+import { findModel } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
-import { flag, numberBetween, wholeNumber, withOptions } from "./options.ts";
+import { withOptions } from "./options.ts";
 import { startProfiler } from "./profile.ts";
 import { noProgress, startProgress } from "./progress.ts";
-import { tuningFor, tuningOptions } from "./tuning.ts";
+import { devEvaluation, type EvaluationData, openEvaluationData } from "./train-evaluation.ts";
+import { grantedNotes, type TrainOptions, trainingArguments, trainOptions } from "./train-options.ts";
+import { TrainRecords } from "./train-records.ts";
+import { reportSeeds } from "./train-seeds.ts";
+import { tuningFor } from "./tuning.ts";
 
-interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
-  readonly model_name_or_path: string;
-  readonly tokenizer_name?: string;
-  readonly train_file: string;
-  readonly output_dir: string;
-  readonly overwrite_output_dir?: boolean;
-  readonly do_train?: boolean;
-  readonly do_eval?: boolean;
-  readonly data_dir: string;
-  readonly print_plan?: boolean;
-  readonly profile?: string | true;
-  readonly autotune?: boolean;
-  readonly adapter?: string;
-}
-
-const positive = numberBetween(0, Number.POSITIVE_INFINITY, { open: true });
-const notNegative = numberBetween(0, Number.POSITIVE_INFINITY);
-const unit = numberBetween(0, 1);
-
-/** An option whose default stands in `trainingDefaults`. */
-function argument(name: keyof TrainingArguments, value: string, description: string): Option {
-  return new Option(`--${name} <${value}>`, `${description} (default: ${trainingDefaults[name]})`);
-}
-
-const options: readonly Option[] = [
-  new Option(
-    "--model_name_or_path <model>",
-    "folder with config.json, or a name on the hub; its weights are trained on, or fresh ones where it has none",
-  ).makeOptionMandatory(),
-  ...hubFlags,
-  new Option("--tokenizer_name <model>", "folder or name of another tokenizer (default: the model's)"),
-  new Option("--train_file <file>", "training text, one sentence a line").makeOptionMandatory(),
-  new Option("--output_dir <dir>", "where the trained model goes").makeOptionMandatory(),
-  flag("overwrite_output_dir", "write into an output folder that is not empty"),
-  flag("do_train", "train (the default)"),
-  flag("do_eval", "evaluate on STS-B and SICK-R dev while training, every --eval_steps"),
-  new Option("--data_dir <dir>", "the SentEval tree that holds STS/ and SICK/").default("SentEval/data/downstream"),
-  argument("num_train_epochs", "n", "times through the training file").argParser(positive),
-  new Option("--max_steps <n>", "steps; overrides the epochs").argParser(wholeNumber(1)),
-  argument("per_device_train_batch_size", "n", "sentences a batch").argParser(wholeNumber(2)),
-  argument("learning_rate", "x", "peak rate; it falls to 0 in a line").argParser(positive),
-  argument("max_seq_length", "n", "tokens a sentence is truncated to").argParser(wholeNumber(3)),
-  argument("temp", "x", "temperature of the contrastive loss").argParser(positive),
-  argument("pooler_type", "type", "how a sentence's vector is made").choices([...poolerTypes]),
-  flag("mlp_only_train", "use the MLP of --pooler_type cls for training alone"),
-  argument("weight_decay", "x", "AdamW's, for matrices").argParser(notNegative),
-  argument("adam_beta1", "x", "AdamW's").argParser(unit),
-  argument("adam_beta2", "x", "AdamW's").argParser(unit),
-  argument("adam_epsilon", "x", "AdamW's").argParser(positive),
-  argument("max_grad_norm", "x", "gradients are clipped to this norm; 0 leaves them").argParser(notNegative),
-  flag("fp16", "mixed precision: activations and products in halves, sums, loss and master weights in singles, a dynamic loss scale"),
-  flag("gradient_checkpointing", "compute each layer again in the backward pass: a sixth of the memory for activations, a third more time"),
-  argument("logging_steps", "n", "steps between log lines").argParser(wholeNumber(1)),
-  new Option("--eval_steps <n>", "steps between evaluations (default: --logging_steps)").argParser(wholeNumber(1)),
-  argument("metric_for_best_model", "name", "metric of the best model"),
-  flag("load_best_model_at_end", "keep the model of the best evaluation"),
-  argument("seed", "n", "of initial weights, order and dropout").argParser(wholeNumber(0)),
-  new Option("--adapter <name>", "run on the adapter whose name contains this"),
-  new Option(
-    "--profile [file]",
-    "time a few steps kernel by kernel; a trace for Perfetto goes to the file (default: profile.json in the output folder)",
-  ),
-  ...tuningOptions,
-  flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
-];
-
-export const trainCommand = withOptions(new Command("train").description("train SimCSE on sentences, without labels"), options).action(
-  runTraining,
-);
+export const trainCommand = withOptions(
+  new Command("train").description("train SimCSE on sentences, on pairs, or on pairs with hard negatives"),
+  trainOptions,
+).action(runTraining);
 
 async function runTraining(given: TrainOptions): Promise<void> {
   if (given.do_train === false)
     throw new OptionError("--do_train is false: there is nothing to do.", "Use `simcse evaluate` to evaluate a model.");
-  const args = trainingArguments(given);
-  const output = await claimOutput(given);
-  const { folder, head, bert, hasTrainedHead } = await readConfig(await findModel(given.model_name_or_path, given));
-  const tokenizer = await loadTokenizer(given.tokenizer_name ? await findModel(given.tokenizer_name, given) : folder);
-  checkVocabulary(folder, tokenizer, bert);
-  const sentences = await readTrainFile(given.train_file);
-  const data = args.eval_steps > 0 ? await openEvaluationData(given.data_dir) : null;
-
-  await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
-  if (args.fp16 && !device.capabilities.features.has("shader-f16")) {
-    say(`${device.name} has no shader-f16: halves are packed in words and multiplied as singles, which saves memory and no time`);
+  for (const note of grantedNotes(given)) say(note);
+  const interruption = onInterrupt();
+  try {
+    if (given.seeds === undefined) await trainOnce(given, interruption.signal);
+    else await trainSeeds(given, given.seeds, interruption.signal);
+  } finally {
+    interruption.stop();
   }
-  const model = await SimCseModel.allocate(device, bert, {
+}
+
+/** One run a seed, each in a folder of its own. */
+async function trainSeeds(given: TrainOptions, seeds: readonly number[], signal: AbortSignal): Promise<void> {
+  const outcomes: Outcome[] = [];
+  for (const seed of seeds) {
+    say(`seed ${seed}`);
+    outcomes.push(await trainOnce({ ...given, seed, output_dir: join(given.output_dir, `seed-${seed}`) }, signal));
+    if (signal.aborted) return;
+  }
+  await reportSeeds(given.output_dir, seeds, outcomes);
+}
+
+interface Outcome {
+  readonly summary: TrainingSummary;
+  readonly history: readonly HistoryEntry[];
+}
+
+/** What a run is made of, read before a device is opened. */
+interface Inputs {
+  readonly given: TrainOptions;
+  readonly args: TrainingArguments;
+  readonly output: string;
+  readonly config: CheckpointConfig;
+  readonly tokenizer: Tokenizer;
+  readonly examples: readonly (readonly string[])[];
+  readonly data: EvaluationData | null;
+}
+
+async function trainOnce(given: TrainOptions, signal: AbortSignal): Promise<Outcome> {
+  const args = trainingArguments(given);
+  checkArguments(args);
+  if (args.do_mlm && "pad_to_max_length" in given) {
+    throw new OptionError(
+      "--pad_to_max_length drops the masked language model in the original, silently.",
+      "Leave it out: batches have no padding here, and --do_mlm then works.",
+    );
+  }
+  const output = await claimOutput(given);
+  const own = await readConfig(await findModel(given.model_name_or_path, given));
+  const config = given.config_name ? { ...own, bert: (await readConfig(await findModel(given.config_name, given))).bert } : own;
+  const tokenizer = await loadTokenizer(given.tokenizer_name ? await findModel(given.tokenizer_name, given) : config.folder);
+  checkVocabulary(config.folder, tokenizer, config.bert);
+  const examples = await readTrainFile(given.train_file);
+  const evaluates = args.eval_steps > 0 || args.evaluation_strategy === "epoch";
+  const inputs = { given, args, output, config, tokenizer, examples, data: evaluates ? await openEvaluationData(given.data_dir) : null };
+  const checkpoint = await startingPoint(inputs);
+  for (const hint of hints(args, examples[0]!.length)) say(`hint: ${hint}`);
+  return withReopenedDevice({
+    open: () => openAdapter(given.adapter ? { adapter: given.adapter } : {}),
+    run: async (device, losses) =>
+      trainOn(device, inputs, losses === 0 ? checkpoint : ((await findCheckpoint(output, "last")) ?? checkpoint), signal),
+    onLoss: (error) => say(`${(error as Error).message} Opening it again, to go on from the last checkpoint.`),
+  });
+}
+
+/** The checkpoint to go on from, or null; leaves the output folder without what killed runs have left. */
+async function startingPoint({ given, args, output, examples }: Inputs): Promise<Folder | null> {
+  const { resume_from_checkpoint: resume } = given;
+  await tidyCheckpoints(output, { anew: resume === undefined });
+  if (resume === undefined) return null;
+  const checkpoint = await findCheckpoint(output, resume);
+  if (checkpoint === null) say(`there is no checkpoint in ${given.output_dir} yet: beginning at the beginning`);
+  else checkResumable(await readTrainingState(checkpoint), args, examples.length);
+  return checkpoint;
+}
+
+async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null, signal: AbortSignal): Promise<Outcome> {
+  const { given, args, output, tokenizer, examples, data } = inputs;
+  const from = checkpoint && (await readTrainingState(checkpoint));
+  const model = await SimCseModel.allocate(device, inputs.config.bert, {
     training: true,
     mlp: args.pooler_type === "cls",
+    mlm: args.do_mlm,
     halves: args.fp16,
-    tuning: await tuningFor(device, given),
+    // Variants that are measured anew may differ, and with them the last bits.
+    tuning: from?.tuning ? choicesFrom(from.tuning, checkpoint!.name) : await tuningFor(device, given),
   });
-  model.store.initialize(args.seed);
-  const { weights, hasHead } = await inspectWeights(folder, head);
-  if (weights !== null) {
-    // The pooler of a BERT that SimCSE did not make was trained for something else.
-    const ownHead = hasHead && (hasTrainedHead || weights.tensors.has("mlp.dense.weight"));
-    await loadWeights(model, weights, { head: ownHead ? "checkpoint" : "fresh" });
-  }
-  say(
-    `${device.name}: ${weights ? `weights of ${given.model_name_or_path}` : "fresh weights"}, ${sentences.length.toLocaleString("en-US")} sentences`,
-  );
-
-  const simcseConfig = { pooler_type: embeddingPooler(args), max_seq_length: args.max_seq_length };
-  const save = async () => {
-    for (const { name, content } of modelFiles(model, tokenizer, simcseConfig)) await writeFileAtomically(join(output, name), content);
-  };
-  const log = join(output, "log.jsonl");
-  await writeFileAtomically(log, "");
-  const history: (LogEntry | EvaluationEntry)[] = [];
-  const record = (entry: LogEntry | EvaluationEntry) => {
-    history.push(entry);
-    return fileOperation("write", log, () => appendFile(log, `${JSON.stringify(entry)}\n`));
-  };
-  const interruption = onInterrupt();
   let progress = noProgress;
-  let note = "";
-  let tuning: Choices | null = null;
   try {
-    const summary = await train(model, tokenizer, sentences, args, {
-      signal: interruption.signal,
-      profiler: given.profile
-        ? startProfiler(device, given.profile === true ? join(output, "profile.json") : given.profile, (text) => progress.note(text))
-        : null,
-      onStart: ({ totalSteps, step }) => {
-        const { plan } = step.program;
-        tuning = choicesOf(plan);
-        if (given.print_plan) process.stdout.write(`${formatPlan(plan)}\n`);
-        say(
-          `${totalSteps.toLocaleString("en-US")} steps; the step takes ${megabytes(plan.bytes.total)} beside ${megabytes(model.store.bytes)} of parameters and optimiser state`,
-        );
-        progress = startProgress(totalSteps, "training");
+    await prepare(model, inputs, checkpoint, from);
+    const simcse = { pooler_type: embeddingPooler(args), max_seq_length: args.max_seq_length };
+    const records = await TrainRecords.open({
+      output,
+      loggingDir: given.logging_dir ? resolve(given.logging_dir) : join(output, "runs"),
+      history: (from?.log_history ?? []) as HistoryEntry[],
+      about: {
+        ...(given.run_name && { name: given.run_name }),
+        arguments: { ...given, ...args },
+        pooler: simcse.pooler_type,
+        adapter: device.name,
       },
-      onStep: ({ step }) => progress.update(step, note),
-      onLog: async (entry) => {
-        await record(entry);
-        note = `loss ${entry.loss.toFixed(4)} · ${entry.sentences_per_second.toFixed(0)} sentences/s`;
-        progress.line(`step ${entry.step}  ${note} · lr ${entry.learning_rate.toExponential(2)}`);
-      },
-      ...(data && { evaluate: (encode: Encode) => evaluateDev(encode, data) }),
-      onEvaluate: async (entry) => {
-        await record(entry);
-        progress.line(
-          `step ${entry.step}  ${Object.entries(entry)
-            .filter(([name]) => name.startsWith("eval_"))
-            .map(([name, value]) => `${name} ${value.toFixed(4)}`)
-            .join(" · ")}`,
-        );
-      },
-      ...(args.load_best_model_at_end && { saveBest: save }),
     });
-    if (!args.load_best_model_at_end || summary.best === null) await save();
+    const saveModel = async () => {
+      for (const { name, content } of modelFiles(model, tokenizer, simcse)) await writeFileAtomically(join(output, name), content);
+    };
+    let note = "";
+    let tuning = new Choices([]);
+    const summary = await train(
+      model,
+      tokenizer,
+      examples,
+      args,
+      {
+        signal,
+        onStart: ({ totalSteps, step }) => {
+          tuning = choicesOf({ steps: step.programs.flatMap(({ plan }) => plan.steps) });
+          if (given.print_plan) for (const { plan } of step.programs) process.stdout.write(`${formatPlan(plan)}\n`);
+          say(
+            `${totalSteps.toLocaleString("en-US")} steps; the step takes ${megabytes(step.bytes)} beside ${megabytes(model.store.bytes)} of parameters and optimiser state`,
+          );
+          if (!given.disable_tqdm) progress = startProgress(totalSteps, "training");
+        },
+        onStep: ({ step }) => progress.update(step, note),
+        onLog: async (entry) => {
+          await records.add(entry);
+          note = `loss ${entry.loss.toFixed(4)} · ${entry.sentences_per_second.toFixed(0)} sentences/s`;
+          progress.line(`step ${entry.step}  ${note} · lr ${entry.learning_rate.toExponential(2)}`);
+        },
+        ...(data && { evaluate: devEvaluation(data, device, { transfer: given.eval_transfer === true }) }),
+        onEvaluate: async (entry) => {
+          await records.add(entry);
+          await records.report();
+          progress.line(
+            `step ${entry.step}  ${Object.entries(entry)
+              .filter(([name]) => name.startsWith("eval_"))
+              .map(([name, value]) => `${name} ${value.toFixed(4)}`)
+              .join(" · ")}`,
+          );
+        },
+        ...(args.load_best_model_at_end && { saveBest: saveModel }),
+        saveCheckpoint: async (state) => {
+          const saved: SavedState = {
+            ...state,
+            best_metric: state.evaluator?.best?.value ?? null,
+            log_history: records.history,
+            arguments: args,
+            train_examples: examples.length,
+            tuning,
+          };
+          const files = trainingCheckpointFiles(model, tokenizer, simcse, saved);
+          await writeCheckpoint(output, state.global_step, files, given.save_total_limit);
+        },
+        profiler: given.profile
+          ? startProfiler(device, given.profile === true ? join(output, "profile.json") : given.profile, (text) => progress.note(text))
+          : null,
+      },
+      from,
+    );
+    if (!args.load_best_model_at_end || summary.best === null) await saveModel();
+    const { steps, totalSteps, seconds, best } = summary;
     const state = {
       ...summary,
-      global_step: summary.steps,
-      max_steps: summary.totalSteps,
-      best_metric: summary.best?.value ?? null,
-      log_history: history,
+      global_step: steps,
+      max_steps: totalSteps,
+      best_metric: best?.value ?? null,
+      log_history: records.history,
       arguments: { ...given, ...args },
       adapter: device.name,
       tuning,
     };
     await writeFileAtomically(join(output, "trainer_state.json"), `${JSON.stringify(state, null, 2)}\n`);
+    await records.report({ steps, totalSteps, seconds, best });
     progress.stop();
-    const kept =
-      summary.best && args.load_best_model_at_end
-        ? `, the best of step ${summary.best.step} (${summary.best.metric} ${summary.best.value.toFixed(4)})`
-        : "";
-    say(
-      `${summary.stopped ? `stopped after step ${summary.steps} of ${summary.totalSteps}` : `${summary.steps} steps in ${duration(summary.seconds)}`}; saved ${given.output_dir}${kept}`,
-    );
-    if (summary.stopped) process.exitCode = interruptedExitCode;
+    tellEnd(summary, inputs, signal);
+    return { summary, history: records.history };
   } finally {
     progress.stop();
-    interruption.stop();
     model.close();
   }
 }
 
-function trainingArguments({ do_eval, ...given }: TrainOptions): TrainingArguments {
-  const names = Object.keys(trainingDefaults) as (keyof TrainingArguments)[];
-  const chosen = Object.fromEntries(names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
-  const args: TrainingArguments = { ...trainingDefaults, ...chosen };
-  const evaluates = do_eval === true || given.eval_steps !== undefined || args.load_best_model_at_end;
-  return { ...args, eval_steps: evaluates ? (given.eval_steps ?? args.logging_steps) : 0 };
+/** Gives the model its weights: those of the checkpoint that it goes on `from`, or those that training begins with. */
+async function prepare(
+  model: SimCseModel,
+  { given, args, config, examples }: Inputs,
+  checkpoint: Folder | null,
+  from: SavedState | null,
+): Promise<void> {
+  const { device } = model;
+  if (args.fp16 && !device.capabilities.features.has("shader-f16")) {
+    say(`${device.name} has no shader-f16: halves are packed in words and multiplied as singles, which saves memory and no time`);
+  }
+  const count = `${examples.length.toLocaleString("en-US")} ${["sentences", "pairs", "pairs with hard negatives"][examples[0]!.length - 1]}`;
+  if (checkpoint !== null) {
+    await loadTrainingCheckpoint(checkpoint, model);
+    say(`${device.name}: going on after step ${from?.global_step} (${checkpoint.name}), ${count}`);
+    return;
+  }
+  model.store.initialize(args.seed);
+  const { weights, hasHead } = await inspectWeights(config.folder, config.head);
+  if (weights !== null) {
+    // The pooler of a BERT that SimCSE did not make was trained for something else.
+    const ownHead = hasHead && (config.hasTrainedHead || weights.tensors.has("mlp.dense.weight"));
+    await loadWeights(model, weights, { head: ownHead ? "checkpoint" : "fresh" });
+  }
+  say(`${device.name}: ${weights ? `weights of ${given.model_name_or_path}` : "fresh weights"}, ${count}`);
+}
+
+function tellEnd({ steps, totalSteps, stopped, seconds, best }: TrainingSummary, { given, args }: Inputs, signal: AbortSignal): void {
+  const kept = best && args.load_best_model_at_end ? `, the best of step ${best.step} (${best.metric} ${best.value.toFixed(4)})` : "";
+  say(
+    `${stopped ? `stopped after step ${steps} of ${totalSteps}` : `${steps} steps in ${duration(seconds)}`}; saved ${given.output_dir}${kept}`,
+  );
+  if (!stopped) return;
+  if (!signal.aborted) {
+    say(`${args.early_stopping_patience} evaluations in a row gained nothing (--early_stopping_patience)`);
+    return;
+  }
+  say("to go on, give the same command with --resume_from_checkpoint");
+  process.exitCode = interruptedExitCode;
 }
 
 /** Makes the output folder. Throws `FileError` when it holds something and may not be overwritten. */
-async function claimOutput({ output_dir, overwrite_output_dir }: TrainOptions): Promise<string> {
+async function claimOutput({ output_dir, overwrite_output_dir, resume_from_checkpoint }: TrainOptions): Promise<string> {
   const path = resolve(output_dir);
   try {
     await mkdir(path, { recursive: true });
     const found = await readdir(path);
-    if (found.length === 0 || overwrite_output_dir) return path;
+    if (found.length === 0 || overwrite_output_dir || resume_from_checkpoint !== undefined) return path;
   } catch (cause) {
     throw new FileError(
       `The output folder ${output_dir} cannot be made: ${(cause as Error).message}`,
@@ -231,42 +279,18 @@ async function claimOutput({ output_dir, overwrite_output_dir }: TrainOptions): 
       { cause },
     );
   }
-  throw new FileError(`The output folder ${output_dir} is not empty.`, "Choose another, or allow it with --overwrite_output_dir.");
+  throw new FileError(
+    `The output folder ${output_dir} is not empty.`,
+    "Choose another, allow it with --overwrite_output_dir, or go on with --resume_from_checkpoint.",
+  );
 }
 
-async function readTrainFile(path: string): Promise<string[]> {
-  const sentences: string[] = [];
-  for await (const sentence of readSentences(
-    await openFolder(dirname(resolve(path))),
-    resolve(path).slice(dirname(resolve(path)).length + 1),
-  ))
-    sentences.push(sentence);
-  if (sentences.every((sentence) => sentence.trim() === ""))
-    throw new DataError(`${path} holds no sentence.`, "Give a text file with one sentence a line.");
-  return sentences;
-}
-
-/** The SentEval tree, checked before training begins. */
-async function openEvaluationData(dataDir: string) {
-  const folder = await openFolder(dataDir);
-  for (const task of averagedTasks("dev")) {
-    const found = await loadSts(folder, task, "dev");
-    if ("missing" in found)
-      throw new FileError(
-        `${found.missing} is not there: ${task.name} cannot be evaluated.`,
-        "Give the SentEval tree with --data_dir, or leave out --do_eval and --eval_steps.",
-      );
-  }
-  return folder;
-}
-
-async function evaluateDev(encode: Encode, folder: Awaited<ReturnType<typeof openFolder>>): Promise<Record<string, number>> {
-  const { tasks, average } = await evaluateSts({ encode, folder, mode: "dev", tasks: averagedTasks("dev") });
-  return {
-    eval_stsb_spearman: scoresOf(tasks, "STSBenchmark")!.spearman.all,
-    eval_sickr_spearman: scoresOf(tasks, "SICKRelatedness")!.spearman.all,
-    eval_avg_sts: average.spearman,
-  };
+async function readTrainFile(path: string): Promise<(readonly string[])[]> {
+  const examples: (readonly string[])[] = [];
+  for await (const example of readExamples(path)) examples.push(example);
+  if (examples.every((texts) => texts.every((text) => text.trim() === "")))
+    throw new DataError(`${path} holds no sentence.`, "Give a text file with one sentence a line, or a table of pairs.");
+  return examples;
 }
 
 /** Ctrl-C finishes the step and saves; a second one ends at once. */

@@ -47,8 +47,8 @@ export class Choices implements Tuning {
   }
 }
 
-/** What was chosen in a plan, whether measured or not: the record to keep with a checkpoint. */
-export function choicesOf({ steps }: Plan): Choices {
+/** What was chosen in a plan, or in several, whether measured or not: the record to keep with a checkpoint. */
+export function choicesOf({ steps }: Pick<Plan, "steps">): Choices {
   return new Choices(steps.flatMap(({ node, choice }) => (choice === null ? [] : [[tuningKey(node), choice] as const])));
 }
 

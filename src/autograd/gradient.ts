@@ -3,6 +3,7 @@
  * never asked for, and what turns out unused is dropped by the planner.
  */
 import { ShapeError } from "../errors.ts";
+import { addInto } from "../kernels/accumulate.ts";
 import { copyInto } from "../kernels/copy.ts";
 import { fill } from "../kernels/fill.ts";
 import { absorb, elementCount, formatShape, type Persistent, type Value } from "../kernels/operation.ts";
@@ -14,19 +15,23 @@ import type { Tape } from "./tape.ts";
 export interface GradientOptions {
   /** The state of an optimiser whose loss scale all gradients are multiplied with. */
   readonly scaledBy?: Persistent | null;
+  /** The gradient of what comes after `loss`, which is then of any shape: what the walk begins with in place of 1. */
+  readonly seed?: Value;
+  /** Add to what stands in the persistent gradients, and do not replace it; false if absent. */
+  readonly accumulate?: boolean;
 }
 
 /**
  * The gradient of a scalar `loss` (f32 [1]) with respect to each of `parameters`, in their order; null where the loss does not depend on one.
- * A parameter that has a persistent gradient gets it written there; one that has a copy in halves has the gradient of both together.
+ * A parameter that has a persistent gradient gets it written there, or added; one that has a copy in halves has the gradient of both together.
  */
 export function gradient(
   tape: Tape,
   loss: Value,
   parameters: readonly Persistent[],
-  { scaledBy = null }: GradientOptions = {},
+  { scaledBy = null, seed: given, accumulate = false }: GradientOptions = {},
 ): (Value | null)[] {
-  if (elementCount(loss.shape) !== 1) {
+  if (given === undefined && elementCount(loss.shape) !== 1) {
     throw new ShapeError(`The loss must be one number, found ${formatShape(loss.shape)}.`, "Reduce it with mean first.");
   }
   const recorded = tape.nodes.slice();
@@ -35,7 +40,7 @@ export function gradient(
     [parameter, parameter.half].filter((stored) => stored !== undefined).map((stored) => tape.use(stored)),
   );
   const active = dependents(tape, uses.flat());
-  const seed = scaledBy ? lossScale(tape, scaledBy) : fill(tape, loss.shape, 1);
+  const seed = given ?? (scaledBy ? lossScale(tape, scaledBy) : fill(tape, loss.shape, 1));
   const gradients = new Map<Value, Value>([[loss, seed]]);
   for (const [index, node] of [...recorded.entries()].reverse()) {
     if (!node.outputs.some((output) => active.has(output) && gradients.has(output))) continue;
@@ -63,7 +68,7 @@ export function gradient(
   return parameters.map((parameter, i) => {
     const found = uses[i]!.map((use) => gradients.get(use)).filter((value) => value !== undefined);
     const value = found.length > 0 ? found.reduce(add) : null;
-    if (value !== null && parameter.gradient !== undefined) place(value, parameter.gradient);
+    if (value !== null && parameter.gradient !== undefined) (accumulate ? addInto : place)(value, parameter.gradient);
     return value;
   });
 }

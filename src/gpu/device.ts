@@ -101,6 +101,7 @@ export class Device {
   readonly #onClose: (() => void) | undefined;
   readonly #wait: Wait;
   #failure: string | null = null;
+  #closed = false;
 
   constructor(
     readonly gpu: GPUDevice,
@@ -116,8 +117,14 @@ export class Device {
       this.#failure ??= event.error.message;
     });
     gpu.lost.then((reason) => {
-      if (reason.reason !== "destroyed") this.#failure ??= `the device was lost: ${reason.message}`;
+      if (!this.#closed) this.#failure ??= `the device was lost: ${reason.message}`;
     });
+  }
+
+  /** Whether it is gone without having been closed. Waits a turn, since a loss is told after the error that it causes. */
+  async isLost(): Promise<boolean> {
+    const pending = new Promise<"open">((resolve) => setTimeout(() => resolve("open"), 0));
+    return (await Promise.race([this.lost, pending])) !== "open" && !this.#closed;
   }
 
   /** Throws the first error the device reported outside of a call, or its loss, as a `DeviceError`. */
@@ -191,6 +198,13 @@ export class Device {
     this.gpu.queue.submit([commands]);
   }
 
+  /** Fills windows of buffers with zeros. */
+  clear(windows: readonly BufferWindow[]): void {
+    const encoder = this.gpu.createCommandEncoder();
+    for (const { buffer, offset, size } of windows) encoder.clearBuffer(buffer, offset, size);
+    this.submit(encoder.finish());
+  }
+
   /** Copies a window of a buffer to the CPU. Slow: waits for all submitted work. */
   async read({ buffer, offset, size }: BufferWindow): Promise<ArrayBuffer> {
     const staging = this.createBuffer("readback", size, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
@@ -223,6 +237,7 @@ export class Device {
 
   /** Frees everything the device holds. An open device keeps a Node process alive. */
   close(): void {
+    this.#closed = true;
     this.gpu.destroy();
     this.#onClose?.();
   }

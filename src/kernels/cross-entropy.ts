@@ -1,75 +1,154 @@
 /**
- * Cross-entropy of each row's softmax against its own diagonal element: row i should choose column i, the InfoNCE loss of a batch.
+ * Cross-entropy of each row's softmax against one of its elements: the diagonal's, as in the InfoNCE loss of a batch, or the one a label names, as in
+ * masked language modelling.
  *
- *     loss[i] = log Σ_j exp(logits[i, j]) − logits[i, i];   dLogits[i, j] = (softmax(logits[i])[j] − [i = j]) · dLoss[i]
+ *     loss[i] = log Σ_j exp(x[i, j]) − (1 − ε) · x[i, target(i)] − ε · mean_j x[i, j]
+ *     dx[i, j] = (softmax(x[i])[j] − (1 − ε) · [j = target(i)] − ε / columns) · dLoss[i]
+ *
+ * ε smooths labels (Szegedy et al. 2016). A row may go on in a second matrix, the hard negatives, where a weight is added to its diagonal:
+ * two matrices and not one, so that the live columns of each lie at its own beginning.
  */
+import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { rows } from "./kernel.ts";
-import { capacity, expectType, f32, type Operation, type Value } from "./operation.ts";
+import { paramF32, rows } from "./kernel.ts";
+import { capacity, expectType, f32, type Lowering, type Node, type Operation, type Type, type Value } from "./operation.ts";
 import { rowKernel, rowVariant } from "./row-kernel.ts";
 
-const operation: Operation<null> = {
+export interface CrossEntropyOptions {
+  /** u32 [rows]: the column that each row should choose; row i chooses column i, if absent. */
+  readonly labels?: Value;
+  /** More columns that no row should choose, f32 [rows, hard columns]. */
+  readonly hard?: Value;
+  /** Added to `hard`'s diagonal: the log of how much more a row's own hard negative counts than the others'. */
+  readonly hardWeight?: number;
+  /** ε; 0 if absent. */
+  readonly smoothing?: number;
+}
+
+interface Attributes {
+  readonly hasLabels: boolean;
+  readonly hasHard: boolean;
+  readonly hardWeight: number;
+  readonly smoothing: number;
+}
+
+interface Inputs {
+  readonly logits: Value;
+  readonly labels: Value | undefined;
+  readonly hard: Value | undefined;
+}
+
+function inputsOf({ inputs: [logits, ...more], attributes: { hasLabels, hasHard } }: Node<Attributes>, skipped = 0): Inputs {
+  const rest = more.slice(skipped);
+  return { logits: logits!, labels: hasLabels ? rest.shift() : undefined, hard: hasHard ? rest.shift() : undefined };
+}
+
+/** WGSL that both kernels share: where rows begin, how many columns there are, the target, and a hard negative's logit. */
+function rowText({ logits, labels, hard }: Inputs): string {
+  const columns = rows(logits.shape[1]!);
+  const hardText = hard
+    ? wgsl`let hardStart = row * ${capacity(hard.shape[1]!)}u;
+  let hardColumns = ${rows(hard.shape[1]!)};`
+    : "";
+  return wgsl`let start = row * ${capacity(logits.shape[1]!)}u;
+  let columns = ${columns};
+  ${hardText}
+  let share = params.smoothing / f32(columns${hard ? " + hardColumns" : ""});
+  let wanted = ${labels ? "labels[row]" : "row"};`;
+}
+
+const hardLogit = "hard(hardStart + c) + select(0.0, params.hardWeight, c == row)";
+
+const params = ({ hardWeight, smoothing }: Attributes) => ({ hardWeight: paramF32(hardWeight), smoothing: paramF32(smoothing) });
+
+const reads = ({ logits, labels, hard }: Inputs) => ({
+  logits: [logits, "f32"] as const,
+  ...(labels && { labels: [labels, "u32"] as const }),
+  ...(hard && { hard: [hard, "f32"] as const }),
+});
+
+const operation: Operation<Attributes> = {
   name: "crossEntropy",
-  infer([logits]) {
-    expectType("crossEntropy", "logits", logits!, "f32", [logits!.shape[0]!, logits!.shape[1]!]);
-    return [f32(logits!.shape[0]!), f32(logits!.shape[0]!)];
+  infer([logits, ...more], { hasLabels, hasHard }) {
+    const [count] = logits!.shape;
+    expectType("crossEntropy", "logits", logits!, "f32", [count!, null]);
+    if (hasLabels) expectType("crossEntropy", "labels", more.shift()!, "u32", [count!]);
+    if (hasHard) expectType("crossEntropy", "hard", more.shift()!, "f32", [count!, null]);
+    return [f32(count!), f32(count!)];
   },
-  lower({ inputs: [logits], outputs: [loss, logSum] }, capabilities) {
-    const [count, columns] = logits!.shape;
-    return {
-      variant: rowVariant(capabilities),
-      kernels: [
-        rowKernel(capabilities, {
-          label: "crossEntropy",
-          rowCount: count!,
-          reads: { logits: [logits!, "f32"] },
-          writes: { loss: [loss!, "f32"], logSum: [logSum!, "f32"] },
-          main: wgsl`let start = row * ${capacity(columns!)}u;
-  let columns = ${rows(columns!)};
-  var highest = -1e30;
-  for (var c = firstColumn; c < columns; c += columnStride) { highest = max(highest, logits(start + c)); }
+  lower(node, capabilities) {
+    const inputs = inputsOf(node);
+    const [loss, logSum] = node.outputs;
+    const walk = (body: (logit: string) => string) => wgsl`
+  for (var c = firstColumn; c < columns; c += columnStride) { ${body("logits(start + c)")} }${
+    inputs.hard ? wgsl`\n  for (var c = firstColumn; c < hardColumns; c += columnStride) { ${body(hardLogit)} }` : ""
+  }`;
+    const smoothed = node.attributes.smoothing > 0;
+    return lowering(capabilities, {
+      label: "crossEntropy",
+      rowCount: inputs.logits.shape[0]!,
+      reads: reads(inputs),
+      writes: { loss: [loss!, "f32"], logSum: [logSum!, "f32"] },
+      params: params(node.attributes),
+      main: wgsl`${rowText(inputs)}
+  var highest = -1e30;${walk((logit) => `highest = max(highest, ${logit});`)}
   let offset = largest(highest);
-  var sum = 0.0;
-  for (var c = firstColumn; c < columns; c += columnStride) { sum += exp(logits(start + c) - offset); }
+  var sum = 0.0;${walk((logit) => `sum += exp(${logit} - offset);`)}
   let whole = offset + log(total(sum));
+  ${smoothed ? wgsl`var plain = 0.0;${walk((logit) => `plain += ${logit} - offset;`)}\n  let even = total(plain);` : ""}
   if (firstColumn == 0u) {
     setLogSum(row, whole);
-    setLoss(row, whole - logits(start + row));
+    setLoss(row, whole - logits(start + wanted)${smoothed ? " + params.smoothing * (logits(start + wanted) - offset) - share * even" : ""});
   }`,
-        }),
-      ],
-    };
+    });
   },
-  gradient: ({ inputs: [logits], outputs: [, logSum] }, [dLoss]) => [
-    dLoss ? dLoss.tape.append(crossEntropyGradient, [dLoss, logits!, logSum!], null)[0]! : null,
-  ],
+  gradient(node, [dLoss]) {
+    const { logits, labels, hard } = inputsOf(node);
+    if (!dLoss) return node.inputs.map(() => null);
+    const found = dLoss.tape.append(
+      gradientOperation,
+      [logits, dLoss, node.outputs[1]!, ...(labels ? [labels] : []), ...(hard ? [hard] : [])],
+      node.attributes,
+    );
+    return [found[0]!, ...(labels ? [null] : []), ...(hard ? [found[1]!] : [])];
+  },
 };
 
-const crossEntropyGradient: Operation<null> = {
+const gradientOperation: Operation<Attributes> = {
   name: "crossEntropyGradient",
-  infer: ([, logits]) => [logits!],
-  lower({ inputs: [dLoss, logits, logSum], outputs: [dLogits] }, capabilities) {
-    const [count, columns] = logits!.shape;
-    return {
-      variant: rowVariant(capabilities),
-      kernels: [
-        rowKernel(capabilities, {
-          label: "crossEntropyGradient",
-          rowCount: count!,
-          reads: { dLoss: [dLoss!, "f32"], logits: [logits!, "f32"], logSum: [logSum!, "f32"] },
-          writes: { dLogits: [dLogits!, "f32"] },
-          main: wgsl`let start = row * ${capacity(columns!)}u;
-  for (var c = firstColumn; c < ${rows(columns!)}; c += columnStride) {
-    let p = exp(logits(start + c) - logSum(row));
-    setDLogits(start + c, (p - select(0.0, 1.0, c == row)) * dLoss(row));
+  infer: ([logits, , , ...more], { hasHard }): Type[] => [logits!, ...(hasHard ? [more.at(-1)!] : [])],
+  lower(node, capabilities) {
+    const inputs = inputsOf(node, 2);
+    const [, dLoss, logSum] = node.inputs;
+    const [dLogits, dHard] = node.outputs;
+    return lowering(capabilities, {
+      label: "crossEntropyGradient",
+      rowCount: inputs.logits.shape[0]!,
+      reads: { dLoss: [dLoss!, "f32"], logSum: [logSum!, "f32"], ...reads(inputs) },
+      writes: { dLogits: [dLogits!, "f32"], ...(dHard && { dHard: [dHard, "f32"] as const }) },
+      params: params(node.attributes),
+      main: wgsl`${rowText(inputs)}
+  for (var c = firstColumn; c < columns; c += columnStride) {
+    let p = exp(logits(start + c) - logSum(row)) - share;
+    setDLogits(start + c, (p - select(0.0, 1.0 - params.smoothing, c == wanted)) * dLoss(row));
+  }
+  ${
+    dHard
+      ? wgsl`for (var c = firstColumn; c < hardColumns; c += columnStride) {
+    setDHard(hardStart + c, (exp(${hardLogit} - logSum(row)) - share) * dLoss(row));
+  }`
+      : ""
   }`,
-        }),
-      ],
-    };
+    });
   },
 };
 
-/** f32 [rows]: the loss of each row of `logits` f32 [rows, columns], columns ≥ rows. */
-export function crossEntropy(logits: Value): Value {
-  return logits.tape.append(operation, [logits], null)[0]!;
+function lowering(capabilities: Capabilities, declaration: Parameters<typeof rowKernel>[1]): Lowering {
+  return { variant: rowVariant(capabilities), kernels: [rowKernel(capabilities, declaration)] };
+}
+
+/** f32 [rows]: the loss of each row of `logits` f32 [rows, columns]; without labels, columns ≥ rows. */
+export function crossEntropy(logits: Value, { labels, hard, hardWeight = 0, smoothing = 0 }: CrossEntropyOptions = {}): Value {
+  const attributes = { hasLabels: labels !== undefined, hasHard: hard !== undefined, hardWeight, smoothing };
+  return logits.tape.append(operation, [logits, ...(labels ? [labels] : []), ...(hard ? [hard] : [])], attributes)[0]!;
 }

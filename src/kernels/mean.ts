@@ -1,4 +1,4 @@
-/** The mean of a vector's live elements: losses of rows into one loss. */
+/** The mean of a vector's live elements, 0 where there are none: losses of rows into one loss. */
 import { wgsl } from "../gpu/shader.ts";
 import { pointKernel, rows } from "./kernel.ts";
 import { type Dimension, expectType, f32, type Operation, type Value } from "./operation.ts";
@@ -23,7 +23,7 @@ const operation: Operation<null> = {
           main: wgsl`var sum = 0.0;
   for (var i = firstColumn; i < ${count}; i += columnStride) { sum += x(i); }
   let all = total(sum);
-  if (firstColumn == 0u) { setY(row, all / f32(${count})); }`,
+  if (firstColumn == 0u) { setY(row, all / f32(max(${count}, 1u))); }`,
         }),
       ],
     };

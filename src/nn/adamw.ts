@@ -28,14 +28,14 @@ export const adamWDefaults: AdamWOptions = { beta1: 0.9, beta2: 0.999, epsilon: 
  * Differentiates `loss` and updates every parameter of a layout, in mixed precision where it keeps the matrices as halves too: then the loss is scaled
  * on the way back. Returns the global gradient norm before clipping, f32 [1].
  */
-export function adamWStep(
-  tape: Tape,
-  loss: Value,
-  { optimizer, arenas, parameters, keepsHalves }: ParameterLayout,
-  options: AdamWOptions = adamWDefaults,
-): Value {
+export function adamWStep(tape: Tape, loss: Value, layout: ParameterLayout, options: AdamWOptions = adamWDefaults): Value {
+  gradient(tape, loss, layout.parameters, { scaledBy: layout.keepsHalves ? layout.optimizer : null });
+  return adamWUpdate(tape, layout, options);
+}
+
+/** Updates every parameter by the gradients that stand in the arenas. Returns their global norm before clipping, f32 [1]. */
+export function adamWUpdate(tape: Tape, { optimizer, arenas, keepsHalves }: ParameterLayout, options: AdamWOptions): Value {
   if (optimizer === null) throw new OptionError("The model's parameters have no gradients.", "Allocate the model for training.");
-  gradient(tape, loss, parameters, { scaledBy: keepsHalves ? optimizer : null });
   const training = arenas.map(({ training, ...arena }) => ({ ...arena, ...training! }));
   const norm = globalNorm(
     tape,

@@ -10,6 +10,7 @@ export class ArenaTensor implements Persistent {
     readonly name: string,
     readonly dtype: FloatType,
     readonly shape: readonly number[],
+    readonly gradient?: ArenaTensor,
   ) {}
 
   get bytes(): number {

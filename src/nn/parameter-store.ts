@@ -1,11 +1,14 @@
 /** The memory of a model on a device: the tensors of its layout, written, read and freed. Outlives every plan. */
 import { CapacityError, ShapeError } from "../errors.ts";
-import type { Device } from "../gpu/device.ts";
+import type { BufferWindow, Device } from "../gpu/device.ts";
 import { elementCount } from "../kernels/operation.ts";
 import { initialLossScale, initialOptimizerState } from "../kernels/optimizer-state.ts";
 import type { Parameter, Piece } from "./parameter.ts";
 import { type LayoutOptions, ParameterLayout } from "./parameter-layout.ts";
 import { normal } from "./random.ts";
+
+/** The mean of the gradients, or of their squares. */
+export type Moment = "first" | "second";
 
 export type StoreOptions = Omit<LayoutOptions, "largestArena">;
 
@@ -79,6 +82,26 @@ export class ParameterStore {
     const piece = this.#piece(name);
     const { buffer, offset } = piece.parameter.window;
     return new Float32Array(await this.device.read({ buffer, offset: offset + piece.offset * 4, size: elementCount(piece.shape) * 4 }));
+  }
+
+  /** Reads one of AdamW's moments of a named tensor. */
+  async readMoment(name: string, which: Moment): Promise<Float32Array> {
+    return new Float32Array(await this.device.read(this.#momentOf(name, which)));
+  }
+
+  /** Writes elements of one of AdamW's moments of a named tensor, from `offset` (in elements) on. */
+  writeMoment(name: string, which: Moment, data: Float32Array, offset = 0): void {
+    const { buffer, offset: start } = this.#momentOf(name, which);
+    this.device.gpu.queue.writeBuffer(buffer, start + offset * 4, data as GPUAllowSharedBufferSource);
+  }
+
+  /** Where a moment lies: in its arena, at the place that the parameter has in its own. */
+  #momentOf(name: string, which: Moment): BufferWindow {
+    const { parameter, offset, shape } = this.#piece(name);
+    const own = parameter.window;
+    const arena = this.layout.arenas.find(({ parameters }) => parameters.buffer === own.buffer);
+    if (!arena?.training) throw new ShapeError("The model's parameters have no moments.", "Allocate the model for training.");
+    return { buffer: arena.training[which].window.buffer, offset: own.offset + offset * 4, size: elementCount(shape) * 4 };
   }
 
   /** Frees the memory; programs that use it must not run again. */

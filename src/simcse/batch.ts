@@ -28,16 +28,23 @@ export function tableSizes(config: BertConfig): Pick<BatchCapacity, "vocabulary"
   return { vocabulary: config.vocab_size, positions: config.max_position_embeddings, firstPosition: firstPosition(config) };
 }
 
-/** Declares a batch's inputs: `tokens` and `sentences`, and for training the gather indices. */
-export function declareBatch(tape: Tape, capacity: BatchCapacity, { training }: { training: boolean }): BatchValues {
+/**
+ * Declares a batch's inputs: `tokens` and `sentences`, and for training the gather indices. A second batch of the same sentences, with other tokens, has a
+ * `prefix` before its names.
+ */
+export function declareBatch(
+  tape: Tape,
+  capacity: BatchCapacity,
+  { training, prefix = "" }: { readonly training: boolean; readonly prefix?: string },
+): BatchValues {
   const tokenRows = tape.extent("tokens", capacity.tokens);
-  const tokens = tape.input("tokens", tokenTable(tokenRows));
-  const sentences = tape.input("sentences", sentenceTable(tape.extent("sentences", capacity.sentences)));
+  const tokens = tape.input(`${prefix}tokens`, tokenTable(tokenRows));
+  const sentences = tape.input(`${prefix}sentences`, sentenceTable(tape.extent("sentences", capacity.sentences)));
   const { firstPosition = 0, longest = capacity.positions - firstPosition } = capacity;
   if (!training) return { tokens, sentences, longest };
   const index = (name: string, distinct: number) => ({
-    order: tape.input(`${name} order`, gatherOrder(tokenRows)),
-    runs: tape.input(`${name} runs`, gatherRuns(tape.extent(`distinct ${name}s`, Math.min(distinct, capacity.tokens)))),
+    order: tape.input(`${prefix}${name} order`, gatherOrder(tokenRows)),
+    runs: tape.input(`${prefix}${name} runs`, gatherRuns(tape.extent(`${prefix}distinct ${name}s`, Math.min(distinct, capacity.tokens)))),
   });
   return {
     tokens,
@@ -63,7 +70,11 @@ export class BatchPacker {
   readonly #word: RunBuilder;
   readonly #position: RunBuilder;
 
-  constructor(capacity: BatchCapacity) {
+  /** `prefix` is that of `declareBatch`. */
+  constructor(
+    capacity: BatchCapacity,
+    readonly prefix = "",
+  ) {
     this.#capacity = capacity;
     this.#tokens = new Uint32Array(capacity.tokens * 4);
     this.#sentences = new Uint32Array(capacity.sentences * 2);
@@ -102,15 +113,16 @@ export class BatchPacker {
       }
     });
     const inputs: Record<string, Uint32Array> = {
-      tokens: table.subarray(0, row * 4),
-      sentences: this.#sentences.subarray(0, sentences.length * 2),
+      [`${this.prefix}tokens`]: table.subarray(0, row * 4),
+      [`${this.prefix}sentences`]: this.#sentences.subarray(0, sentences.length * 2),
     };
     const live: Record<string, number> = { tokens: row, sentences: sentences.length };
     if (training) {
       for (const [name, builder, column] of [["word", this.#word, 0] as const, ["position", this.#position, 1] as const]) {
-        live[`distinct ${name}s`] = builder.build(table, column, row);
-        inputs[`${name} order`] = builder.order.subarray(0, row);
-        inputs[`${name} runs`] = builder.runs.subarray(0, live[`distinct ${name}s`]! * 4);
+        const distinct = builder.build(table, column, row);
+        live[`${this.prefix}distinct ${name}s`] = distinct;
+        inputs[`${this.prefix}${name} order`] = builder.order.subarray(0, row);
+        inputs[`${this.prefix}${name} runs`] = builder.runs.subarray(0, distinct * 4);
       }
     }
     return { inputs, live };

@@ -101,7 +101,9 @@ export interface LoadOptions {
  * another shape or a dtype that is not a float's.
  */
 export async function loadWeights(model: SimCseModel, weights: Weights, { head }: LoadOptions): Promise<void> {
-  const wanted = [...model.store.pieces].filter(([name]) => head === "checkpoint" || !name.startsWith("mlp."));
+  const wanted = [...model.store.pieces].filter(
+    ([name]) => (head === "checkpoint" || !name.startsWith("mlp.")) && !(isMaskedHead(name) && findName(weights, name) === null),
+  );
   let pending = 0;
   for (const { name, source } of locateTensors(weights, wanted)) {
     for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
@@ -150,8 +152,17 @@ export function locateTensors(
 /** The prefixes under which checkpoints hold an encoder, the usual one first. */
 const prefixes = ["", "bert.", "roberta."];
 
+/** Tensors of the masked language model's head, which many checkpoints lack: it is then fresh. */
+const isMaskedHead = (name: string) => name.startsWith("cls.");
+
+/** That head as RoBERTa has it. */
+const robertaHead = (name: string) =>
+  name.replace("cls.predictions.", "lm_head.").replace("transform.", "").replace("LayerNorm", "layer_norm");
+
 /** Other names of a tensor in checkpoints of other ages, the usual one first. */
 function aliases(name: string): string[] {
+  if (isMaskedHead(name))
+    return [name, robertaHead(name), name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")];
   const bare = name.replace(/^bert\./, "");
   const pooler = bare.replace("mlp.dense.", "pooler.dense.");
   const names = [...(bare === pooler ? [] : [bare]), ...prefixes.map((prefix) => prefix + pooler)];

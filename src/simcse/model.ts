@@ -4,6 +4,7 @@ import type { Device } from "../gpu/device.ts";
 import { Bert } from "../nn/bert.ts";
 import type { BertConfig } from "../nn/bert-config.ts";
 import { Linear } from "../nn/linear.ts";
+import { MlmHead } from "../nn/mlm-head.ts";
 import { namedPieces, type Piece } from "../nn/parameter.ts";
 import { ParameterStore } from "../nn/parameter-store.ts";
 
@@ -22,24 +23,28 @@ export interface ModelOptions {
   readonly halves?: boolean;
   /** Whether there is an MLP on the [CLS] token. */
   readonly mlp: boolean;
+  /** Whether there is the head of a masked language model; false if absent. */
+  readonly mlm?: boolean;
   /** How the model's programs choose their kernels; each operation's own choice if absent. */
   readonly tuning?: Tuning | undefined;
 }
 
-/** The modules, whose tensors are named as in a SimCSE training checkpoint: `bert.…` and `mlp.dense.…`. */
+/** The modules, whose tensors are named as in a SimCSE training checkpoint: `bert.…`, `mlp.dense.…` and `cls.predictions.…`. */
 export class Modules {
   readonly bert: Bert;
   readonly mlp?: { readonly dense: Linear };
+  readonly cls?: { readonly predictions: MlmHead };
 
-  constructor(config: BertConfig, mlp: boolean) {
+  constructor(config: BertConfig, { mlp, mlm = false }: Pick<ModelOptions, "mlp" | "mlm">) {
     this.bert = new Bert(config);
     if (mlp) this.mlp = { dense: new Linear(config.hidden_size, config.hidden_size, config.initializer_range) };
+    if (mlm) this.cls = { predictions: new MlmHead(config) };
   }
 }
 
 /** Every tensor of a model by its name in a training checkpoint. */
 export function modelTensors(config: BertConfig, { mlp }: { readonly mlp: boolean }): ReadonlyMap<string, Piece> {
-  return namedPieces(new Modules(config, mlp));
+  return namedPieces(new Modules(config, { mlp }));
 }
 
 export class SimCseModel {
@@ -52,8 +57,9 @@ export class SimCseModel {
   ) {}
 
   /** A model whose parameters are zero: initialise or load them. Throws `CapacityError` when the device has no room. */
-  static async allocate(device: Device, config: BertConfig, { training, mlp, halves = false, tuning }: ModelOptions): Promise<SimCseModel> {
-    const modules = new Modules(config, mlp);
+  static async allocate(device: Device, config: BertConfig, options: ModelOptions): Promise<SimCseModel> {
+    const { training, halves = false, tuning } = options;
+    const modules = new Modules(config, options);
     return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training, halves }), tuning);
   }
 

@@ -1,104 +1,101 @@
 /**
- * The training step of unsupervised SimCSE as one program: the batch's sentences twice under different dropout masks, the contrastive loss, its
- * gradients and AdamW. In mixed precision where the model keeps its matrices as halves. The same in Node and in a browser; reading files, evaluating and saving are the trainer's.
+ * The training step of SimCSE: the batch's sentences under different dropout masks, the contrastive loss, its gradients and AdamW. In mixed precision
+ * where the model keeps its matrices as halves. The same in Node and in a browser; reading files, evaluating and saving are the trainer's.
  */
 import { type Plan, plan } from "../autograd/plan.ts";
-import { compile, type DispatchProfile, type Program, type StepInput } from "../autograd/program.ts";
+import { compile, type DispatchProfile, type Program } from "../autograd/program.ts";
 import { Tape } from "../autograd/tape.ts";
 import { CapacityError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
-import { recordHistory } from "../kernels/history.ts";
-import type { Persistent, Value } from "../kernels/operation.ts";
 import { optimizerField } from "../kernels/optimizer-state.ts";
-import { type AdamWOptions, adamWDefaults, adamWStep } from "../nn/adamw.ts";
-import { ArenaTensor } from "../nn/arena-tensor.ts";
+import type { ArenaTensor } from "../nn/arena-tensor.ts";
 import type { BertConfig } from "../nn/bert-config.ts";
 import { ParameterLayout } from "../nn/parameter-layout.ts";
-import { type BatchCapacity, BatchPacker, declareBatch, tableSizes } from "./batch.ts";
-import { contrastiveLoss } from "./contrastive-loss.ts";
 import { type ModelOptions, Modules, type SimCseModel } from "./model.ts";
-import { type PoolerType, poolSentences } from "./poolers.ts";
+import { type StepPrograms, stepPrograms } from "./step-programs.ts";
+import { historyLength, historyTensor, type TokenizedExample, type TrainingStepOptions } from "./step-recording.ts";
 
-export interface TrainingStepOptions {
-  /** Examples a batch; each is two sentences. */
-  readonly batchSize: number;
-  /** Tokens a sentence has at most. */
-  readonly maxSeqLength: number;
-  readonly pooler: PoolerType;
-  readonly temperature: number;
-  readonly optimizer?: AdamWOptions;
-  /** Compute each layer again in the backward pass, and keep only its input; false if absent. */
-  readonly gradientCheckpointing?: boolean;
-  readonly seed: number;
-}
+export { historyLength, type StepMlmOptions, type TokenizedExample, type TrainingStepOptions } from "./step-recording.ts";
 
 /** What one step was. */
 export interface StepMetrics {
   readonly loss: number;
   /** Of all gradients together, before clipping. */
   readonly gradientNorm: number;
+  /** Of masked language modelling, before it is weighted; where there is one. */
+  readonly mlmLoss?: number;
 }
 
-/** Steps whose metrics are kept on the GPU until they are read. */
-export const historyLength = 1024;
-
-const views = 2;
-
 export class TrainingStep {
-  readonly #packer: BatchPacker;
-
   private constructor(
-    readonly program: Program<{ loss: Value }>,
+    readonly programs: readonly Program[],
     readonly options: TrainingStepOptions,
-    readonly history: Persistent,
-    readonly optimizer: Persistent,
+    readonly history: ArenaTensor,
+    readonly optimizer: ArenaTensor,
     readonly staging: GPUBuffer,
-    readonly capacity: BatchCapacity,
-  ) {
-    this.#packer = new BatchPacker(capacity);
-  }
+    readonly steps: StepPrograms,
+  ) {}
 
-  /** Builds the program. Throws `CapacityError` when the device is too small for the batch. */
+  /** Builds the programs. Throws `CapacityError` when the device is too small for the batch. */
   static async create(model: SimCseModel, options: TrainingStepOptions): Promise<TrainingStep> {
     const { config, modules, store, device, tuning } = model;
-    const history = historyTensor();
-    history.buffer = device.createBuffer(history.name, history.bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
-    const capacity = batchCapacity(config, options);
-    const program = await compile(device, (tape) => record(tape, { modules, layout: store.layout, history, capacity }, options), {
-      tuning,
-    });
+    const history = historyTensor(options);
+    const steps = stepPrograms({ config, modules, layout: store.layout, history }, options);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    for (const tensor of [history, ...steps.tensors]) tensor.buffer = device.createBuffer(tensor.name, tensor.bytes, usage);
+    const programs: Program[] = [];
+    for (const record of steps.records) programs.push(await compile(device, record, { tuning }));
     const staging = device.createBuffer("history staging", history.bytes, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
-    return new TrainingStep(program, options, history, store.layout.optimizer!, staging, capacity);
+    return new TrainingStep(programs, options, history, store.layout.optimizer!, staging, steps);
+  }
+
+  /** The program that takes the most memory, and that alone where the batch is run at once. */
+  get program(): Program {
+    return this.programs[0]!;
+  }
+
+  /** Bytes that the programs and what they share take, beside the parameters. */
+  get bytes(): number {
+    return sum(this.programs.map(({ plan }) => plan.bytes.total)) + sum(this.steps.tensors.map(({ bytes }) => bytes));
   }
 
   /**
-   * Submits update number `update` (from 1) on tokenised sentences; returns before the GPU is done. Two views of a sentence are two logical
+   * Submits update number `update` (from 1) on tokenised examples; returns before the GPU is done. Two views of a sentence are two logical
    * sentences, so their masks differ.
    */
-  run(batch: readonly (readonly number[])[], update: number, learningRate: number): void {
-    this.program.run(this.#input(batch, update, learningRate));
+  run(examples: readonly TokenizedExample[], update: number, learningRate: number): void {
+    for (const [program, input] of this.#inputs(examples, update, learningRate)) this.programs[program]!.run(input);
   }
 
   /** What `run` does, each kernel timed. Waits for the GPU. Throws `DeviceError` where the device has no timestamps. */
-  profile(batch: readonly (readonly number[])[], update: number, learningRate: number): Promise<DispatchProfile[]> {
-    return this.program.profile(this.#input(batch, update, learningRate));
+  async profile(examples: readonly TokenizedExample[], update: number, learningRate: number): Promise<DispatchProfile[]> {
+    const dispatches: DispatchProfile[] = [];
+    for (const [program, input] of this.#inputs(examples, update, learningRate)) {
+      dispatches.push(...(await this.programs[program]!.profile(input)));
+    }
+    return dispatches;
   }
 
-  #input(batch: readonly (readonly number[])[], update: number, learningRate: number): StepInput {
-    const { batchSize, seed } = this.options;
-    if (batch.length > batchSize)
-      throw new CapacityError(`The step takes ${batchSize} examples, not ${batch.length}.`, "Compile it for a larger batch.");
-    const sentences = batch.flatMap((ids, example) => Array.from({ length: views }, (_, view) => ({ ids, key: example * views + view })));
-    const { inputs, live } = this.#packer.pack(sentences, { training: true });
-    return { inputs, live: { ...live, examples: batch.length }, scalars: { learningRate }, seed, step: update };
+  #inputs(examples: readonly TokenizedExample[], update: number, learningRate: number) {
+    const { batchSize, accumulation = 1 } = this.options;
+    if (examples.length > batchSize * accumulation) {
+      throw new CapacityError(
+        `The step takes ${batchSize * accumulation} examples, not ${examples.length}.`,
+        "Compile it for a larger batch.",
+      );
+    }
+    return this.steps.inputs(this.program.device, examples, { update, learningRate });
   }
 
   /** Metrics of updates `first` to `last`, at most `historyLength` of them. Waits for the GPU. */
   async metrics(first: number, last: number): Promise<StepMetrics[]> {
-    const ring = new Float32Array(await this.program.device.readThrough(this.staging, this.history.window));
+    const device = this.program.device;
+    const ring = new Float32Array(await device.readThrough(this.staging, this.history.window));
+    const columns = this.history.shape[1]!;
     return Array.from({ length: last - first + 1 }, (_, i) => {
-      const row = ((first + i) % historyLength) * 2;
-      return { loss: ring[row]!, gradientNorm: ring[row + 1]! };
+      const row = ((first + i) % historyLength) * columns;
+      const [loss, gradientNorm, mlmLoss] = ring.subarray(row, row + columns);
+      return { loss: loss!, gradientNorm: gradientNorm!, ...(mlmLoss !== undefined && { mlmLoss }) };
     });
   }
 
@@ -109,53 +106,33 @@ export class TrainingStep {
   }
 
   close(): void {
-    this.program.close();
-    this.history.window.buffer.destroy();
+    for (const program of this.programs) program.close();
+    for (const { window } of [this.history, ...this.steps.tensors]) window.buffer.destroy();
     this.staging.destroy();
   }
 }
 
-/** A row of loss and gradient norm for each of the last steps. */
-const historyTensor = () => new ArenaTensor("history", "f32", [historyLength, 2]);
-
-function batchCapacity(config: BertConfig, { batchSize, maxSeqLength }: TrainingStepOptions): BatchCapacity {
-  return {
-    sentences: views * batchSize,
-    tokens: views * batchSize * maxSeqLength,
-    longest: maxSeqLength,
-    ...tableSizes(config),
-  };
-}
-
-interface Recording {
-  readonly modules: Modules;
-  readonly layout: ParameterLayout;
-  readonly history: Persistent;
-  readonly capacity: BatchCapacity;
-}
-
-function record(tape: Tape, { modules, layout, history, capacity }: Recording, options: TrainingStepOptions): { loss: Value } {
-  const { batchSize, pooler, temperature, optimizer = adamWDefaults, gradientCheckpointing: recompute = false } = options;
-  const batch = declareBatch(tape, capacity, { training: true });
-  layout.updateHalves(tape);
-  const hidden = modules.bert.forward(batch, { training: true, dtype: layout.keepsHalves ? "f16" : "f32", recompute });
-  const embeddings = poolSentences(pooler, hidden, batch, modules.mlp?.dense ?? null);
-  const loss = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batchSize) });
-  const norm = adamWStep(tape, loss, layout, optimizer);
-  recordHistory([loss, norm], history);
-  return { loss };
-}
-
-/** What a step would run and take on a device, with nothing allocated: the plan, and the bytes of parameters and optimiser state beside it. */
+/**
+ * What a step would run and take on a device, with nothing allocated: the plan of its largest program, the bytes of all and of what they share, and
+ * those of parameters and optimiser state beside them.
+ */
 export function planTrainingStep(
   config: BertConfig,
-  { mlp, halves = false }: Omit<ModelOptions, "training">,
+  { mlp, mlm = false, halves = false }: Omit<ModelOptions, "training">,
   options: TrainingStepOptions,
   capabilities: Capabilities,
-): { readonly plan: Plan; readonly persistentBytes: number } {
-  const modules = new Modules(config, mlp);
+): { readonly plan: Plan; readonly bytes: number; readonly persistentBytes: number } {
+  const modules = new Modules(config, { mlp, mlm });
   const layout = new ParameterLayout(modules, { training: true, halves, largestArena: capabilities.limits.maxStorageBufferBindingSize });
-  const tape = new Tape();
-  const outputs = record(tape, { modules, layout, history: historyTensor(), capacity: batchCapacity(config, options) }, options);
-  return { plan: plan(tape, outputs, capabilities), persistentBytes: layout.bytes };
+  const steps = stepPrograms({ config, modules, layout, history: historyTensor(options) }, options);
+  const plans = steps.records.map((record) => {
+    const tape = new Tape();
+    return plan(tape, record(tape), capabilities);
+  });
+  const bytes = sum(plans.map(({ bytes }) => bytes.total)) + sum(steps.tensors.map((tensor) => tensor.bytes));
+  return { plan: plans[0]!, bytes, persistentBytes: layout.bytes };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

@@ -11,7 +11,7 @@ import pathlib
 import struct
 
 import torch
-from bert_model import POOLERS, check_encoder, contrastive, encode, pad, parameter_shapes
+from bert_model import POOLERS, check_encoder, contrastive, encode, mlm_logits, mlm_shapes, pad, parameter_shapes
 
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)  # one order of summation, so that a rerun gives the same bytes
@@ -61,13 +61,21 @@ LENGTHS = {
 }
 
 # The original builds the MLP for the pooler "cls" alone.
-Case = collections.namedtuple("Case", "views pooler stores_gradients")
+Case = collections.namedtuple("Case", "views pooler stores_gradients weight masked", defaults=(0.0, False))
 CASES = {
     "unsupervised": Case(("sentences", "sentences"), "cls", True),
     "pairs_avg": Case(("sentences", "pairs"), "avg", True),
     "pairs_cls": Case(("sentences", "pairs"), "cls", False),
-    "hard_negatives": Case(("sentences", "pairs", "negatives"), "cls", False),
+    "pairs_cls_before_pooler": Case(("sentences", "pairs"), "cls_before_pooler", False),
+    "pairs_avg_top2": Case(("sentences", "pairs"), "avg_top2", False),
+    "pairs_avg_first_last": Case(("sentences", "pairs"), "avg_first_last", False),
+    "hard_negatives": Case(("sentences", "pairs", "negatives"), "cls", True, HARD_NEGATIVE_WEIGHT),
+    "hard_negatives_avg": Case(("sentences", "pairs", "negatives"), "avg", False),
+    "mlm": Case(("sentences", "pairs"), "cls", True, 0.0, True),
 }
+MLM_WEIGHT = 0.1
+# Of each sentence's tokens but the first and the last, every third is asked for, and stands in the input as this.
+MASKED_EVERY, MASK = 3, 5
 
 TRAINING = {
     "case": "pairs_cls",
@@ -86,9 +94,9 @@ def deviation(name):
     return 0.3 if ".query." in name or ".key." in name else 0.1
 
 
-def make_parameters(config, generator):
+def make_parameters(shapes, generator):
     parameters = {}
-    for name, shape in parameter_shapes(config):
+    for name, shape in shapes:
         mean = 1.0 if name.endswith("LayerNorm.weight") else 0.0
         value = mean + deviation(name) * torch.randn(shape, generator=generator)
         parameters[name] = value.float().double().requires_grad_()
@@ -108,7 +116,17 @@ def evaluate(config, parameters, sentences, case):
     batch = [ids for row in zip(*(sentences[view] for view in case.views)) for ids in row]
     ids, mask = pad(batch, config["pad_token_id"])
     pooled = POOLERS[case.pooler](encode(parameters, config, ids, mask), mask, parameters)
-    return contrastive(pooled.unflatten(0, (-1, len(case.views))).unbind(1), TEMPERATURE, HARD_NEGATIVE_WEIGHT)
+    logits, loss = contrastive(pooled.unflatten(0, (-1, len(case.views))).unbind(1), TEMPERATURE, case.weight)
+    return logits, loss + MLM_WEIGHT * masked_loss(config, parameters, batch) if case.masked else loss
+
+
+def masked_loss(config, parameters, batch):
+    """The mean cross-entropy of the tokens that were masked."""
+    chosen = [[0 < i < len(ids) - 1 and i % MASKED_EVERY == 1 for i in range(len(ids))] for ids in batch]
+    inputs, mask = pad([[MASK if c else i for i, c in zip(*row)] for row in zip(batch, chosen)], config["pad_token_id"])
+    labels, _ = pad([[i if c else -100 for i, c in zip(*row)] for row in zip(batch, chosen)], -100)
+    logits = mlm_logits(parameters, config, encode(parameters, config, inputs, mask)[-1])
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
 
 
 def gradients(loss, parameters):
@@ -210,12 +228,13 @@ def make(name, kind):
     folder = pathlib.Path(__file__).parent
     config = kind.config
     generator = torch.Generator().manual_seed(20210418)
-    parameters = make_parameters(config, generator)
+    parameters = make_parameters(parameter_shapes(config), generator)
     sentences = make_sentences(kind, generator)
+    head = make_parameters(mlm_shapes(config), generator)
     check_encoder(parameters, config, sentences["sentences"])
     check_training(config, parameters, sentences, TRAINING)
 
-    tensors = dict(parameters)
+    tensors = {**parameters, **head}
     for group, ids in sentences.items():
         padded, mask = pad(ids, config["pad_token_id"])
         states = encode(parameters, config, padded, mask)
@@ -224,8 +243,9 @@ def make(name, kind):
 
     cases = {}
     for case_name, case in CASES.items():
-        logits, loss = evaluate(config, parameters, sentences, case)
-        gradient = gradients(loss, parameters)
+        own = {**parameters, **head} if case.masked else parameters
+        logits, loss = evaluate(config, own, sentences, case)
+        gradient = gradients(loss, own)
         tensors[f"logits.{case_name}"] = logits
         if case.stores_gradients:
             tensors.update({f"gradient.{case_name}.{parameter}": value for parameter, value in gradient.items()})
@@ -233,7 +253,8 @@ def make(name, kind):
             "views": case.views,
             "pooler": case.pooler,
             "temperature": TEMPERATURE,
-            "hard_negative_weight": HARD_NEGATIVE_WEIGHT if len(case.views) == 3 else 0.0,
+            "hard_negative_weight": case.weight,
+            "mlm": {"weight": MLM_WEIGHT, "every": MASKED_EVERY, "mask": MASK} if case.masked else None,
             "loss": float(loss),
             "gradient_norm": global_norm(gradient),
             "gradient_norms": {parameter: float(value.norm()) for parameter, value in gradient.items()},

@@ -9,11 +9,14 @@ import { compile } from "../../src/autograd/program.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { openSafetensors } from "../../src/io/safetensors.ts";
 import type { Value } from "../../src/kernels/operation.ts";
+import { weightedSum } from "../../src/kernels/weighted-sum.ts";
 import { type AdamWOptions, adamWStep } from "../../src/nn/adamw.ts";
 import { parseBertConfig } from "../../src/nn/bert-config.ts";
 import { BatchPacker, declareBatch, tableSizes } from "../../src/simcse/batch.ts";
 import { loadWeights } from "../../src/simcse/checkpoint.ts";
-import { contrastiveLoss } from "../../src/simcse/contrastive-loss.ts";
+import { contrastiveLoss, type Views } from "../../src/simcse/contrastive-loss.ts";
+import { MaskedPacker, maskedLanguageLoss } from "../../src/simcse/mlm-loss.ts";
+import type { MaskedSentence } from "../../src/simcse/mlm-masking.ts";
 import { SimCseModel } from "../../src/simcse/model.ts";
 import { type PoolerType, poolerTypes, poolSentences } from "../../src/simcse/poolers.ts";
 import { openTestDevice } from "../device.ts";
@@ -24,7 +27,16 @@ interface Golden {
   readonly sentences: Record<Group, number[][]>;
   readonly cases: Record<
     string,
-    { views: Group[]; pooler: PoolerType; temperature: number; loss: number; gradient_norm: number; gradient_norms: Record<string, number> }
+    {
+      views: Group[];
+      pooler: PoolerType;
+      temperature: number;
+      hard_negative_weight: number;
+      mlm: { weight: number; every: number; mask: number } | null;
+      loss: number;
+      gradient_norm: number;
+      gradient_norms: Record<string, number>;
+    }
   >;
   readonly training: {
     readonly case: string;
@@ -61,13 +73,20 @@ function relativeError(found: Float32Array, wanted: Float32Array): number {
   return Math.sqrt(difference / norm);
 }
 
+/** Every so many tokens but the first and the last are asked for, and stand in the input as the mask. */
+function maskEvery(ids: readonly number[], { every, mask }: { every: number; mask: number }): MaskedSentence {
+  const positions = Uint32Array.from([...ids.keys()].filter((i) => i > 0 && i < ids.length - 1 && i % every === 1));
+  const labels = positions.map((position) => ids[position]!);
+  return { ids: Uint32Array.from(ids, (id, i) => (positions.includes(i) ? mask : id)), positions, labels };
+}
+
 describe.each(["bert", "roberta"])("%s", async (kind) => {
   const golden = JSON.parse(readFileSync(new URL(`${kind}.json`, import.meta.url), "utf8")) as Golden;
   const weights = await openSafetensors(folder, `${kind}.safetensors`);
   const config = parseBertConfig(`${kind}.json`, golden.config);
 
-  async function loadModel(training: boolean, mlp: boolean) {
-    const model = await SimCseModel.allocate(device, config, { training, mlp });
+  async function loadModel(training: boolean, mlp: boolean, mlm = false) {
+    const model = await SimCseModel.allocate(device, config, { training, mlp, mlm });
     await loadWeights(model, weights, { head: "checkpoint" });
     return model;
   }
@@ -107,21 +126,28 @@ describe.each(["bert", "roberta"])("%s", async (kind) => {
     });
   });
 
-  describe.each(["unsupervised", "pairs_avg", "pairs_cls"])("the case %s", (name) => {
+  describe.each(Object.keys(golden.cases))("the case %s", (name) => {
     it("has PyTorch's loss and gradients", async () => {
-      const { views: groups, pooler, temperature, loss, gradient_norms } = golden.cases[name]!;
-      const model = await loadModel(true, pooler === "cls");
+      const { views: groups, pooler, temperature, hard_negative_weight, mlm, loss, gradient_norms } = golden.cases[name]!;
+      const model = await loadModel(true, pooler === "cls", mlm !== null);
       const batch = views(groups);
+      const examples = batch.length / groups.length;
+      const capacity = capacityOf(batch);
+      // Room for more examples than there are: the second half of the logits begins elsewhere than the live one ends.
+      const options = { temperature, views: groups.length as Views, hardNegativeWeight: hard_negative_weight };
       const program = await compile(device, (tape) => {
-        const inputs = declareBatch(tape, capacityOf(batch), { training: true });
+        const inputs = declareBatch(tape, capacity, { training: true });
         const hidden = model.modules.bert.forward(inputs, { training: true });
         const embeddings = poolSentences(pooler, hidden, inputs, model.mlp);
-        const value = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batch.length / 2 + 1) });
+        const contrast = contrastiveLoss(embeddings, { ...options, examples: tape.extent("examples", examples + 1) });
+        const masked = mlm && maskedLanguageLoss(tape, model.modules, capacity, { probability: 1, dtype: "f32", recompute: false });
+        const value = masked ? weightedSum(contrast, masked, 1, mlm.weight) : contrast;
         gradient(tape, value, model.store.layout.parameters);
         return { value };
       });
-      const packed = new BatchPacker(capacityOf(batch)).pack(batch, { training: true });
-      program.run({ ...packed, live: { ...packed.live, examples: batch.length / 2 } });
+      const packed = new BatchPacker(capacity).pack(batch, { training: true });
+      const second = mlm && new MaskedPacker(capacity, 1).pack(batch, ({ ids }) => maskEvery(ids, mlm));
+      program.run({ inputs: { ...packed.inputs, ...second?.inputs }, live: { ...packed.live, ...second?.live, examples } });
       expect(Math.abs((await program.read("value"))[0]! / loss - 1)).toBeLessThan(tolerance);
       for (const [pieceName, { parameter, offset, shape }] of model.store.pieces) {
         const { buffer, offset: start } = parameter.gradient!.window;

@@ -29,6 +29,16 @@ def parameter_shapes(config):
         yield f"{module}.bias", shape[:1]
 
 
+def mlm_shapes(config):
+    """The names and shapes of the masked language model's head; its last product is with the word embedding."""
+    hidden = config["hidden_size"]
+    yield "cls.predictions.bias", (config["vocab_size"],)
+    yield "cls.predictions.transform.dense.weight", (hidden, hidden)
+    yield "cls.predictions.transform.dense.bias", (hidden,)
+    yield "cls.predictions.transform.LayerNorm.weight", (hidden,)
+    yield "cls.predictions.transform.LayerNorm.bias", (hidden,)
+
+
 def pad(sentences, padding):
     """Ids and attention mask, both [sentences, longest]."""
     longest = max(map(len, sentences))
@@ -73,6 +83,15 @@ def encode(parameters, config, ids, mask):
         intermediate = F.gelu(linear(x, f"{layer}.intermediate.dense"))
         states.append(layer_norm(linear(intermediate, f"{layer}.output.dense") + x, f"{layer}.output.LayerNorm"))
     return states
+
+
+def mlm_logits(parameters, config, x):
+    """The logits of every token, [..., vocabulary], from the last layer's states."""
+    head = {name: parameters[f"cls.predictions.{name}"] for name in ("transform.dense.weight", "transform.dense.bias")}
+    x = F.gelu(F.linear(x, head["transform.dense.weight"], head["transform.dense.bias"]))
+    norm = [parameters[f"cls.predictions.transform.LayerNorm.{kind}"] for kind in ("weight", "bias")]
+    x = F.layer_norm(x, (config["hidden_size"],), *norm, config["layer_norm_eps"])
+    return F.linear(x, parameters["embeddings.word_embeddings.weight"], parameters["cls.predictions.bias"])
 
 
 def average(x, mask):

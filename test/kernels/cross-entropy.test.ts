@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32, u32 } from "../../src/kernels/operation.ts";
 import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/cross-entropy.ts";
 import { weighted } from "../reference/differences.ts";
@@ -67,6 +67,65 @@ describe.each(rowVariants(device))("crossEntropy, $name", ({ name, capabilities 
     }
     program.close();
   });
+
+  it.each([
+    { name: "hard negatives in a second matrix, weighted", hard: true, hardWeight: 0.7 },
+    { name: "labels", withLabels: true },
+    { name: "smoothed labels", smoothing: 0.1 },
+    { name: "smoothed, with hard negatives", smoothing: 0.2, hard: true, hardWeight: -1 },
+  ])(
+    "equals the float64 reference with $name, for live sizes below the room",
+    async ({ hard, hardWeight = 0, withLabels, smoothing = 0 }) => {
+      const room = 31;
+      const program = await build(
+        device,
+        (tape) => {
+          const [rows, columns, more] = ["rows", "columns", "more"].map((extent) => tape.extent(extent, room));
+          const logits = tape.input("logits", f32(rows!, columns!));
+          const others = hard ? { hard: tape.input("hard", f32(rows!, more!)), hardWeight } : {};
+          const labels = withLabels ? { labels: tape.input("labels", u32(rows!)) } : {};
+          const loss = crossEntropy(logits, { ...others, ...labels, smoothing });
+          const gradients = adjoint(loss, tape.input("dLoss", loss));
+          return { loss, dLogits: gradients[0]!, ...(hard && { dHard: gradients.at(-1)! }) };
+        },
+        capabilities,
+      );
+      for (const [rows, columns] of [
+        [31, 31],
+        [7, 13],
+        [1, 1],
+      ] as const) {
+        const hardColumns = hard ? rows : 0;
+        const all = normals(rows * (columns + hardColumns), 41, { deviation: 3 });
+        const part = (start: number, width: number) =>
+          Float32Array.from(
+            { length: rows * width },
+            (_, i) => all[Math.floor(i / width) * (columns + hardColumns) + start + (i % width)]!,
+          );
+        const labels = Uint32Array.from({ length: rows }, (_, row) => (row * 7 + 3) % columns);
+        const dLoss = normals(rows, 42);
+        const found = await execute(program, {
+          inputs: {
+            logits: laidOut(part(0, columns), columns, room),
+            ...(hard && { hard: laidOut(part(columns, hardColumns), hardColumns, room) }),
+            ...(withLabels && { labels }),
+            dLoss,
+          },
+          live: { rows, columns, ...(hard && { more: hardColumns }) },
+        });
+        const f = (at: Float64Array) =>
+          reference.generalCrossEntropy(at, columns, { ...(withLabels && { labels }), hardColumns, hardWeight, smoothing });
+        expectClose(found.loss!, f(Float64Array.from(all)), { c, scale: 20 });
+        const live = [livePart(found.dLogits!, rows, columns, room), ...(hard ? [livePart(found.dHard!, rows, hardColumns, room)] : [])];
+        const joined = Float32Array.from({ length: all.length }, (_, i) => {
+          const [row, column] = [Math.floor(i / (columns + hardColumns)), i % (columns + hardColumns)];
+          return column < columns ? live[0]![row * columns + column]! : live[1]![row * hardColumns + column - columns]!;
+        });
+        expectGradient(joined, all, weighted(dLoss, f), { c, scale: 5, samples: 12 });
+      }
+      program.close();
+    },
+  );
 
   it("neither overflows nor loses digits for logits far from zero", async () => {
     const program = await record(3, 3);

@@ -8,6 +8,7 @@ import { plan } from "../../src/autograd/plan.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import { openDevice } from "../../src/gpu/node.ts";
+import { addInto } from "../../src/kernels/accumulate.ts";
 import { adamW } from "../../src/kernels/adamw.ts";
 import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
@@ -30,6 +31,7 @@ import { type FloatType, f32, float, type Persistent, u32, type Value } from "..
 import { advanceOptimizer, lossScale, optimizerStateShape } from "../../src/kernels/optimizer-state.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
+import { readRows, writeRows } from "../../src/kernels/row-window.ts";
 import { scale } from "../../src/kernels/scale.ts";
 import { tanh } from "../../src/kernels/tanh.ts";
 import { topK } from "../../src/kernels/top-k.ts";
@@ -77,7 +79,9 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     const [weight, bias] = [tape.input("weight", f32(width)), tape.input("bias", f32(width))];
     const logits = tape.input("logits", f32(rows, live ? tape.extent("columns", 57) : 57));
     const losses = crossEntropy(logits);
-    const ys = [layerNorm(x, weight, bias, 1e-5), normalize(cast(x, "f32")), losses, mean(losses)];
+    const labels = tape.input("labels", u32(rows));
+    const kinds = [crossEntropy(logits, { hard: logits, hardWeight: 1 }), crossEntropy(logits, { labels, smoothing: 0.1 })];
+    const ys = [layerNorm(x, weight, bias, 1e-5), normalize(cast(x, "f32")), losses, mean(losses), ...kinds];
     return [...ys.flatMap((y) => withGradients(tape, y)), columnSum(x), columnSum(x, 2)];
   },
   tokens(tape, { width, dtype }) {
@@ -128,6 +132,15 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
         matmul(square, x, "tn"),
       ].flatMap((y) => withGradients(tape, y));
     });
+  },
+  windows(tape, { width, live }) {
+    const rows = live ? tape.extent("rows", 7) : 7;
+    const matrix = memoryless("matrix", 57, width);
+    const x = readRows(tape, matrix, tape.scalar("first"), rows);
+    writeRows(x, matrix, tape.scalar("first"));
+    addInto(tape.input("sum", f32(57, width)), matrix);
+    const gathered = gatherRows(x, tape.input("order", u32(5)), tape.input("places", u32(rows)));
+    return withGradients(tape, gathered);
   },
   views(tape, { width, live, dtype }) {
     const examples = tape.extent("examples", 31);

@@ -42,3 +42,11 @@ describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
     expect(planned(true, false).persistentBytes / (18 * parameters)).toBeCloseTo(1, 1);
   });
 });
+
+it("a batch of 512 in chunks takes less than one of 64 and the embeddings", () => {
+  const capabilities = { ...device.capabilities, software: false };
+  const chunked = planTrainingStep(base, { mlp: true }, { ...options, batchSize: 512, cacheChunk: 32 }, capabilities);
+  const embeddings = 512 * 2 * 768 * 4;
+  const whole = planTrainingStep(base, { mlp: true }, options, capabilities);
+  expect(chunked.bytes).toBeLessThan(whole.bytes + embeddings);
+});

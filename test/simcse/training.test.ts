@@ -11,7 +11,7 @@ import { BatchPacker, declareBatch, type PackedSentence } from "../../src/simcse
 import { SimCseModel } from "../../src/simcse/model.ts";
 import { poolSentences } from "../../src/simcse/poolers.ts";
 import { type EvaluationEntry, type TrainingArguments, train, trainingDefaults } from "../../src/simcse/trainer.ts";
-import { TrainingStep } from "../../src/simcse/training-step.ts";
+import { TrainingStep, type TrainingStepOptions } from "../../src/simcse/training-step.ts";
 import { openTestDevice } from "../device.ts";
 import { tinyConfig, tinySentences } from "../tiny-model.ts";
 
@@ -27,6 +27,9 @@ const args: TrainingArguments = {
   learning_rate: 1e-3,
   max_seq_length: 20,
 };
+
+/** A sentence as an example of unsupervised training. */
+const twice = (ids: readonly number[]) => [ids, ids];
 
 async function freshModel(seed = 1) {
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
@@ -63,7 +66,7 @@ it("the loss falls", async () => {
 it("a step creates no buffer, bind group or pipeline and reads nothing back", async () => {
   const model = await freshModel();
   const step = await TrainingStep.create(model, { batchSize: 6, maxSeqLength: 20, pooler: "cls", temperature: 0.05, seed: 1 });
-  const batch = tinySentences.map((text) => tokenizer.encode(text, 20));
+  const batch = tinySentences.map((text) => twice(tokenizer.encode(text, 20)));
   const { submits, ...created } = { ...device.counters };
   for (let update = 1; update <= 20; update++) step.run(update % 2 ? batch : batch.slice(1), update, 1e-3);
   await device.finish();
@@ -90,7 +93,7 @@ async function trainedSteps(options: { halves?: boolean; gradientCheckpointing?:
     seed: 1,
     gradientCheckpointing,
   });
-  const batch = tinySentences.map((text) => tokenizer.encode(text, 20));
+  const batch = tinySentences.map((text) => twice(tokenizer.encode(text, 20)));
   for (let update = 1; update <= 4; update++) step.run(batch, update, 1e-3);
   const metrics = await step.metrics(1, 4);
   const { bytes } = step.program.plan;
@@ -194,4 +197,78 @@ it("says at which step the loss was no number, and refuses to train on one sente
   await expect(train(model, tokenizer, sentences, { ...args, learning_rate: 1e30 })).rejects.toThrow(DivergenceError);
   await expect(train(model, tokenizer, ["One."], args)).rejects.toThrow(DataError);
   model.close();
+});
+
+describe("a batch that is run in parts", () => {
+  const triples: readonly (readonly (readonly number[])[])[] = tinySentences.map((text, i) =>
+    [text, tinySentences[(i + 1) % 6]!, tinySentences[(i + 3) % 6]!].map((view) => tokenizer.encode(view, 20)),
+  );
+
+  /** The metrics of one step on five triples where six have room, and every gradient. */
+  async function stepOn(changes: Partial<TrainingStepOptions>, halves = false) {
+    const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, halves });
+    model.store.initialize(1);
+    const options = {
+      batchSize: 6,
+      views: 3,
+      maxSeqLength: 20,
+      pooler: "cls",
+      temperature: 0.05,
+      hardNegativeWeight: 0.5,
+      seed: 1,
+    } as const;
+    const step = await TrainingStep.create(model, { ...options, ...changes });
+    step.run(triples.slice(0, 5), 1, 1e-3);
+    const [metrics] = await step.metrics(1, 1);
+    const gradients = await Promise.all(
+      model.store.layout.arenas.map(async ({ training }) => new Float32Array(await device.read(training!.gradient.window))),
+    );
+    step.close();
+    model.close();
+    return { metrics: metrics!, gradients };
+  }
+
+  function expectSameGradients(found: Float32Array[], wanted: Float32Array[]): void {
+    for (const [i, arena] of wanted.entries()) {
+      const error = Math.hypot(...arena.map((value, j) => found[i]![j]! - value)) / Math.hypot(...arena);
+      expect(error).toBeLessThan(1e-5); // Sums of chunks in another order; the masks are the same.
+    }
+  }
+
+  it("GradCache has the loss and the gradients of the whole batch, whatever the chunk", async () => {
+    const whole = await stepOn({});
+    for (const cacheChunk of [2, 3, 6]) {
+      const cached = await stepOn({ cacheChunk });
+      expect(Math.abs(cached.metrics.loss / whole.metrics.loss - 1)).toBeLessThan(1e-6);
+      expectSameGradients(cached.gradients, whole.gradients);
+    }
+    expect((await stepOn({ cacheChunk: 2 })).gradients).toEqual((await stepOn({ cacheChunk: 2 })).gradients);
+  });
+
+  it("accumulation contrasts each batch by itself: its gradient is the mean of theirs", async () => {
+    const both = await stepOn({ batchSize: 3, accumulation: 2 });
+    const single = await stepOn({ batchSize: 6 });
+    expect(both.metrics.loss).toBeLessThan(single.metrics.loss); // Fewer negatives.
+    expect((await stepOn({ batchSize: 5, accumulation: 1 })).metrics.loss).toBe(single.metrics.loss);
+  });
+
+  it("masked language modelling adds its loss, weighted", async () => {
+    const mlm = { weight: 0.5, probability: 0.3, maskId: tokenizer.maskId, specialIds: new Set([tokenizer.clsId, tokenizer.sepId]) };
+    const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, mlm: true });
+    model.store.initialize(1);
+    const options = { batchSize: 6, maxSeqLength: 20, pooler: "cls", temperature: 0.05, seed: 1 } as const;
+    const contrast = await TrainingStep.create(model, options);
+    const both = await TrainingStep.create(model, { ...options, mlm });
+    const batch = tinySentences.map((text) => twice(tokenizer.encode(text, 20)));
+    contrast.run(batch, 1, 0); // A rate of 0: the parameters stay.
+    both.run(batch, 1, 0);
+    const [[alone], [sum]] = [await contrast.metrics(1, 1), await both.metrics(1, 1)];
+    expect(sum!.mlmLoss).toBeCloseTo(Math.log(config.vocab_size), 0);
+    expect(sum!.loss).toBeCloseTo(alone!.loss + 0.5 * sum!.mlmLoss!, 4);
+    for (let update = 2; update <= 40; update++) both.run(batch, update, 3e-3);
+    expect((await both.metrics(40, 40))[0]!.mlmLoss).toBeLessThan(sum!.mlmLoss! * 0.9);
+    contrast.close();
+    both.close();
+    model.close();
+  });
 });

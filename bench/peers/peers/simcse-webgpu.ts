@@ -53,7 +53,7 @@ export async function open(): Promise<OpenPeer> {
         optimizer: { ...adamWDefaults, beta1: adam.beta1, beta2: adam.beta2, epsilon: adam.epsilon, maxGradNorm: Number.POSITIVE_INFINITY },
         seed: 42,
       });
-      const batch = sentences();
+      const batch = sentences().map((ids) => [ids, ids]);
       let update = 0;
       return {
         async step() {

@@ -1,0 +1,73 @@
+/**
+ * Which examples each update takes. Epochs are shuffled by (seed, epoch) alone, so that a resumed run takes up the order where it was left, whatever
+ * the step.
+ */
+import { permutation } from "../nn/random.ts";
+import { batchesWithoutDuplicates } from "./no-duplicates.ts";
+import type { TrainingArguments } from "./training-arguments.ts";
+
+/** The columns of a training example as texts. */
+type Texts = readonly string[];
+
+type OrderArguments = Pick<
+  TrainingArguments,
+  | "seed"
+  | "per_device_train_batch_size"
+  | "gradient_accumulation_steps"
+  | "dataloader_drop_last"
+  | "no_duplicates"
+  | "num_train_epochs"
+  | "max_steps"
+>;
+
+export class TrainingOrder {
+  /** Examples a batch has at most. */
+  readonly batchSize: number;
+  readonly updatesPerEpoch: number;
+  readonly totalSteps: number;
+
+  constructor(
+    readonly examples: readonly Texts[],
+    readonly args: OrderArguments,
+  ) {
+    this.batchSize = Math.min(args.per_device_train_batch_size, examples.length);
+    // An epoch without duplicates may need another batch or two: all are counted as long as the first.
+    this.updatesPerEpoch = this.#epoch(0).length;
+    this.totalSteps = args.max_steps > 0 ? args.max_steps : Math.ceil(args.num_train_epochs * this.updatesPerEpoch);
+  }
+
+  /** The examples of each update after `done` of them, without end. */
+  *updates(done: number): Generator<readonly number[]> {
+    let first = Math.floor(done / this.updatesPerEpoch);
+    let skipped = done % this.updatesPerEpoch;
+    for (; ; first++) {
+      for (const update of this.#epoch(first).slice(0, this.updatesPerEpoch).slice(skipped)) yield update;
+      skipped = 0;
+    }
+  }
+
+  /** The updates of an epoch. Batches that do not fill an update at its end are left out, unless they are all there is. */
+  #epoch(epoch: number): (readonly number[])[] {
+    const { gradient_accumulation_steps: accumulation } = this.args;
+    const batches = this.#batches(epoch);
+    const count = Math.max(1, Math.floor(batches.length / accumulation));
+    return Array.from({ length: count }, (_, i) => batches.slice(i * accumulation, (i + 1) * accumulation).flat());
+  }
+
+  #batches(epoch: number): number[][] {
+    const { seed, no_duplicates, dataloader_drop_last, gradient_accumulation_steps } = this.args;
+    const order = permutation(seed, `epoch ${epoch}`, this.examples.length);
+    const batches = no_duplicates
+      ? Array.from(
+          batchesWithoutDuplicates(order, this.batchSize, (example) => this.examples[example]!),
+          (batch) => Array.from(batch),
+        )
+      : Array.from({ length: Math.ceil(order.length / this.batchSize) }, (_, i) =>
+          Array.from(order.subarray(i * this.batchSize, (i + 1) * this.batchSize)),
+        );
+    // Updates are cut into batches by their size, so only the last batch of an update may be smaller.
+    const onlyFull = dataloader_drop_last || (no_duplicates && gradient_accumulation_steps > 1);
+    const full = batches.filter(({ length }) => length === this.batchSize);
+    return onlyFull && full.length > 0 ? full : batches;
+  }
+}

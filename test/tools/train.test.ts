@@ -1,0 +1,121 @@
+/** `simcse train` in processes of its own: tables of pairs, options from a file, what a run leaves behind, and runs that are killed. */
+import { spawn } from "node:child_process";
+import { watch } from "node:fs";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { beforeAll, describe, expect, it } from "vitest";
+import { stream } from "../../src/nn/random.ts";
+import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
+import { expectFailure, simcse } from "./run-simcse.ts";
+
+const folder = await temporaryFolder();
+const model = join(folder, "model");
+const table = join(folder, "pairs.csv");
+const triples = join(folder, "triples.jsonl");
+
+const trainArguments = (output: string, file = table) => [
+  ...["train", "--model_name_or_path", model, "--train_file", file, "--output_dir", output],
+  ...["--per_device_train_batch_size", "4", "--max_seq_length", "16", "--logging_steps", "1"],
+];
+
+beforeAll(async () => {
+  await mkdir(model);
+  await writeTinyModel(model);
+  const rows = tinySentences.map((text, i) => [text, tinySentences[(i + 1) % 6]!, tinySentences[(i + 3) % 6]!]);
+  await writeFile(table, `sent0,sent1\n${rows.map(([a, b]) => `"${a}","${b}"`).join("\n")}\n`);
+  await writeFile(triples, rows.map(([sent0, sent1, hard_neg]) => JSON.stringify({ sent0, sent1, hard_neg })).join("\n"));
+});
+
+describe("a run that is killed", () => {
+  const steps = 30;
+  const options = (output: string) => [
+    ...trainArguments(output),
+    "--max_steps",
+    String(steps),
+    "--save_steps",
+    "1",
+    "--save_total_limit",
+    "2",
+  ];
+
+  /** Runs until `kill` resolves, and kills -9. Resolves with whether it was killed before it ended by itself. */
+  async function killed(args: readonly string[], kill: (output: AsyncIterable<Buffer>) => Promise<void>): Promise<boolean> {
+    const child = spawn(process.execPath, ["--import", "tsx", resolve("tools/simcse.ts"), ...args], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const ended = new Promise<boolean>((done) => child.on("exit", (_, signal) => done(signal === "SIGKILL")));
+    await Promise.race([kill(child.stdout), ended]);
+    child.kill("SIGKILL");
+    return ended;
+  }
+
+  /** Resolves a random time after the first step was logged. */
+  const atSomeMoment = (draw: number) => async (output: AsyncIterable<Buffer>) => {
+    for await (const text of output) if (text.includes("step")) break;
+    await delay((draw / 2 ** 32) * 150);
+  };
+
+  /** Resolves when a checkpoint is being written. */
+  const duringSave = (output: string) => async () => {
+    for (const events = watch(output); ; ) {
+      const name = await new Promise<string>((seen) => events.once("change", (_, file) => seen(String(file))));
+      if (/^\.checkpoint-[3-9].*partial$/.test(name)) return events.close();
+    }
+  };
+
+  it("is resumed until it ends with the bits of one that was left alone", async () => {
+    const [alone, broken] = [join(folder, "alone"), join(folder, "broken")];
+    expect((await simcse(options(alone))).code).toBe(0);
+    await mkdir(broken);
+    const resumed = [...options(broken), "--resume_from_checkpoint"];
+    const draw = stream(Date.now() % 2 ** 31, "kill");
+    expect(await killed(resumed, duringSave(broken))).toBe(true);
+    for (let round = 0; round < 2; round++) await killed(resumed, atSomeMoment(draw(round)));
+    const { code, stderr } = await simcse(resumed);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/going on after step \d+/);
+    const weights = (output: string) => readFile(join(output, "model.safetensors"));
+    expect(Buffer.compare(await weights(broken), await weights(alone))).toBe(0);
+    const losses = async (output: string) =>
+      (await readFile(join(output, "log.jsonl"), "utf8"))
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { loss: number }).loss);
+    expect(await losses(broken)).toEqual(await losses(alone));
+    const kept = (await readdir(broken)).filter((name) => name.includes("checkpoint"));
+    expect(kept.sort()).toEqual([`checkpoint-${steps - 1}`, `checkpoint-${steps}`]);
+  });
+});
+
+it("trains on hard negatives with options from a file, and leaves a log, events, and a report", async () => {
+  const output = join(folder, "hard");
+  const config = join(folder, "options.json");
+  await writeFile(
+    config,
+    JSON.stringify({ max_steps: 9, temp: 0.1, hard_negative_weight: 0.5, no_duplicates: true, lr_scheduler_type: "cosine" }),
+  );
+  const { code, stderr } = await simcse([...trainArguments(output, triples), "--config", config, "--max_steps", "2"]);
+  expect(code).toBe(0);
+  expect(stderr).toContain("6 pairs with hard negatives");
+  const state = JSON.parse(await readFile(join(output, "trainer_state.json"), "utf8")) as { global_step: number; arguments: object };
+  expect(state.global_step).toBe(2); // The command line wins.
+  expect(state.arguments).toMatchObject({ temp: 0.1, hard_negative_weight: 0.5, no_duplicates: true, lr_scheduler_type: "cosine" });
+  expect(await readFile(join(output, "report.html"), "utf8")).toContain("hard_negative_weight");
+  expect(await readdir(join(output, "runs"))).toEqual([expect.stringMatching(/^events\.out\.tfevents/)]);
+});
+
+it("refuses what it cannot do, and proposes the nearest option", async () => {
+  const output = join(folder, "refused");
+  const failing = (...more: string[]) => simcse([...trainArguments(output), ...more]);
+  expectFailure(await failing("--lr_schedular_type", "linear"), "--lr_scheduler_type");
+  expectFailure(await failing("--warmup-steps", "3"), "--warmup_steps");
+  expectFailure(await failing("--sharded_ddp", "simple"), "one device trains");
+  expectFailure(await failing("--gradient_cache_chunk", "2", "--gradient_accumulation_steps", "2"), "exclude each other");
+  expectFailure(await failing("--do_mlm", "--pad_to_max_length"), "--pad_to_max_length");
+  expectFailure(await failing("--resume_from_checkpoint", join(folder, "model")), "trainer_state.json");
+  await writeFile(join(folder, "bad.json"), '{"temperature": 0.1}');
+  expectFailure(await failing("--config", join(folder, "bad.json")), "--temperature");
+  await writeFile(join(folder, "bad.json"), "[1]");
+  expectFailure(await failing("--config", join(folder, "bad.json")), "bad.json", "object");
+});

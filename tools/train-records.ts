@@ -1,0 +1,67 @@
+/** What a run leaves for people to look at: `log.jsonl`, TensorBoard's event files and `report.html`. */
+import { appendFile, mkdir } from "node:fs/promises";
+import { hostname } from "node:os";
+import { basename, join } from "node:path";
+import { fileOperation } from "../src/io/errno-node.ts";
+import { writeFileAtomically } from "../src/io/folder-node.ts";
+import { eventFileName, fileHeader, scalarRecord } from "../src/io/tensorboard.ts";
+import { type HistoryEntry, reportHtml, type TrainingReport } from "../src/simcse/report/report.ts";
+import type { EvaluationEntry, LogEntry } from "../src/simcse/trainer.ts";
+
+export interface RecordsOptions {
+  readonly output: string;
+  /** Where TensorBoard looks. */
+  readonly loggingDir: string;
+  /** Entries of the part of the run that came before. */
+  readonly history: readonly HistoryEntry[];
+  /** What the report says beside the history. */
+  readonly about: Omit<TrainingReport, "history" | "name"> & { readonly name?: string };
+}
+
+const seconds = () => Date.now() / 1000;
+
+export class TrainRecords {
+  readonly history: HistoryEntry[];
+
+  private constructor(
+    readonly options: RecordsOptions,
+    readonly log: string,
+    readonly events: string,
+  ) {
+    this.history = [...options.history];
+  }
+
+  /** Begins the files; a log that went on beyond the checkpoint is cut back to it. Throws `FileError` when they cannot be written. */
+  static async open(options: RecordsOptions): Promise<TrainRecords> {
+    const { output, loggingDir, history } = options;
+    const log = join(output, "log.jsonl");
+    await writeFileAtomically(log, history.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
+    const began = seconds();
+    const events = join(loggingDir, eventFileName(began, hostname()));
+    await fileOperation("write", events, async () => {
+      await mkdir(loggingDir, { recursive: true });
+      await appendFile(events, fileHeader(began));
+    });
+    return new TrainRecords(options, log, events);
+  }
+
+  async add(entry: LogEntry | EvaluationEntry): Promise<void> {
+    this.history.push(entry as HistoryEntry);
+    await fileOperation("write", this.log, () => appendFile(this.log, `${JSON.stringify(entry)}\n`));
+    const { step, ...values } = entry;
+    const tagged = Object.fromEntries(
+      Object.entries(values as Record<string, number>).map(([name, value]) => [
+        name.startsWith("eval_") ? `eval/${name.slice(5)}` : `train/${name}`,
+        value,
+      ]),
+    );
+    await fileOperation("write", this.events, () => appendFile(this.events, scalarRecord({ wallTime: seconds(), step, values: tagged })));
+  }
+
+  /** Writes the report of what there is so far. */
+  async report(more: Partial<TrainingReport> = {}): Promise<void> {
+    const { output, about } = this.options;
+    const page = reportHtml({ ...about, ...more, name: about.name ?? basename(output), history: this.history });
+    await writeFileAtomically(join(output, "report.html"), page);
+  }
+}
