@@ -14,12 +14,19 @@ interface Pointwise {
   readonly params?: Parameters<typeof pointKernel>[0]["params"];
 }
 
+/** A vector of known length as rows of four, so that it too is read by fours. */
+function asRows(type: Type): Type {
+  const [length, ...rest] = type.shape;
+  return rest.length === 0 && typeof length === "number" && length % 4 === 0 ? { ...type, shape: [length / 4, 4] } : type;
+}
+
 export function pointwise({ label, inputs, output, declarations = "", expression, params = {} }: Pointwise): Lowering {
-  const width = vectorWidth(rowWidth(output.shape));
+  const over = asRows(output);
+  const width = vectorWidth(rowWidth(over.shape));
   const element = vector(width);
   const kernel: Kernel = pointKernel({
     label,
-    over: output,
+    over,
     width,
     reads: Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, [tensor, element] as const])),
     writes: { y: [output, element] },
