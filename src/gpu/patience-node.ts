@@ -9,16 +9,21 @@ const napMilliseconds = 1;
 
 const neverNotified = new Int32Array(new SharedArrayBuffer(4));
 let waiting = 0;
+/** Whether a turn is to come: one at a time, or many short waits would make each turn nap many times. */
+let turning = false;
 
 function turn(): void {
-  if (waiting === 0) return;
+  turning = waiting > 0;
+  if (!turning) return;
   Atomics.wait(neverNotified, 0, 0, napMilliseconds);
   setImmediate(turn);
 }
 
 /** The result of `work`, for which the event loop turns about once a millisecond. */
 export function waitPatiently<T>(work: Promise<T>): Promise<T> {
-  if (waiting++ === 0) setImmediate(turn);
+  waiting++;
+  if (!turning) setImmediate(turn);
+  turning = true;
   return work.finally(() => {
     waiting--;
   });
