@@ -4,6 +4,7 @@ import { describeCeilings } from "../src/autograd/profile.ts";
 import { type Ceilings, measureCeilings } from "../src/gpu/ceilings.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { encodeTable } from "./encode.ts";
+import { hostTable } from "./host.ts";
 import { kernelTable } from "./kernels.ts";
 import { loadTable } from "./load.ts";
 import { matmulTable } from "./matmul.ts";
@@ -27,6 +28,7 @@ export async function openBench(device: Device, { quick }: { quick: boolean }): 
 export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<string>>> = {
   kernels: async (bench) => `${await matmulTable(bench)}\n\n${await kernelTable(bench)}`,
   step: trainingStepTable,
+  host: hostTable,
   encode: encodeTable,
   load: ({ device, quick }) => loadTable(device, quick ? 1 : 3),
   search: ({ device, quick }) => searchTable(device, quick ? 1 : 5),

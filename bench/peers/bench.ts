@@ -9,7 +9,6 @@ import { findAdapter } from "../../tools/setup-adapter.ts";
 import { driverEnvironment, swiftShaderDriver } from "../../tools/vulkan-drivers.ts";
 import type { Surroundings } from "./contest.ts";
 import { installPeers } from "./install.ts";
-import { writeModelFolder } from "./model-folder.ts";
 import type { WorkKind } from "./peer.ts";
 import { Disagreements } from "./sections/agreement.ts";
 import { encodingSection } from "./sections/encoding.ts";
@@ -37,6 +36,8 @@ try {
   const log = (line: string) => process.stderr.write(`${line}\n`);
   const uninstalled = await installPeers();
   const { info, environment } = await findAdapter({ install: false, log });
+  // It needs a package that has only now been installed.
+  const { writeModelFolder } = await import("./model-folder.ts");
   await writeModelFolder(folder);
   const disagreements = new Disagreements();
   const date = new Date().toISOString().slice(0, 10);

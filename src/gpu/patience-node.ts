@@ -9,12 +9,11 @@ const napMilliseconds = 1;
 
 const neverNotified = new Int32Array(new SharedArrayBuffer(4));
 let waiting = 0;
-/** Whether a turn is to come: one at a time, or many short waits would make each turn nap many times. */
-let turning = false;
+let isTurning = false;
 
 function turn(): void {
-  turning = waiting > 0;
-  if (!turning) return;
+  isTurning = waiting > 0;
+  if (!isTurning) return;
   Atomics.wait(neverNotified, 0, 0, napMilliseconds);
   setImmediate(turn);
 }
@@ -22,8 +21,10 @@ function turn(): void {
 /** The result of `work`, for which the event loop turns about once a millisecond. */
 export function waitPatiently<T>(work: Promise<T>): Promise<T> {
   waiting++;
-  if (!turning) setImmediate(turn);
-  turning = true;
+  if (!isTurning) {
+    isTurning = true;
+    setImmediate(turn);
+  }
   return work.finally(() => {
     waiting--;
   });

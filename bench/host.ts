@@ -1,0 +1,48 @@
+/**
+ * What a step costs the host: JavaScript from `TrainingStep.run` to the submit, for a model of BERT-base's 12 layers, on Dawn's null backend, where nothing
+ * is computed and no driver works on the same thread. Its width is small, because the null backend has little memory; the dispatches are the same.
+ */
+import { openDevice } from "../src/gpu/node.ts";
+import { parseBertConfig } from "../src/nn/bert-config.ts";
+import { SimCseModel } from "../src/simcse/model.ts";
+import { TrainingStep } from "../src/simcse/training-step.ts";
+import { markdown } from "./measure.ts";
+import { syntheticSentences } from "./models.ts";
+
+const batchSize = 64;
+const tokens = 32;
+const config = parseBertConfig("bench", {
+  model_type: "bert",
+  vocab_size: 30_522,
+  hidden_size: 48,
+  num_hidden_layers: 12,
+  num_attention_heads: 12,
+  intermediate_size: 192,
+  max_position_embeddings: 512,
+});
+
+/** Steps that pass before, and those that are timed. */
+const warmUp = 200;
+const steps = 300;
+
+export async function hostTable(): Promise<string> {
+  await using device = await openDevice({ backend: "null" });
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
+  const step = await TrainingStep.create(model, { batchSize, maxSeqLength: tokens, pooler: "cls", temperature: 0.05, seed: 42 });
+  const batch = syntheticSentences(batchSize, tokens).map((ids) => [ids, ids]);
+  const times: number[] = [];
+  for (let update = 1; update <= warmUp + steps; update++) {
+    const start = performance.now();
+    step.run(batch, update, 1e-4);
+    if (update > warmUp) times.push(performance.now() - start);
+    if (update % 20 === 0) await device.finish();
+  }
+  const dispatches = step.program.dispatches.length;
+  step.close();
+  model.close();
+  const median = times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
+  return markdown(
+    [`the host's part of a step, 12 layers, 2 × ${batchSize} sentences × ${tokens} tokens`, "ms of JavaScript", "dispatches", "submits"],
+    [["Dawn's null backend", median.toFixed(2), String(dispatches), "1"]],
+  );
+}
