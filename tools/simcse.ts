@@ -11,6 +11,7 @@ import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { outputFailure, reportFailure } from "./failure.ts";
 import { indexCommand } from "./index-command.ts";
+import { pretrainCommand } from "./pretrain.ts";
 import { searchCommand } from "./search.ts";
 import { serveCommand } from "./serve.ts";
 import { setupCommand } from "./setup.ts";
@@ -28,6 +29,7 @@ const program = new Command("simcse")
 
 const commands = [
   trainCommand,
+  pretrainCommand,
   evaluateCommand,
   encodeCommand,
   similarityCommand,

@@ -13,11 +13,12 @@ import { readRows, writeRows } from "../kernels/row-window.ts";
 import { scale } from "../kernels/scale.ts";
 import { adamWDefaults, adamWStep, adamWUpdate } from "../nn/adamw.ts";
 import { ArenaTensor } from "../nn/arena-tensor.ts";
-import { BatchPacker, declareBatch, type PackedSentence } from "./batch.ts";
+import { BatchPacker, declareBatch } from "./batch.ts";
 import { MaskedPacker } from "./mlm-loss.ts";
 import { mlmMasking } from "./mlm-masking.ts";
 import {
   batchCapacity,
+  contrasts,
   type Losses,
   type Recorded,
   recordContrast,
@@ -66,9 +67,7 @@ function wholeStep(recorded: Recorded, options: TrainingStepOptions): StepProgra
       },
     ],
     *inputs(_, examples, { update, learningRate }) {
-      const { inputs, live } = packer.pack(sentencesOf(examples, 0, viewsOf(options)), update);
-      const scalars = { learningRate };
-      yield [0, { inputs, live: { ...live, examples: examples.length }, scalars, seed: options.seed, step: update }];
+      yield [0, { ...packer.pack(examples, 0, update), scalars: { learningRate }, seed: options.seed, step: update }];
     },
   };
 }
@@ -78,7 +77,7 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
   const { layout } = recorded;
   const { batchSize, seed, mlm, optimizer = adamWDefaults } = options;
   const packer = stepPacker(recorded, options);
-  const sums = ["loss", ...(mlm ? ["mlmLoss"] : [])].map((name) => new ArenaTensor(`sum of ${name}`, "f32", [1]));
+  const sums = ["loss", ...(mlm && contrasts(options) ? ["mlmLoss"] : [])].map((name) => new ArenaTensor(`sum of ${name}`, "f32", [1]));
   return {
     tensors: sums,
     records: [
@@ -99,9 +98,7 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
     *inputs(device, examples, { update, learningRate }) {
       clearSums(device, recorded, sums);
       for (let first = 0; first < examples.length; first += batchSize) {
-        const batch = examples.slice(first, first + batchSize);
-        const { inputs, live } = packer.pack(sentencesOf(batch, first, viewsOf(options)), update);
-        yield [0, { inputs, live: { ...live, examples: batch.length }, seed, step: update }];
+        yield [0, { ...packer.pack(examples.slice(first, first + batchSize), first, update), seed, step: update }];
       }
       yield [1, { scalars: { learningRate }, seed, step: update }];
     },
@@ -126,15 +123,17 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, chunk: num
     tensors: [embeddings, embeddings.gradient!, lossSum],
     records: [
       function backward(tape) {
+        layout.updateHalves(tape);
         const batch = declareBatch(tape, capacity, { training: true });
-        const own = recordEmbeddings(tape, recorded, options, batch);
+        const own = recordEmbeddings(recorded, options, batch);
         const seed = readRows(tape, embeddings.gradient!, tape.scalar("first"), own.shape[0]!);
         gradient(tape, own, layout.parameters, { seed, accumulate: true });
         return {};
       },
       function embed(tape) {
+        layout.updateHalves(tape);
         const batch = declareBatch(tape, capacity, { training: false });
-        writeRows(recordEmbeddings(tape, recorded, { ...options, gradientCheckpointing: false }, batch), embeddings, tape.scalar("first"));
+        writeRows(recordEmbeddings(recorded, { ...options, gradientCheckpointing: false }, batch), embeddings, tape.scalar("first"));
         return {};
       },
       function contrast(tape) {
@@ -171,20 +170,21 @@ function clearSums(device: Device, { layout }: Recorded, sums: readonly ArenaTen
   device.clear([...layout.arenas.map(({ training }) => training!.gradient), ...sums].map(({ window }) => window));
 }
 
-/** Packs a batch and, for masked language modelling, its masked copy. */
+/** Packs a batch's examples, of which the first is number `first` of the update, and for masked language modelling their masked copy. */
 function stepPacker({ config }: Recorded, options: TrainingStepOptions) {
   const capacity = batchCapacity(config, options);
-  const packer = new BatchPacker(capacity);
+  const views = viewsOf(options);
   const { mlm, seed } = options;
-  if (mlm === undefined)
-    return { pack: (sentences: readonly PackedSentence[], _update: number) => packer.pack(sentences, { training: true }) };
-  const masked = new MaskedPacker(capacity, mlm.probability);
-  const mask = mlmMasking(seed, { ...mlm, vocabularySize: config.vocab_size });
+  const contrast = contrasts(options) ? new BatchPacker(capacity) : null;
+  const masked = mlm && new MaskedPacker(capacity, mlm.probability);
+  const mask = mlm && mlmMasking(seed, { ...mlm, vocabularySize: config.vocab_size });
   return {
-    pack(sentences: readonly PackedSentence[], update: number) {
-      const plain = packer.pack(sentences, { training: true });
-      const second = masked.pack(sentences, ({ ids, key }) => mask(ids, update, key));
-      return { inputs: { ...plain.inputs, ...second.inputs }, live: { ...plain.live, ...second.live } };
+    pack(examples: readonly TokenizedExample[], first: number, update: number): Required<Pick<StepInput, "inputs" | "live">> {
+      const sentences = sentencesOf(examples, first, views);
+      const plain = contrast?.pack(sentences, { training: true });
+      const second = masked?.pack(sentences, ({ ids, key }) => mask!(ids, update, key));
+      const count = contrast ? { examples: examples.length } : {};
+      return { inputs: { ...plain?.inputs, ...second?.inputs }, live: { ...plain?.live, ...second?.live, ...count } };
     },
   };
 }

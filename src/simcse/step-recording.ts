@@ -17,8 +17,8 @@ import { type PoolerType, poolSentences } from "./poolers.ts";
 export interface TrainingStepOptions {
   /** Examples a batch. */
   readonly batchSize: number;
-  /** Sentences of an example; 2 if absent. */
-  readonly views?: Views;
+  /** Sentences of an example; 2 if absent. With 1 there is no contrast, and `mlm` alone is the loss. */
+  readonly views?: 1 | Views;
   /** Tokens a sentence has at most. */
   readonly maxSeqLength: number;
   readonly pooler: PoolerType;
@@ -55,7 +55,10 @@ export interface Recorded {
   readonly history: ArenaTensor;
 }
 
-export const viewsOf = ({ views = 2 }: TrainingStepOptions): Views => views;
+export const viewsOf = ({ views = 2 }: TrainingStepOptions): 1 | Views => views;
+
+/** Whether the sentences of a batch are contrasted. */
+export const contrasts = (options: TrainingStepOptions): boolean => viewsOf(options) > 1;
 
 /** Room for `examples` examples. */
 export function batchCapacity(config: BertConfig, options: TrainingStepOptions, examples = options.batchSize): BatchCapacity {
@@ -64,8 +67,7 @@ export function batchCapacity(config: BertConfig, options: TrainingStepOptions, 
 }
 
 /** Records the embeddings of a batch under dropout, f32 [sentences, hidden_size]. */
-export function recordEmbeddings(tape: Tape, { modules, layout }: Recorded, options: TrainingStepOptions, batch: BatchValues): Value {
-  layout.updateHalves(tape);
+export function recordEmbeddings({ modules, layout }: Recorded, options: TrainingStepOptions, batch: BatchValues): Value {
   const hidden = modules.bert.forward(batch, { training: true, ...forwardOptions(layout, options) });
   return poolSentences(options.pooler, hidden, batch, modules.mlp?.dense ?? null);
 }
@@ -79,7 +81,7 @@ const forwardOptions = (layout: ParameterLayout, { gradientCheckpointing: recomp
 export function recordContrast(tape: Tape, embeddings: Value, options: TrainingStepOptions): Value {
   const { batchSize, temperature, hardNegativeWeight = 0, labelSmoothing = 0 } = options;
   const examples = tape.extent("examples", batchSize);
-  return contrastiveLoss(embeddings, { temperature, examples, views: viewsOf(options), hardNegativeWeight, labelSmoothing });
+  return contrastiveLoss(embeddings, { temperature, examples, views: viewsOf(options) as Views, hardNegativeWeight, labelSmoothing });
 }
 
 /** The losses of a batch, each f32 [1]. */
@@ -89,23 +91,29 @@ export interface Losses {
   readonly mlmLoss?: Value;
 }
 
-/** Records a batch and its losses: contrast, and masked language modelling where it is asked for. */
+/** Records a batch and its losses: contrast, and masked language modelling where it is asked for or all there is. */
 export function recordLosses(tape: Tape, recorded: Recorded, options: TrainingStepOptions): Losses {
   const { config, modules, layout } = recorded;
   const capacity = batchCapacity(config, options);
+  layout.updateHalves(tape);
+  const masked = () => {
+    const { probability } = options.mlm!;
+    return maskedLanguageLoss(tape, modules, capacity, { probability, ...forwardOptions(layout, options) });
+  };
+  if (!contrasts(options)) return { loss: masked() };
   const batch = declareBatch(tape, capacity, { training: true });
-  const contrast = recordContrast(tape, recordEmbeddings(tape, recorded, options, batch), options);
+  const contrast = recordContrast(tape, recordEmbeddings(recorded, options, batch), options);
   if (options.mlm === undefined) return { loss: contrast };
-  const { weight, probability } = options.mlm;
-  const mlmLoss = maskedLanguageLoss(tape, modules, capacity, { probability, ...forwardOptions(layout, options) });
-  return { loss: weightedSum(contrast, mlmLoss, 1, weight), mlmLoss };
+  const mlmLoss = masked();
+  return { loss: weightedSum(contrast, mlmLoss, 1, options.mlm.weight), mlmLoss };
 }
 
 /** Steps whose metrics are kept on the GPU until they are read. */
 export const historyLength = 1024;
 
 /** Numbers a step: its loss, its gradient norm, and the masked language loss where there is one. */
-export const historyTensor = ({ mlm }: TrainingStepOptions) => new ArenaTensor("history", "f32", [historyLength, mlm ? 3 : 2]);
+export const historyTensor = (options: TrainingStepOptions) =>
+  new ArenaTensor("history", "f32", [historyLength, options.mlm && contrasts(options) ? 3 : 2]);
 
 /** Records that a step's numbers go into the history. */
 export function recordMetrics({ loss, mlmLoss }: Losses, norm: Value, { history }: Recorded): void {
@@ -113,7 +121,7 @@ export function recordMetrics({ loss, mlmLoss }: Losses, norm: Value, { history 
 }
 
 /** The sentences of examples with their numbers in the whole batch, the first example being number `first`. */
-export function sentencesOf(examples: readonly TokenizedExample[], first: number, views: Views): PackedSentence[] {
+export function sentencesOf(examples: readonly TokenizedExample[], first: number, views: 1 | Views): PackedSentence[] {
   return examples.flatMap((example, i) => example.map((ids, view) => ({ ids, key: (first + i) * views + view })));
 }
 

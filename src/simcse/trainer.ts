@@ -3,7 +3,6 @@
  * interruption. Reading and writing files is its caller's; it runs in a browser as in Node.
  */
 import type { Profiler } from "../autograd/profiler.ts";
-import { DataError } from "../errors.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
 import { longestSentence } from "../nn/bert-config.ts";
 import { schedules } from "../nn/schedule.ts";
@@ -13,14 +12,13 @@ import { checkArguments, optimizerOf, type TrainingArguments } from "./training-
 import { type Best, type Evaluate, type EvaluationEntry, type EvaluatorState, TrainingEvaluator } from "./training-evaluator.ts";
 import { type LogEntry, TrainingLog } from "./training-log.ts";
 import { TrainingOrder } from "./training-order.ts";
-import { type StepMetrics, type TokenizedExample, TrainingStep } from "./training-step.ts";
+import { exampleSet, type TrainingExample, type TrainingSet } from "./training-set.ts";
+import { type StepMetrics, TrainingStep } from "./training-step.ts";
 
 export { embeddingPooler, type TrainingArguments, trainingDefaults } from "./training-arguments.ts";
 export type { EvaluationEntry } from "./training-evaluator.ts";
 export type { LogEntry } from "./training-log.ts";
-
-/** A sentence; or a pair that belongs together; or a pair and a hard negative. */
-export type TrainingExample = string | readonly string[];
+export type { TrainingExample } from "./training-set.ts";
 
 /** What a run is at after an update, beside what stands on the GPU. Everything random follows from the seed and the step. */
 export interface TrainerState {
@@ -61,25 +59,24 @@ export interface TrainingSummary {
 const stepsInFlight = 2;
 
 /**
- * Trains `model` on `examples`, all of as many columns; goes on after the steps of `from`, whose weights and optimiser state the model then has.
+ * Trains `model` on `examples`, all of as many columns, or on a set of another kind; goes on after the steps of `from`, whose weights and optimiser state the model then has.
  * Throws `DataError` when there are too few, `OptionError` for options that exclude each other, `CapacityError` when the device is too small,
  * `DivergenceError` when the loss is no longer a number.
  */
 export async function train(
   model: SimCseModel,
   tokenizer: Tokenizer,
-  examples: readonly TrainingExample[],
+  examples: readonly TrainingExample[] | TrainingSet,
   args: TrainingArguments,
   hooks: TrainerHooks = {},
   from: TrainerState | null = null,
 ): Promise<TrainingSummary> {
-  const texts = columnsOf(examples);
+  const set = "views" in examples ? examples : exampleSet(examples, tokenizer, args.max_seq_length);
   checkArguments(args);
   checkLength(args.max_seq_length, longestSentence(model.config));
-  const order = new TrainingOrder(texts, args);
+  const order = new TrainingOrder(set, args);
   const { totalSteps, updatesPerEpoch } = order;
-  const views = Math.max(2, texts[0]!.length) as 2 | 3;
-  const step = await createStep(model, tokenizer, args, { batchSize: order.batchSize, views });
+  const step = await createStep(model, tokenizer, args, { batchSize: order.batchSize, views: set.views });
   hooks.onStart?.({ totalSteps, step });
   const evaluator = evaluates(args)
     ? hooks.evaluate && (await TrainingEvaluator.create(model, tokenizer, args, hooks.evaluate, from?.evaluator ?? null))
@@ -101,7 +98,7 @@ export async function train(
   try {
     for (const chosen of order.updates(update)) {
       if (update >= totalSteps || hooks.signal?.aborted || evaluator?.hasStalled) break;
-      const batch = chosen.map((index) => tokenize(texts[index]!, tokenizer, args.max_seq_length));
+      const batch = chosen.map((index) => set.tokens(index));
       const learningRate = args.learning_rate * schedule(update, totalSteps, args.warmup_steps, args.learning_rate);
       update++;
       if (hooks.profiler) await hooks.profiler.run(step, batch, update, learningRate);
@@ -139,35 +136,11 @@ export async function train(
   };
 }
 
-/** The texts of each example. Throws `DataError` unless there are two, all of as many columns. */
-function columnsOf(examples: readonly TrainingExample[]): (readonly string[])[] {
-  if (examples.length < 2) {
-    throw new DataError(
-      `There are ${examples.length} training examples; contrast needs at least 2.`,
-      "Give a file with one sentence a line, or a table of pairs.",
-    );
-  }
-  const texts = examples.map((example) => (typeof example === "string" ? [example] : example));
-  const columns = texts[0]!.length;
-  const odd = texts.findIndex(({ length }) => length !== columns || length < 1 || length > 3);
-  if (odd < 0) return texts;
-  throw new DataError(
-    `Example ${odd + 1} has ${texts[odd]!.length} columns and the first has ${columns}.`,
-    "Give one column (sentences), two (pairs) or three (pairs and a hard negative) in every example.",
-  );
-}
-
-/** The views of an example; a sentence alone is its own pair. */
-function tokenize(texts: readonly string[], tokenizer: Tokenizer, maxLength: number): TokenizedExample {
-  const ids = texts.map((text) => tokenizer.encode(text, maxLength));
-  return ids.length === 1 ? [ids[0]!, ids[0]!] : ids;
-}
-
 function createStep(
   model: SimCseModel,
   tokenizer: Tokenizer,
   args: TrainingArguments,
-  { batchSize, views }: { batchSize: number; views: 2 | 3 },
+  { batchSize, views }: { batchSize: number; views: TrainingSet["views"] },
 ): Promise<TrainingStep> {
   return TrainingStep.create(model, {
     batchSize,
@@ -181,9 +154,9 @@ function createStep(
     gradientCheckpointing: args.gradient_checkpointing,
     accumulation: args.gradient_accumulation_steps,
     ...(args.gradient_cache_chunk > 0 && { cacheChunk: Math.min(args.gradient_cache_chunk, batchSize) }),
-    ...(args.do_mlm && {
+    ...((args.do_mlm || views === 1) && {
       mlm: {
-        weight: args.mlm_weight,
+        weight: views === 1 ? 1 : args.mlm_weight,
         probability: args.mlm_probability,
         maskId: tokenizer.maskId,
         specialIds: new Set([tokenizer.padId, tokenizer.clsId, tokenizer.sepId, tokenizer.maskId, tokenizer.unknownId]),

@@ -5,9 +5,7 @@
 import { permutation } from "../nn/random.ts";
 import { batchesWithoutDuplicates } from "./no-duplicates.ts";
 import type { TrainingArguments } from "./training-arguments.ts";
-
-/** The columns of a training example as texts. */
-type Texts = readonly string[];
+import type { TrainingSet } from "./training-set.ts";
 
 type OrderArguments = Pick<
   TrainingArguments,
@@ -27,7 +25,7 @@ export class TrainingOrder {
   readonly totalSteps: number;
 
   constructor(
-    readonly examples: readonly Texts[],
+    readonly examples: Pick<TrainingSet, "length" | "keys">,
     readonly args: OrderArguments,
   ) {
     this.batchSize = Math.min(args.per_device_train_batch_size, examples.length);
@@ -59,7 +57,7 @@ export class TrainingOrder {
     const order = permutation(seed, `epoch ${epoch}`, this.examples.length);
     const batches = no_duplicates
       ? Array.from(
-          batchesWithoutDuplicates(order, this.batchSize, (example) => this.examples[example]!),
+          batchesWithoutDuplicates(order, this.batchSize, (example) => this.examples.keys(example)),
           (batch) => Array.from(batch),
         )
       : Array.from({ length: Math.ceil(order.length / this.batchSize) }, (_, i) =>

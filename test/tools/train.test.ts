@@ -105,6 +105,36 @@ it("trains on hard negatives with options from a file, and leaves a log, events,
   expect(await readdir(join(output, "runs"))).toEqual([expect.stringMatching(/^events\.out\.tfevents/)]);
 });
 
+it("pretrains a masked language model on text, goes on with it, and SimCSE begins with it", async () => {
+  const [text, pretrained, output] = [join(folder, "text.txt"), join(folder, "pretrained"), join(folder, "after")];
+  await writeFile(text, Array.from({ length: 40 }, (_, i) => `${tinySentences[i % 6]} ${tinySentences[(i * 5 + 1) % 6]}`).join("\n"));
+  const pretrain = (steps: string, ...more: string[]) => [
+    ...["pretrain", "--model_name_or_path", model, "--train_file", text, "--output_dir", pretrained, "--learning_rate", "3e-3", ...more],
+    ...[
+      "--per_device_train_batch_size",
+      "8",
+      "--max_seq_length",
+      "32",
+      "--logging_steps",
+      "20",
+      "--max_steps",
+      steps,
+      "--save_steps",
+      "20",
+    ],
+  ];
+  const { code, stderr, stdout } = await simcse(pretrain("60"));
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/sequences of 32 tokens/);
+  const losses = [...stdout.matchAll(/loss ([\d.]+)/g)].map(([, loss]) => Number(loss));
+  expect(losses).toHaveLength(3);
+  expect(losses.at(-1)).toBeLessThan(losses[0]!);
+  expectFailure(await simcse([...pretrain("60"), "--temp", "0.1"]), "--temp");
+  const trained = await simcse([...trainArguments(output).map((word) => (word === model ? pretrained : word)), "--max_steps", "1"]);
+  expect(trained.code).toBe(0);
+  expect(trained.stderr).toContain(`weights of ${pretrained}`);
+});
+
 it("refuses what it cannot do, and proposes the nearest option", async () => {
   const output = join(folder, "refused");
   const failing = (...more: string[]) => simcse([...trainArguments(output), ...more]);

@@ -1,0 +1,43 @@
+/** `simcse pretrain`: a masked language model from any text, from fresh weights or onwards; a BERT for `simcse train` to begin with. */
+import { Command, Option } from "commander";
+import { readExamples } from "../src/io/examples-node.ts";
+import { packedSet } from "../src/simcse/training-set.ts";
+import { wholeNumber, withOptions } from "./options.ts";
+import { type TrainOptions, trainOptions } from "./train-options.ts";
+import { runTraining, type TrainingKind } from "./training-run.ts";
+
+const maskedLanguage: TrainingKind = {
+  read: (path, tokenizer, { max_seq_length }) => packedSet(textsOf(path), tokenizer, max_seq_length),
+  heads: () => ({ mlp: false, mlm: true }),
+  hints: () => [],
+};
+
+/** Every text of a file, a table's columns one after another. */
+async function* textsOf(path: string): AsyncGenerator<string> {
+  for await (const example of readExamples(path)) yield* example;
+}
+
+/** Options that speak of contrast. */
+const contrastive = new Set([
+  "temp",
+  "hard_negative_weight",
+  "label_smoothing_factor",
+  "mlp_only_train",
+  "do_mlm",
+  "mlm_weight",
+  "no_duplicates",
+  "gradient_cache_chunk",
+]);
+
+/** Where the defaults differ from those of SimCSE. */
+const defaults = { max_seq_length: 128, pooler_type: "avg" } as const;
+
+const options: readonly Option[] = [
+  ...trainOptions.filter((option) => !contrastive.has(option.attributeName()) && !(option.attributeName() in defaults)),
+  new Option("--max_seq_length <n>", `tokens of a sequence (default: ${defaults.max_seq_length})`).argParser(wholeNumber(8)),
+];
+
+export const pretrainCommand = withOptions(
+  new Command("pretrain").description("train a masked language model on text, from scratch or onwards"),
+  options,
+).action((given: TrainOptions) => runTraining({ ...defaults, ...given }, maskedLanguage));
