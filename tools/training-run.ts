@@ -9,7 +9,15 @@ import { withReopenedDevice } from "../src/gpu/reopen.ts";
 import type { Folder } from "../src/io/folder.ts";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { loadTokenizer, type Tokenizer } from "../src/io/tokenizer.ts";
-import { type CheckpointConfig, checkVocabulary, inspectWeights, loadWeights, modelFiles, readConfig } from "../src/simcse/checkpoint.ts";
+import {
+  type CheckpointConfig,
+  checkVocabulary,
+  inspectWeights,
+  loadWeights,
+  modelFiles,
+  readConfig,
+  usualLength,
+} from "../src/simcse/checkpoint.ts";
 import { SimCseModel } from "../src/simcse/model.ts";
 import type { HistoryEntry } from "../src/simcse/report/report.ts";
 import { embeddingPooler, type TrainingArguments, type TrainingSummary, train } from "../src/simcse/trainer.ts";
@@ -138,7 +146,8 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
   let progress = noProgress;
   try {
     await prepare(model, inputs, checkpoint, from);
-    const simcse = { pooler_type: embeddingPooler(args), max_seq_length: args.max_seq_length };
+    // Short sentences train it, but a text that is embedded is not cut at their length.
+    const simcse = { pooler_type: embeddingPooler(args), max_seq_length: Math.max(usualLength, args.max_seq_length) };
     const records = await TrainRecords.open({
       output,
       loggingDir: given.logging_dir ? resolve(given.logging_dir) : join(output, "runs"),

@@ -18,7 +18,7 @@ import { type PoolerType, parsePooler } from "./poolers.ts";
 import { DENSE_TENSORS, readSentenceTransformer } from "./sentence-transformers.ts";
 
 /** Tokens a sentence is truncated to by the original. */
-const usualLength = 128;
+export const usualLength = 128;
 
 /** Floats on their way to the GPU at a time. */
 const streamBytes = 8 * 2 ** 20;
