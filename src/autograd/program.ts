@@ -73,7 +73,6 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   readonly #stepBlock = new ArrayBuffer(stepWords * 4);
   readonly #words = new Uint32Array(this.#stepBlock);
   readonly #floats = new Float32Array(this.#stepBlock);
-  readonly #live = new Map<string, number>();
 
   private constructor(
     readonly device: Device,
@@ -84,7 +83,7 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     readonly staging: ReadonlyMap<Value, GPUBuffer>,
     readonly dispatches: readonly Dispatch[],
   ) {
-    for (const { name, capacity } of plan.tape.extents.values()) this.#live.set(name, capacity);
+    for (const { word, capacity } of plan.tape.extents.values()) this.#words[word] = capacity;
   }
 
   static async build<Outputs extends Record<string, Value>>(
@@ -197,13 +196,12 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
         throw new OptionError(`The program has no extent ${name}.`, `It has ${[...tape.extents.keys()].join(", ")}.`);
       if (size > extent.capacity)
         throw new CapacityError(`${name} is at most ${extent.capacity}, not ${size}.`, "Compile the program for larger batches.");
-      this.#live.set(name, size);
+      this.#words[extent.word] = size;
     }
-    for (const { name, word } of tape.extents.values()) this.#words[word] = this.#live.get(name)!;
     this.device.gpu.queue.writeBuffer(this.uniforms, 0, this.#stepBlock);
   }
 
-  readonly #liveSize: LiveSize = (dimension) => (typeof dimension === "number" ? dimension : this.#live.get(dimension.name)!);
+  readonly #liveSize: LiveSize = (dimension) => (typeof dimension === "number" ? dimension : this.#words[dimension.word]!);
 
   #submit(): void {
     const encoder = this.device.gpu.createCommandEncoder();
