@@ -10,7 +10,7 @@
 import type { Capabilities, SubgroupMatrix } from "../gpu/capabilities.ts";
 import { memoryOf, wgsl } from "../gpu/shader.ts";
 import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "./kernel.ts";
-import { type Layout, type MatmulAttributes, matmulShape, matmulTensors } from "./matmul.ts";
+import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./matmul.ts";
 import { epilogue } from "./matmul-epilogue.ts";
 import { capacity, type Lowering, type Node, type Variant } from "./operation.ts";
 
@@ -55,8 +55,7 @@ function lowerSubgroupMatrix(node: Node<MatmulAttributes>, edge: number, { M, N,
   const threads = subgroups * lanes;
   const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 1);
   // Whether an operand's rows run along k, and how its tile then lies in workgroup memory.
-  const alongDepth: Record<Layout, readonly [boolean, boolean]> = { nn: [true, false], nt: [true, true], tn: [false, false] };
-  const [leftAlong, rightAlong] = alongDepth[layout];
+  const [leftAlong, rightAlong] = runsAlongDepth[layout];
   const quads = (along: boolean) => (along ? depth : edge) / 4;
   const load = (name: "left" | "right", operand: "a" | "b", along: boolean, first: string, end: string) => wgsl`
     for (var i = thread; i < ${(edge * depth) / 4}u; i += ${threads}u) {

@@ -10,7 +10,7 @@
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "./kernel.ts";
-import { type Layout, type MatmulAttributes, matmulShape, matmulTensors } from "./matmul.ts";
+import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./matmul.ts";
 import { epilogue } from "./matmul-epilogue.ts";
 import { capacity, type Dimension, type Lowering, type Node, type Variant } from "./operation.ts";
 
@@ -66,8 +66,7 @@ function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capab
   const { a, b, rowSums } = tensors;
   const { layout } = node.attributes;
   const { m, n, k } = matmulShape(node);
-  const alongDepth: Record<Layout, readonly [boolean, boolean]> = { nn: [true, false], nt: [true, true], tn: [false, false] };
-  const [leftAlong, rightAlong] = alongDepth[layout];
+  const [leftAlong, rightAlong] = runsAlongDepth[layout];
   const sides: readonly Side[] = [
     { name: "left", size: tile.rows, extent: m, alongDepth: leftAlong, operand: "a" },
     { name: "right", size: tile.columns, extent: n, alongDepth: rightAlong, operand: "b" },

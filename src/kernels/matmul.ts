@@ -100,6 +100,13 @@ const operandShapes: Record<Layout, (shape: MatmulShape) => Record<"a" | "b", re
   tn: ({ m, n, k }) => ({ a: [k, m], b: [k, n] }),
 };
 
+/** Whether the rows of A and of B run along k. */
+export const runsAlongDepth: Record<Layout, readonly [a: boolean, b: boolean]> = {
+  nn: [true, false],
+  nt: [true, true],
+  tn: [false, false],
+};
+
 /** What B must be, given A's shared dimension. */
 const rightShape: Record<Layout, (k: Dimension) => (Dimension | null)[]> = {
   nn: (k) => [k, null],
