@@ -6,7 +6,8 @@ import { afterAll } from "vitest";
 import type { Device } from "../src/gpu/device.ts";
 import { openDevice } from "../src/gpu/node.ts";
 
-const profile = process.env.SIMCSE_DEVICE === "core" ? "core" : "full";
+/** What the run asks for. */
+export const profile = process.env.SIMCSE_DEVICE === "core" ? "core" : "full";
 
 /** Opens the device for a test file; call it at the top level. */
 export async function openTestDevice(): Promise<Device> {

@@ -35,6 +35,8 @@ const embeddings = [
 /** Below this many 10⁹ operations a second a BERT base takes more than a second for a batch of 64 short sentences. */
 const fastGigaflops = 300;
 
+const namesOf = (models: typeof embeddings) => models.map(({ model }) => model).join(", ");
+
 const megabytes = (bytes: number) => `${Math.round(bytes / 1e6).toLocaleString("en")} MB`;
 
 const checks: readonly Check[] = [
@@ -70,20 +72,23 @@ const checks: readonly Check[] = [
     fix: null,
   }),
   ({ capabilities: { limits } }) => {
-    const tooLarge = embeddings.filter(({ bytes }) => bytes > limits.maxStorageBufferBindingSize);
+    const tooLarge = embeddings.filter(({ bytes }) => bytes > limits.maxBufferSize);
     return {
       what: "largest tensor",
       verdict: tooLarge.length > 0 ? "missing" : "good",
-      found: `${megabytes(limits.maxStorageBufferBindingSize)} (maxStorageBufferBindingSize)${tooLarge.length > 0 ? `: too little for ${tooLarge.map(({ model }) => model).join(", ")}` : ", enough for BERT and RoBERTa, base and large"}`,
+      found: `${megabytes(limits.maxBufferSize)} (maxBufferSize)${tooLarge.length > 0 ? `: too little for ${namesOf(tooLarge)}` : ", enough for BERT and RoBERTa, base and large"}`,
       fix: tooLarge.length > 0 ? "Use another adapter, or a model with a smaller vocabulary." : null,
     };
   },
-  ({ capabilities: { limits } }) => ({
-    what: "largest buffer",
-    verdict: "good",
-    found: `${megabytes(limits.maxBufferSize)} (maxBufferSize)`,
-    fix: null,
-  }),
+  ({ capabilities: { limits } }) => {
+    const inWindows = embeddings.filter(({ bytes }) => bytes > limits.maxStorageBufferBindingSize);
+    return {
+      what: "bound at once",
+      verdict: "good",
+      found: `${megabytes(limits.maxStorageBufferBindingSize)} (maxStorageBufferBindingSize)${inWindows.length > 0 ? `; the words of ${namesOf(inWindows)} are bound in windows` : ""}`,
+      fix: null,
+    };
+  },
   ({ node }) => {
     const old = Number(node.replace(/^v/, "").split(".")[0]) < 20;
     return { what: "Node", verdict: old ? "missing" : "good", found: node, fix: old ? "Install Node 20 or later." : null };

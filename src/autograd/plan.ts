@@ -9,6 +9,7 @@
  */
 import { CapacityError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
+import { bindingAlignment } from "../gpu/device.ts";
 import { atCapacity, type Kernel, stepWords, type Tensor } from "../kernels/kernel.ts";
 import {
   bytesPerElement,
@@ -21,10 +22,8 @@ import {
   Value,
   type Variant,
 } from "../kernels/operation.ts";
+import { windowed } from "../kernels/windows.ts";
 import type { Tape } from "./tape.ts";
-
-/** Offsets of bindings are multiples of this on every device. */
-export const bindingAlignment = 256;
 
 export interface Step {
   readonly node: Node;
@@ -75,10 +74,12 @@ export function plan(
   capabilities: Capabilities,
   choose: Choose = () => undefined,
 ): Plan {
+  const { limits } = capabilities;
   const steps = neededNodes(tape, Object.values(outputs)).map((node) => {
     const variants = node.operation.variants?.(node, capabilities) ?? [];
     const chosen = choose(node, variants) ?? variants[0];
-    const lowering = chosen ? chosen.lower() : node.operation.lower(node, capabilities);
+    const lowered = chosen ? chosen.lower() : node.operation.lower(node, capabilities);
+    const lowering = { ...lowered, kernels: lowered.kernels.map((kernel) => windowed(kernel, limits.maxStorageBufferBindingSize)) };
     return { node, lowering, choice: chosen && variants.length > 1 ? chosen.name : null };
   });
   const { slots, places } = assignSlots(tape, outputs, steps);
@@ -220,19 +221,22 @@ function countBytes(
 function checkLimits(steps: readonly Step[], { limits }: Capabilities): void {
   for (const { node, lowering } of steps) {
     for (const { bindings, workgroups, shader } of lowering.kernels) {
-      for (const { tensor } of bindings) {
+      const windows = new Map(shader.bindings.map(({ name, windows }) => [name, windows?.count]));
+      for (const { name, tensor } of bindings) {
         const bytes = elementCount(tensor.shape) * bytesPerElement[tensor.dtype];
-        if (bytes <= limits.maxStorageBufferBindingSize) continue;
-        const name = "name" in tensor && tensor.name ? `${tensor.name} ` : "";
+        const limit = windows.get(name) === undefined ? "maxStorageBufferBindingSize" : "maxBufferSize";
+        if (bytes <= limits[limit]) continue;
+        const label = "name" in tensor && tensor.name ? `${tensor.name} ` : "";
         throw new CapacityError(
-          `${node.operation.name} binds ${name}${formatShape(tensor.shape)}, ${bytes} bytes; this device allows ${limits.maxStorageBufferBindingSize} (maxStorageBufferBindingSize).`,
+          `${node.operation.name} binds ${label}${formatShape(tensor.shape)}, ${bytes} bytes; this device allows ${limits[limit]} (${limit}).`,
           "Use a smaller batch, shorter sentences or a smaller vocabulary, or another adapter.",
         );
       }
-      if (bindings.length > limits.maxStorageBuffersPerShaderStage) {
+      const bound = bindings.reduce((sum, { name }) => sum + (windows.get(name) ?? 1), 0);
+      if (bound > limits.maxStorageBuffersPerShaderStage) {
         throw new CapacityError(
-          `${shader.label} binds ${bindings.length} buffers; this device allows ${limits.maxStorageBuffersPerShaderStage} (maxStorageBuffersPerShaderStage).`,
-          "This kernel has no variant for the device: report it.",
+          `${shader.label} binds ${bound} buffers; this device allows ${limits.maxStorageBuffersPerShaderStage} (maxStorageBuffersPerShaderStage).`,
+          "Use a smaller batch or a smaller vocabulary: a tensor larger than the device binds at once takes several.",
         );
       }
       const widest = Math.max(...workgroups(atCapacity));

@@ -4,12 +4,13 @@
  */
 import { CapacityError, OptionError, ShapeError } from "../errors.ts";
 import type { ArithmeticUnit } from "../gpu/ceilings.ts";
-import type { BufferWindow, Device } from "../gpu/device.ts";
+import { type BufferWindow, bindingAlignment, type Device } from "../gpu/device.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
 import { type Kernel, type LiveSize, stepWords, type Tensor, trafficOf } from "../kernels/kernel.ts";
 import { bytesPerElement, elementCount, type Value } from "../kernels/operation.ts";
+import { windowsOf } from "../kernels/windows.ts";
 import type { Tuning } from "./choices.ts";
-import { bindingAlignment, neededNodes, type Plan, plan } from "./plan.ts";
+import { neededNodes, type Plan, plan } from "./plan.ts";
 import { Tape } from "./tape.ts";
 
 export interface CompileOptions {
@@ -260,7 +261,9 @@ async function buildDispatches(device: Device, plan: Plan, buffers: readonly GPU
       windows.push({ buffer: uniforms, offset, size: Math.ceil(params.byteLength / 16) * 16 });
       offset += bindingAlignment;
     }
-    for (const { tensor } of bindings) windows.push(windowOf(plan, buffers, tensor));
+    for (const { tensor } of bindings) {
+      windows.push(...windowsOf(windowOf(plan, buffers, tensor), device.capabilities.limits.maxStorageBufferBindingSize));
+    }
     return { kernel, pipeline, bindGroup: device.createBindGroup(shader.label, layout, windows) };
   });
 }

@@ -1,6 +1,16 @@
-/**
- * What a device can do, as far as choosing kernels needs to know. Read once when a device opens; never changes after.
- */
+/** What a device can do, as far as choosing kernels needs to know. Read once when a device opens; never changes after. */
+
+/** The limits that choosing kernels and planning memory look at. */
+const plannedLimits = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+
+export type Limits = Readonly<Record<(typeof plannedLimits)[number], number>>;
+
 /** Sizes and types that the device's matrix units take: [M, K] · [K, N] accumulated as [M, N]. */
 export interface SubgroupMatrix {
   readonly componentType: string;
@@ -13,7 +23,7 @@ export interface SubgroupMatrix {
 export interface Capabilities {
   /** WebGPU features the device was opened with. */
   readonly features: ReadonlySet<string>;
-  readonly limits: GPUSupportedLimits;
+  readonly limits: Limits;
   /** The adapter runs on the CPU: one thread a row and no barriers win there, the opposite of a GPU. */
   readonly software: boolean;
   /** Lanes of a subgroup where every pipeline has the same number, else null (no subgroups, or a size that varies). */
@@ -22,12 +32,14 @@ export interface Capabilities {
   readonly subgroupMatrices: readonly SubgroupMatrix[];
 }
 
-export function readCapabilities(device: GPUDevice, info: GPUAdapterInfo): Capabilities {
+/** `largestBinding` lowers `maxStorageBufferBindingSize`. */
+export function readCapabilities(device: GPUDevice, info: GPUAdapterInfo, largestBinding = Number.POSITIVE_INFINITY): Capabilities {
   const features = new Set<string>(device.features);
+  const limits = Object.fromEntries(plannedLimits.map((name) => [name, device.limits[name]])) as Limits;
   const fixedSize = info.subgroupMinSize === info.subgroupMaxSize && info.subgroupMinSize > 0;
   return {
     features,
-    limits: device.limits,
+    limits: { ...limits, maxStorageBufferBindingSize: Math.min(limits.maxStorageBufferBindingSize, largestBinding) },
     software: info.isFallbackAdapter,
     subgroupSize: features.has("subgroups") && fixedSize ? info.subgroupMinSize : null,
     subgroupMatrices: features.has("chromium-experimental-subgroup-matrix") ? subgroupMatrices(info) : [],

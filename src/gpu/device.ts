@@ -11,6 +11,8 @@ export interface DeviceOptions {
   /** `full` asks for every feature and limit that some kernel can use; `core` for none, as the weakest WebGPU device would give. */
   readonly profile?: "full" | "core";
   readonly powerPreference?: GPUPowerPreference;
+  /** Bind at most this many bytes of a tensor at once, as a smaller device would; the device's own limit, if absent. */
+  readonly largestBinding?: number;
 }
 
 /** How many of each thing the device has created or done since it was opened. */
@@ -27,6 +29,9 @@ export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
 }
+
+/** Offsets of bindings are multiples of this on every device, in bytes. */
+export const bindingAlignment = 256;
 
 /** A window of a buffer; offset and size in bytes. */
 export interface BufferWindow {
@@ -53,6 +58,10 @@ export interface DeviceEnvironment {
   readonly waitForSoftware?: Wait;
 }
 
+interface DeviceSettings extends DeviceEnvironment {
+  readonly largestBinding?: number | undefined;
+}
+
 type Wait = <T>(work: Promise<T>) => Promise<T>;
 
 /** Opens a device on `gpu`. Throws `DeviceError` when there is no adapter or it refuses. */
@@ -74,7 +83,7 @@ export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, enviro
   const requiredLimits = full ? Object.fromEntries(usefulLimits.map((name) => [name, adapter.limits[name]])) : {};
   try {
     const device = await adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits });
-    return new Device(device, adapter.info, environment);
+    return new Device(device, adapter.info, { ...environment, largestBinding: options.largestBinding });
   } catch (cause) {
     throw new DeviceError(
       `The adapter ${adapterName(adapter.info)} refused to open a device.`,
@@ -106,9 +115,9 @@ export class Device {
   constructor(
     readonly gpu: GPUDevice,
     readonly info: GPUAdapterInfo,
-    { onClose, waitForSoftware }: DeviceEnvironment = {},
+    { onClose, waitForSoftware, largestBinding }: DeviceSettings = {},
   ) {
-    this.capabilities = readCapabilities(gpu, info);
+    this.capabilities = readCapabilities(gpu, info, largestBinding);
     this.name = adapterName(info);
     this.lost = gpu.lost;
     this.#onClose = onClose;

@@ -3,8 +3,9 @@
  * the order of a bind group's entries. The WGSL text that results is the pipeline's cache key.
  *
  * Tensors of floats are read and written through functions named after the binding, `x(i)` and `setX(i, value)`, always in f32: so one body serves
- * tensors stored as f32 and as f16. Where a device has no `shader-f16`, a vector of four halves is kept packed in two words. All other
- * bindings are plain arrays or structs, `tokens[i]`.
+ * tensors stored as f32 and as f16. Where a device has no `shader-f16`, a vector of four halves is kept packed in two words. And a tensor larger than
+ * a device binds at once is bound in windows, one after another, among which the functions choose. All other bindings are plain arrays or structs,
+ * `tokens[i]`.
  */
 
 /** How a shader uses a buffer. A `read_write` buffer may not be bound twice in one dispatch. */
@@ -17,6 +18,15 @@ export interface ShaderBinding {
   readonly access: Access;
   /** Whether its floats are stored as halves. */
   readonly half?: boolean;
+  /** The bindings that share its elements, where it takes several. */
+  readonly windows?: Windows;
+}
+
+/** A tensor in several bindings. */
+export interface Windows {
+  readonly count: number;
+  /** Elements, as the shader computes with them, of each window but the last. */
+  readonly elements: number;
 }
 
 export interface ShaderDeclaration {
@@ -53,7 +63,7 @@ const packed: Storage = {
   store: (value) => `vec2u(pack2x16float(${value}.xy), pack2x16float(${value}.zw))`,
 };
 
-/** The name of a float binding's memory, for code that takes its address. */
+/** The name of the memory of a float binding in one window, for code that takes its address. */
 export const memoryOf = (name: string) => `${name}Memory`;
 
 /** The name of the function that writes a float binding. */
@@ -61,20 +71,43 @@ export const setterOf = (name: string) => `set${name[0]!.toUpperCase()}${name.sl
 
 const floatTypes: readonly string[] = ["f32", "vec2f", "vec4f"];
 
-function declareBinding({ name, type, access, half = false }: ShaderBinding, binding: number, hasHalves: boolean): string {
-  const variable = (identifier: string, store: string) =>
-    `@group(0) @binding(${binding}) var<${addressSpace[access]}> ${identifier}: ${store};`;
+const bindingCount = ({ windows }: ShaderBinding): number => windows?.count ?? 1;
+
+function declareBinding(declared: ShaderBinding, binding: number, hasHalves: boolean): string {
+  const { name, type, access, half = false, windows } = declared;
+  const variable = (identifier: string, store: string, window = 0) =>
+    `@group(0) @binding(${binding + window}) var<${addressSpace[access]}> ${identifier}: ${store};`;
   if (access === "uniform") return variable(name, type);
   if (!floatTypes.includes(type)) return variable(name, `array<${type}>`);
   if (half && !hasHalves && type !== "vec4f")
     throw new Error(`${name} is stored as packed halves, which are read by fours and not as ${type}.`);
   const { element, load, store } = half ? (hasHalves ? halves(type) : packed) : floats(type);
-  const memory = memoryOf(name);
+  const memories = windows ? Array.from({ length: windows.count }, (_, window) => memoryOf(`${name}${window}`)) : [memoryOf(name)];
+  /** Does something with the memory that holds element i: all windows but the last are left when it lies in them. */
+  const choose = (use: (place: string) => string) =>
+    memories
+      .map((memory, window) => {
+        const place = `${memory}[${window === 0 ? "i" : `i - ${window * windows!.elements}u`}]`;
+        return window === memories.length - 1 ? use(place) : `if (i < ${(window + 1) * windows!.elements}u) { ${use(place)} }`;
+      })
+      .join(" ");
   return [
-    variable(memory, `array<${element}>`),
-    `fn ${name}(i: u32) -> ${type} { return ${load(`${memory}[i]`)}; }`,
-    ...(access === "read_write" ? [`fn ${setterOf(name)}(i: u32, value: ${type}) { ${memory}[i] = ${store("value")}; }`] : []),
+    ...memories.map((memory, window) => variable(memory, `array<${element}>`, window)),
+    `fn ${name}(i: u32) -> ${type} { ${choose((place) => `return ${load(place)};`)} }`,
+    ...(access === "read_write"
+      ? [`fn ${setterOf(name)}(i: u32, value: ${type}) { ${choose((place) => `${place} = ${store("value")}; return;`)} }`]
+      : []),
   ].join("\n");
+}
+
+/** Every binding with the number of its first `@binding`. */
+function numbered(bindings: readonly ShaderBinding[]): [ShaderBinding, number][] {
+  let next = 0;
+  return bindings.map((binding) => {
+    const first = next;
+    next += bindingCount(binding);
+    return [binding, first];
+  });
 }
 
 /**
@@ -93,7 +126,9 @@ export function shaderCode(shader: ShaderDeclaration, { hasHalves }: { hasHalves
   const enables = new Set([...shader.enables, ...(usesHalves ? ["f16"] : [])]);
   const rules = [...enables].flatMap((name) => uniformityRules[name] ?? []);
   return `${[...enables].map((name) => `enable ${name};\n`).join("")}${rules.map((rule) => `diagnostic(off, ${rule});\n`).join("")}
-${shader.bindings.map((binding, i) => declareBinding(binding, i, hasHalves)).join("\n")}
+${numbered(shader.bindings)
+  .map(([binding, first]) => declareBinding(binding, first, hasHalves))
+  .join("\n")}
 ${shader.declarations}
 @compute @workgroup_size(${shader.workgroupSize.join(", ")})
 fn main(
@@ -108,11 +143,8 @@ ${shader.main}
 }
 
 export function bindGroupLayoutEntries(shader: ShaderDeclaration): GPUBindGroupLayoutEntry[] {
-  return shader.bindings.map(({ access }, binding) => ({
-    binding,
-    visibility: GPUShaderStage.COMPUTE,
-    buffer: { type: bufferType[access] },
-  }));
+  const accesses = shader.bindings.flatMap((binding) => Array<Access>(bindingCount(binding)).fill(binding.access));
+  return accesses.map((access, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type: bufferType[access] } }));
 }
 
 /** A template tag that marks a string as WGSL for editors; it only joins. */

@@ -13,6 +13,7 @@ import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "./kernel.ts";
 import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./matmul.ts";
 import { epilogue } from "./matmul-epilogue.ts";
 import { capacity, type Lowering, type Node, type Variant } from "./operation.ts";
+import { needsWindows } from "./windows.ts";
 
 /** Edges of the tile of C, both divided by two among the subgroups. */
 const edges = [128, 64] as const;
@@ -30,7 +31,9 @@ export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilitie
     ({ componentType, resultComponentType, M, N, K }) =>
       componentType === "f16" && resultComponentType === "f32" && [M, N, K].every((size) => depth % size === 0),
   );
-  const fits = a.dtype === "f16" && b.dtype === "f16" && vectorWidth(...[a, b].map(({ shape }) => capacity(shape[1]!))) === 4;
+  const fits =
+    [a, b].every((operand) => operand.dtype === "f16" && !needsWindows(operand, limits.maxStorageBufferBindingSize)) &&
+    vectorWidth(...[a, b].map(({ shape }) => capacity(shape[1]!))) === 4;
   if (matrix === undefined || !fits || subgroupSize === null || !features.has("shader-f16")) return [];
   const workgroups = (edge: number) => Math.ceil(capacity(m) / edge) * Math.ceil(capacity(n) / edge);
   const possible = edges.filter((edge) => memoryBytes(edge, matrix, subgroupSize) <= limits.maxComputeWorkgroupStorageSize);

@@ -34,21 +34,21 @@ export function adamWStep(tape: Tape, loss: Value, layout: ParameterLayout, opti
 }
 
 /** Updates every parameter by the gradients that stand in the arenas. Returns their global norm before clipping, f32 [1]. */
-export function adamWUpdate(tape: Tape, { optimizer, arenas, keepsHalves }: ParameterLayout, options: AdamWOptions): Value {
+export function adamWUpdate(tape: Tape, { optimizer, spans, keepsHalves }: ParameterLayout, options: AdamWOptions): Value {
   if (optimizer === null) throw new OptionError("The model's parameters have no gradients.", "Allocate the model for training.");
-  const training = arenas.map(({ training, ...arena }) => ({ ...arena, ...training! }));
+  const training = spans.map(({ training, ...span }) => ({ ...span, ...training! }));
   const norm = globalNorm(
     tape,
-    training.map((arena) => arena.gradient),
+    training.map(({ gradient }) => gradient),
     optimizer,
   );
   const { beta1, beta2, epsilon, weightDecay, maxGradNorm } = options;
   advanceOptimizer(norm, optimizer, { beta1, beta2, maxGradientNorm: maxGradNorm, dynamicScale: keepsHalves });
-  for (const arena of training) {
+  for (const span of training) {
     adamWKernel(
       tape,
-      { ...arena, state: optimizer },
-      { beta1, beta2, eps: epsilon, weightDecay: arena.decays ? weightDecay : 0, learningRate: tape.scalar("learningRate") },
+      { ...span, state: optimizer },
+      { beta1, beta2, eps: epsilon, weightDecay: span.decays ? weightDecay : 0, learningRate: tape.scalar("learningRate") },
     );
   }
   return norm;

@@ -2,11 +2,13 @@
  * Where a model's parameters lie, before there is any memory: its parameters, and for training their gradients and AdamW's moments, in flat arenas, so
  * that the optimiser and the gradient norm each take one dispatch an arena. A layout is enough to record and plan a step; `ParameterStore` gives it memory.
  *
- * Parameters that decay and those that do not are in arenas of their own; an arena is no larger than the device may bind at once.
+ * Parameters that decay and those that do not are in arenas of their own; an arena is no larger than the device may bind at once. A parameter that is
+ * larger has an arena to itself, of several spans.
  */
 import { CapacityError } from "../errors.ts";
+import type { Limits } from "../gpu/capabilities.ts";
 import { castInto } from "../kernels/cast.ts";
-import { elementCount, type FloatType, type Recorder } from "../kernels/operation.ts";
+import { bytesPerElement, elementCount, type FloatType, type Persistent, type Recorder } from "../kernels/operation.ts";
 import { optimizerStateShape } from "../kernels/optimizer-state.ts";
 import { ArenaTensor } from "./arena-tensor.ts";
 import { namedPieces, type Parameter, type Piece } from "./parameter.ts";
@@ -14,23 +16,30 @@ import { namedPieces, type Parameter, type Piece } from "./parameter.ts";
 /** Where each parameter starts in its arena, in bytes: twice the offset alignment of every device, so that its halves are aligned too. */
 const alignment = 512;
 
-/** The tensors of an arena, each [elements]. */
-export interface Arena {
+/** Tensors that lie alike, each [elements]. */
+interface Alike<Tensor> {
   readonly decays: boolean;
-  readonly parameters: ArenaTensor;
+  readonly parameters: Tensor;
   /** The parameters as halves, for products in mixed precision; null in a store that keeps none, and for what no product reads. */
-  readonly half: ArenaTensor | null;
-  /** For training; absent in a model that only encodes. */
-  readonly training: { readonly gradient: ArenaTensor; readonly first: ArenaTensor; readonly second: ArenaTensor } | null;
+  readonly half: Tensor | null;
+  /** For training; null in a model that only encodes. */
+  readonly training: { readonly gradient: Tensor; readonly first: Tensor; readonly second: Tensor } | null;
 }
+
+export interface Arena extends Alike<ArenaTensor> {
+  /** The arena in parts that a device binds at once: one, but for a parameter that is too large. */
+  readonly spans: readonly Span[];
+}
+
+export type Span = Alike<Persistent>;
 
 export interface LayoutOptions {
   /** Also gradients and moments: four times the memory. */
   readonly training: boolean;
   /** Also keep all matrices as halves, for mixed precision; false if absent. */
   readonly halves?: boolean;
-  /** Bytes that the device binds at once (maxStorageBufferBindingSize). */
-  readonly largestArena: number;
+  /** What the device allows. */
+  readonly limits: Limits;
 }
 
 export class ParameterLayout {
@@ -42,7 +51,7 @@ export class ParameterLayout {
   readonly keepsHalves: boolean;
 
   /** Gives every parameter of `module` its place. Throws `CapacityError` when one is too large for the device. */
-  constructor(module: object, { training, halves = false, largestArena }: LayoutOptions) {
+  constructor(module: object, { training, halves = false, limits }: LayoutOptions) {
     this.pieces = namedPieces(module);
     this.parameters = [...new Set([...this.pieces.values()].map(({ parameter }) => parameter))];
     for (const [name, { parameter }] of this.pieces) parameter.name = name;
@@ -51,11 +60,16 @@ export class ParameterLayout {
     this.arenas = [true, false].flatMap((decays) =>
       packArenas(
         this.parameters.filter((parameter) => parameter.decays === decays),
-        largestArena,
+        limits,
       ).map((members, i) =>
-        layOutArena(members, `${decays ? "weights" : "biases and norms"} ${i}`, { decays, training, halves: halves && decays }),
+        layOutArena(members, `${decays ? "weights" : "biases and norms"} ${i}`, { decays, training, halves: halves && decays }, limits),
       ),
     );
+  }
+
+  /** All arenas as what one dispatch of the optimiser handles. */
+  get spans(): readonly Span[] {
+    return this.arenas.flatMap(({ spans }) => spans);
   }
 
   /** Everything that needs memory. */
@@ -75,27 +89,27 @@ export class ParameterLayout {
 
   /** Records that the halves become what the parameters are: at the beginning of a step whose products read them. */
   updateHalves(tape: Recorder): void {
-    for (const { parameters, half } of this.arenas) if (half) castInto(tape, parameters, half);
+    for (const { parameters, half } of this.spans) if (half) castInto(tape, parameters, half);
   }
 }
 
 const alignedBytes = ({ shape }: Parameter) => Math.ceil((elementCount(shape) * 4) / alignment) * alignment;
 
-/** Parameters in order, as many in an arena as `limit` bytes hold. */
-function packArenas(parameters: readonly Parameter[], limit: number): Parameter[][] {
+/** Parameters in order, as many in an arena as the device binds at once, and at least one. */
+function packArenas(parameters: readonly Parameter[], { maxBufferSize, maxStorageBufferBindingSize }: Limits): Parameter[][] {
   const arenas: Parameter[][] = [];
   let free = 0;
   for (const parameter of parameters) {
     const bytes = alignedBytes(parameter);
-    if (bytes > limit) {
+    if (bytes > maxBufferSize) {
       throw new CapacityError(
-        `${parameter.name} takes ${bytes} bytes; this device binds at most ${limit} at once (maxStorageBufferBindingSize).`,
+        `${parameter.name} takes ${bytes} bytes; a buffer of this device holds at most ${maxBufferSize} (maxBufferSize).`,
         "Use a model with a smaller vocabulary, or another adapter.",
       );
     }
     if (arenas.length === 0 || bytes > free) {
       arenas.push([]);
-      free = limit;
+      free = maxStorageBufferBindingSize;
     }
     arenas.at(-1)!.push(parameter);
     free -= bytes;
@@ -107,10 +121,11 @@ function layOutArena(
   members: readonly Parameter[],
   label: string,
   { decays, training, halves }: { decays: boolean; training: boolean; halves: boolean },
+  { maxStorageBufferBindingSize }: Limits,
 ): Arena {
   const elements = members.reduce((sum, parameter) => sum + alignedBytes(parameter), 0) / 4;
   const flat = (kind: string, dtype: FloatType = "f32") => new ArenaTensor(`${kind} of ${label}`, dtype, [elements]);
-  const arena: Arena = {
+  const arena: Alike<ArenaTensor> = {
     decays,
     parameters: flat("parameters"),
     half: halves ? flat("halves", "f16") : null,
@@ -126,5 +141,21 @@ function layOutArena(
     });
     offset += alignedBytes(parameter) / 4;
   }
-  return arena;
+  return { ...arena, spans: spansOf(arena, elements, Math.floor(maxStorageBufferBindingSize / alignment) * alignment) };
+}
+
+/** An arena of `elements` singles in spans of at most `bytes`. */
+function spansOf(arena: Alike<ArenaTensor>, elements: number, bytes: number): Span[] {
+  const most = bytes / bytesPerElement.f32;
+  if (elements <= most) return [arena];
+  return Array.from({ length: Math.ceil(elements / most) }, (_, i) => {
+    const part = (tensor: ArenaTensor) => tensor.part(`${tensor.name}, span ${i}`, i * most, [Math.min(most, elements - i * most)]);
+    const { decays, parameters, half, training } = arena;
+    return {
+      decays,
+      parameters: part(parameters),
+      half: half && part(half),
+      training: training && { gradient: part(training.gradient), first: part(training.first), second: part(training.second) },
+    };
+  });
 }

@@ -10,7 +10,7 @@ import { normal } from "./random.ts";
 /** The mean of the gradients, or of their squares. */
 export type Moment = "first" | "second";
 
-export type StoreOptions = Omit<LayoutOptions, "largestArena">;
+export type StoreOptions = Omit<LayoutOptions, "limits">;
 
 export class ParameterStore {
   private constructor(
@@ -20,7 +20,7 @@ export class ParameterStore {
 
   /** Gives every parameter of `module` memory, zeroed. Throws `CapacityError` when one is too large for the device, or all together are. */
   static async allocate(device: Device, module: object, options: StoreOptions): Promise<ParameterStore> {
-    const layout = new ParameterLayout(module, { ...options, largestArena: device.gpu.limits.maxStorageBufferBindingSize });
+    const layout = new ParameterLayout(module, { ...options, limits: device.capabilities.limits });
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
     device.gpu.pushErrorScope("out-of-memory");
     for (const tensor of layout.tensors) tensor.buffer = device.createBuffer(tensor.name, tensor.bytes, usage);

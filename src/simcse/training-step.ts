@@ -123,7 +123,7 @@ export function planTrainingStep(
   capabilities: Capabilities,
 ): { readonly plan: Plan; readonly bytes: number; readonly persistentBytes: number } {
   const modules = new Modules(config, { mlp, mlm });
-  const layout = new ParameterLayout(modules, { training: true, halves, largestArena: capabilities.limits.maxStorageBufferBindingSize });
+  const layout = new ParameterLayout(modules, { training: true, halves, limits: capabilities.limits });
   const steps = stepPrograms({ config, modules, layout, history: historyTensor(options) }, options);
   const plans = steps.records.map((record) => {
     const tape = new Tape();

@@ -4,11 +4,13 @@ import { formatPlan, type Plan, plan } from "../../src/autograd/plan.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import { CapacityError } from "../../src/errors.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
+import { tokenTable } from "../../src/kernels/batch.ts";
 import { columnSum } from "../../src/kernels/column-sum.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
+import { embedding } from "../../src/kernels/embedding.ts";
 import { gelu } from "../../src/kernels/gelu.ts";
 import { recordHistory } from "../../src/kernels/history.ts";
-import type { Tensor } from "../../src/kernels/kernel.ts";
+import type { Kernel, Tensor } from "../../src/kernels/kernel.ts";
 import { layerNorm } from "../../src/kernels/layer-norm.ts";
 import { matmul } from "../../src/kernels/matmul.ts";
 import { bytesPerElement, elementCount, f32, type Persistent, Scratch, Value } from "../../src/kernels/operation.ts";
@@ -25,10 +27,12 @@ const device = await openTestDevice();
 const smallest: Capabilities = {
   features: new Set(),
   limits: {
+    maxBufferSize: 256 * 2 ** 20,
     maxStorageBufferBindingSize: 128 * 2 ** 20,
     maxStorageBuffersPerShaderStage: 8,
+    maxComputeWorkgroupStorageSize: 16_384,
     maxComputeWorkgroupsPerDimension: 65_535,
-  } as GPUSupportedLimits,
+  },
   software: false,
   subgroupSize: null,
   subgroupMatrices: [],
@@ -163,13 +167,27 @@ describe("plan", () => {
     program.close();
   });
 
-  it("names what is too large to bind", () => {
+  it("binds in windows what is too large to bind at once", () => {
     const tape = new Tape();
-    const table = memoryless("word_embeddings", 50_265, 768);
-    const y = matmul(tape.input("x", f32(4, 768)), table, "nt");
+    const y = matmul(tape.input("x", f32(4, 768)), memoryless("word_embeddings", 50_265, 768), "nt");
+    const [{ shader }] = plan(tape, { y }, smallest).kernels as [Kernel];
+    const windows = Object.fromEntries(shader.bindings.map(({ name, windows }) => [name, windows]));
+    expect(windows).toMatchObject({ a: undefined, b: { count: 2, elements: 2 ** 27 / 16 }, c: undefined });
+  });
+
+  it("names what no buffer holds", () => {
+    const tape = new Tape();
+    const y = matmul(tape.input("x", f32(4, 768)), memoryless("word_embeddings", 250_002, 768), "nt");
     const planned = () => plan(tape, { y }, smallest);
     expect(planned).toThrow(CapacityError);
-    expect(planned).toThrow(/matmul binds word_embeddings \[50265, 768\], 154414080 bytes; .* 134217728 \(maxStorageBufferBindingSize\)/);
+    expect(planned).toThrow(/matmul binds word_embeddings \[250002, 768\], 768006144 bytes; .* 268435456 \(maxBufferSize\)/);
+  });
+
+  it("names a table of indices that is too large to bind", () => {
+    const tape = new Tape();
+    const tables = { word: memoryless("word", 8, 4), position: memoryless("position", 8, 4), tokenType: memoryless("type", 2, 4) };
+    const y = embedding(tape.input("tokens", tokenTable(10_000_000)), tables);
+    expect(() => plan(tape, { y }, smallest)).toThrow(/embedding binds tokens .*\(maxStorageBufferBindingSize\)/);
   });
 
   it("refuses a kernel that binds too many buffers", () => {

@@ -1,9 +1,10 @@
 /** What the doctor says of machines that are not here, and of the one that is. */
 import { describe, expect, it } from "vitest";
+import type { Limits } from "../../src/gpu/capabilities.ts";
 import { type AdapterFacts, diagnose } from "../../tools/diagnose.ts";
 import { simcse } from "./run-simcse.ts";
 
-const limits = { maxStorageBufferBindingSize: 2 ** 31, maxBufferSize: 2 ** 32 } as GPUSupportedLimits;
+const limits = { maxStorageBufferBindingSize: 2 ** 31, maxBufferSize: 2 ** 32 } as Limits;
 const gpu: AdapterFacts = {
   name: "Some GPU",
   architecture: "ampere",
@@ -27,8 +28,8 @@ describe("diagnose", () => {
     ["SwiftShader", { ...gpu, architecture: "swiftshader", capabilities: software }, "software driver", "slow"],
     ["a software adapter without subgroups", { ...gpu, capabilities: { ...software, subgroupSize: null } }, "subgroups", "slow"],
     [
-      "default limits",
-      { ...gpu, capabilities: { ...gpu.capabilities, limits: { ...limits, maxStorageBufferBindingSize: 2 ** 27 } as GPUSupportedLimits } },
+      "buffers of 128 MB",
+      { ...gpu, capabilities: { ...gpu.capabilities, limits: { ...limits, maxBufferSize: 2 ** 27 } } },
       "largest tensor",
       "missing",
     ],
@@ -39,12 +40,19 @@ describe("diagnose", () => {
   });
 
   it("names the models that do not fit", () => {
-    const small = { ...limits, maxStorageBufferBindingSize: 2 ** 27 } as GPUSupportedLimits;
+    const small = { ...limits, maxBufferSize: 2 ** 27 };
     const { found } = diagnose({ ...gpu, capabilities: { ...gpu.capabilities, limits: small } }).find(
       ({ what }) => what === "largest tensor",
     )!;
     expect(found).toContain("RoBERTa base, RoBERTa large");
     expect(found).not.toContain("BERT base,");
+  });
+
+  it("names the models that are bound in windows at default limits", () => {
+    const core = { ...limits, maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27 };
+    const findings = diagnose({ ...gpu, capabilities: { ...gpu.capabilities, limits: core } });
+    expect(findings.find(({ what }) => what === "bound at once")!.found).toContain("words of RoBERTa base, RoBERTa large");
+    for (const { verdict } of findings) expect(verdict).toBe("good");
   });
 });
 
