@@ -7,6 +7,7 @@ import { Linear } from "../nn/linear.ts";
 import { MlmHead } from "../nn/mlm-head.ts";
 import { namedPieces, type Piece } from "../nn/parameter.ts";
 import { ParameterStore } from "../nn/parameter-store.ts";
+import { checkingTuning } from "./tuning.ts";
 
 /** What SimCSE adds to a model's `config.json`, under `simcse`, so that a pooler is never guessed. */
 export interface SimCseConfig {
@@ -25,7 +26,7 @@ export interface ModelOptions {
   readonly mlp: boolean;
   /** Whether there is the head of a masked language model; false if absent. */
   readonly mlm?: boolean;
-  /** How the model's programs choose their kernels; each operation's own choice if absent. */
+  /** How the model's programs choose their kernels; if absent, each operation's own choice among what the device computes right. */
   readonly tuning?: Tuning | undefined;
 }
 
@@ -53,12 +54,12 @@ export class SimCseModel {
     readonly config: BertConfig,
     readonly modules: Modules,
     readonly store: ParameterStore,
-    readonly tuning: Tuning | undefined,
+    readonly tuning: Tuning,
   ) {}
 
   /** A model whose parameters are zero: initialise or load them. Throws `CapacityError` when the device has no room. */
   static async allocate(device: Device, config: BertConfig, options: ModelOptions): Promise<SimCseModel> {
-    const { training, halves = false, tuning } = options;
+    const { training, halves = false, tuning = await checkingTuning(device) } = options;
     const modules = new Modules(config, options);
     return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training, halves }), tuning);
   }

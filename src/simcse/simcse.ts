@@ -28,7 +28,7 @@ export interface LoadOptions {
   readonly batchSize?: number;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;
-  /** How kernels are chosen, from `openTuning`; by rule if absent. */
+  /** How kernels are chosen, from `openTuning`; if absent, by rule among what the device computes right. */
   readonly tuning?: Tuning | undefined;
 }
 

@@ -14,11 +14,32 @@ export interface TuningOptions {
   readonly onWarning?: (warning: string) => void;
 }
 
+/** Variants that are held against portable ones before they are used. Software adapters are trusted: it would take them a minute, and they are what tests run on. */
+const isChecked = (device: Device) => !device.capabilities.software;
+
+const checkingTuners = new WeakMap<Device, Promise<Autotuner>>();
+
 /**
- * The tuner of a device, with what `store` remembers of it. Give it to the models on the device. Software adapters are not checked: it would take them a minute, and they
- * are what the tests run on.
+ * What chooses the kernels of a model that is given no tuner: each operation's own choice, among what the device computes right. One for all models of a device,
+ * and forgotten with it; `openTuning` gives one that measures and remembers.
+ */
+export function checkingTuning(device: Device): Promise<Autotuner> {
+  const known = checkingTuners.get(device);
+  if (known !== undefined) return known;
+  const tuner = Autotuner.open(device, {
+    version,
+    measure: false,
+    check: isChecked(device),
+    onWarning: (warning) => console.warn(warning),
+  });
+  checkingTuners.set(device, tuner);
+  return tuner;
+}
+
+/**
+ * The tuner of a device, with what `store` remembers of it. Give it to the models on the device.
  */
 export function openTuningIn(store: ChoiceStore, device: Device, { autotune, ...hooks }: TuningOptions = {}): Promise<Autotuner> {
-  const hardware = !device.capabilities.software;
-  return Autotuner.open(device, { store, version, measure: autotune ?? hardware, check: hardware, ...hooks });
+  const measure = autotune ?? !device.capabilities.software;
+  return Autotuner.open(device, { store, version, measure, check: isChecked(device), ...hooks });
 }

@@ -5,8 +5,13 @@ import { afterEach, expect, it, vi } from "vitest";
 import { FileError } from "../../src/errors.ts";
 import { BrowserStorage } from "../../src/io/browser-storage.ts";
 import { CacheFolder, cacheFolder } from "../../src/io/cache-folder-node.ts";
-import { version } from "../../src/simcse/tuning.ts";
-import { temporaryFolder } from "../tiny-model.ts";
+import { parseBertConfig } from "../../src/nn/bert-config.ts";
+import { SimCseModel } from "../../src/simcse/model.ts";
+import { checkingTuning, version } from "../../src/simcse/tuning.ts";
+import { openTestDevice } from "../device.ts";
+import { temporaryFolder, tinyConfig } from "../tiny-model.ts";
+
+const device = await openTestDevice();
 
 const folder = await temporaryFolder();
 afterEach(() => {
@@ -16,6 +21,16 @@ afterEach(() => {
 
 it("the version is the package's", async () => {
   expect(version).toBe((JSON.parse(await readFile("package.json", "utf8")) as { version: string }).version);
+});
+
+it("models that are given no tuner share the device's, which checks", async () => {
+  const config = parseBertConfig("tiny", tinyConfig().json);
+  const open = () => SimCseModel.allocate(device, config, { training: false, mlp: false });
+  const [model, other] = [await open(), await open()];
+  expect(model.tuning).toBe(await checkingTuning(device));
+  expect(other.tuning).toBe(model.tuning);
+  model.close();
+  other.close();
 });
 
 it("the cache folder is the user's", () => {
