@@ -1,0 +1,49 @@
+/**
+ * The bar for a sentence model: `npx tsx bench/bag-of-words.ts --text FILE --data_dir SENTEVAL` scores on STS the cosine of bags of words, each word weighted
+ * by the logarithm of its rarity in a text of one sentence a line. It knows no order and no synonyms, and small models lose to it.
+ */
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { OptionError } from "../src/errors.ts";
+import { openFolder } from "../src/io/folder-node.ts";
+import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
+import { evaluateSts } from "../src/simcse/evaluation/evaluate.ts";
+import { stsTable } from "../src/simcse/evaluation/table.ts";
+import { reportFailure } from "../tools/failure.ts";
+
+const wordsOf = (text: string) => text.toLowerCase().match(/\p{L}+|\p{N}+/gu) ?? [];
+
+/** Ln of sentences ÷ sentences with the word, one more of each so that no word is infinitely rare. */
+async function rarities(path: string): Promise<(word: string) => number> {
+  const counts = new Map<string, number>();
+  let sentences = 1;
+  for await (const line of createInterface({ input: createReadStream(path) })) {
+    sentences++;
+    for (const word of new Set(wordsOf(line))) counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  return (word) => Math.log(sentences / ((counts.get(word) ?? 0) + 1));
+}
+
+/** A column for each word of the sentences that are encoded together. */
+const bags =
+  (rarity: (word: string) => number): Encode =>
+  async (sentences) => {
+    const columns = new Map<string, number>();
+    for (const word of sentences.flatMap(wordsOf)) if (!columns.has(word)) columns.set(word, columns.size);
+    const rows = new Float32Array(sentences.length * columns.size);
+    sentences.forEach((sentence, row) => {
+      for (const word of wordsOf(sentence)) rows[row * columns.size + columns.get(word)!]! += rarity(word);
+    });
+    return rows;
+  };
+
+try {
+  const { values } = parseArgs({ options: { text: { type: "string" }, data_dir: { type: "string" } } });
+  if (!values.text || !values.data_dir) throw new OptionError("--text and --data_dir are needed.", "Name a text and a SentEval tree.");
+  const encode = bags(await rarities(values.text));
+  const folder = await openFolder(values.data_dir);
+  for (const mode of ["test", "dev"] as const) console.log(stsTable(await evaluateSts({ encode, folder, mode })));
+} catch (error) {
+  reportFailure(error, { debug: true });
+}
