@@ -19,7 +19,7 @@ export interface ShaderBinding {
   /** Whether its floats are stored as halves. */
   readonly half?: boolean;
   /** The bindings that share its elements, where it takes several. */
-  readonly windows?: Windows;
+  readonly windows?: Windows | null;
 }
 
 /** A tensor in several bindings. */

@@ -3,6 +3,7 @@
  * and its WGSL, which reads and writes through functions, stays as it is.
  */
 import { type BufferWindow, bindingAlignment } from "../gpu/device.ts";
+import type { Windows } from "../gpu/shader.ts";
 import type { Kernel, TensorBinding } from "./kernel.ts";
 import { bytesPerElement, elementCount, type Type } from "./operation.ts";
 
@@ -19,18 +20,15 @@ export const needsWindows = (tensor: Type, largestBinding: number): boolean => b
 
 /** The kernel that binds no more than `largestBinding` bytes of a tensor at once. Tables of u32 stay whole. */
 export function windowed(kernel: Kernel, largestBinding: number): Kernel {
-  const windowsOf = ({ tensor, element }: TensorBinding) => {
+  const bytes = windowBytes(largestBinding);
+  const split = ({ tensor, element }: TensorBinding): Windows | null => {
     const width = widths[element];
-    if (width === undefined || !needsWindows(tensor, largestBinding)) return undefined;
-    const bytes = windowBytes(largestBinding);
+    if (width === undefined || !needsWindows(tensor, largestBinding)) return null;
     return { count: Math.ceil(byteSize(tensor) / bytes), elements: bytes / (width * bytesPerElement[tensor.dtype]) };
   };
-  const windows = new Map(kernel.bindings.flatMap((binding) => [[binding.name, windowsOf(binding)] as const]).filter(([, found]) => found));
-  if (windows.size === 0) return kernel;
-  const bindings = kernel.shader.bindings.map((binding) => {
-    const found = windows.get(binding.name);
-    return found ? { ...binding, windows: found } : binding;
-  });
+  const windows = new Map(kernel.bindings.map((binding) => [binding.name, split(binding)]));
+  if ([...windows.values()].every((found) => found === null)) return kernel;
+  const bindings = kernel.shader.bindings.map((binding) => ({ ...binding, windows: windows.get(binding.name) ?? null }));
   return { ...kernel, shader: { ...kernel.shader, bindings } };
 }
 
