@@ -9,7 +9,7 @@
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "./kernel.ts";
+import { kernel, paramU32, sizeOf, sizeParam, vector, vectorWidth } from "./kernel.ts";
 import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./matmul.ts";
 import { epilogue } from "./matmul-epilogue.ts";
 import { capacity, type Dimension, type Lowering, type Node, type Variant } from "./operation.ts";
@@ -57,8 +57,11 @@ interface Side {
   readonly extent: Dimension;
   /** Whether the operand's rows run along k. */
   readonly alongDepth: boolean;
-  /** WGSL of the operand's vector of four at (row of memory, column of memory / 4), and of one element. */
   readonly operand: "a" | "b";
+  /** Elements in a row of the operand's memory. */
+  readonly stride: number;
+  /** Elements read at a time: what the other operand's rows divide into does not matter, and packed halves are read by fours alone. */
+  readonly width: 1 | 4;
 }
 
 function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capabilities): Lowering {
@@ -67,17 +70,17 @@ function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capab
   const { layout } = node.attributes;
   const { m, n, k } = matmulShape(node);
   const [leftAlong, rightAlong] = runsAlongDepth[layout];
-  const sides: readonly Side[] = [
-    { name: "left", size: tile.rows, extent: m, alongDepth: leftAlong, operand: "a" },
-    { name: "right", size: tile.columns, extent: n, alongDepth: rightAlong, operand: "b" },
-  ];
-  const inner = sides.map(({ alongDepth, extent }) => capacity(alongDepth ? k : extent));
-  const width = vectorWidth(...inner);
+  const side = (own: Pick<Side, "name" | "size" | "extent" | "alongDepth" | "operand">): Side => {
+    const stride = capacity(own.alongDepth ? k : own.extent);
+    return { ...own, stride, width: vectorWidth(stride) };
+  };
+  const left = side({ name: "left", size: tile.rows, extent: m, alongDepth: leftAlong, operand: "a" });
+  const right = side({ name: "right", size: tile.columns, extent: n, alongDepth: rightAlong, operand: "b" });
+  const sides = [left, right];
   const halves = a.dtype === "f16" && b.dtype === "f16" && capabilities.features.has("shader-f16");
   // What is written beyond a live edge is undefined anyway; packed halves are only written by fours.
   const stores = vectorWidth(capacity(n));
   const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, stores);
-  const element = width === 4 ? "vec4f" : "f32";
   const stored = halves ? "vec4<f16>" : "vec4f";
   const threads = [tile.columns / perThread, tile.rows / perThread] as const;
   const cells = range(perThread * perThread);
@@ -89,7 +92,7 @@ function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capab
         label: `matmul ${layout} tile`,
         workgroupSize: threads,
         enables: halves ? ["f16"] : [],
-        reads: { a: [a, element], b: [b, element], ...reads },
+        reads: { a: [a, vector(left.width)], b: [b, vector(right.width)], ...reads },
         writes: { ...writes, ...(rowSums ? { rowSums: [rowSums, "f32"] as const } : {}) },
         params: {
           ...params,
@@ -97,12 +100,12 @@ function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capab
           n: sizeParam(n),
           k: sizeParam(k),
           stride: paramU32(capacity(n)),
-          leftStride: paramU32(inner[0]!),
-          rightStride: paramU32(inner[1]!),
+          leftStride: paramU32(left.stride),
+          rightStride: paramU32(right.stride),
         },
         declarations: wgsl`${declarations}
 ${sides.map(({ name, size }) => `var<workgroup> ${name}: array<${stored}, ${(size / 4) * tile.depth}>;`).join("\n")}
-${sides.map((side) => loadBlock(side, tile.depth, width, stored)).join("\n")}`,
+${sides.map((side) => loadBlock(side, tile.depth, stored)).join("\n")}`,
         main: wgsl`let m = ${sizeOf("m", m)};
   let n = ${sizeOf("n", n)};
   let depth = ${sizeOf("k", k)};
@@ -176,7 +179,7 @@ const storeRowSums = wgsl`if (group.x == 0u && local.x == 0u) {
   }`;
 
 /** WGSL `leftBlock(i, first, edge, k0, depth)`: brings block `i` of 4×4 elements into workgroup memory; `edge` is where C ends. */
-function loadBlock({ name, size, alongDepth, operand }: Side, depth: number, width: 1 | 4, stored: string): string {
+function loadBlock({ name, size, alongDepth, operand, width }: Side, depth: number, stored: string): string {
   const stride = `params.${name}Stride`;
   // Four neighbours of a row of memory from `column` on, of which the first `count` may be read.
   const four = (row: string, column: string, count: string) =>

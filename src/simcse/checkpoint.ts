@@ -1,9 +1,9 @@
 /**
  * Model folders as Hugging Face lays them out: `config.json`, weights, tokenizer files; and as sentence-transformers does.
  *
- * Read: BERT and RoBERTa checkpoints in any form of weights, with or without the prefix `bert.` or `roberta.`, with the legacy names gamma and beta, and
- * SimCSE's own, whose head is `mlp.dense` or, converted, `pooler.dense`. Written: the converted form, which transformers opens with the head as its
- * pooler.
+ * Read: BERT and RoBERTa checkpoints in any form of weights, with or without the prefix `bert.` or `roberta.`, with the legacy names gamma and beta, with a
+ * masked language model's head under `cls.predictions` or `lm_head`, and SimCSE's own, whose head is `mlp.dense` or, converted, `pooler.dense`. Written: the
+ * converted form, which transformers opens with the head as its pooler.
  */
 import { FormatError } from "../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../io/folder.ts";
@@ -155,19 +155,25 @@ const prefixes = ["", "bert.", "roberta."];
 /** Tensors of the masked language model's head, which many checkpoints lack: it is then fresh. */
 const isMaskedHead = (name: string) => name.startsWith("cls.");
 
-/** That head as RoBERTa has it. */
-const robertaHead = (name: string) =>
-  name.replace("cls.predictions.", "lm_head.").replace("transform.", "").replace("LayerNorm", "layer_norm");
+/** Names of that head: BERT's, RoBERTa's, and what the original's training leaves of BERT's. */
+function maskedHeadNames(name: string): string[] {
+  const original = name.replace("cls.predictions.", "lm_head.");
+  return [name, original.replace("transform.", "").replace("LayerNorm", "layer_norm"), original];
+}
+
+/** LayerNorm's weight and bias as TensorFlow, and checkpoints that were converted from it, call them. */
+const legacy = (name: string) => name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
 
 /** Other names of a tensor in checkpoints of other ages, the usual one first. */
 function aliases(name: string): string[] {
-  if (isMaskedHead(name))
-    return [name, robertaHead(name), name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")];
+  const names = isMaskedHead(name) ? maskedHeadNames(name) : encoderNames(name);
+  return [...names, ...names.map(legacy)];
+}
+
+function encoderNames(name: string): string[] {
   const bare = name.replace(/^bert\./, "");
   const pooler = bare.replace("mlp.dense.", "pooler.dense.");
-  const names = [...(bare === pooler ? [] : [bare]), ...prefixes.map((prefix) => prefix + pooler)];
-  const legacy = (alias: string) => alias.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
-  return [...names, ...names.map(legacy)];
+  return [...(bare === pooler ? [] : [bare]), ...prefixes.map((prefix) => prefix + pooler)];
 }
 
 function findName(weights: Weights, name: string): string | null {

@@ -41,14 +41,30 @@ ROBERTA = {
     "pad_token_id": 1,
 }
 
-# The token that begins a sentence, the one that ends it, and the names of a checkpoint of the kind.
-Kind = collections.namedtuple("Kind", "config begin end checkpoint_name")
+# The token that begins a sentence, the one that ends it, and the names of two checkpoints of the kind: SimCSE's, and a masked language model's.
+Kind = collections.namedtuple("Kind", "config begin end simcse_name mlm_name")
 FIRST_WORD = 4
+
+
+def bert_mlm_name(name):
+    """As in Google's checkpoints that were converted: LayerNorm's weight and bias under their TensorFlow names."""
+    name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+    return name if name.startswith("cls.") else f"bert.{name}".replace("mlp.", "pooler.")
+
+
+def roberta_mlm_name(name):
+    """As RobertaForMaskedLM has them, which has no pooler: None."""
+    if name.startswith("mlp."):
+        return None
+    head = name.replace("cls.predictions.", "lm_head.").replace("transform.", "").replace("LayerNorm", "layer_norm")
+    return head if name.startswith("cls.") else f"roberta.{name}"
+
+
 KINDS = {
-    # As the official models are: converted, so that the MLP is the pooler.
-    "bert": Kind(BERT, 2, 3, lambda name: name.replace("mlp.", "pooler.")),
-    # As SimCSE's training leaves it.
-    "roberta": Kind(ROBERTA, 0, 2, lambda name: name if name.startswith("mlp.") else f"roberta.{name}"),
+    # SimCSE's as the official models are: converted, so that the MLP is the pooler.
+    "bert": Kind(BERT, 2, 3, lambda name: name.replace("mlp.", "pooler."), bert_mlm_name),
+    # SimCSE's as its training leaves it.
+    "roberta": Kind(ROBERTA, 0, 2, lambda name: name if name.startswith("mlp.") else f"roberta.{name}", roberta_mlm_name),
 }
 TEMPERATURE = 0.05
 HARD_NEGATIVE_WEIGHT = 0.7
@@ -60,20 +76,21 @@ LENGTHS = {
     "negatives": [4, 7, 3, 9, 6, 11],
 }
 
-# The original builds the MLP for the pooler "cls" alone.
-Case = collections.namedtuple("Case", "views pooler stores_gradients weight masked", defaults=(0.0, False))
-CASES = {
-    "unsupervised": Case(("sentences", "sentences"), "cls", True),
-    "pairs_avg": Case(("sentences", "pairs"), "avg", True),
-    "pairs_cls": Case(("sentences", "pairs"), "cls", False),
-    "pairs_cls_before_pooler": Case(("sentences", "pairs"), "cls_before_pooler", False),
-    "pairs_avg_top2": Case(("sentences", "pairs"), "avg_top2", False),
-    "pairs_avg_first_last": Case(("sentences", "pairs"), "avg_first_last", False),
-    "hard_negatives": Case(("sentences", "pairs", "negatives"), "cls", True, HARD_NEGATIVE_WEIGHT),
-    "hard_negatives_avg": Case(("sentences", "pairs", "negatives"), "avg", False),
-    "mlm": Case(("sentences", "pairs"), "cls", True, 0.0, True),
-}
+# The original builds the MLP for the pooler "cls" alone. A case of one view has no contrast and no pooler: masked language modelling is its loss.
+Case = collections.namedtuple("Case", "views pooler weight mlm_weight", defaults=(0.0, 0.0))
 MLM_WEIGHT = 0.1
+CASES = {
+    "unsupervised": Case(("sentences", "sentences"), "cls"),
+    "pairs_cls": Case(("sentences", "pairs"), "cls"),
+    "pairs_cls_before_pooler": Case(("sentences", "pairs"), "cls_before_pooler"),
+    "pairs_avg": Case(("sentences", "pairs"), "avg"),
+    "pairs_avg_top2": Case(("sentences", "pairs"), "avg_top2"),
+    "pairs_avg_first_last": Case(("sentences", "pairs"), "avg_first_last"),
+    "hard_negatives": Case(("sentences", "pairs", "negatives"), "cls", HARD_NEGATIVE_WEIGHT),
+    "hard_negatives_avg": Case(("sentences", "pairs", "negatives"), "avg"),
+    "mlm": Case(("sentences", "pairs"), "cls", 0.0, MLM_WEIGHT),
+    "pretrain": Case(("sentences",), None, 0.0, 1.0),
+}
 # Of each sentence's tokens but the first and the last, every third is asked for, and stands in the input as this.
 MASKED_EVERY, MASK = 3, 5
 
@@ -112,12 +129,16 @@ def make_sentences(kind, generator):
 
 
 def evaluate(config, parameters, sentences, case):
-    """The logits [sentences, keys] and the loss of one case."""
+    """The loss of one case."""
     batch = [ids for row in zip(*(sentences[view] for view in case.views)) for ids in row]
-    ids, mask = pad(batch, config["pad_token_id"])
-    pooled = POOLERS[case.pooler](encode(parameters, config, ids, mask), mask, parameters)
-    logits, loss = contrastive(pooled.unflatten(0, (-1, len(case.views))).unbind(1), TEMPERATURE, case.weight)
-    return logits, loss + MLM_WEIGHT * masked_loss(config, parameters, batch) if case.masked else loss
+    losses = []
+    if case.pooler:
+        ids, mask = pad(batch, config["pad_token_id"])
+        pooled = POOLERS[case.pooler](encode(parameters, config, ids, mask), mask, parameters)
+        losses.append(contrastive(pooled.unflatten(0, (-1, len(case.views))).unbind(1), TEMPERATURE, case.weight))
+    if case.mlm_weight:
+        losses.append(case.mlm_weight * masked_loss(config, parameters, batch))
+    return sum(losses)
 
 
 def masked_loss(config, parameters, batch):
@@ -147,7 +168,7 @@ def train(config, start, sentences, settings):
     rate, beta1, beta2 = settings["learning_rate"], settings["adam_beta1"], settings["adam_beta2"]
     losses, norms = [], []
     for step in range(1, settings["steps"] + 1):
-        _, loss = evaluate(config, parameters, sentences, CASES[settings["case"]])
+        loss = evaluate(config, parameters, sentences, CASES[settings["case"]])
         gradient = gradients(loss, parameters)
         losses.append(float(loss))
         norms.append(global_norm(gradient))
@@ -173,7 +194,7 @@ def check_training(config, start, sentences, settings):
     optimizer = torch.optim.Adam(theirs.values(), lr=settings["learning_rate"], betas=betas, eps=settings["adam_epsilon"])
     for _ in range(settings["steps"]):
         optimizer.zero_grad()
-        evaluate(config, theirs, sentences, CASES[settings["case"]])[1].backward()
+        evaluate(config, theirs, sentences, CASES[settings["case"]]).backward()
         torch.nn.utils.clip_grad_norm_(theirs.values(), settings["max_grad_norm"])
         optimizer.step()
     for name, value in ours.items():
@@ -216,11 +237,33 @@ def write_json(path, value):
     path.write_text(lines(value, 2) + "\n")
 
 
-def write_checkpoint(path, kind, parameters):
+def in_float32(config, parameters, sentences, case):
+    """How far torch itself in float32 is from its float64: the relative error of the loss, and of the whole gradient."""
+    exact = evaluate(config, parameters, sentences, case)
+    wanted = gradients(exact, parameters)
+    torch.set_default_dtype(torch.float32)
+    rounded = {name: value.detach().float().requires_grad_() for name, value in parameters.items()}
+    loss = evaluate(config, rounded, sentences, case)
+    found = gradients(loss, rounded)
+    torch.set_default_dtype(torch.float64)
+    errors = {name: found[name].double() - value for name, value in wanted.items()}
+    return {"loss": abs(float(loss) / float(exact) - 1), "gradient": global_norm(errors) / global_norm(wanted)}
+
+
+def write_simcse_checkpoint(path, kind, parameters):
     """The parameters as a pytorch_model.bin of the kind has them, with the integers that BERT checkpoints hold besides."""
-    tensors = {kind.checkpoint_name(name): value.detach().float() for name, value in parameters.items()}
-    positions = kind.checkpoint_name("embeddings.position_ids")
+    tensors = {kind.simcse_name(name): value.detach().float() for name, value in parameters.items()}
+    positions = kind.simcse_name("embeddings.position_ids")
     tensors[positions] = torch.arange(kind.config["max_position_embeddings"]).expand((1, -1))
+    torch.save(collections.OrderedDict(tensors), path)
+
+
+def write_mlm_checkpoint(path, kind, parameters):
+    """The parameters as the pytorch_model.bin of a masked language model has them: the last product's matrix is the word embedding once more."""
+    tensors = {kind.mlm_name(name): value.detach().float() for name, value in parameters.items() if kind.mlm_name(name)}
+    prefix = kind.mlm_name("cls.predictions.")
+    tensors[f"{prefix}decoder.weight"] = tensors[kind.mlm_name("embeddings.word_embeddings.weight")]
+    tensors[f"{prefix}decoder.bias"] = tensors[f"{prefix}bias"]
     torch.save(collections.OrderedDict(tensors), path)
 
 
@@ -240,31 +283,31 @@ def make(name, kind):
         states = encode(parameters, config, padded, mask)
         tensors.update({f"hidden.{group}.{i}": pack(state, mask) for i, state in enumerate(states)})
         tensors.update({f"pooled.{group}.{pooler}": pool(states, mask, parameters) for pooler, pool in POOLERS.items()})
+    tensors["mlm_logits.negatives"] = pack(mlm_logits({**parameters, **head}, config, states[-1]), mask)
 
     cases = {}
     for case_name, case in CASES.items():
-        own = {**parameters, **head} if case.masked else parameters
-        logits, loss = evaluate(config, own, sentences, case)
+        own = {**parameters, **head} if case.mlm_weight else parameters
+        loss = evaluate(config, own, sentences, case)
         gradient = gradients(loss, own)
-        tensors[f"logits.{case_name}"] = logits
-        if case.stores_gradients:
-            tensors.update({f"gradient.{case_name}.{parameter}": value for parameter, value in gradient.items()})
+        tensors.update({f"gradient.{case_name}.{parameter}": value for parameter, value in gradient.items()})
         cases[case_name] = {
             "views": case.views,
             "pooler": case.pooler,
             "temperature": TEMPERATURE,
             "hard_negative_weight": case.weight,
-            "mlm": {"weight": MLM_WEIGHT, "every": MASKED_EVERY, "mask": MASK} if case.masked else None,
+            "mlm": {"weight": case.mlm_weight, "every": MASKED_EVERY, "mask": MASK} if case.mlm_weight else None,
             "loss": float(loss),
             "gradient_norm": global_norm(gradient),
-            "gradient_norms": {parameter: float(value.norm()) for parameter, value in gradient.items()},
+            "torch_float32": in_float32(config, own, sentences, case),
         }
 
     curve, trained = train(config, parameters, sentences, TRAINING)
     training = {**TRAINING, **curve, "parameters": checksums(trained)}
     write_safetensors(folder / f"{name}.safetensors", tensors)
     write_json(folder / f"{name}.json", {"config": config, "sentences": sentences, "cases": cases, "training": training})
-    write_checkpoint(folder / f"{name}.bin", kind, parameters)
+    write_simcse_checkpoint(folder / f"{name}.bin", kind, parameters)
+    write_mlm_checkpoint(folder / f"{name}_mlm.bin", kind, {**parameters, **head})
 
 
 for name, kind in KINDS.items():

@@ -112,13 +112,13 @@ POOLERS = {
 
 
 def contrastive(views, temperature, hard_negative_weight):
-    """The logits [sentences, keys] and the loss for two views, or three with hard negatives; each view is [sentences, hidden]."""
+    """The loss for two views, or three with hard negatives; each view is [sentences, hidden]."""
     query, *keys = (view / view.norm(dim=-1, keepdim=True).clamp_min(1e-8) for view in views)
     logits = torch.cat([query @ key.T for key in keys], dim=1) / temperature
     rows = len(query)
     if len(keys) == 2:
         logits = logits + hard_negative_weight * torch.cat([torch.zeros(rows, rows), torch.eye(rows)], dim=1)
-    return logits, F.cross_entropy(logits, torch.arange(rows))
+    return F.cross_entropy(logits, torch.arange(rows))
 
 
 def check_encoder(parameters, config, sentences):

@@ -46,6 +46,8 @@ const operations: Record<string, (inputs: Inputs) => Value> = {
   "matmul nt with bias": ({ x, weight, vector }) => matmul(x, weight, "nt", { bias: vector }),
   "matmul nn": ({ x, weight }) => matmul(x, weight, "nn"),
   "matmul tn": ({ x, other }) => matmul(x, other, "tn"),
+  // As a masked language model's logits: f32, and of any number, which on the way back meet rows of halves.
+  "matmul nt to 57 columns": ({ x, other }) => matmul(x, other, "nt", { dtype: "f32" }),
   "matmul and gelu": ({ x, weight, vector }) => gelu(matmul(x, weight, "nt", { bias: vector })),
   gelu: ({ x }) => gelu(x),
   layerNorm: ({ x, vector, batch }) => layerNorm(x, vector, vector, 1e-5, { dropout: 0.2, tokens: batch.tokens }),

@@ -1,0 +1,66 @@
+/** What `bert.py` leaves of its tiny BERT and its tiny RoBERTa, read for the tests. README.md beside this file says what stands in it. */
+import { readFileSync } from "node:fs";
+import { openFolder } from "../../src/io/folder-node.ts";
+import { openSafetensors } from "../../src/io/safetensors.ts";
+import { parseBertConfig } from "../../src/nn/bert-config.ts";
+import type { PoolerType } from "../../src/simcse/poolers.ts";
+
+export const kinds = ["bert", "roberta"] as const;
+export type Kind = (typeof kinds)[number];
+export type Group = "sentences" | "pairs" | "negatives";
+
+export interface GoldenCase {
+  readonly views: readonly Group[];
+  /** null where there is one view, and masked language modelling alone. */
+  readonly pooler: PoolerType | null;
+  readonly temperature: number;
+  readonly hard_negative_weight: number;
+  readonly mlm: { readonly weight: number; readonly every: number; readonly mask: number } | null;
+  readonly loss: number;
+  readonly gradient_norm: number;
+  /** The relative errors of PyTorch itself in float32. */
+  readonly torch_float32: { readonly loss: number; readonly gradient: number };
+}
+
+interface Golden {
+  readonly config: Record<string, unknown>;
+  readonly sentences: Readonly<Record<Group, readonly (readonly number[])[]>>;
+  readonly cases: Readonly<Record<string, GoldenCase>>;
+  readonly training: {
+    readonly case: string;
+    readonly steps: number;
+    readonly learning_rate: number;
+    readonly adam_beta1: number;
+    readonly adam_beta2: number;
+    readonly adam_epsilon: number;
+    readonly weight_decay: number;
+    readonly max_grad_norm: number;
+    readonly losses: readonly number[];
+    readonly gradient_norms: readonly number[];
+    readonly parameters: Readonly<Record<string, { readonly sum: number; readonly norm: number }>>;
+  };
+}
+
+export const goldenFolder = await openFolder(new URL(".", import.meta.url).pathname);
+
+export async function readGolden(kind: Kind) {
+  const golden = JSON.parse(readFileSync(new URL(`${kind}.json`, import.meta.url), "utf8")) as Golden;
+  const weights = await openSafetensors(goldenFolder, `${kind}.safetensors`);
+  return { golden, weights, config: parseBertConfig(`${kind}.json`, golden.config) };
+}
+
+/** Names in the goldens have no prefix. */
+export const goldenName = (name: string) => name.replace(/^bert\./, "");
+
+/** A softmax does not see a shift of all its scores, so this gradient is zero but for rounding. */
+export const isZeroGradient = (name: string) => name.endsWith("attention.self.key.bias");
+
+/** ‖found − wanted‖. */
+export function distance(found: Float32Array, wanted: Float32Array): number {
+  return Math.hypot(...wanted.map((value, i) => found[i]! - value));
+}
+
+/** ‖found − wanted‖ / ‖wanted‖. */
+export function relativeError(found: Float32Array, wanted: Float32Array): number {
+  return distance(found, wanted) / Math.hypot(...wanted);
+}
