@@ -1,6 +1,6 @@
 /** `simcse evaluate`: a model on the STS and transfer tasks, as the original's `evaluation.py` prints them. */
 import { Command, Option } from "commander";
-import { OptionError } from "../src/errors.ts";
+import { DataError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
 import type { Folder } from "../src/io/folder.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
@@ -82,6 +82,7 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
     const encode: Encode = async (sentences) => (await simcse.encode(sentences)).data;
     const reports = await evaluateTasks(tasks, given.mode, { encode, folder, device, progress });
     progress.stop();
+    checkFound(given.data_dir, reports);
     process.stdout.write(`${resultTables(given.mode, reports, process.stdout.isTTY ? process.stdout.columns : undefined)}\n`);
     if (given.output) {
       const results = {
@@ -98,6 +99,22 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
   }
 }
 
+/** Throws `DataError` for a tree in which no task was found. */
+function checkFound(dataDir: string, { sts, transfer }: Reports): void {
+  const results: readonly object[] = Object.values({ ...sts?.tasks, ...transfer?.tasks });
+  const missing = results.flatMap((result) => ("missing" in result ? [result.missing] : []));
+  if (missing.length < results.length) return;
+  throw new DataError(
+    `${dataDir} holds the data of none of these tasks: ${missing[0]} is missing${missing.length > 1 ? ", and so are the others" : ""}.`,
+    "Name the folder that holds STS/, SICK/, MR/ …; `simcse data download senteval` fetches it.",
+  );
+}
+
+interface Reports {
+  sts?: StsReport;
+  transfer?: TransferReport;
+}
+
 interface ChosenTasks {
   readonly sts: readonly StsTask[];
   readonly transfer: readonly TransferTask[];
@@ -107,8 +124,8 @@ async function evaluateTasks(
   { sts, transfer }: ChosenTasks,
   mode: TransferMode,
   { encode, folder, device, progress }: { encode: Encode; folder: Folder; device: Device; progress: Progress },
-): Promise<{ sts?: StsReport; transfer?: TransferReport }> {
-  const reports: { sts?: StsReport; transfer?: TransferReport } = {};
+): Promise<Reports> {
+  const reports: Reports = {};
   if (sts.length > 0) {
     const onProgress = ({ task, finished }: { task: string; finished: number }) => progress.update(finished, task);
     reports.sts = await evaluateSts({ encode, folder, mode: stsModes[mode], tasks: sts, onProgress });

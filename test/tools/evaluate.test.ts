@@ -52,6 +52,12 @@ describe("simcse evaluate", () => {
     expect(stdout).toContain("Avg. covers 1 of 7 tasks: SUBJ.");
   });
 
+  it("says that a tree holds nothing", async () => {
+    const { code, stdout, stderr } = await evaluate("--task_set", "na", "--tasks", "STS12,MR");
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(/none of these tasks: .*STS12-en-test.* is missing, and so are the others[\s\S]*simcse data download senteval/);
+  });
+
   it("names a task that there is not, and --tasks without na", async () => {
     expect((await evaluate("--task_set", "na", "--tasks", "SST5")).stderr).toMatch(/There is no task "SST5"[\s\S]*SST2/);
     expect((await evaluate("--tasks", "MR")).stderr).toContain("--task_set na");
