@@ -25,6 +25,7 @@ export const probeSentence = "A woman is reading.";
 /** Cosine of two probes that one model made: adapters and precisions differ by far less, other models and poolers by far more. */
 const sameModel = 0.999;
 
+const giveIndex = "Give a file that saveIndex or `simcse index` wrote; build a damaged one again from its sentences.";
 const buildAgain = "Build the index again from its sentences.";
 
 const dtypes: Readonly<Record<Precision, Dtype>> = { f32: "F32", f16: "F16", int8: "I8", binary: "U8" };
@@ -66,7 +67,7 @@ export function encodeIndex(index: SentenceIndex, probe: Float32Array): AsyncIte
  * when `probe`, the vector that the model gives `probeSentence`, says that another model made it.
  */
 export async function decodeIndex(device: Device, folder: Folder, file: string, probe: Float32Array): Promise<SentenceIndex> {
-  const tensors = await openSafetensors(folder, file);
+  const tensors = await openIndex(folder, file);
   const { dimension, precision, rescore, parts } = readMetadata(tensors);
   await checkModel(tensors, dimension, probe);
   const index = new SentenceIndex(device, dimension, { precision, rescore });
@@ -83,6 +84,15 @@ export async function decodeIndex(device: Device, folder: Folder, file: string, 
   } catch (error) {
     index.close();
     throw error;
+  }
+}
+
+async function openIndex(folder: Folder, file: string): Promise<Safetensors> {
+  try {
+    return await openSafetensors(folder, file);
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new FormatError(cause.message, giveIndex, { cause });
   }
 }
 
@@ -103,8 +113,7 @@ interface Metadata {
 }
 
 function readMetadata({ path, metadata }: Safetensors): Metadata {
-  if (metadata.format !== format)
-    throw new FormatError(`${path} is a safetensors file, but not an index`, "Give a file that saveIndex or `simcse index` wrote.");
+  if (metadata.format !== format) throw new FormatError(`${path} is a safetensors file, but not an index`, giveIndex);
   if (metadata.version !== version) {
     throw new FormatError(
       `${path} is an index of version ${metadata.version}; this program reads version ${version}`,
