@@ -108,7 +108,7 @@ export class SimCSE {
     if (pooler === null) {
       throw new OptionError(
         `${given.name} does not say which pooler its embeddings are made with.`,
-        "Give one: cls for a SimCSE model with its MLP, cls_before_pooler for one trained with mlp_only_train, avg for a plain BERT.",
+        "Give one as `pooler` (--pooler): cls for a SimCSE model with its MLP, cls_before_pooler for one trained with mlp_only_train, avg for a plain BERT.",
       );
     }
     const tokenizer = await loadTokenizer(folder);
