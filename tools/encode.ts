@@ -41,7 +41,7 @@ async function runEncoding(given: EncodeOptions): Promise<void> {
   const { simcse } = open;
   const trace = given.profile === true ? "profile.json" : given.profile;
   const profiler = trace ? startProfiler(open.device, trace, noProgress.note) : null;
-  const counter = startCounter("sentences");
+  const counter = startCounter("sentences", { shown: given.output === "-" && process.stdout.isTTY });
   try {
     const dimension = given.truncate_dim ?? simcse.dimension;
     await write(encodeRecords(simcse, given, { signal, onProgress: counter.update, profiler }), given.precision, dimension);

@@ -43,6 +43,7 @@ export const recordOptions: readonly Option[] = [
 
 /** The records of the input. Throws `FileError` for a file that cannot be read, `DataError` naming the line for what is not as its format says. */
 export function readRecords(given: RecordOptions): AsyncIterable<TextRecord> {
+  if (given.input === "-" && process.stdin.isTTY) process.stderr.write("reading from the terminal: a sentence a line, Ctrl-D at the end\n");
   return formats[given.input_format ?? byExtension[extname(given.input)] ?? "lines"](given);
 }
 
