@@ -104,7 +104,7 @@ async function* readTable(given: RecordOptions, delimiter: string): AsyncGenerat
     bom: true,
     skip_empty_lines: true,
     max_record_size: mostRowBytes,
-    ...(delimiter === "\t" && { quote: false }),
+    ...(delimiter === "\t" ? { quote: false } : { relax_quotes: true }),
   });
   pipeline(Readable.from(decodeUtf8(pieces, name)), table, () => {});
   const rows = table[Symbol.asyncIterator]() as AsyncIterator<Readonly<Record<string, string>>>;

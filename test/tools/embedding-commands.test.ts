@@ -57,6 +57,11 @@ describe("encode", () => {
     expect(await encode(["--input_format", "jsonl"], tinySentences.map((sentence) => JSON.stringify(sentence)).join("\n"))).toEqual(plain);
   });
 
+  it("takes quotation marks inside a value as they are", async () => {
+    const lines = await encode(["--input_format", "csv"], 'sentence,n\nThe 5" disk,1\n"Yes, ""so""",2\n');
+    expect(lines.map(({ sentence }) => sentence)).toEqual(['The 5" disk', 'Yes, "so"']);
+  });
+
   it("writes vectors of fewer numbers and bits, as NumPy reads them", async () => {
     for (const [precision, type, width] of [
       ["f32", "<f4", 64],
