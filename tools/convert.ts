@@ -6,13 +6,12 @@ import { writeFolderAtomically } from "../src/io/folder-node.ts";
 import { type Convertible, huggingFaceFiles, openConvertible, sentenceTransformersFiles } from "../src/simcse/convert.ts";
 import { onnxFiles } from "../src/simcse/convert-onnx.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
-import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
+import { findModel, type ModelFlags, modelFlags, modelName } from "./find-model.ts";
 import { flag, wholeNumber, withOptions } from "./options.ts";
 
 type Precision = "F32" | "F16";
 
-interface ConvertOptions extends HubFlags {
-  readonly model_name_or_path: string;
+interface ConvertOptions extends ModelFlags {
   readonly output_dir: string;
   readonly format: string;
   readonly dtype: "f32" | "f16";
@@ -32,8 +31,7 @@ const formats: Readonly<Record<string, (model: Convertible, dtype: Precision) =>
 };
 
 const options: readonly Option[] = [
-  new Option("--model_name_or_path <model>", "model folder, or a name on the hub").makeOptionMandatory(),
-  ...hubFlags,
+  ...modelFlags,
   new Option("--output_dir <dir>", "where the converted model goes").makeOptionMandatory(),
   new Option("--format <format>", "what is to open it").choices(Object.keys(formats)).default("huggingface"),
   new Option("--dtype <dtype>", "of the weights").choices(["f32", "f16"]).default("f32"),
@@ -50,7 +48,7 @@ export const convertCommand = withOptions(
 ).action(runConversion);
 
 async function runConversion(given: ConvertOptions): Promise<void> {
-  const model = await openConvertible(await findModel(given.model_name_or_path, given), {
+  const model = await openConvertible(await findModel(modelName(given), given), {
     ...(given.pooler && { pooler: given.pooler }),
     ...(given.max_seq_length && { maxLength: given.max_seq_length }),
   });

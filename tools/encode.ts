@@ -5,7 +5,8 @@ import { type Precision, precisions } from "../src/simcse/precision.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { windows } from "../src/simcse/windows.ts";
 import { interruptSignal } from "./failure.ts";
-import { type ModelOptions, modelName, modelOptions, openModel } from "./open-model.ts";
+import { modelName } from "./find-model.ts";
+import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
 import { wholeNumber, withOptions } from "./options.ts";
 import { startProfiler } from "./profile.ts";
 import { noProgress, startCounter } from "./progress.ts";
@@ -35,12 +36,12 @@ export const encodeCommand = withOptions(new Command("encode").description("turn
 async function runEncoding(given: EncodeOptions): Promise<void> {
   const write = vectorWriter(given.output);
   modelName(given);
-  const signal = interruptSignal();
   await using open = await openModel(given, { normalize: given.normalize });
+  const signal = interruptSignal();
   const { simcse } = open;
   const trace = given.profile === true ? "profile.json" : given.profile;
   const profiler = trace ? startProfiler(open.device, trace, noProgress.note) : null;
-  const counter = startCounter("sentences");
+  const counter = startCounter("sentences", { shown: given.output === "-" && process.stdout.isTTY });
   try {
     const dimension = given.truncate_dim ?? simcse.dimension;
     await write(encodeRecords(simcse, given, { signal, onProgress: counter.update, profiler }), given.precision, dimension);

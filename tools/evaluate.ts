@@ -13,7 +13,7 @@ import { resultTables } from "../src/simcse/evaluation/table.ts";
 import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/transfer.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
-import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
+import { findModel, type ModelFlags, modelFlags, modelName } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { wholeNumber, withOptions } from "./options.ts";
 import { type Progress, startProgress } from "./progress.ts";
@@ -21,8 +21,7 @@ import { tuningFor, tuningOptions } from "./tuning.ts";
 
 type TaskSet = "sts" | "transfer" | "full" | "na";
 
-interface EvaluateOptions extends HubFlags {
-  readonly model_name_or_path: string;
+interface EvaluateOptions extends ModelFlags {
   readonly pooler?: PoolerType;
   readonly mode: TransferMode;
   readonly task_set: TaskSet;
@@ -37,8 +36,7 @@ interface EvaluateOptions extends HubFlags {
 const taskNames = [...STS_TASKS, ...TRANSFER_TASKS].map(({ name }) => name);
 
 const options: readonly Option[] = [
-  new Option("--model_name_or_path <model>", "model folder, or a name on the hub").makeOptionMandatory(),
-  ...hubFlags,
+  ...modelFlags,
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
   new Option("--mode <mode>", "test as published; dev sets and dev accuracies; test with fast settings for transfer")
     .choices(Object.keys(transferSettings))
@@ -66,9 +64,10 @@ const longestSentence = 512;
 const stsModes: Readonly<Record<TransferMode, StsMode>> = { test: "test", fasttest: "test", dev: "dev" };
 
 async function runEvaluation(given: EvaluateOptions): Promise<void> {
+  const name = modelName(given);
   const tasks = chooseTasks(given);
   const folder = await openFolder(given.data_dir);
-  const modelFolder = await findModel(given.model_name_or_path, given);
+  const modelFolder = await findModel(name, given);
   const { bert } = await readConfig(modelFolder);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {
@@ -86,7 +85,7 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
     process.stdout.write(`${resultTables(given.mode, reports, process.stdout.isTTY ? process.stdout.columns : undefined)}\n`);
     if (given.output) {
       const results = {
-        model: given.model_name_or_path,
+        model: name,
         pooler: simcse.pooler,
         adapter: device.name,
         mode: given.mode,

@@ -7,7 +7,10 @@ export const interruptedExitCode = 130;
 /** Work was given up because a person pressed Ctrl-C. */
 export class InterruptedError extends Error {}
 
-/** Aborts at the first Ctrl-C or SIGTERM, and ends what reads standard input; a second one ends the process at once. */
+/**
+ * From now on the first Ctrl-C or SIGTERM aborts, and ends what reads standard input; a second one ends the process at once. Called when there is work
+ * that heeds the signal: until then, as while a model is downloaded, a signal ends the process as usual.
+ */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   const abort = () => {

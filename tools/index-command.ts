@@ -4,7 +4,8 @@ import { OptionError } from "../src/errors.ts";
 import { type Precision, precisions } from "../src/simcse/precision.ts";
 import type { IndexedSentence } from "../src/simcse/sentence-index.ts";
 import { interruptSignal } from "./failure.ts";
-import { type ModelOptions, modelName, modelOptions, openModel } from "./open-model.ts";
+import { modelName } from "./find-model.ts";
+import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
 import { withOptions } from "./options.ts";
 import { startCounter } from "./progress.ts";
 import { type RecordOptions, readRecords, recordOptions } from "./records.ts";
@@ -34,8 +35,8 @@ const buildCommand = withOptions(new Command("build").description("make an index
   new Option("--no-rescore", "int8 and binary: keep no halves to score the best again with"),
 ]).action(async (given: BuildOptions) => {
   modelName(given);
-  const signal = interruptSignal();
   await using open = await openModel(given);
+  const signal = interruptSignal();
   const counter = startCounter("sentences");
   const { precision, rescore } = given;
   try {
@@ -54,8 +55,8 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   indexOption("the index, which is replaced"),
 ]).action(async (given: AddOptions) => {
   modelName(given);
-  const signal = interruptSignal();
   await using open = await openModel(given);
+  const signal = interruptSignal();
   await open.simcse.loadIndex(given.index);
   const counter = startCounter("sentences");
   try {

@@ -1,17 +1,14 @@
 /** The options that name a model, shared by the commands that use one, and the model opened as they say. */
 import { Option } from "commander";
-import { OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse-node.ts";
-import { findModel, type HubFlags, hubFlags } from "./find-model.ts";
+import { findModel, type ModelFlags, modelFlags, modelName } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { wholeNumber } from "./options.ts";
 import { tuningFor, tuningOptions } from "./tuning.ts";
 
-export interface ModelOptions extends HubFlags {
-  readonly model_name_or_path?: string;
-  readonly model?: string;
+export interface ModelOptions extends ModelFlags {
   readonly pooler?: PoolerType;
   readonly max_length?: number;
   readonly batch_size: number;
@@ -20,25 +17,13 @@ export interface ModelOptions extends HubFlags {
 }
 
 export const modelOptions: readonly Option[] = [
-  new Option("--model_name_or_path <model>", "model folder, or a name on the hub"),
-  new Option("--model <model>", "the same, shorter"),
-  ...hubFlags,
+  ...modelFlags,
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
   new Option("--max_length <n>", "tokens a sentence is truncated to (default: as saved with the model, or 128)").argParser(wholeNumber(3)),
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(64),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
   ...tuningOptions,
 ];
-
-/** Throws `OptionError` unless one model is named. */
-export function modelName({ model_name_or_path, model }: ModelOptions): string {
-  const names = [...new Set([model_name_or_path, model].filter((name) => name !== undefined))];
-  if (names.length === 1) return names[0]!;
-  throw new OptionError(
-    names.length === 0 ? "No model is named." : "--model and --model_name_or_path name two models.",
-    "Give --model with a model's folder, or its name on the hub.",
-  );
-}
 
 /** A model and the device that it has for itself; both are closed together. */
 export interface OpenModel extends AsyncDisposable {

@@ -1,12 +1,12 @@
 /** Parsers of option values, with errors that name the option. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 
-/** A whole number of at least `least`. */
-export function wholeNumber(least: number): (text: string) => number {
+/** A whole number of at least `least`, and at most `most`. */
+export function wholeNumber(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (text.trim() === "" || !Number.isInteger(value) || value < least)
-      throw new InvalidArgumentError(`Give a whole number of at least ${least}.`);
+    if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`Give a whole number of at least ${least}${Number.isFinite(most) ? ` and at most ${most}` : ""}.`);
     return value;
   };
 }

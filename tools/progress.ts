@@ -1,7 +1,7 @@
 /**
  * A progress bar on stderr, quiet where stderr is not a terminal. Lines that should stay are printed through it, so that they do not tear it.
  */
-import { MultiBar, type SingleBar } from "cli-progress";
+import cliProgress, { type SingleBar } from "cli-progress";
 
 export interface Progress {
   /** Moves to `done`, showing `note` after the bar. */
@@ -28,7 +28,7 @@ export const noProgress: Progress = { update: () => {}, line: printLine, note: p
 export function startProgress(total: number, label: string): Progress {
   if (!process.stderr.isTTY) return noProgress;
   const width = process.stderr.columns ?? 80;
-  const bars = new MultiBar({
+  const bars = new cliProgress.MultiBar({
     stream: process.stderr,
     format: `${label} {bar} {value}/{total} {eta_formatted} {note}`,
     barsize: Math.max(8, Math.min(30, width - 70)),
@@ -38,6 +38,8 @@ export function startProgress(total: number, label: string): Progress {
     linewrap: false,
     clearOnComplete: true,
     etaBuffer: 50,
+    // "NULL" and "INF" until the rate is known.
+    formatTime: (time, ...how) => (Number.isFinite(time) ? cliProgress.Format.TimeFormat(time, ...how) : "…"),
   });
   const bar: SingleBar = bars.create(total, 0, { note: "" });
   return {
@@ -60,9 +62,9 @@ export interface Counter {
   stop(): void;
 }
 
-/** A count on stderr for work whose end is not known, quiet where stderr is not a terminal. */
-export function startCounter(unit: string): Counter {
-  if (!process.stderr.isTTY) return { update: () => {}, stop: () => {} };
+/** A count on stderr for work whose end is not known, quiet where stderr is not a terminal, or shows results that stand for it (`shown`). */
+export function startCounter(unit: string, { shown = false }: { readonly shown?: boolean } = {}): Counter {
+  if (!process.stderr.isTTY || shown) return { update: () => {}, stop: () => {} };
   const began = performance.now();
   return {
     update: (count) => {

@@ -1,12 +1,14 @@
 /** What commands read: sentences from a file or standard input, as lines, JSON lines, or the column of a table. Streamed, whatever their number. */
 import { createReadStream } from "node:fs";
 import { extname } from "node:path";
+import { pipeline, Readable } from "node:stream";
 import { Option } from "commander";
 import { CsvError, parse } from "csv-parse";
 import { DataError, OptionError } from "../src/errors.ts";
-import { fileOperation } from "../src/io/errno-node.ts";
-import { readLines } from "../src/io/text.ts";
+import { streamPieces } from "../src/io/errno-node.ts";
+import { MAX_LINE_CHARACTERS, readLines } from "../src/io/text.ts";
 import { sentencesOf } from "../src/io/text-node.ts";
+import { decodeUtf8 } from "../src/io/utf8.ts";
 import type { SentenceId } from "../src/simcse/sentence-index.ts";
 
 export interface TextRecord {
@@ -41,6 +43,7 @@ export const recordOptions: readonly Option[] = [
 
 /** The records of the input. Throws `FileError` for a file that cannot be read, `DataError` naming the line for what is not as its format says. */
 export function readRecords(given: RecordOptions): AsyncIterable<TextRecord> {
+  if (given.input === "-" && process.stdin.isTTY) process.stderr.write("reading from the terminal: a sentence a line, Ctrl-D at the end\n");
   return formats[given.input_format ?? byExtension[extname(given.input)] ?? "lines"](given);
 }
 
@@ -89,15 +92,26 @@ function jsonRecord(text: string, line: number, given: RecordOptions): TextRecor
   return { sentence, id: id as SentenceId };
 }
 
+/** A quotation mark that is never closed would swallow the rest of the table. */
+const mostRowBytes = 20 * MAX_LINE_CHARACTERS;
+
 async function* readTable(given: RecordOptions, delimiter: string): AsyncGenerator<TextRecord> {
-  const source: NodeJS.ReadableStream = given.input === "-" ? process.stdin : createReadStream(given.input);
-  const table = parse({ columns: true, delimiter, bom: true, skip_empty_lines: true, ...(delimiter === "\t" && { quote: false }) });
-  source.on("error", (error: Error) => table.destroy(error));
-  const rows = source.pipe(table)[Symbol.asyncIterator]() as AsyncIterator<Readonly<Record<string, string>>>;
+  const name = nameOf(given);
+  const pieces = streamPieces(given.input === "-" ? process.stdin : createReadStream(given.input), name);
+  const table = parse({
+    columns: true,
+    delimiter,
+    bom: true,
+    skip_empty_lines: true,
+    max_record_size: mostRowBytes,
+    ...(delimiter === "\t" ? { quote: false } : { relax_quotes: true }),
+  });
+  pipeline(Readable.from(decodeUtf8(pieces, name)), table, () => {});
+  const rows = table[Symbol.asyncIterator]() as AsyncIterator<Readonly<Record<string, string>>>;
   for (let row = 1; ; row++) {
-    const next = await fileOperation("read", nameOf(given), () => rows.next()).catch((error: unknown) => {
+    const next = await rows.next().catch((error: unknown) => {
       throw error instanceof CsvError
-        ? new DataError(`${nameOf(given)}: ${error.message}`, "Correct the table, or give its --input_format.", { cause: error })
+        ? new DataError(`${name}: ${error.message}`, "Correct the table, or give its --input_format.", { cause: error })
         : error;
     });
     if (next.done) return;
@@ -115,5 +129,11 @@ function tableRecord(fields: Readonly<Record<string, string>>, row: number, give
     );
   };
   const sentence = field(given.text_column, "--text_column");
+  if (sentence.length > MAX_LINE_CHARACTERS) {
+    throw new DataError(
+      `row ${row} of ${nameOf(given)} has a text of more than ${MAX_LINE_CHARACTERS} characters`,
+      "Split the text into sentences, or remove the row.",
+    );
+  }
   return given.id_column === undefined ? { sentence } : { sentence, id: field(given.id_column, "--id_column") };
 }

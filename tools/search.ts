@@ -3,7 +3,8 @@ import { Command, Option } from "commander";
 import { mostResults, searchDefaults } from "../src/simcse/vector-index.ts";
 import { windows } from "../src/simcse/windows.ts";
 import { interruptSignal } from "./failure.ts";
-import { type ModelOptions, modelName, modelOptions, openModel } from "./open-model.ts";
+import { modelName } from "./find-model.ts";
+import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
 import { numberBetween, wholeNumber, withOptions } from "./options.ts";
 import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./records.ts";
 import { printLines } from "./vector-output.ts";
@@ -17,7 +18,7 @@ interface SearchCommandOptions extends ModelOptions, RecordOptions {
 const options: readonly Option[] = [
   ...modelOptions,
   new Option("--index <file>", "index that `simcse index build` made").makeOptionMandatory(),
-  new Option("--top_k <n>", `results a query, at most ${mostResults}`).argParser(wholeNumber(1)).default(searchDefaults.topK),
+  new Option("--top_k <n>", `results a query, at most ${mostResults}`).argParser(wholeNumber(1, mostResults)).default(searchDefaults.topK),
   new Option("--threshold <cosine>", "only results at least this similar")
     .argParser(numberBetween(-1, 1))
     .default(searchDefaults.threshold),
@@ -31,8 +32,8 @@ export const searchCommand = withOptions(
   options,
 ).action(async (queries: string[], given: SearchCommandOptions) => {
   modelName(given);
-  const signal = interruptSignal();
   await using open = await openModel(given);
+  const signal = interruptSignal();
   await open.simcse.loadIndex(given.index);
   const asked = queries.length > 0 ? queries.map((sentence) => ({ sentence })) : readRecords(given);
   await printLines(answers(asked));

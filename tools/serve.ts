@@ -5,7 +5,8 @@ import { OptionError } from "../src/errors.ts";
 import { sentencesOf } from "../src/io/text-node.ts";
 import type { SimCSE } from "../src/simcse/simcse-node.ts";
 import { interruptedExitCode } from "./failure.ts";
-import { type ModelOptions, modelName, modelOptions, openModel } from "./open-model.ts";
+import { modelName } from "./find-model.ts";
+import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
 import { wholeNumber, withOptions } from "./options.ts";
 import { createApp } from "./server/app.ts";
 import { type HttpServer, serveHttp } from "./server/serve-http.ts";
@@ -25,7 +26,7 @@ interface ServeOptions extends ModelOptions {
 
 const options: readonly Option[] = [
   ...modelOptions,
-  new Option("--port <n>", "0 for any that is free").argParser(wholeNumber(0)).default(8000),
+  new Option("--port <n>", "0 for any that is free").argParser(wholeNumber(0, 65_535)).default(8000),
   new Option("--host <address>", "0.0.0.0 for every address of this machine").default("127.0.0.1"),
   new Option("--index <file>", "search this index, or the lines of this .txt"),
   new Option("--examples <file>", "queries that the page offers, one a line (default: some sentences of the index)"),

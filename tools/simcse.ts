@@ -10,6 +10,7 @@ import { doctorCommand } from "./doctor.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { outputFailure, reportFailure } from "./failure.ts";
+import { layOutHelp } from "./help.ts";
 import { indexCommand } from "./index-command.ts";
 import { pretrainCommand } from "./pretrain.ts";
 import { searchCommand } from "./search.ts";
@@ -44,6 +45,7 @@ const commands = [
   setupCommand,
 ];
 for (const command of commands) program.addCommand(command);
+layOutHelp(program);
 
 process.stdout.on("error", (error) => {
   reportFailure(outputFailure(error), { debug: false });

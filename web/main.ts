@@ -82,7 +82,7 @@ const runTraining = (device: Device, parameters: PageParameters) =>
     const batchSize = parameters.batch ?? (software ? softwareDefaults.batch : demoArguments.per_device_train_batch_size);
     const pairs = parameters.pairs ?? (software ? softwareDefaults.pairs : Number.POSITIVE_INFINITY);
     trained = await showTraining(device, { steps: steps.valueAsNumber, batchSize, pairs }, signal);
-    offerSearch(trained, { sentences: software ? softwareDefaults.searched : trained.sentences.length, exclusively });
+    offerSearch(device, trained, { sentences: software ? softwareDefaults.searched : trained.sentences.length, exclusively });
     const { log, scores, steps: done } = trained;
     return { run: "training", adapter: device.name, log, scores, steps: done };
   });

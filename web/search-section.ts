@@ -1,8 +1,9 @@
 /** The search box that appears once a model is trained. Sentences are embedded with the first search. */
+import type { Device } from "../src/gpu/device.ts";
+import { type SearchResult, SentenceIndex } from "../src/simcse/sentence-index.ts";
 import { searchExamples } from "../tools/demo/corpus.ts";
 import type { DemoTrainingResult } from "./demo-training.ts";
 import { byId, make } from "./dom.ts";
-import { type Match, SentenceSearch } from "./sentence-search.ts";
 
 /** Matches that a search shows, and examples of a search. */
 const shown = { matches: 5, examples: 4 };
@@ -22,19 +23,27 @@ export interface SearchOptions {
   readonly exclusively: (work: () => Promise<void>) => Promise<void>;
 }
 
-/** Offers a search with a trained model. */
-export function offerSearch({ encoder, sentences }: DemoTrainingResult, options: SearchOptions): void {
+let index: SentenceIndex | null = null;
+
+/** Offers a search with a trained model, on the device that it is on. */
+export function offerSearch(device: Device, { encoder, sentences }: DemoTrainingResult, options: SearchOptions): void {
   const examples = searchExamples();
   const answers = new Set(examples.map(({ answer }) => answer));
   const searched = [...answers, ...sentences.filter((sentence) => !answers.has(sentence))].slice(0, options.sentences);
-  let search: SentenceSearch | null = null;
 
+  const buildIndex = async () => {
+    const onProgress = (done: number) => {
+      stage.textContent = `Reading the sentences: ${Math.floor((100 * done) / searched.length)}%`;
+    };
+    const built = new SentenceIndex(device, encoder.dimension);
+    await built.add(searched, await encoder.encode(searched, { onProgress }));
+    return built;
+  };
   const run = () =>
     options.exclusively(async () => {
-      search ??= await SentenceSearch.create(encoder, searched, (done) => {
-        stage.textContent = `Reading the sentences: ${Math.floor((100 * done) / searched.length)}%`;
-      });
-      showMatches(await search.nearest(query.value, shown.matches));
+      index ??= await buildIndex();
+      const [matches] = await index.search(await encoder.encode([query.value]), { topK: shown.matches, threshold: -1 });
+      showMatches(matches!);
       stage.textContent = "";
     });
   form.onsubmit = (event) => {
@@ -58,14 +67,16 @@ export function offerSearch({ encoder, sentences }: DemoTrainingResult, options:
 
 /** Takes the search away: its model is gone. */
 export function withdrawSearch(): void {
+  index?.close();
+  index = null;
   section.hidden = true;
 }
 
-function showMatches(matches: readonly Match[]): void {
+function showMatches(matches: readonly SearchResult[]): void {
   matchList.replaceChildren(
-    ...matches.map(({ sentence, cosine }) => {
+    ...matches.map(({ sentence, score }) => {
       const item = make("li");
-      item.append(make("span", cosine.toFixed(3), "cosine"), make("span", sentence));
+      item.append(make("span", score.toFixed(3), "cosine"), make("span", sentence));
       return item;
     }),
   );

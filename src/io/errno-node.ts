@@ -37,6 +37,20 @@ export async function fileOperation<T>(verb: "read" | "write", path: string, ope
   }
 }
 
+/** The pieces of a stream as they come; an error of the operating system becomes a FileError that names `path`. */
+export async function* streamPieces(stream: AsyncIterable<string | Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
+  const pieces = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  try {
+    for (;;) {
+      const { value, done } = await fileOperation("read", path, () => pieces.next());
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await pieces.return?.();
+  }
+}
+
 /** The operating system's code of an error (`ENOENT`), or undefined where it is another kind of error. */
 export function errorCode(error: unknown): string | undefined {
   const code = error instanceof Error && "code" in error ? error.code : undefined;

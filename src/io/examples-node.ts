@@ -12,10 +12,11 @@ import { basename, dirname, extname, resolve } from "node:path";
 import { pipeline, Readable } from "node:stream";
 import { CsvError, type Info, parse } from "csv-parse";
 import { DataError, FileError, OptionError } from "../errors.ts";
-import { fileOperation } from "./errno-node.ts";
+import { streamPieces } from "./errno-node.ts";
 import { readText } from "./folder.ts";
 import { openFolder } from "./folder-node.ts";
 import { MAX_LINE_CHARACTERS, readSentences } from "./text.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 /** The columns of one example: one, two or three texts. All examples of a file have as many. */
 export type Example = readonly string[];
@@ -69,7 +70,7 @@ async function* readTable(path: string, delimiter: string): AsyncGenerator<Examp
     skip_empty_lines: true,
     max_record_size: MOST_COLUMNS * MAX_LINE_CHARACTERS,
   });
-  pipeline(Readable.from(decoded(path)), parser, () => {});
+  pipeline(Readable.from(decodeUtf8(streamPieces(createReadStream(path), path), path)), parser, () => {});
   let columns: Example | undefined;
   try {
     for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: Info }>) {
@@ -97,25 +98,6 @@ async function* readTable(path: string, delimiter: string): AsyncGenerator<Examp
     );
   }
   if (columns === undefined) throw new DataError(`${path} is empty.`, "Give a table with a header and at least one row.");
-}
-
-/** The text of a file, piece by piece. Throws DataError where it is not UTF-8. */
-async function* decoded(path: string): AsyncGenerator<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  const decode = (...given: Parameters<TextDecoder["decode"]>) => {
-    try {
-      return decoder.decode(...given);
-    } catch (cause) {
-      throw new DataError(`${path} is not UTF-8 text.`, "Give a text file, saved as UTF-8.", { cause });
-    }
-  };
-  const pieces = createReadStream(path)[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-  for (;;) {
-    const { value, done } = await fileOperation("read", path, () => pieces.next());
-    if (done) break;
-    yield decode(value, { stream: true });
-  }
-  yield decode();
 }
 
 async function* readJsonLines(path: string): AsyncGenerator<Example> {

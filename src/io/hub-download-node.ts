@@ -1,6 +1,6 @@
 /**
  * One file of the hub onto disk, beside its place until it is whole and its checksum is right. A download that was cut goes on where it ended, in this
- * process or a later one.
+ * process or a later one; several that want the same file at once each fetch it.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -8,6 +8,7 @@ import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { FileError, FormatError, SimcseError } from "../errors.ts";
 import { fileOperation } from "./errno-node.ts";
+import { claimPartial, leavePartial, removePartials } from "./partial-file-node.ts";
 
 export interface Download {
   readonly url: string;
@@ -32,13 +33,12 @@ const FIRST_PAUSE_MS = 200;
  * FormatError, having removed what came, when it is not the file that was announced.
  */
 export async function download(file: Download): Promise<void> {
-  const partial = `${file.target}.incomplete`;
-  const handle = await fileOperation("write", file.target, () => open(partial, "a"));
+  const partial = await fileOperation("write", file.target, () => claimPartial(file.target));
   try {
-    await fetchRest(file, handle);
-    await fileOperation("write", file.target, () => handle.sync());
-  } finally {
-    await handle.close();
+    await fetchInto(file, partial);
+  } catch (error) {
+    await leavePartial(partial, file.target);
+    throw error;
   }
   const found = await checksum(partial, file);
   if (found !== file.oid) {
@@ -49,6 +49,17 @@ export async function download(file: Download): Promise<void> {
     );
   }
   await fileOperation("write", file.target, () => rename(partial, file.target));
+  await removePartials(file.target);
+}
+
+async function fetchInto(file: Download, partial: string): Promise<void> {
+  const handle = await fileOperation("write", file.target, () => open(partial, "a"));
+  try {
+    await fetchRest(file, handle);
+    await fileOperation("write", file.target, () => handle.sync());
+  } finally {
+    await handle.close();
+  }
 }
 
 async function fetchRest(file: Download, handle: FileHandle): Promise<void> {

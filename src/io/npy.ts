@@ -2,9 +2,10 @@
  * NumPy's .npy format, version 1.0: what `numpy.load` opens.
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  *
- * Written in C order: f32 as `<f4`, and embeddings of fewer bits as `<f2`, `|i1` or `|u1`. `<f4` in C order is read, and nothing else.
+ * Written in C order: f32 as `<f4`, and embeddings of fewer bits as `<f2`, `|i1` or `|u1`. Numbers in C order are read, as f32; packed bits are not.
  */
 import { FormatError, ShapeError } from "../errors.ts";
+import { TO_F32 } from "./dtypes.ts";
 
 const MAGIC = "\u0093NUMPY";
 /** Magic, two bytes of version, two bytes of header length. */
@@ -51,7 +52,15 @@ export async function* streamNpy(
   if (count !== elementCount(shape)) throw wrongCount(shape, count);
 }
 
-/** Reads a .npy file; `path` is what messages call it. Throws FormatError when it is not one, or holds other than `<f4` in C order. */
+/** How the elements that are read become f32: doubles are rounded, the others exact. */
+const readers: Readonly<Record<string, readonly [elementBytes: number, toF32: (bytes: Uint8Array) => Float32Array]>> = {
+  "<f4": [4, TO_F32.F32!],
+  "<f2": [2, TO_F32.F16!],
+  "<f8": [8, TO_F32.F64!],
+  "|i1": [1, (bytes) => Float32Array.from(new Int8Array(bytes.buffer))],
+};
+
+/** Reads a .npy file; `path` is what messages call it. Throws FormatError when it is not one, or its elements are none of `readers` in C order. */
 export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
   const text = (start: number, end: number) => new TextDecoder("latin1").decode(bytes.subarray(start, end));
   if (bytes.length < PREFIX_BYTES || !isMagic(bytes))
@@ -65,10 +74,11 @@ export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
   );
   if (header === null) throw new FormatError(`${path} has a .npy header that does not describe an array`, "Save it again with numpy.save.");
   const [, descr, fortranOrder, sizes] = header as unknown as [string, string, string, string];
-  if (descr !== "<f4" || fortranOrder !== "False") {
+  const reader = Object.hasOwn(readers, descr) ? readers[descr] : undefined;
+  if (reader === undefined || fortranOrder !== "False") {
     const order = fortranOrder === "True" ? "Fortran" : "C";
     throw new FormatError(
-      `${path} holds ${descr} in ${order} order, expected <f4 in C order`,
+      `${path} holds ${descr} in ${order} order, expected one of ${Object.keys(readers).join(", ")} in C order`,
       'Save numpy.ascontiguousarray(array, dtype="float32").',
     );
   }
@@ -76,7 +86,8 @@ export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
     .split(",")
     .filter((size) => size.trim() !== "")
     .map(Number);
-  const expected = elementCount(shape) * Float32Array.BYTES_PER_ELEMENT;
+  const [elementBytes, toF32] = reader;
+  const expected = elementCount(shape) * elementBytes;
   // Not `slice`, which of a Node buffer is no copy.
   const data = new Uint8Array(bytes.subarray(dataStart));
   if (data.length !== expected) {
@@ -85,7 +96,7 @@ export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
       "Get the file again.",
     );
   }
-  return { shape, data: new Float32Array(data.buffer) };
+  return { shape, data: toF32(data) };
 }
 
 function npyHeader(shape: readonly number[], type: NpyType): Uint8Array {

@@ -1,8 +1,9 @@
 /**
  * The directory of a zip archive whose members are stored as they are, as torch writes them: where each member's bytes lie in the file.
  *
- * Compressed and encrypted members are refused when they are asked for, so that no member is larger than the archive. Checksums are not computed.
- * ZIP64 is understood. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+ * Compressed and encrypted members are refused when they are asked for, so that no member is larger than the archive. The members' checksums are not
+ * compared: tensors are read piece by piece in any order, and a CRC-32 in JavaScript, which Node 20 and browsers would need, takes as long as a good part
+ * of loading. safetensors has no checksums either; those of the hub cover whole files, and are compared when a file is downloaded. ZIP64 is understood. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
 import { FormatError } from "../errors.ts";
 import { type Folder, pathIn } from "./folder.ts";

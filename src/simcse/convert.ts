@@ -12,7 +12,7 @@ import { encodeSafetensors, type TensorToWrite } from "../io/safetensors.ts";
 import type { Weights } from "../io/tensor-file.ts";
 import { loadTokenizer, type Tokenizer } from "../io/tokenizer.ts";
 import { missingWeights, WEIGHTS_FILES } from "../io/weights.ts";
-import type { BertConfig } from "../nn/bert-config.ts";
+import { type BertConfig, longestSentence } from "../nn/bert-config.ts";
 import {
   checkpointFiles,
   checkpointName,
@@ -22,6 +22,7 @@ import {
   locateTensors,
   readConfig,
 } from "./checkpoint.ts";
+import { checkLength } from "./encoder.ts";
 import { modelTensors } from "./model.ts";
 import type { PoolerType } from "./poolers.ts";
 import { DENSE_FOLDER, DENSE_TENSORS, moduleFiles } from "./sentence-transformers.ts";
@@ -45,7 +46,10 @@ export interface Convertible {
   readonly tensors: readonly LocatedTensor[];
 }
 
-/** Opens a model folder. Throws what reading its parts throws, and FormatError for the pooler cls without a head. */
+/**
+ * Opens a model folder. Throws what reading its parts throws, FormatError for the pooler cls without a head, and OptionError for a length that the model
+ * does not take.
+ */
 export async function openConvertible(given: Folder, options: ConvertOptions = {}): Promise<Convertible> {
   const { folder, head, bert, ...saved } = await readConfig(given);
   const { weights, hasHead } = await inspectWeights(folder, head);
@@ -54,6 +58,7 @@ export async function openConvertible(given: Folder, options: ConvertOptions = {
   checkVocabulary(folder, tokenizer, bert);
   const pooler = options.pooler ?? saved.pooler;
   const maxLength = options.maxLength ?? saved.maxLength;
+  checkLength(maxLength, longestSentence(bert));
   const tensors = locateTensors(weights, modelTensors(bert, { mlp: hasHead || pooler === "cls" }));
   return { bert, weights, tokenizer, pooler, maxLength, tensors };
 }

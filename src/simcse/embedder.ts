@@ -4,9 +4,9 @@
  */
 import { OptionError } from "../errors.ts";
 import { longestSentence } from "../nn/bert-config.ts";
-import { checkLength, type EncodeOptions, Encoder, type EncoderOptions } from "./encoder.ts";
+import { checkBatchSize, checkLength, type EncodeOptions, Encoder, type EncoderOptions } from "./encoder.ts";
 import type { SimCseModel } from "./model.ts";
-import { type Encoded, encodeRows, type Precision, type PrecisionArrays } from "./precision.ts";
+import { checkPrecision, type Encoded, encodeRows, type Precision, type PrecisionArrays } from "./precision.ts";
 import { toUnitLength } from "./unit-length.ts";
 import { windows } from "./windows.ts";
 
@@ -105,8 +105,9 @@ export class Embedder {
 
   /** f32 [tokens, dimension], scaled or not as `normalize` says. */
   async #encode(tokens: readonly (readonly number[])[], options: EmbeddingOptions<Precision>): Promise<Float32Array> {
-    const { normalize = this.#options.normalize, batchSize } = options;
+    const { normalize = this.#options.normalize, batchSize, precision } = options;
     checkBatchSize(batchSize);
+    checkPrecision(precision);
     const longest = tokens.reduce((most, { length }) => Math.max(most, length), 0);
     checkLength(Math.max(3, longest), longestSentence(this.model.config));
     const { encoder, normalizes } = await this.#encoderFor(normalize, longest, batchSize);
@@ -142,11 +143,6 @@ export class Embedder {
     const wanted = normalize && dimension < whole ? toUnitLength(cut, dimension) : cut;
     return { length, dimension, ...(encodeRows(precision, wanted, dimension) as Encoded<P>) };
   }
-}
-
-function checkBatchSize(batchSize: number | undefined): void {
-  if (batchSize === undefined || (Number.isInteger(batchSize) && batchSize >= 1)) return;
-  throw new OptionError(`A batch of ${batchSize} sentences is not possible.`, "Give a whole number of at least 1.");
 }
 
 function shortened(vectors: Float32Array, from: number, to: number): Float32Array {

@@ -56,11 +56,15 @@ export class Encoder {
     this.#packer = new BatchPacker(capacity);
   }
 
-  /** Builds the program. Throws `OptionError` for a length beyond the model's positions, `CapacityError` when the device is too small. */
+  /**
+   * Builds the program. Throws `OptionError` for a length beyond the model's positions or a batch that is none, `CapacityError` when the device is too
+   * small.
+   */
   static async create(model: SimCseModel, tokenizer: Tokenizer, options: EncoderOptions): Promise<Encoder> {
     const { pooler, maxLength, batchSize = 64, normalize: toUnitLength = true } = options;
     const { config, modules, mlp, device, tuning } = model;
     checkLength(maxLength, longestSentence(config));
+    checkBatchSize(batchSize);
     const capacity: BatchCapacity = {
       sentences: batchSize,
       tokens: Math.max(maxLength, Math.min(batchSize * maxLength, tokensPerBatch)),
@@ -133,4 +137,10 @@ export function checkLength(maxLength: number, positions: number): void {
     `A length of ${maxLength} tokens is not possible: the model takes 3 to ${positions}.`,
     "Choose a length within the model's positions.",
   );
+}
+
+/** Throws `OptionError` for a number of sentences that is no batch. */
+export function checkBatchSize(batchSize: number | undefined): void {
+  if (batchSize === undefined || (Number.isInteger(batchSize) && batchSize >= 1)) return;
+  throw new OptionError(`A batch of ${batchSize} sentences is not possible.`, "Give a whole number of at least 1.");
 }

@@ -2,7 +2,7 @@
  * An index as one safetensors file, which other programs open too. Vectors and sentences are in parts, so that neither writing nor reading holds
  * more than one of them beside the index:
  *
- *     metadata      format "simcse-index", version "1", dimension, precision, rescore, parts
+ *     metadata      format "simcse-index", version "1", dimension, precision, rescore, parts, next_id
  *     probe         F32 [dimension]: the vector of `probeSentence`, which tells whether a model is the one that made the index
  *     vectors.N     [rows, …] in the stored precision: F32, F16, I8 (with scales.N F32 [rows]) or U8 bits; of unit length
  *     sentences.N   U8: a line of JSON a row, [id, sentence]
@@ -25,6 +25,7 @@ export const probeSentence = "A woman is reading.";
 /** Cosine of two probes that one model made: adapters and precisions differ by far less, other models and poolers by far more. */
 const sameModel = 0.999;
 
+const giveIndex = "Give a file that saveIndex or `simcse index` wrote; build a damaged one again from its sentences.";
 const buildAgain = "Build the index again from its sentences.";
 
 const dtypes: Readonly<Record<Precision, Dtype>> = { f32: "F32", f16: "F16", int8: "I8", binary: "U8" };
@@ -57,6 +58,7 @@ export function encodeIndex(index: SentenceIndex, probe: Float32Array): AsyncIte
     precision,
     rescore: String(rescores),
     parts: String(segments.length),
+    next_id: String(index.nextId),
   };
   return encodeSafetensors(tensors, metadata);
 }
@@ -66,8 +68,8 @@ export function encodeIndex(index: SentenceIndex, probe: Float32Array): AsyncIte
  * when `probe`, the vector that the model gives `probeSentence`, says that another model made it.
  */
 export async function decodeIndex(device: Device, folder: Folder, file: string, probe: Float32Array): Promise<SentenceIndex> {
-  const tensors = await openSafetensors(folder, file);
-  const { dimension, precision, rescore, parts } = readMetadata(tensors);
+  const tensors = await openIndex(folder, file);
+  const { dimension, precision, rescore, parts, nextId } = readMetadata(tensors);
   await checkModel(tensors, dimension, probe);
   const index = new SentenceIndex(device, dimension, { precision, rescore });
   try {
@@ -79,10 +81,20 @@ export async function decodeIndex(device: Device, folder: Folder, file: string, 
         throw new FormatError(`${tensors.path}: part ${part} has ${rows} vectors for ${entries.length} sentences`, buildAgain);
       addPart(index, entries, encoded, tensors.path);
     }
+    index.nextId = Math.max(index.nextId, nextId);
     return index;
   } catch (error) {
     index.close();
     throw error;
+  }
+}
+
+async function openIndex(folder: Folder, file: string): Promise<Safetensors> {
+  try {
+    return await openSafetensors(folder, file);
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new FormatError(cause.message, giveIndex, { cause });
   }
 }
 
@@ -100,25 +112,31 @@ interface Metadata {
   readonly precision: Precision;
   readonly rescore: boolean;
   readonly parts: number;
+  readonly nextId: number;
 }
 
 function readMetadata({ path, metadata }: Safetensors): Metadata {
-  if (metadata.format !== format)
-    throw new FormatError(`${path} is a safetensors file, but not an index`, "Give a file that saveIndex or `simcse index` wrote.");
+  if (metadata.format !== format) throw new FormatError(`${path} is a safetensors file, but not an index`, giveIndex);
   if (metadata.version !== version) {
     throw new FormatError(
       `${path} is an index of version ${metadata.version}; this program reads version ${version}`,
       "Update the package, or build the index again.",
     );
   }
-  const count = (name: "dimension" | "parts", least: number): number => {
-    const value = /^\d{1,9}$/.test(metadata[name] ?? "") ? Number(metadata[name]) : -1;
+  const count = (name: "dimension" | "parts" | "next_id", least: number): number => {
+    const value = /^\d{1,16}$/.test(metadata[name] ?? "") ? Number(metadata[name]) : -1;
     if (value >= least) return value;
     throw new FormatError(`${path}: its metadata has no ${name}, or one that is no number of at least ${least}`, buildAgain);
   };
   const precision = precisions.find((name) => name === metadata.precision);
   if (precision === undefined) throw new FormatError(`${path}: its precision must be one of ${precisions.join(", ")}`, buildAgain);
-  return { dimension: count("dimension", 1), precision, rescore: metadata.rescore === "true", parts: count("parts", 0) };
+  return {
+    dimension: count("dimension", 1),
+    precision,
+    rescore: metadata.rescore === "true",
+    parts: count("parts", 0),
+    nextId: count("next_id", 0),
+  };
 }
 
 async function checkModel(tensors: Safetensors, dimension: number, probe: Float32Array): Promise<void> {

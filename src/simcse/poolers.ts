@@ -34,7 +34,7 @@ export const poolerTypes = Object.keys(poolers) as readonly PoolerType[];
 
 /** Throws `OptionError` unless `name` is one of the five. */
 export function parsePooler(name: string): PoolerType {
-  if (name in poolers) return name as PoolerType;
+  if (Object.hasOwn(poolers, name)) return name as PoolerType;
   throw new OptionError(`There is no pooler ${name}.`, `Choose one of ${poolerTypes.join(", ")}.`);
 }
 

@@ -9,12 +9,19 @@
  * A row's bytes are these elements one after another; https://arxiv.org/abs/2210.17114 and the sentence-transformers documentation ("Embedding
  * Quantization") say what search loses by them.
  */
+import { OptionError } from "../errors.ts";
 import { TO_F32 } from "../io/dtypes.ts";
 import { toHalves } from "../io/float16.ts";
 
 export type Precision = "f32" | "f16" | "int8" | "binary";
 
 export const precisions: readonly Precision[] = ["f32", "f16", "int8", "binary"];
+
+/** Throws `OptionError` for what is given and none of the four. */
+export function checkPrecision(precision: Precision | undefined): void {
+  if (precision === undefined || precisions.includes(precision)) return;
+  throw new OptionError(`There is no precision ${precision}.`, `Choose one of ${precisions.join(", ")}.`);
+}
 
 /** The array that holds a precision's elements, row-major; binary has ceil(dimension / 8) bytes a row. */
 export interface PrecisionArrays {

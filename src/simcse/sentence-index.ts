@@ -22,8 +22,8 @@ export class SentenceIndex {
   readonly #turns = new Turns();
   #entries: IndexedSentence[] = [];
   #ids = new Set<SentenceId>();
-  /** Above every running number that was given. */
-  #nextId = 0;
+  /** The running number that comes next: above every one that was given, so that none is given twice. */
+  nextId = 0;
 
   constructor(device: Device, dimension: number, options: VectorIndexOptions = {}) {
     this.vectors = new VectorIndex(device, dimension, options);
@@ -52,7 +52,7 @@ export class SentenceIndex {
   /** The same with vectors that `store` appends. */
   addEntries(items: readonly (string | IndexedSentence)[], store: () => void): void {
     const fresh = new Set<SentenceId>();
-    let nextId = this.#nextId;
+    let nextId = this.nextId;
     const entries = items.map((item): IndexedSentence => {
       const { id, sentence } = typeof item === "string" ? { id: nextId, sentence: item } : item;
       if (typeof id !== "string" && !Number.isSafeInteger(id))
@@ -72,7 +72,7 @@ export class SentenceIndex {
       this.#entries.push(entry);
       this.#ids.add(entry.id);
     }
-    this.#nextId = nextId;
+    this.nextId = nextId;
   }
 
   /** Removes sentences; returns how many of the ids were there. */

@@ -12,7 +12,7 @@ import { type EmbeddedWindow, Embedder, type EmbeddingOptions, type Embeddings }
 import { type EncodeOptions, Encoder } from "./encoder.ts";
 import { decodeIndex, encodeIndex, probeSentence } from "./index-file.ts";
 import { SimCseModel } from "./model.ts";
-import type { PoolerType } from "./poolers.ts";
+import { type PoolerType, parsePooler } from "./poolers.ts";
 import type { Precision, PrecisionArrays } from "./precision.ts";
 import { type IndexedSentence, type SearchResult, type SentenceId, SentenceIndex } from "./sentence-index.ts";
 import { toUnitLength } from "./unit-length.ts";
@@ -104,11 +104,11 @@ export class SimCSE {
     options: LoadOptions,
   ): Promise<S> {
     const { folder, head, bert, ...saved } = await readConfig(given);
-    const pooler = options.pooler ?? saved.pooler;
+    const pooler = options.pooler === undefined ? saved.pooler : parsePooler(options.pooler);
     if (pooler === null) {
       throw new OptionError(
         `${given.name} does not say which pooler its embeddings are made with.`,
-        "Give one: cls for a SimCSE model with its MLP, cls_before_pooler for one trained with mlp_only_train, avg for a plain BERT.",
+        "Give one as `pooler` (--pooler): cls for a SimCSE model with its MLP, cls_before_pooler for one trained with mlp_only_train, avg for a plain BERT.",
       );
     }
     const tokenizer = await loadTokenizer(folder);

@@ -12,7 +12,7 @@ import type { Device } from "../gpu/device.ts";
 import type { Value } from "../kernels/operation.ts";
 import { noIndex, type TopK, topK } from "../kernels/top-k.ts";
 import { queryType, queryWidth, type StoredVectors, vectorScores } from "../kernels/vector-scores.ts";
-import { type Encoded, encodeRows, type Precision, rowElements } from "./precision.ts";
+import { checkPrecision, type Encoded, encodeRows, type Precision, rowElements } from "./precision.ts";
 import { toUnitLength } from "./unit-length.ts";
 import { type SegmentFormat, segmentRows, VectorSegment } from "./vector-segment.ts";
 
@@ -65,6 +65,7 @@ export class VectorIndex {
     readonly dimension: number,
     { precision = "f32", rescore = true }: VectorIndexOptions = {},
   ) {
+    checkPrecision(precision);
     const approximate = oversample[precision] > 1;
     this.precision = precision;
     this.rescores = approximate && rescore;

@@ -20,6 +20,8 @@ export interface HubServer {
   readonly cuts: Map<string, number[]>;
   /** What is sent in the place of a file's bytes. */
   readonly swapped: Map<string, Uint8Array>;
+  /** Files whose bytes never come. */
+  readonly held: Set<string>;
   /** Do not understand ranges. */
   ignoreRanges: boolean;
 }
@@ -34,13 +36,13 @@ interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
-  /** The connection breaks after so many bytes of the body. */
-  readonly cut?: number | undefined;
+  /** The connection breaks after so many bytes of the body, or stays open without one. */
+  readonly cut?: number | "held" | undefined;
 }
 
 /** Starts the hub, and beside it, on another port and so of another origin, the place that large files come from. */
 export async function startHub(models: Models): Promise<HubServer> {
-  const hub: Hub = { requests: [], cuts: new Map(), swapped: new Map(), ignoreRanges: false };
+  const hub: Hub = { requests: [], cuts: new Map(), swapped: new Map(), held: new Set(), ignoreRanges: false };
   const storage = await listen((request) => storedFile(models, hub, request));
   const url = await listen((request) => answer(models, hub, storage, request));
   return Object.assign(hub, { url });
@@ -59,6 +61,7 @@ async function listen(reply: (request: IncomingMessage) => Reply): Promise<strin
 function send({ status, headers, body = new Uint8Array(), cut }: Reply, response: ServerResponse): void {
   response.writeHead(status, { ...headers, "Content-Length": body.length });
   if (cut === undefined) response.end(body);
+  else if (cut === "held") response.flushHeaders();
   else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), 20));
 }
 
@@ -113,7 +116,7 @@ function bytesOf(
   headers: Record<string, string>,
 ): Reply {
   const whole = hub.swapped.get(file) ?? bytes;
-  const cut = hub.cuts.get(file)?.shift();
+  const cut = hub.held.has(file) ? "held" : hub.cuts.get(file)?.shift();
   if (range === undefined || hub.ignoreRanges) return { status: 200, headers, body: whole, cut };
   const [, from, to = ""] = /^bytes=(\d+)-(\d*)/.exec(range)!;
   const [start, end] = [Number(from), to === "" ? whole.length : Number(to) + 1];

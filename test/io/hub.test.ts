@@ -1,5 +1,7 @@
 /** Models by name: the hub's protocol against a server on this machine, the cache folder on disk, and everything that can go wrong between them. */
-import { readdir, readFile, readlink, stat } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { mkdir, readdir, readFile, readlink, stat, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { FileError, FormatError, OptionError, type SimcseError } from "../../src/errors.ts";
@@ -145,6 +147,29 @@ describe("a download", () => {
     hub.requests.length = 0;
     expect(await (await openHubFolder("lab/model", given)).read("pytorch_model.bin")).toEqual(weights);
     expect(hub.requests.filter((request) => request.includes("storage"))).toEqual([expect.stringContaining("bytes=7000-")]);
+  });
+
+  it("by several at once gives each of them the file, and leaves nothing beside it", async () => {
+    const given = options();
+    hub.cuts.set("pytorch_model.bin", [10_000, 20_000, 5_000]);
+    const folders = await Promise.all([1, 2, 3].map(() => openHubFolder("lab/model", given)));
+    for (const read of await Promise.all(folders.map((folder) => folder.read("pytorch_model.bin")))) expect(read).toEqual(weights);
+    expect(await readdir(join(given.cacheDir, "models--lab--model/blobs"))).toEqual([sha256(weights)]);
+  });
+
+  it("goes on with what a killed process left, and not with what a living one writes", async () => {
+    const given = options();
+    const blobs = join(given.cacheDir, "models--lab--model/blobs");
+    await mkdir(blobs, { recursive: true });
+    const ended = spawnSync(process.execPath, ["-e", ""]).pid;
+    const partial = (pid: number, on = hostname()) => `${sha256(weights)}.${on.replace(/[^\w-]/g, "_")}.${pid}.x.part`;
+    const others = [partial(process.pid), partial(ended, "elsewhere"), `${sha256(weights)}.incomplete`];
+    for (const name of others) await writeFile(join(blobs, name), "not mine");
+    await writeFile(join(blobs, partial(ended)), weights.subarray(0, 7_000));
+    expect(await (await openHubFolder("lab/model", given)).read("pytorch_model.bin")).toEqual(weights);
+    expect(hub.requests.filter((request) => request.includes("storage"))).toEqual([expect.stringContaining("bytes=7000-")]);
+    expect((await readdir(blobs)).sort()).toEqual([sha256(weights), ...others].sort());
+    for (const name of others) expect(await readFile(join(blobs, name), "utf8")).toBe("not mine");
   });
 
   it("from a server that knows no ranges begins again", async () => {

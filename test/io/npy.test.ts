@@ -67,10 +67,19 @@ describe(".npy", () => {
   });
 
   it.each([
+    ["<f2", Uint16Array.of(0x3c00, 0xc000)],
+    ["<f8", Float64Array.of(1, -2)],
+    ["|i1", Int8Array.of(1, -2)],
+  ])("reads %s as f32", (descr, { buffer }) => {
+    const header = withHeader(`{'descr': '${descr}', 'fortran_order': False, 'shape': (2,), }`).subarray(0, -8);
+    expect(decodeNpy(Buffer.concat([header, new Uint8Array(buffer)]), "x.npy")).toEqual({ shape: [2], data: Float32Array.of(1, -2) });
+  });
+
+  it.each([
     ["another file", Buffer.from("PK\u0003\u0004 and so on"), "x.npy is not a .npy file"],
     ["no bytes", new Uint8Array(0), "x.npy is not a .npy file"],
     ["version 2", encodeNpy([1], Float32Array.of(1)).with(6, 2), "x.npy is a .npy file of version 2.0, expected 1.0"],
-    ["doubles", withHeader("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }"), "holds <f8 in C order, expected <f4"],
+    ["packed bits", withHeader("{'descr': '|u1', 'fortran_order': False, 'shape': (8,), }"), "holds |u1 in C order, expected one of <f4"],
     ["Fortran order", withHeader("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }"), "holds <f4 in Fortran order"],
     ["objects", withHeader("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }"), "does not describe an array"],
     [

@@ -125,6 +125,7 @@ it("what is not said or not there is refused", async () => {
     (await readJson<object>(await written(huggingFaceFiles(unsaid, "F32")), "config.json")) as { simcse?: unknown },
   ).not.toHaveProperty("simcse");
   await expect(openConvertible(publishedFolder("bert", "other", { hidden_size: 64 }))).rejects.toThrow(FormatError);
+  await expect(openConvertible(publishedFolder("bert"), { maxLength: 1000 })).rejects.toThrow("A length of 1000 tokens is not possible");
   await expect(
     openConvertible(new MemoryFolder("empty", [["config.json", await publishedFolder("bert").read("config.json")]])),
   ).rejects.toThrow("empty has none of model.safetensors");

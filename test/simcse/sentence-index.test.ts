@@ -97,7 +97,10 @@ describe("a saved index", () => {
     await using other = await load();
     await other.loadIndex(path);
     expect(await other.search(tinySentences, everything)).toEqual(before);
-    // Running numbers go on.
+    // Running numbers go on, those of removed sentences included.
+    await other.removeFromIndex([5]);
+    await other.saveIndex(path);
+    await other.loadIndex(path);
     await other.addToIndex(["A cat."]);
     expect(other.index.entries.at(-1)!.id).toBe(6);
   });
@@ -136,6 +139,10 @@ describe("a saved index", () => {
     },
     "an absurd dimension": (all, metadata) => {
       metadata.dimension = "1e9";
+      return all;
+    },
+    "no running number": (all, metadata) => {
+      delete metadata.next_id;
       return all;
     },
     "more parts than there are": (all, metadata) => {

@@ -118,4 +118,14 @@ describe("SimCSE", () => {
     expect(long).toEqual(short);
     await expect(embed(plain, { pooler: "avg", maxLength: 41 })).rejects.toThrow(OptionError);
   });
+
+  it.each([
+    ["pooler", { pooler: "max" as "avg" }, "There is no pooler max."],
+    ["object's property for a pooler", { pooler: "constructor" as "avg" }, "There is no pooler constructor."],
+    ["batch", { pooler: "avg", batchSize: 0 } as const, "A batch of 0 sentences is not possible."],
+  ])("refuses what is no %s", async (_, options, message) => {
+    const loaded = embed(plain, options);
+    await expect(loaded).rejects.toThrow(OptionError);
+    await expect(loaded).rejects.toThrow(message);
+  });
 });

@@ -57,6 +57,11 @@ describe("encode", () => {
     expect(await encode(["--input_format", "jsonl"], tinySentences.map((sentence) => JSON.stringify(sentence)).join("\n"))).toEqual(plain);
   });
 
+  it("takes quotation marks inside a value as they are", async () => {
+    const lines = await encode(["--input_format", "csv"], 'sentence,n\nThe 5" disk,1\n"Yes, ""so""",2\n');
+    expect(lines.map(({ sentence }) => sentence)).toEqual(['The 5" disk', 'Yes, "so"']);
+  });
+
   it("writes vectors of fewer numbers and bits, as NumPy reads them", async () => {
     for (const [precision, type, width] of [
       ["f32", "<f4", 64],
@@ -139,10 +144,16 @@ describe("similarity", () => {
     expect(numbers.length).toBe(2);
     numbers.forEach((value, i) => void expect(Number(value)).toBeCloseTo(dot(vectors[0]!, vectors[i + 1]!), 5));
     await succeed(["encode", "--model", model, "--input", text, "--output", file("keys.npy")]);
-    const matrix = parsed<number[]>(await succeed(["similarity", "--model", model, "--queries", text, "--keys", file("keys.npy")]));
-    expect(matrix.length).toBe(6);
-    for (const [i, row] of matrix.entries()) {
-      for (const [j, value] of row.entries()) expect(value).toBeCloseTo(dot(vectors[i]!, vectors[j]!), 5);
+    await succeed(["encode", "--model", model, "--input", text, "--output", file("int8.npy"), "--precision", "int8"]);
+    for (const [keys, digits] of [
+      ["keys.npy", 5],
+      ["int8.npy", 2],
+    ] as const) {
+      const matrix = parsed<number[]>(await succeed(["similarity", "--model", model, "--queries", text, "--keys", file(keys)]));
+      expect(matrix.length).toBe(6);
+      for (const [i, row] of matrix.entries()) {
+        for (const [j, value] of row.entries()) expect(value).toBeCloseTo(dot(vectors[i]!, vectors[j]!), digits);
+      }
     }
   });
 
@@ -185,24 +196,32 @@ describe("index and search", () => {
     await truncate(damaged, 1000);
     expectFailure(await simcse(["search", "--model", model, "--index", damaged, "x"]), "damaged.index");
     expectFailure(await simcse(["search", "--model", model, "--index", file("none.index"), "x"]), "none.index");
-    expectFailure(await simcse(["search", "--model", model, "--index", text, "x"]), "sentences.txt");
+    expectFailure(await simcse(["search", "--model", model, "--index", text, "x"]), "sentences.txt", "`simcse index` wrote");
   });
 });
 
 describe("bad input", () => {
-  it.each<[string, string[], string, string[]]>([
+  const swallowed = `sentence\n"${"and so on\n".repeat(200_000)}`;
+  const latin1 = Buffer.from("sentence\ncaf\u00e9\n", "latin1");
+
+  it.each([
     ["no model", ["encode"], "", ["--model"]],
     ["two models", ["encode", "--model", "a", "--model_name_or_path", "b"], "", ["--model_name_or_path"]],
     ["a column that is not there", ["encode", "--model", model, "--input_format", "csv"], "a,b\n1,2\n", ['"sentence"', "a, b"]],
     ["a broken table", ["encode", "--model", model, "--input_format", "csv"], 'sentence\n"open\n', ["standard input"]],
+    ["a table whose quotation mark swallows it", ["encode", "--model", model, "--input_format", "csv"], swallowed, ["Max Record Size"]],
+    ["a table of another encoding", ["encode", "--model", model, "--input_format", "csv"], latin1, ["standard input is not UTF-8"]],
+    ["a row as long as a book", ["encode", "--model", model, "--input_format", "tsv"], `sentence\n${"x".repeat(50_001)}\n`, ["row 1"]],
     ["a line that is not JSON", ["encode", "--model", model, "--input_format", "jsonl"], '"x"\n{\n', ["line 2"]],
     ["a record without a text", ["encode", "--model", model, "--input_format", "jsonl"], '{"text":"x"}\n', ["line 1", '"sentence"']],
     ["ids in plain lines", ["encode", "--model", model, "--id_column", "id"], "x\n", ["--id_column"]],
     ["too many numbers", ["encode", "--model", model, "--truncate_dim", "33"], "x\n", ["33", "32"]],
     ["an output of no known format", ["encode", "--model", model, "--output", "x.parquet"], "x\n", [".npy"]],
     ["a search for nothing", ["search", "--model", model, "--index", "x", "--top_k", "0", "x"], "", ["--top_k"]],
+    ["a search for all", ["search", "--model", model, "--index", "x", "--top_k", "1001", "x"], "", ["--top_k", "1000"]],
+    ["a port that is none", ["serve", "--model", model, "--port", "65536"], "", ["--port", "65535"]],
     ["a table that is not there", ["encode", "--model", model, "--input", "nowhere.csv"], "", ["nowhere.csv"]],
-  ])("%s", async (_, args, input, words) => {
+  ] satisfies [string, string[], string | Uint8Array, string[]][])("%s", async (_, args, input, words) => {
     expectFailure(await simcse(args, { input }), ...words);
   });
 });

@@ -1,11 +1,12 @@
 /** Models by name on the command line: downloaded from a hub on this machine, converted, and then used without it. */
+import { spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { publishedFolder } from "../golden-models.ts";
 import { startHub } from "../io/hub-server.ts";
 import { temporaryFolder } from "../tiny-model.ts";
-import { expectFailure, simcse } from "./run-simcse.ts";
+import { expectFailure, program, simcse } from "./run-simcse.ts";
 
 const name = "princeton-nlp/sup-simcse-bert-base-uncased";
 const folder = await temporaryFolder();
@@ -54,4 +55,16 @@ it("is converted into every form", async () => {
 it("one that is not there, or not in the cache, says so", async () => {
   expectFailure(await simcse(["encode", "--model_name_or_path", "lab/nothing"], { env }), "has no model lab/nothing");
   expectFailure(await simcse(["encode", "--model_name_or_path", "lab/nothing", "--offline"], { env }), "is not in the cache");
+});
+
+it("a download is ended by Ctrl-C", async () => {
+  hub.held.add("pytorch_model.bin");
+  const asked = hub.requests.length;
+  const child = spawn(process.execPath, ["--import", "tsx", program, "encode", ...model], {
+    env: { ...process.env, ...env, HF_HUB_CACHE: join(folder, "another") },
+  });
+  const ended = new Promise((resolve) => child.on("close", (_, signal) => resolve(signal)));
+  while (!hub.requests.slice(asked).some((request) => request.includes("storage"))) await new Promise((resolve) => setTimeout(resolve, 20));
+  child.kill("SIGINT");
+  expect(await ended).toBe("SIGINT");
 });

@@ -14,7 +14,11 @@ export interface Ended {
 /** Runs the command line in a process of its own; `shell` puts the command into a line of bash, `env` is added to the environment. */
 export function simcse(
   args: readonly string[],
-  { input = "", shell, env = {} }: { input?: string; shell?: (command: string) => string; env?: Readonly<Record<string, string>> } = {},
+  {
+    input = "",
+    shell,
+    env = {},
+  }: { input?: string | Uint8Array; shell?: (command: string) => string; env?: Readonly<Record<string, string>> } = {},
 ): Promise<Ended> {
   const command = ["--import", "tsx", program, ...args];
   return new Promise((done) => {
@@ -30,7 +34,8 @@ export function simcse(
           ended,
         )
       : execFile(process.execPath, command, { maxBuffer: 2 ** 26, env: { ...process.env, ...env } }, ended);
-    child.stdin?.end(input);
+    // A program that fails early leaves the rest unread.
+    child.stdin?.once("error", () => {}).end(input);
   });
 }
 

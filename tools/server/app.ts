@@ -86,6 +86,8 @@ export function createApp({ model, names, searchable, examples, limits, apiKey, 
   app.use(counted(metrics.request));
   app.use(
     secureHeaders({
+      // Whether the address has TLS is for the proxy before it to say.
+      strictTransportSecurity: false,
       contentSecurityPolicy: { defaultSrc: ["'none'"], scriptSrc: ["'self'"], styleSrc: ["'self'"], connectSrc: ["'self'"] },
     }),
   );
