@@ -1,5 +1,6 @@
 /** The options of `simcse train`: the original's by their names, this package's own, and those that are refused with the reason. */
 import { InvalidArgumentError, Option } from "commander";
+import { OptionError } from "../src/errors.ts";
 import { schedulerTypes } from "../src/nn/schedule.ts";
 import { poolerTypes } from "../src/simcse/poolers.ts";
 import { type TrainingArguments, trainingDefaults } from "../src/simcse/training-arguments.ts";
@@ -191,7 +192,14 @@ export function trainingArguments(given: TrainOptions): TrainingArguments {
     eval_transfer === true ||
     eval_steps !== undefined ||
     args.load_best_model_at_end ||
+    args.early_stopping_patience > 0 ||
     evaluation_strategy !== undefined;
+  if (evaluation_strategy === "no" && (do_eval || eval_transfer)) {
+    throw new OptionError(
+      `--${do_eval ? "do_eval" : "eval_transfer"} with --evaluation_strategy no evaluates nothing.`,
+      "Leave one of them out, or give the strategy steps or epoch.",
+    );
+  }
   return {
     ...args,
     eval_steps: evaluates && args.evaluation_strategy === "steps" ? (eval_steps ?? args.logging_steps) : 0,

@@ -97,13 +97,13 @@ export interface LoadOptions {
 }
 
 /**
- * Streams a checkpoint's tensors to the GPU, one after another. Throws `FormatError` naming the file and the tensor that is missing, or has
- * another shape or a dtype that is not a float's.
+ * Streams a checkpoint's tensors to the GPU, one after another, and returns the names of those that keep their initial values: of a head that is fresh.
+ * Throws `FormatError` naming the file and the tensor that is missing, or has another shape or a dtype that is not a float's.
  */
-export async function loadWeights(model: SimCseModel, weights: Weights, { head }: LoadOptions): Promise<void> {
-  const wanted = [...model.store.pieces].filter(
-    ([name]) => (head === "checkpoint" || !name.startsWith("mlp.")) && !(isMaskedHead(name) && findName(weights, name) === null),
-  );
+export async function loadWeights(model: SimCseModel, weights: Weights, { head }: LoadOptions): Promise<string[]> {
+  const isFresh = (name: string) =>
+    (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(name) && findName(weights, name) === null);
+  const wanted = [...model.store.pieces].filter(([name]) => !isFresh(name));
   let pending = 0;
   for (const { name, source } of locateTensors(weights, wanted)) {
     for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
@@ -114,6 +114,7 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head }
       pending = 0;
     }
   }
+  return [...model.store.pieces.keys()].filter(isFresh);
 }
 
 /** A tensor of a model, and the name that a checkpoint has it under. */

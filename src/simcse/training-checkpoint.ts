@@ -104,7 +104,11 @@ const mayChange: ReadonlySet<keyof TrainingArguments> = new Set([
 ]);
 
 /** Throws `OptionError`, naming them, where a run would go on under other arguments or on other data than it began with. */
-export function checkResumable({ arguments: began, train_examples }: SavedState, args: TrainingArguments, examples: number): void {
+export function checkResumable(
+  { arguments: began, train_examples }: Pick<SavedState, "arguments" | "train_examples">,
+  args: TrainingArguments,
+  examples: number,
+): void {
   const names = (Object.keys(args) as (keyof TrainingArguments)[]).filter((name) => !mayChange.has(name) && began[name] !== args[name]);
   if (train_examples !== examples) {
     throw new OptionError(
