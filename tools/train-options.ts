@@ -113,10 +113,16 @@ export const trainOptions: readonly Option[] = [
   argument("num_train_epochs", "n", "times through the training file").argParser(positive),
   new Option("--max_steps <n>", "steps; overrides the epochs").argParser(wholeNumber(1)),
   argument("per_device_train_batch_size", "n", "examples a batch").argParser(wholeNumber(2)),
-  argument("gradient_cache_chunk", "n", "embed so many examples at a time: exactly the large batch's loss, in little memory").argParser(
-    wholeNumber(1),
-  ),
-  argument("gradient_accumulation_steps", "n", "batches an update, each with its own negatives alone").argParser(wholeNumber(1)),
+  argument(
+    "gradient_cache_chunk",
+    "n",
+    "embed so many examples at a time: exactly the large batch's loss, all its negatives, in little memory",
+  ).argParser(wholeNumber(1)),
+  argument(
+    "gradient_accumulation_steps",
+    "n",
+    "batches an update, each with its own negatives alone; those that fill no update at an epoch's end are left out",
+  ).argParser(wholeNumber(1)),
   flag("dataloader_drop_last", "leave out an epoch's last batch when it is smaller"),
   flag("no_duplicates", "no sentence twice in a batch"),
   argument("learning_rate", "x", "peak rate").argParser(positive),

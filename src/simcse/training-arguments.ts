@@ -126,12 +126,6 @@ export function checkArguments(args: TrainingArguments): void {
       "Use --gradient_cache_chunk with a large --per_device_train_batch_size: it has the negatives of the whole batch.",
     );
   }
-  if (chunk > 0 && args.do_mlm) {
-    throw new OptionError(
-      "--do_mlm does not work with --gradient_cache_chunk: what is masked is no part of the embeddings' loss.",
-      "Leave one of them out, or use --gradient_checkpointing to save memory.",
-    );
-  }
   if (args.evaluation_strategy === "no" && (args.load_best_model_at_end || args.early_stopping_patience > 0)) {
     throw new OptionError(
       `--evaluation_strategy no leaves nothing to ${args.load_best_model_at_end ? "choose the best model" : "stop early"} by.`,

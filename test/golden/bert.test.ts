@@ -146,7 +146,8 @@ describe.each(["bert", "roberta"])("%s", async (kind) => {
         return { value };
       });
       const packed = new BatchPacker(capacity).pack(batch, { training: true });
-      const second = mlm && new MaskedPacker(capacity, 1).pack(batch, ({ ids }) => maskEvery(ids, mlm));
+      const second =
+        mlm && new MaskedPacker(capacity, 1).pack(batch.map((sentence) => ({ ...sentence, masked: maskEvery(sentence.ids, mlm) })));
       program.run({ inputs: { ...packed.inputs, ...second?.inputs }, live: { ...packed.live, ...second?.live, examples } });
       expect(Math.abs((await program.read("value"))[0]! / loss - 1)).toBeLessThan(tolerance);
       for (const [pieceName, { parameter, offset, shape }] of model.store.pieces) {

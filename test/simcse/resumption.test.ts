@@ -95,6 +95,7 @@ const ways: readonly (readonly [string, Partial<TrainingArguments>])[] = [
   ["in mixed precision", { fp16: true }],
   ["with masked language modelling and accumulation", { do_mlm: true, gradient_accumulation_steps: 2 }],
   ["with GradCache", { gradient_cache_chunk: 2, no_duplicates: false }],
+  ["with GradCache, masked language modelling and mixed precision", { gradient_cache_chunk: 2, do_mlm: true, fp16: true }],
 ];
 
 it.each(ways)("from any checkpoint, %s", async (_, changes) => {
