@@ -5,7 +5,7 @@ import { schedulerTypes } from "../src/nn/schedule.ts";
 import { poolerTypes } from "../src/simcse/poolers.ts";
 import { type TrainingArguments, trainingDefaults } from "../src/simcse/training-arguments.ts";
 import { type HubFlags, hubFlags } from "./find-model.ts";
-import { flag, numberBetween, wholeNumber } from "./options.ts";
+import { flag, flagOrPath, numberBetween, wholeNumber } from "./options.ts";
 import { tuningOptions } from "./tuning.ts";
 
 export interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
@@ -155,7 +155,7 @@ export const trainOptions: readonly Option[] = [
     wholeNumber(1),
   ),
   new Option("--save_total_limit <n>", "checkpoints that are kept, the latest ones (default: all)").argParser(wholeNumber(1)),
-  new Option("--resume_from_checkpoint [dir]", "go on from a checkpoint, or from the last one in the output folder"),
+  flagOrPath("--resume_from_checkpoint [dir]", "go on from a checkpoint, or from the last one in the output folder"),
   argument("metric_for_best_model", "name", "metric of the best model"),
   flag("greater_is_better", `whether more of it is better (default: ${trainingDefaults.greater_is_better})`),
   flag("load_best_model_at_end", "keep the model of the best evaluation"),
@@ -167,7 +167,7 @@ export const trainOptions: readonly Option[] = [
   new Option("--run_name <name>", "the run's name in the report (default: the output folder's)"),
   flag("disable_tqdm", "no progress bar"),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
-  new Option(
+  flagOrPath(
     "--profile [file]",
     "time a few steps kernel by kernel; a trace for Perfetto goes to the file (default: profile.json in the output folder)",
   ),
