@@ -111,7 +111,7 @@ export const trainOptions: readonly Option[] = [
   flag("eval_transfer", "evaluate on the transfer tasks' dev sets too"),
   new Option("--data_dir <dir>", "the SentEval tree that holds STS/ and SICK/").default("SentEval/data/downstream"),
   argument("num_train_epochs", "n", "times through the training file").argParser(positive),
-  new Option("--max_steps <n>", "steps; overrides the epochs").argParser(wholeNumber(1)),
+  new Option("--max_steps <n>", "steps; overrides the epochs (default: -1, as the epochs say)").argParser(wholeNumber(-1)),
   argument("per_device_train_batch_size", "n", "examples a batch").argParser(wholeNumber(2)),
   argument(
     "gradient_cache_chunk",

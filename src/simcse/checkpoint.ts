@@ -192,7 +192,7 @@ export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_si
 /** The files of a model folder, to be written in this order. */
 export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): NamedContent[] {
   const tensors = [...model.store.pieces].map(([name, { shape }]) => ({
-    name: checkpointName(name),
+    name: isMaskedHead(name) && model.config.model_type === "roberta" ? robertaHead(name) : checkpointName(name),
     dtype: "F32" as const,
     shape: [...shape],
     data: async () => new Uint8Array((await model.store.read(name)).buffer),

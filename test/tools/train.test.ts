@@ -173,8 +173,6 @@ it("refuses what it cannot do, and proposes the nearest option", async () => {
   const output = join(folder, "refused");
   const failing = (...more: string[]) => simcse([...trainArguments(output), ...more]);
   expectFailure(await failing("--lr_schedular_type", "linear"), "--lr_scheduler_type");
-  expectFailure(await failing("--warmup-steps", "3"), "--warmup_steps");
-  expectFailure(await failing("--sharded_ddp", "simple"), "one device trains");
   expectFailure(await failing("--gradient_cache_chunk", "2", "--gradient_accumulation_steps", "2"), "exclude each other");
   expectFailure(await failing("--do_mlm", "--pad_to_max_length"), "--pad_to_max_length");
   expectFailure(await failing("--resume_from_checkpoint", join(folder, "model")), "trainer_state.json");
