@@ -58,6 +58,7 @@ export { SimCseModel } from "./simcse/model.ts";
 export { batchesWithoutDuplicates } from "./simcse/no-duplicates.ts";
 export { type PoolerType, poolerTypes } from "./simcse/poolers.ts";
 export { decodeRows, type Precision, precisions } from "./simcse/precision.ts";
+export { modelCard } from "./simcse/report/model-card.ts";
 export { reportHtml, type TrainingReport } from "./simcse/report/report.ts";
 export { scalarsOf } from "./simcse/report/scalars.ts";
 export type { IndexedSentence, SearchResult, SentenceId, SentenceIndex } from "./simcse/sentence-index.ts";

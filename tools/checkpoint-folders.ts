@@ -8,8 +8,8 @@ import { openFolder, writeFolderAtomically } from "../src/io/folder-node.ts";
 import { stateFile } from "../src/simcse/training-checkpoint.ts";
 
 const pattern = /^checkpoint-(\d+)$/;
-/** What a killed process leaves of a checkpoint that it was writing or removing. */
-const leftover = /^\.checkpoint-\d+\..*(partial|old)$/;
+/** What a killed process leaves of a file or a checkpoint that it was writing, or of a checkpoint that it was removing. */
+const leftover = /^\..+\.[0-9a-f-]{36}\.(partial|old)$|^\.checkpoint-\d+\.old$/;
 
 /** Paths of the complete checkpoints in `output`, the oldest first. */
 export async function listCheckpoints(output: string): Promise<string[]> {
@@ -50,10 +50,10 @@ async function removeCheckpoint(path: string): Promise<void> {
   });
 }
 
-/** Removes what killed processes have left, and all checkpoints too where a run starts anew. */
+/** Removes what killed processes have left, and where a run starts anew all checkpoints and the end of the run before it. */
 export async function tidyCheckpoints(output: string, { anew }: { readonly anew: boolean }): Promise<void> {
   for (const name of await readdir(output)) {
-    if (leftover.test(name) || (anew && pattern.test(name))) await rm(join(output, name), { recursive: true });
+    if (leftover.test(name) || (anew && (pattern.test(name) || name === stateFile))) await rm(join(output, name), { recursive: true });
   }
 }
 

@@ -25,7 +25,7 @@ async function wordsOf(path: string): Promise<string[]> {
     if (value === null) return [];
     const text = Array.isArray(value) ? value.join(",") : value;
     if (typeof text === "object") throw unfit(path, `a text, a number, true or false for ${name}`, value);
-    return [`--${name}=${String(text)}`];
+    return [`--${name}`, String(text)];
   });
 }
 

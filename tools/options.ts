@@ -34,6 +34,14 @@ export function flag(name: string, description: string): Option {
   });
 }
 
+/** An option that may name a file or folder: `--name`, `--name path`; and, as a file of options says it, `--name true`, `--name false`. */
+export function flagOrPath(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string) => {
+    const value = truths[text.toLowerCase()];
+    return value === undefined ? text : value || undefined;
+  });
+}
+
 /** Adds options in order and returns the command. */
 export function withOptions(command: Command, options: readonly Option[]): Command {
   for (const option of options) command.addOption(option);

@@ -1,10 +1,11 @@
 /** The options of `simcse train`: the original's by their names, this package's own, and those that are refused with the reason. */
 import { InvalidArgumentError, Option } from "commander";
+import { OptionError } from "../src/errors.ts";
 import { schedulerTypes } from "../src/nn/schedule.ts";
 import { poolerTypes } from "../src/simcse/poolers.ts";
 import { type TrainingArguments, trainingDefaults } from "../src/simcse/training-arguments.ts";
 import { type HubFlags, hubFlags } from "./find-model.ts";
-import { flag, numberBetween, wholeNumber } from "./options.ts";
+import { flag, flagOrPath, numberBetween, wholeNumber } from "./options.ts";
 import { tuningOptions } from "./tuning.ts";
 
 export interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
@@ -110,12 +111,18 @@ export const trainOptions: readonly Option[] = [
   flag("eval_transfer", "evaluate on the transfer tasks' dev sets too"),
   new Option("--data_dir <dir>", "the SentEval tree that holds STS/ and SICK/").default("SentEval/data/downstream"),
   argument("num_train_epochs", "n", "times through the training file").argParser(positive),
-  new Option("--max_steps <n>", "steps; overrides the epochs").argParser(wholeNumber(1)),
+  new Option("--max_steps <n>", "steps; overrides the epochs (default: -1, as the epochs say)").argParser(wholeNumber(-1)),
   argument("per_device_train_batch_size", "n", "examples a batch").argParser(wholeNumber(2)),
-  argument("gradient_cache_chunk", "n", "embed so many examples at a time: exactly the large batch's loss, in little memory").argParser(
-    wholeNumber(1),
-  ),
-  argument("gradient_accumulation_steps", "n", "batches an update, each with its own negatives alone").argParser(wholeNumber(1)),
+  argument(
+    "gradient_cache_chunk",
+    "n",
+    "embed so many examples at a time: exactly the large batch's loss, all its negatives, in little memory",
+  ).argParser(wholeNumber(1)),
+  argument(
+    "gradient_accumulation_steps",
+    "n",
+    "batches an update, each with its own negatives alone; those that fill no update at an epoch's end are left out",
+  ).argParser(wholeNumber(1)),
   flag("dataloader_drop_last", "leave out an epoch's last batch when it is smaller"),
   flag("no_duplicates", "no sentence twice in a batch"),
   argument("learning_rate", "x", "peak rate").argParser(positive),
@@ -148,7 +155,7 @@ export const trainOptions: readonly Option[] = [
     wholeNumber(1),
   ),
   new Option("--save_total_limit <n>", "checkpoints that are kept, the latest ones (default: all)").argParser(wholeNumber(1)),
-  new Option("--resume_from_checkpoint [dir]", "go on from a checkpoint, or from the last one in the output folder"),
+  flagOrPath("--resume_from_checkpoint [dir]", "go on from a checkpoint, or from the last one in the output folder"),
   argument("metric_for_best_model", "name", "metric of the best model"),
   flag("greater_is_better", `whether more of it is better (default: ${trainingDefaults.greater_is_better})`),
   flag("load_best_model_at_end", "keep the model of the best evaluation"),
@@ -160,7 +167,7 @@ export const trainOptions: readonly Option[] = [
   new Option("--run_name <name>", "the run's name in the report (default: the output folder's)"),
   flag("disable_tqdm", "no progress bar"),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
-  new Option(
+  flagOrPath(
     "--profile [file]",
     "time a few steps kernel by kernel; a trace for Perfetto goes to the file (default: profile.json in the output folder)",
   ),
@@ -191,7 +198,14 @@ export function trainingArguments(given: TrainOptions): TrainingArguments {
     eval_transfer === true ||
     eval_steps !== undefined ||
     args.load_best_model_at_end ||
+    args.early_stopping_patience > 0 ||
     evaluation_strategy !== undefined;
+  if (evaluation_strategy === "no" && (do_eval || eval_transfer)) {
+    throw new OptionError(
+      `--${do_eval ? "do_eval" : "eval_transfer"} with --evaluation_strategy no evaluates nothing.`,
+      "Leave one of them out, or give the strategy steps or epoch.",
+    );
+  }
   return {
     ...args,
     eval_steps: evaluates && args.evaluation_strategy === "steps" ? (eval_steps ?? args.logging_steps) : 0,

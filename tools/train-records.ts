@@ -1,11 +1,13 @@
-/** What a run leaves for people to look at: `log.jsonl`, TensorBoard's event files and `report.html`. */
+/** What a run leaves for people to look at: `log.jsonl`, TensorBoard's event files, `report.html` and the model card. */
 import { appendFile, mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { fileOperation } from "../src/io/errno-node.ts";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { eventFileName, fileHeader, scalarRecord } from "../src/io/tensorboard.ts";
+import { modelCard } from "../src/simcse/report/model-card.ts";
 import { type HistoryEntry, reportHtml, type TrainingReport } from "../src/simcse/report/report.ts";
+import { scalarsOf } from "../src/simcse/report/scalars.ts";
 import type { EvaluationEntry, LogEntry } from "../src/simcse/trainer.ts";
 
 export interface RecordsOptions {
@@ -15,7 +17,7 @@ export interface RecordsOptions {
   /** Entries of the part of the run that came before. */
   readonly history: readonly HistoryEntry[];
   /** What the report says beside the history. */
-  readonly about: Omit<TrainingReport, "history" | "name"> & { readonly name?: string };
+  readonly about: Omit<TrainingReport, "history" | "name" | "folder"> & { readonly name?: string };
 }
 
 const seconds = () => Date.now() / 1000;
@@ -28,7 +30,7 @@ export class TrainRecords {
     readonly log: string,
     readonly events: string,
   ) {
-    this.history = [...options.history];
+    this.history = options.history.map(numbersOf);
   }
 
   /** Begins the files; a log that went on beyond the checkpoint is cut back to it. Throws `FileError` when they cannot be written. */
@@ -48,20 +50,33 @@ export class TrainRecords {
   async add(entry: LogEntry | EvaluationEntry): Promise<void> {
     this.history.push(entry as HistoryEntry);
     await fileOperation("write", this.log, () => appendFile(this.log, `${JSON.stringify(entry)}\n`));
-    const { step, ...values } = entry;
-    const tagged = Object.fromEntries(
-      Object.entries(values as Record<string, number>).map(([name, value]) => [
-        name.startsWith("eval_") ? `eval/${name.slice(5)}` : `train/${name}`,
-        value,
-      ]),
-    );
-    await fileOperation("write", this.events, () => appendFile(this.events, scalarRecord({ wallTime: seconds(), step, values: tagged })));
+    const scalars = scalarRecord(scalarsOf(entry as HistoryEntry, seconds()));
+    await fileOperation("write", this.events, () => appendFile(this.events, scalars));
   }
 
   /** Writes the report of what there is so far. */
   async report(more: Partial<TrainingReport> = {}): Promise<void> {
-    const { output, about } = this.options;
-    const page = reportHtml({ ...about, ...more, name: about.name ?? basename(output), history: this.history });
-    await writeFileAtomically(join(output, "report.html"), page);
+    await this.#write("report.html", reportHtml(this.#about(more)));
   }
+
+  /** Writes the model card, README.md. */
+  async card(more: Partial<TrainingReport>): Promise<void> {
+    await this.#write("README.md", modelCard(this.#about(more)));
+  }
+
+  #about(more: Partial<TrainingReport>): TrainingReport {
+    const { output, about } = this.options;
+    const folder = basename(output);
+    return { name: folder, ...about, ...more, folder, history: this.history };
+  }
+
+  #write(file: string, content: string): Promise<void> {
+    return writeFileAtomically(join(this.options.output, file), content);
+  }
+}
+
+/** Entries as they were: JSON has null for what was no number. */
+export function numbersOf(entry: HistoryEntry): HistoryEntry {
+  const values = Object.entries(entry).map(([name, value]) => [name, value ?? Number.NaN] as const);
+  return Object.fromEntries(values) as HistoryEntry;
 }

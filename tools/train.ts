@@ -17,7 +17,7 @@ const contrastive: TrainingKind = {
     return exampleSet(examples, tokenizer, max_seq_length);
   },
   heads: ({ pooler_type, do_mlm }) => ({ mlp: pooler_type === "cls", mlm: do_mlm }),
-  hints: (args, { columns }) => hints(args, columns),
+  hints: (args, { columns }, fresh) => hints(args, { columns, fresh }),
 };
 
 export const trainCommand = withOptions(

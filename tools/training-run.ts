@@ -1,13 +1,13 @@
 /** One run of training from the command line: reading what it needs, going on where it was, and leaving what people look at. */
 import { mkdir, readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { Choices, choicesFrom, choicesOf } from "../src/autograd/choices.ts";
 import { formatPlan } from "../src/autograd/plan.ts";
 import { FileError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { withReopenedDevice } from "../src/gpu/reopen.ts";
-import type { Folder } from "../src/io/folder.ts";
-import { writeFileAtomically } from "../src/io/folder-node.ts";
+import { type Folder, readJson } from "../src/io/folder.ts";
+import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { loadTokenizer, type Tokenizer } from "../src/io/tokenizer.ts";
 import {
   type CheckpointConfig,
@@ -20,6 +20,7 @@ import {
 } from "../src/simcse/checkpoint.ts";
 import { SimCseModel } from "../src/simcse/model.ts";
 import type { HistoryEntry } from "../src/simcse/report/report.ts";
+import type { SeedRun } from "../src/simcse/report/seeds.ts";
 import { embeddingPooler, type TrainingArguments, type TrainingSummary, train } from "../src/simcse/trainer.ts";
 import { checkArguments } from "../src/simcse/training-arguments.ts";
 import {
@@ -27,6 +28,7 @@ import {
   loadTrainingCheckpoint,
   readTrainingState,
   type SavedState,
+  stateFile,
   trainingCheckpointFiles,
 } from "../src/simcse/training-checkpoint.ts";
 import type { TrainingSet } from "../src/simcse/training-set.ts";
@@ -36,10 +38,10 @@ import { findModel } from "./find-model.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { startProfiler } from "./profile.ts";
 import { noProgress, startProgress } from "./progress.ts";
-import { devEvaluation, type EvaluationData, openEvaluationData } from "./train-evaluation.ts";
+import { checkMetric, devEvaluation, type EvaluationData, openEvaluationData } from "./train-evaluation.ts";
 import { grantedNotes, type TrainOptions, trainingArguments } from "./train-options.ts";
-import { TrainRecords } from "./train-records.ts";
-import { reportSeeds } from "./train-seeds.ts";
+import { numbersOf, TrainRecords } from "./train-records.ts";
+import { checkSeeds, optionsOfSeed, reportSeeds } from "./train-seeds.ts";
 import { tuningFor } from "./tuning.ts";
 
 /** What sets the kinds of training apart. */
@@ -48,8 +50,8 @@ export interface TrainingKind {
   readonly read: (path: string, tokenizer: Tokenizer, args: TrainingArguments) => Promise<TrainingSet>;
   /** The heads that the model has beside its encoder. */
   readonly heads: (args: TrainingArguments) => { readonly mlp: boolean; readonly mlm: boolean };
-  /** What in the options is worth a word. */
-  readonly hints: (args: TrainingArguments, set: TrainingSet) => string[];
+  /** What in the options is worth a word; `fresh` where no weights were trained before. */
+  readonly hints: (args: TrainingArguments, set: TrainingSet, fresh: boolean) => string[];
 }
 
 /** Trains as the options say: once, or once for each seed. */
@@ -68,18 +70,33 @@ export async function runTraining(given: TrainOptions, kind: TrainingKind): Prom
 
 /** One run a seed, each in a folder of its own. */
 async function trainSeeds(given: TrainOptions, seeds: readonly number[], kind: TrainingKind, signal: AbortSignal): Promise<void> {
-  const outcomes: Outcome[] = [];
+  checkSeeds(given, seeds);
+  const output = await claimOutput(given);
+  const runs: SeedRun[] = [];
   for (const seed of seeds) {
+    if (signal.aborted) {
+      tellInterrupted(`stopped before seed ${seed}`);
+      return;
+    }
     say(`seed ${seed}`);
-    outcomes.push(await trainOnce({ ...given, seed, output_dir: join(given.output_dir, `seed-${seed}`) }, kind, signal));
-    if (signal.aborted) return;
+    const { summary, history } = await trainOnce(optionsOfSeed(given, seed), kind, signal);
+    if (summary.interrupted) return;
+    runs.push({ seed, history, best: summary.best });
   }
-  await reportSeeds(given.output_dir, seeds, outcomes);
+  await reportSeeds(output, given.run_name ?? basename(output), runs, { ...given, ...trainingArguments(given), seed: undefined });
+  say(`${seeds.length} runs; saved ${given.output_dir}`);
 }
 
 interface Outcome {
   readonly summary: TrainingSummary;
   readonly history: readonly HistoryEntry[];
+}
+
+/** `trainer_state.json` of a run that is over, or was interrupted. */
+interface EndState extends TrainingSummary {
+  readonly log_history: readonly HistoryEntry[];
+  readonly arguments: TrainingArguments;
+  readonly train_examples: number;
 }
 
 /** What a run is made of, read before a device is opened. */
@@ -88,6 +105,8 @@ interface Inputs {
   readonly args: TrainingArguments;
   readonly output: string;
   readonly config: CheckpointConfig;
+  /** What training begins with. */
+  readonly weights: Awaited<ReturnType<typeof inspectWeights>>;
   readonly tokenizer: Tokenizer;
   readonly set: TrainingSet;
   readonly heads: ReturnType<TrainingKind["heads"]>;
@@ -110,10 +129,15 @@ async function trainOnce(given: TrainOptions, kind: TrainingKind, signal: AbortS
   checkVocabulary(config.folder, tokenizer, config.bert);
   const set = await kind.read(given.train_file, tokenizer, args);
   const evaluates = args.eval_steps > 0 || args.evaluation_strategy === "epoch";
-  const data = evaluates ? await openEvaluationData(given.data_dir) : null;
-  const inputs = { given, args, output, config, tokenizer, set, heads: kind.heads(args), data };
+  const data = evaluates ? await openEvaluationData(given.data_dir, { transfer: given.eval_transfer === true }) : null;
+  if (data) checkMetric(data, args.metric_for_best_model);
+  const weights = await inspectWeights(config.folder, config.head);
+  const inputs = { given, args, output, config, weights, tokenizer, set, heads: kind.heads(args), data };
+  const ended = await endedRun(inputs);
+  if (ended !== null) return ended;
   const checkpoint = await startingPoint(inputs);
-  for (const hint of kind.hints(args, set)) say(`hint: ${hint}`);
+  for (const path of data?.missing ?? []) say(`${path} is not there: its task is left out of eval_avg_transfer`);
+  for (const hint of kind.hints(args, set, weights.weights === null)) say(`hint: ${hint}`);
   return withReopenedDevice({
     open: () => openAdapter(given.adapter ? { adapter: given.adapter } : {}),
     run: async (device, losses) =>
@@ -122,7 +146,19 @@ async function trainOnce(given: TrainOptions, kind: TrainingKind, signal: AbortS
   });
 }
 
-/** The checkpoint to go on from, or null; leaves the output folder without what killed runs have left. */
+/** What the run to go on with came to, where it is over; else null. */
+async function endedRun({ given, args, output, set }: Inputs): Promise<Outcome | null> {
+  const { resume_from_checkpoint: resume, output_dir } = given;
+  const folder = await openFolder(output);
+  if ((resume !== true && resume !== "last") || !(await folder.has(stateFile))) return null;
+  const { log_history: history, arguments: began, train_examples, ...summary } = await readJson<EndState>(folder, stateFile);
+  if (summary.interrupted !== false) return null;
+  checkResumable({ arguments: began, train_examples }, args, set.length);
+  say(`${output_dir} has ended already, after ${summary.steps} steps`);
+  return { summary, history: history.map(numbersOf) };
+}
+
+/** The checkpoint to go on from, or null; leaves the output folder without what killed runs, or runs before this one, have left. */
 async function startingPoint({ given, args, output, set }: Inputs): Promise<Folder | null> {
   const { resume_from_checkpoint: resume } = given;
   await tidyCheckpoints(output, { anew: resume === undefined });
@@ -185,7 +221,7 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
           note = `loss ${entry.loss.toFixed(4)} · ${entry.sentences_per_second.toFixed(0)} sentences/s`;
           progress.line(`step ${entry.step}  ${note} · lr ${entry.learning_rate.toExponential(2)}`);
         },
-        ...(data && { evaluate: devEvaluation(data, device, { transfer: given.eval_transfer === true }) }),
+        ...(data && { evaluate: devEvaluation(data, device) }),
         onEvaluate: async (entry) => {
           await records.add(entry);
           await records.report();
@@ -224,13 +260,15 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
       best_metric: best?.value ?? null,
       log_history: records.history,
       arguments: { ...given, ...args },
+      train_examples: set.length,
       adapter: device.name,
       tuning,
     };
     await writeFileAtomically(join(output, "trainer_state.json"), `${JSON.stringify(state, null, 2)}\n`);
     await records.report({ steps, totalSteps, seconds, best });
+    await records.card({ steps, best });
     progress.stop();
-    tellEnd(summary, inputs, signal);
+    tellEnd(summary, inputs);
     return { summary, history: records.history };
   } finally {
     progress.stop();
@@ -239,12 +277,8 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
 }
 
 /** Gives the model its weights: those of the checkpoint that it goes on `from`, or those that training begins with. */
-async function prepare(
-  model: SimCseModel,
-  { given, args, config, set }: Inputs,
-  checkpoint: Folder | null,
-  from: SavedState | null,
-): Promise<void> {
+async function prepare(model: SimCseModel, inputs: Inputs, checkpoint: Folder | null, from: SavedState | null): Promise<void> {
+  const { given, args, config, set } = inputs;
   const { device } = model;
   if (args.fp16 && !device.capabilities.features.has("shader-f16")) {
     say(`${device.name} has no shader-f16: halves are packed in words and multiplied as singles, which saves memory and no time`);
@@ -256,25 +290,35 @@ async function prepare(
     return;
   }
   model.store.initialize(args.seed);
-  const { weights, hasHead } = await inspectWeights(config.folder, config.head);
-  if (weights !== null) {
-    // The pooler of a BERT that SimCSE did not make was trained for something else.
-    const ownHead = hasHead && (config.hasTrainedHead || weights.tensors.has("mlp.dense.weight"));
-    await loadWeights(model, weights, { head: ownHead ? "checkpoint" : "fresh" });
-  }
-  say(`${device.name}: ${weights ? `weights of ${given.model_name_or_path}` : "fresh weights"}, ${count}`);
-}
-
-function tellEnd({ steps, totalSteps, stopped, seconds, best }: TrainingSummary, { given, args }: Inputs, signal: AbortSignal): void {
-  const kept = best && args.load_best_model_at_end ? `, the best of step ${best.step} (${best.metric} ${best.value.toFixed(4)})` : "";
-  say(
-    `${stopped ? `stopped after step ${steps} of ${totalSteps}` : `${steps} steps in ${duration(seconds)}`}; saved ${given.output_dir}${kept}`,
-  );
-  if (!stopped) return;
-  if (!signal.aborted) {
-    say(`${args.early_stopping_patience} evaluations in a row gained nothing (--early_stopping_patience)`);
+  const { weights, hasHead } = inputs.weights;
+  if (weights === null) {
+    say(`${device.name}: fresh weights, ${count}`);
     return;
   }
+  // The pooler of a BERT that SimCSE did not make was trained for something else.
+  const ownHead = hasHead && (config.hasTrainedHead || weights.tensors.has("mlp.dense.weight"));
+  const fresh = await loadWeights(model, weights, { head: ownHead ? "checkpoint" : "fresh" });
+  const heads = Object.entries(headNames).filter(([prefix]) => fresh.some((name) => name.startsWith(prefix)));
+  const note = heads.length > 0 ? `, fresh ${heads.map(([, head]) => head).join(" and ")}` : "";
+  say(`${device.name}: weights of ${given.model_name_or_path}${note}, ${count}`);
+}
+
+/** What people call the heads, by the prefix of their tensors. */
+const headNames = { "mlp.": "MLP", "cls.": "head of the masked language model" };
+
+function tellEnd({ steps, totalSteps, stopped, interrupted, seconds, best }: TrainingSummary, { given, args }: Inputs): void {
+  const kept = best && args.load_best_model_at_end ? `, the best of step ${best.step} (${best.metric} ${best.value.toFixed(4)})` : "";
+  const end = `saved ${given.output_dir}${kept}`;
+  if (interrupted) {
+    tellInterrupted(`stopped after step ${steps} of ${totalSteps}; ${end}`);
+    return;
+  }
+  say(`${stopped ? `stopped after step ${steps} of ${totalSteps}` : `${steps} steps in ${duration(seconds)}`}; ${end}`);
+  if (stopped) say(`${args.early_stopping_patience} evaluations in a row gained nothing (--early_stopping_patience)`);
+}
+
+function tellInterrupted(where: string): void {
+  say(where);
   say("to go on, give the same command with --resume_from_checkpoint");
   process.exitCode = interruptedExitCode;
 }
@@ -299,7 +343,7 @@ async function claimOutput({ output_dir, overwrite_output_dir, resume_from_check
   );
 }
 
-/** Ctrl-C finishes the step and saves; a second one ends at once. */
+/** Ctrl-C, or SIGTERM, finishes the step and saves; a second one ends at once. */
 function onInterrupt() {
   const controller = new AbortController();
   const interrupt = () => {
@@ -307,8 +351,12 @@ function onInterrupt() {
     say("stopping after this step; Ctrl-C again to quit without saving");
     controller.abort();
   };
-  process.on("SIGINT", interrupt);
-  return { signal: controller.signal, stop: () => process.off("SIGINT", interrupt) };
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) process.on(signal, interrupt);
+  const stop = () => {
+    for (const signal of signals) process.off(signal, interrupt);
+  };
+  return { signal: controller.signal, stop };
 }
 
 function say(text: string): void {

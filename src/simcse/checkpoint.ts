@@ -97,13 +97,13 @@ export interface LoadOptions {
 }
 
 /**
- * Streams a checkpoint's tensors to the GPU, one after another. Throws `FormatError` naming the file and the tensor that is missing, or has
- * another shape or a dtype that is not a float's.
+ * Streams a checkpoint's tensors to the GPU, one after another, and returns the names of those that keep their initial values: of a head that is fresh.
+ * Throws `FormatError` naming the file and the tensor that is missing, or has another shape or a dtype that is not a float's.
  */
-export async function loadWeights(model: SimCseModel, weights: Weights, { head }: LoadOptions): Promise<void> {
-  const wanted = [...model.store.pieces].filter(
-    ([name]) => (head === "checkpoint" || !name.startsWith("mlp.")) && !(isMaskedHead(name) && findName(weights, name) === null),
-  );
+export async function loadWeights(model: SimCseModel, weights: Weights, { head }: LoadOptions): Promise<string[]> {
+  const isFresh = (name: string) =>
+    (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(name) && findName(weights, name) === null);
+  const wanted = [...model.store.pieces].filter(([name]) => !isFresh(name));
   let pending = 0;
   for (const { name, source } of locateTensors(weights, wanted)) {
     for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
@@ -114,6 +114,7 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head }
       pending = 0;
     }
   }
+  return [...model.store.pieces.keys()].filter(isFresh);
 }
 
 /** A tensor of a model, and the name that a checkpoint has it under. */
@@ -155,18 +156,16 @@ const prefixes = ["", "bert.", "roberta."];
 /** Tensors of the masked language model's head, which many checkpoints lack: it is then fresh. */
 const isMaskedHead = (name: string) => name.startsWith("cls.");
 
-/** Names of that head: BERT's, RoBERTa's, and what the original's training leaves of BERT's. */
-function maskedHeadNames(name: string): string[] {
-  const original = name.replace("cls.predictions.", "lm_head.");
-  return [name, original.replace("transform.", "").replace("LayerNorm", "layer_norm"), original];
-}
+/** That head as the original's training leaves it on a BERT, and as RoBERTa has it. */
+const originalHead = (name: string) => name.replace("cls.predictions.", "lm_head.");
+const robertaHead = (name: string) => originalHead(name).replace("transform.", "").replace("LayerNorm", "layer_norm");
 
 /** LayerNorm's weight and bias as TensorFlow, and checkpoints that were converted from it, call them. */
 const legacy = (name: string) => name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
 
 /** Other names of a tensor in checkpoints of other ages, the usual one first. */
 function aliases(name: string): string[] {
-  const names = isMaskedHead(name) ? maskedHeadNames(name) : encoderNames(name);
+  const names = isMaskedHead(name) ? [name, robertaHead(name), originalHead(name)] : encoderNames(name);
   return [...names, ...names.map(legacy)];
 }
 
@@ -197,7 +196,7 @@ export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_si
 /** The files of a model folder, to be written in this order. */
 export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): NamedContent[] {
   const tensors = [...model.store.pieces].map(([name, { shape }]) => ({
-    name: checkpointName(name),
+    name: isMaskedHead(name) && model.config.model_type === "roberta" ? robertaHead(name) : checkpointName(name),
     dtype: "F32" as const,
     shape: [...shape],
     data: async () => new Uint8Array((await model.store.read(name)).buffer),

@@ -49,6 +49,11 @@ export function maskedLanguageLoss(
   return mean(crossEntropy(cls!.predictions.forward(chosen, bert.embeddings.word_embeddings.weight), { labels }));
 }
 
+/** A sentence with its masked form. */
+export interface MaskedInput extends PackedSentence {
+  readonly masked: MaskedSentence;
+}
+
 /** Fills the inputs of the masked pass. */
 export class MaskedPacker {
   readonly #packer: BatchPacker;
@@ -64,16 +69,12 @@ export class MaskedPacker {
     this.#places = new Uint32Array(capacity.tokens);
   }
 
-  /** The inputs of sentences as `mask` leaves them, row for row those of the unmasked batch. */
-  pack(
-    sentences: readonly PackedSentence[],
-    mask: (sentence: PackedSentence) => MaskedSentence,
-  ): Required<Pick<StepInput, "inputs" | "live">> {
+  /** The inputs of masked sentences, row for row those of the unmasked batch. */
+  pack(sentences: readonly MaskedInput[]): Required<Pick<StepInput, "inputs" | "live">> {
     let start = 0;
     let count = 0;
     this.#places.fill(0);
-    const masked = sentences.map((sentence) => {
-      const { ids, positions, labels } = mask(sentence);
+    const masked = sentences.map(({ masked: { ids, positions, labels }, key }) => {
       for (const [i, position] of positions.entries()) {
         if (count === this.#rows.length) break;
         this.#rows[count] = start + position;
@@ -81,7 +82,7 @@ export class MaskedPacker {
         this.#places[start + position] = ++count;
       }
       start += ids.length;
-      return { ids: Array.from(ids), key: sentence.key };
+      return { ids: Array.from(ids), key };
     });
     const { inputs, live } = this.#packer.pack(masked, { training: true });
     return {

@@ -6,6 +6,7 @@
 import { gradient } from "../autograd/gradient.ts";
 import type { StepInput } from "../autograd/program.ts";
 import type { Tape } from "../autograd/tape.ts";
+import { OptionError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { addInto } from "../kernels/accumulate.ts";
 import type { Value } from "../kernels/operation.ts";
@@ -13,8 +14,8 @@ import { readRows, writeRows } from "../kernels/row-window.ts";
 import { scale } from "../kernels/scale.ts";
 import { adamWDefaults, adamWStep, adamWUpdate } from "../nn/adamw.ts";
 import { ArenaTensor } from "../nn/arena-tensor.ts";
-import { BatchPacker, declareBatch } from "./batch.ts";
-import { MaskedPacker } from "./mlm-loss.ts";
+import { BatchPacker, declareBatch, type PackedSentence } from "./batch.ts";
+import { type MaskedInput, MaskedPacker } from "./mlm-loss.ts";
 import { mlmMasking } from "./mlm-masking.ts";
 import {
   batchCapacity,
@@ -24,8 +25,10 @@ import {
   recordContrast,
   recordEmbeddings,
   recordLosses,
+  recordMasked,
   recordMetrics,
   sentencesOf,
+  sumOfLosses,
   type TokenizedExample,
   type TrainingStepOptions,
   viewsOf,
@@ -49,7 +52,10 @@ export interface StepPrograms {
 
 /** Chooses the way that the options ask for. */
 export function stepPrograms(recorded: Recorded, options: TrainingStepOptions): StepPrograms {
-  if (options.cacheChunk !== undefined) return cachedStep(recorded, options, options.cacheChunk);
+  if (options.cacheChunk !== undefined) {
+    if (contrasts(options)) return cachedStep(recorded, options, options.cacheChunk);
+    throw new OptionError("A batch without contrast is not embedded in chunks.", "Use gradient accumulation, or a smaller batch.");
+  }
   return options.accumulation !== undefined && options.accumulation > 1
     ? accumulatedStep(recorded, options, options.accumulation)
     : wholeStep(recorded, options);
@@ -67,7 +73,7 @@ function wholeStep(recorded: Recorded, options: TrainingStepOptions): StepProgra
       },
     ],
     *inputs(_, examples, { update, learningRate }) {
-      yield [0, { ...packer.pack(examples, 0, update), scalars: { learningRate }, seed: options.seed, step: update }];
+      yield [0, { ...packer.pack(packer.sentences(examples, 0, update)), scalars: { learningRate }, seed: options.seed, step: update }];
     },
   };
 }
@@ -98,7 +104,8 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
     *inputs(device, examples, { update, learningRate }) {
       clearSums(device, recorded, sums);
       for (let first = 0; first < examples.length; first += batchSize) {
-        yield [0, { ...packer.pack(examples.slice(first, first + batchSize), first, update), seed, step: update }];
+        const sentences = packer.sentences(examples.slice(first, first + batchSize), first, update);
+        yield [0, { ...packer.pack(sentences), seed, step: update }];
       }
       yield [1, { scalars: { learningRate }, seed, step: update }];
     },
@@ -108,19 +115,24 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
 /**
  * GradCache (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"): the exact loss and gradients of a large batch in
  * the memory of a small one. Embeds the batch chunk by chunk and keeps nothing else; takes the loss over all embeddings and its gradient with respect to them;
- * embeds each chunk again, under the same dropout masks, and takes its embeddings' gradient back to the parameters.
+ * embeds each chunk again, under the same dropout masks, and takes its embeddings' gradient back to the parameters. Of masked language modelling each chunk adds its
+ * part of the mean over the whole batch's masked tokens.
  */
 function cachedStep(recorded: Recorded, options: TrainingStepOptions, chunk: number): StepPrograms {
   const { config, layout } = recorded;
-  const { batchSize, seed, optimizer = adamWDefaults } = options;
+  const { batchSize, seed, mlm, optimizer = adamWDefaults } = options;
   const views = viewsOf(options);
   const capacity = batchCapacity(config, options, chunk);
-  const packer = new BatchPacker(capacity);
+  const packer = stepPacker(recorded, options, chunk);
+  const embedded = new BatchPacker(capacity);
   const shape = [views * batchSize, config.hidden_size];
   const embeddings = new ArenaTensor("embeddings", "f32", shape, new ArenaTensor("gradient of embeddings", "f32", shape));
   const lossSum = new ArenaTensor("loss", "f32", [1]);
+  const mlmSum = new ArenaTensor("sum of mlmLoss", "f32", [1]);
+  const sums = [lossSum, ...(mlm ? [mlmSum] : [])];
+  const scaledBy = layout.keepsHalves ? layout.optimizer : null;
   return {
-    tensors: [embeddings, embeddings.gradient!, lossSum],
+    tensors: [embeddings, embeddings.gradient!, ...sums],
     records: [
       function backward(tape) {
         layout.updateHalves(tape);
@@ -128,6 +140,10 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, chunk: num
         const own = recordEmbeddings(recorded, options, batch);
         const seed = readRows(tape, embeddings.gradient!, tape.scalar("first"), own.shape[0]!);
         gradient(tape, own, layout.parameters, { seed, accumulate: true });
+        if (mlm === undefined) return {};
+        const part = scale(recordMasked(tape, recorded, options, capacity), tape.scalar("masked share"));
+        addInto(part, mlmSum);
+        gradient(tape, scale(part, mlm.weight), layout.parameters, { scaledBy, accumulate: true });
         return {};
       },
       function embed(tape) {
@@ -139,27 +155,35 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, chunk: num
       function contrast(tape) {
         const loss = recordContrast(tape, tape.use(embeddings), options);
         addInto(loss, lossSum);
-        gradient(tape, loss, [embeddings], { scaledBy: layout.keepsHalves ? layout.optimizer : null });
+        gradient(tape, loss, [embeddings], { scaledBy });
         return { loss };
       },
       function finish(tape) {
-        recordMetrics({ loss: tape.use(lossSum) }, adamWUpdate(tape, layout, optimizer), recorded);
+        const loss = tape.use(lossSum);
+        const losses: Losses = mlm ? sumOfLosses(loss, tape.use(mlmSum), options) : { loss };
+        recordMetrics(losses, adamWUpdate(tape, layout, optimizer), recorded);
         return {};
       },
     ],
     *inputs(device, examples, { update, learningRate }) {
       const [backward, embed, contrast, finish] = [0, 1, 2, 3] as const;
       const step = { seed, step: update };
-      const chunks = function* (program: number, training: boolean): Generator<[number, StepInput]> {
-        for (let first = 0; first < examples.length; first += chunk) {
-          const packed = packer.pack(sentencesOf(examples.slice(first, first + chunk), first, views), { training });
-          yield [program, { ...packed, scalars: { first: first * views }, ...step }];
-        }
+      const sentences = packer.sentences(examples, 0, update);
+      const masked = maskedTokens(sentences);
+      const chunks = function* (): Generator<[first: number, StepSentence[]]> {
+        const size = chunk * views;
+        for (let first = 0; first < sentences.length; first += size) yield [first, sentences.slice(first, first + size)];
       };
-      clearSums(device, recorded, [lossSum]);
-      yield* chunks(embed, false);
+      clearSums(device, recorded, sums);
+      for (const [first, own] of chunks()) {
+        yield [embed, { ...embedded.pack(own, { training: false }), scalars: { first }, ...step }];
+      }
       yield [contrast, { live: { examples: examples.length }, ...step }];
-      yield* chunks(backward, true);
+      for (const [first, own] of chunks()) {
+        const { inputs, live } = packer.pack(own, { whole: false });
+        const share = mlm && { "masked share": masked === 0 ? 0 : maskedTokens(own) / masked };
+        yield [backward, { inputs, live, scalars: { first, ...share }, ...step }];
+      }
       yield [finish, { scalars: { learningRate }, ...step }];
     },
   };
@@ -170,20 +194,32 @@ function clearSums(device: Device, { layout }: Recorded, sums: readonly ArenaTen
   device.clear([...layout.arenas.map(({ training }) => training!.gradient), ...sums].map(({ window }) => window));
 }
 
-/** Packs a batch's examples, of which the first is number `first` of the update, and for masked language modelling their masked copy. */
-function stepPacker({ config }: Recorded, options: TrainingStepOptions) {
-  const capacity = batchCapacity(config, options);
+/** A sentence of a step, and for masked language modelling its masked form. */
+type StepSentence = PackedSentence & Partial<MaskedInput>;
+
+function maskedTokens(sentences: readonly StepSentence[]): number {
+  return sentences.reduce((sum, { masked }) => sum + (masked?.positions.length ?? 0), 0);
+}
+
+/** Makes and packs the sentences of `examples` examples at a time, as many as a batch has if absent. */
+function stepPacker({ config }: Recorded, options: TrainingStepOptions, examples = options.batchSize) {
+  const capacity = batchCapacity(config, options, examples);
   const views = viewsOf(options);
   const { mlm, seed } = options;
   const contrast = contrasts(options) ? new BatchPacker(capacity) : null;
   const masked = mlm && new MaskedPacker(capacity, mlm.probability);
   const mask = mlm && mlmMasking(seed, { ...mlm, vocabularySize: config.vocab_size });
   return {
-    pack(examples: readonly TokenizedExample[], first: number, update: number): Required<Pick<StepInput, "inputs" | "live">> {
-      const sentences = sentencesOf(examples, first, views);
+    /** The sentences of examples of which the first is number `first` of the update. */
+    sentences(examples: readonly TokenizedExample[], first: number, update: number): StepSentence[] {
+      const plain = sentencesOf(examples, first, views);
+      return mask ? plain.map((sentence) => ({ ...sentence, masked: mask(sentence.ids, update, sentence.key) })) : plain;
+    },
+    /** The inputs of their passes; of a `whole` batch also how many examples are contrasted. */
+    pack(sentences: readonly StepSentence[], { whole = true } = {}): Required<Pick<StepInput, "inputs" | "live">> {
       const plain = contrast?.pack(sentences, { training: true });
-      const second = masked?.pack(sentences, ({ ids, key }) => mask!(ids, update, key));
-      const count = contrast ? { examples: examples.length } : {};
+      const second = masked?.pack(sentences as readonly MaskedInput[]);
+      const count = contrast && whole ? { examples: sentences.length / views } : {};
       return { inputs: { ...plain?.inputs, ...second?.inputs }, live: { ...plain?.live, ...second?.live, ...count } };
     },
   };

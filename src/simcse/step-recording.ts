@@ -93,19 +93,22 @@ export interface Losses {
 
 /** Records a batch and its losses: contrast, and masked language modelling where it is asked for or all there is. */
 export function recordLosses(tape: Tape, recorded: Recorded, options: TrainingStepOptions): Losses {
-  const { config, modules, layout } = recorded;
-  const capacity = batchCapacity(config, options);
-  layout.updateHalves(tape);
-  const masked = () => {
-    const { probability } = options.mlm!;
-    return maskedLanguageLoss(tape, modules, capacity, { probability, ...forwardOptions(layout, options) });
-  };
-  if (!contrasts(options)) return { loss: masked() };
+  const capacity = batchCapacity(recorded.config, options);
+  recorded.layout.updateHalves(tape);
+  if (!contrasts(options)) return { loss: recordMasked(tape, recorded, options, capacity) };
   const batch = declareBatch(tape, capacity, { training: true });
   const contrast = recordContrast(tape, recordEmbeddings(recorded, options, batch), options);
-  if (options.mlm === undefined) return { loss: contrast };
-  const mlmLoss = masked();
-  return { loss: weightedSum(contrast, mlmLoss, 1, options.mlm.weight), mlmLoss };
+  return options.mlm === undefined ? { loss: contrast } : sumOfLosses(contrast, recordMasked(tape, recorded, options, capacity), options);
+}
+
+/** Records the masked pass of a batch and its loss, f32 [1]: the mean over its masked tokens. */
+export function recordMasked(tape: Tape, { modules, layout }: Recorded, options: TrainingStepOptions, capacity: BatchCapacity): Value {
+  return maskedLanguageLoss(tape, modules, capacity, { probability: options.mlm!.probability, ...forwardOptions(layout, options) });
+}
+
+/** What is minimised where there is masked language modelling beside the contrast. */
+export function sumOfLosses(contrast: Value, mlmLoss: Value, { mlm }: TrainingStepOptions): Losses {
+  return { loss: weightedSum(contrast, mlmLoss, 1, mlm!.weight), mlmLoss };
 }
 
 /** Steps whose metrics are kept on the GPU until they are read. */

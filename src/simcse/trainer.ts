@@ -51,6 +51,8 @@ export interface TrainingSummary {
   readonly totalSteps: number;
   /** Ended before the last step: asked to, or without a gain for too long. */
   readonly stopped: boolean;
+  /** Asked to stop: there is more to do. */
+  readonly interrupted: boolean;
   readonly best: Best | null;
   readonly seconds: number;
 }
@@ -131,6 +133,7 @@ export async function train(
     steps: update,
     totalSteps,
     stopped: update < totalSteps,
+    interrupted: update < totalSteps && hooks.signal?.aborted === true && !evaluator?.hasStalled,
     best: evaluator?.state.best ?? null,
     seconds: (performance.now() - started) / 1000,
   };

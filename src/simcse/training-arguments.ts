@@ -126,10 +126,10 @@ export function checkArguments(args: TrainingArguments): void {
       "Use --gradient_cache_chunk with a large --per_device_train_batch_size: it has the negatives of the whole batch.",
     );
   }
-  if (chunk > 0 && args.do_mlm) {
+  if (args.evaluation_strategy === "no" && (args.load_best_model_at_end || args.early_stopping_patience > 0)) {
     throw new OptionError(
-      "--do_mlm does not work with --gradient_cache_chunk: what is masked is no part of the embeddings' loss.",
-      "Leave one of them out, or use --gradient_checkpointing to save memory.",
+      `--evaluation_strategy no leaves nothing to ${args.load_best_model_at_end ? "choose the best model" : "stop early"} by.`,
+      "Leave it out, or leave out --load_best_model_at_end and --early_stopping_patience.",
     );
   }
   if (args.do_mlm && args.mlm_probability === 0) {
@@ -137,22 +137,40 @@ export function checkArguments(args: TrainingArguments): void {
   }
 }
 
-/** What in the options is at odds with the paper's settings, each as a sentence; `columns` are those of the training file. */
-export function hints(args: TrainingArguments, columns: number): string[] {
+/** What hints look at beside the options. */
+export interface HintsOn {
+  /** Columns of the training file. */
+  readonly columns: number;
+  /** Whether nothing was trained before. */
+  readonly fresh: boolean;
+}
+
+/** What in the options is at odds with the paper's settings or with what is trained, each as a sentence. */
+export function hints(args: TrainingArguments, { columns, fresh }: HintsOn): string[] {
   const unsupervised = columns === 1;
   const { temp, pooler_type, mlp_only_train, hard_negative_weight, label_smoothing_factor, do_mlm, no_duplicates } = args;
+  const { metric_for_best_model, greater_is_better } = args;
   const rules: readonly (readonly [boolean, string])[] = [
+    [
+      fresh && pooler_type.startsWith("cls"),
+      `from fresh weights ${pooler_type} collapses: all vectors become one; use --pooler_type avg, or a pre-trained model`,
+    ],
     [
       unsupervised && pooler_type === "cls" && !mlp_only_train,
       "the paper's unsupervised models embed without the MLP (--mlp_only_train): 82.5 and not 81.7 on STS-B dev",
     ],
     [!unsupervised && mlp_only_train, "the paper's supervised models keep the MLP: leave out --mlp_only_train"],
+    [mlp_only_train && pooler_type !== "cls", `--mlp_only_train does nothing: --pooler_type ${pooler_type} has no MLP`],
     [temp < 0.01 || temp > 0.1, `--temp ${temp} is far from the paper's 0.05: .001 gave 84.9, 1 gave 64.0 in place of 86.2 on STS-B dev`],
-    [pooler_type !== "cls", `the paper trains with --pooler_type cls; ${pooler_type} has no MLP`],
+    [!fresh && pooler_type !== "cls", `the paper trains with --pooler_type cls; ${pooler_type} has no MLP`],
     [columns < 3 && hard_negative_weight !== 0, "--hard_negative_weight does nothing: the training file has no third column"],
     [label_smoothing_factor > 0, "the original accepts --label_smoothing_factor and does not use it; here it smooths the contrastive loss"],
     [do_mlm && !unsupervised, "the paper uses --do_mlm for unsupervised models, where it gains on transfer and loses on STS"],
     [!unsupervised && !no_duplicates, "pairs often repeat a sentence, which is then its own negative: --no_duplicates keeps them apart"],
+    [
+      /alignment|uniformity/.test(metric_for_best_model) && greater_is_better,
+      `less ${metric_for_best_model.replace(/^eval_/, "")} is better: add --greater_is_better false`,
+    ],
   ];
   return rules.filter(([applies]) => applies).map(([, hint]) => hint);
 }

@@ -7,7 +7,7 @@ import { FormatError, OptionError } from "../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../io/folder.ts";
 import { encodeSafetensors, openSafetensors, type TensorToWrite } from "../io/safetensors.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
-import { openWeights } from "../io/weights.ts";
+import { missingWeights, openWeights } from "../io/weights.ts";
 import type { Moment } from "../nn/parameter-store.ts";
 import { loadWeights, modelFiles } from "./checkpoint.ts";
 import type { SimCseConfig, SimCseModel } from "./model.ts";
@@ -74,9 +74,11 @@ export async function readTrainingState(folder: Folder): Promise<SavedState> {
 /** Floats on their way to the GPU at a time. */
 const streamBytes = 8 * 2 ** 20;
 
-/** Puts a checkpoint's weights, moments and optimiser state into a model. Throws `FormatError` naming the tensor that is missing. */
+/** Puts a checkpoint's weights, moments and optimiser state into a model. Throws `FileError` or `FormatError` naming the file or tensor that is missing. */
 export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel): Promise<void> {
-  await loadWeights(model, (await openWeights(folder))!, { head: "checkpoint" });
+  const weights = await openWeights(folder);
+  if (weights === null) throw missingWeights(folder);
+  await loadWeights(model, weights, { head: "checkpoint" });
   const { store, device } = model;
   const file = await openSafetensors(folder, optimizerFile);
   for (const name of store.pieces.keys()) {
@@ -104,7 +106,11 @@ const mayChange: ReadonlySet<keyof TrainingArguments> = new Set([
 ]);
 
 /** Throws `OptionError`, naming them, where a run would go on under other arguments or on other data than it began with. */
-export function checkResumable({ arguments: began, train_examples }: SavedState, args: TrainingArguments, examples: number): void {
+export function checkResumable(
+  { arguments: began, train_examples }: Pick<SavedState, "arguments" | "train_examples">,
+  args: TrainingArguments,
+  examples: number,
+): void {
   const names = (Object.keys(args) as (keyof TrainingArguments)[]).filter((name) => !mayChange.has(name) && began[name] !== args[name]);
   if (train_examples !== examples) {
     throw new OptionError(

@@ -24,6 +24,8 @@ export class TrainingLog {
   #since = performance.now();
   /** The last step whose metrics were read. */
   #read: number;
+  /** The last metrics that were numbers. */
+  #last: StepMetrics | undefined;
 
   constructor(
     readonly step: TrainingStep,
@@ -33,6 +35,7 @@ export class TrainingLog {
     readonly unlogged: StepMetrics[],
   ) {
     this.#read = done;
+    this.#last = unlogged.at(-1);
   }
 
   count(sentences: number): void {
@@ -57,12 +60,14 @@ export class TrainingLog {
   /** Reads the metrics of the steps up to `update`. Waits for the GPU. Throws `DivergenceError` when one is no number. */
   async read(update: number): Promise<void> {
     if (update === this.#read) return;
-    const found = await this.step.metrics(Math.max(this.#read + 1, update - historyLength + 1), update);
+    const first = Math.max(this.#read + 1, update - historyLength + 1);
+    const found = await this.step.metrics(first, update);
+    // In mixed precision a step whose gradients overflow is left out, and the scale goes down. The loss is not scaled.
     const scaled = this.args.fp16 && (await this.step.scaling()).loss_scale > 1;
-    // In mixed precision a step that overflows is left out, and the scale goes down.
-    const kept = scaled ? found.filter(isNumber) : found;
-    checkFinite(kept, update, this.unlogged.at(-1));
-    this.unlogged.push(...kept);
+    const bad = found.findIndex(({ loss, gradientNorm }) => !Number.isFinite(loss) || !(scaled || Number.isFinite(gradientNorm)));
+    this.#last = found.slice(0, bad < 0 ? found.length : bad).findLast(isNumber) ?? this.#last;
+    if (bad >= 0) throw diverged(first + bad, found[bad]!, this.#last);
+    this.unlogged.push(...found.filter(isNumber));
     this.#read = update;
   }
 
@@ -90,13 +95,10 @@ export class TrainingLog {
 
 const isNumber = ({ loss, gradientNorm }: StepMetrics) => Number.isFinite(loss) && Number.isFinite(gradientNorm);
 
-function checkFinite(metrics: readonly StepMetrics[], lastStep: number, last: StepMetrics | undefined): void {
-  const bad = metrics.findIndex((entry) => !isNumber(entry));
-  if (bad < 0) return;
-  const step = lastStep - metrics.length + 1 + bad;
-  const before = metrics[bad - 1] ?? last;
-  throw new DivergenceError(
-    `At step ${step} the loss is ${metrics[bad]!.loss} and the gradient norm ${metrics[bad]!.gradientNorm}${before ? `; the step before had ${before.loss.toFixed(4)} and ${before.gradientNorm.toFixed(4)}` : ""}.`,
+function diverged(step: number, { loss, gradientNorm }: StepMetrics, last: StepMetrics | undefined): DivergenceError {
+  const before = last ? `; the last finite ones were ${last.loss.toFixed(4)} and ${last.gradientNorm.toFixed(4)}` : "";
+  return new DivergenceError(
+    `At step ${step} the loss is ${loss} and the gradient norm ${gradientNorm}${before}.`,
     "Lower --learning_rate, or raise --temp.",
   );
 }

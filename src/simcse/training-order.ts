@@ -29,18 +29,21 @@ export class TrainingOrder {
     readonly args: OrderArguments,
   ) {
     this.batchSize = Math.min(args.per_device_train_batch_size, examples.length);
-    // An epoch without duplicates may need another batch or two: all are counted as long as the first.
+    // An epoch without duplicates may need a batch or two more or less: all are as long as the first.
     this.updatesPerEpoch = this.#epoch(0).length;
     this.totalSteps = args.max_steps > 0 ? args.max_steps : Math.ceil(args.num_train_epochs * this.updatesPerEpoch);
   }
 
-  /** The examples of each update after `done` of them, without end. */
+  /**
+   * The examples of each update after `done` of them, without end. An update's follow from its number: an epoch that needs fewer than the first one takes
+   * its beginning again.
+   */
   *updates(done: number): Generator<readonly number[]> {
-    let first = Math.floor(done / this.updatesPerEpoch);
-    let skipped = done % this.updatesPerEpoch;
-    for (; ; first++) {
-      for (const update of this.#epoch(first).slice(0, this.updatesPerEpoch).slice(skipped)) yield update;
-      skipped = 0;
+    for (let epoch = Math.floor(done / this.updatesPerEpoch), update = done; ; epoch++) {
+      const updates = this.#epoch(epoch);
+      for (const next = (epoch + 1) * this.updatesPerEpoch; update < next; update++) {
+        yield updates[(update % this.updatesPerEpoch) % updates.length]!;
+      }
     }
   }
 

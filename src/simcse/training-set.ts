@@ -29,7 +29,7 @@ const units = ["sentences", "pairs", "pairs with hard negatives"] as const;
 export function exampleSet(examples: readonly TrainingExample[], tokenizer: Tokenizer, maxLength: number): TrainingSet {
   if (examples.length < 2) {
     throw new DataError(
-      `There are ${examples.length} training examples; contrast needs at least 2.`,
+      `Contrast needs at least 2 training examples, found ${examples.length}.`,
       "Give a file with one sentence a line, or a table of pairs.",
     );
   }

@@ -107,7 +107,9 @@ function maskedInputs(
   const capacity = batchCapacity(goldens[kind].config, options);
   const sentences = sentencesOf(examples, 0, options.views!);
   const plain = contrasts(options) ? new BatchPacker(capacity).pack(sentences, { training: true }) : null;
-  const masked = new MaskedPacker(capacity, options.mlm!.probability).pack(sentences, ({ ids }) => maskEvery(ids, mlm));
+  const masked = new MaskedPacker(capacity, options.mlm!.probability).pack(
+    sentences.map((sentence) => ({ ...sentence, masked: maskEvery(sentence.ids, mlm) })),
+  );
   return {
     inputs: { ...plain?.inputs, ...masked.inputs },
     live: { ...plain?.live, ...masked.live, ...(plain && { examples: examples.length }) },

@@ -33,6 +33,21 @@ describe("scale", () => {
     program.close();
   });
 
+  it("takes a factor that differs from step to step", async () => {
+    const program = await build(device, (tape) => {
+      const y = scale(tape.input("x", f32(6)), tape.scalar("factor"));
+      return { y, dx: adjoint(y, tape.input("dy", y))[0]! };
+    });
+    const [x, dy] = [normals(6, 5), normals(6, 6)];
+    for (const factor of [0.5, -4, 0]) {
+      const { y, dx } = await execute(program, { inputs: { x, dy }, scalars: { factor } });
+      // Powers of two: exact.
+      expect(Array.from(y!)).toEqual(Array.from(x, (v) => factor * v));
+      expect(Array.from(dx!)).toEqual(Array.from(dy, (v) => factor * v));
+    }
+    program.close();
+  });
+
   it("records nothing for a factor of one", async () => {
     const program = await build(device, (tape) => {
       const x = tape.input("x", f32(5));

@@ -8,7 +8,9 @@ import { FormatError, OptionError } from "../../src/errors.ts";
 import { type Folder, MemoryFolder, subfolder } from "../../src/io/folder.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { openSafetensors } from "../../src/io/safetensors.ts";
-import { readConfig } from "../../src/simcse/checkpoint.ts";
+import { parseBertConfig } from "../../src/nn/bert-config.ts";
+import { inspectWeights, loadWeights, modelFiles, readConfig } from "../../src/simcse/checkpoint.ts";
+import { SimCseModel } from "../../src/simcse/model.ts";
 import { officialPooler } from "../../src/simcse/official-models.ts";
 import { poolerTypes } from "../../src/simcse/poolers.ts";
 import { moduleFiles } from "../../src/simcse/sentence-transformers.ts";
@@ -16,6 +18,7 @@ import { SimCSE } from "../../src/simcse/simcse.ts";
 import { openTestDevice } from "../device.ts";
 import { goldenOf, kinds, publishedFolder } from "../golden-models.ts";
 import { describeWithSharedData } from "../shared-data.ts";
+import { tinyConfig } from "../tiny-model.ts";
 
 const device = await openTestDevice();
 const goldens = await openFolder(new URL("../golden", import.meta.url).pathname);
@@ -70,6 +73,31 @@ describe("what a model says of itself", () => {
       await expect(readConfig(publishedFolder("bert", "mine", { simcse }))).rejects.toThrow(FormatError);
     },
   );
+});
+
+it.each([
+  ["bert", "cls.predictions.", ["bias", "transform.dense.weight", "transform.LayerNorm.bias"]],
+  ["roberta", "lm_head.", ["bias", "dense.weight", "layer_norm.bias"]],
+])("the head of a masked %s is written under its family's names, and read again", async (model_type, prefix, names) => {
+  const config = parseBertConfig("tiny", { ...tinyConfig().json, model_type });
+  const open = async (seed: number) => {
+    const model = await SimCseModel.allocate(device, config, { training: false, mlp: false, mlm: true });
+    model.store.initialize(seed);
+    return model;
+  };
+  const [saved, loaded] = [await open(1), await open(2)];
+  const folder = new MemoryFolder("saved");
+  for (const { name, content } of modelFiles(saved, tinyConfig().tokenizer, { pooler_type: "avg", max_seq_length: 32 })) {
+    await folder.write(name, content);
+  }
+  const { weights } = await inspectWeights(folder);
+  const own = [...weights!.tensors.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  expect(own).toEqual(expect.arrayContaining(names));
+  expect(own).toHaveLength(5);
+  expect(await loadWeights(loaded, weights!, { head: "fresh" })).toEqual([]);
+  for (const name of saved.store.pieces.keys()) expect(await loaded.store.read(name), name).toEqual(await saved.store.read(name));
+  saved.close();
+  loaded.close();
 });
 
 /** A folder of sentence-transformers; `files` replaces what the writer makes. */

@@ -1,6 +1,6 @@
 /** A run that was interrupted, wherever, and resumed ends with the bits of one that was not: after a checkpoint, and after its device was lost. */
 import { expect, it } from "vitest";
-import { OptionError } from "../../src/errors.ts";
+import { FileError, OptionError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { openDevice } from "../../src/gpu/node.ts";
 import { withReopenedDevice } from "../../src/gpu/reopen.ts";
@@ -95,6 +95,7 @@ const ways: readonly (readonly [string, Partial<TrainingArguments>])[] = [
   ["in mixed precision", { fp16: true }],
   ["with masked language modelling and accumulation", { do_mlm: true, gradient_accumulation_steps: 2 }],
   ["with GradCache", { gradient_cache_chunk: 2, no_duplicates: false }],
+  ["with GradCache, masked language modelling and mixed precision", { gradient_cache_chunk: 2, do_mlm: true, fp16: true }],
 ];
 
 it.each(ways)("from any checkpoint, %s", async (_, changes) => {
@@ -144,6 +145,21 @@ it("refuses to go on under other options or on other data, but lets what is logg
   expect(() => checkResumable(state, { ...args, max_steps: 3, seed: 43, temp: 0.1 }, pairs.length)).toThrow(OptionError);
   expect(() => checkResumable(state, { ...args, max_steps: 3, seed: 43 }, pairs.length)).toThrow(/--seed 42; now it is 43/);
   expect(() => checkResumable(state, { ...args, max_steps: 3 }, 24)).toThrow(/23 examples; the training file has 24/);
+});
+
+it.each([
+  ["model.safetensors", FileError],
+  ["optimizer.safetensors", FileError],
+  ["trainer_state.json", FileError],
+])("refuses a checkpoint without %s", async (missing, kind) => {
+  const { checkpoints } = await run(device, { max_steps: 3 }, null);
+  const whole = checkpoints.get(3)!;
+  const files = await Promise.all(
+    whole.files.filter((name) => name !== missing).map(async (name) => [name, await whole.read(name)] as const),
+  );
+  const going = run(device, { max_steps: 3 }, new MemoryFolder("checkpoint-3", files));
+  await expect(going).rejects.toThrow(kind);
+  await expect(going).rejects.toThrow(missing);
 });
 
 it("ends early when evaluations gain nothing", async () => {

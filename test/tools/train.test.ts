@@ -105,47 +105,77 @@ it("trains on hard negatives with options from a file, and leaves a log, events,
   expect(await readdir(join(output, "runs"))).toEqual([expect.stringMatching(/^events\.out\.tfevents/)]);
 });
 
-it("pretrains a masked language model on text, goes on with it, and SimCSE begins with it", async () => {
-  const [text, pretrained, output] = [join(folder, "text.txt"), join(folder, "pretrained"), join(folder, "after")];
-  await writeFile(text, Array.from({ length: 40 }, (_, i) => `${tinySentences[i % 6]} ${tinySentences[(i * 5 + 1) % 6]}`).join("\n"));
-  const pretrain = (steps: string, ...more: string[]) => [
-    ...["pretrain", "--model_name_or_path", model, "--train_file", text, "--output_dir", pretrained, "--learning_rate", "3e-3", ...more],
-    ...[
-      "--per_device_train_batch_size",
-      "8",
-      "--max_seq_length",
-      "32",
-      "--logging_steps",
-      "20",
-      "--max_steps",
-      steps,
-      "--save_steps",
-      "20",
-    ],
+describe("a masked language model", () => {
+  const [text, pretrained] = [join(folder, "text.txt"), join(folder, "pretrained")];
+  const pretrain = (from: string, output: string, steps: number) => [
+    ...["pretrain", "--model_name_or_path", from, "--train_file", text, "--output_dir", output, "--learning_rate", "3e-3"],
+    ...["--per_device_train_batch_size", "8", "--max_seq_length", "32", "--logging_steps", "20", "--logging_first_step"],
+    ...["--max_steps", String(steps), "--save_steps", "20"],
   ];
-  const { code, stderr, stdout } = await simcse(pretrain("60"));
-  expect(code).toBe(0);
-  expect(stderr).toMatch(/sequences of 32 tokens/);
-  const losses = [...stdout.matchAll(/loss ([\d.]+)/g)].map(([, loss]) => Number(loss));
-  expect(losses).toHaveLength(3);
-  expect(losses.at(-1)).toBeLessThan(losses[0]!);
-  expectFailure(await simcse([...pretrain("60"), "--temp", "0.1"]), "--temp");
-  const trained = await simcse([...trainArguments(output).map((word) => (word === model ? pretrained : word)), "--max_steps", "1"]);
-  expect(trained.code).toBe(0);
-  expect(trained.stderr).toContain(`weights of ${pretrained}`);
+  /** Of a model that knows nothing. */
+  let firstLoss = 0;
+
+  it("is pretrained on text, from weights that have no head for it", async () => {
+    await writeFile(text, Array.from({ length: 40 }, (_, i) => `${tinySentences[i % 6]} ${tinySentences[(i * 5 + 1) % 6]}`).join("\n"));
+    const { code, stderr, stdout } = await simcse(pretrain(model, pretrained, 60));
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/sequences of 32 tokens/);
+    expect(stderr).toContain(`weights of ${model}, fresh head of the masked language model`);
+    const losses = [...stdout.matchAll(/loss ([\d.]+)/g)].map(([, loss]) => Number(loss));
+    expect(losses).toHaveLength(4);
+    expect(losses.at(-1)).toBeLessThan(losses[0]!);
+    firstLoss = losses[0]!;
+    expectFailure(await simcse([...pretrain(model, pretrained, 60), "--temp", "0.1"]), "--temp");
+  });
+
+  it("goes on with its head", async () => {
+    const { code, stderr, stdout } = await simcse(pretrain(pretrained, join(folder, "further"), 1));
+    expect(code).toBe(0);
+    expect(stderr).toMatch(new RegExp(`weights of ${pretrained}, \\d+ sequences`));
+    expect(Number(/loss ([\d.]+)/.exec(stdout)![1])).toBeLessThan(firstLoss * 0.95);
+  });
+
+  it("is what SimCSE begins with, masked words beside it: the head goes on, the MLP is new", async () => {
+    const output = join(folder, "after");
+    const args = trainArguments(output).map((word) => (word === model ? pretrained : word));
+    const { code, stderr } = await simcse([...args, "--do_mlm", "--max_steps", "1"]);
+    expect(code).toBe(0);
+    expect(stderr).toContain(`weights of ${pretrained}, fresh MLP, `);
+    const [first] = (await readFile(join(output, "log.jsonl"), "utf8")).split("\n");
+    const entry = JSON.parse(first!) as Record<string, number>;
+    expect(entry.mlm_loss).toBeLessThan(firstLoss * 0.95);
+    expect(entry.loss).toBeCloseTo(entry.contrastive_loss! + 0.1 * entry.mlm_loss!, 5);
+  });
+});
+
+it("takes another config and tokenizer, and options from a file, of which false and true are some", async () => {
+  const [bare, other, output] = [join(folder, "bare"), join(folder, "other"), join(folder, "named")];
+  for (const path of [bare, other]) await mkdir(path);
+  const config = JSON.parse(await readFile(join(model, "config.json"), "utf8")) as object;
+  await writeFile(join(bare, "config.json"), JSON.stringify(config));
+  await writeFile(join(other, "config.json"), JSON.stringify({ ...config, hidden_dropout_prob: 0.25, num_hidden_layers: 2 }));
+  const options = join(folder, "named.json");
+  const given = { config_name: other, tokenizer_name: model, resume_from_checkpoint: true, fp16: false, disable_tqdm: true, max_steps: 1 };
+  await writeFile(options, JSON.stringify({ ...given, pooler_type: "avg" }));
+  const args = trainArguments(output).map((word) => (word === model ? bare : word));
+  const { code, stderr } = await simcse([...args, "--config", options]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("fresh weights, 6 pairs") });
+  expect(stderr).toContain("no checkpoint in");
+  const saved = JSON.parse(await readFile(join(output, "config.json"), "utf8")) as object;
+  expect(saved).toMatchObject({ hidden_dropout_prob: 0.25, num_hidden_layers: 2, simcse: { pooler_type: "avg" } });
+  expect(await readFile(join(output, "vocab.txt"), "utf8")).toBe(await readFile(join(model, "vocab.txt"), "utf8"));
+  // Weights that do not fit the other config, and no tokenizer where none is named.
+  expectFailure(await simcse([...trainArguments(join(folder, "unfit")), "--config_name", other]), "encoder.layer.1");
+  expectFailure(await simcse([...args, "--overwrite_output_dir"]), bare, "tokenizer");
 });
 
 it("refuses what it cannot do, and proposes the nearest option", async () => {
   const output = join(folder, "refused");
   const failing = (...more: string[]) => simcse([...trainArguments(output), ...more]);
   expectFailure(await failing("--lr_schedular_type", "linear"), "--lr_scheduler_type");
-  expectFailure(await failing("--warmup-steps", "3"), "--warmup_steps");
-  expectFailure(await failing("--sharded_ddp", "simple"), "one device trains");
   expectFailure(await failing("--gradient_cache_chunk", "2", "--gradient_accumulation_steps", "2"), "exclude each other");
   expectFailure(await failing("--do_mlm", "--pad_to_max_length"), "--pad_to_max_length");
   expectFailure(await failing("--resume_from_checkpoint", join(folder, "model")), "trainer_state.json");
-  await writeFile(join(folder, "bad.json"), '{"temperature": 0.1}');
-  expectFailure(await failing("--config", join(folder, "bad.json")), "--temperature");
-  await writeFile(join(folder, "bad.json"), "[1]");
-  expectFailure(await failing("--config", join(folder, "bad.json")), "bad.json", "object");
+  await writeFile(join(folder, "bad.json"), '{"learning_rat": 0.1}');
+  expectFailure(await failing("--config", join(folder, "bad.json")), "--learning_rat", "Did you mean --learning_rate?");
 });

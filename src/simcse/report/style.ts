@@ -7,6 +7,7 @@ export const reportStyle = `
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 75rem; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 h1 { margin: 0; font-size: 1.6rem; line-height: 1.2; overflow-wrap: anywhere; }
+a { color: var(--series-0); }
 h2 { margin: 2.2rem 0 .7rem; font-size: 1.15rem; }
 header p { margin: .4rem 0 0; color: var(--faint); }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .6rem; margin: 1.2rem 0 0; }
@@ -14,7 +15,8 @@ header p { margin: .4rem 0 0; color: var(--faint); }
 .facts dt { color: var(--faint); font-size: .8rem; }
 .facts dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1.2rem 1.6rem; }
-figure { margin: 0; }
+figure { margin: 0; display: flex; flex-direction: column; }
+figure svg { margin-top: auto; }
 figcaption small { color: var(--faint); }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem .9rem; margin: 0; color: var(--faint); font-size: .82rem; }
 .legend span::before { content: ""; display: inline-block; width: .9em; height: .2em; margin-right: .35em; vertical-align: middle; background: var(--line); }
@@ -27,8 +29,10 @@ svg circle { fill: var(--line); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
 .scores th, .scores td { padding: .3rem .7rem; text-align: right; white-space: nowrap; }
-.options td { overflow-wrap: anywhere; }
-.options th { font-weight: 500; font-family: ui-monospace, monospace; font-size: .85rem; }
+.options { margin: 0; columns: 21rem; column-gap: 1.6rem; }
+.options div { display: flex; gap: 1rem; justify-content: space-between; padding: .25rem 0; border-bottom: 1px solid var(--rule); break-inside: avoid; }
+.options dt { font-family: ui-monospace, monospace; font-size: .85rem; }
+.options dd { margin: 0; overflow-wrap: anywhere; text-align: right; }
 pre { margin: .5rem 0; padding: .8rem 1rem; overflow-x: auto; background: var(--panel); border-radius: .4rem; font: .85rem/1.5 ui-monospace, monospace; }
 .notes { margin: .5rem 0 1.2rem; color: var(--faint); font-size: .9rem; overflow-wrap: anywhere; }
 `;

@@ -49,6 +49,13 @@ describe("reportHtml", () => {
     expect(html).not.toContain("unset");
   });
 
+  it("shows the dev sets of the model that is kept where there is no final evaluation", () => {
+    const { sts: _, ...training } = report;
+    const history = [{ step: 2, eval_stsb_spearman: 0.5, eval_sickr_spearman: 0.6, eval_avg_sts: 0.55 }];
+    expect(reportHtml({ ...training, history })).toContain("<td>50.00</td><td>60.00</td><td>55.00</td>");
+    expect(reportHtml({ ...training, folder: "out" })).toContain("SimCSE.load(&quot;out&quot;)");
+  });
+
   it("can be made before anything is logged", () => {
     expect(reportHtml({ name: "m", history: [], arguments: {}, pooler: "cls" })).toContain("Nothing was logged yet.");
   });

@@ -1,0 +1,127 @@
+/** What a model card says, as data: scores in tables, and how the model is loaded. `report.html` and the model's README.md show the same. */
+import { averagedTasks, scoresOf } from "../evaluation/evaluate.ts";
+import { reportedAccuracy, transferScoresOf } from "../evaluation/evaluate-transfer.ts";
+import { TRANSFER_TASKS } from "../evaluation/transfer.ts";
+import type { HistoryEntry, TrainingReport } from "./report.ts";
+
+/** One row of scores under the names of their tasks, the average last. */
+export interface ScoreTable {
+  readonly names: readonly string[];
+  readonly values: readonly string[];
+  /** What the scores are, and what the average covers. */
+  readonly note: string;
+}
+
+export interface Snippet {
+  readonly language: "ts" | "sh" | "python";
+  readonly code: string;
+}
+
+/** The evaluation of the model that a run keeps: the best one's where that is kept, else the last; null where nothing was evaluated. */
+export function keptEvaluation({
+  history,
+  best,
+  arguments: given,
+}: Pick<TrainingReport, "history" | "best" | "arguments">): HistoryEntry | null {
+  const evaluations = history.filter((entry) => Object.keys(entry).some((name) => name.startsWith("eval_")));
+  const kept = best && given.load_best_model_at_end === true ? evaluations.findLast(({ step }) => step === best.step) : undefined;
+  return kept ?? evaluations.at(-1) ?? null;
+}
+
+/** Names that the log has for the dev sets of STS. */
+const devMetrics: Readonly<Record<string, string>> = { STSBenchmark: "eval_stsb_spearman", SICKRelatedness: "eval_sickr_spearman" };
+
+/** Tables of the final evaluations, or else of the dev sets while training. */
+export function scoreTables(report: TrainingReport): ScoreTable[] {
+  const { sts, transfer } = report;
+  const tables: ScoreTable[] = [];
+  if (sts !== undefined) {
+    const names = averagedTasks(sts.mode).map(({ name }) => name);
+    const cells = names.map((name) => scoresOf(sts.tasks, name)?.spearman.all);
+    tables.push(scoreTable(`Spearman × 100, ${sts.mode} sets`, names, cells, sts.average.spearman));
+  }
+  if (transfer !== undefined) {
+    const { mode, tasks, average } = transfer;
+    const names = TRANSFER_TASKS.map(({ name }) => name);
+    const cells = names.map((name) => transferScoresOf(tasks, name)).map((scores) => (scores ? reportedAccuracy(mode, scores) : undefined));
+    tables.push(scoreTable(`Accuracy in percent, ${mode} settings`, names, cells, average.accuracy));
+  }
+  return tables.length > 0 ? tables : devTables(report);
+}
+
+function devTables(report: TrainingReport): ScoreTable[] {
+  const entry = keptEvaluation(report);
+  if (entry === null) return [];
+  const at = `dev sets, after step ${entry.step.toLocaleString("en-US")}`;
+  const sts = averagedTasks("dev").map(({ name }) => name);
+  const transfer = TRANSFER_TASKS.map(({ name }) => name);
+  const percent = (name: string) => (entry[`eval_${name}`] === undefined ? undefined : entry[`eval_${name}`]! / 100);
+  return [
+    ...(entry.eval_avg_sts === undefined
+      ? []
+      : [
+          scoreTable(
+            `Spearman × 100, ${at}`,
+            sts,
+            sts.map((name) => entry[devMetrics[name]!]),
+            entry.eval_avg_sts,
+          ),
+        ]),
+    ...(entry.eval_avg_transfer === undefined
+      ? []
+      : [scoreTable(`Accuracy in percent, ${at}`, transfer, transfer.map(percent), entry.eval_avg_transfer / 100)]),
+  ];
+}
+
+/** Of scores as fractions; undefined where there is none. */
+function scoreTable(measure: string, names: readonly string[], cells: readonly (number | undefined)[], average: number): ScoreTable {
+  const show = (value: number | undefined) => (value === undefined ? "–" : Number.isNaN(value) ? "nan" : (100 * value).toFixed(2));
+  const missing = names.filter((_, i) => cells[i] === undefined);
+  const covered = names.length - missing.length;
+  return {
+    names: [...names, "Avg."],
+    values: [...cells.map(show), covered > 0 ? show(average) : "–"],
+    note: `${measure}. ${missing.length === 0 ? `Avg. covers all ${names.length} tasks.` : `Avg. covers ${covered} of ${names.length} tasks; not scored: ${missing.join(", ")}.`}`,
+  };
+}
+
+/** Pooling of one position or of all, as a line of Python takes it from the model's output. */
+const pythonPooling: Readonly<Record<string, string>> = {
+  cls: "output.pooler_output",
+  cls_before_pooler: "output.last_hidden_state[:, 0]",
+  avg: "(output.last_hidden_state * mask).sum(1) / mask.sum(1)",
+  avg_top2: "((output.hidden_states[-1] + output.hidden_states[-2]) / 2 * mask).sum(1) / mask.sum(1)",
+  avg_first_last: "((output.hidden_states[1] + output.hidden_states[-1]) / 2 * mask).sum(1) / mask.sum(1)",
+};
+
+/** Poolers that a folder of sentence-transformers can say. */
+const inSentenceTransformers: ReadonlySet<string> = new Set(["cls", "cls_before_pooler", "avg"]);
+
+/** How the model is loaded, in TypeScript and in Python. */
+export function usage({ name, folder = name, pooler }: Pick<TrainingReport, "name" | "folder" | "pooler">): Snippet[] {
+  const path = JSON.stringify(folder);
+  const typescript = `import { SimCSE } from "simcse-webgpu";
+
+await using model = await SimCSE.load(${path});
+const scores = await model.similarity("He plays guitar.", ["A woman is making a photo.", "A man is playing a guitar."]);`;
+  const transformers = `from transformers import AutoModel, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(${path})
+model = AutoModel.from_pretrained(${path}).eval()
+inputs = tokenizer(["He plays guitar."], padding=True, truncation=True, return_tensors="pt")
+output = model(**inputs, output_hidden_states=True)
+mask = inputs["attention_mask"].unsqueeze(-1)
+embeddings = ${pythonPooling[pooler] ?? "output.last_hidden_state[:, 0]"}`;
+  const converted = JSON.stringify(`${folder}-st`);
+  const convert = `npx simcse convert --model_name_or_path ${path} --output_dir ${converted} --format sentence-transformers`;
+  const sentenceTransformers = `from sentence_transformers import SentenceTransformer
+
+embeddings = SentenceTransformer(${converted}).encode(["He plays guitar."])`;
+  return [
+    { language: "ts", code: typescript },
+    { language: "python", code: transformers },
+    ...(inSentenceTransformers.has(pooler)
+      ? [{ language: "sh", code: convert } as const, { language: "python", code: sentenceTransformers } as const]
+      : []),
+  ];
+}

@@ -1,0 +1,61 @@
+/** The model card of a trained model, README.md in its folder: what a hub shows of it. Says what the report says, in Markdown. */
+import { scoreTables, usage } from "./card.ts";
+import type { TrainingReport } from "./report.ts";
+
+/** What hubs read: how the model is opened, and where it is found. */
+const metadata = `---
+library_name: transformers
+pipeline_tag: sentence-similarity
+tags:
+- simcse
+- sentence-similarity
+- feature-extraction
+---
+`;
+
+/** A Markdown document. */
+export function modelCard(report: TrainingReport): string {
+  const { name, pooler } = report;
+  const tables = scoreTables(report).map(
+    ({ names, values, note }) => `${row(names)}\n${row(names.map(() => "---:"))}\n${row(values)}\n\n${note}\n`,
+  );
+  const snippets = usage(report).map(({ language, code }) => `\`\`\`${language}\n${code}\n\`\`\`\n`);
+  const sections = [
+    `# ${plain(name)}\n`,
+    `SimCSE sentence embeddings. They are made with the pooler \`${pooler}\`; compare them by their cosine.\n`,
+    ...(tables.length > 0 ? ["## Evaluation\n", ...tables] : []),
+    "## How to load it\n",
+    ...snippets,
+    "## Training\n",
+    `${trained(report)}\n`,
+  ];
+  return `${metadata}\n${sections.join("\n")}`;
+}
+
+const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+
+/** The options that a reader looks for first; all of them stand in `trainer_state.json`. */
+const mainOptions = [
+  "model_name_or_path",
+  "train_file",
+  "per_device_train_batch_size",
+  "learning_rate",
+  "lr_scheduler_type",
+  "max_seq_length",
+  "temp",
+  "pooler_type",
+  "mlp_only_train",
+  "do_mlm",
+  "seed",
+] as const;
+
+function trained({ arguments: given, steps }: TrainingReport): string {
+  const options = mainOptions.filter((option) => given[option] !== undefined && given[option] !== false);
+  const lines = options.map((option) => `- \`${option}\`: ${plain(String(given[option]))}`);
+  return [...(steps === undefined ? [] : [`- steps: ${steps.toLocaleString("en-US")}`]), ...lines].join("\n");
+}
+
+/** Text in which nothing is markup. */
+function plain(text: string): string {
+  return text.replace(/\s+/g, " ").replace(/[\\`*_{}[\]<>#|]/g, "\\$&");
+}

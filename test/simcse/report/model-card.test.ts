@@ -1,0 +1,38 @@
+import { expect, it } from "vitest";
+import { modelCard } from "../../../src/simcse/report/model-card.ts";
+import type { TrainingReport } from "../../../src/simcse/report/report.ts";
+
+const report: TrainingReport = {
+  name: "my_model | *x*",
+  folder: "out",
+  history: [
+    { step: 5, eval_stsb_spearman: 0.8, eval_sickr_spearman: 0.7, eval_avg_sts: 0.75, eval_MR: 81.25, eval_avg_transfer: 81.25 },
+    { step: 10, loss: 0.1 },
+    { step: 10, eval_stsb_spearman: 0.6, eval_sickr_spearman: 0.7, eval_avg_sts: 0.65, eval_MR: 80, eval_avg_transfer: 80 },
+  ],
+  arguments: { load_best_model_at_end: true, temp: 0.05, mlp_only_train: false, train_file: "a_b.txt" },
+  pooler: "cls_before_pooler",
+  steps: 10,
+  best: { metric: "eval_stsb_spearman", value: 0.8, step: 5 },
+};
+
+it("a model card has what hubs read, the scores of the model that is kept, and how it is loaded", () => {
+  const card = modelCard(report);
+  const [, metadata] = /^---\n(.*?)\n---\n/s.exec(card)!;
+  expect(metadata).toContain("library_name: transformers\npipeline_tag: sentence-similarity");
+  expect(card).toContain("# my\\_model \\| \\*x\\*\n");
+  expect(card).toContain("| STSBenchmark | SICKRelatedness | Avg. |\n| ---: | ---: | ---: |\n| 80.00 | 70.00 | 75.00 |\n\nSpearman × 100");
+  expect(card).toContain("| 81.25 | – | – | – | – | – | – | 81.25 |");
+  expect(card).toContain("after step 5. Avg. covers 1 of 7 tasks");
+  expect(card).toContain('SimCSE.load("out")');
+  expect(card).toContain("embeddings = output.last_hidden_state[:, 0]\n");
+  expect(card).toContain('SentenceTransformer("out-st")');
+  expect(card).toContain("- `train_file`: a\\_b.txt");
+  expect(card).not.toContain("mlp_only_train");
+});
+
+it("of the last model, of a pooler that sentence-transformers does not have, and of nothing evaluated", () => {
+  expect(modelCard({ ...report, arguments: {} })).toContain("| 60.00 | 70.00 | 65.00 |");
+  expect(modelCard({ ...report, pooler: "avg_top2" })).not.toContain("sentence_transformers");
+  expect(modelCard({ ...report, history: [] })).not.toContain("## Evaluation");
+});
