@@ -142,7 +142,7 @@ async function checkReplaceable(path: string, target: string, overwrite: boolean
   if (!overwrite) {
     throw new FileError(
       `the folder ${path} is not empty: it holds ${entries.length} entries`,
-      "Choose another folder, or allow it to be overwritten.",
+      "Choose another folder, or allow it to be replaced (--overwrite_output_dir on the command line).",
     );
   }
   return "full";

@@ -129,7 +129,13 @@ export function createApp({ model, names, searchable, examples, limits, apiKey, 
     context.body(await metrics.registry.metrics(), 200, { "Content-Type": metrics.registry.contentType }),
   );
 
-  app.notFound((context) => refuse(context, new RequestError(404, `There is no ${context.req.method} ${context.req.path} here.`)));
+  app.notFound((context) => {
+    const { method, path } = context.req;
+    if (!routes.has(path)) return refuse(context, new RequestError(404, `There is no ${method} ${path} here.`));
+    const allowed = path === "/v1/embeddings" ? "POST" : "GET, HEAD";
+    context.header("Allow", allowed);
+    return refuse(context, new RequestError(405, `${path} takes ${allowed} and not ${method}.`));
+  });
   app.onError((error, context) => answerError(error, context, log));
   return {
     fetch: app.fetch,
@@ -139,7 +145,7 @@ export function createApp({ model, names, searchable, examples, limits, apiKey, 
   };
 }
 
-const countedRoutes: ReadonlySet<string> = new Set([
+const routes: ReadonlySet<string> = new Set([
   "/v1/embeddings",
   "/v1/models",
   "/api",
@@ -155,16 +161,17 @@ function counted(request: (route: string, status: number, seconds: number) => vo
     const began = performance.now();
     await next();
     const { path } = context.req;
-    request(countedRoutes.has(path) ? path : "other", context.res.status, (performance.now() - began) / 1000);
+    request(routes.has(path) ? path : "other", context.res.status, (performance.now() - began) / 1000);
   };
 }
 
 /** Refuses requests without the key, in a time that says nothing about it. */
 function keyed(apiKey: string): MiddlewareHandler {
   const digest = (text: string) => createHash("sha256").update(text).digest();
-  const expected = digest(`Bearer ${apiKey}`);
+  const expected = digest(apiKey);
   return async (context, next) => {
-    if (!timingSafeEqual(digest(context.req.header("Authorization") ?? ""), expected))
+    const [, given = ""] = /^bearer (.*)$/i.exec(context.req.header("Authorization") ?? "") ?? [];
+    if (!timingSafeEqual(digest(given), expected))
       throw new RequestError(401, "Give the server's key as `Authorization: Bearer …`.", null, "invalid_api_key");
     return next();
   };

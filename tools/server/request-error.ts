@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { DataError, OptionError, SimcseError } from "../../src/errors.ts";
 import { QueueFullError } from "./batching-queue.ts";
 
-type Status = 400 | 401 | 404 | 413 | 429 | 500 | 503;
+type Status = 400 | 401 | 404 | 405 | 413 | 429 | 500 | 503;
 
 /** A request that is refused, with the HTTP status that says why. */
 export class RequestError extends Error {
@@ -22,6 +22,7 @@ const kinds: Readonly<Record<Status, string>> = {
   400: "invalid_request_error",
   401: "authentication_error",
   404: "invalid_request_error",
+  405: "invalid_request_error",
   413: "invalid_request_error",
   429: "rate_limit_error",
   500: "server_error",

@@ -135,8 +135,21 @@ describe("what is refused", () => {
     const locked = await start({ apiKey: "sesame" });
     for (const path of ["/v1/models", "/api?query=x", "/get_examples", "/metrics"]) expect((await fetch(locked + path)).status).toBe(401);
     expect((await post({ model: "tiny", input: "x" }, locked, { Authorization: "Bearer sesam" })).status).toBe(401);
-    expect((await post({ model: "tiny", input: "x" }, locked, { Authorization: "Bearer sesame" })).status).toBe(200);
+    // A scheme's case does not matter (RFC 9110).
+    for (const scheme of ["Bearer", "bearer"]) {
+      expect((await post({ model: "tiny", input: "x" }, locked, { Authorization: `${scheme} sesame` })).status).toBe(200);
+    }
     for (const path of ["/", "/healthz"]) expect((await fetch(locked + path)).status).toBe(200);
+  });
+
+  it("a method that a path does not take, naming the one it does", async () => {
+    for (const [path, method, allowed] of [
+      ["/v1/embeddings", "GET", "POST"],
+      ["/api", "DELETE", "GET, HEAD"],
+    ] as const) {
+      const response = await fetch(url + path, { method });
+      expect([response.status, response.headers.get("Allow")]).toEqual([405, allowed]);
+    }
   });
 
   it.each([
