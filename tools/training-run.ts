@@ -151,8 +151,10 @@ async function endedRun({ given, args, output, set }: Inputs): Promise<Outcome |
   const { resume_from_checkpoint: resume, output_dir } = given;
   const folder = await openFolder(output);
   if ((resume !== true && resume !== "last") || !(await folder.has(stateFile))) return null;
-  const { log_history: history, arguments: began, train_examples, ...summary } = await readJson<EndState>(folder, stateFile);
-  if (summary.interrupted !== false) return null;
+  const state = await readJson<EndState | null>(folder, stateFile);
+  // Of a run that was interrupted, or of another program.
+  if (state?.interrupted !== false) return null;
+  const { log_history: history, arguments: began, train_examples, ...summary } = state;
   checkResumable({ arguments: began, train_examples }, args, set.length);
   say(`${output_dir} has ended already, after ${summary.steps} steps`);
   return { summary, history: history.map(numbersOf) };
@@ -257,7 +259,9 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
       ...summary,
       global_step: steps,
       max_steps: totalSteps,
+      epoch: records.history.at(-1)?.epoch ?? 0,
       best_metric: best?.value ?? null,
+      best_model_checkpoint: best && args.load_best_model_at_end ? given.output_dir : null,
       log_history: records.history,
       arguments: { ...given, ...args },
       train_examples: set.length,
