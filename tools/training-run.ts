@@ -116,7 +116,7 @@ interface Inputs {
 async function trainOnce(given: TrainOptions, kind: TrainingKind, signal: AbortSignal): Promise<Outcome> {
   const args = trainingArguments(given);
   checkArguments(args);
-  if (args.do_mlm && "pad_to_max_length" in given) {
+  if (args.do_mlm && given.pad_to_max_length) {
     throw new OptionError(
       "--pad_to_max_length drops the masked language model in the original, silently.",
       "Leave it out: batches have no padding here, and --do_mlm then works.",
@@ -163,8 +163,8 @@ async function endedRun({ given, args, output, set }: Inputs): Promise<Outcome |
 /** The checkpoint to go on from, or null; leaves the output folder without what killed runs, or runs before this one, have left. */
 async function startingPoint({ given, args, output, set }: Inputs): Promise<Folder | null> {
   const { resume_from_checkpoint: resume } = given;
-  await tidyCheckpoints(output, { anew: resume === undefined });
-  if (resume === undefined) return null;
+  await tidyCheckpoints(output, { anew: !resume });
+  if (!resume) return null;
   const checkpoint = await findCheckpoint(output, resume);
   if (checkpoint === null) say(`there is no checkpoint in ${given.output_dir} yet: beginning at the beginning`);
   else checkResumable(await readTrainingState(checkpoint), args, set.length);
@@ -333,7 +333,7 @@ async function claimOutput({ output_dir, overwrite_output_dir, resume_from_check
   try {
     await mkdir(path, { recursive: true });
     const found = await readdir(path);
-    if (found.length === 0 || overwrite_output_dir || resume_from_checkpoint !== undefined) return path;
+    if (found.length === 0 || overwrite_output_dir || resume_from_checkpoint) return path;
   } catch (cause) {
     throw new FileError(
       `The output folder ${output_dir} cannot be made: ${(cause as Error).message}`,
