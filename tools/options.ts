@@ -34,11 +34,11 @@ export function flag(name: string, description: string): Option {
   });
 }
 
-/** An option that may name a file or folder: `--name`, `--name path`; and, as a file of options says it, `--name true`, `--name false`. */
-export function flagOrPath(flags: string, description: string): Option {
+/** A switch that may have a value of its own: `--name`, `--name path`; and, as a file of options says it, `--name true` or `--name false`. */
+export function flagOrValue(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string) => {
     const value = truths[text.toLowerCase()];
-    return value === undefined ? text : value || undefined;
+    return value ?? text;
   });
 }
 

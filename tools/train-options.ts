@@ -5,7 +5,7 @@ import { schedulerTypes } from "../src/nn/schedule.ts";
 import { poolerTypes } from "../src/simcse/poolers.ts";
 import { type TrainingArguments, trainingDefaults } from "../src/simcse/training-arguments.ts";
 import { type HubFlags, hubFlags } from "./find-model.ts";
-import { flag, flagOrPath, numberBetween, wholeNumber } from "./options.ts";
+import { flag, flagOrValue, numberBetween, wholeNumber } from "./options.ts";
 import { tuningOptions } from "./tuning.ts";
 
 export interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
@@ -15,18 +15,19 @@ export interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
   readonly train_file: string;
   readonly output_dir: string;
   readonly overwrite_output_dir?: boolean;
-  readonly resume_from_checkpoint?: string | true;
+  readonly resume_from_checkpoint?: string | boolean;
   readonly save_total_limit?: number;
   readonly do_train?: boolean;
   readonly do_eval?: boolean;
   readonly eval_transfer?: boolean;
   readonly data_dir: string;
   readonly seeds?: readonly number[];
+  readonly pad_to_max_length?: string | boolean;
   readonly logging_dir?: string;
   readonly run_name?: string;
   readonly disable_tqdm?: boolean;
   readonly print_plan?: boolean;
-  readonly profile?: string | true;
+  readonly profile?: string | boolean;
   readonly autotune?: boolean;
   readonly adapter?: string;
 }
@@ -155,7 +156,7 @@ export const trainOptions: readonly Option[] = [
     wholeNumber(1),
   ),
   new Option("--save_total_limit <n>", "checkpoints that are kept, the latest ones (default: all)").argParser(wholeNumber(1)),
-  flagOrPath("--resume_from_checkpoint [dir]", "go on from a checkpoint, or from the last one in the output folder"),
+  flagOrValue("--resume_from_checkpoint [dir]", "go on from a checkpoint, or from the last one in the output folder"),
   argument("metric_for_best_model", "name", "metric of the best model"),
   flag("greater_is_better", `whether more of it is better (default: ${trainingDefaults.greater_is_better})`),
   flag("load_best_model_at_end", "keep the model of the best evaluation"),
@@ -167,20 +168,20 @@ export const trainOptions: readonly Option[] = [
   new Option("--run_name <name>", "the run's name in the report (default: the output folder's)"),
   flag("disable_tqdm", "no progress bar"),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
-  flagOrPath(
+  flagOrValue(
     "--profile [file]",
     "time a few steps kernel by kernel; a trace for Perfetto goes to the file (default: profile.json in the output folder)",
   ),
   ...tuningOptions,
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
   ...Object.entries(refused).map(refusal),
-  ...Object.entries(granted).map(([name, reason]) => new Option(`--${name} [value]`, reason).hideHelp()),
+  ...Object.entries(granted).map(([name, reason]) => flagOrValue(`--${name} [value]`, reason).hideHelp()),
 ];
 
-/** Hidden options that were given and are granted anyway, each with the reason. */
+/** Hidden options that were given, and not as false, and are granted anyway, each with the reason. */
 export function grantedNotes(given: object): string[] {
   return Object.entries(granted)
-    .filter(([name]) => name in given)
+    .filter(([name]) => (given as Readonly<Record<string, unknown>>)[name] ?? false)
     .map(([name, reason]) => `--${name}: ${reason}`);
 }
 

@@ -9,7 +9,7 @@ import type { TrainOptions } from "./train-options.ts";
 export function checkSeeds({ resume_from_checkpoint: resume }: TrainOptions, seeds: readonly number[]): void {
   const twice = seeds.find((seed, i) => seeds.indexOf(seed) !== i);
   if (twice !== undefined) throw new OptionError(`--seeds names ${twice} twice.`, "Give each seed once.");
-  if (resume !== undefined && resume !== true && resume !== "last") {
+  if (typeof resume === "string" && resume !== "last") {
     throw new OptionError(
       `--resume_from_checkpoint ${resume} is one checkpoint; --seeds makes a run for each seed.`,
       "Leave the folder out: each seed then goes on from its own last checkpoint, and those that have ended are kept.",

@@ -116,7 +116,7 @@ interface Inputs {
 async function trainOnce(given: TrainOptions, kind: TrainingKind, signal: AbortSignal): Promise<Outcome> {
   const args = trainingArguments(given);
   checkArguments(args);
-  if (args.do_mlm && "pad_to_max_length" in given) {
+  if (args.do_mlm && given.pad_to_max_length) {
     throw new OptionError(
       "--pad_to_max_length drops the masked language model in the original, silently.",
       "Leave it out: batches have no padding here, and --do_mlm then works.",
@@ -151,8 +151,10 @@ async function endedRun({ given, args, output, set }: Inputs): Promise<Outcome |
   const { resume_from_checkpoint: resume, output_dir } = given;
   const folder = await openFolder(output);
   if ((resume !== true && resume !== "last") || !(await folder.has(stateFile))) return null;
-  const { log_history: history, arguments: began, train_examples, ...summary } = await readJson<EndState>(folder, stateFile);
-  if (summary.interrupted !== false) return null;
+  const state = await readJson<EndState | null>(folder, stateFile);
+  // Of a run that was interrupted, or of another program.
+  if (state?.interrupted !== false) return null;
+  const { log_history: history, arguments: began, train_examples, ...summary } = state;
   checkResumable({ arguments: began, train_examples }, args, set.length);
   say(`${output_dir} has ended already, after ${summary.steps} steps`);
   return { summary, history: history.map(numbersOf) };
@@ -161,8 +163,8 @@ async function endedRun({ given, args, output, set }: Inputs): Promise<Outcome |
 /** The checkpoint to go on from, or null; leaves the output folder without what killed runs, or runs before this one, have left. */
 async function startingPoint({ given, args, output, set }: Inputs): Promise<Folder | null> {
   const { resume_from_checkpoint: resume } = given;
-  await tidyCheckpoints(output, { anew: resume === undefined });
-  if (resume === undefined) return null;
+  await tidyCheckpoints(output, { anew: !resume });
+  if (!resume) return null;
   const checkpoint = await findCheckpoint(output, resume);
   if (checkpoint === null) say(`there is no checkpoint in ${given.output_dir} yet: beginning at the beginning`);
   else checkResumable(await readTrainingState(checkpoint), args, set.length);
@@ -257,7 +259,9 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
       ...summary,
       global_step: steps,
       max_steps: totalSteps,
+      epoch: records.history.at(-1)?.epoch ?? 0,
       best_metric: best?.value ?? null,
+      best_model_checkpoint: best && args.load_best_model_at_end ? given.output_dir : null,
       log_history: records.history,
       arguments: { ...given, ...args },
       train_examples: set.length,
@@ -329,7 +333,7 @@ async function claimOutput({ output_dir, overwrite_output_dir, resume_from_check
   try {
     await mkdir(path, { recursive: true });
     const found = await readdir(path);
-    if (found.length === 0 || overwrite_output_dir || resume_from_checkpoint !== undefined) return path;
+    if (found.length === 0 || overwrite_output_dir || resume_from_checkpoint) return path;
   } catch (cause) {
     throw new FileError(
       `The output folder ${output_dir} cannot be made: ${(cause as Error).message}`,

@@ -62,8 +62,9 @@ function optimizerTensors({ store, device }: SimCseModel): TensorToWrite[] {
 
 /** Reads what the trainer was at. Throws `FileError` when the folder is no checkpoint, `FormatError` when its state is not one of this package. */
 export async function readTrainingState(folder: Folder): Promise<SavedState> {
-  const state = await readJson<Partial<SavedState>>(folder, stateFile);
-  if (Number.isInteger(state.global_step) && Array.isArray(state.unlogged) && typeof state.arguments === "object")
+  const state = (await readJson<Partial<SavedState> | null>(folder, stateFile)) ?? {};
+  const { global_step, unlogged, log_history, arguments: args } = state;
+  if (Number.isInteger(global_step) && [unlogged, log_history].every(Array.isArray) && typeof args === "object" && args !== null)
     return state as SavedState;
   throw new FormatError(
     `${pathIn(folder, stateFile)} is not the state of a run of this package.`,

@@ -1,6 +1,6 @@
 /** A run that was interrupted, wherever, and resumed ends with the bits of one that was not: after a checkpoint, and after its device was lost. */
 import { expect, it } from "vitest";
-import { FileError, OptionError } from "../../src/errors.ts";
+import { FileError, FormatError, OptionError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { openDevice } from "../../src/gpu/node.ts";
 import { withReopenedDevice } from "../../src/gpu/reopen.ts";
@@ -161,6 +161,13 @@ it.each([
   await expect(going).rejects.toThrow(kind);
   await expect(going).rejects.toThrow(missing);
 });
+
+it.each(["null", "{}", '{"global_step": 1, "unlogged": [], "log_history": [], "arguments": null}', '{"global_step": 1'])(
+  "refuses a state that is %s",
+  async (content) => {
+    await expect(readTrainingState(new MemoryFolder("checkpoint-1", [["trainer_state.json", content]]))).rejects.toThrow(FormatError);
+  },
+);
 
 it("ends early when evaluations gain nothing", async () => {
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });

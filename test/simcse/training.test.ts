@@ -192,6 +192,23 @@ it("keeps the best evaluation, stops when asked, and evaluates every so many ste
   model.close();
 });
 
+it("evaluates at the end of each epoch and of the run, takes no number that is none for the best, and needs the metric that is asked for", async () => {
+  const model = await freshModel();
+  const scores = [Number.NaN, 0.2, 0.1];
+  const seen: number[] = [];
+  const epochs = { ...args, evaluation_strategy: "epoch", max_steps: 9, metric_for_best_model: "avg_sts" } as const;
+  const summary = await train(model, tokenizer, sentences, epochs, {
+    evaluate: async () => ({ eval_avg_sts: scores[seen.length]! }),
+    onEvaluate: ({ step }) => void seen.push(step),
+  });
+  expect(seen).toEqual([4, 8, 9]); // 24 sentences in batches of 7.
+  expect(summary.best).toEqual({ metric: "eval_avg_sts", value: 0.2, step: 8 });
+  await expect(train(model, tokenizer, sentences, epochs, { evaluate: async () => ({ eval_loss: 1 }) })).rejects.toThrow(
+    /no metric eval_avg_sts/,
+  );
+  model.close();
+});
+
 it.each([false, true])("stops where a step is no number, with the step and the last finite values (fp16: %s)", async (fp16) => {
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, halves: fp16 });
   model.store.initialize(1);

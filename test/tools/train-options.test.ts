@@ -68,6 +68,13 @@ it("takes every option of the original, and says where one asks for what is done
   });
 });
 
+it("takes false for what it is", () => {
+  const given = parse(`--model_name_or_path m --train_file t --output_dir o --pad_to_max_length false --resume_from_checkpoint false
+    --profile true --do_eval False`);
+  expect(grantedNotes(given)).toEqual([]);
+  expect([given.pad_to_max_length, given.resume_from_checkpoint, given.profile, given.do_eval]).toEqual([false, false, true, false]);
+});
+
 it.each([
   ["--sharded_ddp simple", "one device trains"],
   ["--temp 0", "greater than 0"],
