@@ -1,10 +1,11 @@
-/** What a run leaves for people to look at: `log.jsonl`, TensorBoard's event files, `report.html` and the model card. */
+/** What a run leaves for people to look at: `log.jsonl`, TensorBoard's event files, `report.html`, the model card, and the original's two files of results. */
 import { appendFile, mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { fileOperation } from "../src/io/errno-node.ts";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { eventFileName, fileHeader, scalarRecord } from "../src/io/tensorboard.ts";
+import { keptEvaluation } from "../src/simcse/report/card.ts";
 import { modelCard } from "../src/simcse/report/model-card.ts";
 import { type HistoryEntry, reportHtml, type TrainingReport } from "../src/simcse/report/report.ts";
 import { scalarsOf } from "../src/simcse/report/scalars.ts";
@@ -64,6 +65,13 @@ export class TrainRecords {
     await this.#write("README.md", modelCard(this.#about(more)));
   }
 
+  /** Writes `train_results.txt` and, where there was an evaluation, that of the model that is kept as `eval_results.txt`: names and values, as the original's. */
+  async results(training: Readonly<Record<string, number>>, more: Partial<TrainingReport>): Promise<void> {
+    await this.#write("train_results.txt", resultLines(training));
+    const evaluation = keptEvaluation(this.#about(more));
+    if (evaluation !== null) await this.#write("eval_results.txt", resultLines(evaluation));
+  }
+
   #about(more: Partial<TrainingReport>): TrainingReport {
     const { output, about } = this.options;
     const folder = basename(output);
@@ -73,6 +81,13 @@ export class TrainRecords {
   #write(file: string, content: string): Promise<void> {
     return writeFileAtomically(join(this.options.output, file), content);
   }
+}
+
+function resultLines(results: Readonly<Record<string, number>>): string {
+  return Object.keys(results)
+    .sort()
+    .map((name) => `${name} = ${results[name]}\n`)
+    .join("");
 }
 
 /** Entries as they were: JSON has null for what was no number. */

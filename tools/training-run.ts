@@ -271,6 +271,7 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
     await writeFileAtomically(join(output, "trainer_state.json"), `${JSON.stringify(state, null, 2)}\n`);
     await records.report({ steps, totalSteps, seconds, best });
     await records.card({ steps, best });
+    await records.results({ epoch: state.epoch, global_step: steps, train_examples: set.length, train_runtime: seconds }, { best });
     progress.stop();
     tellEnd(summary, inputs);
     return { summary, history: records.history };

@@ -29,5 +29,8 @@ it("keeps a log of lines, goes on from what it said, and draws numbers alone", a
   expect(page).toContain("<h1>named</h1>");
   // Loaded by its folder, whatever the run is called.
   expect(await readFile(join(output, "README.md"), "utf8")).toContain('SimCSE.load("run")');
+  await again.results({ train_runtime: 2.5, epoch: 1 }, { best: null });
+  expect(await readFile(join(output, "train_results.txt"), "utf8")).toBe("epoch = 1\ntrain_runtime = 2.5\n");
+  expect(await readFile(join(output, "eval_results.txt"), "utf8")).toBe("epoch = 0.5\neval_stsb_spearman = NaN\nstep = 1\n");
   expect(await readdir(join(output, "runs"))).not.toEqual([]);
 });
