@@ -199,7 +199,7 @@ describe("bad input", () => {
     expectFailure(
       await simcse(["train", "--model_name_or_path", large, "--train_file", text, "--output_dir", join(folder, "y")]),
       "word_embeddings",
-      "maxStorageBufferBindingSize",
+      "maxBufferSize",
     );
   });
 
