@@ -45,7 +45,7 @@ const lowerings: Record<Layout, (node: Node<MatmulAttributes>, shape: MatmulShap
  * What a workgroup computes and how. `vectors` are the vec4s of columns that a lane has of each row; `depths` are taken at once by the multiply
  * body, which loops over the four that a vector of A holds. On llvmpipe a vec4 costs each lane some 40 instructions to load, so a tile must be
  * large, and its code small: of the shapes measured, larger and smaller ones were slower. SwiftShader, of 4 lanes, pays for every component
- * chosen by a variable, and takes all four depths at once.
+ * chosen by a variable, and takes all four depths at once; and for every load, so that a lane has many columns.
  */
 interface Tile {
   readonly rows: number;
@@ -54,11 +54,11 @@ interface Tile {
   readonly subgroups: number;
 }
 
-/** 128 columns on an adapter of 8 lanes. `large` has the throughput, `small` leaves no core idle when there are few rows and columns. */
+/** 128 columns on an adapter of 8 lanes, 64 on one of 4. `large` has the throughput, `small` leaves no core idle when there are few rows and columns. */
 const tiles = {
   large: (lanes: number): Tile =>
     lanes === 4
-      ? { rows: 32, vectors: 1, depths: 4, subgroups: 4 }
+      ? { rows: 32, vectors: 4, depths: 4, subgroups: 1 }
       : { rows: Math.max(24, 2 * lanes), vectors: 2, depths: 2, subgroups: 2 },
   small: (): Tile => ({ rows: 16, vectors: 1, depths: 4, subgroups: 4 }),
 };
@@ -180,8 +180,12 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
 /** Subgroups of a workgroup in layout nt: 128 columns on an adapter of 8 lanes. */
 const subgroups = 4;
 
-/** Rows a workgroup takes in layout nt: many, so that each vector of B serves many, but not so many that a core goes idle. */
-function chooseRows(m: Dimension, columnGroups: number): number {
+/**
+ * Rows a workgroup takes in layout nt: many, so that each vector of B serves many, but not so many that a core goes idle. SwiftShader keeps few sums in
+ * registers: there eight rows are half as fast again as thirty-two.
+ */
+function chooseRows(m: Dimension, columnGroups: number, lanes: number): number {
+  if (lanes === 4) return 8;
   const workgroupsWanted = 8;
   const most = 32;
   return capacity(m) * columnGroups >= most * workgroupsWanted ? most : most / 2;
@@ -196,7 +200,7 @@ function dotProducts(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lan
   const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, width);
   const threads = subgroups * lanes;
   const columnStride = width === 4 ? 1 : threads;
-  const tileRows = chooseRows(m, Math.ceil(capacity(n) / (threads * ntColumns)));
+  const tileRows = chooseRows(m, Math.ceil(capacity(n) / (threads * ntColumns)), lanes);
   const loads = range(tileRows / lanes);
   const columns = range(ntColumns);
   const row = range(tileRows);
