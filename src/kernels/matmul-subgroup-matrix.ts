@@ -20,6 +20,9 @@ const edges = [128, 64] as const;
 const depth = 32;
 const subgroups = 4;
 
+/** Halves beyond each line of a tile in workgroup memory: lines of one length would begin in the same banks. */
+const padding = 8;
+
 /** Tiles of C that keep a GPU busy: with fewer, smaller tiles are better. */
 const enoughWorkgroups = 128;
 
@@ -46,7 +49,7 @@ export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilitie
 
 /** Both operands' tiles as halves, a result matrix for each subgroup, and the partial sums of A. */
 const memoryBytes = (edge: number, { M, N }: SubgroupMatrix, lanes: number) =>
-  2 * edge * depth * 2 + subgroups * M * N * 4 + subgroups * lanes * 16;
+  2 * edge * (depth + padding) * 2 + subgroups * M * N * 4 + subgroups * lanes * 16;
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
@@ -60,24 +63,34 @@ function lowerSubgroupMatrix(node: Node<MatmulAttributes>, edge: number, { M, N,
   // Whether an operand's rows run along k, and how its tile then lies in workgroup memory.
   const [leftAlong, rightAlong] = runsAlongDepth[layout];
   const quads = (along: boolean) => (along ? depth : edge) / 4;
-  const load = (name: "left" | "right", operand: "a" | "b", along: boolean, first: string, end: string) => wgsl`
-    for (var i = thread; i < ${(edge * depth) / 4}u; i += ${threads}u) {
-      let line = i / ${quads(along)}u;
-      let quad = i % ${quads(along)}u;
-      ${
-        along
-          ? wgsl`let at = k0 + quad * 4u;
+  const stride = (along: boolean) => (along ? depth : edge) + padding;
+  const perThread = range((edge * depth) / 4 / threads);
+  // A thread fetches its vectors of the next block while the matrix units work on this one.
+  const fetch = (name: "left" | "right", operand: "a" | "b", along: boolean, first: string, end: string) =>
+    perThread.map((i) => {
+      const place = wgsl`let line = (thread + ${i * threads}u) / ${quads(along)}u; let quad = (thread + ${i * threads}u) % ${quads(along)}u;`;
+      return along
+        ? wgsl`{ ${place} let at = next + quad * 4u;
       let inside = vec4u(at, at + 1u, at + 2u, at + 3u) < vec4u(depthEnd);
-      let value = select(vec4<f16>(), ${memoryOf(operand)}[min(${first} + line, ${end} - 1u) * params.${name}Stride + min(at, (depthEnd - 1u) & ~3u) / 4u], inside);`
-          : wgsl`let at = k0 + line;
-      let value = select(vec4<f16>(), ${memoryOf(operand)}[min(at, depthEnd - 1u) * params.${name}Stride + min(${first} / 4u + quad, params.${name}Stride - 1u)], at < depthEnd);`
-      }
-      for (var j = 0u; j < 4u; j++) { ${name}[i * 4u + j] = value[j]; }
-      ${rowSums && name === "left" ? "ownSum += vec4f(value);" : ""}
-    }`;
+      ${name}${i} = select(vec4<f16>(), ${memoryOf(operand)}[min(${first} + line, ${end} - 1u) * params.${name}Stride + min(at, (depthEnd - 1u) & ~3u) / 4u], inside); }`
+        : wgsl`{ ${place} let at = next + line;
+      ${name}${i} = select(vec4<f16>(), ${memoryOf(operand)}[min(at, depthEnd - 1u) * params.${name}Stride + min(${first} / 4u + quad, params.${name}Stride - 1u)], at < depthEnd); }`;
+    });
+  const store = (name: "left" | "right", along: boolean) =>
+    perThread.map((i) => {
+      const at = `(thread + ${i * threads}u) / ${quads(along)}u * ${stride(along)}u + (thread + ${i * threads}u) % ${quads(along)}u * 4u`;
+      return `{ let at = ${at}; ${range(4)
+        .map((j) => `${name}[at + ${j}u] = ${name}${i}[${j}];`)
+        .join(" ")} ${rowSums && name === "left" ? `ownSum += vec4f(left${i});` : ""} }`;
+    });
+  const fetchBlock = [...fetch("left", "a", leftAlong, "firstRow", "m"), ...fetch("right", "b", rightAlong, "firstColumn", "n")].join(
+    "\n    ",
+  );
   const matrices = { rows: edge / 2 / M, columns: edge / 2 / N };
   const matrixAt = (name: "left" | "right", along: boolean, first: string) =>
-    along ? `&${name}, (${first}) * ${depth}u + k, ${depth}u` : `&${name}, k * ${edge}u + ${first}, ${edge}u`;
+    along
+      ? `&${name}, (${first}) * ${stride(along)}u + k, ${stride(along)}u`
+      : `&${name}, k * ${stride(along)}u + ${first}, ${stride(along)}u`;
   const order = (rowMajor: boolean) => (rowMajor ? "row_major" : "col_major");
   const result = `subgroup_matrix_result<f32, ${N}, ${M}>`;
   return {
@@ -99,8 +112,8 @@ function lowerSubgroupMatrix(node: Node<MatmulAttributes>, edge: number, { M, N,
           rightStride: paramU32(capacity(rightAlong ? k : n) / 4),
         },
         declarations: wgsl`${declarations}
-var<workgroup> left: array<f16, ${edge * depth}>;
-var<workgroup> right: array<f16, ${edge * depth}>;
+var<workgroup> left: array<f16, ${leftAlong ? edge * stride(true) : depth * stride(false)}>;
+var<workgroup> right: array<f16, ${rightAlong ? edge * stride(true) : depth * stride(false)}>;
 var<workgroup> results: array<f32, ${subgroups * M * N}>;
 ${rowSums ? `var<workgroup> sums: array<vec4f, ${threads}>;` : ""}
 `,
@@ -114,10 +127,14 @@ ${rowSums ? `var<workgroup> sums: array<vec4f, ${threads}>;` : ""}
   let ownColumn = (subgroup % 2u) * ${edge / 2}u;
   ${rowSums ? "var ownSum = vec4f();" : ""}
   var sum: array<array<${result}, ${matrices.columns}>, ${matrices.rows}>;
-  for (var k0 = 0u; k0 < depthEnd; k0 += ${depth}u) {
-    ${load("left", "a", leftAlong, "firstRow", "m")}
-    ${load("right", "b", rightAlong, "firstColumn", "n")}
+  ${["left", "right"].map((name) => perThread.map((i) => `var ${name}${i}: vec4<f16>;`).join(" ")).join(" ")}
+  var next = 0u;
+  ${fetchBlock}
+  while (next < depthEnd) {
+    ${[...store("left", leftAlong), ...store("right", rightAlong)].join("\n    ")}
     workgroupBarrier();
+    next += ${depth}u;
+    ${fetchBlock}
     for (var k = 0u; k < ${depth}u; k += ${K}u) {
       ${range(matrices.rows)
         .map(
