@@ -4,7 +4,7 @@
  * into vectors of four.
  *
  * A workgroup of four subgroups computes a tile of C, each subgroup a quarter of it. Operands lie in workgroup memory as they lie in the buffers, and
- * are loaded as row-major or column-major matrices. Results go through workgroup memory, a matrix at a time, so that the epilogue is the one of all
+ * are loaded as row-major or column-major matrices; the next block is fetched into registers meanwhile. Results go through workgroup memory, a matrix at a time, so that the epilogue is the one of all
  * variants and edges are not stored.
  */
 import type { Capabilities, SubgroupMatrix } from "../gpu/capabilities.ts";
