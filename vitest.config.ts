@@ -5,7 +5,7 @@
  * process with it.
  */
 import { defineConfig } from "vitest/config";
-import { driverEnvironment, swiftShaderDriver } from "./tools/vulkan-drivers.ts";
+import { driverEnvironment, swiftShaderDriver } from "./tools/setup/vulkan-drivers.ts";
 
 /** A software adapter uses every core by itself; a second worker fills the time when the first one compiles. */
 const MAX_WORKERS = 2;
@@ -31,14 +31,14 @@ const projects = [
   {
     // Everything that touches the device, on one without optional features and with the default limits.
     name: "core",
-    include: ["test/{gpu,kernels,autograd,nn,simcse,golden}/**/*.test.ts"],
+    include: ["test/{gpu,kernels,autograd,tuning,nn,simcse,golden}/**/*.test.ts"],
     exclude: ["test/simcse/evaluation/**"],
     env: { SIMCSE_DEVICE: "core" },
   },
   {
     // Left out where there is no SwiftShader: test/setup.ts says so, and fails in CI.
     name: "swiftshader",
-    include: swiftShader ? ["test/{kernels,autograd,golden}/**/*.test.ts", "test/simcse/training.test.ts"] : [],
+    include: swiftShader ? ["test/{kernels,autograd,tuning,golden}/**/*.test.ts", "test/simcse/training/training.test.ts"] : [],
     env: { SIMCSE_DEVICE: "full", ...(swiftShader ? driverEnvironment(swiftShader) : {}) },
   },
   {

@@ -1,8 +1,8 @@
 /** `npm run bench [kernels|step|host|encode|load|search|serve …] [-- --quick]`: benchmarks of this machine's adapter as Markdown, to read or to keep under bench/results/. */
 import { parseArgs } from "node:util";
 import { OptionError } from "../src/errors.ts";
-import { reportFailure } from "../tools/failure.ts";
-import { openAdapter } from "../tools/open-adapter.ts";
+import { reportFailure } from "../tools/cli/failure.ts";
+import { openAdapter } from "../tools/setup/open-adapter.ts";
 import { benchTables, circumstances, openBench } from "./tables.ts";
 
 try {

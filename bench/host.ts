@@ -3,9 +3,9 @@
  * is computed and no driver works on the same thread. Its width is small, because the null backend has little memory; the dispatches are the same.
  */
 import { openDevice } from "../src/gpu/node.ts";
-import { parseBertConfig } from "../src/nn/bert-config.ts";
-import { SimCseModel } from "../src/simcse/model.ts";
-import { TrainingStep } from "../src/simcse/training-step.ts";
+import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
+import { SimCseModel } from "../src/simcse/model/model.ts";
+import { TrainingStep } from "../src/simcse/training/training-step.ts";
 import { markdown } from "./measure.ts";
 import { syntheticSentences } from "./models.ts";
 

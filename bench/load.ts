@@ -10,10 +10,10 @@ import { compile } from "../src/autograd/program.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { readJson } from "../src/io/folder.ts";
 import { openFolder } from "../src/io/folder-node.ts";
-import { BatchPacker, declareBatch, tableSizes } from "../src/simcse/batch.ts";
-import { inspectWeights, loadWeights, readConfig } from "../src/simcse/checkpoint.ts";
-import { SimCseModel } from "../src/simcse/model.ts";
-import { poolSentences } from "../src/simcse/poolers.ts";
+import { inspectWeights, loadWeights, readConfig } from "../src/simcse/checkpoint/checkpoint.ts";
+import { BatchPacker, declareBatch, tableSizes } from "../src/simcse/model/batch.ts";
+import { SimCseModel } from "../src/simcse/model/model.ts";
+import { poolSentences } from "../src/simcse/model/poolers.ts";
 import { markdown } from "./measure.ts";
 
 interface Vectors {

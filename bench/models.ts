@@ -1,5 +1,5 @@
 /** The models and batches that benchmarks of whole steps run on. */
-import { parseBertConfig } from "../src/nn/bert-config.ts";
+import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
 import type { Bench } from "./tables.ts";
 
 export interface BenchModel {

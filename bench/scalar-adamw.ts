@@ -1,9 +1,9 @@
 /** AdamW a thread an element, which the kernel in vectors of four is measured against. */
 
 import { wgsl } from "../src/gpu/shader.ts";
-import { blockIndex, fold, kernel, scalar, threadsPerWorkgroup } from "../src/kernels/kernel.ts";
-import { elementCount, type Operation, type Persistent, type Recorder, type Scalar } from "../src/kernels/operation.ts";
-import { optimizerField } from "../src/kernels/optimizer-state.ts";
+import { blockIndex, fold, kernel, scalar, threadsPerWorkgroup } from "../src/kernels/language/kernel.ts";
+import { elementCount, type Operation, type Persistent, type Recorder, type Scalar } from "../src/kernels/language/operation.ts";
+import { optimizerField } from "../src/kernels/optimizer/optimizer-state.ts";
 
 const operation: Operation<{ readonly learningRate: Scalar }> = {
   name: "adamW",

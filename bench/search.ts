@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Device } from "../src/gpu/device.ts";
-import { type Precision, precisions } from "../src/simcse/precision.ts";
-import { VectorIndex } from "../src/simcse/vector-index.ts";
+import { type Precision, precisions } from "../src/simcse/embedding/precision.ts";
+import { VectorIndex } from "../src/simcse/search/vector-index.ts";
 import { markdown, measure } from "./measure.ts";
 
 const dimension = 768;

@@ -1,7 +1,7 @@
 /** The training step of SimCSE, in f32 and in mixed precision, beside the same step in PyTorch where that is there. */
-import type { FloatType } from "../src/kernels/operation.ts";
-import { SimCseModel } from "../src/simcse/model.ts";
-import { TrainingStep } from "../src/simcse/training-step.ts";
+import type { FloatType } from "../src/kernels/language/operation.ts";
+import { SimCseModel } from "../src/simcse/model/model.ts";
+import { TrainingStep } from "../src/simcse/training/training-step.ts";
 import { markdown, measure, percent, short, workOf } from "./measure.ts";
 import { type BenchModel, benchModels, bertConfig, syntheticSentences } from "./models.ts";
 import { findPyTorch, type PyTorchStep, pytorchStep } from "./pytorch.ts";

@@ -6,4 +6,4 @@ export { type HubOptions, openHubFolder, openModelFolder } from "./io/hub-node.t
 export { sentencesOf } from "./io/text-node.ts";
 export * from "./package.ts";
 export { SimCSE } from "./simcse/simcse-node.ts";
-export { openTuning } from "./simcse/tuning-node.ts";
+export { openTuning } from "./tuning/tuning-node.ts";

@@ -2,4 +2,4 @@
 export { openDevice } from "./gpu/browser.ts";
 export * from "./package.ts";
 export { SimCSE } from "./simcse/simcse-browser.ts";
-export { openTuning } from "./simcse/tuning-browser.ts";
+export { openTuning } from "./tuning/tuning-browser.ts";

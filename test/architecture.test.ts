@@ -9,8 +9,9 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   io: [],
   kernels: ["gpu"],
   autograd: ["gpu", "kernels"],
+  tuning: ["gpu", "io", "kernels", "autograd"],
   nn: ["gpu", "kernels", "autograd"],
-  simcse: ["gpu", "kernels", "autograd", "nn", "io"],
+  simcse: ["gpu", "kernels", "autograd", "tuning", "nn", "io"],
 };
 
 const source = resolve("src");

@@ -4,9 +4,9 @@
  * Where no adapter works nothing is skipped: the run fails and says what to do. In CI a missing software driver is installed.
  */
 import { DeviceError, SimcseError } from "../src/errors.ts";
-import { probeAdapter } from "../tools/probe-adapter.ts";
-import { describeAdapter, findAdapter } from "../tools/setup-adapter.ts";
-import { driverEnvironment, swiftShaderDriver } from "../tools/vulkan-drivers.ts";
+import { probeAdapter } from "../tools/setup/probe-adapter.ts";
+import { describeAdapter, findAdapter } from "../tools/setup/setup-adapter.ts";
+import { driverEnvironment, swiftShaderDriver } from "../tools/setup/vulkan-drivers.ts";
 
 const isCI = process.env.CI === "true";
 const log = (line: string): void => console.log(line);

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
-import { encodeSafetensors, type TensorToWrite } from "../src/io/safetensors.ts";
+import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
-import { learnVocabulary } from "../src/io/vocabulary.ts";
-import { Bert } from "../src/nn/bert.ts";
-import { parseBertConfig } from "../src/nn/bert-config.ts";
-import { namedPieces } from "../src/nn/parameter.ts";
+import { encodeSafetensors, type TensorToWrite } from "../src/io/weights/safetensors.ts";
+import { Bert } from "../src/nn/architectures/bert.ts";
+import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
+import { namedPieces } from "../src/nn/parameters/parameter.ts";
 import { normal } from "../src/nn/random.ts";
 
 export const tinySentences = [

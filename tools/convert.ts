@@ -3,11 +3,11 @@ import { Command, Option } from "commander";
 import { OptionError } from "../src/errors.ts";
 import type { NamedContent } from "../src/io/folder.ts";
 import { writeFolderAtomically } from "../src/io/folder-node.ts";
-import { type Convertible, huggingFaceFiles, openConvertible, sentenceTransformersFiles } from "../src/simcse/convert.ts";
-import { onnxFiles } from "../src/simcse/convert-onnx.ts";
-import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
-import { findModel, type ModelFlags, modelFlags, modelName } from "./find-model.ts";
-import { flag, wholeNumber, withOptions } from "./options.ts";
+import { type Convertible, huggingFaceFiles, openConvertible, sentenceTransformersFiles } from "../src/simcse/checkpoint/convert.ts";
+import { onnxFiles } from "../src/simcse/checkpoint/convert-onnx.ts";
+import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
+import { findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";
+import { flag, wholeNumber, withOptions } from "./cli/options.ts";
 
 type Precision = "F32" | "F16";
 

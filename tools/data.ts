@@ -4,11 +4,11 @@ import { basename, dirname, join } from "node:path";
 import { Command, Option } from "commander";
 import { extract } from "tar";
 import { FileError, FormatError, OptionError } from "../src/errors.ts";
-import { downloadFile, hashOf } from "../src/io/download-node.ts";
-import { fileOperation } from "../src/io/errno-node.ts";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
-import { withOptions } from "./options.ts";
-import { noProgress, startProgress } from "./progress.ts";
+import { fileOperation } from "../src/io/folders/errno-node.ts";
+import { downloadFile, hashOf } from "../src/io/hub/download-node.ts";
+import { withOptions } from "./cli/options.ts";
+import { noProgress, startProgress } from "./cli/progress.ts";
 
 interface DataSet {
   readonly file: string;

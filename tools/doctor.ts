@@ -3,11 +3,11 @@ import { Command } from "commander";
 import { compile } from "../src/autograd/program.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { openDevice } from "../src/gpu/node.ts";
-import { matmul } from "../src/kernels/matmul.ts";
-import { f32 } from "../src/kernels/operation.ts";
-import { type Diagnosis, diagnose, type Verdict } from "./diagnose.ts";
-import { findAdapter } from "./setup-adapter.ts";
-import { softwareDrivers } from "./vulkan-drivers.ts";
+import { f32 } from "../src/kernels/language/operation.ts";
+import { matmul } from "../src/kernels/matmul/matmul.ts";
+import { type Diagnosis, diagnose, type Verdict } from "./setup/diagnose.ts";
+import { findAdapter } from "./setup/setup-adapter.ts";
+import { softwareDrivers } from "./setup/vulkan-drivers.ts";
 
 const marks: Readonly<Record<Verdict, string>> = { good: "✓", slow: "~", missing: "✗" };
 

@@ -1,17 +1,17 @@
 /** `simcse encode`: sentences in, one vector a line (or a NumPy matrix) out. Results alone go to stdout. */
 import { Command, Option } from "commander";
 import type { Profiler } from "../src/autograd/profiler.ts";
-import { type Precision, precisions } from "../src/simcse/precision.ts";
+import { type Precision, precisions } from "../src/simcse/embedding/precision.ts";
+import { windows } from "../src/simcse/embedding/windows.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
-import { windows } from "../src/simcse/windows.ts";
-import { interruptSignal } from "./failure.ts";
-import { modelName } from "./find-model.ts";
-import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
-import { wholeNumber, withOptions } from "./options.ts";
-import { startProfiler } from "./profile.ts";
-import { noProgress, startCounter } from "./progress.ts";
-import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./records.ts";
-import { type VectorWindow, vectorWriter } from "./vector-output.ts";
+import { interruptSignal } from "./cli/failure.ts";
+import { modelName } from "./cli/find-model.ts";
+import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
+import { wholeNumber, withOptions } from "./cli/options.ts";
+import { startProfiler } from "./cli/profile.ts";
+import { noProgress, startCounter } from "./cli/progress.ts";
+import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
+import { type VectorWindow, vectorWriter } from "./cli/vector-output.ts";
 
 interface EncodeOptions extends ModelOptions, RecordOptions {
   readonly output: string;

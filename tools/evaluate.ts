@@ -4,20 +4,20 @@ import { DataError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
 import type { Folder } from "../src/io/folder.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
-import { readConfig } from "../src/simcse/checkpoint.ts";
+import { readConfig } from "../src/simcse/checkpoint/checkpoint.ts";
 import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
 import { averagedTasks, evaluateSts, type StsReport } from "../src/simcse/evaluation/evaluate.ts";
 import { evaluateTransfer, type TransferMode, type TransferReport, transferSettings } from "../src/simcse/evaluation/evaluate-transfer.ts";
 import { STS_TASKS, type StsMode, type StsTask } from "../src/simcse/evaluation/sts.ts";
 import { resultTables } from "../src/simcse/evaluation/table.ts";
 import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/transfer.ts";
-import { type PoolerType, poolerTypes } from "../src/simcse/poolers.ts";
+import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
-import { findModel, type ModelFlags, modelFlags, modelName } from "./find-model.ts";
-import { openAdapter } from "./open-adapter.ts";
-import { wholeNumber, withOptions } from "./options.ts";
-import { type Progress, startProgress } from "./progress.ts";
-import { tuningFor, tuningOptions } from "./tuning.ts";
+import { findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";
+import { wholeNumber, withOptions } from "./cli/options.ts";
+import { type Progress, startProgress } from "./cli/progress.ts";
+import { tuningFor, tuningOptions } from "./cli/tuning.ts";
+import { openAdapter } from "./setup/open-adapter.ts";
 
 type TaskSet = "sts" | "transfer" | "full" | "na";
 

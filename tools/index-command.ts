@@ -1,14 +1,14 @@
 /** `simcse index`: makes an index of sentences, adds to it, removes from it. */
 import { Command, Option } from "commander";
 import { OptionError } from "../src/errors.ts";
-import { type Precision, precisions } from "../src/simcse/precision.ts";
-import type { IndexedSentence } from "../src/simcse/sentence-index.ts";
-import { interruptSignal } from "./failure.ts";
-import { modelName } from "./find-model.ts";
-import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
-import { withOptions } from "./options.ts";
-import { startCounter } from "./progress.ts";
-import { type RecordOptions, readRecords, recordOptions } from "./records.ts";
+import { type Precision, precisions } from "../src/simcse/embedding/precision.ts";
+import type { IndexedSentence } from "../src/simcse/search/sentence-index.ts";
+import { interruptSignal } from "./cli/failure.ts";
+import { modelName } from "./cli/find-model.ts";
+import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
+import { withOptions } from "./cli/options.ts";
+import { startCounter } from "./cli/progress.ts";
+import { type RecordOptions, readRecords, recordOptions } from "./cli/records.ts";
 
 interface AddOptions extends ModelOptions, RecordOptions {
   readonly index: string;

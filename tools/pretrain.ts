@@ -1,10 +1,10 @@
 /** `simcse pretrain`: a masked language model from any text, from fresh weights or onwards; a BERT for `simcse train` to begin with. */
 import { Command, Option } from "commander";
 import { readExamples } from "../src/io/examples-node.ts";
-import { packedSet } from "../src/simcse/training-set.ts";
-import { wholeNumber, withOptions } from "./options.ts";
-import { type TrainOptions, trainOptions } from "./train-options.ts";
-import { runTraining, type TrainingKind } from "./training-run.ts";
+import { packedSet } from "../src/simcse/training/training-set.ts";
+import { wholeNumber, withOptions } from "./cli/options.ts";
+import { type TrainOptions, trainOptions } from "./training/train-options.ts";
+import { runTraining, type TrainingKind } from "./training/training-run.ts";
 
 const maskedLanguage: TrainingKind = {
   read: (path, tokenizer, { max_seq_length }) => packedSet(textsOf(path), tokenizer, max_seq_length),

@@ -1,13 +1,13 @@
 /** `simcse search`: the sentences of an index that are most similar to each query, one line of JSON a query. */
 import { Command, Option } from "commander";
-import { mostResults, searchDefaults } from "../src/simcse/vector-index.ts";
-import { windows } from "../src/simcse/windows.ts";
-import { interruptSignal } from "./failure.ts";
-import { modelName } from "./find-model.ts";
-import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
-import { numberBetween, wholeNumber, withOptions } from "./options.ts";
-import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./records.ts";
-import { printLines } from "./vector-output.ts";
+import { windows } from "../src/simcse/embedding/windows.ts";
+import { mostResults, searchDefaults } from "../src/simcse/search/vector-index.ts";
+import { interruptSignal } from "./cli/failure.ts";
+import { modelName } from "./cli/find-model.ts";
+import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
+import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
+import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
+import { printLines } from "./cli/vector-output.ts";
 
 interface SearchCommandOptions extends ModelOptions, RecordOptions {
   readonly index: string;

@@ -4,10 +4,10 @@ import { Command, Option } from "commander";
 import { OptionError } from "../src/errors.ts";
 import { sentencesOf } from "../src/io/text-node.ts";
 import type { SimCSE } from "../src/simcse/simcse-node.ts";
-import { interruptedExitCode } from "./failure.ts";
-import { modelName } from "./find-model.ts";
-import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
-import { wholeNumber, withOptions } from "./options.ts";
+import { interruptedExitCode } from "./cli/failure.ts";
+import { modelName } from "./cli/find-model.ts";
+import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
+import { wholeNumber, withOptions } from "./cli/options.ts";
 import { createApp } from "./server/app.ts";
 import { type HttpServer, serveHttp } from "./server/serve-http.ts";
 

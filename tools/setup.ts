@@ -1,6 +1,6 @@
 /** `simcse setup`: finds an adapter, or installs a software one, and says what it did. */
 import { Command } from "commander";
-import { describeAdapter, findAdapter, setUpBrowser } from "./setup-adapter.ts";
+import { describeAdapter, findAdapter, setUpBrowser } from "./setup/setup-adapter.ts";
 
 export const setupCommand = new Command("setup")
   .description("find a WebGPU adapter, or install a software one")

@@ -2,15 +2,15 @@
 /** The command line. Each command is a file beside this one: it parses, calls src, and prints. */
 import { createRequire } from "node:module";
 import { Command } from "commander";
-import { withConfigFile } from "./config-file.ts";
+import { withConfigFile } from "./cli/config-file.ts";
+import { outputFailure, reportFailure } from "./cli/failure.ts";
+import { layOutHelp } from "./cli/help.ts";
 import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo/demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
-import { outputFailure, reportFailure } from "./failure.ts";
-import { layOutHelp } from "./help.ts";
 import { indexCommand } from "./index-command.ts";
 import { pretrainCommand } from "./pretrain.ts";
 import { searchCommand } from "./search.ts";

@@ -3,13 +3,13 @@ import { basename, dirname, extname, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { DataError, OptionError } from "../src/errors.ts";
 import { openFolder } from "../src/io/folder-node.ts";
-import { decodeNpy } from "../src/io/npy.ts";
-import type { Embeddings } from "../src/simcse/embedder.ts";
-import { modelName } from "./find-model.ts";
-import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
-import { withOptions } from "./options.ts";
-import { type RecordOptions, readRecords } from "./records.ts";
-import { printLines } from "./vector-output.ts";
+import { decodeNpy } from "../src/io/formats/npy.ts";
+import type { Embeddings } from "../src/simcse/embedding/embedder.ts";
+import { modelName } from "./cli/find-model.ts";
+import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
+import { withOptions } from "./cli/options.ts";
+import { type RecordOptions, readRecords } from "./cli/records.ts";
+import { printLines } from "./cli/vector-output.ts";
 
 interface SimilarityOptions extends ModelOptions, Omit<RecordOptions, "input"> {
   readonly queries?: string;

@@ -3,12 +3,12 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { FileError } from "../src/errors.ts";
-import { fileOperation } from "../src/io/errno-node.ts";
 import { readExamples } from "../src/io/examples-node.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
+import { fileOperation } from "../src/io/folders/errno-node.ts";
+import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
-import { learnVocabulary } from "../src/io/vocabulary.ts";
-import { flag, wholeNumber, withOptions } from "./options.ts";
+import { flag, wholeNumber, withOptions } from "./cli/options.ts";
 
 interface TokenizerOptions {
   readonly train_file: string[];

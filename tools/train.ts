@@ -2,11 +2,11 @@
 import { Command } from "commander";
 import { DataError } from "../src/errors.ts";
 import { readExamples } from "../src/io/examples-node.ts";
-import { hints } from "../src/simcse/training-arguments.ts";
-import { exampleSet } from "../src/simcse/training-set.ts";
-import { withOptions } from "./options.ts";
-import { type TrainOptions, trainOptions } from "./train-options.ts";
-import { runTraining, type TrainingKind } from "./training-run.ts";
+import { hints } from "../src/simcse/training/training-arguments.ts";
+import { exampleSet } from "../src/simcse/training/training-set.ts";
+import { withOptions } from "./cli/options.ts";
+import { type TrainOptions, trainOptions } from "./training/train-options.ts";
+import { runTraining, type TrainingKind } from "./training/training-run.ts";
 
 const contrastive: TrainingKind = {
   async read(path, tokenizer, { max_seq_length }) {

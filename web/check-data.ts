@@ -1,6 +1,6 @@
 /** The size at which the kernel suite checks operations, and random data of that size. */
 import type { Tape } from "../src/autograd/tape.ts";
-import { f32 } from "../src/kernels/operation.ts";
+import { f32 } from "../src/kernels/language/operation.ts";
 import { normals } from "../test/kernels/data.ts";
 
 /** Live rows, and those that memory is laid out for: neither fills a workgroup. */

@@ -9,7 +9,7 @@ import type { Tape } from "../src/autograd/tape.ts";
 import { SimcseError } from "../src/errors.ts";
 import type { Capabilities } from "../src/gpu/capabilities.ts";
 import type { Device } from "../src/gpu/device.ts";
-import type { Value } from "../src/kernels/operation.ts";
+import type { Value } from "../src/kernels/language/operation.ts";
 import type { Tolerance } from "../test/kernels/close.ts";
 import { integers, normals } from "../test/kernels/data.ts";
 import { adjoint, build, execute } from "../test/kernels/run.ts";

@@ -1,10 +1,11 @@
 /** Checks of the operations that write into memory of their own: copies, the loss history, and AdamW over several steps. */
-import { adamW } from "../src/kernels/adamw.ts";
+
 import { copyInto } from "../src/kernels/copy.ts";
-import { globalNorm } from "../src/kernels/global-norm.ts";
-import { recordHistory } from "../src/kernels/history.ts";
-import { f32, type Persistent } from "../src/kernels/operation.ts";
-import { advanceOptimizer, initialOptimizerState, optimizerStateShape } from "../src/kernels/optimizer-state.ts";
+import { f32, type Persistent } from "../src/kernels/language/operation.ts";
+import { adamW } from "../src/kernels/optimizer/adamw.ts";
+import { globalNorm } from "../src/kernels/optimizer/global-norm.ts";
+import { recordHistory } from "../src/kernels/optimizer/history.ts";
+import { advanceOptimizer, initialOptimizerState, optimizerStateShape } from "../src/kernels/optimizer/optimizer-state.ts";
 import { normals } from "../test/kernels/data.ts";
 import { build, tensor } from "../test/kernels/run.ts";
 import * as adamWReference from "../test/reference/adamw.ts";

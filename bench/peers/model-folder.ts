@@ -1,7 +1,7 @@
 /** The model as files, for peers that read them: made once a run, in a temporary folder. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { encodeSafetensors } from "../../src/io/safetensors.ts";
+import { encodeSafetensors } from "../../src/io/weights/safetensors.ts";
 import { bertModel } from "./onnx-model.ts";
 import { config, initialWeights } from "./work.ts";
 

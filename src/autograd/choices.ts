@@ -3,7 +3,7 @@
  * to the bit.
  */
 import { FormatError } from "../errors.ts";
-import { type Dimension, formatShape, type Node, type Type } from "../kernels/operation.ts";
+import { type Dimension, formatShape, type Node, type Type } from "../kernels/language/operation.ts";
 import type { Choose, Plan } from "./plan.ts";
 
 /** How programs choose among the variants of their nodes. */

@@ -3,11 +3,11 @@
  * never asked for, and what turns out unused is dropped by the planner.
  */
 import { ShapeError } from "../errors.ts";
-import { addInto } from "../kernels/accumulate.ts";
 import { copyInto } from "../kernels/copy.ts";
 import { fill } from "../kernels/fill.ts";
-import { absorb, elementCount, formatShape, type Persistent, type Value } from "../kernels/operation.ts";
-import { lossScale } from "../kernels/optimizer-state.ts";
+import { absorb, elementCount, formatShape, type Persistent, type Value } from "../kernels/language/operation.ts";
+import { addInto } from "../kernels/optimizer/accumulate.ts";
+import { lossScale } from "../kernels/optimizer/optimizer-state.ts";
 import { add } from "../kernels/weighted-sum.ts";
 import { Recomputation } from "./recomputation.ts";
 import type { Tape } from "./tape.ts";

@@ -10,7 +10,7 @@
 import { CapacityError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { bindingAlignment } from "../gpu/device.ts";
-import { atCapacity, type Kernel, stepWords, type Tensor } from "../kernels/kernel.ts";
+import { atCapacity, type Kernel, stepWords, type Tensor } from "../kernels/language/kernel.ts";
 import {
   bytesPerElement,
   elementCount,
@@ -21,8 +21,8 @@ import {
   Scratch,
   Value,
   type Variant,
-} from "../kernels/operation.ts";
-import { windowed } from "../kernels/windows.ts";
+} from "../kernels/language/operation.ts";
+import { windowed } from "../kernels/language/windows.ts";
 import type { Tape } from "./tape.ts";
 
 export interface Step {

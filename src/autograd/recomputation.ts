@@ -4,7 +4,7 @@
  * free as soon as the forward pass has left the part. Same kernels on the same inputs, and dropout masks are functions of the position: the result is the
  * same to the bit.
  */
-import type { Node, Value } from "../kernels/operation.ts";
+import type { Node, Value } from "../kernels/language/operation.ts";
 import type { Tape } from "./tape.ts";
 
 export class Recomputation {

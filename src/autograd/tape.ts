@@ -4,7 +4,7 @@
  * The tape also hands out the words of the step block: scalars the host gives each step and the live sizes of extents.
  */
 import { ShapeError } from "../errors.ts";
-import { stepWords } from "../kernels/kernel.ts";
+import { stepWords } from "../kernels/language/kernel.ts";
 import {
   type DType,
   type Extent,
@@ -18,7 +18,7 @@ import {
   type Shape,
   type Type,
   Value,
-} from "../kernels/operation.ts";
+} from "../kernels/language/operation.ts";
 
 /** Words 0 and 1 of the step block are the seed and the step number. */
 const firstFreeWord = 2;

@@ -12,11 +12,11 @@ import { basename, dirname, extname, resolve } from "node:path";
 import { pipeline, Readable } from "node:stream";
 import { CsvError, type Info, parse } from "csv-parse";
 import { DataError, FileError, OptionError } from "../errors.ts";
-import { streamPieces } from "./errno-node.ts";
 import { readText } from "./folder.ts";
 import { openFolder } from "./folder-node.ts";
+import { streamPieces } from "./folders/errno-node.ts";
+import { decodeUtf8 } from "./text/utf8.ts";
 import { MAX_LINE_CHARACTERS, readSentences } from "./text.ts";
-import { decodeUtf8 } from "./utf8.ts";
 
 /** The columns of one example: one, two or three texts. All examples of a file have as many. */
 export type Example = readonly string[];

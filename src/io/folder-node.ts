@@ -10,8 +10,8 @@ import { mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promis
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 import { FileError } from "../errors.ts";
-import { errorCode, fileOperation } from "./errno-node.ts";
 import { checkRange, type FileContent, type Folder, missingFile, type NamedContent } from "./folder.ts";
+import { errorCode, fileOperation } from "./folders/errno-node.ts";
 
 /** Opens a folder on disk for reading. Throws FileError when there is none at `path` or something else is there. */
 export async function openFolder(path: string): Promise<Folder> {

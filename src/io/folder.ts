@@ -5,7 +5,7 @@
  * a browser. Writing is not part of it: only Node writes to disk (folder-node.ts), and only `MemoryFolder` takes files.
  */
 import { FileError, FormatError } from "../errors.ts";
-import { concatenate } from "./bytes.ts";
+import { concatenate } from "./formats/bytes.ts";
 
 /** A folder whose files can be read whole or by range. File names may hold `/` for files in folders inside it. */
 export interface Folder {

@@ -9,10 +9,10 @@ import { mkdir, readFile, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo } from "@huggingface/hub";
 import { FileError, OptionError } from "../errors.ts";
-import { errorCode, fileOperation } from "./errno-node.ts";
 import { type Folder, missingFile, pathIn } from "./folder.ts";
 import { openFolder, writeFileAtomically } from "./folder-node.ts";
-import { download } from "./hub-download-node.ts";
+import { errorCode, fileOperation } from "./folders/errno-node.ts";
+import { download } from "./hub/hub-download-node.ts";
 
 export interface HubOptions {
   /** A branch, tag or commit; `main` if absent. */

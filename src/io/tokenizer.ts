@@ -15,8 +15,8 @@ import {
   type TokenizerConfig,
   type TokenizerDefinition,
   wordPieceDefinition,
-} from "./tokenizer-definition.ts";
-import { openEngine, type TokenizerEngine } from "./tokenizer-engine.ts";
+} from "./tokenizer/definition.ts";
+import { openEngine, type TokenizerEngine } from "./tokenizer/engine.ts";
 
 export interface Tokenizer {
   /** The largest id + 1: the rows that the word embedding must have. */

@@ -4,10 +4,10 @@
  */
 import { FileError, FormatError } from "../errors.ts";
 import { type Folder, pathIn, readJson } from "./folder.ts";
-import { openSafetensors } from "./safetensors.ts";
-import { noSuchTensor, type Weights } from "./tensor-file.ts";
-import { quoted } from "./tensor-info.ts";
-import { openTorchCheckpoint } from "./torch-checkpoint.ts";
+import { openSafetensors } from "./weights/safetensors.ts";
+import { noSuchTensor, type Weights } from "./weights/tensor-file.ts";
+import { quoted } from "./weights/tensor-info.ts";
+import { openTorchCheckpoint } from "./weights/torch-checkpoint.ts";
 
 type Open = (folder: Folder, file: string) => Promise<Weights>;
 

@@ -2,7 +2,7 @@
  * The tables that describe a packed batch to kernels. Tokens of all sentences stand one after another as rows; only these tables know where
  * a sentence begins.
  */
-import { type Dimension, type Type, u32 } from "./operation.ts";
+import { type Dimension, type Type, u32 } from "./language/operation.ts";
 
 /** Per token row, four words: token id, position id, index of its sentence in the batch, dropout key. */
 export const tokenTable = (tokens: Dimension): Type => u32(tokens, 4);

@@ -1,6 +1,15 @@
 /** Between the two ways floats are stored: f32 and f16. Rounds to nearest; the gradient is cast back. */
-import { type FloatType, float, floatOf, type Operand, type Operation, type Persistent, type Recorder, type Value } from "./operation.ts";
-import { pointwise } from "./pointwise.ts";
+import {
+  type FloatType,
+  float,
+  floatOf,
+  type Operand,
+  type Operation,
+  type Persistent,
+  type Recorder,
+  type Value,
+} from "./language/operation.ts";
+import { pointwise } from "./language/pointwise.ts";
 
 const operation: Operation<{ dtype: FloatType }> = {
   name: "cast",

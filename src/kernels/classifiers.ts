@@ -7,7 +7,7 @@
  * a table: 16 folds a word.
  */
 import { wgsl } from "../gpu/shader.ts";
-import { type Kernel, kernel, pointKernel, rows, scalar, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
+import { type Kernel, kernel, pointKernel, rows, scalar, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
 import {
   capacity,
   expectType,
@@ -18,7 +18,7 @@ import {
   type Type,
   u32,
   type Value,
-} from "./operation.ts";
+} from "./language/operation.ts";
 
 /** What a row is to a fold. */
 export const role = { none: 0, train: 1, dev: 2, test: 3 } as const;

@@ -1,7 +1,7 @@
 /** The sum of a matrix over its rows: the gradient of whatever was added to every row. */
-import { columnReduction } from "./column-reduction.ts";
-import { vector, vectorWidth } from "./kernel.ts";
-import { expectType, f32, type Operation, type Value } from "./operation.ts";
+import { columnReduction } from "./language/column-reduction.ts";
+import { vector, vectorWidth } from "./language/kernel.ts";
+import { expectType, f32, type Operation, type Value } from "./language/operation.ts";
 
 const operation: Operation<{ tableRows: number | null }> = {
   name: "columnSum",

@@ -1,6 +1,6 @@
 /** Copies a value into a persistent tensor: a gradient that is also something else, a buffer that another plan reads. */
-import { expectType, type Operation, type Persistent, type Value } from "./operation.ts";
-import { pointwise } from "./pointwise.ts";
+import { expectType, type Operation, type Persistent, type Value } from "./language/operation.ts";
+import { pointwise } from "./language/pointwise.ts";
 
 const operation: Operation<null> = {
   name: "copy",

@@ -10,9 +10,9 @@
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { paramF32, rows } from "./kernel.ts";
-import { capacity, expectType, f32, type Lowering, type Node, type Operation, type Type, type Value } from "./operation.ts";
-import { rowKernel, rowVariant } from "./row-kernel.ts";
+import { paramF32, rows } from "./language/kernel.ts";
+import { capacity, expectType, f32, type Lowering, type Node, type Operation, type Type, type Value } from "./language/operation.ts";
+import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 export interface CrossEntropyOptions {
   /** u32 [rows]: the column that each row should choose; row i chooses column i, if absent. */

@@ -1,8 +1,8 @@
 /** Dropout with inverted scaling: each element is zeroed with probability p, the others are divided by 1−p. The mask is a hash, never stored. */
 import { tokenTable } from "./batch.ts";
-import { pointKernel, vector, vectorWidth } from "./kernel.ts";
-import { expectType, type Operation, rowWidth, type Value } from "./operation.ts";
-import { type Dropout, dropoutDeclarations, dropoutParams } from "./random.ts";
+import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
+import { expectType, type Operation, rowWidth, type Value } from "./language/operation.ts";
+import { type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
 
 const operation: Operation<Dropout> = {
   name: "dropout",

@@ -8,7 +8,7 @@ import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { tokenField, tokenTable } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
-import { blockIndex, fold, kernel, liveBytes, pointKernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
+import { blockIndex, fold, kernel, liveBytes, pointKernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
 import {
   type Dimension,
   elementCount,
@@ -21,7 +21,7 @@ import {
   type Type,
   u32,
   type Value,
-} from "./operation.ts";
+} from "./language/operation.ts";
 
 /** How a batch uses a table, for the gradient: its rows sorted by id, and the run of each distinct id in that order. */
 export interface GatherIndex {

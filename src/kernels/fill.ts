@@ -1,6 +1,6 @@
 /** A constant tensor; the seed of every backward pass. */
-import { paramF32, pointKernel } from "./kernel.ts";
-import { f32, type Operation, type Recorder, type Shape, type Value } from "./operation.ts";
+import { paramF32, pointKernel } from "./language/kernel.ts";
+import { f32, type Operation, type Recorder, type Shape, type Value } from "./language/operation.ts";
 
 const operation: Operation<{ shape: Shape; value: number }> = {
   name: "fill",

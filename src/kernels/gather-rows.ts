@@ -4,8 +4,8 @@
  */
 import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { pointKernel, vector, vectorWidth } from "./kernel.ts";
-import { expectType, f32, type Operand, type Operation, type Type, type Value } from "./operation.ts";
+import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
+import { expectType, f32, type Operand, type Operation, type Type, type Value } from "./language/operation.ts";
 
 const operation: Operation<null> = {
   name: "gatherRows",

@@ -3,9 +3,9 @@
  *
  * Where `x` comes straight from a product, the product's kernel applies it on the way to memory; so does its derivative in the backward pass.
  */
-import { normalDistribution } from "./normal-distribution.ts";
-import { absorb, expectType, type Operation, type Value } from "./operation.ts";
-import { pointwise } from "./pointwise.ts";
+import { normalDistribution } from "./language/normal-distribution.ts";
+import { absorb, expectType, type Operation, type Value } from "./language/operation.ts";
+import { pointwise } from "./language/pointwise.ts";
 
 const operation: Operation<null> = {
   name: "gelu",

@@ -13,12 +13,12 @@
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { tokenTable } from "./batch.ts";
-import { columnReduction } from "./column-reduction.ts";
 import { dropoutOf } from "./dropout.ts";
-import { horizontalSum, paramF32, type Tensor, vector, vectorWidth } from "./kernel.ts";
-import { expectType, f32, type Node, type Operand, type Operation, type Type, type Value } from "./operation.ts";
-import { type Dropout, dropoutDeclarations, dropoutParams } from "./random.ts";
-import { rowKernel, rowVariant } from "./row-kernel.ts";
+import { columnReduction } from "./language/column-reduction.ts";
+import { horizontalSum, paramF32, type Tensor, vector, vectorWidth } from "./language/kernel.ts";
+import { expectType, f32, type Node, type Operand, type Operation, type Type, type Value } from "./language/operation.ts";
+import { type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
+import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 interface Attributes {
   readonly eps: number;

@@ -1,8 +1,8 @@
 /** The mean of a vector's live elements, 0 where there are none: losses of rows into one loss. */
 import { wgsl } from "../gpu/shader.ts";
-import { pointKernel, rows } from "./kernel.ts";
-import { type Dimension, expectType, f32, type Operation, type Value } from "./operation.ts";
-import { rowKernel, rowVariant } from "./row-kernel.ts";
+import { pointKernel, rows } from "./language/kernel.ts";
+import { type Dimension, expectType, f32, type Operation, type Value } from "./language/operation.ts";
+import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 const operation: Operation<null> = {
   name: "mean",

@@ -1,8 +1,8 @@
 /** Rows scaled to unit length, for cosine similarity. A norm below 1e-8 counts as 1e-8, as PyTorch's cosine_similarity has it. */
 import { wgsl } from "../gpu/shader.ts";
-import { horizontalSum, vector, vectorWidth } from "./kernel.ts";
-import { expectType, f32, type Operation, type Value } from "./operation.ts";
-import { rowKernel, rowVariant } from "./row-kernel.ts";
+import { horizontalSum, vector, vectorWidth } from "./language/kernel.ts";
+import { expectType, f32, type Operation, type Value } from "./language/operation.ts";
+import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 const smallestNorm = "1e-8";
 

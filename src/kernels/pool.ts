@@ -1,8 +1,8 @@
 /** One vector a sentence from its tokens: the first token's ([CLS]) or the mean of all, special tokens included. */
 import { wgsl } from "../gpu/shader.ts";
 import { sentenceTable, tokenField, tokenTable } from "./batch.ts";
-import { pointKernel, vector, vectorWidth } from "./kernel.ts";
-import { expectType, f32, type Operation, type Value } from "./operation.ts";
+import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
+import { expectType, f32, type Operation, type Value } from "./language/operation.ts";
 
 export type Pooling = "first" | "mean";
 interface Attributes {

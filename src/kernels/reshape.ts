@@ -1,6 +1,6 @@
 /** The same memory under another shape of as many elements. Costs nothing: it has no kernel. */
 import { ShapeError } from "../errors.ts";
-import { elementCount, formatShape, type Operation, type Shape, type Value } from "./operation.ts";
+import { elementCount, formatShape, type Operation, type Shape, type Value } from "./language/operation.ts";
 
 const operation: Operation<{ shape: Shape }> = {
   name: "reshape",

@@ -1,7 +1,16 @@
 /** Rows of a persistent matrix from a row on that the host gives each step: a chunk of a batch's embeddings, written and read. */
 import { wgsl } from "../gpu/shader.ts";
-import { pointKernel, scalar, vector, vectorWidth } from "./kernel.ts";
-import { type Dimension, expectType, f32, type Operation, type Persistent, type Recorder, type Scalar, type Value } from "./operation.ts";
+import { pointKernel, scalar, vector, vectorWidth } from "./language/kernel.ts";
+import {
+  type Dimension,
+  expectType,
+  f32,
+  type Operation,
+  type Persistent,
+  type Recorder,
+  type Scalar,
+  type Value,
+} from "./language/operation.ts";
 
 interface Attributes {
   /** The first row, a whole number below 2²⁴. */

@@ -1,7 +1,7 @@
 /** y = factor·x, by a number or by a scalar that the host gives each step. A factor of one is the value itself. */
-import { paramF32, scalar } from "./kernel.ts";
-import type { Operation, Scalar, Value } from "./operation.ts";
-import { pointwise } from "./pointwise.ts";
+import { paramF32, scalar } from "./language/kernel.ts";
+import type { Operation, Scalar, Value } from "./language/operation.ts";
+import { pointwise } from "./language/pointwise.ts";
 
 const operation: Operation<{ factor: number | Scalar }> = {
   name: "scale",

@@ -1,7 +1,7 @@
 /** The hyperbolic tangent and its derivative 1 − y². */
 import { wgsl } from "../gpu/shader.ts";
-import { expectType, type Operation, type Value } from "./operation.ts";
-import { pointwise } from "./pointwise.ts";
+import { expectType, type Operation, type Value } from "./language/operation.ts";
+import { pointwise } from "./language/pointwise.ts";
 
 /** Beyond ±10 the tangent is ±1 in f32; SwiftShader's own is NaN from |x| = 89 on. */
 const declarations = wgsl`fn boundedTanh(x: T) -> T { return tanh(clamp(x, T(-10.0), T(10.0))); }`;

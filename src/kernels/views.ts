@@ -1,7 +1,7 @@
 /** Sentences that stand as view 0 of the first example, view 1 of the first, …, taken apart into one matrix a view, and put together again. */
 import { wgsl } from "../gpu/shader.ts";
-import { pointKernel, vector, vectorWidth } from "./kernel.ts";
-import { type Extent, f32, type Operation, type Value } from "./operation.ts";
+import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
+import { type Extent, f32, type Operation, type Value } from "./language/operation.ts";
 
 interface Attributes {
   readonly views: number;

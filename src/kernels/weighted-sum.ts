@@ -1,7 +1,7 @@
 /** y = α·a + β·b, element by element: adds gradients of a value with several uses, and averages layers. */
-import { paramF32 } from "./kernel.ts";
-import { expectType, type Operation, type Value } from "./operation.ts";
-import { pointwise } from "./pointwise.ts";
+import { paramF32 } from "./language/kernel.ts";
+import { expectType, type Operation, type Value } from "./language/operation.ts";
+import { pointwise } from "./language/pointwise.ts";
 import { scale } from "./scale.ts";
 
 const operation: Operation<{ alpha: number; beta: number }> = {

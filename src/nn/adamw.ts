@@ -5,11 +5,11 @@
 import { gradient } from "../autograd/gradient.ts";
 import type { Tape } from "../autograd/tape.ts";
 import { OptionError } from "../errors.ts";
-import { adamW as adamWKernel } from "../kernels/adamw.ts";
-import { globalNorm } from "../kernels/global-norm.ts";
-import type { Value } from "../kernels/operation.ts";
-import { advanceOptimizer } from "../kernels/optimizer-state.ts";
-import type { ParameterLayout } from "./parameter-layout.ts";
+import type { Value } from "../kernels/language/operation.ts";
+import { adamW as adamWKernel } from "../kernels/optimizer/adamw.ts";
+import { globalNorm } from "../kernels/optimizer/global-norm.ts";
+import { advanceOptimizer } from "../kernels/optimizer/optimizer-state.ts";
+import type { ParameterLayout } from "./parameters/parameter-layout.ts";
 
 export interface AdamWOptions {
   readonly beta1: number;

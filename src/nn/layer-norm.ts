@@ -1,7 +1,8 @@
 /** LayerNorm's parameters: weight (once called gamma) and bias (once beta). */
+
+import type { Value } from "../kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm, type TokenDropout } from "../kernels/layer-norm.ts";
-import type { Value } from "../kernels/operation.ts";
-import { Parameter } from "./parameter.ts";
+import { Parameter } from "./parameters/parameter.ts";
 
 export class LayerNorm {
   readonly weight: Parameter;

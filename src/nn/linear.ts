@@ -1,7 +1,8 @@
 /** y = x·Wᵀ + b, with the weight as [out, in]. */
-import { matmul } from "../kernels/matmul.ts";
-import { floatOf, type Value } from "../kernels/operation.ts";
-import { Parameter } from "./parameter.ts";
+
+import { floatOf, type Value } from "../kernels/language/operation.ts";
+import { matmul } from "../kernels/matmul/matmul.ts";
+import { Parameter } from "./parameters/parameter.ts";
 
 export class Linear {
   readonly weight: Parameter;

@@ -7,17 +7,17 @@ import type { Device } from "../gpu/device.ts";
 import type { Folder } from "../io/folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
 import { missingWeights } from "../io/weights.ts";
-import { checkVocabulary, inspectWeights, loadWeights, readConfig } from "./checkpoint.ts";
-import { type EmbeddedWindow, Embedder, type EmbeddingOptions, type Embeddings } from "./embedder.ts";
-import { type EncodeOptions, Encoder } from "./encoder.ts";
-import { decodeIndex, encodeIndex, probeSentence } from "./index-file.ts";
-import { SimCseModel } from "./model.ts";
-import { type PoolerType, parsePooler } from "./poolers.ts";
-import type { Precision, PrecisionArrays } from "./precision.ts";
-import { type IndexedSentence, type SearchResult, type SentenceId, SentenceIndex } from "./sentence-index.ts";
-import { toUnitLength } from "./unit-length.ts";
-import { checkSearch, type SearchOptions, searchDefaults, type VectorIndexOptions } from "./vector-index.ts";
-import { windows } from "./windows.ts";
+import { checkVocabulary, inspectWeights, loadWeights, readConfig } from "./checkpoint/checkpoint.ts";
+import { type EmbeddedWindow, Embedder, type EmbeddingOptions, type Embeddings } from "./embedding/embedder.ts";
+import { type EncodeOptions, Encoder } from "./embedding/encoder.ts";
+import type { Precision, PrecisionArrays } from "./embedding/precision.ts";
+import { toUnitLength } from "./embedding/unit-length.ts";
+import { windows } from "./embedding/windows.ts";
+import { SimCseModel } from "./model/model.ts";
+import { type PoolerType, parsePooler } from "./model/poolers.ts";
+import { decodeIndex, encodeIndex, probeSentence } from "./search/index-file.ts";
+import { type IndexedSentence, type SearchResult, type SentenceId, SentenceIndex } from "./search/sentence-index.ts";
+import { checkSearch, type SearchOptions, searchDefaults, type VectorIndexOptions } from "./search/vector-index.ts";
 
 export interface LoadOptions {
   /** How a sentence's vector is made; the one saved with the model if absent. */

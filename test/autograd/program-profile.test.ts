@@ -2,8 +2,8 @@
 import { expect, it } from "vitest";
 import { compile } from "../../src/autograd/program.ts";
 import { DeviceError } from "../../src/errors.ts";
-import { matmul } from "../../src/kernels/matmul.ts";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
+import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { tanh } from "../../src/kernels/tanh.ts";
 import { openTestDevice } from "../device.ts";
 import { normals } from "../kernels/data.ts";

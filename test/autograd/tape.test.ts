@@ -3,8 +3,8 @@ import { Tape } from "../../src/autograd/tape.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
 import { gelu } from "../../src/kernels/gelu.ts";
-import { stepWords } from "../../src/kernels/kernel.ts";
-import { f32, u32 } from "../../src/kernels/operation.ts";
+import { stepWords } from "../../src/kernels/language/kernel.ts";
+import { f32, u32 } from "../../src/kernels/language/operation.ts";
 import { add } from "../../src/kernels/weighted-sum.ts";
 import { memoryless } from "../kernels/memoryless.ts";
 

@@ -10,7 +10,7 @@ import { build, type PreviewServer, preview } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeviceError } from "../../src/errors.ts";
 import { openDevice } from "../../src/gpu/node.ts";
-import { findBrowser } from "../../tools/find-browser.ts";
+import { findBrowser } from "../../tools/setup/find-browser.ts";
 import { type DemoTrainingResult, trainDemo } from "../../web/demo-training.ts";
 import { kernelChecks } from "../../web/kernel-checks.ts";
 import type { Outcome } from "../../web/outcome.ts";

@@ -1,8 +1,8 @@
 /** The page's kernel suite, on the test device: it passes what is right, and does not pass what is wrong. */
 import { describe, expect, it } from "vitest";
 import type { Tape } from "../../src/autograd/tape.ts";
-import { matmul } from "../../src/kernels/matmul.ts";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
+import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { scale } from "../../src/kernels/scale.ts";
 import { deviation, type Finding, type FunctionCheck, functionCheck, runKernelSuite } from "../../web/kernel-suite.ts";
 import { openTestDevice } from "../device.ts";

@@ -6,9 +6,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { DeviceError } from "../../src/errors.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
-import { findBrowser } from "../../tools/find-browser.ts";
 import { createApp } from "../../tools/server/app.ts";
 import { type HttpServer, serveHttp } from "../../tools/server/serve-http.ts";
+import { findBrowser } from "../../tools/setup/find-browser.ts";
 import { openTestDevice } from "../device.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
 

@@ -5,16 +5,16 @@
  */
 import { describe, expect, it } from "vitest";
 import { compile } from "../../src/autograd/program.ts";
-import type { Weights } from "../../src/io/tensor-file.ts";
-import { openTorchCheckpoint } from "../../src/io/torch-checkpoint.ts";
+import type { Weights } from "../../src/io/weights/tensor-file.ts";
+import { openTorchCheckpoint } from "../../src/io/weights/torch-checkpoint.ts";
 import { JoinedWeights } from "../../src/io/weights.ts";
-import type { Value } from "../../src/kernels/operation.ts";
+import type { Value } from "../../src/kernels/language/operation.ts";
 import { type AdamWOptions, adamWStep } from "../../src/nn/adamw.ts";
-import { BatchPacker, declareBatch, tableSizes } from "../../src/simcse/batch.ts";
-import { loadWeights } from "../../src/simcse/checkpoint.ts";
-import { contrastiveLoss } from "../../src/simcse/contrastive-loss.ts";
-import { type ModelOptions, SimCseModel } from "../../src/simcse/model.ts";
-import { poolerTypes, poolSentences } from "../../src/simcse/poolers.ts";
+import { loadWeights } from "../../src/simcse/checkpoint/checkpoint.ts";
+import { contrastiveLoss } from "../../src/simcse/losses/infonce.ts";
+import { BatchPacker, declareBatch, tableSizes } from "../../src/simcse/model/batch.ts";
+import { type ModelOptions, SimCseModel } from "../../src/simcse/model/model.ts";
+import { poolerTypes, poolSentences } from "../../src/simcse/model/poolers.ts";
 import { openTestDevice } from "../device.ts";
 import { type Group, goldenFolder, goldenName, isZeroGradient, kinds, readGolden, relativeError } from "./golden.ts";
 

@@ -1,9 +1,9 @@
 /** What `bert.py` leaves of its tiny BERT and its tiny RoBERTa, read for the tests. README.md beside this file says what stands in it. */
 import { readFileSync } from "node:fs";
 import { openFolder } from "../../src/io/folder-node.ts";
-import { openSafetensors } from "../../src/io/safetensors.ts";
-import { parseBertConfig } from "../../src/nn/bert-config.ts";
-import type { PoolerType } from "../../src/simcse/poolers.ts";
+import { openSafetensors } from "../../src/io/weights/safetensors.ts";
+import { parseBertConfig } from "../../src/nn/architectures/bert-config.ts";
+import type { PoolerType } from "../../src/simcse/model/poolers.ts";
 
 export const kinds = ["bert", "roberta"] as const;
 export type Kind = (typeof kinds)[number];

@@ -1,4 +1,4 @@
-"""Makes tensorboard.json: an event file byte by byte, for the test of src/io/tensorboard.ts.
+"""Makes tensorboard.json: an event file byte by byte, for the test of src/io/formats/tensorboard.ts.
 
 Run with any Python 3: `/usr/bin/python3 test/golden/tensorboard.py`. Written from the formats' documentation: TFRecord with CRC-32C computed bit
 by bit, and the protobuf wire format. Where the `tensorboard` package is installed, its own reader is asked to read the file, too.

@@ -5,7 +5,7 @@ import { FileError, FormatError } from "../../src/errors.ts";
 import { MemoryFolder } from "../../src/io/folder.ts";
 import { openWeights } from "../../src/io/weights.ts";
 import { collect } from "./collect.ts";
-import { encode, f32, tensor } from "./tensor-files.ts";
+import { encode, f32, tensor } from "./weights/tensor-files.ts";
 
 const torch = new Uint8Array(readFileSync(new URL("../golden/torch_zip.bin", import.meta.url)));
 const [first, second] = [await encode([tensor("a", "F32", [2], f32(1, 2))]), await encode([tensor("b", "F32", [1], f32(3))])];

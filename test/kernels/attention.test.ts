@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
 import { attention } from "../../src/kernels/attention.ts";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/attention.ts";
 import { weighted } from "../reference/differences.ts";

@@ -11,8 +11,8 @@ import {
   tallyTable,
   type UpdateRule,
 } from "../../src/kernels/classifiers.ts";
-import { matmul } from "../../src/kernels/matmul.ts";
-import { f32, type Persistent, u32 } from "../../src/kernels/operation.ts";
+import { f32, type Persistent, u32 } from "../../src/kernels/language/operation.ts";
+import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/classifiers.ts";
 import { labelledFeatures, uniform } from "../simcse/evaluation/labelled-features.ts";

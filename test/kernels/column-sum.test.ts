@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { columnSum } from "../../src/kernels/column-sum.ts";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/reductions.ts";
 import { expectClose } from "./close.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
 import { expectSame } from "./close.ts";
 import { normals, shapes } from "./data.ts";

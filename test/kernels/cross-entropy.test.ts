@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
-import { f32, u32 } from "../../src/kernels/operation.ts";
+import { f32, u32 } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/cross-entropy.ts";
 import { weighted } from "../reference/differences.ts";

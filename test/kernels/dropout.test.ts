@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { dropout, dropoutAt } from "../../src/kernels/dropout.ts";
-import { f32, type Value } from "../../src/kernels/operation.ts";
+import { f32, type Value } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
 import { dropoutMask } from "../reference/random.ts";
 import { expectClose } from "./close.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
 import { embedding, gatherOrder, gatherRuns } from "../../src/kernels/embedding.ts";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
 import { weighted } from "../reference/differences.ts";
 import * as reference from "../reference/embedding.ts";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { gatherRows } from "../../src/kernels/gather-rows.ts";
-import { u32 } from "../../src/kernels/operation.ts";
+import { u32 } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
 import { expectSame } from "./close.ts";
 import { integers, normals, shapes } from "./data.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { gelu } from "../../src/kernels/gelu.ts";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
 import { slope } from "../reference/differences.ts";
 import * as reference from "../reference/gelu.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
-import { f32 } from "../../src/kernels/operation.ts";
 import { openTestDevice } from "../device.ts";
 import { weighted } from "../reference/differences.ts";
 import * as reference from "../reference/layer-norm.ts";

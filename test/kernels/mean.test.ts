@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { mean } from "../../src/kernels/mean.ts";
-import { f32 } from "../../src/kernels/operation.ts";
 import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/reductions.ts";
 import { expectClose, expectGradient } from "./close.ts";

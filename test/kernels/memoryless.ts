@@ -1,5 +1,5 @@
 /** Persistent tensors for what is recorded and planned but never run. */
-import type { Persistent, Type } from "../../src/kernels/operation.ts";
+import type { Persistent, Type } from "../../src/kernels/language/operation.ts";
 
 /** An f32 tensor. */
 export function memoryless(name: string, ...shape: number[]): Persistent {

@@ -1,5 +1,5 @@
 import { describe, it } from "vitest";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { type Pooling, pool } from "../../src/kernels/pool.ts";
 import { openTestDevice } from "../device.ts";
 import { weighted } from "../reference/differences.ts";

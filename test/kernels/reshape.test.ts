@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
 import { scale } from "../../src/kernels/scale.ts";
 import { openTestDevice } from "../device.ts";

@@ -1,10 +1,10 @@
 /** Rows of a matrix from a given row on, and sums in place: exact, so that a batch in chunks has the bits of its parts. */
 import { expect, it } from "vitest";
-import { addInto } from "../../src/kernels/accumulate.ts";
 import { gatherRows } from "../../src/kernels/gather-rows.ts";
-import { f32, u32 } from "../../src/kernels/operation.ts";
+import { f32, u32 } from "../../src/kernels/language/operation.ts";
+import { addInto } from "../../src/kernels/optimizer/accumulate.ts";
 import { readRows, writeRows } from "../../src/kernels/row-window.ts";
-import { ArenaTensor } from "../../src/nn/arena-tensor.ts";
+import { ArenaTensor } from "../../src/nn/parameters/arena-tensor.ts";
 import { openTestDevice } from "../device.ts";
 import { normals } from "./data.ts";
 import { adjoint, build } from "./run.ts";

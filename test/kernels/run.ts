@@ -8,7 +8,7 @@ import { Program, type StepInput } from "../../src/autograd/program.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import type { Device } from "../../src/gpu/device.ts";
-import { elementCount, type Persistent, type Value } from "../../src/kernels/operation.ts";
+import { elementCount, type Persistent, type Value } from "../../src/kernels/language/operation.ts";
 
 /** A persistent f32 tensor of given content, outside of any arena. */
 export function tensor(device: Device, shape: number[], data: Float32Array, name = "tensor"): Persistent {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { scale } from "../../src/kernels/scale.ts";
 import { openTestDevice } from "../device.ts";
 import { expectClose } from "./close.ts";

@@ -1,5 +1,5 @@
 import { describe, it } from "vitest";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { splitViews } from "../../src/kernels/views.ts";
 import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/views.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
-import { f32 } from "../../src/kernels/operation.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
 import { add, weightedSum } from "../../src/kernels/weighted-sum.ts";
 import { openTestDevice } from "../device.ts";
 import { expectClose } from "./close.ts";

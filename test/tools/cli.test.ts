@@ -6,7 +6,7 @@ import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { choicesFrom } from "../../src/autograd/choices.ts";
-import { decodeNpy } from "../../src/io/npy.ts";
+import { decodeNpy } from "../../src/io/formats/npy.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
 import { expectFailure, simcse } from "./run-simcse.ts";
 

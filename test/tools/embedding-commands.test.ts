@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { decodeNpy } from "../../src/io/npy.ts";
+import { decodeNpy } from "../../src/io/formats/npy.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
 import { expectFailure, program, simcse } from "./run-simcse.ts";
 

@@ -2,10 +2,11 @@
  * The demo's model and how it is trained, the same in Node and in the browser page: a BERT of two layers from scratch, on the corpus of this
  * folder, with a vocabulary learned from it.
  */
+
+import { learnVocabulary } from "../../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../../src/io/tokenizer.ts";
-import { learnVocabulary } from "../../src/io/vocabulary.ts";
-import { parseBertConfig } from "../../src/nn/bert-config.ts";
-import { type TrainingArguments, trainingDefaults } from "../../src/simcse/trainer.ts";
+import { parseBertConfig } from "../../src/nn/architectures/bert-config.ts";
+import { type TrainingArguments, trainingDefaults } from "../../src/simcse/training/trainer.ts";
 import { heldOutPairs, trainingSentences } from "./corpus.ts";
 
 const vocabularySize = 2000;

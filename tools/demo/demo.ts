@@ -5,15 +5,15 @@
 import { Command, Option } from "commander";
 import { openDevice } from "../../src/gpu/node.ts";
 import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
-import { modelFiles } from "../../src/simcse/checkpoint.ts";
-import { Encoder } from "../../src/simcse/encoder.ts";
+import { modelFiles } from "../../src/simcse/checkpoint/checkpoint.ts";
+import { Encoder } from "../../src/simcse/embedding/encoder.ts";
 import type { Encode } from "../../src/simcse/evaluation/embed-distinct.ts";
 import { scoreSts } from "../../src/simcse/evaluation/evaluate.ts";
-import { SimCseModel } from "../../src/simcse/model.ts";
+import { SimCseModel } from "../../src/simcse/model/model.ts";
 import { SimCSE } from "../../src/simcse/simcse.ts";
-import { embeddingPooler, train } from "../../src/simcse/trainer.ts";
-import { startProgress } from "../progress.ts";
-import { describeAdapter, findAdapter } from "../setup-adapter.ts";
+import { embeddingPooler, train } from "../../src/simcse/training/trainer.ts";
+import { startProgress } from "../cli/progress.ts";
+import { describeAdapter, findAdapter } from "../setup/setup-adapter.ts";
 import { searchExamples } from "./corpus.ts";
 import { demoSetup } from "./demo-model.ts";
 

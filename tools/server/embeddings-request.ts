@@ -1,6 +1,6 @@
 /** `POST /v1/embeddings` as OpenAI has it: a request checked and tokenised, vectors put into its answer. */
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
-import { toUnitLength } from "../../src/simcse/unit-length.ts";
+import { toUnitLength } from "../../src/simcse/embedding/unit-length.ts";
 import { RequestError } from "./request-error.ts";
 
 export interface InputLimits {

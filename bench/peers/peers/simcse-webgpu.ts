@@ -1,15 +1,15 @@
 /** This package itself. */
 import { compile } from "../../../src/autograd/program.ts";
 import { openDevice } from "../../../src/gpu/node.ts";
+import { f32, type Value } from "../../../src/kernels/language/operation.ts";
 import { layerNorm } from "../../../src/kernels/layer-norm.ts";
-import { matmul } from "../../../src/kernels/matmul.ts";
-import { f32, type Value } from "../../../src/kernels/operation.ts";
+import { matmul } from "../../../src/kernels/matmul/matmul.ts";
 import { adamWDefaults } from "../../../src/nn/adamw.ts";
-import { parseBertConfig } from "../../../src/nn/bert-config.ts";
-import { BatchPacker, declareBatch } from "../../../src/simcse/batch.ts";
-import { SimCseModel } from "../../../src/simcse/model.ts";
-import { poolSentences } from "../../../src/simcse/poolers.ts";
-import { TrainingStep } from "../../../src/simcse/training-step.ts";
+import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { BatchPacker, declareBatch } from "../../../src/simcse/model/batch.ts";
+import { SimCseModel } from "../../../src/simcse/model/model.ts";
+import { poolSentences } from "../../../src/simcse/model/poolers.ts";
+import { TrainingStep } from "../../../src/simcse/training/training-step.ts";
 import type { Kernel, OpenPeer } from "../peer.ts";
 import { countGpuCalls } from "../webgpu-node.ts";
 import {

@@ -20,8 +20,8 @@ import {
 } from "../../kernels/classifiers.ts";
 import { copyInto } from "../../kernels/copy.ts";
 import { gatherRows } from "../../kernels/gather-rows.ts";
-import { matmul } from "../../kernels/matmul.ts";
-import { bytesPerElement, type Dimension, elementCount, f32, type Persistent, type Type, u32 } from "../../kernels/operation.ts";
+import { bytesPerElement, type Dimension, elementCount, f32, type Persistent, type Type, u32 } from "../../kernels/language/operation.ts";
+import { matmul } from "../../kernels/matmul/matmul.ts";
 import { reshape } from "../../kernels/reshape.ts";
 import { stream } from "../../nn/random.ts";
 import type { ClassifierData, ClassifierSettings, Contender, Fold } from "./classifiers.ts";

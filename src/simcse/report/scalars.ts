@@ -1,5 +1,5 @@
 /** Entries of the training log as TensorBoard shows them. */
-import type { ScalarEvent } from "../../io/tensorboard.ts";
+import type { ScalarEvent } from "../../io/formats/tensorboard.ts";
 import type { HistoryEntry } from "./report.ts";
 
 /** Where an entry stands; not curves of their own. */

@@ -1,0 +1,41 @@
+/** Small texts in the user's cache folder, which may be deleted at any time. */
+import { mkdir, readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { writeFileAtomically } from "../folder-node.ts";
+import { errorCode, fileOperation } from "./errno-node.ts";
+
+/** Where this package may keep what it can make again: `XDG_CACHE_HOME`, else `~/.cache`, and there a folder of its own. */
+export function cacheFolder(): string {
+  const { XDG_CACHE_HOME: chosen = "" } = process.env;
+  // The XDG Base Directory Specification has relative paths ignored.
+  return join(isAbsolute(chosen) ? chosen : join(homedir(), ".cache"), "simcse-webgpu");
+}
+
+/** JSON files of a folder by name, without their ending. The folder is made when something is written. */
+export class CacheFolder {
+  constructor(readonly path: string) {}
+
+  /** The text of a file, null where there is none. Throws `FileError` when it cannot be read. */
+  async read(key: string): Promise<string | null> {
+    const path = this.#file(key);
+    return fileOperation("read", path, async () => {
+      try {
+        return await readFile(path, "utf8");
+      } catch (error) {
+        if (errorCode(error) === "ENOENT") return null;
+        throw error;
+      }
+    });
+  }
+
+  /** Throws `FileError` when it cannot be written. */
+  async write(key: string, text: string): Promise<void> {
+    await fileOperation("write", this.path, () => mkdir(this.path, { recursive: true }));
+    await writeFileAtomically(this.#file(key), text);
+  }
+
+  #file(key: string): string {
+    return join(this.path, `${key}.json`);
+  }
+}

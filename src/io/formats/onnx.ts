@@ -1,0 +1,149 @@
+/**
+ * ONNX models, written: a graph of operators and its weights, as one protocol buffer. https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+ *
+ * Weights are asked for when their turn comes, so that a model is never whole in memory.
+ */
+import { CapacityError, ShapeError } from "../../errors.ts";
+import { bytesOf, concatenate } from "./bytes.ts";
+
+/** The operators' version: the first with LayerNormalization. */
+const OPSET = 17;
+const IR_VERSION = 8;
+/** A protocol buffer's. */
+const MAX_BYTES = 2 ** 31 - 1;
+
+const ELEMENT = { F32: { code: 1, bytes: 4 }, I64: { code: 7, bytes: 8 } } as const;
+
+type Element = keyof typeof ELEMENT;
+
+/** An attribute: a number is a float where it is wrapped, otherwise an integer. */
+export type Attribute = number | readonly number[] | { readonly float: number };
+
+/** A graph in the making. Values are names; a dimension that is a text may be of any size. */
+export class OnnxGraph {
+  readonly #nodes: Part[] = [];
+  readonly #weights: Part[] = [];
+  readonly #inputs: Part[] = [];
+  readonly #outputs: Part[] = [];
+  #count = 0;
+
+  constructor(readonly name: string) {}
+
+  input(name: string, element: Element, shape: readonly (number | string)[]): string {
+    this.#inputs.push(...message(11, valueInfo(name, element, shape)));
+    return name;
+  }
+
+  /** Makes a value an output of this name. */
+  output(name: string, value: string, element: Element, shape: readonly (number | string)[]): void {
+    this.#node("Identity", [value], name, {});
+    this.#outputs.push(...message(12, valueInfo(name, element, shape)));
+  }
+
+  /** The result of an operator on values. */
+  add(operator: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}): string {
+    const output = `${operator}_${this.#count++}`;
+    this.#node(operator, inputs, output, attributes);
+    return output;
+  }
+
+  /** A tensor of the model; `data` gives its little-endian bytes in C order when it is written. */
+  weight(name: string, element: Element, shape: readonly number[], data: () => Promise<Uint8Array>): string {
+    const size = shape.reduce((product, length) => product * length, ELEMENT[element].bytes);
+    const fields = [...shape.flatMap((length) => integer(1, length)), ...integer(2, ELEMENT[element].code), ...text(8, name)];
+    this.#weights.push(...message(5, [...fields, ...message(9, [{ length: size, name, read: data }])]));
+    return name;
+  }
+
+  /** Whole numbers, as a scalar where one is given alone. */
+  integers(values: number | readonly number[]): string {
+    const list = typeof values === "number" ? [values] : values;
+    const bytes = bytesOf(BigInt64Array.from(list, BigInt));
+    return this.weight(`integers_${this.#count++}`, "I64", typeof values === "number" ? [] : [list.length], async () => bytes);
+  }
+
+  float(value: number): string {
+    return this.weight(`float_${this.#count++}`, "F32", [], async () => bytesOf(Float32Array.of(value)));
+  }
+
+  /** The file. Throws CapacityError when it is larger than the format allows and, while it is read, ShapeError for data that does not fill its shape. */
+  encode(): AsyncIterable<Uint8Array> {
+    const graph = [...this.#nodes, ...text(2, this.name), ...this.#weights, ...this.#inputs, ...this.#outputs];
+    const opset = message(8, [...text(1, ""), ...integer(2, OPSET)]);
+    const model = [...integer(1, IR_VERSION), ...text(2, "simcse-webgpu"), ...opset, ...message(7, graph)];
+    if (lengthOf(model) > MAX_BYTES) {
+      throw new CapacityError(
+        `the model takes ${lengthOf(model)} bytes; an ONNX file holds at most ${MAX_BYTES}`,
+        "Convert a smaller model.",
+      );
+    }
+    return chunks(model);
+  }
+
+  #node(operator: string, inputs: readonly string[], output: string, attributes: Readonly<Record<string, Attribute>>): void {
+    const fields = [...inputs.flatMap((input) => text(1, input)), ...text(2, output), ...text(3, output), ...text(4, operator)];
+    const given = Object.entries(attributes).flatMap(([name, value]) => message(5, attribute(name, value)));
+    this.#nodes.push(...message(1, [...fields, ...given]));
+  }
+}
+
+function attribute(name: string, value: Attribute): Part[] {
+  if (typeof value === "number") return [...text(1, name), ...integer(3, value), ...integer(20, 2)];
+  if ("float" in value) {
+    return [...text(1, name), varint((2 << 3) | 5), bytesOf(Float32Array.of(value.float)), ...integer(20, 1)];
+  }
+  return [...text(1, name), ...value.flatMap((item) => integer(8, item)), ...integer(20, 7)];
+}
+
+function valueInfo(name: string, element: Element, shape: readonly (number | string)[]): Part[] {
+  const dimensions = shape.flatMap((size) => message(1, typeof size === "number" ? integer(1, size) : text(2, size)));
+  const tensor = [...integer(1, ELEMENT[element].code), ...message(2, dimensions)];
+  return [...text(1, name), ...message(2, message(1, tensor))];
+}
+
+/** Bytes of a protocol buffer, or such as are read when their turn comes. */
+type Part = Uint8Array | { readonly length: number; readonly name: string; readonly read: () => Promise<Uint8Array> };
+
+function lengthOf(parts: readonly Part[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** A field that holds a message, or bytes. */
+function message(field: number, parts: readonly Part[]): Part[] {
+  return [varint((field << 3) | 2), varint(lengthOf(parts)), ...parts];
+}
+
+function text(field: number, value: string): Part[] {
+  return message(field, [new TextEncoder().encode(value)]);
+}
+
+function integer(field: number, value: number): Part[] {
+  return [varint(field << 3), varint(value)];
+}
+
+/** Seven bits a byte, the lowest first; negative numbers as 64 bits. */
+function varint(value: number): Uint8Array {
+  const bytes: number[] = [];
+  for (let rest = BigInt.asUintN(64, BigInt(value)); ; rest >>= 7n) {
+    if (rest < 128n) return Uint8Array.of(...bytes, Number(rest));
+    bytes.push(Number(rest & 127n) | 128);
+  }
+}
+
+/** Small parts are put together, so that a file is not written in a hundred thousand pieces. */
+async function* chunks(parts: readonly Part[]): AsyncGenerator<Uint8Array> {
+  let small: Uint8Array[] = [];
+  for (const part of parts) {
+    if (part instanceof Uint8Array) {
+      small.push(part);
+      continue;
+    }
+    yield concatenate(small);
+    small = [];
+    const bytes = await part.read();
+    if (bytes.length !== part.length)
+      throw new ShapeError(`${part.name} takes ${part.length} bytes, its data has ${bytes.length}`, "Check its shape.");
+    yield bytes;
+  }
+  yield concatenate(small);
+}

@@ -1,0 +1,151 @@
+/**
+ * A WordPiece vocabulary learned from text, so that a model trained from scratch has a tokenizer.
+ *
+ * Byte-pair merging over word counts (Sennrich et al. 2016, as the `tokenizers` library trains WordPiece): start from characters, and merge
+ * the most frequent pair of neighbouring pieces until the vocabulary is full. Words are split as the tokenizer itself splits them, the result
+ * depends on nothing but the text and the size, and memory is bounded whatever the text is.
+ */
+import { DataError, OptionError } from "../../errors.ts";
+import { wordPieceDefinition } from "./definition.ts";
+import { openEngine } from "./engine.ts";
+import { PairQueue } from "./pair-queue.ts";
+
+const SPECIAL = { pad: "[PAD]", unknown: "[UNK]", cls: "[CLS]", sep: "[SEP]", mask: "[MASK]" } as const;
+
+/** The tokens every learned vocabulary starts with: [PAD] is 0. */
+export const SPECIAL_TOKENS: readonly string[] = Object.values(SPECIAL);
+
+/** Beyond this many different words the rarest are forgotten: some 100 MB, and more words than a million sentences of English have. */
+const MAX_WORDS = 1_000_000;
+
+/** The tokenizer takes a longer word for unknown. */
+const MAX_WORD_CHARACTERS = 100;
+
+/** At most this part of the vocabulary is single characters: a text with rare scripts must leave room for words. */
+const CHARACTER_SHARE = 0.5;
+
+/** A pair seen once in all the text is an accident, not a piece of the language. */
+const MIN_PAIR_COUNT = 2;
+
+/** What continues a word is written so. */
+const CONTINUATION = "##";
+
+/**
+ * Learns a vocabulary of at most `size` tokens: the special tokens, the characters by frequency, then pieces and whole words in the order in
+ * which they were merged. Fewer come back when the text has no more. Throws OptionError for a size that leaves no room beside the special
+ * tokens, and DataError for a text without words.
+ */
+export function learnVocabulary(sentences: Iterable<string>, size: number, { lowerCase = true }: { lowerCase?: boolean } = {}): string[] {
+  if (!Number.isInteger(size) || size <= SPECIAL_TOKENS.length) {
+    throw new OptionError(`a vocabulary of ${size} tokens has no room`, `Give more than the ${SPECIAL_TOKENS.length} special tokens.`);
+  }
+  const words = countWords(sentences, lowerCase);
+  if (words.size === 0) throw new DataError("the text holds no word to learn a vocabulary from", "Give text with words in it.");
+  const characters = commonCharacters(words, Math.ceil((size - SPECIAL_TOKENS.length) * CHARACTER_SHARE));
+  const pieces = mergePairs(words, characters, size - SPECIAL_TOKENS.length);
+  return [...SPECIAL_TOKENS, ...pieces];
+}
+
+/**
+ * How often each word comes. What stands between blanks is counted first and split into words once: a text repeats itself, and splitting as
+ * the tokenizer does costs far more than counting.
+ */
+function countWords(sentences: Iterable<string>, lowerCase: boolean): Map<string, number> {
+  const words = new Map<string, number>();
+  const chunks = new Map<string, number>();
+  const split = wordSplitter(lowerCase);
+  for (const sentence of sentences) {
+    for (const chunk of sentence.split(/[ \t]+/)) {
+      // A long chunk (scripts without blanks) hardly comes again.
+      if (chunk.length <= MAX_WORD_CHARACTERS) count(chunks, chunk, 1);
+      else for (const word of split(chunk)) count(words, word, 1);
+    }
+  }
+  for (const [chunk, times] of chunks) {
+    for (const word of split(chunk)) count(words, word, times);
+  }
+  return words;
+}
+
+/** Counts in a map that stays bounded: when it is full, what has been rare so far is forgotten. */
+function count(counts: Map<string, number>, key: string, times: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + times);
+  for (let rare = 1; counts.size > MAX_WORDS; rare++) {
+    for (const [other, found] of counts) if (found <= rare) counts.delete(other);
+  }
+}
+
+/** Splits a text into words and punctuation as the tokenizer of the vocabulary will do it. */
+function wordSplitter(lowerCase: boolean): (text: string) => string[] {
+  const ids = new Map(SPECIAL_TOKENS.map((token, id) => [token, id]));
+  const { normalizer, pre_tokenizer } = openEngine(
+    "the word splitter",
+    wordPieceDefinition(ids, SPECIAL, { do_lower_case: lowerCase }),
+    {},
+  );
+  // UTF-16 units are at least as many as characters, so a word that is kept is never too long for the tokenizer.
+  return (text) => pre_tokenizer!(normalizer!(text), {}).filter((word) => word.length <= MAX_WORD_CHARACTERS);
+}
+
+/** The pieces of one character, those that start a word and those that continue one, the most frequent first. */
+function commonCharacters(words: ReadonlyMap<string, number>, limit: number): string[] {
+  const counts = new Map<string, number>();
+  for (const [word, count] of words) {
+    for (const piece of charactersOf(word)) counts.set(piece, (counts.get(piece) ?? 0) + count);
+  }
+  return [...counts]
+    .sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1))
+    .slice(0, limit)
+    .map(([piece]) => piece);
+}
+
+function charactersOf(word: string): string[] {
+  return [...word].map((character, place) => (place === 0 ? character : CONTINUATION + character));
+}
+
+/** A word as the pieces it is made of so far. */
+interface Word {
+  pieces: number[];
+  readonly count: number;
+}
+
+/** Merges the most frequent pair of neighbours until there are `limit` pieces or no pair comes twice. Gives all pieces, the characters first. */
+function mergePairs(words: ReadonlyMap<string, number>, characters: readonly string[], limit: number): string[] {
+  const pieces = [...characters];
+  const ids = new Map(pieces.map((piece, id) => [piece, id]));
+  const queue = new PairQueue();
+  const rows: Word[] = [];
+  for (const [word, count] of words) {
+    const start = charactersOf(word).map((piece) => ids.get(piece));
+    // A word with a character that the vocabulary lacks is unknown as a whole: nothing is learned from it.
+    if (start.includes(undefined)) continue;
+    const row: Word = { pieces: start as number[], count };
+    for (let i = 1; i < row.pieces.length; i++) queue.add(row.pieces[i - 1]!, row.pieces[i]!, count, rows.length);
+    rows.push(row);
+  }
+  while (pieces.length < limit) {
+    const best = queue.takeMostFrequent(MIN_PAIR_COUNT);
+    if (best === undefined) break;
+    const merged = pieces[best.left]! + pieces[best.right]!.slice(CONTINUATION.length);
+    // Two ways of merging can give the same piece ("a" + "##bc", "ab" + "##c").
+    const id = ids.get(merged) ?? pieces.push(merged) - 1;
+    ids.set(merged, id);
+    for (const row of best.words) mergeIn(rows[row]!, row, best.left, best.right, id, queue);
+  }
+  return pieces;
+}
+
+/** Replaces every `left`, `right` of a word by the merged piece, and counts the pairs that go and come. */
+function mergeIn(word: Word, row: number, left: number, right: number, merged: number, queue: PairQueue): void {
+  const before = word.pieces;
+  const after: number[] = [];
+  for (let i = 0; i < before.length; i++) {
+    const isPair = before[i] === left && before[i + 1] === right;
+    after.push(isPair ? merged : before[i]!);
+    if (isPair) i++;
+  }
+  if (after.length === before.length) return;
+  for (let i = 1; i < before.length; i++) queue.add(before[i - 1]!, before[i]!, -word.count, row);
+  for (let i = 1; i < after.length; i++) queue.add(after[i - 1]!, after[i]!, word.count, row);
+  word.pieces = after;
+}

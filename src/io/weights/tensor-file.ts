@@ -1,0 +1,116 @@
+/**
+ * Weights, whatever file they are in: `Weights` is what a model is loaded from, and `TensorFile` reads the tensors of one file whose format
+ * (safetensors, torch's zip or pickle) has said where they lie. Tensors are read when they are asked for, and large ones in chunks.
+ */
+import { FormatError, OptionError } from "../../errors.ts";
+import { type Folder, pathIn } from "../folder.ts";
+import { DTYPE_BITS, type Dtype, TO_F32 } from "./dtypes.ts";
+import { quoted, type TensorInfo, tensorBytes } from "./tensor-info.ts";
+
+/** Named tensors. All methods throw FormatError for a tensor that is not there. */
+export interface Weights {
+  /** What messages call the file, or the index of several. */
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, { readonly dtype: Dtype; readonly shape: readonly number[] }>;
+  /** A tensor's elements in C order, little-endian, in its own dtype. */
+  readBytes(name: string): Promise<Uint8Array>;
+  /**
+   * A tensor's elements in C order, converted from F16, BF16 or F64 where they are not F32. Throws FormatError for other dtypes, and for a
+   * shape that is not `expectedShape` where one is given.
+   */
+  readF32(name: string, expectedShape?: readonly number[]): Promise<Float32Array>;
+  /**
+   * The same in chunks of at most `maxBytes` bytes of f32, each with the offset of its first element, so that a large tensor is never whole
+   * in memory.
+   */
+  streamF32(name: string, maxBytes: number): AsyncIterable<{ offset: number; data: Float32Array }>;
+}
+
+/** The tensors of one file. */
+export class TensorFile implements Weights {
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly #folder: Folder;
+  readonly #file: string;
+
+  constructor(folder: Folder, file: string, tensors: ReadonlyMap<string, TensorInfo>) {
+    this.path = pathIn(folder, file);
+    this.tensors = tensors;
+    this.#folder = folder;
+    this.#file = file;
+  }
+
+  async readBytes(name: string): Promise<Uint8Array> {
+    const info = this.#info(name);
+    const bytes = await this.#folder.read(this.#file, info.start, info.end);
+    return info.strides === undefined ? bytes : inOrder(bytes, DTYPE_BITS[info.dtype] / 8, info.shape, info.strides);
+  }
+
+  async readF32(name: string, expectedShape?: readonly number[]): Promise<Float32Array> {
+    const { shape } = this.#info(name);
+    if (expectedShape !== undefined && (shape.length !== expectedShape.length || shape.some((size, i) => size !== expectedShape[i]))) {
+      throw new FormatError(
+        `${this.path}: tensor ${quoted(name)} has the shape [${shape.join(", ")}], expected [${expectedShape.join(", ")}]`,
+        "Check that the weights and the config.json belong to the same model.",
+      );
+    }
+    const toF32 = this.#toF32(name);
+    return toF32(await this.readBytes(name));
+  }
+
+  async *streamF32(name: string, maxBytes: number): AsyncGenerator<{ offset: number; data: Float32Array }> {
+    const { dtype, shape, start, strides } = this.#info(name);
+    const toF32 = this.#toF32(name);
+    const chunkElements = Math.floor(maxBytes / Float32Array.BYTES_PER_ELEMENT);
+    if (!(chunkElements >= 1)) throw new OptionError(`chunks of ${maxBytes} bytes hold no element`, "Allow at least 4 bytes.");
+    const elementBytes = DTYPE_BITS[dtype] / 8;
+    const count = tensorBytes(dtype, shape)! / elementBytes;
+    const ordered = strides === undefined ? null : await this.readBytes(name);
+    for (let offset = 0; offset < count; offset += chunkElements) {
+      const [from, to] = [offset, Math.min(offset + chunkElements, count)].map((element) => element * elementBytes) as [number, number];
+      const bytes = ordered?.subarray(from, to) ?? (await this.#folder.read(this.#file, start + from, start + to));
+      yield { offset, data: toF32(bytes) };
+    }
+  }
+
+  #info(name: string): TensorInfo {
+    const info = this.tensors.get(name);
+    if (info !== undefined) return info;
+    throw noSuchTensor(this, name);
+  }
+
+  #toF32(name: string): (bytes: Uint8Array) => Float32Array {
+    const { dtype } = this.#info(name);
+    const toF32 = TO_F32[dtype];
+    if (toF32 !== undefined) return toF32;
+    throw new FormatError(
+      `${this.path}: tensor ${quoted(name)} holds ${dtype}, expected one of ${Object.keys(TO_F32).join(", ")}`,
+      "Convert the tensor to F32 and save the file again.",
+    );
+  }
+}
+
+/** The error for a tensor that weights do not have. */
+export function noSuchTensor({ path, tensors }: Pick<Weights, "path" | "tensors">, name: string): FormatError {
+  return new FormatError(
+    `${path} has no tensor ${quoted(name)} among its ${tensors.size}`,
+    "Check that the weights are of the model that the config.json describes.",
+  );
+}
+
+/** The elements of a view in C order, from the bytes between its first element and its last. */
+function inOrder(view: Uint8Array, elementBytes: number, shape: readonly number[], strides: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(shape.reduce((count, size) => count * size, elementBytes));
+  const index = shape.map(() => 0);
+  let from = 0;
+  for (let to = 0; to < bytes.length; to += elementBytes) {
+    for (let byte = 0; byte < elementBytes; byte++) bytes[to + byte] = view[from * elementBytes + byte]!;
+    for (let dimension = shape.length - 1; dimension >= 0; dimension--) {
+      from += strides[dimension]!;
+      if (++index[dimension]! < shape[dimension]!) break;
+      from -= strides[dimension]! * shape[dimension]!;
+      index[dimension] = 0;
+    }
+  }
+  return bytes;
+}

@@ -1,0 +1,173 @@
+/**
+ * Checkpoints as `torch.save` writes them (`pytorch_model.bin`), opened for reading: the zip archives that it writes since PyTorch 1.6, and the
+ * pickles one after another that it wrote before.
+ *
+ * Nothing of a file is run: its pickle is read by pickle.ts with the few names below. What comes of it is where each tensor lies in the file;
+ * tensors are then read like those of any other format (tensor-file.ts). Several tensors may share bytes, and a view that does not lie in C
+ * order is put in order when it is read. Checksums are not computed.
+ */
+import { FormatError } from "../../errors.ts";
+import { type Folder, pathIn } from "../folder.ts";
+import { DTYPE_BITS, type Dtype } from "./dtypes.ts";
+import { mistakenFor } from "./mistaken-file.ts";
+import { unpickle } from "./pickle.ts";
+import { TensorFile, type Weights } from "./tensor-file.ts";
+import { quoted, type TensorInfo } from "./tensor-info.ts";
+import { SavedTensor, type Storage, tensorContext } from "./torch-pickle.ts";
+import { type ByteRange, openZip, type ZipArchive } from "./zip.ts";
+
+/** The pickle of a state dict takes some 100 bytes a tensor. */
+const MAX_PICKLE_BYTES = 16 * 2 ** 20;
+const ZIP_START = 0x04034b50;
+/** The instruction that begins a pickle; its version, from 2 to 5, follows. */
+const PICKLE_START = 0x80;
+/** What the first pickle of a file from before PyTorch 1.6 holds. */
+const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
+const LEGACY_PROTOCOL = 1001;
+/** The number of elements before each storage of such a file. */
+const COUNT_BYTES = 8;
+
+/** Members that are looked up at the same time: behind HTTP each is a request. */
+const LOCATED_AT_ONCE = 16;
+
+const GET_AGAIN = "Get the file again: it is damaged or was not downloaded to the end.";
+
+/**
+ * Opens a checkpoint. Throws FileError when the file is missing, and FormatError, naming the file, the tensor, and what was expected and found,
+ * when it is no checkpoint of torch's, is cut short, asks for anything but weights, or describes tensors that it does not hold.
+ */
+export async function openTorchCheckpoint(folder: Folder, file: string): Promise<Weights> {
+  const path = pathIn(folder, file);
+  const size = await folder.size(file);
+  const first = await folder.read(file, 0, Math.min(size, 8));
+  const start = first.length < 8 ? 0 : new DataView(first.buffer, first.byteOffset).getUint32(0, true);
+  if (start === ZIP_START) return openZipped(folder, file);
+  if ((start & 0xff) === PICKLE_START) return openLegacy(folder, file, size);
+  const { what, remedy } = mistakenFor(first) ?? { what: "no checkpoint of PyTorch's", remedy: GET_AGAIN };
+  throw new FormatError(`${path} is ${what}`, remedy);
+}
+
+/** An archive holds, in one folder, `data.pkl`, the storages as `data/<key>`, and since PyTorch 2.0 their `byteorder`. */
+async function openZipped(folder: Folder, file: string): Promise<Weights> {
+  const archive = await openZip(folder, file);
+  const { path, names } = archive;
+  const pickles = names.filter((name) => /^[^/]+\/data\.pkl$/.test(name));
+  if (pickles.length !== 1) {
+    throw new FormatError(
+      `${path} is a zip archive with ${pickles.length} members data.pkl, expected 1`,
+      "Use a file that torch.save wrote, or model.safetensors.",
+    );
+  }
+  const root = pickles[0]!.slice(0, -"data.pkl".length);
+  if (names.includes(`${root}byteorder`)) {
+    const order = new TextDecoder().decode(await readMember(archive, folder, file, `${root}byteorder`));
+    if (order !== "little") throw bigEndian(path, order);
+  }
+  const pickle = await readMember(archive, folder, file, pickles[0]!);
+  const tensors = tensorsOf(path, unpickle(pickle, 0, tensorContext(path)).value);
+  const places = new Map<string, ByteRange>();
+  const storages = [...new Set([...tensors.values()].map((tensor) => tensor.storage))];
+  for (let i = 0; i < storages.length; i += LOCATED_AT_ONCE) {
+    const locate = async (storage: Storage) => {
+      const place = await archive.locate(`${root}data/${storage.key}`);
+      if (place.end - place.start < bytesOf(storage)) throw cutStorage(path, storage, place.end - place.start);
+      places.set(storage.key, place);
+    };
+    await Promise.all(storages.slice(i, i + LOCATED_AT_ONCE).map(locate));
+  }
+  return placed(folder, file, tensors, places);
+}
+
+async function readMember(archive: ZipArchive, folder: Folder, file: string, name: string): Promise<Uint8Array> {
+  const { start, end } = await archive.locate(name);
+  if (end - start > MAX_PICKLE_BYTES) {
+    throw new FormatError(
+      `${archive.path}: its member ${quoted(name)} takes ${end - start} bytes, at most ${MAX_PICKLE_BYTES} are read`,
+      GET_AGAIN,
+    );
+  }
+  return folder.read(file, start, end);
+}
+
+/** Pickles: magic number, protocol, system, the weights, the storages' keys; then each storage's number of elements and bytes. */
+async function openLegacy(folder: Folder, file: string, size: number): Promise<Weights> {
+  const path = pathIn(folder, file);
+  const head = await folder.read(file, 0, Math.min(size, MAX_PICKLE_BYTES));
+  const context = tensorContext(path);
+  let at = 0;
+  const next = () => {
+    const { value, end } = unpickle(head, at, context);
+    at = end;
+    return value;
+  };
+  if (next() !== LEGACY_MAGIC || next() !== LEGACY_PROTOCOL) {
+    throw new FormatError(`${path} is a pickle, but no checkpoint of PyTorch's`, "Use a file that torch.save wrote, or model.safetensors.");
+  }
+  const system = next();
+  if (!(system instanceof Map) || system.get("little_endian") !== true) throw bigEndian(path, "big");
+  const tensors = tensorsOf(path, next());
+  const keys = next();
+  const storages = new Map([...context.storages.values()].map((storage) => [storage.key, storage]));
+  const places = new Map<string, ByteRange>();
+  for (const key of Array.isArray(keys) ? keys : []) {
+    const storage = storages.get(key as string);
+    if (storage === undefined || places.has(storage.key)) throw new FormatError(`${path}: its list of storages is damaged`, GET_AGAIN);
+    const end = at + COUNT_BYTES + bytesOf(storage);
+    if (end > size) throw cutStorage(path, storage, Math.max(0, size - at - COUNT_BYTES));
+    const count = await folder.read(file, at, at + COUNT_BYTES);
+    if (Number(new DataView(count.buffer, count.byteOffset).getBigUint64(0, true)) !== storage.elements) {
+      throw new FormatError(`${path}: its storage ${quoted(storage.key)} has another size than its pickle says`, GET_AGAIN);
+    }
+    places.set(storage.key, { start: at + COUNT_BYTES, end });
+    at = end;
+  }
+  return placed(folder, file, tensors, places);
+}
+
+/** The tensors of a state dict, or of one that stands under `state_dict`. Entries that are no tensors are left out. */
+function tensorsOf(path: string, value: unknown): Map<string, SavedTensor> {
+  const outer = value instanceof Map ? value : new Map<unknown, unknown>();
+  const inner = outer.get("state_dict");
+  const tensors = new Map<string, SavedTensor>();
+  for (const [name, entry] of inner instanceof Map ? inner : outer) {
+    if (typeof name === "string" && entry instanceof SavedTensor) tensors.set(name, entry);
+  }
+  if (tensors.size > 0) return tensors;
+  throw new FormatError(`${path} holds no dictionary of tensors`, "Save the model's state_dict(), not the model or something else.");
+}
+
+function placed(folder: Folder, file: string, tensors: ReadonlyMap<string, SavedTensor>, places: ReadonlyMap<string, ByteRange>): Weights {
+  const infos = new Map<string, TensorInfo>();
+  for (const [name, { storage, offset, shape, strides, span }] of tensors) {
+    const place = places.get(storage.key);
+    if (place === undefined) {
+      throw new FormatError(`${pathIn(folder, file)}: the storage of tensor ${quoted(name)} is missing`, GET_AGAIN);
+    }
+    const elementBytes = bytesOfElement(storage.dtype);
+    const start = place.start + offset * elementBytes;
+    infos.set(name, { dtype: storage.dtype, shape, start, end: start + span * elementBytes, ...(strides && { strides }) });
+  }
+  return new TensorFile(folder, file, infos);
+}
+
+function bytesOfElement(dtype: Dtype): number {
+  return DTYPE_BITS[dtype] / 8;
+}
+
+function bytesOf({ dtype, elements }: Storage): number {
+  return elements * bytesOfElement(dtype);
+}
+
+function cutStorage(path: string, storage: Storage, found: number): FormatError {
+  return new FormatError(
+    `${path}: its storage ${quoted(storage.key)} takes ${bytesOf(storage)} bytes, the file holds ${found} of them`,
+    GET_AGAIN,
+  );
+}
+
+function bigEndian(path: string, order: string): FormatError {
+  return new FormatError(
+    `${path} was written with the byte order ${quoted(order)}, expected "little"`,
+    "Save it again on a little-endian machine.",
+  );
+}

@@ -1,0 +1,133 @@
+/**
+ * The names that a pickle of torch's may use, and what they make: descriptions of tensors and of the storages they lie in. This is the whole
+ * list; each is checked as if its author were hostile.
+ */
+import { FormatError } from "../../errors.ts";
+import { DTYPE_BITS, type Dtype } from "./dtypes.ts";
+import { Imported, type PickleContext, Tuple } from "./pickle.ts";
+import { isShape, quoted } from "./tensor-info.ts";
+
+/** A run of elements of one dtype that tensors are views of. */
+export class Storage {
+  constructor(
+    readonly key: string,
+    readonly dtype: Dtype,
+    readonly elements: number,
+  ) {}
+}
+
+/** A view of a storage, checked to lie within it. */
+export class SavedTensor {
+  constructor(
+    readonly storage: Storage,
+    /** Of its first element, in elements. */
+    readonly offset: number,
+    readonly shape: readonly number[],
+    /** Undefined where the elements lie in C order. */
+    readonly strides: readonly number[] | undefined,
+    /** Elements from its first to its last, both included. */
+    readonly span: number,
+  ) {}
+}
+
+const STORAGES: Readonly<Record<string, Dtype>> = {
+  DoubleStorage: "F64",
+  FloatStorage: "F32",
+  HalfStorage: "F16",
+  BFloat16Storage: "BF16",
+  LongStorage: "I64",
+  IntStorage: "I32",
+  ShortStorage: "I16",
+  CharStorage: "I8",
+  ByteStorage: "U8",
+  BoolStorage: "BOOL",
+};
+
+/** torch allows no more. */
+const MAX_DIMENSIONS = 64;
+
+const DAMAGED = "Get the file again: it is damaged, or was not written by torch.save.";
+
+/** What the pickles of the file `path` may use; `storages` fills as they are read. */
+export function tensorContext(path: string): PickleContext & { readonly storages: Map<string, Storage> } {
+  const fault = (what: string) => new FormatError(`${path}: its pickle ${what}`, DAMAGED);
+  const storages = new Map<string, Storage>();
+  const dtypes = new Map<unknown, Dtype>();
+  const imports = new Map<string, Imported>();
+  const add = (name: string, call?: (args: readonly unknown[]) => unknown) => {
+    const imported = new Imported(name, call);
+    imports.set(name, imported);
+    return imported;
+  };
+  for (const [name, dtype] of Object.entries(STORAGES)) dtypes.set(add(`torch.${name}`), dtype);
+  add("collections.OrderedDict", ({ length }) => {
+    // Of a list it would copy that list: a pickle could name one again and again, and ask for the square of its own size.
+    if (length > 0) throw fault("makes a dictionary of another value");
+    return new Map();
+  });
+  add("torch._utils._rebuild_tensor_v2", (args) => rebuildTensor(args, fault));
+  add("torch._utils._rebuild_tensor", (args) => rebuildTensor(args, fault));
+  add("torch._utils._rebuild_parameter", ([tensor]) => {
+    if (tensor instanceof SavedTensor) return tensor;
+    throw fault("makes a parameter of what is no tensor");
+  });
+  return { path, imports, storages, persistent: (id) => storageOf(id, dtypes, storages, fault) };
+}
+
+type Fault = (what: string) => FormatError;
+
+/** The persistent id of a storage: ("storage", its class, its key, the device it was on, its number of elements, and once None). */
+function storageOf(id: unknown, dtypes: ReadonlyMap<unknown, Dtype>, storages: Map<string, Storage>, fault: Fault): Storage {
+  if (!(id instanceof Tuple) || id.items[0] !== "storage") throw fault("refers to what is no storage");
+  const [, kind, key, , elements, view = null] = id.items;
+  const dtype = dtypes.get(kind);
+  if (dtype === undefined || typeof key !== "string" || !isSize(elements)) throw fault("describes a storage that is none");
+  if (view !== null) throw fault(`describes the storage ${quoted(key)} as a part of another`);
+  if (!Number.isSafeInteger(elements * DTYPE_BITS[dtype])) throw fault(`describes a storage of ${elements} elements`);
+  const known = storages.get(key);
+  if (known === undefined) {
+    const storage = new Storage(key, dtype, elements);
+    storages.set(key, storage);
+    return storage;
+  }
+  if (known.dtype !== dtype || known.elements !== elements) throw fault(`describes the storage ${quoted(key)} in two ways`);
+  return known;
+}
+
+/** (storage, offset, shape, strides, and what weights do not need: requires_grad, hooks, metadata). */
+function rebuildTensor([storage, offset, size, stride]: readonly unknown[], fault: Fault): SavedTensor {
+  const [shape, strides] = [size, stride].map((value) => (value instanceof Tuple ? value.items : undefined));
+  if (!(storage instanceof Storage) || !isSize(offset) || shape === undefined || strides === undefined)
+    throw fault("describes a tensor that is none");
+  if (shape.length > MAX_DIMENSIONS || strides.length !== shape.length) {
+    throw fault(`describes a tensor of ${shape.length} dimensions and ${strides.length} strides`);
+  }
+  if (!isShape(shape) || !isShape(strides)) throw fault("describes a tensor that is none");
+  const text = `a tensor of shape [${shape.join(", ").slice(0, 80)}]`;
+  const count = shape.reduce((product, length) => product * length, 1);
+  const span = count === 0 ? 0 : shape.reduce((last, length, dimension) => last + (length - 1) * strides[dimension]!, 1);
+  // A view with more elements than its storage repeats some of them: a few bytes could then ask for any amount of memory.
+  if (!(count <= storage.elements)) throw fault(`describes ${text} on a storage of ${storage.elements} elements`);
+  if (!(offset + span <= storage.elements)) {
+    throw fault(`describes ${text} that ends at element ${offset + span} of a storage of ${storage.elements}`);
+  }
+  return new SavedTensor(storage, offset, shape, isInOrder(shape, strides, count) ? undefined : strides, span);
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** Whether each dimension's stride is the number of elements in those after it; a dimension of one index has none that matters. */
+function isInOrder(shape: readonly number[], strides: readonly number[], count: number): boolean {
+  let expected = 1;
+  return (
+    count === 0 ||
+    shape.every((_, i) => {
+      const dimension = shape.length - 1 - i;
+      const fits = shape[dimension] === 1 || strides[dimension] === expected;
+      expected *= shape[dimension]!;
+      return fits;
+    })
+  );
+}

@@ -1,0 +1,85 @@
+/**
+ * Sums over rows, column by column: gradients of biases and of norm weights. Two kernels in a fixed order, so that the result does not depend on
+ * how the device schedules them: each chunk of rows is summed by itself, then the chunks. Accumulates in f32.
+ */
+import { wgsl } from "../../gpu/shader.ts";
+import { blockIndex, type Kernel, kernel, rows, type Tensor, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
+import { capacity, type Dimension, type Lowering, Scratch, type Type } from "./operation.ts";
+
+const rowsPerChunk = 64;
+
+interface ColumnReduction {
+  readonly label: string;
+  readonly rowCount: Dimension;
+  readonly width: number;
+  readonly reads: Record<string, readonly [Tensor, string]>;
+  readonly params?: Parameters<typeof kernel>[0]["params"];
+  readonly declarations?: string;
+  /** WGSL run once a row and column vector, before the terms; sees `row`, `column` and `index`. `T` is the vector type. */
+  readonly prepare?: string;
+  /** WGSL of type `T` to sum, and the f32 output it goes to: the first row of `output`, whose other rows become zero. */
+  readonly terms: readonly { readonly expression: string; readonly output: Tensor & Type }[];
+}
+
+export function columnReduction({
+  label,
+  rowCount,
+  width,
+  reads,
+  params = {},
+  declarations = "",
+  prepare = "",
+  terms,
+}: ColumnReduction): Lowering {
+  const step = vectorWidth(width);
+  const element = vector(step);
+  const columns = width / step;
+  const chunks = Math.ceil(capacity(rowCount) / rowsPerChunk);
+  const partial = new Scratch("f32", [chunks, terms.length, width]);
+  const threads = Math.min(threadsPerWorkgroup, 2 ** Math.ceil(Math.log2(columns)));
+  const alias = `alias T = ${element};\n`;
+  const each = (line: (term: number) => string) => terms.map((_, term) => line(term)).join("\n    ");
+  const sumChunks: Kernel = kernel({
+    label: `${label} chunks`,
+    workgroupSize: [threads],
+    reads,
+    writes: { partial: [partial, element] },
+    params,
+    declarations: alias + declarations,
+    main: wgsl`let column = group.x * ${threads}u + thread;
+  if (column >= ${columns}u) { return; }
+  let end = min(${rows(rowCount)}, (group.y + 1u) * ${rowsPerChunk}u);
+  ${each((term) => `var sum${term} = T();`)}
+  for (var row = group.y * ${rowsPerChunk}u; row < end; row++) {
+    let index = row * ${columns}u + column;
+    ${prepare}
+    ${each((term) => `sum${term} += ${terms[term]!.expression};`)}
+  }
+  ${each((term) => `setPartial((group.y * ${terms.length}u + ${term}u) * ${columns}u + column, sum${term});`)}`,
+    workgroups: (live) => [Math.ceil(columns / threads), Math.ceil(live(rowCount) / rowsPerChunk), 1],
+  });
+  const joinChunks: Kernel = kernel({
+    label: `${label} total`,
+    workgroupSize: [threadsPerWorkgroup],
+    reads: { partial: [partial, element] },
+    writes: Object.fromEntries(terms.map(({ output }, term) => [`out${term}`, [output, element] as const])),
+    declarations: alias,
+    main: wgsl`${blockIndex}
+  let column = block * ${threadsPerWorkgroup}u + thread;
+  if (column >= ${columns}u) { return; }
+  let chunks = (${rows(rowCount)} + ${rowsPerChunk - 1}u) / ${rowsPerChunk}u;
+  ${each((term) => `var sum${term} = T();`)}
+  for (var chunk = 0u; chunk < chunks; chunk++) {
+    ${each((term) => `sum${term} += partial((chunk * ${terms.length}u + ${term}u) * ${columns}u + column);`)}
+  }
+  ${each((term) => `setOut${term}(column, sum${term});`)}
+  ${terms.map(({ output }, term) => zeroOtherRows(output, term, columns)).join("\n  ")}`,
+    workgroups: () => [Math.ceil(columns / threadsPerWorkgroup), 1, 1],
+  });
+  return { variant: `chunks of ${rowsPerChunk} rows`, kernels: [sumChunks, joinChunks], scratch: [partial] };
+}
+
+function zeroOtherRows({ shape }: Type, term: number, columns: number): string {
+  if (shape.length < 2) return "";
+  return `for (var other = 1u; other < ${capacity(shape[0]!)}u; other++) { setOut${term}(other * ${columns}u + column, T()); }`;
+}

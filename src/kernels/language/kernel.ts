@@ -1,0 +1,210 @@
+/**
+ * A kernel: one dispatch, declared by the tensors it binds, its uniform parameters and its WGSL. Bindings, layouts and cache keys follow
+ * from the declaration.
+ *
+ * Every kernel sees the step block (`word(i)`, `seed()`, `stepNumber()`, and through `rows` the live size of an extent) and, when it has
+ * parameters, `params`. Dimensions known when the plan is made are written into the WGSL; live sizes, seeds and rates are read from uniforms.
+ */
+import { type ShaderDeclaration, wgsl } from "../../gpu/shader.ts";
+import {
+  bytesPerElement,
+  capacity,
+  type Dimension,
+  type Persistent,
+  rowWidth,
+  type Scalar,
+  type Scratch,
+  type Type,
+  type Value,
+} from "./operation.ts";
+
+/** 32-bit words in the step block: seed, step number, then scalars and live sizes. */
+export const stepWords = 64;
+
+export type Tensor = Value | Scratch | Persistent;
+
+export interface TensorBinding {
+  readonly name: string;
+  readonly tensor: Tensor;
+  /** WGSL type of the elements, such as `vec4f`. */
+  readonly element: string;
+  readonly access: "read" | "read_write";
+}
+
+export interface Kernel {
+  readonly shader: ShaderDeclaration;
+  readonly bindings: readonly TensorBinding[];
+  /** Words of the `params` uniform, empty when there are none. */
+  readonly params: Uint32Array;
+  /** Workgroups for the live sizes of a step. */
+  readonly workgroups: (live: LiveSize) => Workgroups;
+  /** Floating-point operations of a step, for kernels that arithmetic bounds. */
+  readonly flop?: ((live: LiveSize) => number) | undefined;
+  /** Bytes that a step moves, for kernels that touch a part of what they bind. */
+  readonly bytes?: ((live: LiveSize) => number) | undefined;
+}
+
+export type LiveSize = (dimension: Dimension) => number;
+export type Workgroups = readonly [x: number, y: number, z: number];
+
+interface KernelDeclaration {
+  readonly label: string;
+  readonly workgroupSize: readonly [number, number?, number?];
+  /** name → [tensor, WGSL element type] */
+  readonly reads?: Record<string, readonly [Tensor, string]>;
+  readonly writes?: Record<string, readonly [Tensor, string]>;
+  readonly params?: Record<string, Parameter>;
+  readonly enables?: readonly string[];
+  readonly declarations?: string;
+  readonly main: string;
+  readonly workgroups: (live: LiveSize) => Workgroups;
+  readonly flop?: (live: LiveSize) => number;
+  readonly bytes?: (live: LiveSize) => number;
+}
+
+type Parameter = { readonly type: "u32" | "f32"; readonly value: number };
+export const paramU32 = (value: number): Parameter => ({ type: "u32", value });
+export const paramF32 = (value: number): Parameter => ({ type: "f32", value });
+
+const stepDeclarations = wgsl`
+fn word(i: u32) -> u32 { return step[i / 4u][i % 4u]; }
+fn seed() -> u32 { return step[0][0]; }
+fn stepNumber() -> u32 { return step[0][1]; }
+`;
+
+export function kernel(declaration: KernelDeclaration): Kernel {
+  const {
+    label,
+    workgroupSize,
+    reads = {},
+    writes = {},
+    params = {},
+    enables = [],
+    declarations = "",
+    main,
+    workgroups,
+    flop,
+    bytes,
+  } = declaration;
+  const bind =
+    (access: "read" | "read_write") =>
+    (entry: [string, readonly [Tensor, string]]): TensorBinding => {
+      const [name, [tensor, element]] = entry;
+      return { name, tensor, element, access };
+    };
+  const bindings = [...Object.entries(reads).map(bind("read")), ...Object.entries(writes).map(bind("read_write"))];
+  const fields = Object.entries(params);
+  const hasParams = fields.length > 0;
+  const struct = hasParams ? `struct Params { ${fields.map(([name, { type }]) => `${name}: ${type}`).join(", ")} }\n` : "";
+  return {
+    shader: {
+      label,
+      bindings: [
+        { name: "step", type: `array<vec4u, ${stepWords / 4}>`, access: "uniform" },
+        ...(hasParams ? [{ name: "params", type: "Params", access: "uniform" as const }] : []),
+        ...bindings.map(({ name, tensor, element, access }) => ({ name, type: element, access, half: tensor.dtype === "f16" })),
+      ],
+      enables,
+      workgroupSize: [workgroupSize[0], workgroupSize[1] ?? 1, workgroupSize[2] ?? 1],
+      declarations: struct + stepDeclarations + declarations,
+      main,
+    },
+    bindings,
+    params: packParams(fields.map(([, parameter]) => parameter)),
+    workgroups,
+    flop,
+    bytes,
+  };
+}
+
+/** What a kernel must at least move: the bytes that it says, or of the live part of every tensor that it binds, each counted once. */
+export function trafficOf({ bindings, bytes }: Kernel, live: LiveSize): number {
+  return bytes?.(live) ?? bindings.reduce((sum, { tensor }) => sum + liveBytes(tensor, live), 0);
+}
+
+/** Bytes of the live part of a tensor. */
+export function liveBytes({ shape, dtype }: Type, live: LiveSize): number {
+  return shape.reduce<number>((product, size) => product * live(size), bytesPerElement[dtype]);
+}
+
+function packParams(parameters: readonly Parameter[]): Uint32Array {
+  const words = new Uint32Array(parameters.length);
+  const floats = new Float32Array(words.buffer);
+  parameters.forEach(({ type, value }, i) => {
+    (type === "u32" ? words : floats)[i] = value;
+  });
+  return words;
+}
+
+/** WGSL for the live size of a dimension. */
+export function rows(dimension: Dimension): string {
+  return typeof dimension === "number" ? `${dimension}u` : `word(${dimension.word}u)`;
+}
+
+/** A field of `params` for a dimension that the WGSL leaves open, so that shapes share a pipeline; read it with `sizeOf`. */
+export function sizeParam(dimension: Dimension): Parameter {
+  return paramU32(typeof dimension === "number" ? dimension : dimension.word);
+}
+
+/** WGSL for the live size of a dimension whose `sizeParam` is the field `name`. */
+export function sizeOf(name: string, dimension: Dimension): string {
+  return typeof dimension === "number" ? `params.${name}` : `word(params.${name})`;
+}
+
+/** WGSL for a host scalar of the step. */
+export function scalar({ word }: Scalar): string {
+  return `bitcast<f32>(word(${word}u))`;
+}
+
+/** Elements a thread handles at a time: 4 where rows divide into vectors of four, else 1. */
+export function vectorWidth(...widths: number[]): 1 | 4 {
+  return widths.every((width) => width % 4 === 0) ? 4 : 1;
+}
+
+/** WGSL type of `width` floats, as a kernel computes with them. */
+export function vector(width: 1 | 4): string {
+  return width === 1 ? "f32" : "vec4f";
+}
+
+/** WGSL for the sum of a vector's elements. */
+export function horizontalSum(expression: string, width: 1 | 4): string {
+  return width === 1 ? `(${expression})` : `dot(${expression}, vec4f(1))`;
+}
+
+/** The most workgroups one dimension of a dispatch may have on a core device. */
+const maxWorkgroups = 65_535;
+
+/** Workgroups for `count` blocks, folded into two dimensions when one is too short; WGSL finds its block as `block`, see `blockIndex`. */
+export function fold(count: number): Workgroups {
+  return count <= maxWorkgroups ? [count, 1, 1] : [maxWorkgroups, Math.ceil(count / maxWorkgroups), 1];
+}
+
+/** WGSL that declares `block`, the index that `fold` spread over two dimensions. */
+export const blockIndex = "let block = group.y * groups.x + group.x;";
+
+/** Threads of a workgroup where nothing else decides: two or more subgroups on every adapter, and within every device's limits. */
+export const threadsPerWorkgroup = 64;
+
+/**
+ * A kernel with one thread per vector of each row: `row` and `column` (counted in vectors) are declared, and `index` into row-major memory.
+ * The row count may be live; the width is the product of the other dimensions of `over`.
+ */
+export function pointKernel(declaration: Omit<KernelDeclaration, "workgroupSize" | "workgroups"> & { over: Type; width: 1 | 4 }): Kernel {
+  const { over, width, main, ...rest } = declaration;
+  const columns = rowWidth(over.shape) / width;
+  const first = over.shape[0] ?? 1;
+  return kernel({
+    ...rest,
+    workgroupSize: [threadsPerWorkgroup],
+    main: wgsl`${blockIndex}
+  let index = block * ${threadsPerWorkgroup}u + thread;
+  let row = index / ${columns}u;
+  let column = index % ${columns}u;
+  if (row >= ${rows(first)}) { return; }
+  ${main}`,
+    workgroups: (live) => fold(Math.ceil((live(first) * columns) / threadsPerWorkgroup)),
+  });
+}
+
+/** Live size of a dimension, for workgroup counts made when every size is the capacity. */
+export const atCapacity: LiveSize = capacity;

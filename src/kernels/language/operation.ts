@@ -1,0 +1,211 @@
+/**
+ * What an operation is: the language that kernels, tape and planner share.
+ *
+ * An operation is one file in this folder. It holds the function that model code calls, its shape rule (`infer`), its kernels (`lower`,
+ * which chooses a variant from the device's capabilities) and its gradient rule (`gradient`, written in operations). Nothing here touches
+ * a GPU: a value is a shape, a dtype and the node that makes it, until the planner gives it memory.
+ */
+import { ShapeError } from "../../errors.ts";
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import type { Kernel } from "./kernel.ts";
+
+export type DType = "f32" | "f16" | "u32";
+
+/** How a tensor of floats is stored; kernels compute in f32 either way. */
+export type FloatType = "f32" | "f16";
+
+/** Bytes of one element. */
+export const bytesPerElement: Record<DType, number> = { f32: 4, f16: 2, u32: 4 };
+
+/**
+ * A dimension whose live size is given each step and is at most `capacity`: tokens, sentences, pairs. Memory is laid out for the capacity;
+ * kernels work on the live part alone and leave the rest undefined.
+ */
+export interface Extent {
+  readonly name: string;
+  readonly capacity: number;
+  /** Where the live size stands in the step block. */
+  readonly word: number;
+}
+
+export type Dimension = number | Extent;
+export type Shape = readonly Dimension[];
+
+export interface Type {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** A number the host gives each step: a learning rate, a loss scale. */
+export interface Scalar {
+  readonly name: string;
+  readonly word: number;
+}
+
+/** A tensor whose memory outlives every plan: a parameter, its gradient, an optimiser's moment. Plans share it. */
+export interface Persistent extends Type {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Throws when its memory has not been allocated yet. */
+  readonly window: { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number };
+  /** Where its gradient is kept, when it has a persistent one. */
+  readonly gradient?: Persistent | undefined;
+  /** Its copy in halves, which products of halves read in its place. */
+  readonly half?: Persistent | undefined;
+}
+
+/** A symbolic tensor on a tape. */
+export class Value implements Type {
+  /** The node that computes it; null for an input or a persistent tensor. */
+  node: Node | null = null;
+  /** The persistent tensor that holds it, if any. */
+  persistent: Persistent | null = null;
+  /** The value whose memory this one reads under another shape. */
+  base: Value | null = null;
+
+  constructor(
+    readonly tape: Recorder,
+    readonly id: number,
+    readonly dtype: DType,
+    readonly shape: Shape,
+    /** For plans and errors; empty for what a node computes. */
+    readonly name: string,
+  ) {}
+}
+
+export type Operand = Value | Persistent;
+
+/** One recorded operation. */
+export interface Node<A = unknown> {
+  readonly operation: Operation<A>;
+  readonly attributes: A;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+}
+
+/** What operations need of the tape. */
+export interface Recorder {
+  /** Appends a node; its outputs are new values. Throws `ShapeError` when the inputs do not fit. */
+  append<A>(operation: Operation<A>, inputs: readonly Operand[], attributes: A): Value[];
+  /** Appends a node that writes into given persistent tensors in place, such as an optimiser's update. */
+  update<A>(operation: Operation<A>, inputs: readonly Operand[], outputs: readonly Persistent[], attributes: A): void;
+  /** A new dropout site: every place that draws random numbers has its own. */
+  dropoutSite(): number;
+  /** Records a part of the forward pass of which the backward pass keeps the inputs alone, and computes the rest again. */
+  recomputed<T>(record: () => T): T;
+}
+
+export interface Operation<A = unknown> {
+  readonly name: string;
+  /** The shape rule: types of the outputs. Throws `ShapeError`. */
+  infer(inputs: readonly Type[], attributes: A): Type[];
+  /** Chooses a variant and gives its dispatches, in order. */
+  lower(node: Node<A>, capabilities: Capabilities): Lowering;
+  /** All variants that fit the device and the node, the one that `lower` chooses first: measuring may find another one faster. */
+  variants?(node: Node<A>, capabilities: Capabilities): readonly Variant[];
+  /** Cases in which a variant can be held against a portable one before it is trusted on a device. */
+  probes?(node: Node<A>): Probes<A>;
+  /**
+   * Appends a node that does what `node` does and then what follows, in one kernel; returns null where it cannot. The old node stays on the tape,
+   * and the planner drops it when nothing else reads it.
+   */
+  absorb?(node: Node<A>, follower: Follower): Value | null;
+  /**
+   * Given the gradients of the outputs (null where the loss does not depend on one), appends the adjoint operations and returns a gradient for
+   * each input (null where there is none). Absent: the operation cannot be differentiated.
+   */
+  gradient?(node: Node<A>, outputGradients: readonly (Value | null)[]): (Value | null)[];
+}
+
+/** A named way to compute a node. */
+export interface Variant {
+  readonly name: string;
+  lower(): Lowering;
+}
+
+/** Small nodes of a node's kind, to see whether a device computes them right. */
+export interface Probes<A = unknown> {
+  /** Types of the inputs of each case, live where the node's are; some sizes end beside the edges of tiles. */
+  readonly inputs: readonly (readonly Type[])[];
+  /** The attributes with which all that is floating-point is stored as f32. */
+  readonly portable: A;
+}
+
+/** What may follow an operation element by element, in the same kernel. */
+export type Follower =
+  | { readonly kind: "gelu" }
+  /** Times GELU's derivative at `x`. */
+  | { readonly kind: "geluGradient"; readonly x: Value }
+  /** Plus `addend`. */
+  | { readonly kind: "add"; readonly addend: Value };
+
+/** The value after `follower`, computed in the kernel that makes `value`; null where that kernel cannot. */
+export function absorb(value: Value, follower: Follower): Value | null {
+  return value.node?.outputs[0] === value ? (value.node.operation.absorb?.(value.node, follower) ?? null) : null;
+}
+
+export interface Lowering {
+  /** The variant's name in a printed plan, such as `soft 32×256`. */
+  readonly variant: string;
+  readonly kernels: readonly Kernel[];
+  /** Memory that only these kernels use. */
+  readonly scratch?: readonly Scratch[];
+}
+
+/** Memory between the kernels of one node. */
+export class Scratch implements Type {
+  constructor(
+    readonly dtype: DType,
+    readonly shape: Shape,
+  ) {}
+}
+
+/** The size memory is laid out for. */
+export function capacity(dimension: Dimension): number {
+  return typeof dimension === "number" ? dimension : dimension.capacity;
+}
+
+/** Elements memory is laid out for. */
+export function elementCount(shape: Shape): number {
+  return shape.reduce<number>((product, dimension) => product * capacity(dimension), 1);
+}
+
+/** Elements of one row: the product of all dimensions but the first. */
+export function rowWidth(shape: Shape): number {
+  return elementCount(shape.slice(1));
+}
+
+export function formatShape(shape: Shape): string {
+  return `[${shape.map((dimension) => (typeof dimension === "number" ? dimension : `${dimension.name}≤${dimension.capacity}`)).join(", ")}]`;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((dimension, i) => dimension === b[i]);
+}
+
+/** Throws `ShapeError` unless `type` has the wanted dtype (`float` is f32 or f16) and shape; a null dimension may be anything. */
+export function expectType(
+  operation: string,
+  name: string,
+  type: Type,
+  dtype: DType | "float",
+  shape: readonly (Dimension | null)[],
+): void {
+  const fits =
+    (dtype === "float" ? type.dtype !== "u32" : type.dtype === dtype) &&
+    type.shape.length === shape.length &&
+    shape.every((wanted, i) => wanted === null || wanted === type.shape[i]);
+  if (fits) return;
+  const wanted = shape.map((dimension) => (dimension === null ? "·" : formatShape([dimension]).slice(1, -1))).join(", ");
+  throw new ShapeError(
+    `${operation}: ${name} must be ${dtype} [${wanted}], found ${type.dtype} ${formatShape(type.shape)}.`,
+    "Check the shapes of the values that are passed to it.",
+  );
+}
+
+export const f32 = (...shape: Dimension[]): Type => ({ dtype: "f32", shape });
+/** A tensor of halves or of singles. */
+export const float = (dtype: FloatType, ...shape: Dimension[]): Type => ({ dtype, shape });
+/** The storage type of a tensor of floats. */
+export const floatOf = ({ dtype }: Type): FloatType => (dtype === "f16" ? "f16" : "f32");
+export const u32 = (...shape: Dimension[]): Type => ({ dtype: "u32", shape });

@@ -1,0 +1,82 @@
+/**
+ * Kernels that reduce along rows (norms, softmax), written once for two machines: a thread a row without barriers, which wins on software
+ * adapters, and a workgroup a row with a tree reduction, which wins on GPUs. Every reduction has a fixed order, so a rerun is bit-identical.
+ *
+ * The body sees `row`, walks its columns with `for (var c = firstColumn; c < …; c += columnStride)`, and joins what its threads found with
+ * `total(f32)` or `largest(f32)`, each given to every thread. A thread may read again what it wrote itself to an output.
+ */
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import { wgsl } from "../../gpu/shader.ts";
+import { blockIndex, fold, type Kernel, kernel, rows, threadsPerWorkgroup } from "./kernel.ts";
+import type { Dimension } from "./operation.ts";
+
+type Declaration = Omit<Parameters<typeof kernel>[0], "workgroupSize" | "workgroups"> & {
+  /** How many rows there are. */
+  readonly rowCount: Dimension;
+};
+
+/** Rows a workgroup takes where each thread has one: few, so that a batch of some tens of rows still reaches every core. */
+const rowsPerWorkgroup = 16;
+
+const threadReduction = wgsl`
+fn total(x: f32) -> f32 { return x; }
+fn largest(x: f32) -> f32 { return x; }
+`;
+
+const reduction = (name: string, combine: string) => wgsl`
+fn ${name}(x: f32) -> f32 {
+  partial[reducingThread] = x;
+  workgroupBarrier();
+  for (var half = ${threadsPerWorkgroup / 2}u; half > 0u; half /= 2u) {
+    if (reducingThread < half) {
+      let a = partial[reducingThread];
+      let b = partial[reducingThread + half];
+      partial[reducingThread] = ${combine};
+    }
+    workgroupBarrier();
+  }
+  let result = partial[0];
+  workgroupBarrier();
+  return result;
+}
+`;
+
+const workgroupReduction = wgsl`
+var<workgroup> partial: array<f32, ${threadsPerWorkgroup}>;
+var<private> reducingThread: u32;
+${reduction("total", "a + b")}${reduction("largest", "max(a, b)")}`;
+
+export function rowKernel({ software }: Capabilities, { rowCount, main, declarations = "", ...rest }: Declaration): Kernel {
+  if (software) {
+    return kernel({
+      ...rest,
+      workgroupSize: [rowsPerWorkgroup],
+      declarations: threadReduction + declarations,
+      main: wgsl`${blockIndex}
+  let row = block * ${rowsPerWorkgroup}u + thread;
+  if (row >= ${rows(rowCount)}) { return; }
+  const firstColumn = 0u;
+  // Always 1, which the compiler cannot know: it would unroll loops of up to 32 columns, and take a minute for a row of 128.
+  let columnStride = groups.z;
+  ${main}`,
+      workgroups: (live) => fold(Math.ceil(live(rowCount) / rowsPerWorkgroup)),
+    });
+  }
+  return kernel({
+    ...rest,
+    workgroupSize: [threadsPerWorkgroup],
+    declarations: workgroupReduction + declarations,
+    main: wgsl`let row = group.y * groups.x + group.x;
+  if (row >= ${rows(rowCount)}) { return; }
+  reducingThread = thread;
+  let firstColumn = thread;
+  const columnStride = ${threadsPerWorkgroup}u;
+  ${main}`,
+    workgroups: (live) => fold(live(rowCount)),
+  });
+}
+
+/** The variant's name in a plan. */
+export function rowVariant({ software }: Capabilities): string {
+  return software ? "thread a row" : "workgroup a row";
+}

@@ -1,0 +1,44 @@
+/**
+ * Tensors larger than a device binds at once, such as RoBERTa's word embeddings (154 MB, where WebGPU promises 128 MiB): a kernel binds them in windows,
+ * and its WGSL, which reads and writes through functions, stays as it is.
+ */
+import { type BufferWindow, bindingAlignment } from "../../gpu/device.ts";
+import type { Windows } from "../../gpu/shader.ts";
+import type { Kernel, TensorBinding } from "./kernel.ts";
+import { bytesPerElement, elementCount, type Type } from "./operation.ts";
+
+/** Numbers in one element as WGSL computes with it. */
+const widths: Readonly<Record<string, number>> = { f32: 1, vec2f: 2, vec4f: 4 };
+
+/** The most bytes of a window: whole elements, and the next one is aligned. */
+const windowBytes = (largestBinding: number) => Math.floor(largestBinding / bindingAlignment) * bindingAlignment;
+
+const byteSize = ({ shape, dtype }: Type) => elementCount(shape) * bytesPerElement[dtype];
+
+/** Whether a tensor is larger than what a device binds at once. */
+export const needsWindows = (tensor: Type, largestBinding: number): boolean => byteSize(tensor) > largestBinding;
+
+/** The kernel that binds no more than `largestBinding` bytes of a tensor at once. Tables of u32 stay whole. */
+export function windowed(kernel: Kernel, largestBinding: number): Kernel {
+  const bytes = windowBytes(largestBinding);
+  const split = ({ tensor, element }: TensorBinding): Windows | null => {
+    const width = widths[element];
+    if (width === undefined || !needsWindows(tensor, largestBinding)) return null;
+    return { count: Math.ceil(byteSize(tensor) / bytes), elements: bytes / (width * bytesPerElement[tensor.dtype]) };
+  };
+  const windows = new Map(kernel.bindings.map((binding) => [binding.name, split(binding)]));
+  if ([...windows.values()].every((found) => found === null)) return kernel;
+  const bindings = kernel.shader.bindings.map((binding) => ({ ...binding, windows: windows.get(binding.name) ?? null }));
+  return { ...kernel, shader: { ...kernel.shader, bindings } };
+}
+
+/** The parts in which `windowed` binds a tensor's memory: itself, where it is small enough. */
+export function windowsOf({ buffer, offset, size }: BufferWindow, largestBinding: number): BufferWindow[] {
+  if (size <= largestBinding) return [{ buffer, offset, size }];
+  const bytes = windowBytes(largestBinding);
+  return Array.from({ length: Math.ceil(size / bytes) }, (_, i) => ({
+    buffer,
+    offset: offset + i * bytes,
+    size: Math.min(bytes, size - i * bytes),
+  }));
+}

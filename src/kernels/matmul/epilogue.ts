@@ -1,0 +1,48 @@
+/**
+ * What a product goes through on its way from registers to memory, the same for every variant of matmul: scale, bias, an addend, GELU (keeping what it
+ * was taken of, for its gradient) or GELU's derivative.
+ */
+import { wgsl } from "../../gpu/shader.ts";
+import { paramF32, type Tensor, vector } from "../language/kernel.ts";
+import { normalDistribution } from "../language/normal-distribution.ts";
+import type { MatmulAttributes, MatmulTensors } from "./matmul.ts";
+
+export interface Epilogue {
+  readonly reads: Record<string, readonly [Tensor, string]>;
+  readonly writes: Record<string, readonly [Tensor, string]>;
+  readonly params: { readonly scale: ReturnType<typeof paramF32> };
+  /** WGSL: `finish(index, column, product)` stores one element of type `T`; index and column are counted in elements. */
+  readonly declarations: string;
+}
+
+type Activation = MatmulAttributes["activation"];
+
+/** WGSL from `sum` to what is stored at `index`. */
+const store: Record<Activation, string> = {
+  none: "setC(index, sum);",
+  gelu: "setPreActivation(index, sum); setC(index, sum * normalDistribution(sum));",
+  geluGradient: "let x = preActivation(index); setC(index, sum * (normalDistribution(x) + x * normalDensity(x)));",
+};
+
+/** The epilogue of a product whose elements are stored `width` at a time. */
+export function epilogue(
+  { bias, addend, preActivation, c, keptPreActivation }: MatmulTensors,
+  attributes: MatmulAttributes,
+  width: 1 | 4,
+): Epilogue {
+  const { scale, activation } = attributes;
+  const element = vector(width);
+  const bind = (name: string, tensor: Tensor | undefined) => (tensor ? { [name]: [tensor, element] as const } : {});
+  return {
+    reads: { ...bind("bias", bias), ...bind("addend", addend), ...bind("preActivation", preActivation) },
+    writes: { c: [c, element], ...bind("preActivation", keptPreActivation) },
+    params: { scale: paramF32(scale) },
+    declarations: wgsl`alias T = ${element};
+${activation === "none" ? "" : normalDistribution}
+fn finish(index: u32, column: u32, product: T) {
+  let sum = product * params.scale${bias ? " + bias(column)" : ""}${addend ? " + addend(index)" : ""};
+  ${store[activation]}
+}
+`,
+  };
+}

@@ -1,0 +1,228 @@
+/**
+ * Matrix products in the three layouts that a linear layer needs, letters saying how each operand stands in memory:
+ *
+ *     nn: C[m,n] = s · A[m,k] · B[k,n]      (gradient of a layer's input)
+ *     nt: C[m,n] = s · A[m,k] · B[n,k]ᵀ     (the layer itself, weights as [out, in])
+ *     tn: C[m,n] = s · A[k,m]ᵀ · B[k,n]     (gradient of the weights)
+ *
+ * Accumulates in f32 in a fixed order. Any dimension may be live; k of `tn` usually is. The same kernel adds a bias [n], adds another matrix, applies
+ * GELU or its derivative (`matmul-epilogue.ts`), and in `tn` gives the sums of A over k, the gradient of a bias.
+ *
+ * The variants, in files of their own, pass the same tests; `variants` lists those that fit a device and a shape, the best guess first.
+ */
+
+import { ShapeError } from "../../errors.ts";
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import { columnSum } from "../column-sum.ts";
+import { geluGradient } from "../gelu.ts";
+import {
+  type Dimension,
+  expectType,
+  type FloatType,
+  type Follower,
+  f32,
+  float,
+  floatOf,
+  type Node,
+  type Operand,
+  type Operation,
+  type Probes,
+  type Type,
+  type Value,
+  type Variant,
+} from "../language/operation.ts";
+import { softVariants } from "./soft.ts";
+import { subgroupMatrixVariants } from "./subgroup-matrix.ts";
+import { tileVariants } from "./tile.ts";
+
+export type Layout = "nn" | "nt" | "tn";
+
+export interface MatmulAttributes {
+  readonly layout: Layout;
+  readonly scale: number;
+  readonly bias: boolean;
+  readonly addend: boolean;
+  /** `geluGradient` multiplies by GELU's derivative at a given pre-activation. */
+  readonly activation: "none" | "gelu" | "geluGradient";
+  /** Layout tn: the second output is the sum of A over k, f32 [m]. */
+  readonly rowSums: boolean;
+  /** How C is stored. */
+  readonly dtype: FloatType;
+}
+
+export interface MatmulShape {
+  readonly m: Dimension;
+  readonly n: Dimension;
+  readonly k: Dimension;
+}
+
+/** A node's inputs and outputs by their role. */
+export interface MatmulTensors {
+  readonly a: Value;
+  readonly b: Value;
+  readonly bias: Value | undefined;
+  readonly addend: Value | undefined;
+  readonly preActivation: Value | undefined;
+  readonly c: Value;
+  readonly keptPreActivation: Value | undefined;
+  readonly rowSums: Value | undefined;
+}
+
+export function matmulTensors({
+  inputs,
+  outputs,
+  attributes: { bias, addend, activation, rowSums },
+}: Node<MatmulAttributes>): MatmulTensors {
+  const [a, b, ...more] = inputs as [Value, Value, ...Value[]];
+  const [c, second] = outputs as [Value, Value | undefined];
+  return {
+    a,
+    b,
+    bias: bias ? more.shift() : undefined,
+    addend: addend ? more.shift() : undefined,
+    preActivation: activation === "geluGradient" ? more.shift() : undefined,
+    c,
+    keptPreActivation: activation === "gelu" ? second : undefined,
+    rowSums: rowSums ? second : undefined,
+  };
+}
+
+const dimensions: Record<Layout, (a: Type["shape"], b: Type["shape"]) => MatmulShape> = {
+  nn: (a, b) => ({ m: a[0]!, k: a[1]!, n: b[1]! }),
+  nt: (a, b) => ({ m: a[0]!, k: a[1]!, n: b[0]! }),
+  tn: (a, b) => ({ m: a[1]!, k: a[0]!, n: b[1]! }),
+};
+
+/** How the operands stand in memory. */
+const operandShapes: Record<Layout, (shape: MatmulShape) => Record<"a" | "b", readonly Dimension[]>> = {
+  nn: ({ m, n, k }) => ({ a: [m, k], b: [k, n] }),
+  nt: ({ m, n, k }) => ({ a: [m, k], b: [n, k] }),
+  tn: ({ m, n, k }) => ({ a: [k, m], b: [k, n] }),
+};
+
+/** Whether the rows of A and of B run along k. */
+export const runsAlongDepth: Record<Layout, readonly [a: boolean, b: boolean]> = {
+  nn: [true, false],
+  nt: [true, true],
+  tn: [false, false],
+};
+
+/** What B must be, given A's shared dimension. */
+const rightShape: Record<Layout, (k: Dimension) => (Dimension | null)[]> = {
+  nn: (k) => [k, null],
+  nt: (k) => [null, k],
+  tn: (k) => [k, null],
+};
+
+export function matmulShape({ inputs: [a, b], attributes: { layout } }: Node<MatmulAttributes>): MatmulShape {
+  return dimensions[layout](a!.shape, b!.shape);
+}
+
+const operation: Operation<MatmulAttributes> = {
+  name: "matmul",
+  infer([a, b, ...more], { layout, bias, addend, activation, rowSums, dtype }) {
+    const name = `matmul ${layout}`;
+    expectType(name, "a", a!, "float", [null, null]);
+    expectType(name, "b", b!, "float", [null, null]);
+    const { m, n, k } = dimensions[layout](a!.shape, b!.shape);
+    expectType(name, "b", b!, "float", rightShape[layout](k));
+    if (bias) expectType(name, "bias", more.shift()!, "float", [n]);
+    if (addend) expectType(name, "addend", more.shift()!, "float", [m, n]);
+    if (activation === "geluGradient") expectType(name, "preActivation", more.shift()!, "float", [m, n]);
+    const c = float(dtype, m, n);
+    return [c, ...(activation === "gelu" ? [c] : []), ...(rowSums ? [f32(m)] : [])];
+  },
+  variants,
+  probes,
+  lower: (node, capabilities) => variants(node, capabilities)[0]!.lower(),
+  absorb(node, follower) {
+    const { attributes, outputs } = node;
+    const { activation, addend, rowSums } = attributes;
+    if (activation !== "none" || addend || rowSums) return null;
+    const changes: Record<Follower["kind"], Partial<MatmulAttributes>> = {
+      gelu: { activation: "gelu" },
+      geluGradient: { activation: "geluGradient" },
+      add: { addend: true },
+    };
+    const { kind, ...extra } = follower;
+    const fused = { ...attributes, ...changes[kind] };
+    return outputs[0]!.tape.append(operation, [...node.inputs, ...(Object.values(extra) as Value[])], fused)[0]!;
+  },
+  gradient(node, [dc, dPre]) {
+    const { layout, scale, activation } = node.attributes;
+    const { a, b, bias, addend, keptPreActivation } = matmulTensors(node);
+    if (activation === "geluGradient" || dPre) {
+      throw new ShapeError("matmul: GELU's gradient cannot be differentiated again.", "Differentiate a loss of first order.");
+    }
+    if (!dc) return node.inputs.map(() => null);
+    const d = keptPreActivation ? geluGradient(keptPreActivation, dc) : dc;
+    // A parameter's gradient is f32 even where the product's operands are halves.
+    const product = (of: Value, x: Value, y: Value, as: Layout) => matmul(x, y, as, { scale, dtype: of.persistent ? "f32" : floatOf(of) });
+    const rules: Record<Layout, () => [Value, Value, Value | null]> = {
+      nn: () => [product(a, d, b, "nt"), product(b, a, d, "tn"), null],
+      nt: () => {
+        const attributes = { ...plain("tn", scale, b.persistent ? "f32" : floatOf(b)), rowSums: bias !== undefined };
+        const [db, sums] = d.tape.append(operation, [d, a], attributes);
+        return [product(a, d, b, "nn"), db!, sums ?? null];
+      },
+      tn: () => [product(a, b, d, "nt"), product(b, a, d, "nn"), null],
+    };
+    const [da, db, dBias] = rules[layout]();
+    return [da, db, ...(bias ? [dBias ?? columnSum(d)] : []), ...(addend ? [d] : [])];
+  },
+};
+
+function variants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
+  const soft = capabilities.software ? softVariants(node, capabilities) : [];
+  return [...soft, ...subgroupMatrixVariants(node, capabilities), ...tileVariants(node, capabilities)];
+}
+
+/** m, n and k: one block of four of each; beyond the edges of all tiles; whole tiles. */
+const probeSizes = [
+  [4, 8, 4],
+  [132, 196, 100],
+  [256, 64, 32],
+] as const;
+
+function probes(node: Node<MatmulAttributes>): Probes<MatmulAttributes> {
+  const { layout } = node.attributes;
+  const shape = matmulShape(node);
+  const roles = Object.entries(matmulTensors(node)).filter(([, value]) => node.inputs.includes(value));
+  const inputs = probeSizes.map(([m, n, k]) => {
+    const sized = (name: keyof MatmulShape, size: number): Dimension =>
+      typeof shape[name] === "number" ? size : { ...shape[name], name, capacity: size };
+    const size: MatmulShape = { m: sized("m", m), n: sized("n", n), k: sized("k", k) };
+    const shapes: Record<string, readonly Dimension[]> = {
+      ...operandShapes[layout](size),
+      bias: [size.n],
+      addend: [size.m, size.n],
+      preActivation: [size.m, size.n],
+    };
+    return roles.map(([role, { dtype }]): Type => ({ dtype, shape: shapes[role]! }));
+  });
+  return { inputs, portable: { ...node.attributes, dtype: "f32" } };
+}
+
+const plain = (layout: Layout, scale: number, dtype: FloatType): MatmulAttributes => ({
+  layout,
+  scale,
+  dtype,
+  bias: false,
+  addend: false,
+  activation: "none",
+  rowSums: false,
+});
+
+export interface MatmulOptions {
+  /** [n], added to every row. */
+  readonly bias?: Operand;
+  /** Multiplies the product; 1 if absent. */
+  readonly scale?: number;
+  /** How the product is stored; as `a` is, if absent. */
+  readonly dtype?: FloatType;
+}
+
+/** The product of two matrices in a layout, see above. Throws `ShapeError` when they do not fit. */
+export function matmul(a: Value, b: Operand, layout: Layout, { bias, scale = 1, dtype = floatOf(a) }: MatmulOptions = {}): Value {
+  return a.tape.append(operation, [a, b, ...(bias ? [bias] : [])], { ...plain(layout, scale, dtype), bias: bias !== undefined })[0]!;
+}

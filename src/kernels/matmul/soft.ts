@@ -1,0 +1,252 @@
+/**
+ * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane owns vectors of four columns
+ * and a column of accumulators; what the lanes of a subgroup need of A comes from the lane that loaded it. Needs subgroups of a fixed size of 4, 8
+ * or 16, and rows that divide into vectors of four.
+ *
+ * Rows and columns beyond an edge are computed from the last valid one and not stored; depth beyond k is masked to zero. Sizes are parameters and
+ * not part of the WGSL: such an adapter compiles each pipeline for a second or more, and a model has many shapes.
+ */
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import { wgsl } from "../../gpu/shader.ts";
+import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "../language/kernel.ts";
+import { capacity, type Dimension, type Lowering, type Node, type Variant } from "../language/operation.ts";
+import { epilogue } from "./epilogue.ts";
+import { type Layout, type MatmulAttributes, type MatmulShape, matmulShape, matmulTensors } from "./matmul.ts";
+
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** Columns a lane has in layout nt, one component of its accumulators each. */
+const ntColumns = 4;
+
+/** Rows of memory must divide into vectors of four; C's columns in nn and tn, which are stored as vectors, must not be live. */
+const fits: Record<Layout, (shape: MatmulShape) => boolean> = {
+  nn: ({ n, k }) => typeof n === "number" && vectorWidth(n, capacity(k)) === 4,
+  nt: ({ k }) => typeof k === "number" && vectorWidth(k) === 4,
+  tn: ({ m, n }) => typeof n === "number" && vectorWidth(capacity(m), n) === 4,
+};
+
+/** Lanes go by fours, and must divide the rows of a tile. */
+const subgroupSizes = [4, 8, 16];
+
+export function softVariants(node: Node<MatmulAttributes>, { subgroupSize }: Capabilities): readonly Variant[] {
+  const { layout } = node.attributes;
+  const shape = matmulShape(node);
+  if (subgroupSize === null || !subgroupSizes.includes(subgroupSize) || !fits[layout](shape)) return [];
+  return [{ name: "soft", lower: () => lowerings[layout](node, shape, subgroupSize) }];
+}
+
+const lowerings: Record<Layout, (node: Node<MatmulAttributes>, shape: MatmulShape, lanes: number) => Lowering> = {
+  nn: (node, shape, lanes) => columnVectors(node, shape, lanes),
+  tn: (node, shape, lanes) => columnVectors(node, shape, lanes),
+  nt: dotProducts,
+};
+
+/**
+ * What a workgroup computes and how. `vectors` are the vec4s of columns that a lane has of each row; `depths` are taken at once by the multiply
+ * body, which loops over the four that a vector of A holds. On llvmpipe a vec4 costs each lane some 40 instructions to load, so a tile must be
+ * large, and its code small: of the shapes measured, larger and smaller ones were slower. SwiftShader, of 4 lanes, pays for every component
+ * chosen by a variable, and takes all four depths at once; and for every load, so that a lane has many columns.
+ */
+interface Tile {
+  readonly rows: number;
+  readonly vectors: number;
+  readonly depths: number;
+  readonly subgroups: number;
+}
+
+/** 128 columns on an adapter of 8 lanes, 64 on one of 4. `large` has the throughput, `small` leaves no core idle when there are few rows and columns. */
+const tiles = {
+  large: (lanes: number): Tile =>
+    lanes === 4
+      ? { rows: 32, vectors: 4, depths: 4, subgroups: 1 }
+      : { rows: Math.max(24, 2 * lanes), vectors: 2, depths: 2, subgroups: 2 },
+  small: (): Tile => ({ rows: 16, vectors: 1, depths: 4, subgroups: 4 }),
+};
+
+function chooseTile(m: Dimension, columns: number, lanes: number): Tile {
+  const workgroupsWanted = 8;
+  const large = tiles.large(lanes);
+  const workgroups = Math.ceil(capacity(m) / large.rows) * Math.ceil(columns / (lanes * large.subgroups * large.vectors));
+  return workgroups >= workgroupsWanted ? large : tiles.small();
+}
+
+/** Layouts nn and tn, where B's rows run along n: a lane owns vec4s of columns. */
+function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lanes: number): Lowering {
+  const { layout } = node.attributes;
+  const tensors = matmulTensors(node);
+  const { a, b, rowSums } = tensors;
+  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 4);
+  const columns = capacity(n) / 4;
+  const tile = chooseTile(m, columns, lanes);
+  const threads = tile.subgroups * lanes;
+  const groups = Math.ceil(columns / (threads * tile.vectors));
+  const loads = range(tile.rows / lanes);
+  const vectors = range(tile.vectors);
+  const depths = range(tile.depths);
+  const quads = lanes / 4;
+  // A shuffle costs llvmpipe two instructions less than a broadcast; its lane may be a variable, at a price on SwiftShader.
+  const fromLane = tile.depths < 4 ? "subgroupShuffle" : "subgroupBroadcast";
+  // One expression for all depths: every assignment in a loop is a masked store on such an adapter.
+  const accumulate = (row: number, factor: (depth: number) => string) =>
+    vectors.map((j) => {
+      const sum = `sums[${row * tile.vectors + j}]`;
+      return `${sum} = ${depths.reduce((inner, u) => `fma(vec4f(${factor(u)}), b${u}${j}, ${inner})`, sum)};`;
+    });
+  // nn: lane l holds depths k … k+3 of row l. tn: it holds rows 4q … 4q+3 at depth k + l mod 4, q counting lanes by fours.
+  const left: Record<"nn" | "tn", { start: string[]; load: string[]; multiply: string[] }> = {
+    nn: {
+      start: loads.map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u) * params.leftStride;`),
+      // Beyond a live k a row holds what an earlier step left.
+      load: loads.map((g) =>
+        typeof k === "number"
+          ? `let a${g} = a(left${g} + k / 4u);`
+          : `let a${g} = select(vec4f(), a(left${g} + k / 4u), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));`,
+      ),
+      multiply: range(tile.rows).map((r) => {
+        const values = depths.map((u) => `let v${u} = ${fromLane}(a${Math.floor(r / lanes)}[kk + ${u}u], ${r % lanes}u);`);
+        return `{ ${[...values, ...accumulate(r, (u) => `v${u}`)].join(" ")} }`;
+      }),
+    },
+    tn: {
+      start: loads.map((g) => `let left${g} = min(row / 4u + ${g * quads}u + lane / 4u, params.leftStride - 1u);`),
+      load: loads.map(
+        (g) => `let a${g} = select(vec4f(), a(min(k + lane % 4u, last) * params.leftStride + left${g}), k + lane % 4u < depth);`,
+      ),
+      multiply: range(tile.rows / 4).map((quad) => {
+        const values = depths.map((u) => `let v${u} = ${fromLane}(a${Math.floor(quad / quads)}, kk + ${(quad % quads) * 4 + u}u);`);
+        return `{ ${[...values, ...range(4).flatMap((r) => accumulate(quad * 4 + r, (u) => `v${u}[${r}]`))].join(" ")} }`;
+      }),
+    },
+  };
+  const { start, load, multiply } = left[layout as "nn" | "tn"];
+  // The lanes of four, each with the depths that are its number modulo four, join what they found.
+  const storeRowSums = loads
+    .map((g) => {
+      const joined = [1, 2].map((other) => `sum${g} += subgroupShuffleXor(sum${g}, ${other}u);`).join(" ");
+      const quad = `row / 4u + ${g * quads}u + lane / 4u`;
+      return `${joined} if (group.x == 0u && thread < ${lanes}u && lane % 4u == 0u && ${quad} < params.leftStride) { setRowSums(${quad}, sum${g}); }`;
+    })
+    .join("\n  ");
+  return {
+    variant: `soft ${tile.rows}×${threads * tile.vectors * 4}`,
+    kernels: [
+      kernel({
+        label: `matmul ${layout} soft`,
+        workgroupSize: [threads],
+        enables: ["subgroups"],
+        reads: { a: [a, "vec4f"], b: [b, "vec4f"], ...reads },
+        writes: { ...writes, ...(rowSums ? { rowSums: [rowSums, "vec4f"] as const } : {}) },
+        params: {
+          ...params,
+          m: sizeParam(m),
+          k: sizeParam(k),
+          leftStride: paramU32(capacity(layout === "nn" ? k : m) / 4),
+          columns: paramU32(columns),
+        },
+        declarations,
+        main: wgsl`let m = ${sizeOf("m", m)};
+  let depth = ${sizeOf("k", k)};
+  let last = max(depth, 1u) - 1u;
+  let row = group.y * ${tile.rows}u;
+  let column = group.x * ${threads * tile.vectors}u + thread;
+  ${start.join("\n  ")}
+  ${vectors.map((j) => `let right${j} = min(column + ${j * threads}u, params.columns - 1u);`).join("\n  ")}
+  // Indexed by a variable in the end, so that the driver keeps one copy of it in memory; a body takes each from there and puts it back once.
+  var sums: array<vec4f, ${tile.rows * tile.vectors}>;
+  ${rowSums ? loads.map((g) => `var sum${g} = vec4f();`).join(" ") : ""}
+  for (var k = 0u; k < depth; k += 4u) {
+    ${load.join("\n    ")}
+    ${rowSums ? loads.map((g) => `sum${g} += a${g};`).join(" ") : ""}
+    ${tile.depths < 4 ? `for (var kk = 0u; kk < 4u; kk += ${tile.depths}u)` : "const kk = 0u;"} {
+      ${depths.map((u) => `let offset${u} = min(k + kk + ${u}u, last) * params.columns;`).join(" ")}
+      ${depths.flatMap((u) => vectors.map((j) => `let b${u}${j} = b(offset${u} + right${j});`)).join(" ")}
+      ${multiply.join("\n      ")}
+    }
+  }
+  ${rowSums ? storeRowSums : ""}
+  // One store in a loop: a software adapter takes seconds to compile one store for each row.
+  for (var j = 0u; j < ${tile.vectors}u; j++) {
+    let own = column + j * ${threads}u;
+    if (own >= params.columns) { break; }
+    for (var r = 0u; r < ${tile.rows}u && row + r < m; r++) { finish((row + r) * params.columns + own, own, sums[r * ${tile.vectors}u + j]); }
+  }`,
+        workgroups: (live) => [groups, Math.ceil(live(m) / tile.rows), 1],
+        flop: (live) => 2 * live(m) * live(n) * live(k),
+      }),
+    ],
+  };
+}
+
+/** Subgroups of a workgroup in layout nt: 128 columns on an adapter of 8 lanes. */
+const subgroups = 4;
+
+/**
+ * Rows a workgroup takes in layout nt: many, so that each vector of B serves many, but not so many that a core goes idle. SwiftShader keeps few sums in
+ * registers: there eight rows are half as fast again as thirty-two.
+ */
+function chooseRows(m: Dimension, columnGroups: number, lanes: number): number {
+  if (lanes === 4) return 8;
+  const workgroupsWanted = 8;
+  const most = 32;
+  return capacity(m) * columnGroups >= most * workgroupsWanted ? most : most / 2;
+}
+
+/** Layout nt, where B's rows run along k: a lane owns some columns and sums dot products along k. */
+function dotProducts(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lanes: number): Lowering {
+  const tensors = matmulTensors(node);
+  const { a, b } = tensors;
+  // Where C can be stored as vectors a lane's columns are neighbours.
+  const width = typeof n === "number" ? vectorWidth(n) : 1;
+  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, width);
+  const threads = subgroups * lanes;
+  const columnStride = width === 4 ? 1 : threads;
+  const tileRows = chooseRows(m, Math.ceil(capacity(n) / (threads * ntColumns)), lanes);
+  const loads = range(tileRows / lanes);
+  const columns = range(ntColumns);
+  const row = range(tileRows);
+  const store = {
+    1: wgsl`for (var j = 0u; j < ${ntColumns}u; j++) {
+    let own = column + j * ${columnStride}u;
+    if (own >= n) { break; }
+    for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish((row + r) * params.stride + own, own, sums[r][j]); }
+  }`,
+    4: wgsl`if (column >= n) { return; }
+  for (var r = 0u; r < ${tileRows}u && row + r < m; r++) { finish(((row + r) * params.stride + column) / 4u, column / 4u, sums[r]); }`,
+  };
+  return {
+    variant: `soft ${tileRows}×${threads * ntColumns}`,
+    kernels: [
+      kernel({
+        label: "matmul nt soft",
+        workgroupSize: [threads],
+        enables: ["subgroups"],
+        reads: { a: [a, "vec4f"], b: [b, "vec4f"], ...reads },
+        writes,
+        params: {
+          ...params,
+          m: sizeParam(m),
+          n: sizeParam(n),
+          depth: paramU32(capacity(k) / 4),
+          stride: paramU32(capacity(n)),
+        },
+        declarations,
+        main: wgsl`let m = ${sizeOf("m", m)};
+  let n = ${sizeOf("n", n)};
+  let row = group.y * ${tileRows}u;
+  let column = group.x * ${threads * ntColumns}u + thread * ${width}u;
+  ${loads.map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u) * params.depth;`).join("\n  ")}
+  ${columns.map((j) => `let right${j} = min(column + ${j * columnStride}u, n - 1u) * params.depth;`).join("\n  ")}
+  ${row.map((r) => `var c${r} = vec4f();`).join(" ")}
+  for (var k = 0u; k < params.depth; k++) {
+    ${loads.map((g) => `let a${g} = a(left${g} + k);`).join(" ")}
+    ${columns.map((j) => `let b${j} = b(right${j} + k);`).join(" ")}
+    ${row.map((r) => `{ let v = subgroupShuffle(a${Math.floor(r / lanes)}, ${r % lanes}u); c${r} += vec4f(${columns.map((j) => `dot(v, b${j})`).join(", ")}); }`).join("\n    ")}
+  }
+  var sums = array<vec4f, ${tileRows}>(${row.map((r) => `c${r}`).join(", ")});
+  ${store[width]}`,
+        workgroups: (live) => [Math.ceil(live(n) / (threads * ntColumns)), Math.ceil(live(m) / tileRows), 1],
+        flop: (live) => 2 * live(m) * live(n) * live(k),
+      }),
+    ],
+  };
+}

@@ -1,0 +1,219 @@
+/**
+ * Matmul, variant "tile": runs on every WebGPU device, takes every shape. A workgroup computes a tile of C from tiles of A and B in workgroup
+ * memory; a thread has 8×8 elements of it in registers and reads vectors of four. Everything beyond an edge is not stored, and depth beyond k counts
+ * as zero.
+ *
+ * An operand whose rows run along k is turned on its way into workgroup memory, in blocks of 4×4 that a thread holds in registers; so both tiles
+ * lie there with k as their rows, and the inner loop is the same for all layouts. Where both operands are halves and the device computes with
+ * them, the tiles are kept as halves, which moves half as much; products accumulate in f32.
+ */
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import { wgsl } from "../../gpu/shader.ts";
+import { kernel, paramU32, sizeOf, sizeParam, vector, vectorWidth } from "../language/kernel.ts";
+import { capacity, type Dimension, type Lowering, type Node, type Variant } from "../language/operation.ts";
+import { epilogue } from "./epilogue.ts";
+import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./matmul.ts";
+
+interface Tile {
+  /** Rows and columns of C that a workgroup computes, and the depth it takes at a time. */
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+}
+
+/** Rows and columns a thread has. */
+const perThread = 8;
+
+/** The tiles, each within the 16 KB of workgroup memory and the 256 threads of every device; the first fills a small GPU with small products. */
+const tiles: readonly Tile[] = [
+  { rows: 64, columns: 64, depth: 16 },
+  { rows: 128, columns: 64, depth: 16 },
+  { rows: 128, columns: 128, depth: 16 },
+  { rows: 32, columns: 64, depth: 32 },
+];
+
+/** Tiles of C that keep a GPU busy: with fewer, smaller tiles are better. */
+const enoughWorkgroups = 256;
+
+export function tileVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
+  const { m, n } = matmulShape(node);
+  const workgroups = ({ rows, columns }: Tile) => Math.ceil(capacity(m) / rows) * Math.ceil(capacity(n) / columns);
+  const best = capabilities.software
+    ? tiles[0]!
+    : ([tiles[2]!, tiles[1]!, tiles[0]!].find((tile) => workgroups(tile) >= enoughWorkgroups) ?? tiles[0]!);
+  return [best, ...tiles.filter((tile) => tile !== best)].map((tile) => ({
+    name: `tile ${tile.rows}×${tile.columns}×${tile.depth}`,
+    lower: () => lowerTile(node, tile, capabilities),
+  }));
+}
+
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** How one operand comes into workgroup memory. */
+interface Side {
+  readonly name: "left" | "right";
+  /** Of the tile, along the edge of C. */
+  readonly size: number;
+  readonly extent: Dimension;
+  /** Whether the operand's rows run along k. */
+  readonly alongDepth: boolean;
+  readonly operand: "a" | "b";
+  /** Elements in a row of the operand's memory. */
+  readonly stride: number;
+  /** Elements read at a time: what the other operand's rows divide into does not matter, and packed halves are read by fours alone. */
+  readonly width: 1 | 4;
+}
+
+function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capabilities): Lowering {
+  const tensors = matmulTensors(node);
+  const { a, b, rowSums } = tensors;
+  const { layout } = node.attributes;
+  const { m, n, k } = matmulShape(node);
+  const [leftAlong, rightAlong] = runsAlongDepth[layout];
+  const side = (own: Pick<Side, "name" | "size" | "extent" | "alongDepth" | "operand">): Side => {
+    const stride = capacity(own.alongDepth ? k : own.extent);
+    return { ...own, stride, width: vectorWidth(stride) };
+  };
+  const left = side({ name: "left", size: tile.rows, extent: m, alongDepth: leftAlong, operand: "a" });
+  const right = side({ name: "right", size: tile.columns, extent: n, alongDepth: rightAlong, operand: "b" });
+  const sides = [left, right];
+  const halves = a.dtype === "f16" && b.dtype === "f16" && capabilities.features.has("shader-f16");
+  // What is written beyond a live edge is undefined anyway; packed halves are only written by fours.
+  const stores = vectorWidth(capacity(n));
+  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, stores);
+  const stored = halves ? "vec4<f16>" : "vec4f";
+  const threads = [tile.columns / perThread, tile.rows / perThread] as const;
+  const cells = range(perThread * perThread);
+  const quads = perThread / 4;
+  return {
+    variant: `tile ${tile.rows}×${tile.columns}×${tile.depth}`,
+    kernels: [
+      kernel({
+        label: `matmul ${layout} tile`,
+        workgroupSize: threads,
+        enables: halves ? ["f16"] : [],
+        reads: { a: [a, vector(left.width)], b: [b, vector(right.width)], ...reads },
+        writes: { ...writes, ...(rowSums ? { rowSums: [rowSums, "f32"] as const } : {}) },
+        params: {
+          ...params,
+          m: sizeParam(m),
+          n: sizeParam(n),
+          k: sizeParam(k),
+          stride: paramU32(capacity(n)),
+          leftStride: paramU32(left.stride),
+          rightStride: paramU32(right.stride),
+        },
+        declarations: wgsl`${declarations}
+${sides.map(({ name, size }) => `var<workgroup> ${name}: array<${stored}, ${(size / 4) * tile.depth}>;`).join("\n")}
+${sides.map((side) => loadBlock(side, tile.depth, stored)).join("\n")}`,
+        main: wgsl`let m = ${sizeOf("m", m)};
+  let n = ${sizeOf("n", n)};
+  let depth = ${sizeOf("k", k)};
+  let firstRow = group.y * ${tile.rows}u;
+  let firstColumn = group.x * ${tile.columns}u;
+  ${cells.map((cell) => `var c${cell} = 0.0;`).join(" ")}
+  ${
+    rowSums
+      ? range(perThread)
+          .map((i) => `var sum${i} = 0.0;`)
+          .join(" ")
+      : ""
+  }
+  for (var k0 = 0u; k0 < depth; k0 += ${tile.depth}u) {
+    ${sides
+      .map(
+        ({ name, size }) =>
+          `for (var i = thread; i < ${(size / 4) * (tile.depth / 4)}u; i += ${threads[0] * threads[1]}u) { ${name}Block(i, ${name === "left" ? "firstRow, m" : "firstColumn, n"}, k0, depth); }`,
+      )
+      .join("\n    ")}
+    workgroupBarrier();
+    for (var k = 0u; k < ${tile.depth}u; k++) {
+      ${range(quads)
+        .map(
+          (q) =>
+            `let a${q} = vec4f(left[k * ${tile.rows / 4}u + local.y * ${quads}u + ${q}u]); let b${q} = vec4f(right[k * ${tile.columns / 4}u + local.x * ${quads}u + ${q}u]);`,
+        )
+        .join("\n      ")}
+      ${cells.map((cell) => `c${cell} = fma(${component("a", Math.floor(cell / perThread))}, ${component("b", cell % perThread)}, c${cell});`).join(" ")}
+      ${
+        rowSums
+          ? range(perThread)
+              .map((i) => `sum${i} += ${component("a", i)};`)
+              .join(" ")
+          : ""
+      }
+    }
+    workgroupBarrier();
+  }
+  var sums = array<T, ${cells.length / stores}>(${range(cells.length / stores)
+    .map((i) => `T(${range(stores).map((j) => `c${i * stores + j}`)})`)
+    .join(", ")});
+  for (var i = 0u; i < ${perThread}u; i++) {
+    let row = firstRow + local.y * ${perThread}u + i;
+    if (row >= m) { break; }
+    for (var j = 0u; j < ${perThread / stores}u; j++) {
+      let column = firstColumn + local.x * ${perThread}u + j * ${stores}u;
+      if (column >= n) { break; }
+      finish((row * params.stride + column) / ${stores}u, column / ${stores}u, sums[i * ${perThread / stores}u + j]);
+    }
+  }
+  ${rowSums ? storeRowSums : ""}`,
+        workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), 1],
+        flop: (live) => 2 * live(m) * live(n) * live(k),
+      }),
+    ],
+  };
+}
+
+const component = (name: string, i: number) => `${name}${Math.floor(i / 4)}[${i % 4}]`;
+
+/** The threads of the first column of the first workgroups have seen all of their rows of A. */
+const storeRowSums = wgsl`if (group.x == 0u && local.x == 0u) {
+    var rowTotals = array<f32, ${perThread}>(${range(perThread)
+      .map((i) => `sum${i}`)
+      .join(", ")});
+    for (var i = 0u; i < ${perThread}u; i++) {
+      let row = firstRow + local.y * ${perThread}u + i;
+      if (row < m) { setRowSums(row, rowTotals[i]); }
+    }
+  }`;
+
+/** WGSL `leftBlock(i, first, edge, k0, depth)`: brings block `i` of 4×4 elements into workgroup memory; `edge` is where C ends. */
+function loadBlock({ name, size, alongDepth, operand, width }: Side, depth: number, stored: string): string {
+  const stride = `params.${name}Stride`;
+  // Four neighbours of a row of memory from `column` on, of which the first `count` may be read.
+  const four = (row: string, column: string, count: string) =>
+    width === 4
+      ? `${operand}((${row} * ${stride} + ${column}) / 4u)`
+      : `vec4f(${range(4)
+          .map((i) => `${operand}(${row} * ${stride} + min(${column} + ${i}u, ${count} - 1u))`)
+          .join(", ")})`;
+  const lines = alongDepth
+    ? wgsl`let edgeQuad = i / ${depth / 4}u;
+  let depthQuad = i % ${depth / 4}u;
+  let k = k0 + depthQuad * 4u;
+  let column = min(k, (depth - 1u) & ~3u);
+  let inside = vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth);
+  ${range(4)
+    .map((j) => {
+      const row = `min(first + edgeQuad * 4u + ${j}u, edge - 1u)`;
+      return `let v${j} = select(vec4f(), ${four(row, "column", "depth")}, inside);`;
+    })
+    .join("\n  ")}
+  let turned = transpose(mat4x4f(v0, v1, v2, v3));
+  ${range(4)
+    .map((j) => `${name}[(depthQuad * 4u + ${j}u) * ${size / 4}u + edgeQuad] = ${stored}(turned[${j}]);`)
+    .join("\n  ")}`
+    : wgsl`let edgeQuad = i % ${size / 4}u;
+  let depthQuad = i / ${size / 4}u;
+  let column = min(first + edgeQuad * 4u, (edge - 1u) & ~3u);
+  ${range(4)
+    .map((j) => {
+      const k = `k0 + depthQuad * 4u + ${j}u`;
+      return `${name}[(depthQuad * 4u + ${j}u) * ${size / 4}u + edgeQuad] = ${stored}(select(vec4f(), ${four(`min(${k}, depth - 1u)`, "column", "edge")}, ${k} < depth));`;
+    })
+    .join("\n  ")}`;
+  return wgsl`fn ${name}Block(i: u32, first: u32, edge: u32, k0: u32, depth: u32) {
+  ${lines}
+}`;
+}

@@ -1,0 +1,132 @@
+/**
+ * What an optimiser remembers from step to step beside its moments, kept on the GPU so that no step waits for the host: how many updates were made (in the
+ * form that bias correction needs), and the loss scale of mixed precision.
+ *
+ * A step whose gradient norm is not finite makes no update. With a dynamic scale (Micikevicius et al. 2018; the numbers of PyTorch's GradScaler) such a
+ * step halves the scale, and 2,000 good steps in a row double it.
+ *
+ * 1 − βᵗ is carried along as u ← β·u + (1 − β): computed from βᵗ in f32, the first steps would lose four digits.
+ */
+import { wgsl } from "../../gpu/shader.ts";
+import { kernel, paramF32 } from "../language/kernel.ts";
+import { expectType, f32, type Operation, type Persistent, type Recorder, type Value } from "../language/operation.ts";
+
+/** Where each number stands in the state, f32 [8]. */
+export const optimizerField = {
+  /** 1 − β1ᵗ and 1 − β2ᵗ. */
+  first: 0,
+  second: 1,
+  /** What the loss is multiplied with before it is differentiated. */
+  lossScale: 2,
+  /** Steps since the scale last changed. */
+  goodSteps: 3,
+  updates: 4,
+  skipped: 5,
+  /** Of the step in progress: what gradients are multiplied with (unscaled and clipped; 0 skips the update), and √(1−β2ᵗ)/(1−β1ᵗ). */
+  gradientFactor: 6,
+  biasCorrection: 7,
+} as const;
+
+export const optimizerStateShape = [8] as const;
+
+/** The state before the first step. */
+export function initialOptimizerState({ lossScale }: { readonly lossScale: number }): Float32Array<ArrayBuffer> {
+  const state = new Float32Array(optimizerStateShape[0]);
+  state[optimizerField.lossScale] = lossScale;
+  return state;
+}
+
+/** GradScaler's first scale, and how it grows. */
+export const initialLossScale = 65_536;
+const growthInterval = 2000;
+const largestScale = 2 ** 24;
+
+export interface OptimizerState {
+  readonly beta1: number;
+  readonly beta2: number;
+  /** Largest norm of all gradients together; Infinity leaves them as they are. */
+  readonly maxGradientNorm: number;
+  /** Whether the loss scale follows overflows; else it stays as it is. */
+  readonly dynamicScale: boolean;
+}
+
+const operation: Operation<OptimizerState> = {
+  name: "optimizerState",
+  infer([norm, state]) {
+    expectType("optimizerState", "norm", norm!, "f32", [1]);
+    expectType("optimizerState", "state", state!, "f32", optimizerStateShape);
+    return [state!];
+  },
+  lower({ inputs: [norm], outputs: [state], attributes: { beta1, beta2, maxGradientNorm, dynamicScale } }) {
+    const at = (name: keyof typeof optimizerField) => `${optimizerField[name]}u`;
+    const clip = Number.isFinite(maxGradientNorm) ? "min(1.0, params.maxNorm / (norm(0) + 1e-6))" : "1.0";
+    const grow = wgsl`
+  let good = state(${at("goodSteps")}) + 1.0;
+  let grows = good >= ${growthInterval}.0;
+  setState(${at("goodSteps")}, select(good, 0.0, grows));
+  setState(${at("lossScale")}, select(scale, min(2.0 * scale, ${largestScale}.0), grows));`;
+    const shrink = wgsl`
+    setState(${at("goodSteps")}, 0.0);
+    setState(${at("lossScale")}, max(0.5 * scale, 1.0));`;
+    return {
+      variant: dynamicScale ? "dynamic loss scale" : "fixed loss scale",
+      kernels: [
+        kernel({
+          label: "optimizerState",
+          workgroupSize: [1],
+          reads: { norm: [norm!, "f32"] },
+          writes: { state: [state!, "f32"] },
+          params: {
+            beta1: paramF32(beta1),
+            beta2: paramF32(beta2),
+            rest1: paramF32(1 - beta1),
+            rest2: paramF32(1 - beta2),
+            maxNorm: paramF32(Number.isFinite(maxGradientNorm) ? maxGradientNorm : 0),
+          },
+          main: wgsl`let scale = state(${at("lossScale")});
+  if ((bitcast<u32>(norm(0)) & 0x7f800000u) == 0x7f800000u) {
+    setState(${at("skipped")}, state(${at("skipped")}) + 1.0);
+    setState(${at("gradientFactor")}, 0.0);${dynamicScale ? shrink : ""}
+    return;
+  }
+  let first = params.beta1 * state(${at("first")}) + params.rest1;
+  let second = params.beta2 * state(${at("second")}) + params.rest2;
+  setState(${at("first")}, first);
+  setState(${at("second")}, second);
+  setState(${at("updates")}, state(${at("updates")}) + 1.0);
+  setState(${at("gradientFactor")}, ${clip} / scale);
+  setState(${at("biasCorrection")}, sqrt(second) / first);${dynamicScale ? grow : ""}`,
+          workgroups: () => [1, 1, 1],
+        }),
+      ],
+    };
+  },
+};
+
+/** Moves `state` on by one step whose global gradient norm is `norm` f32 [1]; the optimiser's update then reads the step's factors from it. */
+export function advanceOptimizer(norm: Value, state: Persistent, attributes: OptimizerState): void {
+  norm.tape.update(operation, [norm, state], [state], attributes);
+}
+
+const scaleOperation: Operation<null> = {
+  name: "lossScale",
+  infer: () => [f32(1)],
+  lower: ({ inputs: [state], outputs: [scale] }) => ({
+    variant: "copy",
+    kernels: [
+      kernel({
+        label: "lossScale",
+        workgroupSize: [1],
+        reads: { state: [state!, "f32"] },
+        writes: { scale: [scale!, "f32"] },
+        main: `setScale(0u, state(${optimizerField.lossScale}u));`,
+        workgroups: () => [1, 1, 1],
+      }),
+    ],
+  }),
+};
+
+/** f32 [1]: the loss scale that `state` has reached; the seed of a backward pass. */
+export function lossScale(tape: Recorder, state: Persistent): Value {
+  return tape.append(scaleOperation, [state], null)[0]!;
+}

@@ -1,0 +1,231 @@
+/**
+ * The k largest of each row of scores, in a fixed order: higher scores first, and of equal ones the lower index. With `after`, the result of an
+ * earlier part of the same rows, the k largest of both: so rows of any length are searched part by part, and no more than one part's scores
+ * exist at a time.
+ *
+ * A row is shared by `stripes` threads, each of which walks every stripes-th score and keeps a sorted list of the best k. The lists are then merged,
+ * 16 into one, until one is left. What costs is entering a list; so the first few thousand scores are done alone, and of the others only those enter that
+ * are above the least of their k best, which are few. Not differentiable.
+ */
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import { wgsl } from "../../gpu/shader.ts";
+import {
+  blockIndex,
+  fold,
+  type Kernel,
+  kernel,
+  paramU32,
+  sizeOf,
+  sizeParam,
+  type Tensor,
+  threadsPerWorkgroup,
+} from "../language/kernel.ts";
+import { type Dimension, expectType, f32, type Node, type Operation, Scratch, u32, type Value } from "../language/operation.ts";
+
+/** The index of an entry that is not there, where there are fewer scores than k. */
+export const noIndex = 0xffff_ffff;
+
+/** Below every score. */
+const lowest = "-3.4e38";
+
+/** Lists that a thread merges into one. */
+const mergeWidth = 16;
+
+/** Threads a row: a software adapter has lanes for few. Both are powers of 16 times a small number, so that few merges follow. */
+const mostStripes = { software: 64, hardware: 1024 };
+
+interface Attributes {
+  readonly k: number;
+  readonly firstIndex: number;
+}
+
+const operation: Operation<Attributes> = {
+  name: "topK",
+  infer([scores, afterScores, afterIndices], { k }) {
+    const rows = scores!.shape[0]!;
+    expectType("topK", "scores", scores!, "f32", [rows, null]);
+    if (afterScores) expectType("topK", "after.scores", afterScores, "f32", [rows, k]);
+    if (afterIndices) expectType("topK", "after.indices", afterIndices, "u32", [rows, k]);
+    return [f32(rows, k), u32(rows, k)];
+  },
+  lower: lowerTopK,
+};
+
+/** Scores and their indices. */
+interface Lists {
+  readonly scores: Tensor;
+  readonly indices: Tensor;
+}
+
+/** Scores that are done before the others. */
+const firstColumns = 4096;
+
+function lowerTopK({ inputs, outputs, attributes: { k, firstIndex } }: Node<Attributes>, { software }: Capabilities) {
+  const [scores, afterScores, afterIndices] = inputs;
+  const [rows, columns] = scores!.shape as [Dimension, number];
+  const result: Lists = { scores: outputs[0]!, indices: outputs[1]! };
+  const scratch: Scratch[] = [];
+  const kernels: Kernel[] = [];
+  const makeLists = (count: number): Lists => {
+    const made = { scores: new Scratch("f32", [rows, k * count]), indices: new Scratch("u32", [rows, k * count]) };
+    scratch.push(made.scores, made.indices);
+    return made;
+  };
+  /** Columns from `start` up to `end` and the lists of `after` become the one list `into`. */
+  const part = (start: number, end: number, after: Lists | null, into: Lists): number => {
+    const stripes = stripesFor(end - start, k, software);
+    let count = stripes;
+    let current = count === 1 ? into : makeLists(count);
+    kernels.push(stripesKernel({ scores: scores!, rows, columns, start, end, k, firstIndex, stripes, after, into: current }));
+    while (count > 1) {
+      const fewer = Math.ceil(count / mergeWidth);
+      const next = fewer === 1 ? into : makeLists(fewer);
+      kernels.push(mergeKernel({ rows, k, count, from: current, fewer, into: next }));
+      [count, current] = [fewer, next];
+    }
+    return stripes;
+  };
+  let after: Lists | null = afterScores && afterIndices ? { scores: afterScores, indices: afterIndices } : null;
+  let start = 0;
+  if (after === null && columns >= 2 * Math.max(firstColumns, k)) {
+    start = Math.max(firstColumns, k);
+    const first = makeLists(1);
+    part(0, start, null, first);
+    after = first;
+  }
+  const stripes = part(start, columns, after, result);
+  return { variant: `${stripes} stripes`, kernels, scratch };
+}
+
+/** So many that each has at least four scores for each place of its list: all lists together are then smaller than the scores. */
+function stripesFor(columns: number, k: number, software: boolean): number {
+  const most = Math.min(software ? mostStripes.software : mostStripes.hardware, columns / (4 * k));
+  return most < 2 ? 1 : 2 ** Math.floor(Math.log2(most));
+}
+
+interface Stripes {
+  readonly scores: Value;
+  readonly rows: Dimension;
+  readonly columns: number;
+  readonly start: number;
+  readonly end: number;
+  readonly k: number;
+  readonly firstIndex: number;
+  readonly stripes: number;
+  readonly after: Lists | null;
+  readonly into: Lists;
+}
+
+/** Entry j of list l of a row stands at (row · k + j) · lists + l: neighbouring threads write neighbouring words. */
+function stripesKernel({ scores, rows, columns, start, end, k, firstIndex, stripes, after, into }: Stripes): Kernel {
+  return kernel({
+    label: "topK stripes",
+    workgroupSize: [threadsPerWorkgroup],
+    reads: {
+      scores: [scores, "f32"],
+      ...(after ? { afterScores: [after.scores, "f32"] as const, afterIndices: [after.indices, "u32"] as const } : {}),
+    },
+    writes: { listScores: [into.scores, "f32"], listIndices: [into.indices, "u32"] },
+    params: {
+      rows: sizeParam(rows),
+      columns: paramU32(columns),
+      start: paramU32(start),
+      end: paramU32(end),
+      k: paramU32(k),
+      firstIndex: paramU32(firstIndex),
+      stripes: paramU32(stripes),
+    },
+    main: wgsl`${blockIndex}
+  let index = block * ${threadsPerWorkgroup}u + thread;
+  let row = index / params.stripes;
+  let stripe = index % params.stripes;
+  if (row >= ${sizeOf("rows", rows)}) { return; }
+  let step = params.stripes;
+  let list = row * params.k * step + stripe;
+  let last = list + (params.k - 1u) * step;
+  for (var j = 0u; j < params.k; j++) {
+    var score = ${lowest};
+    var own = ${noIndex}u;
+    ${after ? "// What was found before is the start of the first list: its indices are lower than all that follow.\n    if (stripe == 0u) { score = afterScores(row * params.k + j); own = afterIndices[row * params.k + j]; }" : ""}
+    setListScores(list + j * step, score);
+    listIndices[list + j * step] = own;
+  }
+  var least = ${after ? "afterScores(row * params.k + params.k - 1u)" : lowest};
+  for (var c = params.start + stripe; c < params.end; c += step) {
+    let score = scores(row * params.columns + c);
+    if (score > least) {
+      var place = last;
+      while (place > list && listScores(place - step) < score) {
+        setListScores(place, listScores(place - step));
+        listIndices[place] = listIndices[place - step];
+        place -= step;
+      }
+      setListScores(place, score);
+      listIndices[place] = params.firstIndex + c;
+      least = max(least, listScores(last));
+    }
+  }`,
+    workgroups: (live) => fold(Math.ceil((live(rows) * stripes) / threadsPerWorkgroup)),
+  });
+}
+
+interface Merge {
+  readonly rows: Dimension;
+  readonly k: number;
+  readonly from: Lists;
+  readonly count: number;
+  readonly into: Lists;
+  readonly fewer: number;
+}
+
+function mergeKernel({ rows, k, from, count, into, fewer }: Merge): Kernel {
+  return kernel({
+    label: "topK merge",
+    workgroupSize: [threadsPerWorkgroup],
+    reads: { fromScores: [from.scores, "f32"], fromIndices: [from.indices, "u32"] },
+    writes: { intoScores: [into.scores, "f32"], intoIndices: [into.indices, "u32"] },
+    params: { rows: sizeParam(rows), k: paramU32(k), count: paramU32(count), fewer: paramU32(fewer) },
+    main: wgsl`${blockIndex}
+  let index = block * ${threadsPerWorkgroup}u + thread;
+  let row = index / params.fewer;
+  let merged = index % params.fewer;
+  if (row >= ${sizeOf("rows", rows)}) { return; }
+  let first = merged * ${mergeWidth}u;
+  let lists = min(${mergeWidth}u, params.count - first);
+  var taken = array<u32, ${mergeWidth}>();
+  for (var j = 0u; j < params.k; j++) {
+    var chosen = 0u;
+    var score = ${lowest};
+    var own = ${noIndex}u;
+    for (var l = 0u; l < lists; l++) {
+      if (taken[l] >= params.k) { continue; }
+      let place = (row * params.k + taken[l]) * params.count + first + l;
+      let other = fromScores(place);
+      let otherIndex = fromIndices[place];
+      if (other > score || (other == score && otherIndex < own)) {
+        chosen = l;
+        score = other;
+        own = otherIndex;
+      }
+    }
+    taken[chosen] += 1u;
+    setIntoScores((row * params.k + j) * params.fewer + merged, score);
+    intoIndices[(row * params.k + j) * params.fewer + merged] = own;
+  }`,
+    workgroups: (live) => fold(Math.ceil((live(rows) * fewer) / threadsPerWorkgroup)),
+  });
+}
+
+export interface TopK {
+  /** f32 [rows, k], descending; below −3·10³⁸ where there are fewer scores than k. */
+  readonly scores: Value;
+  /** u32 [rows, k]; `noIndex` where there are fewer scores than k. */
+  readonly indices: Value;
+}
+
+/** Column c of `scores` f32 [rows, columns] has the index `firstIndex` + c; those of `after` must all be lower. */
+export function topK(scores: Value, k: number, { firstIndex = 0, after }: { firstIndex?: number; after?: TopK } = {}): TopK {
+  const inputs = [scores, ...(after ? [after.scores, after.indices] : [])];
+  const [best, indices] = scores.tape.append(operation, inputs, { k, firstIndex });
+  return { scores: best!, indices: indices! };
+}

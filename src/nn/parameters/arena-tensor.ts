@@ -1,0 +1,41 @@
+/** Persistent tensors that are laid out first and given memory later: a whole arena, and a part of one. */
+import { ShapeError } from "../../errors.ts";
+import type { BufferWindow } from "../../gpu/device.ts";
+import { bytesPerElement, elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
+
+export class ArenaTensor implements Persistent {
+  buffer: GPUBuffer | null = null;
+
+  constructor(
+    readonly name: string,
+    readonly dtype: FloatType,
+    readonly shape: readonly number[],
+    readonly gradient?: ArenaTensor,
+  ) {}
+
+  get bytes(): number {
+    return elementCount(this.shape) * bytesPerElement[this.dtype];
+  }
+
+  /** Throws `ShapeError` before there is memory. */
+  get window(): BufferWindow {
+    if (this.buffer === null) {
+      throw new ShapeError(`${this.name} has no memory yet.`, "Allocate the model with ParameterStore.allocate first.");
+    }
+    return { buffer: this.buffer, offset: 0, size: this.bytes };
+  }
+
+  /** The tensor that begins at one of its elements. */
+  part(name: string, offset: number, shape: readonly number[]): Persistent {
+    const arena = this;
+    const size = bytesPerElement[this.dtype];
+    return {
+      name,
+      dtype: this.dtype,
+      shape,
+      get window() {
+        return { buffer: arena.window.buffer, offset: offset * size, size: elementCount(shape) * size };
+      },
+    };
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Where a model's parameters lie, before there is any memory: its parameters, and for training their gradients and AdamW's moments, in flat arenas, so
+ * that the optimiser and the gradient norm each take one dispatch an arena. A layout is enough to record and plan a step; `ParameterStore` gives it memory.
+ *
+ * Parameters that decay and those that do not are in arenas of their own; an arena is no larger than the device may bind at once. A parameter that is
+ * larger has an arena to itself, of several spans.
+ */
+import { CapacityError } from "../../errors.ts";
+import type { Limits } from "../../gpu/capabilities.ts";
+import { castInto } from "../../kernels/cast.ts";
+import { bytesPerElement, elementCount, type FloatType, type Persistent, type Recorder } from "../../kernels/language/operation.ts";
+import { optimizerStateShape } from "../../kernels/optimizer/optimizer-state.ts";
+import { ArenaTensor } from "./arena-tensor.ts";
+import { namedPieces, type Parameter, type Piece } from "./parameter.ts";
+
+/** Where each parameter starts in its arena, in bytes: twice the offset alignment of every device, so that its halves are aligned too. */
+const alignment = 512;
+
+/** Tensors that lie alike, each [elements]. */
+interface Alike<Tensor> {
+  readonly decays: boolean;
+  readonly parameters: Tensor;
+  /** The parameters as halves, for products in mixed precision; null in a store that keeps none, and for what no product reads. */
+  readonly half: Tensor | null;
+  /** For training; null in a model that only encodes. */
+  readonly training: { readonly gradient: Tensor; readonly first: Tensor; readonly second: Tensor } | null;
+}
+
+export interface Arena extends Alike<ArenaTensor> {
+  /** The arena in parts that a device binds at once: one, but for a parameter that is too large. */
+  readonly spans: readonly Span[];
+}
+
+export type Span = Alike<Persistent>;
+
+export interface LayoutOptions {
+  /** Also gradients and moments: four times the memory. */
+  readonly training: boolean;
+  /** Also keep all matrices as halves, for mixed precision; false if absent. */
+  readonly halves?: boolean;
+  /** What the device allows. */
+  readonly limits: Limits;
+}
+
+export class ParameterLayout {
+  readonly pieces: ReadonlyMap<string, Piece>;
+  readonly parameters: readonly Parameter[];
+  readonly arenas: readonly Arena[];
+  /** The optimiser's state, see `optimizer-state.ts`; null in a model that only encodes. */
+  readonly optimizer: ArenaTensor | null;
+  readonly keepsHalves: boolean;
+
+  /** Gives every parameter of `module` its place. Throws `CapacityError` when one is too large for the device. */
+  constructor(module: object, { training, halves = false, limits }: LayoutOptions) {
+    this.pieces = namedPieces(module);
+    this.parameters = [...new Set([...this.pieces.values()].map(({ parameter }) => parameter))];
+    for (const [name, { parameter }] of this.pieces) parameter.name = name;
+    this.keepsHalves = halves;
+    this.optimizer = training ? new ArenaTensor("optimiser state", "f32", optimizerStateShape) : null;
+    this.arenas = [true, false].flatMap((decays) =>
+      packArenas(
+        this.parameters.filter((parameter) => parameter.decays === decays),
+        limits,
+      ).map((members, i) =>
+        layOutArena(members, `${decays ? "weights" : "biases and norms"} ${i}`, { decays, training, halves: halves && decays }, limits),
+      ),
+    );
+  }
+
+  /** All arenas as what one dispatch of the optimiser handles. */
+  get spans(): readonly Span[] {
+    return this.arenas.flatMap(({ spans }) => spans);
+  }
+
+  /** Everything that needs memory. */
+  get tensors(): readonly ArenaTensor[] {
+    const ofArena = ({ parameters, half, training }: Arena) => [
+      parameters,
+      ...(half ? [half] : []),
+      ...(training ? Object.values(training) : []),
+    ];
+    return [...this.arenas.flatMap(ofArena), ...(this.optimizer ? [this.optimizer] : [])];
+  }
+
+  /** Bytes of all tensors. */
+  get bytes(): number {
+    return this.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Records that the halves become what the parameters are: at the beginning of a step whose products read them. */
+  updateHalves(tape: Recorder): void {
+    for (const { parameters, half } of this.spans) if (half) castInto(tape, parameters, half);
+  }
+}
+
+const alignedBytes = ({ shape }: Parameter) => Math.ceil((elementCount(shape) * 4) / alignment) * alignment;
+
+/** Parameters in order, as many in an arena as the device binds at once, and at least one. */
+function packArenas(parameters: readonly Parameter[], { maxBufferSize, maxStorageBufferBindingSize }: Limits): Parameter[][] {
+  const arenas: Parameter[][] = [];
+  let free = 0;
+  for (const parameter of parameters) {
+    const bytes = alignedBytes(parameter);
+    if (bytes > maxBufferSize) {
+      throw new CapacityError(
+        `${parameter.name} takes ${bytes} bytes; a buffer of this device holds at most ${maxBufferSize} (maxBufferSize).`,
+        "Use a model with a smaller vocabulary, or another adapter.",
+      );
+    }
+    if (arenas.length === 0 || bytes > free) {
+      arenas.push([]);
+      free = maxStorageBufferBindingSize;
+    }
+    arenas.at(-1)!.push(parameter);
+    free -= bytes;
+  }
+  return arenas;
+}
+
+function layOutArena(
+  members: readonly Parameter[],
+  label: string,
+  { decays, training, halves }: { decays: boolean; training: boolean; halves: boolean },
+  { maxStorageBufferBindingSize }: Limits,
+): Arena {
+  const elements = members.reduce((sum, parameter) => sum + alignedBytes(parameter), 0) / 4;
+  const flat = (kind: string, dtype: FloatType = "f32") => new ArenaTensor(`${kind} of ${label}`, dtype, [elements]);
+  const arena: Alike<ArenaTensor> = {
+    decays,
+    parameters: flat("parameters"),
+    half: halves ? flat("halves", "f16") : null,
+    training: training ? { gradient: flat("gradient"), first: flat("first moment"), second: flat("second moment") } : null,
+  };
+  let offset = 0;
+  for (const parameter of members) {
+    const { name, shape } = parameter;
+    parameter.lie({
+      own: arena.parameters.part(name, offset, shape),
+      half: arena.half?.part(`${name} in halves`, offset, shape),
+      gradient: arena.training?.gradient.part(`gradient of ${name}`, offset, shape),
+    });
+    offset += alignedBytes(parameter) / 4;
+  }
+  return { ...arena, spans: spansOf(arena, elements, Math.floor(maxStorageBufferBindingSize / alignment) * alignment) };
+}
+
+/** An arena of `elements` singles in spans of at most `bytes`. */
+function spansOf(arena: Alike<ArenaTensor>, elements: number, bytes: number): Span[] {
+  const most = bytes / bytesPerElement.f32;
+  if (elements <= most) return [arena];
+  return Array.from({ length: Math.ceil(elements / most) }, (_, i) => {
+    const part = (tensor: ArenaTensor) => tensor.part(`${tensor.name}, span ${i}`, i * most, [Math.min(most, elements - i * most)]);
+    const { decays, parameters, half, training } = arena;
+    return {
+      decays,
+      parameters: part(parameters),
+      half: half && part(half),
+      training: training && { gradient: part(training.gradient), first: part(training.first), second: part(training.second) },
+    };
+  });
+}

@@ -1,0 +1,99 @@
+/**
+ * Parameters of a model, and the walk that finds them.
+ *
+ * A module is a plain class whose property names are the checkpoint's: `encoder.layer[0].attention.self.query.weight` is the tensor's name and the
+ * way to it. A parameter may show itself to the checkpoint as several named pieces (query, key and value weights are one matrix here), so
+ * the walk collects pieces; memory belongs to whole parameters.
+ */
+import { ShapeError } from "../../errors.ts";
+import { elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
+
+/** How a fresh parameter begins. */
+export type Initial = { readonly normal: number } | { readonly constant: number };
+
+/** Where a parameter lies, and what lies beside it. */
+interface Places {
+  readonly own: Persistent;
+  readonly half: Persistent | undefined;
+  readonly gradient: Persistent | undefined;
+}
+
+/** An f32 tensor in an arena. `ParameterLayout` gives it its place, `ParameterStore` memory. */
+export class Parameter implements Persistent {
+  readonly dtype = "f32";
+  name = "parameter";
+  #places: Places | null = null;
+
+  constructor(
+    readonly shape: readonly number[],
+    readonly initial: Initial,
+  ) {}
+
+  /** Weight decay applies to matrices: not to biases and not to norm weights. */
+  get decays(): boolean {
+    return this.shape.length > 1;
+  }
+
+  /** Gives it its place in an arena. */
+  lie(places: Places): void {
+    this.#places = places;
+  }
+
+  /** Throws `ShapeError` before there is memory. */
+  get window(): Persistent["window"] {
+    if (this.#places === null) {
+      throw new ShapeError(`The parameter ${this.name} has no memory yet.`, "Allocate its model with ParameterStore.allocate first.");
+    }
+    return this.#places.own.window;
+  }
+
+  get gradient(): Persistent | undefined {
+    return this.#places?.gradient;
+  }
+
+  get half(): Persistent | undefined {
+    return this.#places?.half;
+  }
+
+  /** Itself, or its copy in halves. Throws `ShapeError` when it has none. */
+  stored(dtype: FloatType): Persistent {
+    const stored = dtype === "f16" ? this.half : this;
+    if (stored === undefined) {
+      throw new ShapeError(`The parameter ${this.name} is not kept as halves.`, "Allocate its model with halves: true.");
+    }
+    return stored;
+  }
+
+  /** All of it as one piece. */
+  get whole(): Piece {
+    return new Piece(this, 0, this.shape);
+  }
+
+  /** `count` rows from `first` on, as the checkpoint's own tensor. */
+  rows(first: number, count: number): Piece {
+    const width = elementCount(this.shape.slice(1));
+    return new Piece(this, first * width, [count, ...this.shape.slice(1)]);
+  }
+}
+
+/** A tensor of the checkpoint: a run of elements of a parameter. */
+export class Piece {
+  constructor(
+    readonly parameter: Parameter,
+    /** In elements. */
+    readonly offset: number,
+    readonly shape: readonly number[],
+  ) {}
+}
+
+/** Every tensor of a module by its checkpoint name, in the order of the properties. */
+export function namedPieces(module: object, prefix = ""): Map<string, Piece> {
+  const pieces = new Map<string, Piece>();
+  for (const [key, child] of Object.entries(module)) {
+    if (child instanceof Parameter) pieces.set(prefix + key, child.whole);
+    else if (child instanceof Piece) pieces.set(prefix + key, child);
+    else if (typeof child === "object" && child !== null)
+      for (const [name, piece] of namedPieces(child, `${prefix}${key}.`)) pieces.set(name, piece);
+  }
+  return pieces;
+}

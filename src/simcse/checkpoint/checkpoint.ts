@@ -1,0 +1,228 @@
+/**
+ * Model folders as Hugging Face lays them out: `config.json`, weights, tokenizer files; and as sentence-transformers does.
+ *
+ * Read: BERT and RoBERTa checkpoints in any form of weights, with or without the prefix `bert.` or `roberta.`, with the legacy names gamma and beta, with a
+ * masked language model's head under `cls.predictions` or `lm_head`, and SimCSE's own, whose head is `mlp.dense` or, converted, `pooler.dense`. Written: the
+ * converted form, which transformers opens with the head as its pooler.
+ */
+import { FormatError } from "../../errors.ts";
+import { type Folder, type NamedContent, pathIn, readJson } from "../../io/folder.ts";
+import type { Tokenizer } from "../../io/tokenizer.ts";
+import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
+import type { Weights } from "../../io/weights/tensor-file.ts";
+import { JoinedWeights, missingWeights, openWeights, type PlacedTensor, WEIGHTS_FILES } from "../../io/weights.ts";
+import { architectureOf, type BertConfig, longestSentence, parseBertConfig } from "../../nn/architectures/bert-config.ts";
+import type { SimCseConfig, SimCseModel } from "../model/model.ts";
+import { officialPooler } from "../model/official-models.ts";
+import { type PoolerType, parsePooler } from "../model/poolers.ts";
+import { DENSE_TENSORS, readSentenceTransformer } from "./sentence-transformers.ts";
+
+/** Tokens a sentence is truncated to by the original. */
+export const usualLength = 128;
+
+/** Floats on their way to the GPU at a time. */
+const streamBytes = 8 * 2 ** 20;
+/** Floats written before the GPU is waited for: what is written stays in the host's memory until then. */
+const pendingBytes = 4 * streamBytes;
+
+export interface CheckpointConfig {
+  /** Where the transformer's files are: the folder itself, or one inside it in a folder of sentence-transformers'. */
+  readonly folder: Folder;
+  /** Where a folder of sentence-transformers' has the weights of SimCSE's MLP, if it has them as a module of its own. */
+  readonly head: Folder | null;
+  readonly bert: BertConfig;
+  /** Present where this package made the model. */
+  readonly simcse: SimCseConfig | null;
+  /** Whether SimCSE made the model: then its tensors `pooler.dense` are the head that was trained, and not BERT's own. */
+  readonly hasTrainedHead: boolean;
+  /** The pooler that the model says, or that an official model is known by its name to have; null where neither is so. */
+  readonly pooler: PoolerType | null;
+  /** Tokens a sentence is truncated to, special tokens included: what the model says, or 128; no more than it takes. */
+  readonly maxLength: number;
+}
+
+/** Reads a folder's configuration. Throws `FileError` when config.json is missing and `FormatError` when it describes no BERT. */
+export async function readConfig(given: Folder): Promise<CheckpointConfig> {
+  const sentenceTransformer = await readSentenceTransformer(given);
+  const folder = sentenceTransformer?.folder ?? given;
+  const path = pathIn(folder, "config.json");
+  const json = await readJson<Record<string, unknown>>(folder, "config.json");
+  const simcse = parseSimCse(path, json.simcse);
+  const official = officialPooler(given.name);
+  const bert = parseBertConfig(path, json);
+  const head = sentenceTransformer?.head ?? null;
+  return {
+    folder,
+    head,
+    bert,
+    simcse,
+    hasTrainedHead: simcse !== null || official !== null || head !== null,
+    pooler: simcse ? parsePooler(simcse.pooler_type) : (sentenceTransformer?.pooler ?? official),
+    maxLength: Math.min(simcse?.max_seq_length ?? sentenceTransformer?.maxLength ?? usualLength, longestSentence(bert)),
+  };
+}
+
+function parseSimCse(path: string, value: unknown): SimCseConfig | null {
+  if (value === undefined || value === null) return null;
+  const { pooler_type, max_seq_length } = value as Partial<SimCseConfig>;
+  if (typeof pooler_type === "string" && Number.isInteger(max_seq_length)) return { pooler_type, max_seq_length: max_seq_length as number };
+  throw new FormatError(
+    `${path}: simcse must name a pooler_type and a max_seq_length, found ${JSON.stringify(value)}`,
+    "Correct the field, or remove it and give the pooler yourself.",
+  );
+}
+
+/** The weights in a folder, with those of a head that has one of its own, and whether among them is a head for the [CLS] token. */
+export async function inspectWeights(
+  folder: Folder,
+  head: Folder | null = null,
+): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
+  const encoder = await openWeights(folder);
+  const weights = encoder === null || head === null ? encoder : await withHead(encoder, head);
+  return { weights, hasHead: weights !== null && findName(weights, "mlp.dense.weight") !== null };
+}
+
+async function withHead(encoder: Weights, folder: Folder): Promise<Weights> {
+  const head = await openWeights(folder);
+  if (head === null) throw missingWeights(folder);
+  const placed = new Map<string, PlacedTensor>();
+  for (const name of encoder.tensors.keys()) placed.set(name, { weights: encoder, source: name });
+  for (const [source, name] of Object.entries(DENSE_TENSORS)) if (head.tensors.has(source)) placed.set(name, { weights: head, source });
+  return new JoinedWeights(encoder.path, placed);
+}
+
+export interface LoadOptions {
+  /** `checkpoint` loads the head too; `fresh` leaves it to be initialised, as SimCSE does with a BERT that was trained for something else. */
+  readonly head: "checkpoint" | "fresh";
+}
+
+/**
+ * Streams a checkpoint's tensors to the GPU, one after another, and returns the names of those that keep their initial values: of a head that is fresh.
+ * Throws `FormatError` naming the file and the tensor that is missing, or has another shape or a dtype that is not a float's.
+ */
+export async function loadWeights(model: SimCseModel, weights: Weights, { head }: LoadOptions): Promise<string[]> {
+  const isFresh = (name: string) =>
+    (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(name) && findName(weights, name) === null);
+  const wanted = [...model.store.pieces].filter(([name]) => !isFresh(name));
+  let pending = 0;
+  for (const { name, source } of locateTensors(weights, wanted)) {
+    for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
+      model.store.write(name, data, offset);
+      pending += data.byteLength;
+      if (pending < pendingBytes) continue;
+      await model.device.finish();
+      pending = 0;
+    }
+  }
+  return [...model.store.pieces.keys()].filter(isFresh);
+}
+
+/** A tensor of a model, and the name that a checkpoint has it under. */
+export interface LocatedTensor {
+  readonly name: string;
+  readonly source: string;
+  readonly shape: readonly number[];
+}
+
+/** Finds a model's tensors in a checkpoint. Throws `FormatError` for one that is missing or has another shape. */
+export function locateTensors(
+  weights: Weights,
+  wanted: Iterable<readonly [string, { readonly shape: readonly number[] }]>,
+): LocatedTensor[] {
+  return Array.from(wanted, ([name, { shape }]) => {
+    const source = findName(weights, name);
+    if (source === null) {
+      throw new FormatError(
+        `${weights.path} has no tensor ${checkpointName(name)}.`,
+        name.startsWith("mlp.")
+          ? "The checkpoint has no pooler: use --pooler cls_before_pooler or avg, or a checkpoint that was converted with its MLP."
+          : "Use a checkpoint of a BERT or RoBERTa that fits the config.json beside it.",
+      );
+    }
+    const info = weights.tensors.get(source)!;
+    if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
+      throw new FormatError(
+        `${weights.path}: ${source} has shape [${info.shape.join(", ")}]; config.json asks for [${shape.join(", ")}].`,
+        "Use the config.json that belongs to these weights.",
+      );
+    }
+    return { name, source, shape };
+  });
+}
+
+/** The prefixes under which checkpoints hold an encoder, the usual one first. */
+const prefixes = ["", "bert.", "roberta."];
+
+/** Tensors of the masked language model's head, which many checkpoints lack: it is then fresh. */
+const isMaskedHead = (name: string) => name.startsWith("cls.");
+
+/** That head as the original's training leaves it on a BERT, and as RoBERTa has it. */
+const originalHead = (name: string) => name.replace("cls.predictions.", "lm_head.");
+const robertaHead = (name: string) => originalHead(name).replace("transform.", "").replace("LayerNorm", "layer_norm");
+
+/** LayerNorm's weight and bias as TensorFlow, and checkpoints that were converted from it, call them. */
+const legacy = (name: string) => name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+
+/** Other names of a tensor in checkpoints of other ages, the usual one first. */
+function aliases(name: string): string[] {
+  const names = isMaskedHead(name) ? [name, robertaHead(name), originalHead(name)] : encoderNames(name);
+  return [...names, ...names.map(legacy)];
+}
+
+function encoderNames(name: string): string[] {
+  const bare = name.replace(/^bert\./, "");
+  const pooler = bare.replace("mlp.dense.", "pooler.dense.");
+  return [...(bare === pooler ? [] : [bare]), ...prefixes.map((prefix) => prefix + pooler)];
+}
+
+function findName(weights: Weights, name: string): string | null {
+  return aliases(name).find((alias) => weights.tensors.has(alias)) ?? null;
+}
+
+/** The name a tensor is saved under. */
+export function checkpointName(name: string): string {
+  return name.replace(/^bert\./, "").replace(/^mlp\./, "pooler.");
+}
+
+/** Throws `FormatError` when the tokenizer has ids that the word embedding has no row for. */
+export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_size }: BertConfig): void {
+  if (tokenizer.vocabSize <= vocab_size) return;
+  throw new FormatError(
+    `${folder.name}: the vocabulary has ${tokenizer.vocabSize} tokens; the word embedding has ${vocab_size} rows (vocab_size in config.json).`,
+    "Use the tokenizer files that belong to the model.",
+  );
+}
+
+/** The files of a model folder, to be written in this order. */
+export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): NamedContent[] {
+  const tensors = [...model.store.pieces].map(([name, { shape }]) => ({
+    name: isMaskedHead(name) && model.config.model_type === "roberta" ? robertaHead(name) : checkpointName(name),
+    dtype: "F32" as const,
+    shape: [...shape],
+    data: async () => new Uint8Array((await model.store.read(name)).buffer),
+  }));
+  return checkpointFiles(model.config, simcse, tokenizer, tensors, "float32");
+}
+
+/** The same of tensors from anywhere; `simcse` is null where no pooler is known. */
+export function checkpointFiles(
+  bert: BertConfig,
+  simcse: SimCseConfig | null,
+  tokenizer: Tokenizer,
+  tensors: readonly TensorToWrite[],
+  torchDtype: "float32" | "float16",
+): NamedContent[] {
+  const config = {
+    ...bert,
+    architectures: [architectureOf(bert)],
+    hidden_act: "gelu",
+    position_embedding_type: "absolute",
+    torch_dtype: torchDtype,
+    simcse: simcse ?? undefined,
+  };
+  return [
+    { name: "config.json", content: `${JSON.stringify(config, null, 2)}\n` },
+    ...[...tokenizer.files].map(([name, content]) => ({ name, content })),
+    { name: WEIGHTS_FILES[0]!, content: encodeSafetensors(tensors) },
+  ];
+}

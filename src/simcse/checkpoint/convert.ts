@@ -1,0 +1,100 @@
+/**
+ * Checkpoints from one form to another, tensor by tensor and without a GPU: SimCSE's own training checkpoints (`mlp.dense`, the prefix `bert.`,
+ * classes `…ForCL`) and PyTorch's files into what transformers opens, in safetensors, and into folders of sentence-transformers.
+ *
+ * What is converted again stays as it is.
+ */
+import { OptionError } from "../../errors.ts";
+import type { Folder, NamedContent } from "../../io/folder.ts";
+import { bytesOf } from "../../io/formats/bytes.ts";
+import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
+import { f32ToF16 } from "../../io/weights/dtypes.ts";
+import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
+import type { Weights } from "../../io/weights/tensor-file.ts";
+import { missingWeights, WEIGHTS_FILES } from "../../io/weights.ts";
+import { type BertConfig, longestSentence } from "../../nn/architectures/bert-config.ts";
+import { checkLength } from "../embedding/encoder.ts";
+import { modelTensors } from "../model/model.ts";
+import type { PoolerType } from "../model/poolers.ts";
+import {
+  checkpointFiles,
+  checkpointName,
+  checkVocabulary,
+  inspectWeights,
+  type LocatedTensor,
+  locateTensors,
+  readConfig,
+} from "./checkpoint.ts";
+import { DENSE_FOLDER, DENSE_TENSORS, moduleFiles } from "./sentence-transformers.ts";
+
+export interface ConvertOptions {
+  /** The pooler to save with the model, instead of what the model says. */
+  readonly pooler?: PoolerType;
+  /** Tokens a sentence is truncated to, instead of what the model says. */
+  readonly maxLength?: number;
+}
+
+/** A checkpoint opened for conversion. */
+export interface Convertible {
+  readonly bert: BertConfig;
+  readonly weights: Weights;
+  readonly tokenizer: Tokenizer;
+  /** Null where neither the model nor the options say it. */
+  readonly pooler: PoolerType | null;
+  readonly maxLength: number;
+  /** Every tensor of the model, and where the checkpoint has it; with a head where the checkpoint has one. */
+  readonly tensors: readonly LocatedTensor[];
+}
+
+/**
+ * Opens a model folder. Throws what reading its parts throws, FormatError for the pooler cls without a head, and OptionError for a length that the model
+ * does not take.
+ */
+export async function openConvertible(given: Folder, options: ConvertOptions = {}): Promise<Convertible> {
+  const { folder, head, bert, ...saved } = await readConfig(given);
+  const { weights, hasHead } = await inspectWeights(folder, head);
+  if (weights === null) throw missingWeights(folder);
+  const tokenizer = await loadTokenizer(folder);
+  checkVocabulary(folder, tokenizer, bert);
+  const pooler = options.pooler ?? saved.pooler;
+  const maxLength = options.maxLength ?? saved.maxLength;
+  checkLength(maxLength, longestSentence(bert));
+  const tensors = locateTensors(weights, modelTensors(bert, { mlp: hasHead || pooler === "cls" }));
+  return { bert, weights, tokenizer, pooler, maxLength, tensors };
+}
+
+/** The files of the model as transformers opens it, to be written in this order; f16 halves the weights and rounds them to 11 bits. */
+export function huggingFaceFiles(
+  { bert, weights, tokenizer, pooler, maxLength, tensors }: Convertible,
+  dtype: "F32" | "F16",
+): NamedContent[] {
+  const simcse = pooler === null ? null : { pooler_type: pooler, max_seq_length: maxLength };
+  const written = tensors.map((tensor) => toWrite(weights, tensor, checkpointName(tensor.name), dtype));
+  return checkpointFiles(bert, simcse, tokenizer, written, dtype === "F16" ? "float16" : "float32");
+}
+
+/** The same with the files that sentence-transformers reads. Throws OptionError for a pooler that it does not have, or that is not said. */
+export function sentenceTransformersFiles(model: Convertible, dtype: "F32" | "F16"): NamedContent[] {
+  const { pooler, maxLength, bert, weights, tensors } = model;
+  if (pooler === null) throw poolerUnknown(weights.path);
+  const names = new Map(Object.entries(DENSE_TENSORS).map(([dense, name]) => [name, dense]));
+  const dense = tensors.flatMap((tensor) => (names.has(tensor.name) ? [toWrite(weights, tensor, names.get(tensor.name)!, dtype)] : []));
+  return [
+    ...moduleFiles(pooler, maxLength, bert.hidden_size),
+    ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/${WEIGHTS_FILES[0]}`, content: encodeSafetensors(dense) }] : []),
+    ...huggingFaceFiles(model, dtype),
+  ];
+}
+
+function toWrite(weights: Weights, { source, shape }: LocatedTensor, name: string, dtype: "F32" | "F16"): TensorToWrite {
+  const data = async () => {
+    const values = await weights.readF32(source);
+    return bytesOf(dtype === "F16" ? f32ToF16(values) : values);
+  };
+  return { name, dtype, shape, data };
+}
+
+/** The error for a model that does not say how its embeddings are made, where that must be known. */
+export function poolerUnknown(path: string): OptionError {
+  return new OptionError(`${path}: the model does not say which pooler its embeddings are made with.`, "Give it with --pooler.");
+}

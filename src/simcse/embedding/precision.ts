@@ -1,0 +1,107 @@
+/**
+ * The precisions that embeddings are kept in, smaller ones for less memory and faster search:
+ *
+ *     f32      as the model gives them
+ *     f16      halves: an error of 2⁻¹¹ of a number
+ *     int8     round(127 · x / max|x|) of each vector, with its scale max|x| / 127: an error of 1/254 of the largest number
+ *     binary   the sign of each number, a bit each, the first in the highest bit of the first byte, as numpy.packbits has it
+ *
+ * A row's bytes are these elements one after another; https://arxiv.org/abs/2210.17114 and the sentence-transformers documentation ("Embedding
+ * Quantization") say what search loses by them.
+ */
+import { OptionError } from "../../errors.ts";
+import { TO_F32 } from "../../io/weights/dtypes.ts";
+import { toHalves } from "../../io/weights/float16.ts";
+
+export type Precision = "f32" | "f16" | "int8" | "binary";
+
+export const precisions: readonly Precision[] = ["f32", "f16", "int8", "binary"];
+
+/** Throws `OptionError` for what is given and none of the four. */
+export function checkPrecision(precision: Precision | undefined): void {
+  if (precision === undefined || precisions.includes(precision)) return;
+  throw new OptionError(`There is no precision ${precision}.`, `Choose one of ${precisions.join(", ")}.`);
+}
+
+/** The array that holds a precision's elements, row-major; binary has ceil(dimension / 8) bytes a row. */
+export interface PrecisionArrays {
+  f32: Float32Array;
+  f16: Uint16Array;
+  int8: Int8Array;
+  binary: Uint8Array;
+}
+
+export interface Encoded<P extends Precision = Precision> {
+  readonly data: PrecisionArrays[P];
+  /** int8 alone, f32 [rows]: what a row's elements are multiplied with. */
+  readonly scales?: Float32Array;
+}
+
+/** Elements of the array that a row of `dimension` numbers takes. */
+export const rowElements: Readonly<Record<Precision, (dimension: number) => number>> = {
+  f32: (dimension) => dimension,
+  f16: (dimension) => dimension,
+  int8: (dimension) => dimension,
+  binary: (dimension) => Math.ceil(dimension / 8),
+};
+
+/** f32 [rows, dimension] in a precision. */
+export function encodeRows<P extends Precision>(precision: P, data: Float32Array, dimension: number): Encoded<P> {
+  return encoders[precision](data, dimension) as Encoded<P>;
+}
+
+const encoders: Readonly<Record<Precision, (data: Float32Array, dimension: number) => Encoded>> = {
+  f32: (data) => ({ data }),
+  f16: (data) => ({ data: toHalves(data) }),
+  int8: toInt8,
+  binary: (data, dimension) => ({ data: toBits(data, dimension) }),
+};
+
+function toInt8(data: Float32Array, dimension: number): Encoded<"int8"> {
+  const rows = data.length / dimension;
+  const bytes = new Int8Array(data.length);
+  const scales = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const start = row * dimension;
+    let largest = 0;
+    for (let i = start; i < start + dimension; i++) largest = Math.max(largest, Math.abs(data[i]!));
+    scales[row] = largest / 127;
+    if (largest === 0) continue;
+    for (let i = start; i < start + dimension; i++) bytes[i] = Math.round((data[i]! / largest) * 127);
+  }
+  return { data: bytes, scales };
+}
+
+function toBits(data: Float32Array, dimension: number): Uint8Array {
+  const rows = data.length / dimension;
+  const width = rowElements.binary(dimension);
+  const bytes = new Uint8Array(rows * width);
+  for (let row = 0; row < rows; row++) {
+    for (let i = 0; i < dimension; i++) {
+      if (data[row * dimension + i]! > 0) bytes[row * width + (i >> 3)]! |= 0x80 >> (i & 7);
+    }
+  }
+  return bytes;
+}
+
+/** f32 [rows, dimension] of what was encoded; a bit is 1 or −1, scaled to a vector of unit length. */
+export function decodeRows(precision: Precision, { data, scales }: Encoded, dimension: number): Float32Array {
+  return decoders[precision](data as never, dimension, scales);
+}
+
+type Decoders = { readonly [P in Precision]: (data: PrecisionArrays[P], dimension: number, scales?: Float32Array) => Float32Array };
+
+const decoders: Decoders = {
+  f32: (data) => data,
+  f16: (data) => TO_F32.F16!(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
+  int8: (data, dimension, scales) => Float32Array.from(data, (value, i) => value * scales![Math.floor(i / dimension)]!),
+  binary: (data, dimension) => {
+    const width = rowElements.binary(dimension);
+    const unit = 1 / Math.sqrt(dimension);
+    return Float32Array.from({ length: (data.length / width) * dimension }, (_, i) => {
+      const row = Math.floor(i / dimension);
+      const column = i % dimension;
+      return data[row * width + (column >> 3)]! & (0x80 >> (column & 7)) ? unit : -unit;
+    });
+  },
+};

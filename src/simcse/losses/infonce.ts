@@ -1,0 +1,37 @@
+/**
+ * SimCSE's losses (Gao et al. 2021). Each sentence should find its own second view (the same sentence again, or the one it was paired with) among the second
+ * views of the batch, equation 1; with hard negatives also among those, of which every sentence sees all, equation 5:
+ *
+ *     loss = mean_i cross-entropy([cos(z_i, z⁺_·) / τ | cos(z_i, z⁻_·) / τ + w · [i = ·]], i)
+ */
+import { crossEntropy } from "../../kernels/cross-entropy.ts";
+import type { Extent, Value } from "../../kernels/language/operation.ts";
+import { matmul } from "../../kernels/matmul/matmul.ts";
+import { mean } from "../../kernels/mean.ts";
+import { normalize } from "../../kernels/normalize.ts";
+import { splitViews } from "../../kernels/views.ts";
+
+/** Sentences of an example: two views, or two and a hard negative. */
+export type Views = 2 | 3;
+
+export interface ContrastiveLossOptions {
+  readonly temperature: number;
+  /** How many examples there are. */
+  readonly examples: Extent;
+  /** 2 if absent. */
+  readonly views?: Views;
+  /** w, the log of how much more a sentence's own hard negative counts; 0 if absent. */
+  readonly hardNegativeWeight?: number;
+  readonly labelSmoothing?: number;
+}
+
+/** f32 [1] from `embeddings` f32 [views · examples, hidden_size], the views of an example being neighbours. */
+export function contrastiveLoss(
+  embeddings: Value,
+  { temperature, examples, views = 2, hardNegativeWeight = 0, labelSmoothing = 0 }: ContrastiveLossOptions,
+): Value {
+  const [queries, keys, hardNegatives] = splitViews(normalize(embeddings), views, examples);
+  const similarities = (others: Value) => matmul(queries!, others, "nt", { scale: 1 / temperature });
+  const hard = hardNegatives ? { hard: similarities(hardNegatives), hardWeight: hardNegativeWeight } : {};
+  return mean(crossEntropy(similarities(keys!), { ...hard, smoothing: labelSmoothing }));
+}

@@ -1,0 +1,62 @@
+/**
+ * What a masked language model is asked to restore (Devlin et al. 2019): of a sentence's tokens 15 % are chosen; of those 80 % are replaced by
+ * [MASK], 10 % by a random token and 10 % left as they are. Special tokens are never chosen.
+ *
+ * Counter-based like the dropout masks: what happens to a token depends on seed, step, the sentence's place in the batch and the token's place
+ * in the sentence alone, so that a chunk, a rerun and a resumed run mask the same.
+ */
+import { OptionError } from "../../errors.ts";
+import { stream } from "../../nn/random.ts";
+
+export interface MlmOptions {
+  /** Part of the tokens that is chosen; 0.15 in BERT. */
+  readonly probability: number;
+  readonly maskId: number;
+  readonly vocabularySize: number;
+  /** Tokens that are never chosen: [CLS], [SEP], [PAD], [MASK], [UNK] and what else the tokenizer calls special. */
+  readonly specialIds: ReadonlySet<number>;
+}
+
+export interface MaskedSentence {
+  /** The sentence with its chosen tokens replaced. */
+  readonly ids: Uint32Array;
+  /** The places of the chosen tokens, ascending. */
+  readonly positions: Uint32Array;
+  /** What stood at each of them. */
+  readonly labels: Uint32Array;
+}
+
+/** Of the chosen tokens, the part that becomes [MASK], and the part up to which it becomes a random token. */
+const maskedPart = 0.8;
+const replacedUpTo = 0.9;
+
+/** Draws for one token: whether it is chosen, what becomes of it, and which token replaces it. */
+const drawsPerToken = 3;
+
+/** Makes the masking function of a run. Throws `OptionError` for a probability outside [0, 1] or a mask outside of the vocabulary. */
+export function mlmMasking(
+  seed: number,
+  { probability, maskId, vocabularySize, specialIds }: MlmOptions,
+): (ids: ArrayLike<number>, step: number, sentence: number) => MaskedSentence {
+  if (!(probability >= 0 && probability <= 1))
+    throw new OptionError(`A masking probability of ${probability} is not possible.`, "Give --mlm_probability from 0 to 1, such as 0.15.");
+  if (!(maskId >= 0 && maskId < vocabularySize)) {
+    throw new OptionError(
+      `The mask token ${maskId} is not in a vocabulary of ${vocabularySize} tokens.`,
+      "Use a tokenizer that has a [MASK] or <mask> token.",
+    );
+  }
+  return (given, step, sentence) => {
+    const draw = stream(seed, `mlm ${step} ${sentence}`);
+    const fraction = (position: number, which: number) => draw(drawsPerToken * position + which) / 2 ** 32;
+    const ids = Uint32Array.from(given);
+    const chosen = [...ids.keys()].filter((position) => !specialIds.has(ids[position]!) && fraction(position, 0) < probability);
+    const labels = Uint32Array.from(chosen, (position) => ids[position]!);
+    for (const position of chosen) {
+      const fate = fraction(position, 1);
+      if (fate < maskedPart) ids[position] = maskId;
+      else if (fate < replacedUpTo) ids[position] = Math.floor(fraction(position, 2) * vocabularySize);
+    }
+    return { ids, positions: Uint32Array.from(chosen), labels };
+  };
+}

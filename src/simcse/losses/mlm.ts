@@ -1,0 +1,98 @@
+/**
+ * Masked language modelling on a packed batch: the mean cross-entropy of the tokens that were masked, over all sentences. Logits are made for those tokens
+ * alone, so the [masked, vocab_size] matrix is a seventh of what it would be.
+ */
+import type { StepInput } from "../../autograd/program.ts";
+import type { Tape } from "../../autograd/tape.ts";
+import { cast } from "../../kernels/cast.ts";
+import { crossEntropy } from "../../kernels/cross-entropy.ts";
+import { gatherRows } from "../../kernels/gather-rows.ts";
+import { floatOf, u32, type Value } from "../../kernels/language/operation.ts";
+import { mean } from "../../kernels/mean.ts";
+import type { PackedSentence } from "../model/batch.ts";
+import { type BatchCapacity, BatchPacker, declareBatch } from "../model/batch.ts";
+import type { Modules } from "../model/model.ts";
+import type { MaskedSentence } from "./mlm-masking.ts";
+
+/** Names of the second batch's inputs begin with this. */
+const prefix = "masked ";
+
+/** Standard deviations of the number of masked tokens that there is room for: what lies beyond happens once in 10⁹ batches. */
+const spread = 6;
+
+/** Masked tokens that a batch of `tokens` has room for. */
+function maskedCapacity(tokens: number, probability: number): number {
+  return Math.min(tokens, Math.ceil(probability * tokens + spread * Math.sqrt(probability * tokens) + spread));
+}
+
+export interface MlmOptions {
+  readonly probability: number;
+  /** How activations are stored. */
+  readonly dtype: "f32" | "f16";
+  readonly recompute: boolean;
+}
+
+/** Records a pass over the masked batch, with dropout masks of its own, and its loss, f32 [1]; 0 where nothing is masked. */
+export function maskedLanguageLoss(
+  tape: Tape,
+  { bert, cls }: Modules,
+  capacity: BatchCapacity,
+  { probability, dtype, recompute }: MlmOptions,
+): Value {
+  const batch = declareBatch(tape, capacity, { training: true, prefix });
+  const masked = tape.extent("masked tokens", maskedCapacity(capacity.tokens, probability));
+  const rows = tape.input("masked rows", u32(masked));
+  const labels = tape.input("masked labels", u32(masked));
+  const gathered = tape.input("masked places", u32(batch.tokens.shape[0]!));
+  const hidden = bert.forward(batch, { training: true, dtype, recompute }).at(-1)!;
+  const chosen = cast(gatherRows(hidden, rows, gathered), floatOf(hidden));
+  return mean(crossEntropy(cls!.predictions.forward(chosen, bert.embeddings.word_embeddings.weight), { labels }));
+}
+
+/** A sentence with its masked form. */
+export interface MaskedInput extends PackedSentence {
+  readonly masked: MaskedSentence;
+}
+
+/** Fills the inputs of the masked pass. */
+export class MaskedPacker {
+  readonly #packer: BatchPacker;
+  readonly #rows: Uint32Array;
+  readonly #labels: Uint32Array;
+  readonly #places: Uint32Array;
+
+  constructor(capacity: BatchCapacity, probability: number) {
+    this.#packer = new BatchPacker(capacity, prefix);
+    const room = maskedCapacity(capacity.tokens, probability);
+    this.#rows = new Uint32Array(room);
+    this.#labels = new Uint32Array(room);
+    this.#places = new Uint32Array(capacity.tokens);
+  }
+
+  /** The inputs of masked sentences, row for row those of the unmasked batch. */
+  pack(sentences: readonly MaskedInput[]): Required<Pick<StepInput, "inputs" | "live">> {
+    let start = 0;
+    let count = 0;
+    this.#places.fill(0);
+    const masked = sentences.map(({ masked: { ids, positions, labels }, key }) => {
+      for (const [i, position] of positions.entries()) {
+        if (count === this.#rows.length) break;
+        this.#rows[count] = start + position;
+        this.#labels[count] = labels[i]!;
+        this.#places[start + position] = ++count;
+      }
+      start += ids.length;
+      return { ids: Array.from(ids), key };
+    });
+    const { inputs, live } = this.#packer.pack(masked, { training: true });
+    return {
+      inputs: {
+        ...inputs,
+        "masked rows": this.#rows.subarray(0, count),
+        "masked labels": this.#labels.subarray(0, count),
+        "masked places": this.#places.subarray(0, start),
+      },
+      live: { ...live, "masked tokens": count },
+    };
+  }
+}

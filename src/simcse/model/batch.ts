@@ -1,0 +1,165 @@
+/**
+ * Packed batches: the tables of `kernels/batch.ts` and the gather indices of `kernels/embedding.ts`, declared on a tape and filled on the host.
+ * Sentences stand one after another without padding.
+ */
+import type { StepInput } from "../../autograd/program.ts";
+import type { Tape } from "../../autograd/tape.ts";
+import { CapacityError } from "../../errors.ts";
+import { positionsPerSentence, sentenceTable, tokenTable } from "../../kernels/batch.ts";
+import { gatherOrder, gatherRuns } from "../../kernels/embedding.ts";
+import type { BatchValues } from "../../nn/architectures/bert.ts";
+import { type BertConfig, firstPosition } from "../../nn/architectures/bert-config.ts";
+
+/** The most a batch may hold. */
+export interface BatchCapacity {
+  readonly sentences: number;
+  readonly tokens: number;
+  /** Tokens of one sentence; as many as the positions allow, if absent. */
+  readonly longest?: number;
+  /** Rows of the word embedding and of the position embedding. */
+  readonly vocabulary: number;
+  readonly positions: number;
+  /** The row of the position embedding that a sentence's first token takes; 0 if absent. */
+  readonly firstPosition?: number;
+}
+
+/** The part of a capacity that a model's config sets. */
+export function tableSizes(config: BertConfig): Pick<BatchCapacity, "vocabulary" | "positions" | "firstPosition"> {
+  return { vocabulary: config.vocab_size, positions: config.max_position_embeddings, firstPosition: firstPosition(config) };
+}
+
+/**
+ * Declares a batch's inputs: `tokens` and `sentences`, and for training the gather indices. A second batch of the same sentences, with other tokens, has a
+ * `prefix` before its names.
+ */
+export function declareBatch(
+  tape: Tape,
+  capacity: BatchCapacity,
+  { training, prefix = "" }: { readonly training: boolean; readonly prefix?: string },
+): BatchValues {
+  const tokenRows = tape.extent("tokens", capacity.tokens);
+  const tokens = tape.input(`${prefix}tokens`, tokenTable(tokenRows));
+  const sentences = tape.input(`${prefix}sentences`, sentenceTable(tape.extent("sentences", capacity.sentences)));
+  const { firstPosition = 0, longest = capacity.positions - firstPosition } = capacity;
+  if (!training) return { tokens, sentences, longest };
+  const index = (name: string, distinct: number) => ({
+    order: tape.input(`${prefix}${name} order`, gatherOrder(tokenRows)),
+    runs: tape.input(`${prefix}${name} runs`, gatherRuns(tape.extent(`${prefix}distinct ${name}s`, Math.min(distinct, capacity.tokens)))),
+  });
+  return {
+    tokens,
+    sentences,
+    longest,
+    indices: { word: index("word", capacity.vocabulary), position: index("position", capacity.positions) },
+  };
+}
+
+/** A tokenised sentence. */
+export interface PackedSentence {
+  /** With special tokens; at most as many as the model has positions. */
+  readonly ids: readonly number[];
+  /** Its number in the whole batch, which its dropout masks depend on: the same however the batch is packed or cut into chunks. */
+  readonly key: number;
+}
+
+/** Fills batches into arrays that it keeps, so that packing a batch allocates next to nothing. */
+export class BatchPacker {
+  readonly #capacity: BatchCapacity;
+  readonly #tokens: Uint32Array;
+  readonly #sentences: Uint32Array;
+  readonly #word: RunBuilder;
+  readonly #position: RunBuilder;
+
+  /** `prefix` is that of `declareBatch`. */
+  constructor(
+    capacity: BatchCapacity,
+    readonly prefix = "",
+  ) {
+    this.#capacity = capacity;
+    this.#tokens = new Uint32Array(capacity.tokens * 4);
+    this.#sentences = new Uint32Array(capacity.sentences * 2);
+    this.#word = new RunBuilder(capacity.tokens, capacity.vocabulary);
+    this.#position = new RunBuilder(capacity.tokens, capacity.positions);
+  }
+
+  /**
+   * The step input of a batch. Its arrays are reused by the next call. Throws `CapacityError` when the batch is too large, or a sentence is longer
+   * than the model's positions.
+   */
+  pack(sentences: readonly PackedSentence[], { training }: { training: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
+    const { capacity, table } = { capacity: this.#capacity, table: this.#tokens };
+    const { firstPosition = 0, longest = capacity.positions - firstPosition } = capacity;
+    let row = 0;
+    sentences.forEach(({ ids, key }, sentence) => {
+      if (ids.length > longest) {
+        throw new CapacityError(
+          `A sentence has ${ids.length} tokens; the batch takes at most ${longest}.`,
+          "Truncate sentences to max_seq_length.",
+        );
+      }
+      if (sentence >= capacity.sentences || row + ids.length > capacity.tokens) {
+        throw new CapacityError(
+          `The batch exceeds ${capacity.sentences} sentences or ${capacity.tokens} tokens.`,
+          "Compile the program for larger batches, or pack fewer sentences.",
+        );
+      }
+      this.#sentences[sentence * 2] = row;
+      this.#sentences[sentence * 2 + 1] = ids.length;
+      for (let position = 0; position < ids.length; position++, row++) {
+        table[row * 4] = ids[position]!;
+        table[row * 4 + 1] = firstPosition + position;
+        table[row * 4 + 2] = sentence;
+        table[row * 4 + 3] = key * positionsPerSentence + position;
+      }
+    });
+    const inputs: Record<string, Uint32Array> = {
+      [`${this.prefix}tokens`]: table.subarray(0, row * 4),
+      [`${this.prefix}sentences`]: this.#sentences.subarray(0, sentences.length * 2),
+    };
+    const live: Record<string, number> = { tokens: row, sentences: sentences.length };
+    if (training) {
+      for (const [name, builder, column] of [["word", this.#word, 0] as const, ["position", this.#position, 1] as const]) {
+        const distinct = builder.build(table, column, row);
+        live[`${this.prefix}distinct ${name}s`] = distinct;
+        inputs[`${this.prefix}${name} order`] = builder.order.subarray(0, row);
+        inputs[`${this.prefix}${name} runs`] = builder.runs.subarray(0, distinct * 4);
+      }
+    }
+    return { inputs, live };
+  }
+}
+
+/** Sorts a batch's rows by one column of its token table: a counting sort, since ids are small and a step should cost the host next to nothing. */
+class RunBuilder {
+  readonly order: Uint32Array;
+  readonly runs: Uint32Array;
+  /** Rows of each id, then where its next row goes. */
+  readonly #next: Uint32Array;
+
+  /** For ids below `ids`. */
+  constructor(tokens: number, ids: number) {
+    this.order = new Uint32Array(tokens);
+    this.runs = new Uint32Array(Math.min(tokens, ids) * 4);
+    this.#next = new Uint32Array(ids);
+  }
+
+  /** Fills `order` and `runs` for the first `rows` rows; returns the number of runs. */
+  build(table: Uint32Array, column: 0 | 1, rows: number): number {
+    const next = this.#next.fill(0);
+    for (let row = 0; row < rows; row++) next[table[row * 4 + column]!]!++;
+    let count = 0;
+    let start = 0;
+    for (let id = 0; id < next.length; id++) {
+      const length = next[id]!;
+      if (length === 0) continue;
+      this.runs[count * 4] = id;
+      this.runs[count * 4 + 1] = start;
+      this.runs[count * 4 + 2] = length;
+      count++;
+      next[id] = start;
+      start += length;
+    }
+    for (let row = 0; row < rows; row++) this.order[next[table[row * 4 + column]!]!++] = row;
+    return count;
+  }
+}

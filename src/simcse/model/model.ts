@@ -1,0 +1,74 @@
+/** A BERT with SimCSE's head, and its memory. */
+import type { Tuning } from "../../autograd/choices.ts";
+import type { Device } from "../../gpu/device.ts";
+import { Bert } from "../../nn/architectures/bert.ts";
+import type { BertConfig } from "../../nn/architectures/bert-config.ts";
+import { MlmHead } from "../../nn/architectures/mlm-head.ts";
+import { Linear } from "../../nn/linear.ts";
+import { namedPieces, type Piece } from "../../nn/parameters/parameter.ts";
+import { ParameterStore } from "../../nn/parameters/parameter-store.ts";
+import { checkingTuning } from "../../tuning/tuning.ts";
+
+/** What SimCSE adds to a model's `config.json`, under `simcse`, so that a pooler is never guessed. */
+export interface SimCseConfig {
+  /** The pooler that embeddings are made with. */
+  readonly pooler_type: string;
+  /** Tokens a sentence is truncated to, special tokens included. */
+  readonly max_seq_length: number;
+}
+
+export interface ModelOptions {
+  /** Also allocate gradients and optimiser state. */
+  readonly training: boolean;
+  /** Also keep the matrices as halves, for mixed precision; false if absent. */
+  readonly halves?: boolean;
+  /** Whether there is an MLP on the [CLS] token. */
+  readonly mlp: boolean;
+  /** Whether there is the head of a masked language model; false if absent. */
+  readonly mlm?: boolean;
+  /** How the model's programs choose their kernels; if absent, each operation's own choice among what the device computes right. */
+  readonly tuning?: Tuning | undefined;
+}
+
+/** The modules, whose tensors are named as in a SimCSE training checkpoint: `bert.…`, `mlp.dense.…` and `cls.predictions.…`. */
+export class Modules {
+  readonly bert: Bert;
+  readonly mlp?: { readonly dense: Linear };
+  readonly cls?: { readonly predictions: MlmHead };
+
+  constructor(config: BertConfig, { mlp, mlm = false }: Pick<ModelOptions, "mlp" | "mlm">) {
+    this.bert = new Bert(config);
+    if (mlp) this.mlp = { dense: new Linear(config.hidden_size, config.hidden_size, config.initializer_range) };
+    if (mlm) this.cls = { predictions: new MlmHead(config) };
+  }
+}
+
+/** Every tensor of a model by its name in a training checkpoint. */
+export function modelTensors(config: BertConfig, { mlp }: { readonly mlp: boolean }): ReadonlyMap<string, Piece> {
+  return namedPieces(new Modules(config, { mlp }));
+}
+
+export class SimCseModel {
+  private constructor(
+    readonly device: Device,
+    readonly config: BertConfig,
+    readonly modules: Modules,
+    readonly store: ParameterStore,
+    readonly tuning: Tuning,
+  ) {}
+
+  /** A model whose parameters are zero: initialise or load them. Throws `CapacityError` when the device has no room. */
+  static async allocate(device: Device, config: BertConfig, options: ModelOptions): Promise<SimCseModel> {
+    const { training, halves = false, tuning = await checkingTuning(device) } = options;
+    const modules = new Modules(config, options);
+    return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training, halves }), tuning);
+  }
+
+  get mlp(): Linear | null {
+    return this.modules.mlp?.dense ?? null;
+  }
+
+  close(): void {
+    this.store.close();
+  }
+}

@@ -1,0 +1,44 @@
+/** SimCSE's five poolers: how a sentence's vector is made of its tokens' (Gao et al. 2021, section 6.2 and the original's `Pooler`). */
+import { OptionError } from "../../errors.ts";
+import type { Value } from "../../kernels/language/operation.ts";
+import { pool } from "../../kernels/pool.ts";
+import { tanh } from "../../kernels/tanh.ts";
+import { weightedSum } from "../../kernels/weighted-sum.ts";
+import type { BatchValues } from "../../nn/architectures/bert.ts";
+import type { Linear } from "../../nn/linear.ts";
+
+export type PoolerType = "cls" | "cls_before_pooler" | "avg" | "avg_top2" | "avg_first_last";
+
+/** `hidden` holds the embeddings' output and each layer's, f32 [tokens, hidden_size]; the result is f32 [sentences, hidden_size]. */
+type Pooler = (hidden: readonly Value[], batch: BatchValues, mlp: Linear | null) => Value;
+
+const meanOf =
+  (...layers: readonly [number, number]): Pooler =>
+  (hidden, batch) =>
+    pool(weightedSum(hidden.at(layers[0])!, hidden.at(layers[1])!, 0.5, 0.5), batch, "mean");
+
+const poolers: Record<PoolerType, Pooler> = {
+  cls: (hidden, batch, mlp) => {
+    if (mlp === null) {
+      throw new OptionError("The pooler cls needs an MLP and the model has none.", "Use cls_before_pooler, or avg.");
+    }
+    return tanh(mlp.forward(pool(hidden.at(-1)!, batch, "first")));
+  },
+  cls_before_pooler: (hidden, batch) => pool(hidden.at(-1)!, batch, "first"),
+  avg: (hidden, batch) => pool(hidden.at(-1)!, batch, "mean"),
+  avg_top2: meanOf(-1, -2),
+  avg_first_last: meanOf(1, -1),
+};
+
+export const poolerTypes = Object.keys(poolers) as readonly PoolerType[];
+
+/** Throws `OptionError` unless `name` is one of the five. */
+export function parsePooler(name: string): PoolerType {
+  if (Object.hasOwn(poolers, name)) return name as PoolerType;
+  throw new OptionError(`There is no pooler ${name}.`, `Choose one of ${poolerTypes.join(", ")}.`);
+}
+
+/** Pools a batch's hidden states into f32 [sentences, hidden_size]. */
+export function poolSentences(type: PoolerType, hidden: readonly Value[], batch: BatchValues, mlp: Linear | null): Value {
+  return poolers[type](hidden, batch, mlp);
+}

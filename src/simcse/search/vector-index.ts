@@ -1,0 +1,265 @@
+/**
+ * Exact search among many vectors on the GPU: every vector is scored, a part at a time, and the best of each part are kept, so a million vectors
+ * are searched in one submit without a matrix of scores. Vectors and queries are scaled to unit length; a score is their cosine.
+ *
+ * The device searches f32, f16, int8 or binary vectors. The last two are approximations: `oversample` times as many rows as are wanted are then
+ * scored again with the halves that the host keeps, unless `rescore` is false. Results have a fixed order: higher scores first, and of equal
+ * ones the row that was added first.
+ */
+import { compile, type Program } from "../../autograd/program.ts";
+import { DataError, OptionError, ShapeError } from "../../errors.ts";
+import type { Device } from "../../gpu/device.ts";
+import type { Value } from "../../kernels/language/operation.ts";
+import { noIndex, type TopK, topK } from "../../kernels/search/top-k.ts";
+import { queryType, queryWidth, type StoredVectors, vectorScores } from "../../kernels/search/vector-scores.ts";
+import { checkPrecision, type Encoded, encodeRows, type Precision, rowElements } from "../embedding/precision.ts";
+import { toUnitLength } from "../embedding/unit-length.ts";
+import { type SegmentFormat, segmentRows, VectorSegment } from "./vector-segment.ts";
+
+export interface VectorIndexOptions {
+  /** How vectors are searched on the device; f32 if absent. */
+  readonly precision?: Precision;
+  /** int8 and binary: keep halves on the host and score the best again with them; true if absent. */
+  readonly rescore?: boolean;
+}
+
+export interface SearchOptions {
+  /** Results a query, 1 to `mostResults`; 5 if absent, as in the original. */
+  readonly topK?: number;
+  /** Only results with at least this score; 0.6 if absent, as in the original. */
+  readonly threshold?: number;
+}
+
+export const searchDefaults = { topK: 5, threshold: 0.6 } as const;
+
+export interface RowMatch {
+  readonly row: number;
+  /** Cosine, −1 to 1. */
+  readonly score: number;
+}
+
+/** Results a query at most. */
+export const mostResults = 1000;
+
+/** Rows scored again at most: longer lists take long to keep sorted. */
+const mostCandidates = 1024;
+
+/** How many times the wanted rows are scored again. A sign says less of a number than 8 bits. */
+const oversample: Readonly<Record<Precision, number>> = { f32: 1, f16: 1, int8: 4, binary: 16 };
+
+/** Queries that one run of the program takes: one alone, as a person's search is, or many. */
+const queryCapacities = [1, 32] as const;
+
+type SearchProgram = Program<{ scores: Value; indices: Value }>;
+
+export class VectorIndex {
+  readonly precision: Precision;
+  readonly rescores: boolean;
+  readonly format: SegmentFormat;
+  #segments: VectorSegment[] = [];
+  /** By queries and results; of the vectors as they are. */
+  readonly #programs = new Map<string, SearchProgram>();
+
+  constructor(
+    readonly device: Device,
+    readonly dimension: number,
+    { precision = "f32", rescore = true }: VectorIndexOptions = {},
+  ) {
+    checkPrecision(precision);
+    const approximate = oversample[precision] > 1;
+    this.precision = precision;
+    this.rescores = approximate && rescore;
+    this.format = { dimension, searched: precision, stored: this.rescores ? "f16" : precision };
+  }
+
+  /** How many vectors there are. */
+  get length(): number {
+    return this.#segments.reduce((sum, { rows }) => sum + rows, 0);
+  }
+
+  /** The parts that the vectors are kept in, in order. */
+  get segments(): readonly VectorSegment[] {
+    return this.#segments;
+  }
+
+  /** Appends vectors f32 [rows, dimension]. Throws `DataError` for one that holds a number which is not finite. */
+  add(vectors: Float32Array): void {
+    const unit = this.#unit(vectors, "vector");
+    this.addStored(encodeRows(this.format.stored, unit, this.dimension));
+  }
+
+  /** Appends vectors that are already in `format.stored`, as `segments` gives them. */
+  addStored({ data, scales }: Encoded): void {
+    const width = rowElements[this.format.stored](this.dimension);
+    const rows = data.length / width;
+    for (let start = 0; start < rows; ) {
+      const segment = this.#segmentWithRoom();
+      const end = Math.min(rows, start + segment.capacity - segment.rows);
+      const part = data.subarray(start * width, end * width);
+      segment.append(scales ? { data: part, scales: scales.subarray(start, end) } : { data: part });
+      start = end;
+    }
+    this.#dropPrograms();
+  }
+
+  /** Removes rows; those that follow move up. */
+  remove(rows: ReadonlySet<number>): void {
+    const before = this.#segments;
+    this.#segments = [];
+    let row = 0;
+    for (const segment of before) {
+      for (let start = 0; start < segment.rows; ) {
+        let end = start;
+        while (end < segment.rows && !rows.has(row + end)) end++;
+        if (end > start) this.addStored(segment.encoded(start, end));
+        start = end + 1;
+      }
+      row += segment.rows;
+      segment.close();
+    }
+    this.#dropPrograms();
+  }
+
+  /**
+   * The best rows for each of `queries` f32 [queries, dimension]. Searches must not overlap each other or changes. Throws `OptionError` for a
+   * `topK` that is not possible, `CapacityError` when the device has no room for the vectors.
+   */
+  async search(queries: Float32Array, options: SearchOptions = {}): Promise<RowMatch[][]> {
+    const { topK: wanted, threshold } = { ...searchDefaults, ...options };
+    checkSearch(wanted, threshold);
+    const unit = this.#unit(queries, "query");
+    const count = unit.length / this.dimension;
+    const results: RowMatch[][] = [];
+    if (this.length === 0) return Array.from({ length: count }, () => []);
+    const capacity = queryCapacities.find((capacity) => capacity >= count) ?? queryCapacities.at(-1)!;
+    const candidates = Math.min(this.length, this.rescores ? Math.min(wanted * oversample[this.precision], mostCandidates) : wanted);
+    for (let start = 0; start < count; start += capacity) {
+      const end = Math.min(start + capacity, count);
+      const part = unit.subarray(start * this.dimension, end * this.dimension);
+      const found = await this.#candidates(part, capacity, candidates);
+      found.forEach((rows, i) => {
+        const query = part.subarray(i * this.dimension, (i + 1) * this.dimension);
+        const scored = this.rescores ? this.#rescored(query, rows) : rows;
+        results.push(scored.filter(({ score }) => score >= threshold).slice(0, wanted));
+      });
+    }
+    return results;
+  }
+
+  /** Frees the device's memory. */
+  close(): void {
+    this.#dropPrograms();
+    for (const segment of this.#segments) segment.close();
+  }
+
+  #segmentWithRoom(): VectorSegment {
+    const last = this.#segments.at(-1);
+    if (last !== undefined && last.rows < last.capacity) return last;
+    const segment = new VectorSegment(this.device, this.format, segmentRows(this.device, this.precision, this.dimension));
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  /** Throws unless `vectors` are whole rows of finite numbers; scales them to unit length. */
+  #unit(vectors: Float32Array, what: string): Float32Array {
+    if (vectors.length % this.dimension !== 0) {
+      throw new ShapeError(
+        `${vectors.length} numbers are no whole number of vectors: the index holds vectors of ${this.dimension}.`,
+        "Encode with the model that the index was built with.",
+      );
+    }
+    const bad = vectors.findIndex((value) => !Number.isFinite(value));
+    if (bad !== -1) {
+      throw new DataError(
+        `Number ${bad % this.dimension} of ${what} ${Math.floor(bad / this.dimension)} is ${vectors[bad]}.`,
+        "Check the vectors: a model with damaged weights gives such numbers.",
+      );
+    }
+    return toUnitLength(vectors, this.dimension);
+  }
+
+  /** The `k` best rows of the device's search for each query. */
+  async #candidates(queries: Float32Array, capacity: number, k: number): Promise<RowMatch[][]> {
+    const program = await this.#program(capacity, roundUp(k));
+    const count = queries.length / this.dimension;
+    program.run({ inputs: { queries: this.#laidOut(queries) }, live: { queries: count } });
+    const scores = await program.read("scores");
+    const indices = new Uint32Array((await program.read("indices")).buffer);
+    const width = scores.length / capacity;
+    return Array.from({ length: count }, (_, query) =>
+      Array.from({ length: k }, (_, j) => ({ row: indices[query * width + j]!, score: scores[query * width + j]! })).filter(
+        ({ row }) => row !== noIndex,
+      ),
+    );
+  }
+
+  async #program(capacity: number, k: number): Promise<SearchProgram> {
+    const key = `${capacity} ${k}`;
+    const known = this.#programs.get(key);
+    if (known !== undefined) return known;
+    const parts: StoredVectors[] = [];
+    for (const segment of this.#segments) parts.push(await segment.onDevice());
+    const program = await compile(this.device, (tape) => {
+      const queries = tape.input("queries", queryType(this.precision, this.dimension, tape.extent("queries", capacity)));
+      let best: TopK | undefined;
+      let firstIndex = 0;
+      for (const part of parts) {
+        best = topK(vectorScores(queries, part), k, { firstIndex, ...(best ? { after: best } : {}) });
+        firstIndex += part.rows;
+      }
+      return { ...best! };
+    });
+    if (this.#programs.size >= mostPrograms) this.#dropPrograms();
+    this.#programs.set(key, program);
+    return program;
+  }
+
+  #dropPrograms(): void {
+    for (const program of this.#programs.values()) program.close();
+    this.#programs.clear();
+  }
+
+  /** Queries as the kernel wants them: rows filled up, or words of bits. */
+  #laidOut(queries: Float32Array): Float32Array | Uint32Array {
+    const count = queries.length / this.dimension;
+    const width = queryWidth(this.precision, this.dimension);
+    if (this.precision !== "binary") return widened(queries, count, new Float32Array(count * width));
+    const bits = encodeRows("binary", queries, this.dimension).data;
+    return new Uint32Array(widened(bits, count, new Uint8Array(count * width * 4)).buffer);
+  }
+
+  #rescored(query: Float32Array, candidates: readonly RowMatch[]): RowMatch[] {
+    const capacity = this.#segments[0]!.capacity;
+    return candidates
+      .map(({ row }) => {
+        const vector = this.#segments[Math.floor(row / capacity)]!.row(row % capacity);
+        return { row, score: query.reduce((sum, value, i) => sum + value * vector[i]!, 0) };
+      })
+      .sort((a, b) => b.score - a.score || a.row - b.row);
+  }
+}
+
+/** Programs kept at once: searches of a few sizes alternate. */
+const mostPrograms = 4;
+
+/** Results are found in these numbers and cut, so that a changing `topK` does not build a program each. */
+function roundUp(k: number): number {
+  return Math.max(8, 2 ** Math.ceil(Math.log2(k)));
+}
+
+/** Copies `count` rows into the wider rows of `into`. */
+function widened<T extends Float32Array | Uint8Array>(rows: T, count: number, into: T): T {
+  const [from, to] = [rows.length / count, into.length / count];
+  for (let row = 0; row < count; row++) into.set(rows.subarray(row * from, (row + 1) * from), row * to);
+  return into;
+}
+
+/** Throws `OptionError` for a search that is not possible. */
+export function checkSearch(topK: number, threshold: number): void {
+  if (!Number.isInteger(topK) || topK < 1 || topK > mostResults)
+    throw new OptionError(
+      `A search for ${topK} results is not possible: topK is 1 to ${mostResults}.`,
+      "Give a whole number in that range.",
+    );
+  if (!Number.isFinite(threshold)) throw new OptionError(`The threshold ${threshold} is no number.`, "Give a cosine, −1 for every result.");
+}

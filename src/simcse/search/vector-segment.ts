@@ -1,0 +1,158 @@
+/**
+ * A part of a vector index: some ten thousand vectors on the host as they are kept and saved, and on the device as they are searched, in one
+ * buffer that every device can bind. The device's copy is brought up to date when a search needs it.
+ */
+import { CapacityError } from "../../errors.ts";
+import type { Device } from "../../gpu/device.ts";
+import type { Persistent } from "../../kernels/language/operation.ts";
+import { blockRows, layInBlocks, type StoredVectors, vectorWords } from "../../kernels/search/vector-scores.ts";
+import { decodeRows, type Encoded, encodeRows, type Precision, type PrecisionArrays, rowElements } from "../embedding/precision.ts";
+
+/** Rows of a segment at most: their scores for a batch of queries take a few megabytes. */
+const mostRows = 65_536;
+
+/** Rows laid out for the device at a time. */
+const uploadRows = 4096;
+
+/** Rows that fit what the device binds at once, in whole blocks. */
+export function segmentRows(device: Device, precision: Precision, dimension: number): number {
+  const { maxStorageBufferBindingSize, maxBufferSize } = device.capabilities.limits;
+  const blockBytes = vectorWords(precision, dimension, blockRows) * 4;
+  const blocks = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / blockBytes);
+  return Math.min(mostRows, blocks * blockRows);
+}
+
+export interface SegmentFormat {
+  readonly dimension: number;
+  /** How vectors are kept on the host and in files. */
+  readonly stored: Precision;
+  /** How they are searched on the device. */
+  readonly searched: Precision;
+}
+
+const arrays: { readonly [P in Precision]: (length: number) => PrecisionArrays[P] } = {
+  f32: (length) => new Float32Array(length),
+  f16: (length) => new Uint16Array(length),
+  int8: (length) => new Int8Array(length),
+  binary: (length) => new Uint8Array(length),
+};
+
+export class VectorSegment {
+  rows = 0;
+  #data: PrecisionArrays[Precision];
+  #scales: Float32Array | null;
+  /** Rows that the device's buffers are laid out for, and how many of them are there. */
+  #deviceCapacity = 0;
+  #deviceRows = 0;
+  #vectors: Persistent | null = null;
+  #deviceScales: Persistent | null = null;
+
+  constructor(
+    readonly device: Device,
+    readonly format: SegmentFormat,
+    readonly capacity: number,
+  ) {
+    this.#data = arrays[format.stored](0);
+    this.#scales = format.stored === "int8" ? new Float32Array(0) : null;
+  }
+
+  /** Elements of a row as it is kept. */
+  get #width(): number {
+    return rowElements[this.format.stored](this.format.dimension);
+  }
+
+  /** Appends rows that are already in the stored precision; there must be room. */
+  append({ data, scales }: Encoded): void {
+    const rows = data.length / this.#width;
+    this.#reserve(this.rows + rows);
+    this.#data.set(data as never, this.rows * this.#width);
+    if (scales) this.#scales!.set(scales, this.rows);
+    this.rows += rows;
+  }
+
+  /** Rows from `start` up to and without `end`, as they are kept; views, not copies. */
+  encoded(start = 0, end = this.rows): Encoded {
+    const data = this.#data.subarray(start * this.#width, end * this.#width);
+    return this.#scales ? { data, scales: this.#scales.subarray(start, end) } : { data };
+  }
+
+  /** f32 [dimension]: a row as it is kept. */
+  row(index: number): Float32Array {
+    return decodeRows(this.format.stored, this.encoded(index, index + 1), this.format.dimension);
+  }
+
+  /** The rows on the device, brought up to date. Throws `CapacityError` when it has no room. */
+  async onDevice(): Promise<StoredVectors> {
+    if (this.rows > this.#deviceCapacity) await this.#allocate();
+    this.#upload();
+    const { dimension, searched } = this.format;
+    return {
+      format: searched,
+      width: dimension,
+      rows: this.rows,
+      vectors: this.#vectors!,
+      ...(this.#deviceScales ? { scales: this.#deviceScales } : {}),
+    };
+  }
+
+  /** Frees the device's memory. */
+  close(): void {
+    this.#vectors?.window.buffer.destroy();
+    this.#deviceScales?.window.buffer.destroy();
+  }
+
+  #reserve(rows: number): void {
+    const have = this.#data.length / this.#width;
+    if (rows <= have) return;
+    const capacity = Math.min(this.capacity, Math.max(rows, 2 * have));
+    const grown = arrays[this.format.stored](capacity * this.#width);
+    grown.set(this.#data as never);
+    this.#data = grown;
+    if (this.#scales) {
+      const scales = new Float32Array(capacity);
+      scales.set(this.#scales);
+      this.#scales = scales;
+    }
+  }
+
+  async #allocate(): Promise<void> {
+    this.close();
+    const { dimension, searched } = this.format;
+    const capacity = Math.min(this.capacity, Math.max(blockRows, 2 ** Math.ceil(Math.log2(this.rows))));
+    const tensor = (name: string, dtype: "u32" | "f32", words: number): Persistent => {
+      const buffer = this.device.createBuffer(name, words * 4, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST);
+      return { name, dtype, shape: [words], window: { buffer, offset: 0, size: words * 4 } };
+    };
+    this.device.gpu.pushErrorScope("out-of-memory");
+    this.#vectors = tensor("vectors of an index", "u32", vectorWords(searched, dimension, capacity));
+    this.#deviceScales = searched === "int8" ? tensor("scales of an index", "f32", capacity) : null;
+    if ((await this.device.gpu.popErrorScope()) !== null) {
+      throw new CapacityError(
+        `${this.device.name} has no room for ${capacity} more vectors of ${dimension} numbers as ${searched}.`,
+        "Keep the index in a smaller precision (f16, int8, binary), or search on another adapter.",
+      );
+    }
+    this.#deviceCapacity = capacity;
+    this.#deviceRows = 0;
+  }
+
+  #upload(): void {
+    const { dimension, stored, searched } = this.format;
+    const blockWords = vectorWords(searched, dimension, blockRows);
+    const { queue } = this.device.gpu;
+    // From the start of the last block that is not whole there.
+    let start = Math.floor(this.#deviceRows / blockRows) * blockRows;
+    if (this.#deviceRows === this.rows) return;
+    for (; start < this.rows; start += uploadRows) {
+      const end = Math.min(start + uploadRows, this.rows);
+      const kept = this.encoded(start, end);
+      const { data, scales } = stored === searched ? kept : encodeRows(searched, decodeRows(stored, kept, dimension), dimension);
+      const blocks = new Uint32Array(vectorWords(searched, dimension, end - start));
+      const rowBytes = rowElements[searched](dimension) * data.BYTES_PER_ELEMENT;
+      layInBlocks(blocks, new Uint8Array(data.buffer, data.byteOffset, data.byteLength), rowBytes, 0);
+      queue.writeBuffer(this.#vectors!.window.buffer, (start / blockRows) * blockWords * 4, blocks);
+      if (scales) queue.writeBuffer(this.#deviceScales!.window.buffer, start * 4, scales as GPUAllowSharedBufferSource);
+    }
+    this.#deviceRows = this.rows;
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * Three ways to make a training step, each a list of programs and how they are run: the batch at once, several batches an update with their gradients added up,
+ * and one large batch embedded in chunks.
+ */
+
+import { gradient } from "../../autograd/gradient.ts";
+import type { StepInput } from "../../autograd/program.ts";
+import type { Tape } from "../../autograd/tape.ts";
+import { OptionError } from "../../errors.ts";
+import type { Device } from "../../gpu/device.ts";
+import type { Value } from "../../kernels/language/operation.ts";
+import { addInto } from "../../kernels/optimizer/accumulate.ts";
+import { readRows, writeRows } from "../../kernels/row-window.ts";
+import { scale } from "../../kernels/scale.ts";
+import { adamWDefaults, adamWStep, adamWUpdate } from "../../nn/adamw.ts";
+import { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
+import { type MaskedInput, MaskedPacker } from "../losses/mlm.ts";
+import { mlmMasking } from "../losses/mlm-masking.ts";
+import { BatchPacker, declareBatch, type PackedSentence } from "../model/batch.ts";
+import {
+  batchCapacity,
+  contrasts,
+  type Losses,
+  type Recorded,
+  recordContrast,
+  recordEmbeddings,
+  recordLosses,
+  recordMasked,
+  recordMetrics,
+  sentencesOf,
+  sumOfLosses,
+  type TokenizedExample,
+  type TrainingStepOptions,
+  viewsOf,
+} from "./step-recording.ts";
+
+export interface StepPlace {
+  /** The update's number, from 1. */
+  readonly update: number;
+  readonly learningRate: number;
+}
+
+/** Programs that together are a step. */
+export interface StepPrograms {
+  /** What records each of them; the first takes the most memory. */
+  readonly records: readonly ((tape: Tape) => Record<string, Value>)[];
+  /** Memory that they share, to be allocated before they are compiled. */
+  readonly tensors: readonly ArenaTensor[];
+  /** The programs of a step by their numbers, in the order they run in, each with its input; an input holds until the next one is taken. */
+  inputs(device: Device, examples: readonly TokenizedExample[], place: StepPlace): Iterable<readonly [program: number, StepInput]>;
+}
+
+/** Chooses the way that the options ask for. */
+export function stepPrograms(recorded: Recorded, options: TrainingStepOptions): StepPrograms {
+  if (options.cacheChunk !== undefined) {
+    if (contrasts(options)) return cachedStep(recorded, options, options.cacheChunk);
+    throw new OptionError("A batch without contrast is not embedded in chunks.", "Use gradient accumulation, or a smaller batch.");
+  }
+  return options.accumulation !== undefined && options.accumulation > 1
+    ? accumulatedStep(recorded, options, options.accumulation)
+    : wholeStep(recorded, options);
+}
+
+function wholeStep(recorded: Recorded, options: TrainingStepOptions): StepPrograms {
+  const packer = stepPacker(recorded, options);
+  return {
+    tensors: [],
+    records: [
+      (tape) => {
+        const losses = recordLosses(tape, recorded, options);
+        recordMetrics(losses, adamWStep(tape, losses.loss, recorded.layout, options.optimizer), recorded);
+        return { loss: losses.loss };
+      },
+    ],
+    *inputs(_, examples, { update, learningRate }) {
+      yield [0, { ...packer.pack(packer.sentences(examples, 0, update)), scalars: { learningRate }, seed: options.seed, step: update }];
+    },
+  };
+}
+
+/** As the original accumulates: each batch is contrasted by itself, and the update takes the mean of their gradients. */
+function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batches: number): StepPrograms {
+  const { layout } = recorded;
+  const { batchSize, seed, mlm, optimizer = adamWDefaults } = options;
+  const packer = stepPacker(recorded, options);
+  const sums = ["loss", ...(mlm && contrasts(options) ? ["mlmLoss"] : [])].map((name) => new ArenaTensor(`sum of ${name}`, "f32", [1]));
+  return {
+    tensors: sums,
+    records: [
+      (tape) => {
+        const { loss, mlmLoss } = recordLosses(tape, recorded, options);
+        const share = scale(loss, 1 / batches);
+        addInto(share, sums[0]!);
+        if (mlmLoss) addInto(scale(mlmLoss, 1 / batches), sums[1]!);
+        gradient(tape, share, layout.parameters, { scaledBy: layout.keepsHalves ? layout.optimizer : null, accumulate: true });
+        return { loss: share };
+      },
+      (tape) => {
+        const [loss, mlmLoss] = sums.map((sum) => tape.use(sum));
+        recordMetrics({ loss: loss!, ...(mlmLoss && { mlmLoss }) } satisfies Losses, adamWUpdate(tape, layout, optimizer), recorded);
+        return {};
+      },
+    ],
+    *inputs(device, examples, { update, learningRate }) {
+      clearSums(device, recorded, sums);
+      for (let first = 0; first < examples.length; first += batchSize) {
+        const sentences = packer.sentences(examples.slice(first, first + batchSize), first, update);
+        yield [0, { ...packer.pack(sentences), seed, step: update }];
+      }
+      yield [1, { scalars: { learningRate }, seed, step: update }];
+    },
+  };
+}
+
+/**
+ * GradCache (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"): the exact loss and gradients of a large batch in
+ * the memory of a small one. Embeds the batch chunk by chunk and keeps nothing else; takes the loss over all embeddings and its gradient with respect to them;
+ * embeds each chunk again, under the same dropout masks, and takes its embeddings' gradient back to the parameters. Of masked language modelling each chunk adds its
+ * part of the mean over the whole batch's masked tokens.
+ */
+function cachedStep(recorded: Recorded, options: TrainingStepOptions, chunk: number): StepPrograms {
+  const { config, layout } = recorded;
+  const { batchSize, seed, mlm, optimizer = adamWDefaults } = options;
+  const views = viewsOf(options);
+  const capacity = batchCapacity(config, options, chunk);
+  const packer = stepPacker(recorded, options, chunk);
+  const embedded = new BatchPacker(capacity);
+  const shape = [views * batchSize, config.hidden_size];
+  const embeddings = new ArenaTensor("embeddings", "f32", shape, new ArenaTensor("gradient of embeddings", "f32", shape));
+  const lossSum = new ArenaTensor("loss", "f32", [1]);
+  const mlmSum = new ArenaTensor("sum of mlmLoss", "f32", [1]);
+  const sums = [lossSum, ...(mlm ? [mlmSum] : [])];
+  const scaledBy = layout.keepsHalves ? layout.optimizer : null;
+  return {
+    tensors: [embeddings, embeddings.gradient!, ...sums],
+    records: [
+      function backward(tape) {
+        layout.updateHalves(tape);
+        const batch = declareBatch(tape, capacity, { training: true });
+        const own = recordEmbeddings(recorded, options, batch);
+        const seed = readRows(tape, embeddings.gradient!, tape.scalar("first"), own.shape[0]!);
+        gradient(tape, own, layout.parameters, { seed, accumulate: true });
+        if (mlm === undefined) return {};
+        const part = scale(recordMasked(tape, recorded, options, capacity), tape.scalar("masked share"));
+        addInto(part, mlmSum);
+        gradient(tape, scale(part, mlm.weight), layout.parameters, { scaledBy, accumulate: true });
+        return {};
+      },
+      function embed(tape) {
+        layout.updateHalves(tape);
+        const batch = declareBatch(tape, capacity, { training: false });
+        writeRows(recordEmbeddings(recorded, { ...options, gradientCheckpointing: false }, batch), embeddings, tape.scalar("first"));
+        return {};
+      },
+      function contrast(tape) {
+        const loss = recordContrast(tape, tape.use(embeddings), options);
+        addInto(loss, lossSum);
+        gradient(tape, loss, [embeddings], { scaledBy });
+        return { loss };
+      },
+      function finish(tape) {
+        const loss = tape.use(lossSum);
+        const losses: Losses = mlm ? sumOfLosses(loss, tape.use(mlmSum), options) : { loss };
+        recordMetrics(losses, adamWUpdate(tape, layout, optimizer), recorded);
+        return {};
+      },
+    ],
+    *inputs(device, examples, { update, learningRate }) {
+      const [backward, embed, contrast, finish] = [0, 1, 2, 3] as const;
+      const step = { seed, step: update };
+      const sentences = packer.sentences(examples, 0, update);
+      const masked = maskedTokens(sentences);
+      const chunks = function* (): Generator<[first: number, StepSentence[]]> {
+        const size = chunk * views;
+        for (let first = 0; first < sentences.length; first += size) yield [first, sentences.slice(first, first + size)];
+      };
+      clearSums(device, recorded, sums);
+      for (const [first, own] of chunks()) {
+        yield [embed, { ...embedded.pack(own, { training: false }), scalars: { first }, ...step }];
+      }
+      yield [contrast, { live: { examples: examples.length }, ...step }];
+      for (const [first, own] of chunks()) {
+        const { inputs, live } = packer.pack(own, { whole: false });
+        const share = mlm && { "masked share": masked === 0 ? 0 : maskedTokens(own) / masked };
+        yield [backward, { inputs, live, scalars: { first, ...share }, ...step }];
+      }
+      yield [finish, { scalars: { learningRate }, ...step }];
+    },
+  };
+}
+
+/** Gradients of an update are sums that begin at zero. */
+function clearSums(device: Device, { layout }: Recorded, sums: readonly ArenaTensor[]): void {
+  device.clear([...layout.arenas.map(({ training }) => training!.gradient), ...sums].map(({ window }) => window));
+}
+
+/** A sentence of a step, and for masked language modelling its masked form. */
+type StepSentence = PackedSentence & Partial<MaskedInput>;
+
+function maskedTokens(sentences: readonly StepSentence[]): number {
+  return sentences.reduce((sum, { masked }) => sum + (masked?.positions.length ?? 0), 0);
+}
+
+/** Makes and packs the sentences of `examples` examples at a time, as many as a batch has if absent. */
+function stepPacker({ config }: Recorded, options: TrainingStepOptions, examples = options.batchSize) {
+  const capacity = batchCapacity(config, options, examples);
+  const views = viewsOf(options);
+  const { mlm, seed } = options;
+  const contrast = contrasts(options) ? new BatchPacker(capacity) : null;
+  const masked = mlm && new MaskedPacker(capacity, mlm.probability);
+  const mask = mlm && mlmMasking(seed, { ...mlm, vocabularySize: config.vocab_size });
+  return {
+    /** The sentences of examples of which the first is number `first` of the update. */
+    sentences(examples: readonly TokenizedExample[], first: number, update: number): StepSentence[] {
+      const plain = sentencesOf(examples, first, views);
+      return mask ? plain.map((sentence) => ({ ...sentence, masked: mask(sentence.ids, update, sentence.key) })) : plain;
+    },
+    /** The inputs of their passes; of a `whole` batch also how many examples are contrasted. */
+    pack(sentences: readonly StepSentence[], { whole = true } = {}): Required<Pick<StepInput, "inputs" | "live">> {
+      const plain = contrast?.pack(sentences, { training: true });
+      const second = masked?.pack(sentences as readonly MaskedInput[]);
+      const count = contrast && whole ? { examples: sentences.length / views } : {};
+      return { inputs: { ...plain?.inputs, ...second?.inputs }, live: { ...plain?.live, ...second?.live, ...count } };
+    },
+  };
+}

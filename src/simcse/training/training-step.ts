@@ -1,0 +1,138 @@
+/**
+ * The training step of SimCSE: the batch's sentences under different dropout masks, the contrastive loss, its gradients and AdamW. In mixed precision
+ * where the model keeps its matrices as halves. The same in Node and in a browser; reading files, evaluating and saving are the trainer's.
+ */
+import { type Plan, plan } from "../../autograd/plan.ts";
+import { compile, type DispatchProfile, type Program } from "../../autograd/program.ts";
+import { Tape } from "../../autograd/tape.ts";
+import { CapacityError } from "../../errors.ts";
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import { optimizerField } from "../../kernels/optimizer/optimizer-state.ts";
+import type { BertConfig } from "../../nn/architectures/bert-config.ts";
+import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
+import { ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
+import { type ModelOptions, Modules, type SimCseModel } from "../model/model.ts";
+import { type StepPrograms, stepPrograms } from "./step-programs.ts";
+import { historyLength, historyTensor, type TokenizedExample, type TrainingStepOptions } from "./step-recording.ts";
+
+export { historyLength, type StepMlmOptions, type TokenizedExample, type TrainingStepOptions } from "./step-recording.ts";
+
+/** What one step was. */
+export interface StepMetrics {
+  readonly loss: number;
+  /** Of all gradients together, before clipping. */
+  readonly gradientNorm: number;
+  /** Of masked language modelling, before it is weighted; where there is one. */
+  readonly mlmLoss?: number;
+}
+
+export class TrainingStep {
+  private constructor(
+    readonly programs: readonly Program[],
+    readonly options: TrainingStepOptions,
+    readonly history: ArenaTensor,
+    readonly optimizer: ArenaTensor,
+    readonly staging: GPUBuffer,
+    readonly steps: StepPrograms,
+  ) {}
+
+  /** Builds the programs. Throws `CapacityError` when the device is too small for the batch. */
+  static async create(model: SimCseModel, options: TrainingStepOptions): Promise<TrainingStep> {
+    const { config, modules, store, device, tuning } = model;
+    const history = historyTensor(options);
+    const steps = stepPrograms({ config, modules, layout: store.layout, history }, options);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    for (const tensor of [history, ...steps.tensors]) tensor.buffer = device.createBuffer(tensor.name, tensor.bytes, usage);
+    const programs: Program[] = [];
+    for (const record of steps.records) programs.push(await compile(device, record, { tuning }));
+    const staging = device.createBuffer("history staging", history.bytes, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
+    return new TrainingStep(programs, options, history, store.layout.optimizer!, staging, steps);
+  }
+
+  /** The program that takes the most memory, and that alone where the batch is run at once. */
+  get program(): Program {
+    return this.programs[0]!;
+  }
+
+  /** Bytes that the programs and what they share take, beside the parameters. */
+  get bytes(): number {
+    return sum(this.programs.map(({ plan }) => plan.bytes.total)) + sum(this.steps.tensors.map(({ bytes }) => bytes));
+  }
+
+  /**
+   * Submits update number `update` (from 1) on tokenised examples; returns before the GPU is done. Two views of a sentence are two logical
+   * sentences, so their masks differ.
+   */
+  run(examples: readonly TokenizedExample[], update: number, learningRate: number): void {
+    for (const [program, input] of this.#inputs(examples, update, learningRate)) this.programs[program]!.run(input);
+  }
+
+  /** What `run` does, each kernel timed. Waits for the GPU. Throws `DeviceError` where the device has no timestamps. */
+  async profile(examples: readonly TokenizedExample[], update: number, learningRate: number): Promise<DispatchProfile[]> {
+    const dispatches: DispatchProfile[] = [];
+    for (const [program, input] of this.#inputs(examples, update, learningRate)) {
+      dispatches.push(...(await this.programs[program]!.profile(input)));
+    }
+    return dispatches;
+  }
+
+  #inputs(examples: readonly TokenizedExample[], update: number, learningRate: number) {
+    const { batchSize, accumulation = 1 } = this.options;
+    if (examples.length > batchSize * accumulation) {
+      throw new CapacityError(
+        `The step takes ${batchSize * accumulation} examples, not ${examples.length}.`,
+        "Compile it for a larger batch.",
+      );
+    }
+    return this.steps.inputs(this.program.device, examples, { update, learningRate });
+  }
+
+  /** Metrics of updates `first` to `last`, at most `historyLength` of them. Waits for the GPU. */
+  async metrics(first: number, last: number): Promise<StepMetrics[]> {
+    const device = this.program.device;
+    const ring = new Float32Array(await device.readThrough(this.staging, this.history.window));
+    const columns = this.history.shape[1]!;
+    return Array.from({ length: last - first + 1 }, (_, i) => {
+      const row = ((first + i) % historyLength) * columns;
+      const [loss, gradientNorm, mlmLoss] = ring.subarray(row, row + columns);
+      return { loss: loss!, gradientNorm: gradientNorm!, ...(mlmLoss !== undefined && { mlmLoss }) };
+    });
+  }
+
+  /** The loss scale of mixed precision, and how many steps overflowed. Waits for the GPU. */
+  async scaling(): Promise<{ loss_scale: number; skipped_steps: number }> {
+    const state = new Float32Array(await this.program.device.read(this.optimizer.window));
+    return { loss_scale: state[optimizerField.lossScale]!, skipped_steps: state[optimizerField.skipped]! };
+  }
+
+  close(): void {
+    for (const program of this.programs) program.close();
+    for (const { window } of [this.history, ...this.steps.tensors]) window.buffer.destroy();
+    this.staging.destroy();
+  }
+}
+
+/**
+ * What a step would run and take on a device, with nothing allocated: the plan of its largest program, the bytes of all and of what they share, and
+ * those of parameters and optimiser state beside them.
+ */
+export function planTrainingStep(
+  config: BertConfig,
+  { mlp, mlm = false, halves = false }: Omit<ModelOptions, "training">,
+  options: TrainingStepOptions,
+  capabilities: Capabilities,
+): { readonly plan: Plan; readonly bytes: number; readonly persistentBytes: number } {
+  const modules = new Modules(config, { mlp, mlm });
+  const layout = new ParameterLayout(modules, { training: true, halves, limits: capabilities.limits });
+  const steps = stepPrograms({ config, modules, layout, history: historyTensor(options) }, options);
+  const plans = steps.records.map((record) => {
+    const tape = new Tape();
+    return plan(tape, record(tape), capabilities);
+  });
+  const bytes = sum(plans.map(({ bytes }) => bytes.total)) + sum(steps.tensors.map((tensor) => tensor.bytes));
+  return { plan: plans[0]!, bytes, persistentBytes: layout.bytes };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,258 @@
+/**
+ * Chooses variants for one device: each kind of node is measured once in all of its variants, and the fastest that computes right is remembered in a store, for
+ * this adapter, driver and version of the package. Choices are data from then on.
+ *
+ * Measured are operations on floats alone: tables of indices cannot be made up. Without measuring, the choice is each operation's own, among the variants that
+ * compute right.
+ */
+
+import { Choices, isRecordOf, type Tuning, tuningKey } from "../autograd/choices.ts";
+import type { Choose } from "../autograd/plan.ts";
+import { DeviceError, SimcseError } from "../errors.ts";
+import type { Device } from "../gpu/device.ts";
+import type { Node, Variant } from "../kernels/language/operation.ts";
+import { measure } from "./measure.ts";
+import { nodeProgram } from "./node-program.ts";
+import { checkKey, computesRight, isDoubtful } from "./self-check.ts";
+
+/** Texts that outlive the process, by name. */
+export interface ChoiceStore {
+  read(key: string): Promise<string | null>;
+  write(key: string, text: string): Promise<void>;
+}
+
+export interface AutotunerOptions {
+  /** Where choices and verdicts are remembered; with the process they are forgotten if absent. */
+  readonly store?: ChoiceStore | undefined;
+  /** The package's: another version's kernels are measured anew. */
+  readonly version: string;
+  /** Whether to measure; false leaves each operation its own choice. */
+  readonly measure: boolean;
+  /** Whether to hold doubtful variants against portable ones before their first use; false trusts all. */
+  readonly check: boolean;
+  /** Seconds that measuring may take in all; what is not measured then is left to the operations, until the next time. 60 if absent. */
+  readonly seconds?: number;
+  readonly onNote?: ((note: string) => void) | undefined;
+  readonly onWarning?: ((warning: string) => void) | undefined;
+}
+
+/** A variant must win by this part to replace the operation's own choice: less is noise. */
+const leastGain = 0.03;
+
+export class Autotuner implements Tuning {
+  readonly #device: Device;
+  readonly #options: AutotunerOptions;
+  readonly #choices: Map<string, string>;
+  /** Whether a doubtful variant computes right, by `checkKey`. */
+  readonly #verdicts: Map<string, boolean>;
+  #secondsLeft: number;
+  #changed = false;
+  #lastTurn: Promise<unknown> = Promise.resolve();
+
+  private constructor(device: Device, options: AutotunerOptions, known: Remembered) {
+    this.#device = device;
+    this.#options = options;
+    this.#choices = new Map(Object.entries(known.choices));
+    this.#verdicts = new Map(Object.entries(known.verdicts));
+    this.#secondsLeft = options.seconds ?? 60;
+  }
+
+  /** Reads what is remembered of the device. What cannot be read is said in a note and made anew. */
+  static async open(device: Device, options: AutotunerOptions): Promise<Autotuner> {
+    const known = await recall(device, options).catch((error: unknown) => {
+      if (!(error instanceof SimcseError)) throw error;
+      options.onNote?.(`${error.message}; it is made anew`);
+      return nothing;
+    });
+    return new Autotuner(device, options, known);
+  }
+
+  /** Throws `DeviceError` when no variant of a node computes right. Calls at the same time wait for each other: work beside it would be measured too. */
+  prepare(nodes: readonly Node[]): Promise<Choose> {
+    const turn = this.#lastTurn.then(() => this.#prepare(nodes));
+    this.#lastTurn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #prepare(nodes: readonly Node[]): Promise<Choose> {
+    const chosen = new Map<string, string>();
+    const started = performance.now();
+    const known = this.#choices.size;
+    for (const node of nodes) {
+      const key = tuningKey(node);
+      const variants = node.operation.variants?.(node, this.#device.capabilities) ?? [];
+      if (variants.length > 0 && !chosen.has(key)) chosen.set(key, await this.#best(node, key, variants));
+    }
+    const measured = this.#choices.size - known;
+    if (measured > 0) this.#options.onNote?.(`measured ${measured} kernels in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    await this.#remember();
+    return new Choices(chosen).prepare();
+  }
+
+  async #best(node: Node, key: string, variants: readonly Variant[]): Promise<string> {
+    const { ranking, isMeasured } = await this.#rank(node, key, variants);
+    for (const variant of ranking) {
+      if (!(await this.#isRight(node, variant))) continue;
+      if (isMeasured && this.#choices.get(key) !== variant.name) {
+        this.#choices.set(key, variant.name);
+        this.#changed = true;
+      }
+      return variant.name;
+    }
+    throw new DeviceError(
+      `${this.#device.name} computes ${node.operation.name} wrong in every variant: ${variants.map(({ name }) => name).join(", ")}.`,
+      "Update its driver, run without --fp16, or choose another adapter.",
+    );
+  }
+
+  /** The variants, the one to use first: as remembered, as measured now, or as the operation has them. */
+  async #rank(node: Node, key: string, variants: readonly Variant[]): Promise<{ ranking: readonly Variant[]; isMeasured: boolean }> {
+    const own = { ranking: variants, isMeasured: false };
+    if (!this.#options.measure || variants.length < 2 || node.inputs.some(({ dtype }) => dtype === "u32")) return own;
+    const remembered = variants.find(({ name }) => name === this.#choices.get(key));
+    if (remembered) return { ranking: [remembered, ...variants.filter((variant) => variant !== remembered)], isMeasured: true };
+    if (this.#secondsLeft <= 0) return own;
+    const ranking = await this.#measureAll(node, variants);
+    if (ranking !== null) return { ranking, isMeasured: true };
+    this.#options.onWarning?.(
+      "measuring kernels takes long here: the rest are chosen by rule this time and measured the next; --no-autotune measures none",
+    );
+    return own;
+  }
+
+  /** The variants that run, the fastest first; null when there is no time to measure them all. */
+  async #measureAll(node: Node, variants: readonly Variant[]): Promise<readonly Variant[] | null> {
+    let last = performance.now();
+    const device = this.#device;
+    // Drivers compile side by side; what fails here fails again below, on its own.
+    await Promise.allSettled(variants.flatMap((variant) => variant.lower().kernels.map(({ shader }) => device.pipeline(shader))));
+    const timed: { variant: Variant; milliseconds: number }[] = [];
+    let best = Number.POSITIVE_INFINITY;
+    for (const [i, variant] of variants.entries()) {
+      const milliseconds = await this.#attempt(variant, node, async () => {
+        const program = await nodeProgram(device, node, (list) => list.find(({ name }) => name === variant.name), { toRead: false });
+        try {
+          return program ? await measure(program, best) : null;
+        } finally {
+          program?.close();
+        }
+      });
+      this.#secondsLeft -= (performance.now() - last) / 1000;
+      last = performance.now();
+      if (this.#secondsLeft <= 0) return null;
+      if (milliseconds === null) continue;
+      best = Math.min(best, milliseconds);
+      timed.push({ variant, milliseconds: i === 0 ? milliseconds * (1 - leastGain) : milliseconds });
+    }
+    return timed.sort((a, b) => a.milliseconds - b.milliseconds).map(({ variant }) => variant);
+  }
+
+  async #isRight(node: Node, variant: Variant): Promise<boolean> {
+    if (!this.#options.check || !isDoubtful(variant.lower(), this.#device)) return true;
+    const key = checkKey(node, variant);
+    const known = this.#verdicts.get(key);
+    if (known !== undefined) return known;
+    const right = await this.#attempt(variant, node, () => computesRight(this.#device, node, variant));
+    if (right === false) {
+      this.#options.onWarning?.(
+        `${this.#device.name} computes ${node.operation.name} wrong in the variant ${variant.name}; it is left out. Update the driver.`,
+      );
+    }
+    // A variant that did not run may run another time.
+    if (right === null) return false;
+    this.#verdicts.set(key, right);
+    this.#changed = true;
+    return right;
+  }
+
+  /** What `work` gives; null, with a warning, where the device refuses it. What the device reports meanwhile is not held against it afterwards. */
+  async #attempt<T>({ name }: Variant, { operation }: Node, work: () => Promise<T>): Promise<T | null> {
+    const { gpu } = this.#device;
+    const refused = (reason: string) => {
+      this.#options.onWarning?.(`${this.#device.name} does not run ${operation.name} in the variant ${name}: ${reason}`);
+      return null;
+    };
+    for (const kind of errorKinds) gpu.pushErrorScope(kind);
+    const outcome = await work().then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    );
+    const reports = [];
+    for (const _ of errorKinds) reports.push(await gpu.popErrorScope());
+    // Of a device that is gone nothing can be said.
+    this.#device.check();
+    if ("error" in outcome && !(outcome.error instanceof SimcseError)) throw outcome.error;
+    const report = reports.find((found) => found !== null);
+    if (report) return refused(report.message);
+    return "error" in outcome ? refused((outcome.error as SimcseError).message) : outcome.value;
+  }
+
+  async #remember(): Promise<void> {
+    const { store, onWarning } = this.#options;
+    if (store === undefined || !this.#changed) return;
+    const { name } = this.#device;
+    const kept: Remembered = {
+      identity: identityOf(this.#device, this.#options),
+      choices: new Choices(this.#choices).toJSON(),
+      verdicts: Object.fromEntries(this.#verdicts),
+    };
+    try {
+      await store.write(storeKey(this.#device), `${JSON.stringify(kept, null, 2)}\n`);
+      this.#changed = false;
+    } catch (error) {
+      if (!(error instanceof SimcseError)) throw error;
+      onWarning?.(`the choices for ${name} are not remembered: ${error.message}`);
+    }
+  }
+}
+
+const errorKinds: readonly GPUErrorFilter[] = ["validation", "internal"];
+
+/** What the store holds of an adapter. */
+interface Remembered {
+  /** What the rest holds true for: the adapter, its driver, what it was opened with, the package's version. */
+  readonly identity: Readonly<Record<string, string>>;
+  readonly choices: Readonly<Record<string, string>>;
+  readonly verdicts: Readonly<Record<string, boolean>>;
+}
+
+const nothing: Remembered = { identity: {}, choices: {}, verdicts: {} };
+
+function identityOf({ name, info, capabilities }: Device, { version }: AutotunerOptions): Record<string, string> {
+  const { vendor, architecture, device, description } = info;
+  return {
+    adapter: name,
+    vendor,
+    architecture,
+    device,
+    driver: description,
+    features: [...capabilities.features].sort().join(" "),
+    version,
+  };
+}
+
+/** The adapter's name as a file may be called. */
+function storeKey({ name }: Device): string {
+  const letters = name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+  return letters.replace(/^-|-$/g, "").slice(0, 80) || "adapter";
+}
+
+/** What is remembered of this adapter as it is now. Throws `SimcseError` when it cannot be read, or is something else. */
+async function recall(device: Device, options: AutotunerOptions): Promise<Remembered> {
+  const text = (await options.store?.read(storeKey(device))) ?? null;
+  if (text === null) return nothing;
+  const found = parse(text);
+  if (found === null) throw new DeviceError(`what was remembered of ${device.name} cannot be read`, "It is measured anew.");
+  const identity = identityOf(device, options);
+  return Object.entries(identity).every(([name, value]) => found.identity[name] === value) ? found : nothing;
+}
+
+function parse(text: string): Remembered | null {
+  try {
+    const { identity, choices, verdicts } = JSON.parse(text) as Record<string, unknown>;
+    if (!isRecordOf(identity, "string") || !isRecordOf(choices, "string") || !isRecordOf(verdicts, "boolean")) return null;
+    return { identity, choices, verdicts };
+  } catch {
+    return null;
+  }
+}

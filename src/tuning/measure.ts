@@ -1,0 +1,62 @@
+/** How long a program's dispatches take, for comparing variants: on the GPU's clock where it has one, else on the host's. */
+
+import type { Program } from "../autograd/program.ts";
+import { Timestamps } from "../gpu/timestamps.ts";
+import { atCapacity } from "../kernels/language/kernel.ts";
+import { randomInputs } from "./node-program.ts";
+
+/** A batch of runs lasts about so long: browsers and Dawn round timestamps to 0.1 ms or less, and a GPU at rest needs a while to clock up. */
+const batchMilliseconds = 4;
+const mostRuns = 200;
+const batches = 5;
+/** What is so much slower than the best so far, at the best of some looks, is measured no further. */
+const hopeless = 3;
+const looks = 3;
+
+/** The median milliseconds of a run of `program` at capacity, on random numbers; less exact where it is far more than `best`. */
+export async function measure(program: Program, best = Number.POSITIVE_INFINITY): Promise<number> {
+  const { device } = program;
+  const timestamps = device.capabilities.features.has("timestamp-query") ? new Timestamps(device, 1) : null;
+  try {
+    // Writes inputs and uniforms, and lets a driver do what it does at a pipeline's first use.
+    program.run({ inputs: randomInputs(program) });
+    await device.finish();
+    const single = Math.min(...(await timeBatches(program, looks, 1, timestamps)));
+    if (single > hopeless * best) return single;
+    const runs = Math.min(mostRuns, Math.max(1, Math.ceil(batchMilliseconds / single)));
+    const times = await timeBatches(program, 1 + batches, runs, timestamps);
+    // The first woke the GPU up.
+    return times.slice(1).sort((a, b) => a - b)[Math.floor(batches / 2)]!;
+  } finally {
+    timestamps?.close();
+  }
+}
+
+/** `count` times the milliseconds of a run, each the mean of `runs` runs in one pass. */
+async function timeBatches(program: Program, count: number, runs: number, timestamps: Timestamps | null): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) times.push(await timeBatch(program, runs, timestamps));
+  return times;
+}
+
+async function timeBatch({ device, dispatches }: Program, runs: number, timestamps: Timestamps | null): Promise<number> {
+  const encoder = device.gpu.createCommandEncoder();
+  const pass = encoder.beginComputePass(timestamps?.pass(0));
+  for (let run = 0; run < runs; run++) {
+    for (const { pipeline, bindGroup, kernel } of dispatches) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(...kernel.workgroups(atCapacity));
+    }
+  }
+  pass.end();
+  timestamps?.resolve(encoder);
+  const start = performance.now();
+  device.submit(encoder.finish());
+  if (timestamps === null) {
+    await device.finish();
+    return (performance.now() - start) / runs;
+  }
+  const [{ begin, end }] = (await timestamps.read()) as [{ begin: number; end: number }];
+  return (end - begin) / 1e6 / runs;
+}

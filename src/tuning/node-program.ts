@@ -1,0 +1,76 @@
+/** One node as a program of its own, computed by a variant of one's choice on random numbers: to measure it, or to check it. */
+
+import { plan } from "../autograd/plan.ts";
+import { Program, type StepInput } from "../autograd/program.ts";
+import { Tape } from "../autograd/tape.ts";
+import type { Device } from "../gpu/device.ts";
+import { cast } from "../kernels/cast.ts";
+import { elementCount, type Node, type Operation, type Type, type Value, type Variant } from "../kernels/language/operation.ts";
+
+/** What makes a node, without the tape it was recorded on. */
+export interface NodeKind<A = unknown> {
+  readonly operation: Operation<A>;
+  readonly attributes: A;
+  readonly inputs: readonly Type[];
+}
+
+/**
+ * The program of a node like `kind`, whose inputs are the program's and named x0, x1, …, in the variant that `pick` picks; null where it picks none. Outputs are named
+ * y0, y1, …, and cast to f32 when they are to be read.
+ */
+export async function nodeProgram(
+  device: Device,
+  { operation, attributes, inputs }: NodeKind,
+  pick: (variants: readonly Variant[]) => Variant | undefined,
+  { toRead }: { readonly toRead: boolean },
+): Promise<Program | null> {
+  const tape = new Tape();
+  const values = inputs.map(({ dtype, shape }, i) => {
+    const own = shape.map((dimension) => (typeof dimension === "number" ? dimension : tape.extent(dimension.name, dimension.capacity)));
+    return tape.input(`x${i}`, { dtype, shape: own });
+  });
+  const computed = tape.append(operation, values, attributes);
+  const node = computed[0]!.node!;
+  const picked = pick(operation.variants?.(node, device.capabilities) ?? []);
+  if (picked === undefined) return null;
+  const outputs: Record<string, Value> = Object.fromEntries(computed.map((y, i) => [`y${i}`, toRead ? cast(y, "f32") : y]));
+  const choose = (other: Node) => (other === node ? picked : undefined);
+  return Program.build(device, plan(tape, outputs, device.capabilities, choose), outputs, {});
+}
+
+/**
+ * Random numbers for every input of a program: ±[1/8, 2) with ten bits of fraction, which f16 and f32 hold alike, so that two programs whose inputs differ
+ * in dtype alone get the same numbers. A large input has the same numbers over and over: making up millions would take longer than any kernel.
+ */
+export function randomInputs({ plan: { tape } }: Program): NonNullable<StepInput["inputs"]> {
+  return Object.fromEntries(
+    [...tape.inputs].map(([name, { dtype, shape }], i) => {
+      const count = elementCount(shape);
+      const halves = randomHalves(Math.min(count, period), i);
+      return [name, dtype === "f16" ? repeated(halves, new Uint16Array(count)) : repeated(widened(halves), new Float32Array(count))];
+    }),
+  );
+}
+
+const period = 2 ** 16;
+
+function repeated<T extends Uint16Array | Float32Array>(numbers: T, target: T): T {
+  target.set(numbers);
+  for (let filled = numbers.length; filled < target.length; filled *= 2) target.copyWithin(filled, 0, filled);
+  return target;
+}
+
+/** Bits of halves: sign, one of four exponents, ten bits of fraction (a linear congruential generator, Numerical Recipes 7.1). */
+function randomHalves(count: number, seed: number): Uint16Array {
+  let state = seed;
+  return Uint16Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+    return ((state >>> 16) & 0x8fff) | 0x3000;
+  });
+}
+
+/** Normal halves as singles: the exponent's bias is 15 in the one and 127 in the other. */
+function widened(halves: Uint16Array): Float32Array {
+  const words = Uint32Array.from(halves, (half) => ((half & 0x8000) << 16) | (((half & 0x7fff) << 13) + ((127 - 15) << 23)));
+  return new Float32Array(words.buffer);
+}

@@ -1,0 +1,88 @@
+/**
+ * Whether a device computes a variant right. Drivers exist that compile halves and matrix units and compute wrong results; so a variant that uses them is held
+ * against the portable kernel, on small random inputs, before it is first used on an adapter.
+ */
+
+import { describeNode } from "../autograd/choices.ts";
+import type { Program } from "../autograd/program.ts";
+import type { Device } from "../gpu/device.ts";
+import { capacity, type Dimension, type Lowering, type Node, type Shape, type Type, type Variant } from "../kernels/language/operation.ts";
+import { nodeProgram, randomInputs } from "./node-program.ts";
+
+const doubtfulExtensions: readonly string[] = ["f16", "chromium_experimental_subgroup_matrix"];
+
+/** Whether kernels use what a driver may have wrong: halves in memory or in registers, or matrix units. */
+export function isDoubtful({ kernels }: Lowering, { capabilities }: Device): boolean {
+  const halves = capabilities.features.has("shader-f16");
+  return kernels.some(
+    ({ shader, bindings }) =>
+      shader.enables.some((name) => doubtfulExtensions.includes(name)) || (halves && bindings.some(({ tensor }) => tensor.dtype === "f16")),
+  );
+}
+
+/** What a verdict is good for: all sizes of a node's kind, in one variant. */
+export function checkKey(node: Node, { name }: Variant): string {
+  const kind = ({ shape }: Type) => `[${shape.map((dimension) => (typeof dimension === "number" ? "·" : "≤")).join(",")}]`;
+  return `${name}: ${describeNode(node, kind)}`;
+}
+
+/**
+ * Largest errors as parts of the largest number expected. Results stored as halves are rounded by 2⁻¹¹ of their size. Sums in f32 of a hundred products differ by some 2⁻²⁰; matrix
+ * units cut off where others round, which costs some bits more. A sum kept in halves would be wrong by 2⁻⁹ or more.
+ */
+const tolerances = { f16: 2 ** -10, f32: 2 ** -14, u32: 0 } as const;
+
+/** Compares `variant` with the portable kernel on the operation's probes. An operation without probes is trusted. */
+export async function computesRight(device: Device, node: Node, variant: Variant): Promise<boolean> {
+  const { operation, attributes, outputs } = node;
+  const probes = operation.probes?.(node);
+  for (const inputs of probes?.inputs ?? []) {
+    const pick = (variants: readonly Variant[]) => variants.find(({ name }) => name === variant.name);
+    const found = await results(device, await nodeProgram(device, { operation, attributes, inputs }, pick, { toRead: true }));
+    if (found === null) continue;
+    const singles = inputs.map(({ dtype, shape }): Type => ({ dtype: dtype === "f16" ? "f32" : dtype, shape }));
+    const portable = { operation, attributes: probes!.portable, inputs: singles };
+    const expected = await results(device, await nodeProgram(device, portable, pickPortable, { toRead: true }));
+    const right = outputs.every(({ dtype }, i) => expected === null || agree(found[i]!, expected[i]!, tolerances[dtype]));
+    if (!right) return false;
+  }
+  return true;
+}
+
+const pickPortable = (variants: readonly Variant[]) =>
+  variants.find((variant) => variant.lower().kernels.every(({ shader }) => shader.enables.length === 0));
+
+/** The live part of each output at sizes short of capacity, where numbers that are not live stand beside those that are. Closes the program. */
+async function results(device: Device, program: Program | null): Promise<Float64Array[] | null> {
+  if (program === null) return null;
+  try {
+    const extents = [...program.plan.tape.extents.values()];
+    program.run({ inputs: randomInputs(program), live: Object.fromEntries(extents.map((extent) => [extent.name, liveSize(extent)])) });
+    const outputs: Float64Array[] = [];
+    for (const [name, { shape }] of Object.entries(program.outputs)) outputs.push(livePart(await program.read(name), shape));
+    device.check();
+    return outputs;
+  } finally {
+    program.close();
+  }
+}
+
+const liveSize = (dimension: Dimension) => (typeof dimension === "number" ? dimension : dimension.capacity - 1);
+
+function livePart(memory: Float32Array, shape: Shape): Float64Array {
+  const isLive = (index: number) => {
+    let rest = index;
+    for (const dimension of shape.toReversed()) {
+      if (rest % capacity(dimension) >= liveSize(dimension)) return false;
+      rest = Math.floor(rest / capacity(dimension));
+    }
+    return true;
+  };
+  return Float64Array.from(memory).filter((_, index) => isLive(index));
+}
+
+function agree(found: Float64Array, expected: Float64Array, tolerance: number): boolean {
+  const largest = expected.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
+  // Not a number is not within any distance.
+  return found.every((value, i) => Math.abs(value - expected[i]!) <= tolerance * largest);
+}

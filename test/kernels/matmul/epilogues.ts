@@ -1,0 +1,43 @@
+/** Products in each layout with each thing that their kernel may do on the way to memory, as outputs of one program. */
+import type { Tape } from "../../../src/autograd/tape.ts";
+import { gelu, geluGradient } from "../../../src/kernels/gelu.ts";
+import { absorb, type Dimension, type FloatType, float, type Value } from "../../../src/kernels/language/operation.ts";
+import { type Layout, matmul } from "../../../src/kernels/matmul/matmul.ts";
+import { adjoint } from "../run.ts";
+
+export interface ProductSize {
+  readonly m: Dimension;
+  readonly n: Dimension;
+  readonly k: Dimension;
+}
+
+/** How the operands of C[m,n] stand in memory. */
+export const operandShapes = {
+  nn: { a: ["m", "k"], b: ["k", "n"] },
+  nt: { a: ["m", "k"], b: ["n", "k"] },
+  tn: { a: ["k", "m"], b: ["k", "n"] },
+} as const;
+
+/**
+ * Of inputs a, b, bias [n] and matrix [m,n]: `bias`; `gelu` of that, with `preActivation`; `geluGradient`, GELU's derivative at the matrix times that; `addend`,
+ * that plus the matrix; and in layout tn `product` and `rowSums`, the sums of A over k, as the gradients of a layer's weight and bias.
+ */
+export function epilogues(tape: Tape, layout: Layout, size: ProductSize, dtype: FloatType): Record<string, Value> {
+  const input = (name: string, ...shape: readonly (keyof ProductSize)[]) =>
+    tape.input(`${layout} ${name}`, float(dtype, ...shape.map((dimension) => size[dimension])));
+  const { a: aShape, b: bShape } = operandShapes[layout];
+  const [a, b, bias, matrix] = [input("a", ...aShape), input("b", ...bShape), input("bias", "n"), input("matrix", "m", "n")];
+  const product = () => matmul(a, b, layout, { bias });
+  const activated = gelu(product());
+  const outputs = {
+    bias: product(),
+    gelu: activated,
+    preActivation: activated.node!.outputs[1]!,
+    geluGradient: geluGradient(matrix, product()),
+    addend: absorb(product(), { kind: "add", addend: matrix })!,
+  };
+  if (layout !== "tn") return outputs;
+  const layer = matmul(b, input("weight", "m", "n"), "nt", { bias: input("layerBias", "m") });
+  const [, weightGradient, biasGradient] = adjoint(layer, a);
+  return { ...outputs, product: weightGradient!, rowSums: biasGradient! };
+}

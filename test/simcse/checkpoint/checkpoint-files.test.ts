@@ -1,0 +1,197 @@
+/**
+ * Checkpoints as they are published: torch's files with BERT's and RoBERTa's names and no tokenizer.json give PyTorch's own vectors, folders of
+ * sentence-transformers are read as they say, and what a model does not say is never guessed.
+ */
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { FormatError, OptionError } from "../../../src/errors.ts";
+import { type Folder, MemoryFolder, subfolder } from "../../../src/io/folder.ts";
+import { openFolder } from "../../../src/io/folder-node.ts";
+import { openSafetensors } from "../../../src/io/weights/safetensors.ts";
+import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { inspectWeights, loadWeights, modelFiles, readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
+import { moduleFiles } from "../../../src/simcse/checkpoint/sentence-transformers.ts";
+import { SimCseModel } from "../../../src/simcse/model/model.ts";
+import { officialPooler } from "../../../src/simcse/model/official-models.ts";
+import { poolerTypes } from "../../../src/simcse/model/poolers.ts";
+import { SimCSE } from "../../../src/simcse/simcse.ts";
+import { openTestDevice } from "../../device.ts";
+import { goldenOf, kinds, publishedFolder } from "../../golden-models.ts";
+import { describeWithSharedData } from "../../shared-data.ts";
+import { tinyConfig } from "../../tiny-model.ts";
+
+const device = await openTestDevice();
+const goldens = await openFolder(new URL("../../golden", import.meta.url).pathname);
+const json = (value: unknown) => JSON.stringify(value);
+
+describe.each(["bert", "roberta"] as const)("a pytorch_model.bin of %s", (kind) => {
+  it.each(poolerTypes)("gives PyTorch's vectors by %s", async (pooler) => {
+    const { sentences } = goldenOf(kind);
+    await using model = await SimCSE.loadFrom(device, publishedFolder(kind), { pooler, normalize: false });
+    const { data } = await model.encode(sentences.pairs!.map((ids) => kinds[kind].text(ids.slice(1, -1))));
+    const wanted = await (await openSafetensors(goldens, `${kind}.safetensors`)).readF32(`pooled.pairs.${pooler}`);
+    expect(data.length).toBe(wanted.length);
+    for (const [i, value] of data.entries()) expect(Math.abs(value - wanted[i]!), `${i}`).toBeLessThan(1e-4);
+  });
+
+  it("cuts texts to what its positions take", async () => {
+    // RoBERTa's first two rows are no positions of a sentence.
+    const longest = kind === "bert" ? 40 : 38;
+    await using model = await SimCSE.loadFrom(device, publishedFolder(kind), { pooler: "avg" });
+    expect(model.encoder.maxLength).toBe(longest);
+    await model.encode(kinds[kind].text(Array(60).fill(7)));
+    await expect(SimCSE.loadFrom(device, publishedFolder(kind), { pooler: "avg", maxLength: longest + 1 })).rejects.toThrow(OptionError);
+  });
+});
+
+describe("what a model says of itself", () => {
+  it("is its pooler and its length", async () => {
+    const simcse = { pooler_type: "avg_top2", max_seq_length: 17 };
+    const { pooler, maxLength } = await readConfig(publishedFolder("bert", "mine", { simcse }));
+    expect([pooler, maxLength]).toEqual(["avg_top2", 17]);
+    await using model = await SimCSE.loadFrom(device, publishedFolder("bert", "mine", { simcse }));
+    expect([model.pooler, model.encoder.maxLength]).toEqual(["avg_top2", 17]);
+  });
+
+  it("is not guessed but for the official models, which are known by name", async () => {
+    expect(officialPooler("princeton-nlp/unsup-simcse-bert-base-uncased")).toBe("cls_before_pooler");
+    expect(officialPooler("/models/sup-simcse-roberta-large/")).toBe("cls");
+    for (const name of ["someone/my-sup-simcse-bert-base-uncased", "bert-base-uncased", "unsup-simcse-bert-base-uncased-tuned"]) {
+      expect(officialPooler(name)).toBeNull();
+    }
+    // Training goes on from their MLP; a plain BERT's pooler was trained for something else.
+    expect((await readConfig(publishedFolder("bert", "princeton-nlp/sup-simcse-bert-base-uncased"))).hasTrainedHead).toBe(true);
+    expect((await readConfig(publishedFolder("bert"))).hasTrainedHead).toBe(false);
+    await using model = await SimCSE.loadFrom(device, publishedFolder("bert", "princeton-nlp/sup-simcse-bert-base-uncased"));
+    expect(model.pooler).toBe("cls");
+    await expect(SimCSE.loadFrom(device, publishedFolder("bert"))).rejects.toThrow("does not say which pooler");
+  });
+
+  it.each([[{}], [{ pooler_type: "avg" }], ["avg"], [{ pooler_type: 3, max_seq_length: 32 }]])(
+    "is refused where it is damaged: %j",
+    async (simcse) => {
+      await expect(readConfig(publishedFolder("bert", "mine", { simcse }))).rejects.toThrow(FormatError);
+    },
+  );
+});
+
+it.each([
+  ["bert", "cls.predictions.", ["bias", "transform.dense.weight", "transform.LayerNorm.bias"]],
+  ["roberta", "lm_head.", ["bias", "dense.weight", "layer_norm.bias"]],
+])("the head of a masked %s is written under its family's names, and read again", async (model_type, prefix, names) => {
+  const config = parseBertConfig("tiny", { ...tinyConfig().json, model_type });
+  const open = async (seed: number) => {
+    const model = await SimCseModel.allocate(device, config, { training: false, mlp: false, mlm: true });
+    model.store.initialize(seed);
+    return model;
+  };
+  const [saved, loaded] = [await open(1), await open(2)];
+  const folder = new MemoryFolder("saved");
+  for (const { name, content } of modelFiles(saved, tinyConfig().tokenizer, { pooler_type: "avg", max_seq_length: 32 })) {
+    await folder.write(name, content);
+  }
+  const { weights } = await inspectWeights(folder);
+  const own = [...weights!.tensors.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  expect(own).toEqual(expect.arrayContaining(names));
+  expect(own).toHaveLength(5);
+  expect(await loadWeights(loaded, weights!, { head: "fresh" })).toEqual([]);
+  for (const name of saved.store.pieces.keys()) expect(await loaded.store.read(name), name).toEqual(await saved.store.read(name));
+  saved.close();
+  loaded.close();
+});
+
+/** A folder of sentence-transformers; `files` replaces what the writer makes. */
+async function sentenceFolder(files: Readonly<Record<string, unknown>> = {}): Promise<MemoryFolder> {
+  const folder = publishedFolder("bert");
+  for (const { name, content } of moduleFiles("avg", 23, 32)) await folder.write(name, content);
+  for (const [name, value] of Object.entries(files)) await folder.write(name, json(value));
+  return folder;
+}
+
+const modules = (...types: [type: string, path: string][]) => ({
+  "modules.json": types.map(([type, path], idx) => ({ idx, name: `${idx}`, path, type })),
+});
+const transformer: [string, string] = ["sentence_transformers.models.Transformer", ""];
+const dense: [string, string] = ["sentence_transformers.models.Dense", "2_Dense"];
+const tanh = "torch.nn.modules.activation.Tanh";
+const pooling: [string, string] = ["sentence_transformers.models.Pooling", "1_Pooling"];
+
+describe("a folder of sentence-transformers", () => {
+  it("gives the vectors of its pooling, truncated to its length", async () => {
+    await using model = await SimCSE.loadFrom(device, await sentenceFolder());
+    await using plain = await SimCSE.loadFrom(device, publishedFolder("bert"), { pooler: "avg", maxLength: 23 });
+    expect([model.pooler, model.encoder.maxLength]).toEqual(["avg", 23]);
+    const text = kinds.bert.text(Array.from({ length: 30 }, (_, i) => i + 5));
+    expect(await model.encode(text)).toEqual(await plain.encode(text));
+  });
+
+  it("is read where the transformer has a folder of its own, and where the way of pooling is a word", async () => {
+    const inner = publishedFolder("bert");
+    const folder: Folder = new MemoryFolder("old", [
+      ...(await Promise.all(inner.files.map(async (file) => [`0_BERT/${file}`, await inner.read(file)] as const))),
+      ["modules.json", json(modules(["sentence_transformers.models.BERT", "0_BERT"], pooling)["modules.json"])],
+      ["1_Pooling/config.json", json({ pooling_mode: "cls" })],
+    ]);
+    await using model = await SimCSE.loadFrom(device, folder);
+    expect(model.pooler).toBe("cls_before_pooler");
+    expect(subfolder(folder, "0_BERT").name).toBe("old/0_BERT");
+  });
+
+  it.each<[string, Readonly<Record<string, unknown>>, string]>([
+    [
+      "a layer norm",
+      modules(transformer, pooling, ["sentence_transformers.models.LayerNorm", "2_LayerNorm"]),
+      "has a module LayerNorm, which is not supported",
+    ],
+    ["code of its own", modules(["custom_st.Transformer2", ""], pooling), "has a module Transformer2"],
+    [
+      "a dense layer after the mean",
+      { ...modules(transformer, pooling, dense), "2_Dense/config.json": { in_features: 32, out_features: 32, activation_function: tanh } },
+      "a dense layer other than SimCSE's: 32 to 32, torch.nn.modules.activation.Tanh, after avg",
+    ],
+    [
+      "a dense layer that makes vectors smaller",
+      {
+        ...modules(transformer, pooling, dense),
+        "1_Pooling/config.json": { pooling_mode: "cls" },
+        "2_Dense/config.json": { in_features: 32, out_features: 8, activation_function: tanh },
+      },
+      "a dense layer other than SimCSE's: 32 to 8",
+    ],
+    ["the dense layer first", modules(dense, transformer, pooling), "has the steps dense transformer pooling, expected"],
+    ["no pooling", modules(transformer), "has the steps transformer, expected"],
+    ["no modules", { "modules.json": {} }, "is no list of modules"],
+    ["a path out of the folder", modules(["x.Transformer", "../other"], pooling), "without a type and a folder"],
+    [
+      "pooling by the maximum",
+      { "1_Pooling/config.json": { pooling_mode_max_tokens: true } },
+      "pools by pooling_mode_max_tokens, expected cls or mean",
+    ],
+    [
+      "pooling in two ways",
+      { "1_Pooling/config.json": { pooling_mode_cls_token: true, pooling_mode_mean_tokens: true } },
+      "pools by cls and mean",
+    ],
+    ["pooling in no way", { "1_Pooling/config.json": {} }, "pools by nothing"],
+    ["a length that is none", { "sentence_bert_config.json": { max_seq_length: "long" } }, 'found "long"'],
+    [
+      "lower case for a cased tokenizer",
+      { "sentence_bert_config.json": { do_lower_case: true }, "tokenizer_config.json": { do_lower_case: false } },
+      "lowers the case of texts",
+    ],
+  ])("with %s is refused", async (_, files, message) => {
+    await expect(readConfig(await sentenceFolder(files))).rejects.toThrow(message);
+    await expect(readConfig(await sentenceFolder(files))).rejects.toThrow(FormatError);
+  });
+
+  it("cannot hold a pooler that sentence-transformers does not have", () => {
+    expect(() => moduleFiles("avg_top2", 32, 32)).toThrow(OptionError);
+  });
+});
+
+describeWithSharedData("all-MiniLM-L6-v2", (data) => {
+  it("pools by the mean of 256 tokens", async () => {
+    const { pooler, maxLength, bert } = await readConfig(await openFolder(join(data, "tokenizers/all-MiniLM-L6-v2")));
+    expect([pooler, maxLength, bert.hidden_size]).toEqual(["avg", 256, 384]);
+  });
+});

@@ -1,0 +1,76 @@
+/** Which examples an update takes: every one once an epoch, in an order of the seed's, whatever is left over at the end. */
+import { describe, expect, it } from "vitest";
+import { trainingDefaults } from "../../../src/simcse/training/training-arguments.ts";
+import { TrainingOrder } from "../../../src/simcse/training/training-order.ts";
+
+const examples = (length: number) => ({ length, keys: (index: number) => [String(index % 20)] });
+
+function order(length: number, changes: Partial<ConstructorParameters<typeof TrainingOrder>[1]> = {}) {
+  return new TrainingOrder(examples(length), { ...trainingDefaults, per_device_train_batch_size: 4, ...changes });
+}
+
+/** The updates of so many epochs. */
+function epochs(from: TrainingOrder, count: number) {
+  const updates = from.updates(0);
+  return Array.from({ length: count }, () => Array.from({ length: from.updatesPerEpoch }, () => updates.next().value as readonly number[]));
+}
+
+const sorted = (updates: readonly (readonly number[])[]) => updates.flat().sort((a, b) => a - b);
+const all = (length: number) => Array.from({ length }, (_, i) => i);
+
+describe("an epoch", () => {
+  it("takes every example once, and the next one in another order", () => {
+    const [first, second] = epochs(order(23), 2) as [number[][], number[][]];
+    expect(first.map(({ length }) => length)).toEqual([4, 4, 4, 4, 4, 3]);
+    expect(sorted(first)).toEqual(all(23));
+    expect(sorted(second)).toEqual(all(23));
+    expect(second).not.toEqual(first);
+    expect(epochs(order(23, { seed: 43 }), 1)[0]).not.toEqual(first);
+    expect(order(23).totalSteps).toBe(18); // Three epochs.
+    expect(order(23, { num_train_epochs: 0.5 }).totalSteps).toBe(3);
+    expect(order(23, { max_steps: 7 }).totalSteps).toBe(7);
+  });
+
+  it("leaves its smaller last batch out when told to", () => {
+    expect(epochs(order(23, { dataloader_drop_last: true }), 1)[0]!.map(({ length }) => length)).toEqual([4, 4, 4, 4, 4]);
+  });
+
+  it("has floor(batches / accumulation) updates; the batches left over belong to none", () => {
+    const accumulated = order(30, { gradient_accumulation_steps: 3 });
+    // Eight batches make two updates; the last two batches are in neither, and the next epoch begins anew.
+    expect(accumulated.updatesPerEpoch).toBe(2);
+    const single = epochs(order(30), 2);
+    expect(epochs(accumulated, 2)).toEqual(single.map((batches) => [batches.slice(0, 3).flat(), batches.slice(3, 6).flat()]));
+    expect(accumulated.totalSteps).toBe(6);
+  });
+
+  it("is one update where it has fewer batches than that", () => {
+    const accumulated = order(7, { gradient_accumulation_steps: 3 });
+    expect(accumulated.updatesPerEpoch).toBe(1);
+    expect(sorted(epochs(accumulated, 1)[0]!)).toEqual(all(7));
+  });
+});
+
+it("an order is taken up after any update where it was left", () => {
+  for (const changes of [{}, { gradient_accumulation_steps: 2 }, { no_duplicates: true }]) {
+    // Without duplicates epochs of these seeds need different numbers of batches.
+    for (const seed of [42, 27]) {
+      const whole = epochs(order(50, { ...changes, seed }), 4).flat();
+      for (const done of whole.keys()) {
+        const rest = order(50, { ...changes, seed }).updates(done);
+        expect(rest.next().value, `after ${done}`).toEqual(whole[done]);
+      }
+    }
+  }
+});
+
+it("no batch holds a sentence twice where duplicates are kept apart", () => {
+  for (const gradient_accumulation_steps of [1, 2]) {
+    for (const update of epochs(order(50, { no_duplicates: true, gradient_accumulation_steps }), 2).flat()) {
+      for (let first = 0; first < update.length; first += 4) {
+        const keys = update.slice(first, first + 4).map((index) => index % 20);
+        expect(new Set(keys).size).toBe(keys.length);
+      }
+    }
+  }
+});

@@ -1,0 +1,325 @@
+/**
+ * The invariants of training: a rerun is bit-identical, a step creates nothing, masks do not depend on how sentences are packed, the loss falls, and
+ * a run that diverges says so.
+ */
+import { describe, expect, it } from "vitest";
+import { compile } from "../../../src/autograd/program.ts";
+import { DataError, DivergenceError } from "../../../src/errors.ts";
+import { initialOptimizerState } from "../../../src/kernels/optimizer/optimizer-state.ts";
+import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { BatchPacker, declareBatch, type PackedSentence } from "../../../src/simcse/model/batch.ts";
+import { SimCseModel } from "../../../src/simcse/model/model.ts";
+import { poolSentences } from "../../../src/simcse/model/poolers.ts";
+import { type EvaluationEntry, type TrainingArguments, train, trainingDefaults } from "../../../src/simcse/training/trainer.ts";
+import { TrainingStep, type TrainingStepOptions } from "../../../src/simcse/training/training-step.ts";
+import { openTestDevice } from "../../device.ts";
+import { tinyConfig, tinySentences } from "../../tiny-model.ts";
+
+const device = await openTestDevice();
+const { json, tokenizer } = tinyConfig();
+const config = parseBertConfig("tiny", json);
+const sentences = Array.from({ length: 24 }, (_, i) => `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 6)]}`);
+const args: TrainingArguments = {
+  ...trainingDefaults,
+  per_device_train_batch_size: 7,
+  max_steps: 8,
+  logging_steps: 2,
+  learning_rate: 1e-3,
+  max_seq_length: 20,
+};
+
+/** A sentence as an example of unsupervised training. */
+const twice = (ids: readonly number[]) => [ids, ids];
+
+async function freshModel(seed = 1) {
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
+  model.store.initialize(seed);
+  return model;
+}
+
+async function parametersOf(model: SimCseModel): Promise<Float32Array[]> {
+  const all: Float32Array[] = [];
+  for (const name of model.store.pieces.keys()) all.push(await model.store.read(name));
+  return all;
+}
+
+async function trained(changes: Partial<TrainingArguments> = {}) {
+  const model = await freshModel();
+  const losses: number[] = [];
+  await train(model, tokenizer, sentences, { ...args, ...changes }, { onLog: ({ loss }) => void losses.push(loss) });
+  const parameters = await parametersOf(model);
+  model.close();
+  return { losses, parameters };
+}
+
+it("a rerun is bit-identical, and another seed is not", async () => {
+  const [first, again, other] = [await trained(), await trained(), await trained({ seed: 43 })];
+  expect(again).toEqual(first);
+  expect(other.parameters).not.toEqual(first.parameters);
+});
+
+it("the loss falls", async () => {
+  const { losses } = await trained({ max_steps: 60, logging_steps: 10 });
+  expect(losses.at(-1)!).toBeLessThan(losses[0]! * 0.9);
+});
+
+it("a step creates no buffer, bind group or pipeline and reads nothing back", async () => {
+  const model = await freshModel();
+  const step = await TrainingStep.create(model, { batchSize: 6, maxSeqLength: 20, pooler: "cls", temperature: 0.05, seed: 1 });
+  const batch = tinySentences.map((text) => twice(tokenizer.encode(text, 20)));
+  const { submits, ...created } = { ...device.counters };
+  for (let update = 1; update <= 20; update++) step.run(update % 2 ? batch : batch.slice(1), update, 1e-3);
+  await device.finish();
+  expect(device.counters).toEqual({ ...created, submits: submits + 20 });
+  const metrics = await step.metrics(1, 20);
+  expect(new Set(metrics.map(({ loss }) => loss)).size).toBe(20); // Each step's own: other masks, other batches.
+  step.close();
+  model.close();
+});
+
+/** Losses and gradient norms of a few steps, and the bytes of the plan. */
+async function trainedSteps(options: { halves?: boolean; gradientCheckpointing?: boolean }) {
+  const { halves = false, gradientCheckpointing = false } = options;
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, halves });
+  model.store.initialize(42);
+  // A first scale that does not overflow: each step is an update.
+  const state = initialOptimizerState({ lossScale: halves ? 256 : 1 });
+  device.gpu.queue.writeBuffer(model.store.layout.optimizer!.window.buffer, 0, state);
+  const step = await TrainingStep.create(model, {
+    batchSize: 6,
+    maxSeqLength: 20,
+    pooler: "cls",
+    temperature: 0.05,
+    seed: 1,
+    gradientCheckpointing,
+  });
+  const batch = tinySentences.map((text) => twice(tokenizer.encode(text, 20)));
+  for (let update = 1; update <= 4; update++) step.run(batch, update, 1e-3);
+  const metrics = await step.metrics(1, 4);
+  const { bytes } = step.program.plan;
+  step.close();
+  model.close();
+  return { metrics, bytes };
+}
+
+it("computing layers again in the backward pass changes not a bit, and takes less memory", async () => {
+  for (const halves of [false, true]) {
+    const kept = await trainedSteps({ halves });
+    const again = await trainedSteps({ halves, gradientCheckpointing: true });
+    expect(again.metrics).toEqual(kept.metrics);
+    expect(again.bytes.slots).toBeLessThan(kept.bytes.slots);
+  }
+});
+
+it("mixed precision follows f32", async () => {
+  const single = await trainedSteps({});
+  const half = await trainedSteps({ halves: true });
+  half.metrics.forEach(({ loss, gradientNorm }, i) => {
+    expect(Math.abs(loss / single.metrics[i]!.loss - 1), `loss ${i}`).toBeLessThan(2e-2);
+    expect(Math.abs(gradientNorm / single.metrics[i]!.gradientNorm - 1), `gradient norm ${i}`).toBeLessThan(2e-2);
+  });
+  expect(half.metrics).not.toEqual(single.metrics);
+});
+
+it("the plan allocates the bytes that it states", async () => {
+  const model = await freshModel();
+  const before = device.counters.bufferBytes;
+  const step = await TrainingStep.create(model, { batchSize: 4, maxSeqLength: 16, pooler: "avg", temperature: 0.05, seed: 1 });
+  const history = step.history.window.size * 2; // Its ring, and the staging it is read through.
+  expect(device.counters.bufferBytes - before).toBe(step.program.plan.bytes.total + history);
+  step.close();
+  model.close();
+});
+
+describe("dropout masks", () => {
+  const capacity = { sentences: 6, tokens: 120, vocabulary: config.vocab_size, positions: config.max_position_embeddings };
+  const all: PackedSentence[] = tinySentences.map((text, key) => ({ ids: tokenizer.encode(text, 20), key }));
+
+  async function embedTraining(batches: readonly (readonly PackedSentence[])[]): Promise<Map<number, Float32Array>> {
+    const model = await freshModel();
+    const program = await compile(device, (tape) => {
+      const batch = declareBatch(tape, capacity, { training: false });
+      return { z: poolSentences("avg", model.modules.bert.forward(batch, { training: true }), batch, null) };
+    });
+    const packer = new BatchPacker(capacity);
+    const vectors = new Map<number, Float32Array>();
+    for (const batch of batches) {
+      program.run({ ...packer.pack(batch, { training: false }), seed: 3, step: 5 });
+      const rows = await program.read("z");
+      for (const [row, { key }] of batch.entries()) vectors.set(key, rows.slice(row * 32, row * 32 + 32));
+    }
+    program.close();
+    model.close();
+    return vectors;
+  }
+
+  it("are the same packed, in chunks, in another order, and alone", async () => {
+    const whole = await embedTraining([all]);
+    for (const batches of [[all.slice(0, 2), all.slice(2)], [all.toReversed()], all.map((sentence) => [sentence])]) {
+      const vectors = await embedTraining(batches);
+      // Rows do not depend on their neighbours, so not even a bit differs.
+      for (const [key, vector] of whole) expect(vectors.get(key)).toEqual(vector);
+    }
+  });
+
+  it("differ between sentences of the same words", async () => {
+    const twice = await embedTraining([[all[0]!, { ...all[0]!, key: 9 }]]);
+    expect(twice.get(9)).not.toEqual(twice.get(0));
+  });
+});
+
+it("keeps the best evaluation, stops when asked, and evaluates every so many steps", async () => {
+  const scores = [0.1, 0.5, 0.3];
+  const controller = new AbortController();
+  const seen: EvaluationEntry[] = [];
+  const saved: number[] = [];
+  const model = await freshModel();
+  const summary = await train(
+    model,
+    tokenizer,
+    sentences,
+    { ...args, eval_steps: 2, load_best_model_at_end: true, max_steps: 100 },
+    {
+      evaluate: async () => ({ eval_stsb_spearman: scores[seen.length]! }),
+      onEvaluate: (entry) => void (seen.push(entry) === 3 && controller.abort()),
+      saveBest: async ({ step }) => void saved.push(step),
+      signal: controller.signal,
+    },
+  );
+  expect(seen.map(({ step }) => step)).toEqual([2, 4, 6]);
+  expect(saved).toEqual([2, 4]);
+  expect(summary).toMatchObject({ stopped: true, steps: 6, best: { value: 0.5, step: 4 } });
+  model.close();
+});
+
+it("evaluates at the end of each epoch and of the run, takes no number that is none for the best, and needs the metric that is asked for", async () => {
+  const model = await freshModel();
+  const scores = [Number.NaN, 0.2, 0.1];
+  const seen: number[] = [];
+  const epochs = { ...args, evaluation_strategy: "epoch", max_steps: 9, metric_for_best_model: "avg_sts" } as const;
+  const summary = await train(model, tokenizer, sentences, epochs, {
+    evaluate: async () => ({ eval_avg_sts: scores[seen.length]! }),
+    onEvaluate: ({ step }) => void seen.push(step),
+  });
+  expect(seen).toEqual([4, 8, 9]); // 24 sentences in batches of 7.
+  expect(summary.best).toEqual({ metric: "eval_avg_sts", value: 0.2, step: 8 });
+  await expect(train(model, tokenizer, sentences, epochs, { evaluate: async () => ({ eval_loss: 1 }) })).rejects.toThrow(
+    /no metric eval_avg_sts/,
+  );
+  model.close();
+});
+
+it.each([false, true])("stops where a step is no number, with the step and the last finite values (fp16: %s)", async (fp16) => {
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, halves: fp16 });
+  model.store.initialize(1);
+  // A scale whose gradients do not overflow, so that the first step is an update: one that throws the parameters away.
+  const state = initialOptimizerState({ lossScale: fp16 ? 16 : 1 });
+  device.gpu.queue.writeBuffer(model.store.layout.optimizer!.window.buffer, 0, state);
+  const training = train(model, tokenizer, sentences, { ...args, fp16, learning_rate: 1e30, max_steps: 40 });
+  // In mixed precision it may be an overflow, until the scale is down at one.
+  const step = fp16 ? "([5-9]|1\\d)" : "2";
+  await expect(training).rejects.toThrow(
+    new RegExp(
+      `^At step ${step} the loss is .* and the gradient norm nan; the last finite ones were \\d+\\.\\d{4} and \\d+\\.\\d{4}\\.$`,
+      "i",
+    ),
+  );
+  await expect(training).rejects.toThrow(DivergenceError);
+  model.close();
+});
+
+it("refuses to train on one sentence", async () => {
+  const model = await freshModel();
+  await expect(train(model, tokenizer, ["One."], args)).rejects.toThrow(DataError);
+  model.close();
+});
+
+describe("a batch that is run in parts", () => {
+  const triples: readonly (readonly (readonly number[])[])[] = tinySentences.map((text, i) =>
+    [text, tinySentences[(i + 1) % 6]!, tinySentences[(i + 3) % 6]!].map((view) => tokenizer.encode(view, 20)),
+  );
+
+  const mlm = { weight: 0.5, probability: 0.3, maskId: tokenizer.maskId, specialIds: new Set([tokenizer.clsId, tokenizer.sepId]) };
+
+  /** The metrics of one step on five triples where six have room, and every gradient. */
+  async function stepOn(changes: Partial<TrainingStepOptions>) {
+    const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, mlm: changes.mlm !== undefined });
+    model.store.initialize(1);
+    const options = {
+      batchSize: 6,
+      views: 3,
+      maxSeqLength: 20,
+      pooler: "cls",
+      temperature: 0.05,
+      hardNegativeWeight: 0.5,
+      seed: 1,
+    } as const;
+    const step = await TrainingStep.create(model, { ...options, ...changes });
+    step.run(triples.slice(0, 5), 1, 1e-3);
+    const [metrics] = await step.metrics(1, 1);
+    const gradients = await Promise.all(
+      model.store.layout.arenas.map(async ({ training }) => new Float32Array(await device.read(training!.gradient.window))),
+    );
+    step.close();
+    model.close();
+    return { metrics: metrics!, gradients };
+  }
+
+  function expectSameGradients(found: Float32Array[], wanted: Float32Array[]): void {
+    for (const [i, arena] of wanted.entries()) {
+      const error = Math.hypot(...arena.map((value, j) => found[i]![j]! - value)) / Math.hypot(...arena);
+      expect(error).toBeLessThan(1e-5); // Sums of chunks in another order; the masks are the same.
+    }
+  }
+
+  it("GradCache has the loss and the gradients of the whole batch, whatever the chunk", async () => {
+    const whole = await stepOn({});
+    for (const cacheChunk of [2, 3, 6]) {
+      const cached = await stepOn({ cacheChunk });
+      expect(Math.abs(cached.metrics.loss / whole.metrics.loss - 1)).toBeLessThan(1e-6);
+      expectSameGradients(cached.gradients, whole.gradients);
+    }
+    expect((await stepOn({ cacheChunk: 2 })).gradients).toEqual((await stepOn({ cacheChunk: 2 })).gradients);
+  });
+
+  it("GradCache has those of masked language modelling too, with layers computed again or not", async () => {
+    const whole = await stepOn({ mlm });
+    for (const gradientCheckpointing of [false, true]) {
+      for (const cacheChunk of [2, 3]) {
+        const cached = await stepOn({ mlm, cacheChunk, gradientCheckpointing });
+        for (const name of ["loss", "mlmLoss"] as const) {
+          expect(Math.abs(cached.metrics[name]! / whole.metrics[name]! - 1)).toBeLessThan(1e-6);
+        }
+        expectSameGradients(cached.gradients, whole.gradients);
+      }
+    }
+    // No word is masked: nothing of the head's is a number that is none.
+    expect((await stepOn({ mlm: { ...mlm, probability: 0 }, cacheChunk: 2 })).metrics.mlmLoss).toBe(0);
+  });
+
+  it("accumulation contrasts each batch by itself: its gradient is the mean of theirs", async () => {
+    const both = await stepOn({ batchSize: 3, accumulation: 2 });
+    const single = await stepOn({ batchSize: 6 });
+    expect(both.metrics.loss).toBeLessThan(single.metrics.loss); // Fewer negatives.
+    expect((await stepOn({ batchSize: 5, accumulation: 1 })).metrics.loss).toBe(single.metrics.loss);
+  });
+
+  it("masked language modelling adds its loss, weighted", async () => {
+    const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, mlm: true });
+    model.store.initialize(1);
+    const options = { batchSize: 6, maxSeqLength: 20, pooler: "cls", temperature: 0.05, seed: 1 } as const;
+    const contrast = await TrainingStep.create(model, options);
+    const both = await TrainingStep.create(model, { ...options, mlm });
+    const batch = tinySentences.map((text) => twice(tokenizer.encode(text, 20)));
+    contrast.run(batch, 1, 0); // A rate of 0: the parameters stay.
+    both.run(batch, 1, 0);
+    const [[alone], [sum]] = [await contrast.metrics(1, 1), await both.metrics(1, 1)];
+    expect(sum!.mlmLoss).toBeCloseTo(Math.log(config.vocab_size), 0);
+    expect(sum!.loss).toBeCloseTo(alone!.loss + 0.5 * sum!.mlmLoss!, 4);
+    for (let update = 2; update <= 40; update++) both.run(batch, update, 3e-3);
+    expect((await both.metrics(40, 40))[0]!.mlmLoss).toBeLessThan(sum!.mlmLoss! * 0.9);
+    contrast.close();
+    both.close();
+    model.close();
+  });
+});

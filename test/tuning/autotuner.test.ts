@@ -1,0 +1,263 @@
+/** Measuring, checking and remembering, on an operation whose variants are made to be slow, wrong or broken. */
+import { describe, expect, it } from "vitest";
+import { Choices, choicesFrom, choicesOf } from "../../src/autograd/choices.ts";
+import { compile } from "../../src/autograd/program.ts";
+import { Tape } from "../../src/autograd/tape.ts";
+import { DeviceError, FileError, FormatError } from "../../src/errors.ts";
+import { cast } from "../../src/kernels/cast.ts";
+import { pointKernel } from "../../src/kernels/language/kernel.ts";
+import { f32, float, type Node, type Operation, type Variant } from "../../src/kernels/language/operation.ts";
+import { matmul } from "../../src/kernels/matmul/matmul.ts";
+import { scale } from "../../src/kernels/scale.ts";
+import { Autotuner, type AutotunerOptions, type ChoiceStore } from "../../src/tuning/autotuner.ts";
+import { randomInputs } from "../../src/tuning/node-program.ts";
+import { computesRight, isDoubtful } from "../../src/tuning/self-check.ts";
+import { openTestDevice } from "../device.ts";
+import { expectSame } from "../kernels/close.ts";
+import { normals } from "../kernels/data.ts";
+
+const device = await openTestDevice();
+const hasHalves = device.capabilities.features.has("shader-f16");
+
+const width = 64;
+
+/** A way to write y = 2x. */
+interface Way {
+  readonly main: string;
+  readonly enables?: readonly string[];
+}
+
+const right: Way = { main: "setY(index, 2.0 * x(index));" };
+/** Slower by so much that no other work of the machine hides it. */
+const slow: Way = {
+  main: `var sum = 0.0;
+  for (var i = 0u; i < 60000u; i++) { sum += sin(x(index) + f32(i)); }
+  setY(index, select(2.0 * x(index), sum, sum > 1e30));`,
+};
+const broken: Way = { main: "setY(index, nothing);" };
+const halves: Way = { main: "setY(index, f32(2.0h * f16(x(index))));", enables: ["f16"] };
+/** Wrong in the last element before an edge, as a driver might be. */
+const faulty: Way = { main: "setY(index, f32(2.0h * f16(x(index))) + select(0.0, 1.0, index == 6u));", enables: ["f16"] };
+
+/** Whether, as for a product of halves, the portable ways are not among the variants. */
+interface Doubling {
+  readonly halvesOnly: boolean;
+}
+
+function doubling(ways: Readonly<Record<string, Way>>): Operation<Doubling> {
+  const variants = ({ inputs: [x], outputs: [y], attributes: { halvesOnly } }: Node<Doubling>): Variant[] => {
+    const offered = Object.entries(ways).filter(([, { enables }]) => enables !== undefined || !halvesOnly);
+    return offered.map(([name, { main, enables = [] }]) => ({
+      name,
+      lower: () => {
+        const kernel = { label: `double ${name}`, over: y!, width: 1 as const, enables, main };
+        return { variant: name, kernels: [pointKernel({ ...kernel, reads: { x: [x!, "f32"] }, writes: { y: [y!, "f32"] } })] };
+      },
+    }));
+  };
+  return {
+    name: "double",
+    infer: ([x]) => [x!],
+    variants,
+    lower: (node) => variants(node)[0]!.lower(),
+    probes: () => ({ inputs: [[f32(1)], [f32(7)]], portable: { halvesOnly: false } }),
+  };
+}
+
+/** A store in memory. */
+function memory(): ChoiceStore & { readonly texts: Map<string, string> } {
+  const texts = new Map<string, string>();
+  return {
+    texts,
+    read: async (key) => texts.get(key) ?? null,
+    write: async (key, text) => {
+      texts.set(key, text);
+    },
+  };
+}
+
+/** Tunes a program of one doubling; what was chosen, said and computed. */
+async function tuned(ways: Readonly<Record<string, Way>>, { halvesOnly = false, ...options }: Partial<AutotunerOptions & Doubling> = {}) {
+  const said = { notes: [] as string[], warnings: [] as string[] };
+  const tuning = await Autotuner.open(device, {
+    version: "1",
+    measure: true,
+    check: true,
+    onNote: (note) => said.notes.push(note),
+    onWarning: (warning) => said.warnings.push(warning),
+    ...options,
+  });
+  const operation = doubling(ways);
+  const program = await compile(device, (tape) => ({ y: tape.append(operation, [tape.input("x", f32(width))], { halvesOnly })[0]! }), {
+    tuning,
+  });
+  const x = Float32Array.from({ length: width }, (_, i) => i);
+  program.run({ inputs: { x } });
+  expect(await program.read("y")).toEqual(x.map((value) => 2 * value));
+  program.close();
+  return { chosen: program.plan.steps[0]!.lowering.variant, plan: program.plan, ...said };
+}
+
+describe("measuring", () => {
+  it("finds the fastest variant, says so, and remembers it for good", async () => {
+    const store = memory();
+    const first = await tuned({ slow, right }, { store });
+    expect(first).toMatchObject({ chosen: "right", warnings: [] });
+    expect(first.notes).toEqual([expect.stringMatching(/^measured 1 kernels in /)]);
+    expect(JSON.parse([...store.texts.values()][0]!)).toMatchObject({ choices: { "double f32[64]": "right" } });
+
+    const before = { ...device.counters };
+    expect(await tuned({ slow, right }, { store })).toMatchObject({ chosen: "right", notes: [] });
+    // The step that is computed, and its reading; nothing is compiled or measured.
+    expect(device.counters).toMatchObject({ pipelines: before.pipelines, submits: before.submits + 2 });
+  });
+
+  it("takes what is remembered for data, until the package or the adapter is another", async () => {
+    const store = memory();
+    await tuned({ slow, right }, { store });
+    const [[key, text]] = [...store.texts] as [[string, string]];
+    store.texts.set(key, text.replace('"double f32[64]": "right"', '"double f32[64]": "slow"'));
+    expect((await tuned({ slow, right }, { store })).chosen).toBe("slow");
+    expect((await tuned({ slow, right }, { store, version: "2" })).chosen).toBe("right");
+    expect(JSON.parse(store.texts.get(key)!)).toMatchObject({ identity: { version: "2", adapter: device.name } });
+  });
+
+  it("is left out where it is not wanted or takes too long: then the operation chooses", async () => {
+    const store = memory();
+    await tuned({ slow, right }, { store });
+    expect((await tuned({ slow, right }, { store, measure: false })).chosen).toBe("slow");
+    expect((await tuned({ slow, right }, { seconds: 0 })).chosen).toBe("slow");
+    const hasty = await tuned({ slow, right }, { seconds: 1e-6 });
+    expect(hasty).toMatchObject({ chosen: "slow", warnings: [expect.stringContaining("--no-autotune")] });
+  });
+
+  it("leaves out, with a warning, a variant that does not compile", async () => {
+    const { chosen, warnings } = await tuned({ broken, slow, right });
+    expect(chosen).toBe("right");
+    expect(warnings).toEqual([expect.stringMatching(/double in the variant broken.*nothing/s)]);
+    device.check();
+  });
+
+  it.each(["", "{", "[]", '{"identity": {}, "choices": {"double f32[64]": 3}, "verdicts": {}}'])(
+    "makes anew, with a note, what it finds damaged: %s",
+    async (text) => {
+      const store = memory();
+      await tuned({ slow, right }, { store });
+      const [key] = store.texts.keys() as unknown as [string];
+      store.texts.set(key, text);
+      const { chosen, notes } = await tuned({ slow, right }, { store });
+      expect(chosen).toBe("right");
+      expect(notes[0]).toContain("anew");
+      expect(JSON.parse(store.texts.get(key)!)).toMatchObject({ choices: { "double f32[64]": "right" } });
+    },
+  );
+
+  it("goes on where nothing can be remembered", async () => {
+    const full: ChoiceStore = {
+      read: async () => null,
+      write: () => Promise.reject(new FileError("cannot write choices: no space is left on the device", "Free some space.")),
+    };
+    const { chosen, warnings } = await tuned({ slow, right }, { store: full });
+    expect(chosen).toBe("right");
+    expect(warnings).toEqual([expect.stringContaining("no space is left")]);
+  });
+});
+
+describe("checking before the first use", () => {
+  it("gives inputs stored either way the same numbers, large or small", async () => {
+    const given: Float32Array[] = [];
+    for (const dtype of ["f16", "f32"] as const) {
+      const program = await compile(device, (tape) => ({ y: scale(cast(tape.input("x0", float(dtype, 7000, 12)), "f32"), 1) }));
+      program.run({ inputs: randomInputs(program) });
+      given.push(await program.read("y"));
+      program.close();
+    }
+    expectSame(given[0]!, given[1]!);
+    const sizes = given[0]!.map(Math.abs);
+    expect(Math.min(...sizes.subarray(0, 10_000))).toBeGreaterThanOrEqual(1 / 8);
+    expect(new Set(sizes).size).toBeGreaterThan(4000);
+    // To the last element.
+    expect(sizes.at(-1)).toBeGreaterThan(0);
+  });
+
+  it("leaves out a variant of halves that computes wrong, with a warning, and remembers it", async () => {
+    const store = memory();
+    for (const measure of [false, true]) {
+      const { chosen, warnings } = await tuned({ faulty, right }, { store, measure });
+      expect(chosen).toBe("right");
+      // A device without halves refuses what it cannot compile, each time.
+      if (hasHalves && measure) expect(warnings).toEqual([]);
+      else
+        expect(warnings[0]).toMatch(
+          hasHalves ? /computes double wrong in the variant faulty/ : /does not run double in the variant faulty/,
+        );
+    }
+    const { verdicts } = JSON.parse([...store.texts.values()][0]!) as { verdicts: object };
+    expect(verdicts).toEqual(hasHalves ? { "faulty: double f32[·]": false } : {});
+  });
+
+  it("keeps one that computes right", async () => {
+    expect((await tuned({ halves, right }, { measure: false })).chosen).toBe(hasHalves ? "halves" : "right");
+  });
+
+  it("does not check where all are trusted", async () => {
+    const before = device.counters.submits;
+    const trusting = tuned({ halves, right }, { measure: false, check: false });
+    if (!hasHalves) return expect(trusting).rejects.toThrow(DeviceError);
+    expect((await trusting).chosen).toBe("halves");
+    expect(device.counters.submits).toBe(before + 2);
+  });
+
+  it("refuses to go on where every variant is wrong", async () => {
+    await expect(tuned({ faulty, right }, { measure: false, halvesOnly: true })).rejects.toThrow(DeviceError);
+  });
+
+  it("finds nothing wrong with products of halves here", async () => {
+    const tape = new Tape();
+    const [a, b] = [tape.input("a", float("f16", tape.extent("rows", 132), 64)), tape.input("b", float("f16", 64, 64))];
+    for (const node of [matmul(a, b, "nt"), matmul(a, b, "nn", { dtype: "f32" })].map(({ node }) => node!)) {
+      const [variant] = node.operation.variants!(node, { ...device.capabilities, software: false }) as [Variant];
+      expect(isDoubtful(variant.lower(), device)).toBe(hasHalves);
+      expect(await computesRight(device, node, variant)).toBe(true);
+    }
+  });
+});
+
+describe("choices", () => {
+  const record = (tape: Tape) => {
+    const [a, b] = [tape.input("a", f32(tape.extent("rows", 132), 64)), tape.input("b", f32(72, 64))];
+    return { c: matmul(a, b, "nt", { scale: 0.5 }) };
+  };
+  const key = "matmul activation=none dtype=f32 layout=nt scale=0.5 f32[≤132,64] f32[72,64]";
+
+  it("are taken from a plan, survive JSON, and give the same program and the same bits", async () => {
+    const inputs = { a: normals(132 * 64, 1), b: normals(72 * 64, 2) };
+    const results: Float32Array[] = [];
+    let tuning: Choices = new Choices([[key, "tile 32×64×32"]]);
+    for (let run = 0; run < 2; run++) {
+      const program = await compile(device, record, { tuning });
+      expect(program.plan.steps[0]).toMatchObject({ choice: "tile 32×64×32", lowering: { variant: "tile 32×64×32" } });
+      program.run({ inputs });
+      results.push(await program.read("c"));
+      tuning = choicesFrom(JSON.parse(JSON.stringify(choicesOf(program.plan))), "trainer_state.json");
+      expect(tuning.toJSON()).toEqual({ [key]: "tile 32×64×32" });
+      program.close();
+    }
+    expectSame(results[1]!, results[0]!);
+  });
+
+  it("leave to the operation what they do not name, or name as the device does not have it", async () => {
+    const own = await compile(device, record);
+    for (const tuning of [new Choices([]), new Choices([[key, "tile 3×3×3"]])]) {
+      const program = await compile(device, record, { tuning });
+      expect(program.plan.steps[0]!.choice).toBe(own.plan.steps[0]!.choice);
+      program.close();
+    }
+    expect(choicesOf(own.plan).toJSON()).toEqual({ [key]: own.plan.steps[0]!.choice });
+    own.close();
+  });
+
+  it.each([null, [], "tile", { [key]: 3 }])("refuse %j", (json) => {
+    expect(() => choicesFrom(json, "trainer_state.json")).toThrow(FormatError);
+  });
+});

@@ -1,0 +1,49 @@
+/** How the command line ends when something is wrong: one clear error and its remedy on stderr, a stack only under `--debug`. */
+import { FileError, SimcseError } from "../../src/errors.ts";
+
+/** A person pressed Ctrl-C: 128 + SIGINT. */
+export const interruptedExitCode = 130;
+
+/** Work was given up because a person pressed Ctrl-C. */
+export class InterruptedError extends Error {}
+
+/**
+ * From now on the first Ctrl-C or SIGTERM aborts, and ends what reads standard input; a second one ends the process at once. Called when there is work
+ * that heeds the signal: until then, as while a model is downloaded, a signal ends the process as usual.
+ */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  const abort = () => {
+    const reason = new InterruptedError("interrupted");
+    controller.abort(reason);
+    // Whoever reads it gets the reason; where nobody does, it is no error.
+    process.stdin.once("error", () => {}).destroy(reason);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, abort);
+  return controller.signal;
+}
+
+/** Prints an error and sets the exit code. What is not a `SimcseError` is a bug of this package, and says so. */
+export function reportFailure(error: unknown, { debug }: { debug: boolean }): void {
+  if (isBrokenPipe(error)) return; // `simcse encode … | head` has all it wanted.
+  if (error instanceof InterruptedError) {
+    process.exitCode = interruptedExitCode;
+    return;
+  }
+  process.exitCode = 1;
+  const expected = error instanceof SimcseError;
+  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`  ${expected ? error.remedy : "This is a bug in simcse: please report it with the output of --debug."}\n`);
+  if (debug && error instanceof Error)
+    process.stderr.write(`\n${error.stack}\n${error.cause instanceof Error ? `caused by ${error.cause.stack}\n` : ""}`);
+}
+
+/** What it means that standard output could not be written. */
+export function outputFailure(error: Error): Error {
+  if (isBrokenPipe(error)) return error;
+  return new FileError(`cannot write standard output: ${error.message}`, "Free some space, or write elsewhere.", { cause: error });
+}
+
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EPIPE";
+}

@@ -1,0 +1,72 @@
+/** Finds the model that a command is given: a folder, or a name on the hub, whose files are downloaded with a bar on stderr. */
+import { Option } from "commander";
+import { OptionError } from "../../src/errors.ts";
+import type { Folder } from "../../src/io/folder.ts";
+import { type HubOptions, openModelFolder } from "../../src/io/hub-node.ts";
+import { flag } from "./options.ts";
+import { noProgress, type Progress, startProgress } from "./progress.ts";
+
+export interface ModelFlags extends HubFlags {
+  readonly model_name_or_path?: string;
+  readonly model?: string;
+}
+
+export interface HubFlags {
+  readonly model_revision?: string;
+  readonly cache_dir?: string;
+  readonly offline?: boolean;
+}
+
+/** Options of every command that finds models. */
+export const hubFlags: readonly Option[] = [
+  new Option("--model_revision <revision>", "branch, tag or commit of a model of the hub (default: main)"),
+  new Option("--cache_dir <dir>", "where models of the hub are kept (default: HF_HUB_CACHE, or hub in HF_HOME)"),
+  flag("offline", "take models of the hub from the cache, and ask nothing of the network (also HF_HUB_OFFLINE=1)"),
+];
+
+/** Options of a command that uses one model. */
+export const modelFlags: readonly Option[] = [
+  new Option("--model_name_or_path <model>", "model folder, or a name on the hub"),
+  new Option("--model <model>", "the same, shorter"),
+  ...hubFlags,
+];
+
+/** Throws `OptionError` unless one model is named. */
+export function modelName({ model_name_or_path, model }: ModelFlags): string {
+  const names = [...new Set([model_name_or_path, model].filter((name) => name !== undefined))];
+  if (names.length === 1) return names[0]!;
+  throw new OptionError(
+    names.length === 0 ? "No model is named." : "--model and --model_name_or_path name two models.",
+    "Give --model with a model's folder, or its name on the hub.",
+  );
+}
+
+const bytesPerUnit = 1e6;
+
+/** Throws what `openModelFolder` throws. */
+export function findModel(nameOrPath: string, { model_revision, cache_dir, offline }: HubFlags): Promise<Folder> {
+  return openModelFolder(nameOrPath, {
+    ...(model_revision !== undefined && { revision: model_revision }),
+    ...(cache_dir !== undefined && { cacheDir: cache_dir }),
+    ...(offline !== undefined && { offline }),
+    onProgress: downloadProgress(),
+  });
+}
+
+/** A bar for each file in turn, in megabytes. */
+function downloadProgress(): NonNullable<HubOptions["onProgress"]> {
+  let shown: string | null = null;
+  let bar: Progress = noProgress;
+  return ({ file, done, total }) => {
+    if (file !== shown) {
+      bar.stop();
+      bar = startProgress(Math.ceil(total / bytesPerUnit), "downloading");
+      shown = file;
+    }
+    bar.update(Math.floor(done / bytesPerUnit), `MB of ${file}`);
+    if (done < total) return;
+    bar.stop();
+    shown = null;
+    bar = noProgress;
+  };
+}

@@ -1,0 +1,54 @@
+/** The options that name a model, shared by the commands that use one, and the model opened as they say. */
+import { Option } from "commander";
+import type { Device } from "../../src/gpu/device.ts";
+import { type PoolerType, poolerTypes } from "../../src/simcse/model/poolers.ts";
+import { SimCSE } from "../../src/simcse/simcse-node.ts";
+import { openAdapter } from "../setup/open-adapter.ts";
+import { findModel, type ModelFlags, modelFlags, modelName } from "./find-model.ts";
+import { wholeNumber } from "./options.ts";
+import { tuningFor, tuningOptions } from "./tuning.ts";
+
+export interface ModelOptions extends ModelFlags {
+  readonly pooler?: PoolerType;
+  readonly max_length?: number;
+  readonly batch_size: number;
+  readonly adapter?: string;
+  readonly autotune?: boolean;
+}
+
+export const modelOptions: readonly Option[] = [
+  ...modelFlags,
+  new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
+  new Option("--max_length <n>", "tokens a sentence is truncated to (default: as saved with the model, or 128)").argParser(wholeNumber(3)),
+  new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(64),
+  new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  ...tuningOptions,
+];
+
+/** A model and the device that it has for itself; both are closed together. */
+export interface OpenModel extends AsyncDisposable {
+  readonly simcse: SimCSE;
+  readonly device: Device;
+}
+
+export async function openModel(given: ModelOptions, { normalize = true }: { readonly normalize?: boolean } = {}): Promise<OpenModel> {
+  const folder = await findModel(modelName(given), given);
+  const device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
+  try {
+    const simcse = await SimCSE.loadFrom(device, folder, {
+      ...(given.pooler && { pooler: given.pooler }),
+      ...(given.max_length && { maxLength: given.max_length }),
+      batchSize: given.batch_size,
+      normalize,
+      tuning: await tuningFor(device, given),
+    });
+    const close = async () => {
+      simcse.close();
+      device.close();
+    };
+    return { simcse, device, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+}

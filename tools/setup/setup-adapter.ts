@@ -1,0 +1,144 @@
+/**
+ * Finds an adapter for WebGPU in Node, installs a software one where there is none, and says what it did.
+ *
+ * The machine as it is comes first, so a GPU is used where there is one. On Linux the software drivers already there are tried next, then
+ * apt is asked for one. On macOS and Windows Dawn uses Metal and Direct3D, and there is nothing to install.
+ */
+import { DeviceError } from "../../src/errors.ts";
+import { distribution, openApt } from "./apt.ts";
+import { findBrowser } from "./find-browser.ts";
+import { type AdapterInfo, probeAdapter } from "./probe-adapter.ts";
+import { driverEnvironment, softwareDrivers } from "./vulkan-drivers.ts";
+
+export interface SetupOptions {
+  /** Install a driver where none works. */
+  readonly install: boolean;
+  /** Is told of every step, one line each. */
+  readonly log: (line: string) => void;
+}
+
+export interface FoundAdapter {
+  readonly info: AdapterInfo;
+  /** What must stand in `process.env` before Dawn is loaded; empty where the machine as it is works. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Debian 12's own Mesa 22.3 offers less Vulkan than Dawn asks for. */
+const NEEDS_BACKPORTS = "bookworm";
+
+const BACKPORTS_LINE = `deb http://deb.debian.org/debian ${NEEDS_BACKPORTS}-backports main`;
+const APT_INSTALL = "sudo apt-get update && sudo apt-get install -y --no-install-recommends";
+
+/** What apt can bring, in the order of preference. A name that a distribution does not have costs one failed attempt. */
+const INSTALLATIONS = [
+  { name: "Mesa's lavapipe", packages: ["mesa-vulkan-drivers", "libvulkan1"], isMesa: true },
+  { name: "Chromium's SwiftShader", packages: ["chromium", "libvulkan1"], isMesa: false },
+] as const;
+
+/** A page drawn without any font can end the browser. */
+const BROWSER_PACKAGES = ["chromium", "fonts-liberation"];
+
+/** What a person types where this program may not install: by the `ID` of os-release(5). */
+const DRIVER_COMMANDS: Readonly<Record<string, string>> = {
+  debian: `${APT_INSTALL} mesa-vulkan-drivers libvulkan1`,
+  ubuntu: `${APT_INSTALL} mesa-vulkan-drivers libvulkan1`,
+  fedora: "sudo dnf install -y mesa-vulkan-drivers vulkan-loader",
+  arch: "sudo pacman -S --needed vulkan-swrast vulkan-icd-loader",
+};
+
+const PLATFORM_REMEDIES: Partial<Record<NodeJS.Platform, string>> = {
+  darwin: "Dawn needs a Mac with Metal: update macOS",
+  win32: "Dawn needs Direct3D 12: update Windows and the graphics driver",
+};
+
+function driverRemedy(): string {
+  const { id, codename } = distribution();
+  const command = DRIVER_COMMANDS[id] ?? DRIVER_COMMANDS.debian!;
+  const elsewhere = id in DRIVER_COMMANDS ? "" : " (or your system's packages of the same things)";
+  const remedy =
+    codename === NEEDS_BACKPORTS
+      ? `echo '${BACKPORTS_LINE}' | sudo tee /etc/apt/sources.list.d/${NEEDS_BACKPORTS}-backports.list\n  ${command.replace(
+          "mesa-vulkan-drivers",
+          `-t ${NEEDS_BACKPORTS}-backports mesa-vulkan-drivers`,
+        )}`
+      : `${command}${elsewhere}`;
+  return `install a Vulkan driver (Mesa 23 or later) and the Vulkan loader, then try again:\n  ${remedy}`;
+}
+
+/** Tries the machine as it is, then each software driver that is there. Adds to `tried` why an attempt failed. */
+async function findInstalled(tried: string[]): Promise<FoundAdapter | null> {
+  const drivers = process.platform === "linux" ? softwareDrivers() : [];
+  const attempts = [
+    { name: "the machine as it is", environment: {} },
+    ...drivers.map((driver) => ({ name: `${driver.name} (${driver.manifest})`, environment: driverEnvironment(driver) })),
+  ];
+  for (const { name, environment } of attempts) {
+    const probe = await probeAdapter(environment);
+    if ("info" in probe) return { info: probe.info, environment };
+    tried.push(`${name}: ${probe.reason}`);
+  }
+  return null;
+}
+
+/**
+ * An adapter that computes, with the environment in which Dawn opens it.
+ *
+ * @throws {DeviceError} where none works and none could be installed: it names every attempt, and the remedy is the commands to type.
+ */
+export async function findAdapter({ install, log }: SetupOptions): Promise<FoundAdapter> {
+  const tried: string[] = [];
+  const found = await findInstalled(tried);
+  if (found) return found;
+  if (install && process.platform === "linux") {
+    const apt = await openApt();
+    if (apt === null) tried.push("installing: needs apt-get, and root or a sudo without a password");
+    else {
+      for (const { name, packages, isMesa } of INSTALLATIONS) {
+        log(`no adapter works here: installing ${name} (${packages.join(", ")}), which can take some minutes`);
+        const backports = isMesa && distribution().codename === NEEDS_BACKPORTS;
+        const failure = await apt.install(packages, { backports, log });
+        const attempts: string[] = failure === null ? [] : [failure];
+        const installed = failure === null ? await findInstalled(attempts) : null;
+        if (installed) return installed;
+        log(`${name} does not help: ${attempts.join("; ")}`);
+        tried.push(...attempts.map((attempt) => `after installing ${name}: ${attempt}`));
+      }
+    }
+  }
+  throw new DeviceError(
+    `no WebGPU adapter works on this machine:\n${tried.map((attempt) => `  - ${attempt}`).join("\n")}`,
+    PLATFORM_REMEDIES[process.platform] ?? driverRemedy(),
+  );
+}
+
+/**
+ * The path of a Chromium, installed where there is none.
+ *
+ * @throws {DeviceError} where there is none and none could be installed.
+ */
+export async function setUpBrowser({ install, log }: SetupOptions): Promise<string> {
+  const found = findBrowser();
+  if (found !== null) return found;
+  const named = process.env.SIMCSE_BROWSER;
+  if (named) throw new DeviceError(`SIMCSE_BROWSER names ${named}, which is not a program`, "correct or unset SIMCSE_BROWSER");
+  const apt = install && process.platform === "linux" ? await openApt() : null;
+  let failure: string | null = null;
+  if (apt !== null) {
+    log(`no browser here: installing ${BROWSER_PACKAGES.join(", ")}, which can take some minutes`);
+    failure = await apt.install(BROWSER_PACKAGES, { backports: false, log });
+  }
+  const installed = findBrowser();
+  if (installed !== null) return installed;
+  throw new DeviceError(
+    `no Chromium or Chrome on this machine${failure === null ? "" : ` (${failure})`}`,
+    `install one (on Debian: ${APT_INSTALL} ${BROWSER_PACKAGES.join(" ")}), or name it in SIMCSE_BROWSER`,
+  );
+}
+
+/** One line that names the adapter and what its use needs. */
+export function describeAdapter({ info, environment }: FoundAdapter): string {
+  const kind = info.isFallbackAdapter ? "software" : "GPU";
+  const name = info.description || info.device || "unnamed";
+  const variables = Object.entries(environment).map(([variable, value]) => `${variable}=${value}`);
+  return `adapter: ${name} (${info.vendor} ${info.architecture}, ${kind})${variables.length > 0 ? `, with ${variables.join(" ")}` : ""}`;
+}

@@ -1,0 +1,215 @@
+/** The options of `simcse train`: the original's by their names, this package's own, and those that are refused with the reason. */
+import { InvalidArgumentError, Option } from "commander";
+import { OptionError } from "../../src/errors.ts";
+import { schedulerTypes } from "../../src/nn/schedule.ts";
+import { poolerTypes } from "../../src/simcse/model/poolers.ts";
+import { type TrainingArguments, trainingDefaults } from "../../src/simcse/training/training-arguments.ts";
+import { type HubFlags, hubFlags } from "../cli/find-model.ts";
+import { flag, flagOrValue, numberBetween, wholeNumber } from "../cli/options.ts";
+import { tuningOptions } from "../cli/tuning.ts";
+
+export interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
+  readonly model_name_or_path: string;
+  readonly config_name?: string;
+  readonly tokenizer_name?: string;
+  readonly train_file: string;
+  readonly output_dir: string;
+  readonly overwrite_output_dir?: boolean;
+  readonly resume_from_checkpoint?: string | boolean;
+  readonly save_total_limit?: number;
+  readonly do_train?: boolean;
+  readonly do_eval?: boolean;
+  readonly eval_transfer?: boolean;
+  readonly data_dir: string;
+  readonly seeds?: readonly number[];
+  readonly pad_to_max_length?: string | boolean;
+  readonly logging_dir?: string;
+  readonly run_name?: string;
+  readonly disable_tqdm?: boolean;
+  readonly print_plan?: boolean;
+  readonly profile?: string | boolean;
+  readonly autotune?: boolean;
+  readonly adapter?: string;
+}
+
+const positive = numberBetween(0, Number.POSITIVE_INFINITY, { open: true });
+const notNegative = numberBetween(0, Number.POSITIVE_INFINITY);
+const anyNumber = numberBetween(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+const unit = numberBetween(0, 1);
+
+/** An option whose default stands in `trainingDefaults`. */
+function argument(name: keyof TrainingArguments, value: string, description: string): Option {
+  return new Option(`--${name} <${value}>`, `${description} (default: ${trainingDefaults[name]})`);
+}
+
+function seedList(text: string): number[] {
+  return text.split(",").map(wholeNumber(0));
+}
+
+/** Options of the original that cannot do here what they say. */
+const refused: Readonly<Record<string, string>> = {
+  local_rank: "one device trains",
+  sharded_ddp: "one device trains",
+  deepspeed: "one device trains; --fp16, --gradient_checkpointing and --gradient_cache_chunk save memory",
+  tpu_num_cores: "the device is the one that WebGPU gives",
+  no_cuda: "the device is the one that WebGPU gives; choose with --adapter",
+  fp16_opt_level: "Apex is not used: give --fp16 alone",
+  fp16_backend: "there is one: give --fp16 alone",
+  adafactor: "the optimiser is AdamW",
+  group_by_length: "batches have no padding, so there is nothing to gain",
+  do_predict: "embed with `simcse encode`",
+  validation_file: "the original takes STS-B and SICK-R from --data_dir",
+  dataset_name: "give a file with --train_file",
+  dataset_config_name: "give a file with --train_file",
+  model_type: "give a model, or a folder with config.json, with --model_name_or_path",
+  past_index: "the model has no memory of past batches",
+  label_names: "the loss is contrastive and has no labels",
+  eval_accumulation_steps: "embeddings are small: nothing is gathered",
+  fp16_full_eval: "evaluation while training is in single precision, as in the original",
+};
+
+/** Options of the original that ask for what is done anyway. */
+const granted: Readonly<Record<string, string>> = {
+  pad_to_max_length: "batches have no padding, and what would be padding counts nowhere",
+  overwrite_cache: "texts are tokenised as they are needed",
+  preprocessing_num_workers: "texts are tokenised as they are needed",
+  dataloader_num_workers: "texts are tokenised as they are needed",
+  dataloader_pin_memory: "inputs are written to the device as they are packed",
+  remove_unused_columns: "the columns are the sentences",
+  use_fast_tokenizer: "there is one tokenizer",
+  ignore_data_skip: "the order is a function of seed and step: nothing is skipped over",
+  per_device_eval_batch_size: "evaluation packs as many sentences as a batch of 4,096 tokens holds",
+  ddp_find_unused_parameters: "one device trains",
+  report_to: "log.jsonl, TensorBoard's files and report.html are always written",
+  prediction_loss_only: "evaluation gives correlations",
+};
+
+function refusal([name, reason]: [string, string]): Option {
+  const refuse = () => {
+    throw new InvalidArgumentError(`It is not available: ${reason}.`);
+  };
+  // A value that commander puts in the place of a missing one is not parsed: the option must have one.
+  return new Option(`--${name} <value>`, reason).argParser(refuse).hideHelp();
+}
+
+export const trainOptions: readonly Option[] = [
+  new Option(
+    "--model_name_or_path <model>",
+    "folder with config.json, or a name on the hub; its weights are trained on, or fresh ones where it has none",
+  ).makeOptionMandatory(),
+  ...hubFlags,
+  new Option("--config_name <model>", "folder or name of another config.json (default: the model's)"),
+  new Option("--tokenizer_name <model>", "folder or name of another tokenizer (default: the model's)"),
+  new Option(
+    "--train_file <file>",
+    "examples: .txt, one sentence a line; .csv, .tsv, .json, .jsonl with one column (sentences), two (pairs) or three (and a hard negative)",
+  ).makeOptionMandatory(),
+  new Option("--output_dir <dir>", "where the trained model goes").makeOptionMandatory(),
+  flag("overwrite_output_dir", "write into an output folder that is not empty"),
+  new Option("--config <file>", "take options from a JSON file; those on the command line win"),
+  flag("do_train", "train (the default)"),
+  flag("do_eval", "evaluate on STS-B and SICK-R dev while training, every --eval_steps"),
+  flag("eval_transfer", "evaluate on the transfer tasks' dev sets too"),
+  new Option("--data_dir <dir>", "the SentEval tree that holds STS/ and SICK/").default("SentEval/data/downstream"),
+  argument("num_train_epochs", "n", "times through the training file").argParser(positive),
+  new Option("--max_steps <n>", "steps; overrides the epochs (default: -1, as the epochs say)").argParser(wholeNumber(-1)),
+  argument("per_device_train_batch_size", "n", "examples a batch").argParser(wholeNumber(2)),
+  argument(
+    "gradient_cache_chunk",
+    "n",
+    "embed so many examples at a time: exactly the large batch's loss, all its negatives, in little memory",
+  ).argParser(wholeNumber(1)),
+  argument(
+    "gradient_accumulation_steps",
+    "n",
+    "batches an update, each with its own negatives alone; those that fill no update at an epoch's end are left out",
+  ).argParser(wholeNumber(1)),
+  flag("dataloader_drop_last", "leave out an epoch's last batch when it is smaller"),
+  flag("no_duplicates", "no sentence twice in a batch"),
+  argument("learning_rate", "x", "peak rate").argParser(positive),
+  argument("lr_scheduler_type", "type", "how the rate falls").choices([...schedulerTypes]),
+  argument("warmup_steps", "n", "steps in which the rate rises to its peak").argParser(wholeNumber(0)),
+  argument("max_seq_length", "n", "tokens a sentence is truncated to").argParser(wholeNumber(3)),
+  argument("temp", "x", "temperature of the contrastive loss").argParser(positive),
+  argument("pooler_type", "type", "how a sentence's vector is made").choices([...poolerTypes]),
+  argument("hard_negative_weight", "x", "log of how much more a sentence's own hard negative counts").argParser(anyNumber),
+  argument("label_smoothing_factor", "x", "of the contrastive loss").argParser(unit),
+  flag("mlp_only_train", "use the MLP of --pooler_type cls for training alone"),
+  flag("do_mlm", "also train to restore masked words"),
+  argument("mlm_weight", "x", "what that loss is multiplied with").argParser(notNegative),
+  argument("mlm_probability", "x", "part of the words that is masked").argParser(unit),
+  argument("weight_decay", "x", "AdamW's, for matrices").argParser(notNegative),
+  argument("adam_beta1", "x", "AdamW's").argParser(unit),
+  argument("adam_beta2", "x", "AdamW's").argParser(unit),
+  argument("adam_epsilon", "x", "AdamW's").argParser(positive),
+  argument("max_grad_norm", "x", "gradients are clipped to this norm; 0 leaves them").argParser(notNegative),
+  flag("fp16", "mixed precision: activations and products in halves, sums, loss and master weights in singles, a dynamic loss scale"),
+  flag("gradient_checkpointing", "compute each layer again in the backward pass: a sixth of the memory for activations, a third more time"),
+  argument("logging_steps", "n", "steps between log lines").argParser(wholeNumber(1)),
+  flag("logging_first_step", "log the first step too"),
+  new Option(
+    "--evaluation_strategy <when>",
+    "every --eval_steps, at the end of each epoch, or not (default: steps with --do_eval)",
+  ).choices(["no", "steps", "epoch"]),
+  new Option("--eval_steps <n>", "steps between evaluations (default: --logging_steps)").argParser(wholeNumber(1)),
+  new Option("--save_steps <n>", "steps between checkpoints (default: 500, or none with --load_best_model_at_end)").argParser(
+    wholeNumber(1),
+  ),
+  new Option("--save_total_limit <n>", "checkpoints that are kept, the latest ones (default: all)").argParser(wholeNumber(1)),
+  flagOrValue("--resume_from_checkpoint [dir]", "go on from a checkpoint, or from the last one in the output folder"),
+  argument("metric_for_best_model", "name", "metric of the best model"),
+  flag("greater_is_better", `whether more of it is better (default: ${trainingDefaults.greater_is_better})`),
+  flag("load_best_model_at_end", "keep the model of the best evaluation"),
+  argument("early_stopping_patience", "n", "evaluations without a gain after which training ends; 0 never").argParser(wholeNumber(0)),
+  argument("early_stopping_threshold", "x", "a gain is more than this").argParser(notNegative),
+  argument("seed", "n", "of initial weights, order and dropout").argParser(wholeNumber(0)),
+  new Option("--seeds <list>", "run once for each seed, such as 1,2,3, and report mean and standard deviation").argParser(seedList),
+  new Option("--logging_dir <dir>", "TensorBoard's files (default: runs in the output folder)"),
+  new Option("--run_name <name>", "the run's name in the report (default: the output folder's)"),
+  flag("disable_tqdm", "no progress bar"),
+  new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  flagOrValue(
+    "--profile [file]",
+    "time a few steps kernel by kernel; a trace for Perfetto goes to the file (default: profile.json in the output folder)",
+  ),
+  ...tuningOptions,
+  flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
+  ...Object.entries(refused).map(refusal),
+  ...Object.entries(granted).map(([name, reason]) => flagOrValue(`--${name} [value]`, reason).hideHelp()),
+];
+
+/** Hidden options that were given, and not as false, and are granted anyway, each with the reason. */
+export function grantedNotes(given: object): string[] {
+  return Object.entries(granted)
+    .filter(([name]) => (given as Readonly<Record<string, unknown>>)[name] ?? false)
+    .map(([name, reason]) => `--${name}: ${reason}`);
+}
+
+/** Steps between checkpoints where none are given. */
+const defaultSaveSteps = 500;
+
+/** What the trainer is given. */
+export function trainingArguments(given: TrainOptions): TrainingArguments {
+  const { do_eval, eval_transfer, evaluation_strategy, eval_steps, save_steps } = given;
+  const names = Object.keys(trainingDefaults) as (keyof TrainingArguments)[];
+  const chosen = Object.fromEntries(names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
+  const args: TrainingArguments = { ...trainingDefaults, ...chosen };
+  const evaluates =
+    do_eval === true ||
+    eval_transfer === true ||
+    eval_steps !== undefined ||
+    args.load_best_model_at_end ||
+    args.early_stopping_patience > 0 ||
+    evaluation_strategy !== undefined;
+  if (evaluation_strategy === "no" && (do_eval || eval_transfer)) {
+    throw new OptionError(
+      `--${do_eval ? "do_eval" : "eval_transfer"} with --evaluation_strategy no evaluates nothing.`,
+      "Leave one of them out, or give the strategy steps or epoch.",
+    );
+  }
+  return {
+    ...args,
+    eval_steps: evaluates && args.evaluation_strategy === "steps" ? (eval_steps ?? args.logging_steps) : 0,
+    save_steps: save_steps ?? (args.load_best_model_at_end ? 0 : defaultSaveSteps),
+  };
+}

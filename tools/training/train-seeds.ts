@@ -1,0 +1,45 @@
+/** `--seeds`: a run a seed, each in a folder of its own, and what they have in common: `seeds.json` and `report.html`. */
+import { join } from "node:path";
+import { OptionError } from "../../src/errors.ts";
+import { writeFileAtomically } from "../../src/io/folder-node.ts";
+import { type SeedRun, seedsHtml, summarizeSeeds } from "../../src/simcse/report/seeds.ts";
+import type { TrainOptions } from "./train-options.ts";
+
+/** Throws `OptionError` for seeds that cannot be run one after another. */
+export function checkSeeds({ resume_from_checkpoint: resume }: TrainOptions, seeds: readonly number[]): void {
+  const twice = seeds.find((seed, i) => seeds.indexOf(seed) !== i);
+  if (twice !== undefined) throw new OptionError(`--seeds names ${twice} twice.`, "Give each seed once.");
+  if (typeof resume === "string" && resume !== "last") {
+    throw new OptionError(
+      `--resume_from_checkpoint ${resume} is one checkpoint; --seeds makes a run for each seed.`,
+      "Leave the folder out: each seed then goes on from its own last checkpoint, and those that have ended are kept.",
+    );
+  }
+}
+
+const folderOf = (seed: number) => `seed-${seed}`;
+
+/** The options of one of the runs: what it writes lies in a folder of its own. */
+export function optionsOfSeed(given: TrainOptions, seed: number): TrainOptions {
+  const folder = folderOf(seed);
+  return {
+    ...given,
+    seed,
+    output_dir: join(given.output_dir, folder),
+    ...(given.logging_dir !== undefined && { logging_dir: join(given.logging_dir, folder) }),
+    ...(given.run_name !== undefined && { run_name: `${given.run_name} ${folder}` }),
+    ...(typeof given.profile === "string" && { profile: given.profile.replace(/(\.\w+)?$/, `-${seed}$1`) }),
+  };
+}
+
+/** Prints a line a metric and writes `seeds.json` and `report.html`. */
+export async function reportSeeds(output: string, name: string, runs: readonly SeedRun[], given: object): Promise<void> {
+  const options = given as Readonly<Record<string, unknown>>;
+  const summary = summarizeSeeds(runs, options);
+  for (const [metric, { mean, sd }] of Object.entries(summary.metrics)) {
+    process.stdout.write(`${metric} ${mean.toFixed(4)}${sd === null ? "" : ` ± ${sd.toFixed(4)}`}\n`);
+  }
+  await writeFileAtomically(join(output, "seeds.json"), `${JSON.stringify(summary, null, 2)}\n`);
+  const linked = runs.map((run) => ({ ...run, report: `${folderOf(run.seed)}/report.html` }));
+  await writeFileAtomically(join(output, "report.html"), seedsHtml(name, linked, options));
+}
