@@ -1,0 +1,42 @@
+/**
+ * Options of library calls. A name that a call does not know is refused: ignored in silence, a misspelt option gives a result that looks right and
+ * is not what was asked for.
+ *
+ *     const searchOptions: OptionNames<SearchOptions> = { topK: true, threshold: true };
+ *     checkOptions("search", options, searchOptions);
+ */
+import { closestMatch } from "leven";
+import { OptionError } from "./errors.ts";
+
+/** The names of the options in `T`. TypeScript refuses a table that lacks one, or has one too many. */
+export type OptionNames<T> = { readonly [Name in keyof T]-?: true };
+
+/** Letters that may differ between a name and the one that is suggested for it. */
+const mostDifferences = 3;
+
+/** Throws `OptionError` unless `given` is an object whose keys are all in `names`; it suggests the name that is nearest. `call` is what messages call the function. */
+export function checkOptions<T>(call: string, given: T, names: OptionNames<T>): void {
+  const known = Object.keys(names);
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw new OptionError(
+      `The options of ${call} must be an object, but are ${given === null ? "null" : Array.isArray(given) ? "an array" : `a ${typeof given}`}.`,
+      `Give an object with any of ${known.join(", ")}.`,
+    );
+  }
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(names, name));
+  if (unknown === undefined) return;
+  const near = nearestName(unknown, known);
+  throw new OptionError(
+    `${call} has no option ${JSON.stringify(unknown)}.`,
+    `${near === undefined ? "" : `Did you mean ${near}? `}It takes ${known.join(", ")}.`,
+  );
+}
+
+/** The one of `known` that `name` is probably meant for: `top_k` for `topK`, `treshold` for `threshold`. Undefined where none is near. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  const plain = new Map(known.map((one) => [plainName(one), one]));
+  const near = closestMatch(plainName(name), [...plain.keys()], { maxDistance: Math.min(mostDifferences, Math.floor(name.length / 2)) });
+  return near === undefined ? undefined : plain.get(near);
+}
+
+const plainName = (name: string) => name.toLowerCase().replace(/[-_]/g, "");

@@ -1,0 +1,49 @@
+/** Options of library calls: unknown names are refused, with the nearest known one. */
+import { expect, it } from "vitest";
+import { OptionError } from "../src/errors.ts";
+import { checkOptions, nearestName, type OptionNames } from "../src/options.ts";
+
+interface Options {
+  readonly topK?: number;
+  readonly threshold?: number;
+  readonly signal?: AbortSignal;
+}
+
+const names: OptionNames<Options> = { topK: true, threshold: true, signal: true };
+const refused = (given: unknown) => {
+  try {
+    checkOptions("search", given as Options, names);
+  } catch (error) {
+    expect(error).toBeInstanceOf(OptionError);
+    const { message, remedy } = error as OptionError;
+    return `${message} ${remedy}`;
+  }
+  return null;
+};
+
+it("takes options whose names are known, given or not", () => {
+  expect(refused({})).toBeNull();
+  expect(refused({ topK: 3, threshold: undefined })).toBeNull();
+});
+
+it("refuses another name, and suggests the nearest", () => {
+  expect(refused({ topK: 3, treshold: 0.5 })).toBe(
+    'search has no option "treshold". Did you mean threshold? It takes topK, threshold, signal.',
+  );
+  expect(refused({ colour: 1 })).toBe('search has no option "colour". It takes topK, threshold, signal.');
+  expect(refused({ constructor: 1 })).toContain('no option "constructor"');
+});
+
+it("refuses what is not an object of options", () => {
+  for (const given of [null, 5, "topK", [1]]) expect(refused(given)).toContain("must be an object");
+});
+
+it.each([
+  ["top_k", "topK"],
+  ["TOPK", "topK"],
+  ["thresh", "threshold"],
+  ["max-length", undefined],
+  ["k", undefined],
+])("nearest to %s is %s", (name, near) => {
+  expect(nearestName(name, Object.keys(names))).toBe(near);
+});
