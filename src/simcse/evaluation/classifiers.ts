@@ -10,42 +10,16 @@
  * No model is kept: after each round the classifier's dev and test rows are counted, and what counts is the test count at the best dev count.
  */
 import type { Device } from "../../gpu/device.ts";
-import type { UpdateRule } from "../../kernels/classifiers.ts";
 import { permutation } from "../../nn/random.ts";
+import type { Candidate, ClassifierData, ClassifierSettings, Contender, Fold } from "./classifier-data.ts";
 import { ClassifierMachine } from "./classifier-machine.ts";
 import { SENTEVAL_SEED } from "./folds.ts";
-
-/** How a classifier is trained. */
-export interface ClassifierSettings {
-  readonly optimizer: UpdateRule;
-  readonly batchSize: number;
-  /** Rounds without a better dev accuracy, not in a row but in all, after which one more ends the training. */
-  readonly tenacity: number;
-  /** Passes over the data in a round. */
-  readonly epochSize: number;
-}
 
 /** Strengths of L2 regularisation that are compared, in SentEval's order. */
 export const regularisations = [1e-5, 1e-4, 1e-3, 1e-2] as const;
 
 /** Rounds begin until this many passes are done. */
 const maxPasses = 200;
-
-export interface ClassifierData {
-  /** f32 [rows, dimension], row-major. */
-  readonly features: Float32Array;
-  readonly dimension: number;
-  /** The class of each row, below `classes`. */
-  readonly labels: Uint32Array;
-  readonly classes: number;
-}
-
-/** Numbers of rows: to train on, to stop and to choose by, and to report. No row is in two of them. */
-export interface Fold {
-  readonly train: Uint32Array;
-  readonly dev: Uint32Array;
-  readonly test: Uint32Array;
-}
 
 /** What one classifier reached: fractions; of the test rows at the best round on dev (NaN without such rows). */
 export interface ClassifierOutcome {
@@ -61,20 +35,6 @@ export interface ClassifierHooks {
   readonly signal?: AbortSignal;
   /** Features that take more bytes are not kept on the device but sent with each minibatch; what it can bind at once if absent. */
   readonly residentBytes?: number;
-}
-
-/** A classifier to train. */
-export interface Candidate {
-  readonly fold: Fold;
-  /** λ of the L2 regularisation. */
-  readonly strength: number;
-}
-
-/** A classifier in training. */
-export interface Contender extends Candidate {
-  bestRight: number;
-  test: Uint32Array;
-  misses: number;
 }
 
 /**
@@ -93,7 +53,7 @@ export async function trainClassifiers(
   const trained = rowsIn(folds, ({ train }) => [train]);
   const evaluated = rowsIn(folds, ({ dev, test }) => [dev, test]);
   const cuts = minibatches(trained.length, folds, settings);
-  const machine = await ClassifierMachine.create(device, data, folds, contenders, settings, cuts, residentBytes);
+  const machine = await ClassifierMachine.create(device, data, { folds, contenders, optimizer: settings.optimizer, cuts, residentBytes });
   try {
     let live = contenders;
     for (let pass = 0; pass <= maxPasses && live.length > 0; ) {

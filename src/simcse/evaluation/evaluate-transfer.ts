@@ -7,16 +7,8 @@
  */
 import type { Device } from "../../gpu/device.ts";
 import type { Folder } from "../../io/folder.ts";
-import {
-  type Candidate,
-  type ClassifierData,
-  type ClassifierHooks,
-  type ClassifierOutcome,
-  type ClassifierSettings,
-  type Fold,
-  regularisations,
-  trainClassifiers,
-} from "./classifiers.ts";
+import type { Candidate, ClassifierData, ClassifierSettings, Fold } from "./classifier-data.ts";
+import { type ClassifierHooks, type ClassifierOutcome, regularisations, trainClassifiers } from "./classifiers.ts";
 import { type Encode, embedDistinct } from "./embed-distinct.ts";
 import { allBut, randomSplit, SENTEVAL_SEED, stratifiedParts } from "./folds.ts";
 import type { Missing } from "./senteval-folder.ts";
@@ -101,7 +93,10 @@ export async function evaluateTransfer(options: EvaluateTransferOptions): Promis
       continue;
     }
     tell("encoding");
-    results[task.name] = await scoreTransfer(task, data, encode, device, mode, {
+    results[task.name] = await scoreTransfer(task, data, {
+      encode,
+      device,
+      mode,
       onRound: (done, classifiers) => tell("training", done / classifiers),
       ...(signal && { signal }),
     });
@@ -123,14 +118,18 @@ export function reportedAccuracy(mode: TransferMode, { accuracy, devAccuracy }: 
   return mode === "dev" ? devAccuracy : accuracy;
 }
 
-/** Scores `encode` on the examples of one task. */
+/** How one task is scored, with the hooks of the training of its classifiers. */
+export type ScoreTransferOptions = Pick<EvaluateTransferOptions, "encode" | "device" | "mode"> & ClassifierHooks;
+
+/**
+ * Scores `encode` on the examples of one task.
+ *
+ * @throws ShapeError for embeddings of the wrong size, CapacityError for a device that is too small, the signal's reason once it is aborted.
+ */
 export async function scoreTransfer(
   { classes }: Pick<TransferTask, "classes">,
   data: TransferData,
-  encode: Encode,
-  device: Device,
-  mode: TransferMode,
-  hooks: ClassifierHooks = {},
+  { encode, device, mode, ...hooks }: ScoreTransferOptions,
 ): Promise<TransferScores> {
   const settings = transferSettings[mode];
   const { signal } = hooks;

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type Fold, regularisations, trainClassifiers as trainCandidates } from "../../../src/simcse/evaluation/classifiers.ts";
+import type { Fold } from "../../../src/simcse/evaluation/classifier-data.ts";
+import { regularisations, trainClassifiers as trainCandidates } from "../../../src/simcse/evaluation/classifiers.ts";
 import { scoreTransfer, type TransferMode, transferSettings } from "../../../src/simcse/evaluation/evaluate-transfer.ts";
 import { openTestDevice } from "../../device.ts";
 import { labelledFeatures } from "./labelled-features.ts";
@@ -97,7 +98,7 @@ describe("scoreTransfer", () => {
   const examples = (count: number, from = 0) => Array.from({ length: count }, (_, i) => ({ a: sentence(i % 2, from + i), label: i % 2 }));
 
   it("separates what can be separated, by each protocol", async () => {
-    const score = (data: Parameters<typeof scoreTransfer>[1]) => scoreTransfer({ classes: 2 }, data, encode, device, "fasttest");
+    const score = (data: Parameters<typeof scoreTransfer>[1]) => scoreTransfer({ classes: 2 }, data, { encode, device, mode: "fasttest" });
     expect(await score({ all: examples(100) })).toEqual({ devAccuracy: 1, accuracy: 1, n: 100 });
     expect(await score({ train: examples(100), test: examples(30, 100) })).toEqual({ devAccuracy: 1, accuracy: 1, n: 30 });
     expect(await score({ train: examples(50), dev: examples(20, 50), test: examples(30, 70) })).toEqual({
@@ -115,7 +116,7 @@ describe("scoreTransfer", () => {
         b: sentence((i >> 1) % 2, 3 * i),
         label: i % 2 === (i >> 1) % 2 ? 1 : 0,
       }));
-    const scores = await scoreTransfer({ classes: 2 }, { train: pairs(200), test: pairs(60) }, encode, device, "fasttest");
+    const scores = await scoreTransfer({ classes: 2 }, { train: pairs(200), test: pairs(60) }, { encode, device, mode: "fasttest" });
     expect(scores).toEqual({ devAccuracy: 1, accuracy: 1, f1: 1, n: 60 });
   });
 });
