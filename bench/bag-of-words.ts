@@ -8,8 +8,8 @@ import { parseArgs } from "node:util";
 import { OptionError } from "../src/errors.ts";
 import { openFolder } from "../src/io/folder-node.ts";
 import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
-import { evaluateSts } from "../src/simcse/evaluation/evaluate.ts";
-import { stsTable } from "../src/simcse/evaluation/table.ts";
+import { evaluateSts } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
+import { stsTable } from "../src/simcse/evaluation/senteval/table.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
 
 const wordsOf = (text: string) => text.toLowerCase().match(/\p{L}+|\p{N}+/gu) ?? [];

@@ -6,11 +6,16 @@ import type { Folder } from "../src/io/folder.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { readConfig } from "../src/simcse/checkpoint/checkpoint.ts";
 import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
-import { averagedTasks, evaluateSts, type StsReport } from "../src/simcse/evaluation/evaluate.ts";
-import { evaluateTransfer, type TransferMode, type TransferReport, transferSettings } from "../src/simcse/evaluation/evaluate-transfer.ts";
-import { STS_TASKS, type StsMode, type StsTask } from "../src/simcse/evaluation/sts.ts";
-import { resultTables } from "../src/simcse/evaluation/table.ts";
-import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/transfer.ts";
+import { averagedTasks, evaluateSts, type StsReport } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
+import {
+  evaluateTransfer,
+  type TransferMode,
+  type TransferReport,
+  transferSettings,
+} from "../src/simcse/evaluation/senteval/evaluate-transfer.ts";
+import { STS_TASKS, type StsMode, type StsTask } from "../src/simcse/evaluation/senteval/sts.ts";
+import { resultTables } from "../src/simcse/evaluation/senteval/table.ts";
+import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/senteval/transfer.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
 import { findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";

@@ -5,7 +5,7 @@
 import type { Device } from "../src/gpu/device.ts";
 import { Encoder } from "../src/simcse/embedding/encoder.ts";
 import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
-import { scoreSts } from "../src/simcse/evaluation/evaluate.ts";
+import { scoreSts } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { embeddingPooler, type LogEntry, train } from "../src/simcse/training/trainer.ts";
 import { demoSetup } from "../tools/demo/demo-model.ts";

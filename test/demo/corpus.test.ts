@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { spearman } from "../../src/simcse/evaluation/correlation.ts";
+import { spearman } from "../../src/simcse/evaluation/metrics/correlation.ts";
 import { heldOutPairs, searchExamples, trainingSentences } from "../../tools/demo/corpus.ts";
 import { corpusFiles } from "../../tools/demo/corpus-files.ts";
 import { DOMAINS } from "../../tools/demo/domains.ts";

@@ -1,4 +1,4 @@
-"""Makes classifiers.json: SentEval's classifier in PyTorch, for the test of src/simcse/evaluation/classifiers.ts and src/kernels/classifiers.ts.
+"""Makes classifiers.json: SentEval's classifier in PyTorch, for the test of src/simcse/evaluation/classifiers/classifiers.ts and src/kernels/classifiers.ts.
 
 Run with Debian's python3-torch: `/usr/bin/python3 test/golden/classifiers.py`, which takes a minute. Data is not stored but made on both sides
 from the same integer generator and exactly representable operations, so it is equal bit for bit.

@@ -1,4 +1,4 @@
-"""Makes correlation.json: Pearson's and Spearman's correlation and average ranks by scipy, for the test of src/simcse/evaluation/correlation.ts.
+"""Makes correlation.json: Pearson's and Spearman's correlation and average ranks by scipy, for the test of src/simcse/evaluation/metrics/correlation.ts.
 
 Run with Debian's python3-scipy: `/usr/bin/python3 test/golden/correlation.py`. Long samples are not stored but made on both sides from the
 same integer generator and the same float64 operations, so they are equal bit for bit. NaN stands as null.

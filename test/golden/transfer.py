@@ -1,4 +1,4 @@
-"""Makes transfer.json: SentEval's protocol in PyTorch on real transfer tasks, for the test of src/simcse/evaluation/evaluate-transfer.ts.
+"""Makes transfer.json: SentEval's protocol in PyTorch on real transfer tasks, for the test of src/simcse/evaluation/senteval/evaluate-transfer.ts.
 
 Run with Debian's python3-torch and the real data: `SIMCSE_DATA=../shared/data /usr/bin/python3 test/golden/transfer.py`, some minutes. An
 embedding is the sum of a fixed random vector of each word. Only accuracies are stored: mean and standard deviation over random seeds.

@@ -15,7 +15,7 @@ import { f32, type Persistent, u32 } from "../../src/kernels/language/operation.
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/classifiers.ts";
-import { labelledFeatures, uniform } from "../simcse/evaluation/labelled-features.ts";
+import { labelledFeatures, uniform } from "../simcse/evaluation/classifiers/labelled-features.ts";
 import { expectClose } from "./close.ts";
 import { integers, laidOut, normals } from "./data.ts";
 import { build, execute, tensor } from "./run.ts";

@@ -8,7 +8,7 @@ import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
 import { modelFiles } from "../../src/simcse/checkpoint/checkpoint.ts";
 import { Encoder } from "../../src/simcse/embedding/encoder.ts";
 import type { Encode } from "../../src/simcse/evaluation/embed-distinct.ts";
-import { scoreSts } from "../../src/simcse/evaluation/evaluate.ts";
+import { scoreSts } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { SimCseModel } from "../../src/simcse/model/model.ts";
 import { SimCSE } from "../../src/simcse/simcse.ts";
 import { embeddingPooler, train } from "../../src/simcse/training/trainer.ts";

@@ -3,12 +3,12 @@ import { FileError, OptionError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import type { Folder } from "../../src/io/folder.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
-import { alignmentAndUniformity } from "../../src/simcse/evaluation/alignment.ts";
-import { averagedTasks, evaluateSts, scoresOf } from "../../src/simcse/evaluation/evaluate.ts";
-import { evaluateTransfer, transferMetrics } from "../../src/simcse/evaluation/evaluate-transfer.ts";
-import { loadSts } from "../../src/simcse/evaluation/sts.ts";
-import type { StsPair } from "../../src/simcse/evaluation/sts-files.ts";
-import { loadTransfer, TRANSFER_TASKS, type TransferTask } from "../../src/simcse/evaluation/transfer.ts";
+import { alignmentAndUniformity } from "../../src/simcse/evaluation/metrics/alignment.ts";
+import { averagedTasks, evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
+import { evaluateTransfer, transferMetrics } from "../../src/simcse/evaluation/senteval/evaluate-transfer.ts";
+import { loadSts } from "../../src/simcse/evaluation/senteval/sts.ts";
+import type { StsPair } from "../../src/simcse/evaluation/senteval/sts-files.ts";
+import { loadTransfer, TRANSFER_TASKS, type TransferTask } from "../../src/simcse/evaluation/senteval/transfer.ts";
 import type { Evaluate } from "../../src/simcse/training/training-evaluator.ts";
 
 export interface EvaluationData {

@@ -1,7 +1,7 @@
 /** What a model card says, as data: scores in tables, and how the model is loaded. `report.html` and the model's README.md show the same. */
-import { averagedTasks, scoresOf } from "../evaluation/evaluate.ts";
-import { reportedAccuracy, transferScoresOf } from "../evaluation/evaluate-transfer.ts";
-import { TRANSFER_TASKS } from "../evaluation/transfer.ts";
+import { averagedTasks, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
+import { reportedAccuracy, transferScoresOf } from "../evaluation/senteval/evaluate-transfer.ts";
+import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
 import type { HistoryEntry, TrainingReport } from "./report.ts";
 
 /** One row of scores under the names of their tasks, the average last. */

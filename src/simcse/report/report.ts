@@ -2,9 +2,9 @@
  * The report of a training run as one HTML page that needs nothing else: no script, no font, no network. A pure function of plain data, so that
  * it can be made while training, after it, or from `trainer_state.json` years later.
  */
-import type { StsReport } from "../evaluation/evaluate.ts";
-import type { TransferReport } from "../evaluation/evaluate-transfer.ts";
-import { TRANSFER_TASKS } from "../evaluation/transfer.ts";
+import type { StsReport } from "../evaluation/senteval/evaluate-sts.ts";
+import type { TransferReport } from "../evaluation/senteval/evaluate-transfer.ts";
+import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
 import { scoreTables, usage } from "./card.ts";
 import { type Chart, lineChart, type Series } from "./chart.ts";
 import { escapeHtml, shortNumber } from "./html.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { StsReport } from "../../../src/simcse/evaluation/evaluate.ts";
+import type { StsReport } from "../../../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { lineChart } from "../../../src/simcse/report/chart.ts";
 import { shortNumber } from "../../../src/simcse/report/html.ts";
 import { reportHtml, type TrainingReport } from "../../../src/simcse/report/report.ts";

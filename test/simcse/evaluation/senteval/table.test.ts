@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { StsReport, StsScores } from "../../../src/simcse/evaluation/evaluate.ts";
-import type { TransferReport } from "../../../src/simcse/evaluation/evaluate-transfer.ts";
-import { STS_TASKS, type StsTaskName } from "../../../src/simcse/evaluation/sts.ts";
-import { resultTables, stsTable } from "../../../src/simcse/evaluation/table.ts";
+import type { StsReport, StsScores } from "../../../../src/simcse/evaluation/senteval/evaluate-sts.ts";
+import type { TransferReport } from "../../../../src/simcse/evaluation/senteval/evaluate-transfer.ts";
+import { STS_TASKS, type StsTaskName } from "../../../../src/simcse/evaluation/senteval/sts.ts";
+import { resultTables, stsTable } from "../../../../src/simcse/evaluation/senteval/table.ts";
 
 const aggregate = (all: number) => ({ all, mean: all, wmean: all });
 const scores = (all: number, undefinedCosines = 0): StsScores => ({

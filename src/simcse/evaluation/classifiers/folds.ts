@@ -1,5 +1,5 @@
 /** Splits of labelled rows for cross-validation, the same on every machine. */
-import { permutation } from "../../nn/random.ts";
+import { permutation } from "../../../nn/random.ts";
 
 /** The seed of everything random in an evaluation, as SentEval has it. */
 export const SENTEVAL_SEED = 1111;

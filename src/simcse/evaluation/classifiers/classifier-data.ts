@@ -1,5 +1,5 @@
 /** What the classifiers of a task are trained on, and how: features, folds, strengths of regularisation, SentEval's settings. Types alone. */
-import type { UpdateRule } from "../../kernels/classifiers.ts";
+import type { UpdateRule } from "../../../kernels/classifiers.ts";
 
 /** How a classifier is trained. */
 export interface ClassifierSettings {

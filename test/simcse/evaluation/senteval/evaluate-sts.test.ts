@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { ShapeError } from "../../../src/errors.ts";
-import { pearson, spearman } from "../../../src/simcse/evaluation/correlation.ts";
-import { evaluateSts, type StsProgress, scoreSts } from "../../../src/simcse/evaluation/evaluate.ts";
-import { stsTask } from "../../../src/simcse/evaluation/sts.ts";
+import { ShapeError } from "../../../../src/errors.ts";
+import { pearson, spearman } from "../../../../src/simcse/evaluation/metrics/correlation.ts";
+import { evaluateSts, type StsProgress, scoreSts } from "../../../../src/simcse/evaluation/senteval/evaluate-sts.ts";
+import { stsTask } from "../../../../src/simcse/evaluation/senteval/sts.ts";
 import { memoryFolder, semEvalFiles } from "./senteval-files.ts";
 
 /** Sentences are written as their embeddings: "3,-1" is [3, −1]. */

@@ -4,7 +4,7 @@
  * All sums are float64 and two-pass (means first, then products of deviations), never E[xy] − E[x]E[y], which cancels when the scores
  * of a model lie close together, as cosines of untrained models do. No p-values here.
  */
-import { ShapeError } from "../../errors.ts";
+import { ShapeError } from "../../../errors.ts";
 
 /**
  * Pearson's correlation of two samples `x` and `y` of the same length [n].

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { DataError, OptionError } from "../../../src/errors.ts";
-import { loadSts, STS_TASKS, type StsSubset, stsTask } from "../../../src/simcse/evaluation/sts.ts";
+import { DataError, OptionError } from "../../../../src/errors.ts";
+import { loadSts, STS_TASKS, type StsSubset, stsTask } from "../../../../src/simcse/evaluation/senteval/sts.ts";
 import { memoryFolder, semEvalFiles } from "./senteval-files.ts";
 
 const STS13 = ["FNWN", "headlines", "OnWN"];

@@ -9,8 +9,8 @@
  *
  * No model is kept: after each round the classifier's dev and test rows are counted, and what counts is the test count at the best dev count.
  */
-import type { Device } from "../../gpu/device.ts";
-import { permutation } from "../../nn/random.ts";
+import type { Device } from "../../../gpu/device.ts";
+import { permutation } from "../../../nn/random.ts";
 import type { Candidate, ClassifierData, ClassifierSettings, Contender, Fold } from "./classifier-data.ts";
 import { ClassifierMachine } from "./classifier-machine.ts";
 import { SENTEVAL_SEED } from "./folds.ts";

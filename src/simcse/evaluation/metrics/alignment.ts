@@ -4,8 +4,8 @@
  * Both are taken on the unit sphere, lower is better. SimCSE reports them on STS-B: positive pairs are those with a gold score above 4,
  * the data are all its sentences (SimCSE, section 3). They explain a Spearman score; they do not replace one.
  */
-import { type Encode, embedDistinct } from "./embed-distinct.ts";
-import type { StsPair } from "./sts-files.ts";
+import { type Encode, embedDistinct } from "../embed-distinct.ts";
+import type { StsPair } from "../senteval/sts-files.ts";
 
 /** Above this gold score, of 5, SimCSE takes an STS-B pair as a positive pair. */
 export const POSITIVE_SCORE = 4;

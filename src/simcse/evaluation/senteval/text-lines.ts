@@ -1,7 +1,7 @@
 /**
  * The lines of a SentEval file as users have them (UTF-8 or latin-1, any line ends), and what is said about a bad one.
  */
-import { DataError } from "../../errors.ts";
+import { DataError } from "../../../errors.ts";
 
 /** The lines of one file, without line ends, and the name that errors call it by. */
 export interface TextLines {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { ShapeError } from "../../../src/errors.ts";
-import { averageRanks, pearson, spearman } from "../../../src/simcse/evaluation/correlation.ts";
+import { ShapeError } from "../../../../src/errors.ts";
+import { averageRanks, pearson, spearman } from "../../../../src/simcse/evaluation/metrics/correlation.ts";
 
 type Golden = number | "inf" | null;
 interface Expected {
@@ -24,7 +24,7 @@ interface Formula extends Expected {
 }
 
 const goldens: { stored: Stored[]; formulas: Formula[] } = JSON.parse(
-  readFileSync(new URL("../../golden/correlation.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../../../golden/correlation.json", import.meta.url), "utf8"),
 );
 
 /**

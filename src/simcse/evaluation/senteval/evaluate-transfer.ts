@@ -5,12 +5,12 @@
  * The classifiers of all folds and strengths are trained together (`classifiers.ts`), and then those that are refitted with the strength that
  * was best.
  */
-import type { Device } from "../../gpu/device.ts";
-import type { Folder } from "../../io/folder.ts";
-import type { Candidate, ClassifierData, ClassifierSettings, Fold } from "./classifier-data.ts";
-import { type ClassifierHooks, type ClassifierOutcome, regularisations, trainClassifiers } from "./classifiers.ts";
-import { type Encode, embedDistinct } from "./embed-distinct.ts";
-import { allBut, randomSplit, SENTEVAL_SEED, stratifiedParts } from "./folds.ts";
+import type { Device } from "../../../gpu/device.ts";
+import type { Folder } from "../../../io/folder.ts";
+import type { Candidate, ClassifierData, ClassifierSettings, Fold } from "../classifiers/classifier-data.ts";
+import { type ClassifierHooks, type ClassifierOutcome, regularisations, trainClassifiers } from "../classifiers/classifiers.ts";
+import { allBut, randomSplit, SENTEVAL_SEED, stratifiedParts } from "../classifiers/folds.ts";
+import { type Encode, embedDistinct } from "../embed-distinct.ts";
 import type { Missing } from "./senteval-folder.ts";
 import { loadTransfer, TRANSFER_TASKS, type TransferData, type TransferTask, type TransferTaskName } from "./transfer.ts";
 import type { LabelledExample } from "./transfer-files.ts";

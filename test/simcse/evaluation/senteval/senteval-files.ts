@@ -1,5 +1,5 @@
 /** Synthetic SentEval files for the tests of this room. */
-import { type Folder, MemoryFolder } from "../../../src/io/folder.ts";
+import { type Folder, MemoryFolder } from "../../../../src/io/folder.ts";
 
 /** A folder of these paths and their text (UTF-8) or bytes. */
 export function memoryFolder(files: Readonly<Record<string, string | Uint8Array>>): Folder {

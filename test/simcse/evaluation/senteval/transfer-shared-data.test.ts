@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { openFolder } from "../../../src/io/folder-node.ts";
-import { evaluateTransfer, type TransferMode, type TransferScores } from "../../../src/simcse/evaluation/evaluate-transfer.ts";
-import { loadTransfer, type TransferTaskName, transferTask } from "../../../src/simcse/evaluation/transfer.ts";
-import { openTestDevice } from "../../device.ts";
-import { describeWithSharedData } from "../../shared-data.ts";
+import { openFolder } from "../../../../src/io/folder-node.ts";
+import { evaluateTransfer, type TransferMode, type TransferScores } from "../../../../src/simcse/evaluation/senteval/evaluate-transfer.ts";
+import { loadTransfer, type TransferTaskName, transferTask } from "../../../../src/simcse/evaluation/senteval/transfer.ts";
+import { openTestDevice } from "../../../device.ts";
+import { describeWithSharedData } from "../../../shared-data.ts";
 
 const DIMENSION = 64;
 
@@ -18,7 +18,7 @@ interface Golden {
   readonly accuracy_sd: number;
 }
 
-const goldens = (JSON.parse(readFileSync(new URL("../../golden/transfer.json", import.meta.url), "utf8")) as { tasks: Golden[] }).tasks;
+const goldens = (JSON.parse(readFileSync(new URL("../../../golden/transfer.json", import.meta.url), "utf8")) as { tasks: Golden[] }).tasks;
 
 describeWithSharedData("transfer tasks on the real data", async (data) => {
   const device = await openTestDevice();

@@ -3,8 +3,8 @@
  *
  * It reads and parses; scoring a model on what it returns is `evaluate.ts`.
  */
-import { OptionError } from "../../errors.ts";
-import type { Folder } from "../../io/folder.ts";
+import { OptionError } from "../../../errors.ts";
+import type { Folder } from "../../../io/folder.ts";
 import { type Missing, readSources } from "./senteval-folder.ts";
 import { type PairColumns, parseInputAndGold, parsePairColumns, type StsPair } from "./sts-files.ts";
 import type { TextLines } from "./text-lines.ts";

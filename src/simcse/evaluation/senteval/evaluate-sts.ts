@@ -3,9 +3,9 @@
  *
  * Nothing is trained here, and nothing is known of models or devices: the encoder is a callback.
  */
-import type { Folder } from "../../io/folder.ts";
-import { pearson, spearman } from "./correlation.ts";
-import { type Encode, embedDistinct } from "./embed-distinct.ts";
+import type { Folder } from "../../../io/folder.ts";
+import { type Encode, embedDistinct } from "../embed-distinct.ts";
+import { pearson, spearman } from "../metrics/correlation.ts";
 import type { Missing } from "./senteval-folder.ts";
 import { loadSts, STS_TASKS, type StsMode, type StsSubset, type StsTask, type StsTaskName } from "./sts.ts";
 

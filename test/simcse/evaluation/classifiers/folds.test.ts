@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { allBut, randomSplit, stratifiedParts } from "../../../src/simcse/evaluation/folds.ts";
+import { allBut, randomSplit, stratifiedParts } from "../../../../src/simcse/evaluation/classifiers/folds.ts";
 
 const rows = Uint32Array.from({ length: 103 }, (_, i) => 2 * i);
 const labels = Uint32Array.from({ length: 206 }, (_, i) => (i < 60 ? 1 : 0));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { DataError, OptionError } from "../../../src/errors.ts";
-import { loadTransfer, TRANSFER_TASKS, type TransferData, transferTask } from "../../../src/simcse/evaluation/transfer.ts";
+import { DataError, OptionError } from "../../../../src/errors.ts";
+import { loadTransfer, TRANSFER_TASKS, type TransferData, transferTask } from "../../../../src/simcse/evaluation/senteval/transfer.ts";
 import { memoryFolder } from "./senteval-files.ts";
 
 async function load(files: Record<string, string | Uint8Array>, task: string): Promise<TransferData> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { alignment, alignmentAndUniformity, uniformity } from "../../../src/simcse/evaluation/alignment.ts";
+import { alignment, alignmentAndUniformity, uniformity } from "../../../../src/simcse/evaluation/metrics/alignment.ts";
 
 const vector = (...values: number[]) => Float32Array.from(values);
 

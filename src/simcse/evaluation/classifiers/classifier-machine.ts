@@ -3,9 +3,9 @@
  * fit into one binding; otherwise each minibatch brings its own. A step is one minibatch for all classifiers that are still in training.
  * `classifiers.ts` decides which ones those are and when they stop.
  */
-import { compile, type Program } from "../../autograd/program.ts";
-import type { Tape } from "../../autograd/tape.ts";
-import type { Device } from "../../gpu/device.ts";
+import { compile, type Program } from "../../../autograd/program.ts";
+import type { Tape } from "../../../autograd/tape.ts";
+import type { Device } from "../../../gpu/device.ts";
 import {
   adamCorrections,
   type ClassifierState,
@@ -17,13 +17,21 @@ import {
   setRole,
   tallyClassifiers,
   tallyTable,
-} from "../../kernels/classifiers.ts";
-import { copyInto } from "../../kernels/copy.ts";
-import { gatherRows } from "../../kernels/gather-rows.ts";
-import { bytesPerElement, type Dimension, elementCount, f32, type Persistent, type Type, u32 } from "../../kernels/language/operation.ts";
-import { matmul } from "../../kernels/matmul/matmul.ts";
-import { reshape } from "../../kernels/reshape.ts";
-import { stream } from "../../nn/random.ts";
+} from "../../../kernels/classifiers.ts";
+import { copyInto } from "../../../kernels/copy.ts";
+import { gatherRows } from "../../../kernels/gather-rows.ts";
+import {
+  bytesPerElement,
+  type Dimension,
+  elementCount,
+  f32,
+  type Persistent,
+  type Type,
+  u32,
+} from "../../../kernels/language/operation.ts";
+import { matmul } from "../../../kernels/matmul/matmul.ts";
+import { reshape } from "../../../kernels/reshape.ts";
+import { stream } from "../../../nn/random.ts";
 import type { ClassifierData, ClassifierSettings, Contender, Fold } from "./classifier-data.ts";
 import { SENTEVAL_SEED } from "./folds.ts";
 

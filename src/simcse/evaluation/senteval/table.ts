@@ -4,7 +4,7 @@
  * It differs from the original where that misleads: a task that was not scored is "–" and no 0.00, it does not count in Avg., and the
  * lines below the box say so.
  */
-import { averagedTasks, type StsReport, scoresOf } from "./evaluate.ts";
+import { averagedTasks, type StsReport, scoresOf } from "./evaluate-sts.ts";
 import { reportedAccuracy, type TransferMode, type TransferReport, transferScoresOf } from "./evaluate-transfer.ts";
 import { STS_TASKS, type StsTaskName } from "./sts.ts";
 import { TRANSFER_TASKS } from "./transfer.ts";

@@ -1,5 +1,5 @@
 /** Where the files of a task stand in the folder that a user names. */
-import { type Folder, pathIn } from "../../io/folder.ts";
+import { type Folder, pathIn } from "../../../io/folder.ts";
 import { type TextLines, textLines } from "./text-lines.ts";
 
 /** A task that cannot be scored, with the first file that is not there. */

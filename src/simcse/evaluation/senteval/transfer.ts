@@ -3,8 +3,8 @@
  *
  * It reads and parses; training classifiers on what it returns is `evaluate-transfer.ts`.
  */
-import { OptionError } from "../../errors.ts";
-import type { Folder } from "../../io/folder.ts";
+import { OptionError } from "../../../errors.ts";
+import type { Folder } from "../../../io/folder.ts";
 import { type Missing, readSources } from "./senteval-folder.ts";
 import type { TextLines } from "./text-lines.ts";
 import { type LabelledExample, parseLabelColumn, parseLines, parseParaphrases, parseQuestions } from "./transfer-files.ts";

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { Fold } from "../../../src/simcse/evaluation/classifier-data.ts";
-import { regularisations, trainClassifiers as trainCandidates } from "../../../src/simcse/evaluation/classifiers.ts";
-import { scoreTransfer, type TransferMode, transferSettings } from "../../../src/simcse/evaluation/evaluate-transfer.ts";
-import { openTestDevice } from "../../device.ts";
+import type { Fold } from "../../../../src/simcse/evaluation/classifiers/classifier-data.ts";
+import { regularisations, trainClassifiers as trainCandidates } from "../../../../src/simcse/evaluation/classifiers/classifiers.ts";
+import { scoreTransfer, type TransferMode, transferSettings } from "../../../../src/simcse/evaluation/senteval/evaluate-transfer.ts";
+import { openTestDevice } from "../../../device.ts";
 import { labelledFeatures } from "./labelled-features.ts";
 
 const device = await openTestDevice();
@@ -17,7 +17,7 @@ interface GoldenTask {
   readonly strengths: readonly { readonly dev: number; readonly test: number; readonly test_sd: number }[];
 }
 
-const goldens = (JSON.parse(readFileSync(new URL("../../golden/classifiers.json", import.meta.url), "utf8")) as { tasks: GoldenTask[] })
+const goldens = (JSON.parse(readFileSync(new URL("../../../golden/classifiers.json", import.meta.url), "utf8")) as { tasks: GoldenTask[] })
   .tasks;
 
 /** Outcomes of each fold at each strength. */

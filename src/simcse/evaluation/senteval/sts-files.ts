@@ -3,7 +3,7 @@
  *
  * It knows columns; it does not know which task has which files (`sts.ts`) nor what the scores are for.
  */
-import { DataError } from "../../errors.ts";
+import { DataError } from "../../../errors.ts";
 import { damagedRemedy, malformed, normaliseSpace, quoted, requireSome, type TextLines } from "./text-lines.ts";
 
 /** A pair of sentences and how alike people found them (0–5 in STS, 1–5 in SICK; only the order matters for Spearman). */
