@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 import { OptionError } from "../src/errors.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
-import { benchTables, circumstances, openBench } from "./tables.ts";
+import { circumstances, openBench } from "./machine.ts";
+import { benchTables } from "./tables.ts";
 
 try {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: "boolean", default: false } } });

@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { kernelChecks } from "../web/kernel-checks.ts";
 import { type Finding, runKernelSuite } from "../web/kernel-suite.ts";
+import type { Bench } from "./machine.ts";
 import { markdown } from "./measure.ts";
-import type { Bench } from "./tables.ts";
 
 /** Vitest's projects, and what device each has. */
 const projects = { full: "with every feature", core: "as a core device" };

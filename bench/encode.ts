@@ -8,9 +8,9 @@ import { loadTokenizer, wordPieceTokenizer } from "../src/io/tokenizer.ts";
 import { Encoder } from "../src/simcse/embedding/encoder.ts";
 import { BatchPacker } from "../src/simcse/model/batch.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
+import type { Bench } from "./machine.ts";
 import { markdown, measure, percent, short, workOf } from "./measure.ts";
 import { type BenchModel, benchModels, bertConfig, syntheticSentences } from "./models.ts";
-import type { Bench } from "./tables.ts";
 
 const batchSize = 64;
 const tokens = 32;

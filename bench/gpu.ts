@@ -12,8 +12,9 @@ import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
 import { correctness } from "./correctness.ts";
+import { circumstances, openBench } from "./machine.ts";
 import { findPyTorch } from "./pytorch.ts";
-import { benchTables, circumstances, openBench } from "./tables.ts";
+import { benchTables } from "./tables.ts";
 
 /** The driver as NVIDIA's tool names it; other drivers stand in the adapter's description. */
 function nvidiaDriver(): string[] {

@@ -12,9 +12,9 @@ import { optimizerField, optimizerStateShape } from "../src/kernels/optimizer/op
 import { ArenaTensor } from "../src/nn/parameters/arena-tensor.ts";
 import { BatchPacker, declareBatch } from "../src/simcse/model/batch.ts";
 import { normals } from "../test/kernels/data.ts";
+import type { Bench } from "./machine.ts";
 import { markdown, measure, onGpu, percent, short, workOf } from "./measure.ts";
 import { scalarAdamW } from "./scalar-adamw.ts";
-import type { Bench } from "./tables.ts";
 
 interface KernelBench {
   readonly name: string;

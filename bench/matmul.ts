@@ -8,10 +8,11 @@ import { Tape } from "../src/autograd/tape.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { cast } from "../src/kernels/cast.ts";
 import { type FloatType, f32 } from "../src/kernels/language/operation.ts";
-import { type Layout, matmul } from "../src/kernels/matmul/matmul.ts";
+import type { Layout } from "../src/kernels/matmul/attributes.ts";
+import { matmul } from "../src/kernels/matmul/matmul.ts";
 import { integers, normals } from "../test/kernels/data.ts";
+import type { Bench } from "./machine.ts";
 import { markdown, measure, onGpu, percent, short, workOf } from "./measure.ts";
-import type { Bench } from "./tables.ts";
 
 interface Product {
   /** What it is in BERT. */

@@ -1,6 +1,6 @@
 /** The models and batches that benchmarks of whole steps run on. */
 import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
-import type { Bench } from "./tables.ts";
+import type { Bench } from "./machine.ts";
 
 export interface BenchModel {
   readonly name: string;

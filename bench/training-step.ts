@@ -2,10 +2,10 @@
 import type { FloatType } from "../src/kernels/language/operation.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { TrainingStep } from "../src/simcse/training/training-step.ts";
+import type { Bench } from "./machine.ts";
 import { markdown, measure, percent, short, workOf } from "./measure.ts";
 import { type BenchModel, benchModels, bertConfig, syntheticSentences } from "./models.ts";
 import { findPyTorch, type PyTorchStep, pytorchStep } from "./pytorch.ts";
-import type { Bench } from "./tables.ts";
 
 const batchSize = 64;
 const tokens = 32;

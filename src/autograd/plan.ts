@@ -10,15 +10,17 @@
 import { CapacityError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { bindingAlignment } from "../gpu/device.ts";
-import { atCapacity, type Kernel, stepWords, type Tensor } from "../kernels/language/kernel.ts";
+import { atCapacity, stepWords } from "../kernels/language/kernel.ts";
 import {
   bytesPerElement,
   elementCount,
   formatShape,
+  type Kernel,
   type Lowering,
   type Node,
   type Persistent,
   Scratch,
+  type Tensor,
   Value,
   type Variant,
 } from "../kernels/language/operation.ts";

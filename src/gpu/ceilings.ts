@@ -7,7 +7,7 @@
  */
 import type { Capabilities, SubgroupMatrix } from "./capabilities.ts";
 import type { BufferWindow, Device } from "./device.ts";
-import { type ShaderDeclaration, wgsl } from "./shader.ts";
+import { range, type ShaderDeclaration, wgsl } from "./shader.ts";
 
 /** Floating-point operations a second, a multiply-add being two, and bytes a second. */
 export interface Ceilings {
@@ -74,8 +74,6 @@ export function ceilingLoads(capabilities: Capabilities): { [Name in keyof Ceili
     bandwidth: copy(capabilities),
   };
 }
-
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 /** Sees its number of turns at run time alone, so that no compiler unrolls it away. */
 const params = { name: "params", type: "Params", access: "uniform" } as const;

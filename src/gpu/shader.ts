@@ -151,3 +151,6 @@ export function bindGroupLayoutEntries(shader: ShaderDeclaration): GPUBindGroupL
 export function wgsl(strings: TemplateStringsArray, ...values: readonly (string | number)[]): string {
   return String.raw({ raw: strings }, ...values);
 }
+
+/** 0 … count − 1: the indices of what a template writes out `count` times. */
+export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);

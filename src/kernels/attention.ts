@@ -21,8 +21,8 @@ import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
-import { kernel, paramU32, type Tensor } from "./language/kernel.ts";
-import { expectType, f32, float, floatOf, type Operation, Scratch, type Type, type Value } from "./language/operation.ts";
+import { kernel, paramU32 } from "./language/kernel.ts";
+import { expectType, f32, float, floatOf, type Operation, Scratch, type Tensor, type Type, type Value } from "./language/operation.ts";
 import { type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
 
 interface Attributes {

@@ -7,10 +7,11 @@
  * a table: 16 folds a word.
  */
 import { wgsl } from "../gpu/shader.ts";
-import { type Kernel, kernel, pointKernel, rows, scalar, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
+import { kernel, pointKernel, rows, scalar, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
 import {
   capacity,
   expectType,
+  type Kernel,
   type Operand,
   type Operation,
   type Persistent,

@@ -15,8 +15,8 @@ import { wgsl } from "../gpu/shader.ts";
 import { tokenTable } from "./batch.ts";
 import { dropoutOf } from "./dropout.ts";
 import { columnReduction } from "./language/column-reduction.ts";
-import { horizontalSum, paramF32, type Tensor, vector, vectorWidth } from "./language/kernel.ts";
-import { expectType, f32, type Node, type Operand, type Operation, type Type, type Value } from "./language/operation.ts";
+import { horizontalSum, paramF32, vector, vectorWidth } from "./language/kernel.ts";
+import { expectType, f32, type Node, type Operand, type Operation, type Tensor, type Type, type Value } from "./language/operation.ts";
 import { type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 

@@ -9,8 +9,16 @@ import { columnSum } from "../../src/kernels/column-sum.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
 import { embedding } from "../../src/kernels/embedding.ts";
 import { gelu } from "../../src/kernels/gelu.ts";
-import type { Kernel, Tensor } from "../../src/kernels/language/kernel.ts";
-import { bytesPerElement, elementCount, f32, type Persistent, Scratch, Value } from "../../src/kernels/language/operation.ts";
+import {
+  bytesPerElement,
+  elementCount,
+  f32,
+  type Kernel,
+  type Persistent,
+  Scratch,
+  type Tensor,
+  Value,
+} from "../../src/kernels/language/operation.ts";
 import { layerNorm } from "../../src/kernels/layer-norm.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { recordHistory } from "../../src/kernels/optimizer/history.ts";

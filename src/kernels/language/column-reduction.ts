@@ -3,8 +3,8 @@
  * how the device schedules them: each chunk of rows is summed by itself, then the chunks. Accumulates in f32.
  */
 import { wgsl } from "../../gpu/shader.ts";
-import { blockIndex, type Kernel, kernel, rows, type Tensor, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
-import { capacity, type Dimension, type Lowering, Scratch, type Type } from "./operation.ts";
+import { blockIndex, kernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
+import { capacity, type Dimension, type Kernel, type Lowering, Scratch, type Tensor, type Type } from "./operation.ts";
 
 const rowsPerChunk = 64;
 

@@ -5,47 +5,23 @@
  * Every kernel sees the step block (`word(i)`, `seed()`, `stepNumber()`, and through `rows` the live size of an extent) and, when it has
  * parameters, `params`. Dimensions known when the plan is made are written into the WGSL; live sizes, seeds and rates are read from uniforms.
  */
-import { type ShaderDeclaration, wgsl } from "../../gpu/shader.ts";
+import { wgsl } from "../../gpu/shader.ts";
 import {
   bytesPerElement,
   capacity,
   type Dimension,
-  type Persistent,
+  type Kernel,
+  type LiveSize,
   rowWidth,
   type Scalar,
-  type Scratch,
+  type Tensor,
+  type TensorBinding,
   type Type,
-  type Value,
+  type Workgroups,
 } from "./operation.ts";
 
 /** 32-bit words in the step block: seed, step number, then scalars and live sizes. */
 export const stepWords = 64;
-
-export type Tensor = Value | Scratch | Persistent;
-
-export interface TensorBinding {
-  readonly name: string;
-  readonly tensor: Tensor;
-  /** WGSL type of the elements, such as `vec4f`. */
-  readonly element: string;
-  readonly access: "read" | "read_write";
-}
-
-export interface Kernel {
-  readonly shader: ShaderDeclaration;
-  readonly bindings: readonly TensorBinding[];
-  /** Words of the `params` uniform, empty when there are none. */
-  readonly params: Uint32Array;
-  /** Workgroups for the live sizes of a step. */
-  readonly workgroups: (live: LiveSize) => Workgroups;
-  /** Floating-point operations of a step, for kernels that arithmetic bounds. */
-  readonly flop?: ((live: LiveSize) => number) | undefined;
-  /** Bytes that a step moves, for kernels that touch a part of what they bind. */
-  readonly bytes?: ((live: LiveSize) => number) | undefined;
-}
-
-export type LiveSize = (dimension: Dimension) => number;
-export type Workgroups = readonly [x: number, y: number, z: number];
 
 interface KernelDeclaration {
   readonly label: string;

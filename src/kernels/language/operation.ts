@@ -7,7 +7,7 @@
  */
 import { ShapeError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
-import type { Kernel } from "./kernel.ts";
+import type { ShaderDeclaration } from "../../gpu/shader.ts";
 
 export type DType = "f32" | "f16" | "u32";
 
@@ -159,6 +159,37 @@ export class Scratch implements Type {
     readonly shape: Shape,
   ) {}
 }
+
+/** What a kernel can bind. */
+export type Tensor = Value | Scratch | Persistent;
+
+/** One tensor as a kernel binds it. */
+export interface TensorBinding {
+  readonly name: string;
+  readonly tensor: Tensor;
+  /** WGSL type of the elements, such as `vec4f`. */
+  readonly element: string;
+  readonly access: "read" | "read_write";
+}
+
+/** One dispatch. `language/kernel.ts` makes it from a declaration. */
+export interface Kernel {
+  readonly shader: ShaderDeclaration;
+  readonly bindings: readonly TensorBinding[];
+  /** Words of the `params` uniform, empty when there are none. */
+  readonly params: Uint32Array;
+  /** Workgroups for the live sizes of a step. */
+  readonly workgroups: (live: LiveSize) => Workgroups;
+  /** Floating-point operations of a step, for kernels that arithmetic bounds. */
+  readonly flop?: ((live: LiveSize) => number) | undefined;
+  /** Bytes that a step moves, for kernels that touch a part of what they bind. */
+  readonly bytes?: ((live: LiveSize) => number) | undefined;
+}
+
+/** The live size of a dimension in a step. */
+export type LiveSize = (dimension: Dimension) => number;
+/** Workgroups of a dispatch along x, y and z. */
+export type Workgroups = readonly [x: number, y: number, z: number];
 
 /** The size memory is laid out for. */
 export function capacity(dimension: Dimension): number {

@@ -1,6 +1,6 @@
 /** The lowering that functions of single elements share: one thread per vector, one expression. */
-import { type Kernel, pointKernel, type Tensor, vector, vectorWidth } from "./kernel.ts";
-import { type Lowering, rowWidth, type Type } from "./operation.ts";
+import { pointKernel, vector, vectorWidth } from "./kernel.ts";
+import { type Kernel, type Lowering, rowWidth, type Tensor, type Type } from "./operation.ts";
 
 interface Pointwise {
   readonly label: string;

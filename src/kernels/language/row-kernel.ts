@@ -7,8 +7,8 @@
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
-import { blockIndex, fold, type Kernel, kernel, rows, threadsPerWorkgroup } from "./kernel.ts";
-import type { Dimension } from "./operation.ts";
+import { blockIndex, fold, kernel, rows, threadsPerWorkgroup } from "./kernel.ts";
+import type { Dimension, Kernel } from "./operation.ts";
 
 type Declaration = Omit<Parameters<typeof kernel>[0], "workgroupSize" | "workgroups"> & {
   /** How many rows there are. */

@@ -4,8 +4,7 @@
  */
 import { type BufferWindow, bindingAlignment } from "../../gpu/device.ts";
 import type { Windows } from "../../gpu/shader.ts";
-import type { Kernel, TensorBinding } from "./kernel.ts";
-import { bytesPerElement, elementCount, type Type } from "./operation.ts";
+import { bytesPerElement, elementCount, type Kernel, type TensorBinding, type Type } from "./operation.ts";
 
 /** Numbers in one element as WGSL computes with it. */
 const widths: Readonly<Record<string, number>> = { f32: 1, vec2f: 2, vec4f: 4 };

@@ -3,9 +3,10 @@
  * was taken of, for its gradient) or GELU's derivative.
  */
 import { wgsl } from "../../gpu/shader.ts";
-import { paramF32, type Tensor, vector } from "../language/kernel.ts";
+import { paramF32, vector } from "../language/kernel.ts";
 import { normalDistribution } from "../language/normal-distribution.ts";
-import type { MatmulAttributes, MatmulTensors } from "./matmul.ts";
+import type { Tensor } from "../language/operation.ts";
+import type { MatmulAttributes, MatmulTensors } from "./attributes.ts";
 
 export interface Epilogue {
   readonly reads: Record<string, readonly [Tensor, string]>;

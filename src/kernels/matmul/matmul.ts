@@ -6,7 +6,7 @@
  *     tn: C[m,n] = s · A[k,m]ᵀ · B[k,n]     (gradient of the weights)
  *
  * Accumulates in f32 in a fixed order. Any dimension may be live; k of `tn` usually is. The same kernel adds a bias [n], adds another matrix, applies
- * GELU or its derivative (`matmul-epilogue.ts`), and in `tn` gives the sums of A over k, the gradient of a bias.
+ * GELU or its derivative (`epilogue.ts`), and in `tn` gives the sums of A over k, the gradient of a bias.
  *
  * The variants, in files of their own, pass the same tests; `variants` lists those that fit a device and a shape, the best guess first.
  */
@@ -31,92 +31,20 @@ import {
   type Value,
   type Variant,
 } from "../language/operation.ts";
+import {
+  type Layout,
+  type MatmulAttributes,
+  type MatmulShape,
+  matmulDimensions,
+  matmulShape,
+  matmulTensors,
+  operandShapes,
+  plainProduct,
+  rightShape,
+} from "./attributes.ts";
 import { softVariants } from "./soft.ts";
 import { subgroupMatrixVariants } from "./subgroup-matrix.ts";
 import { tileVariants } from "./tile.ts";
-
-export type Layout = "nn" | "nt" | "tn";
-
-export interface MatmulAttributes {
-  readonly layout: Layout;
-  readonly scale: number;
-  readonly bias: boolean;
-  readonly addend: boolean;
-  /** `geluGradient` multiplies by GELU's derivative at a given pre-activation. */
-  readonly activation: "none" | "gelu" | "geluGradient";
-  /** Layout tn: the second output is the sum of A over k, f32 [m]. */
-  readonly rowSums: boolean;
-  /** How C is stored. */
-  readonly dtype: FloatType;
-}
-
-export interface MatmulShape {
-  readonly m: Dimension;
-  readonly n: Dimension;
-  readonly k: Dimension;
-}
-
-/** A node's inputs and outputs by their role. */
-export interface MatmulTensors {
-  readonly a: Value;
-  readonly b: Value;
-  readonly bias: Value | undefined;
-  readonly addend: Value | undefined;
-  readonly preActivation: Value | undefined;
-  readonly c: Value;
-  readonly keptPreActivation: Value | undefined;
-  readonly rowSums: Value | undefined;
-}
-
-export function matmulTensors({
-  inputs,
-  outputs,
-  attributes: { bias, addend, activation, rowSums },
-}: Node<MatmulAttributes>): MatmulTensors {
-  const [a, b, ...more] = inputs as [Value, Value, ...Value[]];
-  const [c, second] = outputs as [Value, Value | undefined];
-  return {
-    a,
-    b,
-    bias: bias ? more.shift() : undefined,
-    addend: addend ? more.shift() : undefined,
-    preActivation: activation === "geluGradient" ? more.shift() : undefined,
-    c,
-    keptPreActivation: activation === "gelu" ? second : undefined,
-    rowSums: rowSums ? second : undefined,
-  };
-}
-
-const dimensions: Record<Layout, (a: Type["shape"], b: Type["shape"]) => MatmulShape> = {
-  nn: (a, b) => ({ m: a[0]!, k: a[1]!, n: b[1]! }),
-  nt: (a, b) => ({ m: a[0]!, k: a[1]!, n: b[0]! }),
-  tn: (a, b) => ({ m: a[1]!, k: a[0]!, n: b[1]! }),
-};
-
-/** How the operands stand in memory. */
-const operandShapes: Record<Layout, (shape: MatmulShape) => Record<"a" | "b", readonly Dimension[]>> = {
-  nn: ({ m, n, k }) => ({ a: [m, k], b: [k, n] }),
-  nt: ({ m, n, k }) => ({ a: [m, k], b: [n, k] }),
-  tn: ({ m, n, k }) => ({ a: [k, m], b: [k, n] }),
-};
-
-/** Whether the rows of A and of B run along k. */
-export const runsAlongDepth: Record<Layout, readonly [a: boolean, b: boolean]> = {
-  nn: [true, false],
-  nt: [true, true],
-  tn: [false, false],
-};
-
-/** What B must be, given A's shared dimension. */
-const rightShape: Record<Layout, (k: Dimension) => (Dimension | null)[]> = {
-  nn: (k) => [k, null],
-  nt: (k) => [null, k],
-  tn: (k) => [k, null],
-};
-
-export function matmulShape({ inputs: [a, b], attributes: { layout } }: Node<MatmulAttributes>): MatmulShape {
-  return dimensions[layout](a!.shape, b!.shape);
-}
 
 const operation: Operation<MatmulAttributes> = {
   name: "matmul",
@@ -124,7 +52,7 @@ const operation: Operation<MatmulAttributes> = {
     const name = `matmul ${layout}`;
     expectType(name, "a", a!, "float", [null, null]);
     expectType(name, "b", b!, "float", [null, null]);
-    const { m, n, k } = dimensions[layout](a!.shape, b!.shape);
+    const { m, n, k } = matmulDimensions[layout](a!.shape, b!.shape);
     expectType(name, "b", b!, "float", rightShape[layout](k));
     if (bias) expectType(name, "bias", more.shift()!, "float", [n]);
     if (addend) expectType(name, "addend", more.shift()!, "float", [m, n]);
@@ -161,7 +89,7 @@ const operation: Operation<MatmulAttributes> = {
     const rules: Record<Layout, () => [Value, Value, Value | null]> = {
       nn: () => [product(a, d, b, "nt"), product(b, a, d, "tn"), null],
       nt: () => {
-        const attributes = { ...plain("tn", scale, b.persistent ? "f32" : floatOf(b)), rowSums: bias !== undefined };
+        const attributes = { ...plainProduct("tn", scale, b.persistent ? "f32" : floatOf(b)), rowSums: bias !== undefined };
         const [db, sums] = d.tape.append(operation, [d, a], attributes);
         return [product(a, d, b, "nn"), db!, sums ?? null];
       },
@@ -203,16 +131,6 @@ function probes(node: Node<MatmulAttributes>): Probes<MatmulAttributes> {
   return { inputs, portable: { ...node.attributes, dtype: "f32" } };
 }
 
-const plain = (layout: Layout, scale: number, dtype: FloatType): MatmulAttributes => ({
-  layout,
-  scale,
-  dtype,
-  bias: false,
-  addend: false,
-  activation: "none",
-  rowSums: false,
-});
-
 export interface MatmulOptions {
   /** [n], added to every row. */
   readonly bias?: Operand;
@@ -224,5 +142,5 @@ export interface MatmulOptions {
 
 /** The product of two matrices in a layout, see above. Throws `ShapeError` when they do not fit. */
 export function matmul(a: Value, b: Operand, layout: Layout, { bias, scale = 1, dtype = floatOf(a) }: MatmulOptions = {}): Value {
-  return a.tape.append(operation, [a, b, ...(bias ? [bias] : [])], { ...plain(layout, scale, dtype), bias: bias !== undefined })[0]!;
+  return a.tape.append(operation, [a, b, ...(bias ? [bias] : [])], { ...plainProduct(layout, scale, dtype), bias: bias !== undefined })[0]!;
 }

@@ -7,13 +7,11 @@
  * not part of the WGSL: such an adapter compiles each pipeline for a second or more, and a model has many shapes.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
-import { wgsl } from "../../gpu/shader.ts";
+import { range, wgsl } from "../../gpu/shader.ts";
 import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "../language/kernel.ts";
 import { capacity, type Dimension, type Lowering, type Node, type Variant } from "../language/operation.ts";
+import { type Layout, type MatmulAttributes, type MatmulShape, matmulShape, matmulTensors } from "./attributes.ts";
 import { epilogue } from "./epilogue.ts";
-import { type Layout, type MatmulAttributes, type MatmulShape, matmulShape, matmulTensors } from "./matmul.ts";
-
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 /** Columns a lane has in layout nt, one component of its accumulators each. */
 const ntColumns = 4;

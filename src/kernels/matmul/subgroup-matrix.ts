@@ -8,12 +8,12 @@
  * variants and edges are not stored.
  */
 import type { Capabilities, SubgroupMatrix } from "../../gpu/capabilities.ts";
-import { memoryOf, wgsl } from "../../gpu/shader.ts";
+import { memoryOf, range, wgsl } from "../../gpu/shader.ts";
 import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "../language/kernel.ts";
 import { capacity, type Lowering, type Node, type Variant } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
+import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./attributes.ts";
 import { epilogue } from "./epilogue.ts";
-import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./matmul.ts";
 
 /** Edges of the tile of C, both divided by two among the subgroups. */
 const edges = [128, 64] as const;
@@ -50,8 +50,6 @@ export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilitie
 /** Both operands' tiles as halves, a result matrix for each subgroup, and the partial sums of A. */
 const memoryBytes = (edge: number, { M, N }: SubgroupMatrix, lanes: number) =>
   2 * edge * (depth + padding) * 2 + subgroups * M * N * 4 + subgroups * lanes * 16;
-
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 function lowerSubgroupMatrix(node: Node<MatmulAttributes>, edge: number, { M, N, K }: SubgroupMatrix, lanes: number): Lowering {
   const tensors = matmulTensors(node);

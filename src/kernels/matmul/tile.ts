@@ -8,11 +8,11 @@
  * them, the tiles are kept as halves, which moves half as much; products accumulate in f32.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
-import { wgsl } from "../../gpu/shader.ts";
+import { range, wgsl } from "../../gpu/shader.ts";
 import { kernel, paramU32, sizeOf, sizeParam, vector, vectorWidth } from "../language/kernel.ts";
 import { capacity, type Dimension, type Lowering, type Node, type Variant } from "../language/operation.ts";
+import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./attributes.ts";
 import { epilogue } from "./epilogue.ts";
-import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./matmul.ts";
 
 interface Tile {
   /** Rows and columns of C that a workgroup computes, and the depth it takes at a time. */
@@ -46,8 +46,6 @@ export function tileVariants(node: Node<MatmulAttributes>, capabilities: Capabil
     lower: () => lowerTile(node, tile, capabilities),
   }));
 }
-
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 /** How one operand comes into workgroup memory. */
 interface Side {

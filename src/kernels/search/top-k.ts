@@ -9,18 +9,19 @@
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
+import { blockIndex, fold, kernel, paramU32, sizeOf, sizeParam, threadsPerWorkgroup } from "../language/kernel.ts";
 import {
-  blockIndex,
-  fold,
+  type Dimension,
+  expectType,
+  f32,
   type Kernel,
-  kernel,
-  paramU32,
-  sizeOf,
-  sizeParam,
+  type Node,
+  type Operation,
+  Scratch,
   type Tensor,
-  threadsPerWorkgroup,
-} from "../language/kernel.ts";
-import { type Dimension, expectType, f32, type Node, type Operation, Scratch, u32, type Value } from "../language/operation.ts";
+  u32,
+  type Value,
+} from "../language/operation.ts";
 
 /** The index of an entry that is not there, where there are fewer scores than k. */
 export const noIndex = 0xffff_ffff;

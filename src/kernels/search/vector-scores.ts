@@ -7,9 +7,9 @@
  * unpacked from u32 words, so no variant needs a feature.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
-import { wgsl } from "../../gpu/shader.ts";
-import { type Kernel, kernel, paramF32, paramU32, sizeOf, sizeParam } from "../language/kernel.ts";
-import { capacity, expectType, f32, type Operand, type Operation, type Type, u32, type Value } from "../language/operation.ts";
+import { range, wgsl } from "../../gpu/shader.ts";
+import { kernel, paramF32, paramU32, sizeOf, sizeParam } from "../language/kernel.ts";
+import { capacity, expectType, f32, type Kernel, type Operand, type Operation, type Type, u32, type Value } from "../language/operation.ts";
 
 export type VectorFormat = "f32" | "f16" | "int8" | "binary";
 
@@ -136,8 +136,6 @@ function chooseVariant(format: VectorFormat, queries: number, { software, subgro
   const { together, rowsTogether } = lanes === null ? direct : broadcast;
   return { together: Math.min(together, queries), rowsTogether, lanes };
 }
-
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 function scoreKernel(
   { format, width, rows }: Attributes,

@@ -2,7 +2,8 @@
 import type { Tape } from "../../../src/autograd/tape.ts";
 import { gelu, geluGradient } from "../../../src/kernels/gelu.ts";
 import { absorb, type Dimension, type FloatType, float, type Value } from "../../../src/kernels/language/operation.ts";
-import { type Layout, matmul } from "../../../src/kernels/matmul/matmul.ts";
+import type { Layout } from "../../../src/kernels/matmul/attributes.ts";
+import { matmul } from "../../../src/kernels/matmul/matmul.ts";
 import { adjoint } from "../run.ts";
 
 export interface ProductSize {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../../src/errors.ts";
 import { type Dimension, f32 } from "../../../src/kernels/language/operation.ts";
-import { type Layout, matmul } from "../../../src/kernels/matmul/matmul.ts";
+import type { Layout } from "../../../src/kernels/matmul/attributes.ts";
+import { matmul } from "../../../src/kernels/matmul/matmul.ts";
 import { openTestDevice } from "../../device.ts";
 import { weighted } from "../../reference/differences.ts";
 import { gelu, geluDerivative } from "../../reference/gelu.ts";

@@ -1,0 +1,36 @@
+/** What all benchmarks share: the device, its measured ceilings, how often to measure, and the heading that names the machine. */
+import { cpus, loadavg } from "node:os";
+import { describeCeilings } from "../src/autograd/profile.ts";
+import { type Ceilings, measureCeilings } from "../src/gpu/ceilings.ts";
+import type { Device } from "../src/gpu/device.ts";
+
+export interface Bench {
+  readonly device: Device;
+  readonly ceilings: Ceilings;
+  /** Few shapes and few rounds: for trying whether it runs. */
+  readonly quick: boolean;
+  /** Times each subject is measured. */
+  readonly rounds: number;
+}
+
+export async function openBench(device: Device, { quick }: { quick: boolean }): Promise<Bench> {
+  return { device, quick, ceilings: await measureCeilings(device), rounds: quick ? 3 : device.capabilities.software ? 7 : 25 };
+}
+
+/** Adapter, machine, day, and the ceilings that all shares refer to. */
+export function circumstances({ device, ceilings, quick }: Bench): string {
+  const { vendor, architecture, description } = device.info;
+  const features = [...device.capabilities.features].filter((name) => name !== "core-features-and-limits");
+  const busy = loadavg()[0]!;
+  return [
+    `# ${device.name}`,
+    "",
+    `${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0]!.model.trim()}, Node ${process.version}${quick ? ", a quick trial" : ""}`,
+    "",
+    `- adapter: ${[vendor, architecture, description].filter(Boolean).join(", ")}; ${features.join(", ")}`,
+    `- measured ceilings: ${Object.entries(describeCeilings(ceilings))
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", ")}`,
+    `- load of the machine when it began: ${busy.toFixed(1)} on ${cpus().length} cores${busy > cpus().length / 2 ? ", so other work shared them: compare ratios of one table, and no times" : ""}`,
+  ].join("\n");
+}

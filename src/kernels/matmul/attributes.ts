@@ -1,0 +1,99 @@
+/**
+ * What a node of matmul says: its layout, what it does beside multiplying, and the role of each input and output. Shared by `matmul.ts`, which makes the nodes, and by
+ * the variants, which lower them.
+ */
+import type { Dimension, FloatType, Node, Type, Value } from "../language/operation.ts";
+
+export type Layout = "nn" | "nt" | "tn";
+
+export interface MatmulAttributes {
+  readonly layout: Layout;
+  readonly scale: number;
+  readonly bias: boolean;
+  readonly addend: boolean;
+  /** `geluGradient` multiplies by GELU's derivative at a given pre-activation. */
+  readonly activation: "none" | "gelu" | "geluGradient";
+  /** Layout tn: the second output is the sum of A over k, f32 [m]. */
+  readonly rowSums: boolean;
+  /** How C is stored. */
+  readonly dtype: FloatType;
+}
+
+export interface MatmulShape {
+  readonly m: Dimension;
+  readonly n: Dimension;
+  readonly k: Dimension;
+}
+
+/** A node's inputs and outputs by their role. */
+export interface MatmulTensors {
+  readonly a: Value;
+  readonly b: Value;
+  readonly bias: Value | undefined;
+  readonly addend: Value | undefined;
+  readonly preActivation: Value | undefined;
+  readonly c: Value;
+  readonly keptPreActivation: Value | undefined;
+  readonly rowSums: Value | undefined;
+}
+
+export function matmulTensors({
+  inputs,
+  outputs,
+  attributes: { bias, addend, activation, rowSums },
+}: Node<MatmulAttributes>): MatmulTensors {
+  const [a, b, ...more] = inputs as [Value, Value, ...Value[]];
+  const [c, second] = outputs as [Value, Value | undefined];
+  return {
+    a,
+    b,
+    bias: bias ? more.shift() : undefined,
+    addend: addend ? more.shift() : undefined,
+    preActivation: activation === "geluGradient" ? more.shift() : undefined,
+    c,
+    keptPreActivation: activation === "gelu" ? second : undefined,
+    rowSums: rowSums ? second : undefined,
+  };
+}
+
+export const matmulDimensions: Record<Layout, (a: Type["shape"], b: Type["shape"]) => MatmulShape> = {
+  nn: (a, b) => ({ m: a[0]!, k: a[1]!, n: b[1]! }),
+  nt: (a, b) => ({ m: a[0]!, k: a[1]!, n: b[0]! }),
+  tn: (a, b) => ({ m: a[1]!, k: a[0]!, n: b[1]! }),
+};
+
+/** How the operands stand in memory. */
+export const operandShapes: Record<Layout, (shape: MatmulShape) => Record<"a" | "b", readonly Dimension[]>> = {
+  nn: ({ m, n, k }) => ({ a: [m, k], b: [k, n] }),
+  nt: ({ m, n, k }) => ({ a: [m, k], b: [n, k] }),
+  tn: ({ m, n, k }) => ({ a: [k, m], b: [k, n] }),
+};
+
+/** Whether the rows of A and of B run along k. */
+export const runsAlongDepth: Record<Layout, readonly [a: boolean, b: boolean]> = {
+  nn: [true, false],
+  nt: [true, true],
+  tn: [false, false],
+};
+
+/** What B must be, given A's shared dimension. */
+export const rightShape: Record<Layout, (k: Dimension) => (Dimension | null)[]> = {
+  nn: (k) => [k, null],
+  nt: (k) => [null, k],
+  tn: (k) => [k, null],
+};
+
+export function matmulShape({ inputs: [a, b], attributes: { layout } }: Node<MatmulAttributes>): MatmulShape {
+  return matmulDimensions[layout](a!.shape, b!.shape);
+}
+
+/** The attributes of a product and nothing else. */
+export const plainProduct = (layout: Layout, scale: number, dtype: FloatType): MatmulAttributes => ({
+  layout,
+  scale,
+  dtype,
+  bias: false,
+  addend: false,
+  activation: "none",
+  rowSums: false,
+});
