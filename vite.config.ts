@@ -1,4 +1,4 @@
-/** The browser page: `vite` serves `web/` for development, `vite build` makes `dist/web`, a folder for any static web server. */
+/** The browser page: `vite` serves `web/` for development, `vite build` makes `web/dist`, a folder for any static web server. */
 import { defineConfig } from "vite";
 
 export default defineConfig({
@@ -6,7 +6,7 @@ export default defineConfig({
   // Relative addresses: the folder works wherever it is put.
   base: "./",
   build: {
-    outDir: "../dist/web",
+    outDir: "dist",
     emptyOutDir: true,
     target: "es2022",
   },

@@ -5,36 +5,59 @@
  * `remedy`: what the reader can do about it. A program shows both and no stack; anything that is not a `SimcseError` is a bug here.
  */
 export class SimcseError extends Error {
+  // Written out in each class: a minifier renames classes.
+  override readonly name: string = "SimcseError";
   /** What to do about it, in one sentence. */
   readonly remedy: string;
 
+  /** `options.cause` is the error behind this one. */
   constructor(message: string, remedy: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = new.target.name;
     this.remedy = remedy;
   }
 }
 
 /** A file is not what its format says: truncated, lying, or holding the wrong dtype or shape. */
-export class FormatError extends SimcseError {}
+export class FormatError extends SimcseError {
+  override readonly name = "FormatError";
+}
 
 /** A file or folder is missing, in the way, or cannot be read or written. */
-export class FileError extends SimcseError {}
+export class FileError extends SimcseError {
+  override readonly name = "FileError";
+}
 
 /** An option or argument has a value that cannot be used. */
-export class OptionError extends SimcseError {}
+export class OptionError extends SimcseError {
+  override readonly name = "OptionError";
+}
 
 /** Text or labelled data cannot be trained on or evaluated. */
-export class DataError extends SimcseError {}
+export class DataError extends SimcseError {
+  override readonly name = "DataError";
+}
 
 /** Values of shapes that do not fit together. */
-export class ShapeError extends SimcseError {}
+export class ShapeError extends SimcseError {
+  override readonly name = "ShapeError";
+}
 
 /** No usable adapter, a lost device, or a kernel the device refuses. */
-export class DeviceError extends SimcseError {}
+export class DeviceError extends SimcseError {
+  override readonly name = "DeviceError";
+}
 
 /** A plan needs more than the device allows. */
-export class CapacityError extends SimcseError {}
+export class CapacityError extends SimcseError {
+  override readonly name = "CapacityError";
+}
 
 /** Training cannot go on: the loss is no longer a number. */
-export class DivergenceError extends SimcseError {}
+export class DivergenceError extends SimcseError {
+  override readonly name = "DivergenceError";
+}
+
+/** An optional package is needed and not installed. */
+export class PackageError extends SimcseError {
+  override readonly name = "PackageError";
+}

@@ -1,4 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+/// <reference types="@webgpu/types" preserve="true" />
 /** What the package offers in every environment; `index.ts` and `index-node.ts` add how a device is opened and a folder read. */
 
 export { Choices, choicesFrom, choicesOf, type Tuning } from "./autograd/choices.ts";

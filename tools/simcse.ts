@@ -20,7 +20,7 @@ import { similarityCommand } from "./similarity.ts";
 import { tokenizerCommand } from "./tokenizer.ts";
 import { trainCommand } from "./train.ts";
 
-const { version } = createRequire(import.meta.url)("simcse-webgpu/package.json") as { version: string };
+const { version } = createRequire(import.meta.url)("simcse-webgpu-cli/package.json") as { version: string };
 
 const program = new Command("simcse")
   .description("Train, evaluate and use SimCSE sentence embeddings on WebGPU.")

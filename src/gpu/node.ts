@@ -1,5 +1,5 @@
 /** Opens a device in Node through Dawn, the only file that imports the `webgpu` package. */
-import { create, globals } from "webgpu";
+import { optionalPackage } from "../optional-package.ts";
 import { type Device, type DeviceOptions, openDeviceOn } from "./device.ts";
 import { waitPatiently } from "./patience-node.ts";
 
@@ -16,8 +16,9 @@ const instances = new Set<GPU>();
 /** Features Dawn hides unless asked: subgroup matrices, and f16 on NVIDIA's Vulkan driver. And timestamps that are not rounded to 0.1 ms. */
 const toggles = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia", "disable-dawn-features=timestamp_quantization"];
 
-/** Opens a WebGPU device. Throws `DeviceError` where there is no driver. */
+/** Opens a WebGPU device. Throws `DeviceError` where there is no driver, `PackageError` where the package `webgpu` is not installed. */
 export async function openDevice(options: NodeDeviceOptions = {}): Promise<Device> {
+  const { create, globals } = await optionalPackage("webgpu", "open a device in Node", import("webgpu"));
   Object.assign(globalThis, globals);
   const flags = [...toggles];
   if (options.backend) flags.push(`backend=${options.backend}`);

@@ -7,8 +7,8 @@
  */
 import { mkdir, readFile, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo } from "@huggingface/hub";
 import { FileError, OptionError } from "../errors.ts";
+import { optionalPackage } from "../optional-package.ts";
 import { type Folder, missingFile, pathIn } from "./folder.ts";
 import { openFolder, writeFileAtomically } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
@@ -60,7 +60,7 @@ export function isHubName(text: string): boolean {
 
 /**
  * Opens a model of the hub. Throws OptionError for a name or revision that cannot be one, and FileError when the hub does not have it, refuses it, or
- * cannot be reached, or when it is not in the cache and `offline` is set. The folder throws FileError when a file is missing or cannot be fetched,
+ * cannot be reached, or when it is not in the cache and `offline` is set; PackageError when @huggingface/hub is not installed. The folder throws FileError when a file is missing or cannot be fetched,
  * and FormatError when what came is not what the hub announced.
  */
 export async function openHubFolder(name: string, options: HubOptions = {}): Promise<Folder> {
@@ -69,6 +69,11 @@ export async function openHubFolder(name: string, options: HubOptions = {}): Pro
   if (!/^[\w./-]+$/.test(revision) || revision.split("/").some((part) => /^\.*$/.test(part))) {
     throw new OptionError(`${revision} is no revision`, "Give a branch, a tag, or a commit.");
   }
+  const { getHFHubCachePath, getRepoFolderName, listFiles, modelInfo } = await optionalPackage(
+    "@huggingface/hub",
+    `load ${name}, which is no folder on disk, from the hub`,
+    import("@huggingface/hub"),
+  );
   const cache = join(options.cacheDir ?? getHFHubCachePath(), getRepoFolderName({ type: "model", name }));
   if (offline) return openCached(name, cache, revision);
   const access = { hubUrl: endpointOf(options), ...tokenOf(options) };
@@ -204,7 +209,7 @@ async function asked<T>(name: string, revision: string, endpoint: string, questi
   try {
     return await question();
   } catch (cause) {
-    const status = cause instanceof HubApiError ? cause.statusCode : null;
+    const status = (cause as { statusCode?: number }).statusCode ?? null;
     if (status === 401 || status === 403) {
       throw new FileError(
         `${endpoint} refuses ${name} (${status}): there is no such model, or it is private or gated`,

@@ -4,7 +4,7 @@ import type { Device } from "../gpu/device.ts";
 import { Autotuner, type ChoiceStore } from "./autotuner.ts";
 
 /** As in package.json, which cannot be imported everywhere; a test holds them the same. */
-export const version = "0.1.0";
+export const version = "0.2.0";
 
 export interface TuningOptions {
   /** Measure each kind of kernel once and keep the fastest; if absent, on hardware alone: a software adapter compiles each for seconds. */

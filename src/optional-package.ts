@@ -1,0 +1,16 @@
+/** The packages that only some uses need: Dawn and the client of the hub. Whoever uses the library in a browser does not install them. */
+import { PackageError } from "./errors.ts";
+
+/**
+ * Waits for a dynamic import of an optional package. Throws `PackageError`, which says how to install it, where it is not installed.
+ *
+ *     const { create } = await optionalPackage("webgpu", "open a device in Node", import("webgpu"));
+ */
+export async function optionalPackage<T>(name: string, purpose: string, loading: Promise<T>): Promise<T> {
+  try {
+    return await loading;
+  } catch (cause) {
+    if ((cause as { code?: string }).code !== "ERR_MODULE_NOT_FOUND") throw cause;
+    throw new PackageError(`The package ${name} is needed to ${purpose}, and is not installed.`, `Run \`npm install ${name}\`.`, { cause });
+  }
+}

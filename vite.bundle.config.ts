@@ -1,0 +1,14 @@
+/** The package as one file for `<script type="module">` and workers without a bundler: `dist/simcse-webgpu.min.js`. */
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  publicDir: false,
+  build: {
+    lib: { entry: "src/index.ts", formats: ["es"], fileName: () => "simcse-webgpu.min.js" },
+    outDir: "dist",
+    // The compiled modules lie there too.
+    emptyOutDir: false,
+    target: "es2022",
+    minify: true,
+  },
+});
