@@ -4,6 +4,7 @@
  */
 import { openDevice } from "../src/gpu/node.ts";
 import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
+import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { TrainingStep } from "../src/simcse/training/training-step.ts";
 import { markdown } from "./measure.ts";
@@ -28,8 +29,14 @@ const steps = 300;
 export async function hostTable(): Promise<string> {
   await using device = await openDevice({ backend: "null" });
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
-  const step = await TrainingStep.create(model, { batchSize, maxSeqLength: tokens, pooler: "cls", temperature: 0.05, seed: 42 });
-  const batch = syntheticSentences(batchSize, tokens).map((ids) => [ids, ids]);
+  const step = await TrainingStep.create(model, {
+    batchSize,
+    maxLength: tokens,
+    pooler: "cls",
+    loss: infoNce({ temperature: 0.05 }),
+    seed: 42,
+  });
+  const batch = syntheticSentences(batchSize, tokens).map((ids) => ({ sentences: [ids, ids] }));
   const times: number[] = [];
   for (let update = 1; update <= warmUp + steps; update++) {
     const start = performance.now();

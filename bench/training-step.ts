@@ -1,5 +1,6 @@
 /** The training step of SimCSE, in f32 and in mixed precision, beside the same step in PyTorch where that is there. */
 import type { FloatType } from "../src/kernels/language/operation.ts";
+import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { TrainingStep } from "../src/simcse/training/training-step.ts";
 import type { Bench } from "./machine.ts";
@@ -28,8 +29,14 @@ const padded = (cells: string[]) => [...cells, ...Array<string>(head.length - ce
 async function ownRow({ device, ceilings, rounds }: Bench, model: BenchModel, dtype: FloatType): Promise<string[]> {
   const simcse = await SimCseModel.allocate(device, bertConfig(model), { training: true, mlp: true, halves: dtype === "f16" });
   simcse.store.initialize(42);
-  const step = await TrainingStep.create(simcse, { batchSize, maxSeqLength: tokens, pooler: "cls", temperature: 0.05, seed: 42 });
-  const batch = syntheticSentences(batchSize, tokens).map((ids) => [ids, ids]);
+  const step = await TrainingStep.create(simcse, {
+    batchSize,
+    maxLength: tokens,
+    pooler: "cls",
+    loss: infoNce({ temperature: 0.05 }),
+    seed: 42,
+  });
+  const batch = syntheticSentences(batchSize, tokens).map((ids) => ({ sentences: [ids, ids] }));
   const hostTimes: number[] = [];
   let update = 0;
   const run = async () => {

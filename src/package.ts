@@ -54,7 +54,8 @@ export { evaluateTransfer, scoreTransfer, type TransferReport, transferMetrics }
 export { STS_TASKS } from "./simcse/evaluation/senteval/sts.ts";
 export { resultTables, stsTable } from "./simcse/evaluation/senteval/table.ts";
 export { TRANSFER_TASKS } from "./simcse/evaluation/senteval/transfer.ts";
-export { contrastiveLoss } from "./simcse/losses/infonce.ts";
+export { contrastiveLoss, type InfoNceOptions, infoNce } from "./simcse/losses/infonce.ts";
+export type { Loss, LossBatch, LossFunction, LossTarget } from "./simcse/losses/loss.ts";
 export { mlmMasking } from "./simcse/losses/mlm-masking.ts";
 export { SimCseModel } from "./simcse/model/model.ts";
 export { type PoolerType, poolerTypes } from "./simcse/model/poolers.ts";

@@ -9,12 +9,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { StepInput } from "../../src/autograd/program.ts";
 import { loadWeights } from "../../src/simcse/checkpoint/checkpoint.ts";
+import { infoNce } from "../../src/simcse/losses/infonce.ts";
 import { MaskedPacker } from "../../src/simcse/losses/mlm.ts";
 import type { MaskedSentence } from "../../src/simcse/losses/mlm-masking.ts";
 import { BatchPacker } from "../../src/simcse/model/batch.ts";
 import { SimCseModel } from "../../src/simcse/model/model.ts";
-import { batchCapacity, contrasts, sentencesOf } from "../../src/simcse/training/step-recording.ts";
-import { type TokenizedExample, TrainingStep, type TrainingStepOptions } from "../../src/simcse/training/training-step.ts";
+import { batchCapacity, sentencesOf, type TokenizedExample, type TrainingStepOptions } from "../../src/simcse/training/step-recording.ts";
+import { TrainingStep } from "../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../device.ts";
 import { distance, type GoldenCase, goldenName, isZeroGradient, kinds, readGolden } from "./golden.ts";
 import { bounds, type Errors, labelsOf, type Precision, parityPage, precisions, type Row } from "./parity-page.ts";
@@ -51,14 +52,13 @@ async function measure({ kind, name: caseName, chunk, golden }: Row, precision: 
   const halves = precision === "f16";
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: pooler === "cls", mlm: mlm !== null, halves });
   await loadWeights(model, weights, { head: "checkpoint" });
-  const examples = sentences[views[0]!].map((_, i) => views.map((view) => sentences[view][i]!));
+  const examples = sentences[views[0]!].map((_, i) => ({ sentences: views.map((view) => sentences[view][i]!) }));
   const options: TrainingStepOptions = {
     batchSize: examples.length + 1, // More room than there is need of, so that what is live ends elsewhere than the memory.
-    views: views.length as 1 | 2 | 3,
-    maxSeqLength: 12,
+    views: views.length,
+    maxLength: 12,
     pooler: pooler ?? "cls_before_pooler",
-    temperature: golden.temperature,
-    hardNegativeWeight: golden.hard_negative_weight,
+    loss: views.length === 1 ? null : infoNce({ temperature: golden.temperature, hardNegativeWeight: golden.hard_negative_weight }),
     seed: 1,
     ...(mlm && { mlm: { weight: mlm.weight, probability: 1 / mlm.every, maskId: mlm.mask, specialIds: new Set<number>() } }),
     ...(chunk !== undefined && { cacheChunk: chunk }),
@@ -106,7 +106,7 @@ function maskedInputs(
 ): Pick<StepInput, "inputs" | "live"> {
   const capacity = batchCapacity(goldens[kind].config, options);
   const sentences = sentencesOf(examples, 0, options.views!);
-  const plain = contrasts(options) ? new BatchPacker(capacity).pack(sentences, { training: true }) : null;
+  const plain = options.loss ? new BatchPacker(capacity).pack(sentences, { training: true }) : null;
   const masked = new MaskedPacker(capacity, options.mlm!.probability).pack(
     sentences.map((sentence) => ({ ...sentence, masked: maskEvery(sentence.ids, mlm) })),
   );

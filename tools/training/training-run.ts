@@ -210,8 +210,8 @@ async function trainOn(device: Device, inputs: Inputs, checkpoint: Folder | null
       {
         signal,
         onStart: ({ totalSteps, step }) => {
-          tuning = choicesOf({ steps: step.programs.flatMap(({ plan }) => plan.steps) });
-          if (given.print_plan) for (const { plan } of step.programs) process.stdout.write(`${formatPlan(plan)}\n`);
+          tuning = choicesOf({ steps: [...step.programs.values()].flatMap(({ plan }) => plan.steps) });
+          if (given.print_plan) for (const { plan } of step.programs.values()) process.stdout.write(`${formatPlan(plan)}\n`);
           say(
             `${totalSteps.toLocaleString("en-US")} steps; the step takes ${megabytes(step.bytes)} beside ${megabytes(model.store.bytes)} of parameters and optimiser state`,
           );

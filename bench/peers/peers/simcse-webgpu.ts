@@ -6,6 +6,7 @@ import { layerNorm } from "../../../src/kernels/layer-norm.ts";
 import { matmul } from "../../../src/kernels/matmul/matmul.ts";
 import { adamWDefaults } from "../../../src/nn/adamw.ts";
 import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { BatchPacker, declareBatch } from "../../../src/simcse/model/batch.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import { poolSentences } from "../../../src/simcse/model/poolers.ts";
@@ -46,14 +47,14 @@ export async function open(): Promise<OpenPeer> {
       const model = await loadModel({ training: true, dropout });
       const step = await TrainingStep.create(model, {
         batchSize,
-        maxSeqLength: tokensPerSentence,
+        maxLength: tokensPerSentence,
         pooler: "cls",
-        temperature,
+        loss: infoNce({ temperature }),
         // No peer clips; the norm is computed all the same.
         optimizer: { ...adamWDefaults, beta1: adam.beta1, beta2: adam.beta2, epsilon: adam.epsilon, maxGradNorm: Number.POSITIVE_INFINITY },
         seed: 42,
       });
-      const batch = sentences().map((ids) => [ids, ids]);
+      const batch = sentences().map((ids) => ({ sentences: [ids, ids] }));
       let update = 0;
       return {
         async step() {

@@ -10,19 +10,33 @@ import { matmul } from "../../kernels/matmul/matmul.ts";
 import { mean } from "../../kernels/mean.ts";
 import { normalize } from "../../kernels/normalize.ts";
 import { splitViews } from "../../kernels/views.ts";
+import type { Loss } from "./loss.ts";
 
-/** Sentences of an example: two views, or two and a hard negative. */
-export type Views = 2 | 3;
-
-export interface ContrastiveLossOptions {
+export interface InfoNceOptions {
+  /** τ, 0.05 in the paper. */
   readonly temperature: number;
-  /** How many examples there are. */
-  readonly examples: Extent;
-  /** 2 if absent. */
-  readonly views?: Views;
   /** w, the log of how much more a sentence's own hard negative counts; 0 if absent. */
   readonly hardNegativeWeight?: number;
+  /** Part of the target that is spread evenly over all keys; 0 if absent. */
   readonly labelSmoothing?: number;
+}
+
+/** The loss for pairs, and for pairs with a hard negative. */
+export function infoNce(options: InfoNceOptions): Loss {
+  return {
+    name: "infonce",
+    views: [2, 3],
+    target: null,
+    couples: true,
+    record: (_, embeddings, { examples, views }) => contrastiveLoss(embeddings, { ...options, examples, views }),
+  };
+}
+
+export interface ContrastiveLossOptions extends InfoNceOptions {
+  /** How many examples there are. */
+  readonly examples: Extent;
+  /** Sentences of an example: 2, or 3 with a hard negative; 2 if absent. */
+  readonly views?: number;
 }
 
 /** f32 [1] from `embeddings` f32 [views · examples, hidden_size], the views of an example being neighbours. */

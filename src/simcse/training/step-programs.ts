@@ -1,8 +1,7 @@
 /**
- * Three ways to make a training step, each a list of programs and how they are run: the batch at once, several batches an update with their gradients added up,
- * and one large batch embedded in chunks.
+ * Three ways to make a training step, each as named programs and the order they run in: the whole batch at once, several batches an update with their
+ * gradients added up, and one large batch embedded in chunks.
  */
-
 import { gradient } from "../../autograd/gradient.ts";
 import type { StepInput } from "../../autograd/program.ts";
 import type { Tape } from "../../autograd/tape.ts";
@@ -14,16 +13,18 @@ import { readRows, writeRows } from "../../kernels/row-window.ts";
 import { scale } from "../../kernels/scale.ts";
 import { adamWDefaults, adamWStep, adamWUpdate } from "../../nn/adamw.ts";
 import { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
+import type { Loss } from "../losses/loss.ts";
 import { type MaskedInput, MaskedPacker } from "../losses/mlm.ts";
 import { mlmMasking } from "../losses/mlm-masking.ts";
 import { BatchPacker, declareBatch, type PackedSentence } from "../model/batch.ts";
 import {
   batchCapacity,
-  contrasts,
+  hasTwoLosses,
   type Losses,
+  lossInputs,
   type Recorded,
-  recordContrast,
   recordEmbeddings,
+  recordLoss,
   recordLosses,
   recordMasked,
   recordMetrics,
@@ -34,6 +35,7 @@ import {
   viewsOf,
 } from "./step-recording.ts";
 
+/** Where in a run a step is. */
 export interface StepPlace {
   /** The update's number, from 1. */
   readonly update: number;
@@ -42,52 +44,54 @@ export interface StepPlace {
 
 /** Programs that together are a step. */
 export interface StepPrograms {
-  /** What records each of them; the first takes the most memory. */
-  readonly records: readonly ((tape: Tape) => Record<string, Value>)[];
-  /** Memory that they share, to be allocated before they are compiled. */
+  /** What records each of them, by the program's name. */
+  readonly records: Readonly<Record<string, (tape: Tape) => Record<string, Value>>>;
+  /** Memory that they share; it must be allocated before they are compiled. */
   readonly tensors: readonly ArenaTensor[];
-  /** The programs of a step by their numbers, in the order they run in, each with its input; an input holds until the next one is taken. */
-  inputs(device: Device, examples: readonly TokenizedExample[], place: StepPlace): Iterable<readonly [program: number, StepInput]>;
+  /** The names of a step's programs in the order they run in, each with its input. An input is valid until the next one is taken. */
+  inputs(device: Device, examples: readonly TokenizedExample[], place: StepPlace): Iterable<readonly [program: string, StepInput]>;
 }
 
 /** Chooses the way that the options ask for. */
 export function stepPrograms(recorded: Recorded, options: TrainingStepOptions): StepPrograms {
-  if (options.cacheChunk !== undefined) {
-    if (contrasts(options)) return cachedStep(recorded, options, options.cacheChunk);
-    throw new OptionError("A batch without contrast is not embedded in chunks.", "Use gradient accumulation, or a smaller batch.");
+  const { loss, cacheChunk, accumulation = 1 } = options;
+  if (cacheChunk !== undefined) {
+    if (loss !== null) return cachedStep(recorded, options, loss, cacheChunk);
+    throw new OptionError(
+      "Only a loss of embeddings is computed in chunks (GradCache); masked language modelling alone is not.",
+      "Use gradient accumulation, or a smaller batch.",
+    );
   }
-  return options.accumulation !== undefined && options.accumulation > 1
-    ? accumulatedStep(recorded, options, options.accumulation)
-    : wholeStep(recorded, options);
+  return accumulation > 1 ? accumulatedStep(recorded, options, accumulation) : wholeStep(recorded, options);
 }
 
 function wholeStep(recorded: Recorded, options: TrainingStepOptions): StepPrograms {
   const packer = stepPacker(recorded, options);
   return {
     tensors: [],
-    records: [
-      (tape) => {
+    records: {
+      step(tape) {
         const losses = recordLosses(tape, recorded, options);
         recordMetrics(losses, adamWStep(tape, losses.loss, recorded.layout, options.optimizer), recorded);
         return { loss: losses.loss };
       },
-    ],
+    },
     *inputs(_, examples, { update, learningRate }) {
-      yield [0, { ...packer.pack(packer.sentences(examples, 0, update)), scalars: { learningRate }, seed: options.seed, step: update }];
+      yield ["step", { ...packer.packBatch(examples, 0, update), scalars: { learningRate }, seed: options.seed, step: update }];
     },
   };
 }
 
-/** As the original accumulates: each batch is contrasted by itself, and the update takes the mean of their gradients. */
+/** As the original accumulates: each batch has a loss of its own, and the update takes the mean of their gradients. */
 function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batches: number): StepPrograms {
   const { layout } = recorded;
-  const { batchSize, seed, mlm, optimizer = adamWDefaults } = options;
+  const { batchSize, seed, optimizer = adamWDefaults } = options;
   const packer = stepPacker(recorded, options);
-  const sums = ["loss", ...(mlm && contrasts(options) ? ["mlmLoss"] : [])].map((name) => new ArenaTensor(`sum of ${name}`, "f32", [1]));
+  const sums = ["loss", ...(hasTwoLosses(options) ? ["mlmLoss"] : [])].map((name) => new ArenaTensor(`sum of ${name}`, "f32", [1]));
   return {
     tensors: sums,
-    records: [
-      (tape) => {
+    records: {
+      batch(tape) {
         const { loss, mlmLoss } = recordLosses(tape, recorded, options);
         const share = scale(loss, 1 / batches);
         addInto(share, sums[0]!);
@@ -95,30 +99,31 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
         gradient(tape, share, layout.parameters, { scaledBy: layout.keepsHalves ? layout.optimizer : null, accumulate: true });
         return { loss: share };
       },
-      (tape) => {
+      update(tape) {
         const [loss, mlmLoss] = sums.map((sum) => tape.use(sum));
         recordMetrics({ loss: loss!, ...(mlmLoss && { mlmLoss }) } satisfies Losses, adamWUpdate(tape, layout, optimizer), recorded);
         return {};
       },
-    ],
+    },
     *inputs(device, examples, { update, learningRate }) {
       clearSums(device, recorded, sums);
       for (let first = 0; first < examples.length; first += batchSize) {
-        const sentences = packer.sentences(examples.slice(first, first + batchSize), first, update);
-        yield [0, { ...packer.pack(sentences), seed, step: update }];
+        yield ["batch", { ...packer.packBatch(examples.slice(first, first + batchSize), first, update), seed, step: update }];
       }
-      yield [1, { scalars: { learningRate }, seed, step: update }];
+      yield ["update", { scalars: { learningRate }, seed, step: update }];
     },
   };
 }
 
 /**
  * GradCache (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"): the exact loss and gradients of a large batch in
- * the memory of a small one. Embeds the batch chunk by chunk and keeps nothing else; takes the loss over all embeddings and its gradient with respect to them;
- * embeds each chunk again, under the same dropout masks, and takes its embeddings' gradient back to the parameters. Of masked language modelling each chunk adds its
- * part of the mean over the whole batch's masked tokens.
+ * the memory of a small one.
+ *
+ * `embed` embeds the batch chunk by chunk and keeps only the embeddings. `loss` takes the loss over all of them, and its gradient with respect to them.
+ * `backward` embeds each chunk again, under the same dropout masks, and carries its embeddings' gradient back to the parameters; of masked language modelling
+ * each chunk adds its part of the mean over the whole batch's masked tokens. `update` is AdamW's step.
  */
-function cachedStep(recorded: Recorded, options: TrainingStepOptions, chunk: number): StepPrograms {
+function cachedStep(recorded: Recorded, options: TrainingStepOptions, batchLoss: Loss, chunk: number): StepPrograms {
   const { config, layout } = recorded;
   const { batchSize, seed, mlm, optimizer = adamWDefaults } = options;
   const views = viewsOf(options);
@@ -133,8 +138,20 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, chunk: num
   const scaledBy = layout.keepsHalves ? layout.optimizer : null;
   return {
     tensors: [embeddings, embeddings.gradient!, ...sums],
-    records: [
-      function backward(tape) {
+    records: {
+      embed(tape) {
+        layout.updateHalves(tape);
+        const batch = declareBatch(tape, capacity, { training: false });
+        writeRows(recordEmbeddings(recorded, { ...options, gradientCheckpointing: false }, batch), embeddings, tape.scalar("first"));
+        return {};
+      },
+      loss(tape) {
+        const loss = recordLoss(tape, tape.use(embeddings), batchLoss, options);
+        addInto(loss, lossSum);
+        gradient(tape, loss, [embeddings], { scaledBy });
+        return { loss };
+      },
+      backward(tape) {
         layout.updateHalves(tape);
         const batch = declareBatch(tape, capacity, { training: true });
         const own = recordEmbeddings(recorded, options, batch);
@@ -146,27 +163,14 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, chunk: num
         gradient(tape, scale(part, mlm.weight), layout.parameters, { scaledBy, accumulate: true });
         return {};
       },
-      function embed(tape) {
-        layout.updateHalves(tape);
-        const batch = declareBatch(tape, capacity, { training: false });
-        writeRows(recordEmbeddings(recorded, { ...options, gradientCheckpointing: false }, batch), embeddings, tape.scalar("first"));
-        return {};
-      },
-      function contrast(tape) {
-        const loss = recordContrast(tape, tape.use(embeddings), options);
-        addInto(loss, lossSum);
-        gradient(tape, loss, [embeddings], { scaledBy });
-        return { loss };
-      },
-      function finish(tape) {
+      update(tape) {
         const loss = tape.use(lossSum);
         const losses: Losses = mlm ? sumOfLosses(loss, tape.use(mlmSum), options) : { loss };
         recordMetrics(losses, adamWUpdate(tape, layout, optimizer), recorded);
         return {};
       },
-    ],
+    },
     *inputs(device, examples, { update, learningRate }) {
-      const [backward, embed, contrast, finish] = [0, 1, 2, 3] as const;
       const step = { seed, step: update };
       const sentences = packer.sentences(examples, 0, update);
       const masked = maskedTokens(sentences);
@@ -176,15 +180,14 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, chunk: num
       };
       clearSums(device, recorded, sums);
       for (const [first, own] of chunks()) {
-        yield [embed, { ...embedded.pack(own, { training: false }), scalars: { first }, ...step }];
+        yield ["embed", { ...embedded.pack(own, { training: false }), scalars: { first }, ...step }];
       }
-      yield [contrast, { live: { examples: examples.length }, ...step }];
+      yield ["loss", { ...lossInputs(examples, options), ...step }];
       for (const [first, own] of chunks()) {
-        const { inputs, live } = packer.pack(own, { whole: false });
         const share = mlm && { "masked share": masked === 0 ? 0 : maskedTokens(own) / masked };
-        yield [backward, { inputs, live, scalars: { first, ...share }, ...step }];
+        yield ["backward", { ...packer.pack(own), scalars: { first, ...share }, ...step }];
       }
-      yield [finish, { scalars: { learningRate }, ...step }];
+      yield ["update", { scalars: { learningRate }, ...step }];
     },
   };
 }
@@ -201,26 +204,36 @@ function maskedTokens(sentences: readonly StepSentence[]): number {
   return sentences.reduce((sum, { masked }) => sum + (masked?.positions.length ?? 0), 0);
 }
 
+type PackedInput = Required<Pick<StepInput, "inputs" | "live">>;
+
 /** Makes and packs the sentences of `examples` examples at a time, as many as a batch has if absent. */
 function stepPacker({ config }: Recorded, options: TrainingStepOptions, examples = options.batchSize) {
   const capacity = batchCapacity(config, options, examples);
   const views = viewsOf(options);
-  const { mlm, seed } = options;
-  const contrast = contrasts(options) ? new BatchPacker(capacity) : null;
+  const { loss, mlm, seed } = options;
+  const plain = loss === null ? null : new BatchPacker(capacity);
   const masked = mlm && new MaskedPacker(capacity, mlm.probability);
   const mask = mlm && mlmMasking(seed, { ...mlm, vocabularySize: config.vocab_size });
   return {
-    /** The sentences of examples of which the first is number `first` of the update. */
+    /** The sentences of examples, the first of which is number `first` of the update. */
     sentences(examples: readonly TokenizedExample[], first: number, update: number): StepSentence[] {
-      const plain = sentencesOf(examples, first, views);
-      return mask ? plain.map((sentence) => ({ ...sentence, masked: mask(sentence.ids, update, sentence.key) })) : plain;
+      const all = sentencesOf(examples, first, views);
+      return mask ? all.map((sentence) => ({ ...sentence, masked: mask(sentence.ids, update, sentence.key) })) : all;
     },
-    /** The inputs of their passes; of a `whole` batch also how many examples are contrasted. */
-    pack(sentences: readonly StepSentence[], { whole = true } = {}): Required<Pick<StepInput, "inputs" | "live">> {
-      const plain = contrast?.pack(sentences, { training: true });
-      const second = masked?.pack(sentences as readonly MaskedInput[]);
-      const count = contrast && whole ? { examples: sentences.length / views } : {};
-      return { inputs: { ...plain?.inputs, ...second?.inputs }, live: { ...plain?.live, ...second?.live, ...count } };
+    /** The inputs of the sentences' passes, plain and masked. */
+    pack(sentences: readonly StepSentence[]): PackedInput {
+      return joined(plain?.pack(sentences, { training: true }), masked?.pack(sentences as readonly MaskedInput[]));
     },
+    /** The inputs of a batch's passes and of its loss. */
+    packBatch(examples: readonly TokenizedExample[], first: number, update: number): PackedInput {
+      return joined(this.pack(this.sentences(examples, first, update)), lossInputs(examples, options));
+    },
+  };
+}
+
+function joined(...parts: readonly (PackedInput | undefined)[]): PackedInput {
+  return {
+    inputs: Object.assign({}, ...parts.map((part) => part?.inputs)),
+    live: Object.assign({}, ...parts.map((part) => part?.live)),
   };
 }

@@ -1,6 +1,8 @@
 /** The parts that every way of making a training step records: a batch's embeddings, its loss, and the loss's history. */
+import type { StepInput } from "../../autograd/program.ts";
 import type { Tape } from "../../autograd/tape.ts";
-import type { Value } from "../../kernels/language/operation.ts";
+import { ShapeError } from "../../errors.ts";
+import { f32, type Value } from "../../kernels/language/operation.ts";
 import { recordHistory } from "../../kernels/optimizer/history.ts";
 import { weightedSum } from "../../kernels/weighted-sum.ts";
 import type { AdamWOptions } from "../../nn/adamw.ts";
@@ -8,7 +10,7 @@ import type { BatchValues } from "../../nn/architectures/bert.ts";
 import type { BertConfig } from "../../nn/architectures/bert-config.ts";
 import { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
 import type { ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
-import { contrastiveLoss, type Views } from "../losses/infonce.ts";
+import type { Loss, LossBatch } from "../losses/loss.ts";
 import { maskedLanguageLoss } from "../losses/mlm.ts";
 import { type BatchCapacity, declareBatch, type PackedSentence, tableSizes } from "../model/batch.ts";
 import type { Modules } from "../model/model.ts";
@@ -17,21 +19,19 @@ import { type PoolerType, poolSentences } from "../model/poolers.ts";
 export interface TrainingStepOptions {
   /** Examples a batch. */
   readonly batchSize: number;
-  /** Sentences of an example; 2 if absent. With 1 there is no contrast, and `mlm` alone is the loss. */
-  readonly views?: 1 | Views;
+  /** Sentences of an example; 2 if absent. */
+  readonly views?: number;
+  /** The loss of the sentences' embeddings; null where `mlm` is the only one. */
+  readonly loss: Loss | null;
   /** Tokens a sentence has at most. */
-  readonly maxSeqLength: number;
+  readonly maxLength: number;
   readonly pooler: PoolerType;
-  readonly temperature: number;
-  /** The log weight of a sentence's own hard negative; 0 if absent. */
-  readonly hardNegativeWeight?: number;
-  readonly labelSmoothing?: number;
-  /** Masked language modelling on the batch's sentences, as a second loss; none if absent. */
+  /** Masked language modelling on the batch's sentences, beside `loss` or on its own; none if absent. */
   readonly mlm?: StepMlmOptions;
   readonly optimizer?: AdamWOptions;
   /** Compute each layer again in the backward pass, and keep only its input; false if absent. */
   readonly gradientCheckpointing?: boolean;
-  /** Batches an update, each contrasted by itself; 1 if absent. */
+  /** Batches an update, each with a loss of its own; 1 if absent. */
   readonly accumulation?: number;
   /** Examples that are embedded at a time, with the loss over the whole batch (GradCache); all at once, if absent. */
   readonly cacheChunk?: number;
@@ -55,15 +55,13 @@ export interface Recorded {
   readonly history: ArenaTensor;
 }
 
-export const viewsOf = ({ views = 2 }: TrainingStepOptions): 1 | Views => views;
-
-/** Whether the sentences of a batch are contrasted. */
-export const contrasts = (options: TrainingStepOptions): boolean => viewsOf(options) > 1;
+/** Sentences of an example. */
+export const viewsOf = ({ views = 2 }: TrainingStepOptions): number => views;
 
 /** Room for `examples` examples. */
 export function batchCapacity(config: BertConfig, options: TrainingStepOptions, examples = options.batchSize): BatchCapacity {
   const sentences = viewsOf(options) * examples;
-  return { sentences, tokens: sentences * options.maxSeqLength, longest: options.maxSeqLength, ...tableSizes(config) };
+  return { sentences, tokens: sentences * options.maxLength, longest: options.maxLength, ...tableSizes(config) };
 }
 
 /** Records the embeddings of a batch under dropout, f32 [sentences, hidden_size]. */
@@ -77,11 +75,35 @@ const forwardOptions = (layout: ParameterLayout, { gradientCheckpointing: recomp
   recompute,
 });
 
-/** Records the contrastive loss of a whole batch's embeddings, f32 [1]. */
-export function recordContrast(tape: Tape, embeddings: Value, options: TrainingStepOptions): Value {
-  const { batchSize, temperature, hardNegativeWeight = 0, labelSmoothing = 0 } = options;
-  const examples = tape.extent("examples", batchSize);
-  return contrastiveLoss(embeddings, { temperature, examples, views: viewsOf(options) as Views, hardNegativeWeight, labelSmoothing });
+/** The name of the input that has the examples' targets. */
+const targetsInput = "targets";
+
+/** Records the loss of a whole batch's embeddings, f32 [1]. */
+export function recordLoss(tape: Tape, embeddings: Value, loss: Loss, options: TrainingStepOptions): Value {
+  const examples = tape.extent("examples", options.batchSize);
+  const targets = loss.target && tape.input(targetsInput, f32(examples, loss.target.width));
+  return loss.record(tape, embeddings, { examples, views: viewsOf(options), targets } satisfies LossBatch);
+}
+
+/** The inputs of `recordLoss`. Throws `ShapeError` for an example whose target has another width. */
+export function lossInputs(
+  examples: readonly TokenizedExample[],
+  { loss }: TrainingStepOptions,
+): Required<Pick<StepInput, "inputs" | "live">> {
+  if (loss === null) return { inputs: {}, live: {} };
+  const live = { examples: examples.length };
+  if (loss.target === null) return { inputs: {}, live };
+  const { width, kind } = loss.target;
+  const targets = new Float32Array(examples.length * width);
+  for (const [i, { target = [] }] of examples.entries()) {
+    if (target.length !== width)
+      throw new ShapeError(
+        `The loss ${loss.name} needs a ${kind} of ${width} numbers an example, found ${target.length}.`,
+        "Give each example its target.",
+      );
+    targets.set(target, i * width);
+  }
+  return { inputs: { [targetsInput]: targets }, live };
 }
 
 /** The losses of a batch, each f32 [1]. */
@@ -91,14 +113,14 @@ export interface Losses {
   readonly mlmLoss?: Value;
 }
 
-/** Records a batch and its losses: contrast, and masked language modelling where it is asked for or all there is. */
+/** Records a batch and its losses: that of the embeddings, and masked language modelling where it is asked for or all there is. */
 export function recordLosses(tape: Tape, recorded: Recorded, options: TrainingStepOptions): Losses {
   const capacity = batchCapacity(recorded.config, options);
   recorded.layout.updateHalves(tape);
-  if (!contrasts(options)) return { loss: recordMasked(tape, recorded, options, capacity) };
+  if (options.loss === null) return { loss: recordMasked(tape, recorded, options, capacity) };
   const batch = declareBatch(tape, capacity, { training: true });
-  const contrast = recordContrast(tape, recordEmbeddings(recorded, options, batch), options);
-  return options.mlm === undefined ? { loss: contrast } : sumOfLosses(contrast, recordMasked(tape, recorded, options, capacity), options);
+  const loss = recordLoss(tape, recordEmbeddings(recorded, options, batch), options.loss, options);
+  return options.mlm === undefined ? { loss } : sumOfLosses(loss, recordMasked(tape, recorded, options, capacity), options);
 }
 
 /** Records the masked pass of a batch and its loss, f32 [1]: the mean over its masked tokens. */
@@ -106,27 +128,35 @@ export function recordMasked(tape: Tape, { modules, layout }: Recorded, options:
   return maskedLanguageLoss(tape, modules, capacity, { probability: options.mlm!.probability, ...forwardOptions(layout, options) });
 }
 
-/** What is minimised where there is masked language modelling beside the contrast. */
-export function sumOfLosses(contrast: Value, mlmLoss: Value, { mlm }: TrainingStepOptions): Losses {
-  return { loss: weightedSum(contrast, mlmLoss, 1, mlm!.weight), mlmLoss };
+/** What is minimised where there is masked language modelling beside the loss of the embeddings. */
+export function sumOfLosses(loss: Value, mlmLoss: Value, { mlm }: TrainingStepOptions): Losses {
+  return { loss: weightedSum(loss, mlmLoss, 1, mlm!.weight), mlmLoss };
 }
+
+/** Whether masked language modelling is a second loss, and not the only one. */
+export const hasTwoLosses = ({ loss, mlm }: TrainingStepOptions): boolean => loss !== null && mlm !== undefined;
 
 /** Steps whose metrics are kept on the GPU until they are read. */
 export const historyLength = 1024;
 
 /** Numbers a step: its loss, its gradient norm, and the masked language loss where there is one. */
 export const historyTensor = (options: TrainingStepOptions) =>
-  new ArenaTensor("history", "f32", [historyLength, options.mlm && contrasts(options) ? 3 : 2]);
+  new ArenaTensor("history", "f32", [historyLength, hasTwoLosses(options) ? 3 : 2]);
 
 /** Records that a step's numbers go into the history. */
 export function recordMetrics({ loss, mlmLoss }: Losses, norm: Value, { history }: Recorded): void {
   recordHistory([loss, norm, ...(mlmLoss ? [mlmLoss] : [])], history);
 }
 
-/** The sentences of examples with their numbers in the whole batch, the first example being number `first`. */
-export function sentencesOf(examples: readonly TokenizedExample[], first: number, views: 1 | Views): PackedSentence[] {
-  return examples.flatMap((example, i) => example.map((ids, view) => ({ ids, key: (first + i) * views + view })));
+/** An example as a step takes it. */
+export interface TokenizedExample {
+  /** The tokens of each of its sentences, special tokens included. */
+  readonly sentences: readonly (readonly number[])[];
+  /** What the loss needs beside them; see `LossTarget`. */
+  readonly target?: ArrayLike<number>;
 }
 
-/** The tokens of each view of an example, special tokens included. */
-export type TokenizedExample = readonly (readonly number[])[];
+/** The sentences of examples with their numbers in the whole batch, the first example being number `first`. */
+export function sentencesOf(examples: readonly TokenizedExample[], first: number, views: number): PackedSentence[] {
+  return examples.flatMap(({ sentences }, i) => sentences.map((ids, view) => ({ ids, key: (first + i) * views + view })));
+}

@@ -7,6 +7,8 @@ import type { Tokenizer } from "../../io/tokenizer.ts";
 import { longestSentence } from "../../nn/architectures/bert-config.ts";
 import { schedules } from "../../nn/schedule.ts";
 import { checkLength } from "../embedding/encoder.ts";
+import { infoNce } from "../losses/infonce.ts";
+import type { Loss } from "../losses/loss.ts";
 import type { SimCseModel } from "../model/model.ts";
 import { checkArguments, optimizerOf, type TrainingArguments } from "./training-arguments.ts";
 import { type Best, type Evaluate, type EvaluationEntry, type EvaluatorState, TrainingEvaluator } from "./training-evaluator.ts";
@@ -100,7 +102,7 @@ export async function train(
   try {
     for (const chosen of order.updates(update)) {
       if (update >= totalSteps || hooks.signal?.aborted || evaluator?.hasStalled) break;
-      const batch = chosen.map((index) => set.tokens(index));
+      const batch = chosen.map((index) => set.example(index));
       const learningRate = args.learning_rate * schedule(update, totalSteps, args.warmup_steps, args.learning_rate);
       update++;
       if (hooks.profiler) await hooks.profiler.run(step, batch, update, learningRate);
@@ -148,11 +150,9 @@ function createStep(
   return TrainingStep.create(model, {
     batchSize,
     views,
-    maxSeqLength: args.max_seq_length,
+    maxLength: args.max_seq_length,
     pooler: args.pooler_type,
-    temperature: args.temp,
-    hardNegativeWeight: args.hard_negative_weight,
-    labelSmoothing: args.label_smoothing_factor,
+    loss: views === 1 ? null : lossOf(args),
     optimizer: optimizerOf(args),
     gradientCheckpointing: args.gradient_checkpointing,
     accumulation: args.gradient_accumulation_steps,
@@ -167,6 +167,10 @@ function createStep(
     }),
     seed: args.seed,
   });
+}
+
+function lossOf({ temp, hard_negative_weight, label_smoothing_factor }: TrainingArguments): Loss {
+  return infoNce({ temperature: temp, hardNegativeWeight: hard_negative_weight, labelSmoothing: label_smoothing_factor });
 }
 
 function evaluates({ evaluation_strategy, eval_steps }: TrainingArguments): boolean {

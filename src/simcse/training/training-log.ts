@@ -1,7 +1,8 @@
 /** What a run logs: means over the steps since the last entry, read from the GPU's ring in time, and the stop when a loss is no longer a number. */
 import { DivergenceError } from "../../errors.ts";
+import { historyLength } from "./step-recording.ts";
 import type { TrainingArguments } from "./training-arguments.ts";
-import { historyLength, type StepMetrics, type TrainingStep } from "./training-step.ts";
+import type { StepMetrics, TrainingStep } from "./training-step.ts";
 
 export interface LogEntry {
   readonly step: number;

@@ -1,22 +1,21 @@
 /** What a run trains on: texts that are tokenised when their turn comes, or sequences that were packed before. */
 import { DataError } from "../../errors.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
-import type { Views } from "../losses/infonce.ts";
-import type { TokenizedExample } from "./training-step.ts";
+import type { TokenizedExample } from "./step-recording.ts";
 
 /** A sentence; or a pair that belongs together; or a pair and a hard negative. */
 export type TrainingExample = string | readonly string[];
 
 export interface TrainingSet {
   readonly length: number;
-  /** Sequences of an example; of one alone there is nothing to contrast: its masked words are restored. */
-  readonly views: 1 | Views;
+  /** Sentences of an example. With one there is no loss of embeddings: only masked words are restored. */
+  readonly views: number;
   /** Texts of an example as they are given. */
   readonly columns: number;
   /** What an example is called where it is counted. */
   readonly unit: string;
-  /** The tokens of each sequence of an example, special tokens included. */
-  tokens(index: number): TokenizedExample;
+  /** An example as a step takes it. */
+  example(index: number): TokenizedExample;
   /** What may not come twice in a batch. */
   keys(index: number): readonly string[];
 }
@@ -47,9 +46,9 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
     views: columns === 3 ? 3 : 2,
     columns,
     unit: units[columns - 1]!,
-    tokens(index) {
+    example(index) {
       const ids = texts[index]!.map((text) => tokenizer.encode(text, maxLength));
-      return ids.length === 1 ? [ids[0]!, ids[0]!] : ids;
+      return { sentences: ids.length === 1 ? [ids[0]!, ids[0]!] : ids };
     },
     keys: (index) => texts[index]!,
   };
@@ -84,7 +83,7 @@ export async function packedSet(texts: AsyncIterable<string>, tokenizer: Tokeniz
     views: 1,
     columns: 1,
     unit: `sequences of ${maxLength} tokens`,
-    tokens: (index) => [Array.from(sequences[index]!)],
+    example: (index) => ({ sentences: [Array.from(sequences[index]!)] }),
     keys: (index) => [String(index)],
   };
 }

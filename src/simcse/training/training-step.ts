@@ -7,6 +7,7 @@ import { compile, type DispatchProfile, type Program } from "../../autograd/prog
 import { Tape } from "../../autograd/tape.ts";
 import { CapacityError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
+import type { Device } from "../../gpu/device.ts";
 import { optimizerField } from "../../kernels/optimizer/optimizer-state.ts";
 import type { BertConfig } from "../../nn/architectures/bert-config.ts";
 import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
@@ -14,8 +15,6 @@ import { ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
 import { type ModelOptions, Modules, type SimCseModel } from "../model/model.ts";
 import { type StepPrograms, stepPrograms } from "./step-programs.ts";
 import { historyLength, historyTensor, type TokenizedExample, type TrainingStepOptions } from "./step-recording.ts";
-
-export { historyLength, type StepMlmOptions, type TokenizedExample, type TrainingStepOptions } from "./step-recording.ts";
 
 /** What one step was. */
 export interface StepMetrics {
@@ -26,9 +25,12 @@ export interface StepMetrics {
   readonly mlmLoss?: number;
 }
 
+/** A training step compiled for a model and a batch size. */
 export class TrainingStep {
   private constructor(
-    readonly programs: readonly Program[],
+    readonly device: Device,
+    /** The step's programs by their names, which say what part of the step each is. */
+    readonly programs: ReadonlyMap<string, Program>,
     readonly options: TrainingStepOptions,
     readonly history: ArenaTensor,
     readonly optimizer: ArenaTensor,
@@ -43,20 +45,26 @@ export class TrainingStep {
     const steps = stepPrograms({ config, modules, layout: store.layout, history }, options);
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     for (const tensor of [history, ...steps.tensors]) tensor.buffer = device.createBuffer(tensor.name, tensor.bytes, usage);
-    const programs: Program[] = [];
-    for (const record of steps.records) programs.push(await compile(device, record, { tuning }));
     const staging = device.createBuffer("history staging", history.bytes, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
-    return new TrainingStep(programs, options, history, store.layout.optimizer!, staging, steps);
+    const programs = new Map<string, Program>();
+    const step = new TrainingStep(device, programs, options, history, store.layout.optimizer!, staging, steps);
+    try {
+      for (const [name, record] of Object.entries(steps.records)) programs.set(name, await compile(device, record, { tuning }));
+      return step;
+    } catch (error) {
+      step.close();
+      throw error;
+    }
   }
 
-  /** The program that takes the most memory, and that alone where the batch is run at once. */
+  /** The program that takes the most memory; the only one where the batch is run at once. */
   get program(): Program {
-    return this.programs[0]!;
+    return largest([...this.programs.values()], ({ plan }) => plan);
   }
 
   /** Bytes that the programs and what they share take, beside the parameters. */
   get bytes(): number {
-    return sum(this.programs.map(({ plan }) => plan.bytes.total)) + sum(this.steps.tensors.map(({ bytes }) => bytes));
+    return sum([...this.programs.values()].map(({ plan }) => plan.bytes.total)) + sum(this.steps.tensors.map(({ bytes }) => bytes));
   }
 
   /**
@@ -64,14 +72,14 @@ export class TrainingStep {
    * sentences, so their masks differ.
    */
   run(examples: readonly TokenizedExample[], update: number, learningRate: number): void {
-    for (const [program, input] of this.#inputs(examples, update, learningRate)) this.programs[program]!.run(input);
+    for (const [program, input] of this.#inputs(examples, update, learningRate)) this.programs.get(program)!.run(input);
   }
 
   /** What `run` does, each kernel timed. Waits for the GPU. Throws `DeviceError` where the device has no timestamps. */
   async profile(examples: readonly TokenizedExample[], update: number, learningRate: number): Promise<DispatchProfile[]> {
     const dispatches: DispatchProfile[] = [];
     for (const [program, input] of this.#inputs(examples, update, learningRate)) {
-      dispatches.push(...(await this.programs[program]!.profile(input)));
+      dispatches.push(...(await this.programs.get(program)!.profile(input)));
     }
     return dispatches;
   }
@@ -84,13 +92,12 @@ export class TrainingStep {
         "Compile it for a larger batch.",
       );
     }
-    return this.steps.inputs(this.program.device, examples, { update, learningRate });
+    return this.steps.inputs(this.device, examples, { update, learningRate });
   }
 
   /** Metrics of updates `first` to `last`, at most `historyLength` of them. Waits for the GPU. */
   async metrics(first: number, last: number): Promise<StepMetrics[]> {
-    const device = this.program.device;
-    const ring = new Float32Array(await device.readThrough(this.staging, this.history.window));
+    const ring = new Float32Array(await this.device.readThrough(this.staging, this.history.window));
     const columns = this.history.shape[1]!;
     return Array.from({ length: last - first + 1 }, (_, i) => {
       const row = ((first + i) % historyLength) * columns;
@@ -101,12 +108,12 @@ export class TrainingStep {
 
   /** The loss scale of mixed precision, and how many steps overflowed. Waits for the GPU. */
   async scaling(): Promise<{ loss_scale: number; skipped_steps: number }> {
-    const state = new Float32Array(await this.program.device.read(this.optimizer.window));
+    const state = new Float32Array(await this.device.read(this.optimizer.window));
     return { loss_scale: state[optimizerField.lossScale]!, skipped_steps: state[optimizerField.skipped]! };
   }
 
   close(): void {
-    for (const program of this.programs) program.close();
+    for (const program of this.programs.values()) program.close();
     for (const { window } of [this.history, ...this.steps.tensors]) window.buffer.destroy();
     this.staging.destroy();
   }
@@ -125,12 +132,16 @@ export function planTrainingStep(
   const modules = new Modules(config, { mlp, mlm });
   const layout = new ParameterLayout(modules, { training: true, halves, limits: capabilities.limits });
   const steps = stepPrograms({ config, modules, layout, history: historyTensor(options) }, options);
-  const plans = steps.records.map((record) => {
+  const plans = Object.values(steps.records).map((record) => {
     const tape = new Tape();
     return plan(tape, record(tape), capabilities);
   });
   const bytes = sum(plans.map(({ bytes }) => bytes.total)) + sum(steps.tensors.map((tensor) => tensor.bytes));
-  return { plan: plans[0]!, bytes, persistentBytes: layout.bytes };
+  return { plan: largest(plans, (own) => own), bytes, persistentBytes: layout.bytes };
+}
+
+function largest<T>(items: readonly T[], planOf: (item: T) => Plan): T {
+  return items.reduce((most, item) => (planOf(item).bytes.total > planOf(most).bytes.total ? item : most));
 }
 
 function sum(numbers: readonly number[]): number {

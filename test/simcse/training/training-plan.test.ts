@@ -1,6 +1,7 @@
 /** What a step of BERT's size runs and takes, planned for a GPU without having one: the plan allocates nothing. */
 import { describe, expect, it } from "vitest";
 import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { planTrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
 
@@ -15,7 +16,7 @@ const base = parseBertConfig("base", {
   intermediate_size: 3072,
   max_position_embeddings: 512,
 });
-const options = { batchSize: 64, maxSeqLength: 32, pooler: "cls", temperature: 0.05, seed: 1 } as const;
+const options = { batchSize: 64, maxLength: 32, pooler: "cls", loss: infoNce({ temperature: 0.05 }), seed: 1 } as const;
 const planned = (halves: boolean, gradientCheckpointing: boolean) =>
   planTrainingStep(base, { mlp: true, halves }, { ...options, gradientCheckpointing }, { ...device.capabilities, software: false });
 

@@ -4,14 +4,22 @@
  */
 import { describe, expect, it } from "vitest";
 import { compile } from "../../../src/autograd/program.ts";
-import { DataError, DivergenceError } from "../../../src/errors.ts";
+import { DataError, DivergenceError, ShapeError } from "../../../src/errors.ts";
+import { crossEntropy } from "../../../src/kernels/cross-entropy.ts";
+import { matmul } from "../../../src/kernels/matmul/matmul.ts";
+import { mean } from "../../../src/kernels/mean.ts";
+import { normalize } from "../../../src/kernels/normalize.ts";
 import { initialOptimizerState } from "../../../src/kernels/optimizer/optimizer-state.ts";
+import { splitViews } from "../../../src/kernels/views.ts";
 import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { infoNce } from "../../../src/simcse/losses/infonce.ts";
+import type { Loss } from "../../../src/simcse/losses/loss.ts";
 import { BatchPacker, declareBatch, type PackedSentence } from "../../../src/simcse/model/batch.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import { poolSentences } from "../../../src/simcse/model/poolers.ts";
+import type { TokenizedExample, TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
 import { type EvaluationEntry, type TrainingArguments, train, trainingDefaults } from "../../../src/simcse/training/trainer.ts";
-import { TrainingStep, type TrainingStepOptions } from "../../../src/simcse/training/training-step.ts";
+import { TrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
@@ -29,7 +37,7 @@ const args: TrainingArguments = {
 };
 
 /** A sentence as an example of unsupervised training. */
-const twice = (ids: readonly number[]) => [ids, ids];
+const twice = (ids: readonly number[]): TokenizedExample => ({ sentences: [ids, ids] });
 
 async function freshModel(seed = 1) {
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
@@ -65,7 +73,13 @@ it("the loss falls", async () => {
 
 it("a step creates no buffer, bind group or pipeline and reads nothing back", async () => {
   const model = await freshModel();
-  const step = await TrainingStep.create(model, { batchSize: 6, maxSeqLength: 20, pooler: "cls", temperature: 0.05, seed: 1 });
+  const step = await TrainingStep.create(model, {
+    batchSize: 6,
+    maxLength: 20,
+    pooler: "cls",
+    loss: infoNce({ temperature: 0.05 }),
+    seed: 1,
+  });
   const batch = tinySentences.map((text) => twice(tokenizer.encode(text, 20)));
   const { submits, ...created } = { ...device.counters };
   for (let update = 1; update <= 20; update++) step.run(update % 2 ? batch : batch.slice(1), update, 1e-3);
@@ -87,9 +101,9 @@ async function trainedSteps(options: { halves?: boolean; gradientCheckpointing?:
   device.gpu.queue.writeBuffer(model.store.layout.optimizer!.window.buffer, 0, state);
   const step = await TrainingStep.create(model, {
     batchSize: 6,
-    maxSeqLength: 20,
+    maxLength: 20,
     pooler: "cls",
-    temperature: 0.05,
+    loss: infoNce({ temperature: 0.05 }),
     seed: 1,
     gradientCheckpointing,
   });
@@ -124,7 +138,13 @@ it("mixed precision follows f32", async () => {
 it("the plan allocates the bytes that it states", async () => {
   const model = await freshModel();
   const before = device.counters.bufferBytes;
-  const step = await TrainingStep.create(model, { batchSize: 4, maxSeqLength: 16, pooler: "avg", temperature: 0.05, seed: 1 });
+  const step = await TrainingStep.create(model, {
+    batchSize: 4,
+    maxLength: 16,
+    pooler: "avg",
+    loss: infoNce({ temperature: 0.05 }),
+    seed: 1,
+  });
   const history = step.history.window.size * 2; // Its ring, and the staging it is read through.
   expect(device.counters.bufferBytes - before).toBe(step.program.plan.bytes.total + history);
   step.close();
@@ -235,9 +255,10 @@ it("refuses to train on one sentence", async () => {
 });
 
 describe("a batch that is run in parts", () => {
-  const triples: readonly (readonly (readonly number[])[])[] = tinySentences.map((text, i) =>
-    [text, tinySentences[(i + 1) % 6]!, tinySentences[(i + 3) % 6]!].map((view) => tokenizer.encode(view, 20)),
-  );
+  const triples: readonly TokenizedExample[] = tinySentences.map((text, i) => ({
+    sentences: [text, tinySentences[(i + 1) % 6]!, tinySentences[(i + 3) % 6]!].map((view) => tokenizer.encode(view, 20)),
+    target: Float32Array.from({ length: config.hidden_size }, (_, j) => Math.sin(7 * i + j)),
+  }));
 
   const mlm = { weight: 0.5, probability: 0.3, maskId: tokenizer.maskId, specialIds: new Set([tokenizer.clsId, tokenizer.sepId]) };
 
@@ -248,10 +269,9 @@ describe("a batch that is run in parts", () => {
     const options = {
       batchSize: 6,
       views: 3,
-      maxSeqLength: 20,
+      maxLength: 20,
       pooler: "cls",
-      temperature: 0.05,
-      hardNegativeWeight: 0.5,
+      loss: infoNce({ temperature: 0.05, hardNegativeWeight: 0.5 }),
       seed: 1,
     } as const;
     const step = await TrainingStep.create(model, { ...options, ...changes });
@@ -297,6 +317,25 @@ describe("a batch that is run in parts", () => {
     expect((await stepOn({ mlm: { ...mlm, probability: 0 }, cacheChunk: 2 })).metrics.mlmLoss).toBe(0);
   });
 
+  it("a loss may need a vector for each example: the batch at once and GradCache give it its own", async () => {
+    /** Each sentence should find its own target among those of the batch. */
+    const toVectors: Loss = {
+      name: "to vectors",
+      views: [3],
+      target: { kind: "vector", width: config.hidden_size },
+      couples: true,
+      record: (_, embeddings, { examples, views, targets }) =>
+        mean(crossEntropy(matmul(splitViews(normalize(embeddings), views, examples)[0]!, normalize(targets!), "nt", { scale: 10 }))),
+    };
+    const whole = await stepOn({ loss: toVectors });
+    expect(whole.metrics.loss).not.toBe((await stepOn({})).metrics.loss);
+    const cached = await stepOn({ loss: toVectors, cacheChunk: 2 });
+    expect(Math.abs(cached.metrics.loss / whole.metrics.loss - 1)).toBeLessThan(1e-6);
+    expectSameGradients(cached.gradients, whole.gradients);
+    const narrow: Loss = { ...toVectors, target: { kind: "score", width: 1 } };
+    await expect(stepOn({ loss: narrow })).rejects.toThrow(ShapeError);
+  });
+
   it("accumulation contrasts each batch by itself: its gradient is the mean of theirs", async () => {
     const both = await stepOn({ batchSize: 3, accumulation: 2 });
     const single = await stepOn({ batchSize: 6 });
@@ -307,7 +346,7 @@ describe("a batch that is run in parts", () => {
   it("masked language modelling adds its loss, weighted", async () => {
     const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, mlm: true });
     model.store.initialize(1);
-    const options = { batchSize: 6, maxSeqLength: 20, pooler: "cls", temperature: 0.05, seed: 1 } as const;
+    const options = { batchSize: 6, maxLength: 20, pooler: "cls", loss: infoNce({ temperature: 0.05 }), seed: 1 } as const;
     const contrast = await TrainingStep.create(model, options);
     const both = await TrainingStep.create(model, { ...options, mlm });
     const batch = tinySentences.map((text) => twice(tokenizer.encode(text, 20)));

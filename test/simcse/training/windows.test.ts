@@ -2,12 +2,14 @@
 import { expect, it } from "vitest";
 import { openDevice } from "../../../src/gpu/node.ts";
 import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
-import { TrainingStep, type TrainingStepOptions } from "../../../src/simcse/training/training-step.ts";
+import type { TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
+import { TrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { profile } from "../../device.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
-const options = { batchSize: 2, maxSeqLength: 20, pooler: "cls", temperature: 0.05, seed: 1 } as const;
+const options = { batchSize: 2, maxLength: 20, pooler: "cls", loss: infoNce({ temperature: 0.05 }), seed: 1 } as const;
 // The norm of a gradient in more spans is summed in another order: what it would clip is left.
 const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1, maxGradNorm: Number.POSITIVE_INFINITY };
 
@@ -20,12 +22,12 @@ async function trained(largestBinding: number, { halves, ...changes }: Partial<T
   model.store.initialize(1);
   const mlm = { weight: 0.5, probability: 0.1, maskId: tokenizer.maskId, specialIds: new Set([tokenizer.clsId, tokenizer.sepId]) };
   const step = await TrainingStep.create(model, { ...options, optimizer, ...(changes.cacheChunk === undefined && { mlm }), ...changes });
-  const batch = tinySentences.slice(0, 2).map((text) => [tokenizer.encode(text, 20), tokenizer.encode(text, 20)]);
+  const batch = tinySentences.slice(0, 2).map((text) => ({ sentences: [tokenizer.encode(text, 20), tokenizer.encode(text, 20)] }));
   for (let update = 1; update <= 3; update++) step.run(batch, update, 1e-3);
   const losses = (await step.metrics(1, 3)).map(({ loss, mlmLoss }) => ({ loss, mlmLoss }));
   const parameters = new Map<string, Float32Array>();
   for (const name of model.store.pieces.keys()) parameters.set(name, await model.store.read(name));
-  const windows = step.programs
+  const windows = [...step.programs.values()]
     .flatMap(({ plan }) => plan.kernels.flatMap(({ shader }) => shader.bindings))
     .filter(({ windows }) => windows);
   step.close();
@@ -81,7 +83,7 @@ it("RoBERTa's words train where 128 MiB are bound at once, as they do in a small
     }
     const step = await TrainingStep.create(model, { ...options, batchSize: 3, optimizer });
     step.run(
-      sentences.map((ids) => [ids.map(idOf), ids.map(idOf)]),
+      sentences.map((ids) => ({ sentences: [ids.map(idOf), ids.map(idOf)] })),
       1,
       1e-2,
     );
