@@ -5,6 +5,7 @@
  * of a model lie close together, as cosines of untrained models do. No p-values here.
  */
 import { ShapeError } from "../../../errors.ts";
+import { mean } from "./mean.ts";
 
 /**
  * Pearson's correlation of two samples `x` and `y` of the same length [n].
@@ -75,10 +76,4 @@ function requireSameLength(x: ArrayLike<number>, y: ArrayLike<number>): void {
 function isConstant(x: ArrayLike<number>): boolean {
   for (let i = 1; i < x.length; i++) if (x[i] !== x[0]) return false;
   return true;
-}
-
-function mean(x: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i]!;
-  return sum / x.length;
 }

@@ -6,6 +6,8 @@
 import type { Folder } from "../../../io/folder.ts";
 import { type Encode, embedDistinct } from "../embed-distinct.ts";
 import { pearson, spearman } from "../metrics/correlation.ts";
+import { cosine } from "../metrics/cosine.ts";
+import { mean } from "../metrics/mean.ts";
 import type { Missing } from "./senteval-folder.ts";
 import { loadSts, STS_TASKS, type StsMode, type StsSubset, type StsTask, type StsTaskName } from "./sts.ts";
 
@@ -147,23 +149,6 @@ function averageOver(tasks: readonly StsTask[], results: StsReport["tasks"]): St
   const scored = tasks.map(({ name }) => name).filter((name) => scoresOf(results, name) !== null);
   const average = (kind: "pearson" | "spearman") => mean(scored.map((name) => scoresOf(results, name)![kind].all));
   return { pearson: average("pearson"), spearman: average("spearman"), tasks: scored };
-}
-
-/** Float64 cosine of two float32 rows; NaN when either is zero or holds a value that is not finite. */
-function cosine(a: Float32Array, b: Float32Array): number {
-  let ab = 0;
-  let aa = 0;
-  let bb = 0;
-  for (let i = 0; i < a.length; i++) {
-    ab += a[i]! * b[i]!;
-    aa += a[i]! * a[i]!;
-    bb += b[i]! * b[i]!;
-  }
-  return ab / (Math.sqrt(aa) * Math.sqrt(bb));
-}
-
-function mean(values: readonly number[]): number {
-  return sum(values) / values.length;
 }
 
 function sum(values: readonly number[]): number {

@@ -11,6 +11,7 @@ import type { Candidate, ClassifierData, ClassifierSettings, Fold } from "../cla
 import { type ClassifierHooks, type ClassifierOutcome, regularisations, trainClassifiers } from "../classifiers/classifiers.ts";
 import { allBut, randomSplit, SENTEVAL_SEED, stratifiedParts } from "../classifiers/folds.ts";
 import { type Encode, embedDistinct } from "../embed-distinct.ts";
+import { mean } from "../metrics/mean.ts";
 import type { Missing } from "./senteval-folder.ts";
 import { loadTransfer, TRANSFER_TASKS, type TransferData, type TransferTask, type TransferTaskName } from "./transfer.ts";
 import type { LabelledExample } from "./transfer-files.ts";
@@ -216,10 +217,6 @@ async function features(examples: readonly LabelledExample[], encode: Encode): P
       );
   }
   return { features: matrix, dimension };
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0) / values.length;
 }
 
 /** A report as SimCSE's trainer logs it: `eval_MR` and the others in percent, and `eval_avg_transfer`. */

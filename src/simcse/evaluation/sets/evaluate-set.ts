@@ -1,0 +1,47 @@
+/** Scores anything that encodes on a set of one's own, by the set's kind. */
+import { DataError } from "../../../errors.ts";
+import type { EvaluationSet, SetEvaluator, SetKind, SetOptions, SetScores } from "./evaluation-set.ts";
+import { labelledPairs } from "./labelled-pairs.ts";
+import { labelledTexts } from "./labelled-texts.ts";
+import { retrieval } from "./retrieval.ts";
+import { scoredPairs } from "./scored-pairs.ts";
+import { triplets } from "./triplets.ts";
+
+export const setEvaluators: { readonly [K in SetKind]: SetEvaluator<K> } = {
+  "scored pairs": scoredPairs,
+  "labelled pairs": labelledPairs,
+  retrieval,
+  triplets,
+  "labelled texts": labelledTexts,
+};
+
+/** A set's scores with its name and kind: a plain object that `JSON.stringify` writes whole. */
+export interface SetReport extends SetScores {
+  readonly name: string;
+  readonly kind: SetKind;
+  /** Rows that were scored: pairs, queries, triplets or texts. */
+  readonly n: number;
+  /** The metric that stands for the set. */
+  readonly main: string;
+}
+
+/**
+ * Scores `encode` on `set`. Every distinct text is encoded once.
+ *
+ * @throws DataError for a set without rows or a row that cannot be scored, ShapeError for embeddings of the wrong size, CapacityError for a device that is too small, the
+ *   signal's reason once it is aborted.
+ */
+export async function evaluateSet(set: EvaluationSet, options: SetOptions): Promise<SetReport> {
+  options.signal?.throwIfAborted();
+  const evaluator = setEvaluators[set.kind] as SetEvaluator<SetKind>;
+  const n = evaluator.count(set.data);
+  if (n === 0) throw new DataError(`The set ${set.name} holds nothing that can be scored.`, `Give at least one row: ${set.kind}.`);
+  return { name: set.name, kind: set.kind, n, main: evaluator.main, ...(await evaluator.score(set.data, options)) };
+}
+
+/** The metrics of reports under the names that training logs: `eval_<set>_<metric>`. */
+export function setMetrics(reports: readonly SetReport[]): Record<string, number> {
+  return Object.fromEntries(
+    reports.flatMap(({ name, metrics }) => Object.entries(metrics).map(([metric, value]) => [`eval_${name}_${metric}`, value] as const)),
+  );
+}

@@ -1,0 +1,32 @@
+/** Pairs that belong together or not: how well the cosine tells them apart. */
+import { embedDistinct } from "../embed-distinct.ts";
+import { averagePrecision, bestAccuracy, bestF1 } from "../metrics/binary.ts";
+import { cosine } from "../metrics/cosine.ts";
+import { countRows, type SetEvaluator } from "./evaluation-set.ts";
+
+export const labelledPairs: SetEvaluator<"labelled pairs"> = {
+  main: "ap",
+  count: (pairs) => countRows(pairs, ({ label }) => label === 0 || label === 1, "expected the label 0 or 1"),
+  async score(pairs, { encode }) {
+    const { vectors } = await embedDistinct(
+      encode,
+      pairs.flatMap(({ a, b }) => [a, b]),
+    );
+    const cosines = pairs.map(({ a, b }) => cosine(vectors.get(a)!, vectors.get(b)!));
+    const labels = pairs.map(({ label }) => label);
+    const accuracy = bestAccuracy(cosines, labels);
+    const f1 = bestF1(cosines, labels);
+    return {
+      metrics: {
+        ap: averagePrecision(cosines, labels),
+        accuracy: accuracy.accuracy,
+        accuracy_threshold: accuracy.threshold,
+        f1: f1.f1,
+        f1_threshold: f1.threshold,
+        precision: f1.precision,
+        recall: f1.recall,
+      },
+      predictions: pairs.map(({ a, b, label }, i) => ({ a, b, label, cosine: cosines[i]! })),
+    };
+  },
+};

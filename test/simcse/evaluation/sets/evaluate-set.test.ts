@@ -1,0 +1,114 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { evaluateSet, setMetrics } from "../../../../src/simcse/evaluation/sets/evaluate-set.ts";
+import type { EvaluationSet } from "../../../../src/simcse/evaluation/sets/evaluation-set.ts";
+import { openTestDevice } from "../../../device.ts";
+import { uniform } from "../classifiers/labelled-features.ts";
+
+const golden = JSON.parse(readFileSync(new URL("../../../golden/own_sets.json", import.meta.url), "utf8")) as {
+  readonly texts: number;
+  readonly dimension: number;
+  readonly topics: number;
+  readonly pairs: readonly (readonly [number, number])[];
+  readonly scores: readonly number[];
+  readonly labels: readonly number[];
+  readonly scored: Readonly<Record<string, number>>;
+  readonly labelled: Readonly<Record<string, number>>;
+  readonly relevant: Readonly<Record<string, readonly number[]>>;
+  readonly first_document: number;
+  readonly ranking: Readonly<Record<string, number>>;
+  readonly triplets: readonly (readonly [number, number, number])[];
+  readonly triplet_accuracy: number;
+};
+
+const device = await openTestDevice();
+const { dimension } = golden;
+const noise = uniform(31, golden.texts * dimension);
+const topics = uniform(32, golden.topics * dimension);
+
+/** The vector of text "i", as test/golden/own_sets.py makes it. */
+const vector = (i: number) =>
+  Array.from({ length: dimension }, (_, k) => topics[(i % golden.topics) * dimension + k]! * 0.75 + noise[i * dimension + k]!);
+const encode = async (texts: string[]) => Float32Array.from(texts.flatMap((text) => vector(Number(text))));
+const score = (set: EvaluationSet) => evaluateSet(set, { encode, device });
+
+const pairs = golden.pairs.map(([a, b], i) => ({ a: `${a}`, b: `${b}`, score: golden.scores[i]!, label: golden.labels[i]! }));
+const range = (start: number, end: number) => Array.from({ length: end - start }, (_, i) => `${start + i}`);
+const retrieval: EvaluationSet = {
+  kind: "retrieval",
+  name: "faq",
+  data: {
+    queries: new Map(range(0, golden.first_document).map((id) => [id, id])),
+    corpus: new Map(range(golden.first_document, golden.texts).map((id) => [id, id])),
+    relevant: new Map(Object.entries(golden.relevant).map(([query, documents]) => [query, new Map(documents.map((id) => [`${id}`, 1]))])),
+  },
+};
+
+/** Within float64's rounding: both sides take the cosine in float64. */
+function expectClose(found: Readonly<Record<string, number>>, expected: Readonly<Record<string, number>>): void {
+  expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
+  for (const [name, value] of Object.entries(expected)) expect(found[name], name).toBeCloseTo(value, 10);
+}
+
+describe("scores on a set of one's own equal scikit-learn's, SciPy's and sentence-transformers'", () => {
+  it("scored pairs", async () => {
+    const { metrics, n, main } = await score({ kind: "scored pairs", name: "pairs", data: pairs });
+    expectClose(metrics, golden.scored);
+    expect([n, main]).toEqual([pairs.length, "spearman"]);
+  });
+
+  it("labelled pairs", async () => {
+    expectClose((await score({ kind: "labelled pairs", name: "pairs", data: pairs })).metrics, golden.labelled);
+  });
+
+  it("retrieval, ranked on the device; queries without a relevant text are left out", async () => {
+    const { metrics, n, predictions } = await score(retrieval);
+    expectClose(metrics, golden.ranking);
+    expect(n).toBe(Object.keys(golden.relevant).length);
+    expect(predictions.filter(({ rank_of_first_relevant: rank }) => rank === 1).length / n).toBeCloseTo(golden.ranking["accuracy@1"]!, 10);
+  });
+
+  it("triplets", async () => {
+    const data = golden.triplets.map(([anchor, positive, negative]) => ({
+      anchor: `${anchor}`,
+      positive: `${positive}`,
+      negative: `${negative}`,
+    }));
+    expectClose((await score({ kind: "triplets", name: "triplets", data })).metrics, { accuracy: golden.triplet_accuracy });
+  });
+});
+
+it("labelled texts are separated by the transfer tasks' classifier", async () => {
+  const data = range(0, golden.texts).map((text) => ({ text, label: vector(Number(text))[0]! > 0 ? "up" : "down" }));
+  const { metrics } = await score({ kind: "labelled texts", name: "texts", data });
+  expect(metrics.accuracy).toBeGreaterThan(0.85); // They can be separated, by a classifier that sees nine tenths of them.
+});
+
+describe("evaluateSet", () => {
+  it("names its metrics after the set, as training logs them", async () => {
+    expect(Object.keys(setMetrics([await score({ kind: "scored pairs", name: "held", data: pairs })]))).toEqual([
+      "eval_held_spearman",
+      "eval_held_pearson",
+    ]);
+  });
+
+  it("keeps a row's cosine beside it, for looking at the worst", async () => {
+    const { predictions } = await score({ kind: "scored pairs", name: "pairs", data: pairs });
+    expect(predictions).toHaveLength(pairs.length);
+    expect(predictions[0]).toMatchObject({ a: pairs[0]!.a, score: pairs[0]!.score, cosine: expect.any(Number) });
+  });
+
+  it.each([
+    [{ kind: "scored pairs", name: "none", data: [] }, /none holds nothing/],
+    [{ kind: "scored pairs", name: "bad", data: [{ a: "1", b: "2", score: Number.NaN }] }, /Row 1 .*finite/],
+    [{ kind: "labelled pairs", name: "bad", data: [pairs[0]!, { a: "1", b: "2", label: 2 }] }, /Row 2 .*0 or 1/],
+    [{ kind: "retrieval", name: "none", data: { queries: new Map(), corpus: new Map(), relevant: new Map() } }, /holds nothing/],
+  ] satisfies [EvaluationSet, RegExp][])("refuses %o", async (set, message) => {
+    await expect(score(set)).rejects.toThrow(message);
+  });
+
+  it("stops when asked to", async () => {
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(evaluateSet(retrieval, { encode, device, signal })).rejects.toThrow("enough");
+  });
+});
