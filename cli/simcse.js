@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-// Kept in git, since npm links a command before it builds it.
+// In git, because npm links a command before the package is built.
 import "./dist/tools/simcse.js";
