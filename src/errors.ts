@@ -4,6 +4,9 @@
  * Each says what is wrong, naming the thing (file, tensor, option, limit) with what was expected and what was found, and carries a
  * `remedy`: what the reader can do about it. A program shows both and no stack; anything that is not a `SimcseError` is a bug here.
  */
+import { printable } from "./show.ts";
+
+/** Message and remedy may hold text from files: what a terminal would obey is escaped in them. */
 export class SimcseError extends Error {
   // Written out in each class: a minifier renames classes.
   override readonly name: string = "SimcseError";
@@ -12,8 +15,8 @@ export class SimcseError extends Error {
 
   /** `options.cause` is the error behind this one. */
   constructor(message: string, remedy: string, options?: ErrorOptions) {
-    super(message, options);
-    this.remedy = remedy;
+    super(printable(message), options);
+    this.remedy = printable(remedy);
   }
 }
 

@@ -5,7 +5,10 @@
  * a browser. Writing is not part of it: only Node writes to disk (folder-node.ts), and only `MemoryFolder` takes files.
  */
 import { FileError, FormatError } from "../errors.ts";
+import { show } from "../show.ts";
 import { concatenate } from "./formats/bytes.ts";
+import { deepestNesting, isNestedTooDeep } from "./formats/json.ts";
+import { mistakenFor, telltaleBytes } from "./mistaken-file.ts";
 
 /** A folder whose files can be read whole or by range. File names may hold `/` for files in folders inside it. */
 export interface Folder {
@@ -48,9 +51,14 @@ export function subfolder(folder: Folder, path: string): Folder {
   };
 }
 
-/** A whole file as text. A byte-order mark is dropped. Throws FileError when it is missing and FormatError when it is not UTF-8. */
+/**
+ * A whole file as text. A byte-order mark is dropped. Throws FileError when it is missing, and FormatError when it is not UTF-8, or is a Git
+ * LFS pointer or a web page in the file's place.
+ */
 export async function readText(folder: Folder, file: string): Promise<string> {
   const bytes = await folder.read(file);
+  const mistaken = mistakenFor(bytes.subarray(0, telltaleBytes));
+  if (mistaken !== undefined) throw new FormatError(`${pathIn(folder, file)} is ${mistaken.what}`, mistaken.remedy);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
@@ -68,8 +76,18 @@ export async function readJson<T>(folder: Folder, file: string): Promise<T> {
   return parseJson<T>(pathIn(folder, file), await readText(folder, file));
 }
 
-/** The same for a text that has been read; `path` is what messages call it. */
+/** The object in a JSON file. Throws what `readJson` throws, and FormatError when the JSON is not an object. */
+export async function readObject(folder: Folder, file: string): Promise<Readonly<Record<string, unknown>>> {
+  const value = await readJson<unknown>(folder, file);
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new FormatError(`${pathIn(folder, file)} must hold a JSON object, found ${show(value)}`, "Correct the file, or get it again.");
+}
+
+/** `readJson` for a text that has been read; `path` is what messages call it. */
 export function parseJson<T>(path: string, text: string): T {
+  if (isNestedTooDeep(text)) {
+    throw new FormatError(`${path} nests lists and objects deeper than ${deepestNesting}`, "Correct the file, or get it again.");
+  }
   try {
     return JSON.parse(text) as T;
   } catch (cause) {

@@ -3,10 +3,10 @@
  * safetensors or as PyTorch's pickles.
  */
 import { FileError, FormatError } from "../errors.ts";
+import { quoted, show } from "../show.ts";
 import { type Folder, pathIn, readJson } from "./folder.ts";
 import { openSafetensors } from "./weights/safetensors.ts";
 import { noSuchTensor, type Weights } from "./weights/tensor-file.ts";
-import { quoted } from "./weights/tensor-info.ts";
 import { openTorchCheckpoint } from "./weights/torch-checkpoint.ts";
 
 type Open = (folder: Folder, file: string) => Promise<Weights>;
@@ -43,7 +43,7 @@ async function openSharded(folder: Folder, file: string, open: Open): Promise<We
   const placed = new Map<string, PlacedTensor>();
   for (const [name, shard] of Object.entries(map as Record<string, unknown>)) {
     if (typeof shard !== "string" || !/^[^/\\]+$/.test(shard) || shard.startsWith(".")) {
-      throw fault(`puts the tensor ${quoted(name)} into ${JSON.stringify(shard)}, expected the name of a file beside it`);
+      throw fault(`puts the tensor ${quoted(name)} into ${show(shard)}, expected the name of a file beside it`);
     }
     const weights = shards.get(shard) ?? (await open(folder, shard));
     shards.set(shard, weights);

@@ -7,13 +7,13 @@ import type { Device } from "../gpu/device.ts";
 import type { Folder } from "../io/folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
 import { missingWeights } from "../io/weights.ts";
-import { checkVocabulary, inspectWeights, loadWeights, readConfig } from "./checkpoint/checkpoint.ts";
+import { checkVocabulary, inspectWeights, loadWeights, locateTensors, readConfig } from "./checkpoint/checkpoint.ts";
 import { type EmbeddedWindow, Embedder, type EmbeddingOptions, type Embeddings } from "./embedding/embedder.ts";
 import { type EncodeOptions, Encoder } from "./embedding/encoder.ts";
 import type { Precision, PrecisionArrays } from "./embedding/precision.ts";
 import { toUnitLength } from "./embedding/unit-length.ts";
 import { windows } from "./embedding/windows.ts";
-import { SimCseModel } from "./model/model.ts";
+import { modelTensors, SimCseModel } from "./model/model.ts";
 import { type PoolerType, parsePooler } from "./model/poolers.ts";
 import { decodeIndex, encodeIndex, probeSentence } from "./search/index-file.ts";
 import { type IndexedSentence, type SearchResult, type SentenceId, SentenceIndex } from "./search/sentence-index.ts";
@@ -115,6 +115,7 @@ export class SimCSE {
     checkVocabulary(folder, tokenizer, bert);
     const { weights } = await inspectWeights(folder, head);
     if (weights === null) throw missingWeights(folder);
+    locateTensors(weights, modelTensors(bert, { mlp: pooler === "cls" }));
     const model = await SimCseModel.allocate(device, bert, { training: false, mlp: pooler === "cls", tuning: options.tuning });
     try {
       await loadWeights(model, weights, { head: "checkpoint" });

@@ -3,15 +3,17 @@
  *
  * A pickle is a program for a stack machine whose instructions can import and call whatever Python has. Here only instructions that build values
  * are known, and a name that the program imports is looked up in the caller's own table: what is not there is refused by its name, before
- * anything is made of it. Time and memory are bounded by the bytes of the pickle. https://docs.python.org/3/library/pickletools.html
+ * anything is made of it. Time and memory stay within a small multiple of the pickle's bytes. https://docs.python.org/3/library/pickletools.html
  */
 import { FormatError } from "../../errors.ts";
-import { quoted } from "./tensor-info.ts";
+import { quoted, show } from "../../show.ts";
 
 /** A Python tuple; a list is an array. */
 export class Tuple {
   constructor(readonly items: readonly unknown[]) {}
 }
+
+const EMPTY_TUPLE = new Tuple([]);
 
 /** A name that a pickle imports and that its reader knows. */
 export class Imported {
@@ -35,6 +37,16 @@ export interface PickleContext {
 const UNSAFE =
   "It holds more than weights (a whole model, or an attack): do not open it in Python unless you trust it, and use its state_dict() or safetensors.";
 const DAMAGED = "Get the file again: it is damaged, or was not written by torch.save.";
+
+/**
+ * One byte of a pickle can make a dictionary, which takes 200. So the memory of what a pickle makes is counted, roughly, and may be this many
+ * times its size, which is almost twice what a state dict of the shortest names takes.
+ */
+const MEMORY_PER_BYTE = 24;
+const FREE_MEMORY = 2 ** 20;
+const DICTIONARY_MEMORY = 200;
+const OBJECT_MEMORY = 64;
+const MEMO_MEMORY = 32;
 
 /** A Python integer longer than this is no size or offset. */
 const MAX_INTEGER_BYTES = 16;
@@ -84,8 +96,10 @@ export function unpickle(bytes: Uint8Array, start: number, context: PickleContex
 class Machine {
   at: number;
   stopped = false;
-  #stack: unknown[] = [];
-  readonly #marked: unknown[][] = [];
+  readonly #stack: unknown[] = [];
+  /** The heights of the stack at the marks. */
+  readonly #marks: number[] = [];
+  #memory = 0;
   readonly #memo = new Map<number, unknown>();
   readonly #view: DataView;
 
@@ -120,7 +134,7 @@ class Machine {
   }
 
   pop(): unknown {
-    if (this.#stack.length === 0) throw this.fault("takes a value from an empty stack");
+    this.#expectValue();
     return this.#stack.pop();
   }
 
@@ -130,25 +144,40 @@ class Machine {
   }
 
   top(): unknown {
-    if (this.#stack.length === 0) throw this.fault("looks at a value of an empty stack");
+    this.#expectValue();
     return this.#stack.at(-1);
   }
 
   mark(): void {
-    this.#marked.push(this.#stack);
-    this.#stack = [];
+    this.#marks.push(this.#stack.length);
   }
 
   /** The values since the last mark. */
   popMark(): unknown[] {
-    const values = this.#stack;
-    const before = this.#marked.pop();
-    if (before === undefined) throw this.fault("takes values from a mark that is not set");
-    this.#stack = before;
-    return values;
+    const mark = this.#marks.pop();
+    if (mark === undefined) throw this.fault("takes values from a mark that is not set");
+    return this.#stack.splice(mark);
+  }
+
+  /** Pushes an object that the pickle makes: a dictionary, a list, a tuple, or what a call gives. */
+  pushMade(value: unknown): void {
+    this.#count(value instanceof Map ? DICTIONARY_MEMORY : OBJECT_MEMORY);
+    this.push(value);
+  }
+
+  #count(memory: number): void {
+    this.#memory += memory;
+    if (this.#memory <= FREE_MEMORY + this.bytes.length * MEMORY_PER_BYTE) return;
+    throw this.fault("makes more dictionaries, lists and tuples than weights of its size need", UNSAFE);
+  }
+
+  /** What lies below a mark is out of reach. */
+  #expectValue(): void {
+    if (this.#stack.length === (this.#marks.at(-1) ?? 0)) throw this.fault("takes a value from an empty stack");
   }
 
   remember(index = this.#memo.size): void {
+    this.#count(MEMO_MEMORY);
     this.#memo.set(index, this.top());
   }
 
@@ -213,9 +242,11 @@ class Machine {
 
   /** Pushes a name that the reader knows. */
   import(module?: unknown, name?: unknown): void {
-    const whole = `${String(module)}.${String(name)}`;
-    const known = typeof module === "string" && typeof name === "string" ? this.context.imports.get(whole) : undefined;
-    if (known === undefined) throw this.fault(`asks for ${quoted(whole)}, which weights do not need`, UNSAFE);
+    if (typeof module !== "string" || typeof name !== "string") {
+      throw this.fault(`asks for the name ${show(name)} of the module ${show(module)}`, UNSAFE);
+    }
+    const known = this.context.imports.get(`${module}.${name}`);
+    if (known === undefined) throw this.fault(`asks for ${quoted(`${module}.${name}`)}, which weights do not need`, UNSAFE);
     this.push(known);
   }
 
@@ -225,7 +256,7 @@ class Machine {
     if (!(callee instanceof Imported) || callee.call === undefined || !(args instanceof Tuple)) {
       throw this.fault(`calls ${callee instanceof Imported ? callee.name : "a value"}, which is no function`, UNSAFE);
     }
-    this.push(callee.call(args.items));
+    this.pushMade(callee.call(args.items));
   }
 
   /** Python gives an object attributes after it is made. Those of a dictionary (a state dict's versions) are no weights. */
@@ -257,12 +288,12 @@ const INSTRUCTIONS: ReadonlyMap<number, (machine: Machine) => void> = new Map<nu
   [code("M"), (m) => m.push(m.uint(2))],
   [code("G"), (m) => m.push(m.float64())],
   [code("X"), (m) => m.push(m.text(m.uint(4)))],
-  [code("]"), (m) => m.push([])],
+  [code("]"), (m) => m.pushMade([])],
   [code("a"), (m) => m.append([m.pop()])],
   [code("e"), (m) => m.append(m.popMark())],
-  [code(")"), (m) => m.push(new Tuple([]))],
-  [code("t"), (m) => m.push(new Tuple(m.popMark()))],
-  [code("}"), (m) => m.push(new Map())],
+  [code(")"), (m) => m.push(EMPTY_TUPLE)],
+  [code("t"), (m) => m.pushMade(new Tuple(m.popMark()))],
+  [code("}"), (m) => m.pushMade(new Map())],
   [code("s"), (m) => m.setItems(m.popLast(2))],
   [code("u"), (m) => m.setItems(m.popMark())],
   [code("c"), (m) => m.import(m.line(), m.line())],
@@ -274,9 +305,9 @@ const INSTRUCTIONS: ReadonlyMap<number, (machine: Machine) => void> = new Map<nu
   [code("h"), (m) => m.recall(m.uint(1))],
   [code("j"), (m) => m.recall(m.uint(4))],
   [0x80, (m) => m.take(1)],
-  [0x85, (m) => m.push(new Tuple(m.popLast(1)))],
-  [0x86, (m) => m.push(new Tuple(m.popLast(2)))],
-  [0x87, (m) => m.push(new Tuple(m.popLast(3)))],
+  [0x85, (m) => m.pushMade(new Tuple(m.popLast(1)))],
+  [0x86, (m) => m.pushMade(new Tuple(m.popLast(2)))],
+  [0x87, (m) => m.pushMade(new Tuple(m.popLast(3)))],
   [0x88, (m) => m.push(true)],
   [0x89, (m) => m.push(false)],
   [0x8a, (m) => m.push(m.long(m.uint(1)))],

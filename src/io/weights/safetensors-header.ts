@@ -4,9 +4,10 @@
  * offsets, cover the data section from its first byte to its last, without holes or overlaps, and each range fits its dtype and shape.
  */
 import { FormatError } from "../../errors.ts";
+import { quoted, show } from "../../show.ts";
+import { deepestNesting, duplicateKey, isNestedTooDeep } from "../formats/json.ts";
 import { DTYPE_BITS, DTYPES, type Dtype } from "./dtypes.ts";
-import { duplicateKey } from "./duplicate-key.ts";
-import { isShape, quoted, type TensorInfo, tensorBytes } from "./tensor-info.ts";
+import { isShape, type TensorInfo, tensorBytes } from "./tensor-info.ts";
 
 export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
@@ -40,6 +41,7 @@ function parseObject(path: string, header: Uint8Array): Map<string, unknown> {
   } catch (cause) {
     throw new FormatError(`${path}: its header is not UTF-8`, GET_AGAIN, { cause });
   }
+  if (isNestedTooDeep(text)) throw new FormatError(`${path}: its header nests lists and objects deeper than ${deepestNesting}`, GET_AGAIN);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -63,19 +65,17 @@ function parseTensor(path: string, name: string, value: unknown, dataStart: numb
   if (!isObject(value)) throw lie("is not described by an object");
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== "string" || !Object.hasOwn(DTYPE_BITS, dtype)) {
-    throw lie(`has the dtype ${shortened(dtype)}, expected one of ${DTYPES.join(", ")}`);
+    throw lie(`has the dtype ${show(dtype)}, expected one of ${DTYPES.join(", ")}`);
   }
-  if (!isShape(shape)) throw lie(`has the shape ${shortened(shape)}, expected whole numbers that are not negative`);
+  if (!isShape(shape)) throw lie(`has the shape ${show(shape)}, expected whole numbers that are not negative`);
   if (!isShape(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    throw lie(`has the data_offsets ${shortened(offsets)}, expected two whole numbers, the first not above the second`);
+    throw lie(`has the data_offsets ${show(offsets)}, expected two whole numbers, the first not above the second`);
   }
   const bytes = tensorBytes(dtype as Dtype, shape);
-  if (bytes === undefined) throw lie(`of ${dtype} and shape ${shortened(shape)} does not fill a countable number of whole bytes`);
+  if (bytes === undefined) throw lie(`of ${dtype} and shape ${show(shape)} does not fill a countable number of whole bytes`);
   const [start, end] = offsets as [number, number];
   if (end - start !== bytes) {
-    throw lie(
-      `of ${dtype} and shape ${shortened(shape)} takes ${bytes} bytes, but its data_offsets [${start}, ${end}] hold ${end - start}`,
-    );
+    throw lie(`of ${dtype} and shape ${show(shape)} takes ${bytes} bytes, but its data_offsets [${start}, ${end}] hold ${end - start}`);
   }
   return { dtype: dtype as Dtype, shape, start: dataStart + start, end: dataStart + end };
 }
@@ -110,10 +110,4 @@ function checkCover(path: string, tensors: readonly [string, TensorInfo][], data
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** A value of a header as messages show it: no message is longer for a shape of a million numbers. */
-function shortened(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

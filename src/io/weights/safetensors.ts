@@ -5,12 +5,13 @@
  * Opening a file reads and checks its header (safetensors-header.ts); a tensor's bytes are read when they are asked for (tensor-file.ts).
  */
 import { FormatError, ShapeError } from "../../errors.ts";
+import { quoted } from "../../show.ts";
 import { type Folder, pathIn } from "../folder.ts";
+import { mistakenFor } from "../mistaken-file.ts";
 import { DTYPES, type Dtype } from "./dtypes.ts";
-import { mistakenFor } from "./mistaken-file.ts";
 import { parseHeader, type SafetensorsHeader } from "./safetensors-header.ts";
 import { TensorFile, type Weights } from "./tensor-file.ts";
-import { isShape, quoted, type TensorInfo, tensorBytes } from "./tensor-info.ts";
+import { isShape, type TensorInfo, tensorBytes } from "./tensor-info.ts";
 
 /** An open safetensors file. */
 export interface Safetensors extends Weights {

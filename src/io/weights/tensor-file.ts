@@ -3,9 +3,10 @@
  * (safetensors, torch's zip or pickle) has said where they lie. Tensors are read when they are asked for, and large ones in chunks.
  */
 import { FormatError, OptionError } from "../../errors.ts";
+import { quoted, show } from "../../show.ts";
 import { type Folder, pathIn } from "../folder.ts";
 import { DTYPE_BITS, type Dtype, TO_F32 } from "./dtypes.ts";
-import { quoted, type TensorInfo, tensorBytes } from "./tensor-info.ts";
+import { type TensorInfo, tensorBytes } from "./tensor-info.ts";
 
 /** Named tensors. All methods throw FormatError for a tensor that is not there. */
 export interface Weights {
@@ -16,7 +17,7 @@ export interface Weights {
   readBytes(name: string): Promise<Uint8Array>;
   /**
    * A tensor's elements in C order, converted from F16, BF16 or F64 where they are not F32. Throws FormatError for other dtypes, and for a
-   * shape that is not `expectedShape` where one is given.
+   * shape that is not `expectedShape` where one is given. An F64 beyond f32's range becomes infinite.
    */
   readF32(name: string, expectedShape?: readonly number[]): Promise<Float32Array>;
   /**
@@ -50,7 +51,7 @@ export class TensorFile implements Weights {
     const { shape } = this.#info(name);
     if (expectedShape !== undefined && (shape.length !== expectedShape.length || shape.some((size, i) => size !== expectedShape[i]))) {
       throw new FormatError(
-        `${this.path}: tensor ${quoted(name)} has the shape [${shape.join(", ")}], expected [${expectedShape.join(", ")}]`,
+        `${this.path}: tensor ${quoted(name)} has the shape ${show(shape)}, expected ${show(expectedShape)}`,
         "Check that the weights and the config.json belong to the same model.",
       );
     }

@@ -28,8 +28,3 @@ export function tensorBytes(dtype: Dtype, shape: readonly number[]): number | un
 export function isShape(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }
-
-/** A name as messages show it, with whatever could confuse a terminal escaped. */
-export function quoted(name: string): string {
-  return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
-}

@@ -7,12 +7,13 @@
  * order is put in order when it is read. Checksums are not computed.
  */
 import { FormatError } from "../../errors.ts";
+import { quoted } from "../../show.ts";
 import { type Folder, pathIn } from "../folder.ts";
+import { mistakenFor, telltaleBytes } from "../mistaken-file.ts";
 import { DTYPE_BITS, type Dtype } from "./dtypes.ts";
-import { mistakenFor } from "./mistaken-file.ts";
 import { unpickle } from "./pickle.ts";
 import { TensorFile, type Weights } from "./tensor-file.ts";
-import { quoted, type TensorInfo } from "./tensor-info.ts";
+import type { TensorInfo } from "./tensor-info.ts";
 import { SavedTensor, type Storage, tensorContext } from "./torch-pickle.ts";
 import { type ByteRange, openZip, type ZipArchive } from "./zip.ts";
 
@@ -39,7 +40,7 @@ const GET_AGAIN = "Get the file again: it is damaged or was not downloaded to th
 export async function openTorchCheckpoint(folder: Folder, file: string): Promise<Weights> {
   const path = pathIn(folder, file);
   const size = await folder.size(file);
-  const first = await folder.read(file, 0, Math.min(size, 8));
+  const first = await folder.read(file, 0, Math.min(size, telltaleBytes));
   const start = first.length < 8 ? 0 : new DataView(first.buffer, first.byteOffset).getUint32(0, true);
   if (start === ZIP_START) return openZipped(folder, file);
   if ((start & 0xff) === PICKLE_START) return openLegacy(folder, file, size);

@@ -3,9 +3,10 @@
  * list; each is checked as if its author were hostile.
  */
 import { FormatError } from "../../errors.ts";
+import { quoted } from "../../show.ts";
 import { DTYPE_BITS, type Dtype } from "./dtypes.ts";
 import { Imported, type PickleContext, Tuple } from "./pickle.ts";
-import { isShape, quoted } from "./tensor-info.ts";
+import { isShape } from "./tensor-info.ts";
 
 /** A run of elements of one dtype that tensors are views of. */
 export class Storage {

@@ -6,8 +6,8 @@
  * of loading. safetensors has no checksums either; those of the hub cover whole files, and are compared when a file is downloaded. ZIP64 is understood. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
 import { FormatError } from "../../errors.ts";
+import { quoted } from "../../show.ts";
 import { type Folder, pathIn } from "../folder.ts";
-import { quoted } from "./tensor-info.ts";
 
 /** Where bytes lie in a file: from `start` up to and without `end`. */
 export interface ByteRange {

@@ -3,6 +3,7 @@
  * built stands in one table here.
  */
 import { FormatError } from "../../errors.ts";
+import { show } from "../../show.ts";
 
 export interface BertConfig {
   readonly model_type: ModelType;
@@ -61,58 +62,105 @@ const defaults = {
   attention_probs_dropout_prob: 0.1,
 } as const;
 
-const positiveIntegers = [
-  "vocab_size",
-  "hidden_size",
-  "num_hidden_layers",
-  "num_attention_heads",
-  "intermediate_size",
-  "max_position_embeddings",
-  "type_vocab_size",
-] as const;
-const probabilities = ["hidden_dropout_prob", "attention_probs_dropout_prob"] as const;
-const positiveNumbers = ["layer_norm_eps", "initializer_range"] as const;
+/** What a field may hold, and how a message says it. */
+interface Rule {
+  readonly fits: (value: unknown) => boolean;
+  readonly wanted: string;
+}
 
-/** Reads a config; `file` names it in errors. Throws `FormatError` for a field that is missing, has a wrong value, or asks for what is not built. */
+const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+const isWhole = (value: unknown, least: number, most: number) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most;
+
+const size = (most: number): Rule => ({ fits: (value) => isWhole(value, 1, most), wanted: `a whole number from 1 to ${most}` });
+const probability: Rule = { fits: (value) => isNumber(value) && value >= 0 && value < 1, wanted: "in [0, 1)" };
+const positive: Rule = { fits: (value) => isNumber(value) && value > 0, wanted: "a positive number" };
+/** For what changes the computation and is not built: the value that leaves it as it is, or nothing. */
+const only = (...values: readonly unknown[]): Rule => ({
+  fits: (value) => value === undefined || value === null || values.includes(value),
+  wanted: `${values.map((value) => show(value)).join(" or ")}: other values are not supported`,
+});
+const nothing: Rule = {
+  fits: (value) => value === undefined || value === null || (typeof value === "object" && Object.keys(value).length === 0),
+  wanted: "absent: it is not supported",
+};
+
+/**
+ * Every field that a model's computation depends on. The sizes' bounds are far beyond any model that is published; they keep a damaged number
+ * from asking for all the memory of the machine.
+ */
+const rules: Readonly<Record<string, Rule>> = {
+  vocab_size: size(2 ** 24),
+  hidden_size: size(2 ** 16),
+  num_hidden_layers: size(1024),
+  num_attention_heads: size(1024),
+  intermediate_size: size(2 ** 20),
+  max_position_embeddings: size(2 ** 20),
+  type_vocab_size: size(2 ** 16),
+  hidden_dropout_prob: probability,
+  attention_probs_dropout_prob: probability,
+  layer_norm_eps: positive,
+  initializer_range: positive,
+  // The exact GELU, under both of its names; gelu_new and others are approximations of it, or other functions.
+  hidden_act: only("gelu", "gelu_python"),
+  position_embedding_type: only("absolute"),
+  is_decoder: only(false),
+  add_cross_attention: only(false),
+  is_encoder_decoder: only(false),
+  pruned_heads: nothing,
+  quantization_config: nothing,
+};
+
+/** Tokens of the shortest sentence that says anything: [CLS], one token, [SEP]. */
+const shortestSentence = 3;
+
+/**
+ * Reads a config; `file` names it in errors. Throws `FormatError`, naming the field, for one that is missing, has a wrong value, or asks for a
+ * computation that is not built: then the vectors would be others than the model's.
+ */
 export function parseBertConfig(file: string, json: Readonly<Record<string, unknown>>): BertConfig {
-  const { model_type = "bert" } = json;
-  const family = isModelType(model_type) ? families[model_type] : families.bert;
-  const config: Record<string, unknown> = { ...defaults, pad_token_id: family.pad_token_id, model_type, ...json };
   const expect = (field: string, fits: boolean, wanted: string) => {
     if (fits) return;
     throw new FormatError(
-      `${file}: ${field} must be ${wanted}, found ${JSON.stringify(config[field]) ?? "nothing"}.`,
+      `${file}: ${field} must be ${wanted}; found ${show(config[field])}.`,
       "Use the config.json of a BERT or RoBERTa model, or correct the field.",
     );
   };
+  const { model_type = impliedType(json) } = json;
+  const known = isModelType(model_type);
+  const config: Record<string, unknown> = { ...defaults, model_type, ...json };
   expect(
     "model_type",
-    isModelType(model_type),
+    known,
     Object.keys(families)
       .map((name) => `"${name}"`)
       .join(" or "),
   );
-  expect("hidden_act", config.hidden_act === undefined || config.hidden_act === "gelu", '"gelu" (the exact one)');
-  expect("position_embedding_type", ["absolute", undefined].includes(config.position_embedding_type as undefined), '"absolute"');
-  for (const field of positiveIntegers)
-    expect(field, Number.isInteger(config[field]) && (config[field] as number) > 0, "a positive whole number");
-  expect("pad_token_id", Number.isInteger(config.pad_token_id) && (config.pad_token_id as number) >= 0, "a token's id");
-  for (const field of probabilities) expect(field, isNumber(config[field]) && config[field] >= 0 && config[field] < 1, "in [0, 1)");
-  for (const field of positiveNumbers) expect(field, isNumber(config[field]) && config[field] > 0, "a positive number");
+  const family: Family = families[known ? model_type : "bert"];
+  config.pad_token_id ??= family.pad_token_id;
+  for (const [field, { fits, wanted }] of Object.entries(rules)) expect(field, fits(config[field]), wanted);
   const parsed = config as unknown as BertConfig;
-  const { hidden_size, num_attention_heads } = parsed;
+  const { hidden_size, num_attention_heads, vocab_size } = parsed;
+  expect("pad_token_id", isWhole(config.pad_token_id, 0, vocab_size - 1), `the id of a token, below vocab_size ${vocab_size}`);
   expect(
     "num_attention_heads",
     hidden_size % (num_attention_heads * 4) === 0,
     `a divisor of hidden_size ${hidden_size} with heads of a multiple of 4`,
   );
+  expect(
+    "max_position_embeddings",
+    longestSentence(parsed) >= shortestSentence,
+    `at least ${shortestSentence + firstPosition(parsed)}: the first ${firstPosition(parsed)} are no positions of a sentence`,
+  );
   return parsed;
+}
+
+/** The model_type of a config that leaves it out: that of its class in transformers, or a BERT's where it names none. */
+function impliedType({ architectures }: Readonly<Record<string, unknown>>): string {
+  const [architecture] = Array.isArray(architectures) ? (architectures as unknown[]) : [];
+  if (typeof architecture !== "string") return "bert";
+  return Object.keys(families).find((name) => architecture.toLowerCase().startsWith(name)) ?? architecture;
 }
 
 function isModelType(value: unknown): value is ModelType {
   return typeof value === "string" && Object.hasOwn(families, value);
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value);
 }

@@ -1,17 +1,19 @@
 /**
  * Model folders as Hugging Face lays them out: `config.json`, weights, tokenizer files; and as sentence-transformers does.
  *
- * Read: BERT and RoBERTa checkpoints in any form of weights, with or without the prefix `bert.` or `roberta.`, with the legacy names gamma and beta, with a
+ * Read: BERT and RoBERTa checkpoints in any form of weights, with or without the prefix `bert.` or `roberta.` or that of a wrapper, with the legacy names gamma and beta, with a
  * masked language model's head under `cls.predictions` or `lm_head`, and SimCSE's own, whose head is `mlp.dense` or, converted, `pooler.dense`. Written: the
  * converted form, which transformers opens with the head as its pooler.
  */
 import { FormatError } from "../../errors.ts";
-import { type Folder, type NamedContent, pathIn, readJson } from "../../io/folder.ts";
+import { type Folder, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
+import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { JoinedWeights, missingWeights, openWeights, type PlacedTensor, WEIGHTS_FILES } from "../../io/weights.ts";
 import { architectureOf, type BertConfig, longestSentence, parseBertConfig } from "../../nn/architectures/bert-config.ts";
+import { show } from "../../show.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import { officialPooler } from "../model/official-models.ts";
 import { type PoolerType, parsePooler } from "../model/poolers.ts";
@@ -46,7 +48,7 @@ export async function readConfig(given: Folder): Promise<CheckpointConfig> {
   const sentenceTransformer = await readSentenceTransformer(given);
   const folder = sentenceTransformer?.folder ?? given;
   const path = pathIn(folder, "config.json");
-  const json = await readJson<Record<string, unknown>>(folder, "config.json");
+  const json = await readObject(folder, "config.json");
   const simcse = parseSimCse(path, json.simcse);
   const official = officialPooler(given.name);
   const bert = parseBertConfig(path, json);
@@ -67,7 +69,7 @@ function parseSimCse(path: string, value: unknown): SimCseConfig | null {
   const { pooler_type, max_seq_length } = value as Partial<SimCseConfig>;
   if (typeof pooler_type === "string" && Number.isInteger(max_seq_length)) return { pooler_type, max_seq_length: max_seq_length as number };
   throw new FormatError(
-    `${path}: simcse must name a pooler_type and a max_seq_length, found ${JSON.stringify(value)}`,
+    `${path}: simcse must name a pooler_type and a max_seq_length, found ${show(value)}`,
     "Correct the field, or remove it and give the pooler yourself.",
   );
 }
@@ -79,7 +81,7 @@ export async function inspectWeights(
 ): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
   const encoder = await openWeights(folder);
   const weights = encoder === null || head === null ? encoder : await withHead(encoder, head);
-  return { weights, hasHead: weights !== null && findName(weights, "mlp.dense.weight") !== null };
+  return { weights, hasHead: weights !== null && new CheckpointNames(weights).find("mlp.dense.weight") !== null };
 }
 
 async function withHead(encoder: Weights, folder: Folder): Promise<Weights> {
@@ -98,15 +100,17 @@ export interface LoadOptions {
 
 /**
  * Streams a checkpoint's tensors to the GPU, one after another, and returns the names of those that keep their initial values: of a head that is fresh.
- * Throws `FormatError` naming the file and the tensor that is missing, or has another shape or a dtype that is not a float's.
+ * Throws `FormatError` naming the file and the tensor that is missing, or has another shape, a dtype that is not a
+ * float's, or a value that is not finite.
  */
 export async function loadWeights(model: SimCseModel, weights: Weights, { head }: LoadOptions): Promise<string[]> {
-  const isFresh = (name: string) =>
-    (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(name) && findName(weights, name) === null);
+  const names = new CheckpointNames(weights);
+  const isFresh = (name: string) => (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(name) && names.find(name) === null);
   const wanted = [...model.store.pieces].filter(([name]) => !isFresh(name));
   let pending = 0;
   for (const { name, source } of locateTensors(weights, wanted)) {
     for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
+      checkFinite(weights, source, data, offset);
       model.store.write(name, data, offset);
       pending += data.byteLength;
       if (pending < pendingBytes) continue;
@@ -129,8 +133,9 @@ export function locateTensors(
   weights: Weights,
   wanted: Iterable<readonly [string, { readonly shape: readonly number[] }]>,
 ): LocatedTensor[] {
+  const names = new CheckpointNames(weights);
   return Array.from(wanted, ([name, { shape }]) => {
-    const source = findName(weights, name);
+    const source = names.find(name);
     if (source === null) {
       throw new FormatError(
         `${weights.path} has no tensor ${checkpointName(name)}.`,
@@ -142,7 +147,7 @@ export function locateTensors(
     const info = weights.tensors.get(source)!;
     if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
       throw new FormatError(
-        `${weights.path}: ${source} has shape [${info.shape.join(", ")}]; config.json asks for [${shape.join(", ")}].`,
+        `${weights.path}: ${source} has shape ${show(info.shape)}; config.json asks for ${show(shape)}.`,
         "Use the config.json that belongs to these weights.",
       );
     }
@@ -175,8 +180,36 @@ function encoderNames(name: string): string[] {
   return [...(bare === pooler ? [] : [bare]), ...prefixes.map((prefix) => prefix + pooler)];
 }
 
-function findName(weights: Weights, name: string): string | null {
-  return aliases(name).find((alias) => weights.tensors.has(alias)) ?? null;
+/** The tensor that every encoder has, and what stands before it: what a wrapper puts there, and the encoder's own prefix. */
+const wordEmbedding = /^(.*?)(?:bert\.|roberta\.)?embeddings\.word_embeddings\.weight$/s;
+
+/** Finds tensors in a checkpoint by their names here. */
+class CheckpointNames {
+  readonly #weights: Weights;
+  /** What was saved as a part of something else has its name before each tensor's: `module.`, `_orig_mod.`, `0.auto_model.`, `model.`. */
+  readonly #wrapper: string;
+
+  /** Throws `FormatError` where several encoders are in one checkpoint. */
+  constructor(weights: Weights) {
+    const wrappers = new Set([...weights.tensors.keys()].flatMap((name) => wordEmbedding.exec(name)?.[1] ?? []));
+    if (wrappers.size > 1 && !wrappers.has("")) {
+      throw new FormatError(
+        `${weights.path} holds ${wrappers.size} encoders, under the prefixes ${show([...wrappers])}.`,
+        "Save the tensors of one of them, without its prefix.",
+      );
+    }
+    this.#weights = weights;
+    this.#wrapper = wrappers.has("") ? "" : ([...wrappers][0] ?? "");
+  }
+
+  /** The checkpoint's name of a tensor, or null where it has none. */
+  find(name: string): string | null {
+    return (
+      aliases(name)
+        .map((alias) => this.#wrapper + alias)
+        .find((alias) => this.#weights.tensors.has(alias)) ?? null
+    );
+  }
 }
 
 /** The name a tensor is saved under. */

@@ -9,6 +9,7 @@ import type { Folder, NamedContent } from "../../io/folder.ts";
 import { bytesOf } from "../../io/formats/bytes.ts";
 import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
 import { f32ToF16 } from "../../io/weights/dtypes.ts";
+import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights, WEIGHTS_FILES } from "../../io/weights.ts";
@@ -89,6 +90,7 @@ export function sentenceTransformersFiles(model: Convertible, dtype: "F32" | "F1
 function toWrite(weights: Weights, { source, shape }: LocatedTensor, name: string, dtype: "F32" | "F16"): TensorToWrite {
   const data = async () => {
     const values = await weights.readF32(source);
+    checkFinite(weights, source, values);
     return bytesOf(dtype === "F16" ? f32ToF16(values) : values);
   };
   return { name, dtype, shape, data };

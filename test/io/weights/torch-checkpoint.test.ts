@@ -158,6 +158,24 @@ describe("a pickle that lies or asks for too much is refused", () => {
     expect([...(await opened(archive(pickle(dict({ bomb, w: tensor() }))))).tensors.keys()]).toEqual(["w"]);
   });
 
+  it("the name of an import is a list of lists that would unfold to 10^30 values", async () => {
+    const put = (index: number) => concatenate([op("q"), op(index)]);
+    const level = (index: number) => [op("]"), put(index), op("("), ...Array(10).fill(concatenate([op("h"), op(index - 1)])), op("e")];
+    const bomb = concatenate([op("]"), put(0), ...Array.from({ length: 30 }, (_, i) => level(i + 1)).flat()]);
+    await expect(opened(archive(pickle(bomb, str("name"), op(0x93))))).rejects.toThrow('asks for the name "name" of the module [[');
+    const deep = concatenate([...Array(20_000).fill(op("]")), ...Array(19_999).fill(op("a"))]);
+    await expect(opened(archive(pickle(deep, str("name"), op(0x93))))).rejects.toThrow(FormatError);
+  });
+
+  it.each([
+    ["dictionaries", "}"],
+    ["lists", "]"],
+  ])("%s, one a byte, are refused before they fill the memory", async (_, instruction) => {
+    await expect(opened(archive(pickle(new Uint8Array(2 ** 20).fill(instruction.charCodeAt(0)))))).rejects.toThrow(
+      "more dictionaries, lists and tuples than weights",
+    );
+  });
+
   it("a memo of four billion places takes no more than its bytes, and a list may hold itself", async () => {
     const sparse = concatenate([op("]"), op("r"), new Uint8Array(4).fill(0xff), op("j"), new Uint8Array(4).fill(0xff), op("a")]);
     expect([...(await opened(archive(pickle(dict({ sparse, w: tensor() }))))).tensors.keys()]).toEqual(["w"]);

@@ -7,7 +7,8 @@ import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";
 import { type Folder, MemoryFolder, subfolder } from "../../../src/io/folder.ts";
 import { openFolder } from "../../../src/io/folder-node.ts";
-import { openSafetensors } from "../../../src/io/weights/safetensors.ts";
+import { encodeSafetensors, openSafetensors } from "../../../src/io/weights/safetensors.ts";
+import { openWeights } from "../../../src/io/weights.ts";
 import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
 import { inspectWeights, loadWeights, modelFiles, readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { moduleFiles } from "../../../src/simcse/checkpoint/sentence-transformers.ts";
@@ -98,6 +99,54 @@ it.each([
   for (const name of saved.store.pieces.keys()) expect(await loaded.store.read(name), name).toEqual(await saved.store.read(name));
   saved.close();
   loaded.close();
+});
+
+describe("weights", () => {
+  const open = async (rename: (name: string) => string | null, change: (name: string, data: Float32Array) => void = () => {}) => {
+    const golden = (await openWeights(publishedFolder("bert")))!;
+    const folder = publishedFolder("bert");
+    const tensors = [...golden.tensors].flatMap(([name, { dtype, shape }]) => {
+      const renamed = rename(name.replace(/^bert\./, ""));
+      const data = async () => {
+        const values = await golden.readF32(name);
+        change(name, values);
+        return new Uint8Array(values.buffer);
+      };
+      return renamed === null || dtype !== "F32" ? [] : [{ name: renamed, dtype: "F32" as const, shape, data }];
+    });
+    await folder.write("model.safetensors", encodeSafetensors(tensors));
+    return SimCSE.loadFrom(device, folder, { pooler: "avg" });
+  };
+
+  it.each(["module.", "module.bert.", "_orig_mod.", "0.auto_model.", "model.", "encoder.roberta."])(
+    "of a model saved inside another are read under the prefix %s",
+    async (prefix) => {
+      await using plain = await SimCSE.loadFrom(device, publishedFolder("bert"), { pooler: "avg" });
+      await using wrapped = await open((name) => prefix + name);
+      expect(await wrapped.encode("w5 w9 w13")).toEqual(await plain.encode("w5 w9 w13"));
+    },
+  );
+
+  it("of two encoders are refused with both prefixes", async () => {
+    const two = open((name) => (name.startsWith("embeddings.word") ? `query.${name}` : `passage.embeddings.word_embeddings.weight`));
+    await expect(two).rejects.toThrow(FormatError);
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])("that hold %s are refused by the name of the tensor", async (value) => {
+    const damaged = open(
+      (name) => name,
+      (name, data) => {
+        if (name.endsWith("layer.1.output.dense.bias")) data[7] = value;
+      },
+    );
+    await expect(damaged).rejects.toThrow(`element 7 of tensor "encoder.layer.1.output.dense.bias" is ${value}`);
+  });
+});
+
+it.each(["config.json", "vocab.txt", "pytorch_model.bin"])("a Git LFS pointer in the place of %s is named as one", async (file) => {
+  const folder = publishedFolder("bert");
+  await folder.write(file, "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 42\n");
+  await expect(SimCSE.loadFrom(device, folder, { pooler: "avg" })).rejects.toThrow(`${file} is a Git LFS pointer`);
 });
 
 /** A folder of sentence-transformers; `files` replaces what the writer makes. */

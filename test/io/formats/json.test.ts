@@ -1,6 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { duplicateKey } from "../../../src/io/weights/duplicate-key.ts";
+import { deepestNesting, duplicateKey, isNestedTooDeep } from "../../../src/io/formats/json.ts";
+
+describe("isNestedTooDeep", () => {
+  const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
+
+  it("counts what is open at the same time, and nothing inside texts", () => {
+    expect(isNestedTooDeep(nested(deepestNesting))).toBe(false);
+    expect(isNestedTooDeep(nested(deepestNesting + 1))).toBe(true);
+    expect(isNestedTooDeep(`[${Array(1000).fill('{"a":[]}').join(",")}]`)).toBe(false);
+    expect(isNestedTooDeep(JSON.stringify({ text: `\\"${nested(1000)}` }))).toBe(false);
+  });
+
+  it("ends for what is no JSON", () => {
+    for (const text of ['"', '"\\', "]]]", '{"a', "\\"]) expect(isNestedTooDeep(text)).toBe(false);
+  });
+});
 
 describe("duplicateKey", () => {
   it("finds none in what JSON.stringify writes, with or without blanks", () => {

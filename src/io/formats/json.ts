@@ -1,0 +1,60 @@
+/**
+ * JSON from files that nobody vouches for. What JSON.parse leaves to its caller is checked here: how deep lists and objects lie inside one
+ * another, so that no reader after it runs out of stack or memory, and keys that an object states twice.
+ */
+
+/** Lists and objects inside one another. Configurations and headers have 5; a list in a list in a list takes 100 bytes of memory a byte. */
+export const deepestNesting = 200;
+
+/** Whether `text` nests lists and objects deeper than `deepestNesting`. It need not be valid JSON. */
+export function isNestedTooDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === quote) at = endOfString(text, at) - 1;
+    else if (code === openList || code === openObject) {
+      if (++depth > deepestNesting) return true;
+    } else if (code === closeList || code === closeObject) depth--;
+  }
+  return false;
+}
+
+const [quote, backslash, openList, closeList, openObject, closeObject] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d];
+
+/**
+ * The first key, in reading order, that its object already has, or undefined. JSON.parse keeps the last one and says nothing; in a file's
+ * header that is a fault to report. `json` must be valid: it is scanned, not checked.
+ */
+export function duplicateKey(json: string): string | undefined {
+  const open: (Set<string> | null)[] = [];
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === openObject || code === openList) open.push(null);
+    else if (code === closeObject || code === closeList) open.pop();
+    else if (code === quote) {
+      const end = endOfString(json, at);
+      if (isFollowedByColon(json, end)) {
+        const key = JSON.parse(json.slice(at, end)) as string;
+        const keys = open.at(-1) ?? new Set();
+        if (keys.has(key)) return key;
+        keys.add(key);
+        open[open.length - 1] = keys;
+      }
+      at = end - 1;
+    }
+  }
+  return undefined;
+}
+
+/** The place after the quote that ends the string whose opening quote stands at `start`; the end of the text where none does. */
+function endOfString(json: string, start: number): number {
+  let at = start + 1;
+  while (at < json.length && json.charCodeAt(at) !== quote) at += json.charCodeAt(at) === backslash ? 2 : 1;
+  return at + 1;
+}
+
+function isFollowedByColon(json: string, at: number): boolean {
+  let next = at;
+  while (next < json.length && " \t\n\r".includes(json[next]!)) next++;
+  return json[next] === ":";
+}

@@ -1,0 +1,74 @@
+/** A config that asks for another computation than the one built is refused by the name of its field; sizes are bounded. */
+import { describe, expect, it } from "vitest";
+import { FormatError } from "../../../src/errors.ts";
+import { longestSentence, parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+
+const minimal = {
+  vocab_size: 22,
+  hidden_size: 16,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  intermediate_size: 32,
+  max_position_embeddings: 40,
+};
+const parse = (fields: object) => parseBertConfig("config.json", { ...minimal, ...fields });
+
+describe("a config is refused for", () => {
+  it.each<[field: string, value: unknown]>([
+    ["is_decoder", true],
+    ["add_cross_attention", true],
+    ["is_encoder_decoder", true],
+    ["position_embedding_type", "relative_key_query"],
+    ["hidden_act", "gelu_new"],
+    ["hidden_act", "relu"],
+    ["hidden_act", 5],
+    ["pruned_heads", { 0: [1] }],
+    ["quantization_config", { load_in_8bit: true }],
+    ["model_type", "distilbert"],
+    ["model_type", "constructor"],
+    ["model_type", null],
+    ["type_vocab_size", 0],
+    ["num_hidden_layers", 1_000_000],
+    ["num_hidden_layers", 1.5],
+    ["vocab_size", 1e300],
+    ["vocab_size", null],
+    ["hidden_size", JSON.parse("[".repeat(4000) + "]".repeat(4000))],
+    ["num_attention_heads", 3],
+    ["pad_token_id", 22],
+    ["pad_token_id", -1],
+    ["layer_norm_eps", 0],
+    ["max_position_embeddings", 2 ** 40],
+    ["attention_probs_dropout_prob", 1],
+  ])("its %s", (field, value) => {
+    expect(() => parse({ [field]: value })).toThrow(FormatError);
+    expect(() => parse({ [field]: value })).toThrow(`config.json: ${field} must be`);
+  });
+
+  it("the type that its class implies where it names none", () => {
+    expect(() => parse({ architectures: ["DistilBertModel"] })).toThrow('model_type must be "bert" or "roberta"; found "DistilBertModel"');
+    expect(parse({ architectures: ["RobertaModel"] }).model_type).toBe("roberta");
+    expect(parse({}).model_type).toBe("bert");
+  });
+
+  it("too few positions for a sentence", () => {
+    expect(() => parse({ model_type: "roberta", max_position_embeddings: 4 })).toThrow("max_position_embeddings must be at least 5");
+  });
+});
+
+describe("what leaves the computation as it is", () => {
+  it.each<[string, object]>([
+    ["defaults that are written down", { is_decoder: false, position_embedding_type: "absolute", pruned_heads: {}, hidden_act: "gelu" }],
+    ["another name of the exact GELU", { hidden_act: "gelu_python" }],
+    ["one type of token", { type_vocab_size: 1 }],
+    ["fields that no computation needs", { use_cache: true, classifier_dropout: null, id2label: { 0: "a" } }],
+    ["no padding token", { pad_token_id: null }],
+  ])("is taken: %s", (_, fields) => {
+    expect(parse(fields)).toMatchObject(minimal);
+  });
+
+  it("has as many tokens as positions, less the two that RoBERTa's padding takes", () => {
+    expect(longestSentence(parse({}))).toBe(40);
+    expect(longestSentence(parse({ model_type: "roberta" }))).toBe(38);
+    expect(longestSentence(parse({ model_type: "roberta", pad_token_id: 3 }))).toBe(36);
+  });
+});
