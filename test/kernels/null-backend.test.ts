@@ -29,6 +29,7 @@ import { adamW } from "../../src/kernels/optimizer/adamw.ts";
 import { globalNorm } from "../../src/kernels/optimizer/global-norm.ts";
 import { recordHistory } from "../../src/kernels/optimizer/history.ts";
 import { advanceOptimizer, lossScale, optimizerStateShape } from "../../src/kernels/optimizer/optimizer-state.ts";
+import { orderLoss } from "../../src/kernels/order-loss.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
 import { readRows, writeRows } from "../../src/kernels/row-window.ts";
@@ -81,7 +82,7 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     const losses = crossEntropy(logits);
     const labels = tape.input("labels", u32(rows));
     const kinds = [crossEntropy(logits, { hard: logits, hardWeight: 1 }), crossEntropy(logits, { labels, smoothing: 0.1 })];
-    const ys = [layerNorm(x, weight, bias, 1e-5), normalize(cast(x, "f32")), losses, mean(losses), ...kinds];
+    const ys = [layerNorm(x, weight, bias, 1e-5), normalize(cast(x, "f32")), losses, mean(losses), orderLoss(losses, losses), ...kinds];
     return [...ys.flatMap((y) => withGradients(tape, y)), columnSum(x), columnSum(x, 2)];
   },
   tokens(tape, { width, dtype }) {
