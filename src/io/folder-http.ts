@@ -1,35 +1,87 @@
 /**
  * A folder behind HTTP: files are read by range where the server can, so that a tensor is fetched when it is needed.
  *
+ * Requests are few, because each costs the time to the server and back. The first question about a file fetches its first mebibyte, which is all of
+ * most files. Ranges that are asked for together, such as the tensors of a layer, are fetched together where they lie together, eight requests at a time.
  * A server that ignores ranges works too: a file is then fetched once and kept in memory. Nothing is retried or cached beyond that; that is
  * the browser's work.
  */
 import { FileError } from "../errors.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { checkRange, type Folder, missingFile, pathIn } from "./folder.ts";
+import { joinedRanges, type PendingRange } from "./folders/joined-ranges.ts";
+import { RequestQueue } from "./folders/request-queue.ts";
 
-/** What is known of a file after the first question about it; `whole` is held where the server would not send a part. */
+/** How far a file has come, in bytes. */
+export interface FileProgress {
+  readonly file: string;
+  readonly done: number;
+  /** The file's size. Not all of it may be needed. */
+  readonly total: number;
+}
+
+export interface HttpFolderOptions {
+  /** Sends a request; the environment's own `fetch` if absent. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  /**
+   * The names of all files in the folder. No other is asked for, so the browser's console shows no 404 for optional files. If absent, the server is asked,
+   * except that for an address of the Hugging Face hub (`…/resolve/main`) the hub lists the files.
+   */
+  readonly files?: Iterable<string> | undefined;
+  /** Aborts what is being fetched, and all later reads. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called as the bytes of a file arrive. */
+  readonly onProgress?: ((progress: FileProgress) => void) | undefined;
+}
+
+/** The options' names, for calls that take these and others. */
+export const httpFolderOptions: OptionNames<HttpFolderOptions> = { fetch: true, files: true, signal: true, onProgress: true };
+
+/** Asked for by the first question about a file. */
+const HEAD_BYTES = 2 ** 20;
+/** As many as browsers send to one server over HTTP/1.1, and a little more. */
+const MOST_REQUESTS = 8;
+
+/** What is known of a file after the first question about it. */
 interface RemoteFile {
   readonly size: number;
-  readonly whole?: Uint8Array;
+  /** The file's first bytes; all of it where the server would not send a part. */
+  readonly head: Uint8Array;
+  readonly arrivals: Arrivals;
+}
+
+/** Bytes of a file that have arrived, and its size once that is known. */
+interface Arrivals {
+  done: number;
+  total: number | undefined;
 }
 
 /**
  * Opens a folder behind HTTP for reading; the server is asked when a file is. `baseUrl` is the address of the folder (in a browser it may be
- * relative to the page). The folder throws FileError, naming the address, when a file is missing, refused, or the server cannot be reached.
+ * relative to the page). The folder throws FileError, naming the address, when a file is missing, refused, or the server cannot be reached, and
+ * the signal's reason when it is aborted. Throws OptionError for an unknown option.
  */
-export function openHttpFolder(baseUrl: string | URL, fetch: typeof globalThis.fetch = globalThis.fetch): Folder {
-  return new HttpFolder(String(baseUrl), fetch);
+export function openHttpFolder(baseUrl: string | URL, options: HttpFolderOptions = {}): Folder {
+  checkOptions("openHttpFolder", options, httpFolderOptions);
+  return new HttpFolder(String(baseUrl).replace(/\/+$/, ""), options);
 }
 
 class HttpFolder implements Folder {
   readonly name: string;
-  readonly #request: (url: string, init?: RequestInit) => Promise<Response>;
+  readonly #send: typeof globalThis.fetch;
+  readonly #options: HttpFolderOptions;
+  readonly #queue = new RequestQueue(MOST_REQUESTS);
   readonly #files = new Map<string, Promise<RemoteFile | null>>();
+  /** Ranges that were asked for in this turn of the event loop. */
+  readonly #pending = new Map<string, PendingRange[]>();
+  #listing: Promise<ReadonlySet<string> | null> | undefined;
 
-  constructor(name: string, fetch: typeof globalThis.fetch) {
+  constructor(name: string, options: HttpFolderOptions) {
     this.name = name;
+    this.#options = options;
+    const send = options.fetch ?? globalThis.fetch;
     // A browser's fetch refuses to be called as a method of another object.
-    this.#request = (url, init) => fetch(url, init);
+    this.#send = (url, init) => send(url, init);
   }
 
   async has(file: string): Promise<boolean> {
@@ -41,22 +93,49 @@ class HttpFolder implements Folder {
   }
 
   async read(file: string, start = 0, end?: number): Promise<Uint8Array> {
-    const { size, whole } = await this.#known(file);
+    const { size, head } = await this.#known(file);
     const stop = end ?? size;
     checkRange(pathIn(this, file), size, start, stop);
-    if (whole !== undefined) return whole.slice(start, stop);
-    if (start === stop) return new Uint8Array(0);
-    const response = await this.#fetch(file, "GET", { Range: `bytes=${start}-${stop - 1}` });
-    const bytes = await this.#body(file, response);
-    // 200 from a server that kept to the range when it was first asked, and now sends all.
-    const part = response.status === 206 ? bytes : bytes.slice(start, stop);
-    if (part.length !== stop - start) {
-      throw new FileError(
-        `${pathIn(this, file)}: the server sent ${part.length} bytes where ${stop - start} were asked for`,
-        "Try again; the file may have changed on the server while it was read.",
+    if (stop <= head.length) return head.slice(start, stop);
+    return new Promise((resolve, reject) => {
+      const ranges = this.#pending.get(file) ?? [];
+      if (ranges.length === 0) {
+        this.#pending.set(file, ranges);
+        setTimeout(() => this.#fetchPending(file), 0);
+      }
+      ranges.push({ start, end: stop, resolve, reject });
+    });
+  }
+
+  /** Fetches the ranges of a file that were asked for in one turn, joined where they are neighbours. */
+  #fetchPending(file: string): void {
+    const ranges = this.#pending.get(file) ?? [];
+    this.#pending.delete(file);
+    for (const { start, end, parts } of joinedRanges(ranges)) {
+      this.#fetchRange(file, start, end).then(
+        (bytes) => {
+          for (const part of parts) part.resolve(parts.length === 1 ? bytes : bytes.slice(part.start - start, part.end - start));
+        },
+        (error: unknown) => {
+          for (const part of parts) part.reject(error);
+        },
       );
     }
-    return part;
+  }
+
+  #fetchRange(file: string, start: number, end: number): Promise<Uint8Array> {
+    return this.#queue.run(async () => {
+      const { arrivals } = await this.#known(file);
+      const response = await this.#fetch(file, "GET", { Range: `bytes=${start}-${end - 1}` });
+      const bytes = await this.#body(file, response, arrivals);
+      // 200 from a server that kept to the range when it was first asked, and now sends all.
+      const part = response.status === 206 ? bytes : bytes.slice(start, end);
+      if (part.length === end - start) return part;
+      throw new FileError(
+        `${pathIn(this, file)}: the server sent ${part.length} bytes where ${end - start} were asked for`,
+        "Try again; the file may have changed on the server while it was read.",
+      );
+    });
   }
 
   async #known(file: string): Promise<RemoteFile> {
@@ -69,31 +148,53 @@ class HttpFolder implements Folder {
   #ask(file: string): Promise<RemoteFile | null> {
     const asked = this.#files.get(file);
     if (asked !== undefined) return asked;
-    const asking = this.#firstByte(file);
+    const asking = this.#firstBytes(file);
     this.#files.set(file, asking);
     asking.catch(() => this.#files.delete(file));
     return asking;
   }
 
-  /** Asks for the first byte, because the answer shows all at once: is it there, how long is it, does the server keep to ranges. */
-  async #firstByte(file: string): Promise<RemoteFile | null> {
-    const response = await this.#fetch(file, "GET", { Range: "bytes=0-0" });
-    if (response.status === 404 || response.status === 410 || isPageInstead(file, response)) {
-      await response.body?.cancel();
-      return null;
-    }
-    // 416: there is no first byte.
-    if (response.status === 416) return { size: 0, whole: new Uint8Array(0) };
-    const bytes = await this.#body(file, response);
-    if (response.status !== 206) return { size: bytes.length, whole: bytes };
-    return { size: totalSize(response) ?? (await this.#contentLength(file)) };
+  /** Asks for the first bytes: the answer shows whether the file is there, how long it is, and whether the server keeps to ranges. */
+  async #firstBytes(file: string): Promise<RemoteFile | null> {
+    this.#listing ??= this.#listed();
+    const listing = await this.#listing;
+    if (listing !== null && !listing.has(file)) return null;
+    return this.#queue.run(async () => {
+      const response = await this.#fetch(file, "GET", { Range: `bytes=0-${HEAD_BYTES - 1}` });
+      if (response.status === 404 || response.status === 410 || isPageInstead(file, response)) {
+        await response.body?.cancel();
+        return null;
+      }
+      const arrivals: Arrivals = { done: 0, total: response.status === 206 ? totalSize(response) : contentLength(response) };
+      // 416: there is no first byte.
+      if (response.status === 416) return { size: 0, head: new Uint8Array(0), arrivals };
+      const head = await this.#body(file, response, arrivals);
+      // Fewer bytes than were asked for are all there are, so their number is the size even where the header is hidden.
+      const isWhole = response.status !== 206 || head.length < HEAD_BYTES;
+      arrivals.total = isWhole ? head.length : (arrivals.total ?? (await this.#sizeByHead(file)));
+      return { size: arrivals.total, head, arrivals };
+    });
+  }
+
+  /** The names of the files, where they are known; null where the server has to be asked for each. */
+  async #listed(): Promise<ReadonlySet<string> | null> {
+    if (this.#options.files !== undefined) return new Set(this.#options.files);
+    const hub = /^(https:\/\/huggingface\.co)\/([^/]+\/[^/]+)\/resolve\/([^/]+)$/.exec(this.name);
+    if (hub === null) return null;
+    const [, origin, model, revision] = hub;
+    const response = await this.#send(`${origin}/api/models/${model}/tree/${revision}?recursive=true`, this.#init("GET", {})).catch(
+      () => null,
+    );
+    if (response?.ok !== true) return null;
+    const entries = (await response.json().catch(() => null)) as readonly { readonly path?: string }[] | null;
+    return Array.isArray(entries) ? new Set(entries.map(({ path }) => path ?? "")) : null;
   }
 
   /** For a server of another origin that hides Content-Range from the page; Content-Length is never hidden. */
-  async #contentLength(file: string): Promise<number> {
+  async #sizeByHead(file: string): Promise<number> {
     const response = await this.#fetch(file, "HEAD", {});
-    const length = response.headers.get("Content-Length");
-    if (response.ok && length !== null) return Number(length);
+    const length = contentLength(response);
+    if (response.ok && length !== undefined) return length;
     throw new FileError(
       `${pathIn(this, file)}: the server does not tell the size of the file`,
       "Let the server expose the header Content-Range (Access-Control-Expose-Headers), or copy the files to a server of your own.",
@@ -101,27 +202,55 @@ class HttpFolder implements Folder {
   }
 
   async #fetch(file: string, method: "GET" | "HEAD", headers: Record<string, string>): Promise<Response> {
-    const url = `${this.name.replace(/\/+$/, "")}/${file.split("/").map(encodeURIComponent).join("/")}`;
     try {
-      return await this.#request(url, { method, headers });
+      return await this.#send(`${this.name}/${file.split("/").map(encodeURIComponent).join("/")}`, this.#init(method, headers));
     } catch (cause) {
+      this.#options.signal?.throwIfAborted();
       const remedy = "Check the address and the connection; a server of another origin must allow the page by CORS.";
       throw new FileError(`cannot reach ${pathIn(this, file)}: ${(cause as Error).message}`, remedy, { cause });
     }
   }
 
-  async #body(file: string, response: Response): Promise<Uint8Array> {
+  #init(method: "GET" | "HEAD", headers: Record<string, string>): RequestInit {
+    const { signal } = this.#options;
+    return { method, headers, ...(signal === undefined ? {} : { signal }) };
+  }
+
+  async #body(file: string, response: Response, arrivals: Arrivals): Promise<Uint8Array> {
     if (!response.ok) {
       await response.body?.cancel();
       const remedy = response.status < 500 ? "Check the address and whether the file may be read by anyone." : "Try again later.";
       throw new FileError(`${pathIn(this, file)}: the server answered ${response.status} ${response.statusText}`.trimEnd(), remedy);
     }
+    const { signal, onProgress } = this.#options;
+    const whileArriving = (bytes: number) => {
+      arrivals.done += bytes;
+      if (arrivals.total !== undefined) onProgress?.({ file, done: arrivals.done, total: arrivals.total });
+    };
     try {
-      return new Uint8Array(await response.arrayBuffer());
+      return new Uint8Array(await counted(response, whileArriving).arrayBuffer());
     } catch (cause) {
+      signal?.throwIfAborted();
       throw new FileError(`${pathIn(this, file)}: the connection broke while the file was read`, "Try again.", { cause });
     }
   }
+}
+
+/** The same response, whose bytes are counted as they arrive. */
+function counted(response: Response, count: (bytes: number) => void): Response {
+  const counting = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      count(chunk.length);
+      controller.enqueue(chunk);
+    },
+  });
+  return response.body === null ? response : new Response(response.body.pipeThrough(counting));
+}
+
+function contentLength(response: Response): number | undefined {
+  const length = response.headers.get("Content-Length");
+  // What arrives of a compressed body is longer than the header says.
+  return length === null || response.headers.has("Content-Encoding") ? undefined : Number(length);
 }
 
 /** The size in `Content-Range: bytes 0-0/1234`, or undefined where it is hidden or unknown. */

@@ -2,8 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FileError } from "../../src/errors.ts";
-import { openHttpFolder } from "../../src/io/folder-http.ts";
+import { type FileProgress, type HttpFolderOptions, openHttpFolder } from "../../src/io/folder-http.ts";
 
+const MEBIBYTE = 2 ** 20;
+const LARGE = Uint8Array.from({ length: 20 * MEBIBYTE }, (_, i) => i % 253);
 const CONTENT = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
 let requests: string[] = [];
 
@@ -14,7 +16,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   if (kind === "app") return void response.writeHead(200, { "Content-Type": "text/html; charset=utf-8" }).end("<!doctype html>");
   if (file === "broken.bin") return void response.writeHead(503, "Busy").end();
   if (file === "secret.bin") return void response.writeHead(403).end();
-  const content = { "data%20file.bin": CONTENT, "empty.bin": new Uint8Array(0) }[file!];
+  const content = { "data%20file.bin": CONTENT, "large.bin": LARGE, "empty.bin": new Uint8Array(0) }[file!];
   if (content === undefined) return void response.writeHead(404).end();
   const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
   if (range === null || kind === "whole") return void response.writeHead(200, { "Content-Length": content.length }).end(content);
@@ -51,19 +53,98 @@ describe("openHttpFolder", () => {
     });
   }
 
-  it("fetches only the range it is asked for", async () => {
+  it("fetches a small file with the first question", async () => {
     const folder = openHttpFolder(new URL(`${base}/ranged`));
     requests = [];
+    await folder.has("data file.bin");
     await folder.read("data file.bin", 100, 200);
-    await folder.read("data file.bin", 300, 301);
-    expect(requests).toEqual(["GET data%20file.bin bytes=0-0", "GET data%20file.bin bytes=100-199", "GET data%20file.bin bytes=300-300"]);
+    expect(requests).toEqual(["GET data%20file.bin bytes=0-1048575"]);
+  });
+
+  it("fetches ranges that are asked for together in few requests, and nothing twice", async () => {
+    const folder = openHttpFolder(`${base}/ranged`);
+    requests = [];
+    const ranges = [...Array(100).keys()].map((i) => [MEBIBYTE + 2000 * i, MEBIBYTE + 2000 * i + 1000] as const);
+    ranges.push([19 * MEBIBYTE, 20 * MEBIBYTE]);
+    const read = await Promise.all(ranges.toReversed().map(([start, end]) => folder.read("large.bin", start, end)));
+    for (const [i, [start, end]] of ranges.toReversed().entries()) {
+      // Faster than toEqual, which compares element by element.
+      expect(Buffer.from(LARGE.buffer).subarray(start, end).equals(read[i]!)).toBe(true);
+    }
+    expect(requests).toEqual([
+      "GET large.bin bytes=0-1048575",
+      `GET large.bin bytes=${MEBIBYTE}-${MEBIBYTE + 198_999}`,
+      `GET large.bin bytes=${19 * MEBIBYTE}-${20 * MEBIBYTE - 1}`,
+    ]);
+  });
+
+  it("sends no more than eight requests at a time", async () => {
+    let [running, most] = [0, 0];
+    const folder = openHttpFolder(`${base}/ranged`, {
+      async fetch(url, init) {
+        most = Math.max(most, ++running);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        return fetch(url, init).finally(() => running--);
+      },
+    });
+    // Too far from each other to be joined.
+    await Promise.all([...Array(18).keys()].map((i) => folder.read("large.bin", (i + 1) * MEBIBYTE, (i + 1) * MEBIBYTE + 10)));
+    expect(most).toBe(8);
   });
 
   it("fetches a file once from a server that ignores ranges", async () => {
     const folder = openHttpFolder(`${base}/whole`);
     requests = [];
     await Promise.all([folder.read("data file.bin", 100, 200), folder.read("data file.bin", 0, 8), folder.size("data file.bin")]);
-    expect(requests).toEqual(["GET data%20file.bin bytes=0-0"]);
+    expect(requests).toEqual(["GET data%20file.bin bytes=0-1048575"]);
+  });
+
+  it("asks for no file that is not listed", async () => {
+    const folder = openHttpFolder(`${base}/ranged`, { files: ["data file.bin"] });
+    requests = [];
+    expect(await folder.has("missing.bin")).toBe(false);
+    expect(await folder.has("data file.bin")).toBe(true);
+    expect(requests).toEqual(["GET data%20file.bin bytes=0-1048575"]);
+  });
+
+  it("asks the hub for the list of a model's files", async () => {
+    const asked: string[] = [];
+    const folder = openHttpFolder("https://huggingface.co/lab/model/resolve/main", {
+      async fetch(url) {
+        asked.push(String(url));
+        return String(url).includes("/api/") ? Response.json([{ type: "file", path: "config.json" }]) : new Response("{}");
+      },
+    });
+    expect(await folder.has("vocab.txt")).toBe(false);
+    expect(await folder.has("config.json")).toBe(true);
+    expect(asked).toEqual([
+      "https://huggingface.co/api/models/lab/model/tree/main?recursive=true",
+      "https://huggingface.co/lab/model/resolve/main/config.json",
+    ]);
+  });
+
+  it("tells how far a file has come", async () => {
+    const told: FileProgress[] = [];
+    const folder = openHttpFolder(`${base}/ranged`, { onProgress: (progress) => told.push(progress) });
+    await folder.read("large.bin");
+    expect(told.map(({ done }) => done)).toEqual(told.map(({ done }) => done).toSorted((a, b) => a - b));
+    expect(told.at(-1)!.file).toBe("large.bin");
+    expect(told.at(-1)!.total).toBe(LARGE.length);
+    expect(told.at(-1)!.done).toBeGreaterThanOrEqual(LARGE.length);
+  });
+
+  it("stops with the signal's reason", async () => {
+    const controller = new AbortController();
+    const folder = openHttpFolder(`${base}/ranged`, { signal: controller.signal });
+    expect(await folder.size("large.bin")).toBe(LARGE.length);
+    const reading = folder.read("large.bin");
+    controller.abort(new Error("enough"));
+    await expect(reading).rejects.toThrow("enough");
+    await expect(folder.read("data file.bin")).rejects.toThrow("enough");
+  });
+
+  it("refuses options that it does not know", () => {
+    expect(() => openHttpFolder(base, { file: [] } as HttpFolderOptions)).toThrow('openHttpFolder has no option "file"');
   });
 
   it("does not take an application's page for the file", async () => {
@@ -81,11 +162,13 @@ describe("openHttpFolder", () => {
   });
 
   it("says when the server cannot be reached or sends another number of bytes", async () => {
-    const unreachable = openHttpFolder("http://models.invalid", () => Promise.reject(new TypeError("fetch failed")));
+    const unreachable = openHttpFolder("http://models.invalid", { fetch: () => Promise.reject(new TypeError("fetch failed")) });
     await expect(unreachable.size("a.bin")).rejects.toThrow("cannot reach http://models.invalid/a.bin: fetch failed");
-    const short = openHttpFolder("http://models.invalid", async () => {
-      return new Response("ab", { status: 206, headers: { "Content-Range": "bytes 0-0/10" } });
+    const short = openHttpFolder("http://models.invalid", {
+      fetch: async () => new Response(new Uint8Array(MEBIBYTE), { status: 206, headers: { "Content-Range": `bytes 0-1/${3 * MEBIBYTE}` } }),
     });
-    await expect(short.read("a.bin", 0, 5)).rejects.toThrow("the server sent 2 bytes where 5 were asked for");
+    await expect(short.read("a.bin", 0, 3 * MEBIBYTE)).rejects.toThrow(
+      `the server sent ${MEBIBYTE} bytes where ${3 * MEBIBYTE} were asked for`,
+    );
   });
 });

@@ -22,9 +22,9 @@ import { DENSE_TENSORS, readSentenceTransformer } from "./sentence-transformers.
 /** Tokens a sentence is truncated to by the original. */
 export const usualLength = 128;
 
-/** Floats on their way to the GPU at a time. */
+/** Floats of a large tensor that are read at a time. */
 const streamBytes = 8 * 2 ** 20;
-/** Floats written before the GPU is waited for: what is written stays in the host's memory until then. */
+/** Floats read together, and written before the GPU is waited for: what is written stays in the host's memory until then. */
 const pendingBytes = 4 * streamBytes;
 
 export interface CheckpointConfig {
@@ -96,29 +96,50 @@ async function withHead(encoder: Weights, folder: Folder): Promise<Weights> {
 export interface LoadOptions {
   /** `checkpoint` loads the head too; `fresh` leaves it to be initialised, as SimCSE does with a BERT that was trained for something else. */
   readonly head: "checkpoint" | "fresh";
+  /** Stops between two groups of tensors. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Streams a checkpoint's tensors to the GPU, one after another, and returns the names of those that keep their initial values: of a head that is fresh.
+ * Streams a checkpoint's tensors to the GPU, and returns the names of those that keep their initial values: of a head that is fresh. Tensors are read
+ * in the order of the file, many small ones together, so that a folder behind HTTP needs few requests.
  * Throws `FormatError` naming the file and the tensor that is missing, or has another shape, a dtype that is not a
  * float's, or a value that is not finite.
  */
-export async function loadWeights(model: SimCseModel, weights: Weights, { head }: LoadOptions): Promise<string[]> {
+export async function loadWeights(model: SimCseModel, weights: Weights, { head, signal }: LoadOptions): Promise<string[]> {
   const names = new CheckpointNames(weights);
   const isFresh = (name: string) => (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(name) && names.find(name) === null);
   const wanted = [...model.store.pieces].filter(([name]) => !isFresh(name));
-  let pending = 0;
-  for (const { name, source } of locateTensors(weights, wanted)) {
-    for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
-      checkFinite(weights, source, data, offset);
-      model.store.write(name, data, offset);
-      pending += data.byteLength;
-      if (pending < pendingBytes) continue;
-      await model.device.finish();
-      pending = 0;
-    }
+  for (const group of readTogether(weights, locateTensors(weights, wanted))) {
+    signal?.throwIfAborted();
+    await Promise.all(
+      group.map(async ({ name, source }) => {
+        for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
+          checkFinite(weights, source, data, offset);
+          model.store.write(name, data, offset);
+        }
+      }),
+    );
+    await model.device.finish();
   }
   return [...model.store.pieces.keys()].filter(isFresh);
+}
+
+/** Tensors in the order of the file, in groups of at most `pendingBytes`; a larger one is a group of its own. */
+function readTogether(weights: Weights, tensors: readonly LocatedTensor[]): LocatedTensor[][] {
+  const order = new Map([...weights.tensors.keys()].map((source, index) => [source, index]));
+  const groups: LocatedTensor[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const tensor of tensors.toSorted((a, b) => order.get(a.source)! - order.get(b.source)!)) {
+    const size = 4 * tensor.shape.reduce((count, length) => count * length, 1);
+    if (bytes + size > pendingBytes) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)!.push(tensor);
+    bytes += size;
+  }
+  return groups;
 }
 
 /** A tensor of a model, and the name that a checkpoint has it under. */
