@@ -12,22 +12,43 @@ import { adjoint, build, execute } from "./run.ts";
 const device = await openTestDevice();
 
 const batches = [[1, 2, 7, 31, 57, 128, 512], [57], [7, 1], [1]].map((lengths) => packedBatch(lengths.map((length) => ({ length }))));
-const cases = (["first", "mean"] as Pooling[]).flatMap((pooling) => [1, 7, 57, 64].map((width) => ({ pooling, width })));
+const ways: readonly (readonly Pooling[])[] = [
+  ["first"],
+  ["last"],
+  ["mean"],
+  ["meanSqrtLength"],
+  ["weightedMean"],
+  ["max"],
+  ["max", "first", "mean"],
+];
+const cases = ways.flatMap((poolings) =>
+  (poolings.length === 1 ? [1, 7, 57, 64] : [7, 64]).map((width) => ({ poolings, width, name: poolings.join(" and ") })),
+);
+
+/** Raises one token of each sentence and feature far above the others: differences must not change which of them is the largest. */
+function raiseOne(x: Float32Array, width: number, lengths: readonly number[]): void {
+  let start = 0;
+  for (const length of lengths) {
+    for (let c = 0; c < width; c++) x[(start + (c % length)) * width + c]! += 10;
+    start += length;
+  }
+}
 
 describe("pool", () => {
-  it.each(cases)("$pooling equals the float64 reference, forward and backward, at width $width", async ({ pooling, width }) => {
+  it.each(cases)("$name equals the float64 reference, forward and backward, at width $width", async ({ poolings, width }) => {
     const capacity = { tokens: 1001, sentences: 9 };
     const program = await build(device, (tape) => {
       const batch = batchInputs(tape, capacity);
-      const y = pool(tape.input("x", f32(tape.extent("tokens", capacity.tokens), width)), batch, pooling);
+      const y = pool(tape.input("x", f32(tape.extent("tokens", capacity.tokens), width)), batch, poolings);
       return { y, dx: adjoint(y, tape.input("dy", y))[0]! };
     });
     for (const batch of batches) {
       const step = batchStep(batch);
       const x = normals(batch.rows * width, 60);
-      const dy = normals(batch.lengths.length * width, 61);
+      if (poolings.includes("max")) raiseOne(x, width, batch.lengths);
+      const dy = normals(batch.lengths.length * poolings.length * width, 61);
       const { y, dx } = await execute(program, { ...step, inputs: { ...step.inputs, x, dy } });
-      const f = (at: ArrayLike<number>) => reference.pool(at, width, batch.lengths, pooling);
+      const f = (at: ArrayLike<number>) => reference.pool(at, width, batch.lengths, poolings);
       // Sums of 512 rows of deviation one, divided by their number.
       expectClose(y!, f(x), { terms: Math.max(...batch.lengths) });
       expectGradient(dx!, x, weighted(dy, f));

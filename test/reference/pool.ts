@@ -1,15 +1,28 @@
 /** One vector a sentence, in float64. */
+import type { Pooling } from "../../src/kernels/pool.ts";
 
-/** f64 [sentences, width] from packed rows `x` f64 [tokens, width] of sentences of the given lengths. */
-export function pool(x: ArrayLike<number>, width: number, lengths: readonly number[], pooling: "first" | "mean"): Float64Array {
-  const y = new Float64Array(lengths.length * width);
+/** What each way makes of one feature of a sentence's tokens. */
+const pooled: Readonly<Record<Pooling, (values: readonly number[]) => number>> = {
+  first: (values) => values[0]!,
+  last: (values) => values.at(-1)!,
+  mean: (values) => total(values) / values.length,
+  meanSqrtLength: (values) => total(values) / Math.sqrt(values.length),
+  weightedMean: (values) => total(values.map((value, i) => value * (i + 1))) / total(values.map((_, i) => i + 1)),
+  max: (values) => Math.max(...values),
+};
+
+const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
+
+/** f64 [sentences, width · poolings] from packed rows `x` f64 [tokens, width] of sentences of the given lengths. */
+export function pool(x: ArrayLike<number>, width: number, lengths: readonly number[], poolings: readonly Pooling[]): Float64Array {
+  const y: number[] = [];
   let start = 0;
-  lengths.forEach((length, sentence) => {
-    const rows = pooling === "first" ? 1 : length;
-    for (let row = start; row < start + rows; row++) {
-      for (let c = 0; c < width; c++) y[sentence * width + c]! += x[row * width + c]! / rows;
+  for (const length of lengths) {
+    const rows = Array.from({ length }, (_, i) => start + i);
+    for (const pooling of poolings) {
+      for (let c = 0; c < width; c++) y.push(pooled[pooling](rows.map((row) => x[row * width + c]!)));
     }
     start += length;
-  });
-  return y;
+  }
+  return Float64Array.from(y);
 }
