@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 import type { DispatchProfile } from "../src/autograd/program.ts";
 import { openFolder } from "../src/io/folder-node.ts";
 import { readSentences } from "../src/io/text.ts";
-import { loadTokenizer, wordPieceTokenizer } from "../src/io/tokenizer.ts";
-import { Encoder } from "../src/simcse/embedding/encoder.ts";
+import { loadTokenizer } from "../src/io/tokenizer.ts";
+import { EncoderProgram } from "../src/simcse/embedding/encoder-program.ts";
 import { BatchPacker } from "../src/simcse/model/batch.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import type { Bench } from "./machine.ts";
@@ -45,13 +45,10 @@ function padded(batch: Batch): Batch {
   return batch.map((ids) => [...ids, ...Array<number>(length - ids.length).fill(0)]);
 }
 
-/** Batches are given as ids. */
-const unusedTokenizer = wordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], { lowerCase: true });
-
 async function modelRows({ device, ceilings, rounds }: Bench, model: BenchModel, works: readonly Work[]): Promise<string[][]> {
   const simcse = await SimCseModel.allocate(device, bertConfig(model), { training: false, mlp: false });
   simcse.store.initialize(42);
-  const encoder = await Encoder.create(simcse, unusedTokenizer, { pooler: "avg", maxLength: longest, batchSize });
+  const encoder = await EncoderProgram.compile(simcse, "avg", { normalize: true, sentences: batchSize, longest });
   const { program, capacity } = encoder;
   const packer = new BatchPacker(capacity);
   const pack = (batch: Batch) =>

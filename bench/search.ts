@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Device } from "../src/gpu/device.ts";
-import { type Precision, precisions } from "../src/simcse/embedding/precision.ts";
+import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import { VectorIndex } from "../src/simcse/search/vector-index.ts";
 import { markdown, measure } from "./measure.ts";
 

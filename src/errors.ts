@@ -50,6 +50,11 @@ export class DeviceError extends SimcseError {
   override readonly name = "DeviceError";
 }
 
+/** A device, program, model or index is used after it was closed. */
+export class ClosedError extends SimcseError {
+  override readonly name = "ClosedError";
+}
+
 /** A plan needs more than the device allows. */
 export class CapacityError extends SimcseError {
   override readonly name = "CapacityError";
@@ -63,4 +68,9 @@ export class DivergenceError extends SimcseError {
 /** An optional package is needed and not installed. */
 export class PackageError extends SimcseError {
   override readonly name = "PackageError";
+}
+
+/** A model gives numbers that are not finite: its weights are damaged. */
+export class NonFiniteError extends SimcseError {
+  override readonly name = "NonFiniteError";
 }

@@ -34,6 +34,7 @@ export { normalize } from "./kernels/normalize.ts";
 export { pool } from "./kernels/pool.ts";
 export { reshape } from "./kernels/reshape.ts";
 export { scale } from "./kernels/scale.ts";
+export { type Precision, precisions } from "./kernels/search/precision.ts";
 export { tanh } from "./kernels/tanh.ts";
 export { splitViews } from "./kernels/views.ts";
 export { add, weightedSum } from "./kernels/weighted-sum.ts";
@@ -47,9 +48,8 @@ export { ParameterStore } from "./nn/parameters/parameter-store.ts";
 export { type SchedulerType, schedulerTypes, schedules } from "./nn/schedule.ts";
 export { type ConvertOptions, huggingFaceFiles, openConvertible, sentenceTransformersFiles } from "./simcse/checkpoint/convert.ts";
 export { onnxFiles } from "./simcse/checkpoint/convert-onnx.ts";
-export type { EmbeddedWindow, EmbeddingOptions, Embeddings } from "./simcse/embedding/embedder.ts";
-export { type EncodeOptions, Encoder, type EncoderOptions } from "./simcse/embedding/encoder.ts";
-export { decodeRows, type Precision, precisions } from "./simcse/embedding/precision.ts";
+export { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder, type EncoderOptions } from "./simcse/embedding/encoder.ts";
+export { decodeRows } from "./simcse/embedding/precision.ts";
 export { evaluateSts, type StsReport, scoreSts } from "./simcse/evaluation/senteval/evaluate-sts.ts";
 export { evaluateTransfer, scoreTransfer, type TransferReport, transferMetrics } from "./simcse/evaluation/senteval/evaluate-transfer.ts";
 export { STS_TASKS } from "./simcse/evaluation/senteval/sts.ts";
@@ -63,9 +63,19 @@ export { type PoolerType, poolerTypes } from "./simcse/model/poolers.ts";
 export { modelCard } from "./simcse/report/model-card.ts";
 export { reportHtml, type TrainingReport } from "./simcse/report/report.ts";
 export { scalarsOf } from "./simcse/report/scalars.ts";
-export type { IndexedSentence, SearchResult, SentenceId, SentenceIndex } from "./simcse/search/sentence-index.ts";
-export { type SearchOptions, VectorIndex, type VectorIndexOptions } from "./simcse/search/vector-index.ts";
-export type { IndexOptions, IndexSource, LoadOptions } from "./simcse/simcse.ts";
+export type { Filter, FilterRange, FilterValue, JsonValue, Metadata } from "./simcse/search/metadata.ts";
+export type {
+  AddOptions,
+  IndexedSentence,
+  ListOptions,
+  SearchOptions,
+  SearchResult,
+  SentenceId,
+  SentenceIndex,
+  SentenceToIndex,
+} from "./simcse/search/sentence-index.ts";
+export { type RowMatch, VectorIndex, type VectorIndexOptions, type VectorSearchOptions } from "./simcse/search/vector-index.ts";
+export type { AddToIndexOptions, IndexOptions, IndexSource, LoadOptions, SimilarityOptions } from "./simcse/simcse.ts";
 export { batchesWithoutDuplicates } from "./simcse/training/no-duplicates.ts";
 export { type TrainerHooks, type TrainingArguments, train, trainingDefaults } from "./simcse/training/trainer.ts";
 export { TrainingStep } from "./simcse/training/training-step.ts";

@@ -1,8 +1,8 @@
 /** `simcse encode`: sentences in, one vector a line (or a NumPy matrix) out. Results alone go to stdout. */
 import { Command, Option } from "commander";
 import type { Profiler } from "../src/autograd/profiler.ts";
-import { type Precision, precisions } from "../src/simcse/embedding/precision.ts";
-import { windows } from "../src/simcse/embedding/windows.ts";
+import { type Precision, precisions } from "../src/kernels/search/precision.ts";
+import { chunks } from "../src/simcse/embedding/chunks.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { interruptSignal } from "./cli/failure.ts";
 import { modelName } from "./cli/find-model.ts";
@@ -11,7 +11,7 @@ import { wholeNumber, withOptions } from "./cli/options.ts";
 import { startProfiler } from "./cli/profile.ts";
 import { noProgress, startCounter } from "./cli/progress.ts";
 import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
-import { type VectorWindow, vectorWriter } from "./cli/vector-output.ts";
+import { type VectorChunk, vectorWriter } from "./cli/vector-output.ts";
 
 interface EncodeOptions extends ModelOptions, RecordOptions {
   readonly output: string;
@@ -57,10 +57,10 @@ interface Hooks {
   readonly profiler: Profiler | null;
 }
 
-async function* encodeRecords(simcse: SimCSE, given: EncodeOptions, { signal, onProgress, profiler }: Hooks): AsyncGenerator<VectorWindow> {
+async function* encodeRecords(simcse: SimCSE, given: EncodeOptions, { signal, onProgress, profiler }: Hooks): AsyncGenerator<VectorChunk> {
   const { precision, truncate_dim } = given;
   let done = 0;
-  for await (const records of windows<TextRecord>(readRecords(given))) {
+  for await (const records of chunks<TextRecord>(readRecords(given))) {
     const before = done;
     const sentences = records.map(({ sentence }) => sentence);
     const embeddings = await simcse.encode(sentences, {

@@ -1,7 +1,7 @@
 /** `simcse index`: makes an index of sentences, adds to it, removes from it. */
 import { Command, Option } from "commander";
 import { OptionError } from "../src/errors.ts";
-import { type Precision, precisions } from "../src/simcse/embedding/precision.ts";
+import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import type { IndexedSentence } from "../src/simcse/search/sentence-index.ts";
 import { interruptSignal } from "./cli/failure.ts";
 import { modelName } from "./cli/find-model.ts";

@@ -1,7 +1,7 @@
 /** `simcse search`: the sentences of an index that are most similar to each query, one line of JSON a query. */
 import { Command, Option } from "commander";
-import { windows } from "../src/simcse/embedding/windows.ts";
-import { mostResults, searchDefaults } from "../src/simcse/search/vector-index.ts";
+import { chunks } from "../src/simcse/embedding/chunks.ts";
+import { mostResults, usualResults } from "../src/simcse/search/vector-index.ts";
 import { interruptSignal } from "./cli/failure.ts";
 import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
@@ -12,16 +12,14 @@ import { printLines } from "./cli/vector-output.ts";
 interface SearchCommandOptions extends ModelOptions, RecordOptions {
   readonly index: string;
   readonly top_k: number;
-  readonly threshold: number;
+  readonly threshold?: number;
 }
 
 const options: readonly Option[] = [
   ...modelOptions,
   new Option("--index <file>", "index that `simcse index build` made").makeOptionMandatory(),
-  new Option("--top_k <n>", `results a query, at most ${mostResults}`).argParser(wholeNumber(1, mostResults)).default(searchDefaults.topK),
-  new Option("--threshold <cosine>", "only results at least this similar")
-    .argParser(numberBetween(-1, 1))
-    .default(searchDefaults.threshold),
+  new Option("--top_k <n>", `results a query, at most ${mostResults}`).argParser(wholeNumber(1, mostResults)).default(usualResults),
+  new Option("--threshold <cosine>", "only results at least this similar (default: all)").argParser(numberBetween(-1, 1)),
   ...recordOptions,
 ];
 
@@ -39,13 +37,13 @@ export const searchCommand = withOptions(
   await printLines(answers(asked));
 
   async function* answers(source: Iterable<TextRecord> | AsyncIterable<TextRecord>): AsyncGenerator<string> {
-    for await (const window of windows<TextRecord>(source)) {
+    for await (const chunk of chunks<TextRecord>(source)) {
       signal.throwIfAborted();
       const found = await open.simcse.search(
-        window.map(({ sentence }) => sentence),
-        { topK: given.top_k, threshold: given.threshold },
+        chunk.map(({ sentence }) => sentence),
+        { topK: given.top_k, ...(given.threshold !== undefined && { threshold: given.threshold }) },
       );
-      for (const [i, { sentence, id }] of window.entries()) {
+      for (const [i, { sentence, id }] of chunk.entries()) {
         yield `${JSON.stringify({ query: sentence, ...(id !== undefined && { id }), results: found[i] })}\n`;
       }
     }

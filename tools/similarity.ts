@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import { DataError, OptionError } from "../src/errors.ts";
 import { openFolder } from "../src/io/folder-node.ts";
 import { decodeNpy } from "../src/io/formats/npy.ts";
-import type { Embeddings } from "../src/simcse/embedding/embedder.ts";
+import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
 import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { withOptions } from "./cli/options.ts";

@@ -66,6 +66,7 @@ export async function trainDemo(device: Device, options: DemoTrainingOptions, ho
   try {
     model.store.initialize(args.seed);
     const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(args), maxLength: config.max_position_embeddings });
+    const encode: Encode = async (texts) => (await encoder.encode(texts)).data;
     const log: LogEntry[] = [];
     const scores: DemoScore[] = [];
     const score = async (step: number, encode: Encode): Promise<number> => {
@@ -76,7 +77,7 @@ export async function trainDemo(device: Device, options: DemoTrainingOptions, ho
     };
     if (isScored) {
       await hooks.onStage?.("Scoring the untrained model");
-      await score(0, (texts) => encoder.encode(texts));
+      await score(0, encode);
     }
 
     await hooks.onStage?.("Compiling the training step");
@@ -110,7 +111,7 @@ export async function trainDemo(device: Device, options: DemoTrainingOptions, ho
     );
     if (isScored && scores.at(-1)!.step !== step) {
       await hooks.onStage?.("Scoring the trained model");
-      await score(step, (texts) => encoder.encode(texts));
+      await score(step, encode);
     }
     const close = () => {
       encoder.close();

@@ -36,13 +36,13 @@ export function offerSearch(device: Device, { encoder, sentences }: DemoTraining
       stage.textContent = `Reading the sentences: ${Math.floor((100 * done) / searched.length)}%`;
     };
     const built = new SentenceIndex(device, encoder.dimension);
-    await built.add(searched, await encoder.encode(searched, { onProgress }));
+    await built.add(searched, (await encoder.encode(searched, { onProgress })).data);
     return built;
   };
   const run = () =>
     options.exclusively(async () => {
       index ??= await buildIndex();
-      const [matches] = await index.search(await encoder.encode([query.value]), { topK: shown.matches, threshold: -1 });
+      const [matches] = await index.search((await encoder.encode([query.value])).data, { topK: shown.matches, threshold: -1 });
       showMatches(matches!);
       stage.textContent = "";
     });

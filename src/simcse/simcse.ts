@@ -7,17 +7,28 @@ import type { Device } from "../gpu/device.ts";
 import type { Folder } from "../io/folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
 import { missingWeights } from "../io/weights.ts";
+import type { Precision } from "../kernels/search/precision.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { checkVocabulary, inspectWeights, loadWeights, locateTensors, readConfig } from "./checkpoint/checkpoint.ts";
-import { type EmbeddedWindow, Embedder, type EmbeddingOptions, type Embeddings } from "./embedding/embedder.ts";
-import { type EncodeOptions, Encoder } from "./embedding/encoder.ts";
-import type { Precision, PrecisionArrays } from "./embedding/precision.ts";
+import { chunks } from "./embedding/chunks.ts";
+import { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder } from "./embedding/encoder.ts";
+import type { PrecisionArrays } from "./embedding/precision.ts";
+import { checkIterable, isStream } from "./embedding/texts.ts";
 import { toUnitLength } from "./embedding/unit-length.ts";
-import { windows } from "./embedding/windows.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
 import { type PoolerType, parsePooler } from "./model/poolers.ts";
-import { decodeIndex, encodeIndex, probeSentence } from "./search/index-file.ts";
-import { type IndexedSentence, type SearchResult, type SentenceId, SentenceIndex } from "./search/sentence-index.ts";
-import { checkSearch, type SearchOptions, searchDefaults, type VectorIndexOptions } from "./search/vector-index.ts";
+import { modelFingerprint } from "./search/fingerprint.ts";
+import { decodeIndex, encodeIndex, type IndexOrigin, probeSentence } from "./search/index-file.ts";
+import {
+  checkSearchOptions,
+  indexItem,
+  type SearchOptions,
+  type SearchResult,
+  type SentenceId,
+  SentenceIndex,
+  type SentenceToIndex,
+} from "./search/sentence-index.ts";
+import { type VectorIndexOptions, vectorIndexOptions } from "./search/vector-index.ts";
 
 export interface LoadOptions {
   /** How a sentence's vector is made; the one saved with the model if absent. */
@@ -32,11 +43,27 @@ export interface LoadOptions {
   readonly tuning?: Tuning | undefined;
 }
 
-/** Sentences to index, with ids of their own or without. */
-export type IndexSource = readonly (string | IndexedSentence)[] | AsyncIterable<string | IndexedSentence>;
+const loadOptions: OptionNames<LoadOptions> = { pooler: true, maxLength: true, batchSize: true, normalize: true, tuning: true };
+
+/** Sentences to index, with ids and metadata or without. */
+export type IndexSource = Iterable<string | SentenceToIndex> | AsyncIterable<string | SentenceToIndex>;
 
 /** How sentences are encoded for an index. */
 export type IndexOptions = Pick<EncodeOptions, "batchSize" | "onProgress" | "signal">;
+
+const indexOptions: OptionNames<IndexOptions> = { batchSize: true, onProgress: true, signal: true };
+
+export interface AddToIndexOptions extends IndexOptions {
+  /** Replace sentences whose id is in the index already, instead of refusing them; false if absent. */
+  readonly upsert?: boolean;
+}
+
+const addToIndexOptions: OptionNames<AddToIndexOptions> = { ...indexOptions, upsert: true };
+
+/** `onProgress` is called with the number of texts that are encoded, of both sides together. */
+export type SimilarityOptions = Pick<EncodeOptions, "onProgress" | "signal">;
+
+const similarityOptions: OptionNames<SimilarityOptions> = { onProgress: true, signal: true };
 
 /** How an environment opens what a model is loaded from and onto. */
 export interface Environment {
@@ -48,8 +75,8 @@ export interface Environment {
 interface LoadedModel {
   readonly model: SimCseModel;
   readonly encoder: Encoder;
-  readonly pooler: PoolerType;
-  readonly normalize: boolean;
+  /** What messages call it: the last part of its folder's name. */
+  readonly name: string;
 }
 
 /** `loadFrom` works everywhere; `SimCSE.load(path)` of `simcse-node.ts` and `simcse-browser.ts` opens folder and device itself. */
@@ -59,14 +86,13 @@ export class SimCSE {
   #index: SentenceIndex | null = null;
   readonly model: SimCseModel;
   readonly encoder: Encoder;
-  readonly pooler: PoolerType;
-  readonly embedder: Embedder;
+  /** The last part of the name of the folder that it was loaded from. */
+  readonly name: string;
 
-  protected constructor({ model, encoder, pooler, normalize }: LoadedModel) {
+  protected constructor({ model, encoder, name }: LoadedModel) {
+    this.name = name;
     this.model = model;
     this.encoder = encoder;
-    this.pooler = pooler;
-    this.embedder = new Embedder(model, encoder, { pooler, normalize });
   }
 
   /** Loads a model with `load`, onto the device in `options` or onto one opened for it alone. */
@@ -103,6 +129,7 @@ export class SimCSE {
     given: Folder,
     options: LoadOptions,
   ): Promise<S> {
+    checkOptions("load", options, loadOptions);
     const { folder, head, bert, ...saved } = await readConfig(given);
     const pooler = options.pooler === undefined ? saved.pooler : parsePooler(options.pooler);
     if (pooler === null) {
@@ -125,7 +152,7 @@ export class SimCSE {
         ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
         ...(options.normalize === undefined ? {} : { normalize: options.normalize }),
       });
-      return create({ model, encoder, pooler, normalize: options.normalize ?? true });
+      return create({ model, encoder, name: given.name.split(/[\\/]/).filter(Boolean).at(-1) ?? given.name });
     } catch (error) {
       model.close();
       throw error;
@@ -137,35 +164,49 @@ export class SimCSE {
     return this.encoder.dimension;
   }
 
-  /**
-   * The vector of a sentence f32 [dimension]; those of several as `Embeddings`; those of a stream in windows, read as they are taken, so that a text
-   * of any length is encoded in constant memory. int8 needs its scales only for lengths: cosines do without.
-   */
-  encode<P extends Precision = "f32">(sentence: string, options?: EmbeddingOptions<P>): Promise<PrecisionArrays[P]>;
-  encode<P extends Precision = "f32">(sentences: readonly string[], options?: EmbeddingOptions<P>): Promise<Embeddings<P>>;
-  encode<P extends Precision = "f32">(sentences: AsyncIterable<string>, options?: EmbeddingOptions<P>): AsyncGenerator<EmbeddedWindow<P>>;
-  encode<P extends Precision = "f32">(
-    sentences: string | readonly string[] | AsyncIterable<string>,
-    options: EmbeddingOptions<P> = {},
-  ): Promise<PrecisionArrays[P] | Embeddings<P>> | AsyncGenerator<EmbeddedWindow<P>> {
-    if (typeof sentences === "string") return this.embedder.encode([sentences], options).then(({ data }) => data);
-    return Symbol.asyncIterator in sentences ? this.embedder.stream(sentences, options) : this.embedder.encode(sentences, options);
+  /** How a sentence's vector is made from its tokens'. */
+  get pooler(): PoolerType {
+    return this.encoder.pooler;
   }
 
   /**
-   * Cosine similarities of queries and keys, either of them texts or embeddings: a number for two texts, f32 [keys] for a text and several, else
-   * one f32 [keys] for each query.
+   * The vector of a sentence f32 [dimension]; those of several, in an array or another iterable, as `Embeddings`; those of a stream in chunks, read as
+   * they are taken, so that a text of any length is encoded in constant memory. int8 needs its scales only for lengths: cosines do without.
+   * Throws `OptionError` for what is not a text, naming its position, and for unknown options; `NonFiniteError` for a model with damaged weights.
    */
-  async similarity(query: string, key: string): Promise<number>;
-  async similarity(query: string, keys: readonly string[] | Embeddings): Promise<Float32Array>;
-  async similarity(queries: readonly string[] | Embeddings, keys: readonly string[] | Embeddings): Promise<Float32Array[]>;
+  encode<P extends Precision = "f32">(sentence: string, options?: EncodeOptions<P>): Promise<PrecisionArrays[P]>;
+  encode<P extends Precision = "f32">(sentences: Iterable<string>, options?: EncodeOptions<P>): Promise<Embeddings<P>>;
+  encode<P extends Precision = "f32">(sentences: AsyncIterable<string>, options?: EncodeOptions<P>): AsyncGenerator<EmbeddedChunk<P>>;
+  encode<P extends Precision = "f32">(
+    sentences: string | Iterable<string> | AsyncIterable<string>,
+    options: EncodeOptions<P> = {},
+  ): Promise<PrecisionArrays[P] | Embeddings<P>> | AsyncGenerator<EmbeddedChunk<P>> {
+    if (typeof sentences === "string") return this.encoder.encode([sentences], options).then(({ data }) => data);
+    if (typeof sentences === "object" && sentences !== null && isStream(sentences)) return this.encoder.stream(sentences, options);
+    return this.encoder.encode(sentences, options);
+  }
+
+  /**
+   * Cosine similarities of queries and keys, each −1 to 1, either of them texts or embeddings: a number for two texts, f32 [keys] for a text and
+   * several, else one f32 [keys] for each query.
+   */
+  async similarity(query: string, key: string, options?: SimilarityOptions): Promise<number>;
+  async similarity(query: string, keys: Iterable<string> | Embeddings, options?: SimilarityOptions): Promise<Float32Array>;
   async similarity(
-    queries: string | readonly string[] | Embeddings,
-    keys: string | readonly string[] | Embeddings,
+    queries: Iterable<string> | Embeddings,
+    keys: Iterable<string> | Embeddings,
+    options?: SimilarityOptions,
+  ): Promise<Float32Array[]>;
+  async similarity(
+    queries: string | Iterable<string> | Embeddings,
+    keys: string | Iterable<string> | Embeddings,
+    options: SimilarityOptions = {},
   ): Promise<number | Float32Array | Float32Array[]> {
-    const left = unitRows(await this.#embeddings(queries));
-    const right = unitRows(await this.#embeddings(keys));
-    const matrix = left.map((query) => Float32Array.from(right, (key) => dot(query, key)));
+    checkOptions("similarity", options, similarityOptions);
+    const left = await this.#embeddings(queries, options);
+    const right = await this.#embeddings(keys, startingAt(left.length, options));
+    const rows = unitRows(right);
+    const matrix = unitRows(left).map((query) => Float32Array.from(rows, (key) => cosine(query, key)));
     if (typeof queries !== "string") return matrix;
     return typeof keys === "string" ? matrix[0]![0]! : matrix[0]!;
   }
@@ -178,51 +219,55 @@ export class SimCSE {
 
   /** Encodes sentences into a new index, in the place of the one there is. Ids are running numbers where none are given. */
   async buildIndex(sentences: IndexSource, options: IndexOptions & VectorIndexOptions = {}): Promise<void> {
-    const index = new SentenceIndex(this.model.device, this.dimension, options);
+    checkOptions("buildIndex", options, { ...indexOptions, ...vectorIndexOptions });
+    const { batchSize: _batch, onProgress: _progress, signal: _signal, ...vectorOptions } = options;
+    const index = new SentenceIndex(this.model.device, this.dimension, vectorOptions);
     try {
       await this.#addTo(index, sentences, options);
     } catch (error) {
-      index.close();
+      await index.close();
       throw error;
     }
-    this.#replaceIndex(index);
+    await this.#replaceIndex(index);
   }
 
-  /** Adds sentences to the index. Throws `OptionError` for an id that is taken; windows of a stream before it stay added. */
-  async addToIndex(sentences: IndexSource, options: IndexOptions = {}): Promise<void> {
+  /** Adds sentences to the index. Throws `OptionError` for an id that is taken, unless `upsert` is given; chunks of a stream before it stay added. */
+  async addToIndex(sentences: IndexSource, options: AddToIndexOptions = {}): Promise<void> {
+    checkOptions("addToIndex", options, addToIndexOptions);
     await this.#addTo(this.index, sentences, options);
   }
 
-  /** Removes sentences by their ids; returns how many of them were there. */
-  async removeFromIndex(ids: Iterable<SentenceId>): Promise<number> {
+  /** Removes the sentence with an id, or those with several; returns how many of them were there. */
+  async removeFromIndex(ids: SentenceId | Iterable<SentenceId>): Promise<number> {
     return this.index.remove(ids);
   }
 
   /** The sentences most similar to a query, the most similar first; a list of them for each of several queries, which may be embeddings. */
   async search(query: string, options?: SearchOptions): Promise<SearchResult[]>;
-  async search(queries: readonly string[] | Embeddings, options?: SearchOptions): Promise<SearchResult[][]>;
-  async search(queries: string | readonly string[] | Embeddings, options: SearchOptions = {}): Promise<SearchResult[] | SearchResult[][]> {
-    const { topK, threshold } = { ...searchDefaults, ...options };
-    checkSearch(topK, threshold);
-    const { index } = this;
-    const results = await index.search((await this.#embeddings(queries)).data, options);
+  async search(queries: Iterable<string> | Embeddings, options?: SearchOptions): Promise<SearchResult[][]>;
+  async search(queries: string | Iterable<string> | Embeddings, options: SearchOptions = {}): Promise<SearchResult[] | SearchResult[][]> {
+    checkSearchOptions(options);
+    void this.index; // Without one, say so before the queries are encoded.
+    const { signal } = options;
+    const { data } = await this.#embeddings(queries, signal ? { signal } : {});
+    const results = await this.index.search(data, options);
     return typeof queries === "string" ? results[0]! : results;
   }
 
   /** The bytes of the index's file, for `saveIndex` of simcse-node.ts and simcse-browser.ts. */
   protected async *indexBytes(): AsyncGenerator<Uint8Array> {
-    yield* encodeIndex(this.index, await this.encode(probeSentence));
+    yield* encodeIndex(this.index, await this.#indexOrigin());
   }
 
   /** Reads a saved index from a folder, in the place of the one there is. Throws `FormatError` for a damaged one, `OptionError` for another model's. */
   async loadIndexFrom(folder: Folder, file: string): Promise<void> {
-    this.#replaceIndex(await decodeIndex(this.model.device, folder, file, await this.encode(probeSentence)));
+    await this.#replaceIndex(await decodeIndex(this.model.device, folder, file, await this.#indexOrigin()));
   }
 
-  /** Frees the model's memory on the device, and the device if it was opened for the model alone. */
+  /** Frees the model's memory on the device, and the device if it was opened for this model. Calls from now on throw `ClosedError`. */
   close(): void {
-    this.#index?.close();
-    this.embedder.close();
+    void this.#index?.close();
+    this.encoder.close();
     this.model.close();
     this.#ownDevice?.close();
   }
@@ -231,38 +276,52 @@ export class SimCSE {
     this.close();
   }
 
-  async #addTo(index: SentenceIndex, sentences: IndexSource, options: IndexOptions): Promise<void> {
+  async #addTo(index: SentenceIndex, sentences: IndexSource, { signal, onProgress, batchSize, upsert }: AddToIndexOptions): Promise<void> {
+    checkIterable("sentences", sentences);
     let done = 0;
-    for await (const window of windows<string | IndexedSentence>(sentences)) {
-      const texts = window.map((item) => (typeof item === "string" ? item : item.sentence));
-      const { signal, onProgress, batchSize } = options;
-      const before = done;
-      const { data } = await this.embedder.encode(texts, {
-        ...(signal && { signal }),
-        ...(batchSize && { batchSize }),
-        ...(onProgress && { onProgress: (count: number) => onProgress(before + count) }),
-      });
-      await index.add(window, data);
-      done += window.length;
-    }
-  }
-
-  #replaceIndex(index: SentenceIndex): void {
-    this.#index?.close();
-    this.#index = index;
-  }
-
-  async #embeddings(of: string | readonly string[] | Embeddings): Promise<Embeddings> {
-    if (typeof of === "string") return this.encode([of]);
-    if (!("data" in of)) return this.encode(of);
-    if (of.dimension !== this.dimension) {
-      throw new ShapeError(
-        `The embeddings have ${of.dimension} numbers each; this model's have ${this.dimension}.`,
-        "Encode both with the same model.",
+    for await (const chunk of chunks<string | SentenceToIndex>(sentences)) {
+      const items = chunk.map((item, i) => indexItem(item, done + i));
+      const { data } = await this.encoder.encode(
+        items.map(({ sentence }) => sentence),
+        { ...(batchSize && { batchSize }), ...startingAt(done, { signal, onProgress }) },
       );
+      await index.add(items, data, { first: done, ...(upsert && { upsert }) });
+      done += chunk.length;
     }
-    return of;
   }
+
+  async #indexOrigin(): Promise<IndexOrigin> {
+    return { model: this.name, fingerprint: await modelFingerprint(this.model, this.pooler), probe: await this.encode(probeSentence) };
+  }
+
+  /** A search that uses the index before it goes on to its end. */
+  async #replaceIndex(index: SentenceIndex): Promise<void> {
+    const before = this.#index;
+    this.#index = index;
+    await before?.close();
+  }
+
+  async #embeddings(of: string | Iterable<string> | Embeddings, options: SimilarityOptions): Promise<Embeddings> {
+    if (typeof of === "string") return this.encoder.encode([of], options);
+    if (!isEmbeddings(of)) return this.encoder.encode(of, options);
+    if (of.dimension === this.dimension && of.data.length === of.length * of.dimension) return of;
+    throw new ShapeError(
+      `The embeddings are ${of.data.length} numbers for ${of.length} rows of ${of.dimension}; this model's rows have ${this.dimension}.`,
+      "Encode both with the same model, as f32.",
+    );
+  }
+}
+
+function isEmbeddings(of: Iterable<string> | Embeddings): of is Embeddings {
+  return typeof of === "object" && of !== null && "data" in of;
+}
+
+/** The same signal, and progress that counts from `before` on. */
+function startingAt(
+  before: number,
+  { signal, onProgress }: { [Name in keyof SimilarityOptions]: SimilarityOptions[Name] | undefined },
+): SimilarityOptions {
+  return { ...(signal && { signal }), ...(onProgress && { onProgress: (done: number) => onProgress(before + done) }) };
 }
 
 function unitRows({ length, dimension, data }: Embeddings): Float32Array[] {
@@ -270,8 +329,9 @@ function unitRows({ length, dimension, data }: Embeddings): Float32Array[] {
   return Array.from({ length }, (_, row) => unit.subarray(row * dimension, (row + 1) * dimension));
 }
 
-function dot(a: Float32Array, b: Float32Array): number {
+/** Of vectors of unit length; rounding must not give 1.0000001. */
+function cosine(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
+  return Math.min(1, Math.max(-1, sum));
 }

@@ -34,8 +34,9 @@ import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
 import { readRows, writeRows } from "../../src/kernels/row-window.ts";
 import { scale } from "../../src/kernels/scale.ts";
+import type { Precision } from "../../src/kernels/search/precision.ts";
 import { topK } from "../../src/kernels/search/top-k.ts";
-import { queryType, type VectorFormat, vectorScores, vectorWords } from "../../src/kernels/search/vector-scores.ts";
+import { queryType, vectorScores, vectorWords } from "../../src/kernels/search/vector-scores.ts";
 import { tanh } from "../../src/kernels/tanh.ts";
 import { splitViews } from "../../src/kernels/views.ts";
 import { weightedSum } from "../../src/kernels/weighted-sum.ts";
@@ -180,7 +181,7 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     return [];
   },
   search(tape, { width, live }) {
-    return (["f32", "f16", "int8", "binary"] satisfies VectorFormat[]).flatMap((format) =>
+    return (["f32", "f16", "int8", "binary"] satisfies Precision[]).flatMap((format) =>
       [1, 57].flatMap((count) => {
         const queries = tape.input(`${format} ${count}`, queryType(format, width, live ? tape.extent(`queries ${count}`, count) : count));
         const rows = 4096;

@@ -6,23 +6,24 @@ import { OptionError } from "../../src/errors.ts";
 import { writeFileAtomically } from "../../src/io/folder-node.ts";
 import { fileOperation } from "../../src/io/folders/errno-node.ts";
 import { type NpyType, streamNpy } from "../../src/io/formats/npy.ts";
-import type { Embeddings } from "../../src/simcse/embedding/embedder.ts";
-import { type Precision, rowElements } from "../../src/simcse/embedding/precision.ts";
+import type { Precision } from "../../src/kernels/search/precision.ts";
+import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
+import { rowElements } from "../../src/simcse/embedding/precision.ts";
 import type { TextRecord } from "./records.ts";
 
 /** Records and their vectors. */
-export interface VectorWindow extends Embeddings<Precision> {
+export interface VectorChunk extends Embeddings<Precision> {
   readonly records: readonly TextRecord[];
 }
 
-export type VectorWriter = (windows: AsyncIterable<VectorWindow>, precision: Precision, dimension: number) => Promise<void>;
+export type VectorWriter = (chunks: AsyncIterable<VectorChunk>, precision: Precision, dimension: number) => Promise<void>;
 
 /** Throws `OptionError` for a path whose format is not known. */
 export function vectorWriter(path: string): VectorWriter {
-  if (path === "-") return (windows, precision) => printLines(jsonLines(windows, precision));
+  if (path === "-") return (chunks, precision) => printLines(jsonLines(chunks, precision));
   const extension = extname(path);
-  if (extension === ".jsonl") return (windows, precision) => writeFileAtomically(path, encodedLines(jsonLines(windows, precision)));
-  if (extension === ".npy") return (windows, precision, dimension) => writeNpy(path, windows, precision, dimension);
+  if (extension === ".jsonl") return (chunks, precision) => writeFileAtomically(path, encodedLines(jsonLines(chunks, precision)));
+  if (extension === ".npy") return (chunks, precision, dimension) => writeNpy(path, chunks, precision, dimension);
   throw new OptionError(
     `--output ${path} has a format that is not known.`,
     "Give a file that ends in .npy or .jsonl, or - for standard output.",
@@ -39,8 +40,8 @@ async function* encodedLines(lines: AsyncIterable<string>): AsyncGenerator<Uint8
   for await (const line of lines) yield encoder.encode(line);
 }
 
-async function* jsonLines(windows: AsyncIterable<VectorWindow>, precision: Precision): AsyncGenerator<string> {
-  for await (const { records, data, scales, dimension } of windows) {
+async function* jsonLines(chunks: AsyncIterable<VectorChunk>, precision: Precision): AsyncGenerator<string> {
+  for await (const { records, data, scales, dimension } of chunks) {
     const width = rowElements[precision](dimension);
     for (const [row, record] of records.entries()) {
       const embedding = Array.from(data.subarray(row * width, (row + 1) * width));
@@ -52,13 +53,13 @@ async function* jsonLines(windows: AsyncIterable<VectorWindow>, precision: Preci
 const npyTypes: Readonly<Record<Precision, NpyType>> = { f32: "<f4", f16: "<f2", int8: "|i1", binary: "|u1" };
 
 /** The header says how many rows there are, which is known at the end: until then the rows are in a file without a name. */
-async function writeNpy(path: string, windows: AsyncIterable<VectorWindow>, precision: Precision, dimension: number): Promise<void> {
+async function writeNpy(path: string, chunks: AsyncIterable<VectorChunk>, precision: Precision, dimension: number): Promise<void> {
   const spool = `${path}.${process.pid}.rows`;
   const handle = await fileOperation("write", path, () => open(spool, "wx+"));
   try {
     await rm(spool).catch(() => {}); // Windows keeps the name of an open file; it is removed below.
     let rows = 0;
-    for await (const { data, length } of windows) {
+    for await (const { data, length } of chunks) {
       await fileOperation("write", path, () => handle.writeFile(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
       rows += length;
     }

@@ -42,7 +42,7 @@ async function runDemo({ output_dir }: { output_dir: string }): Promise<void> {
 
   const spearman = async (encode: Encode) => (await scoreSts([{ name: "held-out pairs", pairs }], encode)).spearman.all;
   const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(args), maxLength: config.max_position_embeddings });
-  const before = await spearman((texts) => encoder.encode(texts));
+  const before = await spearman(async (texts) => (await encoder.encode(texts)).data);
   encoder.close();
   print(`\nheld-out pairs, Spearman × 100: how well cosine similarity ranks them as the grades do`);
   const scoreLine = (label: string, score: number) =>

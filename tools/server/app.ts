@@ -7,7 +7,7 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
 import type { SearchResult } from "../../src/simcse/search/sentence-index.ts";
-import { mostResults, type SearchOptions, searchDefaults } from "../../src/simcse/search/vector-index.ts";
+import { mostResults } from "../../src/simcse/search/vector-index.ts";
 import type { SimCSE } from "../../src/simcse/simcse.ts";
 import { BatchingQueue } from "./batching-queue.ts";
 import { checkModelName, embeddingsAnswer, type InputLimits, parseEmbeddingsRequest } from "./embeddings-request.ts";
@@ -46,25 +46,33 @@ const encoderBatches = 4;
 /** Queries that are searched together. */
 const searchBatch = 32;
 
-interface Query extends Required<SearchOptions> {
+/** What the original demo takes where a request does not say it. */
+const demoDefaults = { topK: 5, threshold: 0.6 };
+
+interface SearchQuery {
+  readonly topK: number;
+  readonly threshold: number;
+}
+
+interface Query extends SearchQuery {
   readonly vector: Float32Array;
 }
 
 export function createApp({ model, names, searchable, examples, limits, apiKey, log }: AppOptions): App {
-  const { encoder, dimension, embedder } = model;
+  const { encoder, dimension } = model;
   const named = { names, tokenizer: encoder.tokenizer, dimension, maxLength: encoder.maxLength };
   let draining = false;
 
   const embeddings = new BatchingQueue<readonly number[], Float32Array>(
     async (tokens) => {
-      const { data } = await embedder.encodeTokens(tokens, { normalize: true });
+      const { data } = await encoder.encodeTokens(tokens, { normalize: true });
       metrics.encoded(
         tokens.length,
         tokens.reduce((sum, { length }) => sum + length, 0),
       );
       return tokens.map((_, row) => data.slice(row * dimension, (row + 1) * dimension));
     },
-    { limit: limits.waiting, batch: encoderBatches * encoder.capacity.sentences, onBatch: (count) => metrics.batch(count) },
+    { limit: limits.waiting, batch: encoderBatches * encoder.batchSize, onBatch: (count) => metrics.batch(count) },
   );
   const searches = new BatchingQueue<Query, SearchResult[]>(
     async (queries) => {
@@ -185,7 +193,7 @@ async function jsonBody(context: Context): Promise<unknown> {
   }
 }
 
-function searchQuery(context: Context, { characters }: InputLimits): { query: string } & Required<SearchOptions> {
+function searchQuery(context: Context, { characters }: InputLimits): { query: string } & SearchQuery {
   const query = context.req.query("query")?.trim() ?? "";
   if (query === "" || query.length > characters)
     throw new RequestError(400, `query must be a text of 1 to ${characters} characters.`, "query");
@@ -193,10 +201,10 @@ function searchQuery(context: Context, { characters }: InputLimits): { query: st
     const text = context.req.query(name) ?? String(usual);
     return text.trim() === "" ? Number.NaN : Number(text);
   };
-  const topK = number("topk", searchDefaults.topK);
+  const topK = number("topk", demoDefaults.topK);
   if (!Number.isInteger(topK) || topK < 1 || topK > mostResults)
     throw new RequestError(400, `topk must be a whole number from 1 to ${mostResults}.`, "topk");
-  const threshold = number("threshold", searchDefaults.threshold);
+  const threshold = number("threshold", demoDefaults.threshold);
   if (!Number.isFinite(threshold)) throw new RequestError(400, "threshold must be a number.", "threshold");
   return { query, topK, threshold };
 }

@@ -38,15 +38,22 @@ const mostStripes = { software: 64, hardware: 1024 };
 interface Attributes {
   readonly k: number;
   readonly firstIndex: number;
+  /** Whether the last input says which columns count. */
+  readonly masked: boolean;
 }
+
+/** Words of a mask, a bit a column. */
+export const maskWords = (columns: number) => Math.ceil(columns / 32);
 
 const operation: Operation<Attributes> = {
   name: "topK",
-  infer([scores, afterScores, afterIndices], { k }) {
-    const rows = scores!.shape[0]!;
+  infer(inputs, { k, masked }) {
+    const [scores, afterScores, afterIndices] = masked ? inputs.slice(0, -1) : inputs;
+    const [rows, columns] = scores!.shape as [Dimension, number];
     expectType("topK", "scores", scores!, "f32", [rows, null]);
     if (afterScores) expectType("topK", "after.scores", afterScores, "f32", [rows, k]);
     if (afterIndices) expectType("topK", "after.indices", afterIndices, "u32", [rows, k]);
+    if (masked) expectType("topK", "only", inputs.at(-1)!, "u32", [maskWords(columns)]);
     return [f32(rows, k), u32(rows, k)];
   },
   lower: lowerTopK,
@@ -61,8 +68,9 @@ interface Lists {
 /** Scores that are done before the others. */
 const firstColumns = 4096;
 
-function lowerTopK({ inputs, outputs, attributes: { k, firstIndex } }: Node<Attributes>, { software }: Capabilities) {
-  const [scores, afterScores, afterIndices] = inputs;
+function lowerTopK({ inputs, outputs, attributes: { k, firstIndex, masked } }: Node<Attributes>, { software }: Capabilities) {
+  const only = masked ? inputs.at(-1)! : null;
+  const [scores, afterScores, afterIndices] = masked ? inputs.slice(0, -1) : inputs;
   const [rows, columns] = scores!.shape as [Dimension, number];
   const result: Lists = { scores: outputs[0]!, indices: outputs[1]! };
   const scratch: Scratch[] = [];
@@ -77,7 +85,7 @@ function lowerTopK({ inputs, outputs, attributes: { k, firstIndex } }: Node<Attr
     const stripes = stripesFor(end - start, k, software);
     let count = stripes;
     let current = count === 1 ? into : makeLists(count);
-    kernels.push(stripesKernel({ scores: scores!, rows, columns, start, end, k, firstIndex, stripes, after, into: current }));
+    kernels.push(stripesKernel({ scores: scores!, only, rows, columns, start, end, k, firstIndex, stripes, after, into: current }));
     while (count > 1) {
       const fewer = Math.ceil(count / mergeWidth);
       const next = fewer === 1 ? into : makeLists(fewer);
@@ -106,6 +114,7 @@ function stripesFor(columns: number, k: number, software: boolean): number {
 
 interface Stripes {
   readonly scores: Value;
+  readonly only: Value | null;
   readonly rows: Dimension;
   readonly columns: number;
   readonly start: number;
@@ -118,12 +127,13 @@ interface Stripes {
 }
 
 /** Entry j of list l of a row stands at (row · k + j) · lists + l: neighbouring threads write neighbouring words. */
-function stripesKernel({ scores, rows, columns, start, end, k, firstIndex, stripes, after, into }: Stripes): Kernel {
+function stripesKernel({ scores, only, rows, columns, start, end, k, firstIndex, stripes, after, into }: Stripes): Kernel {
   return kernel({
     label: "topK stripes",
     workgroupSize: [threadsPerWorkgroup],
     reads: {
       scores: [scores, "f32"],
+      ...(only ? { only: [only, "u32"] as const } : {}),
       ...(after ? { afterScores: [after.scores, "f32"] as const, afterIndices: [after.indices, "u32"] as const } : {}),
     },
     writes: { listScores: [into.scores, "f32"], listIndices: [into.indices, "u32"] },
@@ -154,7 +164,7 @@ function stripesKernel({ scores, rows, columns, start, end, k, firstIndex, strip
   var least = ${after ? "afterScores(row * params.k + params.k - 1u)" : lowest};
   for (var c = params.start + stripe; c < params.end; c += step) {
     let score = scores(row * params.columns + c);
-    if (score > least) {
+    if (score > least${only ? " && ((only[c / 32u] >> (c % 32u)) & 1u) == 1u" : ""}) {
       var place = last;
       while (place > list && listScores(place - step) < score) {
         setListScores(place, listScores(place - step));
@@ -224,9 +234,18 @@ export interface TopK {
   readonly indices: Value;
 }
 
-/** Column c of `scores` f32 [rows, columns] has the index `firstIndex` + c; those of `after` must all be lower. */
-export function topK(scores: Value, k: number, { firstIndex = 0, after }: { firstIndex?: number; after?: TopK } = {}): TopK {
-  const inputs = [scores, ...(after ? [after.scores, after.indices] : [])];
-  const [best, indices] = scores.tape.append(operation, inputs, { k, firstIndex });
+export interface TopKOptions {
+  /** The index of the first column; 0 if absent. */
+  readonly firstIndex?: number;
+  /** The best of earlier columns; their indices must all be below `firstIndex`. */
+  readonly after?: TopK;
+  /** u32 [ceil(columns / 32)]: column c counts where bit c % 32 of word floor(c / 32) is set; every column counts if absent. */
+  readonly only?: Value;
+}
+
+/** Column c of `scores` f32 [rows, columns] has the index `firstIndex` + c. */
+export function topK(scores: Value, k: number, { firstIndex = 0, after, only }: TopKOptions = {}): TopK {
+  const inputs = [scores, ...(after ? [after.scores, after.indices] : []), ...(only ? [only] : [])];
+  const [best, indices] = scores.tape.append(operation, inputs, { k, firstIndex, masked: only !== undefined });
   return { scores: best!, indices: indices! };
 }

@@ -10,8 +10,7 @@ import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
 import { kernel, paramF32, paramU32, sizeOf, sizeParam } from "../language/kernel.ts";
 import { capacity, expectType, f32, type Kernel, type Operand, type Operation, type Type, u32, type Value } from "../language/operation.ts";
-
-export type VectorFormat = "f32" | "f16" | "int8" | "binary";
+import type { Precision } from "./precision.ts";
 
 /** Rows of a block, and threads of a workgroup. */
 export const blockRows = 64;
@@ -34,7 +33,7 @@ interface Format {
   readonly score: string;
 }
 
-const formats: Readonly<Record<VectorFormat, Format>> = {
+const formats: Readonly<Record<Precision, Format>> = {
   f32: {
     numbers: 4,
     query: "vec4f",
@@ -80,19 +79,19 @@ const formats: Readonly<Record<VectorFormat, Format>> = {
 };
 
 /** Words of memory, 32 bits each, that `rows` vectors take; capacity counts in whole blocks. */
-export function vectorWords(format: VectorFormat, width: number, rows: number): number {
+export function vectorWords(format: Precision, width: number, rows: number): number {
   return Math.ceil(rows / blockRows) * blockRows * quadsOf(format, width) * (quadBytes / 4);
 }
 
 /** Elements of a query: numbers filled up with zeros, or for `binary` words of bits. */
-export function queryWidth(format: VectorFormat, width: number): number {
+export function queryWidth(format: Precision, width: number): number {
   return quadsOf(format, width) * formats[format].queryElements * 4;
 }
 
-const quadsOf = (format: VectorFormat, width: number) => Math.ceil(width / formats[format].numbers);
+const quadsOf = (format: Precision, width: number) => Math.ceil(width / formats[format].numbers);
 
 interface Attributes {
-  readonly format: VectorFormat;
+  readonly format: Precision;
   readonly width: number;
   readonly rows: number;
 }
@@ -131,7 +130,7 @@ const direct = { together: 8, rowsTogether: 1 };
 const broadcast = { together: 32, rowsTogether: 2 };
 
 /** Bits are compared as fast as they are broadcast, so they are always read directly. */
-function chooseVariant(format: VectorFormat, queries: number, { software, subgroupSize }: Capabilities): Variant {
+function chooseVariant(format: Precision, queries: number, { software, subgroupSize }: Capabilities): Variant {
   const lanes = software && subgroupSizes.includes(subgroupSize ?? 0) && queries > 1 && format !== "binary" ? subgroupSize : null;
   const { together, rowsTogether } = lanes === null ? direct : broadcast;
   return { together: Math.min(together, queries), rowsTogether, lanes };
@@ -200,7 +199,7 @@ function scoreKernel(
 }
 
 export interface StoredVectors {
-  readonly format: VectorFormat;
+  readonly format: Precision;
   /** Numbers of a vector. */
   readonly width: number;
   readonly rows: number;
@@ -216,7 +215,7 @@ export function vectorScores(queries: Value, { format, width, rows, vectors, sca
 }
 
 /** The type of `queries` for `vectorScores`. */
-export function queryType(format: VectorFormat, width: number, queries: Type["shape"][number]): Type {
+export function queryType(format: Precision, width: number, queries: Type["shape"][number]): Type {
   return (formats[format].query === "vec4u" ? u32 : f32)(queries, queryWidth(format, width));
 }
 

@@ -12,10 +12,7 @@
 import { OptionError } from "../../errors.ts";
 import { TO_F32 } from "../../io/weights/dtypes.ts";
 import { toHalves } from "../../io/weights/float16.ts";
-
-export type Precision = "f32" | "f16" | "int8" | "binary";
-
-export const precisions: readonly Precision[] = ["f32", "f16", "int8", "binary"];
+import { type Precision, precisions } from "../../kernels/search/precision.ts";
 
 /** Throws `OptionError` for what is given and none of the four. */
 export function checkPrecision(precision: Precision | undefined): void {

@@ -2,22 +2,37 @@
  * An index as one safetensors file, which other programs open too. Vectors and sentences are in parts, so that neither writing nor reading holds
  * more than one of them beside the index:
  *
- *     metadata      format "simcse-index", version "1", dimension, precision, rescore, parts, next_id
- *     probe         F32 [dimension]: the vector of `probeSentence`, which tells whether a model is the one that made the index
+ *     metadata      format "simcse-index", version "2", dimension, precision, rescore, parts, next_id, model (its name), fingerprint (of its weights)
+ *     probe         F32 [dimension]: the vector of `probeSentence`
  *     vectors.N     [rows, …] in the stored precision: F32, F16, I8 (with scales.N F32 [rows]) or U8 bits; of unit length
- *     sentences.N   U8: a line of JSON a row, [id, sentence]
+ *     sentences.N   U8: a line of JSON a row, [id, sentence] or [id, sentence, metadata]
+ *
+ * Fingerprint and probe tell whether a model is the one that made the index: the fingerprint is of the weights, the probe shows what else changes
+ * vectors. Files of version 1 have no fingerprint and no entries' metadata; they are still read, with the probe as their only check.
  */
 import { FormatError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
-import type { Folder } from "../../io/folder.ts";
+import { type Folder, pathIn } from "../../io/folder.ts";
 import type { Dtype } from "../../io/weights/dtypes.ts";
 import { encodeSafetensors, openSafetensors, type Safetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
-import { type Encoded, type Precision, precisions, rowElements } from "../embedding/precision.ts";
+import { type Precision, precisions } from "../../kernels/search/precision.ts";
+import { decodeRows, type Encoded, rowElements } from "../embedding/precision.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
-import { type IndexedSentence, type SentenceId, SentenceIndex } from "./sentence-index.ts";
+import { type IndexedSentence, indexItem, SentenceIndex } from "./sentence-index.ts";
 
 const format = "simcse-index";
-const version = "1";
+const version = "2";
+const versionWithoutFingerprint = "1";
+
+/** The model that made an index. */
+export interface IndexOrigin {
+  /** What messages call it. */
+  readonly model: string;
+  /** See `fingerprint.ts`. */
+  readonly fingerprint: string;
+  /** f32 [dimension]: its vector of `probeSentence`. */
+  readonly probe: Float32Array;
+}
 
 /** Any sentence would do. */
 export const probeSentence = "A woman is reading.";
@@ -30,8 +45,8 @@ const buildAgain = "Build the index again from its sentences.";
 
 const dtypes: Readonly<Record<Precision, Dtype>> = { f32: "F32", f16: "F16", int8: "I8", binary: "U8" };
 
-/** The bytes of an index's file; `probe` f32 [dimension] is the model's vector of `probeSentence`. The index must not change meanwhile. */
-export function encodeIndex(index: SentenceIndex, probe: Float32Array): AsyncIterable<Uint8Array> {
+/** The bytes of an index's file. The index must not change meanwhile. */
+export function encodeIndex(index: SentenceIndex, { model, fingerprint, probe }: IndexOrigin): AsyncIterable<Uint8Array> {
   const { dimension, precision, rescores, format: segmentFormat, segments } = index.vectors;
   const { stored } = segmentFormat;
   const tensors: TensorToWrite[] = [{ name: "probe", dtype: "F32", shape: [dimension], data: () => bytesOf(probe) }];
@@ -40,8 +55,8 @@ export function encodeIndex(index: SentenceIndex, probe: Float32Array): AsyncIte
     const { data, scales } = segment.encoded();
     const entries = index.entries.slice(first, first + segment.rows);
     first += segment.rows;
-    // Twice made, for its length and for its bytes: of all parts together they would take much memory.
-    const sentences = () => new TextEncoder().encode(entries.map(({ id, sentence }) => `${JSON.stringify([id, sentence])}\n`).join(""));
+    // Made twice, for its length and for its bytes: the bytes of all parts together would take much memory.
+    const sentences = () => new TextEncoder().encode(entries.map(lineOf).join(""));
     tensors.push({
       name: `vectors.${part}`,
       dtype: dtypes[stored],
@@ -59,18 +74,20 @@ export function encodeIndex(index: SentenceIndex, probe: Float32Array): AsyncIte
     rescore: String(rescores),
     parts: String(segments.length),
     next_id: String(index.nextId),
+    model,
+    fingerprint,
   };
   return encodeSafetensors(tensors, metadata);
 }
 
 /**
  * Reads an index that `encodeIndex` wrote. Throws `FormatError`, naming what is wrong, for a file that is not one or is damaged, and `OptionError`
- * when `probe`, the vector that the model gives `probeSentence`, says that another model made it.
+ * when another model than `origin` made it.
  */
-export async function decodeIndex(device: Device, folder: Folder, file: string, probe: Float32Array): Promise<SentenceIndex> {
+export async function decodeIndex(device: Device, folder: Folder, file: string, origin: IndexOrigin): Promise<SentenceIndex> {
   const tensors = await openIndex(folder, file);
   const { dimension, precision, rescore, parts, nextId } = readMetadata(tensors);
-  await checkModel(tensors, dimension, probe);
+  await checkModel(tensors, dimension, origin);
   const index = new SentenceIndex(device, dimension, { precision, rescore });
   try {
     for (let part = 0; part < parts; part++) {
@@ -84,23 +101,32 @@ export async function decodeIndex(device: Device, folder: Folder, file: string, 
     index.nextId = Math.max(index.nextId, nextId);
     return index;
   } catch (error) {
-    index.close();
+    await index.close();
     throw error;
   }
 }
+
+/** The sentences of a saved index, without their vectors and without a model. Throws `FormatError` for a file that is not an index. */
+export async function* indexedSentences(folder: Folder, file: string): AsyncGenerator<IndexedSentence> {
+  const tensors = await openIndex(folder, file);
+  const { parts } = readMetadata(tensors);
+  for (let part = 0; part < parts; part++) yield* readEntries(tensors.path, part, await tensors.readBytes(`sentences.${part}`));
+}
+
+const lineOf = ({ id, sentence, metadata }: IndexedSentence) => `${JSON.stringify([id, sentence, ...(metadata ? [metadata] : [])])}\n`;
 
 async function openIndex(folder: Folder, file: string): Promise<Safetensors> {
   try {
     return await openSafetensors(folder, file);
   } catch (cause) {
     if (!(cause instanceof FormatError)) throw cause;
-    throw new FormatError(cause.message, giveIndex, { cause });
+    throw new FormatError(`${pathIn(folder, file)} is not an index file, or a damaged one`, giveIndex, { cause });
   }
 }
 
 function addPart(index: SentenceIndex, entries: readonly IndexedSentence[], encoded: Encoded, path: string): void {
   try {
-    index.addEntries(entries, () => index.vectors.addStored(encoded));
+    index.restore(entries, () => index.vectors.addStored(encoded));
   } catch (cause) {
     if (!(cause instanceof OptionError)) throw cause;
     throw new FormatError(`${path} holds an id twice: ${cause.message}`, buildAgain, { cause });
@@ -117,9 +143,9 @@ interface Metadata {
 
 function readMetadata({ path, metadata }: Safetensors): Metadata {
   if (metadata.format !== format) throw new FormatError(`${path} is a safetensors file, but not an index`, giveIndex);
-  if (metadata.version !== version) {
+  if (metadata.version !== version && metadata.version !== versionWithoutFingerprint) {
     throw new FormatError(
-      `${path} is an index of version ${metadata.version}; this program reads version ${version}`,
+      `${path} is an index of version ${metadata.version}; this program reads versions ${versionWithoutFingerprint} and ${version}`,
       "Update the package, or build the index again.",
     );
   }
@@ -139,11 +165,18 @@ function readMetadata({ path, metadata }: Safetensors): Metadata {
   };
 }
 
-async function checkModel(tensors: Safetensors, dimension: number, probe: Float32Array): Promise<void> {
+async function checkModel(tensors: Safetensors, dimension: number, { model, fingerprint, probe }: IndexOrigin): Promise<void> {
+  const { metadata, path } = tensors;
+  if (metadata.version === version && metadata.fingerprint !== fingerprint) {
+    throw new OptionError(
+      `${path} was built with the model ${metadata.model ?? "of another name"}, and ${model} has other weights or another pooler.`,
+      "Load the model that built the index, with the same pooler, or build the index again.",
+    );
+  }
   const [found, own] = [toUnitLength(await tensors.readF32("probe", [dimension]), dimension), toUnitLength(probe, probe.length)];
   if (own.length === dimension && found.reduce((sum, value, i) => sum + value * own[i]!, 0) >= sameModel) return;
   throw new OptionError(
-    `${tensors.path} was built with another model or pooler: a sentence has another vector there.`,
+    `${path} was built with another model, pooler or prompt than ${model} has: a sentence has another vector there.`,
     "Load the model that built the index, with the same pooler, or build the index again.",
   );
 }
@@ -159,11 +192,9 @@ async function readVectors(tensors: Safetensors, part: number, index: SentenceIn
   }
   const bytes = await tensors.readBytes(name);
   const data = views[stored](bytes);
-  if (stored === "f32" || stored === "f16") checkFinite(tensors.path, name, data, stored);
-  if (stored !== "int8") return { data };
-  const scales = await tensors.readF32(`scales.${part}`, [info.shape[0]!]);
-  checkFinite(tensors.path, `scales.${part}`, scales, "f32");
-  return { data, scales };
+  const encoded = stored === "int8" ? { data, scales: await tensors.readF32(`scales.${part}`, [info.shape[0]!]) } : { data };
+  if (stored !== "binary") checkLengths(tensors.path, name, decodeRows(stored, encoded, dimension), dimension);
+  return encoded;
 }
 
 const views: Readonly<Record<Precision, (bytes: Uint8Array) => Encoded["data"]>> = {
@@ -173,10 +204,17 @@ const views: Readonly<Record<Precision, (bytes: Uint8Array) => Encoded["data"]>>
   binary: (bytes) => bytes,
 };
 
-/** The exponent bits of infinity and NaN: f16 as it is, f32 as a number. */
-function checkFinite(path: string, name: string, data: Encoded["data"], stored: "f32" | "f16"): void {
-  const bad = stored === "f32" ? data.findIndex((value) => !Number.isFinite(value)) : data.findIndex((bits) => (bits & 0x7c00) === 0x7c00);
-  if (bad !== -1) throw new FormatError(`${path}: element ${bad} of ${name} is no finite number`, buildAgain);
+/** By how much the length of a stored vector may differ from 1: 8 bits round each number by up to 1/254 of the largest. */
+const lengthTolerance = 0.05;
+
+/** Throws `FormatError` for a vector that is not of unit length, which makes its scores no cosines, or not finite. */
+function checkLengths(path: string, name: string, vectors: Float32Array, dimension: number): void {
+  for (let start = 0; start < vectors.length; start += dimension) {
+    let squares = 0;
+    for (let i = start; i < start + dimension; i++) squares += vectors[i]! * vectors[i]!;
+    if (Math.abs(Math.sqrt(squares) - 1) <= lengthTolerance) continue;
+    throw new FormatError(`${path}: row ${start / dimension} of ${name} has the length ${Math.sqrt(squares)}, expected 1`, buildAgain);
+  }
 }
 
 const newline = 0x0a;
@@ -187,7 +225,11 @@ function readEntries(path: string, part: number, bytes: Uint8Array): IndexedSent
   for (let start = 0; start < bytes.length; ) {
     const end = bytes.indexOf(newline, start);
     const entry = parseEntry(decoder, bytes.subarray(start, end === -1 ? bytes.length : end));
-    if (entry === null) throw new FormatError(`${path}: line ${entries.length + 1} of sentences.${part} is not [id, sentence]`, buildAgain);
+    if (entry === null)
+      throw new FormatError(
+        `${path}: line ${entries.length + 1} of sentences.${part} is not [id, sentence] or [id, sentence, metadata]`,
+        buildAgain,
+      );
     entries.push(entry);
     start = end === -1 ? bytes.length : end + 1;
   }
@@ -197,9 +239,10 @@ function readEntries(path: string, part: number, bytes: Uint8Array): IndexedSent
 function parseEntry(decoder: TextDecoder, line: Uint8Array): IndexedSentence | null {
   try {
     const value: unknown = JSON.parse(decoder.decode(line));
-    if (!Array.isArray(value) || value.length !== 2) return null;
-    const [id, sentence] = value as [unknown, unknown];
-    return (typeof id === "string" || Number.isSafeInteger(id)) && typeof sentence === "string" ? { id: id as SentenceId, sentence } : null;
+    if (!Array.isArray(value) || value.length < 2 || value.length > 3) return null;
+    const [id, sentence, metadata] = value as [unknown, unknown, unknown];
+    if (id === undefined || id === null) return null;
+    return indexItem({ id, sentence, ...(value.length === 3 && { metadata }) }, 0) as IndexedSentence;
   } catch {
     return null;
   }

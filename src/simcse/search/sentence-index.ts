@@ -1,27 +1,74 @@
-/** Sentences with their ids and vectors: what `SimCSE.buildIndex` makes and `SimCSE.search` looks through. Changes and searches wait for each other. */
-import { OptionError } from "../../errors.ts";
+/**
+ * Sentences with their ids, metadata and vectors: what `SimCSE.buildIndex` makes and `SimCSE.search` looks through. Changes and searches take turns, so
+ * that none sees a part of another.
+ */
+import { ClosedError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { Turns } from "../../gpu/turns.ts";
-import { type SearchOptions, VectorIndex, type VectorIndexOptions } from "./vector-index.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import { describe } from "../embedding/texts.ts";
+import { checkMetadata, type Filter, type Metadata, metadataMatcher } from "./metadata.ts";
+import { checkSearch, VectorIndex, type VectorIndexOptions, type VectorSearchOptions, vectorSearchOptions } from "./vector-index.ts";
 
-/** What a sentence is known by: given by the caller, or a running number. */
+/** What a sentence is known by: a text or a whole number of the caller's, or else a running number. */
 export type SentenceId = string | number;
 
-export interface IndexedSentence {
-  readonly id: SentenceId;
+/** A sentence to index. */
+export interface SentenceToIndex {
+  /** A running number if absent. */
+  readonly id?: SentenceId;
   readonly sentence: string;
+  /** A JSON object that comes back with results, and that searches can filter by. */
+  readonly metadata?: Metadata;
+}
+
+/** A sentence in an index. */
+export interface IndexedSentence extends SentenceToIndex {
+  readonly id: SentenceId;
 }
 
 export interface SearchResult extends IndexedSentence {
-  /** Cosine similarity to the query. */
+  /** Cosine similarity to the query, −1 to 1. */
   readonly score: number;
 }
+
+export interface SearchOptions extends Omit<VectorSearchOptions, "rows"> {
+  /** Only sentences whose metadata match. The search is exact among them. */
+  readonly filter?: Filter;
+}
+
+const { rows: _, ...sharedOptions } = vectorSearchOptions;
+const searchOptions: OptionNames<SearchOptions> = { ...sharedOptions, filter: true };
+
+export interface ListOptions {
+  /** Only sentences whose metadata match. */
+  readonly filter?: Filter;
+  /** Entries to leave out at the start; 0 if absent. */
+  readonly offset?: number;
+  /** Entries to return at most; all if absent. */
+  readonly limit?: number;
+}
+
+const listOptions: OptionNames<ListOptions> = { filter: true, offset: true, limit: true };
+
+export interface AddOptions {
+  /** Replace sentences whose id is in the index already, instead of refusing them; false if absent. */
+  readonly upsert?: boolean;
+  /** What messages count the sentences from; 0 if absent. */
+  readonly first?: number;
+}
+
+/** Filters whose rows are remembered: searches with a few of them alternate. */
+const mostFilters = 8;
 
 export class SentenceIndex {
   readonly vectors: VectorIndex;
   readonly #turns = new Turns();
+  /** By filter, a bit a row; of the entries as they are. */
+  readonly #rowsOf = new Map<string, Uint32Array>();
   #entries: IndexedSentence[] = [];
   #ids = new Set<SentenceId>();
+  #closed = false;
   /** The running number that comes next: above every one that was given, so that none is given twice. */
   nextId = 0;
 
@@ -29,10 +76,12 @@ export class SentenceIndex {
     this.vectors = new VectorIndex(device, dimension, options);
   }
 
+  /** How many sentences there are. */
   get length(): number {
     return this.#entries.length;
   }
 
+  /** All sentences, in the order in which they were added. */
   get entries(): readonly IndexedSentence[] {
     return this.#entries;
   }
@@ -41,70 +90,156 @@ export class SentenceIndex {
     return this.#ids.has(id);
   }
 
+  /** Sentences in the order in which they were added. Throws `OptionError` for what is no filter. */
+  list(options: ListOptions = {}): IndexedSentence[] {
+    checkOptions("list", options, listOptions);
+    const { filter, offset = 0, limit = Number.POSITIVE_INFINITY } = options;
+    if (!(offset >= 0 && limit >= 0))
+      throw new OptionError(`A list from ${offset} of ${limit} entries is not possible.`, "Give numbers of at least 0.");
+    const matches = filter === undefined ? () => true : metadataMatcher(filter);
+    return this.#entries.filter(({ metadata }) => matches(metadata)).slice(offset, offset + limit);
+  }
+
   /**
-   * Appends sentences, with ids or without, and their vectors f32 [sentences, dimension]. Throws `OptionError` for an id that is taken, `DataError`
-   * for a vector that is not finite; nothing is added then.
+   * Appends sentences, with ids or without, and their vectors f32 [sentences, dimension]. Throws `OptionError` for an id that is taken, unless `upsert`
+   * is given, and for what is no sentence; `DataError` for a vector that is not finite. Nothing is added then.
    */
-  add(items: readonly (string | IndexedSentence)[], vectors: Float32Array): Promise<void> {
-    return this.#turns.take(() => this.addEntries(items, () => this.vectors.add(vectors)));
-  }
-
-  /** The same with vectors that `store` appends. */
-  addEntries(items: readonly (string | IndexedSentence)[], store: () => void): void {
-    const fresh = new Set<SentenceId>();
-    let nextId = this.nextId;
-    const entries = items.map((item): IndexedSentence => {
-      const { id, sentence } = typeof item === "string" ? { id: nextId, sentence: item } : item;
-      if (typeof id !== "string" && !Number.isSafeInteger(id))
-        throw new OptionError(`${String(id)} is no id.`, "Give a text or a whole number.");
-      if (this.#ids.has(id) || fresh.has(id)) {
-        throw new OptionError(
-          `The id ${JSON.stringify(id)} is in the index already.`,
-          "Give every sentence an id of its own, or remove the old one.",
-        );
-      }
-      fresh.add(id);
-      if (typeof id === "number" && id >= nextId) nextId = id + 1;
-      return { id, sentence };
-    });
-    store();
-    for (const entry of entries) {
-      this.#entries.push(entry);
-      this.#ids.add(entry.id);
-    }
-    this.nextId = nextId;
-  }
-
-  /** Removes sentences; returns how many of the ids were there. */
-  remove(ids: Iterable<SentenceId>): Promise<number> {
-    return this.#turns.take(() => {
-      const unwanted = new Set([...ids].filter((id) => this.#ids.has(id)));
-      if (unwanted.size === 0) return 0;
-      const rows = new Set<number>();
-      this.#entries.forEach(({ id }, row) => {
-        if (unwanted.has(id)) rows.add(row);
-      });
-      this.vectors.remove(rows);
-      this.#entries = this.#entries.filter((_, row) => !rows.has(row));
-      for (const id of unwanted) this.#ids.delete(id);
-      return unwanted.size;
+  add(items: readonly (string | SentenceToIndex)[], vectors: Float32Array, { upsert = false, first = 0 }: AddOptions = {}): Promise<void> {
+    return this.#turn(() => {
+      const read = items.map((item, i) => indexItem(item, first + i));
+      const replaced = upsert ? read.flatMap(({ id }) => (id !== undefined && this.#ids.has(id) ? [id] : [])) : [];
+      const checked = this.vectors.checked(vectors);
+      const entries = this.#identified(read, first, new Set(replaced));
+      this.#removeNow(new Set(replaced));
+      this.#append(entries, () => this.vectors.addUnit(checked));
     });
   }
 
-  /** The most similar sentences for each of `queries` f32 [queries, dimension], the most similar first. */
+  /** Appends sentences of a saved index, with the vectors that `store` appends. Throws `OptionError` for an id that is taken. */
+  restore(entries: readonly IndexedSentence[], store: () => void): void {
+    this.#append(this.#identified(entries, this.length, new Set()), store);
+  }
+
+  /** Removes the sentence with an id, or those with several; returns how many of the ids were there. */
+  remove(ids: SentenceId | Iterable<SentenceId>): Promise<number> {
+    return this.#turn(() => this.#removeNow(new Set(typeof ids === "object" ? ids : [ids])));
+  }
+
+  /** The most similar sentences for each of `queries` f32 [queries, dimension], the most similar first. Throws `OptionError` for impossible options. */
   search(queries: Float32Array, options: SearchOptions = {}): Promise<SearchResult[][]> {
-    return this.#turns.take(async () => {
-      const found = await this.vectors.search(queries, options);
+    return this.#turn(async () => {
+      checkSearchOptions(options);
+      const { filter, ...vectorOptions } = options;
+      const found = await this.vectors.search(queries, { ...vectorOptions, ...(filter && { rows: this.#rowsMatching(filter) }) });
       return found.map((rows) => rows.map(({ row, score }) => ({ ...this.#entries[row]!, score })));
     });
   }
 
   /** Runs `work` while nothing is added, removed or searched. */
   whileUnchanged<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turn(work);
+  }
+
+  /** Frees the device's memory once the work in progress is done. Calls from now on throw `ClosedError`. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#turns.take(() => this.vectors.close());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #turn<T>(work: () => Promise<T> | T): Promise<T> {
+    if (this.#closed)
+      throw new ClosedError("The index is closed.", "Search before close(), and take `model.index` anew after buildIndex or loadIndex.");
     return this.#turns.take(work);
   }
 
-  close(): void {
-    this.vectors.close();
+  /** The items with ids, those of `free` counting as not taken. `first` is the position of the first, for messages. */
+  #identified(items: readonly SentenceToIndex[], first: number, free: ReadonlySet<SentenceId>): IndexedSentence[] {
+    const fresh = new Map<SentenceId, number>();
+    let nextId = this.nextId;
+    return items.map((item, i) => {
+      const { id = nextId } = item;
+      const before = fresh.get(id);
+      if (before !== undefined || (this.#ids.has(id) && !free.has(id))) {
+        throw new OptionError(
+          `sentences[${first + i}] has the id ${JSON.stringify(id)}, ${before === undefined ? "which is in the index already" : `as sentences[${before}] has`}.`,
+          "Give every sentence an id of its own, or add with `upsert` (--upsert) to replace what is there.",
+        );
+      }
+      fresh.set(id, first + i);
+      if (typeof id === "number" && id >= nextId) nextId = id + 1;
+      return { ...item, id };
+    });
   }
+
+  #append(entries: readonly IndexedSentence[], store: () => void): void {
+    store();
+    for (const entry of entries) {
+      this.#entries.push(entry);
+      this.#ids.add(entry.id);
+      if (typeof entry.id === "number") this.nextId = Math.max(this.nextId, entry.id + 1);
+    }
+    this.#rowsOf.clear();
+  }
+
+  #removeNow(ids: ReadonlySet<SentenceId>): number {
+    const rows = new Set<number>();
+    this.#entries.forEach(({ id }, row) => {
+      if (ids.has(id)) rows.add(row);
+    });
+    if (rows.size === 0) return 0;
+    this.vectors.remove(rows);
+    this.#entries = this.#entries.filter((_, row) => !rows.has(row));
+    for (const id of ids) this.#ids.delete(id);
+    this.#rowsOf.clear();
+    return rows.size;
+  }
+
+  #rowsMatching(filter: Filter): Uint32Array {
+    const key = JSON.stringify(filter);
+    const known = this.#rowsOf.get(key);
+    if (known !== undefined) return known;
+    const matches = metadataMatcher(filter);
+    const rows = new Uint32Array(Math.ceil(this.length / 32));
+    this.#entries.forEach(({ metadata }, row) => {
+      if (matches(metadata)) rows[row >> 5]! |= 1 << (row & 31);
+    });
+    if (this.#rowsOf.size >= mostFilters) this.#rowsOf.clear();
+    this.#rowsOf.set(key, rows);
+    return rows;
+  }
+}
+
+/** Throws `OptionError` for options of a search that are unknown or impossible. */
+export function checkSearchOptions(options: SearchOptions): void {
+  checkOptions("search", options, searchOptions);
+  checkSearch(options);
+  if (options.filter !== undefined) metadataMatcher(options.filter);
+}
+
+/** A text, or an object with one, as an item. Throws `OptionError` naming the field and `position` of what is neither. */
+export function indexItem(item: unknown, position: number): SentenceToIndex {
+  const name = `sentences[${position}]`;
+  const remedy = "Give texts, or objects { sentence, id, metadata }, of which id and metadata may be absent.";
+  if (typeof item === "string") return { sentence: item };
+  if (typeof item !== "object" || item === null || Array.isArray(item)) throw new OptionError(`${name} is ${describe(item)}.`, remedy);
+  const { sentence, id, metadata, ...others } = item as Readonly<Record<string, unknown>>;
+  const [unknown] = Object.keys(others);
+  if (typeof sentence !== "string" || unknown !== undefined) {
+    const found =
+      typeof sentence === "string"
+        ? `an unknown field ${JSON.stringify(unknown)}`
+        : `no text in the field "sentence"; it is ${describe(item)}`;
+    throw new OptionError(`${name} has ${found}.`, remedy);
+  }
+  if (id !== undefined && !(typeof id === "string" ? id !== "" : Number.isSafeInteger(id)))
+    throw new OptionError(
+      `${name}.id is ${describe(id)}.`,
+      "Give a text that is not empty, or a whole number; without an id it gets a running number.",
+    );
+  if (metadata !== undefined) checkMetadata(`${name}.metadata`, metadata);
+  return { sentence, ...(id !== undefined && { id: id as SentenceId }), ...(metadata !== undefined && { metadata }) };
 }

@@ -7,12 +7,14 @@
  * ones the row that was added first.
  */
 import { compile, type Program } from "../../autograd/program.ts";
-import { DataError, OptionError, ShapeError } from "../../errors.ts";
+import { ClosedError, DataError, OptionError, ShapeError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
-import type { Value } from "../../kernels/language/operation.ts";
-import { noIndex, type TopK, topK } from "../../kernels/search/top-k.ts";
+import { u32, type Value } from "../../kernels/language/operation.ts";
+import type { Precision } from "../../kernels/search/precision.ts";
+import { maskWords, noIndex, type TopK, topK } from "../../kernels/search/top-k.ts";
 import { queryType, queryWidth, type StoredVectors, vectorScores } from "../../kernels/search/vector-scores.ts";
-import { checkPrecision, type Encoded, encodeRows, type Precision, rowElements } from "../embedding/precision.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import { checkPrecision, type Encoded, encodeRows, rowElements } from "../embedding/precision.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
 import { type SegmentFormat, segmentRows, VectorSegment } from "./vector-segment.ts";
 
@@ -23,14 +25,31 @@ export interface VectorIndexOptions {
   readonly rescore?: boolean;
 }
 
-export interface SearchOptions {
+export const vectorIndexOptions: OptionNames<VectorIndexOptions> = { precision: true, rescore: true };
+
+export interface VectorSearchOptions {
   /** Results a query, 1 to `mostResults`; 5 if absent, as in the original. */
   readonly topK?: number;
-  /** Only results with at least this score; 0.6 if absent, as in the original. */
+  /** Only results with at least this cosine; every result if absent. */
   readonly threshold?: number;
+  /** Only these rows: bit i % 32 of word floor(i / 32) is set for row i. Every row if absent. */
+  readonly rows?: Uint32Array;
+  /** Called with the number of queries done. */
+  readonly onProgress?: (done: number) => void;
+  /** Ends the search between two batches of queries, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
-export const searchDefaults = { topK: 5, threshold: 0.6 } as const;
+export const vectorSearchOptions: OptionNames<VectorSearchOptions> = {
+  topK: true,
+  threshold: true,
+  rows: true,
+  onProgress: true,
+  signal: true,
+};
+
+/** Results a query where a search does not say it. */
+export const usualResults = 5;
 
 export interface RowMatch {
   readonly row: number;
@@ -57,14 +76,17 @@ export class VectorIndex {
   readonly rescores: boolean;
   readonly format: SegmentFormat;
   #segments: VectorSegment[] = [];
+  #closed = false;
   /** By queries and results; of the vectors as they are. */
   readonly #programs = new Map<string, SearchProgram>();
 
   constructor(
     readonly device: Device,
     readonly dimension: number,
-    { precision = "f32", rescore = true }: VectorIndexOptions = {},
+    options: VectorIndexOptions = {},
   ) {
+    checkOptions("VectorIndex", options, vectorIndexOptions);
+    const { precision = "f32", rescore = true } = options;
     checkPrecision(precision);
     const approximate = oversample[precision] > 1;
     this.precision = precision;
@@ -82,14 +104,24 @@ export class VectorIndex {
     return this.#segments;
   }
 
-  /** Appends vectors f32 [rows, dimension]. Throws `DataError` for one that holds a number which is not finite. */
+  /** Appends vectors f32 [rows, dimension], scaled to unit length. Throws what `checked` throws. */
   add(vectors: Float32Array): void {
-    const unit = this.#unit(vectors, "vector");
-    this.addStored(encodeRows(this.format.stored, unit, this.dimension));
+    this.addUnit(this.checked(vectors));
+  }
+
+  /** Vectors f32 [rows, dimension] scaled to unit length. Throws `DataError` for one that is not finite, `ShapeError` for a part of one. */
+  checked(vectors: Float32Array): Float32Array {
+    return this.#unit(vectors, "vector");
+  }
+
+  /** Appends vectors f32 [rows, dimension] of unit length. */
+  addUnit(vectors: Float32Array): void {
+    this.addStored(encodeRows(this.format.stored, vectors, this.dimension));
   }
 
   /** Appends vectors that are already in `format.stored`, as `segments` gives them. */
   addStored({ data, scales }: Encoded): void {
+    this.#checkOpen();
     const width = rowElements[this.format.stored](this.dimension);
     const rows = data.length / width;
     for (let start = 0; start < rows; ) {
@@ -104,6 +136,7 @@ export class VectorIndex {
 
   /** Removes rows; those that follow move up. */
   remove(rows: ReadonlySet<number>): void {
+    this.#checkOpen();
     const before = this.#segments;
     this.#segments = [];
     let row = 0;
@@ -124,9 +157,11 @@ export class VectorIndex {
    * The best rows for each of `queries` f32 [queries, dimension]. Searches must not overlap each other or changes. Throws `OptionError` for a
    * `topK` that is not possible, `CapacityError` when the device has no room for the vectors.
    */
-  async search(queries: Float32Array, options: SearchOptions = {}): Promise<RowMatch[][]> {
-    const { topK: wanted, threshold } = { ...searchDefaults, ...options };
-    checkSearch(wanted, threshold);
+  async search(queries: Float32Array, options: VectorSearchOptions = {}): Promise<RowMatch[][]> {
+    this.#checkOpen();
+    checkOptions("search", options, vectorSearchOptions);
+    checkSearch(options);
+    const { topK: wanted = usualResults, threshold = Number.NEGATIVE_INFINITY, rows, signal, onProgress } = options;
     const unit = this.#unit(queries, "query");
     const count = unit.length / this.dimension;
     const results: RowMatch[][] = [];
@@ -134,22 +169,38 @@ export class VectorIndex {
     const capacity = queryCapacities.find((capacity) => capacity >= count) ?? queryCapacities.at(-1)!;
     const candidates = Math.min(this.length, this.rescores ? Math.min(wanted * oversample[this.precision], mostCandidates) : wanted);
     for (let start = 0; start < count; start += capacity) {
+      signal?.throwIfAborted();
       const end = Math.min(start + capacity, count);
       const part = unit.subarray(start * this.dimension, end * this.dimension);
-      const found = await this.#candidates(part, capacity, candidates);
-      found.forEach((rows, i) => {
+      const found = await this.#candidates(part, { capacity, k: candidates, rows });
+      found.forEach((best, i) => {
         const query = part.subarray(i * this.dimension, (i + 1) * this.dimension);
-        const scored = this.rescores ? this.#rescored(query, rows) : rows;
-        results.push(scored.filter(({ score }) => score >= threshold).slice(0, wanted));
+        const scored = this.rescores ? this.#rescored(query, best) : best;
+        results.push(
+          scored
+            .map(clamped)
+            .filter(({ score }) => score >= threshold)
+            .slice(0, wanted),
+        );
       });
+      onProgress?.(end);
     }
     return results;
   }
 
-  /** Frees the device's memory. */
+  /** Frees the device's memory. Calls from now on throw `ClosedError`. */
   close(): void {
+    this.#closed = true;
     this.#dropPrograms();
     for (const segment of this.#segments) segment.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new ClosedError("The index is closed.", "Search before close().");
   }
 
   #segmentWithRoom(): VectorSegment {
@@ -178,11 +229,14 @@ export class VectorIndex {
     return toUnitLength(vectors, this.dimension);
   }
 
-  /** The `k` best rows of the device's search for each query. */
-  async #candidates(queries: Float32Array, capacity: number, k: number): Promise<RowMatch[][]> {
-    const program = await this.#program(capacity, roundUp(k));
+  /** The `k` best rows of the device's search for each query, of those in `rows` where it is given. */
+  async #candidates(
+    queries: Float32Array,
+    { capacity, k, rows }: { capacity: number; k: number; rows: Uint32Array | undefined },
+  ): Promise<RowMatch[][]> {
+    const program = await this.#program({ capacity, k: roundUp(k), filtered: rows !== undefined });
     const count = queries.length / this.dimension;
-    program.run({ inputs: { queries: this.#laidOut(queries) }, live: { queries: count } });
+    program.run({ inputs: { queries: this.#laidOut(queries), ...(rows && this.#rowsBySegment(rows)) }, live: { queries: count } });
     const scores = await program.read("scores");
     const indices = new Uint32Array((await program.read("indices")).buffer);
     const width = scores.length / capacity;
@@ -193,8 +247,8 @@ export class VectorIndex {
     );
   }
 
-  async #program(capacity: number, k: number): Promise<SearchProgram> {
-    const key = `${capacity} ${k}`;
+  async #program({ capacity, k, filtered }: { capacity: number; k: number; filtered: boolean }): Promise<SearchProgram> {
+    const key = `${capacity} ${k} ${filtered}`;
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
     const parts: StoredVectors[] = [];
@@ -203,8 +257,9 @@ export class VectorIndex {
       const queries = tape.input("queries", queryType(this.precision, this.dimension, tape.extent("queries", capacity)));
       let best: TopK | undefined;
       let firstIndex = 0;
-      for (const part of parts) {
-        best = topK(vectorScores(queries, part), k, { firstIndex, ...(best ? { after: best } : {}) });
+      for (const [i, part] of parts.entries()) {
+        const only = filtered ? { only: tape.input(`rows ${i}`, u32(maskWords(part.rows))) } : {};
+        best = topK(vectorScores(queries, part), k, { firstIndex, ...(best ? { after: best } : {}), ...only });
         firstIndex += part.rows;
       }
       return { ...best! };
@@ -212,6 +267,18 @@ export class VectorIndex {
     if (this.#programs.size >= mostPrograms) this.#dropPrograms();
     this.#programs.set(key, program);
     return program;
+  }
+
+  /** The part of `rows` that belongs to each segment, by the name of the program's input. Segments begin at whole words. */
+  #rowsBySegment(rows: Uint32Array): Record<string, Uint32Array> {
+    let word = 0;
+    return Object.fromEntries(
+      this.#segments.map((segment, i) => {
+        const words = rows.slice(word, word + maskWords(segment.rows));
+        word += words.length;
+        return [`rows ${i}`, words];
+      }),
+    );
   }
 
   #dropPrograms(): void {
@@ -254,12 +321,19 @@ function widened<T extends Float32Array | Uint8Array>(rows: T, count: number, in
   return into;
 }
 
+/** Rounding must not give a cosine of 1.0000001. */
+function clamped({ row, score }: RowMatch): RowMatch {
+  return { row, score: Math.min(1, Math.max(-1, score)) };
+}
+
 /** Throws `OptionError` for a search that is not possible. */
-export function checkSearch(topK: number, threshold: number): void {
+export function checkSearch(options: VectorSearchOptions): void {
+  const { topK = usualResults, threshold } = options;
   if (!Number.isInteger(topK) || topK < 1 || topK > mostResults)
     throw new OptionError(
       `A search for ${topK} results is not possible: topK is 1 to ${mostResults}.`,
       "Give a whole number in that range.",
     );
-  if (!Number.isFinite(threshold)) throw new OptionError(`The threshold ${threshold} is no number.`, "Give a cosine, −1 for every result.");
+  if (threshold !== undefined && !Number.isFinite(threshold))
+    throw new OptionError(`The threshold ${threshold} is no number.`, "Give a cosine, −1 to 1.");
 }

@@ -5,8 +5,9 @@
 import { CapacityError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import type { Persistent } from "../../kernels/language/operation.ts";
+import type { Precision } from "../../kernels/search/precision.ts";
 import { blockRows, layInBlocks, type StoredVectors, vectorWords } from "../../kernels/search/vector-scores.ts";
-import { decodeRows, type Encoded, encodeRows, type Precision, type PrecisionArrays, rowElements } from "../embedding/precision.ts";
+import { decodeRows, type Encoded, encodeRows, type PrecisionArrays, rowElements } from "../embedding/precision.ts";
 
 /** Rows of a segment at most: their scores for a batch of queries take a few megabytes. */
 const mostRows = 65_536;

@@ -63,7 +63,7 @@ export class TrainingEvaluator {
   async evaluate(step: number, epoch: number): Promise<{ entry: EvaluationEntry; isBest: boolean }> {
     const { metric_for_best_model, greater_is_better, early_stopping_threshold } = this.args;
     const metric = metric_for_best_model.replace(/^(eval_)?/, "eval_");
-    const entry: EvaluationEntry = { step, epoch, ...(await this.run((sentences) => this.encoder.encode(sentences))) };
+    const entry: EvaluationEntry = { step, epoch, ...(await this.run(async (sentences) => (await this.encoder.encode(sentences)).data)) };
     const value = entry[metric];
     if (value === undefined) {
       throw new DataError(

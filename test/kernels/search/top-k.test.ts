@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { f32 } from "../../../src/kernels/language/operation.ts";
-import { noIndex, topK } from "../../../src/kernels/search/top-k.ts";
+import { f32, u32 } from "../../../src/kernels/language/operation.ts";
+import { maskWords, noIndex, topK } from "../../../src/kernels/search/top-k.ts";
 import { openTestDevice } from "../../device.ts";
 import { largest } from "../../reference/search.ts";
 import { integers, normals } from "../data.ts";
@@ -55,6 +55,27 @@ describe.each(variants)("topK, $name", ({ capabilities }) => {
     const scores = Float32Array.from(integers(columns, 4, 1));
     const { indices } = await execute(program, { inputs: { scores } });
     expect([...asIndices(indices!)]).toEqual(largest(scores, k));
+    program.close();
+  });
+
+  it.each([57, 20_011])("counts only the columns of a mask: %i", async (columns) => {
+    const [rows, k] = [3, 7];
+    const program = await build(
+      device,
+      (tape) => ({ ...topK(tape.input("scores", f32(rows, columns)), k, { only: tape.input("only", u32(maskWords(columns))) }) }),
+      capabilities,
+    );
+    const scores = normals(rows * columns, columns);
+    for (const taken of [(c: number) => c % 5 === 2, (c: number) => c === columns - 1, () => false]) {
+      const only = new Uint32Array(maskWords(columns));
+      for (let c = 0; c < columns; c++) if (taken(c)) only[c >> 5]! |= 1 << (c & 31);
+      const indices = asIndices((await execute(program, { inputs: { scores, only } })).indices!);
+      for (let row = 0; row < rows; row++) {
+        const own = scores.subarray(row * columns, (row + 1) * columns);
+        const expected = largest(own, columns).filter(taken).slice(0, k);
+        expect([...indices.subarray(row * k, (row + 1) * k)]).toEqual([...expected, ...Array(k - expected.length).fill(noIndex)]);
+      }
+    }
     program.close();
   });
 

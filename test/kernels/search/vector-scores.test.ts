@@ -1,14 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Persistent } from "../../../src/kernels/language/operation.ts";
-import {
-  layInBlocks,
-  queryType,
-  queryWidth,
-  type VectorFormat,
-  vectorScores,
-  vectorWords,
-} from "../../../src/kernels/search/vector-scores.ts";
-import { decodeRows, encodeRows, precisions, rowElements } from "../../../src/simcse/embedding/precision.ts";
+import { type Precision, precisions } from "../../../src/kernels/search/precision.ts";
+import { layInBlocks, queryType, queryWidth, vectorScores, vectorWords } from "../../../src/kernels/search/vector-scores.ts";
+import { decodeRows, encodeRows, rowElements } from "../../../src/simcse/embedding/precision.ts";
 import { openTestDevice } from "../../device.ts";
 import { innerProducts } from "../../reference/search.ts";
 import { expectClose } from "../close.ts";
@@ -17,7 +11,7 @@ import { build, execute, tensor } from "../run.ts";
 
 const device = await openTestDevice();
 
-function held(format: VectorFormat, data: Float32Array, width: number) {
+function held(format: Precision, data: Float32Array, width: number) {
   const rows = data.length / width;
   const encoded = encodeRows(format, data, width);
   const blocks = new Uint32Array(vectorWords(format, width, rows));
@@ -29,7 +23,7 @@ function held(format: VectorFormat, data: Float32Array, width: number) {
 }
 
 /** The queries as the kernel wants them. */
-function laidOutQueries(format: VectorFormat, queries: Float32Array, width: number): Float32Array | Uint32Array {
+function laidOutQueries(format: Precision, queries: Float32Array, width: number): Float32Array | Uint32Array {
   const count = queries.length / width;
   const padded = queryWidth(format, width);
   if (format !== "binary") {

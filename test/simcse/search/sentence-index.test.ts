@@ -3,10 +3,11 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { FileError, FormatError, OptionError, SimcseError } from "../../../src/errors.ts";
+import { ClosedError, FileError, FormatError, OptionError, SimcseError } from "../../../src/errors.ts";
 import { openFolder } from "../../../src/io/folder-node.ts";
 import { encodeSafetensors, openSafetensors, type TensorToWrite } from "../../../src/io/weights/safetensors.ts";
-import { precisions } from "../../../src/simcse/embedding/precision.ts";
+import { precisions } from "../../../src/kernels/search/precision.ts";
+import type { Filter } from "../../../src/simcse/search/metadata.ts";
 import { SimCSE } from "../../../src/simcse/simcse-node.ts";
 import { openTestDevice } from "../../device.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
@@ -20,16 +21,16 @@ const load = async (pooler: "avg" | "cls_before_pooler" = "avg") => SimCSE.loadF
 const model = await load();
 afterAll(() => model.close());
 
-const everything = { threshold: -2, topK: 10 };
+const everything = { topK: 10 };
 
 describe("an index", () => {
-  it("is searched by one query or several, with the original's defaults", async () => {
+  it("is searched by one query or several", async () => {
     await model.buildIndex(tinySentences);
     const results = await model.search(tinySentences[2]!);
     expect(results[0]).toMatchObject({ id: 2, sentence: tinySentences[2] });
     expect(results[0]!.score).toBeCloseTo(1, 5);
     expect(results.length).toBeLessThanOrEqual(5);
-    for (const { score } of results) expect(score).toBeGreaterThanOrEqual(0.6);
+    for (const { score } of await model.search(tinySentences[2]!, { threshold: 0.6 })) expect(score).toBeGreaterThanOrEqual(0.6);
     expect(await model.search([tinySentences[2]!, tinySentences[3]!])).toEqual([results, await model.search(tinySentences[3]!)]);
     expect(await model.search(await model.encode([tinySentences[2]!]))).toEqual([results]);
     const [all] = await model.search([tinySentences[0]!], everything);
@@ -65,6 +66,56 @@ describe("an index", () => {
     expect(progress.at(-1)).toBe(6);
   });
 
+  it("names an id that is given twice, and replaces sentences where it is asked to", async () => {
+    await model.buildIndex([{ id: "a", sentence: "one" }, "two"]);
+    await expect(model.addToIndex([{ id: "a", sentence: "again" }])).rejects.toThrow(
+      'sentences[0] has the id "a", which is in the index already',
+    );
+    const twice = [{ id: "b", sentence: "x" }, "y", { id: "b", sentence: "z" }];
+    await expect(model.buildIndex(twice)).rejects.toThrow('sentences[2] has the id "b", as sentences[0] has');
+    await model.addToIndex([{ id: "a", sentence: tinySentences[0]! }, "three"], { upsert: true });
+    expect(model.index.list().map(({ id, sentence }) => [id, sentence])).toEqual([
+      [0, "two"],
+      ["a", tinySentences[0]],
+      [1, "three"],
+    ]);
+    expect((await model.search(tinySentences[0]!, { topK: 1 }))[0]).toMatchObject({ id: "a" });
+  });
+
+  it("removes one id that is given as a text, and not its letters", async () => {
+    await model.buildIndex(["a", "b", "ab"].map((id) => ({ id, sentence: id })));
+    expect(await model.removeFromIndex("ab")).toBe(1);
+    expect(model.index.entries.map(({ id }) => id)).toEqual(["a", "b"]);
+  });
+
+  it.each<[string, unknown, string]>([
+    ["another field for the sentence", [{ id: 1, text: "x" }], 'sentences[0] has no text in the field "sentence"'],
+    ["an unknown field", [{ sentence: "x", meta: {} }], 'sentences[0] has an unknown field "meta"'],
+    ["a number", ["x", 5], "sentences[1] is the number 5"],
+    ["nothing", [undefined], "sentences[0] is undefined"],
+    ["a text in place of a list", "x", "sentences must be texts"],
+    ["an empty id", [{ id: "", sentence: "x" }], "sentences[0].id is an empty text"],
+    ["metadata that JSON does not have", [{ sentence: "x", metadata: { n: [1, Number.NaN] } }], "sentences[0].metadata.n.1 is NaN"],
+  ])("refuses %s", async (_, sentences, message) => {
+    const built = model.buildIndex(sentences as string[]);
+    await expect(built).rejects.toThrow(OptionError);
+    await expect(built).rejects.toThrow(message);
+  });
+
+  it("is replaced while a search and a change use it", async () => {
+    await model.buildIndex(tinySentences);
+    const before = model.index;
+    const [found, , after] = await Promise.all([
+      model.search(tinySentences, everything),
+      model.buildIndex(tinySentences.slice(0, 2)),
+      model.search(tinySentences[0]!, everything),
+    ]);
+    expect(found.length).toBe(6);
+    expect(after.length).toBeGreaterThan(0);
+    expect(model.index.length).toBe(2);
+    await expect(before.search(new Float32Array(32).fill(1))).rejects.toThrow(ClosedError);
+  });
+
   it("must be there", async () => {
     await using fresh = await load();
     await expect(fresh.search("x")).rejects.toThrow(OptionError);
@@ -82,6 +133,77 @@ describe("an index", () => {
       model.addToIndex(["A cat sleeps."]),
     ]);
     for (const { id, sentence } of [...first, ...second]) expect(sentence).toBe(id === 6 ? "A cat sleeps." : tinySentences[id as number]);
+  });
+});
+
+describe("metadata", () => {
+  const years = [1999, 2005, 2010, 2010, 2015, 2020];
+  const build = () =>
+    model.buildIndex(
+      tinySentences.map((sentence, i) => ({
+        id: i,
+        sentence,
+        metadata: {
+          year: years[i]!,
+          lang: i % 2 === 0 ? "en" : "de",
+          tags: i < 3 ? ["early", "x"] : ["late"],
+          ...(i === 5 && { note: null }),
+        },
+      })),
+    );
+  const idsOf = (entries: readonly { id: string | number }[]) => entries.map(({ id }) => id).toSorted();
+
+  it.each<[Filter, number[]]>([
+    [{}, [0, 1, 2, 3, 4, 5]],
+    [{ lang: "de" }, [1, 3, 5]],
+    [{ year: 2010 }, [2, 3]],
+    [{ year: { gte: 2010 }, lang: "en" }, [2, 4]],
+    [{ year: { gt: 1999, lt: 2010 } }, [1]],
+    [{ year: { in: [1999, 2020] } }, [0, 5]],
+    [{ tags: "early" }, [0, 1, 2]],
+    [{ tags: { in: ["late", "none"] } }, [3, 4, 5]],
+    [{ note: null }, [5]],
+    [{ year: "2010" }, []],
+    [{ year: { gte: "2" } }, []],
+    [{ toString: "x" }, []],
+  ])("is filtered by %j", async (filter, expected) => {
+    await build();
+    const [all, found] = [
+      await model.search(tinySentences[0]!, everything),
+      await model.search(tinySentences[0]!, { ...everything, filter }),
+    ];
+    expect(idsOf(found)).toEqual(expected);
+    // The same scores, in the same order.
+    expect(found).toEqual(all.filter(({ id }) => expected.includes(id as number)));
+    expect(idsOf(model.index.list({ filter }))).toEqual(expected);
+  });
+
+  it("comes back with results, follows changes, and is saved", async () => {
+    await build();
+    await model.search("x", { filter: { lang: "de" } });
+    await model.addToIndex([{ id: 1, sentence: "x", metadata: { lang: "en" } }], { upsert: true });
+    const filter: Filter = { lang: "en" };
+    const before = await model.search("x", { ...everything, filter });
+    expect(idsOf(before)).toEqual([0, 1, 2, 4]);
+    expect(before.find(({ id }) => id === 1)!.metadata).toEqual({ lang: "en" });
+    const path = join(folder, "metadata.index");
+    await model.saveIndex(path);
+    await model.loadIndex(path);
+    expect(await model.search("x", { ...everything, filter })).toEqual(before);
+    expect(model.index.list({ offset: 1, limit: 2 }).map(({ id }) => id)).toEqual([2, 3]);
+  });
+
+  it.each<[unknown, string]>([
+    ["x", "A filter must be an object"],
+    [{ year: { above: 3 } }, 'a condition "above"'],
+    [{ year: { gtte: 3 } }, "did you mean gte?"],
+    [{ year: {} }, 'The filter on "year" has no condition'],
+    [{ year: { gte: null } }, 'gte of the filter on "year"'],
+    [{ year: { in: 5 } }, 'in of the filter on "year"'],
+    [{ year: [1] }, 'The filter on "year" compares with an array'],
+  ])("is not filtered by %j", async (filter, message) => {
+    await build();
+    await expect(model.search("x", { filter: filter as Filter })).rejects.toThrow(message);
   });
 });
 
@@ -117,7 +239,18 @@ describe("a saved index", () => {
     const path = join(folder, "avg.index");
     await model.saveIndex(path);
     await using other = await load("cls_before_pooler");
-    await expect(other.loadIndex(path)).rejects.toThrow(OptionError);
+    await expect(other.loadIndex(path)).rejects.toThrow(
+      /avg\.index was built with the model model, and model has other weights or another pooler/,
+    );
+    // A fine-tune: one weight differs, by too little to show in any vector.
+    await using tuned = await load();
+    const { store } = tuned.model;
+    const bias = await store.read("bert.encoder.layer.0.output.dense.bias");
+    store.write(
+      "bert.encoder.layer.0.output.dense.bias",
+      bias.map((value) => value + 1e-7),
+    );
+    await expect(tuned.loadIndex(path)).rejects.toThrow(OptionError);
     await expect(other.loadIndex(join(folder, "nowhere"))).rejects.toThrow(FileError);
     await expect(other.loadIndex(join(modelFolder, "model.safetensors"))).rejects.toThrow(FormatError);
   });
@@ -130,7 +263,7 @@ describe("a saved index", () => {
 
   const edits: Record<string, (tensors: TensorToWrite[], metadata: Record<string, string>) => TensorToWrite[]> = {
     "another version": (all, metadata) => {
-      metadata.version = "2";
+      metadata.version = "3";
       return all;
     },
     "no precision": (all, metadata) => {
@@ -155,6 +288,11 @@ describe("a saved index", () => {
     "too few sentences": (all) => withSentences(all, '[0,"a"]\n'),
     "sentences that are not JSON": (all) => withSentences(all, "what\n".repeat(6)),
     "an id twice": (all) => withSentences(all, '[0,"a"]\n'.repeat(6)),
+    "vectors that are not of unit length": (all) =>
+      all.map((tensor) =>
+        tensor.name === "vectors.0" ? { ...tensor, data: () => new Uint8Array(new Float32Array(6 * 32).fill(1).buffer) } : tensor,
+      ),
+    "metadata that is no object": (all) => withSentences(all, '[0,"a",5]\n'.repeat(6)),
     "an id that is no id": (all) => withSentences(all, '[{},"a"]\n'.repeat(6)),
   };
   const withSentences = (all: TensorToWrite[], text: string) =>
@@ -176,6 +314,30 @@ describe("a saved index", () => {
     const path = join(folder, `${name.replaceAll(" ", "-")}.index`);
     await writeFile(path, encodeSafetensors(edit(tensors, metadata), metadata));
     await expect(model.loadIndex(path)).rejects.toThrow(FormatError);
+  });
+
+  it("of version 1 loads with the probe as its check", async () => {
+    await model.buildIndex(tinySentences);
+    const before = await model.search(tinySentences, everything);
+    await model.saveIndex(join(folder, "old.index"));
+    const old = await openSafetensors(await openFolder(folder), "old.index");
+    const { model: _name, fingerprint: _fingerprint, ...metadata } = old.metadata;
+    const tensors = [...old.tensors].map(([name, { dtype, shape }]) => ({
+      name,
+      dtype,
+      shape: [...shape],
+      data: () => old.readBytes(name),
+    }));
+    await writeFile(join(folder, "v1.index"), encodeSafetensors(tensors, { ...metadata, version: "1" }));
+    await model.loadIndex(join(folder, "v1.index"));
+    expect(await model.search(tinySentences, everything)).toEqual(before);
+    await using other = await load("cls_before_pooler");
+    await expect(other.loadIndex(join(folder, "v1.index"))).rejects.toThrow(OptionError);
+  });
+
+  it("is not taken for one: a table", async () => {
+    await writeFile(join(folder, "faq.csv"), "question,answer\n");
+    await expect(model.loadIndex(join(folder, "faq.csv"))).rejects.toThrow("faq.csv is not an index file");
   });
 
   it("cut or changed anywhere ends in typed errors or loads", async () => {

@@ -1,8 +1,9 @@
 /** Exact search, in every precision, against float64 inner products: what is found, in which order, and after what was added and removed. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DataError, OptionError, ShapeError } from "../../../src/errors.ts";
-import { decodeRows, encodeRows, type Precision, precisions } from "../../../src/simcse/embedding/precision.ts";
+import { ClosedError, DataError, OptionError, ShapeError } from "../../../src/errors.ts";
+import { type Precision, precisions } from "../../../src/kernels/search/precision.ts";
+import { decodeRows, encodeRows } from "../../../src/simcse/embedding/precision.ts";
 import { toUnitLength } from "../../../src/simcse/embedding/unit-length.ts";
 import { VectorIndex } from "../../../src/simcse/search/vector-index.ts";
 import { openTestDevice } from "../../device.ts";
@@ -48,6 +49,26 @@ describe.each(["f32", "f16"] as const)("a %s index", (precision) => {
     }
     index.close();
   });
+});
+
+it.each(["f32", "binary"] as const)("finds the nearest of some rows: %s", async (precision) => {
+  const [rows, dimension] = [70_001, 8];
+  const vectors = normals(rows * dimension, 7);
+  const query = normals(dimension, 8);
+  const index = new VectorIndex(device, dimension, { precision, rescore: false });
+  index.add(vectors);
+  const all = (await index.search(query, { topK: 1000 }))[0]!;
+  for (const taken of [(row: number) => row % 7 === 3, (row: number) => row > 69_990, (row: number) => row === 65_536, () => false]) {
+    const mask = new Uint32Array(Math.ceil(rows / 32));
+    for (let row = 0; row < rows; row++) if (taken(row)) mask[row >> 5]! |= 1 << (row & 31);
+    const [found] = await index.search(query, { topK: 10, rows: mask });
+    // Those of the whole search that are taken come first, in the same order; the rest are further away.
+    const expected = all.filter(({ row }) => taken(row)).slice(0, 10);
+    expect(found!.slice(0, expected.length)).toEqual(expected);
+    expect(found!.every(({ row }) => taken(row))).toBe(true);
+    expect(found!.length).toBe(Math.min(10, Array.from({ length: rows }, (_, row) => row).filter(taken).length));
+  }
+  index.close();
 });
 
 describe("an index of few bits", () => {
@@ -139,12 +160,18 @@ it("keeps to the threshold, and refuses what cannot be searched", async () => {
   const index = new VectorIndex(device, 2);
   expect(await index.search(Float32Array.of(1, 0))).toEqual([[]]);
   index.add(Float32Array.of(1, 0, 0.6, 0.8, 0.5, 0.9));
-  expect((await index.search(Float32Array.of(3, 0)))[0]!.map(({ row }) => row)).toEqual([0, 1]);
+  expect((await index.search(Float32Array.of(3, 0)))[0]!.map(({ row }) => row)).toEqual([0, 1, 2]);
+  expect((await index.search(Float32Array.of(3, 0), { threshold: 0.6 }))[0]!.map(({ row }) => row)).toEqual([0, 1]);
   expect((await index.search(Float32Array.of(3, 0), { threshold: 0.9 }))[0]!.length).toBe(1);
   expect((await index.search(Float32Array.of(3, 0), { topK: 1 }))[0]!.length).toBe(1);
   await expect(index.search(Float32Array.of(1, 0), { topK: 0 })).rejects.toThrow(OptionError);
   await expect(index.search(Float32Array.of(1, 0), { threshold: Number.NaN })).rejects.toThrow(OptionError);
   await expect(index.search(Float32Array.of(1, 0, 0))).rejects.toThrow(ShapeError);
   expect(() => index.add(Float32Array.of(1, Number.NaN))).toThrow(DataError);
+  await expect(index.search(Float32Array.of(1, 0), { topk: 1 } as object)).rejects.toMatchObject({
+    remedy: expect.stringContaining("Did you mean topK?"),
+  });
   index.close();
+  await expect(index.search(Float32Array.of(1, 0))).rejects.toThrow(ClosedError);
+  expect(() => index.add(Float32Array.of(1, 0))).toThrow(ClosedError);
 });

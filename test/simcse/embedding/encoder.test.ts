@@ -2,11 +2,11 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { OptionError } from "../../../src/errors.ts";
+import { ClosedError, NonFiniteError, OptionError } from "../../../src/errors.ts";
 import { openFolder } from "../../../src/io/folder-node.ts";
+import { chunkSentences } from "../../../src/simcse/embedding/chunks.ts";
 import { decodeRows, encodeRows } from "../../../src/simcse/embedding/precision.ts";
 import { toUnitLength } from "../../../src/simcse/embedding/unit-length.ts";
-import { windowSentences } from "../../../src/simcse/embedding/windows.ts";
 import { SimCSE } from "../../../src/simcse/simcse-node.ts";
 import { openTestDevice } from "../../device.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
@@ -83,8 +83,89 @@ describe("options of a call", () => {
   });
 });
 
+describe("texts", () => {
+  it("are taken from any iterable", async () => {
+    function* generated() {
+      yield* tinySentences;
+    }
+    for (const given of [generated(), new Set(tinySentences)]) expect((await model.encode(given)).data).toEqual(plain);
+    expect((await model.similarity(new Set(tinySentences), generated())).length).toBe(6);
+  });
+
+  it.each<[string, unknown, string]>([
+    ["undefined", undefined, "sentences must be texts, but is undefined"],
+    ["null", null, "sentences must be texts, but is null"],
+    ["42", 42, "sentences must be texts, but is the number 42"],
+    ["an object", { a: 1 }, "sentences must be texts, but is an object with a"],
+    ["[undefined]", [undefined], "sentences[0] must be a text, but is undefined"],
+    ['["a", null]', ["a", null], "sentences[1] must be a text, but is null"],
+    ['["a", 5]', ["a", 5], "sentences[1] must be a text, but is the number 5"],
+    ['["a", NaN]', ["a", Number.NaN], "sentences[1] must be a text, but is the number NaN"],
+    ['[["a", "b"]]', [["a", "b"]], "sentences[0] must be a text, but is an array of 2"],
+  ])("are not %s", async (_, given, message) => {
+    const encoded = model.encode(given as string[]);
+    await expect(encoded).rejects.toThrow(OptionError);
+    await expect(encoded).rejects.toThrow(message);
+  });
+
+  it("are counted over the chunks of a stream", async () => {
+    async function* source() {
+      for (let i = 0; i < chunkSentences + 1; i++) yield i === chunkSentences ? (null as unknown as string) : "a";
+    }
+    const taken = async () => {
+      for await (const _ of model.encode(source(), { maxLength: 3 }));
+    };
+    await expect(taken()).rejects.toThrow(`sentences[${chunkSentences}] must be a text`);
+  });
+
+  it("as token ids must be the model's", async () => {
+    const { encoder } = model;
+    const ids = encoder.tokenizer.encode(tinySentences[0]!, 16);
+    expect((await encoder.encodeTokens([ids])).data).toEqual(plain.subarray(0, 32));
+    for (const bad of [-1, 1.5, Number.NaN, model.model.config.vocab_size])
+      await expect(encoder.encodeTokens([ids, [ids[0]!, bad]])).rejects.toThrow(`Token 1 of sentence 1 is ${bad}`);
+    for (const bad of [[], Array<number>(41).fill(5)]) await expect(encoder.encodeTokens([bad])).rejects.toThrow(OptionError);
+  });
+});
+
+it("refuses an unknown option of every call, with the nearest", async () => {
+  const unknown = { maxlength: 3 } as object;
+  await expect(model.encode("x", unknown)).rejects.toMatchObject({ remedy: expect.stringContaining("Did you mean maxLength?") });
+  await expect(model.encode(["x"], unknown)).rejects.toThrow(OptionError);
+  await expect(model.similarity("x", "y", unknown)).rejects.toThrow(OptionError);
+  await expect(model.buildIndex(["x"], unknown)).rejects.toThrow(OptionError);
+  await expect(SimCSE.loadFrom(device, await openFolder(folder), { poolr: "avg" } as object)).rejects.toMatchObject({
+    remedy: expect.stringContaining("Did you mean pooler?"),
+  });
+});
+
+it("needs few programs for many lengths and batches, and stays right", async () => {
+  const { counters } = device;
+  const long = `${tinySentences.join(" ")} `.repeat(2);
+  for (let maxLength = 17; maxLength <= 40; maxLength++) await model.encode(long, { maxLength });
+  const before = counters.buffers;
+  for (let maxLength = 17; maxLength <= 40; maxLength++) await model.encode(long, { maxLength });
+  expect(counters.buffers).toBe(before);
+  for (const batchSize of [5, 9, 17, 33, 65]) expect((await model.encode(tinySentences, { batchSize })).data).toEqual(plain);
+  expect((await model.encode(tinySentences)).data).toEqual(plain);
+});
+
+it("names weights that are not finite", async () => {
+  await using damaged = await SimCSE.loadFrom(device, await openFolder(folder), { pooler: "avg", maxLength: 16 });
+  damaged.model.store.write("bert.encoder.layer.0.output.dense.bias", Float32Array.of(Number.NaN));
+  await expect(damaged.encode(["a", "b"])).rejects.toThrow(NonFiniteError);
+});
+
+it("throws an error of its own once it is closed, and leaves the device to others", async () => {
+  const closed = await SimCSE.loadFrom(device, await openFolder(folder), { pooler: "avg", maxLength: 16 });
+  closed.close();
+  await expect(closed.encode("x")).rejects.toThrow(ClosedError);
+  await expect(closed.buildIndex(["x"])).rejects.toThrow(ClosedError);
+  expect((await model.encode(tinySentences)).data).toEqual(plain);
+});
+
 describe("a stream", () => {
-  const count = 2 * windowSentences + 5;
+  const count = 2 * chunkSentences + 5;
   let given = 0;
   async function* source(): AsyncGenerator<string> {
     for (given = 0; given < count; ) yield tinySentences[given++ % 6]!;
@@ -95,7 +176,7 @@ describe("a stream", () => {
     const progress: number[] = [];
     for await (const { sentences, data, length } of model.encode(source(), { onProgress: (done) => progress.push(done), batchSize: 64 })) {
       expect(length).toBe(sentences.length);
-      expect(given).toBeLessThanOrEqual(taken + windowSentences);
+      expect(given).toBeLessThanOrEqual(taken + chunkSentences);
       for (const row of [0, 1, length - 1]) {
         const original = (taken + row) % 6;
         expect(sentences[row]).toBe(tinySentences[original]);
@@ -109,6 +190,6 @@ describe("a stream", () => {
 
   it("ends its source when the taker has enough", async () => {
     for await (const _ of model.encode(source())) break;
-    expect(given).toBe(windowSentences);
+    expect(given).toBe(chunkSentences);
   });
 });

@@ -1,0 +1,70 @@
+/**
+ * The program that turns batches of token ids into vectors, for batches up to one capacity. `Encoder` has one for each size that its callers need.
+ */
+import type { Profiler } from "../../autograd/profiler.ts";
+import { compile, type Program } from "../../autograd/program.ts";
+import type { Tape } from "../../autograd/tape.ts";
+import type { Value } from "../../kernels/language/operation.ts";
+import { normalize } from "../../kernels/normalize.ts";
+import { type BatchCapacity, BatchPacker, declareBatch, tableSizes } from "../model/batch.ts";
+import type { SimCseModel } from "../model/model.ts";
+import { type PoolerType, poolSentences } from "../model/poolers.ts";
+
+/** What a program is compiled for. */
+export interface EncoderProgramSize {
+  /** Whether vectors are scaled to unit length. */
+  readonly normalize: boolean;
+  /** Sentences of a batch. */
+  readonly sentences: number;
+  /** Tokens of a sentence. */
+  readonly longest: number;
+}
+
+/** Tokens a batch holds at most: a batch of long sentences has fewer of them. */
+const tokensPerBatch = 4096;
+
+export class EncoderProgram {
+  readonly #packer: BatchPacker;
+
+  private constructor(
+    readonly program: Program<{ embeddings: Value }>,
+    readonly size: EncoderProgramSize,
+    readonly capacity: BatchCapacity,
+  ) {
+    this.#packer = new BatchPacker(capacity);
+  }
+
+  /** Throws `CapacityError` when the device is too small. */
+  static async compile(model: SimCseModel, pooler: PoolerType, size: EncoderProgramSize): Promise<EncoderProgram> {
+    const { sentences, longest } = size;
+    const { config, modules, mlp, device, tuning } = model;
+    const tokens = Math.max(longest, Math.min(sentences * longest, tokensPerBatch));
+    const capacity: BatchCapacity = { sentences, tokens, longest, ...tableSizes(config) };
+    const record = (tape: Tape) => {
+      const batch = declareBatch(tape, capacity, { training: false });
+      const pooled = poolSentences(pooler, modules.bert.forward(batch, { training: false }), batch, mlp);
+      return { embeddings: size.normalize ? normalize(pooled) : pooled };
+    };
+    return new EncoderProgram(await compile(device, record, { tuning }), size, capacity);
+  }
+
+  /** Whether the next sentence, of `length` tokens, fits a batch that holds `sentences` and `tokens` already. */
+  hasRoom(sentences: number, tokens: number, length: number): boolean {
+    return sentences < this.capacity.sentences && tokens + length <= this.capacity.tokens;
+  }
+
+  /** f32 [sentences, hiddenSize]: the vectors of one batch of token ids, special tokens included. */
+  async run(batch: readonly (readonly number[])[], profiler?: Profiler | null): Promise<Float32Array> {
+    const packed = this.#packer.pack(
+      batch.map((ids) => ({ ids, key: 0 })),
+      { training: false },
+    );
+    if (profiler) await profiler.run(this.program, packed);
+    else this.program.run(packed);
+    return this.program.read("embeddings");
+  }
+
+  close(): void {
+    this.program.close();
+  }
+}

@@ -1,0 +1,21 @@
+/** What tells one model from another, its fine-tunes included: a digest of all weights that its vectors depend on, and its pooler. */
+import type { SimCseModel } from "../model/model.ts";
+import type { PoolerType } from "../model/poolers.ts";
+
+/**
+ * SHA-256, as 64 hexadecimal digits, of each tensor's name, shape and digest, and the pooler. The same weights have the same fingerprint in every file
+ * format. A weight that embeddings do not depend on does not count.
+ */
+export async function modelFingerprint({ store }: SimCseModel, pooler: PoolerType): Promise<string> {
+  const names = [...store.pieces.keys()]
+    .filter((name) => !name.startsWith("cls.") && (pooler === "cls" || !name.startsWith("mlp.")))
+    .sort();
+  const lines: string[] = [`pooler ${pooler}`];
+  for (const name of names) lines.push(`${name} ${store.pieces.get(name)!.shape.join(" ")} ${await sha256(await store.read(name))}`);
+  return sha256(new TextEncoder().encode(lines.join("\n")));
+}
+
+async function sha256(data: Float32Array | Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", data as Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
