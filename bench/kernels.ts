@@ -1,5 +1,6 @@
 /** Single kernels but matmul: LayerNorm, cross-entropy, attention, embedding, each forward and backward, and AdamW beside a scalar one. */
-import { compile, type Program, type StepInput } from "../src/autograd/program.ts";
+import { compile, type Program } from "../src/autograd/program.ts";
+import type { StepInput } from "../src/autograd/step-input.ts";
 import type { Tape } from "../src/autograd/tape.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { attention } from "../src/kernels/attention.ts";

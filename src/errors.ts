@@ -8,7 +8,7 @@ import { printable } from "./show.ts";
 
 /** Message and remedy may hold text from files: what a terminal would obey is escaped in them. */
 export class SimcseError extends Error {
-  // Written out in each class: a minifier renames classes.
+  /** The class's name. Written out in each class, because minifiers rename classes. */
   override readonly name: string = "SimcseError";
   /** What to do about it, in one sentence. */
   readonly remedy: string;

@@ -5,7 +5,8 @@
 export { Choices, choicesFrom, choicesOf, type Tuning } from "./autograd/choices.ts";
 export { gradient } from "./autograd/gradient.ts";
 export { formatPlan, type Plan, plan } from "./autograd/plan.ts";
-export { type CompileOptions, compile, type Program, type StepInput } from "./autograd/program.ts";
+export { type CompileOptions, compile, type Program } from "./autograd/program.ts";
+export type { StepInput } from "./autograd/step-input.ts";
 export { Tape } from "./autograd/tape.ts";
 export * from "./errors.ts";
 export type { Device, DeviceOptions } from "./gpu/device.ts";

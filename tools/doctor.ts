@@ -51,7 +51,8 @@ async function measureMatmul(device: Device): Promise<{ gigaflops: number; matmu
   const program = await compile(device, (tape) => ({
     c: matmul(tape.input("a", f32(size, size)), tape.input("b", f32(size, size)), "nn"),
   }));
-  program.run();
+  const operand = new Float32Array(size * size).fill(1);
+  program.run({ inputs: { a: operand, b: operand } });
   await device.finish();
   const began = performance.now();
   for (let i = 0; i < products; i++) program.run();

@@ -4,7 +4,8 @@
  *
  * The tests of the repository check the same kernels on many more shapes; this suite is for the device that a reader of the page has.
  */
-import type { Program, StepInput } from "../src/autograd/program.ts";
+import type { Program } from "../src/autograd/program.ts";
+import type { StepInput } from "../src/autograd/step-input.ts";
 import type { Tape } from "../src/autograd/tape.ts";
 import { SimcseError } from "../src/errors.ts";
 import type { Capabilities } from "../src/gpu/capabilities.ts";

@@ -1,16 +1,23 @@
 /**
  * A plan made real: every buffer, pipeline and bind group is made once, and a step writes its inputs and one uniform block, replays the
  * dispatches in one compute pass and submits once. A step creates nothing and reads nothing back.
+ *
+ * Each submit has an error scope of its own. What the device finds wrong in a step fails this program, and nothing else on the device.
  */
-import { CapacityError, OptionError, ShapeError } from "../errors.ts";
+import { CapacityError, DeviceError, OptionError, ShapeError, type SimcseError } from "../errors.ts";
 import type { ArithmeticUnit } from "../gpu/ceilings.ts";
 import { type BufferWindow, bindingAlignment, type Device } from "../gpu/device.ts";
+import { inErrorScope, type Refusal } from "../gpu/error-scope.ts";
+import { Lifetime } from "../gpu/lifetime.ts";
+import { Readback } from "../gpu/readback.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
-import { stepWords, trafficOf } from "../kernels/language/kernel.ts";
-import { bytesPerElement, elementCount, type Kernel, type LiveSize, type Tensor, type Value } from "../kernels/language/operation.ts";
+import { readsScalar, stepWords, trafficOf } from "../kernels/language/kernel.ts";
+import { bytesPerElement, type DType, elementCount, type Kernel, type Tensor, Value } from "../kernels/language/operation.ts";
 import { windowsOf } from "../kernels/language/windows.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import type { Tuning } from "./choices.ts";
 import { neededNodes, type Plan, plan } from "./plan.ts";
+import { arrayOf, type InputWrite, type NeededInputs, type StepInput, StepInputs } from "./step-input.ts";
 import { Tape } from "./tape.ts";
 
 export interface CompileOptions {
@@ -20,18 +27,9 @@ export interface CompileOptions {
   readonly maxBytes?: number;
 }
 
-/** What a step is given. */
-export interface StepInput {
-  /** Tensors of the tape's inputs, row-major; a live input holds at least its live rows. An input left out keeps its last content. */
-  readonly inputs?: Readonly<Record<string, Uint32Array | Float32Array | Uint16Array>>;
-  /** Live sizes of the tape's extents. */
-  readonly live?: Readonly<Record<string, number>>;
-  readonly scalars?: Readonly<Record<string, number>>;
-  /** Seeds of the random streams; a step number is part of every dropout mask. */
-  readonly seed?: number;
-  readonly step?: number;
-}
+const compileOptions: OptionNames<CompileOptions> = { tuning: true, maxBytes: true };
 
+/** A kernel ready to run. */
 interface Dispatch {
   readonly kernel: Kernel;
   readonly pipeline: GPUComputePipeline;
@@ -55,44 +53,68 @@ export interface DispatchProfile {
   readonly workgroups: readonly [number, number, number];
 }
 
+/** The array that an output is read as. An output whose dtype TypeScript does not know is taken for f32. */
+export type OutputArray<Output extends { readonly dtype: DType }> = Output["dtype"] extends "u32" ? Uint32Array : Float32Array;
+
 /**
  * Records, plans and builds a program. `record` gets an empty tape and returns the values to read afterwards, by name.
- * Throws `CapacityError` when the device or `maxBytes` is too small for it, `ShapeError` when values do not fit.
+ * Throws `CapacityError` when the device or `maxBytes` is too small for it, `ShapeError` when values do not fit, and `DeviceError` when the device refuses a
+ * kernel.
  */
 export async function compile<Outputs extends Record<string, Value>>(
   device: Device,
   record: (tape: Tape) => Outputs,
   options: CompileOptions = {},
 ): Promise<Program<Outputs>> {
+  checkOptions("compile", options, compileOptions);
   const tape = new Tape();
   const outputs = record(tape);
+  checkOutputs(tape, outputs);
   const choose = await options.tuning?.prepare(neededNodes(tape, Object.values(outputs)));
   return Program.build(device, plan(tape, outputs, device.capabilities, choose), outputs, options);
 }
 
+function checkOutputs(tape: Tape, outputs: Record<string, Value>): void {
+  for (const [name, output] of Object.entries(outputs)) {
+    if (output instanceof Value && output.tape === tape) continue;
+    throw new OptionError(
+      `The output ${name} is no value of the program's tape.`,
+      "Return values that were recorded on the tape that is passed in.",
+    );
+  }
+}
+
+/** A recorded program on a device, ready to run step after step. `compile` makes it; `close` frees its memory. */
 export class Program<Outputs extends Record<string, Value> = Record<string, Value>> {
-  readonly #stepBlock = new ArrayBuffer(stepWords * 4);
-  readonly #words = new Uint32Array(this.#stepBlock);
-  readonly #floats = new Float32Array(this.#stepBlock);
+  /** One for each slot of the plan. */
+  readonly buffers: readonly GPUBuffer[];
+  readonly #inputs: StepInputs;
+  readonly #memory: ProgramMemory;
+  readonly #lifetime = new Lifetime("The program", "Compile it again.");
+  #failure: SimcseError | null = null;
+  /** Resolves when the device has said what it thinks of the last step. */
+  #settled: Promise<void> = Promise.resolve();
 
   private constructor(
     readonly device: Device,
     readonly plan: Plan,
+    /** The values that `read` gives, by name. */
     readonly outputs: Outputs,
-    readonly buffers: readonly GPUBuffer[],
-    readonly uniforms: GPUBuffer,
-    readonly staging: ReadonlyMap<Value, GPUBuffer>,
     readonly dispatches: readonly Dispatch[],
+    memory: ProgramMemory,
   ) {
-    for (const { word, capacity } of plan.tape.extents.values()) this.#words[word] = capacity;
+    this.buffers = memory.slots;
+    this.#memory = memory;
+    this.#inputs = new StepInputs(plan.tape, neededInputs(plan));
   }
 
+  /** Builds the program of a plan. Throws as `compile` does; then nothing stays allocated. */
   static async build<Outputs extends Record<string, Value>>(
     device: Device,
     plan: Plan,
     outputs: Outputs,
     { maxBytes = Number.POSITIVE_INFINITY }: CompileOptions,
-  ) {
+  ): Promise<Program<Outputs>> {
     const { bytes } = plan;
     if (bytes.total + bytes.persistent > maxBytes) {
       throw new CapacityError(
@@ -100,170 +122,235 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
         "Use a smaller batch, shorter sentences or a smaller model.",
       );
     }
-    const { gpu } = device;
-    gpu.pushErrorScope("out-of-memory");
-    const { STORAGE, COPY_DST, COPY_SRC, UNIFORM, MAP_READ } = GPUBufferUsage;
-    const buffers = plan.slots.map(({ label, bytes }) => device.createBuffer(label, bytes, STORAGE | COPY_DST | COPY_SRC));
-    const uniforms = device.createBuffer("uniforms", bytes.uniforms, UNIFORM | COPY_DST);
-    const staging = new Map(
-      [...new Set<Value>(Object.values(outputs))].map(
-        (value) => [value, device.createBuffer("staging", byteSize(value), COPY_DST | MAP_READ)] as const,
-      ),
-    );
-    const outOfMemory = await gpu.popErrorScope();
-    if (outOfMemory !== null) {
-      for (const buffer of [...buffers, uniforms, ...staging.values()]) buffer.destroy();
-      throw new CapacityError(
-        `${device.name} has no room for the ${bytes.total} bytes of this plan beside ${bytes.persistent} of parameters: ${outOfMemory.message}`,
-        "Use a smaller batch, shorter sentences or a smaller model.",
-      );
+    const memory = await ProgramMemory.allocate(device, plan);
+    try {
+      return new Program(device, plan, outputs, await buildDispatches(device, plan, memory), memory);
+    } catch (error) {
+      memory.destroy();
+      throw error;
     }
-    const dispatches = await buildDispatches(device, plan, buffers, uniforms);
-    return new Program(device, plan, outputs, buffers, uniforms, staging, dispatches);
   }
 
-  /** Writes the step's inputs and uniforms, replays the program and submits it. Returns at once: the GPU works on. */
+  /**
+   * Writes the step's inputs and uniforms, replays the program and submits it. Returns at once: the GPU works on. Throws `OptionError` for an input that is
+   * missing, unknown or no such value, `CapacityError` for one that is too large, `ClosedError` after `close`, and what an earlier step failed with.
+   */
   run(input: StepInput = {}): void {
-    this.#write(input);
-    this.#submit();
+    this.check();
+    const writes = this.#inputs.take(input);
+    this.#submit((encoder) => {
+      this.#write(writes);
+      const pass = encoder.beginComputePass();
+      let current: GPUComputePipeline | null = null;
+      for (const { pipeline, bindGroup, kernel } of this.dispatches) {
+        const [x, y, z] = kernel.workgroups(this.#inputs.live);
+        if (x * y * z === 0) continue;
+        if (pipeline !== current) pass.setPipeline(pipeline);
+        current = pipeline;
+        pass.setBindGroup(0, bindGroup);
+        pass.dispatchWorkgroups(x, y, z);
+      }
+      pass.end();
+    });
   }
 
   /**
    * Runs a step with each dispatch in a pass of its own, between two timestamps. Computes what `run` computes, more slowly.
-   * Throws `DeviceError` where the device has no timestamps.
+   * Throws as `run` does, and `DeviceError` where the device has no timestamps.
    */
   async profile(input: StepInput = {}): Promise<DispatchProfile[]> {
-    const live = this.#liveSize;
+    this.check();
+    const { live } = this.#inputs;
     const timestamps = new Timestamps(this.device, this.dispatches.length);
-    this.#write(input);
-    const encoder = this.device.gpu.createCommandEncoder();
-    for (const [i, { pipeline, bindGroup, kernel }] of this.dispatches.entries()) {
-      const pass = encoder.beginComputePass(timestamps.pass(i));
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(...kernel.workgroups(live));
-      pass.end();
+    try {
+      const writes = this.#inputs.take(input);
+      const workgroups = this.dispatches.map(({ kernel }) => kernel.workgroups(live));
+      this.#submit((encoder) => {
+        this.#write(writes);
+        for (const [i, { pipeline, bindGroup }] of this.dispatches.entries()) {
+          const pass = encoder.beginComputePass(timestamps.pass(i));
+          pass.setPipeline(pipeline);
+          pass.setBindGroup(0, bindGroup);
+          pass.dispatchWorkgroups(...workgroups[i]!);
+          pass.end();
+        }
+        timestamps.resolve(encoder);
+      });
+      const work = this.dispatches.map(({ kernel }) => ({ flop: kernel.flop?.(live) ?? 0, bytes: trafficOf(kernel, live) }));
+      const times = await timestamps.read();
+      await this.#settled;
+      this.check();
+      const origins = this.plan.steps.flatMap(({ node: { operation }, lowering }, node) =>
+        lowering.kernels.map(() => ({ operation: operation.name, node })),
+      );
+      return this.dispatches.map(({ kernel: { shader } }, i) => ({
+        ...origins[i]!,
+        kernel: shader.label,
+        ...times[i]!,
+        ...work[i]!,
+        unit: shader.enables.includes("chromium_experimental_subgroup_matrix") ? "matrix" : "f32",
+        workgroups: workgroups[i]!,
+      }));
+    } finally {
+      timestamps.close();
     }
-    timestamps.resolve(encoder);
-    this.device.submit(encoder.finish());
-    const times = await timestamps.read();
-    timestamps.close();
-    const origins = this.plan.steps.flatMap(({ node: { operation }, lowering }, node) =>
-      lowering.kernels.map(() => ({ operation: operation.name, node })),
-    );
-    return this.dispatches.map(({ kernel }, i) => ({
-      ...origins[i]!,
-      kernel: kernel.shader.label,
-      ...times[i]!,
-      flop: kernel.flop?.(live) ?? 0,
-      bytes: trafficOf(kernel, live),
-      unit: kernel.shader.enables.includes("chromium_experimental_subgroup_matrix") ? "matrix" : "f32",
-      workgroups: kernel.workgroups(live),
-    }));
   }
 
-  #write({ inputs = {}, live = {}, scalars = {}, seed = 0, step = 0 }: StepInput): void {
-    this.device.check();
-    const { tape, place } = this.plan;
-    for (const [name, data] of Object.entries(inputs)) {
-      const value = tape.inputs.get(name);
-      if (value === undefined) throw new OptionError(`The program has no input ${name}.`, `It has ${[...tape.inputs.keys()].join(", ")}.`);
-      if (arrayOf[value.dtype] !== data.constructor) {
-        throw new OptionError(
-          `The input ${name} is ${value.dtype}, not a ${data.constructor.name}.`,
-          `Give a ${arrayOf[value.dtype].name}.`,
-        );
-      }
-      if (data.byteLength > byteSize(value)) {
-        throw new CapacityError(
-          `The input ${name} holds ${byteSize(value)} bytes, not ${data.byteLength}.`,
-          "Compile the program for larger batches.",
-        );
-      }
+  #write(writes: readonly InputWrite[]): void {
+    const { queue } = this.device.gpu;
+    const { place } = this.plan;
+    for (const { value, data } of writes) {
       const where = place(value);
-      if ("slot" in where) this.device.gpu.queue.writeBuffer(this.buffers[where.slot]!, 0, data as GPUAllowSharedBufferSource);
+      if ("slot" in where) queue.writeBuffer(this.buffers[where.slot]!, 0, wholeWords(data) as GPUAllowSharedBufferSource);
     }
-    this.#words[0] = seed;
-    this.#words[1] = step;
-    for (const [name, value] of Object.entries(scalars)) {
-      const scalar = tape.scalars.get(name);
-      if (scalar === undefined)
-        throw new OptionError(`The program has no scalar ${name}.`, `It has ${[...tape.scalars.keys()].join(", ")}.`);
-      this.#floats[scalar.word] = value;
-    }
-    for (const [name, size] of Object.entries(live)) {
-      const extent = tape.extents.get(name);
-      if (extent === undefined)
-        throw new OptionError(`The program has no extent ${name}.`, `It has ${[...tape.extents.keys()].join(", ")}.`);
-      if (size > extent.capacity)
-        throw new CapacityError(`${name} is at most ${extent.capacity}, not ${size}.`, "Compile the program for larger batches.");
-      this.#words[extent.word] = size;
-    }
-    this.device.gpu.queue.writeBuffer(this.uniforms, 0, this.#stepBlock);
+    queue.writeBuffer(this.#memory.uniforms, 0, this.#inputs.block);
   }
 
-  readonly #liveSize: LiveSize = (dimension) => (typeof dimension === "number" ? dimension : this.#words[dimension.word]!);
+  #submit(record: (encoder: GPUCommandEncoder) => void): void {
+    this.#settled = this.device.submit(record).then((refusal) => {
+      if (refusal !== null) this.#failure ??= refused(this.device, "a step of the program", refusal);
+    });
+  }
 
-  #submit(): void {
-    const encoder = this.device.gpu.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    let current: GPUComputePipeline | null = null;
-    for (const { pipeline, bindGroup, kernel } of this.dispatches) {
-      const [x, y, z] = kernel.workgroups(this.#liveSize);
-      if (x * y * z === 0) continue;
-      if (pipeline !== current) pass.setPipeline(pipeline);
-      current = pipeline;
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(x, y, z);
-    }
-    pass.end();
-    this.device.submit(encoder.finish());
+  /** Throws `ClosedError` after `close`, and what a step failed with as soon as that is known. */
+  check(): void {
+    this.#lifetime.check();
+    this.device.check();
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Waits for the steps run so far. Throws what one of them failed with. */
+  async finish(): Promise<void> {
+    this.check();
+    await this.device.finish();
+    await this.#settled;
+    this.check();
   }
 
   /**
-   * Reads an output after the steps run so far, its whole capacity, row-major. Waits for the GPU. Of u32 it gives the bits: view its buffer as a
-   * `Uint32Array`. Throws `ShapeError` for f16.
+   * Reads an output after the steps run so far, its whole capacity, row-major: of f32 a `Float32Array`, of u32 a `Uint32Array`. Waits for the GPU; reads at
+   * the same time are allowed. Throws `OptionError` for a name that is no output, `ShapeError` for f16, and as `finish` does.
    */
-  async read(name: keyof Outputs & string): Promise<Float32Array> {
+  async read<Name extends keyof Outputs & string>(name: Name): Promise<OutputArray<Outputs[Name]>> {
+    this.check();
+    if (!Object.hasOwn(this.outputs, name)) {
+      const names = Object.keys(this.outputs);
+      throw new OptionError(`The program has no output ${name}.`, names.length > 0 ? `It has ${names.join(", ")}.` : "It has none.");
+    }
     const value = this.outputs[name]!;
     if (value.dtype === "f16")
       throw new ShapeError(`The output ${name} is f16, which is not read.`, 'Give cast(value, "f32") as the output.');
-    return new Float32Array(await this.device.readThrough(this.staging.get(value)!, windowOf(this.plan, this.buffers, value)));
+    const settled = this.#settled;
+    const bytes = await this.#memory.readbacks
+      .get(value)!
+      .read()
+      .catch((error: unknown) => {
+        this.#lifetime.check();
+        throw error;
+      });
+    await settled;
+    this.check();
+    return new arrayOf[value.dtype](bytes) as OutputArray<Outputs[Name]>;
   }
 
-  /** Frees the program's own memory. */
+  /** Frees the program's own memory. Parameters belong to their store. */
   close(): void {
-    for (const buffer of [...this.buffers, this.uniforms, ...this.staging.values()]) buffer.destroy();
+    if (this.#lifetime.end()) this.#memory.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
 
-/** What holds a dtype on the host: halves as their bits. */
-const arrayOf = { f32: Float32Array, f16: Uint16Array, u32: Uint32Array } as const;
+/** The memory that a program owns. */
+class ProgramMemory {
+  private constructor(
+    /** One for each slot of the plan. */
+    readonly slots: readonly GPUBuffer[],
+    /** The step block, then the parameters of each kernel. */
+    readonly uniforms: GPUBuffer,
+    /** One for each output. */
+    readonly readbacks: ReadonlyMap<Value, Readback>,
+  ) {}
+
+  /** Throws `CapacityError` when there is no room; then nothing stays allocated. */
+  static async allocate(device: Device, plan: Plan): Promise<ProgramMemory> {
+    const { STORAGE, COPY_DST, COPY_SRC, UNIFORM, MAP_READ } = GPUBufferUsage;
+    const outputs = [...new Set(Object.values(plan.outputs))];
+    const buffers = await device.allocate(`this plan, beside ${plan.bytes.persistent} of parameters`, [
+      ...plan.slots.map(({ label, bytes }) => ({ label, bytes, usage: STORAGE | COPY_DST | COPY_SRC })),
+      { label: "uniforms", bytes: plan.bytes.uniforms, usage: UNIFORM | COPY_DST },
+      ...outputs.map((value) => ({ label: "staging", bytes: byteSize(value), usage: COPY_DST | MAP_READ })),
+    ]);
+    const slots = buffers.slice(0, plan.slots.length);
+    const [uniforms, ...staging] = buffers.slice(plan.slots.length);
+    const readbacks = outputs.map((value, i) => [value, new Readback(device, staging[i]!, windowOf(plan, slots, value))] as const);
+    return new ProgramMemory(slots, uniforms!, new Map(readbacks));
+  }
+
+  destroy(): void {
+    for (const buffer of [...this.slots, this.uniforms]) buffer.destroy();
+    for (const readback of this.readbacks.values()) readback.close();
+  }
+}
+
+/** The error of what the device refused. */
+function refused(device: Device, what: string, { kind, message }: Refusal): SimcseError {
+  return kind === "out-of-memory"
+    ? new CapacityError(`${device.name} has no room for ${what}: ${message}`, "Use a smaller batch, or close what is not needed.")
+    : new DeviceError(
+        `${device.name} refused ${what}: ${message}`,
+        "Check that no model or buffer that the program uses was closed; other programs go on.",
+      );
+}
+
+/** The tape's inputs and scalars that a kernel of the plan reads, or that are outputs. */
+function neededInputs({ tape, steps, kernels, outputs }: Plan): NeededInputs {
+  const baseOf = (value: Value): Value => (value.base === null ? value : baseOf(value.base));
+  const read = new Set([...steps.flatMap(({ node }) => node.inputs), ...Object.values(outputs)].map(baseOf));
+  return {
+    inputs: [...tape.inputs.values()].filter((input) => read.has(input)),
+    scalars: [...tape.scalars.values()].filter((scalar) => kernels.some((kernel) => readsScalar(kernel, scalar))),
+  };
+}
+
+/** An array whose bytes can be written: an odd number of halves gets one more. */
+function wholeWords(data: InputWrite["data"]): InputWrite["data"] {
+  if (data.byteLength % 4 === 0) return data;
+  const padded = new Uint16Array(data.length + 1);
+  padded.set(data);
+  return padded;
+}
 
 function byteSize({ dtype, shape }: Tensor): number {
   return Math.ceil((elementCount(shape) * bytesPerElement[dtype]) / 4) * 4;
 }
 
-function windowOf({ place }: Plan, buffers: readonly GPUBuffer[], tensor: Tensor): BufferWindow {
+function windowOf({ place }: Plan, slots: readonly GPUBuffer[], tensor: Tensor): BufferWindow {
   const where = place(tensor);
-  return "persistent" in where ? where.persistent.window : { buffer: buffers[where.slot]!, offset: 0, size: byteSize(tensor) };
+  return "persistent" in where ? where.persistent.window : { buffer: slots[where.slot]!, offset: 0, size: byteSize(tensor) };
 }
 
-async function buildDispatches(device: Device, plan: Plan, buffers: readonly GPUBuffer[], uniforms: GPUBuffer): Promise<Dispatch[]> {
+async function buildDispatches(device: Device, plan: Plan, { slots, uniforms }: ProgramMemory): Promise<Dispatch[]> {
   const pipelines = await Promise.all(plan.kernels.map(({ shader }) => device.pipeline(shader)));
+  const { maxStorageBufferBindingSize } = device.capabilities.limits;
   let offset = stepWords * 4;
-  return plan.kernels.map((kernel, i) => {
-    const { shader, bindings, params } = kernel;
-    const { pipeline, layout } = pipelines[i]!;
-    const windows: BufferWindow[] = [{ buffer: uniforms, offset: 0, size: stepWords * 4 }];
-    if (params.length > 0) {
-      device.gpu.queue.writeBuffer(uniforms, offset, params as GPUAllowSharedBufferSource);
-      windows.push({ buffer: uniforms, offset, size: Math.ceil(params.byteLength / 16) * 16 });
-      offset += bindingAlignment;
-    }
-    for (const { tensor } of bindings) {
-      windows.push(...windowsOf(windowOf(plan, buffers, tensor), device.capabilities.limits.maxStorageBufferBindingSize));
-    }
-    return { kernel, pipeline, bindGroup: device.createBindGroup(shader.label, layout, windows) };
-  });
+  const { result, refusal } = inErrorScope(device.gpu, () =>
+    plan.kernels.map((kernel, i) => {
+      const { shader, bindings, params } = kernel;
+      const { pipeline, layout } = pipelines[i]!;
+      const windows: BufferWindow[] = [{ buffer: uniforms, offset: 0, size: stepWords * 4 }];
+      if (params.length > 0) {
+        device.gpu.queue.writeBuffer(uniforms, offset, params as GPUAllowSharedBufferSource);
+        windows.push({ buffer: uniforms, offset, size: Math.ceil(params.byteLength / 16) * 16 });
+        offset += bindingAlignment;
+      }
+      for (const { tensor } of bindings) windows.push(...windowsOf(windowOf(plan, slots, tensor), maxStorageBufferBindingSize));
+      return { kernel, pipeline, bindGroup: device.createBindGroup(shader.label, layout, windows) };
+    }),
+  );
+  const found = await refusal;
+  if (found !== null) throw refused(device, "the program's bindings", found);
+  return result;
 }

@@ -184,14 +184,14 @@ async function rate(device: Device, { shader, workgroups, buffers: sizes, perTur
     new Uint32Array(words)[0] = turns;
     new Float32Array(words).set([1, 2 ** -10], 1);
     device.gpu.queue.writeBuffer(uniforms, 0, words);
-    const encoder = device.gpu.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(workgroups);
-    pass.end();
     const start = performance.now();
-    device.submit(encoder.finish());
+    device.submit((encoder) => {
+      const pass = encoder.beginComputePass();
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(workgroups);
+      pass.end();
+    });
     await device.finish();
     return performance.now() - start;
   };

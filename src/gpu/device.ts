@@ -1,10 +1,14 @@
 /**
  * An open WebGPU device: buffers, cached pipelines, reading back, and a count of everything it created, so that a test can show that
- * a step creates nothing. Knows nothing of tensors, and is the same in Node and in a browser; `openDevice` of `node.ts` and
+ * a step creates nothing. It knows nothing of tensors and is the same in Node and in a browser: `openDevice` of `node.ts` and
  * `browser.ts` differ only in where the `GPU` object comes from.
+ *
+ * An error belongs to whoever caused it (`error-scope.ts`), and never to the device. Only a lost or closed device fails everything on it.
  */
-import { CapacityError, DeviceError } from "../errors.ts";
+import { CapacityError, DeviceError, type SimcseError } from "../errors.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
+import { inErrorScope, type Refusal } from "./error-scope.ts";
+import { Lifetime } from "./lifetime.ts";
 import { bindGroupLayoutEntries, type ShaderDeclaration, shaderCode } from "./shader.ts";
 
 export interface DeviceOptions {
@@ -18,6 +22,7 @@ export interface DeviceOptions {
 /** How many of each thing the device has created or done since it was opened. */
 export interface DeviceCounters {
   buffers: number;
+  /** Bytes of all buffers created, also of those that are destroyed by now. */
   bufferBytes: number;
   bindGroups: number;
   pipelines: number;
@@ -25,6 +30,7 @@ export interface DeviceCounters {
   readbacks: number;
 }
 
+/** A compiled kernel and the layout of its bind group. */
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
@@ -38,6 +44,13 @@ export interface BufferWindow {
   readonly buffer: GPUBuffer;
   readonly offset: number;
   readonly size: number;
+}
+
+/** A buffer to make; `bytes` is rounded up to a multiple of 4. */
+export interface BufferDeclaration {
+  readonly label: string;
+  readonly bytes: number;
+  readonly usage: GPUBufferUsageFlags;
 }
 
 const usefulFeatures = ["subgroups", "shader-f16", "timestamp-query", "chromium-experimental-subgroup-matrix"];
@@ -100,17 +113,23 @@ function adapterName(info: GPUAdapterInfo): string {
 }
 
 export class Device {
+  /** What kernels and plans are chosen by. */
   readonly capabilities: Capabilities;
   /** What the adapter calls itself. */
   readonly name: string;
   readonly counters: DeviceCounters = { buffers: 0, bufferBytes: 0, bindGroups: 0, pipelines: 0, submits: 0, readbacks: 0 };
   /** Resolves when the device is gone: `destroyed` after `close`, else a driver reset or an unplugged GPU. */
   readonly lost: Promise<GPUDeviceLostInfo>;
+  /**
+   * Messages of errors that no error scope caught, the first few. Everything in this package has a scope, so these come from other use of `gpu`; a browser also
+   * shows them in its console.
+   */
+  readonly uncapturedErrors: string[] = [];
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #onClose: (() => void) | undefined;
   readonly #wait: Wait;
-  #failure: string | null = null;
-  #closed = false;
+  readonly #lifetime: Lifetime;
+  #loss: DeviceError | null = null;
 
   constructor(
     readonly gpu: GPUDevice,
@@ -120,34 +139,40 @@ export class Device {
     this.capabilities = readCapabilities(gpu, info, largestBinding);
     this.name = adapterName(info);
     this.lost = gpu.lost;
+    this.#lifetime = new Lifetime(`The device ${this.name}`, "Open another one, and load models on it.");
     this.#onClose = onClose;
     this.#wait = this.capabilities.software && waitForSoftware ? waitForSoftware : (work) => work;
-    gpu.addEventListener("uncapturederror", (event) => {
-      this.#failure ??= event.error.message;
+    gpu.addEventListener("uncapturederror", ({ error }) => {
+      if (this.uncapturedErrors.length < keptErrors) this.uncapturedErrors.push(error.message);
     });
-    gpu.lost.then((reason) => {
-      if (!this.#closed) this.#failure ??= `the device was lost: ${reason.message}`;
+    gpu.lost.then(({ message }) => {
+      this.#loss = new DeviceError(
+        `${this.name}: the device was lost: ${message}`,
+        "Open another device, or update the driver; training goes on from its last checkpoint.",
+      );
     });
   }
 
-  /** Whether it is gone without having been closed. Waits a turn, since a loss is told after the error that it causes. */
+  /** Why nothing works on this device any more: it was closed (`ClosedError`) or lost (`DeviceError`). Null while it works. */
+  get failure(): SimcseError | null {
+    return this.#lifetime.isOpen ? this.#loss : this.#lifetime.error;
+  }
+
+  /** Whether the device is gone without having been closed. Yields once: Dawn resolves `lost` after the failing call rejects. */
   async isLost(): Promise<boolean> {
     const pending = new Promise<"open">((resolve) => setTimeout(() => resolve("open"), 0));
-    return (await Promise.race([this.lost, pending])) !== "open" && !this.#closed;
+    return (await Promise.race([this.lost, pending])) !== "open" && this.#lifetime.isOpen;
   }
 
-  /** Throws the first error the device reported outside of a call, or its loss, as a `DeviceError`. */
+  /** Throws `failure`, if there is one. */
   check(): void {
-    if (this.#failure !== null) {
-      throw new DeviceError(
-        `${this.name}: ${this.#failure}`,
-        "Update the driver, or run on another adapter; a checkpoint can be resumed there.",
-      );
-    }
+    const { failure } = this;
+    if (failure !== null) throw failure;
   }
 
-  /** A new buffer of zeros; `bytes` is rounded up to a multiple of 4. Throws `CapacityError` when it is more than the device allows. */
+  /** A new buffer of zeros; `bytes` is rounded up to a multiple of 4. Throws `CapacityError` when it is more than a buffer of the device holds. */
   createBuffer(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    this.check();
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
     if (size > this.gpu.limits.maxBufferSize) {
       throw new CapacityError(
@@ -160,13 +185,39 @@ export class Device {
     return this.gpu.createBuffer({ label, size, usage });
   }
 
+  /**
+   * Makes several buffers of zeros, or none: when one fails, the others are destroyed. Throws `CapacityError`, which names the memory by `purpose`, such as
+   * "the model's parameters", when the device has no room.
+   */
+  async allocate(purpose: string, declarations: readonly BufferDeclaration[]): Promise<GPUBuffer[]> {
+    const buffers: GPUBuffer[] = [];
+    try {
+      const { refusal } = inErrorScope(this.gpu, () => {
+        for (const { label, bytes, usage } of declarations) buffers.push(this.createBuffer(label, bytes, usage));
+      });
+      const refused = await refusal;
+      this.check();
+      if (refused === null) return buffers;
+      const bytes = buffers.reduce((sum, { size }) => sum + size, 0);
+      throw new CapacityError(
+        `${this.name} has no room for the ${bytes} bytes of ${purpose}: ${refused.message}`,
+        "Use a smaller batch, shorter sentences or a smaller model, or close what is not needed.",
+      );
+    } catch (error) {
+      for (const buffer of buffers) buffer.destroy();
+      throw error;
+    }
+  }
+
   /** The compiled pipeline of a shader, from the cache when its WGSL was seen before. Throws `DeviceError` with the compiler's message. */
-  pipeline(shader: ShaderDeclaration): Promise<Pipeline> {
+  async pipeline(shader: ShaderDeclaration): Promise<Pipeline> {
+    this.check();
     const code = shaderCode(shader, { hasHalves: this.capabilities.features.has("shader-f16") });
     let pipeline = this.#pipelines.get(code);
     if (pipeline === undefined) {
       pipeline = this.#compile(shader, code);
       this.#pipelines.set(code, pipeline);
+      pipeline.catch(() => this.#pipelines.delete(code));
     }
     return pipeline;
   }
@@ -174,26 +225,22 @@ export class Device {
   async #compile(shader: ShaderDeclaration, code: string): Promise<Pipeline> {
     this.counters.pipelines++;
     const { gpu } = this;
-    const layout = gpu.createBindGroupLayout({ label: shader.label, entries: bindGroupLayoutEntries(shader) });
-    gpu.pushErrorScope("validation");
-    const module = gpu.createShaderModule({ label: shader.label, code });
-    const invalid = gpu.popErrorScope();
-    try {
-      const pipeline = await gpu.createComputePipelineAsync({
-        label: shader.label,
-        layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: { module },
-      });
-      await invalid;
-      return { pipeline, layout };
-    } catch (cause) {
-      const error = await invalid;
-      throw new DeviceError(
-        `${this.name} cannot compile the kernel ${shader.label}: ${error?.message ?? (cause as Error).message}`,
-        "This is a fault of the kernel or the driver: report it with the adapter's name.",
-        { cause },
-      );
-    }
+    const { label } = shader;
+    const { result, refusal } = inErrorScope(gpu, () => {
+      const layout = gpu.createBindGroupLayout({ label, entries: bindGroupLayoutEntries(shader) });
+      const module = gpu.createShaderModule({ label, code });
+      return { layout, module, pipelineLayout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }) };
+    });
+    const { layout, module, pipelineLayout } = result;
+    const compiled = gpu.createComputePipelineAsync({ label, layout: pipelineLayout, compute: { module } }).catch((cause: Error) => cause);
+    const [pipeline, invalid] = await Promise.all([compiled, refusal]);
+    if (!(pipeline instanceof Error)) return { pipeline, layout };
+    this.check();
+    throw new DeviceError(
+      `${this.name} cannot compile the kernel ${label}: ${invalid?.message ?? pipeline.message}`,
+      "This is a fault of the kernel or the driver: report it with the adapter's name.",
+      { cause: pipeline },
+    );
   }
 
   /** A bind group whose entries stand in the order of the shader's bindings. */
@@ -202,51 +249,74 @@ export class Device {
     return this.gpu.createBindGroup({ label, layout, entries: windows.map((resource, binding) => ({ binding, resource })) });
   }
 
-  submit(commands: GPUCommandBuffer): void {
+  /**
+   * Submits the commands that `record` encodes, in an error scope of their own. Returns at once; what the promise gives is the caller's to report. Throws when
+   * the device is closed or lost.
+   */
+  submit(record: (encoder: GPUCommandEncoder) => void): Promise<Refusal | null> {
+    this.check();
     this.counters.submits++;
-    this.gpu.queue.submit([commands]);
+    return inErrorScope(this.gpu, () => {
+      const encoder = this.gpu.createCommandEncoder();
+      record(encoder);
+      this.gpu.queue.submit([encoder.finish()]);
+    }).refusal;
   }
 
   /** Fills windows of buffers with zeros. */
   clear(windows: readonly BufferWindow[]): void {
-    const encoder = this.gpu.createCommandEncoder();
-    for (const { buffer, offset, size } of windows) encoder.clearBuffer(buffer, offset, size);
-    this.submit(encoder.finish());
-  }
-
-  /** Copies a window of a buffer to the CPU. Slow: waits for all submitted work. */
-  async read({ buffer, offset, size }: BufferWindow): Promise<ArrayBuffer> {
-    const staging = this.createBuffer("readback", size, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
-    const bytes = await this.readThrough(staging, { buffer, offset, size });
-    staging.destroy();
-    return bytes;
-  }
-
-  /** `read` through a staging buffer that the caller keeps; it must be at least as large as the window. */
-  async readThrough(staging: GPUBuffer, { buffer, offset, size }: BufferWindow): Promise<ArrayBuffer> {
-    this.counters.readbacks++;
-    const encoder = this.gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(buffer, offset, staging, 0, Math.ceil(size / 4) * 4);
-    this.submit(encoder.finish());
-    await this.#wait(staging.mapAsync(GPUMapMode.READ)).catch((cause) => {
-      this.check();
-      throw new DeviceError(`${this.name}: reading back failed.`, "The device was closed or lost while it was working.", { cause });
+    this.submit((encoder) => {
+      for (const { buffer, offset, size } of windows) encoder.clearBuffer(buffer, offset, size);
     });
-    const bytes = staging.getMappedRange(0, Math.ceil(size / 4) * 4).slice(0, size);
-    staging.unmap();
-    this.check();
-    return bytes;
   }
 
-  /** Waits for all submitted work. */
+  /** Copies a window of a buffer to the host. Waits for all submitted work. Throws `DeviceError` when it is no window of a living buffer. */
+  async read(window: BufferWindow): Promise<ArrayBuffer> {
+    const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
+    const staging = this.createBuffer("readback", window.size, usage);
+    try {
+      return await this.readThrough(staging, window);
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** `read` through a staging buffer that the caller keeps. It must be at least as large as the window, and no other read may be using it. */
+  async readThrough(staging: GPUBuffer, { buffer, offset, size }: BufferWindow): Promise<ArrayBuffer> {
+    this.check();
+    this.counters.readbacks++;
+    const words = Math.ceil(size / 4) * 4;
+    const copied = this.submit((encoder) => encoder.copyBufferToBuffer(buffer, offset, staging, 0, words));
+    const { result, refusal } = inErrorScope(this.gpu, () => staging.mapAsync(GPUMapMode.READ));
+    const mapped = this.#wait(result).then(
+      () => true,
+      () => false,
+    );
+    const refused = (await copied) ?? (await refusal);
+    if ((await mapped) && refused === null) {
+      const bytes = staging.getMappedRange(0, words).slice(0, size);
+      staging.unmap();
+      return bytes;
+    }
+    if (await mapped) staging.unmap();
+    await this.isLost();
+    this.check();
+    throw new DeviceError(
+      `${this.name}: reading back failed: ${refused?.message ?? "the buffer was destroyed meanwhile"}`,
+      "Close a program, model or buffer only when nothing is being read from it.",
+    );
+  }
+
+  /** Waits for all submitted work. Throws when the device is closed or lost. */
   async finish(): Promise<void> {
-    await this.#wait(this.gpu.queue.onSubmittedWorkDone());
+    this.check();
+    await this.#wait(this.gpu.queue.onSubmittedWorkDone()).catch(() => this.isLost());
     this.check();
   }
 
   /** Frees everything the device holds. An open device keeps a Node process alive. */
   close(): void {
-    this.#closed = true;
+    if (!this.#lifetime.end()) return;
     this.gpu.destroy();
     this.#onClose?.();
   }
@@ -255,3 +325,6 @@ export class Device {
     this.close();
   }
 }
+
+/** As many messages of errors without an owner are kept: the first says what went wrong. */
+const keptErrors = 16;

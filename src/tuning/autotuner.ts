@@ -165,26 +165,17 @@ export class Autotuner implements Tuning {
     return right;
   }
 
-  /** What `work` gives; null, with a warning, where the device refuses it. What the device reports meanwhile is not held against it afterwards. */
+  /** What `work` gives; null, with a warning, where the device refuses it. */
   async #attempt<T>({ name }: Variant, { operation }: Node, work: () => Promise<T>): Promise<T | null> {
-    const { gpu } = this.#device;
-    const refused = (reason: string) => {
-      this.#options.onWarning?.(`${this.#device.name} does not run ${operation.name} in the variant ${name}: ${reason}`);
+    try {
+      return await work();
+    } catch (error) {
+      // A lost device says nothing about the variant.
+      this.#device.check();
+      if (!(error instanceof SimcseError)) throw error;
+      this.#options.onWarning?.(`${this.#device.name} does not run ${operation.name} in the variant ${name}: ${error.message}`);
       return null;
-    };
-    for (const kind of errorKinds) gpu.pushErrorScope(kind);
-    const outcome = await work().then(
-      (value) => ({ value }),
-      (error: unknown) => ({ error }),
-    );
-    const reports = [];
-    for (const _ of errorKinds) reports.push(await gpu.popErrorScope());
-    // Of a device that is gone nothing can be said.
-    this.#device.check();
-    if ("error" in outcome && !(outcome.error instanceof SimcseError)) throw outcome.error;
-    const report = reports.find((found) => found !== null);
-    if (report) return refused(report.message);
-    return "error" in outcome ? refused((outcome.error as SimcseError).message) : outcome.value;
+    }
   }
 
   async #remember(): Promise<void> {
@@ -205,8 +196,6 @@ export class Autotuner implements Tuning {
     }
   }
 }
-
-const errorKinds: readonly GPUErrorFilter[] = ["validation", "internal"];
 
 /** What the store holds of an adapter. */
 interface Remembered {

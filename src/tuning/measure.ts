@@ -1,6 +1,7 @@
 /** How long a program's dispatches take, for comparing variants: on the GPU's clock where it has one, else on the host's. */
 
 import type { Program } from "../autograd/program.ts";
+import { DeviceError } from "../errors.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
 import { atCapacity } from "../kernels/language/kernel.ts";
 import { randomInputs } from "./node-program.ts";
@@ -40,23 +41,25 @@ async function timeBatches(program: Program, count: number, runs: number, timest
 }
 
 async function timeBatch({ device, dispatches }: Program, runs: number, timestamps: Timestamps | null): Promise<number> {
-  const encoder = device.gpu.createCommandEncoder();
-  const pass = encoder.beginComputePass(timestamps?.pass(0));
-  for (let run = 0; run < runs; run++) {
-    for (const { pipeline, bindGroup, kernel } of dispatches) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(...kernel.workgroups(atCapacity));
+  let start = 0;
+  const submitted = device.submit((encoder) => {
+    const pass = encoder.beginComputePass(timestamps?.pass(0));
+    for (let run = 0; run < runs; run++) {
+      for (const { pipeline, bindGroup, kernel } of dispatches) {
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, bindGroup);
+        pass.dispatchWorkgroups(...kernel.workgroups(atCapacity));
+      }
     }
-  }
-  pass.end();
-  timestamps?.resolve(encoder);
-  const start = performance.now();
-  device.submit(encoder.finish());
-  if (timestamps === null) {
-    await device.finish();
-    return (performance.now() - start) / runs;
-  }
+    pass.end();
+    timestamps?.resolve(encoder);
+    start = performance.now();
+  });
+  if (timestamps === null) await device.finish();
+  const milliseconds = (performance.now() - start) / runs;
+  const refusal = await submitted;
+  if (refusal !== null) throw new DeviceError(`${device.name} refused a measurement: ${refusal.message}`, "Run without autotuning.");
+  if (timestamps === null) return milliseconds;
   const [{ begin, end }] = (await timestamps.read()) as [{ begin: number; end: number }];
   return (end - begin) / 1e6 / runs;
 }

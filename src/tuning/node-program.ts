@@ -1,7 +1,8 @@
 /** One node as a program of its own, computed by a variant of one's choice on random numbers: to measure it, or to check it. */
 
 import { plan } from "../autograd/plan.ts";
-import { Program, type StepInput } from "../autograd/program.ts";
+import { Program } from "../autograd/program.ts";
+import type { StepInput } from "../autograd/step-input.ts";
 import { Tape } from "../autograd/tape.ts";
 import type { Device } from "../gpu/device.ts";
 import { cast } from "../kernels/cast.ts";

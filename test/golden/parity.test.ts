@@ -7,7 +7,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { StepInput } from "../../src/autograd/program.ts";
+import type { StepInput } from "../../src/autograd/step-input.ts";
 import { loadWeights } from "../../src/simcse/checkpoint/checkpoint.ts";
 import { infoNce } from "../../src/simcse/losses/infonce.ts";
 import { MaskedPacker } from "../../src/simcse/losses/mlm.ts";

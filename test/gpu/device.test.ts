@@ -1,12 +1,13 @@
 /** The machine: what opening, compiling, allocating and reading do, and how each says that it cannot. */
 import { expect, it } from "vitest";
-import { CapacityError, DeviceError } from "../../src/errors.ts";
+import * as errors from "../../src/errors.ts";
 import { openDevice as openInBrowser } from "../../src/gpu/browser.ts";
 import { openDeviceOn } from "../../src/gpu/device.ts";
 import { openDevice } from "../../src/gpu/node.ts";
 import { type ShaderDeclaration, shaderCode } from "../../src/gpu/shader.ts";
 import { openTestDevice } from "../device.ts";
 
+const { CapacityError, ClosedError, DeviceError } = errors;
 const device = await openTestDevice();
 
 const doubling: ShaderDeclaration = {
@@ -29,13 +30,14 @@ it("compiles a shader once, runs it, and reads a window back", async () => {
     0,
     Float32Array.from({ length: 64 }, (_, i) => i),
   );
-  const encoder = device.gpu.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  pass.setPipeline(pipeline);
-  pass.setBindGroup(0, device.createBindGroup("x", layout, [{ buffer, offset: 0, size: 256 }]));
-  pass.dispatchWorkgroups(1);
-  pass.end();
-  device.submit(encoder.finish());
+  const refused = device.submit((encoder) => {
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, device.createBindGroup("x", layout, [{ buffer, offset: 0, size: 256 }]));
+    pass.dispatchWorkgroups(1);
+    pass.end();
+  });
+  expect(await refused).toBeNull();
   expect(new Float32Array(await device.read({ buffer, offset: 8, size: 12 }))).toEqual(Float32Array.of(4, 6, 8));
 });
 
@@ -66,7 +68,7 @@ it("says what to do where there is no adapter, and closes what it opened", async
   const gpu = { requestAdapter: async () => null } as unknown as GPU;
   const failure = await openDeviceOn(gpu).catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(DeviceError);
-  expect((failure as DeviceError).remedy).toMatch(/driver/);
+  expect((failure as errors.DeviceError).remedy).toMatch(/driver/);
   await expect(openDevice({ adapter: "no adapter has this name" })).rejects.toThrow(DeviceError);
 });
 
@@ -74,11 +76,63 @@ it("says what to do in a browser without WebGPU", async () => {
   await expect(openInBrowser()).rejects.toThrow(DeviceError); // Node has no navigator.gpu.
 });
 
-it("reports an error of the device at the next step", async () => {
+it("gives an error to the submit that caused it, and works on", async () => {
+  const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+  const gone = device.createBuffer("gone", 16, usage);
+  const buffer = device.createBuffer("x", 16, usage);
+  device.gpu.queue.writeBuffer(buffer, 0, Float32Array.of(1, 2, 3, 4));
+  gone.destroy();
+  const refused = await device.submit((encoder) => encoder.copyBufferToBuffer(gone, 0, buffer, 0, 16));
+  expect(refused).toMatchObject({ kind: "validation", message: expect.stringContaining("gone") });
+  await expect(device.read({ buffer: gone, offset: 0, size: 16 })).rejects.toThrow(/reading back failed.*gone/s);
+  await expect(device.read({ buffer, offset: 12, size: 16 })).rejects.toThrow(DeviceError);
+  expect(device.failure).toBeNull();
+  expect(new Float32Array(await device.read({ buffer, offset: 0, size: 16 }))).toEqual(Float32Array.of(1, 2, 3, 4));
+  buffer.destroy();
+});
+
+it("makes all buffers or none", async () => {
+  const usage = GPUBufferUsage.STORAGE;
+  const destroyed: string[] = [];
+  const { createBuffer } = device;
+  device.createBuffer = (label, bytes, usage) => {
+    const buffer = createBuffer.call(device, label, bytes, usage);
+    const destroy = buffer.destroy.bind(buffer);
+    buffer.destroy = () => {
+      destroyed.push(label);
+      return destroy();
+    };
+    return buffer;
+  };
+  const tooLarge = device.gpu.limits.maxBufferSize + 4;
+  const made = device.allocate("a test", [
+    { label: "small", bytes: 16, usage },
+    { label: "large", bytes: tooLarge, usage },
+  ]);
+  await expect(made).rejects.toThrow(/large needs a buffer/);
+  // Not a pair of usages that WebGPU allows.
+  const invalid = GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE;
+  const refused = device.allocate("a test", [{ label: "invalid", bytes: 16, usage: invalid }]);
+  await expect(refused).rejects.toThrow(/no room for the 16 bytes of a test/);
+  device.createBuffer = createBuffer;
+  expect(destroyed).toEqual(["small", "invalid"]);
+  expect(device.uncapturedErrors).toEqual([]);
+});
+
+it("keeps errors that have no owner, and works on", async () => {
   const own = await openDevice();
-  own.check();
-  own.gpu.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE }); // Not a pair that WebGPU allows.
-  await own.gpu.queue.onSubmittedWorkDone();
-  expect(() => own.check()).toThrow(DeviceError);
+  own.gpu.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE });
+  await own.finish();
+  expect(own.uncapturedErrors).toHaveLength(1);
+  expect(own.failure).toBeNull();
   own.close();
+  own.close();
+  expect(own.failure).toBeInstanceOf(ClosedError);
+  expect(() => own.createBuffer("x", 16, GPUBufferUsage.STORAGE)).toThrow(ClosedError);
+  await expect(own.finish()).rejects.toThrow(ClosedError);
+  await expect(own.pipeline(doubling)).rejects.toThrow(/The device .* is closed/);
+});
+
+it("names errors as their classes are named in the source", () => {
+  for (const [name, Class] of Object.entries(errors)) expect(new Class("message", "remedy").name).toBe(name);
 });

@@ -4,7 +4,8 @@
  */
 import { gradient } from "../../src/autograd/gradient.ts";
 import { type Choose, plan } from "../../src/autograd/plan.ts";
-import { Program, type StepInput } from "../../src/autograd/program.ts";
+import { Program } from "../../src/autograd/program.ts";
+import type { StepInput } from "../../src/autograd/step-input.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import type { Device } from "../../src/gpu/device.ts";

@@ -75,13 +75,13 @@ export async function open(): Promise<OpenPeer> {
     });
     return {
       async run(times) {
-        const encoder = gpu.createCommandEncoder();
-        const pass = encoder.beginComputePass();
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, bindGroup);
-        for (let i = 0; i < times; i++) pass.dispatchWorkgroups(n / tile, m / tile);
-        pass.end();
-        device.submit(encoder.finish());
+        device.submit((encoder) => {
+          const pass = encoder.beginComputePass();
+          pass.setPipeline(pipeline);
+          pass.setBindGroup(0, bindGroup);
+          for (let i = 0; i < times; i++) pass.dispatchWorkgroups(n / tile, m / tile);
+          pass.end();
+        });
         await device.finish();
       },
       result: async () => new Float32Array(await device.read({ buffer: product, offset: 0, size })),

@@ -132,6 +132,11 @@ export function scalar({ word }: Scalar): string {
   return `bitcast<f32>(word(${word}u))`;
 }
 
+/** Whether a kernel reads a host scalar of the step. */
+export function readsScalar({ shader: { main, declarations } }: Kernel, read: Scalar): boolean {
+  return main.includes(scalar(read)) || declarations.includes(scalar(read));
+}
+
 /** Elements a thread handles at a time: 4 where rows divide into vectors of four, else 1. */
 export function vectorWidth(...widths: number[]): 1 | 4 {
   return widths.every((width) => width % 4 === 0) ? 4 : 1;

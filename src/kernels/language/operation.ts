@@ -55,7 +55,7 @@ export interface Persistent extends Type {
 }
 
 /** A symbolic tensor on a tape. */
-export class Value implements Type {
+export class Value<D extends DType = DType> implements Type {
   /** The node that computes it; null for an input or a persistent tensor. */
   node: Node | null = null;
   /** The persistent tensor that holds it, if any. */
@@ -66,7 +66,7 @@ export class Value implements Type {
   constructor(
     readonly tape: Recorder,
     readonly id: number,
-    readonly dtype: DType,
+    readonly dtype: D,
     readonly shape: Shape,
     /** For plans and errors; empty for what a node computes. */
     readonly name: string,

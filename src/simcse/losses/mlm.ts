@@ -2,7 +2,7 @@
  * Masked language modelling on a packed batch: the mean cross-entropy of the tokens that were masked, over all sentences. Logits are made for those tokens
  * alone, so the [masked, vocab_size] matrix is a seventh of what it would be.
  */
-import type { StepInput } from "../../autograd/program.ts";
+import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
 import { cast } from "../../kernels/cast.ts";
 import { crossEntropy } from "../../kernels/cross-entropy.ts";

@@ -2,7 +2,7 @@
  * Packed batches: the tables of `kernels/batch.ts` and the gather indices of `kernels/embedding.ts`, declared on a tape and filled on the host.
  * Sentences stand one after another without padding.
  */
-import type { StepInput } from "../../autograd/program.ts";
+import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
 import { CapacityError } from "../../errors.ts";
 import { positionsPerSentence, sentenceTable, tokenTable } from "../../kernels/batch.ts";

@@ -3,7 +3,7 @@
  * gradients added up, and one large batch embedded in chunks.
  */
 import { gradient } from "../../autograd/gradient.ts";
-import type { StepInput } from "../../autograd/program.ts";
+import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
 import { OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";

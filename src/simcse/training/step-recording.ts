@@ -1,5 +1,5 @@
 /** The parts that every way of making a training step records: a batch's embeddings, its loss, and the loss's history. */
-import type { StepInput } from "../../autograd/program.ts";
+import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
 import { ShapeError } from "../../errors.ts";
 import { f32, type Value } from "../../kernels/language/operation.ts";

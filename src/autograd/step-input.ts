@@ -1,0 +1,170 @@
+/**
+ * What a program is given for a step, checked before any of it takes effect: nothing is missing, nothing is unknown, and every tensor has at least its live
+ * rows. What a step leaves out stays as it was.
+ */
+import { CapacityError, OptionError } from "../errors.ts";
+import { stepWords } from "../kernels/language/kernel.ts";
+import {
+  bytesPerElement,
+  type DType,
+  type Extent,
+  elementCount,
+  formatShape,
+  type LiveSize,
+  rowWidth,
+  type Scalar,
+  type Shape,
+  type Value,
+} from "../kernels/language/operation.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
+import type { Tape } from "./tape.ts";
+
+/** What a step is given. */
+export interface StepInput {
+  /**
+   * Tensors of the tape's inputs, row-major: an f32 as a `Float32Array`, a u32 as a `Uint32Array`, an f16 as its bits in a `Uint16Array`. Each holds at least
+   * its live rows. An input that is left out keeps its last content.
+   */
+  readonly inputs?: Readonly<Record<string, Uint32Array | Float32Array | Uint16Array>>;
+  /** Live sizes of the tape's extents: whole numbers up to the capacity, which is also what they begin with. */
+  readonly live?: Readonly<Record<string, number>>;
+  /** Values of the tape's scalars. A scalar that is left out keeps its last value. */
+  readonly scalars?: Readonly<Record<string, number>>;
+  /** Seed of the random streams, a whole number; 0 if absent. */
+  readonly seed?: number;
+  /** The step's number, a whole number that is part of every dropout mask; 0 if absent. */
+  readonly step?: number;
+}
+
+const stepOptions: OptionNames<StepInput> = { inputs: true, live: true, scalars: true, seed: true, step: true };
+
+/** The array type that holds a dtype on the host: halves as their bits. */
+export const arrayOf = { f32: Float32Array, f16: Uint16Array, u32: Uint32Array } as const satisfies Record<DType, unknown>;
+
+/** A tensor to write. */
+export interface InputWrite {
+  readonly value: Value;
+  readonly data: Uint32Array | Float32Array | Uint16Array;
+}
+
+/** What a program reads of its tape's inputs and scalars: what it must be given. */
+export interface NeededInputs {
+  readonly inputs: readonly Value[];
+  readonly scalars: readonly Scalar[];
+}
+
+/** The input of a program's steps, from one step to the next. */
+export class StepInputs {
+  /** The uniform block of a step: seed, step number, live sizes and scalars. */
+  readonly block = new ArrayBuffer(stepWords * 4);
+  readonly #words = new Uint32Array(this.block);
+  readonly #floats = new Float32Array(this.block);
+  readonly #tape: Tape;
+  readonly #needed: NeededInputs;
+  /** Elements that each input was given last. */
+  readonly #elements = new Map<Value, number>();
+  readonly #givenScalars = new Set<string>();
+
+  constructor(tape: Tape, needed: NeededInputs) {
+    this.#tape = tape;
+    this.#needed = needed;
+    for (const { word, capacity } of tape.extents.values()) this.#words[word] = capacity;
+  }
+
+  /** The live size of a dimension in the step taken last. */
+  readonly live: LiveSize = (dimension) => (typeof dimension === "number" ? dimension : this.#words[dimension.word]!);
+
+  /**
+   * Takes the input of a step: fills `block`, and returns the tensors to write. Throws `OptionError` for what is missing, unknown or no such value, and
+   * `CapacityError` for what is larger than the program; then nothing has changed.
+   */
+  take(input: StepInput): InputWrite[] {
+    checkOptions("run", input, stepOptions);
+    const { inputs = {}, live = {}, scalars = {}, seed = 0, step = 0 } = input;
+    for (const [name, number] of Object.entries({ seed, step })) checkWhole(name, number);
+    const sizes = Object.entries(live).map(([name, size]) => [known("extent", name, this.#tape.extents), size] as const);
+    for (const [extent, size] of sizes) checkLive(extent, size);
+    const numbers = Object.entries(scalars).map(([name, value]) => [known("scalar", name, this.#tape.scalars), value] as const);
+    for (const [{ name }, value] of numbers) checkNumber(`The scalar ${name}`, value);
+    const writes = Object.entries(inputs).map(([name, data]) => ({ value: known("input", name, this.#tape.inputs), data }));
+    for (const { value, data } of writes) checkTensor(value, data);
+    this.#checkComplete(new Map(writes.map(({ value, data }) => [value, data.length])), scalars, new Map(sizes));
+
+    this.#words[0] = seed;
+    this.#words[1] = step;
+    for (const [{ word }, size] of sizes) this.#words[word] = size;
+    for (const [{ name, word }, value] of numbers) {
+      this.#floats[word] = value;
+      this.#givenScalars.add(name);
+    }
+    for (const { value, data } of writes) this.#elements.set(value, data.length);
+    return writes;
+  }
+
+  /** Throws unless every needed scalar and input was given, now or before, with at least the live rows of this step. */
+  #checkComplete(lengths: ReadonlyMap<Value, number>, scalars: Readonly<Record<string, number>>, sizes: ReadonlyMap<Extent, number>): void {
+    for (const { name } of this.#needed.scalars) {
+      if (name in scalars || this.#givenScalars.has(name)) continue;
+      throw new OptionError(`The scalar ${name} was never given.`, `Give it with the first step: run({ scalars: { ${name}: … } }).`);
+    }
+    for (const value of this.#needed.inputs) {
+      const { name, shape } = value;
+      const given = lengths.get(value) ?? this.#elements.get(value);
+      if (given === undefined)
+        throw new OptionError(`The input ${name} was never given.`, `Give it with the first step: run({ inputs: { ${name}: … } }).`);
+      const wanted = liveElements(shape, (dimension) =>
+        typeof dimension === "number" ? dimension : (sizes.get(dimension) ?? this.live(dimension)),
+      );
+      if (given < wanted) {
+        throw new OptionError(
+          `The input ${name} ${formatShape(shape)} was given ${given} elements; its live part ends at ${wanted}.`,
+          "Give every live row, or a smaller live size.",
+        );
+      }
+    }
+  }
+}
+
+/** Elements up to the last live one, row-major at capacity. */
+function liveElements(shape: Shape, live: LiveSize): number {
+  if (shape.some((dimension) => live(dimension) === 0)) return 0;
+  return 1 + shape.reduce<number>((last, dimension, i) => last + (live(dimension) - 1) * rowWidth(shape.slice(i)), 0);
+}
+
+/** The entry of a name; throws `OptionError` with the names there are. */
+function known<T>(kind: string, name: string, entries: ReadonlyMap<string, T>): T {
+  const found = entries.get(name);
+  if (found !== undefined) return found;
+  const names = [...entries.keys()];
+  throw new OptionError(`The program has no ${kind} ${name}.`, names.length > 0 ? `It has ${names.join(", ")}.` : "It has none.");
+}
+
+function checkWhole(name: string, value: number): void {
+  if (Number.isInteger(value)) return;
+  throw new OptionError(`The ${name} of a step must be a whole number, found ${String(value)}.`, "Give a whole number.");
+}
+
+function checkNumber(name: string, value: number): void {
+  if (typeof value === "number" && !Number.isNaN(value)) return;
+  throw new OptionError(`${name} must be a number, found ${String(value)}.`, "Give a number.");
+}
+
+function checkLive({ name, capacity }: Extent, size: number): void {
+  if (!Number.isInteger(size) || size < 0)
+    throw new OptionError(
+      `The live size of ${name} must be a whole number from 0, found ${String(size)}.`,
+      "Count the rows that are given.",
+    );
+  if (size > capacity) throw new CapacityError(`${name} is at most ${capacity}, not ${size}.`, "Compile the program for larger batches.");
+}
+
+function checkTensor({ name, dtype, shape }: Value, data: InputWrite["data"]): void {
+  const wanted = arrayOf[dtype];
+  if (!(data instanceof wanted)) {
+    const found = (data as object | null | undefined)?.constructor?.name ?? String(data);
+    throw new OptionError(`The input ${name} is ${dtype}, not a ${found}.`, `Give a ${wanted.name}.`);
+  }
+  const most = elementCount(shape) * bytesPerElement[dtype];
+  if (data.byteLength <= most) return;
+  throw new CapacityError(`The input ${name} holds ${most} bytes, not ${data.byteLength}.`, "Compile the program for larger batches.");
+}
