@@ -1,5 +1,5 @@
 /** Queries with relevant texts among others: every text is ranked for every query by the index's own exact search on the GPU. */
-import { VectorIndex } from "../../search/vector-index.ts";
+import { rankTexts } from "../../search/rank-texts.ts";
 import { embedDistinct } from "../embed-distinct.ts";
 import { deepestCutoff, rankingScores } from "../metrics/ranking.ts";
 import type { Retrieval, SetEvaluator } from "./evaluation-set.ts";
@@ -13,45 +13,29 @@ export const retrieval: SetEvaluator<"retrieval"> = {
     signal?.throwIfAborted();
     const asked = answerable(data);
     const ids = [...corpus.keys()];
-    const index = new VectorIndex(device, dimension);
-    try {
-      index.add(rowsOf([...corpus.values()], vectors, dimension));
-      const found = await index.search(
-        rowsOf(
-          asked.map(([, text]) => text),
-          vectors,
-          dimension,
-        ),
-        { topK: Math.min(deepestCutoff, ids.length), threshold: -2 },
-      );
-      const ranked = asked.map(([id], i) => ({ ranked: found[i]!.map(({ row }) => ids[row]!), relevant: relevant.get(id)! }));
-      const predictions = asked.map(([id, query], i) => {
-        const { ranked: order, relevant: wanted } = ranked[i]!;
-        const best = order.findIndex((document) => wanted.has(document));
-        return {
-          query_id: id,
-          query,
-          // 0: not among the texts that were looked at.
-          rank_of_first_relevant: best + 1,
-          first: corpus.get(order[0]!) ?? "",
-          first_cosine: found[i]![0]?.score ?? Number.NaN,
-        };
-      });
-      return { metrics: rankingScores(ranked), predictions };
-    } finally {
-      index.close();
-    }
+    const found = await rankTexts(
+      asked.map(([, text]) => text),
+      [...corpus.values()],
+      { device, vectors, dimension, topK: deepestCutoff },
+    );
+    const ranked = asked.map(([id], i) => ({ ranked: found[i]!.map(({ row }) => ids[row]!), relevant: relevant.get(id)! }));
+    const predictions = asked.map(([id, query], i) => {
+      const { ranked: order, relevant: wanted } = ranked[i]!;
+      const best = order.findIndex((document) => wanted.has(document));
+      return {
+        query_id: id,
+        query,
+        // 0: not among the texts that were looked at.
+        rank_of_first_relevant: best + 1,
+        first: corpus.get(order[0]!) ?? "",
+        first_cosine: found[i]![0]?.score ?? Number.NaN,
+      };
+    });
+    return { metrics: rankingScores(ranked), predictions };
   },
 };
 
 /** Queries for which something in the corpus is relevant: no measure is defined for the others, and they are left out. */
 function answerable({ queries, corpus, relevant }: Retrieval): [id: string, text: string][] {
   return [...queries].filter(([id]) => [...(relevant.get(id)?.keys() ?? [])].some((document) => corpus.has(document)));
-}
-
-/** The vectors of `texts`, f32 [texts, dimension], row-major. */
-function rowsOf(texts: readonly string[], vectors: ReadonlyMap<string, Float32Array>, dimension: number): Float32Array {
-  const rows = new Float32Array(texts.length * dimension);
-  for (const [i, text] of texts.entries()) rows.set(vectors.get(text)!, i * dimension);
-  return rows;
 }

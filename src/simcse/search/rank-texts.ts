@@ -1,0 +1,36 @@
+/** Ranks texts for other texts by the cosine of vectors that are at hand, with the exact search of the index. */
+import type { Device } from "../../gpu/device.ts";
+import { mostResults, type RowMatch, VectorIndex } from "./vector-index.ts";
+
+/** What texts are ranked with. */
+export interface RankOptions {
+  readonly device: Device;
+  /** A vector f32 [dimension] for every text. */
+  readonly vectors: ReadonlyMap<string, Float32Array>;
+  readonly dimension: number;
+  /** Candidates to find for each query; no more than there are, and no more than a search gives. */
+  readonly topK: number;
+}
+
+/** For each of `queries` the best of `candidates`, as their numbers and cosines, the best first. Throws `CapacityError` when the device has no room. */
+export async function rankTexts(
+  queries: readonly string[],
+  candidates: readonly string[],
+  { device, vectors, dimension, topK }: RankOptions,
+): Promise<RowMatch[][]> {
+  const rowsOf = (texts: readonly string[]) => {
+    const rows = new Float32Array(texts.length * dimension);
+    for (const [i, text] of texts.entries()) rows.set(vectors.get(text)!, i * dimension);
+    return rows;
+  };
+  const index = new VectorIndex(device, dimension);
+  try {
+    index.add(rowsOf(candidates));
+    return await index.search(rowsOf(queries), { topK: Math.min(topK, candidates.length, mostResults), threshold: lowestCosine });
+  } finally {
+    index.close();
+  }
+}
+
+/** Below every cosine, rounding included. */
+const lowestCosine = -2;
