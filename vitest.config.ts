@@ -25,7 +25,7 @@ const projects = [
   {
     name: "full",
     include: ["test/**/*.test.ts"],
-    exclude: ["test/browser/**"],
+    exclude: ["test/browser/**", "test/package/**"],
     env: { SIMCSE_DEVICE: "full" },
   },
   {

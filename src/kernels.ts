@@ -1,8 +1,9 @@
-/// <reference types="@webgpu/types" preserve="true" />
 /**
  * The language that operations are written in (`simcse-webgpu/kernels`): an operation, its shape rule, its kernels and their variants.
  * What model code calls is in the package's own face.
  */
+
+import "./webgpu-types.ts";
 
 export type { Access, ShaderBinding, ShaderDeclaration, Windows } from "./gpu/shader.ts";
 export { wgsl } from "./gpu/shader.ts";

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/// <reference types="@webgpu/types" preserve="true" />
 /** What the package offers in every environment; `index.ts` and `index-node.ts` add how a device is opened and a folder read. */
+
+import "./webgpu-types.ts";
 
 export { Choices, choicesFrom, choicesOf, type Tuning } from "./autograd/choices.ts";
 export { gradient } from "./autograd/gradient.ts";

@@ -14,7 +14,7 @@ import { bindGroupLayoutEntries, type ShaderDeclaration, shaderCode } from "./sh
 export interface DeviceOptions {
   /** `full` asks for every feature and limit that some kernel can use; `core` for none, as the weakest WebGPU device would give. */
   readonly profile?: "full" | "core";
-  readonly powerPreference?: GPUPowerPreference;
+  readonly powerPreference?: "low-power" | "high-performance";
   /** Bind at most this many bytes of a tensor at once, as a smaller device would; the device's own limit, if absent. */
   readonly largestBinding?: number;
 }
@@ -50,7 +50,7 @@ export interface BufferWindow {
 export interface BufferDeclaration {
   readonly label: string;
   readonly bytes: number;
-  readonly usage: GPUBufferUsageFlags;
+  readonly usage: number;
 }
 
 const usefulFeatures = ["subgroups", "shader-f16", "timestamp-query", "chromium-experimental-subgroup-matrix"];
@@ -171,7 +171,7 @@ export class Device {
   }
 
   /** A new buffer of zeros; `bytes` is rounded up to a multiple of 4. Throws `CapacityError` when it is more than a buffer of the device holds. */
-  createBuffer(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
+  createBuffer(label: string, bytes: number, usage: number): GPUBuffer {
     this.check();
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
     if (size > this.gpu.limits.maxBufferSize) {

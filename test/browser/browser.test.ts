@@ -15,18 +15,7 @@ import { type DemoTrainingResult, trainDemo } from "../../web/demo-training.ts";
 import { kernelChecks } from "../../web/kernel-checks.ts";
 import type { Outcome } from "../../web/outcome.ts";
 import type { Profile } from "../../web/parameters.ts";
-
-const chromiumFlags = [
-  "--headless=new",
-  "--no-sandbox",
-  "--enable-unsafe-webgpu",
-  "--use-webgpu-adapter=swiftshader",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+import { chromiumFlags } from "./chromium-flags.ts";
 
 /** SwiftShader compiles and runs slowly, more so when other work shares the cores. */
 const timeout = 240_000;

@@ -1,0 +1,265 @@
+/**
+ * The packages as a user gets them: packed, installed into empty folders, compiled against, bundled, and run in Node and in a browser.
+ */
+import { execFile } from "node:child_process";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { extname, join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { type Browser, chromium } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findBrowser } from "../../tools/setup/find-browser.ts";
+import { chromiumFlags } from "../browser/chromium-flags.ts";
+import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
+
+/** What a browser's app may take on disk. */
+const mostMegabytes = 10;
+
+/** The oldest TypeScript that knows `using`, the last with an API, and the native one. */
+const compilers = { "typescript-old": "5.2", "typescript-5": "5.9", "typescript-7": "7" };
+
+const folder = await temporaryFolder();
+const apps = { browser: join(folder, "browser"), builders: join(folder, "builders"), node: join(folder, "node") };
+const model = join(folder, "builders", "site", "model");
+
+/** Runs a program; its output, or a failure that shows it. */
+async function run(cwd: string, program: string, ...args: string[]): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(program, args, { cwd, maxBuffer: 2 ** 26 });
+    return stdout;
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    throw new Error(`${program} ${args.join(" ")} failed in ${cwd}:\n${stdout}\n${stderr}`);
+  }
+}
+
+const install = (app: string, ...packages: string[]) =>
+  run(app, "npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error", ...packages);
+
+let library: string;
+let commandLine: string;
+
+beforeAll(async () => {
+  const pack = async (from: string) => {
+    const [packed] = JSON.parse(await run(from, "npm", "pack", "--json", "--ignore-scripts", "--pack-destination", folder)) as [
+      { filename: string },
+    ];
+    return join(folder, packed.filename);
+  };
+  library = await pack(resolve("."));
+  commandLine = await pack(resolve("cli"));
+  for (const app of Object.values(apps)) {
+    await mkdir(app, { recursive: true });
+    await writeFile(join(app, "package.json"), JSON.stringify({ type: "module", private: true }));
+  }
+  await mkdir(model, { recursive: true });
+  await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
+});
+
+describe("an app for the browser alone", () => {
+  beforeAll(() => install(apps.browser, library));
+
+  it(`installs at most ${mostMegabytes} MB`, async () => {
+    const megabytes = (await bytesIn(join(apps.browser, "node_modules"))) / 1e6;
+    console.log(`a browser's app installs ${megabytes.toFixed(1)} MB`);
+    expect(megabytes).toBeLessThan(mostMegabytes);
+  });
+
+  it("is told in Node which package is missing", async () => {
+    const code = `
+      import { openDevice, openHubFolder, PackageError } from "simcse-webgpu";
+      for (const open of [openDevice, () => openHubFolder("lab/model")]) {
+        await open().catch((error) => console.log(error instanceof PackageError, error.message, error.remedy));
+      }`;
+    const printed = await run(apps.browser, process.execPath, "--input-type=module", "--eval", code);
+    expect(printed).toBe(
+      "true The package webgpu is needed to open a device in Node, and is not installed. Run `npm install webgpu`.\n" +
+        "true The package @huggingface/hub is needed to load lab/model, which is no folder on disk, from the hub, and is not installed. " +
+        "Run `npm install @huggingface/hub`.\n",
+    );
+  });
+});
+
+describe("the command line", () => {
+  beforeAll(() => install(apps.node, library, commandLine));
+
+  it("runs, and encodes", async () => {
+    expect(await run(apps.node, "npx", "--no-install", "simcse", "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const input = join(folder, "sentences.txt");
+    await writeFile(input, `${tinySentences.join("\n")}\n`);
+    const printed = await run(apps.node, "npx", "--no-install", "simcse", "encode", "--model", model, "--input", input);
+    expect(printed.trim().split("\n").length).toBe(tinySentences.length);
+  });
+
+  it("brings what the library needs in Node", async () => {
+    const code = `
+      import { SimCSE } from "simcse-webgpu";
+      const model = await SimCSE.load(${JSON.stringify(model)});
+      console.log((await model.encode("A cat sleeps.")).length);
+      model.close();`;
+    expect(await run(apps.node, process.execPath, "--input-type=module", "--eval", code)).toBe("32\n");
+  });
+});
+
+describe("an app that is compiled and bundled", () => {
+  const site = join(apps.builders, "site");
+  let server: Server;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    const aliases = Object.entries(compilers).map(([name, version]) => `${name}@npm:typescript@${version}`);
+    await install(apps.builders, library, "vite@8", "esbuild@0.28", "webpack@5", "@types/node@20", ...aliases);
+    await writeFile(join(apps.builders, "app.js"), app("simcse-webgpu"));
+    server = serve(site);
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    browser = await chromium.launch({ executablePath: findBrowser()!, args: chromiumFlags });
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    server?.close();
+  });
+
+  describe.each(Object.keys(compilers))("%s, strict and with the declarations of libraries checked", (compiler) => {
+    const tsc = async (name: string, source: string, options: Record<string, unknown>) => {
+      const project = join(apps.builders, `${compiler}-${name}`);
+      await mkdir(project);
+      await writeFile(join(project, "main.ts"), source);
+      const compilerOptions = {
+        target: "ES2022",
+        lib: ["ES2022", "DOM", "DOM.Iterable"],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        skipLibCheck: false,
+        noEmit: true,
+        types: [],
+        ...options,
+      };
+      await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions }));
+      await run(apps.builders, process.execPath, join("node_modules", compiler, "bin", "tsc"), "-p", project);
+    };
+
+    it("finds a browser's types from a bundler's app", () =>
+      tsc("bundler", browserTypes("simcse-webgpu"), { module: "ESNext", moduleResolution: "Bundler" }));
+
+    it("finds a browser's types under nodenext", () =>
+      tsc("nodenext", browserTypes("simcse-webgpu/browser"), { module: "NodeNext", moduleResolution: "NodeNext" }));
+
+    it("finds Node's types under nodenext", () =>
+      tsc("node", nodeTypes, { module: "NodeNext", moduleResolution: "NodeNext", types: ["node"] }));
+  });
+
+  /** Opens a page of the site and gives what its program found. */
+  async function open(page: string): Promise<unknown> {
+    const opened = await browser.newPage();
+    const complaints: string[] = [];
+    opened.on("console", (message) => void (message.type() === "error" && complaints.push(message.text())));
+    opened.on("pageerror", (error) => complaints.push(String(error)));
+    try {
+      await opened.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/${page}`);
+      await opened.waitForFunction(() => document.title !== "", null, { timeout: 120_000 });
+      expect(complaints).toEqual([]);
+      return JSON.parse(await opened.title());
+    } finally {
+      await opened.close();
+    }
+  }
+
+  const page = (script: string) => `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
+
+  const found = { sentences: tinySentences.length, dimension: 32, refusal: "FileError" };
+
+  it("runs in a browser when Vite has built it", async () => {
+    await writeFile(join(apps.builders, "index.html"), page("./app.js"));
+    await run(apps.builders, "npx", "--no-install", "vite", "build", "--base", "./", "--outDir", "site/vite", "--logLevel", "warn");
+    expect(await open("vite/index.html")).toEqual(found);
+  });
+
+  it("runs in a browser when esbuild has built it", async () => {
+    const out = "site/esbuild/app.js";
+    await run(apps.builders, "npx", "--no-install", "esbuild", "app.js", "--bundle", "--minify", "--format=esm", `--outfile=${out}`);
+    await writeFile(join(site, "esbuild", "index.html"), page("./app.js"));
+    expect(await open("esbuild/index.html")).toEqual(found);
+  });
+
+  it("runs in a browser when webpack has built it", async () => {
+    const code = `
+      import webpack from "webpack";
+      const output = { path: ${JSON.stringify(join(site, "webpack"))}, filename: "app.js", module: true };
+      webpack({ mode: "production", entry: "./app.js", output, experiments: { outputModule: true } }, (error, stats) => {
+        if (error || stats.hasErrors() || stats.hasWarnings()) throw error ?? new Error(stats.toString());
+      });`;
+    await run(apps.builders, process.execPath, "--input-type=module", "--eval", code);
+    await writeFile(join(site, "webpack", "index.html"), page("./app.js"));
+    expect(await open("webpack/index.html")).toEqual(found);
+  });
+
+  it("runs in a browser without a bundler, on the page and in a worker", async () => {
+    const bundle = await readFile(join(apps.builders, "node_modules", "simcse-webgpu", "dist", "simcse-webgpu.min.js"));
+    console.log(`the bundle has ${(bundle.length / 1e3).toFixed(0)} kB`);
+    await mkdir(join(site, "plain"));
+    await writeFile(join(site, "plain", "simcse-webgpu.min.js"), bundle);
+    await writeFile(join(site, "plain", "app.js"), app("./simcse-webgpu.min.js"));
+    await writeFile(join(site, "plain", "index.html"), page("./app.js"));
+    expect(await open("plain/index.html")).toEqual(found);
+    const worker = app("./simcse-webgpu.min.js").replace("document.title =", "postMessage(").replace(/;\s*$/, ");");
+    await writeFile(join(site, "plain", "worker.js"), worker);
+    const start = `new Worker("./worker.js", { type: "module" }).onmessage = ({ data }) => { document.title = data; };`;
+    await writeFile(join(site, "plain", "start.js"), start);
+    await writeFile(join(site, "plain", "worker.html"), page("./start.js"));
+    expect(await open("plain/worker.html")).toEqual(found);
+  });
+});
+
+/** A page's program: it loads a model over HTTP, encodes with it, and meets a refusal. */
+const app = (from: string) => `
+import { openHttpFolder, SimCSE } from ${JSON.stringify(from)};
+const model = await SimCSE.load(new URL("/model", location.href));
+const embeddings = await model.encode(${JSON.stringify(tinySentences)});
+const refusal = await openHttpFolder("/nowhere", { files: [] }).read("config.json").catch((error) => error.name);
+document.title = JSON.stringify({ sentences: embeddings.length, dimension: embeddings.dimension, refusal });
+`;
+
+/** A browser's types: \`load\` takes a URL, which Node's does not, and the device is WebGPU's. */
+const browserTypes = (from: string) => `
+import { type Embeddings, openDevice, SimCSE, SimcseError, type Value } from ${JSON.stringify(from)};
+import { type Operation, pointwise } from "simcse-webgpu/kernels";
+const device = await openDevice();
+const gpu: GPUDevice = device.gpu;
+await using model = await SimCSE.load(new URL("/model", location.href), { device, pooler: "avg" });
+const embeddings: Embeddings = await model.encode(["A cat sleeps."], { signal: new AbortController().signal });
+const kind: Operation["lower"] = ({ inputs: [x], outputs: [y] }) =>
+  pointwise({ label: "copy", inputs: { x: x! }, output: y!, expression: "x(index)" });
+export function use(x: Value): unknown {
+  return [gpu.label, embeddings.data, kind, x.shape, SimcseError];
+}
+`;
+
+const nodeTypes = `
+import { openDevice, openFolder, SimCSE, writeFileAtomically } from "simcse-webgpu";
+await using device = await openDevice({ backend: "vulkan" });
+await using model = await SimCSE.load("/models/mine", { device, offline: true });
+const row: Float32Array = await model.encode("A cat sleeps.");
+await writeFileAtomically("row.bin", new Uint8Array(row.buffer));
+export const folder = await openFolder("/models/mine");
+`;
+
+async function bytesIn(path: string): Promise<number> {
+  const entries = await readdir(path, { withFileTypes: true, recursive: true });
+  const sizes = entries.filter((entry) => entry.isFile()).map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
+
+const types: Readonly<Record<string, string>> = { ".html": "text/html", ".js": "text/javascript", ".json": "application/json" };
+
+/** A static server as plain as they come: it knows no ranges. */
+function serve(root: string): Server {
+  return createServer(async (request, response) => {
+    const path = join(root, new URL(request.url!, "http://host").pathname);
+    const content = await readFile(path).catch(() => null);
+    if (content === null) return void response.writeHead(404).end();
+    response.writeHead(200, { "Content-Type": types[extname(path)] ?? "application/octet-stream" }).end(content);
+  });
+}
