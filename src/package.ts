@@ -27,19 +27,37 @@ export { crossEntropy } from "./kernels/cross-entropy.ts";
 export { dropout } from "./kernels/dropout.ts";
 export { embedding } from "./kernels/embedding.ts";
 export { gatherRows } from "./kernels/gather-rows.ts";
-export { gelu } from "./kernels/gelu.ts";
 export { type Extent, f32, type Persistent, type Scalar, type Type, u32, Value } from "./kernels/language/operation.ts";
 export { layerNorm } from "./kernels/layer-norm.ts";
 export { matmul } from "./kernels/matmul/matmul.ts";
-export { mean } from "./kernels/mean.ts";
 export { normalize } from "./kernels/normalize.ts";
+export { scale } from "./kernels/pointwise/operation.ts";
+export {
+  abs,
+  add,
+  div,
+  exp,
+  gelu,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  relu,
+  sigmoid,
+  silu,
+  sqrt,
+  square,
+  squaredError,
+  sub,
+  tanh,
+  weightedSum,
+} from "./kernels/pointwise/pointwise.ts";
 export { pool } from "./kernels/pool.ts";
 export { reshape } from "./kernels/reshape.ts";
-export { scale } from "./kernels/scale.ts";
 export { type Precision, precisions } from "./kernels/search/precision.ts";
-export { tanh } from "./kernels/tanh.ts";
+export { expand, mean, type ReductionOptions, sum } from "./kernels/sum.ts";
 export { splitViews } from "./kernels/views.ts";
-export { add, weightedSum } from "./kernels/weighted-sum.ts";
 export { type AdamWOptions, adamWDefaults, adamWStep } from "./nn/adamw.ts";
 export { type BatchValues, Bert } from "./nn/architectures/bert.ts";
 export { type BertConfig, parseBertConfig } from "./nn/architectures/bert-config.ts";

@@ -8,7 +8,7 @@ import { fill } from "../kernels/fill.ts";
 import { absorb, elementCount, formatShape, type Persistent, type Value } from "../kernels/language/operation.ts";
 import { addInto } from "../kernels/optimizer/accumulate.ts";
 import { lossScale } from "../kernels/optimizer/optimizer-state.ts";
-import { add } from "../kernels/weighted-sum.ts";
+import { add } from "../kernels/pointwise/pointwise.ts";
 import { Recomputation } from "./recomputation.ts";
 import type { Tape } from "./tape.ts";
 

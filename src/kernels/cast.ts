@@ -14,7 +14,7 @@ import { pointwise } from "./language/pointwise.ts";
 const operation: Operation<{ dtype: FloatType }> = {
   name: "cast",
   infer: ([x], { dtype }) => [float(dtype, ...x!.shape)],
-  lower: ({ inputs: [x], outputs: [y] }) => pointwise({ label: "cast", inputs: { x: x! }, output: y!, expression: "x(index)" }),
+  lower: ({ inputs: [x], outputs: [y] }) => pointwise({ label: "cast", inputs: { x: x! }, output: y!, expression: "x" }),
   gradient: ({ inputs: [x] }, [dy]) => [dy ? cast(dy, floatOf(x!)) : null],
 };
 

@@ -10,14 +10,14 @@ const operation: Operation<{ tableRows: number | null }> = {
     expectType("columnSum", "x", x!, "float", [rows ?? null, width ?? null]);
     return [tableRows === null ? f32(width!) : f32(tableRows, width!)];
   },
-  lower({ inputs: [x], outputs: [y] }) {
+  lower({ inputs: [x], outputs: [y], attributes: { tableRows } }) {
     const [rowCount, width] = x!.shape as [number, number];
     return columnReduction({
       label: "columnSum",
       rowCount,
       width,
       reads: { x: [x!, vector(vectorWidth(width))] },
-      terms: [{ expression: "x(index)", output: y! }],
+      terms: [{ expression: "x(index)", output: y!, zeroRows: (tableRows ?? 1) - 1 }],
     });
   },
 };

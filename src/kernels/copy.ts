@@ -5,7 +5,7 @@ import { pointwise } from "./language/pointwise.ts";
 const operation: Operation<null> = {
   name: "copy",
   infer: ([x]) => [x!],
-  lower: ({ inputs: [x], outputs: [y] }) => pointwise({ label: "copy", inputs: { x: x! }, output: y!, expression: "x(index)" }),
+  lower: ({ inputs: [x], outputs: [y] }) => pointwise({ label: "copy", inputs: { x: x! }, output: y!, expression: "x" }),
 };
 
 /** Writes f32 `x` into `target`, which has its shape. */

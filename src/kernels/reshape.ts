@@ -1,6 +1,6 @@
 /** The same memory under another shape of as many elements. Costs nothing: it has no kernel. */
 import { ShapeError } from "../errors.ts";
-import { elementCount, formatShape, type Operation, type Shape, type Value } from "./language/operation.ts";
+import { elementCount, formatShape, type Operation, type Shape, sameShape, type Value } from "./language/operation.ts";
 
 const operation: Operation<{ shape: Shape }> = {
   name: "reshape",
@@ -16,6 +16,7 @@ const operation: Operation<{ shape: Shape }> = {
 
 /** `x` under another shape. A live first dimension must stay live in step with the new one: tokens, or sentences as pairs × views. */
 export function reshape(x: Value, shape: Shape): Value {
+  if (sameShape(x.shape, shape)) return x;
   const [y] = x.tape.append(operation, [x], { shape });
   y!.base = x;
   return y!;

@@ -8,7 +8,6 @@ import { tokenTable } from "../../src/kernels/batch.ts";
 import { columnSum } from "../../src/kernels/column-sum.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
 import { embedding } from "../../src/kernels/embedding.ts";
-import { gelu } from "../../src/kernels/gelu.ts";
 import {
   bytesPerElement,
   elementCount,
@@ -22,9 +21,8 @@ import {
 import { layerNorm } from "../../src/kernels/layer-norm.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { recordHistory } from "../../src/kernels/optimizer/history.ts";
+import { add, gelu, tanh } from "../../src/kernels/pointwise/pointwise.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
-import { tanh } from "../../src/kernels/tanh.ts";
-import { add } from "../../src/kernels/weighted-sum.ts";
 import { openTestDevice } from "../device.ts";
 import { memoryless } from "../kernels/memoryless.ts";
 import { build, tensor } from "../kernels/run.ts";
@@ -153,7 +151,7 @@ describe("plan", () => {
     const kept = gelu(x);
     copyInto(add(x, x), memoryless("target", 8, 4));
     const { steps } = plan(tape, { kept }, smallest);
-    expect(steps.map(({ node }) => node.operation.name)).toEqual(["gelu", "weightedSum", "copy"]);
+    expect(steps.map(({ node }) => node.operation.name)).toEqual(["gelu", "add", "copy"]);
   });
 
   it("counts every byte that building the program allocates", async () => {
@@ -217,15 +215,15 @@ describe("plan", () => {
     const tape = new Tape();
     const x = tape.input("x", f32(tape.extent("rows", 1000), 64));
     const hidden = tanh(matmul(x, memoryless("weight", 128, 64), "nt"));
-    copyInto(reshape(columnSum(hidden), [128]), memoryless("sums", 128));
+    copyInto(reshape(columnSum(hidden), [2, 64]), memoryless("sums", 2, 64));
     const text = formatPlan(plan(tape, { hidden }, smallest));
     const [head, , product, activation, sum, view, copy, dispatches, allocated, used] = text.split("\n");
     expect(head).toMatch(/^# +operation +shape +variant +place +bytes$/);
     expect(product).toMatch(/^0 +matmul +\[rows≤1000, 128\] +tile 64×64×16 +slot \d +512,000$/);
     expect(activation).toMatch(/^1 +tanh +\[rows≤1000, 128\] +point ×4 +output +512,000$/);
     expect(sum).toMatch(/^2 +columnSum +\[128\] +chunks of 64 rows +slot \d +512$/);
-    expect(view).toMatch(/^3 +reshape +\[128\] +view +512$/);
-    expect(copy).toMatch(/^4 +copy +\[128\] +point .* sums +512$/);
+    expect(view).toMatch(/^3 +reshape +\[2, 64\] +view +512$/);
+    expect(copy).toMatch(/^4 +copy +\[2, 64\] +point .* sums +512$/);
     expect(dispatches).toMatch(/^5 operations in 5 dispatches; \d buffers$/);
     expect(allocated).toMatch(/^this plan allocates [\d,]+ bytes: .* 256,000 inputs, 512,000 outputs/);
     expect(used).toBe("and uses 33,280 bytes of parameters and optimiser state");

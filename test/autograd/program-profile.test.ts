@@ -4,7 +4,7 @@ import { compile } from "../../src/autograd/program.ts";
 import { DeviceError } from "../../src/errors.ts";
 import { f32 } from "../../src/kernels/language/operation.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
-import { tanh } from "../../src/kernels/tanh.ts";
+import { tanh } from "../../src/kernels/pointwise/pointwise.ts";
 import { openTestDevice } from "../device.ts";
 import { normals } from "../kernels/data.ts";
 

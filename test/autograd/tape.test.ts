@@ -2,10 +2,9 @@ import { describe, expect, it } from "vitest";
 import { Tape } from "../../src/autograd/tape.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
-import { gelu } from "../../src/kernels/gelu.ts";
 import { stepWords } from "../../src/kernels/language/kernel.ts";
 import { f32, u32 } from "../../src/kernels/language/operation.ts";
-import { add } from "../../src/kernels/weighted-sum.ts";
+import { add, gelu } from "../../src/kernels/pointwise/pointwise.ts";
 import { memoryless } from "../kernels/memoryless.ts";
 
 describe("Tape", () => {
@@ -14,7 +13,7 @@ describe("Tape", () => {
     const x = tape.input("x", f32(3, 4));
     const y = gelu(x);
     const z = add(x, y);
-    expect(tape.nodes.map(({ operation }) => operation.name)).toEqual(["gelu", "weightedSum"]);
+    expect(tape.nodes.map(({ operation }) => operation.name)).toEqual(["gelu", "add"]);
     expect(tape.nodes[1]!.inputs).toEqual([x, y]);
     expect(z.node).toBe(tape.nodes[1]);
     expect(x.node).toBeNull();
@@ -63,6 +62,6 @@ describe("Tape", () => {
     const tape = new Tape();
     const rows = tape.extent("rows", 5);
     const refused = () => add(tape.input("a", f32(rows, 3)), tape.input("b", f32(5, 3)));
-    expect(refused).toThrow("weightedSum: b must be float [rows≤5, 3], found f32 [5, 3].");
+    expect(refused).toThrow("add: [rows≤5, 3] and [5, 3] do not broadcast.");
   });
 });

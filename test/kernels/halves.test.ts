@@ -8,15 +8,14 @@ import type { Tape } from "../../src/autograd/tape.ts";
 import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
 import { dropout } from "../../src/kernels/dropout.ts";
-import { gelu } from "../../src/kernels/gelu.ts";
 import { type FloatType, f32, floatOf, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
-import { mean } from "../../src/kernels/mean.ts";
+import { scale } from "../../src/kernels/pointwise/operation.ts";
+import { gelu, mul, sigmoid, weightedSum } from "../../src/kernels/pointwise/pointwise.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
-import { scale } from "../../src/kernels/scale.ts";
-import { weightedSum } from "../../src/kernels/weighted-sum.ts";
+import { mean, sum } from "../../src/kernels/sum.ts";
 import { openTestDevice } from "../device.ts";
 import { expectClose } from "./close.ts";
 import { normals } from "./data.ts";
@@ -62,6 +61,10 @@ const operations: Record<string, (inputs: Inputs) => Value> = {
   "pool mean": ({ x, batch }) => pool(x, batch, "mean"),
   weightedSum: ({ x, other }) => weightedSum(x, other, 0.5, 0.25),
   scale: ({ x }) => scale(x, 3),
+  sigmoid: ({ x }) => sigmoid(x),
+  "mul by a vector": ({ x, vector }) => mul(x, cast(vector, floatOf(x))),
+  "mul by a column": ({ x, other }) => mul(x, sum(other, 1, { keepDims: true })),
+  "sum over rows": ({ x }) => sum(x, 0),
 };
 
 const held = Object.fromEntries(

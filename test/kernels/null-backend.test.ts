@@ -18,11 +18,9 @@ import { dropout } from "../../src/kernels/dropout.ts";
 import { embedding, gatherOrder, gatherRuns } from "../../src/kernels/embedding.ts";
 import { fill } from "../../src/kernels/fill.ts";
 import { gatherRows } from "../../src/kernels/gather-rows.ts";
-import { gelu } from "../../src/kernels/gelu.ts";
 import { type FloatType, f32, float, type Persistent, u32, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
-import { mean } from "../../src/kernels/mean.ts";
 import { normalize } from "../../src/kernels/normalize.ts";
 import { addInto } from "../../src/kernels/optimizer/accumulate.ts";
 import { adamW } from "../../src/kernels/optimizer/adamw.ts";
@@ -30,16 +28,16 @@ import { globalNorm } from "../../src/kernels/optimizer/global-norm.ts";
 import { recordHistory } from "../../src/kernels/optimizer/history.ts";
 import { advanceOptimizer, lossScale, optimizerStateShape } from "../../src/kernels/optimizer/optimizer-state.ts";
 import { orderLoss } from "../../src/kernels/order-loss.ts";
+import { functions, type PointwiseFunction } from "../../src/kernels/pointwise/functions.ts";
+import { pointwiseOperation, scale } from "../../src/kernels/pointwise/operation.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
 import { readRows, writeRows } from "../../src/kernels/row-window.ts";
-import { scale } from "../../src/kernels/scale.ts";
 import type { Precision } from "../../src/kernels/search/precision.ts";
 import { topK } from "../../src/kernels/search/top-k.ts";
 import { queryType, vectorScores, vectorWords } from "../../src/kernels/search/vector-scores.ts";
-import { tanh } from "../../src/kernels/tanh.ts";
+import { expand, mean, sum } from "../../src/kernels/sum.ts";
 import { splitViews } from "../../src/kernels/views.ts";
-import { weightedSum } from "../../src/kernels/weighted-sum.ts";
 import { epilogues } from "./matmul/epilogues.ts";
 import { memoryless, memorylessOf } from "./memoryless.ts";
 import { batchInputs } from "./packed-batch.ts";
@@ -62,7 +60,7 @@ interface Sizes {
 
 /** A value and the gradients of what it was computed from. */
 function withGradients(tape: Tape, y: Value): (Value | null)[] {
-  return [y, ...adjoint(y, tape.input(`d${tape.nodes.length}`, y))];
+  return [y, ...adjoint(y, tape.input(`d${tape.nodes.length} ${y.id}`, y))];
 }
 
 /** Small programs that hold every operation and its gradient, for rows of `width` elements, as many as are live or known in advance. */
@@ -72,8 +70,26 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     const single = cast(x, "f32");
     // Halves that a device packs in words are written by fours.
     const casts = width % 4 === 0 ? [cast(single, "f16")] : [];
-    const ys = [gelu(x), tanh(single), scale(x, 2), weightedSum(x, x, 1, 2), fill(tape, x.shape, 1), ...casts];
+    const rows = tape.input("rows", f32(x.shape[0]!, 1));
+    const columns = tape.input("columns", float(dtype, width));
+    const ys = [
+      ...Object.entries<PointwiseFunction>(functions).flatMap(([name, definition]) => {
+        const { apply } = pointwiseOperation(name, definition);
+        const constants = Object.fromEntries((definition.constants ?? []).map((constant, i) => [constant, i + 2]));
+        if (Object.keys(definition.derivatives).length === 1) return [apply([x], constants)];
+        return [apply([x, x], constants), apply([x, columns], constants), apply([rows, single], constants)];
+      }),
+      scale(x, tape.scalar("factor")),
+      expand(columns, x.shape),
+      fill(tape, x.shape, 1),
+      ...casts,
+    ];
     return ys.flatMap((y) => (y.node!.operation.gradient ? withGradients(tape, y) : [y]));
+  },
+  sums(tape, { width, live, dtype }) {
+    const x = tape.input("x", float(dtype, live ? tape.extent("rows", 57) : 57, 3, width));
+    const logits = tape.input("logits", f32(7, live ? tape.extent("columns", 57) : 57));
+    return [0, 1, 2].flatMap((axis) => withGradients(tape, sum(x, axis))).concat(withGradients(tape, mean(logits, 1)), mean(x));
   },
   rows(tape, { width, live, dtype }) {
     const rows = live ? tape.extent("rows", 57) : 57;
@@ -282,6 +298,9 @@ it("has compiled every operation there is", () => {
     .flatMap((file) =>
       [...readFileSync(new URL(file, folder), "utf8").matchAll(/Operation<.*> = \{\s+name: "(\w+)"/g)].map((match) => match[1]!),
     );
+  const gradients = Object.entries<PointwiseFunction>(functions).flatMap(([name, { derivatives, constants = [] }]) =>
+    Object.values(derivatives).every((text) => constants.includes(text) || !Number.isNaN(Number(text))) ? [] : [`${name}Gradient`],
+  );
   expect(declared.length).toBeGreaterThan(20);
-  expect([...compiled].sort()).toEqual(declared.sort());
+  expect([...compiled].sort()).toEqual([...declared, ...Object.keys(functions), ...gradients].sort());
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
 import { f32 } from "../../src/kernels/language/operation.ts";
+import { scale } from "../../src/kernels/pointwise/operation.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
-import { scale } from "../../src/kernels/scale.ts";
 import { openTestDevice } from "../device.ts";
 import { normals } from "./data.ts";
 import { adjoint, build, execute } from "./run.ts";

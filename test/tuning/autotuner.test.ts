@@ -8,7 +8,7 @@ import { cast } from "../../src/kernels/cast.ts";
 import { pointKernel } from "../../src/kernels/language/kernel.ts";
 import { f32, float, type Node, type Operation, type Variant } from "../../src/kernels/language/operation.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
-import { scale } from "../../src/kernels/scale.ts";
+import { scale } from "../../src/kernels/pointwise/operation.ts";
 import { Autotuner, type AutotunerOptions, type ChoiceStore } from "../../src/tuning/autotuner.ts";
 import { randomInputs } from "../../src/tuning/node-program.ts";
 import { computesRight, isDoubtful } from "../../src/tuning/self-check.ts";

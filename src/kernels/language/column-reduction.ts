@@ -4,7 +4,7 @@
  */
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, kernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
-import { capacity, type Dimension, type Kernel, type Lowering, Scratch, type Tensor, type Type } from "./operation.ts";
+import { capacity, type Dimension, type Kernel, type Lowering, Scratch, type Tensor } from "./operation.ts";
 
 const rowsPerChunk = 64;
 
@@ -17,8 +17,18 @@ interface ColumnReduction {
   readonly declarations?: string;
   /** WGSL run once a row and column vector, before the terms; sees `row`, `column` and `index`. `T` is the vector type. */
   readonly prepare?: string;
-  /** WGSL of type `T` to sum, and the f32 output it goes to: the first row of `output`, whose other rows become zero. */
-  readonly terms: readonly { readonly expression: string; readonly output: Tensor & Type }[];
+  readonly terms: readonly Term[];
+}
+
+interface Term {
+  /** WGSL of type `T`, to be summed. */
+  readonly expression: string;
+  /** The f32 output that the sum goes to. */
+  readonly output: Tensor;
+  /** WGSL of what is stored, given that of the sum; the sum itself if absent. */
+  readonly finish?: (sum: string) => string;
+  /** Rows that follow the sum in `output` and become zero; none if absent. */
+  readonly zeroRows?: number;
 }
 
 export function columnReduction({
@@ -72,14 +82,14 @@ export function columnReduction({
   for (var chunk = 0u; chunk < chunks; chunk++) {
     ${each((term) => `sum${term} += partial((chunk * ${terms.length}u + ${term}u) * ${columns}u + column);`)}
   }
-  ${each((term) => `setOut${term}(column, sum${term});`)}
-  ${terms.map(({ output }, term) => zeroOtherRows(output, term, columns)).join("\n  ")}`,
+  ${each((term) => `setOut${term}(column, ${terms[term]!.finish?.(`sum${term}`) ?? `sum${term}`});`)}
+  ${terms.map(({ zeroRows = 0 }, term) => zeroes(zeroRows, term, columns)).join("\n  ")}`,
     workgroups: () => [Math.ceil(columns / threadsPerWorkgroup), 1, 1],
   });
   return { variant: `chunks of ${rowsPerChunk} rows`, kernels: [sumChunks, joinChunks], scratch: [partial] };
 }
 
-function zeroOtherRows({ shape }: Type, term: number, columns: number): string {
-  if (shape.length < 2) return "";
-  return `for (var other = 1u; other < ${capacity(shape[0]!)}u; other++) { setOut${term}(other * ${columns}u + column, T()); }`;
+function zeroes(rowCount: number, term: number, columns: number): string {
+  if (rowCount === 0) return "";
+  return `for (var other = 1u; other <= ${rowCount}u; other++) { setOut${term}(other * ${columns}u + column, T()); }`;
 }

@@ -14,6 +14,7 @@ import {
   type LiveSize,
   rowWidth,
   type Scalar,
+  type Shape,
   type Tensor,
   type TensorBinding,
   type Type,
@@ -112,10 +113,22 @@ function packParams(parameters: readonly Parameter[]): Uint32Array {
   return words;
 }
 
-/** WGSL for the live size of a dimension. */
-export function rows(dimension: Dimension): string {
+/**
+ * WGSL for the live size of a dimension, or for the rows that several leading dimensions make: of these only the first counts its live size, since the others
+ * lie in memory at their capacity.
+ */
+export function rows(dimension: Dimension | Shape): string {
+  if (isShape(dimension)) return dimension.length === 0 ? "1u" : `${rows(dimension[0]!)} * ${rowWidth(dimension)}u`;
   return typeof dimension === "number" ? `${dimension}u` : `word(${dimension.word}u)`;
 }
+
+/** What `rows` counts, for workgroups. */
+export function liveRows(dimension: Dimension | Shape, live: LiveSize): number {
+  if (isShape(dimension)) return dimension.length === 0 ? 1 : live(dimension[0]!) * rowWidth(dimension);
+  return live(dimension);
+}
+
+const isShape = (dimension: Dimension | Shape): dimension is Shape => Array.isArray(dimension);
 
 /** A field of `params` for a dimension that the WGSL leaves open, so that shapes share a pipeline; read it with `sizeOf`. */
 export function sizeParam(dimension: Dimension): Parameter {

@@ -133,9 +133,10 @@ export interface Probes<A = unknown> {
 
 /** What may follow an operation element by element, in the same kernel. */
 export type Follower =
-  | { readonly kind: "gelu" }
-  /** Times GELU's derivative at `x`. */
-  | { readonly kind: "geluGradient"; readonly x: Value }
+  /** A function of the table of pointwise functions, by its name. */
+  | { readonly kind: "function"; readonly name: string }
+  /** Times such a function's derivative at `x`. */
+  | { readonly kind: "derivative"; readonly name: string; readonly x: Value }
   /** Plus `addend`. */
   | { readonly kind: "add"; readonly addend: Value };
 
@@ -234,6 +235,13 @@ export function expectType(
   );
 }
 
+/** Throws `ShapeError` unless `type` is of floats, f32 or f16. */
+export function expectFloat(operation: string, name: string, { dtype, shape }: Type): void {
+  if (dtype !== "u32") return;
+  throw new ShapeError(`${operation}: ${name} must be f32 or f16, found u32 ${formatShape(shape)}.`, "Give a tensor of floats.");
+}
+
+/** An f32 tensor type. */
 export const f32 = (...shape: Dimension[]): Type => ({ dtype: "f32", shape });
 /** A tensor of halves or of singles. */
 export const float = (dtype: FloatType, ...shape: Dimension[]): Type => ({ dtype, shape });

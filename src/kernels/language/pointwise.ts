@@ -1,15 +1,16 @@
-/** The lowering that functions of single elements share: one thread per vector, one expression. */
+/** The lowering of functions of single elements: one thread a vector, one expression. Operands broadcast to the result's shape. */
+import { broadcastRead } from "./broadcast.ts";
 import { pointKernel, vector, vectorWidth } from "./kernel.ts";
-import { type Kernel, type Lowering, rowWidth, type Tensor, type Type } from "./operation.ts";
+import { capacity, type Lowering, rowWidth, sameShape, type Tensor, type Type } from "./operation.ts";
 
 interface Pointwise {
   readonly label: string;
-  /** Tensors of the output's shape, bound under these names. */
+  /** The operands by the names that the expression calls them. */
   readonly inputs: Record<string, Tensor>;
-  readonly output: Tensor & Type;
+  readonly output: Tensor;
   /** WGSL functions; `T` stands for the element type, f32 or vec4f. */
   readonly declarations?: string;
-  /** The output element, from `name[index]` of the inputs. */
+  /** WGSL of the result's element, from the operands' elements, `params` and `row`, `column`, `index`. */
   readonly expression: string;
   readonly params?: Parameters<typeof pointKernel>[0]["params"];
 }
@@ -21,18 +22,21 @@ function asRows(type: Type): Type {
 }
 
 export function pointwise({ label, inputs, output, declarations = "", expression, params = {} }: Pointwise): Lowering {
+  const operands = Object.entries(inputs);
   const over = asRows(output);
-  const width = vectorWidth(rowWidth(over.shape));
-  const element = vector(width);
-  const kernel: Kernel = pointKernel({
+  // A vector of four lies within one row of the last dimension where an operand repeats.
+  const repeats = output.shape.length > 1 && operands.some(([, { shape }]) => !sameShape(shape, output.shape));
+  const width = vectorWidth(repeats ? capacity(output.shape.at(-1)!) : rowWidth(over.shape));
+  const reads = operands.map(([name, tensor]) => ({ name, tensor, ...broadcastRead(name, tensor.shape, output.shape, width) }));
+  const kernel = pointKernel({
     label,
     over,
     width,
-    reads: Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, [tensor, element] as const])),
-    writes: { y: [output, element] },
+    reads: Object.fromEntries(reads.map(({ name, tensor, element }) => [name, [tensor, element] as const])),
+    writes: { result: [output, vector(width)] },
     params,
-    declarations: `alias T = ${element};\n${declarations}`,
-    main: `setY(index, ${expression});`,
+    declarations: `alias T = ${vector(width)};\n${declarations}`,
+    main: `${reads.map(({ name, read }) => `let ${name} = ${read};\n  `).join("")}setResult(index, ${expression});`,
   });
   return { variant: `point ×${width}`, kernels: [kernel] };
 }

@@ -7,12 +7,12 @@
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
-import { blockIndex, fold, kernel, rows, threadsPerWorkgroup } from "./kernel.ts";
-import type { Dimension, Kernel } from "./operation.ts";
+import { blockIndex, fold, kernel, liveRows, rows, threadsPerWorkgroup } from "./kernel.ts";
+import type { Dimension, Kernel, Shape } from "./operation.ts";
 
 type Declaration = Omit<Parameters<typeof kernel>[0], "workgroupSize" | "workgroups"> & {
-  /** How many rows there are. */
-  readonly rowCount: Dimension;
+  /** How many rows there are: one dimension, or all that lead to the last one. */
+  readonly rowCount: Dimension | Shape;
 };
 
 /** Rows a workgroup takes where each thread has one: few, so that a batch of some tens of rows still reaches every core. */
@@ -59,7 +59,7 @@ export function rowKernel({ software }: Capabilities, { rowCount, main, declarat
   // Always 1, which the compiler cannot know: it would unroll loops of up to 32 columns, and take a minute for a row of 128.
   let columnStride = groups.z;
   ${main}`,
-      workgroups: (live) => fold(Math.ceil(live(rowCount) / rowsPerWorkgroup)),
+      workgroups: (live) => fold(Math.ceil(liveRows(rowCount, live) / rowsPerWorkgroup)),
     });
   }
   return kernel({
@@ -72,7 +72,7 @@ export function rowKernel({ software }: Capabilities, { rowCount, main, declarat
   let firstColumn = thread;
   const columnStride = ${threadsPerWorkgroup}u;
   ${main}`,
-    workgroups: (live) => fold(live(rowCount)),
+    workgroups: (live) => fold(liveRows(rowCount, live)),
   });
 }
 

@@ -3,8 +3,8 @@
  * was taken of, for its gradient) or GELU's derivative.
  */
 import { wgsl } from "../../gpu/shader.ts";
+import { geluDeclarations } from "../language/gelu.ts";
 import { paramF32, vector } from "../language/kernel.ts";
-import { normalDistribution } from "../language/normal-distribution.ts";
 import type { Tensor } from "../language/operation.ts";
 import type { MatmulAttributes, MatmulTensors } from "./attributes.ts";
 
@@ -21,8 +21,8 @@ type Activation = MatmulAttributes["activation"];
 /** WGSL from `sum` to what is stored at `index`. */
 const store: Record<Activation, string> = {
   none: "setC(index, sum);",
-  gelu: "setPreActivation(index, sum); setC(index, sum * normalDistribution(sum));",
-  geluGradient: "let x = preActivation(index); setC(index, sum * (normalDistribution(x) + x * normalDensity(x)));",
+  gelu: "setPreActivation(index, sum); setC(index, gelu(sum));",
+  geluGradient: "setC(index, sum * geluDerivative(preActivation(index)));",
 };
 
 /** The epilogue of a product whose elements are stored `width` at a time. */
@@ -39,7 +39,7 @@ export function epilogue(
     writes: { c: [c, element], ...bind("preActivation", keptPreActivation) },
     params: { scale: paramF32(scale) },
     declarations: wgsl`alias T = ${element};
-${activation === "none" ? "" : normalDistribution}
+${activation === "none" ? "" : geluDeclarations}
 fn finish(index: u32, column: u32, product: T) {
   let sum = product * params.scale${bias ? " + bias(column)" : ""}${addend ? " + addend(index)" : ""};
   ${store[activation]}

@@ -14,12 +14,10 @@
 import { ShapeError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { columnSum } from "../column-sum.ts";
-import { geluGradient } from "../gelu.ts";
 import {
   type Dimension,
   expectType,
   type FloatType,
-  type Follower,
   f32,
   float,
   floatOf,
@@ -31,6 +29,7 @@ import {
   type Value,
   type Variant,
 } from "../language/operation.ts";
+import { geluGradient } from "../pointwise/pointwise.ts";
 import {
   type Layout,
   type MatmulAttributes,
@@ -63,18 +62,13 @@ const operation: Operation<MatmulAttributes> = {
   variants,
   probes,
   lower: (node, capabilities) => variants(node, capabilities)[0]!.lower(),
-  absorb(node, follower) {
-    const { attributes, outputs } = node;
-    const { activation, addend, rowSums } = attributes;
-    if (activation !== "none" || addend || rowSums) return null;
-    const changes: Record<Follower["kind"], Partial<MatmulAttributes>> = {
-      gelu: { activation: "gelu" },
-      geluGradient: { activation: "geluGradient" },
-      add: { addend: true },
-    };
-    const { kind, ...extra } = follower;
-    const fused = { ...attributes, ...changes[kind] };
-    return outputs[0]!.tape.append(operation, [...node.inputs, ...(Object.values(extra) as Value[])], fused)[0]!;
+  absorb({ attributes, inputs, outputs }, follower) {
+    if (attributes.activation !== "none" || attributes.addend || attributes.rowSums) return null;
+    const append = (change: Partial<MatmulAttributes>, ...more: Value[]) =>
+      outputs[0]!.tape.append(operation, [...inputs, ...more], { ...attributes, ...change })[0]!;
+    if (follower.kind === "add") return append({ addend: true }, follower.addend);
+    if (follower.name !== "gelu") return null;
+    return follower.kind === "function" ? append({ activation: "gelu" }) : append({ activation: "geluGradient" }, follower.x);
   },
   gradient(node, [dc, dPre]) {
     const { layout, scale, activation } = node.attributes;

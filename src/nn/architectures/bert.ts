@@ -4,9 +4,9 @@
  */
 import { attention } from "../../kernels/attention.ts";
 import { embedding, type GatherIndex } from "../../kernels/embedding.ts";
-import { gelu } from "../../kernels/gelu.ts";
 import { type FloatType, floatOf, type Value } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
+import { gelu } from "../../kernels/pointwise/pointwise.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { Parameter, type Piece } from "../parameters/parameter.ts";

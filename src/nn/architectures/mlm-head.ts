@@ -2,9 +2,10 @@
  * The head of a masked language model (Devlin et al. 2019): dense → GELU → LayerNorm → a product with the word embedding and a bias, one logit a word.
  * The property names are BERT's under `cls.predictions`; RoBERTa's `lm_head` is the same under other names.
  */
-import { gelu } from "../../kernels/gelu.ts";
+
 import { floatOf, type Value } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
+import { gelu } from "../../kernels/pointwise/pointwise.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { Parameter } from "../parameters/parameter.ts";

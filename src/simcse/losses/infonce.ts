@@ -7,8 +7,8 @@
 import { crossEntropy } from "../../kernels/cross-entropy.ts";
 import type { Extent, Value } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
-import { mean } from "../../kernels/mean.ts";
 import { normalize } from "../../kernels/normalize.ts";
+import { mean } from "../../kernels/sum.ts";
 import { splitViews } from "../../kernels/views.ts";
 import type { Loss } from "./loss.ts";
 

@@ -8,7 +8,7 @@ import { cast } from "../../kernels/cast.ts";
 import { crossEntropy } from "../../kernels/cross-entropy.ts";
 import { gatherRows } from "../../kernels/gather-rows.ts";
 import { floatOf, u32, type Value } from "../../kernels/language/operation.ts";
-import { mean } from "../../kernels/mean.ts";
+import { mean } from "../../kernels/sum.ts";
 import type { PackedSentence } from "../model/batch.ts";
 import { type BatchCapacity, BatchPacker, declareBatch } from "../model/batch.ts";
 import type { Modules } from "../model/model.ts";

@@ -1,9 +1,8 @@
 /** SimCSE's five poolers: how a sentence's vector is made of its tokens' (Gao et al. 2021, section 6.2 and the original's `Pooler`). */
 import { OptionError } from "../../errors.ts";
 import type { Value } from "../../kernels/language/operation.ts";
+import { tanh, weightedSum } from "../../kernels/pointwise/pointwise.ts";
 import { pool } from "../../kernels/pool.ts";
-import { tanh } from "../../kernels/tanh.ts";
-import { weightedSum } from "../../kernels/weighted-sum.ts";
 import type { BatchValues } from "../../nn/architectures/bert.ts";
 import type { Linear } from "../../nn/linear.ts";
 

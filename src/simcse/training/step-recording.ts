@@ -4,7 +4,7 @@ import type { Tape } from "../../autograd/tape.ts";
 import { ShapeError } from "../../errors.ts";
 import { f32, type Value } from "../../kernels/language/operation.ts";
 import { recordHistory } from "../../kernels/optimizer/history.ts";
-import { weightedSum } from "../../kernels/weighted-sum.ts";
+import { weightedSum } from "../../kernels/pointwise/pointwise.ts";
 import type { AdamWOptions } from "../../nn/adamw.ts";
 import type { BatchValues } from "../../nn/architectures/bert.ts";
 import type { BertConfig } from "../../nn/architectures/bert-config.ts";

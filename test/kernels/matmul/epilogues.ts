@@ -1,9 +1,9 @@
 /** Products in each layout with each thing that their kernel may do on the way to memory, as outputs of one program. */
 import type { Tape } from "../../../src/autograd/tape.ts";
-import { gelu, geluGradient } from "../../../src/kernels/gelu.ts";
 import { absorb, type Dimension, type FloatType, float, type Value } from "../../../src/kernels/language/operation.ts";
 import type { Layout } from "../../../src/kernels/matmul/attributes.ts";
 import { matmul } from "../../../src/kernels/matmul/matmul.ts";
+import { gelu, geluGradient } from "../../../src/kernels/pointwise/pointwise.ts";
 import { adjoint } from "../run.ts";
 
 export interface ProductSize {

@@ -1,11 +1,12 @@
 /**
- * The normal distribution in WGSL, for GELU: `normalDistribution(x)` is Φ(x), `normalDensity(x)` is φ(x); `T` stands for f32 or a vector of it.
+ * GELU in WGSL, for the pointwise table and for the epilogue of products: `gelu(x)` is x·Φ(x) with Φ the normal distribution (Hendrycks & Gimpel 2016), and
+ * `geluDerivative(x)` is Φ(x) + x·φ(x). `T` stands for f32 or a vector of it.
  *
  * WGSL has no erf. This one is Abramowitz & Stegun 7.1.26, absolute error at most 1.5e-7, about one f32 rounding of Φ.
  */
 import { wgsl } from "../../gpu/shader.ts";
 
-export const normalDistribution = wgsl`
+export const geluDeclarations = wgsl`
 fn normalDensity(x: T) -> T { return 0.3989422804 * exp(-0.5 * x * x); }
 fn normalDistribution(x: T) -> T {
   let z = abs(x) * 0.7071067812;
@@ -14,4 +15,6 @@ fn normalDistribution(x: T) -> T {
   let tail = 0.5 * series * exp(-z * z);
   return select(tail, 1.0 - tail, x > T(0.0));
 }
+fn gelu(x: T) -> T { return x * normalDistribution(x); }
+fn geluDerivative(x: T) -> T { return normalDistribution(x) + x * normalDensity(x); }
 `;

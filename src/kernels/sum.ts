@@ -1,0 +1,192 @@
+/**
+ * Sums and means over an axis, and their adjoint: repeating along an axis.
+ *
+ * Accumulates in f32 in a fixed order, whatever the input is stored as; results are f32. Three ways by where the axis lies: along rows (a thread or a
+ * workgroup a row), down columns (chunks of rows, then the chunks), and in the middle (a thread an element of the result).
+ */
+import { ShapeError } from "../errors.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
+import { wgsl } from "../gpu/shader.ts";
+import { axisOf, splitAt, strideOf, withAxis, withoutAxis } from "./language/axis.ts";
+import { broadcastAxes, broadcastShapes } from "./language/broadcast.ts";
+import { columnReduction } from "./language/column-reduction.ts";
+import { horizontalSum, pointKernel, rows, vector, vectorWidth } from "./language/kernel.ts";
+import {
+  capacity,
+  type Dimension,
+  elementCount,
+  expectFloat,
+  f32,
+  formatShape,
+  type Lowering,
+  type Node,
+  type Operation,
+  type Shape,
+  sameShape,
+  type Type,
+  type Value,
+} from "./language/operation.ts";
+import { pointwise } from "./language/pointwise.ts";
+import { rowKernel, rowVariant } from "./language/row-kernel.ts";
+import { reshape } from "./reshape.ts";
+
+interface SumAttributes {
+  readonly axis: number;
+  /** What the sum is divided by; the axis for a mean, null for a sum. Its live size counts, and 1 where that is 0. */
+  readonly divisor: Dimension | null;
+}
+
+const sumOperation: Operation<SumAttributes> = {
+  name: "sum",
+  infer([x], { axis }) {
+    expectFloat("sum", "x", x!);
+    return [f32(...withoutAxis(x!.shape, axis))];
+  },
+  lower(node, capabilities) {
+    const { inputs, attributes } = node;
+    const { outer, inner } = splitAt(inputs[0]!.shape, attributes.axis);
+    if (inner.length === 0) return alongRows(node, capabilities);
+    return outer.length === 0 ? downColumns(node) : inTheMiddle(node);
+  },
+  gradient({ inputs: [x], attributes: { axis, divisor } }, [dy]) {
+    if (!dy) return [null];
+    return [expandTo(reshape(dy, withAxis(x!.shape, axis, 1)), x!, divisor)];
+  },
+};
+
+/** WGSL for the divisor of a mean. */
+const divided = (divisor: Dimension | null) => (divisor === null ? "" : ` / f32(max(${rows(divisor)}, 1u))`);
+
+function alongRows({ inputs: [x], outputs: [y], attributes }: Node<SumAttributes>, capabilities: Capabilities): Lowering {
+  const { outer, size } = splitAt(x!.shape, attributes.axis);
+  const step = typeof size === "number" ? vectorWidth(size) : 1;
+  return {
+    variant: rowVariant(capabilities),
+    kernels: [
+      rowKernel(capabilities, {
+        label: "sum",
+        rowCount: outer,
+        reads: { x: [x!, vector(step)] },
+        writes: { y: [y!, "f32"] },
+        main: wgsl`let start = row * ${capacity(size) / step}u;
+  var sum = ${vector(step)}();
+  for (var c = firstColumn; c < ${typeof size === "number" ? `${size / step}u` : rows(size)}; c += columnStride) { sum += x(start + c); }
+  let all = total(${horizontalSum("sum", step)});
+  if (firstColumn == 0u) { setY(row, all${divided(attributes.divisor)}); }`,
+      }),
+    ],
+  };
+}
+
+function downColumns({ inputs: [x], outputs: [y], attributes: { divisor } }: Node<SumAttributes>): Lowering {
+  const { size, inner } = splitAt(x!.shape, 0);
+  const width = elementCount(inner);
+  return columnReduction({
+    label: "sum",
+    rowCount: size,
+    width,
+    reads: { x: [x!, vector(vectorWidth(width))] },
+    terms: [{ expression: "x(index)", output: y!, finish: (sum) => `${sum}${divided(divisor)}` }],
+  });
+}
+
+function inTheMiddle({ inputs: [x], outputs: [y], attributes: { axis, divisor } }: Node<SumAttributes>): Lowering {
+  const split = splitAt(x!.shape, axis);
+  const step = vectorWidth(strideOf(split));
+  const element = vector(step);
+  const stride = strideOf(split) / step;
+  return {
+    variant: `point ×${step}`,
+    kernels: [
+      pointKernel({
+        label: "sum",
+        over: y!,
+        width: step,
+        reads: { x: [x!, element] },
+        writes: { y: [y!, element] },
+        main: wgsl`let start = index / ${stride}u * ${capacity(split.size) * stride}u + index % ${stride}u;
+  var sum = ${element}();
+  for (var k = 0u; k < ${rows(split.size)}; k++) { sum += x(start + k * ${stride}u); }
+  setY(index, sum${divided(divisor)});`,
+      }),
+    ],
+  };
+}
+
+interface ExpandAttributes {
+  readonly type: Type;
+  /** What every element is divided by: the axis, for the gradient of a mean. */
+  readonly divisor: Dimension | null;
+}
+
+const expandOperation: Operation<ExpandAttributes> = {
+  name: "expand",
+  infer([x], { type }) {
+    expectFloat("expand", "x", x!);
+    if (!sameShape(broadcastShapes("expand", [x!.shape, type.shape]), type.shape)) {
+      throw new ShapeError(
+        `expand: ${formatShape(x!.shape)} does not repeat to ${formatShape(type.shape)}.`,
+        "Only dimensions of 1 repeat.",
+      );
+    }
+    return [type];
+  },
+  lower: ({ inputs: [x], outputs: [y], attributes: { divisor } }) =>
+    pointwise({ label: "expand", inputs: { x: x! }, output: y!, expression: `x${divided(divisor)}` }),
+  gradient: ({ inputs: [x], attributes: { divisor } }, [dy]) => [dy ? sumTo(dy, x!.shape, divisor) : null],
+};
+
+function expandTo(x: Value, { dtype, shape }: Type, divisor: Dimension | null): Value {
+  return x.tape.append(expandOperation, [x], { type: { dtype, shape }, divisor })[0]!;
+}
+
+/** `x` repeated along its dimensions of 1, and along new ones in front, to `shape` (NumPy's broadcast_to). */
+export function expand(x: Value, shape: Shape): Value {
+  return sameShape(x.shape, shape) ? x : expandTo(x, { dtype: x.dtype, shape }, null);
+}
+
+/** The adjoint of `expand`: `x` summed over the axes along which `shape` repeats to its shape; `x` itself where there are none. */
+export function sumTo(x: Value, shape: Shape, divisor: Dimension | null = null): Value {
+  const axes = broadcastAxes(shape, x.shape).reverse();
+  const summed = axes.reduce((value, axis, i) => {
+    const attributes = { axis, divisor: i === axes.length - 1 ? divisor : null };
+    return value.tape.append(sumOperation, [value], attributes)[0]!;
+  }, x);
+  return reshape(summed, shape);
+}
+
+export interface ReductionOptions {
+  /** Keep the axis, with size 1, so that the result broadcasts against what it was computed from; false if absent. */
+  readonly keepDims?: boolean;
+}
+
+/** f32: the sum of `x` f32 or f16 over an axis (negative ones count from the end), or of all its elements as [1] where none is given. */
+export function sum(x: Value, axis?: number, options?: ReductionOptions): Value {
+  return overAxis("sum", x, axis, options, () => null);
+}
+
+/** f32: the mean of `x` f32 or f16 over an axis, or of all its elements as [1] where none is given. Of no live elements it is 0. */
+export function mean(x: Value, axis?: number, options?: ReductionOptions): Value {
+  return overAxis("mean", x, axis, options, (size) => size);
+}
+
+function overAxis(
+  name: string,
+  x: Value,
+  axis: number | undefined,
+  { keepDims = false }: ReductionOptions = {},
+  divisorOf: (size: Dimension) => Dimension | null,
+): Value {
+  if (axis === undefined) {
+    const whole = [...x.shape].reduce<Value>((value) => overAxis(name, value, -1, {}, divisorOf), x);
+    return keepDims
+      ? reshape(
+          whole,
+          x.shape.map(() => 1),
+        )
+      : whole;
+  }
+  const index = axisOf(name, x.shape, axis);
+  const [y] = x.tape.append(sumOperation, [x], { axis: index, divisor: divisorOf(x.shape[index]!) });
+  return keepDims ? reshape(y!, withAxis(x.shape, index, 1)) : y!;
+}
