@@ -1,6 +1,6 @@
 /** simcse-webgpu in Node: the whole package, Dawn's devices, folders on disk, models of the hub. */
 export { type NodeDeviceOptions, openDevice } from "./gpu/node.ts";
-export { type Example, readExamples } from "./io/examples-node.ts";
+export { openExampleFile, readExamples } from "./io/examples-node.ts";
 export { openFolder, writeFileAtomically, writeFolderAtomically } from "./io/folder-node.ts";
 export { type HubOptions, openHubFolder, openModelFolder } from "./io/hub-node.ts";
 export { sentencesOf } from "./io/text-node.ts";

@@ -8,7 +8,7 @@ import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
 import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { withOptions } from "./cli/options.ts";
-import { type RecordOptions, readRecords } from "./cli/records.ts";
+import { type RecordOptions, readRecords, textColumnOptions } from "./cli/records.ts";
 import { printLines } from "./cli/vector-output.ts";
 
 interface SimilarityOptions extends ModelOptions, Omit<RecordOptions, "input"> {
@@ -20,7 +20,7 @@ const options: readonly Option[] = [
   ...modelOptions,
   new Option("--queries <file>", "instead of a text: a file of sentences, or .npy of vectors"),
   new Option("--keys <file>", "what each query is compared with: likewise"),
-  new Option("--text_column <name>", "field or column of the files that holds the sentence").default("sentence"),
+  ...textColumnOptions,
 ];
 
 export const similarityCommand = withOptions(

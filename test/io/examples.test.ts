@@ -1,111 +1,200 @@
+/** Which column is what, the kind of examples that follows, and refusals where that is doubtful. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { DataError, FileError, OptionError } from "../../src/errors.ts";
-import { type Example, readExamples } from "../../src/io/examples-node.ts";
+import { DataError, FileError, OptionError, SimcseError } from "../../src/errors.ts";
+import { type Example, type ExampleOptions, openExamples } from "../../src/io/examples.ts";
+import { readExamples } from "../../src/io/examples-node.ts";
+import { MemoryFolder } from "../../src/io/folder.ts";
+import { fileSource } from "../../src/io/text/source.ts";
 import { describeWithSharedData } from "../shared-data.ts";
 import { temporaryFolder } from "../tiny-model.ts";
+import { collect } from "./collect.ts";
 
-const folder = await temporaryFolder();
-let count = 0;
-
-async function read(path: string): Promise<Example[]> {
-  const examples: Example[] = [];
-  for await (const example of readExamples(path)) examples.push(example);
-  return examples;
+function open(name: string, content: string | Uint8Array, options?: ExampleOptions) {
+  return openExamples(fileSource(new MemoryFolder("data", [[name, content]]), name), options);
 }
 
-async function readContent(ending: string, content: string | Uint8Array): Promise<Example[]> {
-  const path = join(folder, `train ${count++}${ending}`);
-  await writeFile(path, content);
-  return read(path);
+async function read(name: string, content: string | Uint8Array, options?: ExampleOptions): Promise<Example[]> {
+  return collect((await open(name, content, options)).examples);
 }
 
-describe("readExamples", () => {
-  it("takes lines of text as they are", async () => {
-    expect(await readContent(".txt", 'sent0,sent1\n\n"x\ty"\r\n')).toEqual([["sent0,sent1"], [""], ['"x\ty"']]);
-  });
+const texts = async (...given: Parameters<typeof read>) => (await read(...given)).map((example) => example.texts);
 
-  it.each([
-    [1, "text\na b\n\nc\n", [["a b"], ["c"]]],
-    [2, "sent0,sent1\na,b\n", [["a", "b"]]],
+describe("what the columns are", () => {
+  it.each<[string, string, string, readonly string[][]]>([
+    ["the original's", "a.csv", "sent0,sent1,hard_neg\na,b,c\n", [["a", "b", "c"]]],
+    ["another order", "a.csv", "hard_neg,sent0,sent1\nN,a,b\n", [["a", "b", "N"]]],
+    ["synonyms", "a.csv", "Answer,Question\nb,a\n", [["a", "b"]]],
+    ["anchor, positive, negative", "a.jsonl", '{"negative":"n","anchor":"a","positive":"p"}\n', [["a", "p", "n"]]],
+    ["no name that says it: their places", "a.csv", "left,right\nA cat sits.,A cat is sitting.\n", [["A cat sits.", "A cat is sitting."]]],
+    ["one column of whatever name", "a.csv", "caption\nA cat sits.\n", [["A cat sits."]]],
+    ["semicolons", "a.csv", "sent0;sent1\nA man, plays;Someone plays\n", [["A man, plays", "Someone plays"]]],
+    ["the index of pandas", "a.csv", ",sent0,sent1\n0,A man plays.,Someone plays.\n", [["A man plays.", "Someone plays."]]],
     [
-      3,
-      'sent0,sent1,hard_neg\r\n"a, ""b""","c\nd",e\r\nf,g,h',
+      "no header",
+      "a.csv",
+      "A man plays.,Someone plays.\nA dog runs.,It runs.\n",
       [
-        ['a, "b"', "c\nd", "e"],
-        ["f", "g", "h"],
+        ["A man plays.", "Someone plays."],
+        ["A dog runs.", "It runs."],
       ],
     ],
-  ])("takes a csv of %i columns with a header", async (_, content, expected) => {
-    expect(await readContent(".csv", content)).toEqual(expected);
+    ["a line of text", "a.txt", 'sent0,sent1\n\n"x\ty"\r\n', [["sent0,sent1"], [""], ['"x\ty"']]],
+    [
+      "a header and missing values",
+      "a.csv",
+      "sent0,sent1,hard_neg\nx,,z\nx\n",
+      [
+        ["x", " ", "z"],
+        ["x", " ", " "],
+      ],
+    ],
+    [
+      "fields in any order",
+      "a.jsonl",
+      '{"sent0":"x","sent1":"y"}\n\n{"sent1":"v","sent0":null}\n',
+      [
+        ["x", "y"],
+        [" ", "v"],
+      ],
+    ],
+    [
+      "lists",
+      "a.jsonl",
+      '["x","y"]\n["z"]\n',
+      [
+        ["x", "y"],
+        ["z", " "],
+      ],
+    ],
+  ])("%s", async (_, name, content, expected) => {
+    expect(await texts(name, content)).toEqual(expected);
   });
 
-  it("fills missing values, keeps quotation marks inside a value, and drops a byte-order mark", async () => {
-    expect(await readContent(".csv", '\u{feff}a,b,c\nx,,z\nx\nhe said "no",y,z\n')).toEqual([
-      ["x", " ", "z"],
-      ["x", " ", " "],
-      ['he said "no"', "y", "z"],
-    ]);
-    expect(await readContent(".tsv", "a\tb\nx, y\tz\n\tz\n")).toEqual([
-      ["x, y", "z"],
-      [" ", "z"],
-    ]);
+  it.each<[string, string, readonly string[][]]>([
+    ["sent0=frage,sent1=antwort", "nr,antwort,frage\n1,b,a\n", [["a", "b"]]],
+    ["frage,antwort", "nr,antwort,frage\n1,b,a\n", [["a", "b"]]],
+    ["sent1=2,sent0=3", "nr,antwort,frage\n1,b,a\n", [["a", "b"]]],
+    ["_,sent1,sent0", "nr,antwort,frage\n1,b,a\n", [["a", "b"]]],
+    ["sent0,sent1,hard_neg", "x,y,z\na,b,c\n", [["a", "b", "c"]]],
+  ])("--columns %s", async (columns, content, expected) => {
+    expect(await texts("a.csv", content, { columns, header: true })).toEqual(expected);
   });
 
-  it("takes json lines and a json array, columns named by the first row", async () => {
-    const lines = '{"a":"x","b":"y"}\n\n{"b":"v","a":null}\n{"a":"w"}\n';
-    const expected = [
-      ["x", "y"],
-      [" ", "v"],
-      ["w", " "],
-    ];
-    expect(await readContent(".jsonl", lines)).toEqual(expected);
-    expect(await readContent(".json", lines)).toEqual(expected);
-    expect(await readContent(".json", ` [${lines.trim().split(/\n+/).join(",")}]`)).toEqual(expected);
-    expect(await readContent(".jsonl", '["x","y"]\n["z"]\n')).toEqual([
-      ["x", "y"],
-      ["z", " "],
+  it("takes the first row for what it is told to be", async () => {
+    expect(await texts("a.csv", "dog,hound\ncat,feline\n", { header: false })).toEqual([
+      ["dog", "hound"],
+      ["cat", "feline"],
     ]);
+    expect(await texts("a.csv", "dog,hound\ncat,feline\n", { header: true })).toEqual([["cat", "feline"]]);
   });
 
-  it("splits characters over pieces of a large file without harm", async () => {
-    const row = `${"é".repeat(999)},ü\n`;
-    const examples = await readContent(".csv", `a,b\n${row.repeat(200)}`);
-    expect(examples).toHaveLength(200);
-    expect(new Set(examples.map((example) => example.join()))).toEqual(new Set([row.trim()]));
+  it("says what was understood", async () => {
+    const understood = async (...given: Parameters<typeof open>) => (await open(...given)).understood;
+    expect(await understood("a.csv", "sent1;sent0\nb;a\n")).toBe("2 columns: sent0, sent1; separated by a semicolon");
+    expect(await understood("a.csv", ",sent0\n0,a\n")).toBe("1 column: sent0; left out: the column without a name");
+    expect(await understood("a.tsv", "A cat.\tIt sits.\n")).toBe("2 columns: column 1, column 2; no header");
+    expect(await understood("a.txt", "a\n")).toBe("one text a line");
+  });
+
+  it.each<[string, string, RegExp]>([
+    ["four columns", "id,sent0,sent1,hard_neg\n1,a,b,c\n", /what "id" should be beside "sent0", "sent1", "hard_neg" is not known/],
+    ["four columns without names that say it", "a1,b1,c1,d1\n1 x y z,2,3,4\n", /has 4 columns: a1, b1, c1, d1/],
+    ["two columns for one thing", "text,sentence\na,b\n", /text and sentence both look like sent0/],
+    ["a negative without a positive", "query,negative\na,b\n", /has sent0 \(query\), hard_neg \(negative\)/],
+    ["numbers that nothing explains", "left,right,degree\nA cat sits.,It sits there.,4.5\n", /"degree" holds numbers/],
+    ["numbers in a table without a header", "A cat sits.,It sits.,4.5\n", /"column 3" holds numbers/],
+    ["a first row that may be a header", "dog,hound\ncat,feline\n", /the first row \(dog, hound\) may name the columns/],
+  ])("refuses %s", async (_, content, message) => {
+    await expect(read("a.csv", content)).rejects.toThrow(DataError);
+    await expect(read("a.csv", content)).rejects.toThrow(message);
+    await expect(read("a.csv", content)).rejects.toMatchObject({ remedy: expect.stringMatching(/--columns|--header/) });
+  });
+
+  it.each<[string, RegExp]>([
+    ["sent0=nowhere", /has no column "nowhere"; it has "nr", "frage"/],
+    ["text=frage", /there is no "text"/],
+    ["sent0", /names 1 columns, and .* has 2/],
+    ["sent0,what", /"what" is neither a column/],
+  ])("refuses --columns %s", async (columns, message) => {
+    await expect(read("a.csv", "nr,frage\n1,Was ist das?\n", { columns, header: true })).rejects.toThrow(OptionError);
+    await expect(read("a.csv", "nr,frage\n1,Was ist das?\n", { columns, header: true })).rejects.toThrow(message);
+  });
+});
+
+describe("kinds of examples", () => {
+  it.each<[string, string, Example]>([
+    ["sentences", "text\na\n", { texts: ["a"] }],
+    ["pairs", "sent0,sent1\na,b\n", { texts: ["a", "b"] }],
+    ["triplets", "anchor,positive,negative\na,b,c\n", { texts: ["a", "b", "c"] }],
+    ["scored pairs", "score,sentence1,sentence2\n3.80,a,b\n", { texts: ["a", "b"], score: 3.8 }],
+    ["labelled pairs", "question1,question2,is_duplicate\na,b,1\n", { texts: ["a", "b"], score: 1 }],
+    ["labelled texts", "label,text\n3,a\n", { texts: ["a"], label: "3" }],
+  ])("%s", async (kind, content, example) => {
+    const table = await open("a.csv", content);
+    expect(table.kind).toBe(kind);
+    expect(await collect(table.examples)).toEqual([example]);
+  });
+
+  it("counts what was missing", async () => {
+    const table = await open("a.jsonl", '{"sent0":"a","sent1":"b"}\n{"sent0":"","sent1":null}\n');
+    await collect(table.examples);
+    expect(table.missing()).toBe(2);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ["a score with a decimal comma", "sentence1,sentence2,score\na,b,3,8\n", /4 values for the 3 columns/],
+    ["a missing score", "sentence1,sentence2,score\na,b,1\nc,d,\n", /line 3: expected a number in score, found ""/],
+    ["classes of pairs", "premise,hypothesis,label\na,b,2\n", /line 2: expected 0 or 1 in label, found "2"/],
+    ["classes in words", "premise,hypothesis,label\na,b,constructor\n", /found "constructor"/],
+    ["a missing label", "text,label\na,\n", /expected a label in label/],
+  ])("refuses %s", async (_, content, message) => {
+    await expect(read("a.csv", content)).rejects.toThrow(DataError);
+    await expect(read("a.csv", content)).rejects.toThrow(message);
   });
 
   it.each<[string, string, string | Uint8Array, RegExp]>([
-    ["four columns", ".csv", "a,b,c,d\n1,2,3,4\n", /train \d+\.csv has 4 columns: a, b, c, d/],
-    ["too many values", ".csv", "a,b\nx,y\nx,y,z\n", /\.csv, line 3: 3 values for the 2 columns/],
-    ["an open quotation mark", ".csv", 'a,b\n"x,y\n', /\.csv, line \d: .*[Qq]uote/],
-    ["a quotation mark that swallows a file", ".csv", `a,b\n"x,${"y\n".repeat(200_000)}`, /\.csv, line \d+: /],
-    ["only a header", ".csv", "a,b\n", /holds no example/],
-    ["nothing", ".csv", "", /is empty/],
-    ["bytes that are no UTF-8", ".csv", Uint8Array.of(0x61, 0x0a, 0xff, 0x0a), /\.csv is not UTF-8/],
-    ["a text as long as a book", ".tsv", `a\n${"x".repeat(60_000)}\n`, /\.tsv, row 2: a text of 60000 characters/],
-    ["a line that is no JSON", ".jsonl", '{"a":"x"}\n{"a":\n', /\.jsonl, line 2: not JSON/],
-    ["a number", ".jsonl", '{"a":1}\n', /\.jsonl, row 1: expected a text, found 1/],
-    ["another column", ".jsonl", '{"a":"x"}\n{"b":"x"}\n', /row 2: a value "b" beside a/],
-    ["a bare text", ".jsonl", '"x"\n', /row 1: expected an object/],
-    ["an array that does not end", ".json", '[{"a":"x"},', /is no JSON array/],
-  ])("refuses %s", async (_, ending, content, message) => {
-    const reading = readContent(ending, content);
-    await expect(reading).rejects.toThrow(DataError);
-    await expect(reading).rejects.toThrow(message);
+    ["only a header", "a.csv", "sent0,sent1\n", /holds no example/],
+    ["nothing", "a.csv", "", /is empty/],
+    ["no line", "a.txt", "", /holds no example/],
+    ["bytes that are no UTF-8", "a.csv", Uint8Array.of(0x61, 0x0a, 0xff, 0x0a), /a\.csv is not UTF-8 text: byte 2 is 0xff/],
+    ["UTF-16", "a.csv", new Uint8Array(new Uint16Array([0xfeff, 0x61, 0x0a]).buffer), /it looks like UTF-16/],
+    ["a number", "a.jsonl", '{"a":1}\n', /a\.jsonl, line 1: expected a text in a, found 1/],
+    ["another field", "a.jsonl", '{"a":"x"}\n{"b":"x"}\n', /line 2: a value "b" beside a/],
+    [
+      "a value nested deep",
+      "a.json",
+      `[{"sent0":${"[".repeat(5000)}${"]".repeat(5000)}}]`,
+      /row 1: expected a text in sent0, found a list of 1/,
+    ],
+  ])("refuses %s", async (_, name, content, message) => {
+    await expect(read(name, content)).rejects.toThrow(DataError);
+    await expect(read(name, content)).rejects.toThrow(message);
+  });
+});
+
+describe("readExamples", async () => {
+  const folder = await temporaryFolder();
+
+  it("gives the texts of a file on disk, and refuses what is more than texts", async () => {
+    await writeFile(join(folder, "pairs.csv"), "sent0,sent1\na,b\n");
+    await writeFile(join(folder, "scored.csv"), "sentence1,sentence2,score\na,b,1\n");
+    expect(await collect(readExamples(join(folder, "pairs.csv")))).toEqual([["a", "b"]]);
+    await expect(collect(readExamples(join(folder, "scored.csv")))).rejects.toThrow(/holds scored pairs/);
   });
 
   it("refuses another ending and a file that is not there", async () => {
-    await expect(readContent(".parquet", "x")).rejects.toThrow(OptionError);
-    await expect(read(join(folder, "nowhere.csv"))).rejects.toThrow(FileError);
-    await expect(read(join(folder, "nowhere.jsonl"))).rejects.toThrow(FileError);
+    await expect(collect(readExamples(join(folder, "a.docx")))).rejects.toThrow(OptionError);
+    for (const name of ["nowhere.csv", "nowhere.jsonl", "nowhere.parquet"])
+      await expect(collect(readExamples(join(folder, name)))).rejects.toThrow(FileError);
+    await expect(collect(readExamples(join(folder, "no", "where.txt")))).rejects.toThrow(SimcseError);
   });
 });
 
 describeWithSharedData("training files", (data) => {
   it("NLI triplets", async () => {
-    const examples = await read(join(data, "train/nli_triplets.clean.csv"));
+    const examples = await collect(readExamples(join(data, "train/nli_triplets.clean.csv")));
     expect(examples).toHaveLength(10_953);
     expect(examples.every((example) => example.length === 3 && example.every((text) => text.trim() !== ""))).toBe(true);
   });

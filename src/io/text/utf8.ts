@@ -1,16 +1,86 @@
-/** Bytes that arrive in pieces as text, for formats that are not read line by line. */
+/** Bytes that arrive in pieces, checked and decoded as UTF-8 text. */
 import { DataError } from "../../errors.ts";
 
-/** The text of a stream of bytes, piece by piece, with its byte-order mark; `name` is what messages call it. Throws DataError where it is not UTF-8. */
+/**
+ * The text of a stream of bytes, piece by piece, without a byte-order mark at its beginning; `name` is what messages call it. Throws DataError,
+ * with the offset of the first wrong byte, where the bytes are not UTF-8 or hold a NUL, which no text has.
+ */
 export async function* decodeUtf8(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  const decode = (...given: Parameters<TextDecoder["decode"]>) => {
+  /** Where the block begins in the stream. */
+  let offset = 0;
+  /** A character whose last bytes have not come yet. */
+  let open: Uint8Array = new Uint8Array(0);
+
+  function decode(block: Uint8Array): string {
+    const zero = block.indexOf(0);
+    let text: string | undefined;
     try {
-      return decoder.decode(...given);
-    } catch (cause) {
-      throw new DataError(`${name} is not UTF-8 text.`, "Give a text file, saved as UTF-8.", { cause });
+      text = decoder.decode(block);
+    } catch {
+      text = undefined;
     }
-  };
-  for await (const piece of stream) yield decode(piece, { stream: true });
-  yield decode();
+    if (zero !== -1 || text === undefined) throw notUtf8(name, block, zero === -1 ? firstInvalid(block) : zero, offset);
+    const start = offset === 0 && text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
+    offset += block.length;
+    return start > 0 ? text.slice(start) : text;
+  }
+
+  for await (const piece of stream) {
+    const bytes = joined(open, piece);
+    const whole = wholeCharacters(bytes);
+    open = bytes.slice(whole);
+    if (whole > 0) yield decode(bytes.subarray(0, whole));
+  }
+  if (open.length > 0) yield decode(open);
+}
+
+const BYTE_ORDER_MARK = "\uFEFF";
+
+function notUtf8(name: string, block: Uint8Array, at: number, offset: number): DataError {
+  const utf16 = offset === 0 && (block[0] === 0 || block[1] === 0 || (block[0]! >= 0xfe && block[1]! >= 0xfe));
+  return new DataError(
+    `${name} is not UTF-8 text: byte ${offset + at} is 0x${block[at]!.toString(16).padStart(2, "0")}${utf16 ? "; it looks like UTF-16" : ""}`,
+    "Give a text file, saved as UTF-8.",
+  );
+}
+
+/** The number of bytes up to the last character that is there in full. */
+function wholeCharacters(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!;
+    if (byte < 0x80) break;
+    if (byte >= 0xc0) return characterBytes(byte) > back ? bytes.length - back : bytes.length;
+  }
+  return bytes.length;
+}
+
+/** The offset of the first byte at which no UTF-8 character starts. `bytes` must hold one. */
+function firstInvalid(bytes: Uint8Array): number {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  for (let at = 0; at < bytes.length; ) {
+    const length = characterBytes(bytes[at]!);
+    try {
+      decoder.decode(bytes.subarray(at, at + length));
+    } catch {
+      return at;
+    }
+    at += length;
+  }
+  return bytes.length - 1;
+}
+
+/** How many bytes a UTF-8 character has, by its first. */
+function characterBytes(first: number): number {
+  if (first < 0xc0) return 1;
+  if (first < 0xe0) return 2;
+  return first < 0xf0 ? 3 : 4;
+}
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b;
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }

@@ -1,0 +1,209 @@
+/**
+ * Training and evaluation examples from tables: which column is what, and the kind of examples that follows from it.
+ *
+ * Columns go by their names where these say something (the original's `sent0`, `sent1`, `hard_neg`, and what others call them), by what the caller says
+ * (`sent0=question,sent1=answer`), and else by their places as in the original: sentence, its pair, its hard negative. What is doubtful is refused.
+ */
+import { DataError } from "../errors.ts";
+import { assignColumns, type ColumnAssignment } from "./examples/columns.ts";
+import type { ColumnRole } from "./text/column-names.ts";
+import type { ByteSource } from "./text/source.ts";
+import { describeValue, openTable, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
+
+/** What the examples of a file are. Labelled pairs say 1 (alike) or 0 (not); scored pairs any number. */
+export const exampleKinds = ["sentences", "pairs", "triplets", "scored pairs", "labelled pairs", "labelled texts"] as const;
+
+/** What the examples of a file are. */
+export type ExampleKind = (typeof exampleKinds)[number];
+
+/** One example. All examples of a file have as many texts, and the same of the other fields. */
+export interface Example {
+  /** One text; or two that belong together or are compared; or a third that is a hard negative. */
+  readonly texts: readonly string[];
+  /** How alike the two texts of a scored pair are, as the file has it; for a labelled pair 1 or 0. */
+  readonly score?: number;
+  /** The class of a labelled text. */
+  readonly label?: string;
+}
+
+/** Examples that are read as they are asked for. */
+export interface ExampleTable {
+  /** What messages call the file. */
+  readonly name: string;
+  readonly kind: ExampleKind;
+  /** The columns that are used, by what they are for. */
+  readonly columns: ColumnAssignment;
+  /** What was understood of the file, for people: separator, header, columns, what was left out. */
+  readonly understood: string;
+  /** The examples in the order of the file, once. */
+  readonly examples: AsyncIterable<Example>;
+  /** Values that were missing so far, and stand as `MISSING`. */
+  readonly missing: () => number;
+}
+
+/** How to read examples where the file does not say it. */
+export interface ExampleOptions {
+  /** What the columns are: `sent0=question,sent1=answer`, or `sent0,sent1,hard_neg` in their order (`_` leaves one out). */
+  readonly columns?: string;
+  /** Whether the first row names the columns. Default: as its cells look. */
+  readonly header?: boolean;
+  /** Default: as the name's ending says. */
+  readonly format?: TableFormat;
+}
+
+/** What stands for a text that a row does not have, as in the original. */
+export const MISSING = " ";
+
+/**
+ * Opens a table of examples. Throws what `openTable` throws; OptionError for columns that the table does not have; and DataError where the columns cannot be
+ * told apart. Reading the examples throws DataError, naming the row, for a value that is not of its column.
+ */
+export async function openExamples(source: ByteSource, options: ExampleOptions = {}): Promise<ExampleTable> {
+  const table = await openTable(source, {
+    ...(options.format !== undefined && { format: options.format }),
+    ...(options.header !== undefined && { header: options.header }),
+    ...(options.columns !== undefined && {
+      knownColumns: options.columns.split(",").flatMap((word) => word.split("=").map((name) => name.trim())),
+    }),
+  });
+  const { first, rows } = await peeked(table.rows);
+  if (first === null) {
+    throw new DataError(
+      `${table.name} ${table.columns.length === 0 ? "is empty" : "holds no example"}.`,
+      "Give a file with at least one row below its header.",
+    );
+  }
+  const assignment = assignColumns(table, first, options.columns);
+  const kind = kindOf(table, assignment);
+  let missing = 0;
+  const columns = Object.values(assignment.columns);
+
+  async function* examples(): AsyncGenerator<Example> {
+    for await (const row of rows) {
+      const extra = table.named ? Object.keys(row.fields).find((column) => !table.columns.includes(column)) : undefined;
+      if (extra !== undefined || Object.keys(row.fields).length > table.columns.length) {
+        throw new DataError(
+          `${placeOf(table, row)}: a value "${extra ?? Object.keys(row.fields).at(-1)}" beside ${table.columns.join(", ")}.`,
+          "Give every row the columns of the first one.",
+        );
+      }
+      yield exampleOf(row);
+    }
+  }
+
+  function exampleOf(row: Row): Example {
+    const texts = textRoles.flatMap((role) => {
+      const column = assignment.columns[role];
+      return column === undefined ? [] : [textOf(table, row, column)];
+    });
+    // Lines have no missing values: an empty one is an empty sentence.
+    const filled = table.format === "lines" ? texts.map((text) => text ?? "") : texts.map((text) => text || MISSING);
+    if (table.format !== "lines") for (const text of texts) if (!text) missing++;
+    const { score, label } = assignment.columns;
+    if (score !== undefined) return { texts: filled, score: numberOf(table, row, score) };
+    if (label === undefined) return { texts: filled };
+    return filled.length === 2
+      ? { texts: filled, score: truthOf(table, row, label) }
+      : { texts: filled, label: labelOf(table, row, label) };
+  }
+
+  return {
+    name: table.name,
+    kind,
+    columns: assignment.columns,
+    understood: describe(table, columns, assignment.leftOut),
+    examples: examples(),
+    missing: () => missing,
+  };
+}
+
+const textRoles = ["sent0", "sent1", "hard_neg"] as const satisfies readonly ColumnRole[];
+
+/** Kinds by the roles that are there. */
+const kinds: Readonly<Record<string, ExampleKind>> = {
+  sent0: "sentences",
+  "sent0 sent1": "pairs",
+  "sent0 sent1 hard_neg": "triplets",
+  "sent0 sent1 score": "scored pairs",
+  "sent0 sent1 label": "labelled pairs",
+  "sent0 label": "labelled texts",
+};
+
+function kindOf({ name }: Table, { columns }: { readonly columns: ColumnAssignment }): ExampleKind {
+  const roles = (["sent0", "sent1", "hard_neg", "score", "label"] as const).filter((role) => columns[role] !== undefined);
+  const kind = kinds[roles.join(" ")];
+  if (kind !== undefined) return kind;
+  throw new DataError(
+    `${name} has ${roles.map((role) => `${role} (${columns[role]})`).join(", ")}: no kind of example has just these.`,
+    "Say what to use: --columns sent0=…, then sent1=…, and hard_neg=…, score=… or label=… (in the library, the option columns).",
+  );
+}
+
+/** `3 columns: sent0, sent1, hard_neg`, and what else is worth a word. */
+function describe(table: Table, columns: readonly string[], leftOut: readonly string[]): string {
+  if (table.format === "lines") return "one text a line";
+  const used = `${columns.length} column${columns.length === 1 ? "" : "s"}: ${columns.join(", ")}`;
+  const notes = [
+    ...(table.separator === null || table.separator === (table.format === "tsv" ? "\t" : ",")
+      ? []
+      : [`separated by ${separatorNames[table.separator]}`]),
+    ...((table.format === "csv" || table.format === "tsv") && !table.named ? ["no header"] : []),
+    ...(leftOut.length > 0 ? [`left out: ${leftOut.map((name) => name || "the column without a name").join(", ")}`] : []),
+  ];
+  return [used, ...notes].join("; ");
+}
+
+async function peeked(rows: AsyncIterable<Row>): Promise<{ readonly first: Row | null; readonly rows: AsyncIterable<Row> }> {
+  const iterator = rows[Symbol.asyncIterator]();
+  const next = await iterator.next();
+  if (next.done) return { first: null, rows };
+  async function* all(): AsyncGenerator<Row> {
+    yield next.value;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  }
+  return { first: next.value, rows: all() };
+}
+
+const fieldOf = (row: Row, column: string): unknown => (Object.hasOwn(row.fields, column) ? row.fields[column] : undefined);
+
+function textOf(table: Table, row: Row, column: string): string | null {
+  const value = fieldOf(row, column);
+  if (value === undefined || value === null) return null;
+  if (typeof value === "string") return value;
+  throw new DataError(`${placeOf(table, row)}: expected a text in ${column}, found ${describeValue(value)}.`, "Write the value as a text.");
+}
+
+function numberOf(table: Table, row: Row, column: string): number {
+  const value = fieldOf(row, column);
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+  if (typeof number === "number" && Number.isFinite(number)) return number;
+  throw new DataError(
+    `${placeOf(table, row)}: expected a number in ${column}, found ${describeValue(value)}.`,
+    "Give every pair a score, with a point before its decimals; or leave the row out.",
+  );
+}
+
+const truths = new Map([
+  ["0", 0],
+  ["0.0", 0],
+  ["false", 0],
+  ["1", 1],
+  ["1.0", 1],
+  ["true", 1],
+]);
+
+function truthOf(table: Table, row: Row, column: string): number {
+  const value = fieldOf(row, column);
+  const truth = typeof value === "object" ? undefined : truths.get(String(value).trim().toLowerCase());
+  if (truth !== undefined) return truth;
+  throw new DataError(
+    `${placeOf(table, row)}: expected 0 or 1 in ${column}, found ${describeValue(value)}.`,
+    `A pair's label says whether its texts are alike. If ${column} says how alike they are, name it as the score: --columns …,score=${column}.`,
+  );
+}
+
+function labelOf(table: Table, row: Row, column: string): string {
+  const value = fieldOf(row, column);
+  if ((typeof value === "string" && value !== "") || typeof value === "number" || typeof value === "boolean") return String(value);
+  throw new DataError(`${placeOf(table, row)}: expected a label in ${column}, found ${describeValue(value)}.`, "Give every text a label.");
+}

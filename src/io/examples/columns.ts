@@ -1,0 +1,133 @@
+/** Which column of a table is what: by the caller's words, by the columns' names, or by their places. */
+import { DataError, OptionError } from "../../errors.ts";
+import { type ColumnRole, columnRoles, roleOf } from "../text/column-names.ts";
+import type { Row, Table } from "../text/table.ts";
+
+/** The name of the column for each role that a table has one for. */
+export type ColumnAssignment = { readonly [role in ColumnRole]?: string };
+
+/** What a table's columns are for. */
+export interface AssignedColumns {
+  readonly columns: ColumnAssignment;
+  /** Columns that are not used. */
+  readonly leftOut: readonly string[];
+}
+
+type Assigned = readonly (readonly [role: ColumnRole, column: string])[];
+
+/** What columns are by their places, as in the original. */
+const rolesByPlace = ["sent0", "sent1", "hard_neg"] as const satisfies readonly ColumnRole[];
+
+/** A place in `--columns` that is left out. */
+const leftOutMark = "_";
+
+const remedy = `Say what the columns are: --columns sent0=question,sent1=answer, or in their order --columns sent0,sent1,hard_neg ("${leftOutMark}" leaves one out; in the library, the option columns).`;
+
+/**
+ * What the columns of a table are for; `first` is its first row and `words` what the caller said (`sent0=question,sent1=answer`, or
+ * `sent0,sent1,hard_neg`). Throws OptionError where the words do not fit the table, and DataError where the columns cannot be told apart.
+ */
+export function assignColumns(table: Table, first: Row, words?: string): AssignedColumns {
+  const assigned = words === undefined ? byNameOrPlace(table, first) : byWords(table, words);
+  const columns: Partial<Record<ColumnRole, string>> = {};
+  for (const [role, column] of assigned) {
+    if (columns[role] !== undefined) {
+      throw new DataError(`${table.name}: ${columns[role]} and ${column} both look like ${role}.`, remedy);
+    }
+    columns[role] = column;
+  }
+  const ordered = Object.fromEntries(columnRoles.flatMap((role) => (columns[role] === undefined ? [] : [[role, columns[role]]])));
+  return { columns: ordered, leftOut: table.columns.filter((column) => !assigned.some(([, used]) => used === column)) };
+}
+
+function byNameOrPlace(table: Table, first: Row): Assigned {
+  const columns = withoutIndex(table, first);
+  if (columns.length === 1) return [["sent0", columns[0]!]];
+  const roles = columns.map(roleOf);
+  if (table.named && roles.some((role) => role !== null)) {
+    const unknown = columns.filter((_, at) => roles[at] === null);
+    if (unknown.length > 0)
+      throw new DataError(
+        `${table.name}: what ${listed(unknown)} should be beside ${listed(columns.filter((_, at) => roles[at] !== null))} is not known.`,
+        remedy,
+      );
+    return columns.map((column, at) => [roles[at]!, column]);
+  }
+  if (columns.length > rolesByPlace.length || columns.length === 0)
+    throw new DataError(`${table.name} has ${columns.length} columns: ${columns.join(", ").slice(0, 200)}.`, remedy);
+  const numeric = columns.filter((column) => isNumber(first.fields[column]));
+  if (numeric.length > 0) {
+    throw new DataError(
+      `${table.name}: ${listed(numeric)} ${numeric.length === 1 ? "holds" : "hold"} numbers, and nothing says what they are.`,
+      remedy,
+    );
+  }
+  return columns.map((column, at) => [rolesByPlace[at]!, column]);
+}
+
+/** The columns without the running number that pandas writes in front, under no name. */
+function withoutIndex({ columns, named }: Table, first: Row): readonly string[] {
+  return named && columns.length > 1 && columns[0] === "" && isNumber(first.fields[""]) ? columns.slice(1) : columns;
+}
+
+function isNumber(value: unknown): boolean {
+  return typeof value === "number" || (typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value)));
+}
+
+function listed(columns: readonly string[]): string {
+  return columns.map((column) => (column === "" ? "the column without a name" : `"${column}"`)).join(", ");
+}
+
+/** The caller's words: `role=column` each, or columns or roles one after another. */
+function byWords(table: Table, words: string): Assigned {
+  const parts = words.split(",").map((word) => word.trim());
+  if (parts.some((part) => part.includes("="))) return parts.map((part) => byEquation(table, part));
+  return parts.every((part) => table.named && table.columns.includes(part)) ? byColumnNames(table, parts) : byOrder(table, parts);
+}
+
+function byEquation(table: Table, part: string): readonly [ColumnRole, string] {
+  const [name = "", column = ""] = part.split(/=(.*)/s);
+  const role = columnRoles.find((role) => role === name.trim());
+  if (role === undefined)
+    throw new OptionError(
+      `--columns ${part}: there is no "${name.trim()}".`,
+      `Give ${columnRoles.join(", ")} a column each, as in sent0=question,sent1=answer.`,
+    );
+  return [role, existing(table, column.trim())];
+}
+
+/** A column by its name, or by its number from 1. */
+function existing(table: Table, column: string): string {
+  if (table.columns.includes(column)) return column;
+  const byNumber = /^\d+$/.test(column) ? table.columns[Number(column) - 1] : undefined;
+  if (byNumber !== undefined) return byNumber;
+  throw new OptionError(
+    `${table.name} has no column "${column}"; it has ${listed(table.columns)}.`,
+    "Name one of these with --columns, or give its number.",
+  );
+}
+
+/** Names of the table's columns: each is what its name says, or what its place in the list says. */
+function byColumnNames(table: Table, parts: readonly string[]): Assigned {
+  const roles = parts.map(roleOf);
+  if (roles.every((role) => role !== null)) return parts.map((column, at) => [roles[at]!, column]);
+  if (parts.length > rolesByPlace.length)
+    throw new OptionError(`--columns ${parts.join(",")} names ${parts.length} columns of ${table.name}.`, remedy);
+  return parts.map((column, at) => [rolesByPlace[at]!, column]);
+}
+
+/** Roles in the order of the table's columns. */
+function byOrder(table: Table, parts: readonly string[]): Assigned {
+  if (parts.length !== table.columns.length) {
+    throw new OptionError(
+      `--columns names ${parts.length} columns, and ${table.name} has ${table.columns.length}: ${listed(table.columns)}.`,
+      remedy,
+    );
+  }
+  return parts.flatMap((part, at) => {
+    if (part === leftOutMark) return [];
+    const role = roleOf(part);
+    if (role !== null) return [[role, table.columns[at]!] as const];
+    throw new OptionError(`--columns: "${part}" is neither a column of ${table.name} nor one of ${columnRoles.join(", ")}.`, remedy);
+  });
+}

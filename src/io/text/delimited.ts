@@ -1,0 +1,169 @@
+/**
+ * Rows of a text whose values are separated by a character: csv as in RFC 4180, and tab-separated text.
+ *
+ * A value in quotation marks may hold the separator, line ends and doubled quotation marks. A quotation mark elsewhere is a character like others,
+ * and so is one that begins a value but does not end it (`"so" he said`). In tab-separated text a quoted value ends on its line: files in this
+ * format often hold quotation marks that were never meant to quote. Blank lines are skipped.
+ */
+import { DataError } from "../../errors.ts";
+import { MAX_LINE_CHARACTERS } from "./lines.ts";
+
+export const separators = [",", ";", "\t", "|"] as const;
+
+export type Separator = (typeof separators)[number];
+
+/** The values of one row, as texts. */
+export interface Cells {
+  /** The line on which the row begins, from 1. */
+  readonly line: number;
+  readonly cells: readonly string[];
+}
+
+/** The rows of a text that arrives in pieces. Throws DataError, naming the line, where a quotation mark is never closed. */
+export async function* splitRows(texts: AsyncIterable<string>, separator: Separator, name: string): AsyncGenerator<Cells> {
+  const reader = new RowReader(separator, name);
+  for await (const text of texts) yield* reader.push(text);
+  yield* reader.end();
+}
+
+interface Quoted {
+  readonly value: string;
+  /** Just behind the closing quotation mark. */
+  readonly end: number;
+}
+
+/** What one look at the text came to. `incomplete`: the row goes on in a piece that has not come yet. */
+type Look<T> = T | "incomplete";
+
+class RowReader {
+  readonly #separator: Separator;
+  readonly #name: string;
+  readonly #cellEnd: RegExp;
+  #text = "";
+  #at = 0;
+  #line = 1;
+  #last = false;
+
+  constructor(separator: Separator, name: string) {
+    this.#separator = separator;
+    this.#name = name;
+    this.#cellEnd = new RegExp(`[${separator}\\r\\n]`, "g");
+  }
+
+  *push(text: string): Generator<Cells> {
+    this.#text = this.#text.slice(this.#at) + text;
+    this.#at = 0;
+    yield* this.#rows();
+    if (this.#text.length - this.#at > MAX_LINE_CHARACTERS) throw this.#endless();
+  }
+
+  *end(): Generator<Cells> {
+    this.#last = true;
+    yield* this.#rows();
+  }
+
+  *#rows(): Generator<Cells> {
+    while (this.#at < this.#text.length) {
+      const line = this.#line;
+      const cells = this.#row();
+      if (cells === "incomplete") {
+        this.#line = line;
+        return;
+      }
+      if (cells.length > 1 || cells[0] !== "") yield { line, cells };
+    }
+  }
+
+  /** The values from here to the end of the row; moves behind it. */
+  #row(): Look<string[]> {
+    const cells: string[] = [];
+    for (let at = this.#at; ; ) {
+      const quoted = this.#text[at] === '"' ? this.#quoted(at) : null;
+      if (quoted === "incomplete") return "incomplete";
+      const end = quoted === null ? this.#endOfCell(at) : quoted.end;
+      if (end === "incomplete") return "incomplete";
+      cells.push(quoted === null ? this.#text.slice(at, end) : quoted.value);
+      if (this.#text[end] === this.#separator) {
+        at = end + 1;
+        continue;
+      }
+      const next = this.#afterLineEnd(end);
+      if (next === "incomplete") return "incomplete";
+      this.#at = next;
+      this.#line++;
+      return cells;
+    }
+  }
+
+  #endOfCell(from: number): Look<number> {
+    this.#cellEnd.lastIndex = from;
+    const found = this.#cellEnd.exec(this.#text);
+    if (found !== null) return found.index;
+    return this.#last ? this.#text.length : "incomplete";
+  }
+
+  /** The value in quotation marks that begins here, or null where the quotation mark is a character like others. */
+  #quoted(start: number): Look<Quoted | null> {
+    for (let at = start + 1; ; at += 2) {
+      at = this.#text.indexOf('"', at);
+      if (at === -1) return this.#unclosed(start);
+      if (this.#text[at + 1] === '"') continue;
+      const inner = this.#text.slice(start + 1, at);
+      if (this.#separator === "\t" && /[\r\n]/.test(inner)) return null;
+      if (at + 1 === this.#text.length && !this.#last) return "incomplete";
+      const next = this.#text[at + 1];
+      if (next !== undefined && next !== this.#separator && next !== "\n" && next !== "\r") return null;
+      this.#line += inner.match(/\r\n|\n|\r/g)?.length ?? 0;
+      return { value: inner.replaceAll('""', '"'), end: at + 1 };
+    }
+  }
+
+  #unclosed(start: number): Look<null> {
+    if (this.#separator === "\t" && (this.#last || /[\r\n]/.test(this.#text.slice(start)))) return null;
+    if (!this.#last) return "incomplete";
+    throw new DataError(
+      `${this.#name}, line ${this.#line}: a quotation mark opens a value and is never closed`,
+      "Close it, and double a quotation mark inside a value.",
+    );
+  }
+
+  #afterLineEnd(at: number): Look<number> {
+    if (this.#text[at] !== "\r") return at + 1;
+    if (at + 1 === this.#text.length && !this.#last) return "incomplete";
+    return this.#text[at + 1] === "\n" ? at + 2 : at + 1;
+  }
+
+  #endless(): DataError {
+    return new DataError(
+      `${this.#name}, line ${this.#line}: a row of more than ${MAX_LINE_CHARACTERS.toLocaleString("en-US")} characters`,
+      "A quotation mark may be open: close it, and double a quotation mark inside a value.",
+    );
+  }
+}
+
+/** Rows of a text that are looked at to find its separator. */
+const SAMPLE_ROWS = 20;
+
+/**
+ * The separator of a table by its beginning: `usual`, unless another divides all its first rows into as many values, or `usual` does not divide the
+ * first row at all. `sample` may end anywhere.
+ */
+export function findSeparator(sample: string, usual: Separator): Separator {
+  const ranked = [usual, ...separators.filter((separator) => separator !== usual)].map((separator) => {
+    const rows = sampleRows(sample, separator);
+    const width = rows[0]?.length ?? 0;
+    const even = width > 1 && rows.every((row) => row.length === width);
+    return { separator, rank: even ? 2 : width > 1 ? 1 : 0 };
+  });
+  return ranked.reduce((best, other) => (other.rank > best.rank ? other : best)).separator;
+}
+
+/** The first rows of a text. The last row of a sample is left out where it may be cut off. */
+export function sampleRows(sample: string, separator: Separator): (readonly string[])[] {
+  const rows: (readonly string[])[] = [];
+  for (const { cells } of new RowReader(separator, "").push(sample)) {
+    rows.push(cells);
+    if (rows.length === SAMPLE_ROWS) break;
+  }
+  return rows;
+}

@@ -1,0 +1,18 @@
+/** Whether the first row of a table names its columns, as far as its cells show it. */
+import { isColumnName } from "./column-names.ts";
+
+/** Whether the first of some rows is a header, or null where it could be either. `names` are known to be columns. */
+export function isHeader(rows: readonly (readonly string[])[], names: readonly string[] = []): boolean | null {
+  const [first = [], ...others] = rows;
+  if (first.some((cell) => isColumnName(cell) || names.includes(cell.trim()))) return true;
+  const titled = first.filter((cell, column) => !(column === 0 && cell === ""));
+  if (titled.length === 0 || !titled.every(looksLikeName)) return false;
+  // Rows of single words look the same with and without a header.
+  const alike = first.every((_, column) => others.every((row) => row[column] === undefined || looksLikeName(row[column])));
+  return alike && others.length > 0 ? null : true;
+}
+
+/** A letter, then up to three short words without the marks of a sentence. */
+function looksLikeName(cell: string): boolean {
+  return cell.length <= 40 && /^[\p{L}_][\p{L}\p{N}_.\-/]*( [\p{L}\p{N}_.\-/()]+){0,2}$/u.test(cell.trim()) && !/[.!?]$/.test(cell.trim());
+}

@@ -1,0 +1,55 @@
+/** Rows of a Parquet file, a row group at a time. The package that reads the format is loaded when the first such file is opened. */
+import { DataError, OptionError, SimcseError } from "../../errors.ts";
+import type { ByteSource } from "./source.ts";
+
+/** A Parquet file whose columns are known. */
+export interface ParquetRows {
+  readonly columns: readonly string[];
+  readonly rows: AsyncIterable<Readonly<Record<string, unknown>>>;
+}
+
+/** Rows that are decoded at once, at most: a row group of a published set can hold a million. */
+const ROWS_AT_ONCE = 10_000;
+
+/** Opens a Parquet file. Throws OptionError for a stream, which cannot be read from its end, and DataError for what is not Parquet. */
+export async function openParquet({ name, file }: ByteSource): Promise<ParquetRows> {
+  if (file === undefined) throw new OptionError(`${name} is a stream, and Parquet is read from its end.`, "Give the path of the file.");
+  const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
+    import("hyparquet"),
+    import("hyparquet-compressors"),
+  ]);
+  const byteLength = await file.size();
+  const buffer = {
+    byteLength,
+    slice: async (start: number, end = byteLength) => (await file.read(start, end)).buffer as ArrayBuffer,
+  };
+  const metadata = await reading(name, () => parquetMetadataAsync(buffer));
+  const count = Number(metadata.num_rows);
+
+  async function* rows(): AsyncGenerator<Readonly<Record<string, unknown>>> {
+    for (let start = 0; start < count; start += ROWS_AT_ONCE) {
+      const range = { rowStart: start, rowEnd: Math.min(start + ROWS_AT_ONCE, count) };
+      for (const row of await reading(name, () => parquetReadObjects({ file: buffer, metadata, compressors, ...range }))) {
+        yield Object.fromEntries(Object.entries(row).map(([column, value]) => [column, plainValue(value)]));
+      }
+    }
+  }
+
+  return { columns: parquetSchema(metadata).children.map(({ element }) => element.name), rows: rows() };
+}
+
+/** Whole numbers of 64 bits come as BigInt. */
+function plainValue(value: unknown): unknown {
+  return typeof value === "bigint" ? Number(value) : value;
+}
+
+/** What the package throws, as an error of this one; errors of the file pass through. */
+async function reading<T>(name: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    if (cause instanceof SimcseError) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new DataError(`${name} cannot be read as Parquet: ${why}`, "Get the file again, or save the table as .csv or .jsonl.", { cause });
+  }
+}

@@ -1,0 +1,86 @@
+/** Where a text or a table comes from: a file of a folder, or a stream such as standard input. Gzip is recognised by its first bytes and unpacked. */
+import { DataError } from "../../errors.ts";
+import { type Folder, pathIn } from "../folder.ts";
+
+/** Bytes to read a text or a table from. */
+export interface ByteSource {
+  /** What messages call it, and what its format is taken from. */
+  readonly name: string;
+  /** The bytes, unpacked where they are gzip. A stream gives them once. */
+  bytes(): AsyncIterable<Uint8Array>;
+  /** Reads any part: for formats that are not read from front to back. A stream has none. */
+  readonly file?: { readonly size: () => Promise<number>; readonly read: (start: number, end: number) => Promise<Uint8Array> };
+}
+
+/** Bytes read from a file at once: large enough that the cost of a read does not show. */
+const READ_BYTES = 1 << 20;
+
+/** A file of a folder. */
+export function fileSource(folder: Folder, file: string): ByteSource {
+  const name = pathIn(folder, file);
+  return {
+    name,
+    bytes: () => unpacked(filePieces(folder, file), name),
+    file: { size: () => folder.size(file), read: (start, end) => folder.read(file, start, end) },
+  };
+}
+
+/** A stream of bytes; `name` is what messages call it. */
+export function streamSource(stream: AsyncIterable<Uint8Array>, name: string): ByteSource {
+  return { name, bytes: () => unpacked(stream, name) };
+}
+
+async function* filePieces(folder: Folder, file: string): AsyncGenerator<Uint8Array> {
+  const size = await folder.size(file);
+  for (let start = 0; start < size; start += READ_BYTES) yield folder.read(file, start, Math.min(start + READ_BYTES, size));
+}
+
+const isGzip = (bytes: Uint8Array) => bytes[0] === 0x1f && bytes[1] === 0x8b;
+
+async function* unpacked(pieces: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
+  const iterator = pieces[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  if (first.done) return;
+  const whole = withFirst(first.value, iterator);
+  yield* isGzip(first.value) ? gunzip(whole, name) : whole;
+}
+
+async function* withFirst(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield first;
+    for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+  } finally {
+    await rest.return?.();
+  }
+}
+
+/** An error that is not the archive's own, such as one of the disk, passes through. */
+async function* gunzip(packed: AsyncGenerator<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
+  let failure: { readonly error: unknown } | null = null;
+  const source = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      try {
+        const { done, value } = await packed.next();
+        if (done) controller.close();
+        else controller.enqueue(new Uint8Array(value));
+      } catch (error) {
+        failure = { error };
+        controller.error(error);
+      }
+    },
+    cancel: () => void packed.return(undefined),
+  });
+  const reader = source.pipeThrough(new DecompressionStream("gzip")).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } catch (cause) {
+    if (failure !== null) throw (failure as { readonly error: unknown }).error;
+    throw new DataError(`${name} is not a whole gzip file: ${(cause as Error).message}`, "It may be cut short: get it again.", { cause });
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * Tables of texts: the one reader of what people train on, encode and evaluate with. Lines, separated values, JSON lines, JSON arrays and Parquet all
+ * become rows with named fields, read in pieces whatever their size.
+ *
+ *     .txt              a text a line
+ *     .csv, .tsv        rows; the separator ( , ; tab | ) and the header are found from the data
+ *     .jsonl, .ndjson   a JSON object a line, or a list, or a text
+ *     .json             an array of these, or lines
+ *     .parquet          rows
+ *
+ * Endings count in any case, and all but Parquet may be packed with gzip (`.csv.gz`). What a column is for is decided by examples.ts.
+ */
+import { DataError, OptionError } from "../../errors.ts";
+import { findSeparator, type Separator, sampleRows, splitRows } from "./delimited.ts";
+import { isHeader } from "./header.ts";
+import { splitJsonArray } from "./json-array.ts";
+import { splitLines } from "./lines.ts";
+import { openParquet } from "./parquet.ts";
+import type { ByteSource } from "./source.ts";
+import { decodeUtf8 } from "./utf8.ts";
+
+export const tableFormats = ["lines", "csv", "tsv", "jsonl", "json", "parquet"] as const;
+
+/** How a file holds its rows. */
+export type TableFormat = (typeof tableFormats)[number];
+
+const formatOfEnding: Readonly<Record<string, TableFormat>> = {
+  ".txt": "lines",
+  ".csv": "csv",
+  ".tsv": "tsv",
+  ".jsonl": "jsonl",
+  ".ndjson": "jsonl",
+  ".json": "json",
+  ".parquet": "parquet",
+};
+
+/** Endings of names whose format is known. */
+export const tableEndings: readonly string[] = Object.keys(formatOfEnding);
+
+/** The format that a file's name says, or null. */
+export function formatOf(name: string): TableFormat | null {
+  const ending = /(\.[^./\\]+)(\.gz)?$/i.exec(name)?.[1]?.toLowerCase();
+  return (ending !== undefined && Object.hasOwn(formatOfEnding, ending) && formatOfEnding[ending]) || null;
+}
+
+/** One row of a table. */
+export interface Row {
+  /** The line of a text, or the row of another file; both from 1. */
+  readonly number: number;
+  /** Values by column. A column without a value here is missing; values are texts where the format knows nothing else. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** A table that is open for reading. */
+export interface Table {
+  /** What messages call the file or stream. */
+  readonly name: string;
+  readonly format: TableFormat;
+  /** The columns in their order: of the header, or of the first row. Numbered (`column 1`) where nothing names them. */
+  readonly columns: readonly string[];
+  /** Whether the file names its columns. */
+  readonly named: boolean;
+  /** What stands between values, where the format leaves it open. */
+  readonly separator: Separator | null;
+  /** The rows in their order, once. */
+  readonly rows: AsyncIterable<Row>;
+}
+
+/** How to read a table where its name or its data do not say it. */
+export interface TableOptions {
+  /** Default: as the name's ending says. */
+  readonly format?: TableFormat;
+  /** Whether the first row of separated values names the columns. Default: as its cells look. */
+  readonly header?: boolean;
+  /** Names that are known to be columns: a first row with one of them is a header. */
+  readonly knownColumns?: readonly string[];
+}
+
+/** Where a row stands, as messages say it: `pairs.csv, line 7`. */
+export function placeOf({ name, format }: Pick<Table, "name" | "format">, { number }: Row): string {
+  return `${name}, ${format === "json" || format === "parquet" ? "row" : "line"} ${number}`;
+}
+
+/**
+ * Opens a table and reads its beginning. Throws OptionError for a name whose format is not known, FileError when the file cannot be read, and DataError,
+ * naming the file and the line, for what is not of its format, or begins with a row that may or may not be a header. Rows throw the same
+ * while they are read.
+ */
+export async function openTable(source: ByteSource, options: TableOptions = {}): Promise<Table> {
+  const format = options.format ?? formatOf(source.name);
+  if (format === null) {
+    throw new OptionError(
+      `${source.name} is of no known format: its name ends in "${/\.[^./\\]*$/.exec(source.name)?.[0] ?? ""}".`,
+      `Give a file that ends in ${tableEndings.join(", ")}, or one of these with .gz.`,
+    );
+  }
+  return openers[format](source, options);
+}
+
+type Opener = (source: ByteSource, options: TableOptions) => Promise<Table>;
+
+const openers: Readonly<Record<TableFormat, Opener>> = {
+  lines: async (source) => openLines(source),
+  csv: (source, options) => openSeparated(source, "csv", ",", options),
+  tsv: (source, options) => openSeparated(source, "tsv", "\t", options),
+  jsonl: (source) => openJson("jsonl", source.name, jsonLines(source.name, textOf(source))),
+  json: openJsonFile,
+  parquet: async (source) => {
+    const { columns, rows } = await openParquet(source);
+    return { name: source.name, format: "parquet", columns, named: true, separator: null, rows: numbered(rows) };
+  },
+};
+
+const textOf = ({ name, bytes }: ByteSource) => decodeUtf8(bytes(), name);
+
+const numberedColumn = (at: number) => `column ${at + 1}`;
+
+/** The one column of bare texts. */
+const onlyColumn = numberedColumn(0);
+
+function openLines(source: ByteSource): Table {
+  async function* texts() {
+    for await (const line of splitLines(textOf(source), source.name)) yield { [onlyColumn]: line };
+  }
+  return { name: source.name, format: "lines", columns: [onlyColumn], named: false, separator: null, rows: numbered(texts()) };
+}
+
+/** The rows of an empty file. */
+async function* none(): AsyncGenerator<Row> {}
+
+async function* numbered(rows: AsyncIterable<Row["fields"]>): AsyncGenerator<Row> {
+  let number = 0;
+  for await (const fields of rows) yield { number: ++number, fields };
+}
+
+/** Characters that are looked at to find the separator and the header. */
+const SAMPLE_CHARACTERS = 1 << 16;
+
+async function openSeparated(source: ByteSource, format: "csv" | "tsv", usual: Separator, options: TableOptions): Promise<Table> {
+  const { name } = source;
+  const { sample, whole, texts } = await sampled(textOf(source), SAMPLE_CHARACTERS);
+  const shown = whole ? `${sample}\n` : sample; // Without a line end the last row may be cut off.
+  const separator = findSeparator(shown, usual);
+  const named = options.header ?? headerOf(name, sampleRows(shown, separator), options.knownColumns);
+  const rows = splitRows(texts, separator, name);
+  const first = await rows.next();
+  if (first.done) return { name, format, columns: [], named: true, separator, rows: none() };
+  const columns = named ? distinctNames(first.value.cells) : first.value.cells.map((_, at) => numberedColumn(at));
+
+  async function* all(): AsyncGenerator<Row> {
+    if (!named) yield rowOf(first.value.line, first.value.cells);
+    for await (const { line, cells } of rows) yield rowOf(line, cells);
+  }
+
+  function rowOf(line: number, cells: readonly string[]): Row {
+    if (cells.length > columns.length) {
+      throw new DataError(
+        `${name}, line ${line}: ${cells.length} values for the ${columns.length} column${columns.length === 1 ? "" : "s"} of the ${named ? "header" : "first row"}.`,
+        `Put values that contain ${separatorNames[separator]} into quotation marks.`,
+      );
+    }
+    return { number: line, fields: Object.fromEntries(cells.map((cell, at) => [columns[at]!, cell])) };
+  }
+
+  return { name, format, columns, named, separator, rows: all() };
+}
+
+/** What messages call separators. */
+export const separatorNames: Readonly<Record<Separator, string>> = { ",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar" };
+
+/** Whether the first row is a header. Throws DataError where it cannot be told. */
+function headerOf(name: string, rows: readonly (readonly string[])[], known: readonly string[] | undefined): boolean {
+  const header = isHeader(rows, known);
+  if (header !== null) return header;
+  throw new DataError(
+    `${name}: the first row (${rows[0]!.join(", ").slice(0, 100)}) may name the columns, or be the first of the rows.`,
+    "Say which: --header true or --header false (in the library, the option header).",
+  );
+}
+
+/** Names of columns, each its own: a second `text` becomes `text.1`, and one without a name stays without. */
+function distinctNames(cells: readonly string[]): string[] {
+  const seen = new Map<string, number>();
+  return cells.map((cell) => {
+    const name = cell.trim();
+    const before = seen.get(name) ?? 0;
+    seen.set(name, before + 1);
+    return before === 0 ? name : `${name}.${before}`;
+  });
+}
+
+async function openJsonFile(source: ByteSource): Promise<Table> {
+  const { sample, texts } = await sampled(textOf(source), 1);
+  const rows = sample.trimStart().startsWith("[") ? splitJsonArray(texts, source.name) : null;
+  // A list on each line is lines too.
+  return rows === null
+    ? openJson("json", source.name, jsonLines(source.name, texts))
+    : openJson("json", source.name, jsonElements(source.name, rows));
+}
+
+interface JsonRow {
+  readonly number: number;
+  readonly value: unknown;
+}
+
+async function* jsonLines(name: string, texts: AsyncIterable<string>): AsyncGenerator<JsonRow> {
+  let number = 0;
+  for await (const line of splitLines(texts, name)) {
+    number++;
+    if (line.trim() !== "") yield { number, value: parsed(line, `${name}, line ${number}`) };
+  }
+}
+
+async function* jsonElements(name: string, elements: AsyncIterable<string>): AsyncGenerator<JsonRow> {
+  let number = 0;
+  for await (const element of elements) yield { number: ++number, value: parsed(element, `${name}, row ${number}`) };
+}
+
+function parsed(text: string, place: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new DataError(`${place}: not JSON: ${(cause as Error).message}`, "Give one JSON object a line, or an array of objects.", {
+      cause,
+    });
+  }
+}
+
+/** A table of JSON values. The first row says what all are: objects with the names of the columns, lists, or texts. */
+async function openJson(format: "jsonl" | "json", name: string, values: AsyncGenerator<JsonRow>): Promise<Table> {
+  const first = await values.next();
+  if (first.done) return { name, format, columns: [], named: true, separator: null, rows: none() };
+  const { value } = first.value;
+  const named = typeof value === "object" && value !== null && !Array.isArray(value);
+
+  function rowOf({ number, value }: JsonRow): Row {
+    if (typeof value === "string" && !named) return { number, fields: { [onlyColumn]: value } };
+    if (Array.isArray(value) && !named)
+      return { number, fields: Object.fromEntries(value.map((item, at) => [numberedColumn(at), item as unknown])) };
+    if (named && typeof value === "object" && value !== null && !Array.isArray(value)) return { number, fields: value as Row["fields"] };
+    throw new DataError(
+      `${placeOf({ name, format }, { number, fields: {} })}: expected ${named ? "an object with texts" : "an object, a list or a text"}, found ${describeValue(value)}.`,
+      'Give rows like {"sent0": "…", "sent1": "…"}, all of one kind.',
+    );
+  }
+
+  async function* all(): AsyncGenerator<Row> {
+    yield rowOf(first.value as JsonRow);
+    for await (const row of values) yield rowOf(row);
+  }
+
+  return { name, format, columns: Object.keys(rowOf(first.value).fields), named, separator: null, rows: all() };
+}
+
+/** What a value is, for a message: never long, and never a walk through what is nested in it. */
+export function describeValue(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === "object" && value !== null)
+    return `an object with ${Object.keys(value).slice(0, 5).join(", ").slice(0, 60) || "no fields"}`;
+  return typeof value === "string" ? JSON.stringify(value.slice(0, 60)) : String(value);
+}
+
+/** The beginning of a text, at least so many characters where it has them, and the whole text with it; `whole` where the sample is all. */
+async function sampled(texts: AsyncGenerator<string>, characters: number) {
+  let sample = "";
+  let whole = false;
+  while (sample.trimStart().length < characters && !whole) {
+    const next = await texts.next();
+    if (next.done) whole = true;
+    else sample += next.value;
+  }
+  async function* all(): AsyncGenerator<string> {
+    if (sample !== "") yield sample;
+    yield* texts;
+  }
+  return { sample, whole, texts: all() };
+}

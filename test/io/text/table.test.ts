@@ -1,0 +1,161 @@
+/** Tables against what pandas and pyarrow wrote (golden/tables.json), in pieces of every size, and refusals of what is no table. */
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { DataError, OptionError } from "../../../src/errors.ts";
+import { openExamples } from "../../../src/io/examples.ts";
+import { MemoryFolder } from "../../../src/io/folder.ts";
+import { fileSource, streamSource } from "../../../src/io/text/source.ts";
+import { formatOf, openTable, type TableOptions } from "../../../src/io/text/table.ts";
+import { collect } from "../collect.ts";
+
+interface Golden {
+  readonly bytes: string;
+  readonly rows: readonly (readonly (string | number)[])[];
+}
+
+const golden = JSON.parse(readFileSync("test/golden/tables.json", "utf8")) as Readonly<Record<string, Golden>>;
+
+const source = (name: string, content: string | Uint8Array) => fileSource(new MemoryFolder("data", [[name, content]]), name);
+
+async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
+}
+
+async function rowsOf(name: string, content: string | Uint8Array, options?: TableOptions) {
+  const table = await openTable(source(name, content), options);
+  return (await collect(table.rows)).map(({ fields }) => table.columns.map((column) => fields[column]));
+}
+
+describe("tables of pandas and pyarrow", () => {
+  it.each(Object.entries(golden).filter(([name]) => name !== "scored.parquet"))("%s", async (name, { bytes, rows }) => {
+    const content = Uint8Array.from(Buffer.from(bytes, "base64"));
+    const { examples, kind } = await openExamples(source(name, content));
+    expect((await collect(examples)).map(({ texts }) => texts)).toEqual(rows);
+    expect(kind).toBe(rows[0]!.length === 3 ? "triplets" : "pairs");
+    if (name.endsWith(".parquet")) return;
+    for (const size of [1, 3, 64]) {
+      const streamed = await openExamples(streamSource(pieces(content, name.endsWith(".gz") ? Math.max(size, 2) : size), name));
+      expect((await collect(streamed.examples)).map(({ texts }) => texts)).toEqual(rows);
+    }
+  });
+
+  it("numbers of Parquet", async () => {
+    const { bytes, rows } = golden["scored.parquet"]!;
+    const { kind, examples } = await openExamples(source("scored.parquet", Uint8Array.from(Buffer.from(bytes, "base64"))), {
+      columns: "sent0=sentence1,sent1=sentence2,score=label",
+    });
+    expect(kind).toBe("scored pairs");
+    expect((await collect(examples)).map(({ texts, score }) => [...texts, score])).toEqual(rows);
+  });
+});
+
+describe("separated values", () => {
+  it("come back as they were written, whatever is in them and however they are cut", async () => {
+    const cell = fc.string({ unit: fc.constantFrom("a", '"', ",", ";", "\n", "\r", "é", " ", "|"), maxLength: 6 });
+    const rows = fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(rows, fc.constantFrom("\n", "\r\n", "\r"), fc.integer({ min: 1, max: 7 }), async (given, end, size) => {
+        const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+        const written = [["sent0", "sent1"], ...given].map((row) => row.map(quoted).join(",") + end).join("");
+        const table = await openTable(streamSource(pieces(new TextEncoder().encode(written), size), "a.csv"));
+        expect((await collect(table.rows)).map(({ fields }) => [fields.sent0, fields.sent1])).toEqual(given);
+      }),
+    );
+  });
+
+  it.each<[string, string, string, string[][]]>([
+    [
+      "a quotation mark inside a value",
+      "a.csv",
+      'sentence,n\nThe 5" disk,1\n"Yes, ""so""",2\n',
+      [
+        ['The 5" disk', "1"],
+        ['Yes, "so"', "2"],
+      ],
+    ],
+    ["one that begins a value and does not end it", "a.csv", 'sentence,n\n"So" he said,1\n', [['"So" he said', "1"]]],
+    [
+      "one that begins a line of tab-separated text",
+      "a.tsv",
+      'sentence\tn\n"So, he said\t1\n"x"\t2\n"a"" b\t3\n',
+      [
+        ['"So, he said', "1"],
+        ["x", "2"],
+        ['"a"" b', "3"],
+      ],
+    ],
+    ["a tab in quotation marks", "a.tsv", 'sentence\tn\n"a\tb"\t1\n', [["a\tb", "1"]]],
+    ["semicolons under a name that says commas", "a.csv", "id;text\n1;a, b\n", [["1", "a, b"]]],
+    ["tabs under a name that says commas", "a.csv", "id\ttext\n1\ta, b\n", [["1", "a, b"]]],
+    ["bars", "a.csv", "id|text\n1|a\n", [["1", "a"]]],
+    ["one column with commas in quotation marks", "a.csv", 'sentence\n"a, b"\nc; d\n', [["a, b"], ["c; d"]]],
+    ["a name twice", "a.csv", "text,note,note\na,b,c\n", [["a", "b", "c"]]],
+    ["blank lines", "a.csv", "\nsentence,n\n\na,1\n\n", [["a", "1"]]],
+  ])("%s", async (_, name, content, expected) => {
+    expect(await rowsOf(name, content)).toEqual(expected);
+  });
+
+  it("are read with characters that lie across pieces of a large file", async () => {
+    const row = `${"é".repeat(999)},ü`;
+    const rows = await rowsOf("a.csv", `sent0,sent1\n${`${row}\n`.repeat(1200)}`);
+    expect(rows).toHaveLength(1200);
+    expect(new Set(rows.map((cells) => cells.join()))).toEqual(new Set([row]));
+  });
+
+  it.each<[string, string, RegExp]>([
+    ["too many values", "sent0,sent1\nx,y\nx,y,z\n", /a\.csv, line 3: 3 values for the 2 columns/],
+    ["an open quotation mark", 'sent0,sent1\nx,y\n\n"x,y\n', /a\.csv, line 4: a quotation mark opens a value and is never closed/],
+    ["an open quotation mark after a quoted line end", 'sent0,sent1\n"a\nb",y\n"x,y\n', /a\.csv, line 4: /],
+  ])("are refused with %s", async (_, content, message) => {
+    await expect(rowsOf("a.csv", content)).rejects.toThrow(DataError);
+    await expect(rowsOf("a.csv", content)).rejects.toThrow(message);
+  });
+});
+
+describe("JSON", () => {
+  it("arrays come element by element, however they are cut", async () => {
+    const values = [{ text: 'a "b" \\' }, { text: "[{,]}" }, { text: "生\n" }, { text: "c", more: [1, { a: 2 }] }];
+    for (const text of [JSON.stringify(values), ` ${JSON.stringify(values, null, 2)} \n`]) {
+      for (let size = 1; size < 9; size++) {
+        const table = await openTable(streamSource(pieces(new TextEncoder().encode(text), size), "a.json"));
+        expect((await collect(table.rows)).map(({ fields }) => fields)).toEqual(values);
+      }
+    }
+  });
+
+  it("takes bare texts, and an empty array", async () => {
+    expect(await rowsOf("a.json", '["a", "b"]')).toEqual([["a"], ["b"]]);
+    expect(await rowsOf("a.jsonl", '"a"\n"b"\n')).toEqual([["a"], ["b"]]);
+    expect(await rowsOf("a.json", "[ ]")).toEqual([]);
+  });
+
+  it.each<[string, string, string, RegExp]>([
+    ["a line that is no JSON", "a.jsonl", '{"a":"x"}\n{"a":\n', /a\.jsonl, line 2: not JSON/],
+    ["an array that does not end", "a.json", '[{"a":"x"},', /is no JSON array: it ends before its last bracket/],
+    ["a missing element", "a.json", '[{"a":"x"},,{"a":"y"}]', /element 2 is missing/],
+    ["something behind the array", "a.json", '[{"a":"x"}] x', /there is "x" behind it/],
+    ["a second array", "a.json", '[{"a":"x"}][{"a":"y"}]', /outside it/],
+    ["a number among objects", "a.json", '[{"a":"x"},5]', /row 2: expected an object with texts, found 5/],
+    ["null", "a.json", "[null]", /row 1: expected an object, a list or a text, found null/],
+  ])("refuses %s", async (_, name, content, message) => {
+    await expect(rowsOf(name, content)).rejects.toThrow(DataError);
+    await expect(rowsOf(name, content)).rejects.toThrow(message);
+  });
+});
+
+it("takes the format from the ending, in any case and behind .gz", () => {
+  expect(["A.CSV", "b.JsonL", "c.txt.gz", "d/e.tsv.GZ", "f.ndjson", "g.json", "h.parquet"].map(formatOf)).toEqual(
+    ["csv", "jsonl", "lines", "tsv", "jsonl", "json", "parquet"], // prettier
+  );
+  expect([formatOf("csv"), formatOf("a.constructor"), formatOf("a.gz"), formatOf("b.csv/a")]).toEqual([null, null, null, null]);
+});
+
+it("says what is wrong with an archive, a Parquet file, a stream of Parquet, and a name", async () => {
+  const packed = Uint8Array.from(Buffer.from(golden["packed.csv.gz"]!.bytes, "base64"));
+  await expect(rowsOf("a.csv.gz", packed.slice(0, 200))).rejects.toThrow(/a\.csv\.gz is not a whole gzip file/);
+  const parquet = Uint8Array.from(Buffer.from(golden["snappy.parquet"]!.bytes, "base64"));
+  await expect(rowsOf("a.parquet", parquet.slice(0, 500))).rejects.toThrow(/a\.parquet cannot be read as Parquet/);
+  await expect(openTable(streamSource(pieces(parquet, 99), "standard input"), { format: "parquet" })).rejects.toThrow(OptionError);
+  await expect(rowsOf("a.docx", "x")).rejects.toThrow(OptionError);
+});
