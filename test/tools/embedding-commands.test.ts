@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
 import { decodeNpy } from "../../src/io/formats/npy.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
@@ -55,6 +56,22 @@ describe("encode", () => {
     const table = `sentence\n${tinySentences.map((sentence) => `${sentence}\n`).join("")}`;
     expect(await encode(["--input_format", "tsv"], table)).toEqual(plain);
     expect(await encode(["--input_format", "jsonl"], tinySentences.map((sentence) => JSON.stringify(sentence)).join("\n"))).toEqual(plain);
+  });
+
+  it("finds the format by the name, in any case and packed, and the column by its name", async () => {
+    const plain = tinySentences.map((sentence, i) => ({ sentence, embedding: vectors[i] }));
+    const csv = `text;note\n${tinySentences.map((sentence) => `${sentence};x\n`).join("")}`;
+    await writeFile(file("UPPER.CSV"), csv);
+    await writeFile(file("packed.csv.gz"), gzipSync(csv));
+    await writeFile(file("array.json"), JSON.stringify(tinySentences.map((text) => ({ note: "x", text }))));
+    for (const name of ["UPPER.CSV", "packed.csv.gz", "array.json"]) expect(await encode(["--input", file(name)])).toEqual(plain);
+  });
+
+  it("cuts a line as long as a book", async () => {
+    const [first, book] = await encode([], `${tinySentences[0]}\n${"the cat ".repeat(7500)}\n`);
+    expect(first!.embedding).toEqual(vectors[0]);
+    expect(book!.sentence).toHaveLength(60_000);
+    expect(book!.embedding).toEqual((await encode([], `${"the cat ".repeat(100)}\n`))[0]!.embedding);
   });
 
   it("takes quotation marks inside a value as they are", async () => {
@@ -207,13 +224,22 @@ describe("bad input", () => {
   it.each([
     ["no model", ["encode"], "", ["--model"]],
     ["two models", ["encode", "--model", "a", "--model_name_or_path", "b"], "", ["--model_name_or_path"]],
-    ["a column that is not there", ["encode", "--model", model, "--input_format", "csv"], "a,b\n1,2\n", ['"sentence"', "a, b"]],
+    ["a column that is not there", ["encode", "--model", model, "--input_format", "csv"], "a,b\n1,2\n", ["--text_column", "a, b"]],
     ["a broken table", ["encode", "--model", model, "--input_format", "csv"], 'sentence\n"open\n', ["standard input"]],
-    ["a table whose quotation mark swallows it", ["encode", "--model", model, "--input_format", "csv"], swallowed, ["Max Record Size"]],
+    [
+      "a table whose quotation mark swallows it",
+      ["encode", "--model", model, "--input_format", "csv"],
+      swallowed,
+      ["line 2", "never closed"],
+    ],
     ["a table of another encoding", ["encode", "--model", model, "--input_format", "csv"], latin1, ["standard input is not UTF-8"]],
-    ["a row as long as a book", ["encode", "--model", model, "--input_format", "tsv"], `sentence\n${"x".repeat(50_001)}\n`, ["row 1"]],
     ["a line that is not JSON", ["encode", "--model", model, "--input_format", "jsonl"], '"x"\n{\n', ["line 2"]],
-    ["a record without a text", ["encode", "--model", model, "--input_format", "jsonl"], '{"text":"x"}\n', ["line 1", '"sentence"']],
+    [
+      "a record without a text",
+      ["encode", "--model", model, "--input_format", "jsonl"],
+      '{"sentence":"x"}\n{"a":1}\n',
+      ["line 2", '"sentence"'],
+    ],
     ["ids in plain lines", ["encode", "--model", model, "--id_column", "id"], "x\n", ["--id_column"]],
     ["too many numbers", ["encode", "--model", model, "--truncate_dim", "33"], "x\n", ["33", "32"]],
     ["an output of no known format", ["encode", "--model", model, "--output", "x.parquet"], "x\n", [".npy"]],
