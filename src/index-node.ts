@@ -1,4 +1,8 @@
-/** simcse-webgpu in Node: the whole package, Dawn's devices, folders on disk, models of the hub. */
+/**
+ * simcse-webgpu in Node: the whole package, Dawn's devices, folders on disk, models of the hub.
+ *
+ * @module simcse-webgpu
+ */
 export { type NodeDeviceOptions, openDevice } from "./gpu/node.ts";
 export { openExampleFile, readExamples } from "./io/examples-node.ts";
 export { openFolder, writeFileAtomically, writeFolderAtomically } from "./io/folder-node.ts";

@@ -1,6 +1,8 @@
 /**
  * The language that operations are written in (`simcse-webgpu/kernels`): an operation, its shape rule, its kernels and their variants.
  * What model code calls is in the package's own face.
+ *
+ * @module simcse-webgpu/kernels
  */
 
 import "./webgpu-types.ts";
