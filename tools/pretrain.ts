@@ -1,21 +1,16 @@
 /** `simcse pretrain`: a masked language model from any text, from fresh weights or onwards; a BERT for `simcse train` to begin with. */
 import { Command, Option } from "commander";
-import { readExamples } from "../src/io/examples-node.ts";
 import { packedSet } from "../src/simcse/training/training-set.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { type TrainOptions, trainOptions } from "./training/train-options.ts";
+import { trainingTexts } from "./training/training-files.ts";
 import { runTraining, type TrainingKind } from "./training/training-run.ts";
 
 const maskedLanguage: TrainingKind = {
-  read: (path, tokenizer, { max_seq_length }) => packedSet(textsOf(path), tokenizer, max_seq_length),
+  read: (given, tokenizer, { max_seq_length }) => packedSet(trainingTexts(given), tokenizer, max_seq_length),
   heads: () => ({ mlp: false, mlm: true }),
   hints: () => [],
 };
-
-/** Every text of a file, a table's columns one after another. */
-async function* textsOf(path: string): AsyncGenerator<string> {
-  for await (const example of readExamples(path)) yield* example;
-}
 
 /** Options that speak of contrast. */
 const contrastive = new Set([

@@ -3,15 +3,14 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { FileError } from "../src/errors.ts";
-import { readExamples } from "../src/io/examples-node.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { fileOperation } from "../src/io/folders/errno-node.ts";
 import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
 import { flag, wholeNumber, withOptions } from "./cli/options.ts";
+import { type TrainingFileOptions, trainingFileOptions, trainingTexts } from "./training/training-files.ts";
 
-interface TokenizerOptions {
-  readonly train_file: string[];
+interface TokenizerOptions extends TrainingFileOptions {
   readonly output_dir: string;
   readonly vocab_size: number;
   readonly lower_case?: boolean;
@@ -19,7 +18,7 @@ interface TokenizerOptions {
 }
 
 const options: readonly Option[] = [
-  new Option("--train_file <files...>", "text to learn from: .txt, .csv, .tsv, .json or .jsonl").makeOptionMandatory(),
+  ...trainingFileOptions,
   new Option("--output_dir <dir>", "where tokenizer.json, vocab.txt and their like go").makeOptionMandatory(),
   new Option("--vocab_size <n>", "most tokens of the vocabulary").argParser(wholeNumber(6)).default(30522),
   flag("lower_case", "take upper and lower case as one, and leave out accents (default: true)"),
@@ -30,19 +29,14 @@ const train = withOptions(new Command("train").description("learn a WordPiece vo
 
 export const tokenizerCommand = new Command("tokenizer").description("make a tokenizer").addCommand(train);
 
-async function runTraining({
-  train_file,
-  output_dir,
-  vocab_size,
-  lower_case = true,
-  overwrite_output_dir,
-}: TokenizerOptions): Promise<void> {
+async function runTraining(given: TokenizerOptions): Promise<void> {
+  const { output_dir, vocab_size, lower_case = true, overwrite_output_dir } = given;
   await fileOperation("write", output_dir, () => mkdir(output_dir, { recursive: true }));
   if (!overwrite_output_dir && (await (await openFolder(output_dir)).has("tokenizer.json"))) {
     throw new FileError(`${output_dir} holds a tokenizer already.`, "Choose another folder, or allow it with --overwrite_output_dir.");
   }
   const sentences: string[] = [];
-  for (const file of train_file) for await (const example of readExamples(file)) sentences.push(...example);
+  for await (const text of trainingTexts(given)) sentences.push(text);
   const vocabulary = learnVocabulary(sentences, vocab_size, { lowerCase: lower_case });
   const { files } = wordPieceTokenizer(vocabulary, { lowerCase: lower_case });
   for (const [name, content] of files) await writeFileAtomically(join(output_dir, name), content);

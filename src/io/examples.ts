@@ -5,10 +5,11 @@
  * (`sent0=question,sent1=answer`), and else by their places as in the original: sentence, its pair, its hard negative. What is doubtful is refused.
  */
 import { DataError } from "../errors.ts";
+import { show } from "../show.ts";
 import { assignColumns, type ColumnAssignment } from "./examples/columns.ts";
 import type { ColumnRole } from "./text/column-names.ts";
 import type { ByteSource } from "./text/source.ts";
-import { describeValue, openTable, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
+import { openTable, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
 
 /** What the examples of a file are. Labelled pairs say 1 (alike) or 0 (not); scored pairs any number. */
 export const exampleKinds = ["sentences", "pairs", "triplets", "scored pairs", "labelled pairs", "labelled texts"] as const;
@@ -170,7 +171,7 @@ function textOf(table: Table, row: Row, column: string): string | null {
   const value = fieldOf(row, column);
   if (value === undefined || value === null) return null;
   if (typeof value === "string") return value;
-  throw new DataError(`${placeOf(table, row)}: expected a text in ${column}, found ${describeValue(value)}.`, "Write the value as a text.");
+  throw new DataError(`${placeOf(table, row)}: expected a text in ${column}, found ${show(value)}.`, "Write the value as a text.");
 }
 
 function numberOf(table: Table, row: Row, column: string): number {
@@ -178,7 +179,7 @@ function numberOf(table: Table, row: Row, column: string): number {
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
   if (typeof number === "number" && Number.isFinite(number)) return number;
   throw new DataError(
-    `${placeOf(table, row)}: expected a number in ${column}, found ${describeValue(value)}.`,
+    `${placeOf(table, row)}: expected a number in ${column}, found ${show(value)}.`,
     "Give every pair a score, with a point before its decimals; or leave the row out.",
   );
 }
@@ -197,7 +198,7 @@ function truthOf(table: Table, row: Row, column: string): number {
   const truth = typeof value === "object" ? undefined : truths.get(String(value).trim().toLowerCase());
   if (truth !== undefined) return truth;
   throw new DataError(
-    `${placeOf(table, row)}: expected 0 or 1 in ${column}, found ${describeValue(value)}.`,
+    `${placeOf(table, row)}: expected 0 or 1 in ${column}, found ${show(value)}.`,
     `A pair's label says whether its texts are alike. If ${column} says how alike they are, name it as the score: --columns …,score=${column}.`,
   );
 }
@@ -205,5 +206,5 @@ function truthOf(table: Table, row: Row, column: string): number {
 function labelOf(table: Table, row: Row, column: string): string {
   const value = fieldOf(row, column);
   if ((typeof value === "string" && value !== "") || typeof value === "number" || typeof value === "boolean") return String(value);
-  throw new DataError(`${placeOf(table, row)}: expected a label in ${column}, found ${describeValue(value)}.`, "Give every text a label.");
+  throw new DataError(`${placeOf(table, row)}: expected a label in ${column}, found ${show(value)}.`, "Give every text a label.");
 }

@@ -162,12 +162,7 @@ describe("kinds of examples", () => {
     ["UTF-16", "a.csv", new Uint8Array(new Uint16Array([0xfeff, 0x61, 0x0a]).buffer), /it looks like UTF-16/],
     ["a number", "a.jsonl", '{"a":1}\n', /a\.jsonl, line 1: expected a text in a, found 1/],
     ["another field", "a.jsonl", '{"a":"x"}\n{"b":"x"}\n', /line 2: a value "b" beside a/],
-    [
-      "a value nested deep",
-      "a.json",
-      `[{"sent0":${"[".repeat(5000)}${"]".repeat(5000)}}]`,
-      /row 1: expected a text in sent0, found a list of 1/,
-    ],
+    ["a value nested deep", "a.json", `[{"sent0":${"[".repeat(5000)}${"]".repeat(5000)}}]`, /row 1: expected a text in sent0, found \[\[/],
   ])("refuses %s", async (_, name, content, message) => {
     await expect(read(name, content)).rejects.toThrow(DataError);
     await expect(read(name, content)).rejects.toThrow(message);

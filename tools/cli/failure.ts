@@ -1,5 +1,6 @@
 /** How the command line ends when something is wrong: one clear error and its remedy on stderr, a stack only under `--debug`. */
 import { FileError, SimcseError } from "../../src/errors.ts";
+import { printable } from "../../src/show.ts";
 
 /** A person pressed Ctrl-C: 128 + SIGINT. */
 export const interruptedExitCode = 130;
@@ -32,8 +33,10 @@ export function reportFailure(error: unknown, { debug }: { debug: boolean }): vo
   }
   process.exitCode = 1;
   const expected = error instanceof SimcseError;
-  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.stderr.write(`  ${expected ? error.remedy : "This is a bug in simcse: please report it with the output of --debug."}\n`);
+  process.stderr.write(`error: ${printable(error instanceof Error ? error.message : String(error))}\n`);
+  process.stderr.write(
+    `  ${expected ? printable(error.remedy) : "This is a bug in simcse: please report it with the output of --debug."}\n`,
+  );
   if (debug && error instanceof Error)
     process.stderr.write(`\n${error.stack}\n${error.cause instanceof Error ? `caused by ${error.cause.stack}\n` : ""}`);
 }

@@ -5,16 +5,8 @@ import { diskSource } from "../../src/io/examples-node.ts";
 import { streamPieces } from "../../src/io/folders/errno-node.ts";
 import { roleOf } from "../../src/io/text/column-names.ts";
 import { type ByteSource, streamSource } from "../../src/io/text/source.ts";
-import {
-  describeValue,
-  formatOf,
-  openTable,
-  placeOf,
-  type Row,
-  type Table,
-  type TableFormat,
-  tableFormats,
-} from "../../src/io/text/table.ts";
+import { formatOf, openTable, placeOf, type Row, type Table, type TableFormat, tableFormats } from "../../src/io/text/table.ts";
+import { show } from "../../src/show.ts";
 import type { SentenceId } from "../../src/simcse/search/sentence-index.ts";
 import { flag } from "./options.ts";
 
@@ -106,7 +98,7 @@ function textField(table: Table, row: Row, column: string): string {
   const value = fieldOf(row, column);
   if (typeof value === "string") return value;
   throw new DataError(
-    `${placeOf(table, row)}: expected a text in "${column}", found ${describeValue(value)}.`,
+    `${placeOf(table, row)}: expected a text in "${column}", found ${show(value)}.`,
     "Give every row a text, or name another column with --text_column.",
   );
 }
@@ -115,7 +107,7 @@ function idField(table: Table, row: Row, column: string): SentenceId {
   const value = fieldOf(row, column);
   if ((typeof value === "string" && value !== "") || (typeof value === "number" && Number.isSafeInteger(value))) return value;
   throw new DataError(
-    `${placeOf(table, row)}: expected a text or a whole number in "${column}", found ${describeValue(value)}.`,
+    `${placeOf(table, row)}: expected a text or a whole number in "${column}", found ${show(value)}.`,
     "Give every row an id, or name another column with --id_column.",
   );
 }

@@ -7,12 +7,12 @@ import { type TrainingArguments, trainingDefaults } from "../../src/simcse/train
 import { type HubFlags, hubFlags } from "../cli/find-model.ts";
 import { flag, flagOrValue, numberBetween, wholeNumber } from "../cli/options.ts";
 import { tuningOptions } from "../cli/tuning.ts";
+import { type TrainingFileOptions, trainingFileOptions } from "./training-files.ts";
 
-export interface TrainOptions extends Partial<TrainingArguments>, HubFlags {
+export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, TrainingFileOptions {
   readonly model_name_or_path: string;
   readonly config_name?: string;
   readonly tokenizer_name?: string;
-  readonly train_file: string;
   readonly output_dir: string;
   readonly overwrite_output_dir?: boolean;
   readonly resume_from_checkpoint?: string | boolean;
@@ -100,10 +100,7 @@ export const trainOptions: readonly Option[] = [
   ...hubFlags,
   new Option("--config_name <model>", "folder or name of another config.json (default: the model's)"),
   new Option("--tokenizer_name <model>", "folder or name of another tokenizer (default: the model's)"),
-  new Option(
-    "--train_file <file>",
-    "examples: .txt, one sentence a line; .csv, .tsv, .json, .jsonl with one column (sentences), two (pairs) or three (and a hard negative)",
-  ).makeOptionMandatory(),
+  ...trainingFileOptions,
   new Option("--output_dir <dir>", "where the trained model goes").makeOptionMandatory(),
   flag("overwrite_output_dir", "write into an output folder that is not empty"),
   new Option("--config <file>", "take options from a JSON file; those on the command line win"),

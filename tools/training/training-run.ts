@@ -46,8 +46,8 @@ import { checkSeeds, optionsOfSeed, reportSeeds } from "./train-seeds.ts";
 
 /** What sets the kinds of training apart. */
 export interface TrainingKind {
-  /** Reads the training file. */
-  readonly read: (path: string, tokenizer: Tokenizer, args: TrainingArguments) => Promise<TrainingSet>;
+  /** Reads the training files. */
+  readonly read: (given: TrainOptions, tokenizer: Tokenizer, args: TrainingArguments) => Promise<TrainingSet>;
   /** The heads that the model has beside its encoder. */
   readonly heads: (args: TrainingArguments) => { readonly mlp: boolean; readonly mlm: boolean };
   /** What in the options is worth a word; `fresh` where no weights were trained before. */
@@ -127,7 +127,7 @@ async function trainOnce(given: TrainOptions, kind: TrainingKind, signal: AbortS
   const config = given.config_name ? { ...own, bert: (await readConfig(await findModel(given.config_name, given))).bert } : own;
   const tokenizer = await loadTokenizer(given.tokenizer_name ? await findModel(given.tokenizer_name, given) : config.folder);
   checkVocabulary(config.folder, tokenizer, config.bert);
-  const set = await kind.read(given.train_file, tokenizer, args);
+  const set = await kind.read(given, tokenizer, args);
   const evaluates = args.eval_steps > 0 || args.evaluation_strategy === "epoch";
   const data = evaluates ? await openEvaluationData(given.data_dir, { transfer: given.eval_transfer === true }) : null;
   if (data) checkMetric(data, args.metric_for_best_model);

@@ -11,6 +11,7 @@
  * Endings count in any case, and all but Parquet may be packed with gzip (`.csv.gz`). What a column is for is decided by examples.ts.
  */
 import { DataError, OptionError } from "../../errors.ts";
+import { printable, show } from "../../show.ts";
 import { findSeparator, type Separator, sampleRows, splitRows } from "./delimited.ts";
 import { isHeader } from "./header.ts";
 import { splitJsonArray } from "./json-array.ts";
@@ -173,7 +174,7 @@ function headerOf(name: string, rows: readonly (readonly string[])[], known: rea
   const header = isHeader(rows, known);
   if (header !== null) return header;
   throw new DataError(
-    `${name}: the first row (${rows[0]!.join(", ").slice(0, 100)}) may name the columns, or be the first of the rows.`,
+    `${name}: the first row (${printable(rows[0]!.join(", ").slice(0, 100))}) may name the columns, or be the first of the rows.`,
     "Say which: --header true or --header false (in the library, the option header).",
   );
 }
@@ -239,7 +240,7 @@ async function openJson(format: "jsonl" | "json", name: string, values: AsyncGen
       return { number, fields: Object.fromEntries(value.map((item, at) => [numberedColumn(at), item as unknown])) };
     if (named && typeof value === "object" && value !== null && !Array.isArray(value)) return { number, fields: value as Row["fields"] };
     throw new DataError(
-      `${placeOf({ name, format }, { number, fields: {} })}: expected ${named ? "an object with texts" : "an object, a list or a text"}, found ${describeValue(value)}.`,
+      `${placeOf({ name, format }, { number, fields: {} })}: expected ${named ? "an object with texts" : "an object, a list or a text"}, found ${show(value)}.`,
       'Give rows like {"sent0": "…", "sent1": "…"}, all of one kind.',
     );
   }
@@ -250,15 +251,6 @@ async function openJson(format: "jsonl" | "json", name: string, values: AsyncGen
   }
 
   return { name, format, columns: Object.keys(rowOf(first.value).fields), named, separator: null, rows: all() };
-}
-
-/** What a value is, for a message: never long, and never a walk through what is nested in it. */
-export function describeValue(value: unknown): string {
-  if (value === undefined) return "nothing";
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (typeof value === "object" && value !== null)
-    return `an object with ${Object.keys(value).slice(0, 5).join(", ").slice(0, 60) || "no fields"}`;
-  return typeof value === "string" ? JSON.stringify(value.slice(0, 60)) : String(value);
 }
 
 /** The beginning of a text, at least so many characters where it has them, and the whole text with it; `whole` where the sample is all. */

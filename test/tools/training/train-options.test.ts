@@ -7,7 +7,7 @@ import { withOptions } from "../../../tools/cli/options.ts";
 import { grantedNotes, type TrainOptions, trainingArguments, trainOptions } from "../../../tools/training/train-options.ts";
 
 const args = (given: Partial<TrainOptions>) =>
-  trainingArguments({ model_name_or_path: "m", train_file: "t", output_dir: "o", data_dir: "d", ...given });
+  trainingArguments({ model_name_or_path: "m", train_file: ["t"], output_dir: "o", data_dir: "d", ...given });
 
 it("evaluates where anything asks for it, as often as it logs where nothing says how often", () => {
   expect(args({}).eval_steps).toBe(0);

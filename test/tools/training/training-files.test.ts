@@ -1,0 +1,69 @@
+/** What `simcse train` makes of its files, and what it says of them before the first step. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, expect, it, vi } from "vitest";
+import { DataError, OptionError } from "../../../src/errors.ts";
+import { wordPieceTokenizer } from "../../../src/io/tokenizer.ts";
+import { readTrainingFiles, type TrainingFileOptions, trainingTexts } from "../../../tools/training/training-files.ts";
+import { collect } from "../../io/collect.ts";
+import { temporaryFolder } from "../../tiny-model.ts";
+
+const folder = await temporaryFolder();
+const { tokenizer } = { tokenizer: wordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"], { lowerCase: true }) };
+const path = (name: string) => join(folder, name);
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** Reads files of the folder; gives the examples and what was said. */
+async function read(names: readonly string[], options: Omit<TrainingFileOptions, "train_file"> = {}) {
+  const written = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  const examples = await readTrainingFiles({ train_file: names.map(path), ...options }, tokenizer, 4);
+  return { examples, said: written.mock.calls.map(([text]) => String(text).replaceAll(`${folder}/`, "")) };
+}
+
+it("says what was understood", async () => {
+  await writeFile(path("a.csv"), "sent1;sent0\nb;a a a a\nb;a a a a\n;\u001b[31ma\n");
+  const { examples, said } = await read(["a.csv"]);
+  expect(examples).toEqual([
+    ["a a a a", "b"],
+    ["a a a a", "b"],
+    ["\u001b[31ma", " "],
+  ]);
+  expect(said).toEqual([
+    "a.csv: 2 columns: sent0, sent1; separated by a semicolon; 3 pairs\n",
+    'first example: "a a a a" | "b"\n',
+    '1 duplicate; 1 missing text is taken as " ", as in the original; about 33.3% of the texts are cut at 4 tokens\n',
+  ]);
+});
+
+it("joins files by their weights, the same ones each time", async () => {
+  await writeFile(path("many.txt"), Array.from({ length: 1000 }, (_, i) => `a ${i}\n`).join(""));
+  await writeFile(path("few.jsonl"), '{"text":"x"}\n{"text":"y"}\n');
+  const { examples, said } = await read(["many.txt:0.25", "few.jsonl:2"]);
+  expect(examples.length - 4).toBeGreaterThan(200);
+  expect(examples.length - 4).toBeLessThan(300);
+  expect(examples.slice(-4)).toEqual([["x"], ["x"], ["y"], ["y"]]);
+  expect(said[0]).toBe(`many.txt: one text a line; 1,000 sentences, ${examples.length - 4} taken\n`);
+  expect((await read(["many.txt:0.25", "few.jsonl:2"])).examples).toEqual(examples);
+});
+
+it("takes the texts of any kind for a language model", async () => {
+  await writeFile(path("scored.csv"), "sentence1,sentence2,score\na,b,1\nc,d,2\n");
+  expect(await collect(trainingTexts({ train_file: [path("scored.csv")] }))).toEqual(["a", "b", "c", "d"]);
+});
+
+it("refuses what there is no loss for, kinds that differ, and a weight of nothing", async () => {
+  await expect(read(["scored.csv"])).rejects.toThrow(
+    /scored\.csv holds scored pairs \(sentence1, sentence2, score\), and there is no loss/,
+  );
+  await expect(read(["scored.csv"])).rejects.toMatchObject({
+    remedy: expect.stringContaining("--columns sent0=sentence1,sent1=sentence2"),
+  });
+  expect((await read(["scored.csv"], { columns: "sent0=sentence1,sent1=sentence2" })).examples).toEqual([
+    ["a", "b"],
+    ["c", "d"],
+  ]);
+  await expect(read(["few.jsonl", "a.csv"])).rejects.toThrow(DataError);
+  await expect(read(["few.jsonl", "a.csv"])).rejects.toThrow(/a\.csv holds pairs, and .*few\.jsonl sentences/);
+  await expect(read(["few.jsonl:0"])).rejects.toThrow(OptionError);
+});

@@ -1,0 +1,153 @@
+/** The files of `simcse train`: read by their columns, weighted, and described before the first step. */
+import { Option } from "commander";
+import { DataError, OptionError } from "../../src/errors.ts";
+import { type Example, type ExampleKind, type ExampleTable, MISSING } from "../../src/io/examples.ts";
+import { openExampleFile } from "../../src/io/examples-node.ts";
+import type { Tokenizer } from "../../src/io/tokenizer.ts";
+import { stream } from "../../src/nn/random.ts";
+import { printable, quoted } from "../../src/show.ts";
+import { flag } from "../cli/options.ts";
+
+export interface TrainingFileOptions {
+  readonly train_file: readonly string[];
+  readonly columns?: string;
+  readonly header?: boolean;
+}
+
+/** Options that say what is trained on, shared by the commands that train. */
+export const trainingFileOptions: readonly Option[] = [
+  new Option(
+    "--train_file <files...>",
+    "examples: .txt (one sentence a line), .csv, .tsv, .jsonl, .json, .parquet, also .gz; `b.csv:0.5` takes half of a file's examples, `:2` each twice",
+  ).makeOptionMandatory(),
+  new Option(
+    "--columns <list>",
+    "what the columns are, such as sent0=question,sent1=answer, or sent0,sent1,hard_neg in their order with _ for one to leave out (default: by their names)",
+  ),
+  flag("header", "whether the first row of a table names its columns (default: as it looks)"),
+];
+
+/** Every text of the files, whatever kind of examples they hold; a table's columns one after another. */
+export async function* trainingTexts({ train_file, columns, header }: TrainingFileOptions): AsyncGenerator<string> {
+  for (const { path } of train_file.map(weighted)) {
+    for await (const { texts } of (await openFile(path, { columns, header })).examples) yield* texts;
+  }
+}
+
+/**
+ * The examples of all files, for a contrastive loss; says on standard error what was understood. Throws what `openExamples` throws, OptionError for a weight
+ * that cannot be used, and DataError where the files hold different kinds of examples, a kind that there is no loss for, or no text at all.
+ */
+export async function readTrainingFiles(
+  { train_file, columns, header }: TrainingFileOptions,
+  tokenizer: Tokenizer,
+  maxLength: number,
+): Promise<(readonly string[])[]> {
+  const examples: Example[] = [];
+  let first: ExampleTable | null = null;
+  let missing = 0;
+  for (const { path, weight } of train_file.map(weighted)) {
+    const table = await openFile(path, { columns, header });
+    checkKind(table, first);
+    first ??= table;
+    const read: Example[] = [];
+    for await (const example of table.examples) read.push(example);
+    const taken = byWeight(read, weight, path);
+    say(`${path}: ${table.understood}; ${count(read.length, table.kind)}${weight === 1 ? "" : `, ${count(taken.length, "")} taken`}`);
+    // Not push(...taken): a million arguments are too many.
+    for (const example of taken) examples.push(example);
+    missing += table.missing();
+  }
+  const texts = examples.map((example) => example.texts);
+  if (texts.every((example) => example.every((text) => text.trim() === "")))
+    throw new DataError(`${train_file.join(", ")} holds no sentence.`, "Give a text file with one sentence a line, or a table of pairs.");
+  for (const line of description(texts, missing, tokenizer, maxLength)) say(line);
+  return texts;
+}
+
+/** What is worth knowing of the examples before they are trained on. */
+function description(examples: readonly (readonly string[])[], missing: number, tokenizer: Tokenizer, maxLength: number): string[] {
+  const duplicates = examples.length - new Set(examples.map((texts) => (texts.length === 1 ? texts[0] : texts.join("\0")))).size;
+  const cut = partCut(examples, tokenizer, maxLength);
+  const notes = [
+    ...(duplicates > 0 ? [`${count(duplicates, duplicates === 1 ? "duplicate" : "duplicates")}`] : []),
+    ...(missing > 0
+      ? [
+          `${count(missing, missing === 1 ? "missing text is" : "missing texts are")} taken as ${JSON.stringify(MISSING)}, as in the original`,
+        ]
+      : []),
+    ...(cut > 0 ? [`about ${(100 * cut).toFixed(1)}% of the texts are cut at ${maxLength} tokens`] : []),
+  ];
+  const first = `first example: ${examples[0]!.map((text) => quoted(text, 60)).join(" | ")}`;
+  return notes.length > 0 ? [first, notes.join("; ")] : [first];
+}
+
+/** Texts that are tokenised to see how many are cut: of a large file a sample, which takes a moment and not a minute. */
+const SAMPLED_TEXTS = 1000;
+
+/** The part of the texts that have more than `maxLength` tokens. */
+function partCut(examples: readonly (readonly string[])[], tokenizer: Tokenizer, maxLength: number): number {
+  const stride = Math.max(1, Math.floor((examples.length * examples[0]!.length) / SAMPLED_TEXTS));
+  let seen = 0;
+  let cut = 0;
+  for (let at = 0; at < examples.length; at += stride) {
+    for (const text of examples[at]!) {
+      seen++;
+      if (tokenizer.encode(text, maxLength + 1).length > maxLength) cut++;
+    }
+  }
+  return cut / seen;
+}
+
+const trained: ReadonlySet<ExampleKind> = new Set(["sentences", "pairs", "triplets"]);
+
+function checkKind({ name, kind, columns }: ExampleTable, first: ExampleTable | null): void {
+  if (!trained.has(kind)) {
+    const [sent0, sent1] = [columns.sent0, columns.sent1];
+    const instead = sent1 === undefined ? `sent0=${sent0}` : `sent0=${sent0},sent1=${sent1}`;
+    throw new DataError(
+      `${name} holds ${kind} (${Object.values(columns).join(", ")}), and there is no loss for them.`,
+      `Evaluate on them with simcse evaluate; or keep only rows that belong together and train on their texts: --columns ${instead}.`,
+    );
+  }
+  if (first === null || first.kind === kind) return;
+  throw new DataError(
+    `${name} holds ${kind}, and ${first.name} ${first.kind}.`,
+    "Give files of one kind, or say with --columns what to take of each.",
+  );
+}
+
+interface WeightedFile {
+  readonly path: string;
+  /** How often each of its examples counts. */
+  readonly weight: number;
+}
+
+/** `b.jsonl:0.5`. */
+function weighted(word: string): WeightedFile {
+  const [, path, number] = /^(.+):([\d.]+)$/.exec(word) ?? [];
+  if (path === undefined) return { path: word, weight: 1 };
+  const weight = Number(number);
+  if (weight > 0) return { path, weight };
+  throw new OptionError(`--train_file ${word}: the weight is ${number}.`, "Give a number greater than 0 behind the colon, such as 0.5.");
+}
+
+/** Each example as often as the weight's whole part says, and a part of them, always the same, once more. */
+function byWeight(examples: readonly Example[], weight: number, path: string): readonly Example[] {
+  if (weight === 1) return examples;
+  const whole = Math.floor(weight);
+  const draw = stream(0, path);
+  return examples.flatMap((example, at) => Array<Example>(whole + (draw(at) / 2 ** 32 < weight - whole ? 1 : 0)).fill(example));
+}
+
+function openFile(path: string, { columns, header }: { readonly columns: string | undefined; readonly header: boolean | undefined }) {
+  return openExampleFile(path, { ...(columns !== undefined && { columns }), ...(header !== undefined && { header }) });
+}
+
+function count(number: number, unit: string): string {
+  return `${number.toLocaleString("en-US")} ${unit}`.trimEnd();
+}
+
+function say(text: string): void {
+  process.stderr.write(`${printable(text)}\n`);
+}
