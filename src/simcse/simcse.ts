@@ -16,7 +16,7 @@ import type { PrecisionArrays } from "./embedding/precision.ts";
 import { checkIterable, isStream } from "./embedding/texts.ts";
 import { toUnitLength } from "./embedding/unit-length.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
-import { type PoolerType, parsePooler } from "./model/poolers.ts";
+import { type EncodingPooler, type PoolerType, parsePooler } from "./model/poolers.ts";
 import { modelFingerprint } from "./search/fingerprint.ts";
 import { decodeIndex, encodeIndex, type IndexOrigin, probeSentence } from "./search/index-file.ts";
 import {
@@ -130,8 +130,9 @@ export class SimCSE {
     options: LoadOptions,
   ): Promise<S> {
     checkOptions("load", options, loadOptions);
-    const { folder, head, bert, ...saved } = await readConfig(given);
-    const pooler = options.pooler === undefined ? saved.pooler : parsePooler(options.pooler);
+    const chosen = options.pooler === undefined ? undefined : parsePooler(options.pooler);
+    const { folder, head, bert, sentenceHead, texts, ...saved } = await readConfig(given, { pooler: chosen });
+    const pooler = sentenceHead === null ? saved.pooler : "sentence_transformers";
     if (pooler === null) {
       throw new OptionError(
         `${given.name} does not say which pooler its embeddings are made with.`,
@@ -142,13 +143,15 @@ export class SimCSE {
     checkVocabulary(folder, tokenizer, bert);
     const { weights } = await inspectWeights(folder, head);
     if (weights === null) throw missingWeights(folder);
-    locateTensors(weights, modelTensors(bert, { mlp: pooler === "cls" }));
-    const model = await SimCseModel.allocate(device, bert, { training: false, mlp: pooler === "cls", tuning: options.tuning });
+    const parts = { mlp: pooler === "cls", head: sentenceHead };
+    locateTensors(weights, modelTensors(bert, parts));
+    const model = await SimCseModel.allocate(device, bert, { training: false, ...parts, tuning: options.tuning });
     try {
       await loadWeights(model, weights, { head: "checkpoint" });
       const encoder = await Encoder.create(model, tokenizer, {
         pooler,
         maxLength: options.maxLength ?? saved.maxLength,
+        texts,
         ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
         ...(options.normalize === undefined ? {} : { normalize: options.normalize }),
       });
@@ -165,7 +168,7 @@ export class SimCSE {
   }
 
   /** How a sentence's vector is made from its tokens'. */
-  get pooler(): PoolerType {
+  get pooler(): EncodingPooler {
     return this.encoder.pooler;
   }
 

@@ -14,10 +14,18 @@ import type { Weights } from "../../io/weights/tensor-file.ts";
 import { JoinedWeights, missingWeights, openWeights, type PlacedTensor, WEIGHTS_FILES } from "../../io/weights.ts";
 import { architectureOf, type BertConfig, longestSentence, parseBertConfig } from "../../nn/architectures/bert-config.ts";
 import { show } from "../../show.ts";
+import { type TextPreparation, unprepared } from "../embedding/prompts.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import { officialPooler } from "../model/official-models.ts";
 import { type PoolerType, parsePooler } from "../model/poolers.ts";
-import { DENSE_TENSORS, readSentenceTransformer } from "./sentence-transformers.ts";
+import { headDimension, type SentenceHeadConfig } from "../model/sentence-head.ts";
+import {
+  findTransformer,
+  type ModuleWeights,
+  readSentenceModules,
+  readTextSettings,
+  type SentenceModules,
+} from "./sentence-transformers.ts";
 
 /** Tokens a sentence is truncated to by the original. */
 export const usualLength = 128;
@@ -30,38 +38,68 @@ const pendingBytes = 4 * streamBytes;
 export interface CheckpointConfig {
   /** Where the transformer's files are: the folder itself, or one inside it in a folder of sentence-transformers'. */
   readonly folder: Folder;
-  /** Where a folder of sentence-transformers' has the weights of SimCSE's MLP, if it has them as a module of its own. */
-  readonly head: Folder | null;
+  /** Where a folder of sentence-transformers' has the weights of what comes after its transformer. */
+  readonly head: readonly ModuleWeights[];
   readonly bert: BertConfig;
   /** Present where this package made the model. */
   readonly simcse: SimCseConfig | null;
   /** Whether SimCSE made the model: then its tensors `pooler.dense` are the head that was trained, and not BERT's own. */
   readonly hasTrainedHead: boolean;
-  /** The pooler that the model says, or that an official model is known by its name to have; null where neither is so. */
+  /** The pooler that the model says, or that an official model is known by its name to have; null where neither is so, or it has a `sentenceHead`. */
   readonly pooler: PoolerType | null;
+  /** What a folder of sentence-transformers' does after its transformer, where that is none of the poolers: it encodes, and cannot be trained. */
+  readonly sentenceHead: SentenceHeadConfig | null;
   /** Tokens a sentence is truncated to, special tokens included: what the model says, or 128; no more than it takes. */
   readonly maxLength: number;
+  /** What is done with texts before they are tokenised. */
+  readonly texts: TextPreparation;
 }
 
+export interface ReadConfigOptions {
+  /** The pooler to use instead of what the model says: modules of sentence-transformers' that are not needed for it are then left out. */
+  readonly pooler?: PoolerType | undefined;
+}
+
+/** The modules of a folder that is none of sentence-transformers'. */
+const noModules: SentenceModules = { pooler: null, head: null, modules: [] };
+
 /** Reads a folder's configuration. Throws `FileError` when config.json is missing and `FormatError` when it describes no BERT. */
-export async function readConfig(given: Folder): Promise<CheckpointConfig> {
-  const sentenceTransformer = await readSentenceTransformer(given);
-  const folder = sentenceTransformer?.folder ?? given;
+export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = {}): Promise<CheckpointConfig> {
+  const transformer = await findTransformer(given);
+  const folder = transformer ?? given;
+  const modules = transformer === null ? noModules : await modulesFor(pooler, given);
+  const settings = transformer === null ? null : await readTextSettings(given, transformer);
   const path = pathIn(folder, "config.json");
   const json = await readObject(folder, "config.json");
   const simcse = parseSimCse(path, json.simcse);
   const official = officialPooler(given.name);
   const bert = parseBertConfig(path, json);
-  const head = sentenceTransformer?.head ?? null;
+  if (modules.head) headDimension(given.name, modules.head, bert.hidden_size);
+  const saved = simcse && parsePooler(simcse.pooler_type);
+  const longest = longestSentence(bert);
   return {
     folder,
-    head,
     bert,
     simcse,
-    hasTrainedHead: simcse !== null || official !== null || head !== null,
-    pooler: simcse ? parsePooler(simcse.pooler_type) : (sentenceTransformer?.pooler ?? official),
-    maxLength: Math.min(simcse?.max_seq_length ?? sentenceTransformer?.maxLength ?? usualLength, longestSentence(bert)),
+    hasTrainedHead: simcse !== null || official !== null || modules.pooler === "cls",
+    pooler: pooler ?? (transformer === null ? (saved ?? official) : modules.pooler),
+    head: modules.modules,
+    sentenceHead: modules.head,
+    // Where sentence-transformers says nothing the positions are the limit; SimCSE's own models are cut to 128.
+    maxLength: Math.min((settings ? settings.maxLength : (simcse?.max_seq_length ?? usualLength)) ?? longest, longest),
+    texts: settings?.texts ?? unprepared,
   };
+}
+
+/** The modules of sentence-transformers' that a pooler needs; all of them where none is chosen. */
+async function modulesFor(pooler: PoolerType | undefined, folder: Folder): Promise<SentenceModules> {
+  if (pooler === undefined) return readSentenceModules(folder);
+  if (pooler !== "cls") return noModules;
+  const found = await readSentenceModules(folder).catch((error: unknown) => {
+    if (error instanceof FormatError) return noModules;
+    throw error;
+  });
+  return found.pooler === "cls" ? found : noModules;
 }
 
 function parseSimCse(path: string, value: unknown): SimCseConfig | null {
@@ -74,22 +112,26 @@ function parseSimCse(path: string, value: unknown): SimCseConfig | null {
   );
 }
 
-/** The weights in a folder, with those of a head that has one of its own, and whether among them is a head for the [CLS] token. */
+/** The weights in a folder, with those of modules that have folders of their own, and whether among them is a head for the [CLS] token. */
 export async function inspectWeights(
   folder: Folder,
-  head: Folder | null = null,
+  modules: readonly ModuleWeights[] = [],
 ): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
   const encoder = await openWeights(folder);
-  const weights = encoder === null || head === null ? encoder : await withHead(encoder, head);
+  const weights = encoder === null || modules.length === 0 ? encoder : await withModules(encoder, modules);
   return { weights, hasHead: weights !== null && new CheckpointNames(weights).find("mlp.dense.weight") !== null };
 }
 
-async function withHead(encoder: Weights, folder: Folder): Promise<Weights> {
-  const head = await openWeights(folder);
-  if (head === null) throw missingWeights(folder);
+/** A module's tensors have its prefix here; SimCSE's MLP is the one dense layer of its module, so that its name ends there. */
+async function withModules(encoder: Weights, modules: readonly ModuleWeights[]): Promise<Weights> {
   const placed = new Map<string, PlacedTensor>();
   for (const name of encoder.tensors.keys()) placed.set(name, { weights: encoder, source: name });
-  for (const [source, name] of Object.entries(DENSE_TENSORS)) if (head.tensors.has(source)) placed.set(name, { weights: head, source });
+  for (const { folder, prefix } of modules) {
+    const weights = await openWeights(folder);
+    if (weights === null) throw missingWeights(folder);
+    const own = prefix === "mlp.dense." ? (name: string) => name.replace(/^linear\./, "") : (name: string) => name;
+    for (const source of weights.tensors.keys()) placed.set(prefix + own(source), { weights, source });
+  }
   return new JoinedWeights(encoder.path, placed);
 }
 
@@ -191,6 +233,7 @@ const legacy = (name: string) => name.replace("LayerNorm.weight", "LayerNorm.gam
 
 /** Other names of a tensor in checkpoints of other ages, the usual one first. */
 function aliases(name: string): string[] {
+  if (name.startsWith("head.")) return [name];
   const names = isMaskedHead(name) ? [name, robertaHead(name), originalHead(name)] : encoderNames(name);
   return [...names, ...names.map(legacy)];
 }

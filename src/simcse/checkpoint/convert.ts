@@ -15,6 +15,7 @@ import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights, WEIGHTS_FILES } from "../../io/weights.ts";
 import { type BertConfig, longestSentence } from "../../nn/architectures/bert-config.ts";
 import { checkLength } from "../embedding/encoder.ts";
+import type { TextPreparation } from "../embedding/prompts.ts";
 import { modelTensors } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import {
@@ -26,7 +27,7 @@ import {
   locateTensors,
   readConfig,
 } from "./checkpoint.ts";
-import { DENSE_FOLDER, DENSE_TENSORS, moduleFiles } from "./sentence-transformers.ts";
+import { DENSE_FOLDER, moduleFiles } from "./sentence-transformers.ts";
 
 export interface ConvertOptions {
   /** The pooler to save with the model, instead of what the model says. */
@@ -43,6 +44,8 @@ export interface Convertible {
   /** Null where neither the model nor the options say it. */
   readonly pooler: PoolerType | null;
   readonly maxLength: number;
+  /** What is done with texts before they are tokenised. */
+  readonly texts: TextPreparation;
   /** Every tensor of the model, and where the checkpoint has it; with a head where the checkpoint has one. */
   readonly tensors: readonly LocatedTensor[];
 }
@@ -52,7 +55,13 @@ export interface Convertible {
  * does not take.
  */
 export async function openConvertible(given: Folder, options: ConvertOptions = {}): Promise<Convertible> {
-  const { folder, head, bert, ...saved } = await readConfig(given);
+  const { folder, head, bert, texts, ...saved } = await readConfig(given, { pooler: options.pooler });
+  if (saved.sentenceHead !== null) {
+    throw new OptionError(
+      `${given.name} has modules after its pooling that no other format here has a place for.`,
+      "Use the folder as it is, or give a pooler (--pooler) to convert its transformer without them.",
+    );
+  }
   const { weights, hasHead } = await inspectWeights(folder, head);
   if (weights === null) throw missingWeights(folder);
   const tokenizer = await loadTokenizer(folder);
@@ -61,7 +70,7 @@ export async function openConvertible(given: Folder, options: ConvertOptions = {
   const maxLength = options.maxLength ?? saved.maxLength;
   checkLength(maxLength, longestSentence(bert));
   const tensors = locateTensors(weights, modelTensors(bert, { mlp: hasHead || pooler === "cls" }));
-  return { bert, weights, tokenizer, pooler, maxLength, tensors };
+  return { bert, weights, tokenizer, pooler, maxLength, texts, tensors };
 }
 
 /** The files of the model as transformers opens it, to be written in this order; f16 halves the weights and rounds them to 11 bits. */
@@ -76,12 +85,13 @@ export function huggingFaceFiles(
 
 /** The same with the files that sentence-transformers reads. Throws OptionError for a pooler that it does not have, or that is not said. */
 export function sentenceTransformersFiles(model: Convertible, dtype: "F32" | "F16"): NamedContent[] {
-  const { pooler, maxLength, bert, weights, tensors } = model;
+  const { pooler, maxLength, bert, weights, texts, tensors } = model;
   if (pooler === null) throw poolerUnknown(weights.path);
-  const names = new Map(Object.entries(DENSE_TENSORS).map(([dense, name]) => [name, dense]));
-  const dense = tensors.flatMap((tensor) => (names.has(tensor.name) ? [toWrite(weights, tensor, names.get(tensor.name)!, dtype)] : []));
+  const dense = tensors
+    .filter(({ name }) => name.startsWith("mlp.dense."))
+    .map((tensor) => toWrite(weights, tensor, tensor.name.replace("mlp.dense.", "linear."), dtype));
   return [
-    ...moduleFiles(pooler, maxLength, bert.hidden_size),
+    ...moduleFiles(pooler, maxLength, bert.hidden_size, texts),
     ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/${WEIGHTS_FILES[0]}`, content: encodeSafetensors(dense) }] : []),
     ...huggingFaceFiles(model, dtype),
   ];

@@ -1,141 +1,308 @@
 /**
- * Model folders of sentence-transformers: `modules.json` lists the steps from text to vector, each with a folder of its own.
+ * Model folders of sentence-transformers: `modules.json` lists the steps from text to vector, each with a folder of its own, and
+ * `config_sentence_transformers.json` the prompts.
  *
- * Read are a transformer, pooling of its last layer by its first token or by the mean, and normalisation, which is what BERT's family is
- * published with; and after the first token a dense layer with tanh, which is SimCSE's MLP. Any other step or way of pooling is refused by its
- * name: left out, the vectors would be others.
+ * Read are a transformer, pooling in any of its ways, and after it dense layers, layer norms, dropout (which does nothing here) and scaling to unit
+ * length. What SimCSE has a pooler for becomes that pooler, which can be trained; anything else becomes a `SentenceHead`, which encodes. A module
+ * that is not known is refused by its name: left out, the vectors would be others.
  */
 import { FormatError, OptionError } from "../../errors.ts";
-import { type Folder, type NamedContent, pathIn, readJson, subfolder } from "../../io/folder.ts";
+import { type Folder, type NamedContent, pathIn, readJson, readObject, subfolder } from "../../io/folder.ts";
+import type { Pooling } from "../../kernels/pool.ts";
+import { show } from "../../show.ts";
+import type { TextPreparation } from "../embedding/prompts.ts";
 import type { PoolerType } from "../model/poolers.ts";
+import { type Activation, activationNames, type DenseStep, type SentenceHeadConfig, type SentenceStep } from "../model/sentence-head.ts";
 
-export interface SentenceTransformer {
-  /** Where the transformer's own files are: config.json, weights, tokenizer. */
+/** A folder of weights, and the names that its tensors have in the model: `linear.weight` is `head.steps.0.linear.weight`. */
+export interface ModuleWeights {
   readonly folder: Folder;
-  readonly pooler: PoolerType;
-  /** Where the weights of the dense layer are, if there is one. */
-  readonly head: Folder | null;
-  /** Tokens a sentence is truncated to, special tokens included; null where the model's own maximum holds. */
+  readonly prefix: string;
+}
+
+/** What comes after the transformer. */
+export interface SentenceModules {
+  /** One of SimCSE's poolers, or null where `head` is something else. */
+  readonly pooler: PoolerType | null;
+  /** What comes after the transformer where that is none of SimCSE's poolers; null where it is. */
+  readonly head: SentenceHeadConfig | null;
+  /** Where the weights of what comes after the transformer are. */
+  readonly modules: readonly ModuleWeights[];
+}
+
+/** What is done with texts before the transformer. */
+export interface TextSettings {
+  /** Tokens a sentence is truncated to, special tokens included; null where only the positions limit it. */
   readonly maxLength: number | null;
+  readonly texts: TextPreparation;
 }
 
 const MODULES_FILE = "modules.json";
+const PROMPTS_FILE = "config_sentence_transformers.json";
 const SETTINGS_FILE = "sentence_bert_config.json";
+/** The settings under the names that older versions gave them; the first that is there counts. */
+const SETTINGS_FILES = [
+  SETTINGS_FILE,
+  ...["roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"].map((name) => `sentence_${name}_config.json`),
+];
 
 /** Where the dense layer is written. */
 export const DENSE_FOLDER = "2_Dense";
 
-/** What a step is, by the last part of its type: `sentence_transformers.models.Pooling`. */
-const STEPS = {
-  Transformer: "transformer",
-  BERT: "transformer",
-  RoBERTa: "transformer",
-  Pooling: "pooling",
-  Dense: "dense",
-  Normalize: "normalize",
-} as const;
+/** The names that the first release had for a transformer. */
+const TRANSFORMERS = ["Transformer", "BERT", "RoBERTa"];
 
-/** The steps that are built here, in their order. */
-const ORDER = /^transformer pooling( dense)?( normalize)?$/;
+/** Ways of pooling by the names that `1_Pooling/config.json` has for them, as a mode and as a flag, in the order of their vectors. */
+const POOLINGS: readonly { readonly mode: string; readonly flag: string; readonly pooling: Pooling }[] = [
+  { mode: "cls", flag: "pooling_mode_cls_token", pooling: "first" },
+  { mode: "max", flag: "pooling_mode_max_tokens", pooling: "max" },
+  { mode: "mean", flag: "pooling_mode_mean_tokens", pooling: "mean" },
+  { mode: "mean_sqrt_len_tokens", flag: "pooling_mode_mean_sqrt_len_tokens", pooling: "meanSqrtLength" },
+  { mode: "weightedmean", flag: "pooling_mode_weightedmean_tokens", pooling: "weightedMean" },
+  { mode: "lasttoken", flag: "pooling_mode_lasttoken", pooling: "last" },
+];
 
-/** Ways of pooling by the names that `1_Pooling/config.json` has for them, as a mode and as a flag. */
-const POOLERS: Readonly<Record<string, PoolerType>> = { cls: "cls_before_pooler", mean: "avg" };
-const FLAGS: Readonly<Record<string, string>> = { pooling_mode_cls_token: "cls", pooling_mode_mean_tokens: "mean" };
+/** SimCSE's poolers as ways of pooling. */
+const POOLERS: Readonly<Partial<Record<Pooling, PoolerType>>> = { first: "cls_before_pooler", mean: "avg" };
 
-/** The activation of SimCSE's MLP, as `2_Dense/config.json` names it. */
-const TANH = "torch.nn.modules.activation.Tanh";
+/** Where PyTorch has its activations. */
+const ACTIVATIONS = "torch.nn.modules.activation.";
 
-/** The names of the dense layer's tensors, and SimCSE's of the same. */
-export const DENSE_TENSORS: Readonly<Record<string, string>> = { "linear.weight": "mlp.dense.weight", "linear.bias": "mlp.dense.bias" };
+const GET_AGAIN = "Correct the file, or get the model again.";
+/** Given a pooler, the transformer is used without the modules after it. */
+const WITHOUT_MODULES = "Give a pooler (--pooler avg, for example) to use its transformer without the other modules.";
 
-const REMEDY = "Use a model that pools by cls or mean and has no other modules, or give the folder of its transformer with --pooler.";
-
-/** Reads what a folder says, or gives null where it is none of sentence-transformers'. Throws FormatError for steps that are not built here. */
-export async function readSentenceTransformer(folder: Folder): Promise<SentenceTransformer | null> {
+/** Where the folder of a sentence-transformers model has its transformer, or null where it is none. Throws `FormatError` for a damaged list of modules. */
+export async function findTransformer(folder: Folder): Promise<Folder | null> {
   if (!(await folder.has(MODULES_FILE))) return null;
+  const [first] = await readModules(folder);
+  if (first !== undefined && TRANSFORMERS.includes(first.name)) return first.folder;
+  throw new FormatError(
+    `${pathIn(folder, MODULES_FILE)} begins with ${show(first?.name ?? null)}, expected Transformer`,
+    "Use a model whose first module is a BERT or RoBERTa.",
+  );
+}
+
+/** How texts are prepared and where they are cut, by the folder's own files and those of its transformer. */
+export async function readTextSettings(folder: Folder, transformer: Folder): Promise<TextSettings> {
+  return { maxLength: await readMaxLength(transformer), texts: await readPrompts(folder) };
+}
+
+interface Module {
+  /** The last part of its type: `Pooling` of `sentence_transformers.models.Pooling`. */
+  readonly name: string;
+  readonly folder: Folder;
+}
+
+async function readModules(folder: Folder): Promise<Module[]> {
   const path = pathIn(folder, MODULES_FILE);
   const modules = await readJson<unknown>(folder, MODULES_FILE);
-  if (!Array.isArray(modules)) throw new FormatError(`${path} is no list of modules`, REMEDY);
-  const steps = modules.map((module) => parseModule(path, module));
-  const order = steps.map(({ step }) => step).join(" ");
-  if (!ORDER.test(order)) throw new FormatError(`${path} has the steps ${order || "none"}, expected transformer pooling`, REMEDY);
-  const inside = (step: string) => {
-    const found = steps.find((module) => module.step === step);
-    return found === undefined ? null : subfolder(folder, found.path);
-  };
-  const transformer = inside("transformer")!;
-  const pooler = await readPooling(inside("pooling")!);
-  const head = inside("dense");
-  if (head !== null) await checkDense(head, pooler);
-  return { folder: transformer, pooler: head === null ? pooler : "cls", head, maxLength: await readMaxLength(transformer) };
+  if (!Array.isArray(modules)) throw new FormatError(`${path} is no list of modules`, GET_AGAIN);
+  return modules.map((module: unknown) => {
+    const { type, path: place } = (typeof module === "object" && module !== null ? module : {}) as { type?: unknown; path?: unknown };
+    if (typeof type !== "string" || typeof place !== "string" || /(^|[/\\])\.\.([/\\]|$)|^[/\\]/.test(place)) {
+      throw new FormatError(`${path} describes a module without a type and a folder`, GET_AGAIN);
+    }
+    return { name: type.slice(type.lastIndexOf(".") + 1), folder: subfolder(folder, place) };
+  });
 }
 
-function parseModule(path: string, module: unknown): { step: string; path: string } {
-  const { type, path: place } = (typeof module === "object" && module !== null ? module : {}) as { type?: unknown; path?: unknown };
-  if (typeof type !== "string" || typeof place !== "string" || /(^|[/\\])\.\.([/\\]|$)|^[/\\]/.test(place)) {
-    throw new FormatError(`${path} describes a module without a type and a folder`, REMEDY);
+/** Reads the modules after the transformer. Throws `FormatError` for one that is not built here. */
+export async function readSentenceModules(folder: Folder): Promise<SentenceModules> {
+  const path = pathIn(folder, MODULES_FILE);
+  const [, pooling, ...after] = await readModules(folder);
+  if (pooling?.name !== "Pooling") {
+    throw new FormatError(`${path} has ${show(pooling?.name ?? null)} after its transformer, expected Pooling`, WITHOUT_MODULES);
   }
-  const name = type.slice(type.lastIndexOf(".") + 1);
-  if (Object.hasOwn(STEPS, name)) return { step: STEPS[name as keyof typeof STEPS], path: place };
-  throw new FormatError(`${path} has a module ${name}, which is not supported`, REMEDY);
+  const { poolings, includePrompt } = await readPooling(pooling.folder);
+  const steps: SentenceStep[] = [];
+  const modules: ModuleWeights[] = [];
+  for (const module of after) {
+    if (!Object.hasOwn(STEPS, module.name)) {
+      throw new FormatError(`${path} has a module ${show(module.name)}, which is not supported`, WITHOUT_MODULES);
+    }
+    const step = await STEPS[module.name]!(module.folder);
+    if (step === null) continue;
+    if (step.kind !== "normalize") modules.push({ folder: module.folder, prefix: `head.steps.${steps.length}.` });
+    steps.push(step);
+  }
+  // Vectors are scaled to unit length at the end, or not, as the caller of encode says.
+  while (steps.at(-1)?.kind === "normalize") steps.pop();
+  const pooler = includePrompt && poolings.length === 1 ? poolerOf(poolings[0]!, steps) : null;
+  if (pooler === null) return { pooler, head: { poolings, includePrompt, steps }, modules };
+  return { pooler, head: null, modules: modules.map((weights) => ({ ...weights, prefix: SIMCSE_MLP })) };
 }
 
-async function readPooling(folder: Folder): Promise<PoolerType> {
-  const config = await readJson<Record<string, unknown>>(folder, "config.json");
-  const flags = Object.keys(config).filter((key) => key.startsWith("pooling_mode_") && config[key] === true);
-  const modes = typeof config.pooling_mode === "string" ? [config.pooling_mode] : flags.map((flag) => FLAGS[flag] ?? flag);
-  const pooler = modes.length === 1 ? POOLERS[modes[0]!] : undefined;
-  if (pooler !== undefined) return pooler;
-  throw new FormatError(`${pathIn(folder, "config.json")} pools by ${modes.join(" and ") || "nothing"}, expected cls or mean`, REMEDY);
+/** How a checkpoint of SimCSE's names its MLP. */
+const SIMCSE_MLP = "mlp.dense.";
+
+/** SimCSE's pooler that does the same, or null. */
+function poolerOf(pooling: Pooling, steps: readonly SentenceStep[]): PoolerType | null {
+  if (steps.length === 0) return POOLERS[pooling] ?? null;
+  const [mlp] = steps;
+  const isMlp =
+    steps.length === 1 &&
+    mlp!.kind === "dense" &&
+    mlp!.inFeatures === mlp!.outFeatures &&
+    mlp!.bias &&
+    mlp!.activation === "Tanh" &&
+    !mlp!.residual;
+  return pooling === "first" && isMlp ? "cls" : null;
 }
 
-/** Throws FormatError unless a dense layer is SimCSE's MLP: square, with a bias, a tanh, and on the first token. */
-async function checkDense(folder: Folder, pooler: PoolerType): Promise<void> {
-  const { in_features, out_features, bias = true, activation_function } = await readJson<Record<string, unknown>>(folder, "config.json");
-  if (pooler === "cls_before_pooler" && in_features === out_features && bias === true && activation_function === TANH) return;
-  throw new FormatError(
-    `${pathIn(folder, "config.json")} describes a dense layer other than SimCSE's: ${in_features} to ${out_features}, ${activation_function}, after ${pooler}`,
-    REMEDY,
-  );
+async function readPooling(folder: Folder): Promise<Pick<SentenceHeadConfig, "poolings" | "includePrompt">> {
+  const path = pathIn(folder, "config.json");
+  const config = await readObject(folder, "config.json");
+  const { pooling_mode: mode, include_prompt: includePrompt = true } = config;
+  const flags = POOLINGS.filter(({ flag }) => config[flag] === true).map(({ mode }) => mode);
+  // Where nothing is said it is the mean.
+  const said = mode ?? (flags.length === 0 ? "mean" : flags);
+  const modes: readonly unknown[] = Array.isArray(said) ? said : [said];
+  const poolings = modes.map((mode) => POOLINGS.find((known) => known.mode === mode)?.pooling);
+  if (typeof includePrompt !== "boolean") {
+    throw new FormatError(`${path}: include_prompt must be true or false, found ${show(includePrompt)}`, GET_AGAIN);
+  }
+  if (poolings.length === 0 || poolings.length > POOLINGS.length || poolings.includes(undefined)) {
+    const known = POOLINGS.map(({ mode }) => mode).join(", ");
+    throw new FormatError(`${path} pools by ${show(modes)}, expected some of ${known}`, WITHOUT_MODULES);
+  }
+  if (!includePrompt && poolings.includes("weightedMean")) {
+    throw new FormatError(`${path} pools by weightedmean without the prompt, which is not supported`, WITHOUT_MODULES);
+  }
+  return { poolings: poolings as Pooling[], includePrompt };
 }
 
-async function readMaxLength(folder: Folder): Promise<number | null> {
-  if (!(await folder.has(SETTINGS_FILE))) return null;
-  const path = pathIn(folder, SETTINGS_FILE);
-  const settings = await readJson<{ max_seq_length?: unknown; do_lower_case?: unknown }>(folder, SETTINGS_FILE);
-  const { max_seq_length: length = null, do_lower_case: lowerCase = false } = settings;
-  if (lowerCase !== false && !(await isUncased(folder))) {
+/** What may come after pooling, by the name of its class; null for what does nothing when vectors are made. */
+const STEPS: Readonly<Record<string, (folder: Folder) => Promise<SentenceStep | null>>> = {
+  Dense: readDense,
+  LayerNorm: async (folder) => {
+    const { dimension } = await readObject(folder, "config.json");
+    return { kind: "layerNorm", width: sizeIn(folder, "dimension", dimension) };
+  },
+  Normalize: async () => ({ kind: "normalize" }),
+  Dropout: async () => null,
+};
+
+/** Numbers of a vector: more than any layer has. */
+const MOST_FEATURES = 2 ** 20;
+
+function sizeIn(folder: Folder, field: string, value: unknown): number {
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MOST_FEATURES) return value as number;
+  throw new FormatError(`${pathIn(folder, "config.json")}: ${field} must be from 1 to ${MOST_FEATURES}, found ${show(value)}`, GET_AGAIN);
+}
+
+async function readDense(folder: Folder): Promise<DenseStep> {
+  const path = pathIn(folder, "config.json");
+  const config = await readObject(folder, "config.json");
+  const { in_features, out_features, bias = true, activation_function: name = `${ACTIVATIONS}Tanh`, use_residual = false } = config;
+  const vectors = ["module_input_name", "module_output_name"].map((field) => config[field] ?? "sentence_embedding");
+  if (vectors.some((vector) => vector !== "sentence_embedding")) {
     throw new FormatError(
-      `${path} lowers the case of texts for a tokenizer that keeps it`,
-      "Set do_lower_case in tokenizer_config.json instead.",
+      `${path} is a layer from ${vectors.map((vector) => show(vector)).join(" to ")}, expected the sentence's vector`,
+      WITHOUT_MODULES,
     );
   }
-  if (length === null || (Number.isInteger(length) && (length as number) >= 3)) return length as number | null;
-  throw new FormatError(
-    `${path}: max_seq_length must be a whole number of at least 3, found ${JSON.stringify(length)}`,
-    "Correct the file, or remove it and give the length yourself.",
-  );
+  const activation = activationNames.find((known) => typeof name === "string" && name.startsWith("torch.") && name.endsWith(`.${known}`));
+  if (activation === undefined || typeof bias !== "boolean" || typeof use_residual !== "boolean") {
+    throw new FormatError(
+      `${path} is a dense layer with the activation ${show(name)}, expected one of ${activationNames.join(", ")}`,
+      WITHOUT_MODULES,
+    );
+  }
+  return {
+    kind: "dense",
+    inFeatures: sizeIn(folder, "in_features", in_features),
+    outFeatures: sizeIn(folder, "out_features", out_features),
+    bias,
+    activation: activation satisfies Activation,
+    residual: use_residual,
+  };
 }
 
-/** Whether the tokenizer lowers the case itself, as its configuration says it. */
+/** `query` and `document` are in every model of sentence-transformers, empty where it does not say them. */
+const USUAL_PROMPTS = { query: "", document: "" };
+
+async function readPrompts(folder: Folder): Promise<TextPreparation> {
+  const path = pathIn(folder, PROMPTS_FILE);
+  const config = (await folder.has(PROMPTS_FILE)) ? await readObject(folder, PROMPTS_FILE) : {};
+  const { default_prompt_name: name = null } = config;
+  const saved = config.prompts ?? {};
+  const isPrompts = typeof saved === "object" && !Array.isArray(saved);
+  if (!isPrompts || !Object.values(saved).every((prompt) => prompt === null || typeof prompt === "string")) {
+    throw new FormatError(`${path}: prompts must be texts by name, found ${show(saved)}`, GET_AGAIN);
+  }
+  const prompts = {
+    ...USUAL_PROMPTS,
+    ...Object.fromEntries(Object.entries(saved).map(([key, prompt]) => [key, (prompt as string | null) ?? ""])),
+  };
+  if (name !== null && !(typeof name === "string" && Object.hasOwn(prompts, name))) {
+    throw new FormatError(`${path}: default_prompt_name ${show(name)} is none of its prompts ${show(Object.keys(prompts))}`, GET_AGAIN);
+  }
+  return { prompts, defaultPromptName: name as string | null, strip: true };
+}
+
+/** The least that a text can be cut to: [CLS], a token, [SEP]. */
+const LEAST_LENGTH = 3;
+
+/** What the settings say, or else the tokenizer; null where neither says it. */
+async function readMaxLength(folder: Folder): Promise<number | null> {
+  for (const file of SETTINGS_FILES) {
+    if (!(await folder.has(file))) continue;
+    const settings = await readObject(folder, file);
+    const { max_seq_length = null, do_lower_case: lowerCase = false } = settings;
+    if (lowerCase !== false && !(await isUncased(folder))) {
+      throw new FormatError(
+        `${pathIn(folder, file)} lowers the case of texts for a tokenizer that keeps it`,
+        "Set do_lower_case in tokenizer_config.json instead.",
+      );
+    }
+    const given = lengthOf(settings.processor_kwargs) ?? lengthOf(settings.tokenizer_args) ?? max_seq_length;
+    if (given === null) break;
+    if (Number.isInteger(given) && (given as number) >= LEAST_LENGTH) return given as number;
+    throw new FormatError(
+      `${pathIn(folder, file)}: max_seq_length must be a whole number of at least ${LEAST_LENGTH}, found ${show(given)}`,
+      "Correct the file, or remove it: then the model's positions are the limit.",
+    );
+  }
+  if (!(await folder.has("tokenizer_config.json"))) return null;
+  const said = lengthOf(await readObject(folder, "tokenizer_config.json"));
+  // "As long as you like" is a number of 30 digits there.
+  return typeof said === "number" && said >= LEAST_LENGTH && Number.isFinite(said) ? Math.floor(said) : null;
+}
+
+function lengthOf(options: unknown): unknown {
+  return typeof options === "object" && options !== null && "model_max_length" in options ? options.model_max_length : null;
+}
+
+/** Whether the tokenizer lowers the case itself, as its configuration or its definition says it. */
 async function isUncased(folder: Folder): Promise<boolean> {
-  if (!(await folder.has("tokenizer_config.json"))) return false;
-  return (await readJson<{ do_lower_case?: unknown }>(folder, "tokenizer_config.json")).do_lower_case === true;
+  if (await folder.has("tokenizer_config.json")) {
+    const { do_lower_case: said } = await readObject(folder, "tokenizer_config.json");
+    if (typeof said === "boolean") return said;
+  }
+  if (!(await folder.has("tokenizer.json"))) return folder.has("vocab.txt");
+  const { normalizer } = await readObject(folder, "tokenizer.json");
+  return lowers(normalizer);
+}
+
+function lowers(normalizer: unknown): boolean {
+  if (typeof normalizer !== "object" || normalizer === null) return false;
+  const { type, lowercase, normalizers } = normalizer as { type?: unknown; lowercase?: unknown; normalizers?: unknown };
+  return type === "Lowercase" || lowercase === true || (Array.isArray(normalizers) && normalizers.some(lowers));
 }
 
 /**
  * The files that make a folder with `config.json`, weights and tokenizer one of sentence-transformers', but for the weights of the dense layer that the
  * pooler cls has in `DENSE_FOLDER`. Throws OptionError for poolers that sentence-transformers does not have.
  */
-export function moduleFiles(pooler: PoolerType, maxLength: number, dimension: number): NamedContent[] {
+export function moduleFiles(pooler: PoolerType, maxLength: number, dimension: number, texts?: TextPreparation): NamedContent[] {
   const beforeHead = pooler === "cls" ? "cls_before_pooler" : pooler;
-  const mode = Object.keys(POOLERS).find((name) => POOLERS[name] === beforeHead);
-  if (mode === undefined) {
+  const pooled = POOLINGS.find(({ pooling }) => POOLERS[pooling] === beforeHead);
+  if (pooled === undefined) {
     throw new OptionError(`sentence-transformers does not pool by ${pooler}`, "Choose the pooler cls, cls_before_pooler or avg.");
   }
-  const flags = Object.fromEntries(Object.entries(FLAGS).map(([flag, name]) => [flag, name === mode]));
-  const others = { pooling_mode_max_tokens: false, pooling_mode_mean_sqrt_len_tokens: false };
-  const dense = { in_features: dimension, out_features: dimension, bias: true, activation_function: TANH };
+  const flags = Object.fromEntries(POOLINGS.map(({ flag }) => [flag, flag === pooled.flag]));
+  const dense = { in_features: dimension, out_features: dimension, bias: true, activation_function: `${ACTIVATIONS}Tanh` };
   const steps = [
     ["Transformer", ""],
     ["Pooling", "1_Pooling"],
@@ -143,10 +310,12 @@ export function moduleFiles(pooler: PoolerType, maxLength: number, dimension: nu
     ["Normalize", pooler === "cls" ? "3_Normalize" : "2_Normalize"],
   ].map(([type, path], idx) => ({ idx, name: String(idx), path, type: `sentence_transformers.models.${type}` }));
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+  const prompts = texts && { prompts: texts.prompts, default_prompt_name: texts.defaultPromptName, similarity_fn_name: "cosine" };
   return [
     { name: MODULES_FILE, content: json(steps) },
-    { name: "1_Pooling/config.json", content: json({ word_embedding_dimension: dimension, ...flags, ...others }) },
+    { name: "1_Pooling/config.json", content: json({ word_embedding_dimension: dimension, ...flags }) },
     ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/config.json`, content: json(dense) }] : []),
+    ...(prompts ? [{ name: PROMPTS_FILE, content: json(prompts) }] : []),
     { name: SETTINGS_FILE, content: json({ max_seq_length: maxLength, do_lower_case: false }) },
   ];
 }

@@ -6,9 +6,9 @@ import { compile, type Program } from "../../autograd/program.ts";
 import type { Tape } from "../../autograd/tape.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { normalize } from "../../kernels/normalize.ts";
-import { type BatchCapacity, BatchPacker, declareBatch, tableSizes } from "../model/batch.ts";
+import { type BatchCapacity, BatchPacker, declareBatch, declarePooledSentences, tableSizes, withoutPrompt } from "../model/batch.ts";
 import type { SimCseModel } from "../model/model.ts";
-import { type PoolerType, poolSentences } from "../model/poolers.ts";
+import { type EncodingPooler, poolSentences } from "../model/poolers.ts";
 
 /** What a program is compiled for. */
 export interface EncoderProgramSize {
@@ -30,22 +30,29 @@ export class EncoderProgram {
     readonly program: Program<{ embeddings: Value }>,
     readonly size: EncoderProgramSize,
     readonly capacity: BatchCapacity,
+    /** Whether the tokens of a prompt are left out of pooling. */
+    readonly leavesOutPrompt: boolean,
   ) {
     this.#packer = new BatchPacker(capacity);
   }
 
   /** Throws `CapacityError` when the device is too small. */
-  static async compile(model: SimCseModel, pooler: PoolerType, size: EncoderProgramSize): Promise<EncoderProgram> {
+  static async compile(model: SimCseModel, pooler: EncodingPooler, size: EncoderProgramSize): Promise<EncoderProgram> {
     const { sentences, longest } = size;
     const { config, modules, mlp, device, tuning } = model;
     const tokens = Math.max(longest, Math.min(sentences * longest, tokensPerBatch));
     const capacity: BatchCapacity = { sentences, tokens, longest, ...tableSizes(config) };
+    const leavesOutPrompt = pooler === "sentence_transformers" && !modules.head!.config.includePrompt;
     const record = (tape: Tape) => {
       const batch = declareBatch(tape, capacity, { training: false });
-      const pooled = poolSentences(pooler, modules.bert.forward(batch, { training: false }), batch, mlp);
-      return { embeddings: size.normalize ? normalize(pooled) : pooled };
+      const hidden = modules.bert.forward(batch, { training: false });
+      const vectors =
+        pooler === "sentence_transformers"
+          ? modules.head!.forward(hidden.at(-1)!, batch, leavesOutPrompt ? declarePooledSentences(tape, capacity) : batch.sentences)
+          : poolSentences(pooler, hidden, batch, mlp);
+      return { embeddings: size.normalize ? normalize(vectors) : vectors };
     };
-    return new EncoderProgram(await compile(device, record, { tuning }), size, capacity);
+    return new EncoderProgram(await compile(device, record, { tuning }), size, capacity, leavesOutPrompt);
   }
 
   /** Whether the next sentence, of `length` tokens, fits a batch that holds `sentences` and `tokens` already. */
@@ -53,14 +60,23 @@ export class EncoderProgram {
     return sentences < this.capacity.sentences && tokens + length <= this.capacity.tokens;
   }
 
-  /** f32 [sentences, hiddenSize]: the vectors of one batch of token ids, special tokens included. */
-  async run(batch: readonly (readonly number[])[], profiler?: Profiler | null): Promise<Float32Array> {
+  /**
+   * f32 [sentences, dimension]: the vectors of one batch of token ids, special tokens included, that begin with `promptTokens` tokens of [CLS] and a
+   * prompt.
+   */
+  async run(
+    batch: readonly (readonly number[])[],
+    { profiler, promptTokens }: { readonly profiler?: Profiler | null | undefined; readonly promptTokens: number },
+  ): Promise<Float32Array> {
     const packed = this.#packer.pack(
       batch.map((ids) => ({ ids, key: 0 })),
       { training: false },
     );
-    if (profiler) await profiler.run(this.program, packed);
-    else this.program.run(packed);
+    const { sentences } = packed.inputs;
+    const pooled = this.leavesOutPrompt ? { "pooled sentences": withoutPrompt(sentences as Uint32Array, promptTokens) } : {};
+    const input = { ...packed, inputs: { ...packed.inputs, ...pooled } };
+    if (profiler) await profiler.run(this.program, input);
+    else this.program.run(input);
     return this.program.read("embeddings");
   }
 

@@ -10,28 +10,31 @@ import type { Precision } from "../../kernels/search/precision.ts";
 import { longestSentence } from "../../nn/architectures/bert-config.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import type { SimCseModel } from "../model/model.ts";
-import type { PoolerType } from "../model/poolers.ts";
+import type { EncodingPooler } from "../model/poolers.ts";
 import { chunks } from "./chunks.ts";
 import { EncoderProgram, type EncoderProgramSize } from "./encoder-program.ts";
 import { checkPrecision, type Encoded, encodeRows, type PrecisionArrays } from "./precision.ts";
+import { type PromptOptions, prepared, promptOf, type TextPreparation, unprepared } from "./prompts.ts";
 import { checkIterable, checkText } from "./texts.ts";
 import { toUnitLength } from "./unit-length.ts";
 
 export interface EncoderOptions {
   /** How a sentence's vector is made from its tokens'. */
-  readonly pooler: PoolerType;
+  readonly pooler: EncodingPooler;
   /** Tokens a sentence is truncated to, special tokens included. */
   readonly maxLength: number;
   /** Sentences a batch; 64 if absent. */
   readonly batchSize?: number;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;
+  /** What is done with texts before they are tokenised: prompts, and whether white space around them is removed; nothing if absent. */
+  readonly texts?: TextPreparation;
 }
 
-const encoderOptions: OptionNames<EncoderOptions> = { pooler: true, maxLength: true, batchSize: true, normalize: true };
+const encoderOptions: OptionNames<EncoderOptions> = { pooler: true, maxLength: true, batchSize: true, normalize: true, texts: true };
 
 /** The options of one call. */
-export interface EncodeOptions<P extends Precision = "f32"> {
+export interface EncodeOptions<P extends Precision = "f32"> extends PromptOptions {
   /** Scale vectors to unit length; as the encoder was created if absent. */
   readonly normalize?: boolean;
   /** Keep only the first numbers of each vector, as models trained for it (Matryoshka) allow. Vectors are scaled to unit length after the cut. */
@@ -59,6 +62,8 @@ const encodeOptions: OptionNames<EncodeOptions<Precision>> = {
   onProgress: true,
   signal: true,
   profiler: true,
+  prompt: true,
+  promptName: true,
 };
 
 /** Vectors of several sentences: [length, dimension], row-major; bits are packed, ceil(dimension / 8) bytes a row. */
@@ -73,6 +78,14 @@ export interface Embeddings<P extends Precision = "f32"> {
 /** A chunk of a stream: sentences and their vectors, in their order. */
 export interface EmbeddedChunk<P extends Precision = "f32"> extends Embeddings<P> {
   readonly sentences: readonly string[];
+}
+
+/** A part of a call's sentences. */
+interface PartOfCall {
+  /** Sentences of the call that are done. */
+  readonly before: number;
+  /** Tokens that each sentence begins with: [CLS] and a prompt. 0 where there is no prompt. */
+  readonly promptTokens: number;
 }
 
 /** Programs kept at once. Each holds the memory of a batch, so the one that was not used for longest makes room. */
@@ -101,16 +114,16 @@ export class Encoder {
    */
   static async create(model: SimCseModel, tokenizer: Tokenizer, given: EncoderOptions): Promise<Encoder> {
     checkOptions("Encoder.create", given, encoderOptions);
-    const { pooler, maxLength, batchSize = 64, normalize = true } = given;
+    const { pooler, maxLength, batchSize = 64, normalize = true, texts = unprepared } = given;
     checkLength(maxLength, longestSentence(model.config));
     checkBatchSize(batchSize);
     const program = await EncoderProgram.compile(model, pooler, { normalize, sentences: batchSize, longest: maxLength });
-    return new Encoder(model, tokenizer, { pooler, maxLength, batchSize, normalize }, program);
+    return new Encoder(model, tokenizer, { pooler, maxLength, batchSize, normalize, texts }, program);
   }
 
   /** The length of a vector. */
   get dimension(): number {
-    return this.model.config.hidden_size;
+    return this.model.dimension;
   }
 
   /** Tokens a sentence is truncated to where a call does not say otherwise, special tokens included. */
@@ -123,8 +136,13 @@ export class Encoder {
     return this.#options.batchSize;
   }
 
+  /** What is done with texts before they are tokenised. */
+  get texts(): TextPreparation {
+    return this.#options.texts;
+  }
+
   /** How a sentence's vector is made from its tokens'. */
-  get pooler(): PoolerType {
+  get pooler(): EncodingPooler {
     return this.#options.pooler;
   }
 
@@ -138,7 +156,9 @@ export class Encoder {
     const parts: Float32Array[] = [];
     let done = 0;
     for await (const chunk of chunks(sentences)) {
-      parts.push(await this.#vectors(this.#tokenised(chunk, done, options), options, done));
+      parts.push(
+        await this.#vectors(this.#tokenised(chunk, done, options), options, { before: done, promptTokens: this.#promptTokens(options) }),
+      );
       done += chunk.length;
     }
     return this.#finished(joined(parts), done, options);
@@ -153,7 +173,10 @@ export class Encoder {
     checkIterable("sentences", sentences);
     let done = 0;
     for await (const chunk of chunks(sentences)) {
-      const vectors = await this.#vectors(this.#tokenised(chunk, done, options), options, done);
+      const vectors = await this.#vectors(this.#tokenised(chunk, done, options), options, {
+        before: done,
+        promptTokens: this.#promptTokens(options),
+      });
       yield { sentences: chunk, ...this.#finished(vectors, chunk.length, options) };
       done += chunk.length;
     }
@@ -165,13 +188,13 @@ export class Encoder {
    */
   async encodeTokens<P extends Precision = "f32">(
     sentences: readonly (readonly number[])[],
-    options: Omit<EncodeOptions<P>, "maxLength"> = {},
+    options: Omit<EncodeOptions<P>, "maxLength" | keyof PromptOptions> = {},
   ): Promise<Embeddings<P>> {
     this.#check(options);
     sentences.forEach((ids, position) => {
       checkTokens(ids, position, this.model.config.vocab_size, longestSentence(this.model.config));
     });
-    return this.#finished(await this.#vectors(sentences, options, 0), sentences.length, options);
+    return this.#finished(await this.#vectors(sentences, options, { before: 0, promptTokens: 0 }), sentences.length, options);
   }
 
   /** Frees the programs' memory. Calls from now on throw `ClosedError`, and those in progress do at their next batch. */
@@ -191,6 +214,7 @@ export class Encoder {
     checkLength(maxLength, longestSentence(this.model.config));
     checkBatchSize(batchSize);
     checkPrecision(precision);
+    promptOf(this.texts, options);
     if (Number.isInteger(truncateDim) && truncateDim >= 1 && truncateDim <= this.dimension) return;
     throw new OptionError(
       `Vectors cannot be cut to ${truncateDim} numbers: this model's have ${this.dimension}.`,
@@ -202,22 +226,30 @@ export class Encoder {
     if (this.#closed) throw new ClosedError("The model is closed.", "Encode before close(), or load the model again.");
   }
 
-  #tokenised(texts: readonly unknown[], first: number, { maxLength = this.maxLength }: EncodeOptions<Precision>): number[][] {
+  #tokenised(texts: readonly unknown[], first: number, options: EncodeOptions<Precision>): number[][] {
+    const { maxLength = this.maxLength } = options;
+    const prompt = promptOf(this.texts, options);
     return texts.map((text, i) => {
       checkText("sentences", text, first + i);
-      return this.tokenizer.encode(text, maxLength);
+      return this.tokenizer.encode(prepared(text, prompt, this.texts), maxLength);
     });
   }
 
-  /** f32 [sentences, dimension], of unit length or not as the options say. `before` sentences of the call are done. */
-  #vectors(sentences: readonly (readonly number[])[], options: EncodeOptions<Precision>, before: number): Promise<Float32Array> {
+  /** Tokens of [CLS] and a call's prompt; 0 where there is none. */
+  #promptTokens(options: EncodeOptions<Precision>): number {
+    const prompt = promptOf(this.texts, options);
+    return prompt === "" ? 0 : this.tokenizer.encode(prepared("", prompt, this.texts), options.maxLength ?? this.maxLength).length - 1;
+  }
+
+  /** f32 [sentences, dimension], of unit length or not as the options say. */
+  #vectors(sentences: readonly (readonly number[])[], options: EncodeOptions<Precision>, part: PartOfCall): Promise<Float32Array> {
     return this.#turns.take(async () => {
       options.signal?.throwIfAborted();
       this.#checkOpen();
       const { normalize = this.#options.normalize, batchSize = this.batchSize } = options;
       const longest = sentences.reduce((most, { length }) => Math.max(most, length), 0);
       const program = await this.#programFor({ normalize, longest, sentences: batchSize });
-      return this.#runBatches(program, sentences, options, before);
+      return this.#runBatches(program, sentences, options, part);
     });
   }
 
@@ -225,7 +257,7 @@ export class Encoder {
     program: EncoderProgram,
     sentences: readonly (readonly number[])[],
     { batchSize = this.batchSize, onProgress, signal, profiler }: EncodeOptions<Precision>,
-    before: number,
+    { before, promptTokens }: PartOfCall,
   ): Promise<Float32Array> {
     const vectors = new Float32Array(sentences.length * this.dimension);
     // Longest first: the largest batch is the first to fail, and those of a batch are alike.
@@ -242,7 +274,7 @@ export class Encoder {
       }
       const rows = await program.run(
         batch.map((index) => sentences[index]!),
-        profiler,
+        { profiler, promptTokens },
       );
       batch.forEach((index, row) => {
         const vector = rows.subarray(row * this.dimension, (row + 1) * this.dimension);

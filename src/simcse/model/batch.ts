@@ -7,6 +7,7 @@ import type { Tape } from "../../autograd/tape.ts";
 import { CapacityError } from "../../errors.ts";
 import { positionsPerSentence, sentenceTable, tokenTable } from "../../kernels/batch.ts";
 import { gatherOrder, gatherRuns } from "../../kernels/embedding.ts";
+import type { Value } from "../../kernels/language/operation.ts";
 import type { BatchValues } from "../../nn/architectures/bert.ts";
 import { type BertConfig, firstPosition } from "../../nn/architectures/bert-config.ts";
 
@@ -26,6 +27,21 @@ export interface BatchCapacity {
 /** The part of a capacity that a model's config sets. */
 export function tableSizes(config: BertConfig): Pick<BatchCapacity, "vocabulary" | "positions" | "firstPosition"> {
   return { vocabulary: config.vocab_size, positions: config.max_position_embeddings, firstPosition: firstPosition(config) };
+}
+
+/**
+ * Declares a sentence table of a batch without the tokens of the prompt that stands before every text; `withoutPrompt` fills it.
+ */
+export function declarePooledSentences(tape: Tape, capacity: BatchCapacity): Value {
+  return tape.input("pooled sentences", sentenceTable(tape.extent("sentences", capacity.sentences)));
+}
+
+/** The input of `declarePooledSentences`: each sentence without its first `promptTokens` tokens, and of its last one at least. */
+export function withoutPrompt(sentences: Uint32Array, promptTokens: number): Uint32Array {
+  return sentences.map((word, i) => {
+    const left = Math.min(promptTokens, sentences[i | 1]! - 1);
+    return i % 2 === 0 ? word + left : word - left;
+  });
 }
 
 /**

@@ -8,6 +8,7 @@ import { Linear } from "../../nn/linear.ts";
 import { namedPieces, type Piece } from "../../nn/parameters/parameter.ts";
 import { ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import { checkingTuning } from "../../tuning/tuning.ts";
+import { headDimension, SentenceHead, type SentenceHeadConfig } from "./sentence-head.ts";
 
 /** What SimCSE adds to a model's `config.json`, under `simcse`, so that a pooler is never guessed. */
 export interface SimCseConfig {
@@ -24,6 +25,8 @@ export interface ModelOptions {
   readonly halves?: boolean;
   /** Whether there is an MLP on the [CLS] token. */
   readonly mlp: boolean;
+  /** What comes after the transformer in a folder of sentence-transformers', where that is none of the poolers; null if absent. */
+  readonly head?: SentenceHeadConfig | null;
   /** Whether there is the head of a masked language model; false if absent. */
   readonly mlm?: boolean;
   /** How the model's programs choose their kernels; if absent, each operation's own choice among what the device computes right. */
@@ -34,18 +37,20 @@ export interface ModelOptions {
 export class Modules {
   readonly bert: Bert;
   readonly mlp?: { readonly dense: Linear };
+  readonly head?: SentenceHead;
   readonly cls?: { readonly predictions: MlmHead };
 
-  constructor(config: BertConfig, { mlp, mlm = false }: Pick<ModelOptions, "mlp" | "mlm">) {
+  constructor(config: BertConfig, { mlp, head = null, mlm = false }: Pick<ModelOptions, "mlp" | "head" | "mlm">) {
     this.bert = new Bert(config);
     if (mlp) this.mlp = { dense: new Linear(config.hidden_size, config.hidden_size, config.initializer_range) };
+    if (head) this.head = new SentenceHead(head);
     if (mlm) this.cls = { predictions: new MlmHead(config) };
   }
 }
 
 /** Every tensor of a model by its name in a training checkpoint. */
-export function modelTensors(config: BertConfig, { mlp }: { readonly mlp: boolean }): ReadonlyMap<string, Piece> {
-  return namedPieces(new Modules(config, { mlp }));
+export function modelTensors(config: BertConfig, options: Pick<ModelOptions, "mlp" | "head">): ReadonlyMap<string, Piece> {
+  return namedPieces(new Modules(config, options));
 }
 
 export class SimCseModel {
@@ -66,6 +71,12 @@ export class SimCseModel {
 
   get mlp(): Linear | null {
     return this.modules.mlp?.dense ?? null;
+  }
+
+  /** The length of the vectors that the model is made for. */
+  get dimension(): number {
+    const { head } = this.modules;
+    return head ? headDimension("The model", head.config, this.config.hidden_size) : this.config.hidden_size;
   }
 
   close(): void {

@@ -8,6 +8,9 @@ import type { Linear } from "../../nn/linear.ts";
 
 export type PoolerType = "cls" | "cls_before_pooler" | "avg" | "avg_top2" | "avg_first_last";
 
+/** How a model's vectors are made: by one of the five, or by what its folder of sentence-transformers lists after the transformer. */
+export type EncodingPooler = PoolerType | "sentence_transformers";
+
 /** `hidden` holds the embeddings' output and each layer's, f32 [tokens, hidden_size]; the result is f32 [sentences, hidden_size]. */
 type Pooler = (hidden: readonly Value[], batch: BatchValues, mlp: Linear | null) => Value;
 

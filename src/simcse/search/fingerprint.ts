@@ -1,16 +1,16 @@
 /** What tells one model from another, its fine-tunes included: a digest of all weights that its vectors depend on, and its pooler. */
 import type { SimCseModel } from "../model/model.ts";
-import type { PoolerType } from "../model/poolers.ts";
+import type { EncodingPooler } from "../model/poolers.ts";
 
 /**
  * SHA-256, as 64 hexadecimal digits, of each tensor's name, shape and digest, and the pooler. The same weights have the same fingerprint in every file
  * format. A weight that embeddings do not depend on does not count.
  */
-export async function modelFingerprint({ store }: SimCseModel, pooler: PoolerType): Promise<string> {
+export async function modelFingerprint({ store, modules }: SimCseModel, pooler: EncodingPooler): Promise<string> {
   const names = [...store.pieces.keys()]
     .filter((name) => !name.startsWith("cls.") && (pooler === "cls" || !name.startsWith("mlp.")))
     .sort();
-  const lines: string[] = [`pooler ${pooler}`];
+  const lines: string[] = [`pooler ${pooler}`, ...(modules.head ? [JSON.stringify(modules.head.config)] : [])];
   for (const name of names) lines.push(`${name} ${store.pieces.get(name)!.shape.join(" ")} ${await sha256(await store.read(name))}`);
   return sha256(new TextEncoder().encode(lines.join("\n")));
 }

@@ -160,9 +160,6 @@ async function sentenceFolder(files: Readonly<Record<string, unknown>> = {}): Pr
 const modules = (...types: [type: string, path: string][]) => ({
   "modules.json": types.map(([type, path], idx) => ({ idx, name: `${idx}`, path, type })),
 });
-const transformer: [string, string] = ["sentence_transformers.models.Transformer", ""];
-const dense: [string, string] = ["sentence_transformers.models.Dense", "2_Dense"];
-const tanh = "torch.nn.modules.activation.Tanh";
 const pooling: [string, string] = ["sentence_transformers.models.Pooling", "1_Pooling"];
 
 describe("a folder of sentence-transformers", () => {
@@ -184,53 +181,6 @@ describe("a folder of sentence-transformers", () => {
     await using model = await SimCSE.loadFrom(device, folder);
     expect(model.pooler).toBe("cls_before_pooler");
     expect(subfolder(folder, "0_BERT").name).toBe("old/0_BERT");
-  });
-
-  it.each<[string, Readonly<Record<string, unknown>>, string]>([
-    [
-      "a layer norm",
-      modules(transformer, pooling, ["sentence_transformers.models.LayerNorm", "2_LayerNorm"]),
-      "has a module LayerNorm, which is not supported",
-    ],
-    ["code of its own", modules(["custom_st.Transformer2", ""], pooling), "has a module Transformer2"],
-    [
-      "a dense layer after the mean",
-      { ...modules(transformer, pooling, dense), "2_Dense/config.json": { in_features: 32, out_features: 32, activation_function: tanh } },
-      "a dense layer other than SimCSE's: 32 to 32, torch.nn.modules.activation.Tanh, after avg",
-    ],
-    [
-      "a dense layer that makes vectors smaller",
-      {
-        ...modules(transformer, pooling, dense),
-        "1_Pooling/config.json": { pooling_mode: "cls" },
-        "2_Dense/config.json": { in_features: 32, out_features: 8, activation_function: tanh },
-      },
-      "a dense layer other than SimCSE's: 32 to 8",
-    ],
-    ["the dense layer first", modules(dense, transformer, pooling), "has the steps dense transformer pooling, expected"],
-    ["no pooling", modules(transformer), "has the steps transformer, expected"],
-    ["no modules", { "modules.json": {} }, "is no list of modules"],
-    ["a path out of the folder", modules(["x.Transformer", "../other"], pooling), "without a type and a folder"],
-    [
-      "pooling by the maximum",
-      { "1_Pooling/config.json": { pooling_mode_max_tokens: true } },
-      "pools by pooling_mode_max_tokens, expected cls or mean",
-    ],
-    [
-      "pooling in two ways",
-      { "1_Pooling/config.json": { pooling_mode_cls_token: true, pooling_mode_mean_tokens: true } },
-      "pools by cls and mean",
-    ],
-    ["pooling in no way", { "1_Pooling/config.json": {} }, "pools by nothing"],
-    ["a length that is none", { "sentence_bert_config.json": { max_seq_length: "long" } }, 'found "long"'],
-    [
-      "lower case for a cased tokenizer",
-      { "sentence_bert_config.json": { do_lower_case: true }, "tokenizer_config.json": { do_lower_case: false } },
-      "lowers the case of texts",
-    ],
-  ])("with %s is refused", async (_, files, message) => {
-    await expect(readConfig(await sentenceFolder(files))).rejects.toThrow(message);
-    await expect(readConfig(await sentenceFolder(files))).rejects.toThrow(FormatError);
   });
 
   it("cannot hold a pooler that sentence-transformers does not have", () => {

@@ -1,0 +1,123 @@
+/**
+ * What a folder of sentence-transformers does after its transformer: pooling in one or several ways, then dense layers, layer norms and scaling to
+ * unit length, in its own order. SimCSE's five poolers (poolers.ts) are what models are trained with; this is for encoding with any other.
+ */
+import { FormatError } from "../../errors.ts";
+import { gelu } from "../../kernels/gelu.ts";
+import type { Value } from "../../kernels/language/operation.ts";
+import { matmul } from "../../kernels/matmul/matmul.ts";
+import { normalize } from "../../kernels/normalize.ts";
+import { type Pooling, pool } from "../../kernels/pool.ts";
+import { tanh } from "../../kernels/tanh.ts";
+import { add } from "../../kernels/weighted-sum.ts";
+import type { BatchValues } from "../../nn/architectures/bert.ts";
+import { LayerNorm } from "../../nn/layer-norm.ts";
+import { Parameter } from "../../nn/parameters/parameter.ts";
+
+/** Activations of dense layers, by the names that PyTorch has for them. */
+const activations = {
+  Identity: (x: Value) => x,
+  Tanh: tanh,
+  GELU: gelu,
+} as const satisfies Readonly<Record<string, (x: Value) => Value>>;
+
+export type Activation = keyof typeof activations;
+export const activationNames = Object.keys(activations) as readonly Activation[];
+
+/** A dense layer: activation(x · Wᵀ + b), and x or its projection added to it where there is a residual. */
+export interface DenseStep {
+  readonly kind: "dense";
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly bias: boolean;
+  readonly activation: Activation;
+  readonly residual: boolean;
+}
+
+/** What is done with a sentence's vector after pooling. */
+export type SentenceStep = DenseStep | { readonly kind: "layerNorm"; readonly width: number } | { readonly kind: "normalize" };
+
+export interface SentenceHeadConfig {
+  /** Their vectors stand one after another. */
+  readonly poolings: readonly Pooling[];
+  /** Whether the tokens of a prompt are pooled too. */
+  readonly includePrompt: boolean;
+  readonly steps: readonly SentenceStep[];
+}
+
+/** Parameters have the names of sentence-transformers' modules: `linear.weight`, `norm.weight`, `residual.weight`. */
+interface Step {
+  forward(x: Value): Value;
+}
+
+const initializerRange = 0.02;
+
+class Dense implements Step {
+  readonly linear: { readonly weight: Parameter; readonly bias?: Parameter };
+  readonly residual?: { readonly weight: Parameter };
+  readonly #step: DenseStep;
+
+  constructor(step: DenseStep) {
+    const { inFeatures, outFeatures, bias, residual } = step;
+    const weight = () => new Parameter([outFeatures, inFeatures], { normal: initializerRange });
+    this.linear = { weight: weight(), ...(bias && { bias: new Parameter([outFeatures], { constant: 0 }) }) };
+    if (residual && inFeatures !== outFeatures) this.residual = { weight: weight() };
+    this.#step = step;
+  }
+
+  forward(x: Value): Value {
+    const { weight, bias } = this.linear;
+    const out = activations[this.#step.activation](matmul(x, weight, "nt", bias ? { bias } : {}));
+    if (!this.#step.residual) return out;
+    return add(out, this.residual ? matmul(x, this.residual.weight, "nt") : x);
+  }
+}
+
+class Norm implements Step {
+  readonly norm: LayerNorm;
+
+  constructor(width: number) {
+    // PyTorch's own epsilon: sentence-transformers has no option for another.
+    this.norm = new LayerNorm(width, 1e-5);
+  }
+
+  forward(x: Value): Value {
+    return this.norm.forward(x);
+  }
+}
+
+function makeStep(step: SentenceStep): Step {
+  if (step.kind === "dense") return new Dense(step);
+  return step.kind === "layerNorm" ? new Norm(step.width) : { forward: normalize };
+}
+
+export class SentenceHead {
+  readonly steps: readonly Step[];
+
+  constructor(readonly config: SentenceHeadConfig) {
+    this.steps = config.steps.map(makeStep);
+  }
+
+  /** f32 [sentences, width] from the last layer's output [tokens, hidden_size]. `pooled` is the sentence table without the tokens of prompts. */
+  forward(hidden: Value, batch: BatchValues, pooled: Value): Value {
+    const { tokens } = batch;
+    return this.steps.reduce((x, step) => step.forward(x), pool(hidden, { tokens, sentences: pooled }, this.config.poolings));
+  }
+}
+
+/** The length of the vectors that a head makes. Throws `FormatError` for a step that does not take what the one before it gives; `path` names the folder. */
+export function headDimension(path: string, { poolings, steps }: SentenceHeadConfig, hiddenSize: number): number {
+  let width = poolings.length * hiddenSize;
+  for (const step of steps) {
+    if (step.kind === "normalize") continue;
+    const takes = step.kind === "dense" ? step.inFeatures : step.width;
+    if (takes !== width) {
+      throw new FormatError(
+        `${path} has a module that takes vectors of ${takes} numbers after one that gives ${width}.`,
+        "Use the files that belong to the model.",
+      );
+    }
+    if (step.kind === "dense") width = step.outFeatures;
+  }
+  return width;
+}

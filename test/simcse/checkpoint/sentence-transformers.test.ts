@@ -1,0 +1,193 @@
+/** Folders of sentence-transformers give its own vectors: every way of pooling, what comes after it, prompts and lengths. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { FormatError, OptionError } from "../../../src/errors.ts";
+import type { MemoryFolder } from "../../../src/io/folder.ts";
+import { readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
+import { prepared } from "../../../src/simcse/embedding/prompts.ts";
+import { SimCSE } from "../../../src/simcse/simcse.ts";
+import { openTestDevice } from "../../device.ts";
+import { publishedFolder } from "../../golden-models.ts";
+
+const device = await openTestDevice();
+
+interface GoldenCall {
+  readonly options: { readonly prompt?: string; readonly prompt_name?: string };
+  readonly vectors: number[][];
+}
+
+interface GoldenFolder {
+  readonly files: Readonly<Record<string, unknown>>;
+  readonly normalizes: boolean;
+  readonly max_length: number;
+  readonly calls: readonly GoldenCall[];
+}
+
+const golden = JSON.parse(readFileSync(new URL("../../golden/sentence_transformers.json", import.meta.url), "utf8")) as {
+  readonly texts: string[];
+  readonly folders: Readonly<Record<string, GoldenFolder>>;
+};
+
+/** The golden BERT with files beside it; `{ base64 }` is a binary one. */
+async function folderWith(files: Readonly<Record<string, unknown>>): Promise<MemoryFolder> {
+  const folder = publishedFolder("bert");
+  for (const [name, content] of Object.entries(files)) {
+    const { base64 } = (content ?? {}) as { readonly base64?: string };
+    await folder.write(name, base64 === undefined ? JSON.stringify(content) : new Uint8Array(Buffer.from(base64, "base64")));
+  }
+  return folder;
+}
+
+describe("vectors of sentence-transformers:", () => {
+  it.each(Object.entries(golden.folders))("%s", async (_, { files, normalizes, max_length, calls }) => {
+    await using model = await SimCSE.loadFrom(device, await folderWith(files));
+    expect(model.encoder.maxLength).toBe(max_length);
+    for (const { options, vectors } of calls) {
+      const { prompt, prompt_name: promptName } = options;
+      const { data, dimension } = await model.encode(golden.texts, {
+        normalize: normalizes,
+        ...(prompt !== undefined && { prompt }),
+        ...(promptName !== undefined && { promptName }),
+      });
+      expect([dimension, data.length]).toEqual([vectors[0]!.length, vectors.flat().length]);
+      const worst = vectors.flat().reduce((most, value, i) => Math.max(most, Math.abs(value - data[i]!)), 0);
+      expect(worst, JSON.stringify(options)).toBeLessThan(2e-5);
+    }
+  });
+});
+
+const transformer = { type: "sentence_transformers.models.Transformer", path: "" };
+const pooling = { type: "sentence_transformers.models.Pooling", path: "1_Pooling" };
+const laterModule = (name: string) => ({ type: `sentence_transformers.models.${name}`, path: `2_${name}` });
+const mean = { "modules.json": [transformer, pooling], "1_Pooling/config.json": { pooling_mode_mean_tokens: true } };
+
+describe("tokens of a text", () => {
+  const lengthOf = async (files: Readonly<Record<string, unknown>>) =>
+    (await readConfig(await folderWith({ ...mean, ...files }))).maxLength;
+
+  it.each<[string, Readonly<Record<string, unknown>>, number]>([
+    ["are as many as the settings say", { "sentence_bert_config.json": { max_seq_length: 23 } }, 23],
+    ["are as many as the positions where nothing is said", {}, 40],
+    ["and where the settings say null", { "sentence_bert_config.json": { max_seq_length: null } }, 40],
+    [
+      "or as the tokenizer says",
+      { "sentence_bert_config.json": { max_seq_length: null }, "tokenizer_config.json": { model_max_length: 17 } },
+      17,
+    ],
+    ["which may be any number", { "tokenizer_config.json": { model_max_length: 1e30 } }, 40],
+    ["are read under older names of the settings", { "sentence_roberta_config.json": { max_seq_length: 19 } }, 19],
+    ["are no more than the positions", { "sentence_bert_config.json": { max_seq_length: 512 } }, 40],
+    [
+      "are as many as the tokenizer's arguments say",
+      { "sentence_bert_config.json": { max_seq_length: 30, tokenizer_args: { model_max_length: 12 } } },
+      12,
+    ],
+  ])("%s", async (_, files, length) => {
+    expect(await lengthOf(files)).toBe(length);
+  });
+});
+
+describe("prompts", () => {
+  const prompts = { prompts: { query: "w60 ", passage: null }, default_prompt_name: "query" };
+  const folder = () => folderWith({ ...mean, "config_sentence_transformers.json": prompts });
+
+  it("are the default one, one by its name, or a text", async () => {
+    await using model = await SimCSE.loadFrom(device, await folder());
+    const plain = await model.encode("w5", { prompt: "" });
+    expect(await model.encode("w5")).toEqual(await model.encode("w60 w5", { prompt: "" }));
+    expect(await model.encode("w5", { promptName: "query" })).toEqual(await model.encode("w5"));
+    for (const promptName of ["passage", "document"]) expect(await model.encode("w5", { promptName })).toEqual(plain);
+    expect(await model.encode("w5", { prompt: "w60 ", promptName: "passage" })).toEqual(await model.encode("w5"));
+  });
+
+  it("that the model does not have are refused with those it has", async () => {
+    await using model = await SimCSE.loadFrom(device, await folder());
+    await expect(model.encode(["w5"], { promptName: "constructor" })).rejects.toThrow(OptionError);
+    await expect(model.encode(["w5"], { promptName: "clustering" })).rejects.toMatchObject({
+      remedy: 'Choose one of "query", "document", "passage".',
+    });
+  });
+
+  it("do not exist in other models", async () => {
+    await using model = await SimCSE.loadFrom(device, publishedFolder("bert"), { pooler: "avg" });
+    await expect(model.encode(["w5"], { promptName: "query" })).rejects.toThrow("no prompt named");
+    expect(await model.encode("w5", { prompt: "w60 " })).toEqual(await model.encode("w60 w5"));
+  });
+});
+
+describe("white space around a text", () => {
+  it("is removed with the prompt's, as Python's strip does it", async () => {
+    const { texts } = await readConfig(await folderWith(mean));
+    expect(prepared("\u00a0\t \x1fa  b\n\u3000", "", texts)).toBe("a  b");
+    expect(prepared(" a ", " query: ", texts)).toBe("query:  a");
+    expect(prepared("\ufeffa", "", texts)).toBe("\ufeffa");
+  });
+
+  it("is kept in models that are not of sentence-transformers", async () => {
+    const { texts } = await readConfig(publishedFolder("bert"));
+    expect(prepared(" a ", "", texts)).toBe(" a ");
+  });
+});
+
+describe("a folder is refused, and its transformer read with a pooler of one's own:", () => {
+  const dense = { in_features: 32, out_features: 8, bias: true, activation_function: "torch.nn.modules.activation.Tanh" };
+  const withDense = (config: object | null) => ({
+    ...mean,
+    "modules.json": [transformer, pooling, laterModule("Dense")],
+    "2_Dense/config.json": config,
+  });
+
+  it.each<[string, Readonly<Record<string, unknown>>, string]>([
+    [
+      "code of its own after pooling",
+      { ...mean, "modules.json": [transformer, pooling, laterModule("Whitening")] },
+      '"Whitening", which is not supported',
+    ],
+    [
+      "a module of the prototype",
+      { ...mean, "modules.json": [transformer, pooling, laterModule("constructor")] },
+      '"constructor", which is not',
+    ],
+    ["no pooling", { "modules.json": [transformer] }, "expected Pooling"],
+    ["a way of pooling that is none", { ...mean, "1_Pooling/config.json": { pooling_mode: "constructor" } }, 'pools by ["constructor"]'],
+    ["pooling that is null", { ...mean, "1_Pooling/config.json": null }, "must hold a JSON object, found null"],
+    ["pooling in a thousand ways", { ...mean, "1_Pooling/config.json": { pooling_mode: Array(1000).fill("mean") } }, "pools by"],
+    ["an unknown activation", withDense({ ...dense, activation_function: "torch.nn.Softmax" }), 'the activation "torch.nn.Softmax"'],
+    ["a dense layer of tokens", withDense({ ...dense, module_input_name: "token_embeddings" }), 'a layer from "token_embeddings"'],
+    ["a dense layer of no size", withDense({ ...dense, out_features: 0 }), "out_features must be from 1 to"],
+    ["a dense layer of another width", withDense({ ...dense, in_features: 64 }), "takes vectors of 64 numbers after one that gives 32"],
+    ["a dense layer that is null", withDense(null), "must hold a JSON object, found null"],
+    [
+      "a weighted mean without the prompt",
+      { ...mean, "1_Pooling/config.json": { pooling_mode: "weightedmean", include_prompt: false } },
+      "without the prompt",
+    ],
+  ])("%s", async (_, files, message) => {
+    await expect(readConfig(await folderWith(files))).rejects.toThrow(FormatError);
+    await expect(readConfig(await folderWith(files))).rejects.toThrow(message);
+    await using model = await SimCSE.loadFrom(device, await folderWith(files), { pooler: "avg" });
+    expect(model.pooler).toBe("avg");
+  });
+
+  it.each<[string, Readonly<Record<string, unknown>>, string]>([
+    ["a transformer of its own", { "modules.json": [{ type: "custom_st.Transformer2", path: "" }, pooling] }, 'begins with "Transformer2"'],
+    ["no modules", { "modules.json": {} }, "is no list of modules"],
+    ["a path out of the folder", { "modules.json": [{ type: "x.Transformer", path: "../other" }] }, "without a type and a folder"],
+    ["a length that is none", { ...mean, "sentence_bert_config.json": { max_seq_length: "long" } }, 'found "long"'],
+    ["settings that are null", { ...mean, "sentence_bert_config.json": null }, "must hold a JSON object, found null"],
+    [
+      "a default prompt that is not there",
+      { ...mean, "config_sentence_transformers.json": { default_prompt_name: "toString" } },
+      'default_prompt_name "toString" is none of its prompts',
+    ],
+    ["prompts that are no texts", { ...mean, "config_sentence_transformers.json": { prompts: { query: 3 } } }, "prompts must be texts"],
+    [
+      "lower case for a cased tokenizer",
+      { ...mean, "sentence_bert_config.json": { do_lower_case: true }, "tokenizer_config.json": { do_lower_case: false } },
+      "lowers the case of texts",
+    ],
+  ])("%s, which no pooler mends", async (_, files, message) => {
+    await expect(readConfig(await folderWith(files), { pooler: "avg" })).rejects.toThrow(FormatError);
+    await expect(readConfig(await folderWith(files), { pooler: "avg" })).rejects.toThrow(message);
+  });
+});
