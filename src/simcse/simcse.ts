@@ -13,6 +13,7 @@ import { checkVocabulary, inspectWeights, loadWeights, locateTensors, readConfig
 import { chunks } from "./embedding/chunks.ts";
 import { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder } from "./embedding/encoder.ts";
 import type { PrecisionArrays } from "./embedding/precision.ts";
+import { type PromptOptions, searchPrompt, withPrompt } from "./embedding/prompts.ts";
 import { checkIterable, isStream } from "./embedding/texts.ts";
 import { toUnitLength } from "./embedding/unit-length.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
@@ -30,7 +31,7 @@ import {
 } from "./search/sentence-index.ts";
 import { type VectorIndexOptions, vectorIndexOptions } from "./search/vector-index.ts";
 
-export interface LoadOptions {
+export interface LoadOptions extends PromptOptions {
   /** How a sentence's vector is made; the one saved with the model if absent. */
   readonly pooler?: PoolerType;
   /** Tokens a sentence is truncated to; if absent what is saved with the model, or 128, and no more than the model takes. */
@@ -43,7 +44,15 @@ export interface LoadOptions {
   readonly tuning?: Tuning | undefined;
 }
 
-const loadOptions: OptionNames<LoadOptions> = { pooler: true, maxLength: true, batchSize: true, normalize: true, tuning: true };
+const loadOptions: OptionNames<LoadOptions> = {
+  pooler: true,
+  maxLength: true,
+  batchSize: true,
+  normalize: true,
+  tuning: true,
+  prompt: true,
+  promptName: true,
+};
 
 /** Sentences to index, with ids and metadata or without. */
 export type IndexSource = Iterable<string | SentenceToIndex> | AsyncIterable<string | SentenceToIndex>;
@@ -151,7 +160,7 @@ export class SimCSE {
       const encoder = await Encoder.create(model, tokenizer, {
         pooler,
         maxLength: options.maxLength ?? saved.maxLength,
-        texts,
+        texts: withPrompt(texts, options),
         ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
         ...(options.normalize === undefined ? {} : { normalize: options.normalize }),
       });
@@ -252,7 +261,7 @@ export class SimCSE {
     checkSearchOptions(options);
     void this.index; // Without one, say so before the queries are encoded.
     const { signal } = options;
-    const { data } = await this.#embeddings(queries, signal ? { signal } : {});
+    const { data } = await this.#embeddings(queries, { ...(signal && { signal }), ...searchPrompt(this.encoder.texts, "query") });
     const results = await this.index.search(data, options);
     return typeof queries === "string" ? results[0]! : results;
   }
@@ -286,7 +295,7 @@ export class SimCSE {
       const items = chunk.map((item, i) => indexItem(item, done + i));
       const { data } = await this.encoder.encode(
         items.map(({ sentence }) => sentence),
-        { ...(batchSize && { batchSize }), ...startingAt(done, { signal, onProgress }) },
+        { ...(batchSize && { batchSize }), ...startingAt(done, { signal, onProgress }), ...searchPrompt(this.encoder.texts, "document") },
       );
       await index.add(items, data, { first: done, ...(upsert && { upsert }) });
       done += chunk.length;
@@ -294,7 +303,9 @@ export class SimCSE {
   }
 
   async #indexOrigin(): Promise<IndexOrigin> {
-    return { model: this.name, fingerprint: await modelFingerprint(this.model, this.pooler), probe: await this.encode(probeSentence) };
+    // Without a prompt: an index and its queries may have different ones.
+    const probe = await this.encode(probeSentence, { prompt: "" });
+    return { model: this.name, fingerprint: await modelFingerprint(this.model, this.pooler), probe };
   }
 
   /** A search that uses the index before it goes on to its end. */
@@ -304,7 +315,7 @@ export class SimCSE {
     await before?.close();
   }
 
-  async #embeddings(of: string | Iterable<string> | Embeddings, options: SimilarityOptions): Promise<Embeddings> {
+  async #embeddings(of: string | Iterable<string> | Embeddings, options: SimilarityOptions & PromptOptions): Promise<Embeddings> {
     if (typeof of === "string") return this.encoder.encode([of], options);
     if (!isEmbeddings(of)) return this.encoder.encode(of, options);
     if (of.dimension === this.dimension && of.data.length === of.length * of.dimension) return of;

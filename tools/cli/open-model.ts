@@ -9,6 +9,8 @@ import { wholeNumber } from "./options.ts";
 import { tuningFor, tuningOptions } from "./tuning.ts";
 
 export interface ModelOptions extends ModelFlags {
+  readonly prompt?: string;
+  readonly prompt_name?: string;
   readonly pooler?: PoolerType;
   readonly max_length?: number;
   readonly batch_size: number;
@@ -20,6 +22,8 @@ export const modelOptions: readonly Option[] = [
   ...modelFlags,
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
   new Option("--max_length <n>", "tokens a sentence is truncated to (default: as saved with the model, or 128)").argParser(wholeNumber(3)),
+  new Option("--prompt <text>", "what to put before each text (default: as saved with the model)"),
+  new Option("--prompt_name <name>", "the same by its name among the model's prompts, such as query or document"),
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(64),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
   ...tuningOptions,
@@ -38,6 +42,8 @@ export async function openModel(given: ModelOptions, { normalize = true }: { rea
     const simcse = await SimCSE.loadFrom(device, folder, {
       ...(given.pooler && { pooler: given.pooler }),
       ...(given.max_length && { maxLength: given.max_length }),
+      ...(given.prompt !== undefined && { prompt: given.prompt }),
+      ...(given.prompt_name !== undefined && { promptName: given.prompt_name }),
       batchSize: given.batch_size,
       normalize,
       tuning: await tuningFor(device, given),

@@ -6,6 +6,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
+import { searchPrompt } from "../../src/simcse/embedding/prompts.ts";
 import type { SearchResult } from "../../src/simcse/search/sentence-index.ts";
 import { mostResults } from "../../src/simcse/search/vector-index.ts";
 import type { SimCSE } from "../../src/simcse/simcse.ts";
@@ -60,7 +61,8 @@ interface Query extends SearchQuery {
 
 export function createApp({ model, names, searchable, examples, limits, apiKey, log }: AppOptions): App {
   const { encoder, dimension } = model;
-  const named = { names, tokenizer: encoder.tokenizer, dimension, maxLength: encoder.maxLength };
+  const tokenize = (text: string) => encoder.tokenize(text);
+  const named = { names, tokenizer: encoder.tokenizer, tokenize, dimension, maxLength: encoder.maxLength };
   let draining = false;
 
   const embeddings = new BatchingQueue<readonly number[], Float32Array>(
@@ -124,7 +126,7 @@ export function createApp({ model, names, searchable, examples, limits, apiKey, 
     const { query, ...options } = searchQuery(context, limits);
     const began = performance.now();
     const { signal } = context.req.raw;
-    const [vector] = await embeddings.submit([encoder.tokenizer.encode(query, encoder.maxLength)], signal);
+    const [vector] = await embeddings.submit([encoder.tokenize(query, searchPrompt(encoder.texts, "query"))], signal);
     const [results] = await searches.submit([{ vector: vector!, ...options }], signal);
     const time = Number(((performance.now() - began) / 1000).toFixed(4));
     return context.json({ ret: results!.map(({ sentence, score, id }) => ({ sentence, score, id })), time });

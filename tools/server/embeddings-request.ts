@@ -21,6 +21,8 @@ export interface EmbeddingsRequest {
 interface Model {
   readonly names: readonly string[];
   readonly tokenizer: Tokenizer;
+  /** The token ids of a text as the model takes them, with its prompt. */
+  readonly tokenize: (text: string) => number[];
   readonly dimension: number;
   /** Tokens that a text is cut to; a token array may have as many and no more. */
   readonly maxLength: number;
@@ -68,11 +70,11 @@ function isTokens(input: unknown): input is number[] {
   return Array.isArray(input) && input.length > 0 && input.every((id) => typeof id === "number");
 }
 
-function tokensOf(text: string, i: number, { tokenizer, maxLength }: Model, limits: InputLimits): number[] {
+function tokensOf(text: string, i: number, { tokenize }: Model, limits: InputLimits): number[] {
   if (text === "") throw new RequestError(400, `Input ${i} is empty.`, "input");
   if (text.length > limits.characters)
     throw new RequestError(400, `Input ${i} has ${text.length} characters; at most ${limits.characters} are taken.`, "input");
-  return tokenizer.encode(text, maxLength);
+  return tokenize(text);
 }
 
 /** The first and the last token are put around those of the text where they are not there. */

@@ -197,6 +197,11 @@ export class Encoder {
     return this.#finished(await this.#vectors(sentences, options, { before: 0, promptTokens: 0 }), sentences.length, options);
   }
 
+  /** The token ids of a text as `encode` makes them: with its prompt, special tokens, and no more than `maxLength` of them. */
+  tokenize(text: string, options: PromptOptions & Pick<EncodeOptions, "maxLength"> = {}): number[] {
+    return this.#tokenised([text], 0, options)[0]!;
+  }
+
   /** Frees the programs' memory. Calls from now on throw `ClosedError`, and those in progress do at their next batch. */
   close(): void {
     this.#closed = true;
@@ -226,7 +231,7 @@ export class Encoder {
     if (this.#closed) throw new ClosedError("The model is closed.", "Encode before close(), or load the model again.");
   }
 
-  #tokenised(texts: readonly unknown[], first: number, options: EncodeOptions<Precision>): number[][] {
+  #tokenised(texts: readonly unknown[], first: number, options: PromptOptions & Pick<EncodeOptions, "maxLength">): number[][] {
     const { maxLength = this.maxLength } = options;
     const prompt = promptOf(this.texts, options);
     return texts.map((text, i) => {

@@ -10,6 +10,8 @@ export interface TextPreparation {
   readonly prompts: Readonly<Record<string, string>>;
   /** The prompt of calls that name none; null for none. */
   readonly defaultPromptName: string | null;
+  /** The prompt that whoever loaded the model has chosen for calls that name none, instead of its default. */
+  readonly chosen?: string;
   /** Whether white space around a text, its prompt included, is removed. */
   readonly strip: boolean;
 }
@@ -25,12 +27,22 @@ export interface PromptOptions {
   readonly promptName?: string;
 }
 
+/** The same with a prompt for calls that name none. Throws what `promptOf` throws. */
+export function withPrompt(texts: TextPreparation, { prompt, promptName }: PromptOptions): TextPreparation {
+  if (prompt === undefined && promptName === undefined) return texts;
+  return {
+    ...texts,
+    chosen: promptOf(texts, { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) }),
+  };
+}
+
 /** The prompt of a call, "" for none. Throws `OptionError` for a name that the model does not have, and for a prompt that is no text. */
-export function promptOf({ prompts, defaultPromptName }: TextPreparation, { prompt, promptName }: PromptOptions): string {
+export function promptOf({ prompts, defaultPromptName, chosen }: TextPreparation, { prompt, promptName }: PromptOptions): string {
   if (prompt !== undefined) {
     if (typeof prompt === "string") return prompt;
     throw new OptionError(`The prompt must be a text, but is a ${typeof prompt}.`, 'Give a text, "" for none.');
   }
+  if (promptName === undefined && chosen !== undefined) return chosen;
   const name = promptName ?? defaultPromptName;
   if (name === null) return "";
   if (Object.hasOwn(prompts, name)) return prompts[name]!;
@@ -39,6 +51,17 @@ export function promptOf({ prompts, defaultPromptName }: TextPreparation, { prom
     `The model has no prompt named ${quoted(String(name))}.`,
     names.length === 0 ? "Give the text itself as prompt (--prompt)." : `Choose one of ${names.map((known) => quoted(known)).join(", ")}.`,
   );
+}
+
+/** The names that models have for the prompts of the two sides of a search, the usual one first. */
+const searchPrompts = { query: ["query"], document: ["document", "passage", "corpus"] } as const;
+
+/** The prompt of queries, or of the sentences that are searched, as sentence-transformers' encode_query and encode_document choose it. */
+export function searchPrompt({ prompts, chosen }: TextPreparation, side: keyof typeof searchPrompts): PromptOptions {
+  if (chosen !== undefined || Object.keys(prompts).length === 0) return {};
+  const name = searchPrompts[side].find((known) => Object.hasOwn(prompts, known) && prompts[known] !== "");
+  // A model's default prompt is for one side, and the other has none.
+  return name === undefined ? { prompt: "" } : { promptName: name };
 }
 
 /** A text with its prompt, as it is tokenised. */
