@@ -89,7 +89,7 @@ const nothing: Rule = {
  * from asking for all the memory of the machine.
  */
 const rules: Readonly<Record<string, Rule>> = {
-  vocab_size: size(2 ** 24),
+  vocab_size: size(2 ** 27),
   hidden_size: size(2 ** 16),
   num_hidden_layers: size(1024),
   num_attention_heads: size(1024),

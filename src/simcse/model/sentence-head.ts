@@ -3,13 +3,11 @@
  * unit length, in its own order. SimCSE's five poolers (poolers.ts) are what models are trained with; this is for encoding with any other.
  */
 import { FormatError } from "../../errors.ts";
-import { gelu } from "../../kernels/gelu.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import { normalize } from "../../kernels/normalize.ts";
+import { add, gelu, relu, sigmoid, silu, tanh } from "../../kernels/pointwise/pointwise.ts";
 import { type Pooling, pool } from "../../kernels/pool.ts";
-import { tanh } from "../../kernels/tanh.ts";
-import { add } from "../../kernels/weighted-sum.ts";
 import type { BatchValues } from "../../nn/architectures/bert.ts";
 import { LayerNorm } from "../../nn/layer-norm.ts";
 import { Parameter } from "../../nn/parameters/parameter.ts";
@@ -19,6 +17,9 @@ const activations = {
   Identity: (x: Value) => x,
   Tanh: tanh,
   GELU: gelu,
+  ReLU: relu,
+  Sigmoid: sigmoid,
+  SiLU: silu,
 } as const satisfies Readonly<Record<string, (x: Value) => Value>>;
 
 export type Activation = keyof typeof activations;
