@@ -1,35 +1,46 @@
 /**
- * Text to token ids, as the model's authors did it: opens the tokenizer of a Hugging Face folder, in any of the forms in which BERT and
- * RoBERTa checkpoints carry it, or makes one from a fresh vocabulary; and gives the files that a saved model needs to have the same one.
+ * Text to token ids, as the model's authors did it: opens the tokenizer of a Hugging Face folder, in any of the forms in which BERT, RoBERTa and
+ * XLM-RoBERTa checkpoints have it, or makes one from a fresh vocabulary; and gives the files that a saved model needs to have the same one.
  *
- * Pairs of texts, padding and attention masks are not made here: batches are packed (one text after another, no padding).
+ * The ids are those of the official tokenizers library with transformers' configuration. Pairs of texts, padding and attention masks are not made
+ * here: batches are packed, one text after another.
  */
 import { FileError, FormatError, OptionError } from "../errors.ts";
 import { type Folder, parseJson, pathIn, readText } from "./folder.ts";
+import { checkedDefinition, tokensOf } from "./tokenizer/checked-definition.ts";
 import {
-  type AddedTokens,
   byteLevelDefinition,
   configFor,
   type NamedToken,
   type SpecialTokens,
+  type TokenIds,
   type TokenizerConfig,
   type TokenizerDefinition,
   wordPieceDefinition,
 } from "./tokenizer/definition.ts";
 import { openEngine, type TokenizerEngine } from "./tokenizer/engine.ts";
+import { FastEngine } from "./tokenizer/fast-engine.ts";
+import { type Frame, frameOf } from "./tokenizer/frame.ts";
+import { shown } from "./tokenizer/shown.ts";
+import { asConfigured } from "./tokenizer/transformers-config.ts";
+import { mistakenFor } from "./weights/mistaken-file.ts";
 
+/** Text to token ids and back. */
 export interface Tokenizer {
   /** The largest id + 1: the rows that the word embedding must have. */
   readonly vocabSize: number;
   readonly padId: number;
+  /** What stands before every text: [CLS], or <s> in RoBERTa. */
   readonly clsId: number;
+  /** What stands after every text: [SEP], or </s> in RoBERTa. */
   readonly sepId: number;
   /** Throws FormatError where the vocabulary has no mask token: only masked-language-model training needs one. */
   readonly maskId: number;
   readonly unknownId: number;
   /**
-   * The ids of a text between those of [CLS] and [SEP] (RoBERTa: <s> and </s>), at most `maxLength` in all; what is beyond is left out.
-   * An empty text gives the two alone. Throws OptionError unless `maxLength` is a whole number of at least 3.
+   * The ids of a text between `clsId` and `sepId`, at most `maxLength` in all; what is beyond is left out, at the end or, where the files say so
+   * (`truncation_side`), at the beginning. An empty text gives the two ids. A text is read only as far as it is kept, where its kind of tokenizer
+   * allows it. Throws OptionError unless `maxLength` is a whole number of at least 3.
    */
   encode(text: string, maxLength: number): number[];
   /** The text of ids, without special tokens. Case, accents and spacing are not always those of the text that was encoded. */
@@ -45,7 +56,7 @@ const DEFINITION_FILE = "tokenizer.json";
 /** Every file that belongs to a tokenizer; those that are there are kept as they are. */
 const FILES = [DEFINITION_FILE, CONFIG_FILE, SPECIAL_FILE, "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"];
 
-/** How the special tokens are called where no file says it: in BERT, then in RoBERTa. */
+/** The names of the special tokens where no file says them: in BERT, then in RoBERTa. */
 const USUAL_NAMES = {
   pad: ["[PAD]", "<pad>"],
   unknown: ["[UNK]", "<unk>"],
@@ -54,8 +65,10 @@ const USUAL_NAMES = {
   mask: ["[MASK]", "<mask>"],
 } as const;
 
-/** How `tokenizer_config.json` calls them. */
+/** The options of `tokenizer_config.json` that name them. */
 const CONFIG_NAMES = { pad: "pad_token", unknown: "unk_token", cls: "cls_token", sep: "sep_token", mask: "mask_token" } as const;
+
+const REMEDY = "Use the files of a BERT, RoBERTa or XLM-RoBERTa model.";
 
 type Role = keyof SpecialTokens;
 
@@ -70,21 +83,33 @@ interface Source {
 
 /**
  * Opens the tokenizer of a model folder: `tokenizer.json`, or `vocab.txt` (BERT), or `vocab.json` with `merges.txt` (RoBERTa), with what
- * `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` say where they are there. The truncation and padding that a
- * `tokenizer.json` may ask for are not applied. Throws FileError when the files are missing, and FormatError when they are damaged, when the
- * vocabulary lacks a special token, or when the tokenizer does not put a text between [CLS] and [SEP].
+ * `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` say where they are there. The truncation length and the padding of a
+ * `tokenizer.json` are not applied. Throws FileError when the files are missing; FormatError, naming the part, when they are damaged, when the
+ * official library would not take them, when the vocabulary lacks a special token, or when a text does not stand between two of them.
  */
 export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   const files = new Map<string, string>();
   for (const file of FILES) {
-    if (await folder.has(file)) files.set(file, await readText(folder, file));
+    if (await folder.has(file)) files.set(file, await readTokenizerFile(folder, file));
   }
   const config = { ...objectIn<TokenizerConfig>(folder, files, SPECIAL_FILE), ...objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) };
-  const definition = objectIn<TokenizerDefinition>(folder, files, DEFINITION_FILE);
-  if (definition === undefined) return new LibraryTokenizer(fromVocabulary(folder, files, config), files);
+  const found = objectIn<Record<string, unknown>>(folder, files, DEFINITION_FILE);
+  if (found === undefined) return openTokenizer(fromVocabulary(folder, files, config), files);
   const path = pathIn(folder, DEFINITION_FILE);
-  const special = specialTokens(path, idsOf(path, definition), config, definition);
-  return new LibraryTokenizer({ path, definition, config, special }, files);
+  const definition = checkedDefinition(path, asConfigured(found, config));
+  const special = specialTokens(path, idsOf(definition), config, definition);
+  return openTokenizer({ path, definition, config, special }, files);
+}
+
+async function openTokenizer(source: Source, files: ReadonlyMap<string, string>): Promise<Tokenizer> {
+  return new FramedTokenizer(source, await openEngine(source.path, source.definition), files);
+}
+
+async function readTokenizerFile(folder: Folder, file: string): Promise<string> {
+  const text = await readText(folder, file);
+  const mistaken = mistakenFor(new TextEncoder().encode(text.slice(0, 8)));
+  if (mistaken !== undefined) throw new FormatError(`${pathIn(folder, file)} is ${mistaken.what}`, mistaken.remedy);
+  return text;
 }
 
 /**
@@ -99,19 +124,20 @@ export function wordPieceTokenizer(vocabulary: readonly string[], { lowerCase }:
   const config = { do_lower_case: lowerCase };
   const special = specialTokens(path, ids, config);
   const files = new Map([["vocab.txt", vocabulary.map((token) => `${token}\n`).join("")]]);
-  return new LibraryTokenizer({ path, definition: wordPieceDefinition(ids, special, config), config, special }, files);
+  const definition = checkedDefinition(path, wordPieceDefinition(ids, special, config));
+  return new FramedTokenizer({ path, definition, config, special }, new FastEngine(definition), files);
 }
 
 function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig): Source {
-  const added = objectIn<AddedTokens>(folder, files, "added_tokens.json") ?? {};
+  const added = objectIn<TokenIds>(folder, files, "added_tokens.json") ?? {};
   const words = files.get("vocab.txt");
   if (words !== undefined) {
     const path = pathIn(folder, "vocab.txt");
-    const ids = new Map(linesOf(words).map((token, id) => [token, id]));
-    const special = specialTokens(path, new Map([...ids, ...Object.entries(added)]), config);
-    return { path, definition: wordPieceDefinition(ids, special, config, added), config, special };
+    const ids = new Map(linesOf(words).flatMap((token, id) => (token.trim() === "" ? [] : [[token, id] as const])));
+    const special = specialTokens(path, withAdded(path, ids, added), config);
+    return { path, definition: checkedDefinition(path, wordPieceDefinition(ids, special, config, added)), config, special };
   }
-  const vocabulary = objectIn<Record<string, number>>(folder, files, "vocab.json");
+  const vocabulary = objectIn<TokenIds>(folder, files, "vocab.json");
   const merges = files.get("merges.txt");
   if (vocabulary === undefined || merges === undefined) {
     throw new FileError(
@@ -121,12 +147,21 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
   }
   const path = pathIn(folder, "vocab.json");
   const ids = new Map(Object.entries(vocabulary));
-  const special = specialTokens(path, new Map([...ids, ...Object.entries(added)]), config);
+  const special = specialTokens(path, withAdded(path, ids, added), config);
   const pairs = linesOf(merges).filter((line) => line !== "" && !line.startsWith("#version"));
-  return { path, definition: byteLevelDefinition(ids, pairs, special, config, added), config, special };
+  return { path, definition: checkedDefinition(path, byteLevelDefinition(ids, pairs, special, config, added)), config, special };
 }
 
-class LibraryTokenizer implements Tokenizer {
+function withAdded(path: string, ids: ReadonlyMap<string, number>, added: TokenIds): ReadonlyMap<string, number> {
+  for (const [token, id] of Object.entries(added)) {
+    if (!Number.isSafeInteger(id) || id < 0)
+      throw new FormatError(`${path}: added_tokens.json gives the token ${shown(token)} the id ${shown(id)}`, REMEDY);
+  }
+  return new Map([...ids, ...Object.entries(added)]);
+}
+
+/** An engine with the special tokens around a text and the cut to a length. */
+class FramedTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly padId: number;
   readonly clsId: number;
@@ -136,21 +171,22 @@ class LibraryTokenizer implements Tokenizer {
   readonly #maskId: number | undefined;
   readonly #path: string;
   readonly #engine: TokenizerEngine;
+  readonly #cutsBeginning: boolean;
 
   /** `files` are those that were there; those that transformers needs besides are added. */
-  constructor({ path, definition, config, special }: Source, files: ReadonlyMap<string, string>) {
-    const ids = idsOf(path, definition);
-    const idOf = (role: Exclude<Role, "mask">) => ids.get(special[role])!;
+  constructor({ path, definition, config, special }: Source, engine: TokenizerEngine, files: ReadonlyMap<string, string>) {
+    const ids = idsOf(definition);
+    const { before, after } = checkedFrame(path, definition);
     this.vocabSize = [...ids.values()].reduce((size, id) => Math.max(size, id + 1), 0);
-    this.padId = idOf("pad");
-    this.unknownId = idOf("unknown");
-    this.clsId = idOf("cls");
-    this.sepId = idOf("sep");
+    this.padId = ids.get(special.pad)!;
+    this.unknownId = ids.get(special.unknown)!;
+    this.clsId = before[0]!;
+    this.sepId = after[0]!;
     this.#maskId = special.mask === undefined ? undefined : ids.get(special.mask);
     this.#path = path;
-    this.#engine = openEngine(path, definition, config);
-    this.#checkFrame(special);
-    this.files = completed(files, definition, special, config);
+    this.#engine = engine;
+    this.#cutsBeginning = (config.truncation_side ?? definition.truncation?.direction?.toLowerCase()) === "left";
+    this.files = completed(files, definition, special);
   }
 
   get maskId(): number {
@@ -162,63 +198,65 @@ class LibraryTokenizer implements Tokenizer {
     if (!Number.isInteger(maxLength) || maxLength < 3) {
       throw new OptionError(`a text cannot be cut to ${maxLength} tokens`, "Allow at least 3: two special tokens and one of the text.");
     }
-    const { ids } = this.#engine.encode(text, { add_special_tokens: false });
-    return [this.clsId, ...ids.slice(0, maxLength - 2), this.sepId];
+    const limit = maxLength - 2;
+    const ids = this.#cutsBeginning ? this.#engine.encode(text, Number.MAX_SAFE_INTEGER).slice(-limit) : this.#engine.encode(text, limit);
+    return [this.clsId, ...ids, this.sepId];
   }
 
   decode(ids: readonly number[]): string {
-    // The library takes no empty list.
-    return ids.length === 0 ? "" : this.#engine.decode([...ids], { skip_special_tokens: true });
-  }
-
-  /** Throws FormatError unless the definition puts a text between [CLS] and [SEP], as `encode` does. */
-  #checkFrame({ cls, sep }: SpecialTokens): void {
-    const { ids } = this.#engine.encode("", { add_special_tokens: true });
-    if (ids.length === 2 && ids[0] === this.clsId && ids[1] === this.sepId) return;
-    throw new FormatError(
-      `${this.#path} puts an empty text into the tokens ${JSON.stringify(ids)}, expected ${cls} and ${sep}: [${this.clsId}, ${this.sepId}]`,
-      "Use the tokenizer of a BERT or RoBERTa model.",
-    );
+    return this.#engine.decode(ids);
   }
 }
 
-/** Every token of a definition with its id. Throws FormatError when it has no such vocabulary. */
-function idsOf(path: string, { model, added_tokens: added }: TokenizerDefinition): Map<string, number> {
-  const vocabulary: unknown = model?.vocab;
-  if (typeof vocabulary !== "object" || vocabulary === null || Array.isArray(vocabulary) || !Array.isArray(added ?? [])) {
-    throw new FormatError(`${path} holds no vocabulary of tokens and ids`, "Use the tokenizer of a BERT or RoBERTa model.");
-  }
-  const ids = new Map<string, unknown>(Object.entries(vocabulary));
-  for (const token of added ?? []) ids.set(token?.content, token?.id);
-  for (const [token, id] of ids) {
-    if (typeof token === "string" && Number.isSafeInteger(id) && (id as number) >= 0) continue;
-    throw new FormatError(
-      `${path} gives the token ${JSON.stringify(token)} the id ${JSON.stringify(id)}`,
-      "Use the files of a BERT or RoBERTa model.",
-    );
-  }
-  return ids as Map<string, number>;
+/** Every token of a definition with its id. */
+function idsOf({ model, added_tokens }: TokenizerDefinition): Map<string, number> {
+  return new Map([...tokensOf(model.vocab), ...added_tokens.map(({ content, id }) => [content, id] as const)]);
 }
 
-/** What the special tokens are called: as the files say, or else as usual. Throws FormatError when the vocabulary lacks one (but the mask). */
+/** Throws FormatError unless the post-processor puts a text between two special tokens. */
+function checkedFrame(path: string, { post_processor }: TokenizerDefinition): Frame {
+  const frame = frameOf({ file: path, way: "post_processor", depth: 0 }, post_processor);
+  if (frame.before.length === 1 && frame.after.length === 1) return frame;
+  throw new FormatError(
+    `${path}: post_processor puts ${frame.before.length} tokens before a text and ${frame.after.length} after it, expected one and one ([CLS] and [SEP])`,
+    REMEDY,
+  );
+}
+
+/**
+ * The names of the special tokens: as the files say, or else as usual; those around a text as the post-processor has them. Throws FormatError when
+ * the vocabulary lacks one (but the mask).
+ */
 function specialTokens(
   path: string,
   ids: ReadonlyMap<string, number>,
   config: TokenizerConfig,
   definition?: TokenizerDefinition,
 ): SpecialTokens {
+  const framing = definition === undefined ? {} : namesFrom(path, ids, definition);
   const named = (role: Role): string | undefined => {
-    const said = (role === "unknown" ? definition?.model.unk_token : undefined) ?? textOf(config[CONFIG_NAMES[role]]);
+    const said = framing[role] ?? textOf(config[CONFIG_NAMES[role]]);
     const candidates = said === undefined ? USUAL_NAMES[role] : [said];
     const name = candidates.find((candidate) => ids.has(candidate));
     if (name !== undefined || role === "mask") return name;
-    throw new FormatError(
-      `${path} has no ${candidates.join(" or ")} among its ${ids.size} tokens`,
-      "Use the files of a BERT or RoBERTa model.",
-    );
+    const shownNames = candidates.map((candidate) => (/^[ -~]{1,40}$/.test(candidate) ? candidate : shown(candidate)));
+    throw new FormatError(`${path} has no ${shownNames.join(" or ")} among its ${ids.size} tokens`, REMEDY);
   };
   const required = (role: Exclude<Role, "mask">) => named(role) as string;
   return { pad: required("pad"), unknown: required("unknown"), cls: required("cls"), sep: required("sep"), mask: named("mask") };
+}
+
+/** The special tokens that a definition itself names. */
+function namesFrom(path: string, ids: ReadonlyMap<string, number>, definition: TokenizerDefinition): Partial<SpecialTokens> {
+  const names = new Map([...ids].map(([token, id]) => [id, token]));
+  const { before, after } = checkedFrame(path, definition);
+  const [cls, sep] = [names.get(before[0]!), names.get(after[0]!)];
+  if (cls === undefined || sep === undefined) {
+    throw new FormatError(`${path}: post_processor has the ids ${before[0]} and ${after[0]}, which no token has`, REMEDY);
+  }
+  const { vocab, unk_token, unk_id } = definition.model;
+  const unknown = Array.isArray(vocab) && typeof unk_id === "number" ? (vocab[unk_id] as readonly [string, number])[0] : unk_token;
+  return { cls, sep, ...(typeof unknown === "string" && { unknown }) };
 }
 
 function textOf(token: NamedToken | undefined): string | undefined {
@@ -231,10 +269,9 @@ function completed(
   files: ReadonlyMap<string, string>,
   definition: TokenizerDefinition,
   special: SpecialTokens,
-  config: TokenizerConfig,
 ): ReadonlyMap<string, string> {
   const all = new Map(files);
-  const made = configFor(definition, special, config);
+  const made = configFor(definition, special);
   const names = Object.fromEntries(Object.entries(made).filter(([key, value]) => key.endsWith("_token") && value !== null));
   if (!all.has(DEFINITION_FILE)) all.set(DEFINITION_FILE, `${JSON.stringify(definition)}\n`);
   if (!all.has(CONFIG_FILE)) all.set(CONFIG_FILE, `${JSON.stringify(made, null, 2)}\n`);
@@ -251,9 +288,9 @@ function objectIn<T extends object>(folder: Folder, files: ReadonlyMap<string, s
   throw new FormatError(`${pathIn(folder, file)} is JSON, but not an object`, "Get the file of the model again.");
 }
 
-/** The lines of a vocabulary file; only the newline at its end adds none. */
+/** The lines of a vocabulary file, as Python reads them; only the newline at its end adds none. */
 function linesOf(text: string): string[] {
-  const lines = text.split(/\r?\n/);
+  const lines = text.split(/\r\n|\r|\n/);
   if (lines.at(-1) === "") lines.pop();
   return lines;
 }

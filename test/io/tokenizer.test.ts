@@ -193,8 +193,12 @@ describe("loadTokenizer", () => {
   it.each<[string, Record<string, string | object>, string]>([
     ["a tokenizer.json that is cut", { "tokenizer.json": '{"model": {' }, "model/tokenizer.json is not valid JSON"],
     ["one that is no object", { "tokenizer.json": "[]" }, "model/tokenizer.json is JSON, but not an object"],
-    ["one without a model", { "tokenizer.json": "{}" }, "model/tokenizer.json holds no vocabulary"],
-    ["one of another kind", { "tokenizer.json": { ...definition, model: unigram } }, "model/tokenizer.json holds no vocabulary"],
+    ["one without a model", { "tokenizer.json": "{}" }, "model/tokenizer.json: model is null, expected an object"],
+    [
+      "a model that does not go with its added tokens",
+      { "tokenizer.json": { ...definition, model: unigram } },
+      'added_tokens[0] gives "[PAD]" the id 0; in the official library it has the id 1',
+    ],
     [
       "ids that are none",
       { "tokenizer.json": { ...definition, model: { ...definition.model, vocab: { a: -1 } } } },
@@ -203,19 +207,18 @@ describe("loadTokenizer", () => {
     [
       "added tokens that are none",
       { "tokenizer.json": { ...definition, added_tokens: [null] } },
-      "gives the token undefined the id undefined",
+      "added_tokens[0] is null, expected an object",
     ],
     [
       "an unknown part",
       { "tokenizer.json": { ...definition, normalizer: { type: "Rot13" } } },
-      "model/tokenizer.json does not define a tokenizer",
+      'model/tokenizer.json: normalizer has the type "Rot13"; there are BertNormalizer, ',
     ],
     [
-      "a part that is missing",
-      { "tokenizer.json": { ...definition, decoder: undefined } },
-      "model/tokenizer.json does not define a tokenizer",
+      "no frame of special tokens",
+      { "tokenizer.json": { ...definition, post_processor: null } },
+      "post_processor puts 0 tokens before a text",
     ],
-    ["no frame of special tokens", { "tokenizer.json": { ...definition, post_processor: null } }, "puts an empty text into the tokens []"],
     [
       "a configuration that is cut",
       { "vocab.txt": lines(VOCABULARY), "tokenizer_config.json": "{" },

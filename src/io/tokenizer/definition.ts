@@ -1,23 +1,29 @@
 /**
  * Definitions of tokenizers in the form of a `tokenizer.json`, built from the vocabulary files that older checkpoints have in its place.
  *
- * They say what transformers makes of the same files when it converts them (convert_slow_tokenizer.py: BertConverter, RobertaConverter).
+ * They are what transformers makes of the same files when it converts them (convert_slow_tokenizer.py: BertConverter, RobertaConverter).
  */
+import type { AddedToken } from "./added-tokens.ts";
+import type { Part } from "./parts.ts";
 
-/** A part of a `tokenizer.json`; which fields it has depends on its type. */
-interface Part {
-  readonly type?: string;
-  readonly [field: string]: unknown;
-}
-
-/** A `tokenizer.json`, as far as this package looks into it. */
+/** A `tokenizer.json` whose parts have been checked (checked-definition.ts). */
 export interface TokenizerDefinition {
-  readonly added_tokens: readonly { readonly id: number; readonly content: string }[];
-  readonly normalizer: (Part & { readonly lowercase?: boolean }) | null;
+  readonly version: "1.0";
+  readonly truncation: Truncation | null;
+  readonly added_tokens: readonly AddedToken[];
+  readonly normalizer: Part | null;
   readonly pre_tokenizer: Part | null;
   readonly post_processor: Part | null;
   readonly decoder: Part | null;
-  readonly model: Part & { readonly unk_token?: string | null; readonly vocab: Readonly<Record<string, number>> };
+  readonly model: Part & { readonly vocab: Vocabulary; readonly unk_token?: string | null };
+}
+
+/** Token to id; in a Unigram model the tokens with their scores, whose places are their ids. */
+export type Vocabulary = Readonly<Record<string, number>> | readonly (readonly [token: string, score: number])[];
+
+/** How the file asks to cut texts. Only the direction is looked at. */
+export interface Truncation {
+  readonly direction?: string;
 }
 
 /** A special token in a `tokenizer_config.json`: its text, or an object around it. */
@@ -29,6 +35,10 @@ export interface TokenizerConfig {
   readonly strip_accents?: boolean | null;
   readonly tokenize_chinese_chars?: boolean;
   readonly add_prefix_space?: boolean;
+  readonly tokenizer_class?: string;
+  readonly truncation_side?: string;
+  /** Added tokens by id, as transformers writes them beside those of `tokenizer.json`. */
+  readonly added_tokens_decoder?: Readonly<Record<string, unknown>>;
   readonly pad_token?: NamedToken;
   readonly unk_token?: NamedToken;
   readonly cls_token?: NamedToken;
@@ -45,15 +55,15 @@ export interface SpecialTokens {
   readonly mask: string | undefined;
 }
 
-/** The part of a vocabulary that is not learned: token to id, beyond what the vocabulary file holds (`added_tokens.json`). */
-export type AddedTokens = Readonly<Record<string, number>>;
+/** Tokens with their ids beyond those of the vocabulary file (`added_tokens.json`). */
+export type TokenIds = Readonly<Record<string, number>>;
 
 /** BERT's tokenizer: words and punctuation, lower-cased and without accents where asked, then the longest pieces that the vocabulary has. */
 export function wordPieceDefinition(
   vocabulary: ReadonlyMap<string, number>,
   special: SpecialTokens,
   config: TokenizerConfig,
-  added: AddedTokens = {},
+  added: TokenIds = {},
 ): TokenizerDefinition {
   const token = (name: string, type: 0 | 1) => ({ SpecialToken: { id: name, type_id: type } });
   const sequence = (id: "A" | "B", type: 0 | 1) => ({ Sequence: { id, type_id: type } });
@@ -93,7 +103,7 @@ export function byteLevelDefinition(
   merges: readonly string[],
   special: SpecialTokens,
   config: TokenizerConfig,
-  added: AddedTokens = {},
+  added: TokenIds = {},
 ): TokenizerDefinition {
   const prefixSpace = config.add_prefix_space ?? false;
   const idOf = (name: string) => vocabulary.get(name) ?? added[name];
@@ -115,11 +125,7 @@ export function byteLevelDefinition(
 }
 
 /** The `tokenizer_config.json` with which transformers opens a definition as this package does. */
-export function configFor(
-  definition: TokenizerDefinition,
-  special: SpecialTokens,
-  config: TokenizerConfig,
-): Readonly<Record<string, unknown>> {
+export function configFor(definition: TokenizerDefinition, special: SpecialTokens): Readonly<Record<string, unknown>> {
   const tokens = {
     pad_token: special.pad,
     unk_token: special.unknown,
@@ -128,24 +134,24 @@ export function configFor(
     // null, because transformers adds a mask of its own, beyond the embedding's rows, where none is named.
     mask_token: special.mask ?? null,
   };
-  if (isByteLevel(definition)) {
+  const { normalizer, pre_tokenizer: words, model } = definition;
+  if (words?.type === "ByteLevel" && model.type === "BPE") {
     const ends = { bos_token: special.cls, eos_token: special.sep };
-    return { ...tokens, ...ends, add_prefix_space: config.add_prefix_space ?? false, tokenizer_class: "RobertaTokenizer" };
+    return { ...tokens, ...ends, add_prefix_space: words.add_prefix_space, tokenizer_class: "RobertaTokenizer" };
+  }
+  if (normalizer?.type !== "BertNormalizer" || words?.type !== "BertPreTokenizer" || model.type !== "WordPiece") {
+    return { ...tokens, tokenizer_class: "PreTrainedTokenizerFast" };
   }
   return {
     ...tokens,
-    do_lower_case: definition.normalizer?.lowercase ?? config.do_lower_case ?? true,
-    strip_accents: config.strip_accents ?? null,
-    tokenize_chinese_chars: config.tokenize_chinese_chars ?? true,
+    do_lower_case: normalizer.lowercase,
+    strip_accents: normalizer.strip_accents ?? null,
+    tokenize_chinese_chars: normalizer.handle_chinese_chars,
     tokenizer_class: "BertTokenizer",
   };
 }
 
-function isByteLevel({ model }: TokenizerDefinition): boolean {
-  return model.type === "BPE" || "merges" in model;
-}
-
-const HEAD = { version: "1.0", truncation: null, padding: null };
+const HEAD = { version: "1.0", truncation: null, padding: null } as const;
 
 const BPE_MODEL = {
   type: "BPE",
@@ -154,14 +160,12 @@ const BPE_MODEL = {
   continuing_subword_prefix: "",
   end_of_word_suffix: "",
   fuse_unk: false,
+  byte_fallback: false,
+  ignore_merges: false,
 };
 
-/** Tokens that are found in a text before it is split, in the order of their ids, which is the order that the official library expects. */
-function addedTokens(
-  vocabulary: ReadonlyMap<string, number>,
-  special: SpecialTokens,
-  added: AddedTokens,
-): { id: number; content: string }[] {
+/** Tokens that are found in a text before it is split, by id: the official library numbers new ones in this order. */
+function addedTokens(vocabulary: ReadonlyMap<string, number>, special: SpecialTokens, added: TokenIds): AddedToken[] {
   const names = new Set(Object.values(special).filter((name) => name !== undefined));
   const ids = new Map<string, number>(Object.entries(added));
   for (const name of names) ids.set(name, vocabulary.get(name) ?? added[name]!);

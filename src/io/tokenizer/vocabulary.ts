@@ -6,8 +6,7 @@
  * depends on nothing but the text and the size, and memory is bounded whatever the text is.
  */
 import { DataError, OptionError } from "../../errors.ts";
-import { wordPieceDefinition } from "./definition.ts";
-import { openEngine } from "./engine.ts";
+import { BertWords } from "./bert-words.ts";
 import { PairQueue } from "./pair-queue.ts";
 
 const SPECIAL = { pad: "[PAD]", unknown: "[UNK]", cls: "[CLS]", sep: "[SEP]", mask: "[MASK]" } as const;
@@ -77,14 +76,19 @@ function count(counts: Map<string, number>, key: string, times: number): void {
 
 /** Splits a text into words and punctuation as the tokenizer of the vocabulary will do it. */
 function wordSplitter(lowerCase: boolean): (text: string) => string[] {
-  const ids = new Map(SPECIAL_TOKENS.map((token, id) => [token, id]));
-  const { normalizer, pre_tokenizer } = openEngine(
-    "the word splitter",
-    wordPieceDefinition(ids, SPECIAL, { do_lower_case: lowerCase }),
-    {},
-  );
-  // UTF-16 units are at least as many as characters, so a word that is kept is never too long for the tokenizer.
-  return (text) => pre_tokenizer!(normalizer!(text), {}).filter((word) => word.length <= MAX_WORD_CHARACTERS);
+  const words = new BertWords({
+    type: "BertNormalizer",
+    clean_text: true,
+    handle_chinese_chars: true,
+    strip_accents: null,
+    lowercase: lowerCase,
+  });
+  return (text) => {
+    const found: string[] = [];
+    // UTF-16 units are at least as many as characters, so a word that is kept is never too long for the tokenizer.
+    words.split(text, (word) => word.length > MAX_WORD_CHARACTERS || found.push(word) > 0);
+    return found;
+  };
 }
 
 /** The pieces of one character, those that start a word and those that continue one, the most frequent first. */

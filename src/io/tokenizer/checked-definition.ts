@@ -1,0 +1,167 @@
+/**
+ * Checks a `tokenizer.json` before anything is built from it. What passes is complete, refers only to tokens that it has, and gives every token the
+ * id that the official library gives it.
+ */
+import type { AddedToken } from "./added-tokens.ts";
+import { pairOf } from "./byte-pairs.ts";
+import type { TokenizerDefinition, Truncation, Vocabulary } from "./definition.ts";
+import {
+  ADDED_TOKEN,
+  checkFields,
+  checkPart,
+  DECODERS,
+  MODELS,
+  NORMALIZERS,
+  type Part,
+  type Place,
+  POST_PROCESSORS,
+  PRE_TOKENIZERS,
+  refuse,
+} from "./parts.ts";
+import { shown } from "./shown.ts";
+
+/** Ids from here on are no vocabulary's. */
+const MAX_IDS = 2 ** 26;
+
+/** Throws FormatError, naming the file and the part, when a definition is not one that the official library takes. */
+export function checkedDefinition(file: string, value: object): TokenizerDefinition {
+  const at = (way: string): Place => ({ file, way, depth: 0 });
+  const own = (field: string): unknown => (Object.hasOwn(value, field) ? (value as Record<string, unknown>)[field] : undefined) ?? null;
+  const part = (field: string, parts: Parameters<typeof checkPart>[2]): Part | null => {
+    const found = own(field);
+    if (found === null) return null;
+    checkPart(at(field), found, parts);
+    return found;
+  };
+  if ((own("version") ?? "1.0") !== "1.0") refuse(at("version"), `is ${shown(own("version"))}, expected "1.0"`);
+  const model = checkedModel(at("model"), own("model"));
+  const definition = {
+    version: "1.0" as const,
+    truncation: own("truncation") as Truncation | null,
+    added_tokens: checkedAddedTokens(at("added_tokens"), own("added_tokens") ?? [], model.vocab),
+    normalizer: part("normalizer", NORMALIZERS),
+    pre_tokenizer: part("pre_tokenizer", PRE_TOKENIZERS),
+    post_processor: part("post_processor", POST_PROCESSORS),
+    decoder: part("decoder", DECODERS),
+    model,
+  };
+  checkGrowth(at("normalizer"), definition.normalizer);
+  return definition;
+}
+
+/** The tokens of a vocabulary with their ids. */
+export function tokensOf(vocabulary: Vocabulary): Iterable<readonly [token: string, id: number]> {
+  return Array.isArray(vocabulary) ? vocabulary.map(([token], id) => [token, id] as const) : Object.entries(vocabulary);
+}
+
+function checkedModel(place: Place, found: unknown): TokenizerDefinition["model"] {
+  if (typeof found !== "object" || found === null || Array.isArray(found)) refuse(place, `is ${shown(found)}, expected an object`);
+  const model = { ...found, type: "type" in found ? found.type : typeOfUntyped(found) };
+  checkPart(place, model, MODELS);
+  const vocabulary = { ...place, way: `${place.way}.vocab` };
+  if (model.type === "Unigram") checkScores(vocabulary, model);
+  else checkIds(vocabulary, model.vocab);
+  const checked = model as TokenizerDefinition["model"];
+  const ids = new Map(tokensOf(checked.vocab));
+  if (typeof model.unk_token === "string" && model.type !== "BPE" && !ids.has(model.unk_token)) {
+    refuse({ ...place, way: `${place.way}.unk_token` }, `is ${shown(model.unk_token)}, which the vocabulary does not have`);
+  }
+  if (model.type === "BPE") checkMerges(place, model, ids);
+  return checked;
+}
+
+/** The model of a file older than the field `type`, told by its fields as the official library does it. */
+function typeOfUntyped(model: object): string {
+  if ("merges" in model) return "BPE";
+  if ("continuing_subword_prefix" in model) return "WordPiece";
+  return "unk_id" in model ? "Unigram" : "WordLevel";
+}
+
+function checkIds(place: Place, vocabulary: unknown): void {
+  if (typeof vocabulary !== "object" || vocabulary === null || Array.isArray(vocabulary)) {
+    refuse(place, `is ${shown(vocabulary)}, expected tokens and their ids`);
+  }
+  for (const [token, id] of Object.entries(vocabulary)) {
+    if (!isId(id)) refuse(place, `gives the token ${shown(token)} the id ${shown(id)}`);
+    checkText(place, token);
+  }
+}
+
+function checkScores(place: Place, { vocab, unk_id }: Part): void {
+  if (!Array.isArray(vocab) || vocab.length === 0) refuse(place, `is ${shown(vocab)}, expected a list of tokens and their scores`);
+  const seen = new Set<string>();
+  for (const [index, entry] of vocab.entries()) {
+    const [token, score] = Array.isArray(entry) ? entry : [];
+    if (typeof token !== "string" || typeof score !== "number")
+      refuse(place, `has ${shown(entry)} at ${index}, expected a token and its score`);
+    if (seen.has(token)) refuse(place, `has the token ${shown(token)} twice`);
+    seen.add(token);
+    checkText(place, token);
+  }
+  if (typeof unk_id === "number" && unk_id >= vocab.length) refuse(place, `has ${vocab.length} tokens; unk_id is ${unk_id}`);
+}
+
+/** Throws for half of a surrogate pair: the official library reads UTF-8, which has none. */
+function checkText(place: Place, token: string): void {
+  if (/\p{Surrogate}/u.test(token)) refuse(place, `has the token ${shown(token)}, which is not a text of Unicode`);
+}
+
+function isId(id: unknown): boolean {
+  return Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < MAX_IDS;
+}
+
+/** A merge makes a token of two: all three must be there, or characters would be lost. */
+function checkMerges(place: Place, model: Part, ids: ReadonlyMap<string, number>): void {
+  const prefix = (model.continuing_subword_prefix as string | null | undefined) ?? "";
+  for (const [index, merge] of (model.merges as (string | readonly [string, string])[]).entries()) {
+    const [left, right] = pairOf(merge);
+    for (const token of [left, right, left + right.slice(prefix.length)]) {
+      if (!ids.has(token))
+        refuse({ ...place, way: `${place.way}.merges[${index}]` }, `needs the token ${shown(token)}, which the vocabulary does not have`);
+    }
+  }
+}
+
+/**
+ * An added token that the vocabulary has keeps its id; the official library numbers the others itself, from the end of the vocabulary on. Where the
+ * file says another id, one of them is wrong.
+ */
+function checkedAddedTokens(place: Place, found: unknown, vocabulary: Vocabulary): readonly AddedToken[] {
+  if (!Array.isArray(found)) refuse(place, `is ${shown(found)}, expected a list`);
+  const ids = new Map(tokensOf(vocabulary));
+  const size = ids.size;
+  let largest = -1;
+  const given = new Map<number, string>();
+  const contents = new Set<string>();
+  for (const [index, token] of found.entries()) {
+    const here = { ...place, way: `${place.way}[${index}]`, depth: 1 };
+    checkFields(here, token, ADDED_TOKEN);
+    const { content, id } = token as unknown as AddedToken;
+    if (content === "" || contents.has(content)) refuse(here, content === "" ? "is empty" : `is ${shown(content)} for the second time`);
+    checkText(here, content);
+    const expected = ids.get(content) ?? Math.max(largest + 1, size);
+    if (id !== expected) refuse(here, `gives ${shown(content)} the id ${id}; in the official library it has the id ${expected}`);
+    if (given.has(id)) refuse(here, `gives ${shown(content)} the id ${id}, which ${shown(given.get(id))} has`);
+    given.set(id, content);
+    contents.add(content);
+    largest = Math.max(largest, id);
+  }
+  return found as readonly AddedToken[];
+}
+
+/** How many characters the normalizers may make of one. */
+const MAX_GROWTH = 16;
+
+/** A chain of replacements that doubles a text with every step takes all memory. */
+function checkGrowth(place: Place, normalizer: Part | null): void {
+  const growth = growthOf(normalizer);
+  if (growth > MAX_GROWTH) refuse(place, `makes ${growth} characters of one, at most ${MAX_GROWTH} are taken`);
+}
+
+function growthOf(normalizer: Part | null): number {
+  if (normalizer?.type === "Sequence") {
+    return (normalizer.normalizers as Part[]).reduce((growth, inner) => growth * growthOf(inner), 1);
+  }
+  const added = normalizer?.content ?? normalizer?.prepend ?? "";
+  return Math.max(1, [...(added as string)].length);
+}

@@ -1,0 +1,121 @@
+/**
+ * The official tokenizers library, in Rust, as WebAssembly (`@mlc-ai/web-tokenizers`, tokenizers 0.21). It is 4.7 MB and loaded when the first
+ * definition needs it.
+ *
+ * It adds no special tokens, and cuts and pads as the file says, so the file is given to it without truncation and padding.
+ */
+import { DataError, FileError, FormatError } from "../../errors.ts";
+import type { TokenizerDefinition } from "./definition.ts";
+import type { TokenizerEngine } from "./engine.ts";
+import { wellFormed } from "./fast-engine.ts";
+
+/** What is used of the package; its own declarations cannot be resolved under Node's module rules. */
+interface OfficialTokenizer {
+  encode(text: string): Int32Array;
+  decode(ids: Int32Array): string;
+  dispose(): void;
+}
+
+interface OfficialLibrary {
+  fromJSON(json: ArrayBuffer): Promise<OfficialTokenizer>;
+}
+
+/** What the library wrote to the console since it was last asked: how a panic of its code says what was wrong. */
+const complaints: string[] = [];
+
+let library: Promise<OfficialLibrary> | undefined;
+
+/** WebAssembly's memory is not collected with the object that uses it. */
+const unused = new FinalizationRegistry<OfficialTokenizer>((tokenizer) => tokenizer.dispose());
+
+/** Throws FormatError, naming the file, when the library does not take the definition. */
+export async function openOfficialEngine(file: string, definition: TokenizerDefinition): Promise<TokenizerEngine> {
+  const { fromJSON } = await loadLibrary();
+  const json = new TextEncoder().encode(JSON.stringify({ ...definition, truncation: null, padding: null }));
+  try {
+    const tokenizer = await fromJSON(json.buffer);
+    const engine = new OfficialEngine(file, tokenizer, definition);
+    unused.register(engine, tokenizer);
+    return engine;
+  } catch (cause) {
+    throw new FormatError(`${file}: the official tokenizers library refuses it${complaint()}`, "Get the file of the model again.", {
+      cause,
+    });
+  }
+}
+
+class OfficialEngine implements TokenizerEngine {
+  readonly #special: ReadonlySet<number>;
+
+  constructor(
+    private readonly file: string,
+    private readonly tokenizer: OfficialTokenizer,
+    { added_tokens }: TokenizerDefinition,
+  ) {
+    this.#special = new Set(added_tokens.filter(({ special }) => special).map(({ id }) => id));
+  }
+
+  encode(text: string, limit: number): number[] {
+    return this.#asked(() => [...this.tokenizer.encode(wellFormed(text)).subarray(0, limit)]);
+  }
+
+  decode(ids: readonly number[]): string {
+    return this.#asked(() => this.tokenizer.decode(Int32Array.from(ids.filter((id) => !this.#special.has(id)))));
+  }
+
+  #asked<T>(ask: () => T): T {
+    try {
+      return ask();
+    } catch (cause) {
+      throw new DataError(
+        `${this.file}: the official tokenizers library fails on a text${complaint()}`,
+        "Leave out the text, or use another tokenizer.",
+        {
+          cause,
+        },
+      );
+    }
+  }
+}
+
+function complaint(): string {
+  const panic = complaints.find((line) => /^called|Error\(|not |must /.test(line));
+  complaints.length = 0;
+  return panic === undefined ? "" : `: ${panic.replace(/^called `Result::unwrap\(\)` on an `Err` value: /, "")}`;
+}
+
+function loadLibrary(): Promise<OfficialLibrary> {
+  library ??= importLibrary();
+  return library;
+}
+
+/**
+ * The package is a script for browsers: outside of one it asks for its address, and puts what it exports into the global scope. Its console is
+ * listened to, since it writes there why its code ended.
+ */
+async function importLibrary(): Promise<OfficialLibrary> {
+  const scope = globalThis as { location?: { href: string }; tokenizers?: { Tokenizer: OfficialLibrary } };
+  const { error } = console;
+  const hasLocation = "location" in scope;
+  if (!hasLocation) scope.location = { href: import.meta.url };
+  console.error = (...line: unknown[]) => complaints.push(line.join(" "));
+  try {
+    const module = (await import("@mlc-ai/web-tokenizers")) as { Tokenizer?: OfficialLibrary; default?: { Tokenizer?: OfficialLibrary } };
+    const Tokenizer = module.Tokenizer ?? module.default?.Tokenizer ?? scope.tokenizers!.Tokenizer;
+    // The first tokenizer makes the instance, which keeps the console that it finds.
+    (await Tokenizer.fromJSON(new TextEncoder().encode(SMALLEST).buffer)).dispose();
+    return { fromJSON: (json) => Tokenizer.fromJSON(json) };
+  } catch (cause) {
+    library = undefined;
+    throw new FileError(
+      "this tokenizer is run by the official library, and the package @mlc-ai/web-tokenizers cannot be loaded",
+      "Install it: npm install @mlc-ai/web-tokenizers",
+      { cause },
+    );
+  } finally {
+    console.error = error;
+    if (!hasLocation) delete scope.location;
+  }
+}
+
+const SMALLEST = '{"version":"1.0","model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"}}';

@@ -1,0 +1,205 @@
+/**
+ * The grammar of a `tokenizer.json`: which parts there are and what fields each has, as the official library reads them (tokenizers 0.21).
+ *
+ * A definition that passes is one that the library takes, and a part that is not here is refused by its name. What a field must hold is said as
+ * in "expected true or false"; a field that the library gives a default may be missing.
+ */
+import { FormatError } from "../../errors.ts";
+import { shown } from "./shown.ts";
+
+/** A part of a definition; which fields it has depends on its type. */
+export interface Part {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+/** Checks the value at a place of a definition, and throws FormatError where it is not what the field holds. */
+type Check = (place: Place, value: unknown) => void;
+
+type Fields = Readonly<Record<string, Check>>;
+
+/** Where a value stands: the file and the way to it, such as `pre_tokenizer.pretokenizers[1].behavior`. */
+export interface Place {
+  readonly file: string;
+  readonly way: string;
+  readonly depth: number;
+}
+
+/** Parts nested deeper than this are no tokenizer's. */
+const MAX_DEPTH = 16;
+
+const REMEDY = "Get the file of the model again, or use the tokenizer of a BERT, RoBERTa or XLM-RoBERTa model.";
+
+export function refuse({ file, way }: Place, found: string, remedy = REMEDY): never {
+  throw new FormatError(`${file}: ${way} ${found}`, remedy);
+}
+
+const inside = (place: Place, way: string): Place => ({ ...place, way: `${place.way}${way}`, depth: place.depth + 1 });
+
+const kind =
+  (expected: string, holds: (value: unknown) => boolean): Check =>
+  (place, value) => {
+    if (!holds(value)) refuse(place, `is ${shown(value)}, expected ${expected}`);
+  };
+
+const flag = kind("true or false", (value) => typeof value === "boolean");
+const text = kind("a text", (value) => typeof value === "string");
+const character = kind("one character", (value) => typeof value === "string" && [...value].length === 1);
+const whole = kind("a whole number", (value) => Number.isSafeInteger(value) && (value as number) >= 0);
+const token = kind("a token and its id", (value) => isPair(value) && typeof value[0] === "string" && Number.isSafeInteger(value[1]));
+const oneOf = (...names: readonly string[]): Check => kind(names.join(" or "), (value) => names.includes(value as string));
+const optional =
+  (check: Check): Check =>
+  (place, value) => {
+    if (value !== undefined && value !== null) check(place, value);
+  };
+/** Missing is as the library's default; null is not. */
+const orDefault =
+  (check: Check): Check =>
+  (place, value) => {
+    if (value !== undefined) check(place, value);
+  };
+const listOf =
+  (check: Check): Check =>
+  (place, value) => {
+    if (!Array.isArray(value)) refuse(place, `is ${shown(value)}, expected a list`);
+    for (const [index, item] of value.entries()) check(inside(place, `[${index}]`), item);
+  };
+
+const isPair = (value: unknown): value is readonly [unknown, unknown] => Array.isArray(value) && value.length === 2;
+
+const part =
+  (parts: () => Readonly<Record<string, Fields>>): Check =>
+  (place, value) =>
+    checkPart(place, value, parts());
+
+/** Throws FormatError, naming the place, unless a value is one of `parts` with the fields that it has. */
+export function checkPart(place: Place, value: unknown, parts: Readonly<Record<string, Fields>>): asserts value is Part {
+  if (place.depth > MAX_DEPTH) refuse(place, "is nested too deep");
+  if (!isObject(value)) refuse(place, `is ${shown(value)}, expected an object`);
+  const { type } = value as { type?: unknown };
+  const fields = typeof type === "string" && Object.hasOwn(parts, type) ? parts[type] : undefined;
+  if (fields === undefined) {
+    refuse(place, `has the type ${shown(type)}; there are ${Object.keys(parts).join(", ")}`);
+  }
+  checkFields(place, value, fields);
+}
+
+/** Throws FormatError, naming the place, unless a value is an object with these fields. */
+export function checkFields(place: Place, value: unknown, fields: Fields): void {
+  if (!isObject(value)) refuse(place, `is ${shown(value)}, expected an object`);
+  for (const [field, check] of Object.entries(fields)) {
+    check(inside(place, `.${field}`), Object.hasOwn(value, field) ? (value as Part)[field] : undefined);
+  }
+}
+
+/** A text, or a regular expression, to look for. */
+const pattern: Check = (place, value) => {
+  const entries = typeof value === "object" && value !== null ? Object.entries(value) : [];
+  const [[way, found] = []] = entries;
+  if (entries.length !== 1 || (way !== "String" && way !== "Regex")) refuse(place, `is ${shown(value)}, expected a String or a Regex`);
+  text(inside(place, `.${way}`), found);
+};
+
+const behavior = oneOf("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous");
+
+const metaspace: Fields = {
+  replacement: character,
+  prepend_scheme: orDefault(oneOf("first", "never", "always")),
+  split: orDefault(flag),
+};
+
+const byteLevel: Fields = { add_prefix_space: flag, trim_offsets: flag, use_regex: orDefault(flag) };
+
+export const NORMALIZERS: Readonly<Record<string, Fields>> = {
+  BertNormalizer: { clean_text: flag, handle_chinese_chars: flag, strip_accents: optional(flag), lowercase: flag },
+  Strip: { strip_left: flag, strip_right: flag },
+  StripAccents: {},
+  NFC: {},
+  NFD: {},
+  NFKC: {},
+  NFKD: {},
+  Sequence: { normalizers: listOf(part(() => NORMALIZERS)) },
+  Lowercase: {},
+  Nmt: {},
+  Precompiled: { precompiled_charsmap: text },
+  Replace: { pattern, content: text },
+  Prepend: { prepend: text },
+  ByteLevel: {},
+};
+
+export const PRE_TOKENIZERS: Readonly<Record<string, Fields>> = {
+  BertPreTokenizer: {},
+  ByteLevel: byteLevel,
+  CharDelimiterSplit: { delimiter: character },
+  Metaspace: metaspace,
+  Whitespace: {},
+  Sequence: { pretokenizers: listOf(part(() => PRE_TOKENIZERS)) },
+  Split: { pattern, behavior, invert: flag },
+  Punctuation: { behavior: orDefault(behavior) },
+  WhitespaceSplit: {},
+  Digits: { individual_digits: flag },
+  UnicodeScripts: {},
+};
+
+export const POST_PROCESSORS: Readonly<Record<string, Fields>> = {
+  BertProcessing: { sep: token, cls: token },
+  RobertaProcessing: { sep: token, cls: token, trim_offsets: flag, add_prefix_space: flag },
+  ByteLevel: byteLevel,
+  TemplateProcessing: {
+    single: listOf(kind("an object", isObject)),
+    pair: listOf(kind("an object", isObject)),
+    special_tokens: kind("an object", isObject),
+  },
+  Sequence: { processors: listOf(part(() => POST_PROCESSORS)) },
+};
+
+export const DECODERS: Readonly<Record<string, Fields>> = {
+  BPEDecoder: { suffix: text },
+  ByteLevel: byteLevel,
+  WordPiece: { prefix: text, cleanup: flag },
+  Metaspace: metaspace,
+  CTC: { pad_token: text, word_delimiter_token: text, cleanup: flag },
+  Sequence: { decoders: listOf(part(() => DECODERS)) },
+  Replace: { pattern, content: text },
+  Fuse: {},
+  Strip: { content: character, start: whole, stop: whole },
+  ByteFallback: {},
+};
+
+/** Vocabularies are checked apart: they are the bulk of a file. */
+export const MODELS: Readonly<Record<string, Fields>> = {
+  WordPiece: { unk_token: text, continuing_subword_prefix: text, max_input_chars_per_word: whole },
+  WordLevel: { unk_token: text },
+  BPE: {
+    // With dropout a text has other ids every time.
+    dropout: optional(kind("null: with dropout the ids of a text are random", (value) => value === 0)),
+    unk_token: optional(text),
+    continuing_subword_prefix: optional(text),
+    end_of_word_suffix: optional(text),
+    fuse_unk: orDefault(flag),
+    byte_fallback: orDefault(flag),
+    ignore_merges: orDefault(flag),
+    merges: listOf(
+      kind("two pieces", (merge) =>
+        isPair(merge) ? merge.every((half) => typeof half === "string") : typeof merge === "string" && merge.split(" ").length === 2,
+      ),
+    ),
+  },
+  Unigram: { unk_id: optional(whole), byte_fallback: orDefault(flag) },
+};
+
+/** What is found in a text before it is split. */
+export const ADDED_TOKEN: Fields = {
+  id: whole,
+  content: text,
+  single_word: flag,
+  lstrip: flag,
+  rstrip: flag,
+  normalized: flag,
+  special: flag,
+};
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
