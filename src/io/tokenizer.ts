@@ -6,6 +6,7 @@
  * here: batches are packed, one text after another.
  */
 import { FileError, FormatError, OptionError } from "../errors.ts";
+import { show } from "../show.ts";
 import { type Folder, parseJson, pathIn, readText } from "./folder.ts";
 import { checkedDefinition, tokensOf } from "./tokenizer/checked-definition.ts";
 import {
@@ -21,9 +22,7 @@ import {
 import { openEngine, type TokenizerEngine } from "./tokenizer/engine.ts";
 import { FastEngine } from "./tokenizer/fast-engine.ts";
 import { type Frame, frameOf } from "./tokenizer/frame.ts";
-import { shown } from "./tokenizer/shown.ts";
 import { asConfigured } from "./tokenizer/transformers-config.ts";
-import { mistakenFor } from "./weights/mistaken-file.ts";
 
 /** Text to token ids and back. */
 export interface Tokenizer {
@@ -90,7 +89,7 @@ interface Source {
 export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   const files = new Map<string, string>();
   for (const file of FILES) {
-    if (await folder.has(file)) files.set(file, await readTokenizerFile(folder, file));
+    if (await folder.has(file)) files.set(file, await readText(folder, file));
   }
   const config = { ...objectIn<TokenizerConfig>(folder, files, SPECIAL_FILE), ...objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) };
   const found = objectIn<Record<string, unknown>>(folder, files, DEFINITION_FILE);
@@ -103,13 +102,6 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
 
 async function openTokenizer(source: Source, files: ReadonlyMap<string, string>): Promise<Tokenizer> {
   return new FramedTokenizer(source, await openEngine(source.path, source.definition), files);
-}
-
-async function readTokenizerFile(folder: Folder, file: string): Promise<string> {
-  const text = await readText(folder, file);
-  const mistaken = mistakenFor(new TextEncoder().encode(text.slice(0, 8)));
-  if (mistaken !== undefined) throw new FormatError(`${pathIn(folder, file)} is ${mistaken.what}`, mistaken.remedy);
-  return text;
 }
 
 /**
@@ -155,7 +147,7 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
 function withAdded(path: string, ids: ReadonlyMap<string, number>, added: TokenIds): ReadonlyMap<string, number> {
   for (const [token, id] of Object.entries(added)) {
     if (!Number.isSafeInteger(id) || id < 0)
-      throw new FormatError(`${path}: added_tokens.json gives the token ${shown(token)} the id ${shown(id)}`, REMEDY);
+      throw new FormatError(`${path}: added_tokens.json gives the token ${show(token)} the id ${show(id)}`, REMEDY);
   }
   return new Map([...ids, ...Object.entries(added)]);
 }
@@ -239,7 +231,7 @@ function specialTokens(
     const candidates = said === undefined ? USUAL_NAMES[role] : [said];
     const name = candidates.find((candidate) => ids.has(candidate));
     if (name !== undefined || role === "mask") return name;
-    const shownNames = candidates.map((candidate) => (/^[ -~]{1,40}$/.test(candidate) ? candidate : shown(candidate)));
+    const shownNames = candidates.map((candidate) => (/^[ -~]{1,40}$/.test(candidate) ? candidate : show(candidate)));
     throw new FormatError(`${path} has no ${shownNames.join(" or ")} among its ${ids.size} tokens`, REMEDY);
   };
   const required = (role: Exclude<Role, "mask">) => named(role) as string;

@@ -2,6 +2,8 @@
  * Checks a `tokenizer.json` before anything is built from it. What passes is complete, refers only to tokens that it has, and gives every token the
  * id that the official library gives it.
  */
+
+import { show } from "../../show.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import { pairOf } from "./byte-pairs.ts";
 import type { TokenizerDefinition, Truncation, Vocabulary } from "./definition.ts";
@@ -18,7 +20,6 @@ import {
   PRE_TOKENIZERS,
   refuse,
 } from "./parts.ts";
-import { shown } from "./shown.ts";
 
 /** Ids from here on are no vocabulary's. */
 const MAX_IDS = 2 ** 26;
@@ -33,7 +34,7 @@ export function checkedDefinition(file: string, value: object): TokenizerDefinit
     checkPart(at(field), found, parts);
     return found;
   };
-  if ((own("version") ?? "1.0") !== "1.0") refuse(at("version"), `is ${shown(own("version"))}, expected "1.0"`);
+  if ((own("version") ?? "1.0") !== "1.0") refuse(at("version"), `is ${show(own("version"))}, expected "1.0"`);
   const model = checkedModel(at("model"), own("model"));
   const definition = {
     version: "1.0" as const,
@@ -55,7 +56,7 @@ export function tokensOf(vocabulary: Vocabulary): Iterable<readonly [token: stri
 }
 
 function checkedModel(place: Place, found: unknown): TokenizerDefinition["model"] {
-  if (typeof found !== "object" || found === null || Array.isArray(found)) refuse(place, `is ${shown(found)}, expected an object`);
+  if (typeof found !== "object" || found === null || Array.isArray(found)) refuse(place, `is ${show(found)}, expected an object`);
   const model = { ...found, type: "type" in found ? found.type : typeOfUntyped(found) };
   checkPart(place, model, MODELS);
   const vocabulary = { ...place, way: `${place.way}.vocab` };
@@ -64,7 +65,7 @@ function checkedModel(place: Place, found: unknown): TokenizerDefinition["model"
   const checked = model as TokenizerDefinition["model"];
   const ids = new Map(tokensOf(checked.vocab));
   if (typeof model.unk_token === "string" && model.type !== "BPE" && !ids.has(model.unk_token)) {
-    refuse({ ...place, way: `${place.way}.unk_token` }, `is ${shown(model.unk_token)}, which the vocabulary does not have`);
+    refuse({ ...place, way: `${place.way}.unk_token` }, `is ${show(model.unk_token)}, which the vocabulary does not have`);
   }
   if (model.type === "BPE") checkMerges(place, model, ids);
   return checked;
@@ -79,22 +80,22 @@ function typeOfUntyped(model: object): string {
 
 function checkIds(place: Place, vocabulary: unknown): void {
   if (typeof vocabulary !== "object" || vocabulary === null || Array.isArray(vocabulary)) {
-    refuse(place, `is ${shown(vocabulary)}, expected tokens and their ids`);
+    refuse(place, `is ${show(vocabulary)}, expected tokens and their ids`);
   }
   for (const [token, id] of Object.entries(vocabulary)) {
-    if (!isId(id)) refuse(place, `gives the token ${shown(token)} the id ${shown(id)}`);
+    if (!isId(id)) refuse(place, `gives the token ${show(token)} the id ${show(id)}`);
     checkText(place, token);
   }
 }
 
 function checkScores(place: Place, { vocab, unk_id }: Part): void {
-  if (!Array.isArray(vocab) || vocab.length === 0) refuse(place, `is ${shown(vocab)}, expected a list of tokens and their scores`);
+  if (!Array.isArray(vocab) || vocab.length === 0) refuse(place, `is ${show(vocab)}, expected a list of tokens and their scores`);
   const seen = new Set<string>();
   for (const [index, entry] of vocab.entries()) {
     const [token, score] = Array.isArray(entry) ? entry : [];
     if (typeof token !== "string" || typeof score !== "number")
-      refuse(place, `has ${shown(entry)} at ${index}, expected a token and its score`);
-    if (seen.has(token)) refuse(place, `has the token ${shown(token)} twice`);
+      refuse(place, `has ${show(entry)} at ${index}, expected a token and its score`);
+    if (seen.has(token)) refuse(place, `has the token ${show(token)} twice`);
     seen.add(token);
     checkText(place, token);
   }
@@ -103,7 +104,7 @@ function checkScores(place: Place, { vocab, unk_id }: Part): void {
 
 /** Throws for half of a surrogate pair: the official library reads UTF-8, which has none. */
 function checkText(place: Place, token: string): void {
-  if (/\p{Surrogate}/u.test(token)) refuse(place, `has the token ${shown(token)}, which is not a text of Unicode`);
+  if (/\p{Surrogate}/u.test(token)) refuse(place, `has the token ${show(token)}, which is not a text of Unicode`);
 }
 
 function isId(id: unknown): boolean {
@@ -117,7 +118,7 @@ function checkMerges(place: Place, model: Part, ids: ReadonlyMap<string, number>
     const [left, right] = pairOf(merge);
     for (const token of [left, right, left + right.slice(prefix.length)]) {
       if (!ids.has(token))
-        refuse({ ...place, way: `${place.way}.merges[${index}]` }, `needs the token ${shown(token)}, which the vocabulary does not have`);
+        refuse({ ...place, way: `${place.way}.merges[${index}]` }, `needs the token ${show(token)}, which the vocabulary does not have`);
     }
   }
 }
@@ -127,7 +128,7 @@ function checkMerges(place: Place, model: Part, ids: ReadonlyMap<string, number>
  * file says another id, one of them is wrong.
  */
 function checkedAddedTokens(place: Place, found: unknown, vocabulary: Vocabulary): readonly AddedToken[] {
-  if (!Array.isArray(found)) refuse(place, `is ${shown(found)}, expected a list`);
+  if (!Array.isArray(found)) refuse(place, `is ${show(found)}, expected a list`);
   const ids = new Map(tokensOf(vocabulary));
   const size = ids.size;
   let largest = -1;
@@ -137,11 +138,11 @@ function checkedAddedTokens(place: Place, found: unknown, vocabulary: Vocabulary
     const here = { ...place, way: `${place.way}[${index}]`, depth: 1 };
     checkFields(here, token, ADDED_TOKEN);
     const { content, id } = token as unknown as AddedToken;
-    if (content === "" || contents.has(content)) refuse(here, content === "" ? "is empty" : `is ${shown(content)} for the second time`);
+    if (content === "" || contents.has(content)) refuse(here, content === "" ? "is empty" : `is ${show(content)} for the second time`);
     checkText(here, content);
     const expected = ids.get(content) ?? Math.max(largest + 1, size);
-    if (id !== expected) refuse(here, `gives ${shown(content)} the id ${id}; in the official library it has the id ${expected}`);
-    if (given.has(id)) refuse(here, `gives ${shown(content)} the id ${id}, which ${shown(given.get(id))} has`);
+    if (id !== expected) refuse(here, `gives ${show(content)} the id ${id}; in the official library it has the id ${expected}`);
+    if (given.has(id)) refuse(here, `gives ${show(content)} the id ${id}, which ${show(given.get(id))} has`);
     given.set(id, content);
     contents.add(content);
     largest = Math.max(largest, id);

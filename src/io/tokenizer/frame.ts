@@ -1,7 +1,8 @@
 /** What a post-processor puts around the ids of a text. */
+
+import { show } from "../../show.ts";
 import type { Part, Place } from "./parts.ts";
 import { refuse } from "./parts.ts";
-import { shown } from "./shown.ts";
 
 export interface Frame {
   readonly before: readonly number[];
@@ -37,7 +38,7 @@ function templateFrame(place: Place, { single, special_tokens }: Part): Frame {
     if (Array.isArray(ids) && ids.every((id) => Number.isSafeInteger(id))) return ids;
     return refuse(
       { ...place, way: `${place.way}.single[${index}]` },
-      `is ${shown(name ?? item)}, expected a special token with ids, or the text once`,
+      `is ${show(name ?? item)}, expected a special token with ids, or the text once`,
     );
   };
   if (text === -1) refuse({ ...place, way: `${place.way}.single` }, "does not hold the text");

@@ -4,7 +4,7 @@
  *
  * It adds no special tokens, and cuts and pads as the file says, so the file is given to it without truncation and padding.
  */
-import { DataError, FileError, FormatError } from "../../errors.ts";
+import { DataError, FormatError, PackageError } from "../../errors.ts";
 import type { TokenizerDefinition } from "./definition.ts";
 import type { TokenizerEngine } from "./engine.ts";
 import { wellFormed } from "./fast-engine.ts";
@@ -107,9 +107,9 @@ async function importLibrary(): Promise<OfficialLibrary> {
     return { fromJSON: (json) => Tokenizer.fromJSON(json) };
   } catch (cause) {
     library = undefined;
-    throw new FileError(
-      "this tokenizer is run by the official library, and the package @mlc-ai/web-tokenizers cannot be loaded",
-      "Install it: npm install @mlc-ai/web-tokenizers",
+    throw new PackageError(
+      "The package @mlc-ai/web-tokenizers is needed for this kind of tokenizer, and cannot be loaded.",
+      "Run `npm install @mlc-ai/web-tokenizers`.",
       { cause },
     );
   } finally {

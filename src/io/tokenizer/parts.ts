@@ -5,7 +5,7 @@
  * in "expected true or false"; a field that the library gives a default may be missing.
  */
 import { FormatError } from "../../errors.ts";
-import { shown } from "./shown.ts";
+import { show } from "../../show.ts";
 
 /** A part of a definition; which fields it has depends on its type. */
 export interface Part {
@@ -39,7 +39,7 @@ const inside = (place: Place, way: string): Place => ({ ...place, way: `${place.
 const kind =
   (expected: string, holds: (value: unknown) => boolean): Check =>
   (place, value) => {
-    if (!holds(value)) refuse(place, `is ${shown(value)}, expected ${expected}`);
+    if (!holds(value)) refuse(place, `is ${show(value)}, expected ${expected}`);
   };
 
 const flag = kind("true or false", (value) => typeof value === "boolean");
@@ -62,7 +62,7 @@ const orDefault =
 const listOf =
   (check: Check): Check =>
   (place, value) => {
-    if (!Array.isArray(value)) refuse(place, `is ${shown(value)}, expected a list`);
+    if (!Array.isArray(value)) refuse(place, `is ${show(value)}, expected a list`);
     for (const [index, item] of value.entries()) check(inside(place, `[${index}]`), item);
   };
 
@@ -76,18 +76,18 @@ const part =
 /** Throws FormatError, naming the place, unless a value is one of `parts` with the fields that it has. */
 export function checkPart(place: Place, value: unknown, parts: Readonly<Record<string, Fields>>): asserts value is Part {
   if (place.depth > MAX_DEPTH) refuse(place, "is nested too deep");
-  if (!isObject(value)) refuse(place, `is ${shown(value)}, expected an object`);
+  if (!isObject(value)) refuse(place, `is ${show(value)}, expected an object`);
   const { type } = value as { type?: unknown };
   const fields = typeof type === "string" && Object.hasOwn(parts, type) ? parts[type] : undefined;
   if (fields === undefined) {
-    refuse(place, `has the type ${shown(type)}; there are ${Object.keys(parts).join(", ")}`);
+    refuse(place, `has the type ${show(type)}; there are ${Object.keys(parts).join(", ")}`);
   }
   checkFields(place, value, fields);
 }
 
 /** Throws FormatError, naming the place, unless a value is an object with these fields. */
 export function checkFields(place: Place, value: unknown, fields: Fields): void {
-  if (!isObject(value)) refuse(place, `is ${shown(value)}, expected an object`);
+  if (!isObject(value)) refuse(place, `is ${show(value)}, expected an object`);
   for (const [field, check] of Object.entries(fields)) {
     check(inside(place, `.${field}`), Object.hasOwn(value, field) ? (value as Part)[field] : undefined);
   }
@@ -97,7 +97,7 @@ export function checkFields(place: Place, value: unknown, fields: Fields): void 
 const pattern: Check = (place, value) => {
   const entries = typeof value === "object" && value !== null ? Object.entries(value) : [];
   const [[way, found] = []] = entries;
-  if (entries.length !== 1 || (way !== "String" && way !== "Regex")) refuse(place, `is ${shown(value)}, expected a String or a Regex`);
+  if (entries.length !== 1 || (way !== "String" && way !== "Regex")) refuse(place, `is ${show(value)}, expected a String or a Regex`);
   text(inside(place, `.${way}`), found);
 };
 
