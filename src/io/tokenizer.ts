@@ -19,9 +19,10 @@ import {
   type TokenizerDefinition,
   wordPieceDefinition,
 } from "./tokenizer/definition.ts";
-import { openEngine, type TokenizerEngine } from "./tokenizer/engine.ts";
-import { FastEngine } from "./tokenizer/fast-engine.ts";
+import type { TokenizerEngine } from "./tokenizer/engine.ts";
+import { FastEngine, isFast } from "./tokenizer/fast-engine.ts";
 import { type Frame, frameOf } from "./tokenizer/frame.ts";
+import { openOfficialEngine } from "./tokenizer/official-engine.ts";
 import { asConfigured } from "./tokenizer/transformers-config.ts";
 
 /** Text to token ids and back. */
@@ -101,7 +102,9 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
 }
 
 async function openTokenizer(source: Source, files: ReadonlyMap<string, string>): Promise<Tokenizer> {
-  return new FramedTokenizer(source, await openEngine(source.path, source.definition), files);
+  const { path, definition } = source;
+  const engine = isFast(definition) ? new FastEngine(definition) : await openOfficialEngine(path, definition);
+  return new FramedTokenizer(source, engine, files);
 }
 
 /**

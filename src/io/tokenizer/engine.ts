@@ -1,10 +1,4 @@
-/**
- * Runs a definition: in JavaScript where every part of it is one that fast-engine.ts does as the official library, and otherwise by the official
- * library itself, as WebAssembly, which is loaded then (official-engine.ts).
- */
-import type { TokenizerDefinition } from "./definition.ts";
-import { FastEngine, isFast } from "./fast-engine.ts";
-import { openOfficialEngine } from "./official-engine.ts";
+/** What runs a definition: fast-engine.ts in JavaScript, or official-engine.ts, the official library as WebAssembly. */
 
 export interface TokenizerEngine {
   /** The first `limit` ids of a text, without special tokens around it. */
@@ -13,7 +7,7 @@ export interface TokenizerEngine {
   decode(ids: readonly number[]): string;
 }
 
-/** Throws FormatError, naming the file, when the official library does not take the definition. */
-export async function openEngine(file: string, definition: TokenizerDefinition): Promise<TokenizerEngine> {
-  return isFast(definition) ? new FastEngine(definition) : openOfficialEngine(file, definition);
+/** A text as UTF-8 can hold it, and as the official library takes it: half of a surrogate pair becomes U+FFFD. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, "\uFFFD");
 }

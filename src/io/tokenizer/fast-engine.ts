@@ -12,7 +12,7 @@ import { type BytePairModel, BytePairs } from "./byte-pairs.ts";
 import { tokensOf } from "./checked-definition.ts";
 import { decoderOf } from "./decoders.ts";
 import type { TokenizerDefinition } from "./definition.ts";
-import type { TokenizerEngine } from "./engine.ts";
+import { type TokenizerEngine, wellFormed } from "./engine.ts";
 import { WordPiece, type WordPieceModel } from "./word-piece.ts";
 
 /** The ids of words are remembered up to this many words, and of words up to this length. */
@@ -72,11 +72,6 @@ export class FastEngine implements TokenizerEngine {
     inSegments(this.#given, this.#pieces)(wellFormed(text), ids, limit);
     return ids.length > limit ? ids.slice(0, limit) : ids;
   }
-}
-
-/** Half of a surrogate pair is U+FFFD where a text becomes UTF-8, as the official library takes it. */
-export function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, "\uFFFD");
 }
 
 function finder(tokens: readonly AddedToken[]): AddedTokens | undefined {

@@ -6,8 +6,7 @@
  */
 import { DataError, FormatError, PackageError } from "../../errors.ts";
 import type { TokenizerDefinition } from "./definition.ts";
-import type { TokenizerEngine } from "./engine.ts";
-import { wellFormed } from "./fast-engine.ts";
+import { type TokenizerEngine, wellFormed } from "./engine.ts";
 
 /** What is used of the package; its own declarations cannot be resolved under Node's module rules. */
 interface OfficialTokenizer {
