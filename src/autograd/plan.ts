@@ -19,12 +19,14 @@ import {
   type Lowering,
   type Node,
   type Persistent,
+  rootOf,
   Scratch,
   type Tensor,
   Value,
   type Variant,
 } from "../kernels/language/operation.ts";
 import { windowed } from "../kernels/language/windows.ts";
+import { withoutAliases } from "./aliases.ts";
 import type { Tape } from "./tape.ts";
 
 export interface Step {
@@ -77,7 +79,7 @@ export function plan(
   choose: Choose = () => undefined,
 ): Plan {
   const { limits } = capabilities;
-  const steps = neededNodes(tape, Object.values(outputs)).map((node) => {
+  const steps = withoutAliases(neededNodes(tape, Object.values(outputs))).map((node) => {
     const variants = node.operation.variants?.(node, capabilities) ?? [];
     const chosen = choose(node, variants) ?? variants[0];
     const lowered = chosen ? chosen.lower() : node.operation.lower(node, capabilities);
@@ -104,13 +106,6 @@ export function plan(
     bytes: countBytes(slots, kernels, outputs, steps),
     place,
   };
-}
-
-/** The tensor whose memory `tensor` uses: through reshapes, to a persistent tensor where it has one. */
-function rootOf(tensor: Tensor): Value | Scratch | Persistent {
-  let root = tensor;
-  while (root instanceof Value && root.base !== null) root = root.base;
-  return root instanceof Value && root.persistent !== null ? root.persistent : root;
 }
 
 /** Nodes that an output or a persistent tensor depends on, in tape order. */
@@ -239,6 +234,13 @@ function checkLimits(steps: readonly Step[], { limits }: Capabilities): void {
         throw new CapacityError(
           `${shader.label} binds ${bound} buffers; this device allows ${limits.maxStorageBuffersPerShaderStage} (maxStorageBuffersPerShaderStage).`,
           "Use a smaller batch or a smaller vocabulary: a tensor larger than the device binds at once takes several.",
+        );
+      }
+      const threads = shader.workgroupSize.reduce((product, size) => product * size, 1);
+      if (threads > limits.maxComputeInvocationsPerWorkgroup) {
+        throw new CapacityError(
+          `${shader.label} has workgroups of ${threads} threads; this device allows ${limits.maxComputeInvocationsPerWorkgroup} (maxComputeInvocationsPerWorkgroup).`,
+          "Use another variant of the operation, or another adapter.",
         );
       }
       const widest = Math.max(...workgroups(atCapacity));

@@ -6,9 +6,11 @@
 import { ShapeError } from "../errors.ts";
 import { stepWords } from "../kernels/language/kernel.ts";
 import {
+  checkShape,
   type DType,
   type Extent,
   expectType,
+  isPossibleSize,
   type Node,
   type Operand,
   type Operation,
@@ -35,8 +37,11 @@ export class Tape implements Recorder {
   #dropoutSites = 0;
 
   /** A tensor the host writes before each step. */
+  input(name: string, type: Type<"u32">): Value<"u32">;
+  input(name: string, type: Type): Value;
   input(name: string, { dtype, shape }: Type): Value {
     if (this.inputs.has(name)) throw new ShapeError(`The tape already has an input named ${name}.`, "Give each input a name of its own.");
+    checkShape(`The input ${name}`, shape);
     const value = this.#value(dtype, shape, name);
     this.inputs.set(name, value);
     return value;
@@ -50,6 +55,12 @@ export class Tape implements Recorder {
       throw new ShapeError(
         `The extent ${name} has a capacity of ${known.capacity}, not ${capacity}.`,
         "Use one capacity, or another name.",
+      );
+    }
+    if (!isPossibleSize(capacity)) {
+      throw new ShapeError(
+        `The extent ${name} has a capacity of ${capacity}, which is no whole number from 1.`,
+        "Give the most rows that a step may have.",
       );
     }
     const extent = { name, capacity, word: this.#word() };
@@ -76,6 +87,7 @@ export class Tape implements Recorder {
     }
     let value = this.#persistent.get(operand);
     if (value === undefined) {
+      checkShape(operand.name, operand.shape);
       value = this.#value(operand.dtype, operand.shape, operand.name);
       value.persistent = operand;
       this.#persistent.set(operand, value);
@@ -85,7 +97,10 @@ export class Tape implements Recorder {
 
   append<A>(operation: Operation<A>, inputs: readonly Operand[], attributes: A): Value[] {
     const values = inputs.map((input) => this.use(input));
-    const outputs = operation.infer(values, attributes).map(({ dtype, shape }) => this.#value(dtype, shape, ""));
+    const outputs = operation.infer(values, attributes).map(({ dtype, shape }) => {
+      checkShape(`The result of ${operation.name}`, shape);
+      return this.#value(dtype, shape, "");
+    });
     this.#push({ operation, attributes, inputs: values, outputs });
     return outputs;
   }
@@ -118,7 +133,7 @@ export class Tape implements Recorder {
     this.nodes.push(node as Node);
   }
 
-  #value(dtype: DType, shape: Shape, name: string): Value {
+  #value<D extends DType>(dtype: D, shape: Shape, name: string): Value<D> {
     return new Value(this, this.#values++, dtype, shape, name);
   }
 

@@ -6,9 +6,11 @@ const plannedLimits = [
   "maxStorageBufferBindingSize",
   "maxStorageBuffersPerShaderStage",
   "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
   "maxComputeWorkgroupsPerDimension",
 ] as const;
 
+/** The device's limits by their WebGPU names; bytes where they are sizes. */
 export type Limits = Readonly<Record<(typeof plannedLimits)[number], number>>;
 
 /** Sizes and types that the device's matrix units take: [M, K] · [K, N] accumulated as [M, N]. */
@@ -20,6 +22,7 @@ export interface SubgroupMatrix {
   readonly K: number;
 }
 
+/** Features and limits of an open device. */
 export interface Capabilities {
   /** WebGPU features the device was opened with. */
   readonly features: ReadonlySet<string>;

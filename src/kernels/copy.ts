@@ -13,3 +13,8 @@ export function copyInto(x: Value, target: Persistent): void {
   expectType("copy", "target", target, x.dtype, x.shape);
   x.tape.update(operation, [x], [target], null);
 }
+
+/** A value of its own with the content of `x`. */
+export function copy(x: Value): Value {
+  return x.tape.append(operation, [x], null)[0]!;
+}

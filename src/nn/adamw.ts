@@ -12,17 +12,38 @@ import { advanceOptimizer } from "../kernels/optimizer/optimizer-state.ts";
 import type { ParameterLayout } from "./parameters/parameter-layout.ts";
 
 export interface AdamWOptions {
+  /** How much of the mean of gradients stays from step to step, in [0, 1). */
   readonly beta1: number;
+  /** How much of the mean of squared gradients stays from step to step, in [0, 1). */
   readonly beta2: number;
+  /** Added to the root of the mean of squares, greater than 0. */
   readonly epsilon: number;
-  /** For matrices; biases and norm weights never decay. */
+  /** For matrices, at least 0; biases and norm weights never decay. */
   readonly weightDecay: number;
-  /** Gradients are scaled down to this global norm; Infinity leaves them. */
+  /** Gradients are scaled down to this global norm, greater than 0; Infinity leaves them. */
   readonly maxGradNorm: number;
 }
 
 /** transformers' defaults. */
 export const adamWDefaults: AdamWOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 };
+
+/** What each option must be, in words and as a test. */
+const possible: { readonly [Name in keyof AdamWOptions]: readonly [string, (value: number) => boolean] } = {
+  beta1: ["at least 0 and less than 1", (value) => value >= 0 && value < 1],
+  beta2: ["at least 0 and less than 1", (value) => value >= 0 && value < 1],
+  epsilon: ["greater than 0", (value) => value > 0 && value < Number.POSITIVE_INFINITY],
+  weightDecay: ["at least 0", (value) => value >= 0 && value < Number.POSITIVE_INFINITY],
+  maxGradNorm: ["greater than 0", (value) => value > 0],
+};
+
+/** Throws `OptionError` for an option with which no training is possible. */
+export function checkAdamW(options: AdamWOptions): void {
+  for (const [name, [range, isPossible]] of Object.entries(possible)) {
+    const value = options[name as keyof AdamWOptions];
+    if (typeof value === "number" && isPossible(value)) continue;
+    throw new OptionError(`${name} of AdamW is ${String(value)}.`, `Give a number that is ${range}.`);
+  }
+}
 
 /**
  * Differentiates `loss` and updates every parameter of a layout, in mixed precision where it keeps the matrices as halves too: then the loss is scaled
@@ -33,9 +54,10 @@ export function adamWStep(tape: Tape, loss: Value, layout: ParameterLayout, opti
   return adamWUpdate(tape, layout, options);
 }
 
-/** Updates every parameter by the gradients that stand in the arenas. Returns their global norm before clipping, f32 [1]. */
+/** Updates every parameter by the gradients in the arenas. Returns their global norm before clipping, f32 [1]. Throws `OptionError` for impossible options. */
 export function adamWUpdate(tape: Tape, { optimizer, spans, keepsHalves }: ParameterLayout, options: AdamWOptions): Value {
   if (optimizer === null) throw new OptionError("The model's parameters have no gradients.", "Allocate the model for training.");
+  checkAdamW(options);
   const training = spans.map(({ training, ...span }) => ({ ...span, ...training! }));
   const norm = globalNorm(
     tape,

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { gradient } from "../../src/autograd/gradient.ts";
+import { compile } from "../../src/autograd/program.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { columnSum } from "../../src/kernels/column-sum.ts";
 import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
-import type { Persistent } from "../../src/kernels/language/operation.ts";
+import type { Persistent, Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm } from "../../src/kernels/layer-norm.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { normalize } from "../../src/kernels/normalize.ts";
@@ -14,6 +15,8 @@ import { add, gelu, tanh } from "../../src/kernels/pointwise/pointwise.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
 import { mean } from "../../src/kernels/sum.ts";
 import { splitViews } from "../../src/kernels/views.ts";
+import { Parameter } from "../../src/nn/parameters/parameter.ts";
+import { ParameterStore } from "../../src/nn/parameters/parameter-store.ts";
 import { openTestDevice } from "../device.ts";
 import { expectClose, expectGradient } from "../kernels/close.ts";
 import { normals } from "../kernels/data.ts";
@@ -136,6 +139,39 @@ describe("gradient", () => {
     expect(dFlat).toEqual(da);
     const sum = (at: Float64Array) => referenceMean(at.map((v, i) => referenceGelu(v + normals(32, 21)[i]! + normals(32, 22)[i]!)));
     expectGradient(da, normals(32, 20), sum, { c: 8 });
+  });
+
+  it.each([
+    ["share a gradient", (a: Value, b: Value) => gelu(add(a, b))],
+    ["have gradients of which one is computed from the other's", (a: Value, b: Value) => gelu(add(a, matmul(a, b, "nn")))],
+  ])("parameters in one arena may %s", async (_, record) => {
+    const size = 8;
+    const module = { a: new Parameter([size, size], { normal: 0.5 }), b: new Parameter([size, size], { normal: 0.5 }) };
+    using store = await ParameterStore.allocate(device, module, { training: true });
+    store.initialize(3);
+    expect(module.a.partOf).toBe(module.b.partOf);
+    const count = size * size;
+    using program = await compile(device, (tape) => {
+      const loss = mean(reshape(record(tape.use(module.a), tape.use(module.b)), [count]));
+      gradient(tape, loss, [module.a, module.b]);
+      return { loss };
+    });
+    // The same with memory of their own.
+    const [a, b] = await Promise.all(Object.keys(module).map(async (name) => tensor(device, [size, size], await store.read(name), name)));
+    const apart = [a!, b!].map((held) => ({ ...held, gradient: tensor(device, [size, size], new Float32Array(count), "g") }));
+    using reference = await compile(device, (tape) => {
+      const loss = mean(reshape(record(tape.use(apart[0]!), tape.use(apart[1]!)), [count]));
+      gradient(tape, loss, apart);
+      return { loss };
+    });
+    program.run();
+    reference.run();
+    expect(await program.read("loss")).toEqual(await reference.read("loss"));
+    for (const [i, parameter] of Object.values(module).entries()) {
+      const found = new Float32Array(await device.read(parameter.gradient!.window));
+      expect(found).toEqual(new Float32Array(await device.read(apart[i]!.gradient.window)));
+      expect(found.some((value) => value !== 0)).toBe(true);
+    }
   });
 
   it("gives null for a parameter that the loss does not depend on", () => {

@@ -37,6 +37,7 @@ const smallest: Capabilities = {
     maxStorageBufferBindingSize: 128 * 2 ** 20,
     maxStorageBuffersPerShaderStage: 8,
     maxComputeWorkgroupStorageSize: 16_384,
+    maxComputeInvocationsPerWorkgroup: 256,
     maxComputeWorkgroupsPerDimension: 65_535,
   },
   software: false,
@@ -108,7 +109,7 @@ function recordRandom(tape: Tape, program: readonly Instruction[]): Value[] {
       norm: () => layerNorm(x, memoryless(`weight ${i}`, width(x)), memoryless(`bias ${i}`, width(x)), 1e-5),
       gram: () => (elementCount(x.shape) < 500 ? matmul(x, x, "nt") : gelu(x)),
       project: () => matmul(x, memoryless(`matrix ${i}`, width(x), 4 * (1 + (b % 3))), "nn"),
-      view: () => reshape(x, [elementCount(x.shape) / 4, 4]),
+      view: () => (elementCount(x.shape) % 4 === 0 ? reshape(x, [elementCount(x.shape) / 4, 4]) : gelu(x)),
       sum: () => columnSum(x, 1 + (b % 3)),
       copy: () => {
         copyInto(x, memoryless(`target ${i}`, ...(x.shape as number[])));

@@ -31,8 +31,8 @@ export interface Extent {
 export type Dimension = number | Extent;
 export type Shape = readonly Dimension[];
 
-export interface Type {
-  readonly dtype: DType;
+export interface Type<D extends DType = DType> {
+  readonly dtype: D;
   readonly shape: Shape;
 }
 
@@ -48,6 +48,8 @@ export interface Persistent extends Type {
   readonly shape: readonly number[];
   /** Throws when its memory has not been allocated yet. */
   readonly window: { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number };
+  /** The tensor whose buffer it is a part of; absent where it has a buffer of its own. */
+  readonly partOf?: Persistent | undefined;
   /** Where its gradient is kept, when it has a persistent one. */
   readonly gradient?: Persistent | undefined;
   /** Its copy in halves, which products of halves read in its place. */
@@ -55,7 +57,7 @@ export interface Persistent extends Type {
 }
 
 /** A symbolic tensor on a tape. */
-export class Value<D extends DType = DType> implements Type {
+export class Value<D extends DType = DType> implements Type<D> {
   /** The node that computes it; null for an input or a persistent tensor. */
   node: Node | null = null;
   /** The persistent tensor that holds it, if any. */
@@ -192,6 +194,13 @@ export type LiveSize = (dimension: Dimension) => number;
 /** Workgroups of a dispatch along x, y and z. */
 export type Workgroups = readonly [x: number, y: number, z: number];
 
+/** The tensor whose memory `tensor` uses: through reshapes, to a persistent tensor where it has one. */
+export function rootOf(tensor: Tensor): Tensor {
+  let root = tensor;
+  while (root instanceof Value && root.base !== null) root = root.base;
+  return root instanceof Value && root.persistent !== null ? root.persistent : root;
+}
+
 /** The size memory is laid out for. */
 export function capacity(dimension: Dimension): number {
   return typeof dimension === "number" ? dimension : dimension.capacity;
@@ -205,6 +214,21 @@ export function elementCount(shape: Shape): number {
 /** Elements of one row: the product of all dimensions but the first. */
 export function rowWidth(shape: Shape): number {
   return elementCount(shape.slice(1));
+}
+
+/** Throws `ShapeError` unless every dimension of `shape` is a whole number of at least 1, or an extent. `subject` names the tensor in the message. */
+export function checkShape(subject: string, shape: Shape): void {
+  const wrong = shape.findIndex((dimension) => !isPossibleSize(capacity(dimension)));
+  if (wrong < 0) return;
+  throw new ShapeError(
+    `${subject} has the shape ${formatShape(shape)}: dimension ${wrong} is ${capacity(shape[wrong]!)}, which is no whole number from 1.`,
+    "Give every dimension a size of at least 1; for sizes that differ from step to step, use an extent.",
+  );
+}
+
+/** Whether a dimension may have this size. */
+export function isPossibleSize(size: number): boolean {
+  return Number.isSafeInteger(size) && size >= 1;
 }
 
 export function formatShape(shape: Shape): string {
@@ -242,9 +266,9 @@ export function expectFloat(operation: string, name: string, { dtype, shape }: T
 }
 
 /** An f32 tensor type. */
-export const f32 = (...shape: Dimension[]): Type => ({ dtype: "f32", shape });
+export const f32 = (...shape: Dimension[]): Type<"f32"> => ({ dtype: "f32", shape });
 /** A tensor of halves or of singles. */
-export const float = (dtype: FloatType, ...shape: Dimension[]): Type => ({ dtype, shape });
+export const float = <D extends FloatType>(dtype: D, ...shape: Dimension[]): Type<D> => ({ dtype, shape });
 /** The storage type of a tensor of floats. */
 export const floatOf = ({ dtype }: Type): FloatType => (dtype === "f16" ? "f16" : "f32");
-export const u32 = (...shape: Dimension[]): Type => ({ dtype: "u32", shape });
+export const u32 = (...shape: Dimension[]): Type<"u32"> => ({ dtype: "u32", shape });

@@ -33,6 +33,7 @@ export class ArenaTensor implements Persistent {
       name,
       dtype: this.dtype,
       shape,
+      partOf: this,
       get window() {
         return { buffer: arena.window.buffer, offset: offset * size, size: elementCount(shape) * size };
       },

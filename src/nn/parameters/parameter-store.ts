@@ -1,6 +1,7 @@
 /** The memory of a model on a device: the tensors of its layout, written, read and freed. Outlives every plan. */
-import { CapacityError, ShapeError } from "../../errors.ts";
+import { OptionError, ShapeError } from "../../errors.ts";
 import type { BufferWindow, Device } from "../../gpu/device.ts";
+import { Lifetime } from "../../gpu/lifetime.ts";
 import { elementCount } from "../../kernels/language/operation.ts";
 import { initialLossScale, initialOptimizerState } from "../../kernels/optimizer/optimizer-state.ts";
 import { normal } from "../random.ts";
@@ -12,7 +13,10 @@ export type Moment = "first" | "second";
 
 export type StoreOptions = Omit<LayoutOptions, "limits">;
 
+/** The memory of a model's parameters on one device, and for training that of their gradients and moments. */
 export class ParameterStore {
+  readonly #lifetime = new Lifetime("The model", "Load it again.");
+
   private constructor(
     readonly device: Device,
     readonly layout: ParameterLayout,
@@ -22,16 +26,15 @@ export class ParameterStore {
   static async allocate(device: Device, module: object, options: StoreOptions): Promise<ParameterStore> {
     const layout = new ParameterLayout(module, { ...options, limits: device.capabilities.limits });
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
-    device.gpu.pushErrorScope("out-of-memory");
-    for (const tensor of layout.tensors) tensor.buffer = device.createBuffer(tensor.name, tensor.bytes, usage);
+    const purpose = `the model's parameters${options.training ? ", gradients and moments" : ""}`;
+    const buffers = await device.allocate(
+      purpose,
+      layout.tensors.map(({ name, bytes }) => ({ label: name, bytes, usage })),
+    );
+    layout.tensors.forEach((tensor, i) => {
+      tensor.buffer = buffers[i]!;
+    });
     const store = new ParameterStore(device, layout);
-    if ((await device.gpu.popErrorScope()) !== null) {
-      store.close();
-      throw new CapacityError(
-        `${device.name} has no room for the ${layout.bytes} bytes of the model's parameters${options.training ? ", gradients and moments" : ""}.`,
-        "Use a smaller model.",
-      );
-    }
     if (layout.optimizer) store.resetOptimizer();
     return store;
   }
@@ -49,8 +52,8 @@ export class ParameterStore {
   /** Sets the optimiser's state to that before the first step. Moments are zero in a new store. */
   resetOptimizer(): void {
     const { optimizer, keepsHalves } = this.layout;
-    const state = initialOptimizerState({ lossScale: keepsHalves ? initialLossScale : 1 });
-    this.device.gpu.queue.writeBuffer(optimizer!.window.buffer, 0, state);
+    if (optimizer === null) throw untrainable();
+    this.#write(optimizer.window, initialOptimizerState({ lossScale: keepsHalves ? initialLossScale : 1 }));
   }
 
   /** Sets every parameter to its initial values. The same seed gives the same model on every machine. */
@@ -58,55 +61,72 @@ export class ParameterStore {
     for (const parameter of this.layout.parameters) this.initializeParameter(parameter, seed);
   }
 
+  /** Sets one parameter to its initial values, which depend on the seed and its name only. */
   initializeParameter({ initial, shape, name, window }: Parameter, seed: number): void {
     const count = elementCount(shape);
-    const values = "normal" in initial ? normal(seed, name, count, initial.normal) : new Float32Array(count).fill(initial.constant);
-    this.device.gpu.queue.writeBuffer(window.buffer, window.offset, values as GPUAllowSharedBufferSource);
+    this.#write(window, "normal" in initial ? normal(seed, name, count, initial.normal) : new Float32Array(count).fill(initial.constant));
   }
 
-  /** Writes elements of a named tensor, from `offset` (in elements) on. */
-  write(name: string, data: Float32Array, offset = 0): void {
-    const piece = this.#piece(name);
-    if (offset + data.length > elementCount(piece.shape)) {
-      throw new ShapeError(
-        `${name} has ${elementCount(piece.shape)} elements; ${offset + data.length} were given.`,
-        "Check the tensor's shape.",
-      );
-    }
-    const { buffer, offset: start } = piece.parameter.window;
-    this.device.gpu.queue.writeBuffer(buffer, start + (piece.offset + offset) * 4, data as GPUAllowSharedBufferSource);
+  /**
+   * Writes a named tensor, row-major; with an `offset` (in elements) only the elements of `data` from there on. Throws `ShapeError` when it has no such tensor
+   * or another number of elements, `OptionError` when `data` is no `Float32Array`.
+   */
+  write(name: string, data: Float32Array, offset?: number): void {
+    this.#write(this.#windowOf(name), data, { name, offset });
   }
 
   /** Reads a named tensor back, row-major. */
   async read(name: string): Promise<Float32Array> {
-    const piece = this.#piece(name);
-    const { buffer, offset } = piece.parameter.window;
-    return new Float32Array(await this.device.read({ buffer, offset: offset + piece.offset * 4, size: elementCount(piece.shape) * 4 }));
+    this.#lifetime.check();
+    return new Float32Array(await this.device.read(this.#windowOf(name)));
   }
 
   /** Reads one of AdamW's moments of a named tensor. */
   async readMoment(name: string, which: Moment): Promise<Float32Array> {
+    this.#lifetime.check();
     return new Float32Array(await this.device.read(this.#momentOf(name, which)));
   }
 
-  /** Writes elements of one of AdamW's moments of a named tensor, from `offset` (in elements) on. */
-  writeMoment(name: string, which: Moment, data: Float32Array, offset = 0): void {
-    const { buffer, offset: start } = this.#momentOf(name, which);
-    this.device.gpu.queue.writeBuffer(buffer, start + offset * 4, data as GPUAllowSharedBufferSource);
+  /** Writes one of AdamW's moments of a named tensor, as `write` does. */
+  writeMoment(name: string, which: Moment, data: Float32Array, offset?: number): void {
+    this.#write(this.#momentOf(name, which), data, { name: `The ${which} moment of ${name}`, offset });
+  }
+
+  #write(window: BufferWindow, data: Float32Array, part?: { readonly name: string; readonly offset: number | undefined }): void {
+    this.#lifetime.check();
+    this.device.check();
+    if (part) checkPart(part.name, data, part.offset, window.size / 4);
+    const start = window.offset + (part?.offset ?? 0) * 4;
+    this.device.gpu.queue.writeBuffer(window.buffer, start, data as GPUAllowSharedBufferSource);
+  }
+
+  #windowOf(name: string): BufferWindow {
+    const { parameter, offset, shape } = this.#piece(name);
+    const { buffer, offset: start } = parameter.window;
+    return { buffer, offset: start + offset * 4, size: elementCount(shape) * 4 };
   }
 
   /** Where a moment lies: in its arena, at the place that the parameter has in its own. */
   #momentOf(name: string, which: Moment): BufferWindow {
-    const { parameter, offset, shape } = this.#piece(name);
-    const own = parameter.window;
+    const own = this.#windowOf(name);
     const arena = this.layout.arenas.find(({ parameters }) => parameters.buffer === own.buffer);
-    if (!arena?.training) throw new ShapeError("The model's parameters have no moments.", "Allocate the model for training.");
-    return { buffer: arena.training[which].window.buffer, offset: own.offset + offset * 4, size: elementCount(shape) * 4 };
+    if (!arena?.training) throw untrainable();
+    return { ...own, buffer: arena.training[which].window.buffer };
   }
 
-  /** Frees the memory; programs that use it must not run again. */
+  /** Throws `ClosedError` after `close`. */
+  check(): void {
+    this.#lifetime.check();
+  }
+
+  /** Frees the memory. A program that uses it fails in its next step. */
   close(): void {
+    if (!this.#lifetime.end()) return;
     for (const { buffer } of this.layout.tensors) buffer?.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   #piece(name: string): Piece {
@@ -115,3 +135,16 @@ export class ParameterStore {
     return piece;
   }
 }
+
+const untrainable = () => new ShapeError("The model's parameters have no gradients and moments.", "Allocate the model for training.");
+
+/** Throws unless `data` is a whole tensor of `elements`, or a part of it from `offset` on. */
+function checkPart(name: string, data: Float32Array, offset: number | undefined, elements: number): void {
+  if (!(data instanceof Float32Array))
+    throw new OptionError(`${name} is f32, not a ${(data as object | null)?.constructor.name}.`, "Give a Float32Array.");
+  if (offset === undefined ? data.length === elements : isPart(offset, data.length, elements)) return;
+  const given = offset === undefined ? `${data.length}` : `${data.length} from ${offset} on`;
+  throw new ShapeError(`${name} has ${elements} elements; ${given} were given.`, "Check the tensor's shape.");
+}
+
+const isPart = (offset: number, length: number, elements: number) => Number.isInteger(offset) && offset >= 0 && offset + length <= elements;

@@ -6,7 +6,7 @@
  * the walk collects pieces; memory belongs to whole parameters.
  */
 import { ShapeError } from "../../errors.ts";
-import { elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
+import { checkShape, elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
 
 /** How a fresh parameter begins. */
 export type Initial = { readonly normal: number } | { readonly constant: number };
@@ -27,7 +27,9 @@ export class Parameter implements Persistent {
   constructor(
     readonly shape: readonly number[],
     readonly initial: Initial,
-  ) {}
+  ) {
+    checkShape("A parameter", shape);
+  }
 
   /** Weight decay applies to matrices: not to biases and not to norm weights. */
   get decays(): boolean {
@@ -45,6 +47,10 @@ export class Parameter implements Persistent {
       throw new ShapeError(`The parameter ${this.name} has no memory yet.`, "Allocate its model with ParameterStore.allocate first.");
     }
     return this.#places.own.window;
+  }
+
+  get partOf(): Persistent | undefined {
+    return this.#places?.own.partOf;
   }
 
   get gradient(): Persistent | undefined {
