@@ -32,6 +32,16 @@ export function checkOptions<T>(call: string, given: T, names: OptionNames<T>): 
   );
 }
 
+/** Splits the options of a call that takes two kinds of them: first those in `names`, then all others. */
+export function splitOptions<First extends object, Second extends object>(
+  given: First & Second,
+  names: OptionNames<First>,
+): [first: First, others: Second] {
+  const isFirst = ([name]: [string, unknown]) => Object.hasOwn(names, name);
+  const entries = Object.entries(given);
+  return [Object.fromEntries(entries.filter(isFirst)) as First, Object.fromEntries(entries.filter((entry) => !isFirst(entry))) as Second];
+}
+
 /** The one of `known` that `name` is probably meant for: `top_k` for `topK`, `treshold` for `threshold`. Undefined where none is near. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const plain = new Map(known.map((one) => [plainName(one), one]));

@@ -1,31 +1,57 @@
 /** The README's own programs, run as they stand there. */
 import { execFile } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { temporaryFolder, writeTinyModel } from "./tiny-model.ts";
 
 const folder = await temporaryFolder();
+// Inside the project, so that the package's libraries are found.
+const built = resolve("out", `readme-${process.pid}`);
+
+beforeAll(() => execute("npx", "tsc", "-p", "tsconfig.build.json", "--outDir", built));
+afterAll(() => rm(built, { recursive: true, force: true }));
 
 const readme = await readFile("README.md", "utf8");
-const blocks = (text: string) => [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block]) => block!);
+const blocks = (text: string) => [...text.matchAll(/```[jt]s\n([\s\S]*?)```/g)].map(([, block]) => block!);
+const section = (title: string) => /^.*?(?=^## )/ms.exec(readme.slice(readme.indexOf(`## ${title}`) + 3))![0];
 
-/** Runs a program that imports the package; gives what it prints. */
-async function run(name: string, code: string): Promise<string> {
-  const file = join(folder, `${name}.mts`);
-  await writeFile(file, code.replaceAll('"simcse-webgpu"', JSON.stringify(resolve("src/index-node.ts"))));
-  return (await promisify(execFile)(process.execPath, ["--import", "tsx", file])).stdout;
+async function execute(...[program, ...args]: string[]): Promise<string> {
+  try {
+    return (await promisify(execFile)(program!, args)).stdout;
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    throw new Error(`${stdout}\n${stderr}`);
+  }
 }
+
+/** Runs a program that imports the package, by Node alone; gives what it prints. */
+async function run(name: string, code: string): Promise<string> {
+  const file = join(folder, name);
+  await writeFile(file, code.replaceAll('"simcse-webgpu"', JSON.stringify(join(built, "src", "index-node.js"))));
+  return execute(process.execPath, ...(name.endsWith(".mts") ? ["--import", "tsx"] : []), file);
+}
+
+it.each(["Embeddings", "A model of your own"])("the programs under %s are valid TypeScript", async (title) => {
+  const project = join(built, title.replaceAll(" ", "-"));
+  await mkdir(project);
+  await writeFile(join(project, "main.ts"), `${blocks(section(title)).join("\n")}\nexport {};`);
+  const paths = { "simcse-webgpu": [join(built, "src", "index-node.d.ts")] };
+  const extending = { extends: resolve("tsconfig.json"), include: ["*.ts"], exclude: [] };
+  const unused = { noUnusedLocals: false, noUnusedParameters: false };
+  await writeFile(join(project, "tsconfig.json"), JSON.stringify({ ...extending, compilerOptions: { paths, ...unused } }));
+  await execute("npx", "tsc", "-p", project);
+});
 
 it("the original's three snippets work, one after another", async () => {
   const model = join(folder, "model");
   await mkdir(model);
   await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
-  const section = readme.slice(readme.indexOf("## Embeddings"), readme.indexOf("## The command line"));
-  const code = `${blocks(section).join("\n").replace('"simcse-demo"', JSON.stringify(model))}
-console.log(JSON.stringify({ embedding: [...embedding], similarities: similarities.map((row) => [...row]), results }));`;
-  const printed = JSON.parse(await run("embeddings", code)) as {
+  const code = `${blocks(section("Embeddings")).join("\n").replace('"simcse-demo"', JSON.stringify(model))}
+console.log(JSON.stringify({ embedding: [...embedding], similarities: similarities.map((row) => [...row]), results }));
+model.close();`;
+  const printed = JSON.parse(await run("embeddings.mjs", code)) as {
     embedding: number[];
     similarities: number[][];
     results: { id: number; sentence: string; score: number }[];
@@ -38,7 +64,7 @@ console.log(JSON.stringify({ embedding: [...embedding], similarities: similariti
 });
 
 it("the model of one's own trains", async () => {
-  const stdout = await run("tower", blocks(readme).find((block) => block.includes("class Tower"))!);
+  const stdout = await run("tower.mts", blocks(readme).find((block) => block.includes("class Tower"))!);
   expect(stdout).toContain("this plan allocates");
   const losses = [...stdout.matchAll(/^\d+ ([\d.]+)$/gm)].map(([, loss]) => Number(loss));
   expect(losses.length).toBe(4);

@@ -9,6 +9,7 @@ import { mkdir, readFile, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { FileError, OptionError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
+import type { OptionNames } from "../options.ts";
 import { type Folder, missingFile, pathIn } from "./folder.ts";
 import { openFolder, writeFileAtomically } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
@@ -28,6 +29,16 @@ export interface HubOptions {
   /** Called while a file is downloaded, with bytes. */
   readonly onProgress?: (progress: { readonly file: string; readonly done: number; readonly total: number }) => void;
 }
+
+/** The options' names, for calls that take these and others. */
+export const hubOptions: OptionNames<HubOptions> = {
+  revision: true,
+  token: true,
+  cacheDir: true,
+  offline: true,
+  endpoint: true,
+  onProgress: true,
+};
 
 /** What the hub says of a file. */
 interface HubFile {

@@ -2,7 +2,8 @@
 import { openDevice } from "../gpu/browser.ts";
 import type { Device } from "../gpu/device.ts";
 import { type Folder, MemoryFolder } from "../io/folder.ts";
-import { openHttpFolder } from "../io/folder-http.ts";
+import { type HttpFolderOptions, httpFolderOptions, openHttpFolder } from "../io/folder-http.ts";
+import { splitOptions } from "../options.ts";
 import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
 
 export class SimCSE extends PortableSimCSE {
@@ -10,8 +11,9 @@ export class SimCSE extends PortableSimCSE {
    * Loads the model folder at `url` onto `device`, or onto a device opened for it, which closing the model closes. Throws what `loadFrom` throws, and
    * `DeviceError` where the browser has no WebGPU.
    */
-  static load(url: string | URL, options: LoadOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
-    return PortableSimCSE.loadIn({ openDevice, openFolder: async () => openHttpFolder(url) }, options, SimCSE.loadFrom);
+  static load(url: string | URL, options: LoadOptions & HttpFolderOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
+    const [http, loading] = splitOptions<HttpFolderOptions, LoadOptions & { readonly device?: Device }>(options, httpFolderOptions);
+    return PortableSimCSE.loadIn({ openDevice, openFolder: async () => openHttpFolder(url, http) }, loading, SimCSE.loadFrom);
   }
 
   static override loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {

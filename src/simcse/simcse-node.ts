@@ -4,7 +4,8 @@ import type { Device } from "../gpu/device.ts";
 import { openDevice } from "../gpu/node.ts";
 import type { Folder } from "../io/folder.ts";
 import { openFolder, writeFileAtomically } from "../io/folder-node.ts";
-import { type HubOptions, openModelFolder } from "../io/hub-node.ts";
+import { type HubOptions, hubOptions, openModelFolder } from "../io/hub-node.ts";
+import { splitOptions } from "../options.ts";
 import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
 
 export class SimCSE extends PortableSimCSE {
@@ -13,7 +14,8 @@ export class SimCSE extends PortableSimCSE {
    * model closes. Throws what `loadFrom` and `openModelFolder` throw, and `DeviceError` where there is no adapter.
    */
   static load(nameOrPath: string, options: LoadOptions & HubOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
-    return PortableSimCSE.loadIn({ openDevice, openFolder: () => openModelFolder(nameOrPath, options) }, options, SimCSE.loadFrom);
+    const [hub, loading] = splitOptions<HubOptions, LoadOptions & { readonly device?: Device }>(options, hubOptions);
+    return PortableSimCSE.loadIn({ openDevice, openFolder: () => openModelFolder(nameOrPath, hub) }, loading, SimCSE.loadFrom);
   }
 
   static override loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {

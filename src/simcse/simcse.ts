@@ -42,6 +42,8 @@ export interface LoadOptions extends PromptOptions {
   readonly normalize?: boolean;
   /** How kernels are chosen, from `openTuning`; if absent, by rule among what the device computes right. */
   readonly tuning?: Tuning | undefined;
+  /** Stops loading; `load` then throws the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 const loadOptions: OptionNames<LoadOptions> = {
@@ -52,6 +54,7 @@ const loadOptions: OptionNames<LoadOptions> = {
   tuning: true,
   prompt: true,
   promptName: true,
+  signal: true,
 };
 
 /** Sentences to index, with ids and metadata or without. */

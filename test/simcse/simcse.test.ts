@@ -9,6 +9,7 @@ import type { Weights } from "../../src/io/weights/tensor-file.ts";
 import { inspectWeights, loadWeights, modelFiles, readConfig } from "../../src/simcse/checkpoint/checkpoint.ts";
 import { SimCseModel } from "../../src/simcse/model/model.ts";
 import { poolerTypes } from "../../src/simcse/model/poolers.ts";
+import type { LoadOptions } from "../../src/simcse/simcse.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
 import { openTestDevice } from "../device.ts";
 import { temporaryFolder, tinyConfig, tinySentences, writeTinyModel } from "../tiny-model.ts";
@@ -110,6 +111,17 @@ describe("SimCSE", () => {
     // Its own device may have faster kernels than the one that the tests run on.
     for (const [i, value] of (await sharing.encode(tinySentences[0]!)).entries()) expect(value).toBeCloseTo(vector[i]!, 5);
     await expect(SimCSE.load(join(folder, "nowhere"))).rejects.toThrow(FileError);
+  });
+
+  it("takes the hub's options with its own, and refuses others", async () => {
+    await using model = await SimCSE.load(plain, { pooler: "avg", device, offline: true });
+    expect(model.dimension).toBe(32);
+    await expect(SimCSE.load(plain, { device, ofline: true } as LoadOptions)).rejects.toThrow('load has no option "ofline"');
+  });
+
+  it("stops when its signal says so", async () => {
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(SimCSE.load(plain, { pooler: "avg", device, signal })).rejects.toThrow("enough");
   });
 
   it("truncates to its length and refuses one that the model does not take", async () => {
