@@ -159,7 +159,7 @@ export class SimCSE {
     locateTensors(weights, modelTensors(bert, parts));
     const model = await SimCseModel.allocate(device, bert, { training: false, ...parts, tuning: options.tuning });
     try {
-      await loadWeights(model, weights, { head: "checkpoint" });
+      await loadWeights(model, weights, { head: "checkpoint", signal: options.signal });
       const encoder = await Encoder.create(model, tokenizer, {
         pooler,
         maxLength: options.maxLength ?? saved.maxLength,
