@@ -194,7 +194,7 @@ describe("bad input", () => {
   it("refuses a model that the device cannot hold, with the tensor and the limit", async () => {
     const large = join(folder, "large");
     await mkdir(large);
-    await writeTinyModel(large, { config: { vocab_size: 2 ** 26 }, tensors: null });
+    await writeTinyModel(large, { config: { vocab_size: 2 ** 24, hidden_size: 64 }, tensors: null });
     expectFailure(
       await simcse(["train", "--model_name_or_path", large, "--train_file", text, "--output_dir", join(folder, "y")]),
       "word_embeddings",

@@ -1,37 +1,64 @@
-/** `--config file.json`: options from a file, as if they stood on the command line before the others, which therefore win. */
+/**
+ * `--config file.json`: options from a file, as if they stood on the command line, whose own options win. `simcse train args.json` is the same, as the original's
+ * script takes it.
+ */
 import { basename, dirname, resolve } from "node:path";
 import { FormatError } from "../../src/errors.ts";
 import { readJson } from "../../src/io/folder.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
+import { show } from "../../src/show.ts";
 
 const option = "--config";
 
+/** Commands that take a file of options as their only argument. */
+const takesFile = new Set(["train", "pretrain"]);
+
 /** The arguments with `--config` replaced by what its file says. Throws `FileError` or `FormatError` when that cannot be read. */
 export async function withConfigFile(argv: readonly string[]): Promise<string[]> {
-  const at = argv.findIndex((word) => word === option || word.startsWith(`${option}=`));
-  if (at < 0) return [...argv];
-  const joined = argv[at] !== option;
-  const path = joined ? argv[at]!.slice(option.length + 1) : argv[at + 1];
-  const rest = argv.toSpliced(at, joined ? 1 : 2);
-  // After node, the program and the command.
-  return path === undefined ? [...argv] : rest.toSpliced(3, 0, ...(await wordsOf(path)));
+  const found = findConfig(argv);
+  if (found === null) return [...argv];
+  const { at, length, path } = found;
+  const rest = argv.toSpliced(at, length);
+  const given = new Set(rest.map((word) => word.split("=")[0]!));
+  const entries = (await entriesOf(path)).filter(([name]) => !given.has(name));
+  return rest.toSpliced(at, 0, ...entries.flat());
 }
 
-async function wordsOf(path: string): Promise<string[]> {
+/** Where the file is named: at which word, in how many. */
+function findConfig(argv: readonly string[]): { readonly at: number; readonly length: number; readonly path: string } | null {
+  const end = argv.indexOf("--");
+  const words = end === -1 ? argv : argv.slice(0, end);
+  const at = words.findIndex((word) => word === option || word.startsWith(`${option}=`));
+  if (at === -1) {
+    const alone = words.findIndex((word, i) => i > 1 && takesFile.has(words[i - 1]!) && /\.json$/i.test(word) && !word.startsWith("-"));
+    return alone === -1 ? null : { at: alone, length: 1, path: words[alone]! };
+  }
+  if (words[at] !== option) return { at, length: 1, path: words[at]!.slice(option.length + 1) };
+  const path = words[at + 1];
+  return path === undefined ? null : { at, length: 2, path };
+}
+
+/** Each option of the file with its value; an option that takes several, such as --train_file, once for each. */
+async function entriesOf(path: string): Promise<[option: string, value: string][]> {
   const folder = await openFolder(dirname(resolve(path)));
   const json = await readJson<unknown>(folder, basename(path));
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw unfit(path, "an object of options", json);
-  return Object.entries(json).flatMap(([name, value]) => {
+  return Object.entries(json).flatMap(([name, value]: [string, unknown]) => {
     if (value === null) return [];
-    const text = Array.isArray(value) ? value.join(",") : value;
-    if (typeof text === "object") throw unfit(path, `a text, a number, true or false for ${name}`, value);
-    return [`--${name}`, String(text)];
+    const listed = Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string");
+    return (listed ? value : [value]).map((item: unknown): [string, string] => [`--${name}`, wordOf(path, name, item)]);
   });
+}
+
+function wordOf(path: string, name: string, value: unknown): string {
+  if (Array.isArray(value) && value.every((item) => typeof item === "number")) return value.join(",");
+  if (typeof value === "object") throw unfit(path, `a text, a number, true, false, or a list of them for ${name}`, value);
+  return String(value);
 }
 
 function unfit(path: string, wanted: string, found: unknown): FormatError {
   return new FormatError(
-    `${path}: expected ${wanted}, found ${JSON.stringify(found).slice(0, 60)}.`,
+    `${path}: expected ${wanted}, found ${show(found)}.`,
     'Write {"learning_rate": 3e-5, "fp16": true, …}, with the names that the options have.',
   );
 }

@@ -42,6 +42,26 @@ export function flagOrValue(flags: string, description: string): Option {
   });
 }
 
+/** The same option under another name, hidden in the help: whichever is given sets the value of the first. */
+export function alias(option: Option, name: string): Option {
+  return new AliasOption(option, name);
+}
+
+class AliasOption extends Option {
+  readonly #option: Option;
+
+  constructor(option: Option, name: string) {
+    super(option.flags.replace(/--\w+/, `--${name}`), option.description);
+    this.#option = option;
+    this.hidden = true;
+    if (option.parseArg) this.argParser(option.parseArg);
+  }
+
+  override attributeName(): string {
+    return this.#option.attributeName();
+  }
+}
+
 /** Adds options in order and returns the command. */
 export function withOptions(command: Command, options: readonly Option[]): Command {
   for (const option of options) command.addOption(option);

@@ -1,12 +1,13 @@
-/** The options of `simcse train`: the original's by their names, this package's own, and those that are refused with the reason. */
+/** The options of `simcse train`: the original's by their names, this package's own, and (foreign-options.ts) those that are not needed here. */
 import { InvalidArgumentError, Option } from "commander";
 import { OptionError } from "../../src/errors.ts";
 import { schedulerTypes } from "../../src/nn/schedule.ts";
 import { poolerTypes } from "../../src/simcse/model/poolers.ts";
 import { type TrainingArguments, trainingDefaults } from "../../src/simcse/training/training-arguments.ts";
 import { type HubFlags, hubFlags } from "../cli/find-model.ts";
-import { flag, flagOrValue, numberBetween, wholeNumber } from "../cli/options.ts";
+import { alias, flag, flagOrValue, numberBetween, wholeNumber } from "../cli/options.ts";
 import { tuningOptions } from "../cli/tuning.ts";
+import { foreignOptions } from "./foreign-options.ts";
 import { type TrainingFileOptions, trainingFileOptions } from "./training-files.ts";
 
 export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, TrainingFileOptions {
@@ -16,6 +17,7 @@ export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, Trai
   readonly output_dir: string;
   readonly overwrite_output_dir?: boolean;
   readonly resume_from_checkpoint?: string | boolean;
+  readonly save_strategy?: string;
   readonly save_total_limit?: number;
   readonly do_train?: boolean;
   readonly do_eval?: boolean;
@@ -46,57 +48,32 @@ function seedList(text: string): number[] {
   return text.split(",").map(wholeNumber(0));
 }
 
-/** Options of the original that cannot do here what they say. */
-const refused: Readonly<Record<string, string>> = {
-  local_rank: "one device trains",
-  sharded_ddp: "one device trains",
-  deepspeed: "one device trains; --fp16, --gradient_checkpointing and --gradient_cache_chunk save memory",
-  tpu_num_cores: "the device is the one that WebGPU gives",
-  no_cuda: "the device is the one that WebGPU gives; choose with --adapter",
-  fp16_opt_level: "Apex is not used: give --fp16 alone",
-  fp16_backend: "there is one: give --fp16 alone",
-  adafactor: "the optimiser is AdamW",
-  group_by_length: "batches have no padding, so there is nothing to gain",
-  do_predict: "embed with `simcse encode`",
-  validation_file: "the original takes STS-B and SICK-R from --data_dir",
-  dataset_name: "give a file with --train_file",
-  dataset_config_name: "give a file with --train_file",
-  model_type: "give a model, or a folder with config.json, with --model_name_or_path",
-  past_index: "the model has no memory of past batches",
-  label_names: "the loss is contrastive and has no labels",
-  eval_accumulation_steps: "embeddings are small: nothing is gathered",
-  fp16_full_eval: "evaluation while training is in single precision, as in the original",
-};
+/** What to say in place of a `--save_strategy` that there is not. */
+const insteadOfStrategy = new Map([
+  ["epoch", "Checkpoints are counted in steps: give --save_steps."],
+  ["best", "The best model is kept by --load_best_model_at_end."],
+]);
 
-/** Options of the original that ask for what is done anyway. */
-const granted: Readonly<Record<string, string>> = {
-  pad_to_max_length: "batches have no padding, and what would be padding counts nowhere",
-  overwrite_cache: "texts are tokenised as they are needed",
-  preprocessing_num_workers: "texts are tokenised as they are needed",
-  dataloader_num_workers: "texts are tokenised as they are needed",
-  dataloader_pin_memory: "inputs are written to the device as they are packed",
-  remove_unused_columns: "the columns are the sentences",
-  use_fast_tokenizer: "there is one tokenizer",
-  ignore_data_skip: "the order is a function of seed and step: nothing is skipped over",
-  per_device_eval_batch_size: "evaluation packs as many sentences as a batch of 4,096 tokens holds",
-  ddp_find_unused_parameters: "one device trains",
-  report_to: "log.jsonl, TensorBoard's files and report.html are always written",
-  prediction_loss_only: "evaluation gives correlations",
-};
-
-function refusal([name, reason]: [string, string]): Option {
-  const refuse = () => {
-    throw new InvalidArgumentError(`It is not available: ${reason}.`);
-  };
-  // A value that commander puts in the place of a missing one is not parsed: the option must have one.
-  return new Option(`--${name} <value>`, reason).argParser(refuse).hideHelp();
+function saveStrategy(text: string): string {
+  if (text === "no" || text === "steps") return text;
+  throw new InvalidArgumentError(insteadOfStrategy.get(text) ?? "Give no or steps.");
 }
 
+const modelOption = new Option(
+  "--model_name_or_path <model>",
+  "folder with config.json, or a name on the hub; its weights are trained on, or fresh ones where it has none; also --model",
+).makeOptionMandatory();
+
+const batchSizeOption = argument("per_device_train_batch_size", "n", "examples a batch").argParser(wholeNumber(2));
+
+const evaluationOption = new Option(
+  "--evaluation_strategy <when>",
+  "every --eval_steps, at the end of each epoch, or not (default: steps with --do_eval); also --eval_strategy",
+).choices(["no", "steps", "epoch"]);
+
 export const trainOptions: readonly Option[] = [
-  new Option(
-    "--model_name_or_path <model>",
-    "folder with config.json, or a name on the hub; its weights are trained on, or fresh ones where it has none",
-  ).makeOptionMandatory(),
+  modelOption,
+  alias(modelOption, "model"),
   ...hubFlags,
   new Option("--config_name <model>", "folder or name of another config.json (default: the model's)"),
   new Option("--tokenizer_name <model>", "folder or name of another tokenizer (default: the model's)"),
@@ -110,7 +87,8 @@ export const trainOptions: readonly Option[] = [
   new Option("--data_dir <dir>", "the SentEval tree that holds STS/ and SICK/").default("SentEval/data/downstream"),
   argument("num_train_epochs", "n", "times through the training file").argParser(positive),
   new Option("--max_steps <n>", "steps; overrides the epochs (default: -1, as the epochs say)").argParser(wholeNumber(-1)),
-  argument("per_device_train_batch_size", "n", "examples a batch").argParser(wholeNumber(2)),
+  batchSizeOption,
+  alias(batchSizeOption, "per_gpu_train_batch_size"),
   argument(
     "gradient_cache_chunk",
     "n",
@@ -144,14 +122,13 @@ export const trainOptions: readonly Option[] = [
   flag("gradient_checkpointing", "compute each layer again in the backward pass: a sixth of the memory for activations, a third more time"),
   argument("logging_steps", "n", "steps between log lines").argParser(wholeNumber(1)),
   flag("logging_first_step", "log the first step too"),
-  new Option(
-    "--evaluation_strategy <when>",
-    "every --eval_steps, at the end of each epoch, or not (default: steps with --do_eval)",
-  ).choices(["no", "steps", "epoch"]),
+  evaluationOption,
+  alias(evaluationOption, "eval_strategy"),
   new Option("--eval_steps <n>", "steps between evaluations (default: --logging_steps)").argParser(wholeNumber(1)),
   new Option("--save_steps <n>", "steps between checkpoints (default: 500, or none with --load_best_model_at_end)").argParser(
     wholeNumber(1),
   ),
+  new Option("--save_strategy <when>", "steps, or no checkpoints").argParser(saveStrategy),
   new Option("--save_total_limit <n>", "checkpoints that are kept, the latest ones (default: all)").argParser(wholeNumber(1)),
   flagOrValue("--resume_from_checkpoint [dir]", "go on from a checkpoint, or from the last one in the output folder"),
   argument("metric_for_best_model", "name", "metric of the best model"),
@@ -171,23 +148,15 @@ export const trainOptions: readonly Option[] = [
   ),
   ...tuningOptions,
   flag("print_plan", "print the step's plan: every operation, its kernel and its memory"),
-  ...Object.entries(refused).map(refusal),
-  ...Object.entries(granted).map(([name, reason]) => flagOrValue(`--${name} [value]`, reason).hideHelp()),
+  ...foreignOptions,
 ];
-
-/** Hidden options that were given, and not as false, and are granted anyway, each with the reason. */
-export function grantedNotes(given: object): string[] {
-  return Object.entries(granted)
-    .filter(([name]) => (given as Readonly<Record<string, unknown>>)[name] ?? false)
-    .map(([name, reason]) => `--${name}: ${reason}`);
-}
 
 /** Steps between checkpoints where none are given. */
 const defaultSaveSteps = 500;
 
 /** What the trainer is given. */
 export function trainingArguments(given: TrainOptions): TrainingArguments {
-  const { do_eval, eval_transfer, evaluation_strategy, eval_steps, save_steps } = given;
+  const { do_eval, eval_transfer, evaluation_strategy, eval_steps, save_steps, save_strategy } = given;
   const names = Object.keys(trainingDefaults) as (keyof TrainingArguments)[];
   const chosen = Object.fromEntries(names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
   const args: TrainingArguments = { ...trainingDefaults, ...chosen };
@@ -207,6 +176,6 @@ export function trainingArguments(given: TrainOptions): TrainingArguments {
   return {
     ...args,
     eval_steps: evaluates && args.evaluation_strategy === "steps" ? (eval_steps ?? args.logging_steps) : 0,
-    save_steps: save_steps ?? (args.load_best_model_at_end ? 0 : defaultSaveSteps),
+    save_steps: save_strategy === "no" ? 0 : (save_steps ?? (args.load_best_model_at_end ? 0 : defaultSaveSteps)),
   };
 }

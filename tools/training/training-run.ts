@@ -39,8 +39,9 @@ import { noProgress, startProgress } from "../cli/progress.ts";
 import { tuningFor } from "../cli/tuning.ts";
 import { openAdapter } from "../setup/open-adapter.ts";
 import { findCheckpoint, tidyCheckpoints, writeCheckpoint } from "./checkpoint-folders.ts";
+import { ineffectiveNotes } from "./foreign-options.ts";
 import { checkMetric, devEvaluation, type EvaluationData, openEvaluationData } from "./train-evaluation.ts";
-import { grantedNotes, type TrainOptions, trainingArguments } from "./train-options.ts";
+import { type TrainOptions, trainingArguments } from "./train-options.ts";
 import { numbersOf, TrainRecords } from "./train-records.ts";
 import { checkSeeds, optionsOfSeed, reportSeeds } from "./train-seeds.ts";
 
@@ -58,7 +59,7 @@ export interface TrainingKind {
 export async function runTraining(given: TrainOptions, kind: TrainingKind): Promise<void> {
   if (given.do_train === false)
     throw new OptionError("--do_train is false: there is nothing to do.", "Use `simcse evaluate` to evaluate a model.");
-  for (const note of grantedNotes(given)) say(note);
+  for (const note of ineffectiveNotes(given)) say(note);
   const interruption = onInterrupt();
   try {
     if (given.seeds === undefined) await trainOnce(given, kind, interruption.signal);

@@ -9,17 +9,33 @@ import { temporaryFolder } from "../../tiny-model.ts";
 const folder = await temporaryFolder();
 const path = join(folder, "options.json");
 
-it("puts what the file says before the other options, which win", async () => {
-  await writeFile(path, JSON.stringify({ temp: 0.1, fp16: false, seeds: [1, 2], run_name: "a b", cache_dir: null }));
-  const words = ["--temp", "0.1", "--fp16", "false", "--seeds", "1,2", "--run_name", "a b", "--temp", "1"];
-  expect(await withConfigFile(["node", "simcse", "train", "--temp", "1", "--config", path])).toEqual(["node", "simcse", "train", ...words]);
-  expect(await withConfigFile(["node", "simcse", "train", `--config=${path}`, "--temp", "1"])).toEqual([
+const command = ["node", "simcse", "train"];
+
+it("puts what the file says in its place, without the options that are given", async () => {
+  await writeFile(
+    path,
+    JSON.stringify({ temp: 0.1, fp16: false, seeds: [1, 2], train_file: ["a", "b"], run_name: "a b", cache_dir: null }),
+  );
+  const words = ["--fp16", "false", "--seeds", "1,2", "--train_file", "a", "--train_file", "b", "--run_name", "a b"];
+  expect(await withConfigFile([...command, "--temp", "1", "--config", path])).toEqual([...command, "--temp", "1", ...words]);
+  expect(await withConfigFile([...command, `--config=${path}`, "--temp=1"])).toEqual([...command, ...words, "--temp=1"]);
+  expect(await withConfigFile([...command, "--temp", "1"])).toEqual([...command, "--temp", "1"]);
+  const debug = ["node", "simcse", "--debug", "tokenizer", "train", "--temp", "1"];
+  expect(await withConfigFile([...debug, "--config", path])).toEqual([...debug, ...words]);
+  expect(await withConfigFile(["node", "simcse", "encode", "--", "--config", path])).toEqual([
     "node",
     "simcse",
-    "train",
-    ...words,
+    "encode",
+    "--",
+    "--config",
+    path,
   ]);
-  expect(await withConfigFile(["node", "simcse", "train", "--temp", "1"])).toEqual(["node", "simcse", "train", "--temp", "1"]);
+});
+
+it("takes a file of options as the only argument of train, as the original does", async () => {
+  await writeFile(path, JSON.stringify({ temp: 0.1 }));
+  expect(await withConfigFile([...command, path])).toEqual([...command, "--temp", "0.1"]);
+  expect(await withConfigFile(["node", "simcse", "encode", path])).toEqual(["node", "simcse", "encode", path]);
 });
 
 it.each([

@@ -4,7 +4,8 @@ import { expect, it } from "vitest";
 import { OptionError } from "../../../src/errors.ts";
 import { trainingDefaults } from "../../../src/simcse/training/training-arguments.ts";
 import { withOptions } from "../../../tools/cli/options.ts";
-import { grantedNotes, type TrainOptions, trainingArguments, trainOptions } from "../../../tools/training/train-options.ts";
+import { ineffectiveNotes } from "../../../tools/training/foreign-options.ts";
+import { type TrainOptions, trainingArguments, trainOptions } from "../../../tools/training/train-options.ts";
 
 const args = (given: Partial<TrainOptions>) =>
   trainingArguments({ model_name_or_path: "m", train_file: ["t"], output_dir: "o", data_dir: "d", ...given });
@@ -61,7 +62,7 @@ it("takes every option of the original, and says where one asks for what is done
     --max_grad_norm 2 --num_train_epochs 2 --max_steps -1 --lr_scheduler_type cosine_with_restarts --warmup_steps 10 --logging_dir l
     --logging_steps 5 --save_steps 50 --save_total_limit 2 --seed 1 --eval_steps 7 --run_name r --disable_tqdm
     --metric_for_best_model avg_sts --greater_is_better true --label_smoothing_factor .1`);
-  expect(grantedNotes(given).map((note) => note.split(":")[0])).toEqual(["--pad_to_max_length", "--per_device_eval_batch_size"]);
+  expect(ineffectiveNotes(given).map((note) => note.split(":")[0])).toEqual(["--pad_to_max_length", "--per_device_eval_batch_size"]);
   expect(trainingArguments(given)).toMatchObject({
     ...{ temp: 0.1, hard_negative_weight: -0.5, mlp_only_train: false, evaluation_strategy: "epoch", max_steps: -1 },
     ...{ gradient_accumulation_steps: 2, adam_beta1: 0.8, lr_scheduler_type: "cosine_with_restarts", label_smoothing_factor: 0.1 },
@@ -71,12 +72,66 @@ it("takes every option of the original, and says where one asks for what is done
 it("takes false for what it is", () => {
   const given = parse(`--model_name_or_path m --train_file t --output_dir o --pad_to_max_length false --resume_from_checkpoint false
     --profile true --do_eval False`);
-  expect(grantedNotes(given)).toEqual([]);
+  expect(ineffectiveNotes(given)).toEqual([]);
   expect([given.pad_to_max_length, given.resume_from_checkpoint, given.profile, given.do_eval]).toEqual([false, false, true, false]);
+});
+
+it("takes the defaults of transformers 4.2.1 and of today for what they ask for, without a word", () => {
+  const given =
+    parse(`--model_name_or_path m --train_file t --output_dir o --local_rank -1 --past_index -1 --fp16_backend auto --fp16_opt_level O1
+    --no_cuda False --sharded_ddp False --adafactor False --group_by_length False --do_predict False --tpu_metrics_debug False
+    --eval_accumulation_steps None --report_to tensorboard all --label_names [] --optim adamw_torch --bf16 false --push_to_hub false
+    --logging_strategy steps --save_safetensors --hub_strategy every_save --half_precision_backend auto --warmup_ratio 0 --use_cpu False
+    --torch_compile False --eval_delay 0 --data_seed None --fsdp none`);
+  expect(ineffectiveNotes(given)).toEqual([]);
+});
+
+it("takes today's names, and other names, for the same", () => {
+  const given = parse(
+    "--model m --train_file a.csv b.csv --output_dir o --eval_strategy epoch --save_strategy no --per_gpu_train_batch_size 4",
+  );
+  expect(given).toMatchObject({ model_name_or_path: "m", train_file: ["a.csv", "b.csv"] });
+  expect(trainingArguments(given)).toMatchObject({ evaluation_strategy: "epoch", save_steps: 0, per_device_train_batch_size: 4 });
+});
+
+it("has a place for every option of the original", () => {
+  const known = new Set(trainOptions.map((option) => option.attributeName()).concat(trainOptions.map((option) => option.name())));
+  const original = `model_name_or_path model_type config_name tokenizer_name cache_dir use_fast_tokenizer model_revision use_auth_token temp pooler_type
+    hard_negative_weight do_mlm mlm_weight mlp_only_train dataset_name dataset_config_name overwrite_cache validation_split_percentage
+    preprocessing_num_workers train_file max_seq_length pad_to_max_length mlm_probability eval_transfer output_dir overwrite_output_dir do_train
+    do_eval do_predict evaluation_strategy prediction_loss_only per_device_train_batch_size per_device_eval_batch_size per_gpu_train_batch_size
+    per_gpu_eval_batch_size gradient_accumulation_steps eval_accumulation_steps learning_rate weight_decay adam_beta1 adam_beta2 adam_epsilon
+    max_grad_norm num_train_epochs max_steps lr_scheduler_type warmup_steps logging_dir logging_first_step logging_steps save_steps save_total_limit
+    no_cuda seed fp16 fp16_opt_level fp16_backend local_rank tpu_num_cores tpu_metrics_debug dataloader_drop_last eval_steps
+    dataloader_num_workers past_index run_name disable_tqdm remove_unused_columns label_names load_best_model_at_end metric_for_best_model
+    greater_is_better ignore_data_skip sharded_ddp deepspeed label_smoothing_factor adafactor group_by_length report_to ddp_find_unused_parameters
+    dataloader_pin_memory`;
+  // --debug is an option of every command.
+  expect(original.split(/\s+/).filter((name) => !known.has(name))).toEqual([]);
+  const today = `lr_scheduler_kwargs optim optim_args optim_target_modules average_tokens_across_devices bf16 bf16_full_eval fp16_full_eval tf32
+    activation_checkpointing activation_checkpointing_kwargs gradient_checkpointing gradient_checkpointing_kwargs torch_compile torch_compile_backend
+    torch_compile_mode use_liger_kernel liger_kernel_config use_cache neftune_noise_alpha torch_empty_cache_steps auto_find_batch_size
+    logging_strategy log_on_each_node logging_nan_inf_filter include_num_input_tokens_seen log_level log_level_replica project trackio_space_id
+    trackio_bucket_id trackio_static_space_id eval_strategy eval_delay eval_on_start eval_do_concat_batches eval_use_gather_object include_for_metrics
+    batch_eval_metrics save_only_model save_strategy save_on_each_node enable_jit_checkpoint push_to_hub hub_token hub_private_repo hub_model_id
+    hub_strategy hub_always_push hub_revision restore_callback_states_from_checkpoint full_determinism data_seed use_cpu accelerator_config
+    parallelism_config dataloader_persistent_workers dataloader_prefetch_factor dataloader_multiprocessing_context dataloader_in_order
+    train_sampling_strategy length_column_name ddp_bucket_cap_mb ddp_broadcast_buffers ddp_static_graph ddp_backend ddp_timeout fsdp fsdp_config
+    skip_memory_metrics resume_from_checkpoint`;
+  expect(today.split(/\s+/).filter((name) => !known.has(name))).toEqual([]);
 });
 
 it.each([
   ["--sharded_ddp simple", "one device trains"],
+  ["--no_cuda", "--no_cuda is not available: the device is the one that WebGPU gives"],
+  ["--adafactor", "the optimiser is AdamW"],
+  ["--group_by_length", "nothing to gain"],
+  ["--do_predict", "nothing to predict"],
+  ["--report_to wandb", "nothing is sent anywhere"],
+  ["--bf16", "halves in f16"],
+  ["--optim sgd", "--optim sgd is not available"],
+  ["--save_strategy epoch", "give --save_steps"],
+  ["--warmup_ratio 0.1", "counted in steps"],
   ["--temp 0", "greater than 0"],
   ["--mlm_probability 2", "at most 1"],
   ["--lr_scheduler_type cosin", "cosine_with_restarts"],
