@@ -92,7 +92,7 @@ export async function serveTable(device: Device): Promise<string> {
       memory = Math.max(memory, process.memoryUsage().rss);
     }
   }
-  await server.stop(1000);
+  await server.stop({ grace: 1000, drain: 0 });
   simcse.close();
   const rows = sentencesPerRequest.map((sentences, i) => [
     `${clients} clients, ${sentences} ${sentences === 1 ? "sentence" : "sentences"} a request`,

@@ -7,15 +7,19 @@ import type { SimCSE } from "../src/simcse/simcse-node.ts";
 import { interruptedExitCode } from "./cli/failure.ts";
 import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
-import { wholeNumber, withOptions } from "./cli/options.ts";
+import { flag, numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { createApp } from "./server/app.ts";
-import { type HttpServer, serveHttp } from "./server/serve-http.ts";
+import { serveHttp } from "./server/serve-http.ts";
 
 interface ServeOptions extends ModelOptions {
   readonly host: string;
   readonly port: number;
   readonly index?: string;
   readonly examples?: string;
+  readonly accept_token_ids?: boolean;
+  readonly cors_origin?: string[];
+  readonly allowed_host?: string[];
+  readonly drain_seconds: number;
   readonly served_model_name?: [string, ...string[]];
   readonly api_key?: string;
   readonly max_queue: number;
@@ -34,6 +38,13 @@ const options: readonly Option[] = [
   new Option("--api_key <key>", "ask clients for this key; better given in the environment, where other users do not see it").env(
     "SIMCSE_API_KEY",
   ),
+  flag("accept_token_ids", "take inputs that are token ids, which must be of the model's own tokenizer"),
+  new Option("--cors_origin <origin...>", "origins whose pages may ask, such as https://example.com, or * for all (default: none)"),
+  new Option(
+    "--allowed_host <name...>",
+    "names that requests may call the server by; on a loopback address localhost and addresses of this machine are known",
+  ),
+  new Option("--drain_seconds <n>", "seconds that /healthz says 503 before the port closes").argParser(numberBetween(0, 3600)).default(1),
   new Option("--max_queue <n>", "inputs that may wait before clients are asked to come again").argParser(wholeNumber(1)).default(8192),
   new Option("--max_inputs <n>", "inputs of a request").argParser(wholeNumber(1)).default(2048),
   new Option("--max_characters <n>", "characters of an input").argParser(wholeNumber(1)).default(50_000),
@@ -71,14 +82,25 @@ async function runServer(given: ServeOptions): Promise<void> {
     examples: await examplesOf(simcse, given),
     limits: { inputs: given.max_inputs, characters: given.max_characters, bodyBytes: given.max_body_bytes, waiting: given.max_queue },
     ...(given.api_key !== undefined && { apiKey: given.api_key }),
+    ...(given.cors_origin !== undefined && { corsOrigins: given.cors_origin }),
+    ...hostsOf(given),
+    acceptTokenIds: given.accept_token_ids ?? false,
     log,
   });
   const server = await serveHttp(app, given.host, given.port);
   log(`serving on ${server.url} with ${device.name}${given.index === undefined ? "" : `; ${simcse.index.length} sentences to search`}`);
   const lost = device.lost.then(({ message }) => `the device was lost: ${message}`);
   const reason = await Promise.race([toldToEnd(), lost]);
-  await end(server, reason);
+  log(reason ?? "ending: answering what was asked");
+  await server.stop({ grace, drain: reason === null ? given.drain_seconds * 1000 : 0 });
   if (reason !== null) process.exitCode = 1;
+}
+
+/** On a loopback address only this machine's own names are answered to; elsewhere any, unless some are given. */
+function hostsOf({ host, allowed_host = [] }: ServeOptions): { hosts?: string[] } {
+  const isLoopback = host === "localhost" || host === "::1" || /^127\./.test(host);
+  if (!isLoopback && allowed_host.length === 0) return {};
+  return { hosts: ["localhost", "127.0.0.1", "[::1]", host, ...allowed_host] };
 }
 
 async function openIndex(simcse: SimCSE, path: string): Promise<void> {
@@ -110,9 +132,4 @@ function toldToEnd(): Promise<null> {
       });
     }
   });
-}
-
-async function end(server: HttpServer, reason: string | null): Promise<void> {
-  log(reason ?? "ending: answering what was asked");
-  await server.stop(grace);
 }

@@ -33,7 +33,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  await Promise.all(servers.map((server) => server.stop(0)));
+  await Promise.all(servers.map((server) => server.stop({ grace: 0, drain: 0 })));
   model?.close();
 });
 

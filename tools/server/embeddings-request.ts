@@ -1,4 +1,4 @@
-/** `POST /v1/embeddings` as OpenAI has it: a request checked and tokenised, vectors put into its answer. */
+/** `POST /v1/embeddings` as OpenAI has it: a request checked, vectors put into its answer. */
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import { toUnitLength } from "../../src/simcse/embedding/unit-length.ts";
 import { RequestError } from "./request-error.ts";
@@ -10,49 +10,71 @@ export interface InputLimits {
   readonly characters: number;
 }
 
+/** What requests are checked against. */
+export interface ServedModel {
+  /** What requests may call it. */
+  readonly names: readonly [string, ...string[]];
+  readonly tokenizer: Tokenizer;
+  readonly dimension: number;
+  /** Tokens that a text is cut to; a token array may have as many and no more. */
+  readonly maxLength: number;
+  /** Whether inputs may be token ids. */
+  readonly acceptTokenIds: boolean;
+}
+
 export interface EmbeddingsRequest {
-  /** Token ids of each input, special tokens included. */
-  readonly tokens: readonly (readonly number[])[];
+  /** What the request calls the model. */
+  readonly model: string;
+  /** Texts, or token ids with special tokens. */
+  readonly inputs: readonly (string | readonly number[])[];
   readonly encoding: "float" | "base64";
   /** Numbers that a vector is cut to. */
   readonly dimensions: number;
 }
 
-interface Model {
-  readonly names: readonly string[];
-  readonly tokenizer: Tokenizer;
-  /** The token ids of a text as the model takes them, with its prompt. */
-  readonly tokenize: (text: string) => number[];
-  readonly dimension: number;
-  /** Tokens that a text is cut to; a token array may have as many and no more. */
-  readonly maxLength: number;
-}
-
-/** Throws `RequestError` naming the field for anything that is not as OpenAI's reference says. */
-export function parseEmbeddingsRequest(body: unknown, model: Model, limits: InputLimits): EmbeddingsRequest {
-  if (typeof body !== "object" || body === null || Array.isArray(body)) throw new RequestError(400, "The body must be a JSON object.");
-  const fields = body as Readonly<Record<string, unknown>>;
-  checkModelName(fields.model, model.names);
-  const { encoding_format: encoding = "float", dimensions = model.dimension } = fields;
+/** Throws `RequestError` naming the field for anything that is not as OpenAI's reference says. A field that is null counts as absent. */
+export function parseEmbeddingsRequest(body: unknown, served: ServedModel, limits: InputLimits): EmbeddingsRequest {
+  const { model, input, encoding_format, dimensions } = fieldsOf(body);
+  const encoding = encoding_format ?? "float";
   if (encoding !== "float" && encoding !== "base64")
     throw new RequestError(400, 'encoding_format must be "float" or "base64".', "encoding_format");
-  if (!Number.isInteger(dimensions) || (dimensions as number) < 1 || (dimensions as number) > model.dimension)
-    throw new RequestError(400, `dimensions must be a whole number from 1 to ${model.dimension}.`, "dimensions");
-  return { tokens: readInput(fields.input, model, limits), encoding, dimensions: dimensions as number };
+  const numbers = dimensions ?? served.dimension;
+  if (!Number.isInteger(numbers) || (numbers as number) < 1 || (numbers as number) > served.dimension)
+    throw new RequestError(400, `dimensions must be a whole number from 1 to ${served.dimension}.`, "dimensions");
+  const name = checkModelName(model, served.names);
+  const inputs = listOf(input, limits).map((item, i) =>
+    typeof item === "string" ? checkedText(item, i, limits) : checkedTokens(item, i, served),
+  );
+  return { model: name, inputs, encoding, dimensions: numbers as number };
 }
 
-export function checkModelName(name: unknown, names: readonly string[]): void {
+/** The fields of a body. Throws `RequestError` for what is no JSON object. */
+export function fieldsOf(body: unknown): Readonly<Record<string, unknown>> {
+  if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as Readonly<Record<string, unknown>>;
+  throw new RequestError(400, "The body must be a JSON object.");
+}
+
+/** Throws `RequestError` unless `name` is one of `names`. */
+export function checkModelName(name: unknown, names: readonly string[]): string {
   if (typeof name !== "string") throw new RequestError(400, "model must be the name of a model.", "model");
-  if (!names.includes(name))
-    throw new RequestError(
-      404,
-      `There is no model ${JSON.stringify(name)}; this server has ${names.join(", ")}.`,
-      "model",
-      "model_not_found",
-    );
+  if (names.includes(name)) return name;
+  throw new RequestError(
+    404,
+    `There is no model ${JSON.stringify(name)}; this server has ${names.join(", ")}.`,
+    "model",
+    "model_not_found",
+  );
 }
 
-function readInput(input: unknown, model: Model, limits: InputLimits): number[][] {
+/** The texts of an input, which may be one. Throws `RequestError` for anything else. */
+export function textsOf(input: unknown, limits: InputLimits): string[] {
+  return listOf(input, limits).map((item, i) => {
+    if (typeof item !== "string") throw new RequestError(400, `Input ${i} is not a text.`, "input");
+    return checkedText(item, i, limits);
+  });
+}
+
+function listOf(input: unknown, limits: InputLimits): readonly unknown[] {
   const list = typeof input === "string" || isTokens(input) ? [input] : input;
   if (!Array.isArray(list) || list.length === 0) {
     throw new RequestError(
@@ -63,50 +85,57 @@ function readInput(input: unknown, model: Model, limits: InputLimits): number[][
   }
   if (list.length > limits.inputs)
     throw new RequestError(400, `input holds ${list.length} texts; at most ${limits.inputs} are taken at once.`, "input");
-  return list.map((item: unknown, i) => (typeof item === "string" ? tokensOf(item, i, model, limits) : checkedTokens(item, i, model)));
+  return list;
 }
 
 function isTokens(input: unknown): input is number[] {
   return Array.isArray(input) && input.length > 0 && input.every((id) => typeof id === "number");
 }
 
-function tokensOf(text: string, i: number, { tokenize }: Model, limits: InputLimits): number[] {
+function checkedText(text: string, i: number, { characters }: InputLimits): string {
   if (text === "") throw new RequestError(400, `Input ${i} is empty.`, "input");
-  if (text.length > limits.characters)
-    throw new RequestError(400, `Input ${i} has ${text.length} characters; at most ${limits.characters} are taken.`, "input");
-  return tokenize(text);
+  if (text.length <= characters) return text;
+  throw new RequestError(400, `Input ${i} has ${text.length} characters; at most ${characters} are taken.`, "input");
 }
 
 /** The first and the last token are put around those of the text where they are not there. */
-function checkedTokens(item: unknown, i: number, { tokenizer, maxLength }: Model): number[] {
+function checkedTokens(item: unknown, i: number, { tokenizer, maxLength, acceptTokenIds }: ServedModel): number[] {
   const { clsId, sepId, vocabSize } = tokenizer;
   if (!isTokens(item)) throw new RequestError(400, `Input ${i} is neither a text nor an array of token ids.`, "input");
+  if (!acceptTokenIds) {
+    throw new RequestError(
+      400,
+      `Input ${i} is an array of token ids, which mean something else to another tokenizer, such as OpenAI's. Send texts (LangChain: ` +
+        "OpenAIEmbeddings(check_embedding_ctx_length=False)), or start the server with --accept_token_ids where ids are of this model's tokenizer " +
+        `(0 to ${vocabSize - 1}).`,
+      "input",
+    );
+  }
   const bad = item.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
   if (bad !== undefined) throw new RequestError(400, `Input ${i} holds ${bad}; this model's tokens are 0 to ${vocabSize - 1}.`, "input");
   const tokens = [...(item[0] === clsId ? [] : [clsId]), ...item, ...(item.at(-1) === sepId ? [] : [sepId])];
-  if (tokens.length > maxLength)
-    throw new RequestError(
-      400,
-      `Input ${i} has ${tokens.length} tokens; at most ${maxLength} are taken.`,
-      "input",
-      "context_length_exceeded",
-    );
-  return tokens;
+  if (tokens.length <= maxLength) return tokens;
+  throw new RequestError(
+    400,
+    `Input ${i} has ${item.length} token ids; at most ${maxLength} are taken, of which two are the special tokens around a text.`,
+    "input",
+    "context_length_exceeded",
+  );
 }
 
-/** The answer for vectors of unit length, f32 [dimension] each. */
-export function embeddingsAnswer(
-  { tokens, encoding, dimensions }: EmbeddingsRequest,
+/** The JSON of the answer for vectors of unit length, f32 [dimension] each, in pieces: one for each vector. */
+export function* embeddingsAnswer(
+  { encoding, dimensions, model }: EmbeddingsRequest,
+  tokens: readonly (readonly number[])[],
   vectors: readonly Float32Array[],
-  model: string,
-): unknown {
+): Generator<string> {
   const count = tokens.reduce((sum, { length }) => sum + length, 0);
-  return {
-    object: "list",
-    data: vectors.map((vector, index) => ({ object: "embedding", index, embedding: encoders[encoding](shortened(vector, dimensions)) })),
-    model,
-    usage: { prompt_tokens: count, total_tokens: count },
-  };
+  yield '{"object":"list","data":[';
+  for (const [index, vector] of vectors.entries()) {
+    const embedding = encoders[encoding](shortened(vector, dimensions));
+    yield `${index === 0 ? "" : ","}${JSON.stringify({ object: "embedding", index, embedding })}`;
+  }
+  yield `],"model":${JSON.stringify(model)},"usage":${JSON.stringify({ prompt_tokens: count, total_tokens: count })}}`;
 }
 
 const encoders: Readonly<Record<EmbeddingsRequest["encoding"], (vector: Float32Array) => unknown>> = {

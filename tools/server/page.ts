@@ -136,10 +136,11 @@ const search = async () => {
   const number = ++latest;
   say("Searching …");
   try {
-    const { ret, time } = await ask("api?" + new URLSearchParams({ query: text, topk: topk.value, threshold: threshold.value }));
+    const { ret, best, time } = await ask("api?" + new URLSearchParams({ query: text, topk: topk.value, threshold: threshold.value }));
     if (number !== latest) return;
     results.replaceChildren(...ret.map(row));
-    const found = ret.length === 0 ? "Nothing is that similar: lower the least similarity" : ret.length === 1 ? "1 sentence" : ret.length + " sentences";
+    const none = best === undefined ? "Nothing to find" : "Nothing is that similar: the best has " + best.toFixed(2);
+    const found = ret.length === 0 ? none : ret.length === 1 ? "1 sentence" : ret.length + " sentences";
     say(found + " · " + (time * 1000).toFixed(0) + " ms");
   } catch (error) {
     if (number !== latest) return;

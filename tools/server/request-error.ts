@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { DataError, OptionError, SimcseError } from "../../src/errors.ts";
 import { QueueFullError } from "./batching-queue.ts";
 
-type Status = 400 | 401 | 404 | 405 | 413 | 429 | 500 | 503;
+type Status = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 429 | 500 | 503;
 
 /** A request that is refused, with the HTTP status that says why. */
 export class RequestError extends Error {
@@ -21,9 +21,11 @@ export class RequestError extends Error {
 const kinds: Readonly<Record<Status, string>> = {
   400: "invalid_request_error",
   401: "authentication_error",
+  403: "permission_error",
   404: "invalid_request_error",
   405: "invalid_request_error",
   413: "invalid_request_error",
+  415: "invalid_request_error",
   429: "rate_limit_error",
   500: "server_error",
   503: "server_error",

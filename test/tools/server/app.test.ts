@@ -1,9 +1,12 @@
 /** The server as its clients meet it: OpenAI's own client, the original demo's page, a crowd, and those who send what they should not. */
 import { mkdir } from "node:fs/promises";
+import { Agent, request } from "node:http";
 import { join } from "node:path";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import OpenAI from "openai";
 import { afterAll, describe, expect, it } from "vitest";
 import { openFolder } from "../../../src/io/folder-node.ts";
+import type { SearchResult } from "../../../src/simcse/search/sentence-index.ts";
 import { SimCSE } from "../../../src/simcse/simcse-node.ts";
 import { type AppOptions, createApp } from "../../../tools/server/app.ts";
 import { serveHttp } from "../../../tools/server/serve-http.ts";
@@ -23,6 +26,7 @@ const usual: AppOptions = {
   names: ["tiny", "other-name"],
   searchable: true,
   examples: ["<b>Rain</b> fell."],
+  acceptTokenIds: true,
   limits: { inputs: 100, characters: 1000, bodyBytes: 20_000, waiting: 4096 },
   log: (line) => logged.push(line),
 };
@@ -34,7 +38,7 @@ afterAll(async () => {
 
 async function start(options: Partial<AppOptions> = {}): Promise<string> {
   const server = await serveHttp(createApp({ ...usual, ...options }), "127.0.0.1", 0);
-  stops.push(() => server.stop(0));
+  stops.push(() => server.stop({ grace: 0, drain: 0 }));
   return server.url;
 }
 
@@ -54,6 +58,7 @@ describe("OpenAI's client", () => {
     const one = await client.embeddings.create({ model: "tiny", input: tinySentences[0]! });
     expect(one.data).toEqual([{ object: "embedding", index: 0, embedding: row(0) }]);
     expect(one.model).toBe("tiny");
+    expect((await client.embeddings.create({ model: "other-name", input: "x" })).model).toBe("other-name");
     expect(one.usage.prompt_tokens).toBe(model.encoder.tokenizer.encode(tinySentences[0]!, 128).length);
     const several = await client.embeddings.create({ model: "tiny", input: tinySentences });
     expect(several.data.map(({ embedding }) => embedding)).toEqual(tinySentences.map((_, i) => row(i)));
@@ -83,6 +88,108 @@ describe("OpenAI's client", () => {
   });
 });
 
+it("takes null for an absent field", async () => {
+  const absent = await (await post({ model: "tiny", input: "x" })).json();
+  const response = await post({ model: "tiny", input: "x", encoding_format: null, dimensions: null, user: null });
+  expect([response.status, await response.json()]).toEqual([200, absent]);
+});
+
+it("takes token ids only where it is told to, and says what to do", async () => {
+  const careful = await start({ acceptTokenIds: false });
+  for (const input of [[5, 6, 7], [[5, 6, 7]]]) {
+    const response = await post({ model: "tiny", input }, careful);
+    expect(response.status).toBe(400);
+    const { error } = (await response.json()) as { error: { message: string } };
+    for (const word of ["check_embedding_ctx_length=False", "--accept_token_ids"]) expect(error.message).toContain(word);
+  }
+  expect((await post({ model: "tiny", input: "x" }, careful)).status).toBe(200);
+});
+
+describe("a body", () => {
+  const send = (body: Uint8Array, headers: Record<string, string>) =>
+    fetch(`${url}/v1/embeddings`, {
+      method: "POST",
+      body: body as Uint8Array<ArrayBuffer>,
+      headers: { "Content-Type": "application/json", ...headers },
+    });
+  const plain = Buffer.from(JSON.stringify({ model: "tiny", input: tinySentences }));
+
+  it.each([
+    ["gzip", gzipSync],
+    ["deflate", deflateSync],
+    ["br", brotliCompressSync],
+  ] as const)("is taken as %s, and no larger than it may be", async (encoding, compress) => {
+    const response = await send(compress(plain), { "Content-Encoding": encoding });
+    expect([response.status, await response.json()]).toEqual([200, await (await send(plain, {})).json()]);
+    expect((await send(compress(Buffer.alloc(10 * 2 ** 20, " ")), { "Content-Encoding": encoding })).status).toBe(413);
+    expect((await send(plain, { "Content-Encoding": encoding })).status).toBe(400);
+  });
+
+  it("of another encoding or type is refused", async () => {
+    expect((await send(plain, { "Content-Encoding": "zstd" })).status).toBe(415);
+    for (const type of ["text/plain", "application/x-www-form-urlencoded"])
+      expect((await send(plain, { "Content-Type": type })).status).toBe(415);
+    expect((await send(plain, { "Content-Type": "application/json; charset=utf-8" })).status).toBe(200);
+  });
+
+  it("that is too large gets its answer, however it is sent, and the connection ends", async () => {
+    for (const megabytes of [1, 30]) {
+      const body = Buffer.alloc(megabytes * 2 ** 20, "x");
+      expect((await send(body, {})).status).toBe(413);
+      for (const headers of [{ "content-length": body.length }, { "transfer-encoding": "chunked" }]) {
+        const answer = await new Promise<[number | undefined, string | undefined]>((resolve, reject) => {
+          const type = { "content-type": "application/json" };
+          const sent = request(`${url}/v1/embeddings`, { agent: false, method: "POST", headers: { ...type, ...headers } }, (got) => {
+            got.resume().on("end", () => resolve([got.statusCode, got.headers.connection]));
+          });
+          sent.on("error", reject);
+          sent.end(body);
+        });
+        expect(answer).toEqual([413, "close"]);
+      }
+    }
+  });
+});
+
+describe("pages of other origins", () => {
+  const preflight = {
+    Origin: "https://a.example",
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization",
+  };
+
+  it("may ask where they are named, without a key for the preflight", async () => {
+    const open = await start({ corsOrigins: ["https://a.example"], apiKey: "sesame" });
+    const asked = await fetch(`${open}/v1/embeddings`, { method: "OPTIONS", headers: preflight });
+    expect(asked.status).toBe(204);
+    expect(asked.headers.get("Access-Control-Allow-Origin")).toBe("https://a.example");
+    expect(asked.headers.get("Access-Control-Allow-Headers")).toBe("authorization");
+    const answer = await post({ model: "tiny", input: "x" }, open, { Origin: "https://a.example", Authorization: "Bearer sesame" });
+    expect([answer.status, answer.headers.get("Access-Control-Allow-Origin")]).toEqual([200, "https://a.example"]);
+    const other = await fetch(`${open}/v1/embeddings`, { method: "OPTIONS", headers: { ...preflight, Origin: "https://b.example" } });
+    expect(other.headers.get("Access-Control-Allow-Origin")).toBeNull();
+  });
+
+  it("may not otherwise", async () => {
+    const asked = await fetch(`${url}/v1/embeddings`, { method: "OPTIONS", headers: preflight });
+    expect([asked.status, asked.headers.get("Allow"), asked.headers.get("Access-Control-Allow-Origin")]).toEqual([204, "POST", null]);
+  });
+
+  it("cannot reach a server of this machine under a name of theirs", async () => {
+    const local = await start({ hosts: ["localhost", "127.0.0.1", "[::1]"] });
+    const { port } = new URL(local);
+    const as = (host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const sent = request({ host: "127.0.0.1", port, path: "/api?query=x", headers: { host } }, (got) => {
+          got.resume().on("end", () => resolve(got.statusCode));
+        });
+        sent.on("error", reject).end();
+      });
+    for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, "LOCALHOST", "[::1]:80"]) expect(await as(host)).toBe(200);
+    for (const host of ["evil.example", `evil.example:${port}`, "127.0.0.1.evil.example"]) expect(await as(host)).toBe(403);
+  });
+});
+
 describe("what is refused", () => {
   it.each<[string, unknown, number, string]>([
     ["no JSON", "{", 400, "JSON"],
@@ -96,7 +203,7 @@ describe("what is refused", () => {
     ["an empty token array", { model: "tiny", input: [[1], []] }, 400, "Input 1"],
     ["a token that is none", { model: "tiny", input: [1, 100_000] }, 400, "100000"],
     ["a token that is a fraction", { model: "tiny", input: [1.5] }, 400, "1.5"],
-    ["too many tokens", { model: "tiny", input: Array(41).fill(5) }, 400, "tokens"],
+    ["too many tokens", { model: "tiny", input: Array(41).fill(5) }, 400, "has 41 token ids; at most 40"],
     ["too many inputs", { model: "tiny", input: Array(101).fill("x") }, 400, "101"],
     ["too long a text", { model: "tiny", input: "x".repeat(1001) }, 400, "1001"],
     ["another encoding", { model: "tiny", input: "x", encoding_format: "hex" }, 400, "encoding_format"],
@@ -117,7 +224,12 @@ describe("what is refused", () => {
         controller.close();
       },
     });
-    const response = await fetch(`${url}/v1/embeddings`, { method: "POST", body, duplex: "half" } as RequestInit);
+    const response = await fetch(`${url}/v1/embeddings`, {
+      method: "POST",
+      body,
+      duplex: "half",
+      headers: { "Content-Type": "application/json" },
+    } as RequestInit);
     expect(response.status).toBe(413);
   });
 
@@ -182,10 +294,10 @@ describe("the demo", () => {
   it("answers as the original's", async () => {
     const response = await api({ query: tinySentences[3]!, topk: "3", threshold: "-1" });
     const { ret, time } = (await response.json()) as { ret: { sentence: string; score: number }[]; time: number };
-    const expected = await model.search(tinySentences[3]!, { topK: 3, threshold: -1 });
+    const expected = await model.search(tinySentences[3]!, { topK: 3 });
     expect(ret).toEqual(expected);
     expect(time).toBeGreaterThan(0);
-    expect(((await (await api({ query: "cat" })).json()) as { ret: unknown[] }).ret).toEqual(await model.search("cat"));
+    expect(((await (await api({ query: "cat" })).json()) as { ret: unknown[] }).ret).toEqual(await model.search("cat", { threshold: 0.6 }));
   });
 
   it("searches for many at once, for each with their own numbers", async () => {
@@ -256,6 +368,96 @@ it("loses nothing under 64 clients", async () => {
   expect(logged).toEqual([]);
 });
 
+it("loses no request of clients that keep their connections while it ends", async () => {
+  const server = await serveHttp(createApp(usual), "127.0.0.1", 0);
+  const seen = { answered: 0, lost: 0 };
+  let refused = false;
+  const clients = Array.from({ length: 16 }, async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    while (!refused) {
+      await new Promise<void>((resolve) => {
+        const sent = request(`${server.url}/v1/models`, { agent }, (got) => {
+          got.resume().on("end", () => {
+            seen.answered++;
+            resolve();
+          });
+        });
+        sent.on("error", ({ code }: NodeJS.ErrnoException) => {
+          // Refused: the port is closed, and the client may ask another server. Anything else is a request that got lost.
+          if (code !== "ECONNREFUSED") seen.lost++;
+          refused = true;
+          resolve();
+        });
+        sent.end();
+      });
+    }
+    agent.destroy();
+  });
+  while (seen.answered < 64) await new Promise((resolve) => setTimeout(resolve, 5));
+  await server.stop({ grace: 30_000, drain: 100 });
+  await Promise.all(clients);
+  expect(seen.lost).toBe(0);
+});
+
+it("says that it cannot serve when its model fails, and that it can again", async () => {
+  const own = await SimCSE.loadFrom(device, await openFolder(folder), { pooler: "avg" });
+  const failing = await start({ model: own, searchable: false, log: () => {} });
+  const name = "bert.encoder.layer.0.output.dense.bias";
+  const bias = await own.model.store.read(name);
+  own.model.store.write(name, new Float32Array(bias.length).fill(Number.NaN));
+  expect((await post({ model: "tiny", input: "x" }, failing)).status).toBe(500);
+  const health = await fetch(`${failing}/healthz`);
+  expect(health.status).toBe(503);
+  expect(((await health.json()) as { reason: string }).reason).toContain("not finite");
+  own.model.store.write(name, bias);
+  expect((await fetch(`${failing}/healthz`)).status).toBe(200);
+  expect((await post({ model: "tiny", input: "x" }, failing)).status).toBe(200);
+  own.close();
+});
+
+describe("search", () => {
+  const search = async (body: unknown, to = url) => {
+    const response = await fetch(`${to}/v1/search`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return {
+      status: response.status,
+      ...((await response.json()) as { data: { results: SearchResult[]; best?: number }[]; error: { message: string } }),
+    };
+  };
+
+  it("answers as the library does, with metadata and filters", async () => {
+    const own = await SimCSE.loadFrom(device, await openFolder(folder), { pooler: "avg" });
+    await own.buildIndex(tinySentences.map((sentence, i) => ({ id: i, sentence, metadata: { even: i % 2 === 0 } })));
+    const to = await start({ model: own });
+    const { data } = await search({ model: "tiny", input: tinySentences.slice(0, 2), top_k: 2 }, to);
+    expect(data.map(({ results }) => results)).toEqual(await own.search(tinySentences.slice(0, 2), { topK: 2 }));
+    const filter = { even: false };
+    const filtered = await search({ input: tinySentences[0]!, filter }, to);
+    expect(filtered.data[0]!.results).toEqual(await own.search(tinySentences[0]!, { filter }));
+    expect(filtered.data[0]!.results.map(({ metadata }) => metadata)).toEqual([filter, filter, filter]);
+    const none = await search({ input: tinySentences[0]!, threshold: 2, top_k: null }, to);
+    expect(none.data[0]!.results).toEqual([]);
+    expect(none.data[0]!.best).toBeCloseTo(1, 5);
+    own.close();
+  });
+
+  it.each<[object, string]>([
+    [{}, "input"],
+    [{ input: 5 }, "input"],
+    [{ input: "x", topk: 3 }, '"topk"'],
+    [{ input: "x", top_k: 0 }, "top_k"],
+    [{ input: "x", threshold: "0.5" }, "threshold"],
+    [{ input: "x", filter: { a: { above: 1 } } }, '"above"'],
+  ])("refuses %j", async (body, word) => {
+    const { status, error } = await search(body);
+    expect(status).toBe(400);
+    expect(error.message).toContain(word);
+  });
+});
+
 it("ends in order: what was asked is answered, and no one else is let in", async () => {
   const app = createApp(usual);
   let arrive = () => {};
@@ -270,7 +472,10 @@ it("ends in order: what was asked is answered, and no one else is let in", async
   const input = Array.from({ length: 100 }, (_, i) => tinySentences[i % 6]!);
   const asked = post({ model: "tiny", input }, server.url);
   await arrived;
-  const stopped = server.stop(30_000);
+  const stopped = server.stop({ grace: 30_000, drain: 0 });
+  // Until what was asked is answered, the port is open and says what is going on.
+  const health = await fetch(`${server.url}/healthz`);
+  expect([health.status, ((await health.json()) as { status: string }).status]).toEqual([503, "draining"]);
   expect((await asked).status).toBe(200);
   await stopped;
   await expect(fetch(`${server.url}/healthz`)).rejects.toThrow();

@@ -1,0 +1,45 @@
+/** Who may ask: requests are counted, and refused without the key or under a name that is not the server's. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { MiddlewareHandler } from "hono";
+import { RequestError } from "./request-error.ts";
+
+/** Counts requests by their route: paths that clients make up must not become labels. */
+export function counted(routes: ReadonlySet<string>, count: (route: string, status: number, seconds: number) => void): MiddlewareHandler {
+  return async (context, next) => {
+    const began = performance.now();
+    await next();
+    const { path } = context.req;
+    count(routes.has(path) ? path : "other", context.res.status, (performance.now() - began) / 1000);
+  };
+}
+
+/** Refuses requests without the key, in a time that says nothing about it. */
+export function keyed(apiKey: string): MiddlewareHandler {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  const expected = digest(apiKey);
+  return async (context, next) => {
+    const [, given = ""] = /^bearer (.*)$/i.exec(context.req.header("Authorization") ?? "") ?? [];
+    if (!timingSafeEqual(digest(given), expected))
+      throw new RequestError(401, "Give the server's key as `Authorization: Bearer …`.", null, "invalid_api_key");
+    return next();
+  };
+}
+
+/**
+ * Refuses requests that call the server by another name. A page of `evil.example` whose address is changed to 127.0.0.1 (DNS rebinding) could otherwise
+ * read what a server on this machine answers.
+ */
+export function named(hosts: readonly string[]): MiddlewareHandler {
+  const known = new Set(hosts.map((host) => host.toLowerCase()));
+  return async (context, next) => {
+    const host = context.req.header("Host");
+    const name = host?.toLowerCase().replace(/:\d+$/, "");
+    if (name !== undefined && !known.has(name)) {
+      throw new RequestError(
+        403,
+        `This server is not called ${JSON.stringify(host)}. If it should be, start it with --allowed_host ${name}.`,
+      );
+    }
+    return next();
+  };
+}

@@ -1,0 +1,145 @@
+/** The model as the server's routes use it: texts to tokens, tokens to vectors and vectors to sentences, the work of all clients joined into batches. */
+import type { Tokenizer } from "../../src/io/tokenizer.ts";
+import { searchPrompt } from "../../src/simcse/embedding/prompts.ts";
+import type { Filter } from "../../src/simcse/search/metadata.ts";
+import type { SearchResult } from "../../src/simcse/search/sentence-index.ts";
+import type { SimCSE } from "../../src/simcse/simcse.ts";
+import { BatchingQueue } from "./batching-queue.ts";
+import { nextSlice } from "./slices.ts";
+
+export interface ServiceOptions {
+  /** Inputs of all clients that may wait. */
+  readonly waiting: number;
+  /** Called with the size of every batch that was encoded. */
+  readonly onBatch: (sentences: number) => void;
+  readonly onEncoded: (sentences: number, tokens: number) => void;
+}
+
+export interface Search {
+  readonly topK: number;
+  readonly filter?: Filter;
+}
+
+interface Query extends Search {
+  readonly vector: Float32Array;
+}
+
+/** Sentences of a batch, in batches of the encoder: enough to sort by length, few enough to answer the first soon. */
+const encoderBatches = 4;
+
+/** Queries that are searched together. */
+const searchBatch = 32;
+
+/** Milliseconds that a device which failed has to show that it works again. */
+const recoveryTime = 1000;
+
+export class ModelService {
+  readonly #embeddings: BatchingQueue<readonly number[], Float32Array>;
+  readonly #searches: BatchingQueue<Query, SearchResult[]>;
+  /** Why the last batch failed. */
+  #failure: string | null = null;
+
+  constructor(
+    readonly model: SimCSE,
+    { waiting, onBatch, onEncoded }: ServiceOptions,
+  ) {
+    const { encoder, dimension } = model;
+    const encode = async (tokens: readonly (readonly number[])[]): Promise<Float32Array[]> => {
+      const { data } = await encoder.encodeTokens(tokens, { normalize: true });
+      onEncoded(
+        tokens.length,
+        tokens.reduce((sum, { length }) => sum + length, 0),
+      );
+      return tokens.map((_, row) => data.slice(row * dimension, (row + 1) * dimension));
+    };
+    this.#embeddings = new BatchingQueue(this.#watched(encode), { limit: waiting, batch: encoderBatches * encoder.batchSize, onBatch });
+    this.#searches = new BatchingQueue(
+      this.#watched((queries) => this.#searchTogether(queries)),
+      { limit: waiting, batch: searchBatch },
+    );
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.model.encoder.tokenizer;
+  }
+
+  /** Tokens that a text is cut to. */
+  get maxLength(): number {
+    return this.model.encoder.maxLength;
+  }
+
+  /** Inputs that wait. */
+  get waiting(): number {
+    return this.#embeddings.waiting;
+  }
+
+  /** Token ids of texts as the model takes them, special tokens included, cut to the model's length; queries of a search may have a prompt of their own. */
+  async tokenise(texts: readonly string[], signal: AbortSignal, { areQueries = false } = {}): Promise<number[][]> {
+    const { encoder } = this.model;
+    const prompt = areQueries ? searchPrompt(encoder.texts, "query") : undefined;
+    const ids: number[][] = [];
+    for (const text of texts) {
+      await nextSlice();
+      signal.throwIfAborted();
+      ids.push(encoder.tokenize(text, prompt));
+    }
+    return ids;
+  }
+
+  /** Vectors of unit length, f32 [dimension] each. Throws `QueueFullError` when too many inputs wait. */
+  embed(tokens: readonly (readonly number[])[], signal: AbortSignal): Promise<Float32Array[]> {
+    return this.#embeddings.submit(tokens, signal);
+  }
+
+  /** The most similar sentences of the index for each vector. */
+  search(vectors: readonly Float32Array[], search: Search, signal: AbortSignal): Promise<SearchResult[][]> {
+    return this.#searches.submit(
+      vectors.map((vector) => ({ vector, ...search })),
+      signal,
+    );
+  }
+
+  /** Why the model cannot be used, or null. After a failure the device is asked again, with the shortest sentence. */
+  async failure(): Promise<string | null> {
+    if (await this.model.model.device.isLost()) return "the device was lost";
+    if (this.#failure === null) return null;
+    const { clsId, sepId } = this.tokenizer;
+    const late = new Promise<never>((_, reject) => setTimeout(() => reject(new Error("the device does not answer")), recoveryTime).unref());
+    const asked = this.#watched(() => this.model.encoder.encodeTokens([[clsId, sepId]]))([]);
+    await Promise.race([asked, late]).catch(() => {});
+    return this.#failure;
+  }
+
+  /** `work`, whose failures are remembered until it succeeds again. */
+  #watched<Items, Result>(work: (items: Items) => Promise<Result>): (items: Items) => Promise<Result> {
+    return async (items) => {
+      try {
+        const result = await work(items);
+        this.#failure = null;
+        return result;
+      } catch (error) {
+        this.#failure = error instanceof Error ? error.message : String(error);
+        throw error;
+      }
+    };
+  }
+
+  /** Only queries with the same filter that want as many results run together: how many are wanted decides how many approximate ones are scored again. */
+  async #searchTogether(queries: readonly Query[]): Promise<SearchResult[][]> {
+    const groups = new Map<string, number[]>();
+    for (const [place, { topK, filter }] of queries.entries()) {
+      const key = JSON.stringify([topK, filter]);
+      groups.set(key, [...(groups.get(key) ?? []), place]);
+    }
+    const results: SearchResult[][] = [];
+    for (const places of groups.values()) {
+      const { topK, filter } = queries[places[0]!]!;
+      const { dimension } = this.model;
+      const vectors = new Float32Array(places.length * dimension);
+      for (const [i, place] of places.entries()) vectors.set(queries[place]!.vector, i * dimension);
+      const found = await this.model.index.search(vectors, { topK, ...(filter && { filter }) });
+      for (const [i, place] of places.entries()) results[place] = found[i]!;
+    }
+    return results;
+  }
+}

@@ -1,0 +1,65 @@
+/** A request's body: read up to a limit, decompressed up to the same limit, and parsed as JSON. */
+import type { IncomingMessage } from "node:http";
+import { promisify } from "node:util";
+import { brotliDecompress, gunzip, inflate } from "node:zlib";
+import { RequestError } from "./request-error.ts";
+
+const decoders: Readonly<Record<string, (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>> = {
+  gzip: promisify(gunzip),
+  "x-gzip": promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+};
+
+/** Throws `RequestError`: 415 for another media type or encoding than those above, 413 beyond `limit` bytes, 400 for what is not JSON. */
+export async function readJsonBody(incoming: IncomingMessage, limit: number): Promise<unknown> {
+  const { "content-type": type = "", "content-encoding": encoding = "identity" } = incoming.headers;
+  const isJson = /^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type.trim());
+  if (!isJson)
+    throw new RequestError(
+      415,
+      `The body must be sent as Content-Type: application/json, not ${type === "" ? "without a type" : JSON.stringify(type)}.`,
+    );
+  const body = await decoded(await readBody(incoming, limit), encoding.trim().toLowerCase(), limit);
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+  } catch {
+    throw new RequestError(400, "The body is not valid JSON.");
+  }
+}
+
+const tooLarge = (limit: number) => new RequestError(413, `The body is larger than ${limit} bytes.`);
+
+/** What is beyond the limit is not kept; `serveHttp` reads it to its end, so that the client gets the answer. */
+function readBody(incoming: IncomingMessage, limit: number): Promise<Buffer> {
+  if (Number(incoming.headers["content-length"] ?? 0) > limit) return Promise.reject(tooLarge(limit));
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = [];
+    let bytes = 0;
+    const onData = (piece: Buffer) => {
+      bytes += piece.length;
+      if (bytes <= limit) {
+        pieces.push(piece);
+        return;
+      }
+      incoming.off("data", onData);
+      reject(tooLarge(limit));
+    };
+    incoming.on("data", onData);
+    incoming.once("end", () => resolve(Buffer.concat(pieces)));
+    incoming.once("close", () => reject(new RequestError(400, "The body ended before it was whole.")));
+  });
+}
+
+async function decoded(body: Buffer, encoding: string, limit: number): Promise<Buffer> {
+  if (encoding === "identity" || encoding === "") return body;
+  const decode = Object.hasOwn(decoders, encoding) ? decoders[encoding] : undefined;
+  if (decode === undefined)
+    throw new RequestError(415, `The body's encoding ${JSON.stringify(encoding)} is not known; send it plain, or as gzip, deflate or br.`);
+  try {
+    return await decode(body, { maxOutputLength: limit });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(limit);
+    throw new RequestError(400, `The body is not valid ${encoding}.`);
+  }
+}
