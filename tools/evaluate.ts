@@ -1,10 +1,9 @@
-/** `simcse evaluate`: a model on the STS and transfer tasks, as the original's `evaluation.py` prints them. */
+/** `simcse evaluate`: a model on files of one's own, or on SentEval's STS and transfer tasks as the original's `evaluation.py` prints them. */
 import { Command, Option } from "commander";
 import { DataError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
-import type { Folder } from "../src/io/folder.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
-import { readConfig } from "../src/simcse/checkpoint/checkpoint.ts";
+import { longestSentence } from "../src/nn/architectures/bert-config.ts";
 import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
 import { averagedTasks, evaluateSts, type StsReport } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import {
@@ -16,8 +15,12 @@ import {
 import { STS_TASKS, type StsMode, type StsTask } from "../src/simcse/evaluation/senteval/sts.ts";
 import { resultTables } from "../src/simcse/evaluation/senteval/table.ts";
 import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/senteval/transfer.ts";
+import { evaluateSet, type SetReport } from "../src/simcse/evaluation/sets/evaluate-set.ts";
+import type { EvaluationSet } from "../src/simcse/evaluation/sets/evaluation-set.ts";
+import { setTables } from "../src/simcse/evaluation/sets/set-tables.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
+import { type EvaluationSetFlags, evaluationSetOptions, openEvaluationSets } from "./cli/evaluation-sets.ts";
 import { findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { type Progress, startProgress } from "./cli/progress.ts";
@@ -26,13 +29,14 @@ import { openAdapter } from "./setup/open-adapter.ts";
 
 type TaskSet = "sts" | "transfer" | "full" | "na";
 
-interface EvaluateOptions extends ModelFlags {
+interface EvaluateOptions extends ModelFlags, EvaluationSetFlags {
   readonly pooler?: PoolerType;
   readonly mode: TransferMode;
-  readonly task_set: TaskSet;
+  readonly task_set?: TaskSet;
   readonly tasks?: string[];
   readonly data_dir: string;
   readonly output?: string;
+  readonly predictions?: string;
   readonly batch_size: number;
   readonly adapter?: string;
   readonly autotune?: boolean;
@@ -46,24 +50,27 @@ const options: readonly Option[] = [
   new Option("--mode <mode>", "test as published; dev sets and dev accuracies; test with fast settings for transfer")
     .choices(Object.keys(transferSettings))
     .default("test"),
-  new Option("--task_set <set>", "sts, transfer, both (full), or na for the ones in --tasks")
-    .choices(["sts", "transfer", "full", "na"])
-    .default("sts"),
+  ...evaluationSetOptions,
+  new Option(
+    "--task_set <set>",
+    "SentEval's sts, transfer, both (full), or na for the ones in --tasks (default: sts, or none with --eval_file)",
+  ).choices(["sts", "transfer", "full", "na"]),
   new Option("--tasks <name...>", `with --task_set na: ${taskNames.join(", ")}`),
   new Option("--data_dir <dir>", "the SentEval tree that holds STS/, SICK/, MR/ …").default("SentEval/data/downstream"),
   new Option("--output <file>", "also write the results as JSON"),
+  new Option("--predictions <file>", "with --eval_file: write what the model made of each row, as JSON lines"),
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(128),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
   ...tuningOptions,
 ];
 
 export const evaluateCommand = withOptions(
-  new Command("evaluate").description("score a model on the STS and transfer tasks of SentEval"),
+  new Command("evaluate").description("score a model on files of your own, or on the STS and transfer tasks of SentEval"),
   options,
 ).action(runEvaluation);
 
-/** Tokens of a sentence that are read, where the model takes as many. */
-const longestSentence = 512;
+/** Tokens of a SentEval sentence that are read, where the model takes as many. */
+const mostTokens = 512;
 
 /** STS has no fast settings: its test data is scored in both test modes. */
 const stsModes: Readonly<Record<TransferMode, StsMode>> = { test: "test", fasttest: "test", dev: "dev" };
@@ -71,35 +78,59 @@ const stsModes: Readonly<Record<TransferMode, StsMode>> = { test: "test", fastte
 async function runEvaluation(given: EvaluateOptions): Promise<void> {
   const name = modelName(given);
   const tasks = chooseTasks(given);
-  const folder = await openFolder(given.data_dir);
+  const sets = await openEvaluationSets(given);
   const modelFolder = await findModel(name, given);
-  const { bert } = await readConfig(modelFolder);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {
     ...(given.pooler && { pooler: given.pooler }),
-    maxLength: Math.min(longestSentence, bert.max_position_embeddings),
     batchSize: given.batch_size,
     tuning: await tuningFor(device, given),
   });
-  const progress = startProgress(tasks.sts.length + tasks.transfer.length, "evaluating");
+  // SentEval's sentences are read whole, as the original reads them; one's own texts are cut where the model cuts them.
+  const ofLength =
+    (options: { maxLength?: number }): Encode =>
+    async (texts) =>
+      (await simcse.encode(texts, options)).data;
+  const whole = ofLength({ maxLength: Math.min(mostTokens, longestSentence(simcse.model.config)) });
+  const progress = startProgress(tasks.sts.length + tasks.transfer.length + sets.length, "evaluating");
   try {
-    const encode: Encode = async (sentences) => (await simcse.encode(sentences)).data;
-    const reports = await evaluateTasks(tasks, given.mode, { encode, folder, device, progress });
+    const own = await evaluateSets(sets, { encode: ofLength({}), device, progress });
+    const reports = await evaluateTasks(tasks, given.mode, { encode: whole, dataDir: given.data_dir, device, progress, done: sets.length });
     progress.stop();
-    checkFound(given.data_dir, reports);
-    process.stdout.write(`${resultTables(given.mode, reports, process.stdout.isTTY ? process.stdout.columns : undefined)}\n`);
-    if (given.output) {
-      const results = {
-        model: name,
-        pooler: simcse.pooler,
-        adapter: device.name,
-        mode: given.mode,
-        ...reports,
-      };
-      await writeFileAtomically(given.output, `${JSON.stringify(results, null, 2)}\n`);
-    }
+    printTables(given, own, reports);
+    await writeResults(given, { model: name, pooler: simcse.pooler, adapter: device.name, own, reports });
   } finally {
     progress.stop();
+  }
+}
+
+function printTables({ mode, data_dir }: EvaluateOptions, own: readonly SetReport[], reports: Reports): void {
+  const columns = process.stdout.isTTY ? process.stdout.columns : undefined;
+  const tables: string[] = own.length > 0 ? [setTables(own, columns)] : [];
+  if (reports.sts || reports.transfer) {
+    checkFound(data_dir, reports);
+    tables.push(resultTables(mode, reports, columns));
+  }
+  process.stdout.write(`${tables.join("\n\n")}\n`);
+}
+
+interface Results {
+  readonly model: string;
+  readonly pooler: string;
+  readonly adapter: string;
+  readonly own: readonly SetReport[];
+  readonly reports: Reports;
+}
+
+async function writeResults({ output, predictions, mode }: EvaluateOptions, { own, reports, ...about }: Results): Promise<void> {
+  if (output) {
+    const sets = Object.fromEntries(own.map(({ name, predictions: _, ...scores }) => [name, scores]));
+    const results = { ...about, ...(own.length > 0 && { sets }), ...((reports.sts || reports.transfer) && { mode }), ...reports };
+    await writeFileAtomically(output, `${JSON.stringify(results, null, 2)}\n`);
+  }
+  if (predictions) {
+    const lines = own.flatMap(({ name, predictions }) => predictions.map((row) => `${JSON.stringify({ set: name, ...row })}\n`));
+    await writeFileAtomically(predictions, lines.join(""));
   }
 }
 
@@ -124,25 +155,41 @@ interface ChosenTasks {
   readonly transfer: readonly TransferTask[];
 }
 
+async function evaluateSets(
+  sets: readonly EvaluationSet[],
+  { encode, device, progress }: { encode: Encode; device: Device; progress: Progress },
+): Promise<SetReport[]> {
+  const reports: SetReport[] = [];
+  for (const set of sets) {
+    progress.update(reports.length, set.name);
+    reports.push(await evaluateSet(set, { encode, device }));
+  }
+  return reports;
+}
+
 async function evaluateTasks(
   { sts, transfer }: ChosenTasks,
   mode: TransferMode,
-  { encode, folder, device, progress }: { encode: Encode; folder: Folder; device: Device; progress: Progress },
+  { encode, dataDir, device, progress, done }: { encode: Encode; dataDir: string; device: Device; progress: Progress; done: number },
 ): Promise<Reports> {
   const reports: Reports = {};
+  if (sts.length + transfer.length === 0) return reports;
+  const folder = await openFolder(dataDir);
   if (sts.length > 0) {
-    const onProgress = ({ task, finished }: { task: string; finished: number }) => progress.update(finished, task);
+    const onProgress = ({ task, finished }: { task: string; finished: number }) => progress.update(done + finished, task);
     reports.sts = await evaluateSts({ encode, folder, mode: stsModes[mode], tasks: sts, onProgress });
   }
   if (transfer.length > 0) {
     const onProgress = ({ task, state, finished }: { task: string; state: string; finished: number }) =>
-      progress.update(sts.length + finished, `${task} ${state}`);
+      progress.update(done + sts.length + finished, `${task} ${state}`);
     reports.transfer = await evaluateTransfer({ encode, folder, device, mode, tasks: transfer, onProgress });
   }
   return reports;
 }
 
-function chooseTasks({ task_set, tasks, mode }: EvaluateOptions): ChosenTasks {
+function chooseTasks({ task_set: given, tasks, mode, eval_file }: EvaluateOptions): ChosenTasks {
+  if (given === undefined && eval_file !== undefined && tasks === undefined) return { sts: [], transfer: [] };
+  const task_set = given ?? "sts";
   if (task_set === "na") return namedTasks(tasks ?? []);
   if (tasks) throw new OptionError("--tasks chooses tasks only with --task_set na.", "Add --task_set na, or leave out --tasks.");
   const sts = mode === "dev" ? averagedTasks("dev") : STS_TASKS;

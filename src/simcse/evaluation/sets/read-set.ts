@@ -1,0 +1,129 @@
+/** Evaluation sets from files: tables of examples by their kind, and folders in BEIR's layout. */
+import { DataError, FileError } from "../../../errors.ts";
+import type { Example, ExampleKind, ExampleTable } from "../../../io/examples.ts";
+import { type Folder, pathIn } from "../../../io/folder.ts";
+import { fileSource } from "../../../io/text/source.ts";
+import { openTable } from "../../../io/text/table.ts";
+import type { EvaluationSet, Retrieval } from "./evaluation-set.ts";
+
+/** What a table is evaluated as, by the kind of its examples. */
+const setsOf: Readonly<
+  Record<ExampleKind, ((name: string, examples: readonly Example[], corpus: readonly string[]) => EvaluationSet) | null>
+> = {
+  sentences: null,
+  pairs: (name, examples, corpus) => ({ kind: "retrieval", name, data: retrievalOf(examples, corpus) }),
+  triplets: (name, examples) => ({
+    kind: "triplets",
+    name,
+    data: examples.map(({ texts: [anchor, positive, negative] }) => ({ anchor: anchor!, positive: positive!, negative: negative! })),
+  }),
+  "scored pairs": (name, examples) => ({
+    kind: "scored pairs",
+    name,
+    data: examples.map(({ texts: [a, b], score }) => ({ a: a!, b: b!, score: score! })),
+  }),
+  "labelled pairs": (name, examples) => ({
+    kind: "labelled pairs",
+    name,
+    data: examples.map(({ texts: [a, b], score }) => ({ a: a!, b: b!, label: score! })),
+  }),
+  "labelled texts": (name, examples) => ({
+    kind: "labelled texts",
+    name,
+    data: examples.map(({ texts: [text], label }) => ({ text: text!, label: label! })),
+  }),
+};
+
+/**
+ * The evaluation set that a table of examples is: scored pairs, labelled pairs, triplets or labelled texts; of pairs, a retrieval of each second text
+ * for its first among all second texts and those of `corpus`. `name` is what metrics are called by.
+ *
+ * Throws DataError for single sentences, which say nothing of how alike texts are, and what reading the examples throws.
+ */
+export async function evaluationSet(table: ExampleTable, name: string, corpus: readonly string[] = []): Promise<EvaluationSet> {
+  const build = setsOf[table.kind];
+  if (build === null) {
+    throw new DataError(
+      `${table.name} holds ${table.kind} alone: there is nothing to evaluate on.`,
+      "Give pairs with a score or a label, pairs of a query and a relevant text, triplets, or texts with a label; --columns says which column is what.",
+    );
+  }
+  if (corpus.length > 0 && table.kind !== "pairs") {
+    throw new DataError(
+      `${table.name} holds ${table.kind}, which are not searched for.`,
+      "Leave out the corpus, or give pairs of a query and a relevant text.",
+    );
+  }
+  const examples: Example[] = [];
+  for await (const example of table.examples) examples.push(example);
+  return build(name, examples, corpus);
+}
+
+/** Texts are their own ids: equal queries are one query with several relevant texts. */
+function retrievalOf(examples: readonly Example[], corpus: readonly string[]): Retrieval {
+  const relevant = new Map<string, Map<string, number>>();
+  for (const { texts } of examples) {
+    const [query, document] = texts as readonly [string, string];
+    const known = relevant.get(query) ?? new Map<string, number>();
+    relevant.set(query, known.set(document, 1));
+  }
+  const own = (texts: Iterable<string>) => new Map([...texts].map((text) => [text, text]));
+  return { queries: own(relevant.keys()), corpus: own([...examples.map(({ texts }) => texts[1]!), ...corpus]), relevant };
+}
+
+/** The files of a folder in BEIR's layout; relevance is that of the test split. */
+const beirFiles = { corpus: "corpus.jsonl", queries: "queries.jsonl", relevance: "qrels/test.tsv" } as const;
+
+/** Whether a folder has BEIR's layout. */
+export async function isBeirFolder(folder: Folder): Promise<boolean> {
+  return folder.has(beirFiles.corpus);
+}
+
+/**
+ * The retrieval set of a folder in BEIR's layout (Thakur et al. 2021): `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and
+ * `qrels/test.tsv` (query, document, grade; grades of 0 and below are not relevant). A document's title stands before its text.
+ *
+ * Throws FileError for a missing file, DataError for a row that lacks something or names a query or document that is not there.
+ */
+export async function beirSet(folder: Folder, name: string): Promise<EvaluationSet> {
+  for (const file of Object.values(beirFiles)) {
+    if (!(await folder.has(file))) {
+      throw new FileError(`${pathIn(folder, file)} is not there.`, `Give a folder with ${Object.values(beirFiles).join(", ")}.`);
+    }
+  }
+  const corpus = await textsById(folder, beirFiles.corpus, ({ title = "", text }) => `${title} ${text}`.trim());
+  const queries = await textsById(folder, beirFiles.queries, ({ text }) => `${text}`);
+  const relevant = new Map<string, Map<string, number>>();
+  const table = await openTable(fileSource(folder, beirFiles.relevance), { knownColumns: ["query-id", "corpus-id"] });
+  for await (const { number, fields } of table.rows) {
+    const [query, document, grade] = Object.values(fields).map(String) as [string, string, string];
+    const place = `${table.name}, line ${number}`;
+    if (!queries.has(query))
+      throw new DataError(`${place}: there is no query ${JSON.stringify(query)}.`, `Give it in ${beirFiles.queries}.`);
+    if (!corpus.has(document))
+      throw new DataError(`${place}: there is no document ${JSON.stringify(document)}.`, `Give it in ${beirFiles.corpus}.`);
+    if (!Number.isFinite(Number(grade)))
+      throw new DataError(`${place}: expected a grade, found ${JSON.stringify(grade)}.`, "Give a number.");
+    if (Number(grade) <= 0) continue;
+    const known = relevant.get(query) ?? new Map<string, number>();
+    relevant.set(query, known.set(document, Number(grade)));
+  }
+  return { kind: "retrieval", name, data: { queries, corpus, relevant } };
+}
+
+async function textsById(
+  folder: Folder,
+  file: string,
+  textOf: (fields: Readonly<Record<string, unknown>>) => string,
+): Promise<Map<string, string>> {
+  const texts = new Map<string, string>();
+  const table = await openTable(fileSource(folder, file));
+  for await (const { number, fields } of table.rows) {
+    const { _id: id, text } = fields;
+    if ((typeof id !== "string" && typeof id !== "number") || typeof text !== "string") {
+      throw new DataError(`${table.name}, line ${number}: expected "_id" and "text".`, "Give each line an object with both.");
+    }
+    texts.set(String(id), textOf(fields));
+  }
+  return texts;
+}

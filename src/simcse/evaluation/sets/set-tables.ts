@@ -1,0 +1,24 @@
+/** The scores of sets of one's own as text: a box a set, as the SentEval tables have it. */
+import { boxedTable } from "../senteval/table.ts";
+import type { SetReport } from "./evaluate-set.ts";
+
+/**
+ * For each report its name, kind and size, and a box of its metrics: fractions times 100, thresholds as cosines. Where a box is wider than `columns`
+ * characters, it has one row per metric instead.
+ */
+export function setTables(reports: readonly SetReport[], columns = Number.POSITIVE_INFINITY): string {
+  return reports
+    .map(({ name, kind, n, metrics }) => {
+      const names = Object.keys(metrics);
+      const values = names.map((metric) => shown(metric, metrics[metric]!));
+      const wide = boxedTable([names, values]);
+      const fits = wide.indexOf("\n") <= columns;
+      return `${name}: ${kind}, ${n.toLocaleString("en-US")}\n${fits ? wide : boxedTable([["Metric", "Score"], ...names.map((metric, i) => [metric, values[i]!])])}`;
+    })
+    .join("\n\n");
+}
+
+function shown(metric: string, value: number): string {
+  if (Number.isNaN(value)) return "nan";
+  return metric.endsWith("threshold") ? value.toFixed(4) : (100 * value).toFixed(2);
+}

@@ -1,0 +1,19 @@
+/** The options --columns and --header: what the columns of a table are, where the file does not say it. */
+import { Option } from "commander";
+import type { ExampleOptions } from "../../src/io/examples.ts";
+import { flag } from "./options.ts";
+
+export type ColumnFlags = Pick<ExampleOptions, "columns" | "header">;
+
+export const columnOptions: readonly Option[] = [
+  new Option(
+    "--columns <columns>",
+    "what the columns are: sent0=question,sent1=answer (roles: sent0, sent1, hard_neg, score, label), or in their order: sent0,sent1,score; _ leaves one out",
+  ),
+  flag("header", "whether the first row names the columns (default: as its cells look)"),
+];
+
+/** The options of a command as the reader of examples takes them. */
+export function columnsOf({ columns, header }: ColumnFlags): ColumnFlags {
+  return { ...(columns !== undefined && { columns }), ...(header !== undefined && { header }) };
+}

@@ -1,0 +1,63 @@
+/** The option --eval_file: sets of one's own to evaluate on, from files and folders. */
+import { stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { Option } from "commander";
+import { OptionError } from "../../src/errors.ts";
+import type { ExampleOptions } from "../../src/io/examples.ts";
+import { openExampleFile } from "../../src/io/examples-node.ts";
+import { openFolder } from "../../src/io/folder-node.ts";
+import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
+import { beirSet, evaluationSet, isBeirFolder } from "../../src/simcse/evaluation/sets/read-set.ts";
+import { type ColumnFlags, columnOptions, columnsOf } from "./column-options.ts";
+
+export interface EvaluationSetFlags extends ColumnFlags {
+  readonly eval_file?: readonly string[];
+  readonly corpus_file?: string;
+}
+
+export const evaluationSetOptions: readonly Option[] = [
+  new Option(
+    "--eval_file <file...>",
+    "evaluate on files of your own: pairs with a score or a 0/1 label, pairs of a query and a relevant text, triplets, texts with a label; or a folder in BEIR's layout",
+  ),
+  new Option("--corpus_file <file>", "with pairs in --eval_file: more texts to search in"),
+  ...columnOptions,
+];
+
+/** Reads every set that the options name. Throws `OptionError` where two would have the same name. */
+export async function openEvaluationSets(flags: EvaluationSetFlags): Promise<EvaluationSet[]> {
+  const { eval_file = [], corpus_file } = flags;
+  const corpus = corpus_file === undefined ? [] : await textsOf(corpus_file);
+  const sets: EvaluationSet[] = [];
+  for (const path of eval_file) {
+    const name = nameOf(path);
+    if (sets.some((set) => set.name === name)) {
+      throw new OptionError(`--eval_file: two of them are called ${name}, and so would their metrics be.`, "Rename one of the files.");
+    }
+    sets.push(await openSet(path, name, corpus, columnsOf(flags)));
+  }
+  return sets;
+}
+
+async function openSet(path: string, name: string, corpus: readonly string[], reading: ExampleOptions): Promise<EvaluationSet> {
+  if ((await stat(path).catch(() => null))?.isDirectory()) {
+    const folder = await openFolder(path);
+    if (await isBeirFolder(folder)) return beirSet(folder, name);
+    throw new OptionError(
+      `--eval_file ${path} is a folder without corpus.jsonl.`,
+      "Give a file, or a folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/test.tsv.",
+    );
+  }
+  return evaluationSet(await openExampleFile(path, reading), name, corpus);
+}
+
+async function textsOf(path: string): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const example of (await openExampleFile(path)).examples) texts.push(example.texts[0]!);
+  return texts;
+}
+
+/** A file's name without its endings, as metrics carry it. */
+function nameOf(path: string): string {
+  return basename(path).replace(/(\.[a-z]+)(\.gz)?$/i, "");
+}
