@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { withConfigFile } from "./cli/config-file.ts";
 import { outputFailure, reportFailure } from "./cli/failure.ts";
 import { layOutHelp } from "./cli/help.ts";
+import { explainLeadingDashes } from "./cli/leading-dash.ts";
 import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo/demo.ts";
@@ -46,6 +47,7 @@ const commands = [
 ];
 for (const command of commands) program.addCommand(command);
 layOutHelp(program);
+explainLeadingDashes(program);
 
 process.stdout.on("error", (error) => {
   reportFailure(outputFailure(error), { debug: false });

@@ -1,7 +1,9 @@
 /**
- * A progress bar on stderr, quiet where stderr is not a terminal. Lines that should stay are printed through it, so that they do not tear it.
+ * Progress on standard error: a bar where that is a terminal, and elsewhere, as in a log file, a line every half a minute. Lines that should stay are printed
+ * through it, so that they do not tear the bar.
  */
 import cliProgress, { type SingleBar } from "cli-progress";
+import { printable } from "../../src/show.ts";
 
 export interface Progress {
   /** Moves to `done`, showing `note` after the bar. */
@@ -14,19 +16,49 @@ export interface Progress {
 }
 
 function printLine(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${printable(text)}\n`);
 }
 
 function printNote(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${printable(text)}\n`);
 }
 
-/** No bar: where stderr is not a terminal, and before there is something to count. */
+/** No progress: where none is wanted, and before there is something to count. */
 export const noProgress: Progress = { update: () => {}, line: printLine, note: printNote, stop: () => {} };
 
-/** A bar of `total` units with the time that is left. */
+/** Where no terminal shows a bar, a line comes this often. */
+const MILLISECONDS_BETWEEN_LINES = 30_000;
+
+/** Prints what it is given, at most one line in `MILLISECONDS_BETWEEN_LINES`, and none before the first are over. */
+function lineNowAndThen(): (text: () => string) => void {
+  let last = performance.now();
+  return (text) => {
+    const now = performance.now();
+    if (now - last < MILLISECONDS_BETWEEN_LINES) return;
+    last = now;
+    printNote(text());
+  };
+}
+
+const counted = (value: number) => value.toLocaleString("en-US");
+
+/** Progress through `total` units, with the time that is left. */
 export function startProgress(total: number, label: string): Progress {
-  if (!process.stderr.isTTY) return noProgress;
+  return process.stderr.isTTY ? startBar(total, label) : startLines(total, label);
+}
+
+function startLines(total: number, label: string): Progress {
+  const began = performance.now();
+  const say = lineNowAndThen();
+  const update = (done: number, note: string) =>
+    say(() => {
+      const minutes = ((performance.now() - began) * (total - done)) / Math.max(done, 1) / 60_000;
+      return `${label} ${counted(done)} of ${counted(total)}${note && `, ${note}`}, about ${Math.ceil(minutes)} min left`;
+    });
+  return { ...noProgress, update };
+}
+
+function startBar(total: number, label: string): Progress {
   const width = process.stderr.columns ?? 80;
   const bars = new cliProgress.MultiBar({
     stream: process.stderr,
@@ -43,14 +75,14 @@ export function startProgress(total: number, label: string): Progress {
   });
   const bar: SingleBar = bars.create(total, 0, { note: "" });
   return {
-    update: (done, note) => bar.update(done, { note }),
+    update: (done, note) => bar.update(done, { note: printable(note) }),
     line: (text) => {
-      if (process.stdout.isTTY) bars.log(`${text}\n`);
+      if (process.stdout.isTTY) bars.log(`${printable(text)}\n`);
       else printLine(text);
       bars.update();
     },
     note: (text) => {
-      bars.log(`${text}\n`);
+      bars.log(`${printable(text)}\n`);
       bars.update();
     },
     stop: () => bars.stop(),
@@ -62,15 +94,20 @@ export interface Counter {
   stop(): void;
 }
 
-/** A count on stderr for work whose end is not known, quiet where stderr is not a terminal, or shows results that stand for it (`shown`). */
+/** A count on standard error for work whose end is not known; nothing where the results themselves are shown (`shown`). */
 export function startCounter(unit: string, { shown = false }: { readonly shown?: boolean } = {}): Counter {
-  if (!process.stderr.isTTY || shown) return { update: () => {}, stop: () => {} };
+  if (shown) return { update: () => {}, stop: () => {} };
   const began = performance.now();
+  const text = (count: number) => {
+    const rate = count / Math.max((performance.now() - began) / 1000, 1e-3);
+    return `${counted(count)} ${unit} · ${rate.toFixed(0)}/s`;
+  };
+  if (!process.stderr.isTTY) {
+    const say = lineNowAndThen();
+    return { update: (count) => say(() => text(count)), stop: () => {} };
+  }
   return {
-    update: (count) => {
-      const rate = count / Math.max((performance.now() - began) / 1000, 1e-3);
-      process.stderr.write(`\r\u001b[K${count.toLocaleString("en")} ${unit} · ${rate.toFixed(0)}/s`);
-    },
+    update: (count) => void process.stderr.write(`\r\u001b[K${text(count)}`),
     stop: () => void process.stderr.write("\r\u001b[K"),
   };
 }
