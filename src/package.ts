@@ -80,8 +80,9 @@ export type { Loss, LossBatch, LossFunction, LossTarget } from "./simcse/losses/
 export { mlmMasking } from "./simcse/losses/mlm-masking.ts";
 export { SimCseModel } from "./simcse/model/model.ts";
 export { type PoolerType, poolerTypes } from "./simcse/model/poolers.ts";
+export type { HistoryEntry, TrainingReport } from "./simcse/report/history.ts";
 export { modelCard } from "./simcse/report/model-card.ts";
-export { reportHtml, type TrainingReport } from "./simcse/report/report.ts";
+export { reportHtml } from "./simcse/report/report.ts";
 export { scalarsOf } from "./simcse/report/scalars.ts";
 export type { Filter, FilterRange, FilterValue, JsonValue, Metadata } from "./simcse/search/metadata.ts";
 export type {
@@ -97,7 +98,12 @@ export type {
 export { type RowMatch, VectorIndex, type VectorIndexOptions, type VectorSearchOptions } from "./simcse/search/vector-index.ts";
 export type { AddToIndexOptions, IndexOptions, IndexSource, LoadOptions, SimilarityOptions } from "./simcse/simcse.ts";
 export { batchesWithoutDuplicates } from "./simcse/training/no-duplicates.ts";
-export { type TrainerHooks, type TrainingArguments, train, trainingDefaults } from "./simcse/training/trainer.ts";
-export { TrainingStep } from "./simcse/training/training-step.ts";
+export type { StepMlmOptions, TokenizedExample, TrainingStepOptions } from "./simcse/training/step-recording.ts";
+export { type TrainerHooks, type TrainerState, type TrainingJob, type TrainingSummary, train } from "./simcse/training/trainer.ts";
+export type { Best, Evaluate, EvaluationEntry, EvaluatorState } from "./simcse/training/training-evaluator.ts";
+export type { LogEntry, StepRecord } from "./simcse/training/training-log.ts";
+export { type TrainingSettings, trainingDefaults } from "./simcse/training/training-options.ts";
+export { exampleSet, packedSet, type TrainingExample, type TrainingExamples, type TrainingSet } from "./simcse/training/training-set.ts";
+export { planTrainingStep, type StepMetrics, TrainingStep } from "./simcse/training/training-step.ts";
 export { Autotuner, type AutotunerOptions, type ChoiceStore } from "./tuning/autotuner.ts";
 export type { TuningOptions } from "./tuning/tuning.ts";

@@ -7,8 +7,7 @@ import { trainingTexts } from "./training/training-files.ts";
 import { runTraining, type TrainingKind } from "./training/training-run.ts";
 
 const maskedLanguage: TrainingKind = {
-  read: (given, tokenizer, { max_seq_length }) => packedSet(trainingTexts(given), tokenizer, max_seq_length),
-  heads: () => ({ mlp: false, mlm: true }),
+  read: (given, tokenizer, { maxLength }) => packedSet(trainingTexts(given), tokenizer, maxLength),
   hints: () => [],
 };
 

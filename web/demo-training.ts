@@ -7,7 +7,10 @@ import { Encoder } from "../src/simcse/embedding/encoder.ts";
 import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
 import { scoreSts } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
-import { embeddingPooler, type LogEntry, train } from "../src/simcse/training/trainer.ts";
+import { train } from "../src/simcse/training/trainer.ts";
+import type { LogEntry } from "../src/simcse/training/training-log.ts";
+import { embeddingPooler } from "../src/simcse/training/training-options.ts";
+import { exampleSet } from "../src/simcse/training/training-set.ts";
 import { demoSetup } from "../tools/demo/demo-model.ts";
 
 export interface DemoTrainingOptions {
@@ -57,15 +60,18 @@ const scoredParts = 4;
 /** Trains the demo's model from scratch. Throws `CapacityError` when the device is too small, `DivergenceError` when training goes astray. */
 export async function trainDemo(device: Device, options: DemoTrainingOptions, hooks: DemoTrainingHooks = {}): Promise<DemoTrainingResult> {
   await hooks.onStage?.("Writing the corpus and learning its vocabulary");
-  const { sentences, pairs: allPairs, tokenizer, config, args } = demoSetup();
+  const { sentences, pairs: allPairs, tokenizer, config, settings } = demoSetup();
   const pairs = evenly(allPairs, options.pairs);
   const isScored = pairs.length > 0;
 
   await hooks.onStage?.("Compiling the model's kernels");
-  const model = await SimCseModel.allocate(device, config, { training: true, mlp: args.pooler_type === "cls" });
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: settings.pooler === "cls" });
   try {
-    model.store.initialize(args.seed);
-    const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(args), maxLength: config.max_position_embeddings });
+    model.store.initialize(settings.seed);
+    const encoder = await Encoder.create(model, tokenizer, {
+      pooler: embeddingPooler(settings),
+      maxLength: config.max_position_embeddings,
+    });
     const encode: Encode = async (texts) => (await encoder.encode(texts)).data;
     const log: LogEntry[] = [];
     const scores: DemoScore[] = [];
@@ -82,18 +88,18 @@ export async function trainDemo(device: Device, options: DemoTrainingOptions, ho
 
     await hooks.onStage?.("Compiling the training step");
     let step = 0;
-    await train(
+    await train({
       model,
       tokenizer,
-      sentences,
-      {
-        ...args,
-        max_steps: options.steps,
-        per_device_train_batch_size: options.batchSize,
-        logging_steps: Math.ceil(options.steps / curvePoints),
-        eval_steps: isScored ? Math.ceil(options.steps / scoredParts) : 0,
+      set: exampleSet(sentences, tokenizer, settings.maxLength),
+      settings: {
+        ...settings,
+        maxSteps: options.steps,
+        batchSize: options.batchSize,
+        loggingSteps: Math.ceil(options.steps / curvePoints),
+        evalSteps: isScored ? Math.ceil(options.steps / scoredParts) : 0,
       },
-      {
+      hooks: {
         onStart: () => {
           hooks.onStage?.("Training");
         },
@@ -105,10 +111,10 @@ export async function trainDemo(device: Device, options: DemoTrainingOptions, ho
           log.push(entry);
           hooks.onLog?.(entry);
         },
-        evaluate: async (encode) => ({ [`eval_${args.metric_for_best_model}`]: await score(step, encode) }),
+        evaluate: async (encode) => ({ demo_spearman: await score(step, encode) }),
         ...(hooks.signal ? { signal: hooks.signal } : {}),
       },
-    );
+    });
     if (isScored && scores.at(-1)!.step !== step) {
       await hooks.onStage?.("Scoring the trained model");
       await score(step, encode);

@@ -5,7 +5,7 @@
 import { SimcseError } from "../src/errors.ts";
 import { openDevice } from "../src/gpu/browser.ts";
 import type { Device } from "../src/gpu/device.ts";
-import { demoArguments } from "../tools/demo/demo-model.ts";
+import { demoSettings } from "../tools/demo/demo-model.ts";
 import { showAdapter, showFailure, showNoFailure } from "./adapter-section.ts";
 import type { DemoTrainingResult } from "./demo-training.ts";
 import { byId } from "./dom.ts";
@@ -79,7 +79,7 @@ const runTraining = (device: Device, parameters: PageParameters) =>
     trained?.close();
     trained = null;
     const { software } = device.capabilities;
-    const batchSize = parameters.batch ?? (software ? softwareDefaults.batch : demoArguments.per_device_train_batch_size);
+    const batchSize = parameters.batch ?? (software ? softwareDefaults.batch : demoSettings.batchSize);
     const pairs = parameters.pairs ?? (software ? softwareDefaults.pairs : Number.POSITIVE_INFINITY);
     trained = await showTraining(device, { steps: steps.valueAsNumber, batchSize, pairs }, signal);
     offerSearch(device, trained, { sentences: software ? softwareDefaults.searched : trained.sentences.length, exclusively });
@@ -95,7 +95,7 @@ async function start(): Promise<void> {
     if (reason !== "destroyed")
       showFailure({ run: "failed", message: `${device.name} was lost. ${message}`, remedy: "Load the page again." });
   });
-  steps.valueAsNumber = parameters.steps ?? (device.capabilities.software ? softwareDefaults.steps : demoArguments.max_steps);
+  steps.valueAsNumber = parameters.steps ?? (device.capabilities.software ? softwareDefaults.steps : demoSettings.maxSteps);
   const run = { kernels: () => runKernels(device), training: () => runTraining(device, parameters) };
   for (const [form, action] of [
     [kernelsForm, run.kernels],

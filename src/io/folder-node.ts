@@ -126,6 +126,15 @@ export async function writeFolderAtomically(
   await flushFolder(dirname(target));
 }
 
+/** Writes files into a folder that may hold others, one after another, each whole or not at all. Folders are made where there are none. */
+export async function writeFilesInto(path: string, files: Iterable<NamedContent> | AsyncIterable<NamedContent>): Promise<void> {
+  for await (const { name, content } of files) {
+    const file = join(path, fileInside(name));
+    await fileOperation("write", file, () => mkdir(dirname(file), { recursive: true }));
+    await writeFileAtomically(file, content);
+  }
+}
+
 /** Throws FileError unless a folder may be written at `target`; otherwise says what is there now. */
 async function checkReplaceable(path: string, target: string, overwrite: boolean): Promise<"nothing" | "empty" | "full"> {
   const found = await statOf(target);

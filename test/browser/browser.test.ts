@@ -109,7 +109,7 @@ describe("the page", () => {
         const tolerance = i === 0 ? firstLossTolerance : laterLossTolerance;
         const expected = inNode.log[i]!;
         expect(Math.abs(loss / expected.loss - 1), `loss of step ${i + 1}: ${loss}, in Node ${expected.loss}`).toBeLessThan(tolerance);
-        expect(Math.abs(gradient_norm / expected.gradient_norm - 1), `gradient norm of step ${i + 1}`).toBeLessThan(laterLossTolerance);
+        expect(Math.abs(gradient_norm! / expected.gradient_norm! - 1), `gradient norm of step ${i + 1}`).toBeLessThan(laterLossTolerance);
       });
       expect(result.log.at(-1)!.loss).toBeLessThan(result.log[0]!.loss);
 

@@ -13,7 +13,9 @@ import { evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/eval
 import { stsTask } from "../../src/simcse/evaluation/senteval/sts.ts";
 import { SimCseModel } from "../../src/simcse/model/model.ts";
 import { SimCSE } from "../../src/simcse/simcse.ts";
-import { train, trainingDefaults } from "../../src/simcse/training/trainer.ts";
+import { train } from "../../src/simcse/training/trainer.ts";
+import { trainingDefaults } from "../../src/simcse/training/training-options.ts";
+import { exampleSet } from "../../src/simcse/training/training-set.ts";
 import { openTestDevice } from "../device.ts";
 import { describeWithSharedData } from "../shared-data.ts";
 import { temporaryFolder } from "../tiny-model.ts";
@@ -45,19 +47,25 @@ describeWithSharedData("training on Wikipedia, evaluated on SICK-R", (data) => {
       return { eval_sickr_spearman: scoresOf(tasks, "SICKRelatedness")!.spearman.all };
     };
     let score = Number.NaN;
-    const args = {
+    const settings = {
       ...trainingDefaults,
-      max_steps: 10,
-      per_device_train_batch_size: 16,
-      learning_rate: 1e-3,
-      pooler_type: "avg",
-      eval_steps: 10,
-      metric_for_best_model: "sickr_spearman",
+      maxSteps: 10,
+      batchSize: 16,
+      learningRate: 1e-3,
+      pooler: "avg",
+      evalSteps: 10,
+      metric: "sickr_spearman",
     } as const;
-    await train(model, tokenizer, sentences, args, {
-      evaluate,
-      onEvaluate: (entry) => {
-        score = entry.eval_sickr_spearman!;
+    await train({
+      model,
+      tokenizer,
+      set: exampleSet(sentences, tokenizer, settings.maxLength),
+      settings,
+      hooks: {
+        evaluate,
+        onEvaluate: (entry) => {
+          score = entry.eval_sickr_spearman!;
+        },
       },
     });
     await writeFolderAtomically(saved, modelFiles(model, tokenizer, { pooler_type: "avg", max_seq_length: 32 }), { overwrite: false });

@@ -138,7 +138,7 @@ describe("a masked language model", () => {
   it("is what SimCSE begins with, masked words beside it: the head goes on, the MLP is new", async () => {
     const output = join(folder, "after");
     const args = trainArguments(output).map((word) => (word === model ? pretrained : word));
-    const { code, stderr } = await simcse([...args, "--do_mlm", "--max_steps", "1"]);
+    const { code, stderr } = await simcse([...args, "--do_mlm", "--pooler_type", "cls", "--max_steps", "1"]);
     expect(code).toBe(0);
     expect(stderr).toContain(`weights of ${pretrained}, fresh MLP, `);
     const [first] = (await readFile(join(output, "log.jsonl"), "utf8")).split("\n");

@@ -6,21 +6,21 @@
 import { learnVocabulary } from "../../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../../src/io/tokenizer.ts";
 import { parseBertConfig } from "../../src/nn/architectures/bert-config.ts";
-import { type TrainingArguments, trainingDefaults } from "../../src/simcse/training/trainer.ts";
+import { type TrainingSettings, trainingDefaults } from "../../src/simcse/training/training-options.ts";
 import { heldOutPairs, trainingSentences } from "./corpus.ts";
 
 const vocabularySize = 2000;
 
-export const demoArguments: TrainingArguments = {
+export const demoSettings: TrainingSettings = {
   ...trainingDefaults,
-  max_steps: 60,
-  per_device_train_batch_size: 64,
-  learning_rate: 3e-3,
-  pooler_type: "avg",
-  logging_steps: 10,
-  eval_steps: 20,
-  temp: 0.1,
-  metric_for_best_model: "demo_spearman",
+  maxSteps: 60,
+  batchSize: 64,
+  learningRate: 3e-3,
+  pooler: "avg",
+  loggingSteps: 10,
+  evalSteps: 20,
+  temperature: 0.1,
+  metric: "demo_spearman",
 };
 
 /** Everything the demo trains on and with. */
@@ -35,5 +35,11 @@ export function demoSetup() {
     intermediate_size: 512,
     max_position_embeddings: 64,
   });
-  return { sentences, pairs: heldOutPairs(), tokenizer: wordPieceTokenizer(vocabulary, { lowerCase: true }), config, args: demoArguments };
+  return {
+    sentences,
+    pairs: heldOutPairs(),
+    tokenizer: wordPieceTokenizer(vocabulary, { lowerCase: true }),
+    config,
+    settings: demoSettings,
+  };
 }

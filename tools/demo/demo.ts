@@ -11,7 +11,9 @@ import type { Encode } from "../../src/simcse/evaluation/embed-distinct.ts";
 import { scoreSts } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { SimCseModel } from "../../src/simcse/model/model.ts";
 import { SimCSE } from "../../src/simcse/simcse.ts";
-import { embeddingPooler, train } from "../../src/simcse/training/trainer.ts";
+import { train } from "../../src/simcse/training/trainer.ts";
+import { embeddingPooler } from "../../src/simcse/training/training-options.ts";
+import { exampleSet } from "../../src/simcse/training/training-set.ts";
 import { startProgress } from "../cli/progress.ts";
 import { describeAdapter, findAdapter } from "../setup/setup-adapter.ts";
 import { searchExamples } from "./corpus.ts";
@@ -33,15 +35,15 @@ async function runDemo({ output_dir }: { output_dir: string }): Promise<void> {
   print(describeAdapter(adapter));
   await using device = await openDevice();
 
-  const { sentences, pairs, tokenizer, config, args } = demoSetup();
+  const { sentences, pairs, tokenizer, config, settings } = demoSetup();
   print(
     `corpus: ${sentences.length.toLocaleString("en-US")} sentences to train on, ${pairs.length} graded pairs held out, ${config.vocab_size} word pieces`,
   );
-  const model = await SimCseModel.allocate(device, config, { training: true, mlp: args.pooler_type === "cls" });
-  model.store.initialize(args.seed);
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: settings.pooler === "cls" });
+  model.store.initialize(settings.seed);
 
   const spearman = async (encode: Encode) => (await scoreSts([{ name: "held-out pairs", pairs }], encode)).spearman.all;
-  const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(args), maxLength: config.max_position_embeddings });
+  const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(settings), maxLength: config.max_position_embeddings });
   const before = await spearman(async (texts) => (await encoder.encode(texts)).data);
   encoder.close();
   print(`\nheld-out pairs, Spearman × 100: how well cosine similarity ranks them as the grades do`);
@@ -49,20 +51,26 @@ async function runDemo({ output_dir }: { output_dir: string }): Promise<void> {
     `  ${label.padEnd(12)} ${(score * 100).toFixed(1).padStart(5)}  ${"█".repeat(Math.max(0, Math.round(score * 40)))}`;
   print(scoreLine("untrained", before));
 
-  const progress = startProgress(args.max_steps, "training");
+  const progress = startProgress(settings.maxSteps, "training");
   let note = "";
-  const summary = await train(model, tokenizer, sentences, args, {
-    onStep: ({ step }) => progress.update(step, note),
-    onLog: ({ loss, sentences_per_second }) => {
-      note = `loss ${loss.toFixed(3)} · ${sentences_per_second.toFixed(0)} sentences/s`;
+  const summary = await train({
+    model,
+    tokenizer,
+    set: exampleSet(sentences, tokenizer, settings.maxLength),
+    settings,
+    hooks: {
+      onStep: ({ step }) => progress.update(step, note),
+      onLog: ({ loss, sentences_per_second }) => {
+        note = `loss ${loss.toFixed(3)} · ${sentences_per_second.toFixed(0)} sentences/s`;
+      },
+      evaluate: async (encode) => ({ eval_demo_spearman: await spearman(encode) }),
+      onEvaluate: (entry) => progress.line(scoreLine(`step ${entry.step}`, entry.eval_demo_spearman!)),
     },
-    evaluate: async (encode) => ({ eval_demo_spearman: await spearman(encode) }),
-    onEvaluate: (entry) => progress.line(scoreLine(`step ${entry.step}`, entry.eval_demo_spearman!)),
   });
   progress.stop();
   print(`trained ${summary.steps} steps in ${summary.seconds.toFixed(0)} s; ${note}`);
 
-  const simcse = { pooler_type: embeddingPooler(args), max_seq_length: args.max_seq_length };
+  const simcse = { pooler_type: embeddingPooler(settings), max_seq_length: settings.maxLength };
   await saveDemo(output_dir, modelFiles(model, tokenizer, simcse));
   model.close();
   print(`saved ${output_dir} (opens in this package and in Hugging Face transformers)\n`);

@@ -3,11 +3,11 @@ import { InvalidArgumentError, Option } from "commander";
 import { OptionError } from "../../src/errors.ts";
 import { schedulerTypes } from "../../src/nn/schedule.ts";
 import { poolerTypes } from "../../src/simcse/model/poolers.ts";
-import { type TrainingArguments, trainingDefaults } from "../../src/simcse/training/training-arguments.ts";
 import { type HubFlags, hubFlags } from "../cli/find-model.ts";
 import { alias, flag, flagOrValue, numberBetween, wholeNumber } from "../cli/options.ts";
 import { tuningOptions } from "../cli/tuning.ts";
 import { foreignOptions } from "./foreign-options.ts";
+import { type GivenArguments, type TrainingArguments, trainingDefaults } from "./training-arguments.ts";
 import { type TrainingFileOptions, trainingFileOptions } from "./training-files.ts";
 
 export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, TrainingFileOptions {
@@ -104,9 +104,15 @@ export const trainOptions: readonly Option[] = [
   argument("learning_rate", "x", "peak rate").argParser(positive),
   argument("lr_scheduler_type", "type", "how the rate falls").choices([...schedulerTypes]),
   argument("warmup_steps", "n", "steps in which the rate rises to its peak").argParser(wholeNumber(0)),
-  argument("max_seq_length", "n", "tokens a sentence is truncated to").argParser(wholeNumber(3)),
+  new Option(
+    "--max_seq_length <n>",
+    `tokens a sentence is truncated to (default: as many as the model reads, where that is saved with it, else ${trainingDefaults.max_seq_length})`,
+  ).argParser(wholeNumber(3)),
   argument("temp", "x", "temperature of the contrastive loss").argParser(positive),
-  argument("pooler_type", "type", "how a sentence's vector is made").choices([...poolerTypes]),
+  new Option(
+    "--pooler_type <type>",
+    `how a sentence's vector is made (default: the one saved with the model, else ${trainingDefaults.pooler_type})`,
+  ).choices([...poolerTypes]),
   argument("hard_negative_weight", "x", "log of how much more a sentence's own hard negative counts").argParser(anyNumber),
   argument("label_smoothing_factor", "x", "of the contrastive loss").argParser(unit),
   flag("mlp_only_train", "use the MLP of --pooler_type cls for training alone"),
@@ -154,12 +160,13 @@ export const trainOptions: readonly Option[] = [
 /** Steps between checkpoints where none are given. */
 const defaultSaveSteps = 500;
 
-/** What the trainer is given. */
-export function trainingArguments(given: TrainOptions): TrainingArguments {
+/** What the trainer is given; pooler and length only where they were given, for a model may have its own. */
+export function trainingArguments(given: TrainOptions): GivenArguments {
   const { do_eval, eval_transfer, evaluation_strategy, eval_steps, save_steps, save_strategy } = given;
   const names = Object.keys(trainingDefaults) as (keyof TrainingArguments)[];
   const chosen = Object.fromEntries(names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
-  const args: TrainingArguments = { ...trainingDefaults, ...chosen };
+  const { pooler_type: _, max_seq_length: __, ...defaults } = trainingDefaults;
+  const args: GivenArguments = { ...defaults, ...chosen };
   const evaluates =
     do_eval === true ||
     eval_transfer === true ||

@@ -2,14 +2,17 @@
 import { appendFile, mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
-import { writeFileAtomically } from "../../src/io/folder-node.ts";
+import { readText } from "../../src/io/folder.ts";
+import { openFolder, writeFileAtomically } from "../../src/io/folder-node.ts";
 import { fileOperation } from "../../src/io/folders/errno-node.ts";
 import { eventFileName, fileHeader, scalarRecord } from "../../src/io/formats/tensorboard.ts";
 import { keptEvaluation } from "../../src/simcse/report/card.ts";
+import type { HistoryEntry, TrainingReport } from "../../src/simcse/report/history.ts";
 import { modelCard } from "../../src/simcse/report/model-card.ts";
-import { type HistoryEntry, reportHtml, type TrainingReport } from "../../src/simcse/report/report.ts";
+import { reportHtml } from "../../src/simcse/report/report.ts";
 import { scalarsOf } from "../../src/simcse/report/scalars.ts";
-import type { EvaluationEntry, LogEntry } from "../../src/simcse/training/trainer.ts";
+import type { EvaluationEntry } from "../../src/simcse/training/training-evaluator.ts";
+import type { LogEntry, StepRecord } from "../../src/simcse/training/training-log.ts";
 
 export interface RecordsOptions {
   readonly output: string;
@@ -17,8 +20,10 @@ export interface RecordsOptions {
   readonly loggingDir: string;
   /** Entries of the part of the run that came before. */
   readonly history: readonly HistoryEntry[];
+  /** Steps of that part. */
+  readonly steps: number;
   /** What the report says beside the history. */
-  readonly about: Omit<TrainingReport, "history" | "name" | "folder"> & { readonly name?: string };
+  readonly about: Omit<TrainingReport, "history" | "everyStep" | "name" | "folder"> & { readonly name?: string };
 }
 
 const seconds = () => Date.now() / 1000;
@@ -30,6 +35,8 @@ export class TrainRecords {
     readonly options: RecordsOptions,
     readonly log: string,
     readonly events: string,
+    /** Every step's numbers under the names of the log. */
+    readonly everyStep: HistoryEntry[],
   ) {
     this.history = options.history.map(numbersOf);
   }
@@ -45,7 +52,20 @@ export class TrainRecords {
       await mkdir(loggingDir, { recursive: true });
       await appendFile(events, fileHeader(began));
     });
-    return new TrainRecords(options, log, events);
+    const steps = join(output, stepsFile);
+    const everyStep = await readSteps(output, options.steps);
+    await writeFileAtomically(steps, `${[stepColumns.join(","), ...everyStep.map(stepLine)].join("\n")}\n`);
+    return new TrainRecords(options, log, events, everyStep);
+  }
+
+  /** Notes steps as their numbers become known. */
+  async addSteps(steps: readonly StepRecord[]): Promise<void> {
+    const entries = steps.map(({ step, epoch, learningRate, loss, gradientNorm, mlmLoss = Number.NaN }) =>
+      withoutNaN({ step, epoch, learning_rate: learningRate, loss, gradient_norm: gradientNorm, mlm_loss: mlmLoss }),
+    );
+    this.everyStep.push(...entries);
+    const path = join(this.options.output, stepsFile);
+    await fileOperation("write", path, () => appendFile(path, entries.map((entry) => `${stepLine(entry)}\n`).join("")));
   }
 
   async add(entry: LogEntry | EvaluationEntry): Promise<void> {
@@ -75,12 +95,34 @@ export class TrainRecords {
   #about(more: Partial<TrainingReport>): TrainingReport {
     const { output, about } = this.options;
     const folder = basename(output);
-    return { name: folder, ...about, ...more, folder, history: this.history };
+    return { name: folder, ...about, ...more, folder, history: this.history, everyStep: this.everyStep };
   }
 
   #write(file: string, content: string): Promise<void> {
     return writeFileAtomically(join(this.options.output, file), content);
   }
+}
+
+/** Every step's numbers, a line a step. */
+const stepsFile = "steps.csv";
+const stepColumns = ["step", "epoch", "learning_rate", "loss", "gradient_norm", "mlm_loss"] as const;
+
+const stepLine = (entry: HistoryEntry) => stepColumns.map((name) => entry[name] ?? "").join(",");
+
+/** The first `count` steps of the part of the run that came before; none where its file is not there, as in another output folder. */
+async function readSteps(output: string, count: number): Promise<HistoryEntry[]> {
+  const folder = await openFolder(output);
+  if (count === 0 || !(await folder.has(stepsFile))) return [];
+  const [, ...lines] = (await readText(folder, stepsFile)).trim().split("\n");
+  const steps = lines.map((line) => {
+    const cells = line.split(",").map((cell) => (cell === "" ? Number.NaN : Number(cell)));
+    return withoutNaN(Object.fromEntries(stepColumns.map((name, i) => [name, cells[i] ?? Number.NaN])) as HistoryEntry);
+  });
+  return steps.filter(({ step }) => step >= 1 && step <= count);
+}
+
+function withoutNaN(entry: HistoryEntry): HistoryEntry {
+  return Object.fromEntries(Object.entries(entry).filter(([, value]) => !Number.isNaN(value))) as HistoryEntry;
 }
 
 function resultLines(results: Readonly<Record<string, number>>): string {

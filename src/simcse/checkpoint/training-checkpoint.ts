@@ -11,14 +11,15 @@ import { missingWeights, openWeights } from "../../io/weights.ts";
 import type { Moment } from "../../nn/parameters/parameter-store.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { TrainerState } from "../training/trainer.ts";
-import type { TrainingArguments } from "../training/training-arguments.ts";
+import { checkSettings, type TrainingSettings } from "../training/training-options.ts";
 import { loadWeights, modelFiles } from "./checkpoint.ts";
+import type { CheckpointStore } from "./checkpoint-store.ts";
 
 /** `trainer_state.json`, with the fields that Hugging Face's has. */
 export interface SavedState extends TrainerState {
   readonly best_metric: number | null;
   readonly log_history: readonly object[];
-  readonly arguments: TrainingArguments;
+  readonly options: TrainingSettings;
   /** Examples of the training file. */
   readonly train_examples: number;
   /** The kernels' variants, so that measuring anew changes no bit; absent where operations chose for themselves. */
@@ -38,6 +39,35 @@ export function trainingCheckpointFiles(model: SimCseModel, tokenizer: Tokenizer
     { name: optimizerFile, content: encodeSafetensors(optimizerTensors(model)) },
     { name: stateFile, content: `${JSON.stringify(state, null, 2)}\n` },
   ];
+}
+
+/** What a run's checkpoints hold beside the trainer's state. */
+export interface CheckpointedRun {
+  readonly model: SimCseModel;
+  readonly tokenizer: Tokenizer;
+  /** How the model embeds. */
+  readonly simcse: SimCseConfig;
+  readonly settings: TrainingSettings;
+  /** The number of examples. */
+  readonly examples: number;
+  /** What was logged so far. */
+  readonly history: readonly object[];
+  /** The kernels that the run's step was compiled with. */
+  readonly tuning: Choices;
+}
+
+/** Writes a checkpoint of a run that is at `state`. */
+export async function writeCheckpoint(store: CheckpointStore, run: CheckpointedRun, state: TrainerState): Promise<void> {
+  const { model, tokenizer, simcse, settings, examples, history, tuning } = run;
+  const saved: SavedState = {
+    ...state,
+    best_metric: state.evaluator?.best?.value ?? null,
+    log_history: history,
+    options: settings,
+    train_examples: examples,
+    tuning,
+  };
+  await store.write(state.global_step, trainingCheckpointFiles(model, tokenizer, simcse, saved));
 }
 
 function optimizerTensors({ store, device }: SimCseModel): TensorToWrite[] {
@@ -60,16 +90,75 @@ function optimizerTensors({ store, device }: SimCseModel): TensorToWrite[] {
   ];
 }
 
-/** Reads what the trainer was at. Throws `FileError` when the folder is no checkpoint, `FormatError` when its state is not one of this package. */
+/**
+ * Reads what the trainer was at. Throws `FileError` when the folder is no checkpoint, `FormatError`, naming the field, when its state is not one that this package
+ * writes.
+ */
 export async function readTrainingState(folder: Folder): Promise<SavedState> {
-  const state = (await readJson<Partial<SavedState> | null>(folder, stateFile)) ?? {};
-  const { global_step, unlogged, log_history, arguments: args } = state;
-  if (Number.isInteger(global_step) && [unlogged, log_history].every(Array.isArray) && typeof args === "object" && args !== null)
-    return state as SavedState;
-  throw new FormatError(
-    `${pathIn(folder, stateFile)} is not the state of a run of this package.`,
-    "Resume from a checkpoint-N folder that `simcse train` has written.",
+  const path = pathIn(folder, stateFile);
+  const state = await readJson<unknown>(folder, stateFile);
+  if (!isObject(state)) throw notAState(path, "it is no object");
+  const wrong = Object.entries(stateRules).find(([name, holds]) => !holds(state[name]));
+  if (wrong !== undefined) throw notAState(path, `${wrong[0]} is ${shortJson(state[wrong[0]])}`);
+  const saved = state as unknown as SavedState;
+  try {
+    checkSettings(saved.options);
+  } catch (cause) {
+    throw notAState(path, `in options, ${(cause as Error).message}`);
+  }
+  // JSON has null for the infinite norm of a step whose gradients overflowed.
+  const unlogged = saved.unlogged.map((metrics) => ({ ...metrics, gradientNorm: metrics.gradientNorm ?? Number.POSITIVE_INFINITY }));
+  return { ...saved, unlogged };
+}
+
+function notAState(path: string, why: string): FormatError {
+  return new FormatError(
+    `${path} is not the state of a run of this package: ${why}.`,
+    "Resume from a checkpoint-N folder that a run of this version has written.",
   );
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** Entries of a log: numbers by name, null where one was none. */
+export function isHistory(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every((entry) => isObject(entry) && isCount(entry.step) && Object.values(entry).every((own) => own === null || isNumber(own)))
+  );
+}
+
+const isMetrics = (value: unknown) =>
+  isObject(value) &&
+  isNumber(value.loss) &&
+  (value.gradientNorm === null || isNumber(value.gradientNorm)) &&
+  (value.mlmLoss === undefined || isNumber(value.mlmLoss));
+
+const isBest = (value: unknown) =>
+  value === null || (isObject(value) && typeof value.metric === "string" && isNumber(value.value) && isCount(value.step));
+
+/** What each field of a state must be. */
+const stateRules: { readonly [Name in keyof SavedState]-?: (value: unknown) => boolean } = {
+  global_step: isCount,
+  max_steps: isCount,
+  epoch: isNumber,
+  seconds: (value) => isNumber(value) && value >= 0,
+  evaluator: (value) => value === null || (isObject(value) && isBest(value.best) && isCount(value.withoutGain)),
+  unlogged: (value) => Array.isArray(value) && value.every(isMetrics),
+  best_metric: (value) => value === null || isNumber(value),
+  log_history: isHistory,
+  options: isObject,
+  train_examples: isCount,
+  tuning: (value) => value === undefined || isObject(value),
+};
+
+/** A value as a message shows it: short, whatever it holds. */
+function shortJson(value: unknown): string {
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  return isObject(value) ? "an object" : String(JSON.stringify(value)).slice(0, 60);
 }
 
 /** Floats on their way to the GPU at a time. */
@@ -92,36 +181,38 @@ export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel)
   device.gpu.queue.writeBuffer(store.layout.optimizer!.window.buffer, 0, state as GPUAllowSharedBufferSource);
 }
 
-/** Arguments that may change between an interruption and going on: they say what is told and kept, not what is learned. */
-const mayChange: ReadonlySet<keyof TrainingArguments> = new Set([
-  "logging_steps",
-  "logging_first_step",
-  "evaluation_strategy",
-  "eval_steps",
-  "save_steps",
-  "metric_for_best_model",
-  "greater_is_better",
-  "load_best_model_at_end",
-  "early_stopping_patience",
-  "early_stopping_threshold",
+/** Settings that may change between an interruption and going on: they say what is logged and kept, not what is learned. */
+const mayChange: ReadonlySet<keyof TrainingSettings> = new Set([
+  "loggingSteps",
+  "loggingFirstStep",
+  "evaluationStrategy",
+  "evalSteps",
+  "saveSteps",
+  "metric",
+  "greaterIsBetter",
+  "keepBest",
+  "earlyStoppingPatience",
+  "earlyStoppingThreshold",
 ]);
 
-/** Throws `OptionError`, naming them, where a run would go on under other arguments or on other data than it began with. */
+/** Throws `OptionError`, naming them, where a run would go on under other settings or on other data than it began with. */
 export function checkResumable(
-  { arguments: began, train_examples }: Pick<SavedState, "arguments" | "train_examples">,
-  args: TrainingArguments,
+  { options: began, train_examples }: Pick<SavedState, "options" | "train_examples">,
+  settings: TrainingSettings,
   examples: number,
 ): void {
-  const names = (Object.keys(args) as (keyof TrainingArguments)[]).filter((name) => !mayChange.has(name) && began[name] !== args[name]);
+  const names = (Object.keys(settings) as (keyof TrainingSettings)[]).filter(
+    (name) => !mayChange.has(name) && began[name] !== settings[name],
+  );
   if (train_examples !== examples) {
     throw new OptionError(
-      `The run began on ${train_examples} examples; the training file has ${examples}.`,
-      "Give the file that it began with, or start anew from the checkpoint with --model_name_or_path.",
+      `The run began on ${train_examples} examples; now there are ${examples}.`,
+      "Give the examples that it began with, or train the checkpoint as a model of its own.",
     );
   }
   if (names.length === 0) return;
   throw new OptionError(
-    `The run began with ${names.map((name) => `--${name} ${began[name]}`).join(", ")}; now ${names.length === 1 ? "it is" : "they are"} ${names.map((name) => args[name]).join(", ")}.`,
-    "Resume with the options it began with, or start anew from the checkpoint with --model_name_or_path.",
+    `The run began with ${names.map((name) => `\`${name}\` ${began[name]}`).join(", ")}; now ${names.length === 1 ? "it is" : "they are"} ${names.map((name) => settings[name]).join(", ")}.`,
+    "Resume with the options it began with, or train the checkpoint as a model of its own.",
   );
 }

@@ -1,8 +1,9 @@
 /** What a model card says, as data: scores in tables, and how the model is loaded. `report.html` and the model's README.md show the same. */
+import { isInSentenceTransformers } from "../checkpoint/saved-model.ts";
 import { averagedTasks, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
 import { reportedAccuracy, transferScoresOf } from "../evaluation/senteval/evaluate-transfer.ts";
 import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
-import type { HistoryEntry, TrainingReport } from "./report.ts";
+import type { HistoryEntry, TrainingReport } from "./history.ts";
 
 /** One row of scores under the names of their tasks, the average last. */
 export interface ScoreTable {
@@ -13,7 +14,7 @@ export interface ScoreTable {
 }
 
 export interface Snippet {
-  readonly language: "ts" | "sh" | "python";
+  readonly language: "ts" | "python";
   readonly code: string;
 }
 
@@ -94,11 +95,13 @@ const pythonPooling: Readonly<Record<string, string>> = {
   avg_first_last: "((output.hidden_states[1] + output.hidden_states[-1]) / 2 * mask).sum(1) / mask.sum(1)",
 };
 
-/** Poolers that a folder of sentence-transformers can say. */
-const inSentenceTransformers: ReadonlySet<string> = new Set(["cls", "cls_before_pooler", "avg"]);
-
 /** How the model is loaded, in TypeScript and in Python. */
-export function usage({ name, folder = name, pooler }: Pick<TrainingReport, "name" | "folder" | "pooler">): Snippet[] {
+export function usage({
+  name,
+  folder = name,
+  pooler,
+  maxLength,
+}: Pick<TrainingReport, "name" | "folder" | "pooler" | "maxLength">): Snippet[] {
   const path = JSON.stringify(folder);
   const typescript = `import { SimCSE } from "simcse-webgpu";
 
@@ -108,20 +111,16 @@ const scores = await model.similarity("He plays guitar.", ["A woman is making a 
 
 tokenizer = AutoTokenizer.from_pretrained(${path})
 model = AutoModel.from_pretrained(${path}).eval()
-inputs = tokenizer(["He plays guitar."], padding=True, truncation=True, return_tensors="pt")
+inputs = tokenizer(["He plays guitar."], padding=True, truncation=True${maxLength === undefined ? "" : `, max_length=${maxLength}`}, return_tensors="pt")
 output = model(**inputs, output_hidden_states=True)
 mask = inputs["attention_mask"].unsqueeze(-1)
 embeddings = ${pythonPooling[pooler] ?? "output.last_hidden_state[:, 0]"}`;
-  const converted = JSON.stringify(`${folder}-st`);
-  const convert = `npx simcse convert --model_name_or_path ${path} --output_dir ${converted} --format sentence-transformers`;
   const sentenceTransformers = `from sentence_transformers import SentenceTransformer
 
-embeddings = SentenceTransformer(${converted}).encode(["He plays guitar."])`;
+embeddings = SentenceTransformer(${path}).encode(["He plays guitar."])`;
   return [
     { language: "ts", code: typescript },
     { language: "python", code: transformers },
-    ...(inSentenceTransformers.has(pooler)
-      ? [{ language: "sh", code: convert } as const, { language: "python", code: sentenceTransformers } as const]
-      : []),
+    ...(isInSentenceTransformers(pooler) ? [{ language: "python", code: sentenceTransformers } as const] : []),
   ];
 }

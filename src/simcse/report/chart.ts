@@ -25,17 +25,21 @@ const plot = { width: size.width - margin.left - margin.right, height: size.heig
 /** Beyond so many points of a series their marks would run together. */
 const mostMarks = 60;
 
+/** Beyond so many points a curve shows means of neighbours: more than the drawing has pixels tell nothing. */
+const mostPoints = 1000;
+
 const logarithmicSpan = 30;
 
 /** A `<figure>`; empty for a chart without a finite value. */
 export function lineChart({ title, caption, series, mayBeLogarithmic = false, fromZero = false }: Chart): string {
   const drawn = series
-    .map(({ name, points }) => ({ name, points: points.filter(([, value]) => Number.isFinite(value)) }))
+    .map(({ name, points }) => ({ name, points: thinned(points.filter(([, value]) => Number.isFinite(value))) }))
     .filter(({ points }) => points.length > 0);
   if (drawn.length === 0) return "";
   const values = drawn.flatMap(({ points }) => points.map(([, value]) => value));
   const steps = drawn.flatMap(({ points }) => points.map(([step]) => step));
-  const logarithmic = mayBeLogarithmic && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) > logarithmicSpan;
+  const [least, most] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
+  const logarithmic = mayBeLogarithmic && least > 0 && most / least > logarithmicSpan;
   const y = logarithmic ? logarithmicAxis(values) : linearAxis(fromZero ? [0, ...values] : values, 4);
   const x = linearAxis(steps, 4, { tight: true });
   const left = (step: number) => margin.left + plot.width * x.place(step);
@@ -67,6 +71,16 @@ export function lineChart({ title, caption, series, mayBeLogarithmic = false, fr
   const note = [caption, logarithmic ? "logarithmic" : ""].filter(Boolean).join(", ");
   return `<figure><figcaption><b>${escapeHtml(title)}</b>${note ? ` <small>${escapeHtml(note)}</small>` : ""}</figcaption>${legend}
 <svg viewBox="0 0 ${size.width} ${size.height}" role="img" aria-label="${escapeHtml(describe(title, drawn))}">${[...grid, ...feet, ...lines].join("")}</svg></figure>`;
+}
+
+/** At most `mostPoints` points: means over as many neighbours as need be. */
+function thinned(points: Series["points"]): Series["points"] {
+  const size = Math.ceil(points.length / mostPoints);
+  if (size <= 1) return points;
+  return Array.from({ length: Math.ceil(points.length / size) }, (_, i) => {
+    const group = points.slice(i * size, (i + 1) * size);
+    return [group.at(-1)![0], group.reduce((sum, [, value]) => sum + value, 0) / group.length] as const;
+  });
 }
 
 interface Axis {

@@ -1,6 +1,6 @@
 /** The model card of a trained model, README.md in its folder: what a hub shows of it. Says what the report says, in Markdown. */
 import { scoreTables, usage } from "./card.ts";
-import type { TrainingReport } from "./report.ts";
+import type { TrainingReport } from "./history.ts";
 
 /** What hubs read: how the model is opened, and where it is found. */
 const metadata = `---

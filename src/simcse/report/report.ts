@@ -2,36 +2,12 @@
  * The report of a training run as one HTML page that needs nothing else: no script, no font, no network. A pure function of plain data, so that
  * it can be made while training, after it, or from `trainer_state.json` years later.
  */
-import type { StsReport } from "../evaluation/senteval/evaluate-sts.ts";
-import type { TransferReport } from "../evaluation/senteval/evaluate-transfer.ts";
 import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
 import { scoreTables, usage } from "./card.ts";
 import { type Chart, lineChart, type Series } from "./chart.ts";
+import type { HistoryEntry, TrainingReport } from "./history.ts";
 import { escapeHtml, shortNumber } from "./html.ts";
 import { chartGrid, configuration, pageHtml } from "./page.ts";
-
-/** An entry of the log: a step and numbers by their names. */
-export type HistoryEntry = { readonly step: number } & Readonly<Record<string, number>>;
-
-export interface TrainingReport {
-  /** The model's name: of its output folder, as a rule. */
-  readonly name: string;
-  /** What the model is loaded by; its name if absent. */
-  readonly folder?: string;
-  readonly history: readonly HistoryEntry[];
-  /** The run's options, as they are saved with the model. */
-  readonly arguments: Readonly<Record<string, unknown>>;
-  /** How its embeddings are made. */
-  readonly pooler: string;
-  readonly adapter?: string;
-  readonly steps?: number;
-  readonly totalSteps?: number;
-  readonly seconds?: number;
-  readonly best?: { readonly metric: string; readonly value: number; readonly step: number } | null;
-  /** Final evaluations, for the table; without them it shows the dev sets while training. */
-  readonly sts?: StsReport;
-  readonly transfer?: TransferReport;
-}
 
 /** Names in the log → a chart. A chart without values is left out. */
 interface ChartRule {
@@ -63,7 +39,7 @@ export function reportHtml(report: TrainingReport): string {
     about: `SimCSE sentence embeddings${report.adapter ? `, trained on ${report.adapter}` : ""}`,
     facts: facts(report),
     sections: [
-      ["Training", chartGrid(chartRules.map((rule) => lineChart(chartOf(rule, report.history))))],
+      ["Training", chartGrid(chartRules.map((rule) => lineChart(chartOf(rule, report))))],
       ["Evaluation", evaluation(report)],
       ["How to load it", loading(report)],
       ["Configuration", configuration(report.arguments)],
@@ -98,10 +74,17 @@ export function metricText(metric: string, value: number): string {
   return isCorrelation(metric) ? (100 * value).toFixed(2) : shortNumber(value);
 }
 
-function chartOf({ has, factor = 1, ...chart }: ChartRule, history: readonly HistoryEntry[]): Chart {
-  const keys = [...new Set(history.flatMap((entry) => Object.keys(entry).filter(has)))];
-  const series = keys.map((key): Series => {
-    const points = history.filter((entry) => entry[key] !== undefined).map((entry) => [entry.step, factor * entry[key]!] as const);
+/** A curve of every step where the report has it, else of the log. */
+function chartOf({ has, factor = 1, ...chart }: ChartRule, { history, everyStep = [] }: TrainingReport): Chart {
+  const keysOf = (entries: readonly HistoryEntry[]) => {
+    const keys = new Set<string>();
+    for (const entry of entries) for (const key of Object.keys(entry)) if (has(key)) keys.add(key);
+    return keys;
+  };
+  const ofSteps = keysOf(everyStep);
+  const series = [...new Set([...ofSteps, ...keysOf(history)])].map((key): Series => {
+    const entries = ofSteps.has(key) ? everyStep : history;
+    const points = entries.filter((entry) => entry[key] !== undefined).map((entry) => [entry.step, factor * entry[key]!] as const);
     return { name: key.replace(/^eval_/, ""), points };
   });
   return { ...chart, series };

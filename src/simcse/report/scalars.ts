@@ -1,6 +1,6 @@
 /** Entries of the training log as TensorBoard shows them. */
 import type { ScalarEvent } from "../../io/formats/tensorboard.ts";
-import type { HistoryEntry } from "./report.ts";
+import type { HistoryEntry } from "./history.ts";
 
 /** Where an entry stands; not curves of their own. */
 const places = new Set(["step", "epoch"]);

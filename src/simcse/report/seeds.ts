@@ -1,9 +1,10 @@
 /** What runs that differ in their seed alone have in common: the mean and the standard deviation of what they ended with, and a page that shows both. */
 import { keptEvaluation } from "./card.ts";
 import { lineChart } from "./chart.ts";
+import type { HistoryEntry, TrainingReport } from "./history.ts";
 import { escapeHtml } from "./html.ts";
 import { chartGrid, configuration, pageHtml } from "./page.ts";
-import { type HistoryEntry, isCorrelation, metricText, type TrainingReport } from "./report.ts";
+import { isCorrelation, metricText } from "./report.ts";
 
 /** A run of one seed. */
 export interface SeedRun extends Pick<TrainingReport, "history" | "best"> {

@@ -1,46 +1,52 @@
 /**
- * SimCSE training, from examples to a trained model: shuffle, batch, step, log, evaluate, keep the best, and everything needed to go on after an
+ * Training, from examples to a trained model: shuffle, batch, step, log, evaluate, keep the best, and everything needed to go on after an
  * interruption. Reading and writing files is its caller's; it runs in a browser as in Node.
  */
 import type { Profiler } from "../../autograd/profiler.ts";
+import { OptionError } from "../../errors.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { longestSentence } from "../../nn/architectures/bert-config.ts";
 import { schedules } from "../../nn/schedule.ts";
 import { checkLength } from "../embedding/encoder.ts";
-import { infoNce } from "../losses/infonce.ts";
-import type { Loss } from "../losses/loss.ts";
+import { chooseLoss } from "../losses/loss-choice.ts";
 import type { SimCseModel } from "../model/model.ts";
-import { checkArguments, optimizerOf, type TrainingArguments } from "./training-arguments.ts";
+import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";
 import { type Best, type Evaluate, type EvaluationEntry, type EvaluatorState, TrainingEvaluator } from "./training-evaluator.ts";
-import { type LogEntry, TrainingLog } from "./training-log.ts";
+import { type LogEntry, type StepRecord, TrainingLog } from "./training-log.ts";
+import { checkSettings, evaluates, optimizerOf, type TrainingSettings } from "./training-options.ts";
 import { TrainingOrder } from "./training-order.ts";
-import { exampleSet, type TrainingExample, type TrainingSet } from "./training-set.ts";
+import type { TrainingSet } from "./training-set.ts";
 import { type StepMetrics, TrainingStep } from "./training-step.ts";
 
-export { embeddingPooler, type TrainingArguments, trainingDefaults } from "./training-arguments.ts";
-export type { EvaluationEntry } from "./training-evaluator.ts";
-export type { LogEntry } from "./training-log.ts";
-export type { TrainingExample } from "./training-set.ts";
-
-/** What a run is at after an update, beside what stands on the GPU. Everything random follows from the seed and the step. */
+/** What a run is at after an update, beside what is on the GPU. Everything random follows from the seed and the step. */
 export interface TrainerState {
+  /** Updates done. */
   readonly global_step: number;
   readonly max_steps: number;
   readonly epoch: number;
+  /** Seconds of training so far. */
+  readonly seconds: number;
   readonly evaluator: EvaluatorState | null;
   /** Metrics of the steps since the last log entry. */
   readonly unlogged: readonly StepMetrics[];
 }
 
+/** What a run tells its caller, and asks of it. What a hook returns is waited for. */
 export interface TrainerHooks {
-  readonly onStart?: (plan: { totalSteps: number; step: TrainingStep }) => void;
-  readonly onStep?: (progress: { step: number; totalSteps: number; sentences: number }) => void;
+  /** Called once the step is compiled, before the first update. */
+  readonly onStart?: (plan: { readonly totalSteps: number; readonly step: TrainingStep }) => void;
+  /** Called after each update is submitted; its numbers come later, with `onSteps`. */
+  readonly onStep?: (progress: { readonly step: number; readonly totalSteps: number; readonly sentences: number }) => void;
+  /** Called with every step's numbers, in order, as they are read from the GPU. */
+  readonly onSteps?: (steps: readonly StepRecord[]) => void | Promise<void>;
+  /** Milliseconds between readings for `onSteps`; if absent, they come with the log entries. Reading waits for the GPU. */
+  readonly stepsEvery?: number;
   readonly onLog?: (entry: LogEntry) => void | Promise<void>;
   readonly evaluate?: Evaluate;
   readonly onEvaluate?: (entry: EvaluationEntry) => void | Promise<void>;
   /** Called when an evaluation is strictly better than all before. */
   readonly saveBest?: (entry: EvaluationEntry) => Promise<void>;
-  /** Called every `save_steps`, and when the run is stopped. */
+  /** Called every `saveSteps`, and when the run is stopped. */
   readonly saveCheckpoint?: (state: TrainerState) => Promise<void>;
   /** Times some of the steps kernel by kernel. */
   readonly profiler?: Profiler | null;
@@ -48,144 +54,221 @@ export interface TrainerHooks {
   readonly signal?: AbortSignal;
 }
 
+/** How a run ended. */
 export interface TrainingSummary {
+  /** Updates done. */
   readonly steps: number;
   readonly totalSteps: number;
   /** Ended before the last step: asked to, or without a gain for too long. */
   readonly stopped: boolean;
   /** Asked to stop: there is more to do. */
   readonly interrupted: boolean;
+  /** The best evaluation; null where there was none. */
   readonly best: Best | null;
+  /** Seconds of training, those before an interruption included. */
   readonly seconds: number;
+}
+
+/** A run: what is trained, on what, and how. */
+export interface TrainingJob {
+  readonly model: SimCseModel;
+  readonly tokenizer: Tokenizer;
+  readonly set: TrainingSet;
+  readonly settings: TrainingSettings;
+  readonly hooks?: TrainerHooks;
+  /** The state to go on from, whose weights and optimiser state the model has. */
+  readonly from?: TrainerState | null;
 }
 
 /** Steps submitted before the first of them has finished: enough to keep a GPU busy, few enough to stop soon. */
 const stepsInFlight = 2;
 
 /**
- * Trains `model` on `examples`, all of as many columns, or on a set of another kind; goes on after the steps of `from`, whose weights and optimiser state the model then has.
- * Throws `DataError` when there are too few, `OptionError` for options that exclude each other, `CapacityError` when the device is too small,
- * `DivergenceError` when the loss is no longer a number.
+ * Trains a model. Throws `OptionError` for settings that cannot be or exclude each other, `CapacityError` when the device is too small, `DivergenceError` when the
+ * loss is no longer a number.
  */
-export async function train(
-  model: SimCseModel,
-  tokenizer: Tokenizer,
-  examples: readonly TrainingExample[] | TrainingSet,
-  args: TrainingArguments,
-  hooks: TrainerHooks = {},
-  from: TrainerState | null = null,
-): Promise<TrainingSummary> {
-  const set = "views" in examples ? examples : exampleSet(examples, tokenizer, args.max_seq_length);
-  checkArguments(args);
-  checkLength(args.max_seq_length, longestSentence(model.config));
-  const order = new TrainingOrder(set, args);
-  const { totalSteps, updatesPerEpoch } = order;
-  const step = await createStep(model, tokenizer, args, { batchSize: order.batchSize, views: set.views });
-  hooks.onStart?.({ totalSteps, step });
-  const evaluator = evaluates(args)
-    ? hooks.evaluate && (await TrainingEvaluator.create(model, tokenizer, args, hooks.evaluate, from?.evaluator ?? null))
-    : undefined;
-  const log = new TrainingLog(step, args, from?.global_step ?? 0, [...(from?.unlogged ?? [])]);
-  const schedule = schedules[args.lr_scheduler_type];
-
-  const started = performance.now();
-  const inFlight: Promise<void>[] = [];
-  let update = from?.global_step ?? 0;
-  let saved = update;
-  const save = async () => {
-    await log.read(update);
-    const epoch = update / updatesPerEpoch;
-    const state = { global_step: update, max_steps: totalSteps, epoch, evaluator: evaluator?.state ?? null, unlogged: log.unlogged };
-    await outsideOf(log, hooks.saveCheckpoint?.(state));
-    saved = update;
-  };
-  try {
-    for (const chosen of order.updates(update)) {
-      if (update >= totalSteps || hooks.signal?.aborted || evaluator?.hasStalled) break;
-      const batch = chosen.map((index) => set.example(index));
-      const learningRate = args.learning_rate * schedule(update, totalSteps, args.warmup_steps, args.learning_rate);
-      update++;
-      if (hooks.profiler) await hooks.profiler.run(step, batch, update, learningRate);
-      else step.run(batch, update, learningRate);
-      log.count(batch.length);
-      const done = model.device.finish();
-      done.catch(() => {}); // Awaited when its turn comes; a loss of the device may be noticed elsewhere before.
-      inFlight.push(done);
-      if (inFlight.length >= stepsInFlight) await inFlight.shift();
-      hooks.onStep?.({ step: update, totalSteps, sentences: batch.length });
-
-      const epoch = update / updatesPerEpoch;
-      if (log.isDue(update, totalSteps)) {
-        const entry = await log.entry(update, epoch, learningRate);
-        await hooks.onLog?.(entry);
-      } else if (log.isFull(update)) await log.read(update);
-      if (evaluator?.isDue(update, totalSteps, updatesPerEpoch)) {
-        await outsideOf(log, evaluate(evaluator, hooks, update, epoch));
-      }
-      if (args.save_steps > 0 && update % args.save_steps === 0) await save();
-    }
-    await Promise.all(inFlight);
-    await hooks.profiler?.finish();
-    if (hooks.signal?.aborted && update > saved) await save();
-  } finally {
-    evaluator?.close();
-    step.close();
-  }
-  return {
-    steps: update,
-    totalSteps,
-    stopped: update < totalSteps,
-    interrupted: update < totalSteps && hooks.signal?.aborted === true && !evaluator?.hasStalled,
-    best: evaluator?.state.best ?? null,
-    seconds: (performance.now() - started) / 1000,
-  };
+export async function train(job: TrainingJob): Promise<TrainingSummary> {
+  const { model, tokenizer, set, settings, hooks = {}, from = null } = job;
+  checkSettings(settings);
+  checkLength(settings.maxLength, longestSentence(model.config));
+  const order = new TrainingOrder(set, settings);
+  checkPlace(from, order.totalSteps);
+  using step = await TrainingStep.create(model, stepOptions(set, settings, tokenizer));
+  using evaluator =
+    hooks.evaluate && evaluates(settings)
+      ? await TrainingEvaluator.create(model, tokenizer, settings, { evaluate: hooks.evaluate, state: from?.evaluator ?? null })
+      : null;
+  hooks.onStart?.({ totalSteps: order.totalSteps, step });
+  return await new Trainer({ ...job, hooks, from }, step, order, evaluator).run();
 }
 
-function createStep(
-  model: SimCseModel,
+/** What the step is compiled for. */
+export function stepOptions(
+  set: Pick<TrainingSet, "length" | "views" | "target">,
+  settings: TrainingSettings,
   tokenizer: Tokenizer,
-  args: TrainingArguments,
-  { batchSize, views }: { batchSize: number; views: TrainingSet["views"] },
-): Promise<TrainingStep> {
-  return TrainingStep.create(model, {
+): TrainingStepOptions {
+  const batchSize = Math.min(settings.batchSize, set.length);
+  const onlyMasked = set.views === 1 && set.target === null;
+  const loss = onlyMasked ? null : chooseLoss(settings, set);
+  if (loss?.couples && batchSize < 2) {
+    throw new OptionError(
+      `A \`batchSize\` of ${batchSize} leaves nothing to tell an example from: the loss ${loss.name} compares those of a batch.`,
+      "Give a `batchSize` of at least 2.",
+    );
+  }
+  return {
     batchSize,
-    views,
-    maxLength: args.max_seq_length,
-    pooler: args.pooler_type,
-    loss: views === 1 ? null : lossOf(args),
-    optimizer: optimizerOf(args),
-    gradientCheckpointing: args.gradient_checkpointing,
-    accumulation: args.gradient_accumulation_steps,
-    ...(args.gradient_cache_chunk > 0 && { cacheChunk: Math.min(args.gradient_cache_chunk, batchSize) }),
-    ...((args.do_mlm || views === 1) && {
+    views: set.views,
+    loss,
+    maxLength: settings.maxLength,
+    pooler: settings.pooler,
+    optimizer: optimizerOf(settings),
+    gradientCheckpointing: settings.gradientCheckpointing,
+    accumulation: settings.gradientAccumulationSteps,
+    ...(settings.gradientCacheChunk > 0 && { cacheChunk: Math.min(settings.gradientCacheChunk, batchSize) }),
+    ...((settings.mlm || onlyMasked) && {
       mlm: {
-        weight: views === 1 ? 1 : args.mlm_weight,
-        probability: args.mlm_probability,
+        weight: onlyMasked ? 1 : settings.mlmWeight,
+        probability: settings.mlmProbability,
         maskId: tokenizer.maskId,
         specialIds: new Set([tokenizer.padId, tokenizer.clsId, tokenizer.sepId, tokenizer.maskId, tokenizer.unknownId]),
       },
     }),
-    seed: args.seed,
-  });
+    seed: settings.seed,
+  };
 }
 
-function lossOf({ temp, hard_negative_weight, label_smoothing_factor }: TrainingArguments): Loss {
-  return infoNce({ temperature: temp, hardNegativeWeight: hard_negative_weight, labelSmoothing: label_smoothing_factor });
+/** Throws `OptionError` where the state to go on from lies beyond the run's end. */
+function checkPlace(from: TrainerState | null, totalSteps: number): void {
+  if (from === null || from.global_step <= totalSteps) return;
+  throw new OptionError(
+    `The checkpoint is that of step ${from.global_step}; the run has ${totalSteps} steps.`,
+    "Give the options and the examples that the run began with.",
+  );
 }
 
-function evaluates({ evaluation_strategy, eval_steps }: TrainingArguments): boolean {
-  return evaluation_strategy === "epoch" || (evaluation_strategy === "steps" && eval_steps > 0);
-}
+/** A run under way. */
+class Trainer {
+  readonly #log: TrainingLog;
+  /** The update that is or was last done. */
+  #update: number;
+  /** The update of the last checkpoint. */
+  #saved: number;
+  readonly #began = performance.now();
+  /** Steps submitted and not yet known to be done. */
+  readonly #inFlight: Promise<void>[] = [];
 
-async function evaluate(evaluator: TrainingEvaluator, hooks: TrainerHooks, update: number, epoch: number): Promise<void> {
-  const { entry, isBest } = await evaluator.evaluate(update, epoch);
-  await hooks.onEvaluate?.(entry);
-  if (isBest) await hooks.saveBest?.(entry);
-}
+  constructor(
+    readonly job: Required<TrainingJob>,
+    readonly step: TrainingStep,
+    readonly order: TrainingOrder,
+    readonly evaluator: TrainingEvaluator | null,
+  ) {
+    const { hooks, from, settings } = job;
+    this.#update = from?.global_step ?? 0;
+    this.#saved = this.#update;
+    this.#log = new TrainingLog(step, {
+      settings,
+      place: (update) => ({ epoch: update / order.updatesPerEpoch, learningRate: this.#learningRate(update) }),
+      onSteps: hooks.onSteps,
+      stepsEvery: hooks.stepsEvery,
+      done: this.#update,
+      unlogged: from?.unlogged ?? [],
+    });
+  }
 
-/** Waits for work whose time is not training's. */
-async function outsideOf(log: TrainingLog, work: Promise<void> | undefined): Promise<void> {
-  const began = performance.now();
-  await work;
-  log.pause(performance.now() - began);
+  async run(): Promise<TrainingSummary> {
+    const { hooks, set, settings } = this.job;
+    for (const chosen of this.order.updates(this.#update)) {
+      if (this.#isOver) break;
+      await this.#train(chosen.map((index) => set.example(index)));
+      if (this.#log.isDue(this.#update, this.order.totalSteps)) {
+        const entry = await this.#log.entry(this.#update);
+        await hooks.onLog?.(entry);
+      } else await this.#log.keepUp(this.#update);
+      if (this.evaluator?.isDue(this.#update, this.order.totalSteps, this.order.updatesPerEpoch)) {
+        await this.#outsideOfTraining(this.#evaluate(this.evaluator));
+      }
+      if (settings.saveSteps > 0 && this.#update % settings.saveSteps === 0) await this.#save();
+    }
+    await Promise.all(this.#inFlight);
+    await hooks.profiler?.finish();
+    await this.#log.read(this.#update);
+    if (hooks.signal?.aborted && this.#update > this.#saved) await this.#save();
+    return this.#summary();
+  }
+
+  get #isOver(): boolean {
+    return this.#update >= this.order.totalSteps || this.job.hooks.signal?.aborted === true || this.evaluator?.hasStalled === true;
+  }
+
+  /** Submits the next update; waits where too many are in flight. */
+  async #train(batch: readonly TokenizedExample[]): Promise<void> {
+    const { model, hooks } = this.job;
+    const update = ++this.#update;
+    if (hooks.profiler) await hooks.profiler.run(this.step, batch, update, this.#learningRate(update));
+    else this.step.run(batch, update, this.#learningRate(update));
+    this.#log.count(batch.length);
+    const done = model.device.finish();
+    done.catch(() => {}); // It is awaited when its turn comes; the loss of the device may be noticed elsewhere before.
+    this.#inFlight.push(done);
+    if (this.#inFlight.length >= stepsInFlight) await this.#inFlight.shift();
+    hooks.onStep?.({ step: update, totalSteps: this.order.totalSteps, sentences: batch.length });
+  }
+
+  #learningRate(update: number): number {
+    const { learningRate, scheduler, warmupSteps } = this.job.settings;
+    return learningRate * schedules[scheduler](update - 1, this.order.totalSteps, warmupSteps, learningRate);
+  }
+
+  async #evaluate(evaluator: TrainingEvaluator): Promise<void> {
+    const { hooks } = this.job;
+    await this.#log.read(this.#update);
+    const { entry, isBest } = await evaluator.evaluate(this.#update, this.#epoch);
+    await hooks.onEvaluate?.(entry);
+    if (isBest) await hooks.saveBest?.(entry);
+  }
+
+  async #save(): Promise<void> {
+    await this.#log.read(this.#update);
+    const state: TrainerState = {
+      global_step: this.#update,
+      max_steps: this.order.totalSteps,
+      epoch: this.#epoch,
+      seconds: this.#seconds,
+      evaluator: this.evaluator?.state ?? null,
+      unlogged: this.#log.unlogged,
+    };
+    await this.#outsideOfTraining(this.job.hooks.saveCheckpoint?.(state));
+    this.#saved = this.#update;
+  }
+
+  get #epoch(): number {
+    return this.#update / this.order.updatesPerEpoch;
+  }
+
+  get #seconds(): number {
+    return (this.job.from?.seconds ?? 0) + (performance.now() - this.#began) / 1000;
+  }
+
+  /** Waits for work whose time does not count in sentences a second. */
+  async #outsideOfTraining(work: Promise<void> | undefined): Promise<void> {
+    const began = performance.now();
+    await work;
+    this.#log.pause(performance.now() - began);
+  }
+
+  #summary(): TrainingSummary {
+    const { totalSteps } = this.order;
+    const stopped = this.#update < totalSteps;
+    return {
+      steps: this.#update,
+      totalSteps,
+      stopped,
+      interrupted: stopped && this.job.hooks.signal?.aborted === true && !this.evaluator?.hasStalled,
+      best: this.evaluator?.state.best ?? null,
+      seconds: this.#seconds,
+    };
+  }
 }

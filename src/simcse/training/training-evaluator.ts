@@ -5,12 +5,14 @@ import { longestSentence } from "../../nn/architectures/bert-config.ts";
 import { Encoder } from "../embedding/encoder.ts";
 import type { Encode } from "../evaluation/embed-distinct.ts";
 import type { SimCseModel } from "../model/model.ts";
-import { embeddingPooler, type TrainingArguments } from "./training-arguments.ts";
+import { embeddingPooler, type TrainingSettings } from "./training-options.ts";
 
+/** What an evaluation found: a step, and metrics by names that begin with `eval_`. */
 export type EvaluationEntry = { readonly step: number; readonly epoch: number } & Readonly<Record<string, number>>;
 
 /** The best evaluation so far. */
 export interface Best {
+  /** The metric's name, such as `eval_stsb_spearman`. */
   readonly metric: string;
   readonly value: number;
   readonly step: number;
@@ -23,66 +25,97 @@ export interface EvaluatorState {
   readonly withoutGain: number;
 }
 
-/** Metrics by name, such as `eval_stsb_spearman`. */
-export type Evaluate = (encode: Encode) => Promise<Readonly<Record<string, number>>>;
+/**
+ * An evaluation: metrics by name, such as `stsb_spearman`, with or without `eval_`; or one number, the score. `encode` gives vectors of unit length by the model as
+ * it is at that step.
+ */
+export type Evaluate = (encode: Encode) => Promise<number | Readonly<Record<string, number>>>;
+
+/** The name of a metric in the log. */
+export const loggedMetric = (name: string): string => name.replace(/^(eval_)?/, "eval_");
+
+/** The name of an evaluation that is one number. */
+const onlyMetric = "score";
 
 export class TrainingEvaluator {
   #state: EvaluatorState;
 
   private constructor(
     readonly encoder: Encoder,
-    readonly args: TrainingArguments,
+    readonly settings: TrainingSettings,
     readonly run: Evaluate,
     state: EvaluatorState | null,
   ) {
     this.#state = state ?? { best: null, withoutGain: 0 };
   }
 
-  static async create(model: SimCseModel, tokenizer: Tokenizer, args: TrainingArguments, run: Evaluate, state: EvaluatorState | null) {
-    const maxLength = longestSentence(model.config);
-    return new TrainingEvaluator(await Encoder.create(model, tokenizer, { pooler: embeddingPooler(args), maxLength }), args, run, state);
+  /** Compiles an encoder for the whole length that the model takes. */
+  static async create(
+    model: SimCseModel,
+    tokenizer: Tokenizer,
+    settings: TrainingSettings,
+    { evaluate, state }: { readonly evaluate: Evaluate; readonly state: EvaluatorState | null },
+  ): Promise<TrainingEvaluator> {
+    const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(settings), maxLength: longestSentence(model.config) });
+    return new TrainingEvaluator(encoder, settings, evaluate, state);
   }
 
   get state(): EvaluatorState {
     return this.#state;
   }
 
-  /** Whether `early_stopping_patience` is used up. */
+  /** Whether `earlyStoppingPatience` is used up. */
   get hasStalled(): boolean {
-    const { early_stopping_patience: patience } = this.args;
+    const { earlyStoppingPatience: patience } = this.settings;
     return patience > 0 && this.#state.withoutGain >= patience;
   }
 
   isDue(update: number, totalSteps: number, updatesPerEpoch: number): boolean {
-    const { evaluation_strategy, eval_steps } = this.args;
-    const every = { no: 0, steps: eval_steps, epoch: updatesPerEpoch }[evaluation_strategy];
+    const { evaluationStrategy, evalSteps } = this.settings;
+    const every = { no: 0, steps: evalSteps, epoch: updatesPerEpoch }[evaluationStrategy];
     return update === totalSteps || (every > 0 && update % every === 0);
   }
 
   /** Evaluates, and says whether this is strictly the best so far. Throws `DataError` when there is no such metric. */
   async evaluate(step: number, epoch: number): Promise<{ entry: EvaluationEntry; isBest: boolean }> {
-    const { metric_for_best_model, greater_is_better, early_stopping_threshold } = this.args;
-    const metric = metric_for_best_model.replace(/^(eval_)?/, "eval_");
-    const entry: EvaluationEntry = { step, epoch, ...(await this.run(async (sentences) => (await this.encoder.encode(sentences)).data)) };
-    const value = entry[metric];
-    if (value === undefined) {
-      throw new DataError(
-        `The evaluation has no metric ${metric}; it has ${Object.keys(entry).join(", ")}.`,
-        "Choose one of them with --metric_for_best_model.",
-      );
-    }
+    const { greaterIsBetter, earlyStoppingThreshold } = this.settings;
+    const metrics = metricsOf(await this.run(async (sentences) => (await this.encoder.encode(sentences)).data));
+    const entry: EvaluationEntry = { step, epoch, ...metrics };
+    const { metric, value } = this.#chosen(metrics);
     const { best, withoutGain } = this.#state;
-    const gain = best === null ? Number.POSITIVE_INFINITY : (value - best.value) * (greater_is_better ? 1 : -1);
-    // Of a collapsed model every cosine is the same and the correlation is no number: never the best.
+    const gain = best === null ? Number.POSITIVE_INFINITY : (value - best.value) * (greaterIsBetter ? 1 : -1);
+    // Every cosine of a collapsed model is the same and the correlation is no number: never the best.
     const isBest = Number.isFinite(value) && gain > 0;
     this.#state = {
       best: isBest ? { metric, value, step } : best,
-      withoutGain: isBest && gain > early_stopping_threshold ? 0 : withoutGain + 1,
+      withoutGain: isBest && gain > earlyStoppingThreshold ? 0 : withoutGain + 1,
     };
     return { entry, isBest };
+  }
+
+  #chosen(metrics: Readonly<Record<string, number>>): { metric: string; value: number } {
+    const names = Object.keys(metrics);
+    const { metric: wanted } = this.settings;
+    const metric = wanted === null ? names[0] : loggedMetric(wanted);
+    if (metric !== undefined && Object.hasOwn(metrics, metric)) return { metric, value: metrics[metric]! };
+    throw new DataError(
+      `The evaluation has no metric ${metric ?? "at all"}; it has ${names.join(", ") || "none"}.`,
+      "Choose one of them with `metric`.",
+    );
   }
 
   close(): void {
     this.encoder.close();
   }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function metricsOf(found: unknown): Readonly<Record<string, number>> {
+  const metrics = Object.entries(typeof found === "number" ? { [onlyMetric]: found } : (found ?? {}));
+  const wrong = metrics.find(([, value]) => typeof value !== "number");
+  if (wrong === undefined) return Object.fromEntries(metrics.map(([name, value]) => [loggedMetric(name), value as number]));
+  throw new DataError(`The evaluation's ${wrong[0]} is no number but a ${typeof wrong[1]}.`, "Return a number, or numbers by their names.");
 }

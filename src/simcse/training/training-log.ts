@@ -1,9 +1,10 @@
-/** What a run logs: means over the steps since the last entry, read from the GPU's ring in time, and the stop when a loss is no longer a number. */
+/** What a run logs: every step's numbers, means over the steps since the last entry, and the stop when a loss is no longer a number. */
 import { DivergenceError } from "../../errors.ts";
 import { historyLength } from "./step-recording.ts";
-import type { TrainingArguments } from "./training-arguments.ts";
+import type { TrainingSettings } from "./training-options.ts";
 import type { StepMetrics, TrainingStep } from "./training-step.ts";
 
+/** One line of a run's log. */
 export interface LogEntry {
   readonly step: number;
   readonly epoch: number;
@@ -12,7 +13,8 @@ export interface LogEntry {
   /** With masked language modelling: the two losses that make it. */
   readonly contrastive_loss?: number;
   readonly mlm_loss?: number;
-  readonly gradient_norm: number;
+  /** Mean over the steps since the last entry that were not skipped; absent where all were. */
+  readonly gradient_norm?: number;
   readonly learning_rate: number;
   readonly sentences_per_second: number;
   /** In mixed precision: the loss scale, and the steps so far whose gradients overflowed and were left out. */
@@ -20,23 +22,47 @@ export interface LogEntry {
   readonly skipped_steps?: number;
 }
 
+/** What a step was, and where in the run. */
+export interface StepRecord extends StepMetrics {
+  readonly step: number;
+  readonly epoch: number;
+  readonly learningRate: number;
+}
+
+/** Whether a step's gradients overflowed in mixed precision, so that it made no update. */
+export const isSkipped = ({ gradientNorm }: StepMetrics): boolean => !Number.isFinite(gradientNorm);
+
+export interface LogOptions {
+  readonly settings: TrainingSettings;
+  /** Where in the run an update is. */
+  readonly place: (update: number) => { readonly epoch: number; readonly learningRate: number };
+  /** Called with steps, in their order, whenever their numbers were read from the GPU. */
+  readonly onSteps?: ((steps: readonly StepRecord[]) => void | Promise<void>) | undefined;
+  /** Milliseconds after which steps are read though no entry is due; if absent they wait for an entry. */
+  readonly stepsEvery?: number | undefined;
+  /** Steps done before, and the metrics of those that no entry tells of yet. */
+  readonly done: number;
+  readonly unlogged: readonly StepMetrics[];
+}
+
 export class TrainingLog {
   #sentences = 0;
   #since = performance.now();
-  /** The last step whose metrics were read. */
+  /** The last step whose metrics were read, and when. */
   #read: number;
+  #readAt = performance.now();
   /** The last metrics that were numbers. */
   #last: StepMetrics | undefined;
+  /** Metrics of the steps since the last entry. */
+  readonly unlogged: StepMetrics[];
 
   constructor(
     readonly step: TrainingStep,
-    readonly args: TrainingArguments,
-    /** Steps done before, and the metrics of those that no entry has told of. */
-    done: number,
-    readonly unlogged: StepMetrics[],
+    readonly options: LogOptions,
   ) {
-    this.#read = done;
-    this.#last = unlogged.at(-1);
+    this.#read = options.done;
+    this.unlogged = [...options.unlogged];
+    this.#last = this.unlogged.at(-1);
   }
 
   count(sentences: number): void {
@@ -49,44 +75,52 @@ export class TrainingLog {
   }
 
   isDue(update: number, totalSteps: number): boolean {
-    const { logging_steps, logging_first_step } = this.args;
-    return update % logging_steps === 0 || update === totalSteps || (logging_first_step && update === 1);
+    const { loggingSteps, loggingFirstStep } = this.options.settings;
+    return update % loggingSteps === 0 || update === totalSteps || (loggingFirstStep && update === 1);
   }
 
-  /** Whether the ring would soon lose what was not read. */
-  isFull(update: number): boolean {
-    return update - this.#read >= historyLength;
+  /** Reads the steps' metrics where the ring would soon lose them, or where someone waits for them. */
+  async keepUp(update: number): Promise<void> {
+    const { stepsEvery = Number.POSITIVE_INFINITY } = this.options;
+    if (update - this.#read >= historyLength || performance.now() - this.#readAt >= stepsEvery) await this.read(update);
   }
 
   /** Reads the metrics of the steps up to `update`. Waits for the GPU. Throws `DivergenceError` when one is no number. */
   async read(update: number): Promise<void> {
     if (update === this.#read) return;
+    const { settings, place, onSteps } = this.options;
     const first = Math.max(this.#read + 1, update - historyLength + 1);
     const found = await this.step.metrics(first, update);
     // In mixed precision a step whose gradients overflow is left out, and the scale goes down. The loss is not scaled.
-    const scaled = this.args.fp16 && (await this.step.scaling()).loss_scale > 1;
-    const bad = found.findIndex(({ loss, gradientNorm }) => !Number.isFinite(loss) || !(scaled || Number.isFinite(gradientNorm)));
-    this.#last = found.slice(0, bad < 0 ? found.length : bad).findLast(isNumber) ?? this.#last;
+    const mayOverflow = settings.fp16 && (await this.step.scaling()).loss_scale > 1;
+    const bad = found.findIndex((metrics) => !Number.isFinite(metrics.loss) || (isSkipped(metrics) && !mayOverflow));
+    const good = bad < 0 ? found : found.slice(0, bad);
+    await onSteps?.(good.map((metrics, i) => ({ step: first + i, ...place(first + i), ...metrics })));
+    this.#last = good.findLast((metrics) => !isSkipped(metrics)) ?? this.#last;
     if (bad >= 0) throw diverged(first + bad, found[bad]!, this.#last);
-    this.unlogged.push(...found.filter(isNumber));
+    this.unlogged.push(...found);
     this.#read = update;
+    this.#readAt = performance.now();
   }
 
   /** The entry of the steps since the last one. */
-  async entry(update: number, epoch: number, learningRate: number): Promise<LogEntry> {
+  async entry(update: number): Promise<LogEntry> {
     await this.read(update);
+    const { settings, place } = this.options;
+    const { epoch, learningRate } = place(update);
     const metrics = this.unlogged.splice(0);
-    const mlm = metrics[0]?.mlmLoss === undefined ? null : meanOf(metrics, (entry) => entry.mlmLoss!);
-    const loss = meanOf(metrics, (entry) => entry.loss);
+    const updates = metrics.filter((own) => !isSkipped(own));
+    const mlm = metrics[0]?.mlmLoss === undefined ? null : meanOf(metrics, (own) => own.mlmLoss!);
+    const loss = meanOf(metrics, (own) => own.loss);
     const entry: LogEntry = {
       step: update,
       epoch,
       loss,
-      ...(mlm !== null && { contrastive_loss: loss - this.args.mlm_weight * mlm, mlm_loss: mlm }),
-      gradient_norm: meanOf(metrics, ({ gradientNorm }) => gradientNorm),
+      ...(mlm !== null && { contrastive_loss: loss - settings.mlmWeight * mlm, mlm_loss: mlm }),
+      ...(updates.length > 0 && { gradient_norm: meanOf(updates, ({ gradientNorm }) => gradientNorm) }),
       learning_rate: learningRate,
       sentences_per_second: (this.#sentences * 1000) / (performance.now() - this.#since),
-      ...(this.args.fp16 && (await this.step.scaling())),
+      ...(settings.fp16 && (await this.step.scaling())),
     };
     this.#sentences = 0;
     this.#since = performance.now();
@@ -94,13 +128,11 @@ export class TrainingLog {
   }
 }
 
-const isNumber = ({ loss, gradientNorm }: StepMetrics) => Number.isFinite(loss) && Number.isFinite(gradientNorm);
-
 function diverged(step: number, { loss, gradientNorm }: StepMetrics, last: StepMetrics | undefined): DivergenceError {
   const before = last ? `; the last finite ones were ${last.loss.toFixed(4)} and ${last.gradientNorm.toFixed(4)}` : "";
   return new DivergenceError(
     `At step ${step} the loss is ${loss} and the gradient norm ${gradientNorm}${before}.`,
-    "Lower --learning_rate, or raise --temp.",
+    "Lower `learningRate`, or raise `temperature`.",
   );
 }
 

@@ -4,18 +4,12 @@
  */
 import { permutation } from "../../nn/random.ts";
 import { batchesWithoutDuplicates } from "./no-duplicates.ts";
-import type { TrainingArguments } from "./training-arguments.ts";
+import type { TrainingSettings } from "./training-options.ts";
 import type { TrainingSet } from "./training-set.ts";
 
-type OrderArguments = Pick<
-  TrainingArguments,
-  | "seed"
-  | "per_device_train_batch_size"
-  | "gradient_accumulation_steps"
-  | "dataloader_drop_last"
-  | "no_duplicates"
-  | "num_train_epochs"
-  | "max_steps"
+type OrderSettings = Pick<
+  TrainingSettings,
+  "seed" | "batchSize" | "gradientAccumulationSteps" | "dropLast" | "noDuplicates" | "epochs" | "maxSteps"
 >;
 
 export class TrainingOrder {
@@ -26,12 +20,12 @@ export class TrainingOrder {
 
   constructor(
     readonly examples: Pick<TrainingSet, "length" | "keys">,
-    readonly args: OrderArguments,
+    readonly settings: OrderSettings,
   ) {
-    this.batchSize = Math.min(args.per_device_train_batch_size, examples.length);
+    this.batchSize = Math.min(settings.batchSize, examples.length);
     // An epoch without duplicates may need a batch or two more or less: all are as long as the first.
     this.updatesPerEpoch = this.#epoch(0).length;
-    this.totalSteps = args.max_steps > 0 ? args.max_steps : Math.ceil(args.num_train_epochs * this.updatesPerEpoch);
+    this.totalSteps = settings.maxSteps > 0 ? settings.maxSteps : Math.ceil(settings.epochs * this.updatesPerEpoch);
   }
 
   /**
@@ -49,16 +43,16 @@ export class TrainingOrder {
 
   /** The updates of an epoch. Batches that do not fill an update at its end are left out, unless they are all there is. */
   #epoch(epoch: number): (readonly number[])[] {
-    const { gradient_accumulation_steps: accumulation } = this.args;
+    const { gradientAccumulationSteps: accumulation } = this.settings;
     const batches = this.#batches(epoch);
     const count = Math.max(1, Math.floor(batches.length / accumulation));
     return Array.from({ length: count }, (_, i) => batches.slice(i * accumulation, (i + 1) * accumulation).flat());
   }
 
   #batches(epoch: number): number[][] {
-    const { seed, no_duplicates, dataloader_drop_last, gradient_accumulation_steps } = this.args;
+    const { seed, noDuplicates, dropLast, gradientAccumulationSteps } = this.settings;
     const order = permutation(seed, `epoch ${epoch}`, this.examples.length);
-    const batches = no_duplicates
+    const batches = noDuplicates
       ? Array.from(
           batchesWithoutDuplicates(order, this.batchSize, (example) => this.examples.keys(example)),
           (batch) => Array.from(batch),
@@ -67,7 +61,7 @@ export class TrainingOrder {
           Array.from(order.subarray(i * this.batchSize, (i + 1) * this.batchSize)),
         );
     // Updates are cut into batches by their size, so only the last batch of an update may be smaller.
-    const onlyFull = dataloader_drop_last || (no_duplicates && gradient_accumulation_steps > 1);
+    const onlyFull = dropLast || (noDuplicates && gradientAccumulationSteps > 1);
     const full = batches.filter(({ length }) => length === this.batchSize);
     return onlyFull && full.length > 0 ? full : batches;
   }

@@ -112,10 +112,15 @@ export class TrainingStep {
     return { loss_scale: state[optimizerField.lossScale]!, skipped_steps: state[optimizerField.skipped]! };
   }
 
+  /** Frees its memory; the model stays. */
   close(): void {
     for (const program of this.programs.values()) program.close();
     for (const { window } of [this.history, ...this.steps.tensors]) window.buffer.destroy();
     this.staging.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
+import type { TrainingReport } from "../../../src/simcse/report/history.ts";
 import { modelCard } from "../../../src/simcse/report/model-card.ts";
-import type { TrainingReport } from "../../../src/simcse/report/report.ts";
 
 const report: TrainingReport = {
   name: "my_model | *x*",
@@ -26,7 +26,7 @@ it("a model card has what hubs read, the scores of the model that is kept, and h
   expect(card).toContain("after step 5. Avg. covers 1 of 7 tasks");
   expect(card).toContain('SimCSE.load("out")');
   expect(card).toContain("embeddings = output.last_hidden_state[:, 0]\n");
-  expect(card).toContain('SentenceTransformer("out-st")');
+  expect(card).toContain('SentenceTransformer("out")');
   expect(card).toContain("- `train_file`: a\\_b.txt");
   expect(card).not.toContain("mlp_only_train");
 });

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { StsReport } from "../../../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { lineChart } from "../../../src/simcse/report/chart.ts";
+import type { TrainingReport } from "../../../src/simcse/report/history.ts";
 import { shortNumber } from "../../../src/simcse/report/html.ts";
-import { reportHtml, type TrainingReport } from "../../../src/simcse/report/report.ts";
+import { reportHtml } from "../../../src/simcse/report/report.ts";
 
 const aggregate = { all: 0.8, mean: 0.8, wmean: 0.8 };
 const sts: StsReport = {

@@ -1,5 +1,5 @@
 /** A run that was interrupted, wherever, and resumed ends with the bits of one that was not: after a checkpoint, and after its device was lost. */
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { FileError, FormatError, OptionError } from "../../../src/errors.ts";
 import type { Device } from "../../../src/gpu/device.ts";
 import { openDevice } from "../../../src/gpu/node.ts";
@@ -13,7 +13,10 @@ import {
   trainingCheckpointFiles,
 } from "../../../src/simcse/checkpoint/training-checkpoint.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
-import { type LogEntry, type TrainerHooks, type TrainingArguments, train, trainingDefaults } from "../../../src/simcse/training/trainer.ts";
+import { type TrainerHooks, train } from "../../../src/simcse/training/trainer.ts";
+import type { LogEntry } from "../../../src/simcse/training/training-log.ts";
+import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
+import { exampleSet } from "../../../src/simcse/training/training-set.ts";
 import { openTestDevice } from "../../device.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
@@ -21,19 +24,20 @@ const device = await openTestDevice();
 const { json, tokenizer } = tinyConfig();
 const config = parseBertConfig("tiny", json);
 const pairs = Array.from({ length: 23 }, (_, i) => [tinySentences[i % 6]!, `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 6)]}`]);
-const args: TrainingArguments = {
+const settings: TrainingSettings = {
   ...trainingDefaults,
-  per_device_train_batch_size: 5,
-  max_steps: 9,
-  logging_steps: 4,
-  save_steps: 3,
-  warmup_steps: 2,
-  lr_scheduler_type: "cosine",
-  learning_rate: 1e-3,
-  max_seq_length: 20,
-  no_duplicates: true,
+  batchSize: 5,
+  maxSteps: 9,
+  loggingSteps: 4,
+  saveSteps: 3,
+  warmupSteps: 2,
+  scheduler: "cosine",
+  learningRate: 1e-3,
+  maxLength: 20,
+  noDuplicates: true,
 };
 const simcse = { pooler_type: "cls", max_seq_length: 20 };
+const set = exampleSet(pairs, tokenizer, settings.maxLength);
 
 async function bytesOf(content: string | Uint8Array | AsyncIterable<Uint8Array>): Promise<string | Uint8Array> {
   if (typeof content === "string" || content instanceof Uint8Array) return content;
@@ -52,35 +56,35 @@ interface Run {
 /** Trains from the beginning, or on from a checkpoint, and reads everything that training changes. */
 async function run(
   on: Device,
-  changes: Partial<TrainingArguments>,
+  changes: Partial<TrainingSettings>,
   from: MemoryFolder | null,
   hooks: TrainerHooks = {},
   checkpoints = new Map<number, MemoryFolder>(),
 ): Promise<Run> {
-  const own = { ...args, ...changes };
-  const model = await SimCseModel.allocate(on, config, { training: true, mlp: true, mlm: own.do_mlm, halves: own.fp16 });
+  const own = { ...settings, ...changes };
+  const model = await SimCseModel.allocate(on, config, { training: true, mlp: true, mlm: own.mlm, halves: own.fp16 });
   model.store.initialize(own.seed);
   const state = from && (await readTrainingState(from));
   if (from) await loadTrainingCheckpoint(from, model);
   const losses: LogEntry[] = [...((state?.log_history ?? []) as LogEntry[])];
-  await train(
+  await train({
     model,
     tokenizer,
-    pairs,
-    own,
-    {
+    set,
+    settings: own,
+    hooks: {
       ...hooks,
       onLog: (entry) => void losses.push(entry),
       saveCheckpoint: async (at) => {
-        const saved = { ...at, best_metric: null, log_history: [...losses], arguments: own, train_examples: pairs.length };
+        const saved = { ...at, best_metric: null, log_history: [...losses], options: own, train_examples: pairs.length };
         const files: [string, string | Uint8Array][] = [];
         for (const { name, content } of trainingCheckpointFiles(model, tokenizer, simcse, saved))
           files.push([name, await bytesOf(content)]);
         checkpoints.set(at.global_step, new MemoryFolder(`checkpoint-${at.global_step}`, files));
       },
     },
-    state,
-  );
+    from: state,
+  });
   const tensors: Float32Array[] = [];
   for (const name of model.store.pieces.keys()) {
     tensors.push(await model.store.read(name), await model.store.readMoment(name, "first"), await model.store.readMoment(name, "second"));
@@ -90,12 +94,12 @@ async function run(
   return { losses: losses.map(({ loss }) => loss), tensors, checkpoints };
 }
 
-const ways: readonly (readonly [string, Partial<TrainingArguments>])[] = [
+const ways: readonly (readonly [string, Partial<TrainingSettings>])[] = [
   ["in f32", {}],
   ["in mixed precision", { fp16: true }],
-  ["with masked language modelling and accumulation", { do_mlm: true, gradient_accumulation_steps: 2 }],
-  ["with GradCache", { gradient_cache_chunk: 2, no_duplicates: false }],
-  ["with GradCache, masked language modelling and mixed precision", { gradient_cache_chunk: 2, do_mlm: true, fp16: true }],
+  ["with masked language modelling and accumulation", { mlm: true, gradientAccumulationSteps: 2 }],
+  ["with GradCache", { gradientCacheChunk: 2, noDuplicates: false }],
+  ["with GradCache, masked language modelling and mixed precision", { gradientCacheChunk: 2, mlm: true, fp16: true }],
 ];
 
 it.each(ways)("from any checkpoint, %s", async (_, changes) => {
@@ -114,7 +118,7 @@ it("after the device was lost, from the last checkpoint", async () => {
   const lost: number[] = [];
   const found = await withReopenedDevice({
     open: () => openDevice(process.env.SIMCSE_DEVICE === "core" ? { profile: "core" } : {}),
-    run: (own, losses) => {
+    run: (own, { losses }) => {
       const lossAt = [5, 8][losses];
       return run(
         own,
@@ -139,12 +143,12 @@ it("stops when asked, with a checkpoint of that step", async () => {
 });
 
 it("refuses to go on under other options or on other data, but lets what is logged and kept change", async () => {
-  const { checkpoints } = await run(device, { max_steps: 3 }, null);
+  const { checkpoints } = await run(device, { maxSteps: 3 }, null);
   const state = await readTrainingState(checkpoints.get(3)!);
-  expect(() => checkResumable(state, { ...args, max_steps: 3, save_steps: 7 }, pairs.length)).not.toThrow();
-  expect(() => checkResumable(state, { ...args, max_steps: 3, seed: 43, temp: 0.1 }, pairs.length)).toThrow(OptionError);
-  expect(() => checkResumable(state, { ...args, max_steps: 3, seed: 43 }, pairs.length)).toThrow(/--seed 42; now it is 43/);
-  expect(() => checkResumable(state, { ...args, max_steps: 3 }, 24)).toThrow(/23 examples; the training file has 24/);
+  expect(() => checkResumable(state, { ...settings, maxSteps: 3, saveSteps: 7 }, pairs.length)).not.toThrow();
+  expect(() => checkResumable(state, { ...settings, maxSteps: 3, seed: 43, temperature: 0.1 }, pairs.length)).toThrow(OptionError);
+  expect(() => checkResumable(state, { ...settings, maxSteps: 3, seed: 43 }, pairs.length)).toThrow(/`seed` 42; now it is 43/);
+  expect(() => checkResumable(state, { ...settings, maxSteps: 3 }, 24)).toThrow(/23 examples; now there are 24/);
 });
 
 it.each([
@@ -152,35 +156,73 @@ it.each([
   ["optimizer.safetensors", FileError],
   ["trainer_state.json", FileError],
 ])("refuses a checkpoint without %s", async (missing, kind) => {
-  const { checkpoints } = await run(device, { max_steps: 3 }, null);
+  const { checkpoints } = await run(device, { maxSteps: 3 }, null);
   const whole = checkpoints.get(3)!;
   const files = await Promise.all(
     whole.files.filter((name) => name !== missing).map(async (name) => [name, await whole.read(name)] as const),
   );
-  const going = run(device, { max_steps: 3 }, new MemoryFolder("checkpoint-3", files));
+  const going = run(device, { maxSteps: 3 }, new MemoryFolder("checkpoint-3", files));
   await expect(going).rejects.toThrow(kind);
   await expect(going).rejects.toThrow(missing);
 });
 
-it.each(["null", "{}", '{"global_step": 1, "unlogged": [], "log_history": [], "arguments": null}', '{"global_step": 1'])(
-  "refuses a state that is %s",
-  async (content) => {
-    await expect(readTrainingState(new MemoryFolder("checkpoint-1", [["trainer_state.json", content]]))).rejects.toThrow(FormatError);
-  },
-);
+describe("a state", () => {
+  const good = {
+    ...{
+      global_step: 3,
+      max_steps: 9,
+      epoch: 0.5,
+      seconds: 1,
+      evaluator: null,
+      unlogged: [{ loss: 1, gradientNorm: null }],
+      best_metric: null,
+    },
+    ...{ log_history: [{ step: 1, loss: null }], options: settings, train_examples: 23 },
+  };
+  const read = (state: unknown) =>
+    readTrainingState(
+      new MemoryFolder("checkpoint-1", [["trainer_state.json", typeof state === "string" ? state : JSON.stringify(state)]]),
+    );
+
+  it("is read, an infinite norm again from null", async () => {
+    expect((await read(good)).unlogged).toEqual([{ loss: 1, gradientNorm: Number.POSITIVE_INFINITY }]);
+  });
+
+  it.each<[string, unknown]>([
+    ["null", null],
+    ["nothing", {}],
+    ["no JSON", '{"global_step": 1'],
+    ["a negative step", { ...good, global_step: -1 }],
+    ["a step beyond whole numbers", JSON.stringify(good).replace('"global_step":3', '"global_step":1e300')],
+    ["unlogged steps that are none", { ...good, unlogged: [null] }],
+    ["a log of nothing", { ...good, log_history: [null] }],
+    ["an evaluator of texts", { ...good, evaluator: { best: "x", withoutGain: 0 } }],
+    ["no options", { ...good, options: null }],
+    ["options that cannot be", { ...good, options: { ...settings, learningRate: "fast" } }],
+  ])("is refused with %s", async (_, state) => {
+    await expect(read(state)).rejects.toThrow(FormatError);
+  });
+
+  it("is refused beyond the end of the run", async () => {
+    const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
+    const from = { ...(await read(good)), global_step: 1_000_000_000 };
+    await expect(train({ model, tokenizer, set, settings, from })).rejects.toThrow(/step 1000000000; the run has 9 steps/);
+    model.close();
+  });
+});
 
 it("ends early when evaluations gain nothing", async () => {
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
   model.store.initialize(1);
   const scores = [0.5, 0.6, 0.6005, 0.55, 0.9];
   let seen = 0;
-  const summary = await train(
+  const summary = await train({
     model,
     tokenizer,
-    pairs,
-    { ...args, max_steps: 100, eval_steps: 1, early_stopping_patience: 2, early_stopping_threshold: 0.01 },
-    { evaluate: async () => ({ eval_stsb_spearman: scores[seen++]! }) },
-  );
+    set,
+    settings: { ...settings, maxSteps: 100, evalSteps: 1, earlyStoppingPatience: 2, earlyStoppingThreshold: 0.01 },
+    hooks: { evaluate: async () => scores[seen++]! },
+  });
   expect(summary).toMatchObject({ steps: 4, stopped: true, best: { value: 0.6005, step: 3 } });
   model.close();
 });

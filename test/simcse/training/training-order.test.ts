@@ -1,12 +1,12 @@
 /** Which examples an update takes: every one once an epoch, in an order of the seed's, whatever is left over at the end. */
 import { describe, expect, it } from "vitest";
-import { trainingDefaults } from "../../../src/simcse/training/training-arguments.ts";
+import { trainingDefaults } from "../../../src/simcse/training/training-options.ts";
 import { TrainingOrder } from "../../../src/simcse/training/training-order.ts";
 
 const examples = (length: number) => ({ length, keys: (index: number) => [String(index % 20)] });
 
 function order(length: number, changes: Partial<ConstructorParameters<typeof TrainingOrder>[1]> = {}) {
-  return new TrainingOrder(examples(length), { ...trainingDefaults, per_device_train_batch_size: 4, ...changes });
+  return new TrainingOrder(examples(length), { ...trainingDefaults, batchSize: 4, ...changes });
 }
 
 /** The updates of so many epochs. */
@@ -27,16 +27,16 @@ describe("an epoch", () => {
     expect(second).not.toEqual(first);
     expect(epochs(order(23, { seed: 43 }), 1)[0]).not.toEqual(first);
     expect(order(23).totalSteps).toBe(18); // Three epochs.
-    expect(order(23, { num_train_epochs: 0.5 }).totalSteps).toBe(3);
-    expect(order(23, { max_steps: 7 }).totalSteps).toBe(7);
+    expect(order(23, { epochs: 0.5 }).totalSteps).toBe(3);
+    expect(order(23, { maxSteps: 7 }).totalSteps).toBe(7);
   });
 
   it("leaves its smaller last batch out when told to", () => {
-    expect(epochs(order(23, { dataloader_drop_last: true }), 1)[0]!.map(({ length }) => length)).toEqual([4, 4, 4, 4, 4]);
+    expect(epochs(order(23, { dropLast: true }), 1)[0]!.map(({ length }) => length)).toEqual([4, 4, 4, 4, 4]);
   });
 
   it("has floor(batches / accumulation) updates; the batches left over belong to none", () => {
-    const accumulated = order(30, { gradient_accumulation_steps: 3 });
+    const accumulated = order(30, { gradientAccumulationSteps: 3 });
     // Eight batches make two updates; the last two batches are in neither, and the next epoch begins anew.
     expect(accumulated.updatesPerEpoch).toBe(2);
     const single = epochs(order(30), 2);
@@ -45,14 +45,14 @@ describe("an epoch", () => {
   });
 
   it("is one update where it has fewer batches than that", () => {
-    const accumulated = order(7, { gradient_accumulation_steps: 3 });
+    const accumulated = order(7, { gradientAccumulationSteps: 3 });
     expect(accumulated.updatesPerEpoch).toBe(1);
     expect(sorted(epochs(accumulated, 1)[0]!)).toEqual(all(7));
   });
 });
 
 it("an order is taken up after any update where it was left", () => {
-  for (const changes of [{}, { gradient_accumulation_steps: 2 }, { no_duplicates: true }]) {
+  for (const changes of [{}, { gradientAccumulationSteps: 2 }, { noDuplicates: true }]) {
     // Without duplicates epochs of these seeds need different numbers of batches.
     for (const seed of [42, 27]) {
       const whole = epochs(order(50, { ...changes, seed }), 4).flat();
@@ -65,8 +65,8 @@ it("an order is taken up after any update where it was left", () => {
 });
 
 it("no batch holds a sentence twice where duplicates are kept apart", () => {
-  for (const gradient_accumulation_steps of [1, 2]) {
-    for (const update of epochs(order(50, { no_duplicates: true, gradient_accumulation_steps }), 2).flat()) {
+  for (const gradientAccumulationSteps of [1, 2]) {
+    for (const update of epochs(order(50, { noDuplicates: true, gradientAccumulationSteps }), 2).flat()) {
       for (let first = 0; first < update.length; first += 4) {
         const keys = update.slice(first, first + 4).map((index) => index % 20);
         expect(new Set(keys).size).toBe(keys.length);

@@ -18,7 +18,10 @@ import { BatchPacker, declareBatch, type PackedSentence } from "../../../src/sim
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import { poolSentences } from "../../../src/simcse/model/poolers.ts";
 import type { TokenizedExample, TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
-import { type EvaluationEntry, type TrainingArguments, train, trainingDefaults } from "../../../src/simcse/training/trainer.ts";
+import { train } from "../../../src/simcse/training/trainer.ts";
+import type { EvaluationEntry } from "../../../src/simcse/training/training-evaluator.ts";
+import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
+import { exampleSet } from "../../../src/simcse/training/training-set.ts";
 import { TrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
@@ -27,17 +30,19 @@ const device = await openTestDevice();
 const { json, tokenizer } = tinyConfig();
 const config = parseBertConfig("tiny", json);
 const sentences = Array.from({ length: 24 }, (_, i) => `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 6)]}`);
-const args: TrainingArguments = {
+const settings: TrainingSettings = {
   ...trainingDefaults,
-  per_device_train_batch_size: 7,
-  max_steps: 8,
-  logging_steps: 2,
-  learning_rate: 1e-3,
-  max_seq_length: 20,
+  batchSize: 7,
+  maxSteps: 8,
+  loggingSteps: 2,
+  learningRate: 1e-3,
+  maxLength: 20,
 };
 
 /** A sentence as an example of unsupervised training. */
 const twice = (ids: readonly number[]): TokenizedExample => ({ sentences: [ids, ids] });
+
+const set = exampleSet(sentences, tokenizer, settings.maxLength);
 
 async function freshModel(seed = 1) {
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
@@ -51,10 +56,10 @@ async function parametersOf(model: SimCseModel): Promise<Float32Array[]> {
   return all;
 }
 
-async function trained(changes: Partial<TrainingArguments> = {}) {
+async function trained(changes: Partial<TrainingSettings> = {}) {
   const model = await freshModel();
   const losses: number[] = [];
-  await train(model, tokenizer, sentences, { ...args, ...changes }, { onLog: ({ loss }) => void losses.push(loss) });
+  await train({ model, tokenizer, set, settings: { ...settings, ...changes }, hooks: { onLog: ({ loss }) => void losses.push(loss) } });
   const parameters = await parametersOf(model);
   model.close();
   return { losses, parameters };
@@ -67,7 +72,7 @@ it("a rerun is bit-identical, and another seed is not", async () => {
 });
 
 it("the loss falls", async () => {
-  const { losses } = await trained({ max_steps: 60, logging_steps: 10 });
+  const { losses } = await trained({ maxSteps: 60, loggingSteps: 10 });
   expect(losses.at(-1)!).toBeLessThan(losses[0]! * 0.9);
 });
 
@@ -194,18 +199,18 @@ it("keeps the best evaluation, stops when asked, and evaluates every so many ste
   const seen: EvaluationEntry[] = [];
   const saved: number[] = [];
   const model = await freshModel();
-  const summary = await train(
+  const summary = await train({
     model,
     tokenizer,
-    sentences,
-    { ...args, eval_steps: 2, load_best_model_at_end: true, max_steps: 100 },
-    {
+    set,
+    settings: { ...settings, evalSteps: 2, keepBest: true, maxSteps: 100 },
+    hooks: {
       evaluate: async () => ({ eval_stsb_spearman: scores[seen.length]! }),
       onEvaluate: (entry) => void (seen.push(entry) === 3 && controller.abort()),
       saveBest: async ({ step }) => void saved.push(step),
       signal: controller.signal,
     },
-  );
+  });
   expect(seen.map(({ step }) => step)).toEqual([2, 4, 6]);
   expect(saved).toEqual([2, 4]);
   expect(summary).toMatchObject({ stopped: true, steps: 6, best: { value: 0.5, step: 4 } });
@@ -216,15 +221,20 @@ it("evaluates at the end of each epoch and of the run, takes no number that is n
   const model = await freshModel();
   const scores = [Number.NaN, 0.2, 0.1];
   const seen: number[] = [];
-  const epochs = { ...args, evaluation_strategy: "epoch", max_steps: 9, metric_for_best_model: "avg_sts" } as const;
-  const summary = await train(model, tokenizer, sentences, epochs, {
-    evaluate: async () => ({ eval_avg_sts: scores[seen.length]! }),
-    onEvaluate: ({ step }) => void seen.push(step),
+  const epochs = { ...settings, evaluationStrategy: "epoch", maxSteps: 9, metric: "avg_sts" } as const;
+  const job = { model, tokenizer, set, settings: epochs };
+  const summary = await train({
+    ...job,
+    hooks: {
+      evaluate: async () => ({ avg_sts: scores[seen.length]! }),
+      onEvaluate: ({ step }) => void seen.push(step),
+    },
   });
   expect(seen).toEqual([4, 8, 9]); // 24 sentences in batches of 7.
   expect(summary.best).toEqual({ metric: "eval_avg_sts", value: 0.2, step: 8 });
-  await expect(train(model, tokenizer, sentences, epochs, { evaluate: async () => ({ eval_loss: 1 }) })).rejects.toThrow(
-    /no metric eval_avg_sts/,
+  await expect(train({ ...job, hooks: { evaluate: async () => ({ eval_loss: 1 }) } })).rejects.toThrow(/no metric eval_avg_sts/);
+  await expect(train({ ...job, hooks: { evaluate: async () => ({ avg_sts: "high" }) as never } })).rejects.toThrow(
+    /avg_sts is no number but a string/,
   );
   model.close();
 });
@@ -235,7 +245,7 @@ it.each([false, true])("stops where a step is no number, with the step and the l
   // A scale whose gradients do not overflow, so that the first step is an update: one that throws the parameters away.
   const state = initialOptimizerState({ lossScale: fp16 ? 16 : 1 });
   device.gpu.queue.writeBuffer(model.store.layout.optimizer!.window.buffer, 0, state);
-  const training = train(model, tokenizer, sentences, { ...args, fp16, learning_rate: 1e30, max_steps: 40 });
+  const training = train({ model, tokenizer, set, settings: { ...settings, fp16, learningRate: 1e30, maxSteps: 40 } });
   // In mixed precision it may be an overflow, until the scale is down at one.
   const step = fp16 ? "([5-9]|1\\d)" : "2";
   await expect(training).rejects.toThrow(
@@ -248,9 +258,53 @@ it.each([false, true])("stops where a step is no number, with the step and the l
   model.close();
 });
 
-it("refuses to train on one sentence", async () => {
+it.each<[string, readonly unknown[], RegExp]>([
+  ["one sentence", ["One."], /at least 2 training examples, found 1/],
+  ["nothing", [], /found 0/],
+  ["what is no text", ["One.", 2, "Three."], /Example 2 has a value of type number in the place of text 1/],
+  [
+    "a hole",
+    [
+      ["a", "b"],
+      ["c", undefined],
+    ],
+    /Example 2 has nothing in the place of text 2/,
+  ],
+  ["other columns", ["One.", ["a", "b"]], /Example 2 has 2 columns and the first has 1 column/],
+  [
+    "too many columns",
+    [
+      ["a", "b", "c", "d"],
+      ["a", "b", "c", "d"],
+    ],
+    /Example 1 has 4 texts/,
+  ],
+  ["empty texts", ["", " "], /empty texts/],
+  [
+    "a score that is no number",
+    [
+      ["a", "b", 1],
+      ["c", "d", Number.NaN],
+    ],
+    /Example 2 has the score NaN/,
+  ],
+])("refuses examples of %s", (_, examples, message) => {
+  expect(() => exampleSet(examples as never, tokenizer, 20)).toThrow(message);
+  expect(() => exampleSet(examples as never, tokenizer, 20)).toThrow(DataError);
+});
+
+it("refuses scored pairs by name, as there is no loss that takes them", async () => {
   const model = await freshModel();
-  await expect(train(model, tokenizer, ["One."], args)).rejects.toThrow(DataError);
+  const scored = exampleSet(
+    [
+      ["a", "b", 0.5],
+      ["c", "d", 1],
+    ],
+    tokenizer,
+    20,
+  );
+  await expect(train({ model, tokenizer, set: scored, settings })).rejects.toThrow(/No loss takes 2 sentences an example and a score/);
+  await expect(train({ model, tokenizer, set, settings: { ...settings, batchSize: 1 } })).rejects.toThrow(/`batchSize` of 1/);
   model.close();
 });
 

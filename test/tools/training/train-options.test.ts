@@ -2,10 +2,10 @@
 import { Command } from "commander";
 import { expect, it } from "vitest";
 import { OptionError } from "../../../src/errors.ts";
-import { trainingDefaults } from "../../../src/simcse/training/training-arguments.ts";
 import { withOptions } from "../../../tools/cli/options.ts";
 import { ineffectiveNotes } from "../../../tools/training/foreign-options.ts";
 import { type TrainOptions, trainingArguments, trainOptions } from "../../../tools/training/train-options.ts";
+import { trainingDefaults } from "../../../tools/training/training-arguments.ts";
 
 const args = (given: Partial<TrainOptions>) =>
   trainingArguments({ model_name_or_path: "m", train_file: ["t"], output_dir: "o", data_dir: "d", ...given });

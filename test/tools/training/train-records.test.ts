@@ -2,14 +2,20 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import type { HistoryEntry } from "../../../src/simcse/report/report.ts";
+import type { HistoryEntry } from "../../../src/simcse/report/history.ts";
 import { TrainRecords } from "../../../tools/training/train-records.ts";
 import { temporaryFolder } from "../../tiny-model.ts";
 
 const output = join(await temporaryFolder(), "run");
 
 const open = (history: readonly HistoryEntry[]) =>
-  TrainRecords.open({ output, loggingDir: join(output, "runs"), history, about: { name: "named", arguments: {}, pooler: "avg" } });
+  TrainRecords.open({
+    output,
+    loggingDir: join(output, "runs"),
+    history,
+    steps: 2,
+    about: { name: "named", arguments: {}, pooler: "avg" },
+  });
 
 it("keeps a log of lines, goes on from what it said, and draws numbers alone", async () => {
   await mkdir(output);

@@ -1,11 +1,12 @@
 /** The `checkpoint-N` folders of an output folder: written whole or not at all, found again, and only so many of them kept. */
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { FileError } from "../../src/errors.ts";
-import type { Folder, NamedContent } from "../../src/io/folder.ts";
-import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
-import { fileOperation } from "../../src/io/folders/errno-node.ts";
-import { stateFile } from "../../src/simcse/checkpoint/training-checkpoint.ts";
+import { FileError } from "../../errors.ts";
+import type { Folder, NamedContent } from "../../io/folder.ts";
+import { openFolder, writeFolderAtomically } from "../../io/folder-node.ts";
+import { fileOperation } from "../../io/folders/errno-node.ts";
+import type { CheckpointStore } from "./checkpoint-store.ts";
+import { stateFile } from "./training-checkpoint.ts";
 
 const pattern = /^checkpoint-(\d+)$/;
 /** What a killed process leaves of a file or a checkpoint that it was writing, or of a checkpoint that it was removing. */
@@ -26,18 +27,23 @@ export async function listCheckpoints(output: string): Promise<string[]> {
   return found;
 }
 
-/** Writes `checkpoint-<step>` and removes the oldest ones beyond `limit`. Throws `FileError` when it cannot be written. */
-export async function writeCheckpoint(
-  output: string,
-  step: number,
-  files: Iterable<NamedContent>,
-  limit = Number.POSITIVE_INFINITY,
-): Promise<string> {
-  const path = join(output, `checkpoint-${step}`);
-  await writeFolderAtomically(path, files, { overwrite: true });
-  const all = await listCheckpoints(output);
-  for (const old of all.slice(0, Math.max(0, all.length - limit))) await removeCheckpoint(old);
-  return path;
+/** Checkpoints in a folder on disk, of which the oldest beyond `limit` are removed. */
+export class DiskCheckpoints implements CheckpointStore {
+  constructor(
+    readonly name: string,
+    readonly limit = Number.POSITIVE_INFINITY,
+  ) {}
+
+  async write(step: number, files: Iterable<NamedContent>): Promise<void> {
+    await writeFolderAtomically(join(this.name, `checkpoint-${step}`), files, { overwrite: true });
+    const all = await listCheckpoints(this.name);
+    for (const old of all.slice(0, Math.max(0, all.length - this.limit))) await removeCheckpoint(old);
+  }
+
+  async last(): Promise<Folder | null> {
+    const path = (await listCheckpoints(this.name)).at(-1);
+    return path === undefined ? null : openFolder(path);
+  }
 }
 
 /** First out of sight in one piece: what is removed half-way is no checkpoint. */
@@ -52,21 +58,16 @@ async function removeCheckpoint(path: string): Promise<void> {
 
 /** Removes what killed processes have left, and where a run starts anew all checkpoints and the end of the run before it. */
 export async function tidyCheckpoints(output: string, { anew }: { readonly anew: boolean }): Promise<void> {
-  for (const name of await readdir(output)) {
-    if (leftover.test(name) || (anew && (pattern.test(name) || name === stateFile))) await rm(join(output, name), { recursive: true });
-  }
+  await fileOperation("write", output, async () => {
+    for (const name of await readdir(output)) {
+      if (leftover.test(name) || (anew && (pattern.test(name) || name === stateFile))) await rm(join(output, name), { recursive: true });
+    }
+  });
 }
 
-/**
- * The checkpoint that `--resume_from_checkpoint` means: a folder, or the last one in `output`; null where there is none yet. Throws `FileError` for a folder that is
- * not there or not complete.
- */
-export async function findCheckpoint(output: string, given: string | true): Promise<Folder | null> {
-  if (given === true || given === "last") {
-    const last = (await listCheckpoints(output)).at(-1);
-    return last === undefined ? null : openFolder(last);
-  }
-  const folder = await openFolder(given);
+/** Opens a checkpoint by its path. Throws `FileError` for a folder that is not there or not complete. */
+export async function openCheckpoint(path: string): Promise<Folder> {
+  const folder = await openFolder(path);
   if (await folder.has(stateFile)) return folder;
-  throw new FileError(`${given} is no checkpoint: it has no ${stateFile}.`, "Give a checkpoint-N folder, or `last`.");
+  throw new FileError(`${path} is no checkpoint: it has no ${stateFile}.`, "Give a checkpoint-N folder, or `last`.");
 }

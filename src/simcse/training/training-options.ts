@@ -1,0 +1,246 @@
+/**
+ * What a training run can be told. `TrainingSettings` are the numbers and switches that decide what is learned, logged and kept: they are saved with a
+ * checkpoint. Their defaults are the original's. The command line gives them Hugging Face's names.
+ */
+import { OptionError } from "../../errors.ts";
+import type { AdamWOptions } from "../../nn/adamw.ts";
+import { type SchedulerType, schedulerTypes } from "../../nn/schedule.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import { type LossName, lossNames } from "../losses/loss-choice.ts";
+import { type PoolerType, poolerTypes } from "../model/poolers.ts";
+
+export interface TrainingSettings {
+  /** Times through the examples; a part of one is possible. */
+  readonly epochs: number;
+  /** Updates; overrides `epochs` when positive. */
+  readonly maxSteps: number;
+  /** Examples a batch. */
+  readonly batchSize: number;
+  /** Batches an update, each with a loss (and negatives) of its own. */
+  readonly gradientAccumulationSteps: number;
+  /** Examples embedded at a time, with the loss over the whole batch (GradCache): large batches in little memory. 0 embeds all at once. */
+  readonly gradientCacheChunk: number;
+  /** Leave out the last batch of an epoch when it is smaller than the others. */
+  readonly dropLast: boolean;
+  /** No sentence twice in a batch, where it would be its own negative. */
+  readonly noDuplicates: boolean;
+  /** AdamW's peak rate. */
+  readonly learningRate: number;
+  /** How the rate changes after the warm-up. */
+  readonly scheduler: SchedulerType;
+  /** Updates in which the rate rises to its peak. */
+  readonly warmupSteps: number;
+  /** Tokens a sentence is truncated to while training, special tokens included. */
+  readonly maxLength: number;
+  /** The loss of embeddings by its name; null for the one that the examples ask for. */
+  readonly loss: LossName | null;
+  /** τ of the contrastive loss. */
+  readonly temperature: number;
+  /** How a sentence's vector is made. */
+  readonly pooler: PoolerType;
+  /** The log of how much more a sentence's own hard negative counts than those of others. */
+  readonly hardNegativeWeight: number;
+  /** Part of the contrastive loss's target that is spread over all keys, 0 to 1. */
+  readonly labelSmoothing: number;
+  /** Use the MLP of the pooler `cls` for training only: embeddings are then the [CLS] vectors before it. */
+  readonly mlpOnlyTrain: boolean;
+  /** Masked language modelling as a second loss. */
+  readonly mlm: boolean;
+  /** What that loss is multiplied with. */
+  readonly mlmWeight: number;
+  /** Part of the tokens that is masked, 0 to 1. */
+  readonly mlmProbability: number;
+  /** AdamW's decay of matrices. */
+  readonly weightDecay: number;
+  readonly adamBeta1: number;
+  readonly adamBeta2: number;
+  readonly adamEpsilon: number;
+  /** Gradients are clipped to this norm; 0 leaves them as they are. */
+  readonly maxGradNorm: number;
+  /** Mixed precision: activations and products in halves; sums, loss and master weights in f32. */
+  readonly fp16: boolean;
+  /** Compute each layer again in the backward pass, and keep only its input: a sixth of the memory for activations. */
+  readonly gradientCheckpointing: boolean;
+  /** Updates between log entries. */
+  readonly loggingSteps: number;
+  readonly loggingFirstStep: boolean;
+  /** Evaluate every `evalSteps`, at the end of each epoch, or never. */
+  readonly evaluationStrategy: "no" | "steps" | "epoch";
+  /** Updates between evaluations under the strategy `steps`; 0 never evaluates. */
+  readonly evalSteps: number;
+  /** Updates between checkpoints; 0 writes none but that of an interrupted run. */
+  readonly saveSteps: number;
+  /** The evaluation's metric that decides which model is best, with or without `eval_`; null for the first that the evaluation has. */
+  readonly metric: string | null;
+  readonly greaterIsBetter: boolean;
+  /** Keep the weights of the best evaluation instead of the last ones. */
+  readonly keepBest: boolean;
+  /** Evaluations without a gain after which training ends; 0 trains to the end. */
+  readonly earlyStoppingPatience: number;
+  /** A gain is more than this. */
+  readonly earlyStoppingThreshold: number;
+  /** Of initial weights, order, dropout and masked words. */
+  readonly seed: number;
+}
+
+/** The original's defaults. */
+export const trainingDefaults: TrainingSettings = {
+  epochs: 3,
+  maxSteps: -1,
+  batchSize: 8,
+  gradientAccumulationSteps: 1,
+  gradientCacheChunk: 0,
+  dropLast: false,
+  noDuplicates: false,
+  learningRate: 5e-5,
+  scheduler: "linear",
+  warmupSteps: 0,
+  maxLength: 32,
+  loss: null,
+  temperature: 0.05,
+  pooler: "cls",
+  hardNegativeWeight: 0,
+  labelSmoothing: 0,
+  mlpOnlyTrain: false,
+  mlm: false,
+  mlmWeight: 0.1,
+  mlmProbability: 0.15,
+  weightDecay: 0,
+  adamBeta1: 0.9,
+  adamBeta2: 0.999,
+  adamEpsilon: 1e-8,
+  maxGradNorm: 1,
+  fp16: false,
+  gradientCheckpointing: false,
+  loggingSteps: 500,
+  loggingFirstStep: false,
+  evaluationStrategy: "steps",
+  evalSteps: 0,
+  saveSteps: 0,
+  metric: null,
+  greaterIsBetter: true,
+  keepBest: false,
+  earlyStoppingPatience: 0,
+  earlyStoppingThreshold: 0,
+  seed: 42,
+};
+
+/** What a value must be, in words, and whether it is. */
+interface Rule {
+  readonly wanted: string;
+  readonly holds: (value: unknown) => boolean;
+}
+
+const whole = (least: number): Rule => ({
+  wanted: `a whole number of at least ${least}`,
+  holds: (value) => Number.isSafeInteger(value) && (value as number) >= least,
+});
+const finite = (wanted: string, holds: (value: number) => boolean): Rule => ({
+  wanted,
+  holds: (value) => typeof value === "number" && Number.isFinite(value) && holds(value),
+});
+const positive = finite("a number greater than 0", (value) => value > 0);
+const notNegative = finite("a number of at least 0", (value) => value >= 0);
+const fraction = finite("a number from 0 to 1", (value) => value >= 0 && value <= 1);
+const flag: Rule = { wanted: "true or false", holds: (value) => typeof value === "boolean" };
+const oneOf = (names: readonly string[]): Rule => ({
+  wanted: `one of ${names.join(", ")}`,
+  holds: (value) => typeof value === "string" && names.includes(value),
+});
+
+const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
+  epochs: positive,
+  maxSteps: whole(-1),
+  batchSize: whole(1),
+  gradientAccumulationSteps: whole(1),
+  gradientCacheChunk: whole(0),
+  dropLast: flag,
+  noDuplicates: flag,
+  learningRate: positive,
+  scheduler: oneOf(schedulerTypes),
+  warmupSteps: whole(0),
+  maxLength: whole(3),
+  loss: { wanted: `one of ${lossNames.join(", ")}, or null`, holds: (value) => value === null || lossNames.includes(value as LossName) },
+  temperature: positive,
+  pooler: oneOf(poolerTypes),
+  hardNegativeWeight: finite("a finite number", () => true),
+  labelSmoothing: fraction,
+  mlpOnlyTrain: flag,
+  mlm: flag,
+  mlmWeight: notNegative,
+  mlmProbability: fraction,
+  weightDecay: notNegative,
+  adamBeta1: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
+  adamBeta2: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
+  adamEpsilon: positive,
+  maxGradNorm: notNegative,
+  fp16: flag,
+  gradientCheckpointing: flag,
+  loggingSteps: whole(1),
+  loggingFirstStep: flag,
+  evaluationStrategy: oneOf(["no", "steps", "epoch"]),
+  evalSteps: whole(0),
+  saveSteps: whole(0),
+  metric: { wanted: "a metric's name, or null", holds: (value) => value === null || (typeof value === "string" && value !== "") },
+  greaterIsBetter: flag,
+  keepBest: flag,
+  earlyStoppingPatience: whole(0),
+  earlyStoppingThreshold: notNegative,
+  seed: whole(0),
+};
+
+/** The names of all settings. */
+export const settingNames = Object.fromEntries(Object.keys(rules).map((name) => [name, true])) as OptionNames<TrainingSettings>;
+
+/** Throws `OptionError`, naming the setting, for one that is unknown or cannot be, and for some that exclude each other. */
+export function checkSettings(settings: TrainingSettings): void {
+  checkOptions("train", settings, settingNames);
+  for (const [name, { wanted, holds }] of Object.entries(rules)) {
+    const value = settings[name as keyof TrainingSettings];
+    if (holds(value)) continue;
+    throw new OptionError(
+      `\`${name}\` must be ${wanted}, but is ${typeof value === "string" ? JSON.stringify(value) : String(value)}.`,
+      `Give \`${name}\` such a value, or leave it out.`,
+    );
+  }
+  checkTogether(settings);
+}
+
+function checkTogether(settings: TrainingSettings): void {
+  if (settings.gradientCacheChunk > 0 && settings.gradientAccumulationSteps > 1) {
+    throw new OptionError(
+      "`gradientCacheChunk` and `gradientAccumulationSteps` exclude each other.",
+      "Use `gradientCacheChunk` with a large `batchSize`: it has the negatives of the whole batch.",
+    );
+  }
+  if (settings.evaluationStrategy === "no" && (settings.keepBest || settings.earlyStoppingPatience > 0)) {
+    throw new OptionError(
+      `\`evaluationStrategy\` no leaves nothing to ${settings.keepBest ? "choose the best model" : "stop early"} by.`,
+      "Leave it out, or leave out `keepBest` and `earlyStoppingPatience`.",
+    );
+  }
+  if (settings.mlm && settings.mlmProbability === 0) {
+    throw new OptionError("`mlm` with `mlmProbability` 0 masks nothing.", "Give a probability such as 0.15.");
+  }
+}
+
+/** The pooler that a model trained with these settings embeds with. */
+export function embeddingPooler({ pooler, mlpOnlyTrain }: Pick<TrainingSettings, "pooler" | "mlpOnlyTrain">): PoolerType {
+  return pooler === "cls" && mlpOnlyTrain ? "cls_before_pooler" : pooler;
+}
+
+/** AdamW's part of the settings. */
+export function optimizerOf(settings: TrainingSettings): AdamWOptions {
+  return {
+    beta1: settings.adamBeta1,
+    beta2: settings.adamBeta2,
+    epsilon: settings.adamEpsilon,
+    weightDecay: settings.weightDecay,
+    maxGradNorm: settings.maxGradNorm > 0 ? settings.maxGradNorm : Number.POSITIVE_INFINITY,
+  };
+}
+
+/** Whether a run evaluates where it is given an evaluation. */
+export function evaluates({ evaluationStrategy, evalSteps }: TrainingSettings): boolean {
+  return evaluationStrategy === "epoch" || (evaluationStrategy === "steps" && evalSteps > 0);
+}

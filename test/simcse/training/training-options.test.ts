@@ -1,0 +1,28 @@
+/** Settings that cannot be, or exclude each other, are refused by their names. */
+import { describe, expect, it } from "vitest";
+import { OptionError } from "../../../src/errors.ts";
+import { checkSettings, type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
+
+describe("checkSettings", () => {
+  it("takes the defaults", () => {
+    expect(() => checkSettings(trainingDefaults)).not.toThrow();
+  });
+
+  it.each<[object, RegExp]>([
+    [{ gradientCacheChunk: 2, gradientAccumulationSteps: 2 }, /`gradientCacheChunk` and `gradientAccumulationSteps` exclude each other/],
+    [{ mlm: true, mlmProbability: 0 }, /masks nothing/],
+    [{ evaluationStrategy: "no", keepBest: true }, /`evaluationStrategy` no .*best model/],
+    [{ evaluationStrategy: "no", earlyStoppingPatience: 1 }, /`evaluationStrategy` no .*stop early/],
+    [{ learningRate: Number.NaN }, /`learningRate` must be a number greater than 0, but is NaN/],
+    [{ learningRate: "fast" }, /`learningRate` .* but is "fast"/],
+    [{ batchSize: 2.5 }, /`batchSize` must be a whole number of at least 1, but is 2.5/],
+    [{ epochs: 0 }, /`epochs`/],
+    [{ pooler: "max" }, /`pooler` must be one of cls, /],
+    [{ loss: "toString" }, /`loss` must be one of infonce/],
+    [{ fp16: 1 }, /`fp16` must be true or false/],
+    [{ learning_rate: 1 }, /train has no option "learning_rate"/],
+  ])("refuses %j", (changes, message) => {
+    expect(() => checkSettings({ ...trainingDefaults, ...changes } as TrainingSettings)).toThrow(message);
+    expect(() => checkSettings({ ...trainingDefaults, ...changes } as TrainingSettings)).toThrow(OptionError);
+  });
+});

@@ -1,0 +1,42 @@
+/** The hints where options are at odds with the paper, with the model, or with what is trained. */
+import { describe, expect, it } from "vitest";
+import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
+import { type HintsOn, hints } from "../../../tools/training/train-hints.ts";
+
+const paper: TrainingSettings = { ...trainingDefaults, mlpOnlyTrain: true };
+const unsupervised: HintsOn = { columns: 1, fresh: false, modelPooler: null, repeats: false };
+
+describe("hints", () => {
+  it("are none where a run is the paper's", () => {
+    expect(hints(paper, unsupervised)).toEqual([]);
+    expect(hints({ ...trainingDefaults, noDuplicates: true }, { ...unsupervised, columns: 3, repeats: true })).toEqual([]);
+  });
+
+  it("are none where a model is trained as it embeds", () => {
+    expect(hints({ ...trainingDefaults, pooler: "avg" }, { ...unsupervised, columns: 2, modelPooler: "avg" })).toEqual([]);
+  });
+
+  it.each<[string, Partial<TrainingSettings>, Partial<HintsOn>, RegExp]>([
+    ["sentences with the MLP kept", { mlpOnlyTrain: false }, {}, /--mlp_only_train.*82\.5/],
+    ["pairs without the MLP", {}, { columns: 2 }, /leave out --mlp_only_train/],
+    ["a high temperature", { temperature: 0.5 }, {}, /--temp 0\.5 .*0\.05/],
+    ["a low temperature", { temperature: 0.001 }, {}, /--temp 0\.001 .*0\.05/],
+    ["another pooler", { pooler: "avg", mlpOnlyTrain: false }, {}, /--pooler_type cls; avg has no MLP/],
+    ["a pooler other than the model's", { pooler: "cls", mlpOnlyTrain: false }, { modelPooler: "avg" }, /the model embeds with avg/],
+    ["cls from fresh weights", {}, { fresh: true }, /from fresh weights cls collapses.*--pooler_type avg/],
+    ["[CLS] from fresh weights", { pooler: "cls_before_pooler", mlpOnlyTrain: false }, { fresh: true }, /collapses/],
+    ["an MLP for training that is not there", { pooler: "avg" }, { fresh: true }, /--mlp_only_train does nothing/],
+    ["a weight without hard negatives", { hardNegativeWeight: 1 }, {}, /--hard_negative_weight does nothing/],
+    ["smoothed labels", { labelSmoothing: 0.1 }, {}, /--label_smoothing_factor/],
+    ["masked words beside pairs", { mlm: true, mlpOnlyTrain: false }, { columns: 2 }, /--do_mlm/],
+    ["pairs that repeat", { mlpOnlyTrain: false }, { columns: 2, repeats: true }, /--no_duplicates/],
+    ["more of what should be less", { metric: "eval_uniformity" }, {}, /less uniformity is better/],
+  ])("tell of %s", (_, changes, on, message) => {
+    const found = hints({ ...paper, ...changes }, { ...unsupervised, ...on });
+    expect(found).toEqual([expect.stringMatching(message)]);
+  });
+
+  it("do not send fresh weights back to cls", () => {
+    expect(hints({ ...trainingDefaults, pooler: "avg" }, { ...unsupervised, fresh: true })).toEqual([]);
+  });
+});
