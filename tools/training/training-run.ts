@@ -142,6 +142,7 @@ async function readInputs(given: TrainOptions, kind: TrainingKind, output: strin
   const source = await openTrainingSource(await findModel(given.model_name_or_path, given), {
     ...(given.config_name && { config: await findModel(given.config_name, given) }),
     ...(given.tokenizer_name && { tokenizer: await findModel(given.tokenizer_name, given) }),
+    pooler: args.pooler_type,
   });
   const wanted = resolveSettings(settingsOf(args), source.config);
   checkSettings(wanted);
@@ -327,7 +328,7 @@ class CommandRun {
 
   async #saveModel(model: SimCseModel): Promise<void> {
     const { output, source, settings } = this.inputs;
-    await writeFilesInto(output, savedModelFiles(model, source.tokenizer, savedConfig(source, settings)));
+    await writeFilesInto(output, savedModelFiles(model, source.tokenizer, savedConfig(source, settings), source.config.texts));
   }
 
   async #writeEnd(summary: TrainingSummary, records: TrainRecords): Promise<void> {

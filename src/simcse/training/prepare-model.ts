@@ -1,5 +1,6 @@
 /** From a model folder to a model in memory that can be trained: which settings it brings, which heads it gets, and where its weights come from. */
 import type { Tuning } from "../../autograd/choices.ts";
+import { OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import type { Folder } from "../../io/folder.ts";
 import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
@@ -7,6 +8,7 @@ import type { Weights } from "../../io/weights/tensor-file.ts";
 import { longestSentence } from "../../nn/architectures/bert-config.ts";
 import { type CheckpointConfig, checkVocabulary, inspectWeights, loadWeights, readConfig, usualLength } from "../checkpoint/checkpoint.ts";
 import { type SimCseConfig, SimCseModel } from "../model/model.ts";
+import type { PoolerType } from "../model/poolers.ts";
 import { embeddingPooler, type TrainingSettings, trainingDefaults } from "./training-options.ts";
 import { type TrainingSet, tokenizedSet } from "./training-set.ts";
 
@@ -20,18 +22,38 @@ export interface TrainingSource {
   readonly hasTrainedHead: boolean;
 }
 
+export interface SourceOptions {
+  /** The folder of another config.json; the model's if absent. */
+  readonly config?: Folder | undefined;
+  /** The folder of another tokenizer; the model's if absent. */
+  readonly tokenizer?: Folder | undefined;
+  /** The pooler to train; the model's own if absent. */
+  readonly pooler?: PoolerType | undefined;
+}
+
 /** Opens a model folder, with another's config or tokenizer where they are given. Throws what reading its parts throws. */
 export async function openTrainingSource(
   model: Folder,
-  { config: configFolder, tokenizer: tokenizerFolder }: { readonly config?: Folder; readonly tokenizer?: Folder } = {},
+  { config: configFolder, tokenizer: tokenizerFolder, pooler }: SourceOptions = {},
 ): Promise<TrainingSource> {
-  const own = await readConfig(model);
+  const own = await readTrainable(model, pooler);
   const config = configFolder ? { ...own, bert: (await readConfig(configFolder)).bert } : own;
   const tokenizer = await loadTokenizer(tokenizerFolder ?? config.folder);
   checkVocabulary(config.folder, tokenizer, config.bert);
   const { weights, hasHead } = await inspectWeights(config.folder, config.head);
   const hasTrainedHead = hasHead && (config.hasTrainedHead || weights?.tensors.has("mlp.dense.weight") === true);
   return { config, tokenizer, weights, hasTrainedHead };
+}
+
+/** Throws `OptionError` for a model with modules that are not trained, unless a pooler is chosen: its transformer is then trained without them. */
+async function readTrainable(model: Folder, pooler: PoolerType | undefined): Promise<CheckpointConfig> {
+  const config = await readConfig(model);
+  if (config.sentenceHead === null) return config;
+  if (pooler !== undefined) return readConfig(model, { pooler });
+  throw new OptionError(
+    `${model.name} makes its vectors with modules that cannot be trained here.`,
+    "Give a `pooler`, such as avg, to train its transformer without them.",
+  );
 }
 
 /** Settings that are given, with the model's pooler and length, and the defaults, for those that are not. */
