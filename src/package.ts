@@ -22,6 +22,7 @@ export { openWeights } from "./io/weights.ts";
 export { attention } from "./kernels/attention.ts";
 export { cast } from "./kernels/cast.ts";
 export { columnSum } from "./kernels/column-sum.ts";
+export { concat } from "./kernels/concat.ts";
 export { copyInto } from "./kernels/copy.ts";
 export { crossEntropy } from "./kernels/cross-entropy.ts";
 export { dropout } from "./kernels/dropout.ts";
@@ -30,6 +31,7 @@ export { gatherRows } from "./kernels/gather-rows.ts";
 export { type Extent, f32, type Persistent, type Scalar, type Type, u32, Value } from "./kernels/language/operation.ts";
 export { layerNorm } from "./kernels/layer-norm.ts";
 export { matmul } from "./kernels/matmul/matmul.ts";
+export { max } from "./kernels/max.ts";
 export { normalize } from "./kernels/normalize.ts";
 export { scale } from "./kernels/pointwise/operation.ts";
 export {
@@ -56,7 +58,10 @@ export {
 export { pool } from "./kernels/pool.ts";
 export { reshape } from "./kernels/reshape.ts";
 export { type Precision, precisions } from "./kernels/search/precision.ts";
+export { slice } from "./kernels/slice.ts";
+export { softmax } from "./kernels/softmax.ts";
 export { expand, mean, type ReductionOptions, sum } from "./kernels/sum.ts";
+export { transpose } from "./kernels/transpose.ts";
 export { splitViews } from "./kernels/views.ts";
 export { type AdamWOptions, adamWDefaults, adamWStep } from "./nn/adamw.ts";
 export { type BatchValues, Bert } from "./nn/architectures/bert.ts";

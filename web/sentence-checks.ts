@@ -99,7 +99,7 @@ export const sentenceChecks: readonly KernelCheck[] = [
   functionCheck({
     operation: "dropout",
     inputs: { x: random(45) },
-    record: (tape) => dropout(tokenMatrix(tape, "x"), batch(tape).tokens, 0.1),
+    record: (tape) => dropout(tokenMatrix(tape, "x"), 0.1, { tokens: batch(tape).tokens }),
     step: packedStep,
     reference: ({ x }) => map(x!, (v, i) => v * dropped[i]!),
   }),

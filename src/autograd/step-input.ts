@@ -6,6 +6,7 @@ import { CapacityError, OptionError } from "../errors.ts";
 import { stepWords } from "../kernels/language/kernel.ts";
 import {
   bytesPerElement,
+  type Dimension,
   type DType,
   type Extent,
   elementCount,
@@ -88,7 +89,9 @@ export class StepInputs {
     for (const [{ name }, value] of numbers) checkNumber(`The scalar ${name}`, value);
     const writes = Object.entries(inputs).map(([name, data]) => ({ value: known("input", name, this.#tape.inputs), data }));
     for (const { value, data } of writes) checkTensor(value, data);
-    this.#checkComplete(new Map(writes.map(({ value, data }) => [value, data.length])), scalars, new Map(sizes));
+    const liveSizes = new Map(sizes);
+    for (const { value, data } of writes) checkIndices(value, data, (dimension) => this.#nextLive(dimension, liveSizes));
+    this.#checkComplete(new Map(writes.map(({ value, data }) => [value, data.length])), scalars, liveSizes);
 
     this.#words[0] = seed;
     this.#words[1] = step;
@@ -99,6 +102,11 @@ export class StepInputs {
     }
     for (const { value, data } of writes) this.#elements.set(value, data.length);
     return writes;
+  }
+
+  /** The live size of a dimension in the step that is being taken. */
+  #nextLive(dimension: Dimension, sizes: ReadonlyMap<Extent, number>): number {
+    return typeof dimension === "number" ? dimension : (sizes.get(dimension) ?? this.live(dimension));
   }
 
   /** Throws unless every needed scalar and input was given, now or before, with at least the live rows of this step. */
@@ -112,9 +120,7 @@ export class StepInputs {
       const given = lengths.get(value) ?? this.#elements.get(value);
       if (given === undefined)
         throw new OptionError(`The input ${name} was never given.`, `Give it with the first step: run({ inputs: { ${name}: … } }).`);
-      const wanted = liveElements(shape, (dimension) =>
-        typeof dimension === "number" ? dimension : (sizes.get(dimension) ?? this.live(dimension)),
-      );
+      const wanted = liveElements(shape, (dimension) => this.#nextLive(dimension, sizes));
       if (given < wanted) {
         throw new OptionError(
           `The input ${name} ${formatShape(shape)} was given ${given} elements; its live part ends at ${wanted}.`,
@@ -122,6 +128,20 @@ export class StepInputs {
         );
       }
     }
+  }
+}
+
+/** Throws where an index of the live part is beyond what it chooses from. */
+function checkIndices({ name, shape, limits }: Value, data: InputWrite["data"], live: LiveSize): void {
+  const end = limits.length > 0 ? Math.min(data.length, liveElements(shape, live)) : 0;
+  for (const { size, of } of limits) {
+    const count = live(size);
+    const wrong = data.subarray(0, end).findIndex((index) => index >= count);
+    if (wrong < 0) continue;
+    throw new OptionError(
+      `The input ${name} holds ${data[wrong]} at ${wrong}; there are ${count} ${of}.`,
+      `Give indices from 0 to ${count - 1}.`,
+    );
   }
 }
 

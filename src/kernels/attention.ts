@@ -23,7 +23,7 @@ import { wgsl } from "../gpu/shader.ts";
 import { positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
 import { kernel, paramU32 } from "./language/kernel.ts";
 import { expectType, f32, float, floatOf, type Operation, Scratch, type Tensor, type Type, type Value } from "./language/operation.ts";
-import { type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
+import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
 
 interface Attributes {
   readonly heads: number;
@@ -286,6 +286,7 @@ export function attention(
   options: { heads: number; dropout: number },
 ): Value {
   const { heads, dropout: probability } = options;
+  checkProbability("attention", probability);
   const dropout = probability > 0 ? { probability, site: qkv.tape.dropoutSite() } : null;
   return qkv.tape.append(operation, [qkv, batch.tokens, batch.sentences], { heads, longest: batch.longest, dropout })[0]!;
 }

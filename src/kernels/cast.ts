@@ -1,5 +1,6 @@
 /** Between the two ways floats are stored: f32 and f16. Rounds to nearest; the gradient is cast back. */
 import {
+  expectFloat,
   type FloatType,
   float,
   floatOf,
@@ -13,7 +14,10 @@ import { pointwise } from "./language/pointwise.ts";
 
 const operation: Operation<{ dtype: FloatType }> = {
   name: "cast",
-  infer: ([x], { dtype }) => [float(dtype, ...x!.shape)],
+  infer([x], { dtype }) {
+    expectFloat("cast", "x", x!);
+    return [float(dtype, ...x!.shape)];
+  },
   lower: ({ inputs: [x], outputs: [y] }) => pointwise({ label: "cast", inputs: { x: x! }, output: y!, expression: "x" }),
   gradient: ({ inputs: [x] }, [dy]) => [dy ? cast(dy, floatOf(x!)) : null],
 };

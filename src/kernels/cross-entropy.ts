@@ -8,10 +8,22 @@
  * ε smooths labels (Szegedy et al. 2016). A row may go on in a second matrix, the hard negatives, where a weight is added to its diagonal:
  * two matrices and not one, so that the live columns of each lie at its own beginning.
  */
+import { OptionError, ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { paramF32, rows } from "./language/kernel.ts";
-import { capacity, expectType, f32, type Lowering, type Node, type Operation, type Type, type Value } from "./language/operation.ts";
+import { nan, paramF32, rows } from "./language/kernel.ts";
+import {
+  capacity,
+  expectType,
+  f32,
+  formatShape,
+  type Lowering,
+  limitIndices,
+  type Node,
+  type Operation,
+  type Type,
+  type Value,
+} from "./language/operation.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 export interface CrossEntropyOptions {
@@ -54,7 +66,9 @@ function rowText({ logits, labels, hard }: Inputs): string {
   let columns = ${columns};
   ${hardText}
   let share = params.smoothing / f32(columns${hard ? " + hardColumns" : ""});
-  let wanted = ${labels ? "labels[row]" : "row"};`;
+  let wanted = ${labels ? "labels[row]" : "row"};
+  // A target that is no column has no loss: NaN, and not what happens to lie there in memory.
+  let missing = wanted >= columns;`;
 }
 
 const hardLogit = "hard(hardStart + c) + select(0.0, params.hardWeight, c == row)";
@@ -70,8 +84,14 @@ const reads = ({ logits, labels, hard }: Inputs) => ({
 const operation: Operation<Attributes> = {
   name: "crossEntropy",
   infer([logits, ...more], { hasLabels, hasHard }) {
-    const [count] = logits!.shape;
-    expectType("crossEntropy", "logits", logits!, "f32", [count!, null]);
+    const [count, columns] = logits!.shape;
+    expectType("crossEntropy", "logits", logits!, "f32", [count ?? null, null]);
+    if (!hasLabels && typeof count === "number" && typeof columns === "number" && columns < count) {
+      throw new ShapeError(
+        `crossEntropy: without labels row i chooses column i, and ${formatShape(logits!.shape)} has fewer columns than rows.`,
+        "Give labels, u32 [rows].",
+      );
+    }
     if (hasLabels) expectType("crossEntropy", "labels", more.shift()!, "u32", [count!]);
     if (hasHard) expectType("crossEntropy", "hard", more.shift()!, "f32", [count!, null]);
     return [f32(count!), f32(count!)];
@@ -98,7 +118,8 @@ const operation: Operation<Attributes> = {
   ${smoothed ? wgsl`var plain = 0.0;${walk((logit) => `plain += ${logit} - offset;`)}\n  let even = total(plain);` : ""}
   if (firstColumn == 0u) {
     setLogSum(row, whole);
-    setLoss(row, whole - logits(start + wanted)${smoothed ? " + params.smoothing * (logits(start + wanted) - offset) - share * even" : ""});
+    let chosen = select(logits(start + min(wanted, columns - 1u)), ${nan("row")}, missing);
+    setLoss(row, whole - chosen${smoothed ? " + params.smoothing * (chosen - offset) - share * even" : ""});
   }`,
     });
   },
@@ -128,14 +149,15 @@ const gradientOperation: Operation<Attributes> = {
       writes: { dLogits: [dLogits!, "f32"], ...(dHard && { dHard: [dHard, "f32"] as const }) },
       params: params(node.attributes),
       main: wgsl`${rowText(inputs)}
+  let d = select(dLoss(row), ${nan("row")}, missing);
   for (var c = firstColumn; c < columns; c += columnStride) {
     let p = exp(logits(start + c) - logSum(row)) - share;
-    setDLogits(start + c, (p - select(0.0, 1.0 - params.smoothing, c == wanted)) * dLoss(row));
+    setDLogits(start + c, (p - select(0.0, 1.0 - params.smoothing, c == wanted)) * d);
   }
   ${
     dHard
       ? wgsl`for (var c = firstColumn; c < hardColumns; c += columnStride) {
-    setDHard(hardStart + c, (exp(${hardLogit} - logSum(row)) - share) * dLoss(row));
+    setDHard(hardStart + c, (exp(${hardLogit} - logSum(row)) - share) * d);
   }`
       : ""
   }`,
@@ -147,8 +169,15 @@ function lowering(capabilities: Capabilities, declaration: Parameters<typeof row
   return { variant: rowVariant(capabilities), kernels: [rowKernel(capabilities, declaration)] };
 }
 
-/** f32 [rows]: the loss of each row of `logits` f32 [rows, columns]; without labels, columns ≥ rows. */
+/**
+ * f32 [rows]: the loss of each row of `logits` f32 [rows, columns]. Without labels row i is compared with column i, as in a batch of pairs, so that there must be
+ * at least as many columns as rows. A label beyond the columns is refused where the host gives it, and makes the row's loss and gradient NaN where it does not.
+ */
 export function crossEntropy(logits: Value, { labels, hard, hardWeight = 0, smoothing = 0 }: CrossEntropyOptions = {}): Value {
+  if (!(smoothing >= 0 && smoothing <= 1)) {
+    throw new OptionError(`crossEntropy: smoothing is between 0 and 1, found ${smoothing}.`, "Give a number such as 0.1.");
+  }
+  if (labels) limitIndices(labels, { size: logits.shape[1]!, of: "columns of the logits" });
   const attributes = { hasLabels: labels !== undefined, hasHard: hard !== undefined, hardWeight, smoothing };
   return logits.tape.append(operation, [logits, ...(labels ? [labels] : []), ...(hard ? [hard] : [])], attributes)[0]!;
 }

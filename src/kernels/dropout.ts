@@ -1,13 +1,20 @@
-/** Dropout with inverted scaling: each element is zeroed with probability p, the others are divided by 1−p. The mask is a hash, never stored. */
-import { tokenTable } from "./batch.ts";
+/**
+ * Dropout with inverted scaling: each element is zeroed with probability p, the others are divided by 1−p. The mask is a hash and never stored: the backward
+ * pass computes it again.
+ *
+ * A row's mask follows from its key. Rows of packed sentences take it from the batch's token table, so that a sentence has the same mask wherever it stands;
+ * rows of any other tensor are numbered.
+ */
+import { tokenField, tokenTable } from "./batch.ts";
 import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
-import { expectType, type Operation, rowWidth, type Value } from "./language/operation.ts";
-import { type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
+import { expectFloat, expectType, type Operation, rowWidth, type Value } from "./language/operation.ts";
+import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
 
 const operation: Operation<Dropout> = {
   name: "dropout",
   infer([x, tokens]) {
-    expectType("dropout", "tokens", tokens!, "u32", tokenTable(x!.shape[0]!).shape);
+    expectFloat("dropout", "x", x!);
+    if (tokens) expectType("dropout", "tokens", tokens, "u32", tokenTable(x!.shape[0]!).shape);
     return [x!];
   },
   lower({ inputs: [x, tokens], outputs: [y], attributes }) {
@@ -20,17 +27,17 @@ const operation: Operation<Dropout> = {
           label: "dropout",
           over: y!,
           width,
-          reads: { x: [x!, element], tokens: [tokens!, "vec4u"] },
+          reads: { x: [x!, element], ...(tokens && { tokens: [tokens, "vec4u"] as const }) },
           writes: { y: [y!, element] },
           params: dropoutParams(attributes),
           declarations: dropoutDeclarations,
-          main: `setY(index, x(index) * ${dropoutOf(width)}(dropoutRow(dropoutStep(), tokens[row].w), column));`,
+          main: `setY(index, x(index) * ${dropoutOf(width)}(dropoutRow(dropoutStep(), ${tokens ? `tokens[row].${tokenField.key}` : "row"}), column));`,
         }),
       ],
     };
   },
   // The mask is a constant of the step: the same site masks the gradient.
-  gradient: ({ inputs: [, tokens], attributes }, [dy]) => [dy ? dropoutAt(dy, tokens!, attributes) : null, null],
+  gradient: ({ inputs: [, tokens], attributes }, [dy]) => [dy ? dropoutAt(dy, attributes, tokens) : null, ...(tokens ? [null] : [])],
 };
 
 /** The WGSL function that gives the factors of a vector of `width` elements. */
@@ -38,12 +45,16 @@ export function dropoutOf(width: 1 | 4): string {
   return width === 1 ? "dropoutFactor" : "dropoutFactors";
 }
 
-/** Dropout of f32 `x` [tokens, width] at a site already drawn. `tokens` is the batch's token table. */
-export function dropoutAt(x: Value, tokens: Value, at: Dropout): Value {
-  return at.probability === 0 ? x : x.tape.append(operation, [x, tokens], at)[0]!;
+/** `dropout` at a site already drawn. */
+export function dropoutAt(x: Value, at: Dropout, tokens?: Value): Value {
+  checkProbability("dropout", at.probability);
+  return at.probability === 0 ? x : x.tape.append(operation, tokens ? [x, tokens] : [x], at)[0]!;
 }
 
-/** Dropout of f32 `x` [tokens, width] at a new site. A probability of zero is the value itself. */
-export function dropout(x: Value, tokens: Value, probability: number): Value {
-  return dropoutAt(x, tokens, { probability, site: x.tape.dropoutSite() });
+/**
+ * Dropout of `x` f32 or f16 [rows, …] at a new site, with a probability in [0, 1); of zero it is `x` itself. `tokens` is the token table u32 [rows, 4] of a packed
+ * batch, whose rows' masks follow their sentence and position. Throws `OptionError` for any other probability.
+ */
+export function dropout(x: Value, probability: number, { tokens }: { readonly tokens?: Value | undefined } = {}): Value {
+  return dropoutAt(x, { probability, site: x.tape.dropoutSite() }, tokens);
 }

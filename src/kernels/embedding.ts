@@ -6,12 +6,22 @@
  */
 import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { tokenField, tokenTable } from "./batch.ts";
+import { tokenField } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
-import { blockIndex, fold, kernel, liveBytes, pointKernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
+import {
+  blockIndex,
+  fold,
+  kernel,
+  liveBytes,
+  pointKernel,
+  rows,
+  threadsPerWorkgroup,
+  vector,
+  vectorWidth,
+  zeroKernel,
+} from "./language/kernel.ts";
 import {
   type Dimension,
-  elementCount,
   expectType,
   type FloatType,
   f32,
@@ -39,8 +49,9 @@ const operation: Operation<{ dtype: FloatType }> = {
   infer([tokens, word, position, tokenType], { dtype }) {
     const [count] = tokens!.shape;
     const [, width] = word!.shape;
-    expectType("embedding", "tokens", tokens!, "u32", tokenTable(count!).shape);
-    for (const [name, table] of Object.entries({ word, position, tokenType })) expectType("embedding", name, table!, "f32", [null, width!]);
+    expectType("embedding", "tokens", tokens!, "u32", [null, 4]);
+    for (const [name, table] of Object.entries({ word, position, tokenType }))
+      expectType("embedding", name, table!, "f32", [null, width ?? null]);
     return [float(dtype, count!, width!)];
   },
   lower({ inputs: [tokens, word, position, tokenType], outputs: [y] }) {
@@ -100,20 +111,11 @@ const scatterRows: Operation<{ tableRows: number }> = {
     const step = vectorWidth(width);
     const element = vector(step);
     const columns = width / step;
-    const zeros = elementCount(table!.shape) / step;
     const distinct = runs!.shape[0]!;
     return {
       variant: "sorted runs",
       kernels: [
-        kernel({
-          label: "embeddingGradient zero",
-          workgroupSize: [threadsPerWorkgroup],
-          writes: { table: [table!, element] },
-          main: wgsl`${blockIndex}
-  let index = block * ${threadsPerWorkgroup}u + thread;
-  if (index < ${zeros}u) { setTable(index, ${element}()); }`,
-          workgroups: () => fold(Math.ceil(zeros / threadsPerWorkgroup)),
-        }),
+        zeroKernel("embeddingGradient zero", table!),
         kernel({
           label: "embeddingGradient",
           workgroupSize: [threadsPerWorkgroup],

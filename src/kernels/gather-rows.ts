@@ -1,23 +1,39 @@
 /**
- * Rows of a table in an order the host gives: minibatches of features that stay on the GPU, the masked tokens of a batch. A row may be taken more than once
- * where no gradient is asked for; a gradient needs to know, for each row of the table, which gathered row it became.
+ * Rows of a table by their numbers: an embedding, minibatches of features that stay on the GPU, the masked tokens of a batch.
+ *
+ * The backward pass adds up the gradients of a row that was taken several times, in the order in which it was taken and without float atomics: a first kernel
+ * links each place to the next one with the same number, and one thread follows the links from the first. That looks through all numbers for each of them.
+ * Where every row was taken once at most the caller can say where it went, and nothing is searched.
  */
-import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
-import { expectType, f32, type Operand, type Operation, type Type, type Value } from "./language/operation.ts";
+import { nan, pointKernel, rows, vector, vectorWidth, zeroKernel } from "./language/kernel.ts";
+import {
+  expectFloat,
+  expectKnown,
+  expectType,
+  f32,
+  limitIndices,
+  type Operand,
+  type Operation,
+  rowWidth,
+  Scratch,
+  type Type,
+  type Value,
+} from "./language/operation.ts";
 
 const operation: Operation<null> = {
   name: "gatherRows",
-  infer([table, rows]) {
-    expectType("gatherRows", "table", table!, "float", [null, null]);
-    expectType("gatherRows", "rows", rows!, "u32", [null]);
-    return [f32(rows!.shape[0]!, table!.shape[1]!)];
+  infer([table, numbers, gathered]) {
+    expectFloat("gatherRows", "table", table!);
+    for (const dimension of table!.shape.slice(1)) expectKnown("gatherRows", "the width of table", dimension);
+    expectType("gatherRows", "rows", numbers!, "u32", numbers!.shape);
+    if (gathered) expectType("gatherRows", "gathered", gathered, "u32", [table!.shape[0]!]);
+    return [f32(...numbers!.shape, ...table!.shape.slice(1))];
   },
-  lower({ inputs: [table, rows], outputs: [y] }) {
-    const width = y!.shape[1] as number;
-    const step = vectorWidth(width);
+  lower({ inputs: [table, numbers], outputs: [y] }) {
+    const step = vectorWidth(rowWidth(table!.shape));
     const element = vector(step);
+    const columns = rowWidth(table!.shape) / step;
     return {
       variant: `point ×${step}`,
       kernels: [
@@ -25,23 +41,26 @@ const operation: Operation<null> = {
           label: "gatherRows",
           over: y!,
           width: step,
-          reads: { table: [table!, element], rows: [rows!, "u32"] },
+          reads: { table: [table!, element], numbers: [numbers!, "u32"] },
           writes: { y: [y!, element] },
-          main: wgsl`setY(index, table(rows[row] * ${width / step}u + column));`,
+          main: wgsl`let number = numbers[index / ${columns}u];
+  var found = ${element}(${nan("number")});
+  if (number < ${rows(table!.shape[0]!)}) { found = table(number * ${columns}u + index % ${columns}u); }
+  setY(index, found);`,
         }),
       ],
     };
   },
-  gradient({ inputs: [table, , gathered] }, [dy]) {
+  gradient({ inputs: [table, numbers, gathered] }, [dy]) {
     if (!dy) return [null, null];
-    if (!gathered) {
-      throw new ShapeError("gatherRows: its gradient needs to know where each row went.", "Give the places with the rows.");
-    }
     const { dtype, shape } = table!;
-    return [dy.tape.append(gradientOperation, [dy, gathered], { type: { dtype, shape } })[0]!, null, null];
+    const type = { dtype: table!.persistent ? "f32" : dtype, shape } as const;
+    if (!gathered) return [dy.tape.append(scatterOperation, [dy, numbers!], { type })[0]!, null];
+    return [dy.tape.append(gradientOperation, [dy, gathered], { type })[0]!, null, null];
   },
 };
 
+/** The gradient where each row was taken once at most: every row of the table reads it from its place. */
 const gradientOperation: Operation<{ type: Type }> = {
   name: "gatherRowsGradient",
   infer([, gathered], { type }) {
@@ -49,8 +68,7 @@ const gradientOperation: Operation<{ type: Type }> = {
     return [type];
   },
   lower({ inputs: [dy, gathered], outputs: [dx] }) {
-    const width = dx!.shape[1] as number;
-    const step = vectorWidth(width);
+    const step = vectorWidth(rowWidth(dx!.shape));
     const element = vector(step);
     return {
       variant: `point ×${step}`,
@@ -63,7 +81,7 @@ const gradientOperation: Operation<{ type: Type }> = {
           writes: { dx: [dx!, element] },
           main: wgsl`let place = gathered[row];
   var g = ${element}();
-  if (place > 0u) { g = dy((place - 1u) * ${width / step}u + column); }
+  if (place > 0u) { g = dy((place - 1u) * ${rowWidth(dx!.shape) / step}u + column); }
   setDx(index, g);`,
         }),
       ],
@@ -71,10 +89,62 @@ const gradientOperation: Operation<{ type: Type }> = {
   },
 };
 
+/** The gradient where rows may have been taken several times. */
+const scatterOperation: Operation<{ type: Type }> = {
+  name: "addRows",
+  infer: (_, { type }) => [type],
+  lower({ inputs: [dy, numbers], outputs: [dx] }) {
+    const step = vectorWidth(rowWidth(dx!.shape));
+    const element = vector(step);
+    const columns = rowWidth(dx!.shape) / step;
+    const count = rows(numbers!.shape);
+    // The next place with the same number, and whether this is the first.
+    const links = new Scratch("u32", [...numbers!.shape, 2]);
+    return {
+      variant: "linked rows",
+      scratch: [links],
+      kernels: [
+        pointKernel({
+          label: "addRows links",
+          over: numbers!,
+          width: 1,
+          reads: { numbers: [numbers!, "u32"] },
+          writes: { links: [links, "vec2u"] },
+          main: wgsl`let number = numbers[index];
+  let count = ${count};
+  var first = select(0u, 1u, number < ${rows(dx!.shape[0]!)});
+  for (var i = 0u; i < index && first == 1u; i++) { if (numbers[i] == number) { first = 0u; } }
+  var next = index + 1u;
+  while (next < count && numbers[min(next, count - 1u)] != number) { next++; }
+  links[index] = vec2u(next, first);`,
+        }),
+        zeroKernel("addRows zero", dx!),
+        pointKernel({
+          label: "addRows",
+          over: dy!,
+          width: step,
+          reads: { dy: [dy!, element], numbers: [numbers!, "u32"], links: [links, "vec2u"] },
+          writes: { dx: [dx!, element] },
+          main: wgsl`let place = index / ${columns}u;
+  let own = index % ${columns}u;
+  let count = ${count};
+  if (links[place].y == 0u) { return; }
+  var sum = ${element}();
+  for (var i = place; i < count; i = links[i].x) { sum += dy(i * ${columns}u + own); }
+  setDx(numbers[place] * ${columns}u + own, sum);`,
+        }),
+      ],
+    };
+  },
+};
+
 /**
- * f32 [rows, width]: the rows of `table` [table rows, width] whose numbers `rows` u32 [rows] lists. For a gradient each row is taken once, and
- * `gathered` u32 [table rows] holds 1 + its place in `rows`, or 0 where it was not taken.
+ * f32 [numbers…, width…]: the rows of `table` f32 or f16 [rows, width…] whose numbers `numbers` u32 of any shape lists, each as often as one likes. A number
+ * beyond the table is refused where the host gives it, and makes a row of NaN where it does not.
+ *
+ * Where each row is taken once at most, `gathered` u32 [rows] may hold 1 + its place in `numbers` (0 where it was not taken): the gradient then costs no search.
  */
-export function gatherRows(table: Operand, rows: Value, gathered?: Value): Value {
-  return rows.tape.append(operation, [table, rows, ...(gathered ? [gathered] : [])], null)[0]!;
+export function gatherRows(table: Operand, numbers: Value, gathered?: Value): Value {
+  limitIndices(numbers, { size: table.shape[0]!, of: "rows of the table" });
+  return numbers.tape.append(operation, [table, numbers, ...(gathered ? [gathered] : [])], null)[0]!;
 }

@@ -16,8 +16,18 @@ import { tokenTable } from "./batch.ts";
 import { dropoutOf } from "./dropout.ts";
 import { columnReduction } from "./language/column-reduction.ts";
 import { horizontalSum, paramF32, vector, vectorWidth } from "./language/kernel.ts";
-import { expectType, f32, type Node, type Operand, type Operation, type Tensor, type Type, type Value } from "./language/operation.ts";
-import { type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
+import {
+  expectKnown,
+  expectType,
+  f32,
+  type Node,
+  type Operand,
+  type Operation,
+  type Tensor,
+  type Type,
+  type Value,
+} from "./language/operation.ts";
+import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 interface Attributes {
@@ -32,6 +42,7 @@ const operation: Operation<Attributes> = {
   infer([x, weight, bias, ...rest], { residual, dropout }) {
     const [rows, width] = x!.shape as [Type["shape"][0], number];
     expectType("layerNorm", "x", x!, "float", [rows!, width]);
+    expectKnown("layerNorm", "the width of x", width);
     expectType("layerNorm", "weight", weight!, "f32", [width]);
     expectType("layerNorm", "bias", bias!, "f32", [width]);
     if (residual) expectType("layerNorm", "residual", rest[0]!, "float", x!.shape);
@@ -200,8 +211,10 @@ export interface TokenDropout {
   readonly tokens: Value;
 }
 
-const drawSite = (x: Value, { dropout: probability }: TokenDropout, of: "x" | "y") =>
-  probability > 0 ? { probability, site: x.tape.dropoutSite(), of } : null;
+function drawSite(x: Value, { dropout: probability }: TokenDropout, of: "x" | "y") {
+  checkProbability("layerNorm", probability);
+  return probability > 0 ? { probability, site: x.tape.dropoutSite(), of } : null;
+}
 
 /** LayerNorm of `x` [rows, width] with `weight` and `bias` f32 [width], and the dropout of the result where one is given. */
 export function layerNorm(x: Value, weight: Operand, bias: Operand, eps: number, after?: TokenDropout): Value {

@@ -1,7 +1,7 @@
 /** Rows scaled to unit length, for cosine similarity. A norm below 1e-8 counts as 1e-8, as PyTorch's cosine_similarity has it. */
 import { wgsl } from "../gpu/shader.ts";
 import { horizontalSum, vector, vectorWidth } from "./language/kernel.ts";
-import { expectType, f32, type Operation, type Value } from "./language/operation.ts";
+import { expectKnown, expectType, f32, type Operation, type Value } from "./language/operation.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 const smallestNorm = "1e-8";
@@ -9,7 +9,8 @@ const smallestNorm = "1e-8";
 const operation: Operation<null> = {
   name: "normalize",
   infer([x]) {
-    expectType("normalize", "x", x!, "f32", [x!.shape[0]!, x!.shape[1]!]);
+    expectType("normalize", "x", x!, "f32", [null, null]);
+    expectKnown("normalize", "the width of x", x!.shape[1]);
     return [x!, f32(x!.shape[0]!)];
   },
   lower({ inputs: [x], outputs: [y, norm] }, capabilities) {

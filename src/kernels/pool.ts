@@ -12,14 +12,16 @@
  */
 import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { sentenceTable, tokenField, tokenTable } from "./batch.ts";
-import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
-import { expectType, f32, type Operation, type Value } from "./language/operation.ts";
+import { tokenField, tokenTable } from "./batch.ts";
+import { pointKernel, rows, vector, vectorWidth } from "./language/kernel.ts";
+import { expectKnown, expectType, f32, type Operation, type Type, type Value } from "./language/operation.ts";
 
 export type Pooling = "first" | "last" | "mean" | "meanSqrtLength" | "weightedMean" | "max";
 
 interface Attributes {
   readonly poolings: readonly Pooling[];
+  /** Whether a token table follows the sentences, from which the backward pass takes each row's sentence; else it looks through all of them. */
+  readonly hasTokens: boolean;
 }
 
 /** WGSL of one way of pooling. `start` and `count` are the sentence's rows, `at(i)` is the place of its row i, `T` the type of a few features. */
@@ -54,15 +56,16 @@ const formulas: Readonly<Record<Pooling, Formula>> = {
 
 const operation: Operation<Attributes> = {
   name: "pool",
-  infer([x, tokens, sentences], { poolings }) {
-    const [rows, width] = x!.shape;
-    expectType("pool", "x", x!, "float", [rows!, width!]);
-    expectType("pool", "tokens", tokens!, "u32", tokenTable(rows!).shape);
-    expectType("pool", "sentences", sentences!, "u32", sentenceTable(sentences!.shape[0]!).shape);
+  infer([x, sentences, tokens], { poolings }) {
+    const [count, width] = x!.shape;
+    expectType("pool", "x", x!, "float", [count ?? null, width ?? null]);
+    expectKnown("pool", "the width of x", width);
+    if (tokens) expectType("pool", "tokens", tokens, "u32", tokenTable(count!).shape);
+    expectType("pool", "sentences", sentences!, "u32", [null, 2]);
     if (poolings.length === 0) throw new ShapeError("pool makes no vector of no way of pooling.", "Give at least one.");
     return [f32(sentences!.shape[0]!, (width as number) * poolings.length)];
   },
-  lower({ inputs: [x, , sentences], outputs: [y], attributes: { poolings } }) {
+  lower({ inputs: [x, sentences], outputs: [y], attributes: { poolings } }) {
     const width = x!.shape[1] as number;
     const step = vectorWidth(width);
     const element = vector(step);
@@ -89,9 +92,10 @@ const operation: Operation<Attributes> = {
       ],
     };
   },
-  gradient({ inputs: [x, tokens, sentences], outputs: [y], attributes }, [dy]) {
+  gradient({ inputs: [x, sentences, tokens], outputs: [y], attributes }, [dy]) {
     const kept = attributes.poolings.includes("max") ? [y!] : [];
-    return [dy ? dy.tape.append(poolGradient, [dy, x!, tokens!, sentences!, ...kept], attributes)[0]! : null, null, null];
+    const read = [x!, sentences!, ...(tokens ? [tokens] : []), ...kept];
+    return [dy ? dy.tape.append(poolGradient, [dy, ...read], attributes)[0]! : null, null, ...(tokens ? [null] : [])];
   },
 };
 
@@ -105,7 +109,8 @@ function choice(statements: readonly string[], selector: string): string {
 const poolGradient: Operation<Attributes> = {
   name: "poolGradient",
   infer: ([, x]) => [x!],
-  lower({ inputs: [dy, x, tokens, sentences, y], outputs: [dx], attributes: { poolings } }) {
+  lower({ inputs: [dy, x, sentences, ...more], outputs: [dx], attributes: { poolings, hasTokens } }) {
+    const [tokens, y] = hasTokens ? more : [undefined, ...more];
     const width = dx!.shape[1] as number;
     const step = vectorWidth(width);
     const element = vector(step);
@@ -126,16 +131,13 @@ const poolGradient: Operation<Attributes> = {
           width: step,
           reads: {
             dy: [dy!, element],
-            tokens: [tokens!, "vec4u"],
+            ...(tokens && { tokens: [tokens, "vec4u"] as const }),
             sentences: [sentences!, "vec2u"],
             ...(y && { x: [x!, element], y: [y, element] }),
           },
           writes: { dx: [dx!, element] },
-          main: wgsl`let sentence = tokens[row].${tokenField.sentence};
-  let i = row - sentences[sentence].x;
-  let count = sentences[sentence].y;
-  var gradient = ${element}();
-  ${shares.join("\n  ")}
+          main: wgsl`var gradient = ${element}();
+  ${ofSentence(sentences!, tokens !== undefined, shares.join("\n  "))}
   setDx(index, gradient);`,
         }),
       ],
@@ -143,11 +145,32 @@ const poolGradient: Operation<Attributes> = {
   },
 };
 
+/** WGSL that does something for the sentence of a row, or for every sentence that has it: `sentence` is its number, `i` the row's place in it. */
+function ofSentence(sentences: Type, hasTokens: boolean, body: string): string {
+  const place = wgsl`let i = row - sentences[sentence].x;
+  let count = sentences[sentence].y;`;
+  if (hasTokens) return wgsl`let sentence = tokens[row].${tokenField.sentence};\n  ${place}\n  ${body}`;
+  return wgsl`for (var sentence = 0u; sentence < ${rows(sentences.shape[0]!)}; sentence++) {
+    ${place}
+    if (row < sentences[sentence].x || i >= count) { continue; }
+    ${body}
+  }`;
+}
+
+/** Where the rows of each sentence are. */
+export interface PooledRows {
+  /** u32 [sentences, 2]: first row and number of rows, at least one. */
+  readonly sentences: Value;
+  /** u32 [rows, 4], the token table of a packed batch: with it the gradient finds a row's sentence at once. Needs every row in one sentence. */
+  readonly tokens?: Value;
+}
+
 /**
- * f32 [sentences, width · poolings] from `x` [tokens, width] and the batch's tables. `sentences` may leave out rows at the beginning of each
- * sentence; such a result has no gradient.
+ * f32 [sentences, width · poolings] from `x` f32 or f16 [rows, width]. `sentences` may leave out rows; without a token table these have the gradient zero, with
+ * one such a result has no gradient.
  */
-export function pool(x: Value, batch: { tokens: Value; sentences: Value }, pooling: Pooling | readonly Pooling[]): Value {
+export function pool(x: Value, { sentences, tokens }: PooledRows, pooling: Pooling | readonly Pooling[]): Value {
   const poolings = typeof pooling === "string" ? [pooling] : pooling;
-  return x.tape.append(operation, [x, batch.tokens, batch.sentences], { poolings })[0]!;
+  const inputs = [x, sentences, ...(tokens ? [tokens] : [])];
+  return x.tape.append(operation, inputs, { poolings, hasTokens: tokens !== undefined })[0]!;
 }

@@ -21,7 +21,10 @@ const width = ({ shape }: { readonly shape: readonly Dimension[] }) => shape[1] 
 
 const write: Operation<Attributes & { readonly shape: readonly number[] }> = {
   name: "writeRows",
-  infer: (_, { shape }) => [f32(...shape)],
+  infer([x], { shape }) {
+    expectType("writeRows", "x", x!, "float", [null, shape[1]!]);
+    return [f32(...shape)];
+  },
   lower({ inputs: [x], outputs: [matrix], attributes: { first } }) {
     const step = vectorWidth(width(x!));
     const element = vector(step);
@@ -43,7 +46,10 @@ const write: Operation<Attributes & { readonly shape: readonly number[] }> = {
 
 const read: Operation<Attributes & { readonly count: Dimension }> = {
   name: "readRows",
-  infer: ([matrix], { count }) => [f32(count, matrix!.shape[1]!)],
+  infer([matrix], { count }) {
+    expectType("readRows", "matrix", matrix!, "f32", [null, null]);
+    return [f32(count, matrix!.shape[1]!)];
+  },
   lower({ inputs: [matrix], outputs: [y], attributes: { first } }) {
     const step = vectorWidth(width(y!));
     const element = vector(step);

@@ -1,7 +1,8 @@
 /** Sentences that stand as view 0 of the first example, view 1 of the first, …, taken apart into one matrix a view, and put together again. */
-import { wgsl } from "../gpu/shader.ts";
+import { ShapeError } from "../errors.ts";
+import { range, wgsl } from "../gpu/shader.ts";
 import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
-import { type Extent, f32, type Operation, type Value } from "./language/operation.ts";
+import { capacity, type Extent, expectKnown, expectType, f32, formatShape, type Operation, type Value } from "./language/operation.ts";
 
 interface Attributes {
   readonly views: number;
@@ -10,7 +11,17 @@ interface Attributes {
 
 const split: Operation<Attributes> = {
   name: "splitViews",
-  infer: ([x], { views, examples }) => Array.from({ length: views }, () => f32(examples, x!.shape[1]!)),
+  infer([x], { views, examples }) {
+    expectType("splitViews", "x", x!, "float", [null, null]);
+    expectKnown("splitViews", "the width of x", x!.shape[1]);
+    if (capacity(x!.shape[0]!) !== views * capacity(examples)) {
+      throw new ShapeError(
+        `splitViews: ${formatShape(x!.shape)} does not hold ${views} views of ${formatShape([examples])} examples.`,
+        "Give one row for each view of each example.",
+      );
+    }
+    return range(views).map(() => f32(examples, x!.shape[1]!));
+  },
   lower({ inputs: [x], outputs, attributes: { views } }) {
     const width = x!.shape[1] as number;
     const step = vectorWidth(width);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { OptionError } from "../../src/errors.ts";
 import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
 import { f32, u32 } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
@@ -6,7 +7,7 @@ import * as reference from "../reference/cross-entropy.ts";
 import { weighted } from "../reference/differences.ts";
 import { expectClose, expectGradient } from "./close.ts";
 import { laidOut, livePart, normals } from "./data.ts";
-import { adjoint, build, execute } from "./run.ts";
+import { adjoint, build, execute, tensor } from "./run.ts";
 import { rowVariants } from "./variants.ts";
 
 const device = await openTestDevice();
@@ -137,5 +138,44 @@ describe.each(rowVariants(device))("crossEntropy, $name", ({ name, capabilities 
     const expected = [Math.exp(-1) / p - 1, 1 / p, Math.exp(-2) / p, 1 / 3, 1 / 3 - 1, 1 / 3, 1, 0, -1];
     expectClose(dLogits!, expected, { scale: 1e4 });
     program.close();
+  });
+});
+
+describe("crossEntropy", () => {
+  it("refuses fewer columns than rows where row i chooses column i", async () => {
+    await expect(build(device, (tape) => ({ loss: crossEntropy(tape.input("logits", f32(8, 4))) }))).rejects.toThrow(
+      "crossEntropy: without labels row i chooses column i, and [8, 4] has fewer columns than rows.",
+    );
+    await expect(
+      build(device, (tape) => ({ loss: crossEntropy(tape.input("logits", f32(4, 8)), { smoothing: Number.NaN }) })),
+    ).rejects.toThrow(OptionError);
+  });
+
+  it("refuses labels beyond the columns, and gives NaN for those that the host did not see and for a diagonal that has no column", async () => {
+    const labels = Uint32Array.of(1, 4);
+    const program = await build(device, (tape) => ({
+      loss: crossEntropy(tape.input("logits", f32(2, 4)), { labels: tape.input("labels", u32(2)) }),
+    }));
+    const logits = Float32Array.of(0, 0, 0, 0, 0, 0, 0, 0);
+    expect(() => program.run({ inputs: { logits, labels } })).toThrow("The input labels holds 4 at 1; there are 4 columns of the logits.");
+    program.close();
+    const held = { ...tensor(device, [2], new Float32Array(labels.buffer)), dtype: "u32" as const };
+    const unseen = await build(device, (tape) => {
+      const loss = crossEntropy(tape.input("logits", f32(2, 4)), { labels: tape.use(held) });
+      return { loss, dLogits: adjoint(loss, tape.input("dLoss", loss))[0]! };
+    });
+    const { loss, dLogits } = await execute(unseen, { inputs: { logits, dLoss: Float32Array.of(1, 1) } });
+    expectClose(loss!.subarray(0, 1), [Math.log(4)]);
+    expect(loss![1]).toBeNaN();
+    expectClose(dLogits!.subarray(0, 4), [0.25, -0.75, 0.25, 0.25]);
+    expect(dLogits!.subarray(4).every(Number.isNaN)).toBe(true);
+    unseen.close();
+    const narrow = await build(device, (tape) => ({
+      loss: crossEntropy(tape.input("logits", f32(tape.extent("rows", 8), tape.extent("columns", 8)))),
+    }));
+    const found = await execute(narrow, { inputs: { logits: new Float32Array(64) }, live: { rows: 3, columns: 2 } });
+    expectClose(found.loss!.subarray(0, 2), [Math.LN2, Math.LN2]);
+    expect(found.loss![2]).toBeNaN();
+    narrow.close();
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { OptionError } from "../../src/errors.ts";
 import { dropout, dropoutAt } from "../../src/kernels/dropout.ts";
 import { f32, type Value } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
@@ -15,7 +16,7 @@ function masks(width: number, sites: readonly { site: number; probability: numbe
   return build(device, (tape) => {
     const batch = batchInputs(tape, { tokens: 1003, sentences: 1003 });
     const ones = tape.input("ones", f32(tape.extent("tokens", 1003), width));
-    return Object.fromEntries(sites.map((at, i) => [`mask${i}`, dropoutAt(ones, batch.tokens, at)])) as Record<string, Value>;
+    return Object.fromEntries(sites.map((at, i) => [`mask${i}`, dropoutAt(ones, at, batch.tokens)])) as Record<string, Value>;
   });
 }
 
@@ -29,7 +30,7 @@ describe("dropout", () => {
     const program = await build(device, (tape) => {
       const batch = batchInputs(tape, { tokens: capacity, sentences: capacity });
       tape.dropoutSite();
-      const y = dropout(tape.input("x", f32(tape.extent("tokens", capacity), width)), batch.tokens, 0.3);
+      const y = dropout(tape.input("x", f32(tape.extent("tokens", capacity), width)), 0.3, { tokens: batch.tokens });
       return { y, dx: adjoint(y, tape.input("dy", y))[0]! };
     });
     for (const rows of live) {
@@ -125,9 +126,27 @@ describe("dropout", () => {
     await build(device, (tape) => {
       const batch = batchInputs(tape, { tokens: 4, sentences: 4 });
       const x = tape.input("x", f32(tape.extent("tokens", 4), 3));
-      expect(dropout(x, batch.tokens, 0)).toBe(x);
+      expect(dropout(x, 0, { tokens: batch.tokens })).toBe(x);
       expect(tape.dropoutSite()).toBe(1);
       return {};
     });
+  });
+
+  it("numbers the rows of a tensor that is no packed batch", async () => {
+    const program = await build(device, (tape) => {
+      const y = dropout(tape.input("x", f32(57, 3, 4)), 0.3);
+      return { y, dx: adjoint(y, tape.input("dy", y))[0]! };
+    });
+    const [x, dy] = [normals(57 * 12, 17), normals(57 * 12, 18)];
+    const { y, dx } = await execute(program, { inputs: { x, dy }, seed: 42, step: 7 });
+    const mask = dropoutMask({ seed: 42, step: 7, site: 0, probability: 0.3 }, [...Array(57).keys()], 12);
+    const masked = (values: Float32Array) => Array.from(values, (v, i) => v * mask[i]!);
+    expectClose(y!, masked(x), { c: 2 });
+    expectClose(dx!, masked(dy), { c: 2 });
+    program.close();
+  });
+
+  it.each([1, 2, -1, Number.NaN])("refuses a probability of %f", async (probability) => {
+    await expect(build(device, (tape) => ({ y: dropout(tape.input("x", f32(4, 3)), probability) }))).rejects.toThrow(OptionError);
   });
 });

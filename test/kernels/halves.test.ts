@@ -56,7 +56,7 @@ const operations: Record<string, (inputs: Inputs) => Value> = {
     const projection = cast(tape.inputs.get("projection")!, floatOf(weight));
     return attention(matmul(x, projection, "nt"), batch, { heads: 6, dropout: 0.1 });
   },
-  dropout: ({ x, batch }) => dropout(x, batch.tokens, 0.3),
+  dropout: ({ x, batch }) => dropout(x, 0.3, { tokens: batch.tokens }),
   "pool first": ({ x, batch }) => pool(x, batch, "first"),
   "pool mean": ({ x, batch }) => pool(x, batch, "mean"),
   weightedSum: ({ x, other }) => weightedSum(x, other, 0.5, 0.25),

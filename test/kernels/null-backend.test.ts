@@ -12,6 +12,7 @@ import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
 import { classifierGradient, classifierUpdate, roleTable, tallyClassifiers, tallyTable } from "../../src/kernels/classifiers.ts";
 import { columnSum } from "../../src/kernels/column-sum.ts";
+import { concat } from "../../src/kernels/concat.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
 import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
 import { dropout } from "../../src/kernels/dropout.ts";
@@ -21,6 +22,7 @@ import { gatherRows } from "../../src/kernels/gather-rows.ts";
 import { type FloatType, f32, float, type Persistent, u32, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
+import { max } from "../../src/kernels/max.ts";
 import { normalize } from "../../src/kernels/normalize.ts";
 import { addInto } from "../../src/kernels/optimizer/accumulate.ts";
 import { adamW } from "../../src/kernels/optimizer/adamw.ts";
@@ -36,7 +38,10 @@ import { readRows, writeRows } from "../../src/kernels/row-window.ts";
 import type { Precision } from "../../src/kernels/search/precision.ts";
 import { topK } from "../../src/kernels/search/top-k.ts";
 import { queryType, vectorScores, vectorWords } from "../../src/kernels/search/vector-scores.ts";
+import { slice } from "../../src/kernels/slice.ts";
+import { softmax } from "../../src/kernels/softmax.ts";
 import { expand, mean, sum } from "../../src/kernels/sum.ts";
+import { transpose } from "../../src/kernels/transpose.ts";
 import { splitViews } from "../../src/kernels/views.ts";
 import { epilogues } from "./matmul/epilogues.ts";
 import { memoryless, memorylessOf } from "./memoryless.ts";
@@ -89,7 +94,15 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
   sums(tape, { width, live, dtype }) {
     const x = tape.input("x", float(dtype, live ? tape.extent("rows", 57) : 57, 3, width));
     const logits = tape.input("logits", f32(7, live ? tape.extent("columns", 57) : 57));
-    return [0, 1, 2].flatMap((axis) => withGradients(tape, sum(x, axis))).concat(withGradients(tape, mean(logits, 1)), mean(x));
+    const axes = [0, 1, 2].flatMap((axis) => [sum(x, axis), max(x, axis)]);
+    return [...axes, mean(logits, 1), max(logits, 1), softmax(x), softmax(logits)]
+      .flatMap((y) => withGradients(tape, y))
+      .concat(mean(x), max(x));
+  },
+  parts(tape, { width, live, dtype }) {
+    const x = tape.input("x", float(dtype, live ? tape.extent("rows", 57) : 57, 4, width));
+    const ys = [slice(x, 1, 1, 3), slice(x, 2, 4, width), concat([x, x], 1), concat([x, x, x], 2), transpose(x), transpose(x, [1, 0, 2])];
+    return ys.flatMap((y) => withGradients(tape, y));
   },
   rows(tape, { width, live, dtype }) {
     const rows = live ? tape.extent("rows", 57) : 57;
@@ -114,7 +127,9 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     });
     const tables = { word: table("word"), position: table("position"), tokenType: table("tokenType") };
     const ys = [
-      dropout(x, batch.tokens, 0.1),
+      dropout(x, 0.1, { tokens: batch.tokens }),
+      dropout(x, 0.1),
+      pool(x, { sentences: batch.sentences }, ["mean", "max"]),
       ...[0, 0.1].map((p) => residualLayerNorm(x, x, weight, bias, { eps: 1e-5, dropout: p, tokens: batch.tokens })),
       embedding(batch.tokens, tables, { word: index("words"), position: index("positions") }),
       pool(x, batch, "first"),
@@ -158,7 +173,8 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     writeRows(x, matrix, tape.scalar("first"));
     addInto(tape.input("sum", f32(57, width)), matrix);
     const gathered = gatherRows(x, tape.input("order", u32(5)), tape.input("places", u32(rows)));
-    return withGradients(tape, gathered);
+    const repeated = gatherRows(x, tape.input("numbers", u32(live ? tape.extent("batch", 9) : 9, 3)));
+    return [...withGradients(tape, gathered), ...withGradients(tape, repeated)];
   },
   views(tape, { width, live, dtype }) {
     const examples = tape.extent("examples", 31);

@@ -1,5 +1,5 @@
 import { describe, it } from "vitest";
-import { f32 } from "../../src/kernels/language/operation.ts";
+import { f32, u32 } from "../../src/kernels/language/operation.ts";
 import { type Pooling, pool } from "../../src/kernels/pool.ts";
 import { openTestDevice } from "../device.ts";
 import { weighted } from "../reference/differences.ts";
@@ -53,6 +53,31 @@ describe("pool", () => {
       expectClose(y!, f(x), { terms: Math.max(...batch.lengths) });
       expectGradient(dx!, x, weighted(dy, f));
     }
+    program.close();
+  });
+
+  it("needs no token table: rows that no sentence has, and rows that two have, get the gradient that is theirs", async () => {
+    const width = 4;
+    const program = await build(device, (tape) => {
+      const sentences = tape.input("sentences", u32(tape.extent("sentences", 3), 2));
+      const y = pool(tape.input("x", f32(tape.extent("rows", 9), width)), { sentences }, ["mean", "last"]);
+      return { y, dx: adjoint(y, tape.input("dy", y))[0]! };
+    });
+    // Rows 0 and 7 are in no sentence; rows 3 and 4 in both.
+    const parts = [
+      [1, 4],
+      [3, 4],
+    ] as const;
+    const x = normals(8 * width, 62);
+    const dy = normals(2 * 2 * width, 63);
+    const inputs = { x, dy, sentences: Uint32Array.from(parts.flat()) };
+    const { y, dx } = await execute(program, { inputs, live: { rows: 8, sentences: 2 } });
+    const f = (at: ArrayLike<number>) =>
+      parts.flatMap(([start, count]) => [
+        ...reference.pool(Array.from(at).slice(start * width, (start + count) * width), width, [count], ["mean", "last"]),
+      ]);
+    expectClose(y!, f(x), { terms: 4 });
+    expectGradient(dx!, x, weighted(dy, f), { samples: 8 * width });
     program.close();
   });
 });

@@ -1,15 +1,5 @@
 /** Broadcasting in float64, one element at a time by its coordinates. */
-
-/** Row-major coordinates of an element. */
-function coordinates(index: number, shape: readonly number[]): number[] {
-  const found: number[] = [];
-  let rest = index;
-  for (const size of [...shape].reverse()) {
-    found.unshift(rest % size);
-    rest = Math.floor(rest / size);
-  }
-  return found;
-}
+import { coordinates } from "./shapes.ts";
 
 /** The index in a tensor of shape `from` of the element that goes with element `index` of shape `to`. */
 export function sourceIndex(index: number, from: readonly number[], to: readonly number[]): number {

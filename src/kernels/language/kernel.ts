@@ -200,5 +200,17 @@ export function pointKernel(declaration: Omit<KernelDeclaration, "workgroupSize"
   });
 }
 
+/** A kernel that fills a tensor of floats with zeros. */
+export function zeroKernel(label: string, tensor: Tensor): Kernel {
+  const width = vectorWidth(rowWidth(tensor.shape));
+  const element = vector(width);
+  return pointKernel({ label, over: tensor, width, writes: { zeros: [tensor, element] }, main: `setZeros(index, ${element}());` });
+}
+
+/** WGSL for NaN, given any u32 of the kernel: a constant NaN does not compile. */
+export function nan(any: string): string {
+  return `bitcast<f32>(0x7fc00000u | min(${any}, 1u))`;
+}
+
 /** Live size of a dimension, for workgroup counts made when every size is the capacity. */
 export const atCapacity: LiveSize = capacity;

@@ -64,6 +64,8 @@ export class Value<D extends DType = DType> implements Type<D> {
   persistent: Persistent | null = null;
   /** The value whose memory this one reads under another shape. */
   base: Value | null = null;
+  /** What indices in it must be below: a program refuses a step's input that holds others. */
+  readonly limits: IndexLimit[] = [];
 
   constructor(
     readonly tape: Recorder,
@@ -73,6 +75,20 @@ export class Value<D extends DType = DType> implements Type<D> {
     /** For plans and errors; empty for what a node computes. */
     readonly name: string,
   ) {}
+}
+
+/** A size that indices stay below. */
+export interface IndexLimit {
+  readonly size: Dimension;
+  /** What they choose, such as `rows of the table`. */
+  readonly of: string;
+}
+
+/** Has indices that the host gives checked before each step. Of indices that the device computes, operations make NaN where they are too large. */
+export function limitIndices(indices: Value, limit: IndexLimit): void {
+  let root = indices;
+  while (root.base !== null) root = root.base;
+  root.limits.push(limit);
 }
 
 export type Operand = Value | Persistent;
@@ -256,6 +272,15 @@ export function expectType(
   throw new ShapeError(
     `${operation}: ${name} must be ${dtype} [${wanted}], found ${type.dtype} ${formatShape(type.shape)}.`,
     "Check the shapes of the values that are passed to it.",
+  );
+}
+
+/** Throws `ShapeError` where a dimension is live that kernels need to know when they are made. */
+export function expectKnown(operation: string, name: string, dimension: Dimension | undefined): void {
+  if (typeof dimension === "number") return;
+  throw new ShapeError(
+    `${operation}: ${name} must be known in advance, found ${dimension ? formatShape([dimension]) : "none"}.`,
+    "Only the first dimension may be live.",
   );
 }
 

@@ -4,6 +4,7 @@
  *
  * The mixer is Chris Wellons' "lowbias32" (https://nullprogram.com/blog/2018/07/31/), an integer hash of measured avalanche bias 0.17.
  */
+import { OptionError } from "../../errors.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { paramF32, paramU32 } from "./kernel.ts";
 
@@ -12,6 +13,15 @@ export interface Dropout {
   /** In [0, 1). */
   readonly probability: number;
   readonly site: number;
+}
+
+/** Throws `OptionError` unless `probability` is in [0, 1): with 1 nothing would be left to scale. */
+export function checkProbability(operation: string, probability: number): void {
+  if (probability >= 0 && probability < 1) return;
+  throw new OptionError(
+    `${operation}: the probability of dropout is at least 0 and below 1, found ${probability}.`,
+    "Give a number such as 0.1.",
+  );
 }
 
 /** Fields a kernel with dropout adds to its `params`. */
