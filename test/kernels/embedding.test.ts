@@ -78,7 +78,7 @@ describe("embedding", () => {
       const batch = batchWith(rows, 40);
       const { word, position, tokenType } = tables(width);
       const dy = normals(rows * width, 65);
-      const outputs = await execute(program, { ...batch, inputs: { ...batch.inputs, word, position, tokenType, dy } });
+      const outputs = await execute(program, { live: batch.live, inputs: { ...batch.inputs, word, position, tokenType, dy } });
       const f = (w: ArrayLike<number>, p: ArrayLike<number>, t: ArrayLike<number>) => reference.embedding({ width, ...batch }, w, p, t);
       expectClose(outputs.y!, f(word, position, tokenType));
       // At most all rows are summed into one: of the first token type, or of one id.
@@ -112,8 +112,8 @@ describe("embedding", () => {
     const program = await record(width);
     const batch = batchWith(1001, 3);
     const inputs = { ...batch.inputs, ...tables(width), dy: normals(1001 * width, 66) };
-    const first = await execute(program, { ...batch, inputs });
-    const again = await execute(program, { ...batch, inputs });
+    const first = await execute(program, { live: batch.live, inputs });
+    const again = await execute(program, { live: batch.live, inputs });
     for (const name of ["word", "position", "tokenType"]) expectSame(again[name]!, first[name]!);
     program.close();
   });
