@@ -6,7 +6,7 @@ import { extract } from "tar";
 import { FileError, FormatError, OptionError } from "../src/errors.ts";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { fileOperation } from "../src/io/folders/errno-node.ts";
-import { downloadFile, hashOf } from "../src/io/hub/download-node.ts";
+import { checksumOf, downloadFile } from "../src/io/hub/download-node.ts";
 import { withOptions } from "./cli/options.ts";
 import { noProgress, startProgress } from "./cli/progress.ts";
 
@@ -67,7 +67,7 @@ async function fetchDataSet({ file, folder }: DataSet, outputDir: string, baseUr
   const record = join(outputDir, `${file}.sha256`);
   const recorded = await readRecord(record);
   if (await isThere(place)) {
-    if (folder === undefined && recorded !== null && (await hashOf(place)) !== recorded) {
+    if (folder === undefined && recorded !== null && (await checksumOf(place)).digest !== recorded) {
       throw new FileError(
         `${place} is not what was downloaded: its SHA-256 is not the one in ${record}`,
         "Remove the file to fetch it again.",
@@ -79,16 +79,16 @@ async function fetchDataSet({ file, folder }: DataSet, outputDir: string, baseUr
   const path = join(outputDir, file);
   let progress = noProgress;
   try {
-    const { bytes, sha256, checked } = await downloadFile(`${baseUrl}/${file}`, path, {
-      ...(recorded !== null && { sha256: recorded }),
+    const { bytes, checksum, checked } = await downloadFile(`${baseUrl}/${file}`, path, {
+      ...(recorded !== null && { checksum: { algorithm: "sha256", digest: recorded } }),
       onProgress: (done, total) => {
         if (progress === noProgress && total !== null) progress = startProgress(Math.ceil(total / 1e6), `${file} (MB)`);
         progress.update(Math.floor(done / 1e6), "");
       },
     });
     progress.stop();
-    await writeFileAtomically(record, `${sha256}  ${file}\n`);
-    say(`${path}: ${(bytes / 1e6).toFixed(1)} MB, ${checksumNotes[checked]} ${sha256}`);
+    await writeFileAtomically(record, `${checksum.digest}  ${file}\n`);
+    say(`${path}: ${(bytes / 1e6).toFixed(1)} MB, ${checksumNotes[checked]} ${checksum.digest}`);
   } finally {
     progress.stop();
   }

@@ -13,7 +13,7 @@ import type { OptionNames } from "../options.ts";
 import { type Folder, missingFile, pathIn } from "./folder.ts";
 import { openFolder, writeFileAtomically } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
-import { download } from "./hub/hub-download-node.ts";
+import { downloadFile } from "./hub/download-node.ts";
 
 export interface HubOptions {
   /** A branch, tag or commit; `main` if absent. */
@@ -173,13 +173,15 @@ class HubFolder implements Folder {
       await mkdir(dirname(pointer), { recursive: true });
     });
     if (!(await holds(blob, size))) {
-      await download({
-        url: `${endpointOf(this.options)}/${this.name}/resolve/${this.commit}/${file.split("/").map(encodeURIComponent).join("/")}`,
-        token: tokenOf(this.options).accessToken,
+      const { accessToken } = tokenOf(this.options);
+      const path = file.split("/").map(encodeURIComponent).join("/");
+      await downloadFile(`${endpointOf(this.options)}/${this.name}/resolve/${this.commit}/${path}`, blob, {
         shown: pathIn(this, file),
-        target: blob,
+        ...(accessToken && { headers: { authorization: `Bearer ${accessToken}` } }),
         size,
-        oid,
+        checksum: { algorithm: oid.length === 40 ? "git" : "sha256", digest: oid },
+        remedyFor: (status) =>
+          status === 404 ? "The file is not in the repository any more: open the model again." : "Check HF_TOKEN and the model's terms.",
         onProgress: (done) => this.options.onProgress?.({ file, done, total: size }),
       });
     }

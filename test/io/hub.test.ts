@@ -185,7 +185,7 @@ describe("a download", () => {
     const given = options();
     const folder = await openHubFolder("lab/model", given);
     hub.swapped.set(file, bytes);
-    await expect(folder.read(file)).rejects.toThrow(`where the hub announces ${announced}`);
+    await expect(folder.read(file)).rejects.toThrow(`expected ${announced}`);
     await expect(folder.read(file)).rejects.toThrow(FormatError);
     expect(await readdir(join(given.cacheDir, "models--lab--model/blobs"))).toEqual([]);
     hub.swapped.clear();

@@ -102,7 +102,7 @@ describe("simcse data download", () => {
     const failed = await download(["wiki1m"]);
     expect(failed.code).toBe(1);
     expect(failed.stderr).toContain("503");
-    expect(await readdir(output)).toContain(".wiki1m_for_simcse.txt.part");
+    expect(await readdir(output)).toContain("wiki1m_for_simcse.txt.part");
     const other = Buffer.from("Another text.\n".repeat(3000));
     answer = serve(other, { etag: '"v2"' });
     expect((await download(["wiki1m"])).code).toBe(0);

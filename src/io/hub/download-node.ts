@@ -1,17 +1,34 @@
 /**
- * Downloads of large files that survive interruptions: what has arrived stands beside its place as `.name.part`, the next attempt goes on from
- * there, and the file appears under its name when it is whole and its checksum is right.
+ * Downloads that survive interruptions: what has arrived stands beside its place (partial-file-node.ts), the next attempt goes on from there, in
+ * this process or a later one, and the file appears under its name when it is whole and its checksum is right. Several processes that want the
+ * same file at once each fetch it.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { FileError } from "../../errors.ts";
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { FileError, FormatError, SimcseError } from "../../errors.ts";
 import { fileOperation } from "../folders/errno-node.ts";
+import { claimPartial, etagFile, leavePartial, removePartials } from "./partial-file-node.ts";
+
+/** A checksum in hex: SHA-256, or the SHA-1 that git gives a file's content. */
+export interface Checksum {
+  readonly algorithm: "sha256" | "git";
+  readonly digest: string;
+}
 
 export interface DownloadOptions {
-  /** Expected SHA-256 in hex, where it is known. */
-  readonly sha256?: string;
+  /** What messages call the file; its address if absent. */
+  readonly shown?: string;
+  /** Sent to the server of the address, and to no other that it redirects to. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Bytes of the whole file, where they are known. */
+  readonly size?: number;
+  /** The expected checksum, where it is known. */
+  readonly checksum?: Checksum;
+  /** What to do when the server refuses, by its status; advice about the address if absent. */
+  readonly remedyFor?: (status: number) => string;
   /** Bytes that are there, and bytes in all where the server says. */
   readonly onProgress?: (done: number, total: number | null) => void;
   readonly signal?: AbortSignal;
@@ -19,143 +36,190 @@ export interface DownloadOptions {
 
 export interface Download {
   readonly bytes: number;
-  /** SHA-256 of the whole file, in hex. */
-  readonly sha256: string;
+  readonly checksum: Checksum;
   /** Who vouches for the checksum: the caller, the server, or nobody, so that it is only good for comparing with the next time. */
   readonly checked: "known" | "server" | "unchecked";
 }
 
-/** Connections that break off while something arrives are taken up again; so many in a row without a byte end the download. */
-const fruitlessAttempts = 3;
+/** Connections are taken up again when they break off or the server fails; so many in a row without a new byte end the download. */
+const fruitlessAttempts = 4;
+const firstPauseMs = 100;
+const maxRedirects = 10;
 
-/** A server's word that the rest is of the same file: its entity tag, or the hash that Hugging Face gives for large files. */
-interface Origin {
+/** A download in progress. */
+interface Task extends DownloadOptions {
   readonly url: string;
-  readonly etag: string | null;
-  readonly sha256: string | null;
+  readonly shown: string;
+  readonly partial: string;
+}
+
+/** What one connection came to. */
+interface Attempt {
+  readonly whole: boolean;
+  /** The SHA-256 that the server states for the file. */
+  readonly stated: string | null;
 }
 
 /**
  * Fetches `url` into the file `path`, going on from what an earlier attempt left. The folder is made. Throws FileError when there is no network,
- * the server refuses, the file cannot be written, or its checksum is another; then nothing stands at `path`.
+ * the server refuses or the file cannot be written, and FormatError, having removed what came, when it has another checksum or is longer than
+ * announced; then nothing stands at `path`.
  */
-export async function downloadFile(url: string, path: string, { sha256, onProgress, signal }: DownloadOptions = {}): Promise<Download> {
+export async function downloadFile(url: string, path: string, options: DownloadOptions = {}): Promise<Download> {
   await fileOperation("write", path, () => mkdir(dirname(path), { recursive: true }));
-  const part = join(dirname(path), `.${basename(path)}.part`);
-  const tag = `${part}.etag`;
-  let origin: Origin | undefined;
-  for (let fruitless = 0, whole = false; !whole; ) {
-    const before = await sizeOf(part);
-    try {
-      const attempt = await fetchOnwards(url, part, tag, onProgress, signal);
-      origin = attempt.origin;
-      whole = attempt.whole;
-    } catch (error) {
-      if (signal?.aborted || error instanceof FileError) throw error;
-      if ((await sizeOf(part)) <= before && ++fruitless >= fruitlessAttempts) throw unreachable(url, path, error);
-      if ((await sizeOf(part)) > before) fruitless = 0;
-    }
-  }
-  const found = await hashOf(part);
-  const expected = sha256 ?? origin!.sha256;
-  if (expected !== null && expected !== undefined && expected !== found) {
-    await rm(part, { force: true });
-    await rm(tag, { force: true });
-    throw new FileError(
-      `${url} has the SHA-256 ${found}, not ${expected}`,
-      "Try again: what arrived was removed. If it happens again, the file at the address was changed.",
+  const partial = await fileOperation("write", path, () => claimPartial(path));
+  const task: Task = { ...options, url, shown: options.shown ?? url, partial };
+  const stated = await fetchWhole(task).catch(async (error: unknown) => {
+    await leavePartial(partial, path);
+    throw error;
+  });
+  const expected = options.checksum ?? (stated === null ? null : ({ algorithm: "sha256", digest: stated } as const));
+  const checksum = await checksumOf(partial, expected?.algorithm ?? "sha256");
+  if (expected !== null && expected.digest !== checksum.digest) {
+    await removeClaimed(partial);
+    throw new FormatError(
+      `${task.shown} has the checksum ${checksum.digest}, expected ${expected.digest}`,
+      "Try again: what arrived was removed. If it happens again, the file at the address was changed, by a mirror or a proxy perhaps.",
     );
   }
-  await fileOperation("write", path, () => rename(part, path));
-  await rm(tag, { force: true });
-  return { bytes: await sizeOf(path), sha256: found, checked: sha256 ? "known" : origin!.sha256 ? "server" : "unchecked" };
+  const { size: bytes } = await stat(partial);
+  await fileOperation("write", path, () => rename(partial, path));
+  await rm(etagFile(partial), { force: true });
+  await removePartials(path);
+  return { bytes, checksum, checked: options.checksum ? "known" : stated ? "server" : "unchecked" };
 }
 
-/** The SHA-256 of a file, in hex. */
-export async function hashOf(path: string): Promise<string> {
-  const hash = createHash("sha256");
+/** A file's checksum. */
+export async function checksumOf(path: string, algorithm: Checksum["algorithm"] = "sha256"): Promise<Checksum> {
+  const hash = createHash(algorithm === "git" ? "sha1" : "sha256");
   await fileOperation("read", path, async () => {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+    if (algorithm === "git") hash.update(`blob ${(await stat(path)).size}\0`);
+    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Uint8Array);
   });
-  return hash.digest("hex");
+  return { algorithm, digest: hash.digest("hex") };
 }
 
-/** One connection: appends to `part` what is missing of it, or starts again where the server has another file than before. */
-async function fetchOnwards(
-  url: string,
-  part: string,
-  tag: string,
-  onProgress: DownloadOptions["onProgress"],
-  signal: AbortSignal | undefined,
-): Promise<{ origin: Origin; whole: boolean }> {
-  const known = await readFile(tag, "utf8").catch(() => null);
-  const have = known === null ? 0 : await sizeOf(part);
-  const headers: Record<string, string> = have > 0 ? { range: `bytes=${have}-`, "if-range": known! } : {};
-  const { response, origin } = await follow(url, headers, signal);
-  if (response.status === 416) {
-    // Nothing is missing, or less than nothing: a file of another size.
-    const size = Number(/\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1]);
-    if (size === have) return { origin, whole: true };
-    await rm(part, { force: true });
-    return { origin, whole: false };
-  }
-  if (!response.ok || response.body === null) throw refused(url, response.status);
-  const resumed = response.status === 206;
-  const start = resumed ? have : 0;
-  const length = response.headers.get("content-length");
-  const total = length === null ? null : start + Number(length);
-  // Only a strong tag tells that the bytes are the same.
-  if (origin.etag?.startsWith('"')) await fileOperation("write", tag, () => writeFile(tag, origin.etag!));
-  else await rm(tag, { force: true });
-  const file = await fileOperation("write", part, () => open(part, resumed ? "a" : "w"));
-  let done = start;
+/** Connects until the file is whole; gives the checksum that the server states. */
+async function fetchWhole(task: Task): Promise<string | null> {
+  const file = await fileOperation("write", task.shown, () => open(task.partial, "a"));
   try {
-    for await (const chunk of response.body) {
-      await fileOperation("write", part, () => file.writeFile(chunk as Uint8Array));
-      done += (chunk as Uint8Array).length;
-      onProgress?.(done, total);
+    for (let fruitless = 0, cause: unknown; ; ) {
+      if (fruitless === fruitlessAttempts) throw unreachable(task, cause);
+      if (fruitless > 0) await pause(firstPauseMs * 2 ** fruitless, undefined, { ...(task.signal && { signal: task.signal }) });
+      const { size: before } = await file.stat();
+      try {
+        const { whole, stated } = await connect(task, file);
+        if (whole) {
+          await fileOperation("write", task.shown, () => file.sync());
+          return stated;
+        }
+        cause = new Error("the connection ends before the file does");
+      } catch (error) {
+        if (task.signal?.aborted || error instanceof SimcseError) throw error;
+        cause = error;
+      }
+      // What does not make the file longer counts, whatever it was: an answer that never fits would otherwise be asked for without end.
+      fruitless = (await file.stat()).size > before ? 0 : fruitless + 1;
     }
   } finally {
     await file.close();
   }
-  return { origin, whole: total === null || done === total };
+}
+
+/** One connection: appends what is missing, or starts again where the server has another file than before. */
+async function connect(task: Task, file: FileHandle): Promise<Attempt> {
+  const { shown, partial, size, checksum, onProgress } = task;
+  const etag = await readFile(etagFile(partial), "utf8").catch(() => null);
+  // What is there is a part of this file if a checksum will tell, or the server compares the tag that it gave it.
+  if (etag === null && checksum === undefined) await file.truncate(0);
+  let { size: have } = await file.stat();
+  if (size !== undefined && have > size) {
+    await file.truncate(0);
+    have = 0;
+  }
+  if (have === size) return { whole: true, stated: null };
+  const { response, stated } = await follow(task, have > 0 ? { range: `bytes=${have}-`, ...(etag && { "if-range": etag }) } : {});
+  if (response.status === 416) {
+    await response.body?.cancel();
+    const whole = Number(/\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1]);
+    if (whole === have && size === undefined) return { whole: true, stated };
+    await restart(task, file);
+    throw new Error("the server answered 416: it has another file than before");
+  }
+  if (!response.ok || response.body === null) await refuse(task, response);
+  if (response.status !== 206 && have > 0) {
+    await restart(task, file);
+    have = 0;
+  }
+  await rememberTag(partial, response);
+  const total = size ?? totalOf(response, have);
+  let done = have;
+  for await (const chunk of response.body!) {
+    done += chunk.length;
+    if (size !== undefined && done > size)
+      throw new FormatError(`${shown} is longer than the ${size} bytes announced`, "Try again, or check the mirror.");
+    await fileOperation("write", shown, () => file.appendFile(chunk));
+    onProgress?.(done, total);
+  }
+  return { whole: total === null || done === total, stated };
+}
+
+async function restart({ partial }: Task, file: FileHandle): Promise<void> {
+  await rm(etagFile(partial), { force: true });
+  await file.truncate(0);
+}
+
+/** Bytes of the whole file, null where the server does not say: the length of packed content is not that of what comes out. */
+function totalOf({ headers }: Response, have: number): number | null {
+  const length = headers.get("content-length");
+  const encoding = headers.get("content-encoding") ?? "identity";
+  return length === null || encoding !== "identity" ? null : have + Number(length);
+}
+
+/** Only a strong tag of bytes that were sent as they are tells that what comes later is of the same file. */
+async function rememberTag(partial: string, { headers }: Response): Promise<void> {
+  const etag = headers.get("etag");
+  const isTold = etag?.startsWith('"') && (headers.get("content-encoding") ?? "identity") === "identity";
+  if (isTold) await fileOperation("write", partial, () => writeFile(etagFile(partial), etag!));
+  else await rm(etagFile(partial), { force: true });
 }
 
 /** GET through redirects, remembering the checksum that the first server states for a file that another one holds. */
-async function follow(url: string, headers: Record<string, string>, signal: AbortSignal | undefined) {
-  let sha256: string | null = null;
+async function follow({ url, headers: own = {}, signal }: Task, headers: Readonly<Record<string, string>>) {
+  let stated: string | null = null;
   for (let at = url, hops = 0; ; hops++) {
-    const response = await fetch(at, { headers, redirect: "manual", ...(signal && { signal }) });
-    sha256 ??= /^"?([0-9a-f]{64})"?$/.exec(response.headers.get("x-linked-etag") ?? "")?.[1] ?? null;
+    const isFirst = new URL(at).origin === new URL(url).origin;
+    const response = await fetch(at, {
+      headers: { "accept-encoding": "identity", ...(isFirst && own), ...headers },
+      redirect: "manual",
+      ...(signal && { signal }),
+    });
+    stated ??= /^"?([0-9a-f]{64})"?$/.exec(response.headers.get("x-linked-etag") ?? "")?.[1] ?? null;
     const next = response.headers.get("location");
-    if (response.status < 300 || response.status >= 400 || next === null) {
-      return { response, origin: { url: at, etag: response.headers.get("etag"), sha256 } satisfies Origin };
-    }
+    if (response.status < 300 || response.status >= 400 || next === null || hops === maxRedirects) return { response, stated };
     await response.body?.cancel();
-    if (hops === maxRedirects) throw refused(url, response.status);
     at = new URL(next, at).href;
   }
 }
 
-const maxRedirects = 10;
-
-function refused(url: string, status: number): FileError {
-  const remedy = status >= 500 ? "The server is in trouble: try again later." : "Check the address; the file may have been moved.";
-  return new FileError(`${url} cannot be fetched: the server answered ${status}`, remedy);
+/** Throws FileError for an answer that will be the same next time, and an Error for a server that may recover. */
+async function refuse({ shown, remedyFor }: Task, { status, body }: Response): Promise<never> {
+  await body?.cancel();
+  if (status >= 500 || status === 429) throw new Error(`the server answered ${status}`);
+  throw new FileError(
+    `${shown} cannot be fetched: the server answered ${status}`,
+    remedyFor?.(status) ?? "Check the address; the file may have been moved.",
+  );
 }
 
-function unreachable(url: string, path: string, cause: unknown): FileError {
+function unreachable({ shown }: Task, cause: unknown): FileError {
   const reason = cause instanceof Error ? (cause.cause instanceof Error ? cause.cause.message : cause.message) : String(cause);
-  return new FileError(
-    `${url} cannot be fetched: ${reason}`,
-    `Check the network and run the command again: it goes on where it stopped. Or fetch the address by other means and put the file at ${path}.`,
-    { cause },
-  );
+  return new FileError(`${shown} cannot be fetched: ${reason}`, "Check the network and try again: the download goes on where it ended.", {
+    cause,
+  });
 }
 
-async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
+async function removeClaimed(partial: string): Promise<void> {
+  await rm(partial, { force: true });
+  await rm(etagFile(partial), { force: true });
 }

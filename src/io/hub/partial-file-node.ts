@@ -4,11 +4,12 @@
  *
  *     TARGET.part                    left by an attempt that failed
  *     TARGET.HOST.PID.RANDOM.part    written by that process, or left by it if it was killed
+ *     ….part.etag                    beside either: the server's tag of what is in it
  *
  * Files that other programs write beside the target, such as `TARGET.incomplete` of Python's, are not touched.
  */
 import { randomUUID } from "node:crypto";
-import { readdir, rename, rm } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { errorCode } from "../folders/errno-node.ts";
@@ -21,6 +22,7 @@ export async function claimPartial(target: string): Promise<string> {
   for (const left of await abandoned(target)) {
     try {
       await rename(left, own);
+      await rename(etagFile(left), etagFile(own)).catch(() => {});
       return own;
     } catch (error) {
       // Another was faster.
@@ -30,14 +32,29 @@ export async function claimPartial(target: string): Promise<string> {
   return own;
 }
 
-/** Leaves a claimed file to whoever goes on. */
+/** Where the server's tag of a partial file stands. */
+export function etagFile(partial: string): string {
+  return `${partial}.etag`;
+}
+
+/** Leaves a claimed file to whoever goes on; an empty one is removed. */
 export async function leavePartial(own: string, target: string): Promise<void> {
+  const { size } = await stat(own).catch(() => ({ size: 0 }));
+  if (size === 0) {
+    await rm(own, { force: true }).catch(() => {});
+    await rm(etagFile(own), { force: true }).catch(() => {});
+    return;
+  }
   await rename(own, `${target}.part`).catch(() => {});
+  await rename(etagFile(own), etagFile(`${target}.part`)).catch(() => {});
 }
 
 /** Removes what nobody will go on with, when `target` is whole. */
 export async function removePartials(target: string): Promise<void> {
-  for (const left of await abandoned(target)) await rm(left).catch(() => {});
+  for (const left of await abandoned(target)) {
+    await rm(left).catch(() => {});
+    await rm(etagFile(left)).catch(() => {});
+  }
 }
 
 /** What is left of `target` by attempts that failed and by processes of this machine that have ended. */

@@ -154,7 +154,7 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head, 
   const wanted = [...model.store.pieces].filter(([name]) => !isFresh(name));
   for (const group of readTogether(weights, locateTensors(weights, wanted))) {
     signal?.throwIfAborted();
-    await Promise.all(
+    const ended = await Promise.allSettled(
       group.map(async ({ name, source }) => {
         for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
           checkFinite(weights, source, data, offset);
@@ -162,7 +162,9 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head, 
         }
       }),
     );
+    // Also after an error: no write may be under way when the caller frees the model's memory.
     await model.device.finish();
+    for (const one of ended) if (one.status === "rejected") throw one.reason;
   }
   return [...model.store.pieces.keys()].filter(isFresh);
 }
