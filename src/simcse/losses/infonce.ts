@@ -7,7 +7,9 @@
 import { crossEntropy } from "../../kernels/cross-entropy.ts";
 import type { Extent, Value } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
+
 import { normalize } from "../../kernels/normalize.ts";
+import { weightedSum } from "../../kernels/pointwise/pointwise.ts";
 import { mean } from "../../kernels/sum.ts";
 import { splitViews } from "../../kernels/views.ts";
 import type { Loss } from "./loss.ts";
@@ -19,6 +21,8 @@ export interface InfoNceOptions {
   readonly hardNegativeWeight?: number;
   /** Part of the target that is spread evenly over all keys; 0 if absent. */
   readonly labelSmoothing?: number;
+  /** Also let each second view find its first one among all first views, and take the mean of both directions; false if absent. */
+  readonly symmetric?: boolean;
 }
 
 /** The loss for pairs, and for pairs with a hard negative. */
@@ -42,10 +46,12 @@ export interface ContrastiveLossOptions extends InfoNceOptions {
 /** f32 [1] from `embeddings` f32 [views · examples, hidden_size], the views of an example being neighbours. */
 export function contrastiveLoss(
   embeddings: Value,
-  { temperature, examples, views = 2, hardNegativeWeight = 0, labelSmoothing = 0 }: ContrastiveLossOptions,
+  { temperature, examples, views = 2, hardNegativeWeight = 0, labelSmoothing = 0, symmetric = false }: ContrastiveLossOptions,
 ): Value {
   const [queries, keys, hardNegatives] = splitViews(normalize(embeddings), views, examples);
-  const similarities = (others: Value) => matmul(queries!, others, "nt", { scale: 1 / temperature });
-  const hard = hardNegatives ? { hard: similarities(hardNegatives), hardWeight: hardNegativeWeight } : {};
-  return mean(crossEntropy(similarities(keys!), { ...hard, smoothing: labelSmoothing }));
+  const similarities = (from: Value, to: Value) => matmul(from, to, "nt", { scale: 1 / temperature });
+  const hard = hardNegatives ? { hard: similarities(queries!, hardNegatives), hardWeight: hardNegativeWeight } : {};
+  const forward = mean(crossEntropy(similarities(queries!, keys!), { ...hard, smoothing: labelSmoothing }));
+  if (!symmetric) return forward;
+  return weightedSum(forward, mean(crossEntropy(similarities(keys!, queries!), { smoothing: labelSmoothing })), 0.5, 0.5);
 }

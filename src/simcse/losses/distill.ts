@@ -1,0 +1,40 @@
+/**
+ * Distillation: a text's embedding should have the direction of the vector that a teacher gives it, and where `similarityWeight` is not 0 the batch's
+ * cosines should be those of the teacher:
+ *
+ *     loss = mean (1 − cos(zᵢ, tᵢ)) + w · mean (cos(zᵢ, zⱼ) − cos(tᵢ, tⱼ))²
+ */
+import { fill } from "../../kernels/fill.ts";
+import type { Value } from "../../kernels/language/operation.ts";
+import { matmul } from "../../kernels/matmul/matmul.ts";
+import { normalize } from "../../kernels/normalize.ts";
+import { mul, squaredError, sub, weightedSum } from "../../kernels/pointwise/pointwise.ts";
+import { mean, sum } from "../../kernels/sum.ts";
+import { splitViews } from "../../kernels/views.ts";
+import type { Loss } from "./loss.ts";
+
+export interface DistillOptions {
+  /** Numbers of a teacher's vector: the model's own dimension. */
+  readonly dimension: number;
+  /** w, how much the similarities within the batch count; 0 if absent. */
+  readonly similarityWeight?: number;
+}
+
+/** The loss for texts with a vector each. */
+export function distill({ dimension, similarityWeight = 0 }: DistillOptions): Loss {
+  return {
+    name: "distill",
+    views: [1],
+    target: { kind: "vector", width: dimension },
+    couples: similarityWeight !== 0,
+    record(tape, embeddings, { examples, targets }) {
+      const [student] = splitViews(normalize(embeddings), 1, examples);
+      const teacher = normalize(targets!);
+      const distance = mean(sub(fill(tape, [1], 1), sum(mul(student!, teacher), 1)));
+      if (similarityWeight === 0) return distance;
+      const similarities = (rows: Value) => matmul(rows, rows, "nt");
+      const error = mean(mean(squaredError(similarities(student!), similarities(teacher)), 1));
+      return weightedSum(distance, error, 1, similarityWeight);
+    },
+  };
+}
