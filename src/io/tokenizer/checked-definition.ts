@@ -1,6 +1,6 @@
 /**
- * Checks a `tokenizer.json` before anything is built from it. What passes is complete, refers only to tokens that it has, and gives every token the
- * id that the official library gives it.
+ * Checks a `tokenizer.json` before anything is built from it. What passes is complete, refers only to tokens that it has, and its added tokens have
+ * the ids that the official library gives them.
  */
 
 import { show } from "../../show.ts";
@@ -124,30 +124,28 @@ function checkMerges(place: Place, model: Part, ids: ReadonlyMap<string, number>
 }
 
 /**
- * An added token that the vocabulary has keeps its id; the official library numbers the others itself, from the end of the vocabulary on. Where the
- * file says another id, one of them is wrong.
+ * The added tokens with the ids that the official library gives them, whatever the file says: the vocabulary's, and for the others numbers from its
+ * end on. Like the library it passes over empty tokens and those that it has already.
  */
 function checkedAddedTokens(place: Place, found: unknown, vocabulary: Vocabulary): readonly AddedToken[] {
   if (!Array.isArray(found)) refuse(place, `is ${show(found)}, expected a list`);
   const ids = new Map(tokensOf(vocabulary));
-  const size = ids.size;
-  let largest = -1;
-  const given = new Map<number, string>();
-  const contents = new Set<string>();
+  let next = ids.size;
+  const added = new Map<string, AddedToken>();
+  const owners = new Map<number, string>();
   for (const [index, token] of found.entries()) {
     const here = { ...place, way: `${place.way}[${index}]`, depth: 1 };
     checkFields(here, token, ADDED_TOKEN);
-    const { content, id } = token as unknown as AddedToken;
-    if (content === "" || contents.has(content)) refuse(here, content === "" ? "is empty" : `is ${show(content)} for the second time`);
+    const { content } = token as AddedToken;
     checkText(here, content);
-    const expected = ids.get(content) ?? Math.max(largest + 1, size);
-    if (id !== expected) refuse(here, `gives ${show(content)} the id ${id}; in the official library it has the id ${expected}`);
-    if (given.has(id)) refuse(here, `gives ${show(content)} the id ${id}, which ${show(given.get(id))} has`);
-    given.set(id, content);
-    contents.add(content);
-    largest = Math.max(largest, id);
+    if (content === "" || added.has(content)) continue;
+    const id = ids.get(content) ?? next;
+    if (owners.has(id)) refuse(here, `is ${show(content)}, whose id ${id} is also that of ${show(owners.get(id))}`);
+    owners.set(id, content);
+    added.set(content, { ...(token as AddedToken), id });
+    next = Math.max(next, id + 1);
   }
-  return found as readonly AddedToken[];
+  return [...added.values()];
 }
 
 /** How many characters the normalizers may make of one. */

@@ -4,7 +4,8 @@
  *
  * It adds no special tokens, and cuts and pads as the file says, so the file is given to it without truncation and padding.
  */
-import { DataError, FormatError, PackageError } from "../../errors.ts";
+import { DataError, FormatError, PackageError, SimcseError } from "../../errors.ts";
+import { show } from "../../show.ts";
 import type { TokenizerDefinition } from "./definition.ts";
 import { type TokenizerEngine, wellFormed } from "./engine.ts";
 
@@ -35,11 +36,29 @@ export async function openOfficialEngine(file: string, definition: TokenizerDefi
     const tokenizer = await fromJSON(json.buffer);
     const engine = new OfficialEngine(file, tokenizer, definition);
     unused.register(engine, tokenizer);
+    checkFound(file, engine, definition);
     return engine;
   } catch (cause) {
+    if (cause instanceof SimcseError) throw cause;
     throw new FormatError(`${file}: the official tokenizers library refuses it${complaint()}`, "Get the file of the model again.", {
       cause,
     });
+  }
+}
+
+/**
+ * Throws FormatError for an added token that is not found in its own normalised text. The normaliser makes it empty or the same as another one, and
+ * versions of the library then differ.
+ */
+function checkFound(file: string, engine: TokenizerEngine, { normalizer, added_tokens }: TokenizerDefinition): void {
+  if (normalizer === null) return;
+  const holdsAnother = (content: string) => added_tokens.some((other) => other.content !== content && content.includes(other.content));
+  for (const [index, { content, id, normalized }] of added_tokens.entries()) {
+    if (!normalized || holdsAnother(content) || engine.encode(content, Number.MAX_SAFE_INTEGER).includes(id)) continue;
+    throw new FormatError(
+      `${file}: added_tokens[${index}] is ${show(content)}, which the normalizer makes empty or the same as another token`,
+      "Set its normalized to false, or remove it.",
+    );
   }
 }
 

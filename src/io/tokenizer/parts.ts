@@ -6,6 +6,7 @@
  */
 import { FormatError } from "../../errors.ts";
 import { show } from "../../show.ts";
+import { isLinear } from "./linear-regex.ts";
 
 /** A part of a definition; which fields it has depends on its type. */
 export interface Part {
@@ -99,6 +100,13 @@ const pattern: Check = (place, value) => {
   const [[way, found] = []] = entries;
   if (entries.length !== 1 || (way !== "String" && way !== "Regex")) refuse(place, `is ${show(value)}, expected a String or a Regex`);
   text(inside(place, `.${way}`), found);
+  if (way === "Regex" && !isLinear(found as string)) {
+    refuse(
+      inside(place, ".Regex"),
+      `is ${show(found)}, which may take more than linear time`,
+      "Use a tokenizer with a simpler expression.",
+    );
+  }
 };
 
 const behavior = oneOf("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous");
