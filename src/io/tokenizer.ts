@@ -8,6 +8,7 @@
 import { FileError, FormatError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";
 import { type Folder, parseJson, pathIn, readText } from "./folder.ts";
+import { type BytePairModel, pairOf } from "./tokenizer/byte-pairs.ts";
 import { checkedDefinition, tokensOf } from "./tokenizer/checked-definition.ts";
 import {
   byteLevelDefinition,
@@ -53,8 +54,8 @@ const CONFIG_FILE = "tokenizer_config.json";
 const SPECIAL_FILE = "special_tokens_map.json";
 const DEFINITION_FILE = "tokenizer.json";
 
-/** Every file that belongs to a tokenizer; those that are there are kept as they are. */
-const FILES = [DEFINITION_FILE, CONFIG_FILE, SPECIAL_FILE, "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"];
+/** What a tokenizer without a `tokenizer.json` is made of. */
+const VOCABULARY_FILES = ["added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"];
 
 /** The names of the special tokens where no file says them: in BERT, then in RoBERTa. */
 const USUAL_NAMES = {
@@ -88,10 +89,7 @@ interface Source {
  * official library would not take them, when the vocabulary lacks a special token, or when a text does not stand between two of them.
  */
 export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
-  const files = new Map<string, string>();
-  for (const file of FILES) {
-    if (await folder.has(file)) files.set(file, await readText(folder, file));
-  }
+  const files = await readFiles(folder);
   const config = { ...objectIn<TokenizerConfig>(folder, files, SPECIAL_FILE), ...objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) };
   const found = objectIn<Record<string, unknown>>(folder, files, DEFINITION_FILE);
   if (found === undefined) return openTokenizer(fromVocabulary(folder, files, config), files);
@@ -99,6 +97,25 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   const definition = checkedDefinition(path, asConfigured(found, config));
   const special = specialTokens(path, idsOf(definition), config, definition);
   return openTokenizer({ path, definition, config, special }, files);
+}
+
+/**
+ * The files of a tokenizer that are there, and are needed. What can only repeat the others is not asked for: each such question costs a request where
+ * the folder is behind HTTP, and shows as a 404 in a browser's console.
+ */
+async function readFiles(folder: Folder): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>();
+  const read = (names: readonly string[]) =>
+    Promise.all(
+      names.map(async (name) => {
+        if (await folder.has(name)) files.set(name, await readText(folder, name));
+      }),
+    );
+  await read([DEFINITION_FILE, CONFIG_FILE]);
+  const config = objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) ?? {};
+  const namesAll = Object.values(CONFIG_NAMES).every((name) => config[name] !== undefined);
+  await read([...(namesAll ? [] : [SPECIAL_FILE]), ...(files.has(DEFINITION_FILE) ? [] : VOCABULARY_FILES)]);
+  return files;
 }
 
 async function openTokenizer(source: Source, files: ReadonlyMap<string, string>): Promise<Tokenizer> {
@@ -271,7 +288,23 @@ function completed(
   if (!all.has(DEFINITION_FILE)) all.set(DEFINITION_FILE, `${JSON.stringify(definition)}\n`);
   if (!all.has(CONFIG_FILE)) all.set(CONFIG_FILE, `${JSON.stringify(made, null, 2)}\n`);
   if (!all.has(SPECIAL_FILE)) all.set(SPECIAL_FILE, `${JSON.stringify(names, null, 2)}\n`);
+  for (const [name, content] of vocabularyFiles(definition)) all.set(name, content);
   return all;
+}
+
+/** The files that libraries without `tokenizer.json` read. */
+function vocabularyFiles({ model }: TokenizerDefinition): [name: string, content: string][] {
+  if (model.type === "WordPiece") {
+    const tokens = [...tokensOf(model.vocab)].sort(([, a], [, b]) => a - b);
+    // In this file a token's id is its place.
+    return tokens.every(([, id], place) => id === place) ? [["vocab.txt", tokens.map(([token]) => `${token}\n`).join("")]] : [];
+  }
+  if (model.type !== "BPE") return [];
+  const merges = (model as unknown as BytePairModel).merges.map((merge) => pairOf(merge).join(" "));
+  return [
+    ["vocab.json", JSON.stringify(model.vocab)],
+    ["merges.txt", ["#version: 0.2", ...merges, ""].join("\n")],
+  ];
 }
 
 /** The object in a JSON file, or undefined where the file is not there. Throws FormatError when it is not a JSON object. */

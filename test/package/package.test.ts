@@ -216,7 +216,8 @@ describe("an app that is compiled and bundled", () => {
 /** A page's program: it loads a model over HTTP, encodes with it, and meets a refusal. */
 const app = (from: string) => `
 import { openHttpFolder, SimCSE } from ${JSON.stringify(from)};
-const model = await SimCSE.load(new URL("/model", location.href));
+const files = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
+const model = await SimCSE.load(new URL("/model", location.href), { files });
 const embeddings = await model.encode(${JSON.stringify(tinySentences)});
 const refusal = await openHttpFolder("/nowhere", { files: [] }).read("config.json").catch((error) => error.name);
 document.title = JSON.stringify({ sentences: embeddings.length, dimension: embeddings.dimension, refusal });
