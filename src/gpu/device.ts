@@ -71,10 +71,6 @@ export interface DeviceEnvironment {
   readonly waitForSoftware?: Wait;
 }
 
-interface DeviceSettings extends DeviceEnvironment {
-  readonly largestBinding?: number | undefined;
-}
-
 type Wait = <T>(work: Promise<T>) => Promise<T>;
 
 /** Opens a device on `gpu`. Throws `DeviceError` when there is no adapter or it refuses. */
@@ -96,7 +92,7 @@ export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, enviro
   const requiredLimits = full ? Object.fromEntries(usefulLimits.map((name) => [name, adapter.limits[name]])) : {};
   try {
     const device = await adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits });
-    return new Device(device, adapter.info, { ...environment, largestBinding: options.largestBinding });
+    return new Device(device, await readCapabilities(device, adapter.info, options.largestBinding), adapter.info, environment);
   } catch (cause) {
     throw new DeviceError(
       `The adapter ${adapterName(adapter.info)} refused to open a device.`,
@@ -112,9 +108,8 @@ function adapterName(info: GPUAdapterInfo): string {
   return info.description || info.device || [info.vendor, info.architecture].filter(Boolean).join(" ") || "unnamed adapter";
 }
 
+/** An open WebGPU device. `openDevice` opens one. */
 export class Device {
-  /** What kernels and plans are chosen by. */
-  readonly capabilities: Capabilities;
   /** What the adapter calls itself. */
   readonly name: string;
   readonly counters: DeviceCounters = { buffers: 0, bufferBytes: 0, bindGroups: 0, pipelines: 0, submits: 0, readbacks: 0 };
@@ -132,11 +127,14 @@ export class Device {
   #loss: DeviceError | null = null;
 
   constructor(
+    /** WebGPU's own device. */
     readonly gpu: GPUDevice,
+    /** What kernels and plans are chosen by. */
+    readonly capabilities: Capabilities,
+    /** What WebGPU tells of the adapter. */
     readonly info: GPUAdapterInfo,
-    { onClose, waitForSoftware, largestBinding }: DeviceSettings = {},
+    { onClose, waitForSoftware }: DeviceEnvironment = {},
   ) {
-    this.capabilities = readCapabilities(gpu, info, largestBinding);
     this.name = adapterName(info);
     this.lost = gpu.lost;
     this.#lifetime = new Lifetime(`The device ${this.name}`, "Open another one, and load models on it.");

@@ -20,7 +20,7 @@
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
+import { dropoutKeyOf, positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
 import { kernel, paramU32 } from "./language/kernel.ts";
 import { expectType, f32, float, floatOf, type Operation, Scratch, type Tensor, type Type, type Value } from "./language/operation.ts";
 import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
@@ -229,7 +229,8 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
       return block > 1 ? each(body) : index.map((i) => `{ ${body.replaceAll(/\bi\b/g, `${i}u`)} }`).join(" ");
     },
     /** The dropout factor of a query's stream for the key at a position of its sentence. */
-    factor: (stream: string, position: string) => (dropout ? `dropoutFactor(${stream}, headKey + ${position})` : "1.0"),
+    factor: (stream: string, position: string) =>
+      dropout ? `dropoutFactor(${stream}, ${dropoutKeyOf("headKey", position, longest)})` : "1.0",
     /** The dropout stream of the query at a row. */
     stream: (row: string) => (dropout ? `dropoutRow(stepKey, tokens[${row}].${tokenField.key})` : "0u"),
     kernel: ({ label, reads, writes, declarations = "", phases }: HeadKernel) =>

@@ -38,6 +38,7 @@ export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilitie
     [a, b].every((operand) => operand.dtype === "f16" && !needsWindows(operand, limits.maxStorageBufferBindingSize)) &&
     vectorWidth(...[a, b].map(({ shape }) => capacity(shape[1]!))) === 4;
   if (matrix === undefined || !fits || subgroupSize === null || !features.has("shader-f16")) return [];
+  if (subgroups * subgroupSize > limits.maxComputeInvocationsPerWorkgroup) return [];
   const workgroups = (edge: number) => Math.ceil(capacity(m) / edge) * Math.ceil(capacity(n) / edge);
   const possible = edges.filter((edge) => memoryBytes(edge, matrix, subgroupSize) <= limits.maxComputeWorkgroupStorageSize);
   const best = possible.find((edge) => workgroups(edge) >= enoughWorkgroups) ?? possible.at(-1);

@@ -7,7 +7,9 @@ import { FormatError, OptionError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../../io/folder.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { encodeSafetensors, openSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
+import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights, openWeights } from "../../io/weights.ts";
+import { formatShape } from "../../kernels/language/operation.ts";
 import type { Moment } from "../../nn/parameters/parameter-store.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { TrainerState } from "../training/trainer.ts";
@@ -171,14 +173,29 @@ export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel)
   await loadWeights(model, weights, { head: "checkpoint" });
   const { store, device } = model;
   const file = await openSafetensors(folder, optimizerFile);
+  checkMoments(file, model);
   for (const name of store.pieces.keys()) {
     for (const moment of moments) {
       for await (const { offset, data } of file.streamF32(`${moment}.${name}`, streamBytes)) store.writeMoment(name, moment, data, offset);
     }
     await device.finish();
   }
-  const state = await file.readF32(optimizerStateName);
+  const state = await file.readF32(optimizerStateName, store.layout.optimizer!.shape);
   device.gpu.queue.writeBuffer(store.layout.optimizer!.window.buffer, 0, state as GPUAllowSharedBufferSource);
+}
+
+/** Throws `FormatError` unless the moments of every tensor are there, in its shape. */
+function checkMoments({ tensors, path }: Weights, { store }: SimCseModel): void {
+  for (const [name, { shape }] of store.pieces) {
+    for (const moment of moments) {
+      const found = tensors.get(`${moment}.${name}`);
+      if (found !== undefined && formatShape(found.shape) === formatShape(shape)) continue;
+      throw new FormatError(
+        `${path}: the moment ${moment}.${name} ${found === undefined ? "is missing" : `has the shape ${formatShape(found.shape)}`}; the model's tensor has ${formatShape(shape)}.`,
+        "Resume from a checkpoint of this model, or start anew from its weights with --model_name_or_path.",
+      );
+    }
+  }
 }
 
 /** Settings that may change between an interruption and going on: they say what is logged and kept, not what is learned. */

@@ -4,8 +4,8 @@
  */
 import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
-import { CapacityError } from "../../errors.ts";
-import { positionsPerSentence, sentenceTable, tokenTable } from "../../kernels/batch.ts";
+import { CapacityError, OptionError } from "../../errors.ts";
+import { dropoutKey, sentenceTable, tokenTable } from "../../kernels/batch.ts";
 import { gatherOrder, gatherRuns } from "../../kernels/embedding.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import type { BatchValues } from "../../nn/architectures/bert.ts";
@@ -100,7 +100,7 @@ export class BatchPacker {
 
   /**
    * The step input of a batch. Its arrays are reused by the next call. Throws `CapacityError` when the batch is too large, or a sentence is longer
-   * than the model's positions.
+   * than the model's positions, and `OptionError` for a token that is not in the vocabulary.
    */
   pack(sentences: readonly PackedSentence[], { training }: { training: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
     const { capacity, table } = { capacity: this.#capacity, table: this.#tokens };
@@ -122,10 +122,12 @@ export class BatchPacker {
       this.#sentences[sentence * 2] = row;
       this.#sentences[sentence * 2 + 1] = ids.length;
       for (let position = 0; position < ids.length; position++, row++) {
-        table[row * 4] = ids[position]!;
+        const id = ids[position]!;
+        if (!(Number.isInteger(id) && id >= 0 && id < capacity.vocabulary)) throw unknownToken(id, position, capacity);
+        table[row * 4] = id;
         table[row * 4 + 1] = firstPosition + position;
         table[row * 4 + 2] = sentence;
-        table[row * 4 + 3] = key * positionsPerSentence + position;
+        table[row * 4 + 3] = dropoutKey(key, position);
       }
     });
     const inputs: Record<string, Uint32Array> = {
@@ -143,6 +145,13 @@ export class BatchPacker {
     }
     return { inputs, live };
   }
+}
+
+function unknownToken(id: unknown, position: number, { vocabulary }: BatchCapacity): OptionError {
+  return new OptionError(
+    `Token ${position} of a sentence is ${String(id)}; the model's tokens are 0 to ${vocabulary - 1}.`,
+    "Tokenise with the tokenizer that belongs to the model.",
+  );
 }
 
 /** Sorts a batch's rows by one column of its token table: a counting sort, since ids are small and a step should cost the host next to nothing. */

@@ -8,6 +8,8 @@ import { Tape } from "../../autograd/tape.ts";
 import { CapacityError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { Device } from "../../gpu/device.ts";
+import { Lifetime } from "../../gpu/lifetime.ts";
+import { Readback } from "../../gpu/readback.ts";
 import { optimizerField } from "../../kernels/optimizer/optimizer-state.ts";
 import type { BertConfig } from "../../nn/architectures/bert-config.ts";
 import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
@@ -27,6 +29,9 @@ export interface StepMetrics {
 
 /** A training step compiled for a model and a batch size. */
 export class TrainingStep {
+  readonly #lifetime = new Lifetime("The training step", "Create it again.");
+  readonly #metrics: Readback;
+
   private constructor(
     readonly device: Device,
     /** The step's programs by their names, which say what part of the step each is. */
@@ -34,20 +39,29 @@ export class TrainingStep {
     readonly options: TrainingStepOptions,
     readonly history: ArenaTensor,
     readonly optimizer: ArenaTensor,
-    readonly staging: GPUBuffer,
     readonly steps: StepPrograms,
-  ) {}
+    metrics: Readback,
+  ) {
+    this.#metrics = metrics;
+  }
 
   /** Builds the programs. Throws `CapacityError` when the device is too small for the batch. */
   static async create(model: SimCseModel, options: TrainingStepOptions): Promise<TrainingStep> {
     const { config, modules, store, device, tuning } = model;
     const history = historyTensor(options);
     const steps = stepPrograms({ config, modules, layout: store.layout, history }, options);
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    for (const tensor of [history, ...steps.tensors]) tensor.buffer = device.createBuffer(tensor.name, tensor.bytes, usage);
-    const staging = device.createBuffer("history staging", history.bytes, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
+    const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
+    const tensors = [history, ...steps.tensors];
+    const [staging, ...buffers] = await device.allocate("the training step", [
+      { label: "history staging", bytes: history.bytes, usage: COPY_DST | MAP_READ },
+      ...tensors.map(({ name, bytes }) => ({ label: name, bytes, usage: STORAGE | COPY_SRC | COPY_DST })),
+    ]);
+    tensors.forEach((tensor, i) => {
+      tensor.buffer = buffers[i]!;
+    });
     const programs = new Map<string, Program>();
-    const step = new TrainingStep(device, programs, options, history, store.layout.optimizer!, staging, steps);
+    const metrics = new Readback(device, staging!, history.window);
+    const step = new TrainingStep(device, programs, options, history, store.layout.optimizer!, steps, metrics);
     try {
       for (const [name, record] of Object.entries(steps.records)) programs.set(name, await compile(device, record, { tuning }));
       return step;
@@ -84,7 +98,14 @@ export class TrainingStep {
     return dispatches;
   }
 
+  /** Throws `ClosedError` after `close`, and what a program failed with as soon as that is known. */
+  check(): void {
+    this.#lifetime.check();
+    for (const program of this.programs.values()) program.check();
+  }
+
   #inputs(examples: readonly TokenizedExample[], update: number, learningRate: number) {
+    this.check();
     const { batchSize, accumulation = 1 } = this.options;
     if (examples.length > batchSize * accumulation) {
       throw new CapacityError(
@@ -95,9 +116,11 @@ export class TrainingStep {
     return this.steps.inputs(this.device, examples, { update, learningRate });
   }
 
-  /** Metrics of updates `first` to `last`, at most `historyLength` of them. Waits for the GPU. */
+  /** Metrics of updates `first` to `last`, at most `historyLength` of them. Waits for the GPU. Throws what a step failed with. */
   async metrics(first: number, last: number): Promise<StepMetrics[]> {
-    const ring = new Float32Array(await this.device.readThrough(this.staging, this.history.window));
+    this.check();
+    const ring = new Float32Array(await this.#metrics.read());
+    this.check();
     const columns = this.history.shape[1]!;
     return Array.from({ length: last - first + 1 }, (_, i) => {
       const row = ((first + i) % historyLength) * columns;
@@ -108,15 +131,17 @@ export class TrainingStep {
 
   /** The loss scale of mixed precision, and how many steps overflowed. Waits for the GPU. */
   async scaling(): Promise<{ loss_scale: number; skipped_steps: number }> {
+    this.check();
     const state = new Float32Array(await this.device.read(this.optimizer.window));
     return { loss_scale: state[optimizerField.lossScale]!, skipped_steps: state[optimizerField.skipped]! };
   }
 
   /** Frees its memory; the model stays. */
   close(): void {
+    if (!this.#lifetime.end()) return;
     for (const program of this.programs.values()) program.close();
     for (const { window } of [this.history, ...this.steps.tensors]) window.buffer.destroy();
-    this.staging.destroy();
+    this.#metrics.close();
   }
 
   [Symbol.dispose](): void {

@@ -5,6 +5,7 @@ import type { Device } from "../../../src/gpu/device.ts";
 import { openDevice } from "../../../src/gpu/node.ts";
 import { withReopenedDevice } from "../../../src/gpu/reopen.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
+import { encodeSafetensors, openSafetensors } from "../../../src/io/weights/safetensors.ts";
 import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
 import {
   checkResumable,
@@ -224,5 +225,25 @@ it("ends early when evaluations gain nothing", async () => {
     hooks: { evaluate: async () => scores[seen++]! },
   });
   expect(summary).toMatchObject({ steps: 4, stopped: true, best: { value: 0.6005, step: 3 } });
+  model.close();
+});
+
+it("but not from moments of another shape, which are named", async () => {
+  const { checkpoints } = await run(device, {}, null);
+  const good = checkpoints.get(3)!;
+  const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
+  const name = [...model.store.pieces.keys()][0]!;
+  const file = await openSafetensors(good, "optimizer.safetensors");
+  const tensors = [...file.tensors].map(([tensor, { shape }]) => ({
+    name: tensor,
+    dtype: "F32" as const,
+    shape: tensor === `first.${name}` ? [shape[0]! * shape[1]!] : [...shape],
+    data: () => file.readBytes(tensor),
+  }));
+  const folder = new MemoryFolder("changed", [
+    ["model.safetensors", await good.read("model.safetensors")],
+    ["optimizer.safetensors", await bytesOf(encodeSafetensors(tensors))],
+  ]);
+  await expect(loadTrainingCheckpoint(folder, model)).rejects.toThrow(`the moment first.${name} has the shape`);
   model.close();
 });

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { compile } from "../../../src/autograd/program.ts";
-import { DataError, DivergenceError, ShapeError } from "../../../src/errors.ts";
+import { ClosedError, DataError, DivergenceError, ShapeError } from "../../../src/errors.ts";
 import { crossEntropy } from "../../../src/kernels/cross-entropy.ts";
 import { matmul } from "../../../src/kernels/matmul/matmul.ts";
 import { normalize } from "../../../src/kernels/normalize.ts";
@@ -92,7 +92,13 @@ it("a step creates no buffer, bind group or pipeline and reads nothing back", as
   expect(device.counters).toEqual({ ...created, submits: submits + 20 });
   const metrics = await step.metrics(1, 20);
   expect(new Set(metrics.map(({ loss }) => loss)).size).toBe(20); // Each step's own: other masks, other batches.
+  for (const id of [config.vocab_size, -1, 1.5, Number.NaN]) {
+    expect(() => step.run([twice([2, id, 3])], 21, 1e-3)).toThrow(`Token 1 of a sentence is ${id}`);
+  }
   step.close();
+  step.close();
+  expect(() => step.run(batch, 21, 1e-3)).toThrow("The training step is closed.");
+  await expect(step.metrics(1, 2)).rejects.toThrow(ClosedError);
   model.close();
 });
 
