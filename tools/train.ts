@@ -8,7 +8,14 @@ import { readTrainingFiles } from "./training/training-files.ts";
 import { runTraining, type TrainingKind } from "./training/training-run.ts";
 
 const contrastive: TrainingKind = {
-  read: async (given, tokenizer, { maxLength }) => exampleSet(await readTrainingFiles(given, tokenizer, maxLength), tokenizer, maxLength),
+  async read(given, tokenizer, { maxLength }) {
+    const { examples } = await readTrainingFiles(given, tokenizer, maxLength);
+    return exampleSet(
+      examples.map(({ texts }) => texts),
+      tokenizer,
+      maxLength,
+    );
+  },
   hints: (settings, set, { fresh, pooler }) =>
     hints(settings, { columns: set.columns, fresh, modelPooler: pooler, repeats: set.columns > 1 && repeatsSentences(set) }),
 };

@@ -34,15 +34,22 @@ export async function* trainingTexts({ train_file, columns, header }: TrainingFi
   }
 }
 
+/** What is trained on. */
+export interface TrainingExamples {
+  readonly kind: ExampleKind;
+  /** At least one. */
+  readonly examples: readonly Example[];
+}
+
 /**
- * The examples of all files, for a contrastive loss; says on standard error what was understood. Throws what `openExamples` throws, OptionError for a weight
+ * The examples of all files; says on standard error what was understood. Throws what `openExamples` throws, OptionError for a weight
  * that cannot be used, and DataError where the files hold different kinds of examples, a kind that there is no loss for, or no text at all.
  */
 export async function readTrainingFiles(
   { train_file, columns, header }: TrainingFileOptions,
   tokenizer: Tokenizer,
   maxLength: number,
-): Promise<(readonly string[])[]> {
+): Promise<TrainingExamples> {
   const examples: Example[] = [];
   let first: ExampleTable | null = null;
   let missing = 0;
@@ -62,7 +69,7 @@ export async function readTrainingFiles(
   if (texts.every((example) => example.every((text) => text.trim() === "")))
     throw new DataError(`${train_file.join(", ")} holds no sentence.`, "Give a text file with one sentence a line, or a table of pairs.");
   for (const line of description(texts, missing, tokenizer, maxLength)) say(line);
-  return texts;
+  return { kind: first!.kind, examples };
 }
 
 /** What is worth knowing of the examples before they are trained on. */

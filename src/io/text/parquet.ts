@@ -21,7 +21,12 @@ export async function openParquet({ name, file }: ByteSource): Promise<ParquetRo
   const byteLength = await file.size();
   const buffer = {
     byteLength,
-    slice: async (start: number, end = byteLength) => (await file.read(start, end)).buffer as ArrayBuffer,
+    slice(start: number, end = byteLength): Promise<ArrayBuffer> {
+      const bytes = file.read(start, end).then(({ buffer }) => buffer as ArrayBuffer);
+      // The package fetches ahead, and may give up before it looks at what it fetched: that is no error of its own.
+      bytes.catch(() => {});
+      return bytes;
+    },
   };
   const metadata = await reading(name, () => parquetMetadataAsync(buffer));
   const count = Number(metadata.num_rows);
@@ -29,7 +34,14 @@ export async function openParquet({ name, file }: ByteSource): Promise<ParquetRo
   async function* rows(): AsyncGenerator<Readonly<Record<string, unknown>>> {
     for (let start = 0; start < count; start += ROWS_AT_ONCE) {
       const range = { rowStart: start, rowEnd: Math.min(start + ROWS_AT_ONCE, count) };
-      for (const row of await reading(name, () => parquetReadObjects({ file: buffer, metadata, compressors, ...range }))) {
+      const read = await reading(name, () => parquetReadObjects({ file: buffer, metadata, compressors, ...range }));
+      if (read.length !== range.rowEnd - start) {
+        throw new DataError(
+          `${name} holds ${start + read.length} rows and says that there are ${count}`,
+          "It may be damaged: get the file again.",
+        );
+      }
+      for (const row of read) {
         yield Object.fromEntries(Object.entries(row).map(([column, value]) => [column, plainValue(value)]));
       }
     }

@@ -17,8 +17,11 @@ afterEach(() => void vi.restoreAllMocks());
 /** Reads files of the folder; gives the examples and what was said. */
 async function read(names: readonly string[], options: Omit<TrainingFileOptions, "train_file"> = {}) {
   const written = vi.spyOn(process.stderr, "write").mockReturnValue(true);
-  const examples = await readTrainingFiles({ train_file: names.map(path), ...options }, tokenizer, 4);
-  return { examples, said: written.mock.calls.map(([text]) => String(text).replaceAll(`${folder}/`, "")) };
+  const { examples } = await readTrainingFiles({ train_file: names.map(path), ...options }, tokenizer, 4);
+  return {
+    examples: examples.map(({ texts }) => texts),
+    said: written.mock.calls.map(([text]) => String(text).replaceAll(`${folder}/`, "")),
+  };
 }
 
 it("says what was understood", async () => {
