@@ -1,36 +1,82 @@
 /**
  * The language that operations are written in (`simcse-webgpu/kernels`): an operation, its shape rule, its kernels and their variants.
- * What model code calls is in the package's own face.
+ * What model code calls is in the package's own face. `docs/adding-an-operation.md` builds two operations with it.
  *
  * @module simcse-webgpu/kernels
  */
 
 import "./webgpu-types.ts";
 
+export { ShapeError } from "./errors.ts";
+export type { Capabilities } from "./gpu/capabilities.ts";
 export type { Access, ShaderBinding, ShaderDeclaration, Windows } from "./gpu/shader.ts";
-export { wgsl } from "./gpu/shader.ts";
-export { columnReduction } from "./kernels/language/column-reduction.ts";
-export { kernel, paramF32, paramU32, pointKernel, rows, sizeOf, sizeParam } from "./kernels/language/kernel.ts";
+export { range, wgsl } from "./gpu/shader.ts";
+export { axisOf, type SplitShape, splitAt } from "./kernels/language/axis.ts";
+export { broadcastShapes } from "./kernels/language/broadcast.ts";
+export { type ColumnReduction, type ColumnTerm, columnReduction } from "./kernels/language/column-reduction.ts";
+export {
+  blockIndex,
+  fold,
+  horizontalSum,
+  type KernelDeclaration,
+  kernel,
+  type Parameter,
+  type PointKernelDeclaration,
+  paramF32,
+  paramU32,
+  pointKernel,
+  rows,
+  scalar,
+  sizeOf,
+  sizeParam,
+  threadsPerWorkgroup,
+  vector,
+  vectorWidth,
+  zeroKernel,
+} from "./kernels/language/kernel.ts";
 export type {
   Dimension,
   DType,
+  Extent,
   FloatType,
   Follower,
+  IndexLimit,
   Kernel,
   LiveSize,
   Lowering,
   Node,
   Operand,
   Operation,
+  Persistent,
   Probes,
   Recorder,
-  Scratch,
+  Scalar,
   Shape,
   Tensor,
   TensorBinding,
+  Type,
   Variant,
   Workgroups,
 } from "./kernels/language/operation.ts";
-export { expectType } from "./kernels/language/operation.ts";
-export { pointwise } from "./kernels/language/pointwise.ts";
-export { rowKernel } from "./kernels/language/row-kernel.ts";
+export {
+  absorb,
+  capacity,
+  elementCount,
+  expectFloat,
+  expectKnown,
+  expectType,
+  f32,
+  float,
+  floatOf,
+  formatShape,
+  limitIndices,
+  rowWidth,
+  Scratch,
+  sameShape,
+  u32,
+  Value,
+} from "./kernels/language/operation.ts";
+export { type PointwiseLowering, pointwise } from "./kernels/language/pointwise.ts";
+export { type RowKernelDeclaration, rowKernel, rowVariant } from "./kernels/language/row-kernel.ts";
+export type { PointwiseFunction } from "./kernels/pointwise/functions.ts";
+export { type Constants, type GradientAttributes, type PointwiseOperation, pointwiseOperation } from "./kernels/pointwise/operation.ts";

@@ -8,19 +8,23 @@ import { capacity, type Dimension, type Kernel, type Lowering, Scratch, type Ten
 
 const rowsPerChunk = 64;
 
-interface ColumnReduction {
+/** Sums over the rows of a matrix: what is read, and what is summed. */
+export interface ColumnReduction {
   readonly label: string;
   readonly rowCount: Dimension;
+  /** Elements of a row. */
   readonly width: number;
+  /** Tensors of the matrix's rows: name → [tensor, WGSL element type], the vector type of `width`. */
   readonly reads: Record<string, readonly [Tensor, string]>;
   readonly params?: Parameters<typeof kernel>[0]["params"];
   readonly declarations?: string;
   /** WGSL run once a row and column vector, before the terms; sees `row`, `column` and `index`. `T` is the vector type. */
   readonly prepare?: string;
-  readonly terms: readonly Term[];
+  readonly terms: readonly ColumnTerm[];
 }
 
-interface Term {
+/** One sum, and where it goes. */
+export interface ColumnTerm {
   /** WGSL of type `T`, to be summed. */
   readonly expression: string;
   /** The f32 output that the sum goes to. */
@@ -31,6 +35,7 @@ interface Term {
   readonly zeroRows?: number;
 }
 
+/** The kernels that sum the rows of a matrix, in chunks of a fixed size and then over the chunks. */
 export function columnReduction({
   label,
   rowCount,

@@ -24,23 +24,40 @@ import {
 /** 32-bit words in the step block: seed, step number, then scalars and live sizes. */
 export const stepWords = 64;
 
-interface KernelDeclaration {
+/** What a kernel is made of. */
+export interface KernelDeclaration {
+  /** Its name in errors and profiles. */
   readonly label: string;
   readonly workgroupSize: readonly [number, number?, number?];
-  /** name → [tensor, WGSL element type] */
+  /** Tensors that it reads, by the name that WGSL calls them: [tensor, WGSL element type]. Floats are read as `name(i)`, tables of u32 as `name[i]`. */
   readonly reads?: Record<string, readonly [Tensor, string]>;
+  /** Tensors that it writes, and may read: floats as `setName(i, value)`. */
   readonly writes?: Record<string, readonly [Tensor, string]>;
+  /** Numbers known in advance that stay out of the WGSL, read as `params.name`. */
   readonly params?: Record<string, Parameter>;
+  /** WGSL extensions. */
   readonly enables?: readonly string[];
+  /** Module-scope WGSL. */
   readonly declarations?: string;
+  /** The body of the entry point. It sees `group`, `groups`, `local`, `thread`, and `lane` where subgroups are enabled. */
   readonly main: string;
   readonly workgroups: (live: LiveSize) => Workgroups;
+  /** Floating-point operations of a step, for kernels that arithmetic bounds. */
   readonly flop?: (live: LiveSize) => number;
+  /** Bytes that a step moves, for kernels that touch a part of what they bind. */
   readonly bytes?: (live: LiveSize) => number;
 }
 
-type Parameter = { readonly type: "u32" | "f32"; readonly value: number };
+/** A number in a kernel's `params`. */
+export interface Parameter {
+  readonly type: "u32" | "f32";
+  readonly value: number;
+}
+
+/** A u32 in a kernel's `params`. */
 export const paramU32 = (value: number): Parameter => ({ type: "u32", value });
+
+/** An f32 in a kernel's `params`. */
 export const paramF32 = (value: number): Parameter => ({ type: "f32", value });
 
 const stepDeclarations = wgsl`
@@ -49,6 +66,7 @@ fn seed() -> u32 { return step[0][0]; }
 fn stepNumber() -> u32 { return step[0][1]; }
 `;
 
+/** A kernel from its declaration: bindings, layout and cache key follow. */
 export function kernel(declaration: KernelDeclaration): Kernel {
   const {
     label,
@@ -179,11 +197,18 @@ export const blockIndex = "let block = group.y * groups.x + group.x;";
 /** Threads of a workgroup where nothing else decides: two or more subgroups on every adapter, and within every device's limits. */
 export const threadsPerWorkgroup = 64;
 
+/** What a kernel with a thread a vector is made of: the tensor whose elements it goes through, and how many a thread has. */
+export interface PointKernelDeclaration extends Omit<KernelDeclaration, "workgroupSize" | "workgroups"> {
+  readonly over: Type;
+  /** `vectorWidth` of its rows. */
+  readonly width: 1 | 4;
+}
+
 /**
  * A kernel with one thread per vector of each row: `row` and `column` (counted in vectors) are declared, and `index` into row-major memory.
  * The row count may be live; the width is the product of the other dimensions of `over`.
  */
-export function pointKernel(declaration: Omit<KernelDeclaration, "workgroupSize" | "workgroups"> & { over: Type; width: 1 | 4 }): Kernel {
+export function pointKernel(declaration: PointKernelDeclaration): Kernel {
   const { over, width, main, ...rest } = declaration;
   const columns = rowWidth(over.shape) / width;
   const first = over.shape[0] ?? 1;

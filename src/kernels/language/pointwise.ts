@@ -3,7 +3,8 @@ import { broadcastRead } from "./broadcast.ts";
 import { pointKernel, vector, vectorWidth } from "./kernel.ts";
 import { capacity, type Lowering, rowWidth, sameShape, type Tensor, type Type } from "./operation.ts";
 
-interface Pointwise {
+/** A function of single elements: its operands, its result and its WGSL. */
+export interface PointwiseLowering {
   readonly label: string;
   /** The operands by the names that the expression calls them. */
   readonly inputs: Record<string, Tensor>;
@@ -21,7 +22,8 @@ function asRows(type: Type): Type {
   return rest.length === 0 && typeof length === "number" && length % 4 === 0 ? { ...type, shape: [length / 4, 4] } : type;
 }
 
-export function pointwise({ label, inputs, output, declarations = "", expression, params = {} }: Pointwise): Lowering {
+/** The lowering of a function of single elements. */
+export function pointwise({ label, inputs, output, declarations = "", expression, params = {} }: PointwiseLowering): Lowering {
   const operands = Object.entries(inputs);
   const over = asRows(output);
   // A vector of four lies within one row of the last dimension where an operand repeats.

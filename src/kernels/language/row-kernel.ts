@@ -7,13 +7,14 @@
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
-import { blockIndex, fold, kernel, liveRows, rows, threadsPerWorkgroup } from "./kernel.ts";
+import { blockIndex, fold, type KernelDeclaration, kernel, liveRows, rows, threadsPerWorkgroup } from "./kernel.ts";
 import type { Dimension, Kernel, Shape } from "./operation.ts";
 
-type Declaration = Omit<Parameters<typeof kernel>[0], "workgroupSize" | "workgroups"> & {
+/** What a kernel along rows is made of. */
+export interface RowKernelDeclaration extends Omit<KernelDeclaration, "workgroupSize" | "workgroups"> {
   /** How many rows there are: one dimension, or all that lead to the last one. */
   readonly rowCount: Dimension | Shape;
-};
+}
 
 /** Rows a workgroup takes where each thread has one: few, so that a batch of some tens of rows still reaches every core. */
 const rowsPerWorkgroup = 16;
@@ -46,7 +47,8 @@ var<workgroup> partial: array<f32, ${threadsPerWorkgroup}>;
 var<private> reducingThread: u32;
 ${reduction("total", "a + b")}${reduction("largest", "max(a, b)")}`;
 
-export function rowKernel({ software }: Capabilities, { rowCount, main, declarations = "", ...rest }: Declaration): Kernel {
+/** A kernel that reduces along rows, in the way that suits the device. */
+export function rowKernel({ software }: Capabilities, { rowCount, main, declarations = "", ...rest }: RowKernelDeclaration): Kernel {
   if (software) {
     return kernel({
       ...rest,

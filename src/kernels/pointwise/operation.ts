@@ -27,7 +27,8 @@ import { functions, type PointwiseFunction } from "./functions.ts";
 /** Numbers by name: known when the operation is recorded, or given by the host each step. */
 export type Constants = Readonly<Record<string, number | Scalar>>;
 
-interface GradientAttributes {
+/** What the node of a gradient says: the constants of the function, and the operand whose gradient it is, stored as `dtype`. */
+export interface GradientAttributes {
   readonly constants: Constants;
   readonly operand: string;
   readonly dtype: FloatType;
