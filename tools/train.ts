@@ -1,4 +1,4 @@
-/** `simcse train`: SimCSE from files, with the original's option names. */
+/** `simcse train`: a model from files, with the original's option names. */
 import { Command } from "commander";
 import { exampleSet, repeatsSentences } from "../src/simcse/training/training-set.ts";
 import { withOptions } from "./cli/options.ts";
@@ -11,7 +11,7 @@ const contrastive: TrainingKind = {
   async read(given, tokenizer, { maxLength }) {
     const { examples } = await readTrainingFiles(given, tokenizer, maxLength);
     return exampleSet(
-      examples.map(({ texts }) => texts),
+      examples.map(({ texts, score }) => (score === undefined ? texts : [...texts, score])),
       tokenizer,
       maxLength,
     );
@@ -21,6 +21,6 @@ const contrastive: TrainingKind = {
 };
 
 export const trainCommand = withOptions(
-  new Command("train").description("train SimCSE on sentences, on pairs, or on pairs with hard negatives"),
+  new Command("train").description("train on sentences, pairs, pairs with hard negatives, or pairs with scores or labels"),
   trainOptions,
 ).action((given: TrainOptions) => runTraining(given, contrastive));

@@ -2,6 +2,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { OptionError } from "../../src/errors.ts";
 import { schedulerTypes } from "../../src/nn/schedule.ts";
+import { lossNames } from "../../src/simcse/losses/loss-choice.ts";
 import { poolerTypes } from "../../src/simcse/model/poolers.ts";
 import { type HubFlags, hubFlags } from "../cli/find-model.ts";
 import { alias, flag, flagOrValue, numberBetween, wholeNumber } from "../cli/options.ts";
@@ -42,6 +43,10 @@ const unit = numberBetween(0, 1);
 /** An option whose default stands in `trainingDefaults`. */
 function argument(name: keyof TrainingArguments, value: string, description: string): Option {
   return new Option(`--${name} <${value}>`, `${description} (default: ${trainingDefaults[name]})`);
+}
+
+function dimensionList(text: string): number[] {
+  return text.split(",").map(wholeNumber(1));
 }
 
 function seedList(text: string): number[] {
@@ -115,6 +120,16 @@ export const trainOptions: readonly Option[] = [
   ).choices([...poolerTypes]),
   argument("hard_negative_weight", "x", "log of how much more a sentence's own hard negative counts").argParser(anyNumber),
   argument("label_smoothing_factor", "x", "of the contrastive loss").argParser(unit),
+  new Option(
+    "--loss <name>",
+    "the loss of embeddings (default: by the columns: infonce, cosent for scores, contrastive for 0/1 labels, distill for vectors)",
+  ).choices([...lossNames]),
+  flag("symmetric", "infonce: let each second sentence find its first one too"),
+  argument("similarity_weight", "x", "distill: how much the cosines within the batch count").argParser(notNegative),
+  new Option(
+    "--matryoshka_dims <list>",
+    "train the first numbers of each vector as vectors of their own, such as 384,128,64 (default: whole vectors)",
+  ).argParser(dimensionList),
   flag("mlp_only_train", "use the MLP of --pooler_type cls for training alone"),
   flag("do_mlm", "also train to restore masked words"),
   argument("mlm_weight", "x", "what that loss is multiplied with").argParser(notNegative),

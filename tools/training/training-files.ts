@@ -106,7 +106,7 @@ function partCut(examples: readonly (readonly string[])[], tokenizer: Tokenizer,
   return cut / seen;
 }
 
-const trained: ReadonlySet<ExampleKind> = new Set(["sentences", "pairs", "triplets"]);
+const trained: ReadonlySet<ExampleKind> = new Set(["sentences", "pairs", "triplets", "scored pairs", "labelled pairs"]);
 
 function checkKind({ name, kind, columns }: ExampleTable, first: ExampleTable | null): void {
   if (!trained.has(kind)) {

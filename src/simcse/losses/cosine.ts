@@ -9,7 +9,7 @@ import { pairCosines } from "./pair-cosines.ts";
 export const cosine: Loss = {
   name: "cosine",
   views: [2],
-  target: { kind: "score", width: 1 },
+  target: { kind: "score", width: 1, range: [-1, 1] },
   couples: false,
   record: (_, embeddings, { examples, targets }) => mean(squaredError(pairCosines(embeddings, examples), reshape(targets!, [examples]))),
 };

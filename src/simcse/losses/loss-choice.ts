@@ -1,9 +1,12 @@
 /** The losses of embeddings by their names, and the one that examples ask for. A new loss gets a line in the table. */
 import { DataError, OptionError } from "../../errors.ts";
+import { contrastive } from "./contrastive.ts";
+import { cosent } from "./cosent.ts";
+import { cosine } from "./cosine.ts";
+import { distill } from "./distill.ts";
 import { infoNce } from "./infonce.ts";
 import type { Loss, LossTarget } from "./loss.ts";
-
-export type LossName = "infonce";
+import { matryoshka } from "./matryoshka.ts";
 
 /** The settings of a run that losses read. */
 export interface LossSettings {
@@ -11,40 +14,91 @@ export interface LossSettings {
   readonly temperature: number;
   readonly hardNegativeWeight: number;
   readonly labelSmoothing: number;
+  readonly symmetric: boolean;
+  readonly similarityWeight: number;
+  readonly matryoshkaDims: readonly number[] | null;
 }
-
-const losses: { readonly [Name in LossName]: (settings: LossSettings) => Loss } = { infonce: infoNce };
-
-/** The names of all losses. */
-export const lossNames = Object.keys(losses) as readonly LossName[];
 
 /** What examples have: so many sentences, and what they say beside them. */
 export interface ExampleShape {
   readonly views: number;
   readonly target: LossTarget | null;
+  /** Numbers of an embedding. */
+  readonly dimension: number;
 }
 
-/** The loss that the settings name, or else the first that fits the examples. Throws `OptionError` or `DataError` where none does. */
+/** In the order in which they are tried where none is named. */
+const losses = {
+  infonce: infoNce,
+  cosent: () => cosent,
+  cosine: () => cosine,
+  contrastive: () => contrastive,
+  distill: ({ similarityWeight }: LossSettings, { dimension }: ExampleShape) => distill({ dimension, similarityWeight }),
+} satisfies Readonly<Record<string, (settings: LossSettings, examples: ExampleShape) => Loss>>;
+
+/** A loss of embeddings. */
+export type LossName = keyof typeof losses;
+
+/** The names of all losses. */
+export const lossNames = Object.keys(losses) as readonly LossName[];
+
+/**
+ * The loss that the settings name, or else the first that fits the examples; with `matryoshkaDims` at each of these lengths. Throws `OptionError` where
+ * the settings do not fit the examples or the model, and `DataError` where no loss fits.
+ */
 export function chooseLoss(settings: LossSettings, examples: ExampleShape): Loss {
-  if (settings.loss !== null) {
-    const loss = losses[settings.loss](settings);
-    if (fits(loss, examples)) return loss;
+  const loss = settings.loss === null ? defaultLoss(settings, examples) : losses[settings.loss](settings, examples);
+  if (!fits(loss, examples)) {
     throw new OptionError(
-      `\`loss\` ${settings.loss} takes ${shapeText(loss)}; the examples have ${shapeText({ views: [examples.views], target: examples.target })}.`,
+      `The \`loss\` ${loss.name} takes ${shapeText(loss)}; the examples have ${shapeText(shapeOf(examples))}.`,
       "Leave `loss` out, or give examples that fit it.",
     );
   }
-  const found = lossNames.map((name) => losses[name](settings)).find((loss) => fits(loss, examples));
+  checkTarget(loss, examples);
+  if (settings.matryoshkaDims === null) return loss;
+  const tooLong = settings.matryoshkaDims.find((size) => size > examples.dimension);
+  if (tooLong === undefined) return matryoshka(loss, settings.matryoshkaDims);
+  throw new OptionError(
+    `\`matryoshkaDims\` names ${tooLong} numbers; the model's vectors have ${examples.dimension}.`,
+    "Give lengths up to that of the vectors.",
+  );
+}
+
+/** Throws `OptionError` for vectors of another length than the model's, or scores beyond what the loss takes. */
+function checkTarget({ name, target }: Loss, examples: ExampleShape): void {
+  if (target === null || examples.target === null) return;
+  if (target.width !== examples.target.width) {
+    throw new OptionError(
+      `The examples' vectors have ${examples.target.width} numbers; the model's have ${target.width}.`,
+      "Train a model of that hidden_size, or cut the vectors (by their principal components, say).",
+    );
+  }
+  const [least, most] = examples.target.range ?? [0, 0];
+  const [lowest, highest] = target.range ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  if (least >= lowest && most <= highest) return;
+  throw new OptionError(
+    `The \`loss\` ${name} takes scores from ${lowest} to ${highest}; the examples have ${least} to ${most}.`,
+    "Scale the scores, or use the loss cosent, for which only their order counts.",
+  );
+}
+
+function defaultLoss(settings: LossSettings, examples: ExampleShape): Loss {
+  const fitting = lossNames.map((name) => losses[name](settings, examples)).filter((loss) => fits(loss, examples));
+  // A label is also a score, but there is a loss of its own for it.
+  const found = fitting.find(({ target }) => target?.kind === examples.target?.kind) ?? fitting[0];
   if (found) return found;
   throw new DataError(
-    `No loss takes ${shapeText({ views: [examples.views], target: examples.target })}: there ${lossNames.length === 1 ? "is" : "are"} ${lossNames.join(", ")}.`,
-    "Give sentences, pairs, or pairs with a hard negative.",
+    `No loss takes ${shapeText(shapeOf(examples))}: there are ${lossNames.join(", ")}.`,
+    "Give sentences, pairs, pairs with a hard negative, a score or a label, or texts with a vector.",
   );
 }
 
 function fits({ views, target }: Loss, examples: ExampleShape): boolean {
-  return views.includes(examples.views) && target?.kind === examples.target?.kind;
+  const kind = examples.target?.kind;
+  return views.includes(examples.views) && (target?.kind === kind || (target?.kind === "score" && kind === "label"));
 }
+
+const shapeOf = ({ views, target }: ExampleShape) => ({ views: [views], target });
 
 function shapeText({ views, target }: Pick<Loss, "views" | "target">): string {
   return `${views.join(" or ")} sentence${views.join() === "1" ? "" : "s"} an example${target ? ` and a ${target.kind}` : ""}`;

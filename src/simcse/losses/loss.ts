@@ -24,6 +24,8 @@ export interface LossTarget {
   readonly kind: "score" | "label" | "vector";
   /** Numbers an example has of it: 1 for a score or a label, the vector's length for a vector. */
   readonly width: number;
+  /** The least and the greatest number that a loss takes, or that examples have; any, if absent. */
+  readonly range?: readonly [least: number, most: number];
 }
 
 /** A loss and what it needs. */

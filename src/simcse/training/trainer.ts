@@ -93,7 +93,7 @@ export async function train(job: TrainingJob): Promise<TrainingSummary> {
   checkLength(settings.maxLength, longestSentence(model.config));
   const order = new TrainingOrder(set, settings);
   checkPlace(from, order.totalSteps);
-  using step = await TrainingStep.create(model, stepOptions(set, settings, tokenizer));
+  using step = await TrainingStep.create(model, stepOptions(set, settings, { tokenizer, dimension: model.config.hidden_size }));
   using evaluator =
     hooks.evaluate && evaluates(settings)
       ? await TrainingEvaluator.create(model, tokenizer, settings, { evaluate: hooks.evaluate, state: from?.evaluator ?? null })
@@ -106,11 +106,11 @@ export async function train(job: TrainingJob): Promise<TrainingSummary> {
 export function stepOptions(
   set: Pick<TrainingSet, "length" | "views" | "target">,
   settings: TrainingSettings,
-  tokenizer: Tokenizer,
+  { tokenizer, dimension }: { readonly tokenizer: Tokenizer; readonly dimension: number },
 ): TrainingStepOptions {
   const batchSize = Math.min(settings.batchSize, set.length);
   const onlyMasked = set.views === 1 && set.target === null;
-  const loss = onlyMasked ? null : chooseLoss(settings, set);
+  const loss = onlyMasked ? null : chooseLoss(settings, { ...set, dimension });
   if (loss?.couples && batchSize < 2) {
     throw new OptionError(
       `A \`batchSize\` of ${batchSize} leaves nothing to tell an example from: the loss ${loss.name} compares those of a batch.`,

@@ -42,6 +42,12 @@ export interface TrainingSettings {
   readonly hardNegativeWeight: number;
   /** Part of the contrastive loss's target that is spread over all keys, 0 to 1. */
   readonly labelSmoothing: number;
+  /** Let each second sentence of a pair also find its first one (contrastive loss), and take the mean of both directions. */
+  readonly symmetric: boolean;
+  /** How much the cosines within a batch count beside those with the given vectors, when distilling. */
+  readonly similarityWeight: number;
+  /** Train the first so many numbers of each vector as vectors of their own (Matryoshka), the whole length among them; null for whole vectors alone. */
+  readonly matryoshkaDims: readonly number[] | null;
   /** Use the MLP of the pooler `cls` for training only: embeddings are then the [CLS] vectors before it. */
   readonly mlpOnlyTrain: boolean;
   /** Masked language modelling as a second loss. */
@@ -101,6 +107,9 @@ export const trainingDefaults: TrainingSettings = {
   pooler: "cls",
   hardNegativeWeight: 0,
   labelSmoothing: 0,
+  symmetric: false,
+  similarityWeight: 0,
+  matryoshkaDims: null,
   mlpOnlyTrain: false,
   mlm: false,
   mlmWeight: 0.1,
@@ -165,6 +174,13 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   pooler: oneOf(poolerTypes),
   hardNegativeWeight: finite("a finite number", () => true),
   labelSmoothing: fraction,
+  symmetric: flag,
+  similarityWeight: notNegative,
+  matryoshkaDims: {
+    wanted: "a list of whole numbers of at least 1, or null",
+    holds: (value) =>
+      value === null || (Array.isArray(value) && value.length > 0 && value.every((size) => Number.isSafeInteger(size) && size >= 1)),
+  },
   mlpOnlyTrain: flag,
   mlm: flag,
   mlmWeight: notNegative,

@@ -4,8 +4,17 @@ import type { Tokenizer } from "../../io/tokenizer.ts";
 import type { LossTarget } from "../losses/loss.ts";
 import type { TokenizedExample } from "./step-recording.ts";
 
-/** A sentence; a pair that belongs together; a pair and a hard negative; or a pair and its score. */
-export type TrainingExample = string | readonly (string | number)[];
+/** A text and the vector that its embedding should have, of the model's dimension. */
+export interface TextWithVector {
+  readonly text: string;
+  readonly vector: ArrayLike<number>;
+}
+
+/**
+ * A sentence; a pair that belongs together; a pair and a hard negative; a pair and its score, or a label of 1 or 0 that says whether it belongs together; or a text
+ * and its vector.
+ */
+export type TrainingExample = string | readonly (string | number)[] | TextWithVector;
 
 /** Examples as a library call takes them: all at once, or as they are read. */
 export type TrainingExamples = Iterable<TrainingExample> | AsyncIterable<TrainingExample>;
@@ -28,11 +37,13 @@ export interface TrainingSet {
 }
 
 const units = ["sentences", "pairs", "pairs with hard negatives"] as const;
+const unitsWith = { score: "scored pairs", label: "labelled pairs", vector: "texts with vectors" } as const;
 
 /** An example taken apart. */
 interface Row {
   readonly texts: readonly string[];
-  readonly score: number | null;
+  /** The score or the vector's numbers; empty for neither. */
+  readonly target: ArrayLike<number>;
 }
 
 /** Examples from anywhere as a list. Throws `DataError` for what is no iterable. */
@@ -62,50 +73,84 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
   }
   const rows = examples.map(parseExample);
   const columns = rows[0]!.texts.length;
-  const scored = rows[0]!.score !== null;
-  const odd = rows.findIndex(({ texts, score }) => texts.length !== columns || (score !== null) !== scored);
+  const width = rows[0]!.target.length;
+  const odd = rows.findIndex(({ texts, target }) => texts.length !== columns || target.length !== width);
   if (odd >= 0) {
-    const shape = ({ texts, score }: Row) =>
-      `${texts.length} column${texts.length === 1 ? "" : "s"}${score === null ? "" : " and a score"}`;
     throw new DataError(
-      `Example ${odd + 1} has ${shape(rows[odd]!)} and the first has ${shape(rows[0]!)}.`,
-      "Give one column (sentences), two (pairs) or three (pairs and a hard negative) in every example.",
+      `Example ${odd + 1} has ${rowText(rows[odd]!)} and the first has ${rowText(rows[0]!)}.`,
+      "Give one column (sentences), two (pairs) or three (pairs and a hard negative) in every example, and a score or a vector in all or none.",
     );
   }
   if (rows.every(({ texts }) => texts.every((text) => text.trim() === ""))) {
     throw new DataError("All training examples are empty texts.", "Give examples that hold sentences.");
   }
+  const target = targetOf(rows);
   return {
     length: rows.length,
-    views: Math.max(2, columns),
-    target: scored ? { kind: "score", width: 1 } : null,
+    views: target?.kind === "vector" ? 1 : Math.max(2, columns),
+    target,
     columns,
-    unit: scored ? "scored pairs" : units[columns - 1]!,
+    unit: target ? unitsWith[target.kind] : units[columns - 1]!,
     example(index) {
-      const { texts, score } = rows[index]!;
+      const { texts, target } = rows[index]!;
       const ids = texts.map((text) => tokenizer.encode(text, maxLength));
-      return { sentences: ids.length === 1 ? [ids[0]!, ids[0]!] : ids, ...(score !== null && { target: [score] }) };
+      if (width > 0) return { sentences: ids, target: Array.from(target) };
+      return { sentences: ids.length === 1 ? [ids[0]!, ids[0]!] : ids };
     },
     keys: (index) => rows[index]!.texts,
   };
 }
 
+/** What the examples say beside their texts. Scores that are all 0 or 1 are labels. */
+function targetOf(rows: readonly Row[]): LossTarget | null {
+  const { texts, target } = rows[0]!;
+  if (target.length === 0) return null;
+  if (texts.length === 1) return { kind: "vector", width: target.length };
+  const scores = rows.map(({ target }) => target[0]!);
+  const isLabel = scores.every((score) => score === 0 || score === 1);
+  const range = scores.reduce<readonly [number, number]>(
+    ([least, most], score) => [Math.min(least, score), Math.max(most, score)],
+    [scores[0]!, scores[0]!],
+  );
+  return { kind: isLabel ? "label" : "score", width: 1, range };
+}
+
+function rowText({ texts, target }: Row): string {
+  const count = `${texts.length} column${texts.length === 1 ? "" : "s"}`;
+  if (target.length === 0) return count;
+  return `${count} and ${texts.length === 1 ? `a vector of ${target.length} numbers` : "a score"}`;
+}
+
 function parseExample(example: TrainingExample, index: number): Row {
+  if (typeof example === "object" && example !== null && "vector" in example) return parseVector(example, index);
   const parts: readonly unknown[] = Array.isArray(example) ? example : [example];
-  const score = parts.length === 3 && typeof parts[2] === "number" ? parts[2] : null;
-  const texts = score === null ? parts : parts.slice(0, -1);
+  const scored = parts.length === 3 && typeof parts[2] === "number";
+  const texts = scored ? parts.slice(0, -1) : parts;
   const wrong = texts.findIndex((text) => typeof text !== "string");
   if (wrong >= 0 || texts.length < 1 || texts.length > 3) {
     const found = wrong >= 0 ? `${kindOf(texts[wrong])} in the place of text ${wrong + 1}` : `${texts.length} texts`;
     throw new DataError(
       `Example ${index + 1} has ${found}.`,
-      "Give a sentence, or a list of two (a pair) or three (a pair and a hard negative, or a pair and its score as a number).",
+      "Give a sentence, or a list of two (a pair) or three (a pair and a hard negative, or a pair and its score as a number), or { text, vector }.",
     );
   }
+  const score = scored ? (parts[2] as number) : null;
   if (score !== null && !Number.isFinite(score)) {
     throw new DataError(`Example ${index + 1} has the score ${score}.`, "Give a finite number.");
   }
-  return { texts: texts as readonly string[], score };
+  return { texts: texts as readonly string[], target: score === null ? [] : [score] };
+}
+
+function parseVector({ text, vector }: TextWithVector, index: number): Row {
+  const place = `Example ${index + 1}`;
+  if (typeof text !== "string") throw new DataError(`${place} has ${kindOf(text)} as its text.`, "Give { text, vector } with a text.");
+  if (typeof vector !== "object" || vector === null || !(vector.length > 0)) {
+    throw new DataError(`${place} has no vector.`, "Give { text, vector } with a list of numbers.");
+  }
+  for (let i = 0; i < vector.length; i++) {
+    if (!Number.isFinite(vector[i])) throw new DataError(`${place} has ${vector[i]} in its vector.`, "Give finite numbers.");
+  }
+  return { texts: [text], target: vector };
 }
 
 function kindOf(value: unknown): string {

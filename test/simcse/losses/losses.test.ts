@@ -9,6 +9,7 @@ import { cosine } from "../../../src/simcse/losses/cosine.ts";
 import { distill } from "../../../src/simcse/losses/distill.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import type { Loss } from "../../../src/simcse/losses/loss.ts";
+import { matryoshka } from "../../../src/simcse/losses/matryoshka.ts";
 import { openTestDevice } from "../../device.ts";
 import { expectClose } from "../../kernels/close.ts";
 import { build, execute, tensor } from "../../kernels/run.ts";
@@ -62,9 +63,9 @@ async function measure(loss: Loss) {
 /** Exponents reach 40, and exp of such a number is within 80 units in the last place. */
 const c = 200;
 
-it.each(Object.keys(losses))("%s", async (kind) => {
-  const name = `${kind}, whole`;
-  const loss = losses[kind]!;
+it.each(Object.keys(golden.cases))("%s", async (name) => {
+  const [kind, form] = name.split(", ") as [string, string];
+  const loss = form === "matryoshka" ? matryoshka(losses[kind]!, golden.matryoshka) : losses[kind]!;
   const { value, dEmbeddings } = await measure(loss);
   const { loss: expected, gradient: expectedGradient } = golden.cases[name]!;
   expectClose(value!, [expected], { c });

@@ -299,17 +299,8 @@ it.each<[string, readonly unknown[], RegExp]>([
   expect(() => exampleSet(examples as never, tokenizer, 20)).toThrow(DataError);
 });
 
-it("refuses scored pairs by name, as there is no loss that takes them", async () => {
+it("refuses a batch of one where a loss compares the examples of a batch", async () => {
   const model = await freshModel();
-  const scored = exampleSet(
-    [
-      ["a", "b", 0.5],
-      ["c", "d", 1],
-    ],
-    tokenizer,
-    20,
-  );
-  await expect(train({ model, tokenizer, set: scored, settings })).rejects.toThrow(/No loss takes 2 sentences an example and a score/);
   await expect(train({ model, tokenizer, set, settings: { ...settings, batchSize: 1 } })).rejects.toThrow(/`batchSize` of 1/);
   model.close();
 });
