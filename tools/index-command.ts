@@ -1,20 +1,34 @@
-/** `simcse index`: makes an index of sentences, adds to it, removes from it. */
+/** `simcse index`: makes an index of sentences, adds to it, removes from it, lists it. */
+
+import { basename, dirname, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { OptionError } from "../src/errors.ts";
+import { DataError, OptionError } from "../src/errors.ts";
+import { openFolder } from "../src/io/folder-node.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
-import type { IndexedSentence } from "../src/simcse/search/sentence-index.ts";
+import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
+import { indexedSentences } from "../src/simcse/search/index-file.ts";
+import { type Filter, metadataMatcher } from "../src/simcse/search/metadata.ts";
+import type { SentenceId, SentenceToIndex } from "../src/simcse/search/sentence-index.ts";
 import { interruptSignal } from "./cli/failure.ts";
+import { filterOption } from "./cli/filter.ts";
 import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
-import { withOptions } from "./cli/options.ts";
+import { flag, withOptions } from "./cli/options.ts";
 import { startCounter } from "./cli/progress.ts";
 import { type RecordOptions, readRecords, recordOptions } from "./cli/records.ts";
+import { isMatrix, readVectors } from "./cli/vector-input.ts";
+import { printLines } from "./cli/vector-output.ts";
 
-interface AddOptions extends ModelOptions, RecordOptions {
+interface SourceOptions extends ModelOptions, RecordOptions {
   readonly index: string;
+  readonly vectors?: string;
 }
 
-interface BuildOptions extends AddOptions {
+interface AddOptions extends SourceOptions {
+  readonly upsert?: boolean;
+}
+
+interface BuildOptions extends SourceOptions {
   readonly precision: Precision;
   readonly rescore: boolean;
 }
@@ -23,12 +37,23 @@ interface RemoveOptions extends ModelOptions {
   readonly index: string;
 }
 
+interface ListOptions {
+  readonly index: string;
+  readonly filter?: Filter;
+}
+
 const indexOption = (description: string) => new Option("--index <file>", description).makeOptionMandatory();
+
+const vectorsOption = new Option(
+  "--vectors <file>",
+  ".npy of the vectors of --input, as `simcse encode` wrote it: nothing is encoded again",
+);
 
 const buildCommand = withOptions(new Command("build").description("make an index of sentences"), [
   ...modelOptions,
   ...recordOptions,
   indexOption("where to write it"),
+  vectorsOption,
   new Option("--precision <precision>", "how vectors are searched; int8 and binary take less memory")
     .choices([...precisions])
     .default("f32"),
@@ -40,7 +65,7 @@ const buildCommand = withOptions(new Command("build").description("make an index
   const counter = startCounter("sentences");
   const { precision, rescore } = given;
   try {
-    await open.simcse.buildIndex(items(given), { precision, rescore, signal, onProgress: counter.update });
+    await open.simcse.buildIndex(items(given), { precision, rescore, signal, onProgress: counter.update, ...(await knownVectors(given)) });
   } finally {
     counter.stop();
   }
@@ -53,6 +78,8 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   ...modelOptions,
   ...recordOptions,
   indexOption("the index, which is replaced"),
+  vectorsOption,
+  flag("upsert", "replace sentences whose id is there already"),
 ]).action(async (given: AddOptions) => {
   modelName(given);
   await using open = await openModel(given);
@@ -60,7 +87,12 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   await open.simcse.loadIndex(given.index);
   const counter = startCounter("sentences");
   try {
-    await open.simcse.addToIndex(items(given), { signal, onProgress: counter.update });
+    await open.simcse.addToIndex(items(given), {
+      signal,
+      onProgress: counter.update,
+      ...(given.upsert && { upsert: true }),
+      ...(await knownVectors(given)),
+    });
   } finally {
     counter.stop();
   }
@@ -83,12 +115,54 @@ const removeCommand = withOptions(
   await open.simcse.saveIndex(given.index);
 });
 
-async function* items(given: RecordOptions): AsyncGenerator<string | IndexedSentence> {
-  for await (const { id, sentence } of readRecords(given)) yield id === undefined ? sentence : { id, sentence };
+const listCommand = withOptions(
+  new Command("list").description("print an index's sentences, ids and metadata as JSON lines; needs no model"),
+  [indexOption("the index"), filterOption],
+).action(async (given: ListOptions) => {
+  const matches = metadataMatcher(given.filter ?? {});
+  await printLines(lines(given.index));
+
+  async function* lines(path: string): AsyncGenerator<string> {
+    for await (const { id, sentence, metadata } of indexedSentences(await openFolder(dirname(resolve(path))), basename(path)))
+      if (given.filter === undefined || matches(metadata)) yield `${JSON.stringify({ id, sentence, ...(metadata && { metadata }) })}\n`;
+  }
+});
+
+async function knownVectors({ vectors }: SourceOptions): Promise<{ vectors?: Embeddings }> {
+  return vectors === undefined ? {} : { vectors: await readVectors(vectors) };
+}
+
+/** The records of the input. Throws `DataError` naming both rows of an id that is given twice; empty sentences are counted on standard error. */
+async function* items(given: SourceOptions): AsyncGenerator<SentenceToIndex> {
+  if (isMatrix(given.input))
+    throw new OptionError(
+      `${given.input} holds vectors, and an index needs their sentences.`,
+      `Give the sentences as --input, and --vectors ${given.input}.`,
+    );
+  const rows = new Map<SentenceId, number>();
+  const empty: number[] = [];
+  let row = 0;
+  for await (const record of readRecords(given)) {
+    row++;
+    if (record.sentence.trim() === "") empty.push(row);
+    const before = record.id === undefined ? undefined : rows.get(record.id);
+    if (before !== undefined)
+      throw new DataError(
+        `row ${row} of ${given.input} has the id ${JSON.stringify(record.id)}, as row ${before} has.`,
+        "Give every row an id of its own.",
+      );
+    if (record.id !== undefined) rows.set(record.id, row);
+    yield record;
+  }
+  if (empty.length > 0)
+    process.stderr.write(
+      `warning: ${empty.length} of ${row} sentences are empty (row ${empty.slice(0, 5).join(", ")}${empty.length > 5 ? ", …" : ""}); searches will find them\n`,
+    );
 }
 
 export const indexCommand = new Command("index")
   .description("make an index of sentences to search, and change it")
   .addCommand(buildCommand)
   .addCommand(addCommand)
-  .addCommand(removeCommand);
+  .addCommand(removeCommand)
+  .addCommand(listCommand);

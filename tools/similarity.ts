@@ -1,25 +1,34 @@
-/** `simcse similarity`: how alike texts are, as cosines: of two texts, of a text and several, or of each row of a file. */
-import { basename, dirname, extname, resolve } from "node:path";
+/** `simcse similarity`: how alike texts are, as cosines: of two texts, of a text and several, or of the rows of two files, all or the best. */
 import { Command, Option } from "commander";
-import { DataError, OptionError } from "../src/errors.ts";
-import { openFolder } from "../src/io/folder-node.ts";
-import { decodeNpy } from "../src/io/formats/npy.ts";
+import { OptionError, ShapeError } from "../src/errors.ts";
 import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
+import { mostResults, VectorIndex } from "../src/simcse/search/vector-index.ts";
+import type { SimCSE } from "../src/simcse/simcse.ts";
+import { interruptSignal } from "./cli/failure.ts";
 import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
-import { withOptions } from "./cli/options.ts";
+import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { type RecordOptions, readRecords, textColumnOptions } from "./cli/records.ts";
+import { isMatrix, readVectors } from "./cli/vector-input.ts";
 import { printLines } from "./cli/vector-output.ts";
 
 interface SimilarityOptions extends ModelOptions, Omit<RecordOptions, "input"> {
   readonly queries?: string;
   readonly keys?: string;
+  readonly top_k?: number;
+  readonly threshold?: number;
 }
 
 const options: readonly Option[] = [
   ...modelOptions,
   new Option("--queries <file>", "instead of a text: a file of sentences, or .npy of vectors"),
   new Option("--keys <file>", "what each query is compared with: likewise"),
+  new Option("--top_k <n>", "of each query only the n most similar keys, as JSON with their numbers").argParser(
+    wholeNumber(1, mostResults),
+  ),
+  new Option("--threshold <cosine>", "of each query only keys at least this similar, as JSON with their numbers").argParser(
+    numberBetween(-1, 1),
+  ),
   ...textColumnOptions,
 ];
 
@@ -36,9 +45,76 @@ export const similarityCommand = withOptions(
     await side(others, given.keys, "keys", given),
   ];
   await using open = await openModel(given);
-  const matrix = await open.simcse.similarity(queries, keys);
-  await printLines(text === undefined ? rows(matrix) : numbers(matrix[0]!));
+  const { simcse } = open;
+  const signal = interruptSignal();
+  const [left, right] = [await embedded(simcse, queries, signal), await embedded(simcse, keys, signal)];
+  const isFiltered = given.top_k !== undefined || given.threshold !== undefined;
+  if (isFiltered)
+    return await printLines(
+      given.top_k === undefined ? similarKeys(simcse, left, right, given.threshold!) : bestKeys(simcse, left, right, given),
+    );
+  await printLines(text === undefined ? rows(simcse, left, right) : numbers((await simcse.similarity(left, right))[0]!));
 });
+
+async function embedded(simcse: SimCSE, side: readonly string[] | Embeddings, signal: AbortSignal): Promise<Embeddings> {
+  if (!("data" in side)) return simcse.encode(side, { signal });
+  if (side.dimension === simcse.dimension) return side;
+  throw new ShapeError(
+    `The vectors have ${side.dimension} numbers each; this model's have ${simcse.dimension}.`,
+    "Encode both with the same model.",
+  );
+}
+
+/** Queries whose cosines are in memory at once. */
+const queriesAtOnce = 256;
+
+/** The cosines of each query with all keys, made as they are taken. */
+async function* cosines(simcse: SimCSE, { length, dimension, data }: Embeddings, keys: Embeddings): AsyncGenerator<Float32Array> {
+  for (let start = 0; start < length; start += queriesAtOnce) {
+    const end = Math.min(start + queriesAtOnce, length);
+    yield* await simcse.similarity({ length: end - start, dimension, data: data.subarray(start * dimension, end * dimension) }, keys);
+  }
+}
+
+interface ScoredKey {
+  readonly key: number;
+  readonly score: number;
+}
+
+const resultLine = (query: number, results: readonly ScoredKey[]) => `${JSON.stringify({ query, results })}\n`;
+
+/** The keys that reach the threshold, the most similar first. */
+async function* similarKeys(simcse: SimCSE, queries: Embeddings, keys: Embeddings, threshold: number): AsyncGenerator<string> {
+  let query = 0;
+  for await (const row of cosines(simcse, queries, keys)) {
+    const results: ScoredKey[] = [];
+    row.forEach((score, key) => {
+      if (score >= threshold) results.push({ key, score });
+    });
+    yield resultLine(
+      query++,
+      results.sort((a, b) => b.score - a.score || a.key - b.key),
+    );
+  }
+}
+
+/** The most similar keys, found on the GPU. */
+async function* bestKeys(
+  simcse: SimCSE,
+  queries: Embeddings,
+  keys: Embeddings,
+  { top_k, threshold }: SimilarityOptions,
+): AsyncGenerator<string> {
+  using index = new VectorIndex(simcse.model.device, simcse.dimension);
+  index.add(keys.data);
+  const found = await index.search(queries.data, { topK: top_k!, ...(threshold !== undefined && { threshold }) });
+  for (const [query, results] of found.entries()) {
+    yield resultLine(
+      query,
+      results.map(({ row, score }) => ({ key: row, score })),
+    );
+  }
+}
 
 /** One side of the comparison: texts of the command line, or a file. */
 async function side(
@@ -54,21 +130,14 @@ async function side(
       "Give two texts or more, or --queries and --keys.",
     );
   }
-  if (extname(file) === ".npy") return vectors(file);
+  if (isMatrix(file)) return readVectors(file);
   const sentences: string[] = [];
   for await (const { sentence } of readRecords({ ...given, input: file })) sentences.push(sentence);
   return sentences;
 }
 
-async function vectors(path: string): Promise<Embeddings> {
-  const folder = await openFolder(dirname(resolve(path)));
-  const { shape, data } = decodeNpy(await folder.read(basename(path)), path);
-  if (shape.length !== 2) throw new DataError(`${path} has ${shape.length} dimensions; vectors have 2: [rows, numbers].`, "Save a matrix.");
-  return { length: shape[0]!, dimension: shape[1]!, data };
-}
-
-async function* rows(matrix: readonly Float32Array[]): AsyncGenerator<string> {
-  for (const row of matrix) yield `${JSON.stringify(Array.from(row))}\n`;
+async function* rows(simcse: SimCSE, queries: Embeddings, keys: Embeddings): AsyncGenerator<string> {
+  for await (const row of cosines(simcse, queries, keys)) yield `${JSON.stringify(Array.from(row))}\n`;
 }
 
 async function* numbers(row: Float32Array): AsyncGenerator<string> {

@@ -61,9 +61,15 @@ const loadOptions: OptionNames<LoadOptions> = {
 export type IndexSource = Iterable<string | SentenceToIndex> | AsyncIterable<string | SentenceToIndex>;
 
 /** How sentences are encoded for an index. */
-export type IndexOptions = Pick<EncodeOptions, "batchSize" | "onProgress" | "signal">;
+export interface IndexOptions extends Pick<EncodeOptions, "batchSize" | "onProgress" | "signal"> {
+  /** The vectors of the sentences where they are known already: those that `encode` gave for them, which are then not encoded again. */
+  readonly vectors?: Embeddings;
+}
 
-const indexOptions: OptionNames<IndexOptions> = { batchSize: true, onProgress: true, signal: true };
+const indexOptions: OptionNames<IndexOptions> = { batchSize: true, onProgress: true, signal: true, vectors: true };
+
+/** Cosine of a given vector and the model's own: rounding to 8 bits changes it by less, another model or order of sentences by more. */
+const sameVector = 0.99;
 
 export interface AddToIndexOptions extends IndexOptions {
   /** Replace sentences whose id is in the index already, instead of refusing them; false if absent. */
@@ -235,8 +241,11 @@ export class SimCSE {
   /** Encodes sentences into a new index, in the place of the one there is. Ids are running numbers where none are given. */
   async buildIndex(sentences: IndexSource, options: IndexOptions & VectorIndexOptions = {}): Promise<void> {
     checkOptions("buildIndex", options, { ...indexOptions, ...vectorIndexOptions });
-    const { batchSize: _batch, onProgress: _progress, signal: _signal, ...vectorOptions } = options;
-    const index = new SentenceIndex(this.model.device, this.dimension, vectorOptions);
+    const { precision, rescore } = options;
+    const index = new SentenceIndex(this.model.device, this.dimension, {
+      ...(precision && { precision }),
+      ...(rescore !== undefined && { rescore }),
+    });
     try {
       await this.#addTo(index, sentences, options);
     } catch (error) {
@@ -291,18 +300,50 @@ export class SimCSE {
     this.close();
   }
 
-  async #addTo(index: SentenceIndex, sentences: IndexSource, { signal, onProgress, batchSize, upsert }: AddToIndexOptions): Promise<void> {
+  async #addTo(index: SentenceIndex, sentences: IndexSource, options: AddToIndexOptions): Promise<void> {
     checkIterable("sentences", sentences);
+    const { vectors, upsert } = options;
     let done = 0;
     for await (const chunk of chunks<string | SentenceToIndex>(sentences)) {
       const items = chunk.map((item, i) => indexItem(item, done + i));
-      const { data } = await this.encoder.encode(
-        items.map(({ sentence }) => sentence),
-        { ...(batchSize && { batchSize }), ...startingAt(done, { signal, onProgress }), ...searchPrompt(this.encoder.texts, "document") },
-      );
+      const data = vectors === undefined ? await this.#vectorsOf(items, done, options) : await this.#givenVectors(vectors, items, done);
       await index.add(items, data, { first: done, ...(upsert && { upsert }) });
       done += chunk.length;
     }
+    if (vectors !== undefined && vectors.length !== done)
+      throw new ShapeError(
+        `There are ${vectors.length} vectors for ${done} sentences.`,
+        "Give the vectors of these sentences, in their order.",
+      );
+  }
+
+  async #vectorsOf(
+    items: readonly SentenceToIndex[],
+    done: number,
+    { signal, onProgress, batchSize }: IndexOptions,
+  ): Promise<Float32Array> {
+    const { data } = await this.encoder.encode(
+      items.map(({ sentence }) => sentence),
+      { ...(batchSize && { batchSize }), ...startingAt(done, { signal, onProgress }), ...searchPrompt(this.encoder.texts, "document") },
+    );
+    return data;
+  }
+
+  /** The rows of given vectors that belong to `items`. The first is encoded too: vectors of another model would make an index of nonsense. */
+  async #givenVectors(vectors: Embeddings, items: readonly SentenceToIndex[], done: number): Promise<Float32Array> {
+    const { data } = await this.#embeddings(vectors, {});
+    const rows = data.subarray(done * this.dimension, (done + items.length) * this.dimension);
+    if (rows.length < items.length * this.dimension)
+      throw new ShapeError(
+        `There are ${vectors.length} vectors, and more sentences.`,
+        "Give the vectors of these sentences, in their order.",
+      );
+    const own = toUnitLength(await this.#vectorsOf(items.slice(0, 1), 0, {}), this.dimension);
+    if (cosine(own, toUnitLength(rows.subarray(0, this.dimension), this.dimension)) >= sameVector) return rows;
+    throw new OptionError(
+      `The vector given for sentences[${done}] is not what ${this.name} makes of it.`,
+      "Give vectors that this model encoded with the same pooler, in the order of the sentences.",
+    );
   }
 
   async #indexOrigin(): Promise<IndexOrigin> {

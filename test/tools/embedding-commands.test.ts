@@ -96,9 +96,15 @@ describe("encode", () => {
     const { data, shape } = decodeNpy(await readFile(file("f32.npy")), "f32.npy");
     expect(shape).toEqual([6, 16]);
     expect(Math.hypot(...data.subarray(0, 16))).toBeCloseTo(1, 5);
+    const [half] = await encode(["--precision", "f16"], tinySentences[0]);
+    half!.embedding.forEach((value, i) => void expect(value).toBeCloseTo(vectors[0]![i]!, 3));
+    const scales = decodeNpy(await readFile(file("int8.scales.npy")), "int8.scales.npy");
+    const int8 = decodeNpy(await readFile(file("int8.npy")), "int8.npy");
+    expect([scales.shape, int8.shape]).toEqual([[6], [6, 16]]);
+    int8.data.forEach((value, i) => void expect(value * scales.data[Math.floor(i / 16)]!).toBeCloseTo(data[i]!, 2));
     const [line] = await encode(["--precision", "int8"], tinySentences[0]);
     line!.embedding.forEach((value, i) => void expect(value * line!.scale!).toBeCloseTo(vectors[0]![i]!, 2));
-    expect((await readdir(folder)).filter((name) => name.endsWith(".rows"))).toEqual([]);
+    expect((await readdir(folder)).filter((name) => name.endsWith(".spool"))).toEqual([]);
   });
 
   it("is spread over workers by xargs, a shard each on standard input, with the vectors of the whole", async () => {
@@ -174,6 +180,30 @@ describe("similarity", () => {
     }
   });
 
+  it("gives the best keys of each query, or those above a threshold", async () => {
+    await succeed(["encode", "--model", model, "--input", text, "--output", file("keys.npy")]);
+    const both = ["--queries", file("keys.npy"), "--keys", text];
+    const expected = (i: number) =>
+      vectors.map((key, j) => ({ key: j, score: dot(vectors[i]!, key) })).toSorted((a, b) => b.score - a.score || a.key - b.key);
+    type Line = { query: number; results: { key: number; score: number }[] };
+    const best = parsed<Line>(await succeed(["similarity", "--model", model, ...both, "--top_k", "2"]));
+    const above = parsed<Line>(await succeed(["similarity", "--model", model, ...both, "--threshold", "0.9"]));
+    for (const [i, { query, results }] of best.entries()) {
+      expect(query).toBe(i);
+      expect(results.map(({ key }) => key)).toEqual(
+        expected(i)
+          .slice(0, 2)
+          .map(({ key }) => key),
+      );
+      for (const { score } of results) expect(score).toBeLessThanOrEqual(1);
+      expect(above[i]!.results.map(({ key }) => key)).toEqual(
+        expected(i)
+          .filter(({ score }) => score >= 0.9)
+          .map(({ key }) => key),
+      );
+    }
+  });
+
   it("says what is missing", async () => {
     expectFailure(await simcse(["similarity", "--model", model, "one"]), "--keys");
     expectFailure(await simcse(["similarity", "--model", model, "one", "two", "--keys", text]), "--keys");
@@ -205,6 +235,74 @@ describe("index and search", () => {
     expect(all!.results.map(({ id }) => id).toSorted()).toEqual([2, 3, 4, 5, "extra"]);
     expect(all!.results[0]!.id).toBe("extra");
     expectFailure(await simcse(["index", "remove", "--model", model, "--index", index, "nobody"]), "nobody");
+  });
+
+  it("keeps metadata, filters by it, replaces, lists, and takes vectors that are there already", async () => {
+    const table = file("faq.csv");
+    const rows = tinySentences.map((sentence, i) => `q${i},"${sentence}",${i % 2 === 0 ? "en" : "de"},${2000 + i}`);
+    await writeFile(table, `${["key,text,lang,year", ...rows].join("\n")}\n`);
+    const columns = ["--input", table, "--text_column", "text", "--id_column", "key", "--metadata_columns", "lang,year"];
+    const faq = file("faq.index");
+    await succeed(["encode", "--model", model, ...columns, "--output", file("faq.npy")]);
+    const records = parsed<{ id: string; metadata: object }>(await readFile(file("faq.records.jsonl"), "utf8"));
+    expect(records[1]).toEqual({ sentence: tinySentences[1], id: "q1", metadata: { lang: "de", year: 2001 } });
+    await succeed(["index", "build", "--model", model, ...columns, "--index", faq, "--vectors", file("faq.npy")]);
+    await succeed(
+      [
+        "index",
+        "add",
+        "--model",
+        model,
+        "--index",
+        faq,
+        "--input_format",
+        "jsonl",
+        "--id_column",
+        "id",
+        "--metadata_columns",
+        "lang",
+        "--upsert",
+      ],
+      {
+        input: '{"id":"q1","sentence":"A cat sleeps.","lang":"fr"}\n',
+      },
+    );
+    const list = async (filter: object) =>
+      parsed<{ id: string }>(await succeed(["index", "list", "--index", faq, "--filter", JSON.stringify(filter)])).map(({ id }) => id);
+    expect(await list({ year: { gte: 2003 } })).toEqual(["q3", "q4", "q5"]);
+    expect(await list({ lang: "fr" })).toEqual(["q1"]);
+    const given = ["--model", model, "--index", faq, "--filter", '{"lang":"de"}', "--threshold", "0.99999"];
+    const { stdout, stderr } = await simcse(["search", ...given, tinySentences[3]!, tinySentences[0]!]);
+    const answers = parsed<Answer & { number: number }>(stdout);
+    expect(answers.map(({ number }) => number)).toEqual([0, 1]);
+    expect(answers[0]!.results).toMatchObject([{ id: "q3", metadata: { lang: "de", year: 2003 } }]);
+    expect(answers[1]!.results).toEqual([]);
+    expect(stderr).toContain("query 1: the best result has");
+    // The same queries as vectors.
+    const [, , , byVector] = parsed<Answer>((await simcse(["search", ...given, "--input", file("faq.npy")])).stdout);
+    expect(byVector!.results).toMatchObject([{ id: "q3" }]);
+    await writeFile(table, "key,text\na,one\nb,\na,three\n");
+    const twice = [
+      "index",
+      "build",
+      "--model",
+      model,
+      "--input",
+      table,
+      "--text_column",
+      "text",
+      "--id_column",
+      "key",
+      "--index",
+      file("twice.index"),
+    ];
+    expectFailure(await simcse(twice), "row 3 of", 'the id "a", as row 1');
+    expectFailure(
+      await simcse(["search", "--model", model, "--index", faq, "--filter", '{"year":{"above":3}}', "x"]),
+      "--filter",
+      '"above"',
+    );
+    expectFailure(await simcse(["index", "build", "--model", model, "--input", file("faq.npy"), "--index", faq]), "--vectors");
   });
 
   it("names a damaged index, and one that is not there", async () => {

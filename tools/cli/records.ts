@@ -7,12 +7,14 @@ import { roleOf } from "../../src/io/text/column-names.ts";
 import { type ByteSource, streamSource } from "../../src/io/text/source.ts";
 import { formatOf, openTable, placeOf, type Row, type Table, type TableFormat, tableFormats } from "../../src/io/text/table.ts";
 import { show } from "../../src/show.ts";
+import { checkMetadata, type Metadata } from "../../src/simcse/search/metadata.ts";
 import type { SentenceId } from "../../src/simcse/search/sentence-index.ts";
 import { flag } from "./options.ts";
 
 export interface TextRecord {
   readonly sentence: string;
   readonly id?: SentenceId;
+  readonly metadata?: Metadata;
 }
 
 export interface RecordOptions {
@@ -20,6 +22,7 @@ export interface RecordOptions {
   readonly input_format?: TableFormat;
   readonly text_column?: string;
   readonly id_column?: string;
+  readonly metadata_columns?: readonly string[];
   readonly header?: boolean;
 }
 
@@ -34,6 +37,15 @@ export const recordOptions: readonly Option[] = [
   new Option("--input_format <format>", "what the input is, where its name does not say it").choices(tableFormats),
   ...textColumnOptions,
   new Option("--id_column <name>", "column or field that holds an id"),
+  new Option(
+    "--metadata_columns <names>",
+    "columns or fields that are kept with each sentence, between commas; numbers of a table are kept as numbers",
+  ).argParser((text: string) =>
+    text
+      .split(",")
+      .map((name) => name.trim())
+      .filter((name) => name !== ""),
+  ),
 ];
 
 /**
@@ -43,21 +55,27 @@ export const recordOptions: readonly Option[] = [
 export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRecord> {
   if (given.input === "-" && process.stdin.isTTY) process.stderr.write("reading from the terminal: a sentence a line, Ctrl-D at the end\n");
   const source = await sourceOf(given.input);
-  const { text_column, id_column, header } = given;
+  const { text_column, id_column, metadata_columns = [], header } = given;
   const table = await openTable(source, {
     format: given.input_format ?? formatOf(given.input) ?? "lines",
     ...(header !== undefined && { header }),
-    knownColumns: [text_column, id_column].filter((column) => column !== undefined),
+    knownColumns: [text_column, id_column, ...metadata_columns].filter((column) => column !== undefined),
   });
-  if (table.format === "lines" && id_column !== undefined)
-    throw new OptionError("--id_column needs JSON lines or a table.", "Give --input_format, or leave --id_column out.");
+  if (table.format === "lines" && (id_column !== undefined || metadata_columns.length > 0)) {
+    const name = id_column === undefined ? "--metadata_columns" : "--id_column";
+    throw new OptionError(`${name} needs JSON lines or a table.`, `Give --input_format, or leave ${name} out.`);
+  }
   let textColumn: string | undefined;
   let count = 0;
   for await (const row of table.rows) {
     count++;
     textColumn ??= findTextColumn(table, text_column);
     const sentence = textField(table, row, textColumn);
-    yield id_column === undefined ? { sentence } : { sentence, id: idField(table, row, id_column) };
+    yield {
+      sentence,
+      ...(id_column !== undefined && { id: idField(table, row, id_column) }),
+      ...(metadata_columns.length > 0 && { metadata: metadataFields(table, row, metadata_columns) }),
+    };
   }
   // Standard input may be empty: a shard of a split text can be.
   if (count === 0 && given.input !== "-")
@@ -110,4 +128,29 @@ function idField(table: Table, row: Row, column: string): SentenceId {
     `${placeOf(table, row)}: expected a text or a whole number in "${column}", found ${show(value)}.`,
     "Give every row an id, or name another column with --id_column.",
   );
+}
+
+/** The fields of a row that are kept. An object in the field `metadata`, as `simcse encode` writes it, gives its own fields. A row may lack some. */
+function metadataFields(table: Table, row: Row, columns: readonly string[]): Metadata {
+  const fields: Record<string, unknown> = {};
+  for (const column of columns) {
+    const value = fieldOf(row, column);
+    if (value === undefined && table.format !== "jsonl" && table.format !== "json")
+      throw new OptionError(
+        `${table.name} has no column "${column}"; its columns are ${table.columns.join(", ")}.`,
+        "Name others with --metadata_columns.",
+      );
+    if (column === "metadata" && typeof value === "object" && value !== null && !Array.isArray(value)) Object.assign(fields, value);
+    else if (value !== undefined) fields[column] = plainNumber(value);
+  }
+  checkMetadata(`the metadata of ${placeOf(table, row)}`, fields);
+  return fields;
+}
+
+/** A number that a table holds as a text, where it is written as JSON writes it: not 007, which is a name. */
+function plainNumber(value: unknown): unknown {
+  if (typeof value === "bigint") return Number(value);
+  return typeof value === "string" && value !== "" && String(Number(value)) === value && Number.isFinite(Number(value))
+    ? Number(value)
+    : value;
 }

@@ -5,11 +5,12 @@ import { extname } from "node:path";
 import { OptionError } from "../../src/errors.ts";
 import { writeFileAtomically } from "../../src/io/folder-node.ts";
 import { fileOperation } from "../../src/io/folders/errno-node.ts";
-import { type NpyType, streamNpy } from "../../src/io/formats/npy.ts";
+import { type NpyElements, type NpyType, streamNpy } from "../../src/io/formats/npy.ts";
 import type { Precision } from "../../src/kernels/search/precision.ts";
 import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
-import { rowElements } from "../../src/simcse/embedding/precision.ts";
+import { decodeRows, rowElements } from "../../src/simcse/embedding/precision.ts";
 import type { TextRecord } from "./records.ts";
+import { scalesPath } from "./vector-input.ts";
 
 /** Records and their vectors. */
 export interface VectorChunk extends Embeddings<Precision> {
@@ -18,7 +19,10 @@ export interface VectorChunk extends Embeddings<Precision> {
 
 export type VectorWriter = (chunks: AsyncIterable<VectorChunk>, precision: Precision, dimension: number) => Promise<void>;
 
-/** Throws `OptionError` for a path whose format is not known. */
+/**
+ * A writer to a path. Beside a matrix x.npy stand x.scales.npy, the scales of int8 rows, and, where there is more than sentences, x.records.jsonl, a line
+ * a row with its id and metadata. Throws `OptionError` for a path whose format is not known.
+ */
 export function vectorWriter(path: string): VectorWriter {
   if (path === "-") return (chunks, precision) => printLines(jsonLines(chunks, precision));
   const extension = extname(path);
@@ -44,7 +48,9 @@ async function* jsonLines(chunks: AsyncIterable<VectorChunk>, precision: Precisi
   for await (const { records, data, scales, dimension } of chunks) {
     const width = rowElements[precision](dimension);
     for (const [row, record] of records.entries()) {
-      const embedding = Array.from(data.subarray(row * width, (row + 1) * width));
+      const stored = data.subarray(row * width, (row + 1) * width);
+      // Halves as the numbers that they are, not as bits.
+      const embedding = Array.from(precision === "f16" ? decodeRows("f16", { data: stored }, dimension) : stored);
       yield `${JSON.stringify({ ...record, embedding, ...(scales && { scale: scales[row] }) })}\n`;
     }
   }
@@ -52,37 +58,78 @@ async function* jsonLines(chunks: AsyncIterable<VectorChunk>, precision: Precisi
 
 const npyTypes: Readonly<Record<Precision, NpyType>> = { f32: "<f4", f16: "<f2", int8: "|i1", binary: "|u1" };
 
-/** The header says how many rows there are, which is known at the end: until then the rows are in a file without a name. */
+/** The header says how many rows there are, which is known at the end: until then rows, scales and records are in files without a name. */
 async function writeNpy(path: string, chunks: AsyncIterable<VectorChunk>, precision: Precision, dimension: number): Promise<void> {
-  const spool = `${path}.${process.pid}.rows`;
-  const handle = await fileOperation("write", path, () => open(spool, "wx+"));
+  const beside = path.slice(0, -extname(path).length);
+  const [rows, scaleRows, records] = [new Spool(`${path}.rows`), new Spool(`${path}.scales`), new Spool(`${path}.records`)];
   try {
-    await rm(spool).catch(() => {}); // Windows keeps the name of an open file; it is removed below.
-    let rows = 0;
-    for await (const { data, length } of chunks) {
-      await fileOperation("write", path, () => handle.writeFile(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
-      rows += length;
+    let length = 0;
+    let hasRecords = false;
+    for await (const chunk of chunks) {
+      await rows.write(chunk.data);
+      if (chunk.scales) await scaleRows.write(chunk.scales);
+      hasRecords ||= chunk.records.some(({ id, metadata }) => id !== undefined || metadata !== undefined);
+      if (hasRecords) await records.write(new TextEncoder().encode(chunk.records.map((record) => `${JSON.stringify(record)}\n`).join("")));
+      length += chunk.length;
     }
-    const shape = [rows, rowElements[precision](dimension)];
-    await writeFileAtomically(path, streamNpy(shape, pieces(handle, path, precision), npyTypes[precision]));
+    if (hasRecords)
+      await writeFileAtomically(
+        `${beside}.records.jsonl`,
+        records.pieces((bytes) => bytes),
+      );
+    if (precision === "int8") await writeFileAtomically(scalesPath(path), streamNpy([length], scaleRows.pieces(views.f32), npyTypes.f32));
+    const shape = [length, rowElements[precision](dimension)];
+    await writeFileAtomically(path, streamNpy(shape, rows.pieces<NpyElements>(views[precision]), npyTypes[precision]));
   } finally {
-    await handle.close();
-    await rm(spool, { force: true });
+    for (const spool of [rows, scaleRows, records]) await spool.close();
   }
 }
+
+const views = {
+  f32: (bytes: Uint8Array<ArrayBuffer>) => new Float32Array(bytes.buffer, 0, bytes.length / 4),
+  f16: (bytes: Uint8Array<ArrayBuffer>) => new Uint16Array(bytes.buffer, 0, bytes.length / 2),
+  int8: (bytes: Uint8Array<ArrayBuffer>) => new Int8Array(bytes.buffer, 0, bytes.length),
+  binary: (bytes: Uint8Array<ArrayBuffer>) => bytes,
+} as const;
 
 /** Bytes read back at once. */
 const pieceBytes = 2 ** 20;
 
-const views = { f32: Float32Array, f16: Uint16Array, int8: Int8Array, binary: Uint8Array } as const;
+/** Bytes on disk, in a file that has lost its name already and is gone with the process. Opened by the first write. */
+class Spool {
+  readonly #path: string;
+  #handle: FileHandle | null = null;
 
-async function* pieces(handle: FileHandle, path: string, precision: Precision) {
-  for (let position = 0; ; ) {
-    const bytes = new Uint8Array(pieceBytes);
-    const { bytesRead } = await fileOperation("read", path, () => handle.read(bytes, 0, pieceBytes, position));
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    const View = views[precision];
-    yield new View(bytes.buffer, 0, bytesRead / View.BYTES_PER_ELEMENT);
+  constructor(path: string) {
+    this.#path = `${path}.${process.pid}.spool`;
+  }
+
+  async write({ buffer, byteOffset, byteLength }: VectorChunk["data"]): Promise<void> {
+    this.#handle ??= await this.#open();
+    const handle = this.#handle;
+    await fileOperation("write", this.#path, () => handle.writeFile(new Uint8Array(buffer, byteOffset, byteLength)));
+  }
+
+  /** What was written, in pieces of whole elements. */
+  async *pieces<T>(view: (bytes: Uint8Array<ArrayBuffer>) => T): AsyncGenerator<T> {
+    const handle = this.#handle;
+    for (let position = 0; handle !== null; ) {
+      const bytes = new Uint8Array(pieceBytes);
+      const { bytesRead } = await fileOperation("read", this.#path, () => handle.read(bytes, 0, pieceBytes, position));
+      if (bytesRead === 0) return;
+      position += bytesRead;
+      yield view(bytes.subarray(0, bytesRead));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#handle?.close();
+    await rm(this.#path, { force: true });
+  }
+
+  async #open(): Promise<FileHandle> {
+    const handle = await fileOperation("write", this.#path, () => open(this.#path, "wx+"));
+    await rm(this.#path).catch(() => {}); // Windows keeps the name of an open file; `close` removes it.
+    return handle;
   }
 }

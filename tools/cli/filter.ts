@@ -1,0 +1,17 @@
+/** `--filter`: which entries of an index count, as JSON. */
+import { InvalidArgumentError, Option } from "commander";
+import { SimcseError } from "../../src/errors.ts";
+import { type Filter, metadataMatcher } from "../../src/simcse/search/metadata.ts";
+
+export const filterOption = new Option(
+  "--filter <json>",
+  'only entries whose metadata match, such as \'{"lang": "de", "year": {"gte": 2020}, "topic": {"in": ["sport"]}}\'',
+).argParser((text: string): Filter => {
+  try {
+    const filter = JSON.parse(text) as Filter;
+    metadataMatcher(filter);
+    return filter;
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof SimcseError ? `${error.message} ${error.remedy}` : "Give a JSON object.");
+  }
+});

@@ -1,0 +1,34 @@
+/** Vectors that `simcse encode` or NumPy wrote, as commands read them in place of texts. */
+import { existsSync } from "node:fs";
+import { basename, dirname, extname, resolve } from "node:path";
+import { DataError } from "../../src/errors.ts";
+import { openFolder } from "../../src/io/folder-node.ts";
+import { decodeNpy, type NpyArray } from "../../src/io/formats/npy.ts";
+import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
+
+/** Whether a file is a NumPy matrix by its name. */
+export const isMatrix = (path: string): boolean => extname(path).toLowerCase() === ".npy";
+
+/** Where the scales of an int8 matrix stand: x.scales.npy beside x.npy. */
+export const scalesPath = (path: string): string => `${path.slice(0, -extname(path).length)}.scales.npy`;
+
+/** f32 [rows, numbers] of a .npy file; int8 rows are multiplied with their scales. Throws `FormatError` or `DataError` for what is no matrix. */
+export async function readVectors(path: string): Promise<Embeddings> {
+  const { shape, data } = await readNpy(path);
+  if (shape.length !== 2) throw new DataError(`${path} has ${shape.length} dimensions; vectors have 2: [rows, numbers].`, "Save a matrix.");
+  const [length, dimension] = shape as [number, number];
+  // A file without scales may hold whole numbers of any other kind.
+  if (!existsSync(scalesPath(path))) return { length, dimension, data };
+  const scales = await readNpy(scalesPath(path));
+  if (scales.data.length !== length)
+    throw new DataError(
+      `${scalesPath(path)} has ${scales.data.length} scales for the ${length} rows of ${path}.`,
+      "Encode again: the files belong to two matrices.",
+    );
+  return { length, dimension, data: data.map((value, i) => value * scales.data[Math.floor(i / dimension)]!) };
+}
+
+async function readNpy(path: string): Promise<NpyArray> {
+  const folder = await openFolder(dirname(resolve(path)));
+  return decodeNpy(await folder.read(basename(path)), path);
+}
