@@ -6,7 +6,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Stats } from "node:fs";
-import { mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 import { FileError } from "../errors.ts";
@@ -118,7 +118,7 @@ export async function writeFolderAtomically(
     await flushFolder(partial);
     // Again: the folder may have been filled while the files were written.
     const old = await checkReplaceable(path, target, overwrite);
-    await (old === "full" ? replaceFolder(path, target, partial) : fileOperation("write", path, () => rename(partial, target)));
+    await (old === "full" ? replaceFolder(path, target, partial) : fileOperation("write", path, () => renameFolder(partial, target)));
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw error;
@@ -155,6 +155,18 @@ async function checkReplaceable(path: string, target: string, overwrite: boolean
     );
   }
   return "full";
+}
+
+/** Renames a folder to a name that is free, or that an empty folder has: Windows does not rename onto that. */
+async function renameFolder(folder: string, target: string): Promise<void> {
+  try {
+    await rename(folder, target);
+  } catch (error) {
+    if (!["EPERM", "EEXIST", "EACCES"].includes(errorCode(error) ?? "")) throw error;
+    // Fails for a folder that is not empty, and then nothing is lost.
+    await rmdir(target);
+    await rename(folder, target);
+  }
 }
 
 async function replaceFolder(path: string, target: string, partial: string): Promise<void> {

@@ -5,7 +5,7 @@
  * A model is opened as a folder: its files are known at once, and each is downloaded when it is first read. What the hub says of a file is checked
  * when it is whole: SHA-256 of large files, git's SHA-1 of the others.
  */
-import { mkdir, readFile, stat, symlink } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { FileError, OptionError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
@@ -26,6 +26,8 @@ export interface HubOptions {
   readonly offline?: boolean;
   /** The address of the hub or a mirror; HF_ENDPOINT if absent. */
   readonly endpoint?: string;
+  /** Called when a model is taken from the cache because the hub cannot be reached, with a sentence that says so. */
+  readonly onNote?: (note: string) => void;
   /** Called while a file is downloaded, with bytes. */
   readonly onProgress?: (progress: { readonly file: string; readonly done: number; readonly total: number }) => void;
 }
@@ -37,6 +39,7 @@ export const hubOptions: OptionNames<HubOptions> = {
   cacheDir: true,
   offline: true,
   endpoint: true,
+  onNote: true,
   onProgress: true,
 };
 
@@ -71,8 +74,8 @@ export function isHubName(text: string): boolean {
 
 /**
  * Opens a model of the hub. Throws OptionError for a name or revision that cannot be one, and FileError when the hub does not have it, refuses it, or
- * cannot be reached, or when it is not in the cache and `offline` is set; PackageError when @huggingface/hub is not installed. The folder throws FileError when a file is missing or cannot be fetched,
- * and FormatError when what came is not what the hub announced.
+ * cannot be reached and the model is not in the cache (where it is, it is opened as with `offline`, and `onNote` called); PackageError when
+ * @huggingface/hub is not installed. The folder throws FileError when a file is missing or cannot be fetched, and FormatError when what came is not what the hub announced.
  */
 export async function openHubFolder(name: string, options: HubOptions = {}): Promise<Folder> {
   const { revision = "main", offline = process.env.HF_HUB_OFFLINE === "1" } = options;
@@ -91,7 +94,14 @@ export async function openHubFolder(name: string, options: HubOptions = {}): Pro
   const commit = await asked(name, revision, access.hubUrl, async () => {
     const { sha } = await modelInfo({ name, revision, additionalFields: ["sha"], ...access });
     return sha;
+  }).catch(async (error: unknown) => {
+    if (!(error instanceof UnreachableError)) throw error;
+    const cached = await openCached(name, cache, revision).catch(() => null);
+    if (cached === null) throw error;
+    options.onNote?.(`${error.message}. The model in the cache is used.`);
+    return cached;
   });
+  if (typeof commit !== "string") return commit;
   const files = new Map<string, HubFile>();
   await asked(name, revision, access.hubUrl, async () => {
     for await (const { type, path, size, oid, lfs } of listFiles({ repo: name, revision: commit, recursive: true, ...access })) {
@@ -127,6 +137,9 @@ async function openCached(name: string, cache: string, revision: string): Promis
     read: (file, start, end) => cached(file, () => snapshot.read(file, start, end)),
   };
 }
+
+/** A hub that cannot be asked now, and may know the model. */
+class UnreachableError extends FileError {}
 
 class HubFolder implements Folder {
   /** Files that are in the cache, or on their way there. */
@@ -197,12 +210,21 @@ async function holds(path: string, size: number): Promise<boolean> {
   );
 }
 
-/** A relative link, so that the cache can be moved. */
-async function link(blob: string, pointer: string): Promise<void> {
+/** What systems say that have no symbolic links, or allow them only to administrators, as Windows does. */
+const withoutLinks = new Set(["EPERM", "EACCES", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"]);
+
+/** A relative link, so that the cache can be moved; a copy where there are no links, as Python's libraries make it. `makeLink` is for tests. */
+export async function link(blob: string, pointer: string, makeLink = symlink): Promise<void> {
   try {
-    await symlink(relative(dirname(pointer), blob), pointer);
+    await makeLink(relative(dirname(pointer), blob), pointer);
   } catch (error) {
-    if (errorCode(error) !== "EEXIST") throw error;
+    const code = errorCode(error);
+    if (code === "EEXIST") return;
+    if (code === undefined || !withoutLinks.has(code)) throw error;
+    // Beside its place and renamed: a reader sees a whole file or none.
+    const copy = `${pointer}.${process.pid}.copy`;
+    await copyFile(blob, copy);
+    await rename(copy, pointer);
   }
 }
 
@@ -238,7 +260,7 @@ async function asked<T>(name: string, revision: string, endpoint: string, questi
       );
     }
     const what = status === null ? `cannot be reached: ${reason(cause)}` : `answered ${status}`;
-    throw new FileError(
+    throw new UnreachableError(
       `${endpoint} ${what}; it was asked for ${name}`,
       "Check the path if it is a folder; use --offline for a model that is in the cache, or set HF_ENDPOINT to a mirror.",
       {

@@ -106,6 +106,19 @@ describe("a model of the hub", () => {
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
   });
 
+  it("is taken from the cache where the hub cannot be reached, with a note", async () => {
+    const given = options();
+    await (await openHubFolder("lab/model", given)).read("config.json");
+    const notes: string[] = [];
+    const away = { ...given, endpoint: "http://127.0.0.1:9", onNote: (note: string) => notes.push(note) };
+    expect(await readText(await openHubFolder("lab/model", away), "config.json")).toBe('{"hidden_size": 32}');
+    expect(notes).toHaveLength(1);
+    expect(notes[0]).toMatch(/^http:\/\/127\.0\.0\.1:9 cannot be reached: .*The model in the cache is used\.$/);
+    await expect(openHubFolder("lab/other", away)).rejects.toThrow("cannot be reached");
+    // A hub that answers is believed.
+    await expect(openHubFolder("lab/nowhere", given)).rejects.toThrow(FileError);
+  });
+
   it("offline is what is in the cache, and nothing is asked", async () => {
     const given = options();
     await (await openHubFolder("lab/model", given)).read("config.json");

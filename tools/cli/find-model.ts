@@ -49,6 +49,7 @@ export function findModel(nameOrPath: string, { model_revision, cache_dir, offli
     ...(model_revision !== undefined && { revision: model_revision }),
     ...(cache_dir !== undefined && { cacheDir: cache_dir }),
     ...(offline !== undefined && { offline }),
+    onNote: (note) => process.stderr.write(`note: ${note}\n`),
     onProgress: downloadProgress(),
   });
 }

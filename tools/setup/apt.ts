@@ -1,10 +1,12 @@
 /**
- * Installs packages with apt on Debian and its descendants, as root or through a `sudo` that asks no password.
+ * Installs packages with apt on Debian and its descendants, as root.
  *
  * It knows nothing of what the packages are for. Elsewhere, and for a person who may not install, `aptCommand` is null.
  */
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 
 /** The fields of os-release(5) that choose a package. */
 export interface Distribution {
@@ -34,17 +36,18 @@ interface Result {
 }
 
 /** Runs a command to its end; a command that does not exist ends with code 127. */
-function run(command: readonly string[], input = ""): Promise<Result> {
+function run(command: readonly string[]): Promise<Result> {
   const [program, ...args] = command;
   return new Promise((resolve) => {
-    const child = spawn(program!, args, { env: { ...process.env, LC_ALL: "C" } });
+    const child = spawn(program!, args, {
+      env: { ...process.env, LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
     child.stderr.on("data", (chunk) => (output += chunk));
     child.on("error", (error) => resolve({ code: 127, output: error.message }));
     child.on("close", (code) => resolve({ code: code ?? 1, output }));
-    child.stdin.on("error", () => {}); // a command may end without reading its input
-    child.stdin.end(input);
   });
 }
 
@@ -57,15 +60,23 @@ export interface Apt {
   install(packages: readonly string[], options: { backports: boolean; log: (line: string) => void }): Promise<string | null>;
 }
 
-/** Apt, or null where there is none or this person may not install without a password. */
-export async function openApt(): Promise<Apt | null> {
-  if ((await run(["apt-get", "--version"])).code !== 0) return null;
-  if (process.getuid?.() === 0) return new AptGet([]);
-  return (await run(["sudo", "-n", "true"])).code === 0 ? new AptGet(["sudo", "-n"]) : null;
+/** Apt, or null where there is none or this person is not root. */
+export async function openApt(runCommand: Run = run): Promise<Apt | null> {
+  if (process.getuid?.() !== 0 || (await runCommand(["apt-get", "--version"])).code !== 0) return null;
+  return new AptGet(runCommand);
 }
 
-class AptGet implements Apt {
-  constructor(private readonly asRoot: readonly string[]) {}
+type Run = (command: readonly string[]) => Promise<Result>;
+
+/** Where apt looks for sources, a file each. */
+const SOURCES = "/etc/apt/sources.list.d";
+
+export class AptGet implements Apt {
+  /** `sources` is for tests. */
+  constructor(
+    private readonly run: Run,
+    private readonly sources = SOURCES,
+  ) {}
 
   async install(packages: readonly string[], options: { backports: boolean; log: (line: string) => void }): Promise<string | null> {
     const release = `${distribution().codename}-backports`;
@@ -79,37 +90,33 @@ class AptGet implements Apt {
     const installed = await this.apt("install", "--no-install-recommends", ...(options.backports ? ["-t", release] : []), ...packages);
     if (installed.code === 0) return null;
     if (added !== null) {
-      await run([...this.asRoot, "rm", "-f", added]);
+      await rm(added, { force: true });
       options.log(`removed the apt source ${added} again`);
     }
     return installed.output.split("\n").find((line) => line.startsWith("E: ")) ?? `apt-get ended with code ${installed.code}`;
   }
 
   private apt(...args: string[]): Promise<Result> {
-    // `sudo` passes no environment on, so `env` sets it inside.
-    const command = [
-      "env",
-      "DEBIAN_FRONTEND=noninteractive",
-      "LC_ALL=C",
-      "apt-get",
-      "-q",
-      "-y",
-      "-o",
-      `DPkg::Lock::Timeout=${LOCK_TIMEOUT_S}`,
-    ];
-    return run([...this.asRoot, ...command, ...args]);
+    return this.run(["apt-get", "-q", "-y", "-o", `DPkg::Lock::Timeout=${LOCK_TIMEOUT_S}`, ...args]);
   }
 
-  /** Adds a source for `release` where apt has none that answers; gives the file it wrote, or null. */
+  /**
+   * Adds a source for `release` where apt has none that answers; gives the file it wrote, or null. The file's name is this package's own, and one
+   * that is there already is left as it is: whoever wrote it, it is not ours to change or to remove.
+   */
   private async addRelease(release: string): Promise<string | null> {
     // Lists the sources whose release file the update has brought.
-    const targets = await run(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)"]);
+    const targets = await this.run(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)"]);
     const sources = targets.output.split("\n").map((line) => line.split(" "));
     if (sources.some(([name]) => name === release)) return null;
     // Backports lie beside the release on the same mirror.
     const mirror = sources.find(([name]) => name === release.replace("-backports", ""))?.[1] ?? DEBIAN_MIRROR;
-    const file = `/etc/apt/sources.list.d/${release}.list`;
-    await run([...this.asRoot, "tee", file], `deb ${mirror} ${release} main\n`);
-    return file;
+    const file = join(this.sources, `simcse-webgpu-${release}.list`);
+    try {
+      await writeFile(file, `deb ${mirror} ${release} main\n`, { flag: "wx" });
+      return file;
+    } catch {
+      return null;
+    }
   }
 }

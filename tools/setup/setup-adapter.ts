@@ -91,7 +91,7 @@ export async function findAdapter({ install, log }: SetupOptions): Promise<Found
   if (found) return found;
   if (install && process.platform === "linux") {
     const apt = await openApt();
-    if (apt === null) tried.push("installing: needs apt-get, and root or a sudo without a password");
+    if (apt === null) tried.push("installing: needs apt-get and root");
     else {
       for (const { name, packages, isMesa } of INSTALLATIONS) {
         log(`no adapter works here: installing ${name} (${packages.join(", ")}), which can take some minutes`);
