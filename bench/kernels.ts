@@ -116,7 +116,7 @@ async function optimizers(device: Device, count: number): Promise<KernelBench[]>
     second: allocate("second", null, [count]),
     state: allocate("state", stateValues, optimizerStateShape),
   };
-  const attributes = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 };
+  const attributes = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
   const recordings: Record<string, (tape: Tape) => void> = {
     AdamW: (tape) => adamW(tape, tensors, { ...attributes, learningRate: tape.scalar("learningRate") }),
     "AdamW, scalar": (tape) => scalarAdamW(tape, tensors, tape.scalar("learningRate")),

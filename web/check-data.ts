@@ -22,7 +22,7 @@ export const random = (seed: number, columns = width, shape?: { mean?: number; d
 export const map = (x: ArrayLike<number>, f: (v: number, i: number) => number) => Float64Array.from(x, f);
 
 /** LayerNorm's data, alone and after a residual. */
-export const eps = 1e-5;
+export const epsilon = 1e-5;
 export const layerNormInputs = {
   x: random(20, width, { mean: 0.5 }),
   weight: normals(width, 21, { mean: 1, deviation: 0.2 }),

@@ -26,7 +26,7 @@ import * as matmulReference from "../test/reference/matmul.ts";
 import * as normalizeReference from "../test/reference/normalize.ts";
 import * as reductions from "../test/reference/reductions.ts";
 import * as viewsReference from "../test/reference/views.ts";
-import { eps, layerNormInputs, map, matrix, ofRows, random, rowCapacity, rows, width } from "./check-data.ts";
+import { epsilon, layerNormInputs, map, matrix, ofRows, random, rowCapacity, rows, width } from "./check-data.ts";
 import { functionCheck, type KernelCheck } from "./kernel-suite.ts";
 import { sentenceChecks } from "./sentence-checks.ts";
 import { updateChecks } from "./update-checks.ts";
@@ -120,9 +120,9 @@ const reducing: KernelCheck[] = [
     operation: "layerNorm",
     variants: rowVariants,
     inputs: layerNormInputs,
-    record: (tape) => layerNorm(matrix(tape, "x"), tape.input("weight", f32(width)), tape.input("bias", f32(width)), eps),
+    record: (tape) => layerNorm(matrix(tape, "x"), tape.input("weight", f32(width)), tape.input("bias", f32(width)), epsilon),
     step: ofRows,
-    reference: ({ x, weight, bias }) => layerNormReference.layerNorm(x!, { width, eps, weight: weight!, bias: bias! }),
+    reference: ({ x, weight, bias }) => layerNormReference.layerNorm(x!, { width, epsilon, weight: weight!, bias: bias! }),
     tolerance: { c: 12, terms: width, scale: 4 },
   }),
   functionCheck({

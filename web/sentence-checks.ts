@@ -14,7 +14,7 @@ import * as embeddingReference from "../test/reference/embedding.ts";
 import * as layerNormReference from "../test/reference/layer-norm.ts";
 import * as poolReference from "../test/reference/pool.ts";
 import { dropoutMask } from "../test/reference/random.ts";
-import { eps, layerNormInputs, map, random, rowCapacity, rows, width } from "./check-data.ts";
+import { epsilon, layerNormInputs, map, random, rowCapacity, rows, width } from "./check-data.ts";
 import { functionCheck, type KernelCheck } from "./kernel-suite.ts";
 
 /** As many tokens as other checks have rows. */
@@ -114,11 +114,11 @@ export const sentenceChecks: readonly KernelCheck[] = [
         tape.input("weight", f32(width)),
         tape.input("bias", f32(width)),
       ];
-      return residualLayerNorm(x, residual, weight, bias, { eps, dropout: 0.1, tokens: batch(tape).tokens });
+      return residualLayerNorm(x, residual, weight, bias, { epsilon, dropout: 0.1, tokens: batch(tape).tokens });
     },
     step: packedStep,
     reference: ({ x, residual, weight, bias }) =>
-      layerNormReference.layerNorm(x!, { width, eps, weight: weight!, bias: bias!, mask: dropped, residual: residual! }),
+      layerNormReference.layerNorm(x!, { width, epsilon, weight: weight!, bias: bias!, mask: dropped, residual: residual! }),
     tolerance: { c: 12, terms: width, scale: 4 },
   }),
 ];

@@ -46,7 +46,7 @@ const history: KernelCheck = {
 };
 
 const adamWSteps = 5;
-const adamWOptions = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01, maxGradientNorm: 1 };
+const adamWOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, maxGradNorm: 1 };
 
 const optimizer: KernelCheck = {
   operation: "adamW",

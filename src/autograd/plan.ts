@@ -12,8 +12,7 @@ import type { Capabilities } from "../gpu/capabilities.ts";
 import { bindingAlignment } from "../gpu/device.ts";
 import { atCapacity, stepWords } from "../kernels/language/kernel.ts";
 import {
-  bytesPerElement,
-  elementCount,
+  byteSize,
   formatShape,
   type Kernel,
   type Lowering,
@@ -150,7 +149,7 @@ function assignSlots(tape: Tape, outputs: Readonly<Record<string, Value>>, steps
       life.last = Math.max(life.last, at);
       return;
     }
-    const bytes = Math.ceil((elementCount(root.shape) * bytesPerElement[root.dtype]) / 4) * 4;
+    const bytes = Math.ceil(byteSize(root) / 4) * 4;
     lives.set(root, { tensor: root, bytes, kind: outputRoots.has(root) && kind === "shared" ? "output" : kind, first: at, last: at });
   };
   for (const input of tape.inputs.values()) touch(input, -1, "input");
@@ -194,15 +193,12 @@ function countBytes(
   const inputs = ofKind("input");
   const outputBytes = ofKind("output");
   const uniforms = stepWords * 4 + kernels.filter(({ params }) => params.length > 0).length * bindingAlignment;
-  const staging = [...new Set(Object.values(outputs))].reduce(
-    (sum, { dtype, shape }) => sum + elementCount(shape) * bytesPerElement[dtype],
-    0,
-  );
+  const staging = [...new Set(Object.values(outputs))].reduce((sum, output) => sum + byteSize(output), 0);
   const persistent = new Set<Persistent>();
   for (const { node } of steps) {
     for (const value of [...node.inputs, ...node.outputs]) if (value.persistent !== null) persistent.add(value.persistent);
   }
-  const persistentBytes = [...persistent].reduce((sum, { shape, dtype }) => sum + elementCount(shape) * bytesPerElement[dtype], 0);
+  const persistentBytes = [...persistent].reduce((sum, tensor) => sum + byteSize(tensor), 0);
   return {
     slots: shared,
     inputs,
@@ -220,7 +216,7 @@ function checkLimits(steps: readonly Step[], { limits }: Capabilities): void {
     for (const { bindings, workgroups, shader } of lowering.kernels) {
       const windows = new Map(shader.bindings.map(({ name, windows }) => [name, windows?.count]));
       for (const { name, tensor } of bindings) {
-        const bytes = elementCount(tensor.shape) * bytesPerElement[tensor.dtype];
+        const bytes = byteSize(tensor);
         const limit = windows.get(name) === undefined ? "maxStorageBufferBindingSize" : "maxBufferSize";
         if (bytes <= limits[limit]) continue;
         const label = "name" in tensor && tensor.name ? `${tensor.name} ` : "";
@@ -266,7 +262,7 @@ export function formatPlan({ steps, slots, bytes, place }: Plan): string {
     node.outputs.map(({ shape }) => formatShape(shape)).join(" "),
     lowering.variant,
     lowering.kernels.length === 0 ? "" : node.outputs.map(label).join(", "),
-    node.outputs.reduce((sum, { dtype, shape }) => sum + elementCount(shape) * bytesPerElement[dtype], 0).toLocaleString("en-US"),
+    node.outputs.reduce((sum, output) => sum + byteSize(output), 0).toLocaleString("en-US"),
   ]);
   const head = ["#", "operation", "shape", "variant", "place", "bytes"];
   const widths = head.map((title, column) => Math.max(title.length, ...lines.map((line) => line[column]!.length)));

@@ -12,7 +12,7 @@ import { Lifetime } from "../gpu/lifetime.ts";
 import { Readback } from "../gpu/readback.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
 import { readsScalar, stepWords, trafficOf } from "../kernels/language/kernel.ts";
-import { bytesPerElement, type DType, elementCount, type Kernel, type Tensor, Value } from "../kernels/language/operation.ts";
+import { byteSize, type DType, type Kernel, type Tensor, Value } from "../kernels/language/operation.ts";
 import { windowsOf } from "../kernels/language/windows.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import type { Tuning } from "./choices.ts";
@@ -281,7 +281,7 @@ class ProgramMemory {
     const buffers = await device.allocate(`this plan, beside ${plan.bytes.persistent} of parameters`, [
       ...plan.slots.map(({ label, bytes }) => ({ label, bytes, usage: STORAGE | COPY_DST | COPY_SRC })),
       { label: "uniforms", bytes: plan.bytes.uniforms, usage: UNIFORM | COPY_DST },
-      ...outputs.map((value) => ({ label: "staging", bytes: byteSize(value), usage: COPY_DST | MAP_READ })),
+      ...outputs.map((value) => ({ label: "staging", bytes: bufferSize(value), usage: COPY_DST | MAP_READ })),
     ]);
     const slots = buffers.slice(0, plan.slots.length);
     const [uniforms, ...staging] = buffers.slice(plan.slots.length);
@@ -323,13 +323,12 @@ function wholeWords(data: InputWrite["data"]): InputWrite["data"] {
   return padded;
 }
 
-function byteSize({ dtype, shape }: Tensor): number {
-  return Math.ceil((elementCount(shape) * bytesPerElement[dtype]) / 4) * 4;
-}
+/** Bytes of a buffer for a tensor: whole words. */
+const bufferSize = (tensor: Tensor): number => Math.ceil(byteSize(tensor) / 4) * 4;
 
 function windowOf({ place }: Plan, slots: readonly GPUBuffer[], tensor: Tensor): BufferWindow {
   const where = place(tensor);
-  return "persistent" in where ? where.persistent.window : { buffer: slots[where.slot]!, offset: 0, size: byteSize(tensor) };
+  return "persistent" in where ? where.persistent.window : { buffer: slots[where.slot]!, offset: 0, size: bufferSize(tensor) };
 }
 
 async function buildDispatches(device: Device, plan: Plan, { slots, uniforms }: ProgramMemory): Promise<Dispatch[]> {

@@ -5,11 +5,10 @@
 import { CapacityError, OptionError } from "../errors.ts";
 import { stepWords } from "../kernels/language/kernel.ts";
 import {
-  bytesPerElement,
+  byteSize,
   type Dimension,
   type DType,
   type Extent,
-  elementCount,
   formatShape,
   type LiveSize,
   rowWidth,
@@ -178,13 +177,14 @@ function checkLive({ name, capacity }: Extent, size: number): void {
   if (size > capacity) throw new CapacityError(`${name} is at most ${capacity}, not ${size}.`, "Compile the program for larger batches.");
 }
 
-function checkTensor({ name, dtype, shape }: Value, data: InputWrite["data"]): void {
+function checkTensor(value: Value, data: InputWrite["data"]): void {
+  const { name, dtype } = value;
   const wanted = arrayOf[dtype];
   if (!(data instanceof wanted)) {
     const found = (data as object | null | undefined)?.constructor?.name ?? String(data);
     throw new OptionError(`The input ${name} is ${dtype}, not a ${found}.`, `Give a ${wanted.name}.`);
   }
-  const most = elementCount(shape) * bytesPerElement[dtype];
+  const most = byteSize(value);
   if (data.byteLength <= most) return;
   throw new CapacityError(`The input ${name} holds ${most} bytes, not ${data.byteLength}.`, "Compile the program for larger batches.");
 }

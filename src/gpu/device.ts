@@ -187,7 +187,11 @@ export class Device {
    * Makes several buffers of zeros, or none: when one fails, the others are destroyed. Throws `CapacityError`, which names the memory by `purpose`, such as
    * "the model's parameters", when the device has no room.
    */
-  async allocate(purpose: string, declarations: readonly BufferDeclaration[]): Promise<GPUBuffer[]> {
+  async allocate(
+    purpose: string,
+    declarations: readonly BufferDeclaration[],
+    remedy = "Use a smaller batch, shorter sentences or a smaller model, or close what is not needed.",
+  ): Promise<GPUBuffer[]> {
     const buffers: GPUBuffer[] = [];
     try {
       const { refusal } = inErrorScope(this.gpu, () => {
@@ -197,10 +201,7 @@ export class Device {
       this.check();
       if (refused === null) return buffers;
       const bytes = buffers.reduce((sum, { size }) => sum + size, 0);
-      throw new CapacityError(
-        `${this.name} has no room for the ${bytes} bytes of ${purpose}: ${refused.message}`,
-        "Use a smaller batch, shorter sentences or a smaller model, or close what is not needed.",
-      );
+      throw new CapacityError(`${this.name} has no room for the ${bytes} bytes of ${purpose}: ${refused.message}`, remedy);
     } catch (error) {
       for (const buffer of buffers) buffer.destroy();
       throw error;

@@ -1,7 +1,7 @@
 /**
  * LayerNorm over the last dimension, alone or with the dropout and the residual that precede it in a transformer layer:
  *
- *     s = dropout(x) + residual;  y = (s − mean(s)) / √(var(s) + eps) · weight + bias
+ *     s = dropout(x) + residual;  y = (s − mean(s)) / √(var(s) + epsilon) · weight + bias
  *
  * or with the dropout that follows it after the embedding. Statistics are f32 and two-pass: the mean, then the mean of squared differences. The
  * forward pass keeps mean and 1/σ of each row; the backward pass computes s again, dropout masks included, instead of storing it, and gives the gradient
@@ -31,7 +31,7 @@ import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } fr
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 interface Attributes {
-  readonly eps: number;
+  readonly epsilon: number;
   readonly residual: boolean;
   /** Of x, before the norm, or of y, after it; never both. */
   readonly dropout: (Dropout & { readonly of: "x" | "y" }) | null;
@@ -64,7 +64,7 @@ const operation: Operation<Attributes> = {
           rowCount: y!.shape[0]!,
           reads: { ...summed.reads, weight: [inputs[1]!, summed.element], bias: [inputs[2]!, summed.element] },
           writes: { y: [y!, summed.element], statistics: [statistics!, "vec2f"] },
-          params: { ...summed.params, eps: paramF32(attributes.eps) },
+          params: { ...summed.params, epsilon: paramF32(attributes.epsilon) },
           declarations: summed.declarations,
           main: wgsl`let start = row * ${summed.columns}u;
   ${summed.stream}
@@ -80,7 +80,7 @@ const operation: Operation<Attributes> = {
     let difference = ${again("y", y!, "summed(start + c, c, stream)")} - mean;
     squares += difference * difference;
   }
-  let inverse = inverseSqrt(total(${summed.sumOf("squares")}) / ${summed.width}.0 + params.eps);
+  let inverse = inverseSqrt(total(${summed.sumOf("squares")}) / ${summed.width}.0 + params.epsilon);
   for (var c = firstColumn; c < ${summed.columns}u; c += columnStride) {
     setY(start + c, ((${again("y", y!, "summed(start + c, c, stream)")} - mean) * inverse * weight(c) + bias(c))${summed.afterwards("c")});
   }
@@ -217,9 +217,9 @@ function drawSite(x: Value, { dropout: probability }: TokenDropout, of: "x" | "y
 }
 
 /** LayerNorm of `x` [rows, width] with `weight` and `bias` f32 [width], and the dropout of the result where one is given. */
-export function layerNorm(x: Value, weight: Operand, bias: Operand, eps: number, after?: TokenDropout): Value {
+export function layerNorm(x: Value, weight: Operand, bias: Operand, epsilon: number, after?: TokenDropout): Value {
   const dropout = after ? drawSite(x, after, "y") : null;
-  return x.tape.append(operation, [x, weight, bias, ...(dropout ? [after!.tokens] : [])], { eps, residual: false, dropout })[0]!;
+  return x.tape.append(operation, [x, weight, bias, ...(dropout ? [after!.tokens] : [])], { epsilon, residual: false, dropout })[0]!;
 }
 
 /** LayerNorm of dropout(x) + residual, both [tokens, width]. */
@@ -228,9 +228,9 @@ export function residualLayerNorm(
   residual: Value,
   weight: Operand,
   bias: Operand,
-  { eps, ...before }: TokenDropout & { readonly eps: number },
+  { epsilon, ...before }: TokenDropout & { readonly epsilon: number },
 ): Value {
   const dropout = drawSite(x, before, "x");
   const inputs = [x, weight, bias, residual, ...(dropout ? [before.tokens] : [])];
-  return x.tape.append(operation, inputs, { eps, residual: true, dropout })[0]!;
+  return x.tape.append(operation, inputs, { epsilon, residual: true, dropout })[0]!;
 }

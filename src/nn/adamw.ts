@@ -65,12 +65,12 @@ export function adamWUpdate(tape: Tape, { optimizer, spans, keepsHalves }: Param
     optimizer,
   );
   const { beta1, beta2, epsilon, weightDecay, maxGradNorm } = options;
-  advanceOptimizer(norm, optimizer, { beta1, beta2, maxGradientNorm: maxGradNorm, dynamicScale: keepsHalves });
+  advanceOptimizer(norm, optimizer, { beta1, beta2, maxGradNorm, dynamicScale: keepsHalves });
   for (const span of training) {
     adamWKernel(
       tape,
       { ...span, state: optimizer },
-      { beta1, beta2, eps: epsilon, weightDecay: span.decays ? weightDecay : 0, learningRate: tape.scalar("learningRate") },
+      { beta1, beta2, epsilon, weightDecay: span.decays ? weightDecay : 0, learningRate: tape.scalar("learningRate") },
     );
   }
   return norm;

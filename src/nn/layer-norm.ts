@@ -7,21 +7,21 @@ import { Parameter } from "./parameters/parameter.ts";
 export class LayerNorm {
   readonly weight: Parameter;
   readonly bias: Parameter;
-  readonly #eps: number;
+  readonly #epsilonilon: number;
 
-  constructor(width: number, eps: number) {
+  constructor(width: number, epsilon: number) {
     this.weight = new Parameter([width], { constant: 1 });
     this.bias = new Parameter([width], { constant: 0 });
-    this.#eps = eps;
+    this.#epsilonilon = epsilon;
   }
 
   /** [rows, width] from the same; with `after`, under that dropout. */
   forward(x: Value, after?: TokenDropout): Value {
-    return layerNorm(x, this.weight, this.bias, this.#eps, after);
+    return layerNorm(x, this.weight, this.bias, this.#epsilonilon, after);
   }
 
   /** The norm of dropout(x) + residual. */
   forwardResidual(x: Value, residual: Value, options: TokenDropout): Value {
-    return residualLayerNorm(x, residual, this.weight, this.bias, { eps: this.#eps, ...options });
+    return residualLayerNorm(x, residual, this.weight, this.bias, { epsilon: this.#epsilonilon, ...options });
   }
 }

@@ -1,15 +1,17 @@
 /**
- * Chooses variants for one device: each kind of node is measured once in all of its variants, and the fastest that computes right is remembered in a store, for
- * this adapter, driver and version of the package. Choices are data from then on.
+ * Chooses variants for one device: each kind of node is measured once in all of its variants, and the fastest variant with correct results is cached in a store,
+ * for this adapter, driver, version of the package and text of the kernels. Choices are data from then on.
  *
- * Measured are operations on floats alone: tables of indices cannot be made up. Without measuring, the choice is each operation's own, among the variants that
- * compute right.
+ * Only operations on floats are measured: tables of indices cannot be made up. Without measuring, the choice is each operation's own, among the variants with
+ * correct results.
  */
 
 import { Choices, isRecordOf, type Tuning, tuningKey } from "../autograd/choices.ts";
 import type { Choose } from "../autograd/plan.ts";
 import { DeviceError, SimcseError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
+import { shaderCode } from "../gpu/shader.ts";
+import { Turns } from "../gpu/turns.ts";
 import type { Node, Variant } from "../kernels/language/operation.ts";
 import { measure } from "./measure.ts";
 import { nodeProgram } from "./node-program.ts";
@@ -22,38 +24,46 @@ export interface ChoiceStore {
 }
 
 export interface AutotunerOptions {
-  /** Where choices and verdicts are remembered; with the process they are forgotten if absent. */
+  /** Where choices and verdicts are cached; if absent, they are forgotten when the process ends. */
   readonly store?: ChoiceStore | undefined;
-  /** The package's: another version's kernels are measured anew. */
+  /** The package's version: another version's kernels are measured anew. */
   readonly version: string;
   /** Whether to measure; false leaves each operation its own choice. */
   readonly measure: boolean;
-  /** Whether to hold doubtful variants against portable ones before their first use; false trusts all. */
+  /** Whether to compare doubtful variants with portable ones before their first use; false trusts all. */
   readonly check: boolean;
-  /** Seconds that measuring may take in all; what is not measured then is left to the operations, until the next time. 60 if absent. */
+  /** Seconds that measuring may take in all; 60 if absent. What is not measured by then is left to the operations, and measured the next time. */
   readonly seconds?: number;
+  /** Called with what was measured, and with a cache that cannot be read. */
   readonly onNote?: ((note: string) => void) | undefined;
+  /** Called with each variant that does not run or has wrong results, and is left out. */
   readonly onWarning?: ((warning: string) => void) | undefined;
 }
 
 /** A variant must win by this part to replace the operation's own choice: less is noise. */
 const leastGain = 0.03;
 
+/** Measures and checks kernel variants on one device. `openTuning` makes one that caches. */
 export class Autotuner implements Tuning {
   readonly #device: Device;
   readonly #options: AutotunerOptions;
   readonly #choices: Map<string, string>;
   /** Whether a doubtful variant computes right, by `checkKey`. */
   readonly #verdicts: Map<string, boolean>;
+  /** The digest of the kernels that each choice and verdict is about, by its key. */
+  readonly #kernels: Map<string, string>;
+  readonly #turns = new Turns();
   #secondsLeft: number;
+  /** Kinds of nodes measured so far. */
+  #measured = 0;
   #changed = false;
-  #lastTurn: Promise<unknown> = Promise.resolve();
 
   private constructor(device: Device, options: AutotunerOptions, known: Remembered) {
     this.#device = device;
     this.#options = options;
     this.#choices = new Map(Object.entries(known.choices));
     this.#verdicts = new Map(Object.entries(known.verdicts));
+    this.#kernels = new Map(Object.entries(known.kernels));
     this.#secondsLeft = options.seconds ?? 60;
   }
 
@@ -67,23 +77,21 @@ export class Autotuner implements Tuning {
     return new Autotuner(device, options, known);
   }
 
-  /** Throws `DeviceError` when no variant of a node computes right. Calls at the same time wait for each other: work beside it would be measured too. */
+  /** Throws `DeviceError` when no variant of a node has correct results. Calls take turns: other work on the device would be measured too. */
   prepare(nodes: readonly Node[]): Promise<Choose> {
-    const turn = this.#lastTurn.then(() => this.#prepare(nodes));
-    this.#lastTurn = turn.catch(() => {});
-    return turn;
+    return this.#turns.take(() => this.#prepare(nodes));
   }
 
   async #prepare(nodes: readonly Node[]): Promise<Choose> {
     const chosen = new Map<string, string>();
     const started = performance.now();
-    const known = this.#choices.size;
+    const before = this.#measured;
     for (const node of nodes) {
       const key = tuningKey(node);
       const variants = node.operation.variants?.(node, this.#device.capabilities) ?? [];
       if (variants.length > 0 && !chosen.has(key)) chosen.set(key, await this.#best(node, key, variants));
     }
-    const measured = this.#choices.size - known;
+    const measured = this.#measured - before;
     if (measured > 0) this.#options.onNote?.(`measured ${measured} kernels in ${((performance.now() - started) / 1000).toFixed(1)} s`);
     await this.#remember();
     return new Choices(chosen).prepare();
@@ -93,10 +101,7 @@ export class Autotuner implements Tuning {
     const { ranking, isMeasured } = await this.#rank(node, key, variants);
     for (const variant of ranking) {
       if (!(await this.#isRight(node, variant))) continue;
-      if (isMeasured && this.#choices.get(key) !== variant.name) {
-        this.#choices.set(key, variant.name);
-        this.#changed = true;
-      }
+      if (isMeasured) this.#keep(this.#choices, key, variant.name, variants);
       return variant.name;
     }
     throw new DeviceError(
@@ -109,11 +114,14 @@ export class Autotuner implements Tuning {
   async #rank(node: Node, key: string, variants: readonly Variant[]): Promise<{ ranking: readonly Variant[]; isMeasured: boolean }> {
     const own = { ranking: variants, isMeasured: false };
     if (!this.#options.measure || variants.length < 2 || node.inputs.some(({ dtype }) => dtype === "u32")) return own;
-    const remembered = variants.find(({ name }) => name === this.#choices.get(key));
+    const remembered = variants.find(({ name }) => name === this.#kept(this.#choices, key, variants));
     if (remembered) return { ranking: [remembered, ...variants.filter((variant) => variant !== remembered)], isMeasured: true };
     if (this.#secondsLeft <= 0) return own;
     const ranking = await this.#measureAll(node, variants);
-    if (ranking !== null) return { ranking, isMeasured: true };
+    if (ranking !== null) {
+      this.#measured++;
+      return { ranking, isMeasured: true };
+    }
     this.#options.onWarning?.(
       "measuring kernels takes long here: the rest are chosen by rule this time and measured the next; --no-autotune measures none",
     );
@@ -150,7 +158,7 @@ export class Autotuner implements Tuning {
   async #isRight(node: Node, variant: Variant): Promise<boolean> {
     if (!this.#options.check || !isDoubtful(variant.lower(), this.#device)) return true;
     const key = checkKey(node, variant);
-    const known = this.#verdicts.get(key);
+    const known = this.#kept(this.#verdicts, key, [variant]);
     if (known !== undefined) return known;
     const right = await this.#attempt(variant, node, () => computesRight(this.#device, node, variant));
     if (right === false) {
@@ -160,9 +168,25 @@ export class Autotuner implements Tuning {
     }
     // A variant that did not run may run another time.
     if (right === null) return false;
-    this.#verdicts.set(key, right);
-    this.#changed = true;
+    this.#keep(this.#verdicts, key, right, [variant]);
     return right;
+  }
+
+  /** What was found before about kernels with the same text. */
+  #kept<T>(found: ReadonlyMap<string, T>, key: string, variants: readonly Variant[]): T | undefined {
+    return found.has(key) && this.#kernels.get(key) === this.#digest(variants) ? found.get(key) : undefined;
+  }
+
+  #keep<T>(found: Map<string, T>, key: string, value: T, variants: readonly Variant[]): void {
+    if (this.#kept(found, key, variants) === value) return;
+    found.set(key, value);
+    this.#kernels.set(key, this.#digest(variants));
+    this.#changed = true;
+  }
+
+  #digest(variants: readonly Variant[]): string {
+    const hasHalves = this.#device.capabilities.features.has("shader-f16");
+    return digest(variants.flatMap((variant) => variant.lower().kernels.map(({ shader }) => shaderCode(shader, { hasHalves }))));
   }
 
   /** What `work` gives; null, with a warning, where the device refuses it. */
@@ -186,6 +210,7 @@ export class Autotuner implements Tuning {
       identity: identityOf(this.#device, this.#options),
       choices: new Choices(this.#choices).toJSON(),
       verdicts: Object.fromEntries(this.#verdicts),
+      kernels: Object.fromEntries(this.#kernels),
     };
     try {
       await store.write(storeKey(this.#device), `${JSON.stringify(kept, null, 2)}\n`);
@@ -203,9 +228,19 @@ interface Remembered {
   readonly identity: Readonly<Record<string, string>>;
   readonly choices: Readonly<Record<string, string>>;
   readonly verdicts: Readonly<Record<string, boolean>>;
+  readonly kernels: Readonly<Record<string, string>>;
 }
 
-const nothing: Remembered = { identity: {}, choices: {}, verdicts: {} };
+const nothing: Remembered = { identity: {}, choices: {}, verdicts: {}, kernels: {} };
+
+/** A text that changes with any of `texts` (FNV-1a). */
+function digest(texts: readonly string[]): string {
+  let hash = 0x811c9dc5;
+  for (const text of texts) {
+    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  }
+  return (hash >>> 0).toString(16);
+}
 
 function identityOf({ name, info, capabilities }: Device, { version }: AutotunerOptions): Record<string, string> {
   const { vendor, architecture, device, description } = info;
@@ -231,16 +266,17 @@ async function recall(device: Device, options: AutotunerOptions): Promise<Rememb
   const text = (await options.store?.read(storeKey(device))) ?? null;
   if (text === null) return nothing;
   const found = parse(text);
-  if (found === null) throw new DeviceError(`what was remembered of ${device.name} cannot be read`, "It is measured anew.");
+  if (found === null) throw new DeviceError(`what was cached for ${device.name} cannot be read`, "It is measured anew.");
   const identity = identityOf(device, options);
   return Object.entries(identity).every(([name, value]) => found.identity[name] === value) ? found : nothing;
 }
 
 function parse(text: string): Remembered | null {
   try {
-    const { identity, choices, verdicts } = JSON.parse(text) as Record<string, unknown>;
-    if (!isRecordOf(identity, "string") || !isRecordOf(choices, "string") || !isRecordOf(verdicts, "boolean")) return null;
-    return { identity, choices, verdicts };
+    const { identity, choices, verdicts, kernels = {} } = JSON.parse(text) as Record<string, unknown>;
+    if (!isRecordOf(identity, "string") || !isRecordOf(choices, "string")) return null;
+    if (!isRecordOf(verdicts, "boolean") || !isRecordOf(kernels, "string")) return null;
+    return { identity, choices, verdicts, kernels };
   } catch {
     return null;
   }

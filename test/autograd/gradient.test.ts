@@ -105,7 +105,7 @@ describe("gradient", () => {
       const [x, w1, b1, w2, b2, weight, bias] = parameters as Float64Array[];
       const hidden = referenceMatmul("nt", { m: rows, n: inner, k: width }, x!, w1!, { bias: b1! }).map(referenceGelu);
       const sum = referenceMatmul("nt", { m: rows, n: width, k: inner }, hidden, w2!, { bias: b2! }).map((v, i) => v + x![i]!);
-      const output = referenceLayerNorm(sum, { width, eps: 1e-5, weight: weight!, bias: bias! });
+      const output = referenceLayerNorm(sum, { width, epsilon: 1e-5, weight: weight!, bias: bias! });
       const [a, b] = referenceSplit(output, width, 2).map((view) => referenceNormalize(view, width));
       const logits = referenceMatmul("nt", { m: examples, n: examples, k: width }, a!, b!, { scale: 20 });
       return referenceMean(reference.crossEntropy(logits, examples));

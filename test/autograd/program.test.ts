@@ -37,9 +37,9 @@ async function training() {
     const loss = mean(reshape(gelu(matmul(x, parameters, "nt")), [57 * 64]));
     gradient(tape, loss, [parameters]);
     const betas = { beta1: 0.9, beta2: 0.999 };
-    advanceOptimizer(globalNorm(tape, [gradientOf], state), state, { ...betas, maxGradientNorm: 1, dynamicScale: false });
+    advanceOptimizer(globalNorm(tape, [gradientOf], state), state, { ...betas, maxGradNorm: 1, dynamicScale: false });
     const learningRate = tape.scalar("learningRate");
-    adamW(tape, { gradient: gradientOf, parameters, first, second, state }, { ...betas, eps: 1e-8, weightDecay: 0, learningRate });
+    adamW(tape, { gradient: gradientOf, parameters, first, second, state }, { ...betas, epsilon: 1e-8, weightDecay: 0, learningRate });
     return { loss };
   });
   return program;

@@ -51,7 +51,7 @@ const operations: Record<string, (inputs: Inputs) => Value> = {
   gelu: ({ x }) => gelu(x),
   layerNorm: ({ x, vector, batch }) => layerNorm(x, vector, vector, 1e-5, { dropout: 0.2, tokens: batch.tokens }),
   residualLayerNorm: ({ x, other, vector, batch }) =>
-    residualLayerNorm(x, other, vector, vector, { eps: 1e-5, dropout: 0.2, tokens: batch.tokens }),
+    residualLayerNorm(x, other, vector, vector, { epsilon: 1e-5, dropout: 0.2, tokens: batch.tokens }),
   attention: ({ tape, x, weight, batch }) => {
     const projection = cast(tape.inputs.get("projection")!, floatOf(weight));
     return attention(matmul(x, projection, "nt"), batch, { heads: 6, dropout: 0.1 });

@@ -13,7 +13,7 @@ import { rowVariants } from "./variants.ts";
 
 const device = await openTestDevice();
 
-const eps = 1e-5;
+const epsilon = 1e-5;
 
 /** Some ten operations an element, and an inverse root of 2 ulp. */
 const c = 12;
@@ -27,7 +27,7 @@ describe.each(rowVariants(device))("layerNorm, $name", ({ name, capabilities }) 
       device,
       (tape) => {
         const [weight, bias] = [tape.input("weight", f32(width)), tape.input("bias", f32(width))];
-        const y = layerNorm(tape.input("x", f32(tape.extent("rows", capacity), width)), weight, bias, eps);
+        const y = layerNorm(tape.input("x", f32(tape.extent("rows", capacity), width)), weight, bias, epsilon);
         const [dx, dWeight, dBias] = adjoint(y, tape.input("dy", y));
         return { y, dx: dx!, dWeight: dWeight!, dBias: dBias! };
       },
@@ -40,10 +40,10 @@ describe.each(rowVariants(device))("layerNorm, $name", ({ name, capabilities }) 
       const dy = normals(rows * width, 53);
       const { y, dx, dWeight, dBias } = await execute(program, { inputs: { x, weight, bias, dy }, live: { rows } });
       const f = (options: Partial<reference.LayerNorm>) => (at: ArrayLike<number>) =>
-        reference.layerNorm(at, { width, eps, weight, bias, ...options });
+        reference.layerNorm(at, { width, epsilon, weight, bias, ...options });
       expectClose(y!, f({})(x), { c, terms: width });
-      // Rows of width 1 have no variance: 1/√eps magnifies what should be zero.
-      const inverse = width === 1 ? 1 / Math.sqrt(eps) : spread;
+      // Rows of width 1 have no variance: 1/√epsilon magnifies what should be zero.
+      const inverse = width === 1 ? 1 / Math.sqrt(epsilon) : spread;
       expectGradient(dx!, x, weighted(dy, f({})), { c, terms: width, scale: inverse });
       const samples = 4;
       const sums = { c, terms: rows, scale: Math.sqrt(rows), samples };
@@ -67,7 +67,7 @@ describe.each(rowVariants(device))("layerNorm, $name", ({ name, capabilities }) 
     const program = await build(
       device,
       (tape) => ({
-        y: layerNorm(tape.input("x", f32(57, width)), tape.input("weight", f32(width)), tape.input("bias", f32(width)), eps),
+        y: layerNorm(tape.input("x", f32(57, width)), tape.input("weight", f32(width)), tape.input("bias", f32(width)), epsilon),
       }),
       capabilities,
     );
@@ -76,7 +76,7 @@ describe.each(rowVariants(device))("layerNorm, $name", ({ name, capabilities }) 
     const [weight, bias] = [new Float32Array(width).fill(1), new Float32Array(width)];
     const { y } = await execute(program, { inputs: { x, weight, bias } });
     // The mean is rounded at 1000. A variance as E[x²] − mean² would be rounded at a million, and miss by a thousand times as much.
-    expectClose(y!, reference.layerNorm(x, { width, eps, weight, bias }), { terms: width, scale: mean });
+    expectClose(y!, reference.layerNorm(x, { width, epsilon, weight, bias }), { terms: width, scale: mean });
     program.close();
   });
 });
@@ -96,7 +96,7 @@ describe.each(rowVariants(device))("residualLayerNorm, $name", ({ capabilities }
         const batch = batchInputs(tape, { tokens: capacity, sentences: capacity });
         const matrix = f32(tape.extent("tokens", capacity), width);
         const [weight, bias] = [tape.input("weight", f32(width)), tape.input("bias", f32(width))];
-        const options = { eps, dropout: probability, tokens: batch.tokens };
+        const options = { epsilon, dropout: probability, tokens: batch.tokens };
         const y = residualLayerNorm(tape.input("x", matrix), tape.input("residual", matrix), weight, bias, options);
         const [dx, dWeight, dBias, dResidual] = adjoint(y, tape.input("dy", y));
         return { y, dx: dx!, dWeight: dWeight!, dBias: dBias!, dResidual: dResidual! };
@@ -111,7 +111,7 @@ describe.each(rowVariants(device))("residualLayerNorm, $name", ({ capabilities }
       const outputs = await execute(program, { ...step, inputs: { ...step.inputs, x, residual, weight, bias, dy }, seed: 5, step: 3 });
       const mask = dropoutMask({ seed: 5, step: 3, site: 0, probability }, batch.keys, width);
       const f = (at: ArrayLike<number>, options: Partial<reference.LayerNorm> = {}) =>
-        reference.layerNorm(at, { width, eps, weight, bias, mask, residual, ...options });
+        reference.layerNorm(at, { width, epsilon, weight, bias, mask, residual, ...options });
       expectClose(outputs.y!, f(x), { c, terms: width });
       const tolerance = { c, terms: width, scale: spread, samples: 8 };
       expectGradient(

@@ -130,7 +130,7 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
       dropout(x, 0.1, { tokens: batch.tokens }),
       dropout(x, 0.1),
       pool(x, { sentences: batch.sentences }, ["mean", "max"]),
-      ...[0, 0.1].map((p) => residualLayerNorm(x, x, weight, bias, { eps: 1e-5, dropout: p, tokens: batch.tokens })),
+      ...[0, 0.1].map((p) => residualLayerNorm(x, x, weight, bias, { epsilon: 1e-5, dropout: p, tokens: batch.tokens })),
       embedding(batch.tokens, tables, { word: index("words"), position: index("positions") }),
       pool(x, batch, "first"),
       pool(x, batch, "mean"),
@@ -233,12 +233,12 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     copyInto(tape.input("x", f32(3, width)), gradient);
     const state = memoryless("state", ...optimizerStateShape);
     const norm = globalNorm(tape, [gradient, memoryless("more", 3, width), memoryless("odd", 7)], state);
-    const attributes = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 };
-    for (const [maxGradientNorm, dynamicScale] of [
+    const attributes = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
+    for (const [maxGradNorm, dynamicScale] of [
       [1, true],
       [Number.POSITIVE_INFINITY, false],
     ] as const) {
-      advanceOptimizer(norm, state, { ...attributes, maxGradientNorm, dynamicScale });
+      advanceOptimizer(norm, state, { ...attributes, maxGradNorm, dynamicScale });
       adamW(tape, { gradient, parameters, first, second, state }, { ...attributes, learningRate: tape.scalar("learningRate") });
     }
     copyInto(lossScale(tape, state), memoryless("scale", 1));

@@ -9,9 +9,9 @@ export interface AdamWState {
 export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;
-  readonly eps: number;
+  readonly epsilon: number;
   readonly weightDecay: number;
-  readonly maxGradientNorm: number;
+  readonly maxGradNorm: number;
 }
 
 /** The factor √(1−β2ᵗ)/(1−β1ᵗ) of step t, counted from 1. */
@@ -28,10 +28,10 @@ export function adamW(
   learningRate: number,
   options: AdamWOptions,
 ): AdamWState {
-  const { beta1, beta2, eps, weightDecay, maxGradientNorm } = options;
-  const clip = Math.min(1, maxGradientNorm / (norm + 1e-6));
+  const { beta1, beta2, epsilon, weightDecay, maxGradNorm } = options;
+  const clip = Math.min(1, maxGradNorm / (norm + 1e-6));
   const m = first.map((value, i) => beta1 * value + (1 - beta1) * gradient[i]! * clip);
   const v = second.map((value, i) => beta2 * value + (1 - beta2) * (gradient[i]! * clip) ** 2);
-  const moved = parameters.map((value, i) => value - (learningRate * biasCorrection(options, t) * m[i]!) / (Math.sqrt(v[i]!) + eps));
+  const moved = parameters.map((value, i) => value - (learningRate * biasCorrection(options, t) * m[i]!) / (Math.sqrt(v[i]!) + epsilon));
   return { parameters: moved.map((value) => value - learningRate * weightDecay * value), first: m, second: v };
 }

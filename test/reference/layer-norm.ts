@@ -2,7 +2,7 @@
 
 export interface LayerNorm {
   readonly width: number;
-  readonly eps: number;
+  readonly epsilon: number;
   readonly weight: ArrayLike<number>;
   readonly bias: ArrayLike<number>;
   /** Dropout factors of `x`. */
@@ -10,7 +10,7 @@ export interface LayerNorm {
   readonly residual?: ArrayLike<number>;
 }
 
-export function layerNorm(x: ArrayLike<number>, { width, eps, weight, bias, mask, residual }: LayerNorm): Float64Array {
+export function layerNorm(x: ArrayLike<number>, { width, epsilon, weight, bias, mask, residual }: LayerNorm): Float64Array {
   const y = new Float64Array(x.length);
   for (let start = 0; start < x.length; start += width) {
     let mean = 0;
@@ -21,7 +21,7 @@ export function layerNorm(x: ArrayLike<number>, { width, eps, weight, bias, mask
     let variance = 0;
     for (let i = start; i < start + width; i++) variance += (y[i]! - mean) ** 2 / width;
     for (let i = start; i < start + width; i++) {
-      y[i] = ((y[i]! - mean) / Math.sqrt(variance + eps)) * weight[i - start]! + bias[i - start]!;
+      y[i] = ((y[i]! - mean) / Math.sqrt(variance + epsilon)) * weight[i - start]! + bias[i - start]!;
     }
   }
   return y;

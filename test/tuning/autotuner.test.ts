@@ -112,6 +112,14 @@ describe("measuring", () => {
     expect(device.counters).toMatchObject({ pipelines: before.pipelines, submits: before.submits + 2 });
   });
 
+  it("measures anew when the text of a kernel changes", async () => {
+    const store = memory();
+    await tuned({ slow, right }, { store });
+    // The same names, the other way round.
+    const swapped = await tuned({ slow: right, right: slow }, { store });
+    expect(swapped).toMatchObject({ chosen: "slow", notes: [expect.stringMatching(/^measured/)] });
+  });
+
   it("takes what is remembered for data, until the package or the adapter is another", async () => {
     const store = memory();
     await tuned({ slow, right }, { store });

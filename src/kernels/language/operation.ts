@@ -227,6 +227,11 @@ export function elementCount(shape: Shape): number {
   return shape.reduce<number>((product, dimension) => product * capacity(dimension), 1);
 }
 
+/** Bytes memory is laid out for. A buffer of halves is rounded up to whole words. */
+export function byteSize({ shape, dtype }: Type): number {
+  return elementCount(shape) * bytesPerElement[dtype];
+}
+
 /** Elements of one row: the product of all dimensions but the first. */
 export function rowWidth(shape: Shape): number {
   return elementCount(shape.slice(1));

@@ -4,15 +4,13 @@
  */
 import { type BufferWindow, bindingAlignment } from "../../gpu/device.ts";
 import type { Windows } from "../../gpu/shader.ts";
-import { bytesPerElement, elementCount, type Kernel, type TensorBinding, type Type } from "./operation.ts";
+import { byteSize, bytesPerElement, type Kernel, type TensorBinding, type Type } from "./operation.ts";
 
 /** Numbers in one element as WGSL computes with it. */
 const widths: Readonly<Record<string, number>> = { f32: 1, vec2f: 2, vec4f: 4 };
 
 /** The most bytes of a window: whole elements, and the next one is aligned. */
 const windowBytes = (largestBinding: number) => Math.floor(largestBinding / bindingAlignment) * bindingAlignment;
-
-const byteSize = ({ shape, dtype }: Type) => elementCount(shape) * bytesPerElement[dtype];
 
 /** Whether a tensor is larger than what a device binds at once. */
 export const needsWindows = (tensor: Type, largestBinding: number): boolean => byteSize(tensor) > largestBinding;

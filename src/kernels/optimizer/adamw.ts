@@ -2,7 +2,7 @@
  * AdamW over a flat arena of parameters in one pass (Loshchilov & Hutter 2019), bias-corrected as transformers 4.2.1 does it:
  *
  *     g ← g · min(1, maxNorm / (norm + 1e-6));  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²
- *     p ← p − lr · √(1−β2ᵗ)/(1−β1ᵗ) · m / (√v + eps);  p ← p − lr · decay · p
+ *     p ← p − lr · √(1−β2ᵗ)/(1−β1ᵗ) · m / (√v + epsilon);  p ← p − lr · decay · p
  *
  * The factors of g and m come from the optimiser's state on the GPU (`optimizer-state.ts`), which has clipped and unscaled. A step whose norm was not
  * finite leaves everything as it is, so that one bad batch cannot spoil the parameters.
@@ -15,7 +15,7 @@ import { optimizerField } from "./optimizer-state.ts";
 export interface AdamW {
   readonly beta1: number;
   readonly beta2: number;
-  readonly eps: number;
+  readonly epsilon: number;
   readonly weightDecay: number;
   readonly learningRate: Scalar;
 }
@@ -40,7 +40,7 @@ const operation: Operation<AdamW> = {
             beta2: paramF32(attributes.beta2),
             rest1: paramF32(1 - attributes.beta1),
             rest2: paramF32(1 - attributes.beta2),
-            eps: paramF32(attributes.eps),
+            epsilon: paramF32(attributes.epsilon),
             decay: paramF32(attributes.weightDecay),
           },
           main: wgsl`${blockIndex}
@@ -53,7 +53,7 @@ const operation: Operation<AdamW> = {
   let v = params.beta2 * second(index) + params.rest2 * g * g;
   setFirst(index, m);
   setSecond(index, v);
-  let moved = parameters(index) - rate * state(${optimizerField.biasCorrection}u) * m / (sqrt(v) + params.eps);
+  let moved = parameters(index) - rate * state(${optimizerField.biasCorrection}u) * m / (sqrt(v) + params.epsilon);
   setParameters(index, moved - rate * params.decay * moved);`,
           workgroups: () => fold(Math.ceil(count / step / threadsPerWorkgroup)),
         }),

@@ -45,7 +45,7 @@ export interface OptimizerState {
   readonly beta1: number;
   readonly beta2: number;
   /** Largest norm of all gradients together; Infinity leaves them as they are. */
-  readonly maxGradientNorm: number;
+  readonly maxGradNorm: number;
   /** Whether the loss scale follows overflows; else it stays as it is. */
   readonly dynamicScale: boolean;
 }
@@ -57,9 +57,9 @@ const operation: Operation<OptimizerState> = {
     expectType("optimizerState", "state", state!, "f32", optimizerStateShape);
     return [state!];
   },
-  lower({ inputs: [norm], outputs: [state], attributes: { beta1, beta2, maxGradientNorm, dynamicScale } }) {
+  lower({ inputs: [norm], outputs: [state], attributes: { beta1, beta2, maxGradNorm, dynamicScale } }) {
     const at = (name: keyof typeof optimizerField) => `${optimizerField[name]}u`;
-    const clip = Number.isFinite(maxGradientNorm) ? "min(1.0, params.maxNorm / (norm(0) + 1e-6))" : "1.0";
+    const clip = Number.isFinite(maxGradNorm) ? "min(1.0, params.maxNorm / (norm(0) + 1e-6))" : "1.0";
     const grow = wgsl`
   let good = state(${at("goodSteps")}) + 1.0;
   let grows = good >= ${growthInterval}.0;
@@ -81,7 +81,7 @@ const operation: Operation<OptimizerState> = {
             beta2: paramF32(beta2),
             rest1: paramF32(1 - beta1),
             rest2: paramF32(1 - beta2),
-            maxNorm: paramF32(Number.isFinite(maxGradientNorm) ? maxGradientNorm : 0),
+            maxNorm: paramF32(Number.isFinite(maxGradNorm) ? maxGradNorm : 0),
           },
           main: wgsl`let scale = state(${at("lossScale")});
   if ((bitcast<u32>(norm(0)) & 0x7f800000u) == 0x7f800000u) {

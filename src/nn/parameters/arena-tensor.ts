@@ -1,7 +1,7 @@
 /** Persistent tensors that are laid out first and given memory later: a whole arena, and a part of one. */
 import { ShapeError } from "../../errors.ts";
 import type { BufferWindow } from "../../gpu/device.ts";
-import { bytesPerElement, elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
+import { byteSize, bytesPerElement, elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
 
 export class ArenaTensor implements Persistent {
   buffer: GPUBuffer | null = null;
@@ -14,7 +14,7 @@ export class ArenaTensor implements Persistent {
   ) {}
 
   get bytes(): number {
-    return elementCount(this.shape) * bytesPerElement[this.dtype];
+    return byteSize(this);
   }
 
   /** Throws `ShapeError` before there is memory. */

@@ -2,7 +2,6 @@
  * A part of a vector index: some ten thousand vectors on the host as they are kept and saved, and on the device as they are searched, in one
  * buffer that every device can bind. The device's copy is brought up to date when a search needs it.
  */
-import { CapacityError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import type { Persistent } from "../../kernels/language/operation.ts";
 import type { Precision } from "../../kernels/search/precision.ts";
@@ -120,19 +119,22 @@ export class VectorSegment {
     this.close();
     const { dimension, searched } = this.format;
     const capacity = Math.min(this.capacity, Math.max(blockRows, 2 ** Math.ceil(Math.log2(this.rows))));
-    const tensor = (name: string, dtype: "u32" | "f32", words: number): Persistent => {
-      const buffer = this.device.createBuffer(name, words * 4, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST);
-      return { name, dtype, shape: [words], window: { buffer, offset: 0, size: words * 4 } };
-    };
-    this.device.gpu.pushErrorScope("out-of-memory");
-    this.#vectors = tensor("vectors of an index", "u32", vectorWords(searched, dimension, capacity));
-    this.#deviceScales = searched === "int8" ? tensor("scales of an index", "f32", capacity) : null;
-    if ((await this.device.gpu.popErrorScope()) !== null) {
-      throw new CapacityError(
-        `${this.device.name} has no room for ${capacity} more vectors of ${dimension} numbers as ${searched}.`,
-        "Keep the index in a smaller precision (f16, int8, binary), or search on another adapter.",
-      );
-    }
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    const words = { vectors: vectorWords(searched, dimension, capacity), ...(searched === "int8" && { scales: capacity }) };
+    const tensors = Object.entries(words).map(([name, size]) => ({ label: `${name} of an index`, bytes: size * 4, usage }));
+    const [vectors, scales] = await this.device.allocate(
+      `${capacity} more vectors of ${dimension} numbers as ${searched}`,
+      tensors,
+      "Keep the index in a smaller precision (f16, int8, binary), or search on another adapter.",
+    );
+    const persistent = (name: string, dtype: "u32" | "f32", buffer: GPUBuffer): Persistent => ({
+      name,
+      dtype,
+      shape: [buffer.size / 4],
+      window: { buffer, offset: 0, size: buffer.size },
+    });
+    this.#vectors = persistent("vectors of an index", "u32", vectors!);
+    this.#deviceScales = scales ? persistent("scales of an index", "f32", scales) : null;
     this.#deviceCapacity = capacity;
     this.#deviceRows = 0;
   }

@@ -16,7 +16,7 @@ import { build, tensor } from "../run.ts";
 
 const device = await openTestDevice();
 
-const ordinary = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxGradientNorm: Number.POSITIVE_INFINITY };
+const ordinary = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: Number.POSITIVE_INFINITY };
 
 /** An arena of `count` parameters and a program that updates it. */
 async function arena(count: number, options: reference.AdamWOptions, { lossScale = 1, dynamicScale = false } = {}) {
@@ -48,10 +48,10 @@ describe("adamW", () => {
   it.each([
     { name: "as it is", options: ordinary },
     { name: "with decay", options: { ...ordinary, weightDecay: 0.1 } },
-    { name: "with clipping", options: { ...ordinary, maxGradientNorm: 1 } },
+    { name: "with clipping", options: { ...ordinary, maxGradNorm: 1 } },
     {
       name: "with clipping, decay and other betas",
-      options: { beta1: 0.8, beta2: 0.95, eps: 1e-6, weightDecay: 0.01, maxGradientNorm: 0.5 },
+      options: { beta1: 0.8, beta2: 0.95, epsilon: 1e-6, weightDecay: 0.01, maxGradNorm: 0.5 },
     },
   ])("follows the float64 reference for five steps $name", async ({ options }) => {
     for (const count of [1001, 1000, 4, 1]) {
@@ -94,14 +94,14 @@ describe("adamW", () => {
     const { start, step, read } = await arena(7, ordinary);
     const gradient = Float32Array.of(1e-3, -1e-3, 1, -1, 1e3, -1e3, 0);
     step(gradient, 0.01);
-    // √v + eps: at |g| = 1e-3, eps takes 3e-4 off, since bias correction stands outside of it.
+    // √v + epsilon: at |g| = 1e-3, epsilon takes 3e-4 off, since bias correction stands outside of it.
     const moved = (await read()).parameters.map((v, i) => (v - start[i]!) / 0.01);
     expect([...moved].map((v) => Math.round(v * 100) / 100)).toEqual([-1, 1, -1, 1, -1, 1, 0]);
   });
 
   it("updates by gradients of a scaled loss as by those of the loss, and moves the scale with overflows", async () => {
-    const plain = await arena(57, { ...ordinary, maxGradientNorm: 0.5 });
-    const scaled = await arena(57, { ...ordinary, maxGradientNorm: 0.5 }, { lossScale: 1024, dynamicScale: true });
+    const plain = await arena(57, { ...ordinary, maxGradNorm: 0.5 });
+    const scaled = await arena(57, { ...ordinary, maxGradNorm: 0.5 }, { lossScale: 1024, dynamicScale: true });
     const scales: number[] = [];
     const updates = [1, Number.POSITIVE_INFINITY, 1, 1];
     for (const [i, factor] of updates.entries()) {
