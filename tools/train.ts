@@ -7,7 +7,7 @@ import { type TrainOptions, trainOptions } from "./training/train-options.ts";
 import { readTrainingFiles } from "./training/training-files.ts";
 import { runTraining, type TrainingKind } from "./training/training-run.ts";
 
-const contrastive: TrainingKind = {
+const embeddings: TrainingKind = {
   async read(given, tokenizer, { maxLength }) {
     const { examples } = await readTrainingFiles(given, tokenizer, maxLength);
     return exampleSet(
@@ -23,4 +23,4 @@ const contrastive: TrainingKind = {
 export const trainCommand = withOptions(
   new Command("train").description("train on sentences, pairs, pairs with hard negatives, or pairs with scores or labels"),
   trainOptions,
-).action((given: TrainOptions) => runTraining(given, contrastive));
+).action((given: TrainOptions) => runTraining(given, embeddings));

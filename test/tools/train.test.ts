@@ -105,6 +105,15 @@ it("trains on hard negatives with options from a file, and leaves a log, events,
   expect(await readdir(join(output, "runs"))).toEqual([expect.stringMatching(/^events\.out\.tfevents/)]);
 });
 
+it("trains on scores where the columns have them", async () => {
+  const scored = join(folder, "scored.csv");
+  const rows = tinySentences.map((text, i) => `"${text}","${tinySentences[(i + 1) % 6]}",${i / 2}`);
+  await writeFile(scored, `sentence1,sentence2,score\n${rows.join("\n")}\n`);
+  const { code, stderr } = await simcse([...trainArguments(join(folder, "scored"), scored), "--max_steps", "2"]);
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(stderr).toContain("scored.csv: 3 columns: sentence1, sentence2, score; 6 scored pairs");
+});
+
 describe("a masked language model", () => {
   const [text, pretrained] = [join(folder, "text.txt"), join(folder, "pretrained")];
   const pretrain = (from: string, output: string, steps: number) => [

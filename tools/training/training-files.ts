@@ -106,15 +106,11 @@ function partCut(examples: readonly (readonly string[])[], tokenizer: Tokenizer,
   return cut / seen;
 }
 
-const trained: ReadonlySet<ExampleKind> = new Set(["sentences", "pairs", "triplets", "scored pairs", "labelled pairs"]);
-
 function checkKind({ name, kind, columns }: ExampleTable, first: ExampleTable | null): void {
-  if (!trained.has(kind)) {
-    const [sent0, sent1] = [columns.sent0, columns.sent1];
-    const instead = sent1 === undefined ? `sent0=${sent0}` : `sent0=${sent0},sent1=${sent1}`;
+  if (kind === "labelled texts") {
     throw new DataError(
-      `${name} holds ${kind} (${Object.values(columns).join(", ")}), and there is no loss for them.`,
-      `Evaluate on them with simcse evaluate; or keep only rows that belong together and train on their texts: --columns ${instead}.`,
+      `${name} holds labelled texts (${Object.values(columns).join(", ")}), and there is no loss for classes.`,
+      `Train on the texts: --columns sent0=${columns.sent0}.`,
     );
   }
   if (first === null || first.kind === kind) return;

@@ -55,17 +55,22 @@ it("takes the texts of any kind for a language model", async () => {
   expect(await collect(trainingTexts({ train_file: [path("scored.csv")] }))).toEqual(["a", "b", "c", "d"]);
 });
 
-it("refuses what there is no loss for, kinds that differ, and a weight of nothing", async () => {
-  await expect(read(["scored.csv"])).rejects.toThrow(
-    /scored\.csv holds scored pairs \(sentence1, sentence2, score\), and there is no loss/,
-  );
-  await expect(read(["scored.csv"])).rejects.toMatchObject({
-    remedy: expect.stringContaining("--columns sent0=sentence1,sent1=sentence2"),
+it("keeps the scores of scored pairs", async () => {
+  vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  expect(await readTrainingFiles({ train_file: [path("scored.csv")] }, tokenizer, 4)).toEqual({
+    kind: "scored pairs",
+    examples: [
+      { texts: ["a", "b"], score: 1 },
+      { texts: ["c", "d"], score: 2 },
+    ],
   });
-  expect((await read(["scored.csv"], { columns: "sent0=sentence1,sent1=sentence2" })).examples).toEqual([
-    ["a", "b"],
-    ["c", "d"],
-  ]);
+});
+
+it("refuses what there is no loss for, kinds that differ, and a weight of nothing", async () => {
+  await writeFile(path("classes.csv"), "text,label\na,x\nb,y\n");
+  await expect(read(["classes.csv"])).rejects.toThrow(/classes\.csv holds labelled texts \(text, label\), and there is no loss/);
+  await expect(read(["classes.csv"])).rejects.toMatchObject({ remedy: expect.stringContaining("--columns sent0=text") });
+  expect((await read(["classes.csv"], { columns: "sent0=text" })).examples).toEqual([["a"], ["b"]]);
   await expect(read(["few.jsonl", "a.csv"])).rejects.toThrow(DataError);
   await expect(read(["few.jsonl", "a.csv"])).rejects.toThrow(/a\.csv holds pairs, and .*few\.jsonl sentences/);
   await expect(read(["few.jsonl:0"])).rejects.toThrow(OptionError);
