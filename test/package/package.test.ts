@@ -189,7 +189,9 @@ describe("an app that is compiled and bundled", () => {
       import webpack from "webpack";
       const output = { path: ${JSON.stringify(join(site, "webpack"))}, filename: "app.js", module: true };
       webpack({ mode: "production", entry: "./app.js", output, experiments: { outputModule: true } }, (error, stats) => {
-        if (error || stats.hasErrors() || stats.hasWarnings()) throw error ?? new Error(stats.toString());
+        // Where the optional package for rare tokenizers is not installed, webpack warns.
+        const warnings = stats?.toJson().warnings.filter(({ message }) => !message.includes("@mlc-ai/web-tokenizers"));
+        if (error || stats.hasErrors() || warnings.length > 0) throw error ?? new Error(stats.toString());
       });`;
     await run(apps.builders, process.execPath, "--input-type=module", "--eval", code);
     await writeFile(join(site, "webpack", "index.html"), page("./app.js"));
