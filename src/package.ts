@@ -4,19 +4,46 @@
 import "./webgpu-types.ts";
 
 export { Choices, choicesFrom, choicesOf, type Tuning } from "./autograd/choices.ts";
-export { gradient } from "./autograd/gradient.ts";
-export { formatPlan, type Plan, plan } from "./autograd/plan.ts";
-export { type CompileOptions, compile, type Program } from "./autograd/program.ts";
+export { type GradientOptions, gradient } from "./autograd/gradient.ts";
+export {
+  type Choose,
+  formatPlan,
+  type Place as PlanPlace,
+  type Plan,
+  type PlanBytes,
+  plan,
+  type Slot,
+  type Step as PlanStep,
+} from "./autograd/plan.ts";
+export type { Profilable, Profiler, ProfilerOptions } from "./autograd/profiler.ts";
+export { type CompileOptions, compile, type Dispatch, type DispatchProfile, type OutputArray, type Program } from "./autograd/program.ts";
 export type { StepInput } from "./autograd/step-input.ts";
 export { Tape } from "./autograd/tape.ts";
 export * from "./errors.ts";
-export type { Device, DeviceOptions } from "./gpu/device.ts";
-export { type Folder, MemoryFolder, type NamedContent } from "./io/folder.ts";
-export { openHttpFolder } from "./io/folder-http.ts";
-export { eventFileName, fileHeader, scalarRecord } from "./io/formats/tensorboard.ts";
+export type { Capabilities, Limits, SubgroupMatrix } from "./gpu/capabilities.ts";
+export type { ArithmeticUnit } from "./gpu/ceilings.ts";
+export type {
+  BufferDeclaration,
+  BufferWindow,
+  Device,
+  DeviceCounters,
+  DeviceEnvironment,
+  DeviceOptions,
+  Pipeline,
+  Wait as WaitForSoftware,
+} from "./gpu/device.ts";
+export type { Refusal } from "./gpu/error-scope.ts";
+export type { ColumnAssignment } from "./io/examples/columns.ts";
+export type { Example, ExampleKind, ExampleOptions, ExampleTable } from "./io/examples.ts";
+export { type FileContent, type Folder, MemoryFolder, type NamedContent } from "./io/folder.ts";
+export { type FileProgress, type HttpFolderOptions, openHttpFolder } from "./io/folder-http.ts";
+export { eventFileName, fileHeader, type ScalarEvent, scalarRecord } from "./io/formats/tensorboard.ts";
+export type { ColumnRole } from "./io/text/column-names.ts";
+export type { TableFormat } from "./io/text/table.ts";
 export { learnVocabulary } from "./io/tokenizer/vocabulary.ts";
 export { loadTokenizer, type Tokenizer, wordPieceTokenizer } from "./io/tokenizer.ts";
-export { encodeSafetensors } from "./io/weights/safetensors.ts";
+export type { Dtype } from "./io/weights/dtypes.ts";
+export { encodeSafetensors, type TensorToWrite } from "./io/weights/safetensors.ts";
 export type { Weights } from "./io/weights/tensor-file.ts";
 export { openWeights } from "./io/weights.ts";
 export { attention } from "./kernels/attention.ts";
@@ -24,13 +51,14 @@ export { cast } from "./kernels/cast.ts";
 export { columnSum } from "./kernels/column-sum.ts";
 export { concat } from "./kernels/concat.ts";
 export { copyInto } from "./kernels/copy.ts";
-export { crossEntropy } from "./kernels/cross-entropy.ts";
+export { type CrossEntropyOptions, crossEntropy } from "./kernels/cross-entropy.ts";
 export { dropout } from "./kernels/dropout.ts";
-export { embedding } from "./kernels/embedding.ts";
+export { type EmbeddingTables, embedding, type GatherIndex } from "./kernels/embedding.ts";
 export { gatherRows } from "./kernels/gather-rows.ts";
 export { type Extent, f32, type Persistent, type Scalar, type Type, u32, Value } from "./kernels/language/operation.ts";
-export { layerNorm } from "./kernels/layer-norm.ts";
-export { matmul } from "./kernels/matmul/matmul.ts";
+export { layerNorm, type TokenDropout } from "./kernels/layer-norm.ts";
+export type { Layout as MatmulLayout } from "./kernels/matmul/attributes.ts";
+export { type MatmulOptions, matmul } from "./kernels/matmul/matmul.ts";
 export { max } from "./kernels/max.ts";
 export { normalize } from "./kernels/normalize.ts";
 export { scale } from "./kernels/pointwise/operation.ts";
@@ -55,36 +83,113 @@ export {
   tanh,
   weightedSum,
 } from "./kernels/pointwise/pointwise.ts";
-export { pool } from "./kernels/pool.ts";
+export { type PooledRows, type Pooling, pool } from "./kernels/pool.ts";
 export { reshape } from "./kernels/reshape.ts";
 export { type Precision, precisions } from "./kernels/search/precision.ts";
+export type { StoredVectors } from "./kernels/search/vector-scores.ts";
 export { slice } from "./kernels/slice.ts";
 export { softmax } from "./kernels/softmax.ts";
 export { expand, mean, type ReductionOptions, sum } from "./kernels/sum.ts";
 export { transpose } from "./kernels/transpose.ts";
 export { splitViews } from "./kernels/views.ts";
 export { type AdamWOptions, adamWDefaults, adamWStep } from "./nn/adamw.ts";
-export { type BatchValues, Bert } from "./nn/architectures/bert.ts";
-export { type BertConfig, parseBertConfig } from "./nn/architectures/bert-config.ts";
+export {
+  type BatchValues,
+  Bert,
+  type Embeddings as BertEmbeddings,
+  type ForwardOptions,
+  type Layer as BertLayer,
+  type SelfAttention as BertSelfAttention,
+} from "./nn/architectures/bert.ts";
+export { type BertConfig, type ModelType, parseBertConfig } from "./nn/architectures/bert-config.ts";
+export type { MlmHead } from "./nn/architectures/mlm-head.ts";
 export { LayerNorm } from "./nn/layer-norm.ts";
 export { Linear } from "./nn/linear.ts";
-export { Parameter } from "./nn/parameters/parameter.ts";
-export { ParameterStore } from "./nn/parameters/parameter-store.ts";
-export { type SchedulerType, schedulerTypes, schedules } from "./nn/schedule.ts";
-export { type ConvertOptions, huggingFaceFiles, openConvertible, sentenceTransformersFiles } from "./simcse/checkpoint/convert.ts";
+export type { ArenaTensor } from "./nn/parameters/arena-tensor.ts";
+export { type Initial, Parameter, type Piece, type Places } from "./nn/parameters/parameter.ts";
+export type { Alike as ArenaKind, Arena, LayoutOptions, ParameterLayout, Span } from "./nn/parameters/parameter-layout.ts";
+export { type Moment, ParameterStore, type StoreOptions } from "./nn/parameters/parameter-store.ts";
+export { type Schedule, type SchedulerType, schedulerTypes, schedules } from "./nn/schedule.ts";
+export type { LocatedTensor } from "./simcse/checkpoint/checkpoint.ts";
+export {
+  type CheckpointConfig,
+  inspectWeights,
+  type LoadWeightsOptions,
+  loadWeights,
+  modelFiles,
+  type ReadConfigOptions,
+  readConfig,
+} from "./simcse/checkpoint/checkpoint.ts";
+export {
+  type Convertible,
+  type ConvertOptions,
+  huggingFaceFiles,
+  openConvertible,
+  sentenceTransformersFiles,
+} from "./simcse/checkpoint/convert.ts";
 export { onnxFiles } from "./simcse/checkpoint/convert-onnx.ts";
+export type { ModuleWeights } from "./simcse/checkpoint/sentence-transformers.ts";
+export { loadTrainingCheckpoint, readTrainingState, type SavedState } from "./simcse/checkpoint/training-checkpoint.ts";
 export { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder, type EncoderOptions } from "./simcse/embedding/encoder.ts";
-export { decodeRows } from "./simcse/embedding/precision.ts";
-export { evaluateSts, type StsReport, scoreSts } from "./simcse/evaluation/senteval/evaluate-sts.ts";
-export { evaluateTransfer, scoreTransfer, type TransferReport, transferMetrics } from "./simcse/evaluation/senteval/evaluate-transfer.ts";
-export { STS_TASKS } from "./simcse/evaluation/senteval/sts.ts";
+export { decodeRows, type Encoded, type PrecisionArrays } from "./simcse/embedding/precision.ts";
+export type { PromptOptions, TextPreparation } from "./simcse/embedding/prompts.ts";
+export type { ClassifierHooks } from "./simcse/evaluation/classifiers/classifiers.ts";
+export type { Encode } from "./simcse/evaluation/embed-distinct.ts";
+export {
+  type EvaluateStsOptions,
+  evaluateSts,
+  type StsAggregate,
+  type StsCorrelation,
+  type StsProgress,
+  type StsReport,
+  type StsScores,
+  scoreSts,
+} from "./simcse/evaluation/senteval/evaluate-sts.ts";
+export {
+  type EvaluateTransferOptions,
+  evaluateTransfer,
+  type ScoreTransferOptions,
+  scoreTransfer,
+  type TransferMode,
+  type TransferProgress,
+  type TransferReport,
+  type TransferScores,
+  transferMetrics,
+} from "./simcse/evaluation/senteval/evaluate-transfer.ts";
+export type { Missing as MissingTask } from "./simcse/evaluation/senteval/senteval-folder.ts";
+export {
+  STS_TASKS,
+  type StsMode,
+  type StsSource,
+  type StsSubset,
+  type StsTask,
+  type StsTaskName,
+} from "./simcse/evaluation/senteval/sts.ts";
+export type { StsPair } from "./simcse/evaluation/senteval/sts-files.ts";
 export { resultTables, stsTable } from "./simcse/evaluation/senteval/table.ts";
-export { TRANSFER_TASKS } from "./simcse/evaluation/senteval/transfer.ts";
-export { contrastiveLoss, type InfoNceOptions, infoNce } from "./simcse/losses/infonce.ts";
+export type { TextLines } from "./simcse/evaluation/senteval/text-lines.ts";
+export {
+  TRANSFER_TASKS,
+  type TransferData,
+  type TransferSplit,
+  type TransferTask,
+  type TransferTaskName,
+} from "./simcse/evaluation/senteval/transfer.ts";
+export type { LabelledExample } from "./simcse/evaluation/senteval/transfer-files.ts";
+export { type ContrastiveLossOptions, contrastiveLoss, type InfoNceOptions, infoNce } from "./simcse/losses/infonce.ts";
 export type { Loss, LossBatch, LossFunction, LossTarget } from "./simcse/losses/loss.ts";
-export { mlmMasking } from "./simcse/losses/mlm-masking.ts";
-export { SimCseModel } from "./simcse/model/model.ts";
-export { type PoolerType, poolerTypes } from "./simcse/model/poolers.ts";
+export type { LossName } from "./simcse/losses/loss-choice.ts";
+export { type MaskedSentence, type MlmOptions, mlmMasking } from "./simcse/losses/mlm-masking.ts";
+export { type ModelOptions, type Modules, type SimCseConfig, SimCseModel } from "./simcse/model/model.ts";
+export { type EncodingPooler, type PoolerType, poolerTypes } from "./simcse/model/poolers.ts";
+export type {
+  Activation,
+  DenseStep,
+  SentenceHead,
+  SentenceHeadConfig,
+  SentenceStep,
+  Step as SentenceHeadStep,
+} from "./simcse/model/sentence-head.ts";
 export type { HistoryEntry, TrainingReport } from "./simcse/report/history.ts";
 export { modelCard } from "./simcse/report/model-card.ts";
 export { reportHtml } from "./simcse/report/report.ts";
@@ -101,8 +206,19 @@ export type {
   SentenceToIndex,
 } from "./simcse/search/sentence-index.ts";
 export { type RowMatch, VectorIndex, type VectorIndexOptions, type VectorSearchOptions } from "./simcse/search/vector-index.ts";
-export type { AddToIndexOptions, IndexOptions, IndexSource, LoadOptions, SimilarityOptions } from "./simcse/simcse.ts";
+export type { SegmentFormat, VectorSegment } from "./simcse/search/vector-segment.ts";
+export type {
+  AddToIndexOptions,
+  Environment,
+  IndexOptions,
+  IndexSource,
+  LoadedModel,
+  LoadOptions,
+  SimCSE as PortableSimCSE,
+  SimilarityOptions,
+} from "./simcse/simcse.ts";
 export { batchesWithoutDuplicates } from "./simcse/training/no-duplicates.ts";
+export type { StepPlace, StepPrograms } from "./simcse/training/step-programs.ts";
 export type { StepMlmOptions, TokenizedExample, TrainingStepOptions } from "./simcse/training/step-recording.ts";
 export { type TrainerHooks, type TrainerState, type TrainingJob, type TrainingSummary, train } from "./simcse/training/trainer.ts";
 export type { Best, Evaluate, EvaluationEntry, EvaluatorState } from "./simcse/training/training-evaluator.ts";

@@ -2,7 +2,7 @@
 import type { DispatchProfile } from "./program.ts";
 
 /** A `Program`, or what runs one. */
-interface Profilable<Arguments extends readonly unknown[]> {
+export interface Profilable<Arguments extends readonly unknown[]> {
   run(...step: Arguments): void;
   profile(...step: Arguments): Promise<DispatchProfile[]>;
 }

@@ -30,7 +30,7 @@ export interface CompileOptions {
 const compileOptions: OptionNames<CompileOptions> = { tuning: true, maxBytes: true };
 
 /** A kernel ready to run. */
-interface Dispatch {
+export interface Dispatch {
   readonly kernel: Kernel;
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;

@@ -71,7 +71,7 @@ export interface DeviceEnvironment {
   readonly waitForSoftware?: Wait;
 }
 
-type Wait = <T>(work: Promise<T>) => Promise<T>;
+export type Wait = <T>(work: Promise<T>) => Promise<T>;
 
 /** Opens a device on `gpu`. Throws `DeviceError` when there is no adapter or it refuses. */
 export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, environment: DeviceEnvironment = {}): Promise<Device> {

@@ -90,7 +90,7 @@ export interface Environment {
 }
 
 /** What a loaded `SimCSE` consists of. */
-interface LoadedModel {
+export interface LoadedModel {
   readonly model: SimCseModel;
   readonly encoder: Encoder;
   /** What messages call it: the last part of its folder's name. */

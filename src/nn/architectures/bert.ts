@@ -33,7 +33,7 @@ export interface ForwardOptions {
   readonly recompute?: boolean;
 }
 
-class Embeddings {
+export class Embeddings {
   readonly word_embeddings: { readonly weight: Parameter };
   readonly position_embeddings: { readonly weight: Parameter };
   readonly token_type_embeddings: { readonly weight: Parameter };
@@ -58,7 +58,7 @@ class Embeddings {
 }
 
 /** Query, key and value as one matrix, shown to the checkpoint as three. */
-class SelfAttention {
+export class SelfAttention {
   readonly query: { readonly weight: Piece; readonly bias: Piece };
   readonly key: { readonly weight: Piece; readonly bias: Piece };
   readonly value: { readonly weight: Piece; readonly bias: Piece };
@@ -85,7 +85,7 @@ class SelfAttention {
   }
 }
 
-class Layer {
+export class Layer {
   readonly attention: { readonly self: SelfAttention; readonly output: { readonly dense: Linear; readonly LayerNorm: LayerNorm } };
   readonly intermediate: { readonly dense: Linear };
   readonly output: { readonly dense: Linear; readonly LayerNorm: LayerNorm };

@@ -17,7 +17,7 @@ import { namedPieces, type Parameter, type Piece } from "./parameter.ts";
 const alignment = 512;
 
 /** Tensors that lie alike, each [elements]. */
-interface Alike<Tensor> {
+export interface Alike<Tensor> {
   readonly decays: boolean;
   readonly parameters: Tensor;
   /** The parameters as halves, for products in mixed precision; null in a store that keeps none, and for what no product reads. */

@@ -12,7 +12,7 @@ import { checkShape, elementCount, type FloatType, type Persistent } from "../..
 export type Initial = { readonly normal: number } | { readonly constant: number };
 
 /** Where a parameter lies, and what lies beside it. */
-interface Places {
+export interface Places {
   readonly own: Persistent;
   readonly half: Persistent | undefined;
   readonly gradient: Persistent | undefined;

@@ -135,7 +135,7 @@ async function withModules(encoder: Weights, modules: readonly ModuleWeights[]):
   return new JoinedWeights(encoder.path, placed);
 }
 
-export interface LoadOptions {
+export interface LoadWeightsOptions {
   /** `checkpoint` loads the head too; `fresh` leaves it to be initialised, as SimCSE does with a BERT that was trained for something else. */
   readonly head: "checkpoint" | "fresh";
   /** Stops between two groups of tensors. */
@@ -148,7 +148,7 @@ export interface LoadOptions {
  * Throws `FormatError` naming the file and the tensor that is missing, or has another shape, a dtype that is not a
  * float's, or a value that is not finite.
  */
-export async function loadWeights(model: SimCseModel, weights: Weights, { head, signal }: LoadOptions): Promise<string[]> {
+export async function loadWeights(model: SimCseModel, weights: Weights, { head, signal }: LoadWeightsOptions): Promise<string[]> {
   const names = new CheckpointNames(weights);
   const isFresh = (name: string) => (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(name) && names.find(name) === null);
   const wanted = [...model.store.pieces].filter(([name]) => !isFresh(name));

@@ -47,7 +47,7 @@ export interface SentenceHeadConfig {
 }
 
 /** Parameters have the names of sentence-transformers' modules: `linear.weight`, `norm.weight`, `residual.weight`. */
-interface Step {
+export interface Step {
   forward(x: Value): Value;
 }
 
