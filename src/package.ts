@@ -224,7 +224,14 @@ export { type TrainerHooks, type TrainerState, type TrainingJob, type TrainingSu
 export type { Best, Evaluate, EvaluationEntry, EvaluatorState } from "./simcse/training/training-evaluator.ts";
 export type { LogEntry, StepRecord } from "./simcse/training/training-log.ts";
 export { type TrainingSettings, trainingDefaults } from "./simcse/training/training-options.ts";
-export { exampleSet, packedSet, type TrainingExample, type TrainingExamples, type TrainingSet } from "./simcse/training/training-set.ts";
+export {
+  exampleSet,
+  packedSet,
+  type TextWithVector,
+  type TrainingExample,
+  type TrainingExamples,
+  type TrainingSet,
+} from "./simcse/training/training-set.ts";
 export { planTrainingStep, type StepMetrics, TrainingStep } from "./simcse/training/training-step.ts";
 export { Autotuner, type AutotunerOptions, type ChoiceStore } from "./tuning/autotuner.ts";
 export type { TuningOptions } from "./tuning/tuning.ts";
