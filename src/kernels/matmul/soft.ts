@@ -70,7 +70,7 @@ function chooseTile(m: Dimension, columns: number, lanes: number): Tile {
 
 /** Layouts nn and tn, where B's rows run along n: a lane owns vec4s of columns. */
 function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lanes: number): Lowering {
-  const { layout } = node.attributes;
+  const layout = node.attributes.layout as "nn" | "tn";
   const tensors = matmulTensors(node);
   const { a, b, rowSums } = tensors;
   const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 4);
@@ -78,53 +78,6 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
   const tile = chooseTile(m, columns, lanes);
   const threads = tile.subgroups * lanes;
   const groups = Math.ceil(columns / (threads * tile.vectors));
-  const loads = range(tile.rows / lanes);
-  const vectors = range(tile.vectors);
-  const depths = range(tile.depths);
-  const quads = lanes / 4;
-  // A shuffle costs llvmpipe two instructions less than a broadcast; its lane may be a variable, at a price on SwiftShader.
-  const fromLane = tile.depths < 4 ? "subgroupShuffle" : "subgroupBroadcast";
-  // One expression for all depths: every assignment in a loop is a masked store on such an adapter.
-  const accumulate = (row: number, factor: (depth: number) => string) =>
-    vectors.map((j) => {
-      const sum = `sums[${row * tile.vectors + j}]`;
-      return `${sum} = ${depths.reduce((inner, u) => `fma(vec4f(${factor(u)}), b${u}${j}, ${inner})`, sum)};`;
-    });
-  // nn: lane l holds depths k … k+3 of row l. tn: it holds rows 4q … 4q+3 at depth k + l mod 4, q counting lanes by fours.
-  const left: Record<"nn" | "tn", { start: string[]; load: string[]; multiply: string[] }> = {
-    nn: {
-      start: loads.map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u) * params.leftStride;`),
-      // Beyond a live k a row holds what an earlier step left.
-      load: loads.map((g) =>
-        typeof k === "number"
-          ? `let a${g} = a(left${g} + k / 4u);`
-          : `let a${g} = select(vec4f(), a(left${g} + k / 4u), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));`,
-      ),
-      multiply: range(tile.rows).map((r) => {
-        const values = depths.map((u) => `let v${u} = ${fromLane}(a${Math.floor(r / lanes)}[kk + ${u}u], ${r % lanes}u);`);
-        return `{ ${[...values, ...accumulate(r, (u) => `v${u}`)].join(" ")} }`;
-      }),
-    },
-    tn: {
-      start: loads.map((g) => `let left${g} = min(row / 4u + ${g * quads}u + lane / 4u, params.leftStride - 1u);`),
-      load: loads.map(
-        (g) => `let a${g} = select(vec4f(), a(min(k + lane % 4u, last) * params.leftStride + left${g}), k + lane % 4u < depth);`,
-      ),
-      multiply: range(tile.rows / 4).map((quad) => {
-        const values = depths.map((u) => `let v${u} = ${fromLane}(a${Math.floor(quad / quads)}, kk + ${(quad % quads) * 4 + u}u);`);
-        return `{ ${[...values, ...range(4).flatMap((r) => accumulate(quad * 4 + r, (u) => `v${u}[${r}]`))].join(" ")} }`;
-      }),
-    },
-  };
-  const { start, load, multiply } = left[layout as "nn" | "tn"];
-  // The lanes of four, each with the depths that are its number modulo four, join what they found.
-  const storeRowSums = loads
-    .map((g) => {
-      const joined = [1, 2].map((other) => `sum${g} += subgroupShuffleXor(sum${g}, ${other}u);`).join(" ");
-      const quad = `row / 4u + ${g * quads}u + lane / 4u`;
-      return `${joined} if (group.x == 0u && thread < ${lanes}u && lane % 4u == 0u && ${quad} < params.leftStride) { setRowSums(${quad}, sum${g}); }`;
-    })
-    .join("\n  ");
   return {
     variant: `soft ${tile.rows}×${threads * tile.vectors * 4}`,
     kernels: [
@@ -144,35 +97,106 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
         declarations,
         main: wgsl`let m = ${sizeOf("m", m)};
   let depth = ${sizeOf("k", k)};
-  let last = max(depth, 1u) - 1u;
+  ${columnVectorsText(tile, lanes, leftText[layout](tile, lanes, typeof k !== "number"), rowSums !== undefined)}`,
+        workgroups: (live) => [groups, Math.ceil(live(m) / tile.rows), 1],
+        flop: (live) => 2 * live(m) * live(n) * live(k),
+      }),
+    ],
+  };
+}
+
+/** WGSL for the operand A, whose vectors the lanes of a subgroup load and share. */
+interface LeftText {
+  /** Where each of a lane's vectors begins. */
+  readonly start: readonly string[];
+  /** The vectors at depths k to k + 3. */
+  readonly load: readonly string[];
+  /** The products of the depths from `kk` on, of all rows. */
+  readonly multiply: readonly string[];
+}
+
+const leftText: Record<"nn" | "tn", (tile: Tile, lanes: number, isLive: boolean) => LeftText> = {
+  // Lane l holds depths k … k+3 of row l.
+  nn: (tile, lanes, isLive) => ({
+    start: loadsOf(tile, lanes).map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u) * params.leftStride;`),
+    // Beyond a live k a row holds what an earlier step left.
+    load: loadsOf(tile, lanes).map((g) =>
+      isLive
+        ? `let a${g} = select(vec4f(), a(left${g} + k / 4u), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));`
+        : `let a${g} = a(left${g} + k / 4u);`,
+    ),
+    multiply: range(tile.rows).map((r) => {
+      const values = range(tile.depths).map((u) => `let v${u} = ${fromLane(tile)}(a${Math.floor(r / lanes)}[kk + ${u}u], ${r % lanes}u);`);
+      return `{ ${[...values, ...accumulate(tile, r, (u) => `v${u}`)].join(" ")} }`;
+    }),
+  }),
+  // Lane l holds rows 4q … 4q+3 at depth k + l mod 4, q counting lanes by fours.
+  tn: (tile, lanes) => {
+    const quads = lanes / 4;
+    return {
+      start: loadsOf(tile, lanes).map((g) => `let left${g} = min(row / 4u + ${g * quads}u + lane / 4u, params.leftStride - 1u);`),
+      load: loadsOf(tile, lanes).map(
+        (g) => `let a${g} = select(vec4f(), a(min(k + lane % 4u, last) * params.leftStride + left${g}), k + lane % 4u < depth);`,
+      ),
+      multiply: range(tile.rows / 4).map((quad) => {
+        const values = range(tile.depths).map(
+          (u) => `let v${u} = ${fromLane(tile)}(a${Math.floor(quad / quads)}, kk + ${(quad % quads) * 4 + u}u);`,
+        );
+        return `{ ${[...values, ...range(4).flatMap((r) => accumulate(tile, quad * 4 + r, (u) => `v${u}[${r}]`))].join(" ")} }`;
+      }),
+    };
+  },
+};
+
+/** Vectors of A that a lane loads at a time. */
+const loadsOf = (tile: Tile, lanes: number) => range(tile.rows / lanes);
+
+/** A shuffle costs llvmpipe two instructions less than a broadcast; its lane may be a variable, at a price on SwiftShader. */
+const fromLane = ({ depths }: Tile) => (depths < 4 ? "subgroupShuffle" : "subgroupBroadcast");
+
+/** One expression for all depths: every assignment in a loop is a masked store on such an adapter. */
+function accumulate(tile: Tile, row: number, factor: (depth: number) => string): string[] {
+  return range(tile.vectors).map((j) => {
+    const sum = `sums[${row * tile.vectors + j}]`;
+    return `${sum} = ${range(tile.depths).reduce((inner, u) => `fma(vec4f(${factor(u)}), b${u}${j}, ${inner})`, sum)};`;
+  });
+}
+
+/** The body, after the live sizes are known. */
+function columnVectorsText(tile: Tile, lanes: number, { start, load, multiply }: LeftText, hasRowSums: boolean): string {
+  const threads = tile.subgroups * lanes;
+  const [vectors, depths, loads] = [range(tile.vectors), range(tile.depths), loadsOf(tile, lanes)];
+  return wgsl`let last = max(depth, 1u) - 1u;
   let row = group.y * ${tile.rows}u;
   let column = group.x * ${threads * tile.vectors}u + thread;
   ${start.join("\n  ")}
   ${vectors.map((j) => `let right${j} = min(column + ${j * threads}u, params.columns - 1u);`).join("\n  ")}
   // Indexed by a variable in the end, so that the driver keeps one copy of it in memory; a body takes each from there and puts it back once.
   var sums: array<vec4f, ${tile.rows * tile.vectors}>;
-  ${rowSums ? loads.map((g) => `var sum${g} = vec4f();`).join(" ") : ""}
+  ${hasRowSums ? loads.map((g) => `var sum${g} = vec4f();`).join(" ") : ""}
   for (var k = 0u; k < depth; k += 4u) {
     ${load.join("\n    ")}
-    ${rowSums ? loads.map((g) => `sum${g} += a${g};`).join(" ") : ""}
+    ${hasRowSums ? loads.map((g) => `sum${g} += a${g};`).join(" ") : ""}
     ${tile.depths < 4 ? `for (var kk = 0u; kk < 4u; kk += ${tile.depths}u)` : "const kk = 0u;"} {
       ${depths.map((u) => `let offset${u} = min(k + kk + ${u}u, last) * params.columns;`).join(" ")}
       ${depths.flatMap((u) => vectors.map((j) => `let b${u}${j} = b(offset${u} + right${j});`)).join(" ")}
       ${multiply.join("\n      ")}
     }
   }
-  ${rowSums ? storeRowSums : ""}
+  ${hasRowSums ? loads.map((g) => storeRowSums(g, lanes)).join("\n  ") : ""}
   // One store in a loop: a software adapter takes seconds to compile one store for each row.
   for (var j = 0u; j < ${tile.vectors}u; j++) {
     let own = column + j * ${threads}u;
     if (own >= params.columns) { break; }
     for (var r = 0u; r < ${tile.rows}u && row + r < m; r++) { finish((row + r) * params.columns + own, own, sums[r * ${tile.vectors}u + j]); }
-  }`,
-        workgroups: (live) => [groups, Math.ceil(live(m) / tile.rows), 1],
-        flop: (live) => 2 * live(m) * live(n) * live(k),
-      }),
-    ],
-  };
+  }`;
+}
+
+/** WGSL that joins what four lanes found, each at the depths that are its number modulo four, and stores the sums of A's rows in the first workgroups. */
+function storeRowSums(load: number, lanes: number): string {
+  const joined = [1, 2].map((other) => `sum${load} += subgroupShuffleXor(sum${load}, ${other}u);`).join(" ");
+  const quad = `row / 4u + ${(load * lanes) / 4}u + lane / 4u`;
+  return `${joined} if (group.x == 0u && thread < ${lanes}u && lane % 4u == 0u && ${quad} < params.leftStride) { setRowSums(${quad}, sum${load}); }`;
 }
 
 /** Subgroups of a workgroup in layout nt: 128 columns on an adapter of 8 lanes. */

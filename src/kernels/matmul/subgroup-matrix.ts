@@ -52,51 +52,64 @@ export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilitie
 const memoryBytes = (edge: number, { M, N }: SubgroupMatrix, lanes: number) =>
   2 * edge * (depth + padding) * 2 + subgroups * M * N * 4 + subgroups * lanes * 16;
 
-function lowerSubgroupMatrix(node: Node<MatmulAttributes>, edge: number, { M, N, K }: SubgroupMatrix, lanes: number): Lowering {
+/** How one operand comes into workgroup memory, and from there into matrices. */
+interface Side {
+  readonly name: "left" | "right";
+  readonly operand: "a" | "b";
+  /** Whether the operand's rows run along k: its tile then has lines of `depth`, else of `edge`. */
+  readonly alongDepth: boolean;
+  /** WGSL of where the tile begins along C, and of where C ends. */
+  readonly first: string;
+  readonly end: string;
+  /** Lines of its tile, and how many vectors of four and how many halves each has there, padding included. */
+  readonly lines: number;
+  readonly quads: number;
+  readonly stride: number;
+}
+
+/** What a workgroup computes: a tile of `edge` × `edge`, with matrices of the sizes that the device has. */
+interface Tiling {
+  readonly edge: number;
+  readonly matrix: SubgroupMatrix;
+  readonly threads: number;
+  readonly lanes: number;
+  readonly left: Side;
+  readonly right: Side;
+  /** Matrices of C that each subgroup has. */
+  readonly rows: number;
+  readonly columns: number;
+}
+
+function tilingOf({ layout }: MatmulAttributes, edge: number, matrix: SubgroupMatrix, lanes: number): Tiling {
+  const [leftAlong, rightAlong] = runsAlongDepth[layout];
+  const side = (own: Pick<Side, "name" | "operand" | "alongDepth" | "first" | "end">): Side => {
+    const length = own.alongDepth ? depth : edge;
+    return { ...own, lines: own.alongDepth ? edge : depth, quads: length / 4, stride: length + padding };
+  };
+  return {
+    edge,
+    matrix,
+    threads: subgroups * lanes,
+    lanes,
+    left: side({ name: "left", operand: "a", alongDepth: leftAlong, first: "firstRow", end: "m" }),
+    right: side({ name: "right", operand: "b", alongDepth: rightAlong, first: "firstColumn", end: "n" }),
+    rows: edge / 2 / matrix.M,
+    columns: edge / 2 / matrix.N,
+  };
+}
+
+function lowerSubgroupMatrix(node: Node<MatmulAttributes>, edge: number, matrix: SubgroupMatrix, lanes: number): Lowering {
   const tensors = matmulTensors(node);
   const { a, b, rowSums } = tensors;
-  const { layout } = node.attributes;
   const { m, n, k } = matmulShape(node);
-  const threads = subgroups * lanes;
+  const tiling = tilingOf(node.attributes, edge, matrix, lanes);
+  const { left, right, threads } = tiling;
   const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 1);
-  // Whether an operand's rows run along k, and how its tile then lies in workgroup memory.
-  const [leftAlong, rightAlong] = runsAlongDepth[layout];
-  const quads = (along: boolean) => (along ? depth : edge) / 4;
-  const stride = (along: boolean) => (along ? depth : edge) + padding;
-  const perThread = range((edge * depth) / 4 / threads);
-  // A thread fetches its vectors of the next block while the matrix units work on this one.
-  const fetch = (name: "left" | "right", operand: "a" | "b", along: boolean, first: string, end: string) =>
-    perThread.map((i) => {
-      const place = wgsl`let line = (thread + ${i * threads}u) / ${quads(along)}u; let quad = (thread + ${i * threads}u) % ${quads(along)}u;`;
-      return along
-        ? wgsl`{ ${place} let at = next + quad * 4u;
-      let inside = vec4u(at, at + 1u, at + 2u, at + 3u) < vec4u(depthEnd);
-      ${name}${i} = select(vec4<f16>(), ${memoryOf(operand)}[min(${first} + line, ${end} - 1u) * params.${name}Stride + min(at, (depthEnd - 1u) & ~3u) / 4u], inside); }`
-        : wgsl`{ ${place} let at = next + line;
-      ${name}${i} = select(vec4<f16>(), ${memoryOf(operand)}[min(at, depthEnd - 1u) * params.${name}Stride + min(${first} / 4u + quad, params.${name}Stride - 1u)], at < depthEnd); }`;
-    });
-  const store = (name: "left" | "right", along: boolean) =>
-    perThread.map((i) => {
-      const at = `(thread + ${i * threads}u) / ${quads(along)}u * ${stride(along)}u + (thread + ${i * threads}u) % ${quads(along)}u * 4u`;
-      return `{ let at = ${at}; ${range(4)
-        .map((j) => `${name}[at + ${j}u] = ${name}${i}[${j}];`)
-        .join(" ")} ${rowSums && name === "left" ? `ownSum += vec4f(left${i});` : ""} }`;
-    });
-  const fetchBlock = [...fetch("left", "a", leftAlong, "firstRow", "m"), ...fetch("right", "b", rightAlong, "firstColumn", "n")].join(
-    "\n    ",
-  );
-  const matrices = { rows: edge / 2 / M, columns: edge / 2 / N };
-  const matrixAt = (name: "left" | "right", along: boolean, first: string) =>
-    along
-      ? `&${name}, (${first}) * ${stride(along)}u + k, ${stride(along)}u`
-      : `&${name}, k * ${stride(along)}u + ${first}, ${stride(along)}u`;
-  const order = (rowMajor: boolean) => (rowMajor ? "row_major" : "col_major");
-  const result = `subgroup_matrix_result<f32, ${N}, ${M}>`;
   return {
     variant: `subgroup matrix ${edge}×${edge}×${depth}`,
     kernels: [
       kernel({
-        label: `matmul ${layout} subgroup matrix`,
+        label: `matmul ${node.attributes.layout} subgroup matrix`,
         workgroupSize: [threads],
         enables: ["f16", "subgroups", "chromium_experimental_subgroup_matrix"],
         reads: { a: [a, "vec4f"], b: [b, "vec4f"], ...reads },
@@ -107,54 +120,107 @@ function lowerSubgroupMatrix(node: Node<MatmulAttributes>, edge: number, { M, N,
           n: sizeParam(n),
           k: sizeParam(k),
           stride: paramU32(capacity(n)),
-          leftStride: paramU32(capacity(leftAlong ? k : m) / 4),
-          rightStride: paramU32(capacity(rightAlong ? k : n) / 4),
+          leftStride: paramU32(capacity(left.alongDepth ? k : m) / 4),
+          rightStride: paramU32(capacity(right.alongDepth ? k : n) / 4),
         },
         declarations: wgsl`${declarations}
-var<workgroup> left: array<f16, ${leftAlong ? edge * stride(true) : depth * stride(false)}>;
-var<workgroup> right: array<f16, ${rightAlong ? edge * stride(true) : depth * stride(false)}>;
-var<workgroup> results: array<f32, ${subgroups * M * N}>;
+var<workgroup> left: array<f16, ${left.lines * left.stride}>;
+var<workgroup> right: array<f16, ${right.lines * right.stride}>;
+var<workgroup> results: array<f32, ${subgroups * matrix.M * matrix.N}>;
 ${rowSums ? `var<workgroup> sums: array<vec4f, ${threads}>;` : ""}
 `,
-        main: wgsl`let m = ${sizeOf("m", m)};
-  let n = ${sizeOf("n", n)};
-  let depthEnd = ${sizeOf("k", k)};
+        main: mainText(tiling, { m: sizeOf("m", m), n: sizeOf("n", n), k: sizeOf("k", k) }, rowSums !== undefined),
+        workgroups: (live) => [Math.ceil(live(n) / edge), Math.ceil(live(m) / edge), 1],
+        flop: (live) => 2 * live(m) * live(n) * live(k),
+      }),
+    ],
+  };
+}
+
+/** The body: the next block is fetched into registers while the matrix units work on the one in workgroup memory. */
+function mainText(tiling: Tiling, size: Readonly<Record<"m" | "n" | "k", string>>, hasRowSums: boolean): string {
+  const { edge, threads, lanes, left, right } = tiling;
+  const vectors = range(vectorsPerThread(tiling));
+  const fetchBlock = [...fetchTile(left, tiling), ...fetchTile(right, tiling)].join("\n    ");
+  const storeBlock = [...storeTile(left, tiling, hasRowSums), ...storeTile(right, tiling, false)].join("\n    ");
+  return wgsl`let m = ${size.m};
+  let n = ${size.n};
+  let depthEnd = ${size.k};
   let firstRow = group.y * ${edge}u;
   let firstColumn = group.x * ${edge}u;
   let subgroup = thread / ${lanes}u;
   let ownRow = (subgroup / 2u) * ${edge / 2}u;
   let ownColumn = (subgroup % 2u) * ${edge / 2}u;
-  ${rowSums ? "var ownSum = vec4f();" : ""}
-  var sum: array<array<${result}, ${matrices.columns}>, ${matrices.rows}>;
-  ${["left", "right"].map((name) => perThread.map((i) => `var ${name}${i}: vec4<f16>;`).join(" ")).join(" ")}
+  ${hasRowSums ? "var ownSum = vec4f();" : ""}
+  var sum: array<array<subgroup_matrix_result<f32, ${tiling.matrix.N}, ${tiling.matrix.M}>, ${tiling.columns}>, ${tiling.rows}>;
+  ${[left, right].map(({ name }) => vectors.map((i) => `var ${name}${i}: vec4<f16>;`).join(" ")).join(" ")}
   var next = 0u;
   ${fetchBlock}
   while (next < depthEnd) {
-    ${[...store("left", leftAlong), ...store("right", rightAlong)].join("\n    ")}
+    ${storeBlock}
     workgroupBarrier();
     next += ${depth}u;
     ${fetchBlock}
-    for (var k = 0u; k < ${depth}u; k += ${K}u) {
-      ${range(matrices.rows)
-        .map(
-          (i) =>
-            `let l${i} = subgroupMatrixLoad<subgroup_matrix_left<f16, ${K}, ${M}>, ${order(leftAlong)}>(${matrixAt("left", leftAlong, `ownRow + ${i * M}u`)});`,
-        )
-        .join("\n      ")}
-      ${range(matrices.columns)
-        .map((j) => {
-          const right = `subgroupMatrixLoad<subgroup_matrix_right<f16, ${N}, ${K}>, ${order(!rightAlong)}>(${matrixAt("right", rightAlong, `ownColumn + ${j * N}u`)})`;
-          const products = range(matrices.rows).map(
-            (i) => `sum[${i}][${j}] = subgroupMatrixMultiplyAccumulate(l${i}, r, sum[${i}][${j}]);`,
-          );
-          return `{ let r = ${right}; ${products.join(" ")} }`;
-        })
-        .join("\n      ")}
+    for (var k = 0u; k < ${depth}u; k += ${tiling.matrix.K}u) {
+      ${multiply(tiling)}
     }
     workgroupBarrier();
   }
-  ${range(matrices.rows)
-    .flatMap((i) => range(matrices.columns).map((j) => [i, j] as const))
+  ${storeResults(tiling)}
+  ${hasRowSums ? joinRowSums(edge, threads) : ""}`;
+}
+
+/** Vectors of four of each tile that a thread brings. */
+const vectorsPerThread = ({ edge, threads }: Tiling) => (edge * depth) / 4 / threads;
+
+/** WGSL that fetches a thread's vectors of the block from `next` on into registers. */
+function fetchTile({ name, operand, alongDepth, first, end, quads }: Side, tiling: Tiling): string[] {
+  return range(vectorsPerThread(tiling)).map((i) => {
+    const own = `(thread + ${i * tiling.threads}u)`;
+    const place = wgsl`let line = ${own} / ${quads}u; let quad = ${own} % ${quads}u;`;
+    return alongDepth
+      ? wgsl`{ ${place} let at = next + quad * 4u;
+      let inside = vec4u(at, at + 1u, at + 2u, at + 3u) < vec4u(depthEnd);
+      ${name}${i} = select(vec4<f16>(), ${memoryOf(operand)}[min(${first} + line, ${end} - 1u) * params.${name}Stride + min(at, (depthEnd - 1u) & ~3u) / 4u], inside); }`
+      : wgsl`{ ${place} let at = next + line;
+      ${name}${i} = select(vec4<f16>(), ${memoryOf(operand)}[min(at, depthEnd - 1u) * params.${name}Stride + min(${first} / 4u + quad, params.${name}Stride - 1u)], at < depthEnd); }`;
+  });
+}
+
+/** WGSL that puts a thread's vectors into workgroup memory, and adds them up where the sums of A are wanted. */
+function storeTile({ name, quads, stride }: Side, tiling: Tiling, addsUp: boolean): string[] {
+  return range(vectorsPerThread(tiling)).map((i) => {
+    const own = `(thread + ${i * tiling.threads}u)`;
+    const at = `${own} / ${quads}u * ${stride}u + ${own} % ${quads}u * 4u`;
+    return `{ let at = ${at}; ${range(4)
+      .map((j) => `${name}[at + ${j}u] = ${name}${i}[${j}];`)
+      .join(" ")} ${addsUp ? `ownSum += vec4f(left${i});` : ""} }`;
+  });
+}
+
+/** WGSL that multiplies a subgroup's matrices at depth `k` of the block. */
+function multiply({ left, right, rows, columns, matrix: { M, N, K } }: Tiling): string {
+  const at = ({ name, alongDepth, stride }: Side, first: string) =>
+    alongDepth ? `&${name}, (${first}) * ${stride}u + k, ${stride}u` : `&${name}, k * ${stride}u + ${first}, ${stride}u`;
+  const order = (rowMajor: boolean) => (rowMajor ? "row_major" : "col_major");
+  const load = (side: Side, type: string, rowMajor: boolean, first: string) =>
+    `subgroupMatrixLoad<${type}, ${order(rowMajor)}>(${at(side, first)})`;
+  const lefts = range(rows).map((i) => {
+    const matrix = load(left, `subgroup_matrix_left<f16, ${K}, ${M}>`, left.alongDepth, `ownRow + ${i * M}u`);
+    return `let l${i} = ${matrix};`;
+  });
+  const products = range(columns).map((j) => {
+    const matrix = load(right, `subgroup_matrix_right<f16, ${N}, ${K}>`, !right.alongDepth, `ownColumn + ${j * N}u`);
+    const sums = range(rows).map((i) => `sum[${i}][${j}] = subgroupMatrixMultiplyAccumulate(l${i}, r, sum[${i}][${j}]);`);
+    return `{ let r = ${matrix}; ${sums.join(" ")} }`;
+  });
+  return [...lefts, ...products].join("\n      ");
+}
+
+/** WGSL that takes each matrix through workgroup memory to the epilogue. */
+function storeResults({ rows, columns, lanes, matrix: { M, N } }: Tiling): string {
+  return range(rows)
+    .flatMap((i) => range(columns).map((j) => [i, j] as const))
     .map(
       ([i, j]) => wgsl`subgroupMatrixStore<row_major>(&results, subgroup * ${M * N}u, sum[${i}][${j}], ${N}u);
   workgroupBarrier();
@@ -165,13 +231,7 @@ ${rowSums ? `var<workgroup> sums: array<vec4f, ${threads}>;` : ""}
   }
   workgroupBarrier();`,
     )
-    .join("\n  ")}
-  ${rowSums ? joinRowSums(edge, threads) : ""}`,
-        workgroups: (live) => [Math.ceil(live(n) / edge), Math.ceil(live(m) / edge), 1],
-        flop: (live) => 2 * live(m) * live(n) * live(k),
-      }),
-    ],
-  };
+    .join("\n  ");
 }
 
 /** Threads that are alike modulo the tile's vectors have loaded the same rows of A at different depths. */

@@ -62,32 +62,49 @@ interface Side {
   readonly width: 1 | 4;
 }
 
-function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capabilities): Lowering {
-  const tensors = matmulTensors(node);
-  const { a, b, rowSums } = tensors;
-  const { layout } = node.attributes;
+/** What a tile's kernel is written from. */
+interface Tiling {
+  readonly tile: Tile;
+  readonly left: Side;
+  readonly right: Side;
+  /** WGSL type of a vector in workgroup memory. */
+  readonly stored: string;
+  /** Columns that are stored at a time. */
+  readonly stores: 1 | 4;
+  readonly threads: readonly [x: number, y: number];
+}
+
+function tilingOf(node: Node<MatmulAttributes>, tile: Tile, halves: boolean): Tiling {
   const { m, n, k } = matmulShape(node);
-  const [leftAlong, rightAlong] = runsAlongDepth[layout];
+  const [leftAlong, rightAlong] = runsAlongDepth[node.attributes.layout];
   const side = (own: Pick<Side, "name" | "size" | "extent" | "alongDepth" | "operand">): Side => {
     const stride = capacity(own.alongDepth ? k : own.extent);
     return { ...own, stride, width: vectorWidth(stride) };
   };
-  const left = side({ name: "left", size: tile.rows, extent: m, alongDepth: leftAlong, operand: "a" });
-  const right = side({ name: "right", size: tile.columns, extent: n, alongDepth: rightAlong, operand: "b" });
-  const sides = [left, right];
+  return {
+    tile,
+    left: side({ name: "left", size: tile.rows, extent: m, alongDepth: leftAlong, operand: "a" }),
+    right: side({ name: "right", size: tile.columns, extent: n, alongDepth: rightAlong, operand: "b" }),
+    stored: halves ? "vec4<f16>" : "vec4f",
+    // What is written beyond a live edge is undefined anyway; packed halves are only written by fours.
+    stores: vectorWidth(capacity(n)),
+    threads: [tile.columns / perThread, tile.rows / perThread],
+  };
+}
+
+function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capabilities): Lowering {
+  const tensors = matmulTensors(node);
+  const { a, b, rowSums } = tensors;
+  const { m, n, k } = matmulShape(node);
   const halves = a.dtype === "f16" && b.dtype === "f16" && capabilities.features.has("shader-f16");
-  // What is written beyond a live edge is undefined anyway; packed halves are only written by fours.
-  const stores = vectorWidth(capacity(n));
-  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, stores);
-  const stored = halves ? "vec4<f16>" : "vec4f";
-  const threads = [tile.columns / perThread, tile.rows / perThread] as const;
-  const cells = range(perThread * perThread);
-  const quads = perThread / 4;
+  const tiling = tilingOf(node, tile, halves);
+  const { left, right, stored, threads } = tiling;
+  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, tiling.stores);
   return {
     variant: `tile ${tile.rows}×${tile.columns}×${tile.depth}`,
     kernels: [
       kernel({
-        label: `matmul ${layout} tile`,
+        label: `matmul ${node.attributes.layout} tile`,
         workgroupSize: threads,
         enables: halves ? ["f16"] : [],
         reads: { a: [a, vector(left.width)], b: [b, vector(right.width)], ...reads },
@@ -102,50 +119,61 @@ function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capab
           rightStride: paramU32(right.stride),
         },
         declarations: wgsl`${declarations}
-${sides.map(({ name, size }) => `var<workgroup> ${name}: array<${stored}, ${(size / 4) * tile.depth}>;`).join("\n")}
-${sides.map((side) => loadBlock(side, tile.depth, stored)).join("\n")}`,
-        main: wgsl`let m = ${sizeOf("m", m)};
-  let n = ${sizeOf("n", n)};
-  let depth = ${sizeOf("k", k)};
+${[left, right].map(({ name, size }) => `var<workgroup> ${name}: array<${stored}, ${(size / 4) * tile.depth}>;`).join("\n")}
+${[left, right].map((side) => loadBlock(side, tile.depth, stored)).join("\n")}`,
+        main: mainText(tiling, { m: sizeOf("m", m), n: sizeOf("n", n), k: sizeOf("k", k) }, rowSums !== undefined),
+        workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), 1],
+        flop: (live) => 2 * live(m) * live(n) * live(k),
+      }),
+    ],
+  };
+}
+
+/** The body: blocks of both operands into workgroup memory, products in registers, and what a thread has to the epilogue. */
+function mainText(
+  { tile, left, right, stores, threads }: Tiling,
+  size: Readonly<Record<"m" | "n" | "k", string>>,
+  hasRowSums: boolean,
+): string {
+  const load = ({ name, size }: Side, edge: string) =>
+    `for (var i = thread; i < ${(size / 4) * (tile.depth / 4)}u; i += ${threads[0] * threads[1]}u) { ${name}Block(i, ${edge}, k0, depth); }`;
+  return wgsl`let m = ${size.m};
+  let n = ${size.n};
+  let depth = ${size.k};
   let firstRow = group.y * ${tile.rows}u;
   let firstColumn = group.x * ${tile.columns}u;
   ${cells.map((cell) => `var c${cell} = 0.0;`).join(" ")}
-  ${
-    rowSums
-      ? range(perThread)
-          .map((i) => `var sum${i} = 0.0;`)
-          .join(" ")
-      : ""
-  }
+  ${hasRowSums ? each((i) => `var sum${i} = 0.0;`) : ""}
   for (var k0 = 0u; k0 < depth; k0 += ${tile.depth}u) {
-    ${sides
-      .map(
-        ({ name, size }) =>
-          `for (var i = thread; i < ${(size / 4) * (tile.depth / 4)}u; i += ${threads[0] * threads[1]}u) { ${name}Block(i, ${name === "left" ? "firstRow, m" : "firstColumn, n"}, k0, depth); }`,
-      )
-      .join("\n    ")}
+    ${load(left, "firstRow, m")}
+    ${load(right, "firstColumn, n")}
     workgroupBarrier();
     for (var k = 0u; k < ${tile.depth}u; k++) {
-      ${range(quads)
-        .map(
-          (q) =>
-            `let a${q} = vec4f(left[k * ${tile.rows / 4}u + local.y * ${quads}u + ${q}u]); let b${q} = vec4f(right[k * ${tile.columns / 4}u + local.x * ${quads}u + ${q}u]);`,
-        )
-        .join("\n      ")}
-      ${cells.map((cell) => `c${cell} = fma(${component("a", Math.floor(cell / perThread))}, ${component("b", cell % perThread)}, c${cell});`).join(" ")}
-      ${
-        rowSums
-          ? range(perThread)
-              .map((i) => `sum${i} += ${component("a", i)};`)
-              .join(" ")
-          : ""
-      }
+      ${multiply(tile, hasRowSums)}
     }
     workgroupBarrier();
   }
-  var sums = array<T, ${cells.length / stores}>(${range(cells.length / stores)
-    .map((i) => `T(${range(stores).map((j) => `c${i * stores + j}`)})`)
-    .join(", ")});
+  ${storeCells(stores)}
+  ${hasRowSums ? storeRowSums : ""}`;
+}
+
+/** WGSL that multiplies what a thread needs of both tiles at depth `k`. */
+function multiply(tile: Tile, hasRowSums: boolean): string {
+  const quads = perThread / 4;
+  const loads = range(quads).map(
+    (q) =>
+      `let a${q} = vec4f(left[k * ${tile.rows / 4}u + local.y * ${quads}u + ${q}u]); let b${q} = vec4f(right[k * ${tile.columns / 4}u + local.x * ${quads}u + ${q}u]);`,
+  );
+  const products = cells.map(
+    (cell) => `c${cell} = fma(${component("a", Math.floor(cell / perThread))}, ${component("b", cell % perThread)}, c${cell});`,
+  );
+  return [...loads, products.join(" "), hasRowSums ? each((i) => `sum${i} += ${component("a", i)};`) : ""].join("\n      ");
+}
+
+/** WGSL that stores what lies within C: in a loop, since each store costs a software adapter much to compile. */
+function storeCells(stores: 1 | 4): string {
+  const vectors = range(cells.length / stores).map((i) => `T(${range(stores).map((j) => `c${i * stores + j}`)})`);
+  return wgsl`var sums = array<T, ${vectors.length}>(${vectors.join(", ")});
   for (var i = 0u; i < ${perThread}u; i++) {
     let row = firstRow + local.y * ${perThread}u + i;
     if (row >= m) { break; }
@@ -154,14 +182,14 @@ ${sides.map((side) => loadBlock(side, tile.depth, stored)).join("\n")}`,
       if (column >= n) { break; }
       finish((row * params.stride + column) / ${stores}u, column / ${stores}u, sums[i * ${perThread / stores}u + j]);
     }
-  }
-  ${rowSums ? storeRowSums : ""}`,
-        workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), 1],
-        flop: (live) => 2 * live(m) * live(n) * live(k),
-      }),
-    ],
-  };
+  }`;
 }
+
+/** The elements of C that a thread has, row by row. */
+const cells = range(perThread * perThread);
+
+/** WGSL for each row of a thread. */
+const each = (line: (row: number) => string) => range(perThread).map(line).join(" ");
 
 const component = (name: string, i: number) => `${name}${Math.floor(i / 4)}[${i % 4}]`;
 
