@@ -12,7 +12,7 @@ import { counted, keyed, named } from "./guards.ts";
 import { createMetrics } from "./metrics.ts";
 import { ModelService } from "./model-service.ts";
 import { pageFiles } from "./page.ts";
-import { readJsonBody } from "./request-body.ts";
+import { type BodyLimits, readJsonBody } from "./request-body.ts";
 import { answerError, RequestError, refuse } from "./request-error.ts";
 import { parseDemoQuery, parseSearchRequest, reaching } from "./search-request.ts";
 import { nextSlice } from "./slices.ts";
@@ -104,11 +104,21 @@ function addGuards(app: Hono<Environment>, { hosts, corsOrigins, apiKey }: AppOp
   if (apiKey !== undefined) for (const path of lockedPaths) app.on(["GET", "HEAD", "POST"], path, keyed(apiKey));
 }
 
-function addModelRoutes(app: Hono<Environment>, service: ModelService, { names, limits, model, acceptTokenIds = false }: AppOptions): void {
+/** A request has no more values than its largest input: a text each, or where they are taken as many token ids as the model does; and a few fields. */
+function bodyLimits({ limits, model, acceptTokenIds = false }: AppOptions): BodyLimits {
+  const { bodyBytes, inputs } = limits;
+  return { bodyBytes, values: inputs * (acceptTokenIds ? model.encoder.maxLength : 1) + fewFields };
+}
+
+/** Values of a request beside its input: fields, and the lists of a filter. */
+const fewFields = 10_000;
+
+function addModelRoutes(app: Hono<Environment>, service: ModelService, options: AppOptions): void {
+  const { names, limits, model, acceptTokenIds = false } = options;
   const { tokenizer, maxLength } = service;
   const served: ServedModel = { names, tokenizer, maxLength, dimension: model.dimension, acceptTokenIds };
   app.post("/v1/embeddings", async (context) => {
-    const request = parseEmbeddingsRequest(await readJsonBody(context.env.incoming, limits.bodyBytes), served, limits);
+    const request = parseEmbeddingsRequest(await readJsonBody(context.env.incoming, bodyLimits(options)), served, limits);
     const { signal } = context.req.raw;
     const ids = await service.tokenise(
       request.inputs.filter((input) => typeof input === "string"),
@@ -124,13 +134,18 @@ function addModelRoutes(app: Hono<Environment>, service: ModelService, { names, 
   app.get("/v1/models/:id{.+}", (context) => context.json(card(checkModelName(context.req.param("id"), names))));
 }
 
-function addSearchRoutes(app: Hono<Environment>, service: ModelService, { names, limits, searchable, examples }: AppOptions): void {
+function addSearchRoutes(app: Hono<Environment>, service: ModelService, options: AppOptions): void {
+  const { names, limits, searchable, examples } = options;
   const checkSearchable = () => {
     if (!searchable) throw new RequestError(404, "This server has no index to search: start it with --index.");
   };
   app.post("/v1/search", async (context) => {
     checkSearchable();
-    const { queries, threshold, ...search } = parseSearchRequest(await readJsonBody(context.env.incoming, limits.bodyBytes), names, limits);
+    const { queries, threshold, ...search } = parseSearchRequest(
+      await readJsonBody(context.env.incoming, bodyLimits(options)),
+      names,
+      limits,
+    );
     const { signal } = context.req.raw;
     const tokens = await service.tokenise(queries, signal, { areQueries: true });
     const found = await service.search(await service.embed(tokens, signal), search, signal);

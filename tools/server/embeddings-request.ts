@@ -111,16 +111,18 @@ function checkedTokens(item: unknown, i: number, { tokenizer, maxLength, acceptT
       "input",
     );
   }
-  const bad = item.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
-  if (bad !== undefined) throw new RequestError(400, `Input ${i} holds ${bad}; this model's tokens are 0 to ${vocabSize - 1}.`, "input");
-  const tokens = [...(item[0] === clsId ? [] : [clsId]), ...item, ...(item.at(-1) === sepId ? [] : [sepId])];
-  if (tokens.length <= maxLength) return tokens;
-  throw new RequestError(
+  const tooMany = new RequestError(
     400,
     `Input ${i} has ${item.length} token ids; at most ${maxLength} are taken, of which two are the special tokens around a text.`,
     "input",
     "context_length_exceeded",
   );
+  if (item.length > maxLength) throw tooMany;
+  const bad = item.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+  if (bad !== undefined) throw new RequestError(400, `Input ${i} holds ${bad}; this model's tokens are 0 to ${vocabSize - 1}.`, "input");
+  const tokens = [...(item[0] === clsId ? [] : [clsId]), ...item, ...(item.at(-1) === sepId ? [] : [sepId])];
+  if (tokens.length > maxLength) throw tooMany;
+  return tokens;
 }
 
 /** The JSON of the answer for vectors of unit length, f32 [dimension] each, in pieces: one for each vector. */

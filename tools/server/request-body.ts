@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate } from "node:zlib";
+import { checkJsonBounds } from "./json-bounds.ts";
 import { RequestError } from "./request-error.ts";
 
 const decoders: Readonly<Record<string, (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>> = {
@@ -11,8 +12,15 @@ const decoders: Readonly<Record<string, (body: Buffer, options: { maxOutputLengt
   br: promisify(brotliDecompress),
 };
 
-/** Throws `RequestError`: 415 for another media type or encoding than those above, 413 beyond `limit` bytes, 400 for what is not JSON. */
-export async function readJsonBody(incoming: IncomingMessage, limit: number): Promise<unknown> {
+export interface BodyLimits {
+  /** Bytes, compressed and not. */
+  readonly bodyBytes: number;
+  /** Texts, numbers and other values. */
+  readonly values: number;
+}
+
+/** Throws `RequestError`: 415 for another media type or encoding than those above, 413 beyond the limit of bytes, 400 for what is not JSON or too much of it. */
+export async function readJsonBody(incoming: IncomingMessage, { bodyBytes: limit, values }: BodyLimits): Promise<unknown> {
   const { "content-type": type = "", "content-encoding": encoding = "identity" } = incoming.headers;
   const isJson = /^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type.trim());
   if (!isJson)
@@ -21,6 +29,7 @@ export async function readJsonBody(incoming: IncomingMessage, limit: number): Pr
       `The body must be sent as Content-Type: application/json, not ${type === "" ? "without a type" : JSON.stringify(type)}.`,
     );
   const body = await decoded(await readBody(incoming, limit), encoding.trim().toLowerCase(), limit);
+  await checkJsonBounds(body, values);
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch {

@@ -206,6 +206,7 @@ describe("what is refused", () => {
     ["too many tokens", { model: "tiny", input: Array(41).fill(5) }, 400, "has 41 token ids; at most 40"],
     ["too many inputs", { model: "tiny", input: Array(101).fill("x") }, 400, "101"],
     ["too long a text", { model: "tiny", input: "x".repeat(1001) }, 400, "1001"],
+    ["a body that nests too deep", `{"model":"tiny","input":${"[".repeat(9000)}`, 400, "deep"],
     ["another encoding", { model: "tiny", input: "x", encoding_format: "hex" }, 400, "encoding_format"],
     ["a dimension of nothing", { model: "tiny", input: "x", dimensions: 0 }, 400, "dimensions"],
     ["a large body", { model: "tiny", input: "x".repeat(20_001) }, 413, "20000"],
