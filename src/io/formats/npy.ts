@@ -4,8 +4,10 @@
  *
  * Written in C order: f32 as `<f4`, and embeddings of fewer bits as `<f2`, `|i1` or `|u1`. Numbers in C order are read, as f32; packed bits are not.
  */
+
 import { FormatError, ShapeError } from "../../errors.ts";
 import { TO_F32 } from "../weights/dtypes.ts";
+import { bytesOf } from "./bytes.ts";
 
 const MAGIC = "\u0093NUMPY";
 /** Magic, two bytes of version, two bytes of header length. */
@@ -112,10 +114,6 @@ function npyHeader(shape: readonly number[], type: NpyType): Uint8Array {
 
 function isMagic(bytes: Uint8Array): boolean {
   return [...MAGIC].every((character, i) => bytes[i] === character.charCodeAt(0));
-}
-
-function bytesOf(data: NpyElements): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 function elementCount(shape: readonly number[]): number {

@@ -5,6 +5,7 @@
  */
 import { CapacityError, ShapeError } from "../../errors.ts";
 import { bytesOf, concatenate } from "./bytes.ts";
+import { varint } from "./protobuf.ts";
 
 /** The operators' version: the first with LayerNormalization. */
 const OPSET = 17;
@@ -119,15 +120,6 @@ function text(field: number, value: string): Part[] {
 
 function integer(field: number, value: number): Part[] {
   return [varint(field << 3), varint(value)];
-}
-
-/** Seven bits a byte, the lowest first; negative numbers as 64 bits. */
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  for (let rest = BigInt.asUintN(64, BigInt(value)); ; rest >>= 7n) {
-    if (rest < 128n) return Uint8Array.of(...bytes, Number(rest));
-    bytes.push(Number(rest & 127n) | 128);
-  }
 }
 
 /** Small parts are put together, so that a file is not written in a hundred thousand pieces. */

@@ -5,6 +5,9 @@
  * `Event` message of tensorflow/core/util/event.proto in the protobuf encoding. Records are made here; whoever keeps the log appends them.
  */
 
+import { concatenate } from "./bytes.ts";
+import { varint } from "./protobuf.ts";
+
 /** Numbers of one step by their tags; a tag such as `train/loss` is shown in the group `train`. */
 export interface ScalarEvent {
   /** Seconds since 1970. */
@@ -20,13 +23,13 @@ export function eventFileName(wallTime: number, host: string): string {
 
 /** The record that a file begins with. */
 export function fileHeader(wallTime: number): Uint8Array {
-  return record(message([fields.wallTime(wallTime), fields.fileVersion("brain.Event:2")]));
+  return record(concatenate([fields.wallTime(wallTime), fields.fileVersion("brain.Event:2")]));
 }
 
 /** The record of one step. A value that is not finite is kept: TensorBoard draws it as a triangle. */
 export function scalarRecord({ wallTime, step, values }: ScalarEvent): Uint8Array {
-  const summary = Object.entries(values).map(([tag, value]) => fields.value(message([fields.tag(tag), fields.simpleValue(value)])));
-  return record(message([fields.wallTime(wallTime), fields.step(step), fields.summary(message(summary))]));
+  const summary = Object.entries(values).map(([tag, value]) => fields.value(concatenate([fields.tag(tag), fields.simpleValue(value)])));
+  return record(concatenate([fields.wallTime(wallTime), fields.step(step), fields.summary(concatenate(summary))]));
 }
 
 /** Wire types of the protobuf encoding. */
@@ -34,13 +37,13 @@ const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /** Fields of Event, Summary and Summary.Value by their numbers in the .proto files. */
 const fields = {
-  wallTime: (value: number) => message([key(1, wire.fixed64), double(value)]),
-  step: (value: number) => message([key(2, wire.varint), varint(value)]),
+  wallTime: (value: number) => concatenate([key(1, wire.fixed64), double(value)]),
+  step: (value: number) => concatenate([key(2, wire.varint), varint(value)]),
   fileVersion: (value: string) => delimited(3, new TextEncoder().encode(value)),
   summary: (value: Uint8Array) => delimited(5, value),
   value: (value: Uint8Array) => delimited(1, value),
   tag: (value: string) => delimited(1, new TextEncoder().encode(value)),
-  simpleValue: (value: number) => message([key(2, wire.fixed32), float(value)]),
+  simpleValue: (value: number) => concatenate([key(2, wire.fixed32), float(value)]),
 };
 
 function key(field: number, type: number): Uint8Array {
@@ -48,16 +51,7 @@ function key(field: number, type: number): Uint8Array {
 }
 
 function delimited(field: number, bytes: Uint8Array): Uint8Array {
-  return message([key(field, wire.bytes), varint(bytes.length), bytes]);
-}
-
-/** A whole number from 0 to 2⁵³ in groups of seven bits, the lowest first. */
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
-  bytes.push(rest);
-  return Uint8Array.from(bytes);
+  return concatenate([key(field, wire.bytes), varint(bytes.length), bytes]);
 }
 
 function double(value: number): Uint8Array {
@@ -72,20 +66,10 @@ function float(value: number): Uint8Array {
   return bytes;
 }
 
-function message(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
-
 function record(data: Uint8Array): Uint8Array {
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(data.length), true);
-  return message([length, maskedChecksum(length), data, maskedChecksum(data)]);
+  return concatenate([length, maskedChecksum(length), data, maskedChecksum(data)]);
 }
 
 /** CRC-32C rotated and shifted by a constant, so that a checksum of data that holds checksums is no special case. */

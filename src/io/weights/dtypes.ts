@@ -78,25 +78,3 @@ function f16ToF32(halves: Uint16Array): Float32Array {
   }
   return values;
 }
-
-/** The same four bytes as a word and as a float. */
-const scratch = ((word) => ({ word, float: new Float32Array(word.buffer) }))(new Uint32Array(1));
-
-/** f32 to IEEE 754 binary16, rounded to nearest, ties to even; what is beyond its range becomes infinite. */
-export function f32ToF16(values: Float32Array): Uint16Array {
-  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  return Uint16Array.from(words, (word) => {
-    const sign = (word >>> 16) & 0x8000;
-    const magnitude = word & 0x7fffffff;
-    if (magnitude > 0x7f800000) return sign | 0x7e00;
-    if (magnitude >= 0x47800000) return sign | 0x7c00;
-    // Below 2^-14: subnormals and zero, in units of 2^-24. Adding 0.5 leaves them in the lowest bits of a float, rounded.
-    if (magnitude < 0x38800000) {
-      scratch.word[0] = magnitude;
-      scratch.float[0] = scratch.float[0]! + 0.5;
-      return sign | (scratch.word[0]! - 0x3f000000);
-    }
-    // From bias 127 to bias 15, and 13 bits less of fraction; a carry goes into the exponent, up to infinity.
-    return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
-  });
-}

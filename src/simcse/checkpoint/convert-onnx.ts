@@ -12,7 +12,8 @@ import { type BertConfig, firstPosition } from "../../nn/architectures/bert-conf
 import type { PoolerType } from "../model/poolers.ts";
 import { type Convertible, huggingFaceFiles, poolerUnknown } from "./convert.ts";
 
-const MODEL_FILE = "model.onnx";
+/** Where transformers.js, Optimum and sentence-transformers look for it. */
+const MODEL_FILE = "onnx/model.onnx";
 
 /** The model, its config.json and its tokenizer. Throws OptionError where no pooler is known, and CapacityError for a model that is too large. */
 export function onnxFiles(model: Convertible): NamedContent[] {

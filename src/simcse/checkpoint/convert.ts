@@ -8,12 +8,13 @@ import { OptionError } from "../../errors.ts";
 import type { Folder, NamedContent } from "../../io/folder.ts";
 import { bytesOf } from "../../io/formats/bytes.ts";
 import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
-import { f32ToF16 } from "../../io/weights/dtypes.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
+import { toHalves } from "../../io/weights/float16.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights, WEIGHTS_FILES } from "../../io/weights.ts";
 import { type BertConfig, longestSentence } from "../../nn/architectures/bert-config.ts";
+import { quoted } from "../../show.ts";
 import { checkLength } from "../embedding/encoder.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
 import { modelTensors } from "../model/model.ts";
@@ -101,9 +102,24 @@ function toWrite(weights: Weights, { source, shape }: LocatedTensor, name: strin
   const data = async () => {
     const values = await weights.readF32(source);
     checkFinite(weights, source, values);
-    return bytesOf(dtype === "F16" ? f32ToF16(values) : values);
+    if (dtype === "F32") return bytesOf(values);
+    checkHalves(weights, source, values);
+    return bytesOf(toHalves(values));
   };
   return { name, dtype, shape, data };
+}
+
+/** The first number that rounds to infinity as a half. */
+const beyondHalves = 65_520;
+
+/** Throws OptionError for a weight that halves cannot hold. */
+function checkHalves({ path }: Weights, tensor: string, values: Float32Array): void {
+  const at = values.findIndex((value) => Math.abs(value) >= beyondHalves);
+  if (at === -1) return;
+  throw new OptionError(
+    `${path}: element ${at} of tensor ${quoted(tensor)} is ${values[at]}, beyond the range of f16.`,
+    "Convert without --dtype f16.",
+  );
 }
 
 /** The error for a model that does not say how its embeddings are made, where that must be known. */

@@ -13,6 +13,7 @@
 import { FormatError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { type Folder, pathIn } from "../../io/folder.ts";
+import { bytesOf } from "../../io/formats/bytes.ts";
 import type { Dtype } from "../../io/weights/dtypes.ts";
 import { encodeSafetensors, openSafetensors, type Safetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import { type Precision, precisions } from "../../kernels/search/precision.ts";
@@ -246,8 +247,4 @@ function parseEntry(decoder: TextDecoder, line: Uint8Array): IndexedSentence | n
   } catch {
     return null;
   }
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Encoded["data"]): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

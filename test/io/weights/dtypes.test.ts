@@ -1,14 +1,15 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { bytesOf } from "../../../src/io/formats/bytes.ts";
-import { f32ToF16, TO_F32 } from "../../../src/io/weights/dtypes.ts";
+import { TO_F32 } from "../../../src/io/weights/dtypes.ts";
+import { toHalves } from "../../../src/io/weights/float16.ts";
 
 const toF32 = (halves: Uint16Array) => TO_F32.F16!(bytesOf(halves));
 const all = Uint16Array.from({ length: 2 ** 16 }, (_, half) => half);
 const isNaNHalf = (half: number) => (half & 0x7fff) > 0x7c00;
 
 it("every half becomes itself again", () => {
-  const back = f32ToF16(toF32(all));
+  const back = toHalves(toF32(all));
   const wrong = all.filter((half) => (isNaNHalf(half) ? !isNaNHalf(back[half]!) : back[half] !== half));
   expect([...wrong]).toEqual([]);
 });
@@ -22,9 +23,9 @@ it("floats become the nearest half, the even one of two as near", () => {
     const middle = (low + high) / 2;
     between.push([middle, i % 2 === 0 ? i : i - 1], [middle - (high - low) / 8, i - 1], [middle + (high - low) / 8, i]);
   }
-  const found = f32ToF16(Float32Array.from(between, ([value]) => value));
+  const found = toHalves(Float32Array.from(between, ([value]) => value));
   expect(between.filter(([, half], i) => found[i] !== half)).toEqual([]);
-  expect([...f32ToF16(Float32Array.of(65519, 65520, 1e9, Infinity, -65520, 2 ** -25, 2 ** -25 + 2 ** -40, -0))]).toEqual([
+  expect([...toHalves(Float32Array.of(65519, 65520, 1e9, Infinity, -65520, 2 ** -25, 2 ** -25 + 2 ** -40, -0))]).toEqual([
     0x7bff, 0x7c00, 0x7c00, 0x7c00, 0xfc00, 0, 1, 0x8000,
   ]);
 });
@@ -32,7 +33,7 @@ it("floats become the nearest half, the even one of two as near", () => {
 it("and never further than half a step", () => {
   fc.assert(
     fc.property(fc.float({ min: -65000, max: 65000, noNaN: true }), (value) => {
-      const [half] = toF32(f32ToF16(Float32Array.of(value)));
+      const [half] = toF32(toHalves(Float32Array.of(value)));
       expect(Math.abs(half! - value)).toBeLessThanOrEqual(Math.max(Math.abs(value) * 2 ** -11, 2 ** -25));
     }),
   );

@@ -96,9 +96,9 @@ describe.each(["bert", "roberta"] as const)("a checkpoint of %s", (kind) => {
 
   it.each(poolerTypes)("becomes an ONNX graph that gives the same vectors by %s", async (pooler) => {
     const folder = await written(onnxFiles(await openConvertible(source, { pooler })));
-    expect(folder.files).toEqual(expect.arrayContaining(["model.onnx", "config.json", "tokenizer.json"]));
+    expect(folder.files).toEqual(expect.arrayContaining(["onnx/model.onnx", "config.json", "tokenizer.json"]));
     expect(folder.files).not.toContain("model.safetensors");
-    const session = await InferenceSession.create(await folder.read("model.onnx"));
+    const session = await InferenceSession.create(await folder.read("onnx/model.onnx"));
     const wanted = await vectors(source, kind, { pooler });
     const ids = goldenOf(kind).sentences.negatives!;
     const longest = Math.max(...ids.map(({ length }) => length));
