@@ -37,6 +37,7 @@ export type { ColumnAssignment } from "./io/examples/columns.ts";
 export type { Example, ExampleKind, ExampleOptions, ExampleTable } from "./io/examples.ts";
 export { type FileContent, type Folder, MemoryFolder, type NamedContent } from "./io/folder.ts";
 export { type FileProgress, type HttpFolderOptions, openHttpFolder } from "./io/folder-http.ts";
+export type { FolderPlace, WritableFolder } from "./io/folders/writable-folder.ts";
 export { eventFileName, fileHeader, type ScalarEvent, scalarRecord } from "./io/formats/tensorboard.ts";
 export type { ColumnRole } from "./io/text/column-names.ts";
 export type { TableFormat } from "./io/text/table.ts";
@@ -120,6 +121,7 @@ export {
   type ReadConfigOptions,
   readConfig,
 } from "./simcse/checkpoint/checkpoint.ts";
+export type { CheckpointStore } from "./simcse/checkpoint/checkpoint-store.ts";
 export {
   type Convertible,
   type ConvertOptions,
@@ -220,10 +222,12 @@ export type {
 export { batchesWithoutDuplicates } from "./simcse/training/no-duplicates.ts";
 export type { StepPlace, StepPrograms } from "./simcse/training/step-programs.ts";
 export type { StepMlmOptions, TokenizedExample, TrainingStepOptions } from "./simcse/training/step-recording.ts";
+export type { LoadedParts, LoadedTraining, TrainingOptions, TrainingPlan } from "./simcse/training/train-loaded.ts";
 export { type TrainerHooks, type TrainerState, type TrainingJob, type TrainingSummary, train } from "./simcse/training/trainer.ts";
 export type { Best, Evaluate, EvaluationEntry, EvaluatorState } from "./simcse/training/training-evaluator.ts";
 export type { LogEntry, StepRecord } from "./simcse/training/training-log.ts";
 export { type TrainingSettings, trainingDefaults } from "./simcse/training/training-options.ts";
+export { type RunHooks, type TrainedStep, TrainingRun } from "./simcse/training/training-run.ts";
 export {
   exampleSet,
   packedSet,

@@ -136,6 +136,11 @@ export class MemoryFolder implements Folder {
     this.#files.set(file, concatenate(chunks));
   }
 
+  /** Removes a file, if it is there. */
+  delete(file: string): void {
+    this.#files.delete(file);
+  }
+
   async has(file: string): Promise<boolean> {
     return this.#files.has(file);
   }

@@ -2,10 +2,13 @@
 import { basename, dirname, resolve } from "node:path";
 import type { Device } from "../gpu/device.ts";
 import { openDevice } from "../gpu/node.ts";
-import type { Folder } from "../io/folder.ts";
-import { openFolder, writeFileAtomically } from "../io/folder-node.ts";
+import type { Folder, NamedContent } from "../io/folder.ts";
+import { openFolder, writeFileAtomically, writeFilesInto } from "../io/folder-node.ts";
+import type { FolderPlace } from "../io/folders/writable-folder.ts";
 import { type HubOptions, hubOptions, openModelFolder } from "../io/hub-node.ts";
 import { splitOptions } from "../options.ts";
+import { DiskCheckpoints } from "./checkpoint/checkpoint-folders-node.ts";
+import type { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
 import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
 
 export class SimCSE extends PortableSimCSE {
@@ -20,6 +23,15 @@ export class SimCSE extends PortableSimCSE {
 
   static override loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {
     return PortableSimCSE.loadAs((loaded) => new SimCSE(loaded), device, folder, options);
+  }
+
+  protected override async write(place: FolderPlace | string, files: Iterable<NamedContent>): Promise<void> {
+    if (typeof place === "string") await writeFilesInto(place, files);
+    else await super.write(place, files);
+  }
+
+  protected override checkpointsAt(place: FolderPlace | string, limit: number | undefined): CheckpointStore {
+    return typeof place === "string" ? new DiskCheckpoints(place, limit) : super.checkpointsAt(place, limit);
   }
 
   /** Writes the index to a file, whole or not at all. Throws `OptionError` where there is none, `FileError` when the file cannot be written. */

@@ -4,12 +4,15 @@
 import type { Tuning } from "../autograd/choices.ts";
 import { OptionError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
-import type { Folder } from "../io/folder.ts";
+import type { Folder, NamedContent } from "../io/folder.ts";
+import { type FolderPlace, writeFiles } from "../io/folders/writable-folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
 import { missingWeights } from "../io/weights.ts";
 import type { Precision } from "../kernels/search/precision.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { checkVocabulary, inspectWeights, loadWeights, locateTensors, readConfig } from "./checkpoint/checkpoint.ts";
+import { type CheckpointStore, PlacedCheckpoints } from "./checkpoint/checkpoint-store.ts";
+import { savedModelFiles } from "./checkpoint/saved-model.ts";
 import { chunks } from "./embedding/chunks.ts";
 import { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder } from "./embedding/encoder.ts";
 import type { PrecisionArrays } from "./embedding/precision.ts";
@@ -30,6 +33,21 @@ import {
   type SentenceToIndex,
 } from "./search/sentence-index.ts";
 import { type VectorIndexOptions, vectorIndexOptions } from "./search/vector-index.ts";
+import { isTrainedHead } from "./training/prepare-model.ts";
+import {
+  checkTrainingOptions,
+  type LoadedParts,
+  type LoadedTraining,
+  planLoaded,
+  scoreOf,
+  simcseOf,
+  type TrainingOptions,
+  type TrainingPlan,
+  trainLoaded,
+} from "./training/train-loaded.ts";
+import { trainingDefaults } from "./training/training-options.ts";
+import { type RunHooks, TrainingRun } from "./training/training-run.ts";
+import { exampleSet, listExamples, packedSet, type TrainingExamples } from "./training/training-set.ts";
 
 export interface LoadOptions extends PromptOptions {
   /** How a sentence's vector is made; the one saved with the model if absent. */
@@ -44,6 +62,11 @@ export interface LoadOptions extends PromptOptions {
   readonly tuning?: Tuning | undefined;
   /** Stops loading; `load` then throws the signal's reason. */
   readonly signal?: AbortSignal;
+  /**
+   * Take memory for training too, four times the weights; false if absent: `train` then takes it. A model that says no pooler gets `cls` with a fresh MLP, as SimCSE
+   * trains it, and one without weights gets fresh ones.
+   */
+  readonly training?: boolean;
 }
 
 const loadOptions: OptionNames<LoadOptions> = {
@@ -55,6 +78,7 @@ const loadOptions: OptionNames<LoadOptions> = {
   prompt: true,
   promptName: true,
   signal: true,
+  training: true,
 };
 
 /** Sentences to index, with ids and metadata or without. */
@@ -90,9 +114,7 @@ export interface Environment {
 }
 
 /** What a loaded `SimCSE` consists of. */
-export interface LoadedModel {
-  readonly model: SimCseModel;
-  readonly encoder: Encoder;
+export interface LoadedModel extends LoadedParts {
   /** What messages call it: the last part of its folder's name. */
   readonly name: string;
 }
@@ -102,15 +124,25 @@ export class SimCSE {
   /** Closed with the model: the device that `load` opened for it. */
   #ownDevice: Device | null = null;
   #index: SentenceIndex | null = null;
-  readonly model: SimCseModel;
-  readonly encoder: Encoder;
+  /** Replaced where training needs other memory, heads or another pooler. */
+  #parts: LoadedParts;
+  #isTraining = false;
   /** The last part of the name of the folder that it was loaded from. */
   readonly name: string;
 
-  protected constructor({ model, encoder, name }: LoadedModel) {
+  protected constructor({ name, ...parts }: LoadedModel) {
     this.name = name;
-    this.model = model;
-    this.encoder = encoder;
+    this.#parts = parts;
+  }
+
+  /** The weights on the device. */
+  get model(): SimCseModel {
+    return this.#parts.model;
+  }
+
+  /** What makes vectors of sentences. */
+  get encoder(): Encoder {
+    return this.#parts.encoder;
   }
 
   /** Loads a model with `load`, onto the device in `options` or onto one opened for it alone. */
@@ -148,9 +180,10 @@ export class SimCSE {
     options: LoadOptions,
   ): Promise<S> {
     checkOptions("load", options, loadOptions);
+    const { training = false } = options;
     const chosen = options.pooler === undefined ? undefined : parsePooler(options.pooler);
     const { folder, head, bert, sentenceHead, texts, ...saved } = await readConfig(given, { pooler: chosen });
-    const pooler = sentenceHead === null ? saved.pooler : "sentence_transformers";
+    const pooler = sentenceHead === null ? (saved.pooler ?? (training ? trainingDefaults.pooler : null)) : "sentence_transformers";
     if (pooler === null) {
       throw new OptionError(
         `${given.name} does not say which pooler its embeddings are made with.`,
@@ -159,13 +192,22 @@ export class SimCSE {
     }
     const tokenizer = await loadTokenizer(folder);
     checkVocabulary(folder, tokenizer, bert);
-    const { weights } = await inspectWeights(folder, head);
-    if (weights === null) throw missingWeights(folder);
+    const { weights, hasHead } = await inspectWeights(folder, head);
+    if (weights === null && !training) throw missingWeights(folder);
+    const isFresh = training && !isTrainedHead({ hasHead, config: saved, weights });
     const parts = { mlp: pooler === "cls", head: sentenceHead };
-    locateTensors(weights, modelTensors(bert, parts));
-    const model = await SimCseModel.allocate(device, bert, { training: false, ...parts, tuning: options.tuning });
+    if (weights !== null) locateTensors(weights, modelTensors(bert, isFresh ? { ...parts, mlp: false } : parts));
+    const model = await SimCseModel.allocate(device, bert, {
+      training: training && sentenceHead === null,
+      ...parts,
+      tuning: options.tuning,
+    });
     try {
-      await loadWeights(model, weights, { head: "checkpoint", signal: options.signal });
+      if (training) model.store.initialize(trainingDefaults.seed);
+      const fresh =
+        weights === null
+          ? [...model.store.pieces.keys()]
+          : await loadWeights(model, weights, { head: isFresh ? "fresh" : "checkpoint", signal: options.signal });
       const encoder = await Encoder.create(model, tokenizer, {
         pooler,
         maxLength: options.maxLength ?? saved.maxLength,
@@ -173,11 +215,85 @@ export class SimCSE {
         ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
         ...(options.normalize === undefined ? {} : { normalize: options.normalize }),
       });
-      return create({ model, encoder, name: given.name.split(/[\\/]/).filter(Boolean).at(-1) ?? given.name });
+      return create({ model, encoder, fresh, name: given.name.split(/[\\/]/).filter(Boolean).at(-1) ?? given.name });
     } catch (error) {
       model.close();
       throw error;
     }
+  }
+
+  /**
+   * Trains the model on sentences, pairs, or pairs with a hard negative: `await` the run for its end, or iterate over it for its steps. The model encodes while it is
+   * trained, and can be trained again; an index is dropped, since its vectors were made before. Rejects with `OptionError` for options that are unknown or cannot be,
+   * `DataError`, naming the example by its number from 1, for one that cannot be trained on, `CapacityError` where the device has no room, and `DivergenceError`
+   * where the loss is no longer a number.
+   */
+  train(examples: TrainingExamples, options: TrainingOptions = {}): TrainingRun {
+    return this.#startTraining(options, async ({ maxLength }) =>
+      exampleSet(await listExamples(examples), this.encoder.tokenizer, maxLength),
+    );
+  }
+
+  /** Trains the model's encoder to restore masked words of texts, which are joined and cut into sequences of `maxLength` tokens. Otherwise as `train`. */
+  pretrain(texts: Iterable<string> | AsyncIterable<string>, options: TrainingOptions = {}): TrainingRun {
+    return this.#startTraining(options, ({ maxLength }) => packedSet(texts, this.encoder.tokenizer, maxLength));
+  }
+
+  /** What `train` would take with these options, with nothing allocated; of pairs, unless `sentences` says how many sentences an example has. */
+  plan(options: TrainingOptions = {}, { sentences = 2 }: { readonly sentences?: 1 | 2 | 3 } = {}): TrainingPlan {
+    return planLoaded(this.#parts, options, sentences);
+  }
+
+  /** The model's files, to be written in this order, as this package, transformers and sentence-transformers open them. Weights are read as they are written. */
+  files(): NamedContent[] {
+    const { model, encoder } = this.#parts;
+    if (encoder.pooler === "sentence_transformers") {
+      throw new OptionError(
+        "The model makes its vectors with modules that are not written here.",
+        "Keep the folder that it was loaded from, or load it with a `pooler`.",
+      );
+    }
+    return savedModelFiles(model, encoder.tokenizer, simcseOf(encoder), encoder.texts);
+  }
+
+  /** Writes the model's files to a MemoryFolder, to a browser's FileSystemDirectoryHandle, or in Node to the folder at a path. */
+  async save(place: FolderPlace | string): Promise<void> {
+    await this.write(place, this.files());
+  }
+
+  /** Writes files to a place that this environment has. */
+  protected async write(place: FolderPlace | string, files: Iterable<NamedContent>): Promise<void> {
+    await writeFiles(place as FolderPlace, files);
+  }
+
+  /** Checkpoints at a place that this environment has. */
+  protected checkpointsAt(place: FolderPlace | string, limit: number | undefined): CheckpointStore {
+    return new PlacedCheckpoints(place as FolderPlace, limit);
+  }
+
+  #startTraining(options: TrainingOptions, read: LoadedTraining["read"]): TrainingRun {
+    const train = async (hooks: RunHooks) => {
+      checkTrainingOptions(options);
+      if (this.#isTraining) throw new OptionError("The model is being trained already.", "Wait for that run to end, or stop it.");
+      this.#isTraining = true;
+      try {
+        const { checkpoints, keepCheckpoints } = options;
+        return await trainLoaded(this.#parts, {
+          options,
+          read,
+          hooks,
+          checkpoints: checkpoints === undefined ? null : this.checkpointsAt(checkpoints, keepCheckpoints),
+          replace: (parts) => {
+            this.#parts = parts;
+            void this.#index?.close();
+            this.#index = null;
+          },
+        });
+      } finally {
+        this.#isTraining = false;
+      }
+    };
+    return new TrainingRun(train, { signal: options?.signal, scoreOf: (entry) => scoreOf(options, entry) });
   }
 
   /** The length of a vector. */

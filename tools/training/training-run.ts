@@ -9,6 +9,7 @@ import { type Folder, readJson } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../../src/io/folder-node.ts";
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import { DiskCheckpoints, openCheckpoint, tidyCheckpoints } from "../../src/simcse/checkpoint/checkpoint-folders-node.ts";
+import { stateFile } from "../../src/simcse/checkpoint/checkpoint-store.ts";
 import { savedModelFiles } from "../../src/simcse/checkpoint/saved-model.ts";
 import {
   type CheckpointedRun,
@@ -17,7 +18,6 @@ import {
   loadTrainingCheckpoint,
   readTrainingState,
   type SavedState,
-  stateFile,
   writeCheckpoint,
 } from "../../src/simcse/checkpoint/training-checkpoint.ts";
 import type { SimCseModel } from "../../src/simcse/model/model.ts";

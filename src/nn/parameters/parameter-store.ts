@@ -49,10 +49,11 @@ export class ParameterStore {
     return this.layout.bytes;
   }
 
-  /** Sets the optimiser's state to that before the first step. Moments are zero in a new store. */
+  /** Sets the optimiser's state and moments to those before the first step. */
   resetOptimizer(): void {
-    const { optimizer, keepsHalves } = this.layout;
+    const { optimizer, keepsHalves, arenas } = this.layout;
     if (optimizer === null) throw untrainable();
+    this.device.clear(arenas.flatMap(({ training }) => [training!.first.window, training!.second.window]));
     this.#write(optimizer.window, initialOptimizerState({ lossScale: keepsHalves ? initialLossScale : 1 }));
   }
 
@@ -73,6 +74,25 @@ export class ParameterStore {
    */
   write(name: string, data: Float32Array, offset?: number): void {
     this.#write(this.#windowOf(name), data, { name, offset });
+  }
+
+  /** Copies the tensors that another store of the same device has too; returns the names of those that it lacks. Throws `ShapeError` where one has another shape. */
+  copyFrom(other: ParameterStore): string[] {
+    this.check();
+    other.check();
+    const encoder = this.device.gpu.createCommandEncoder();
+    const shared = [...this.pieces.keys()].filter((name) => other.pieces.has(name));
+    for (const name of shared) {
+      const [from, to] = [other.#windowOf(name), this.#windowOf(name)];
+      if (from.size !== to.size)
+        throw new ShapeError(
+          `${name} has ${from.size / 4} elements in one model and ${to.size / 4} in the other.`,
+          "Copy between models of one config.",
+        );
+      encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
+    }
+    this.device.gpu.queue.submit([encoder.finish()]);
+    return [...this.pieces.keys()].filter((name) => !other.pieces.has(name));
   }
 
   /** Reads a named tensor back, row-major. */

@@ -5,23 +5,20 @@ import { FileError } from "../../errors.ts";
 import type { Folder, NamedContent } from "../../io/folder.ts";
 import { openFolder, writeFolderAtomically } from "../../io/folder-node.ts";
 import { fileOperation } from "../../io/folders/errno-node.ts";
-import type { CheckpointStore } from "./checkpoint-store.ts";
-import { stateFile } from "./training-checkpoint.ts";
+import { type CheckpointStore, checkpointFolder, stateFile, stepOfFolder } from "./checkpoint-store.ts";
 
-const pattern = /^checkpoint-(\d+)$/;
 /** What a killed process leaves of a file or a checkpoint that it was writing, or of a checkpoint that it was removing. */
 const leftover = /^\..+\.[0-9a-f-]{36}\.(partial|old)$|^\.checkpoint-\d+\.old$/;
 
 /** Paths of the complete checkpoints in `output`, the oldest first. */
 export async function listCheckpoints(output: string): Promise<string[]> {
   const steps = (await fileOperation("read", output, () => readdir(output)))
-    .map((name) => pattern.exec(name)?.[1])
+    .map(stepOfFolder)
     .filter((step) => step !== undefined)
-    .map(Number)
     .sort((a, b) => a - b);
   const found: string[] = [];
   for (const step of steps) {
-    const path = join(output, `checkpoint-${step}`);
+    const path = join(output, checkpointFolder(step));
     if (await (await openFolder(path)).has(stateFile)) found.push(path);
   }
   return found;
@@ -35,7 +32,7 @@ export class DiskCheckpoints implements CheckpointStore {
   ) {}
 
   async write(step: number, files: Iterable<NamedContent>): Promise<void> {
-    await writeFolderAtomically(join(this.name, `checkpoint-${step}`), files, { overwrite: true });
+    await writeFolderAtomically(join(this.name, checkpointFolder(step)), files, { overwrite: true });
     const all = await listCheckpoints(this.name);
     for (const old of all.slice(0, Math.max(0, all.length - this.limit))) await removeCheckpoint(old);
   }
@@ -60,7 +57,8 @@ async function removeCheckpoint(path: string): Promise<void> {
 export async function tidyCheckpoints(output: string, { anew }: { readonly anew: boolean }): Promise<void> {
   await fileOperation("write", output, async () => {
     for (const name of await readdir(output)) {
-      if (leftover.test(name) || (anew && (pattern.test(name) || name === stateFile))) await rm(join(output, name), { recursive: true });
+      if (leftover.test(name) || (anew && (stepOfFolder(name) !== undefined || name === stateFile)))
+        await rm(join(output, name), { recursive: true });
     }
   });
 }

@@ -1,11 +1,62 @@
-/** Where a run keeps its checkpoints: folders named `checkpoint-<step>` in a folder on disk, in memory or in a browser's storage. */
-import type { Folder, NamedContent } from "../../io/folder.ts";
+/** Where a run keeps its checkpoints: folders named `checkpoint-<step>` in a folder on disk (checkpoint-folders-node.ts), in memory or in a browser's storage. */
+import { type Folder, type NamedContent, subfolder } from "../../io/folder.ts";
+import { type FolderPlace, type WritableFolder, writableFolder } from "../../io/folders/writable-folder.ts";
 
 export interface CheckpointStore {
   /** What messages call it. */
   readonly name: string;
-  /** Writes the checkpoint of a step, whole or not at all as far as the medium allows: the file that completes it comes last. */
+  /** Writes the checkpoint of a step. The file that completes it comes last: one that was left half-written is no checkpoint. */
   write(step: number, files: Iterable<NamedContent>): Promise<void>;
   /** The last complete checkpoint; null where there is none. */
   last(): Promise<Folder | null>;
+}
+
+/** Written last: a checkpoint that has it has everything. */
+export const stateFile = "trainer_state.json";
+
+/** The name of a step's checkpoint. */
+export const checkpointFolder = (step: number): string => `checkpoint-${step}`;
+
+/** The step of a checkpoint's name; undefined for any other name. */
+export function stepOfFolder(name: string): number | undefined {
+  const step = /^checkpoint-(\d+)$/.exec(name)?.[1];
+  return step === undefined ? undefined : Number(step);
+}
+
+/** Checkpoints in memory or behind a browser's handle, of which the oldest beyond `limit` are removed. */
+export class PlacedCheckpoints implements CheckpointStore {
+  readonly #folder: WritableFolder;
+
+  constructor(
+    place: FolderPlace,
+    readonly limit = Number.POSITIVE_INFINITY,
+  ) {
+    this.#folder = writableFolder(place);
+  }
+
+  get name(): string {
+    return this.#folder.name;
+  }
+
+  async write(step: number, files: Iterable<NamedContent>): Promise<void> {
+    const own = checkpointFolder(step);
+    if ((await this.#folder.list()).includes(own)) await this.#folder.remove(own);
+    for (const { name, content } of files) await this.#folder.write(`${own}/${name}`, content);
+    const complete = await this.#complete();
+    for (const old of complete.slice(0, Math.max(0, complete.length - this.limit))) await this.#folder.remove(checkpointFolder(old));
+  }
+
+  async last(): Promise<Folder | null> {
+    const step = (await this.#complete()).at(-1);
+    return step === undefined ? null : subfolder(this.#folder, checkpointFolder(step));
+  }
+
+  /** The steps of the complete checkpoints, ascending. */
+  async #complete(): Promise<number[]> {
+    const steps = (await this.#folder.list()).map(stepOfFolder).filter((step) => step !== undefined);
+    const complete: number[] = [];
+    for (const step of steps.sort((a, b) => a - b))
+      if (await this.#folder.has(`${checkpointFolder(step)}/${stateFile}`)) complete.push(step);
+    return complete;
+  }
 }

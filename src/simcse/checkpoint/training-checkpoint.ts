@@ -15,7 +15,7 @@ import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { TrainerState } from "../training/trainer.ts";
 import { checkSettings, type TrainingSettings } from "../training/training-options.ts";
 import { loadWeights, modelFiles } from "./checkpoint.ts";
-import type { CheckpointStore } from "./checkpoint-store.ts";
+import { type CheckpointStore, stateFile } from "./checkpoint-store.ts";
 
 /** `trainer_state.json`, with the fields that Hugging Face's has. */
 export interface SavedState extends TrainerState {
@@ -29,8 +29,6 @@ export interface SavedState extends TrainerState {
 }
 
 const optimizerFile = "optimizer.safetensors";
-/** Written last: a folder that has it has everything. */
-export const stateFile = "trainer_state.json";
 const moments: readonly Moment[] = ["first", "second"];
 const optimizerStateName = "state";
 

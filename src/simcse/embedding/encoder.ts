@@ -136,6 +136,11 @@ export class Encoder {
     return this.#options.batchSize;
   }
 
+  /** Whether vectors are scaled to unit length where a call does not say otherwise. */
+  get normalize(): boolean {
+    return this.#options.normalize;
+  }
+
   /** What is done with texts before they are tokenised. */
   get texts(): TextPreparation {
     return this.#options.texts;

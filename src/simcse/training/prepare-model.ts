@@ -41,8 +41,16 @@ export async function openTrainingSource(
   const tokenizer = await loadTokenizer(tokenizerFolder ?? config.folder);
   checkVocabulary(config.folder, tokenizer, config.bert);
   const { weights, hasHead } = await inspectWeights(config.folder, config.head);
-  const hasTrainedHead = hasHead && (config.hasTrainedHead || weights?.tensors.has("mlp.dense.weight") === true);
-  return { config, tokenizer, weights, hasTrainedHead };
+  return { config, tokenizer, weights, hasTrainedHead: isTrainedHead({ hasHead, config, weights }) };
+}
+
+/** Whether weights have a head for the [CLS] token that SimCSE has trained. */
+export function isTrainedHead(source: {
+  readonly hasHead: boolean;
+  readonly config: Pick<CheckpointConfig, "hasTrainedHead">;
+  readonly weights: Weights | null;
+}): boolean {
+  return source.hasHead && (source.config.hasTrainedHead || source.weights?.tensors.has("mlp.dense.weight") === true);
 }
 
 /** Throws `OptionError` for a model with modules that are not trained, unless a pooler is chosen: its transformer is then trained without them. */

@@ -1,0 +1,52 @@
+/** A model's parameters as they were at a moment, kept on the device, so that training can go back to its best step. */
+import type { BufferWindow } from "../../gpu/device.ts";
+import type { ParameterStore } from "./parameter-store.ts";
+
+export class ParameterSnapshot {
+  private constructor(
+    readonly store: ParameterStore,
+    /** A buffer for each arena of parameters. */
+    readonly buffers: readonly GPUBuffer[],
+  ) {}
+
+  /** Takes memory for the parameters; nothing is in it until `take`. Throws `CapacityError` when the device has no room. */
+  static async allocate(store: ParameterStore): Promise<ParameterSnapshot> {
+    const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    const declarations = windowsOf(store).map(({ size }, i) => ({ label: `snapshot ${i}`, bytes: size, usage }));
+    return new ParameterSnapshot(store, await store.device.allocate("a copy of the model's parameters", declarations));
+  }
+
+  /** Keeps the parameters as they are now. */
+  take(): void {
+    this.#copy((window, buffer) => [window, { buffer, offset: 0, size: window.size }]);
+  }
+
+  /** Gives the parameters back what was kept. */
+  restore(): void {
+    this.#copy((window, buffer) => [{ buffer, offset: 0, size: window.size }, window]);
+  }
+
+  /** Frees the memory. */
+  close(): void {
+    for (const buffer of this.buffers) buffer.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #copy(ends: (window: BufferWindow, buffer: GPUBuffer) => readonly [from: BufferWindow, to: BufferWindow]): void {
+    this.store.check();
+    const { gpu } = this.store.device;
+    const encoder = gpu.createCommandEncoder();
+    for (const [i, window] of windowsOf(this.store).entries()) {
+      const [from, to] = ends(window, this.buffers[i]!);
+      encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, window.size);
+    }
+    gpu.queue.submit([encoder.finish()]);
+  }
+}
+
+function windowsOf({ layout }: ParameterStore): BufferWindow[] {
+  return layout.arenas.map(({ parameters }) => parameters.window);
+}

@@ -1,0 +1,232 @@
+/** Training of a model that is loaded and encodes: settings that it brings itself, memory that it lacks, checkpoints, and its best weights. */
+import { Choices, choicesFrom, choicesOf } from "../../autograd/choices.ts";
+import type { Plan } from "../../autograd/plan.ts";
+import type { Profiler } from "../../autograd/profiler.ts";
+import { OptionError } from "../../errors.ts";
+import type { Folder } from "../../io/folder.ts";
+import type { FolderPlace } from "../../io/folders/writable-folder.ts";
+import { ParameterSnapshot } from "../../nn/parameters/parameter-snapshot.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
+import {
+  checkResumable,
+  loadTrainingCheckpoint,
+  readTrainingState,
+  type SavedState,
+  writeCheckpoint,
+} from "../checkpoint/training-checkpoint.ts";
+import { Encoder } from "../embedding/encoder.ts";
+import { type ModelOptions, SimCseModel } from "../model/model.ts";
+import type { PoolerType } from "../model/poolers.ts";
+import { fitLength, modelNeeds, resolveSettings } from "./prepare-model.ts";
+import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "./trainer.ts";
+import { type Evaluate, type EvaluationEntry, loggedMetric } from "./training-evaluator.ts";
+import { checkSettings, embeddingPooler, settingNames, type TrainingSettings } from "./training-options.ts";
+import type { RunHooks } from "./training-run.ts";
+import type { TrainingSet } from "./training-set.ts";
+import { planTrainingStep } from "./training-step.ts";
+
+/** The options of `train` and `pretrain`. Settings that are absent have the original's defaults; pooler and length are the model's. */
+export interface TrainingOptions extends Partial<TrainingSettings> {
+  /** Evaluates while training: a number, or metrics by name. At the end of each epoch, unless `evalSteps` or `evaluationStrategy` say otherwise. */
+  readonly evaluate?: Evaluate;
+  /** Stops the run after the step in flight, with a checkpoint where there is a place for them. What is awaited is then fulfilled, `interrupted`. */
+  readonly signal?: AbortSignal;
+  /** Where checkpoints go, every `saveSteps` and when the run is stopped: a MemoryFolder, a browser's FileSystemDirectoryHandle, or in Node a path. */
+  readonly checkpoints?: FolderPlace | string;
+  /** Checkpoints that are kept, the latest ones; all if absent. */
+  readonly keepCheckpoints?: number;
+  /** Go on from the last of the `checkpoints`, to the same bits as a run that was never interrupted; from the beginning where there is none. */
+  readonly resume?: boolean;
+  /** Times some of the steps kernel by kernel. */
+  readonly profiler?: Profiler | null;
+}
+
+const trainingOptions: OptionNames<TrainingOptions> = {
+  ...settingNames,
+  evaluate: true,
+  signal: true,
+  checkpoints: true,
+  keepCheckpoints: true,
+  resume: true,
+  profiler: true,
+};
+
+/** What a loaded model consists of. */
+export interface LoadedParts {
+  readonly model: SimCseModel;
+  readonly encoder: Encoder;
+  /** Names of the tensors that have initial values, since nothing has trained them. */
+  readonly fresh: readonly string[];
+}
+
+/** What a training step takes, in bytes. */
+export interface TrainingPlan {
+  /** The step: activations, and what its programs share. */
+  readonly stepBytes: number;
+  /** Parameters, gradients and optimiser state. */
+  readonly modelBytes: number;
+  /** What runs: the plan of the step's largest program; `formatPlan` prints it. */
+  readonly plan: Plan;
+}
+
+/** Training of a loaded model. */
+export interface LoadedTraining {
+  readonly options: TrainingOptions;
+  /** Makes the set, once the settings say how long a sentence may be. */
+  readonly read: (settings: TrainingSettings) => Promise<TrainingSet>;
+  readonly hooks: RunHooks;
+  /** Null where no place for checkpoints is given. */
+  readonly checkpoints: CheckpointStore | null;
+  /** Called with the parts that take the place of the model's own, before the first step. */
+  readonly replace: (parts: LoadedParts) => void;
+}
+
+/** Throws `OptionError` for options that are unknown or cannot be. */
+export function checkTrainingOptions(options: TrainingOptions): void {
+  checkOptions("train", options, trainingOptions);
+  const { checkpoints, resume = false, keepCheckpoints = 1 } = options;
+  if (resume && checkpoints === undefined) {
+    throw new OptionError("`resume` needs `checkpoints`.", "Give the place that the interrupted run wrote its checkpoints to.");
+  }
+  if (!Number.isSafeInteger(keepCheckpoints) || keepCheckpoints < 1) {
+    throw new OptionError(
+      `\`keepCheckpoints\` must be a whole number of at least 1, but is ${keepCheckpoints}.`,
+      "Leave it out to keep all.",
+    );
+  }
+}
+
+/** The settings of a run of this model. Throws `OptionError` for those that cannot be. */
+export function settingsFor({ encoder }: Pick<LoadedParts, "encoder">, options: TrainingOptions): TrainingSettings {
+  const { evaluate, signal: _, checkpoints: __, keepCheckpoints: ___, resume: ____, profiler: _____, ...given } = options;
+  if (encoder.pooler === "sentence_transformers" && given.pooler === undefined) {
+    throw new OptionError(
+      "The model makes its vectors with modules that cannot be trained here.",
+      "Give a `pooler`, such as avg, to train its transformer without them.",
+    );
+  }
+  const own = { pooler: encoder.pooler as PoolerType, maxLength: encoder.maxLength };
+  const says = given.evaluationStrategy !== undefined || given.evalSteps !== undefined;
+  const settings = resolveSettings({ ...(evaluate && !says && { evaluationStrategy: "epoch" as const }), ...given }, own);
+  checkSettings(settings);
+  return settings;
+}
+
+/** The score of an evaluation under these settings. */
+export function scoreOf({ metric = null }: TrainingOptions, entry: EvaluationEntry): number | undefined {
+  return metric === null ? Object.entries(entry).find(([name]) => name.startsWith("eval_"))?.[1] : entry[loggedMetric(metric)];
+}
+
+/** What a step would take, with nothing allocated. `views` are the sentences of an example. */
+export function planLoaded({ model, encoder }: LoadedParts, options: TrainingOptions, views: number): TrainingPlan {
+  checkTrainingOptions(options);
+  const settings = settingsFor({ encoder }, options);
+  const set = { length: Number.POSITIVE_INFINITY, views, target: null };
+  const step = stepOptions(set, settings, encoder.tokenizer);
+  const { plan, bytes, persistentBytes } = planTrainingStep(model.config, modelNeeds(settings, set), step, model.device.capabilities);
+  return { plan, stepBytes: bytes, modelBytes: persistentBytes };
+}
+
+/** Trains. The model that came before is closed where another takes its place. */
+export async function trainLoaded(
+  parts: LoadedParts,
+  { options, read, hooks, checkpoints, replace }: LoadedTraining,
+): Promise<TrainingSummary> {
+  const given = settingsFor(parts, options);
+  const all = await read(given);
+  const { set, settings } = options.maxLength === undefined && all.views > 1 ? fitLength(all, given) : { set: all, settings: given };
+  const checkpoint = options.resume && checkpoints ? await checkpoints.last() : null;
+  const from = checkpoint && (await readTrainingState(checkpoint));
+  if (from) checkResumable(from, settings, set.length);
+  const current = await trainableParts(parts, { settings, set, checkpoint, from });
+  replace({ ...current, fresh: [] });
+  const { model, encoder } = current;
+  using snapshot = settings.keepBest ? await ParameterSnapshot.allocate(model.store) : null;
+  const history: object[] = [...(from?.log_history ?? [])];
+  let tuning = new Choices([]);
+  const summary = await train({
+    model,
+    tokenizer: encoder.tokenizer,
+    set,
+    settings,
+    from,
+    hooks: {
+      ...hooks,
+      onStart: (plan) => {
+        tuning = choicesOf({ steps: [...plan.step.programs.values()].flatMap((program) => program.plan.steps) });
+        hooks.onStart(plan);
+      },
+      onLog: (entry) => void history.push(entry),
+      ...(options.evaluate && { evaluate: options.evaluate }),
+      onEvaluate: (entry) => {
+        history.push(entry);
+        return hooks.onEvaluate(entry);
+      },
+      ...(snapshot && { saveBest: async () => snapshot.take() }),
+      ...(checkpoints && {
+        saveCheckpoint: (state) =>
+          writeCheckpoint(
+            checkpoints,
+            { model, tokenizer: encoder.tokenizer, simcse: simcseOf(encoder), settings, examples: set.length, history, tuning },
+            state,
+          ),
+      }),
+      profiler: options.profiler ?? null,
+    } satisfies TrainerHooks,
+  });
+  // Of a run that goes on from a checkpoint the best may lie before it: then the last weights stay.
+  if (snapshot && summary.best && summary.best.step > (from?.global_step ?? 0)) snapshot.restore();
+  return summary;
+}
+
+/** How a model embeds, as it is saved with it. */
+export function simcseOf({ pooler, maxLength }: Pick<Encoder, "pooler" | "maxLength">): { pooler_type: string; max_seq_length: number } {
+  return { pooler_type: pooler, max_seq_length: maxLength };
+}
+
+interface TrainingStart {
+  readonly settings: TrainingSettings;
+  readonly set: TrainingSet;
+  readonly checkpoint: Folder | null;
+  readonly from: SavedState | null;
+}
+
+/** The parts with memory for this training and an encoder of its pooler; those that they replace are closed. The optimiser begins anew, or as the checkpoint has it. */
+async function trainableParts(parts: LoadedParts, { settings, set, checkpoint, from }: TrainingStart): Promise<LoadedParts> {
+  const needs = modelNeeds(settings, set);
+  const tuning = from?.tuning ? choicesFrom(from.tuning, checkpoint!.name) : parts.model.tuning;
+  const fits = from === null && hasAll(parts.model, needs);
+  const model = fits ? parts.model : await SimCseModel.allocate(parts.model.device, parts.model.config, { ...needs, tuning });
+  try {
+    const fresh = fits ? parts.fresh : [...model.store.copyFrom(parts.model.store), ...parts.fresh];
+    for (const parameter of model.store.layout.parameters) {
+      if (fresh.includes(parameter.name)) model.store.initializeParameter(parameter, settings.seed);
+    }
+    model.store.resetOptimizer();
+    if (checkpoint) await loadTrainingCheckpoint(checkpoint, model);
+    const pooler = embeddingPooler(settings);
+    const { maxLength, batchSize, normalize, texts } = parts.encoder;
+    const encoder =
+      fits && pooler === parts.encoder.pooler
+        ? parts.encoder
+        : await Encoder.create(model, parts.encoder.tokenizer, { pooler, maxLength, batchSize, normalize, texts });
+    if (encoder !== parts.encoder) parts.encoder.close();
+    if (!fits) parts.model.close();
+    return { model, encoder, fresh: [] };
+  } catch (error) {
+    if (!fits) model.close();
+    throw error;
+  }
+}
+
+/** Whether a model has the memory and just the heads that training needs. */
+function hasAll({ modules, store }: SimCseModel, { mlp, mlm = false, halves = false }: ModelOptions): boolean {
+  return (
+    store.layout.optimizer !== null &&
+    store.layout.keepsHalves === halves &&
+    (modules.mlp !== undefined) === mlp &&
+    (modules.cls !== undefined) === mlm &&
+    modules.head === undefined
+  );
+}

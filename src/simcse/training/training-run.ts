@@ -1,0 +1,104 @@
+/** A run of training that is under way, as a library call gives it: `await run` for its end, or `for await (const step of run)` for its steps. */
+
+import type { TrainerHooks, TrainingSummary } from "./trainer.ts";
+import type { EvaluationEntry } from "./training-evaluator.ts";
+import type { StepRecord } from "./training-log.ts";
+
+/** A step that was done. Steps come in order, a few at a time: their numbers are read from the GPU about five times a second. */
+export interface TrainedStep extends StepRecord {
+  readonly totalSteps: number;
+  /** The evaluation after this step, where there was one: the metric that decides which model is best. */
+  readonly score?: number;
+  /** All metrics of that evaluation, by names that begin with `eval_`. */
+  readonly metrics?: Readonly<Record<string, number>>;
+}
+
+/** Milliseconds between readings of the steps' numbers. */
+const readEvery = 200;
+
+/** Hooks that a run needs of its training. */
+export type RunHooks = Required<Pick<TrainerHooks, "onStart" | "onSteps" | "stepsEvery" | "onEvaluate" | "signal">>;
+
+/**
+ * Training begins at once. Leaving the loop early stops the run after the step in flight; the model keeps what it has learned. Errors reject `await run` and throw
+ * from the loop.
+ */
+export class TrainingRun implements PromiseLike<TrainingSummary>, AsyncIterable<TrainedStep> {
+  readonly #stop = new AbortController();
+  readonly #ended: Promise<TrainingSummary>;
+  /** Steps that were not taken yet. */
+  readonly #steps: TrainedStep[] = [];
+  /** The last step, held back for the evaluation that may follow it. */
+  #last: TrainedStep | null = null;
+  #totalSteps = 0;
+  /** Wakes the loop that waits for a step. */
+  #wake = () => {};
+
+  /** Begins `train`. `scoreOf` finds an evaluation's score; `signal` stops the run like leaving the loop. */
+  constructor(
+    train: (hooks: RunHooks) => Promise<TrainingSummary>,
+    { signal, scoreOf }: { readonly signal?: AbortSignal | undefined; readonly scoreOf: (entry: EvaluationEntry) => number | undefined },
+  ) {
+    const hooks: RunHooks = {
+      signal: signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal,
+      stepsEvery: readEvery,
+      onStart: ({ totalSteps }) => {
+        this.#totalSteps = totalSteps;
+      },
+      onSteps: (steps) => {
+        for (const step of steps) this.#push({ ...step, totalSteps: this.#totalSteps });
+      },
+      onEvaluate: (entry) => this.#evaluated(entry, scoreOf(entry)),
+    };
+    this.#ended = train(hooks).finally(() => this.#push(null));
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a run is awaited like a promise.
+  then<A = TrainingSummary, B = never>(
+    onEnd?: ((summary: TrainingSummary) => A | PromiseLike<A>) | null,
+    onError?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#ended.then(onEnd, onError);
+  }
+
+  /** The steps that no other loop has taken. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<TrainedStep, void> {
+    // The error is thrown from this loop.
+    this.#ended.catch(() => {});
+    let over = false;
+    const end = this.#ended.then(
+      () => {
+        over = true;
+      },
+      () => {
+        over = true;
+      },
+    );
+    try {
+      for (;;) {
+        while (this.#steps.length > 0) yield this.#steps.shift()!;
+        if (over) break;
+        await Promise.race([end, new Promise<void>((resolve) => (this.#wake = resolve))]);
+      }
+    } finally {
+      this.#stop.abort();
+    }
+    await this.#ended;
+  }
+
+  /** Stops the run after the step in flight; it can be awaited as usual. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  #push(step: TrainedStep | null): void {
+    if (this.#last) this.#steps.push(this.#last);
+    this.#last = step;
+    this.#wake();
+  }
+
+  #evaluated({ step, epoch: _, ...metrics }: EvaluationEntry, score: number | undefined): void {
+    if (this.#last?.step === step) this.#last = { ...this.#last, ...(score !== undefined && { score }), metrics };
+    this.#push(null);
+  }
+}

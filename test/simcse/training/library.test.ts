@@ -1,0 +1,184 @@
+/** Training as a library call: the same model encodes, trains, searches and goes on training; what it saves opens again; runs are stopped and resumed. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { DataError, OptionError } from "../../../src/errors.ts";
+import { MemoryFolder } from "../../../src/io/folder.ts";
+import { openFolder } from "../../../src/io/folder-node.ts";
+import { SimCSE } from "../../../src/simcse/simcse-node.ts";
+import type { TrainingOptions } from "../../../src/simcse/training/train-loaded.ts";
+import type { TrainedStep } from "../../../src/simcse/training/training-run.ts";
+import { openTestDevice } from "../../device.ts";
+import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
+import { simcse } from "../../tools/run-simcse.ts";
+
+const device = await openTestDevice();
+const folder = await temporaryFolder();
+const path = join(folder, "model");
+await mkdir(path);
+await writeTinyModel(path);
+
+const load = (options: { training?: boolean; pooler?: "avg" | "cls" } = {}) =>
+  SimCSE.load(path, { device, training: true, pooler: "avg", ...options });
+const pairs = Array.from({ length: 12 }, (_, i) => [tinySentences[i % 6]!, `${tinySentences[(i + 1) % 6]} ${i}`] as const);
+const options: TrainingOptions = { batchSize: 4, learningRate: 1e-3, maxSteps: 6, maxLength: 16 };
+
+async function bytesOf(model: SimCSE): Promise<Uint8Array> {
+  const saved = new MemoryFolder();
+  await model.save(saved);
+  return saved.read("model.safetensors");
+}
+
+it("yields every step, with the score of its evaluation, and the model encodes, searches and trains on", async () => {
+  const model = await load();
+  const before = await model.encode("A cat.");
+  const steps: TrainedStep[] = [];
+  let scores = 0;
+  const run = model.train(pairs, { ...options, evalSteps: 3, evaluate: async (encode) => (await encode(["a"])).length + scores++ });
+  for await (const step of run) steps.push(step);
+  expect(steps.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(steps.every(({ loss, learningRate, totalSteps }) => loss > 0 && learningRate > 0 && totalSteps === 6)).toBe(true);
+  expect(steps.map(({ score }) => score)).toEqual([undefined, undefined, model.dimension, undefined, undefined, model.dimension + 1]);
+  expect(await run).toMatchObject({ steps: 6, stopped: false, best: { step: 6 } });
+
+  const after = await model.encode("A cat.");
+  expect(after).not.toEqual(before);
+  await model.buildIndex(tinySentences);
+  expect((await model.search(tinySentences[2]!))[0]!.id).toBe(2);
+  await model.train(pairs, { ...options, maxSteps: 1 });
+  expect(await model.encode("A cat.")).not.toEqual(after);
+  await expect(model.search("A cat.")).rejects.toThrow(/no index/); // Its vectors were made before.
+  model.close();
+});
+
+it("what is saved in memory opens with the same vectors", async () => {
+  for (const pooler of ["avg", "cls"] as const) {
+    const model = await load({ pooler });
+    await model.train(pairs, { ...options, maxSteps: 1 });
+    const saved = new MemoryFolder("saved");
+    await model.save(saved);
+    expect(saved.files).toContain("modules.json");
+    const opened = await SimCSE.loadFrom(device, saved);
+    expect(opened.pooler).toBe(pooler);
+    expect(await opened.encode(tinySentences)).toEqual(await model.encode(tinySentences));
+    opened.close();
+    model.close();
+  }
+});
+
+it("trains to the same bits with memory taken at loading or later, and as the command line does", async () => {
+  const [ready, later] = [await load(), await load({ training: false })];
+  for (const model of [ready, later]) await model.train(pairs, options);
+  const bytes = await bytesOf(ready);
+  expect(Buffer.compare(await bytesOf(later), bytes)).toBe(0);
+  ready.close();
+  later.close();
+
+  const [file, output] = [join(folder, "pairs.jsonl"), join(folder, "output")];
+  await writeFile(file, pairs.map(([sent0, sent1]) => JSON.stringify({ sent0, sent1 })).join("\n"));
+  const { code, stderr } = await simcse([
+    ...["train", "--model_name_or_path", path, "--train_file", file, "--output_dir", output, "--pooler_type", "avg"],
+    ...["--per_device_train_batch_size", "4", "--learning_rate", "1e-3", "--max_steps", "6", "--max_seq_length", "16", "--no-autotune"],
+  ]);
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(Buffer.compare(await (await openFolder(output)).read("model.safetensors"), bytes)).toBe(0);
+});
+
+it.each<[string, TrainingOptions]>([
+  ["in f32", {}],
+  ["in mixed precision, with GradCache and masked words", { fp16: true, gradientCacheChunk: 2, mlm: true }],
+])("is resumed to the same bits from a place in memory, on disk, %s", async (_, changes) => {
+  const whole = await load();
+  await whole.train(pairs, { ...options, ...changes });
+  const places = [new MemoryFolder("checkpoints"), join(folder, `checkpoints-${Object.keys(changes).length}`)];
+  for (const checkpoints of places) {
+    if (typeof checkpoints === "string") await mkdir(checkpoints);
+    const stopped = await load();
+    const controller = new AbortController();
+    const evaluate = async () => {
+      controller.abort();
+      return 0;
+    };
+    const kept = { checkpoints, saveSteps: 2, keepCheckpoints: 1 };
+    const run = stopped.train(pairs, { ...options, ...changes, ...kept, evalSteps: 3, evaluate, signal: controller.signal });
+    expect(await run).toMatchObject({ steps: 3, totalSteps: 6, interrupted: true });
+    stopped.close();
+    const resumed = await load();
+    await resumed.train(pairs, { ...options, ...changes, checkpoints, resume: true });
+    expect(Buffer.compare(await bytesOf(resumed), await bytesOf(whole))).toBe(0);
+    resumed.close();
+  }
+  whole.close();
+});
+
+it("stops at a signal, keeps the best weights, and pretrains", async () => {
+  const model = await load();
+  const controller = new AbortController();
+  const evaluate = async () => {
+    controller.abort();
+    return { recall: 1 };
+  };
+  const summary = await model.train(pairs, { ...options, evalSteps: 2, evaluate, signal: controller.signal });
+  expect(summary).toMatchObject({ steps: 2, interrupted: true, best: { metric: "eval_recall" } });
+
+  const scores = [1, 0, 0];
+  const vectors: Float32Array[] = [];
+  const run = model.train(pairs, {
+    ...options,
+    evalSteps: 2,
+    keepBest: true,
+    evaluate: async (encode) => {
+      vectors.push(await encode(["A cat."]));
+      return scores[vectors.length - 1]!;
+    },
+  });
+  expect(await run).toMatchObject({ best: { step: 2 } });
+  expect(await model.encode("A cat.")).toEqual(vectors[0]);
+
+  const { steps } = await model.pretrain([...tinySentences, ...tinySentences], { ...options, maxSteps: 2 });
+  expect(steps).toBe(2);
+  model.close();
+});
+
+it("says what a step takes before it is run, and takes it", async () => {
+  const model = await load();
+  const small = model.plan({ ...options, batchSize: 4 });
+  const large = model.plan({ ...options, batchSize: 64 });
+  expect(large.stepBytes).toBeGreaterThan(small.stepBytes);
+  expect(large.modelBytes).toBe(model.model.store.bytes);
+  expect(model.plan({ ...options, batchSize: 64, gradientCacheChunk: 4 }).stepBytes).toBeLessThan(large.stepBytes);
+  model.close();
+});
+
+it("takes any iterable of examples, and refuses what it cannot do by name", async () => {
+  const model = await load();
+  async function* read() {
+    yield* pairs;
+  }
+  expect(await model.train(read(), { ...options, maxSteps: 1 })).toMatchObject({ steps: 1 });
+  expect(await model.train(new Set(tinySentences), { ...options, maxSteps: 1 })).toMatchObject({ steps: 1 });
+  const train = (examples: unknown, more: object = {}) => model.train(examples as never, { ...options, ...more });
+  await expect(train(pairs, { learningrate: 1 })).rejects.toThrow(/no option "learningrate"/);
+  await expect(train(pairs, { learningRate: Number.NaN })).rejects.toThrow(OptionError);
+  await expect(train(pairs, { resume: true })).rejects.toThrow(/`checkpoints`/);
+  await expect(train(pairs, { maxLength: 4096 })).rejects.toThrow(OptionError);
+  await expect(train([])).rejects.toThrow(DataError);
+  await expect(train("A sentence.")).rejects.toThrow(DataError);
+  await expect(train(42)).rejects.toThrow(DataError);
+  await expect(
+    train([
+      ["a", "b"],
+      ["c", null],
+    ]),
+  ).rejects.toThrow(/Example 2 has null in the place of text 2/);
+  await expect(
+    train([
+      ["a", "b", 0.5],
+      ["c", "d", 1],
+    ]),
+  ).rejects.toThrow(/No loss takes .* score/);
+  const [one, other] = [train(pairs, { maxSteps: 1 }), train(pairs)];
+  await expect(other).rejects.toThrow(/being trained already/);
+  expect(await one).toMatchObject({ steps: 1 });
+  model.close();
+});
