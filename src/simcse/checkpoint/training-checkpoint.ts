@@ -217,7 +217,7 @@ export function checkResumable(
   examples: number,
 ): void {
   const names = (Object.keys(settings) as (keyof TrainingSettings)[]).filter(
-    (name) => !mayChange.has(name) && began[name] !== settings[name],
+    (name) => !mayChange.has(name) && JSON.stringify(began[name]) !== JSON.stringify(settings[name]),
   );
   if (train_examples !== examples) {
     throw new OptionError(

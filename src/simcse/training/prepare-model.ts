@@ -95,9 +95,14 @@ export function savedConfig({ config }: Pick<TrainingSource, "config">, settings
   };
 }
 
+/** Whether examples have nothing for a loss of embeddings: their masked words are restored. */
+export function isOnlyMasked({ views, target }: Pick<TrainingSet, "views" | "target">): boolean {
+  return views === 1 && target === null;
+}
+
 /** The heads and the memory that training with these settings on this set needs. */
-export function modelNeeds({ pooler, mlm, fp16 }: TrainingSettings, { views, target }: Pick<TrainingSet, "views" | "target">) {
-  const onlyMasked = views === 1 && target === null;
+export function modelNeeds({ pooler, mlm, fp16 }: TrainingSettings, set: Pick<TrainingSet, "views" | "target">) {
+  const onlyMasked = isOnlyMasked(set);
   return { training: true, mlp: pooler === "cls" && !onlyMasked, mlm: mlm || onlyMasked, halves: fp16 };
 }
 

@@ -18,7 +18,7 @@ import {
 import { Encoder } from "../embedding/encoder.ts";
 import { type ModelOptions, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
-import { fitLength, modelNeeds, resolveSettings } from "./prepare-model.ts";
+import { fitLength, isOnlyMasked, modelNeeds, resolveSettings } from "./prepare-model.ts";
 import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "./trainer.ts";
 import { type Evaluate, type EvaluationEntry, loggedMetric } from "./training-evaluator.ts";
 import { checkSettings, embeddingPooler, settingNames, type TrainingSettings } from "./training-options.ts";
@@ -123,7 +123,7 @@ export function planLoaded({ model, encoder }: LoadedParts, options: TrainingOpt
   checkTrainingOptions(options);
   const settings = settingsFor({ encoder }, options);
   const set = { length: Number.POSITIVE_INFINITY, views, target: null };
-  const step = stepOptions(set, settings, encoder.tokenizer);
+  const step = stepOptions(set, settings, { tokenizer: encoder.tokenizer, dimension: model.config.hidden_size });
   const { plan, bytes, persistentBytes } = planTrainingStep(model.config, modelNeeds(settings, set), step, model.device.capabilities);
   return { plan, stepBytes: bytes, modelBytes: persistentBytes };
 }
@@ -135,7 +135,7 @@ export async function trainLoaded(
 ): Promise<TrainingSummary> {
   const given = settingsFor(parts, options);
   const all = await read(given);
-  const { set, settings } = options.maxLength === undefined && all.views > 1 ? fitLength(all, given) : { set: all, settings: given };
+  const { set, settings } = options.maxLength === undefined && !isOnlyMasked(all) ? fitLength(all, given) : { set: all, settings: given };
   const checkpoint = options.resume && checkpoints ? await checkpoints.last() : null;
   const from = checkpoint && (await readTrainingState(checkpoint));
   if (from) checkResumable(from, settings, set.length);

@@ -10,6 +10,7 @@ import { schedules } from "../../nn/schedule.ts";
 import { checkLength } from "../embedding/encoder.ts";
 import { chooseLoss } from "../losses/loss-choice.ts";
 import type { SimCseModel } from "../model/model.ts";
+import { isOnlyMasked } from "./prepare-model.ts";
 import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";
 import { type Best, type Evaluate, type EvaluationEntry, type EvaluatorState, TrainingEvaluator } from "./training-evaluator.ts";
 import { type LogEntry, type StepRecord, TrainingLog } from "./training-log.ts";
@@ -109,7 +110,7 @@ export function stepOptions(
   { tokenizer, dimension }: { readonly tokenizer: Tokenizer; readonly dimension: number },
 ): TrainingStepOptions {
   const batchSize = Math.min(settings.batchSize, set.length);
-  const onlyMasked = set.views === 1 && set.target === null;
+  const onlyMasked = isOnlyMasked(set);
   const loss = onlyMasked ? null : chooseLoss(settings, { ...set, dimension });
   if (loss?.couples && batchSize < 2) {
     throw new OptionError(

@@ -174,9 +174,11 @@ it("takes any iterable of examples, and refuses what it cannot do by name", asyn
   await expect(
     train([
       ["a", "b", 0.5],
-      ["c", "d", 1],
+      ["c", "d", "e"],
     ]),
-  ).rejects.toThrow(/No loss takes .* score/);
+  ).rejects.toThrow(/Example 2 has 3 columns and the first has 2 columns and a score/);
+  const scored = pairs.map(([a, b], i) => [a, b, i / 5]);
+  expect(await train(scored, { maxSteps: 1 })).toMatchObject({ steps: 1 });
   const [one, other] = [train(pairs, { maxSteps: 1 }), train(pairs)];
   await expect(other).rejects.toThrow(/being trained already/);
   expect(await one).toMatchObject({ steps: 1 });
