@@ -12,6 +12,7 @@ import { add } from "../kernels/pointwise/pointwise.ts";
 import { Recomputation } from "./recomputation.ts";
 import type { Tape } from "./tape.ts";
 
+/** Options of `gradient`. */
 export interface GradientOptions {
   /** The state of an optimiser whose loss scale all gradients are multiplied with. */
   readonly scaledBy?: Persistent | null;

@@ -28,6 +28,7 @@ import { windowed } from "../kernels/language/windows.ts";
 import { withoutAliases } from "./aliases.ts";
 import type { Tape } from "./tape.ts";
 
+/** A node of the tape with the kernels that were chosen for it. */
 export interface Step {
   readonly node: Node;
   readonly lowering: Lowering;
@@ -35,6 +36,7 @@ export interface Step {
   readonly choice: string | null;
 }
 
+/** A buffer that several values use, one after another. */
 export interface Slot {
   readonly label: string;
   readonly bytes: number;
@@ -43,6 +45,7 @@ export interface Slot {
 /** Where a tensor's memory is. */
 export type Place = { readonly slot: number } | { readonly persistent: Persistent };
 
+/** The bytes that a plan allocates, by what they are for. */
 export interface PlanBytes {
   /** Activations, gradients in flight and scratch: the slots that values share. */
   readonly slots: number;
@@ -58,6 +61,7 @@ export interface PlanBytes {
   readonly persistent: number;
 }
 
+/** What a program will run, in which order and in which memory. It is made before anything is allocated; `formatPlan` prints it. */
 export interface Plan {
   readonly tape: Tape;
   readonly outputs: Readonly<Record<string, Value>>;
@@ -71,6 +75,10 @@ export interface Plan {
 /** Picks one of a node's variants, by measurement or for a test; undefined leaves it to the operation. */
 export type Choose = (node: Node, variants: readonly Variant[]) => Variant | undefined;
 
+/**
+ * Plans a tape: leaves out what no output needs, chooses each node's kernels for a device, and assigns memory by how long values live. Throws
+ * `CapacityError` when a tensor is more than the device allows.
+ */
 export function plan(
   tape: Tape,
   outputs: Readonly<Record<string, Value>>,

@@ -7,6 +7,7 @@ export interface Profilable<Arguments extends readonly unknown[]> {
   profile(...step: Arguments): Promise<DispatchProfile[]>;
 }
 
+/** Which steps a `Profiler` times, and what it does with them. */
 export interface ProfilerOptions {
   /** Steps that pass before. */
   readonly warmUp: number;
@@ -16,6 +17,7 @@ export interface ProfilerOptions {
   readonly report: (steps: readonly DispatchProfile[][]) => void | Promise<void>;
 }
 
+/** Times a few steps of a run, kernel by kernel, after a warm-up, and reports them once. */
 export class Profiler {
   readonly #options: ProfilerOptions;
   readonly #profiles: DispatchProfile[][] = [];

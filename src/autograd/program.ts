@@ -20,6 +20,7 @@ import { neededNodes, type Plan, plan } from "./plan.ts";
 import { arrayOf, type InputWrite, type NeededInputs, type StepInput, StepInputs } from "./step-input.ts";
 import { Tape } from "./tape.ts";
 
+/** Options of `compile`. */
 export interface CompileOptions {
   /** How nodes choose among their variants: measured (`Autotuner`) or given (`Choices`). Absent: each operation's own choice. */
   readonly tuning?: Tuning | undefined;

@@ -25,6 +25,7 @@ import {
 /** Words 0 and 1 of the step block are the seed and the step number. */
 const firstFreeWord = 2;
 
+/** What model code records: inputs and operations, in the order in which they were called. Nothing runs until the tape is compiled. */
 export class Tape implements Recorder {
   readonly nodes: Node[] = [];
   readonly inputs = new Map<string, Value>();

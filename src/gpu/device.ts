@@ -11,6 +11,7 @@ import { inErrorScope, type Refusal } from "./error-scope.ts";
 import { Lifetime } from "./lifetime.ts";
 import { bindGroupLayoutEntries, type ShaderDeclaration, shaderCode } from "./shader.ts";
 
+/** Options of `openDevice` in every environment. */
 export interface DeviceOptions {
   /** `full` asks for every feature and limit that some kernel can use; `core` for none, as the weakest WebGPU device would give. */
   readonly profile?: "full" | "core";
@@ -71,6 +72,7 @@ export interface DeviceEnvironment {
   readonly waitForSoftware?: Wait;
 }
 
+/** Waits for work of a device; `waitForSoftware` of a `DeviceEnvironment`. */
 export type Wait = <T>(work: Promise<T>) => Promise<T>;
 
 /** Opens a device on `gpu`. Throws `DeviceError` when there is no adapter or it refuses. */

@@ -3,6 +3,7 @@ import { optionalPackage } from "../optional-package.ts";
 import { type Device, type DeviceOptions, openDeviceOn } from "./device.ts";
 import { waitPatiently } from "./patience-node.ts";
 
+/** Options of `openDevice` in Node. */
 export interface NodeDeviceOptions extends DeviceOptions {
   /** `null` validates every shader and runs nothing; it offers every feature on a machine without any driver. */
   readonly backend?: "null" | "vulkan" | "metal" | "d3d12";

@@ -11,6 +11,7 @@
 /** How a shader uses a buffer. A `read_write` buffer may not be bound twice in one dispatch. */
 export type Access = "uniform" | "read" | "read_write";
 
+/** A buffer that a shader binds, as a declaration. */
 export interface ShaderBinding {
   readonly name: string;
   /** WGSL type of one element as the shader computes with it, such as `vec4f`; of the whole for a uniform. */
@@ -29,6 +30,7 @@ export interface Windows {
   readonly elements: number;
 }
 
+/** A compute shader: bindings, uniforms and a body in WGSL. Layouts and the cache key follow from it. */
 export interface ShaderDeclaration {
   /** Shown in errors and profiles; not part of the cache key. */
   readonly label: string;

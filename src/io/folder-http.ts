@@ -20,6 +20,7 @@ export interface FileProgress {
   readonly total: number;
 }
 
+/** Options of `openHttpFolder`, and of `SimCSE.load` in a browser. */
 export interface HttpFolderOptions {
   /** Sends a request; the environment's own `fetch` if absent. */
   readonly fetch?: typeof globalThis.fetch | undefined;

@@ -15,6 +15,7 @@ import { openFolder, writeFileAtomically } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
 import { downloadFile } from "./hub/download-node.ts";
 
+/** Options of `openHubFolder`, and of `SimCSE.load` in Node. */
 export interface HubOptions {
   /** A branch, tag or commit; `main` if absent. */
   readonly revision?: string;

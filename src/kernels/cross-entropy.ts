@@ -26,6 +26,7 @@ import {
 } from "./language/operation.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
+/** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
   /** u32 [rows]: the column that each row should choose; row i chooses column i, if absent. */
   readonly labels?: Value;

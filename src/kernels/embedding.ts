@@ -138,6 +138,7 @@ const scatterRows: Operation<{ tableRows: number }> = {
   },
 };
 
+/** The tables that `embedding` looks up and adds. */
 export interface EmbeddingTables {
   /** f32 [vocabulary, hiddenSize] */
   readonly word: Operand;

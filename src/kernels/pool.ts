@@ -16,6 +16,10 @@ import { tokenField, tokenTable } from "./batch.ts";
 import { pointKernel, rows, vector, vectorWidth } from "./language/kernel.ts";
 import { expectKnown, expectType, f32, type Operation, type Type, type Value } from "./language/operation.ts";
 
+/**
+ * How the rows of a sentence become one: the first or last token, the mean, the sum over √length, the mean weighted by position, or the maximum of
+ * each column.
+ */
 export type Pooling = "first" | "last" | "mean" | "meanSqrtLength" | "weightedMean" | "max";
 
 interface Attributes {

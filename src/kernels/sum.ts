@@ -155,6 +155,7 @@ export function sumTo(x: Value, shape: Shape, divisor: Dimension | null = null):
   return reshape(summed, shape);
 }
 
+/** Options of `sum`, `mean` and `max` over an axis. */
 export interface ReductionOptions {
   /** Keep the axis, with size 1, so that the result broadcasts against what it was computed from; false if absent. */
   readonly keepDims?: boolean;

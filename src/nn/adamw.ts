@@ -11,6 +11,7 @@ import { globalNorm } from "../kernels/optimizer/global-norm.ts";
 import { advanceOptimizer } from "../kernels/optimizer/optimizer-state.ts";
 import type { ParameterLayout } from "./parameters/parameter-layout.ts";
 
+/** AdamW's constants (Loshchilov & Hutter 2019), without the learning rate, which is a scalar of each step. */
 export interface AdamWOptions {
   /** How much of the mean of gradients stays from step to step, in [0, 1). */
   readonly beta1: number;

@@ -4,24 +4,25 @@ import type { Value } from "../kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm, type TokenDropout } from "../kernels/layer-norm.ts";
 import { Parameter } from "./parameters/parameter.ts";
 
+/** LayerNorm over the last dimension (Ba et al. 2016), with `weight` and `bias` f32 [width]. */
 export class LayerNorm {
   readonly weight: Parameter;
   readonly bias: Parameter;
-  readonly #epsilonilon: number;
+  readonly #epsilon: number;
 
   constructor(width: number, epsilon: number) {
     this.weight = new Parameter([width], { constant: 1 });
     this.bias = new Parameter([width], { constant: 0 });
-    this.#epsilonilon = epsilon;
+    this.#epsilon = epsilon;
   }
 
   /** [rows, width] from the same; with `after`, under that dropout. */
   forward(x: Value, after?: TokenDropout): Value {
-    return layerNorm(x, this.weight, this.bias, this.#epsilonilon, after);
+    return layerNorm(x, this.weight, this.bias, this.#epsilon, after);
   }
 
   /** The norm of dropout(x) + residual. */
   forwardResidual(x: Value, residual: Value, options: TokenDropout): Value {
-    return residualLayerNorm(x, residual, this.weight, this.bias, { epsilon: this.#epsilonilon, ...options });
+    return residualLayerNorm(x, residual, this.weight, this.bias, { epsilon: this.#epsilon, ...options });
   }
 }

@@ -4,6 +4,7 @@ import { floatOf, type Value } from "../kernels/language/operation.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
 import { Parameter } from "./parameters/parameter.ts";
 
+/** x·Wᵀ + b, with `weight` f32 [outFeatures, inFeatures] and `bias` f32 [outFeatures]. */
 export class Linear {
   readonly weight: Parameter;
   readonly bias: Parameter;

@@ -38,6 +38,7 @@ export const schedules = {
   constant_with_warmup: warmedUp(() => 1),
 } as const satisfies Record<string, Schedule>;
 
+/** The names of learning-rate schedules, as in transformers. */
 export type SchedulerType = keyof typeof schedules;
 
 /** The names, for a command line. */

@@ -49,6 +49,7 @@ import { trainingDefaults } from "./training/training-options.ts";
 import { type RunHooks, TrainingRun } from "./training/training-run.ts";
 import { exampleSet, listExamples, packedSet, type TrainingExamples } from "./training/training-set.ts";
 
+/** Options of `SimCSE.load` and `SimCSE.loadFrom`. */
 export interface LoadOptions extends PromptOptions {
   /** How a sentence's vector is made; the one saved with the model if absent. */
   readonly pooler?: PoolerType;
@@ -95,6 +96,7 @@ const indexOptions: OptionNames<IndexOptions> = { batchSize: true, onProgress: t
 /** Cosine of a given vector and the model's own: rounding to 8 bits changes it by less, another model or order of sentences by more. */
 const sameVector = 0.99;
 
+/** Options of `SimCSE.addToIndex`. */
 export interface AddToIndexOptions extends IndexOptions {
   /** Replace sentences whose id is in the index already, instead of refusing them; false if absent. */
   readonly upsert?: boolean;

@@ -23,6 +23,7 @@ export interface ChoiceStore {
   write(key: string, text: string): Promise<void>;
 }
 
+/** Options of an `Autotuner`. */
 export interface AutotunerOptions {
   /** Where choices and verdicts are cached; if absent, they are forgotten when the process ends. */
   readonly store?: ChoiceStore | undefined;

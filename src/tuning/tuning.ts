@@ -6,6 +6,7 @@ import { Autotuner, type ChoiceStore } from "./autotuner.ts";
 /** As in package.json, which cannot be imported everywhere; a test holds them the same. */
 export const version = "0.2.0";
 
+/** Options of `openTuning`. */
 export interface TuningOptions {
   /** Measure each kind of kernel once and keep the fastest; if absent, on hardware alone: a software adapter compiles each for seconds. */
   readonly autotune?: boolean | undefined;

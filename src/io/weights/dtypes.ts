@@ -33,6 +33,7 @@ export const DTYPE_BITS = {
   U64: 64,
 } as const satisfies Readonly<Record<string, number>>;
 
+/** The element types of tensors in files, by safetensors' names: `F32`, `F16`, `BF16`, `I64`, … */
 export type Dtype = keyof typeof DTYPE_BITS;
 
 export const DTYPES = Object.keys(DTYPE_BITS) as readonly Dtype[];

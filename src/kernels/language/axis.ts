@@ -19,6 +19,7 @@ export interface SplitShape {
   readonly inner: Shape;
 }
 
+/** The dimensions before an axis, the axis's size, and the dimensions after it. */
 export function splitAt(shape: Shape, axis: number): SplitShape {
   return { outer: shape.slice(0, axis), size: shape[axis]!, inner: shape.slice(axis + 1) };
 }

@@ -9,6 +9,7 @@ import { ShapeError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { ShaderDeclaration } from "../../gpu/shader.ts";
 
+/** How elements are stored on the device. */
 export type DType = "f32" | "f16" | "u32";
 
 /** How a tensor of floats is stored; kernels compute in f32 either way. */
@@ -28,9 +29,12 @@ export interface Extent {
   readonly word: number;
 }
 
+/** A size that is fixed, or an `Extent` whose live size changes from step to step. */
 export type Dimension = number | Extent;
+/** The dimensions of a tensor, row-major. */
 export type Shape = readonly Dimension[];
 
+/** The dtype and shape of a tensor. */
 export interface Type<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: Shape;
@@ -91,6 +95,7 @@ export function limitIndices(indices: Value, limit: IndexLimit): void {
   root.limits.push(limit);
 }
 
+/** What an operation reads: a value of the tape, or a tensor that outlives the plan, such as a parameter. */
 export type Operand = Value | Persistent;
 
 /** One recorded operation. */
@@ -113,6 +118,7 @@ export interface Recorder {
   recomputed<T>(record: () => T): T;
 }
 
+/** An operation: its shape rule, its kernels, and its gradient. `A` is the type of its attributes. */
 export interface Operation<A = unknown> {
   readonly name: string;
   /** The shape rule: types of the outputs. Throws `ShapeError`. */
@@ -163,6 +169,7 @@ export function absorb(value: Value, follower: Follower): Value | null {
   return value.node?.outputs[0] === value ? (value.node.operation.absorb?.(value.node, follower) ?? null) : null;
 }
 
+/** The kernels of a node, in the variant that was chosen. */
 export interface Lowering {
   /** The variant's name in a printed plan, such as `soft 32×256`. */
   readonly variant: string;
@@ -252,10 +259,12 @@ export function isPossibleSize(size: number): boolean {
   return Number.isSafeInteger(size) && size >= 1;
 }
 
+/** A shape as messages show it: `[tokens≤2048, 128]`. */
 export function formatShape(shape: Shape): string {
   return `[${shape.map((dimension) => (typeof dimension === "number" ? dimension : `${dimension.name}≤${dimension.capacity}`)).join(", ")}]`;
 }
 
+/** Whether two shapes have the same dimensions; an `Extent` is only the same as itself. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dimension, i) => dimension === b[i]);
 }
@@ -301,4 +310,5 @@ export const f32 = (...shape: Dimension[]): Type<"f32"> => ({ dtype: "f32", shap
 export const float = <D extends FloatType>(dtype: D, ...shape: Dimension[]): Type<D> => ({ dtype, shape });
 /** The storage type of a tensor of floats. */
 export const floatOf = ({ dtype }: Type): FloatType => (dtype === "f16" ? "f16" : "f32");
+/** The type of whole numbers of 32 bits without sign, such as token ids: `u32(rows)`. */
 export const u32 = (...shape: Dimension[]): Type<"u32"> => ({ dtype: "u32", shape });

@@ -4,6 +4,7 @@
  */
 import type { Dimension, FloatType, Node, Type, Value } from "../language/operation.ts";
 
+/** Which operands of a product are transposed: `nn` is A·B, `nt` is A·Bᵀ, `tn` is Aᵀ·B. */
 export type Layout = "nn" | "nt" | "tn";
 
 export interface MatmulAttributes {

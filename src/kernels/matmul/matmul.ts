@@ -125,6 +125,7 @@ function probes(node: Node<MatmulAttributes>): Probes<MatmulAttributes> {
   return { inputs, portable: { ...node.attributes, dtype: "f32" } };
 }
 
+/** Options of `matmul`. */
 export interface MatmulOptions {
   /** [n], added to every row. */
   readonly bias?: Operand;

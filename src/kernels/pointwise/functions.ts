@@ -7,6 +7,7 @@
 import { wgsl } from "../../gpu/shader.ts";
 import { geluDeclarations } from "../language/gelu.ts";
 
+/** A row of the table of pointwise functions: its WGSL and that of its derivatives. */
 export interface PointwiseFunction {
   /** WGSL of the result, from the operands and the constants by name. `T` is f32 or vec4f; a literal beside a vector works as it stands in sums and products. */
   readonly value: string;

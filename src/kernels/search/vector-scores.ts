@@ -198,6 +198,7 @@ function scoreKernel(
   });
 }
 
+/** Vectors on the device, in the layout that `vectorScores` reads. */
 export interface StoredVectors {
   readonly format: Precision;
   /** Numbers of a vector. */

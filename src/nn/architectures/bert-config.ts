@@ -5,6 +5,7 @@
 import { FormatError } from "../../errors.ts";
 import { show } from "../../show.ts";
 
+/** The fields of a BERT's or RoBERTa's `config.json` that this package uses, by their names there. */
 export interface BertConfig {
   readonly model_type: ModelType;
   readonly vocab_size: number;
@@ -36,6 +37,7 @@ const families = {
   roberta: { architecture: "RobertaModel", pad_token_id: 1, firstPosition: ({ pad_token_id }) => pad_token_id + 1 },
 } as const satisfies Record<string, Family>;
 
+/** The values of `model_type` that are supported. */
 export type ModelType = keyof typeof families;
 
 /** The class of transformers that a model of this config opens as. */

@@ -24,6 +24,7 @@ export interface BatchValues {
   readonly indices?: { readonly word: GatherIndex; readonly position: GatherIndex };
 }
 
+/** How a forward pass is recorded. */
 export interface ForwardOptions {
   /** Whether dropout is active, at the config's probabilities. */
   readonly training: boolean;
@@ -33,6 +34,7 @@ export interface ForwardOptions {
   readonly recompute?: boolean;
 }
 
+/** The sum of word, position and token-type embeddings, normalised: f32 or f16 [tokens, hiddenSize]. */
 export class Embeddings {
   readonly word_embeddings: { readonly weight: Parameter };
   readonly position_embeddings: { readonly weight: Parameter };
@@ -85,6 +87,7 @@ export class SelfAttention {
   }
 }
 
+/** One layer of the encoder: self-attention and the feed-forward network, each with a residual and LayerNorm. */
 export class Layer {
   readonly attention: { readonly self: SelfAttention; readonly output: { readonly dense: Linear; readonly LayerNorm: LayerNorm } };
   readonly intermediate: { readonly dense: Linear };
@@ -113,6 +116,7 @@ export class Layer {
   }
 }
 
+/** BERT's or RoBERTa's encoder (Devlin et al. 2019; Liu et al. 2019). Its properties have the names of the checkpoint's tensors. */
 export class Bert {
   readonly embeddings: Embeddings;
   readonly encoder: { readonly layer: readonly Layer[] };

@@ -11,6 +11,7 @@ import { Linear } from "../linear.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { BertConfig } from "./bert-config.ts";
 
+/** The head that restores masked words: dense, GELU, LayerNorm, and a product with the word embeddings. */
 export class MlmHead {
   readonly bias: Parameter;
   readonly transform: { readonly dense: Linear; readonly LayerNorm: LayerNorm };

@@ -3,6 +3,7 @@ import { ShapeError } from "../../errors.ts";
 import type { BufferWindow } from "../../gpu/device.ts";
 import { byteSize, bytesPerElement, elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
 
+/** A tensor that outlives plans: an arena of parameters, gradients or moments, or the optimiser's state. */
 export class ArenaTensor implements Persistent {
   buffer: GPUBuffer | null = null;
 

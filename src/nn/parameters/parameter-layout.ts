@@ -26,13 +26,19 @@ export interface Alike<Tensor> {
   readonly training: { readonly gradient: Tensor; readonly first: Tensor; readonly second: Tensor } | null;
 }
 
+/**
+ * Parameters of one kind, flat in one tensor, with their gradients and moments in tensors of the same layout: the optimiser updates them in one
+ * dispatch.
+ */
 export interface Arena extends Alike<ArenaTensor> {
   /** The arena in parts that a device binds at once: one, but for a parameter that is too large. */
   readonly spans: readonly Span[];
 }
 
+/** A part of an arena that a device binds at once. */
 export type Span = Alike<Persistent>;
 
+/** What a layout has room for. */
 export interface LayoutOptions {
   /** Also gradients and moments: four times the memory. */
   readonly training: boolean;
@@ -42,6 +48,7 @@ export interface LayoutOptions {
   readonly limits: Limits;
 }
 
+/** Where the parameters of a model lie in memory. It needs no memory itself, so a plan can be made before anything is allocated. */
 export class ParameterLayout {
   readonly pieces: ReadonlyMap<string, Piece>;
   readonly parameters: readonly Parameter[];

@@ -11,6 +11,7 @@ import { type LayoutOptions, ParameterLayout } from "./parameter-layout.ts";
 /** The mean of the gradients, or of their squares. */
 export type Moment = "first" | "second";
 
+/** What a store has room for. */
 export type StoreOptions = Omit<LayoutOptions, "limits">;
 
 /** The memory of a model's parameters on one device, and for training that of their gradients and moments. */

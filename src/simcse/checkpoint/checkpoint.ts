@@ -35,6 +35,7 @@ const streamBytes = 8 * 2 ** 20;
 /** Floats read together, and written before the GPU is waited for: what is written stays in the host's memory until then. */
 const pendingBytes = 4 * streamBytes;
 
+/** What the configuration files of a model folder say. */
 export interface CheckpointConfig {
   /** Where the transformer's files are: the folder itself, or one inside it in a folder of sentence-transformers'. */
   readonly folder: Folder;
@@ -55,6 +56,7 @@ export interface CheckpointConfig {
   readonly texts: TextPreparation;
 }
 
+/** Options of `readConfig`. */
 export interface ReadConfigOptions {
   /** The pooler to use instead of what the model says: modules of sentence-transformers' that are not needed for it are then left out. */
   readonly pooler?: PoolerType | undefined;
@@ -135,6 +137,7 @@ async function withModules(encoder: Weights, modules: readonly ModuleWeights[]):
   return new JoinedWeights(encoder.path, placed);
 }
 
+/** Options of `loadWeights`. */
 export interface LoadWeightsOptions {
   /** `checkpoint` loads the head too; `fresh` leaves it to be initialised, as SimCSE does with a BERT that was trained for something else. */
   readonly head: "checkpoint" | "fresh";

@@ -30,6 +30,7 @@ import {
 } from "./checkpoint.ts";
 import { DENSE_FOLDER, moduleFiles } from "./sentence-transformers.ts";
 
+/** Options of `openConvertible`. */
 export interface ConvertOptions {
   /** The pooler to save with the model, instead of what the model says. */
   readonly pooler?: PoolerType;

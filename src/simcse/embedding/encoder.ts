@@ -18,6 +18,7 @@ import { type PromptOptions, prepared, promptOf, type TextPreparation, unprepare
 import { checkIterable, checkText } from "./texts.ts";
 import { toUnitLength } from "./unit-length.ts";
 
+/** How an `Encoder` makes vectors. */
 export interface EncoderOptions {
   /** How a sentence's vector is made from its tokens'. */
   readonly pooler: EncodingPooler;
@@ -91,6 +92,7 @@ interface PartOfCall {
 /** Programs kept at once. Each holds the memory of a batch, so the one that was not used for longest makes room. */
 const mostPrograms = 4;
 
+/** Texts to vectors: tokenises, packs batches, and runs a program for each. `SimCSE` has one. */
 export class Encoder {
   readonly #options: Required<EncoderOptions>;
   /** The one used last stands at the end. */

@@ -28,6 +28,7 @@ export interface PrecisionArrays {
   binary: Uint8Array;
 }
 
+/** Vectors in one precision, row after row. */
 export interface Encoded<P extends Precision = Precision> {
   readonly data: PrecisionArrays[P];
   /** int8 alone, f32 [rows]: what a row's elements are multiplied with. */

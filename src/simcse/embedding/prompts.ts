@@ -5,6 +5,7 @@
 import { OptionError } from "../../errors.ts";
 import { quoted } from "../../show.ts";
 
+/** What is done to a text before it is tokenised, as a folder of sentence-transformers says. */
 export interface TextPreparation {
   /** Prompts by name. `query` and `document` are always there in sentence-transformers, empty where the model has none. */
   readonly prompts: Readonly<Record<string, string>>;

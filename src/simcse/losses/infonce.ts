@@ -14,6 +14,7 @@ import { mean } from "../../kernels/sum.ts";
 import { splitViews } from "../../kernels/views.ts";
 import type { Loss } from "./loss.ts";
 
+/** The constants of InfoNCE, SimCSE's loss. */
 export interface InfoNceOptions {
   /** τ, 0.05 in the paper. */
   readonly temperature: number;
@@ -36,6 +37,7 @@ export function infoNce(options: InfoNceOptions): Loss {
   };
 }
 
+/** Options of `contrastiveLoss`. */
 export interface ContrastiveLossOptions extends InfoNceOptions {
   /** How many examples there are. */
   readonly examples: Extent;

@@ -8,6 +8,7 @@
 import { OptionError } from "../../errors.ts";
 import { stream } from "../../nn/random.ts";
 
+/** How words are masked. */
 export interface MlmOptions {
   /** Part of the tokens that is chosen; 0.15 in BERT. */
   readonly probability: number;
@@ -17,6 +18,7 @@ export interface MlmOptions {
   readonly specialIds: ReadonlySet<number>;
 }
 
+/** A sentence with masked words, and what they were. */
 export interface MaskedSentence {
   /** The sentence with its chosen tokens replaced. */
   readonly ids: Uint32Array;

@@ -18,6 +18,7 @@ export interface SimCseConfig {
   readonly max_seq_length: number;
 }
 
+/** What a model is allocated with. */
 export interface ModelOptions {
   /** Also allocate gradients and optimiser state. */
   readonly training: boolean;
@@ -53,6 +54,7 @@ export function modelTensors(config: BertConfig, options: Pick<ModelOptions, "ml
   return namedPieces(new Modules(config, options));
 }
 
+/** A SimCSE model on a device: the encoder, the heads it has, and the memory of their parameters. */
 export class SimCseModel {
   private constructor(
     readonly device: Device,

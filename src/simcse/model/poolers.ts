@@ -6,6 +6,7 @@ import { pool } from "../../kernels/pool.ts";
 import type { BatchValues } from "../../nn/architectures/bert.ts";
 import type { Linear } from "../../nn/linear.ts";
 
+/** How a sentence's vector is made from its tokens', by the original's names (section 6.3 of the paper). */
 export type PoolerType = "cls" | "cls_before_pooler" | "avg" | "avg_top2" | "avg_first_last";
 
 /** How a model's vectors are made: by one of the five, or by what its folder of sentence-transformers lists after the transformer. */
@@ -32,6 +33,7 @@ const poolers: Record<PoolerType, Pooler> = {
   avg_first_last: meanOf(1, -1),
 };
 
+/** The names of all poolers. */
 export const poolerTypes = Object.keys(poolers) as readonly PoolerType[];
 
 /** Throws `OptionError` unless `name` is one of the five. */

@@ -22,6 +22,7 @@ const activations = {
   SiLU: silu,
 } as const satisfies Readonly<Record<string, (x: Value) => Value>>;
 
+/** The activations of a dense module of sentence-transformers. */
 export type Activation = keyof typeof activations;
 export const activationNames = Object.keys(activations) as readonly Activation[];
 
@@ -38,6 +39,7 @@ export interface DenseStep {
 /** What is done with a sentence's vector after pooling. */
 export type SentenceStep = DenseStep | { readonly kind: "layerNorm"; readonly width: number } | { readonly kind: "normalize" };
 
+/** What a `SentenceHead` consists of. */
 export interface SentenceHeadConfig {
   /** Their vectors stand one after another. */
   readonly poolings: readonly Pooling[];
@@ -92,6 +94,7 @@ function makeStep(step: SentenceStep): Step {
   return step.kind === "layerNorm" ? new Norm(step.width) : { forward: normalize };
 }
 
+/** What a folder of sentence-transformers lists after the transformer: poolings, dense layers and layer norms, in their order. */
 export class SentenceHead {
   readonly steps: readonly Step[];
 

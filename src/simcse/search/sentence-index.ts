@@ -27,11 +27,13 @@ export interface IndexedSentence extends SentenceToIndex {
   readonly id: SentenceId;
 }
 
+/** A sentence that a search found. */
 export interface SearchResult extends IndexedSentence {
   /** Cosine similarity to the query, −1 to 1. */
   readonly score: number;
 }
 
+/** Options of a search for sentences. */
 export interface SearchOptions extends Omit<VectorSearchOptions, "rows"> {
   /** Only sentences whose metadata match. The search is exact among them. */
   readonly filter?: Filter;
@@ -40,6 +42,7 @@ export interface SearchOptions extends Omit<VectorSearchOptions, "rows"> {
 const { rows: _, ...sharedOptions } = vectorSearchOptions;
 const searchOptions: OptionNames<SearchOptions> = { ...sharedOptions, filter: true };
 
+/** Options of `SentenceIndex.list`. */
 export interface ListOptions {
   /** Only sentences whose metadata match. */
   readonly filter?: Filter;
@@ -51,6 +54,7 @@ export interface ListOptions {
 
 const listOptions: OptionNames<ListOptions> = { filter: true, offset: true, limit: true };
 
+/** Options of `SentenceIndex.add`. */
 export interface AddOptions {
   /** Replace sentences whose id is in the index already, instead of refusing them; false if absent. */
   readonly upsert?: boolean;
@@ -61,6 +65,7 @@ export interface AddOptions {
 /** Filters whose rows are remembered: searches with a few of them alternate. */
 const mostFilters = 8;
 
+/** Sentences with ids and metadata over a `VectorIndex`: added, removed, listed, filtered and searched. */
 export class SentenceIndex {
   readonly vectors: VectorIndex;
   readonly #turns = new Turns();

@@ -18,6 +18,7 @@ import { checkPrecision, type Encoded, encodeRows, rowElements } from "../embedd
 import { toUnitLength } from "../embedding/unit-length.ts";
 import { type SegmentFormat, segmentRows, VectorSegment } from "./vector-segment.ts";
 
+/** How an index keeps its vectors. */
 export interface VectorIndexOptions {
   /** How vectors are searched on the device; f32 if absent. */
   readonly precision?: Precision;
@@ -27,6 +28,7 @@ export interface VectorIndexOptions {
 
 export const vectorIndexOptions: OptionNames<VectorIndexOptions> = { precision: true, rescore: true };
 
+/** Options of a search for vectors. */
 export interface VectorSearchOptions {
   /** Results a query, 1 to `mostResults`; 5 if absent, as in the original. */
   readonly topK?: number;
@@ -51,6 +53,7 @@ export const vectorSearchOptions: OptionNames<VectorSearchOptions> = {
 /** Results a query where a search does not say it. */
 export const usualResults = 5;
 
+/** A row that a search found. */
 export interface RowMatch {
   readonly row: number;
   /** Cosine, −1 to 1. */
@@ -71,6 +74,7 @@ const queryCapacities = [1, 32] as const;
 
 type SearchProgram = Program<{ scores: Value; indices: Value }>;
 
+/** Unit vectors on a device, searched exactly by cosine. Rows are added and removed; a removed row's place goes to the last one. */
 export class VectorIndex {
   readonly precision: Precision;
   readonly rescores: boolean;

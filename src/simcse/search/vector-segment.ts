@@ -22,6 +22,7 @@ export function segmentRows(device: Device, precision: Precision, dimension: num
   return Math.min(mostRows, blocks * blockRows);
 }
 
+/** How the vectors of an index are kept on the host and on the device. */
 export interface SegmentFormat {
   readonly dimension: number;
   /** How vectors are kept on the host and in files. */
@@ -37,6 +38,7 @@ const arrays: { readonly [P in Precision]: (length: number) => PrecisionArrays[P
   binary: (length) => new Uint8Array(length),
 };
 
+/** As many vectors of an index as every device can bind at once. */
 export class VectorSegment {
   rows = 0;
   #data: PrecisionArrays[Precision];

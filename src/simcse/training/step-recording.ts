@@ -16,6 +16,7 @@ import { type BatchCapacity, declareBatch, type PackedSentence, tableSizes } fro
 import type { Modules } from "../model/model.ts";
 import { type PoolerType, poolSentences } from "../model/poolers.ts";
 
+/** What a training step computes. */
 export interface TrainingStepOptions {
   /** Examples a batch. */
   readonly batchSize: number;
@@ -38,6 +39,7 @@ export interface TrainingStepOptions {
   readonly seed: number;
 }
 
+/** Masked-language modelling beside the loss of embeddings. */
 export interface StepMlmOptions {
   /** What its loss is multiplied with. */
   readonly weight: number;

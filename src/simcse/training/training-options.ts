@@ -9,6 +9,7 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import { type LossName, lossNames } from "../losses/loss-choice.ts";
 import { type PoolerType, poolerTypes } from "../model/poolers.ts";
 
+/** All settings of a training run; `trainingDefaults` has the usual ones. */
 export interface TrainingSettings {
   /** Times through the examples; a part of one is possible. */
   readonly epochs: number;

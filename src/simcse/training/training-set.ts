@@ -19,6 +19,7 @@ export type TrainingExample = string | readonly (string | number)[] | TextWithVe
 /** Examples as a library call takes them: all at once, or as they are read. */
 export type TrainingExamples = Iterable<TrainingExample> | AsyncIterable<TrainingExample>;
 
+/** Examples to train on, tokenised when they are asked for. */
 export interface TrainingSet {
   /** The number of examples. */
   readonly length: number;

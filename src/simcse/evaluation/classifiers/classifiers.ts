@@ -29,6 +29,7 @@ export interface ClassifierOutcome {
   readonly testF1: number;
 }
 
+/** What training the classifiers reports, and what stops it. */
 export interface ClassifierHooks {
   /** Told after each round how many of all classifiers are done. */
   readonly onRound?: (done: number, classifiers: number) => void;

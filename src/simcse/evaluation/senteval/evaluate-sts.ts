@@ -55,6 +55,7 @@ export interface StsProgress {
   readonly tasks: number;
 }
 
+/** Options of `evaluateSts`. */
 export interface EvaluateStsOptions {
   readonly encode: Encode;
   /** Values in an embedding, where the caller wants it checked. */

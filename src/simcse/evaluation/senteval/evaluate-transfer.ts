@@ -61,6 +61,7 @@ export interface TransferProgress {
   readonly tasks: number;
 }
 
+/** Options of `evaluateTransfer`. */
 export interface EvaluateTransferOptions {
   readonly encode: Encode;
   /** Where the classifiers are trained. */

@@ -12,6 +12,7 @@ import type { TextLines } from "./text-lines.ts";
 /** Which split is scored: the test sets of the published results, or the dev sets that a run may be tuned on. */
 export type StsMode = "test" | "dev";
 
+/** The tasks of semantic textual similarity, by SentEval's names. */
 export type StsTaskName = "STS12" | "STS13" | "STS14" | "STS15" | "STS16" | "STSBenchmark" | "SICKRelatedness";
 
 /** One subset of a task: the files it is made of (relative to the folder that holds `STS/` and `SICK/`) and how they become pairs. */

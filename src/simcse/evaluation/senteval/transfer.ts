@@ -9,11 +9,13 @@ import { type Missing, readSources } from "./senteval-folder.ts";
 import type { TextLines } from "./text-lines.ts";
 import { type LabelledExample, parseLabelColumn, parseLines, parseParaphrases, parseQuestions } from "./transfer-files.ts";
 
+/** The transfer tasks, by SentEval's names. */
 export type TransferTaskName = "MR" | "CR" | "SUBJ" | "MPQA" | "SST2" | "TREC" | "MRPC";
 
 /** Which examples a split takes. Tasks without `train` are cross-validated as a whole. */
 export type TransferSplit = "all" | "train" | "dev" | "test";
 
+/** A transfer task of SentEval: its classes, and the files of its splits. */
 export interface TransferTask {
   readonly name: TransferTaskName;
   readonly classes: number;
