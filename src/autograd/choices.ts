@@ -1,6 +1,6 @@
 /**
- * Which variant computes each node, as data: what was measured once can be kept, recorded with a checkpoint and given again, so that a run stays the same
- * to the bit.
+ * Which variant computes each node, as data. Choices that were measured once can be stored, recorded with a checkpoint and used again, so that a run stays the
+ * same to the bit.
  */
 import { FormatError } from "../errors.ts";
 import { type Dimension, formatShape, type Node, type Type } from "../kernels/language/operation.ts";
@@ -21,13 +21,13 @@ export function describeNode({ operation, attributes, inputs }: Node, shape: (ty
   return [operation.name, ...given, ...inputs.map((input) => `${input.dtype}${shape(input)}`)].join(" ");
 }
 
-/** What decides how fast a node's variants are. A live dimension is known by its capacity and not by its name. */
+/** What decides how fast a node's variants are. A live dimension counts by its capacity and not by its name. */
 export function tuningKey(node: Node): string {
   const anonymous = (dimension: Dimension) => (typeof dimension === "number" ? dimension : { ...dimension, name: "" });
   return describeNode(node, ({ shape }) => formatShape(shape.map(anonymous)).replaceAll(" ", ""));
 }
 
-/** The name of a variant for each kind of node; what is not among them is left to the operation. */
+/** The name of a variant for each kind of node. For other kinds the operation chooses. */
 export class Choices implements Tuning {
   readonly #names: ReadonlyMap<string, string>;
 
@@ -47,12 +47,12 @@ export class Choices implements Tuning {
   }
 }
 
-/** What was chosen in a plan, or in several, whether measured or not: the record to keep with a checkpoint. */
+/** What was chosen in a plan, whether measured or not: the record to keep with a checkpoint. */
 export function choicesOf({ steps }: Pick<Plan, "steps">): Choices {
   return new Choices(steps.flatMap(({ node, choice }) => (choice === null ? [] : [[tuningKey(node), choice] as const])));
 }
 
-/** The choices that `JSON.stringify` wrote. Throws `FormatError`, with where they stand as `source`, when they are something else. */
+/** Choices from the JSON that `JSON.stringify` made of them. Throws `FormatError`, which names their file as `source`, when they are something else. */
 export function choicesFrom(json: unknown, source: string): Choices {
   if (!isRecordOf(json, "string")) {
     throw new FormatError(

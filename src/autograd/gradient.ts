@@ -1,6 +1,6 @@
 /**
- * Reverse-mode differentiation: walks the tape backwards and appends the adjoint operations to the same tape. What no gradient needs is
- * never asked for, and what turns out unused is dropped by the planner.
+ * Reverse-mode differentiation: walks the tape backwards and appends the adjoint operations to the same tape. The walk skips what no
+ * gradient depends on, and the planner drops what turns out unused.
  */
 import { ShapeError } from "../errors.ts";
 import { copyInto } from "../kernels/copy.ts";
@@ -16,9 +16,9 @@ import type { Tape } from "./tape.ts";
 export interface GradientOptions {
   /** The state of an optimiser whose loss scale all gradients are multiplied with. */
   readonly scaledBy?: Persistent | null;
-  /** The gradient of what comes after `loss`, which is then of any shape: what the walk begins with in place of 1. */
+  /** The gradient that the walk begins with in place of 1; `loss` may then have any shape, which is also the seed's. */
   readonly seed?: Value;
-  /** Add to what stands in the persistent gradients, and do not replace it; false if absent. */
+  /** Add to the persistent gradients in place of replacing them; false if absent. */
   readonly accumulate?: boolean;
 }
 
@@ -60,7 +60,7 @@ export function gradient(
       const input = node.inputs[i]!;
       if (contribution === null || !active.has(input)) return;
       const sum = gradients.get(input);
-      // What this node alone has just asked for may add the others' sum in its own kernel.
+      // A contribution only this node created can add the accumulated sum in its own kernel.
       const isOwn = fresh.has(contribution) && contributions.filter((other) => other === contribution).length === 1;
       const added = sum && isOwn ? absorb(contribution, { kind: "add", addend: sum }) : null;
       gradients.set(input, sum === undefined ? contribution : (added ?? add(sum, contribution)));

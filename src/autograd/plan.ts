@@ -135,7 +135,7 @@ interface Life {
   last: number;
 }
 
-/** Inputs and outputs keep a slot of their own: the host writes the first before a step and may read the second any time after. */
+/** Inputs and outputs have slots of their own: the host writes inputs before a step, and may read outputs at any time after it. */
 type SlotKind = "shared" | "input" | "output";
 
 interface GrowingSlot {

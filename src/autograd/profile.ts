@@ -1,9 +1,9 @@
 /**
- * What profiled steps tell: the time of each kernel, beside the ceilings of the adapter.
+ * The time of each kernel of profiled steps, beside the ceilings of the adapter.
  *
- * A kernel can take no less time than its arithmetic takes at the arithmetic ceiling, nor less than its memory traffic at the bandwidth. The longer of the two is
- * its roofline time (Williams, Waterman & Patterson 2009); divided by the time that it took, it is the share of the ceiling. Operations are known of the
- * kernels that count them; traffic is the bytes of the tensors that a kernel binds, each once.
+ * A kernel takes at least the time of its arithmetic at the arithmetic ceiling, and at least that of its memory traffic at the bandwidth. The longer of the two is
+ * its roofline time (Williams, Waterman & Patterson 2009); divided by the measured time, it is the share of the ceiling. Some kernels count their
+ * operations; traffic is the bytes of the tensors that a kernel binds, each once.
  */
 import type { Ceilings } from "../gpu/ceilings.ts";
 import type { DispatchProfile } from "./program.ts";

@@ -1,4 +1,4 @@
-/** Profiles some steps of a run while it goes on: a few pass first, so that caches and clocks are warm, then a few are timed kernel by kernel. */
+/** Profiles some steps of a run: a few run untimed first, so that caches and clocks are warm, then a few are timed kernel by kernel. */
 import type { DispatchProfile } from "./program.ts";
 
 /** A `Program`, or what runs one. */
@@ -9,11 +9,11 @@ export interface Profilable<Arguments extends readonly unknown[]> {
 
 /** Which steps a `Profiler` times, and what it does with them. */
 export interface ProfilerOptions {
-  /** Steps that pass before. */
+  /** Steps that run untimed first. */
   readonly warmUp: number;
   /** Steps that are timed. */
   readonly steps: number;
-  /** Gets what was timed, one list a step, once: after the last timed step, or from `finish` when a run was too short for all. */
+  /** Called once with the timed steps, a list of dispatches for each: after the last of them, or by `finish` when a run was too short for all. */
   readonly report: (steps: readonly DispatchProfile[][]) => void | Promise<void>;
 }
 
@@ -28,7 +28,7 @@ export class Profiler {
     this.#options = options;
   }
 
-  /** Runs one step of `program`, timed when it is its turn. */
+  /** Runs one step of `program`, and times it when it is among those to be timed. */
   async run<Arguments extends readonly unknown[]>(program: Profilable<Arguments>, ...step: Arguments): Promise<void> {
     const { warmUp, steps } = this.#options;
     if (this.#seen++ < warmUp || this.#reported) return program.run(...step);

@@ -1,12 +1,13 @@
 /**
  * Gradient checkpointing (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost") on the tape: where the backward pass enters a part that was
- * recorded with `tape.recomputed`, the part's operations are appended once more, and the gradient rules are given the copies. So the first ones' memory is
- * free as soon as the forward pass has left the part. Same kernels on the same inputs, and dropout masks are functions of the position: the result is the
- * same to the bit.
+ * recorded with `tape.recomputed`, the part's operations are appended a second time, and the gradient rules get the copies. So the memory of the first ones is
+ * free as soon as the forward pass leaves the part. The copies are the same kernels on the same inputs, and dropout masks are functions of the position, so the
+ * result is the same to the bit.
  */
 import type { Node, Value } from "../kernels/language/operation.ts";
 import type { Tape } from "./tape.ts";
 
+/** The copies of one backward pass. */
 export class Recomputation {
   readonly #tape: Tape;
   readonly #nodes: readonly Node[];

@@ -45,8 +45,8 @@ const span = (cat: Span["cat"], name: string, begin: number, end: number, args: 
 });
 
 /**
- * On one track each step, in it its operations, and in them their kernels. Steps stand one behind the other: what the GPU did between them is not
- * known. Dispatches that overlap on the GPU are drawn each from the end of the one before.
+ * One track with the steps; each contains its operations, and those their kernels. Steps follow one another without a gap, since what the GPU did between them is
+ * not known. A dispatch that overlaps the one before on the GPU is drawn from the end of that one.
  */
 export function chromeTrace(steps: readonly (readonly DispatchProfile[])[], adapter: string, ceilings: Ceilings): Trace {
   const traceEvents: (Span | Label)[] = [label("process_name", adapter), label("thread_name", "kernels")];

@@ -3,7 +3,7 @@
  * on registers, memory in a copy of a buffer that no cache holds.
  *
  * These are ceilings of what WGSL reaches through this driver, not of a data sheet. A kernel whose data lies in a cache can move more than the copy does, and
- * on a machine with other work either side may have had less of it: a share a little above 1 is no error.
+ * on a busy machine either measurement may be too low. So a share a little above 1 is no error.
  */
 import type { Capabilities, SubgroupMatrix } from "./capabilities.ts";
 import type { BufferWindow, Device } from "./device.ts";
@@ -35,13 +35,13 @@ interface Load {
 }
 
 /**
- * A measurement lasts this long, enough that submitting and waiting hardly count; and the best of many is taken: short ones, for on a busy machine some of
- * them fall into a gap. There are so many, or as many as fit into a time.
+ * A run lasts this long, so that submitting and waiting hardly count. We take the best of many short runs, since some fall between other processes' work: this
+ * many, or as many as fit into the time.
  */
 const milliseconds = 10;
 const rounds = 24;
 const mostMilliseconds = 300;
-/** A clock that does not move must end the search for the length. */
+/** Ends the search for the length where the clock does not move. */
 const mostTurns = 2 ** 24;
 
 /** Threads of a workgroup, within every device's limits. */
@@ -75,15 +75,15 @@ export function ceilingLoads(capabilities: Capabilities): { [Name in keyof Ceili
   };
 }
 
-/** Sees its number of turns at run time alone, so that no compiler unrolls it away. */
+/** The number of turns is known only at run time, so that no compiler unrolls the loop. */
 const params = { name: "params", type: "Params", access: "uniform" } as const;
 const paramsStruct = "struct Params { turns: u32, one: f32, little: f32 }\n";
 
-/** Independent chains of a thread, which hide each other's latency, few enough for the registers of a CPU; and links of each chain in a turn. */
+/** Independent chains of a thread, which hide each other's latency and are few enough for the registers of a CPU; and links of a chain in one turn. */
 const chains = 3;
 const links = 8;
 
-/** x ← x·a + b over and over. What comes out is written, so it must be computed. */
+/** x ← x·a + b over and over. The result is written, so that it must be computed. */
 function multiplyAdds(capabilities: Capabilities, type: "f32" | "f16"): Load {
   const count = enoughWorkgroups(capabilities);
   const vector = `vec4<${type}>`;
@@ -149,11 +149,11 @@ var<workgroup> results: array<f32, ${M * N}>;
   };
 }
 
-/** Copies a buffer larger than caches are, as often as there are turns. */
+/** Copies a buffer that is larger than any cache, once a turn. */
 function copy({ limits, software }: Capabilities): Load {
   const bytes = Math.min(limits.maxStorageBufferBindingSize, software ? 2 ** 26 : 2 ** 28);
   const vectors = bytes / 16;
-  // Each thread goes along with strides of all threads: neighbours read neighbouring memory in every turn.
+  // A thread's stride is the number of all threads: neighbours read neighbouring memory in every turn.
   const count = Math.min(vectors / threads, software ? 1024 : 16_384);
   return {
     shader: {
@@ -175,9 +175,13 @@ function copy({ limits, software }: Capabilities): Load {
 /** Operations or bytes of a load a second. */
 async function rate(device: Device, { shader, workgroups, buffers: sizes, perTurn }: Load): Promise<number> {
   const { pipeline, layout } = await device.pipeline(shader);
-  const uniforms = device.createBuffer("ceiling parameters", 16, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
-  const buffers = sizes.map((bytes) => device.createBuffer("ceiling", bytes, GPUBufferUsage.STORAGE));
-  const windows: BufferWindow[] = [uniforms, ...buffers].map((buffer) => ({ buffer, offset: 0, size: buffer.size }));
+  const { STORAGE, UNIFORM, COPY_DST } = GPUBufferUsage;
+  const all = await device.allocate("a measurement", [
+    { label: "ceiling parameters", bytes: 16, usage: UNIFORM | COPY_DST },
+    ...sizes.map((bytes) => ({ label: "ceiling", bytes, usage: STORAGE })),
+  ]);
+  const uniforms = all[0]!;
+  const windows: BufferWindow[] = all.map((buffer) => ({ buffer, offset: 0, size: buffer.size }));
   const bindGroup = device.createBindGroup(shader.label, layout, windows);
   const time = async (turns: number): Promise<number> => {
     const words = new ArrayBuffer(16);
@@ -195,16 +199,24 @@ async function rate(device: Device, { shader, workgroups, buffers: sizes, perTur
     await device.finish();
     return performance.now() - start;
   };
+  try {
+    return (perTurn * 1000) / (await bestMillisecondsPerTurn(time));
+  } finally {
+    for (const buffer of all) buffer.destroy();
+  }
+}
+
+/** The least milliseconds of a turn; `time` gives those of as many turns as it is given. */
+async function bestMillisecondsPerTurn(time: (turns: number) => Promise<number>): Promise<number> {
   await time(1);
   let turns = 1;
   let elapsed = await time(turns);
   while (elapsed < milliseconds && turns < mostTurns) {
-    // A first measurement is mostly overhead: it may say too little, never too much.
+    // The first run is mostly overhead, so its estimate of the turns may be too low but never too high.
     turns = Math.ceil(turns * Math.min(16, Math.max(2, milliseconds / elapsed)));
     elapsed = await time(turns);
   }
   const end = performance.now() + mostMilliseconds;
   for (let round = 1; round < rounds && performance.now() < end; round++) elapsed = Math.min(elapsed, await time(turns));
-  for (const buffer of [uniforms, ...buffers]) buffer.destroy();
-  return (perTurn * turns * 1000) / elapsed;
+  return elapsed / turns;
 }

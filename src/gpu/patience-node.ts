@@ -1,7 +1,7 @@
 /**
- * Waiting that leaves the cores to a software adapter. While WebGPU work is in flight, Dawn's Node binding asks for it in every turn of the event loop,
- * without a pause; where the "GPU" is the same cores, that takes a third of them from it. Here each turn naps first. On real hardware the nap would
- * only add to the latency.
+ * Waiting that leaves the cores to a software adapter. While WebGPU work is in flight, Dawn's Node binding polls for it in every turn of the event loop,
+ * without a pause. A software adapter runs on the same cores, and the polling takes a third of them. So each turn naps first. On hardware the nap would only
+ * add latency.
  */
 
 /** Short against any step of a software adapter, long against a turn of the event loop. */

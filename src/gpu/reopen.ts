@@ -5,7 +5,7 @@ export interface ReopenOptions<T> {
   readonly open: () => Promise<Device>;
   /** The work, which must find its own way back to where it was. */
   readonly run: (device: Device, attempt: Attempt) => Promise<T>;
-  /** Told of each loss before the next device is opened. */
+  /** Called with each loss before the next device is opened. */
   readonly onLoss?: (error: unknown) => void;
   /** Losses without progress after which the error is passed on; 3 if absent. A driver that keeps failing must not be asked forever. */
   readonly most?: number;

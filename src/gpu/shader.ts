@@ -4,7 +4,7 @@
  *
  * Tensors of floats are read and written through functions named after the binding, `x(i)` and `setX(i, value)`, always in f32: so one body serves
  * tensors stored as f32 and as f16. Where a device has no `shader-f16`, a vector of four halves is kept packed in two words. And a tensor larger than
- * a device binds at once is bound in windows, one after another, among which the functions choose. All other bindings are plain arrays or structs,
+ * a device binds at once is bound in windows, one after another, and the functions choose the right one. All other bindings are plain arrays or structs,
  * `tokens[i]`.
  */
 

@@ -1,4 +1,4 @@
-/** Times compute passes on the GPU's own clock, two timestamps a pass (WebGPU's `timestamp-query`). For profiles: a step that is timed is not a fast one. */
+/** Times compute passes on the GPU's own clock, two timestamps a pass (WebGPU's `timestamp-query`). Only for profiles: a timed step is slower. */
 import { DeviceError } from "../errors.ts";
 import type { Device } from "./device.ts";
 
@@ -17,6 +17,7 @@ export function requireTimestamps({ capabilities, name }: Device): void {
   );
 }
 
+/** The clock of the passes of one submit. */
 export class Timestamps {
   readonly #device: Device;
   readonly #queries: GPUQuerySet;
@@ -37,7 +38,7 @@ export class Timestamps {
     };
   }
 
-  /** Ends an encoder whose passes were timed. */
+  /** Encodes, after the timed passes, that their timestamps are to be read. */
   resolve(encoder: GPUCommandEncoder): void {
     encoder.resolveQuerySet(this.#queries, 0, this.#queries.count, this.#resolved, 0);
   }
@@ -52,5 +53,9 @@ export class Timestamps {
   close(): void {
     this.#queries.destroy();
     this.#resolved.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }

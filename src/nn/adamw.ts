@@ -1,6 +1,6 @@
 /**
  * One optimiser step at the end of a recorded program: gradients into the arenas, their global norm, the optimiser's state, and AdamW over each arena. The
- * schedule gives the learning rate of a step from the host, as the scalar `learningRate`.
+ * host gives each step's learning rate as the scalar `learningRate`.
  */
 import { gradient } from "../autograd/gradient.ts";
 import type { Tape } from "../autograd/tape.ts";

@@ -6,11 +6,11 @@ import { Timestamps } from "../gpu/timestamps.ts";
 import { atCapacity } from "../kernels/language/kernel.ts";
 import { randomInputs } from "./node-program.ts";
 
-/** A batch of runs lasts about so long: browsers and Dawn round timestamps to 0.1 ms or less, and a GPU at rest needs a while to clock up. */
+/** Milliseconds of a batch of runs: browsers and Dawn round timestamps to 0.1 ms or less, and a GPU at rest needs a while to clock up. */
 const batchMilliseconds = 4;
 const mostRuns = 200;
 const batches = 5;
-/** What is so much slower than the best so far, at the best of some looks, is measured no further. */
+/** A variant is measured no further when the best of a few runs is this many times slower than the best variant so far. */
 const hopeless = 3;
 const looks = 3;
 
@@ -19,14 +19,14 @@ export async function measure(program: Program, best = Number.POSITIVE_INFINITY)
   const { device } = program;
   const timestamps = device.capabilities.features.has("timestamp-query") ? new Timestamps(device, 1) : null;
   try {
-    // Writes inputs and uniforms, and lets a driver do what it does at a pipeline's first use.
+    // Writes inputs and uniforms, and gets a driver's work at a pipeline's first use out of the way.
     program.run({ inputs: randomInputs(program) });
     await device.finish();
     const single = Math.min(...(await timeBatches(program, looks, 1, timestamps)));
     if (single > hopeless * best) return single;
     const runs = Math.min(mostRuns, Math.max(1, Math.ceil(batchMilliseconds / single)));
     const times = await timeBatches(program, 1 + batches, runs, timestamps);
-    // The first woke the GPU up.
+    // The first batch woke the GPU up.
     return times.slice(1).sort((a, b) => a - b)[Math.floor(batches / 2)]!;
   } finally {
     timestamps?.close();

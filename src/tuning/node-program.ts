@@ -1,4 +1,4 @@
-/** One node as a program of its own, computed by a variant of one's choice on random numbers: to measure it, or to check it. */
+/** One node as a program of its own, computed by a chosen variant on random numbers: to measure or to check it. */
 
 import { plan } from "../autograd/plan.ts";
 import { Program } from "../autograd/program.ts";
@@ -40,8 +40,8 @@ export async function nodeProgram(
 }
 
 /**
- * Random numbers for every input of a program: ±[1/8, 2) with ten bits of fraction, which f16 and f32 hold alike, so that two programs whose inputs differ
- * in dtype alone get the same numbers. A large input has the same numbers over and over: making up millions would take longer than any kernel.
+ * Random numbers for every input of a program: ±[1/8, 2) with ten bits of fraction, which f16 and f32 both hold exactly. So two programs whose inputs differ
+ * only in dtype get the same numbers. A large input repeats its numbers: making up millions would take longer than any kernel.
  */
 export function randomInputs({ plan: { tape } }: Program): NonNullable<StepInput["inputs"]> {
   return Object.fromEntries(

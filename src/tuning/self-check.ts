@@ -1,6 +1,6 @@
 /**
- * Whether a device computes a variant right. Drivers exist that compile halves and matrix units and compute wrong results; so a variant that uses them is held
- * against the portable kernel, on small random inputs, before it is first used on an adapter.
+ * Whether a variant has correct results on a device. Some drivers compile halves and matrix units and compute wrong results. So a variant that uses them is
+ * compared with the portable kernel, on small random inputs, before its first use on an adapter.
  */
 
 import { describeNode } from "../autograd/choices.ts";
@@ -11,7 +11,7 @@ import { nodeProgram, randomInputs } from "./node-program.ts";
 
 const doubtfulExtensions: readonly string[] = ["f16", "chromium_experimental_subgroup_matrix"];
 
-/** Whether kernels use what a driver may have wrong: halves in memory or in registers, or matrix units. */
+/** Whether kernels use what a driver may get wrong: halves in memory or in registers, or matrix units. */
 export function isDoubtful({ kernels }: Lowering, { capabilities }: Device): boolean {
   const halves = capabilities.features.has("shader-f16");
   return kernels.some(
@@ -20,7 +20,7 @@ export function isDoubtful({ kernels }: Lowering, { capabilities }: Device): boo
   );
 }
 
-/** What a verdict is good for: all sizes of a node's kind, in one variant. */
+/** What a verdict holds for: all sizes of a node's kind, in one variant. */
 export function checkKey(node: Node, { name }: Variant): string {
   const kind = ({ shape }: Type) => `[${shape.map((dimension) => (typeof dimension === "number" ? "·" : "≤")).join(",")}]`;
   return `${name}: ${describeNode(node, kind)}`;

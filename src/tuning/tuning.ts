@@ -16,14 +16,14 @@ export interface TuningOptions {
   readonly onWarning?: (warning: string) => void;
 }
 
-/** Variants that are held against portable ones before they are used. Software adapters are trusted: it would take them a minute, and they are what tests run on. */
+/** Whether variants are checked before their first use. Software adapters are trusted: a check would take them a minute, and the tests run on them. */
 const isChecked = (device: Device) => !device.capabilities.software;
 
 const checkingTuners = new WeakMap<Device, Promise<Autotuner>>();
 
 /**
- * What chooses the kernels of a model that is given no tuner: each operation's own choice, among what the device computes right. One for all models of a device,
- * and forgotten with it; `openTuning` gives one that measures and remembers.
+ * The tuner of a model that is given none: each operation's own choice, among the variants with correct results. All models of a device share it, and it is
+ * forgotten with the device; `openTuning` opens one that measures and caches.
  */
 export function checkingTuning(device: Device): Promise<Autotuner> {
   const known = checkingTuners.get(device);
