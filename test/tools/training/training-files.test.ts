@@ -9,8 +9,13 @@ import { collect } from "../../io/collect.ts";
 import { temporaryFolder } from "../../tiny-model.ts";
 
 const folder = await temporaryFolder();
-const { tokenizer } = { tokenizer: wordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"], { lowerCase: true }) };
+const tokenizer = wordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"], { lowerCase: true });
 const path = (name: string) => join(folder, name);
+await writeFile(path("a.csv"), "sent1;sent0\nb;a a a a\nb;a a a a\n;\u001b[31ma\n");
+await writeFile(path("many.txt"), Array.from({ length: 1000 }, (_, i) => `a ${i}\n`).join(""));
+await writeFile(path("few.jsonl"), '{"text":"x"}\n{"text":"y"}\n');
+await writeFile(path("scored.csv"), "sentence1,sentence2,score\na,b,1\nc,d,2\n");
+await writeFile(path("classes.csv"), "text,label\na,x\nb,y\n");
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -25,7 +30,6 @@ async function read(names: readonly string[], options: Omit<TrainingFileOptions,
 }
 
 it("says what was understood", async () => {
-  await writeFile(path("a.csv"), "sent1;sent0\nb;a a a a\nb;a a a a\n;\u001b[31ma\n");
   const { examples, said } = await read(["a.csv"]);
   expect(examples).toEqual([
     ["a a a a", "b"],
@@ -40,8 +44,6 @@ it("says what was understood", async () => {
 });
 
 it("joins files by their weights, the same ones each time", async () => {
-  await writeFile(path("many.txt"), Array.from({ length: 1000 }, (_, i) => `a ${i}\n`).join(""));
-  await writeFile(path("few.jsonl"), '{"text":"x"}\n{"text":"y"}\n');
   const { examples, said } = await read(["many.txt:0.25", "few.jsonl:2"]);
   expect(examples.length - 4).toBeGreaterThan(200);
   expect(examples.length - 4).toBeLessThan(300);
@@ -51,7 +53,6 @@ it("joins files by their weights, the same ones each time", async () => {
 });
 
 it("takes the texts of any kind for a language model", async () => {
-  await writeFile(path("scored.csv"), "sentence1,sentence2,score\na,b,1\nc,d,2\n");
   expect(await collect(trainingTexts({ train_file: [path("scored.csv")] }))).toEqual(["a", "b", "c", "d"]);
 });
 
@@ -67,7 +68,6 @@ it("keeps the scores of scored pairs", async () => {
 });
 
 it("refuses what there is no loss for, kinds that differ, and a weight of nothing", async () => {
-  await writeFile(path("classes.csv"), "text,label\na,x\nb,y\n");
   await expect(read(["classes.csv"])).rejects.toThrow(/classes\.csv holds labelled texts \(text, label\), and there is no loss/);
   await expect(read(["classes.csv"])).rejects.toMatchObject({ remedy: expect.stringContaining("--columns sent0=text") });
   expect((await read(["classes.csv"], { columns: "sent0=text" })).examples).toEqual([["a"], ["b"]]);
