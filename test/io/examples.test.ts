@@ -31,6 +31,8 @@ describe("what the columns are", () => {
     ["one column of whatever name", "a.csv", "caption\nA cat sits.\n", [["A cat sits."]]],
     ["semicolons", "a.csv", "sent0;sent1\nA man, plays;Someone plays\n", [["A man, plays", "Someone plays"]]],
     ["the index of pandas", "a.csv", ",sent0,sent1\n0,A man plays.,Someone plays.\n", [["A man plays.", "Someone plays."]]],
+    ["an index that was saved twice", "a.csv", ",Unnamed: 0,sent0\n0,5,A man plays.\n", [["A man plays."]]],
+    ["the index of a Parquet file", "a.jsonl", '{"sent0":"a","sent1":"b","__index_level_0__":3}\n', [["a", "b"]]],
     [
       "no header",
       "a.csv",

@@ -29,7 +29,8 @@ export const trainingFileOptions: readonly Option[] = [
 
 /** Every text of the files, whatever kind of examples they hold; a table's columns one after another. */
 export async function* trainingTexts({ train_file, columns, header }: TrainingFileOptions): AsyncGenerator<string> {
-  for (const { path } of train_file.map(weighted)) {
+  for (const { path, weight } of train_file.map(weighted)) {
+    if (weight !== 1) throw new OptionError(`--train_file ${path}:${weight}: a text is learned from once.`, "Leave the weight out.");
     for await (const { texts } of (await openFile(path, { columns, header })).examples) yield* texts;
   }
 }

@@ -65,9 +65,10 @@ function byNameOrPlace(table: Table, first: Row): Assigned {
   return columns.map((column, at) => [rolesByPlace[at]!, column]);
 }
 
-/** The columns without the running number that pandas writes in front, under no name. */
+/** The columns without the running numbers of pandas: written under no name, read again as `Unnamed: 0`, in Parquet `__index_level_0__`. */
 function withoutIndex({ columns, named }: Table, first: Row): readonly string[] {
-  return named && columns.length > 1 && columns[0] === "" && isNumber(first.fields[""]) ? columns.slice(1) : columns;
+  const others = columns.filter((column) => !(/^(Unnamed: \d+|__index_level_\d+__|)$/.test(column) && isNumber(first.fields[column])));
+  return named && others.length > 0 ? others : columns;
 }
 
 function isNumber(value: unknown): boolean {

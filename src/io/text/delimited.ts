@@ -6,6 +6,7 @@
  * format often hold quotation marks that were never meant to quote. Blank lines are skipped.
  */
 import { DataError } from "../../errors.ts";
+import { isHeader } from "./header.ts";
 import { MAX_LINE_CHARACTERS } from "./lines.ts";
 
 export const separators = [",", ";", "\t", "|"] as const;
@@ -145,15 +146,16 @@ class RowReader {
 const SAMPLE_ROWS = 20;
 
 /**
- * The separator of a table by its beginning: `usual`, unless another divides all its first rows into as many values, or `usual` does not divide the
- * first row at all. `sample` may end anywhere.
+ * The separator of a table by its beginning: `usual`, unless it does not divide the rows evenly and another does, or it does not divide the first row at all.
+ * Commas stand in sentences too, and one row alone says little: there another separator than the usual one needs a header. `sample` may end anywhere.
  */
 export function findSeparator(sample: string, usual: Separator): Separator {
   const ranked = [usual, ...separators.filter((separator) => separator !== usual)].map((separator) => {
     const rows = sampleRows(sample, separator);
     const width = rows[0]?.length ?? 0;
     const even = width > 1 && rows.every((row) => row.length === width);
-    return { separator, rank: even ? 2 : width > 1 ? 1 : 0 };
+    const byChance = separator !== usual && (separator === "," || rows.length < 2) && isHeader(rows) === false;
+    return { separator, rank: width < 2 || byChance ? 0 : even ? 2 : 1 };
   });
   return ranked.reduce((best, other) => (other.rank > best.rank ? other : best)).separator;
 }

@@ -134,16 +134,22 @@ async function* numbered(rows: AsyncIterable<Row["fields"]>): AsyncGenerator<Row
   for await (const fields of rows) yield { number: ++number, fields };
 }
 
+/** Excel writes the separator in a line of its own before the header: `sep=;`. */
+const declaration = /^sep=([,;\t|])\r?\n/;
+
 /** Characters that are looked at to find the separator and the header. */
 const SAMPLE_CHARACTERS = 1 << 16;
 
 async function openSeparated(source: ByteSource, format: "csv" | "tsv", usual: Separator, options: TableOptions): Promise<Table> {
   const { name } = source;
-  const { sample, whole, texts } = await sampled(textOf(source), SAMPLE_CHARACTERS);
+  const { sample: beginning, whole, texts } = await sampled(textOf(source), SAMPLE_CHARACTERS);
+  const declared = declaration.exec(beginning);
+  const sample = beginning.slice(declared?.[0].length ?? 0);
   const shown = whole ? `${sample}\n` : sample; // Without a line end the last row may be cut off.
-  const separator = findSeparator(shown, usual);
+  const separator = (declared?.[1] as Separator | undefined) ?? findSeparator(shown, usual);
   const named = options.header ?? headerOf(name, sampleRows(shown, separator), options.knownColumns);
   const rows = splitRows(texts, separator, name);
+  if (declared) await rows.next();
   const first = await rows.next();
   if (first.done) return { name, format, columns: [], named: true, separator, rows: none() };
   const columns = named ? distinctNames(first.value.cells) : first.value.cells.map((_, at) => numberedColumn(at));

@@ -90,6 +90,24 @@ describe("separated values", () => {
     ["tabs under a name that says commas", "a.csv", "id\ttext\n1\ta, b\n", [["1", "a, b"]]],
     ["bars", "a.csv", "id|text\n1|a\n", [["1", "a"]]],
     ["one column with commas in quotation marks", "a.csv", 'sentence\n"a, b"\nc; d\n', [["a, b"], ["c; d"]]],
+    ["a separator that Excel declares", "a.csv", "sep=;\r\nid;text\r\n1;a, b\r\n", [["1", "a, b"]]],
+    [
+      "sentences with a comma each, in tab-separated text",
+      "a.tsv",
+      "Hello, world.\nGoodbye, moon.\n",
+      [["Hello, world."], ["Goodbye, moon."]],
+    ],
+    ["one sentence with a semicolon", "a.csv", "He came; she went.\n", [["He came; she went."]]],
+    [
+      "pairs with a semicolon between them",
+      "a.csv",
+      "He came.;She went.\nIt is here.;There it is.\n",
+      [
+        ["He came.", "She went."],
+        ["It is here.", "There it is."],
+      ],
+    ],
+    ["commas under a name that says tabs", "a.tsv", "id,text\n1,a\n", [["1", "a"]]],
     ["a name twice", "a.csv", "text,note,note\na,b,c\n", [["a", "b", "c"]]],
     ["blank lines", "a.csv", "\nsentence,n\n\na,1\n\n", [["a", "1"]]],
   ])("%s", async (_, name, content, expected) => {
