@@ -126,7 +126,10 @@ function addModelRoutes(app: Hono<Environment>, service: ModelService, options: 
     );
     let next = 0;
     const tokens = request.inputs.map((input) => (typeof input === "string" ? ids[next++]! : input));
-    return answerInPieces(context, embeddingsAnswer(request, tokens, await service.embed(tokens, signal)));
+    const answer = embeddingsAnswer(request, tokens, await service.embed(tokens, signal));
+    return tokens.length * request.dimensions <= fewNumbers
+      ? jsonAnswer(context, [...answer].join(""))
+      : jsonAnswer(context, inSlices(answer));
   });
   const created = Math.floor(Date.now() / 1000);
   const card = (id: string) => ({ id, object: "model", created, owned_by: "simcse-webgpu" });
@@ -166,10 +169,15 @@ function addSearchRoutes(app: Hono<Environment>, service: ModelService, options:
   for (const [path, { type, body }] of pageFiles) app.get(path, (context) => context.body(body, 200, { "Content-Type": type }));
 }
 
-/** A large JSON answer is made and sent in slices, between which other requests are served. */
-function answerInPieces(context: Context, pieces: Iterator<string>): Response {
+/** Numbers of an answer that are written in less than a slice. */
+const fewNumbers = 4096;
+
+const jsonAnswer = (context: Context, body: string | ReadableStream) => context.body(body, 200, { "Content-Type": "application/json" });
+
+/** A large answer, made and sent in slices, between which other requests are served. */
+function inSlices(pieces: Iterator<string>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
+  return new ReadableStream<Uint8Array>({
     async pull(controller) {
       await nextSlice();
       const { value, done } = pieces.next();
@@ -177,7 +185,6 @@ function answerInPieces(context: Context, pieces: Iterator<string>): Response {
       else controller.enqueue(encoder.encode(value));
     },
   });
-  return context.body(body, 200, { "Content-Type": "application/json" });
 }
 
 function refuseUnknown(context: Context): Response {
