@@ -74,7 +74,7 @@ const queryCapacities = [1, 32] as const;
 
 type SearchProgram = Program<{ scores: Value; indices: Value }>;
 
-/** Unit vectors on a device, searched exactly by cosine. Rows are added and removed; a removed row's place goes to the last one. */
+/** Unit vectors on a device, searched exactly by cosine. Rows are added and removed; those behind a removed row move up. */
 export class VectorIndex {
   readonly precision: Precision;
   readonly rescores: boolean;
