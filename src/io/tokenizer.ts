@@ -8,8 +8,8 @@
 import { FileError, FormatError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";
 import { type Folder, parseJson, pathIn, readText } from "./folder.ts";
-import { type BytePairModel, pairOf } from "./tokenizer/byte-pairs.ts";
-import { checkedDefinition, tokensOf } from "./tokenizer/checked-definition.ts";
+import type { BytePairModel } from "./tokenizer/byte-pairs.ts";
+import { checkedDefinition } from "./tokenizer/checked-definition.ts";
 import {
   byteLevelDefinition,
   configFor,
@@ -25,6 +25,7 @@ import { FastEngine, isFast } from "./tokenizer/fast-engine.ts";
 import { type Frame, frameOf } from "./tokenizer/frame.ts";
 import { openOfficialEngine } from "./tokenizer/official-engine.ts";
 import { asConfigured } from "./tokenizer/transformers-config.ts";
+import { pairOf, tokensOf } from "./tokenizer/vocabularies.ts";
 
 /** Text to token ids and back. */
 export interface Tokenizer {
@@ -77,6 +78,8 @@ type Role = keyof SpecialTokens;
 interface Source {
   /** What messages call it. */
   readonly path: string;
+  /** Every token with its id. */
+  readonly ids: ReadonlyMap<string, number>;
   readonly definition: TokenizerDefinition;
   readonly config: TokenizerConfig;
   readonly special: SpecialTokens;
@@ -95,8 +98,8 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   if (found === undefined) return openTokenizer(fromVocabulary(folder, files, config), files);
   const path = pathIn(folder, DEFINITION_FILE);
   const definition = checkedDefinition(path, asConfigured(found, config));
-  const special = specialTokens(path, idsOf(definition), config, definition);
-  return openTokenizer({ path, definition, config, special }, files);
+  const ids = idsOf(definition);
+  return openTokenizer({ path, ids, definition, config, special: specialTokens(path, ids, config, definition) }, files);
 }
 
 /**
@@ -136,8 +139,8 @@ export function wordPieceTokenizer(vocabulary: readonly string[], { lowerCase }:
   const config = { do_lower_case: lowerCase };
   const special = specialTokens(path, ids, config);
   const files = new Map([["vocab.txt", vocabulary.map((token) => `${token}\n`).join("")]]);
-  const definition = checkedDefinition(path, wordPieceDefinition(ids, special, config));
-  return new FramedTokenizer({ path, definition, config, special }, new FastEngine(definition), files);
+  const source = built(path, wordPieceDefinition(ids, special, config), config, special);
+  return new FramedTokenizer(source, new FastEngine(source.definition), files);
 }
 
 function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig): Source {
@@ -145,9 +148,9 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
   const words = files.get("vocab.txt");
   if (words !== undefined) {
     const path = pathIn(folder, "vocab.txt");
-    const ids = new Map(linesOf(words).flatMap((token, id) => (token.trim() === "" ? [] : [[token, id] as const])));
+    const ids = new Map(linesOf(words).map((token, id) => [token, id]));
     const special = specialTokens(path, withAdded(path, ids, added), config);
-    return { path, definition: checkedDefinition(path, wordPieceDefinition(ids, special, config, added)), config, special };
+    return built(path, wordPieceDefinition(ids, special, config, added), config, special);
   }
   const vocabulary = objectIn<TokenIds>(folder, files, "vocab.json");
   const merges = files.get("merges.txt");
@@ -161,7 +164,12 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
   const ids = new Map(Object.entries(vocabulary));
   const special = specialTokens(path, withAdded(path, ids, added), config);
   const pairs = linesOf(merges).filter((line) => line !== "" && !line.startsWith("#version"));
-  return { path, definition: checkedDefinition(path, byteLevelDefinition(ids, pairs, special, config, added)), config, special };
+  return built(path, byteLevelDefinition(ids, pairs, special, config, added), config, special);
+}
+
+function built(path: string, made: TokenizerDefinition, config: TokenizerConfig, special: SpecialTokens): Source {
+  const definition = checkedDefinition(path, made);
+  return { path, ids: idsOf(definition), definition, config, special };
 }
 
 function withAdded(path: string, ids: ReadonlyMap<string, number>, added: TokenIds): ReadonlyMap<string, number> {
@@ -174,7 +182,7 @@ function withAdded(path: string, ids: ReadonlyMap<string, number>, added: TokenI
 
 /** An engine with the special tokens around a text and the cut to a length. */
 class FramedTokenizer implements Tokenizer {
-  readonly vocabSize: number;
+  readonly vocabSize: number = 0;
   readonly padId: number;
   readonly clsId: number;
   readonly sepId: number;
@@ -186,10 +194,10 @@ class FramedTokenizer implements Tokenizer {
   readonly #cutsBeginning: boolean;
 
   /** `files` are those that were there; those that transformers needs besides are added. */
-  constructor({ path, definition, config, special }: Source, engine: TokenizerEngine, files: ReadonlyMap<string, string>) {
-    const ids = idsOf(definition);
+  constructor({ path, ids, definition, config, special }: Source, engine: TokenizerEngine, files: ReadonlyMap<string, string>) {
     const { before, after } = checkedFrame(path, definition);
-    this.vocabSize = [...ids.values()].reduce((size, id) => Math.max(size, id + 1), 0);
+    // A blank line of vocab.txt is an empty token, which no text has.
+    for (const [token, id] of ids) if (token !== "") this.vocabSize = Math.max(this.vocabSize, id + 1);
     this.padId = ids.get(special.pad)!;
     this.unknownId = ids.get(special.unknown)!;
     this.clsId = before[0]!;

@@ -66,6 +66,18 @@ describe("a WordPiece tokenizer", () => {
     expect(vocabSize).toBe(VOCABULARY.length);
   });
 
+  it("lower-cases letter by letter, and parts all ideographs", () => {
+    const words = wordPieceTokenizer([...VOCABULARY, "οδοσ", "𠮷"], { lowerCase: true });
+    expect(words.encode("ΟΔΟΣ 𠮷𠮷", 16)).toEqual([2, 15, 16, 16, 3]);
+  });
+
+  it("reads only as much of a text as it keeps, in linear time", () => {
+    const words = `${"x".repeat(98)}q `.repeat(20_000);
+    expect(tokenizer.encode(words, 512)).toHaveLength(512);
+    expect(tokenizer.encode("the".repeat(700_000), 512)).toEqual(["[CLS]", "[UNK]", "[SEP]"].map(id));
+    expect(tokenizer.encode("生".repeat(2_000_000), 6)).toEqual(["[CLS]", "生", "生", "生", "生", "[SEP]"].map(id));
+  });
+
   it("keeps case where asked", async () => {
     const cased = wordPieceTokenizer(VOCABULARY, { lowerCase: false });
     expect(cased.encode("The élan", 32)).toEqual(["[CLS]", "The", "élan", "[SEP]"].map(id));
@@ -130,6 +142,42 @@ describe("loadTokenizer", () => {
     expect(cased.encode("The élan", 32)).toEqual(["[CLS]", "The", "élan", "[SEP]"].map(id));
     const accents = await load({ "vocab.txt": windows, "tokenizer_config.json": { do_lower_case: true, strip_accents: false } });
     expect(accents.encode("The Élan", 32)).toEqual(["[CLS]", "the", "élan", "[SEP]"].map(id));
+  });
+
+  it("takes blank lines of vocab.txt for empty tokens, which need no row", async () => {
+    const blank = await load({ "vocab.txt": `${VOCABULARY.join("\n")}\n\n`, "tokenizer_config.json": { do_lower_case: true } });
+    expect(blank.vocabSize).toBe(VOCABULARY.length);
+    expect(blank.encode("the cats", 16)).toEqual(["[CLS]", "the", "cat", "##s", "[SEP]"].map(id));
+    const inside = await load({ "vocab.txt": VOCABULARY.join("\n\n") });
+    expect(inside.encode("the cats", 16)).toEqual(["[CLS]", "the", "cat", "##s", "[SEP]"].map((token) => 2 * id(token)));
+  });
+
+  it("lets tokenizer_config.json decide about case, accents, ideographs and the first space, as transformers does", async () => {
+    const base = JSON.parse(wordPieceTokenizer(VOCABULARY, { lowerCase: true }).files.get("tokenizer.json")!) as object;
+    const withConfig = (config: object) => load({ "tokenizer.json": base, "tokenizer_config.json": config });
+    const pieces = async (config: object, text: string) =>
+      (await withConfig(config))
+        .encode(text, 16)
+        .slice(1, -1)
+        .map((token) => VOCABULARY[token]);
+    expect(await pieces({ do_lower_case: false }, "The sat")).toEqual(["The", "sat"]);
+    expect(await pieces({ tokenizer_class: "BertTokenizer", strip_accents: false }, "Élan")).toEqual(["élan"]);
+    expect(await pieces({ tokenize_chinese_chars: false }, "生the")).toEqual(["[UNK]"]);
+    // Other classes leave a tokenizer.json as it is.
+    expect(await pieces({ tokenizer_class: "PreTrainedTokenizerFast", do_lower_case: false }, "The")).toEqual(["the"]);
+    const added = { 15: { content: "xyz", lstrip: false, rstrip: false, single_word: false, normalized: false, special: false } };
+    expect((await withConfig({ added_tokens_decoder: added })).encode("the xyz", 16)).toEqual([2, id("the"), 15, 3]);
+    const bytes = JSON.parse((await load(BYTE_PAIRS)).files.get("tokenizer.json")!) as object;
+    const spaced = await load({
+      "tokenizer.json": bytes,
+      "tokenizer_config.json": { tokenizer_class: "RobertaTokenizer", add_prefix_space: true },
+    });
+    expect(spaced.encode("low", 16)).toEqual([0, 4, 9, 2]);
+  });
+
+  it("cuts the beginning where the files say so", async () => {
+    const files = { "vocab.txt": lines(VOCABULARY), "tokenizer_config.json": { truncation_side: "left" } };
+    expect((await load(files)).encode("the cat sat !", 4)).toEqual(["[CLS]", "sat", "!", "[SEP]"].map(id));
   });
 
   it("adds the tokens of added_tokens.json", async () => {

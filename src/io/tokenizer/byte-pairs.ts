@@ -5,12 +5,13 @@
  * A heap holds the pairs that can be merged and a list the symbols that are left, so that a word takes n log n.
  */
 import { BYTE_CHARACTERS } from "./byte-level-words.ts";
+import { type Merge, pairOf, tokensOf, type Vocabulary } from "./vocabularies.ts";
 
 export interface BytePairModel {
   readonly type: "BPE";
-  readonly vocab: Readonly<Record<string, number>>;
-  /** Pairs "left right" or [left, right], the first to merge first. */
-  readonly merges: readonly (string | readonly [left: string, right: string])[];
+  readonly vocab: Vocabulary;
+  /** The first to merge first. */
+  readonly merges: readonly Merge[];
   readonly unk_token: string | null;
   readonly ignore_merges: boolean;
 }
@@ -29,7 +30,7 @@ export class BytePairs {
   readonly #utf8 = new TextEncoder();
 
   constructor({ vocab, merges, unk_token, ignore_merges }: BytePairModel) {
-    const ids = new Map(Object.entries(vocab));
+    const ids = tokensOf(vocab);
     this.#byteIds = Int32Array.from(BYTE_CHARACTERS, (character) => ids.get(character) ?? -1);
     this.#unknown = unk_token === null ? -1 : ids.get(unk_token)!;
     this.#wholeWords = ignore_merges ? ids : undefined;
@@ -83,13 +84,6 @@ export class BytePairs {
     }
     for (const symbol of symbols) if (symbol !== -1) ids.push(symbol);
   }
-}
-
-/** The halves of a merge, in either of the forms that files have. */
-export function pairOf(merge: BytePairModel["merges"][number]): readonly [left: string, right: string] {
-  if (typeof merge !== "string") return merge;
-  const space = merge.indexOf(" ");
-  return [merge.slice(0, space), merge.slice(space + 1)];
 }
 
 /** Places of pairs by rank, then from left to right. */

@@ -5,8 +5,7 @@
 
 import { show } from "../../show.ts";
 import type { AddedToken } from "./added-tokens.ts";
-import { pairOf } from "./byte-pairs.ts";
-import type { TokenizerDefinition, Truncation, Vocabulary } from "./definition.ts";
+import type { TokenizerDefinition, Truncation } from "./definition.ts";
 import {
   ADDED_TOKEN,
   checkFields,
@@ -20,6 +19,7 @@ import {
   PRE_TOKENIZERS,
   refuse,
 } from "./parts.ts";
+import { type Merge, pairOf, tokensOf, type Vocabulary } from "./vocabularies.ts";
 
 /** Ids from here on are no vocabulary's. */
 const MAX_IDS = 2 ** 26;
@@ -50,11 +50,6 @@ export function checkedDefinition(file: string, value: object): TokenizerDefinit
   return definition;
 }
 
-/** The tokens of a vocabulary with their ids. */
-export function tokensOf(vocabulary: Vocabulary): Iterable<readonly [token: string, id: number]> {
-  return Array.isArray(vocabulary) ? vocabulary.map(([token], id) => [token, id] as const) : Object.entries(vocabulary);
-}
-
 function checkedModel(place: Place, found: unknown): TokenizerDefinition["model"] {
   if (typeof found !== "object" || found === null || Array.isArray(found)) refuse(place, `is ${show(found)}, expected an object`);
   const model = { ...found, type: "type" in found ? found.type : typeOfUntyped(found) };
@@ -63,7 +58,7 @@ function checkedModel(place: Place, found: unknown): TokenizerDefinition["model"
   if (model.type === "Unigram") checkScores(vocabulary, model);
   else checkIds(vocabulary, model.vocab);
   const checked = model as TokenizerDefinition["model"];
-  const ids = new Map(tokensOf(checked.vocab));
+  const ids = tokensOf(checked.vocab);
   if (typeof model.unk_token === "string" && model.type !== "BPE" && !ids.has(model.unk_token)) {
     refuse({ ...place, way: `${place.way}.unk_token` }, `is ${show(model.unk_token)}, which the vocabulary does not have`);
   }
@@ -82,7 +77,7 @@ function checkIds(place: Place, vocabulary: unknown): void {
   if (typeof vocabulary !== "object" || vocabulary === null || Array.isArray(vocabulary)) {
     refuse(place, `is ${show(vocabulary)}, expected tokens and their ids`);
   }
-  for (const [token, id] of Object.entries(vocabulary)) {
+  for (const [token, id] of tokensOf(vocabulary as Vocabulary)) {
     if (!isId(id)) refuse(place, `gives the token ${show(token)} the id ${show(id)}`);
     checkText(place, token);
   }
@@ -113,14 +108,21 @@ function isId(id: unknown): boolean {
 
 /** A merge makes a token of two: all three must be there, or characters would be lost. */
 function checkMerges(place: Place, model: Part, ids: ReadonlyMap<string, number>): void {
-  const prefix = (model.continuing_subword_prefix as string | null | undefined) ?? "";
-  for (const [index, merge] of (model.merges as (string | readonly [string, string])[]).entries()) {
+  const { merges } = model;
+  if (!Array.isArray(merges)) refuse({ ...place, way: `${place.way}.merges` }, `is ${show(merges)}, expected a list`);
+  const prefix = ((model.continuing_subword_prefix as string | null | undefined) ?? "").length;
+  for (const [index, merge] of merges.entries()) {
+    const here = { ...place, way: `${place.way}.merges[${index}]` };
+    if (!isMerge(merge)) refuse(here, `is ${show(merge)}, expected two pieces`);
     const [left, right] = pairOf(merge);
-    for (const token of [left, right, left + right.slice(prefix.length)]) {
-      if (!ids.has(token))
-        refuse({ ...place, way: `${place.way}.merges[${index}]` }, `needs the token ${show(token)}, which the vocabulary does not have`);
-    }
+    const missing = ids.has(left) ? (ids.has(right) ? left + right.slice(prefix) : right) : left;
+    if (!ids.has(missing)) refuse(here, `needs the token ${show(missing)}, which the vocabulary does not have`);
   }
+}
+
+function isMerge(merge: unknown): merge is Merge {
+  if (typeof merge === "string") return merge.includes(" ") && merge.indexOf(" ") === merge.lastIndexOf(" ");
+  return Array.isArray(merge) && merge.length === 2 && merge.every((half) => typeof half === "string");
 }
 
 /**
@@ -129,7 +131,7 @@ function checkMerges(place: Place, model: Part, ids: ReadonlyMap<string, number>
  */
 function checkedAddedTokens(place: Place, found: unknown, vocabulary: Vocabulary): readonly AddedToken[] {
   if (!Array.isArray(found)) refuse(place, `is ${show(found)}, expected a list`);
-  const ids = new Map(tokensOf(vocabulary));
+  const ids = tokensOf(vocabulary);
   let next = ids.size;
   const added = new Map<string, AddedToken>();
   const owners = new Map<number, string>();

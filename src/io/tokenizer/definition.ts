@@ -5,6 +5,7 @@
  */
 import type { AddedToken } from "./added-tokens.ts";
 import type { Part } from "./parts.ts";
+import type { Vocabulary } from "./vocabularies.ts";
 
 /** A `tokenizer.json` whose parts have been checked (checked-definition.ts). */
 export interface TokenizerDefinition {
@@ -17,9 +18,6 @@ export interface TokenizerDefinition {
   readonly decoder: Part | null;
   readonly model: Part & { readonly vocab: Vocabulary; readonly unk_token?: string | null };
 }
-
-/** Token to id; in a Unigram model the tokens with their scores, whose places are their ids. */
-export type Vocabulary = Readonly<Record<string, number>> | readonly (readonly [token: string, score: number])[];
 
 /** How the file asks to cut texts. Only the direction is looked at. */
 export interface Truncation {

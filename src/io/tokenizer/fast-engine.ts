@@ -9,10 +9,10 @@ import { type AddedToken, AddedTokens } from "./added-tokens.ts";
 import { type BertNormalizer, BertWords } from "./bert-words.ts";
 import { ByteLevelWords } from "./byte-level-words.ts";
 import { type BytePairModel, BytePairs } from "./byte-pairs.ts";
-import { tokensOf } from "./checked-definition.ts";
 import { decoderOf } from "./decoders.ts";
 import type { TokenizerDefinition } from "./definition.ts";
 import { type TokenizerEngine, wellFormed } from "./engine.ts";
+import { tokensOf } from "./vocabularies.ts";
 import { WordPiece, type WordPieceModel } from "./word-piece.ts";
 
 /** The ids of words are remembered up to this many words, and of words up to this length. */
@@ -38,8 +38,10 @@ export function isFast(definition: TokenizerDefinition): boolean {
     !model.byte_fallback &&
     (decoder === null || decoder.type === "ByteLevel");
   if (!isBert && !isByteLevel) return false;
-  if (Object.hasOwn(model.vocab, "")) return false;
-  if (typeof model.unk_token === "string" && !Object.hasOwn(model.vocab, model.unk_token)) return false;
+  const tokens = tokensOf(model.vocab);
+  // Merging with an empty token is beyond what was compared; WordPiece never finds one.
+  if (isByteLevel && tokens.has("")) return false;
+  if (typeof model.unk_token === "string" && !tokens.has(model.unk_token)) return false;
   const normalized = added
     .filter((token) => token.normalized)
     .map(({ content }) => new BertWords(normalizer as BertNormalizer | null).normalize(content));

@@ -175,7 +175,7 @@ export const DECODERS: Readonly<Record<string, Fields>> = {
   ByteFallback: {},
 };
 
-/** Vocabularies are checked apart: they are the bulk of a file. */
+/** Vocabularies and merges are checked apart: they are the bulk of a file. */
 export const MODELS: Readonly<Record<string, Fields>> = {
   WordPiece: { unk_token: text, continuing_subword_prefix: text, max_input_chars_per_word: whole },
   WordLevel: { unk_token: text },
@@ -188,11 +188,6 @@ export const MODELS: Readonly<Record<string, Fields>> = {
     fuse_unk: orDefault(flag),
     byte_fallback: orDefault(flag),
     ignore_merges: orDefault(flag),
-    merges: listOf(
-      kind("two pieces", (merge) =>
-        isPair(merge) ? merge.every((half) => typeof half === "string") : typeof merge === "string" && merge.split(" ").length === 2,
-      ),
-    ),
   },
   Unigram: { unk_id: optional(whole), byte_fallback: orDefault(flag) },
 };

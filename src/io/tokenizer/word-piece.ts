@@ -3,6 +3,7 @@
  * A word with a part that no piece covers, or with too many characters, is unknown as a whole.
  */
 import { Trie } from "./trie.ts";
+import { tokensOf } from "./vocabularies.ts";
 
 export interface WordPieceModel {
   readonly type: "WordPiece";
@@ -21,9 +22,9 @@ export class WordPiece {
   readonly #next: Trie;
 
   constructor({ vocab, unk_token, continuing_subword_prefix: prefix, max_input_chars_per_word }: WordPieceModel) {
-    this.#unknown = vocab[unk_token]!;
+    const pieces = [...tokensOf(vocab)];
+    this.#unknown = tokensOf(vocab).get(unk_token)!;
     this.#maxCharacters = max_input_chars_per_word;
-    const pieces = Object.entries(vocab);
     this.#first = new Trie(pieces);
     this.#next = new Trie(pieces.filter(([piece]) => piece.startsWith(prefix)).map(([piece, id]) => [piece.slice(prefix.length), id]));
   }
