@@ -8,6 +8,7 @@ import { DataError, FormatError, PackageError, SimcseError } from "../../errors.
 import { show } from "../../show.ts";
 import type { TokenizerDefinition } from "./definition.ts";
 import { type TokenizerEngine, wellFormed } from "./engine.ts";
+import { cutBefore, looksNoFurther } from "./prefix.ts";
 
 /** What is used of the package; its own declarations cannot be resolved under Node's module rules. */
 interface OfficialTokenizer {
@@ -19,6 +20,9 @@ interface OfficialTokenizer {
 interface OfficialLibrary {
   fromJSON(json: ArrayBuffer): Promise<OfficialTokenizer>;
 }
+
+/** Characters for each id that is asked for, of which a text is first read; most tokens have fewer. */
+const FIRST_LENGTH = 8;
 
 /** What the library wrote to the console since it was last asked: how a panic of its code says what was wrong. */
 const complaints: string[] = [];
@@ -64,17 +68,30 @@ function checkFound(file: string, engine: TokenizerEngine, { normalizer, added_t
 
 class OfficialEngine implements TokenizerEngine {
   readonly #special: ReadonlySet<number>;
+  readonly #mayCut: boolean;
 
   constructor(
     private readonly file: string,
     private readonly tokenizer: OfficialTokenizer,
-    { added_tokens }: TokenizerDefinition,
+    definition: TokenizerDefinition,
   ) {
-    this.#special = new Set(added_tokens.filter(({ special }) => special).map(({ id }) => id));
+    this.#mayCut = looksNoFurther(definition);
+    this.#special = new Set(definition.added_tokens.filter(({ special }) => special).map(({ id }) => id));
   }
 
   encode(text: string, limit: number): number[] {
-    return this.#asked(() => [...this.tokenizer.encode(wellFormed(text)).subarray(0, limit)]);
+    const given = wellFormed(text);
+    for (let length = FIRST_LENGTH * limit; this.#mayCut && length < given.length; length *= 4) {
+      const cut = cutBefore(given, length);
+      if (cut === -1) continue;
+      const ids = this.#encoded(given.slice(0, cut));
+      if (ids.length >= limit) return [...ids.subarray(0, limit)];
+    }
+    return [...this.#encoded(given).subarray(0, limit)];
+  }
+
+  #encoded(text: string): Int32Array {
+    return this.#asked(() => this.tokenizer.encode(text));
   }
 
   decode(ids: readonly number[]): string {

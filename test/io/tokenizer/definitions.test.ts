@@ -18,6 +18,19 @@ describe("definitions drawn from the grammar of tokenizer.json", () => {
     // Refusing would be no difference either.
     expect(equal).toBeGreaterThan(0.95 * 2 * golden.texts.length * golden.cases.length);
   });
+
+  it("give the first ids of a long text from as much of it as they need", async () => {
+    const long = Array(8).fill(golden.texts.join(" x y the lower ")).join(" a b ");
+    for (const { definition } of golden.cases) {
+      const tokenizer = await loadTokenizer(new MemoryFolder("case", [["tokenizer.json", JSON.stringify(definition)]]));
+      const whole = tokenizer.encode(long, 1_000_000).slice(1, -1);
+      const isCutLeft = (definition as { truncation: { direction: string } | null }).truncation?.direction === "Left";
+      for (const length of [3, 10, 40, 200]) {
+        const kept = isCutLeft ? whole.slice(2 - length) : whole.slice(0, length - 2);
+        expect(tokenizer.encode(long, length).slice(1, -1), JSON.stringify(definition).slice(0, 800)).toEqual(kept);
+      }
+    }
+  });
 });
 
 /** A WordLevel definition in the official library's hands, with other parts. */
