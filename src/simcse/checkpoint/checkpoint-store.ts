@@ -2,7 +2,7 @@
 import { type Folder, type NamedContent, subfolder } from "../../io/folder.ts";
 import { type FolderPlace, type WritableFolder, writableFolder } from "../../io/folders/writable-folder.ts";
 
-/** Where a run keeps its checkpoints: written, listed, read and removed by their steps. */
+/** Where a run writes its checkpoints, and finds the last one. */
 export interface CheckpointStore {
   /** What messages call it. */
   readonly name: string;
