@@ -20,6 +20,7 @@ import type { EvaluationSet } from "../src/simcse/evaluation/sets/evaluation-set
 import { setTables } from "../src/simcse/evaluation/sets/set-tables.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
+import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options.ts";
 import { type EvaluationSetFlags, evaluationSetOptions, openEvaluationSets } from "./cli/evaluation-sets.ts";
 import { findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
@@ -29,7 +30,7 @@ import { openAdapter } from "./setup/open-adapter.ts";
 
 type TaskSet = "sts" | "transfer" | "full" | "na";
 
-interface EvaluateOptions extends ModelFlags, EvaluationSetFlags {
+interface EvaluateOptions extends ModelFlags, EvaluationSetFlags, ColumnFlags {
   readonly pooler?: PoolerType;
   readonly mode: TransferMode;
   readonly task_set?: TaskSet;
@@ -51,6 +52,7 @@ const options: readonly Option[] = [
     .choices(Object.keys(transferSettings))
     .default("test"),
   ...evaluationSetOptions,
+  ...columnOptions,
   new Option(
     "--task_set <set>",
     "SentEval's sts, transfer, both (full), or na for the ones in --tasks (default: sts, or none with --eval_file)",
@@ -78,7 +80,7 @@ const stsModes: Readonly<Record<TransferMode, StsMode>> = { test: "test", fastte
 async function runEvaluation(given: EvaluateOptions): Promise<void> {
   const name = modelName(given);
   const tasks = chooseTasks(given);
-  const sets = await openEvaluationSets(given);
+  const sets = await openEvaluationSets(given, columnsOf(given));
   const modelFolder = await findModel(name, given);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {

@@ -7,7 +7,7 @@ import { trainingTexts } from "./training/training-files.ts";
 import { runTraining, type TrainingKind } from "./training/training-run.ts";
 
 const maskedLanguage: TrainingKind = {
-  read: (given, tokenizer, { maxLength }) => packedSet(trainingTexts(given), tokenizer, maxLength),
+  read: async (given, tokenizer, { maxLength }) => ({ set: await packedSet(trainingTexts(given), tokenizer, maxLength), held: null }),
   hints: () => [],
 };
 
@@ -21,6 +21,11 @@ const contrastive = new Set([
   "mlm_weight",
   "no_duplicates",
   "gradient_cache_chunk",
+  "loss",
+  "symmetric",
+  "similarity_weight",
+  "matryoshka_dims",
+  "eval_split",
 ]);
 
 /** Where the defaults differ from those of SimCSE. */

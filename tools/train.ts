@@ -9,12 +9,9 @@ import { runTraining, type TrainingKind } from "./training/training-run.ts";
 
 const embeddings: TrainingKind = {
   async read(given, tokenizer, { maxLength }) {
-    const { examples } = await readTrainingFiles(given, tokenizer, maxLength);
-    return exampleSet(
-      examples.map(({ texts, score }) => (score === undefined ? texts : [...texts, score])),
-      tokenizer,
-      maxLength,
-    );
+    const { examples, held } = await readTrainingFiles(given, tokenizer, maxLength);
+    const rows = examples.map(({ texts, score }) => (score === undefined ? texts : [...texts, score]));
+    return { set: exampleSet(rows, tokenizer, maxLength), held };
   },
   hints: (settings, set, { fresh, pooler }) =>
     hints(settings, { columns: set.columns, fresh, modelPooler: pooler, repeats: set.columns > 1 && repeatsSentences(set) }),

@@ -64,3 +64,41 @@ describe("simcse evaluate", () => {
     expect((await evaluate("--task_set", "na")).stderr).toContain("needs --tasks");
   });
 });
+
+describe("simcse evaluate --eval_file", () => {
+  const own = (name: string) => join(folder, name);
+
+  it("scores files by their columns, leaves SentEval out, and writes results and predictions", async () => {
+    const pairs = tinySentences.map((a, i) => [a, tinySentences[(i + 1) % 6]!] as const);
+    await writeFile(own("scored.csv"), `sentence1,sentence2,score\n${pairs.map(([a, b], i) => `${a},${b},${i}`).join("\n")}\n`);
+    await writeFile(own("faq.tsv"), `question\tanswer\n${pairs.map((pair) => pair.join("\t")).join("\n")}\n`);
+    await writeFile(own("more.txt"), "A text that no question asks for.\n");
+    const [output, predictions] = [own("own.json"), own("own.jsonl")];
+    const { code, stdout } = await evaluate(
+      ...["--eval_file", own("scored.csv"), own("faq.tsv"), "--output", output, "--predictions", predictions],
+    );
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^scored: scored pairs, 6\n[\s\S]*spearman[\s\S]*\nfaq: retrieval, 6\n[\s\S]*mrr@10/);
+    expect(stdout).not.toContain("Avg.");
+    const { sets, sts } = JSON.parse(await readFile(output, "utf8"));
+    expect(sts).toBeUndefined();
+    expect(sets.scored).toMatchObject({ kind: "scored pairs", n: 6, main: "spearman", metrics: { spearman: expect.any(Number) } });
+    const rows = (await readFile(predictions, "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(rows).toHaveLength(12);
+    expect(rows[0]).toEqual({ set: "scored", a: pairs[0]![0], b: pairs[0]![1], score: 0, cosine: expect.any(Number) });
+    expect(rows[6]).toMatchObject({ set: "faq", query: pairs[0]![0], rank_of_first_relevant: expect.any(Number) });
+    expect((await evaluate("--eval_file", own("faq.tsv"), "--corpus_file", own("more.txt"))).stdout).toContain("faq: retrieval, 6");
+  });
+
+  it("names what cannot be evaluated on", async () => {
+    await writeFile(own("plain.txt"), "One.\nTwo.\n");
+    const { code, stderr } = await evaluate("--eval_file", own("plain.txt"));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/plain\.txt holds sentences alone[\s\S]*--columns/);
+    expect((await evaluate("--eval_file", own("absent.csv"))).stderr).toContain("absent.csv");
+    expect((await evaluate("--eval_file", own("plain.txt"), own("plain.txt"))).code).toBe(1);
+  });
+});

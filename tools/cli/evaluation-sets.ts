@@ -8,9 +8,8 @@ import { openExampleFile } from "../../src/io/examples-node.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
 import { beirSet, evaluationSet, isBeirFolder } from "../../src/simcse/evaluation/sets/read-set.ts";
-import { type ColumnFlags, columnOptions, columnsOf } from "./column-options.ts";
 
-export interface EvaluationSetFlags extends ColumnFlags {
+export interface EvaluationSetFlags {
   readonly eval_file?: readonly string[];
   readonly corpus_file?: string;
 }
@@ -21,12 +20,13 @@ export const evaluationSetOptions: readonly Option[] = [
     "evaluate on files of your own: pairs with a score or a 0/1 label, pairs of a query and a relevant text, triplets, texts with a label; or a folder in BEIR's layout",
   ),
   new Option("--corpus_file <file>", "with pairs in --eval_file: more texts to search in"),
-  ...columnOptions,
 ];
 
-/** Reads every set that the options name. Throws `OptionError` where two would have the same name. */
-export async function openEvaluationSets(flags: EvaluationSetFlags): Promise<EvaluationSet[]> {
-  const { eval_file = [], corpus_file } = flags;
+/** Reads every set that the options name, with the columns that `reading` says. Throws `OptionError` where two would have the same name. */
+export async function openEvaluationSets(
+  { eval_file = [], corpus_file }: EvaluationSetFlags,
+  reading: ExampleOptions,
+): Promise<EvaluationSet[]> {
   const corpus = corpus_file === undefined ? [] : await textsOf(corpus_file);
   const sets: EvaluationSet[] = [];
   for (const path of eval_file) {
@@ -34,7 +34,7 @@ export async function openEvaluationSets(flags: EvaluationSetFlags): Promise<Eva
     if (sets.some((set) => set.name === name)) {
       throw new OptionError(`--eval_file: two of them are called ${name}, and so would their metrics be.`, "Rename one of the files.");
     }
-    sets.push(await openSet(path, name, corpus, columnsOf(flags)));
+    sets.push(await openSet(path, name, corpus, reading));
   }
   return sets;
 }

@@ -1,84 +1,153 @@
-/** Evaluation while training, as the original's trainer does it: STS-B and SICK-R dev, and the transfer tasks where they are asked for. */
+/**
+ * Evaluation while training: STS-B and SICK-R dev as the original's trainer has them, the transfer tasks where they are asked for, files of one's own, and a part of
+ * the training file that was kept back.
+ */
 import { FileError, OptionError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import type { Folder } from "../../src/io/folder.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
+import type { Encode } from "../../src/simcse/evaluation/embed-distinct.ts";
 import { alignmentAndUniformity } from "../../src/simcse/evaluation/metrics/alignment.ts";
 import { averagedTasks, evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { evaluateTransfer, transferMetrics } from "../../src/simcse/evaluation/senteval/evaluate-transfer.ts";
-import { loadSts } from "../../src/simcse/evaluation/senteval/sts.ts";
+import { loadSts, type StsTask, type StsTaskName } from "../../src/simcse/evaluation/senteval/sts.ts";
 import type { StsPair } from "../../src/simcse/evaluation/senteval/sts-files.ts";
 import { loadTransfer, TRANSFER_TASKS, type TransferTask } from "../../src/simcse/evaluation/senteval/transfer.ts";
+import { evaluateOn, setMetricNames } from "../../src/simcse/evaluation/sets/evaluate-set.ts";
+import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
 import type { Evaluate } from "../../src/simcse/training/training-evaluator.ts";
+import { openEvaluationSets } from "../cli/evaluation-sets.ts";
+import type { TrainOptions } from "./train-options.ts";
 
-export interface EvaluationData {
-  readonly folder: Folder;
-  /** STS-B dev. */
-  readonly pairs: readonly StsPair[];
-  /** The transfer tasks that are asked for and there. */
-  readonly transfer: readonly TransferTask[];
-  /** Paths of the first missing file of each that is asked for and not there. */
+/** A part of an evaluation. */
+interface Part {
+  /** The names of what it measures, the one that stands for it first. */
+  readonly metrics: readonly string[];
+  readonly evaluate: (encode: Encode, device: Device) => Promise<Readonly<Record<string, number>>>;
+}
+
+/** What a run is evaluated on, checked before training begins. */
+export interface DevEvaluation {
+  readonly parts: readonly Part[];
+  /** What was asked for and is left out. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Opens what the options ask for. `held` is the part of the training file that was kept back, if any. Throws `FileError` where nothing of what is asked for is there,
+ * `DataError` for what is malformed.
+ */
+export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet | null): Promise<DevEvaluation> {
+  const own = [
+    ...(held ? [held] : []),
+    ...(await openEvaluationSets(given, given.eval_columns === undefined ? {} : { columns: given.eval_columns })),
+  ];
+  const ofSentEval = own.length === 0 || given.do_eval === true || given.eval_transfer === true;
+  const folder = ofSentEval ? await openFolder(given.data_dir) : null;
+  const sts = folder ? await openSts(folder) : null;
+  const transfer = folder && given.eval_transfer ? await openTransfer(folder) : null;
+  return {
+    parts: [...(sts ? [sts.part] : []), ...own.map(setPart), ...(transfer ? [transfer.part] : [])],
+    notes: [
+      ...(sts?.missing ?? []).map((path) => `${path} is not there: its task is left out of the evaluation`),
+      ...(transfer?.missing ?? []).map((path) => `${path} is not there: its task is left out of eval_avg_transfer`),
+    ],
+  };
+}
+
+/** The metric by which the best model is chosen: the one that is given, or the first that there is. Throws `OptionError` for one that the evaluation does not have. */
+export function chosenMetric({ parts }: DevEvaluation, given: string | undefined): string {
+  const names = parts.flatMap(({ metrics }) => metrics).map((name) => name.replace(/^eval_/, ""));
+  const metric = given?.replace(/^eval_/, "") ?? names[0]!;
+  if (names.includes(metric)) return metric;
+  throw new OptionError(
+    `--metric_for_best_model ${given}: the evaluation has ${names.join(", ")}.`,
+    "Choose one of them, or evaluate on more with --do_eval, --eval_transfer or --eval_file.",
+  );
+}
+
+/** The evaluation of a run on `device`; transfer in percent, all else as fractions. */
+export function runEvaluation({ parts }: DevEvaluation, device: Device): Evaluate {
+  return async (encode) => {
+    const measured: Record<string, number> = {};
+    for (const { evaluate } of parts) Object.assign(measured, await evaluate(encode, device));
+    return measured;
+  };
+}
+
+/** The names of both dev sets' metrics. */
+const stsMetrics: Readonly<Partial<Record<StsTaskName, string>>> = {
+  STSBenchmark: "eval_stsb_spearman",
+  SICKRelatedness: "eval_sickr_spearman",
+};
+
+interface Opened {
+  readonly part: Part;
+  /** The first missing file of each task that is not there. */
   readonly missing: readonly string[];
 }
 
-/** The SentEval tree, checked before training begins. Throws `FileError` naming what is missing, `DataError` for what is malformed. */
-export async function openEvaluationData(dataDir: string, asked: { readonly transfer: boolean }): Promise<EvaluationData> {
-  const folder = await openFolder(dataDir);
-  let pairs: readonly StsPair[] = [];
+/** STS-B and SICK-R dev, or the one of them that is there. */
+async function openSts(folder: Folder): Promise<Opened> {
+  const tasks: StsTask[] = [];
+  const missing: string[] = [];
+  let benchmark: readonly StsPair[] = [];
   for (const task of averagedTasks("dev")) {
     const found = await loadSts(folder, task, "dev");
-    if ("missing" in found) {
-      throw new FileError(
-        `${found.missing} is not there: ${task.name} cannot be evaluated.`,
-        "Give the SentEval tree with --data_dir, or leave out --do_eval and --eval_steps.",
-      );
+    if ("missing" in found) missing.push(found.missing);
+    else {
+      tasks.push(task);
+      if (task.name === "STSBenchmark") benchmark = found.flatMap((subset) => subset.pairs);
     }
-    if (task.name === "STSBenchmark") pairs = found.flatMap((subset) => subset.pairs);
   }
-  return { folder, pairs, ...(asked.transfer ? await findTransfer(folder) : { transfer: [], missing: [] }) };
+  if (tasks.length === 0) {
+    throw new FileError(
+      `${missing[0]} is not there, nor is ${missing[1]}.`,
+      "Give the SentEval tree with --data_dir, or a file of your own with --eval_file; or leave out --do_eval and --eval_steps.",
+    );
+  }
+  const ofBenchmark = benchmark.length > 0 ? ["eval_alignment", "eval_uniformity"] : [];
+  return {
+    missing,
+    part: {
+      metrics: [...tasks.map(({ name }) => stsMetrics[name]!), "eval_avg_sts", ...ofBenchmark],
+      async evaluate(encode) {
+        const { tasks: scores, average } = await evaluateSts({ encode, folder, mode: "dev", tasks });
+        const { alignment, uniformity } = await alignmentAndUniformity(benchmark, encode);
+        return {
+          ...Object.fromEntries(tasks.map(({ name }) => [stsMetrics[name]!, scoresOf(scores, name)!.spearman.all])),
+          eval_avg_sts: average.spearman,
+          ...(benchmark.length > 0 && { eval_alignment: alignment, eval_uniformity: uniformity }),
+        };
+      },
+    },
+  };
 }
 
-async function findTransfer(folder: Folder): Promise<Pick<EvaluationData, "transfer" | "missing">> {
-  const transfer: TransferTask[] = [];
+/** The transfer tasks that are there. Throws `FileError` where none is. */
+async function openTransfer(folder: Folder): Promise<Opened> {
+  const tasks: TransferTask[] = [];
   const missing: string[] = [];
   for (const task of TRANSFER_TASKS) {
     const data = await loadTransfer(folder, task);
     if ("missing" in data) missing.push(data.missing);
-    else transfer.push(task);
+    else tasks.push(task);
   }
-  if (transfer.length > 0) return { transfer, missing };
-  throw new FileError(
-    `${missing[0]} is not there, nor are the other transfer tasks.`,
-    "Give the SentEval tree with --data_dir, or leave out --eval_transfer.",
-  );
-}
-
-const stsMetrics = ["eval_stsb_spearman", "eval_sickr_spearman", "eval_avg_sts", "eval_alignment", "eval_uniformity"] as const;
-
-/** Throws `OptionError` unless the evaluation has the metric, named with or without `eval_`. */
-export function checkMetric({ transfer }: EvaluationData, metric: string): void {
-  const ofTransfer = transfer.length > 0 ? [...transfer.map(({ name }) => `eval_${name}`), "eval_avg_transfer"] : [];
-  const names = [...stsMetrics, ...ofTransfer].map((name) => name.replace("eval_", ""));
-  if (names.includes(metric.replace(/^eval_/, ""))) return;
-  throw new OptionError(
-    `--metric_for_best_model ${metric}: the evaluation has ${names.join(", ")}.`,
-    transfer.length > 0 ? "Choose one of them." : "Choose one of them, or add the transfer tasks with --eval_transfer.",
-  );
-}
-
-/** The evaluation of a run on `device`; STS as fractions, transfer in percent. */
-export function devEvaluation({ folder, pairs, transfer }: EvaluationData, device: Device): Evaluate {
-  return async (encode) => {
-    const { tasks, average } = await evaluateSts({ encode, folder, mode: "dev", tasks: averagedTasks("dev") });
-    const { alignment, uniformity } = await alignmentAndUniformity(pairs, encode);
-    const sts: Record<(typeof stsMetrics)[number], number> = {
-      eval_stsb_spearman: scoresOf(tasks, "STSBenchmark")!.spearman.all,
-      eval_sickr_spearman: scoresOf(tasks, "SICKRelatedness")!.spearman.all,
-      eval_avg_sts: average.spearman,
-      eval_alignment: alignment,
-      eval_uniformity: uniformity,
-    };
-    if (transfer.length === 0) return sts;
-    return { ...sts, ...transferMetrics(await evaluateTransfer({ encode, device, folder, mode: "dev", tasks: transfer })) };
+  if (tasks.length === 0) {
+    throw new FileError(
+      `${missing[0]} is not there, nor are the other transfer tasks.`,
+      "Give the SentEval tree with --data_dir, or leave out --eval_transfer.",
+    );
+  }
+  return {
+    missing,
+    part: {
+      metrics: ["eval_avg_transfer", ...tasks.map(({ name }) => `eval_${name}`)],
+      evaluate: async (encode, device) => transferMetrics(await evaluateTransfer({ encode, device, folder, mode: "dev", tasks })),
+    },
   };
+}
+
+function setPart(set: EvaluationSet): Part {
+  return { metrics: setMetricNames(set), evaluate: (encode, device) => evaluateOn([set], device)(encode) };
 }

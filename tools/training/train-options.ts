@@ -4,6 +4,7 @@ import { OptionError } from "../../src/errors.ts";
 import { schedulerTypes } from "../../src/nn/schedule.ts";
 import { lossNames } from "../../src/simcse/losses/loss-choice.ts";
 import { poolerTypes } from "../../src/simcse/model/poolers.ts";
+import { type EvaluationSetFlags, evaluationSetOptions } from "../cli/evaluation-sets.ts";
 import { type HubFlags, hubFlags } from "../cli/find-model.ts";
 import { alias, flag, flagOrValue, numberBetween, wholeNumber } from "../cli/options.ts";
 import { tuningOptions } from "../cli/tuning.ts";
@@ -11,7 +12,7 @@ import { foreignOptions } from "./foreign-options.ts";
 import { type GivenArguments, type TrainingArguments, trainingDefaults } from "./training-arguments.ts";
 import { type TrainingFileOptions, trainingFileOptions } from "./training-files.ts";
 
-export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, TrainingFileOptions {
+export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, TrainingFileOptions, EvaluationSetFlags {
   readonly model_name_or_path: string;
   readonly config_name?: string;
   readonly tokenizer_name?: string;
@@ -24,6 +25,7 @@ export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, Trai
   readonly do_eval?: boolean;
   readonly eval_transfer?: boolean;
   readonly data_dir: string;
+  readonly eval_columns?: string;
   readonly seeds?: readonly number[];
   readonly pad_to_max_length?: string | boolean;
   readonly logging_dir?: string;
@@ -89,6 +91,11 @@ export const trainOptions: readonly Option[] = [
   flag("do_train", "train (the default)"),
   flag("do_eval", "evaluate on STS-B and SICK-R dev while training, every --eval_steps"),
   flag("eval_transfer", "evaluate on the transfer tasks' dev sets too"),
+  ...evaluationSetOptions,
+  new Option(
+    "--eval_columns <columns>",
+    "what the columns of --eval_file are, as --columns says it of --train_file (default: by their names)",
+  ),
   new Option("--data_dir <dir>", "the SentEval tree that holds STS/ and SICK/").default("SentEval/data/downstream"),
   argument("num_train_epochs", "n", "times through the training file").argParser(positive),
   new Option("--max_steps <n>", "steps; overrides the epochs (default: -1, as the epochs say)").argParser(wholeNumber(-1)),
@@ -152,7 +159,10 @@ export const trainOptions: readonly Option[] = [
   new Option("--save_strategy <when>", "steps, or no checkpoints").argParser(saveStrategy),
   new Option("--save_total_limit <n>", "checkpoints that are kept, the latest ones (default: all)").argParser(wholeNumber(1)),
   flagOrValue("--resume_from_checkpoint [dir]", "go on from a checkpoint, or from the last one in the output folder"),
-  argument("metric_for_best_model", "name", "metric of the best model"),
+  new Option(
+    "--metric_for_best_model <name>",
+    "metric of the best model (default: the first of the evaluation, stsb_spearman with --do_eval)",
+  ),
   flag("greater_is_better", `whether more of it is better (default: ${trainingDefaults.greater_is_better})`),
   flag("load_best_model_at_end", "keep the model of the best evaluation"),
   argument("early_stopping_patience", "n", "evaluations without a gain after which training ends; 0 never").argParser(wholeNumber(0)),
@@ -177,7 +187,7 @@ const defaultSaveSteps = 500;
 
 /** What the trainer is given; pooler and length only where they were given, for a model may have its own. */
 export function trainingArguments(given: TrainOptions): GivenArguments {
-  const { do_eval, eval_transfer, evaluation_strategy, eval_steps, save_steps, save_strategy } = given;
+  const { do_eval, eval_transfer, eval_file, eval_split, evaluation_strategy, eval_steps, save_steps, save_strategy } = given;
   const names = Object.keys(trainingDefaults) as (keyof TrainingArguments)[];
   const chosen = Object.fromEntries(names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
   const { pooler_type: _, max_seq_length: __, ...defaults } = trainingDefaults;
@@ -185,6 +195,8 @@ export function trainingArguments(given: TrainOptions): GivenArguments {
   const evaluates =
     do_eval === true ||
     eval_transfer === true ||
+    eval_file !== undefined ||
+    eval_split !== undefined ||
     eval_steps !== undefined ||
     args.load_best_model_at_end ||
     args.early_stopping_patience > 0 ||

@@ -59,7 +59,7 @@ type ModelArgument = "pooler_type" | "max_seq_length";
 export type GivenArguments = Omit<TrainingArguments, ModelArgument> & Partial<Pick<TrainingArguments, ModelArgument>>;
 
 /** The original's defaults. */
-export const trainingDefaults: TrainingArguments = { ...argumentsOf(settingDefaults), metric_for_best_model: "stsb_spearman" };
+export const trainingDefaults: TrainingArguments = argumentsOf(settingDefaults);
 
 /** Settings under the command line's names. */
 export function argumentsOf(settings: TrainingSettings): TrainingArguments {

@@ -6,12 +6,15 @@ import { openExampleFile } from "../../src/io/examples-node.ts";
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import { stream } from "../../src/nn/random.ts";
 import { printable, quoted } from "../../src/show.ts";
-import { flag } from "../cli/options.ts";
+import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
+import { holdOut } from "../../src/simcse/evaluation/sets/hold-out.ts";
+import { setOfExamples } from "../../src/simcse/evaluation/sets/read-set.ts";
+import { type ColumnFlags, columnOptions, columnsOf } from "../cli/column-options.ts";
+import { numberBetween } from "../cli/options.ts";
 
-export interface TrainingFileOptions {
+export interface TrainingFileOptions extends ColumnFlags {
   readonly train_file: readonly string[];
-  readonly columns?: string;
-  readonly header?: boolean;
+  readonly eval_split?: number;
 }
 
 /** Options that say what is trained on, shared by the commands that train. */
@@ -20,18 +23,18 @@ export const trainingFileOptions: readonly Option[] = [
     "--train_file <files...>",
     "examples: .txt (one sentence a line), .csv, .tsv, .jsonl, .json, .parquet, also .gz; `b.csv:0.5` takes half of a file's examples, `:2` each twice",
   ).makeOptionMandatory(),
+  ...columnOptions,
   new Option(
-    "--columns <list>",
-    "what the columns are, such as sent0=question,sent1=answer, or sent0,sent1,hard_neg in their order with _ for one to leave out (default: by their names)",
-  ),
-  flag("header", "whether the first row of a table names its columns (default: as it looks)"),
+    "--eval_split <part>",
+    "keep such a part of the examples back, by a hash of their first text, and evaluate on it while training",
+  ).argParser(numberBetween(0, 1, { open: true })),
 ];
 
 /** Every text of the files, whatever kind of examples they hold; a table's columns one after another. */
-export async function* trainingTexts({ train_file, columns, header }: TrainingFileOptions): AsyncGenerator<string> {
+export async function* trainingTexts({ train_file, ...flags }: TrainingFileOptions): AsyncGenerator<string> {
   for (const { path, weight } of train_file.map(weighted)) {
     if (weight !== 1) throw new OptionError(`--train_file ${path}:${weight}: a text is learned from once.`, "Leave the weight out.");
-    for await (const { texts } of (await openFile(path, { columns, header })).examples) yield* texts;
+    for await (const { texts } of (await openExampleFile(path, columnsOf(flags))).examples) yield* texts;
   }
 }
 
@@ -40,6 +43,8 @@ export interface TrainingExamples {
   readonly kind: ExampleKind;
   /** At least one. */
   readonly examples: readonly Example[];
+  /** What `eval_split` keeps back. */
+  readonly held: EvaluationSet | null;
 }
 
 /**
@@ -47,7 +52,7 @@ export interface TrainingExamples {
  * that cannot be used, and DataError where the files hold different kinds of examples, a kind that there is no loss for, or no text at all.
  */
 export async function readTrainingFiles(
-  { train_file, columns, header }: TrainingFileOptions,
+  { train_file, eval_split, ...flags }: TrainingFileOptions,
   tokenizer: Tokenizer,
   maxLength: number,
 ): Promise<TrainingExamples> {
@@ -55,7 +60,7 @@ export async function readTrainingFiles(
   let first: ExampleTable | null = null;
   let missing = 0;
   for (const { path, weight } of train_file.map(weighted)) {
-    const table = await openFile(path, { columns, header });
+    const table = await openExampleFile(path, columnsOf(flags));
     checkKind(table, first);
     first ??= table;
     const read: Example[] = [];
@@ -70,7 +75,13 @@ export async function readTrainingFiles(
   if (texts.every((example) => example.every((text) => text.trim() === "")))
     throw new DataError(`${train_file.join(", ")} holds no sentence.`, "Give a text file with one sentence a line, or a table of pairs.");
   for (const line of description(texts, missing, tokenizer, maxLength)) say(line);
-  return { kind: first!.kind, examples };
+  const { kind } = first!;
+  if (eval_split === undefined) return { kind, examples, held: null };
+  const { training, held, overlapping } = holdOut(examples, eval_split);
+  say(
+    `${count(held.length, "")} of them are kept back${overlapping > 0 ? `; ${count(overlapping, "")} of these share a text with what is trained on` : ""}`,
+  );
+  return { kind, examples: training, held: setOfExamples({ name: "held_out", kind, origin: train_file.join(", ") }, held) };
 }
 
 /** What is worth knowing of the examples before they are trained on. */
@@ -142,10 +153,6 @@ function byWeight(examples: readonly Example[], weight: number, path: string): r
   const whole = Math.floor(weight);
   const draw = stream(0, path);
   return examples.flatMap((example, at) => Array<Example>(whole + (draw(at) / 2 ** 32 < weight - whole ? 1 : 0)).fill(example));
-}
-
-function openFile(path: string, { columns, header }: { readonly columns: string | undefined; readonly header: boolean | undefined }) {
-  return openExampleFile(path, { ...(columns !== undefined && { columns }), ...(header !== undefined && { header }) });
 }
 
 function count(number: number, unit: string): string {

@@ -20,6 +20,7 @@ import {
   type SavedState,
   writeCheckpoint,
 } from "../../src/simcse/checkpoint/training-checkpoint.ts";
+import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
 import type { SimCseModel } from "../../src/simcse/model/model.ts";
 import type { PoolerType } from "../../src/simcse/model/poolers.ts";
 import type { HistoryEntry } from "../../src/simcse/report/history.ts";
@@ -32,7 +33,7 @@ import {
   savedConfig,
   type TrainingSource,
 } from "../../src/simcse/training/prepare-model.ts";
-import { type TrainerHooks, type TrainingSummary, train } from "../../src/simcse/training/trainer.ts";
+import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "../../src/simcse/training/trainer.ts";
 import { checkSettings, evaluates, type TrainingSettings } from "../../src/simcse/training/training-options.ts";
 import type { TrainingSet } from "../../src/simcse/training/training-set.ts";
 import type { TrainingStep } from "../../src/simcse/training/training-step.ts";
@@ -44,16 +45,22 @@ import { tuningFor } from "../cli/tuning.ts";
 import { openAdapter } from "../setup/open-adapter.ts";
 import { ineffectiveNotes } from "./foreign-options.ts";
 import { claimOutput } from "./output-folder.ts";
-import { checkMetric, devEvaluation, type EvaluationData, openEvaluationData } from "./train-evaluation.ts";
+import { chosenMetric, type DevEvaluation, openDevEvaluation, runEvaluation } from "./train-evaluation.ts";
 import { type TrainOptions, trainingArguments } from "./train-options.ts";
 import { numbersOf, TrainRecords } from "./train-records.ts";
 import { checkSeeds, optionsOfSeed, reportSeeds } from "./train-seeds.ts";
 import { argumentsOf, inCommandLineTerms, settingsOf } from "./training-arguments.ts";
 
+/** What a run trains on, and the part of it that was kept back for evaluation. */
+export interface TrainingData {
+  readonly set: TrainingSet;
+  readonly held: EvaluationSet | null;
+}
+
 /** What sets the kinds of training apart. */
 export interface TrainingKind {
   /** Reads the training files. */
-  readonly read: (given: TrainOptions, tokenizer: Tokenizer, settings: TrainingSettings) => Promise<TrainingSet>;
+  readonly read: (given: TrainOptions, tokenizer: Tokenizer, settings: TrainingSettings) => Promise<TrainingData>;
   /** What in the options is worth a word. */
   readonly hints: (
     settings: TrainingSettings,
@@ -128,7 +135,7 @@ interface Inputs {
   readonly checkpoints: DiskCheckpoints;
   readonly source: TrainingSource;
   readonly set: TrainingSet;
-  readonly data: EvaluationData | null;
+  readonly evaluation: DevEvaluation | null;
 }
 
 async function readInputs(given: TrainOptions, kind: TrainingKind, output: string): Promise<Inputs> {
@@ -146,11 +153,14 @@ async function readInputs(given: TrainOptions, kind: TrainingKind, output: strin
   });
   const wanted = resolveSettings(settingsOf(args), source.config);
   checkSettings(wanted);
-  const read = await kind.read(given, source.tokenizer, wanted);
+  const { set: read, held } = await kind.read(given, source.tokenizer, wanted);
   const { set, settings } = args.max_seq_length === undefined ? fitLength(read, wanted) : { set: read, settings: wanted };
-  const data = evaluates(settings) ? await openEvaluationData(given.data_dir, { transfer: given.eval_transfer === true }) : null;
-  if (data) checkMetric(data, args.metric_for_best_model!);
-  return { given, settings, output, checkpoints: new DiskCheckpoints(output, given.save_total_limit), source, set, data };
+  const evaluation = evaluates(settings) ? await openDevEvaluation(given, held) : null;
+  const metric = evaluation && chosenMetric(evaluation, given.metric_for_best_model ?? undefined);
+  // What there is no loss for is refused before anything is written.
+  stepOptions(set, settings, { tokenizer: source.tokenizer, dimension: source.config.bert.hidden_size });
+  const checkpoints = new DiskCheckpoints(output, given.save_total_limit);
+  return { given, settings: { ...settings, metric }, output, checkpoints, source, set, evaluation };
 }
 
 /** `trainer_state.json` of a run that is over, or was interrupted. */
@@ -191,9 +201,9 @@ async function startingPoint({ given, settings, output, checkpoints, set }: Inpu
   return checkpoint;
 }
 
-function tellBefore({ given, settings, source, set, data }: Inputs, kind: TrainingKind): void {
+function tellBefore({ given, settings, source, set, evaluation }: Inputs, kind: TrainingKind): void {
   const { pooler, maxLength } = source.config;
-  for (const path of data?.missing ?? []) say(`${path} is not there: its task is left out of eval_avg_transfer`);
+  for (const note of evaluation?.notes ?? []) say(note);
   if (pooler !== null && given.pooler_type === undefined && given.mlp_only_train !== true) say(`pooler ${pooler}, as saved with the model`);
   if (pooler !== null && given.max_seq_length !== undefined && given.max_seq_length < maxLength)
     say(`trained on at most ${given.max_seq_length} tokens a sentence; the model goes on reading ${maxLength}, as saved with it`);
@@ -276,7 +286,7 @@ class CommandRun {
   }
 
   #hooks(model: SimCseModel, records: TrainRecords, signal: AbortSignal): TrainerHooks {
-    const { given, settings, output, checkpoints, source, set, data } = this.inputs;
+    const { given, settings, output, checkpoints, source, set, evaluation } = this.inputs;
     const run = (): CheckpointedRun => ({
       model,
       tokenizer: source.tokenizer,
@@ -296,7 +306,7 @@ class CommandRun {
         this.#note = `loss ${entry.loss.toFixed(4)} · ${entry.sentences_per_second.toFixed(0)} sentences/s`;
         this.#progress.line(`step ${entry.step}  ${this.#note} · lr ${entry.learning_rate.toExponential(2)}`);
       },
-      ...(data && { evaluate: devEvaluation(data, this.device) }),
+      ...(evaluation && { evaluate: runEvaluation(evaluation, this.device) }),
       onEvaluate: async (entry) => {
         await records.add(entry);
         await records.report();
@@ -323,6 +333,7 @@ class CommandRun {
     say(
       `${totalSteps.toLocaleString("en-US")} steps; the step takes ${megabytes(step.bytes)} beside ${megabytes(model.store.bytes)} of parameters and optimiser state`,
     );
+    say(lossText(step.options.loss, this.inputs));
     if (!given.disable_tqdm) this.#progress = startProgress(totalSteps, "training");
   }
 
@@ -408,4 +419,10 @@ function megabytes(bytes: number): string {
 
 function duration(seconds: number): string {
   return seconds < 120 ? `${seconds.toFixed(1)} s` : `${(seconds / 60).toFixed(1)} min`;
+}
+
+/** Which loss is taken, and why. */
+function lossText(loss: TrainingStep["options"]["loss"], { settings, set }: Inputs): string {
+  if (loss === null) return "loss: masked words alone";
+  return `loss: ${loss.name}, ${settings.loss === null ? `the one for ${set.unit}` : "as --loss says"}`;
 }

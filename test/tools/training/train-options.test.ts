@@ -37,7 +37,7 @@ it("takes the original's example runs as they stand", () => {
   const shared = `--model_name_or_path bert-base-uncased --output_dir result --max_seq_length 32 --evaluation_strategy steps
     --metric_for_best_model stsb_spearman --load_best_model_at_end --eval_steps 125 --pooler_type cls --overwrite_output_dir
     --temp 0.05 --do_train --do_eval --fp16`;
-  const both = { eval_steps: 125, save_steps: 0, load_best_model_at_end: true, fp16: true };
+  const both = { metric_for_best_model: "stsb_spearman", eval_steps: 125, save_steps: 0, load_best_model_at_end: true, fp16: true };
   const unsupervised =
     "--train_file wiki1m_for_simcse.txt --num_train_epochs 1 --per_device_train_batch_size 64 --learning_rate 3e-5 --mlp_only_train";
   expect(trainingArguments(parse(`${shared} ${unsupervised}`))).toEqual({

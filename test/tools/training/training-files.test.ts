@@ -64,6 +64,7 @@ it("keeps the scores of scored pairs", async () => {
       { texts: ["a", "b"], score: 1 },
       { texts: ["c", "d"], score: 2 },
     ],
+    held: null,
   });
 });
 

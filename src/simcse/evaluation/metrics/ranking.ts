@@ -51,13 +51,14 @@ const measures: Readonly<Record<Measure, (query: RankedQuery<unknown>, k: number
   },
 };
 
-/** Means over queries that each have something relevant, by name: `accuracy@1`, …, `mrr@10`, `ndcg@10`, `map@100`; NaN over no queries. */
+const cuts = (Object.keys(rankingCutoffs) as Measure[]).flatMap((measure) => rankingCutoffs[measure].map((k) => [measure, k] as const));
+
+/** The names of all scores: `accuracy@1`, …, `mrr@10`, `ndcg@10`, `map@100`. */
+export const rankingMetrics: readonly string[] = cuts.map(([measure, k]) => `${measure}@${k}`);
+
+/** Means over queries that each have something relevant, by the names of `rankingMetrics`; NaN over no queries. */
 export function rankingScores<Document>(queries: readonly RankedQuery<Document>[]): Record<string, number> {
-  return Object.fromEntries(
-    (Object.keys(rankingCutoffs) as Measure[]).flatMap((measure) =>
-      rankingCutoffs[measure].map((k) => [`${measure}@${k}`, mean(queries.map((query) => measures[measure](query, k)))] as const),
-    ),
-  );
+  return Object.fromEntries(cuts.map(([measure, k]) => [`${measure}@${k}`, mean(queries.map((query) => measures[measure](query, k)))]));
 }
 
 /** Ranks, from 0, of what is relevant among the first `k`. */

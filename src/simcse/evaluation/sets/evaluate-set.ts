@@ -1,5 +1,6 @@
 /** Scores anything that encodes on a set of one's own, by the set's kind. */
 import { DataError } from "../../../errors.ts";
+import type { Encode } from "../embed-distinct.ts";
 import type { EvaluationSet, SetEvaluator, SetKind, SetOptions, SetScores } from "./evaluation-set.ts";
 import { labelledPairs } from "./labelled-pairs.ts";
 import { labelledTexts } from "./labelled-texts.ts";
@@ -39,7 +40,25 @@ export async function evaluateSet(set: EvaluationSet, options: SetOptions): Prom
   return { name: set.name, kind: set.kind, n, main: evaluator.main, ...(await evaluator.score(set.data, options)) };
 }
 
-/** The metrics of reports under the names that training logs: `eval_<set>_<metric>`. */
+/** The names that training logs the metrics of a set under, the one that stands for it first: `eval_<set>_<metric>`. */
+export function setMetricNames({ name, kind }: Pick<EvaluationSet, "name" | "kind">): string[] {
+  const { main, metrics } = setEvaluators[kind];
+  return [main, ...metrics.filter((metric) => metric !== main)].map((metric) => `eval_${name}_${metric}`);
+}
+
+/** An evaluation on `sets` for training: `model.train(examples, { evaluate: evaluateOn(sets, device) })`. */
+export function evaluateOn(
+  sets: readonly EvaluationSet[],
+  device: SetOptions["device"],
+): (encode: Encode) => Promise<Record<string, number>> {
+  return async (encode) => {
+    const reports: SetReport[] = [];
+    for (const set of sets) reports.push(await evaluateSet(set, { encode, device }));
+    return setMetrics(reports);
+  };
+}
+
+/** The metrics of reports under the names that training logs. */
 export function setMetrics(reports: readonly SetReport[]): Record<string, number> {
   return Object.fromEntries(
     reports.flatMap(({ name, metrics }) => Object.entries(metrics).map(([metric, value]) => [`eval_${name}_${metric}`, value] as const)),

@@ -81,6 +81,8 @@ export function countRows<Row>(rows: readonly Row[], fits: (row: Row) => boolean
 
 /** How a kind of set is scored. */
 export interface SetEvaluator<K extends SetKind> {
+  /** What is measured, by name. */
+  readonly metrics: readonly string[];
   /** The metric that stands for the set; higher is better. */
   readonly main: string;
   /** Rows that are scored: pairs, queries, triplets or texts. Throws `DataError` for a row that cannot be. */

@@ -5,6 +5,7 @@ import { cosine } from "../metrics/cosine.ts";
 import { countRows, type SetEvaluator } from "./evaluation-set.ts";
 
 export const labelledPairs: SetEvaluator<"labelled pairs"> = {
+  metrics: ["ap", "accuracy", "accuracy_threshold", "f1", "f1_threshold", "precision", "recall"],
   main: "ap",
   count: (pairs) => countRows(pairs, ({ label }) => label === 0 || label === 1, "expected the label 0 or 1"),
   async score(pairs, { encode }) {

@@ -3,6 +3,7 @@ import { scoreTransfer } from "../senteval/evaluate-transfer.ts";
 import type { SetEvaluator } from "./evaluation-set.ts";
 
 export const labelledTexts: SetEvaluator<"labelled texts"> = {
+  metrics: ["accuracy", "dev_accuracy"],
   main: "accuracy",
   count: (texts) => texts.length,
   async score(texts, { encode, device, signal }) {

@@ -41,21 +41,37 @@ const setsOf: Readonly<
  * Throws DataError for single sentences, which say nothing of how alike texts are, and what reading the examples throws.
  */
 export async function evaluationSet(table: ExampleTable, name: string, corpus: readonly string[] = []): Promise<EvaluationSet> {
-  const build = setsOf[table.kind];
+  const examples: Example[] = [];
+  for await (const example of table.examples) examples.push(example);
+  return setOfExamples({ name, kind: table.kind, origin: table.name }, examples, corpus);
+}
+
+/** What a set of examples is called in metrics, what they are, and where messages say that they come from. */
+export interface SetSource {
+  readonly name: string;
+  readonly kind: ExampleKind;
+  readonly origin: string;
+}
+
+/** The evaluation set that examples are; see `evaluationSet`. */
+export function setOfExamples(
+  { name, kind, origin }: SetSource,
+  examples: readonly Example[],
+  corpus: readonly string[] = [],
+): EvaluationSet {
+  const build = setsOf[kind];
   if (build === null) {
     throw new DataError(
-      `${table.name} holds ${table.kind} alone: there is nothing to evaluate on.`,
+      `${origin} holds ${kind} alone: there is nothing to evaluate on.`,
       "Give pairs with a score or a label, pairs of a query and a relevant text, triplets, or texts with a label; --columns says which column is what.",
     );
   }
-  if (corpus.length > 0 && table.kind !== "pairs") {
+  if (corpus.length > 0 && kind !== "pairs") {
     throw new DataError(
-      `${table.name} holds ${table.kind}, which are not searched for.`,
+      `${origin} holds ${kind}, which are not searched for.`,
       "Leave out the corpus, or give pairs of a query and a relevant text.",
     );
   }
-  const examples: Example[] = [];
-  for await (const example of table.examples) examples.push(example);
   return build(name, examples, corpus);
 }
 

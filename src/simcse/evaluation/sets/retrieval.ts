@@ -1,10 +1,11 @@
 /** Queries with relevant texts among others: every text is ranked for every query by the index's own exact search on the GPU. */
 import { rankTexts } from "../../search/rank-texts.ts";
 import { embedDistinct } from "../embed-distinct.ts";
-import { deepestCutoff, rankingScores } from "../metrics/ranking.ts";
+import { deepestCutoff, rankingMetrics, rankingScores } from "../metrics/ranking.ts";
 import type { Retrieval, SetEvaluator } from "./evaluation-set.ts";
 
 export const retrieval: SetEvaluator<"retrieval"> = {
+  metrics: rankingMetrics,
   main: "mrr@10",
   count: (data) => answerable(data).length,
   async score(data, { encode, device, signal }) {

@@ -5,6 +5,7 @@ import { cosine } from "../metrics/cosine.ts";
 import { countRows, type SetEvaluator } from "./evaluation-set.ts";
 
 export const scoredPairs: SetEvaluator<"scored pairs"> = {
+  metrics: ["spearman", "pearson"],
   main: "spearman",
   count: (pairs) => countRows(pairs, ({ score }) => Number.isFinite(score), "expected a score that is a finite number"),
   async score(pairs, { encode }) {

@@ -5,6 +5,7 @@ import { mean } from "../metrics/mean.ts";
 import type { SetEvaluator } from "./evaluation-set.ts";
 
 export const triplets: SetEvaluator<"triplets"> = {
+  metrics: ["accuracy"],
   main: "accuracy",
   count: (rows) => rows.length,
   async score(rows, { encode }) {

@@ -1,0 +1,79 @@
+/** `simcse train` on and with data of one's own: the loss that the columns ask for, a part kept back, files to evaluate on. */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, expect, it } from "vitest";
+import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
+import { expectFailure, simcse } from "../run-simcse.ts";
+
+const folder = await temporaryFolder();
+const path = (name: string) => join(folder, name);
+
+const train = (file: string, output: string, ...more: string[]) =>
+  simcse([
+    ...["train", "--model", path("model"), "--train_file", path(file), "--output_dir", path(output), "--pooler_type", "avg"],
+    ...["--per_device_train_batch_size", "4", "--max_seq_length", "16", "--learning_rate", "1e-3", "--max_steps", "4", ...more],
+  ]);
+const stateOf = async (output: string) => JSON.parse(await readFile(join(path(output), "trainer_state.json"), "utf8"));
+
+beforeAll(async () => {
+  await mkdir(path("model"));
+  await writeTinyModel(path("model"));
+  const pairs = Array.from({ length: 36 }, (_, i) => [
+    `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 6)]}`,
+    tinySentences[(i * 5) % 6]!,
+  ]);
+  const table = (header: string, more: (i: number) => string) =>
+    `${header}\n${pairs.map((pair, i) => `${pair.join(",")}${more(i)}`).join("\n")}\n`;
+  await writeFile(
+    path("scored.csv"),
+    table("sentence1,sentence2,score", (i) => `,${i % 6}`),
+  );
+  await writeFile(
+    path("labelled.csv"),
+    table("sentence1,sentence2,label", (i) => `,${i % 2}`),
+  );
+  await writeFile(
+    path("faq.csv"),
+    table("question,answer", () => ""),
+  );
+  await writeFile(path("classes.csv"), "text,label\na,good\nb,bad\n");
+});
+
+it("keeps a part back, evaluates on it and on a file, and keeps the best by a metric of one's own", async () => {
+  const { code, stderr } = await train(
+    "faq.csv",
+    "faq",
+    "--eval_split",
+    "0.3",
+    "--eval_file",
+    path("scored.csv"),
+    "--eval_steps",
+    "2",
+    "--load_best_model_at_end",
+  );
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/\d+ of them are kept back/);
+  expect(stderr).toContain("loss: infonce, the one for pairs");
+  const { log_history, best } = await stateOf("faq");
+  const evaluated = log_history.find((entry: Record<string, number>) => "eval_held_out_mrr@10" in entry);
+  expect(evaluated).toMatchObject({ "eval_held_out_mrr@10": expect.any(Number), eval_scored_spearman: expect.any(Number) });
+  expect(best.metric).toBe("eval_held_out_mrr@10");
+});
+
+it("trains on scores with CoSENT and on labels with the contrastive loss, in chunks and at several lengths", async () => {
+  const scored = await train("scored.csv", "scored", "--gradient_cache_chunk", "2", "--matryoshka_dims", "16,4");
+  expect(scored.stderr).toContain("loss: cosent at 16, 4, the one for scored pairs");
+  expect(scored.code).toBe(0);
+  const labelled = await train("labelled.csv", "labelled", "--metric_for_best_model", "scored_pearson", "--eval_file", path("scored.csv"));
+  expect(labelled.stderr).toContain("loss: contrastive, the one for labelled pairs");
+  expect(labelled.code).toBe(0);
+});
+
+it("refuses what there is no loss or no evaluation for", async () => {
+  expectFailure(await train("classes.csv", "none"), "labelled texts", "no loss");
+  expectFailure(await train("scored.csv", "none", "--loss", "cosine"), "--loss", "from -1 to 1", "0 to 5");
+  expectFailure(
+    await train("faq.csv", "none", "--eval_file", path("scored.csv"), "--metric_for_best_model", "stsb_spearman"),
+    "scored_spearman",
+  );
+});
