@@ -78,5 +78,6 @@ export {
 } from "./kernels/language/operation.ts";
 export { type PointwiseLowering, pointwise } from "./kernels/language/pointwise.ts";
 export { type RowKernelDeclaration, rowKernel, rowVariant } from "./kernels/language/row-kernel.ts";
+export { type VectorLowering, vectorLowering } from "./kernels/language/vectors.ts";
 export type { PointwiseFunction } from "./kernels/pointwise/functions.ts";
 export { type Constants, type GradientAttributes, type PointwiseOperation, pointwiseOperation } from "./kernels/pointwise/operation.ts";

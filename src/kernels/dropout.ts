@@ -6,9 +6,10 @@
  * rows of any other tensor are numbered.
  */
 import { tokenField, tokenTable } from "./batch.ts";
-import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
+import { vectorWidth } from "./language/kernel.ts";
 import { expectFloat, expectType, type Operation, rowWidth, type Value } from "./language/operation.ts";
 import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
+import { vectorLowering } from "./language/vectors.ts";
 
 const operation: Operation<Dropout> = {
   name: "dropout",
@@ -17,25 +18,18 @@ const operation: Operation<Dropout> = {
     if (tokens) expectType("dropout", "tokens", tokens, "u32", tokenTable(x!.shape[0]!).shape);
     return [x!];
   },
-  lower({ inputs: [x, tokens], outputs: [y], attributes }) {
-    const width = vectorWidth(rowWidth(x!.shape));
-    const element = vector(width);
-    return {
-      variant: `point ×${width}`,
-      kernels: [
-        pointKernel({
-          label: "dropout",
-          over: y!,
-          width,
-          reads: { x: [x!, element], ...(tokens && { tokens: [tokens, "vec4u"] as const }) },
-          writes: { y: [y!, element] },
-          params: dropoutParams(attributes),
-          declarations: dropoutDeclarations,
-          main: `setY(index, x(index) * ${dropoutOf(width)}(dropoutRow(dropoutStep(), ${tokens ? `tokens[row].${tokenField.key}` : "row"}), column));`,
-        }),
-      ],
-    };
-  },
+  lower: ({ inputs: [x, tokens], outputs: [y], attributes }) =>
+    vectorLowering({
+      label: "dropout",
+      over: y!,
+      reads: { x: x! },
+      writes: { y: y! },
+      tables: tokens ? { tokens: [tokens, "vec4u"] } : {},
+      params: dropoutParams(attributes),
+      declarations: dropoutDeclarations,
+      main: () =>
+        `setY(index, x(index) * ${dropoutOf(vectorWidth(rowWidth(x!.shape)))}(dropoutRow(dropoutStep(), ${tokens ? `tokens[row].${tokenField.key}` : "row"}), column));`,
+    }),
   // The mask is a constant of the step: the same site masks the gradient.
   gradient: ({ inputs: [, tokens], attributes }, [dy]) => [dy ? dropoutAt(dy, attributes, tokens) : null, ...(tokens ? [null] : [])],
 };

@@ -8,18 +8,7 @@ import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { tokenField } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
-import {
-  blockIndex,
-  fold,
-  kernel,
-  liveBytes,
-  pointKernel,
-  rows,
-  threadsPerWorkgroup,
-  vector,
-  vectorWidth,
-  zeroKernel,
-} from "./language/kernel.ts";
+import { blockIndex, fold, kernel, liveBytes, rows, threadsPerWorkgroup, vector, vectorWidth, zeroKernel } from "./language/kernel.ts";
 import {
   type Dimension,
   expectType,
@@ -28,10 +17,12 @@ import {
   float,
   type Operand,
   type Operation,
+  rowWidth,
   type Type,
   u32,
   type Value,
 } from "./language/operation.ts";
+import { vectorLowering } from "./language/vectors.ts";
 
 /** How a batch uses a table, for the gradient: its rows sorted by id, and the run of each distinct id in that order. */
 export interface GatherIndex {
@@ -54,28 +45,18 @@ const operation: Operation<{ dtype: FloatType }> = {
       expectType("embedding", name, table!, "f32", [null, width ?? null]);
     return [float(dtype, count!, width!)];
   },
-  lower({ inputs: [tokens, word, position, tokenType], outputs: [y] }) {
-    const width = y!.shape[1] as number;
-    const step = vectorWidth(width);
-    const element = vector(step);
-    const columns = `${width / step}u`;
-    return {
-      variant: `point ×${step}`,
-      kernels: [
-        pointKernel({
-          label: "embedding",
-          over: y!,
-          width: step,
-          reads: { tokens: [tokens!, "vec4u"], words: [word!, element], positions: [position!, element], types: [tokenType!, element] },
-          writes: { y: [y!, element] },
-          main: wgsl`let token = tokens[row];
-  setY(index, words(token.${tokenField.id} * ${columns} + column) + positions(token.${tokenField.position} * ${columns} + column) + types(column));`,
-          // Of the tables, a row of two for each token.
-          bytes: (live) => liveBytes(tokens!, live) + liveBytes(y!, live) + 2 * live(y!.shape[0]!) * width * 4,
-        }),
-      ],
-    };
-  },
+  lower: ({ inputs: [tokens, word, position, tokenType], outputs: [y] }) =>
+    vectorLowering({
+      label: "embedding",
+      over: y!,
+      reads: { words: word!, positions: position!, types: tokenType! },
+      writes: { y: y! },
+      tables: { tokens: [tokens!, "vec4u"] },
+      main: (columns) => wgsl`let token = tokens[row];
+  setY(index, words(token.${tokenField.id} * ${columns}u + column) + positions(token.${tokenField.position} * ${columns}u + column) + types(column));`,
+      // Each token reads one word row and one position row.
+      bytes: (live) => liveBytes(tokens!, live) + liveBytes(y!, live) + 2 * live(y!.shape[0]!) * rowWidth(y!.shape) * 4,
+    }),
   gradient({ inputs: [, word, position, tokenType, wordOrder, wordRuns, positionOrder, positionRuns] }, [dy]) {
     if (!dy) return [];
     if (!wordOrder || !wordRuns || !positionOrder || !positionRuns) {

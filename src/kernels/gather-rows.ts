@@ -20,6 +20,7 @@ import {
   type Type,
   type Value,
 } from "./language/operation.ts";
+import { vectorLowering } from "./language/vectors.ts";
 
 const operation: Operation<null> = {
   name: "gatherRows",
@@ -30,27 +31,19 @@ const operation: Operation<null> = {
     if (gathered) expectType("gatherRows", "gathered", gathered, "u32", [table!.shape[0]!]);
     return [f32(...numbers!.shape, ...table!.shape.slice(1))];
   },
-  lower({ inputs: [table, numbers], outputs: [y] }) {
-    const step = vectorWidth(rowWidth(table!.shape));
-    const element = vector(step);
-    const columns = rowWidth(table!.shape) / step;
-    return {
-      variant: `point ×${step}`,
-      kernels: [
-        pointKernel({
-          label: "gatherRows",
-          over: y!,
-          width: step,
-          reads: { table: [table!, element], numbers: [numbers!, "u32"] },
-          writes: { y: [y!, element] },
-          main: wgsl`let number = numbers[index / ${columns}u];
-  var found = ${element}(${nan("number")});
+  lower: ({ inputs: [table, numbers], outputs: [y] }) =>
+    vectorLowering({
+      label: "gatherRows",
+      over: y!,
+      run: rowWidth(table!.shape),
+      reads: { table: table! },
+      writes: { y: y! },
+      tables: { numbers: [numbers!, "u32"] },
+      main: (columns) => wgsl`let number = numbers[index / ${columns}u];
+  var found = T(${nan("number")});
   if (number < ${rows(table!.shape[0]!)}) { found = table(number * ${columns}u + index % ${columns}u); }
   setY(index, found);`,
-        }),
-      ],
-    };
-  },
+    }),
   gradient({ inputs: [table, numbers, gathered] }, [dy]) {
     if (!dy) return [null, null];
     const { dtype, shape } = table!;
@@ -67,26 +60,18 @@ const gradientOperation: Operation<{ type: Type }> = {
     expectType("gatherRowsGradient", "gathered", gathered!, "u32", [type.shape[0]!]);
     return [type];
   },
-  lower({ inputs: [dy, gathered], outputs: [dx] }) {
-    const step = vectorWidth(rowWidth(dx!.shape));
-    const element = vector(step);
-    return {
-      variant: `point ×${step}`,
-      kernels: [
-        pointKernel({
-          label: "gatherRowsGradient",
-          over: dx!,
-          width: step,
-          reads: { dy: [dy!, element], gathered: [gathered!, "u32"] },
-          writes: { dx: [dx!, element] },
-          main: wgsl`let place = gathered[row];
-  var g = ${element}();
-  if (place > 0u) { g = dy((place - 1u) * ${rowWidth(dx!.shape) / step}u + column); }
+  lower: ({ inputs: [dy, gathered], outputs: [dx] }) =>
+    vectorLowering({
+      label: "gatherRowsGradient",
+      over: dx!,
+      reads: { dy: dy! },
+      writes: { dx: dx! },
+      tables: { gathered: [gathered!, "u32"] },
+      main: (columns) => wgsl`let place = gathered[row];
+  var g = T();
+  if (place > 0u) { g = dy((place - 1u) * ${columns}u + column); }
   setDx(index, g);`,
-        }),
-      ],
-    };
-  },
+    }),
 };
 
 /** The gradient where rows may have been taken several times. */

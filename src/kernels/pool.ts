@@ -13,8 +13,9 @@
 import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { tokenField, tokenTable } from "./batch.ts";
-import { pointKernel, rows, vector, vectorWidth } from "./language/kernel.ts";
+import { rows } from "./language/kernel.ts";
 import { expectKnown, expectType, f32, type Operation, type Type, type Value } from "./language/operation.ts";
+import { vectorLowering } from "./language/vectors.ts";
 
 /**
  * How the rows of a sentence become one: the first or last token, the mean, the sum over √length, the mean weighted by position, or the maximum of
@@ -69,33 +70,25 @@ const operation: Operation<Attributes> = {
     if (poolings.length === 0) throw new ShapeError("pool makes no vector of no way of pooling.", "Give at least one.");
     return [f32(sentences!.shape[0]!, (width as number) * poolings.length)];
   },
-  lower({ inputs: [x, sentences], outputs: [y], attributes: { poolings } }) {
-    const width = x!.shape[1] as number;
-    const step = vectorWidth(width);
-    const element = vector(step);
-    const columns = width / step;
-    return {
+  lower: ({ inputs: [x, sentences], outputs: [y], attributes: { poolings } }) =>
+    vectorLowering({
+      label: `pool ${poolings.join(" ")}`,
       variant: poolings.join(" "),
-      kernels: [
-        pointKernel({
-          label: `pool ${poolings.join(" ")}`,
-          over: y!,
-          width: step,
-          reads: { x: [x!, element], sentences: [sentences!, "vec2u"] },
-          writes: { y: [y!, element] },
-          main: wgsl`let start = sentences[row].x;
+      over: y!,
+      run: x!.shape[1] as number,
+      reads: { x: x! },
+      writes: { y: y! },
+      tables: { sentences: [sentences!, "vec2u"] },
+      main: (columns) => wgsl`let start = sentences[row].x;
   let count = sentences[row].y;
   let feature = column % ${columns}u;
-  var pooled = ${element}();
+  var pooled = T();
   ${choice(
     poolings.map((pooling) => formulas[pooling].forward.replaceAll(/at\(([^()]*)\)/g, `(start + $1) * ${columns}u + feature`)),
     `column / ${columns}u`,
   )}
   setY(index, pooled);`,
-        }),
-      ],
-    };
-  },
+    }),
   gradient({ inputs: [x, sentences, tokens], outputs: [y], attributes }, [dy]) {
     const kept = attributes.poolings.includes("max") ? [y!] : [];
     const read = [x!, sentences!, ...(tokens ? [tokens] : []), ...kept];
@@ -115,37 +108,25 @@ const poolGradient: Operation<Attributes> = {
   infer: ([, x]) => [x!],
   lower({ inputs: [dy, x, sentences, ...more], outputs: [dx], attributes: { poolings, hasTokens } }) {
     const [tokens, y] = hasTokens ? more : [undefined, ...more];
-    const width = dx!.shape[1] as number;
-    const step = vectorWidth(width);
-    const element = vector(step);
-    const columns = width / step;
-    const shares = poolings.map(
-      (pooling, part) => wgsl`{
+    const shares = (columns: number) =>
+      poolings.map(
+        (pooling, part) => wgsl`{
     let place = sentence * ${columns * poolings.length}u + ${part * columns}u + column;
     let g = dy(place);
-    gradient += ${formulas[pooling].backward.replaceAll("T()", `${element}()`)};
+    gradient += ${formulas[pooling].backward};
   }`,
-    );
-    return {
+      );
+    return vectorLowering({
+      label: `poolGradient ${poolings.join(" ")}`,
       variant: poolings.join(" "),
-      kernels: [
-        pointKernel({
-          label: `poolGradient ${poolings.join(" ")}`,
-          over: dx!,
-          width: step,
-          reads: {
-            dy: [dy!, element],
-            ...(tokens && { tokens: [tokens, "vec4u"] as const }),
-            sentences: [sentences!, "vec2u"],
-            ...(y && { x: [x!, element], y: [y, element] }),
-          },
-          writes: { dx: [dx!, element] },
-          main: wgsl`var gradient = ${element}();
-  ${ofSentence(sentences!, tokens !== undefined, shares.join("\n  "))}
+      over: dx!,
+      reads: { dy: dy!, ...(y && { x: x!, y }) },
+      writes: { dx: dx! },
+      tables: { ...(tokens && { tokens: [tokens, "vec4u"] as const }), sentences: [sentences!, "vec2u"] },
+      main: (columns) => wgsl`var gradient = T();
+  ${ofSentence(sentences!, tokens !== undefined, shares(columns).join("\n  "))}
   setDx(index, gradient);`,
-        }),
-      ],
-    };
+    });
   },
 };
 

@@ -1,6 +1,6 @@
 /** Rows of a persistent matrix from a row on that the host gives each step: a chunk of a batch's embeddings, written and read. */
 import { wgsl } from "../gpu/shader.ts";
-import { pointKernel, scalar, vector, vectorWidth } from "./language/kernel.ts";
+import { scalar } from "./language/kernel.ts";
 import {
   type Dimension,
   expectType,
@@ -11,6 +11,7 @@ import {
   type Scalar,
   type Value,
 } from "./language/operation.ts";
+import { vectorLowering } from "./language/vectors.ts";
 
 interface Attributes {
   /** The first row, a whole number below 2²⁴. */
@@ -25,23 +26,14 @@ const write: Operation<Attributes & { readonly shape: readonly number[] }> = {
     expectType("writeRows", "x", x!, "float", [null, shape[1]!]);
     return [f32(...shape)];
   },
-  lower({ inputs: [x], outputs: [matrix], attributes: { first } }) {
-    const step = vectorWidth(width(x!));
-    const element = vector(step);
-    return {
-      variant: `point ×${step}`,
-      kernels: [
-        pointKernel({
-          label: "writeRows",
-          over: x!,
-          width: step,
-          reads: { x: [x!, element] },
-          writes: { matrix: [matrix!, element] },
-          main: wgsl`setMatrix((row + u32(${scalar(first)})) * ${width(x!) / step}u + column, x(index));`,
-        }),
-      ],
-    };
-  },
+  lower: ({ inputs: [x], outputs: [matrix], attributes: { first } }) =>
+    vectorLowering({
+      label: "writeRows",
+      over: x!,
+      reads: { x: x! },
+      writes: { matrix: matrix! },
+      main: (columns) => wgsl`setMatrix((row + u32(${scalar(first)})) * ${columns}u + column, x(index));`,
+    }),
 };
 
 const read: Operation<Attributes & { readonly count: Dimension }> = {
@@ -50,23 +42,14 @@ const read: Operation<Attributes & { readonly count: Dimension }> = {
     expectType("readRows", "matrix", matrix!, "f32", [null, null]);
     return [f32(count, matrix!.shape[1]!)];
   },
-  lower({ inputs: [matrix], outputs: [y], attributes: { first } }) {
-    const step = vectorWidth(width(y!));
-    const element = vector(step);
-    return {
-      variant: `point ×${step}`,
-      kernels: [
-        pointKernel({
-          label: "readRows",
-          over: y!,
-          width: step,
-          reads: { matrix: [matrix!, element] },
-          writes: { y: [y!, element] },
-          main: wgsl`setY(index, matrix((row + u32(${scalar(first)})) * ${width(y!) / step}u + column));`,
-        }),
-      ],
-    };
-  },
+  lower: ({ inputs: [matrix], outputs: [y], attributes: { first } }) =>
+    vectorLowering({
+      label: "readRows",
+      over: y!,
+      reads: { matrix: matrix! },
+      writes: { y: y! },
+      main: (columns) => wgsl`setY(index, matrix((row + u32(${scalar(first)})) * ${columns}u + column));`,
+    }),
 };
 
 /** Writes `x` f32 [rows, width] over the rows of `matrix` f32 [all, width] that begin at `first`. */

@@ -2,8 +2,9 @@
 import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { axisOf, splitAt, strideOf, withAxis } from "./language/axis.ts";
-import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
+import { vectorWidth } from "./language/kernel.ts";
 import { capacity, expectFloat, formatShape, type Operation, type Shape, type Type, type Value } from "./language/operation.ts";
+import { vectorLowering } from "./language/vectors.ts";
 
 interface Attributes {
   readonly axis: number;
@@ -11,15 +12,15 @@ interface Attributes {
   readonly end: number;
 }
 
-/** How a part lies in the whole: in every row of `whole` elements the part has `size` from `offset` on, all counted in vectors of `step`. */
+/** How a part lies in the whole: in every line of `whole` elements the part has `size` from `offset` on, all counted in vectors. */
 function layoutOf(shape: Shape, { axis, start, end }: Attributes) {
   const split = splitAt(shape, axis);
   const stride = strideOf(split);
-  const [whole, offset, size] = [capacity(split.size) * stride, start * stride, (end - start) * stride];
-  const step = vectorWidth(whole, offset, size);
-  // Counted from the first axis there are no rows, and a kernel finds its vectors by their index.
-  const over = axis === 0 ? (elements: number) => [1, elements] : (elements: number) => [...split.outer, elements];
-  return { step, whole: whole / step, offset: offset / step, size: size / step, over };
+  const elements = { whole: capacity(split.size) * stride, offset: start * stride, size: (end - start) * stride };
+  const step = vectorWidth(elements.whole, elements.offset, elements.size);
+  // Along the first axis there is one line.
+  const lines = axis === 0 ? [1] : split.outer;
+  return { step, lines, elements, whole: elements.whole / step, offset: elements.offset / step, size: elements.size / step };
 }
 
 const operation: Operation<Attributes> = {
@@ -29,21 +30,15 @@ const operation: Operation<Attributes> = {
     return [{ dtype: x!.dtype, shape: withAxis(x!.shape, axis, end - start) }];
   },
   lower({ inputs: [x], outputs: [y], attributes }) {
-    const { step, whole, offset, size, over } = layoutOf(x!.shape, attributes);
-    const element = vector(step);
-    return {
-      variant: `point ×${step}`,
-      kernels: [
-        pointKernel({
-          label: "slice",
-          over: { dtype: y!.dtype, shape: over(size * step) },
-          width: step,
-          reads: { x: [x!, element] },
-          writes: { y: [y!, element] },
-          main: wgsl`setY(index, x(index / ${size}u * ${whole}u + ${offset}u + index % ${size}u));`,
-        }),
-      ],
-    };
+    const { step, lines, elements, whole, offset, size } = layoutOf(x!.shape, attributes);
+    return vectorLowering({
+      label: "slice",
+      over: { dtype: y!.dtype, shape: [...lines, elements.size] },
+      run: step,
+      reads: { x: x! },
+      writes: { y: y! },
+      main: () => wgsl`setY(index, x(index / ${size}u * ${whole}u + ${offset}u + index % ${size}u));`,
+    });
   },
   gradient({ inputs: [x], attributes }, [dy]) {
     const { dtype, shape } = x!;
@@ -55,24 +50,18 @@ const gradientOperation: Operation<Attributes & { readonly type: Type }> = {
   name: "sliceGradient",
   infer: (_, { type }) => [type],
   lower({ inputs: [dy], outputs: [dx], attributes }) {
-    const { step, whole, offset, size, over } = layoutOf(dx!.shape, attributes);
-    const element = vector(step);
-    return {
-      variant: `point ×${step}`,
-      kernels: [
-        pointKernel({
-          label: "sliceGradient",
-          over: { dtype: dx!.dtype, shape: over(whole * step) },
-          width: step,
-          reads: { dy: [dy!, element] },
-          writes: { dx: [dx!, element] },
-          main: wgsl`let place = index % ${whole}u;
-  var g = ${element}();
+    const { step, lines, elements, whole, offset, size } = layoutOf(dx!.shape, attributes);
+    return vectorLowering({
+      label: "sliceGradient",
+      over: { dtype: dx!.dtype, shape: [...lines, elements.whole] },
+      run: step,
+      reads: { dy: dy! },
+      writes: { dx: dx! },
+      main: () => wgsl`let place = index % ${whole}u;
+  var g = T();
   if (place >= ${offset}u && place < ${offset + size}u) { g = dy(index / ${whole}u * ${size}u + place - ${offset}u); }
   setDx(index, g);`,
-        }),
-      ],
-    };
+    });
   },
 };
 

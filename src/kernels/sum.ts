@@ -7,10 +7,10 @@
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { axisOf, splitAt, strideOf, withAxis, withoutAxis } from "./language/axis.ts";
+import { axisOf, splitAt, withAxis, withoutAxis } from "./language/axis.ts";
 import { broadcastAxes, broadcastShapes } from "./language/broadcast.ts";
 import { columnReduction } from "./language/column-reduction.ts";
-import { horizontalSum, pointKernel, rows, vector, vectorWidth } from "./language/kernel.ts";
+import { horizontalSum, rows, vector, vectorWidth } from "./language/kernel.ts";
 import {
   capacity,
   type Dimension,
@@ -28,6 +28,7 @@ import {
 } from "./language/operation.ts";
 import { pointwise } from "./language/pointwise.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
+import { vectorLowering } from "./language/vectors.ts";
 import { reshape } from "./reshape.ts";
 
 interface SumAttributes {
@@ -91,26 +92,18 @@ function downColumns({ inputs: [x], outputs: [y], attributes: { divisor } }: Nod
 }
 
 function inTheMiddle({ inputs: [x], outputs: [y], attributes: { axis, divisor } }: Node<SumAttributes>): Lowering {
-  const split = splitAt(x!.shape, axis);
-  const step = vectorWidth(strideOf(split));
-  const element = vector(step);
-  const stride = strideOf(split) / step;
-  return {
-    variant: `point ×${step}`,
-    kernels: [
-      pointKernel({
-        label: "sum",
-        over: y!,
-        width: step,
-        reads: { x: [x!, element] },
-        writes: { y: [y!, element] },
-        main: wgsl`let start = index / ${stride}u * ${capacity(split.size) * stride}u + index % ${stride}u;
-  var sum = ${element}();
-  for (var k = 0u; k < ${rows(split.size)}; k++) { sum += x(start + k * ${stride}u); }
+  const { size, inner } = splitAt(x!.shape, axis);
+  return vectorLowering({
+    label: "sum",
+    over: y!,
+    run: elementCount(inner),
+    reads: { x: x! },
+    writes: { y: y! },
+    main: (stride) => wgsl`let start = index / ${stride}u * ${capacity(size) * stride}u + index % ${stride}u;
+  var sum = T();
+  for (var k = 0u; k < ${rows(size)}; k++) { sum += x(start + k * ${stride}u); }
   setY(index, sum${divided(divisor)});`,
-      }),
-    ],
-  };
+  });
 }
 
 interface ExpandAttributes {

@@ -1,8 +1,8 @@
 /** Sentences that stand as view 0 of the first example, view 1 of the first, …, taken apart into one matrix a view, and put together again. */
 import { ShapeError } from "../errors.ts";
 import { range, wgsl } from "../gpu/shader.ts";
-import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
 import { capacity, type Extent, expectKnown, expectType, f32, formatShape, type Operation, type Value } from "./language/operation.ts";
+import { vectorLowering } from "./language/vectors.ts";
 
 interface Attributes {
   readonly views: number;
@@ -22,26 +22,17 @@ const split: Operation<Attributes> = {
     }
     return range(views).map(() => f32(examples, x!.shape[1]!));
   },
-  lower({ inputs: [x], outputs, attributes: { views } }) {
-    const width = x!.shape[1] as number;
-    const step = vectorWidth(width);
-    const element = vector(step);
-    return {
-      variant: `point ×${step}`,
-      kernels: [
-        pointKernel({
-          label: "splitViews",
-          over: outputs[0]!,
-          width: step,
-          reads: { x: [x!, element] },
-          writes: Object.fromEntries(outputs.map((output, view) => [`view${view}`, [output, element] as const])),
-          main: outputs
-            .map((_, view) => wgsl`setView${view}(index, x((row * ${views}u + ${view}u) * ${width / step}u + column));`)
-            .join("\n  "),
-        }),
-      ],
-    };
-  },
+  lower: ({ inputs: [x], outputs, attributes: { views } }) =>
+    vectorLowering({
+      label: "splitViews",
+      over: outputs[0]!,
+      reads: { x: x! },
+      writes: Object.fromEntries(outputs.map((output, view) => [`view${view}`, output])),
+      main: (columns) =>
+        range(views)
+          .map((view) => wgsl`setView${view}(index, x((row * ${views}u + ${view}u) * ${columns}u + column));`)
+          .join("\n  "),
+    }),
   gradient({ inputs: [x], outputs, attributes }, gradients) {
     const present = gradients.filter((gradient) => gradient !== null);
     if (present.length === 0) return [null];
@@ -54,24 +45,16 @@ const join: Operation<Attributes & { used: readonly boolean[] }> = {
   name: "joinViews",
   infer: ([x]) => [x!],
   lower({ inputs: [, ...present], outputs: [y], attributes: { views, used } }) {
-    const width = y!.shape[1] as number;
-    const step = vectorWidth(width);
-    const element = vector(step);
     let next = 0;
-    const source = used.map((isUsed) => (isUsed ? `view${next++}(index)` : `${element}()`));
-    return {
-      variant: `point ×${step}`,
-      kernels: [
-        pointKernel({
-          label: "joinViews",
-          over: present[0]!,
-          width: step,
-          reads: Object.fromEntries(present.map((gradient, i) => [`view${i}`, [gradient, element] as const])),
-          writes: { y: [y!, element] },
-          main: source.map((value, view) => wgsl`setY((row * ${views}u + ${view}u) * ${width / step}u + column, ${value});`).join("\n  "),
-        }),
-      ],
-    };
+    const source = used.map((isUsed) => (isUsed ? `view${next++}(index)` : "T()"));
+    return vectorLowering({
+      label: "joinViews",
+      over: present[0]!,
+      reads: Object.fromEntries(present.map((gradient, i) => [`view${i}`, gradient])),
+      writes: { y: y! },
+      main: (columns) =>
+        source.map((value, view) => wgsl`setY((row * ${views}u + ${view}u) * ${columns}u + column, ${value});`).join("\n  "),
+    });
   },
 };
 
