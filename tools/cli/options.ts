@@ -11,14 +11,16 @@ export function wholeNumber(least: number, most = Number.POSITIVE_INFINITY): (te
   };
 }
 
-/** A number between two bounds; the lower one is excluded where `open`. */
-export function numberBetween(least: number, most: number, { open = false } = {}): (text: string) => number {
+/** A number between two bounds; the lower one is excluded where `open`, the upper one where `openAbove`. */
+export function numberBetween(least: number, most: number, { open = false, openAbove = false } = {}): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    const fits = text.trim() !== "" && Number.isFinite(value) && value <= most && (open ? value > least : value >= least);
+    const above = open ? value > least : value >= least;
+    const below = openAbove ? value < most : value <= most;
+    const fits = text.trim() !== "" && Number.isFinite(value) && above && below;
     if (fits) return value;
     throw new InvalidArgumentError(
-      `Give a number ${open ? "greater than" : "of at least"} ${least}${Number.isFinite(most) ? ` and at most ${most}` : ""}.`,
+      `Give a number ${open ? "greater than" : "of at least"} ${least}${Number.isFinite(most) ? ` and ${openAbove ? "less than" : "at most"} ${most}` : ""}.`,
     );
   };
 }

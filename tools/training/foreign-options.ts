@@ -103,7 +103,6 @@ const fixedOptions: Readonly<Record<string, Fixed>> = {
   optim_args: adamW,
   optim_target_modules: adamW,
   lr_scheduler_kwargs: fixed("the schedules are those of --lr_scheduler_type as they are", leaveOut, ["{}"]),
-  warmup_ratio: fixed("the warm-up is counted in steps", "Give --warmup_steps: this part of the steps that the run prints at its start."),
   group_by_length: fixed("batches have no padding, so there is nothing to gain"),
   train_sampling_strategy: fixed("each epoch is a random order", leaveOut, ["random"]),
   data_seed: fixed("--seed decides the order too"),

@@ -73,6 +73,13 @@ const modelOption = new Option(
 
 const batchSizeOption = argument("per_device_train_batch_size", "n", "examples a batch").argParser(wholeNumber(2));
 
+/** A part of the steps. */
+const warmupPart = numberBetween(0, 1, { openAbove: true });
+
+const warmupOption = argument("warmup_steps", "n", "steps in which the rate rises to its peak; below 1, this part of all steps").argParser(
+  (text: string) => (Number(text) < 1 ? warmupPart(text) : wholeNumber(0)(text)),
+);
+
 const evaluationOption = new Option(
   "--evaluation_strategy <when>",
   "every --eval_steps, at the end of each epoch, or not (default: steps with --do_eval); also --eval_strategy",
@@ -115,7 +122,8 @@ export const trainOptions: readonly Option[] = [
   flag("no_duplicates", "no sentence twice in a batch"),
   argument("learning_rate", "x", "peak rate").argParser(positive),
   argument("lr_scheduler_type", "type", "how the rate falls").choices([...schedulerTypes]),
-  argument("warmup_steps", "n", "steps in which the rate rises to its peak").argParser(wholeNumber(0)),
+  warmupOption,
+  alias(warmupOption, "warmup_ratio").argParser(warmupPart),
   new Option(
     "--max_seq_length <n>",
     `tokens a sentence is truncated to (default: as many as the model reads, where that is saved with it, else ${trainingDefaults.max_seq_length})`,

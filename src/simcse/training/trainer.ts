@@ -220,7 +220,9 @@ class Trainer {
 
   #learningRate(update: number): number {
     const { learningRate, scheduler, warmupSteps } = this.job.settings;
-    return learningRate * schedules[scheduler](update - 1, this.order.totalSteps, warmupSteps, learningRate);
+    const { totalSteps } = this.order;
+    const warmup = warmupSteps < 1 ? Math.ceil(warmupSteps * totalSteps) : warmupSteps;
+    return learningRate * schedules[scheduler](update - 1, totalSteps, warmup, learningRate);
   }
 
   async #evaluate(evaluator: TrainingEvaluator): Promise<void> {

@@ -29,7 +29,7 @@ export interface TrainingSettings {
   readonly learningRate: number;
   /** How the rate changes after the warm-up. */
   readonly scheduler: SchedulerType;
-  /** Updates in which the rate rises to its peak. */
+  /** Updates in which the rate rises to its peak; below 1, this part of all updates (rounded up). */
   readonly warmupSteps: number;
   /** Tokens a sentence is truncated to while training, special tokens included. */
   readonly maxLength: number;
@@ -168,7 +168,10 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   noDuplicates: flag,
   learningRate: positive,
   scheduler: oneOf(schedulerTypes),
-  warmupSteps: whole(0),
+  warmupSteps: finite(
+    "a whole number of at least 0, or a part below 1",
+    (value) => value >= 0 && (value < 1 || Number.isSafeInteger(value)),
+  ),
   maxLength: whole(3),
   loss: { wanted: `one of ${lossNames.join(", ")}, or null`, holds: (value) => value === null || lossNames.includes(value as LossName) },
   temperature: positive,

@@ -71,6 +71,16 @@ it("a rerun is bit-identical, and another seed is not", async () => {
   expect(other.parameters).not.toEqual(first.parameters);
 });
 
+it("warms up for a part of the steps, as transformers counts it", async () => {
+  const model = await freshModel();
+  const rates: number[] = [];
+  const given = { ...settings, maxSteps: 5, loggingSteps: 1, warmupSteps: 0.3 };
+  await train({ model, tokenizer, set, settings: given, hooks: { onLog: ({ learning_rate }) => void rates.push(learning_rate) } });
+  model.close();
+  // Two steps of five, rounded up, then linearly down.
+  [0, 0.5, 1, 2 / 3, 1 / 3].forEach((part, i) => void expect(rates[i]).toBeCloseTo(part * settings.learningRate, 9));
+});
+
 it("the loss falls", async () => {
   const { losses } = await trained({ maxSteps: 60, loggingSteps: 10 });
   expect(losses.at(-1)!).toBeLessThan(losses[0]! * 0.9);

@@ -94,6 +94,14 @@ it("takes today's names, and other names, for the same", () => {
   expect(trainingArguments(given)).toMatchObject({ evaluation_strategy: "epoch", save_steps: 0, per_device_train_batch_size: 4 });
 });
 
+it("takes a part of the steps for the warm-up", () => {
+  const needed = "--model m --train_file t --output_dir o";
+  const warmup = (words: string) => trainingArguments(parse(`${needed} ${words}`)).warmup_steps;
+  expect(["--warmup_ratio 0.1", "--warmup_steps 0.1", "--warmup_steps 100", "--warmup_ratio 0", ""].map(warmup)).toEqual([
+    0.1, 0.1, 100, 0, 0,
+  ]);
+});
+
 it("has a place for every option of the original", () => {
   const known = new Set(trainOptions.map((option) => option.attributeName()).concat(trainOptions.map((option) => option.name())));
   const original = `model_name_or_path model_type config_name tokenizer_name cache_dir use_fast_tokenizer model_revision use_auth_token temp pooler_type
@@ -131,7 +139,8 @@ it.each([
   ["--bf16", "halves in f16"],
   ["--optim sgd", "--optim sgd is not available"],
   ["--save_strategy epoch", "give --save_steps"],
-  ["--warmup_ratio 0.1", "counted in steps"],
+  ["--warmup_ratio 1", "less than 1"],
+  ["--warmup_steps 1.5", "whole number"],
   ["--temp 0", "greater than 0"],
   ["--mlm_probability 2", "at most 1"],
   ["--lr_scheduler_type cosin", "cosine_with_restarts"],
