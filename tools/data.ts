@@ -9,6 +9,7 @@ import { fileOperation } from "../src/io/folders/errno-node.ts";
 import { checksumOf, downloadFile } from "../src/io/hub/download-node.ts";
 import { withOptions } from "./cli/options.ts";
 import { noProgress, startProgress } from "./cli/progress.ts";
+import { mineCommand } from "./mine.ts";
 
 interface DataSet {
   readonly file: string;
@@ -52,7 +53,10 @@ const download = withOptions(
   options,
 ).action(runDownload);
 
-export const dataCommand = new Command("data").description("get training and evaluation data").addCommand(download);
+export const dataCommand = new Command("data")
+  .description("get training data, and make more of it")
+  .addCommand(download)
+  .addCommand(mineCommand);
 
 async function runDownload(given: readonly string[], { output_dir, base_url }: DownloadCommandOptions): Promise<void> {
   const chosen = given.length === 0 ? names : given;

@@ -26,6 +26,7 @@ const contrastive = new Set([
   "similarity_weight",
   "matryoshka_dims",
   "eval_split",
+  "target_vectors",
 ]);
 
 /** Where the defaults differ from those of SimCSE. */

@@ -1,17 +1,21 @@
 /** `simcse train`: a model from files, with the original's option names. */
 import { Command } from "commander";
-import { exampleSet, repeatsSentences } from "../src/simcse/training/training-set.ts";
+import type { Example } from "../src/io/examples.ts";
+import { exampleSet, repeatsSentences, type TrainingExample } from "../src/simcse/training/training-set.ts";
 import { withOptions } from "./cli/options.ts";
+import { withVectors } from "./training/target-vectors.ts";
 import { hints } from "./training/train-hints.ts";
 import { type TrainOptions, trainOptions } from "./training/train-options.ts";
 import { readTrainingFiles } from "./training/training-files.ts";
 import { runTraining, type TrainingKind } from "./training/training-run.ts";
 
+const trainingExample = ({ texts, score }: Example): TrainingExample => (score === undefined ? texts : [...texts, score]);
+
 const embeddings: TrainingKind = {
   async read(given, tokenizer, { maxLength }) {
-    const { examples, held } = await readTrainingFiles(given, tokenizer, maxLength);
-    const rows = examples.map(({ texts, score }) => (score === undefined ? texts : [...texts, score]));
-    return { set: exampleSet(rows, tokenizer, maxLength), held };
+    const data = await readTrainingFiles(given, tokenizer, maxLength);
+    const rows = given.target_vectors === undefined ? data.examples.map(trainingExample) : await withVectors(data, given.target_vectors);
+    return { set: exampleSet(rows, tokenizer, maxLength), held: data.held };
   },
   hints: (settings, set, { fresh, pooler }) =>
     hints(settings, { columns: set.columns, fresh, modelPooler: pooler, repeats: set.columns > 1 && repeatsSentences(set) }),

@@ -15,6 +15,7 @@ import { numberBetween } from "../cli/options.ts";
 export interface TrainingFileOptions extends ColumnFlags {
   readonly train_file: readonly string[];
   readonly eval_split?: number;
+  readonly target_vectors?: string;
 }
 
 /** Options that say what is trained on, shared by the commands that train. */
@@ -28,6 +29,7 @@ export const trainingFileOptions: readonly Option[] = [
     "--eval_split <part>",
     "keep such a part of the examples back, by a hash of their first text, and evaluate on it while training",
   ).argParser(numberBetween(0, 1, { open: true })),
+  new Option("--target_vectors <file.npy>", "distill: a row for each text of --train_file, the vector that its embedding should have"),
 ];
 
 /** Every text of the files, whatever kind of examples they hold; a table's columns one after another. */

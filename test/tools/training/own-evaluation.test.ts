@@ -69,6 +69,45 @@ it("trains on scores with CoSENT and on labels with the contrastive loss, in chu
   expect(labelled.code).toBe(0);
 });
 
+it("mines hard negatives into triplets that train reads, and distils given vectors", async () => {
+  const mined = await simcse([
+    "data",
+    "mine",
+    "--model",
+    path("model"),
+    "--pooler",
+    "avg",
+    "--train_file",
+    path("faq.csv"),
+    "--output",
+    path("mined.csv"),
+    "--margin",
+    "0",
+  ]);
+  expect(mined.stderr).toMatch(/\d+ triplets in .*mined\.csv/);
+  const trained = await train("mined.csv", "mined");
+  expect(trained.stderr).toMatch(/mined\.csv: 3 columns: sent0, sent1, hard_neg; \d+ triplets/);
+  expect(trained.code).toBe(0);
+
+  await writeFile(path("texts.txt"), `${tinySentences.join("\n")}\n`);
+  const encoded = await simcse([
+    "encode",
+    "--model",
+    path("model"),
+    "--pooler",
+    "avg",
+    "--input",
+    path("texts.txt"),
+    "--output",
+    path("vectors.npy"),
+  ]);
+  expect(encoded.code).toBe(0);
+  const distilled = await train("texts.txt", "student", "--target_vectors", path("vectors.npy"), "--similarity_weight", "1");
+  expect(distilled.stderr).toContain("loss: distill, the one for texts with vectors");
+  expect(distilled.code).toBe(0);
+  expectFailure(await train("faq.csv", "none", "--target_vectors", path("vectors.npy")), "single texts", "pairs");
+});
+
 it("refuses what there is no loss or no evaluation for", async () => {
   expectFailure(await train("classes.csv", "none"), "labelled texts", "no loss");
   expectFailure(await train("scored.csv", "none", "--loss", "cosine"), "--loss", "from -1 to 1", "0 to 5");

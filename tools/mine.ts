@@ -1,0 +1,116 @@
+/** `simcse data mine`: hard negatives for pairs, found with a model, as a file of triplets to train on. */
+import { Command, Option } from "commander";
+import { DataError } from "../src/errors.ts";
+import { openExampleFile } from "../src/io/examples-node.ts";
+import { writeFileAtomically } from "../src/io/folder-node.ts";
+import { type MinedTriplet, mineHardNegatives } from "../src/simcse/search/hard-negatives.ts";
+import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options.ts";
+import { modelName } from "./cli/find-model.ts";
+import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
+import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
+import { startProgress } from "./cli/progress.ts";
+
+interface MineOptions extends ModelOptions, ColumnFlags {
+  readonly train_file: string;
+  readonly output: string;
+  readonly corpus_file?: string;
+  readonly num_negatives: number;
+  readonly skip: number;
+  readonly depth: number;
+  readonly margin: number;
+  readonly max_score: number;
+}
+
+const cosine = numberBetween(-2, 2);
+
+const options: readonly Option[] = [
+  ...modelOptions,
+  new Option(
+    "--train_file <file>",
+    "pairs of a text and one that belongs to it; .csv, .tsv, .jsonl, .json, .parquet",
+  ).makeOptionMandatory(),
+  ...columnOptions,
+  new Option("--output <file>", "where the triplets go: .csv or .jsonl").makeOptionMandatory(),
+  new Option("--corpus_file <file>", "more texts to choose from (default: the second texts of the pairs)"),
+  new Option("--num_negatives <n>", "negatives for each pair").argParser(wholeNumber(1)).default(1),
+  new Option("--skip <n>", "pass over so many of the best candidates: they may be right and not labelled")
+    .argParser(wholeNumber(0))
+    .default(0),
+  new Option("--depth <n>", "candidates to look at after those").argParser(wholeNumber(1)).default(50),
+  new Option("--margin <x>", "a negative's cosine is at least this much below the positive's").argParser(cosine).default(0.05),
+  new Option("--max_score <x>", "a negative's cosine is at most this").argParser(cosine).default(1),
+];
+
+export const mineCommand = withOptions(
+  new Command("mine").description("find hard negatives for pairs with a model, and write triplets to train on"),
+  options,
+).action(async (given: MineOptions) => {
+  modelName(given);
+  const pairs = await readPairs(given);
+  const corpus = given.corpus_file === undefined ? [] : await readTexts(given.corpus_file);
+  await using open = await openModel(given);
+  const distinct = new Set([...pairs.flat(), ...corpus]).size;
+  const progress = startProgress(distinct, "encoding");
+  try {
+    const { triplets, without } = await mineHardNegatives(pairs, {
+      device: open.device,
+      encode: async (texts) => (await open.simcse.encode(texts, { onProgress: (done) => progress.update(done, "") })).data,
+      corpus,
+      negatives: given.num_negatives,
+      skip: given.skip,
+      depth: given.depth,
+      margin: given.margin,
+      maxScore: given.max_score,
+    });
+    progress.stop();
+    if (triplets.length === 0) {
+      throw new DataError(
+        `No negative was found for any of the ${pairs.length} pairs of ${given.train_file}.`,
+        "Look deeper (--depth), lower --margin, or give more texts with --corpus_file.",
+      );
+    }
+    await writeFileAtomically(given.output, /\.jsonl$/i.test(given.output) ? jsonLines(triplets) : csv(triplets));
+    process.stderr.write(
+      `${triplets.length.toLocaleString("en-US")} triplets in ${given.output}${without > 0 ? `; ${without.toLocaleString("en-US")} pairs have none` : ""}\n`,
+    );
+  } finally {
+    progress.stop();
+  }
+});
+
+async function readPairs(given: MineOptions): Promise<(readonly [string, string])[]> {
+  const table = await openExampleFile(given.train_file, columnsOf(given));
+  if (table.kind !== "pairs") {
+    throw new DataError(
+      `${given.train_file} holds ${table.kind}; negatives are found for pairs.`,
+      "Give two columns of texts that belong together, or name them: --columns sent0=question,sent1=answer.",
+    );
+  }
+  const pairs: (readonly [string, string])[] = [];
+  for await (const { texts } of table.examples) pairs.push([texts[0]!, texts[1]!]);
+  return pairs;
+}
+
+async function readTexts(path: string): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const example of (await openExampleFile(path)).examples) texts.push(...example.texts);
+  return texts;
+}
+
+/** The original's column names, which `simcse train` reads. */
+const columns = ["sent0", "sent1", "hard_neg"] as const;
+const textsOf = ({ anchor, positive, negative }: MinedTriplet) => [anchor, positive, negative];
+
+function csv(triplets: readonly MinedTriplet[]): string {
+  const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+  return [columns.join(","), ...triplets.map((triplet) => textsOf(triplet).map(quoted).join(",")), ""].join("\n");
+}
+
+function jsonLines(triplets: readonly MinedTriplet[]): string {
+  return triplets
+    .map((triplet) => {
+      const texts = textsOf(triplet);
+      return `${JSON.stringify(Object.fromEntries(columns.map((name, i) => [name, texts[i]])))}\n`;
+    })
+    .join("");
+}

@@ -1,0 +1,23 @@
+/** The option --target_vectors: texts to train on with the vectors that a teacher gives them. */
+import { DataError } from "../../src/errors.ts";
+import type { TextWithVector } from "../../src/simcse/training/training-set.ts";
+import { readVectors } from "../cli/vector-input.ts";
+import type { TrainingExamples } from "./training-files.ts";
+
+/** Each text with its row. Throws `DataError` for examples of more than one text, or another number of rows. */
+export async function withVectors({ kind, examples, held }: TrainingExamples, path: string): Promise<TextWithVector[]> {
+  if (kind !== "sentences") {
+    throw new DataError(
+      `--target_vectors belongs to single texts; the training file holds ${kind}.`,
+      "Say which column to take: --columns sent0=text.",
+    );
+  }
+  const { length, dimension, data } = await readVectors(path);
+  if (length !== examples.length) {
+    throw new DataError(
+      `${path} has ${length.toLocaleString("en-US")} rows for ${examples.length.toLocaleString("en-US")} texts${held ? " (some are kept back)" : ""}.`,
+      "Give one row for each text, in their order; no weights and no --eval_split.",
+    );
+  }
+  return examples.map(({ texts }, i) => ({ text: texts[0]!, vector: data.subarray(i * dimension, (i + 1) * dimension) }));
+}
