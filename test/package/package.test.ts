@@ -188,7 +188,8 @@ describe("an app that is compiled and bundled", () => {
     const code = `
       import webpack from "webpack";
       const output = { path: ${JSON.stringify(join(site, "webpack"))}, filename: "app.js", module: true };
-      webpack({ mode: "production", entry: "./app.js", output, experiments: { outputModule: true } }, (error, stats) => {
+      const performance = false;
+      webpack({ mode: "production", entry: "./app.js", output, performance, experiments: { outputModule: true } }, (error, stats) => {
         // Where the optional package for rare tokenizers is not installed, webpack warns.
         const warnings = stats?.toJson().warnings.filter(({ message }) => !message.includes("@mlc-ai/web-tokenizers"));
         if (error || stats.hasErrors() || warnings.length > 0) throw error ?? new Error(stats.toString());
