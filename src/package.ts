@@ -137,6 +137,9 @@ export { decodeRows, type Encoded, type PrecisionArrays } from "./simcse/embeddi
 export type { PromptOptions, TextPreparation } from "./simcse/embedding/prompts.ts";
 export type { ClassifierHooks } from "./simcse/evaluation/classifiers/classifiers.ts";
 export type { Encode } from "./simcse/evaluation/embed-distinct.ts";
+export { averagePrecision, type BestAccuracy, type BestF1, bestAccuracy, bestF1 } from "./simcse/evaluation/metrics/binary.ts";
+export { pearson, spearman } from "./simcse/evaluation/metrics/correlation.ts";
+export { type RankedQuery, rankingMetrics, rankingScores } from "./simcse/evaluation/metrics/ranking.ts";
 export {
   type EvaluateStsOptions,
   evaluateSts,
@@ -178,9 +181,31 @@ export {
   type TransferTaskName,
 } from "./simcse/evaluation/senteval/transfer.ts";
 export type { LabelledExample } from "./simcse/evaluation/senteval/transfer-files.ts";
+export { evaluateOn, evaluateSet, type SetReport } from "./simcse/evaluation/sets/evaluate-set.ts";
+export type {
+  EvaluationSet,
+  LabelledPair,
+  LabelledText,
+  Prediction,
+  Retrieval,
+  ScoredPair,
+  SetContents,
+  SetKind,
+  SetOptions,
+  SetScores,
+  Triplet,
+} from "./simcse/evaluation/sets/evaluation-set.ts";
+export { type HoldOut, holdOut } from "./simcse/evaluation/sets/hold-out.ts";
+export { beirSet, evaluationSet, type SetSource, setOfExamples } from "./simcse/evaluation/sets/read-set.ts";
+export { setTables } from "./simcse/evaluation/sets/set-tables.ts";
+export { contrastive } from "./simcse/losses/contrastive.ts";
+export { cosent } from "./simcse/losses/cosent.ts";
+export { cosine } from "./simcse/losses/cosine.ts";
+export { type DistillOptions, distill } from "./simcse/losses/distill.ts";
 export { type ContrastiveLossOptions, contrastiveLoss, type InfoNceOptions, infoNce } from "./simcse/losses/infonce.ts";
 export type { Loss, LossBatch, LossFunction, LossTarget } from "./simcse/losses/loss.ts";
 export type { LossName } from "./simcse/losses/loss-choice.ts";
+export { matryoshka } from "./simcse/losses/matryoshka.ts";
 export { type MaskedSentence, type MlmOptions, mlmMasking } from "./simcse/losses/mlm-masking.ts";
 export { type ModelOptions, type Modules, type SimCseConfig, SimCseModel } from "./simcse/model/model.ts";
 export { type EncodingPooler, type PoolerType, poolerTypes } from "./simcse/model/poolers.ts";
@@ -196,6 +221,12 @@ export type { HistoryEntry, TrainingReport } from "./simcse/report/history.ts";
 export { modelCard } from "./simcse/report/model-card.ts";
 export { reportHtml } from "./simcse/report/report.ts";
 export { scalarsOf } from "./simcse/report/scalars.ts";
+export {
+  type HardNegativeOptions,
+  type MinedNegatives,
+  type MinedTriplet,
+  mineHardNegatives,
+} from "./simcse/search/hard-negatives.ts";
 export type { Filter, FilterRange, FilterValue, JsonValue, Metadata } from "./simcse/search/metadata.ts";
 export type {
   AddOptions,

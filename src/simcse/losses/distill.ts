@@ -13,6 +13,7 @@ import { mean, sum } from "../../kernels/sum.ts";
 import { splitViews } from "../../kernels/views.ts";
 import type { Loss } from "./loss.ts";
 
+/** How a teacher's vectors are followed. */
 export interface DistillOptions {
   /** Numbers of a teacher's vector: the model's own dimension. */
   readonly dimension: number;

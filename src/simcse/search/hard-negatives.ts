@@ -12,6 +12,7 @@ import { cosine } from "../evaluation/metrics/cosine.ts";
 import { rankTexts } from "./rank-texts.ts";
 import { mostResults } from "./vector-index.ts";
 
+/** What hard negatives are chosen with, and by which rule. */
 export interface HardNegativeOptions {
   /** Embeds texts, such as a model's `encode`. */
   readonly encode: Encode;

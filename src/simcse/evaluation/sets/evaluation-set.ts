@@ -46,6 +46,7 @@ export interface SetContents {
   readonly "labelled texts": readonly LabelledText[];
 }
 
+/** The kinds of evaluation sets. */
 export type SetKind = keyof SetContents;
 
 /** A set with the name that its metrics carry, such as a file's without its ending. */
