@@ -4,69 +4,68 @@
  */
 import type { Tape } from "../src/autograd/tape.ts";
 import { columnSum } from "../src/kernels/column-sum.ts";
+import { concat } from "../src/kernels/concat.ts";
 import { crossEntropy } from "../src/kernels/cross-entropy.ts";
 import { fill } from "../src/kernels/fill.ts";
 import { f32, type Value } from "../src/kernels/language/operation.ts";
 import { layerNorm } from "../src/kernels/layer-norm.ts";
 import type { Layout } from "../src/kernels/matmul/attributes.ts";
 import { matmul } from "../src/kernels/matmul/matmul.ts";
+import { max } from "../src/kernels/max.ts";
 import { normalize } from "../src/kernels/normalize.ts";
 import { globalNorm } from "../src/kernels/optimizer/global-norm.ts";
-import { scale } from "../src/kernels/pointwise/operation.ts";
-import { gelu, tanh, weightedSum } from "../src/kernels/pointwise/pointwise.ts";
+import { functions, type PointwiseFunction } from "../src/kernels/pointwise/functions.ts";
+import { pointwiseOperation } from "../src/kernels/pointwise/operation.ts";
 import { reshape } from "../src/kernels/reshape.ts";
-import { mean } from "../src/kernels/sum.ts";
+import { slice } from "../src/kernels/slice.ts";
+import { softmax } from "../src/kernels/softmax.ts";
+import { mean, sum } from "../src/kernels/sum.ts";
+import { transpose } from "../src/kernels/transpose.ts";
 import { splitViews } from "../src/kernels/views.ts";
 import { normals } from "../test/kernels/data.ts";
+import { constants, domains, tolerancesOf } from "../test/kernels/pointwise/cases.ts";
 import { matmulVariants, rowVariants } from "../test/kernels/variants.ts";
 import * as crossEntropyReference from "../test/reference/cross-entropy.ts";
-import * as geluReference from "../test/reference/gelu.ts";
 import * as layerNormReference from "../test/reference/layer-norm.ts";
 import * as matmulReference from "../test/reference/matmul.ts";
 import * as normalizeReference from "../test/reference/normalize.ts";
+import { pointwise as pointwiseReference } from "../test/reference/pointwise.ts";
 import * as reductions from "../test/reference/reductions.ts";
+import * as shapesReference from "../test/reference/shapes.ts";
 import * as viewsReference from "../test/reference/views.ts";
 import { epsilon, layerNormInputs, map, matrix, ofRows, random, rowCapacity, rows, width } from "./check-data.ts";
 import { functionCheck, type KernelCheck } from "./kernel-suite.ts";
 import { sentenceChecks } from "./sentence-checks.ts";
 import { updateChecks } from "./update-checks.ts";
 
-/** WGSL promises tanh to 1e-5 only, as an absolute error: 168 roundings of 1. */
-const tanhRoundings = 168;
+/** Every row of the table of pointwise functions, of matrices of its operands. */
+const pointwise = Object.entries<PointwiseFunction>(functions).map(([key, definition], row) => {
+  const name = key as keyof typeof functions;
+  const operands = Object.keys(definition.derivatives);
+  const numbers = Object.values(constants[name] ?? {});
+  const { y, dx } = tolerancesOf(name);
+  return functionCheck({
+    operation: name,
+    inputs: Object.fromEntries(
+      operands.map((operand, k) => [
+        operand,
+        random(100 + 2 * row + k, width, { deviation: 2 }).map((value) => domains[name]?.(value, k) ?? value),
+      ]),
+    ),
+    record: (tape) =>
+      pointwiseOperation(name, definition).apply(
+        operands.map((operand) => matrix(tape, operand)),
+        constants[name],
+      ),
+    step: ofRows,
+    reference: (inputs) =>
+      map(inputs[operands[0]!]!, (_, i) => pointwiseReference[name]!(...operands.map((operand) => inputs[operand]![i]!), ...numbers)),
+    tolerance: y,
+    gradientTolerance: { ...dx, scale: 4 },
+  });
+});
 
-const pointwise: KernelCheck[] = [
-  functionCheck({
-    operation: "gelu",
-    inputs: { x: random(1, width, { deviation: 3 }) },
-    record: (tape) => gelu(matrix(tape, "x")),
-    step: ofRows,
-    reference: ({ x }) => map(x!, geluReference.gelu),
-    tolerance: { c: 6 },
-  }),
-  functionCheck({
-    operation: "tanh",
-    inputs: { x: random(2, width, { deviation: 2 }) },
-    record: (tape) => tanh(matrix(tape, "x")),
-    step: ofRows,
-    reference: ({ x }) => map(x!, Math.tanh),
-    tolerance: { c: tanhRoundings, scale: 1 },
-    gradientTolerance: { c: 2 * tanhRoundings, scale: 4 },
-  }),
-  functionCheck({
-    operation: "scale",
-    inputs: { x: random(3) },
-    record: (tape) => scale(matrix(tape, "x"), -0.3),
-    step: ofRows,
-    reference: ({ x }) => map(x!, (v) => -0.3 * v),
-  }),
-  functionCheck({
-    operation: "weightedSum",
-    inputs: { a: random(4), b: random(5) },
-    record: (tape) => weightedSum(matrix(tape, "a"), matrix(tape, "b"), 0.7, -1.9),
-    step: ofRows,
-    reference: ({ a, b }) => map(a!, (v, i) => 0.7 * v - 1.9 * b![i]!),
-    tolerance: { c: 5 },
-  }),
+const moving: KernelCheck[] = [
   functionCheck({
     operation: "fill",
     inputs: {},
@@ -88,6 +87,26 @@ const pointwise: KernelCheck[] = [
       splitViews(tape.input("x", f32(tape.extent("sentences", 2 * rowCapacity), width)), 2, tape.extent("examples", rowCapacity))[1]!,
     step: { live: { sentences: 2 * rows, examples: rows } },
     reference: ({ x }) => viewsReference.splitViews(x!, width, 2)[1]!,
+  }),
+  functionCheck({
+    operation: "transpose",
+    inputs: { x: normals(8 * width, 8) },
+    record: (tape) => transpose(tape.input("x", f32(8, width))),
+    reference: ({ x }) => shapesReference.transpose(x!, [8, width], [1, 0]),
+  }),
+  functionCheck({
+    operation: "slice",
+    inputs: { x: random(9) },
+    record: (tape) => slice(matrix(tape, "x"), 1, 8, 20),
+    step: ofRows,
+    reference: ({ x }) => shapesReference.slice(x!, [rows, width], 1, 8, 20),
+  }),
+  functionCheck({
+    operation: "concat",
+    inputs: { a: random(13), b: random(14, 8) },
+    record: (tape) => concat([matrix(tape, "a"), matrix(tape, "b", 8)], 1),
+    step: ofRows,
+    reference: ({ a, b }) => shapesReference.concat({ data: a!, shape: [rows, width] }, { data: b!, shape: [rows, 8] }, 1),
   }),
 ];
 
@@ -155,6 +174,35 @@ const reducing: KernelCheck[] = [
     tolerance: { terms: rows, scale: 1 },
   }),
   functionCheck({
+    operation: "sum",
+    variants: rowVariants,
+    inputs: { x: random(29) },
+    record: (tape) => sum(matrix(tape, "x"), 1),
+    step: ofRows,
+    reference: ({ x }) => reductions.sumAlong(x!, [rows, width], 1),
+    tolerance: { terms: width, scale: width },
+  }),
+  functionCheck({
+    operation: "max",
+    variants: rowVariants,
+    // Numbers so far apart that differences do not change their order.
+    inputs: { x: Float32Array.from({ length: rows * width }, (_, i) => ((i * 37) % (rows * width)) / 64) },
+    record: (tape) => max(matrix(tape, "x"), 1),
+    step: ofRows,
+    reference: ({ x }) => reductions.linesAlong(x!, [rows, width], 1).map((line) => Math.max(...line)),
+    tolerance: { c: 0 },
+    gradientTolerance: { scale: 4 },
+  }),
+  functionCheck({
+    operation: "softmax",
+    variants: rowVariants,
+    inputs: { x: random(30) },
+    record: (tape) => softmax(matrix(tape, "x")),
+    step: ofRows,
+    reference: ({ x }) => shapesReference.softmax(x!, width),
+    tolerance: { c: 16, scale: 1 },
+  }),
+  functionCheck({
     operation: "globalNorm",
     variants: rowVariants,
     inputs: { a: normals(20_001, 26), b: normals(4, 27) },
@@ -173,4 +221,4 @@ const reducing: KernelCheck[] = [
 ];
 
 /** The whole suite, in the order of its table. */
-export const kernelChecks: readonly KernelCheck[] = [...products, ...sentenceChecks, ...reducing, ...pointwise, ...updateChecks];
+export const kernelChecks: readonly KernelCheck[] = [...products, ...sentenceChecks, ...reducing, ...moving, ...pointwise, ...updateChecks];
