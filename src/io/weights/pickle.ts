@@ -46,7 +46,7 @@ const MEMORY_PER_BYTE = 24;
 const FREE_MEMORY = 2 ** 20;
 const DICTIONARY_MEMORY = 200;
 const OBJECT_MEMORY = 64;
-const MEMO_MEMORY = 32;
+const MEMO_MEMORY = 64;
 
 /** A Python integer longer than this is no size or offset. */
 const MAX_INTEGER_BYTES = 16;

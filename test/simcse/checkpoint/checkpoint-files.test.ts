@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";
-import { type Folder, MemoryFolder, subfolder } from "../../../src/io/folder.ts";
+import { type Folder, MemoryFolder, readText, subfolder } from "../../../src/io/folder.ts";
 import { openFolder } from "../../../src/io/folder-node.ts";
 import { encodeSafetensors, openSafetensors } from "../../../src/io/weights/safetensors.ts";
 import { openWeights } from "../../../src/io/weights.ts";
@@ -192,5 +192,20 @@ describeWithSharedData("all-MiniLM-L6-v2", (data) => {
   it("pools by the mean of 256 tokens", async () => {
     const { pooler, maxLength, bert } = await readConfig(await openFolder(join(data, "tokenizers/all-MiniLM-L6-v2")));
     expect([pooler, maxLength, bert.hidden_size]).toEqual(["avg", 256, 384]);
+  });
+
+  it("gives the vectors of sentence-transformers", async () => {
+    const teacher = JSON.parse(await readText(await openFolder(join(data, "reference")), "minilm_teacher_100.json")) as {
+      readonly text: string;
+      readonly teacher_emb: number[];
+    }[];
+    await using model = await SimCSE.loadFrom(device, await openFolder(join(data, "models/all-MiniLM-L6-v2")));
+    const sample = teacher.filter((_, i) => i % 5 === 0);
+    const vectors = await model.encode(sample.map(({ text }) => text));
+    const worst = sample
+      .flatMap(({ teacher_emb }) => teacher_emb)
+      .reduce((most, value, i) => Math.max(most, Math.abs(value - vectors.data[i]!)), 0);
+    expect(vectors.data.length).toBe(sample.length * 384);
+    expect(worst).toBeLessThan(1e-5);
   });
 });
