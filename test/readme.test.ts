@@ -33,7 +33,7 @@ async function run(name: string, code: string): Promise<string> {
   return execute(process.execPath, ...(name.endsWith(".mts") ? ["--import", "tsx"] : []), file);
 }
 
-it.each(["Embeddings", "A model of your own"])("the programs under %s are valid TypeScript", async (title) => {
+it.each(["Embeddings", "Fine-tuning in ten lines", "A model of your own"])("the programs under %s are valid TypeScript", async (title) => {
   const project = join(built, title.replaceAll(" ", "-"));
   await mkdir(project);
   await writeFile(join(project, "main.ts"), `${blocks(section(title)).join("\n")}\nexport {};`);
@@ -61,6 +61,18 @@ model.close();`;
   // The index holds sentencesA, and the query is the first of sentencesB.
   expect(printed.results.length).toBeGreaterThan(0);
   for (const { id, score } of printed.results) expect(score).toBeCloseTo(printed.similarities[id]![0]!, 5);
+});
+
+it("ten lines fine-tune a model", async () => {
+  const [model, tuned] = [join(folder, "to-tune"), join(folder, "tuned")];
+  await mkdir(model);
+  await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
+  const code = blocks(section("Fine-tuning in ten lines"))[0]!;
+  expect(code.trim().split("\n").length).toBeLessThanOrEqual(10);
+  const named = code.replace('"simcse-demo"', JSON.stringify(model)).replace('"simcse-tuned"', JSON.stringify(tuned));
+  const printed = await run("tune.mjs", `${named}\nmodel.close();`);
+  expect(printed.trim().split("\n")).toHaveLength(5);
+  expect(JSON.parse(await readFile(join(tuned, "modules.json"), "utf8"))).toHaveLength(3);
 });
 
 it("the model of one's own trains", async () => {
