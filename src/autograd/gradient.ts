@@ -5,7 +5,7 @@
 import { ShapeError } from "../errors.ts";
 import { copyInto } from "../kernels/copy.ts";
 import { fill } from "../kernels/fill.ts";
-import { absorb, elementCount, formatShape, type Persistent, type Value } from "../kernels/language/operation.ts";
+import { absorb, elementCount, expectType, formatShape, type Node, type Persistent, type Value } from "../kernels/language/operation.ts";
 import { addInto } from "../kernels/optimizer/accumulate.ts";
 import { lossScale } from "../kernels/optimizer/optimizer-state.ts";
 import { add } from "../kernels/pointwise/pointwise.ts";
@@ -32,9 +32,11 @@ export function gradient(
   parameters: readonly Persistent[],
   { scaledBy = null, seed: given, accumulate = false }: GradientOptions = {},
 ): (Value | null)[] {
+  tape.use(loss);
   if (given === undefined && elementCount(loss.shape) !== 1) {
     throw new ShapeError(`The loss must be one number, found ${formatShape(loss.shape)}.`, "Reduce it with mean first.");
   }
+  if (given !== undefined) expectType("gradient", "seed", tape.use(given), "float", loss.shape);
   const recorded = tape.nodes.slice();
   const recomputation = new Recomputation(tape);
   const uses = parameters.map((parameter) =>
@@ -45,32 +47,40 @@ export function gradient(
   const gradients = new Map<Value, Value>([[loss, seed]]);
   for (const [index, node] of [...recorded.entries()].reverse()) {
     if (!node.outputs.some((output) => active.has(output) && gradients.has(output))) continue;
-    if (node.operation.gradient === undefined) {
-      throw new ShapeError(
-        `${node.operation.name} cannot be differentiated.`,
-        "Keep it out of the loss, or give the operation a gradient rule.",
-      );
-    }
     const outputGradients = node.outputs.map((output) => gradients.get(output) ?? null);
-    const computed = recomputation.of(index);
-    const before = tape.nodes.length;
-    const contributions = node.operation.gradient(computed, outputGradients);
-    const fresh = new Set(tape.nodes.slice(before).flatMap(({ outputs }) => outputs));
-    contributions.forEach((contribution, i) => {
-      const input = node.inputs[i]!;
-      if (contribution === null || !active.has(input)) return;
-      const sum = gradients.get(input);
-      // A contribution only this node created can add the accumulated sum in its own kernel.
-      const isOwn = fresh.has(contribution) && contributions.filter((other) => other === contribution).length === 1;
-      const added = sum && isOwn ? absorb(contribution, { kind: "add", addend: sum }) : null;
-      gradients.set(input, sum === undefined ? contribution : (added ?? add(sum, contribution)));
-    });
+    addContributions(tape, node, recomputation.of(index), outputGradients, { active, gradients });
   }
   return parameters.map((parameter, i) => {
     const found = uses[i]!.map((use) => gradients.get(use)).filter((value) => value !== undefined);
     const value = found.length > 0 ? found.reduce(add) : null;
     if (value !== null && parameter.gradient !== undefined) (accumulate ? addInto : place)(value, parameter.gradient);
     return value;
+  });
+}
+
+/** Asks a node for its inputs' gradients, and adds them to those that the inputs have. The gradient rule reads `computed`, the node itself or its copy. */
+function addContributions(
+  tape: Tape,
+  node: Node,
+  computed: Node,
+  outputGradients: readonly (Value | null)[],
+  { active, gradients }: { readonly active: ReadonlySet<Value>; readonly gradients: Map<Value, Value> },
+): void {
+  const { operation, inputs } = node;
+  if (operation.gradient === undefined) {
+    throw new ShapeError(`${operation.name} cannot be differentiated.`, "Keep it out of the loss, or give the operation a gradient rule.");
+  }
+  const before = tape.nodes.length;
+  const contributions = operation.gradient(computed, outputGradients);
+  const fresh = new Set(tape.nodes.slice(before).flatMap(({ outputs }) => outputs));
+  contributions.forEach((contribution, i) => {
+    const input = inputs[i]!;
+    if (contribution === null || !active.has(input)) return;
+    const sum = gradients.get(input);
+    // A contribution only this node created can add the accumulated sum in its own kernel.
+    const isOwn = fresh.has(contribution) && contributions.filter((other) => other === contribution).length === 1;
+    const added = sum && isOwn ? absorb(contribution, { kind: "add", addend: sum }) : null;
+    gradients.set(input, sum === undefined ? contribution : (added ?? add(sum, contribution)));
   });
 }
 

@@ -8,7 +8,7 @@
  * all of its life.
  */
 import { CapacityError } from "../errors.ts";
-import type { Capabilities } from "../gpu/capabilities.ts";
+import type { Capabilities, Limits } from "../gpu/capabilities.ts";
 import { bindingAlignment } from "../gpu/device.ts";
 import { atCapacity, stepWords } from "../kernels/language/kernel.ts";
 import {
@@ -221,41 +221,47 @@ function countBytes(
 /** Throws `CapacityError` where a kernel would bind more, or dispatch more, than the device allows. */
 function checkLimits(steps: readonly Step[], { limits }: Capabilities): void {
   for (const { node, lowering } of steps) {
-    for (const { bindings, workgroups, shader } of lowering.kernels) {
-      const windows = new Map(shader.bindings.map(({ name, windows }) => [name, windows?.count]));
-      for (const { name, tensor } of bindings) {
-        const bytes = byteSize(tensor);
-        const limit = windows.get(name) === undefined ? "maxStorageBufferBindingSize" : "maxBufferSize";
-        if (bytes <= limits[limit]) continue;
-        const label = "name" in tensor && tensor.name ? `${tensor.name} ` : "";
-        throw new CapacityError(
-          `${node.operation.name} binds ${label}${formatShape(tensor.shape)}, ${bytes} bytes; this device allows ${limits[limit]} (${limit}).`,
-          "Use a smaller batch, shorter sentences or a smaller vocabulary, or another adapter.",
-        );
-      }
-      const bound = bindings.reduce((sum, { name }) => sum + (windows.get(name) ?? 1), 0);
-      if (bound > limits.maxStorageBuffersPerShaderStage) {
-        throw new CapacityError(
-          `${shader.label} binds ${bound} buffers; this device allows ${limits.maxStorageBuffersPerShaderStage} (maxStorageBuffersPerShaderStage).`,
-          "Use a smaller batch or a smaller vocabulary: a tensor larger than the device binds at once takes several.",
-        );
-      }
-      const threads = shader.workgroupSize.reduce((product, size) => product * size, 1);
-      if (threads > limits.maxComputeInvocationsPerWorkgroup) {
-        throw new CapacityError(
-          `${shader.label} has workgroups of ${threads} threads; this device allows ${limits.maxComputeInvocationsPerWorkgroup} (maxComputeInvocationsPerWorkgroup).`,
-          "Use another variant of the operation, or another adapter.",
-        );
-      }
-      const widest = Math.max(...workgroups(atCapacity));
-      if (widest > limits.maxComputeWorkgroupsPerDimension) {
-        throw new CapacityError(
-          `${shader.label} dispatches ${widest} workgroups; this device allows ${limits.maxComputeWorkgroupsPerDimension}.`,
-          "Use a smaller batch or a smaller model.",
-        );
-      }
+    for (const kernel of lowering.kernels) {
+      checkBindings(node.operation.name, kernel, limits);
+      checkDispatch(kernel, limits);
     }
   }
+}
+
+function checkBindings(operation: string, { bindings, shader }: Kernel, limits: Limits): void {
+  const windows = new Map(shader.bindings.map(({ name, windows }) => [name, windows?.count]));
+  for (const { name, tensor } of bindings) {
+    const bytes = byteSize(tensor);
+    const limit = windows.get(name) === undefined ? "maxStorageBufferBindingSize" : "maxBufferSize";
+    if (bytes <= limits[limit]) continue;
+    const label = "name" in tensor && tensor.name ? `${tensor.name} ` : "";
+    throw new CapacityError(
+      `${operation} binds ${label}${formatShape(tensor.shape)}, ${bytes} bytes; this device allows ${limits[limit]} (${limit}).`,
+      "Use a smaller batch, shorter sentences or a smaller vocabulary, or another adapter.",
+    );
+  }
+  const bound = bindings.reduce((sum, { name }) => sum + (windows.get(name) ?? 1), 0);
+  if (bound <= limits.maxStorageBuffersPerShaderStage) return;
+  throw new CapacityError(
+    `${shader.label} binds ${bound} buffers; this device allows ${limits.maxStorageBuffersPerShaderStage} (maxStorageBuffersPerShaderStage).`,
+    "Use a smaller batch or a smaller vocabulary: a tensor larger than the device binds at once takes several.",
+  );
+}
+
+function checkDispatch({ shader, workgroups }: Kernel, limits: Limits): void {
+  const threads = shader.workgroupSize.reduce((product, size) => product * size, 1);
+  if (threads > limits.maxComputeInvocationsPerWorkgroup) {
+    throw new CapacityError(
+      `${shader.label} has workgroups of ${threads} threads; this device allows ${limits.maxComputeInvocationsPerWorkgroup} (maxComputeInvocationsPerWorkgroup).`,
+      "Use another variant of the operation, or another adapter.",
+    );
+  }
+  const widest = Math.max(...workgroups(atCapacity));
+  if (widest <= limits.maxComputeWorkgroupsPerDimension) return;
+  throw new CapacityError(
+    `${shader.label} dispatches ${widest} workgroups; this device allows ${limits.maxComputeWorkgroupsPerDimension}.`,
+    "Use a smaller batch or a smaller model.",
+  );
 }
 
 /** The plan as a table: one line a node with its shapes, variant, slots and bytes, then the bytes in all. */

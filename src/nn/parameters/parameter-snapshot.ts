@@ -2,6 +2,7 @@
 import type { BufferWindow } from "../../gpu/device.ts";
 import type { ParameterStore } from "./parameter-store.ts";
 
+/** A copy of a model's parameters on their device. */
 export class ParameterSnapshot {
   private constructor(
     readonly store: ParameterStore,
@@ -37,13 +38,12 @@ export class ParameterSnapshot {
 
   #copy(ends: (window: BufferWindow, buffer: GPUBuffer) => readonly [from: BufferWindow, to: BufferWindow]): void {
     this.store.check();
-    const { gpu } = this.store.device;
-    const encoder = gpu.createCommandEncoder();
-    for (const [i, window] of windowsOf(this.store).entries()) {
-      const [from, to] = ends(window, this.buffers[i]!);
-      encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, window.size);
-    }
-    gpu.queue.submit([encoder.finish()]);
+    this.store.device.submit((encoder) => {
+      for (const [i, window] of windowsOf(this.store).entries()) {
+        const [from, to] = ends(window, this.buffers[i]!);
+        encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, window.size);
+      }
+    });
   }
 }
 

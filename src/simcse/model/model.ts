@@ -81,7 +81,12 @@ export class SimCseModel {
     return head ? headDimension("The model", head.config, this.config.hidden_size) : this.config.hidden_size;
   }
 
+  /** Frees the parameters. Programs of the model fail in their next step. */
   close(): void {
     this.store.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
