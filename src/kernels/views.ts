@@ -14,7 +14,7 @@ const split: Operation<Attributes> = {
   infer([x], { views, examples }) {
     expectType("splitViews", "x", x!, "float", [null, null]);
     expectKnown("splitViews", "the width of x", x!.shape[1]);
-    if (capacity(x!.shape[0]!) !== views * capacity(examples)) {
+    if (capacity(x!.shape[0]!) < views * capacity(examples)) {
       throw new ShapeError(
         `splitViews: ${formatShape(x!.shape)} does not hold ${views} views of ${formatShape([examples])} examples.`,
         "Give one row for each view of each example.",
