@@ -25,7 +25,10 @@ for (const file of process.argv.slice(2)) {
     texts += equal;
     refusedTexts += refused;
     if (differences.length === 0) continue;
-    if (differing++ < SHOWN) console.log(`${JSON.stringify(one.definition).slice(0, 1500)}\n  ${differences.slice(0, 3).join("\n  ")}`);
+    if (differing++ < SHOWN)
+      console.log(
+        `${one.damage?.join(".") ?? ""} ${JSON.stringify(one.definition).slice(0, 1500)}\n  ${differences.slice(0, 3).join("\n  ")}`,
+      );
   }
 }
 console.log(

@@ -49,6 +49,21 @@ CHARACTERS = sorted(set("".join(TEXTS).lower() + "".join(TEXTS)) - set(" \n\r\t\
 
 # The classes of XLM-RoBERTa's and Llama's files, and of plain ones.
 REGEXES = [r"\s+", r"\d", r"[0-9]{1,3}", r"\w+|[^\w\s]+", r"[\s\p{P}]", r" ?[^\s]+", r"(?i:covid)", r"\p{L}+"]
+# Made by sentencepiece from eleven rules: ligatures, full-width digits, ½, ①, Ⅷ, spaces, U+200B and é.
+CHARSMAP = (
+    "AAQAAAAgAAAJDQAAAQAAgKAFAAAFAACAqQ0AABQAAICLOQAAgBACAAAAAICnBQAADwAAgAMAAICFgAIAoAkAAIB8AgCASQAAGAAAgIENAAALAACAkh0AAJMNAAANAACAFgAA"
+    "ABkAAACR3AIAGwAAABoAAAAdAAAAHAAAAL1pAAAeAAAAIQAAAKzIAgAjAAAAIgAAACUAAAAkAAAAJwAAACYAAAApAAAAKAAAACsAAAAqAAAALQAAACwAAAAvAAAALgAAADEA"
+    "AAC83AIAMwAAADIAAAA1AAAANAAAADcAAAA2AAAAOQAAADgAAAA7AAAAOgAAAD0AAAA8AAAAPwAAAD4AAABBAAAAQAAAAEMAAABCAAAARQAAAEQAAABHAAAARgAAAEkAAABI"
+    "AAAASwAAAEoAAABNAAAATAAAAE8AAABOAAAAUQAAAFAAAABTAAAAUgAAAFUAAABUAAAAVwAAAFYAAABZAAAAWAAAAFsAAABaAAAAXQAAAFwAAABfAAAAXgAAAGEAAABgAAAA"
+    "YwAAAGIAAABlAAAAZAAAAGcAAABmAAAAaQAAAGgAAABrAAAAagAAAG0AAABsAAAAbwAAAG4AAABxAAAAcAAAAHMAAAByAAAAdQAAAHQAAAB3AAAAdgAAAHkAAAB4AAAAewAA"
+    "AHoAAAB9AAAAfAAAAH8AAAB+AAAAgQAAAIAAAACDAAAAggAAAIUAAACEAAAAhwAAAIYAAACJAAAAiAAAAIsAAACKAAAAjQAAAIwAAACPAAAAjgAAAJEAAACQAAAAkwAAAJIA"
+    "AACVAAAAlAAAAJcAAACWAAAAmQAAAJgAAACbAAAAmgAAAJ0AAACcAAAAnwAAAJ4AAAChAAAAoAAAAKMAAACiAAAApQAAAKQAAACnAAAApgAAAKkAAACoAAAAqwAAAKoAAACt"
+    "AAAArAAAAK8AAACuAAAAsQAAALAAAACzAAAAsgAAALUAAAC0AAAAtwAAALYAAAC5AAAAuAAAALsAAAC6AAAAvQAAALwAAAC/AAAAvgAAAMEAAADAAAAAwwAAAMIAAADFAAAA"
+    "xAAAAMcAAADGAAAAyQAAAMgAAADCpAEAw5wBAM0AAADMAAAAzwAAAM4AAADRAAAA0AAAANMAAADSAAAA1QAAANQAAADXAAAA1gAAANkAAADYAAAA2wAAANoAAADdAAAA3AAA"
+    "AN8AAADeAAAA4QAAAOAAAADjAAAA4gAAAOUAAADkAAAA5wAAAO+oAQDpAAAA6AAAAOKIAQDjkAEA7QAAAOwAAADvAAAA7gAAAPEAAADwAAAA8wAAAPIAAAD1AAAA9AAAAPcA"
+    "AAD2AAAA+QAAAPgAAAD7AAAA+gAAAP0AAAD8AAAA/wAAAP4AAAAAIAAxADHigYQyADIAMwBWSUlJAGXMgQBmaQA="
+)
+
 BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
 
 
@@ -87,6 +102,7 @@ class Walk:
             lambda: {"type": "Replace", "pattern": self.pattern(), "content": self.pick("", "_", "▁", "ab", " ")},
             lambda: {"type": "Prepend", "prepend": self.pick("▁", "_", "x")},
             self.bert_normalizer,
+            {"type": "Precompiled", "precompiled_charsmap": CHARSMAP},
         )
 
     def normalizer(self):
@@ -280,6 +296,25 @@ class Walk:
         }
 
 
+    def damaged(self):
+        """A definition with one of its values removed or replaced."""
+        definition = self.definition()
+        at = definition
+        self.way = []
+        while True:
+            keys = list(at) if isinstance(at, dict) else list(range(len(at)))
+            key = self.random.choice(keys)
+            self.way.append(key)
+            if isinstance(at[key], (dict, list)) and at[key] and self.flag(0.8):
+                at = at[key]
+            elif isinstance(at, dict) and self.flag(0.3):
+                del at[key]
+                return definition
+            else:
+                at[key] = self.pick(None, -1, 1.5, 10**12, "", "x", [], {}, True, ["a", "b"])
+                return definition
+
+
 def byte_characters():
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = iter(range(0x100, 0x200))
@@ -305,7 +340,7 @@ def case(definition):
     tokenizer.no_padding()
     tokenizer.no_truncation()
     ids = [attempt(lambda text=text: tokenizer.encode(text).ids) for text in TEXTS]
-    direction = (definition["truncation"] or {}).get("direction", "Right").lower()
+    direction = (definition.get("truncation") or {}).get("direction", "Right").lower()
     tokenizer.enable_truncation(CUT, direction=direction)
     cut = [attempt(lambda text=text: tokenizer.encode(text).ids) for text in TEXTS]
     return {"definition": definition, "ids": ids, "cut": cut}
@@ -315,10 +350,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--damaged", action="store_true", help="with one value of each removed or replaced")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args()
     walk = Walk(options.seed)
-    cases = [case(walk.definition()) for _ in range(options.count)]
+    cases = [
+        {**case(walk.damaged()), "damage": walk.way} if options.damaged else case(walk.definition()) for _ in range(options.count)
+    ]
     with options.output.open("w") as file:
         file.write(json.dumps({"cutTo": CUT, "texts": TEXTS}, ensure_ascii=True)[:-1] + ', "cases": [\n')
         file.write(",\n".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in cases))

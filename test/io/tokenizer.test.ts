@@ -173,6 +173,7 @@ describe("loadTokenizer", () => {
       "tokenizer_config.json": { tokenizer_class: "RobertaTokenizer", add_prefix_space: true },
     });
     expect(spaced.encode("low", 16)).toEqual([0, 4, 9, 2]);
+    expect(spaced.encode("", 16)).toEqual([0, 2]);
   });
 
   it("cuts the beginning where the files say so", async () => {

@@ -18,6 +18,7 @@ import {
   POST_PROCESSORS,
   PRE_TOKENIZERS,
   refuse,
+  TRUNCATION,
 } from "./parts.ts";
 import { type Merge, pairOf, tokensOf, type Vocabulary } from "./vocabularies.ts";
 
@@ -35,10 +36,12 @@ export function checkedDefinition(file: string, value: object): TokenizerDefinit
     return found;
   };
   if ((own("version") ?? "1.0") !== "1.0") refuse(at("version"), `is ${show(own("version"))}, expected "1.0"`);
+  const truncation = own("truncation");
+  if (truncation !== null) checkFields(at("truncation"), truncation, TRUNCATION);
   const model = checkedModel(at("model"), own("model"));
   const definition = {
     version: "1.0" as const,
-    truncation: own("truncation") as Truncation | null,
+    truncation: truncation as Truncation | null,
     added_tokens: checkedAddedTokens(at("added_tokens"), own("added_tokens") ?? [], model.vocab),
     normalizer: part("normalizer", NORMALIZERS),
     pre_tokenizer: part("pre_tokenizer", PRE_TOKENIZERS),

@@ -2,8 +2,8 @@
  * Tokenising in JavaScript, for the two kinds of definitions that nearly all BERT and RoBERTa checkpoints have: BERT's words with WordPiece, and
  * GPT-2's words with byte-pair encoding.
  *
- * Each part and option that is taken here has been compared with the official library (test/io/tokenizer/differential.ts); `isFast` lists them, and
- * a definition with any other is left to the official code. A text is read only as far as ids are asked for.
+ * Each part and option that is taken here has been compared with the official library (bench/tokenizers.ts); `isFast` lists them, and a definition
+ * with any other is left to the official code. A text is read only as far as ids are asked for.
  */
 import { type AddedToken, AddedTokens } from "./added-tokens.ts";
 import { type BertNormalizer, BertWords } from "./bert-words.ts";
@@ -130,7 +130,7 @@ function byteLevelPieces({ pre_tokenizer, model, added_tokens }: TokenizerDefini
   const remembered = new Remembered();
   const encode = (word: string, ids: number[]) => pairs.encode(word, ids);
   const pieces: Pieces = (text, ids, limit) =>
-    words.split(prefixSpace && !text.startsWith(" ") ? ` ${text}` : text, (word) => {
+    words.split(prefixSpace && text !== "" && !text.startsWith(" ") ? ` ${text}` : text, (word) => {
       if (word.length > MAX_REMEMBERED_LENGTH) encode(word, ids);
       else remembered.append(word, ids, encode);
       return ids.length < limit;

@@ -192,6 +192,9 @@ export const MODELS: Readonly<Record<string, Fields>> = {
   Unigram: { unk_id: optional(whole), byte_fallback: orDefault(flag) },
 };
 
+/** How texts are cut; the length is the caller's. */
+export const TRUNCATION: Fields = { direction: orDefault(oneOf("Left", "Right")) };
+
 /** What is found in a text before it is split. */
 export const ADDED_TOKEN: Fields = {
   id: whole,

@@ -10,6 +10,8 @@ export interface DefinitionCase {
   readonly definition: object;
   readonly ids: readonly Ids[] | null;
   readonly cut: readonly Ids[] | null;
+  /** The way to the value that was damaged. */
+  readonly damage?: readonly (string | number)[];
 }
 
 export interface DefinitionCases {
