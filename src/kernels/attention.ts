@@ -12,10 +12,10 @@
  * the queries, whose sums over dP·P stay in workgroup memory, then keys and values. Longer sentences are cut into tiles of 32 tokens with a workgroup
  * each, and the backward pass is two kernels.
  *
- * Variants, from one source. Portable: the walk takes one token at a time, which all threads read at the same address, and a head's vectors are
- * written out one by one to stay in registers. "Blocks": on a software adapter with subgroups, where each thread's load costs as much as if it
- * were another address, the walk takes as many tokens as a subgroup has lanes; each lane loads one and broadcasts it, and loops stay loops, because
- * unrolled they take seconds to compile.
+ * Two variants from one source. Portable: the walk takes one token at a time, which all threads read at the same address, and the code for a head's vectors
+ * is unrolled so that they stay in registers. "Blocks", for software adapters with subgroups, where loading from one address costs as much as loading from
+ * many: the walk takes as many tokens as a subgroup has lanes, each lane loads one and broadcasts it, and loops are not unrolled, because that takes
+ * seconds to compile.
  */
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -191,7 +191,7 @@ interface Phase {
 
 const sum = (a: string, b: string) => `${a} + ${b}`;
 
-/** What the kernels share: a workgroup a sentence and head, a thread a token, and a walk over the sentence. */
+/** The frame of all three kernels: a workgroup for each sentence and head, a thread for each token, and a walk over the sentence. */
 function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: Attributes, { software, subgroupSize }: Capabilities) {
   const [rowCount] = qkv.shape as [Type["shape"][0], number];
   const width = (qkv.shape[1] as number) / 12;

@@ -1,7 +1,7 @@
 /**
  * Many small softmax classifiers over the same frozen features, trained as one: the folds of a cross-validation times the strengths of
  * regularisation that are compared. Classifier k has rows k·C … k·C+C−1 of one weight matrix, so the logits of a minibatch for all of them are
- * one matrix product, and so is the gradient. This file has what stands between the products.
+ * one matrix product, and so is the gradient. This file has the operations between these products. Sums are f32, in the order of the rows.
  *
  * All classifiers see the same minibatch, and each leaves out the rows that its fold holds out. A row's role in each fold, two bits, stands in
  * a table: 16 folds a word.
@@ -21,7 +21,7 @@ import {
   type Value,
 } from "./language/operation.ts";
 
-/** What a row is to a fold. */
+/** The role of a row in a fold. */
 export const role = { none: 0, train: 1, dev: 2, test: 3 } as const;
 
 const bitsPerRole = 2;
@@ -38,7 +38,7 @@ export function setRole(table: Uint32Array, width: number, row: number, fold: nu
   table[row * width + Math.floor(fold / foldsPerWord)]! |= value << ((fold % foldsPerWord) * bitsPerRole);
 }
 
-/** What a kernel needs to know of the rows and of the classifiers that are still trained. */
+/** Tables that describe the rows and the classifiers that are still trained. */
 export interface ClassifierTables {
   /** u32 [all rows]: each row's class. */
   readonly labels: Operand;
@@ -184,8 +184,8 @@ export const tallyTable = (classifiers: number): Type & { readonly shape: readon
 });
 
 /**
- * Adds to `counts` u32 [classifiers, 4] what each classifier makes of the minibatch: dev rows it has right, test rows it has right, test rows it
- * gives class 1, and those among them that are of class 1. Step 0 starts from nothing.
+ * Adds each classifier's results on the minibatch to `counts` u32 [classifiers, 4]: correct dev rows, correct test rows, test rows predicted as class 1,
+ * and those of them that are class 1. Step 0 starts from zero.
  */
 export function tallyClassifiers(
   logits: Value,
@@ -196,10 +196,12 @@ export function tallyClassifiers(
   logits.tape.update(tally, [logits, labels, roles, batch, folds], [counts], { classes });
 }
 
+/** The optimisers that classifiers are trained with. */
 export type UpdateRule = "adam" | "rmsprop";
 
 /** Adam's β1 and β2, RMSprop's α, ε and the learning rates: PyTorch's defaults. */
 export const adamDefaults = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, learningRate: 1e-3 } as const;
+/** RMSprop's defaults. */
 export const rmspropDefaults = { alpha: 0.99, epsilon: 1e-8, learningRate: 1e-2 } as const;
 
 interface Update {

@@ -32,7 +32,9 @@ export interface GatherIndex {
   readonly runs: Value;
 }
 
+/** The type of `GatherIndex.order`. */
 export const gatherOrder = (tokens: Dimension): Type => u32(tokens);
+/** The type of `GatherIndex.runs`. */
 export const gatherRuns = (distinct: Dimension): Type => u32(distinct, 4);
 
 const operation: Operation<{ dtype: FloatType }> = {

@@ -1,5 +1,5 @@
 /**
- * LayerNorm over the last dimension, alone or with the dropout and the residual that precede it in a transformer layer:
+ * LayerNorm over the last dimension, by itself or with the dropout and the residual that precede it in a transformer layer:
  *
  *     s = dropout(x) + residual;  y = (s − mean(s)) / √(var(s) + epsilon) · weight + bias
  *
@@ -7,8 +7,8 @@
  * forward pass keeps mean and 1/σ of each row; the backward pass computes s again, dropout masks included, instead of storing it, and gives the gradient
  * of x behind its mask beside that of the residual. Gradients: Ba et al. 2016 in the form ds = (g − mean(g) − ŝ·mean(g·ŝ)) / σ with g = dy·weight.
  *
- * What a pass over a row finds is written to the output and read again by the next pass, but for outputs stored as halves: there it is computed again,
- * so that nothing is rounded twice.
+ * Each pass over a row writes its values to the output, and the next pass reads them there. Where the output is stored as halves, the values are computed
+ * again instead, so that nothing is rounded twice.
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";

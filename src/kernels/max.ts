@@ -1,6 +1,6 @@
 /**
  * The largest value along an axis. The gradient goes to the first element that has it, as torch.max along a dimension gives it; its place is found in the forward
- * pass. Comparisons are exact, so the order does not matter. What NaN among the values gives is not defined.
+ * pass. Comparisons are exact, so the order does not matter. The result for NaN is not defined.
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { range, wgsl } from "../gpu/shader.ts";

@@ -1,11 +1,11 @@
 /**
- * How far a batch's similarities are from the order that its scores ask for: over all pairs (i, j) of which i has the higher score,
+ * How far a batch's similarities are from the order of its scores. Over all pairs (i, j) where i has the higher score:
  *
  *     loss = log(1 + Σ exp(x[j] − x[i]))
  *     dx[k] = dLoss · (Σ over i above k of p(i, k) − Σ over j below k of p(k, j)),   p(i, j) = exp(x[j] − x[i] − loss)
  *
  * which is CoSENT's loss (Su 2022) where x are scaled cosines. All exponents are taken relative to the largest. Sums run in f32 in a fixed order;
- * nothing of the size of the pairs is stored.
+ * memory grows with n, not with the number of pairs.
  */
 import { wgsl } from "../gpu/shader.ts";
 import { rows } from "./language/kernel.ts";

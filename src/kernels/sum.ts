@@ -33,7 +33,7 @@ import { reshape } from "./reshape.ts";
 
 interface SumAttributes {
   readonly axis: number;
-  /** What the sum is divided by; the axis for a mean, null for a sum. Its live size counts, and 1 where that is 0. */
+  /** The axis whose live size the sum is divided by, for a mean; null for a sum. A size of 0 counts as 1. */
   readonly divisor: Dimension | null;
 }
 
@@ -108,7 +108,7 @@ function inTheMiddle({ inputs: [x], outputs: [y], attributes: { axis, divisor } 
 
 interface ExpandAttributes {
   readonly type: Type;
-  /** What every element is divided by: the axis, for the gradient of a mean. */
+  /** The axis whose live size every element is divided by, for the gradient of a mean. */
   readonly divisor: Dimension | null;
 }
 

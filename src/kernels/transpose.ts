@@ -18,7 +18,7 @@ const operation: Operation<Attributes> = {
   lower({ inputs: [x], outputs: [y], attributes: { axes } }) {
     const last = y!.shape.at(-1)!;
     const step = y!.shape.length === 1 ? 1 : vectorWidth(capacity(last));
-    // Packed halves are read by fours, of which one is taken.
+    // Packed halves are read by fours; one of the four is used.
     const half = x!.dtype === "f16" && vectorWidth(capacity(x!.shape.at(-1)!)) === 4;
     const element = (i: string) => (half ? `x((${i}) / 4u)[(${i}) % 4u]` : `x(${i})`);
     const strides = axes.map((axis) => elementCount(x!.shape.slice(axis + 1)));

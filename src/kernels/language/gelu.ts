@@ -6,6 +6,7 @@
  */
 import { wgsl } from "../../gpu/shader.ts";
 
+/** WGSL functions `gelu` and `geluDerivative`. */
 export const geluDeclarations = wgsl`
 fn normalDensity(x: T) -> T { return 0.3989422804 * exp(-0.5 * x * x); }
 fn normalDistribution(x: T) -> T {

@@ -112,7 +112,7 @@ export function kernel(declaration: KernelDeclaration): Kernel {
   };
 }
 
-/** What a kernel must at least move: the bytes that it says, or of the live part of every tensor that it binds, each counted once. */
+/** The least number of bytes that a kernel moves: its own count, or the live part of every tensor that it binds, counted once. */
 export function trafficOf({ bindings, bytes }: Kernel, live: LiveSize): number {
   return bytes?.(live) ?? bindings.reduce((sum, { tensor }) => sum + liveBytes(tensor, live), 0);
 }

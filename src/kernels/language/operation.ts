@@ -20,7 +20,7 @@ export const bytesPerElement: Record<DType, number> = { f32: 4, f16: 2, u32: 4 }
 
 /**
  * A dimension whose live size is given each step and is at most `capacity`: tokens, sentences, pairs. Memory is laid out for the capacity;
- * kernels work on the live part alone and leave the rest undefined.
+ * kernels compute only the live part and leave the rest undefined.
  */
 export interface Extent {
   readonly name: string;
@@ -68,7 +68,7 @@ export class Value<D extends DType = DType> implements Type<D> {
   persistent: Persistent | null = null;
   /** The value whose memory this one reads under another shape. */
   base: Value | null = null;
-  /** What indices in it must be below: a program refuses a step's input that holds others. */
+  /** Upper bounds of the indices that it holds: a program refuses a step's input that exceeds one. */
   readonly limits: IndexLimit[] = [];
 
   constructor(
@@ -106,7 +106,7 @@ export interface Node<A = unknown> {
   readonly outputs: readonly Value[];
 }
 
-/** What operations need of the tape. */
+/** The part of the tape that operations use. */
 export interface Recorder {
   /** Appends a node; its outputs are new values. Throws `ShapeError` when the inputs do not fit. */
   append<A>(operation: Operation<A>, inputs: readonly Operand[], attributes: A): Value[];
@@ -114,7 +114,7 @@ export interface Recorder {
   update<A>(operation: Operation<A>, inputs: readonly Operand[], outputs: readonly Persistent[], attributes: A): void;
   /** A new dropout site: every place that draws random numbers has its own. */
   dropoutSite(): number;
-  /** Records a part of the forward pass of which the backward pass keeps the inputs alone, and computes the rest again. */
+  /** Records a part of the forward pass. Of this part only the inputs are kept; the backward pass computes the rest again. */
   recomputed<T>(record: () => T): T;
 }
 

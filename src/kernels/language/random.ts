@@ -34,8 +34,12 @@ export function dropoutParams({ probability, site }: Dropout) {
 }
 
 /**
- * WGSL: `dropoutStep()` is the key of the step and site, to be computed once a thread; `dropoutRow(stepKey, key)` is the stream of one logical row; `dropoutFactor(stream, position)` is 0 or 1/(1−p) for one element of it, and
- * `dropoutFactors` the same for the four elements from `4·quad` on.
+ * WGSL functions:
+ *
+ *     dropoutStep()                     key of the step and site, computed once a thread
+ *     dropoutRow(stepKey, key)          stream of one logical row
+ *     dropoutFactor(stream, position)   0 or 1/(1−p), for one element of the row
+ *     dropoutFactors(stream, quad)      the same for the four elements from 4·quad on
  */
 export const dropoutDeclarations = wgsl`
 fn mix(x: u32) -> u32 {

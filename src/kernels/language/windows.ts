@@ -15,7 +15,7 @@ const windowBytes = (largestBinding: number) => Math.floor(largestBinding / bind
 /** Whether a tensor is larger than what a device binds at once. */
 export const needsWindows = (tensor: Type, largestBinding: number): boolean => byteSize(tensor) > largestBinding;
 
-/** The kernel that binds no more than `largestBinding` bytes of a tensor at once. Tables of u32 stay whole. */
+/** The kernel that binds no more than `largestBinding` bytes of a tensor at once. Tables of u32 are not split. */
 export function windowed(kernel: Kernel, largestBinding: number): Kernel {
   const bytes = windowBytes(largestBinding);
   const split = ({ tensor, element }: TensorBinding): Windows | null => {

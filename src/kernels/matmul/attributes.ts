@@ -1,12 +1,13 @@
 /**
- * What a node of matmul says: its layout, what it does beside multiplying, and the role of each input and output. Shared by `matmul.ts`, which makes the nodes, and by
- * the variants, which lower them.
+ * The attributes of a product's node: its layout, what it does besides multiplying, and the role of each input and output. `matmul.ts` makes the nodes, and the
+ * variants lower them.
  */
 import type { Dimension, FloatType, Node, Type, Value } from "../language/operation.ts";
 
 /** Which operands of a product are transposed: `nn` is A·B, `nt` is A·Bᵀ, `tn` is Aᵀ·B. */
 export type Layout = "nn" | "nt" | "tn";
 
+/** What a node computes. */
 export interface MatmulAttributes {
   readonly layout: Layout;
   readonly scale: number;
@@ -20,6 +21,7 @@ export interface MatmulAttributes {
   readonly dtype: FloatType;
 }
 
+/** C is [m, n], and k is summed over. */
 export interface MatmulShape {
   readonly m: Dimension;
   readonly n: Dimension;
@@ -38,6 +40,7 @@ export interface MatmulTensors {
   readonly rowSums: Value | undefined;
 }
 
+/** The inputs and outputs of a node by their role. */
 export function matmulTensors({
   inputs,
   outputs,
@@ -57,6 +60,7 @@ export function matmulTensors({
   };
 }
 
+/** The sizes of a product from the shapes of its operands. */
 export const matmulDimensions: Record<Layout, (a: Type["shape"], b: Type["shape"]) => MatmulShape> = {
   nn: (a, b) => ({ m: a[0]!, k: a[1]!, n: b[1]! }),
   nt: (a, b) => ({ m: a[0]!, k: a[1]!, n: b[0]! }),
@@ -84,6 +88,7 @@ export const rightShape: Record<Layout, (k: Dimension) => (Dimension | null)[]> 
   tn: (k) => [k, null],
 };
 
+/** The sizes of a node's product. */
 export function matmulShape({ inputs: [a, b], attributes: { layout } }: Node<MatmulAttributes>): MatmulShape {
   return matmulDimensions[layout](a!.shape, b!.shape);
 }

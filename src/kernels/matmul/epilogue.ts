@@ -8,6 +8,7 @@ import { paramF32, vector } from "../language/kernel.ts";
 import type { Tensor } from "../language/operation.ts";
 import type { MatmulAttributes, MatmulTensors } from "./attributes.ts";
 
+/** The part of a kernel that follows the product. */
 export interface Epilogue {
   readonly reads: Record<string, readonly [Tensor, string]>;
   readonly writes: Record<string, readonly [Tensor, string]>;

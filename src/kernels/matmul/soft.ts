@@ -26,6 +26,7 @@ const fits: Record<Layout, (shape: MatmulShape) => boolean> = {
 /** Lanes go by fours, and must divide the rows of a tile. */
 const subgroupSizes = [4, 8, 16];
 
+/** The variant for software adapters, where it fits the device and the node. */
 export function softVariants(node: Node<MatmulAttributes>, { subgroupSize }: Capabilities): readonly Variant[] {
   const { layout } = node.attributes;
   const shape = matmulShape(node);

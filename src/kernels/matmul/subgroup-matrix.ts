@@ -3,9 +3,9 @@
  * cores on NVIDIA, simdgroup matrices on Apple). Needs `shader-f16`, subgroups of one size, a configuration f16 → f32, and rows of memory that divide
  * into vectors of four.
  *
- * A workgroup of four subgroups computes a tile of C, each subgroup a quarter of it. Operands lie in workgroup memory as they lie in the buffers, and
- * are loaded as row-major or column-major matrices; the next block is fetched into registers meanwhile. Results go through workgroup memory, a matrix at a time, so that the epilogue is the one of all
- * variants and edges are not stored.
+ * A workgroup of four subgroups computes a tile of C, each subgroup a quarter of it. Operands lie in workgroup memory as they lie in the buffers and are loaded as
+ * row-major or column-major matrices, while the next block is fetched into registers. Results go through workgroup memory one matrix at a time, so that this
+ * variant has the same epilogue as the others and does not store beyond edges.
  */
 import type { Capabilities, SubgroupMatrix } from "../../gpu/capabilities.ts";
 import { memoryOf, range, wgsl } from "../../gpu/shader.ts";
@@ -26,6 +26,7 @@ const padding = 8;
 /** Tiles of C that keep a GPU busy: with fewer, smaller tiles are better. */
 const enoughWorkgroups = 128;
 
+/** The variants on matrix units, where the device has some that fit the node; the best guess first. */
 export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
   const { a, b } = matmulTensors(node);
   const { m, n } = matmulShape(node);

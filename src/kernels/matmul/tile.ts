@@ -35,6 +35,7 @@ const tiles: readonly Tile[] = [
 /** Tiles of C that keep a GPU busy: with fewer, smaller tiles are better. */
 const enoughWorkgroups = 256;
 
+/** The variants for any device, one for each tile; the best guess first. */
 export function tileVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
   const { m, n } = matmulShape(node);
   const workgroups = ({ rows, columns }: Tile) => Math.ceil(capacity(m) / rows) * Math.ceil(capacity(n) / columns);
@@ -58,11 +59,11 @@ interface Side {
   readonly operand: "a" | "b";
   /** Elements in a row of the operand's memory. */
   readonly stride: number;
-  /** Elements read at a time: what the other operand's rows divide into does not matter, and packed halves are read by fours alone. */
+  /** Elements read at a time; the other operand may have another width. Packed halves can only be read by fours. */
   readonly width: 1 | 4;
 }
 
-/** What a tile's kernel is written from. */
+/** The choices that a tile's WGSL follows from. */
 interface Tiling {
   readonly tile: Tile;
   readonly left: Side;
@@ -207,7 +208,7 @@ const storeRowSums = wgsl`if (group.x == 0u && local.x == 0u) {
 /** WGSL `leftBlock(i, first, edge, k0, depth)`: brings block `i` of 4×4 elements into workgroup memory; `edge` is where C ends. */
 function loadBlock({ name, size, alongDepth, operand, width }: Side, depth: number, stored: string): string {
   const stride = `params.${name}Stride`;
-  // Four neighbours of a row of memory from `column` on, of which the first `count` may be read.
+  // Four neighbours of a row of memory from `column` on. Elements from `count` on must not be read.
   const four = (row: string, column: string, count: string) =>
     width === 4
       ? `${operand}((${row} * ${stride} + ${column}) / 4u)`

@@ -4,14 +4,15 @@
  *     g ← g · min(1, maxNorm / (norm + 1e-6));  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²
  *     p ← p − lr · √(1−β2ᵗ)/(1−β1ᵗ) · m / (√v + epsilon);  p ← p − lr · decay · p
  *
- * The factors of g and m come from the optimiser's state on the GPU (`optimizer-state.ts`), which has clipped and unscaled. A step whose norm was not
- * finite leaves everything as it is, so that one bad batch cannot spoil the parameters.
+ * The factors of g and m come from the optimiser's state on the GPU (`optimizer-state.ts`), where clipping and the loss scale are already applied. A step whose
+ * gradient norm is not finite changes nothing.
  */
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, kernel, paramF32, scalar, threadsPerWorkgroup, vector, vectorWidth } from "../language/kernel.ts";
 import { elementCount, type Operation, type Persistent, type Recorder, type Scalar } from "../language/operation.ts";
 import { optimizerField } from "./optimizer-state.ts";
 
+/** AdamW's constants, and the scalar that gives each step's learning rate. */
 export interface AdamW {
   readonly beta1: number;
   readonly beta2: number;

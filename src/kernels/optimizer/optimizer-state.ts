@@ -1,6 +1,6 @@
 /**
- * What an optimiser remembers from step to step beside its moments, kept on the GPU so that no step waits for the host: how many updates were made (in the
- * form that bias correction needs), and the loss scale of mixed precision.
+ * The state of an optimiser besides its moments: the number of updates (in the form that bias correction needs) and the loss scale of mixed precision. It lives
+ * on the GPU, so that no step waits for the host.
  *
  * A step whose gradient norm is not finite makes no update. With a dynamic scale (Micikevicius et al. 2018; the numbers of PyTorch's GradScaler) such a
  * step halves the scale, and 2,000 good steps in a row double it.
@@ -16,7 +16,7 @@ export const optimizerField = {
   /** 1 − β1ᵗ and 1 − β2ᵗ. */
   first: 0,
   second: 1,
-  /** What the loss is multiplied with before it is differentiated. */
+  /** The loss is multiplied by this before it is differentiated. */
   lossScale: 2,
   /** Steps since the scale last changed. */
   goodSteps: 3,
@@ -27,6 +27,7 @@ export const optimizerField = {
   biasCorrection: 7,
 } as const;
 
+/** The shape of the state. */
 export const optimizerStateShape = [8] as const;
 
 /** The state before the first step. */
@@ -41,6 +42,7 @@ export const initialLossScale = 65_536;
 const growthInterval = 2000;
 const largestScale = 2 ** 24;
 
+/** How the state changes with each step. */
 export interface OptimizerState {
   readonly beta1: number;
   readonly beta2: number;

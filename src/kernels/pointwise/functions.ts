@@ -28,6 +28,7 @@ const sigmoidDeclarations = wgsl`fn sigmoid(x: T) -> T { let e = exp(-abs(x)); r
 /** Beyond ±10 the tangent is ±1 in f32; SwiftShader's own is NaN from |x| = 89 on. */
 const tanhDeclarations = wgsl`fn boundedTanh(x: T) -> T { return tanh(clamp(x, T(-10.0), T(10.0))); }`;
 
+/** Every pointwise function by its name. */
 export const functions = {
   add: { value: "a + b", derivatives: { a: "1", b: "1" } },
   sub: { value: "a - b", derivatives: { a: "1", b: "-1" } },

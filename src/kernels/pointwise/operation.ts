@@ -38,7 +38,7 @@ export interface GradientAttributes {
 export interface PointwiseOperation {
   readonly operation: Operation<Constants>;
   readonly gradientOperation: Operation<GradientAttributes>;
-  /** Appends the function of `operands`, the first of which or another must be a value. */
+  /** Appends the function of `operands`, at least one of which must be a value of the tape. */
   apply(operands: readonly Operand[], constants?: Constants): Value;
   /** The gradient of an operand x from that of the result, for functions of one operand whose derivative does not read the result. */
   gradientOf(x: Value, dy: Value): Value;
@@ -118,7 +118,7 @@ export function pointwiseOperation(name: string, definition: PointwiseFunction):
     return cast(sumTo(product!, x.shape), dtype);
   }
 
-  /** Whether the derivative is a function of its only operand alone, so that the kernel which makes dy may apply it. */
+  /** Whether the derivative reads only the function's one operand, so that the kernel that makes dy can apply it. */
   const canFollow = (operand: string) => names.length === 1 && constantNames.length === 0 && !readBy(operand).includes("y");
 
   function gradientOf(x: Value, dy: Value): Value {

@@ -1,11 +1,11 @@
 /**
- * The k largest of each row of scores, in a fixed order: higher scores first, and of equal ones the lower index. With `after`, the result of an
- * earlier part of the same rows, the k largest of both: so rows of any length are searched part by part, and no more than one part's scores
- * exist at a time.
+ * The k largest scores of each row in a fixed order: higher scores first, and the lower index first where scores are equal. `after` is the result for an
+ * earlier part of the same rows; the result is then the k largest of both. So rows of any length are searched in parts, and only one part's scores exist at
+ * a time.
  *
- * A row is shared by `stripes` threads, each of which walks every stripes-th score and keeps a sorted list of the best k. The lists are then merged,
- * 16 into one, until one is left. What costs is entering a list; so the first few thousand scores are done alone, and of the others only those enter that
- * are above the least of their k best, which are few. Not differentiable.
+ * `stripes` threads share a row. Each visits every stripes-th score and keeps a sorted list of its k largest; then lists are merged, 16 into one, until one is
+ * left. Insertion is the expensive part. So the first few thousand scores are searched first, and of the others only those above the smallest of these k
+ * are inserted. Comparisons are exact. Not differentiable.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
@@ -23,7 +23,7 @@ import {
   type Value,
 } from "../language/operation.ts";
 
-/** The index of an entry that is not there, where there are fewer scores than k. */
+/** The index of a missing entry, where a row has fewer than k scores. */
 export const noIndex = 0xffff_ffff;
 
 /** Below every score. */
@@ -32,7 +32,7 @@ const lowest = "-3.4e38";
 /** Lists that a thread merges into one. */
 const mergeWidth = 16;
 
-/** Threads a row: a software adapter has lanes for few. Both are powers of 16 times a small number, so that few merges follow. */
+/** Threads for each row: a software adapter has few lanes. Both are powers of 16 times a small number, which keeps the number of merges small. */
 const mostStripes = { software: 64, hardware: 1024 };
 
 interface Attributes {
@@ -65,7 +65,7 @@ interface Lists {
   readonly indices: Tensor;
 }
 
-/** Scores that are done before the others. */
+/** Scores that are searched before the others. */
 const firstColumns = 4096;
 
 function lowerTopK({ inputs, outputs, attributes: { k, firstIndex, masked } }: Node<Attributes>, { software }: Capabilities) {
@@ -227,6 +227,7 @@ function mergeKernel({ rows, k, from, count, into, fewer }: Merge): Kernel {
   });
 }
 
+/** The largest scores of each row, and where they are. */
 export interface TopK {
   /** f32 [rows, k], descending; below −3·10³⁸ where there are fewer scores than k. */
   readonly scores: Value;
@@ -234,6 +235,7 @@ export interface TopK {
   readonly indices: Value;
 }
 
+/** Which columns are searched, and what was found before. */
 export interface TopKOptions {
   /** The index of the first column; 0 if absent. */
   readonly firstIndex?: number;

@@ -2,9 +2,9 @@
  * Scores of queries against many stored vectors: inner products with f32, f16 or int8 rows, and for bits the cosine of the vectors of signs,
  * 1 − 2·(bits that differ) / width. Sums are f32, in the order of the columns, so a row's score does not depend on what stands beside it.
  *
- * Rows lie in blocks of 64: the first 16 bytes of all 64 rows, then the next 16 bytes of all, and so on. A thread has a row; what the threads of a
- * workgroup read at a time stands side by side, which a GPU's memory wants, and a software adapter's vector loads too. Halves and bytes are
- * unpacked from u32 words, so no variant needs a feature.
+ * Rows lie in blocks of 64: the first 16 bytes of all 64 rows, then the next 16 bytes of all, and so on. Each thread has a row, so the threads of a workgroup
+ * read neighbouring addresses, which suits a GPU's memory and a software adapter's vector loads. Halves and bytes are unpacked from u32 words, so no variant
+ * needs a feature.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
@@ -119,13 +119,13 @@ interface Variant {
   readonly together: number;
   /** Lanes that load a query each and broadcast it, for software adapters; null where every thread reads all queries. */
   readonly lanes: number | null;
-  /** Rows of a thread: what it has of the queries serves them all. */
+  /** Rows of a thread: it loads queries once for all of them. */
   readonly rowsTogether: number;
 }
 
 const subgroupSizes = [4, 8, 16];
 
-/** Sums that a thread holds: few on a GPU, where many threads hide what a load takes; many on a software adapter, which pays for each load. */
+/** Sums that a thread holds: few on a GPU, where many threads hide the latency of loads; many on a software adapter, where every load costs. */
 const direct = { together: 8, rowsTogether: 1 };
 const broadcast = { together: 32, rowsTogether: 2 };
 
@@ -206,7 +206,7 @@ export interface StoredVectors {
   readonly rows: number;
   /** u32 [at least `vectorWords(format, width, rows)`], in blocks as above. */
   readonly vectors: Operand;
-  /** int8 alone, f32 [at least rows]. */
+  /** Only for int8: f32 [at least rows], the scale of each row. */
   readonly scales?: Operand;
 }
 
