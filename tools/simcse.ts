@@ -8,6 +8,7 @@ import { layOutHelp } from "./cli/help.ts";
 import { explainLeadingDashes } from "./cli/leading-dash.ts";
 import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
+import { dedupeCommand } from "./dedupe.ts";
 import { demoCommand } from "./demo/demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { encodeCommand } from "./encode.ts";
@@ -37,6 +38,7 @@ const commands = [
   similarityCommand,
   indexCommand,
   searchCommand,
+  dedupeCommand,
   serveCommand,
   convertCommand,
   dataCommand,

@@ -305,6 +305,22 @@ describe("index and search", () => {
     expectFailure(await simcse(["index", "build", "--model", model, "--input", file("faq.npy"), "--index", faq]), "--vectors");
   });
 
+  it("is not needed to leave out near-duplicates", async () => {
+    const input = `${[...tinySentences, tinySentences[2]].join("\n")}\n`;
+    const cosine = (i: number, j: number) => vectors[i % 6]!.reduce((sum, value, k) => sum + value * vectors[j % 6]![k]!, 0);
+    // An untrained model's vectors are all alike: the threshold lies between the two that are most alike and the rest.
+    const cosines = tinySentences.flatMap((_, i) => tinySentences.slice(0, i).map((_, j) => cosine(i, j))).toSorted((x, y) => y - x);
+    const threshold = (cosines[0]! + cosines[1]!) / 2;
+    const later = tinySentences.findIndex((_, i) => tinySentences.slice(0, i).some((_, j) => cosine(i, j) > threshold));
+    const left = [later, 6];
+    const given = ["--threshold", String(threshold), "--duplicates", file("left.jsonl")];
+    const kept = parsed<{ row: number }>(await succeed(["dedupe", "--model", model, ...given], { input }));
+    expect(kept.map(({ row }) => row)).toEqual([0, 1, 2, 3, 4, 5, 6].filter((row) => !left.includes(row)));
+    const written = parsed<{ row: number; repeats: number; sentence: string }>(await readFile(file("left.jsonl"), "utf8"));
+    expect(written.map(({ row }) => row)).toEqual(left);
+    expect(written[1]!.sentence).toBe(tinySentences[2]);
+  });
+
   it("names a damaged index, and one that is not there", async () => {
     const damaged = file("damaged.index");
     await writeFile(damaged, await readFile(index));

@@ -369,6 +369,18 @@ it("loses nothing under 64 clients", async () => {
   expect(logged).toEqual([]);
 });
 
+it("writes a large answer in pieces, and answers others meanwhile", async () => {
+  const many = await start({ limits: { ...usual.limits, inputs: 1000, bodyBytes: 200_000 } });
+  const input = Array.from({ length: 1000 }, (_, i) => tinySentences[i % 6]!);
+  const asked = post({ model: "tiny", input, encoding_format: "float" }, many);
+  expect((await fetch(`${many}/healthz`)).status).toBe(200);
+  const { data } = (await (await asked).json()) as { data: { embedding: number[]; index: number }[] };
+  const { data: expected } = await model.encode(tinySentences);
+  expect(data.length).toBe(1000);
+  for (const [i, { embedding, index }] of data.entries())
+    expect([index, embedding]).toEqual([i, Array.from(expected.subarray((i % 6) * 32, (i % 6) * 32 + 32))]);
+});
+
 it("loses no request of clients that keep their connections while it ends", async () => {
   const server = await serveHttp(createApp(usual), "127.0.0.1", 0);
   const seen = { answered: 0, lost: 0 };

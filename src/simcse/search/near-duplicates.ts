@@ -1,0 +1,85 @@
+/**
+ * Near-duplicates of a stream of vectors: a row is one when its cosine with an earlier row that was kept reaches a threshold. The first of several alike
+ * is kept, so what is kept depends only on the order of the rows. Rows kept from earlier chunks are searched on the GPU, exactly; those of a chunk are
+ * compared with each other on the host.
+ */
+import { OptionError } from "../../errors.ts";
+import type { Device } from "../../gpu/device.ts";
+import { toUnitLength } from "../embedding/unit-length.ts";
+import { VectorIndex } from "./vector-index.ts";
+
+/** The kept row that a row repeats. */
+export interface Duplicate {
+  readonly row: number;
+  /** Their cosine. */
+  readonly score: number;
+}
+
+/** Rows that are compared with each other on the host: their pairs are half its square. */
+const chunkRows = 512;
+
+export class NearDuplicates {
+  readonly #kept: VectorIndex;
+  /** The row of the input that each kept vector came from. */
+  readonly #rows: number[] = [];
+  #next = 0;
+
+  /** Throws `OptionError` for a threshold that is not a cosine. */
+  constructor(
+    device: Device,
+    readonly dimension: number,
+    readonly threshold: number,
+  ) {
+    if (!(threshold > -1 && threshold <= 1))
+      throw new OptionError(`The threshold ${threshold} is no cosine.`, "Give a number above −1 and at most 1.");
+    this.#kept = new VectorIndex(device, dimension);
+  }
+
+  /** What each of the next rows, f32 [rows, dimension], repeats; null for one that is kept. Calls must not overlap. */
+  async add(vectors: Float32Array): Promise<(Duplicate | null)[]> {
+    const found: (Duplicate | null)[] = [];
+    const elements = chunkRows * this.dimension;
+    for (let start = 0; start < vectors.length; start += elements)
+      found.push(...(await this.#addChunk(vectors.subarray(start, start + elements))));
+    return found;
+  }
+
+  close(): void {
+    this.#kept.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async #addChunk(vectors: Float32Array): Promise<(Duplicate | null)[]> {
+    const { dimension, threshold } = this;
+    const unit = toUnitLength(vectors, dimension);
+    const vector = (i: number) => unit.subarray(i * dimension, (i + 1) * dimension);
+    const earlier = await this.#kept.search(vectors, { topK: 1, threshold });
+    const fresh: number[] = [];
+    const found = earlier.map(([match], i): Duplicate | null => {
+      let best: Duplicate | null = match === undefined ? null : { row: this.#rows[match.row]!, score: match.score };
+      for (const other of fresh) {
+        const score = Math.min(1, dot(vector(i), vector(other)));
+        if (score >= threshold && (best === null || score > best.score)) best = { row: this.#next + other, score };
+      }
+      if (best === null) fresh.push(i);
+      return best;
+    });
+    const kept = new Float32Array(fresh.length * dimension);
+    for (const [place, i] of fresh.entries()) {
+      kept.set(vector(i), place * dimension);
+      this.#rows.push(this.#next + i);
+    }
+    this.#kept.add(kept);
+    this.#next += found.length;
+    return found;
+  }
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
