@@ -57,6 +57,22 @@ describe("reportHtml", () => {
     expect(reportHtml({ ...training, folder: "out" })).toContain("SimCSE.load(&quot;out&quot;)");
   });
 
+  it("draws every step where it has them, and a log of any length", () => {
+    const { sts: _, ...training } = report;
+    const everyStep = Array.from({ length: 130_000 }, (_, i) => ({
+      step: i + 1,
+      loss: 1 + 1 / (i + 1),
+      learning_rate: 1e-5,
+      gradient_norm: 1,
+    }));
+    const long = reportHtml({ ...training, history: everyStep });
+    expect(long).toContain("<b>Gradient norm</b>");
+    expect(long.length).toBeLessThan(200_000);
+    const points = (page: string) => (/<b>Loss<.*?<path d="([^"]*)"/s.exec(page)?.[1] ?? "").split("L").length;
+    expect(points(reportHtml({ ...training, everyStep: everyStep.slice(0, 40) }))).toBe(40);
+    expect(points(reportHtml(training))).toBe(2);
+  });
+
   it("can be made before anything is logged", () => {
     expect(reportHtml({ name: "m", history: [], arguments: {}, pooler: "cls" })).toContain("Nothing was logged yet.");
   });
