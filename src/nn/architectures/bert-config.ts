@@ -29,12 +29,22 @@ interface Family {
   readonly pad_token_id: number;
   /** The row of the position embedding that a sentence's first token takes. */
   readonly firstPosition: (config: BertConfig) => number;
+  /** What checkpoints of models with a head have before the encoder's names. */
+  readonly prefix: string;
+  /** The family's name for a tensor of the masked language model's head, from BERT's: `cls.predictions.transform.dense.weight`. */
+  readonly maskedHeadName: (name: string) => string;
 }
 
 const families = {
-  bert: { architecture: "BertModel", pad_token_id: 0, firstPosition: () => 0 },
-  // fairseq numbers positions from the one after the padding's, which takes the row of its own id.
-  roberta: { architecture: "RobertaModel", pad_token_id: 1, firstPosition: ({ pad_token_id }) => pad_token_id + 1 },
+  bert: { architecture: "BertModel", pad_token_id: 0, firstPosition: () => 0, prefix: "bert.", maskedHeadName: (name) => name },
+  roberta: {
+    architecture: "RobertaModel",
+    pad_token_id: 1,
+    // fairseq numbers positions from the one after the padding's, which takes the row of its own id.
+    firstPosition: ({ pad_token_id }) => pad_token_id + 1,
+    prefix: "roberta.",
+    maskedHeadName: (name) => name.replace("cls.predictions.", "lm_head.").replace("transform.", "").replace("LayerNorm", "layer_norm"),
+  },
 } as const satisfies Record<string, Family>;
 
 /** The values of `model_type` that are supported. */
@@ -43,6 +53,19 @@ export type ModelType = keyof typeof families;
 /** The class of transformers that a model of this config opens as. */
 export function architectureOf({ model_type }: BertConfig): string {
   return families[model_type].architecture;
+}
+
+/** The prefixes under which checkpoints of the families hold an encoder. */
+export const encoderPrefixes: readonly string[] = Object.values(families).map(({ prefix }) => prefix);
+
+/** The names that families have for a tensor of the masked language model's head, from BERT's. */
+export function maskedHeadNames(name: string): string[] {
+  return Object.values(families).map(({ maskedHeadName }) => maskedHeadName(name));
+}
+
+/** The name under which a model of this config saves a tensor of its masked language model's head, from BERT's. */
+export function maskedHeadName({ model_type }: BertConfig, name: string): string {
+  return families[model_type].maskedHeadName(name);
 }
 
 /** The row of the position embedding that a sentence's first token takes. */

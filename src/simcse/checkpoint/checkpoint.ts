@@ -12,7 +12,15 @@ import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { JoinedWeights, missingWeights, openWeights, type PlacedTensor, WEIGHTS_FILES } from "../../io/weights.ts";
-import { architectureOf, type BertConfig, longestSentence, parseBertConfig } from "../../nn/architectures/bert-config.ts";
+import {
+  architectureOf,
+  type BertConfig,
+  encoderPrefixes,
+  longestSentence,
+  maskedHeadName,
+  maskedHeadNames,
+  parseBertConfig,
+} from "../../nn/architectures/bert-config.ts";
 import { show } from "../../show.ts";
 import { type TextPreparation, unprepared } from "../embedding/prompts.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
@@ -223,15 +231,11 @@ export function locateTensors(
   });
 }
 
-/** The prefixes under which checkpoints hold an encoder, the usual one first. */
-const prefixes = ["", "bert.", "roberta."];
-
 /** Tensors of the masked language model's head, which many checkpoints lack: it is then fresh. */
 const isMaskedHead = (name: string) => name.startsWith("cls.");
 
-/** That head as the original's training leaves it on a BERT, and as RoBERTa has it. */
+/** That head as the original's training leaves it on a BERT. */
 const originalHead = (name: string) => name.replace("cls.predictions.", "lm_head.");
-const robertaHead = (name: string) => originalHead(name).replace("transform.", "").replace("LayerNorm", "layer_norm");
 
 /** LayerNorm's weight and bias as TensorFlow, and checkpoints that were converted from it, call them. */
 const legacy = (name: string) => name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
@@ -239,18 +243,21 @@ const legacy = (name: string) => name.replace("LayerNorm.weight", "LayerNorm.gam
 /** Other names of a tensor in checkpoints of other ages, the usual one first. */
 function aliases(name: string): string[] {
   if (name.startsWith("head.")) return [name];
-  const names = isMaskedHead(name) ? [name, robertaHead(name), originalHead(name)] : encoderNames(name);
+  const names = isMaskedHead(name) ? [...maskedHeadNames(name), originalHead(name)] : encoderNames(name);
   return [...names, ...names.map(legacy)];
 }
 
 function encoderNames(name: string): string[] {
   const bare = name.replace(/^bert\./, "");
   const pooler = bare.replace("mlp.dense.", "pooler.dense.");
-  return [...(bare === pooler ? [] : [bare]), ...prefixes.map((prefix) => prefix + pooler)];
+  return [...(bare === pooler ? [] : [bare]), pooler, ...encoderPrefixes.map((prefix) => prefix + pooler)];
 }
 
 /** The tensor that every encoder has, and what stands before it: what a wrapper puts there, and the encoder's own prefix. */
-const wordEmbedding = /^(.*?)(?:bert\.|roberta\.)?embeddings\.word_embeddings\.weight$/s;
+const wordEmbedding = new RegExp(
+  `^(.*?)(?:${encoderPrefixes.map((prefix) => prefix.replace(".", "\\.")).join("|")})?embeddings\\.word_embeddings\\.weight$`,
+  "s",
+);
 
 /** Finds tensors in a checkpoint by their names here. */
 class CheckpointNames {
@@ -298,7 +305,7 @@ export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_si
 /** The files of a model folder, to be written in this order. */
 export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): NamedContent[] {
   const tensors = [...model.store.pieces].map(([name, { shape }]) => ({
-    name: isMaskedHead(name) && model.config.model_type === "roberta" ? robertaHead(name) : checkpointName(name),
+    name: isMaskedHead(name) ? maskedHeadName(model.config, name) : checkpointName(name),
     dtype: "F32" as const,
     shape: [...shape],
     data: async () => new Uint8Array((await model.store.read(name)).buffer),
