@@ -71,7 +71,6 @@ const hub = fixed("nothing is uploaded", "Upload the output folder with `hf uplo
 const torch = fixed("PyTorch does not run here: kernels are compiled and tuned anyway (--autotune)");
 const adamW = fixed("the optimiser is AdamW");
 const trackio = fixed("nothing is sent to Trackio", "TensorBoard reads runs in the output folder.", ["huggingface"]);
-const atEnd = fixed("evaluation begins after the first --eval_steps");
 
 const fixedOptions: Readonly<Record<string, Fixed>> = {
   local_rank: fixed(oneDevice, leaveOut, ["-1"]),
@@ -109,7 +108,7 @@ const fixedOptions: Readonly<Record<string, Fixed>> = {
   do_predict: fixed("there is nothing to predict", "Make vectors with `simcse encode`."),
   validation_file: fixed("the original takes STS-B and SICK-R from --data_dir", "Give --do_eval with --data_dir."),
   test_file: fixed("the original takes STS-B and SICK-R from --data_dir", "Give --do_eval with --data_dir."),
-  validation_split_percentage: fixed("the original takes no part of the training file for evaluation", leaveOut, ["5"]),
+  validation_split_percentage: fixed("--eval_split keeps a part of the training file back", "Give --eval_split, such as 0.05.", ["5"]),
   dataset_name: fixed("training reads files", "Give a file, such as the set's Parquet file, with --train_file."),
   dataset_config_name: fixed("training reads files", "Give a file, such as the set's Parquet file, with --train_file."),
   model_type: fixed("the model's config.json says it", "Give a model, or a folder with config.json, with --model_name_or_path."),
@@ -118,8 +117,7 @@ const fixedOptions: Readonly<Record<string, Fixed>> = {
   past_index: fixed("the model has no memory of past batches", leaveOut, ["-1"]),
   label_names: fixed("what columns are is said by --columns", "Give --columns.", ["[]"]),
   eval_accumulation_steps: fixed("embeddings are small: nothing is gathered"),
-  eval_delay: atEnd,
-  eval_on_start: atEnd,
+  eval_delay: fixed("evaluation begins after the first --eval_steps"),
   batch_eval_metrics: fixed("a correlation needs all pairs at once"),
   include_for_metrics: fixed("evaluation gives correlations", leaveOut, ["[]"]),
   include_inputs_for_metrics: fixed("evaluation gives correlations"),

@@ -161,6 +161,7 @@ export const trainOptions: readonly Option[] = [
   evaluationOption,
   alias(evaluationOption, "eval_strategy"),
   new Option("--eval_steps <n>", "steps between evaluations (default: --logging_steps)").argParser(wholeNumber(1)),
+  flag("eval_on_start", "evaluate before the first step too (default: with --eval_file or --eval_split)"),
   new Option("--save_steps <n>", "steps between checkpoints (default: 500, or none with --load_best_model_at_end)").argParser(
     wholeNumber(1),
   ),
@@ -199,12 +200,12 @@ export function trainingArguments(given: TrainOptions): GivenArguments {
   const names = Object.keys(trainingDefaults) as (keyof TrainingArguments)[];
   const chosen = Object.fromEntries(names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
   const { pooler_type: _, max_seq_length: __, ...defaults } = trainingDefaults;
-  const args: GivenArguments = { ...defaults, ...chosen };
+  const hasOwn = eval_file !== undefined || eval_split !== undefined;
+  const args: GivenArguments = { ...defaults, eval_on_start: hasOwn, ...chosen };
   const evaluates =
     do_eval === true ||
     eval_transfer === true ||
-    eval_file !== undefined ||
-    eval_split !== undefined ||
+    hasOwn ||
     eval_steps !== undefined ||
     args.load_best_model_at_end ||
     args.early_stopping_patience > 0 ||

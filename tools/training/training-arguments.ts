@@ -38,6 +38,7 @@ const settingOf = {
   logging_first_step: "loggingFirstStep",
   evaluation_strategy: "evaluationStrategy",
   eval_steps: "evalSteps",
+  eval_on_start: "evalOnStart",
   save_steps: "saveSteps",
   metric_for_best_model: "metric",
   greater_is_better: "greaterIsBetter",

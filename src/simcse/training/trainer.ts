@@ -181,6 +181,7 @@ class Trainer {
 
   async run(): Promise<TrainingSummary> {
     const { hooks, set, settings } = this.job;
+    if (settings.evalOnStart && this.#update === 0 && this.evaluator) await this.#outsideOfTraining(this.#evaluate(this.evaluator));
     for (const chosen of this.order.updates(this.#update)) {
       if (this.#isOver) break;
       await this.#train(chosen.map((index) => set.example(index)));

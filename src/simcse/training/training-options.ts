@@ -75,6 +75,8 @@ export interface TrainingSettings {
   readonly evaluationStrategy: "no" | "steps" | "epoch";
   /** Updates between evaluations under the strategy `steps`; 0 never evaluates. */
   readonly evalSteps: number;
+  /** Also evaluate before the first update, where there is an evaluation: what training began with. */
+  readonly evalOnStart: boolean;
   /** Updates between checkpoints; 0 writes none but that of an interrupted run. */
   readonly saveSteps: number;
   /** The evaluation's metric that decides which model is best, with or without `eval_`; null for the first that the evaluation has. */
@@ -126,6 +128,7 @@ export const trainingDefaults: TrainingSettings = {
   loggingFirstStep: false,
   evaluationStrategy: "steps",
   evalSteps: 0,
+  evalOnStart: false,
   saveSteps: 0,
   metric: null,
   greaterIsBetter: true,
@@ -200,6 +203,7 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   loggingFirstStep: flag,
   evaluationStrategy: oneOf(["no", "steps", "epoch"]),
   evalSteps: whole(0),
+  evalOnStart: flag,
   saveSteps: whole(0),
   metric: { wanted: "a metric's name, or null", holds: (value) => value === null || (typeof value === "string" && value !== "") },
   greaterIsBetter: flag,

@@ -55,7 +55,9 @@ it("keeps a part back, evaluates on it and on a file, and keeps the best by a me
   expect(stderr).toMatch(/\d+ of them are kept back/);
   expect(stderr).toContain("loss: infonce, the one for pairs");
   const { log_history, best } = await stateOf("faq");
-  const evaluated = log_history.find((entry: Record<string, number>) => "eval_held_out_mrr@10" in entry);
+  const evaluations = log_history.filter((entry: Record<string, number>) => "eval_held_out_mrr@10" in entry);
+  expect(evaluations.map(({ step }: { step: number }) => step)).toEqual([0, 2, 4]); // What training began with, too.
+  const [evaluated] = evaluations;
   expect(evaluated).toMatchObject({ "eval_held_out_mrr@10": expect.any(Number), eval_scored_spearman: expect.any(Number) });
   expect(best.metric).toBe("eval_held_out_mrr@10");
 });
