@@ -7,6 +7,7 @@
  */
 import { closestMatch } from "leven";
 import { OptionError } from "./errors.ts";
+import { show } from "./show.ts";
 
 /** The names of the options in `T`. TypeScript refuses a table that lacks one, or has one too many. */
 export type OptionNames<T> = { readonly [Name in keyof T]-?: true };
@@ -27,7 +28,7 @@ export function checkOptions<T>(call: string, given: T, names: OptionNames<T>): 
   if (unknown === undefined) return;
   const near = nearestName(unknown, known);
   throw new OptionError(
-    `${call} has no option ${JSON.stringify(unknown)}.`,
+    `${call} has no option ${show(unknown)}.`,
     `${near === undefined ? "" : `Did you mean ${near}? `}It takes ${known.join(", ")}.`,
   );
 }

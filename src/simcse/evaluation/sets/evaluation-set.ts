@@ -1,6 +1,7 @@
 /** Sets of one's own to evaluate on: what each kind consists of, and what an evaluation gives. */
 import { DataError } from "../../../errors.ts";
 import type { Device } from "../../../gpu/device.ts";
+import { show } from "../../../show.ts";
 import type { Encode } from "../embed-distinct.ts";
 
 /** Two texts and how similar people find them, on any scale. */
@@ -77,7 +78,7 @@ export interface SetScores {
 export function countRows<Row>(rows: readonly Row[], fits: (row: Row) => boolean, expected: string): number {
   const bad = rows.findIndex((row) => !fits(row));
   if (bad === -1) return rows.length;
-  throw new DataError(`Row ${bad + 1} is ${JSON.stringify(rows[bad])}: ${expected}.`, "Correct the row, or leave it out.");
+  throw new DataError(`Row ${bad + 1} is ${show(rows[bad])}: ${expected}.`, "Correct the row, or leave it out.");
 }
 
 /** How a kind of set is scored. */

@@ -4,6 +4,7 @@ import type { Example, ExampleKind, ExampleTable } from "../../../io/examples.ts
 import { type Folder, pathIn } from "../../../io/folder.ts";
 import { fileSource } from "../../../io/text/source.ts";
 import { openTable } from "../../../io/text/table.ts";
+import { show } from "../../../show.ts";
 import type { EvaluationSet, Retrieval } from "./evaluation-set.ts";
 
 /** What a table is evaluated as, by the kind of its examples. */
@@ -114,12 +115,9 @@ export async function beirSet(folder: Folder, name: string): Promise<EvaluationS
   for await (const { number, fields } of table.rows) {
     const [query, document, grade] = Object.values(fields).map(String) as [string, string, string];
     const place = `${table.name}, line ${number}`;
-    if (!queries.has(query))
-      throw new DataError(`${place}: there is no query ${JSON.stringify(query)}.`, `Give it in ${beirFiles.queries}.`);
-    if (!corpus.has(document))
-      throw new DataError(`${place}: there is no document ${JSON.stringify(document)}.`, `Give it in ${beirFiles.corpus}.`);
-    if (!Number.isFinite(Number(grade)))
-      throw new DataError(`${place}: expected a grade, found ${JSON.stringify(grade)}.`, "Give a number.");
+    if (!queries.has(query)) throw new DataError(`${place}: there is no query ${show(query)}.`, `Give it in ${beirFiles.queries}.`);
+    if (!corpus.has(document)) throw new DataError(`${place}: there is no document ${show(document)}.`, `Give it in ${beirFiles.corpus}.`);
+    if (!Number.isFinite(Number(grade))) throw new DataError(`${place}: expected a grade, found ${show(grade)}.`, "Give a number.");
     if (Number(grade) <= 0) continue;
     const known = relevant.get(query) ?? new Map<string, number>();
     relevant.set(query, known.set(document, Number(grade)));
