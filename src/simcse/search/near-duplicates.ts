@@ -18,6 +18,7 @@ export interface Duplicate {
 /** Rows that are compared with each other on the host: their pairs are half its square. */
 const chunkRows = 512;
 
+/** Finds near-duplicates in a stream of vectors: those that are kept go into an index, and each new vector is compared with them. */
 export class NearDuplicates {
   readonly #kept: VectorIndex;
   /** The row of the input that each kept vector came from. */
