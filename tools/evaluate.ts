@@ -39,6 +39,7 @@ interface EvaluateOptions extends ModelFlags, EvaluationSetFlags, ColumnFlags {
   readonly output?: string;
   readonly predictions?: string;
   readonly batch_size: number;
+  readonly truncate_dim?: number;
   readonly adapter?: string;
   readonly autotune?: boolean;
 }
@@ -61,6 +62,7 @@ const options: readonly Option[] = [
   new Option("--data_dir <dir>", "the SentEval tree that holds STS/, SICK/, MR/ …").default("SentEval/data/downstream"),
   new Option("--output <file>", "also write the results as JSON"),
   new Option("--predictions <file>", "with --eval_file: write what the model made of each row, as JSON lines"),
+  new Option("--truncate_dim <n>", "keep only the first n numbers of each vector").argParser(wholeNumber(1)),
   new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(128),
   new Option("--adapter <name>", "run on the adapter whose name contains this"),
   ...tuningOptions,
@@ -89,14 +91,15 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
     tuning: await tuningFor(device, given),
   });
   // SentEval's sentences are read whole, as the original reads them; one's own texts are cut where the model cuts them.
-  const ofLength =
-    (options: { maxLength?: number }): Encode =>
+  const cut = given.truncate_dim === undefined ? {} : { truncateDim: given.truncate_dim };
+  const encodeWith =
+    (options: { readonly maxLength?: number }): Encode =>
     async (texts) =>
-      (await simcse.encode(texts, options)).data;
-  const whole = ofLength({ maxLength: Math.min(mostTokens, longestSentence(simcse.model.config)) });
+      (await simcse.encode(texts, { ...cut, ...options })).data;
+  const whole = encodeWith({ maxLength: Math.min(mostTokens, longestSentence(simcse.model.config)) });
   const progress = startProgress(tasks.sts.length + tasks.transfer.length + sets.length, "evaluating");
   try {
-    const own = await evaluateSets(sets, { encode: ofLength({}), device, progress });
+    const own = await evaluateSets(sets, { encode: encodeWith({}), device, progress });
     const reports = await evaluateTasks(tasks, given.mode, { encode: whole, dataDir: given.data_dir, device, progress, done: sets.length });
     progress.stop();
     printTables(given, own, reports);
