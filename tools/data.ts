@@ -9,6 +9,7 @@ import { fileOperation } from "../src/io/folders/errno-node.ts";
 import { checksumOf, downloadFile } from "../src/io/hub/download-node.ts";
 import { withOptions } from "./cli/options.ts";
 import { noProgress, startProgress } from "./cli/progress.ts";
+import { say } from "./cli/say.ts";
 import { mineCommand } from "./mine.ts";
 
 interface DataSet {
@@ -146,8 +147,4 @@ async function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }

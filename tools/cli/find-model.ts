@@ -5,6 +5,7 @@ import type { Folder } from "../../src/io/folder.ts";
 import { type HubOptions, openModelFolder } from "../../src/io/hub-node.ts";
 import { flag } from "./options.ts";
 import { noProgress, type Progress, startProgress } from "./progress.ts";
+import { say } from "./say.ts";
 
 export interface ModelFlags extends HubFlags {
   readonly model_name_or_path?: string;
@@ -49,7 +50,7 @@ export function findModel(nameOrPath: string, { model_revision, cache_dir, offli
     ...(model_revision !== undefined && { revision: model_revision }),
     ...(cache_dir !== undefined && { cacheDir: cache_dir }),
     ...(offline !== undefined && { offline }),
-    onNote: (note) => process.stderr.write(`note: ${note}\n`),
+    onNote: (note) => say(`note: ${note}`),
     onProgress: downloadProgress(),
   });
 }

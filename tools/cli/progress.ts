@@ -4,6 +4,7 @@
  */
 import cliProgress, { type SingleBar } from "cli-progress";
 import { printable } from "../../src/show.ts";
+import { say } from "./say.ts";
 
 export interface Progress {
   /** Moves to `done`, showing `note` after the bar. */
@@ -19,12 +20,8 @@ function printLine(text: string): void {
   process.stdout.write(`${printable(text)}\n`);
 }
 
-function printNote(text: string): void {
-  process.stderr.write(`${printable(text)}\n`);
-}
-
 /** No progress: where none is wanted, and before there is something to count. */
-export const noProgress: Progress = { update: () => {}, line: printLine, note: printNote, stop: () => {} };
+export const noProgress: Progress = { update: () => {}, line: printLine, note: say, stop: () => {} };
 
 /** Where no terminal shows a bar, a line comes this often. */
 const MILLISECONDS_BETWEEN_LINES = 30_000;
@@ -36,7 +33,7 @@ function lineNowAndThen(): (text: () => string) => void {
     const now = performance.now();
     if (now - last < MILLISECONDS_BETWEEN_LINES) return;
     last = now;
-    printNote(text());
+    say(text());
   };
 }
 
@@ -49,9 +46,9 @@ export function startProgress(total: number, label: string): Progress {
 
 function startLines(total: number, label: string): Progress {
   const began = performance.now();
-  const say = lineNowAndThen();
+  const sayNow = lineNowAndThen();
   const update = (done: number, note: string) =>
-    say(() => {
+    sayNow(() => {
       const minutes = ((performance.now() - began) * (total - done)) / Math.max(done, 1) / 60_000;
       return `${label} ${counted(done)} of ${counted(total)}${note && `, ${note}`}, about ${Math.ceil(minutes)} min left`;
     });
@@ -103,8 +100,8 @@ export function startCounter(unit: string, { shown = false }: { readonly shown?:
     return `${counted(count)} ${unit} · ${rate.toFixed(0)}/s`;
   };
   if (!process.stderr.isTTY) {
-    const say = lineNowAndThen();
-    return { update: (count) => say(() => text(count)), stop: () => {} };
+    const sayNow = lineNowAndThen();
+    return { update: (count) => sayNow(() => text(count)), stop: () => {} };
   }
   return {
     update: (count) => void process.stderr.write(`\r\u001b[K${text(count)}`),

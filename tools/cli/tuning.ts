@@ -4,6 +4,7 @@ import type { Device } from "../../src/gpu/device.ts";
 import type { Autotuner } from "../../src/tuning/autotuner.ts";
 import { openTuning } from "../../src/tuning/tuning-node.ts";
 import { flag } from "./options.ts";
+import { say } from "./say.ts";
 
 export const tuningOptions: readonly Option[] = [
   flag(
@@ -17,7 +18,7 @@ export const tuningOptions: readonly Option[] = [
 export function tuningFor(device: Device, { autotune }: { readonly autotune?: boolean }): Promise<Autotuner> {
   return openTuning(device, {
     autotune,
-    onNote: (note) => process.stderr.write(`${note}\n`),
-    onWarning: (warning) => process.stderr.write(`warning: ${warning}\n`),
+    onNote: say,
+    onWarning: (warning) => say(`warning: ${warning}`),
   });
 }

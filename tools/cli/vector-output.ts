@@ -7,6 +7,7 @@ import { writeFileAtomically } from "../../src/io/folder-node.ts";
 import { fileOperation } from "../../src/io/folders/errno-node.ts";
 import { type NpyElements, type NpyType, streamNpy } from "../../src/io/formats/npy.ts";
 import type { Precision } from "../../src/kernels/search/precision.ts";
+import { printable } from "../../src/show.ts";
 import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
 import { decodeRows, rowElements } from "../../src/simcse/embedding/precision.ts";
 import type { TextRecord } from "./records.ts";
@@ -34,9 +35,10 @@ export function vectorWriter(path: string): VectorWriter {
   );
 }
 
-/** Prints lines as fast as they are read. */
+/** Prints lines as fast as they are read; on a terminal without what it would obey, which JSON may write as it may write any other character. */
 export async function printLines(lines: AsyncIterable<string>): Promise<void> {
-  for await (const line of lines) if (!process.stdout.write(line)) await once(process.stdout, "drain");
+  const shown = process.stdout.isTTY ? printable : (line: string) => line;
+  for await (const line of lines) if (!process.stdout.write(shown(line))) await once(process.stdout, "drain");
 }
 
 async function* encodedLines(lines: AsyncIterable<string>): AsyncGenerator<Uint8Array> {

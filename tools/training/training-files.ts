@@ -5,12 +5,13 @@ import { type Example, type ExampleKind, type ExampleTable, MISSING } from "../.
 import { openExampleFile } from "../../src/io/examples-node.ts";
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import { stream } from "../../src/nn/random.ts";
-import { printable, quoted } from "../../src/show.ts";
+import { quoted } from "../../src/show.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
 import { holdOut } from "../../src/simcse/evaluation/sets/hold-out.ts";
 import { setOfExamples } from "../../src/simcse/evaluation/sets/read-set.ts";
 import { type ColumnFlags, columnOptions, columnsOf } from "../cli/column-options.ts";
 import { numberBetween } from "../cli/options.ts";
+import { say } from "../cli/say.ts";
 
 export interface TrainingFileOptions extends ColumnFlags {
   readonly train_file: readonly string[];
@@ -159,8 +160,4 @@ function byWeight(examples: readonly Example[], weight: number, path: string): r
 
 function count(number: number, unit: string): string {
   return `${number.toLocaleString("en-US")} ${unit}`.trimEnd();
-}
-
-function say(text: string): void {
-  process.stderr.write(`${printable(text)}\n`);
 }

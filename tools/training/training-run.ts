@@ -41,6 +41,7 @@ import { interruptedExitCode } from "../cli/failure.ts";
 import { findModel } from "../cli/find-model.ts";
 import { startProfiler } from "../cli/profile.ts";
 import { noProgress, type Progress, startProgress } from "../cli/progress.ts";
+import { say } from "../cli/say.ts";
 import { tuningFor } from "../cli/tuning.ts";
 import { openAdapter } from "../setup/open-adapter.ts";
 import { ineffectiveNotes } from "./foreign-options.ts";
@@ -407,10 +408,6 @@ function onInterrupt() {
     for (const signal of signals) process.off(signal, interrupt);
   };
   return { signal: controller.signal, stop };
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }
 
 function megabytes(bytes: number): string {
