@@ -59,6 +59,7 @@ process.stdout.on("error", (error) => {
 try {
   await program.parseAsync(await withConfigFile(process.argv));
 } catch (error) {
-  reportFailure(error, { debug: program.opts<{ debug?: boolean }>().debug === true });
+  // Not as parsed: a file of options may be what is wrong.
+  reportFailure(error, { debug: process.argv.includes("--debug") });
   process.exit();
 }
