@@ -6,7 +6,7 @@ import { type HttpFolderOptions, httpFolderOptions, openHttpFolder } from "../io
 import { splitOptions } from "../options.ts";
 import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
 
-/** A SimCSE model in a browser, loaded from an address: embeddings, similarities, and an index to search. See `PortableSimCSE` for what it can do. */
+/** A SimCSE model in a browser, loaded from an address: embeddings, similarities, an index to search, and training. */
 export class SimCSE extends PortableSimCSE {
   /**
    * Loads the model folder at `url` onto `device`, or onto a device opened for it, which closing the model closes. Throws what `loadFrom` throws, and

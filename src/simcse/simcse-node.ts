@@ -11,10 +11,7 @@ import { DiskCheckpoints } from "./checkpoint/checkpoint-folders-node.ts";
 import type { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
 import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
 
-/**
- * A SimCSE model in Node, loaded from a folder or from the hub: embeddings, similarities, and an index to search. See `PortableSimCSE` for what it
- * can do.
- */
+/** A SimCSE model in Node, loaded from a folder or from the hub: embeddings, similarities, an index to search, and training. */
 export class SimCSE extends PortableSimCSE {
   /**
    * Loads the model folder at `nameOrPath`, or the model of that name on the hub, onto `device`, or onto a device opened for it, which closing the
