@@ -152,7 +152,7 @@ it("needs few programs for many lengths and batches, and stays right", async () 
 
 it("names weights that are not finite", async () => {
   await using damaged = await SimCSE.loadFrom(device, await openFolder(folder), { pooler: "avg", maxLength: 16 });
-  damaged.model.store.write("bert.encoder.layer.0.output.dense.bias", Float32Array.of(Number.NaN));
+  damaged.model.store.write("bert.encoder.layer.0.output.dense.bias", Float32Array.of(Number.NaN), 0);
   await expect(damaged.encode(["a", "b"])).rejects.toThrow(NonFiniteError);
 });
 
