@@ -71,6 +71,7 @@ describe("a run that is killed", () => {
     const resumed = [...options(broken), "--resume_from_checkpoint"];
     const draw = stream(Date.now() % 2 ** 31, "kill");
     expect(await killed(resumed, duringSave(broken))).toBe(true);
+    expect(await readdir(broken)).toContain(".train.lock"); // That of a process that is gone: the next one takes it over.
     for (let round = 0; round < 2; round++) await killed(resumed, atSomeMoment(draw(round)));
     const { code, stderr } = await simcse(resumed);
     expect(code).toBe(0);

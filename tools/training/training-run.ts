@@ -117,7 +117,8 @@ async function trainOnce(given: TrainOptions, kind: TrainingKind, signal: AbortS
   if (ended !== null) return ended;
   const checkpoint = await startingPoint(inputs);
   tellBefore(inputs, kind);
-  return withReopenedDevice({
+  // Awaited here: the folder stays locked until the run is over.
+  return await withReopenedDevice({
     open: () => openAdapter(given.adapter ? { adapter: given.adapter } : {}),
     run: async (device, attempt) =>
       new CommandRun(device, inputs, attempt).train(
