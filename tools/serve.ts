@@ -38,7 +38,7 @@ const options: readonly Option[] = [
   new Option("--api_key <key>", "ask clients for this key; better given in the environment, where other users do not see it").env(
     "SIMCSE_API_KEY",
   ),
-  flag("accept_token_ids", "take inputs that are token ids, which must be of the model's own tokenizer"),
+  flag("accept_token_ids", "take token ids from OpenAI's client libraries too; they must be of the model's own tokenizer"),
   new Option("--cors_origin <origin...>", "origins whose pages may ask, such as https://example.com, or * for all (default: none)"),
   new Option(
     "--allowed_host <name...>",

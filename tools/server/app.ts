@@ -105,9 +105,9 @@ function addGuards(app: Hono<Environment>, { hosts, corsOrigins, apiKey }: AppOp
 }
 
 /** A request has no more values than its largest input: a text each, or where they are taken as many token ids as the model does; and a few fields. */
-function bodyLimits({ limits, model, acceptTokenIds = false }: AppOptions): BodyLimits {
+function bodyLimits({ limits, model }: AppOptions): BodyLimits {
   const { bodyBytes, inputs } = limits;
-  return { bodyBytes, values: inputs * (acceptTokenIds ? model.encoder.maxLength : 1) + fewFields };
+  return { bodyBytes, values: inputs * model.encoder.maxLength + fewFields };
 }
 
 /** Values of a request beside its input: fields, and the lists of a filter. */
@@ -118,7 +118,9 @@ function addModelRoutes(app: Hono<Environment>, service: ModelService, options: 
   const { tokenizer, maxLength } = service;
   const served: ServedModel = { names, tokenizer, maxLength, dimension: model.dimension, acceptTokenIds };
   app.post("/v1/embeddings", async (context) => {
-    const request = parseEmbeddingsRequest(await readJsonBody(context.env.incoming, bodyLimits(options)), served, limits);
+    const request = parseEmbeddingsRequest(await readJsonBody(context.env.incoming, bodyLimits(options)), served, limits, {
+      isOpenAiClient: context.req.header("x-stainless-lang") !== undefined,
+    });
     const { signal } = context.req.raw;
     const ids = await service.tokenise(
       request.inputs.filter((input) => typeof input === "string"),

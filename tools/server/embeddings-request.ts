@@ -18,8 +18,14 @@ export interface ServedModel {
   readonly dimension: number;
   /** Tokens that a text is cut to; a token array may have as many and no more. */
   readonly maxLength: number;
-  /** Whether inputs may be token ids. */
+  /** Whether token ids are of this model's tokenizer whoever sends them. */
   readonly acceptTokenIds: boolean;
+}
+
+/** Who sends a request. */
+export interface Sender {
+  /** Whether it is one of OpenAI's client libraries. LangChain and others send ids of OpenAI's tokenizer through them. */
+  readonly isOpenAiClient: boolean;
 }
 
 export interface EmbeddingsRequest {
@@ -33,7 +39,12 @@ export interface EmbeddingsRequest {
 }
 
 /** Throws `RequestError` naming the field for anything that is not as OpenAI's reference says. A field that is null counts as absent. */
-export function parseEmbeddingsRequest(body: unknown, served: ServedModel, limits: InputLimits): EmbeddingsRequest {
+export function parseEmbeddingsRequest(
+  body: unknown,
+  served: ServedModel,
+  limits: InputLimits,
+  { isOpenAiClient }: Sender,
+): EmbeddingsRequest {
   const { model, input, encoding_format, dimensions } = fieldsOf(body);
   const encoding = encoding_format ?? "float";
   if (encoding !== "float" && encoding !== "base64")
@@ -42,8 +53,10 @@ export function parseEmbeddingsRequest(body: unknown, served: ServedModel, limit
   if (!Number.isInteger(numbers) || (numbers as number) < 1 || (numbers as number) > served.dimension)
     throw new RequestError(400, `dimensions must be a whole number from 1 to ${served.dimension}.`, "dimensions");
   const name = checkModelName(model, served.names);
+  // These libraries ask for base64 unless they are told otherwise; hardly anyone else does.
+  const isForeign = !served.acceptTokenIds && (isOpenAiClient || encoding === "base64");
   const inputs = listOf(input, limits).map((item, i) =>
-    typeof item === "string" ? checkedText(item, i, limits) : checkedTokens(item, i, served),
+    typeof item === "string" ? checkedText(item, i, limits) : checkedTokens(item, i, served, isForeign),
   );
   return { model: name, inputs, encoding, dimensions: numbers as number };
 }
@@ -99,10 +112,10 @@ function checkedText(text: string, i: number, { characters }: InputLimits): stri
 }
 
 /** The first and the last token are put around those of the text where they are not there. */
-function checkedTokens(item: unknown, i: number, { tokenizer, maxLength, acceptTokenIds }: ServedModel): number[] {
+function checkedTokens(item: unknown, i: number, { tokenizer, maxLength }: ServedModel, isForeign: boolean): number[] {
   const { clsId, sepId, vocabSize } = tokenizer;
   if (!isTokens(item)) throw new RequestError(400, `Input ${i} is neither a text nor an array of token ids.`, "input");
-  if (!acceptTokenIds) {
+  if (isForeign) {
     throw new RequestError(
       400,
       `Input ${i} is an array of token ids, which mean something else to another tokenizer, such as OpenAI's. Send texts (LangChain: ` +

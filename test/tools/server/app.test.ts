@@ -94,10 +94,19 @@ it("takes null for an absent field", async () => {
   expect([response.status, await response.json()]).toEqual([200, absent]);
 });
 
-it("takes token ids only where it is told to, and says what to do", async () => {
+it("refuses token ids from OpenAI's client libraries unless it is told to take them, and says what to do", async () => {
   const careful = await start({ acceptTokenIds: false });
-  for (const input of [[5, 6, 7], [[5, 6, 7]]]) {
-    const response = await post({ model: "tiny", input }, careful);
+  expect((await post({ model: "tiny", input: [5, 6, 7] }, careful)).status).toBe(200);
+  const client = new OpenAI({ baseURL: `${careful}/v1`, apiKey: "any", maxRetries: 0 });
+  const bodies: object[] = [
+    { input: [5, 6, 7], encoding_format: "base64" },
+    { input: [[5, 6, 7]], encoding_format: "base64" },
+  ];
+  const sent = bodies.map((body) => post({ model: "tiny", ...body }, careful));
+  await expect(client.embeddings.create({ model: "tiny", input: [5, 6, 7], encoding_format: "float" })).rejects.toThrow(
+    "--accept_token_ids",
+  );
+  for (const response of await Promise.all(sent)) {
     expect(response.status).toBe(400);
     const { error } = (await response.json()) as { error: { message: string } };
     for (const word of ["check_embedding_ctx_length=False", "--accept_token_ids"]) expect(error.message).toContain(word);
