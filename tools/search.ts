@@ -42,7 +42,7 @@ export const searchCommand = withOptions(
   const signal = interruptSignal();
   await open.simcse.loadIndex(given.index);
   const { top_k: topK, filter } = given;
-  const search: SearchOptions = { topK, signal, ...(filter && { filter }) };
+  const search: SearchOptions = { topK, threshold: lowestCosine, signal, ...(filter && { filter }) };
   const asked = queries.length > 0 ? queries.map((sentence) => ({ sentence })) : isMatrix(given.input) ? null : readRecords(given);
   await printLines(
     answers(
@@ -51,6 +51,9 @@ export const searchCommand = withOptions(
     ),
   );
 });
+
+/** Everything is found, and what is below --threshold left out here, so that the best of it can be said. */
+const lowestCosine = -1;
 
 /** A query as it is printed, and what was found. */
 interface Answer {

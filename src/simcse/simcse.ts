@@ -121,6 +121,9 @@ export interface LoadedModel extends LoadedParts {
   readonly name: string;
 }
 
+/** The least cosine of a result where a search says nothing else, as in the original. */
+const usualThreshold = 0.6;
+
 /** `loadFrom` works everywhere; `SimCSE.load(path)` of `simcse-node.ts` and `simcse-browser.ts` opens folder and device itself. */
 export class SimCSE {
   /** Closed with the model: the device that `load` opened for it. */
@@ -384,7 +387,10 @@ export class SimCSE {
     return this.index.remove(ids);
   }
 
-  /** The sentences most similar to a query, the most similar first; a list of them for each of several queries, which may be embeddings. */
+  /**
+   * The sentences most similar to a query, the most similar first; a list of them for each of several queries, which may be embeddings. As in the original, only
+   * those with a cosine of at least 0.6 unless `threshold` says otherwise; −1 gives the `topK` best whatever their scores.
+   */
   async search(query: string, options?: SearchOptions): Promise<SearchResult[]>;
   async search(queries: Iterable<string> | Embeddings, options?: SearchOptions): Promise<SearchResult[][]>;
   async search(queries: string | Iterable<string> | Embeddings, options: SearchOptions = {}): Promise<SearchResult[] | SearchResult[][]> {
@@ -392,7 +398,7 @@ export class SimCSE {
     void this.index; // Without one, say so before the queries are encoded.
     const { signal } = options;
     const { data } = await this.#embeddings(queries, { ...(signal && { signal }), ...searchPrompt(this.encoder.texts, "query") });
-    const results = await this.index.search(data, options);
+    const results = await this.index.search(data, { ...options, threshold: options.threshold ?? usualThreshold });
     return typeof queries === "string" ? results[0]! : results;
   }
 
