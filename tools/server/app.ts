@@ -122,14 +122,14 @@ function addModelRoutes(app: Hono<Environment>, service: ModelService, options: 
       isOpenAiClient: context.req.header("x-stainless-lang") !== undefined,
     });
     const { signal } = context.req.raw;
-    const ids = await service.tokenise(
+    const texts = await service.tokenise(
       request.inputs.filter((input) => typeof input === "string"),
       signal,
     );
     let next = 0;
-    const tokens = request.inputs.map((input) => (typeof input === "string" ? ids[next++]! : input));
-    const answer = embeddingsAnswer(request, tokens, await service.embed(tokens, signal));
-    return tokens.length * request.dimensions <= fewNumbers
+    const inputs = request.inputs.map((input) => (typeof input === "string" ? texts[next++]! : { ids: input, promptTokens: 0 }));
+    const answer = embeddingsAnswer(request, inputs, await service.embed(inputs, signal));
+    return inputs.length * request.dimensions <= fewNumbers
       ? jsonAnswer(context, [...answer].join(""))
       : jsonAnswer(context, inSlices(answer));
   });
@@ -152,8 +152,8 @@ function addSearchRoutes(app: Hono<Environment>, service: ModelService, options:
       limits,
     );
     const { signal } = context.req.raw;
-    const tokens = await service.tokenise(queries, signal, { areQueries: true });
-    const found = await service.search(await service.embed(tokens, signal), search, signal);
+    const texts = await service.tokenise(queries, signal, { areQueries: true });
+    const found = await service.search(await service.embed(texts, signal), search, signal);
     const data = found.map((results, index) => ({ object: "search_result", index, ...reaching(results, threshold) }));
     return context.json({ object: "list", data, model: names[0] } as object);
   });

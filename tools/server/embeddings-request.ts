@@ -1,5 +1,6 @@
 /** `POST /v1/embeddings` as OpenAI has it: a request checked, vectors put into its answer. */
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
+import type { TokenizedText } from "../../src/simcse/embedding/encoder-program.ts";
 import { toUnitLength } from "../../src/simcse/embedding/unit-length.ts";
 import { RequestError } from "./request-error.ts";
 
@@ -141,10 +142,10 @@ function checkedTokens(item: unknown, i: number, { tokenizer, maxLength }: Serve
 /** The JSON of the answer for vectors of unit length, f32 [dimension] each, in pieces: one for each vector. */
 export function* embeddingsAnswer(
   { encoding, dimensions, model }: EmbeddingsRequest,
-  tokens: readonly (readonly number[])[],
+  inputs: readonly TokenizedText[],
   vectors: readonly Float32Array[],
 ): Generator<string> {
-  const count = tokens.reduce((sum, { length }) => sum + length, 0);
+  const count = inputs.reduce((sum, { ids }) => sum + ids.length, 0);
   yield '{"object":"list","data":[';
   for (const [index, vector] of vectors.entries()) {
     const embedding = encoders[encoding](shortened(vector, dimensions));

@@ -1,5 +1,6 @@
 /** The model as the server's routes use it: texts to tokens, tokens to vectors and vectors to sentences, the work of all clients joined into batches. */
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
+import type { TokenizedText } from "../../src/simcse/embedding/encoder-program.ts";
 import { searchPrompt } from "../../src/simcse/embedding/prompts.ts";
 import type { Filter } from "../../src/simcse/search/metadata.ts";
 import type { SearchResult } from "../../src/simcse/search/sentence-index.ts";
@@ -34,7 +35,7 @@ const searchBatch = 32;
 const recoveryTime = 1000;
 
 export class ModelService {
-  readonly #embeddings: BatchingQueue<readonly number[], Float32Array>;
+  readonly #embeddings: BatchingQueue<TokenizedText, Float32Array>;
   readonly #searches: BatchingQueue<Query, SearchResult[]>;
   /** Why the last batch failed. */
   #failure: string | null = null;
@@ -44,13 +45,13 @@ export class ModelService {
     { waiting, onBatch, onEncoded }: ServiceOptions,
   ) {
     const { encoder, dimension } = model;
-    const encode = async (tokens: readonly (readonly number[])[]): Promise<Float32Array[]> => {
-      const { data } = await encoder.encodeTokens(tokens, { normalize: true });
+    const encode = async (texts: readonly TokenizedText[]): Promise<Float32Array[]> => {
+      const { data } = await encoder.encodeTokens(texts, { normalize: true });
       onEncoded(
-        tokens.length,
-        tokens.reduce((sum, { length }) => sum + length, 0),
+        texts.length,
+        texts.reduce((sum, { ids }) => sum + ids.length, 0),
       );
-      return tokens.map((_, row) => data.slice(row * dimension, (row + 1) * dimension));
+      return texts.map((_, row) => data.slice(row * dimension, (row + 1) * dimension));
     };
     this.#embeddings = new BatchingQueue(this.#watched(encode), { limit: waiting, batch: encoderBatches * encoder.batchSize, onBatch });
     this.#searches = new BatchingQueue(
@@ -73,22 +74,22 @@ export class ModelService {
     return this.#embeddings.waiting;
   }
 
-  /** Token ids of texts as the model takes them, special tokens included, cut to the model's length; queries of a search may have a prompt of their own. */
-  async tokenise(texts: readonly string[], signal: AbortSignal, { areQueries = false } = {}): Promise<number[][]> {
+  /** Texts as the model takes them: with prompt and special tokens, cut to the model's length; queries of a search may have a prompt of their own. */
+  async tokenise(texts: readonly string[], signal: AbortSignal, { areQueries = false } = {}): Promise<TokenizedText[]> {
     const { encoder } = this.model;
     const prompt = areQueries ? searchPrompt(encoder.texts, "query") : undefined;
-    const ids: number[][] = [];
+    const tokenized: TokenizedText[] = [];
     for (const text of texts) {
       await nextSlice();
       signal.throwIfAborted();
-      ids.push(encoder.tokenize(text, prompt));
+      tokenized.push(encoder.tokenize(text, prompt));
     }
-    return ids;
+    return tokenized;
   }
 
   /** Vectors of unit length, f32 [dimension] each. Throws `QueueFullError` when too many inputs wait. */
-  embed(tokens: readonly (readonly number[])[], signal: AbortSignal): Promise<Float32Array[]> {
-    return this.#embeddings.submit(tokens, signal);
+  embed(texts: readonly TokenizedText[], signal: AbortSignal): Promise<Float32Array[]> {
+    return this.#embeddings.submit(texts, signal);
   }
 
   /** The most similar sentences of the index for each vector. */

@@ -20,6 +20,14 @@ export interface EncoderProgramSize {
   readonly longest: number;
 }
 
+/** A text's tokens, as the model reads them. */
+export interface TokenizedText {
+  /** Token ids, special tokens included. */
+  readonly ids: readonly number[];
+  /** How many of the first are [CLS] and a prompt: some models leave them out of the vector. 0 where there is no prompt. */
+  readonly promptTokens: number;
+}
+
 /** Tokens a batch holds at most: a batch of long sentences has fewer of them. */
 const tokensPerBatch = 4096;
 
@@ -60,19 +68,14 @@ export class EncoderProgram {
     return sentences < this.capacity.sentences && tokens + length <= this.capacity.tokens;
   }
 
-  /**
-   * f32 [sentences, dimension]: the vectors of one batch of token ids, special tokens included, that begin with `promptTokens` tokens of [CLS] and a
-   * prompt.
-   */
-  async run(
-    batch: readonly (readonly number[])[],
-    { profiler, promptTokens }: { readonly profiler?: Profiler | null | undefined; readonly promptTokens: number },
-  ): Promise<Float32Array> {
+  /** f32 [sentences, dimension]: the vectors of one batch. */
+  async run(batch: readonly TokenizedText[], profiler?: Profiler | null): Promise<Float32Array> {
     const packed = this.#packer.pack(
-      batch.map((ids) => ({ ids, key: 0 })),
+      batch.map(({ ids }) => ({ ids, key: 0 })),
       { training: false },
     );
     const { sentences } = packed.inputs;
+    const promptTokens = batch.map((text) => text.promptTokens);
     const pooled = this.leavesOutPrompt ? { "pooled sentences": withoutPrompt(sentences as Uint32Array, promptTokens) } : {};
     const input = { ...packed, inputs: { ...packed.inputs, ...pooled } };
     if (profiler) await profiler.run(this.program, input);

@@ -12,7 +12,7 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";
 import { chunks } from "./chunks.ts";
-import { EncoderProgram, type EncoderProgramSize } from "./encoder-program.ts";
+import { EncoderProgram, type EncoderProgramSize, type TokenizedText } from "./encoder-program.ts";
 import { checkPrecision, type Encoded, encodeRows, type PrecisionArrays } from "./precision.ts";
 import { type PromptOptions, prepared, promptOf, type TextPreparation, unprepared } from "./prompts.ts";
 import { checkIterable, checkText } from "./texts.ts";
@@ -79,14 +79,6 @@ export interface Embeddings<P extends Precision = "f32"> {
 /** A chunk of a stream: sentences and their vectors, in their order. */
 export interface EmbeddedChunk<P extends Precision = "f32"> extends Embeddings<P> {
   readonly sentences: readonly string[];
-}
-
-/** A part of a call's sentences. */
-interface PartOfCall {
-  /** Sentences of the call that are done. */
-  readonly before: number;
-  /** Tokens that each sentence begins with: [CLS] and a prompt. 0 where there is no prompt. */
-  readonly promptTokens: number;
 }
 
 /** Programs kept at once. Each holds the memory of a batch, so the one that was not used for longest makes room. */
@@ -163,9 +155,7 @@ export class Encoder {
     const parts: Float32Array[] = [];
     let done = 0;
     for await (const chunk of chunks(sentences)) {
-      parts.push(
-        await this.#vectors(this.#tokenised(chunk, done, options), options, { before: done, promptTokens: this.#promptTokens(options) }),
-      );
+      parts.push(await this.#vectors(this.#tokenised(chunk, done, options), options, done));
       done += chunk.length;
     }
     return this.#finished(joined(parts), done, options);
@@ -180,32 +170,30 @@ export class Encoder {
     checkIterable("sentences", sentences);
     let done = 0;
     for await (const chunk of chunks(sentences)) {
-      const vectors = await this.#vectors(this.#tokenised(chunk, done, options), options, {
-        before: done,
-        promptTokens: this.#promptTokens(options),
-      });
+      const vectors = await this.#vectors(this.#tokenised(chunk, done, options), options, done);
       yield { sentences: chunk, ...this.#finished(vectors, chunk.length, options) };
       done += chunk.length;
     }
   }
 
   /**
-   * The same for token ids of the model's tokenizer, special tokens included. Throws `OptionError` for ids that are not in the vocabulary, and for
-   * sentences that are empty or longer than the model takes.
+   * The same for what `tokenize` gives, or for token ids of the model's tokenizer, special tokens included and without a prompt. Throws `OptionError` for
+   * ids that are not in the vocabulary, and for sentences that are empty or longer than the model takes.
    */
   async encodeTokens<P extends Precision = "f32">(
-    sentences: readonly (readonly number[])[],
+    sentences: readonly (TokenizedText | readonly number[])[],
     options: Omit<EncodeOptions<P>, "maxLength" | keyof PromptOptions> = {},
   ): Promise<Embeddings<P>> {
     this.#check(options);
-    sentences.forEach((ids, position) => {
+    const tokenized = sentences.map((sentence) => ("ids" in sentence ? sentence : { ids: sentence, promptTokens: 0 }));
+    tokenized.forEach(({ ids }, position) => {
       checkTokens(ids, position, this.model.config.vocab_size, longestSentence(this.model.config));
     });
-    return this.#finished(await this.#vectors(sentences, options, { before: 0, promptTokens: 0 }), sentences.length, options);
+    return this.#finished(await this.#vectors(tokenized, options, 0), sentences.length, options);
   }
 
-  /** The token ids of a text as `encode` makes them: with its prompt, special tokens, and no more than `maxLength` of them. */
-  tokenize(text: string, options: PromptOptions & Pick<EncodeOptions, "maxLength"> = {}): number[] {
+  /** The tokens of a text as `encode` makes them: with its prompt, special tokens, and no more than `maxLength` of them. */
+  tokenize(text: string, options: PromptOptions & Pick<EncodeOptions, "maxLength"> = {}): TokenizedText {
     return this.#tokenised([text], 0, options)[0]!;
   }
 
@@ -238,55 +226,52 @@ export class Encoder {
     if (this.#closed) throw new ClosedError("The model is closed.", "Encode before close(), or load the model again.");
   }
 
-  #tokenised(texts: readonly unknown[], first: number, options: PromptOptions & Pick<EncodeOptions, "maxLength">): number[][] {
+  #tokenised(texts: readonly unknown[], first: number, options: PromptOptions & Pick<EncodeOptions, "maxLength">): TokenizedText[] {
     const { maxLength = this.maxLength } = options;
     const prompt = promptOf(this.texts, options);
+    const tokens = (text: string) => this.tokenizer.encode(prepared(text, prompt, this.texts), maxLength);
+    // Without the [SEP] behind it.
+    const promptTokens = prompt === "" ? 0 : tokens("").length - 1;
     return texts.map((text, i) => {
       checkText("sentences", text, first + i);
-      return this.tokenizer.encode(prepared(text, prompt, this.texts), maxLength);
+      return { ids: tokens(text), promptTokens };
     });
   }
 
-  /** Tokens of [CLS] and a call's prompt; 0 where there is none. */
-  #promptTokens(options: EncodeOptions<Precision>): number {
-    const prompt = promptOf(this.texts, options);
-    return prompt === "" ? 0 : this.tokenizer.encode(prepared("", prompt, this.texts), options.maxLength ?? this.maxLength).length - 1;
-  }
-
-  /** f32 [sentences, dimension], of unit length or not as the options say. */
-  #vectors(sentences: readonly (readonly number[])[], options: EncodeOptions<Precision>, part: PartOfCall): Promise<Float32Array> {
+  /** f32 [sentences, dimension], of unit length or not as the options say; `before` sentences of the call are done. */
+  #vectors(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>, before: number): Promise<Float32Array> {
     return this.#turns.take(async () => {
       options.signal?.throwIfAborted();
       this.#checkOpen();
       const { normalize = this.#options.normalize, batchSize = this.batchSize } = options;
-      const longest = sentences.reduce((most, { length }) => Math.max(most, length), 0);
+      const longest = sentences.reduce((most, { ids }) => Math.max(most, ids.length), 0);
       const program = await this.#programFor({ normalize, longest, sentences: batchSize });
-      return this.#runBatches(program, sentences, options, part);
+      return this.#runBatches(program, sentences, options, before);
     });
   }
 
   async #runBatches(
     program: EncoderProgram,
-    sentences: readonly (readonly number[])[],
+    sentences: readonly TokenizedText[],
     { batchSize = this.batchSize, onProgress, signal, profiler }: EncodeOptions<Precision>,
-    { before, promptTokens }: PartOfCall,
+    before: number,
   ): Promise<Float32Array> {
     const vectors = new Float32Array(sentences.length * this.dimension);
     // Longest first: the largest batch is the first to fail, and those of a batch are alike.
-    const order = [...sentences.keys()].sort((a, b) => sentences[b]!.length - sentences[a]!.length || a - b);
+    const order = [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
     for (let next = 0; next < order.length; ) {
       signal?.throwIfAborted();
       this.#checkOpen();
       const batch: number[] = [];
       for (let tokens = 0; next < order.length && batch.length < batchSize; next++) {
-        const { length } = sentences[order[next]!]!;
+        const { length } = sentences[order[next]!]!.ids;
         if (!program.hasRoom(batch.length, tokens, length)) break;
         tokens += length;
         batch.push(order[next]!);
       }
       const rows = await program.run(
         batch.map((index) => sentences[index]!),
-        { profiler, promptTokens },
+        profiler,
       );
       batch.forEach((index, row) => {
         const vector = rows.subarray(row * this.dimension, (row + 1) * this.dimension);

@@ -37,9 +37,9 @@ export function declarePooledSentences(tape: Tape, capacity: BatchCapacity): Val
 }
 
 /** The input of `declarePooledSentences`: each sentence without its first `promptTokens` tokens, and of its last one at least. */
-export function withoutPrompt(sentences: Uint32Array, promptTokens: number): Uint32Array {
+export function withoutPrompt(sentences: Uint32Array, promptTokens: readonly number[]): Uint32Array {
   return sentences.map((word, i) => {
-    const left = Math.min(promptTokens, sentences[i | 1]! - 1);
+    const left = Math.min(promptTokens[i >> 1]!, sentences[i | 1]! - 1);
     return i % 2 === 0 ? word + left : word - left;
   });
 }

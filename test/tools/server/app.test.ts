@@ -11,6 +11,7 @@ import { SimCSE } from "../../../src/simcse/simcse-node.ts";
 import { type AppOptions, createApp } from "../../../tools/server/app.ts";
 import { serveHttp } from "../../../tools/server/serve-http.ts";
 import { openTestDevice } from "../../device.ts";
+import { publishedFolder } from "../../golden-models.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
 
 const device = await openTestDevice();
@@ -70,6 +71,43 @@ describe("OpenAI's client", () => {
     // Without the special tokens, as a client that knows only the text's has them.
     const inner = await client.embeddings.create({ model: "tiny", input: ids[0]!.slice(1, -1) });
     expect(inner.data[0]!.embedding).toEqual(row(0));
+  });
+
+  it("gets the library's own vectors from a model that leaves its prompt out of them, and searches with its prompt for queries", async () => {
+    const modules = ["Transformer", "Pooling"].map((type, at) => ({
+      type: `sentence_transformers.models.${type}`,
+      path: at === 0 ? "" : "1_Pooling",
+    }));
+    const prompted = publishedFolder("bert");
+    for (const [name, content] of Object.entries({
+      "modules.json": modules,
+      "1_Pooling/config.json": { pooling_mode: ["mean", "max"], include_prompt: false },
+      "config_sentence_transformers.json": { prompts: { query: "w60 w61 ", document: "w70 " }, default_prompt_name: "document" },
+    })) {
+      await prompted.write(name, JSON.stringify(content));
+    }
+    await using model = await SimCSE.loadFrom(device, prompted);
+    const texts = ["w5 w9 w13", "w40", "w7 w7 w8 w96 w30"];
+    await model.buildIndex(texts);
+    const at = await start({ model, names: ["prompted"] });
+    const openai = new OpenAI({ baseURL: `${at}/v1`, apiKey: "any", maxRetries: 0 });
+    const { data: expected, dimension } = await model.encode(texts);
+    const row = (i: number) => Array.from(expected.subarray(i * dimension, (i + 1) * dimension));
+    const { data } = await openai.embeddings.create({ model: "prompted", input: texts });
+    expect(data.map(({ embedding }) => embedding)).toEqual(texts.map((_, i) => row(i)));
+    const withPrompt = await model.encode(["w70 w40"], { prompt: "" });
+    expect(row(1)).not.toEqual(Array.from(withPrompt.data));
+    // Texts, queries and token ids that share a batch each keep their own prompt.
+    const [{ ids }, search] = [model.encoder.tokenize("w40", { prompt: "" }), { input: "w40", top_k: 3 }];
+    const [embedded, tokens, found] = await Promise.all([
+      openai.embeddings.create({ model: "prompted", input: texts }),
+      openai.embeddings.create({ model: "prompted", input: [...ids] }),
+      fetch(`${at}/v1/search`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(search) }),
+    ]);
+    expect(embedded.data).toEqual(data);
+    expect(tokens.data[0]!.embedding).toEqual(Array.from((await model.encode(["w40"], { prompt: "" })).data));
+    const { data: answers } = (await found.json()) as { readonly data: readonly [{ readonly results: readonly SearchResult[] }] };
+    expect(answers[0].results).toEqual(await model.search("w40", { topK: 3 }));
   });
 
   it("gets shortened vectors of unit length", async () => {
