@@ -1,7 +1,7 @@
-/** What a device can do, as far as choosing kernels needs to know. Read once when a device opens; never changes after. */
+/** The capabilities of a device that the choice of kernels depends on. They are read once when the device opens and never change. */
 import { subgroupsAreInOrder } from "./subgroups.ts";
 
-/** The limits that choosing kernels and planning memory look at. */
+/** The limits that the choice of kernels and memory planning depend on. */
 const plannedLimits = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -14,7 +14,7 @@ const plannedLimits = [
 /** The device's limits by their WebGPU names; bytes where they are sizes. */
 export type Limits = Readonly<Record<(typeof plannedLimits)[number], number>>;
 
-/** Sizes and types that the device's matrix units take: [M, K] · [K, N] accumulated as [M, N]. */
+/** Sizes and types of the device's matrix units: [M, K] · [K, N], accumulated as [M, N]. */
 export interface SubgroupMatrix {
   readonly componentType: string;
   readonly resultComponentType: string;
@@ -28,18 +28,18 @@ export interface Capabilities {
   /** WebGPU features the device was opened with. */
   readonly features: ReadonlySet<string>;
   readonly limits: Limits;
-  /** The adapter runs on the CPU: one thread a row and no barriers win there, the opposite of a GPU. */
+  /** The adapter runs on the CPU. One thread per row without barriers is fastest there, the opposite of a GPU. */
   readonly software: boolean;
   /**
-   * Lanes of a subgroup where every pipeline has the same number and threads are dealt to subgroups in order (`subgroups.ts`); else null: no subgroups, a size
-   * that varies, or another order.
+   * The subgroup size, if every pipeline has the same one and threads are assigned to subgroups in order (`subgroups.ts`). Otherwise null:
+   * there are no subgroups, their size varies, or the order differs.
    */
   readonly subgroupSize: number | null;
-  /** What `chromium-experimental-subgroup-matrix` offers; empty without it. */
+  /** The configurations of `chromium-experimental-subgroup-matrix`; empty without the feature. */
   readonly subgroupMatrices: readonly SubgroupMatrix[];
 }
 
-/** What a device that has just been opened can do. `largestBinding` lowers `maxStorageBufferBindingSize`. */
+/** The capabilities of a device that has just been opened. `largestBinding` lowers `maxStorageBufferBindingSize`. */
 export async function readCapabilities(
   device: GPUDevice,
   info: GPUAdapterInfo,

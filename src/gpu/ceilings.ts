@@ -1,52 +1,52 @@
 /**
- * What an adapter can do at most, measured on it: the roof of a roofline (Williams, Waterman & Patterson 2009). Arithmetic is timed in loops of multiply-adds
- * on registers, memory in a copy of a buffer that no cache holds.
+ * The measured ceilings of an adapter, for a roofline (Williams, Waterman & Patterson 2009). Arithmetic is timed in loops of multiply-adds
+ * on registers, memory by copying a buffer that is larger than any cache.
  *
- * These are ceilings of what WGSL reaches through this driver, not of a data sheet. A kernel whose data lies in a cache can move more than the copy does, and
- * on a busy machine either measurement may be too low. So a share a little above 1 is no error.
+ * These are the ceilings of WGSL on this driver, not those of a data sheet. A kernel whose data is in a cache can move more than the copy
+ * does, and both measurements can be too low on a busy machine. So a share slightly above 1 is not an error.
  */
 import type { Capabilities, SubgroupMatrix } from "./capabilities.ts";
 import type { BufferWindow, Device } from "./device.ts";
 import { range, type ShaderDeclaration, wgsl } from "./shader.ts";
 
-/** Floating-point operations a second, a multiply-add being two, and bytes a second. */
+/** Floating-point operations per second, where a multiply-add counts as two, and bytes per second. */
 export interface Ceilings {
-  /** Of f32 arithmetic, in which all kernels but those on matrix units compute. */
+  /** f32 arithmetic, which all kernels use except those on matrix units. */
   readonly f32: number;
-  /** Of f16 arithmetic; null without `shader-f16`. */
+  /** f16 arithmetic; null without `shader-f16`. */
   readonly f16: number | null;
-  /** Of matrix units with f16 operands and f32 sums; null where WGSL cannot reach any. */
+  /** Matrix units with f16 operands and f32 sums; null where WGSL cannot use any. */
   readonly matrix: number | null;
-  /** Bytes read and bytes written, together, of a copy. */
+  /** Bytes read plus bytes written by a copy. */
   readonly bandwidth: number;
 }
 
 /** Which ceiling bounds a kernel's arithmetic. */
 export type ArithmeticUnit = "f32" | "matrix";
 
-/** One way to keep an adapter busy. */
+/** One way to load an adapter fully. */
 interface Load {
   readonly shader: ShaderDeclaration;
   readonly workgroups: number;
   /** Bytes of the buffers that the shader binds after its parameters. */
   readonly buffers: readonly number[];
-  /** Operations or bytes in one turn of the kernel's loop, of all threads together. */
+  /** Operations or bytes of one iteration of the kernel's loop, over all threads. */
   readonly perTurn: number;
 }
 
 /**
- * A run lasts this long, so that submitting and waiting hardly count. We take the best of many short runs, since some fall between other processes' work: this
- * many, or as many as fit into the time.
+ * Duration of a run, long enough that submitting and waiting hardly count. We take the best of many short runs, because some fall between
+ * other processes' work: this many, or as many as fit into the time.
  */
 const milliseconds = 10;
 const rounds = 24;
 const mostMilliseconds = 300;
-/** Ends the search for the length where the clock does not move. */
+/** Ends the search for the number of iterations where the clock does not advance. */
 const mostTurns = 2 ** 24;
 
-/** Threads of a workgroup, within every device's limits. */
+/** Threads per workgroup, within every device's limits. */
 const threads = 256;
-/** Enough to fill a GPU; a software adapter has a core for a few at a time. */
+/** Workgroups: enough to fill a GPU. A software adapter runs a few at a time, one per core. */
 const enoughWorkgroups = ({ software }: Capabilities) => (software ? 64 : 4096);
 
 /** Measures the ceilings of a device in about a second. */
@@ -60,7 +60,7 @@ export async function measureCeilings(device: Device): Promise<Ceilings> {
   };
 }
 
-/** What each ceiling is measured with, null where the device cannot. */
+/** The load that measures each ceiling; null where the device cannot run it. */
 export function ceilingLoads(capabilities: Capabilities): { [Name in keyof Ceilings]: Load | Extract<Ceilings[Name], null> } {
   const { features, subgroupMatrices, subgroupSize } = capabilities;
   const hasHalves = features.has("shader-f16");
@@ -75,15 +75,18 @@ export function ceilingLoads(capabilities: Capabilities): { [Name in keyof Ceili
   };
 }
 
-/** The number of turns is known only at run time, so that no compiler unrolls the loop. */
+/** The number of iterations is only known at run time, so that no compiler unrolls the loop. */
 const params = { name: "params", type: "Params", access: "uniform" } as const;
 const paramsStruct = "struct Params { turns: u32, one: f32, little: f32 }\n";
 
-/** Independent chains of a thread, which hide each other's latency and are few enough for the registers of a CPU; and links of a chain in one turn. */
+/**
+ * Independent chains per thread, and links of a chain per iteration. The chains hide each other's latency and are few enough for a CPU's
+ * registers.
+ */
 const chains = 3;
 const links = 8;
 
-/** x ← x·a + b over and over. The result is written, so that it must be computed. */
+/** Repeats x ← x·a + b. The result is written, so that the compiler cannot remove the loop. */
 function multiplyAdds(capabilities: Capabilities, type: "f32" | "f16"): Load {
   const count = enoughWorkgroups(capabilities);
   const vector = `vec4<${type}>`;
@@ -118,7 +121,7 @@ function multiplyAdds(capabilities: Capabilities, type: "f32" | "f16"): Load {
   };
 }
 
-/** Matrix products of operands that stay in registers. */
+/** Matrix products whose operands stay in registers. */
 function matrixProducts(capabilities: Capabilities, { M, N, K }: SubgroupMatrix, lanes: number): Load {
   const count = enoughWorkgroups(capabilities);
   const subgroups = 4;
@@ -149,11 +152,11 @@ var<workgroup> results: array<f32, ${M * N}>;
   };
 }
 
-/** Copies a buffer that is larger than any cache, once a turn. */
+/** Copies a buffer that is larger than any cache, once per iteration. */
 function copy({ limits, software }: Capabilities): Load {
   const bytes = Math.min(limits.maxStorageBufferBindingSize, software ? 2 ** 26 : 2 ** 28);
   const vectors = bytes / 16;
-  // A thread's stride is the number of all threads: neighbours read neighbouring memory in every turn.
+  // The stride of a thread is the total number of threads, so neighbouring threads always read neighbouring memory.
   const count = Math.min(vectors / threads, software ? 1024 : 16_384);
   return {
     shader: {
@@ -172,7 +175,7 @@ function copy({ limits, software }: Capabilities): Load {
   };
 }
 
-/** Operations or bytes of a load a second. */
+/** Operations or bytes per second of a load. */
 async function rate(device: Device, { shader, workgroups, buffers: sizes, perTurn }: Load): Promise<number> {
   const { pipeline, layout } = await device.pipeline(shader);
   const { STORAGE, UNIFORM, COPY_DST } = GPUBufferUsage;
@@ -206,7 +209,7 @@ async function rate(device: Device, { shader, workgroups, buffers: sizes, perTur
   }
 }
 
-/** The least milliseconds of a turn; `time` gives those of as many turns as it is given. */
+/** The least milliseconds per iteration. `time` measures the given number of iterations. */
 async function bestMillisecondsPerTurn(time: (turns: number) => Promise<number>): Promise<number> {
   await time(1);
   let turns = 1;

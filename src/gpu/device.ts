@@ -1,9 +1,9 @@
 /**
- * An open WebGPU device: buffers, cached pipelines, reading back, and a count of everything it created, so that a test can show that
- * a step creates nothing. It knows nothing of tensors and is the same in Node and in a browser: `openDevice` of `node.ts` and
- * `browser.ts` differ only in where the `GPU` object comes from.
+ * An open WebGPU device: buffers, cached pipelines, reading back, and a count of everything it created, so that a test can show that a step
+ * creates nothing. It knows nothing about tensors and is the same in Node and in a browser: `openDevice` of `node.ts` and `browser.ts`
+ * differ only in where the `GPU` object comes from.
  *
- * An error belongs to whoever caused it (`error-scope.ts`), and never to the device. Only a lost or closed device fails everything on it.
+ * An error belongs to the call that caused it (`error-scope.ts`), never to the device. Only a lost or closed device fails everything on it.
  */
 import { CapacityError, DeviceError, type SimcseError } from "../errors.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
@@ -13,17 +13,17 @@ import { bindGroupLayoutEntries, type ShaderDeclaration, shaderCode } from "./sh
 
 /** Options of `openDevice` in every environment. */
 export interface DeviceOptions {
-  /** `full` asks for every feature and limit that some kernel can use; `core` for none, as the weakest WebGPU device would give. */
+  /** `full` requests every feature and limit that some kernel can use. `core` requests none, like the weakest WebGPU device. */
   readonly profile?: "full" | "core";
   readonly powerPreference?: "low-power" | "high-performance";
-  /** Bind at most this many bytes of a tensor at once, as a smaller device would; the device's own limit, if absent. */
+  /** Bind at most this many bytes of a tensor at once, like a smaller device; the device's own limit if absent. */
   readonly largestBinding?: number;
 }
 
 /** How many of each thing the device has created or done since it was opened. */
 export interface DeviceCounters {
   buffers: number;
-  /** Bytes of all buffers created, also of those that are destroyed by now. */
+  /** Bytes of all buffers created, including those destroyed since. */
   bufferBytes: number;
   bindGroups: number;
   pipelines: number;
@@ -37,17 +37,17 @@ export interface Pipeline {
   readonly layout: GPUBindGroupLayout;
 }
 
-/** Offsets of bindings are multiples of this on every device, in bytes. */
+/** The offsets of bindings must be multiples of this many bytes on every device. */
 export const bindingAlignment = 256;
 
-/** A window of a buffer; offset and size in bytes. */
+/** A range of a buffer; offset and size in bytes. */
 export interface BufferWindow {
   readonly buffer: GPUBuffer;
   readonly offset: number;
   readonly size: number;
 }
 
-/** A buffer to make; `bytes` is rounded up to a multiple of 4. */
+/** A buffer to create; `bytes` is rounded up to a multiple of 4. */
 export interface BufferDeclaration {
   readonly label: string;
   readonly bytes: number;
@@ -64,11 +64,11 @@ const usefulLimits = [
   "maxComputeWorkgroupSizeX",
 ] as const;
 
-/** What an environment adds to a device. */
+/** The parts of a device that differ between environments. */
 export interface DeviceEnvironment {
   /** Runs when the device is closed. */
   readonly onClose?: () => void;
-  /** How to wait for work of an adapter that runs on this machine's own cores. */
+  /** How to wait for work on an adapter that runs on this machine's CPU cores. */
   readonly waitForSoftware?: Wait;
 }
 
@@ -112,14 +112,14 @@ function adapterName(info: GPUAdapterInfo): string {
 
 /** An open WebGPU device. `openDevice` opens one. */
 export class Device {
-  /** What the adapter calls itself. */
+  /** The adapter's own name. */
   readonly name: string;
   readonly counters: DeviceCounters = { buffers: 0, bufferBytes: 0, bindGroups: 0, pipelines: 0, submits: 0, readbacks: 0 };
   /** Resolves when the device is gone: `destroyed` after `close`, else a driver reset or an unplugged GPU. */
   readonly lost: Promise<GPUDeviceLostInfo>;
   /**
-   * Messages of errors that no error scope caught, the first few. Everything in this package has a scope, so these come from other use of `gpu`; a browser also
-   * shows them in its console.
+   * Messages of the first few errors that no error scope caught. Everything in this package has a scope, so these come from other code that
+   * uses `gpu`. A browser also shows them in its console.
    */
   readonly uncapturedErrors: string[] = [];
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
@@ -133,7 +133,7 @@ export class Device {
     readonly gpu: GPUDevice,
     /** What kernels and plans are chosen by. */
     readonly capabilities: Capabilities,
-    /** What WebGPU tells of the adapter. */
+    /** WebGPU's description of the adapter. */
     readonly info: GPUAdapterInfo,
     { onClose, waitForSoftware }: DeviceEnvironment = {},
   ) {
@@ -153,18 +153,18 @@ export class Device {
     });
   }
 
-  /** Why nothing works on this device any more: it was closed (`ClosedError`) or lost (`DeviceError`). Null while it works. */
+  /** Why the device cannot be used any more: it was closed (`ClosedError`) or lost (`DeviceError`). Null while it works. */
   get failure(): SimcseError | null {
     return this.#lifetime.isOpen ? this.#loss : this.#lifetime.error;
   }
 
-  /** Whether the device is gone without having been closed. Yields once: Dawn resolves `lost` after the failing call rejects. */
+  /** Whether the device is lost, without having been closed. Yields once: Dawn resolves `lost` after the failing call rejects. */
   async isLost(): Promise<boolean> {
     const pending = new Promise<"open">((resolve) => setTimeout(() => resolve("open"), 0));
     return (await Promise.race([this.lost, pending])) !== "open" && this.#lifetime.isOpen;
   }
 
-  /** Throws `failure`, if there is one. */
+  /** Throws `failure` if there is one. */
   check(): void {
     const { failure } = this;
     if (failure !== null) throw failure;
@@ -186,8 +186,8 @@ export class Device {
   }
 
   /**
-   * Makes several buffers of zeros, or none: when one fails, the others are destroyed. Throws `CapacityError`, which names the memory by `purpose`, such as
-   * "the model's parameters", when the device has no room.
+   * Creates several buffers of zeros, or none: when one fails, the others are destroyed. Throws `CapacityError` when the device has no
+   * room; it names the memory by `purpose`, such as "the model's parameters".
    */
   async allocate(
     purpose: string,
@@ -210,7 +210,10 @@ export class Device {
     }
   }
 
-  /** The compiled pipeline of a shader, from the cache when its WGSL was seen before. Throws `DeviceError` with the compiler's message. */
+  /**
+   * The compiled pipeline of a shader, from the cache if the same WGSL was compiled before. Throws `DeviceError` with the compiler's
+   * message.
+   */
   async pipeline(shader: ShaderDeclaration): Promise<Pipeline> {
     this.check();
     const code = shaderCode(shader, { hasHalves: this.capabilities.features.has("shader-f16") });
@@ -244,15 +247,15 @@ export class Device {
     );
   }
 
-  /** A bind group whose entries stand in the order of the shader's bindings. */
+  /** A bind group with its entries in the order of the shader's bindings. */
   createBindGroup(label: string, layout: GPUBindGroupLayout, windows: readonly BufferWindow[]): GPUBindGroup {
     this.counters.bindGroups++;
     return this.gpu.createBindGroup({ label, layout, entries: windows.map((resource, binding) => ({ binding, resource })) });
   }
 
   /**
-   * Submits the commands that `record` encodes, in an error scope of their own. Returns at once; what the promise gives is the caller's to report. Throws when
-   * the device is closed or lost.
+   * Submits the commands that `record` encodes, in their own error scope. Returns at once; the caller handles the error that the promise
+   * resolves to. Throws when the device is closed or lost.
    */
   submit(record: (encoder: GPUCommandEncoder) => void): Promise<Refusal | null> {
     this.check();
@@ -264,14 +267,16 @@ export class Device {
     }).refusal;
   }
 
-  /** Fills windows of buffers with zeros. */
+  /** Fills ranges of buffers with zeros. */
   clear(windows: readonly BufferWindow[]): void {
     this.submit((encoder) => {
       for (const { buffer, offset, size } of windows) encoder.clearBuffer(buffer, offset, size);
     });
   }
 
-  /** Copies a window of a buffer to the host. Waits for all submitted work. Throws `DeviceError` when it is no window of a living buffer. */
+  /**
+   * Copies a range of a buffer to the host. Waits for all submitted work. Throws `DeviceError` when it is not a range of a living buffer.
+   */
   async read(window: BufferWindow): Promise<ArrayBuffer> {
     const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
     const staging = this.createBuffer("readback", window.size, usage);
@@ -282,7 +287,10 @@ export class Device {
     }
   }
 
-  /** `read` through a staging buffer that the caller keeps. It must be at least as large as the window, and no other read may be using it. */
+  /**
+   * `read` through a staging buffer that the caller keeps. It must be at least as large as the range, and no other read may use it
+   * meanwhile.
+   */
   async readThrough(staging: GPUBuffer, { buffer, offset, size }: BufferWindow): Promise<ArrayBuffer> {
     this.check();
     this.counters.readbacks++;
@@ -327,5 +335,5 @@ export class Device {
   }
 }
 
-/** As many messages of errors without an owner are kept: the first says what went wrong. */
+/** How many uncaught error messages are kept: the first ones say what went wrong. */
 const keptErrors = 16;

@@ -1,23 +1,24 @@
 /**
- * Who owns an error. WebGPU reports an invalid call or a lack of memory some time after the call, to the innermost error scope that was open when the call was
- * made. Scopes form one stack for each device. So a scope encloses synchronous work only: if it stayed open across an `await`, it would catch the errors of others.
+ * Assigns each error to the work that caused it. WebGPU reports an invalid call or a lack of memory some time after the call, to the
+ * innermost error scope that was open during it. Each device has one stack of scopes. So a scope encloses only synchronous work: if it
+ * stayed open across an `await`, it would catch the errors of others.
  */
 const filters = ["validation", "out-of-memory"] as const satisfies readonly GPUErrorFilter[];
 
-/** What the device found wrong in a piece of work. */
+/** An error that the device found in a piece of work. */
 export interface Refusal {
   readonly kind: (typeof filters)[number];
   readonly message: string;
 }
 
-/** The result of work in a scope, and later the first thing that the device found wrong in it. */
+/** The result of work in a scope, and later the first error that the device found in it. */
 export interface Scoped<T> {
   readonly result: T;
-  /** Null when all was well, or when the device was lost before it could say. Never rejects. */
+  /** Null when there was no error, or when the device was lost before it could report one. Never rejects. */
   readonly refusal: Promise<Refusal | null>;
 }
 
-/** Runs synchronous `work` in an error scope of its own. What `work` throws passes through. */
+/** Runs synchronous `work` in its own error scope. Exceptions of `work` pass through. */
 export function inErrorScope<T>(gpu: GPUDevice, work: () => T): Scoped<T> {
   for (const filter of filters) gpu.pushErrorScope(filter);
   // The innermost scope is the last filter's.

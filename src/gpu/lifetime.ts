@@ -1,4 +1,7 @@
-/** Whether something that holds a device's memory is still open. Everything that closes has a lifetime, so that use after closing has an error of its own. */
+/**
+ * Tracks whether an object that holds a device's memory is still open. Everything that closes has a lifetime, so that use after closing
+ * throws `ClosedError`.
+ */
 import { ClosedError } from "../errors.ts";
 
 export class Lifetime {
@@ -6,7 +9,7 @@ export class Lifetime {
   readonly #remedy: string;
   #isOpen = true;
 
-  /** `subject` names the thing at the beginning of a sentence, such as "The program". */
+  /** `subject` names the object at the beginning of a sentence, such as "The program". */
   constructor(subject: string, remedy: string) {
     this.#subject = subject;
     this.#remedy = remedy;
@@ -16,7 +19,7 @@ export class Lifetime {
     return this.#isOpen;
   }
 
-  /** The error of using the thing after `end`. */
+  /** The error for using the object after `end`. */
   get error(): ClosedError {
     return new ClosedError(`${this.#subject} is closed.`, this.#remedy);
   }
@@ -26,7 +29,7 @@ export class Lifetime {
     if (!this.#isOpen) throw this.error;
   }
 
-  /** Ends the lifetime. Returns true the first time only, so that what the thing holds is freed once. */
+  /** Ends the lifetime. Returns true only the first time, so that the object's memory is freed once. */
   end(): boolean {
     const wasOpen = this.#isOpen;
     this.#isOpen = false;

@@ -1,4 +1,4 @@
-/** Opens a device in Node through Dawn, the only file that imports the `webgpu` package. */
+/** Opens a device in Node through Dawn. This is the only file that imports the `webgpu` package. */
 import { optionalPackage } from "../optional-package.ts";
 import { type Device, type DeviceOptions, openDeviceOn } from "./device.ts";
 import { waitPatiently } from "./patience-node.ts";
@@ -11,13 +11,16 @@ export interface NodeDeviceOptions extends DeviceOptions {
   readonly adapter?: string;
 }
 
-/** Dawn's instances in use. One that is collected while its device lives crashes Node, so they are held here until the device closes. */
+/**
+ * Dawn's instances in use. Node crashes if an instance is garbage-collected while its device lives, so they are kept here until the device
+ * closes.
+ */
 const instances = new Set<GPU>();
 
-/** Features Dawn hides unless asked: subgroup matrices, and f16 on NVIDIA's Vulkan driver. And timestamps that are not rounded to 0.1 ms. */
+/** Features that Dawn hides by default: subgroup matrices, f16 on NVIDIA's Vulkan driver, and timestamps that are not rounded to 0.1 ms. */
 const toggles = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia", "disable-dawn-features=timestamp_quantization"];
 
-/** Opens a WebGPU device. Throws `DeviceError` where there is no driver, `PackageError` where the package `webgpu` is not installed. */
+/** Opens a WebGPU device. Throws `DeviceError` where there is no driver, and `PackageError` where the package `webgpu` is not installed. */
 export async function openDevice(options: NodeDeviceOptions = {}): Promise<Device> {
   const { create, globals } = await optionalPackage("webgpu", "open a device in Node", import("webgpu"));
   Object.assign(globalThis, globals);

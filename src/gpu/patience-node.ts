@@ -1,10 +1,10 @@
 /**
- * Waiting that leaves the cores to a software adapter. While WebGPU work is in flight, Dawn's Node binding polls for it in every turn of the event loop,
- * without a pause. A software adapter runs on the same cores, and the polling takes a third of them. So each turn naps first. On hardware the nap would only
- * add latency.
+ * Waits without taking CPU time from a software adapter. While WebGPU work is in flight, Dawn's Node binding polls for it in every turn of
+ * the event loop, without a pause. A software adapter runs on the same cores, and polling takes a third of them. So each turn sleeps first.
+ * On hardware the sleep would only add latency.
  */
 
-/** Short against any step of a software adapter, long against a turn of the event loop. */
+/** Short compared with any step of a software adapter, long compared with a turn of the event loop. */
 const napMilliseconds = 1;
 
 const neverNotified = new Int32Array(new SharedArrayBuffer(4));
@@ -18,7 +18,7 @@ function turn(): void {
   setImmediate(turn);
 }
 
-/** The result of `work`, for which the event loop turns about once a millisecond. */
+/** The result of `work`. Meanwhile the event loop turns about once per millisecond. */
 export function waitPatiently<T>(work: Promise<T>): Promise<T> {
   waiting++;
   if (!isTurning) {

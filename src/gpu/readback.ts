@@ -1,4 +1,4 @@
-/** Reading one window of a buffer again and again, through a staging buffer that is kept. */
+/** Reads one range of a buffer repeatedly, through a staging buffer that is kept. */
 import type { BufferWindow, Device } from "./device.ts";
 
 export class Readback {
@@ -7,7 +7,7 @@ export class Readback {
   readonly #window: BufferWindow;
   #isReading = false;
 
-  /** `staging` is at least as large as the window, with the usages `COPY_DST | MAP_READ`; it is destroyed by `close`. */
+  /** `staging` is at least as large as the range and has the usages `COPY_DST | MAP_READ`; `close` destroys it. */
   constructor(device: Device, staging: GPUBuffer, window: BufferWindow) {
     this.#device = device;
     this.#staging = staging;
@@ -15,8 +15,8 @@ export class Readback {
   }
 
   /**
-   * The window's bytes after the work submitted so far. A read that begins while another one is still waiting copies through a buffer of its own, so that it
-   * also sees the window as it is now.
+   * The range's bytes after the work submitted so far. A read that begins while another is waiting copies through a temporary buffer, so
+   * that it also returns the current content.
    */
   async read(): Promise<ArrayBuffer> {
     if (this.#isReading) return this.#device.read(this.#window);

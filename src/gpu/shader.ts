@@ -1,11 +1,11 @@
 /**
- * A compute shader as one declaration: its bindings are named once, and from them come the `@binding` lines, the bind-group layout and
- * the order of a bind group's entries. The WGSL text that results is the pipeline's cache key.
+ * A compute shader as one declaration. Its bindings are named once; the `@binding` lines, the bind-group layout and the order of a bind
+ * group's entries are derived from them. The resulting WGSL text is the pipeline's cache key.
  *
- * Tensors of floats are read and written through functions named after the binding, `x(i)` and `setX(i, value)`, always in f32: so one body serves
- * tensors stored as f32 and as f16. Where a device has no `shader-f16`, a vector of four halves is kept packed in two words. And a tensor larger than
- * a device binds at once is bound in windows, one after another, and the functions choose the right one. All other bindings are plain arrays or structs,
- * `tokens[i]`.
+ * Tensors of floats are read and written through functions named after the binding, `x(i)` and `setX(i, value)`, always in f32. So one body
+ * serves tensors stored as f32 and as f16. Where a device has no `shader-f16`, a vector of four f16 values is stored in two packed words. A
+ * tensor that is larger than the device's largest binding is bound in several windows, and the functions choose the right one. All other
+ * bindings are plain arrays or structs, `tokens[i]`.
  */
 
 /** How a shader uses a buffer. A `read_write` buffer may not be bound twice in one dispatch. */
@@ -14,23 +14,23 @@ export type Access = "uniform" | "read" | "read_write";
 /** A buffer that a shader binds, as a declaration. */
 export interface ShaderBinding {
   readonly name: string;
-  /** WGSL type of one element as the shader computes with it, such as `vec4f`; of the whole for a uniform. */
+  /** WGSL type of one element as the shader computes with it, such as `vec4f`; for a uniform, the type of the whole. */
   readonly type: string;
   readonly access: Access;
-  /** Whether its floats are stored as halves. */
+  /** Whether its floats are stored as f16. */
   readonly half?: boolean;
-  /** The bindings that share its elements, where it takes several. */
+  /** The bindings that share its elements, if it needs several. */
   readonly windows?: Windows | null;
 }
 
-/** A tensor in several bindings. */
+/** A tensor that is bound in several windows. */
 export interface Windows {
   readonly count: number;
-  /** Elements, as the shader computes with them, of each window but the last. */
+  /** Elements of each window except the last, as the shader computes with them. */
   readonly elements: number;
 }
 
-/** A compute shader: bindings, uniforms and a body in WGSL. Layouts and the cache key follow from it. */
+/** A compute shader: bindings, uniforms and a WGSL body. Layouts and the cache key are derived from it. */
 export interface ShaderDeclaration {
   /** Shown in errors and profiles; not part of the cache key. */
   readonly label: string;
@@ -40,14 +40,14 @@ export interface ShaderDeclaration {
   readonly workgroupSize: readonly [x: number, y: number, z: number];
   /** Module-scope WGSL: functions, structs, workgroup variables. */
   readonly declarations: string;
-  /** The body of `main`, which sees the builtins `group`, `groups`, `local`, `thread` (and `lane` where subgroups are enabled). */
+  /** The body of `main`. It can use the builtins `group`, `groups`, `local`, `thread` (and `lane` where subgroups are enabled). */
   readonly main: string;
 }
 
 const addressSpace: Record<Access, string> = { uniform: "uniform", read: "storage, read", read_write: "storage, read_write" };
 const bufferType: Record<Access, GPUBufferBindingType> = { uniform: "uniform", read: "read-only-storage", read_write: "storage" };
 
-/** How floats of a type lie in memory, and the way from there and back. */
+/** How floats of a type are stored, and how they are loaded and stored. */
 interface Storage {
   readonly element: string;
   readonly load: (stored: string) => string;
@@ -65,7 +65,7 @@ const packed: Storage = {
   store: (value) => `vec2u(pack2x16float(${value}.xy), pack2x16float(${value}.zw))`,
 };
 
-/** The name of the memory of a float binding in one window, for code that takes its address. */
+/** The variable name of a float binding with one window, for code that takes its address. */
 export const memoryOf = (name: string) => `${name}Memory`;
 
 /** The name of the function that writes a float binding. */
@@ -113,8 +113,8 @@ function numbered(bindings: readonly ShaderBinding[]): [ShaderBinding, number][]
 }
 
 /**
- * Extensions that want control flow, or arguments, alike in all lanes of a subgroup, and the rule that checks it. The rule knows workgroups alone: it
- * refuses what is the same in a subgroup and not in another, such as the subgroup's number.
+ * Extensions that require uniform control flow or arguments within a subgroup, and the diagnostic that checks it. The check only knows
+ * workgroups: it rejects values that are uniform in a subgroup but not in the workgroup, such as the subgroup's number.
  */
 const uniformityRules: Readonly<Record<string, string>> = {
   subgroups: "subgroup_uniformity",
@@ -154,5 +154,5 @@ export function wgsl(strings: TemplateStringsArray, ...values: readonly (string 
   return String.raw({ raw: strings }, ...values);
 }
 
-/** 0 … count − 1: the indices of what a template writes out `count` times. */
+/** 0 … count − 1: the indices for code that a template repeats `count` times. */
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);

@@ -1,13 +1,13 @@
 /**
- * How a device deals threads to subgroups. Kernels that exchange values between lanes take thread t of a one-dimensional workgroup for lane t mod n of subgroup
- * ⌊t / n⌋. WGSL does not promise that, so it is checked on the device before a kernel relies on it.
+ * How a device assigns threads to subgroups. Kernels that exchange values between lanes assume that thread t of a one-dimensional workgroup
+ * is lane t mod n of subgroup ⌊t / n⌋. WGSL does not guarantee that, so it is checked on the device before a kernel relies on it.
  */
 import { wgsl } from "./shader.ts";
 
-/** Subgroups of the workgroup that looks. */
+/** Subgroups in the workgroup that checks. */
 const subgroups = 4;
 
-/** What a thread writes where its lane is the expected one, and where not; an untouched 0 means that nothing ran, as on Dawn's null backend. */
+/** What a thread writes if its lane is the expected one, and if not. A remaining 0 means that nothing ran, as on Dawn's null backend. */
 const verdict = { inOrder: 1, outOfOrder: 2 } as const;
 
 const code = (lanes: number, threads: number) => wgsl`enable subgroups;
@@ -24,7 +24,7 @@ fn main(
 }
 `;
 
-/** Whether threads are dealt to subgroups of `lanes` in order, which is also assumed of a device that runs nothing. */
+/** Whether threads are assigned to subgroups of `lanes` in order. Also true for a device that runs nothing. */
 export async function subgroupsAreInOrder(gpu: GPUDevice, lanes: number): Promise<boolean> {
   const threads = Math.min(subgroups * lanes, gpu.limits.maxComputeInvocationsPerWorkgroup);
   const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
@@ -45,7 +45,7 @@ export async function subgroupsAreInOrder(gpu: GPUDevice, lanes: number): Promis
     await staging.mapAsync(GPUMapMode.READ);
     return !new Uint32Array(staging.getMappedRange()).includes(verdict.outOfOrder);
   } catch {
-    // What cannot even run this kernel gets none that needs it.
+    // A device that cannot run even this kernel gets no kernels that use subgroups.
     return false;
   } finally {
     verdicts.destroy();

@@ -1,4 +1,7 @@
-/** Times compute passes on the GPU's own clock, two timestamps a pass (WebGPU's `timestamp-query`). Only for profiles: a timed step is slower. */
+/**
+ * Times compute passes on the GPU's clock with two timestamps per pass (WebGPU's `timestamp-query`). Only used for profiles, because a
+ * timed step is slower.
+ */
 import { DeviceError } from "../errors.ts";
 import type { Device } from "./device.ts";
 
@@ -8,7 +11,7 @@ export interface PassTime {
   readonly end: number;
 }
 
-/** Throws `DeviceError` where the device has no clock to read. */
+/** Throws `DeviceError` where the device has no timestamps. */
 export function requireTimestamps({ capabilities, name }: Device): void {
   if (capabilities.features.has("timestamp-query")) return;
   throw new DeviceError(
@@ -17,13 +20,13 @@ export function requireTimestamps({ capabilities, name }: Device): void {
   );
 }
 
-/** The clock of the passes of one submit. */
+/** Timestamps for the passes of one submit. */
 export class Timestamps {
   readonly #device: Device;
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
 
-  /** For `passes` passes. Throws `DeviceError` where the device has no clock to read. */
+  /** For `passes` passes. Throws `DeviceError` where the device has no timestamps. */
   constructor(device: Device, passes: number) {
     requireTimestamps(device);
     this.#device = device;
@@ -38,12 +41,12 @@ export class Timestamps {
     };
   }
 
-  /** Encodes, after the timed passes, that their timestamps are to be read. */
+  /** Encodes the commands that read the timestamps, after the timed passes. */
   resolve(encoder: GPUCommandEncoder): void {
     encoder.resolveQuerySet(this.#queries, 0, this.#queries.count, this.#resolved, 0);
   }
 
-  /** The times of the passes submitted last, in their order. */
+  /** The times of the last submitted passes, in order. */
   async read(): Promise<PassTime[]> {
     const times = new BigUint64Array(await this.#device.read({ buffer: this.#resolved, offset: 0, size: this.#resolved.size }));
     const since = (i: number) => Number(times[i]! - times[0]!);

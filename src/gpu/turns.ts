@@ -1,4 +1,7 @@
-/** Work that must not overlap, such as what shares one program's memory: each call waits for those before it, whether they succeed or fail. */
+/**
+ * Runs work that must not overlap, such as work in one program's memory. Each call waits for the earlier ones, whether they succeed or
+ * fail.
+ */
 export class Turns {
   #last: Promise<void> = Promise.resolve();
 
