@@ -1,22 +1,23 @@
 /**
- * WebGPU refuses a dispatch that reads a buffer through one binding and writes it through another, even where the two windows do not overlap. Gradients of
- * several parameters lie in one arena, so a gradient that is computed from another one would be such a dispatch. Here it reads a copy.
+ * WebGPU refuses a dispatch that reads a buffer through one binding and writes it through another, even where the two ranges do not
+ * overlap. All gradients of an arena share one buffer, so an operation that computes one gradient from another would be such a dispatch.
+ * This pass inserts a copy, and the operation reads the copy.
  */
 import { copy } from "../kernels/copy.ts";
 import { type Node, type Persistent, rootOf, Scratch, Value } from "../kernels/language/operation.ts";
 
-/** The persistent tensor that a value's memory belongs to; null for memory of the plan. */
+/** The persistent tensor whose memory a value uses; null for memory of the plan. */
 function persistentOf(value: Value): Persistent | null {
   const root = rootOf(value);
   return root instanceof Value || root instanceof Scratch ? null : root;
 }
 
-/** The tensor that has the buffer. */
+/** The tensor that owns the buffer. */
 const bufferOf = (tensor: Persistent): Persistent => tensor.partOf ?? tensor;
 
 /**
- * The nodes with copies before those that would read a buffer which they write: inputs that lie in the buffer of an output without being that output. A node
- * may read what it updates in place.
+ * The nodes, with a copy inserted before each node that would read a buffer it also writes: where an input shares an output's buffer but is
+ * not that output. A node may read a tensor that it updates in place.
  */
 export function withoutAliases(nodes: readonly Node[]): Node[] {
   return nodes.flatMap((node) => {

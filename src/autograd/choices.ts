@@ -1,6 +1,6 @@
 /**
- * Which variant computes each node, as data. Choices that were measured once can be stored, recorded with a checkpoint and used again, so that a run stays the
- * same to the bit.
+ * Which variant computes each node, as data. Measured choices can be stored, recorded with a checkpoint and used again, so that a resumed
+ * run gives the same bits.
  */
 import { FormatError } from "../errors.ts";
 import { type Dimension, formatShape, type Node, type Type } from "../kernels/language/operation.ts";
@@ -12,7 +12,10 @@ export interface Tuning {
   prepare(nodes: readonly Node[]): Promise<Choose>;
 }
 
-/** Stable text for a node's kind: its operation, attributes that are not false, and the inputs' dtypes with what `shape` makes of their shapes. */
+/**
+ * Stable text for a node's kind: its operation, the attributes that are not false, and the inputs' dtypes with `shape` applied to their
+ * shapes.
+ */
 export function describeNode({ operation, attributes, inputs }: Node, shape: (type: Type) => string): string {
   const given = Object.entries(attributes ?? {})
     .filter(([, value]) => value !== false)
@@ -21,13 +24,13 @@ export function describeNode({ operation, attributes, inputs }: Node, shape: (ty
   return [operation.name, ...given, ...inputs.map((input) => `${input.dtype}${shape(input)}`)].join(" ");
 }
 
-/** What decides how fast a node's variants are. A live dimension counts by its capacity and not by its name. */
+/** What determines how fast a node's variants are. A live dimension counts by its capacity, not by its name. */
 export function tuningKey(node: Node): string {
   const anonymous = (dimension: Dimension) => (typeof dimension === "number" ? dimension : { ...dimension, name: "" });
   return describeNode(node, ({ shape }) => formatShape(shape.map(anonymous)).replaceAll(" ", ""));
 }
 
-/** The name of a variant for each kind of node. For other kinds the operation chooses. */
+/** The name of a variant for each kind of node. The operation chooses for kinds that are missing here. */
 export class Choices implements Tuning {
   readonly #names: ReadonlyMap<string, string>;
 
@@ -47,12 +50,12 @@ export class Choices implements Tuning {
   }
 }
 
-/** What was chosen in a plan, whether measured or not: the record to keep with a checkpoint. */
+/** The variants of a plan, whether measured or not. This is the record to keep with a checkpoint. */
 export function choicesOf({ steps }: Pick<Plan, "steps">): Choices {
   return new Choices(steps.flatMap(({ node, choice }) => (choice === null ? [] : [[tuningKey(node), choice] as const])));
 }
 
-/** Choices from the JSON that `JSON.stringify` made of them. Throws `FormatError`, which names their file as `source`, when they are something else. */
+/** Choices parsed from their JSON. Throws `FormatError`, which names the file as `source`, when it is something else. */
 export function choicesFrom(json: unknown, source: string): Choices {
   if (!isRecordOf(json, "string")) {
     throw new FormatError(
@@ -68,7 +71,7 @@ interface ValueTypes {
   boolean: boolean;
 }
 
-/** Whether `json` is an object whose values are all of a type. */
+/** Whether `json` is an object whose values all have one type. */
 export function isRecordOf<T extends keyof ValueTypes>(json: unknown, type: T): json is Record<string, ValueTypes[T]> {
   return typeof json === "object" && json !== null && !Array.isArray(json) && Object.values(json).every((value) => typeof value === type);
 }

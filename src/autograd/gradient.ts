@@ -1,6 +1,6 @@
 /**
- * Reverse-mode differentiation: walks the tape backwards and appends the adjoint operations to the same tape. The walk skips what no
- * gradient depends on, and the planner drops what turns out unused.
+ * Reverse-mode differentiation: walks the tape backwards and appends the adjoint operations to the same tape. The walk skips nodes that no
+ * parameter's gradient needs, and the planner drops unused results.
  */
 import { ShapeError } from "../errors.ts";
 import { copyInto } from "../kernels/copy.ts";
@@ -14,17 +14,18 @@ import type { Tape } from "./tape.ts";
 
 /** Options of `gradient`. */
 export interface GradientOptions {
-  /** The state of an optimiser whose loss scale all gradients are multiplied with. */
+  /** The optimiser state that holds the loss scale; all gradients are multiplied by it. */
   readonly scaledBy?: Persistent | null;
-  /** The gradient that the walk begins with in place of 1; `loss` may then have any shape, which is also the seed's. */
+  /** The gradient that the walk starts with instead of 1. `loss` may then have any shape; the seed has the same one. */
   readonly seed?: Value;
-  /** Add to the persistent gradients in place of replacing them; false if absent. */
+  /** Add to the persistent gradients instead of replacing them; false if absent. */
   readonly accumulate?: boolean;
 }
 
 /**
- * The gradient of a scalar `loss` (f32 [1]) with respect to each of `parameters`, in their order; null where the loss does not depend on one.
- * A parameter that has a persistent gradient gets it written there, or added; one that has a copy in halves has the gradient of both together.
+ * The gradient of a scalar `loss` (f32 [1]) with respect to each of `parameters`, in their order; null where the loss does not depend on
+ * one. If a parameter has a persistent gradient tensor, the gradient is written or added there. If it has an f16 copy, its gradient is the
+ * sum over both.
  */
 export function gradient(
   tape: Tape,
@@ -58,7 +59,10 @@ export function gradient(
   });
 }
 
-/** Asks a node for its inputs' gradients, and adds them to those that the inputs have. The gradient rule reads `computed`, the node itself or its copy. */
+/**
+ * Asks a node for its inputs' gradients and adds them to the gradients that the inputs already have. The gradient rule reads `computed`:
+ * the node itself, or its recomputed copy.
+ */
 function addContributions(
   tape: Tape,
   node: Node,
@@ -93,7 +97,7 @@ function dependents(tape: Tape, parameters: readonly Value[]): Set<Value> {
   return active;
 }
 
-/** Has `value` computed straight into `target` where that is possible, else copied there. */
+/** Computes `value` directly into `target` where possible, otherwise copies it there. */
 function place(value: Value, target: Persistent): void {
   const free = value.node !== null && value.persistent === null && value.base === null;
   if (free) value.persistent = target;

@@ -1,11 +1,11 @@
 /**
- * Plans a tape for a device: drops what no output needs, picks each node's kernels, and assigns memory by liveness, so that the bytes of a
- * run are known before its first step. Makes no GPU object; `Program` does.
+ * Plans a tape for a device: drops what no output needs, picks each node's kernels, and assigns memory by liveness, so the memory of a run
+ * is known before its first step. It creates no GPU objects; `Program` does.
  *
- * Values share slots, one buffer each, reused once a value's last reader has run. A slot and never an offset of one arena, because WebGPU
- * forbids binding one buffer for reading and for writing in the same dispatch. The assignment is greedy by size (Pisarchyk & Lee,
- * "Efficient Memory Management for Deep Neural Net Inference", 2020): the largest values first, each into the smallest slot that is free for
- * all of its life.
+ * Values share slots, one buffer each, reused once a value's last reader has run. Slots are separate buffers and not offsets into one
+ * arena, because WebGPU forbids binding one buffer for reading and for writing in the same dispatch. The assignment is greedy by size
+ * (Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020): the largest values first, each into the smallest
+ * slot that is free for its whole lifetime.
  */
 import { CapacityError } from "../errors.ts";
 import type { Capabilities, Limits } from "../gpu/capabilities.ts";
@@ -32,11 +32,11 @@ import type { Tape } from "./tape.ts";
 export interface Step {
   readonly node: Node;
   readonly lowering: Lowering;
-  /** The name of the variant among several; null where there was nothing to choose. */
+  /** The chosen variant's name; null where there was only one. */
   readonly choice: string | null;
 }
 
-/** A buffer that several values use, one after another. */
+/** A buffer that several values use, one after the other. */
 export interface Slot {
   readonly label: string;
   readonly bytes: number;
@@ -45,7 +45,7 @@ export interface Slot {
 /** Where a tensor's memory is. */
 export type Place = { readonly slot: number } | { readonly persistent: Persistent };
 
-/** The bytes that a plan allocates, by what they are for. */
+/** The bytes that a plan allocates, by purpose. */
 export interface PlanBytes {
   /** Activations, gradients in flight and scratch: the slots that values share. */
   readonly slots: number;
@@ -61,7 +61,7 @@ export interface PlanBytes {
   readonly persistent: number;
 }
 
-/** What a program will run, in which order and in which memory. It is made before anything is allocated; `formatPlan` prints it. */
+/** What a program will run, in which order and in which memory. Planning allocates nothing; `formatPlan` prints the plan. */
 export interface Plan {
   readonly tape: Tape;
   readonly outputs: Readonly<Record<string, Value>>;
@@ -76,8 +76,8 @@ export interface Plan {
 export type Choose = (node: Node, variants: readonly Variant[]) => Variant | undefined;
 
 /**
- * Plans a tape: leaves out what no output needs, chooses each node's kernels for a device, and assigns memory by how long values live. Throws
- * `CapacityError` when a tensor is more than the device allows.
+ * Plans a tape: drops nodes that no output needs, chooses each node's kernels for the device, and assigns memory by lifetime. Throws
+ * `CapacityError` when a tensor is larger than the device allows.
  */
 export function plan(
   tape: Tape,
@@ -115,7 +115,7 @@ export function plan(
   };
 }
 
-/** Nodes that an output or a persistent tensor depends on, in tape order. */
+/** The nodes that an output or a persistent tensor depends on, in tape order. */
 export function neededNodes(tape: Tape, outputs: readonly Value[]): Node[] {
   const wanted = new Set<Value>(outputs);
   const needed: Node[] = [];
@@ -135,7 +135,7 @@ interface Life {
   last: number;
 }
 
-/** Inputs and outputs have slots of their own: the host writes inputs before a step, and may read outputs at any time after it. */
+/** Inputs and outputs have slots of their own, because the host writes inputs before a step and may read outputs at any time after it. */
 type SlotKind = "shared" | "input" | "output";
 
 interface GrowingSlot {
@@ -170,7 +170,7 @@ function assignSlots(tape: Tape, outputs: Readonly<Record<string, Value>>, steps
   const places = new Map<Value | Scratch, number>();
   const bySize = [...lives.values()].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
   for (const life of bySize) {
-    // Slots were made for larger values first, so every slot is large enough and the latest that is free fits tightest.
+    // Slots were made for larger values first. So every slot is large enough, and the latest free one is the tightest fit.
     let slot =
       life.kind === "shared"
         ? slots.findLastIndex((candidate) => candidate.kind === "shared" && candidate.lives.every((other) => disjoint(life, other)))
@@ -218,7 +218,7 @@ function countBytes(
   };
 }
 
-/** Throws `CapacityError` where a kernel would bind more, or dispatch more, than the device allows. */
+/** Throws `CapacityError` where a kernel would bind more bytes, or dispatch more workgroups, than the device allows. */
 function checkLimits(steps: readonly Step[], { limits }: Capabilities): void {
   for (const { node, lowering } of steps) {
     for (const kernel of lowering.kernels) {
@@ -264,7 +264,7 @@ function checkDispatch({ shader, workgroups }: Kernel, limits: Limits): void {
   );
 }
 
-/** The plan as a table: one line a node with its shapes, variant, slots and bytes, then the bytes in all. */
+/** The plan as a table: one line per node with its shapes, variant, slots and bytes, then the totals. */
 export function formatPlan({ steps, slots, bytes, place }: Plan): string {
   const label = (tensor: Tensor) => {
     const where = place(tensor);

@@ -1,41 +1,42 @@
 /**
- * The time of each kernel of profiled steps, beside the ceilings of the adapter.
+ * The time of each kernel in profiled steps, compared with the adapter's ceilings.
  *
- * A kernel takes at least the time of its arithmetic at the arithmetic ceiling, and at least that of its memory traffic at the bandwidth. The longer of the two is
- * its roofline time (Williams, Waterman & Patterson 2009); divided by the measured time, it is the share of the ceiling. Some kernels count their
- * operations; traffic is the bytes of the tensors that a kernel binds, each once.
+ * A kernel takes at least as long as its arithmetic at the arithmetic ceiling, and at least as long as its memory traffic at full
+ * bandwidth. The longer of the two is its roofline time (Williams, Waterman & Patterson 2009). Roofline time divided by measured time is
+ * the share of the ceiling. Some kernels count their operations. Traffic is the bytes of the tensors that a kernel binds, each counted
+ * once.
  */
 import type { Ceilings } from "../gpu/ceilings.ts";
 import type { DispatchProfile } from "./program.ts";
 
-/** One kernel's dispatches, of one step on average. */
+/** One kernel's dispatches, averaged over the profiled steps. */
 export interface KernelRow {
   readonly kernel: string;
-  /** Dispatches a step. */
+  /** Dispatches per step. */
   readonly count: number;
   readonly milliseconds: number;
-  /** Of the time of all kernels, 0 to 1. */
+  /** Share of the time of all kernels, 0 to 1. */
   readonly share: number;
-  /** 10⁹ floating-point operations a second; null where the kernel does not count them. */
+  /** 10⁹ floating-point operations per second; null where the kernel does not count them. */
   readonly gigaflops: number | null;
-  /** 10⁹ bytes a second. */
+  /** 10⁹ bytes per second. */
   readonly gigabytes: number;
-  /** Of the adapter's ceiling, 1 being the limit. */
+  /** Share of the adapter's ceiling; 1 is the limit. */
   readonly ofCeiling: number;
 }
 
-/** Seconds that a dispatch took. */
+/** Measured seconds of a dispatch. */
 export const secondsOf = ({ begin, end }: Pick<DispatchProfile, "begin" | "end">): number => (end - begin) / 1e9;
 
-/** Seconds that a dispatch takes at least. */
+/** The least seconds that a dispatch can take. */
 export function rooflineSeconds({ flop, bytes, unit }: Pick<DispatchProfile, "flop" | "bytes" | "unit">, ceilings: Ceilings): number {
   return Math.max(flop / (ceilings[unit] ?? ceilings.f32), bytes / ceilings.bandwidth);
 }
 
-/** An amount a second, and 0 where the clock saw no time pass. */
+/** An amount per second; 0 where the clock measured no time. */
 export const rate = (amount: number, seconds: number): number => (seconds > 0 ? amount / seconds : 0);
 
-/** Rows by kernel, the longest first, of several profiled steps of a program. */
+/** One row per kernel over several profiled steps of a program, the slowest first. */
 export function profileByKernel(steps: readonly (readonly DispatchProfile[])[], ceilings: Ceilings): KernelRow[] {
   const groups = new Map<string, Totals>();
   for (const dispatch of steps.flat()) {
@@ -69,7 +70,7 @@ interface Totals {
   roofline: number;
 }
 
-/** The ceilings in words, each with its unit. */
+/** The ceilings as text, each with its unit. */
 export function describeCeilings({ f32, f16, matrix, bandwidth }: Ceilings): Record<string, string> {
   const billions = (value: number) => (value / 1e9).toLocaleString("en-US", { maximumSignificantDigits: 3 });
   return {

@@ -1,7 +1,9 @@
-/** Profiles some steps of a run: a few run untimed first, so that caches and clocks are warm, then a few are timed kernel by kernel. */
+/**
+ * Profiles some steps of a run. A few steps run untimed first, so that caches and clocks are warm; then a few are timed kernel by kernel.
+ */
 import type { DispatchProfile } from "./program.ts";
 
-/** A `Program`, or what runs one. */
+/** A `Program`, or something that runs one. */
 export interface Profilable<Arguments extends readonly unknown[]> {
   run(...step: Arguments): void;
   profile(...step: Arguments): Promise<DispatchProfile[]>;
@@ -13,7 +15,10 @@ export interface ProfilerOptions {
   readonly warmUp: number;
   /** Steps that are timed. */
   readonly steps: number;
-  /** Called once with the timed steps, a list of dispatches for each: after the last of them, or by `finish` when a run was too short for all. */
+  /**
+   * Called once with the timed steps, a list of dispatches for each: after the last of them, or by `finish` when the run was too short for
+   * all.
+   */
   readonly report: (steps: readonly DispatchProfile[][]) => void | Promise<void>;
 }
 
@@ -28,7 +33,7 @@ export class Profiler {
     this.#options = options;
   }
 
-  /** Runs one step of `program`, and times it when it is among those to be timed. */
+  /** Runs one step of `program`, and times it if it is one of the steps to time. */
   async run<Arguments extends readonly unknown[]>(program: Profilable<Arguments>, ...step: Arguments): Promise<void> {
     const { warmUp, steps } = this.#options;
     if (this.#seen++ < warmUp || this.#reported) return program.run(...step);
@@ -36,7 +41,7 @@ export class Profiler {
     if (this.#profiles.length === steps) await this.finish();
   }
 
-  /** Reports what was timed, unless it has been reported. */
+  /** Reports the timed steps, unless they have been reported already. */
   async finish(): Promise<void> {
     if (this.#reported) return;
     this.#reported = true;

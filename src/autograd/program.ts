@@ -1,8 +1,8 @@
 /**
- * A plan made real: every buffer, pipeline and bind group is made once, and a step writes its inputs and one uniform block, replays the
- * dispatches in one compute pass and submits once. A step creates nothing and reads nothing back.
+ * A plan made real. Every buffer, pipeline and bind group is created once. A step writes its inputs and one uniform block, replays the
+ * dispatches in one compute pass and submits once. It creates nothing and reads nothing back.
  *
- * Each submit has an error scope of its own. What the device finds wrong in a step fails this program, and nothing else on the device.
+ * Each submit has its own error scope. If the device finds an error in a step, only this program fails.
  */
 import { CapacityError, DeviceError, OptionError, ShapeError, type SimcseError } from "../errors.ts";
 import type { ArithmeticUnit } from "../gpu/ceilings.ts";
@@ -22,7 +22,7 @@ import { Tape } from "./tape.ts";
 
 /** Options of `compile`. */
 export interface CompileOptions {
-  /** How nodes choose among their variants: measured (`Autotuner`) or given (`Choices`). Absent: each operation's own choice. */
+  /** How nodes choose among their variants: measured (`Autotuner`) or given (`Choices`). If absent, each operation chooses. */
   readonly tuning?: Tuning | undefined;
   /** Refuse a plan that allocates more bytes than this, parameters included. */
   readonly maxBytes?: number;
@@ -37,30 +37,30 @@ export interface Dispatch {
   readonly bindGroup: GPUBindGroup;
 }
 
-/** What one dispatch of a profiled step took and did. */
+/** How long one dispatch of a profiled step took, and how much work it did. */
 export interface DispatchProfile {
-  /** The operation that it belongs to, its line in the printed plan, and its kernel. */
+  /** The operation it belongs to, its line in the printed plan, and its kernel. */
   readonly operation: string;
   readonly node: number;
   readonly kernel: string;
   /** Nanoseconds on the GPU's clock, from the first dispatch of the step. */
   readonly begin: number;
   readonly end: number;
-  /** Floating-point operations where the kernel counts them, else 0; and bytes of the tensors it binds, each once. */
+  /** Floating-point operations where the kernel counts them, else 0; and the bytes of the tensors it binds, each counted once. */
   readonly flop: number;
   readonly bytes: number;
-  /** What its arithmetic runs on. */
+  /** The kind of arithmetic, which decides its ceiling. */
   readonly unit: ArithmeticUnit;
   readonly workgroups: readonly [number, number, number];
 }
 
-/** The array that an output is read as. An output whose dtype TypeScript does not know is taken for f32. */
+/** The array type that an output is read as. f32 is assumed where TypeScript does not know the output's dtype. */
 export type OutputArray<Output extends { readonly dtype: DType }> = Output["dtype"] extends "u32" ? Uint32Array : Float32Array;
 
 /**
- * Records, plans and builds a program. `record` gets an empty tape and returns the values to read afterwards, by name.
- * Throws `CapacityError` when the device or `maxBytes` is too small for it, `ShapeError` when values do not fit, and `DeviceError` when the device refuses a
- * kernel.
+ * Records, plans and builds a program. `record` gets an empty tape and returns the values to read afterwards, by name. Throws
+ * `CapacityError` when the device or `maxBytes` is too small, `ShapeError` when shapes do not match, and `DeviceError` when the device
+ * refuses a kernel.
  */
 export async function compile<Outputs extends Record<string, Value>>(
   device: Device,
@@ -93,13 +93,13 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   readonly #memory: ProgramMemory;
   readonly #lifetime = new Lifetime("The program", "Compile it again.");
   #failure: SimcseError | null = null;
-  /** Resolves when the device has said what it thinks of the last step. */
+  /** Resolves when the device has reported the errors of the last step. */
   #settled: Promise<void> = Promise.resolve();
 
   private constructor(
     readonly device: Device,
     readonly plan: Plan,
-    /** The values that `read` gives, by name. */
+    /** The values that `read` can return, by name. */
     readonly outputs: Outputs,
     readonly dispatches: readonly Dispatch[],
     memory: ProgramMemory,
@@ -109,7 +109,7 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     this.#inputs = new StepInputs(plan.tape, neededInputs(plan));
   }
 
-  /** Builds the program of a plan. Throws as `compile` does; then nothing stays allocated. */
+  /** Builds the program of a plan. Throws like `compile`; nothing stays allocated then. */
   static async build<Outputs extends Record<string, Value>>(
     device: Device,
     plan: Plan,
@@ -133,8 +133,9 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   }
 
   /**
-   * Writes the step's inputs and uniforms, replays the program and submits it. Returns at once: the GPU works on. Throws `OptionError` for an input that is
-   * missing, unknown or no such value, `CapacityError` for one that is too large, `ClosedError` after `close`, and what an earlier step failed with.
+   * Writes the step's inputs and uniforms, replays the program and submits it. Returns at once while the GPU works. Throws `OptionError`
+   * for an input that is missing, unknown or invalid, `CapacityError` for one that is too large, `ClosedError` after `close`, and the error
+   * of an earlier step that failed.
    */
   run(input: StepInput = {}): void {
     this.check();
@@ -156,8 +157,8 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   }
 
   /**
-   * Runs a step with each dispatch in a pass of its own, between two timestamps. Computes what `run` computes, more slowly.
-   * Throws as `run` does, and `DeviceError` where the device has no timestamps.
+   * Runs a step with each dispatch in its own pass between two timestamps. The results are those of `run`, but it is slower. Throws like
+   * `run`, and `DeviceError` where the device has no timestamps.
    */
   async profile(input: StepInput = {}): Promise<DispatchProfile[]> {
     this.check();
@@ -213,14 +214,14 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     });
   }
 
-  /** Throws `ClosedError` after `close`, and what a step failed with as soon as that is known. */
+  /** Throws `ClosedError` after `close`, and the error of a failed step as soon as it is known. */
   check(): void {
     this.#lifetime.check();
     this.device.check();
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Waits for the steps run so far. Throws what one of them failed with. */
+  /** Waits for the steps run so far. Throws the error of one that failed. */
   async finish(): Promise<void> {
     this.check();
     await this.device.finish();
@@ -229,8 +230,8 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   }
 
   /**
-   * Reads an output after the steps run so far, its whole capacity, row-major: of f32 a `Float32Array`, of u32 a `Uint32Array`. Waits for the GPU; reads at
-   * the same time are allowed. Throws `OptionError` for a name that is no output, `ShapeError` for f16, and as `finish` does.
+   * Reads an output after the steps run so far, its whole capacity, row-major: of f32 a `Float32Array`, of u32 a `Uint32Array`. Waits for
+   * the GPU; reads at the same time are allowed. Throws `OptionError` for an unknown output, `ShapeError` for f16, and like `finish`.
    */
   async read<Name extends keyof Outputs & string>(name: Name): Promise<OutputArray<Outputs[Name]>> {
     this.check();
@@ -296,7 +297,7 @@ class ProgramMemory {
   }
 }
 
-/** The error of what the device refused. */
+/** The error for something that the device refused. */
 function refused(device: Device, what: string, { kind, message }: Refusal): SimcseError {
   return kind === "out-of-memory"
     ? new CapacityError(`${device.name} has no room for ${what}: ${message}`, "Use a smaller batch, or close what is not needed.")
@@ -316,7 +317,7 @@ function neededInputs({ tape, steps, kernels, outputs }: Plan): NeededInputs {
   };
 }
 
-/** An array whose bytes can be written: an odd number of halves gets one more. */
+/** An array whose bytes can be written: an odd number of f16 values is padded by one. */
 function wholeWords(data: InputWrite["data"]): InputWrite["data"] {
   if (data.byteLength % 4 === 0) return data;
   const padded = new Uint16Array(data.length + 1);
@@ -324,7 +325,7 @@ function wholeWords(data: InputWrite["data"]): InputWrite["data"] {
   return padded;
 }
 
-/** Bytes of a buffer for a tensor: whole words. */
+/** Bytes of a tensor's buffer, rounded up to whole words. */
 const bufferSize = (tensor: Tensor): number => Math.ceil(byteSize(tensor) / 4) * 4;
 
 function windowOf({ place }: Plan, slots: readonly GPUBuffer[], tensor: Tensor): BufferWindow {

@@ -1,8 +1,8 @@
 /**
- * Gradient checkpointing (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost") on the tape: where the backward pass enters a part that was
- * recorded with `tape.recomputed`, the part's operations are appended a second time, and the gradient rules get the copies. So the memory of the first ones is
- * free as soon as the forward pass leaves the part. The copies are the same kernels on the same inputs, and dropout masks are functions of the position, so the
- * result is the same to the bit.
+ * Gradient checkpointing (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost") on the tape. When the backward pass reaches a
+ * part that was recorded with `tape.recomputed`, the part's operations are appended again, and the gradient rules read these copies. So the
+ * originals' memory is free as soon as the forward pass has left the part. The copies are the same kernels on the same inputs, and dropout
+ * masks depend only on the position, so the result is the same to the bit.
  */
 import type { Node, Value } from "../kernels/language/operation.ts";
 import type { Tape } from "./tape.ts";
@@ -13,13 +13,13 @@ export class Recomputation {
   readonly #nodes: readonly Node[];
   readonly #copies = new Map<Node, Node>();
 
-  /** For the nodes on the tape now. */
+  /** Covers the nodes that are on the tape now. */
   constructor(tape: Tape) {
     this.#tape = tape;
     this.#nodes = tape.nodes.slice();
   }
 
-  /** What the backward pass should read in place of node number `index`: itself, or its copy. */
+  /** The node that the backward pass should read instead of node `index`: the node itself, or its copy. */
   of(index: number): Node {
     const node = this.#nodes[index]!;
     const part = this.#tape.recomputedParts.find(({ first, end }) => first <= index && index < end);

@@ -1,6 +1,6 @@
 /**
- * What a program is given for a step, checked before any of it takes effect: nothing is missing, nothing is unknown, and every tensor has at least its live
- * rows. What a step leaves out stays as it was.
+ * The input of a program's step. It is checked completely before any of it takes effect: nothing may be missing or unknown, and every
+ * tensor must hold at least its live rows. Values that a step leaves out keep their last value.
  */
 import { CapacityError, OptionError } from "../errors.ts";
 import { stepWords } from "../kernels/language/kernel.ts";
@@ -19,26 +19,26 @@ import {
 import { checkOptions, type OptionNames } from "../options.ts";
 import type { Tape } from "./tape.ts";
 
-/** What a step is given. */
+/** The input of one step. */
 export interface StepInput {
   /**
    * Tensors of the tape's inputs, row-major: an f32 as a `Float32Array`, a u32 as a `Uint32Array`, an f16 as its bits in a `Uint16Array`. Each holds at least
    * its live rows. An input that is left out keeps its last content.
    */
   readonly inputs?: Readonly<Record<string, Uint32Array | Float32Array | Uint16Array>>;
-  /** Live sizes of the tape's extents: whole numbers up to the capacity, which is also what they begin with. */
+  /** Live sizes of the tape's extents: whole numbers up to the capacity. They start at the capacity. */
   readonly live?: Readonly<Record<string, number>>;
   /** Values of the tape's scalars. A scalar that is left out keeps its last value. */
   readonly scalars?: Readonly<Record<string, number>>;
   /** Seed of the random streams, a whole number; 0 if absent. */
   readonly seed?: number;
-  /** The step's number, a whole number that is part of every dropout mask; 0 if absent. */
+  /** The step's number, a whole number that every dropout mask depends on; 0 if absent. */
   readonly step?: number;
 }
 
 const stepOptions: OptionNames<StepInput> = { inputs: true, live: true, scalars: true, seed: true, step: true };
 
-/** The array type that holds a dtype on the host: halves as their bits. */
+/** The array type that holds a dtype on the host; f16 values are held as their bits. */
 export const arrayOf = { f32: Float32Array, f16: Uint16Array, u32: Uint32Array } as const satisfies Record<DType, unknown>;
 
 /** A tensor to write. */
@@ -47,13 +47,13 @@ export interface InputWrite {
   readonly data: Uint32Array | Float32Array | Uint16Array;
 }
 
-/** What a program reads of its tape's inputs and scalars: what it must be given. */
+/** The tape's inputs and scalars that a program reads, and therefore must be given. */
 export interface NeededInputs {
   readonly inputs: readonly Value[];
   readonly scalars: readonly Scalar[];
 }
 
-/** The input of a program's steps, from one step to the next. */
+/** The input of a program's steps, kept from one step to the next. */
 export class StepInputs {
   /** The uniform block of a step: seed, step number, live sizes and scalars. */
   readonly block = new ArrayBuffer(stepWords * 4);
@@ -61,7 +61,7 @@ export class StepInputs {
   readonly #floats = new Float32Array(this.block);
   readonly #tape: Tape;
   readonly #needed: NeededInputs;
-  /** Elements that each input was given last. */
+  /** How many elements each input was last given. */
   readonly #elements = new Map<Value, number>();
   readonly #givenScalars = new Set<string>();
 
@@ -71,12 +71,12 @@ export class StepInputs {
     for (const { word, capacity } of tape.extents.values()) this.#words[word] = capacity;
   }
 
-  /** The live size of a dimension in the step taken last. */
+  /** The live size of a dimension in the last step. */
   readonly live: LiveSize = (dimension) => (typeof dimension === "number" ? dimension : this.#words[dimension.word]!);
 
   /**
-   * Takes the input of a step: fills `block`, and returns the tensors to write. Throws `OptionError` for what is missing, unknown or no such value, and
-   * `CapacityError` for what is larger than the program; then nothing has changed.
+   * Takes the input of a step: fills `block`, and returns the tensors to write. Throws `OptionError` for values that are missing, unknown
+   * or invalid, and `CapacityError` for sizes beyond the program's capacity. Nothing has changed then.
    */
   take(input: StepInput): InputWrite[] {
     checkOptions("run", input, stepOptions);
@@ -103,7 +103,7 @@ export class StepInputs {
     return writes;
   }
 
-  /** The live size of a dimension in the step that is being taken. */
+  /** The live size of a dimension in the step that is being checked. */
   #nextLive(dimension: Dimension, sizes: ReadonlyMap<Extent, number>): number {
     return typeof dimension === "number" ? dimension : (sizes.get(dimension) ?? this.live(dimension));
   }
@@ -130,7 +130,7 @@ export class StepInputs {
   }
 }
 
-/** Throws where an index of the live part is beyond what it chooses from. */
+/** Throws where an index in the live part is out of range. */
 function checkIndices({ name, shape, limits }: Value, data: InputWrite["data"], live: LiveSize): void {
   const end = limits.length > 0 ? Math.min(data.length, liveElements(shape, live)) : 0;
   for (const { size, of } of limits) {
@@ -144,13 +144,13 @@ function checkIndices({ name, shape, limits }: Value, data: InputWrite["data"], 
   }
 }
 
-/** Elements up to the last live one, row-major at capacity. */
+/** Number of elements up to the last live one, row-major at capacity. */
 function liveElements(shape: Shape, live: LiveSize): number {
   if (shape.some((dimension) => live(dimension) === 0)) return 0;
   return 1 + shape.reduce<number>((last, dimension, i) => last + (live(dimension) - 1) * rowWidth(shape.slice(i)), 0);
 }
 
-/** The entry of a name; throws `OptionError` with the names there are. */
+/** The entry with a name; throws `OptionError` that lists the known names. */
 function known<T>(kind: string, name: string, entries: ReadonlyMap<string, T>): T {
   const found = entries.get(name);
   if (found !== undefined) return found;

@@ -25,14 +25,14 @@ import {
 /** Words 0 and 1 of the step block are the seed and the step number. */
 const firstFreeWord = 2;
 
-/** What model code records: inputs and operations, in the order in which they were called. Nothing runs until the tape is compiled. */
+/** Records inputs and operations in the order in which model code calls them. Nothing runs until the tape is compiled. */
 export class Tape implements Recorder {
   readonly nodes: Node[] = [];
   readonly inputs = new Map<string, Value>();
   readonly extents = new Map<string, Extent>();
   readonly scalars = new Map<string, Scalar>();
   readonly #persistent = new Map<Persistent, Value>();
-  /** Parts that the backward pass computes again: the first node of each and the one after its last. */
+  /** The parts that the backward pass recomputes, each as its first node and the node after its last. */
   readonly recomputedParts: { readonly first: number; readonly end: number }[] = [];
   #values = 0;
   #dropoutSites = 0;

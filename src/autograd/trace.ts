@@ -45,8 +45,8 @@ const span = (cat: Span["cat"], name: string, begin: number, end: number, args: 
 });
 
 /**
- * One track with the steps; each contains its operations, and those their kernels. Steps follow one another without a gap, since what the GPU did between them is
- * not known. A dispatch that overlaps the one before on the GPU is drawn from the end of that one.
+ * One track with the steps. Each contains its operations, and those contain their kernels. Steps follow each other without a gap, because
+ * the time between them is not known. If a dispatch overlaps the previous one on the GPU, it is drawn from the end of that one.
  */
 export function chromeTrace(steps: readonly (readonly DispatchProfile[])[], adapter: string, ceilings: Ceilings): Trace {
   const traceEvents: (Span | Label)[] = [label("process_name", adapter), label("thread_name", "kernels")];
@@ -68,7 +68,7 @@ export function chromeTrace(steps: readonly (readonly DispatchProfile[])[], adap
   return { displayTimeUnit: "ms", otherData: { adapter, ...describeCeilings(ceilings) }, traceEvents };
 }
 
-/** Dispatches moved to `start` and behind one another. */
+/** Dispatches shifted to begin at `start`, without overlaps. */
 function inSequence(step: readonly DispatchProfile[], start: number): DispatchProfile[] {
   let last = start;
   return step.map((dispatch) => {
