@@ -1,9 +1,9 @@
 /**
- * Chooses variants for one device: each kind of node is measured once in all of its variants, and the fastest variant with correct results is cached in a store,
- * for this adapter, driver, version of the package and text of the kernels. Choices are data from then on.
+ * Chooses variants for one device. Each kind of node is measured once in all of its variants, and the fastest variant with correct results
+ * is cached in a store, for this adapter, driver, package version and text of the kernels. From then on the choices are data.
  *
- * Only operations on floats are measured: tables of indices cannot be made up. Without measuring, the choice is each operation's own, among the variants with
- * correct results.
+ * Only operations on floats are measured, because valid tables of indices cannot be generated at random. Without measuring, the choice is
+ * each operation's own, among the variants with correct results.
  */
 
 import { Choices, isRecordOf, type Tuning, tuningKey } from "../autograd/choices.ts";
@@ -27,21 +27,24 @@ export interface ChoiceStore {
 export interface AutotunerOptions {
   /** Where choices and verdicts are cached; if absent, they are forgotten when the process ends. */
   readonly store?: ChoiceStore | undefined;
-  /** The package's version: another version's kernels are measured anew. */
+  /** The package's version: kernels of another version are measured again. */
   readonly version: string;
   /** Whether to measure; false leaves each operation its own choice. */
   readonly measure: boolean;
-  /** Whether to compare doubtful variants with portable ones before their first use; false trusts all. */
+  /** Whether to compare doubtful variants with portable ones before their first use; if false, all are trusted. */
   readonly check: boolean;
-  /** Seconds that measuring may take in all; 60 if absent. What is not measured by then is left to the operations, and measured the next time. */
+  /**
+   * Seconds that measuring may take in total; 60 if absent. Kinds not measured by then are left to the operations, and measured the next
+   * time.
+   */
   readonly seconds?: number;
-  /** Called with what was measured, and with a cache that cannot be read. */
+  /** Called with each measurement, and when a cache cannot be read. */
   readonly onNote?: ((note: string) => void) | undefined;
-  /** Called with each variant that does not run or has wrong results, and is left out. */
+  /** Called with each variant that fails to run or has wrong results; it is not used. */
   readonly onWarning?: ((warning: string) => void) | undefined;
 }
 
-/** A variant must win by this part to replace the operation's own choice: less is noise. */
+/** A variant must be faster by this share to replace the operation's own choice; smaller differences are noise. */
 const leastGain = 0.03;
 
 /** Measures and checks kernel variants on one device. `openTuning` makes one that caches. */
@@ -49,9 +52,9 @@ export class Autotuner implements Tuning {
   readonly #device: Device;
   readonly #options: AutotunerOptions;
   readonly #choices: Map<string, string>;
-  /** Whether a doubtful variant computes right, by `checkKey`. */
+  /** Whether a doubtful variant has correct results, by `checkKey`. */
   readonly #verdicts: Map<string, boolean>;
-  /** The digest of the kernels that each choice and verdict is about, by its key. */
+  /** The digest of the kernels that each choice and verdict applies to, by its key. */
   readonly #kernels: Map<string, string>;
   readonly #turns = new Turns();
   #secondsLeft: number;
@@ -68,7 +71,7 @@ export class Autotuner implements Tuning {
     this.#secondsLeft = options.seconds ?? 60;
   }
 
-  /** Reads what is remembered of the device. What cannot be read is said in a note and made anew. */
+  /** Reads the cache of the device. Entries that cannot be read are reported in a note and measured again. */
   static async open(device: Device, options: AutotunerOptions): Promise<Autotuner> {
     const known = await recall(device, options).catch((error: unknown) => {
       if (!(error instanceof SimcseError)) throw error;
@@ -78,7 +81,10 @@ export class Autotuner implements Tuning {
     return new Autotuner(device, options, known);
   }
 
-  /** Throws `DeviceError` when no variant of a node has correct results. Calls take turns: other work on the device would be measured too. */
+  /**
+   * Throws `DeviceError` when no variant of a node has correct results. Calls take turns, because other work on the device would distort
+   * the measurements.
+   */
   prepare(nodes: readonly Node[]): Promise<Choose> {
     return this.#turns.take(() => this.#prepare(nodes));
   }
@@ -111,7 +117,7 @@ export class Autotuner implements Tuning {
     );
   }
 
-  /** The variants, the one to use first: as remembered, as measured now, or as the operation has them. */
+  /** The variants, the one to use first: from the cache, by measurement, or in the operation's order. */
   async #rank(node: Node, key: string, variants: readonly Variant[]): Promise<{ ranking: readonly Variant[]; isMeasured: boolean }> {
     const own = { ranking: variants, isMeasured: false };
     if (!this.#options.measure || variants.length < 2 || node.inputs.some(({ dtype }) => dtype === "u32")) return own;
@@ -133,7 +139,7 @@ export class Autotuner implements Tuning {
   async #measureAll(node: Node, variants: readonly Variant[]): Promise<readonly Variant[] | null> {
     let last = performance.now();
     const device = this.#device;
-    // Drivers compile side by side; what fails here fails again below, on its own.
+    // Drivers compile in parallel. A variant that fails here fails again below, by itself.
     await Promise.allSettled(variants.flatMap((variant) => variant.lower().kernels.map(({ shader }) => device.pipeline(shader))));
     const timed: { variant: Variant; milliseconds: number }[] = [];
     let best = Number.POSITIVE_INFINITY;
@@ -173,7 +179,7 @@ export class Autotuner implements Tuning {
     return right;
   }
 
-  /** What was found before about kernels with the same text. */
+  /** Earlier results for kernels with the same text. */
   #kept<T>(found: ReadonlyMap<string, T>, key: string, variants: readonly Variant[]): T | undefined {
     return found.has(key) && this.#kernels.get(key) === this.#digest(variants) ? found.get(key) : undefined;
   }
@@ -190,12 +196,12 @@ export class Autotuner implements Tuning {
     return digest(variants.flatMap((variant) => variant.lower().kernels.map(({ shader }) => shaderCode(shader, { hasHalves }))));
   }
 
-  /** What `work` gives; null, with a warning, where the device refuses it. */
+  /** The result of `work`; null, with a warning, where the device refuses it. */
   async #attempt<T>({ name }: Variant, { operation }: Node, work: () => Promise<T>): Promise<T | null> {
     try {
       return await work();
     } catch (error) {
-      // A lost device says nothing about the variant.
+      // The loss of a device says nothing about the variant.
       this.#device.check();
       if (!(error instanceof SimcseError)) throw error;
       this.#options.onWarning?.(`${this.#device.name} does not run ${operation.name} in the variant ${name}: ${error.message}`);
@@ -223,9 +229,9 @@ export class Autotuner implements Tuning {
   }
 }
 
-/** What the store holds of an adapter. */
+/** What the store keeps for an adapter. */
 interface Remembered {
-  /** What the rest holds true for: the adapter, its driver, what it was opened with, the package's version. */
+  /** What the rest is valid for: the adapter, its driver, how it was opened, and the package's version. */
   readonly identity: Readonly<Record<string, string>>;
   readonly choices: Readonly<Record<string, string>>;
   readonly verdicts: Readonly<Record<string, boolean>>;
@@ -234,7 +240,7 @@ interface Remembered {
 
 const nothing: Remembered = { identity: {}, choices: {}, verdicts: {}, kernels: {} };
 
-/** A text that changes with any of `texts` (FNV-1a). */
+/** A text that changes whenever one of `texts` does (FNV-1a). */
 function digest(texts: readonly string[]): string {
   let hash = 0x811c9dc5;
   for (const text of texts) {
@@ -256,13 +262,13 @@ function identityOf({ name, info, capabilities }: Device, { version }: Autotuner
   };
 }
 
-/** The adapter's name as a file may be called. */
+/** The adapter's name as a file name. */
 function storeKey({ name }: Device): string {
   const letters = name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
   return letters.replace(/^-|-$/g, "").slice(0, 80) || "adapter";
 }
 
-/** What is remembered of this adapter as it is now. Throws `SimcseError` when it cannot be read, or is something else. */
+/** The cached results for this adapter and configuration. Throws `SimcseError` when they cannot be read or have another form. */
 async function recall(device: Device, options: AutotunerOptions): Promise<Remembered> {
   const text = (await options.store?.read(storeKey(device))) ?? null;
   if (text === null) return nothing;

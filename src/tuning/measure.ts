@@ -1,4 +1,4 @@
-/** How long a program's dispatches take, for comparing variants: on the GPU's clock where it has one, else on the host's. */
+/** Measures how long a program's dispatches take, to compare variants: on the GPU's clock if it has one, otherwise on the host's. */
 
 import type { Program } from "../autograd/program.ts";
 import { DeviceError } from "../errors.ts";
@@ -6,34 +6,34 @@ import { Timestamps } from "../gpu/timestamps.ts";
 import { atCapacity } from "../kernels/language/kernel.ts";
 import { randomInputs } from "./node-program.ts";
 
-/** Milliseconds of a batch of runs: browsers and Dawn round timestamps to 0.1 ms or less, and a GPU at rest needs a while to clock up. */
+/** Milliseconds of a batch of runs. Browsers and Dawn round timestamps to 0.1 ms or less, and an idle GPU needs a while to clock up. */
 const batchMilliseconds = 4;
 const mostRuns = 200;
 const batches = 5;
-/** A variant is measured no further when the best of a few runs is this many times slower than the best variant so far. */
+/** Measuring a variant stops when the best of a few runs is this many times slower than the best variant so far. */
 const hopeless = 3;
 const looks = 3;
 
-/** The median milliseconds of a run of `program` at capacity, on random numbers; less exact where it is far more than `best`. */
+/** The median milliseconds of a run of `program` at capacity, on random numbers. Less exact where it is far above `best`. */
 export async function measure(program: Program, best = Number.POSITIVE_INFINITY): Promise<number> {
   const { device } = program;
   const timestamps = device.capabilities.features.has("timestamp-query") ? new Timestamps(device, 1) : null;
   try {
-    // Writes inputs and uniforms, and gets a driver's work at a pipeline's first use out of the way.
+    // Writes inputs and uniforms, and triggers the driver's work at a pipeline's first use.
     program.run({ inputs: randomInputs(program) });
     await device.finish();
     const single = Math.min(...(await timeBatches(program, looks, 1, timestamps)));
     if (single > hopeless * best) return single;
     const runs = Math.min(mostRuns, Math.max(1, Math.ceil(batchMilliseconds / single)));
     const times = await timeBatches(program, 1 + batches, runs, timestamps);
-    // The first batch woke the GPU up.
+    // The first batch was for clocking up the GPU.
     return times.slice(1).sort((a, b) => a - b)[Math.floor(batches / 2)]!;
   } finally {
     timestamps?.close();
   }
 }
 
-/** `count` times the milliseconds of a run, each the mean of `runs` runs in one pass. */
+/** `count` measurements of the milliseconds per run, each the mean of `runs` runs in one pass. */
 async function timeBatches(program: Program, count: number, runs: number, timestamps: Timestamps | null): Promise<number[]> {
   const times: number[] = [];
   for (let i = 0; i < count; i++) times.push(await timeBatch(program, runs, timestamps));

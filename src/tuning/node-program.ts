@@ -1,4 +1,4 @@
-/** One node as a program of its own, computed by a chosen variant on random numbers: to measure or to check it. */
+/** One node as a program, computed by a chosen variant on random numbers, to measure or check it. */
 
 import { plan } from "../autograd/plan.ts";
 import { Program } from "../autograd/program.ts";
@@ -8,7 +8,7 @@ import type { Device } from "../gpu/device.ts";
 import { cast } from "../kernels/cast.ts";
 import { elementCount, type Node, type Operation, type Type, type Value, type Variant } from "../kernels/language/operation.ts";
 
-/** What makes a node, without the tape it was recorded on. */
+/** Everything that defines a node, without the tape it was recorded on. */
 export interface NodeKind<A = unknown> {
   readonly operation: Operation<A>;
   readonly attributes: A;
@@ -16,8 +16,8 @@ export interface NodeKind<A = unknown> {
 }
 
 /**
- * The program of a node like `kind`, whose inputs are the program's and named x0, x1, …, in the variant that `pick` picks; null where it picks none. Outputs are named
- * y0, y1, …, and cast to f32 when they are to be read.
+ * The program of a node like `kind`, in the variant that `pick` returns; null if it returns none. The inputs are named x0, x1, …, the
+ * outputs y0, y1, …; outputs are cast to f32 when they are to be read.
  */
 export async function nodeProgram(
   device: Device,
@@ -40,8 +40,9 @@ export async function nodeProgram(
 }
 
 /**
- * Random numbers for every input of a program: ±[1/8, 2) with ten bits of fraction, which f16 and f32 both hold exactly. So two programs whose inputs differ
- * only in dtype get the same numbers. A large input repeats its numbers: making up millions would take longer than any kernel.
+ * Random numbers for every input of a program: ±[1/8, 2) with ten bits of fraction, which f16 and f32 both hold exactly. So two programs
+ * whose inputs differ only in dtype get the same numbers. The numbers repeat in a large input, because generating millions would take
+ * longer than any kernel.
  */
 export function randomInputs({ plan: { tape } }: Program): NonNullable<StepInput["inputs"]> {
   return Object.fromEntries(
@@ -61,7 +62,7 @@ function repeated<T extends Uint16Array | Float32Array>(numbers: T, target: T): 
   return target;
 }
 
-/** Bits of halves: sign, one of four exponents, ten bits of fraction (a linear congruential generator, Numerical Recipes 7.1). */
+/** Bits of f16 values: sign, one of four exponents, ten bits of fraction (a linear congruential generator, Numerical Recipes 7.1). */
 function randomHalves(count: number, seed: number): Uint16Array {
   let state = seed;
   return Uint16Array.from({ length: count }, () => {
@@ -70,7 +71,7 @@ function randomHalves(count: number, seed: number): Uint16Array {
   });
 }
 
-/** Normal halves as singles: the exponent's bias is 15 in the one and 127 in the other. */
+/** Normal f16 values as f32 values: the exponent's bias is 15 in f16 and 127 in f32. */
 function widened(halves: Uint16Array): Float32Array {
   const words = Uint32Array.from(halves, (half) => ((half & 0x8000) << 16) | (((half & 0x7fff) << 13) + ((127 - 15) << 23)));
   return new Float32Array(words.buffer);

@@ -1,6 +1,6 @@
 /**
- * Whether a variant has correct results on a device. Some drivers compile halves and matrix units and compute wrong results. So a variant that uses them is
- * compared with the portable kernel, on small random inputs, before its first use on an adapter.
+ * Checks whether a variant has correct results on a device. Some drivers compile f16 and matrix units and compute wrong results. So a
+ * variant that uses them is compared with the portable kernel, on small random inputs, before its first use on an adapter.
  */
 
 import { describeNode } from "../autograd/choices.ts";
@@ -11,7 +11,7 @@ import { nodeProgram, randomInputs } from "./node-program.ts";
 
 const doubtfulExtensions: readonly string[] = ["f16", "chromium_experimental_subgroup_matrix"];
 
-/** Whether kernels use what a driver may get wrong: halves in memory or in registers, or matrix units. */
+/** Whether kernels use something that drivers may get wrong: f16 in memory or in registers, or matrix units. */
 export function isDoubtful({ kernels }: Lowering, { capabilities }: Device): boolean {
   const halves = capabilities.features.has("shader-f16");
   return kernels.some(
@@ -20,15 +20,16 @@ export function isDoubtful({ kernels }: Lowering, { capabilities }: Device): boo
   );
 }
 
-/** What a verdict holds for: all sizes of a node's kind, in one variant. */
+/** What a verdict applies to: all sizes of a node's kind, in one variant. */
 export function checkKey(node: Node, { name }: Variant): string {
   const kind = ({ shape }: Type) => `[${shape.map((dimension) => (typeof dimension === "number" ? "·" : "≤")).join(",")}]`;
   return `${name}: ${describeNode(node, kind)}`;
 }
 
 /**
- * Largest errors as parts of the largest number expected. Results stored as halves are rounded by 2⁻¹¹ of their size. Sums in f32 of a hundred products differ by some 2⁻²⁰; matrix
- * units cut off where others round, which costs some bits more. A sum kept in halves would be wrong by 2⁻⁹ or more.
+ * The largest errors allowed, relative to the largest number expected. Rounding a result to f16 changes it by at most 2⁻¹¹ of its size. f32
+ * sums of a hundred products differ by about 2⁻²⁰; matrix units truncate instead of rounding, which costs a few more bits. A sum
+ * accumulated in f16 would be wrong by 2⁻⁹ or more.
  */
 const tolerances = { f16: 2 ** -10, f32: 2 ** -14, u32: 0 } as const;
 
@@ -52,7 +53,7 @@ export async function computesRight(device: Device, node: Node, variant: Variant
 const pickPortable = (variants: readonly Variant[]) =>
   variants.find((variant) => variant.lower().kernels.every(({ shader }) => shader.enables.length === 0));
 
-/** The live part of each output at sizes short of capacity, where numbers that are not live stand beside those that are. Closes the program. */
+/** The live part of each output at sizes below capacity, so that live numbers have others beside them. Closes the program. */
 async function results(device: Device, program: Program | null): Promise<Float64Array[] | null> {
   if (program === null) return null;
   try {
@@ -83,6 +84,6 @@ function livePart(memory: Float32Array, shape: Shape): Float64Array {
 
 function agree(found: Float64Array, expected: Float64Array, tolerance: number): boolean {
   const largest = expected.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
-  // Not a number is not within any distance.
+  // NaN compares false with every limit.
   return found.every((value, i) => Math.abs(value - expected[i]!) <= tolerance * largest);
 }
