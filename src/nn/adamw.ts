@@ -1,6 +1,6 @@
 /**
- * One optimiser step at the end of a recorded program: gradients into the arenas, their global norm, the optimiser's state, and AdamW over each arena. The
- * host gives each step's learning rate as the scalar `learningRate`.
+ * Records one optimiser step at the end of a program: the gradients go into the arenas; then come their global norm, the optimiser's state,
+ * and AdamW over each arena. The host gives each step's learning rate as the scalar `learningRate`.
  */
 import { gradient } from "../autograd/gradient.ts";
 import type { Tape } from "../autograd/tape.ts";
@@ -13,13 +13,13 @@ import type { ParameterLayout } from "./parameters/parameter-layout.ts";
 
 /** AdamW's constants (Loshchilov & Hutter 2019), without the learning rate, which is a scalar of each step. */
 export interface AdamWOptions {
-  /** How much of the mean of gradients stays from step to step, in [0, 1). */
+  /** Decay of the running mean of gradients, in [0, 1). */
   readonly beta1: number;
-  /** How much of the mean of squared gradients stays from step to step, in [0, 1). */
+  /** Decay of the running mean of squared gradients, in [0, 1). */
   readonly beta2: number;
-  /** Added to the root of the mean of squares, greater than 0. */
+  /** Added to the root of the mean of squares; greater than 0. */
   readonly epsilon: number;
-  /** For matrices, at least 0; biases and norm weights never decay. */
+  /** Weight decay of matrices, at least 0. Biases and norm weights never decay. */
   readonly weightDecay: number;
   /** Gradients are scaled down to this global norm, greater than 0; Infinity leaves them. */
   readonly maxGradNorm: number;
@@ -28,7 +28,7 @@ export interface AdamWOptions {
 /** transformers' defaults. */
 export const adamWDefaults: AdamWOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 };
 
-/** What each option must be, in words and as a test. */
+/** What each option must be, as text and as a test. */
 const possible: { readonly [Name in keyof AdamWOptions]: readonly [string, (value: number) => boolean] } = {
   beta1: ["at least 0 and less than 1", (value) => value >= 0 && value < 1],
   beta2: ["at least 0 and less than 1", (value) => value >= 0 && value < 1],
@@ -37,7 +37,7 @@ const possible: { readonly [Name in keyof AdamWOptions]: readonly [string, (valu
   maxGradNorm: ["greater than 0", (value) => value > 0],
 };
 
-/** Throws `OptionError` for an option with which no training is possible. */
+/** Throws `OptionError` for an impossible option. */
 export function checkAdamW(options: AdamWOptions): void {
   for (const [name, [range, isPossible]] of Object.entries(possible)) {
     const value = options[name as keyof AdamWOptions];
@@ -47,8 +47,8 @@ export function checkAdamW(options: AdamWOptions): void {
 }
 
 /**
- * Differentiates `loss` and updates every parameter of a layout, in mixed precision where it keeps the matrices as halves too: then the loss is scaled
- * on the way back. Returns the global gradient norm before clipping, f32 [1].
+ * Differentiates `loss` and updates every parameter of a layout. If the layout also keeps the matrices as f16 (mixed precision), the loss
+ * is scaled before the backward pass. Returns the global gradient norm before clipping, f32 [1].
  */
 export function adamWStep(tape: Tape, loss: Value, layout: ParameterLayout, options: AdamWOptions = adamWDefaults): Value {
   gradient(tape, loss, layout.parameters, { scaledBy: layout.keepsHalves ? layout.optimizer : null });

@@ -1,4 +1,4 @@
-/** LayerNorm's parameters: weight (once called gamma) and bias (once beta). */
+/** LayerNorm's parameters: weight (formerly called gamma) and bias (formerly beta). */
 
 import type { Value } from "../kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm, type TokenDropout } from "../kernels/layer-norm.ts";
@@ -16,7 +16,7 @@ export class LayerNorm {
     this.#epsilon = epsilon;
   }
 
-  /** [rows, width] from the same; with `after`, under that dropout. */
+  /** [rows, width] from [rows, width]; `after` is a dropout of the result. */
   forward(x: Value, after?: TokenDropout): Value {
     return layerNorm(x, this.weight, this.bias, this.#epsilon, after);
   }

@@ -14,7 +14,7 @@ export class Linear {
     this.bias = new Parameter([outFeatures], { constant: 0 });
   }
 
-  /** [rows, out] from [rows, in], stored as `x` is. */
+  /** [rows, out] from [rows, in], stored with the dtype of `x`. */
   forward(x: Value): Value {
     return matmul(x, this.weight.stored(floatOf(x)), "nt", { bias: this.bias });
   }

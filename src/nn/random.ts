@@ -1,6 +1,6 @@
 /**
- * Random numbers of the host: initial weights and the order of sentences. Counter-based, like the dropout masks: a number depends only on its seed,
- * its stream's name and its index, so that adding a parameter changes no other.
+ * Random numbers on the host: initial weights and the order of examples. They are counter-based like the dropout masks: a number depends
+ * only on its seed, its stream's name and its index. So adding a parameter changes no other.
  */
 
 /** The lowbias32 mixer, as in the kernels. */

@@ -4,12 +4,12 @@
  */
 
 /**
- * `step` updates are done of `totalSteps`, of which the first `warmupSteps` raise the rate from 0 to the peak; the result multiplies the peak for
- * the next update. `learningRate` is the peak, for schedules that end at a rate of their own.
+ * `step` of `totalSteps` updates are done; the first `warmupSteps` raise the rate from 0 to the peak. The result multiplies the peak for
+ * the next update. `learningRate` is the peak, for schedules that end at a fixed rate.
  */
 export type Schedule = (step: number, totalSteps: number, warmupSteps?: number, learningRate?: number) => number;
 
-/** Where the polynomial schedule ends, whatever the peak, and its power. */
+/** Where the polynomial schedule ends, independent of the peak, and its power. */
 const polynomialEnd = { learningRate: 1e-7, power: 1 } as const;
 
 const warmedUp =
@@ -21,14 +21,16 @@ const warmedUp =
 
 const halfCosine = (progress: number) => Math.max(0, 0.5 * (1 + Math.cos(Math.PI * progress)));
 
-/** From 1 down to 0, in a line. */
+/** Falls from 1 to 0 linearly. */
 export const linear = warmedUp((progress) => Math.max(0, 1 - progress));
 
-/** Every schedule by its name in `--lr_scheduler_type`. Past `totalSteps` they stay where they end, but for `cosine`, which rises again. */
+/**
+ * Every schedule by its name in `--lr_scheduler_type`. After `totalSteps` they keep their last value, except `cosine`, which rises again.
+ */
 export const schedules = {
   linear,
   cosine: warmedUp(halfCosine),
-  /** One cycle, which is `cosine`, but 0 from the end on. */
+  /** One cycle: like `cosine`, but 0 after the end. */
   cosine_with_restarts: warmedUp((progress) => (progress >= 1 ? 0 : halfCosine(progress % 1))),
   polynomial: warmedUp((progress, peak) => {
     const { learningRate: end, power } = polynomialEnd;

@@ -1,11 +1,11 @@
 /**
- * The part of a Hugging Face `config.json` that says how a BERT is built, checked. RoBERTa is a BERT with other numbers: what differs in how it is
- * built stands in one table here.
+ * Checks the part of a Hugging Face `config.json` that describes a BERT. RoBERTa is a BERT with other sizes; the differences are in one
+ * table here.
  */
 import { FormatError } from "../../errors.ts";
 import { show } from "../../show.ts";
 
-/** The fields of a BERT's or RoBERTa's `config.json` that this package uses, by their names there. */
+/** The fields of a BERT's or RoBERTa's `config.json` that this package uses, by their original names. */
 export interface BertConfig {
   readonly model_type: ModelType;
   readonly vocab_size: number;
@@ -23,15 +23,18 @@ export interface BertConfig {
 }
 
 interface Family {
-  /** The class that opens it in transformers. */
+  /** The transformers class that opens it. */
   readonly architecture: string;
-  /** What transformers assumes where the config does not say it. */
+  /** What transformers assumes if the config does not say it. */
   readonly pad_token_id: number;
-  /** The row of the position embedding that a sentence's first token takes. */
+  /** The row of the position embedding for a sentence's first token. */
   readonly firstPosition: (config: BertConfig) => number;
-  /** What checkpoints of models with a head have before the encoder's names. */
+  /** The prefix of the encoder's tensors in checkpoints of models with a head. */
   readonly prefix: string;
-  /** The family's name for a tensor of the masked language model's head, from BERT's: `cls.predictions.transform.dense.weight`. */
+  /**
+   * The family's name for a tensor of the masked language model's head, given BERT's name, such as
+   * `cls.predictions.transform.dense.weight`.
+   */
   readonly maskedHeadName: (name: string) => string;
 }
 
@@ -50,35 +53,35 @@ const families = {
 /** The values of `model_type` that are supported. */
 export type ModelType = keyof typeof families;
 
-/** The class of transformers that a model of this config opens as. */
+/** The transformers class that opens a model with this config. */
 export function architectureOf({ model_type }: BertConfig): string {
   return families[model_type].architecture;
 }
 
-/** The prefixes under which checkpoints of the families hold an encoder. */
+/** The prefixes of the encoder's tensors in checkpoints of the families. */
 export const encoderPrefixes: readonly string[] = Object.values(families).map(({ prefix }) => prefix);
 
-/** The names that families have for a tensor of the masked language model's head, from BERT's. */
+/** All families' names for a tensor of the masked language model's head, given BERT's name. */
 export function maskedHeadNames(name: string): string[] {
   return Object.values(families).map(({ maskedHeadName }) => maskedHeadName(name));
 }
 
-/** The name under which a model of this config saves a tensor of its masked language model's head, from BERT's. */
+/** The name under which a model with this config saves a tensor of its masked language model's head, given BERT's name. */
 export function maskedHeadName({ model_type }: BertConfig, name: string): string {
   return families[model_type].maskedHeadName(name);
 }
 
-/** The row of the position embedding that a sentence's first token takes. */
+/** The row of the position embedding for a sentence's first token. */
 export function firstPosition(config: BertConfig): number {
   return families[config.model_type].firstPosition(config);
 }
 
-/** Tokens that a sentence has at most, special tokens included. */
+/** The longest sentence in tokens, special tokens included. */
 export function longestSentence(config: BertConfig): number {
   return config.max_position_embeddings - firstPosition(config);
 }
 
-/** What transformers assumes of either where the config leaves a field out. */
+/** What transformers assumes for both families if the config leaves a field out. */
 const defaults = {
   type_vocab_size: 2,
   layer_norm_eps: 1e-12,
@@ -87,7 +90,7 @@ const defaults = {
   attention_probs_dropout_prob: 0.1,
 } as const;
 
-/** What a field may hold, and how a message says it. */
+/** What a field may hold, and how a message describes it. */
 interface Rule {
   readonly fits: (value: unknown) => boolean;
   readonly wanted: string;
@@ -99,7 +102,7 @@ const isWhole = (value: unknown, least: number, most: number) => Number.isIntege
 const size = (most: number): Rule => ({ fits: (value) => isWhole(value, 1, most), wanted: `a whole number from 1 to ${most}` });
 const probability: Rule = { fits: (value) => isNumber(value) && value >= 0 && value < 1, wanted: "in [0, 1)" };
 const positive: Rule = { fits: (value) => isNumber(value) && value > 0, wanted: "a positive number" };
-/** For what changes the computation and is not built: the value that leaves it as it is, or nothing. */
+/** For a field that would change the computation and is not supported: the value that leaves the computation unchanged, or nothing. */
 const only = (...values: readonly unknown[]): Rule => ({
   fits: (value) => value === undefined || value === null || values.includes(value),
   wanted: `${values.map((value) => show(value)).join(" or ")}: other values are not supported`,
@@ -110,8 +113,8 @@ const nothing: Rule = {
 };
 
 /**
- * Every field that a model's computation depends on. The sizes' bounds are far beyond any model that is published; they keep a damaged number
- * from asking for all the memory of the machine.
+ * Every field that a model's computation depends on. The upper bounds of sizes are far beyond any published model; they keep a damaged
+ * number from requesting all of the machine's memory.
  */
 const rules: Readonly<Record<string, Rule>> = {
   vocab_size: size(2 ** 27),
@@ -125,7 +128,7 @@ const rules: Readonly<Record<string, Rule>> = {
   attention_probs_dropout_prob: probability,
   layer_norm_eps: positive,
   initializer_range: positive,
-  // The exact GELU, under both of its names; gelu_new and others are approximations of it, or other functions.
+  // The exact GELU, under both of its names. gelu_new and others are approximations of it, or other functions.
   hidden_act: only("gelu", "gelu_python"),
   position_embedding_type: only("absolute"),
   is_decoder: only(false),
@@ -135,12 +138,12 @@ const rules: Readonly<Record<string, Rule>> = {
   quantization_config: nothing,
 };
 
-/** Tokens of the shortest sentence that says anything: [CLS], one token, [SEP]. */
+/** Tokens of the shortest useful sentence: [CLS], one token, [SEP]. */
 const shortestSentence = 3;
 
 /**
- * Reads a config; `file` names it in errors. Throws `FormatError`, naming the field, for one that is missing, has a wrong value, or asks for a
- * computation that is not built: then the vectors would be others than the model's.
+ * Reads a config; `file` names it in errors. Throws `FormatError`, naming the field, if a field is missing, has a wrong value, or asks for
+ * a computation that is not supported: the vectors would not be the model's.
  */
 export function parseBertConfig(file: string, json: Readonly<Record<string, unknown>>): BertConfig {
   const expect = (field: string, fits: boolean, wanted: string) => {
@@ -179,7 +182,7 @@ export function parseBertConfig(file: string, json: Readonly<Record<string, unkn
   return parsed;
 }
 
-/** The model_type of a config that leaves it out: that of its class in transformers, or a BERT's where it names none. */
+/** The model_type of a config that leaves it out: that of its transformers class, or BERT's if it names none. */
 function impliedType({ architectures }: Readonly<Record<string, unknown>>): string {
   const [architecture] = Array.isArray(architectures) ? (architectures as unknown[]) : [];
   if (typeof architecture !== "string") return "bert";

@@ -1,6 +1,6 @@
 /**
- * BERT's encoder (Devlin et al. 2019) over packed batches. Property names are the checkpoint's names; the pooler is not part of it, because SimCSE
- * replaces it.
+ * BERT's encoder (Devlin et al. 2019) over packed batches. Property names are the checkpoint's names. The pooler is not part of it, because
+ * SimCSE replaces it.
  */
 import { attention } from "../../kernels/attention.ts";
 import { embedding, type GatherIndex } from "../../kernels/embedding.ts";
@@ -18,9 +18,9 @@ export interface BatchValues {
   readonly tokens: Value;
   /** u32 [sentences, 2], see `sentenceTable`. */
   readonly sentences: Value;
-  /** Tokens that a sentence has at most. */
+  /** The longest sentence in tokens. */
   readonly longest: number;
-  /** Needed where gradients are. */
+  /** Needed for gradients. */
   readonly indices?: { readonly word: GatherIndex; readonly position: GatherIndex };
 }
 
@@ -28,9 +28,9 @@ export interface BatchValues {
 export interface ForwardOptions {
   /** Whether dropout is active, at the config's probabilities. */
   readonly training: boolean;
-  /** How activations and the weights that meet them are stored; f32 if absent. Halves need a store that keeps them. */
+  /** How activations and the weights multiplied with them are stored; f32 if absent. f16 needs a store that keeps f16 copies. */
   readonly dtype?: FloatType;
-  /** Keep only each layer's input for the backward pass, and compute the layer again there. */
+  /** Keep only each layer's input for the backward pass, and recompute the layer there. */
   readonly recompute?: boolean;
 }
 
@@ -59,7 +59,7 @@ export class Embeddings {
   }
 }
 
-/** Query, key and value as one matrix, shown to the checkpoint as three. */
+/** Query, key and value as one matrix; the checkpoint has three. */
 export class SelfAttention {
   readonly query: { readonly weight: Piece; readonly bias: Piece };
   readonly key: { readonly weight: Piece; readonly bias: Piece };
@@ -128,7 +128,7 @@ export class Bert {
     this.encoder = { layer: Array.from({ length: config.num_hidden_layers }, () => new Layer(config)) };
   }
 
-  /** The embeddings' output and each layer's, num_hidden_layers + 1 values [tokens, hidden_size]. */
+  /** The output of the embeddings and of each layer: num_hidden_layers + 1 values [tokens, hidden_size]. */
   forward(batch: BatchValues, { training, dtype = "f32", recompute = false }: ForwardOptions): Value[] {
     const { hidden_dropout_prob, attention_probs_dropout_prob } = this.#config;
     const probabilities = training ? { hidden: hidden_dropout_prob, attention: attention_probs_dropout_prob } : { hidden: 0, attention: 0 };

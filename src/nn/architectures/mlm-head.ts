@@ -1,6 +1,6 @@
 /**
- * The head of a masked language model (Devlin et al. 2019): dense → GELU → LayerNorm → a product with the word embedding and a bias, one logit a word.
- * The property names are BERT's under `cls.predictions`; RoBERTa's `lm_head` is the same under other names.
+ * The head of a masked language model (Devlin et al. 2019): dense → GELU → LayerNorm → a product with the word embedding and a bias, one
+ * logit per word. The property names are BERT's under `cls.predictions`; RoBERTa's `lm_head` is the same under other names.
  */
 
 import { floatOf, type Value } from "../../kernels/language/operation.ts";
@@ -11,7 +11,7 @@ import { Linear } from "../linear.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { BertConfig } from "./bert-config.ts";
 
-/** The head that restores masked words: dense, GELU, LayerNorm, and a product with the word embeddings. */
+/** The head that predicts masked words: dense, GELU, LayerNorm, and a product with the word embeddings. */
 export class MlmHead {
   readonly bias: Parameter;
   readonly transform: { readonly dense: Linear; readonly LayerNorm: LayerNorm };

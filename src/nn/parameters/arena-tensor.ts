@@ -1,4 +1,4 @@
-/** Persistent tensors that are laid out first and given memory later: a whole arena, and a part of one. */
+/** Persistent tensors whose place is fixed before they have memory: a whole arena, or a part of one. */
 import { ShapeError } from "../../errors.ts";
 import type { BufferWindow } from "../../gpu/device.ts";
 import { byteSize, bytesPerElement, elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
@@ -18,7 +18,7 @@ export class ArenaTensor implements Persistent {
     return byteSize(this);
   }
 
-  /** Throws `ShapeError` before there is memory. */
+  /** Throws `ShapeError` before memory is allocated. */
   get window(): BufferWindow {
     if (this.buffer === null) {
       throw new ShapeError(`${this.name} has no memory yet.`, "Allocate the model with ParameterStore.allocate first.");

@@ -1,9 +1,10 @@
 /**
- * Where a model's parameters lie, before there is any memory: its parameters, and for training their gradients and AdamW's moments, in flat arenas, so
- * that the optimiser and the gradient norm each take one dispatch an arena. A layout is enough to record and plan a step; `ParameterStore` gives it memory.
+ * Assigns each parameter its place before any memory is allocated. Parameters, and for training their gradients and AdamW's moments, are in
+ * flat arenas, so that the optimiser and the gradient norm each take one dispatch per arena. A layout is enough to record and plan a step;
+ * `ParameterStore` allocates its memory.
  *
- * Parameters that decay and those that do not are in arenas of their own; an arena is no larger than the device may bind at once. A parameter that is
- * larger has an arena to itself, of several spans.
+ * Parameters with and without weight decay are in separate arenas. An arena is no larger than the device's largest binding. A larger
+ * parameter has its own arena, made of several spans.
  */
 import { CapacityError } from "../../errors.ts";
 import type { Limits } from "../../gpu/capabilities.ts";
@@ -13,42 +14,45 @@ import { optimizerStateShape } from "../../kernels/optimizer/optimizer-state.ts"
 import { ArenaTensor } from "./arena-tensor.ts";
 import { namedPieces, type Parameter, type Piece } from "./parameter.ts";
 
-/** Where each parameter starts in its arena, in bytes: twice the offset alignment of every device, so that its halves are aligned too. */
+/** Alignment of each parameter in its arena, in bytes: twice the offset alignment of every device, so that its f16 copy is aligned too. */
 const alignment = 512;
 
-/** Tensors that lie alike, each [elements]. */
+/** Tensors with the same layout, each [elements]. */
 export interface Alike<Tensor> {
   readonly decays: boolean;
   readonly parameters: Tensor;
-  /** The parameters as halves, for products in mixed precision; null in a store that keeps none, and for what no product reads. */
+  /**
+   * The parameters as f16, for products in mixed precision; null in a store that keeps no f16 copies, and for parameters that no product
+   * reads.
+   */
   readonly half: Tensor | null;
   /** For training; null in a model that only encodes. */
   readonly training: { readonly gradient: Tensor; readonly first: Tensor; readonly second: Tensor } | null;
 }
 
 /**
- * Parameters of one kind, flat in one tensor, with their gradients and moments in tensors of the same layout: the optimiser updates them in one
- * dispatch.
+ * Parameters of one kind, flat in one tensor, with their gradients and moments in tensors of the same layout. The optimiser updates them in
+ * one dispatch.
  */
 export interface Arena extends Alike<ArenaTensor> {
-  /** The arena in parts that a device binds at once: one, but for a parameter that is too large. */
+  /** The parts of an arena that a device can bind at once: one, except for a parameter that is too large. */
   readonly spans: readonly Span[];
 }
 
-/** A part of an arena that a device binds at once. */
+/** A part of an arena that a device can bind at once. */
 export type Span = Alike<Persistent>;
 
-/** What a layout has room for. */
+/** What a layout provides memory for. */
 export interface LayoutOptions {
   /** Also gradients and moments: four times the memory. */
   readonly training: boolean;
-  /** Also keep all matrices as halves, for mixed precision; false if absent. */
+  /** Also keep all matrices as f16, for mixed precision; false if absent. */
   readonly halves?: boolean;
-  /** What the device allows. */
+  /** The device's limits. */
   readonly limits: Limits;
 }
 
-/** Where the parameters of a model lie in memory. It needs no memory itself, so a plan can be made before anything is allocated. */
+/** Where a model's parameters are in memory. The layout itself needs no memory, so a plan can be made before anything is allocated. */
 export class ParameterLayout {
   readonly pieces: ReadonlyMap<string, Piece>;
   readonly parameters: readonly Parameter[];
@@ -57,7 +61,7 @@ export class ParameterLayout {
   readonly optimizer: ArenaTensor | null;
   readonly keepsHalves: boolean;
 
-  /** Gives every parameter of `module` its place. Throws `CapacityError` when one is too large for the device. */
+  /** Assigns every parameter of `module` its place. Throws `CapacityError` when one is too large for the device. */
   constructor(module: object, { training, halves = false, limits }: LayoutOptions) {
     this.pieces = namedPieces(module);
     this.parameters = [...new Set([...this.pieces.values()].map(({ parameter }) => parameter))];
@@ -74,7 +78,7 @@ export class ParameterLayout {
     );
   }
 
-  /** All arenas as what one dispatch of the optimiser handles. */
+  /** All arenas, as the parts that one dispatch of the optimiser handles. */
   get spans(): readonly Span[] {
     return this.arenas.flatMap(({ spans }) => spans);
   }
@@ -94,7 +98,7 @@ export class ParameterLayout {
     return this.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Records that the halves become what the parameters are: at the beginning of a step whose products read them. */
+  /** Records the conversion of the parameters to their f16 copies, at the beginning of a step whose products read these. */
   updateHalves(tape: Recorder): void {
     for (const { parameters, half } of this.spans) if (half) castInto(tape, parameters, half);
   }
@@ -102,7 +106,7 @@ export class ParameterLayout {
 
 const alignedBytes = ({ shape }: Parameter) => Math.ceil((elementCount(shape) * 4) / alignment) * alignment;
 
-/** Parameters in order, as many in an arena as the device binds at once, and at least one. */
+/** Groups parameters in order, as many per arena as the device can bind at once, and at least one. */
 function packArenas(parameters: readonly Parameter[], { maxBufferSize, maxStorageBufferBindingSize }: Limits): Parameter[][] {
   const arenas: Parameter[][] = [];
   let free = 0;
@@ -151,7 +155,7 @@ function layOutArena(
   return { ...arena, spans: spansOf(arena, elements, Math.floor(maxStorageBufferBindingSize / alignment) * alignment) };
 }
 
-/** An arena of `elements` singles in spans of at most `bytes`. */
+/** An arena of `elements` f32 values in spans of at most `bytes`. */
 function spansOf(arena: Alike<ArenaTensor>, elements: number, bytes: number): Span[] {
   const most = bytes / bytesPerElement.f32;
   if (elements <= most) return [arena];

@@ -1,4 +1,4 @@
-/** A model's parameters as they were at a moment, kept on the device, so that training can go back to its best step. */
+/** A copy of a model's parameters, kept on the device, so that training can return to its best step. */
 import type { BufferWindow } from "../../gpu/device.ts";
 import type { ParameterStore } from "./parameter-store.ts";
 
@@ -10,19 +10,19 @@ export class ParameterSnapshot {
     readonly buffers: readonly GPUBuffer[],
   ) {}
 
-  /** Takes memory for the parameters; nothing is in it until `take`. Throws `CapacityError` when the device has no room. */
+  /** Allocates memory for the parameters; it holds nothing until `take`. Throws `CapacityError` when the device has no room. */
   static async allocate(store: ParameterStore): Promise<ParameterSnapshot> {
     const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
     const declarations = windowsOf(store).map(({ size }, i) => ({ label: `snapshot ${i}`, bytes: size, usage }));
     return new ParameterSnapshot(store, await store.device.allocate("a copy of the model's parameters", declarations));
   }
 
-  /** Keeps the parameters as they are now. */
+  /** Copies the current parameters. */
   take(): void {
     this.#copy((window, buffer) => [window, { buffer, offset: 0, size: window.size }]);
   }
 
-  /** Gives the parameters back what was kept. */
+  /** Restores the copied parameters. */
   restore(): void {
     this.#copy((window, buffer) => [{ buffer, offset: 0, size: window.size }, window]);
   }

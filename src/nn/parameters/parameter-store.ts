@@ -8,13 +8,13 @@ import { normal } from "../random.ts";
 import type { Parameter, Piece } from "./parameter.ts";
 import { type LayoutOptions, ParameterLayout } from "./parameter-layout.ts";
 
-/** The mean of the gradients, or of their squares. */
+/** The running mean of the gradients, or of their squares. */
 export type Moment = "first" | "second";
 
-/** What a store has room for. */
+/** What a store allocates memory for. */
 export type StoreOptions = Omit<LayoutOptions, "limits">;
 
-/** The memory of a model's parameters on one device, and for training that of their gradients and moments. */
+/** The memory of a model's parameters on one device, and for training also of their gradients and moments. */
 export class ParameterStore {
   readonly #lifetime = new Lifetime("The model", "Load it again.");
 
@@ -23,7 +23,10 @@ export class ParameterStore {
     readonly layout: ParameterLayout,
   ) {}
 
-  /** Gives every parameter of `module` memory, zeroed. Throws `CapacityError` when one is too large for the device, or all together are. */
+  /**
+   * Allocates every parameter of `module`, zeroed. Throws `CapacityError` when one parameter, or all together, are too large for the
+   * device.
+   */
   static async allocate(device: Device, module: object, options: StoreOptions): Promise<ParameterStore> {
     const layout = new ParameterLayout(module, { ...options, limits: device.capabilities.limits });
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
@@ -40,7 +43,7 @@ export class ParameterStore {
     return store;
   }
 
-  /** Every tensor of the checkpoint, by its name. */
+  /** Every tensor of the checkpoint by name. */
   get pieces(): ReadonlyMap<string, Piece> {
     return this.layout.pieces;
   }
@@ -50,7 +53,7 @@ export class ParameterStore {
     return this.layout.bytes;
   }
 
-  /** Sets the optimiser's state and moments to those before the first step. */
+  /** Resets the optimiser's state and moments to the values before the first step. */
   resetOptimizer(): void {
     const { optimizer, keepsHalves, arenas } = this.layout;
     if (optimizer === null) throw untrainable();
@@ -63,21 +66,24 @@ export class ParameterStore {
     for (const parameter of this.layout.parameters) this.initializeParameter(parameter, seed);
   }
 
-  /** Sets one parameter to its initial values, which depend on the seed and its name only. */
+  /** Sets one parameter to its initial values, which depend only on the seed and its name. */
   initializeParameter({ initial, shape, name, window }: Parameter, seed: number): void {
     const count = elementCount(shape);
     this.#write(window, "normal" in initial ? normal(seed, name, count, initial.normal) : new Float32Array(count).fill(initial.constant));
   }
 
   /**
-   * Writes a named tensor, row-major; with an `offset` (in elements) only the elements of `data` from there on. Throws `ShapeError` when it has no such tensor
-   * or another number of elements, `OptionError` when `data` is no `Float32Array`.
+   * Writes a named tensor, row-major; with an `offset` (in elements) only the elements of `data` from there on. Throws `ShapeError` when
+   * there is no such tensor or the number of elements differs, and `OptionError` when `data` is not a `Float32Array`.
    */
   write(name: string, data: Float32Array, offset?: number): void {
     this.#write(this.#windowOf(name), data, { name, offset });
   }
 
-  /** Copies the tensors that another store of the same device has too; returns the names of those that it lacks. Throws `ShapeError` where one has another shape. */
+  /**
+   * Copies the tensors that another store of the same device also has; returns the names of those that it lacks. Throws `ShapeError` where
+   * a shape differs.
+   */
   copyFrom(other: ParameterStore): string[] {
     this.check();
     other.check();
@@ -108,7 +114,7 @@ export class ParameterStore {
     return new Float32Array(await this.device.read(this.#momentOf(name, which)));
   }
 
-  /** Writes one of AdamW's moments of a named tensor, as `write` does. */
+  /** Writes one of AdamW's moments of a named tensor, like `write`. */
   writeMoment(name: string, which: Moment, data: Float32Array, offset?: number): void {
     this.#write(this.#momentOf(name, which), data, { name: `The ${which} moment of ${name}`, offset });
   }
@@ -127,7 +133,7 @@ export class ParameterStore {
     return { buffer, offset: start + offset * 4, size: elementCount(shape) * 4 };
   }
 
-  /** Where a moment lies: in its arena, at the place that the parameter has in its own. */
+  /** Where a moment is: at the same place in its arena as the parameter in its own. */
   #momentOf(name: string, which: Moment): BufferWindow {
     const own = this.#windowOf(name);
     const arena = this.layout.arenas.find(({ parameters }) => parameters.buffer === own.buffer);
@@ -140,7 +146,7 @@ export class ParameterStore {
     this.#lifetime.check();
   }
 
-  /** Frees the memory. A program that uses it fails in its next step. */
+  /** Frees the memory. A program that uses it fails at its next step. */
   close(): void {
     if (!this.#lifetime.end()) return;
     for (const { buffer } of this.layout.tensors) buffer?.destroy();

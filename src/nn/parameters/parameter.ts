@@ -1,24 +1,24 @@
 /**
  * Parameters of a model, and the walk that finds them.
  *
- * A module is a plain class whose property names are the checkpoint's: `encoder.layer[0].attention.self.query.weight` is the tensor's name and the
- * way to it. A parameter may show itself to the checkpoint as several named pieces (query, key and value weights are one matrix here), so
- * the walk collects pieces; memory belongs to whole parameters.
+ * A module is a plain class whose property names are the checkpoint's: `encoder.layer[0].attention.self.query.weight` is both the tensor's
+ * name and the path to it. A parameter can stand for several named tensors of the checkpoint, called pieces (query, key and value weights
+ * are one matrix here). So the walk collects pieces, while memory belongs to whole parameters.
  */
 import { ShapeError } from "../../errors.ts";
 import { checkShape, elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
 
-/** How a fresh parameter begins. */
+/** How a parameter is initialised. */
 export type Initial = { readonly normal: number } | { readonly constant: number };
 
-/** Where a parameter lies, and what lies beside it. */
+/** Where a parameter is, and the tensors that belong to it. */
 export interface Places {
   readonly own: Persistent;
   readonly half: Persistent | undefined;
   readonly gradient: Persistent | undefined;
 }
 
-/** An f32 tensor in an arena. `ParameterLayout` gives it its place, `ParameterStore` memory. */
+/** An f32 tensor in an arena. `ParameterLayout` assigns its place, `ParameterStore` its memory. */
 export class Parameter implements Persistent {
   readonly dtype = "f32";
   name = "parameter";
@@ -31,17 +31,17 @@ export class Parameter implements Persistent {
     checkShape("A parameter", shape);
   }
 
-  /** Weight decay applies to matrices: not to biases and not to norm weights. */
+  /** Weight decay applies to matrices, not to biases and norm weights. */
   get decays(): boolean {
     return this.shape.length > 1;
   }
 
-  /** Gives it its place in an arena. */
+  /** Assigns its place in an arena. */
   lie(places: Places): void {
     this.#places = places;
   }
 
-  /** Throws `ShapeError` before there is memory. */
+  /** Throws `ShapeError` before memory is allocated. */
   get window(): Persistent["window"] {
     if (this.#places === null) {
       throw new ShapeError(`The parameter ${this.name} has no memory yet.`, "Allocate its model with ParameterStore.allocate first.");
@@ -61,7 +61,7 @@ export class Parameter implements Persistent {
     return this.#places?.half;
   }
 
-  /** Itself, or its copy in halves. Throws `ShapeError` when it has none. */
+  /** The parameter, or its f16 copy. Throws `ShapeError` if it has none. */
   stored(dtype: FloatType): Persistent {
     const stored = dtype === "f16" ? this.half : this;
     if (stored === undefined) {
@@ -75,14 +75,14 @@ export class Parameter implements Persistent {
     return new Piece(this, 0, this.shape);
   }
 
-  /** `count` rows from `first` on, as the checkpoint's own tensor. */
+  /** `count` rows from row `first` on, as one tensor of the checkpoint. */
   rows(first: number, count: number): Piece {
     const width = elementCount(this.shape.slice(1));
     return new Piece(this, first * width, [count, ...this.shape.slice(1)]);
   }
 }
 
-/** A tensor of the checkpoint: a run of elements of a parameter. */
+/** A tensor of the checkpoint: a range of a parameter's elements. */
 export class Piece {
   constructor(
     readonly parameter: Parameter,
