@@ -1,19 +1,14 @@
 /** Pairs that belong together or not: how well the cosine tells them apart. */
-import { embedDistinct } from "../embed-distinct.ts";
 import { averagePrecision, bestAccuracy, bestF1 } from "../metrics/binary.ts";
-import { cosine } from "../metrics/cosine.ts";
 import { countRows, type SetEvaluator } from "./evaluation-set.ts";
+import { pairCosines } from "./pair-cosines.ts";
 
 export const labelledPairs: SetEvaluator<"labelled pairs"> = {
   metrics: ["ap", "accuracy", "accuracy_threshold", "f1", "f1_threshold", "precision", "recall"],
   main: "ap",
   count: (pairs) => countRows(pairs, ({ label }) => label === 0 || label === 1, "expected the label 0 or 1"),
   async score(pairs, { encode }) {
-    const { vectors } = await embedDistinct(
-      encode,
-      pairs.flatMap(({ a, b }) => [a, b]),
-    );
-    const cosines = pairs.map(({ a, b }) => cosine(vectors.get(a)!, vectors.get(b)!));
+    const cosines = await pairCosines(pairs, encode);
     const labels = pairs.map(({ label }) => label);
     const accuracy = bestAccuracy(cosines, labels);
     const f1 = bestF1(cosines, labels);
