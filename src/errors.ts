@@ -1,26 +1,26 @@
 /**
- * The errors this package throws on purpose.
+ * The errors that this package throws on purpose.
  *
- * Each says what is wrong, naming the thing (file, tensor, option, limit) with what was expected and what was found, and carries a
- * `remedy`: what the reader can do about it. A program shows both and no stack; anything that is not a `SimcseError` is a bug here.
+ * Each says what is wrong, naming the thing (file, tensor, option, limit) with what was expected and what was found. Its `remedy` says what
+ * the reader can do about it. A program shows both and no stack; an error that is not a `SimcseError` is a bug here.
  */
 import { printable } from "./show.ts";
 
-/** Message and remedy may hold text from files: what a terminal would obey is escaped in them. */
+/** Message and remedy may contain text from files, so control characters that a terminal would act on are escaped. */
 export class SimcseError extends Error {
   /** The class's name. Written out in each class, because minifiers rename classes. */
   override readonly name: string = "SimcseError";
   /** What to do about it, in one sentence. */
   readonly remedy: string;
 
-  /** `options.cause` is the error behind this one. */
+  /** `options.cause` is the underlying error. */
   constructor(message: string, remedy: string, options?: ErrorOptions) {
     super(printable(message), options);
     this.remedy = printable(remedy);
   }
 }
 
-/** A file is not what its format says: truncated, lying, or holding the wrong dtype or shape. */
+/** A file does not match its format: it is truncated, inconsistent, or has the wrong dtype or shape. */
 export class FormatError extends SimcseError {
   override readonly name = "FormatError";
 }
@@ -40,7 +40,7 @@ export class DataError extends SimcseError {
   override readonly name = "DataError";
 }
 
-/** Values of shapes that do not fit together. */
+/** Shapes of values do not match. */
 export class ShapeError extends SimcseError {
   override readonly name = "ShapeError";
 }
@@ -55,12 +55,12 @@ export class ClosedError extends SimcseError {
   override readonly name = "ClosedError";
 }
 
-/** A plan needs more than the device allows. */
+/** A plan needs more memory or larger sizes than the device allows. */
 export class CapacityError extends SimcseError {
   override readonly name = "CapacityError";
 }
 
-/** Training cannot go on: the loss is no longer a number. */
+/** Training cannot continue: the loss is NaN or infinite. */
 export class DivergenceError extends SimcseError {
   override readonly name = "DivergenceError";
 }
@@ -70,7 +70,7 @@ export class PackageError extends SimcseError {
   override readonly name = "PackageError";
 }
 
-/** A model gives numbers that are not finite: its weights are damaged. */
+/** A model's results are not finite: its weights are damaged. */
 export class NonFiniteError extends SimcseError {
   override readonly name = "NonFiniteError";
 }

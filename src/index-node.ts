@@ -1,5 +1,5 @@
 /**
- * simcse-webgpu in Node: the whole package, Dawn's devices, folders on disk, models of the hub.
+ * simcse-webgpu in Node: the whole package, Dawn's devices, folders on disk, models from the hub.
  *
  * @module simcse-webgpu
  */

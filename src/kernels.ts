@@ -1,6 +1,6 @@
 /**
- * The language that operations are written in (`simcse-webgpu/kernels`): an operation, its shape rule, its kernels and their variants.
- * What model code calls is in the package's own face. `docs/adding-an-operation.md` builds two operations with it.
+ * The language that operations are written in (`simcse-webgpu/kernels`): an operation, its shape rule, its kernels and their variants. The
+ * functions that model code calls are exported by the package's main entry. `docs/adding-an-operation.md` builds two operations with it.
  *
  * @module simcse-webgpu/kernels
  */

@@ -1,8 +1,8 @@
-/** The packages that only some uses need: Dawn and the client of the hub. Whoever uses the library in a browser does not install them. */
+/** Packages that only some uses need: Dawn and the client of the hub. Browser apps do not install them. */
 import { PackageError } from "./errors.ts";
 
 /**
- * Waits for a dynamic import of an optional package. Throws `PackageError`, which says how to install it, where it is not installed.
+ * Waits for a dynamic import of an optional package. Throws `PackageError`, which says how to install it, if it is not installed.
  *
  *     const { create } = await optionalPackage("webgpu", "open a device in Node", import("webgpu"));
  */

@@ -1,6 +1,6 @@
 /**
- * Options of library calls. A name that a call does not know is refused: ignored in silence, a misspelt option gives a result that looks right and
- * is not what was asked for.
+ * Options of library calls. Unknown names are refused. If a misspelt option were ignored silently, the result would look right but not be
+ * what the caller wanted.
  *
  *     const searchOptions: OptionNames<SearchOptions> = { topK: true, threshold: true };
  *     checkOptions("search", options, searchOptions);
@@ -9,13 +9,16 @@ import { closestMatch } from "leven";
 import { OptionError } from "./errors.ts";
 import { show } from "./show.ts";
 
-/** The names of the options in `T`. TypeScript refuses a table that lacks one, or has one too many. */
+/** The names of the options in `T`. TypeScript refuses a table that lacks one or has one too many. */
 export type OptionNames<T> = { readonly [Name in keyof T]-?: true };
 
-/** Letters that may differ between a name and the one that is suggested for it. */
+/** The most letters that may differ between a name and its suggestion. */
 const mostDifferences = 3;
 
-/** Throws `OptionError` unless `given` is an object whose keys are all in `names`; it suggests the name that is nearest. `call` is what messages call the function. */
+/**
+ * Throws `OptionError` unless `given` is an object whose keys are all in `names`; it suggests the nearest name. `call` is the function's
+ * name in messages.
+ */
 export function checkOptions<T>(call: string, given: T, names: OptionNames<T>): void {
   const known = Object.keys(names);
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
@@ -33,7 +36,7 @@ export function checkOptions<T>(call: string, given: T, names: OptionNames<T>): 
   );
 }
 
-/** Splits the options of a call that takes two kinds of them: first those in `names`, then all others. */
+/** Splits the options of a call that takes two kinds: those in `names`, and all others. */
 export function splitOptions<First extends object, Second extends object>(
   given: First & Second,
   names: OptionNames<First>,
@@ -43,7 +46,7 @@ export function splitOptions<First extends object, Second extends object>(
   return [Object.fromEntries(entries.filter(isFirst)) as First, Object.fromEntries(entries.filter((entry) => !isFirst(entry))) as Second];
 }
 
-/** The one of `known` that `name` is probably meant for: `top_k` for `topK`, `treshold` for `threshold`. Undefined where none is near. */
+/** The name in `known` that is probably meant by `name`: `topK` for `top_k`, `threshold` for `treshold`. Undefined if none is close. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const plain = new Map(known.map((one) => [plainName(one), one]));
   const near = closestMatch(plainName(name), [...plain.keys()], { maxDistance: Math.min(mostDifferences, Math.floor(name.length / 2)) });

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** What the package offers in every environment; `index.ts` and `index-node.ts` add how a device is opened and a folder read. */
+/** The parts of the package that every environment has; `index.ts` and `index-node.ts` add how to open devices and folders. */
 
 import "./webgpu-types.ts";
 

@@ -1,16 +1,16 @@
 /**
- * Values in messages. Whatever a file or a caller gives, the text is short, is built in time and memory bounded by its own length, never
- * throws, and holds nothing that a terminal obeys.
+ * Formats values for messages. Whatever a file or a caller gives, the text is short, takes bounded time and memory, never throws, and
+ * contains no control characters that a terminal would act on.
  */
 
 /** Characters of a value that a message shows by default. */
 const usualLength = 80;
-/** Lists and objects inside one another; what lies deeper is shown as … */
+/** Depth to which nested lists and objects are shown; deeper ones are shown as … */
 const deepest = 6;
 
 /**
- * A value as JSON would write it, cut to about `length` characters: text in quotation marks, lists and objects with as many entries as fit.
- * What JSON has no form for is named: `nothing`, `NaN`, `12n`, `Map`, `function f`.
+ * A value as JSON, cut to about `length` characters: text in quotation marks, lists and objects with as many entries as fit. Values without
+ * a JSON form are named: `nothing`, `NaN`, `12n`, `Map`, `function f`.
  */
 export function show(value: unknown, length = usualLength): string {
   const parts: string[] = [];
@@ -48,14 +48,14 @@ export function show(value: unknown, length = usualLength): string {
   return printable(parts.join(""));
 }
 
-/** A text in quotation marks, cut to `length` characters, with whatever a terminal could obey escaped. */
+/** A text in quotation marks, cut to `length` characters, with control characters escaped. */
 export function quoted(text: string, length = 200): string {
   return printable(JSON.stringify(text.length > length ? `${text.slice(0, length)}…` : text));
 }
 
 /**
- * A text in which control characters (other than the line break and the tab) and characters that change the direction of writing are written
- * as `\u001b`: it can be printed on a terminal.
+ * A text that can be printed on a terminal: control characters (except line breaks and tabs) and characters that change the direction of
+ * writing are written as `\u001b`.
  */
 export function printable(text: string): string {
   return text.replace(obeyed, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
@@ -75,7 +75,7 @@ function isPlain(value: object): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** One field at a time: an object may have millions. */
+/** One field at a time, because an object may have millions. */
 function* fieldsOf(value: Readonly<Record<string, unknown>>): Generator<readonly [string, unknown]> {
   for (const key in value) if (Object.hasOwn(value, key)) yield [key, value[key]];
 }

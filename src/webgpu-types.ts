@@ -1,6 +1,6 @@
 /**
- * The names of WebGPU's types that the package's declarations use. Where the DOM library or @webgpu/types describes them, these empty interfaces
- * merge with it; elsewhere, such as in Node without either, the names are at least known.
+ * The names of WebGPU's types that the package's declarations use. If the DOM library or @webgpu/types declares them, these empty
+ * interfaces merge with them. Otherwise, as in Node without either, at least the names exist.
  */
 declare global {
   interface GPU {}

@@ -1,21 +1,21 @@
 /**
  * Multi-head self-attention over packed sentences: scores, softmax, dropout and the weighted sum in one kernel, forward and backward
- * (Vaswani et al. 2017; the online softmax and its backward pass as in FlashAttention, Dao et al. 2022). No score is ever stored.
+ * (Vaswani et al. 2017; the online softmax and its backward pass as in FlashAttention, Dao et al. 2022). Scores are never stored.
  *
  *     P = softmax(Q·Kᵀ / √headSize) within a sentence;  context = dropout(P)·V
  *
- * A workgroup takes one sentence and head, a thread one token of it at a time: the thread keeps its own vectors, and all threads walk the
- * sentence's tokens together. The forward pass keeps each row's log Σ exp(score); the backward pass computes probabilities and dropout masks again.
- * Softmax and sums are f32. A thread writes only its own rows, so a rerun is bit-identical.
+ * A workgroup takes one sentence and head, a thread one of its tokens at a time. The thread keeps that token's vectors in registers, and
+ * all threads walk over the sentence's tokens together. The forward pass keeps each row's log Σ exp(score); the backward pass recomputes
+ * probabilities and dropout masks. Softmax and sums are f32. A thread writes only its own rows, so a rerun is bit-identical.
  *
- * Where no sentence has more than 128 tokens, a workgroup takes all of its sentence's tokens, 32 at a time, and the backward pass is one kernel: first
- * the queries, whose sums over dP·P stay in workgroup memory, then keys and values. Longer sentences are cut into tiles of 32 tokens with a workgroup
- * each, and the backward pass is two kernels.
+ * If no sentence has more than 128 tokens, a workgroup takes all of its sentence's tokens, 32 at a time, and the backward pass is one
+ * kernel: first the queries, whose sums over dP·P stay in workgroup memory, then keys and values. Longer sentences are cut into tiles of 32
+ * tokens with a workgroup each, and the backward pass is two kernels.
  *
- * Two variants from one source. Portable: the walk takes one token at a time, which all threads read at the same address, and the code for a head's vectors
- * is unrolled so that they stay in registers. "Blocks", for software adapters with subgroups, where loading from one address costs as much as loading from
- * many: the walk takes as many tokens as a subgroup has lanes, each lane loads one and broadcasts it, and loops are not unrolled, because that takes
- * seconds to compile.
+ * Two variants from one source. Portable: the walk takes one token at a time, which all threads read at the same address, and the code for
+ * a head's vectors is unrolled so that they stay in registers. "Blocks", for software adapters with subgroups, where loading from one
+ * address costs as much as loading from many: the walk takes as many tokens as a subgroup has lanes, each lane loads one and broadcasts it,
+ * and loops are not unrolled, because that takes seconds to compile.
  */
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -27,7 +27,7 @@ import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } fr
 
 interface Attributes {
   readonly heads: number;
-  /** Tokens that a sentence has at most. */
+  /** The longest sentence in tokens. */
   readonly longest: number;
   readonly dropout: Dropout | null;
 }
@@ -165,10 +165,10 @@ const attentionGradient: Operation<Attributes> = {
   },
 };
 
-/** Threads of a workgroup: most sentences of a training batch have at most 32 tokens. */
+/** Threads per workgroup: most sentences of a training batch have at most 32 tokens. */
 const threads = 32;
 
-/** The longest sentence that one workgroup takes whole. */
+/** The longest sentence that one workgroup handles completely. */
 const longestWhole = 128;
 
 interface HeadKernel {
@@ -176,14 +176,14 @@ interface HeadKernel {
   readonly reads: Record<string, readonly [Tensor, string]>;
   readonly writes: Record<string, readonly [Tensor, string]>;
   readonly declarations?: string;
-  /** One after another; all threads of the workgroup have finished one before the next begins. */
+  /** Phases that run one after the other; all threads of the workgroup finish one before the next begins. */
   readonly phases: readonly Phase[];
 }
 
 interface Phase {
-  /** WGSL before the walk: a thread's own vectors, at `own` in qkv and `ownOutput` in what is as wide as the context. */
+  /** WGSL before the walk: the vectors of the thread's own token, at `own` in qkv and at `ownOutput` in tensors as wide as the context. */
   readonly own: string;
-  /** WGSL for each block of tokens from position `j` on; a lane's own is at row `otherRow`, `other` in qkv and `otherOutput`. */
+  /** WGSL for each block of tokens from position `j` on. A lane's token in it is at row `otherRow`, `other` in qkv and `otherOutput`. */
   readonly other: string;
   /** WGSL after the walk. */
   readonly finish: string;
@@ -191,7 +191,7 @@ interface Phase {
 
 const sum = (a: string, b: string) => `${a} + ${b}`;
 
-/** The frame of all three kernels: a workgroup for each sentence and head, a thread for each token, and a walk over the sentence. */
+/** The frame of all three kernels: one workgroup per sentence and head, one thread per token, and a walk over the sentence. */
 function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: Attributes, { software, subgroupSize }: Capabilities) {
   const [rowCount] = qkv.shape as [Type["shape"][0], number];
   const width = (qkv.shape[1] as number) / 12;
@@ -199,7 +199,7 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
   const block = software && subgroupSize !== null && subgroupSize <= threads ? subgroupSize : 1;
   const index = Array.from({ length: quads }, (_, i) => i);
   const other = Array.from({ length: block }, (_, i) => i);
-  /** `line` for each token of the block: `_` is its number, `their(x)` the `x` of its lane. */
+  /** `line` for each token of the block: `_` is its number, `their(x)` is the `x` of the lane that loaded it. */
   const others = (line: string) =>
     other
       .map((r) =>
@@ -221,7 +221,7 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
     value: `${2 * width}u`,
     each,
     others,
-    /** An expression of all tokens of the block. */
+    /** An expression over all tokens of the block. */
     fold: (term: string, combine: (a: string, b: string) => string) => other.map((r) => term.replace("_", `${r}`)).reduce(combine),
     /** For each vector of a head: `before`, `line` for each token of the block, `after`. */
     walk(before: string, line: string, after = ""): string {
@@ -279,7 +279,7 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
 
 /**
  * Self-attention: [tokens, hiddenSize] from `qkv` [tokens, 3·hiddenSize] (query, key, value side by side, heads within each), the batch's
- * token table, its sentence table u32 [sentences, 2], and the number of tokens that a sentence has at most.
+ * token table, its sentence table u32 [sentences, 2], and the largest number of tokens in a sentence.
  */
 export function attention(
   qkv: Value,

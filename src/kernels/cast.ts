@@ -1,4 +1,4 @@
-/** Between the two ways floats are stored: f32 and f16. Rounds to nearest; the gradient is cast back. */
+/** Converts between the two storage types of floats, f32 and f16. Rounds to nearest; the gradient is cast back. */
 import {
   expectFloat,
   type FloatType,
@@ -22,7 +22,7 @@ const operation: Operation<{ dtype: FloatType }> = {
   gradient: ({ inputs: [x] }, [dy]) => [dy ? cast(dy, floatOf(x!)) : null],
 };
 
-/** `x` stored as `dtype`. A value that already is, is the value itself. */
+/** `x` stored as `dtype`; `x` itself if it already is. */
 export function cast(x: Value, dtype: FloatType): Value {
   return x.dtype === dtype ? x : x.tape.append(operation, [x], { dtype })[0]!;
 }

@@ -1,10 +1,10 @@
 /**
- * Many small softmax classifiers over the same frozen features, trained as one: the folds of a cross-validation times the strengths of
- * regularisation that are compared. Classifier k has rows k·C … k·C+C−1 of one weight matrix, so the logits of a minibatch for all of them are
- * one matrix product, and so is the gradient. This file has the operations between these products. Sums are f32, in the order of the rows.
+ * Many small softmax classifiers over the same frozen features, trained together: one for each fold of a cross-validation and each strength
+ * of regularisation. Classifier k has rows k·C … k·C+C−1 of one weight matrix. So the logits of a minibatch for all classifiers are one
+ * matrix product, and so is the gradient. This file has the operations between these products. Sums are f32, in the order of the rows.
  *
- * All classifiers see the same minibatch, and each leaves out the rows that its fold holds out. A row's role in each fold, two bits, stands in
- * a table: 16 folds a word.
+ * All classifiers see the same minibatch, and each ignores the rows that its fold holds out. A table has each row's role in each fold, two
+ * bits each: 16 folds per word.
  */
 import { wgsl } from "../gpu/shader.ts";
 import { kernel, pointKernel, rows, scalar, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
@@ -33,12 +33,12 @@ export const roleTable = (rows: number, folds: number): Type & { readonly shape:
   shape: [rows, Math.ceil(folds / foldsPerWord)],
 });
 
-/** Sets the role of a row in a fold, in a table of zeros with `width` words a row. */
+/** Sets the role of a row in a fold, in a zeroed table with `width` words per row. */
 export function setRole(table: Uint32Array, width: number, row: number, fold: number, value: number): void {
   table[row * width + Math.floor(fold / foldsPerWord)]! |= value << ((fold % foldsPerWord) * bitsPerRole);
 }
 
-/** Tables that describe the rows and the classifiers that are still trained. */
+/** Tables that describe the rows and the classifiers still in training. */
 export interface ClassifierTables {
   /** u32 [all rows]: each row's class. */
   readonly labels: Operand;
@@ -50,7 +50,7 @@ export interface ClassifierTables {
   readonly folds: Value;
 }
 
-/** What a thread that has one classifier sees: `classifier`, its `fold`'s role of a row, and the class that a row's logits choose. */
+/** WGSL for a thread that handles one classifier: `classifier`, the row's role in its `fold`, and the class that a row's logits predict. */
 function classifierKernel(declaration: {
   label: string;
   logits: Value;
@@ -184,8 +184,8 @@ export const tallyTable = (classifiers: number): Type & { readonly shape: readon
 });
 
 /**
- * Adds each classifier's results on the minibatch to `counts` u32 [classifiers, 4]: correct dev rows, correct test rows, test rows predicted as class 1,
- * and those of them that are class 1. Step 0 starts from zero.
+ * Adds each classifier's results on the minibatch to `counts` u32 [classifiers, 4]: correct dev rows, correct test rows, test rows
+ * predicted as class 1, and how many of these are class 1. Step 0 starts from zero.
  */
 export function tallyClassifiers(
   logits: Value,
@@ -211,7 +211,7 @@ interface Update {
   readonly secondCorrection: Scalar;
 }
 
-/** How `first`, `second` and `weights` change by a gradient `g`. */
+/** How `first`, `second` and `weights` change for a gradient `g`. */
 const rules: Record<UpdateRule, (update: Update) => string> = {
   adam: ({ firstCorrection, secondCorrection }) => wgsl`let m = ${adamDefaults.beta1} * first(index) + (1.0 - ${adamDefaults.beta1}) * g;
   let v = ${adamDefaults.beta2} * second(index) + (1.0 - ${adamDefaults.beta2}) * g * g;
@@ -264,8 +264,8 @@ export interface ClassifierState {
 
 /**
  * Moves the weights of the live classifiers by `gradient` f32 [live classifiers · classes, features] and by the strength of regularisation
- * that `strengths` f32 [classifiers] gives each, with Adam (Kingma & Ba 2015) or RMSprop (Hinton 2012) as PyTorch has them. Adam's step
- * needs the scalars of `adamCorrections`.
+ * that `strengths` f32 [classifiers] gives each, with Adam (Kingma & Ba 2015) or RMSprop (Hinton 2012) as in PyTorch. Adam's step needs the
+ * scalars of `adamCorrections`.
  */
 export function classifierUpdate(gradient: Value, strengths: Value, { weights, first, second }: ClassifierState, attributes: Update): void {
   gradient.tape.update(update, [gradient, strengths, weights], [weights, first, second], attributes);

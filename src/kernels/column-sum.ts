@@ -1,4 +1,4 @@
-/** The sum of a matrix over its rows: the gradient of whatever was added to every row. */
+/** The sum of a matrix over its rows: the gradient of a vector that was added to every row. */
 import { columnReduction } from "./language/column-reduction.ts";
 import { vector, vectorWidth } from "./language/kernel.ts";
 import { expectType, f32, type Operation, type Value } from "./language/operation.ts";

@@ -1,4 +1,4 @@
-/** Tensors one after another along an axis. One kernel a tensor; the gradient of each is its slice. */
+/** Joins tensors along an axis. One kernel per tensor; the gradient of each tensor is its slice. */
 import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { axisOf, splitAt, strideOf, withAxis } from "./language/axis.ts";
@@ -63,7 +63,7 @@ const operation: Operation<Attributes> = {
   },
 };
 
-/** `values` of one dtype, f32 or f16, one after another along an axis whose sizes are known in advance; all other dimensions must be equal. */
+/** Joins `values` of one dtype, f32 or f16, along an axis whose sizes are known in advance; all other dimensions must be equal. */
 export function concat(values: readonly [Value, ...Value[]], axis: number): Value {
   return values[0].tape.append(operation, values, { axis: axisOf("concat", values[0].shape, axis) })[0]!;
 }

@@ -1,4 +1,4 @@
-/** Copies a value into a persistent tensor: a gradient that is also something else, a buffer that another plan reads. */
+/** Copies a value into a persistent tensor: a gradient that is also used elsewhere, a buffer that another plan reads. */
 import { expectType, type Operation, type Persistent, type Value } from "./language/operation.ts";
 import { pointwise } from "./language/pointwise.ts";
 
@@ -14,7 +14,7 @@ export function copyInto(x: Value, target: Persistent): void {
   x.tape.update(operation, [x], [target], null);
 }
 
-/** A value of its own with the content of `x`. */
+/** A copy of `x` as a separate value. */
 export function copy(x: Value): Value {
   return x.tape.append(operation, [x], null)[0]!;
 }

@@ -1,12 +1,12 @@
 /**
- * Cross-entropy of each row's softmax against one of its elements: the diagonal's, as in the InfoNCE loss of a batch, or the one a label names, as in
- * masked language modelling.
+ * Cross-entropy of each row's softmax against one of its elements: the one on the diagonal, as in the InfoNCE loss of a batch, or the one
+ * that a label names, as in masked language modelling.
  *
  *     loss[i] = log Σ_j exp(x[i, j]) − (1 − ε) · x[i, target(i)] − ε · mean_j x[i, j]
  *     dx[i, j] = (softmax(x[i])[j] − (1 − ε) · [j = target(i)] − ε / columns) · dLoss[i]
  *
- * ε smooths labels (Szegedy et al. 2016). A row may go on in a second matrix, the hard negatives, where a weight is added to its diagonal:
- * two matrices and not one, so that the live columns of each lie at its own beginning.
+ * ε smooths labels (Szegedy et al. 2016). A row may continue in a second matrix, the hard negatives, with a weight added to its diagonal.
+ * They are two matrices, so that the live columns of each are at its beginning.
  */
 import { OptionError, ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -28,11 +28,11 @@ import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 /** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
-  /** u32 [rows]: the column that each row should choose; row i chooses column i, if absent. */
+  /** u32 [rows]: the correct column of each row; column i for row i if absent. */
   readonly labels?: Value;
-  /** More columns that no row should choose, f32 [rows, hard columns]. */
+  /** Additional columns that are never correct, f32 [rows, hard columns]. */
   readonly hard?: Value;
-  /** Added to `hard`'s diagonal: the log of how much more a row's own hard negative counts than the others'. */
+  /** Added to the diagonal of `hard`: the log of the weight of a row's own hard negative relative to the others. */
   readonly hardWeight?: number;
   /** ε; 0 if absent. */
   readonly smoothing?: number;
@@ -56,7 +56,7 @@ function inputsOf({ inputs: [logits, ...more], attributes: { hasLabels, hasHard 
   return { logits: logits!, labels: hasLabels ? rest.shift() : undefined, hard: hasHard ? rest.shift() : undefined };
 }
 
-/** WGSL that both kernels share: where rows begin, how many columns there are, the target, and a hard negative's logit. */
+/** WGSL shared by both kernels: where rows begin, the number of columns, the target, and a hard negative's logit. */
 function rowText({ logits, labels, hard }: Inputs): string {
   const columns = rows(logits.shape[1]!);
   const hardText = hard
@@ -171,8 +171,9 @@ function lowering(capabilities: Capabilities, declaration: Parameters<typeof row
 }
 
 /**
- * f32 [rows]: the loss of each row of `logits` f32 [rows, columns]. Without labels row i is compared with column i, as in a batch of pairs, so that there must be
- * at least as many columns as rows. A label beyond the columns is refused where the host gives it, and makes the row's loss and gradient NaN where it does not.
+ * f32 [rows]: the loss of each row of `logits` f32 [rows, columns]. Without labels column i is correct for row i, as in a batch of pairs,
+ * so there must be at least as many columns as rows. A label out of range is refused if the host gives it; if the device computed it, the
+ * row's loss and gradient are NaN.
  */
 export function crossEntropy(logits: Value, { labels, hard, hardWeight = 0, smoothing = 0 }: CrossEntropyOptions = {}): Value {
   if (!(smoothing >= 0 && smoothing <= 1)) {

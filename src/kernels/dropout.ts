@@ -1,9 +1,9 @@
 /**
- * Dropout with inverted scaling: each element is zeroed with probability p, the others are divided by 1−p. The mask is a hash and never stored: the backward
- * pass computes it again.
+ * Dropout with inverted scaling: each element is zeroed with probability p, the others are divided by 1−p. The mask is a hash and is never
+ * stored: the backward pass recomputes it.
  *
- * A row's mask follows from its key. Rows of packed sentences take it from the batch's token table, so that a sentence has the same mask wherever it stands;
- * rows of any other tensor are numbered.
+ * A row's mask depends on its key. Rows of packed sentences take their keys from the batch's token table, so that a sentence has the same
+ * mask wherever it is in the batch. The rows of any other tensor are numbered.
  */
 import { tokenField, tokenTable } from "./batch.ts";
 import { vectorWidth } from "./language/kernel.ts";
@@ -30,24 +30,24 @@ const operation: Operation<Dropout> = {
       main: () =>
         `setY(index, x(index) * ${dropoutOf(vectorWidth(rowWidth(x!.shape)))}(dropoutRow(dropoutStep(), ${tokens ? `tokens[row].${tokenField.key}` : "row"}), column));`,
     }),
-  // The mask is a constant of the step: the same site masks the gradient.
+  // The mask is constant in the backward pass: the same site masks the gradient.
   gradient: ({ inputs: [, tokens], attributes }, [dy]) => [dy ? dropoutAt(dy, attributes, tokens) : null, ...(tokens ? [null] : [])],
 };
 
-/** The WGSL function that gives the factors of a vector of `width` elements. */
+/** The WGSL function that returns the factors of a vector of `width` elements. */
 export function dropoutOf(width: 1 | 4): string {
   return width === 1 ? "dropoutFactor" : "dropoutFactors";
 }
 
-/** `dropout` at a site already drawn. */
+/** `dropout` at a site that has already been drawn. */
 export function dropoutAt(x: Value, at: Dropout, tokens?: Value): Value {
   checkProbability("dropout", at.probability);
   return at.probability === 0 ? x : x.tape.append(operation, tokens ? [x, tokens] : [x], at)[0]!;
 }
 
 /**
- * Dropout of `x` f32 or f16 [rows, …] at a new site, with a probability in [0, 1); of zero it is `x` itself. `tokens` is the token table u32 [rows, 4] of a packed
- * batch, whose rows' masks follow their sentence and position. Throws `OptionError` for any other probability.
+ * Dropout of `x` f32 or f16 [rows, …] at a new site, with a probability in [0, 1); `x` itself if it is zero. `tokens` is the token table
+ * u32 [rows, 4] of a packed batch: then a row's mask depends on its sentence and position. Throws `OptionError` for any other probability.
  */
 export function dropout(x: Value, probability: number, { tokens }: { readonly tokens?: Value | undefined } = {}): Value {
   return dropoutAt(x, { probability, site: x.tape.dropoutSite() }, tokens);

@@ -1,8 +1,9 @@
 /**
- * BERT's embedding sum: word row + position row + the first token-type row, for each token. (SimCSE has one segment; its token types are zero.)
+ * BERT's embedding sum: word row + position row + the first token-type row, for each token. (SimCSE has one segment, so all its token types
+ * are zero.)
  *
- * The backward pass of a gather is a scatter with collisions, which float atomics would do in an order that changes from run to run.
- * Here the host sorts the batch's rows by id (a `GatherIndex`, made with the batch), and one thread sums the rows of one id in that order.
+ * The backward pass of a gather is a scatter with collisions; float atomics would add in an order that changes from run to run. Here the
+ * host sorts the batch's rows by id (a `GatherIndex`, made with the batch), and one thread sums the rows of one id in that order.
  */
 import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
@@ -131,9 +132,7 @@ export interface EmbeddingTables {
   readonly tokenType: Operand;
 }
 
-/**
- * [tokens, hiddenSize], stored as `dtype`, from the batch's token table u32 [tokens, 4]. The indices are needed where a gradient is.
- */
+/** [tokens, hiddenSize], stored as `dtype`, from the batch's token table u32 [tokens, 4]. The indices are needed for gradients. */
 export function embedding(
   tokens: Value,
   tables: EmbeddingTables,

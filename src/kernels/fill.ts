@@ -1,4 +1,4 @@
-/** A constant tensor; the seed of every backward pass. */
+/** A constant tensor, such as the seed of a backward pass. */
 import { paramF32, pointKernel } from "./language/kernel.ts";
 import { f32, type Operation, type Recorder, type Shape, type Value } from "./language/operation.ts";
 

@@ -1,9 +1,9 @@
 /**
  * Rows of a table by their numbers: an embedding, minibatches of features that stay on the GPU, the masked tokens of a batch.
  *
- * The backward pass adds up the gradients of a row that was taken several times, in the order in which it was taken and without float atomics: a first kernel
- * links each place to the next one with the same number, and one thread follows the links from the first. That looks through all numbers for each of them.
- * Where every row was taken once at most the caller can say where it went, and nothing is searched.
+ * If a row was taken several times, the backward pass sums its gradients in the order in which it was taken, without float atomics. A first
+ * kernel links each place to the next one with the same number, and one thread follows the links from the first place. For each number,
+ * this scans all numbers. If every row was taken at most once, the caller can pass where each row went, and nothing is searched.
  */
 import { wgsl } from "../gpu/shader.ts";
 import { nan, pointKernel, rows, vector, vectorWidth, zeroKernel } from "./language/kernel.ts";
@@ -53,7 +53,7 @@ const operation: Operation<null> = {
   },
 };
 
-/** The gradient where each row was taken once at most: every row of the table reads it from its place. */
+/** The gradient if each row was taken at most once: every row of the table reads it from its place. */
 const gradientOperation: Operation<{ type: Type }> = {
   name: "gatherRowsGradient",
   infer([, gathered], { type }) {
@@ -74,7 +74,7 @@ const gradientOperation: Operation<{ type: Type }> = {
     }),
 };
 
-/** The gradient where rows may have been taken several times. */
+/** The gradient if rows may have been taken several times. */
 const scatterOperation: Operation<{ type: Type }> = {
   name: "addRows",
   infer: (_, { type }) => [type],
@@ -124,10 +124,11 @@ const scatterOperation: Operation<{ type: Type }> = {
 };
 
 /**
- * f32 [numbers…, width…]: the rows of `table` f32 or f16 [rows, width…] whose numbers `numbers` u32 of any shape lists, each as often as one likes. A number
- * beyond the table is refused where the host gives it, and makes a row of NaN where it does not.
+ * f32 [numbers…, width…]: the rows of `table` f32 or f16 [rows, width…] that `numbers` u32 of any shape lists; a row may be listed any
+ * number of times. A number out of range is refused if the host gives it; if the device computed it, its row is NaN.
  *
- * Where each row is taken once at most, `gathered` u32 [rows] may hold 1 + its place in `numbers` (0 where it was not taken): the gradient then costs no search.
+ * If each row is taken at most once, `gathered` u32 [rows] may hold 1 + its place in `numbers` (0 if it was not taken). The gradient then
+ * needs no search.
  */
 export function gatherRows(table: Operand, numbers: Value, gathered?: Value): Value {
   limitIndices(numbers, { size: table.shape[0]!, of: "rows of the table" });

@@ -1,14 +1,15 @@
 /**
- * LayerNorm over the last dimension, by itself or with the dropout and the residual that precede it in a transformer layer:
+ * LayerNorm over the last dimension, alone or with the dropout and the residual that precede it in a transformer layer:
  *
  *     s = dropout(x) + residual;  y = (s − mean(s)) / √(var(s) + epsilon) · weight + bias
  *
- * or with the dropout that follows it after the embedding. Statistics are f32 and two-pass: the mean, then the mean of squared differences. The
- * forward pass keeps mean and 1/σ of each row; the backward pass computes s again, dropout masks included, instead of storing it, and gives the gradient
- * of x behind its mask beside that of the residual. Gradients: Ba et al. 2016 in the form ds = (g − mean(g) − ŝ·mean(g·ŝ)) / σ with g = dy·weight.
+ * or with the dropout that follows it after the embedding. Statistics are f32 and two-pass: the mean, then the mean of squared differences.
+ * The forward pass keeps mean and 1/σ of each row; the backward pass recomputes s, dropout masks included, instead of storing it. It
+ * returns the gradients of x (with its mask applied) and of the residual. Gradients: Ba et al. 2016 in the form ds = (g − mean(g) −
+ * ŝ·mean(g·ŝ)) / σ with g = dy·weight.
  *
- * Each pass over a row writes its values to the output, and the next pass reads them there. Where the output is stored as halves, the values are computed
- * again instead, so that nothing is rounded twice.
+ * Each pass over a row writes its values to the output, and the next pass reads them there. If the output is stored as f16, the values are
+ * recomputed instead, so that nothing is rounded twice.
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
@@ -33,7 +34,7 @@ import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 interface Attributes {
   readonly epsilon: number;
   readonly residual: boolean;
-  /** Of x, before the norm, or of y, after it; never both. */
+  /** Dropout of x before the norm, or of y after it; never both. */
   readonly dropout: (Dropout & { readonly of: "x" | "y" }) | null;
 }
 
@@ -172,12 +173,14 @@ const parameterGradient: Operation<Attributes> = {
   },
 };
 
-/** WGSL for what was written to `output` at `start + c`, or the expression it came from where that would be rounded. */
+/** WGSL that reads what was written to `output` at `start + c`, or recomputes it if the stored value is rounded. */
 function again(name: string, output: Type, expression: string): string {
   return output.dtype === "f16" ? expression : `${name}(start + c)`;
 }
 
-/** WGSL `summed(index, column, stream)`: one vector of s = dropout(x) + residual, and what it binds; `afterwards` is the factor of y's dropout. */
+/**
+ * WGSL `summed(index, column, stream)`, one vector of s = dropout(x) + residual, and its bindings. `afterwards` is the dropout factor of y.
+ */
 function summedInput(x: Tensor & Type, rest: readonly Tensor[], { residual, dropout }: Attributes) {
   const width = x.shape[1] as number;
   const step = vectorWidth(width);
@@ -205,7 +208,7 @@ fn summed(index: u32, column: u32, stream: u32) -> T { return ${dropped}${residu
   };
 }
 
-/** A dropout whose mask depends on the rows of the batch's token table. */
+/** A dropout whose mask depends on the batch's token table. */
 export interface TokenDropout {
   readonly dropout: number;
   readonly tokens: Value;
@@ -216,7 +219,7 @@ function drawSite(x: Value, { dropout: probability }: TokenDropout, of: "x" | "y
   return probability > 0 ? { probability, site: x.tape.dropoutSite(), of } : null;
 }
 
-/** LayerNorm of `x` [rows, width] with `weight` and `bias` f32 [width], and the dropout of the result where one is given. */
+/** LayerNorm of `x` [rows, width] with `weight` and `bias` f32 [width], and dropout of the result if one is given. */
 export function layerNorm(x: Value, weight: Operand, bias: Operand, epsilon: number, after?: TokenDropout): Value {
   const dropout = after ? drawSite(x, after, "y") : null;
   return x.tape.append(operation, [x, weight, bias, ...(dropout ? [after!.tokens] : [])], { epsilon, residual: false, dropout })[0]!;

@@ -1,6 +1,6 @@
 /**
- * The largest value along an axis. The gradient goes to the first element that has it, as torch.max along a dimension gives it; its place is found in the forward
- * pass. Comparisons are exact, so the order does not matter. The result for NaN is not defined.
+ * The largest value along an axis. The gradient goes to the first element with that value, like torch.max along a dimension; the forward
+ * pass finds its place. Comparisons are exact, so the order does not matter. The result for NaN is not defined.
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { range, wgsl } from "../gpu/shader.ts";
@@ -42,7 +42,7 @@ const operation: Operation<Attributes> = {
   },
 };
 
-/** Places as floats, which `largest` joins: −place, and a number below all of them where a thread has not met the largest value. */
+/** Places as floats, so that `largest` can combine them: −place, or a smaller number than any if a thread has not met the largest value. */
 const none = "-1e9";
 
 function alongRows({ inputs: [x], outputs: [y, places], attributes: { axis } }: Node<Attributes>, capabilities: Capabilities): Lowering {
@@ -80,7 +80,7 @@ function alongRows({ inputs: [x], outputs: [y, places], attributes: { axis } }: 
   };
 }
 
-/** A thread an element of the result, walking the axis. */
+/** One thread per element of the result, which walks the axis. */
 function acrossRows({ inputs: [x], outputs: [y, places], attributes: { axis } }: Node<Attributes>): Lowering {
   const split = splitAt(x!.shape, axis);
   const step = vectorWidth(strideOf(split));
@@ -144,7 +144,10 @@ const gradientOperation: Operation<Attributes & { readonly type: Type }> = {
   },
 };
 
-/** f32: the largest value of `x` f32 or f16 along an axis (negative ones count from the end), or of all its elements as [1] where none is given. */
+/**
+ * f32: the largest value of `x` f32 or f16 along an axis (negative ones count from the end), or of all its elements as [1] if none is
+ * given.
+ */
 export function max(x: Value, axis?: number, { keepDims = false }: ReductionOptions = {}): Value {
   if (axis === undefined) {
     const whole = [...x.shape].reduce<Value>((value) => max(value, -1), x);

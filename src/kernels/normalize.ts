@@ -1,4 +1,4 @@
-/** Rows scaled to unit length, for cosine similarity. A norm below 1e-8 counts as 1e-8, as PyTorch's cosine_similarity has it. */
+/** Scales rows to unit length, for cosine similarity. A norm below 1e-8 counts as 1e-8, like in PyTorch's cosine_similarity. */
 import { wgsl } from "../gpu/shader.ts";
 import { horizontalSum, vector, vectorWidth } from "./language/kernel.ts";
 import { expectKnown, expectType, f32, type Operation, type Value } from "./language/operation.ts";

@@ -1,10 +1,10 @@
 /**
- * How far a batch's similarities are from the order of its scores. Over all pairs (i, j) where i has the higher score:
+ * Measures how far a batch's similarities are from the order of its scores. Over all pairs (i, j) where i has the higher score:
  *
  *     loss = log(1 + Σ exp(x[j] − x[i]))
  *     dx[k] = dLoss · (Σ over i above k of p(i, k) − Σ over j below k of p(k, j)),   p(i, j) = exp(x[j] − x[i] − loss)
  *
- * which is CoSENT's loss (Su 2022) where x are scaled cosines. All exponents are taken relative to the largest. Sums run in f32 in a fixed order;
+ * This is CoSENT's loss (Su 2022) if x are scaled cosines. All exponents are relative to the largest. Sums run in f32 in a fixed order;
  * memory grows with n, not with the number of pairs.
  */
 import { wgsl } from "../gpu/shader.ts";
@@ -103,8 +103,8 @@ const orderLossGradient: Operation<null> = {
 };
 
 /**
- * f32 [1]: the loss of `x` f32 [n] for the order of `scores` f32 [n], 0 where no two scores differ. `scores` have no gradient. Takes time in
- * proportion to n².
+ * f32 [1]: the loss of `x` f32 [n] for the order of `scores` f32 [n]; 0 if no two scores differ. `scores` have no gradient. Takes O(n²)
+ * time.
  */
 export function orderLoss(x: Value, scores: Value): Value {
   return x.tape.append(operation, [x, scores], null)[0]!;

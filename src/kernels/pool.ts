@@ -1,5 +1,5 @@
 /**
- * One vector a sentence from its tokens, special tokens included, as sentence-transformers pools:
+ * One vector per sentence from its tokens, special tokens included, like sentence-transformers:
  *
  *     first           the first token's ([CLS])
  *     last            the last token's
@@ -8,7 +8,7 @@
  *     weightedMean    the mean weighted by position: the first token counts once, the second twice, …
  *     max             the largest value of each feature
  *
- * Several of them stand one after another in the result.
+ * The result can concatenate several of them.
  */
 import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
@@ -25,15 +25,21 @@ export type Pooling = "first" | "last" | "mean" | "meanSqrtLength" | "weightedMe
 
 interface Attributes {
   readonly poolings: readonly Pooling[];
-  /** Whether a token table follows the sentences, from which the backward pass takes each row's sentence; else it looks through all of them. */
+  /**
+   * Whether a token table follows the sentences. The backward pass takes each row's sentence from it; without it, it searches all
+   * sentences.
+   */
   readonly hasTokens: boolean;
 }
 
-/** WGSL of one way of pooling. `start` and `count` are the sentence's rows, `at(i)` is the place of its row i, `T` the type of a few features. */
+/**
+ * WGSL of one kind of pooling. `start` and `count` give the sentence's rows, `at(i)` the place of its row i; `T` is the type of a few
+ * features.
+ */
 interface Formula {
   /** Sets `pooled`. */
   readonly forward: string;
-  /** The gradient of row `start + i` from `g`, that of the pooled vector. */
+  /** The gradient of row `start + i` from `g`, the gradient of the pooled vector. */
   readonly backward: string;
 }
 
@@ -54,7 +60,7 @@ const formulas: Readonly<Record<Pooling, Formula>> = {
   max: {
     forward: wgsl`pooled = x(at(0u));
     for (var i = 1u; i < count; i++) { pooled = max(pooled, x(at(i))); }`,
-    // Where several tokens have the largest value, each gets the gradient.
+    // If several tokens have the largest value, each gets the gradient.
     backward: "select(T(), g, x(index) == y(place))",
   },
 };
@@ -96,7 +102,7 @@ const operation: Operation<Attributes> = {
   },
 };
 
-/** One statement of several, by a number; the only one where there is one. */
+/** Selects one of several statements by a number; the statement itself if there is only one. */
 function choice(statements: readonly string[], selector: string): string {
   if (statements.length === 1) return statements[0]!;
   const cases = statements.map((statement, i) => `${i === statements.length - 1 ? "default" : `case ${i}u`}: { ${statement} }`);
@@ -130,7 +136,10 @@ const poolGradient: Operation<Attributes> = {
   },
 };
 
-/** WGSL that does something for the sentence of a row, or for every sentence that has it: `sentence` is its number, `i` the row's place in it. */
+/**
+ * WGSL that does something for the sentence of a row, or for every sentence that contains it: `sentence` is its number, `i` the row's place
+ * in it.
+ */
 function ofSentence(sentences: Type, hasTokens: boolean, body: string): string {
   const place = wgsl`let i = row - sentences[sentence].x;
   let count = sentences[sentence].y;`;
@@ -146,13 +155,16 @@ function ofSentence(sentences: Type, hasTokens: boolean, body: string): string {
 export interface PooledRows {
   /** u32 [sentences, 2]: first row and number of rows, at least one. */
   readonly sentences: Value;
-  /** u32 [rows, 4], the token table of a packed batch: with it the gradient finds a row's sentence at once. Needs every row in one sentence. */
+  /**
+   * u32 [rows, 4], the token table of a packed batch. With it, the gradient finds a row's sentence at once. Every row must be in exactly
+   * one sentence.
+   */
   readonly tokens?: Value;
 }
 
 /**
- * f32 [sentences, width · poolings] from `x` f32 or f16 [rows, width]. `sentences` may leave out rows; without a token table these have the gradient zero, with
- * one such a result has no gradient.
+ * f32 [sentences, width · poolings] from `x` f32 or f16 [rows, width]. `sentences` may leave out rows. Without a token table their gradient
+ * is zero; with one, such a result has no gradient.
  */
 export function pool(x: Value, { sentences, tokens }: PooledRows, pooling: Pooling | readonly Pooling[]): Value {
   const poolings = typeof pooling === "string" ? [pooling] : pooling;

@@ -1,4 +1,4 @@
-/** The same memory under another shape of as many elements. Costs nothing: it has no kernel. */
+/** The same memory under another shape with as many elements. It has no kernel and costs nothing. */
 import { ShapeError } from "../errors.ts";
 import { elementCount, formatShape, type Operation, type Shape, sameShape, type Value } from "./language/operation.ts";
 
@@ -14,7 +14,9 @@ const operation: Operation<{ shape: Shape }> = {
   gradient: ({ inputs: [x] }, [dy]) => [dy ? reshape(dy, x!.shape) : null],
 };
 
-/** `x` under another shape. A live first dimension must stay live in step with the new one: tokens, or sentences as pairs × views. */
+/**
+ * `x` under another shape. A live first dimension must remain live, in a fixed ratio to the new one: tokens, or sentences as pairs × views.
+ */
 export function reshape(x: Value, shape: Shape): Value {
   if (sameShape(x.shape, shape)) return x;
   const [y] = x.tape.append(operation, [x], { shape });

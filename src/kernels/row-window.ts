@@ -1,4 +1,7 @@
-/** Rows of a persistent matrix from a row on that the host gives each step: a chunk of a batch's embeddings, written and read. */
+/**
+ * Consecutive rows of a persistent matrix, from a row that the host gives each step: for writing and reading a chunk of a batch's
+ * embeddings.
+ */
 import { wgsl } from "../gpu/shader.ts";
 import { scalar } from "./language/kernel.ts";
 import {

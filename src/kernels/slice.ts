@@ -1,4 +1,4 @@
-/** A part of a tensor along an axis, and its adjoint: a tensor with that part, zero elsewhere. */
+/** A part of a tensor along an axis, and its adjoint: a tensor that contains this part and is zero elsewhere. */
 import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { axisOf, splitAt, strideOf, withAxis } from "./language/axis.ts";
@@ -12,7 +12,10 @@ interface Attributes {
   readonly end: number;
 }
 
-/** How a part lies in the whole: in every line of `whole` elements the part has `size` from `offset` on, all counted in vectors. */
+/**
+ * The place of a part in the whole: in every line of `whole` elements, the part is the `size` elements from `offset` on, all counted in
+ * vectors.
+ */
 function layoutOf(shape: Shape, { axis, start, end }: Attributes) {
   const split = splitAt(shape, axis);
   const stride = strideOf(split);

@@ -52,11 +52,11 @@ const gradientOperation: Operation<null> = {
 interface Row {
   readonly step: 1 | 4;
   readonly element: string;
-  /** WGSL that does something with each place `c` of a row. */
+  /** WGSL that does something at each place `c` of a row. */
   readonly walk: (body: string) => string;
 }
 
-/** A kernel over the rows that the last dimension makes; `start` is where a row begins. */
+/** A kernel over the rows along the last dimension; `start` is where a row begins. */
 function overRows(
   capabilities: Capabilities,
   { shape }: Type,
@@ -74,7 +74,7 @@ function overRows(
   };
 }
 
-/** The softmax of `x` f32 or f16 along an axis, the last one if absent; stored as `x` is. */
+/** The softmax of `x` f32 or f16 along an axis, the last one if absent; stored like `x`. */
 export function softmax(x: Value, axis = -1): Value {
   const last = x.shape.length - 1;
   const index = axisOf("softmax", x.shape, axis);

@@ -1,8 +1,9 @@
 /**
  * Sums and means over an axis, and their adjoint: repeating along an axis.
  *
- * Accumulates in f32 in a fixed order, whatever the input is stored as; results are f32. Three ways by where the axis lies: along rows (a thread or a
- * workgroup a row), down columns (chunks of rows, then the chunks), and in the middle (a thread an element of the result).
+ * Accumulates in f32 in a fixed order, whatever the input's dtype; results are f32. There are three ways, depending on the axis: along rows
+ * (one thread or workgroup per row), down columns (chunks of rows, then the chunks), and in the middle (one thread per element of the
+ * result).
  */
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -33,7 +34,7 @@ import { reshape } from "./reshape.ts";
 
 interface SumAttributes {
   readonly axis: number;
-  /** The axis whose live size the sum is divided by, for a mean; null for a sum. A size of 0 counts as 1. */
+  /** For a mean, the axis whose live size the sum is divided by; null for a sum. A size of 0 counts as 1. */
   readonly divisor: Dimension | null;
 }
 
@@ -108,7 +109,7 @@ function inTheMiddle({ inputs: [x], outputs: [y], attributes: { axis, divisor } 
 
 interface ExpandAttributes {
   readonly type: Type;
-  /** The axis whose live size every element is divided by, for the gradient of a mean. */
+  /** For the gradient of a mean, the axis whose live size every element is divided by. */
   readonly divisor: Dimension | null;
 }
 
@@ -133,12 +134,12 @@ function expandTo(x: Value, { dtype, shape }: Type, divisor: Dimension | null): 
   return x.tape.append(expandOperation, [x], { type: { dtype, shape }, divisor })[0]!;
 }
 
-/** `x` repeated along its dimensions of 1, and along new ones in front, to `shape` (NumPy's broadcast_to). */
+/** `x` repeated to `shape` along its dimensions of 1 and along new ones in front (NumPy's broadcast_to). */
 export function expand(x: Value, shape: Shape): Value {
   return sameShape(x.shape, shape) ? x : expandTo(x, { dtype: x.dtype, shape }, null);
 }
 
-/** The adjoint of `expand`: `x` summed over the axes along which `shape` repeats to its shape; `x` itself where there are none. */
+/** The adjoint of `expand`: `x` summed to `shape` over the axes along which `shape` repeats; `x` itself if there are none. */
 export function sumTo(x: Value, shape: Shape, divisor: Dimension | null = null): Value {
   const axes = broadcastAxes(shape, x.shape).reverse();
   const summed = axes.reduce((value, axis, i) => {
@@ -150,16 +151,16 @@ export function sumTo(x: Value, shape: Shape, divisor: Dimension | null = null):
 
 /** Options of `sum`, `mean` and `max` over an axis. */
 export interface ReductionOptions {
-  /** Keep the axis, with size 1, so that the result broadcasts against what it was computed from; false if absent. */
+  /** Keep the axis with size 1, so that the result broadcasts against the input; false if absent. */
   readonly keepDims?: boolean;
 }
 
-/** f32: the sum of `x` f32 or f16 over an axis (negative ones count from the end), or of all its elements as [1] where none is given. */
+/** f32: the sum of `x` f32 or f16 over an axis (negative ones count from the end), or of all its elements as [1] if none is given. */
 export function sum(x: Value, axis?: number, options?: ReductionOptions): Value {
   return overAxis("sum", x, axis, options, () => null);
 }
 
-/** f32: the mean of `x` f32 or f16 over an axis, or of all its elements as [1] where none is given. Of no live elements it is 0. */
+/** f32: the mean of `x` f32 or f16 over an axis, or of all its elements as [1] if none is given. The mean of no live elements is 0. */
 export function mean(x: Value, axis?: number, options?: ReductionOptions): Value {
   return overAxis("mean", x, axis, options, (size) => size);
 }

@@ -1,11 +1,11 @@
-/** The axes of a tensor in another order. The gradient is put back in the old one. */
+/** Reorders the axes of a tensor. The gradient is reordered back. */
 import { ShapeError } from "../errors.ts";
 import { range, wgsl } from "../gpu/shader.ts";
 import { pointKernel, vector, vectorWidth } from "./language/kernel.ts";
 import { capacity, elementCount, expectFloat, formatShape, type Operation, type Shape, type Value } from "./language/operation.ts";
 
 interface Attributes {
-  /** The axis of `x` that each axis of the result is. */
+  /** For each axis of the result, the axis of `x`. */
   readonly axes: readonly number[];
 }
 
@@ -18,7 +18,7 @@ const operation: Operation<Attributes> = {
   lower({ inputs: [x], outputs: [y], attributes: { axes } }) {
     const last = y!.shape.at(-1)!;
     const step = y!.shape.length === 1 ? 1 : vectorWidth(capacity(last));
-    // Packed halves are read by fours; one of the four is used.
+    // Packed f16 is read in fours; one of the four is used.
     const half = x!.dtype === "f16" && vectorWidth(capacity(x!.shape.at(-1)!)) === 4;
     const element = (i: string) => (half ? `x((${i}) / 4u)[(${i}) % 4u]` : `x(${i})`);
     const strides = axes.map((axis) => elementCount(x!.shape.slice(axis + 1)));
@@ -49,7 +49,7 @@ const operation: Operation<Attributes> = {
   ],
 };
 
-/** WGSL for the place, in memory of the given strides, of element `first` of a tensor of `shape`. */
+/** WGSL for the place of element `first` of a tensor of `shape` in memory with the given strides. */
 function placeIn(shape: Shape, strides: readonly number[]): string {
   return shape
     .map((dimension, k) => {
@@ -60,7 +60,7 @@ function placeIn(shape: Shape, strides: readonly number[]): string {
     .join(" + ");
 }
 
-/** `x` f32 or f16 with its axes in the order that `axes` lists, each once; the last two change places if absent. */
+/** `x` f32 or f16 with its axes in the order that `axes` lists, each once; the last two are swapped if absent. */
 export function transpose(x: Value, axes?: readonly number[]): Value {
   const all = [...x.shape.keys()];
   const order = axes ?? [...all.slice(0, -2), ...all.slice(-2).reverse()];

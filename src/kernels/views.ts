@@ -1,4 +1,4 @@
-/** Sentences that stand as view 0 of the first example, view 1 of the first, …, taken apart into one matrix a view, and put together again. */
+/** Splits sentences in the order view 0 of the first example, view 1 of the first, …, into one matrix per view, and joins them again. */
 import { ShapeError } from "../errors.ts";
 import { range, wgsl } from "../gpu/shader.ts";
 import { capacity, type Extent, expectKnown, expectType, f32, formatShape, type Operation, type Value } from "./language/operation.ts";
@@ -58,7 +58,7 @@ const join: Operation<Attributes & { used: readonly boolean[] }> = {
   },
 };
 
-/** `views` matrices f32 [examples, width] from `x` f32 [examples · views, width], the views of an example being neighbours. */
+/** `views` matrices f32 [examples, width] from `x` f32 [examples · views, width], where the views of an example are neighbours. */
 export function splitViews(x: Value, views: number, examples: Extent): Value[] {
   return x.tape.append(split, [x], { views, examples });
 }

@@ -6,10 +6,10 @@ import { ShapeError } from "../../errors.ts";
 import { vector } from "./kernel.ts";
 import { capacity, type Dimension, elementCount, formatShape, type Shape, sameShape } from "./operation.ts";
 
-/** A shape under `rank` dimensions, with ones in front. */
+/** A shape padded with ones in front to `rank` dimensions. */
 const aligned = (shape: Shape, rank: number): Shape => [...Array<number>(rank - shape.length).fill(1), ...shape];
 
-/** The shape that all `shapes` broadcast to. Throws `ShapeError`, naming `operation`, where two do not fit. */
+/** The shape that all `shapes` broadcast to. Throws `ShapeError`, naming `operation`, if two are incompatible. */
 export function broadcastShapes(operation: string, shapes: readonly Shape[]): Shape {
   const rank = Math.max(...shapes.map(({ length }) => length));
   const all = shapes.map((shape) => aligned(shape, rank));
@@ -31,8 +31,8 @@ export function broadcastAxes(from: Shape, to: Shape): number[] {
 }
 
 /**
- * How a kernel over `over` reads the element of a tensor of `shape` that goes with its own. The kernel declares `index`, `row` and `column` as `pointKernel`
- * does, counted in vectors of `width`.
+ * How a kernel over `over` reads the matching element of a tensor of `shape`. The kernel declares `index`, `row` and `column` like
+ * `pointKernel`, counted in vectors of `width`.
  */
 export function broadcastRead(name: string, shape: Shape, over: Shape, width: 1 | 4): { readonly element: string; readonly read: string } {
   if (sameShape(shape, over)) return { element: vector(width), read: `${name}(index)` };
@@ -55,7 +55,10 @@ export function broadcastRead(name: string, shape: Shape, over: Shape, width: 1 
   return splats ? { element: "f32", read: `T(${name}(${place}))` } : { element: vector(width), read: `${name}(${place})` };
 }
 
-/** Runs of neighbouring dimensions that the source has, as [first, end): the first dimension by itself, since a kernel counts its rows apart. */
+/**
+ * Runs of neighbouring dimensions that the source has, as [first, end). The first dimension is always a run by itself, because a kernel
+ * counts its rows separately.
+ */
 function groups(source: Shape, over: Shape): [number, number][] {
   const runs: [number, number][] = [];
   over.forEach((dimension, k) => {

@@ -1,6 +1,6 @@
 /**
- * Sums over rows, column by column: gradients of biases and of norm weights. Two kernels in a fixed order, so that the result does not depend on
- * how the device schedules them: each chunk of rows is summed by itself, then the chunks. Accumulates in f32.
+ * Sums over rows, column by column: gradients of biases and norm weights. It takes two kernels: each chunk of rows is summed, then the
+ * chunks. The order is fixed, so that the result does not depend on how the device schedules them. Accumulates in f32.
  */
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, kernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
@@ -12,26 +12,26 @@ const rowsPerChunk = 64;
 export interface ColumnReduction {
   readonly label: string;
   readonly rowCount: Dimension;
-  /** Elements of a row. */
+  /** Elements per row. */
   readonly width: number;
   /** Tensors of the matrix's rows: name → [tensor, WGSL element type], the vector type of `width`. */
   readonly reads: Record<string, readonly [Tensor, string]>;
   readonly params?: Parameters<typeof kernel>[0]["params"];
   readonly declarations?: string;
-  /** WGSL run once a row and column vector, before the terms; sees `row`, `column` and `index`. `T` is the vector type. */
+  /** WGSL that runs once per row and column vector, before the terms; it can use `row`, `column` and `index`. `T` is the vector type. */
   readonly prepare?: string;
   readonly terms: readonly ColumnTerm[];
 }
 
-/** One sum, and where it goes. */
+/** One sum and its output. */
 export interface ColumnTerm {
   /** WGSL of type `T`, to be summed. */
   readonly expression: string;
   /** The f32 output that the sum goes to. */
   readonly output: Tensor;
-  /** WGSL of what is stored, given that of the sum; the sum itself if absent. */
+  /** WGSL of the stored value, from the WGSL of the sum; the sum itself if absent. */
   readonly finish?: (sum: string) => string;
-  /** Rows that follow the sum in `output` and become zero; none if absent. */
+  /** Rows after the sum in `output` that become zero; none if absent. */
   readonly zeroRows?: number;
 }
 

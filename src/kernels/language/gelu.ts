@@ -1,6 +1,6 @@
 /**
- * GELU in WGSL, for the pointwise table and for the epilogue of products: `gelu(x)` is x·Φ(x) with Φ the normal distribution (Hendrycks & Gimpel 2016), and
- * `geluDerivative(x)` is Φ(x) + x·φ(x). `T` stands for f32 or a vector of it.
+ * GELU in WGSL, for the pointwise table and for the epilogue of products. `gelu(x)` is x·Φ(x) with Φ the normal distribution (Hendrycks &
+ * Gimpel 2016), and `geluDerivative(x)` is Φ(x) + x·φ(x). `T` stands for f32 or a vector of f32.
  *
  * WGSL has no erf. This one is Abramowitz & Stegun 7.1.26, absolute error at most 1.5e-7, about one f32 rounding of Φ.
  */

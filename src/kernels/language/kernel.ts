@@ -1,9 +1,10 @@
 /**
- * A kernel: one dispatch, declared by the tensors it binds, its uniform parameters and its WGSL. Bindings, layouts and cache keys follow
- * from the declaration.
+ * A kernel: one dispatch, declared by the tensors it binds, its uniform parameters and its WGSL. Bindings, layouts and cache keys are
+ * derived from the declaration.
  *
- * Every kernel sees the step block (`word(i)`, `seed()`, `stepNumber()`, and through `rows` the live size of an extent) and, when it has
- * parameters, `params`. Dimensions known when the plan is made are written into the WGSL; live sizes, seeds and rates are read from uniforms.
+ * Every kernel can use the step block (`word(i)`, `seed()`, `stepNumber()`, and through `rows` the live size of an extent) and, if it has
+ * parameters, `params`. Dimensions known when the plan is made are written into the WGSL; live sizes, seeds and rates are read from
+ * uniforms.
  */
 import { wgsl } from "../../gpu/shader.ts";
 import {
@@ -24,27 +25,27 @@ import {
 /** 32-bit words in the step block: seed, step number, then scalars and live sizes. */
 export const stepWords = 64;
 
-/** What a kernel is made of. */
+/** The declaration of a kernel. */
 export interface KernelDeclaration {
   /** Its name in errors and profiles. */
   readonly label: string;
   readonly workgroupSize: readonly [number, number?, number?];
-  /** Tensors that it reads, by the name that WGSL calls them: [tensor, WGSL element type]. Floats are read as `name(i)`, tables of u32 as `name[i]`. */
+  /** Tensors that it reads, by their names in WGSL: [tensor, WGSL element type]. Floats are read as `name(i)`, u32 tables as `name[i]`. */
   readonly reads?: Record<string, readonly [Tensor, string]>;
-  /** Tensors that it writes, and may read: floats as `setName(i, value)`. */
+  /** Tensors that it writes, and may read. Floats are written with `setName(i, value)`. */
   readonly writes?: Record<string, readonly [Tensor, string]>;
-  /** Numbers known in advance that stay out of the WGSL, read as `params.name`. */
+  /** Numbers known in advance that are not written into the WGSL; it reads them as `params.name`. */
   readonly params?: Record<string, Parameter>;
   /** WGSL extensions. */
   readonly enables?: readonly string[];
   /** Module-scope WGSL. */
   readonly declarations?: string;
-  /** The body of the entry point. It sees `group`, `groups`, `local`, `thread`, and `lane` where subgroups are enabled. */
+  /** The body of the entry point. It can use `group`, `groups`, `local`, `thread`, and `lane` where subgroups are enabled. */
   readonly main: string;
   readonly workgroups: (live: LiveSize) => Workgroups;
-  /** Floating-point operations of a step, for kernels that arithmetic bounds. */
+  /** Floating-point operations per step, for kernels that are limited by arithmetic. */
   readonly flop?: (live: LiveSize) => number;
-  /** Bytes that a step moves, for kernels that touch a part of what they bind. */
+  /** Bytes moved per step, for kernels that touch only a part of what they bind. */
   readonly bytes?: (live: LiveSize) => number;
 }
 
@@ -66,7 +67,7 @@ fn seed() -> u32 { return step[0][0]; }
 fn stepNumber() -> u32 { return step[0][1]; }
 `;
 
-/** A kernel from its declaration: bindings, layout and cache key follow. */
+/** A kernel from its declaration; bindings, layout and cache key are derived. */
 export function kernel(declaration: KernelDeclaration): Kernel {
   const {
     label,
@@ -112,7 +113,7 @@ export function kernel(declaration: KernelDeclaration): Kernel {
   };
 }
 
-/** The least number of bytes that a kernel moves: its own count, or the live part of every tensor that it binds, counted once. */
+/** The least bytes that a kernel moves: its own count, or the live part of every tensor that it binds, counted once. */
 export function trafficOf({ bindings, bytes }: Kernel, live: LiveSize): number {
   return bytes?.(live) ?? bindings.reduce((sum, { tensor }) => sum + liveBytes(tensor, live), 0);
 }
@@ -132,15 +133,15 @@ function packParams(parameters: readonly Parameter[]): Uint32Array {
 }
 
 /**
- * WGSL for the live size of a dimension, or for the rows that several leading dimensions make: of these only the first counts its live size, since the others
- * lie in memory at their capacity.
+ * WGSL for the live size of a dimension, or for the number of rows that several leading dimensions form. Only the first of these counts by
+ * its live size, because the others are laid out at their capacity.
  */
 export function rows(dimension: Dimension | Shape): string {
   if (isShape(dimension)) return dimension.length === 0 ? "1u" : `${rows(dimension[0]!)} * ${rowWidth(dimension)}u`;
   return typeof dimension === "number" ? `${dimension}u` : `word(${dimension.word}u)`;
 }
 
-/** What `rows` counts, for workgroups. */
+/** The same number as `rows`, for workgroup counts. */
 export function liveRows(dimension: Dimension | Shape, live: LiveSize): number {
   if (isShape(dimension)) return dimension.length === 0 ? 1 : live(dimension[0]!) * rowWidth(dimension);
   return live(dimension);
@@ -148,7 +149,7 @@ export function liveRows(dimension: Dimension | Shape, live: LiveSize): number {
 
 const isShape = (dimension: Dimension | Shape): dimension is Shape => Array.isArray(dimension);
 
-/** A field of `params` for a dimension that the WGSL leaves open, so that shapes share a pipeline; read it with `sizeOf`. */
+/** A field of `params` for a dimension that is not written into the WGSL, so that shapes share a pipeline; read it with `sizeOf`. */
 export function sizeParam(dimension: Dimension): Parameter {
   return paramU32(typeof dimension === "number" ? dimension : dimension.word);
 }
@@ -168,7 +169,7 @@ export function readsScalar({ shader: { main, declarations } }: Kernel, read: Sc
   return main.includes(scalar(read)) || declarations.includes(scalar(read));
 }
 
-/** Elements a thread handles at a time: 4 where rows divide into vectors of four, else 1. */
+/** Elements per thread: 4 where rows divide into vectors of four, else 1. */
 export function vectorWidth(...widths: number[]): 1 | 4 {
   return widths.every((width) => width % 4 === 0) ? 4 : 1;
 }
@@ -183,10 +184,10 @@ export function horizontalSum(expression: string, width: 1 | 4): string {
   return width === 1 ? `(${expression})` : `dot(${expression}, vec4f(1))`;
 }
 
-/** The most workgroups one dimension of a dispatch may have on a core device. */
+/** The most workgroups along one dimension of a dispatch on a core device. */
 const maxWorkgroups = 65_535;
 
-/** Workgroups for `count` blocks, folded into two dimensions when one is too short; WGSL finds its block as `block`, see `blockIndex`. */
+/** Workgroups for `count` blocks, folded into two dimensions if one is not enough; WGSL gets its block as `block`, see `blockIndex`. */
 export function fold(count: number): Workgroups {
   return count <= maxWorkgroups ? [count, 1, 1] : [maxWorkgroups, Math.ceil(count / maxWorkgroups), 1];
 }
@@ -194,10 +195,10 @@ export function fold(count: number): Workgroups {
 /** WGSL that declares `block`, the index that `fold` spread over two dimensions. */
 export const blockIndex = "let block = group.y * groups.x + group.x;";
 
-/** Threads of a workgroup where nothing else decides: two or more subgroups on every adapter, and within every device's limits. */
+/** Default threads per workgroup: two or more subgroups on every adapter, and within every device's limits. */
 export const threadsPerWorkgroup = 64;
 
-/** What a kernel with a thread a vector is made of: the tensor whose elements it goes through, and how many a thread has. */
+/** The declaration of a kernel with one thread per vector: the tensor whose elements it covers, and the elements per thread. */
 export interface PointKernelDeclaration extends Omit<KernelDeclaration, "workgroupSize" | "workgroups"> {
   readonly over: Type;
   /** `vectorWidth` of its rows. */
@@ -205,7 +206,7 @@ export interface PointKernelDeclaration extends Omit<KernelDeclaration, "workgro
 }
 
 /**
- * A kernel with one thread per vector of each row: `row` and `column` (counted in vectors) are declared, and `index` into row-major memory.
+ * A kernel with one thread per vector of each row. It declares `row` and `column` (counted in vectors), and `index` into row-major memory.
  * The row count may be live; the width is the product of the other dimensions of `over`.
  */
 export function pointKernel(declaration: PointKernelDeclaration): Kernel {
@@ -232,10 +233,10 @@ export function zeroKernel(label: string, tensor: Tensor): Kernel {
   return pointKernel({ label, over: tensor, width, writes: { zeros: [tensor, element] }, main: `setZeros(index, ${element}());` });
 }
 
-/** WGSL for NaN, given any u32 of the kernel: a constant NaN does not compile. */
+/** WGSL for NaN, computed from any u32 of the kernel, because a constant NaN does not compile. */
 export function nan(any: string): string {
   return `bitcast<f32>(0x7fc00000u | min(${any}, 1u))`;
 }
 
-/** Live size of a dimension, for workgroup counts made when every size is the capacity. */
+/** Live size of a dimension in a workgroup count computed at capacity. */
 export const atCapacity: LiveSize = capacity;

@@ -1,9 +1,9 @@
 /**
- * What an operation is: the language that kernels, tape and planner share.
+ * Defines what an operation is: the language that kernels, tape and planner share.
  *
- * An operation is one file in this folder. It holds the function that model code calls, its shape rule (`infer`), its kernels (`lower`,
- * which chooses a variant from the device's capabilities) and its gradient rule (`gradient`, written in operations). Nothing here touches
- * a GPU: a value is a shape, a dtype and the node that makes it, until the planner gives it memory.
+ * An operation is one file in the folder above. It has the function that model code calls, its shape rule (`infer`), its kernels (`lower`,
+ * which chooses a variant from the device's capabilities) and its gradient rule (`gradient`, written in operations). Nothing here touches a
+ * GPU: a value is a shape, a dtype and the node that computes it, until the planner assigns memory.
  */
 import { ShapeError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
@@ -25,7 +25,7 @@ export const bytesPerElement: Record<DType, number> = { f32: 4, f16: 2, u32: 4 }
 export interface Extent {
   readonly name: string;
   readonly capacity: number;
-  /** Where the live size stands in the step block. */
+  /** The index of the live size in the step block. */
   readonly word: number;
 }
 
@@ -52,11 +52,11 @@ export interface Persistent extends Type {
   readonly shape: readonly number[];
   /** Throws when its memory has not been allocated yet. */
   readonly window: { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number };
-  /** The tensor whose buffer it is a part of; absent where it has a buffer of its own. */
+  /** The tensor whose buffer it is part of; absent if it has its own buffer. */
   readonly partOf?: Persistent | undefined;
-  /** Where its gradient is kept, when it has a persistent one. */
+  /** Where its gradient is kept, if it has a persistent one. */
   readonly gradient?: Persistent | undefined;
-  /** Its copy in halves, which products of halves read in its place. */
+  /** Its f16 copy, which f16 products read instead. */
   readonly half?: Persistent | undefined;
 }
 
@@ -68,7 +68,7 @@ export class Value<D extends DType = DType> implements Type<D> {
   persistent: Persistent | null = null;
   /** The value whose memory this one reads under another shape. */
   base: Value | null = null;
-  /** Upper bounds of the indices that it holds: a program refuses a step's input that exceeds one. */
+  /** Upper bounds of the indices that it holds. A program refuses an input that exceeds one. */
   readonly limits: IndexLimit[] = [];
 
   constructor(
@@ -76,19 +76,22 @@ export class Value<D extends DType = DType> implements Type<D> {
     readonly id: number,
     readonly dtype: D,
     readonly shape: Shape,
-    /** For plans and errors; empty for what a node computes. */
+    /** The name in plans and errors; empty for values that a node computes. */
     readonly name: string,
   ) {}
 }
 
-/** A size that indices stay below. */
+/** Indices must be below this size. */
 export interface IndexLimit {
   readonly size: Dimension;
-  /** What they choose, such as `rows of the table`. */
+  /** What the indices select, such as `rows of the table`. */
   readonly of: string;
 }
 
-/** Has indices that the host gives checked before each step. Of indices that the device computes, operations make NaN where they are too large. */
+/**
+ * Has indices that the host gives checked before each step. If the device computes indices, operations return NaN for those that are too
+ * large.
+ */
 export function limitIndices(indices: Value, limit: IndexLimit): void {
   let root = indices;
   while (root.base !== null) root = root.base;
@@ -112,9 +115,9 @@ export interface Recorder {
   append<A>(operation: Operation<A>, inputs: readonly Operand[], attributes: A): Value[];
   /** Appends a node that writes into given persistent tensors in place, such as an optimiser's update. */
   update<A>(operation: Operation<A>, inputs: readonly Operand[], outputs: readonly Persistent[], attributes: A): void;
-  /** A new dropout site: every place that draws random numbers has its own. */
+  /** A new dropout site: each place that draws random numbers has its own. */
   dropoutSite(): number;
-  /** Records a part of the forward pass. Of this part only the inputs are kept; the backward pass computes the rest again. */
+  /** Records a part of the forward pass. Keeps only the inputs of this part; the backward pass recomputes the rest. */
   recomputed<T>(record: () => T): T;
 }
 
@@ -123,20 +126,20 @@ export interface Operation<A = unknown> {
   readonly name: string;
   /** The shape rule: types of the outputs. Throws `ShapeError`. */
   infer(inputs: readonly Type[], attributes: A): Type[];
-  /** Chooses a variant and gives its dispatches, in order. */
+  /** Chooses a variant and returns its dispatches, in order. */
   lower(node: Node<A>, capabilities: Capabilities): Lowering;
-  /** All variants that fit the device and the node, the one that `lower` chooses first: measuring may find another one faster. */
+  /** All variants that suit the device and the node, starting with the one that `lower` chooses. Measuring may find another one faster. */
   variants?(node: Node<A>, capabilities: Capabilities): readonly Variant[];
-  /** Cases in which a variant can be held against a portable one before it is trusted on a device. */
+  /** Cases in which a variant can be compared with a portable one before it is trusted on a device. */
   probes?(node: Node<A>): Probes<A>;
   /**
-   * Appends a node that does what `node` does and then what follows, in one kernel; returns null where it cannot. The old node stays on the tape,
-   * and the planner drops it when nothing else reads it.
+   * Appends a node that does in one kernel what `node` does and then what follows; returns null if it cannot. The old node stays on the
+   * tape, and the planner drops it if nothing else reads it.
    */
   absorb?(node: Node<A>, follower: Follower): Value | null;
   /**
-   * Given the gradients of the outputs (null where the loss does not depend on one), appends the adjoint operations and returns a gradient for
-   * each input (null where there is none). Absent: the operation cannot be differentiated.
+   * From the gradients of the outputs (null if the loss does not depend on one), appends the adjoint operations and returns a gradient for
+   * each input (null if there is none). If absent, the operation cannot be differentiated.
    */
   gradient?(node: Node<A>, outputGradients: readonly (Value | null)[]): (Value | null)[];
 }
@@ -147,29 +150,29 @@ export interface Variant {
   lower(): Lowering;
 }
 
-/** Small nodes of a node's kind, to see whether a device computes them right. */
+/** Small nodes of a node's kind, to check whether a device computes correct results. */
 export interface Probes<A = unknown> {
-  /** Types of the inputs of each case, live where the node's are; some sizes end beside the edges of tiles. */
+  /** Types of the inputs of each case, live where the node's are. Some sizes end close to the edges of tiles. */
   readonly inputs: readonly (readonly Type[])[];
-  /** The attributes with which all that is floating-point is stored as f32. */
+  /** The attributes with which all floats are stored as f32. */
   readonly portable: A;
 }
 
-/** What may follow an operation element by element, in the same kernel. */
+/** An elementwise function that may be applied to an operation's result in the same kernel. */
 export type Follower =
-  /** A function of the table of pointwise functions, by its name. */
+  /** A function of the pointwise table, by its name. */
   | { readonly kind: "function"; readonly name: string }
-  /** Times such a function's derivative at `x`. */
+  /** Multiply by such a function's derivative at `x`. */
   | { readonly kind: "derivative"; readonly name: string; readonly x: Value }
-  /** Plus `addend`. */
+  /** Add `addend`. */
   | { readonly kind: "add"; readonly addend: Value };
 
-/** The value after `follower`, computed in the kernel that makes `value`; null where that kernel cannot. */
+/** The value after `follower`, computed in the kernel of `value`; null if that kernel cannot. */
 export function absorb(value: Value, follower: Follower): Value | null {
   return value.node?.outputs[0] === value ? (value.node.operation.absorb?.(value.node, follower) ?? null) : null;
 }
 
-/** The kernels of a node, in the variant that was chosen. */
+/** The kernels of a node in the chosen variant. */
 export interface Lowering {
   /** The variant's name in a printed plan, such as `soft 32×256`. */
   readonly variant: string;
@@ -178,7 +181,7 @@ export interface Lowering {
   readonly scratch?: readonly Scratch[];
 }
 
-/** Memory between the kernels of one node. */
+/** Memory shared by the kernels of one node. */
 export class Scratch implements Type {
   constructor(
     readonly dtype: DType,
@@ -186,7 +189,7 @@ export class Scratch implements Type {
   ) {}
 }
 
-/** What a kernel can bind. */
+/** Something that a kernel can bind. */
 export type Tensor = Value | Scratch | Persistent;
 
 /** One tensor as a kernel binds it. */
@@ -206,9 +209,9 @@ export interface Kernel {
   readonly params: Uint32Array;
   /** Workgroups for the live sizes of a step. */
   readonly workgroups: (live: LiveSize) => Workgroups;
-  /** Floating-point operations of a step, for kernels that arithmetic bounds. */
+  /** Floating-point operations per step, for kernels that are limited by arithmetic. */
   readonly flop?: ((live: LiveSize) => number) | undefined;
-  /** Bytes that a step moves, for kernels that touch a part of what they bind. */
+  /** Bytes moved per step, for kernels that touch only a part of what they bind. */
   readonly bytes?: ((live: LiveSize) => number) | undefined;
 }
 
@@ -217,24 +220,24 @@ export type LiveSize = (dimension: Dimension) => number;
 /** Workgroups of a dispatch along x, y and z. */
 export type Workgroups = readonly [x: number, y: number, z: number];
 
-/** The tensor whose memory `tensor` uses: through reshapes, to a persistent tensor where it has one. */
+/** The tensor whose memory `tensor` uses: follows reshapes, and gives the persistent tensor if there is one. */
 export function rootOf(tensor: Tensor): Tensor {
   let root = tensor;
   while (root instanceof Value && root.base !== null) root = root.base;
   return root instanceof Value && root.persistent !== null ? root.persistent : root;
 }
 
-/** The size memory is laid out for. */
+/** The size that memory is laid out for. */
 export function capacity(dimension: Dimension): number {
   return typeof dimension === "number" ? dimension : dimension.capacity;
 }
 
-/** Elements memory is laid out for. */
+/** Number of elements that memory is laid out for. */
 export function elementCount(shape: Shape): number {
   return shape.reduce<number>((product, dimension) => product * capacity(dimension), 1);
 }
 
-/** Bytes memory is laid out for. A buffer of halves is rounded up to whole words. */
+/** Bytes that memory is laid out for. A buffer of f16 values is rounded up to whole words. */
 export function byteSize({ shape, dtype }: Type): number {
   return elementCount(shape) * bytesPerElement[dtype];
 }
@@ -269,7 +272,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dimension, i) => dimension === b[i]);
 }
 
-/** Throws `ShapeError` unless `type` has the wanted dtype (`float` is f32 or f16) and shape; a null dimension may be anything. */
+/** Throws `ShapeError` unless `type` has the wanted dtype (`float` means f32 or f16) and shape; null allows any size of a dimension. */
 export function expectType(
   operation: string,
   name: string,
@@ -289,7 +292,7 @@ export function expectType(
   );
 }
 
-/** Throws `ShapeError` where a dimension is live that kernels need to know when they are made. */
+/** Throws `ShapeError` if a dimension is live whose size kernels need when they are made. */
 export function expectKnown(operation: string, name: string, dimension: Dimension | undefined): void {
   if (typeof dimension === "number") return;
   throw new ShapeError(
@@ -298,7 +301,7 @@ export function expectKnown(operation: string, name: string, dimension: Dimensio
   );
 }
 
-/** Throws `ShapeError` unless `type` is of floats, f32 or f16. */
+/** Throws `ShapeError` unless `type` is f32 or f16. */
 export function expectFloat(operation: string, name: string, { dtype, shape }: Type): void {
   if (dtype !== "u32") return;
   throw new ShapeError(`${operation}: ${name} must be f32 or f16, found u32 ${formatShape(shape)}.`, "Give a tensor of floats.");
@@ -306,9 +309,9 @@ export function expectFloat(operation: string, name: string, { dtype, shape }: T
 
 /** An f32 tensor type. */
 export const f32 = (...shape: Dimension[]): Type<"f32"> => ({ dtype: "f32", shape });
-/** A tensor of halves or of singles. */
+/** An f16 or f32 tensor type. */
 export const float = <D extends FloatType>(dtype: D, ...shape: Dimension[]): Type<D> => ({ dtype, shape });
 /** The storage type of a tensor of floats. */
 export const floatOf = ({ dtype }: Type): FloatType => (dtype === "f16" ? "f16" : "f32");
-/** The type of whole numbers of 32 bits without sign, such as token ids: `u32(rows)`. */
+/** The type of unsigned 32-bit integers, such as token ids: `u32(rows)`. */
 export const u32 = (...shape: Dimension[]): Type<"u32"> => ({ dtype: "u32", shape });

@@ -1,32 +1,32 @@
-/** The lowering of functions of single elements: one thread a vector, one expression. Operands broadcast to the result's shape. */
+/** The lowering of elementwise functions: one thread per vector, one expression. Operands broadcast to the result's shape. */
 import { broadcastRead } from "./broadcast.ts";
 import { pointKernel, vector, vectorWidth } from "./kernel.ts";
 import { capacity, type Lowering, rowWidth, sameShape, type Tensor, type Type } from "./operation.ts";
 
-/** A function of single elements: its operands, its result and its WGSL. */
+/** An elementwise function: its operands, its result and its WGSL. */
 export interface PointwiseLowering {
   readonly label: string;
-  /** The operands by the names that the expression calls them. */
+  /** The operands, by their names in the expression. */
   readonly inputs: Record<string, Tensor>;
   readonly output: Tensor;
   /** WGSL functions; `T` stands for the element type, f32 or vec4f. */
   readonly declarations?: string;
-  /** WGSL of the result's element, from the operands' elements, `params` and `row`, `column`, `index`. */
+  /** WGSL of the result's element. It may use the operands' elements, `params`, `row`, `column` and `index`. */
   readonly expression: string;
   readonly params?: Parameters<typeof pointKernel>[0]["params"];
 }
 
-/** A vector of known length as rows of four, so that it too is read by fours. */
+/** A vector of known length, viewed as rows of four so that it is read in vec4s. */
 function asRows(type: Type): Type {
   const [length, ...rest] = type.shape;
   return rest.length === 0 && typeof length === "number" && length % 4 === 0 ? { ...type, shape: [length / 4, 4] } : type;
 }
 
-/** The lowering of a function of single elements. */
+/** The lowering of an elementwise function. */
 export function pointwise({ label, inputs, output, declarations = "", expression, params = {} }: PointwiseLowering): Lowering {
   const operands = Object.entries(inputs);
   const over = asRows(output);
-  // A vector of four lies within one row of the last dimension where an operand repeats.
+  // If an operand repeats, a vec4 must lie within one row of the last dimension.
   const repeats = output.shape.length > 1 && operands.some(([, { shape }]) => !sameShape(shape, output.shape));
   const width = vectorWidth(repeats ? capacity(output.shape.at(-1)!) : rowWidth(over.shape));
   const reads = operands.map(([name, tensor]) => ({ name, tensor, ...broadcastRead(name, tensor.shape, output.shape, width) }));

@@ -1,21 +1,22 @@
 /**
- * Counter-based random numbers for dropout: a hash of (seed, step, site, logical position), never of where a row happens to stand in memory.
- * So a mask is computed again in the backward pass instead of being stored, and is the same however a batch is packed or chunked.
+ * Counter-based random numbers for dropout: a hash of (seed, step, site, logical position), independent of a row's place in memory. So the
+ * backward pass recomputes a mask instead of storing it, and the mask is the same however a batch is packed or chunked.
  *
- * The mixer is Chris Wellons' "lowbias32" (https://nullprogram.com/blog/2018/07/31/), an integer hash of measured avalanche bias 0.17.
+ * The mixer is Chris Wellons' "lowbias32" (https://nullprogram.com/blog/2018/07/31/), an integer hash with a measured avalanche bias of
+ * 0.17.
  */
 import { OptionError } from "../../errors.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { paramF32, paramU32 } from "./kernel.ts";
 
-/** A dropout site: the probability of zeroing an element, and the number of the place. */
+/** A dropout site: its number, and the probability of zeroing an element. */
 export interface Dropout {
   /** In [0, 1). */
   readonly probability: number;
   readonly site: number;
 }
 
-/** Throws `OptionError` unless `probability` is in [0, 1): with 1 nothing would be left to scale. */
+/** Throws `OptionError` unless `probability` is in [0, 1): the scale 1/(1−p) does not exist for 1. */
 export function checkProbability(operation: string, probability: number): void {
   if (probability >= 0 && probability < 1) return;
   throw new OptionError(
@@ -24,7 +25,7 @@ export function checkProbability(operation: string, probability: number): void {
   );
 }
 
-/** Fields a kernel with dropout adds to its `params`. */
+/** Fields that a kernel with dropout adds to its `params`. */
 export function dropoutParams({ probability, site }: Dropout) {
   return {
     dropoutSite: paramU32(site),

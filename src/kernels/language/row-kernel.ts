@@ -1,22 +1,23 @@
 /**
- * Kernels that reduce along rows (norms, softmax), written once for two machines: a thread a row without barriers, which wins on software
- * adapters, and a workgroup a row with a tree reduction, which wins on GPUs. Every reduction has a fixed order, so a rerun is bit-identical.
+ * Kernels that reduce along rows (norms, softmax), written once for two kinds of machine: one thread per row without barriers, which wins
+ * on software adapters, and one workgroup per row with a tree reduction, which wins on GPUs. Every reduction has a fixed order, so a rerun
+ * is bit-identical.
  *
- * The body sees `row`, walks its columns with `for (var c = firstColumn; c < …; c += columnStride)`, and joins what its threads found with
- * `total(f32)` or `largest(f32)`, each given to every thread. A thread may read again what it wrote itself to an output.
+ * The body can use `row`, walks its columns with `for (var c = firstColumn; c < …; c += columnStride)`, and combines the threads' results
+ * with `total(f32)` or `largest(f32)`, which return the result to every thread. A thread may read its own writes to an output.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, type KernelDeclaration, kernel, liveRows, rows, threadsPerWorkgroup } from "./kernel.ts";
 import type { Dimension, Kernel, Shape } from "./operation.ts";
 
-/** What a kernel along rows is made of. */
+/** The declaration of a kernel along rows. */
 export interface RowKernelDeclaration extends Omit<KernelDeclaration, "workgroupSize" | "workgroups"> {
-  /** How many rows there are: one dimension, or all that lead to the last one. */
+  /** The rows: one dimension, or all dimensions before the last one. */
   readonly rowCount: Dimension | Shape;
 }
 
-/** Rows a workgroup takes where each thread has one: few, so that a batch of some tens of rows still reaches every core. */
+/** Rows per workgroup when each thread has one: few, so that a batch of some tens of rows still reaches every core. */
 const rowsPerWorkgroup = 16;
 
 const threadReduction = wgsl`
@@ -47,7 +48,7 @@ var<workgroup> partial: array<f32, ${threadsPerWorkgroup}>;
 var<private> reducingThread: u32;
 ${reduction("total", "a + b")}${reduction("largest", "max(a, b)")}`;
 
-/** A kernel that reduces along rows, in the way that suits the device. */
+/** A kernel that reduces along rows, in the form that suits the device. */
 export function rowKernel({ software }: Capabilities, { rowCount, main, declarations = "", ...rest }: RowKernelDeclaration): Kernel {
   if (software) {
     return kernel({

@@ -1,4 +1,7 @@
-/** The lowering of kernels that have a thread for each vector of each row and move or combine what lies there: one kernel, with floats bound as vectors. */
+/**
+ * The lowering of kernels with one thread per vector of each row that move or combine those vectors: one kernel, with floats bound as
+ * vectors.
+ */
 import { type PointKernelDeclaration, pointKernel, vector, vectorWidth } from "./kernel.ts";
 import { type Lowering, rowWidth, type Tensor } from "./operation.ts";
 
@@ -8,17 +11,17 @@ export interface VectorLowering extends Omit<PointKernelDeclaration, "reads" | "
   readonly reads: Readonly<Record<string, Tensor>>;
   /** Tensors of floats, written as vectors. */
   readonly writes: Readonly<Record<string, Tensor>>;
-  /** What else is read: [tensor, WGSL element type]. */
+  /** Other inputs: [tensor, WGSL element type]. */
   readonly tables?: Readonly<Record<string, readonly [Tensor, string]>>;
-  /** Elements that lie together and that vectors divide; those of a row of `over` if absent. */
+  /** Length of contiguous runs, which the vector width must divide; the length of a row of `over` if absent. */
   readonly run?: number;
-  /** WGSL, given the vectors in a run. `T` is the type of a vector, and `row`, `column` and `index` are declared. */
+  /** WGSL, from the number of vectors per run. `T` is the vector type, and `row`, `column` and `index` are declared. */
   readonly main: (columns: number) => string;
-  /** The variant's name in a plan; how wide its vectors are, if absent. */
+  /** The variant's name in a plan; the width of its vectors if absent. */
   readonly variant?: string;
 }
 
-/** One kernel with a thread for each vector of `over`. */
+/** One kernel with one thread per vector of `over`. */
 export function vectorLowering({ reads, writes, tables = {}, main, variant, declarations = "", ...rest }: VectorLowering): Lowering {
   const { over, run = rowWidth(over.shape), ...kernelRest } = rest;
   const width = vectorWidth(run);

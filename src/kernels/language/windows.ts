@@ -1,21 +1,21 @@
 /**
- * Tensors larger than a device binds at once, such as RoBERTa's word embeddings (154 MB, where WebGPU promises 128 MiB): a kernel binds them in windows,
- * and its WGSL, which reads and writes through functions, stays as it is.
+ * Tensors that are larger than the device's largest binding, such as RoBERTa's word embeddings (154 MB, while WebGPU guarantees 128 MiB). A
+ * kernel binds them in windows; its WGSL does not change, because it reads and writes through functions.
  */
 import { type BufferWindow, bindingAlignment } from "../../gpu/device.ts";
 import type { Windows } from "../../gpu/shader.ts";
 import { byteSize, bytesPerElement, type Kernel, type TensorBinding, type Type } from "./operation.ts";
 
-/** Numbers in one element as WGSL computes with it. */
+/** Numbers in one element of the WGSL type. */
 const widths: Readonly<Record<string, number>> = { f32: 1, vec2f: 2, vec4f: 4 };
 
-/** The most bytes of a window: whole elements, and the next one is aligned. */
+/** The most bytes of a window: a whole number of elements, so that the next window is aligned. */
 const windowBytes = (largestBinding: number) => Math.floor(largestBinding / bindingAlignment) * bindingAlignment;
 
-/** Whether a tensor is larger than what a device binds at once. */
+/** Whether a tensor is larger than the device's largest binding. */
 export const needsWindows = (tensor: Type, largestBinding: number): boolean => byteSize(tensor) > largestBinding;
 
-/** The kernel that binds no more than `largestBinding` bytes of a tensor at once. Tables of u32 are not split. */
+/** The kernel with every tensor bound in windows of at most `largestBinding` bytes. Tables of u32 are not split. */
 export function windowed(kernel: Kernel, largestBinding: number): Kernel {
   const bytes = windowBytes(largestBinding);
   const split = ({ tensor, element }: TensorBinding): Windows | null => {
@@ -29,7 +29,7 @@ export function windowed(kernel: Kernel, largestBinding: number): Kernel {
   return { ...kernel, shader: { ...kernel.shader, bindings } };
 }
 
-/** The parts in which `windowed` binds a tensor's memory: itself, where it is small enough. */
+/** The parts in which `windowed` binds a tensor's memory: one part if it is small enough. */
 export function windowsOf({ buffer, offset, size }: BufferWindow, largestBinding: number): BufferWindow[] {
   if (size <= largestBinding) return [{ buffer, offset, size }];
   const bytes = windowBytes(largestBinding);

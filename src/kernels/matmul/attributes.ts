@@ -1,6 +1,6 @@
 /**
- * The attributes of a product's node: its layout, what it does besides multiplying, and the role of each input and output. `matmul.ts` makes the nodes, and the
- * variants lower them.
+ * The attributes of a matrix product's node: its layout, what else it computes, and the role of each input and output. `matmul.ts` creates
+ * the nodes, and the variants lower them.
  */
 import type { Dimension, FloatType, Node, Type, Value } from "../language/operation.ts";
 
@@ -40,7 +40,7 @@ export interface MatmulTensors {
   readonly rowSums: Value | undefined;
 }
 
-/** The inputs and outputs of a node by their role. */
+/** The inputs and outputs of a node by role. */
 export function matmulTensors({
   inputs,
   outputs,
@@ -67,7 +67,7 @@ export const matmulDimensions: Record<Layout, (a: Type["shape"], b: Type["shape"
   tn: (a, b) => ({ m: a[1]!, k: a[0]!, n: b[1]! }),
 };
 
-/** How the operands stand in memory. */
+/** How the operands are laid out in memory. */
 export const operandShapes: Record<Layout, (shape: MatmulShape) => Record<"a" | "b", readonly Dimension[]>> = {
   nn: ({ m, n, k }) => ({ a: [m, k], b: [k, n] }),
   nt: ({ m, n, k }) => ({ a: [m, k], b: [n, k] }),
@@ -81,7 +81,7 @@ export const runsAlongDepth: Record<Layout, readonly [a: boolean, b: boolean]> =
   tn: [false, false],
 };
 
-/** What B must be, given A's shared dimension. */
+/** The shape that B must have, given A's shared dimension. */
 export const rightShape: Record<Layout, (k: Dimension) => (Dimension | null)[]> = {
   nn: (k) => [k, null],
   nt: (k) => [null, k],
@@ -93,7 +93,7 @@ export function matmulShape({ inputs: [a, b], attributes: { layout } }: Node<Mat
   return matmulDimensions[layout](a!.shape, b!.shape);
 }
 
-/** The attributes of a product and nothing else. */
+/** The attributes of a plain product. */
 export const plainProduct = (layout: Layout, scale: number, dtype: FloatType): MatmulAttributes => ({
   layout,
   scale,

@@ -1,6 +1,6 @@
 /**
- * What a product goes through on its way from registers to memory, the same for every variant of matmul: scale, bias, an addend, GELU (keeping what it
- * was taken of, for its gradient) or GELU's derivative.
+ * The steps between the product's registers and memory, the same for every variant of matmul: scale, bias, an addend, GELU (keeping its
+ * input for the gradient) or GELU's derivative.
  */
 import { wgsl } from "../../gpu/shader.ts";
 import { geluDeclarations } from "../language/gelu.ts";
@@ -8,7 +8,7 @@ import { paramF32, vector } from "../language/kernel.ts";
 import type { Tensor } from "../language/operation.ts";
 import type { MatmulAttributes, MatmulTensors } from "./attributes.ts";
 
-/** The part of a kernel that follows the product. */
+/** The part of a kernel after the product. */
 export interface Epilogue {
   readonly reads: Record<string, readonly [Tensor, string]>;
   readonly writes: Record<string, readonly [Tensor, string]>;
@@ -19,14 +19,14 @@ export interface Epilogue {
 
 type Activation = MatmulAttributes["activation"];
 
-/** WGSL from `sum` to what is stored at `index`. */
+/** WGSL from `sum` to the value stored at `index`. */
 const store: Record<Activation, string> = {
   none: "setC(index, sum);",
   gelu: "setPreActivation(index, sum); setC(index, gelu(sum));",
   geluGradient: "setC(index, sum * geluDerivative(preActivation(index)));",
 };
 
-/** The epilogue of a product whose elements are stored `width` at a time. */
+/** The epilogue of a product that stores `width` elements at a time. */
 export function epilogue(
   { bias, addend, preActivation, c, keptPreActivation }: MatmulTensors,
   attributes: MatmulAttributes,

@@ -1,14 +1,14 @@
 /**
- * Matrix products in the three layouts that a linear layer needs, letters saying how each operand stands in memory:
+ * Matrix products in the three layouts that a linear layer needs. Each letter says how an operand is stored:
  *
  *     nn: C[m,n] = s · A[m,k] · B[k,n]      (gradient of a layer's input)
  *     nt: C[m,n] = s · A[m,k] · B[n,k]ᵀ     (the layer itself, weights as [out, in])
  *     tn: C[m,n] = s · A[k,m]ᵀ · B[k,n]     (gradient of the weights)
  *
- * Accumulates in f32 in a fixed order. Any dimension may be live; k of `tn` usually is. The same kernel adds a bias [n], adds another matrix, applies
- * GELU or its derivative (`epilogue.ts`), and in `tn` gives the sums of A over k, the gradient of a bias.
+ * Accumulates in f32 in a fixed order. Any dimension may be live; k of `tn` usually is. The same kernel adds a bias [n], adds another
+ * matrix, applies GELU or its derivative (`epilogue.ts`), and in `tn` computes the sums of A over k, the gradient of a bias.
  *
- * The variants, in files of their own, pass the same tests; `variants` lists those that fit a device and a shape, the best guess first.
+ * The variants are in separate files and pass the same tests; `variants` lists those that suit a device and a shape, the best guess first.
  */
 
 import { ShapeError } from "../../errors.ts";
@@ -78,7 +78,7 @@ const operation: Operation<MatmulAttributes> = {
     }
     if (!dc) return node.inputs.map(() => null);
     const d = keptPreActivation ? geluGradient(keptPreActivation, dc) : dc;
-    // A parameter's gradient is f32 even where the product's operands are halves.
+    // A parameter's gradient is f32, even where the product's operands are f16.
     const product = (of: Value, x: Value, y: Value, as: Layout) => matmul(x, y, as, { scale, dtype: of.persistent ? "f32" : floatOf(of) });
     const rules: Record<Layout, () => [Value, Value, Value | null]> = {
       nn: () => [product(a, d, b, "nt"), product(b, a, d, "tn"), null],
@@ -99,7 +99,7 @@ function variants(node: Node<MatmulAttributes>, capabilities: Capabilities): rea
   return [...soft, ...subgroupMatrixVariants(node, capabilities), ...tileVariants(node, capabilities)];
 }
 
-/** m, n and k: one block of four of each; beyond the edges of all tiles; whole tiles. */
+/** Sizes m, n and k: one block of four of each; beyond the edges of all tiles; whole tiles. */
 const probeSizes = [
   [4, 8, 4],
   [132, 196, 100],
@@ -131,11 +131,11 @@ export interface MatmulOptions {
   readonly bias?: Operand;
   /** Multiplies the product; 1 if absent. */
   readonly scale?: number;
-  /** How the product is stored; as `a` is, if absent. */
+  /** How the product is stored; like `a` if absent. */
   readonly dtype?: FloatType;
 }
 
-/** The product of two matrices in a layout, see above. Throws `ShapeError` when they do not fit. */
+/** The product of two matrices in one of the layouts above. Throws `ShapeError` when the shapes do not match. */
 export function matmul(a: Value, b: Operand, layout: Layout, { bias, scale = 1, dtype = floatOf(a) }: MatmulOptions = {}): Value {
   return a.tape.append(operation, [a, b, ...(bias ? [bias] : [])], { ...plainProduct(layout, scale, dtype), bias: bias !== undefined })[0]!;
 }

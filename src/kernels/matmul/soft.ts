@@ -1,10 +1,10 @@
 /**
- * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane owns vectors of four columns
- * and a column of accumulators; what the lanes of a subgroup need of A comes from the lane that loaded it. Needs subgroups of a fixed size of 4, 8
- * or 16, and rows that divide into vectors of four.
+ * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane computes vectors of
+ * four columns in a column of accumulators. Each vector of A is loaded by one lane of a subgroup and shared with the others. Needs
+ * subgroups of a fixed size of 4, 8 or 16, and rows that divide into vectors of four.
  *
- * Rows and columns beyond an edge are computed from the last valid one and not stored; depth beyond k is masked to zero. Sizes are parameters and
- * not part of the WGSL: such an adapter compiles each pipeline for a second or more, and a model has many shapes.
+ * Rows and columns beyond an edge are computed from the last valid one and not stored; depth beyond k is masked to zero. Sizes are
+ * parameters and not part of the WGSL, because such an adapter compiles each pipeline for a second or more and a model has many shapes.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
@@ -13,20 +13,20 @@ import { capacity, type Dimension, type Lowering, type Node, type Variant } from
 import { type Layout, type MatmulAttributes, type MatmulShape, matmulShape, matmulTensors } from "./attributes.ts";
 import { epilogue } from "./epilogue.ts";
 
-/** Columns a lane has in layout nt, one component of its accumulators each. */
+/** Columns per lane in layout nt, one component of its accumulators each. */
 const ntColumns = 4;
 
-/** Rows of memory must divide into vectors of four; C's columns in nn and tn, which are stored as vectors, must not be live. */
+/** Rows of memory must divide into vectors of four. C's columns in nn and tn are stored as vectors and must not be live. */
 const fits: Record<Layout, (shape: MatmulShape) => boolean> = {
   nn: ({ n, k }) => typeof n === "number" && vectorWidth(n, capacity(k)) === 4,
   nt: ({ k }) => typeof k === "number" && vectorWidth(k) === 4,
   tn: ({ m, n }) => typeof n === "number" && vectorWidth(capacity(m), n) === 4,
 };
 
-/** Lanes go by fours, and must divide the rows of a tile. */
+/** Lanes are grouped in fours, and must divide the rows of a tile. */
 const subgroupSizes = [4, 8, 16];
 
-/** The variant for software adapters, where it fits the device and the node. */
+/** The variant for software adapters, if it suits the device and the node. */
 export function softVariants(node: Node<MatmulAttributes>, { subgroupSize }: Capabilities): readonly Variant[] {
   const { layout } = node.attributes;
   const shape = matmulShape(node);
@@ -41,10 +41,11 @@ const lowerings: Record<Layout, (node: Node<MatmulAttributes>, shape: MatmulShap
 };
 
 /**
- * What a workgroup computes and how. `vectors` are the vec4s of columns that a lane has of each row; `depths` are taken at once by the multiply
- * body, which loops over the four that a vector of A holds. On llvmpipe a vec4 costs each lane some 40 instructions to load, so a tile must be
- * large, and its code small: of the shapes measured, larger and smaller ones were slower. SwiftShader, of 4 lanes, pays for every component
- * chosen by a variable, and takes all four depths at once; and for every load, so that a lane has many columns.
+ * The tile that a workgroup computes, and how. `vectors` is the number of column vec4s per lane and row. `depths` is the number of depths
+ * that the multiply body handles at once; it loops over the four in a vector of A. On llvmpipe, loading a vec4 costs each lane some 40
+ * instructions, so a tile must be large and its code small; of the sizes measured, larger and smaller ones were slower. SwiftShader has 4
+ * lanes. Each component chosen by a variable is expensive there, so all four depths are handled at once; so is each load, so a lane has
+ * many columns.
  */
 interface Tile {
   readonly rows: number;
@@ -53,7 +54,10 @@ interface Tile {
   readonly subgroups: number;
 }
 
-/** 128 columns on an adapter of 8 lanes, 64 on one of 4. `large` has the throughput, `small` leaves no core idle when there are few rows and columns. */
+/**
+ * 128 columns on an adapter with 8 lanes, 64 with 4. `large` has the higher throughput; `small` leaves no core idle when there are few rows
+ * and columns.
+ */
 const tiles = {
   large: (lanes: number): Tile =>
     lanes === 4
@@ -69,7 +73,7 @@ function chooseTile(m: Dimension, columns: number, lanes: number): Tile {
   return workgroups >= workgroupsWanted ? large : tiles.small();
 }
 
-/** Layouts nn and tn, where B's rows run along n: a lane owns vec4s of columns. */
+/** Layouts nn and tn, where B's rows run along n: a lane computes vec4s of columns. */
 function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lanes: number): Lowering {
   const layout = node.attributes.layout as "nn" | "tn";
   const tensors = matmulTensors(node);
@@ -106,13 +110,13 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
   };
 }
 
-/** WGSL for the operand A, whose vectors the lanes of a subgroup load and share. */
+/** WGSL for operand A, whose vectors are loaded and shared by the lanes of a subgroup. */
 interface LeftText {
-  /** Where each of a lane's vectors begins. */
+  /** Declares where each of a lane's vectors begins. */
   readonly start: readonly string[];
-  /** The vectors at depths k to k + 3. */
+  /** Loads the vectors at depths k to k + 3. */
   readonly load: readonly string[];
-  /** The products of the depths from `kk` on, of all rows. */
+  /** The products of all rows for the depths from `kk` on. */
   readonly multiply: readonly string[];
 }
 
@@ -120,7 +124,7 @@ const leftText: Record<"nn" | "tn", (tile: Tile, lanes: number, isLive: boolean)
   // Lane l holds depths k … k+3 of row l.
   nn: (tile, lanes, isLive) => ({
     start: loadsOf(tile, lanes).map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u) * params.leftStride;`),
-    // Beyond a live k a row holds what an earlier step left.
+    // Beyond a live k, a row still holds data of an earlier step.
     load: loadsOf(tile, lanes).map((g) =>
       isLive
         ? `let a${g} = select(vec4f(), a(left${g} + k / 4u), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));`
@@ -131,7 +135,7 @@ const leftText: Record<"nn" | "tn", (tile: Tile, lanes: number, isLive: boolean)
       return `{ ${[...values, ...accumulate(tile, r, (u) => `v${u}`)].join(" ")} }`;
     }),
   }),
-  // Lane l holds rows 4q … 4q+3 at depth k + l mod 4, q counting lanes by fours.
+  // Lane l holds rows 4q … 4q+3 at depth k + l mod 4, where q counts groups of four lanes.
   tn: (tile, lanes) => {
     const quads = lanes / 4;
     return {
@@ -152,10 +156,10 @@ const leftText: Record<"nn" | "tn", (tile: Tile, lanes: number, isLive: boolean)
 /** Vectors of A that a lane loads at a time. */
 const loadsOf = (tile: Tile, lanes: number) => range(tile.rows / lanes);
 
-/** A shuffle costs llvmpipe two instructions less than a broadcast; its lane may be a variable, at a price on SwiftShader. */
+/** A shuffle costs llvmpipe two instructions less than a broadcast. Its lane may be a variable, which is slow on SwiftShader. */
 const fromLane = ({ depths }: Tile) => (depths < 4 ? "subgroupShuffle" : "subgroupBroadcast");
 
-/** One expression for all depths: every assignment in a loop is a masked store on such an adapter. */
+/** One expression for all depths, because every assignment in a loop is a masked store on such an adapter. */
 function accumulate(tile: Tile, row: number, factor: (depth: number) => string): string[] {
   return range(tile.vectors).map((j) => {
     const sum = `sums[${row * tile.vectors + j}]`;
@@ -193,19 +197,22 @@ function columnVectorsText(tile: Tile, lanes: number, { start, load, multiply }:
   }`;
 }
 
-/** WGSL that joins what four lanes found, each at the depths that are its number modulo four, and stores the sums of A's rows in the first workgroups. */
+/**
+ * WGSL that sums the results of four lanes, each at the depths equal to its number modulo four, and stores the sums of A's rows in the
+ * first workgroups.
+ */
 function storeRowSums(load: number, lanes: number): string {
   const joined = [1, 2].map((other) => `sum${load} += subgroupShuffleXor(sum${load}, ${other}u);`).join(" ");
   const quad = `row / 4u + ${(load * lanes) / 4}u + lane / 4u`;
   return `${joined} if (group.x == 0u && thread < ${lanes}u && lane % 4u == 0u && ${quad} < params.leftStride) { setRowSums(${quad}, sum${load}); }`;
 }
 
-/** Subgroups of a workgroup in layout nt: 128 columns on an adapter of 8 lanes. */
+/** Subgroups per workgroup in layout nt: 128 columns on an adapter with 8 lanes. */
 const subgroups = 4;
 
 /**
- * Rows a workgroup takes in layout nt: many, so that each vector of B serves many, but not so many that a core goes idle. SwiftShader keeps few sums in
- * registers: there eight rows are half as fast again as thirty-two.
+ * Rows per workgroup in layout nt: enough that each vector of B is used often, but not so many that a core is idle. SwiftShader keeps few
+ * sums in registers; there, eight rows are half as fast again as thirty-two.
  */
 function chooseRows(m: Dimension, columnGroups: number, lanes: number): number {
   if (lanes === 4) return 8;
@@ -214,11 +221,11 @@ function chooseRows(m: Dimension, columnGroups: number, lanes: number): number {
   return capacity(m) * columnGroups >= most * workgroupsWanted ? most : most / 2;
 }
 
-/** Layout nt, where B's rows run along k: a lane owns some columns and sums dot products along k. */
+/** Layout nt, where B's rows run along k: a lane computes some columns and sums dot products along k. */
 function dotProducts(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, lanes: number): Lowering {
   const tensors = matmulTensors(node);
   const { a, b } = tensors;
-  // Where C can be stored as vectors a lane's columns are neighbours.
+  // If C can be stored as vectors, a lane's columns are neighbours.
   const width = typeof n === "number" ? vectorWidth(n) : 1;
   const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, width);
   const threads = subgroups * lanes;

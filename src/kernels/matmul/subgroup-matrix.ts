@@ -1,11 +1,11 @@
 /**
- * Matmul, variant "subgroup matrix": f16 operands on the device's matrix units, accumulated in f32 (WGSL's `chromium_experimental_subgroup_matrix`; tensor
- * cores on NVIDIA, simdgroup matrices on Apple). Needs `shader-f16`, subgroups of one size, a configuration f16 → f32, and rows of memory that divide
- * into vectors of four.
+ * Matmul, variant "subgroup matrix": f16 operands on the device's matrix units, accumulated in f32 (WGSL's
+ * `chromium_experimental_subgroup_matrix`; tensor cores on NVIDIA, simdgroup matrices on Apple). Needs `shader-f16`, subgroups of one size,
+ * a configuration f16 → f32, and rows of memory that divide into vectors of four.
  *
- * A workgroup of four subgroups computes a tile of C, each subgroup a quarter of it. Operands lie in workgroup memory as they lie in the buffers and are loaded as
- * row-major or column-major matrices, while the next block is fetched into registers. Results go through workgroup memory one matrix at a time, so that this
- * variant has the same epilogue as the others and does not store beyond edges.
+ * A workgroup of four subgroups computes a tile of C, each subgroup a quarter of it. Operands have the same layout in workgroup memory as
+ * in the buffers and are loaded as row-major or column-major matrices, while the next block is fetched into registers. Results pass through
+ * workgroup memory one matrix at a time, so that this variant can use the common epilogue and does not store beyond edges.
  */
 import type { Capabilities, SubgroupMatrix } from "../../gpu/capabilities.ts";
 import { memoryOf, range, wgsl } from "../../gpu/shader.ts";
@@ -15,18 +15,18 @@ import { needsWindows } from "../language/windows.ts";
 import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./attributes.ts";
 import { epilogue } from "./epilogue.ts";
 
-/** Edges of the tile of C, both divided by two among the subgroups. */
+/** Edges of the tile of C; both are divided by two among the subgroups. */
 const edges = [128, 64] as const;
 const depth = 32;
 const subgroups = 4;
 
-/** Halves beyond each line of a tile in workgroup memory: lines of one length would begin in the same banks. */
+/** Padding of each line of a tile in workgroup memory, in f16 elements; without it all lines would begin in the same banks. */
 const padding = 8;
 
-/** Tiles of C that keep a GPU busy: with fewer, smaller tiles are better. */
+/** Tiles of C that keep a GPU busy: if there are fewer, smaller tiles are better. */
 const enoughWorkgroups = 128;
 
-/** The variants on matrix units, where the device has some that fit the node; the best guess first. */
+/** The variants for matrix units, if the device has some that suit the node; the best guess first. */
 export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
   const { a, b } = matmulTensors(node);
   const { m, n } = matmulShape(node);
@@ -53,22 +53,22 @@ export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilitie
 const memoryBytes = (edge: number, { M, N }: SubgroupMatrix, lanes: number) =>
   2 * edge * (depth + padding) * 2 + subgroups * M * N * 4 + subgroups * lanes * 16;
 
-/** How one operand comes into workgroup memory, and from there into matrices. */
+/** How one operand is loaded into workgroup memory, and from there into matrices. */
 interface Side {
   readonly name: "left" | "right";
   readonly operand: "a" | "b";
-  /** Whether the operand's rows run along k: its tile then has lines of `depth`, else of `edge`. */
+  /** Whether the operand's rows run along k. Its tile then has lines of length `depth`, otherwise `edge`. */
   readonly alongDepth: boolean;
-  /** WGSL of where the tile begins along C, and of where C ends. */
+  /** WGSL for where the tile begins along C, and where C ends. */
   readonly first: string;
   readonly end: string;
-  /** Lines of its tile, and how many vectors of four and how many halves each has there, padding included. */
+  /** Lines of its tile, and the number of vectors of four and of f16 elements per line, padding included. */
   readonly lines: number;
   readonly quads: number;
   readonly stride: number;
 }
 
-/** What a workgroup computes: a tile of `edge` × `edge`, with matrices of the sizes that the device has. */
+/** What a workgroup computes: a tile of `edge` × `edge`, with matrices of the sizes that the device supports. */
 interface Tiling {
   readonly edge: number;
   readonly matrix: SubgroupMatrix;
@@ -76,7 +76,7 @@ interface Tiling {
   readonly lanes: number;
   readonly left: Side;
   readonly right: Side;
-  /** Matrices of C that each subgroup has. */
+  /** Matrices of C per subgroup. */
   readonly rows: number;
   readonly columns: number;
 }
@@ -171,7 +171,7 @@ function mainText(tiling: Tiling, size: Readonly<Record<"m" | "n" | "k", string>
   ${hasRowSums ? joinRowSums(edge, threads) : ""}`;
 }
 
-/** Vectors of four of each tile that a thread brings. */
+/** Vectors of four of each tile that a thread loads. */
 const vectorsPerThread = ({ edge, threads }: Tiling) => (edge * depth) / 4 / threads;
 
 /** WGSL that fetches a thread's vectors of the block from `next` on into registers. */
@@ -188,7 +188,7 @@ function fetchTile({ name, operand, alongDepth, first, end, quads }: Side, tilin
   });
 }
 
-/** WGSL that puts a thread's vectors into workgroup memory, and adds them up where the sums of A are wanted. */
+/** WGSL that writes a thread's vectors to workgroup memory, and adds them up if the sums of A are wanted. */
 function storeTile({ name, quads, stride }: Side, tiling: Tiling, addsUp: boolean): string[] {
   return range(vectorsPerThread(tiling)).map((i) => {
     const own = `(thread + ${i * tiling.threads}u)`;
@@ -218,7 +218,7 @@ function multiply({ left, right, rows, columns, matrix: { M, N, K } }: Tiling): 
   return [...lefts, ...products].join("\n      ");
 }
 
-/** WGSL that takes each matrix through workgroup memory to the epilogue. */
+/** WGSL that passes each matrix through workgroup memory to the epilogue. */
 function storeResults({ rows, columns, lanes, matrix: { M, N } }: Tiling): string {
   return range(rows)
     .flatMap((i) => range(columns).map((j) => [i, j] as const))
@@ -235,7 +235,7 @@ function storeResults({ rows, columns, lanes, matrix: { M, N } }: Tiling): strin
     .join("\n  ");
 }
 
-/** Threads that are alike modulo the tile's vectors have loaded the same rows of A at different depths. */
+/** Threads whose numbers are equal modulo the tile's vectors have loaded the same rows of A at different depths. */
 function joinRowSums(edge: number, threads: number): string {
   const quads = edge / 4;
   return wgsl`sums[thread] = ownSum;

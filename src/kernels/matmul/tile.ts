@@ -1,11 +1,11 @@
 /**
- * Matmul, variant "tile": runs on every WebGPU device, takes every shape. A workgroup computes a tile of C from tiles of A and B in workgroup
- * memory; a thread has 8×8 elements of it in registers and reads vectors of four. Everything beyond an edge is not stored, and depth beyond k counts
- * as zero.
+ * Matmul, variant "tile": runs on every WebGPU device and takes every shape. A workgroup computes a tile of C from tiles of A and B in
+ * workgroup memory; a thread computes 8×8 of its elements in registers and reads vectors of four. Nothing beyond an edge is stored, and
+ * depth beyond k counts as zero.
  *
- * An operand whose rows run along k is turned on its way into workgroup memory, in blocks of 4×4 that a thread holds in registers; so both tiles
- * lie there with k as their rows, and the inner loop is the same for all layouts. Where both operands are halves and the device computes with
- * them, the tiles are kept as halves, which moves half as much; products accumulate in f32.
+ * If an operand's rows run along k, it is transposed on its way into workgroup memory, in blocks of 4×4 that a thread holds in registers.
+ * So both tiles have k as their rows there, and the inner loop is the same for all layouts. If both operands are f16 and the device
+ * computes with f16, the tiles are kept as f16, which moves half as many bytes; products accumulate in f32.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
@@ -15,16 +15,19 @@ import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } fro
 import { epilogue } from "./epilogue.ts";
 
 interface Tile {
-  /** Rows and columns of C that a workgroup computes, and the depth it takes at a time. */
+  /** Rows and columns of C that a workgroup computes, and the depth it handles at a time. */
   readonly rows: number;
   readonly columns: number;
   readonly depth: number;
 }
 
-/** Rows and columns a thread has. */
+/** Rows and columns per thread. */
 const perThread = 8;
 
-/** The tiles, each within the 16 KB of workgroup memory and the 256 threads of every device; the first fills a small GPU with small products. */
+/**
+ * The tiles, each within the 16 KB of workgroup memory and the 256 threads of every device. With the first one, small products fill a small
+ * GPU.
+ */
 const tiles: readonly Tile[] = [
   { rows: 64, columns: 64, depth: 16 },
   { rows: 128, columns: 64, depth: 16 },
@@ -32,7 +35,7 @@ const tiles: readonly Tile[] = [
   { rows: 32, columns: 64, depth: 32 },
 ];
 
-/** Tiles of C that keep a GPU busy: with fewer, smaller tiles are better. */
+/** Tiles of C that keep a GPU busy: if there are fewer, smaller tiles are better. */
 const enoughWorkgroups = 256;
 
 /** The variants for any device, one for each tile; the best guess first. */
@@ -48,22 +51,22 @@ export function tileVariants(node: Node<MatmulAttributes>, capabilities: Capabil
   }));
 }
 
-/** How one operand comes into workgroup memory. */
+/** How one operand is loaded into workgroup memory. */
 interface Side {
   readonly name: "left" | "right";
-  /** Of the tile, along the edge of C. */
+  /** Size of the tile along the edge of C. */
   readonly size: number;
   readonly extent: Dimension;
   /** Whether the operand's rows run along k. */
   readonly alongDepth: boolean;
   readonly operand: "a" | "b";
-  /** Elements in a row of the operand's memory. */
+  /** Elements per row of the operand's memory. */
   readonly stride: number;
-  /** Elements read at a time; the other operand may have another width. Packed halves can only be read by fours. */
+  /** Elements read at a time; the other operand may have another width. Packed f16 can only be read in fours. */
   readonly width: 1 | 4;
 }
 
-/** The choices that a tile's WGSL follows from. */
+/** The choices that determine a tile's WGSL. */
 interface Tiling {
   readonly tile: Tile;
   readonly left: Side;
@@ -87,7 +90,7 @@ function tilingOf(node: Node<MatmulAttributes>, tile: Tile, halves: boolean): Ti
     left: side({ name: "left", size: tile.rows, extent: m, alongDepth: leftAlong, operand: "a" }),
     right: side({ name: "right", size: tile.columns, extent: n, alongDepth: rightAlong, operand: "b" }),
     stored: halves ? "vec4<f16>" : "vec4f",
-    // What is written beyond a live edge is undefined anyway; packed halves are only written by fours.
+    // Writes beyond a live edge are undefined anyway; packed f16 can only be written in fours.
     stores: vectorWidth(capacity(n)),
     threads: [tile.columns / perThread, tile.rows / perThread],
   };
@@ -130,7 +133,10 @@ ${[left, right].map((side) => loadBlock(side, tile.depth, stored)).join("\n")}`,
   };
 }
 
-/** The body: blocks of both operands into workgroup memory, products in registers, and what a thread has to the epilogue. */
+/**
+ * The body: loads blocks of both operands into workgroup memory, multiplies in registers, and passes each thread's elements to the
+ * epilogue.
+ */
 function mainText(
   { tile, left, right, stores, threads }: Tiling,
   size: Readonly<Record<"m" | "n" | "k", string>>,
@@ -158,7 +164,7 @@ function mainText(
   ${hasRowSums ? storeRowSums : ""}`;
 }
 
-/** WGSL that multiplies what a thread needs of both tiles at depth `k`. */
+/** WGSL that multiplies a thread's rows and columns of both tiles at depth `k`. */
 function multiply(tile: Tile, hasRowSums: boolean): string {
   const quads = perThread / 4;
   const loads = range(quads).map(
@@ -171,7 +177,7 @@ function multiply(tile: Tile, hasRowSums: boolean): string {
   return [...loads, products.join(" "), hasRowSums ? each((i) => `sum${i} += ${component("a", i)};`) : ""].join("\n      ");
 }
 
-/** WGSL that stores what lies within C: in a loop, since each store costs a software adapter much to compile. */
+/** WGSL that stores the elements within C. It is a loop, because a software adapter compiles each store slowly. */
 function storeCells(stores: 1 | 4): string {
   const vectors = range(cells.length / stores).map((i) => `T(${range(stores).map((j) => `c${i * stores + j}`)})`);
   return wgsl`var sums = array<T, ${vectors.length}>(${vectors.join(", ")});
@@ -186,7 +192,7 @@ function storeCells(stores: 1 | 4): string {
   }`;
 }
 
-/** The elements of C that a thread has, row by row. */
+/** A thread's elements of C, row by row. */
 const cells = range(perThread * perThread);
 
 /** WGSL for each row of a thread. */
@@ -194,7 +200,7 @@ const each = (line: (row: number) => string) => range(perThread).map(line).join(
 
 const component = (name: string, i: number) => `${name}${Math.floor(i / 4)}[${i % 4}]`;
 
-/** The threads of the first column of the first workgroups have seen all of their rows of A. */
+/** The threads in the first column of the first workgroups have read all of their rows of A. */
 const storeRowSums = wgsl`if (group.x == 0u && local.x == 0u) {
     var rowTotals = array<f32, ${perThread}>(${range(perThread)
       .map((i) => `sum${i}`)
@@ -205,10 +211,10 @@ const storeRowSums = wgsl`if (group.x == 0u && local.x == 0u) {
     }
   }`;
 
-/** WGSL `leftBlock(i, first, edge, k0, depth)`: brings block `i` of 4×4 elements into workgroup memory; `edge` is where C ends. */
+/** WGSL `leftBlock(i, first, edge, k0, depth)`: loads block `i` of 4×4 elements into workgroup memory; `edge` is where C ends. */
 function loadBlock({ name, size, alongDepth, operand, width }: Side, depth: number, stored: string): string {
   const stride = `params.${name}Stride`;
-  // Four neighbours of a row of memory from `column` on. Elements from `count` on must not be read.
+  // Four neighbours in a row of memory from `column` on. Elements from `count` on must not be read.
   const four = (row: string, column: string, count: string) =>
     width === 4
       ? `${operand}((${row} * ${stride} + ${column}) / 4u)`

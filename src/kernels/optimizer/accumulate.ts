@@ -1,4 +1,7 @@
-/** Adds a value to a persistent tensor in place: gradients of a batch that is run in parts, one part after another and so in a fixed order. */
+/**
+ * Adds a value to a persistent tensor in place: for the gradients of a batch that runs in parts, one after the other and so in a fixed
+ * order.
+ */
 import { expectType, type Operation, type Persistent, type Value } from "../language/operation.ts";
 import { vectorLowering } from "../language/vectors.ts";
 

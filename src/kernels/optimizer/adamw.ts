@@ -1,18 +1,18 @@
 /**
- * AdamW over a flat arena of parameters in one pass (Loshchilov & Hutter 2019), bias-corrected as transformers 4.2.1 does it:
+ * AdamW over a flat arena of parameters in one pass (Loshchilov & Hutter 2019), bias-corrected as in transformers 4.2.1:
  *
  *     g ← g · min(1, maxNorm / (norm + 1e-6));  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²
  *     p ← p − lr · √(1−β2ᵗ)/(1−β1ᵗ) · m / (√v + epsilon);  p ← p − lr · decay · p
  *
- * The factors of g and m come from the optimiser's state on the GPU (`optimizer-state.ts`), where clipping and the loss scale are already applied. A step whose
- * gradient norm is not finite changes nothing.
+ * The factors of g and m come from the optimiser's state on the GPU (`optimizer-state.ts`), where clipping and the loss scale are already
+ * applied. A step whose gradient norm is not finite changes nothing.
  */
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, kernel, paramF32, scalar, threadsPerWorkgroup, vector, vectorWidth } from "../language/kernel.ts";
 import { elementCount, type Operation, type Persistent, type Recorder, type Scalar } from "../language/operation.ts";
 import { optimizerField } from "./optimizer-state.ts";
 
-/** AdamW's constants, and the scalar that gives each step's learning rate. */
+/** AdamW's constants, and the scalar that holds each step's learning rate. */
 export interface AdamW {
   readonly beta1: number;
   readonly beta2: number;
@@ -63,7 +63,7 @@ const operation: Operation<AdamW> = {
   },
 };
 
-/** Updates `parameters` and both moments in place, all f32 of `gradient`'s shape, by the step that `state` has been advanced to. */
+/** Updates `parameters` and both moments in place, all f32 with the shape of `gradient`, by the step that `state` is at. */
 export function adamW(
   tape: Recorder,
   { gradient, parameters, first, second, state }: Record<"gradient" | "parameters" | "first" | "second" | "state", Persistent>,

@@ -1,6 +1,6 @@
 /**
- * The Euclidean norm of gradients that lie in several arenas, for clipping. Each arena's squares are summed by a fixed number of threads, each
- * adding to what the arena before left, and one row of threads joins them: a fixed order, no atomics.
+ * The Euclidean norm of gradients in several arenas, for clipping. A fixed number of threads sums each arena's squares, each adding to its
+ * sum of the previous arena, and one workgroup combines them: a fixed order, no atomics.
  */
 import { wgsl } from "../../gpu/shader.ts";
 import { kernel, threadsPerWorkgroup, vector, vectorWidth } from "../language/kernel.ts";
@@ -56,7 +56,7 @@ const root: Operation<null> = {
   }),
 };
 
-/** f32 [1]: the Euclidean norm of all `tensors` taken as one vector; divided by the loss scale where they are gradients under an optimiser's `state`. */
+/** f32 [1]: the Euclidean norm of all `tensors` taken as one vector; divided by the loss scale of `state` if they are scaled gradients. */
 export function globalNorm(tape: Recorder, tensors: readonly Operand[], state?: Operand): Value {
   const sums = tensors.reduce<Value | null>((before, tensor) => tape.append(squares, before ? [tensor, before] : [tensor], null)[0]!, null);
   return tape.append(root, [sums!, ...(state ? [state] : [])], null)[0]!;

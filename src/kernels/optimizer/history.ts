@@ -1,4 +1,7 @@
-/** Keeps a number of each step in a ring on the GPU, so that losses of many steps are read back at once, long after they were computed. */
+/**
+ * Keeps numbers of each step in a ring on the GPU, so that the losses of many steps can be read back at once, long after they were
+ * computed.
+ */
 import { wgsl } from "../../gpu/shader.ts";
 import { kernel } from "../language/kernel.ts";
 import { f32, type Operation, type Persistent, type Value } from "../language/operation.ts";

@@ -1,17 +1,17 @@
 /**
- * The state of an optimiser besides its moments: the number of updates (in the form that bias correction needs) and the loss scale of mixed precision. It lives
- * on the GPU, so that no step waits for the host.
+ * An optimiser's state besides its moments: the number of updates (in the form that bias correction needs) and the loss scale of mixed
+ * precision. It is on the GPU, so that no step waits for the host.
  *
- * A step whose gradient norm is not finite makes no update. With a dynamic scale (Micikevicius et al. 2018; the numbers of PyTorch's GradScaler) such a
- * step halves the scale, and 2,000 good steps in a row double it.
+ * A step whose gradient norm is not finite makes no update. With a dynamic scale (Micikevicius et al. 2018; with the constants of PyTorch's
+ * GradScaler), such a step halves the scale, and 2,000 good steps in a row double it.
  *
- * 1 − βᵗ is carried along as u ← β·u + (1 − β): computed from βᵗ in f32, the first steps would lose four digits.
+ * 1 − βᵗ is updated as u ← β·u + (1 − β). If it were computed from βᵗ in f32, the first steps would lose four digits.
  */
 import { wgsl } from "../../gpu/shader.ts";
 import { kernel, paramF32 } from "../language/kernel.ts";
 import { expectType, f32, type Operation, type Persistent, type Recorder, type Value } from "../language/operation.ts";
 
-/** Where each number stands in the state, f32 [8]. */
+/** The index of each number in the state, f32 [8]. */
 export const optimizerField = {
   /** 1 − β1ᵗ and 1 − β2ᵗ. */
   first: 0,
@@ -22,7 +22,7 @@ export const optimizerField = {
   goodSteps: 3,
   updates: 4,
   skipped: 5,
-  /** Of the step in progress: what gradients are multiplied with (unscaled and clipped; 0 skips the update), and √(1−β2ᵗ)/(1−β1ᵗ). */
+  /** Of the current step: the factor of the gradients (unscales and clips; 0 skips the update), and √(1−β2ᵗ)/(1−β1ᵗ). */
   gradientFactor: 6,
   biasCorrection: 7,
 } as const;
@@ -46,9 +46,9 @@ const largestScale = 2 ** 24;
 export interface OptimizerState {
   readonly beta1: number;
   readonly beta2: number;
-  /** Largest norm of all gradients together; Infinity leaves them as they are. */
+  /** Largest norm of all gradients together; Infinity does not clip. */
   readonly maxGradNorm: number;
-  /** Whether the loss scale follows overflows; else it stays as it is. */
+  /** Whether the loss scale adapts to overflows; otherwise it is constant. */
   readonly dynamicScale: boolean;
 }
 
@@ -105,7 +105,9 @@ const operation: Operation<OptimizerState> = {
   },
 };
 
-/** Moves `state` on by one step whose global gradient norm is `norm` f32 [1]; the optimiser's update then reads the step's factors from it. */
+/**
+ * Advances `state` by one step whose global gradient norm is `norm` f32 [1]; the optimiser's update then reads the step's factors from it.
+ */
 export function advanceOptimizer(norm: Value, state: Persistent, attributes: OptimizerState): void {
   norm.tape.update(operation, [norm, state], [state], attributes);
 }
@@ -128,7 +130,7 @@ const scaleOperation: Operation<null> = {
   }),
 };
 
-/** f32 [1]: the loss scale that `state` has reached; the seed of a backward pass. */
+/** f32 [1]: the current loss scale of `state`, the seed of a backward pass. */
 export function lossScale(tape: Recorder, state: Persistent): Value {
   return tape.append(scaleOperation, [state], null)[0]!;
 }

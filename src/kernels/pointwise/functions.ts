@@ -1,19 +1,22 @@
 /**
- * The table of pointwise functions: what each computes and its derivatives, as WGSL expressions of the operands. `pointwise.ts` makes an operation and its
- * gradient out of every row; nothing else in the project knows how many there are.
+ * The table of pointwise functions: what each computes and its derivatives, as WGSL expressions of the operands. `pointwise.ts` makes an
+ * operation and its gradient from every row; nothing else in the project depends on how many there are.
  *
- * Where a function has no derivative the table takes PyTorch's: 0 for relu and abs at 0, 1 for maximum and minimum where both are equal.
+ * At points without a derivative, the table uses PyTorch's value: 0 for relu and abs at 0, 1 for maximum and minimum where both are equal.
  */
 import { wgsl } from "../../gpu/shader.ts";
 import { geluDeclarations } from "../language/gelu.ts";
 
 /** A row of the table of pointwise functions: its WGSL and that of its derivatives. */
 export interface PointwiseFunction {
-  /** WGSL of the result, from the operands and the constants by name. `T` is f32 or vec4f; a literal beside a vector works as it stands in sums and products. */
+  /**
+   * WGSL of the result, from the operands and the constants by name. `T` is f32 or vec4f; a scalar literal next to a vector works in sums
+   * and products.
+   */
   readonly value: string;
   /**
-   * For each operand, in the order that the function takes them: WGSL of the derivative with respect to it. May read the operands, the constants and the
-   * result as `y`; only what it reads is kept for the backward pass.
+   * For each operand, in order: WGSL of the derivative with respect to it. It may read the operands, the constants and the result as `y`;
+   * the backward pass keeps only what it reads.
    */
   readonly derivatives: Readonly<Record<string, string>>;
   /** Numbers that are given when the operation is recorded. */
@@ -22,10 +25,10 @@ export interface PointwiseFunction {
   readonly declarations?: string;
 }
 
-/** Never exp of a large number, which software adapters may take for no number at all. */
+/** Avoids exp of large numbers, which software adapters may evaluate to NaN. */
 const sigmoidDeclarations = wgsl`fn sigmoid(x: T) -> T { let e = exp(-abs(x)); return select(T(1.0), e, x < T(0.0)) / (1.0 + e); }`;
 
-/** Beyond ±10 the tangent is ±1 in f32; SwiftShader's own is NaN from |x| = 89 on. */
+/** Beyond ±10, tanh is ±1 in f32; SwiftShader's own tanh is NaN from |x| = 89 on. */
 const tanhDeclarations = wgsl`fn boundedTanh(x: T) -> T { return tanh(clamp(x, T(-10.0), T(10.0))); }`;
 
 /** Every pointwise function by its name. */

@@ -1,8 +1,8 @@
 /**
- * Makes an operation, and the one of its gradient, from a row of a table of pointwise functions. Operands broadcast (NumPy's rules); the gradient of one that
- * repeats is summed over the axes along which it does, in a fixed order and in f32.
+ * Makes an operation and its gradient's operation from a row of a table of pointwise functions. Operands broadcast (NumPy's rules). If an
+ * operand repeats, its gradient is summed over the repeated axes, in a fixed order and in f32.
  *
- * The result is stored as f16 where all operands are, else as f32.
+ * The result is stored as f16 if all operands are, otherwise as f32.
  */
 import { OptionError, ShapeError } from "../../errors.ts";
 import { cast } from "../cast.ts";
@@ -27,7 +27,7 @@ import { functions, type PointwiseFunction } from "./functions.ts";
 /** Numbers by name: known when the operation is recorded, or given by the host each step. */
 export type Constants = Readonly<Record<string, number | Scalar>>;
 
-/** What the node of a gradient says: the constants of the function, and the operand whose gradient it is, stored as `dtype`. */
+/** The attributes of a gradient's node: the constants of the function, and the operand whose gradient it computes, stored as `dtype`. */
 export interface GradientAttributes {
   readonly constants: Constants;
   readonly operand: string;
@@ -40,7 +40,7 @@ export interface PointwiseOperation {
   readonly gradientOperation: Operation<GradientAttributes>;
   /** Appends the function of `operands`, at least one of which must be a value of the tape. */
   apply(operands: readonly Operand[], constants?: Constants): Value;
-  /** The gradient of an operand x from that of the result, for functions of one operand whose derivative does not read the result. */
+  /** The gradient of operand x from the gradient of the result, for functions of one operand whose derivative does not read the result. */
   gradientOf(x: Value, dy: Value): Value;
 }
 
@@ -56,12 +56,12 @@ function withConstants(expression: string, constants: Constants) {
   return { expression: used.reduce(place, expression), params: Object.fromEntries(params) };
 }
 
-/** The operations of a pointwise function. `name` is what plans, profiles and errors call it. */
+/** The operations of a pointwise function. `name` is its name in plans, profiles and errors. */
 export function pointwiseOperation(name: string, definition: PointwiseFunction): PointwiseOperation {
   const { value, derivatives, declarations = "", constants: constantNames = [] } = definition;
   const names = Object.keys(derivatives);
 
-  /** The names that the derivative with respect to an operand reads, among the operands and the result. */
+  /** The names (operands and result) that the derivative with respect to an operand reads. */
   const readBy = (operand: string) => [...names, "y"].filter((read) => reads(derivatives[operand]!, read));
 
   const operation: Operation<Constants> = {
@@ -106,7 +106,7 @@ export function pointwiseOperation(name: string, definition: PointwiseFunction):
 
   /** The gradient of one operand of a node: dy times the derivative, summed over the axes along which the operand repeats. */
   function gradientFor(node: Node<Constants>, operand: string, x: Value, dy: Value): Value {
-    // A parameter's gradient is f32 even where it is stored as halves.
+    // A parameter's gradient is f32, even where the parameter is stored as f16.
     const dtype = x.persistent ? "f32" : floatOf(x);
     const repeats = broadcastAxes(x.shape, dy.shape).length > 0;
     const factor = node.attributes[derivatives[operand]!] ?? Number(derivatives[operand]);
@@ -118,7 +118,7 @@ export function pointwiseOperation(name: string, definition: PointwiseFunction):
     return cast(sumTo(product!, x.shape), dtype);
   }
 
-  /** Whether the derivative reads only the function's one operand, so that the kernel that makes dy can apply it. */
+  /** Whether the derivative reads only the function's one operand. The kernel that computes dy can then apply it. */
   const canFollow = (operand: string) => names.length === 1 && constantNames.length === 0 && !readBy(operand).includes("y");
 
   function gradientOf(x: Value, dy: Value): Value {
@@ -148,7 +148,7 @@ function expectNumber(operation: string, name: string, value: number | Scalar | 
 
 const scaling = pointwiseOperation("scale", functions.scale);
 
-/** factor·x, of any shape; a factor of one is `x` itself. The factor is a number, or a scalar that the host gives each step. */
+/** factor·x, of any shape; `x` itself for a factor of one. The factor is a number, or a scalar that the host gives each step. */
 export function scale(x: Value, factor: number | Scalar): Value {
   return factor === 1 ? x : scaling.apply([x], { factor });
 }

@@ -1,4 +1,7 @@
-/** What model code calls of the table of pointwise functions (`functions.ts`). All take f32 or f16 of any shape; operands broadcast by NumPy's rules. */
+/**
+ * The functions that model code calls from the table of pointwise functions (`functions.ts`). All take f32 or f16 of any shape; operands
+ * broadcast by NumPy's rules.
+ */
 import type { Operand, Scalar, Value } from "../language/operation.ts";
 import { functions, type PointwiseFunction } from "./functions.ts";
 import { type PointwiseOperation, pointwiseOperation } from "./operation.ts";
@@ -87,7 +90,7 @@ export function sigmoid(x: Value): Value {
   return operations.sigmoid.apply([x]);
 }
 
-/** The hyperbolic tangent. WGSL promises it to 1e-5, as an absolute error. */
+/** The hyperbolic tangent. WGSL guarantees an absolute error of 1e-5. */
 export function tanh(x: Value): Value {
   return operations.tanh.apply([x]);
 }
@@ -98,14 +101,14 @@ export function silu(x: Value): Value {
 }
 
 /**
- * GELU in its exact form, x·Φ(x) (Hendrycks & Gimpel 2016). Where `x` comes straight from a product, the product's kernel applies it on the way to memory, and its
- * derivative in the backward pass.
+ * GELU in its exact form, x·Φ(x) (Hendrycks & Gimpel 2016). If `x` comes directly from a product, the product's kernel applies it before
+ * storing, and its derivative in the backward pass.
  */
 export function gelu(x: Value): Value {
   return operations.gelu.apply([x]);
 }
 
-/** The gradient of `x` from that of gelu(x), in the kernel that makes `dy` where that is a product. */
+/** The gradient of `x` from that of gelu(x), in the kernel that computes `dy` if that is a product. */
 export function geluGradient(x: Value, dy: Value): Value {
   return operations.gelu.gradientOf(x, dy);
 }

@@ -1,11 +1,11 @@
 /**
- * The k largest scores of each row in a fixed order: higher scores first, and the lower index first where scores are equal. `after` is the result for an
- * earlier part of the same rows; the result is then the k largest of both. So rows of any length are searched in parts, and only one part's scores exist at
- * a time.
+ * The k largest scores of each row in a fixed order: higher scores first, and the lower index first where scores are equal. `after` is the
+ * result for an earlier part of the same rows; the result is then the k largest of both. So rows of any length can be searched in parts,
+ * and only one part's scores are in memory at a time.
  *
- * `stripes` threads share a row. Each visits every stripes-th score and keeps a sorted list of its k largest; then lists are merged, 16 into one, until one is
- * left. Insertion is the expensive part. So the first few thousand scores are searched first, and of the others only those above the smallest of these k
- * are inserted. Comparisons are exact. Not differentiable.
+ * `stripes` threads share a row. Each visits every stripes-th score and keeps a sorted list of its k largest; then the lists are merged, 16
+ * into one, until one remains. Insertion is the expensive part. So the first few thousand scores are searched first; of the rest, only
+ * scores above the smallest of these k are inserted. Comparisons are exact. Not differentiable.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
@@ -32,7 +32,10 @@ const lowest = "-3.4e38";
 /** Lists that a thread merges into one. */
 const mergeWidth = 16;
 
-/** Threads for each row: a software adapter has few lanes. Both are powers of 16 times a small number, which keeps the number of merges small. */
+/**
+ * Threads per row: a software adapter has few lanes. Both numbers are powers of 16 times a small number, which keeps the number of merges
+ * small.
+ */
 const mostStripes = { software: 64, hardware: 1024 };
 
 interface Attributes {
@@ -42,7 +45,7 @@ interface Attributes {
   readonly masked: boolean;
 }
 
-/** Words of a mask, a bit a column. */
+/** Words of a mask with one bit per column. */
 export const maskWords = (columns: number) => Math.ceil(columns / 32);
 
 const operation: Operation<Attributes> = {
@@ -80,7 +83,7 @@ function lowerTopK({ inputs, outputs, attributes: { k, firstIndex, masked } }: N
     scratch.push(made.scores, made.indices);
     return made;
   };
-  /** Columns from `start` up to `end` and the lists of `after` become the one list `into`. */
+  /** Merges the columns from `start` up to `end` and the lists of `after` into the one list `into`. */
   const part = (start: number, end: number, after: Lists | null, into: Lists): number => {
     const stripes = stripesFor(end - start, k, software);
     let count = stripes;
@@ -106,7 +109,7 @@ function lowerTopK({ inputs, outputs, attributes: { k, firstIndex, masked } }: N
   return { variant: `${stripes} stripes`, kernels, scratch };
 }
 
-/** So many that each has at least four scores for each place of its list: all lists together are then smaller than the scores. */
+/** Enough that there are at least four scores for each place of a list: all lists together are then smaller than the scores. */
 function stripesFor(columns: number, k: number, software: boolean): number {
   const most = Math.min(software ? mostStripes.software : mostStripes.hardware, columns / (4 * k));
   return most < 2 ? 1 : 2 ** Math.floor(Math.log2(most));
@@ -126,7 +129,7 @@ interface Stripes {
   readonly into: Lists;
 }
 
-/** Entry j of list l of a row stands at (row · k + j) · lists + l: neighbouring threads write neighbouring words. */
+/** Entry j of list l of a row is at (row · k + j) · lists + l, so neighbouring threads write neighbouring words. */
 function stripesKernel({ scores, only, rows, columns, start, end, k, firstIndex, stripes, after, into }: Stripes): Kernel {
   return kernel({
     label: "topK stripes",
@@ -227,21 +230,21 @@ function mergeKernel({ rows, k, from, count, into, fewer }: Merge): Kernel {
   });
 }
 
-/** The largest scores of each row, and where they are. */
+/** The largest scores of each row and their indices. */
 export interface TopK {
-  /** f32 [rows, k], descending; below −3·10³⁸ where there are fewer scores than k. */
+  /** f32 [rows, k], descending; below −3·10³⁸ if there are fewer scores than k. */
   readonly scores: Value;
-  /** u32 [rows, k]; `noIndex` where there are fewer scores than k. */
+  /** u32 [rows, k]; `noIndex` if there are fewer scores than k. */
   readonly indices: Value;
 }
 
-/** Which columns are searched, and what was found before. */
+/** Which columns are searched, and earlier results. */
 export interface TopKOptions {
   /** The index of the first column; 0 if absent. */
   readonly firstIndex?: number;
   /** The best of earlier columns; their indices must all be below `firstIndex`. */
   readonly after?: TopK;
-  /** u32 [ceil(columns / 32)]: column c counts where bit c % 32 of word floor(c / 32) is set; every column counts if absent. */
+  /** u32 [ceil(columns / 32)]: column c counts if bit c % 32 of word floor(c / 32) is set; every column counts if absent. */
   readonly only?: Value;
 }
 

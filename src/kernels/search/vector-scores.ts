@@ -1,10 +1,10 @@
 /**
- * Scores of queries against many stored vectors: inner products with f32, f16 or int8 rows, and for bits the cosine of the vectors of signs,
- * 1 − 2·(bits that differ) / width. Sums are f32, in the order of the columns, so a row's score does not depend on what stands beside it.
+ * Scores of queries against many stored vectors: inner products with f32, f16 or int8 rows, and for binary vectors the cosine of the sign
+ * vectors, 1 − 2·(bits that differ) / width. Sums are f32, in the order of the columns, so a row's score does not depend on its neighbours.
  *
- * Rows lie in blocks of 64: the first 16 bytes of all 64 rows, then the next 16 bytes of all, and so on. Each thread has a row, so the threads of a workgroup
- * read neighbouring addresses, which suits a GPU's memory and a software adapter's vector loads. Halves and bytes are unpacked from u32 words, so no variant
- * needs a feature.
+ * Rows are stored in blocks of 64: the first 16 bytes of all 64 rows, then the next 16 bytes of all, and so on. Each thread has a row, so
+ * the threads of a workgroup read neighbouring addresses, which suits a GPU's memory and a software adapter's vector loads. f16 and int8
+ * are unpacked from u32 words, so no variant needs a feature.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
@@ -12,19 +12,19 @@ import { kernel, paramF32, paramU32, sizeOf, sizeParam } from "../language/kerne
 import { capacity, expectType, f32, type Kernel, type Operand, type Operation, type Type, u32, type Value } from "../language/operation.ts";
 import type { Precision } from "./precision.ts";
 
-/** Rows of a block, and threads of a workgroup. */
+/** Rows per block, and threads per workgroup. */
 export const blockRows = 64;
 
-/** Bytes of a row that lie together. */
+/** Consecutive bytes of a row. */
 export const quadBytes = 16;
 
 interface Format {
   /** Numbers in 16 bytes. */
   readonly numbers: number;
-  /** WGSL type of the queries' elements, and how many of them meet 16 bytes of a row. */
+  /** WGSL type of the queries' elements, and how many of them correspond to 16 bytes of a row. */
   readonly query: "vec4f" | "vec4u";
   readonly queryElements: number;
-  /** WGSL that declares, under names that begin with `x`, the numbers of a row's 16 bytes. */
+  /** WGSL that declares the numbers in a row's 16 bytes, under names that begin with `x`. */
   readonly unpack: (x: string, packed: string) => string;
   /** WGSL for their product with the query's elements. */
   readonly term: (x: string, query: readonly string[]) => string;
@@ -78,12 +78,12 @@ const formats: Readonly<Record<Precision, Format>> = {
   },
 };
 
-/** Words of memory, 32 bits each, that `rows` vectors take; capacity counts in whole blocks. */
+/** Words of memory, 32 bits each, for `rows` vectors; capacity is a whole number of blocks. */
 export function vectorWords(format: Precision, width: number, rows: number): number {
   return Math.ceil(rows / blockRows) * blockRows * quadsOf(format, width) * (quadBytes / 4);
 }
 
-/** Elements of a query: numbers filled up with zeros, or for `binary` words of bits. */
+/** Elements of a query: numbers padded with zeros, or words of bits for `binary`. */
 export function queryWidth(format: Precision, width: number): number {
   return quadsOf(format, width) * formats[format].queryElements * 4;
 }
@@ -115,21 +115,21 @@ const operation: Operation<Attributes> = {
 };
 
 interface Variant {
-  /** Queries of a thread. */
+  /** Queries per thread. */
   readonly together: number;
-  /** Lanes that load a query each and broadcast it, for software adapters; null where every thread reads all queries. */
+  /** Number of lanes that each load a query and broadcast it, for software adapters; null if every thread reads all queries. */
   readonly lanes: number | null;
-  /** Rows of a thread: it loads queries once for all of them. */
+  /** Rows per thread. It loads the queries once for all of them. */
   readonly rowsTogether: number;
 }
 
 const subgroupSizes = [4, 8, 16];
 
-/** Sums that a thread holds: few on a GPU, where many threads hide the latency of loads; many on a software adapter, where every load costs. */
+/** Sums per thread: few on a GPU, where many threads hide the latency of loads; many on a software adapter, where every load costs. */
 const direct = { together: 8, rowsTogether: 1 };
 const broadcast = { together: 32, rowsTogether: 2 };
 
-/** Bits are compared as fast as they are broadcast, so they are always read directly. */
+/** Comparing bits is as fast as broadcasting them, so they are always read directly. */
 function chooseVariant(format: Precision, queries: number, { software, subgroupSize }: Capabilities): Variant {
   const lanes = software && subgroupSizes.includes(subgroupSize ?? 0) && queries > 1 && format !== "binary" ? subgroupSize : null;
   const { together, rowsTogether } = lanes === null ? direct : broadcast;
@@ -151,7 +151,7 @@ function scoreKernel(
   const count = queries.shape[0]!;
   const groupRows = blockRows * rowsTogether;
   const queryStart = (i: string) => `min(first + ${i}, queryCount - 1u) * params.quads * ${queryElements}u`;
-  // Words of bits are a plain array, floats are read through a function.
+  // Words of bits are a plain array; floats are read through a function.
   const [open, close] = query === "vec4u" ? ["[", "]"] : ["(", ")"];
   const element = (i: number, part: number) => `queries${open}query${i} + quad * ${queryElements}u + ${part}u${close}`;
   const loads = lanes === null ? each : range(Math.ceil(together / lanes));
@@ -221,8 +221,8 @@ export function queryType(format: Precision, width: number, queries: Type["shape
 }
 
 /**
- * Writes rows into blocks: `data` holds the bytes of rows one after another, `rowBytes` each, and row i becomes row `first` + i of `blocks`, a
- * memory as `vectorWords` counts it.
+ * Writes rows into blocks: `data` holds the bytes of consecutive rows, `rowBytes` each. Row i becomes row `first` + i of `blocks`, whose
+ * size is that of `vectorWords`.
  */
 export function layInBlocks(blocks: Uint32Array, data: Uint8Array, rowBytes: number, first: number): void {
   const words = wholeWords(data, rowBytes);
@@ -238,7 +238,7 @@ export function layInBlocks(blocks: Uint32Array, data: Uint8Array, rowBytes: num
   }
 }
 
-/** Rows as 32-bit words, each row filled up to whole ones. */
+/** Rows as 32-bit words, each row padded to whole words. */
 function wholeWords(data: Uint8Array, rowBytes: number): Uint32Array {
   if (rowBytes % 4 === 0 && data.byteOffset % 4 === 0) return new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
   const padded = Math.ceil(rowBytes / 4) * 4;
