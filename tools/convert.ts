@@ -32,11 +32,13 @@ const formats: Readonly<Record<string, (model: Convertible, dtype: Precision) =>
 
 const options: readonly Option[] = [
   ...modelFlags,
-  new Option("--output_dir <dir>", "where the converted model goes").makeOptionMandatory(),
-  new Option("--format <format>", "what is to open it").choices(Object.keys(formats)).default("huggingface"),
-  new Option("--dtype <dtype>", "of the weights").choices(["f32", "f16"]).default("f32"),
-  new Option("--pooler <type>", "the pooler to save with the model (default: the one it says)").choices([...poolerTypes]),
-  new Option("--max_seq_length <n>", "the length to save with the model (default: the one it says, or 128)").argParser(wholeNumber(3)),
+  new Option("--output_dir <dir>", "folder for the converted model").makeOptionMandatory(),
+  new Option("--format <format>", "format of the converted model").choices(Object.keys(formats)).default("huggingface"),
+  new Option("--dtype <dtype>", "number format of the weights").choices(["f32", "f16"]).default("f32"),
+  new Option("--pooler <type>", "pooler to save with the model (default: the one in the checkpoint)").choices([...poolerTypes]),
+  new Option("--max_seq_length <n>", "maximum length to save with the model (default: the one in the checkpoint, or 128)").argParser(
+    wholeNumber(3),
+  ),
   flag("overwrite_output_dir", "replace an output folder that is not empty"),
 ];
 

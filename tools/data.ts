@@ -37,13 +37,13 @@ interface DownloadCommandOptions {
 }
 
 const options: readonly Option[] = [
-  new Option("--output_dir <dir>", "where the data goes").default("data"),
-  new Option("--base_url <url>", "the folder of the files, such as a mirror").default(home),
+  new Option("--output_dir <dir>", "folder for the data").default("data"),
+  new Option("--base_url <url>", "URL of the folder with the files, such as a mirror").default(home),
 ];
 
 const download = withOptions(
   new Command("download")
-    .description("fetch public data sets; goes on where an earlier attempt stopped")
+    .description("download public data sets; continues where an earlier attempt stopped")
     .argument("[sets...]", `${names.join(", ")} (default: all)`)
     .addHelpText(
       "after",
@@ -55,7 +55,7 @@ const download = withOptions(
 ).action(runDownload);
 
 export const dataCommand = new Command("data")
-  .description("get training data, and make more of it")
+  .description("download training data, and mine hard negatives")
   .addCommand(download)
   .addCommand(mineCommand);
 

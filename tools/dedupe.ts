@@ -20,15 +20,15 @@ interface DedupeOptions extends ModelOptions, RecordOptions {
 const options: readonly Option[] = [
   ...modelOptions,
   ...recordOptions,
-  new Option("--threshold <cosine>", "how similar a sentence is to an earlier one that is left out")
+  new Option("--threshold <cosine>", "leave out sentences at least this similar to an earlier one")
     .argParser(numberBetween(-1, 1, { open: true }))
     .default(0.95),
-  new Option("--duplicates <file>", "where to write what is left out: JSON lines with the row that each repeats, and their cosine"),
+  new Option("--duplicates <file>", "file for the sentences that are left out: JSON lines with the row that each repeats, and the cosine"),
 ];
 
 export const dedupeCommand = withOptions(
   new Command("dedupe").description(
-    "print sentences without near-duplicates: of several alike the first, as JSON lines with their rows (from 0)",
+    "print sentences without near-duplicates: the first of each group, as JSON lines with their rows (from 0)",
   ),
   options,
 ).action(async (given: DedupeOptions) => {

@@ -12,8 +12,8 @@ import { softwareDrivers } from "./setup/vulkan-drivers.ts";
 const marks: Readonly<Record<Verdict, string>> = { good: "✓", slow: "~", missing: "✗" };
 
 export const doctorCommand = new Command("doctor")
-  .description("say what this machine's adapter can do, what will be slow, and the fix")
-  .option("--adapter <name>", "look at the adapter whose name contains this")
+  .description("report what this machine's adapter can do, what will be slow, and how to fix it")
+  .option("--adapter <name>", "examine the adapter whose name contains this")
   .action(async ({ adapter }: { adapter?: string }) => {
     const { environment } = await findAdapter({ install: false, log: () => {} });
     Object.assign(process.env, environment);

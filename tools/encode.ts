@@ -25,10 +25,10 @@ const options: readonly Option[] = [
   ...modelOptions,
   ...recordOptions,
   new Option("--output <file>", ".npy for a matrix, .jsonl for JSON lines; - is JSON lines on standard output").default("-"),
-  new Option("--no-normalize", "leave vectors as they are instead of scaling them to unit length"),
-  new Option("--precision <precision>", "numbers of a vector; int8 and binary are packed").choices([...precisions]).default("f32"),
+  new Option("--no-normalize", "do not scale vectors to unit length"),
+  new Option("--precision <precision>", "number format of the vectors; int8 and binary are packed").choices([...precisions]).default("f32"),
   new Option("--truncate_dim <n>", "keep the first n numbers of each vector").argParser(wholeNumber(1)),
-  new Option("--profile [file]", "time a few batches kernel by kernel; a trace for Perfetto goes to the file (default: profile.json)"),
+  new Option("--profile [file]", "time a few batches kernel by kernel, and write a trace for Perfetto (default: profile.json)"),
 ];
 
 export const encodeCommand = withOptions(new Command("encode").description("turn sentences into vectors"), options).action(runEncoding);

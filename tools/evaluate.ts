@@ -49,22 +49,22 @@ const taskNames = [...STS_TASKS, ...TRANSFER_TASKS].map(({ name }) => name);
 const options: readonly Option[] = [
   ...modelFlags,
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
-  new Option("--mode <mode>", "test as published; dev sets and dev accuracies; test with fast settings for transfer")
+  new Option("--mode <mode>", "test: as published; dev: dev sets and dev accuracies; fasttest: test with fast settings for transfer")
     .choices(Object.keys(transferSettings))
     .default("test"),
   ...evaluationSetOptions,
   ...columnOptions,
   new Option(
     "--task_set <set>",
-    "SentEval's sts, transfer, both (full), or na for the ones in --tasks (default: sts, or none with --eval_file)",
+    "SentEval's sts, transfer or both (full), or na for those in --tasks (default: sts, or none with --eval_file)",
   ).choices(["sts", "transfer", "full", "na"]),
   new Option("--tasks <name...>", `with --task_set na: ${taskNames.join(", ")}`),
-  new Option("--data_dir <dir>", "the SentEval tree that holds STS/, SICK/, MR/ …").default("SentEval/data/downstream"),
+  new Option("--data_dir <dir>", "SentEval folder that contains STS/, SICK/, MR/ …").default("SentEval/data/downstream"),
   new Option("--output <file>", "also write the results as JSON"),
-  new Option("--predictions <file>", "with --eval_file: write what the model made of each row, as JSON lines"),
+  new Option("--predictions <file>", "with --eval_file: write the prediction for each row, as JSON lines"),
   new Option("--truncate_dim <n>", "keep only the first n numbers of each vector").argParser(wholeNumber(1)),
-  new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(128),
-  new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  new Option("--batch_size <n>", "sentences per batch").argParser(wholeNumber(1)).default(128),
+  new Option("--adapter <name>", "use the adapter whose name contains this"),
   ...tuningOptions,
 ];
 

@@ -46,18 +46,18 @@ const indexOption = (description: string) => new Option("--index <file>", descri
 
 const vectorsOption = new Option(
   "--vectors <file>",
-  ".npy of the vectors of --input, as `simcse encode` wrote it: nothing is encoded again",
+  ".npy file with the vectors of --input, as written by `simcse encode`, in place of encoding",
 );
 
-const buildCommand = withOptions(new Command("build").description("make an index of sentences"), [
+const buildCommand = withOptions(new Command("build").description("build an index of sentences"), [
   ...modelOptions,
   ...recordOptions,
-  indexOption("where to write it"),
+  indexOption("file to write the index to"),
   vectorsOption,
-  new Option("--precision <precision>", "how vectors are searched; int8 and binary take less memory")
+  new Option("--precision <precision>", "number format to search in; int8 and binary take less memory")
     .choices([...precisions])
     .default("f32"),
-  new Option("--no-rescore", "int8 and binary: keep no halves to score the best again with"),
+  new Option("--no-rescore", "int8 and binary: keep no f16 vectors to score the best results again"),
 ]).action(async (given: BuildOptions) => {
   modelName(given);
   await using open = await openModel(given);
@@ -77,9 +77,9 @@ const buildCommand = withOptions(new Command("build").description("make an index
 const addCommand = withOptions(new Command("add").description("add sentences to an index"), [
   ...modelOptions,
   ...recordOptions,
-  indexOption("the index, which is replaced"),
+  indexOption("the index file, which is replaced"),
   vectorsOption,
-  flag("upsert", "replace sentences whose id is there already"),
+  flag("upsert", "replace sentences whose id is already in the index"),
 ]).action(async (given: AddOptions) => {
   modelName(given);
   await using open = await openModel(given);
@@ -101,7 +101,7 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
 
 const removeCommand = withOptions(
   new Command("remove").description("remove sentences from an index by their ids").argument("<ids...>", "ids as search prints them"),
-  [...modelOptions, indexOption("the index, which is replaced")],
+  [...modelOptions, indexOption("the index file, which is replaced")],
 ).action(async (ids: string[], given: RemoveOptions) => {
   await using open = await openModel(given);
   await open.simcse.loadIndex(given.index);
@@ -116,7 +116,7 @@ const removeCommand = withOptions(
 });
 
 const listCommand = withOptions(
-  new Command("list").description("print an index's sentences, ids and metadata as JSON lines; needs no model"),
+  new Command("list").description("print the sentences, ids and metadata of an index as JSON lines; needs no model"),
   [indexOption("the index"), filterOption],
 ).action(async (given: ListOptions) => {
   const matches = metadataMatcher(given.filter ?? {});
@@ -161,7 +161,7 @@ async function* items(given: SourceOptions): AsyncGenerator<SentenceToIndex> {
 }
 
 export const indexCommand = new Command("index")
-  .description("make an index of sentences to search, and change it")
+  .description("build and change an index of sentences to search")
   .addCommand(buildCommand)
   .addCommand(addCommand)
   .addCommand(removeCommand)

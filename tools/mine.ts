@@ -25,24 +25,21 @@ const cosine = numberBetween(-2, 2);
 
 const options: readonly Option[] = [
   ...modelOptions,
-  new Option(
-    "--train_file <file>",
-    "pairs of a text and one that belongs to it; .csv, .tsv, .jsonl, .json, .parquet",
-  ).makeOptionMandatory(),
+  new Option("--train_file <file>", "pairs of texts that belong together: .csv, .tsv, .jsonl, .json, .parquet").makeOptionMandatory(),
   ...columnOptions,
-  new Option("--output <file>", "where the triplets go: .csv or .jsonl").makeOptionMandatory(),
-  new Option("--corpus_file <file>", "more texts to choose from (default: the second texts of the pairs)"),
+  new Option("--output <file>", "file for the triplets: .csv or .jsonl").makeOptionMandatory(),
+  new Option("--corpus_file <file>", "texts to choose negatives from, in addition to the second texts of the pairs"),
   new Option("--num_negatives <n>", "negatives for each pair").argParser(wholeNumber(1)).default(1),
-  new Option("--skip <n>", "pass over so many of the best candidates: they may be right and not labelled")
+  new Option("--skip <n>", "skip this many of the best candidates: they may be correct but unlabelled")
     .argParser(wholeNumber(0))
     .default(0),
-  new Option("--depth <n>", "candidates to look at after those").argParser(wholeNumber(1)).default(50),
-  new Option("--margin <x>", "a negative's cosine is at least this much below the positive's").argParser(cosine).default(0.05),
-  new Option("--max_score <x>", "a negative's cosine is at most this").argParser(cosine).default(1),
+  new Option("--depth <n>", "number of candidates to consider after those").argParser(wholeNumber(1)).default(50),
+  new Option("--margin <x>", "minimum distance of a negative's cosine below the positive's").argParser(cosine).default(0.05),
+  new Option("--max_score <x>", "maximum cosine of a negative").argParser(cosine).default(1),
 ];
 
 export const mineCommand = withOptions(
-  new Command("mine").description("find hard negatives for pairs with a model, and write triplets to train on"),
+  new Command("mine").description("use a model to find hard negatives for pairs, and write triplets for training"),
   options,
 ).action(async (given: MineOptions) => {
   modelName(given);

@@ -34,10 +34,10 @@ const defaults = { max_seq_length: 128, pooler_type: "avg" } as const;
 
 const options: readonly Option[] = [
   ...trainOptions.filter((option) => !contrastive.has(option.attributeName()) && !(option.attributeName() in defaults)),
-  new Option("--max_seq_length <n>", `tokens of a sequence (default: ${defaults.max_seq_length})`).argParser(wholeNumber(8)),
+  new Option("--max_seq_length <n>", `tokens per sequence (default: ${defaults.max_seq_length})`).argParser(wholeNumber(8)),
 ];
 
 export const pretrainCommand = withOptions(
-  new Command("pretrain").description("train a masked language model on text, from scratch or onwards"),
+  new Command("pretrain").description("train a masked language model on text, from scratch or from a checkpoint"),
   options,
 ).action((given: TrainOptions) => runTraining({ ...defaults, ...given }, maskedLanguage));

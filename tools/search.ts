@@ -24,8 +24,8 @@ interface SearchCommandOptions extends ModelOptions, RecordOptions {
 
 const options: readonly Option[] = [
   ...modelOptions,
-  new Option("--index <file>", "index that `simcse index build` made").makeOptionMandatory(),
-  new Option("--top_k <n>", `results a query, at most ${mostResults}`).argParser(wholeNumber(1, mostResults)).default(usualResults),
+  new Option("--index <file>", "index file from `simcse index build`").makeOptionMandatory(),
+  new Option("--top_k <n>", `results per query, at most ${mostResults}`).argParser(wholeNumber(1, mostResults)).default(usualResults),
   new Option("--threshold <cosine>", "only results at least this similar (default: all)").argParser(numberBetween(-1, 1)),
   filterOption,
   ...recordOptions,
@@ -34,7 +34,7 @@ const options: readonly Option[] = [
 export const searchCommand = withOptions(
   new Command("search")
     .description("find the most similar sentences of an index")
-    .argument("[queries...]", "queries; without any they are read from --input, which may be a .npy of vectors"),
+    .argument("[queries...]", "queries; if none are given they are read from --input, which may be a .npy file of vectors"),
   options,
 ).action(async (queries: string[], given: SearchCommandOptions) => {
   modelName(given);

@@ -30,25 +30,30 @@ interface ServeOptions extends ModelOptions {
 
 const options: readonly Option[] = [
   ...modelOptions,
-  new Option("--port <n>", "0 for any that is free").argParser(wholeNumber(0, 65_535)).default(8000),
-  new Option("--host <address>", "0.0.0.0 for every address of this machine").default("127.0.0.1"),
-  new Option("--index <file>", "search this index, or the lines of this .txt"),
-  new Option("--examples <file>", "queries that the page offers, one a line (default: some sentences of the index)"),
-  new Option("--served_model_name <name...>", "what requests call the model (default: the name of its folder)"),
-  new Option("--api_key <key>", "ask clients for this key; better given in the environment, where other users do not see it").env(
+  new Option("--port <n>", "port; 0 for any free port").argParser(wholeNumber(0, 65_535)).default(8000),
+  new Option("--host <address>", "address to listen on; 0.0.0.0 for all addresses of this machine").default("127.0.0.1"),
+  new Option("--index <file>", "index file to search, or a .txt file with one sentence per line"),
+  new Option("--examples <file>", "example queries for the page, one per line (default: some sentences of the index)"),
+  new Option("--served_model_name <name...>", "names of the model in requests (default: the name of its folder)"),
+  new Option("--api_key <key>", "key that clients must send; safer in the environment, where other users do not see it").env(
     "SIMCSE_API_KEY",
   ),
-  flag("accept_token_ids", "take token ids from OpenAI's client libraries too; they must be of the model's own tokenizer"),
-  new Option("--cors_origin <origin...>", "origins whose pages may ask, such as https://example.com, or * for all (default: none)"),
+  flag("accept_token_ids", "accept token ids from OpenAI's client libraries too; they must come from the model's own tokenizer"),
+  new Option(
+    "--cors_origin <origin...>",
+    "origins whose pages may send requests, such as https://example.com, or * for all (default: none)",
+  ),
   new Option(
     "--allowed_host <name...>",
-    "names that requests may call the server by; on a loopback address localhost and addresses of this machine are known",
+    "host names that requests may use; on a loopback address localhost and this machine's addresses are always allowed",
   ),
-  new Option("--drain_seconds <n>", "seconds that /healthz says 503 before the port closes").argParser(numberBetween(0, 3600)).default(1),
-  new Option("--max_queue <n>", "inputs that may wait before clients are asked to come again").argParser(wholeNumber(1)).default(8192),
-  new Option("--max_inputs <n>", "inputs of a request").argParser(wholeNumber(1)).default(2048),
-  new Option("--max_characters <n>", "characters of an input").argParser(wholeNumber(1)).default(50_000),
-  new Option("--max_body_bytes <n>", "bytes of a request's body").argParser(wholeNumber(1)).default(2 ** 21),
+  new Option("--drain_seconds <n>", "seconds that /healthz returns 503 before the port closes")
+    .argParser(numberBetween(0, 3600))
+    .default(1),
+  new Option("--max_queue <n>", "inputs that may wait before further requests get 429").argParser(wholeNumber(1)).default(8192),
+  new Option("--max_inputs <n>", "maximum inputs per request").argParser(wholeNumber(1)).default(2048),
+  new Option("--max_characters <n>", "maximum characters per input").argParser(wholeNumber(1)).default(50_000),
+  new Option("--max_body_bytes <n>", "maximum bytes of a request's body").argParser(wholeNumber(1)).default(2 ** 21),
 ];
 
 export const serveCommand = withOptions(

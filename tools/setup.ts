@@ -4,8 +4,8 @@ import { describeAdapter, findAdapter, setUpBrowser } from "./setup/setup-adapte
 
 export const setupCommand = new Command("setup")
   .description("find a WebGPU adapter, or install a software one")
-  .option("--browser", "also find or install a Chromium")
-  .option("--no-install", "only look")
+  .option("--browser", "also find or install Chromium")
+  .option("--no-install", "install nothing, only report")
   .action(async ({ browser, install }: { browser?: boolean; install: boolean }) => {
     const log = (line: string): void => console.log(line);
     log(describeAdapter(await findAdapter({ install, log })));

@@ -25,9 +25,9 @@ import { trainCommand } from "./train.ts";
 const { version } = createRequire(import.meta.url)("simcse-webgpu-cli/package.json") as { version: string };
 
 const program = new Command("simcse")
-  .description("Train, evaluate and use SimCSE sentence embeddings on WebGPU.")
+  .description("Train, evaluate and serve SimCSE sentence embeddings on WebGPU.")
   .version(version)
-  .option("--debug", "show where an error comes from")
+  .option("--debug", "print the stack trace of an error")
   .showSuggestionAfterError();
 
 const commands = [

@@ -21,12 +21,12 @@ interface SimilarityOptions extends ModelOptions, Omit<RecordOptions, "input"> {
 
 const options: readonly Option[] = [
   ...modelOptions,
-  new Option("--queries <file>", "instead of a text: a file of sentences, or .npy of vectors"),
-  new Option("--keys <file>", "what each query is compared with: likewise"),
-  new Option("--top_k <n>", "of each query only the n most similar keys, as JSON with their numbers").argParser(
+  new Option("--queries <file>", "in place of a text: a file of sentences, or a .npy file of vectors"),
+  new Option("--keys <file>", "file to compare each query with: sentences or vectors"),
+  new Option("--top_k <n>", "print only the n most similar keys of each query, as JSON with their row numbers").argParser(
     wholeNumber(1, mostResults),
   ),
-  new Option("--threshold <cosine>", "of each query only keys at least this similar, as JSON with their numbers").argParser(
+  new Option("--threshold <cosine>", "print only keys at least this similar to each query, as JSON with their row numbers").argParser(
     numberBetween(-1, 1),
   ),
   ...textColumnOptions,
@@ -34,9 +34,9 @@ const options: readonly Option[] = [
 
 export const similarityCommand = withOptions(
   new Command("similarity")
-    .description("cosine similarity of texts: a number a line, or with --queries a JSON array a line")
+    .description("cosine similarity of texts: one number per line, or with --queries one JSON array per line")
     .argument("[text]", "a text")
-    .argument("[others...]", "what it is compared with"),
+    .argument("[others...]", "texts to compare it with"),
   options,
 ).action(async (text: string | undefined, others: string[], given: SimilarityOptions) => {
   modelName(given);

@@ -19,10 +19,10 @@ interface TokenizerOptions extends TrainingFileOptions {
 
 const options: readonly Option[] = [
   ...trainingFileOptions,
-  new Option("--output_dir <dir>", "where tokenizer.json, vocab.txt and their like go").makeOptionMandatory(),
-  new Option("--vocab_size <n>", "most tokens of the vocabulary").argParser(wholeNumber(6)).default(30522),
-  flag("lower_case", "take upper and lower case as one, and leave out accents (default: true)"),
-  flag("overwrite_output_dir", "replace a tokenizer that is there"),
+  new Option("--output_dir <dir>", "folder for tokenizer.json, vocab.txt and the other files").makeOptionMandatory(),
+  new Option("--vocab_size <n>", "maximum size of the vocabulary").argParser(wholeNumber(6)).default(30522),
+  flag("lower_case", "ignore case and accents (default: true)"),
+  flag("overwrite_output_dir", "replace an existing tokenizer"),
 ];
 
 const train = withOptions(new Command("train").description("learn a WordPiece vocabulary from text"), options).action(runTraining);

@@ -8,9 +8,9 @@ export type ColumnFlags = Pick<ExampleOptions, "columns" | "header">;
 export const columnOptions: readonly Option[] = [
   new Option(
     "--columns <columns>",
-    "what the columns are: sent0=question,sent1=answer (roles: sent0, sent1, hard_neg, score, label), or in their order: sent0,sent1,score; _ leaves one out",
+    "meaning of the columns: sent0=question,sent1=answer (roles: sent0, sent1, hard_neg, score, label), or the roles in order: sent0,sent1,score; _ skips a column",
   ),
-  flag("header", "whether the first row names the columns (default: as its cells look)"),
+  flag("header", "whether the first row names the columns (default: detected)"),
 ];
 
 /** The options of a command as the reader of examples takes them. */

@@ -19,7 +19,7 @@ export const evaluationSetOptions: readonly Option[] = [
     "--eval_file <file...>",
     "evaluate on files of your own: pairs with a score or a 0/1 label, pairs of a query and a relevant text, triplets, texts with a label; or a folder in BEIR's layout",
   ),
-  new Option("--corpus_file <file>", "with pairs in --eval_file: more texts to search in"),
+  new Option("--corpus_file <file>", "with pairs in --eval_file: additional texts to search"),
 ];
 
 /** Reads every set that the options name, with the columns that `reading` says. Throws `OptionError` where two would have the same name. */

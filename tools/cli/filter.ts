@@ -5,7 +5,7 @@ import { type Filter, metadataMatcher } from "../../src/simcse/search/metadata.t
 
 export const filterOption = new Option(
   "--filter <json>",
-  'only entries whose metadata match, such as \'{"lang": "de", "year": {"gte": 2020}, "topic": {"in": ["sport"]}}\'',
+  'only entries whose metadata match this, such as \'{"lang": "de", "year": {"gte": 2020}, "topic": {"in": ["sport"]}}\'',
 ).argParser((text: string): Filter => {
   try {
     const filter = JSON.parse(text) as Filter;

@@ -20,15 +20,15 @@ export interface HubFlags {
 
 /** Options of every command that finds models. */
 export const hubFlags: readonly Option[] = [
-  new Option("--model_revision <revision>", "branch, tag or commit of a model of the hub (default: main)"),
-  new Option("--cache_dir <dir>", "where models of the hub are kept (default: HF_HUB_CACHE, or hub in HF_HOME)"),
-  flag("offline", "take models of the hub from the cache, and ask nothing of the network (also HF_HUB_OFFLINE=1)"),
+  new Option("--model_revision <revision>", "branch, tag or commit of a model on the hub (default: main)"),
+  new Option("--cache_dir <dir>", "cache folder for models from the hub (default: HF_HUB_CACHE, or hub in HF_HOME)"),
+  flag("offline", "use only cached models of the hub, without network access (also HF_HUB_OFFLINE=1)"),
 ];
 
 /** Options of a command that uses one model. */
 export const modelFlags: readonly Option[] = [
   new Option("--model_name_or_path <model>", "model folder, or a name on the hub"),
-  new Option("--model <model>", "the same, shorter"),
+  new Option("--model <model>", "short for --model_name_or_path"),
   ...hubFlags,
 ];
 

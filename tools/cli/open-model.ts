@@ -21,11 +21,13 @@ export interface ModelOptions extends ModelFlags {
 export const modelOptions: readonly Option[] = [
   ...modelFlags,
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
-  new Option("--max_length <n>", "tokens a sentence is truncated to (default: as saved with the model, or 128)").argParser(wholeNumber(3)),
-  new Option("--prompt <text>", "what to put before each text (default: as saved with the model)"),
-  new Option("--prompt_name <name>", "the same by its name among the model's prompts, such as query or document"),
-  new Option("--batch_size <n>", "sentences a batch").argParser(wholeNumber(1)).default(64),
-  new Option("--adapter <name>", "run on the adapter whose name contains this"),
+  new Option("--max_length <n>", "truncate sentences to this many tokens (default: as saved with the model, or 128)").argParser(
+    wholeNumber(3),
+  ),
+  new Option("--prompt <text>", "text to put before each text (default: as saved with the model)"),
+  new Option("--prompt_name <name>", "name of one of the model's prompts, such as query or document"),
+  new Option("--batch_size <n>", "sentences per batch").argParser(wholeNumber(1)).default(64),
+  new Option("--adapter <name>", "use the adapter whose name contains this"),
   ...tuningOptions,
 ];
 

@@ -28,18 +28,18 @@ export interface RecordOptions {
 
 /** Options that say how a file of texts is read, shared with commands that name their files otherwise. */
 export const textColumnOptions: readonly Option[] = [
-  new Option("--text_column <name>", "column or field that holds the sentence (default: sentence or text, or the only one)"),
-  flag("header", "whether the first row of a table names its columns (default: as it looks)"),
+  new Option("--text_column <name>", "column or field with the sentence (default: sentence or text, or the only one)"),
+  flag("header", "whether the first row of a table names its columns (default: detected)"),
 ];
 
 export const recordOptions: readonly Option[] = [
   new Option("--input <file>", "sentences: lines, or .csv, .tsv, .jsonl, .json, .parquet, also .gz; - is standard input").default("-"),
-  new Option("--input_format <format>", "what the input is, where its name does not say it").choices(tableFormats),
+  new Option("--input_format <format>", "format of the input, if its name does not tell").choices(tableFormats),
   ...textColumnOptions,
-  new Option("--id_column <name>", "column or field that holds an id"),
+  new Option("--id_column <name>", "column or field with an id"),
   new Option(
     "--metadata_columns <names>",
-    "columns or fields that are kept with each sentence, between commas; numbers of a table are kept as numbers",
+    "columns or fields to keep with each sentence, separated by commas; numbers stay numbers",
   ).argParser((text: string) =>
     text
       .split(",")

@@ -9,9 +9,9 @@ import { say } from "./say.ts";
 export const tuningOptions: readonly Option[] = [
   flag(
     "autotune",
-    "measure each kernel's variants once and remember the fastest (default: on hardware; a software adapter compiles each for seconds)",
+    "measure each kernel's variants once and cache the fastest (default: on hardware; on a software adapter each variant takes seconds to compile)",
   ),
-  new Option("--no-autotune", "choose kernels by rule"),
+  new Option("--no-autotune", "choose kernels by fixed rules, without measuring"),
 ];
 
 /** The tuner that a command's models choose kernels with; it speaks on standard error. */

@@ -23,14 +23,14 @@ export interface TrainingFileOptions extends ColumnFlags {
 export const trainingFileOptions: readonly Option[] = [
   new Option(
     "--train_file <files...>",
-    "examples: .txt (one sentence a line), .csv, .tsv, .jsonl, .json, .parquet, also .gz; `b.csv:0.5` takes half of a file's examples, `:2` each twice",
+    "examples: .txt (one sentence per line), .csv, .tsv, .jsonl, .json, .parquet, also .gz; `b.csv:0.5` takes half of a file's examples, `:2` takes each twice",
   ).makeOptionMandatory(),
   ...columnOptions,
   new Option(
     "--eval_split <part>",
-    "keep such a part of the examples back, by a hash of their first text, and evaluate on it while training",
+    "hold out this fraction of the examples, chosen by a hash of their first text, and evaluate on it during training",
   ).argParser(numberBetween(0, 1, { open: true })),
-  new Option("--target_vectors <file.npy>", "distill: a row for each text of --train_file, the vector that its embedding should have"),
+  new Option("--target_vectors <file.npy>", "distill: the target vectors, one row for each text of --train_file"),
 ];
 
 /** Every text of the files, whatever kind of examples they hold; a table's columns one after another. */
