@@ -56,5 +56,7 @@ async function runConversion(given: ConvertOptions): Promise<void> {
   });
   const files = formats[given.format]!(model, given.dtype === "f16" ? "F16" : "F32");
   await writeFolderAtomically(given.output_dir, files, { overwrite: given.overwrite_output_dir === true });
-  process.stderr.write(`saved ${given.output_dir}${model.pooler === null ? "; it does not say its pooler: give one with --pooler" : ""}\n`);
+  process.stderr.write(
+    `saved ${given.output_dir}${model.pooler === null ? "; it does not name its pooler: give one with --pooler" : ""}\n`,
+  );
 }

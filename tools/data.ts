@@ -14,14 +14,14 @@ import { mineCommand } from "./mine.ts";
 
 interface DataSet {
   readonly file: string;
-  /** Bytes of the download in megabytes, roughly, for the help. */
+  /** Approximate size of the download in megabytes, for --help. */
   readonly megabytes: number;
   readonly description: string;
-  /** An archive becomes a folder of this name. */
+  /** An archive is unpacked into a folder with this name. */
   readonly folder?: string;
 }
 
-/** What the original's scripts fetch. */
+/** The files that the original's scripts download. */
 const dataSets: Readonly<Record<string, DataSet>> = {
   senteval: { file: "senteval.tar", folder: "senteval", megabytes: 60, description: "the STS and transfer tasks, for --data_dir" },
   wiki1m: { file: "wiki1m_for_simcse.txt", megabytes: 120, description: "a million Wikipedia sentences, for unsupervised training" },
@@ -78,7 +78,7 @@ async function fetchDataSet({ file, folder }: DataSet, outputDir: string, baseUr
         "Remove the file to fetch it again.",
       );
     }
-    say(`${place} is there already${folder === undefined && recorded !== null ? " and unchanged" : ""}`);
+    say(`${place} already exists${folder === undefined && recorded !== null ? " and unchanged" : ""}`);
     return;
   }
   const path = join(outputDir, file);
@@ -105,17 +105,17 @@ async function fetchDataSet({ file, folder }: DataSet, outputDir: string, baseUr
 }
 
 const checksumNotes = {
-  known: "the SHA-256 is that of the last time:",
+  known: "the SHA-256 is the same as last time:",
   server: "the SHA-256 is the one the server states:",
   unchecked: "no checksum is known to compare with; recorded for the next time:",
 } as const;
 
-/** Unpacks beside its place and renames, so that a folder under its name is whole. */
+/** Unpacks under a temporary name and renames, so that a folder with the final name is complete. */
 async function unpack(archive: string, place: string): Promise<void> {
   await fileOperation("write", place, () => mkdir(dirname(place), { recursive: true }));
   const partial = await fileOperation("write", place, () => mkdtemp(join(dirname(place), `.${basename(place)}.`)));
   try {
-    // Absolute paths, and paths and links that lead out of the folder, are refused by the package.
+    // The package refuses absolute paths, and paths and links that lead out of the folder.
     await extract({ file: archive, cwd: partial, strict: true, filter: (_, entry) => !("type" in entry) || entry.type !== "SymbolicLink" });
     const content = await withoutWrapper(partial);
     await fileOperation("write", place, () => rename(content, place));

@@ -1,4 +1,4 @@
-/** `simcse dedupe`: sentences without those that say the same as an earlier one. */
+/** `simcse dedupe`: sentences without near-duplicates of earlier ones. */
 import { Command, Option } from "commander";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { chunks } from "../src/simcse/embedding/chunks.ts";

@@ -1,4 +1,4 @@
-/** `simcse doctor`: the adapter, its driver, features and limits; what will run fast, what will not, and the fix. */
+/** `simcse doctor`: the adapter, its driver, features and limits; what will be fast, what will be slow, and how to fix it. */
 import { Command } from "commander";
 import { compile } from "../src/autograd/program.ts";
 import type { Device } from "../src/gpu/device.ts";
@@ -29,7 +29,7 @@ export const doctorCommand = new Command("doctor")
     process.stdout.write(`\nfeatures: ${[...device.capabilities.features].sort().join(", ") || "none"}\n`);
     for (const { name, manifest } of softwareDrivers()) process.stdout.write(`software driver: ${name}, ${manifest}\n`);
     for (const [variable, value] of Object.entries(environment))
-      process.stdout.write(`needs ${variable}=${value}, which simcse sets by itself\n`);
+      process.stdout.write(`needs ${variable}=${value}, which simcse sets automatically\n`);
   });
 
 function report(findings: readonly Diagnosis[]): string {
@@ -44,7 +44,7 @@ function report(findings: readonly Diagnosis[]): string {
 
 const size = 512;
 
-/** Products that are timed together, after one that warms up. */
+/** Products that are timed together, after one for warming up. */
 const products = 5;
 
 async function measureMatmul(device: Device): Promise<{ gigaflops: number; matmul: string }> {

@@ -1,4 +1,4 @@
-/** `simcse encode`: sentences in, one vector a line (or a NumPy matrix) out. Results alone go to stdout. */
+/** `simcse encode`: sentences in, one vector per line (or a NumPy matrix) out. Only results go to stdout. */
 import { Command, Option } from "commander";
 import type { Profiler } from "../src/autograd/profiler.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";

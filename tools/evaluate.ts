@@ -1,4 +1,4 @@
-/** `simcse evaluate`: a model on files of one's own, or on SentEval's STS and transfer tasks as the original's `evaluation.py` prints them. */
+/** `simcse evaluate`: scores a model on your own files, or on SentEval's STS and transfer tasks as the original's `evaluation.py` prints them. */
 import { Command, Option } from "commander";
 import { DataError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
@@ -73,7 +73,7 @@ export const evaluateCommand = withOptions(
   options,
 ).action(runEvaluation);
 
-/** Tokens of a SentEval sentence that are read, where the model takes as many. */
+/** Maximum number of tokens per SentEval sentence, if the model takes as many. */
 const mostTokens = 512;
 
 /** STS has no fast settings: its test data is scored in both test modes. */
@@ -90,7 +90,7 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
     batchSize: given.batch_size,
     tuning: await tuningFor(device, given),
   });
-  // SentEval's sentences are read whole, as the original reads them; one's own texts are cut where the model cuts them.
+  // SentEval's sentences are read whole, as in the original; your own texts are truncated to the model's length.
   const cut = given.truncate_dim === undefined ? {} : { truncateDim: given.truncate_dim };
   const encodeWith =
     (options: { readonly maxLength?: number }): Encode =>
@@ -139,7 +139,7 @@ async function writeResults({ output, predictions, mode }: EvaluateOptions, { ow
   }
 }
 
-/** Throws `DataError` for a tree in which no task was found. */
+/** Throws `DataError` if the folder holds none of the tasks. */
 function checkFound(dataDir: string, { sts, transfer }: Reports): void {
   const results: readonly object[] = Object.values({ ...sts?.tasks, ...transfer?.tasks });
   const missing = results.flatMap((result) => ("missing" in result ? [result.missing] : []));

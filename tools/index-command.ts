@@ -106,7 +106,7 @@ const removeCommand = withOptions(
   await using open = await openModel(given);
   await open.simcse.loadIndex(given.index);
   const { index } = open.simcse;
-  // On a command line a running number is a text too.
+  // On a command line, running numbers are texts too.
   const wanted = ids.map((id) => (index.has(id) || !/^\d+$/.test(id) ? id : Number(id)));
   const missing = wanted.filter((id) => !index.has(id));
   if (missing.length > 0)
@@ -132,7 +132,7 @@ async function knownVectors({ vectors }: SourceOptions): Promise<{ vectors?: Emb
   return vectors === undefined ? {} : { vectors: await readVectors(vectors) };
 }
 
-/** The records of the input. Throws `DataError` naming both rows of an id that is given twice; empty sentences are counted on standard error. */
+/** The records of the input. Throws `DataError` naming both rows if an id occurs twice; reports the number of empty sentences on standard error. */
 async function* items(given: SourceOptions): AsyncGenerator<SentenceToIndex> {
   if (isMatrix(given.input))
     throw new OptionError(

@@ -1,4 +1,4 @@
-/** `simcse pretrain`: a masked language model from any text, from fresh weights or onwards; a BERT for `simcse train` to begin with. */
+/** `simcse pretrain`: a masked language model from any text, from fresh weights or a checkpoint; a BERT from which `simcse train` can start. */
 import { Command, Option } from "commander";
 import { packedSet } from "../src/simcse/training/training-set.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
@@ -11,7 +11,7 @@ const maskedLanguage: TrainingKind = {
   hints: () => [],
 };
 
-/** Options that speak of contrast. */
+/** Options of contrastive training, which this command lacks. */
 const contrastive = new Set([
   "temp",
   "hard_negative_weight",
@@ -29,7 +29,7 @@ const contrastive = new Set([
   "target_vectors",
 ]);
 
-/** Where the defaults differ from those of SimCSE. */
+/** Defaults that differ from those of SimCSE. */
 const defaults = { max_seq_length: 128, pooler_type: "avg" } as const;
 
 const options: readonly Option[] = [

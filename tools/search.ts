@@ -1,4 +1,4 @@
-/** `simcse search`: the sentences of an index that are most similar to each query, one line of JSON a query. */
+/** `simcse search`: the sentences of an index that are most similar to each query, one line of JSON per query. */
 import { Command, Option } from "commander";
 import { chunks } from "../src/simcse/embedding/chunks.ts";
 import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
@@ -52,10 +52,10 @@ export const searchCommand = withOptions(
   );
 });
 
-/** Everything is found, and what is below --threshold left out here, so that the best of it can be said. */
+/** Searches without the threshold and applies it here, so that the best score below it can be reported. */
 const lowestCosine = -1;
 
-/** A query as it is printed, and what was found. */
+/** A query as it is printed, and its results. */
 interface Answer {
   readonly query: Partial<TextRecord>;
   readonly results: readonly SearchResult[];
@@ -79,10 +79,10 @@ async function* vectorQueries(simcse: SimCSE, vectors: Embeddings, search: Searc
   for (const results of await simcse.search(vectors, search)) yield { query: {}, results };
 }
 
-/** Queries below the threshold that are named one by one. */
+/** At most this many queries below the threshold are named one by one. */
 const mostNamed = 5;
 
-/** A line for each query, with its number from 0. A query whose best result is below the threshold is named on standard error. */
+/** One line per query, with its number from 0. Queries whose best result is below the threshold are named on standard error. */
 async function* answers(all: AsyncIterable<Answer>, { threshold }: SearchCommandOptions): AsyncGenerator<string> {
   let number = 0;
   let without = 0;

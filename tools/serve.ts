@@ -1,4 +1,4 @@
-/** `simcse serve`: embeddings as OpenAI's API has them, and a search page, until it is told to end. */
+/** `simcse serve`: embeddings as OpenAI's API has them, and a search page, until a signal stops it. */
 import { basename, extname, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { OptionError } from "../src/errors.ts";
@@ -61,10 +61,10 @@ export const serveCommand = withOptions(
   options,
 ).action(runServer);
 
-/** Milliseconds that requests in flight get when the server ends. */
+/** Milliseconds that requests in flight have to finish at shutdown. */
 const grace = 30_000;
 
-/** Examples taken from the index where none are given. */
+/** Number of examples taken from the index if none are given. */
 const usualExamples = 8;
 
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -96,12 +96,12 @@ async function runServer(given: ServeOptions): Promise<void> {
   log(`serving on ${server.url} with ${device.name}${given.index === undefined ? "" : `; ${simcse.index.length} sentences to search`}`);
   const lost = device.lost.then(({ message }) => `the device was lost: ${message}`);
   const reason = await Promise.race([toldToEnd(), lost]);
-  log(reason ?? "ending: answering what was asked");
+  log(reason ?? "shutting down: answering the requests in flight");
   await server.stop({ grace, drain: reason === null ? given.drain_seconds * 1000 : 0 });
   if (reason !== null) process.exitCode = 1;
 }
 
-/** On a loopback address only this machine's own names are answered to; elsewhere any, unless some are given. */
+/** On a loopback address the server answers only to this machine's own names; elsewhere to any, unless some are given. */
 function hostsOf({ host, allowed_host = [] }: ServeOptions): { hosts?: string[] } {
   const isLoopback = host === "localhost" || host === "::1" || /^127\./.test(host);
   if (!isLoopback && allowed_host.length === 0) return {};
@@ -126,7 +126,7 @@ async function examplesOf(simcse: SimCSE, { examples, index }: ServeOptions): Pr
   return Array.from({ length: count }, (_, i) => entries[Math.floor((i * length) / count)]!.sentence);
 }
 
-/** Resolves to null at the first Ctrl-C or SIGTERM; a second one ends at once. */
+/** Resolves to null at the first Ctrl-C or SIGTERM; a second one ends the process at once. */
 function toldToEnd(): Promise<null> {
   return new Promise((resolve) => {
     const signals = ["SIGINT", "SIGTERM"] as const;

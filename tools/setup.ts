@@ -1,4 +1,4 @@
-/** `simcse setup`: finds an adapter, or installs a software one, and says what it did. */
+/** `simcse setup`: finds an adapter or installs a software one, and reports what it did. */
 import { Command } from "commander";
 import { describeAdapter, findAdapter, setUpBrowser } from "./setup/setup-adapter.ts";
 

@@ -59,7 +59,7 @@ process.stdout.on("error", (error) => {
 try {
   await program.parseAsync(await withConfigFile(process.argv));
 } catch (error) {
-  // Not as parsed: a file of options may be what is wrong.
+  // Not the parsed options: the options file itself may be invalid.
   reportFailure(error, { debug: process.argv.includes("--debug") });
   process.exit();
 }

@@ -1,4 +1,4 @@
-/** `simcse similarity`: how alike texts are, as cosines: of two texts, of a text and several, or of the rows of two files, all or the best. */
+/** `simcse similarity`: cosine similarities: of two texts, of one text and several, or of the rows of two files (all, or the best). */
 import { Command, Option } from "commander";
 import { OptionError, ShapeError } from "../src/errors.ts";
 import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
@@ -65,10 +65,10 @@ async function embedded(simcse: SimCSE, side: readonly string[] | Embeddings, si
   );
 }
 
-/** Queries whose cosines are in memory at once. */
+/** Number of queries whose cosines are in memory at once. */
 const queriesAtOnce = 256;
 
-/** The cosines of each query with all keys, made as they are taken. */
+/** The cosines of each query with all keys, computed lazily. */
 async function* cosines(simcse: SimCSE, { length, dimension, data }: Embeddings, keys: Embeddings): AsyncGenerator<Float32Array> {
   for (let start = 0; start < length; start += queriesAtOnce) {
     const end = Math.min(start + queriesAtOnce, length);

@@ -33,7 +33,7 @@ async function runTraining(given: TokenizerOptions): Promise<void> {
   const { output_dir, vocab_size, lower_case = true, overwrite_output_dir } = given;
   await fileOperation("write", output_dir, () => mkdir(output_dir, { recursive: true }));
   if (!overwrite_output_dir && (await (await openFolder(output_dir)).has("tokenizer.json"))) {
-    throw new FileError(`${output_dir} holds a tokenizer already.`, "Choose another folder, or allow it with --overwrite_output_dir.");
+    throw new FileError(`${output_dir} already holds a tokenizer.`, "Choose another folder, or allow it with --overwrite_output_dir.");
   }
   const sentences: string[] = [];
   for await (const text of trainingTexts(given)) sentences.push(text);

@@ -1,4 +1,4 @@
-/** The options --columns and --header: what the columns of a table are, where the file does not say it. */
+/** The options --columns and --header: the meaning of a table's columns, if their names do not tell. */
 import { Option } from "commander";
 import type { ExampleOptions } from "../../src/io/examples.ts";
 import { flag } from "./options.ts";
@@ -13,7 +13,7 @@ export const columnOptions: readonly Option[] = [
   flag("header", "whether the first row names the columns (default: detected)"),
 ];
 
-/** The options of a command as the reader of examples takes them. */
+/** Converts a command's options to those of the example reader. */
 export function columnsOf({ columns, header }: ColumnFlags): ColumnFlags {
   return { ...(columns !== undefined && { columns }), ...(header !== undefined && { header }) };
 }

@@ -1,6 +1,6 @@
 /**
- * `--config file.json`: options from a file, as if they stood on the command line, whose own options win. `simcse train args.json` is the same, as the original's
- * script takes it.
+ * `--config file.json`: options from a file, as if written on the command line, whose own options take precedence. `simcse train args.json` does the
+ * same, as in the original's script.
  */
 import { basename, dirname, resolve } from "node:path";
 import { FormatError } from "../../src/errors.ts";
@@ -13,7 +13,7 @@ const option = "--config";
 /** Commands that take a file of options as their only argument. */
 const takesFile = new Set(["train", "pretrain"]);
 
-/** The arguments with `--config` replaced by what its file says. Throws `FileError` or `FormatError` when that cannot be read. */
+/** The arguments with `--config` replaced by the options in its file. Throws `FileError` or `FormatError` when that cannot be read. */
 export async function withConfigFile(argv: readonly string[]): Promise<string[]> {
   const found = findConfig(argv);
   if (found === null) return [...argv];
@@ -24,7 +24,7 @@ export async function withConfigFile(argv: readonly string[]): Promise<string[]>
   return rest.toSpliced(at, 0, ...entries.flat());
 }
 
-/** Where the file is named: at which word, in how many. */
+/** Where the file is named: the index of the word, and the number of words. */
 function findConfig(argv: readonly string[]): { readonly at: number; readonly length: number; readonly path: string } | null {
   const end = argv.indexOf("--");
   const words = end === -1 ? argv : argv.slice(0, end);
@@ -38,7 +38,7 @@ function findConfig(argv: readonly string[]): { readonly at: number; readonly le
   return path === undefined ? null : { at, length: 2, path };
 }
 
-/** Each option of the file with its value; an option that takes several, such as --train_file, once for each. */
+/** Each option of the file with its value; an option with several values, such as --train_file, is repeated. */
 async function entriesOf(path: string): Promise<[option: string, value: string][]> {
   const folder = await openFolder(dirname(resolve(path)));
   const json = await readJson<unknown>(folder, basename(path));

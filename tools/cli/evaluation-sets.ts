@@ -1,4 +1,4 @@
-/** The option --eval_file: sets of one's own to evaluate on, from files and folders. */
+/** The option --eval_file: your own evaluation sets, from files and folders. */
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { Option } from "commander";
@@ -22,7 +22,7 @@ export const evaluationSetOptions: readonly Option[] = [
   new Option("--corpus_file <file>", "with pairs in --eval_file: additional texts to search"),
 ];
 
-/** Reads every set that the options name, with the columns that `reading` says. Throws `OptionError` where two would have the same name. */
+/** Reads every set that the options name, with the columns given in `reading`. Throws `OptionError` if two sets would have the same name. */
 export async function openEvaluationSets(
   { eval_file = [], corpus_file }: EvaluationSetFlags,
   reading: ExampleOptions,
@@ -57,7 +57,7 @@ async function textsOf(path: string): Promise<string[]> {
   return texts;
 }
 
-/** A file's name without its endings, as metrics carry it. */
+/** A file's name without its endings, for the names of metrics. */
 function nameOf(path: string): string {
   return basename(path).replace(/(\.[a-z]+)(\.gz)?$/i, "");
 }

@@ -1,32 +1,32 @@
-/** How the command line ends when something is wrong: one clear error and its remedy on stderr, a stack only under `--debug`. */
+/** How the command line reports a failure: one clear error and its remedy on stderr, a stack trace only with `--debug`. */
 import { FileError, SimcseError } from "../../src/errors.ts";
 import { printable } from "../../src/show.ts";
 
 /** A person pressed Ctrl-C: 128 + SIGINT. */
 export const interruptedExitCode = 130;
 
-/** Work was given up because a person pressed Ctrl-C. */
+/** Work was abandoned because a person pressed Ctrl-C. */
 export class InterruptedError extends Error {}
 
 /**
- * From now on the first Ctrl-C or SIGTERM aborts, and ends what reads standard input; a second one ends the process at once. Called when there is work
- * that heeds the signal: until then, as while a model is downloaded, a signal ends the process as usual.
+ * From now on the first Ctrl-C or SIGTERM aborts the work and stops reading standard input; a second one ends the process at once. Call it when the work
+ * observes the signal. Before that, as during a download, a signal ends the process as usual.
  */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   const abort = () => {
     const reason = new InterruptedError("interrupted");
     controller.abort(reason);
-    // Whoever reads it gets the reason; where nobody does, it is no error.
+    // A reader gets the reason; without a reader it is not an error.
     process.stdin.once("error", () => {}).destroy(reason);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, abort);
   return controller.signal;
 }
 
-/** Prints an error and sets the exit code. What is not a `SimcseError` is a bug of this package, and says so. */
+/** Prints an error and sets the exit code. Any other error than a `SimcseError` is a bug in this package, and the message says so. */
 export function reportFailure(error: unknown, { debug }: { debug: boolean }): void {
-  if (isBrokenPipe(error)) return; // `simcse encode … | head` has all it wanted.
+  if (isBrokenPipe(error)) return; // `simcse encode … | head` has read all it needs.
   if (error instanceof InterruptedError) {
     process.exitCode = interruptedExitCode;
     return;
@@ -41,7 +41,7 @@ export function reportFailure(error: unknown, { debug }: { debug: boolean }): vo
     process.stderr.write(`\n${error.stack}\n${error.cause instanceof Error ? `caused by ${error.cause.stack}\n` : ""}`);
 }
 
-/** What it means that standard output could not be written. */
+/** The error for standard output that cannot be written. */
 export function outputFailure(error: Error): Error {
   if (isBrokenPipe(error)) return error;
   return new FileError(`cannot write standard output: ${error.message}`, "Free some space, or write elsewhere.", { cause: error });

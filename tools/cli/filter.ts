@@ -1,4 +1,4 @@
-/** `--filter`: which entries of an index count, as JSON. */
+/** `--filter`: a condition on the metadata of index entries, as JSON. */
 import { InvalidArgumentError, Option } from "commander";
 import { SimcseError } from "../../src/errors.ts";
 import { type Filter, metadataMatcher } from "../../src/simcse/search/metadata.ts";

@@ -1,4 +1,4 @@
-/** Finds the model that a command is given: a folder, or a name on the hub, whose files are downloaded with a bar on stderr. */
+/** Finds the model of a command: a folder, or a name on the hub, whose files are downloaded with a progress bar on stderr. */
 import { Option } from "commander";
 import { OptionError } from "../../src/errors.ts";
 import type { Folder } from "../../src/io/folder.ts";
@@ -18,7 +18,7 @@ export interface HubFlags {
   readonly offline?: boolean;
 }
 
-/** Options of every command that finds models. */
+/** Options of all commands that load models. */
 export const hubFlags: readonly Option[] = [
   new Option("--model_revision <revision>", "branch, tag or commit of a model on the hub (default: main)"),
   new Option("--cache_dir <dir>", "cache folder for models from the hub (default: HF_HUB_CACHE, or hub in HF_HOME)"),
@@ -44,7 +44,7 @@ export function modelName({ model_name_or_path, model }: ModelFlags): string {
 
 const bytesPerUnit = 1e6;
 
-/** Throws what `openModelFolder` throws. */
+/** Throws the errors of `openModelFolder`. */
 export function findModel(nameOrPath: string, { model_revision, cache_dir, offline }: HubFlags): Promise<Folder> {
   return openModelFolder(nameOrPath, {
     ...(model_revision !== undefined && { revision: model_revision }),
@@ -55,7 +55,7 @@ export function findModel(nameOrPath: string, { model_revision, cache_dir, offli
   });
 }
 
-/** A bar for each file in turn, in megabytes. */
+/** One progress bar per file, in megabytes. */
 function downloadProgress(): NonNullable<HubOptions["onProgress"]> {
   let shown: string | null = null;
   let bar: Progress = noProgress;

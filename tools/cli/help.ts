@@ -1,15 +1,15 @@
 /**
- * How --help is laid out: wrapped at the terminal's width, in two columns; where the second would be too narrow to read, what is said of a term stands
- * below it. Options without which a command does not run are marked.
+ * The layout of --help: wrapped at the terminal's width, in two columns. If the second column would be too narrow, descriptions stand below their
+ * terms. Required options are marked.
  */
 import { type Command, Help, type Option } from "commander";
 
-/** Characters that a line of text has at least, where the terminal is not narrower. */
+/** Minimum width of a line of text, unless the terminal is narrower. */
 const narrowest = 28;
 
 const belowIndent = 6;
 
-/** What is between terms and what is said of them, and before terms. */
+/** The space between terms and descriptions, and before terms. */
 const gaps = 4;
 
 function formatItem(this: Help, term: string, termWidth: number, description: string, helper: Help): string {

@@ -1,10 +1,10 @@
-/** A text that begins with a dash, such as "-5 degrees", looks like an option: where a command takes texts, the error says how to give it. */
+/** A text that begins with a dash, such as "-5 degrees", looks like an option: the error of a command that takes texts says how to pass it. */
 import type { Command } from "commander";
 
-/** What commander says of a word that it takes for an option. */
+/** Commander's message for a word that it takes for an option. */
 const unknownOption = /^error: unknown option '(-[^']*)/;
 
-/** Adds the way out to the error for an unknown option of each command that takes arguments. */
+/** Adds the remedy to the unknown-option error of each command that takes arguments. */
 export function explainLeadingDashes(command: Command): void {
   if (command.registeredArguments.length > 0) {
     command.configureOutput({

@@ -1,4 +1,4 @@
-/** The options that name a model, shared by the commands that use one, and the model opened as they say. */
+/** The options of commands that use a model, and opening the model with them. */
 import { Option } from "commander";
 import type { Device } from "../../src/gpu/device.ts";
 import { type PoolerType, poolerTypes } from "../../src/simcse/model/poolers.ts";
@@ -31,7 +31,7 @@ export const modelOptions: readonly Option[] = [
   ...tuningOptions,
 ];
 
-/** A model and the device that it has for itself; both are closed together. */
+/** A model and its own device; both are closed together. */
 export interface OpenModel extends AsyncDisposable {
   readonly simcse: SimCSE;
   readonly device: Device;

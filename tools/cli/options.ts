@@ -11,7 +11,7 @@ export function wholeNumber(least: number, most = Number.POSITIVE_INFINITY): (te
   };
 }
 
-/** A number between two bounds; the lower one is excluded where `open`, the upper one where `openAbove`. */
+/** A number between two bounds; `open` excludes the lower one, `openAbove` the upper one. */
 export function numberBetween(least: number, most: number, { open = false, openAbove = false } = {}): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -27,7 +27,7 @@ export function numberBetween(least: number, most: number, { open = false, openA
 
 const truths: Readonly<Record<string, boolean>> = { true: true, "1": true, yes: true, false: false, "0": false, no: false };
 
-/** A switch as Hugging Face has them: `--flag`, `--flag true`, `--flag False`. */
+/** A switch in Hugging Face's style: `--flag`, `--flag true`, `--flag False`. */
 export function flag(name: string, description: string): Option {
   return new Option(`--${name} [true|false]`, description).argParser((text: string) => {
     const value = truths[text.toLowerCase()];
@@ -36,7 +36,7 @@ export function flag(name: string, description: string): Option {
   });
 }
 
-/** A switch that may have a value of its own: `--name`, `--name path`; and, as a file of options says it, `--name true` or `--name false`. */
+/** A switch with an optional value: `--name`, `--name path`; and, from an options file, `--name true` or `--name false`. */
 export function flagOrValue(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string) => {
     const value = truths[text.toLowerCase()];
@@ -44,7 +44,7 @@ export function flagOrValue(flags: string, description: string): Option {
   });
 }
 
-/** The same option under another name, hidden in the help: whichever is given sets the value of the first. */
+/** The same option under another name, hidden in the help; either sets the value of the first. */
 export function alias(option: Option, name: string): Option {
   return new AliasOption(option, name);
 }

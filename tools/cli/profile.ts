@@ -9,18 +9,18 @@ import type { Device } from "../../src/gpu/device.ts";
 import { requireTimestamps } from "../../src/gpu/timestamps.ts";
 import { writeFileAtomically } from "../../src/io/folder-node.ts";
 
-/** Steps that pass before some are timed. */
+/** Warm-up steps before the timed ones. */
 const warmUp = 3;
 const steps = 5;
 
-/** Times some steps of a run; then writes their trace to `path` and says where time went. Throws `DeviceError` where the device has no timestamps. */
+/** Times some steps of a run, writes their trace to `path` and prints the time per kernel. Throws `DeviceError` if the device has no timestamps. */
 export function startProfiler(device: Device, path: string, say: (text: string) => void): Profiler {
   requireTimestamps(device);
   return new Profiler({
     warmUp,
     steps,
     async report(profiles) {
-      if (profiles.length === 0) return say(`nothing was profiled: the run has no more than the ${warmUp} steps that pass before`);
+      if (profiles.length === 0) return say(`nothing was profiled: the run has only the ${warmUp} warm-up steps`);
       const ceilings = await measureCeilings(device);
       const rows = profileByKernel(profiles, ceilings);
       await writeFileAtomically(resolve(path), `${JSON.stringify(chromeTrace(profiles, device.name, ceilings))}\n`);
@@ -46,7 +46,7 @@ const percent = (share: number) => `${(share * 100).toFixed(0)}%`;
 
 const kernel: Column = { title: "kernel", cell: (row) => row.kernel };
 
-/** The columns of numbers, and which of them give way first on a narrow terminal: a higher number is dropped sooner. */
+/** The columns of numbers, and the order in which a narrow terminal drops them: the highest number first. */
 const numbers: readonly (Column & { readonly dropped: number })[] = [
   { title: "n", cell: ({ count }) => String(Math.round(count)), dropped: 5 },
   { title: "ms", cell: ({ milliseconds }) => milliseconds.toFixed(milliseconds < 10 ? 3 : 1), dropped: 0 },
@@ -56,11 +56,11 @@ const numbers: readonly (Column & { readonly dropped: number })[] = [
   { title: "of ceiling", cell: ({ ofCeiling }) => percent(ofCeiling), dropped: 1 },
 ];
 
-/** A name is cut to no fewer characters than this; rather a column goes. */
+/** Names are not truncated below this width; a column is dropped instead. */
 const leastName = 24;
 const gap = "  ";
 
-/** The rows as a table no wider than `columns` characters: numbers give way first, then names are cut. */
+/** The rows as a table no wider than `columns` characters: columns of numbers are dropped first, then names are truncated. */
 export function formatProfile(rows: readonly KernelRow[], columns: number): string {
   const width = ({ title, cell }: Column) => Math.max(title.length, ...rows.map((row) => cell(row).length));
   const name = width(kernel);

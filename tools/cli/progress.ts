@@ -1,6 +1,6 @@
 /**
- * Progress on standard error: a bar where that is a terminal, and elsewhere, as in a log file, a line every half a minute. Lines that should stay are printed
- * through it, so that they do not tear the bar.
+ * Progress on standard error: a bar on a terminal; elsewhere, such as in a log file, a line every half minute. Permanent lines are printed through it, so that
+ * they do not break the bar.
  */
 import cliProgress, { type SingleBar } from "cli-progress";
 import { printable } from "../../src/show.ts";
@@ -9,9 +9,9 @@ import { say } from "./say.ts";
 export interface Progress {
   /** Moves to `done`, showing `note` after the bar. */
   update(done: number, note: string): void;
-  /** A line on stdout that stays. */
+  /** Prints a permanent line on stdout. */
   line(text: string): void;
-  /** A line on stderr that stays. */
+  /** Prints a permanent line on stderr. */
   note(text: string): void;
   stop(): void;
 }
@@ -20,13 +20,13 @@ function printLine(text: string): void {
   process.stdout.write(`${printable(text)}\n`);
 }
 
-/** No progress: where none is wanted, and before there is something to count. */
+/** No progress: if none is wanted, and before there is something to count. */
 export const noProgress: Progress = { update: () => {}, line: printLine, note: say, stop: () => {} };
 
-/** Where no terminal shows a bar, a line comes this often. */
+/** Without a terminal, a line is printed this often. */
 const MILLISECONDS_BETWEEN_LINES = 30_000;
 
-/** Prints what it is given, at most one line in `MILLISECONDS_BETWEEN_LINES`, and none before the first are over. */
+/** Prints at most one line per `MILLISECONDS_BETWEEN_LINES`, the first one only after that time. */
 function lineNowAndThen(): (text: () => string) => void {
   let last = performance.now();
   return (text) => {
@@ -91,7 +91,7 @@ export interface Counter {
   stop(): void;
 }
 
-/** A count on standard error for work whose end is not known; nothing where the results themselves are shown (`shown`). */
+/** A counter on standard error for work of unknown length; silent if the results themselves are on the terminal (`shown`). */
 export function startCounter(unit: string, { shown = false }: { readonly shown?: boolean } = {}): Counter {
   if (shown) return { update: () => {}, stop: () => {} };
   const began = performance.now();

@@ -1,4 +1,4 @@
-/** What commands read: sentences with their ids, from a file or standard input, as lines or as the column of a table. Streamed, whatever their number. */
+/** The input of commands: sentences with their ids, from a file or standard input, as lines or as a column of a table. Streamed, so any number fits. */
 import { Option } from "commander";
 import { DataError, OptionError } from "../../src/errors.ts";
 import { diskSource } from "../../src/io/examples-node.ts";
@@ -26,7 +26,7 @@ export interface RecordOptions {
   readonly header?: boolean;
 }
 
-/** Options that say how a file of texts is read, shared with commands that name their files otherwise. */
+/** Options for reading a text file, shared with commands whose file options have other names. */
 export const textColumnOptions: readonly Option[] = [
   new Option("--text_column <name>", "column or field with the sentence (default: sentence or text, or the only one)"),
   flag("header", "whether the first row of a table names its columns (default: detected)"),
@@ -49,11 +49,12 @@ export const recordOptions: readonly Option[] = [
 ];
 
 /**
- * The records of the input. Throws `FileError` for a file that cannot be read, `DataError` naming the line for what is not as its format says, and
- * `OptionError` for a column that is not there.
+ * The records of the input. Throws `FileError` for a file that cannot be read, `DataError` naming the line for malformed content, and
+ * `OptionError` for a missing column.
  */
 export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRecord> {
-  if (given.input === "-" && process.stdin.isTTY) process.stderr.write("reading from the terminal: a sentence a line, Ctrl-D at the end\n");
+  if (given.input === "-" && process.stdin.isTTY)
+    process.stderr.write("reading from the terminal: one sentence per line, Ctrl-D at the end\n");
   const source = await sourceOf(given.input);
   const { text_column, id_column, metadata_columns = [], header } = given;
   const table = await openTable(source, {
@@ -77,11 +78,11 @@ export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRec
       ...(metadata_columns.length > 0 && { metadata: metadataFields(table, row, metadata_columns) }),
     };
   }
-  // Standard input may be empty: a shard of a split text can be.
+  // Standard input may be empty: a shard of a split text may have no lines.
   if (count === 0 && given.input !== "-")
     throw new DataError(
       `${table.name} holds no ${table.format === "lines" ? "line" : "row"}`,
-      "Give a text with one sentence a line, or a table of sentences.",
+      "Give a text with one sentence per line, or a table of sentences.",
     );
 }
 
@@ -89,7 +90,7 @@ async function sourceOf(input: string): Promise<ByteSource> {
   return input === "-" ? streamSource(streamPieces(process.stdin, "standard input"), "standard input") : diskSource(input);
 }
 
-/** The column that holds the sentence: the one named, or the one that can only be it. */
+/** The column that holds the sentence: the named one, or the only possible one. */
 function findTextColumn(table: Table, wanted: string | undefined): string {
   const { columns, named, name } = table;
   const found =
@@ -104,7 +105,7 @@ function findTextColumn(table: Table, wanted: string | undefined): string {
   );
 }
 
-/** The one column whose name is that of a first text, such as question. */
+/** The only column with the name of a first text, such as question. */
 function onlyText(columns: readonly string[]): string | undefined {
   const texts = columns.filter((column) => roleOf(column) === "sent0");
   return texts.length === 1 && !columns.some((column) => roleOf(column) === "sent1") ? texts[0] : undefined;
@@ -130,7 +131,7 @@ function idField(table: Table, row: Row, column: string): SentenceId {
   );
 }
 
-/** The fields of a row that are kept. An object in the field `metadata`, as `simcse encode` writes it, gives its own fields. A row may lack some. */
+/** The fields of a row to keep. An object in the field `metadata`, as written by `simcse encode`, contributes its own fields. A row may lack some. */
 function metadataFields(table: Table, row: Row, columns: readonly string[]): Metadata {
   const fields: Record<string, unknown> = {};
   for (const column of columns) {
@@ -147,7 +148,7 @@ function metadataFields(table: Table, row: Row, columns: readonly string[]): Met
   return fields;
 }
 
-/** A number that a table holds as a text, where it is written as JSON writes it: not 007, which is a name. */
+/** Converts a table's text to a number if it is written as in JSON. 007 stays a text, since it may be a name. */
 function plainNumber(value: unknown): unknown {
   if (typeof value === "bigint") return Number(value);
   return typeof value === "string" && value !== "" && String(Number(value)) === value && Number.isFinite(Number(value))

@@ -1,4 +1,4 @@
-/** The options of commands that compute: how kernels are chosen. */
+/** The options for choosing kernels, of commands that compute. */
 import { Option } from "commander";
 import type { Device } from "../../src/gpu/device.ts";
 import type { Autotuner } from "../../src/tuning/autotuner.ts";
@@ -14,7 +14,7 @@ export const tuningOptions: readonly Option[] = [
   new Option("--no-autotune", "choose kernels by fixed rules, without measuring"),
 ];
 
-/** The tuner that a command's models choose kernels with; it speaks on standard error. */
+/** The tuner of a command's models; it reports on standard error. */
 export function tuningFor(device: Device, { autotune }: { readonly autotune?: boolean }): Promise<Autotuner> {
   return openTuning(device, {
     autotune,

@@ -1,4 +1,4 @@
-/** Vectors that `simcse encode` or NumPy wrote, as commands read them in place of texts. */
+/** Reads vectors written by `simcse encode` or NumPy, which commands take in place of texts. */
 import { existsSync } from "node:fs";
 import { basename, dirname, extname, resolve } from "node:path";
 import { DataError } from "../../src/errors.ts";
@@ -6,13 +6,13 @@ import { openFolder } from "../../src/io/folder-node.ts";
 import { decodeNpy, type NpyArray } from "../../src/io/formats/npy.ts";
 import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
 
-/** Whether a file is a NumPy matrix by its name. */
+/** Whether a file's name is that of a NumPy matrix. */
 export const isMatrix = (path: string): boolean => extname(path).toLowerCase() === ".npy";
 
-/** Where the scales of an int8 matrix stand: x.scales.npy beside x.npy. */
+/** The file with the scales of an int8 matrix: x.scales.npy beside x.npy. */
 export const scalesPath = (path: string): string => `${path.slice(0, -extname(path).length)}.scales.npy`;
 
-/** f32 [rows, numbers] of a .npy file; int8 rows are multiplied with their scales. Throws `FormatError` or `DataError` for what is no matrix. */
+/** f32 [rows, numbers] of a .npy file; int8 rows are multiplied by their scales. Throws `FormatError` or `DataError` for anything but a matrix. */
 export async function readVectors(path: string): Promise<Embeddings> {
   const { shape, data } = await readNpy(path);
   if (shape.length !== 2) throw new DataError(`${path} has ${shape.length} dimensions; vectors have 2: [rows, numbers].`, "Save a matrix.");

@@ -1,4 +1,4 @@
-/** Where `simcse encode` writes: JSON lines or a NumPy matrix, in constant memory, whole or not at all. */
+/** The output of `simcse encode`: JSON lines or a NumPy matrix, written in constant memory, completely or not at all. */
 import { once } from "node:events";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { extname } from "node:path";
@@ -21,21 +21,18 @@ export interface VectorChunk extends Embeddings<Precision> {
 export type VectorWriter = (chunks: AsyncIterable<VectorChunk>, precision: Precision, dimension: number) => Promise<void>;
 
 /**
- * A writer to a path. Beside a matrix x.npy stand x.scales.npy, the scales of int8 rows, and, where there is more than sentences, x.records.jsonl, a line
- * a row with its id and metadata. Throws `OptionError` for a path whose format is not known.
+ * A writer to a path. Beside a matrix x.npy it writes x.scales.npy, the scales of int8 rows, and, if there are ids or metadata, x.records.jsonl with one line
+ * per row. Throws `OptionError` for a path of unknown format.
  */
 export function vectorWriter(path: string): VectorWriter {
   if (path === "-") return (chunks, precision) => printLines(jsonLines(chunks, precision));
   const extension = extname(path);
   if (extension === ".jsonl") return (chunks, precision) => writeFileAtomically(path, encodedLines(jsonLines(chunks, precision)));
   if (extension === ".npy") return (chunks, precision, dimension) => writeNpy(path, chunks, precision, dimension);
-  throw new OptionError(
-    `--output ${path} has a format that is not known.`,
-    "Give a file that ends in .npy or .jsonl, or - for standard output.",
-  );
+  throw new OptionError(`--output ${path} has an unknown format.`, "Give a file that ends in .npy or .jsonl, or - for standard output.");
 }
 
-/** Prints lines as fast as they are read; on a terminal without what it would obey, which JSON may write as it may write any other character. */
+/** Prints lines as fast as they are read; on a terminal, control characters are escaped, which JSON allows for any character. */
 export async function printLines(lines: AsyncIterable<string>): Promise<void> {
   const shown = process.stdout.isTTY ? printable : (line: string) => line;
   for await (const line of lines) if (!process.stdout.write(shown(line))) await once(process.stdout, "drain");
@@ -51,7 +48,7 @@ async function* jsonLines(chunks: AsyncIterable<VectorChunk>, precision: Precisi
     const width = rowElements[precision](dimension);
     for (const [row, record] of records.entries()) {
       const stored = data.subarray(row * width, (row + 1) * width);
-      // Halves as the numbers that they are, not as bits.
+      // f16 values as numbers, not as bits.
       const embedding = Array.from(precision === "f16" ? decodeRows("f16", { data: stored }, dimension) : stored);
       yield `${JSON.stringify({ ...record, embedding, ...(scales && { scale: scales[row] }) })}\n`;
     }
@@ -60,7 +57,7 @@ async function* jsonLines(chunks: AsyncIterable<VectorChunk>, precision: Precisi
 
 const npyTypes: Readonly<Record<Precision, NpyType>> = { f32: "<f4", f16: "<f2", int8: "|i1", binary: "|u1" };
 
-/** The header says how many rows there are, which is known at the end: until then rows, scales and records are in files without a name. */
+/** The header states the number of rows, which is known only at the end. Until then rows, scales and records are in unnamed files. */
 async function writeNpy(path: string, chunks: AsyncIterable<VectorChunk>, precision: Precision, dimension: number): Promise<void> {
   const beside = path.slice(0, -extname(path).length);
   const [rows, scaleRows, records] = [new Spool(`${path}.rows`), new Spool(`${path}.scales`), new Spool(`${path}.records`)];
@@ -97,7 +94,7 @@ const views = {
 /** Bytes read back at once. */
 const pieceBytes = 2 ** 20;
 
-/** Bytes on disk, in a file that has lost its name already and is gone with the process. Opened by the first write. */
+/** Bytes on disk, in an unlinked file that disappears with the process. Opened by the first write. */
 class Spool {
   readonly #path: string;
   #handle: FileHandle | null = null;
@@ -112,7 +109,7 @@ class Spool {
     await fileOperation("write", this.#path, () => handle.writeFile(new Uint8Array(buffer, byteOffset, byteLength)));
   }
 
-  /** What was written, in pieces of whole elements. */
+  /** The written bytes, in pieces of whole elements. */
   async *pieces<T>(view: (bytes: Uint8Array<ArrayBuffer>) => T): AsyncGenerator<T> {
     const handle = this.#handle;
     for (let position = 0; handle !== null; ) {

@@ -1,9 +1,9 @@
 /**
- * Options that Hugging Face's scripts take and this command line does not need: those of the original (transformers 4.2.1, and SimCSE's own) and today's
+ * Options of Hugging Face's scripts that this command line does not need: those of the original (transformers 4.2.1, and SimCSE's own) and today's
  * (transformers 5). A command that runs there should run here, or say what to write instead.
  *
- * `ineffective` options ask for what is done anyway, or for nothing that a result depends on; they are taken with a note. `fixed` options are taken at the values
- * that ask for what is done, which include their defaults there, and refused at others with the reason.
+ * `ineffective` options ask for what happens anyway, or for something that no result depends on; they are accepted with a note. `fixed` options are accepted with
+ * values that ask for what happens anyway, including their defaults there, and refused with the reason otherwise.
  */
 import { Option } from "commander";
 import { OptionError } from "../../src/errors.ts";
@@ -14,7 +14,7 @@ const asNeeded = "texts are tokenised as they are needed";
 const log = "messages go to standard error, and log.jsonl has every entry";
 
 const ineffective: Readonly<Record<string, string>> = {
-  pad_to_max_length: "batches have no padding, and what would be padding counts nowhere",
+  pad_to_max_length: "batches have no padding, so padding affects nothing",
   overwrite_cache: asNeeded,
   preprocessing_num_workers: asNeeded,
   dataloader_num_workers: asNeeded,
@@ -26,7 +26,7 @@ const ineffective: Readonly<Record<string, string>> = {
   remove_unused_columns: "--columns says what is used",
   length_column_name: "batches have no padding",
   use_fast_tokenizer: "there is one tokenizer",
-  ignore_data_skip: "the order is a function of seed and step: nothing is skipped over",
+  ignore_data_skip: "the order is a function of seed and step, so nothing has to be skipped",
   full_determinism: "a rerun gives the same bits anyway",
   per_device_eval_batch_size: "evaluation packs as many sentences as a batch of 4,096 tokens holds",
   per_gpu_eval_batch_size: "evaluation packs as many sentences as a batch of 4,096 tokens holds",
@@ -49,11 +49,11 @@ const ineffective: Readonly<Record<string, string>> = {
   torch_empty_cache_steps: "a step allocates nothing",
 };
 
-/** What asks for nothing. */
+/** Values that ask for nothing. */
 const off = ["false", "no", "0", "none", "null", ""];
 
 interface Fixed {
-  /** Values that ask for what is done, in lower case. */
+  /** Values that ask for what happens anyway, in lower case. */
   readonly taken: readonly string[];
   readonly reason: string;
   readonly remedy: string;
@@ -66,7 +66,7 @@ const fixed = (reason: string, remedy = leaveOut, taken: readonly string[] = [])
 const deviceGiven = fixed("the device is the one that WebGPU gives", "Choose it by name with --adapter.");
 const memory = fixed(oneDevice, "Save memory with --fp16, --gradient_checkpointing or --gradient_cache_chunk.");
 const halves = fixed("WebGPU has halves in f16", "Give --fp16.");
-const fullEvaluation = fixed("evaluation while training is in single precision, as in the original");
+const fullEvaluation = fixed("evaluation during training uses f32, as in the original");
 const hub = fixed("nothing is uploaded", "Upload the output folder with `hf upload`.", ["every_save"]);
 const torch = fixed("PyTorch does not run here: kernels are compiled and tuned anyway (--autotune)");
 const adamW = fixed("the optimiser is AdamW");
@@ -90,9 +90,9 @@ const fixedOptions: Readonly<Record<string, Fixed>> = {
   use_cpu: deviceGiven,
   use_mps_device: deviceGiven,
   use_ipex: deviceGiven,
-  fp16_opt_level: fixed("Apex is not used", "Give --fp16 alone.", ["o1"]),
-  fp16_backend: fixed("there is one way to train in halves", "Give --fp16 alone.", ["auto", "amp"]),
-  half_precision_backend: fixed("there is one way to train in halves", "Give --fp16 alone.", ["auto", "amp", "cuda_amp", "cpu_amp"]),
+  fp16_opt_level: fixed("Apex is not used", "Give only --fp16.", ["o1"]),
+  fp16_backend: fixed("there is only one mixed-precision mode", "Give only --fp16.", ["auto", "amp"]),
+  half_precision_backend: fixed("there is only one mixed-precision mode", "Give only --fp16.", ["auto", "amp", "cuda_amp", "cpu_amp"]),
   bf16: halves,
   tf32: halves,
   bf16_full_eval: fullEvaluation,
@@ -101,22 +101,22 @@ const fixedOptions: Readonly<Record<string, Fixed>> = {
   optim: fixed("the optimiser is AdamW", leaveOut, ["adamw", "adamw_hf", "adamw_torch", "adamw_torch_fused"]),
   optim_args: adamW,
   optim_target_modules: adamW,
-  lr_scheduler_kwargs: fixed("the schedules are those of --lr_scheduler_type as they are", leaveOut, ["{}"]),
+  lr_scheduler_kwargs: fixed("the schedules of --lr_scheduler_type have no further arguments", leaveOut, ["{}"]),
   group_by_length: fixed("batches have no padding, so there is nothing to gain"),
-  train_sampling_strategy: fixed("each epoch is a random order", leaveOut, ["random"]),
-  data_seed: fixed("--seed decides the order too"),
+  train_sampling_strategy: fixed("each epoch has a random order", leaveOut, ["random"]),
+  data_seed: fixed("--seed also decides the order"),
   do_predict: fixed("there is nothing to predict", "Make vectors with `simcse encode`."),
   validation_file: fixed("the original takes STS-B and SICK-R from --data_dir", "Give --do_eval with --data_dir."),
   test_file: fixed("the original takes STS-B and SICK-R from --data_dir", "Give --do_eval with --data_dir."),
-  validation_split_percentage: fixed("--eval_split keeps a part of the training file back", "Give --eval_split, such as 0.05.", ["5"]),
+  validation_split_percentage: fixed("--eval_split holds out a part of the training file", "Give --eval_split, such as 0.05.", ["5"]),
   dataset_name: fixed("training reads files", "Give a file, such as the set's Parquet file, with --train_file."),
   dataset_config_name: fixed("training reads files", "Give a file, such as the set's Parquet file, with --train_file."),
-  model_type: fixed("the model's config.json says it", "Give a model, or a folder with config.json, with --model_name_or_path."),
+  model_type: fixed("the model's config.json states it", "Give a model, or a folder with config.json, with --model_name_or_path."),
   use_auth_token: fixed("the variable HF_TOKEN opens private models", "Set HF_TOKEN, and leave the option out."),
   trust_remote_code: fixed("no code of a model is run"),
   past_index: fixed("the model has no memory of past batches", leaveOut, ["-1"]),
-  label_names: fixed("what columns are is said by --columns", "Give --columns.", ["[]"]),
-  eval_accumulation_steps: fixed("embeddings are small: nothing is gathered"),
+  label_names: fixed("--columns says what the columns are", "Give --columns.", ["[]"]),
+  eval_accumulation_steps: fixed("embeddings are small, so nothing is accumulated"),
   eval_delay: fixed("evaluation begins after the first --eval_steps"),
   batch_eval_metrics: fixed("a correlation needs all pairs at once"),
   include_for_metrics: fixed("evaluation gives correlations", leaveOut, ["[]"]),
@@ -143,12 +143,12 @@ const fixedOptions: Readonly<Record<string, Fixed>> = {
   hub_revision: hub,
   logging_strategy: fixed("steps between log lines are counted", "Give --logging_steps.", ["steps"]),
   save_safetensors: { taken: ["true", "1", "yes"], reason: "weights are saved as safetensors", remedy: leaveOut },
-  save_only_model: fixed("a checkpoint holds what its run needs to go on", "Keep fewer with --save_total_limit."),
-  restore_callback_states_from_checkpoint: fixed("a run goes on exactly, with all that it counts"),
+  save_only_model: fixed("a checkpoint holds everything needed to resume", "Keep fewer with --save_total_limit."),
+  restore_callback_states_from_checkpoint: fixed("a run resumes exactly, including its counters"),
   enable_jit_checkpoint: fixed("SIGTERM saves anyway"),
-  activation_checkpointing: fixed("the option has its older name here", "Give --gradient_checkpointing."),
-  activation_checkpointing_kwargs: fixed("there is one way to compute layers again", "Give --gradient_checkpointing alone."),
-  gradient_checkpointing_kwargs: fixed("there is one way to compute layers again", "Give --gradient_checkpointing alone."),
+  activation_checkpointing: fixed("this option has its older name here", "Give --gradient_checkpointing."),
+  activation_checkpointing_kwargs: fixed("there is only one way to recompute layers", "Give only --gradient_checkpointing."),
+  gradient_checkpointing_kwargs: fixed("there is only one way to recompute layers", "Give only --gradient_checkpointing."),
   torch_compile: torch,
   torch_compile_backend: torch,
   torch_compile_mode: torch,
@@ -164,7 +164,7 @@ const fixedOptions: Readonly<Record<string, Fixed>> = {
   ),
 };
 
-/** Refused unless it asks for what is done; without a value it asks for true. */
+/** Refused unless the value asks for what happens anyway; without a value it means true. */
 function fixedOption([name, { taken, reason, remedy }]: [string, Fixed]): Option {
   return new Option(`--${name} [values...]`, reason)
     .preset("true")
@@ -181,7 +181,7 @@ export const foreignOptions: readonly Option[] = [
   ...Object.entries(ineffective).map(([name, reason]) => flagOrValue(`--${name} [value]`, reason).hideHelp()),
 ];
 
-/** The options without effect that were given, and not as false, each with the reason. */
+/** The given options without effect (except those set to false), each with the reason. */
 export function ineffectiveNotes(given: object): string[] {
   return Object.entries(ineffective)
     .filter(([name]) => (given as Readonly<Record<string, unknown>>)[name] ?? false)

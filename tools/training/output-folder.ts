@@ -1,4 +1,4 @@
-/** The output folder of a run: made, claimed by one process at a time, and given back. */
+/** The output folder of a run: created, locked by one process at a time, and released. */
 import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
@@ -9,7 +9,7 @@ import type { TrainOptions } from "./train-options.ts";
 /** Names the process that writes into the folder. */
 const lockFile = ".train.lock";
 
-/** Who holds a folder. */
+/** The process that holds a folder. */
 interface Holder {
   readonly pid: number;
   readonly host: string;
@@ -17,14 +17,14 @@ interface Holder {
   readonly start: string;
 }
 
-/** A folder that this process may write into until it is given back. */
+/** A folder that this process may write into until it is released. */
 export interface ClaimedFolder extends AsyncDisposable {
   readonly path: string;
 }
 
 /**
- * Makes the output folder and locks it. Throws `FileError` when it holds something and may not be overwritten, or when another process writes into it: two runs in
- * one folder would delete each other's files. The lock of a process that has ended is taken over.
+ * Makes the output folder and locks it. Throws `FileError` if the folder is not empty and must not be overwritten, or if another process writes into it: two runs in
+ * one folder would delete each other's files. The lock of a finished process is taken over.
  */
 export async function claimOutput(options: TrainOptions): Promise<ClaimedFolder> {
   const path = resolve(options.output_dir);
@@ -49,7 +49,7 @@ async function makeFolder(path: string, { output_dir, overwrite_output_dir, resu
   if (found.every((name) => name === lockFile) || overwrite_output_dir || resume_from_checkpoint) return;
   throw new FileError(
     `The output folder ${output_dir} is not empty.`,
-    "Choose another, allow it with --overwrite_output_dir, or go on with --resume_from_checkpoint.",
+    "Choose another, allow it with --overwrite_output_dir, or resume with --resume_from_checkpoint.",
   );
 }
 
@@ -76,7 +76,7 @@ async function writeLock(lock: string): Promise<boolean> {
   });
 }
 
-/** Null where the lock is gone, or was left half-written. */
+/** Null if the lock is gone or incomplete. */
 async function readLock(lock: string): Promise<Holder | null> {
   try {
     const { pid, host, start } = JSON.parse(await readFile(lock, "utf8")) as Partial<Holder>;
@@ -88,7 +88,7 @@ async function readLock(lock: string): Promise<Holder | null> {
   }
 }
 
-/** Of another machine's process nothing is known, so it counts as running. This process's own number is that of one that ended: containers give it again. */
+/** The processes of other machines are unknown and count as running. This process's own id belonged to a finished one: containers reuse ids. */
 function isRunning({ pid, host }: Holder): boolean {
   if (host !== hostname()) return true;
   if (pid === process.pid) return false;
@@ -104,6 +104,6 @@ function inUse(shown: string, lock: string, holder: Holder | null): FileError {
   const who = holder ? `process ${holder.pid} on ${holder.host} since ${holder.start}` : "another process";
   return new FileError(
     `${shown} is being written by a run: ${who}.`,
-    `Wait for it, stop it, or choose another --output_dir; if it is no run, remove ${lock}.`,
+    `Wait for it, stop it, or choose another --output_dir; if that process is not a run, remove ${lock}.`,
   );
 }

@@ -1,10 +1,10 @@
-/** The option --target_vectors: texts to train on with the vectors that a teacher gives them. */
+/** The option --target_vectors: training texts with the vectors of a teacher model. */
 import { DataError } from "../../src/errors.ts";
 import type { TextWithVector } from "../../src/simcse/training/training-set.ts";
 import { readVectors } from "../cli/vector-input.ts";
 import type { TrainingExamples } from "./training-files.ts";
 
-/** Each text with its row. Throws `DataError` for examples of more than one text, or another number of rows. */
+/** Pairs each text with its row. Throws `DataError` for examples of several texts, or a different number of rows. */
 export async function withVectors({ kind, examples, held }: TrainingExamples, path: string): Promise<TextWithVector[]> {
   if (kind !== "sentences") {
     throw new DataError(
@@ -15,7 +15,7 @@ export async function withVectors({ kind, examples, held }: TrainingExamples, pa
   const { length, dimension, data } = await readVectors(path);
   if (length !== examples.length) {
     throw new DataError(
-      `${path} has ${length.toLocaleString("en-US")} rows for ${examples.length.toLocaleString("en-US")} texts${held ? " (some are kept back)" : ""}.`,
+      `${path} has ${length.toLocaleString("en-US")} rows for ${examples.length.toLocaleString("en-US")} texts${held ? " (some are held out)" : ""}.`,
       "Give one row for each text, in their order; no weights and no --eval_split.",
     );
   }

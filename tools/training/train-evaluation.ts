@@ -1,6 +1,6 @@
 /**
- * Evaluation while training: STS-B and SICK-R dev as the original's trainer has them, the transfer tasks where they are asked for, files of one's own, and a part of
- * the training file that was kept back.
+ * Evaluation during training: STS-B and SICK-R dev as in the original's trainer, the transfer tasks if requested, your own files, and a held-out part of the
+ * training file.
  */
 import { FileError, OptionError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
@@ -19,9 +19,9 @@ import type { Evaluate } from "../../src/simcse/training/training-evaluator.ts";
 import { openEvaluationSets } from "../cli/evaluation-sets.ts";
 import type { TrainOptions } from "./train-options.ts";
 
-/** A part of an evaluation. */
+/** One part of an evaluation. */
 interface Part {
-  /** The names of what it measures, the one that stands for it first. */
+  /** The names of its metrics, the main one first. */
   readonly metrics: readonly string[];
   readonly evaluate: (encode: Encode, device: Device) => Promise<Readonly<Record<string, number>>>;
 }
@@ -29,13 +29,13 @@ interface Part {
 /** What a run is evaluated on, checked before training begins. */
 export interface DevEvaluation {
   readonly parts: readonly Part[];
-  /** What was asked for and is left out. */
+  /** What was requested but is left out. */
   readonly notes: readonly string[];
 }
 
 /**
- * Opens what the options ask for. `held` is the part of the training file that was kept back, if any. Throws `FileError` where nothing of what is asked for is there,
- * `DataError` for what is malformed.
+ * Opens the sets that the options name. `held` is the held-out part of the training file, if any. Throws `FileError` if none of the requested sets exist,
+ * `DataError` for malformed ones.
  */
 export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet | null): Promise<DevEvaluation> {
   const own = [
@@ -55,7 +55,7 @@ export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet
   };
 }
 
-/** The metric by which the best model is chosen: the one that is given, or the first that there is. Throws `OptionError` for one that the evaluation does not have. */
+/** The metric that selects the best model: the given one, or the first. Throws `OptionError` for one that the evaluation does not have. */
 export function chosenMetric({ parts }: DevEvaluation, given: string | undefined): string {
   const names = parts.flatMap(({ metrics }) => metrics).map((name) => name.replace(/^eval_/, ""));
   const metric = given?.replace(/^eval_/, "") ?? names[0]!;
@@ -66,7 +66,7 @@ export function chosenMetric({ parts }: DevEvaluation, given: string | undefined
   );
 }
 
-/** The evaluation of a run on `device`; transfer in percent, all else as fractions. */
+/** The evaluation of a run on `device`; transfer in percent, everything else as fractions. */
 export function runEvaluation({ parts }: DevEvaluation, device: Device): Evaluate {
   return async (encode) => {
     const measured: Record<string, number> = {};
@@ -75,7 +75,7 @@ export function runEvaluation({ parts }: DevEvaluation, device: Device): Evaluat
   };
 }
 
-/** The names of both dev sets' metrics. */
+/** The names of the metrics of both dev sets. */
 const stsMetrics: Readonly<Partial<Record<StsTaskName, string>>> = {
   STSBenchmark: "eval_stsb_spearman",
   SICKRelatedness: "eval_sickr_spearman",
@@ -83,11 +83,11 @@ const stsMetrics: Readonly<Partial<Record<StsTaskName, string>>> = {
 
 interface Opened {
   readonly part: Part;
-  /** The first missing file of each task that is not there. */
+  /** The first missing file of each missing task. */
   readonly missing: readonly string[];
 }
 
-/** STS-B and SICK-R dev, or the one of them that is there. */
+/** STS-B and SICK-R dev, or the one that exists. */
 async function openSts(folder: Folder): Promise<Opened> {
   const tasks: StsTask[] = [];
   const missing: string[] = [];
@@ -102,7 +102,7 @@ async function openSts(folder: Folder): Promise<Opened> {
   }
   if (tasks.length === 0) {
     throw new FileError(
-      `${missing[0]} is not there, nor is ${missing[1]}.`,
+      `${missing[0]} is missing, and so is ${missing[1]}.`,
       "Give the SentEval tree with --data_dir, or a file of your own with --eval_file; or leave out --do_eval and --eval_steps.",
     );
   }
@@ -124,7 +124,7 @@ async function openSts(folder: Folder): Promise<Opened> {
   };
 }
 
-/** The transfer tasks that are there. Throws `FileError` where none is. */
+/** The transfer tasks that exist. Throws `FileError` if there is none. */
 async function openTransfer(folder: Folder): Promise<Opened> {
   const tasks: TransferTask[] = [];
   const missing: string[] = [];
@@ -135,7 +135,7 @@ async function openTransfer(folder: Folder): Promise<Opened> {
   }
   if (tasks.length === 0) {
     throw new FileError(
-      `${missing[0]} is not there, nor are the other transfer tasks.`,
+      `${missing[0]} is missing, and so are the other transfer tasks.`,
       "Give the SentEval tree with --data_dir, or leave out --eval_transfer.",
     );
   }

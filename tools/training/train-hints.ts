@@ -1,16 +1,16 @@
-/** What in a run's options is at odds with the paper's settings, with the model or with what is trained, each as a sentence. */
+/** Hints: options of a run that contradict the paper's settings, the model or the training data, each as a sentence. */
 import type { PoolerType } from "../../src/simcse/model/poolers.ts";
 import { embeddingPooler, type TrainingSettings } from "../../src/simcse/training/training-options.ts";
 
-/** What hints look at beside the options. */
+/** What hints depend on, besides the options. */
 export interface HintsOn {
   /** Columns of the training file. */
   readonly columns: number;
-  /** Whether nothing was trained before. */
+  /** Whether the weights are fresh. */
   readonly fresh: boolean;
-  /** The pooler that is saved with the model; null where none is. */
+  /** The pooler saved with the model; null if there is none. */
   readonly modelPooler: PoolerType | null;
-  /** Whether a sentence stands in more than one example. */
+  /** Whether a sentence occurs in more than one example. */
   readonly repeats: boolean;
 }
 
@@ -21,17 +21,17 @@ export function hints(settings: TrainingSettings, { columns, fresh, modelPooler,
   const rules: readonly (readonly [boolean, string])[] = [
     [
       fresh && pooler.startsWith("cls"),
-      `from fresh weights ${pooler} collapses: all vectors become one; use --pooler_type avg, or a pre-trained model`,
+      `from fresh weights, ${pooler} collapses: all vectors become the same; use --pooler_type avg, or a pre-trained model`,
     ],
     [
       asThePaper && unsupervised && pooler === "cls" && !mlpOnlyTrain,
-      "the paper's unsupervised models embed without the MLP (--mlp_only_train): 82.5 and not 81.7 on STS-B dev",
+      "the paper's unsupervised models embed without the MLP (--mlp_only_train): 82.5 instead of 81.7 on STS-B dev",
     ],
     [!unsupervised && mlpOnlyTrain, "the paper's supervised models keep the MLP: leave out --mlp_only_train"],
     [mlpOnlyTrain && pooler !== "cls", `--mlp_only_train does nothing: --pooler_type ${pooler} has no MLP`],
     [
       temperature < 0.01 || temperature > 0.1,
-      `--temp ${temperature} is far from the paper's 0.05: .001 gave 84.9, 1 gave 64.0 in place of 86.2 on STS-B dev`,
+      `--temp ${temperature} is far from the paper's 0.05: .001 gave 84.9, 1 gave 64.0, 0.05 gave 86.2 on STS-B dev`,
     ],
     [asThePaper && pooler !== "cls", `the paper trains with --pooler_type cls; ${pooler} has no MLP`],
     [
@@ -39,15 +39,15 @@ export function hints(settings: TrainingSettings, { columns, fresh, modelPooler,
       `the model embeds with ${modelPooler}; trained with --pooler_type ${pooler} it will embed with ${embeddingPooler(settings)}`,
     ],
     [columns < 3 && hardNegativeWeight !== 0, "--hard_negative_weight does nothing: the training file has no third column"],
-    [labelSmoothing > 0, "the original accepts --label_smoothing_factor and does not use it; here it smooths the contrastive loss"],
+    [labelSmoothing > 0, "the original accepts --label_smoothing_factor but ignores it; here it smooths the contrastive loss"],
     [mlm && !unsupervised, "the paper uses --do_mlm for unsupervised models, where it gains on transfer and loses on STS"],
     [
       repeats && !noDuplicates,
-      "some sentences stand in several examples, and in one batch are their own negatives: --no_duplicates keeps them apart",
+      "some sentences occur in several examples and are their own negatives if they meet in a batch: --no_duplicates keeps them apart",
     ],
     [
       metric !== null && /alignment|uniformity/.test(metric) && greaterIsBetter,
-      `less ${metric?.replace(/^eval_/, "")} is better: add --greater_is_better false`,
+      `a lower ${metric?.replace(/^eval_/, "")} is better: add --greater_is_better false`,
     ],
   ];
   return rules.filter(([applies]) => applies).map(([, hint]) => hint);

@@ -1,4 +1,4 @@
-/** The options of `simcse train`: the original's by their names, this package's own, and (foreign-options.ts) those that are not needed here. */
+/** The options of `simcse train`: the original's under their names, this package's own, and (foreign-options.ts) those that have no effect here. */
 import { InvalidArgumentError, Option } from "commander";
 import { OptionError } from "../../src/errors.ts";
 import { schedulerTypes } from "../../src/nn/schedule.ts";
@@ -42,7 +42,7 @@ const notNegative = numberBetween(0, Number.POSITIVE_INFINITY);
 const anyNumber = numberBetween(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
 const unit = numberBetween(0, 1);
 
-/** An option whose default stands in `trainingDefaults`. */
+/** An option whose default is in `trainingDefaults`. */
 function argument(name: keyof TrainingArguments, value: string, description: string): Option {
   return new Option(`--${name} <${value}>`, `${description} (default: ${trainingDefaults[name]})`);
 }
@@ -55,7 +55,7 @@ function seedList(text: string): number[] {
   return text.split(",").map(wholeNumber(0));
 }
 
-/** What to say in place of a `--save_strategy` that there is not. */
+/** Remedies for values of `--save_strategy` that are not supported. */
 const insteadOfStrategy = new Map([
   ["epoch", "Checkpoints are counted in steps: give --save_steps."],
   ["best", "The best model is kept by --load_best_model_at_end."],
@@ -73,7 +73,7 @@ const modelOption = new Option(
 
 const batchSizeOption = argument("per_device_train_batch_size", "n", "examples per batch").argParser(wholeNumber(2));
 
-/** A part of the steps. */
+/** A fraction of the steps. */
 const warmupPart = numberBetween(0, 1, { openAbove: true });
 
 const warmupOption = argument(
@@ -190,10 +190,10 @@ export const trainOptions: readonly Option[] = [
   ...foreignOptions,
 ];
 
-/** Steps between checkpoints where none are given. */
+/** Default number of steps between checkpoints. */
 const defaultSaveSteps = 500;
 
-/** What the trainer is given; pooler and length only where they were given, for a model may have its own. */
+/** The trainer's arguments; pooler and length only if given, since a model may have its own. */
 export function trainingArguments(given: TrainOptions): GivenArguments {
   const { do_eval, eval_transfer, eval_file, eval_split, evaluation_strategy, eval_steps, save_steps, save_strategy } = given;
   const names = Object.keys(trainingDefaults) as (keyof TrainingArguments)[];

@@ -1,4 +1,4 @@
-/** What a run leaves for people to look at: `log.jsonl`, TensorBoard's event files, `report.html`, the model card, and the original's two files of results. */
+/** The records of a run for people: `log.jsonl`, TensorBoard's event files, `report.html`, the model card, and the original's two files of results. */
 import { appendFile, mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
@@ -16,13 +16,13 @@ import type { LogEntry, StepRecord } from "../../src/simcse/training/training-lo
 
 export interface RecordsOptions {
   readonly output: string;
-  /** Where TensorBoard looks. */
+  /** The folder for TensorBoard's files. */
   readonly loggingDir: string;
-  /** Entries of the part of the run that came before. */
+  /** Log entries from before the run was resumed. */
   readonly history: readonly HistoryEntry[];
-  /** Steps of that part. */
+  /** Number of steps from before the run was resumed. */
   readonly steps: number;
-  /** What the report says beside the history. */
+  /** What the report contains besides the history. */
   readonly about: Omit<TrainingReport, "history" | "everyStep" | "name" | "folder"> & { readonly name?: string };
 }
 
@@ -35,13 +35,13 @@ export class TrainRecords {
     readonly options: RecordsOptions,
     readonly log: string,
     readonly events: string,
-    /** Every step's numbers under the names of the log. */
+    /** The numbers of every step, under their names in the log. */
     readonly everyStep: HistoryEntry[],
   ) {
     this.history = options.history.map(numbersOf);
   }
 
-  /** Begins the files; a log that went on beyond the checkpoint is cut back to it. Throws `FileError` when they cannot be written. */
+  /** Starts the files; a log that goes beyond the checkpoint is cut back to it. Throws `FileError` when they cannot be written. */
   static async open(options: RecordsOptions): Promise<TrainRecords> {
     const { output, loggingDir, history } = options;
     const log = join(output, "log.jsonl");
@@ -58,7 +58,7 @@ export class TrainRecords {
     return new TrainRecords(options, log, events, everyStep);
   }
 
-  /** Notes steps as their numbers become known. */
+  /** Records steps when their numbers become known. */
   async addSteps(steps: readonly StepRecord[]): Promise<void> {
     const entries = steps.map(({ step, epoch, learningRate, loss, gradientNorm, mlmLoss = Number.NaN }) =>
       withoutNaN({ step, epoch, learning_rate: learningRate, loss, gradient_norm: gradientNorm, mlm_loss: mlmLoss }),
@@ -75,7 +75,7 @@ export class TrainRecords {
     await fileOperation("write", this.events, () => appendFile(this.events, scalars));
   }
 
-  /** Writes the report of what there is so far. */
+  /** Writes the report of the run so far. */
   async report(more: Partial<TrainingReport> = {}): Promise<void> {
     await this.#write("report.html", reportHtml(this.#about(more)));
   }
@@ -85,7 +85,7 @@ export class TrainRecords {
     await this.#write("README.md", modelCard(this.#about(more)));
   }
 
-  /** Writes `train_results.txt` and, where there was an evaluation, that of the model that is kept as `eval_results.txt`: names and values, as the original's. */
+  /** Writes `train_results.txt` and, after an evaluation, that of the saved model as `eval_results.txt`: names and values, as in the original. */
   async results(training: Readonly<Record<string, number>>, more: Partial<TrainingReport>): Promise<void> {
     await this.#write("train_results.txt", resultLines(training));
     const evaluation = keptEvaluation(this.#about(more));
@@ -103,13 +103,13 @@ export class TrainRecords {
   }
 }
 
-/** Every step's numbers, a line a step. */
+/** The numbers of every step, one line per step. */
 const stepsFile = "steps.csv";
 const stepColumns = ["step", "epoch", "learning_rate", "loss", "gradient_norm", "mlm_loss"] as const;
 
 const stepLine = (entry: HistoryEntry) => stepColumns.map((name) => entry[name] ?? "").join(",");
 
-/** The first `count` steps of the part of the run that came before; none where its file is not there, as in another output folder. */
+/** The first `count` steps from before the run was resumed; none if their file is missing, as in another output folder. */
 async function readSteps(output: string, count: number): Promise<HistoryEntry[]> {
   const folder = await openFolder(output);
   if (count === 0 || !(await folder.has(stepsFile))) return [];
@@ -132,7 +132,7 @@ function resultLines(results: Readonly<Record<string, number>>): string {
     .join("");
 }
 
-/** Entries as they were: JSON has null for what was no number. */
+/** Restores entries: JSON has null for numbers that are not finite. */
 export function numbersOf(entry: HistoryEntry): HistoryEntry {
   const values = Object.entries(entry).map(([name, value]) => [name, value ?? Number.NaN] as const);
   return Object.fromEntries(values) as HistoryEntry;

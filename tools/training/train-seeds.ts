@@ -1,25 +1,25 @@
-/** `--seeds`: a run a seed, each in a folder of its own, and what they have in common: `seeds.json` and `report.html`. */
+/** `--seeds`: one run per seed, each in its own folder, and their summary: `seeds.json` and `report.html`. */
 import { join } from "node:path";
 import { OptionError } from "../../src/errors.ts";
 import { writeFileAtomically } from "../../src/io/folder-node.ts";
 import { type SeedRun, seedsHtml, summarizeSeeds } from "../../src/simcse/report/seeds.ts";
 import type { TrainOptions } from "./train-options.ts";
 
-/** Throws `OptionError` for seeds that cannot be run one after another. */
+/** Throws `OptionError` for seeds that cannot run one after another. */
 export function checkSeeds({ resume_from_checkpoint: resume }: TrainOptions, seeds: readonly number[]): void {
   const twice = seeds.find((seed, i) => seeds.indexOf(seed) !== i);
   if (twice !== undefined) throw new OptionError(`--seeds names ${twice} twice.`, "Give each seed once.");
   if (typeof resume === "string" && resume !== "last") {
     throw new OptionError(
-      `--resume_from_checkpoint ${resume} is one checkpoint; --seeds makes a run for each seed.`,
-      "Leave the folder out: each seed then goes on from its own last checkpoint, and those that have ended are kept.",
+      `--resume_from_checkpoint ${resume} is one checkpoint, but --seeds starts one run per seed.`,
+      "Leave the folder out: each seed then resumes from its own last checkpoint, and finished seeds are kept.",
     );
   }
 }
 
 const folderOf = (seed: number) => `seed-${seed}`;
 
-/** The options of one of the runs: what it writes lies in a folder of its own. */
+/** The options of one of the runs, which writes into its own folder. */
 export function optionsOfSeed(given: TrainOptions, seed: number): TrainOptions {
   const folder = folderOf(seed);
   return {
@@ -32,7 +32,7 @@ export function optionsOfSeed(given: TrainOptions, seed: number): TrainOptions {
   };
 }
 
-/** Prints a line a metric and writes `seeds.json` and `report.html`. */
+/** Prints one line per metric and writes `seeds.json` and `report.html`. */
 export async function reportSeeds(output: string, name: string, runs: readonly SeedRun[], given: object): Promise<void> {
   const options = given as Readonly<Record<string, unknown>>;
   const summary = summarizeSeeds(runs, options);

@@ -1,8 +1,8 @@
-/** Hugging Face's names for the library's training settings, which the command line takes, and messages of the library in those names. */
+/** Hugging Face's names for the library's training settings, which the command line uses, and the library's messages in those names. */
 import { SimcseError } from "../../src/errors.ts";
 import { trainingDefaults as settingDefaults, type TrainingSettings } from "../../src/simcse/training/training-options.ts";
 
-/** The command line's name of each setting. */
+/** The name of each setting on the command line. */
 const settingOf = {
   num_train_epochs: "epochs",
   max_steps: "maxSteps",
@@ -53,10 +53,10 @@ type ArgumentName = keyof typeof settingOf;
 /** The library's settings by Hugging Face's names. */
 export type TrainingArguments = { readonly [Name in ArgumentName]: TrainingSettings[(typeof settingOf)[Name]] };
 
-/** Arguments whose value, where none is given, depends on the model. */
+/** Arguments whose default depends on the model. */
 type ModelArgument = "pooler_type" | "max_seq_length";
 
-/** What the command line gives the trainer. */
+/** The trainer's arguments from the command line. */
 export type GivenArguments = Omit<TrainingArguments, ModelArgument> & Partial<Pick<TrainingArguments, ModelArgument>>;
 
 /** The original's defaults. */
@@ -67,7 +67,7 @@ export function argumentsOf(settings: TrainingSettings): TrainingArguments {
   return Object.fromEntries(Object.entries(settingOf).map(([name, setting]) => [name, settings[setting]])) as unknown as TrainingArguments;
 }
 
-/** Arguments under the library's names; those that are absent stay so. */
+/** Arguments under the library's names; absent ones stay absent. */
 export function settingsOf(given: Partial<TrainingArguments>): Partial<TrainingSettings> {
   const known = Object.entries(settingOf).filter(([name]) => given[name as ArgumentName] !== undefined);
   return Object.fromEntries(known.map(([name, setting]) => [setting, given[name as ArgumentName]]));
@@ -75,7 +75,7 @@ export function settingsOf(given: Partial<TrainingArguments>): Partial<TrainingS
 
 const argumentOf = new Map<string, string>(Object.entries(settingOf).map(([name, setting]) => [setting, name]));
 
-/** The same error with settings under the command line's names: the library writes them in backticks. */
+/** The same error with the command line's names of settings, which the library writes in backticks. */
 export function inCommandLineTerms(error: unknown): unknown {
   if (!(error instanceof SimcseError)) return error;
   const translated = (text: string) =>

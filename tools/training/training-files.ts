@@ -19,7 +19,7 @@ export interface TrainingFileOptions extends ColumnFlags {
   readonly target_vectors?: string;
 }
 
-/** Options that say what is trained on, shared by the commands that train. */
+/** Options for the training data, shared by the commands that train. */
 export const trainingFileOptions: readonly Option[] = [
   new Option(
     "--train_file <files...>",
@@ -41,18 +41,18 @@ export async function* trainingTexts({ train_file, ...flags }: TrainingFileOptio
   }
 }
 
-/** What is trained on. */
+/** The training data. */
 export interface TrainingExamples {
   readonly kind: ExampleKind;
   /** At least one. */
   readonly examples: readonly Example[];
-  /** What `eval_split` keeps back. */
+  /** The part that `eval_split` holds out. */
   readonly held: EvaluationSet | null;
 }
 
 /**
- * The examples of all files; says on standard error what was understood. Throws what `openExamples` throws, OptionError for a weight
- * that cannot be used, and DataError where the files hold different kinds of examples, a kind that there is no loss for, or no text at all.
+ * The examples of all files; reports on standard error what was understood. Throws the errors of `openExamples`, OptionError for a weight that cannot
+ * be used, and DataError if the files hold different kinds of examples, a kind without a loss, or no text at all.
  */
 export async function readTrainingFiles(
   { train_file, eval_split, ...flags }: TrainingFileOptions,
@@ -70,24 +70,24 @@ export async function readTrainingFiles(
     for await (const example of table.examples) read.push(example);
     const taken = byWeight(read, weight, path);
     say(`${path}: ${table.understood}; ${count(read.length, table.kind)}${weight === 1 ? "" : `, ${count(taken.length, "")} taken`}`);
-    // Not push(...taken): a million arguments are too many.
+    // Not push(...taken), which fails with a million arguments.
     for (const example of taken) examples.push(example);
     missing += table.missing();
   }
   const texts = examples.map((example) => example.texts);
   if (texts.every((example) => example.every((text) => text.trim() === "")))
-    throw new DataError(`${train_file.join(", ")} holds no sentence.`, "Give a text file with one sentence a line, or a table of pairs.");
+    throw new DataError(`${train_file.join(", ")} holds no sentence.`, "Give a text file with one sentence per line, or a table of pairs.");
   for (const line of description(texts, missing, tokenizer, maxLength)) say(line);
   const { kind } = first!;
   if (eval_split === undefined) return { kind, examples, held: null };
   const { training, held, overlapping } = holdOut(examples, eval_split);
   say(
-    `${count(held.length, "")} of them are kept back${overlapping > 0 ? `; ${count(overlapping, "")} of these share a text with what is trained on` : ""}`,
+    `${count(held.length, "")} of them are held out${overlapping > 0 ? `; ${count(overlapping, "")} of these share a text with the training examples` : ""}`,
   );
   return { kind, examples: training, held: setOfExamples({ name: "held_out", kind, origin: train_file.join(", ") }, held) };
 }
 
-/** What is worth knowing of the examples before they are trained on. */
+/** A description of the examples, printed before training. */
 function description(examples: readonly (readonly string[])[], missing: number, tokenizer: Tokenizer, maxLength: number): string[] {
   const duplicates = examples.length - new Set(examples.map((texts) => (texts.length === 1 ? texts[0] : texts.join("\0")))).size;
   const cut = partCut(examples, tokenizer, maxLength);
@@ -104,10 +104,10 @@ function description(examples: readonly (readonly string[])[], missing: number, 
   return notes.length > 0 ? [first, notes.join("; ")] : [first];
 }
 
-/** Texts that are tokenised to see how many are cut: of a large file a sample, which takes a moment and not a minute. */
+/** Number of texts that are tokenised to estimate how many are truncated. For large files this sample takes a moment instead of a minute. */
 const SAMPLED_TEXTS = 1000;
 
-/** The part of the texts that have more than `maxLength` tokens. */
+/** The fraction of the texts with more than `maxLength` tokens. */
 function partCut(examples: readonly (readonly string[])[], tokenizer: Tokenizer, maxLength: number): number {
   const stride = Math.max(1, Math.floor((examples.length * examples[0]!.length) / SAMPLED_TEXTS));
   let seen = 0;
@@ -124,20 +124,20 @@ function partCut(examples: readonly (readonly string[])[], tokenizer: Tokenizer,
 function checkKind({ name, kind, columns }: ExampleTable, first: ExampleTable | null): void {
   if (kind === "labelled texts") {
     throw new DataError(
-      `${name} holds labelled texts (${Object.values(columns).join(", ")}), and there is no loss for classes.`,
+      `${name} holds labelled texts (${Object.values(columns).join(", ")}), but there is no loss for classes.`,
       `Train on the texts: --columns sent0=${columns.sent0}.`,
     );
   }
   if (first === null || first.kind === kind) return;
   throw new DataError(
     `${name} holds ${kind}, and ${first.name} ${first.kind}.`,
-    "Give files of one kind, or say with --columns what to take of each.",
+    "Give files of one kind, or choose their columns with --columns.",
   );
 }
 
 interface WeightedFile {
   readonly path: string;
-  /** How often each of its examples counts. */
+  /** How often each of its examples is taken. */
   readonly weight: number;
 }
 
@@ -150,7 +150,7 @@ function weighted(word: string): WeightedFile {
   throw new OptionError(`--train_file ${word}: the weight is ${number}.`, "Give a number greater than 0 behind the colon, such as 0.5.");
 }
 
-/** Each example as often as the weight's whole part says, and a part of them, always the same, once more. */
+/** Takes each example as often as the weight's whole part, and a fixed fraction of them once more. */
 function byWeight(examples: readonly Example[], weight: number, path: string): readonly Example[] {
   if (weight === 1) return examples;
   const whole = Math.floor(weight);

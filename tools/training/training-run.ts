@@ -1,4 +1,4 @@
-/** Training from the command line: reading what a run needs, going on where it was, and leaving what people look at. */
+/** Training from the command line: reading the inputs of a run, resuming it, and writing its records. */
 import { basename, join, resolve } from "node:path";
 import { Choices, choicesFrom, choicesOf } from "../../src/autograd/choices.ts";
 import { formatPlan } from "../../src/autograd/plan.ts";
@@ -52,17 +52,17 @@ import { numbersOf, TrainRecords } from "./train-records.ts";
 import { checkSeeds, optionsOfSeed, reportSeeds } from "./train-seeds.ts";
 import { argumentsOf, inCommandLineTerms, settingsOf } from "./training-arguments.ts";
 
-/** What a run trains on, and the part of it that was kept back for evaluation. */
+/** The training data of a run, and its held-out part for evaluation. */
 export interface TrainingData {
   readonly set: TrainingSet;
   readonly held: EvaluationSet | null;
 }
 
-/** What sets the kinds of training apart. */
+/** What distinguishes the kinds of training. */
 export interface TrainingKind {
   /** Reads the training files. */
   readonly read: (given: TrainOptions, tokenizer: Tokenizer, settings: TrainingSettings) => Promise<TrainingData>;
-  /** What in the options is worth a word. */
+  /** Hints about the options. */
   readonly hints: (
     settings: TrainingSettings,
     set: TrainingSet,
@@ -70,7 +70,7 @@ export interface TrainingKind {
   ) => string[];
 }
 
-/** Trains as the options say: once, or once for each seed. */
+/** Trains once, or once per seed. */
 export async function runTraining(given: TrainOptions, kind: TrainingKind): Promise<void> {
   if (given.do_train === false)
     throw new OptionError("--do_train is false: there is nothing to do.", "Use `simcse evaluate` to evaluate a model.");
@@ -86,7 +86,7 @@ export async function runTraining(given: TrainOptions, kind: TrainingKind): Prom
   }
 }
 
-/** One run a seed, each in a folder of its own. */
+/** One run per seed, each in its own folder. */
 async function trainSeeds(given: TrainOptions, seeds: readonly number[], kind: TrainingKind, signal: AbortSignal): Promise<void> {
   checkSeeds(given, seeds);
   await using output = await claimOutput(given);
@@ -117,7 +117,7 @@ async function trainOnce(given: TrainOptions, kind: TrainingKind, signal: AbortS
   if (ended !== null) return ended;
   const checkpoint = await startingPoint(inputs);
   tellBefore(inputs, kind);
-  // Awaited here: the folder stays locked until the run is over.
+  // Awaited here, so that the folder stays locked until the run is over.
   return await withReopenedDevice({
     open: () => openAdapter(given.adapter ? { adapter: given.adapter } : {}),
     run: async (device, attempt) =>
@@ -125,11 +125,11 @@ async function trainOnce(given: TrainOptions, kind: TrainingKind, signal: AbortS
         attempt.losses === 0 ? checkpoint : ((await inputs.checkpoints.last()) ?? checkpoint),
         signal,
       ),
-    onLoss: (error) => say(`${(error as Error).message} Opening it again, to go on from the last checkpoint.`),
+    onLoss: (error) => say(`${(error as Error).message} Opening it again, to resume from the last checkpoint.`),
   });
 }
 
-/** What a run is made of, read before a device is opened. */
+/** The inputs of a run, read before a device is opened. */
 interface Inputs {
   readonly given: TrainOptions;
   readonly settings: TrainingSettings;
@@ -144,7 +144,7 @@ async function readInputs(given: TrainOptions, kind: TrainingKind, output: strin
   const args = trainingArguments(given);
   if (args.do_mlm && given.pad_to_max_length) {
     throw new OptionError(
-      "--pad_to_max_length drops the masked language model in the original, silently.",
+      "In the original, --pad_to_max_length silently drops the masked language model.",
       "Leave it out: batches have no padding here, and --do_mlm then works.",
     );
   }
@@ -159,7 +159,7 @@ async function readInputs(given: TrainOptions, kind: TrainingKind, output: strin
   const { set, settings } = args.max_seq_length === undefined ? fitLength(read, wanted) : { set: read, settings: wanted };
   const evaluation = evaluates(settings) ? await openDevEvaluation(given, held) : null;
   const metric = evaluation && chosenMetric(evaluation, given.metric_for_best_model ?? undefined);
-  // What there is no loss for is refused before anything is written.
+  // Examples without a loss are refused before anything is written.
   stepOptions(set, settings, { tokenizer: source.tokenizer, dimension: source.config.bert.hidden_size });
   const checkpoints = new DiskCheckpoints(output, given.save_total_limit);
   return { given, settings: { ...settings, metric }, output, checkpoints, source, set, evaluation };
@@ -172,33 +172,33 @@ interface EndState extends TrainingSummary {
   readonly train_examples: number;
 }
 
-/** What the run to go on with came to, where it is over; else null. Throws `FormatError` for a state that is damaged. */
+/** The results of the run to resume if it is finished, else null. Throws `FormatError` for a damaged state. */
 async function endedRun({ given, settings, output, set }: Inputs): Promise<Outcome | null> {
   const { resume_from_checkpoint: resume, output_dir } = given;
   const folder = await openFolder(output);
   if ((resume !== true && resume !== "last") || !(await folder.has(stateFile))) return null;
   const state = await readJson<EndState | null>(folder, stateFile);
-  // Of a run that was interrupted, or of another program.
+  // Written by an interrupted run, or by another program.
   if (state?.interrupted !== false) return null;
   const { log_history: history, options: began, train_examples, ...summary } = state;
   if (!isHistory(history) || typeof began !== "object" || began === null || !Number.isSafeInteger(summary.steps)) {
     throw new FormatError(
       `${join(output, stateFile)} is not the state of a run of this package.`,
-      "Begin anew with --overwrite_output_dir, or go on from a checkpoint by its path.",
+      "Start again with --overwrite_output_dir, or resume from a checkpoint by its path.",
     );
   }
   checkResumable({ options: began, train_examples }, settings, set.length);
-  say(`${output_dir} has ended already, after ${summary.steps} steps`);
+  say(`${output_dir} is already finished, after ${summary.steps} steps`);
   return { summary, history: history.map(numbersOf) };
 }
 
-/** The checkpoint to go on from, or null; leaves the output folder without what killed runs, or runs before this one, have left. */
+/** The checkpoint to resume from, or null. Removes leftovers of killed or earlier runs from the output folder. */
 async function startingPoint({ given, settings, output, checkpoints, set }: Inputs): Promise<Folder | null> {
   const { resume_from_checkpoint: resume } = given;
   await tidyCheckpoints(output, { anew: !resume });
   if (!resume) return null;
   const checkpoint = resume === true || resume === "last" ? await checkpoints.last() : await openCheckpoint(resume);
-  if (checkpoint === null) say(`there is no checkpoint in ${given.output_dir} yet: beginning at the beginning`);
+  if (checkpoint === null) say(`there is no checkpoint in ${given.output_dir} yet: starting from the beginning`);
   else checkResumable(await readTrainingState(checkpoint), settings, set.length);
   return checkpoint;
 }
@@ -208,14 +208,14 @@ function tellBefore({ given, settings, source, set, evaluation }: Inputs, kind: 
   for (const note of evaluation?.notes ?? []) say(note);
   if (pooler !== null && given.pooler_type === undefined && given.mlp_only_train !== true) say(`pooler ${pooler}, as saved with the model`);
   if (pooler !== null && given.max_seq_length !== undefined && given.max_seq_length < maxLength)
-    say(`trained on at most ${given.max_seq_length} tokens a sentence; the model goes on reading ${maxLength}, as saved with it`);
+    say(`training on at most ${given.max_seq_length} tokens per sentence; the saved model keeps its own length of ${maxLength}`);
   for (const hint of kind.hints(settings, set, { fresh: source.weights === null, pooler })) say(`hint: ${hint}`);
 }
 
 /** A run on one device. */
 class CommandRun {
   #progress: Progress = noProgress;
-  /** What is shown beside the bar. */
+  /** Text shown beside the progress bar. */
   #note = "";
   #tuning = new Choices([]);
 
@@ -225,7 +225,7 @@ class CommandRun {
     readonly attempt: Attempt,
   ) {}
 
-  /** Trains from the checkpoint on, or from the beginning, and writes everything that the output folder holds in the end. */
+  /** Trains from the checkpoint or from the beginning, and writes the complete output folder. */
   async train(checkpoint: Folder | null, signal: AbortSignal): Promise<Outcome> {
     const { source, set, settings } = this.inputs;
     const from = checkpoint && (await readTrainingState(checkpoint));
@@ -245,20 +245,20 @@ class CommandRun {
     }
   }
 
-  /** A model with the weights of the checkpoint, or those that training begins with. */
+  /** A model with the weights of the checkpoint, or with the initial ones. */
   async #prepare(checkpoint: Folder | null, from: SavedState | null): Promise<SimCseModel> {
     const { given, settings, source, set } = this.inputs;
     const { device } = this;
     if (settings.fp16 && !device.capabilities.features.has("shader-f16")) {
-      say(`${device.name} has no shader-f16: halves are packed in words and multiplied as singles, which saves memory and no time`);
+      say(`${device.name} has no shader-f16: f16 values are packed in words and multiplied as f32, which saves memory but no time`);
     }
-    // Variants that are measured anew may differ, and with them the last bits.
+    // New measurements may choose other variants, which would change the last bits.
     const tuning = from?.tuning ? choicesFrom(from.tuning, checkpoint!.name) : await tuningFor(device, given);
     const { model, fresh } = await prepareModel(device, source, { settings, set, tuning });
     const count = `${set.length.toLocaleString("en-US")} ${set.unit}`;
     if (checkpoint !== null) {
       await loadTrainingCheckpoint(checkpoint, model);
-      say(`${device.name}: going on after step ${from?.global_step} (${checkpoint.name}), ${count}`);
+      say(`${device.name}: resuming after step ${from?.global_step} (${checkpoint.name}), ${count}`);
     } else if (source.weights === null) {
       say(`${device.name}: fresh weights, ${count}`);
     } else {
@@ -333,7 +333,7 @@ class CommandRun {
     this.#tuning = choicesOf({ steps: programs.flatMap(({ plan }) => plan.steps) });
     if (given.print_plan) for (const { plan } of programs) process.stdout.write(`${formatPlan(plan)}\n`);
     say(
-      `${totalSteps.toLocaleString("en-US")} steps; the step takes ${megabytes(step.bytes)} beside ${megabytes(model.store.bytes)} of parameters and optimiser state`,
+      `${totalSteps.toLocaleString("en-US")} steps; a step takes ${megabytes(step.bytes)}, and parameters and optimiser state ${megabytes(model.store.bytes)}`,
     );
     say(lossText(step.options.loss, this.inputs));
     if (!given.disable_tqdm) this.#progress = startProgress(totalSteps, "training");
@@ -368,7 +368,7 @@ class CommandRun {
   }
 }
 
-/** What people call the heads, by the prefix of their tensors. */
+/** Names of the heads for messages, by the prefix of their tensors. */
 const headNames = { "mlp.": "MLP", "cls.": "head of the masked language model" };
 
 function metricsText(entry: Readonly<Record<string, number>>): string {
@@ -386,16 +386,16 @@ function tellEnd({ steps, totalSteps, stopped, interrupted, seconds, best }: Tra
     return;
   }
   say(`${stopped ? `stopped after step ${steps} of ${totalSteps}` : `${steps} steps in ${duration(seconds)}`}; ${end}`);
-  if (stopped) say(`${settings.earlyStoppingPatience} evaluations in a row gained nothing (--early_stopping_patience)`);
+  if (stopped) say(`${settings.earlyStoppingPatience} evaluations in a row brought no improvement (--early_stopping_patience)`);
 }
 
 function tellInterrupted(where: string): void {
   say(where);
-  say("to go on, give the same command with --resume_from_checkpoint");
+  say("to resume, give the same command with --resume_from_checkpoint");
   process.exitCode = interruptedExitCode;
 }
 
-/** Ctrl-C, or SIGTERM, finishes the step and saves; a second one ends at once. */
+/** Ctrl-C, or SIGTERM, finishes the step and saves; a second one ends the process at once. */
 function onInterrupt() {
   const controller = new AbortController();
   const interrupt = () => {
@@ -419,8 +419,8 @@ function duration(seconds: number): string {
   return seconds < 120 ? `${seconds.toFixed(1)} s` : `${(seconds / 60).toFixed(1)} min`;
 }
 
-/** Which loss is taken, and why. */
+/** The loss that is used, and why. */
 function lossText(loss: TrainingStep["options"]["loss"], { settings, set }: Inputs): string {
-  if (loss === null) return "loss: masked words alone";
+  if (loss === null) return "loss: only masked words";
   return `loss: ${loss.name}, ${settings.loss === null ? `the one for ${set.unit}` : "as --loss says"}`;
 }

@@ -107,7 +107,7 @@ it("trains once a seed, reports mean and deviation, and when it goes on keeps wh
 
   const again = await simcse([...args, "--resume_from_checkpoint"]);
   expect(again.code).toBe(0);
-  expect(again.stderr.match(/has ended already, after 4 steps/g)).toHaveLength(3);
+  expect(again.stderr.match(/is already finished, after 4 steps/g)).toHaveLength(3);
   expect(await seedsOf(output)).toEqual({ seeds, metrics, runs });
   expectFailure(await simcse(args), "not empty", "--resume_from_checkpoint");
   expectFailure(await simcse([...args, "--resume_from_checkpoint", "--temp", "0.1"]), "--temp 0.05");
