@@ -7,8 +7,9 @@ import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { fileOperation } from "../src/io/folders/errno-node.ts";
 import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
+import { cacheFlags } from "./cli/find-model.ts";
 import { flag, wholeNumber, withOptions } from "./cli/options.ts";
-import { type TrainingFileOptions, trainingFileOptions, trainingTexts } from "./training/training-files.ts";
+import { sourcesOf, type TrainingFileOptions, trainingFileOptions, trainingTexts } from "./training/training-files.ts";
 
 interface TokenizerOptions extends TrainingFileOptions {
   readonly output_dir: string;
@@ -19,6 +20,7 @@ interface TokenizerOptions extends TrainingFileOptions {
 
 const options: readonly Option[] = [
   ...trainingFileOptions,
+  ...cacheFlags,
   new Option("--output_dir <dir>", "folder for tokenizer.json, vocab.txt and the other files").makeOptionMandatory(),
   new Option("--vocab_size <n>", "maximum size of the vocabulary").argParser(wholeNumber(6)).default(30522),
   flag("lower_case", "ignore case and accents (default: true)"),
@@ -31,6 +33,7 @@ export const tokenizerCommand = new Command("tokenizer").description("make a tok
 
 async function runTraining(given: TokenizerOptions): Promise<void> {
   const { output_dir, vocab_size, lower_case = true, overwrite_output_dir } = given;
+  sourcesOf(given);
   await fileOperation("write", output_dir, () => mkdir(output_dir, { recursive: true }));
   if (!overwrite_output_dir && (await (await openFolder(output_dir)).has("tokenizer.json"))) {
     throw new FileError(`${output_dir} already holds a tokenizer.`, "Choose another folder, or allow it with --overwrite_output_dir.");

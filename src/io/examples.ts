@@ -118,6 +118,39 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
   };
 }
 
+/**
+ * Opens files that are parts of one table as one; each is opened when the one before it has been read. Throws what `openExamples` throws; reading the
+ * examples throws it too, and DataError for a part with other columns.
+ */
+export async function openParts(name: string, parts: readonly ByteSource[], options: ExampleOptions = {}): Promise<ExampleTable> {
+  const first = await openExamples(parts[0]!, options);
+  const opened = [first];
+  const columnsOf = ({ columns }: ExampleTable) => Object.entries(columns).join("; ");
+
+  async function* examples(): AsyncGenerator<Example> {
+    yield* first.examples;
+    for (const part of parts.slice(1)) {
+      const table = await openExamples(part, options);
+      if (columnsOf(table) !== columnsOf(first)) {
+        throw new DataError(
+          `${table.name} has the columns ${Object.values(table.columns).join(", ")}, and ${first.name} ${Object.values(first.columns).join(", ")}.`,
+          "Say what to take of both: --columns sent0=… (in the library, the option columns).",
+        );
+      }
+      opened.push(table);
+      yield* table.examples;
+    }
+  }
+
+  return {
+    ...first,
+    name,
+    understood: parts.length === 1 ? first.understood : `${parts.length} files; ${first.understood}`,
+    examples: examples(),
+    missing: () => opened.reduce((sum, table) => sum + table.missing(), 0),
+  };
+}
+
 const textRoles = ["sent0", "sent1", "hard_neg"] as const satisfies readonly ColumnRole[];
 
 /** Kinds by the roles that are there. */

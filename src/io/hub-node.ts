@@ -1,12 +1,12 @@
 /**
- * Models by name from the Hugging Face hub or a mirror of it, kept in the standard cache folder that Python's libraries use too:
- * `models--org--name/{blobs,refs,snapshots}`. https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+ * Models and data sets by name from the Hugging Face hub or a mirror of it, kept in the standard cache folder that Python's libraries use too:
+ * `models--org--name/{blobs,refs,snapshots}` and `datasets--org--name`. https://huggingface.co/docs/huggingface_hub/guides/manage-cache
  *
- * A model is opened as a folder: its files are known at once, and each is downloaded when it is first read. What the hub says of a file is checked
+ * A repository is opened as a folder: its files are known at once, and each is downloaded when it is first read. What the hub says of a file is checked
  * when it is whole: SHA-256 of large files, git's SHA-1 of the others.
  */
-import { copyFile, mkdir, readFile, rename, stat, symlink } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { copyFile, mkdir, readdir, readFile, rename, stat, symlink } from "node:fs/promises";
+import { dirname, join, relative, sep } from "node:path";
 import { FileError, OptionError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
 import type { OptionNames } from "../options.ts";
@@ -15,19 +15,19 @@ import { openFolder, writeFileAtomically } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
 import { downloadFile } from "./hub/download-node.ts";
 
-/** Options of `openHubFolder`, and of `SimCSE.load` in Node. */
+/** Options of `openHubFolder` and `openHubExamples`, and of `SimCSE.load` in Node. */
 export interface HubOptions {
   /** A branch, tag or commit; `main` if absent. */
   readonly revision?: string;
-  /** For models that are private or gated; HF_TOKEN if absent. */
+  /** For what is private or gated; HF_TOKEN if absent. */
   readonly token?: string;
-  /** Where models are kept; HF_HUB_CACHE, or `hub` in HF_HOME, if absent. */
+  /** Where what was downloaded is kept; HF_HUB_CACHE, or `hub` in HF_HOME, if absent. */
   readonly cacheDir?: string;
   /** Ask nothing of the network; HF_HUB_OFFLINE=1 if absent. */
   readonly offline?: boolean;
   /** The address of the hub or a mirror; HF_ENDPOINT if absent. */
   readonly endpoint?: string;
-  /** Called when a model is taken from the cache because the hub cannot be reached, with a sentence that says so. */
+  /** Called when a repository is taken from the cache because the hub cannot be reached, with a sentence that says so. */
   readonly onNote?: (note: string) => void;
   /** Called while a file is downloaded, with bytes. */
   readonly onProgress?: (progress: { readonly file: string; readonly done: number; readonly total: number }) => void;
@@ -43,6 +43,24 @@ export const hubOptions: OptionNames<HubOptions> = {
   onNote: true,
   onProgress: true,
 };
+
+/** A repository of the hub. */
+interface Repository {
+  readonly type: keyof typeof repositoryTypes;
+  readonly name: string;
+}
+
+/** What messages call repositories, and how those are told what else a name may be; and what stands before the name in addresses of files. */
+const repositoryTypes = {
+  model: { word: "model", otherwise: ", or the path if it is a folder", path: "" },
+  dataset: { word: "data set", otherwise: "", path: "datasets/" },
+} as const;
+
+/** A folder of a repository. */
+export interface RepositoryFolder extends Folder {
+  /** The names of the files, those in folders too; offline of those in the cache. */
+  list(): Promise<readonly string[]>;
+}
 
 /** What the hub says of a file. */
 interface HubFile {
@@ -68,7 +86,7 @@ export async function openModelFolder(nameOrPath: string, options: HubOptions = 
   return isThere || !isHubName(nameOrPath) ? openFolder(nameOrPath) : openHubFolder(nameOrPath, options);
 }
 
-/** Whether a text can be the name of a model on the hub: `name` or `organisation/name`. */
+/** Whether a text can be the name of a repository on the hub: `name` or `organisation/name`. */
 export function isHubName(text: string): boolean {
   return HUB_NAME.test(text) && !text.includes("..");
 }
@@ -78,34 +96,42 @@ export function isHubName(text: string): boolean {
  * cannot be reached and the model is not in the cache (where it is, it is opened as with `offline`, and `onNote` called); PackageError when
  * @huggingface/hub is not installed. The folder throws FileError when a file is missing or cannot be fetched, and FormatError when what came is not what the hub announced.
  */
-export async function openHubFolder(name: string, options: HubOptions = {}): Promise<Folder> {
+export function openHubFolder(name: string, options: HubOptions = {}): Promise<Folder> {
+  return openRepository({ type: "model", name }, options);
+}
+
+/** Opens a model or a data set of the hub. Throws what `openHubFolder` throws, and so does the folder. */
+export async function openRepository(repository: Repository, options: HubOptions): Promise<RepositoryFolder> {
   const { revision = "main", offline = process.env.HF_HUB_OFFLINE === "1" } = options;
-  if (!isHubName(name)) throw new OptionError(`${name} is no name of a model`, "Give organisation/name, as on the hub's page.");
+  const { type, name } = repository;
+  const { word } = repositoryTypes[type];
+  if (!isHubName(name)) throw new OptionError(`${name} is no name of a ${word}`, "Give organisation/name, as on the hub's page.");
   if (!/^[\w./-]+$/.test(revision) || revision.split("/").some((part) => /^\.*$/.test(part))) {
     throw new OptionError(`${revision} is no revision`, "Give a branch, a tag, or a commit.");
   }
-  const { getHFHubCachePath, getRepoFolderName, listFiles, modelInfo } = await optionalPackage(
+  const { datasetInfo, getHFHubCachePath, getRepoFolderName, listFiles, modelInfo } = await optionalPackage(
     "@huggingface/hub",
-    `load ${name}, which is no folder on disk, from the hub`,
+    `load the ${word} ${name} from the hub`,
     import("@huggingface/hub"),
   );
-  const cache = join(options.cacheDir ?? getHFHubCachePath(), getRepoFolderName({ type: "model", name }));
+  const cache = join(options.cacheDir ?? getHFHubCachePath(), getRepoFolderName(repository));
   if (offline) return openCached(name, cache, revision);
   const access = { hubUrl: endpointOf(options), ...tokenOf(options) };
-  const commit = await asked(name, revision, access.hubUrl, async () => {
-    const { sha } = await modelInfo({ name, revision, additionalFields: ["sha"], ...access });
+  const question = { name, revision, additionalFields: ["sha" as const], ...access };
+  const commit = await asked(repository, revision, access.hubUrl, async () => {
+    const { sha } = await (type === "model" ? modelInfo(question) : datasetInfo(question));
     return sha;
   }).catch(async (error: unknown) => {
     if (!(error instanceof UnreachableError)) throw error;
     const cached = await openCached(name, cache, revision).catch(() => null);
     if (cached === null) throw error;
-    options.onNote?.(`${error.message}. The model in the cache is used.`);
+    options.onNote?.(`${error.message}. The ${word} in the cache is used.`);
     return cached;
   });
   if (typeof commit !== "string") return commit;
   const files = new Map<string, HubFile>();
-  await asked(name, revision, access.hubUrl, async () => {
-    for await (const { type, path, size, oid, lfs } of listFiles({ repo: name, revision: commit, recursive: true, ...access })) {
+  await asked(repository, revision, access.hubUrl, async () => {
+    for await (const { type, path, size, oid, lfs } of listFiles({ repo: repository, revision: commit, recursive: true, ...access })) {
       if (type === "file") files.set(path, { size, oid: lfs?.oid ?? oid ?? "" });
     }
   });
@@ -116,15 +142,16 @@ export async function openHubFolder(name: string, options: HubOptions = {}): Pro
     await fileOperation("write", cache, () => mkdir(dirname(join(cache, "refs", revision)), { recursive: true }));
     await writeFileAtomically(join(cache, "refs", revision), commit);
   }
-  return new HubFolder(name, cache, commit, files, options);
+  return new HubFolder(repository, cache, commit, files, options);
 }
 
 /** The cached files of a revision, as a folder. */
-async function openCached(name: string, cache: string, revision: string): Promise<Folder> {
+async function openCached(name: string, cache: string, revision: string): Promise<RepositoryFolder> {
   const remedy = "Run once without --offline (and with HF_HUB_OFFLINE unset), or give a folder.";
   const commit = COMMIT.test(revision) ? revision : await readFile(join(cache, "refs", revision), "utf8").catch(() => null);
   if (commit === null) throw new FileError(`${name} at ${revision} is not in the cache ${cache}`, remedy);
-  const snapshot = await openFolder(join(cache, "snapshots", commit.trim())).catch((cause: unknown) => {
+  const path = join(cache, "snapshots", commit.trim());
+  const snapshot = await openFolder(path).catch((cause: unknown) => {
     throw new FileError(`${name} at ${revision} is not in the cache ${cache}`, remedy, { cause });
   });
   const cached = async <T>(file: string, read: () => Promise<T>) => {
@@ -133,26 +160,40 @@ async function openCached(name: string, cache: string, revision: string): Promis
   };
   return {
     name,
+    async list() {
+      const paths = await fileOperation("read", path, () => readdir(path, { recursive: true }));
+      const files = paths.map((file) => file.split(sep).join("/"));
+      const present = await Promise.all(files.map((file) => snapshot.has(file)));
+      return files.filter((_, at) => present[at]);
+    },
     has: (file) => snapshot.has(file),
     size: (file) => cached(file, () => snapshot.size(file)),
     read: (file, start, end) => cached(file, () => snapshot.read(file, start, end)),
   };
 }
 
-/** A hub that cannot be asked now, and may know the model. */
+/** A hub that cannot be asked now, and may know the repository. */
 class UnreachableError extends FileError {}
 
-class HubFolder implements Folder {
+class HubFolder implements RepositoryFolder {
   /** Files that are in the cache, or on their way there. */
   readonly #arrivals = new Map<string, Promise<Folder>>();
 
   constructor(
-    readonly name: string,
+    readonly repository: Repository,
     readonly cache: string,
     readonly commit: string,
     readonly files: ReadonlyMap<string, HubFile>,
     readonly options: HubOptions,
   ) {}
+
+  get name(): string {
+    return this.repository.name;
+  }
+
+  async list(): Promise<readonly string[]> {
+    return [...this.files.keys()];
+  }
 
   async has(file: string): Promise<boolean> {
     return this.files.has(file);
@@ -189,13 +230,14 @@ class HubFolder implements Folder {
     if (!(await holds(blob, size))) {
       const { accessToken } = tokenOf(this.options);
       const path = file.split("/").map(encodeURIComponent).join("/");
-      await downloadFile(`${endpointOf(this.options)}/${this.name}/resolve/${this.commit}/${path}`, blob, {
+      const { word, path: before } = repositoryTypes[this.repository.type];
+      await downloadFile(`${endpointOf(this.options)}/${before}${this.name}/resolve/${this.commit}/${path}`, blob, {
         shown: pathIn(this, file),
         ...(accessToken && { headers: { authorization: `Bearer ${accessToken}` } }),
         size,
         checksum: { algorithm: oid.length === 40 ? "git" : "sha256", digest: oid },
         remedyFor: (status) =>
-          status === 404 ? "The file is not in the repository any more: open the model again." : "Check HF_TOKEN and the model's terms.",
+          status === 404 ? "The file is not in the repository any more: open it again." : `Check HF_TOKEN and the ${word}'s terms.`,
         onProgress: (done) => this.options.onProgress?.({ file, done, total: size }),
       });
     }
@@ -241,29 +283,30 @@ function tokenOf({ token = process.env.HF_TOKEN }: HubOptions): { accessToken?: 
 }
 
 /** Asks the hub; its refusals become FileErrors that say what to do. */
-async function asked<T>(name: string, revision: string, endpoint: string, question: () => Promise<T>): Promise<T> {
+async function asked<T>({ type, name }: Repository, revision: string, endpoint: string, question: () => Promise<T>): Promise<T> {
+  const { word, otherwise } = repositoryTypes[type];
   try {
     return await question();
   } catch (cause) {
     const status = (cause as { statusCode?: number }).statusCode ?? null;
     if (status === 401 || status === 403) {
       throw new FileError(
-        `${endpoint} refuses ${name} (${status}): there is no such model, or it is private or gated`,
-        "Check the name, or the path if it is a folder; accept the model's terms on its page, and set HF_TOKEN to a token that may read it.",
+        `${endpoint} refuses ${name} (${status}): there is no such ${word}, or it is private or gated`,
+        `Check the name${otherwise}; accept the ${word}'s terms on its page, and set HF_TOKEN to a token that may read it.`,
         { cause },
       );
     }
     if (status === 404) {
       throw new FileError(
-        `${endpoint} has no model ${name} with the revision ${revision}`,
-        "Check the name and the revision, or the path if it is a folder.",
+        `${endpoint} has no ${word} ${name} with the revision ${revision}`,
+        `Check the name and the revision${otherwise}.`,
         { cause },
       );
     }
     const what = status === null ? `cannot be reached: ${reason(cause)}` : `answered ${status}`;
     throw new UnreachableError(
       `${endpoint} ${what}; it was asked for ${name}`,
-      "Check the path if it is a folder; use --offline for a model that is in the cache, or set HF_ENDPOINT to a mirror.",
+      `${type === "model" ? "Check the path if it is a folder; use" : "Use"} --offline for a ${word} that is in the cache, or set HF_ENDPOINT to a mirror.`,
       {
         cause,
       },

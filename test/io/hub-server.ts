@@ -1,4 +1,4 @@
-/** A server on this machine that speaks the hub's protocol: a model's commit, its files, and their bytes, whole or by range, large ones from elsewhere. */
+/** A server on this machine that speaks the hub's protocol: a repository's commit, its files, and their bytes, whole or by range, large ones from elsewhere. */
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -27,7 +27,7 @@ export interface HubServer {
 }
 
 export const commit = "0123456789abcdef0123456789abcdef01234567";
-const branches = ["main", "HEAD", "refs/pr/1", commit];
+const branches = ["main", "HEAD", "refs/pr/1", "refs/convert/parquet", commit];
 
 type Hub = Omit<HubServer, "url">;
 type Models = Readonly<Record<string, ServedModel>>;
@@ -40,7 +40,7 @@ interface Reply {
   readonly cut?: number | "held" | undefined;
 }
 
-/** Starts the hub, and beside it, on another port and so of another origin, the place that large files come from. */
+/** Starts the hub with models, and with data sets under `datasets/name`; and beside it, on another port and so of another origin, the place that large files come from. */
 export async function startHub(models: Models): Promise<HubServer> {
   const hub: Hub = { requests: [], cuts: new Map(), swapped: new Map(), held: new Set(), ignoreRanges: false };
   const storage = await listen((request) => storedFile(models, hub, request));
@@ -82,12 +82,12 @@ function pathOf(hub: Hub, prefix: string, { url, method, headers: { range } }: I
 function answer(models: Models, hub: Hub, storage: string, request: IncomingMessage): Reply {
   const pathname = pathOf(hub, "", request);
   const match =
-    /^\/api\/models\/(?<name>.+?)\/(?<api>revision|tree)\/(?<revision>.+)$/.exec(pathname) ??
+    /^\/api\/(?:models\/)?(?<name>.+?)\/(?<api>revision|tree)\/(?<revision>.+)$/.exec(pathname) ??
     /^\/(?<name>.+?)\/resolve\/(?<revision>[^/]+)\/(?<file>.+)$/.exec(pathname);
   const { name = "", api, revision = "", file = "" } = match?.groups ?? {};
   const model = models[name];
   // The hub hides which models there are from those who may not see them.
-  if (model === undefined) return name.startsWith("private/") ? refusal(401, "RepoNotFound") : refusal(404, "RepoNotFound");
+  if (model === undefined) return /^(?:datasets\/)?private\//.test(name) ? refusal(401, "RepoNotFound") : refusal(404, "RepoNotFound");
   if (model.token !== undefined && request.headers.authorization !== `Bearer ${model.token}`) return refusal(401, "GatedRepo");
   if (!branches.includes(decodeURIComponent(revision))) return refusal(404, "RevisionNotFound");
   if (api === "revision")
@@ -101,11 +101,12 @@ function answer(models: Models, hub: Hub, storage: string, request: IncomingMess
 }
 
 function storedFile(models: Models, hub: Hub, request: IncomingMessage): Reply {
-  const [, organisation, model, ...path] = pathOf(hub, "storage", request).split("/");
+  const pathname = pathOf(hub, "storage", request).slice(1);
+  const name = Object.keys(models).find((known) => pathname.startsWith(`${known}/`))!;
   // A token of the hub's has no business here.
   if (request.headers.authorization !== undefined) return refusal(400, "TokenSentElsewhere");
-  const file = path.join("/");
-  return bytesOf(hub, file, models[`${organisation}/${model}`]!.files[file]!, request, {});
+  const file = pathname.slice(name.length + 1);
+  return bytesOf(hub, file, models[name]!.files[file]!, request, {});
 }
 
 function bytesOf(

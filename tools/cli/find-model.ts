@@ -12,17 +12,26 @@ export interface ModelFlags extends HubFlags {
   readonly model?: string;
 }
 
-export interface HubFlags {
+export interface HubFlags extends CacheFlags {
   readonly model_revision?: string;
+}
+
+/** How the hub's models and data sets are found. */
+export interface CacheFlags {
   readonly cache_dir?: string;
   readonly offline?: boolean;
 }
 
+/** Options of all commands that load something from the hub. */
+export const cacheFlags: readonly Option[] = [
+  new Option("--cache_dir <dir>", "cache folder for models and data sets from the hub (default: HF_HUB_CACHE, or hub in HF_HOME)"),
+  flag("offline", "use only cached models and data sets of the hub, without network access (also HF_HUB_OFFLINE=1)"),
+];
+
 /** Options of all commands that load models. */
 export const hubFlags: readonly Option[] = [
   new Option("--model_revision <revision>", "branch, tag or commit of a model on the hub (default: main)"),
-  new Option("--cache_dir <dir>", "cache folder for models from the hub (default: HF_HUB_CACHE, or hub in HF_HOME)"),
-  flag("offline", "use only cached models of the hub, without network access (also HF_HUB_OFFLINE=1)"),
+  ...cacheFlags,
 ];
 
 /** Options of a command that uses one model. */
@@ -45,14 +54,19 @@ export function modelName({ model_name_or_path, model }: ModelFlags): string {
 const bytesPerUnit = 1e6;
 
 /** Throws the errors of `openModelFolder`. */
-export function findModel(nameOrPath: string, { model_revision, cache_dir, offline }: HubFlags): Promise<Folder> {
-  return openModelFolder(nameOrPath, {
-    ...(model_revision !== undefined && { revision: model_revision }),
+export function findModel(nameOrPath: string, { model_revision, ...flags }: HubFlags): Promise<Folder> {
+  return openModelFolder(nameOrPath, hubAccess(model_revision, flags));
+}
+
+/** How a command asks the hub: notes go to standard error, and a bar shows what is downloaded. */
+export function hubAccess(revision: string | undefined, { cache_dir, offline }: CacheFlags): HubOptions {
+  return {
+    ...(revision !== undefined && { revision }),
     ...(cache_dir !== undefined && { cacheDir: cache_dir }),
     ...(offline !== undefined && { offline }),
     onNote: (note) => say(`note: ${note}`),
     onProgress: downloadProgress(),
-  });
+  };
 }
 
 /** One progress bar per file, in megabytes. */

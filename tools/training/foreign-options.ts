@@ -109,8 +109,6 @@ const fixedOptions: Readonly<Record<string, Fixed>> = {
   validation_file: fixed("the original takes STS-B and SICK-R from --data_dir", "Give --do_eval with --data_dir."),
   test_file: fixed("the original takes STS-B and SICK-R from --data_dir", "Give --do_eval with --data_dir."),
   validation_split_percentage: fixed("--eval_split holds out a part of the training file", "Give --eval_split, such as 0.05.", ["5"]),
-  dataset_name: fixed("training reads files", "Give a file, such as the set's Parquet file, with --train_file."),
-  dataset_config_name: fixed("training reads files", "Give a file, such as the set's Parquet file, with --train_file."),
   model_type: fixed("the model's config.json states it", "Give a model, or a folder with config.json, with --model_name_or_path."),
   use_auth_token: fixed("the variable HF_TOKEN opens private models", "Set HF_TOKEN, and leave the option out."),
   trust_remote_code: fixed("no code of a model is run"),

@@ -1,8 +1,9 @@
-/** The files of `simcse train`: read by their columns, weighted, and described before the first step. */
+/** What `simcse train` trains on, files or a data set of the hub: read by its columns, weighted, and described before the first step. */
 import { Option } from "commander";
 import { DataError, OptionError } from "../../src/errors.ts";
 import { type Example, type ExampleKind, type ExampleTable, MISSING } from "../../src/io/examples.ts";
 import { openExampleFile } from "../../src/io/examples-node.ts";
+import { openHubExamples } from "../../src/io/hub-examples-node.ts";
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import { stream } from "../../src/nn/random.ts";
 import { quoted } from "../../src/show.ts";
@@ -10,11 +11,16 @@ import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-
 import { holdOut } from "../../src/simcse/evaluation/sets/hold-out.ts";
 import { setOfExamples } from "../../src/simcse/evaluation/sets/read-set.ts";
 import { type ColumnFlags, columnOptions, columnsOf } from "../cli/column-options.ts";
+import { type CacheFlags, hubAccess } from "../cli/find-model.ts";
 import { numberBetween } from "../cli/options.ts";
 import { say } from "../cli/say.ts";
 
-export interface TrainingFileOptions extends ColumnFlags {
-  readonly train_file: readonly string[];
+export interface TrainingFileOptions extends ColumnFlags, CacheFlags {
+  readonly train_file?: readonly string[];
+  readonly dataset_name?: string;
+  readonly dataset_config_name?: string;
+  readonly dataset_split?: string;
+  readonly dataset_revision?: string;
   readonly eval_split?: number;
   readonly target_vectors?: string;
 }
@@ -24,7 +30,11 @@ export const trainingFileOptions: readonly Option[] = [
   new Option(
     "--train_file <files...>",
     "examples: .txt (one sentence per line), .csv, .tsv, .jsonl, .json, .parquet, also .gz; `b.csv:0.5` takes half of a file's examples, `:2` takes each twice",
-  ).makeOptionMandatory(),
+  ),
+  new Option("--dataset_name <owner/name>", "a data set on the hub, in place of --train_file; its Parquet files are cached as models are"),
+  new Option("--dataset_config_name <name>", "its configuration (subset), if it has several"),
+  new Option("--dataset_split <name>", "its split (default: train)"),
+  new Option("--dataset_revision <revision>", "its branch, tag or commit (default: main)"),
   ...columnOptions,
   new Option(
     "--eval_split <part>",
@@ -34,10 +44,10 @@ export const trainingFileOptions: readonly Option[] = [
 ];
 
 /** Every text of the files, whatever kind of examples they hold; a table's columns one after another. */
-export async function* trainingTexts({ train_file, ...flags }: TrainingFileOptions): AsyncGenerator<string> {
-  for (const { path, weight } of train_file.map(weighted)) {
-    if (weight !== 1) throw new OptionError(`--train_file ${path}:${weight}: a text is learned from once.`, "Leave the weight out.");
-    for await (const { texts } of (await openExampleFile(path, columnsOf(flags))).examples) yield* texts;
+export async function* trainingTexts(given: TrainingFileOptions): AsyncGenerator<string> {
+  for (const { name, weight, open } of sourcesOf(given)) {
+    if (weight !== 1) throw new OptionError(`--train_file ${name}:${weight}: a text is learned from once.`, "Leave the weight out.");
+    for await (const { texts } of (await open()).examples) yield* texts;
   }
 }
 
@@ -51,40 +61,40 @@ export interface TrainingExamples {
 }
 
 /**
- * The examples of all files; reports on standard error what was understood. Throws the errors of `openExamples`, OptionError for a weight that cannot
- * be used, and DataError if the files hold different kinds of examples, a kind without a loss, or no text at all.
+ * The examples of all files, or of the data set; reports on standard error what was understood. Throws the errors of `openExamples` and
+ * `openHubExamples`, OptionError for a weight that cannot be used, and DataError if the files hold different kinds of examples, a kind without a loss, or
+ * no text at all.
  */
-export async function readTrainingFiles(
-  { train_file, eval_split, ...flags }: TrainingFileOptions,
-  tokenizer: Tokenizer,
-  maxLength: number,
-): Promise<TrainingExamples> {
+export async function readTrainingFiles(given: TrainingFileOptions, tokenizer: Tokenizer, maxLength: number): Promise<TrainingExamples> {
   const examples: Example[] = [];
   let first: ExampleTable | null = null;
   let missing = 0;
-  for (const { path, weight } of train_file.map(weighted)) {
-    const table = await openExampleFile(path, columnsOf(flags));
+  const sources = sourcesOf(given);
+  const origin = sources.map(({ name }) => name).join(", ");
+  for (const { name, weight, open } of sources) {
+    const table = await open();
     checkKind(table, first);
     first ??= table;
     const read: Example[] = [];
     for await (const example of table.examples) read.push(example);
-    const taken = byWeight(read, weight, path);
-    say(`${path}: ${table.understood}; ${count(read.length, table.kind)}${weight === 1 ? "" : `, ${count(taken.length, "")} taken`}`);
+    const taken = byWeight(read, weight, name);
+    say(`${table.name}: ${table.understood}; ${count(read.length, table.kind)}${weight === 1 ? "" : `, ${count(taken.length, "")} taken`}`);
     // Not push(...taken), which fails with a million arguments.
     for (const example of taken) examples.push(example);
     missing += table.missing();
   }
   const texts = examples.map((example) => example.texts);
   if (texts.every((example) => example.every((text) => text.trim() === "")))
-    throw new DataError(`${train_file.join(", ")} holds no sentence.`, "Give a text file with one sentence per line, or a table of pairs.");
+    throw new DataError(`${origin} holds no sentence.`, "Give a text file with one sentence per line, or a table of pairs.");
   for (const line of description(texts, missing, tokenizer, maxLength)) say(line);
   const { kind } = first!;
+  const { eval_split } = given;
   if (eval_split === undefined) return { kind, examples, held: null };
   const { training, held, overlapping } = holdOut(examples, eval_split);
   say(
     `${count(held.length, "")} of them are held out${overlapping > 0 ? `; ${count(overlapping, "")} of these share a text with the training examples` : ""}`,
   );
-  return { kind, examples: training, held: setOfExamples({ name: "held_out", kind, origin: train_file.join(", ") }, held) };
+  return { kind, examples: training, held: setOfExamples({ name: "held_out", kind, origin }, held) };
 }
 
 /** A description of the examples, printed before training. */
@@ -135,14 +145,42 @@ function checkKind({ name, kind, columns }: ExampleTable, first: ExampleTable | 
   );
 }
 
-interface WeightedFile {
-  readonly path: string;
+/** Something to train on. */
+interface Source {
+  readonly name: string;
   /** How often each of its examples is taken. */
   readonly weight: number;
+  readonly open: () => Promise<ExampleTable>;
+}
+
+/** Throws OptionError unless the options name files or a data set, and not both. */
+export function sourcesOf(given: TrainingFileOptions): readonly Source[] {
+  const { train_file, dataset_name, dataset_config_name: config, dataset_split: split, dataset_revision, ...flags } = given;
+  if ((train_file === undefined) === (dataset_name === undefined)) {
+    throw new OptionError(
+      train_file === undefined ? "Nothing is named to train on." : "--train_file and --dataset_name name two things to train on.",
+      "Give files with --train_file, or a data set of the hub with --dataset_name.",
+    );
+  }
+  const columns = columnsOf(flags);
+  if (dataset_name === undefined) {
+    const stray = (["dataset_config_name", "dataset_split", "dataset_revision"] as const).find((name) => given[name] !== undefined);
+    if (stray !== undefined)
+      throw new OptionError(`--${stray} is of a data set, and --train_file names files.`, "Give --dataset_name too, or leave it out.");
+    return train_file!.map(weighted).map(({ path, weight }) => ({ name: path, weight, open: () => openExampleFile(path, columns) }));
+  }
+  const open = () =>
+    openHubExamples(dataset_name, {
+      ...hubAccess(dataset_revision, flags),
+      ...(config !== undefined && { config }),
+      ...(split !== undefined && { split }),
+      ...(columns.columns !== undefined && { columns: columns.columns }),
+    });
+  return [{ name: dataset_name, weight: 1, open }];
 }
 
 /** `b.jsonl:0.5`. */
-function weighted(word: string): WeightedFile {
+function weighted(word: string): { readonly path: string; readonly weight: number } {
   const [, path, number] = /^(.+):([\d.]+)$/.exec(word) ?? [];
   if (path === undefined) return { path: word, weight: 1 };
   const weight = Number(number);

@@ -51,6 +51,7 @@ import { type TrainOptions, trainingArguments } from "./train-options.ts";
 import { numbersOf, TrainRecords } from "./train-records.ts";
 import { checkSeeds, optionsOfSeed, reportSeeds } from "./train-seeds.ts";
 import { argumentsOf, inCommandLineTerms, settingsOf } from "./training-arguments.ts";
+import { sourcesOf } from "./training-files.ts";
 
 /** The training data of a run, and its held-out part for evaluation. */
 export interface TrainingData {
@@ -74,6 +75,7 @@ export interface TrainingKind {
 export async function runTraining(given: TrainOptions, kind: TrainingKind): Promise<void> {
   if (given.do_train === false)
     throw new OptionError("--do_train is false: there is nothing to do.", "Use `simcse evaluate` to evaluate a model.");
+  sourcesOf(given);
   for (const note of ineffectiveNotes(given)) say(note);
   const interruption = onInterrupt();
   try {

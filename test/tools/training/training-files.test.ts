@@ -1,4 +1,5 @@
 /** What `simcse train` makes of its files, and what it says of them before the first step. */
+import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, it, vi } from "vitest";
@@ -6,6 +7,7 @@ import { DataError, OptionError } from "../../../src/errors.ts";
 import { wordPieceTokenizer } from "../../../src/io/tokenizer.ts";
 import { readTrainingFiles, type TrainingFileOptions, trainingTexts } from "../../../tools/training/training-files.ts";
 import { collect } from "../../io/collect.ts";
+import { startHub } from "../../io/hub-server.ts";
 import { temporaryFolder } from "../../tiny-model.ts";
 
 const folder = await temporaryFolder();
@@ -17,7 +19,10 @@ await writeFile(path("few.jsonl"), '{"text":"x"}\n{"text":"y"}\n');
 await writeFile(path("scored.csv"), "sentence1,sentence2,score\na,b,1\nc,d,2\n");
 await writeFile(path("classes.csv"), "text,label\na,x\nb,y\n");
 
-afterEach(() => void vi.restoreAllMocks());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
 
 /** Reads files of the folder; gives the examples and what was said. */
 async function read(names: readonly string[], options: Omit<TrainingFileOptions, "train_file"> = {}) {
@@ -66,6 +71,33 @@ it("keeps the scores of scored pairs", async () => {
     ],
     held: null,
   });
+});
+
+it("takes a data set of the hub by its name", async () => {
+  const tables = new URL("../../golden/tables.json", import.meta.url);
+  const { bytes, rows } = (JSON.parse(readFileSync(tables, "utf8")) as Record<string, { bytes: string; rows: string[][] }>)[
+    "none.parquet"
+  ]!;
+  const hub = await startHub({ "datasets/lab/set": { files: { "nli/dev.parquet": Uint8Array.from(Buffer.from(bytes, "base64")) } } });
+  vi.stubEnv("HF_ENDPOINT", hub.url);
+  const written = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  const given = { dataset_name: "lab/set", dataset_config_name: "nli", dataset_split: "dev", cache_dir: path("cache") };
+  const { examples } = await readTrainingFiles({ ...given, eval_split: 0.2 }, tokenizer, 4);
+  expect(examples.length).toBeLessThan(rows.length);
+  expect(written.mock.calls.map(([text]) => text)).toContain("lab/set nli dev: 3 columns: sent0, sent1, hard_neg; 60 triplets\n");
+  expect(await collect(trainingTexts({ ...given, offline: true }))).toEqual(rows.flat());
+  await expect(readTrainingFiles({ ...given, dataset_split: "train" }, tokenizer, 4)).rejects.toMatchObject({
+    remedy: expect.stringContaining("--dataset_split (in the library, split): dev"),
+  });
+});
+
+it("takes files or a data set, and one of them", async () => {
+  const refused: [TrainingFileOptions, string][] = [
+    [{}, "Nothing is named to train on"],
+    [{ train_file: ["a"], dataset_name: "b" }, "--train_file and --dataset_name name two things"],
+    [{ train_file: ["a"], dataset_split: "b" }, "--dataset_split is of a data set"],
+  ];
+  for (const [given, message] of refused) await expect(readTrainingFiles(given, tokenizer, 4)).rejects.toThrow(message);
 });
 
 it("refuses what there is no loss for, kinds that differ, and a weight of nothing", async () => {
