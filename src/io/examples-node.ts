@@ -6,19 +6,19 @@ import { openFolder } from "./folder-node.ts";
 import type { ByteSource } from "./text/source.ts";
 import { fileSource } from "./text/source.ts";
 
-/** A file on disk as a source; messages call it by the path that is given. */
+/** A file on disk as a source; messages show the given path. */
 export async function diskSource(path: string): Promise<ByteSource> {
   return { ...fileSource(await openFolder(dirname(resolve(path))), basename(path)), name: path };
 }
 
-/** Opens a file of examples, as `openExamples` of examples.ts does. */
+/** Opens a file of examples, like `openExamples` of examples.ts. */
 export async function openExampleFile(path: string, options?: ExampleOptions): Promise<ExampleTable> {
   return openExamples(await diskSource(path), options);
 }
 
 /**
- * The texts of a training file's examples, in its order: one (a sentence), two (a pair) or three (a pair and a hard negative) each. Throws what
- * `openExamples` throws, and DataError for a file of scored or labelled examples.
+ * The texts of a training file's examples, in order: one (a sentence), two (a pair) or three (a pair and a hard negative) each. Throws like
+ * `openExamples`, and DataError for a file of scored or labelled examples.
  */
 export async function* readExamples(path: string, options?: ExampleOptions): AsyncGenerator<readonly string[]> {
   const { kind, examples } = await openExampleFile(path, options);

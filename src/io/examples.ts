@@ -1,8 +1,9 @@
 /**
- * Training and evaluation examples from tables: which column is what, and the kind of examples that follows from it.
+ * Training and evaluation examples from tables: which column holds what, and the kind of examples that follows from it.
  *
- * Columns go by their names where these say something (the original's `sent0`, `sent1`, `hard_neg`, and what others call them), by what the caller says
- * (`sent0=question,sent1=answer`), and else by their places as in the original: sentence, its pair, its hard negative. What is doubtful is refused.
+ * A column's meaning comes from the caller (`sent0=question,sent1=answer`), from its name (the original's `sent0`, `sent1`, `hard_neg`, and
+ * common alternatives), or otherwise from its place as in the original: sentence, its pair, its hard negative. Ambiguous tables are
+ * refused.
  */
 import { DataError } from "../errors.ts";
 import { show } from "../show.ts";
@@ -11,53 +12,53 @@ import type { ColumnRole } from "./text/column-names.ts";
 import type { ByteSource } from "./text/source.ts";
 import { openTable, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
 
-/** What the examples of a file are. Labelled pairs say 1 (alike) or 0 (not); scored pairs any number. */
+/** The kinds of examples in a file. Labels of pairs are 1 (alike) or 0 (not); scores of pairs are any number. */
 export const exampleKinds = ["sentences", "pairs", "triplets", "scored pairs", "labelled pairs", "labelled texts"] as const;
 
-/** What the examples of a file are. */
+/** The kind of examples in a file. */
 export type ExampleKind = (typeof exampleKinds)[number];
 
-/** One example. All examples of a file have as many texts, and the same of the other fields. */
+/** One example. All examples of a file have the same number of texts and the same other fields. */
 export interface Example {
-  /** One text; or two that belong together or are compared; or a third that is a hard negative. */
+  /** One text; two texts that belong together or are compared; or these and a third, the hard negative. */
   readonly texts: readonly string[];
-  /** How alike the two texts of a scored pair are, as the file has it; for a labelled pair 1 or 0. */
+  /** How similar the two texts of a scored pair are, as given in the file; 1 or 0 for a labelled pair. */
   readonly score?: number;
   /** The class of a labelled text. */
   readonly label?: string;
 }
 
-/** Examples that are read as they are asked for. */
+/** Examples that are read on demand. */
 export interface ExampleTable {
-  /** What messages call the file. */
+  /** The file's name in messages. */
   readonly name: string;
   readonly kind: ExampleKind;
-  /** The columns that are used, by what they are for. */
+  /** The columns that are used, by role. */
   readonly columns: ColumnAssignment;
-  /** What was understood of the file, for people: separator, header, columns, what was left out. */
+  /** How the file was read, as text for people: separator, header, columns, ignored columns. */
   readonly understood: string;
-  /** The examples in the order of the file, once. */
+  /** The examples in the order of the file; they can be read once. */
   readonly examples: AsyncIterable<Example>;
-  /** Values that were missing so far, and stand as `MISSING`. */
+  /** How many missing values were replaced by `MISSING` so far. */
   readonly missing: () => number;
 }
 
-/** How to read examples where the file does not say it. */
+/** How to read examples if the file does not say it. */
 export interface ExampleOptions {
-  /** What the columns are: `sent0=question,sent1=answer`, or `sent0,sent1,hard_neg` in their order (`_` leaves one out). */
+  /** The roles of columns: `sent0=question,sent1=answer`, or `sent0,sent1,hard_neg` in order (`_` skips one). */
   readonly columns?: string;
-  /** Whether the first row names the columns. Default: as its cells look. */
+  /** Whether the first row names the columns; decided by its cells if absent. */
   readonly header?: boolean;
-  /** Default: as the name's ending says. */
+  /** The format; decided by the file name's extension if absent. */
   readonly format?: TableFormat;
 }
 
-/** What stands for a text that a row does not have, as in the original. */
+/** Replaces the text that a row lacks, as in the original. */
 export const MISSING = " ";
 
 /**
- * Opens a table of examples. Throws what `openTable` throws; OptionError for columns that the table does not have; and DataError where the columns cannot be
- * told apart. Reading the examples throws DataError, naming the row, for a value that is not of its column.
+ * Opens a table of examples. Throws what `openTable` throws; OptionError for columns that the table does not have; and DataError where the
+ * columns' roles are not clear. Reading the examples throws DataError, naming the row, for a value that does not fit its column.
  */
 export async function openExamples(source: ByteSource, options: ExampleOptions = {}): Promise<ExampleTable> {
   const table = await openTable(source, {
@@ -97,7 +98,7 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
       const column = assignment.columns[role];
       return column === undefined ? [] : [textOf(table, row, column)];
     });
-    // Lines have no missing values: an empty one is an empty sentence.
+    // A plain text has no missing values: an empty line is an empty sentence.
     const filled = table.format === "lines" ? texts.map((text) => text ?? "") : texts.map((text) => text || MISSING);
     if (table.format !== "lines") for (const text of texts) if (!text) missing++;
     const { score, label } = assignment.columns;
@@ -153,7 +154,7 @@ export async function openParts(name: string, parts: readonly ByteSource[], opti
 
 const textRoles = ["sent0", "sent1", "hard_neg"] as const satisfies readonly ColumnRole[];
 
-/** Kinds by the roles that are there. */
+/** The kind of examples, by the roles that the table has. */
 const kinds: Readonly<Record<string, ExampleKind>> = {
   sent0: "sentences",
   "sent0 sent1": "pairs",
@@ -173,7 +174,7 @@ function kindOf({ name }: Table, { columns }: { readonly columns: ColumnAssignme
   );
 }
 
-/** `3 columns: sent0, sent1, hard_neg`, and what else is worth a word. */
+/** `3 columns: sent0, sent1, hard_neg`, and other noteworthy facts. */
 function describe(table: Table, columns: readonly string[], leftOut: readonly string[]): string {
   if (table.format === "lines") return "one text a line";
   const used = `${columns.length} column${columns.length === 1 ? "" : "s"}: ${columns.join(", ")}`;

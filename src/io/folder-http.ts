@@ -1,10 +1,10 @@
 /**
- * A folder behind HTTP: files are read by range where the server can, so that a tensor is fetched when it is needed.
+ * A folder behind HTTP. Files are read by range where the server supports it, so that a tensor is fetched when it is needed.
  *
- * Requests are few, because each costs the time to the server and back. The first question about a file fetches its first mebibyte, which is all of
- * most files. Ranges that are asked for together, such as the tensors of a layer, are fetched together where they lie together, eight requests at a time.
- * A server that ignores ranges works too: a file is then fetched once and kept in memory. Nothing is retried or cached beyond that; that is
- * the browser's work.
+ * Requests are few, because each costs a round trip. The first access to a file fetches its first mebibyte, which is all of most files.
+ * Ranges that are requested together, such as the tensors of a layer, are joined if they are close to each other and fetched eight at a
+ * time. A server that ignores ranges works too: a file is then fetched once and kept in memory. Nothing else is retried or cached; that is
+ * left to the browser.
  */
 import { FileError } from "../errors.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
@@ -12,41 +12,41 @@ import { checkRange, type Folder, missingFile, pathIn } from "./folder.ts";
 import { joinedRanges, type PendingRange } from "./folders/joined-ranges.ts";
 import { RequestQueue } from "./folders/request-queue.ts";
 
-/** How far a file has come, in bytes. */
+/** Progress of a file, in bytes. */
 export interface FileProgress {
   readonly file: string;
   readonly done: number;
-  /** The file's size. Not all of it may be needed. */
+  /** The file's size. Some of it may not be needed. */
   readonly total: number;
 }
 
 /** Options of `openHttpFolder`, and of `SimCSE.load` in a browser. */
 export interface HttpFolderOptions {
-  /** Sends a request; the environment's own `fetch` if absent. */
+  /** Sends a request; the environment's `fetch` if absent. */
   readonly fetch?: typeof globalThis.fetch | undefined;
   /**
-   * The names of all files in the folder. No other is asked for, so the browser's console shows no 404 for optional files. If absent, the server is asked,
-   * except that for an address of the Hugging Face hub (`…/resolve/main`) the hub lists the files.
+   * The names of all files in the folder. No other file is requested, so the browser's console shows no 404 for optional files. If absent,
+   * the server is asked, except for an address of the Hugging Face hub (`…/resolve/main`), where the hub lists the files.
    */
   readonly files?: Iterable<string> | undefined;
-  /** Aborts what is being fetched, and all later reads. */
+  /** Aborts the current requests and all later reads. */
   readonly signal?: AbortSignal | undefined;
   /** Called as the bytes of a file arrive. */
   readonly onProgress?: ((progress: FileProgress) => void) | undefined;
 }
 
-/** The options' names, for calls that take these and others. */
+/** The names of the options, for calls that take these and others. */
 export const httpFolderOptions: OptionNames<HttpFolderOptions> = { fetch: true, files: true, signal: true, onProgress: true };
 
-/** Asked for by the first question about a file. */
+/** How much the first access to a file requests. */
 const HEAD_BYTES = 2 ** 20;
-/** As many as browsers send to one server over HTTP/1.1, and a little more. */
+/** A little more than the number of connections that browsers open to one server over HTTP/1.1. */
 const MOST_REQUESTS = 8;
 
-/** What is known of a file after the first question about it. */
+/** What is known about a file after its first access. */
 interface RemoteFile {
   readonly size: number;
-  /** The file's first bytes; all of it where the server would not send a part. */
+  /** The file's first bytes; the whole file if the server does not send parts. */
   readonly head: Uint8Array;
   readonly arrivals: Arrivals;
 }
@@ -58,9 +58,9 @@ interface Arrivals {
 }
 
 /**
- * Opens a folder behind HTTP for reading; the server is asked when a file is. `baseUrl` is the address of the folder (in a browser it may be
- * relative to the page). The folder throws FileError, naming the address, when a file is missing, refused, or the server cannot be reached, and
- * the signal's reason when it is aborted. Throws OptionError for an unknown option.
+ * Opens a folder behind HTTP for reading. Nothing is requested until a file is accessed. `baseUrl` is the address of the folder (in a
+ * browser it may be relative to the page). The folder throws FileError, naming the address, when a file is missing, refused, or the server
+ * cannot be reached, and the signal's reason when it is aborted. Throws OptionError for an unknown option.
  */
 export function openHttpFolder(baseUrl: string | URL, options: HttpFolderOptions = {}): Folder {
   checkOptions("openHttpFolder", options, httpFolderOptions);
@@ -73,7 +73,7 @@ class HttpFolder implements Folder {
   readonly #options: HttpFolderOptions;
   readonly #queue = new RequestQueue(MOST_REQUESTS);
   readonly #files = new Map<string, Promise<RemoteFile | null>>();
-  /** Ranges that were asked for in this turn of the event loop. */
+  /** Ranges that were requested in this turn of the event loop. */
   readonly #pending = new Map<string, PendingRange[]>();
   #listing: Promise<ReadonlySet<string> | null> | undefined;
 
@@ -108,7 +108,7 @@ class HttpFolder implements Folder {
     });
   }
 
-  /** Fetches the ranges of a file that were asked for in one turn, joined where they are neighbours. */
+  /** Fetches the ranges of a file that were requested in one turn; neighbours are joined. */
   #fetchPending(file: string): void {
     const ranges = this.#pending.get(file) ?? [];
     this.#pending.delete(file);
@@ -129,7 +129,7 @@ class HttpFolder implements Folder {
       const { arrivals } = await this.#known(file);
       const response = await this.#fetch(file, "GET", { Range: `bytes=${start}-${end - 1}` });
       const bytes = await this.#body(file, response, arrivals);
-      // 200 from a server that kept to the range when it was first asked, and now sends all.
+      // Status 200 from a server that supported ranges at first, and now sends the whole file.
       const part = response.status === 206 ? bytes : bytes.slice(start, end);
       if (part.length === end - start) return part;
       throw new FileError(
@@ -145,7 +145,7 @@ class HttpFolder implements Folder {
     return known;
   }
 
-  /** Asks about a file once. A failure is not remembered, so that a later question asks again. */
+  /** Requests the first bytes of a file once. A failure is not cached, so a later call tries again. */
   #ask(file: string): Promise<RemoteFile | null> {
     const asked = this.#files.get(file);
     if (asked !== undefined) return asked;
@@ -155,7 +155,7 @@ class HttpFolder implements Folder {
     return asking;
   }
 
-  /** Asks for the first bytes: the answer shows whether the file is there, how long it is, and whether the server keeps to ranges. */
+  /** Requests the first bytes. The answer shows whether the file exists, how long it is, and whether the server supports ranges. */
   async #firstBytes(file: string): Promise<RemoteFile | null> {
     this.#listing ??= this.#listed();
     const listing = await this.#listing;
@@ -167,17 +167,17 @@ class HttpFolder implements Folder {
         return null;
       }
       const arrivals: Arrivals = { done: 0, total: response.status === 206 ? totalSize(response) : contentLength(response) };
-      // 416: there is no first byte.
+      // 416: the file has no first byte.
       if (response.status === 416) return { size: 0, head: new Uint8Array(0), arrivals };
       const head = await this.#body(file, response, arrivals);
-      // Fewer bytes than were asked for are all there are, so their number is the size even where the header is hidden.
+      // If the answer has fewer bytes than requested, that is the whole file. So its size is known even if the header is hidden.
       const isWhole = response.status !== 206 || head.length < HEAD_BYTES;
       arrivals.total = isWhole ? head.length : (arrivals.total ?? (await this.#sizeByHead(file)));
       return { size: arrivals.total, head, arrivals };
     });
   }
 
-  /** The names of the files, where they are known; null where the server has to be asked for each. */
+  /** The names of the files, if they are known; null if the server must be asked for each. */
   async #listed(): Promise<ReadonlySet<string> | null> {
     if (this.#options.files !== undefined) return new Set(this.#options.files);
     const hub = /^(https:\/\/huggingface\.co)\/([^/]+\/[^/]+)\/resolve\/([^/]+)$/.exec(this.name);
@@ -237,7 +237,7 @@ class HttpFolder implements Folder {
   }
 }
 
-/** The same response, whose bytes are counted as they arrive. */
+/** The same response, counting its bytes as they arrive. */
 function counted(response: Response, count: (bytes: number) => void): Response {
   const counting = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
@@ -250,17 +250,17 @@ function counted(response: Response, count: (bytes: number) => void): Response {
 
 function contentLength(response: Response): number | undefined {
   const length = response.headers.get("Content-Length");
-  // What arrives of a compressed body is longer than the header says.
+  // A compressed body has more bytes than the header says.
   return length === null || response.headers.has("Content-Encoding") ? undefined : Number(length);
 }
 
-/** The size in `Content-Range: bytes 0-0/1234`, or undefined where it is hidden or unknown. */
+/** The size in `Content-Range: bytes 0-0/1234`, or undefined if it is hidden or unknown. */
 function totalSize(response: Response): number | undefined {
   const match = /\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "");
   return match === null ? undefined : Number(match[1]);
 }
 
-/** Servers of single-page applications answer every unknown address with their page: it is not the file that was asked for. */
+/** Servers of single-page applications answer every unknown address with their page. That page is not the requested file. */
 function isPageInstead(file: string, response: Response): boolean {
   return response.ok && (response.headers.get("Content-Type") ?? "").startsWith("text/html") && !file.endsWith(".html");
 }

@@ -1,8 +1,8 @@
 /**
- * Folders on disk: reading by range, and writing so that what is half-written is never seen under its name.
+ * Folders on disk: reading by range, and writing so that no half-written file appears under its name.
  *
- * A file or folder is written beside its place under a hidden name, flushed to disk and renamed. What fails half-way is removed; a process
- * killed half-way leaves a hidden `.name.*.partial` beside the place and nothing in it.
+ * A file or folder is written next to its destination under a hidden name, flushed to disk and renamed. If that fails, the hidden file is
+ * removed. A process killed meanwhile leaves a hidden `.name.*.partial` and does not change the destination.
  */
 import { randomUUID } from "node:crypto";
 import type { Stats } from "node:fs";
@@ -48,7 +48,7 @@ class DiskFolder implements Folder {
     const stop = end ?? size;
     checkRange(path, size, start, stop);
     return fileOperation("read", path, async () => {
-      // Opened for each read: it costs microseconds, and no handle outlives its use.
+      // Opened for each read: that costs microseconds, and no handle stays open.
       const handle = await open(path, "r");
       try {
         const bytes = new Uint8Array(stop - start);
@@ -65,13 +65,13 @@ class DiskFolder implements Folder {
   }
 }
 
-/** Node reads at most 2 GiB − 1 at once; a round number below it. */
+/** Node reads at most 2 GiB − 1 at once; this is a round number below it. */
 const LARGEST_READ = 2 ** 30;
 
 /**
  * Writes a file so that `path` holds either what it held before or all of `content`. The folder must exist. A symbolic link stays and its
  * target is replaced. Throws FileError when the file cannot be written (no space, no permission, no folder, something else in its place);
- * what `content` itself throws passes through.
+ * errors thrown by `content` pass through.
  */
 export async function writeFileAtomically(path: string, content: FileContent): Promise<void> {
   const found = await statOf(path);
@@ -94,11 +94,11 @@ export async function writeFileAtomically(path: string, content: FileContent): P
 
 /**
  * Writes a folder of files so that `path` holds either what it held before or all of `files`. Folders above it are made. An empty folder is
- * replaced; one that holds anything is replaced only with `overwrite`, and then all that it held is gone. Between the two renames that
- * replace it there is a moment in which `path` does not exist and the old folder stands beside it as `.name.*.old`.
+ * replaced; one that holds anything is replaced only with `overwrite`, and its old content is then deleted. Between the two renames that
+ * replace it, `path` does not exist for a moment, and the old folder is next to it as `.name.*.old`.
  *
  * Throws FileError when the folder cannot be written, holds something and `overwrite` is false, or is one that must not be replaced: the
- * folder the program runs in, the home folder, or one above them. What the content of a file throws passes through.
+ * folder the program runs in, the home folder, or one above them. Errors thrown by a file's content pass through.
  */
 export async function writeFolderAtomically(
   path: string,
@@ -116,7 +116,7 @@ export async function writeFolderAtomically(
       await writeThrough(join(partial, inside), join(path, inside), content);
     }
     await flushFolder(partial);
-    // Again: the folder may have been filled while the files were written.
+    // Checked again, because the folder may have been filled while the files were written.
     const old = await checkReplaceable(path, target, overwrite);
     await (old === "full" ? replaceFolder(path, target, partial) : fileOperation("write", path, () => renameFolder(partial, target)));
   } catch (error) {
@@ -126,7 +126,7 @@ export async function writeFolderAtomically(
   await flushFolder(dirname(target));
 }
 
-/** Writes files into a folder that may hold others, one after another, each whole or not at all. Folders are made where there are none. */
+/** Writes files into a folder that may contain others, one after the other, each completely or not at all. Creates missing folders. */
 export async function writeFilesInto(path: string, files: Iterable<NamedContent> | AsyncIterable<NamedContent>): Promise<void> {
   for await (const { name, content } of files) {
     const file = join(path, fileInside(name));
@@ -135,7 +135,7 @@ export async function writeFilesInto(path: string, files: Iterable<NamedContent>
   }
 }
 
-/** Throws FileError unless a folder may be written at `target`; otherwise says what is there now. */
+/** Throws FileError unless a folder may be written at `target`; otherwise returns what is there now. */
 async function checkReplaceable(path: string, target: string, overwrite: boolean): Promise<"nothing" | "empty" | "full"> {
   const found = await statOf(target);
   if (found === undefined) return "nothing";
@@ -157,13 +157,13 @@ async function checkReplaceable(path: string, target: string, overwrite: boolean
   return "full";
 }
 
-/** Renames a folder to a name that is free, or that an empty folder has: Windows does not rename onto that. */
+/** Renames a folder to a free name or to that of an empty folder, which Windows cannot replace by renaming. */
 async function renameFolder(folder: string, target: string): Promise<void> {
   try {
     await rename(folder, target);
   } catch (error) {
     if (!["EPERM", "EEXIST", "EACCES"].includes(errorCode(error) ?? "")) throw error;
-    // Fails for a folder that is not empty, and then nothing is lost.
+    // Fails for a folder that is not empty; then nothing is lost.
     await rmdir(target);
     await rename(folder, target);
   }
@@ -189,11 +189,11 @@ async function replaceFolder(path: string, target: string, partial: string): Pro
   }
 }
 
-/** Creates a file and flushes its content to disk; `shown` is the name that messages give it. */
+/** Creates a file and flushes its content to disk; `shown` is its name in messages. */
 async function writeThrough(file: string, shown: string, content: FileContent): Promise<void> {
   const handle = await fileOperation("write", shown, () => open(file, "wx"));
   try {
-    // Only the writing is a file operation: an error that the content throws while it is made is its own.
+    // Only the writing is a file operation. Errors thrown while the content is made pass through.
     for await (const chunk of typeof content === "string" || content instanceof Uint8Array ? [content] : content) {
       await fileOperation("write", shown, () => handle.writeFile(chunk));
     }
@@ -203,7 +203,7 @@ async function writeThrough(file: string, shown: string, content: FileContent): 
   }
 }
 
-/** Makes renames in a folder last through a power cut, where the system can do that; Windows cannot open a folder. */
+/** Makes renames in a folder survive a power failure, on systems that can; Windows cannot open a folder. */
 async function flushFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, "r");
@@ -218,7 +218,7 @@ function beside(target: string, kind: "partial" | "old"): string {
   return join(dirname(target), `.${basename(target)}.${randomUUID()}.${kind}`);
 }
 
-/** The path of a file inside a folder. Throws FileError for a name that leads out of it. */
+/** The path of a file inside a folder. Throws FileError for a name that points outside. */
 function fileInside(name: string): string {
   const inside = normalize(name);
   if (name === "" || isAbsolute(inside) || inside === "." || inside === ".." || inside.startsWith(`..${sep}`)) {
@@ -232,12 +232,12 @@ function isWithin(folder: string, path: string): boolean {
   return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
 }
 
-/** The absolute path, with symbolic links followed where something is there: a link stays and what it leads to is replaced. */
+/** The absolute path, following symbolic links where the target exists: the link stays and its target is replaced. */
 async function placeOf(path: string): Promise<string> {
   return (await statOf(path)) === undefined ? resolve(path) : fileOperation("write", path, () => realpath(path));
 }
 
-/** What stands at a path, or undefined where nothing does. */
+/** What is at a path, or undefined if nothing is. */
 async function statOf(path: string): Promise<Stats | undefined> {
   try {
     return await stat(path);

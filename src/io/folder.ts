@@ -1,8 +1,8 @@
 /**
- * A folder of files that can be read, wherever it is: on disk, behind HTTP, or in memory.
+ * A readable folder of files, wherever it is: on disk, behind HTTP, or in memory.
  *
- * Everything in this package that reads a model, a tokenizer or a data set reads it through `Folder`, so the same code runs in Node and in
- * a browser. Writing is not part of it: only Node writes to disk (folder-node.ts), and only `MemoryFolder` takes files.
+ * All code in this package that reads a model, a tokenizer or a data set reads it through `Folder`, so it runs both in Node and in a
+ * browser. Writing is separate: only Node writes to disk (folder-node.ts), and only `MemoryFolder` takes files.
  */
 import { FileError, FormatError } from "../errors.ts";
 import { show } from "../show.ts";
@@ -10,36 +10,36 @@ import { concatenate } from "./formats/bytes.ts";
 import { deepestNesting, isNestedTooDeep } from "./formats/json.ts";
 import { mistakenFor, telltaleBytes } from "./mistaken-file.ts";
 
-/** A folder whose files can be read whole or by range. File names may hold `/` for files in folders inside it. */
+/** A folder whose files can be read whole or by range. File names may contain `/` for nested folders. */
 export interface Folder {
-  /** What messages call the folder: its path or its address. */
+  /** The folder's name in messages: its path or its address. */
   readonly name: string;
-  /** Whether there is such a file. */
+  /** Whether the file exists. */
   has(file: string): Promise<boolean>;
   /** The file's size in bytes. Throws FileError when it is missing. */
   size(file: string): Promise<number>;
   /**
-   * The bytes from `start` (default 0) up to and without `end` (default the file's size), in an array of their own. Throws FileError when the
-   * file is missing, cannot be read, or is shorter than `end`.
+   * The bytes from `start` (default 0) up to `end` exclusive (default the file's size), in a new array. Throws FileError when the file is
+   * missing, cannot be read, or is shorter than `end`.
    */
   read(file: string, start?: number, end?: number): Promise<Uint8Array>;
 }
 
-/** What a file can be written from: a text (as UTF-8), its bytes, or its bytes as they are made. */
+/** The content of a file to write: a text (as UTF-8), bytes, or chunks of bytes as they are made. */
 export type FileContent = string | Uint8Array | AsyncIterable<Uint8Array>;
 
-/** One file of a folder to write: its name, in which `/` makes folders, and what it holds. */
+/** One file of a folder to write: its name, in which `/` makes folders, and its content. */
 export interface NamedContent {
   readonly name: string;
   readonly content: FileContent;
 }
 
-/** What messages call a file of a folder. */
+/** The name of a folder's file in messages. */
 export function pathIn(folder: Folder, file: string): string {
   return `${folder.name.replace(/\/+$/, "")}/${file}`;
 }
 
-/** A folder inside a folder; the folder itself where `path` is empty. */
+/** A folder inside a folder; the folder itself if `path` is empty. */
 export function subfolder(folder: Folder, path: string): Folder {
   if (path === "") return folder;
   const inside = (file: string) => `${path}/${file}`;
@@ -52,8 +52,8 @@ export function subfolder(folder: Folder, path: string): Folder {
 }
 
 /**
- * A whole file as text. A byte-order mark is dropped. Throws FileError when it is missing, and FormatError when it is not UTF-8, or is a Git
- * LFS pointer or a web page in the file's place.
+ * A whole file as text. A byte-order mark is dropped. Throws FileError when it is missing, and FormatError when it is not UTF-8, or is a
+ * Git LFS pointer or a web page instead of the file.
  */
 export async function readText(folder: Folder, file: string): Promise<string> {
   const bytes = await folder.read(file);
@@ -69,8 +69,8 @@ export async function readText(folder: Folder, file: string): Promise<string> {
 }
 
 /**
- * A whole file as JSON. The type is the caller's promise: nothing is checked but that it is JSON. Throws FileError when the file is missing
- * and FormatError, naming the file and the place, when it is not JSON.
+ * A whole file as JSON. The caller promises the type: the only check is that it is JSON. Throws FileError when the file is missing, and
+ * FormatError, naming the file and the place, when it is not JSON.
  */
 export async function readJson<T>(folder: Folder, file: string): Promise<T> {
   return parseJson<T>(pathIn(folder, file), await readText(folder, file));
@@ -83,7 +83,7 @@ export async function readObject(folder: Folder, file: string): Promise<Readonly
   throw new FormatError(`${pathIn(folder, file)} must hold a JSON object, found ${show(value)}`, "Correct the file, or get it again.");
 }
 
-/** `readJson` for a text that has been read; `path` is what messages call it. */
+/** `readJson` for a text that is already in memory; `path` is its name in messages. */
 export function parseJson<T>(path: string, text: string): T {
   if (isNestedTooDeep(text)) {
     throw new FormatError(`${path} nests lists and objects deeper than ${deepestNesting}`, "Correct the file, or get it again.");
@@ -96,7 +96,7 @@ export function parseJson<T>(path: string, text: string): T {
   }
 }
 
-/** Throws FileError unless 0 <= start <= end <= size: a range outside a file means that a reader believed something false about it. */
+/** Throws FileError unless 0 <= start <= end <= size: a reader that asks for another range has wrong information about the file. */
 export function checkRange(path: string, size: number, start: number, end: number): void {
   if (start >= 0 && start <= end && end <= size) return;
   throw new FileError(
@@ -105,12 +105,12 @@ export function checkRange(path: string, size: number, start: number, end: numbe
   );
 }
 
-/** The error for a file that a folder does not have. */
+/** The error for a missing file. */
 export function missingFile(path: string, cause?: unknown): FileError {
   return new FileError(`${path} does not exist`, "Check the name of the file and of its folder.", { cause });
 }
 
-/** A folder held in memory, for tests and for models that a browser makes or a user drops on a page. */
+/** A folder in memory, for tests, and for models that a browser creates or a user drops on a page. */
 export class MemoryFolder implements Folder {
   readonly name: string;
   readonly #files = new Map<string, Uint8Array>();
@@ -120,12 +120,12 @@ export class MemoryFolder implements Folder {
     for (const [file, content] of files) this.#files.set(file, encoded(content));
   }
 
-  /** The names of the files held, in the order in which they were first written. */
+  /** The names of the files, in the order in which they were first written. */
   get files(): string[] {
     return [...this.#files.keys()];
   }
 
-  /** Writes a file, over one of the same name if there is one. The file is there when all its content is, and not before. */
+  /** Writes a file, replacing one with the same name. The file appears when its content is complete. */
   async write(file: string, content: FileContent): Promise<void> {
     if (typeof content === "string" || content instanceof Uint8Array) {
       this.#files.set(file, encoded(content));
@@ -163,6 +163,6 @@ export class MemoryFolder implements Folder {
 }
 
 function encoded(content: string | Uint8Array): Uint8Array {
-  // Not slice(): that of Node's Buffer does not copy.
+  // Not slice(): for a Node Buffer it does not copy.
   return typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
 }

@@ -1,9 +1,10 @@
 /**
- * Models and data sets by name from the Hugging Face hub or a mirror of it, kept in the standard cache folder that Python's libraries use too:
- * `models--org--name/{blobs,refs,snapshots}` and `datasets--org--name`. https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+ * Models and data sets from the Hugging Face hub or a mirror, by name. They are kept in the standard cache folder that Python's libraries
+ * use too: `models--org--name/{blobs,refs,snapshots}` and `datasets--org--name`.
+ * https://huggingface.co/docs/huggingface_hub/guides/manage-cache
  *
- * A repository is opened as a folder: its files are known at once, and each is downloaded when it is first read. What the hub says of a file is checked
- * when it is whole: SHA-256 of large files, git's SHA-1 of the others.
+ * A repository is opened as a folder. The list of its files is known at once, and each file is downloaded when it is first read. A complete
+ * file is compared with the hub's checksum: SHA-256 for large files, git's SHA-1 for the others.
  */
 import { copyFile, mkdir, readdir, readFile, rename, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
@@ -19,21 +20,21 @@ import { downloadFile } from "./hub/download-node.ts";
 export interface HubOptions {
   /** A branch, tag or commit; `main` if absent. */
   readonly revision?: string;
-  /** For what is private or gated; HF_TOKEN if absent. */
+  /** For private or gated repositories; HF_TOKEN if absent. */
   readonly token?: string;
-  /** Where what was downloaded is kept; HF_HUB_CACHE, or `hub` in HF_HOME, if absent. */
+  /** Where downloads are kept; HF_HUB_CACHE, or `hub` in HF_HOME, if absent. */
   readonly cacheDir?: string;
-  /** Ask nothing of the network; HF_HUB_OFFLINE=1 if absent. */
+  /** Make no network requests; HF_HUB_OFFLINE=1 if absent. */
   readonly offline?: boolean;
   /** The address of the hub or a mirror; HF_ENDPOINT if absent. */
   readonly endpoint?: string;
-  /** Called when a repository is taken from the cache because the hub cannot be reached, with a sentence that says so. */
+  /** Called with a sentence for the user when a repository is taken from the cache because the hub cannot be reached. */
   readonly onNote?: (note: string) => void;
   /** Called while a file is downloaded, with bytes. */
   readonly onProgress?: (progress: { readonly file: string; readonly done: number; readonly total: number }) => void;
 }
 
-/** The options' names, for calls that take these and others. */
+/** The names of the options, for calls that take these and others. */
 export const hubOptions: OptionNames<HubOptions> = {
   revision: true,
   token: true,
@@ -50,7 +51,7 @@ interface Repository {
   readonly name: string;
 }
 
-/** What messages call repositories, and how those are told what else a name may be; and what stands before the name in addresses of files. */
+/** For each type: its name in messages, what messages suggest that the name may be instead, and the prefix in addresses of files. */
 const repositoryTypes = {
   model: { word: "model", otherwise: ", or the path if it is a folder", path: "" },
   dataset: { word: "data set", otherwise: "", path: "datasets/" },
@@ -58,14 +59,14 @@ const repositoryTypes = {
 
 /** A folder of a repository. */
 export interface RepositoryFolder extends Folder {
-  /** The names of the files, those in folders too; offline of those in the cache. */
+  /** The names of the files, including those in folders; when offline, only of those in the cache. */
   list(): Promise<readonly string[]>;
 }
 
-/** What the hub says of a file. */
+/** The hub's information about a file. */
 interface HubFile {
   readonly size: number;
-  /** Its name in the cache, and its checksum: SHA-256 for files in large-file storage, SHA-1 of git's blob for others. */
+  /** Its name in the cache, which is its checksum: SHA-256 for files in large-file storage, SHA-1 of git's blob for others. */
   readonly oid: string;
 }
 
@@ -75,8 +76,8 @@ const HUB_NAME = /^(?:[\w-][\w.-]*\/)?[\w-][\w.-]*$/;
 const HUB_ENDPOINT = "https://huggingface.co";
 
 /**
- * Opens the folder on disk at `nameOrPath`, or where there is none and it can be a name, the model of that name on the hub. Throws what `openFolder`
- * and `openHubFolder` throw.
+ * Opens the folder on disk at `nameOrPath`. If there is none and it can be a model's name, opens that model of the hub. Throws like
+ * `openFolder` and `openHubFolder`.
  */
 export async function openModelFolder(nameOrPath: string, options: HubOptions = {}): Promise<Folder> {
   const isThere = await stat(nameOrPath).then(
@@ -92,9 +93,10 @@ export function isHubName(text: string): boolean {
 }
 
 /**
- * Opens a model of the hub. Throws OptionError for a name or revision that cannot be one, and FileError when the hub does not have it, refuses it, or
- * cannot be reached and the model is not in the cache (where it is, it is opened as with `offline`, and `onNote` called); PackageError when
- * @huggingface/hub is not installed. The folder throws FileError when a file is missing or cannot be fetched, and FormatError when what came is not what the hub announced.
+ * Opens a model of the hub. Throws OptionError for an impossible name or revision, and FileError when the hub does not have it, refuses it,
+ * or cannot be reached and the model is not in the cache (where it is, it is opened as with `offline`, and `onNote` called); PackageError
+ * when
+ * @huggingface/hub is not installed. The folder throws FileError when a file is missing or cannot be fetched, and FormatError when a downloaded file differs from what the hub announced.
  */
 export function openHubFolder(name: string, options: HubOptions = {}): Promise<Folder> {
   return openRepository({ type: "model", name }, options);
@@ -172,11 +174,11 @@ async function openCached(name: string, cache: string, revision: string): Promis
   };
 }
 
-/** A hub that cannot be asked now, and may know the repository. */
+/** The hub cannot be asked now, but may have the repository. */
 class UnreachableError extends FileError {}
 
 class HubFolder implements RepositoryFolder {
-  /** Files that are in the cache, or on their way there. */
+  /** Files that are in the cache or being downloaded. */
   readonly #arrivals = new Map<string, Promise<Folder>>();
 
   constructor(
@@ -207,7 +209,7 @@ class HubFolder implements RepositoryFolder {
     const known = this.#known(file);
     const arriving = this.#arrivals.get(file) ?? this.#fetch(file, known);
     this.#arrivals.set(file, arriving);
-    // A failure is not remembered, so that a later read tries again.
+    // A failure is not cached, so that a later read tries again.
     arriving.catch(() => this.#arrivals.delete(file));
     return (await arriving).read(file, start, end);
   }
@@ -218,7 +220,7 @@ class HubFolder implements RepositoryFolder {
     return known;
   }
 
-  /** Downloads a file unless it is in the cache, under the name of its content, and links it into the snapshot of the commit. */
+  /** Downloads a file unless it is in the cache, named by its checksum, and links it into the snapshot of the commit. */
   async #fetch(file: string, { size, oid }: HubFile): Promise<Folder> {
     const snapshot = join(this.cache, "snapshots", this.commit);
     const pointer = join(snapshot, file);
@@ -253,10 +255,13 @@ async function holds(path: string, size: number): Promise<boolean> {
   );
 }
 
-/** What systems say that have no symbolic links, or allow them only to administrators, as Windows does. */
+/** Error codes of systems without symbolic links, or where only administrators may create them, as on Windows. */
 const withoutLinks = new Set(["EPERM", "EACCES", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"]);
 
-/** A relative link, so that the cache can be moved; a copy where there are no links, as Python's libraries make it. `makeLink` is for tests. */
+/**
+ * Creates a relative link, so that the cache can be moved; a copy if links are not possible, like Python's libraries. `makeLink` is for
+ * tests.
+ */
 export async function link(blob: string, pointer: string, makeLink = symlink): Promise<void> {
   try {
     await makeLink(relative(dirname(pointer), blob), pointer);
@@ -264,7 +269,7 @@ export async function link(blob: string, pointer: string, makeLink = symlink): P
     const code = errorCode(error);
     if (code === "EEXIST") return;
     if (code === undefined || !withoutLinks.has(code)) throw error;
-    // Beside its place and renamed: a reader sees a whole file or none.
+    // Copied to a temporary name and renamed, so that a reader sees the whole file or none.
     const copy = `${pointer}.${process.pid}.copy`;
     await copyFile(blob, copy);
     await rename(copy, pointer);
@@ -275,14 +280,14 @@ function endpointOf({ endpoint = process.env.HF_ENDPOINT }: HubOptions): string 
   return (endpoint || HUB_ENDPOINT).replace(/\/+$/, "");
 }
 
-/** Throws OptionError for a token that is none, before it is sent anywhere. */
+/** Throws OptionError for an invalid token, before it is sent anywhere. */
 function tokenOf({ token = process.env.HF_TOKEN }: HubOptions): { accessToken?: string } {
   if (!token) return {};
   if (token.startsWith("hf_")) return { accessToken: token };
   throw new OptionError("the token for the hub is none: it must begin with hf_", "Set HF_TOKEN to a token of your account, or unset it.");
 }
 
-/** Asks the hub; its refusals become FileErrors that say what to do. */
+/** Sends a request to the hub; refusals become FileErrors that say what to do. */
 async function asked<T>({ type, name }: Repository, revision: string, endpoint: string, question: () => Promise<T>): Promise<T> {
   const { word, otherwise } = repositoryTypes[type];
   try {
@@ -314,7 +319,7 @@ async function asked<T>({ type, name }: Repository, revision: string, endpoint: 
   }
 }
 
-/** fetch says only that it failed; why stands in its cause. */
+/** fetch only says that it failed; the reason is in its cause. */
 function reason(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return cause instanceof Error ? cause.message || cause.name : String(cause);

@@ -1,6 +1,6 @@
-/** What people most often have in the place of a model's file, recognised by its first bytes. */
+/** Recognises by their first bytes the files that people most often have instead of a model's file. */
 
-/** Files by how they begin, in Latin-1. */
+/** Kinds of files by their first bytes, in Latin-1. */
 const MISTAKEN: readonly (readonly [start: string, what: string, remedy: string])[] = [
   ["version https://git-lfs", "a Git LFS pointer and not the file itself", "Get the file with `git lfs pull`, or download it."],
   ["PK\u0003\u0004", "a zip archive, as torch.save writes them", "Name the file pytorch_model.bin, or save the model with safetensors."],
@@ -9,12 +9,12 @@ const MISTAKEN: readonly (readonly [start: string, what: string, remedy: string]
   ["<html", "a web page", "Get the file again: the address led to a page about it."],
 ];
 
-/** Bytes of a file that `mistakenFor` looks at. */
+/** How many bytes of a file `mistakenFor` needs. */
 export const telltaleBytes = 24;
-/** With fewer of them a file could be anything. */
+/** With fewer bytes, a file could be anything. */
 const leastBytes = 8;
 
-/** What a file is whose first bytes are `first`, 8 of them or more, and what to do; undefined for what is not known. */
+/** The kind of a file that begins with `first`, 8 bytes or more, and what to do; undefined if it is not known. */
 export function mistakenFor(first: Uint8Array): { readonly what: string; readonly remedy: string } | undefined {
   if (first.length < leastBytes) return undefined;
   const start = new TextDecoder("latin1").decode(first.subarray(0, telltaleBytes));

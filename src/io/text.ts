@@ -1,8 +1,8 @@
 /**
- * Sentences from a text: one a line, UTF-8, no header; an empty line is an empty sentence.
+ * Sentences from a text: one per line, UTF-8, no header; an empty line is an empty sentence.
  *
- * Text is read in pieces, so a corpus of any size takes a few megabytes. What cannot be a text of sentences (bytes that are not UTF-8, a file of
- * one endless line, nothing at all) is an error that says where it is. Tables are read by text/table.ts.
+ * Text is read in pieces, so a corpus of any size takes a few megabytes. A file that cannot be a text of sentences (bytes that are not
+ * UTF-8, one endless line, an empty file) is an error that says where it is. Tables are read by text/table.ts.
  */
 import { DataError } from "../errors.ts";
 import type { Folder } from "./folder.ts";
@@ -21,8 +21,8 @@ export function readSentences(folder: Folder, file: string): AsyncIterable<strin
 }
 
 /**
- * The lines of a text that arrives as a stream of bytes, such as standard input; `name` is what messages call it. Throws as `readSentences` does,
- * but a stream may be empty where `mayBeEmpty`: a shard of a split text can be.
+ * The lines of a text that arrives as a stream of bytes, such as standard input; `name` is its name in messages. Throws like
+ * `readSentences`, except that a stream may be empty if `mayBeEmpty`: a shard of a split text can be.
  */
 export async function* readLines(
   stream: AsyncIterable<Uint8Array>,

@@ -1,9 +1,10 @@
 /**
- * Text to token ids, as the model's authors did it: opens the tokenizer of a Hugging Face folder, in any of the forms in which BERT, RoBERTa and
- * XLM-RoBERTa checkpoints have it, or makes one from a fresh vocabulary; and gives the files that a saved model needs to have the same one.
+ * Text to token ids exactly as the model's authors did it. Opens the tokenizer of a Hugging Face folder, in any of the forms of BERT,
+ * RoBERTa and XLM-RoBERTa checkpoints, or makes one from a fresh vocabulary. Also returns the files that a saved model needs for the same
+ * tokenizer.
  *
- * The ids are those of the official tokenizers library with transformers' configuration. Pairs of texts, padding and attention masks are not made
- * here: batches are packed, one text after another.
+ * The ids are those of the official tokenizers library with transformers' configuration. Pairs of texts, padding and attention masks are
+ * not made here: batches are packed, one text after the other.
  */
 import { FileError, FormatError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";
@@ -32,22 +33,22 @@ export interface Tokenizer {
   /** The largest id + 1: the rows that the word embedding must have. */
   readonly vocabSize: number;
   readonly padId: number;
-  /** What stands before every text: [CLS], or <s> in RoBERTa. */
+  /** The token before every text: [CLS], or <s> in RoBERTa. */
   readonly clsId: number;
-  /** What stands after every text: [SEP], or </s> in RoBERTa. */
+  /** The token after every text: [SEP], or </s> in RoBERTa. */
   readonly sepId: number;
-  /** Throws FormatError where the vocabulary has no mask token: only masked-language-model training needs one. */
+  /** Throws FormatError if the vocabulary has no mask token; only masked-language-model training needs one. */
   readonly maskId: number;
   readonly unknownId: number;
   /**
-   * The ids of a text between `clsId` and `sepId`, at most `maxLength` in all; what is beyond is left out, at the end or, where the files say so
-   * (`truncation_side`), at the beginning. An empty text gives the two ids. A text is read only as far as it is kept, where its kind of tokenizer
-   * allows it. Throws OptionError unless `maxLength` is a whole number of at least 3.
+   * The ids of a text between `clsId` and `sepId`, at most `maxLength` in total. Longer texts are truncated at the end or, if the files say
+   * so (`truncation_side`), at the beginning. An empty text gives the two ids. If the kind of tokenizer allows it, a text is read only as
+   * far as it is kept. Throws OptionError unless `maxLength` is a whole number of at least 3.
    */
   encode(text: string, maxLength: number): number[];
-  /** The text of ids, without special tokens. Case, accents and spacing are not always those of the text that was encoded. */
+  /** The text of ids, without special tokens. Case, accents and spacing may differ from the original text. */
   decode(ids: readonly number[]): string;
-  /** Files, name to text, that a folder must hold for this package and transformers to open the same tokenizer from it. */
+  /** Files, name to text, that a folder needs so that this package and transformers open the same tokenizer from it. */
   readonly files: ReadonlyMap<string, string>;
 }
 
@@ -55,10 +56,10 @@ const CONFIG_FILE = "tokenizer_config.json";
 const SPECIAL_FILE = "special_tokens_map.json";
 const DEFINITION_FILE = "tokenizer.json";
 
-/** What a tokenizer without a `tokenizer.json` is made of. */
+/** The parts of a tokenizer without a `tokenizer.json`. */
 const VOCABULARY_FILES = ["added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"];
 
-/** The names of the special tokens where no file says them: in BERT, then in RoBERTa. */
+/** The usual names of the special tokens, if no file gives them: in BERT, then in RoBERTa. */
 const USUAL_NAMES = {
   pad: ["[PAD]", "<pad>"],
   unknown: ["[UNK]", "<unk>"],
@@ -74,9 +75,9 @@ const REMEDY = "Use the files of a BERT, RoBERTa or XLM-RoBERTa model.";
 
 type Role = keyof SpecialTokens;
 
-/** What a tokenizer is made of, from whichever files. */
+/** The parts of a tokenizer, whatever files they come from. */
 interface Source {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly path: string;
   /** Every token with its id. */
   readonly ids: ReadonlyMap<string, number>;
@@ -86,10 +87,11 @@ interface Source {
 }
 
 /**
- * Opens the tokenizer of a model folder: `tokenizer.json`, or `vocab.txt` (BERT), or `vocab.json` with `merges.txt` (RoBERTa), with what
- * `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` say where they are there. The truncation length and the padding of a
- * `tokenizer.json` are not applied. Throws FileError when the files are missing; FormatError, naming the part, when they are damaged, when the
- * official library would not take them, when the vocabulary lacks a special token, or when a text does not stand between two of them.
+ * Opens the tokenizer of a model folder: `tokenizer.json`, or `vocab.txt` (BERT), or `vocab.json` with `merges.txt` (RoBERTa), with the
+ * settings of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` if they exist. The truncation length and the
+ * padding of a `tokenizer.json` are not applied. Throws FileError when the files are missing; FormatError, naming the part, when they are
+ * damaged, when the official library would not take them, when the vocabulary lacks a special token, or when a text is not placed between
+ * two of them.
  */
 export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   const files = await readFiles(folder);
@@ -103,8 +105,8 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
 }
 
 /**
- * The files of a tokenizer that are there, and are needed. What can only repeat the others is not asked for: each such question costs a request where
- * the folder is behind HTTP, and shows as a 404 in a browser's console.
+ * The files of a tokenizer that exist and are needed. Files that can only repeat the others are not accessed: behind HTTP each access costs
+ * a request, and shows as a 404 in a browser's console.
  */
 async function readFiles(folder: Folder): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>();
@@ -128,8 +130,8 @@ async function openTokenizer(source: Source, files: ReadonlyMap<string, string>)
 }
 
 /**
- * A BERT tokenizer of a fresh vocabulary (see vocabulary.ts); the place of a token is its id. Its `files` open in transformers. Throws
- * FormatError when the vocabulary lacks [PAD], [UNK], [CLS] or [SEP], or holds a token with a line break.
+ * A BERT tokenizer with a fresh vocabulary (see vocabulary.ts); the index of a token is its id. Its `files` open in transformers. Throws
+ * FormatError when the vocabulary lacks [PAD], [UNK], [CLS] or [SEP], or has a token with a line break.
  */
 export function wordPieceTokenizer(vocabulary: readonly string[], { lowerCase }: { lowerCase: boolean }): Tokenizer {
   const path = "the vocabulary";
@@ -180,7 +182,7 @@ function withAdded(path: string, ids: ReadonlyMap<string, number>, added: TokenI
   return new Map([...ids, ...Object.entries(added)]);
 }
 
-/** An engine with the special tokens around a text and the cut to a length. */
+/** An engine, with special tokens around each text and truncation. */
 class FramedTokenizer implements Tokenizer {
   readonly vocabSize: number = 0;
   readonly padId: number;
@@ -193,10 +195,10 @@ class FramedTokenizer implements Tokenizer {
   readonly #engine: TokenizerEngine;
   readonly #cutsBeginning: boolean;
 
-  /** `files` are those that were there; those that transformers needs besides are added. */
+  /** `files` are the existing files; those that transformers also needs are added. */
   constructor({ path, ids, definition, config, special }: Source, engine: TokenizerEngine, files: ReadonlyMap<string, string>) {
     const { before, after } = checkedFrame(path, definition);
-    // A blank line of vocab.txt is an empty token, which no text has.
+    // A blank line of vocab.txt is an empty token, which no text contains.
     for (const [token, id] of ids) if (token !== "") this.vocabSize = Math.max(this.vocabSize, id + 1);
     this.padId = ids.get(special.pad)!;
     this.unknownId = ids.get(special.unknown)!;
@@ -233,7 +235,7 @@ function idsOf({ model, added_tokens }: TokenizerDefinition): Map<string, number
   return new Map([...tokensOf(model.vocab), ...added_tokens.map(({ content, id }) => [content, id] as const)]);
 }
 
-/** Throws FormatError unless the post-processor puts a text between two special tokens. */
+/** Throws FormatError unless the post-processor places a text between two special tokens. */
 function checkedFrame(path: string, { post_processor }: TokenizerDefinition): Frame {
   const frame = frameOf({ file: path, way: "post_processor", depth: 0 }, post_processor);
   if (frame.before.length === 1 && frame.after.length === 1) return frame;
@@ -244,8 +246,8 @@ function checkedFrame(path: string, { post_processor }: TokenizerDefinition): Fr
 }
 
 /**
- * The names of the special tokens: as the files say, or else as usual; those around a text as the post-processor has them. Throws FormatError when
- * the vocabulary lacks one (but the mask).
+ * The names of the special tokens: from the files, or else the usual ones; those around a text come from the post-processor. Throws
+ * FormatError when the vocabulary lacks one (except the mask).
  */
 function specialTokens(
   path: string,
@@ -284,7 +286,7 @@ function textOf(token: NamedToken | undefined): string | undefined {
   return typeof text === "string" ? text : undefined;
 }
 
-/** The files that were there, and those that transformers needs besides. */
+/** The existing files, and those that transformers also needs. */
 function completed(
   files: ReadonlyMap<string, string>,
   definition: TokenizerDefinition,
@@ -300,11 +302,11 @@ function completed(
   return all;
 }
 
-/** The files that libraries without `tokenizer.json` read. */
+/** The files that libraries without support for `tokenizer.json` read. */
 function vocabularyFiles({ model }: TokenizerDefinition): [name: string, content: string][] {
   if (model.type === "WordPiece") {
     const tokens = [...tokensOf(model.vocab)].sort(([, a], [, b]) => a - b);
-    // In this file a token's id is its place.
+    // In this file, the index of a line is the token's id.
     return tokens.every(([, id], place) => id === place) ? [["vocab.txt", tokens.map(([token]) => `${token}\n`).join("")]] : [];
   }
   if (model.type !== "BPE") return [];
@@ -315,7 +317,7 @@ function vocabularyFiles({ model }: TokenizerDefinition): [name: string, content
   ];
 }
 
-/** The object in a JSON file, or undefined where the file is not there. Throws FormatError when it is not a JSON object. */
+/** The object in a JSON file, or undefined if the file does not exist. Throws FormatError when it is not a JSON object. */
 function objectIn<T extends object>(folder: Folder, files: ReadonlyMap<string, string>, file: string): T | undefined {
   const text = files.get(file);
   if (text === undefined) return undefined;
@@ -324,7 +326,7 @@ function objectIn<T extends object>(folder: Folder, files: ReadonlyMap<string, s
   throw new FormatError(`${pathIn(folder, file)} is JSON, but not an object`, "Get the file of the model again.");
 }
 
-/** The lines of a vocabulary file, as Python reads them; only the newline at its end adds none. */
+/** The lines of a vocabulary file, as Python reads them; only a newline at the very end adds no line. */
 function linesOf(text: string): string[] {
   const lines = text.split(/\r\n|\r|\n/);
   if (lines.at(-1) === "") lines.pop();

@@ -1,6 +1,6 @@
 /**
- * The weights of a model folder, in whichever of the forms in which Hugging Face folders carry them: one file or several with an index, in
- * safetensors or as PyTorch's pickles.
+ * The weights of a model folder, in any of the forms of Hugging Face folders: one file or several with an index, in safetensors or as
+ * PyTorch pickles.
  */
 import { FileError, FormatError } from "../errors.ts";
 import { quoted, show } from "../show.ts";
@@ -11,7 +11,7 @@ import { openTorchCheckpoint } from "./weights/torch-checkpoint.ts";
 
 type Open = (folder: Folder, file: string) => Promise<Weights>;
 
-/** What is looked for, the best first. The same model is often there as both. */
+/** Files that are searched, the preferred ones first. A folder often has the same model in two forms. */
 const FORMS: readonly (readonly [file: string, open: Open])[] = [
   ["model.safetensors", openSafetensors],
   ["model.safetensors.index.json", (folder, file) => openSharded(folder, file, openSafetensors)],
@@ -19,21 +19,21 @@ const FORMS: readonly (readonly [file: string, open: Open])[] = [
   ["pytorch_model.bin.index.json", (folder, file) => openSharded(folder, file, openTorchCheckpoint)],
 ];
 
-/** The files that `openWeights` looks for, the best first. */
+/** The files that `openWeights` searches, the preferred ones first. */
 export const WEIGHTS_FILES: readonly string[] = FORMS.map(([file]) => file);
 
-/** Opens a folder's weights, or gives null where it has none. Throws FormatError, naming the file, for weights that are damaged. */
+/** Opens a folder's weights, or returns null if it has none. Throws FormatError, naming the file, for weights that are damaged. */
 export async function openWeights(folder: Folder): Promise<Weights | null> {
   for (const [file, open] of FORMS) if (await folder.has(file)) return open(folder, file);
   return null;
 }
 
-/** The error for a folder that has no weights where they are needed. */
+/** The error for a folder without weights where they are needed. */
 export function missingWeights(folder: Folder): FileError {
   return new FileError(`${folder.name} has none of ${WEIGHTS_FILES.join(", ")}.`, "Give a folder with a model's weights.");
 }
 
-/** Opens the files that an index names: `weight_map` says in which of them each tensor is. */
+/** Opens the files of an index: `weight_map` says which of them holds each tensor. */
 async function openSharded(folder: Folder, file: string, open: Open): Promise<Weights> {
   const path = pathIn(folder, file);
   const fault = (what: string) => new FormatError(`${path} ${what}`, "Get the index again, with all the files that it names.");
@@ -59,7 +59,7 @@ export interface PlacedTensor {
   readonly source: string;
 }
 
-/** Tensors of several weights under names of their own; `path` is what messages call them together. */
+/** Tensors of several weights under new names; `path` is their common name in messages. */
 export class JoinedWeights implements Weights {
   readonly path: string;
   readonly tensors: Weights["tensors"];

@@ -1,12 +1,12 @@
-/** Which column of a table is what: by the caller's words, by the columns' names, or by their places. */
+/** Which column of a table holds what: by the caller's choice, by the columns' names, or by their places. */
 import { DataError, OptionError } from "../../errors.ts";
 import { type ColumnRole, columnRoles, roleOf } from "../text/column-names.ts";
 import type { Row, Table } from "../text/table.ts";
 
-/** The name of the column for each role that a table has one for. */
+/** The column's name for each role that the table has. */
 export type ColumnAssignment = { readonly [role in ColumnRole]?: string };
 
-/** What a table's columns are for. */
+/** The roles of a table's columns. */
 export interface AssignedColumns {
   readonly columns: ColumnAssignment;
   /** Columns that are not used. */
@@ -15,17 +15,18 @@ export interface AssignedColumns {
 
 type Assigned = readonly (readonly [role: ColumnRole, column: string])[];
 
-/** What columns are by their places, as in the original. */
+/** The roles of columns by place, as in the original. */
 const rolesByPlace = ["sent0", "sent1", "hard_neg"] as const satisfies readonly ColumnRole[];
 
-/** A place in `--columns` that is left out. */
+/** A place in `--columns` that is skipped. */
 const leftOutMark = "_";
 
 const remedy = `Say what the columns are: --columns sent0=question,sent1=answer, or in their order --columns sent0,sent1,hard_neg ("${leftOutMark}" leaves one out; in the library, the option columns).`;
 
 /**
- * What the columns of a table are for; `first` is its first row and `words` what the caller said (`sent0=question,sent1=answer`, or
- * `sent0,sent1,hard_neg`). Throws OptionError where the words do not fit the table, and DataError where the columns cannot be told apart.
+ * The roles of a table's columns; `first` is its first row and `words` the caller's choice (`sent0=question,sent1=answer`, or
+ * `sent0,sent1,hard_neg`). Throws OptionError where the choice does not fit the table, and DataError where the columns' roles are not
+ * clear.
  */
 export function assignColumns(table: Table, first: Row, words?: string): AssignedColumns {
   const assigned = words === undefined ? byNameOrPlace(table, first) : byWords(table, words);
@@ -65,7 +66,7 @@ function byNameOrPlace(table: Table, first: Row): Assigned {
   return columns.map((column, at) => [rolesByPlace[at]!, column]);
 }
 
-/** The columns without the running numbers of pandas: written under no name, read again as `Unnamed: 0`, in Parquet `__index_level_0__`. */
+/** The columns without pandas' running numbers: written with an empty name, read again as `Unnamed: 0`, in Parquet `__index_level_0__`. */
 function withoutIndex({ columns, named }: Table, first: Row): readonly string[] {
   const others = columns.filter((column) => !(/^(Unnamed: \d+|__index_level_\d+__|)$/.test(column) && isNumber(first.fields[column])));
   return named && others.length > 0 ? others : columns;
@@ -79,7 +80,7 @@ function listed(columns: readonly string[]): string {
   return columns.map((column) => (column === "" ? "the column without a name" : `"${column}"`)).join(", ");
 }
 
-/** The caller's words: `role=column` each, or columns or roles one after another. */
+/** The caller's choice: `role=column` each, or columns or roles in order. */
 function byWords(table: Table, words: string): Assigned {
   const parts = words.split(",").map((word) => word.trim());
   if (parts.some((part) => part.includes("="))) return parts.map((part) => byEquation(table, part));
@@ -108,7 +109,7 @@ function existing(table: Table, column: string): string {
   );
 }
 
-/** Names of the table's columns: each is what its name says, or what its place in the list says. */
+/** Names of the table's columns: a column's role is what its name says, or else its place in the list. */
 function byColumnNames(table: Table, parts: readonly string[]): Assigned {
   const roles = parts.map(roleOf);
   if (roles.every((role) => role !== null)) return parts.map((column, at) => [roles[at]!, column]);

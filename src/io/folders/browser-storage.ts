@@ -1,4 +1,4 @@
-/** Small texts in the browser's `localStorage`. Where a page may not use it, or it is full, nothing is kept. */
+/** Small texts in the browser's `localStorage`. If a page may not use it, or it is full, nothing is kept. */
 
 interface LocalStorage {
   getItem(key: string): string | null;
@@ -18,7 +18,7 @@ export class BrowserStorage {
   }
 }
 
-/** Both the property and its methods throw where storage is forbidden. */
+/** Both the property and its methods throw if storage is forbidden. */
 function attempt<T>(use: (storage: LocalStorage) => T): T | null {
   try {
     const { localStorage } = globalThis as { readonly localStorage?: LocalStorage };

@@ -5,18 +5,18 @@ import { isAbsolute, join } from "node:path";
 import { writeFileAtomically } from "../folder-node.ts";
 import { errorCode, fileOperation } from "./errno-node.ts";
 
-/** Where this package may keep what it can make again: `XDG_CACHE_HOME`, else `~/.cache`, and there a folder of its own. */
+/** This package's own cache folder: in `XDG_CACHE_HOME`, else in `~/.cache`. */
 export function cacheFolder(): string {
   const { XDG_CACHE_HOME: chosen = "" } = process.env;
-  // The XDG Base Directory Specification has relative paths ignored.
+  // The XDG Base Directory Specification says to ignore relative paths.
   return join(isAbsolute(chosen) ? chosen : join(homedir(), ".cache"), "simcse-webgpu");
 }
 
-/** JSON files of a folder by name, without their ending. The folder is made when something is written. */
+/** JSON files of a folder by name, without the extension. The folder is created on the first write. */
 export class CacheFolder {
   constructor(readonly path: string) {}
 
-  /** The text of a file, null where there is none. Throws `FileError` when it cannot be read. */
+  /** The text of a file; null if it does not exist. Throws `FileError` when it cannot be read. */
   async read(key: string): Promise<string | null> {
     const path = this.#file(key);
     return fileOperation("read", path, async () => {

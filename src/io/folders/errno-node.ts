@@ -1,7 +1,7 @@
 /**
- * What the operating system's file errors mean to a reader: one table from error code to a FileError's words.
+ * What the operating system's file errors mean for the user: one table from error code to a FileError's text.
  *
- * Errors without a code in the form of an errno are not file errors and pass through unchanged.
+ * Errors without an errno code are not file errors and pass through unchanged.
  */
 import { FileError } from "../../errors.ts";
 
@@ -25,7 +25,10 @@ const MEANINGS: Readonly<Record<string, readonly [found: string, remedy: string]
   EIO: ["the disk reported an error", "Check the disk, or choose a path on another one."],
 };
 
-/** Runs a file operation; an error of the operating system becomes a FileError saying that `path` could not be `read` or `written`, and why. */
+/**
+ * Runs a file operation. An error of the operating system becomes a FileError that says that `path` could not be `read` or `written`, and
+ * why.
+ */
 export async function fileOperation<T>(verb: "read" | "write", path: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation();
@@ -37,7 +40,7 @@ export async function fileOperation<T>(verb: "read" | "write", path: string, ope
   }
 }
 
-/** The pieces of a stream as they come; an error of the operating system becomes a FileError that names `path`. */
+/** The chunks of a stream. An error of the operating system becomes a FileError that names `path`. */
 export async function* streamPieces(stream: AsyncIterable<string | Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
   const pieces = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   try {
@@ -51,7 +54,7 @@ export async function* streamPieces(stream: AsyncIterable<string | Uint8Array>, 
   }
 }
 
-/** The operating system's code of an error (`ENOENT`), or undefined where it is another kind of error. */
+/** The operating system's error code (`ENOENT`), or undefined for other kinds of errors. */
 export function errorCode(error: unknown): string | undefined {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return typeof code === "string" && /^E[A-Z0-9]+$/.test(code) ? code : undefined;

@@ -1,4 +1,4 @@
-/** Ranges of one file that are read together: neighbours become one request. */
+/** Joins neighbouring ranges of one file into one request. */
 
 /** A range of a file that a reader waits for, in bytes. */
 export interface PendingRange {
@@ -8,17 +8,17 @@ export interface PendingRange {
   readonly reject: (error: unknown) => void;
 }
 
-/** What one request fetches. */
+/** The range of one request. */
 export interface JoinedRange {
   readonly start: number;
   readonly end: number;
-  /** The ranges inside it, by where they start. */
+  /** The ranges inside it, in the order in which they start. */
   readonly parts: readonly PendingRange[];
 }
 
-/** Bytes between two ranges that are sooner fetched than a second answer is waited for. */
+/** A gap of at most this many bytes is fetched, because that takes less time than another request. */
 const MOST_BETWEEN = 64 * 2 ** 10;
-/** Large enough that the wait for the answer does not count, small enough that several requests share a large file. */
+/** Large enough that the latency does not matter, small enough that several requests share a large file. */
 const MOST_BYTES = 8 * 2 ** 20;
 
 /** Joins ranges that are neighbours, or nearly so, into ranges of at most 8 MiB; a longer range stays as it is. */

@@ -1,4 +1,4 @@
-/** Runs tasks as they are given, no more than a few at a time. */
+/** Runs tasks in the order given, at most a few at a time. */
 export class RequestQueue {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
@@ -12,7 +12,7 @@ export class RequestQueue {
     try {
       return await task();
     } finally {
-      // The place goes to the next task, which does not count itself again.
+      // The slot goes to the next task, which does not count itself again.
       const next = this.#waiting.shift();
       if (next === undefined) this.#running--;
       else next();

@@ -1,21 +1,24 @@
-/** Folders that are written as well as read, other than those on disk: in memory, and behind a browser's file handles (its private storage among them). */
+/**
+ * Folders that can be written as well as read, other than those on disk: in memory, and behind a browser's file handles (including its
+ * private storage).
+ */
 import { FileError } from "../../errors.ts";
 import { checkRange, type FileContent, type Folder, MemoryFolder, missingFile, type NamedContent, pathIn } from "../folder.ts";
 
 /** A folder that files can be written to. */
 export interface WritableFolder extends Folder {
-  /** Writes a file, over one of the same name if there is one. `/` in its name makes folders. */
+  /** Writes a file, replacing one with the same name. `/` in its name makes folders. */
   write(file: string, content: FileContent): Promise<void>;
-  /** The names of what lies in it, folders and files. */
+  /** The names of its folders and files. */
   list(): Promise<string[]>;
-  /** Removes a file, or a folder with all that it holds. */
+  /** Removes a file, or a folder with all its content. */
   remove(name: string): Promise<void>;
 }
 
-/** A place to write to: a folder in memory, or a browser's handle of one. */
+/** A place to write to: a folder in memory, or a browser's handle of a folder. */
 export type FolderPlace = MemoryFolder | FileSystemDirectoryHandle;
 
-/** Throws `FileError` for what is no such place. */
+/** Throws `FileError` for anything else. */
 export function writableFolder(place: FolderPlace): WritableFolder {
   if (place instanceof MemoryFolder) return new WritableMemory(place);
   if (typeof place === "object" && place !== null && "getFileHandle" in place) return new HandleFolder(place);
@@ -57,7 +60,7 @@ class WritableMemory implements WritableFolder {
   }
 }
 
-/** A browser's handle of a folder: picked by a person, or of the page's private storage (`navigator.storage.getDirectory()`). */
+/** A browser's handle of a folder: chosen by the user, or in the page's private storage (`navigator.storage.getDirectory()`). */
 class HandleFolder implements WritableFolder {
   constructor(readonly handle: FileSystemDirectoryHandle) {}
 
@@ -79,7 +82,7 @@ class HandleFolder implements WritableFolder {
     return new Uint8Array(await found.slice(start, end ?? found.size).arrayBuffer());
   }
 
-  /** What is half-written is not seen: the browser puts it in its place when all of it is there. */
+  /** A half-written file is not visible: the browser replaces the file when the content is complete. */
   async write(file: string, content: FileContent): Promise<void> {
     const parts = file.split("/");
     let folder = this.handle;

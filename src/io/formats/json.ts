@@ -1,9 +1,9 @@
 /**
- * JSON from files that nobody vouches for. What JSON.parse leaves to its caller is checked here: how deep lists and objects lie inside one
- * another, so that no reader after it runs out of stack or memory, and keys that an object states twice.
+ * JSON from untrusted files. Two things that JSON.parse does not check are checked here: how deeply lists and objects are nested, so that
+ * no later reader runs out of stack or memory, and duplicate keys in an object.
  */
 
-/** Lists and objects inside one another. Configurations and headers have 5; a list in a list in a list takes 100 bytes of memory a byte. */
+/** The deepest nesting of lists and objects. Configurations and headers have 5. A deeply nested list takes 100 bytes of memory per byte. */
 export const deepestNesting = 200;
 
 /** Whether `text` nests lists and objects deeper than `deepestNesting`. It need not be valid JSON. */
@@ -22,8 +22,8 @@ export function isNestedTooDeep(text: string): boolean {
 const [quote, backslash, openList, closeList, openObject, closeObject] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
- * The first key, in reading order, that its object already has, or undefined. JSON.parse keeps the last one and says nothing; in a file's
- * header that is a fault to report. `json` must be valid: it is scanned, not checked.
+ * The first duplicate key of an object, in reading order, or undefined. JSON.parse silently keeps the last one; in a file's header, that is
+ * an error to report. `json` must be valid: it is scanned, not checked.
  */
 export function duplicateKey(json: string): string | undefined {
   const open: (Set<string> | null)[] = [];
@@ -46,7 +46,7 @@ export function duplicateKey(json: string): string | undefined {
   return undefined;
 }
 
-/** The place after the quote that ends the string whose opening quote stands at `start`; the end of the text where none does. */
+/** The index after the quote that ends the string whose opening quote is at `start`; the end of the text if there is none. */
 function endOfString(json: string, start: number): number {
   let at = start + 1;
   while (at < json.length && json.charCodeAt(at) !== quote) at += json.charCodeAt(at) === backslash ? 2 : 1;

@@ -1,8 +1,8 @@
 /**
- * NumPy's .npy format, version 1.0: what `numpy.load` opens.
- * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ * NumPy's .npy format, version 1.0: what `numpy.load` opens. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  *
- * Written in C order: f32 as `<f4`, and embeddings of fewer bits as `<f2`, `|i1` or `|u1`. Numbers in C order are read, as f32; packed bits are not.
+ * Writes arrays in C order: f32 as `<f4`, and embeddings of fewer bits as `<f2`, `|i1` or `|u1`. Reads numbers in C order, as f32; it does
+ * not read packed bits.
  */
 
 import { FormatError, ShapeError } from "../../errors.ts";
@@ -21,12 +21,12 @@ export interface NpyArray {
   readonly data: Float32Array;
 }
 
-/** What an array's elements are: f32, halves, signed and unsigned bytes. */
+/** An array's element type: f32, f16, signed and unsigned bytes. */
 export type NpyElements = Float32Array | Uint16Array | Int8Array | Uint8Array;
 
 export type NpyType = "<f4" | "<f2" | "|i1" | "|u1";
 
-/** A .npy file of the given shape. Throws ShapeError when `data` does not have the shape's number of elements. */
+/** A .npy file with the given shape. Throws ShapeError when the number of elements in `data` differs from the shape's. */
 export function encodeNpy(shape: readonly number[], data: Float32Array): Uint8Array {
   if (data.length !== elementCount(shape)) throw wrongCount(shape, data.length);
   const header = npyHeader(shape, "<f4");
@@ -37,8 +37,8 @@ export function encodeNpy(shape: readonly number[], data: Float32Array): Uint8Ar
 }
 
 /**
- * A .npy file of the given shape in chunks, from elements in C order as they are made, in pieces of any size. Throws ShapeError at the end
- * when the pieces do not have the shape's number of elements; a file written through `writeFileAtomically` is then not written.
+ * A .npy file with the given shape in chunks, from elements in C order in pieces of any size. Throws ShapeError at the end when the number
+ * of elements differs from the shape's; a file written through `writeFileAtomically` is then not written.
  */
 export async function* streamNpy(
   shape: readonly number[],
@@ -54,7 +54,7 @@ export async function* streamNpy(
   if (count !== elementCount(shape)) throw wrongCount(shape, count);
 }
 
-/** How the elements that are read become f32: doubles are rounded, the others exact. */
+/** How each element type becomes f32: doubles are rounded, the others are exact. */
 const readers: Readonly<Record<string, readonly [elementBytes: number, toF32: (bytes: Uint8Array) => Float32Array]>> = {
   "<f4": [4, TO_F32.F32!],
   "<f2": [2, TO_F32.F16!],
@@ -62,7 +62,10 @@ const readers: Readonly<Record<string, readonly [elementBytes: number, toF32: (b
   "|i1": [1, (bytes) => Float32Array.from(new Int8Array(bytes.buffer))],
 };
 
-/** Reads a .npy file; `path` is what messages call it. Throws FormatError when it is not one, or its elements are none of `readers` in C order. */
+/**
+ * Reads a .npy file; `path` is its name in messages. Throws FormatError when it is not one, or its elements are not one of `readers` in C
+ * order.
+ */
 export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
   const text = (start: number, end: number) => new TextDecoder("latin1").decode(bytes.subarray(start, end));
   if (bytes.length < PREFIX_BYTES || !isMagic(bytes))
@@ -90,7 +93,7 @@ export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
     .map(Number);
   const [elementBytes, toF32] = reader;
   const expected = elementCount(shape) * elementBytes;
-  // Not `slice`, which of a Node buffer is no copy.
+  // Not `slice`: for a Node Buffer it does not copy.
   const data = new Uint8Array(bytes.subarray(dataStart));
   if (data.length !== expected) {
     throw new FormatError(
@@ -102,7 +105,7 @@ export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
 }
 
 function npyHeader(shape: readonly number[], type: NpyType): Uint8Array {
-  // Python writes a tuple of one with a comma after it.
+  // Python writes a tuple of one with a trailing comma.
   const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const dictionary = `{'descr': '${type}', 'fortran_order': False, 'shape': (${sizes}), }`;
   const total = Math.ceil((PREFIX_BYTES + dictionary.length + 1) / DATA_ALIGNMENT) * DATA_ALIGNMENT;

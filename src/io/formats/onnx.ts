@@ -1,26 +1,26 @@
 /**
- * ONNX models, written: a graph of operators and its weights, as one protocol buffer. https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+ * Writes ONNX models: a graph of operators and its weights, as one protocol buffer. https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
  *
- * Weights are asked for when their turn comes, so that a model is never whole in memory.
+ * Each tensor of weights is requested when it is written, so that the whole model is never in memory.
  */
 import { CapacityError, ShapeError } from "../../errors.ts";
 import { bytesOf, concatenate } from "./bytes.ts";
 import { varint } from "./protobuf.ts";
 
-/** The operators' version: the first with LayerNormalization. */
+/** The operator set's version: the first with LayerNormalization. */
 const OPSET = 17;
 const IR_VERSION = 8;
-/** A protocol buffer's. */
+/** The size limit of a protocol buffer. */
 const MAX_BYTES = 2 ** 31 - 1;
 
 const ELEMENT = { F32: { code: 1, bytes: 4 }, I64: { code: 7, bytes: 8 } } as const;
 
 type Element = keyof typeof ELEMENT;
 
-/** An attribute: a number is a float where it is wrapped, otherwise an integer. */
+/** An attribute: a wrapped number is a float, others are integers. */
 export type Attribute = number | readonly number[] | { readonly float: number };
 
-/** A graph in the making. Values are names; a dimension that is a text may be of any size. */
+/** A graph being built. Values are names; a dimension given as text may have any size. */
 export class OnnxGraph {
   readonly #nodes: Part[] = [];
   readonly #weights: Part[] = [];
@@ -35,7 +35,7 @@ export class OnnxGraph {
     return name;
   }
 
-  /** Makes a value an output of this name. */
+  /** Declares a value as an output with this name. */
   output(name: string, value: string, element: Element, shape: readonly (number | string)[]): void {
     this.#node("Identity", [value], name, {});
     this.#outputs.push(...message(12, valueInfo(name, element, shape)));
@@ -48,7 +48,7 @@ export class OnnxGraph {
     return output;
   }
 
-  /** A tensor of the model; `data` gives its little-endian bytes in C order when it is written. */
+  /** A tensor of the model. `data` returns its little-endian bytes in C order when it is written. */
   weight(name: string, element: Element, shape: readonly number[], data: () => Promise<Uint8Array>): string {
     const size = shape.reduce((product, length) => product * length, ELEMENT[element].bytes);
     const fields = [...shape.flatMap((length) => integer(1, length)), ...integer(2, ELEMENT[element].code), ...text(8, name)];
@@ -56,7 +56,7 @@ export class OnnxGraph {
     return name;
   }
 
-  /** Whole numbers, as a scalar where one is given alone. */
+  /** Integers; a scalar if a single number is given. */
   integers(values: number | readonly number[]): string {
     const list = typeof values === "number" ? [values] : values;
     const bytes = bytesOf(BigInt64Array.from(list, BigInt));
@@ -67,7 +67,10 @@ export class OnnxGraph {
     return this.weight(`float_${this.#count++}`, "F32", [], async () => bytesOf(Float32Array.of(value)));
   }
 
-  /** The file. Throws CapacityError when it is larger than the format allows and, while it is read, ShapeError for data that does not fill its shape. */
+  /**
+   * The file. Throws CapacityError when it is larger than the format allows and, while it is read, ShapeError for data whose size differs
+   * from its shape.
+   */
   encode(): AsyncIterable<Uint8Array> {
     const graph = [...this.#nodes, ...text(2, this.name), ...this.#weights, ...this.#inputs, ...this.#outputs];
     const opset = message(8, [...text(1, ""), ...integer(2, OPSET)]);
@@ -102,7 +105,7 @@ function valueInfo(name: string, element: Element, shape: readonly (number | str
   return [...text(1, name), ...message(2, message(1, tensor))];
 }
 
-/** Bytes of a protocol buffer, or such as are read when their turn comes. */
+/** Bytes of a protocol buffer, or bytes that are requested when they are written. */
 type Part = Uint8Array | { readonly length: number; readonly name: string; readonly read: () => Promise<Uint8Array> };
 
 function lengthOf(parts: readonly Part[]): number {
@@ -122,7 +125,7 @@ function integer(field: number, value: number): Part[] {
   return [varint(field << 3), varint(value)];
 }
 
-/** Small parts are put together, so that a file is not written in a hundred thousand pieces. */
+/** Joins small parts, so that a file is not written in a hundred thousand pieces. */
 async function* chunks(parts: readonly Part[]): AsyncGenerator<Uint8Array> {
   let small: Uint8Array[] = [];
   for (const part of parts) {

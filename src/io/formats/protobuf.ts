@@ -1,6 +1,9 @@
-/** Numbers of Protocol Buffers, which ONNX models and TensorBoard's events are written in. https://protobuf.dev/programming-guides/encoding/ */
+/**
+ * The number encoding of Protocol Buffers, the format of ONNX models and TensorBoard's events.
+ * https://protobuf.dev/programming-guides/encoding/
+ */
 
-/** A whole number in groups of seven bits, the lowest first; negative numbers as 64 bits. */
+/** An integer in groups of seven bits, the lowest first; negative numbers as 64 bits. */
 export function varint(value: number): Uint8Array {
   const bytes: number[] = [];
   for (let rest = BigInt.asUintN(64, BigInt(value)); ; rest >>= 7n) {

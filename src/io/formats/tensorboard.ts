@@ -1,14 +1,15 @@
 /**
  * TensorBoard's event files, written without TensorFlow: scalars only.
  *
- * A file is a sequence of TFRecords: length, its checksum, data, its checksum (CRC-32C, masked as TensorFlow masks it). The data of each is an
- * `Event` message of tensorflow/core/util/event.proto in the protobuf encoding. Records are made here; whoever keeps the log appends them.
+ * A file is a sequence of TFRecords: length, its checksum, data, its checksum (CRC-32C, masked as TensorFlow masks it). The data of each is
+ * an `Event` message of tensorflow/core/util/event.proto in the protobuf encoding. This file makes the records; the owner of the log
+ * appends them.
  */
 
 import { concatenate } from "./bytes.ts";
 import { varint } from "./protobuf.ts";
 
-/** Numbers of one step by their tags; a tag such as `train/loss` is shown in the group `train`. */
+/** Numbers of one step by tag; a tag such as `train/loss` is shown in the group `train`. */
 export interface ScalarEvent {
   /** Seconds since 1970. */
   readonly wallTime: number;
@@ -16,17 +17,17 @@ export interface ScalarEvent {
   readonly values: Readonly<Record<string, number>>;
 }
 
-/** A name by which TensorBoard finds the file in its folder; `host` sets apart files begun in one second. */
+/** A file name that TensorBoard recognises. `host` distinguishes files created in the same second. */
 export function eventFileName(wallTime: number, host: string): string {
   return `events.out.tfevents.${Math.floor(wallTime)}.${host}`;
 }
 
-/** The record that a file begins with. */
+/** The first record of a file. */
 export function fileHeader(wallTime: number): Uint8Array {
   return record(concatenate([fields.wallTime(wallTime), fields.fileVersion("brain.Event:2")]));
 }
 
-/** The record of one step. A value that is not finite is kept: TensorBoard draws it as a triangle. */
+/** The record of one step. Values that are not finite are kept: TensorBoard draws them as triangles. */
 export function scalarRecord({ wallTime, step, values }: ScalarEvent): Uint8Array {
   const summary = Object.entries(values).map(([tag, value]) => fields.value(concatenate([fields.tag(tag), fields.simpleValue(value)])));
   return record(concatenate([fields.wallTime(wallTime), fields.step(step), fields.summary(concatenate(summary))]));
@@ -35,7 +36,7 @@ export function scalarRecord({ wallTime, step, values }: ScalarEvent): Uint8Arra
 /** Wire types of the protobuf encoding. */
 const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
-/** Fields of Event, Summary and Summary.Value by their numbers in the .proto files. */
+/** Fields of Event, Summary and Summary.Value, by their numbers in the .proto files. */
 const fields = {
   wallTime: (value: number) => concatenate([key(1, wire.fixed64), double(value)]),
   step: (value: number) => concatenate([key(2, wire.varint), varint(value)]),
@@ -72,7 +73,7 @@ function record(data: Uint8Array): Uint8Array {
   return concatenate([length, maskedChecksum(length), data, maskedChecksum(data)]);
 }
 
-/** CRC-32C rotated and shifted by a constant, so that a checksum of data that holds checksums is no special case. */
+/** CRC-32C rotated and offset by a constant, so that checksums of data that contains checksums are not a special case. */
 function maskedChecksum(bytes: Uint8Array): Uint8Array {
   const crc = crc32c(bytes);
   const masked = new Uint8Array(4);
@@ -89,7 +90,7 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc >>> 0;
 });
 
-/** CRC-32C (Castagnoli) of some bytes. */
+/** CRC-32C (Castagnoli) of bytes. */
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) crc = crcTable[(crc ^ byte) & 255]! ^ (crc >>> 8);

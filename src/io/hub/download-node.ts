@@ -1,7 +1,7 @@
 /**
- * Downloads that survive interruptions: what has arrived stands beside its place (partial-file-node.ts), the next attempt goes on from there, in
- * this process or a later one, and the file appears under its name when it is whole and its checksum is right. Several processes that want the
- * same file at once each fetch it.
+ * Downloads that survive interruptions. The bytes received so far are in a partial file (partial-file-node.ts). The next attempt, in this
+ * process or a later one, continues from there, and the file appears under its name when it is complete and its checksum is right. If
+ * several processes want the same file at once, each fetches it.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -19,17 +19,17 @@ export interface Checksum {
 }
 
 export interface DownloadOptions {
-  /** What messages call the file; its address if absent. */
+  /** The file's name in messages; its address if absent. */
   readonly shown?: string;
-  /** Sent to the server of the address, and to no other that it redirects to. */
+  /** Sent only to the server of the address, not to others that it redirects to. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Bytes of the whole file, where they are known. */
+  /** Size of the whole file in bytes, if known. */
   readonly size?: number;
-  /** The expected checksum, where it is known. */
+  /** The expected checksum, if known. */
   readonly checksum?: Checksum;
-  /** What to do when the server refuses, by its status; advice about the address if absent. */
+  /** The remedy when the server refuses, by status; advice about the address if absent. */
   readonly remedyFor?: (status: number) => string;
-  /** Bytes that are there, and bytes in all where the server says. */
+  /** Bytes received, and the total if the server says it. */
   readonly onProgress?: (done: number, total: number | null) => void;
   readonly signal?: AbortSignal;
 }
@@ -37,11 +37,11 @@ export interface DownloadOptions {
 export interface Download {
   readonly bytes: number;
   readonly checksum: Checksum;
-  /** Who vouches for the checksum: the caller, the server, or nobody, so that it is only good for comparing with the next time. */
+  /** The source of the checksum: the caller, the server, or none, in which case it only serves for comparison with the next attempt. */
   readonly checked: "known" | "server" | "unchecked";
 }
 
-/** Connections are taken up again when they break off or the server fails; so many in a row without a new byte end the download. */
+/** A connection is opened again when it breaks or the server fails; this many in a row without a new byte end the download. */
 const fruitlessAttempts = 4;
 const firstPauseMs = 100;
 const maxRedirects = 10;
@@ -53,7 +53,7 @@ interface Task extends DownloadOptions {
   readonly partial: string;
 }
 
-/** What one connection came to. */
+/** The result of one connection. */
 interface Attempt {
   readonly whole: boolean;
   /** The SHA-256 that the server states for the file. */
@@ -61,9 +61,9 @@ interface Attempt {
 }
 
 /**
- * Fetches `url` into the file `path`, going on from what an earlier attempt left. The folder is made. Throws FileError when there is no network,
- * the server refuses or the file cannot be written, and FormatError, having removed what came, when it has another checksum or is longer than
- * announced; then nothing stands at `path`.
+ * Fetches `url` into the file `path`, continuing an earlier attempt if there is one. Creates the folder. Throws FileError when there is no
+ * network, the server refuses or the file cannot be written, and FormatError when the checksum differs or the file is longer than
+ * announced; the received bytes are then removed, and `path` does not exist.
  */
 export async function downloadFile(url: string, path: string, options: DownloadOptions = {}): Promise<Download> {
   await fileOperation("write", path, () => mkdir(dirname(path), { recursive: true }));
@@ -99,7 +99,7 @@ export async function checksumOf(path: string, algorithm: Checksum["algorithm"] 
   return { algorithm, digest: hash.digest("hex") };
 }
 
-/** Connects until the file is whole; gives the checksum that the server states. */
+/** Connects until the file is complete; returns the checksum that the server states. */
 async function fetchWhole(task: Task): Promise<string | null> {
   const file = await fileOperation("write", task.shown, () => open(task.partial, "a"));
   try {
@@ -118,7 +118,7 @@ async function fetchWhole(task: Task): Promise<string | null> {
         if (task.signal?.aborted || error instanceof SimcseError) throw error;
         cause = error;
       }
-      // What does not make the file longer counts, whatever it was: an answer that never fits would otherwise be asked for without end.
+      // Every attempt that does not make the file longer counts. Otherwise an answer that never fits would be requested forever.
       fruitless = (await file.stat()).size > before ? 0 : fruitless + 1;
     }
   } finally {
@@ -126,11 +126,11 @@ async function fetchWhole(task: Task): Promise<string | null> {
   }
 }
 
-/** One connection: appends what is missing, or starts again where the server has another file than before. */
+/** One connection: appends the missing bytes, or starts again if the server's file has changed. */
 async function connect(task: Task, file: FileHandle): Promise<Attempt> {
   const { shown, partial, size, checksum, onProgress } = task;
   const etag = await readFile(etagFile(partial), "utf8").catch(() => null);
-  // What is there is a part of this file if a checksum will tell, or the server compares the tag that it gave it.
+  // The partial file is continued only if a checksum will be compared at the end, or the server can compare the tag that it sent with it.
   if (etag === null && checksum === undefined) await file.truncate(0);
   let { size: have } = await file.stat();
   if (size !== undefined && have > size) {
@@ -169,14 +169,14 @@ async function restart({ partial }: Task, file: FileHandle): Promise<void> {
   await file.truncate(0);
 }
 
-/** Bytes of the whole file, null where the server does not say: the length of packed content is not that of what comes out. */
+/** Size of the whole file in bytes; null if the server does not say it. The length of compressed content is not the file's. */
 function totalOf({ headers }: Response, have: number): number | null {
   const length = headers.get("content-length");
   const encoding = headers.get("content-encoding") ?? "identity";
   return length === null || encoding !== "identity" ? null : have + Number(length);
 }
 
-/** Only a strong tag of bytes that were sent as they are tells that what comes later is of the same file. */
+/** Only a strong tag of uncompressed bytes identifies the file reliably. */
 async function rememberTag(partial: string, { headers }: Response): Promise<void> {
   const etag = headers.get("etag");
   const isTold = etag?.startsWith('"') && (headers.get("content-encoding") ?? "identity") === "identity";
@@ -184,7 +184,7 @@ async function rememberTag(partial: string, { headers }: Response): Promise<void
   else await rm(etagFile(partial), { force: true });
 }
 
-/** GET through redirects, remembering the checksum that the first server states for a file that another one holds. */
+/** GET through redirects, remembering the checksum that the first server states for a file on another server. */
 async function follow({ url, headers: own = {}, signal }: Task, headers: Readonly<Record<string, string>>) {
   let stated: string | null = null;
   for (let at = url, hops = 0; ; hops++) {
@@ -202,7 +202,7 @@ async function follow({ url, headers: own = {}, signal }: Task, headers: Readonl
   }
 }
 
-/** Throws FileError for an answer that will be the same next time, and an Error for a server that may recover. */
+/** Throws FileError for an answer that will not change, and an Error for a server that may recover. */
 async function refuse({ shown, remedyFor }: Task, { status, body }: Response): Promise<never> {
   await body?.cancel();
   if (status >= 500 || status === 429) throw new Error(`the server answered ${status}`);

@@ -1,12 +1,12 @@
 /**
- * What has come of a file that is being fetched. Whoever goes on with it takes it by renaming it to a name of its own, so that no two processes write to
- * one file: the second finds nothing to take, and fetches a file of its own.
+ * The partial file of a download. A process that continues a download first renames the partial file to a unique name, so that no two
+ * processes write to one file: the second finds none and starts a new one.
  *
  *     TARGET.part                    left by an attempt that failed
  *     TARGET.HOST.PID.RANDOM.part    written by that process, or left by it if it was killed
  *     ….part.etag                    beside either: the server's tag of what is in it
  *
- * Files that other programs write beside the target, such as `TARGET.incomplete` of Python's, are not touched.
+ * Files of other programs next to the target, such as Python's `TARGET.incomplete`, are not touched.
  */
 import { randomUUID } from "node:crypto";
 import { readdir, rename, rm, stat } from "node:fs/promises";
@@ -16,7 +16,7 @@ import { errorCode } from "../folders/errno-node.ts";
 
 const host = hostname().replace(/[^\w-]/g, "_");
 
-/** Takes what is left of `target`, and gives its new name; where nothing is left there is no file of that name yet. */
+/** Claims the partial file of `target`, and returns its new name. If there is none, no file with that name exists yet. */
 export async function claimPartial(target: string): Promise<string> {
   const own = `${target}.${host}.${process.pid}.${randomUUID()}.part`;
   for (const left of await abandoned(target)) {
@@ -25,19 +25,19 @@ export async function claimPartial(target: string): Promise<string> {
       await rename(etagFile(left), etagFile(own)).catch(() => {});
       return own;
     } catch (error) {
-      // Another was faster.
+      // Another process was faster.
       if (errorCode(error) !== "ENOENT") throw error;
     }
   }
   return own;
 }
 
-/** Where the server's tag of a partial file stands. */
+/** The path of the server's tag for a partial file. */
 export function etagFile(partial: string): string {
   return `${partial}.etag`;
 }
 
-/** Leaves a claimed file to whoever goes on; an empty one is removed. */
+/** Leaves a claimed file for a later attempt; an empty one is removed. */
 export async function leavePartial(own: string, target: string): Promise<void> {
   const { size } = await stat(own).catch(() => ({ size: 0 }));
   if (size === 0) {
@@ -49,7 +49,7 @@ export async function leavePartial(own: string, target: string): Promise<void> {
   await rename(etagFile(own), etagFile(`${target}.part`)).catch(() => {});
 }
 
-/** Removes what nobody will go on with, when `target` is whole. */
+/** Removes partial files that will not be continued, when `target` is complete. */
 export async function removePartials(target: string): Promise<void> {
   for (const left of await abandoned(target)) {
     await rm(left).catch(() => {});
@@ -57,7 +57,7 @@ export async function removePartials(target: string): Promise<void> {
   }
 }
 
-/** What is left of `target` by attempts that failed and by processes of this machine that have ended. */
+/** Partial files of `target` from failed attempts, and from processes of this machine that have ended. */
 async function abandoned(target: string): Promise<string[]> {
   const [folder, base] = [dirname(target), basename(target)];
   const names = await readdir(folder);

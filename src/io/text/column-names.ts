@@ -1,12 +1,12 @@
-/** What columns of a table hold, by the names that people give them. */
+/** What columns of a table hold, by their common names. */
 
-/** What a column is for: the texts of an example in the original's names, how alike two texts are, or the class of a text or of a pair. */
+/** A column's role: a text of an example by the original's names, the similarity of two texts, or the class of a text or a pair. */
 export const columnRoles = ["sent0", "sent1", "hard_neg", "score", "label"] as const;
 
-/** What a column of a training or evaluation file is for. */
+/** A column's role in a training or evaluation file. */
 export type ColumnRole = (typeof columnRoles)[number];
 
-/** Names as they are compared: in lower case, with letters and digits only. */
+/** Names as they are compared: lower case, letters and digits only. */
 const names: Readonly<Record<ColumnRole, readonly string[]>> = {
   sent0: [
     ...["sent0", "sentence", "sentence0", "sentence1", "sentencea", "text", "text1", "texta", "anchor", "query"],
@@ -25,14 +25,14 @@ const roleOfName = new Map(columnRoles.flatMap((role) => names[role].map((name) 
 
 const plain = (name: string) => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
 
-/** What a column of this name holds, or null where the name does not say it. */
+/** The role of a column with this name, or null if the name does not say it. */
 export function roleOf(name: string): ColumnRole | null {
   return roleOfName.get(plain(name)) ?? null;
 }
 
 const idNames = new Set(["id", "idx", "index", "key", "guid", "uid", "pairid", "split"]);
 
-/** Whether a cell is a name that columns have: of a role, or of an id. */
+/** Whether a cell is a common column name: of a role, or of an id. */
 export function isColumnName(cell: string): boolean {
   return roleOf(cell) !== null || idNames.has(plain(cell));
 }

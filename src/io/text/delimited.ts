@@ -1,9 +1,9 @@
 /**
  * Rows of a text whose values are separated by a character: csv as in RFC 4180, and tab-separated text.
  *
- * A value in quotation marks may hold the separator, line ends and doubled quotation marks. A quotation mark elsewhere is a character like others,
- * and so is one that begins a value but does not end it (`"so" he said`). In tab-separated text a quoted value ends on its line: files in this
- * format often hold quotation marks that were never meant to quote. Blank lines are skipped.
+ * A value in quotation marks may contain the separator, line ends and doubled quotation marks. Elsewhere a quotation mark is an ordinary
+ * character, and so is one that begins a value but does not end it (`"so" he said`). In tab-separated text a quoted value ends on its line,
+ * because such files often contain quotation marks that were never meant to quote. Blank lines are skipped.
  */
 import { DataError } from "../../errors.ts";
 import { isHeader } from "./header.ts";
@@ -20,7 +20,7 @@ export interface Cells {
   readonly cells: readonly string[];
 }
 
-/** The rows of a text that arrives in pieces. Throws DataError, naming the line, where a quotation mark is never closed. */
+/** The rows of a text that arrives in pieces. Throws DataError, naming the line, if a quotation mark is never closed. */
 export async function* splitRows(texts: AsyncIterable<string>, separator: Separator, name: string): AsyncGenerator<Cells> {
   const reader = new RowReader(separator, name);
   for await (const text of texts) yield* reader.push(text);
@@ -29,11 +29,11 @@ export async function* splitRows(texts: AsyncIterable<string>, separator: Separa
 
 interface Quoted {
   readonly value: string;
-  /** Just behind the closing quotation mark. */
+  /** The index after the closing quotation mark. */
   readonly end: number;
 }
 
-/** What one look at the text came to. `incomplete`: the row goes on in a piece that has not come yet. */
+/** The result of one attempt to read a row. `incomplete`: the row continues in a piece that has not arrived. */
 type Look<T> = T | "incomplete";
 
 class RowReader {
@@ -75,7 +75,7 @@ class RowReader {
     }
   }
 
-  /** The values from here to the end of the row; moves behind it. */
+  /** The values from here to the end of the row; moves past it. */
   #row(): Look<string[]> {
     const cells: string[] = [];
     for (let at = this.#at; ; ) {
@@ -103,7 +103,7 @@ class RowReader {
     return this.#last ? this.#text.length : "incomplete";
   }
 
-  /** The value in quotation marks that begins here, or null where the quotation mark is a character like others. */
+  /** The value in quotation marks that begins here, or null if the quotation mark is an ordinary character. */
   #quoted(start: number): Look<Quoted | null> {
     for (let at = start + 1; ; at += 2) {
       at = this.#text.indexOf('"', at);
@@ -142,12 +142,13 @@ class RowReader {
   }
 }
 
-/** Rows of a text that are looked at to find its separator. */
+/** Rows that are examined to find the separator. */
 const SAMPLE_ROWS = 20;
 
 /**
- * The separator of a table by its beginning: `usual`, unless it does not divide the rows evenly and another does, or it does not divide the first row at all.
- * Commas stand in sentences too, and one row alone says little: there another separator than the usual one needs a header. `sample` may end anywhere.
+ * The separator of a table, from its beginning: `usual`, unless it does not divide the rows evenly and another one does, or it does not
+ * divide the first row at all. Sentences contain commas too, and a single row says little, so a separator other than the usual one then
+ * needs a header. `sample` may end anywhere.
  */
 export function findSeparator(sample: string, usual: Separator): Separator {
   const ranked = [usual, ...separators.filter((separator) => separator !== usual)].map((separator) => {
@@ -160,7 +161,7 @@ export function findSeparator(sample: string, usual: Separator): Separator {
   return ranked.reduce((best, other) => (other.rank > best.rank ? other : best)).separator;
 }
 
-/** The first rows of a text. The last row of a sample is left out where it may be cut off. */
+/** The first rows of a text. The last row of a sample is left out if it may be cut off. */
 export function sampleRows(sample: string, separator: Separator): (readonly string[])[] {
   const rows: (readonly string[])[] = [];
   for (const { cells } of new RowReader(separator, "").push(sample)) {

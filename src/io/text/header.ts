@@ -1,7 +1,7 @@
-/** Whether the first row of a table names its columns, as far as its cells show it. */
+/** Guesses from its cells whether the first row of a table names its columns. */
 import { isColumnName } from "./column-names.ts";
 
-/** Whether the first of some rows is a header, or null where it could be either. `names` are known to be columns. */
+/** Whether the first of some rows is a header, or null if it could be either. `names` are known column names. */
 export function isHeader(rows: readonly (readonly string[])[], names: readonly string[] = []): boolean | null {
   const [first = [], ...others] = rows;
   if (first.some((cell) => isColumnName(cell) || names.includes(cell.trim()))) return true;

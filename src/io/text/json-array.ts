@@ -1,4 +1,4 @@
-/** The elements of a JSON array, one after another, so that a file of any size takes the memory of one element. */
+/** The elements of a JSON array, one at a time, so that a file of any size takes the memory of one element. */
 import { DataError } from "../../errors.ts";
 import { MAX_LINE_CHARACTERS } from "./lines.ts";
 
@@ -6,8 +6,8 @@ const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
 const [OPENING, CLOSING] = [new Set([0x5b, 0x7b]), new Set([0x5d, 0x7d])];
 
 /**
- * The texts of a top-level array's elements, each to be parsed by itself. Only brackets, commas and quotation marks are looked at here. Throws
- * DataError where the text is not an array or ends inside it.
+ * The texts of a top-level array's elements, each to be parsed separately. Only brackets, commas and quotation marks are examined here.
+ * Throws DataError if the text is not an array or ends inside it.
  */
 export async function* splitJsonArray(texts: AsyncIterable<string>, name: string): AsyncGenerator<string> {
   const notArray = (found: string) =>

@@ -1,7 +1,7 @@
-/** A text cut into lines. A line ends with `\n`, `\r\n` or `\r`, as in Python's text files; a final line end adds no line. */
+/** Splits a text into lines. A line ends with `\n`, `\r\n` or `\r`, like in Python's text files; a final line end adds no line. */
 import { DataError } from "../../errors.ts";
 
-/** The most characters (UTF-16 units) of a line or of a row: what is longer is no text of sentences, and would fill the memory. */
+/** The most characters (UTF-16 units) of a line or a row. Longer ones are not sentences, and would fill the memory. */
 export const MAX_LINE_CHARACTERS = 10_000_000;
 
 /** The lines of a text that arrives in pieces, without their ends. Throws DataError for a line of more than `MAX_LINE_CHARACTERS`. */
@@ -22,7 +22,7 @@ export async function* splitLines(texts: AsyncIterable<string>, name: string): A
   yield* linesOf(pending);
 }
 
-/** Where the line after the last whole one begins. A `\r` at the very end may be half of a `\r\n`. */
+/** Where the line after the last complete one begins. A `\r` at the very end may be half of a `\r\n`. */
 function endOfLastLine(block: string): number {
   const searched = block.endsWith("\r") ? block.length - 2 : block.length;
   return Math.max(block.lastIndexOf("\n"), searched < 0 ? -1 : block.lastIndexOf("\r", searched)) + 1;

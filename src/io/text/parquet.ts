@@ -8,10 +8,12 @@ export interface ParquetRows {
   readonly rows: AsyncIterable<Readonly<Record<string, unknown>>>;
 }
 
-/** Rows that are decoded at once, at most: a row group of a published set can hold a million. */
+/** The most rows that are decoded at once: a row group of a published set can hold a million. */
 const ROWS_AT_ONCE = 10_000;
 
-/** Opens a Parquet file. Throws OptionError for a stream, which cannot be read from its end, and DataError for what is not Parquet. */
+/**
+ * Opens a Parquet file. Throws OptionError for a stream, which cannot be read from its end, and DataError for a file that is not Parquet.
+ */
 export async function openParquet({ name, file }: ByteSource): Promise<ParquetRows> {
   if (file === undefined) throw new OptionError(`${name} is a stream, and Parquet is read from its end.`, "Give the path of the file.");
   const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
@@ -23,7 +25,7 @@ export async function openParquet({ name, file }: ByteSource): Promise<ParquetRo
     byteLength,
     slice(start: number, end = byteLength): Promise<ArrayBuffer> {
       const bytes = file.read(start, end).then(({ buffer }) => buffer as ArrayBuffer);
-      // The package fetches ahead, and may give up before it looks at what it fetched: that is no error of its own.
+      // The package prefetches, and may fail before it uses what it fetched. That is not a separate error.
       bytes.catch(() => {});
       return bytes;
     },
@@ -50,12 +52,12 @@ export async function openParquet({ name, file }: ByteSource): Promise<ParquetRo
   return { columns: parquetSchema(metadata).children.map(({ element }) => element.name), rows: rows() };
 }
 
-/** Whole numbers of 64 bits come as BigInt. */
+/** 64-bit integers arrive as BigInt. */
 function plainValue(value: unknown): unknown {
   return typeof value === "bigint" ? Number(value) : value;
 }
 
-/** What the package throws, as an error of this one; errors of the file pass through. */
+/** Converts errors that the package throws into errors of this one; errors of the file pass through. */
 async function reading<T>(name: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();

@@ -1,18 +1,21 @@
-/** Where a text or a table comes from: a file of a folder, or a stream such as standard input. Gzip is recognised by its first bytes and unpacked. */
+/**
+ * Where a text or a table comes from: a file of a folder, or a stream such as standard input. Gzip is recognised by its first bytes and
+ * unpacked.
+ */
 import { DataError } from "../../errors.ts";
 import { type Folder, pathIn } from "../folder.ts";
 
 /** Bytes to read a text or a table from. */
 export interface ByteSource {
-  /** What messages call it, and what its format is taken from. */
+  /** Its name in messages; the extension decides the format. */
   readonly name: string;
-  /** The bytes, unpacked where they are gzip. A stream gives them once. */
+  /** The bytes, unpacked if they are gzip. A stream can be read once. */
   bytes(): AsyncIterable<Uint8Array>;
-  /** Reads any part: for formats that are not read from front to back. A stream has none. */
+  /** Reads any part, for formats that are not read from front to back. A stream has none. */
   readonly file?: { readonly size: () => Promise<number>; readonly read: (start: number, end: number) => Promise<Uint8Array> };
 }
 
-/** Bytes read from a file at once: large enough that the cost of a read does not show. */
+/** Bytes read from a file at once: enough that the cost of a read does not matter. */
 const READ_BYTES = 1 << 20;
 
 /** A file of a folder. */
@@ -25,7 +28,7 @@ export function fileSource(folder: Folder, file: string): ByteSource {
   };
 }
 
-/** A stream of bytes; `name` is what messages call it. */
+/** A stream of bytes; `name` is its name in messages. */
 export function streamSource(stream: AsyncIterable<Uint8Array>, name: string): ByteSource {
   return { name, bytes: () => unpacked(stream, name) };
 }
@@ -54,7 +57,7 @@ async function* withFirst(first: Uint8Array, rest: AsyncIterator<Uint8Array>): A
   }
 }
 
-/** An error that is not the archive's own, such as one of the disk, passes through. */
+/** An error that does not come from the archive, such as one of the disk, passes through. */
 async function* gunzip(packed: AsyncGenerator<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
   let failure: { readonly error: unknown } | null = null;
   const source = new ReadableStream<Uint8Array<ArrayBuffer>>({

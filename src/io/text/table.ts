@@ -1,6 +1,6 @@
 /**
- * Tables of texts: the one reader of what people train on, encode and evaluate with. Lines, separated values, JSON lines, JSON arrays and Parquet all
- * become rows with named fields, read in pieces whatever their size.
+ * Tables of texts: the one reader for all files to train on, encode and evaluate with. Lines, separated values, JSON lines, JSON arrays and
+ * Parquet all become rows with named fields and are read in pieces.
  *
  *     .txt              a text a line
  *     .csv, .tsv        rows; the separator ( , ; tab | ) and the header are found from the data
@@ -8,7 +8,7 @@
  *     .json             an array of these, or lines
  *     .parquet          rows
  *
- * Endings count in any case, and all but Parquet may be packed with gzip (`.csv.gz`). What a column is for is decided by examples.ts.
+ * Extensions are case-insensitive, and all formats but Parquet may be packed with gzip (`.csv.gz`). examples.ts decides the columns' roles.
  */
 import { DataError, OptionError } from "../../errors.ts";
 import { printable, show } from "../../show.ts";
@@ -35,10 +35,10 @@ const formatOfEnding: Readonly<Record<string, TableFormat>> = {
   ".parquet": "parquet",
 };
 
-/** Endings of names whose format is known. */
+/** File name extensions whose format is known. */
 export const tableEndings: readonly string[] = Object.keys(formatOfEnding);
 
-/** The format that a file's name says, or null. */
+/** The format given by a file name's extension, or null. */
 export function formatOf(name: string): TableFormat | null {
   const ending = /(\.[^./\\]+)(\.gz)?$/i.exec(name)?.[1]?.toLowerCase();
   return (ending !== undefined && Object.hasOwn(formatOfEnding, ending) && formatOfEnding[ending]) || null;
@@ -46,46 +46,46 @@ export function formatOf(name: string): TableFormat | null {
 
 /** One row of a table. */
 export interface Row {
-  /** The line of a text, or the row of another file; both from 1. */
+  /** The number of the line in a text, or of the row in another file, from 1. */
   readonly number: number;
-  /** Values by column. A column without a value here is missing; values are texts where the format knows nothing else. */
+  /** Values by column; missing values are left out. Values are texts if the format has no other types. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /** A table that is open for reading. */
 export interface Table {
-  /** What messages call the file or stream. */
+  /** The name of the file or stream in messages. */
   readonly name: string;
   readonly format: TableFormat;
-  /** The columns in their order: of the header, or of the first row. Numbered (`column 1`) where nothing names them. */
+  /** The columns in order: from the header, or else from the first row. Numbered (`column 1`) if they have no names. */
   readonly columns: readonly string[];
   /** Whether the file names its columns. */
   readonly named: boolean;
-  /** What stands between values, where the format leaves it open. */
+  /** The separator of values, in formats where it may differ. */
   readonly separator: Separator | null;
-  /** The rows in their order, once. */
+  /** The rows in order; they can be read once. */
   readonly rows: AsyncIterable<Row>;
 }
 
-/** How to read a table where its name or its data do not say it. */
+/** How to read a table if its name or its data do not say it. */
 export interface TableOptions {
-  /** Default: as the name's ending says. */
+  /** The format; decided by the file name's extension if absent. */
   readonly format?: TableFormat;
-  /** Whether the first row of separated values names the columns. Default: as its cells look. */
+  /** Whether the first row of separated values names the columns; decided by its cells if absent. */
   readonly header?: boolean;
-  /** Names that are known to be columns: a first row with one of them is a header. */
+  /** Known column names: a first row that contains one of them is a header. */
   readonly knownColumns?: readonly string[];
 }
 
-/** Where a row stands, as messages say it: `pairs.csv, line 7`. */
+/** A row's place as shown in messages: `pairs.csv, line 7`. */
 export function placeOf({ name, format }: Pick<Table, "name" | "format">, { number }: Row): string {
   return `${name}, ${format === "json" || format === "parquet" ? "row" : "line"} ${number}`;
 }
 
 /**
- * Opens a table and reads its beginning. Throws OptionError for a name whose format is not known, FileError when the file cannot be read, and DataError,
- * naming the file and the line, for what is not of its format, or begins with a row that may or may not be a header. Rows throw the same
- * while they are read.
+ * Opens a table and reads its beginning. Throws OptionError for a name whose format is not known, FileError when the file cannot be read,
+ * and DataError, naming the file and the line, for content that does not match the format, or a first row that may or may not be a header.
+ * Reading rows throws the same errors.
  */
 export async function openTable(source: ByteSource, options: TableOptions = {}): Promise<Table> {
   const format = options.format ?? formatOf(source.name);
@@ -116,7 +116,7 @@ const textOf = ({ name, bytes }: ByteSource) => decodeUtf8(bytes(), name);
 
 const numberedColumn = (at: number) => `column ${at + 1}`;
 
-/** The one column of bare texts. */
+/** The single column of plain texts. */
 const onlyColumn = numberedColumn(0);
 
 function openLines(source: ByteSource): Table {
@@ -134,10 +134,10 @@ async function* numbered(rows: AsyncIterable<Row["fields"]>): AsyncGenerator<Row
   for await (const fields of rows) yield { number: ++number, fields };
 }
 
-/** Excel writes the separator in a line of its own before the header: `sep=;`. */
+/** Excel writes the separator on a separate line before the header: `sep=;`. */
 const declaration = /^sep=([,;\t|])\r?\n/;
 
-/** Characters that are looked at to find the separator and the header. */
+/** Characters that are examined to find the separator and the header. */
 const SAMPLE_CHARACTERS = 1 << 16;
 
 async function openSeparated(source: ByteSource, format: "csv" | "tsv", usual: Separator, options: TableOptions): Promise<Table> {
@@ -172,10 +172,10 @@ async function openSeparated(source: ByteSource, format: "csv" | "tsv", usual: S
   return { name, format, columns, named, separator, rows: all() };
 }
 
-/** What messages call separators. */
+/** Names of separators in messages. */
 export const separatorNames: Readonly<Record<Separator, string>> = { ",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar" };
 
-/** Whether the first row is a header. Throws DataError where it cannot be told. */
+/** Whether the first row is a header. Throws DataError if it is not clear. */
 function headerOf(name: string, rows: readonly (readonly string[])[], known: readonly string[] | undefined): boolean {
   const header = isHeader(rows, known);
   if (header !== null) return header;
@@ -185,7 +185,7 @@ function headerOf(name: string, rows: readonly (readonly string[])[], known: rea
   );
 }
 
-/** Names of columns, each its own: a second `text` becomes `text.1`, and one without a name stays without. */
+/** Unique column names: a second `text` becomes `text.1`; empty names stay empty. */
 function distinctNames(cells: readonly string[]): string[] {
   const seen = new Map<string, number>();
   return cells.map((cell) => {
@@ -199,7 +199,7 @@ function distinctNames(cells: readonly string[]): string[] {
 async function openJsonFile(source: ByteSource): Promise<Table> {
   const { sample, texts } = await sampled(textOf(source), 1);
   const rows = sample.trimStart().startsWith("[") ? splitJsonArray(texts, source.name) : null;
-  // A list on each line is lines too.
+  // A file with one list per line also counts as JSON lines.
   return rows === null
     ? openJson("json", source.name, jsonLines(source.name, texts))
     : openJson("json", source.name, jsonElements(source.name, rows));
@@ -233,7 +233,7 @@ function parsed(text: string, place: string): unknown {
   }
 }
 
-/** A table of JSON values. The first row says what all are: objects with the names of the columns, lists, or texts. */
+/** A table of JSON values. The first row decides what all rows are: objects whose keys are the columns, lists, or texts. */
 async function openJson(format: "jsonl" | "json", name: string, values: AsyncGenerator<JsonRow>): Promise<Table> {
   const first = await values.next();
   if (first.done) return { name, format, columns: [], named: true, separator: null, rows: none() };
@@ -259,7 +259,10 @@ async function openJson(format: "jsonl" | "json", name: string, values: AsyncGen
   return { name, format, columns: Object.keys(rowOf(first.value).fields), named, separator: null, rows: all() };
 }
 
-/** The beginning of a text, at least so many characters where it has them, and the whole text with it; `whole` where the sample is all. */
+/**
+ * The beginning of a text, at least this many characters if it has them, and the whole text including it; `whole` if the sample is
+ * everything.
+ */
 async function sampled(texts: AsyncGenerator<string>, characters: number) {
   let sample = "";
   let whole = false;

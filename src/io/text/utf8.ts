@@ -2,14 +2,14 @@
 import { DataError } from "../../errors.ts";
 
 /**
- * The text of a stream of bytes, piece by piece, without a byte-order mark at its beginning; `name` is what messages call it. Throws DataError,
- * with the offset of the first wrong byte, where the bytes are not UTF-8 or hold a NUL, which no text has.
+ * The text of a stream of bytes, piece by piece, without a byte-order mark at its beginning; `name` is its name in messages. Throws
+ * DataError, with the offset of the first wrong byte, if the bytes are not UTF-8 or contain a NUL, which texts do not have.
  */
 export async function* decodeUtf8(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  /** Where the block begins in the stream. */
+  /** The offset of the block in the stream. */
   let offset = 0;
-  /** A character whose last bytes have not come yet. */
+  /** A character whose last bytes have not arrived yet. */
   let open: Uint8Array = new Uint8Array(0);
 
   function decode(block: Uint8Array): string {
@@ -45,7 +45,7 @@ function notUtf8(name: string, block: Uint8Array, at: number, offset: number): D
   );
 }
 
-/** The number of bytes up to the last character that is there in full. */
+/** The number of bytes up to the last complete character. */
 function wholeCharacters(bytes: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back]!;
@@ -55,7 +55,7 @@ function wholeCharacters(bytes: Uint8Array): number {
   return bytes.length;
 }
 
-/** The offset of the first byte at which no UTF-8 character starts. `bytes` must hold one. */
+/** The offset of the first byte that does not start a valid UTF-8 character. `bytes` must contain one. */
 function firstInvalid(bytes: Uint8Array): number {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for (let at = 0; at < bytes.length; ) {
@@ -70,7 +70,7 @@ function firstInvalid(bytes: Uint8Array): number {
   return bytes.length - 1;
 }
 
-/** How many bytes a UTF-8 character has, by its first. */
+/** The length of a UTF-8 character in bytes, by its first byte. */
 function characterBytes(first: number): number {
   if (first < 0xc0) return 1;
   if (first < 0xe0) return 2;

@@ -1,4 +1,4 @@
-/** Added tokens: they are found in a text before it is split into words, at each place the longest. */
+/** Added tokens. They are searched in a text before it is split into words; the longest match at each place wins. */
 import { CLASS, characterTable } from "./characters.ts";
 import { Trie } from "./trie.ts";
 
@@ -6,11 +6,11 @@ export interface AddedToken {
   readonly id: number;
   readonly content: string;
   readonly single_word: boolean;
-  /** Whether it takes the white space before it. */
+  /** Whether it includes the white space before it. */
   readonly lstrip: boolean;
-  /** Whether it takes the white space after it. */
+  /** Whether it includes the white space after it. */
   readonly rstrip: boolean;
-  /** Whether it is found in the normalised text, and not in the text as it is. */
+  /** Whether it is searched in the normalised text instead of the original one. */
   readonly normalized: boolean;
   readonly special: boolean;
 }
@@ -22,10 +22,10 @@ export class AddedTokens {
   readonly #classes = characterTable();
   readonly #tokens: readonly AddedToken[];
   readonly #trie: Trie;
-  /** Finds the next unit that a token begins with. */
+  /** Finds the next unit that can begin a token. */
   readonly #begins: RegExp;
 
-  /** `single_word` is not looked at. */
+  /** `single_word` is ignored. */
   constructor(tokens: readonly AddedToken[]) {
     this.#tokens = tokens;
     this.#trie = new Trie(tokens.map(({ content }, place) => [content, place]));

@@ -1,8 +1,8 @@
 /**
  * BERT's normalisation of a text (BertNormalizer) and its splitting into words and punctuation (BertPreTokenizer).
  *
- * Both work a character at a time, by the official library's own tables, so that a text of any length is read in windows, and only as far as
- * its words are asked for.
+ * Both work character by character with the official library's tables. So a text of any length is read in windows, and only as far as its
+ * words are needed.
  */
 import { CLASS, characterTable } from "./characters.ts";
 
@@ -10,7 +10,7 @@ export interface BertNormalizer {
   readonly type: "BertNormalizer";
   readonly clean_text: boolean;
   readonly handle_chinese_chars: boolean;
-  /** null: as `lowercase`. */
+  /** null: same as `lowercase`. */
   readonly strip_accents: boolean | null;
   readonly lowercase: boolean;
 }
@@ -20,7 +20,7 @@ const WINDOW = 2048;
 
 const PRINTABLE_ASCII = /^[ -~]*$/;
 
-/** Characters whose normalised form is remembered. */
+/** Characters whose normalised form is cached. */
 const MAX_REMEMBERED = 20_000;
 
 export class BertWords {
@@ -29,7 +29,7 @@ export class BertWords {
   readonly #stripAccents: boolean;
   readonly #forms = new Map<number, string>();
 
-  /** Without a normalizer a text is split as it is. */
+  /** Without a normalizer, a text is split unchanged. */
   constructor(normalizer: BertNormalizer | null) {
     this.#normalizer = normalizer;
     this.#stripAccents = normalizer?.strip_accents ?? normalizer?.lowercase ?? false;
@@ -56,7 +56,7 @@ export class BertWords {
     return combining === "" ? normalized : normalized + this.#reordered(combining);
   }
 
-  /** Calls `visit` with each word and each punctuation character of a text, until it gives false. */
+  /** Calls `visit` with each word and each punctuation character of a text, until it returns false. */
   split(text: string, visit: (word: string) => boolean): void {
     let word = "";
     for (let start = 0; start < text.length; ) {
@@ -82,7 +82,7 @@ export class BertWords {
     if (word !== "") visit(word);
   }
 
-  /** Where a window ends: not inside a character, and not before one that canonical ordering may move. */
+  /** Where a window ends: not inside a character, and not before a character that canonical ordering may move. */
   #windowEnd(text: string, start: number): number {
     let end = start + WINDOW;
     const moves = CLASS.combining | CLASS.mark | CLASS.dropped;
@@ -108,7 +108,7 @@ export class BertWords {
     if (clean_text && (classes & CLASS.cleanedToSpace) !== 0) return " ";
     let form = character;
     if (this.#stripAccents) form = this.#withoutAccents(form);
-    // Letter by letter: in a word JavaScript writes a final sigma as ς, the official library as σ.
+    // Letter by letter, because JavaScript lower-cases a word's final sigma to ς, the official library to σ.
     if (lowercase) form = [...form].map((letter) => letter.toLowerCase()).join("");
     return handle_chinese_chars && (classes & CLASS.ideograph) !== 0 ? ` ${form} ` : form;
   }

@@ -1,9 +1,10 @@
 /**
- * GPT-2's splitting of a text into words, each with the space before it, and its way of writing bytes as characters (the ByteLevel pre-tokenizer):
+ * GPT-2's splitting of a text into words, each with the space before it, and its way of writing bytes as characters (the ByteLevel
+ * pre-tokenizer):
  *
  *     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  *
- * The classes of characters are the official library's, not those of the JavaScript engine.
+ * The character classes are those of the official library, not of the JavaScript engine.
  */
 import { CLASS, characterTable } from "./characters.ts";
 
@@ -12,7 +13,7 @@ const CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 export class ByteLevelWords {
   readonly #classes = characterTable();
 
-  /** Calls `visit` with each word of a text, until it gives false. */
+  /** Calls `visit` with each word of a text, until it returns false. */
   split(text: string, visit: (word: string) => boolean): void {
     for (let start = 0; start < text.length; ) {
       const end = this.#wordEnd(text, start);
@@ -30,11 +31,11 @@ export class ByteLevelWords {
     const kind = this.#kindAt(text, first);
     if (kind !== CLASS.space) return this.#runEnd(text, first, kind);
     const end = this.#runEnd(text, start, CLASS.space);
-    // Before a word, the last space of several belongs to it.
+    // The last of several spaces belongs to the word after it.
     return end < text.length && end - start > 1 ? end - 1 : end;
   }
 
-  /** letter, number, space, or 0 for what is none of them. */
+  /** letter, number, space, or 0 for other characters. */
   #kindAt(text: string, at: number): number {
     return this.#classes[text.codePointAt(at)!]! & (CLASS.letter | CLASS.number | CLASS.space);
   }
@@ -46,7 +47,7 @@ export class ByteLevelWords {
   }
 }
 
-/** The character that stands for each byte: printable ones for themselves, the others for those from U+0100 on. */
+/** The character that stands for each byte: printable ones for themselves, characters from U+0100 on for the others. */
 export const BYTE_CHARACTERS: readonly string[] = byteCharacters();
 
 function byteCharacters(): string[] {

@@ -1,8 +1,8 @@
 /**
- * Byte-level byte-pair encoding (Sennrich et al. 2016; GPT-2): a word's bytes, of which the neighbours that were merged first in training are
- * merged first, of equal pairs the left one.
+ * Byte-level byte-pair encoding (Sennrich et al. 2016; GPT-2) of a word's bytes. Of all neighbouring pairs, the one that training merged
+ * first is merged first; of equal pairs, the left one.
  *
- * A heap holds the pairs that can be merged and a list the symbols that are left, so that a word takes n log n.
+ * A heap holds the pairs that can be merged and a list the remaining symbols, so that a word takes O(n log n).
  */
 import { BYTE_CHARACTERS } from "./byte-level-words.ts";
 import { type Merge, pairOf, tokensOf, type Vocabulary } from "./vocabularies.ts";
@@ -10,7 +10,7 @@ import { type Merge, pairOf, tokensOf, type Vocabulary } from "./vocabularies.ts
 export interface BytePairModel {
   readonly type: "BPE";
   readonly vocab: Vocabulary;
-  /** The first to merge first. */
+  /** The merges, the first to apply first. */
   readonly merges: readonly Merge[];
   readonly unk_token: string | null;
   readonly ignore_merges: boolean;
@@ -25,7 +25,7 @@ export class BytePairs {
   readonly #wholeWords: ReadonlyMap<string, number> | undefined;
   /** The rank of the merge of a pair. */
   readonly #ranks = new Map<number, number>();
-  /** What the merge of a rank makes. */
+  /** The id that the merge of a rank makes. */
   readonly #merged: Int32Array;
   readonly #utf8 = new TextEncoder();
 
@@ -42,7 +42,7 @@ export class BytePairs {
     }
   }
 
-  /** Appends the ids of a word to `ids`. A byte that the vocabulary lacks is the unknown token, or nothing where there is none. */
+  /** Appends the ids of a word to `ids`. A byte that is not in the vocabulary becomes the unknown token, or nothing if there is none. */
   encode(word: string, ids: number[]): void {
     const bytes = this.#utf8.encode(word);
     const whole = this.#wholeWords?.get(Array.from(bytes, (byte) => BYTE_CHARACTERS[byte]).join(""));
@@ -72,7 +72,7 @@ export class BytePairs {
     for (let at = 1; at < length; at++) offer(at - 1, at);
     for (let at = heap.pop(); at !== -1; at = heap.pop()) {
       const right = next[at]!;
-      // The pair is no longer there when one of its symbols was merged with another.
+      // The pair is gone if one of its symbols was merged with another.
       if (symbols[at] === -1 || right >= length) continue;
       if (this.#ranks.get(symbols[at]! * MAX_IDS + symbols[right]!) !== heap.rank) continue;
       symbols[at] = this.#merged[heap.rank]!;
@@ -90,7 +90,7 @@ export class BytePairs {
 class MergeHeap {
   readonly #ranks: number[] = [];
   readonly #places: number[] = [];
-  /** The rank of the place that `pop` gave last. */
+  /** The rank of the place that `pop` returned last. */
   rank = -1;
 
   push(rank: number, place: number): void {

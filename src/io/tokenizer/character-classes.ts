@@ -1,7 +1,7 @@
 /**
- * What the official tokenizers library takes each character for, as runs of code points. Made by test/golden/tokenizer_characters.py.
+ * How the official tokenizers library classifies characters, as runs of code points. Made by test/golden/tokenizer_characters.py.
  *
- * A run is the gap before it and, after a plus, its length - 1; both in base 36.
+ * Each run is written as the gap before it and, after a plus, its length - 1; both in base 36.
  */
 export const CHARACTER_CLASSES = {
   /** Dropped by BERT's cleaning: control characters. */
@@ -14,7 +14,7 @@ export const CHARACTER_CLASSES = {
   mark: "lc+33 7n+4 7d+18 1 1+1 1+1 1 20+a 1c+k g 2t+6 2+5 2+1 1+3 z u+q 2j+a 1m+8 y+3 1+8 1+2 1+4 17+2 3r+v 1j 1 4+7 4 3+6 a+1 t 1m 4+3 8 k+1 t+1 1l 4+1 4+1 2+2 3 u+1 3 b+1 1l 4+4 1+1 4 k+1 t 1m 2 1+3 8 8 b+1 u 1p c 1e 1p+2 5+2 1+3 7+1 b+1 t 1m 2 6 5+1 k+1 t 1r+3 8 k+1 2u 7+2 1 2i 2+6 c+7 2q 2+5 1+1 b+5 22+1 r 1 1 1j+d 1+4 1+1 5+a 1+z 9 2u+3 1+5 1+1 2+1 p+1 4+2 g+3 d 2+1 6 f jj+2 qa+2 t+2 t+1 u+1 1s+1 1+6 8 2+a 9 19+2 4b 3a+2 4+1 9 6+2 63+1 2 1m 1+6 1 1 2+7 6+9 2 1c+d 1u+3 1c 1+4 1 5 14+8 c+1 w+3 2+1 1+2 1k 1+1 3 1+2 1m+7 2+1 48+2 1+c 1+6 4 6 3+1 5i+1h 6+3 k0+c 4 3+b 2da+2 3x 2o+v fe+3 2z+1 n9w 4+9 w+1 28+1 7k 3 4 p+1 4d r+h 1g+7 p+a 1a+2 1c 2+3 2 14 1v+5 2+1 2+1 c 8 1b 1f 1+2 2+1 5+1 1 16+1 8 6m 2 4 fn4 kh+f g+f r1 6a 45+4 1ae+2 1+1 5+3 14+2 4 4l+1 10a 1i+e 1k+2 1d+3 2+1 1x+2 10+4 1+7 1q c+1 1g+8 b+2 2q+2 2 1+1 4n 3+7 l+1 1m 3 11+6 3+4 8u+5 1 4+1 1+1 6m+3 6+1 1+1 r+1 2d+7 2 1+1 2y 1 2+5 1 2t+2 2+3 1+4 gjo+4 1n+6 uw+3 f7u+1 43s+2 h+7 2+6 u+3 44+2 1iz+1i 4+1d 8 e m+4 1+e 2sg+6 gzl5+6n",
   /** Kept when accents are dropped, but moved by canonical ordering. */
   combining: "1qs+d 3mq 2t 1z+1 ef 3le+1 nxf 30 kjj 38 7r 6s 3 hb 13c zs5+1 6+5 2vh+6 1+g 2+6 1+1 1+4 1sp+6",
-  /** Changed by canonical decomposition, but for Hangul syllables. */
+  /** Changed by canonical decomposition, except Hangul syllables. */
   decomposed:
     "5c+5 1+8 1+5 2+4 2+5 1+8 1+5 2+4 1+g 2+j 2+8 3+3 1+5 4+5 3+5 2+h 2+m x+1 d+1 s+f 1+5 2+a 3+1 2+z 2+1 6+d 7g+1 1+1 1b 9 6+5 1 1+2 p+6 p+4 4+1 17+1 1 3 4+2 a v m+1 1 3 4+2 n+1 21+1 d+3 2+1 2+5 2+5 2+b 2+1 88+4 49 1 g gl 7 2 z+7 2z+1 f+1 1 2b 2 y+2 2 6h 2+1 f+1 1i 1h+2 3f 3b 6+1 1+1 3i+2 3x 1+2 9w 9 4 4 4 c 9 1+1 1 8 h 9 4 4 4 c 30 25b 1 1 1 1 3 14 1 2+1 1 jg+49 1 4+2h 6+l 2+5 2+11 2+5 2+7 1 1 1 1+u 2+1g 1+6 1 2+3 1+d 2+5 1+i 2+2 1+7 2+1 84 3+1 32+1 i u+2 1g 4 2 n 1 q 2 2 1 m 1 a+4 2+1 2+1 6+1 2+1 2+1 y+3 1c+3 6+3 1n+1 1ip 12n 1 1 1 1 1 1 1 1 1 1 1 2 1 1 6+1 1+1 1+1 1+1 1+1 m 9 d 1 1 1 1 1 1 1 1 1 1 1 2 1 1 6+1 1+1 1+1 1+1 1+1 m 2+3 3 13i9+7h 2 1 2+9 1 1 2+1 3+1v 2+2x 1v 1 a+c 1+4 1 1+1 1+1 1+8 47f 1 e 3m+1 ez+1 a6+1 1 6z+1 112a+6 2e+5 1m4f+f1",
   /** A word of its own in BERT's splitting. */

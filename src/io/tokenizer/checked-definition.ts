@@ -1,6 +1,6 @@
 /**
- * Checks a `tokenizer.json` before anything is built from it. What passes is complete, refers only to tokens that it has, and its added tokens have
- * the ids that the official library gives them.
+ * Checks a `tokenizer.json` before anything is built from it. A definition that passes is complete, refers only to its own tokens, and its
+ * added tokens have the ids that the official library gives them.
  */
 
 import { show } from "../../show.ts";
@@ -22,10 +22,10 @@ import {
 } from "./parts.ts";
 import { type Merge, pairOf, tokensOf, type Vocabulary } from "./vocabularies.ts";
 
-/** Ids from here on are no vocabulary's. */
+/** No vocabulary has ids from here on. */
 const MAX_IDS = 2 ** 26;
 
-/** Throws FormatError, naming the file and the part, when a definition is not one that the official library takes. */
+/** Throws FormatError, naming the file and the part, when the official library would not accept a definition. */
 export function checkedDefinition(file: string, value: object): TokenizerDefinition {
   const at = (way: string): Place => ({ file, way, depth: 0 });
   const own = (field: string): unknown => (Object.hasOwn(value, field) ? (value as Record<string, unknown>)[field] : undefined) ?? null;
@@ -69,7 +69,7 @@ function checkedModel(place: Place, found: unknown): TokenizerDefinition["model"
   return checked;
 }
 
-/** The model of a file older than the field `type`, told by its fields as the official library does it. */
+/** The model type of a file without the field `type`, guessed from its fields like the official library does. */
 function typeOfUntyped(model: object): string {
   if ("merges" in model) return "BPE";
   if ("continuing_subword_prefix" in model) return "WordPiece";
@@ -100,7 +100,7 @@ function checkScores(place: Place, { vocab, unk_id }: Part): void {
   if (typeof unk_id === "number" && unk_id >= vocab.length) refuse(place, `has ${vocab.length} tokens; unk_id is ${unk_id}`);
 }
 
-/** Throws for half of a surrogate pair: the official library reads UTF-8, which has none. */
+/** Throws for half of a surrogate pair: the official library reads UTF-8, which cannot contain one. */
 function checkText(place: Place, token: string): void {
   if (/\p{Surrogate}/u.test(token)) refuse(place, `has the token ${show(token)}, which is not a text of Unicode`);
 }
@@ -109,7 +109,7 @@ function isId(id: unknown): boolean {
   return Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < MAX_IDS;
 }
 
-/** A merge makes a token of two: all three must be there, or characters would be lost. */
+/** A merge combines two tokens into one. All three must exist, or characters would be lost. */
 function checkMerges(place: Place, model: Part, ids: ReadonlyMap<string, number>): void {
   const { merges } = model;
   if (!Array.isArray(merges)) refuse({ ...place, way: `${place.way}.merges` }, `is ${show(merges)}, expected a list`);
@@ -129,8 +129,8 @@ function isMerge(merge: unknown): merge is Merge {
 }
 
 /**
- * The added tokens with the ids that the official library gives them, whatever the file says: the vocabulary's, and for the others numbers from its
- * end on. Like the library it passes over empty tokens and those that it has already.
+ * The added tokens with the ids that the official library gives them, whatever the file says: the vocabulary's ids, and for the others
+ * numbers after its end. Like the library, it skips empty tokens and duplicates.
  */
 function checkedAddedTokens(place: Place, found: unknown, vocabulary: Vocabulary): readonly AddedToken[] {
   if (!Array.isArray(found)) refuse(place, `is ${show(found)}, expected a list`);
@@ -153,10 +153,10 @@ function checkedAddedTokens(place: Place, found: unknown, vocabulary: Vocabulary
   return [...added.values()];
 }
 
-/** How many characters the normalizers may make of one. */
+/** The most characters that the normalizers may make of one. */
 const MAX_GROWTH = 16;
 
-/** A chain of replacements that doubles a text with every step takes all memory. */
+/** A chain of replacements that doubles a text at every step would take all memory. */
 function checkGrowth(place: Place, normalizer: Part | null): void {
   const growth = growthOf(normalizer);
   if (growth > MAX_GROWTH) refuse(place, `makes ${growth} characters of one, at most ${MAX_GROWTH} are taken`);

@@ -1,4 +1,4 @@
-/** Ids back to text: the WordPiece and ByteLevel decoders, and the plain joining of definitions without one. */
+/** Ids back to text: the WordPiece and ByteLevel decoders, and plain joining for definitions without a decoder. */
 import { BYTE_CHARACTERS } from "./byte-level-words.ts";
 import type { TokenizerDefinition } from "./definition.ts";
 import type { Part } from "./parts.ts";
@@ -30,7 +30,7 @@ function afterFirst(token: string, prefix: string): string {
   return token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`;
 }
 
-/** The spaces of English that splitting put before punctuation and inside contractions. */
+/** Removes the spaces that splitting put before English punctuation and inside contractions. */
 const CLEANED: readonly (readonly [spaced: string, written: string])[] = [
   [" .", "."],
   [" ?", "?"],
@@ -49,7 +49,7 @@ function cleanedUp(text: string): string {
   return CLEANED.reduce((cleaned, [spaced, written]) => cleaned.replaceAll(spaced, written), text);
 }
 
-/** Tokens are bytes written as characters; a token with any other character, such as an added one, stands for itself. */
+/** Tokens are bytes written as characters. A token with any other character, such as an added one, stands for itself. */
 function byteLevelText(tokens: readonly string[]): string {
   const utf8 = new TextEncoder();
   const bytes = tokens.flatMap((token) => {

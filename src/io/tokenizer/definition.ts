@@ -1,7 +1,7 @@
 /**
- * Definitions of tokenizers in the form of a `tokenizer.json`, built from the vocabulary files that older checkpoints have in its place.
+ * Definitions of tokenizers in the form of a `tokenizer.json`, built from the vocabulary files of older checkpoints.
  *
- * They are what transformers makes of the same files when it converts them (convert_slow_tokenizer.py: BertConverter, RobertaConverter).
+ * They equal what transformers makes of the same files when it converts them (convert_slow_tokenizer.py: BertConverter, RobertaConverter).
  */
 import type { AddedToken } from "./added-tokens.ts";
 import type { Part } from "./parts.ts";
@@ -19,7 +19,7 @@ export interface TokenizerDefinition {
   readonly model: Part & { readonly vocab: Vocabulary; readonly unk_token?: string | null };
 }
 
-/** How the file asks to cut texts. Only the direction is looked at. */
+/** How the file says to truncate texts. Only the direction is used. */
 export interface Truncation {
   readonly direction?: string;
 }
@@ -27,7 +27,7 @@ export interface Truncation {
 /** A special token in a `tokenizer_config.json`: its text, or an object around it. */
 export type NamedToken = string | { readonly content: string } | null;
 
-/** A `tokenizer_config.json` or `special_tokens_map.json`, as far as this package looks into it. */
+/** A `tokenizer_config.json` or `special_tokens_map.json`, with the fields that this package uses. */
 export interface TokenizerConfig {
   readonly do_lower_case?: boolean;
   readonly strip_accents?: boolean | null;
@@ -35,7 +35,7 @@ export interface TokenizerConfig {
   readonly add_prefix_space?: boolean;
   readonly tokenizer_class?: string;
   readonly truncation_side?: string;
-  /** Added tokens by id, as transformers writes them beside those of `tokenizer.json`. */
+  /** Added tokens by id, which transformers adds to those of `tokenizer.json`. */
   readonly added_tokens_decoder?: Readonly<Record<string, unknown>>;
   readonly pad_token?: NamedToken;
   readonly unk_token?: NamedToken;
@@ -56,7 +56,7 @@ export interface SpecialTokens {
 /** Tokens with their ids beyond those of the vocabulary file (`added_tokens.json`). */
 export type TokenIds = Readonly<Record<string, number>>;
 
-/** BERT's tokenizer: words and punctuation, lower-cased and without accents where asked, then the longest pieces that the vocabulary has. */
+/** BERT's tokenizer: words and punctuation, lower-cased and without accents if configured, then the longest pieces of the vocabulary. */
 export function wordPieceDefinition(
   vocabulary: ReadonlyMap<string, number>,
   special: SpecialTokens,
@@ -95,7 +95,7 @@ export function wordPieceDefinition(
   };
 }
 
-/** RoBERTa's tokenizer: byte-level byte-pair encoding, as GPT-2's. `merges` are pairs "left right", the earlier ones first. */
+/** RoBERTa's tokenizer: byte-level byte-pair encoding, like GPT-2's. `merges` are pairs "left right", in the order of training. */
 export function byteLevelDefinition(
   vocabulary: ReadonlyMap<string, number>,
   merges: readonly string[],
@@ -122,14 +122,14 @@ export function byteLevelDefinition(
   };
 }
 
-/** The `tokenizer_config.json` with which transformers opens a definition as this package does. */
+/** The `tokenizer_config.json` that makes transformers open a definition like this package does. */
 export function configFor(definition: TokenizerDefinition, special: SpecialTokens): Readonly<Record<string, unknown>> {
   const tokens = {
     pad_token: special.pad,
     unk_token: special.unknown,
     cls_token: special.cls,
     sep_token: special.sep,
-    // null, because transformers adds a mask of its own, beyond the embedding's rows, where none is named.
+    // null: if no mask is named, transformers adds its own, beyond the embedding's rows.
     mask_token: special.mask ?? null,
   };
   const { normalizer, pre_tokenizer: words, model } = definition;
@@ -162,7 +162,7 @@ const BPE_MODEL = {
   ignore_merges: false,
 };
 
-/** Tokens that are found in a text before it is split, by id: the official library numbers new ones in this order. */
+/** Tokens that are searched in a text before it is split, by id: the official library numbers new ones in this order. */
 function addedTokens(vocabulary: ReadonlyMap<string, number>, special: SpecialTokens, added: TokenIds): AddedToken[] {
   const names = new Set(Object.values(special).filter((name) => name !== undefined));
   const ids = new Map<string, number>(Object.entries(added));
@@ -173,7 +173,7 @@ function addedTokens(vocabulary: ReadonlyMap<string, number>, special: SpecialTo
       id,
       content,
       single_word: false,
-      // RoBERTa's mask takes the space before it, which the word that it stands for would have had.
+      // RoBERTa's mask includes the space before it, like the word that it replaces.
       lstrip: content === "<mask>",
       rstrip: false,
       normalized: !names.has(content),

@@ -1,9 +1,9 @@
 /**
- * Tokenising in JavaScript, for the two kinds of definitions that nearly all BERT and RoBERTa checkpoints have: BERT's words with WordPiece, and
- * GPT-2's words with byte-pair encoding.
+ * Tokenising in JavaScript, for the two kinds of definitions that nearly all BERT and RoBERTa checkpoints have: BERT's words with
+ * WordPiece, and GPT-2's words with byte-pair encoding.
  *
- * Each part and option that is taken here has been compared with the official library (bench/tokenizers.ts); `isFast` lists them, and a definition
- * with any other is left to the official code. A text is read only as far as ids are asked for.
+ * Each supported part and option has been compared with the official library (bench/tokenizers.ts). `isFast` lists them; a definition with
+ * any other part is left to the official library. A text is read only as far as ids are needed.
  */
 import { type AddedToken, AddedTokens } from "./added-tokens.ts";
 import { type BertNormalizer, BertWords } from "./bert-words.ts";
@@ -15,11 +15,11 @@ import { type TokenizerEngine, wellFormed } from "./engine.ts";
 import { tokensOf } from "./vocabularies.ts";
 import { WordPiece, type WordPieceModel } from "./word-piece.ts";
 
-/** The ids of words are remembered up to this many words, and of words up to this length. */
+/** The ids of words are cached: up to this many words, and words up to this length. */
 const MAX_REMEMBERED = 50_000;
 const MAX_REMEMBERED_LENGTH = 64;
 
-/** Whether a definition is made only of what this engine does as the official library. */
+/** Whether this engine is known to run every part of a definition like the official library. */
 export function isFast(definition: TokenizerDefinition): boolean {
   const { normalizer, pre_tokenizer: words, model, decoder, added_tokens: added } = definition;
   const isBert =
@@ -39,7 +39,7 @@ export function isFast(definition: TokenizerDefinition): boolean {
     (decoder === null || decoder.type === "ByteLevel");
   if (!isBert && !isByteLevel) return false;
   const tokens = tokensOf(model.vocab);
-  // Merging with an empty token is beyond what was compared; WordPiece never finds one.
+  // Merging with an empty token was not compared; WordPiece never finds one.
   if (isByteLevel && tokens.has("")) return false;
   if (typeof model.unk_token === "string" && !tokens.has(model.unk_token)) return false;
   const normalized = added
@@ -48,7 +48,7 @@ export function isFast(definition: TokenizerDefinition): boolean {
   return added.every(isFastToken) && new Set(normalized).size === normalized.length && normalized.every((content) => /\S/.test(content));
 }
 
-/** A token with white space at its end could share it with the token beside it. */
+/** A token with white space at its end could share it with the next token. */
 function isFastToken({ content, single_word }: AddedToken): boolean {
   return !single_word && content.trim() === content && !/^\u0085|\u0085$/.test(content);
 }
@@ -57,7 +57,7 @@ function isFastToken({ content, single_word }: AddedToken): boolean {
 type Pieces = (text: string, ids: number[], limit: number) => void;
 
 export class FastEngine implements TokenizerEngine {
-  /** Tokens that are found in the text as it is. */
+  /** Tokens that are searched in the original text. */
   readonly #given: AddedTokens | undefined;
   readonly #pieces: Pieces;
   readonly decode: (ids: readonly number[]) => string;
@@ -80,7 +80,7 @@ function finder(tokens: readonly AddedToken[]): AddedTokens | undefined {
   return tokens.length === 0 ? undefined : new AddedTokens(tokens);
 }
 
-/** Finds added tokens first, and leaves what is between them to `pieces`. */
+/** Finds added tokens first, and passes the text between them to `pieces`. */
 function inSegments(added: AddedTokens | undefined, pieces: Pieces): Pieces {
   if (added === undefined) return pieces;
   return (text, ids, limit) => {
@@ -103,7 +103,7 @@ function bertPieces({ normalizer, model, added_tokens }: TokenizerDefinition): P
   return (text, ids, limit) => alreadyNormalized(words.normalize(text), ids, limit);
 }
 
-/** Every text between spaces is a problem of its own, and most come again. */
+/** Each text between spaces is encoded separately, and most of them repeat. */
 function spacedPieces(words: BertWords, wordPiece: WordPiece): Pieces {
   const remembered = new Remembered();
   const encode = (text: string, ids: number[], limit: number) =>
@@ -138,7 +138,7 @@ function byteLevelPieces({ pre_tokenizer, model, added_tokens }: TokenizerDefini
   return inSegments(finder(added_tokens.filter(({ normalized }) => normalized)), pieces);
 }
 
-/** The ids of texts that come again and again. When it is full it begins anew. */
+/** A cache of the ids of texts. When it is full, it starts empty again. */
 class Remembered {
   readonly #ids = new Map<string, readonly number[]>();
 

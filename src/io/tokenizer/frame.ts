@@ -1,4 +1,4 @@
-/** What a post-processor puts around the ids of a text. */
+/** The special tokens that a post-processor puts around the ids of a text. */
 
 import { show } from "../../show.ts";
 import type { Part, Place } from "./parts.ts";
@@ -11,7 +11,7 @@ export interface Frame {
 
 const NOTHING: Frame = { before: [], after: [] };
 
-/** Throws FormatError, naming the place, for a template that does not hold the text once. */
+/** Throws FormatError, naming the place, for a template that does not contain the text exactly once. */
 export function frameOf(place: Place, processor: Part | null): Frame {
   if (processor === null || processor.type === "ByteLevel") return NOTHING;
   if (processor.type === "TemplateProcessing") return templateFrame(place, processor);

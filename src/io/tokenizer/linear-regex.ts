@@ -1,19 +1,19 @@
 /**
- * Which regular expressions of a `tokenizer.json` are run. The official library's engine backtracks, and some expressions take it time that grows
- * with the square of a text or faster; a file could hang whoever opens it.
+ * Decides which regular expressions of a `tokenizer.json` may run. The official library's engine backtracks, and some expressions take
+ * quadratic time or worse; a hostile file could hang the program that opens it.
  */
 
-/** Those of published tokenizers (GPT-2, GPT-4 and Llama 3, Qwen 2), all linear. */
+/** Expressions of published tokenizers (GPT-2, GPT-4 and Llama 3, Qwen 2), all linear. */
 const KNOWN: readonly string[] = [
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
 ];
 
-/** Ways that the optional and counted parts of an alternative may be tried in. */
+/** The most ways in which the optional and counted parts of an alternative may be tried. */
 const MAX_WAYS = 64;
 
-/** A group's beginning or end, a bar, or one character to match: an escape, a class, or itself. */
+/** The beginning or end of a group, a bar, or one character to match: an escape, a class, or the character itself. */
 const ITEM =
   /(?<group>\((?:\?(?::|[imx]+:|(?<look>[=!]|<[=!])))?)|(?<close>\))|(?<bar>\|)|(?:\\[pP]\{[^}]*\}|\\[^1-9gkGK]|\[(?:\[:\^?\w+:\]|\\.|[^[\]\\])+\]|[^()[\]{}*+?|\\])/uy;
 const QUANTIFIER = /(?:[*+?]|\{(?<least>\d*)(?<comma>,)?(?<most>\d*)\})[?+]?/uy;
@@ -21,10 +21,10 @@ const QUANTIFIER = /(?:[*+?]|\{(?<least>\d*)(?<comma>,)?(?<most>\d*)\})[?+]?/uy;
 /** A group, or the whole expression, as far as it has been read. */
 interface Group {
   readonly looks: boolean;
-  /** Ways of the alternative that is being read, and of all of them. */
+  /** Ways to match the current alternative, and all of them. */
   now: number;
   ways: number;
-  /** Whether the alternative, and any of them, ends with something that repeats without end. */
+  /** Whether the current alternative, and any of them, ends with an unbounded repetition. */
   ends: boolean;
   endless: boolean;
 }
@@ -32,8 +32,8 @@ interface Group {
 const emptyGroup = (looks: boolean): Group => ({ looks, now: 1, ways: 0, ends: false, endless: false });
 
 /**
- * Whether an expression is one of the known ones, or one whose endless repetitions each stand at the end of an alternative, where nothing that
- * follows can fail and make it try again.
+ * Whether an expression is one of the known ones, or has unbounded repetitions only at the end of alternatives. Nothing after such a
+ * repetition can fail and make the engine try again.
  */
 export function isLinear(expression: string): boolean {
   if (KNOWN.includes(expression)) return true;
@@ -85,7 +85,7 @@ function finishAlternative(group: Group): void {
   group.ends = false;
 }
 
-/** In how many ways a quantified part may be tried; without end where nothing bounds it. */
+/** In how many ways a quantified part may be tried; infinite if it is not bounded. */
 function waysOf(quantifier: RegExpExecArray): number {
   const { least, comma, most } = quantifier.groups!;
   if (quantifier[0].startsWith("?")) return 2;

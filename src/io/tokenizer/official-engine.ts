@@ -1,8 +1,8 @@
 /**
- * The official tokenizers library, in Rust, as WebAssembly (`@mlc-ai/web-tokenizers`, tokenizers 0.21). It is 4.7 MB and loaded when the first
- * definition needs it.
+ * The official tokenizers library, in Rust, as WebAssembly (`@mlc-ai/web-tokenizers`, tokenizers 0.21). It is 4.7 MB and loaded when the
+ * first definition needs it.
  *
- * It adds no special tokens, and cuts and pads as the file says, so the file is given to it without truncation and padding.
+ * It adds no special tokens, but truncates and pads as the file says, so the file is passed without truncation and padding.
  */
 import { DataError, FormatError, PackageError, SimcseError } from "../../errors.ts";
 import { show } from "../../show.ts";
@@ -10,7 +10,7 @@ import type { TokenizerDefinition } from "./definition.ts";
 import { type TokenizerEngine, wellFormed } from "./engine.ts";
 import { cutBefore, looksNoFurther } from "./prefix.ts";
 
-/** What is used of the package; its own declarations cannot be resolved under Node's module rules. */
+/** The used part of the package; its own declarations cannot be resolved under Node's module rules. */
 interface OfficialTokenizer {
   encode(text: string): Int32Array;
   decode(ids: Int32Array): string;
@@ -21,18 +21,18 @@ interface OfficialLibrary {
   fromJSON(json: ArrayBuffer): Promise<OfficialTokenizer>;
 }
 
-/** Characters for each id that is asked for, of which a text is first read; most tokens have fewer. */
+/** Characters of a text that are read first, per requested id; most tokens have fewer. */
 const FIRST_LENGTH = 8;
 
-/** What the library wrote to the console since it was last asked: how a panic of its code says what was wrong. */
+/** The library's console output since it was last read: a panic reports its reason there. */
 const complaints: string[] = [];
 
 let library: Promise<OfficialLibrary> | undefined;
 
-/** WebAssembly's memory is not collected with the object that uses it. */
+/** Frees WebAssembly's memory, which is not garbage-collected with the object that uses it. */
 const unused = new FinalizationRegistry<OfficialTokenizer>((tokenizer) => tokenizer.dispose());
 
-/** Throws FormatError, naming the file, when the library does not take the definition. */
+/** Throws FormatError, naming the file, when the library does not accept the definition. */
 export async function openOfficialEngine(file: string, definition: TokenizerDefinition): Promise<TokenizerEngine> {
   const { fromJSON } = await loadLibrary();
   const json = new TextEncoder().encode(JSON.stringify({ ...definition, truncation: null, padding: null }));
@@ -51,8 +51,8 @@ export async function openOfficialEngine(file: string, definition: TokenizerDefi
 }
 
 /**
- * Throws FormatError for an added token that is not found in its own normalised text. The normaliser makes it empty or the same as another one, and
- * versions of the library then differ.
+ * Throws FormatError for an added token that is not found in its own normalised text. The normaliser makes it empty or equal to another
+ * one, and versions of the library then differ.
  */
 function checkFound(file: string, engine: TokenizerEngine, { normalizer, added_tokens }: TokenizerDefinition): void {
   if (normalizer === null) return;
@@ -125,8 +125,8 @@ function loadLibrary(): Promise<OfficialLibrary> {
 }
 
 /**
- * The package is a script for browsers: outside of one it asks for its address, and puts what it exports into the global scope. Its console is
- * listened to, since it writes there why its code ended.
+ * The package is a script for browsers. Elsewhere it asks for its address and puts its exports into the global scope. Its console output is
+ * captured, because a panic reports its reason there.
  */
 async function importLibrary(): Promise<OfficialLibrary> {
   const scope = globalThis as { location?: { href: string }; tokenizers?: { Tokenizer: OfficialLibrary } };
@@ -137,7 +137,7 @@ async function importLibrary(): Promise<OfficialLibrary> {
   try {
     const module = (await import("@mlc-ai/web-tokenizers")) as { Tokenizer?: OfficialLibrary; default?: { Tokenizer?: OfficialLibrary } };
     const Tokenizer = module.Tokenizer ?? module.default?.Tokenizer ?? scope.tokenizers!.Tokenizer;
-    // The first tokenizer makes the instance, which keeps the console that it finds.
+    // The first tokenizer creates the instance, which keeps the console that it finds.
     (await Tokenizer.fromJSON(new TextEncoder().encode(SMALLEST).buffer)).dispose();
     return { fromJSON: (json) => Tokenizer.fromJSON(json) };
   } catch (cause) {

@@ -1,11 +1,11 @@
 /**
- * Counts pairs of neighbouring pieces and gives the most frequent one: the bookkeeping of vocabulary.ts.
+ * Counts pairs of neighbouring pieces and returns the most frequent one: the bookkeeping of vocabulary.ts.
  *
- * A heap holds one entry for each pair, with the count the pair had when it was put in. A pair that has become rarer since is put back when
- * it comes to the top, so that most changes of a count cost nothing but a look into a map.
+ * A heap holds one entry per pair, with the pair's count when it was inserted. A pair that has become rarer since is inserted again when it
+ * reaches the top. So most changes of a count cost only a map lookup.
  */
 
-/** A pair with the words that hold it, or held it once. */
+/** A pair and the words that contain it, or once did. */
 export interface CountedPair {
   readonly left: number;
   readonly right: number;
@@ -15,7 +15,7 @@ export interface CountedPair {
 interface Pair extends CountedPair {
   readonly words: Set<number>;
   count: number;
-  /** The count that its entry in the heap was put in with; 0 where it has none. */
+  /** The count with which its entry was inserted into the heap; 0 if it has none. */
   queued: number;
 }
 
@@ -24,16 +24,16 @@ interface Entry {
   readonly count: number;
 }
 
-/** Pieces are numbered below this, so that a pair is one number that is exact. */
+/** Pieces have numbers below this, so that a pair is one exact number. */
 const MAX_PIECES = 2 ** 26;
 
 export class PairQueue {
   readonly #pairs = new Map<number, Pair>();
   readonly #heap: Entry[] = [];
-  /** Pairs that have become more frequent since they were last put into the heap. */
+  /** Pairs that have become more frequent since they were last inserted. */
   readonly #risen = new Set<Pair>();
 
-  /** Adds to the count of a pair, and notes `word` as one that holds it; a negative count takes away. */
+  /** Adds to the count of a pair, and records `word` as one that contains it; a negative count subtracts. */
   add(left: number, right: number, count: number, word: number): void {
     const key = left * MAX_PIECES + right;
     let pair = this.#pairs.get(key);
@@ -47,8 +47,8 @@ export class PairQueue {
   }
 
   /**
-   * The pair with the highest count (of equal ones the one of the lowest pieces), or undefined where none has `minCount`. It is not given
-   * again unless its count rises.
+   * The pair with the highest count (of equal ones, the one with the lowest pieces), or undefined if none has `minCount`. It is not
+   * returned again unless its count rises.
    */
   takeMostFrequent(minCount: number): CountedPair | undefined {
     for (const pair of this.#risen) {
@@ -57,7 +57,7 @@ export class PairQueue {
     this.#risen.clear();
     while (this.#heap.length > 0) {
       const { pair, count } = this.#pop();
-      // The pair has risen since and stands further up, or has been taken.
+      // The pair has risen since and is further up, or has been returned.
       if (count !== pair.queued) continue;
       pair.queued = 0;
       if (pair.count === count) return count >= minCount ? pair : undefined;

@@ -1,32 +1,32 @@
 /**
- * The grammar of a `tokenizer.json`: which parts there are and what fields each has, as the official library reads them (tokenizers 0.21).
+ * The grammar of a `tokenizer.json`: the parts that exist and the fields of each, as the official library reads them (tokenizers 0.21).
  *
- * A definition that passes is one that the library takes, and a part that is not here is refused by its name. What a field must hold is said as
- * in "expected true or false"; a field that the library gives a default may be missing.
+ * The library accepts every definition that passes. A part that is not listed is refused by name. A field's required value is described as
+ * in "expected true or false"; a field with a default in the library may be missing.
  */
 import { FormatError } from "../../errors.ts";
 import { show } from "../../show.ts";
 import { isLinear } from "./linear-regex.ts";
 
-/** A part of a definition; which fields it has depends on its type. */
+/** A part of a definition; its type decides its fields. */
 export interface Part {
   readonly type: string;
   readonly [field: string]: unknown;
 }
 
-/** Checks the value at a place of a definition, and throws FormatError where it is not what the field holds. */
+/** Checks the value at a place of a definition, and throws FormatError if the field cannot hold it. */
 type Check = (place: Place, value: unknown) => void;
 
 type Fields = Readonly<Record<string, Check>>;
 
-/** Where a value stands: the file and the way to it, such as `pre_tokenizer.pretokenizers[1].behavior`. */
+/** The place of a value: the file and the path in it, such as `pre_tokenizer.pretokenizers[1].behavior`. */
 export interface Place {
   readonly file: string;
   readonly way: string;
   readonly depth: number;
 }
 
-/** Parts nested deeper than this are no tokenizer's. */
+/** No tokenizer has parts nested deeper than this. */
 const MAX_DEPTH = 16;
 
 const REMEDY = "Get the file of the model again, or use the tokenizer of a BERT, RoBERTa or XLM-RoBERTa model.";
@@ -54,7 +54,7 @@ const optional =
   (place, value) => {
     if (value !== undefined && value !== null) check(place, value);
   };
-/** Missing is as the library's default; null is not. */
+/** A missing field has the library's default; null does not. */
 const orDefault =
   (check: Check): Check =>
   (place, value) => {
@@ -74,7 +74,7 @@ const part =
   (place, value) =>
     checkPart(place, value, parts());
 
-/** Throws FormatError, naming the place, unless a value is one of `parts` with the fields that it has. */
+/** Throws FormatError, naming the place, unless a value is one of `parts` with its fields. */
 export function checkPart(place: Place, value: unknown, parts: Readonly<Record<string, Fields>>): asserts value is Part {
   if (place.depth > MAX_DEPTH) refuse(place, "is nested too deep");
   if (!isObject(value)) refuse(place, `is ${show(value)}, expected an object`);
@@ -94,7 +94,7 @@ export function checkFields(place: Place, value: unknown, fields: Fields): void 
   }
 }
 
-/** A text, or a regular expression, to look for. */
+/** A text, or a regular expression, to search for. */
 const pattern: Check = (place, value) => {
   const entries = typeof value === "object" && value !== null ? Object.entries(value) : [];
   const [[way, found] = []] = entries;
@@ -175,12 +175,12 @@ export const DECODERS: Readonly<Record<string, Fields>> = {
   ByteFallback: {},
 };
 
-/** Vocabularies and merges are checked apart: they are the bulk of a file. */
+/** Vocabularies and merges are checked separately: they are most of a file. */
 export const MODELS: Readonly<Record<string, Fields>> = {
   WordPiece: { unk_token: text, continuing_subword_prefix: text, max_input_chars_per_word: whole },
   WordLevel: { unk_token: text },
   BPE: {
-    // With dropout a text has other ids every time.
+    // With dropout, a text would have different ids every time.
     dropout: optional(kind("null: with dropout the ids of a text are random", (value) => value === 0)),
     unk_token: optional(text),
     continuing_subword_prefix: optional(text),
@@ -192,10 +192,10 @@ export const MODELS: Readonly<Record<string, Fields>> = {
   Unigram: { unk_id: optional(whole), byte_fallback: orDefault(flag) },
 };
 
-/** How texts are cut; the length is the caller's. */
+/** How texts are truncated; the caller decides the length. */
 export const TRUNCATION: Fields = { direction: orDefault(oneOf("Left", "Right")) };
 
-/** What is found in a text before it is split. */
+/** Tokens that are searched in a text before it is split. */
 export const ADDED_TOKEN: Fields = {
   id: whole,
   content: text,

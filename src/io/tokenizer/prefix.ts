@@ -1,8 +1,8 @@
 /**
- * Where a text may be cut before the official library reads it, so that a text of any length costs no more than the ids that are kept.
+ * Where a text may be cut before the official library reads it, so that a long text costs no more than the ids that are kept.
  *
- * At a space between two ASCII letters or digits the ids before it do not depend on what follows, if the definition is made of parts that look no
- * further than a word. Those are listed here; with any other part a text is read whole.
+ * At a space between two ASCII letters or digits, the ids before it do not depend on what follows if no part of the definition looks beyond
+ * a word. The parts for which this holds are listed here; with any other part, a text is read completely.
  */
 import type { TokenizerDefinition } from "./definition.ts";
 import type { Part } from "./parts.ts";
@@ -24,11 +24,11 @@ const LOCAL_NORMALIZERS = [
 /** XLM-RoBERTa's: several spaces become one. */
 const SPACES = " {2,}";
 
-/** Those that part a text at spaces, and those that only part words further. */
+/** Parts that split a text at spaces, and parts that only split words further. */
 const SPLITTERS = ["BertPreTokenizer", "ByteLevel", "Metaspace", "Whitespace", "WhitespaceSplit"];
 const LOCAL_PRE_TOKENIZERS = [...SPLITTERS, "Digits", "Punctuation"];
 
-/** Whether the ids before a cut that `cutBefore` finds are those of the whole text. */
+/** Whether the ids before a cut of `cutBefore` equal those of the whole text. */
 export function looksNoFurther({ normalizer, pre_tokenizer, added_tokens }: TokenizerDefinition): boolean {
   const words = partsOf(pre_tokenizer, "pretokenizers");
   return (
@@ -50,7 +50,7 @@ function partsOf(part: Part | null, list: string): readonly Part[] {
   return part.type === "Sequence" ? (part[list] as Part[]).flatMap((inner) => partsOf(inner, list)) : [part];
 }
 
-/** Characters in which a cut is looked for. */
+/** How many characters are searched for a cut. */
 const REACH = 1000;
 
 /** The last place before `end` at which a text may be cut, or -1. */

@@ -1,11 +1,11 @@
 /**
- * What transformers makes of a `tokenizer.json` when a `tokenizer_config.json` stands beside it: for the classes of BERT and RoBERTa, the
- * configuration decides about case, accents, ideographs and the space before the first word (BertTokenizer, RobertaTokenizer), and tokens that
- * only `added_tokens_decoder` has are added.
+ * Applies a `tokenizer_config.json` to a `tokenizer.json` like transformers. For the classes of BERT and RoBERTa, the configuration decides
+ * about case, accents, ideographs and the space before the first word (BertTokenizer, RobertaTokenizer), and tokens that are only in
+ * `added_tokens_decoder` are added.
  */
 import type { TokenizerConfig } from "./definition.ts";
 
-/** Classes whose constructor sets BERT's normaliser, and those that set the byte-level one; without the ending "Fast". */
+/** Classes whose constructor sets BERT's normaliser, and classes that set the byte-level one; without the suffix "Fast". */
 const BERT_CLASSES = [
   "Bert",
   "ConvBert",
@@ -19,14 +19,14 @@ const BERT_CLASSES = [
 ];
 const BYTE_LEVEL_CLASSES = ["Roberta", "Longformer"];
 
-/** An option of the configuration, and the field of a part that it sets. */
+/** An option of the configuration, and the field that it sets. */
 interface Override {
   readonly option: keyof TokenizerConfig;
   readonly classes: readonly string[];
   readonly part: "normalizer" | "pre_tokenizer";
   readonly type: string;
   readonly field: string;
-  /** What the class takes where the configuration does not say it. */
+  /** The class's default if the configuration does not say it. */
   readonly otherwise: boolean | null;
 }
 
@@ -48,7 +48,7 @@ const OVERRIDES: readonly Override[] = [
 
 type Unchecked = Readonly<Record<string, unknown>>;
 
-/** The definition as transformers uses it. Without a class only the options that the configuration has are applied. */
+/** The definition as transformers uses it. Without a class, only the options in the configuration are applied. */
 export function asConfigured(definition: Unchecked, config: TokenizerConfig): Unchecked {
   const name = typeof config.tokenizer_class === "string" ? config.tokenizer_class.replace(/Tokenizer(Fast)?$/, "") : undefined;
   let configured = definition;

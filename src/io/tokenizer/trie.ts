@@ -1,7 +1,7 @@
 /**
- * Strings with ids, for finding the longest one that a text goes on with: the search of WordPiece and of added tokens.
+ * Strings with ids, for finding the longest one at a place in a text: the search of WordPiece and of added tokens.
  *
- * A node is a number and an edge a slot of one open hash table, so that a search makes no strings and a vocabulary is a few arrays.
+ * A node is a number and an edge a slot of one open hash table. So a search creates no strings, and a vocabulary is a few arrays.
  */
 
 const FIRST_CAPACITY = 1024;
@@ -10,18 +10,18 @@ export class Trie {
   /** The id of the string that ends at a node, or -1. */
   #ids = new Int32Array(FIRST_CAPACITY).fill(-1);
   #nodes = 1;
-  /** Edges: the node that one leaves, its UTF-16 unit, and the node that it leads to; 0 where a slot is empty, since no edge leads to the root. */
+  /** Edges: the source node, the UTF-16 unit, and the target node; 0 for an empty slot, because no edge leads to the root. */
   #from = new Int32Array(2 * FIRST_CAPACITY);
   #unit = new Uint16Array(2 * FIRST_CAPACITY);
   #to = new Int32Array(2 * FIRST_CAPACITY);
-  /** How many UTF-16 units the last string found by `longest` has. */
+  /** Length in UTF-16 units of the last string found by `longest`. */
   matched = 0;
 
   constructor(strings: Iterable<readonly [string: string, id: number]>) {
     for (const [string, id] of strings) this.#insert(string, id);
   }
 
-  /** The id of the longest string that stands in `text` at `start`, or -1; `matched` is its length. */
+  /** The id of the longest string in `text` at `start`, or -1; `matched` is its length. */
   longest(text: string, start: number): number {
     let node = 0;
     let found = -1;
@@ -56,7 +56,7 @@ export class Trie {
     return node;
   }
 
-  /** Where the edge from a node is, or the empty slot where it would be. */
+  /** The slot of an edge from a node, or the empty slot where it would be. */
   #slot(from: number, unit: number): number {
     const mask = this.#to.length - 1;
     let slot = (Math.imul(from, 0x9e3779b1) ^ Math.imul(unit, 0x85ebca6b)) >>> 7;

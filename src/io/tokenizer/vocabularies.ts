@@ -1,6 +1,6 @@
-/** Vocabularies and merges in the forms that files have. */
+/** Vocabularies and merges in the forms that files use. */
 
-/** Token to id; in a Unigram model the tokens with their scores, whose places are their ids. */
+/** Token to id; for a Unigram model, tokens with scores, where the index is the id. */
 export type Vocabulary = Readonly<Record<string, number>> | readonly (readonly [token: string, score: number])[];
 
 const known = new WeakMap<Vocabulary, ReadonlyMap<string, number>>();
@@ -16,7 +16,7 @@ export function tokensOf(vocabulary: Vocabulary): ReadonlyMap<string, number> {
   return tokens;
 }
 
-/** A merge of two pieces: "left right", or both apart. */
+/** A merge of two pieces: "left right", or a pair. */
 export type Merge = string | readonly [left: string, right: string];
 
 /** The two pieces of a merge. */

@@ -1,9 +1,9 @@
 /**
- * A WordPiece vocabulary learned from text, so that a model trained from scratch has a tokenizer.
+ * Learns a WordPiece vocabulary from text, so that a model trained from scratch has a tokenizer.
  *
- * Byte-pair merging over word counts (Sennrich et al. 2016, as the `tokenizers` library trains WordPiece): start from characters, and merge
- * the most frequent pair of neighbouring pieces until the vocabulary is full. Words are split as the tokenizer itself splits them, the result
- * depends on nothing but the text and the size, and memory is bounded whatever the text is.
+ * Byte-pair merging over word counts (Sennrich et al. 2016, as the `tokenizers` library trains WordPiece): start with characters, and merge
+ * the most frequent pair of neighbouring pieces until the vocabulary is full. Words are split like the tokenizer splits them. The result
+ * depends only on the text and the size, and memory is bounded for any text.
  */
 import { DataError, OptionError } from "../../errors.ts";
 import { BertWords } from "./bert-words.ts";
@@ -11,28 +11,28 @@ import { PairQueue } from "./pair-queue.ts";
 
 const SPECIAL = { pad: "[PAD]", unknown: "[UNK]", cls: "[CLS]", sep: "[SEP]", mask: "[MASK]" } as const;
 
-/** The tokens every learned vocabulary starts with: [PAD] is 0. */
+/** The first tokens of every learned vocabulary: [PAD] is 0. */
 export const SPECIAL_TOKENS: readonly string[] = Object.values(SPECIAL);
 
-/** Beyond this many different words the rarest are forgotten: some 100 MB, and more words than a million sentences of English have. */
+/** Beyond this many different words, the rarest are dropped: that is some 100 MB, and more words than a million English sentences have. */
 const MAX_WORDS = 1_000_000;
 
-/** The tokenizer takes a longer word for unknown. */
+/** The tokenizer treats a longer word as unknown. */
 const MAX_WORD_CHARACTERS = 100;
 
-/** At most this part of the vocabulary is single characters: a text with rare scripts must leave room for words. */
+/** Single characters take at most this share of the vocabulary: a text with rare scripts must leave room for words. */
 const CHARACTER_SHARE = 0.5;
 
-/** A pair seen once in all the text is an accident, not a piece of the language. */
+/** A pair that occurs once in all the text is chance, not part of the language. */
 const MIN_PAIR_COUNT = 2;
 
-/** What continues a word is written so. */
+/** The prefix of pieces that continue a word. */
 const CONTINUATION = "##";
 
 /**
- * Learns a vocabulary of at most `size` tokens: the special tokens, the characters by frequency, then pieces and whole words in the order in
- * which they were merged. Fewer come back when the text has no more. Throws OptionError for a size that leaves no room beside the special
- * tokens, and DataError for a text without words.
+ * Learns a vocabulary of at most `size` tokens: the special tokens, the characters by frequency, then pieces and whole words in the order
+ * in which they were merged. It is smaller if the text has no more pieces. Throws OptionError for a size that leaves no room beside the
+ * special tokens, and DataError for a text without words.
  */
 export function learnVocabulary(sentences: Iterable<string>, size: number, { lowerCase = true }: { lowerCase?: boolean } = {}): string[] {
   if (!Number.isInteger(size) || size <= SPECIAL_TOKENS.length) {
@@ -46,8 +46,8 @@ export function learnVocabulary(sentences: Iterable<string>, size: number, { low
 }
 
 /**
- * How often each word comes. What stands between blanks is counted first and split into words once: a text repeats itself, and splitting as
- * the tokenizer does costs far more than counting.
+ * How often each word occurs. The text between blanks is counted first and then split into words once per distinct text, because texts
+ * repeat themselves and splitting costs far more than counting.
  */
 function countWords(sentences: Iterable<string>, lowerCase: boolean): Map<string, number> {
   const words = new Map<string, number>();
@@ -55,7 +55,7 @@ function countWords(sentences: Iterable<string>, lowerCase: boolean): Map<string
   const split = wordSplitter(lowerCase);
   for (const sentence of sentences) {
     for (const chunk of sentence.split(/[ \t]+/)) {
-      // A long chunk (scripts without blanks) hardly comes again.
+      // A long chunk (scripts without blanks) rarely repeats.
       if (chunk.length <= MAX_WORD_CHARACTERS) count(chunks, chunk, 1);
       else for (const word of split(chunk)) count(words, word, 1);
     }
@@ -66,7 +66,7 @@ function countWords(sentences: Iterable<string>, lowerCase: boolean): Map<string
   return words;
 }
 
-/** Counts in a map that stays bounded: when it is full, what has been rare so far is forgotten. */
+/** Counts in a map of bounded size: when it is full, entries that were rare so far are dropped. */
 function count(counts: Map<string, number>, key: string, times: number): void {
   counts.set(key, (counts.get(key) ?? 0) + times);
   for (let rare = 1; counts.size > MAX_WORDS; rare++) {
@@ -74,7 +74,7 @@ function count(counts: Map<string, number>, key: string, times: number): void {
   }
 }
 
-/** Splits a text into words and punctuation as the tokenizer of the vocabulary will do it. */
+/** Splits a text into words and punctuation like the vocabulary's tokenizer. */
 function wordSplitter(lowerCase: boolean): (text: string) => string[] {
   const words = new BertWords({
     type: "BertNormalizer",
@@ -85,13 +85,13 @@ function wordSplitter(lowerCase: boolean): (text: string) => string[] {
   });
   return (text) => {
     const found: string[] = [];
-    // UTF-16 units are at least as many as characters, so a word that is kept is never too long for the tokenizer.
+    // A word has at least as many UTF-16 units as characters, so a word that is kept is never too long for the tokenizer.
     words.split(text, (word) => word.length > MAX_WORD_CHARACTERS || found.push(word) > 0);
     return found;
   };
 }
 
-/** The pieces of one character, those that start a word and those that continue one, the most frequent first. */
+/** The pieces of one character, both those that start a word and those that continue one, the most frequent first. */
 function commonCharacters(words: ReadonlyMap<string, number>, limit: number): string[] {
   const counts = new Map<string, number>();
   for (const [word, count] of words) {
@@ -107,13 +107,16 @@ function charactersOf(word: string): string[] {
   return [...word].map((character, place) => (place === 0 ? character : CONTINUATION + character));
 }
 
-/** A word as the pieces it is made of so far. */
+/** A word as its current pieces. */
 interface Word {
   pieces: number[];
   readonly count: number;
 }
 
-/** Merges the most frequent pair of neighbours until there are `limit` pieces or no pair comes twice. Gives all pieces, the characters first. */
+/**
+ * Merges the most frequent pair of neighbours until there are `limit` pieces or no pair occurs twice. Returns all pieces, the characters
+ * first.
+ */
 function mergePairs(words: ReadonlyMap<string, number>, characters: readonly string[], limit: number): string[] {
   const pieces = [...characters];
   const ids = new Map(pieces.map((piece, id) => [piece, id]));
@@ -121,7 +124,7 @@ function mergePairs(words: ReadonlyMap<string, number>, characters: readonly str
   const rows: Word[] = [];
   for (const [word, count] of words) {
     const start = charactersOf(word).map((piece) => ids.get(piece));
-    // A word with a character that the vocabulary lacks is unknown as a whole: nothing is learned from it.
+    // A word with a character outside the vocabulary is unknown as a whole, so nothing is learned from it.
     if (start.includes(undefined)) continue;
     const row: Word = { pieces: start as number[], count };
     for (let i = 1; i < row.pieces.length; i++) queue.add(row.pieces[i - 1]!, row.pieces[i]!, count, rows.length);
@@ -139,7 +142,7 @@ function mergePairs(words: ReadonlyMap<string, number>, characters: readonly str
   return pieces;
 }
 
-/** Replaces every `left`, `right` of a word by the merged piece, and counts the pairs that go and come. */
+/** Replaces every `left`, `right` of a word by the merged piece, and updates the counts of the pairs. */
 function mergeIn(word: Word, row: number, left: number, right: number, merged: number, queue: PairQueue): void {
   const before = word.pieces;
   const after: number[] = [];

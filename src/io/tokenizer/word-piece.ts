@@ -1,5 +1,5 @@
 /**
- * The WordPiece model: the longest piece of the vocabulary that a word begins with, then the longest that it goes on with, until its end.
+ * The WordPiece model: the longest piece of the vocabulary at the beginning of a word, then the longest continuation, until the word's end.
  * A word with a part that no piece covers, or with too many characters, is unknown as a whole.
  */
 import { Trie } from "./trie.ts";
@@ -16,9 +16,9 @@ export interface WordPieceModel {
 export class WordPiece {
   readonly #unknown: number;
   readonly #maxCharacters: number;
-  /** Pieces that a word begins with. */
+  /** Pieces that begin a word. */
   readonly #first: Trie;
-  /** Pieces that a word goes on with, without their prefix. */
+  /** Pieces that continue a word, without their prefix. */
   readonly #next: Trie;
 
   constructor({ vocab, unk_token, continuing_subword_prefix: prefix, max_input_chars_per_word }: WordPieceModel) {

@@ -5,8 +5,8 @@
  */
 
 /**
- * Bits an element takes, by dtype. The order is that of the official implementation, where it decides the order of tensors in a file: later
- * dtypes come first, so that every tensor starts at a multiple of its element's size.
+ * Bits per element, by dtype. The order is that of the official implementation, which orders the tensors of a file by it: later dtypes come
+ * first, so that every tensor starts at a multiple of its element's size.
  */
 export const DTYPE_BITS = {
   BOOL: 8,
@@ -46,7 +46,7 @@ export const TO_F32: Readonly<Partial<Record<Dtype, (bytes: Uint8Array) => Float
   BF16: (bytes) => bf16ToF32(new Uint16Array(...elements(bytes, 2))),
 };
 
-/** Where a typed array finds its elements: in place where they are aligned, otherwise in a copy. */
+/** The elements of a typed array: in place if they are aligned, otherwise in a copy. */
 function elements(bytes: Uint8Array, size: number): [buffer: ArrayBufferLike, byteOffset: number, length: number] {
   const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
   return [aligned.buffer, aligned.byteOffset, aligned.length / size];
@@ -73,7 +73,7 @@ function f16ToF32(halves: Uint16Array): Float32Array {
       values[i] = fraction * 2 ** -24;
       words[i]! |= sign;
     } else {
-      // Infinity and NaN keep an exponent of all ones; the others move from bias 15 to bias 127.
+      // Infinity and NaN keep an exponent of all ones; the others change from bias 15 to bias 127.
       words[i] = sign | ((exponent === 31 ? 255 : exponent + 112) << 23) | (fraction << 13);
     }
   }

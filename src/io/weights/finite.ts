@@ -1,10 +1,10 @@
-/** Weights that are numbers: one NaN in a model makes every vector NaN. */
+/** Checks that weights are finite: one NaN in a model makes every vector NaN. */
 import { FormatError } from "../../errors.ts";
 import { quoted } from "../../show.ts";
 
 /** Throws FormatError, naming the element, unless all of a tensor's `values`, which begin at its element `offset`, are finite. */
 export function checkFinite({ path }: { readonly path: string }, tensor: string, values: Float32Array, offset = 0): void {
-  // 0 times what is finite is 0, and NaN otherwise: one multiplication and one addition an element.
+  // 0 times a finite number is 0, and NaN otherwise: one multiplication and one addition per element.
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
   if (sum === 0) return;

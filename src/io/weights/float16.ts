@@ -1,6 +1,6 @@
-/** IEEE 754 binary16 on the host: f32 to halves, rounded to the nearest, ties to even, as hardware does it. `TO_F32.F16` of dtypes.ts is the way back. */
+/** IEEE 754 binary16 on the host: f32 to f16, rounded to nearest, ties to even, like hardware. `TO_F32.F16` of dtypes.ts is the inverse. */
 
-/** The halves of f32 values: beyond 65,504 they are infinite, below 2⁻²⁵ zero. */
+/** f16 values of f32 values: infinite beyond 65,504, zero below 2⁻²⁵. */
 export function toHalves(values: Float32Array): Uint16Array {
   const halves = new Uint16Array(values.length);
   const float = new Float32Array(1);
@@ -18,18 +18,18 @@ export function toHalves(values: Float32Array): Uint16Array {
 const infinity = 0x7f80_0000;
 /** 65,520, the first f32 that rounds to infinity. */
 const overflow = 0x477f_f000;
-/** 2⁻¹⁴, the smallest normal half. */
+/** 2⁻¹⁴, the smallest normal f16 value. */
 const smallestNormal = 0x3880_0000;
-/** 2⁻²⁵, which is half of the smallest half and rounds to the even zero. */
+/** 2⁻²⁵, half of the smallest f16 value, which rounds to the even zero. */
 const underflow = 0x3300_0000;
 
-/** The bits of a half, from the bits of an f32 that is not negative. */
+/** The bits of an f16 value, from the bits of an f32 value that is not negative. */
 function halfOf(bits: number): number {
   if (bits > infinity) return 0x7e00;
   if (bits >= overflow) return 0x7c00;
   if (bits >= smallestNormal) return roundedShift(bits - (112 << 23), 13);
   if (bits <= underflow) return 0;
-  // A subnormal half counts units of 2⁻²⁴: the fraction with its hidden bit, shifted by what the exponent lacks.
+  // A subnormal f16 counts units of 2⁻²⁴: the fraction with its hidden bit, shifted by the missing exponent.
   return roundedShift((bits & 0x7f_ffff) | 0x80_0000, 126 - (bits >>> 23));
 }
 

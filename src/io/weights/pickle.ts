@@ -1,9 +1,9 @@
 /**
- * Python's pickles, as far as saved weights need them, read without running anything.
+ * Reads Python's pickles, as far as saved weights need them, without running anything.
  *
- * A pickle is a program for a stack machine whose instructions can import and call whatever Python has. Here only instructions that build values
- * are known, and a name that the program imports is looked up in the caller's own table: what is not there is refused by its name, before
- * anything is made of it. Time and memory stay within a small multiple of the pickle's bytes. https://docs.python.org/3/library/pickletools.html
+ * A pickle is a program for a stack machine whose instructions can import and call anything in Python. Here only instructions that build
+ * values are supported. A name that the program imports is looked up in the caller's table, and any other name is refused before anything
+ * is made of it. Time and memory are bounded by a small multiple of the pickle's bytes. https://docs.python.org/3/library/pickletools.html
  */
 import { FormatError } from "../../errors.ts";
 import { quoted, show } from "../../show.ts";
@@ -19,14 +19,14 @@ const EMPTY_TUPLE = new Tuple([]);
 export class Imported {
   constructor(
     readonly name: string,
-    /** What calling it gives; undefined where it is only a name. Throws FormatError for arguments that it does not take. */
+    /** The result of calling it; undefined if it is only a name. Throws FormatError for arguments that it does not take. */
     readonly call?: (args: readonly unknown[]) => unknown,
   ) {}
 }
 
-/** What a pickle may refer to outside itself. */
+/** The outside names and objects that a pickle may refer to. */
 export interface PickleContext {
-  /** What messages call the file. */
+  /** The file's name in messages. */
   readonly path: string;
   /** By `module.name`. */
   readonly imports: ReadonlyMap<string, Imported>;
@@ -39,8 +39,8 @@ const UNSAFE =
 const DAMAGED = "Get the file again: it is damaged, or was not written by torch.save.";
 
 /**
- * One byte of a pickle can make a dictionary, which takes 200. So the memory of what a pickle makes is counted, roughly, and may be this many
- * times its size, which is almost twice what a state dict of the shortest names takes.
+ * One byte of a pickle can make a dictionary, which takes 200. So the memory of all objects that a pickle makes is counted roughly. It may
+ * be this many times the pickle's size, almost twice what a state dict with the shortest names takes.
  */
 const MEMORY_PER_BYTE = 24;
 const FREE_MEMORY = 2 ** 20;
@@ -48,10 +48,10 @@ const DICTIONARY_MEMORY = 200;
 const OBJECT_MEMORY = 64;
 const MEMO_MEMORY = 64;
 
-/** A Python integer longer than this is no size or offset. */
+/** No size or offset needs a longer Python integer. */
 const MAX_INTEGER_BYTES = 16;
 
-/** Instructions that are refused, by the names that Python's pickletools gives them: weights need none of them. */
+/** Instructions that are refused, by their names in Python's pickletools: weights need none of them. */
 const REFUSED: ReadonlyMap<number, string> = new Map([
   [code("I"), "INT"],
   [code("S"), "STRING"],
@@ -86,7 +86,10 @@ const REFUSED: ReadonlyMap<number, string> = new Map([
   [0x98, "READONLY_BUFFER"],
 ]);
 
-/** Reads the pickle that starts at byte `start`; `end` is the place after it. Throws FormatError for one that is damaged or asks for too much. */
+/**
+ * Reads the pickle that starts at byte `start`; `end` is the offset after it. Throws FormatError for one that is damaged or needs too much
+ * memory.
+ */
 export function unpickle(bytes: Uint8Array, start: number, context: PickleContext): { value: unknown; end: number } {
   const machine = new Machine(bytes, start, context);
   while (!machine.stopped) machine.step();
@@ -159,7 +162,7 @@ class Machine {
     return this.#stack.splice(mark);
   }
 
-  /** Pushes an object that the pickle makes: a dictionary, a list, a tuple, or what a call gives. */
+  /** Pushes an object that the pickle makes: a dictionary, a list, a tuple, or the result of a call. */
   pushMade(value: unknown): void {
     this.#count(value instanceof Map ? DICTIONARY_MEMORY : OBJECT_MEMORY);
     this.push(value);
@@ -171,7 +174,7 @@ class Machine {
     throw this.fault("makes more dictionaries, lists and tuples than weights of its size need", UNSAFE);
   }
 
-  /** What lies below a mark is out of reach. */
+  /** Values below a mark cannot be accessed. */
   #expectValue(): void {
     if (this.#stack.length === (this.#marks.at(-1) ?? 0)) throw this.fault("takes a value from an empty stack");
   }
@@ -259,7 +262,7 @@ class Machine {
     this.pushMade(callee.call(args.items));
   }
 
-  /** Python gives an object attributes after it is made. Those of a dictionary (a state dict's versions) are no weights. */
+  /** Python gives an object attributes after it is made. Those of a dictionary (a state dict's versions) are not weights. */
   build(): void {
     this.pop();
     if (!(this.top() instanceof Map)) throw this.fault("gives attributes to what is no dictionary", UNSAFE);
@@ -278,7 +281,7 @@ class Machine {
   }
 }
 
-/** Every instruction that weights need, in the order of the protocol versions that brought them. */
+/** Every instruction that weights need, in the order of the protocol versions that introduced them. */
 const INSTRUCTIONS: ReadonlyMap<number, (machine: Machine) => void> = new Map<number, (machine: Machine) => void>([
   [code("("), (m) => m.mark()],
   [code("."), (m) => m.stop()],

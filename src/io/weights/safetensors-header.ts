@@ -1,7 +1,7 @@
 /**
- * The header of a safetensors file, parsed and checked against everything that the format promises, so that no reader after it has to doubt
- * an offset. The rules are those of the official implementation (huggingface/safetensors, tensor.rs): the tensors, in the order of their
- * offsets, cover the data section from its first byte to its last, without holes or overlaps, and each range fits its dtype and shape.
+ * The header of a safetensors file, parsed and checked against the whole format, so that later readers can trust its offsets. The rules are
+ * those of the official implementation (huggingface/safetensors, tensor.rs): in the order of their offsets, the tensors cover the data
+ * section from its first byte to its last, without holes or overlaps, and each range fits its dtype and shape.
  */
 import { FormatError } from "../../errors.ts";
 import { quoted, show } from "../../show.ts";
@@ -11,7 +11,7 @@ import { isShape, type TensorInfo, tensorBytes } from "./tensor-info.ts";
 
 export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
-  /** In the order in which they lie in the file. */
+  /** In the order of their places in the file. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
 }
 
@@ -19,8 +19,8 @@ const METADATA_KEY = "__metadata__";
 const GET_AGAIN = "Get the file again: it is damaged, or was written by a program that does not keep to the format.";
 
 /**
- * Parses the header of the file `path`, whose data section starts at byte `dataStart` of `fileSize`. Throws FormatError, naming the file, the
- * tensor, and what was expected and found, for anything that is not as the format says.
+ * Parses the header of the file `path`, whose data section starts at byte `dataStart` of `fileSize`. Throws FormatError, naming the file,
+ * the tensor, and what was expected and found, for anything that violates the format.
  */
 export function parseHeader(path: string, header: Uint8Array, dataStart: number, fileSize: number): SafetensorsHeader {
   const fields = parseObject(path, header);

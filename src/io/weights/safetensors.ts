@@ -1,8 +1,8 @@
 /**
- * The safetensors format, read and written: 8 bytes of header length (little-endian), a JSON header, the tensors' bytes.
+ * Reads and writes the safetensors format: 8 bytes of header length (little-endian), a JSON header, the tensors' bytes.
  * https://huggingface.co/docs/safetensors
  *
- * Opening a file reads and checks its header (safetensors-header.ts); a tensor's bytes are read when they are asked for (tensor-file.ts).
+ * Opening a file reads and checks its header (safetensors-header.ts); a tensor's bytes are read on demand (tensor-file.ts).
  */
 import { FormatError, ShapeError } from "../../errors.ts";
 import { quoted } from "../../show.ts";
@@ -19,7 +19,7 @@ export interface Safetensors extends Weights {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
 }
 
-/** A tensor to write. `data` is called once, when its turn comes, and gives the little-endian bytes of the elements in C order. */
+/** A tensor to write. `data` is called once, when the tensor is written, and returns the little-endian bytes of the elements in C order. */
 export interface TensorToWrite {
   readonly name: string;
   readonly dtype: Dtype;
@@ -30,12 +30,12 @@ export interface TensorToWrite {
 const LENGTH_BYTES = 8;
 /** The official implementation's limit. */
 const MAX_HEADER_BYTES = 100_000_000;
-/** The official writer's: every tensor then starts at a multiple of 8 bytes or of its own element's size. */
+/** The official writer's alignment: every tensor then starts at a multiple of 8 bytes or of its own element's size. */
 const HEADER_ALIGNMENT = 8;
 
 /**
  * Opens a safetensors file. Throws FileError when the file is missing, and FormatError, naming the file, the tensor, and what was expected
- * and found, when it is not a safetensors file, is cut short, or has a header that does not describe it.
+ * and found, when it is not a safetensors file, is truncated, or has a header that does not match it.
  */
 export async function openSafetensors(folder: Folder, file: string): Promise<Safetensors> {
   const path = pathIn(folder, file);
@@ -71,19 +71,19 @@ class SafetensorsFile extends TensorFile implements Safetensors {
 }
 
 /**
- * A safetensors file, in chunks. Tensors are laid out as the official writer does it (larger elements first, then by name), so that each is
- * aligned, and the same tensors always give the same bytes. The default metadata is what transformers looks for in a PyTorch model's file;
+ * A safetensors file, in chunks. Tensors are laid out like by the official writer (larger elements first, then by name), so that each is
+ * aligned and the same tensors always give the same bytes. The default metadata is what transformers expects in a PyTorch model's file;
  * empty metadata is left out.
  *
- * Throws FormatError for a name used twice or reserved, ShapeError for what is no shape, and, while the chunks are read, ShapeError for data
- * that does not fill its shape.
+ * Throws FormatError for a duplicate or reserved name, ShapeError for an invalid shape, and, while the chunks are read, ShapeError for data
+ * whose size differs from its shape.
  */
 export function encodeSafetensors(
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>> = { format: "pt" },
 ): AsyncIterable<Uint8Array> {
   const laidOut = tensors.toSorted((a, b) => DTYPES.indexOf(b.dtype) - DTYPES.indexOf(a.dtype) || (a.name < b.name ? -1 : 1));
-  // Written by hand: an object would put names that look like numbers first.
+  // Built by hand, because an object would put names that look like numbers first.
   const fields = Object.keys(metadata).length === 0 ? [] : [`"__metadata__":${JSON.stringify(metadata)}`];
   const names = new Set(["__metadata__"]);
   let offset = 0;

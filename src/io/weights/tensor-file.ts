@@ -1,6 +1,6 @@
 /**
- * Weights, whatever file they are in: `Weights` is what a model is loaded from, and `TensorFile` reads the tensors of one file whose format
- * (safetensors, torch's zip or pickle) has said where they lie. Tensors are read when they are asked for, and large ones in chunks.
+ * Weights in any file format: `Weights` is the interface that models are loaded from, and `TensorFile` reads the tensors of one file from
+ * the places that its format (safetensors, torch's zip or pickle) gives. Tensors are read on demand, and large ones in chunks.
  */
 import { FormatError, OptionError } from "../../errors.ts";
 import { quoted, show } from "../../show.ts";
@@ -8,21 +8,21 @@ import { type Folder, pathIn } from "../folder.ts";
 import { DTYPE_BITS, type Dtype, TO_F32 } from "./dtypes.ts";
 import { type TensorInfo, tensorBytes } from "./tensor-info.ts";
 
-/** Named tensors. All methods throw FormatError for a tensor that is not there. */
+/** Named tensors. All methods throw FormatError for a tensor that does not exist. */
 export interface Weights {
-  /** What messages call the file, or the index of several. */
+  /** The name in messages of the file, or of the index of several. */
   readonly path: string;
   readonly tensors: ReadonlyMap<string, { readonly dtype: Dtype; readonly shape: readonly number[] }>;
   /** A tensor's elements in C order, little-endian, in its own dtype. */
   readBytes(name: string): Promise<Uint8Array>;
   /**
-   * A tensor's elements in C order, converted from F16, BF16 or F64 where they are not F32. Throws FormatError for other dtypes, and for a
-   * shape that is not `expectedShape` where one is given. An F64 beyond f32's range becomes infinite.
+   * A tensor's elements in C order, converted from F16, BF16 or F64 if they are not F32. Throws FormatError for other dtypes, and for a
+   * shape other than `expectedShape` if that is given. An F64 beyond f32's range becomes infinite.
    */
   readF32(name: string, expectedShape?: readonly number[]): Promise<Float32Array>;
   /**
-   * The same in chunks of at most `maxBytes` bytes of f32, each with the offset of its first element, so that a large tensor is never whole
-   * in memory.
+   * The same in chunks of at most `maxBytes` bytes of f32, each with the offset of its first element, so that a large tensor is never
+   * completely in memory.
    */
   streamF32(name: string, maxBytes: number): AsyncIterable<{ offset: number; data: Float32Array }>;
 }
@@ -91,7 +91,7 @@ export class TensorFile implements Weights {
   }
 }
 
-/** The error for a tensor that weights do not have. */
+/** The error for a missing tensor. */
 export function noSuchTensor({ path, tensors }: Pick<Weights, "path" | "tensors">, name: string): FormatError {
   return new FormatError(
     `${path} has no tensor ${quoted(name)} among its ${tensors.size}`,

@@ -1,10 +1,10 @@
 /**
- * Checkpoints as `torch.save` writes them (`pytorch_model.bin`), opened for reading: the zip archives that it writes since PyTorch 1.6, and the
- * pickles one after another that it wrote before.
+ * Opens checkpoints that `torch.save` wrote (`pytorch_model.bin`) for reading: zip archives since PyTorch 1.6, and consecutive pickles
+ * before.
  *
- * Nothing of a file is run: its pickle is read by pickle.ts with the few names below. What comes of it is where each tensor lies in the file;
- * tensors are then read like those of any other format (tensor-file.ts). Several tensors may share bytes, and a view that does not lie in C
- * order is put in order when it is read. Checksums are not computed.
+ * Nothing of a file is run: its pickle is read by pickle.ts with the few names below. The result is where each tensor is in the file;
+ * tensors are then read as in any other format (tensor-file.ts). Several tensors may share bytes, and a view that is not in C order is
+ * reordered when it is read. Checksums are not computed.
  */
 import { FormatError } from "../../errors.ts";
 import { quoted } from "../../show.ts";
@@ -17,15 +17,15 @@ import type { TensorInfo } from "./tensor-info.ts";
 import { SavedTensor, type Storage, tensorContext } from "./torch-pickle.ts";
 import { type ByteRange, openZip, type ZipArchive } from "./zip.ts";
 
-/** The pickle of a state dict takes some 100 bytes a tensor. */
+/** The pickle of a state dict takes some 100 bytes per tensor. */
 const MAX_PICKLE_BYTES = 16 * 2 ** 20;
 const ZIP_START = 0x04034b50;
-/** The instruction that begins a pickle; its version, from 2 to 5, follows. */
+/** The first instruction of a pickle; its version, from 2 to 5, follows. */
 const PICKLE_START = 0x80;
-/** What the first pickle of a file from before PyTorch 1.6 holds. */
+/** The content of the first pickle in a file from before PyTorch 1.6. */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
-/** The number of elements before each storage of such a file. */
+/** In such a file, the number of elements precedes each storage. */
 const COUNT_BYTES = 8;
 
 /** Members that are looked up at the same time: behind HTTP each is a request. */
@@ -34,8 +34,8 @@ const LOCATED_AT_ONCE = 16;
 const GET_AGAIN = "Get the file again: it is damaged or was not downloaded to the end.";
 
 /**
- * Opens a checkpoint. Throws FileError when the file is missing, and FormatError, naming the file, the tensor, and what was expected and found,
- * when it is no checkpoint of torch's, is cut short, asks for anything but weights, or describes tensors that it does not hold.
+ * Opens a checkpoint. Throws FileError when the file is missing, and FormatError, naming the file, the tensor, and what was expected and
+ * found, when it is not a torch checkpoint, is truncated, contains anything but weights, or describes tensors that it does not hold.
  */
 export async function openTorchCheckpoint(folder: Folder, file: string): Promise<Weights> {
   const path = pathIn(folder, file);
@@ -48,7 +48,7 @@ export async function openTorchCheckpoint(folder: Folder, file: string): Promise
   throw new FormatError(`${path} is ${what}`, remedy);
 }
 
-/** An archive holds, in one folder, `data.pkl`, the storages as `data/<key>`, and since PyTorch 2.0 their `byteorder`. */
+/** An archive contains, in one folder, `data.pkl`, the storages as `data/<key>`, and since PyTorch 2.0 their `byteorder`. */
 async function openZipped(folder: Folder, file: string): Promise<Weights> {
   const archive = await openZip(folder, file);
   const { path, names } = archive;
@@ -125,7 +125,7 @@ async function openLegacy(folder: Folder, file: string, size: number): Promise<W
   return placed(folder, file, tensors, places);
 }
 
-/** The tensors of a state dict, or of one that stands under `state_dict`. Entries that are no tensors are left out. */
+/** The tensors of a state dict, or of one under the key `state_dict`. Entries that are not tensors are left out. */
 function tensorsOf(path: string, value: unknown): Map<string, SavedTensor> {
   const outer = value instanceof Map ? value : new Map<unknown, unknown>();
   const inner = outer.get("state_dict");

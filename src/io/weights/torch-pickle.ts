@@ -1,6 +1,6 @@
 /**
- * The names that a pickle of torch's may use, and what they make: descriptions of tensors and of the storages they lie in. This is the whole
- * list; each is checked as if its author were hostile.
+ * The names that a torch pickle may use, and what they make: descriptions of tensors and of their storages. This is the complete list; the
+ * arguments of each are checked as hostile input.
  */
 import { FormatError } from "../../errors.ts";
 import { quoted } from "../../show.ts";
@@ -8,7 +8,7 @@ import { DTYPE_BITS, type Dtype } from "./dtypes.ts";
 import { Imported, type PickleContext, Tuple } from "./pickle.ts";
 import { isShape } from "./tensor-info.ts";
 
-/** A run of elements of one dtype that tensors are views of. */
+/** A range of elements of one dtype; tensors are views of it. */
 export class Storage {
   constructor(
     readonly key: string,
@@ -17,16 +17,16 @@ export class Storage {
   ) {}
 }
 
-/** A view of a storage, checked to lie within it. */
+/** A view of a storage, checked to be within it. */
 export class SavedTensor {
   constructor(
     readonly storage: Storage,
-    /** Of its first element, in elements. */
+    /** Offset of its first element, in elements. */
     readonly offset: number,
     readonly shape: readonly number[],
-    /** Undefined where the elements lie in C order. */
+    /** Undefined if the elements are in C order. */
     readonly strides: readonly number[] | undefined,
-    /** Elements from its first to its last, both included. */
+    /** Number of elements from its first to its last, inclusive. */
     readonly span: number,
   ) {}
 }
@@ -49,7 +49,7 @@ const MAX_DIMENSIONS = 64;
 
 const DAMAGED = "Get the file again: it is damaged, or was not written by torch.save.";
 
-/** What the pickles of the file `path` may use; `storages` fills as they are read. */
+/** The names and objects that the pickles of the file `path` may use; `storages` is filled as they are read. */
 export function tensorContext(path: string): PickleContext & { readonly storages: Map<string, Storage> } {
   const fault = (what: string) => new FormatError(`${path}: its pickle ${what}`, DAMAGED);
   const storages = new Map<string, Storage>();
@@ -62,7 +62,7 @@ export function tensorContext(path: string): PickleContext & { readonly storages
   };
   for (const [name, dtype] of Object.entries(STORAGES)) dtypes.set(add(`torch.${name}`), dtype);
   add("collections.OrderedDict", ({ length }) => {
-    // Of a list it would copy that list: a pickle could name one again and again, and ask for the square of its own size.
+    // A list would be copied: a pickle could name the same one repeatedly and need memory quadratic in its own size.
     if (length > 0) throw fault("makes a dictionary of another value");
     return new Map();
   });
@@ -77,7 +77,7 @@ export function tensorContext(path: string): PickleContext & { readonly storages
 
 type Fault = (what: string) => FormatError;
 
-/** The persistent id of a storage: ("storage", its class, its key, the device it was on, its number of elements, and once None). */
+/** The persistent id of a storage: ("storage", its class, its key, its device, its number of elements, and formerly None). */
 function storageOf(id: unknown, dtypes: ReadonlyMap<unknown, Dtype>, storages: Map<string, Storage>, fault: Fault): Storage {
   if (!(id instanceof Tuple) || id.items[0] !== "storage") throw fault("refers to what is no storage");
   const [, kind, key, , elements, view = null] = id.items;
@@ -95,7 +95,7 @@ function storageOf(id: unknown, dtypes: ReadonlyMap<unknown, Dtype>, storages: M
   return known;
 }
 
-/** (storage, offset, shape, strides, and what weights do not need: requires_grad, hooks, metadata). */
+/** (storage, offset, shape, strides, and fields that weights do not need: requires_grad, hooks, metadata). */
 function rebuildTensor([storage, offset, size, stride]: readonly unknown[], fault: Fault): SavedTensor {
   const [shape, strides] = [size, stride].map((value) => (value instanceof Tuple ? value.items : undefined));
   if (!(storage instanceof Storage) || !isSize(offset) || shape === undefined || strides === undefined)
@@ -107,7 +107,7 @@ function rebuildTensor([storage, offset, size, stride]: readonly unknown[], faul
   const text = `a tensor of shape [${shape.join(", ").slice(0, 80)}]`;
   const count = shape.reduce((product, length) => product * length, 1);
   const span = count === 0 ? 0 : shape.reduce((last, length, dimension) => last + (length - 1) * strides[dimension]!, 1);
-  // A view with more elements than its storage repeats some of them: a few bytes could then ask for any amount of memory.
+  // A view with more elements than its storage repeats some of them, so a few bytes could ask for any amount of memory.
   if (!(count <= storage.elements)) throw fault(`describes ${text} on a storage of ${storage.elements} elements`);
   if (!(offset + span <= storage.elements)) {
     throw fault(`describes ${text} that ends at element ${offset + span} of a storage of ${storage.elements}`);
@@ -119,7 +119,10 @@ function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** Whether each dimension's stride is the number of elements in those after it; a dimension of one index has none that matters. */
+/**
+ * Whether each dimension's stride is the number of elements in the dimensions after it; the stride of a dimension of size 1 does not
+ * matter.
+ */
 function isInOrder(shape: readonly number[], strides: readonly number[], count: number): boolean {
   let expected = 1;
   return (

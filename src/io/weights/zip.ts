@@ -1,15 +1,16 @@
 /**
- * The directory of a zip archive whose members are stored as they are, as torch writes them: where each member's bytes lie in the file.
+ * The directory of a zip archive whose members are stored uncompressed, as torch writes them: where each member's bytes are in the file.
  *
- * Compressed and encrypted members are refused when they are asked for, so that no member is larger than the archive. The members' checksums are not
- * compared: tensors are read piece by piece in any order, and a CRC-32 in JavaScript, which Node 20 and browsers would need, takes as long as a good part
- * of loading. safetensors has no checksums either; those of the hub cover whole files, and are compared when a file is downloaded. ZIP64 is understood. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+ * Compressed and encrypted members are refused when they are requested, so no member is larger than the archive. The members' checksums are
+ * not compared: tensors are read piece by piece in any order, and computing CRC-32 in JavaScript, as Node 20 and browsers would have to,
+ * would take a large share of the loading time. safetensors has no checksums either; the hub's checksums cover whole files and are compared
+ * after a download. ZIP64 is supported. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
 import { FormatError } from "../../errors.ts";
 import { quoted } from "../../show.ts";
 import { type Folder, pathIn } from "../folder.ts";
 
-/** Where bytes lie in a file: from `start` up to and without `end`. */
+/** A range of bytes in a file: from `start` up to `end` exclusive. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
@@ -25,14 +26,16 @@ interface Member {
 const SIGNATURE = { local: 0x04034b50, directory: 0x02014b50, end: 0x06054b50, end64: 0x06064b50, locator64: 0x07064b50 } as const;
 const SIZE = { local: 30, directory: 46, end: 22, end64: 56, locator64: 20 } as const;
 const MAX_COMMENT_BYTES = 0xffff;
-/** A directory takes some 100 bytes a member; the largest checkpoints have thousands of members. */
+/** A directory takes some 100 bytes per member; the largest checkpoints have thousands of members. */
 const MAX_DIRECTORY_BYTES = 64 * 2 ** 20;
 const ZIP64_FIELD = 0x0001;
 const IN_ZIP64 = 0xffffffff;
 
 const GET_AGAIN = "Get the file again: it is damaged or was not downloaded to the end.";
 
-/** Reads the directory. Throws FormatError, naming the file, when it is no zip archive, is cut short, or has a directory that lies. */
+/**
+ * Reads the directory. Throws FormatError, naming the file, when it is not a zip archive, is truncated, or has an inconsistent directory.
+ */
 export async function openZip(folder: Folder, file: string): Promise<ZipArchive> {
   const path = pathIn(folder, file);
   const size = await folder.size(file);
@@ -61,7 +64,7 @@ export class ZipArchive {
     return [...this.#members.keys()];
   }
 
-  /** Where a member's bytes lie. Throws FormatError when there is none of this name, or it is not stored as it is inside the file. */
+  /** Where a member's bytes are. Throws FormatError when there is no such member, or it is not stored uncompressed inside the file. */
   async locate(name: string): Promise<ByteRange> {
     const fault = (what: string, remedy = GET_AGAIN) => new FormatError(`${this.path}: its member ${quoted(name)} ${what}`, remedy);
     const member = this.#members.get(name);
@@ -80,7 +83,7 @@ export class ZipArchive {
   }
 }
 
-/** The record at the end of the file that says where the directory is, searched backwards over the comment that may follow it. */
+/** The record at the end of the file that says where the directory is. It is searched backwards, because a comment may follow it. */
 async function findDirectory(folder: Folder, file: string, path: string, size: number): Promise<ByteRange & { count: number }> {
   const tailStart = Math.max(0, size - SIZE.end - MAX_COMMENT_BYTES - SIZE.locator64);
   const tail = viewOf(await folder.read(file, tailStart));
@@ -137,7 +140,7 @@ function parseDirectory(path: string, bytes: Uint8Array, count: number): Map<str
   return members;
 }
 
-/** Sizes and offset of a member; those that do not fit 32 bits stand, in order, in the extra field of ZIP64. */
+/** Sizes and offset of a member. Those that do not fit 32 bits are, in order, in the extra field of ZIP64. */
 function withZip64(path: string, sizes: readonly number[], extra: DataView): number[] {
   if (!sizes.includes(IN_ZIP64)) return [...sizes];
   for (let at = 0; at + 4 <= extra.byteLength; ) {
