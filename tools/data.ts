@@ -78,7 +78,7 @@ async function fetchDataSet({ file, folder }: DataSet, outputDir: string, baseUr
         "Remove the file to fetch it again.",
       );
     }
-    say(`${place} already exists${folder === undefined && recorded !== null ? " and unchanged" : ""}`);
+    say(`${place} is there already${folder === undefined && recorded !== null ? " and unchanged" : ""}`);
     return;
   }
   const path = join(outputDir, file);

@@ -21,7 +21,7 @@ export function hints(settings: TrainingSettings, { columns, fresh, modelPooler,
   const rules: readonly (readonly [boolean, string])[] = [
     [
       fresh && pooler.startsWith("cls"),
-      `from fresh weights, ${pooler} collapses: all vectors become the same; use --pooler_type avg, or a pre-trained model`,
+      `from fresh weights ${pooler} collapses: all vectors become the same; use --pooler_type avg, or a pre-trained model`,
     ],
     [
       asThePaper && unsupervised && pooler === "cls" && !mlpOnlyTrain,
@@ -47,7 +47,7 @@ export function hints(settings: TrainingSettings, { columns, fresh, modelPooler,
     ],
     [
       metric !== null && /alignment|uniformity/.test(metric) && greaterIsBetter,
-      `a lower ${metric?.replace(/^eval_/, "")} is better: add --greater_is_better false`,
+      `lower ${metric?.replace(/^eval_/, "")} is better: add --greater_is_better false`,
     ],
   ];
   return rules.filter(([applies]) => applies).map(([, hint]) => hint);

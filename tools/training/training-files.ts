@@ -134,7 +134,7 @@ function partCut(examples: readonly (readonly string[])[], tokenizer: Tokenizer,
 function checkKind({ name, kind, columns }: ExampleTable, first: ExampleTable | null): void {
   if (kind === "labelled texts") {
     throw new DataError(
-      `${name} holds labelled texts (${Object.values(columns).join(", ")}), but there is no loss for classes.`,
+      `${name} holds labelled texts (${Object.values(columns).join(", ")}), and there is no loss for classes.`,
       `Train on the texts: --columns sent0=${columns.sent0}.`,
     );
   }
