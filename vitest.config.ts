@@ -29,10 +29,10 @@ const projects = [
     env: { SIMCSE_DEVICE: "full" },
   },
   {
-    // Everything that touches the device, on one without optional features and with the default limits.
+    // What depends on the device, on one without optional features and with the default limits.
     name: "core",
     include: ["test/{gpu,kernels,autograd,tuning,nn,simcse,golden}/**/*.test.ts"],
-    exclude: ["test/simcse/evaluation/**"],
+    exclude: ["test/simcse/{checkpoint,evaluation,losses,report}/**"],
     env: { SIMCSE_DEVICE: "core" },
   },
   {

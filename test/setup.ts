@@ -1,12 +1,18 @@
 /**
- * Runs once before the tests: finds the adapter they run on, and hands it to the workers through the environment.
+ * Runs once before the tests: finds the adapter they run on, and hands it to the workers through the environment; compiles the command line, which tests start some
+ * two hundred times and which would else be translated each time.
  *
  * Where no adapter works nothing is skipped: the run fails and says what to do. In CI a missing software driver is installed.
  */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { DeviceError, SimcseError } from "../src/errors.ts";
 import { probeAdapter } from "../tools/setup/probe-adapter.ts";
 import { describeAdapter, findAdapter } from "../tools/setup/setup-adapter.ts";
 import { driverEnvironment, swiftShaderDriver } from "../tools/setup/vulkan-drivers.ts";
+
+/** Inside the package, so that its dependencies and its own name are found. */
+const compiledCommands = "out/commands";
 
 const isCI = process.env.CI === "true";
 const log = (line: string): void => console.log(line);
@@ -17,6 +23,7 @@ export default async function setup(): Promise<void> {
     Object.assign(process.env, adapter.environment);
     log(describeAdapter(adapter));
     await checkSwiftShader();
+    await promisify(execFile)("npx", ["tsc", "-p", "tsconfig.build.json", "--outDir", compiledCommands, "--declaration", "false"]);
   } catch (error) {
     // Without a cause, and with the remedy in the message: Vitest prints these as they are, and all else with a stack for each.
     throw error instanceof SimcseError ? new Error(`${error.message}\n${error.remedy}`) : error;

@@ -70,8 +70,10 @@ describe("train, evaluate, encode", () => {
   it("trains on with the MLP that it trained, or a new one where the model has none", async () => {
     const headless = join(folder, "headless");
     expect((await simcse([...trainArguments(headless), "--pooler_type", "avg"])).code).toBe(0);
-    const from = (start: string, own: string) => simcse(trainArguments(join(folder, own)).map((word) => (word === model ? start : word)));
-    const { code, stderr } = await from(headless, "onwards");
+    const from = (start: string, own: string, ...more: string[]) =>
+      simcse([...trainArguments(join(folder, own)).map((word) => (word === model ? start : word)), ...more]);
+    // Its own pooler is avg, which has no MLP.
+    const { code, stderr } = await from(headless, "onwards", "--pooler_type", "cls");
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining(`weights of ${headless}, fresh MLP, 6 sentences`) });
     // The MLP that SimCSE trained goes on, under the name that a BERT's own pooler has.
     expect((await from(output, "again")).stderr).toContain(`weights of ${output}, 6 sentences`);

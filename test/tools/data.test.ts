@@ -4,10 +4,11 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { create } from "tar";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../tiny-model.ts";
+import { program } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const text = Buffer.from("A sentence.\n".repeat(20_000));
@@ -32,7 +33,7 @@ beforeEach(() => {
 });
 
 function download(sets: readonly string[], baseUrl = address) {
-  const args = ["--import", "tsx", resolve("tools/simcse.ts"), "data", "download", ...sets, "--output_dir", output, "--base_url", baseUrl];
+  const args = [program, "data", "download", ...sets, "--output_dir", output, "--base_url", baseUrl];
   return new Promise<{ code: number; stderr: string }>((done) => {
     execFile(process.execPath, args, (error, _, stderr) =>
       done({ code: error === null ? 0 : ((error as { code?: number }).code ?? 1), stderr }),

@@ -129,7 +129,7 @@ describe("encode", () => {
 
   /** Starts an encoding into `output`, and gives how it ended and what is left of it. */
   function interruptible(output: string, args: readonly string[]) {
-    const child = spawn(process.execPath, ["--import", "tsx", program, "encode", "--model", model, "--output", file(output), ...args]);
+    const child = spawn(process.execPath, [program, "encode", "--model", model, "--output", file(output), ...args]);
     let stderr = "";
     child.stderr.on("data", (chunk) => {
       stderr += chunk;
@@ -368,7 +368,7 @@ describe("bad input", () => {
 
 describe("serve", () => {
   function start(args: readonly string[]) {
-    const child = spawn(process.execPath, ["--import", "tsx", program, "serve", "--model", model, ...args]);
+    const child = spawn(process.execPath, [program, "serve", "--model", model, ...args]);
     let stderr = "";
     const listening = new Promise<string>((resolve, reject) => {
       child.stderr.on("data", (chunk) => {

@@ -60,7 +60,7 @@ it("one that is not there, or not in the cache, says so", async () => {
 it("a download is ended by Ctrl-C", async () => {
   hub.held.add("pytorch_model.bin");
   const asked = hub.requests.length;
-  const child = spawn(process.execPath, ["--import", "tsx", program, "encode", ...model], {
+  const child = spawn(process.execPath, [program, "encode", ...model], {
     env: { ...process.env, ...env, HF_HUB_CACHE: join(folder, "another") },
   });
   const ended = new Promise((resolve) => child.on("close", (_, signal) => resolve(signal)));

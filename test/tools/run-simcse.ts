@@ -3,7 +3,8 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { expect } from "vitest";
 
-export const program = resolve("tools/simcse.ts");
+/** The command line as test/setup.ts compiled it. */
+export const program = resolve("out/commands/tools/simcse.js");
 
 export interface Ended {
   readonly code: number;
@@ -20,7 +21,7 @@ export function simcse(
     env = {},
   }: { input?: string | Uint8Array; shell?: (command: string) => string; env?: Readonly<Record<string, string>> } = {},
 ): Promise<Ended> {
-  const command = ["--import", "tsx", program, ...args];
+  const command = [program, ...args];
   return new Promise((done) => {
     const ended = (error: Error | null, stdout: string, stderr: string) => {
       const code = error === null ? 0 : ((error as { code?: number }).code ?? 1);

@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { loadTokenizer } from "../../src/io/tokenizer.ts";
 import { temporaryFolder, tinySentences } from "../tiny-model.ts";
+import { program } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const text = join(folder, "text.txt");
@@ -13,7 +14,7 @@ await writeFile(text, `${tinySentences.join("\n")}\n`);
 await writeFile(table, "a,b\nA zebra sleeps.,Zebra and zebra.\n");
 
 function train(output: string, ...more: string[]) {
-  const args = ["--import", "tsx", resolve("tools/simcse.ts"), "tokenizer", "train", "--output_dir", output, ...more];
+  const args = [program, "tokenizer", "train", "--output_dir", output, ...more];
   return new Promise<{ code: number; stderr: string }>((done) => {
     execFile(process.execPath, args, (error, _, stderr) =>
       done({ code: error === null ? 0 : ((error as { code?: number }).code ?? 1), stderr }),

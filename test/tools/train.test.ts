@@ -2,12 +2,12 @@
 import { spawn } from "node:child_process";
 import { watch } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { stream } from "../../src/nn/random.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
-import { expectFailure, simcse } from "./run-simcse.ts";
+import { expectFailure, program, simcse } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const model = join(folder, "model");
@@ -41,7 +41,7 @@ describe("a run that is killed", () => {
 
   /** Runs until `kill` resolves, and kills -9. Resolves with whether it was killed before it ended by itself. */
   async function killed(args: readonly string[], kill: (output: AsyncIterable<Buffer>) => Promise<void>): Promise<boolean> {
-    const child = spawn(process.execPath, ["--import", "tsx", resolve("tools/simcse.ts"), ...args], {
+    const child = spawn(process.execPath, [program, ...args], {
       stdio: ["ignore", "pipe", "ignore"],
     });
     const ended = new Promise<boolean>((done) => child.on("exit", (_, signal) => done(signal === "SIGKILL")));

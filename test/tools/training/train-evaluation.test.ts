@@ -115,7 +115,7 @@ it("trains once a seed, reports mean and deviation, and when it goes on keeps wh
 
 /** Runs until standard error says `mark`, and sends Ctrl-C. */
 async function interrupted(args: readonly string[], mark: string) {
-  const child = spawn(process.execPath, ["--import", "tsx", program, ...args]);
+  const child = spawn(process.execPath, [program, ...args]);
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => {
     const before = stderr.includes(mark);
