@@ -93,10 +93,10 @@ export function isHubName(text: string): boolean {
 }
 
 /**
- * Opens a model of the hub. Throws OptionError for an impossible name or revision, and FileError when the hub does not have it, refuses it,
- * or cannot be reached and the model is not in the cache (where it is, it is opened as with `offline`, and `onNote` called); PackageError
- * when
- * @huggingface/hub is not installed. The folder throws FileError when a file is missing or cannot be fetched, and FormatError when a downloaded file differs from what the hub announced.
+ * Opens a model of the hub. Throws OptionError for an impossible name or revision. Throws FileError when the hub does not have it, refuses
+ * it, or cannot be reached and the model is not in the cache; a cached model is then opened as with `offline`, and `onNote` is called.
+ * Throws PackageError when `@huggingface/hub` is not installed. The folder throws FileError when a file is missing or cannot be fetched,
+ * and FormatError when a downloaded file differs from what the hub announced.
  */
 export function openHubFolder(name: string, options: HubOptions = {}): Promise<Folder> {
   return openRepository({ type: "model", name }, options);

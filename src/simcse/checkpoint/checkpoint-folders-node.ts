@@ -1,4 +1,4 @@
-/** The `checkpoint-N` folders of an output folder: written whole or not at all, found again, and only so many of them kept. */
+/** The `checkpoint-N` folders of an output folder: written completely or not at all, found again, and limited in number. */
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { FileError } from "../../errors.ts";
@@ -7,7 +7,7 @@ import { openFolder, writeFolderAtomically } from "../../io/folder-node.ts";
 import { fileOperation } from "../../io/folders/errno-node.ts";
 import { type CheckpointStore, checkpointFolder, stateFile, stepOfFolder } from "./checkpoint-store.ts";
 
-/** What a killed process leaves of a file or a checkpoint that it was writing, or of a checkpoint that it was removing. */
+/** Left by a killed process: a file or checkpoint that it was writing, or a checkpoint that it was removing. */
 const leftover = /^\..+\.[0-9a-f-]{36}\.(partial|old)$|^\.checkpoint-\d+\.old$/;
 
 /** Paths of the complete checkpoints in `output`, the oldest first. */
@@ -24,7 +24,7 @@ export async function listCheckpoints(output: string): Promise<string[]> {
   return found;
 }
 
-/** Checkpoints in a folder on disk, of which the oldest beyond `limit` are removed. */
+/** Checkpoints in a folder on disk; the oldest beyond `limit` are removed. */
 export class DiskCheckpoints implements CheckpointStore {
   constructor(
     readonly name: string,
@@ -43,7 +43,7 @@ export class DiskCheckpoints implements CheckpointStore {
   }
 }
 
-/** First out of sight in one piece: what is removed half-way is no checkpoint. */
+/** Renamed first, because a half-removed folder must not count as a checkpoint. */
 async function removeCheckpoint(path: string): Promise<void> {
   const hidden = join(path, "..", `.${basename(path)}.old`);
   await fileOperation("write", path, async () => {
@@ -53,7 +53,7 @@ async function removeCheckpoint(path: string): Promise<void> {
   });
 }
 
-/** Removes what killed processes have left, and where a run starts anew all checkpoints and the end of the run before it. */
+/** Removes what killed processes left and, if a run starts from the beginning, all checkpoints and final results of the previous run. */
 export async function tidyCheckpoints(output: string, { anew }: { readonly anew: boolean }): Promise<void> {
   await fileOperation("write", output, async () => {
     for (const name of await readdir(output)) {
@@ -63,7 +63,7 @@ export async function tidyCheckpoints(output: string, { anew }: { readonly anew:
   });
 }
 
-/** Opens a checkpoint by its path. Throws `FileError` for a folder that is not there or not complete. */
+/** Opens a checkpoint by its path. Throws `FileError` for a folder that does not exist or is incomplete. */
 export async function openCheckpoint(path: string): Promise<Folder> {
   const folder = await openFolder(path);
   if (await folder.has(stateFile)) return folder;

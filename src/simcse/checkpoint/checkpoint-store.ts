@@ -4,15 +4,15 @@ import { type FolderPlace, type WritableFolder, writableFolder } from "../../io/
 
 /** Where a run writes its checkpoints, and finds the last one. */
 export interface CheckpointStore {
-  /** What messages call it. */
+  /** The place's name in messages. */
   readonly name: string;
-  /** Writes the checkpoint of a step. The file that completes it comes last: one that was left half-written is no checkpoint. */
+  /** Writes the checkpoint of a step. The file that completes it is written last, so a half-written checkpoint is not taken for one. */
   write(step: number, files: Iterable<NamedContent>): Promise<void>;
-  /** The last complete checkpoint; null where there is none. */
+  /** The last complete checkpoint; null if there is none. */
   last(): Promise<Folder | null>;
 }
 
-/** Written last: a checkpoint that has it has everything. */
+/** Written last: a checkpoint that contains it is complete. */
 export const stateFile = "trainer_state.json";
 
 /** The name of a step's checkpoint. */
@@ -24,7 +24,7 @@ export function stepOfFolder(name: string): number | undefined {
   return step === undefined ? undefined : Number(step);
 }
 
-/** Checkpoints in memory or behind a browser's handle, of which the oldest beyond `limit` are removed. */
+/** Checkpoints in memory or behind a browser's handle; the oldest beyond `limit` are removed. */
 export class PlacedCheckpoints implements CheckpointStore {
   readonly #folder: WritableFolder;
 

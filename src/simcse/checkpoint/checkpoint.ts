@@ -1,9 +1,9 @@
 /**
- * Model folders as Hugging Face lays them out: `config.json`, weights, tokenizer files; and as sentence-transformers does.
+ * Model folders in Hugging Face's layout (`config.json`, weights, tokenizer files) and in that of sentence-transformers.
  *
- * Read: BERT and RoBERTa checkpoints in any form of weights, with or without the prefix `bert.` or `roberta.` or that of a wrapper, with the legacy names gamma and beta, with a
- * masked language model's head under `cls.predictions` or `lm_head`, and SimCSE's own, whose head is `mlp.dense` or, converted, `pooler.dense`. Written: the
- * converted form, which transformers opens with the head as its pooler.
+ * Reads BERT and RoBERTa checkpoints in any form of weights, with or without the prefix `bert.` or `roberta.` or that of a wrapper, with
+ * the legacy names gamma and beta, with a masked language model's head under `cls.predictions` or `lm_head`; and SimCSE's own, whose head
+ * is `mlp.dense` or, converted, `pooler.dense`. Writes the converted form, which transformers opens with the head as its pooler.
  */
 import { FormatError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
@@ -35,42 +35,51 @@ import {
   type SentenceModules,
 } from "./sentence-transformers.ts";
 
-/** Tokens a sentence is truncated to by the original. */
+/** The original truncates sentences to this many tokens. */
 export const usualLength = 128;
 
-/** Floats of a large tensor that are read at a time. */
+/** Elements of a large tensor that are read at a time. */
 const streamBytes = 8 * 2 ** 20;
-/** Floats read together, and written before the GPU is waited for: what is written stays in the host's memory until then. */
+/** Elements that are read together and written before waiting for the GPU: until then they take host memory. */
 const pendingBytes = 4 * streamBytes;
 
-/** What the configuration files of a model folder say. */
+/** The information in a model folder's configuration files. */
 export interface CheckpointConfig {
-  /** Where the transformer's files are: the folder itself, or one inside it in a folder of sentence-transformers'. */
+  /** The folder of the transformer's files: the model folder, or a folder inside it for sentence-transformers. */
   readonly folder: Folder;
-  /** Where a folder of sentence-transformers' has the weights of what comes after its transformer. */
+  /** Where a sentence-transformers folder has the weights of the modules after its transformer. */
   readonly head: readonly ModuleWeights[];
   readonly bert: BertConfig;
-  /** Present where this package made the model. */
+  /** Present if this package made the model. */
   readonly simcse: SimCseConfig | null;
-  /** Whether SimCSE made the model: then its tensors `pooler.dense` are the head that was trained, and not BERT's own. */
+  /** Whether SimCSE made the model. Then its tensors `pooler.dense` are the trained head, not BERT's own. */
   readonly hasTrainedHead: boolean;
-  /** The pooler that the model says, or that an official model is known by its name to have; null where neither is so, or it has a `sentenceHead`. */
+  /**
+   * The pooler from the model's files, or known from the name of an official model; null if neither says it, or if the model has a
+   * `sentenceHead`.
+   */
   readonly pooler: PoolerType | null;
-  /** What a folder of sentence-transformers' does after its transformer, where that is none of the poolers: it encodes, and cannot be trained. */
+  /**
+   * The modules after a sentence-transformers model's transformer, if they are not one of the poolers. Such a model encodes and cannot be
+   * trained.
+   */
   readonly sentenceHead: SentenceHeadConfig | null;
-  /** Tokens a sentence is truncated to, special tokens included: what the model says, or 128; no more than it takes. */
+  /**
+   * Sentences are truncated to this many tokens, special tokens included: the model's own value, or 128, but no more than the model
+   * supports.
+   */
   readonly maxLength: number;
-  /** What is done with texts before they are tokenised. */
+  /** How texts are prepared before tokenising. */
   readonly texts: TextPreparation;
 }
 
 /** Options of `readConfig`. */
 export interface ReadConfigOptions {
-  /** The pooler to use instead of what the model says: modules of sentence-transformers' that are not needed for it are then left out. */
+  /** The pooler to use instead of the model's own; sentence-transformers modules that it does not need are then left out. */
   readonly pooler?: PoolerType | undefined;
 }
 
-/** The modules of a folder that is none of sentence-transformers'. */
+/** The modules of a folder that is not from sentence-transformers. */
 const noModules: SentenceModules = { pooler: null, head: null, modules: [] };
 
 /** Reads a folder's configuration. Throws `FileError` when config.json is missing and `FormatError` when it describes no BERT. */
@@ -95,13 +104,13 @@ export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = 
     pooler: pooler ?? (transformer === null ? (saved ?? official) : modules.pooler),
     head: modules.modules,
     sentenceHead: modules.head,
-    // Where sentence-transformers says nothing the positions are the limit; SimCSE's own models are cut to 128.
+    // If sentence-transformers sets no limit, the positions do; SimCSE's own models are truncated to 128.
     maxLength: Math.min((settings ? settings.maxLength : (simcse?.max_seq_length ?? usualLength)) ?? longest, longest),
     texts: settings?.texts ?? unprepared,
   };
 }
 
-/** The modules of sentence-transformers' that a pooler needs; all of them where none is chosen. */
+/** The sentence-transformers modules that a pooler needs; all of them if no pooler is chosen. */
 async function modulesFor(pooler: PoolerType | undefined, folder: Folder): Promise<SentenceModules> {
   if (pooler === undefined) return readSentenceModules(folder);
   if (pooler !== "cls") return noModules;
@@ -122,7 +131,7 @@ function parseSimCse(path: string, value: unknown): SimCseConfig | null {
   );
 }
 
-/** The weights in a folder, with those of modules that have folders of their own, and whether among them is a head for the [CLS] token. */
+/** The weights in a folder, including those of modules in folders of their own, and whether there is a head for the [CLS] token. */
 export async function inspectWeights(
   folder: Folder,
   modules: readonly ModuleWeights[] = [],
@@ -132,7 +141,7 @@ export async function inspectWeights(
   return { weights, hasHead: weights !== null && new CheckpointNames(weights).find("mlp.dense.weight") !== null };
 }
 
-/** A module's tensors have its prefix here; SimCSE's MLP is the one dense layer of its module, so that its name ends there. */
+/** A module's tensors get its prefix here. SimCSE's MLP is the only dense layer of its module, so its name ends there. */
 async function withModules(encoder: Weights, modules: readonly ModuleWeights[]): Promise<Weights> {
   const placed = new Map<string, PlacedTensor>();
   for (const name of encoder.tensors.keys()) placed.set(name, { weights: encoder, source: name });
@@ -147,17 +156,20 @@ async function withModules(encoder: Weights, modules: readonly ModuleWeights[]):
 
 /** Options of `loadWeights`. */
 export interface LoadWeightsOptions {
-  /** `checkpoint` loads the head too; `fresh` leaves it to be initialised, as SimCSE does with a BERT that was trained for something else. */
+  /**
+   * `checkpoint` also loads the head; `fresh` leaves it to be initialised, as SimCSE does for a BERT whose head was trained for another
+   * purpose.
+   */
   readonly head: "checkpoint" | "fresh";
   /** Stops between two groups of tensors. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Streams a checkpoint's tensors to the GPU, and returns the names of those that keep their initial values: of a head that is fresh. Tensors are read
- * in the order of the file, many small ones together, so that a folder behind HTTP needs few requests.
- * Throws `FormatError` naming the file and the tensor that is missing, or has another shape, a dtype that is not a
- * float's, or a value that is not finite.
+ * Streams a checkpoint's tensors to the GPU, and returns the names of those that keep their initial values because their head is fresh.
+ * Tensors are read in the order of the file, many small ones together, so that a folder behind HTTP needs few requests. Throws
+ * `FormatError` naming the file and the tensor that is missing, has another shape or a dtype that is not floating-point, or contains a
+ * value that is not finite.
  */
 export async function loadWeights(model: SimCseModel, weights: Weights, { head, signal }: LoadWeightsOptions): Promise<string[]> {
   const names = new CheckpointNames(weights);
@@ -173,14 +185,14 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head, 
         }
       }),
     );
-    // Also after an error: no write may be under way when the caller frees the model's memory.
+    // Also after an error: no write may be in progress when the caller frees the model's memory.
     await model.device.finish();
     for (const one of ended) if (one.status === "rejected") throw one.reason;
   }
   return [...model.store.pieces.keys()].filter(isFresh);
 }
 
-/** Tensors in the order of the file, in groups of at most `pendingBytes`; a larger one is a group of its own. */
+/** Tensors in the order of the file, in groups of at most `pendingBytes`; a larger tensor is a group by itself. */
 function readTogether(weights: Weights, tensors: readonly LocatedTensor[]): LocatedTensor[][] {
   const order = new Map([...weights.tensors.keys()].map((source, index) => [source, index]));
   const groups: LocatedTensor[][] = [];
@@ -197,7 +209,7 @@ function readTogether(weights: Weights, tensors: readonly LocatedTensor[]): Loca
   return groups;
 }
 
-/** A tensor of a model, and the name that a checkpoint has it under. */
+/** A tensor of a model, and its name in the checkpoint. */
 export interface LocatedTensor {
   readonly name: string;
   readonly source: string;
@@ -231,16 +243,16 @@ export function locateTensors(
   });
 }
 
-/** Tensors of the masked language model's head, which many checkpoints lack: it is then fresh. */
+/** Tensors of the masked language model's head. Many checkpoints lack it; it is then fresh. */
 const isMaskedHead = (name: string) => name.startsWith("cls.");
 
-/** That head as the original's training leaves it on a BERT. */
+/** The names of that head after the original's training of a BERT. */
 const originalHead = (name: string) => name.replace("cls.predictions.", "lm_head.");
 
-/** LayerNorm's weight and bias as TensorFlow, and checkpoints that were converted from it, call them. */
+/** The names of LayerNorm's weight and bias in TensorFlow and in checkpoints converted from it. */
 const legacy = (name: string) => name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
 
-/** Other names of a tensor in checkpoints of other ages, the usual one first. */
+/** Other names of a tensor in older and newer checkpoints, the usual one first. */
 function aliases(name: string): string[] {
   if (name.startsWith("head.")) return [name];
   const names = isMaskedHead(name) ? [...maskedHeadNames(name), originalHead(name)] : encoderNames(name);
@@ -253,16 +265,16 @@ function encoderNames(name: string): string[] {
   return [...(bare === pooler ? [] : [bare]), pooler, ...encoderPrefixes.map((prefix) => prefix + pooler)];
 }
 
-/** The tensor that every encoder has, and what stands before it: what a wrapper puts there, and the encoder's own prefix. */
+/** A tensor that every encoder has, and the prefixes before it: a wrapper's, and the encoder's own. */
 const wordEmbedding = new RegExp(
   `^(.*?)(?:${encoderPrefixes.map((prefix) => prefix.replace(".", "\\.")).join("|")})?embeddings\\.word_embeddings\\.weight$`,
   "s",
 );
 
-/** Finds tensors in a checkpoint by their names here. */
+/** Finds tensors in a checkpoint by this package's names. */
 class CheckpointNames {
   readonly #weights: Weights;
-  /** What was saved as a part of something else has its name before each tensor's: `module.`, `_orig_mod.`, `0.auto_model.`, `model.`. */
+  /** A wrapper's prefix of each tensor's name: `module.`, `_orig_mod.`, `0.auto_model.`, `model.`. */
   readonly #wrapper: string;
 
   /** Throws `FormatError` where several encoders are in one checkpoint. */
@@ -278,7 +290,7 @@ class CheckpointNames {
     this.#wrapper = wrappers.has("") ? "" : ([...wrappers][0] ?? "");
   }
 
-  /** The checkpoint's name of a tensor, or null where it has none. */
+  /** The checkpoint's name of a tensor, or null if it does not have the tensor. */
   find(name: string): string | null {
     return (
       aliases(name)
@@ -288,12 +300,12 @@ class CheckpointNames {
   }
 }
 
-/** The name a tensor is saved under. */
+/** The name under which a tensor is saved. */
 export function checkpointName(name: string): string {
   return name.replace(/^bert\./, "").replace(/^mlp\./, "pooler.");
 }
 
-/** Throws `FormatError` when the tokenizer has ids that the word embedding has no row for. */
+/** Throws `FormatError` when the tokenizer has ids beyond the rows of the word embedding. */
 export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_size }: BertConfig): void {
   if (tokenizer.vocabSize <= vocab_size) return;
   throw new FormatError(
@@ -313,7 +325,7 @@ export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: Sim
   return checkpointFiles(model.config, simcse, tokenizer, tensors, "float32");
 }
 
-/** The same of tensors from anywhere; `simcse` is null where no pooler is known. */
+/** The same for tensors from any source; `simcse` is null if the pooler is not known. */
 export function checkpointFiles(
   bert: BertConfig,
   simcse: SimCseConfig | null,

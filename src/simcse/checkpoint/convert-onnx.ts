@@ -1,8 +1,9 @@
 /**
- * A model as an ONNX graph, from token ids to unit vectors: what ONNX Runtime runs wherever this package does not.
+ * A model as an ONNX graph, from token ids to unit vectors, for ONNX Runtime.
  *
- * Inputs are int64 [batch, sequence]: `input_ids`, and `attention_mask` with 1 for tokens and 0 for padding, which stands on the right. Outputs are f32:
- * `last_hidden_state` [batch, sequence, hidden_size] and `sentence_embedding` [batch, hidden_size], pooled as the model says and of unit length.
+ * Inputs are int64 [batch, sequence]: `input_ids`, and `attention_mask` with 1 for tokens and 0 for padding, which must be on the right.
+ * Outputs are f32: `last_hidden_state` [batch, sequence, hidden_size] and `sentence_embedding` [batch, hidden_size], pooled with the
+ * model's pooler and of unit length.
  */
 
 import type { NamedContent } from "../../io/folder.ts";
@@ -12,10 +13,13 @@ import { type BertConfig, firstPosition } from "../../nn/architectures/bert-conf
 import type { PoolerType } from "../model/poolers.ts";
 import { type Convertible, huggingFaceFiles, poolerUnknown } from "./convert.ts";
 
-/** Where transformers.js, Optimum and sentence-transformers look for it. */
+/** The path that transformers.js, Optimum and sentence-transformers expect. */
 const MODEL_FILE = "onnx/model.onnx";
 
-/** The model, its config.json and its tokenizer. Throws OptionError where no pooler is known, and CapacityError for a model that is too large. */
+/**
+ * The model, its config.json and its tokenizer. Throws OptionError if the pooler is not known, and CapacityError for a model that is too
+ * large.
+ */
 export function onnxFiles(model: Convertible): NamedContent[] {
   if (model.pooler === null) throw poolerUnknown(model.weights.path);
   const others = huggingFaceFiles(model, "F32").filter(({ name }) => !name.endsWith(".safetensors"));
@@ -30,7 +34,7 @@ interface Builder {
   readonly size: string;
   /** f32 [batch, sequence, 1] */
   readonly mask: string;
-  /** f32 [batch, 1, 1, sequence]: what is added to the scores of padding. */
+  /** f32 [batch, 1, 1, sequence]: added to the attention scores, so that padding is ignored. */
   readonly penalty: string;
 }
 
@@ -134,7 +138,7 @@ const meanOf =
     return mean(builder, graph.add("Mul", [sum, graph.float(0.5)]));
   };
 
-/** As poolers.ts has them. */
+/** The same poolers as in poolers.ts. */
 const poolers: Record<PoolerType, (builder: Builder, hidden: readonly string[]) => string> = {
   cls: (builder, hidden) => builder.graph.add("Tanh", [linear(builder, first(builder, hidden.at(-1)!), "mlp.dense")]),
   cls_before_pooler: (builder, hidden) => first(builder, hidden.at(-1)!),

@@ -1,8 +1,8 @@
 /**
- * Checkpoints from one form to another, tensor by tensor and without a GPU: SimCSE's own training checkpoints (`mlp.dense`, the prefix `bert.`,
- * classes `…ForCL`) and PyTorch's files into what transformers opens, in safetensors, and into folders of sentence-transformers.
+ * Converts checkpoints from one form to another, tensor by tensor and without a GPU: SimCSE's own training checkpoints (`mlp.dense`, the
+ * prefix `bert.`, classes `…ForCL`) and PyTorch's files into safetensors that transformers opens, and into sentence-transformers folders.
  *
- * What is converted again stays as it is.
+ * Converting a converted model changes nothing.
  */
 import { OptionError } from "../../errors.ts";
 import type { Folder, NamedContent } from "../../io/folder.ts";
@@ -32,9 +32,9 @@ import { DENSE_FOLDER, moduleFiles } from "./sentence-transformers.ts";
 
 /** Options of `openConvertible`. */
 export interface ConvertOptions {
-  /** The pooler to save with the model, instead of what the model says. */
+  /** The pooler to save with the model, instead of the model's own. */
   readonly pooler?: PoolerType;
-  /** Tokens a sentence is truncated to, instead of what the model says. */
+  /** The length in tokens that sentences are truncated to, instead of the model's own. */
   readonly maxLength?: number;
 }
 
@@ -43,18 +43,18 @@ export interface Convertible {
   readonly bert: BertConfig;
   readonly weights: Weights;
   readonly tokenizer: Tokenizer;
-  /** Null where neither the model nor the options say it. */
+  /** Null if neither the model nor the options say it. */
   readonly pooler: PoolerType | null;
   readonly maxLength: number;
-  /** What is done with texts before they are tokenised. */
+  /** How texts are prepared before tokenising. */
   readonly texts: TextPreparation;
-  /** Every tensor of the model, and where the checkpoint has it; with a head where the checkpoint has one. */
+  /** Every tensor of the model and its name in the checkpoint, including a head if there is one. */
   readonly tensors: readonly LocatedTensor[];
 }
 
 /**
- * Opens a model folder. Throws what reading its parts throws, FormatError for the pooler cls without a head, and OptionError for a length that the model
- * does not take.
+ * Opens a model folder. Throws the errors of reading its parts, FormatError for the pooler cls without a head, and OptionError for a length
+ * that the model does not support.
  */
 export async function openConvertible(given: Folder, options: ConvertOptions = {}): Promise<Convertible> {
   const { folder, head, bert, texts, ...saved } = await readConfig(given, { pooler: options.pooler });
@@ -75,7 +75,10 @@ export async function openConvertible(given: Folder, options: ConvertOptions = {
   return { bert, weights, tokenizer, pooler, maxLength, texts, tensors };
 }
 
-/** The files of the model as transformers opens it, to be written in this order; f16 halves the weights and rounds them to 11 bits. */
+/**
+ * The files of the model in the form that transformers opens, to be written in this order. f16 halves the weights' size and rounds them to
+ * 11 bits.
+ */
 export function huggingFaceFiles(
   { bert, weights, tokenizer, pooler, maxLength, tensors }: Convertible,
   dtype: "F32" | "F16",
@@ -85,7 +88,9 @@ export function huggingFaceFiles(
   return checkpointFiles(bert, simcse, tokenizer, written, dtype === "F16" ? "float16" : "float32");
 }
 
-/** The same with the files that sentence-transformers reads. Throws OptionError for a pooler that it does not have, or that is not said. */
+/**
+ * The same with the files that sentence-transformers reads. Throws OptionError if it does not have the pooler, or the pooler is not known.
+ */
 export function sentenceTransformersFiles(model: Convertible, dtype: "F32" | "F16"): NamedContent[] {
   const { pooler, maxLength, bert, weights, texts, tensors } = model;
   if (pooler === null) throw poolerUnknown(weights.path);
@@ -110,10 +115,10 @@ function toWrite(weights: Weights, { source, shape }: LocatedTensor, name: strin
   return { name, dtype, shape, data };
 }
 
-/** The first number that rounds to infinity as a half. */
+/** The first number that f16 rounds to infinity. */
 const beyondHalves = 65_520;
 
-/** Throws OptionError for a weight that halves cannot hold. */
+/** Throws OptionError for a weight that f16 cannot hold. */
 function checkHalves({ path }: Weights, tensor: string, values: Float32Array): void {
   const at = values.findIndex((value) => Math.abs(value) >= beyondHalves);
   if (at === -1) return;
@@ -123,7 +128,7 @@ function checkHalves({ path }: Weights, tensor: string, values: Float32Array): v
   );
 }
 
-/** The error for a model that does not say how its embeddings are made, where that must be known. */
+/** The error for a model that does not say how its embeddings are made, if that must be known. */
 export function poolerUnknown(path: string): OptionError {
   return new OptionError(`${path}: the model does not say which pooler its embeddings are made with.`, "Give it with --pooler.");
 }

@@ -1,4 +1,7 @@
-/** A trained model as files: what transformers opens, and what makes of the same folder one that sentence-transformers opens with the same vectors. */
+/**
+ * A trained model as files: those that transformers opens, and those with which sentence-transformers opens the same folder and computes
+ * the same vectors.
+ */
 import type { NamedContent } from "../../io/folder.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { encodeSafetensors } from "../../io/weights/safetensors.ts";
@@ -9,7 +12,7 @@ import { parsePooler } from "../model/poolers.ts";
 import { modelFiles } from "./checkpoint.ts";
 import { DENSE_FOLDER, moduleFiles } from "./sentence-transformers.ts";
 
-/** Poolers that a folder of sentence-transformers can say. */
+/** Poolers that sentence-transformers also has. */
 const inSentenceTransformers: ReadonlySet<string> = new Set(["cls", "cls_before_pooler", "avg"]);
 
 /** Whether a model with this pooler is saved so that sentence-transformers opens it. */
@@ -18,8 +21,8 @@ export function isInSentenceTransformers(pooler: string): boolean {
 }
 
 /**
- * The files of a model, to be written in this order; `texts` is what it does with texts before it tokenises them. Tensors are read from the device as their
- * file is written.
+ * The files of a model, to be written in this order; `texts` says how it prepares texts. Tensors are read from the device as their file is
+ * written.
  */
 export function savedModelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig, texts: TextPreparation): NamedContent[] {
   const files = modelFiles(model, tokenizer, simcse);

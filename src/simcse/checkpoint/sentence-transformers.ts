@@ -1,10 +1,10 @@
 /**
- * Model folders of sentence-transformers: `modules.json` lists the steps from text to vector, each with a folder of its own, and
- * `config_sentence_transformers.json` the prompts.
+ * Model folders of sentence-transformers: `modules.json` lists the steps from text to vector, each with its own folder, and
+ * `config_sentence_transformers.json` has the prompts.
  *
- * Read are a transformer, pooling in any of its ways, and after it dense layers, layer norms, dropout (which does nothing here) and scaling to unit
- * length. What SimCSE has a pooler for becomes that pooler, which can be trained; anything else becomes a `SentenceHead`, which encodes. A module
- * that is not known is refused by its name: left out, the vectors would be others.
+ * Supported are a transformer, pooling of any kind, and then dense layers, layer norms, dropout (which does nothing here) and scaling to
+ * unit length. If SimCSE has a pooler that does the same, the modules become that pooler, which can be trained; otherwise they become a
+ * `SentenceHead`, which encodes. An unknown module is refused by name, because without it the vectors would be different.
  */
 import { FormatError, OptionError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson, readObject, subfolder } from "../../io/folder.ts";
@@ -14,25 +14,25 @@ import type { TextPreparation } from "../embedding/prompts.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { type Activation, activationNames, type DenseStep, type SentenceHeadConfig, type SentenceStep } from "../model/sentence-head.ts";
 
-/** A folder of weights, and the names that its tensors have in the model: `linear.weight` is `head.steps.0.linear.weight`. */
+/** A folder of weights, and the names of its tensors in the model: `linear.weight` becomes `head.steps.0.linear.weight`. */
 export interface ModuleWeights {
   readonly folder: Folder;
   readonly prefix: string;
 }
 
-/** What comes after the transformer. */
+/** The modules after the transformer. */
 export interface SentenceModules {
-  /** One of SimCSE's poolers, or null where `head` is something else. */
+  /** One of SimCSE's poolers, or null if `head` is something else. */
   readonly pooler: PoolerType | null;
-  /** What comes after the transformer where that is none of SimCSE's poolers; null where it is. */
+  /** The modules after the transformer if they are not one of SimCSE's poolers; null if they are. */
   readonly head: SentenceHeadConfig | null;
-  /** Where the weights of what comes after the transformer are. */
+  /** Where the weights of the modules after the transformer are. */
   readonly modules: readonly ModuleWeights[];
 }
 
-/** What is done with texts before the transformer. */
+/** How texts are prepared before the transformer. */
 export interface TextSettings {
-  /** Tokens a sentence is truncated to, special tokens included; null where only the positions limit it. */
+  /** Sentences are truncated to this many tokens, special tokens included; null if only the positions limit them. */
   readonly maxLength: number | null;
   readonly texts: TextPreparation;
 }
@@ -40,7 +40,7 @@ export interface TextSettings {
 const MODULES_FILE = "modules.json";
 const PROMPTS_FILE = "config_sentence_transformers.json";
 const SETTINGS_FILE = "sentence_bert_config.json";
-/** The settings under the names that older versions gave them; the first that is there counts. */
+/** The settings under the names of older versions too; the first one found counts. */
 const SETTINGS_FILES = [
   SETTINGS_FILE,
   ...["roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"].map((name) => `sentence_${name}_config.json`),
@@ -49,10 +49,10 @@ const SETTINGS_FILES = [
 /** Where the dense layer is written. */
 export const DENSE_FOLDER = "2_Dense";
 
-/** The names that the first release had for a transformer. */
+/** The names of a transformer in the first release. */
 const TRANSFORMERS = ["Transformer", "BERT", "RoBERTa"];
 
-/** Ways of pooling by the names that `1_Pooling/config.json` has for them, as a mode and as a flag, in the order of their vectors. */
+/** Kinds of pooling by their names in `1_Pooling/config.json`, as a mode and as a flag, in the order of their vectors. */
 const POOLINGS: readonly { readonly mode: string; readonly flag: string; readonly pooling: Pooling }[] = [
   { mode: "cls", flag: "pooling_mode_cls_token", pooling: "first" },
   { mode: "max", flag: "pooling_mode_max_tokens", pooling: "max" },
@@ -62,17 +62,20 @@ const POOLINGS: readonly { readonly mode: string; readonly flag: string; readonl
   { mode: "lasttoken", flag: "pooling_mode_lasttoken", pooling: "last" },
 ];
 
-/** SimCSE's poolers as ways of pooling. */
+/** SimCSE's poolers as kinds of pooling. */
 const POOLERS: Readonly<Partial<Record<Pooling, PoolerType>>> = { first: "cls_before_pooler", mean: "avg" };
 
-/** Where PyTorch has its activations. */
+/** The module in PyTorch that has the activations. */
 const ACTIVATIONS = "torch.nn.modules.activation.";
 
 const GET_AGAIN = "Correct the file, or get the model again.";
-/** Given a pooler, the transformer is used without the modules after it. */
+/** If given, the transformer is used with this pooler and without the modules after it. */
 const WITHOUT_MODULES = "Give a pooler (--pooler avg, for example) to use its transformer without the other modules.";
 
-/** Where the folder of a sentence-transformers model has its transformer, or null where it is none. Throws `FormatError` for a damaged list of modules. */
+/**
+ * Where the folder of a sentence-transformers model has its transformer, or null if it is not such a folder. Throws `FormatError` for a
+ * damaged list of modules.
+ */
 export async function findTransformer(folder: Folder): Promise<Folder | null> {
   if (!(await folder.has(MODULES_FILE))) return null;
   const [first] = await readModules(folder);
@@ -83,7 +86,7 @@ export async function findTransformer(folder: Folder): Promise<Folder | null> {
   );
 }
 
-/** How texts are prepared and where they are cut, by the folder's own files and those of its transformer. */
+/** How texts are prepared and where they are truncated, by the folder's own files and those of its transformer. */
 export async function readTextSettings(folder: Folder, transformer: Folder): Promise<TextSettings> {
   return { maxLength: await readMaxLength(transformer), texts: await readPrompts(folder) };
 }
@@ -107,7 +110,7 @@ async function readModules(folder: Folder): Promise<Module[]> {
   });
 }
 
-/** Reads the modules after the transformer. Throws `FormatError` for one that is not built here. */
+/** Reads the modules after the transformer. Throws `FormatError` for one that is not supported. */
 export async function readSentenceModules(folder: Folder): Promise<SentenceModules> {
   const path = pathIn(folder, MODULES_FILE);
   const [, pooling, ...after] = await readModules(folder);
@@ -126,17 +129,17 @@ export async function readSentenceModules(folder: Folder): Promise<SentenceModul
     if (step.kind !== "normalize") modules.push({ folder: module.folder, prefix: `head.steps.${steps.length}.` });
     steps.push(step);
   }
-  // Vectors are scaled to unit length at the end, or not, as the caller of encode says.
+  // Scaling to unit length at the end is left to the caller of encode.
   while (steps.at(-1)?.kind === "normalize") steps.pop();
   const pooler = includePrompt && poolings.length === 1 ? poolerOf(poolings[0]!, steps) : null;
   if (pooler === null) return { pooler, head: { poolings, includePrompt, steps }, modules };
   return { pooler, head: null, modules: modules.map((weights) => ({ ...weights, prefix: SIMCSE_MLP })) };
 }
 
-/** How a checkpoint of SimCSE's names its MLP. */
+/** The name of SimCSE's MLP in its checkpoints. */
 const SIMCSE_MLP = "mlp.dense.";
 
-/** SimCSE's pooler that does the same, or null. */
+/** SimCSE's equivalent pooler, or null. */
 function poolerOf(pooling: Pooling, steps: readonly SentenceStep[]): PoolerType | null {
   if (steps.length === 0) return POOLERS[pooling] ?? null;
   const [mlp] = steps;
@@ -155,7 +158,7 @@ async function readPooling(folder: Folder): Promise<Pick<SentenceHeadConfig, "po
   const config = await readObject(folder, "config.json");
   const { pooling_mode: mode, include_prompt: includePrompt = true } = config;
   const flags = POOLINGS.filter(({ flag }) => config[flag] === true).map(({ mode }) => mode);
-  // Where nothing is said it is the mean.
+  // The default is the mean.
   const said = mode ?? (flags.length === 0 ? "mean" : flags);
   const modes: readonly unknown[] = Array.isArray(said) ? said : [said];
   const poolings = modes.map((mode) => POOLINGS.find((known) => known.mode === mode)?.pooling);
@@ -172,7 +175,7 @@ async function readPooling(folder: Folder): Promise<Pick<SentenceHeadConfig, "po
   return { poolings: poolings as Pooling[], includePrompt };
 }
 
-/** What may come after pooling, by the name of its class; null for what does nothing when vectors are made. */
+/** Modules that may follow pooling, by class name; null for those that do nothing when encoding. */
 const STEPS: Readonly<Record<string, (folder: Folder) => Promise<SentenceStep | null>>> = {
   Dense: readDense,
   LayerNorm: async (folder) => {
@@ -183,7 +186,7 @@ const STEPS: Readonly<Record<string, (folder: Folder) => Promise<SentenceStep | 
   Dropout: async () => null,
 };
 
-/** Numbers of a vector: more than any layer has. */
+/** Upper limit of a vector's length: more than any layer has. */
 const MOST_FEATURES = 2 ** 20;
 
 function sizeIn(folder: Folder, field: string, value: unknown): number {
@@ -219,7 +222,7 @@ async function readDense(folder: Folder): Promise<DenseStep> {
   };
 }
 
-/** `query` and `document` are in every model of sentence-transformers, empty where it does not say them. */
+/** Every sentence-transformers model has `query` and `document`; they are empty if the model does not set them. */
 const USUAL_PROMPTS = { query: "", document: "" };
 
 async function readPrompts(folder: Folder): Promise<TextPreparation> {
@@ -241,10 +244,10 @@ async function readPrompts(folder: Folder): Promise<TextPreparation> {
   return { prompts, defaultPromptName: name as string | null, strip: true };
 }
 
-/** The least that a text can be cut to: [CLS], a token, [SEP]. */
+/** The smallest length for truncation: [CLS], a token, [SEP]. */
 const LEAST_LENGTH = 3;
 
-/** What the settings say, or else the tokenizer; null where neither says it. */
+/** The limit in the settings, or else that of the tokenizer; null if neither has one. */
 async function readMaxLength(folder: Folder): Promise<number | null> {
   for (const file of SETTINGS_FILES) {
     if (!(await folder.has(file))) continue;
@@ -266,7 +269,7 @@ async function readMaxLength(folder: Folder): Promise<number | null> {
   }
   if (!(await folder.has("tokenizer_config.json"))) return null;
   const said = lengthOf(await readObject(folder, "tokenizer_config.json"));
-  // "As long as you like" is a number of 30 digits there.
+  // There, a number of 30 digits means no limit.
   return typeof said === "number" && said >= LEAST_LENGTH && Number.isFinite(said) ? Math.floor(said) : null;
 }
 
@@ -274,7 +277,7 @@ function lengthOf(options: unknown): unknown {
   return typeof options === "object" && options !== null && "model_max_length" in options ? options.model_max_length : null;
 }
 
-/** Whether the tokenizer lowers the case itself, as its configuration or its definition says it. */
+/** Whether the tokenizer already lower-cases, according to its configuration or its definition. */
 async function isUncased(folder: Folder): Promise<boolean> {
   if (await folder.has("tokenizer_config.json")) {
     const { do_lower_case: said } = await readObject(folder, "tokenizer_config.json");
@@ -292,8 +295,8 @@ function lowers(normalizer: unknown): boolean {
 }
 
 /**
- * The files that make a folder with `config.json`, weights and tokenizer one of sentence-transformers', but for the weights of the dense layer that the
- * pooler cls has in `DENSE_FOLDER`. Throws OptionError for poolers that sentence-transformers does not have.
+ * The files that turn a folder with `config.json`, weights and tokenizer into a sentence-transformers folder, except the weights of the
+ * dense layer in `DENSE_FOLDER` for the pooler cls. Throws OptionError for poolers that sentence-transformers does not have.
  */
 export function moduleFiles(pooler: PoolerType, maxLength: number, dimension: number, texts?: TextPreparation): NamedContent[] {
   const beforeHead = pooler === "cls" ? "cls_before_pooler" : pooler;

@@ -1,6 +1,6 @@
 /**
- * A checkpoint of a run: a model folder with AdamW's moments, the optimiser's state and what the trainer is at. Whoever goes on from it ends with the
- * same bits as if the run had never been interrupted: everything random is a function of seed and step.
+ * A checkpoint of a run: a model folder with AdamW's moments, the optimiser's state and the trainer's state. A run resumed from it ends
+ * with the same bits as if it had never been interrupted, because everything random is a function of seed and step.
  */
 import type { Choices } from "../../autograd/choices.ts";
 import { FormatError, OptionError } from "../../errors.ts";
@@ -17,14 +17,14 @@ import { checkSettings, type TrainingSettings } from "../training/training-optio
 import { loadWeights, modelFiles } from "./checkpoint.ts";
 import { type CheckpointStore, stateFile } from "./checkpoint-store.ts";
 
-/** `trainer_state.json`, with the fields that Hugging Face's has. */
+/** `trainer_state.json`, with the fields of Hugging Face's. */
 export interface SavedState extends TrainerState {
   readonly best_metric: number | null;
   readonly log_history: readonly object[];
   readonly options: TrainingSettings;
   /** Examples of the training file. */
   readonly train_examples: number;
-  /** The kernels' variants, so that measuring anew changes no bit; absent where operations chose for themselves. */
+  /** The kernels' variants, so that measuring again changes no bit; absent if the operations chose for themselves. */
   readonly tuning?: Choices | Readonly<Record<string, string>>;
 }
 
@@ -32,7 +32,7 @@ const optimizerFile = "optimizer.safetensors";
 const moments: readonly Moment[] = ["first", "second"];
 const optimizerStateName = "state";
 
-/** The files of a checkpoint, to be written in this order; tensors are read from the GPU one after another. */
+/** The files of a checkpoint, to be written in this order; tensors are read from the GPU one after the other. */
 export function trainingCheckpointFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig, state: SavedState): NamedContent[] {
   return [
     ...modelFiles(model, tokenizer, simcse),
@@ -41,7 +41,7 @@ export function trainingCheckpointFiles(model: SimCseModel, tokenizer: Tokenizer
   ];
 }
 
-/** What a run's checkpoints hold beside the trainer's state. */
+/** The contents of a run's checkpoints besides the trainer's state. */
 export interface CheckpointedRun {
   readonly model: SimCseModel;
   readonly tokenizer: Tokenizer;
@@ -50,13 +50,13 @@ export interface CheckpointedRun {
   readonly settings: TrainingSettings;
   /** The number of examples. */
   readonly examples: number;
-  /** What was logged so far. */
+  /** The log so far. */
   readonly history: readonly object[];
   /** The kernels that the run's step was compiled with. */
   readonly tuning: Choices;
 }
 
-/** Writes a checkpoint of a run that is at `state`. */
+/** Writes a checkpoint of a run in `state`. */
 export async function writeCheckpoint(store: CheckpointStore, run: CheckpointedRun, state: TrainerState): Promise<void> {
   const { model, tokenizer, simcse, settings, examples, history, tuning } = run;
   const saved: SavedState = {
@@ -91,8 +91,8 @@ function optimizerTensors({ store, device }: SimCseModel): TensorToWrite[] {
 }
 
 /**
- * Reads what the trainer was at. Throws `FileError` when the folder is no checkpoint, `FormatError`, naming the field, when its state is not one that this package
- * writes.
+ * Reads the trainer's state. Throws `FileError` when the folder is not a checkpoint, and `FormatError`, naming the field, when its state
+ * was not written by this package.
  */
 export async function readTrainingState(folder: Folder): Promise<SavedState> {
   const path = pathIn(folder, stateFile);
@@ -123,7 +123,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
 
-/** Entries of a log: numbers by name, null where one was none. */
+/** Entries of a log: numbers by name; null for values that were not finite. */
 export function isHistory(value: unknown): boolean {
   return (
     Array.isArray(value) &&
@@ -161,10 +161,13 @@ function shortJson(value: unknown): string {
   return isObject(value) ? "an object" : String(JSON.stringify(value)).slice(0, 60);
 }
 
-/** Floats on their way to the GPU at a time. */
+/** Elements that are being written to the GPU at a time. */
 const streamBytes = 8 * 2 ** 20;
 
-/** Puts a checkpoint's weights, moments and optimiser state into a model. Throws `FileError` or `FormatError` naming the file or tensor that is missing. */
+/**
+ * Loads a checkpoint's weights, moments and optimiser state into a model. Throws `FileError` or `FormatError` naming the missing file or
+ * tensor.
+ */
 export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel): Promise<void> {
   const weights = await openWeights(folder);
   if (weights === null) throw missingWeights(folder);
@@ -182,7 +185,7 @@ export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel)
   device.gpu.queue.writeBuffer(store.layout.optimizer!.window.buffer, 0, state as GPUAllowSharedBufferSource);
 }
 
-/** Throws `FormatError` unless the moments of every tensor are there, in its shape. */
+/** Throws `FormatError` unless the moments of every tensor exist with its shape. */
 function checkMoments({ tensors, path }: Weights, { store }: SimCseModel): void {
   for (const [name, { shape }] of store.pieces) {
     for (const moment of moments) {
@@ -196,7 +199,7 @@ function checkMoments({ tensors, path }: Weights, { store }: SimCseModel): void 
   }
 }
 
-/** Settings that may change between an interruption and going on: they say what is logged and kept, not what is learned. */
+/** Settings that may change between an interruption and resuming, because they affect logging and saving, not training. */
 const mayChange: ReadonlySet<keyof TrainingSettings> = new Set([
   "loggingSteps",
   "loggingFirstStep",
@@ -210,7 +213,7 @@ const mayChange: ReadonlySet<keyof TrainingSettings> = new Set([
   "earlyStoppingThreshold",
 ]);
 
-/** Throws `OptionError`, naming them, where a run would go on under other settings or on other data than it began with. */
+/** Throws `OptionError`, naming the differences, if a run would resume with other settings or other data than it began with. */
 export function checkResumable(
   { options: began, train_examples }: Pick<SavedState, "options" | "train_examples">,
   settings: TrainingSettings,

@@ -14,9 +14,9 @@ import { type EncodingPooler, poolSentences } from "../model/poolers.ts";
 export interface EncoderProgramSize {
   /** Whether vectors are scaled to unit length. */
   readonly normalize: boolean;
-  /** Sentences of a batch. */
+  /** The most sentences of a batch. */
   readonly sentences: number;
-  /** Tokens of a sentence. */
+  /** The most tokens of a sentence. */
   readonly longest: number;
 }
 
@@ -24,11 +24,11 @@ export interface EncoderProgramSize {
 export interface TokenizedText {
   /** Token ids, special tokens included. */
   readonly ids: readonly number[];
-  /** How many of the first are [CLS] and a prompt: some models leave them out of the vector. 0 where there is no prompt. */
+  /** The number of leading tokens that are [CLS] and a prompt; some models leave them out of the vector. 0 if there is no prompt. */
   readonly promptTokens: number;
 }
 
-/** Tokens a batch holds at most: a batch of long sentences has fewer of them. */
+/** The most tokens of a batch: a batch of long sentences has fewer sentences. */
 const tokensPerBatch = 4096;
 
 export class EncoderProgram {
@@ -63,7 +63,7 @@ export class EncoderProgram {
     return new EncoderProgram(await compile(device, record, { tuning }), size, capacity, leavesOutPrompt);
   }
 
-  /** Whether the next sentence, of `length` tokens, fits a batch that holds `sentences` and `tokens` already. */
+  /** Whether the next sentence, of `length` tokens, fits into a batch that already has `sentences` and `tokens`. */
   hasRoom(sentences: number, tokens: number, length: number): boolean {
     return sentences < this.capacity.sentences && tokens + length <= this.capacity.tokens;
   }

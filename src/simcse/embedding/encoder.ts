@@ -1,6 +1,7 @@
 /**
- * Sentences to vectors with a model in memory: tokenised, sorted by length, packed into batches without padding, and returned in their own order;
- * of unit length or not, shortened, in a smaller precision, all at once or as a stream in constant memory.
+ * Encodes sentences with a model in memory. They are tokenised, sorted by length, packed into batches without padding, and returned in
+ * their original order. Vectors can be of unit length, shortened or in a smaller precision, and be returned all at once or as a stream in
+ * constant memory.
  */
 import type { Profiler } from "../../autograd/profiler.ts";
 import { ClosedError, NonFiniteError, OptionError } from "../../errors.ts";
@@ -22,13 +23,13 @@ import { toUnitLength } from "./unit-length.ts";
 export interface EncoderOptions {
   /** How a sentence's vector is made from its tokens'. */
   readonly pooler: EncodingPooler;
-  /** Tokens a sentence is truncated to, special tokens included. */
+  /** Sentences are truncated to this many tokens, special tokens included. */
   readonly maxLength: number;
-  /** Sentences a batch; 64 if absent. */
+  /** Sentences per batch; 64 if absent. */
   readonly batchSize?: number;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;
-  /** What is done with texts before they are tokenised: prompts, and whether white space around them is removed; nothing if absent. */
+  /** How texts are prepared before tokenising: prompts, and whether surrounding white space is removed; unchanged if absent. */
   readonly texts?: TextPreparation;
 }
 
@@ -36,19 +37,22 @@ const encoderOptions: OptionNames<EncoderOptions> = { pooler: true, maxLength: t
 
 /** The options of one call. */
 export interface EncodeOptions<P extends Precision = "f32"> extends PromptOptions {
-  /** Scale vectors to unit length; as the encoder was created if absent. */
+  /** Scale vectors to unit length; the encoder's setting if absent. */
   readonly normalize?: boolean;
-  /** Keep only the first numbers of each vector, as models trained for it (Matryoshka) allow. Vectors are scaled to unit length after the cut. */
+  /**
+   * Keep only the first dimensions of each vector, for models trained for it (Matryoshka). Vectors are scaled to unit length after
+   * truncation.
+   */
   readonly truncateDim?: number;
   /** f32 if absent; see `precision.ts`. */
   readonly precision?: P;
-  /** Tokens a sentence is truncated to; the encoder's own length if absent, and at most what the model takes. */
+  /** Sentences are truncated to this many tokens; the encoder's own length if absent, and at most what the model supports. */
   readonly maxLength?: number;
-  /** Sentences a batch; the encoder's own if absent. */
+  /** Sentences per batch; the encoder's own if absent. */
   readonly batchSize?: number;
   /** Called after each batch with the number of sentences done. */
   readonly onProgress?: (done: number) => void;
-  /** Ends the call between two batches, which then rejects with the signal's reason. */
+  /** Ends the call between two batches; it then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Times some of the batches kernel by kernel. */
   readonly profiler?: Profiler | null;
@@ -67,7 +71,7 @@ const encodeOptions: OptionNames<EncodeOptions<Precision>> = {
   promptName: true,
 };
 
-/** Vectors of several sentences: [length, dimension], row-major; bits are packed, ceil(dimension / 8) bytes a row. */
+/** Vectors of several sentences: [length, dimension], row-major; bits are packed, ceil(dimension / 8) bytes per row. */
 export interface Embeddings<P extends Precision = "f32"> {
   readonly length: number;
   readonly dimension: number;
@@ -81,13 +85,13 @@ export interface EmbeddedChunk<P extends Precision = "f32"> extends Embeddings<P
   readonly sentences: readonly string[];
 }
 
-/** Programs kept at once. Each holds the memory of a batch, so the one that was not used for longest makes room. */
+/** Programs kept at once. Each holds the memory of a batch, so the least recently used one is dropped. */
 const mostPrograms = 4;
 
 /** Texts to vectors: tokenises, packs batches, and runs a program for each. `SimCSE` has one. */
 export class Encoder {
   readonly #options: Required<EncoderOptions>;
-  /** The one used last stands at the end. */
+  /** The most recently used one is last. */
   #programs: EncoderProgram[];
   readonly #turns = new Turns();
   #closed = false;
@@ -103,8 +107,8 @@ export class Encoder {
   }
 
   /**
-   * Compiles the program for sentences and batches of the given size; a call that needs a larger one compiles it then. Throws `OptionError` for a
-   * length that the model does not take or a batch size below 1, `CapacityError` when the device is too small.
+   * Compiles the program for sentences and batches of the given size; a call that needs a larger one compiles it later. Throws
+   * `OptionError` for a length that the model does not support or a batch size below 1, `CapacityError` when the device is too small.
    */
   static async create(model: SimCseModel, tokenizer: Tokenizer, given: EncoderOptions): Promise<Encoder> {
     checkOptions("Encoder.create", given, encoderOptions);
@@ -120,22 +124,22 @@ export class Encoder {
     return this.model.dimension;
   }
 
-  /** Tokens a sentence is truncated to where a call does not say otherwise, special tokens included. */
+  /** The default number of tokens that sentences are truncated to, special tokens included. */
   get maxLength(): number {
     return this.#options.maxLength;
   }
 
-  /** Sentences of a batch where a call does not say otherwise. */
+  /** The default number of sentences per batch. */
   get batchSize(): number {
     return this.#options.batchSize;
   }
 
-  /** Whether vectors are scaled to unit length where a call does not say otherwise. */
+  /** Whether vectors are scaled to unit length by default. */
   get normalize(): boolean {
     return this.#options.normalize;
   }
 
-  /** What is done with texts before they are tokenised. */
+  /** How texts are prepared before tokenising. */
   get texts(): TextPreparation {
     return this.#options.texts;
   }
@@ -146,8 +150,9 @@ export class Encoder {
   }
 
   /**
-   * The vectors of sentences, in their order. Calls at the same time take turns. Throws `OptionError` for what is not a text, naming its position, and for
-   * options that are unknown or impossible; `NonFiniteError` when the model's weights give no finite vector.
+   * The vectors of sentences, in their order. Calls at the same time take turns. Throws `OptionError` for a value that is not a text,
+   * naming its position, and for options that are unknown or impossible; `NonFiniteError` when the model's weights give a vector that is
+   * not finite.
    */
   async encode<P extends Precision = "f32">(sentences: Iterable<string>, options: EncodeOptions<P> = {}): Promise<Embeddings<P>> {
     this.#check(options);
@@ -161,7 +166,7 @@ export class Encoder {
     return this.#finished(joined(parts), done, options);
   }
 
-  /** The same for a stream, a chunk at a time. The stream is read only as fast as chunks are taken. */
+  /** The same for a stream, one chunk at a time. The stream is read only as fast as chunks are consumed. */
   async *stream<P extends Precision = "f32">(
     sentences: AsyncIterable<string>,
     options: EncodeOptions<P> = {},
@@ -177,8 +182,8 @@ export class Encoder {
   }
 
   /**
-   * The same for what `tokenize` gives, or for token ids of the model's tokenizer, special tokens included and without a prompt. Throws `OptionError` for
-   * ids that are not in the vocabulary, and for sentences that are empty or longer than the model takes.
+   * The same for the result of `tokenize`, or for token ids of the model's tokenizer, with special tokens and without a prompt. Throws
+   * `OptionError` for ids that are not in the vocabulary, and for sentences that are empty or longer than the model supports.
    */
   async encodeTokens<P extends Precision = "f32">(
     sentences: readonly (TokenizedText | readonly number[])[],
@@ -192,12 +197,12 @@ export class Encoder {
     return this.#finished(await this.#vectors(tokenized, options, 0), sentences.length, options);
   }
 
-  /** The tokens of a text as `encode` makes them: with its prompt, special tokens, and no more than `maxLength` of them. */
+  /** The tokens of a text that `encode` uses: with its prompt and special tokens, at most `maxLength`. */
   tokenize(text: string, options: PromptOptions & Pick<EncodeOptions, "maxLength"> = {}): TokenizedText {
     return this.#tokenised([text], 0, options)[0]!;
   }
 
-  /** Frees the programs' memory. Calls from now on throw `ClosedError`, and those in progress do at their next batch. */
+  /** Frees the programs' memory. Later calls throw `ClosedError`; calls in progress throw it at their next batch. */
   close(): void {
     this.#closed = true;
     for (const program of this.#programs.splice(0)) program.close();
@@ -230,7 +235,7 @@ export class Encoder {
     const { maxLength = this.maxLength } = options;
     const prompt = promptOf(this.texts, options);
     const tokens = (text: string) => this.tokenizer.encode(prepared(text, prompt, this.texts), maxLength);
-    // Without the [SEP] behind it.
+    // Without the [SEP] after it.
     const promptTokens = prompt === "" ? 0 : tokens("").length - 1;
     return texts.map((text, i) => {
       checkText("sentences", text, first + i);
@@ -238,7 +243,7 @@ export class Encoder {
     });
   }
 
-  /** f32 [sentences, dimension], of unit length or not as the options say; `before` sentences of the call are done. */
+  /** f32 [sentences, dimension], of unit length if the options say so; `before` sentences of the call are done already. */
   #vectors(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>, before: number): Promise<Float32Array> {
     return this.#turns.take(async () => {
       options.signal?.throwIfAborted();
@@ -257,7 +262,7 @@ export class Encoder {
     before: number,
   ): Promise<Float32Array> {
     const vectors = new Float32Array(sentences.length * this.dimension);
-    // Longest first: the largest batch is the first to fail, and those of a batch are alike.
+    // Longest first: the largest batch fails first, and the sentences of a batch have similar lengths.
     const order = [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
     for (let next = 0; next < order.length; ) {
       signal?.throwIfAborted();
@@ -284,9 +289,9 @@ export class Encoder {
   }
 
   /**
-   * The program for sentences and batches of the given size. Sizes beyond the encoder's own are rounded up to powers of two, so that many different
-   * ones need few programs; a size always has the same program, so that a text's vector does not depend on earlier calls. Called only in a turn: a
-   * program that makes room is not running.
+   * The program for sentences and batches of the given size. Sizes beyond the encoder's own are rounded up to powers of two, so that many
+   * different sizes need few programs. A size always has the same program, so a text's vector does not depend on earlier calls. Must be
+   * called within a turn, so that a dropped program is not running.
    */
   async #programFor({ normalize, ...needed }: EncoderProgramSize): Promise<EncoderProgram> {
     const longest = Math.min(powerOfTwo(needed.longest, this.maxLength), longestSentence(this.model.config));
@@ -311,7 +316,7 @@ export class Encoder {
   }
 }
 
-/** `count`, or the power of two above it where it is beyond `usual`. */
+/** `count` if it is at most `usual`, else the next power of two. */
 function powerOfTwo(count: number, usual: number): number {
   return count <= usual ? usual : 2 ** Math.ceil(Math.log2(count));
 }
@@ -358,7 +363,7 @@ function joined(parts: readonly Float32Array[]): Float32Array {
   return whole;
 }
 
-/** Throws `OptionError` unless sentences of `maxLength` tokens fit the model. */
+/** Throws `OptionError` unless the model supports sentences of `maxLength` tokens. */
 export function checkLength(maxLength: number, positions: number): void {
   if (Number.isInteger(maxLength) && maxLength >= 3 && maxLength <= positions) return;
   throw new OptionError(
@@ -367,7 +372,7 @@ export function checkLength(maxLength: number, positions: number): void {
   );
 }
 
-/** Throws `OptionError` for a batch of fewer than one sentence, or of a part of one. */
+/** Throws `OptionError` unless the batch size is a whole number of at least 1. */
 function checkBatchSize(batchSize: number | undefined): void {
   if (batchSize === undefined || (Number.isInteger(batchSize) && batchSize >= 1)) return;
   throw new OptionError(`A batch of ${batchSize} sentences is not possible.`, "Give a whole number of at least 1.");

@@ -1,26 +1,26 @@
 /**
- * The precisions that embeddings are kept in, smaller ones for less memory and faster search:
+ * The precisions of stored embeddings. Smaller ones take less memory and are searched faster:
  *
  *     f32      as the model gives them
  *     f16      halves: an error of 2⁻¹¹ of a number
  *     int8     round(127 · x / max|x|) of each vector, with its scale max|x| / 127: an error of 1/254 of the largest number
  *     binary   the sign of each number, a bit each, the first in the highest bit of the first byte, as numpy.packbits has it
  *
- * A row's bytes are these elements one after another; https://arxiv.org/abs/2210.17114 and the sentence-transformers documentation ("Embedding
- * Quantization") say what search loses by them.
+ * A row's bytes are these elements in order. https://arxiv.org/abs/2210.17114 and the sentence-transformers documentation ("Embedding
+ * Quantization") measure how much they reduce the quality of search.
  */
 import { OptionError } from "../../errors.ts";
 import { TO_F32 } from "../../io/weights/dtypes.ts";
 import { toHalves } from "../../io/weights/float16.ts";
 import { type Precision, precisions } from "../../kernels/search/precision.ts";
 
-/** Throws `OptionError` for what is given and none of the four. */
+/** Throws `OptionError` unless the value is one of the four, or absent. */
 export function checkPrecision(precision: Precision | undefined): void {
   if (precision === undefined || precisions.includes(precision)) return;
   throw new OptionError(`There is no precision ${precision}.`, `Choose one of ${precisions.join(", ")}.`);
 }
 
-/** The array that holds a precision's elements, row-major; binary has ceil(dimension / 8) bytes a row. */
+/** The array for a precision's elements, row-major; binary has ceil(dimension / 8) bytes per row. */
 export interface PrecisionArrays {
   f32: Float32Array;
   f16: Uint16Array;
@@ -31,11 +31,11 @@ export interface PrecisionArrays {
 /** Vectors in one precision, row after row. */
 export interface Encoded<P extends Precision = Precision> {
   readonly data: PrecisionArrays[P];
-  /** int8 alone, f32 [rows]: what a row's elements are multiplied with. */
+  /** Only for int8, f32 [rows]: the factor of a row's elements. */
   readonly scales?: Float32Array;
 }
 
-/** Elements of the array that a row of `dimension` numbers takes. */
+/** Array elements per row of `dimension` numbers. */
 export const rowElements: Readonly<Record<Precision, (dimension: number) => number>> = {
   f32: (dimension) => dimension,
   f16: (dimension) => dimension,
@@ -43,7 +43,7 @@ export const rowElements: Readonly<Record<Precision, (dimension: number) => numb
   binary: (dimension) => Math.ceil(dimension / 8),
 };
 
-/** f32 [rows, dimension] in a precision. */
+/** Converts f32 [rows, dimension] to a precision. */
 export function encodeRows<P extends Precision>(precision: P, data: Float32Array, dimension: number): Encoded<P> {
   return encoders[precision](data, dimension) as Encoded<P>;
 }
@@ -82,7 +82,7 @@ function toBits(data: Float32Array, dimension: number): Uint8Array {
   return bytes;
 }
 
-/** f32 [rows, dimension] of what was encoded; a bit is 1 or −1, scaled to a vector of unit length. */
+/** Converts back to f32 [rows, dimension]; bits become 1 or −1, scaled to a vector of unit length. */
 export function decodeRows(precision: Precision, { data, scales }: Encoded, dimension: number): Float32Array {
   return decoders[precision](data as never, dimension, scales);
 }

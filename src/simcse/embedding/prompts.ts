@@ -1,34 +1,34 @@
 /**
- * What is done with a text before it is tokenised: the prompt before it, and the white space around it. Folders of sentence-transformers say
- * both, in `config_sentence_transformers.json`; other models have neither.
+ * How a text is prepared before tokenising: the prompt before it, and removing surrounding white space. sentence-transformers folders set
+ * both in `config_sentence_transformers.json`; other models have neither.
  */
 import { OptionError } from "../../errors.ts";
 import { quoted } from "../../show.ts";
 
-/** What is done to a text before it is tokenised, as a folder of sentence-transformers says. */
+/** How texts are prepared before tokenising, from a sentence-transformers folder. */
 export interface TextPreparation {
-  /** Prompts by name. `query` and `document` are always there in sentence-transformers, empty where the model has none. */
+  /** Prompts by name. In sentence-transformers, `query` and `document` always exist, and are empty if the model has none. */
   readonly prompts: Readonly<Record<string, string>>;
-  /** The prompt of calls that name none; null for none. */
+  /** The prompt of calls that do not name one; null for none. */
   readonly defaultPromptName: string | null;
-  /** The prompt that whoever loaded the model has chosen for calls that name none, instead of its default. */
+  /** The prompt chosen when the model was loaded, for calls that do not name one; it replaces the model's default. */
   readonly chosen?: string;
-  /** Whether white space around a text, its prompt included, is removed. */
+  /** Whether white space around a text, including its prompt, is removed. */
   readonly strip: boolean;
 }
 
-/** Texts as they are. */
+/** Texts unchanged. */
 export const unprepared: TextPreparation = { prompts: {}, defaultPromptName: null, strip: false };
 
-/** Which prompt a call wants. */
+/** The prompt of a call. */
 export interface PromptOptions {
-  /** The text to put before each text; it wins over `promptName`. */
+  /** The text to put before each text; takes precedence over `promptName`. */
   readonly prompt?: string;
   /** The name of one of the model's prompts; its default prompt if absent. */
   readonly promptName?: string;
 }
 
-/** The same with a prompt for calls that name none. Throws what `promptOf` throws. */
+/** The same, with a prompt for calls that do not name one. Throws like `promptOf`. */
 export function withPrompt(texts: TextPreparation, { prompt, promptName }: PromptOptions): TextPreparation {
   if (prompt === undefined && promptName === undefined) return texts;
   return {
@@ -37,7 +37,7 @@ export function withPrompt(texts: TextPreparation, { prompt, promptName }: Promp
   };
 }
 
-/** The prompt of a call, "" for none. Throws `OptionError` for a name that the model does not have, and for a prompt that is no text. */
+/** The prompt of a call, "" for none. Throws `OptionError` for a name that the model does not have, and for a prompt that is not a text. */
 export function promptOf({ prompts, defaultPromptName, chosen }: TextPreparation, { prompt, promptName }: PromptOptions): string {
   if (prompt !== undefined) {
     if (typeof prompt === "string") return prompt;
@@ -54,23 +54,23 @@ export function promptOf({ prompts, defaultPromptName, chosen }: TextPreparation
   );
 }
 
-/** The names that models have for the prompts of the two sides of a search, the usual one first. */
+/** Models' names for the prompts of the two sides of a search, the usual one first. */
 const searchPrompts = { query: ["query"], document: ["document", "passage", "corpus"] } as const;
 
-/** The prompt of queries, or of the sentences that are searched, as sentence-transformers' encode_query and encode_document choose it. */
+/** The prompt of queries, or of the searched sentences, chosen like in sentence-transformers' encode_query and encode_document. */
 export function searchPrompt({ prompts, chosen }: TextPreparation, side: keyof typeof searchPrompts): PromptOptions {
   if (chosen !== undefined || Object.keys(prompts).length === 0) return {};
   const name = searchPrompts[side].find((known) => Object.hasOwn(prompts, known) && prompts[known] !== "");
-  // A model's default prompt is for one side, and the other has none.
+  // A model's default prompt is for one side; the other side has none.
   return name === undefined ? { prompt: "" } : { promptName: name };
 }
 
-/** A text with its prompt, as it is tokenised. */
+/** A text with its prompt, ready for tokenising. */
 export function prepared(text: string, prompt: string, { strip }: TextPreparation): string {
   return strip ? stripped(prompt + text) : prompt + text;
 }
 
-/** As Python's str.strip() does it, which knows a few more separators than JavaScript and not the byte-order mark. */
+/** Like Python's str.strip(), which removes a few more separators than JavaScript, but not the byte-order mark. */
 function stripped(text: string): string {
   return text.replace(whiteSpaceAtStart, "").replace(whiteSpaceAtEnd, "");
 }

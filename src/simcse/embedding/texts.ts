@@ -1,4 +1,7 @@
-/** What callers give as sentences. Anything that is not a text is refused with its position: embedded, it would give a vector of `[object Object]`. */
+/**
+ * Checks the sentences that callers pass. A value that is not a text is refused with its position; otherwise it would get the vector of
+ * `[object Object]`.
+ */
 import { OptionError } from "../../errors.ts";
 
 const remedy = "Give a text, or texts as an array, another iterable or an async iterable.";
@@ -13,7 +16,7 @@ export function describe(value: unknown): string {
     : `the ${typeof value} ${String(value)}`;
 }
 
-/** Throws `OptionError` unless `value` can be iterated, and is not a text. `what` is what messages call it. */
+/** Throws `OptionError` unless `value` can be iterated and is not a text. `what` is its name in messages. */
 export function checkIterable(what: string, value: unknown): asserts value is Iterable<unknown> | AsyncIterable<unknown> {
   const iterable = typeof value === "object" && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value);
   if (!iterable) throw new OptionError(`${what} must be texts, but is ${describe(value)}.`, remedy);
@@ -24,7 +27,7 @@ export function checkText(what: string, value: unknown, position: number): asser
   if (typeof value !== "string") throw new OptionError(`${what}[${position}] must be a text, but is ${describe(value)}.`, remedy);
 }
 
-/** Whether `value` gives its items one by one as they arrive. */
+/** Whether `value` is an async iterable. */
 export function isStream<T>(value: Iterable<T> | AsyncIterable<T>): value is AsyncIterable<T> {
   return Symbol.asyncIterator in value;
 }

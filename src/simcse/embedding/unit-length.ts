@@ -1,6 +1,6 @@
 /** Vectors of unit length on the host. A norm below 1e-8 counts as 1e-8, as in `kernels/normalize.ts`. */
 
-/** f32 [rows, dimension] in which each row of `data` is divided by its Euclidean norm; norms are summed in f64. */
+/** f32 [rows, dimension]: each row of `data` divided by its Euclidean norm; norms are summed in f64. */
 export function toUnitLength(data: Float32Array, dimension: number): Float32Array {
   const unit = new Float32Array(data.length);
   for (let start = 0; start < data.length; start += dimension) {

@@ -1,10 +1,8 @@
-/**
- * Sentences to embeddings, each distinct sentence once. Sorting by length and batching are the encoder's business.
- */
+/** Sentences to embeddings, each distinct sentence once. The encoder sorts by length and makes batches. */
 import { ShapeError } from "../../errors.ts";
 
 /**
- * Embeds sentences: returns [sentences, dimension], row-major, f32, one row per sentence in the order given. Rows need not be of unit
+ * Embeds sentences: returns f32 [sentences, dimension], row-major, one row per sentence in the given order. Rows need not be of unit
  * length.
  */
 export type Encode = (sentences: string[]) => Promise<Float32Array>;

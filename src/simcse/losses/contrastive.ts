@@ -10,7 +10,7 @@ import { mean } from "../../kernels/sum.ts";
 import type { Loss } from "./loss.ts";
 import { pairCosines } from "./pair-cosines.ts";
 
-/** How far apart pairs are pushed that do not belong together, as in sentence-transformers. */
+/** Pairs that do not belong together are pushed apart up to this distance, as in sentence-transformers. */
 const margin = 0.5;
 
 /** The loss for pairs with a label, 1 or 0. */

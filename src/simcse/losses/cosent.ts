@@ -3,7 +3,7 @@
  *
  *     loss = log(1 + Σ exp(λ · (cosⱼ − cosᵢ)))
  *
- * Only the order of scores counts, so any scale of scores will do.
+ * Only the order of scores matters, so they may have any scale.
  */
 import { orderLoss } from "../../kernels/order-loss.ts";
 import { scale } from "../../kernels/pointwise/operation.ts";

@@ -1,6 +1,6 @@
 /**
- * Distillation: a text's embedding should have the direction of the vector that a teacher gives it, and where `similarityWeight` is not 0 the batch's
- * cosines should be those of the teacher:
+ * Distillation: a text's embedding should have the direction of its teacher vector. If `similarityWeight` is not 0, the batch's cosines
+ * should also equal those of the teacher:
  *
  *     loss = mean (1 − cos(zᵢ, tᵢ)) + w · mean (cos(zᵢ, zⱼ) − cos(tᵢ, tⱼ))²
  */
@@ -13,15 +13,15 @@ import { mean, sum } from "../../kernels/sum.ts";
 import { splitViews } from "../../kernels/views.ts";
 import type { Loss } from "./loss.ts";
 
-/** How a teacher's vectors are followed. */
+/** How a teacher's vectors are used. */
 export interface DistillOptions {
-  /** Numbers of a teacher's vector: the model's own dimension. */
+  /** Length of a teacher's vector: the model's own dimension. */
   readonly dimension: number;
-  /** w, how much the similarities within the batch count; 0 if absent. */
+  /** w, the weight of the similarities within the batch; 0 if absent. */
   readonly similarityWeight?: number;
 }
 
-/** The loss for texts with a vector each. */
+/** The loss for texts with one vector each. */
 export function distill({ dimension, similarityWeight = 0 }: DistillOptions): Loss {
   return {
     name: "distill",

@@ -1,6 +1,6 @@
 /**
- * SimCSE's losses (Gao et al. 2021). Each sentence should find its own second view (the same sentence again, or the one it was paired with) among the second
- * views of the batch, equation 1; with hard negatives also among those, of which every sentence sees all, equation 5:
+ * SimCSE's losses (Gao et al. 2021). Each sentence should find its own second view (the same sentence again, or the one it was paired with)
+ * among the second views of the batch, equation 1; with hard negatives, also among all hard negatives of the batch, equation 5:
  *
  *     loss = mean_i cross-entropy([cos(z_i, z⁺_·) / τ | cos(z_i, z⁻_·) / τ + w · [i = ·]], i)
  */
@@ -18,11 +18,11 @@ import type { Loss } from "./loss.ts";
 export interface InfoNceOptions {
   /** τ, 0.05 in the paper. */
   readonly temperature: number;
-  /** w, the log of how much more a sentence's own hard negative counts; 0 if absent. */
+  /** w, the log of the weight of a sentence's own hard negative; 0 if absent. */
   readonly hardNegativeWeight?: number;
-  /** Part of the target that is spread evenly over all keys; 0 if absent. */
+  /** Share of the target that is spread evenly over all keys; 0 if absent. */
   readonly labelSmoothing?: number;
-  /** Also let each second view find its first one among all first views, and take the mean of both directions; false if absent. */
+  /** Also let each second view find its first one among all first views, and average both directions; false if absent. */
   readonly symmetric?: boolean;
 }
 
@@ -39,13 +39,13 @@ export function infoNce(options: InfoNceOptions): Loss {
 
 /** Options of `contrastiveLoss`. */
 export interface ContrastiveLossOptions extends InfoNceOptions {
-  /** How many examples there are. */
+  /** The number of examples. */
   readonly examples: Extent;
-  /** Sentences of an example: 2, or 3 with a hard negative; 2 if absent. */
+  /** Sentences per example: 2, or 3 with a hard negative; 2 if absent. */
   readonly views?: number;
 }
 
-/** f32 [1] from `embeddings` f32 [views · examples, hidden_size], the views of an example being neighbours. */
+/** f32 [1] from `embeddings` f32 [views · examples, hidden_size], where the views of an example are neighbours. */
 export function contrastiveLoss(
   embeddings: Value,
   { temperature, examples, views = 2, hardNegativeWeight = 0, labelSmoothing = 0, symmetric = false }: ContrastiveLossOptions,

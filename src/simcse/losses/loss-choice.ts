@@ -1,4 +1,4 @@
-/** The losses of embeddings by their names, and the one that examples ask for. A new loss gets a line in the table. */
+/** The losses of embeddings by name, and the choice of one by the examples. A new loss gets a line in the table. */
 import { DataError, OptionError } from "../../errors.ts";
 import { contrastive } from "./contrastive.ts";
 import { cosent } from "./cosent.ts";
@@ -19,15 +19,15 @@ export interface LossSettings {
   readonly matryoshkaDims: readonly number[] | null;
 }
 
-/** What examples have: so many sentences, and what they say beside them. */
+/** What examples contain: the number of sentences, and their target. */
 export interface ExampleShape {
   readonly views: number;
   readonly target: LossTarget | null;
-  /** Numbers of an embedding. */
+  /** Length of an embedding. */
   readonly dimension: number;
 }
 
-/** In the order in which they are tried where none is named. */
+/** In the order in which they are tried if none is named. */
 const losses = {
   infonce: infoNce,
   cosent: () => cosent,
@@ -43,8 +43,8 @@ export type LossName = keyof typeof losses;
 export const lossNames = Object.keys(losses) as readonly LossName[];
 
 /**
- * The loss that the settings name, or else the first that fits the examples; with `matryoshkaDims` at each of these lengths. Throws `OptionError` where
- * the settings do not fit the examples or the model, and `DataError` where no loss fits.
+ * The loss that the settings name, or else the first that fits the examples; with `matryoshkaDims`, at each of these lengths. Throws
+ * `OptionError` if the settings do not fit the examples or the model, and `DataError` if no loss fits.
  */
 export function chooseLoss(settings: LossSettings, examples: ExampleShape): Loss {
   const loss = settings.loss === null ? defaultLoss(settings, examples) : losses[settings.loss](settings, examples);
@@ -64,7 +64,7 @@ export function chooseLoss(settings: LossSettings, examples: ExampleShape): Loss
   );
 }
 
-/** Throws `OptionError` for vectors of another length than the model's, or scores beyond what the loss takes. */
+/** Throws `OptionError` for vectors of another length than the model's, or scores outside the loss's range. */
 function checkTarget({ name, target }: Loss, examples: ExampleShape): void {
   if (target === null || examples.target === null) return;
   if (target.width !== examples.target.width) {
@@ -84,7 +84,7 @@ function checkTarget({ name, target }: Loss, examples: ExampleShape): void {
 
 function defaultLoss(settings: LossSettings, examples: ExampleShape): Loss {
   const fitting = lossNames.map((name) => losses[name](settings, examples)).filter((loss) => fits(loss, examples));
-  // A label is also a score, but there is a loss of its own for it.
+  // A label is also a score, but it has a loss of its own.
   const found = fitting.find(({ target }) => target?.kind === examples.target?.kind) ?? fitting[0];
   if (found) return found;
   throw new DataError(

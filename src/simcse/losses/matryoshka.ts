@@ -1,13 +1,13 @@
 /**
- * Matryoshka representations (Kusupati et al. 2022): the sum of a loss over the first numbers of each embedding, for several lengths, so that an
- * embedding that is cut to one of them still says what it should.
+ * Matryoshka representations (Kusupati et al. 2022): the sum of a loss over the first dimensions of each embedding, for several lengths, so
+ * that an embedding truncated to one of them remains useful.
  */
 import type { Value } from "../../kernels/language/operation.ts";
 import { add } from "../../kernels/pointwise/pointwise.ts";
 import { slice } from "../../kernels/slice.ts";
 import type { Loss } from "./loss.ts";
 
-/** `loss` of the first 1 to `dimensions[i]` numbers, summed. A target vector is cut like the embedding. */
+/** `loss` of the first `dimensions[i]` dimensions, summed over i. A target vector is truncated like the embedding. */
 export function matryoshka(loss: Loss, dimensions: readonly number[]): Loss {
   return {
     ...loss,

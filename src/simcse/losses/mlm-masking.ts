@@ -1,41 +1,41 @@
 /**
- * What a masked language model is asked to restore (Devlin et al. 2019): of a sentence's tokens 15 % are chosen; of those 80 % are replaced by
- * [MASK], 10 % by a random token and 10 % left as they are. Special tokens are never chosen.
+ * Masking for masked language modelling (Devlin et al. 2019): 15 % of a sentence's tokens are chosen. Of those, 80 % are replaced by
+ * [MASK], 10 % by a random token, and 10 % are unchanged. Special tokens are never chosen.
  *
- * Counter-based like the dropout masks: what happens to a token depends on seed, step, the sentence's place in the batch and the token's place
- * in the sentence alone, so that a chunk, a rerun and a resumed run mask the same.
+ * It is counter-based like the dropout masks: what happens to a token depends only on seed, step, the sentence's place in the batch and the
+ * token's place in the sentence. So a chunk, a rerun and a resumed run mask the same tokens.
  */
 import { OptionError } from "../../errors.ts";
 import { stream } from "../../nn/random.ts";
 
 /** How words are masked. */
 export interface MlmOptions {
-  /** Part of the tokens that is chosen; 0.15 in BERT. */
+  /** Share of the tokens that are chosen; 0.15 in BERT. */
   readonly probability: number;
   readonly maskId: number;
   readonly vocabularySize: number;
-  /** Tokens that are never chosen: [CLS], [SEP], [PAD], [MASK], [UNK] and what else the tokenizer calls special. */
+  /** Tokens that are never chosen: [CLS], [SEP], [PAD], [MASK], [UNK] and the tokenizer's other special tokens. */
   readonly specialIds: ReadonlySet<number>;
 }
 
-/** A sentence with masked words, and what they were. */
+/** A sentence with masked words, and the original tokens. */
 export interface MaskedSentence {
   /** The sentence with its chosen tokens replaced. */
   readonly ids: Uint32Array;
   /** The places of the chosen tokens, ascending. */
   readonly positions: Uint32Array;
-  /** What stood at each of them. */
+  /** The original token at each of them. */
   readonly labels: Uint32Array;
 }
 
-/** Of the chosen tokens, the part that becomes [MASK], and the part up to which it becomes a random token. */
+/** Share of the chosen tokens that become [MASK], and the cumulative share that become [MASK] or a random token. */
 const maskedPart = 0.8;
 const replacedUpTo = 0.9;
 
-/** Draws for one token: whether it is chosen, what becomes of it, and which token replaces it. */
+/** Draws for one token: whether it is chosen, what happens to it, and which token replaces it. */
 const drawsPerToken = 3;
 
-/** Makes the masking function of a run. Throws `OptionError` for a probability outside [0, 1] or a mask outside of the vocabulary. */
+/** Makes the masking function of a run. Throws `OptionError` for a probability outside [0, 1] or a mask outside the vocabulary. */
 export function mlmMasking(
   seed: number,
   { probability, maskId, vocabularySize, specialIds }: MlmOptions,

@@ -1,6 +1,6 @@
 /**
- * Masked language modelling on a packed batch: the mean cross-entropy of the tokens that were masked, over all sentences. Logits are made for those tokens
- * alone, so the [masked, vocab_size] matrix is a seventh of what it would be.
+ * Masked language modelling on a packed batch: the mean cross-entropy of the masked tokens over all sentences. Logits are computed only for
+ * these tokens, so the matrix [masked, vocab_size] has a seventh of its full size.
  */
 import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
@@ -14,13 +14,13 @@ import { type BatchCapacity, BatchPacker, declareBatch } from "../model/batch.ts
 import type { Modules } from "../model/model.ts";
 import type { MaskedSentence } from "./mlm-masking.ts";
 
-/** Names of the second batch's inputs begin with this. */
+/** Prefix of the second batch's inputs. */
 const prefix = "masked ";
 
-/** Standard deviations of the number of masked tokens that there is room for: what lies beyond happens once in 10⁹ batches. */
+/** The room for masked tokens, in standard deviations above their mean number: one batch in 10⁹ has more. */
 const spread = 6;
 
-/** Masked tokens that a batch of `tokens` has room for. */
+/** The most masked tokens in a batch of `tokens`. */
 function maskedCapacity(tokens: number, probability: number): number {
   return Math.min(tokens, Math.ceil(probability * tokens + spread * Math.sqrt(probability * tokens) + spread));
 }
@@ -32,7 +32,7 @@ export interface MlmOptions {
   readonly recompute: boolean;
 }
 
-/** Records a pass over the masked batch, with dropout masks of its own, and its loss, f32 [1]; 0 where nothing is masked. */
+/** Records a pass over the masked batch, with its own dropout masks, and its loss, f32 [1]; 0 if nothing is masked. */
 export function maskedLanguageLoss(
   tape: Tape,
   { bert, cls }: Modules,
@@ -69,7 +69,7 @@ export class MaskedPacker {
     this.#places = new Uint32Array(capacity.tokens);
   }
 
-  /** The inputs of masked sentences, row for row those of the unmasked batch. */
+  /** The inputs of masked sentences, in the same rows as those of the unmasked batch. */
   pack(sentences: readonly MaskedInput[]): Required<Pick<StepInput, "inputs" | "live">> {
     let start = 0;
     let count = 0;

@@ -1,4 +1,4 @@
-/** Cosines of pairs, which the losses for scored and labelled pairs are taken of. */
+/** Cosines of pairs, used by the losses for scored and labelled pairs. */
 import type { Extent, Value } from "../../kernels/language/operation.ts";
 import { normalize } from "../../kernels/normalize.ts";
 import { mul } from "../../kernels/pointwise/pointwise.ts";

@@ -1,6 +1,6 @@
 /**
- * Packed batches: the tables of `kernels/batch.ts` and the gather indices of `kernels/embedding.ts`, declared on a tape and filled on the host.
- * Sentences stand one after another without padding.
+ * Packed batches: the tables of `kernels/batch.ts` and the gather indices of `kernels/embedding.ts`, declared on a tape and filled on the
+ * host. Sentences are consecutive, without padding.
  */
 import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
@@ -15,12 +15,12 @@ import { type BertConfig, firstPosition } from "../../nn/architectures/bert-conf
 export interface BatchCapacity {
   readonly sentences: number;
   readonly tokens: number;
-  /** Tokens of one sentence; as many as the positions allow, if absent. */
+  /** Tokens per sentence; as many as the positions allow if absent. */
   readonly longest?: number;
   /** Rows of the word embedding and of the position embedding. */
   readonly vocabulary: number;
   readonly positions: number;
-  /** The row of the position embedding that a sentence's first token takes; 0 if absent. */
+  /** The row of the position embedding for a sentence's first token; 0 if absent. */
   readonly firstPosition?: number;
 }
 
@@ -29,14 +29,12 @@ export function tableSizes(config: BertConfig): Pick<BatchCapacity, "vocabulary"
   return { vocabulary: config.vocab_size, positions: config.max_position_embeddings, firstPosition: firstPosition(config) };
 }
 
-/**
- * Declares a sentence table of a batch without the tokens of the prompt that stands before every text; `withoutPrompt` fills it.
- */
+/** Declares a sentence table without the tokens of the prompt before every text; `withoutPrompt` fills it. */
 export function declarePooledSentences(tape: Tape, capacity: BatchCapacity): Value {
   return tape.input("pooled sentences", sentenceTable(tape.extent("sentences", capacity.sentences)));
 }
 
-/** The input of `declarePooledSentences`: each sentence without its first `promptTokens` tokens, and of its last one at least. */
+/** The input of `declarePooledSentences`: each sentence without its first `promptTokens` tokens, but at least its last token. */
 export function withoutPrompt(sentences: Uint32Array, promptTokens: readonly number[]): Uint32Array {
   return sentences.map((word, i) => {
     const left = Math.min(promptTokens[i >> 1]!, sentences[i | 1]! - 1);
@@ -45,8 +43,8 @@ export function withoutPrompt(sentences: Uint32Array, promptTokens: readonly num
 }
 
 /**
- * Declares a batch's inputs: `tokens` and `sentences`, and for training the gather indices. A second batch of the same sentences, with other tokens, has a
- * `prefix` before its names.
+ * Declares a batch's inputs: `tokens` and `sentences`, and for training the gather indices. A second batch of the same sentences with other
+ * tokens has a `prefix` in its names.
  */
 export function declareBatch(
   tape: Tape,
@@ -74,11 +72,13 @@ export function declareBatch(
 export interface PackedSentence {
   /** With special tokens; at most as many as the model has positions. */
   readonly ids: readonly number[];
-  /** Its number in the whole batch, which its dropout masks depend on: the same however the batch is packed or cut into chunks. */
+  /**
+   * Its number in the whole batch, which its dropout masks depend on. It does not depend on how the batch is packed or split into chunks.
+   */
   readonly key: number;
 }
 
-/** Fills batches into arrays that it keeps, so that packing a batch allocates next to nothing. */
+/** Fills batches into arrays that are reused, so that packing a batch allocates almost nothing. */
 export class BatchPacker {
   readonly #capacity: BatchCapacity;
   readonly #tokens: Uint32Array;
@@ -99,7 +99,7 @@ export class BatchPacker {
   }
 
   /**
-   * The step input of a batch. Its arrays are reused by the next call. Throws `CapacityError` when the batch is too large, or a sentence is longer
+   * The step input of a batch. The next call reuses its arrays. Throws `CapacityError` when the batch is too large, or a sentence is longer
    * than the model's positions, and `OptionError` for a token that is not in the vocabulary.
    */
   pack(sentences: readonly PackedSentence[], { training }: { training: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
@@ -154,7 +154,10 @@ function unknownToken(id: unknown, position: number, { vocabulary }: BatchCapaci
   );
 }
 
-/** Sorts a batch's rows by one column of its token table: a counting sort, since ids are small and a step should cost the host next to nothing. */
+/**
+ * Sorts a batch's rows by one column of its token table. It is a counting sort, because ids are small and a step should cost the host
+ * almost nothing.
+ */
 class RunBuilder {
   readonly order: Uint32Array;
   readonly runs: Uint32Array;

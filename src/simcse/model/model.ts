@@ -10,11 +10,11 @@ import { ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import { checkingTuning } from "../../tuning/tuning.ts";
 import { headDimension, SentenceHead, type SentenceHeadConfig } from "./sentence-head.ts";
 
-/** What SimCSE adds to a model's `config.json`, under `simcse`, so that a pooler is never guessed. */
+/** The fields that SimCSE adds to a model's `config.json` under `simcse`, so that the pooler is never guessed. */
 export interface SimCseConfig {
-  /** The pooler that embeddings are made with. */
+  /** The pooler of the embeddings. */
   readonly pooler_type: string;
-  /** Tokens a sentence is truncated to, special tokens included. */
+  /** Sentences are truncated to this many tokens, special tokens included. */
   readonly max_seq_length: number;
 }
 
@@ -22,19 +22,19 @@ export interface SimCseConfig {
 export interface ModelOptions {
   /** Also allocate gradients and optimiser state. */
   readonly training: boolean;
-  /** Also keep the matrices as halves, for mixed precision; false if absent. */
+  /** Also keep the matrices as f16, for mixed precision; false if absent. */
   readonly halves?: boolean;
   /** Whether there is an MLP on the [CLS] token. */
   readonly mlp: boolean;
-  /** What comes after the transformer in a folder of sentence-transformers', where that is none of the poolers; null if absent. */
+  /** The modules after the transformer of a sentence-transformers folder, if they are not one of the poolers; null if absent. */
   readonly head?: SentenceHeadConfig | null;
   /** Whether there is the head of a masked language model; false if absent. */
   readonly mlm?: boolean;
-  /** How the model's programs choose their kernels; if absent, each operation's own choice among what the device computes right. */
+  /** How the model's programs choose their kernels; if absent, each operation's own choice, among the variants with correct results. */
   readonly tuning?: Tuning | undefined;
 }
 
-/** The modules, whose tensors are named as in a SimCSE training checkpoint: `bert.…`, `mlp.dense.…` and `cls.predictions.…`. */
+/** The modules. Their tensors are named as in a SimCSE training checkpoint: `bert.…`, `mlp.dense.…` and `cls.predictions.…`. */
 export class Modules {
   readonly bert: Bert;
   readonly mlp?: { readonly dense: Linear };
@@ -54,7 +54,7 @@ export function modelTensors(config: BertConfig, options: Pick<ModelOptions, "ml
   return namedPieces(new Modules(config, options));
 }
 
-/** A SimCSE model on a device: the encoder, the heads it has, and the memory of their parameters. */
+/** A SimCSE model on a device: the encoder, its heads, and the memory of their parameters. */
 export class SimCseModel {
   private constructor(
     readonly device: Device,
@@ -64,7 +64,7 @@ export class SimCseModel {
     readonly tuning: Tuning,
   ) {}
 
-  /** A model whose parameters are zero: initialise or load them. Throws `CapacityError` when the device has no room. */
+  /** A model whose parameters are zero; initialise or load them. Throws `CapacityError` when the device has no room. */
   static async allocate(device: Device, config: BertConfig, options: ModelOptions): Promise<SimCseModel> {
     const { training, halves = false, tuning = await checkingTuning(device) } = options;
     const modules = new Modules(config, options);
@@ -75,13 +75,13 @@ export class SimCseModel {
     return this.modules.mlp?.dense ?? null;
   }
 
-  /** The length of the vectors that the model is made for. */
+  /** The length of the model's vectors. */
   get dimension(): number {
     const { head } = this.modules;
     return head ? headDimension("The model", head.config, this.config.hidden_size) : this.config.hidden_size;
   }
 
-  /** Frees the parameters. Programs of the model fail in their next step. */
+  /** Frees the parameters. Programs of the model fail at their next step. */
   close(): void {
     this.store.close();
   }

@@ -1,6 +1,6 @@
 /**
- * The authors' own models (`princeton-nlp/{unsup,sup}-simcse-…`), whose files do not say how their embeddings are made: unsupervised ones were
- * trained with `mlp_only_train`, so that their MLP is left out; supervised ones keep it.
+ * The authors' own models (`princeton-nlp/{unsup,sup}-simcse-…`). Their files do not say how embeddings are made. Unsupervised ones were
+ * trained with `mlp_only_train`, so their MLP is not used; supervised ones keep it.
  */
 import type { PoolerType } from "./poolers.ts";
 

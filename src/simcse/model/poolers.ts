@@ -1,4 +1,4 @@
-/** SimCSE's five poolers: how a sentence's vector is made of its tokens' (Gao et al. 2021, section 6.2 and the original's `Pooler`). */
+/** SimCSE's five poolers: how a sentence's vector is made from its tokens' (Gao et al. 2021, section 6.2 and the original's `Pooler`). */
 import { OptionError } from "../../errors.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { tanh, weightedSum } from "../../kernels/pointwise/pointwise.ts";
@@ -9,10 +9,15 @@ import type { Linear } from "../../nn/linear.ts";
 /** How a sentence's vector is made from its tokens', by the original's names (section 6.3 of the paper). */
 export type PoolerType = "cls" | "cls_before_pooler" | "avg" | "avg_top2" | "avg_first_last";
 
-/** How a model's vectors are made: by one of the five, or by what its folder of sentence-transformers lists after the transformer. */
+/**
+ * How a model's vectors are made: by one of the five poolers, or by the modules that its sentence-transformers folder lists after the
+ * transformer.
+ */
 export type EncodingPooler = PoolerType | "sentence_transformers";
 
-/** `hidden` holds the embeddings' output and each layer's, f32 [tokens, hidden_size]; the result is f32 [sentences, hidden_size]. */
+/**
+ * `hidden` contains the outputs of the embeddings and of each layer, f32 [tokens, hidden_size]; the result is f32 [sentences, hidden_size].
+ */
 type Pooler = (hidden: readonly Value[], batch: BatchValues, mlp: Linear | null) => Value;
 
 const meanOf =

@@ -1,6 +1,7 @@
 /**
- * What a folder of sentence-transformers does after its transformer: pooling in one or several ways, then dense layers, layer norms and scaling to
- * unit length, in its own order. SimCSE's five poolers (poolers.ts) are what models are trained with; this is for encoding with any other.
+ * The modules after the transformer of a sentence-transformers folder: pooling of one or several kinds, then dense layers, layer norms and
+ * scaling to unit length, in the folder's order. Models are trained with SimCSE's five poolers (poolers.ts); this is for encoding with any
+ * other.
  */
 import { FormatError } from "../../errors.ts";
 import type { Value } from "../../kernels/language/operation.ts";
@@ -12,7 +13,7 @@ import type { BatchValues } from "../../nn/architectures/bert.ts";
 import { LayerNorm } from "../../nn/layer-norm.ts";
 import { Parameter } from "../../nn/parameters/parameter.ts";
 
-/** Activations of dense layers, by the names that PyTorch has for them. */
+/** Activations of dense layers, by their names in PyTorch. */
 const activations = {
   Identity: (x: Value) => x,
   Tanh: tanh,
@@ -22,11 +23,11 @@ const activations = {
   SiLU: silu,
 } as const satisfies Readonly<Record<string, (x: Value) => Value>>;
 
-/** The activations of a dense module of sentence-transformers. */
+/** The activations of a sentence-transformers dense module. */
 export type Activation = keyof typeof activations;
 export const activationNames = Object.keys(activations) as readonly Activation[];
 
-/** A dense layer: activation(x · Wᵀ + b), and x or its projection added to it where there is a residual. */
+/** A dense layer: activation(x · Wᵀ + b), plus x or its projection if there is a residual. */
 export interface DenseStep {
   readonly kind: "dense";
   readonly inFeatures: number;
@@ -36,12 +37,12 @@ export interface DenseStep {
   readonly residual: boolean;
 }
 
-/** What is done with a sentence's vector after pooling. */
+/** A step on a sentence's vector after pooling. */
 export type SentenceStep = DenseStep | { readonly kind: "layerNorm"; readonly width: number } | { readonly kind: "normalize" };
 
-/** What a `SentenceHead` consists of. */
+/** The parts of a `SentenceHead`. */
 export interface SentenceHeadConfig {
-  /** Their vectors stand one after another. */
+  /** Their vectors are concatenated. */
   readonly poolings: readonly Pooling[];
   /** Whether the tokens of a prompt are pooled too. */
   readonly includePrompt: boolean;
@@ -80,7 +81,7 @@ class Norm implements Step {
   readonly norm: LayerNorm;
 
   constructor(width: number) {
-    // PyTorch's own epsilon: sentence-transformers has no option for another.
+    // PyTorch's default epsilon: sentence-transformers has no option for it.
     this.norm = new LayerNorm(width, 1e-5);
   }
 
@@ -94,7 +95,7 @@ function makeStep(step: SentenceStep): Step {
   return step.kind === "layerNorm" ? new Norm(step.width) : { forward: normalize };
 }
 
-/** What a folder of sentence-transformers lists after the transformer: poolings, dense layers and layer norms, in their order. */
+/** The modules that a sentence-transformers folder lists after the transformer: poolings, dense layers and layer norms, in order. */
 export class SentenceHead {
   readonly steps: readonly Step[];
 
@@ -109,7 +110,10 @@ export class SentenceHead {
   }
 }
 
-/** The length of the vectors that a head makes. Throws `FormatError` for a step that does not take what the one before it gives; `path` names the folder. */
+/**
+ * The length of a head's vectors. Throws `FormatError` for a step whose input size differs from the previous step's output; `path` names
+ * the folder.
+ */
 export function headDimension(path: string, { poolings, steps }: SentenceHeadConfig, hiddenSize: number): number {
   let width = poolings.length * hiddenSize;
   for (const step of steps) {

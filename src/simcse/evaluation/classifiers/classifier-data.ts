@@ -1,11 +1,13 @@
-/** What the classifiers of a task are trained on, and how: features, folds, strengths of regularisation, SentEval's settings. Types alone. */
+/**
+ * What the classifiers of a task are trained on, and how: features, folds, strengths of regularisation, SentEval's settings. Only types.
+ */
 import type { UpdateRule } from "../../../kernels/classifiers.ts";
 
 /** How a classifier is trained. */
 export interface ClassifierSettings {
   readonly optimizer: UpdateRule;
   readonly batchSize: number;
-  /** Rounds without a better dev accuracy, in total and not in a row, before one more such round ends the training. */
+  /** Training ends after this many rounds, in total and not in a row, without a better dev accuracy, plus one. */
   readonly tenacity: number;
   /** Passes over the data in a round. */
   readonly epochSize: number;
@@ -21,7 +23,7 @@ export interface ClassifierData {
   readonly classes: number;
 }
 
-/** Row numbers to train on (`train`), to stop and choose by (`dev`), and to report (`test`). No row is in two of them. */
+/** Row numbers for training (`train`), for stopping and choosing (`dev`), and for the result (`test`). No row is in two of them. */
 export interface Fold {
   readonly train: Uint32Array;
   readonly dev: Uint32Array;
@@ -41,6 +43,6 @@ export interface Contender extends Candidate {
   bestRight: number;
   /** The four counts of the best round, see `tallyClassifiers`. */
   test: Uint32Array;
-  /** Rounds without a gain. */
+  /** Rounds without an improvement. */
   misses: number;
 }

@@ -1,7 +1,7 @@
 /**
- * The programs and the memory in which the classifiers of a task are trained. Weights stay on the device, and so do the features where they
- * fit into one binding; otherwise each minibatch brings its own. A step is one minibatch for all classifiers that are still in training.
- * `classifiers.ts` decides which ones those are and when they stop.
+ * The programs and memory for training the classifiers of a task. Weights stay on the device, and so do the features if they fit into one
+ * binding; otherwise each minibatch uploads its own. A step is one minibatch for all classifiers still in training. `classifiers.ts`
+ * decides which these are and when they stop.
  */
 import { compile, type Program } from "../../../autograd/program.ts";
 import type { Tape } from "../../../autograd/tape.ts";
@@ -35,20 +35,20 @@ import { stream } from "../../../nn/random.ts";
 import type { ClassifierData, ClassifierSettings, Contender, Fold } from "./classifier-data.ts";
 import { SENTEVAL_SEED } from "./folds.ts";
 
-/** Rows classified at once when accuracies are counted: enough to fill a device, little memory. */
+/** Rows classified at once when accuracies are counted: enough to fill a device, with little memory. */
 const evaluationRows = 512;
 
 /** Steps submitted before the first of them has finished: minibatches that wait on the host take memory. */
 const stepsInFlight = 64;
 
-/** What a machine is built for, beside the data. */
+/** What a machine is built for, besides the data. */
 export interface MachinePlan {
   readonly folds: readonly Fold[];
   readonly contenders: readonly Contender[];
   readonly optimizer: ClassifierSettings["optimizer"];
   /** [start, end) of each minibatch of a pass. */
   readonly cuts: readonly (readonly [start: number, end: number])[];
-  /** Features that take more bytes are sent with each minibatch. */
+  /** Features that take more bytes are uploaded with each minibatch. */
   readonly residentBytes: number;
 }
 
@@ -57,7 +57,7 @@ interface MachineTensors extends ClassifierState {
   readonly labels: Persistent;
   readonly roles: Persistent;
   readonly counts: Persistent;
-  /** Absent where features are sent with each minibatch. */
+  /** Absent if features are uploaded with each minibatch. */
   readonly features?: Persistent;
 }
 
@@ -76,7 +76,7 @@ export class ClassifierMachine {
   readonly #programs: MachinePrograms;
   /** A fold's column in the table of roles. */
   readonly #foldNumbers: ReadonlyMap<Fold, number>;
-  /** Features that are sent with each minibatch; null where they are on the device. */
+  /** Features that are uploaded with each minibatch; null if they are on the device. */
   readonly #sent: Features | null;
   #updates = 0;
 
@@ -138,7 +138,7 @@ export class ClassifierMachine {
     return new Uint32Array(await this.#device.read(this.#tensors.counts.window));
   }
 
-  /** Moves the weights and moments of those that go on to the front. */
+  /** Moves the weights and moments of the classifiers that continue to the front. */
   keep(live: readonly Contender[], next: readonly Contender[]): void {
     if (next.length === live.length || next.length === 0) return;
     const kept = new Uint32Array(this.#plan.contenders.length * this.#classes);
@@ -173,7 +173,7 @@ export class ClassifierMachine {
   }
 }
 
-/** Rows as the classifiers take them, f32 [rows, width]. */
+/** Rows in the form for the classifiers, f32 [rows, width]. */
 interface Features {
   readonly width: number;
   readonly rows: Float32Array;
@@ -187,7 +187,7 @@ function hold(device: Device, name: string, { dtype, shape }: Type, data: Float3
   return { name, dtype, shape: shape as readonly number[], window: { buffer, offset: 0, size } };
 }
 
-/** The data on the device, and the classifiers' first weights. */
+/** The data on the device, and the classifiers' initial weights. */
 function upload(
   device: Device,
   { labels, dimension, classes }: ClassifierData,
@@ -249,7 +249,9 @@ async function compilePrograms(
   };
 }
 
-/** Rows with one more feature that is always 1, for the bias, and zeros to a multiple of four, which every matmul kernel takes. */
+/**
+ * Rows with one more feature that is always 1, for the bias, padded with zeros to a multiple of four, which every matmul kernel supports.
+ */
 function paddedFeatures({ features, dimension, labels }: ClassifierData): Features {
   const width = Math.ceil((dimension + 1) / 4) * 4;
   const rows = new Float32Array(labels.length * width);
@@ -269,7 +271,7 @@ function rolesOf(rows: number, folds: readonly Fold[]): Uint32Array {
   return table;
 }
 
-/** Weights and bias uniform in ±1/√dimension, as PyTorch's Linear has them; the same for every classifier. */
+/** Weights and bias uniform in ±1/√dimension, like PyTorch's Linear; the same for every classifier. */
 function initialWeights(classifiers: number, classes: number, dimension: number, width: number): Float32Array {
   const draw = stream(SENTEVAL_SEED, "classifier");
   const bound = 1 / Math.sqrt(dimension);

@@ -1,13 +1,14 @@
 /**
- * SentEval's classifier, softmax regression on frozen features with early stopping, for every fold and strength of regularisation of a task at
- * once, on the GPU.
+ * SentEval's classifier (softmax regression on frozen features with early stopping), on the GPU, for all folds and strengths of
+ * regularisation of a task at once.
  *
- * It follows SentEval's `PyTorchClassifier` but for one thing: all classifiers go through the rows in one common random order and leave out the
- * rows that their fold does not train on, so that a step is two matrix products for all of them together. The order is cut where the folds'
- * minibatches end on average. That includes the last one of a pass, which may be small: RMSprop's accuracies right after it depend on its size.
- * So folds that are trained together should be of about one size.
+ * It follows SentEval's `PyTorchClassifier` with one exception: all classifiers go through the rows in one common random order and ignore
+ * the rows that their fold does not train on, so that a step is two matrix products for all of them. The order is cut where the folds'
+ * minibatches end on average. That includes the last minibatch of a pass, which may be small: RMSprop's accuracies right after it depend on
+ * its size. So folds that are trained together should have about the same size.
  *
- * No model is kept: after each round the classifier's dev and test rows are counted, and what counts is the test count at the best dev count.
+ * No model is kept. After each round, the classifier's correct dev and test rows are counted; the result is the test count at the best dev
+ * count.
  */
 import type { Device } from "../../../gpu/device.ts";
 import { permutation } from "../../../nn/random.ts";
@@ -18,10 +19,10 @@ import { SENTEVAL_SEED } from "./folds.ts";
 /** Strengths of L2 regularisation that are compared, in SentEval's order. */
 export const regularisations = [1e-5, 1e-4, 1e-3, 1e-2] as const;
 
-/** Rounds begin until this many passes are done. */
+/** No new round begins after this many passes. */
 const maxPasses = 200;
 
-/** What one classifier reached: fractions; of the test rows at the best round on dev (NaN without such rows). */
+/** The result of one classifier, as fractions; of the test rows at the round with the best dev accuracy (NaN without test rows). */
 export interface ClassifierOutcome {
   readonly devAccuracy: number;
   readonly testAccuracy: number;
@@ -31,15 +32,15 @@ export interface ClassifierOutcome {
 
 /** What training the classifiers reports, and what stops it. */
 export interface ClassifierHooks {
-  /** Told after each round how many of all classifiers are done. */
+  /** Called after each round with the number of finished classifiers, and of all. */
   readonly onRound?: (done: number, classifiers: number) => void;
   readonly signal?: AbortSignal;
-  /** Features that take more bytes are not kept on the device but sent with each minibatch; what it can bind at once if absent. */
+  /** Features that take more bytes are not kept on the device but uploaded with each minibatch; the device's largest binding if absent. */
   readonly residentBytes?: number;
 }
 
 /**
- * Trains `candidates`; the outcomes stand in their order. Throws `CapacityError` where the device cannot hold the weights, the signal's
+ * Trains `candidates`; the outcomes are in the same order. Throws `CapacityError` if the device cannot hold the weights, and the signal's
  * reason when it is aborted.
  */
 export async function trainClassifiers(
@@ -77,7 +78,7 @@ export async function trainClassifiers(
   return contenders.map((contender) => outcome(contender, data.labels));
 }
 
-/** Takes in a round's counts, and says whether the classifier is trained on. */
+/** Records a round's counts, and returns whether the classifier's training continues. */
 function goesOn(contender: Contender, counts: Uint32Array, { tenacity }: ClassifierSettings): boolean {
   if (counts[0]! > contender.bestRight) {
     contender.bestRight = counts[0]!;
@@ -102,7 +103,7 @@ function rowsIn(folds: readonly Fold[], parts: (fold: Fold) => readonly Uint32Ar
   return Uint32Array.from(new Set(folds.flatMap((fold) => parts(fold).flatMap((rows) => [...rows])))).sort();
 }
 
-/** Where a pass over `rows` is cut: [start, end) of each minibatch, so that a fold has `batchSize` rows of its own in it on average. */
+/** Where a pass over `rows` is cut: [start, end) of each minibatch, so that it contains `batchSize` rows of a fold on average. */
 function minibatches(rows: number, folds: readonly Fold[], { batchSize }: ClassifierSettings): [number, number][] {
   const own = folds.reduce((sum, { train }) => sum + train.length, 0) / folds.length;
   const size = (batchSize * rows) / own;

@@ -1,12 +1,12 @@
 /** Splits of labelled rows for cross-validation, the same on every machine. */
 import { permutation } from "../../../nn/random.ts";
 
-/** The seed of everything random in an evaluation, as SentEval has it. */
+/** The seed of everything random in an evaluation, as in SentEval. */
 export const SENTEVAL_SEED = 1111;
 
 /**
- * `count` disjoint parts of `rows`, shuffled, each with its share of every class (scikit-learn's StratifiedKFold). `labels` has the class of
- * every row there is. `name` sets the random stream apart.
+ * Splits `rows` into `count` disjoint shuffled parts, each with its share of every class (scikit-learn's StratifiedKFold). `labels` has the
+ * classes of all rows of the data. `name` selects the random stream.
  */
 export function stratifiedParts(rows: Uint32Array, labels: Uint32Array, count: number, seed: number, name: string): Uint32Array[] {
   const parts = Array.from({ length: count }, () => [] as number[]);
@@ -17,7 +17,7 @@ export function stratifiedParts(rows: Uint32Array, labels: Uint32Array, count: n
     if (members === undefined) byClass.set(labels[row]!, [row]);
     else members.push(row);
   }
-  // Dealt out like cards, from one class to the next: parts differ by one row at most, in each class and in all.
+  // Dealt like cards, one class after the other: parts differ by at most one row, in each class and in total.
   let dealt = 0;
   for (const label of [...byClass.keys()].sort((a, b) => a - b)) for (const row of byClass.get(label)!) parts[dealt++ % count]!.push(row);
   return parts.map((part) => Uint32Array.from(part).sort());

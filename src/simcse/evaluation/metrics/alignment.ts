@@ -1,16 +1,17 @@
 /**
- * Alignment and uniformity of an embedding space (Wang and Isola 2020): are positive pairs close, and is everything else spread out?
+ * Alignment and uniformity of an embedding space (Wang and Isola 2020): how close positive pairs are, and how evenly all vectors are
+ * spread.
  *
- * Both are taken on the unit sphere, lower is better. SimCSE reports them on STS-B: positive pairs are those with a gold score above 4,
+ * Both are computed on the unit sphere; lower is better. SimCSE reports them on STS-B: positive pairs are those with a gold score above 4,
  * the data are all its sentences (SimCSE, section 3). They explain a Spearman score; they do not replace one.
  */
 import { type Encode, embedDistinct } from "../embed-distinct.ts";
 import type { StsPair } from "../senteval/sts-files.ts";
 
-/** Above this gold score, of 5, SimCSE takes an STS-B pair as a positive pair. */
+/** SimCSE counts an STS-B pair as positive above this gold score (of 5). */
 export const POSITIVE_SCORE = 4;
 
-/** Alignment, uniformity, and what they were taken over. */
+/** Alignment, uniformity, and the numbers of pairs and sentences behind them. */
 export interface AlignmentReport {
   readonly alignment: number;
   readonly uniformity: number;
@@ -23,7 +24,7 @@ export interface AlignmentReport {
 /**
  * Alignment over the positive ones of `pairs` and uniformity over all their distinct sentences, which `encode` embeds once.
  *
- * Takes time in proportion to the square of the number of distinct sentences: meant for a dev set, not for a corpus.
+ * Takes quadratic time in the number of distinct sentences: meant for a dev set, not for a corpus.
  * @throws ShapeError for embeddings of the wrong size.
  */
 export async function alignmentAndUniformity(pairs: readonly StsPair[], encode: Encode, dimension?: number): Promise<AlignmentReport> {

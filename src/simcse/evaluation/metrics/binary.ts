@@ -1,5 +1,5 @@
 /**
- * How well a score tells two classes apart: average precision, and the best accuracy and F1 that a threshold on the score can reach.
+ * How well a score separates two classes: average precision, and the best accuracy and F1 of any threshold on the score.
  *
  * Pairs of equal score are on one side of every threshold. The values are those of scikit-learn (`average_precision_score`) and of
  * sentence-transformers' `BinaryClassificationEvaluator`.
@@ -20,10 +20,10 @@ export interface BestF1 {
   readonly threshold: number;
 }
 
-/** Counts above a threshold that lies between two neighbouring scores. */
+/** Counts above a threshold between two neighbouring scores. */
 interface Cut {
   readonly threshold: number;
-  /** Pairs above, and the positive ones among them. */
+  /** Pairs above the threshold, and how many of them are positive. */
   readonly above: number;
   readonly positivesAbove: number;
 }
@@ -77,7 +77,7 @@ export function bestF1(scores: ArrayLike<number>, labels: ArrayLike<number>): Be
   return best;
 }
 
-/** The cut after each distinct score, in descending order; the threshold is halfway to the next one, or the lowest score itself. */
+/** The cut after each distinct score, in descending order. The threshold is halfway to the next score, or the lowest score itself. */
 function* cuts(scores: ArrayLike<number>, labels: ArrayLike<number>): Generator<Cut> {
   if (scores.length !== labels.length) {
     throw new ShapeError(`There are ${scores.length} scores and ${labels.length} labels.`, "Give one score and one label for each pair.");

@@ -1,8 +1,8 @@
 /**
- * Pearson's and Spearman's correlation, as SentEval takes them from scipy.
+ * Pearson's and Spearman's correlation, as in scipy, which SentEval uses.
  *
- * All sums are float64 and two-pass (means first, then products of deviations), never E[xy] − E[x]E[y], which cancels when the scores
- * of a model lie close together, as cosines of untrained models do. No p-values here.
+ * All sums are float64 and two-pass (means first, then products of deviations), never E[xy] − E[x]E[y], which cancels when the scores of a
+ * model lie close together, as cosines of untrained models do. No p-values here.
  */
 import { ShapeError } from "../../../errors.ts";
 import { mean } from "./mean.ts";
@@ -15,7 +15,7 @@ import { mean } from "./mean.ts";
  */
 export function pearson(x: ArrayLike<number>, y: ArrayLike<number>): number {
   requireSameLength(x, y);
-  // A constant sample is found by comparison: its computed deviations may be rounding noise instead of zeros.
+  // A constant sample is found by comparison, because its computed deviations may be rounding noise instead of zeros.
   if (isConstant(x) || isConstant(y)) return Number.NaN;
   const meanX = mean(x);
   const meanY = mean(y);
@@ -29,14 +29,14 @@ export function pearson(x: ArrayLike<number>, y: ArrayLike<number>): number {
     yy += dy * dy;
     xy += dx * dy;
   }
-  // Two roots instead of the root of the product, which would overflow or underflow first.
+  // Two roots instead of the root of the product, because the product could overflow or underflow.
   return Math.max(-1, Math.min(1, xy / (Math.sqrt(xx) * Math.sqrt(yy))));
 }
 
 /**
  * Ranks of `x` [n] from 1 to n in ascending order; tied values share the average of their ranks (scipy's `rankdata`, method "average").
  *
- * One NaN makes every rank NaN: there is no order to speak of.
+ * One NaN makes every rank NaN, because the order is then undefined.
  */
 export function averageRanks(x: ArrayLike<number>): Float64Array {
   const n = x.length;
@@ -72,7 +72,7 @@ function requireSameLength(x: ArrayLike<number>, y: ArrayLike<number>): void {
   );
 }
 
-/** True for samples without spread, which includes those of no or one value. */
+/** True for samples without spread, including those with fewer than two values. */
 function isConstant(x: ArrayLike<number>): boolean {
   for (let i = 1; i < x.length; i++) if (x[i] !== x[0]) return false;
   return true;

@@ -1,12 +1,12 @@
 /**
- * How well a ranking finds what is relevant to a query: accuracy, precision, recall, MRR, nDCG and MAP at cut-offs.
+ * How well a ranking finds the relevant documents of a query: accuracy, precision, recall, MRR, nDCG and MAP at cut-offs.
  *
- * With relevances of 0 and 1 the values are those of sentence-transformers' `InformationRetrievalEvaluator`. Graded relevances are the gains of
- * nDCG as they are, as in trec_eval; every other measure takes a grade above 0 as relevant.
+ * With relevances of 0 and 1 the values are those of sentence-transformers' `InformationRetrievalEvaluator`. In nDCG, graded relevances are
+ * the gains, as in trec_eval; every other measure counts a grade above 0 as relevant.
  */
 import { mean } from "./mean.ts";
 
-/** What a search found for a query: documents with the best first, and the grade above 0 of each document that is relevant. */
+/** The search result of a query: documents, the best first, and the grade above 0 of each relevant document. */
 export interface RankedQuery<Document> {
   readonly ranked: readonly Document[];
   readonly relevant: ReadonlyMap<Document, number>;
@@ -22,7 +22,7 @@ export const rankingCutoffs = {
   map: [100],
 } as const;
 
-/** The longest ranking that a measure looks at. */
+/** The longest ranking that any measure uses. */
 export const deepestCutoff = Math.max(...Object.values(rankingCutoffs).flat());
 
 type Measure = keyof typeof rankingCutoffs;
@@ -56,12 +56,12 @@ const cuts = (Object.keys(rankingCutoffs) as Measure[]).flatMap((measure) => ran
 /** The names of all scores: `accuracy@1`, …, `mrr@10`, `ndcg@10`, `map@100`. */
 export const rankingMetrics: readonly string[] = cuts.map(([measure, k]) => `${measure}@${k}`);
 
-/** Means over queries that each have something relevant, by the names of `rankingMetrics`; NaN over no queries. */
+/** Means over queries, which must each have something relevant, by the names of `rankingMetrics`; NaN over no queries. */
 export function rankingScores<Document>(queries: readonly RankedQuery<Document>[]): Record<string, number> {
   return Object.fromEntries(cuts.map(([measure, k]) => [`${measure}@${k}`, mean(queries.map((query) => measures[measure](query, k)))]));
 }
 
-/** Ranks, from 0, of what is relevant among the first `k`. */
+/** Ranks, from 0, of the relevant documents among the first `k`. */
 function hits({ ranked, relevant }: RankedQuery<unknown>, k: number): number[] {
   return ranked.slice(0, k).flatMap((document, rank) => (relevant.has(document) ? [rank] : []));
 }

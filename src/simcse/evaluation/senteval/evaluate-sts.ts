@@ -1,7 +1,7 @@
 /**
- * Scores an encoder on the STS tasks as SentEval does: cosine of the two embeddings against the gold score of each pair.
+ * Scores an encoder on the STS tasks like SentEval: cosine of the two embeddings against the gold score of each pair.
  *
- * Nothing is trained here, and nothing is known of models or devices: the encoder is a callback.
+ * It trains nothing and does not depend on models or devices: the encoder is a callback.
  */
 import type { Folder } from "../../../io/folder.ts";
 import { type Encode, embedDistinct } from "../embed-distinct.ts";
@@ -18,7 +18,7 @@ export interface StsCorrelation {
   readonly n: number;
 }
 
-/** One correlation of a whole task in SentEval's three ways. The published tables report `all`. */
+/** One correlation of a whole task, computed in SentEval's three ways. The published tables report `all`. */
 export interface StsAggregate {
   /** Over the pairs of all subsets as one sample. */
   readonly all: number;
@@ -28,17 +28,17 @@ export interface StsAggregate {
   readonly wmean: number;
 }
 
-/** What a task scored. */
+/** The scores of a task. */
 export interface StsScores {
   readonly subsets: Readonly<Record<string, StsCorrelation>>;
   readonly pearson: StsAggregate;
   readonly spearman: StsAggregate;
   readonly n: number;
-  /** Pairs whose cosine is not a number (a zero or non-finite embedding) and counted as 0. */
+  /** Pairs whose cosine is not a number (a zero or non-finite embedding) and counts as 0. */
   readonly undefinedCosines: number;
 }
 
-/** A plain object that `JSON.stringify` writes whole: scores, or the missing file, of each task that was asked for. */
+/** A plain object that `JSON.stringify` writes completely: the scores, or the missing file, of each requested task. */
 export interface StsReport {
   readonly mode: StsMode;
   readonly tasks: Readonly<Partial<Record<StsTaskName, StsScores | Missing>>>;
@@ -46,11 +46,11 @@ export interface StsReport {
   readonly average: { readonly pearson: number; readonly spearman: number; readonly tasks: readonly StsTaskName[] };
 }
 
-/** Told when a task's sentences go to the encoder and again when it is scored, or once when its data is missing. */
+/** Called when a task's sentences go to the encoder and again when it is scored, or once when its data is missing. */
 export interface StsProgress {
   readonly task: StsTaskName;
   readonly state: "encoding" | "scored" | "missing";
-  /** How many of the `tasks` are done with. */
+  /** How many of the `tasks` are done. */
   readonly finished: number;
   readonly tasks: number;
 }
@@ -58,7 +58,7 @@ export interface StsProgress {
 /** Options of `evaluateSts`. */
 export interface EvaluateStsOptions {
   readonly encode: Encode;
-  /** Values in an embedding, where the caller wants it checked. */
+  /** Values per embedding, if the caller wants it checked. */
   readonly dimension?: number;
   /** A SentEval data folder; see `loadSts`. */
   readonly folder: Folder;
@@ -108,9 +108,9 @@ export function averagedTasks(mode: StsMode): readonly StsTask[] {
 }
 
 /**
- * Scores `encode` on the graded pairs of one task, or of a set of the caller's own. Every distinct sentence is encoded once.
+ * Scores `encode` on the graded pairs of one task, or of the caller's own set. Every distinct sentence is encoded once.
  *
- * The cosine is taken in float64 and counts as 0 where it is not a number.
+ * The cosine is computed in float64 and counts as 0 if it is not a number.
  * @throws ShapeError for embeddings of the wrong size.
  */
 export async function scoreSts(subsets: readonly StsSubset[], encode: Encode, dimension?: number): Promise<StsScores> {

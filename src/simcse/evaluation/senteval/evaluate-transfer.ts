@@ -1,9 +1,9 @@
 /**
- * Scores an encoder on the transfer tasks as SentEval does: softmax regression on frozen embeddings, the strength of regularisation chosen by
- * cross-validation.
+ * Scores an encoder on the transfer tasks like SentEval: softmax regression on frozen embeddings, with the strength of regularisation
+ * chosen by cross-validation.
  *
- * The classifiers of all folds and strengths are trained together (`classifiers.ts`), and then those that are refitted with the strength that
- * was best.
+ * The classifiers of all folds and strengths are trained together (`classifiers.ts`), and then those that are trained again with the best
+ * strength.
  */
 import type { Device } from "../../../gpu/device.ts";
 import type { Folder } from "../../../io/folder.ts";
@@ -16,7 +16,7 @@ import type { Missing } from "./senteval-folder.ts";
 import { loadTransfer, TRANSFER_TASKS, type TransferData, type TransferTask, type TransferTaskName } from "./transfer.ts";
 import type { LabelledExample } from "./transfer-files.ts";
 
-/** `test` as the published results, `dev` and `fasttest` with fewer folds and coarser steps; `dev` reports the dev accuracy. */
+/** `test` is for published results; `dev` and `fasttest` use fewer folds and coarser steps; `dev` reports the dev accuracy. */
 export type TransferMode = "test" | "dev" | "fasttest";
 
 interface TransferSettings extends ClassifierSettings {
@@ -30,17 +30,17 @@ export const transferSettings: Readonly<Record<TransferMode, TransferSettings>> 
   fasttest: fast,
 };
 
-/** Part of the training data that a refit stops by. */
+/** Share of the training data that decides when a final training stops. */
 const REFIT_DEV_SHARE = 0.05;
 
 /** Accuracies as fractions. */
 export interface TransferScores {
-  /** Of the best strength of regularisation, in cross-validation or on the dev split. */
+  /** For the best strength of regularisation, in cross-validation or on the dev split. */
   readonly devAccuracy: number;
   readonly accuracy: number;
   /** F1 of the test split, for paraphrases. */
   readonly f1?: number;
-  /** Examples that are scored: of all test parts. */
+  /** Number of scored examples, in all test parts. */
   readonly n: number;
 }
 
@@ -48,15 +48,15 @@ export interface TransferScores {
 export interface TransferReport {
   readonly mode: TransferMode;
   readonly tasks: Readonly<Partial<Record<TransferTaskName, TransferScores | Missing>>>;
-  /** Mean over `tasks` (NaN over none) of what the mode reports: accuracy, or in dev mode dev accuracy. */
+  /** Mean over `tasks` (NaN over none) of the mode's result: accuracy, or in dev mode dev accuracy. */
   readonly average: { readonly accuracy: number; readonly tasks: readonly TransferTaskName[] };
 }
 
-/** Told when a task's sentences go to the encoder, as its classifiers finish, and when it is done with. */
+/** Called when a task's sentences go to the encoder, as its classifiers finish, and when it is done. */
 export interface TransferProgress {
   readonly task: TransferTaskName;
   readonly state: "encoding" | "training" | "scored" | "missing";
-  /** How many of the `tasks` are done with; a task whose classifiers are half trained counts as a half. */
+  /** How many of the `tasks` are done; a task counts as a half when half of its classifiers are trained. */
   readonly finished: number;
   readonly tasks: number;
 }
@@ -115,12 +115,12 @@ export function transferScoresOf(tasks: TransferReport["tasks"], name: TransferT
   return result === undefined || "missing" in result ? null : result;
 }
 
-/** The accuracy that a mode's table shows. */
+/** The accuracy in a mode's table. */
 export function reportedAccuracy(mode: TransferMode, { accuracy, devAccuracy }: TransferScores): number {
   return mode === "dev" ? devAccuracy : accuracy;
 }
 
-/** How one task is scored, with the hooks of the training of its classifiers. */
+/** How one task is scored, with the hooks of its classifiers' training. */
 export type ScoreTransferOptions = Pick<EvaluateTransferOptions, "encode" | "device" | "mode"> & ClassifierHooks;
 
 /**
@@ -169,7 +169,7 @@ export async function scoreTransfer(
   };
 }
 
-/** Folds that choose a strength of regularisation, and the one that is then scored: null where the fold that chooses has the test rows too. */
+/** Folds that choose a strength of regularisation, and the fold that is then scored; null if the choosing fold also has the test rows. */
 interface Experiment {
   readonly inner: readonly Fold[];
   readonly refit: Fold | null;
@@ -192,7 +192,7 @@ function crossValidated(train: Uint32Array, test: Uint32Array, labels: Uint32Arr
   return { inner: parts.map((dev, i) => ({ train: allBut(parts, i), dev, test: none })), refit: { train: kept, dev: taken, test } };
 }
 
-/** The first strength whose mean dev accuracy is best, in percent rounded to two digits as SentEval compares them. */
+/** The first strength with the best mean dev accuracy, in percent rounded to two digits, because SentEval compares these. */
 function choose(outcomes: readonly (readonly ClassifierOutcome[])[]): { readonly strength: number; readonly devAccuracy: number } {
   const scores = regularisations.map((_, strength) => Math.round(1e4 * mean(outcomes.map((fold) => fold[strength]!.devAccuracy))) / 1e4);
   const devAccuracy = Math.max(...scores);
@@ -220,7 +220,7 @@ async function features(examples: readonly LabelledExample[], encode: Encode): P
   return { features: matrix, dimension };
 }
 
-/** A report as SimCSE's trainer logs it: `eval_MR` and the others in percent, and `eval_avg_transfer`. */
+/** A report in the form of SimCSE's training log: `eval_MR` and the others in percent, and `eval_avg_transfer`. */
 export function transferMetrics({ mode, tasks, average }: TransferReport): Record<string, number> {
   const scored = average.tasks.map((name) => [`eval_${name}`, 100 * reportedAccuracy(mode, transferScoresOf(tasks, name)!)] as const);
   return { ...Object.fromEntries(scored), eval_avg_transfer: 100 * average.accuracy };

@@ -1,16 +1,16 @@
-/** Where the files of a task stand in the folder that a user names. */
+/** Where the files of a task are in the user's folder. */
 import { type Folder, pathIn } from "../../../io/folder.ts";
 import { type TextLines, textLines } from "./text-lines.ts";
 
-/** A task that cannot be scored, with the first file that is not there. */
+/** A task that cannot be scored, with the first missing file. */
 export interface Missing {
   readonly missing: string;
 }
 
-/** Where SentEval's data may stand below the folder a user names: `STS/` directly, or in SentEval's or its `data` folder. */
+/** Where SentEval's data may be below the user's folder: `STS/` directly, or in SentEval's or its `data` folder. */
 const ROOTS = ["", "downstream/", "data/downstream/"];
 
-/** The lines of each of `files`, by its name, or the first file that is not there: nothing is read of a task that is not whole. */
+/** The lines of each of `files` by name, or the first missing file. An incomplete task is not read at all. */
 export async function readSources(folder: Folder, files: readonly string[]): Promise<ReadonlyMap<string, TextLines> | Missing> {
   const paths: string[] = [];
   for (const file of files) {

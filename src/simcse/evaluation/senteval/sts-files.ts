@@ -1,19 +1,19 @@
 /**
  * The file formats of the STS tasks in SentEval's layout, parsed into graded pairs.
  *
- * It knows columns; it does not know which task has which files (`sts.ts`) nor what the scores are for.
+ * Which task has which files is defined in `sts.ts`.
  */
 import { DataError } from "../../../errors.ts";
 import { damagedRemedy, malformed, normaliseSpace, quoted, requireSome, type TextLines } from "./text-lines.ts";
 
-/** A pair of sentences and how alike people found them (0–5 in STS, 1–5 in SICK; only the order matters for Spearman). */
+/** A pair of sentences and their similarity as rated by people (0–5 in STS, 1–5 in SICK; only the order matters for Spearman). */
 export interface StsPair {
   readonly a: string;
   readonly b: string;
   readonly score: number;
 }
 
-/** Columns of a tab-separated file of pairs, counted from 0, and how many lines of header stand before them. */
+/** Columns of a tab-separated file of pairs, counted from 0, and its number of header lines. */
 export interface PairColumns {
   readonly a: number;
   readonly b: number;
@@ -25,7 +25,7 @@ export interface PairColumns {
  * Pairs of a SemEval subset: `input` has two tab columns of sentences, line i of `gold` the score of line i.
  *
  * A pair whose gold line is blank was never judged: it is dropped, as SentEval does. Sentences may be empty.
- * @throws DataError for a judged line without two sentences, a score that is no number, or files of different lengths.
+ * @throws DataError for a judged line without two sentences, a score that is not a number, or files of different lengths.
  */
 export function parseInputAndGold(input: TextLines, gold: TextLines): StsPair[] {
   const pairs: StsPair[] = [];
@@ -45,7 +45,7 @@ export function parseInputAndGold(input: TextLines, gold: TextLines): StsPair[] 
  * Pairs of a tab-separated file with the sentences and the score in the given columns. Nothing is quoted; a quotation mark is text.
  *
  * Blank lines are skipped, sentences may be empty.
- * @throws DataError for a line with too few columns or a score that is no number.
+ * @throws DataError for a line with too few columns or a score that is not a number.
  */
 export function parsePairColumns(text: TextLines, columns: PairColumns): StsPair[] {
   const wanted = Math.max(columns.a, columns.b, columns.score) + 1;

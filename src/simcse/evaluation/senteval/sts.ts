@@ -9,20 +9,20 @@ import { type Missing, readSources } from "./senteval-folder.ts";
 import { type PairColumns, parseInputAndGold, parsePairColumns, type StsPair } from "./sts-files.ts";
 import type { TextLines } from "./text-lines.ts";
 
-/** Which split is scored: the test sets of the published results, or the dev sets that a run may be tuned on. */
+/** Which split is scored: the test sets of the published results, or the dev sets for tuning a run. */
 export type StsMode = "test" | "dev";
 
 /** The tasks of semantic textual similarity, by SentEval's names. */
 export type StsTaskName = "STS12" | "STS13" | "STS14" | "STS15" | "STS16" | "STSBenchmark" | "SICKRelatedness";
 
-/** One subset of a task: the files it is made of (relative to the folder that holds `STS/` and `SICK/`) and how they become pairs. */
+/** One subset of a task: its files (relative to the folder that contains `STS/` and `SICK/`) and how they become pairs. */
 export interface StsSource {
   readonly name: string;
   readonly files: readonly string[];
   readonly parse: (texts: readonly TextLines[]) => StsPair[];
 }
 
-/** A task and the subsets that each mode scores. STS12–16 have no dev set: dev mode scores their test data too, as the original does. */
+/** A task and the subsets that each mode scores. STS12–16 have no dev set, so dev mode scores their test data too, like the original. */
 export interface StsTask {
   readonly name: StsTaskName;
   readonly hasDevSet: boolean;
@@ -62,8 +62,8 @@ export function stsTask(name: string): StsTask {
 /**
  * Reads the subsets of a task from `folder`, which holds `STS/` and `SICK/`, or whose `downstream/` or `data/downstream/` holds them.
  *
- * Returns the subsets with their pairs, or `missing` with the path of the first file of any subset that is not there: a task is
- * scored whole or not at all, because the score of a part is not comparable with anything.
+ * Returns the subsets with their pairs, or `missing` with the path of the first missing file of any subset: a task is scored completely or
+ * not at all, because the score of a part cannot be compared.
  * @throws DataError for a malformed line, naming file and line.
  */
 export async function loadSts(folder: Folder, task: StsTask, mode: StsMode): Promise<StsSubset[] | Missing> {

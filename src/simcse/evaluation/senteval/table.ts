@@ -1,8 +1,8 @@
 /**
  * The table that SimCSE's evaluation prints, as text.
  *
- * It differs from the original where that misleads: a task that was not scored is "–" and no 0.00, it does not count in Avg., and the
- * lines below the box say so.
+ * It differs from the original where that is misleading: a task that was not scored is shown as "–" instead of 0.00 and does not count in
+ * Avg., and the lines below the box say so.
  */
 import { averagedTasks, type StsReport, scoresOf } from "./evaluate-sts.ts";
 import { reportedAccuracy, type TransferMode, type TransferReport, transferScoresOf } from "./evaluate-transfer.ts";
@@ -12,9 +12,9 @@ import { TRANSFER_TASKS } from "./transfer.ts";
 const NO_SCORE = "–";
 
 /**
- * `------ mode ------`, and for each report a box with one column per task and Avg., and what Avg. covers. STS scores are Spearman's
- * correlation over all pairs of a task, transfer scores are accuracies, both times 100. Where a box is wider than `columns` characters, it
- * has one row per task instead.
+ * `------ mode ------`, and for each report a box with one column per task and Avg., and the tasks that Avg. covers. STS scores are
+ * Spearman's correlation over all pairs of a task, transfer scores are accuracies, both times 100. If a box is wider than `columns`
+ * characters, it has one row per task instead.
  */
 export function resultTables(
   mode: TransferMode,
@@ -26,7 +26,7 @@ export function resultTables(
   );
 }
 
-/** `resultTables` of an STS report alone. */
+/** `resultTables` of an STS report only. */
 export function stsTable(report: StsReport, columns = Number.POSITIVE_INFINITY): string {
   return resultTables(report.mode, { sts: report }, columns);
 }
@@ -60,7 +60,7 @@ function scoreBox(measure: string, names: readonly string[], values: readonly (n
   return fits ? wide : boxedTable([["Task", measure], ...header.map((name, i) => [name, scores[i]!])]);
 }
 
-/** Rows of cells, the first of them the header, in a box as PrettyTable draws it: centred cells between +, - and |. */
+/** Rows of cells, the first of them the header, in a box like PrettyTable's: centred cells between +, - and |. */
 export function boxedTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const rule = `+${widths.map((width) => "-".repeat(width + 2)).join("+")}+`;
@@ -68,7 +68,7 @@ export function boxedTable(rows: readonly (readonly string[])[]): string {
   return [rule, lines[0], rule, ...lines.slice(1), rule].join("\n");
 }
 
-/** PrettyTable's centring: an odd space goes to the right of a cell of odd length and to the left of one of even length. */
+/** PrettyTable's centring: an odd space goes to the right of a cell with odd length and to the left of one with even length. */
 function centred(cell: string, width: number): string {
   const excess = width - cell.length;
   const left = cell.length % 2 === 0 ? Math.ceil(excess / 2) : Math.floor(excess / 2);

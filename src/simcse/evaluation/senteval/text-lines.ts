@@ -1,17 +1,15 @@
-/**
- * The lines of a SentEval file as users have them (UTF-8 or latin-1, any line ends), and what is said about a bad one.
- */
+/** The lines of a SentEval file in the encodings that users have (UTF-8 or latin-1, any line ends), and the errors for bad lines. */
 import { DataError } from "../../../errors.ts";
 
-/** The lines of one file, without line ends, and the name that errors call it by. */
+/** The lines of one file, without line ends, and its name in errors. */
 export interface TextLines {
   readonly file: string;
   readonly lines: readonly string[];
 }
 
 /**
- * Decodes `bytes` as UTF-8, or as latin-1 where they are not UTF-8, and splits them at LF, CRLF or CR.
- * The end of the last line does not begin another one.
+ * Decodes `bytes` as UTF-8, or as latin-1 if they are not UTF-8, and splits them at LF, CRLF or CR. The end of the last line does not begin
+ * another one.
  */
 export function textLines(file: string, bytes: Uint8Array): TextLines {
   const lines = decode(bytes).split(/\r\n|\n|\r/);
@@ -23,32 +21,32 @@ function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    // By hand, because the Encoding standard's "latin1" label means windows-1252, and runtimes differ about it.
+    // Decoded by hand, because the Encoding standard's "latin1" label means windows-1252, and runtimes differ in it.
     return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
   }
 }
 
-/** Runs of white space become one space and the ends are trimmed: SentEval splits sentences into words and joins them again. */
+/** Replaces runs of white space with one space and trims the ends: SentEval splits sentences into words and joins them again. */
 export function normaliseSpace(sentence: string): string {
   return sentence.trim().replace(/\s+/g, " ");
 }
 
-/** The rows a file held. Throws DataError where there is none; `what` is one of them. */
+/** The rows of a file. Throws DataError if there are none; `what` is the name of a row. */
 export function requireSome<T>(file: string, what: string, rows: T[]): T[] {
   if (rows.length > 0) return rows;
   throw new DataError(`${file} holds no ${what}.`, damagedRemedy);
 }
 
-/** The error for a line, counted from 0, that is not what its format says. */
+/** The error for a line, counted from 0, that violates its format. */
 export function malformed(file: string, line: number, expected: string, found: string): DataError {
   return new DataError(`${file}, line ${line + 1}: expected ${expected}, found ${found}.`, damagedRemedy);
 }
 
-/** A line as an error shows it: enough to recognise it by. */
+/** A line as shown in an error: enough to recognise it. */
 export function quoted(line: string): string {
   const shown = 60;
   return JSON.stringify(line.length > shown ? `${line.slice(0, shown)}…` : line);
 }
 
-/** What to do about a file that is not what it should be. */
+/** The remedy for a file that is not in its format. */
 export const damagedRemedy = "Fetch the SentEval data again: the file is damaged or in another format.";

@@ -1,7 +1,7 @@
 /**
  * The file formats of the transfer tasks in SentEval's layout, parsed into labelled sentences and pairs.
  *
- * It knows columns and line formats; it does not know which task has which files (`transfer.ts`).
+ * Which task has which files is defined in `transfer.ts`.
  */
 import { malformed, normaliseSpace, quoted, requireSome, type TextLines } from "./text-lines.ts";
 
@@ -12,7 +12,7 @@ export interface LabelledExample {
   readonly label: number;
 }
 
-/** Every line of a file that holds one class. An empty line is an empty sentence. */
+/** Every line of a file that contains one class. An empty line is an empty sentence. */
 export function parseLines(text: TextLines, label: number): LabelledExample[] {
   return requireSome(
     text.file,
@@ -30,7 +30,7 @@ export function parseLabelColumn(text: TextLines, classes: number): LabelledExam
   });
 }
 
-/** "COARSE:fine question", the class being the place of COARSE in `classes`. */
+/** "COARSE:fine question"; the class is the index of COARSE in `classes`. */
 export function parseQuestions(text: TextLines, classes: readonly string[]): LabelledExample[] {
   return eachLine(text, 0, (line, at) => {
     const [, coarse, question] = /^([A-Z]+):\S+(?:\s+(.*))?$/.exec(line.trim()) ?? [];
@@ -40,7 +40,7 @@ export function parseQuestions(text: TextLines, classes: readonly string[]): Lab
   });
 }
 
-/** MSR's paraphrases: a header, then tab columns of which 0 is the label and 3 and 4 are the sentences. Nothing is quoted. */
+/** MSR's paraphrases: a header, then tab-separated columns; 0 is the label, 3 and 4 are the sentences. Nothing is quoted. */
 export function parseParaphrases(text: TextLines): LabelledExample[] {
   const wanted = 5;
   return eachLine(text, 1, (line, at) => {

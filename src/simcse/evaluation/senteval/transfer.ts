@@ -12,14 +12,14 @@ import { type LabelledExample, parseLabelColumn, parseLines, parseParaphrases, p
 /** The transfer tasks, by SentEval's names. */
 export type TransferTaskName = "MR" | "CR" | "SUBJ" | "MPQA" | "SST2" | "TREC" | "MRPC";
 
-/** Which examples a split takes. Tasks without `train` are cross-validated as a whole. */
+/** Which examples a split has. Tasks without `train` are cross-validated as a whole. */
 export type TransferSplit = "all" | "train" | "dev" | "test";
 
 /** A transfer task of SentEval: its classes, and the files of its splits. */
 export interface TransferTask {
   readonly name: TransferTaskName;
   readonly classes: number;
-  /** The files of each split, relative to the folder that holds `MR/` and the others, and how each becomes examples. */
+  /** The files of each split, relative to the folder that contains `MR/` and the others, and how each becomes examples. */
   readonly sources: readonly {
     readonly split: TransferSplit;
     readonly file: string;
@@ -77,7 +77,7 @@ export function transferTask(name: string): TransferTask {
 }
 
 /**
- * Reads a task's examples from `folder`, laid out as for `loadSts`. Returns `missing` with the path of the first file that is not there.
+ * Reads a task's examples from `folder`, laid out as for `loadSts`. Returns `missing` with the path of the first missing file.
  * @throws DataError for a malformed line, naming file and line.
  */
 export async function loadTransfer(folder: Folder, task: TransferTask): Promise<TransferData | Missing> {

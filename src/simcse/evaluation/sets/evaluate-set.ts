@@ -1,4 +1,4 @@
-/** Scores anything that encodes on a set of one's own, by the set's kind. */
+/** Scores any encoder on a user's own set, by the set's kind. */
 import { DataError } from "../../../errors.ts";
 import type { Encode } from "../embed-distinct.ts";
 import type { EvaluationSet, SetEvaluator, SetKind, SetOptions, SetScores } from "./evaluation-set.ts";
@@ -16,13 +16,13 @@ export const setEvaluators: { readonly [K in SetKind]: SetEvaluator<K> } = {
   "labelled texts": labelledTexts,
 };
 
-/** A set's scores with its name and kind: a plain object that `JSON.stringify` writes whole. */
+/** A set's scores with its name and kind: a plain object that `JSON.stringify` writes completely. */
 export interface SetReport extends SetScores {
   readonly name: string;
   readonly kind: SetKind;
   /** Rows that were scored: pairs, queries, triplets or texts. */
   readonly n: number;
-  /** The metric that stands for the set. */
+  /** The set's main metric. */
   readonly main: string;
 }
 
@@ -40,7 +40,7 @@ export async function evaluateSet(set: EvaluationSet, options: SetOptions): Prom
   return { name: set.name, kind: set.kind, n, main: evaluator.main, ...(await evaluator.score(set.data, options)) };
 }
 
-/** The names that training logs the metrics of a set under, the one that stands for it first: `eval_<set>_<metric>`. */
+/** The names of a set's metrics in the training log, the main one first: `eval_<set>_<metric>`. */
 export function setMetricNames({ name, kind }: Pick<EvaluationSet, "name" | "kind">): string[] {
   const { main, metrics } = setEvaluators[kind];
   return [main, ...metrics.filter((metric) => metric !== main)].map((metric) => `eval_${name}_${metric}`);
@@ -58,7 +58,7 @@ export function evaluateOn(
   };
 }
 
-/** The metrics of reports under the names that training logs. */
+/** The metrics of reports, by their names in the training log. */
 export function setMetrics(reports: readonly SetReport[]): Record<string, number> {
   return Object.fromEntries(
     reports.flatMap(({ name, metrics }) => Object.entries(metrics).map(([metric, value]) => [`eval_${name}_${metric}`, value] as const)),

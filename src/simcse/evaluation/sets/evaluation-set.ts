@@ -1,10 +1,10 @@
-/** Sets of one's own to evaluate on: what each kind consists of, and what an evaluation gives. */
+/** A user's own evaluation sets: the content of each kind, and the result of an evaluation. */
 import { DataError } from "../../../errors.ts";
 import type { Device } from "../../../gpu/device.ts";
 import { show } from "../../../show.ts";
 import type { Encode } from "../embed-distinct.ts";
 
-/** Two texts and how similar people find them, on any scale. */
+/** Two texts and their similarity as rated by people, on any scale. */
 export interface ScoredPair {
   readonly a: string;
   readonly b: string;
@@ -18,7 +18,7 @@ export interface LabelledPair {
   readonly label: number;
 }
 
-/** A text, one that belongs to it, and one that does not. */
+/** An anchor, a text that belongs to it, and one that does not. */
 export interface Triplet {
   readonly anchor: string;
   readonly positive: string;
@@ -31,14 +31,14 @@ export interface LabelledText {
   readonly label: string;
 }
 
-/** Queries, the texts that are searched, and for each query's id the grade above 0 of each text's id that is relevant. */
+/** Queries, the texts to search, and for each query's id the grade above 0 of each relevant text's id. */
 export interface Retrieval {
   readonly queries: ReadonlyMap<string, string>;
   readonly corpus: ReadonlyMap<string, string>;
   readonly relevant: ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
 
-/** What each kind of set holds. */
+/** The content of each kind of set. */
 export interface SetContents {
   readonly "scored pairs": readonly ScoredPair[];
   readonly "labelled pairs": readonly LabelledPair[];
@@ -50,7 +50,7 @@ export interface SetContents {
 /** The kinds of evaluation sets. */
 export type SetKind = keyof SetContents;
 
-/** A set with the name that its metrics carry, such as a file's without its ending. */
+/** A set, with the name that prefixes its metrics, such as a file's name without its extension. */
 export type EvaluationSet = {
   readonly [K in SetKind]: { readonly kind: K; readonly name: string; readonly data: SetContents[K] };
 }[SetKind];
@@ -58,19 +58,19 @@ export type EvaluationSet = {
 /** What an evaluation runs on. */
 export interface SetOptions {
   readonly encode: Encode;
-  /** Where texts are ranked and classifiers trained. */
+  /** Where texts are ranked and classifiers are trained. */
   readonly device: Device;
   readonly signal?: AbortSignal;
 }
 
-/** One row of a set with what the model made of it; plain values that JSON and tables take. */
+/** One row of a set with the model's result for it; plain values for JSON and tables. */
 export type Prediction = Readonly<Record<string, string | number>>;
 
-/** What a set scored. */
+/** The scores of a set. */
 export interface SetScores {
   /** By name, as fractions; NaN where a metric is undefined. */
   readonly metrics: Readonly<Record<string, number>>;
-  /** One a row, in the set's order; none where a classifier was trained, which has no verdict of its own on a single text. */
+  /** One per row, in the set's order; none if a classifier was trained, which gives no result for a single text. */
   readonly predictions: readonly Prediction[];
 }
 
@@ -83,11 +83,11 @@ export function countRows<Row>(rows: readonly Row[], fits: (row: Row) => boolean
 
 /** How a kind of set is scored. */
 export interface SetEvaluator<K extends SetKind> {
-  /** What is measured, by name. */
+  /** The measured metrics, by name. */
   readonly metrics: readonly string[];
-  /** The metric that stands for the set; higher is better. */
+  /** The set's main metric; higher is better. */
   readonly main: string;
-  /** Rows that are scored: pairs, queries, triplets or texts. Throws `DataError` for a row that cannot be. */
+  /** Number of scored rows: pairs, queries, triplets or texts. Throws `DataError` for a row that cannot be scored. */
   readonly count: (data: SetContents[K]) => number;
   readonly score: (data: SetContents[K], options: SetOptions) => Promise<SetScores>;
 }

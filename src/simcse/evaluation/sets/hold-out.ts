@@ -1,4 +1,7 @@
-/** Keeps a part of the examples back for evaluation, chosen by a hash of their first text: the same part whatever the order, and a text never on both sides. */
+/**
+ * Holds out a part of the examples for evaluation, chosen by a hash of their first text. The part does not depend on the order, and a first
+ * text is never on both sides.
+ */
 import { DataError, OptionError } from "../../../errors.ts";
 import type { Example } from "../../../io/examples.ts";
 import { stream } from "../../../nn/random.ts";
@@ -7,16 +10,16 @@ import { stream } from "../../../nn/random.ts";
 export interface HoldOut {
   readonly training: readonly Example[];
   readonly held: readonly Example[];
-  /** Held-out examples of which another text also stands in the training part. */
+  /** Held-out examples with another text that also occurs in the training part. */
   readonly overlapping: number;
 }
 
-/** Where hashes begin: the split does not depend on a run's seed. */
+/** The start value of hashes: the split does not depend on a run's seed. */
 const splitSeed = 1;
 
 /**
- * Keeps about `share` of the examples back, those with equal first texts together. Throws OptionError for a share that is not between 0 and 1, and DataError
- * where one of the parts would be empty.
+ * Holds out about `share` of the examples; those with the same first text stay together. Throws OptionError for a share that is not between
+ * 0 and 1, and DataError if one of the parts would be empty.
  */
 export function holdOut(examples: readonly Example[], share: number): HoldOut {
   if (!(share > 0 && share < 1))

@@ -1,4 +1,4 @@
-/** Pairs that belong together or not: how well the cosine tells them apart. */
+/** Pairs that belong together or not: how well the cosine separates them. */
 import { averagePrecision, bestAccuracy, bestF1 } from "../metrics/binary.ts";
 import { countRows, type SetEvaluator } from "./evaluation-set.ts";
 import { pairCosines } from "./pair-cosines.ts";

@@ -1,4 +1,4 @@
-/** The cosine of each pair of texts, which both kinds of pairs are scored by. */
+/** The cosine of each pair of texts, which scores both kinds of pairs. */
 import { type Encode, embedDistinct } from "../embed-distinct.ts";
 import { cosine } from "../metrics/cosine.ts";
 

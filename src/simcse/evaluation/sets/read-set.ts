@@ -7,7 +7,7 @@ import { openTable } from "../../../io/text/table.ts";
 import { show } from "../../../show.ts";
 import type { EvaluationSet, Retrieval } from "./evaluation-set.ts";
 
-/** What a table is evaluated as, by the kind of its examples. */
+/** How a table is evaluated, by the kind of its examples. */
 const setsOf: Readonly<
   Record<ExampleKind, ((name: string, examples: readonly Example[], corpus: readonly string[]) => EvaluationSet) | null>
 > = {
@@ -36,10 +36,10 @@ const setsOf: Readonly<
 };
 
 /**
- * The evaluation set that a table of examples is: scored pairs, labelled pairs, triplets or labelled texts; of pairs, a retrieval of each second text
- * for its first among all second texts and those of `corpus`. `name` is what metrics are called by.
+ * A table of examples as an evaluation set: scored pairs, labelled pairs, triplets or labelled texts. Unlabelled pairs become a retrieval
+ * of each second text for its first one, among all second texts and those of `corpus`. `name` prefixes the metrics.
  *
- * Throws DataError for single sentences, which say nothing of how alike texts are, and what reading the examples throws.
+ * Throws DataError for single sentences, which say nothing about similarity, and the errors of reading the examples.
  */
 export async function evaluationSet(table: ExampleTable, name: string, corpus: readonly string[] = []): Promise<EvaluationSet> {
   const examples: Example[] = [];
@@ -47,14 +47,14 @@ export async function evaluationSet(table: ExampleTable, name: string, corpus: r
   return setOfExamples({ name, kind: table.kind, origin: table.name }, examples, corpus);
 }
 
-/** What a set of examples is called in metrics, what they are, and where messages say that they come from. */
+/** A set's name in metrics, its examples, and their source in messages. */
 export interface SetSource {
   readonly name: string;
   readonly kind: ExampleKind;
   readonly origin: string;
 }
 
-/** The evaluation set that examples are; see `evaluationSet`. */
+/** Examples as an evaluation set; see `evaluationSet`. */
 export function setOfExamples(
   { name, kind, origin }: SetSource,
   examples: readonly Example[],
@@ -76,7 +76,7 @@ export function setOfExamples(
   return build(name, examples, corpus);
 }
 
-/** Texts are their own ids: equal queries are one query with several relevant texts. */
+/** Texts are their own ids, so equal queries are one query with several relevant texts. */
 function retrievalOf(examples: readonly Example[], corpus: readonly string[]): Retrieval {
   const relevant = new Map<string, Map<string, number>>();
   for (const { texts } of examples) {
@@ -88,7 +88,7 @@ function retrievalOf(examples: readonly Example[], corpus: readonly string[]): R
   return { queries: own(relevant.keys()), corpus: own([...examples.map(({ texts }) => texts[1]!), ...corpus]), relevant };
 }
 
-/** The files of a folder in BEIR's layout; relevance is that of the test split. */
+/** The files of a folder in BEIR's layout; the relevance comes from the test split. */
 const beirFiles = { corpus: "corpus.jsonl", queries: "queries.jsonl", relevance: "qrels/test.tsv" } as const;
 
 /** Whether a folder has BEIR's layout. */
@@ -97,10 +97,10 @@ export async function isBeirFolder(folder: Folder): Promise<boolean> {
 }
 
 /**
- * The retrieval set of a folder in BEIR's layout (Thakur et al. 2021): `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and
- * `qrels/test.tsv` (query, document, grade; grades of 0 and below are not relevant). A document's title stands before its text.
+ * The retrieval set of a folder in BEIR's layout (Thakur et al. 2021): `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`,
+ * `text`) and `qrels/test.tsv` (query, document, grade; grades of 0 and below are not relevant). A document's title is put before its text.
  *
- * Throws FileError for a missing file, DataError for a row that lacks something or names a query or document that is not there.
+ * Throws FileError for a missing file, DataError for a row that lacks a field or names an unknown query or document.
  */
 export async function beirSet(folder: Folder, name: string): Promise<EvaluationSet> {
   for (const file of Object.values(beirFiles)) {

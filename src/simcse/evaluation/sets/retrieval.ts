@@ -1,4 +1,4 @@
-/** Queries with relevant texts among others: every text is ranked for every query by the index's own exact search on the GPU. */
+/** Queries with relevant texts among others. Every text is ranked for every query by the index's exact search on the GPU. */
 import { rankTexts } from "../../search/rank-texts.ts";
 import { embedDistinct } from "../embed-distinct.ts";
 import { deepestCutoff, rankingMetrics, rankingScores } from "../metrics/ranking.ts";
@@ -26,7 +26,7 @@ export const retrieval: SetEvaluator<"retrieval"> = {
       return {
         query_id: id,
         query,
-        // 0: not among the texts that were looked at.
+        // 0: not among the results.
         rank_of_first_relevant: best + 1,
         first: corpus.get(order[0]!) ?? "",
         first_cosine: found[i]![0]?.score ?? Number.NaN,
@@ -36,7 +36,7 @@ export const retrieval: SetEvaluator<"retrieval"> = {
   },
 };
 
-/** Queries for which something in the corpus is relevant: no measure is defined for the others, and they are left out. */
+/** Queries that have a relevant text in the corpus. The others are left out, because no measure is defined for them. */
 function answerable({ queries, corpus, relevant }: Retrieval): [id: string, text: string][] {
   return [...queries].filter(([id]) => [...(relevant.get(id)?.keys() ?? [])].some((document) => corpus.has(document)));
 }

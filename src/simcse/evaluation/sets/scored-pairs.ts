@@ -1,4 +1,4 @@
-/** Pairs with a score: correlation of the cosine with it, as the STS tasks are scored. */
+/** Pairs with a score: correlation of the cosine with the score, like the STS tasks. */
 import { pearson, spearman } from "../metrics/correlation.ts";
 import { countRows, type SetEvaluator } from "./evaluation-set.ts";
 import { pairCosines } from "./pair-cosines.ts";

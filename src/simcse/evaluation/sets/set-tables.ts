@@ -1,10 +1,10 @@
-/** The scores of sets of one's own as text: a box a set, as the SentEval tables have it. */
+/** The scores of a user's own sets as text: one box per set, like the SentEval tables. */
 import { boxedTable } from "../senteval/table.ts";
 import type { SetReport } from "./evaluate-set.ts";
 
 /**
- * For each report its name, kind and size, and a box of its metrics: fractions times 100, thresholds as cosines. Where a box is wider than `columns`
- * characters, it has one row per metric instead.
+ * For each report its name, kind and size, and a box of its metrics: fractions times 100, thresholds as cosines. If a box is wider than
+ * `columns` characters, it has one row per metric instead.
  */
 export function setTables(reports: readonly SetReport[], columns = Number.POSITIVE_INFINITY): string {
   return reports
