@@ -44,7 +44,7 @@ for (let y = 0; y < side; y++) {
   console.log(`${line(pictures)}  →  ${line(copies)}`);
 }
 
-/** A batch of pictures, each a blob of its own place and width: three numbers say all of it. */
+/** A batch of pictures, each a blob with its own place and width, so three numbers describe it. */
 function blobs(): Float32Array {
   const between = (low: number, high: number) => low + (high - low) * Math.random();
   return Float32Array.from(

@@ -1,4 +1,4 @@
-/** A text classifier: the mean of word vectors, and a layer. It learns which reviews are good. Run it with `npx tsx examples/text-classifier.ts`. */
+/** A text classifier: the mean of word vectors and one layer. It learns which reviews are good. Run it with `npx tsx examples/text-classifier.ts`. */
 import * as nn from "simcse-webgpu";
 
 const { crossEntropy, dropout, gatherRows, mean, pool, softmax, u32 } = nn;
@@ -16,7 +16,7 @@ class Classifier {
   readonly words = new nn.Parameter([vocabulary.length, 16], { normal: 0.1 });
   readonly output = new nn.Linear(16, 2, 0.1);
 
-  /** Two logits a text [texts, 2]; the words of all texts are rows, one text after another. */
+  /** Two logits per text [texts, 2]; the words of all texts are rows, one text after another. */
   forward(tape: nn.Tape, dropoutProbability: number) {
     const numbers = tape.input("words", u32(tape.extent("words", batchSize * longest)));
     const texts = tape.input("texts", u32(tape.extent("texts", batchSize), 2));
@@ -51,7 +51,7 @@ prediction.run(batchOf(texts));
 const probabilities = await prediction.read("probabilities");
 for (const [i, text] of texts.entries()) console.log(`${text}: ${(100 * probabilities[2 * i + 1]!).toFixed(0)}% good`);
 
-/** Words as numbers of the vocabulary, and where each text's begin and how many they are. */
+/** Words as indices into the vocabulary, and the start and length of each text. */
 function batchOf(texts: readonly string[]) {
   const numbers = texts.map((text) => text.split(" ").map((word) => vocabulary.indexOf(word)));
   const starts = numbers.map((_, i) => numbers.slice(0, i).flat().length);

@@ -1,4 +1,4 @@
-/** What the page says of the device it runs on, and of anything that goes wrong. */
+/** The page's description of its device, and of errors. */
 import type { Device } from "../src/gpu/device.ts";
 import { byId, make } from "./dom.ts";
 import type { Failure } from "./outcome.ts";
@@ -10,7 +10,7 @@ const trainingNote = byId("training-note", HTMLSpanElement);
 
 const mebibyte = 2 ** 20;
 
-/** The two ways to open a device, and what the link to the other one says. */
+/** The two ways to open a device, and the text of the link to the other one. */
 const profiles: Record<Profile, { readonly name: string; readonly other: Profile; readonly link: string }> = {
   full: { name: "everything the adapter offers", other: "core", link: "try the least that WebGPU guarantees" },
   core: { name: "the least that WebGPU guarantees", other: "full", link: "use everything the adapter offers" },

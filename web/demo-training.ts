@@ -1,5 +1,5 @@
 /**
- * The demo's training as the page runs it, and the browser test in Node beside it: the same sentences, model, step and score. It knows nothing of
+ * The demo's training, for the page and for the browser test in Node: the same sentences, model, step and score. It is independent of
  * the page.
  */
 import type { Device } from "../src/gpu/device.ts";
@@ -15,34 +15,34 @@ import { demoSetup } from "../tools/demo/demo-model.ts";
 
 export interface DemoTrainingOptions {
   readonly steps: number;
-  /** Sentences a step, each taken twice. */
+  /** Sentences per step, each taken twice. */
   readonly batchSize: number;
-  /** Held-out pairs that are scored, taken evenly from all grades; none for 0, and at most as many as there are. */
+  /** Held-out pairs to score, taken evenly from all grades; none for 0, at most all. */
   readonly pairs: number;
 }
 
-/** The score of the held-out pairs after so many steps: Spearman's correlation of cosine and grade, −1 to 1. */
+/** The score of the held-out pairs after this many steps: Spearman's correlation of cosine and grade, −1 to 1. */
 export interface DemoScore {
   readonly step: number;
   readonly spearman: number;
 }
 
 export interface DemoTrainingHooks {
-  /** Says what is about to be done, where it may take a while. */
+  /** Called with the next activity, if it may take a while. */
   readonly onStage?: (stage: string) => void | Promise<void>;
   readonly onStep?: (step: number) => void;
   /** Each point of the loss curve: the mean over the steps since the one before. */
   readonly onLog?: (entry: LogEntry) => void;
   readonly onScore?: (score: DemoScore) => void;
-  /** Stops after the step in flight; what has been learned until then is kept and scored. */
+  /** Stops after the step in flight; the model so far is kept and scored. */
   readonly signal?: AbortSignal;
 }
 
 export interface DemoTrainingResult {
   readonly log: readonly LogEntry[];
-  /** Before training, while it goes on, and after it; empty where no pairs are scored. */
+  /** Before, during and after training; empty if no pairs are scored. */
   readonly scores: readonly DemoScore[];
-  /** Steps done: fewer than asked for when training was stopped. */
+  /** Completed steps: fewer than requested if training was stopped. */
   readonly steps: number;
   readonly encoder: Encoder;
   /** The training text. */
@@ -51,13 +51,13 @@ export interface DemoTrainingResult {
   readonly close: () => void;
 }
 
-/** Points of the loss curve: each waits for the GPU once. */
+/** Number of points of the loss curve; each waits for the GPU once. */
 const curvePoints = 50;
 
-/** Parts of the training, at the end of each of which the held-out pairs are scored. */
+/** Parts of the training; the held-out pairs are scored at the end of each. */
 const scoredParts = 4;
 
-/** Trains the demo's model from scratch. Throws `CapacityError` when the device is too small, `DivergenceError` when training goes astray. */
+/** Trains the demo's model from scratch. Throws `CapacityError` if the device is too small, `DivergenceError` if training diverges. */
 export async function trainDemo(device: Device, options: DemoTrainingOptions, hooks: DemoTrainingHooks = {}): Promise<DemoTrainingResult> {
   await hooks.onStage?.("Writing the corpus and learning its vocabulary");
   const { sentences, pairs: allPairs, tokenizer, config, settings } = demoSetup();

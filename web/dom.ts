@@ -1,6 +1,6 @@
-/** Finding and making elements. Text goes in as text and never as markup. */
+/** Finding and creating elements. Text is inserted as text, never as markup. */
 
-/** The element with that id, which must be of the given class. */
+/** The element with this id, which must have the given class. */
 export function byId<T extends Element>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
   if (found instanceof type) return found;

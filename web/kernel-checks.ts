@@ -1,6 +1,6 @@
 /**
- * What the kernel suite checks: every operation of `src/kernels`, at one size. Those on packed sentences and those with memory of their own have
- * files of their own. References and tolerances are those of the tests, where the reason of each tolerance is written down.
+ * The checks of the kernel suite: every operation of `src/kernels`, at one size. Operations on packed sentences and those with their own memory have
+ * separate files. References and tolerances are those of the tests, where the reason of each tolerance is written down.
  */
 import type { Tape } from "../src/autograd/tape.ts";
 import { columnSum } from "../src/kernels/column-sum.ts";
@@ -38,7 +38,7 @@ import { functionCheck, type KernelCheck } from "./kernel-suite.ts";
 import { sentenceChecks } from "./sentence-checks.ts";
 import { updateChecks } from "./update-checks.ts";
 
-/** Every row of the table of pointwise functions, of matrices of its operands. */
+/** Every row of the table of pointwise functions, on matrices. */
 const pointwise = Object.entries<PointwiseFunction>(functions).map(([key, definition], row) => {
   const name = key as keyof typeof functions;
   const operands = Object.keys(definition.derivatives);
@@ -114,7 +114,7 @@ const m = rows;
 const n = 72;
 const k = 68;
 
-/** Operands in each layout, the rows of a batch being live: m of `nn` and `nt`, k of `tn`. */
+/** Operands in each layout; the rows of a batch are live: m of `nn` and `nt`, k of `tn`. */
 const layouts: Record<Layout, { size: matmulReference.MatmulSize; b: (tape: Tape) => Value; columnsOfA: number }> = {
   nn: { size: { m, n, k }, columnsOfA: k, b: (tape) => tape.input("b", f32(k, n)) },
   nt: { size: { m, n, k }, columnsOfA: k, b: (tape) => tape.input("b", f32(n, k)) },

@@ -9,7 +9,7 @@ const stage = byId("kernels-stage", HTMLOutputElement);
 const table = byId("kernels-result", HTMLDivElement);
 const body = byId("findings", HTMLTableSectionElement);
 
-/** Runs the suite, or what of it comes before the signal. */
+/** Runs the suite until the signal. */
 export async function showKernelSuite(device: Device, signal: AbortSignal): Promise<KernelOutcome> {
   body.replaceChildren();
   table.hidden = false;
@@ -40,7 +40,7 @@ function row({ operation, variant, error, tolerance, passed, failure }: Finding)
   return made;
 }
 
-/** Errors in two digits; a tolerance of zero asks for the same bits. */
+/** Errors with two digits; a tolerance of zero requires the same bits. */
 function number(value: number): string {
   return value === 0 ? "0" : Number.isFinite(value) ? value.toExponential(1) : "–";
 }

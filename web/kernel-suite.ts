@@ -1,8 +1,8 @@
 /**
  * The kernel suite of the page: every operation, in each variant that the device can run, against a float64 reference of the same operation, forward
- * and backward. What is checked stands in `kernel-checks.ts`; here it is run and measured. It knows nothing of the page.
+ * and backward. `kernel-checks.ts` lists the checks; this file runs and measures them. It is independent of the page.
  *
- * The tests of the repository check the same kernels on many more shapes; this suite is for the device that a reader of the page has.
+ * The tests of the repository check the same kernels on many more shapes; this suite is for the device of the page's visitor.
  */
 import type { Program } from "../src/autograd/program.ts";
 import type { StepInput } from "../src/autograd/step-input.ts";
@@ -17,9 +17,9 @@ import { adjoint, build, execute } from "../test/kernels/run.ts";
 import type { Variant } from "../test/kernels/variants.ts";
 import { derivative, directionalDerivative, weighted } from "../test/reference/differences.ts";
 
-/** How far a kernel's output is from its reference at worst, and how far it may be. */
+/** The largest error of a kernel's output, and its tolerance. */
 export interface Deviation {
-  /** The largest absolute difference; infinite where the output is no number. */
+  /** The largest absolute difference; infinite if the output is NaN. */
   readonly error: number;
   readonly tolerance: number;
 }
@@ -34,7 +34,7 @@ export interface Finding extends Deviation {
   readonly failure?: string;
 }
 
-/** What a check measures of one part of an operation: `""` is the operation itself, `gradient` its backward pass. */
+/** The result of a check for one part of an operation: `""` is the operation itself, `gradient` its backward pass. */
 export interface Measurement {
   readonly part: "" | "gradient";
   readonly variant: string;
@@ -71,7 +71,7 @@ export function deviation(
 export interface FunctionCheck {
   readonly operation: string;
   readonly variants?: KernelCheck["variants"];
-  /** f32 inputs of the tape by name, up to their live rows. Where the operation has a gradient, it is checked for each of them. */
+  /** f32 inputs of the tape by name, up to their live rows. If the operation has a gradient, it is checked for each of them. */
   readonly inputs: Readonly<Record<string, Float32Array>>;
   /** Records the operation and returns the output that is checked. */
   readonly record: (tape: Tape) => Value;
@@ -133,7 +133,7 @@ async function measureFunction(
   return measurements;
 }
 
-/** Places of an input at which its gradient is compared one by one. */
+/** Number of places of an input at which its gradient is compared individually. */
 const places = 8;
 
 /** A gradient at some places, the first and the last among them, and along a random direction, where the errors of N elements add up to √N. */
@@ -168,10 +168,10 @@ export function variantsOf({ plan: { steps } }: Program, from: number, to?: numb
   return [...new Set(steps.slice(from, to).map(({ lowering }) => lowering.variant))].join(", ");
 }
 
-/** The error in tolerances; what must be exact has a tolerance of zero. */
+/** The error as a multiple of the tolerance, which is zero for exact results. */
 const severity = ({ error, tolerance }: Deviation) => (error === 0 ? 0 : error / tolerance);
 
-/** Runs checks one after another on a device, and yields what it finds as it goes. A kernel that cannot run is a finding too. */
+/** Runs checks one after another on a device, and yields each result at once. A kernel that cannot run is a result too. */
 export async function* runKernelSuite(device: Device, checks: readonly KernelCheck[], signal?: AbortSignal): AsyncGenerator<Finding> {
   for (const { operation, variants, measure } of checks) {
     for (const { name, capabilities } of variants?.(device) ?? [{ name: "", capabilities: device.capabilities }]) {

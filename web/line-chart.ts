@@ -1,10 +1,10 @@
-/** A line of points over training steps, as SVG that follows its figure's width: one series, its axes, and the value under the pointer. */
+/** A line chart over training steps, as SVG that adapts to the figure's width: one series, its axes, and the value under the pointer. */
 import { make } from "./dom.ts";
 
 export interface LineChartOptions {
   readonly title: string;
   readonly format: (value: number) => string;
-  /** Values that the vertical axis shows at least. */
+  /** Values that the vertical axis must include. */
   readonly range: readonly [low: number, high: number];
 }
 
@@ -13,7 +13,7 @@ interface Point {
   readonly value: number;
 }
 
-/** Where steps and values are in the drawing. */
+/** Maps steps and values to positions in the drawing. */
 interface Scales {
   readonly x: (step: number) => number;
   readonly y: (value: number) => number;
@@ -23,9 +23,9 @@ interface Scales {
 
 const height = 200;
 const margin = { top: 12, right: 52, bottom: 26, left: 44 };
-/** Points are drawn one by one where they are few. */
+/** Maximum number of points that are drawn individually. */
 const mostDots = 12;
-/** Room that a label of the horizontal axis takes. */
+/** Width of a label of the horizontal axis. */
 const columnWidth = 80;
 
 export class LineChart {
@@ -46,20 +46,20 @@ export class LineChart {
     this.#svg.addEventListener("pointerleave", () => this.#point(null));
   }
 
-  /** Begins anew, with room for so many steps. */
+  /** Starts again, with room for this many steps. */
   start(steps: number): void {
     this.#points = [];
     this.#steps = steps;
     this.#point(null);
   }
 
-  /** Adds a point; one whose value is no number is left out. */
+  /** Adds a point, unless its value is NaN. */
   add(step: number, value: number): void {
     if (Number.isFinite(value)) this.#points.push({ step, value });
     this.#draw();
   }
 
-  /** Marks the point that is nearest to where the pointer is. */
+  /** Marks the point nearest to the pointer. */
   #point(offset: number | null): void {
     const { x } = this.#scales();
     const nearer = (a: Point, b: Point) => (Math.abs(x(b.step) - offset!) < Math.abs(x(a.step) - offset!) ? b : a);
@@ -82,7 +82,7 @@ export class LineChart {
 
   #draw(): void {
     const { clientWidth: width } = this.figure;
-    // A figure that is not shown has no width yet.
+    // A hidden figure has no width yet.
     if (width === 0) return;
     const scales = this.#scales();
     this.#svg.setAttribute("width", String(width));
@@ -112,11 +112,11 @@ export class LineChart {
   }
 }
 
-/** Round numbers from at most `low` to at least `high`, about `count` intervals of them. */
+/** Round numbers from at most `low` to at least `high`, in about `count` intervals. */
 function ticks(low: number, high: number, count: number): number[] {
   const rough = (high - low || 1) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  // Sums of binary fractions miss round numbers by some roundings.
+  // Sums of binary fractions miss round numbers by a few roundings.
   const slack = 1e-9;
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * (1 - slack))!;
   const first = Math.floor(low / step + slack);

@@ -1,6 +1,6 @@
 /**
- * The page: opens the device, lets one thing run at a time, and does at once what the address asks for. The sections know how to show what they
- * run; nothing here does.
+ * The page: opens the device, runs one thing at a time, and starts what the address requests. The sections display what they
+ * run.
  */
 import { SimcseError } from "../src/errors.ts";
 import { openDevice } from "../src/gpu/browser.ts";
@@ -15,7 +15,7 @@ import { type PageParameters, parseParameters } from "./parameters.ts";
 import { offerSearch, withdrawSearch } from "./search-section.ts";
 import { showTraining } from "./training-section.ts";
 
-/** What a software adapter is asked for where nobody says: the fewest steps after which the score has risen, and less of everything beside them. */
+/** Defaults on a software adapter: the fewest steps after which the score has risen, and less of everything else. */
 const softwareDefaults = { steps: 40, batch: 32, pairs: 120, searched: 500 };
 
 const steps = byId("steps", HTMLInputElement);
@@ -27,7 +27,7 @@ const startButtons = () => document.querySelectorAll<HTMLButtonElement>("button[
 
 let trained: DemoTrainingResult | null = null;
 
-/** Runs one thing while nothing else can be started, and shows and publishes what goes wrong. */
+/** Runs one thing while nothing else can start, and shows and publishes errors. */
 async function exclusively(work: () => Promise<void>): Promise<void> {
   showNoFailure();
   for (const button of startButtons()) button.disabled = true;
@@ -48,7 +48,7 @@ function fail(error: unknown): void {
 
 function failureOf(error: unknown): Failure {
   if (error instanceof SimcseError) return { run: "failed", message: error.message, remedy: error.remedy };
-  // Shown here for a reader, and where a developer looks.
+  // Shown on the page for readers, and in the console for developers.
   console.error(error);
   return {
     run: "failed",

@@ -1,5 +1,5 @@
 /**
- * How the page tells a program what it is doing: `data-status` on the root element (loading, ready, running, done or failed), and the JSON of the
+ * How the page reports its state to programs: `data-status` on the root element (loading, ready, running, done or failed), and the JSON of the
  * last run in the script element `#results`.
  */
 
@@ -9,7 +9,7 @@ import type { Finding } from "./kernel-suite.ts";
 export type Status = "loading" | "ready" | "running" | "done" | "failed";
 
 interface OnAdapter {
-  /** What the adapter calls itself. */
+  /** The adapter's name. */
   readonly adapter: string;
 }
 

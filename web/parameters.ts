@@ -1,11 +1,11 @@
 /**
- * What the page's address asks for, so that a program can drive it:
+ * Parameters in the page's address, so that a program can drive it:
  *
  *     ?run=kernels|training   run at once, and publish the outcome (see `outcome.ts`)
- *     &profile=full|core      all that the adapter offers, or the least that WebGPU guarantees
+ *     &profile=full|core      everything the adapter offers, or only what WebGPU guarantees
  *     &steps=20               training steps
- *     &batch=64               sentences a step
- *     &pairs=100              held-out pairs that are scored, 0 for none
+ *     &batch=64               sentences per step
+ *     &pairs=100              held-out pairs to score, 0 for none
  */
 import { OptionError } from "../src/errors.ts";
 import type { DeviceOptions } from "../src/gpu/device.ts";
@@ -16,13 +16,13 @@ export type Profile = NonNullable<DeviceOptions["profile"]>;
 export interface PageParameters {
   readonly run: Run | null;
   readonly profile: Profile;
-  /** Null where the address does not say. */
+  /** Null if the address does not say. */
   readonly steps: number | null;
   readonly batch: number | null;
   readonly pairs: number | null;
 }
 
-/** Reads the query part of an address. Throws `OptionError` for a value that is none of those above. */
+/** Reads the query part of an address. Throws `OptionError` for any other value. */
 export function parseParameters(query: string): PageParameters {
   const given = new URLSearchParams(query);
   const choice = <T extends string>(name: string, choices: readonly T[]): T | null => {

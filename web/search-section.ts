@@ -5,7 +5,7 @@ import { searchExamples } from "../tools/demo/corpus.ts";
 import type { DemoTrainingResult } from "./demo-training.ts";
 import { byId, make } from "./dom.ts";
 
-/** Matches that a search shows, and examples of a search. */
+/** Number of matches shown, and number of example searches. */
 const shown = { matches: 5, examples: 4 };
 
 const section = byId("search-section", HTMLElement);
@@ -17,15 +17,15 @@ const exampleList = byId("search-examples", HTMLParagraphElement);
 const matchList = byId("matches", HTMLOListElement);
 
 export interface SearchOptions {
-  /** Sentences that are searched, those that the examples are about among them. */
+  /** The sentences to search, including those that the examples are about. */
   readonly sentences: number;
-  /** Runs a search alone, and shows what goes wrong. */
+  /** Runs a search while nothing else runs, and shows errors. */
   readonly exclusively: (work: () => Promise<void>) => Promise<void>;
 }
 
 let index: SentenceIndex | null = null;
 
-/** Offers a search with a trained model, on the device that it is on. */
+/** Offers a search with a trained model, on its device. */
 export function offerSearch(device: Device, { encoder, sentences }: DemoTrainingResult, options: SearchOptions): void {
   const examples = searchExamples();
   const answers = new Set(examples.map(({ answer }) => answer));
@@ -65,7 +65,7 @@ export function offerSearch(device: Device, { encoder, sentences }: DemoTraining
   section.hidden = false;
 }
 
-/** Takes the search away: its model is gone. */
+/** Removes the search, because its model is gone. */
 export function withdrawSearch(): void {
   index?.close();
   index = null;

@@ -1,4 +1,4 @@
-/** Checks of the operations that know of sentences: what looks their tokens up, attends within them, pools them, or draws their dropout masks. */
+/** Checks of the operations on packed sentences: embedding, attention, pooling and dropout masks. */
 import type { Tape } from "../src/autograd/tape.ts";
 import { attention } from "../src/kernels/attention.ts";
 import { dropout } from "../src/kernels/dropout.ts";

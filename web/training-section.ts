@@ -18,10 +18,10 @@ const scoreBefore = byId("score-before", HTMLElement);
 const lossNow = byId("loss-now", HTMLElement);
 const rateNow = byId("rate-now", HTMLElement);
 
-/** Scores are shown as the field prints them: Spearman × 100. */
+/** Scores are shown as in the literature: Spearman × 100. */
 const formatScore = (spearman: number) => (spearman * 100).toFixed(1);
 
-/** Trains the demo's model and shows how it goes. */
+/** Trains the demo's model and shows the progress. */
 export async function showTraining(device: Device, options: DemoTrainingOptions, signal: AbortSignal): Promise<DemoTrainingResult> {
   result.hidden = false;
   for (const value of [scoreNow, lossNow, rateNow]) value.textContent = "–";
@@ -57,10 +57,10 @@ export async function showTraining(device: Device, options: DemoTrainingOptions,
   return trained;
 }
 
-/** More than a frame. (Waiting for an animation frame instead would wait for ever in a hidden tab.) */
+/** Longer than a frame. (Waiting for an animation frame would never end in a hidden tab.) */
 const frameMs = 20;
 
-/** Gives the browser the time to show what was written: what follows may keep it busy. */
+/** Gives the browser time to display changes before work that may block it. */
 function painted(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, frameMs));
 }

@@ -1,4 +1,4 @@
-/** Checks of the operations that write into memory of their own: copies, the loss history, and AdamW over several steps. */
+/** Checks of the operations that write into their own memory: copies, the loss history, and AdamW over several steps. */
 
 import { copyInto } from "../src/kernels/copy.ts";
 import { f32, type Persistent } from "../src/kernels/language/operation.ts";

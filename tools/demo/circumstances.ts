@@ -1,8 +1,8 @@
 /**
- * The circumstances of the demo corpus that fit every domain: when something was done, and how. Where it was done belongs to the domain.
+ * The circumstances of the demo corpus that fit every domain: when something was done, and how. The place belongs to the domain.
  */
 
-/** A circumstance that fits every domain, with its wordings: all of them mean the same. */
+/** A circumstance that fits every domain, with several wordings of the same meaning. */
 export type Wordings = readonly string[];
 
 /** When it happened. */
@@ -27,7 +27,7 @@ export const TIMES: readonly Wordings[] = [
   ["yesterday"],
 ];
 
-/** How it was done: an adverb that may stand before the verb, and what may stand behind instead. */
+/** How it was done: an adverb that may stand before the verb, or a phrase that may stand behind it. */
 export const MANNERS: readonly { readonly adverb: string; readonly phrase: string }[] = [
   { adverb: "quietly", phrase: "quietly" },
   { adverb: "carefully", phrase: "with great care" },

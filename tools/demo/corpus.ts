@@ -1,9 +1,9 @@
 /**
  * The demo corpus: training sentences, graded held-out pairs and example searches, drawn from the grammar by a fixed seed.
  *
- * What training on it can honestly learn: which words matter. Frames are long, made of few common words, and shared by sentences that have
- * nothing else in common, so a model for which all words weigh alike takes them for the meaning. Telling thousands of sentences apart
- * takes the words that differ between them, which are those of the slots, and the grades are computed from the slots alone.
+ * Training on it can teach which words matter. Frames are long, consist of few common words, and are shared by unrelated sentences, so a model
+ * in which all words have the same weight takes them for the meaning. Telling thousands of sentences apart requires the words that differ
+ * between them, which are those of the slots, and the grades depend only on the slots.
  * Nothing about a pair, its grade or its meaning is in the training text.
  */
 import {
@@ -20,32 +20,32 @@ import {
 } from "./grammar.ts";
 import { mulberry32, type Random } from "./random.ts";
 
-/** The seed of the corpus that the project ships. */
+/** The seed of the project's corpus. */
 export const CORPUS_SEED = 42;
 
 const TRAINING_SENTENCES = 7000;
 const PAIRS_PER_GRADE = 70;
 const SEARCHES = 8;
 /**
- * How often both sentences of a pair stand in the same frame: equally often for every grade, so that a frame says nothing about the grade.
- * (Grade 5 cannot, or the sentences would be one.)
+ * How often both sentences of a pair have the same frame: equally often for every grade, so that frames reveal nothing about the grade.
+ * (Not for grade 5, where the two sentences would be identical.)
  */
 const SAME_FRAME_SHARE = 0.25;
 
-/** Two sentences and how alike they are, from 0 (unrelated) to 5 (the same), as in STS-B. */
+/** Two sentences and how similar they are, from 0 (unrelated) to 5 (the same), as in STS-B. */
 export interface GradedPair {
   readonly a: string;
   readonly b: string;
   readonly score: number;
 }
 
-/** A question for a search over the training sentences, and the training sentence that says the same in other words. */
+/** A query for a search over the training sentences, and the training sentence with the same meaning in other words. */
 export interface SearchExample {
   readonly query: string;
   readonly answer: string;
 }
 
-/** How the second meaning of a pair is made from the first; it is drawn anew until the grade of the two is the score. */
+/** How the second meaning of a pair is made from the first; it is redrawn until the grade of the two is the score. */
 interface Recipe {
   readonly score: number;
   partner(meaning: Meaning, random: Random): Meaning;
@@ -66,7 +66,7 @@ const RECIPES: readonly Recipe[] = [
   { score: 0, partner: (meaning, random) => perhapsAlongside(meaning, drawMeaning(random), random) },
 ];
 
-/** The meaning with as many circumstances drawn anew; one may come out as left out, or as it was. */
+/** The meaning with this many circumstances redrawn; one may be left out or stay the same. */
 function withOtherCircumstances(meaning: Meaning, count: number, random: Random): Meaning {
   const drawn = drawMeaning(random, meaning.domain);
   const changed: Partial<Record<MinorSlot, number | null>> = {};
@@ -77,14 +77,14 @@ function withOtherCircumstances(meaning: Meaning, count: number, random: Random)
   return { ...meaning, ...changed };
 }
 
-/** The meaning with its object drawn anew among the near relatives of it. */
+/** The meaning with its object replaced by a near relative. */
 const withOtherObject = (meaning: Meaning, random: Random): Meaning => ({ ...meaning, object: drawMeaning(random, meaning.domain).object });
 
-/** Half the time as it is, half the time in the circumstances of the meaning: a near miss, for the deed is another. */
+/** Half the time unchanged, half the time in the circumstances of the meaning: a near miss, because the deed differs. */
 const perhapsAlongside = ({ time, manner, domain, place }: Meaning, other: Meaning, random: Random): Meaning =>
   random.chance(0.5) ? other : { ...other, time, manner, place: domain === other.domain ? place : other.place };
 
-/** The first value drawn that will do. */
+/** The first drawn value that is accepted. */
 function drawUntil<T>(draw: () => T, accept: (value: T) => boolean): T {
   for (;;) {
     const value = draw();
@@ -137,7 +137,7 @@ interface Drawn {
   readonly sentence: string;
 }
 
-/** Sentences of as many different meanings, none of them among those held out. */
+/** Sentences with different meanings, none of them held out. */
 function drawTraining(random: Random, heldOut: ReadonlySet<string>): Drawn[] {
   const drawn: Drawn[] = [];
   const taken = new Set(heldOut);
@@ -151,7 +151,7 @@ function drawTraining(random: Random, heldOut: ReadonlySet<string>): Drawn[] {
   return drawn;
 }
 
-/** Each part of the corpus has its own stream, so that a change to one leaves the others' draws alone. */
+/** Each part of the corpus has its own stream, so that a change to one part does not change the others. */
 const streams = (seed: number): { pairs: Random; training: Random; searches: Random } => ({
   pairs: mulberry32(seed),
   training: mulberry32(seed + 1),
@@ -165,21 +165,21 @@ const drawAll = (seed: number): { pairs: GradedPair[]; training: Drawn[] } => {
 };
 
 /**
- * Pairs that no training sentence is part of, equally many of each grade, the highest grade first.
+ * Pairs without training sentences, the same number for each grade, the highest grade first.
  *
  * @param seed an unsigned 32-bit integer
  */
 export const heldOutPairs = (seed = CORPUS_SEED): GradedPair[] => drawPairs(streams(seed).pairs).pairs;
 
 /**
- * The sentences to train on: distinct in meaning, and none with the meaning of a sentence of {@link heldOutPairs} of the same seed.
+ * The training sentences: all with different meanings, and none with the meaning of a sentence of {@link heldOutPairs} of the same seed.
  *
  * @param seed an unsigned 32-bit integer
  */
 export const trainingSentences = (seed = CORPUS_SEED): string[] => drawAll(seed).training.map(({ sentence }) => sentence);
 
 /**
- * Searches over the training sentences: each query says what one of them says, in another frame, and is itself not among them.
+ * Searches over the training sentences: each query has the meaning of one of them in another frame, and is not itself among them.
  *
  * @param seed an unsigned 32-bit integer
  */

@@ -23,7 +23,7 @@ export const demoSettings: TrainingSettings = {
   metric: "demo_spearman",
 };
 
-/** Everything the demo trains on and with. */
+/** The data, model and settings of the demo's training. */
 export function demoSetup() {
   const sentences = trainingSentences();
   const vocabulary = learnVocabulary(sentences, vocabularySize);

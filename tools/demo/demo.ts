@@ -26,7 +26,7 @@ export const demoCommand = new Command("demo")
 
 const print = (line = "") => process.stdout.write(`${line}\n`);
 
-/** Sentences the searches look through. */
+/** Number of sentences to search. */
 const searched = 1000;
 
 async function runDemo({ output_dir }: { output_dir: string }): Promise<void> {
@@ -79,7 +79,7 @@ async function runDemo({ output_dir }: { output_dir: string }): Promise<void> {
   print(`\nNow try:  echo "A sentence of yours." | npx simcse encode --model_name_or_path ${output_dir}`);
 }
 
-/** Replaces what an earlier demo left. Any other folder that holds something stays, and is an error. */
+/** Replaces the output of an earlier demo. Any other folder that is not empty is an error. */
 async function saveDemo(path: string, files: ReturnType<typeof modelFiles>): Promise<void> {
   const overwrite = await openFolder(path).then(
     (folder) => folder.has("config.json"),
@@ -90,7 +90,7 @@ async function saveDemo(path: string, files: ReturnType<typeof modelFiles>): Pro
 
 async function showSearches(simcse: SimCSE, sentences: readonly string[]): Promise<void> {
   const examples = searchExamples();
-  // What the examples are about is among the sentences that are searched.
+  // The searched sentences include those that the examples are about.
   const answers = new Set(examples.map(({ answer }) => answer));
   const keys = [...answers, ...sentences.filter((sentence) => !answers.has(sentence)).slice(0, searched - answers.size)];
   const embeddings = await simcse.encode(keys);

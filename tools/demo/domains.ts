@@ -1,7 +1,7 @@
 /**
- * The content words of the demo corpus: who does what, where, in thirteen corners of life. Within a domain every actor can do every deed
+ * The content words of the demo corpus: who does what, where, in thirteen fields of life. Within a domain every actor can do every deed
  * in every place, and the objects of one deed are near relatives of each other. All nouns are singular, so that "was" always agrees.
- * How a sentence is built from them is grammar.ts's affair.
+ * grammar.ts builds sentences from them.
  */
 
 /** One action: its past tense, its participle, and the things it is done to. */
@@ -24,7 +24,7 @@ export interface Domain {
 /** A verb whose past tense is also its participle. */
 const regular = (past: string, ...objects: string[]): Deed => ({ past, participle: past, objects });
 
-/** A verb with a participle of its own. */
+/** A verb with a separate participle. */
 const irregular = (past: string, participle: string, ...objects: string[]): Deed => ({ past, participle, objects });
 
 /** All domains, in the order of their numbers in a Meaning. */

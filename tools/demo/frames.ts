@@ -1,6 +1,6 @@
 /**
- * The frames of the demo corpus: long runs of function words around a clause that leave its meaning as it is. Built of the same few very
- * common words again and again, so that sentences that have nothing to do with each other look alike word for word.
+ * The frames of the demo corpus: long runs of function words around a clause that do not change its meaning. They repeat the same few very
+ * common words, so that unrelated sentences look similar word for word.
  */
 
 /** The pieces a clause is built from; an absent circumstance is the empty string. */
@@ -11,9 +11,9 @@ export interface ClauseParts {
   readonly past: string;
   readonly participle: string;
   readonly object: string;
-  /** The manner where it is told by an adverb. */
+  /** The manner, if it is an adverb. */
   readonly adverb: string;
-  /** The circumstance that the construction puts in the limelight. */
+  /** The circumstance that the construction emphasises. */
   readonly focus: string;
   /** All circumstances that stand nowhere else. */
   readonly rest: string;
@@ -29,7 +29,7 @@ export interface Construction {
   clause(parts: ClauseParts): string;
 }
 
-/** Superfluous spaces are the caller's to squeeze out. */
+/** The caller removes superfluous spaces. */
 export const CONSTRUCTIONS: readonly Construction[] = [
   { name: "active", takesFront: true, clause: (p) => `${p.actor} ${p.adverb} ${p.past} ${p.object} ${p.rest}` },
   { name: "passive", takesFront: true, clause: (p) => `${p.object} was ${p.adverb} ${p.participle} by ${p.actor} ${p.rest}` },
@@ -66,7 +66,7 @@ export const CONSTRUCTIONS: readonly Construction[] = [
   { name: "object first", takesFront: false, clause: (p) => `${p.object} was what ${p.actor} ${p.adverb} ${p.past} ${p.rest}` },
 ];
 
-/** What stands around the clause: before it, behind it, or both. */
+/** Text around the clause: before it, behind it, or both. */
 export interface Wrapping {
   /** Ends in a comma or in "that". */
   readonly before: string;
@@ -78,7 +78,7 @@ const before = (text: string): Wrapping => ({ before: text, behind: "" });
 const behind = (text: string): Wrapping => ({ before: "", behind: text });
 const around = (front: string, back: string): Wrapping => ({ before: front, behind: back });
 
-/** All wrappings; they say nothing, at length. */
+/** All wrappings: long, without content. */
 export const WRAPPINGS: readonly Wrapping[] = [
   before("as far as any of us could tell,"),
   before("it has often been said that"),

@@ -1,13 +1,13 @@
 /**
- * The grammar of the demo corpus: what a sentence means (its slots), how alike two meanings are (their grade), and how a meaning is put
- * into words (a frame). It draws no corpus; corpus.ts does.
+ * The grammar of the demo corpus: what a sentence means (its slots), how similar two meanings are (their grade), and how a meaning is put
+ * into words (a frame). corpus.ts draws the corpus from it.
  */
 import { MANNERS, TIMES } from "./circumstances.ts";
 import { DOMAINS } from "./domains.ts";
 import { CONSTRUCTIONS, type Construction, ORDERS, WRAPPINGS, type Wrapping } from "./frames.ts";
 import type { Random } from "./random.ts";
 
-/** What a sentence says, as indices into the word tables; null where it does not say. */
+/** The meaning of a sentence, as indices into the word tables; null for what it leaves out. */
 export interface Meaning {
   readonly domain: number;
   readonly actor: number;
@@ -18,11 +18,11 @@ export interface Meaning {
   readonly manner: number | null;
 }
 
-/** The circumstances: slots that a sentence may leave out and that weigh less than who did what. */
+/** The circumstances: slots that a sentence may leave out, with less weight than who did what. */
 export const MINOR_SLOTS = ["place", "time", "manner"] as const;
 export type MinorSlot = (typeof MINOR_SLOTS)[number];
 
-/** How a meaning is put into words. It carries no meaning itself. */
+/** How a meaning is put into words. It has no meaning itself. */
 export interface Frame {
   readonly wrapping: Wrapping;
   readonly construction: Construction;
@@ -48,7 +48,7 @@ export const words = (sentence: string): string[] => sentence.toLowerCase().matc
 
 const drawIndex = (random: Random, items: readonly unknown[]): number => Math.floor(random.next() * items.length);
 
-/** A meaning at random, in the given domain or in any: always who, what was done and to what; mostly where and when; often how. */
+/** A random meaning, in the given domain or in any: always who, what was done and to what; mostly where and when; often how. */
 export function drawMeaning(random: Random, domain = drawIndex(random, DOMAINS)): Meaning {
   const { actors, deeds, places } = DOMAINS[domain]!;
   const actor = drawIndex(random, actors);
@@ -60,7 +60,7 @@ export function drawMeaning(random: Random, domain = drawIndex(random, DOMAINS))
   return { domain, actor, deed, object, place, time, manner };
 }
 
-/** A frame at random. */
+/** A random frame. */
 export function drawFrame(random: Random): Frame {
   return {
     wrapping: random.pick(WRAPPINGS),
@@ -72,13 +72,13 @@ export function drawFrame(random: Random): Frame {
   };
 }
 
-/** One string for each meaning. */
+/** A unique string per meaning. */
 export const meaningKey = (m: Meaning): string => [m.domain, m.actor, m.deed, m.object, m.place, m.time, m.manner].join(" ");
 
 /**
- * How alike two meanings are, on the scale of STS-B.
+ * How similar two meanings are, on the scale of STS-B.
  *
- * 5 the same; 4 one circumstance differs or is left out; 3 two or three do, or the object alone is swapped for a near relative of it;
+ * 5 the same; 4 one circumstance differs or is left out; 3 two or three do, or only the object is replaced by a near relative;
  * 2 the same deed done to the same object by another actor, or to a near relative in other circumstances by the same actor;
  * 1 only the domain is the same; 0 nothing is.
  */
@@ -93,7 +93,7 @@ export function grade(a: Meaning, b: Meaning): number {
   return sameObject ? 2 : 1;
 }
 
-/** The circumstances in words, "" where the meaning or the frame has none. */
+/** The circumstances in words, "" if the meaning or the frame has none. */
 function circumstances(meaning: Meaning, frame: Frame): Record<MinorSlot | "adverb", string> {
   const times = meaning.time === null ? [] : TIMES[meaning.time]!;
   const manner = meaning.manner === null ? { adverb: "", phrase: "" } : MANNERS[meaning.manner]!;
@@ -105,7 +105,7 @@ function circumstances(meaning: Meaning, frame: Frame): Record<MinorSlot | "adve
   };
 }
 
-/** True where the meaning has the circumstances that the frame brings to the front and the sentence is short enough. */
+/** Whether the meaning has the circumstances that the frame brings to the front and the sentence is short enough. */
 export function frameFits(meaning: Meaning, frame: Frame): boolean {
   const { fronted, construction } = frame;
   if (fronted !== null && (meaning[fronted] === null || !construction.takesFront)) return false;

@@ -1,6 +1,6 @@
 /**
  * A small seeded random stream for writing the demo corpus, so that the same seed gives the same text on every machine.
- * Not for training: dropout and shuffling have the engine's own counter-based streams.
+ * Not for training: dropout and shuffling use the engine's counter-based streams.
  */
 
 const TWO_TO_32 = 0x1_0000_0000;

@@ -1,5 +1,5 @@
 /**
- * Writes the demo corpus out for people to read: `npx tsx tools/demo/write-corpus.ts`. Run it after a change to the grammar; a test compares.
+ * Writes the demo corpus to files for people to read: `npx tsx tools/demo/write-corpus.ts`. Run it after a change to the grammar; a test compares.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { corpusFiles } from "./corpus-files.ts";

@@ -19,23 +19,23 @@ import { nextSlice } from "./slices.ts";
 
 export interface AppOptions {
   readonly model: SimCSE;
-  /** What requests may call the model. */
+  /** Names of the model that requests may use. */
   readonly names: readonly [string, ...string[]];
-  /** Whether `model.index` is there to be searched. */
+  /** Whether `model.index` can be searched. */
   readonly searchable: boolean;
-  /** Queries that the page offers. */
+  /** Example queries for the page. */
   readonly examples: readonly string[];
   readonly limits: InputLimits & {
-    /** Bytes of a request's body, compressed and not. */
+    /** Bytes of a request's body, both compressed and decompressed. */
     readonly bodyBytes: number;
     /** Inputs of all clients that may wait. */
     readonly waiting: number;
   };
-  /** Asked of every request but the page and /healthz, where it is given. */
+  /** If given, every request except the page and /healthz must carry it. */
   readonly apiKey?: string;
-  /** Origins whose pages may ask, or `*`; none if absent. */
+  /** Origins whose pages may send requests, or `*`; none if absent. */
   readonly corsOrigins?: readonly string[];
-  /** Names that requests may call the server by; any if absent. */
+  /** Host names that requests may use; any if absent. */
   readonly hosts?: readonly string[];
   /** Whether inputs may be ids of the model's tokenizer; false if absent. */
   readonly acceptTokenIds?: boolean;
@@ -46,11 +46,11 @@ type Environment = { Bindings: HttpBindings };
 
 export interface App {
   readonly fetch: Hono<Environment>["fetch"];
-  /** From now on /healthz says that the server is going away. */
+  /** From now on /healthz reports that the server is shutting down. */
   drain(): void;
 }
 
-/** What a route takes. */
+/** What a route accepts. */
 const methods: ReadonlyMap<string, string> = new Map([
   ["/v1/embeddings", "POST"],
   ["/v1/search", "POST"],
@@ -90,13 +90,13 @@ export function createApp(options: AppOptions): App {
 function addGuards(app: Hono<Environment>, { hosts, corsOrigins, apiKey }: AppOptions): void {
   app.use(
     secureHeaders({
-      // Whether the address has TLS is for the proxy before it to say.
+      // Only a proxy in front of the server can know whether TLS is used.
       strictTransportSecurity: false,
       contentSecurityPolicy: { defaultSrc: ["'none'"], scriptSrc: ["'self'"], styleSrc: ["'self'"], connectSrc: ["'self'"] },
     }),
   );
   if (hosts !== undefined) app.use(named(hosts));
-  // A preflight has no key: it is answered before one is asked for.
+  // A preflight carries no key, so it is answered before the key is checked.
   if (corsOrigins !== undefined) {
     const origin = corsOrigins.includes("*") ? "*" : [...corsOrigins];
     app.use(cors({ origin, allowMethods: ["GET", "HEAD", "POST"], exposeHeaders: ["Retry-After"], maxAge: 600 }));
@@ -104,13 +104,13 @@ function addGuards(app: Hono<Environment>, { hosts, corsOrigins, apiKey }: AppOp
   if (apiKey !== undefined) for (const path of lockedPaths) app.on(["GET", "HEAD", "POST"], path, keyed(apiKey));
 }
 
-/** A request has no more values than its largest input: a text each, or where they are taken as many token ids as the model does; and a few fields. */
+/** A request has at most the values of its largest input, one text each or the model's maximum of token ids, and a few fields. */
 function bodyLimits({ limits, model }: AppOptions): BodyLimits {
   const { bodyBytes, inputs } = limits;
   return { bodyBytes, values: inputs * model.encoder.maxLength + fewFields };
 }
 
-/** Values of a request beside its input: fields, and the lists of a filter. */
+/** Values of a request besides its input: fields, and the lists of a filter. */
 const fewFields = 10_000;
 
 function addModelRoutes(app: Hono<Environment>, service: ModelService, options: AppOptions): void {
@@ -171,12 +171,12 @@ function addSearchRoutes(app: Hono<Environment>, service: ModelService, options:
   for (const [path, { type, body }] of pageFiles) app.get(path, (context) => context.body(body, 200, { "Content-Type": type }));
 }
 
-/** Numbers of an answer that are written in less than a slice. */
+/** Numbers of a response that can be written in less than a slice. */
 const fewNumbers = 4096;
 
 const jsonAnswer = (context: Context, body: string | ReadableStream) => context.body(body, 200, { "Content-Type": "application/json" });
 
-/** A large answer, made and sent in slices, between which other requests are served. */
+/** A large response, built and sent in slices, so that other requests are served in between. */
 function inSlices(pieces: Iterator<string>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>({

@@ -1,23 +1,23 @@
 /**
- * Joins the items of many callers into batches on the fly: while one batch is worked on, what arrives waits for the next, so a lone caller waits for
- * nobody and a crowd shares batches. No more than `limit` items wait; whoever comes then is told when to come again.
+ * Joins the items of many callers into batches on the fly: while one batch is processed, new items wait for the next. A single caller therefore never
+ * waits, and many callers share batches. At most `limit` items wait; further callers are told when to retry.
  */
 import { SimcseError } from "../../src/errors.ts";
 
 export interface BatchingOptions {
   /** Items that may wait. */
   readonly limit: number;
-  /** Items of a batch at most. */
+  /** Maximum items per batch. */
   readonly batch: number;
-  /** Is told of every batch. */
+  /** Called with every batch. */
   readonly onBatch?: (items: number) => void;
 }
 
-/** There are too many items already. */
+/** The queue is full. */
 export class QueueFullError extends SimcseError {
   constructor(
     waiting: number,
-    /** Whole seconds after which there should be room. */
+    /** Whole seconds after which there should be room again. */
     readonly retryAfter: number,
   ) {
     super(`The server is busy: ${waiting} inputs are waiting.`, `Try again in ${retryAfter} s.`);
@@ -34,24 +34,24 @@ interface Job<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** The longest a caller is asked to stay away. */
+/** The longest time after which callers are asked to retry. */
 const longestRetry = 60;
 
 export class BatchingQueue<Item, Result> {
-  /** Items that wait, those in work not counted. */
+  /** Waiting items, without those being processed. */
   waiting = 0;
   readonly #jobs: Job<Item, Result>[] = [];
   #running = false;
-  /** Items a second, of late. */
+  /** Recent throughput in items per second. */
   #rate = 0;
 
-  /** `work` gives a result for each item, in their order. */
+  /** `work` returns one result per item, in order. */
   constructor(
     readonly work: (items: readonly Item[]) => Promise<readonly Result[]>,
     readonly options: BatchingOptions,
   ) {}
 
-  /** The results of `items`. Throws `QueueFullError` when they find no room, and what `work` throws. Items not yet in work are dropped when `signal` aborts. */
+  /** The results of `items`. Throws `QueueFullError` if there is no room, and the errors of `work`. When `signal` aborts, items that are not yet being processed are dropped. */
   submit(items: readonly Item[], signal?: AbortSignal): Promise<Result[]> {
     if (this.waiting + items.length > this.options.limit) return Promise.reject(new QueueFullError(this.waiting, this.#retryAfter()));
     if (items.length === 0) return Promise.resolve([]);

@@ -1,4 +1,4 @@
-/** `POST /v1/embeddings` as OpenAI has it: a request checked, vectors put into its answer. */
+/** `POST /v1/embeddings` in OpenAI's format: checks requests and writes responses. */
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import type { TokenizedText } from "../../src/simcse/embedding/encoder-program.ts";
 import { toUnitLength } from "../../src/simcse/embedding/unit-length.ts";
@@ -11,35 +11,35 @@ export interface InputLimits {
   readonly characters: number;
 }
 
-/** What requests are checked against. */
+/** Properties of the model that requests are checked against. */
 export interface ServedModel {
   /** What requests may call it. */
   readonly names: readonly [string, ...string[]];
   readonly tokenizer: Tokenizer;
   readonly dimension: number;
-  /** Tokens that a text is cut to; a token array may have as many and no more. */
+  /** Texts are truncated to this many tokens; a token array may have at most as many. */
   readonly maxLength: number;
-  /** Whether token ids are of this model's tokenizer whoever sends them. */
+  /** Whether token ids are accepted from all clients, as ids of this model's tokenizer. */
   readonly acceptTokenIds: boolean;
 }
 
-/** Who sends a request. */
+/** The sender of a request. */
 export interface Sender {
   /** Whether it is one of OpenAI's client libraries. LangChain and others send ids of OpenAI's tokenizer through them. */
   readonly isOpenAiClient: boolean;
 }
 
 export interface EmbeddingsRequest {
-  /** What the request calls the model. */
+  /** The request's name of the model. */
   readonly model: string;
   /** Texts, or token ids with special tokens. */
   readonly inputs: readonly (string | readonly number[])[];
   readonly encoding: "float" | "base64";
-  /** Numbers that a vector is cut to. */
+  /** Number of elements to keep of each vector. */
   readonly dimensions: number;
 }
 
-/** Throws `RequestError` naming the field for anything that is not as OpenAI's reference says. A field that is null counts as absent. */
+/** Throws `RequestError` naming the field for anything that deviates from OpenAI's reference. A null field counts as absent. */
 export function parseEmbeddingsRequest(
   body: unknown,
   served: ServedModel,
@@ -54,7 +54,7 @@ export function parseEmbeddingsRequest(
   if (!Number.isInteger(numbers) || (numbers as number) < 1 || (numbers as number) > served.dimension)
     throw new RequestError(400, `dimensions must be a whole number from 1 to ${served.dimension}.`, "dimensions");
   const name = checkModelName(model, served.names);
-  // These libraries ask for base64 unless they are told otherwise; hardly anyone else does.
+  // These libraries request base64 by default; hardly anyone else does.
   const isForeign = !served.acceptTokenIds && (isOpenAiClient || encoding === "base64");
   const inputs = listOf(input, limits).map((item, i) =>
     typeof item === "string" ? checkedText(item, i, limits) : checkedTokens(item, i, served, isForeign),
@@ -62,7 +62,7 @@ export function parseEmbeddingsRequest(
   return { model: name, inputs, encoding, dimensions: numbers as number };
 }
 
-/** The fields of a body. Throws `RequestError` for what is no JSON object. */
+/** The fields of a body. Throws `RequestError` for anything but a JSON object. */
 export function fieldsOf(body: unknown): Readonly<Record<string, unknown>> {
   if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as Readonly<Record<string, unknown>>;
   throw new RequestError(400, "The body must be a JSON object.");
@@ -80,7 +80,7 @@ export function checkModelName(name: unknown, names: readonly string[]): string 
   );
 }
 
-/** The texts of an input, which may be one. Throws `RequestError` for anything else. */
+/** The texts of an input, which may be a single text. Throws `RequestError` for anything else. */
 export function textsOf(input: unknown, limits: InputLimits): string[] {
   return listOf(input, limits).map((item, i) => {
     if (typeof item !== "string") throw new RequestError(400, `Input ${i} is not a text.`, "input");
@@ -112,7 +112,7 @@ function checkedText(text: string, i: number, { characters }: InputLimits): stri
   throw new RequestError(400, `Input ${i} has ${text.length} characters; at most ${characters} are taken.`, "input");
 }
 
-/** The first and the last token are put around those of the text where they are not there. */
+/** Adds the first and the last special token if they are missing. */
 function checkedTokens(item: unknown, i: number, { tokenizer, maxLength }: ServedModel, isForeign: boolean): number[] {
   const { clsId, sepId, vocabSize } = tokenizer;
   if (!isTokens(item)) throw new RequestError(400, `Input ${i} is neither a text nor an array of token ids.`, "input");

@@ -1,9 +1,9 @@
-/** Who may ask: requests are counted, and refused without the key or under a name that is not the server's. */
+/** Access: counts requests, and refuses those without the key or with a host name that is not the server's. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { RequestError } from "./request-error.ts";
 
-/** Counts requests by their route: paths that clients make up must not become labels. */
+/** Counts requests by their route: arbitrary paths from clients must not become labels. */
 export function counted(routes: ReadonlySet<string>, count: (route: string, status: number, seconds: number) => void): MiddlewareHandler {
   return async (context, next) => {
     const began = performance.now();
@@ -13,7 +13,7 @@ export function counted(routes: ReadonlySet<string>, count: (route: string, stat
   };
 }
 
-/** Refuses requests without the key, in a time that says nothing about it. */
+/** Refuses requests without the key, in constant time, so that timing reveals nothing about the key. */
 export function keyed(apiKey: string): MiddlewareHandler {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   const expected = digest(apiKey);
@@ -26,8 +26,8 @@ export function keyed(apiKey: string): MiddlewareHandler {
 }
 
 /**
- * Refuses requests that call the server by another name. A page of `evil.example` whose address is changed to 127.0.0.1 (DNS rebinding) could otherwise
- * read what a server on this machine answers.
+ * Refuses requests with a foreign host name. Otherwise a page of `evil.example` whose address is changed to 127.0.0.1 (DNS rebinding) could read
+ * the responses of a server on this machine.
  */
 export function named(hosts: readonly string[]): MiddlewareHandler {
   const known = new Set(hosts.map((host) => host.toLowerCase()));

@@ -1,15 +1,15 @@
 /**
- * Bounds on JSON before it is parsed: `JSON.parse` works through 2 MB of nested arrays or of keys in a second or more, and nothing else runs meanwhile.
- * Plain texts and numbers are fast, and have no bound but the body's.
+ * Bounds on JSON before it is parsed: `JSON.parse` needs a second or more for 2 MB of nested arrays or keys, and blocks everything else meanwhile.
+ * Plain texts and numbers are fast; only the size of the body bounds them.
  */
 import { RequestError } from "./request-error.ts";
 import { nextSlice } from "./slices.ts";
 
-/** No request of this server nests as deep, nor has as many fields in all. */
+/** No valid request of this server nests as deep or has as many fields. */
 const mostDepth = 64;
 const mostFields = 4096;
 
-/** Bytes looked at between two looks at the clock. */
+/** Bytes scanned between two checks of the clock. */
 const sliceBytes = 2 ** 17;
 
 const [quote, backslash, colon, comma] = [0x22, 0x5c, 0x3a, 0x2c];

@@ -1,4 +1,4 @@
-/** What the server counts, for Prometheus. */
+/** The server's counters, for Prometheus. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
 export interface ServerMetrics {
@@ -8,7 +8,7 @@ export interface ServerMetrics {
   batch(sentences: number): void;
 }
 
-/** `waiting` says how many inputs wait at the moment. */
+/** `waiting` returns the current number of waiting inputs. */
 export function createMetrics(waiting: () => number): ServerMetrics {
   const registry = new Registry();
   const registers = [registry];

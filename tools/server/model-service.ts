@@ -1,4 +1,4 @@
-/** The model as the server's routes use it: texts to tokens, tokens to vectors and vectors to sentences, the work of all clients joined into batches. */
+/** The model as the server's routes use it: texts to tokens, tokens to vectors and vectors to sentences, with the work of all clients joined into batches. */
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import type { TokenizedText } from "../../src/simcse/embedding/encoder-program.ts";
 import { searchPrompt } from "../../src/simcse/embedding/prompts.ts";
@@ -25,13 +25,13 @@ interface Query extends Search {
   readonly vector: Float32Array;
 }
 
-/** Sentences of a batch, in batches of the encoder: enough to sort by length, few enough to answer the first soon. */
+/** Batches of the encoder per batch of the queue: enough to sort by length, few enough to answer the first request soon. */
 const encoderBatches = 4;
 
 /** Queries that are searched together. */
 const searchBatch = 32;
 
-/** Milliseconds that a device which failed has to show that it works again. */
+/** Milliseconds that a failed device has to prove that it works again. */
 const recoveryTime = 1000;
 
 export class ModelService {
@@ -64,7 +64,7 @@ export class ModelService {
     return this.model.encoder.tokenizer;
   }
 
-  /** Tokens that a text is cut to. */
+  /** Texts are truncated to this many tokens. */
   get maxLength(): number {
     return this.model.encoder.maxLength;
   }
@@ -74,7 +74,7 @@ export class ModelService {
     return this.#embeddings.waiting;
   }
 
-  /** Texts as the model takes them: with prompt and special tokens, cut to the model's length; queries of a search may have a prompt of their own. */
+  /** Token ids of texts, with prompt and special tokens, truncated to the model's length. Search queries may have their own prompt. */
   async tokenise(texts: readonly string[], signal: AbortSignal, { areQueries = false } = {}): Promise<TokenizedText[]> {
     const { encoder } = this.model;
     const prompt = areQueries ? searchPrompt(encoder.texts, "query") : undefined;
@@ -100,7 +100,7 @@ export class ModelService {
     );
   }
 
-  /** Why the model cannot be used, or null. After a failure the device is asked again, with the shortest sentence. */
+  /** Why the model cannot be used, or null. After a failure the device is tested again with the shortest sentence. */
   async failure(): Promise<string | null> {
     if (await this.model.model.device.isLost()) return "the device was lost";
     if (this.#failure === null) return null;
@@ -111,7 +111,7 @@ export class ModelService {
     return this.#failure;
   }
 
-  /** `work`, whose failures are remembered until it succeeds again. */
+  /** Runs `work` and remembers its failure until it succeeds again. */
   #watched<Items, Result>(work: (items: Items) => Promise<Result>): (items: Items) => Promise<Result> {
     return async (items) => {
       try {
@@ -125,7 +125,7 @@ export class ModelService {
     };
   }
 
-  /** Only queries with the same filter that want as many results run together: how many are wanted decides how many approximate ones are scored again. */
+  /** Only queries with the same filter and number of results run together, because that number decides how many approximate results are scored again. */
   async #searchTogether(queries: readonly Query[]): Promise<SearchResult[][]> {
     const groups = new Map<string, number[]>();
     for (const [place, { topK, filter }] of queries.entries()) {

@@ -1,6 +1,6 @@
 /**
- * The search page, in three files without anything from elsewhere: so its content security policy allows nothing else. All that a person typed or an
- * index holds is put into the page as text and never as HTML.
+ * The search page, in three files without external resources, so that its content security policy allows nothing else. User input and index contents
+ * are inserted as text, never as HTML.
  */
 const html = `<!doctype html>
 <html lang="en">

@@ -19,7 +19,7 @@ export interface BodyLimits {
   readonly values: number;
 }
 
-/** Throws `RequestError`: 415 for another media type or encoding than those above, 413 beyond the limit of bytes, 400 for what is not JSON or too much of it. */
+/** Throws `RequestError`: 415 for any other media type or encoding, 413 above the limit of bytes, 400 for invalid or too complex JSON. */
 export async function readJsonBody(incoming: IncomingMessage, { bodyBytes: limit, values }: BodyLimits): Promise<unknown> {
   const { "content-type": type = "", "content-encoding": encoding = "identity" } = incoming.headers;
   const isJson = /^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type.trim());
@@ -39,7 +39,7 @@ export async function readJsonBody(incoming: IncomingMessage, { bodyBytes: limit
 
 const tooLarge = (limit: number) => new RequestError(413, `The body is larger than ${limit} bytes.`);
 
-/** What is beyond the limit is not kept; `serveHttp` reads it to its end, so that the client gets the answer. */
+/** Bytes beyond the limit are dropped; `serveHttp` reads the body to its end, so that the client gets the response. */
 function readBody(incoming: IncomingMessage, limit: number): Promise<Buffer> {
   if (Number(incoming.headers["content-length"] ?? 0) > limit) return Promise.reject(tooLarge(limit));
   return new Promise((resolve, reject) => {

@@ -1,16 +1,16 @@
-/** Answers to requests that cannot be served, in the form that OpenAI's clients read. */
+/** Error responses, in OpenAI's format. */
 import type { Context } from "hono";
 import { DataError, OptionError, SimcseError } from "../../src/errors.ts";
 import { QueueFullError } from "./batching-queue.ts";
 
 type Status = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 429 | 500 | 503;
 
-/** A request that is refused, with the HTTP status that says why. */
+/** A refused request, with its HTTP status. */
 export class RequestError extends Error {
   constructor(
     readonly status: Status,
     message: string,
-    /** The field of the request that is at fault. */
+    /** The invalid field of the request. */
     readonly field: string | null = null,
     readonly code: string | null = null,
   ) {
@@ -35,7 +35,7 @@ export function refuse(context: Context, { status, message, field, code }: Reque
   return context.json({ error: { message, type: kinds[status], param: field, code } }, status);
 }
 
-/** The answer to whatever a request's handling threw. What is not the caller's fault is told to `log` and not to the caller. */
+/** The response to an error thrown while handling a request. Internal errors go to `log` and not to the caller. */
 export function answerError(error: unknown, context: Context, log: (line: string) => void): Response {
   if (error instanceof RequestError) return refuse(context, error);
   if (error instanceof QueueFullError) {

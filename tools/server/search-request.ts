@@ -1,4 +1,4 @@
-/** Requests that search: `POST /v1/search`, and the original demo's `GET /api`. */
+/** Search requests: `POST /v1/search`, and the original demo's `GET /api`. */
 import { type Filter, metadataMatcher } from "../../src/simcse/search/metadata.ts";
 import type { SearchResult } from "../../src/simcse/search/sentence-index.ts";
 import { mostResults, usualResults } from "../../src/simcse/search/vector-index.ts";
@@ -15,10 +15,10 @@ export interface SearchRequest {
 
 const knownFields = ["model", "input", "top_k", "threshold", "filter"];
 
-/** What the original's demo takes where a request does not say it. */
+/** Defaults of the original's demo. */
 const demoThreshold = 0.6;
 
-/** Throws `RequestError` naming the field, and `OptionError` for what is no filter. A field that is null counts as absent. */
+/** Throws `RequestError` naming the field, and `OptionError` for an invalid filter. A null field counts as absent. */
 export function parseSearchRequest(body: unknown, names: readonly string[], limits: InputLimits): SearchRequest {
   const fields = fieldsOf(body);
   const unknown = Object.keys(fields).find((name) => !knownFields.includes(name));
@@ -54,7 +54,7 @@ export function parseDemoQuery(
   };
 }
 
-/** Results that reach the threshold; where none does, the best score that there is. */
+/** Results that reach the threshold; if none does, also the best score. */
 export function reaching(results: readonly SearchResult[], threshold: number | undefined): { results: SearchResult[]; best?: number } {
   const kept = threshold === undefined ? [...results] : results.filter(({ score }) => score >= threshold);
   return kept.length > 0 || results.length === 0 ? { results: kept } : { results: kept, best: results[0]!.score };

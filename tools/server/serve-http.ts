@@ -1,4 +1,4 @@
-/** An app behind a port, and its orderly end: /healthz says 503, then the port closes, then what was asked is answered, then nothing. */
+/** Serves an app on a port, with an orderly shutdown: /healthz returns 503, then the port closes, then the requests in flight are answered. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -8,30 +8,30 @@ import type { App } from "./app.ts";
 
 export interface HttpServer {
   readonly url: string;
-  /** Ends the server; resolves when every request is answered, or after `grace` milliseconds without those that are not. */
+  /** Shuts the server down; resolves when every request is answered, or after `grace` milliseconds. */
   stop(options: StopOptions): Promise<void>;
 }
 
 export interface StopOptions {
-  /** Milliseconds that requests in flight get. */
+  /** Milliseconds that requests in flight have to finish. */
   readonly grace: number;
-  /** Milliseconds that the port stays open at least, while /healthz says 503. */
+  /** Minimum time in milliseconds that the port stays open while /healthz returns 503. */
   readonly drain: number;
 }
 
-/** Each may hold a body: what they can take of memory is this times the largest body. */
+/** Maximum number of connections. Each may hold a body, so their memory is at most this times the largest body. */
 const mostConnections = 512;
 
-/** A body that takes longer to arrive is not worth waiting for. */
+/** Time limit for a body to arrive. */
 const requestTimeout = 30_000;
 
-/** Longer than load balancers keep a connection idle, so that it is they who close it, and never while they send a request. */
+/** Longer than load balancers keep idle connections, so that they close the connection, and never while they send a request. */
 const keepAliveTimeout = 75_000;
 
-/** How often connections that are idle are closed once the port is. The first time is late enough for clients that ask every now and then. */
+/** Interval at which idle connections are closed after the port is. The first time is late enough for clients that poll from time to time. */
 const closingInterval = 1000;
 
-/** Throws `FileError` when the address cannot be listened on. */
+/** Throws `FileError` if the server cannot listen on the address. */
 export async function serveHttp(app: App, host: string, port: number): Promise<HttpServer> {
   const inFlight = new Set<ServerResponse>();
   let closing = false;
@@ -62,7 +62,7 @@ export async function serveHttp(app: App, host: string, port: number): Promise<H
       const ended = new AbortController();
       const late = delay(grace, null, { signal: ended.signal }).catch(() => null);
       await Promise.race([late, Promise.all([delay(drain), ...[...inFlight].map(answered)])]);
-      // From now on every answer ends its connection. The close of an HTTP server would also cut connections on which a request is about to arrive.
+      // From now on every response closes its connection. Closing the HTTP server itself would also cut connections on which a request is about to arrive.
       closing = true;
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
       const idle = setInterval(() => server.closeIdleConnections(), closingInterval);
@@ -79,8 +79,8 @@ export async function serveHttp(app: App, host: string, port: number): Promise<H
 const answered = (outgoing: ServerResponse) => new Promise<void>((resolve) => outgoing.once("close", () => resolve()));
 
 /**
- * Reads what is left of a body, and keeps none of it. A client that still sends when the connection closes may lose the answer: the system resets
- * a connection on which unread bytes arrive.
+ * Reads and drops the rest of a body. If the connection closes while the client still sends, the client may lose the response, because the system
+ * resets a connection with unread bytes.
  */
 function restOf(incoming: IncomingMessage): Promise<void> {
   return new Promise((resolve) => {
@@ -89,7 +89,7 @@ function restOf(incoming: IncomingMessage): Promise<void> {
   });
 }
 
-/** The same response, whose body ends when `work` has: it is sent at once, and the connection stays open until then. */
+/** The same response, whose body ends when `work` ends: it is sent at once, and the connection stays open until then. */
 function endingAfter(response: Response, work: Promise<void>): Response {
   const body = new ReadableStream<Uint8Array>({
     async start(controller) {

@@ -1,10 +1,10 @@
 /**
- * Long work on the event loop, cut into slices: between two of them the server accepts and answers other requests. All requests together have one
- * slice in a turn of the loop; those that find it used up wait for a later turn, one after another.
+ * Long work on the event loop, cut into slices: between two of them the server accepts and answers other requests. All requests share one
+ * slice per turn of the loop; when it is used up they wait for a later turn, one after another.
  */
 import { Turns } from "../../src/gpu/turns.ts";
 
-/** Milliseconds of a slice. A request's way through the server takes a handful of turns. */
+/** Milliseconds of a slice. A request takes a handful of turns through the server. */
 const sliceMilliseconds = 5;
 
 const waiting = new Turns();

@@ -1,7 +1,7 @@
 /**
  * Installs packages with apt on Debian and its descendants, as root.
  *
- * It knows nothing of what the packages are for. Elsewhere, and for a person who may not install, `aptCommand` is null.
+ * It does not know the purpose of the packages. On other systems, and for users who may not install, `aptCommand` is null.
  */
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -10,9 +10,9 @@ import { join } from "node:path";
 
 /** The fields of os-release(5) that choose a package. */
 export interface Distribution {
-  /** `debian`, `ubuntu`, `fedora`, …; empty where it is not known. */
+  /** `debian`, `ubuntu`, `fedora`, …; empty if unknown. */
   readonly id: string;
-  /** `bookworm`, `noble`, …; empty where it is not known. */
+  /** `bookworm`, `noble`, …; empty if unknown. */
   readonly codename: string;
 }
 
@@ -26,7 +26,7 @@ export function distribution(file = "/etc/os-release"): Distribution {
 /** How long apt waits for another apt on this machine. */
 const LOCK_TIMEOUT_S = 300;
 
-/** Debian's own mirror network: used only where the machine's sources name no mirror. */
+/** Debian's own mirror network, used only if the machine's sources name no mirror. */
 const DEBIAN_MIRROR = "http://deb.debian.org/debian";
 
 interface Result {
@@ -35,7 +35,7 @@ interface Result {
   readonly output: string;
 }
 
-/** Runs a command to its end; a command that does not exist ends with code 127. */
+/** Runs a command to its end; a missing command gives code 127. */
 function run(command: readonly string[]): Promise<Result> {
   const [program, ...args] = command;
   return new Promise((resolve) => {
@@ -51,16 +51,16 @@ function run(command: readonly string[]): Promise<Result> {
   });
 }
 
-/** Apt on this machine, with the right to install. */
+/** Apt on this machine, with permission to install. */
 export interface Apt {
   /**
-   * Installs packages, from backports if `backports` says so (that source is added where it is missing). Resolves to null, or to the reason
-   * why it could not.
+   * Installs packages, from backports if `backports` says so (that source is added if missing). Resolves to null, or to the reason
+   * for the failure.
    */
   install(packages: readonly string[], options: { backports: boolean; log: (line: string) => void }): Promise<string | null>;
 }
 
-/** Apt, or null where there is none or this person is not root. */
+/** Apt, or null if there is none or the user is not root. */
 export async function openApt(runCommand: Run = run): Promise<Apt | null> {
   if (process.getuid?.() !== 0 || (await runCommand(["apt-get", "--version"])).code !== 0) return null;
   return new AptGet(runCommand);
@@ -68,7 +68,7 @@ export async function openApt(runCommand: Run = run): Promise<Apt | null> {
 
 type Run = (command: readonly string[]) => Promise<Result>;
 
-/** Where apt looks for sources, a file each. */
+/** The folder of apt's sources, one file each. */
 const SOURCES = "/etc/apt/sources.list.d";
 
 export class AptGet implements Apt {
@@ -80,7 +80,7 @@ export class AptGet implements Apt {
 
   async install(packages: readonly string[], options: { backports: boolean; log: (line: string) => void }): Promise<string | null> {
     const release = `${distribution().codename}-backports`;
-    // A broken third-party source makes an update fail while what is wanted here is there: the installation decides.
+    // A broken third-party source makes the update fail although the wanted packages may be available, so only the installation decides.
     await this.apt("update");
     const added = options.backports ? await this.addRelease(release) : null;
     if (added !== null) {
@@ -101,15 +101,15 @@ export class AptGet implements Apt {
   }
 
   /**
-   * Adds a source for `release` where apt has none that answers; gives the file it wrote, or null. The file's name is this package's own, and one
-   * that is there already is left as it is: whoever wrote it, it is not ours to change or to remove.
+   * Adds a source for `release` if apt has no working one; returns the written file, or null. The file has this package's own name. An existing
+   * file of that name is left alone, because somebody else may have written it.
    */
   private async addRelease(release: string): Promise<string | null> {
-    // Lists the sources whose release file the update has brought.
+    // Lists the sources whose release file the update has fetched.
     const targets = await this.run(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)"]);
     const sources = targets.output.split("\n").map((line) => line.split(" "));
     if (sources.some(([name]) => name === release)) return null;
-    // Backports lie beside the release on the same mirror.
+    // Backports are on the same mirror as the release.
     const mirror = sources.find(([name]) => name === release.replace("-backports", ""))?.[1] ?? DEBIAN_MIRROR;
     const file = join(this.sources, `simcse-webgpu-${release}.list`);
     try {

@@ -1,11 +1,11 @@
-/** What an adapter means for this package: a table of checks, each of which says what works, what is slow or impossible, and the fix. */
+/** What an adapter means for this package: a table of checks. Each says what works, what is slow or impossible, and how to fix it. */
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
 
 export interface AdapterFacts {
   readonly name: string;
   readonly architecture: string;
   readonly capabilities: Capabilities;
-  /** Measured on a product of 512 × 512 matrices, 10⁹ operations a second. */
+  /** Measured on a product of 512 × 512 matrices, 10⁹ operations per second. */
   readonly gigaflops: number;
   /** The variant that multiplied them. */
   readonly matmul: string;
@@ -18,7 +18,7 @@ export interface Diagnosis {
   readonly what: string;
   readonly verdict: Verdict;
   readonly found: string;
-  /** What to do about it; null where nothing need be done. */
+  /** The remedy; null if none is needed. */
   readonly fix: string | null;
 }
 
@@ -32,7 +32,7 @@ const embeddings = [
   { model: "RoBERTa large", bytes: 50_265 * 1024 * 4 },
 ];
 
-/** Below this many 10⁹ operations a second a BERT base takes more than a second for a batch of 64 short sentences. */
+/** Below this many 10⁹ operations per second, BERT-base takes more than a second for a batch of 64 short sentences. */
 const fastGigaflops = 300;
 
 const namesOf = (models: typeof embeddings) => models.map(({ model }) => model).join(", ");

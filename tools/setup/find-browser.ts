@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path";
 
 const PROGRAMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/** Where browsers are that are not in PATH. */
+/** Browsers outside PATH. */
 const APPLICATIONS: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   darwin: ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"],
   win32: ["C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe", "C:\\Program Files (x86)\\Google\\Chrome\\Application\\chrome.exe"],
@@ -21,7 +21,7 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** The path of a Chromium or Chrome, or null. The environment variable `SIMCSE_BROWSER` goes before all else. */
+/** The path of a Chromium or Chrome, or null. The environment variable `SIMCSE_BROWSER` takes precedence. */
 export function findBrowser(): string | null {
   const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
   const inPath = folders.flatMap((folder) => PROGRAMS.map((program) => join(folder, program)));

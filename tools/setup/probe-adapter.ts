@@ -1,14 +1,14 @@
 /**
- * Asks whether WebGPU works in Node under a given environment, by computing one number on the adapter.
+ * Tests whether WebGPU works in Node under a given environment, by computing one number on the adapter.
  *
- * It asks in a child process, for two reasons: a broken driver can kill the process that loads it, and the Vulkan loader reads the
- * environment once. A driver that opens but computes wrongly is reported as one that does not work.
+ * The test runs in a child process, for two reasons: a broken driver can kill the process that loads it, and the Vulkan loader reads the
+ * environment once. A driver that opens but computes wrong results is reported as not working.
  */
 import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-/** What WebGPU tells of an adapter (`GPUAdapterInfo`). */
+/** WebGPU's description of an adapter (`GPUAdapterInfo`). */
 export interface AdapterInfo {
   readonly vendor: string;
   readonly architecture: string;
@@ -18,13 +18,13 @@ export interface AdapterInfo {
   readonly isFallbackAdapter: boolean;
 }
 
-/** An adapter that computes, or why there is none. */
+/** A working adapter, or the reason why there is none. */
 export type Probe = { readonly info: AdapterInfo } | { readonly reason: string };
 
 /** Generous: a software driver compiles its first shader in well under a second, but the machine may be busy. */
 const PROBE_TIMEOUT_MS = 60_000;
 
-/** The child's program. It is text and not a function, because bundlers rewrite functions and this one runs outside the bundle. */
+/** The child's program. It is a text, because bundlers rewrite functions and this one runs outside the bundle. */
 const PROGRAM = `
 const { create } = await import(process.argv[1]);
 globalThis.instance = create([]); // kept reachable: Dawn crashes when it is collected
@@ -74,7 +74,7 @@ export function probeAdapter(environment: Readonly<Record<string, string>> = {})
   });
 }
 
-/** The line of Node's own crash report that names the error, such as a library that the `webgpu` package does not find. */
+/** The line of Node's own crash report that names the error, such as a library that the `webgpu` package cannot find. */
 function lastError(stderr: string): string | undefined {
   return stderr
     .split("\n")

@@ -1,8 +1,8 @@
 /**
- * Finds an adapter for WebGPU in Node, installs a software one where there is none, and says what it did.
+ * Finds an adapter for WebGPU in Node, installs a software one if there is none, and reports what it did.
  *
- * The machine as it is comes first, so a GPU is used where there is one. On Linux the software drivers already there are tried next, then
- * apt is asked for one. On macOS and Windows Dawn uses Metal and Direct3D, and there is nothing to install.
+ * The unchanged environment is tried first, so that a GPU is used if there is one. On Linux, the installed software drivers are tried next, then
+ * one is installed with apt. On macOS and Windows Dawn uses Metal and Direct3D, and there is nothing to install.
  */
 import { DeviceError } from "../../src/errors.ts";
 import { distribution, openApt } from "./apt.ts";
@@ -11,34 +11,34 @@ import { type AdapterInfo, probeAdapter } from "./probe-adapter.ts";
 import { driverEnvironment, softwareDrivers } from "./vulkan-drivers.ts";
 
 export interface SetupOptions {
-  /** Install a driver where none works. */
+  /** Install a driver if none works. */
   readonly install: boolean;
-  /** Is told of every step, one line each. */
+  /** Called with one line per step. */
   readonly log: (line: string) => void;
 }
 
 export interface FoundAdapter {
   readonly info: AdapterInfo;
-  /** What must stand in `process.env` before Dawn is loaded; empty where the machine as it is works. */
+  /** Variables that `process.env` needs before Dawn is loaded; empty if it works without. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Debian 12's own Mesa 22.3 offers less Vulkan than Dawn asks for. */
+/** Debian 12's own Mesa 22.3 has less of Vulkan than Dawn needs. */
 const NEEDS_BACKPORTS = "bookworm";
 
 const BACKPORTS_LINE = `deb http://deb.debian.org/debian ${NEEDS_BACKPORTS}-backports main`;
 const APT_INSTALL = "sudo apt-get update && sudo apt-get install -y --no-install-recommends";
 
-/** What apt can bring, in the order of preference. A name that a distribution does not have costs one failed attempt. */
+/** Packages that apt can install, in order of preference. A name that a distribution lacks costs one failed attempt. */
 const INSTALLATIONS = [
   { name: "Mesa's lavapipe", packages: ["mesa-vulkan-drivers", "libvulkan1"], isMesa: true },
   { name: "Chromium's SwiftShader", packages: ["chromium", "libvulkan1"], isMesa: false },
 ] as const;
 
-/** A page drawn without any font can end the browser. */
+/** Drawing a page without any font can crash the browser. */
 const BROWSER_PACKAGES = ["chromium", "fonts-liberation"];
 
-/** What a person types where this program may not install: by the `ID` of os-release(5). */
+/** Commands for users, if this program may not install: by the `ID` of os-release(5). */
 const DRIVER_COMMANDS: Readonly<Record<string, string>> = {
   debian: `${APT_INSTALL} mesa-vulkan-drivers libvulkan1`,
   ubuntu: `${APT_INSTALL} mesa-vulkan-drivers libvulkan1`,
@@ -65,7 +65,7 @@ function driverRemedy(): string {
   return `install a Vulkan driver (Mesa 23 or later) and the Vulkan loader, then try again:\n  ${remedy}`;
 }
 
-/** Tries the machine as it is, then each software driver that is there. Adds to `tried` why an attempt failed. */
+/** Tries the unchanged environment, then each installed software driver. Adds the reasons of failures to `tried`. */
 async function findInstalled(tried: string[]): Promise<FoundAdapter | null> {
   const drivers = process.platform === "linux" ? softwareDrivers() : [];
   const attempts = [
@@ -81,9 +81,9 @@ async function findInstalled(tried: string[]): Promise<FoundAdapter | null> {
 }
 
 /**
- * An adapter that computes, with the environment in which Dawn opens it.
+ * A working adapter, with the environment in which Dawn opens it.
  *
- * @throws {DeviceError} where none works and none could be installed: it names every attempt, and the remedy is the commands to type.
+ * @throws {DeviceError} if none works and none could be installed. It names every attempt, and its remedy is the commands to run.
  */
 export async function findAdapter({ install, log }: SetupOptions): Promise<FoundAdapter> {
   const tried: string[] = [];
@@ -112,9 +112,9 @@ export async function findAdapter({ install, log }: SetupOptions): Promise<Found
 }
 
 /**
- * The path of a Chromium, installed where there is none.
+ * The path of a Chromium, which is installed if there is none.
  *
- * @throws {DeviceError} where there is none and none could be installed.
+ * @throws {DeviceError} if there is none and none could be installed.
  */
 export async function setUpBrowser({ install, log }: SetupOptions): Promise<string> {
   const found = findBrowser();
@@ -135,7 +135,7 @@ export async function setUpBrowser({ install, log }: SetupOptions): Promise<stri
   );
 }
 
-/** One line that names the adapter and what its use needs. */
+/** One line with the adapter and the environment it needs. */
 export function describeAdapter({ info, environment }: FoundAdapter): string {
   const kind = info.isFallbackAdapter ? "software" : "GPU";
   const name = info.description || info.device || "unnamed";

@@ -1,7 +1,7 @@
 /**
- * Where software Vulkan drivers lie on Linux, and how the Vulkan loader is told to use one.
+ * The locations of software Vulkan drivers on Linux, and how to make the Vulkan loader use one.
  *
- * It only looks at the disk: whether a driver works is for `probe-adapter.ts` to say.
+ * It only looks at the disk; `probe-adapter.ts` tests whether a driver works.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -33,7 +33,7 @@ const PLACES: readonly { name: VulkanDriver["name"]; manifest: RegExp; folders: 
   },
 ];
 
-/** The software drivers whose manifests are on this machine, the preferred first. */
+/** The software drivers with manifests on this machine, the preferred first. */
 export function softwareDrivers(): VulkanDriver[] {
   return PLACES.flatMap(({ name, manifest, folders }) =>
     folders.filter(existsSync).flatMap((folder) =>
@@ -44,12 +44,12 @@ export function softwareDrivers(): VulkanDriver[] {
   );
 }
 
-/** The environment in which the Vulkan loader sees this driver alone. Loaders before 1.3.207 know only the older name of the variable. */
+/** The environment in which the Vulkan loader sees only this driver. Loaders before 1.3.207 know only the older name of the variable. */
 export function driverEnvironment(driver: VulkanDriver): Record<string, string> {
   return { VK_DRIVER_FILES: driver.manifest, VK_ICD_FILENAMES: driver.manifest };
 }
 
-/** SwiftShader, where it is on this machine. */
+/** SwiftShader, if this machine has it. */
 export function swiftShaderDriver(): VulkanDriver | undefined {
   return softwareDrivers().find(({ name }) => name === "SwiftShader");
 }
