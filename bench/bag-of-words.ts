@@ -1,6 +1,6 @@
 /**
  * The bar for a sentence model: `npx tsx bench/bag-of-words.ts --text FILE --data_dir SENTEVAL` scores on STS the cosine of bags of words, each word weighted
- * by the logarithm of its rarity in a text of one sentence a line. It knows no order and no synonyms, and small models lose to it.
+ * by the logarithm of its rarity in a text with one sentence per line. It ignores word order and synonyms, and still beats small models.
  */
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
@@ -14,7 +14,7 @@ import { reportFailure } from "../tools/cli/failure.ts";
 
 const wordsOf = (text: string) => text.toLowerCase().match(/\p{L}+|\p{N}+/gu) ?? [];
 
-/** Ln of sentences ÷ sentences with the word, one more of each so that no word is infinitely rare. */
+/** ln((sentences + 1) ÷ (sentences with the word + 1)), so that no word is infinitely rare. */
 async function rarities(path: string): Promise<(word: string) => number> {
   const counts = new Map<string, number>();
   let sentences = 1;
@@ -25,7 +25,7 @@ async function rarities(path: string): Promise<(word: string) => number> {
   return (word) => Math.log(sentences / ((counts.get(word) ?? 0) + 1));
 }
 
-/** A column for each word of the sentences that are encoded together. */
+/** One column per word of the sentences that are encoded together. */
 const bags =
   (rarity: (word: string) => number): Encode =>
   async (sentences) => {

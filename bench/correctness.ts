@@ -1,6 +1,6 @@
 /**
- * Whether the kernels are right on this adapter: the suite of the browser page, every operation in its variants against a float64 reference, in this
- * process; and the repository's own tests, where Vitest is installed.
+ * Checks whether the kernels are correct on this adapter: the suite of the browser page, every operation in its variants against a float64 reference, in this
+ * process; and the repository's own tests, if Vitest is installed.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -11,12 +11,12 @@ import { type Finding, runKernelSuite } from "../web/kernel-suite.ts";
 import type { Bench } from "./machine.ts";
 import { markdown } from "./measure.ts";
 
-/** Vitest's projects, and what device each has. */
+/** Vitest's projects and their devices. */
 const projects = { full: "with every feature", core: "as a core device" };
 const tests = ["test/kernels", "test/autograd", "test/golden"];
 const quickTests = ["test/kernels/gelu.test.ts", "test/kernels/halves.test.ts"];
 
-/** The findings as Markdown. Sets the exit code when one is wrong. */
+/** The results as Markdown. Sets the exit code if one is wrong. */
 export async function correctness({ device, quick }: Bench): Promise<string> {
   const findings: Finding[] = [];
   for await (const finding of runKernelSuite(device, kernelChecks)) findings.push(finding);
@@ -43,7 +43,7 @@ function failureTable(failed: readonly Finding[]): string {
   return markdown(["failed", "variant", "error", "allowed"], rows);
 }
 
-/** What of Vitest's JSON report is read. */
+/** The part of Vitest's JSON report that is read. */
 interface Report {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
@@ -65,7 +65,7 @@ function runTests(paths: readonly string[]): string {
   ].join("\n");
 }
 
-/** A project's tests in a sentence. */
+/** A summary of a project's tests in one sentence. */
 function runVitest(vitest: string, project: string, paths: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), "simcse-bench-"));
   try {

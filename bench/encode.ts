@@ -14,10 +14,10 @@ import { type BenchModel, benchModels, bertConfig, syntheticSentences } from "./
 
 const batchSize = 64;
 const tokens = 32;
-/** Sentences are cut to as many tokens as a full batch of them may have. */
+/** Sentences are truncated to the length of those in a full batch. */
 const longest = 64;
 
-/** Where Wikipedia sentences and BERT's tokenizer are; not the project's own. */
+/** The folder of the Wikipedia sentences and BERT's tokenizer, which are not part of the project. */
 const data = resolve(process.env.SIMCSE_DATA ?? "../shared/data");
 
 type Batch = readonly (readonly number[])[];
@@ -27,7 +27,7 @@ interface Work {
   readonly batches: readonly Batch[];
 }
 
-/** Real sentences in the order of the file, in batches; null where the data is not there. */
+/** Real sentences in the order of the file, in batches; null if the data is missing. */
 async function wikipedia(count: number): Promise<Batch[] | null> {
   if (!existsSync(data)) return null;
   const tokenizer = await loadTokenizer(await openFolder(resolve(data, "tokenizers/bert-base-uncased")));
@@ -39,7 +39,7 @@ async function wikipedia(count: number): Promise<Batch[] | null> {
   return Array.from({ length: Math.floor(ids.length / batchSize) }, (_, i) => ids.slice(i * batchSize, (i + 1) * batchSize));
 }
 
-/** Every sentence of a batch as long as its longest: what padding costs, its tokens being computed like all others. */
+/** Pads every sentence of a batch to the longest, to measure the cost of padding: its tokens are computed like all others. */
 function padded(batch: Batch): Batch {
   const length = Math.max(...batch.map((ids) => ids.length));
   return batch.map((ids) => [...ids, ...Array<number>(length - ids.length).fill(0)]);

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:gpu [-- --quick]`: all that there is to know of a machine, in one command: whether every kernel variant that its adapter offers is right,
- * then all benchmarks, PyTorch's step beside ours where it is there. Writes bench/results/DATE-ADAPTER.md.
+ * `npm run bench:gpu [-- --quick]`: examines a machine in one command: it checks every kernel variant of the adapter,
+ * then runs all benchmarks, with PyTorch's step beside ours if PyTorch is installed. Writes bench/results/DATE-ADAPTER.md.
  *
  * Needs no npm: built by `npm run build:bench` it runs as `node out/bench/gpu.js`, see bench/README.md.
  */
@@ -16,7 +16,7 @@ import { circumstances, openBench } from "./machine.ts";
 import { findPyTorch } from "./pytorch.ts";
 import { benchTables } from "./tables.ts";
 
-/** The driver as NVIDIA's tool names it; other drivers stand in the adapter's description. */
+/** The driver as named by NVIDIA's tool; other drivers are in the adapter's description. */
 function nvidiaDriver(): string[] {
   const query = ["--query-gpu=name,driver_version", "--format=csv,noheader"];
   const { status, stdout } = spawnSync("nvidia-smi", query, { encoding: "utf8" });
@@ -45,7 +45,7 @@ try {
   const parts: string[] = [];
   const path = join(values.output_dir, `${new Date().toISOString().slice(0, 10)}-${fileName(device.name)}.md`);
   mkdirSync(values.output_dir, { recursive: true });
-  // After each part: what is known stays when a driver ends the process.
+  // Written after each part, so that results survive if a driver ends the process.
   const add = async (part: string) => {
     console.log(`${part}\n`);
     parts.push(part);

@@ -1,6 +1,6 @@
 /**
- * What a step costs the host: JavaScript from `TrainingStep.run` to the submit, for a model of BERT-base's 12 layers, on Dawn's null backend, where nothing
- * is computed and no driver works on the same thread. Its width is small, because the null backend has little memory; the dispatches are the same.
+ * The cost of a step on the host: JavaScript from `TrainingStep.run` to the submit, for a model of BERT-base's 12 layers, on Dawn's null backend, which computes
+ * nothing and runs no driver on the same thread. The model is narrow, because the null backend has little memory; the dispatches are the same.
  */
 import { openDevice } from "../src/gpu/node.ts";
 import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
@@ -22,7 +22,7 @@ const config = parseBertConfig("bench", {
   max_position_embeddings: 512,
 });
 
-/** Steps that pass before, and those that are timed. */
+/** Number of warm-up steps and of timed steps. */
 const warmUp = 200;
 const steps = 300;
 

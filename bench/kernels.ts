@@ -1,4 +1,4 @@
-/** Single kernels but matmul: LayerNorm, cross-entropy, attention, embedding, each forward and backward, and AdamW beside a scalar one. */
+/** Single kernels except matmul: LayerNorm, cross-entropy, attention, embedding, each forward and backward, and AdamW beside a scalar one. */
 import { compile, type Program } from "../src/autograd/program.ts";
 import type { StepInput } from "../src/autograd/step-input.ts";
 import type { Tape } from "../src/autograd/tape.ts";
@@ -19,7 +19,7 @@ import { scalarAdamW } from "./scalar-adamw.ts";
 
 interface KernelBench {
   readonly name: string;
-  /** Which operations are timed: others only make what these need. */
+  /** The operations that are timed; others only prepare their inputs. */
   readonly timed: (operation: string) => boolean;
   readonly program: Program;
   readonly step: StepInput;
@@ -32,7 +32,7 @@ function randomInputs({ plan }: Program): Record<string, Float32Array> {
   return Object.fromEntries(floats.map(([name, { shape }], seed) => [name, normals(elementCount(shape), seed)]));
 }
 
-/** An operation forward, and one program more for its gradient. */
+/** A program for an operation's forward pass, and another one for its gradient. */
 async function bothWays(device: Device, name: string, record: (tape: Tape) => Value, step: StepInput = {}): Promise<KernelBench[]> {
   const outputsOf = (values: readonly (Value | null)[]) =>
     Object.fromEntries(values.flatMap((value, i) => (value ? [[`y${i}`, value]] : [])));
@@ -95,7 +95,7 @@ async function subjects({ device, quick }: Bench): Promise<KernelBench[]> {
   ];
 }
 
-/** AdamW over an arena, in vectors of four and one by one. */
+/** AdamW over an arena, in vectors of four and as scalars. */
 async function optimizers(device: Device, count: number): Promise<KernelBench[]> {
   const allocate = (name: string, values: Float32Array | null, shape: readonly number[]): Persistent & ArenaTensor => {
     const made = new ArenaTensor(name, "f32", shape);
@@ -142,7 +142,7 @@ async function optimizers(device: Device, count: number): Promise<KernelBench[]>
 export async function kernelTable(bench: Bench): Promise<string> {
   const list = await subjects(bench);
   for (const { program, step } of list) program.run(step);
-  // Inputs stay in memory: only the live sizes and scalars are given again.
+  // Inputs stay in memory; only the live sizes and scalars are passed again.
   const repeated = list.map(({ step: { inputs: _, ...rest } }) => rest);
   const times = await measure(
     list.map(({ program, timed }, i) => onGpu(program, repeated[i], timed)),

@@ -1,6 +1,6 @@
 /**
  * Loading a checkpoint of BERT-base, 438 MB as torch.save writes it: how long from the file to the GPU, and how much memory beyond the GPU's copy.
- * On a software adapter that copy lies in the same memory and is subtracted. What the model then computes is compared with PyTorch.
+ * On a software adapter that copy lies in the same memory and is subtracted. The model's output is compared with PyTorch's.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -67,7 +67,7 @@ async function measureLoading(device: Device, path: string, rounds: number): Pro
   ].join("\n");
 }
 
-/** Bytes that the process came to hold beyond what it holds now; sampled every other millisecond. */
+/** Peak growth of the process's memory in bytes, sampled every other millisecond. */
 function watchMemory(): { stop: () => number } {
   globalThis.gc?.();
   const before = process.memoryUsage.rss();

@@ -1,4 +1,4 @@
-/** What all benchmarks share: the device, its measured ceilings, how often to measure, and the heading that names the machine. */
+/** Shared by all benchmarks: the device, its measured ceilings, how often to measure, and the heading that names the machine. */
 import { cpus, loadavg } from "node:os";
 import { describeCeilings } from "../src/autograd/profile.ts";
 import { type Ceilings, measureCeilings } from "../src/gpu/ceilings.ts";
@@ -7,9 +7,9 @@ import type { Device } from "../src/gpu/device.ts";
 export interface Bench {
   readonly device: Device;
   readonly ceilings: Ceilings;
-  /** Few shapes and few rounds: for trying whether it runs. */
+  /** Few shapes and few rounds, as a smoke test. */
   readonly quick: boolean;
-  /** Times each subject is measured. */
+  /** Number of measurements per subject. */
   readonly rounds: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Matrix products: the shapes of a BERT in all three layouts, f32 and halves, in every variant that the device has. The variants of
- * a product run in turns, and each is compared with dot products in float64 at some places: a fast kernel that is wrong shows as WRONG.
+ * Matrix products: the shapes of a BERT in all three layouts, f32 and f16, in every variant of the device. The variants of
+ * a product run alternately, and each is compared with float64 dot products at some places: a wrong kernel is marked WRONG.
  */
 import { plan } from "../src/autograd/plan.ts";
 import { Program } from "../src/autograd/program.ts";
@@ -15,7 +15,7 @@ import type { Bench } from "./machine.ts";
 import { markdown, measure, onGpu, percent, short, workOf } from "./measure.ts";
 
 interface Product {
-  /** What it is in BERT. */
+  /** Its role in BERT. */
   readonly name: string;
   readonly layout: Layout;
   readonly m: number;
@@ -23,7 +23,7 @@ interface Product {
   readonly k: number;
 }
 
-/** The products of a layer whose tokens, hidden size and intermediate size are given. */
+/** The products of a layer with the given tokens, hidden size and intermediate size. */
 const layer = (model: string, tokens: number, hidden: number, intermediate: number): Product[] => [
   { name: `${model}, query·key·value`, layout: "nt", m: tokens, n: 3 * hidden, k: hidden },
   { name: `${model}, intermediate`, layout: "nt", m: tokens, n: intermediate, k: hidden },
@@ -38,7 +38,7 @@ const cubes = (size: number) => (["nn", "nt", "tn"] as const).map((layout) => cu
 function products({ quick, device: { capabilities } }: Bench): Product[] {
   if (quick) return [...cubes(256), ...layer("hidden 128", 512, 128, 512).slice(1, 2)];
   if (!capabilities.software) return [...cubes(1024), ...cubes(4096), ...layer("BERT-base", 4096, 768, 3072)];
-  // A batch of BERT-base takes a CPU many seconds: a quarter of one.
+  // A batch of BERT-base takes many seconds on a CPU, so a quarter of it is used.
   return [...cubes(512), cube("nn", 1024), ...layer("hidden 128", 4096, 128, 512), ...layer("BERT-base", 1024, 768, 3072).slice(1, 2)];
 }
 
@@ -57,7 +57,7 @@ const operandShapes: Record<Layout, (product: Product) => [[number, number], [nu
   ],
 };
 
-/** Where element (row, column) of a product finds its factors at a depth. */
+/** The positions of the factors of element (row, column) of a product at a depth. */
 const factors: Record<Layout, (product: Product, row: number, column: number, depth: number) => [number, number]> = {
   nn: ({ n, k }, i, j, d) => [i * k + d, d * n + j],
   nt: ({ k }, i, j, d) => [i * k + d, j * k + d],
@@ -69,7 +69,7 @@ interface Candidate {
   readonly program: Program;
 }
 
-/** A program for each variant, whose output `c` is f32 whatever the product is stored as. */
+/** A program for each variant, whose output `c` is always f32. */
 async function candidates(device: Device, product: Product, dtype: FloatType): Promise<Candidate[]> {
   const [left, right] = operandShapes[product.layout](product);
   const record = () => {
@@ -93,13 +93,13 @@ async function candidates(device: Device, product: Product, dtype: FloatType): P
   return found;
 }
 
-/** Places of a product that are compared. */
+/** Number of places of a product that are compared. */
 const places = 64;
 
 async function isRight({ program }: Candidate, product: Product, a: Float32Array, b: Float32Array, dtype: FloatType): Promise<boolean> {
   const { m, n, k, layout } = product;
   const c = await program.read("c");
-  // The product has a deviation of √K. Halves round factors and product; singles each of K sums.
+  // The product has a standard deviation of √K. f16 rounds factors and product, f32 each of K sums.
   const tolerance = 16 * Math.sqrt(k) * (dtype === "f16" ? 2 ** -11 : 2 ** -24 * Math.sqrt(k));
   const [rows, columns] = [integers(places, m, 1), integers(places, n, 2)];
   return rows.every((row, i) => {
@@ -117,7 +117,7 @@ async function isRight({ program }: Candidate, product: Product, a: Float32Array
 export async function matmulTable(bench: Bench): Promise<string> {
   const { device, ceilings, rounds } = bench;
   const rows: string[][] = [];
-  // A software adapter emulates f16: its products are in the tests, and no benchmark.
+  // A software adapter emulates f16, so its f16 products are tested but not benchmarked.
   const dtypes: FloatType[] = device.capabilities.features.has("shader-f16") && !device.capabilities.software ? ["f32", "f16"] : ["f32"];
   for (const product of products(bench)) {
     const { name, layout, m, n, k } = product;

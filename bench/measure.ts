@@ -1,15 +1,15 @@
-/** Timing for benchmarks: medians of alternating rounds, so that what else the machine does falls on all of them alike. */
+/** Timing for benchmarks: medians of alternating rounds, so that other load on the machine affects all subjects equally. */
 import { rooflineSeconds, secondsOf } from "../src/autograd/profile.ts";
 import type { DispatchProfile, Program } from "../src/autograd/program.ts";
 import type { Ceilings } from "../src/gpu/ceilings.ts";
 import type { Device } from "../src/gpu/device.ts";
 
 export interface Subject {
-  /** One run. Returns its milliseconds where it knows them better than the host's clock. */
+  /** One run. Returns its milliseconds if it can measure them better than the host's clock. */
   readonly run: () => Promise<number | undefined>;
 }
 
-/** Median milliseconds of each subject over `rounds`, after one round that compiles. */
+/** Median milliseconds of each subject over `rounds`, after one warm-up round for compilation. */
 export async function measure(subjects: readonly Subject[], rounds: number): Promise<number[]> {
   const times = subjects.map(() => [] as number[]);
   for (let round = -1; round < rounds; round++) {
@@ -43,7 +43,7 @@ export function onGpu(program: Program, step: StepInput, timed: (operation: stri
   };
 }
 
-/** What dispatches do, and the milliseconds that they take at least. */
+/** The work of dispatches, and the minimum milliseconds it takes. */
 export function workOf(dispatches: readonly DispatchProfile[], ceilings: Ceilings) {
   const sum = (value: (dispatch: DispatchProfile) => number) => dispatches.reduce((total, dispatch) => total + value(dispatch), 0);
   return {
@@ -60,7 +60,7 @@ export function short(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(value < 0.1 ? 2 : 3);
 }
 
-/** Rows as a Markdown table; numbers stand right. */
+/** Rows as a Markdown table, with numbers aligned right. */
 export function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   return [line(head), line(head.map((_, i) => (i === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");

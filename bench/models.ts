@@ -4,7 +4,7 @@ import type { Bench } from "./machine.ts";
 
 export interface BenchModel {
   readonly name: string;
-  /** As in a `config.json`. */
+  /** The fields of a `config.json`. */
   readonly config: Readonly<Record<string, number>>;
 }
 
@@ -25,7 +25,7 @@ export const benchModels = ({ device }: Bench): readonly BenchModel[] => (device
 export const bertConfig = ({ config }: BenchModel) =>
   parseBertConfig("bench", { model_type: "bert", max_position_embeddings: 512, ...config });
 
-/** Sentences of `tokens` ids each, all over the vocabulary. */
+/** Sentences of `tokens` ids each, spread over the vocabulary. */
 export function syntheticSentences(count: number, tokens: number): number[][] {
   return Array.from({ length: count }, (_, i) => Array.from({ length: tokens }, (_, j) => (1 + i * 7919 + j * 104_729) % 30_522));
 }

@@ -1,4 +1,4 @@
-/** The training step in PyTorch, in a process of its own (`training_step.py`), where a Python with PyTorch is there. */
+/** The training step in PyTorch, in a separate process (`training_step.py`), if a Python with PyTorch is installed. */
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 
@@ -16,11 +16,11 @@ export interface PyTorchStep {
 export interface PyTorch {
   readonly python: string;
   readonly version: string;
-  /** The name of the CUDA device, null where there is none. */
+  /** The name of the CUDA device, null if there is none. */
   readonly cuda: string | null;
 }
 
-/** From the repository's root, where benchmarks are run. */
+/** Relative to the repository's root, where benchmarks run. */
 const script = resolve("bench/training_step.py");
 
 /** torch.compile takes minutes on a slow machine. */
@@ -29,7 +29,7 @@ const patience = 600_000;
 const probe =
   "import json, torch; print(json.dumps({'version': torch.__version__, 'cuda': torch.cuda.get_device_name() if torch.cuda.is_available() else None}))";
 
-/** The first Python that has PyTorch, `$PYTHON` before all; null where there is none. */
+/** The first Python that has PyTorch, `$PYTHON` first; null if there is none. */
 export function findPyTorch(): PyTorch | null {
   const pythons = [process.env.PYTHON, "python3", "/usr/bin/python3"].filter((python) => python !== undefined);
   for (const python of pythons) {
@@ -39,7 +39,7 @@ export function findPyTorch(): PyTorch | null {
   return null;
 }
 
-/** The median milliseconds of a step, or why there are none. */
+/** The median milliseconds of a step, or the reason why there are none. */
 export function pytorchStep({ python }: PyTorch, step: PyTorchStep): number | { readonly reason: string } {
   const { status, stdout, stderr } = spawnSync(python, [script, JSON.stringify(step)], { encoding: "utf8", timeout: patience });
   if (status === 0) return Number(stdout.trim().split("\n").at(-1));

@@ -1,4 +1,4 @@
-/** AdamW a thread an element, which the kernel in vectors of four is measured against. */
+/** AdamW with one thread per element, as the baseline for the kernel in vectors of four. */
 
 import { wgsl } from "../src/gpu/shader.ts";
 import { blockIndex, fold, kernel, scalar, threadsPerWorkgroup } from "../src/kernels/language/kernel.ts";
@@ -34,7 +34,7 @@ const operation: Operation<{ readonly learningRate: Scalar }> = {
   },
 };
 
-/** AdamW with transformers' defaults and no decay, a thread an element. */
+/** AdamW with transformers' defaults and no decay, one thread per element. */
 export function scalarAdamW(
   tape: Recorder,
   { gradient, parameters, first, second, state }: Record<"gradient" | "parameters" | "first" | "second" | "state", Persistent>,

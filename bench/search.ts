@@ -1,4 +1,4 @@
-/** Exact search among stored vectors, beside NumPy on the CPU where Debian's python3-numpy is there; and what few bits lose. */
+/** Exact search among stored vectors, beside NumPy on the CPU if Debian's python3-numpy is installed; and the loss of accuracy at low precision. */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Device } from "../src/gpu/device.ts";
@@ -10,13 +10,13 @@ const dimension = 768;
 const topK = 5;
 const queryCounts = [1, 32];
 
-/** Vectors searched, and the precisions measured on so many. */
+/** Numbers of vectors to search, and the precisions measured on each. */
 const sizes: readonly { readonly count: number; readonly measured: readonly Precision[] }[] = [
   { count: 100_000, measured: precisions },
   { count: 1_000_000, measured: ["f16", "binary"] },
 ];
 
-/** Vectors made and added at a time. */
+/** Vectors generated and added at a time. */
 const batch = 10_000;
 
 /** Uniform numbers in (−0.5, 0.5): the time does not depend on them (xorshift, Marsaglia 2003). */
@@ -30,7 +30,7 @@ function randomVectors(count: number, seed: number): Float32Array {
   });
 }
 
-/** Queries that lie near a vector each, as a paraphrase does to its sentence: a cosine of 0.8. */
+/** Queries that are each close to one vector, like a paraphrase to its sentence: a cosine of 0.8. */
 function queriesNear(vectors: Float32Array, count: number): Float32Array {
   const noise = randomVectors(count, 77);
   return vectors.slice(0, count * dimension).map((value, i) => value + 0.75 * noise[i]!);

@@ -1,4 +1,4 @@
-/** Sentences that benchmarks of the encoder send: 6 to 17 words each, the same for the same number. */
+/** Sentences that benchmarks of the encoder send: 6 to 17 words each, determined by their number. */
 const words = ["river", "bread", "the", "old", "carries", "a", "quiet", "sails", "over", "bright", "morning", "letter"];
 
 export function benchSentence(number: number): string {

@@ -1,4 +1,4 @@
-/** Clients of bench/serve.ts, in a process of their own: each asks again as soon as it is answered, until the time is over. Prints what they got as JSON. */
+/** Clients of bench/serve.ts, in a separate process: each sends its next request as soon as it is answered, until the time is over. Prints the results as JSON. */
 import { Agent, request } from "node:http";
 import { benchSentence } from "./sentences.ts";
 

@@ -1,6 +1,6 @@
 /**
- * The server under 64 clients at once, on this machine alone, beside the library encoding as many sentences by itself. The clients are another
- * process and take their share of the same cores.
+ * The server under 64 clients at once, all on this machine, beside the library encoding as many sentences directly. The clients are another
+ * process and share the same cores.
  */
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -58,7 +58,7 @@ async function runClients(url: string, sentences: number): Promise<Served> {
   return JSON.parse(stdout) as Served;
 }
 
-/** Sentences a second of the library by itself, on texts of the lengths that the clients send. */
+/** Sentences per second of the library without the server, on texts of the lengths that the clients send. */
 async function libraryRate(simcse: SimCSE): Promise<number> {
   const sentences = Array.from({ length: 2048 }, (_, number) => benchSentence(number));
   await simcse.encode(sentences.slice(0, 256));

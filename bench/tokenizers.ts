@@ -1,12 +1,12 @@
 /**
- * Tokenizers against the official library: `tsx bench/tokenizers.ts cases.json…`, with files that test/golden/tokenizer_definitions.py makes.
+ * Tokenizers against the official library: `tsx bench/tokenizers.ts cases.json…`, with files made by test/golden/tokenizer_definitions.py.
  *
  * Prints how many definitions and texts have the official ids, which were refused and why, and every difference.
  */
 import { readFileSync } from "node:fs";
 import { type Comparison, compare, type DefinitionCases } from "../test/io/tokenizer/differential.ts";
 
-/** Differences that are printed in full. */
+/** Maximum number of differences that are printed in full. */
 const SHOWN = 20;
 
 const reasons = new Map<string, number>();

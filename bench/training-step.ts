@@ -1,4 +1,4 @@
-/** The training step of SimCSE, in f32 and in mixed precision, beside the same step in PyTorch where that is there. */
+/** The training step of SimCSE, in f32 and in mixed precision, beside the same step in PyTorch if it is installed. */
 import type { FloatType } from "../src/kernels/language/operation.ts";
 import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
@@ -65,7 +65,7 @@ async function ownRow({ device, ceilings, rounds }: Bench, model: BenchModel, dt
   );
 }
 
-/** The configurations of PyTorch that a step is compared with: on the machine's GPU where we run on one, else on its CPU. */
+/** The configurations of PyTorch that a step is compared with: on the machine's GPU if we use one, else on its CPU. */
 function pytorchRows({ device, rounds }: Bench, model: BenchModel): string[][] {
   const torch = findPyTorch();
   if (torch === null) return [missing("PyTorch", "not installed")];

@@ -1,4 +1,4 @@
-/** `npm run bench:peers`: what others need for the same work, beside this package, as Markdown on standard output. See README.md. */
+/** `npm run bench:peers`: compares other libraries with this package on the same work, as Markdown on standard output. See README.md. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ try {
   const log = (line: string) => process.stderr.write(`${line}\n`);
   const uninstalled = await installPeers();
   const { info, environment } = await findAdapter({ install: false, log });
-  // It needs a package that has only now been installed.
+  // Imported late, because it needs a package that was only just installed.
   const { writeModelFolder } = await import("./model-folder.ts");
   await writeModelFolder(folder);
   const disagreements = new Disagreements();

@@ -1,4 +1,4 @@
-/** Peers side by side: each in its process, all of them prepared, then measured in alternating rounds, so that noise falls on all alike. */
+/** Peers side by side: each in its process, all of them prepared, then measured in alternating rounds, so that noise affects all equally. */
 import type { Peer } from "./peer.ts";
 import { RemotePeer } from "./remote.ts";
 
@@ -8,13 +8,13 @@ export interface Surroundings {
   /** Variables with which Dawn and ONNX Runtime find the adapter. */
   readonly environment: Readonly<Record<string, string>>;
   readonly rounds: number;
-  /** Is told what is going on, one line each. */
+  /** Called with one line for each activity. */
   readonly log: (line: string) => void;
 }
 
 export class Entrant {
   version = "";
-  /** Why the peer is out; null while it is in. */
+  /** Why the peer is excluded; null while it takes part. */
   failure: string | null = null;
   readonly remote: RemotePeer;
 
@@ -26,7 +26,7 @@ export class Entrant {
     this.remote = new RemotePeer(peer, folder, environment);
   }
 
-  /** What `work` gives, or null when the peer fails at it, is out already, or has been. */
+  /** The result of `work`, or null if the peer fails or is excluded. */
   async attempt<Result>(work: (remote: RemotePeer) => Promise<Result>): Promise<Result | null> {
     if (this.failure !== null) return null;
     try {
@@ -61,7 +61,7 @@ export async function contest<Result>(
   }
 }
 
-/** Runs `measure` on each entrant in turn, `rounds` times; the median of each one's numbers, or null where it failed. */
+/** Runs `measure` on each entrant in turn, `rounds` times; the median of each one's numbers, or null if it failed. */
 export async function alternate(
   entrants: readonly Entrant[],
   rounds: number,

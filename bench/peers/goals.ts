@@ -1,4 +1,4 @@
-/** What this package means to reach beside each peer on a software adapter, as (its time) / (our time). */
+/** The goals of this package against each peer on a software adapter, as (its time) / (our time). */
 
 export interface Goal {
   readonly least: number;
@@ -29,15 +29,15 @@ export const swiftShaderGoals: Goals = {
   "64×64×8 shared tile": { least: 1.7, aim: 2.5 },
 };
 
-/** Bytes of the process of our training run, at most. */
+/** Maximum bytes of the process of our training run. */
 export const memoryGoal = { least: 500e6, aim: 350e6 };
 
-/** A ratio as the tables have it. */
+/** A ratio in the format of the tables. */
 export function ratio(value: number): string {
   return `${value >= 10 ? value.toFixed(0) : value.toFixed(value >= 1 ? 1 : 2)}×`;
 }
 
-/** "at least (aim)", or nothing where there is no goal. */
+/** "at least (aim)", or nothing if there is no goal. */
 export function goalText(goal: Goal | undefined): string {
   return goal === undefined ? "" : `${ratio(goal.least)} (${ratio(goal.aim)})`;
 }

@@ -1,9 +1,9 @@
-/** Installs the peers beside their package.json, where they are not there already. */
+/** Installs the peers beside their package.json, unless they are already installed. */
 import { exec } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-/** Null, or why npm could not: then each peer that is missing says so itself. */
+/** Null, or the reason why npm failed; each missing peer then reports itself. */
 export async function installPeers(): Promise<string | null> {
   const folder = fileURLToPath(new URL(".", import.meta.url));
   try {

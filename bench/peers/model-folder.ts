@@ -1,11 +1,11 @@
-/** The model as files, for peers that read them: made once a run, in a temporary folder. */
+/** The model as files, for peers that read them, created once per run in a temporary folder. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeSafetensors } from "../../src/io/weights/safetensors.ts";
 import { bertModel } from "./onnx-model.ts";
 import { config, initialWeights } from "./work.ts";
 
-/** What transformers.js asks of a model folder besides its config. */
+/** The files that transformers.js needs in a model folder besides its config. */
 export const onnxFile = "onnx/model.onnx";
 export const safetensorsFile = "model.safetensors";
 

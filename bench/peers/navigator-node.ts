@@ -1,4 +1,4 @@
-/** The `navigator` that peers written for browsers look at. */
+/** The `navigator` object for peers written for browsers. */
 import { cpus } from "node:os";
 
 export function installNavigator(gpu?: GPU): void {

@@ -1,6 +1,6 @@
 /**
- * The model, and single kernels, as ONNX graphs of standard operators (opset 20), which ONNX Runtime then fuses as it likes. The graph is what an
- * exporter gives for BERT, with LayerNormalization and Gelu as the single operators that they are in this opset.
+ * The model, and single kernels, as ONNX graphs of standard operators (opset 20), which ONNX Runtime then fuses. The graph is that of an
+ * exporter for BERT, with LayerNormalization and Gelu as single operators, which this opset has.
  */
 import onnxProto from "onnx-proto";
 import { config, initialWeights, type KernelWork, layerNormEpsilon, operands, tokensPerSentence, type Weight } from "./work.ts";
@@ -8,7 +8,7 @@ import { config, initialWeights, type KernelWork, layerNormEpsilon, operands, to
 const { onnx } = onnxProto;
 const { FLOAT, INT64 } = onnx.TensorProto.DataType;
 const opset = 20;
-/** The version of the format that opset 20 came with. */
+/** The version of the format that introduced opset 20. */
 const irVersion = 9;
 
 type Dimension = number | string;

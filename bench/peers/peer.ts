@@ -1,4 +1,4 @@
-/** What a peer is: how it is opened, and the three kinds of work that it may be able to do. */
+/** A peer: how it is opened, and the three kinds of work that it may support. */
 import type { KernelWork } from "./work.ts";
 
 export type WorkKind = "train" | "encode" | "kernels";
@@ -6,13 +6,13 @@ export type WorkKind = "train" | "encode" | "kernels";
 export interface Peer {
   /** As in the tables. */
   readonly name: string;
-  /** The kinds of work that it claims. One that it then cannot do stands in the table with its reason. */
+  /** The kinds of work that it claims to support. If one fails, the table gives the reason. */
   readonly does: readonly WorkKind[];
-  /** Loads the peer in this process, which is its own. `folder` holds the model's files, see `model-folder.ts`. */
+  /** Loads the peer in this process, which it has for itself. `folder` holds the model's files, see `model-folder.ts`. */
   readonly open: (folder: string) => Promise<OpenPeer>;
 }
 
-/** What was done so far with all of this process's WebGPU devices. */
+/** Counts of the WebGPU calls of this process so far. */
 export interface GpuCalls {
   readonly dispatches: number;
   readonly submits: number;
@@ -20,15 +20,15 @@ export interface GpuCalls {
 }
 
 export interface OpenPeer {
-  /** Its version, and its threads where it uses the CPU. */
+  /** Its version, and its threads if it uses the CPU. */
   readonly version: string;
-  /** Absent where the peer has no WebGPU, or one of its own that this process does not see. */
+  /** Absent if the peer has no WebGPU, or its own one that this process cannot see. */
   readonly calls?: GpuCalls;
   readonly trainer?: (dropout: number) => Promise<Trainer>;
   readonly encoder?: () => Promise<Encoder>;
-  /** Null for a kernel that the peer does not have by itself. */
+  /** Null for a kernel that the peer does not have as a single one. */
   readonly kernel?: (work: KernelWork) => Promise<Kernel | null>;
-  /** Bytes, where the peer is not in this process but in one of its own. */
+  /** Peak memory in bytes, if the peer runs in another process. */
   readonly peakMemory?: () => Promise<number>;
 }
 

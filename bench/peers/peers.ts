@@ -1,21 +1,21 @@
-/** The table of peers. A peer's file is loaded where it is opened, so that no process pays for another's libraries. */
+/** The table of peers. A peer's file is loaded when the peer is opened, so that no process loads another peer's libraries. */
 import type { Peer } from "./peer.ts";
 
-/** What all others are compared with. */
+/** The peer that all others are compared with. */
 export const ours: Peer = {
   name: "simcse-webgpu",
   does: ["train", "encode", "kernels"],
   open: async () => (await import("./peers/simcse-webgpu.ts")).open(),
 };
 
-/** A yardstick and no peer: the kernel of the textbooks. */
+/** A yardstick, not a peer: the textbook kernel. */
 export const sharedTile: Peer = {
   name: "64×64×8 shared tile",
   does: ["kernels"],
   open: async () => (await import("./peers/shared-tile.ts")).open(),
 };
 
-/** The independent implementation that losses and embeddings are compared with, where it is installed. */
+/** The independent implementation that losses and embeddings are compared with, if it is installed. */
 export const pytorch: Peer = {
   name: "PyTorch, CPU",
   does: ["train", "encode", "kernels"],

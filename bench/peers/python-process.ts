@@ -1,12 +1,12 @@
-/** A peer in Python: a script of `peers/` that answers one line of JSON for each line that it is given. */
+/** A peer in Python: a script of `peers/` that answers each line of JSON with one line of JSON. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** Debian's, which has torch and numpy from the system's packages. */
+/** Debian's Python, with torch and numpy from the system's packages. */
 const interpreter = "/usr/bin/python3";
 
-/** Set on some machines to slow, safe kernels; a benchmark wants OpenBLAS's own choice. */
+/** Some machines set this to slow, safe kernels; a benchmark needs OpenBLAS's own choice. */
 const openBlasChoices = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"];
 
 export class PythonProcess {
@@ -28,7 +28,7 @@ export class PythonProcess {
     process.once("exit", () => this.#child.kill());
   }
 
-  /** Starts a script, which says what it is once it is ready. Throws with Python's last words when it is not. */
+  /** Starts a script, which reports its version once it is ready. Throws with Python's last output if it fails. */
   static async start(script: string, ...values: string[]): Promise<{ python: PythonProcess; version: string }> {
     const python = new PythonProcess(script, values);
     const { version } = (await python.#answer()) as { version: string };

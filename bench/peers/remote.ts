@@ -1,6 +1,6 @@
 /**
- * A peer in a process of its own, so that its memory can be told and its crash is its own. Between its turns the process is stopped: some libraries keep
- * asking their device, or keep their threads turning, when they have nothing to do, and would take the cores from the one whose turn it is.
+ * A peer in a separate process, so that its memory can be measured and a crash affects no other. Between its turns the process is stopped: some libraries
+ * poll their device or spin their threads when idle, and would take cores from the peer whose turn it is.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -16,7 +16,7 @@ export interface Question {
 
 export type Answer = { readonly value: unknown } | { readonly failure: string };
 
-/** A peer that is silent for so long does not take part: compiling a training step takes some of them more than a minute. */
+/** A peer that is silent for this long is excluded: compiling a training step takes some of them more than a minute. */
 const patienceMs = 600_000;
 
 const program = fileURLToPath(new URL("child.ts", import.meta.url));
@@ -39,7 +39,7 @@ export class RemotePeer {
     this.#child.on("exit", (code, signal) => this.#answer({ failure: `its process ended with ${signal ?? code}: ${this.#lastWords()}` }));
   }
 
-  /** One question at a time. Throws with the peer's reason when it cannot. */
+  /** Asks one question at a time. Throws with the peer's reason if it fails. */
   async ask<Name extends Verb>(ask: Name, ...given: Parameters<Session[Name]>): Promise<Awaited<ReturnType<Session[Name]>>> {
     if (!this.#child.connected) throw new Error(`its process has ended: ${this.#lastWords()}`);
     this.#signal("SIGCONT");
@@ -62,7 +62,7 @@ export class RemotePeer {
     await gone;
   }
 
-  /** Windows knows no such signals. */
+  /** Windows has no such signals. */
   #signal(signal: "SIGSTOP" | "SIGCONT"): void {
     if (process.platform !== "win32") this.#child.kill(signal);
   }

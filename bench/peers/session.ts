@@ -1,9 +1,9 @@
-/** What a peer's process does when it is asked. One piece of work at a time is prepared and then repeated. */
+/** The tasks of a peer's process. One task at a time is prepared and then repeated. */
 import { readFileSync } from "node:fs";
 import type { Encoder, GpuCalls, Kernel, OpenPeer, Peer, Trainer } from "./peer.ts";
 import type { KernelWork } from "./work.ts";
 
-/** How long something took, and what it asked of WebGPU where that is seen. */
+/** The duration of a task, and its WebGPU calls if they can be counted. */
 export interface Timed {
   readonly milliseconds: number;
   readonly calls: GpuCalls | null;
@@ -39,14 +39,14 @@ export class Session {
     this.#encoder = await this.#open!.encoder!();
   }
 
-  /** The second of two: since its last turn the others have had the caches. */
+  /** Times the second of two runs, because the other peers have used the caches since its last turn. */
   async encode(): Promise<Timed & { embeddings: Float32Array }> {
     await this.#encoder!.encode();
     const [embeddings, timed] = await this.#time(() => this.#encoder!.encode());
     return { embeddings, ...timed };
   }
 
-  /** False for a kernel that the peer does not have. */
+  /** False for a kernel that the peer lacks. */
   async prepareKernel(work: KernelWork): Promise<boolean> {
     this.#kernel = (await this.#open!.kernel!(work)) ?? undefined;
     return this.#kernel !== undefined;
@@ -61,7 +61,7 @@ export class Session {
     return this.#kernel!.result();
   }
 
-  /** Bytes of memory that the peer's process had at most. */
+  /** Peak memory of the peer's process in bytes. */
   async peakMemory(): Promise<number> {
     return this.#open!.peakMemory?.() ?? peakMemory();
   }
@@ -83,7 +83,7 @@ function difference(after: GpuCalls, before: GpuCalls): GpuCalls {
   };
 }
 
-/** Bytes. Linux's own mark of this program alone, where there is one: `maxRSS` begins with what the parent had. */
+/** Peak memory in bytes. Uses Linux's own mark of this program if there is one, because `maxRSS` starts with the parent's memory. */
 function peakMemory(): number {
   if (process.platform !== "linux") return process.resourceUsage().maxRSS * 1024;
   const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))!;

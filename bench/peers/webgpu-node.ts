@@ -1,9 +1,9 @@
-/** WebGPU for peers that expect a browser: `navigator.gpu` through Dawn, and a count of what is done with it. */
+/** WebGPU for peers that expect a browser: `navigator.gpu` through Dawn, and a count of the calls. */
 import { create, globals } from "webgpu";
 import { installNavigator } from "./navigator-node.ts";
 import type { GpuCalls } from "./peer.ts";
 
-/** Dawn's instance; it must not be collected while a device of it lives. */
+/** Dawn's instance; it must not be garbage-collected while one of its devices is in use. */
 let instance: GPU | undefined;
 
 /** Puts Dawn where a browser has `navigator.gpu`. */
@@ -32,7 +32,7 @@ function count<Name extends string>(prototype: Record<Name, (...values: never[])
   };
 }
 
-/** Lets `writeBuffer` take views of shared memory, as it does in browsers: Dawn in Node refuses them. */
+/** Makes `writeBuffer` accept views of shared memory, as in browsers; Dawn in Node refuses them. */
 export function acceptSharedMemory(): void {
   const { writeBuffer } = GPUQueue.prototype;
   GPUQueue.prototype.writeBuffer = function (buffer, bufferOffset, data, dataOffset = 0, size) {

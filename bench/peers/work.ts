@@ -1,12 +1,12 @@
 /**
- * The work that every peer is given: one small BERT, its weights, its sentences, and single kernels. All of it is a function of nothing but
- * this file, so that each process makes the same numbers for itself.
+ * The work for every peer: one small BERT, its weights, its sentences, and single kernels. It depends only on
+ * this file, so each process generates the same numbers.
  */
 import { normal, stream } from "../../src/nn/random.ts";
 
 /**
  * A `config.json` as Hugging Face writes it. Its initial weights are five times as large as BERT's, so that untrained embeddings differ and a
- * wrong model is seen in its loss; with BERT's, any loss is log 64 within a thousandth.
+ * wrong model shows in its loss; with BERT's, any loss is log 64 within a thousandth.
  */
 export const config = {
   model_type: "bert",
@@ -27,7 +27,7 @@ export const config = {
 export const batchSize = 64;
 export const tokensPerSentence = 32;
 export const temperature = 0.05;
-/** Of attention's weights and of hidden states, where a step is timed. */
+/** Dropout of attention's weights and of hidden states in timed steps. */
 export const dropout = 0.1;
 export const adam = { learningRate: 3e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
 
@@ -38,7 +38,7 @@ export interface Weight {
 
 const seed = 42;
 
-/** A tensor of normally distributed numbers, which depend on its name. */
+/** A tensor of normally distributed numbers, determined by its name. */
 function draw(name: string, shape: readonly number[], standardDeviation: number): Weight {
   const count = shape.reduce((product, size) => product * size, 1);
   return { shape, data: new Float32Array(normal(seed, name, count, standardDeviation)) };
@@ -74,7 +74,7 @@ function shapes(): Record<string, readonly number[]> {
   );
 }
 
-/** The initial weights by their names in a checkpoint. Biases are not zero, so that a peer which forgets one is found out. */
+/** The initial weights by their names in a checkpoint. Biases are not zero, so that a peer that omits one is detected. */
 export function initialWeights(): Map<string, Weight> {
   const weight = (name: string, shape: readonly number[]): Weight => {
     const { data } = draw(name, shape, config.initializer_range);
@@ -83,7 +83,7 @@ export function initialWeights(): Map<string, Weight> {
   return new Map(Object.entries(shapes()).map(([name, shape]) => [name, weight(name, shape)]));
 }
 
-/** Token ids of the batch's sentences: [CLS], words at random, [SEP]. */
+/** Token ids of the batch's sentences: [CLS], random words, [SEP]. */
 export function sentences(): number[][] {
   const [cls, sep, firstWord] = [101, 102, 1000];
   const draw = stream(seed, "sentences");
@@ -133,7 +133,7 @@ export function operands(work: KernelWork): Weight[] {
   }
 }
 
-/** What the kernel is called in a table. */
+/** The kernel's name in a table. */
 export function kernelName(work: KernelWork): string {
   if (work.op === "matmul") return `matmul ${work.m}×${work.k}×${work.n}`;
   return work.op === "layerNorm" ? `LayerNorm ${work.rows}×${work.width}` : `softmax ${work.shape.join("×")}`;

@@ -1,8 +1,8 @@
-/** Web workers for peers that expect a browser, as far as they use them: a blob's script, messages to and fro. */
+/** Web workers for peers that expect a browser, as far as they use them: a script in a blob, and messages in both directions. */
 import { resolveObjectURL } from "node:buffer";
 import { Worker } from "node:worker_threads";
 
-/** What a browser gives the script of a worker. */
+/** The global objects of a worker's script. */
 const prelude = `
 const { parentPort } = require("node:worker_threads");
 globalThis.self = globalThis;

@@ -1,6 +1,6 @@
 /**
  * jax-js on its WebGPU backend, in Node through Dawn, and on its WebAssembly backend: the whole training step is one `jit`, as JAX users write it.
- * jax-js frees an array when it has been used as often as it was referred to, hence `.ref` at every use but the last.
+ * jax-js frees an array after as many uses as it has references, hence `.ref` at every use except the last.
  */
 import { readFile } from "node:fs/promises";
 import type * as Jax from "@jax-js/jax";
@@ -25,7 +25,7 @@ const { hidden_size: hidden, num_attention_heads: heads, num_hidden_layers: laye
 
 type Parameters = Record<string, Jax.Array>;
 
-/** How each backend finds what it needs in Node, and the calls that can be counted. */
+/** How each backend is set up in Node, and the calls that can be counted. */
 const hosts: Record<"webgpu" | "wasm", () => Promise<Pick<OpenPeer, "calls">>> = {
   async webgpu() {
     const { countGpuCalls, installWebgpu } = await import("../webgpu-node.ts");
@@ -33,7 +33,7 @@ const hosts: Record<"webgpu" | "wasm", () => Promise<Pick<OpenPeer, "calls">>> =
     return { calls: countGpuCalls() };
   },
   async wasm() {
-    // It computes in as many workers as `navigator` names cores; without a `Worker`, as in Node, in none.
+    // It uses as many workers as `navigator` names cores; without `Worker`, as in Node, none.
     installNavigator();
     installWorkers();
     return {};
@@ -66,7 +66,7 @@ export async function open(backend: "webgpu" | "wasm"): Promise<OpenPeer> {
           const key = jax.random.key(np.array(update, { dtype: np.uint32 }));
           const [loss, ...state] = step(parameters, first, second, ids(), key, correction);
           [parameters, first, second] = state;
-          // One array of the last that are computed: to wait for each would be a submit for each.
+          // Waits for one of the last arrays; waiting for each would cost a submit for each.
           await jax.blockUntilReady(jax.tree.leaves(second).at(-1)!);
           const [value] = await loss.data();
           return value!;
@@ -85,7 +85,7 @@ export async function open(backend: "webgpu" | "wasm"): Promise<OpenPeer> {
       let last = run();
       return {
         async run(times) {
-          // All are kept until they are computed: what is disposed of before is never run.
+          // All are kept until they are computed, because disposed arrays are never computed.
           const results = Array.from({ length: times }, run);
           await jax.blockUntilReady(results);
           last.dispose();
@@ -124,7 +124,7 @@ function modelOf(jax: typeof Jax) {
       .add(bias);
   };
 
-  /** f32 [sentences, hidden] of int32 ids [sentences, tokens]; with dropout where there is a key for each of its sites. */
+  /** f32 [sentences, hidden] of int32 ids [sentences, tokens]; with dropout if there is a key for each of its sites. */
   function embed(weights: Parameters, ids: Jax.Array, rate = 0, keys: Jax.Array[] = []): Jax.Array {
     const drop = (x: Jax.Array) => {
       const key = keys.shift();
@@ -194,7 +194,7 @@ function modelOf(jax: typeof Jax) {
   return { embed, trainingStep, kernels };
 }
 
-/** Of the installed package, which does not say it itself. */
+/** The version of the installed package, which does not export it. */
 async function version(): Promise<string> {
   const manifest = await readFile(new URL("../node_modules/@jax-js/jax/package.json", import.meta.url), "utf8");
   return (JSON.parse(manifest) as { version: string }).version;

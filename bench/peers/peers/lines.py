@@ -8,7 +8,7 @@ import numpy as np
 
 
 def serve(version, answers):
-    """Says what it is, then answers each question {"do": name, ...} with `answers[name](**the rest)` until its input ends."""
+    """Reports its version, then answers each question {"do": name, ...} with `answers[name](**the rest)` until its input ends."""
     print(json.dumps({"version": version}))
     for line in sys.stdin:
         question = json.loads(line)
@@ -24,7 +24,7 @@ def operand(data, shape):
 
 
 def peak_memory():
-    """Bytes: Linux's own mark of this program alone; ru_maxrss begins with what the parent had."""
+    """Peak memory in bytes: Linux's own mark of this program, because ru_maxrss starts with the parent's memory."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024
 

@@ -1,6 +1,6 @@
 /**
- * ONNX Runtime in four forms: onnxruntime-web on WebAssembly and on WebGPU, onnxruntime-node on the CPU and on WebGPU (through a Dawn of its own,
- * so that its calls are not seen). It infers and does not train. Inputs and outputs are on the CPU, as most of its users have them.
+ * ONNX Runtime in four forms: onnxruntime-web on WebAssembly and on WebGPU, onnxruntime-node on the CPU and on WebGPU (through its own Dawn,
+ * so its calls cannot be counted). It supports inference but not training. Inputs and outputs are on the CPU, as in most applications.
  */
 import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
@@ -22,7 +22,7 @@ const threads = cpus().length;
 
 export type Form = "web, wasm" | "web, WebGPU" | "native, CPU" | "native, WebGPU";
 
-/** What each form is loaded from, and the provider that it computes with. */
+/** The package of each form, and its execution provider. */
 const forms: Record<Form, { readonly provider: "wasm" | "webgpu" | "cpu"; readonly load: () => Promise<Runtime> }> = {
   "web, wasm": {
     provider: "wasm",
@@ -39,7 +39,7 @@ const forms: Record<Form, { readonly provider: "wasm" | "webgpu" | "cpu"; readon
       installWebgpu();
       const calls = countGpuCalls();
       acceptSharedMemory();
-      // The build for browsers: what Node gets by the package's own name has no WebGPU.
+      // The build for browsers, since the package's build for Node has no WebGPU.
       const ort = await import("onnxruntime-web/all");
       ort.env.wasm.numThreads = 1;
       return { ...ort, version: `${ort.env.versions.web}`, calls };

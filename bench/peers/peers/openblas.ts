@@ -1,4 +1,4 @@
-/** OpenBLAS through numpy, in a Python process of its own (`openblas.py`): what these cores give in a matrix product. */
+/** OpenBLAS through numpy, in a separate Python process (`openblas.py`): the speed of these cores in matrix products. */
 import type { OpenPeer } from "../peer.ts";
 import { PythonProcess } from "../python-process.ts";
 import { pythonKernel } from "./python-kernel.ts";

@@ -1,4 +1,4 @@
-/** PyTorch on the CPU, eager, in a Python process of its own (`pytorch.py`). */
+/** PyTorch on the CPU, eager, in a separate Python process (`pytorch.py`). */
 import { join } from "node:path";
 import { safetensorsFile } from "../model-folder.ts";
 import type { OpenPeer } from "../peer.ts";

@@ -1,6 +1,6 @@
 /**
- * The matrix product of the textbooks for GPUs: a workgroup computes 64×64 of C, going through k in steps of 8 that all its threads copy into
- * workgroup memory; a thread keeps 8×8 sums. No peer's, but the usual yardstick.
+ * The textbook matrix product for GPUs: a workgroup computes 64×64 of C, in steps of 8 along k that all its threads copy into
+ * workgroup memory; a thread keeps 8×8 sums. It belongs to no peer and is the usual yardstick.
  */
 import { openDevice } from "../../../src/gpu/node.ts";
 import type { Kernel, OpenPeer } from "../peer.ts";
@@ -9,10 +9,10 @@ import { type KernelWork, operands } from "../work.ts";
 
 const tile = 64;
 const depth = 8;
-/** A thread's part of C: so many rows, and so many vec4 of columns. */
+/** A thread's part of C: the number of rows, and of vec4 columns. */
 const rows = 8;
 const vectors = 2;
-/** Across the tile and in all. */
+/** Threads across the tile, and in total. */
 const columnsOfThreads = tile / (4 * vectors);
 const threads = (tile / rows) * columnsOfThreads;
 

@@ -50,7 +50,7 @@ export async function open(): Promise<OpenPeer> {
         maxLength: tokensPerSentence,
         pooler: "cls",
         loss: infoNce({ temperature }),
-        // No peer clips; the norm is computed all the same.
+        // No peer clips gradients; the norm is computed nevertheless.
         optimizer: { ...adamWDefaults, beta1: adam.beta1, beta2: adam.beta2, epsilon: adam.epsilon, maxGradNorm: Number.POSITIVE_INFINITY },
         seed: 42,
       });
@@ -106,7 +106,7 @@ export async function open(): Promise<OpenPeer> {
   };
 }
 
-/** Softmax is never alone here: it is a part of attention's kernel and of the loss's. */
+/** There is no separate softmax here: it is part of the kernels of attention and of the loss. */
 const recipes: Record<KernelWork["op"], ((operands: Value[]) => Value) | null> = {
   matmul: ([a, b]) => matmul(a!, b!, "nn"),
   layerNorm: ([x, weight, bias]) => layerNorm(x!, weight!, bias!, layerNormEpsilon),

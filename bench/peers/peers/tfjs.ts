@@ -1,4 +1,4 @@
-/** TensorFlow.js on its WebGPU backend, in Node through Dawn: written as its own users write models, with variables and `optimizer.minimize`. */
+/** TensorFlow.js on its WebGPU backend, in Node through Dawn: written in the style of its users, with variables and `optimizer.minimize`. */
 import type * as Tfjs from "@tensorflow/tfjs";
 import { transposed } from "../onnx-model.ts";
 import type { Kernel, OpenPeer } from "../peer.ts";
@@ -64,7 +64,7 @@ export async function open(): Promise<OpenPeer> {
             last.dispose();
             last = compute();
           }
-          // Reading one number waits for all that was queued before it.
+          // Reading one number waits for everything queued before it.
           const corner = tf.tidy(() => last.flatten().slice(0, 1));
           await corner.data();
           corner.dispose();

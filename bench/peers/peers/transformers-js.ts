@@ -1,4 +1,4 @@
-/** transformers.js on WebGPU, from a model folder on disk. It is given token ids, so that no tokenizer is timed. */
+/** transformers.js on WebGPU, from a model folder on disk. It gets token ids, so that no tokenizer is timed. */
 import { basename, dirname } from "node:path";
 import type { OpenPeer } from "../peer.ts";
 import { batchSize, sentences, tokensPerSentence } from "../work.ts";

@@ -1,6 +1,6 @@
 /** Whether numbers of different implementations agree. */
 
-/** The greatest absolute difference; Infinity where the lengths differ or a number is missing. */
+/** The greatest absolute difference; Infinity if the lengths differ or a number is missing. */
 export function greatestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   let greatest = 0;
@@ -11,11 +11,11 @@ export function greatestDifference(a: ArrayLike<number>, b: ArrayLike<number>): 
   return greatest;
 }
 
-/** Collects what does not agree, for the end of the run. */
+/** Collects disagreements, for the end of the run. */
 export class Disagreements {
   readonly found: string[] = [];
 
-  /** The difference as a table has it, marked where it exceeds `tolerance`. */
+  /** The difference in the format of the tables, marked if it exceeds `tolerance`. */
   check(what: string, difference: number, tolerance: number): string {
     const text = difference.toExponential(1);
     if (difference <= tolerance) return text;

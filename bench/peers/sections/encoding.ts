@@ -10,10 +10,10 @@ import { callCells, megabytes } from "./cells.ts";
 
 const encoders = peers.filter(({ does }) => does.includes("encode"));
 
-/** Of embeddings, which lie in −1 … 1: roundings of two layers in f32. */
+/** Tolerance for embeddings, which lie in −1 … 1: roundings of two layers in f32. */
 const tolerance = 5e-5;
 
-/** Batches a round: a batch alone is short beside the noise. */
+/** Batches per round, because a single batch is short compared with the noise. */
 const batchesPerRound = 3;
 
 export async function encodingSection(surroundings: Surroundings, disagreements: Disagreements): Promise<string> {

@@ -7,18 +7,18 @@ import { ours, peers, sharedTile } from "../peers.ts";
 import { type KernelWork, kernelName, matmuls, rowKernels } from "../work.ts";
 import { type Disagreements, greatestDifference } from "./agreement.ts";
 
-/** Milliseconds of one measurement at least: short kernels are run many times, and waited for once. */
+/** Minimum milliseconds of one measurement: short kernels run many times before one wait. */
 const measurementMs = 100;
 const mostRuns = 100;
 
-/** Relative to the greatest number of the result: roundings of sums of up to 1024 products of f32. */
+/** Tolerance relative to the greatest number of the result: roundings of sums of up to 1024 products of f32. */
 const tolerance = 1e-5;
 
-/** Milliseconds of each kernel, null where a peer does not have it. */
+/** Milliseconds of each kernel; null if a peer lacks it. */
 type Times = ReadonlyMap<Entrant, readonly (number | null)[]>;
 
 export interface SwiftShader {
-  /** Variables with which the Vulkan loader sees it alone; null where it is not on this machine. */
+  /** Variables with which the Vulkan loader sees only this adapter; null if this machine lacks it. */
   readonly environment: Readonly<Record<string, string>> | null;
 }
 
@@ -81,7 +81,7 @@ async function measureKernel(
   for (const entrant of entrants) {
     const has = await entrant.attempt((remote) => remote.ask("prepareKernel", work));
     if (!has) continue;
-    // The first run compiles; the second says how many make a measurement.
+    // The first run compiles; the second determines how many make a measurement.
     await entrant.attempt((remote) => remote.ask("runKernel", 1));
     const once = await entrant.attempt((remote) => remote.ask("runKernel", 1));
     const result = await entrant.attempt((remote) => remote.ask("kernelResult"));

@@ -1,4 +1,4 @@
-/** The training step: first that all peers compute the same losses, without dropout; then how long a step with dropout takes. */
+/** The training step: first checks that all peers compute the same losses, without dropout; then times a step with dropout. */
 import { markdown } from "../../measure.ts";
 import { alternate, contest, type Entrant, type Surroundings } from "../contest.ts";
 import { goalText, memoryGoal, ratio, trainingGoals } from "../goals.ts";
@@ -11,15 +11,15 @@ import { callCells, grouped, megabytes } from "./cells.ts";
 const trainers = peers.filter(({ does }) => does.includes("train"));
 
 const comparedSteps = 4;
-/** Of the loss before any update: a few roundings of f32, relative. */
+/** Relative tolerance for the loss before any update: a few roundings of f32. */
 const firstTolerance = 1e-5;
 /**
- * Of losses after updates, relative. Adam divides a gradient by its own size, so that roundings of small gradients become whole updates; and this
+ * Relative tolerance for losses after updates. Adam divides a gradient by its own size, so that roundings of small gradients become whole updates; and this
  * package adds epsilon as transformers' AdamW does, before the correction of the second moment, which is 1e-4 of the loss here.
  */
 const laterTolerance = 2e-3;
 
-/** Steps that compile, and fill what is kept from step to step. */
+/** Warm-up steps, which compile and allocate persistent state. */
 const warmUpSteps = 2;
 
 export async function trainingSection(surroundings: Surroundings, disagreements: Disagreements): Promise<string> {
@@ -39,7 +39,7 @@ async function agreement(surroundings: Surroundings, disagreements: Disagreement
   surroundings.log("training: losses");
   const losses = new Map<string, readonly number[] | string>();
   for (const peer of trainers) {
-    // One at a time: nothing is timed, and a peer's memory is free for the next.
+    // One at a time: nothing is timed, and each peer frees its memory for the next.
     await contest(
       [peer],
       surroundings,
