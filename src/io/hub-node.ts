@@ -117,7 +117,7 @@ export async function openRepository(repository: Repository, options: HubOptions
     import("@huggingface/hub"),
   );
   const cache = join(options.cacheDir ?? getHFHubCachePath(), getRepoFolderName(repository));
-  if (offline) return openCached(name, cache, revision);
+  if (offline) return openCached(repository, cache, revision);
   const access = { hubUrl: endpointOf(options), ...tokenOf(options) };
   const question = { name, revision, additionalFields: ["sha" as const], ...access };
   const commit = await asked(repository, revision, access.hubUrl, async () => {
@@ -125,7 +125,7 @@ export async function openRepository(repository: Repository, options: HubOptions
     return sha;
   }).catch(async (error: unknown) => {
     if (!(error instanceof UnreachableError)) throw error;
-    const cached = await openCached(name, cache, revision).catch(() => null);
+    const cached = await openCached(repository, cache, revision).catch(() => null);
     if (cached === null) throw error;
     options.onNote?.(`${error.message}. The ${word} in the cache is used.`);
     return cached;
@@ -148,8 +148,8 @@ export async function openRepository(repository: Repository, options: HubOptions
 }
 
 /** The cached files of a revision, as a folder. */
-async function openCached(name: string, cache: string, revision: string): Promise<RepositoryFolder> {
-  const remedy = "Run once without --offline (and with HF_HUB_OFFLINE unset), or give a folder.";
+async function openCached({ type, name }: Repository, cache: string, revision: string): Promise<RepositoryFolder> {
+  const remedy = `Run once without --offline (and with HF_HUB_OFFLINE unset)${type === "model" ? ", or give a folder" : ""}.`;
   const commit = COMMIT.test(revision) ? revision : await readFile(join(cache, "refs", revision), "utf8").catch(() => null);
   if (commit === null) throw new FileError(`${name} at ${revision} is not in the cache ${cache}`, remedy);
   const path = join(cache, "snapshots", commit.trim());
