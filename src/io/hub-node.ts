@@ -59,7 +59,7 @@ const repositoryTypes = {
 
 /** A folder of a repository. */
 export interface RepositoryFolder extends Folder {
-  /** The names of the files, including those in folders; when offline, only of those in the cache. */
+  /** The names of the files, including those in folders; when offline, only of those in the cache if nothing else is known. */
   list(): Promise<readonly string[]>;
 }
 
@@ -144,7 +144,16 @@ export async function openRepository(repository: Repository, options: HubOptions
     await fileOperation("write", cache, () => mkdir(dirname(join(cache, "refs", revision)), { recursive: true }));
     await writeFileAtomically(join(cache, "refs", revision), commit);
   }
+  if (type === "dataset") {
+    await fileOperation("write", cache, () => mkdir(dirname(listingIn(cache, commit)), { recursive: true }));
+    await writeFileAtomically(listingIn(cache, commit), [...files.keys()].join("\n"));
+  }
   return new HubFolder(repository, cache, commit, files, options);
+}
+
+/** The names of a data set's files at a commit, one per line: without them, a cache that holds only some of the files would look complete. */
+function listingIn(cache: string, commit: string): string {
+  return join(cache, ".files", commit);
 }
 
 /** The cached files of a revision, as a folder. */
@@ -163,6 +172,8 @@ async function openCached({ type, name }: Repository, cache: string, revision: s
   return {
     name,
     async list() {
+      const known = await readFile(listingIn(cache, commit.trim()), "utf8").catch(() => null);
+      if (known !== null) return known.split("\n");
       const paths = await fileOperation("read", path, () => readdir(path, { recursive: true }));
       const files = paths.map((file) => file.split(sep).join("/"));
       const present = await Promise.all(files.map((file) => snapshot.has(file)));
