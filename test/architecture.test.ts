@@ -1,9 +1,9 @@
-/** The house's own rules: imports point one way, and only files that say so import Node's modules (ARCHITECTURE.md). */
+/** The rules of ARCHITECTURE.md: imports point one way, and only files whose names say so import Node's modules. */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { expect, it } from "vitest";
 
-/** Each room of src, and the rooms that it may import from besides itself, and the files beside the rooms: errors, options, optional-package, show. */
+/** For each room of src, the rooms that it may import from besides itself and the files beside the rooms: errors, options, optional-package, show. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
   gpu: [],
   io: [],

@@ -1,6 +1,6 @@
 /**
- * The device a test file runs on: opened once a file with the profile the run asks for (`SIMCSE_DEVICE`: full, or core for a device without
- * optional features at default limits) and closed after it. Without an adapter the tests fail. So they do when an error of the device had no owner.
+ * The device of a test file: opened once per file with the profile of the run (`SIMCSE_DEVICE`: full, or core for a device without
+ * optional features at default limits) and closed after it. The tests fail without an adapter, and if an error of the device had no owner.
  */
 import { afterAll, expect } from "vitest";
 import type { Device } from "../src/gpu/device.ts";

@@ -1,4 +1,4 @@
-/** The programs in `examples/` and those of `docs/adding-an-operation.md`, run as they stand there. */
+/** The programs in `examples/` and those of `docs/adding-an-operation.md`, run unchanged. */
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";

@@ -1,4 +1,4 @@
-/** The goldens' models as folders such as they are published: torch's file, config.json, and the vocabulary files of each kind. */
+/** The goldens' models as folders, as models are published: torch's file, config.json, and the vocabulary files of each kind. */
 import { readFileSync } from "node:fs";
 import { MemoryFolder } from "../src/io/folder.ts";
 

@@ -74,7 +74,7 @@ it("exports every type that a public signature names", () => {
   for (const symbol of seen) {
     for (const type of (symbol.declarations ?? []).flatMap((declaration) => [...namedTypes(declaration)])) {
       if (seen.has(type) || !isOurs(type) || type.flags & ts.SymbolFlags.TypeParameter) continue;
-      // What it names in turn is looked at too: a set gives what is added while it is walked.
+      // Types that it names are visited too, because iterating a set includes elements added meanwhile.
       seen.add(type);
       missing.push(`${place(type)}, named by ${symbol.name}`);
     }

@@ -1,4 +1,4 @@
-/** The README's own programs, run as they stand there. */
+/** The README's own programs, run unchanged. */
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -26,7 +26,7 @@ async function execute(...[program, ...args]: string[]): Promise<string> {
   }
 }
 
-/** Runs a program that imports the package, by Node alone; gives what it prints. */
+/** Runs a program that imports the package in plain Node; returns its output. */
 async function run(name: string, code: string): Promise<string> {
   const file = join(folder, name);
   await writeFile(file, code.replaceAll('"simcse-webgpu"', JSON.stringify(join(built, "src", "index-node.js"))));

@@ -2,7 +2,7 @@
  * Runs once before the tests: finds the adapter they run on, and hands it to the workers through the environment; compiles the command line, which tests start some
  * two hundred times and which would else be translated each time.
  *
- * Where no adapter works nothing is skipped: the run fails and says what to do. In CI a missing software driver is installed.
+ * Without a working adapter the run fails and says what to do; nothing is skipped. In CI a missing software driver is installed.
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -25,12 +25,12 @@ export default async function setup(): Promise<void> {
     await checkSwiftShader();
     await promisify(execFile)("npx", ["tsc", "-p", "tsconfig.build.json", "--outDir", compiledCommands, "--declaration", "false"]);
   } catch (error) {
-    // Without a cause, and with the remedy in the message: Vitest prints these as they are, and all else with a stack for each.
+    // Without a cause, and with the remedy in the message, because Vitest prints anything else with a stack.
     throw error instanceof SimcseError ? new Error(`${error.message}\n${error.remedy}`) : error;
   }
 }
 
-/** Makes sure that the project `swiftshader` runs on SwiftShader, or that its absence is seen. */
+/** Makes sure that the project `swiftshader` runs on SwiftShader, or reports that it is absent. */
 async function checkSwiftShader(): Promise<void> {
   const remedy = "install Chromium with `npm run setup -- --browser`";
   const swiftShader = swiftShaderDriver();

@@ -1,5 +1,5 @@
 /**
- * Closes a test run with one plain line that any program can read: `N passed, N failed, N skipped`.
+ * Ends a test run with one plain line that programs can read: `N passed, N failed, N skipped`.
  *
  * Before it, every skipped test is named once, however many projects skip it. What fails outside of a test (a file that does not load, a
  * hook, an unhandled rejection) counts as a failure, since nothing else would show it in the numbers.

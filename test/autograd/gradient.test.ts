@@ -32,7 +32,7 @@ import { splitViews as referenceSplit } from "../reference/views.ts";
 
 const device = await openTestDevice();
 
-/** tanh is promised to 1e-5 only, and a chain of a dozen operations multiplies what the first of them lose. */
+/** tanh is only accurate to 1e-5, and a chain of a dozen operations multiplies the error of the first ones. */
 const c = 400;
 
 describe("gradient", () => {

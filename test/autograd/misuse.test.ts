@@ -1,4 +1,4 @@
-/** Errors have an owner: what is done wrong to a program, a parameter store or a buffer fails that, says so, and leaves the device and all else as it was. */
+/** Errors have an owner: misuse of a program, a parameter store or a buffer fails only that one, with an error, and affects neither the device nor anything else. */
 import { describe, expect, it } from "vitest";
 import { compile } from "../../src/autograd/program.ts";
 import type { StepInput } from "../../src/autograd/step-input.ts";
@@ -227,7 +227,7 @@ describe("parameters", () => {
   });
 });
 
-/** Things that are wrong, each to be tried at any time. What they make they leave to the device. */
+/** Misuses that can be tried at any time. The device frees whatever they create. */
 const misuses: readonly ((draw: (below: number) => number) => Promise<unknown>)[] = [
   async (draw) => (await doubling()).run({ inputs: { x: new Float32Array(draw(15)) } }),
   async (draw) => (await doubling()).run({ inputs: { x: new Float32Array(15) }, live: { rows: [-1, 0.5, Number.NaN, 9][draw(4)]! } }),

@@ -29,7 +29,7 @@ import { build, tensor } from "../kernels/run.ts";
 
 const device = await openTestDevice();
 
-/** A device that gives no more than WebGPU promises. */
+/** A device with only what WebGPU guarantees. */
 const smallest: Capabilities = {
   features: new Set(),
   limits: {
@@ -59,8 +59,8 @@ function contentOf(tensor: Tensor): Tensor {
 }
 
 /**
- * Plays a plan through on imagined memory, where each place remembers whose content it holds: what is read must still be there, what is
- * written must not lie under anything else that the dispatch binds, and inputs and outputs must be there at the end.
+ * Simulates a plan on memory that records whose content each place holds: what is read must still be there, what is
+ * written must not overlap anything else that the dispatch binds, and inputs and outputs must be there at the end.
  */
 function checkMemory({ tape, outputs, kernels, slots, place }: Plan): void {
   const where = (tensor: Tensor) => {
@@ -96,7 +96,7 @@ const instruction = fc.record({
 });
 type Instruction = typeof instruction extends fc.Arbitrary<infer T> ? T : never;
 
-/** Records a random program over matrices of several sizes; what does not fit becomes a gelu. */
+/** Records a random program over matrices of several sizes; instructions that do not fit become a gelu. */
 function recordRandom(tape: Tape, program: readonly Instruction[]): Value[] {
   const values: Value[] = [tape.input("first", f32(8, 4))];
   const width = (value: Value) => value.shape[1] as number;

@@ -1,4 +1,4 @@
-/** A profiled step computes what an ordinary one computes, and says what each dispatch did. */
+/** A profiled step computes the same as an ordinary one, and reports the work of each dispatch. */
 import { expect, it } from "vitest";
 import { compile } from "../../src/autograd/program.ts";
 import { DeviceError } from "../../src/errors.ts";

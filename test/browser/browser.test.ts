@@ -1,6 +1,6 @@
 /**
- * The page of `web/` in headless Chromium, on WebGPU through the software adapter that Chromium brings: the kernel suite passes, and training takes
- * the very steps that it takes in Node.
+ * The page of `web/` in headless Chromium, on WebGPU through Chromium's software adapter: the kernel suite passes, and training takes
+ * the same steps as in Node.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ import type { Outcome } from "../../web/outcome.ts";
 import type { Profile } from "../../web/parameters.ts";
 import { chromiumFlags } from "./chromium-flags.ts";
 
-/** SwiftShader compiles and runs slowly, more so when other work shares the cores. */
+/** SwiftShader compiles and runs slowly, especially when other work shares the cores. */
 const timeout = 240_000;
 
 /** Small enough for a software adapter; the score is of pairs from all grades. */
@@ -28,7 +28,7 @@ const scoredPairs = 24;
 const firstLossTolerance = 1e-5;
 /**
  * AdamW's first updates are as large as the learning rate whatever the size of a gradient, also where it is nothing but rounding (an attention's key
- * bias): parameters part by more than roundings, in directions that hardly matter to the loss.
+ * bias): parameters diverge by more than roundings, in directions that hardly affect the loss.
  */
 const laterLossTolerance = 1e-4;
 /** Cosines that differ by a rounding may swap ranks: a swap of two neighbours among n moves Spearman by 12 / (n³ − n), and two of them may. */
@@ -38,7 +38,7 @@ const site = mkdtempSync(join(tmpdir(), "simcse-web-"));
 let server: PreviewServer;
 let browser: Browser;
 let page: Page;
-/** What a reader would see in red in the browser's console. */
+/** Errors in the browser's console. */
 const complaints: string[] = [];
 
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-/** How the tests start Chromium: headless, with WebGPU through the software adapter that it brings. */
+/** How the tests start Chromium: headless, with WebGPU through its software adapter. */
 export const chromiumFlags = [
   "--headless=new",
   "--no-sandbox",

@@ -1,4 +1,4 @@
-/** The page's kernel suite, on the test device: it passes what is right, and does not pass what is wrong. */
+/** The page's kernel suite, on the test device: correct kernels pass, and wrong ones fail. */
 import { describe, expect, it } from "vitest";
 import type { Tape } from "../../src/autograd/tape.ts";
 import { f32 } from "../../src/kernels/language/operation.ts";

@@ -1,4 +1,4 @@
-/** The server's search page in headless Chromium: it searches, keeps text text, fits a telephone, and asks for the key where there is one. */
+/** The server's search page in headless Chromium: it searches, shows text as text, fits a telephone, and asks for the key if there is one. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";

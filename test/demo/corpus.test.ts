@@ -1,6 +1,6 @@
 /**
- * The demo corpus: that it is what it claims to be. Every number here is deterministic, for the corpus comes from a fixed seed; the bounds
- * are those the demo needs, not what the seed happens to give.
+ * The demo corpus: it has the properties that it claims. Every number here is deterministic, because the corpus comes from a fixed seed; the bounds
+ * are those the demo needs, not the values of this seed.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -34,7 +34,7 @@ function cosine(a: Map<string, number>, b: Map<string, number>): number {
 
 const scoreOf = (weight: (word: string) => number): number =>
   spearman(
-    // Rounded, so that equal bags tie whatever order their words are summed in.
+    // Rounded, so that equal bags tie in any order of summation.
     pairs.map(({ a, b }) => Number(cosine(bag(a, weight), bag(b, weight)).toFixed(9))),
     pairs.map(({ score }) => score),
   );
@@ -103,7 +103,7 @@ describe("the demo corpus", () => {
     }
   });
 
-  // Deterministic numbers: the grades cannot be had from counting words, and can be had from knowing which words matter.
+  // Deterministic numbers: counting words does not give the grades, but knowing which words matter does.
   it("is graded poorly by plain bags of words and well by idf-weighted ones", () => {
     const plain = scoreOf(() => 1);
     const weighted = scoreOf(idf);

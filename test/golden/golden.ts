@@ -1,4 +1,4 @@
-/** What `bert.py` leaves of its tiny BERT and its tiny RoBERTa, read for the tests. README.md beside this file says what stands in it. */
+/** Reads the files that `bert.py` writes for its tiny BERT and its tiny RoBERTa. README.md beside this file describes them. */
 import { readFileSync } from "node:fs";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { openSafetensors } from "../../src/io/weights/safetensors.ts";
@@ -52,7 +52,7 @@ export async function readGolden(kind: Kind) {
 /** Names in the goldens have no prefix. */
 export const goldenName = (name: string) => name.replace(/^bert\./, "");
 
-/** A softmax does not see a shift of all its scores, so this gradient is zero but for rounding. */
+/** A softmax is invariant to a shift of all its scores, so this gradient is zero except for rounding. */
 export const isZeroGradient = (name: string) => name.endsWith("attention.self.key.bias");
 
 /** ‖found − wanted‖. */

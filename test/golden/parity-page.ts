@@ -30,10 +30,10 @@ export interface Line {
   readonly errors: Readonly<Record<Precision, Errors>>;
 }
 
-/** Losses are not told apart below this: a single number that is right to the last bits of an f32 is so by luck. */
+/** Losses are not distinguished below this: a single number that is right to the last bits of an f32 is so by chance. */
 const leastLossError = "1e-6";
 
-/** A number of the page stands while what is measured is within this factor of it, so that another version of a driver need not change the page. */
+/** A number of the page stays valid while the measurement is within this factor of it, so that a new driver version need not change the page. */
 const slack = 2;
 
 const models: Readonly<Record<Kind, string>> = { bert: "BERT", roberta: "RoBERTa" };

@@ -54,7 +54,7 @@ async function measure({ kind, name: caseName, chunk, golden }: Row, precision: 
   await loadWeights(model, weights, { head: "checkpoint" });
   const examples = sentences[views[0]!].map((_, i) => ({ sentences: views.map((view) => sentences[view][i]!) }));
   const options: TrainingStepOptions = {
-    batchSize: examples.length + 1, // More room than there is need of, so that what is live ends elsewhere than the memory.
+    batchSize: examples.length + 1, // More room than needed, so that the live part ends before the memory does.
     views: views.length,
     maxLength: 12,
     pooler: pooler ?? "cls_before_pooler",

@@ -1,4 +1,4 @@
-/** The machine: what opening, compiling, allocating and reading do, and how each says that it cannot. */
+/** The device: opening, compiling, allocating and reading, and the errors of each. */
 import { expect, it } from "vitest";
 import * as errors from "../../src/errors.ts";
 import { openDevice as openInBrowser } from "../../src/gpu/browser.ts";

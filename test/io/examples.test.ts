@@ -1,4 +1,4 @@
-/** Which column is what, the kind of examples that follows, and refusals where that is doubtful. */
+/** The meaning of columns, the kind of examples that follows, and refusals of ambiguous tables. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

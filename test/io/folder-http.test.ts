@@ -9,7 +9,7 @@ const LARGE = Uint8Array.from({ length: 20 * MEBIBYTE }, (_, i) => i % 253);
 const CONTENT = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
 let requests: string[] = [];
 
-/** A server that keeps to ranges under /ranged, ignores them under /whole, hides sizes under /hidden, and answers everything under /app. */
+/** A server that honours ranges under /ranged, ignores them under /whole, hides sizes under /hidden, and answers everything under /app. */
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const [, kind, file] = request.url!.split("/");
   requests.push(`${request.method} ${file} ${request.headers.range ?? ""}`.trimEnd());

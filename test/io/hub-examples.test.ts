@@ -1,4 +1,4 @@
-/** Data sets by name: which of their files hold a split, several read as one, and what is said where there is none. */
+/** Data sets by name: which of their files hold a split, several read as one, and the error if there is none. */
 import { readFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -54,7 +54,7 @@ describe("a data set of the hub", () => {
     expect((await collect(table.examples)).map(({ texts }) => texts)).toEqual([...rows, ...rows]);
     expect(await readdir(given.cacheDir)).toEqual(["datasets--lab--triplets"]);
     expect(hub.requests.filter((request) => request.includes("storage"))).toHaveLength(2);
-    // Of what is not wanted nothing is fetched, and nothing is fetched twice.
+    // Only what is needed is fetched, and nothing twice.
     expect(hub.requests.filter((request) => /README|test-/.test(request))).toEqual([]);
     hub.requests.length = 0;
     expect(await textsOf("lab/triplets", { ...given, offline: true })).toEqual([...rows, ...rows]);

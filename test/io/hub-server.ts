@@ -8,7 +8,7 @@ export interface ServedModel {
   readonly files: Readonly<Record<string, Uint8Array>>;
   /** Files in large-file storage. */
   readonly lfs?: readonly string[];
-  /** Only for those who show this. */
+  /** The token that requests must carry. */
   readonly token?: string;
 }
 
@@ -16,9 +16,9 @@ export interface HubServer {
   readonly url: string;
   /** Every request, as `GET /path range`. */
   readonly requests: string[];
-  /** The next answers with this file's bytes end after so many of them. */
+  /** The next responses with this file's bytes end after this many. */
   readonly cuts: Map<string, number[]>;
-  /** What is sent in the place of a file's bytes. */
+  /** Sent instead of a file's bytes. */
   readonly swapped: Map<string, Uint8Array>;
   /** Files whose bytes never come. */
   readonly held: Set<string>;
@@ -36,7 +36,7 @@ interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
-  /** The connection breaks after so many bytes of the body, or stays open without one. */
+  /** The connection breaks after this many bytes of the body, or stays open without one. */
   readonly cut?: number | "held" | undefined;
 }
 
@@ -103,7 +103,7 @@ function answer(models: Models, hub: Hub, storage: string, request: IncomingMess
 function storedFile(models: Models, hub: Hub, request: IncomingMessage): Reply {
   const pathname = pathOf(hub, "storage", request).slice(1);
   const name = Object.keys(models).find((known) => pathname.startsWith(`${known}/`))!;
-  // A token of the hub's has no business here.
+  // The hub's token must not be sent here.
   if (request.headers.authorization !== undefined) return refusal(400, "TokenSentElsewhere");
   const file = pathname.slice(name.length + 1);
   return bytesOf(hub, file, models[name]!.files[file]!, request, {});

@@ -115,7 +115,7 @@ describe("a model of the hub", () => {
     expect(notes).toHaveLength(1);
     expect(notes[0]).toMatch(/^http:\/\/127\.0\.0\.1:9 cannot be reached: .*The model in the cache is used\.$/);
     await expect(openHubFolder("lab/other", away)).rejects.toThrow("cannot be reached");
-    // A hub that answers is believed.
+    // The answer of a hub is final.
     await expect(openHubFolder("lab/nowhere", given)).rejects.toThrow(FileError);
   });
 

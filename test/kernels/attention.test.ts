@@ -14,7 +14,7 @@ import { rowVariants } from "./variants.ts";
 const device = await openTestDevice();
 
 const capacity = { tokens: 801, sentences: 11 };
-/** Sentences that a workgroup takes whole, and such as are cut into tiles. */
+/** Sentences that a workgroup handles whole, and ones that are split into tiles. */
 const lengthsUpTo = { 128: [1, 2, 7, 31, 57, 128], 512: [1, 2, 7, 31, 57, 128, 512] } as const;
 type Longest = keyof typeof lengthsUpTo;
 const random = { seed: 13, step: 4 };
@@ -29,7 +29,7 @@ interface Heads {
   readonly longest: Longest;
 }
 
-/** The ways to lower it: for software adapters, in blocks where the device has subgroups, and for all others, token by token and unrolled. */
+/** The ways to lower it: for software adapters, in blocks if the device has subgroups; for all others, token by token and unrolled. */
 const variants = rowVariants(device).flatMap(({ capabilities }) =>
   ([128, 512] as const).map((longest) => ({
     name: `${capabilities.software ? "for software adapters" : "for GPUs"}, of at most ${longest} tokens`,
@@ -64,7 +64,7 @@ function rowsOf<T extends Float32Array | Uint32Array>(values: T, batch: PackedBa
   return values.subarray(start * width, (start + batch.lengths[sentence]!) * width) as T;
 }
 
-/** Expects what the kernels compute for each sentence of each batch to be what the reference computes for that sentence alone. */
+/** Expects the kernels' result for each sentence of each batch to equal the reference's for that sentence on its own. */
 async function compare(shape: Heads, batches: readonly PackedBatch[], capabilities = device.capabilities) {
   const { heads, headSize, probability } = shape;
   const { run, hidden, close } = await record(shape, capabilities);

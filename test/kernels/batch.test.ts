@@ -1,4 +1,4 @@
-/** Dropout keys: the same for short sentences as ever, and never the same for two tokens of a batch, however long its sentences are. */
+/** Dropout keys: unchanged for short sentences, and never the same for two tokens of a batch, however long its sentences are. */
 import { expect, it } from "vitest";
 import { attention } from "../../src/kernels/attention.ts";
 import { dropoutKey, sentenceTable, tokenTable } from "../../src/kernels/batch.ts";

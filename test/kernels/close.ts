@@ -39,7 +39,7 @@ export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
   expect(error, `element ${index} of ${expected.length}: ${actual[index]}, expected ${expected[index]}`).toBeLessThanOrEqual(limit);
 }
 
-/** Expects the first elements of `actual`, its live part, to be those of `expected`, bit for bit but for the sign of zero. */
+/** Expects the first elements of `actual`, its live part, to be those of `expected`, bit for bit except for the sign of zero. */
 export function expectSame(actual: ArrayLike<number>, expected: ArrayLike<number>): void {
   expectClose(actual, expected, { c: 0 });
 }

@@ -1,5 +1,5 @@
 /**
- * Tensors stored as halves: every operation that takes them gives what it gives on f32, but for the rounding of what it stores. On a device without
+ * Tensors stored as halves: every operation on them gives the same as on f32, except for the rounding of stored values. On a device without
  * `shader-f16`, as in the core project, halves are packed in words.
  */
 import { describe, it } from "vitest";
@@ -135,7 +135,7 @@ describe.each(matmulVariants(device))("stored as halves, $name", (variant) => {
     const single = await results(operation, "f32", variant);
     const half = await results(operation, "f16", variant);
     for (const [name, expected] of Object.entries(single)) {
-      // A half has 13 bits less: a few roundings of values, and of what they are computed from.
+      // f16 has 13 bits less: a few roundings of values and of their operands.
       expectClose(half[name]!, expected, { c: 8 * 2 ** 13 });
     }
   });

@@ -1,4 +1,4 @@
-/** Persistent tensors for what is recorded and planned but never run. */
+/** Persistent tensors for programs that are recorded and planned but never run. */
 import type { Persistent, Type } from "../../src/kernels/language/operation.ts";
 
 /** An f32 tensor. */

@@ -1,6 +1,6 @@
 /**
- * Every kernel that some device would be given compiles: Dawn's null backend checks WGSL and pipelines without any driver, so the variants for
- * adapters that are not here are checked too.
+ * Every kernel compiles for every kind of device: Dawn's null backend checks WGSL and pipelines without a driver, so the variants for
+ * absent adapters are checked too.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
@@ -247,7 +247,7 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
   },
 };
 
-/** The least a device may be, and every size of subgroups that one may have. */
+/** The smallest device that WebGPU allows, and every possible subgroup size. */
 const devices = [{ device: core, subgroupSize: null }, ...[null, 4, 8, 16, 32, 64].map((subgroupSize) => ({ device: full, subgroupSize }))];
 const machines = devices.flatMap(({ device, subgroupSize }) =>
   [true, false].map((software) => ({
@@ -277,7 +277,7 @@ describe.each(machines)("$name", ({ device, capabilities }) => {
   });
 });
 
-/** What matrix units take: NVIDIA's tensor cores, and Apple's. */
+/** The formats of matrix units: NVIDIA's tensor cores, and Apple's. */
 const matrixUnits = [16, 8].map((size) => ({ componentType: "f16", resultComponentType: "f32", M: size, N: size, K: size }));
 
 describe.each(matrixUnits)("matmul on matrix units of $M×$N×$K", (matrix) => {

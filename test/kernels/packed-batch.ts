@@ -1,4 +1,4 @@
-/** Packed batches: the tables that describe sentences to kernels, made straight from lengths, keys and ids. */
+/** Packed batches: the tables that describe sentences to kernels, made directly from lengths, keys and ids. */
 import type { Tape } from "../../src/autograd/tape.ts";
 import { positionsPerSentence, sentenceTable, tokenTable } from "../../src/kernels/batch.ts";
 import type { BatchValues } from "../../src/nn/architectures/bert.ts";
@@ -42,7 +42,7 @@ export function batchOfRows(count: number, length: number): PackedBatch {
   return packedBatch([...Array.from({ length: full }, () => ({ length })), ...(rest > 0 ? [{ length: rest }] : [])]);
 }
 
-/** Inputs for a batch of at most so many tokens and sentences; their extents are `tokens` and `sentences`. */
+/** Inputs for a batch of at most this many tokens and sentences; their extents are `tokens` and `sentences`. */
 export function batchInputs(tape: Tape, capacity: { tokens: number; sentences: number; longest?: number }): BatchValues {
   return {
     longest: capacity.longest ?? capacity.tokens,
@@ -51,7 +51,7 @@ export function batchInputs(tape: Tape, capacity: { tokens: number; sentences: n
   };
 }
 
-/** What a step is given for a batch. */
+/** The step's inputs for a batch. */
 export function batchStep({ tokens, sentences, rows, lengths }: PackedBatch) {
   return { inputs: { tokens, sentences }, live: { tokens: rows, sentences: lengths.length } };
 }

@@ -25,7 +25,7 @@ const cases = ways.flatMap((poolings) =>
   (poolings.length === 1 ? [1, 7, 57, 64] : [7, 64]).map((width) => ({ poolings, width, name: poolings.join(" and ") })),
 );
 
-/** Raises one token of each sentence and feature far above the others: differences must not change which of them is the largest. */
+/** Raises one token of each sentence and feature far above the others, so that finite differences do not change which one is the largest. */
 function raiseOne(x: Float32Array, width: number, lengths: readonly number[]): void {
   let start = 0;
   for (const length of lengths) {

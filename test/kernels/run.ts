@@ -1,5 +1,5 @@
 /**
- * Runs one recorded computation on the test device, and differentiates it: what every kernel test needs. The seed of the backward pass is a
+ * Runs one recorded computation on the test device and differentiates it, for every kernel test. The seed of the backward pass is a
  * given weight for each output element, so that the gradient of any shape of output is tested against differences of one number.
  */
 import { gradient } from "../../src/autograd/gradient.ts";
@@ -11,7 +11,7 @@ import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { elementCount, type Persistent, type Value } from "../../src/kernels/language/operation.ts";
 
-/** A persistent f32 tensor of given content, outside of any arena. */
+/** A persistent f32 tensor with the given content, outside any arena. */
 export function tensor(device: Device, shape: number[], data: Float32Array, name = "tensor"): Persistent {
   const size = elementCount(shape) * 4;
   const buffer = device.createBuffer(name, size, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC);
@@ -19,7 +19,7 @@ export function tensor(device: Device, shape: number[], data: Float32Array, name
   return { name, dtype: "f32", shape, window: { buffer, offset: 0, size } };
 }
 
-/** `compile` with capabilities of one's choice, so that every kernel variant runs on every adapter that can run it. */
+/** `compile` with any capabilities, so that every kernel variant runs on every adapter that can run it. */
 export async function build<Outputs extends Record<string, Value>>(
   device: Device,
   record: (tape: Tape) => Outputs,
@@ -31,7 +31,7 @@ export async function build<Outputs extends Record<string, Value>>(
   return Program.build(device, plan(tape, outputs, capabilities, choose), outputs, {});
 }
 
-/** A NaN that stands out in a dump; as an index it is far beyond every table. */
+/** A NaN that is easy to recognise in a dump; as an index it is far beyond every table. */
 const poison = 0x7fc0dead;
 
 /**

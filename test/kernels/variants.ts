@@ -4,7 +4,7 @@ import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import type { Device } from "../../src/gpu/device.ts";
 
 export interface Variant {
-  /** What the variant's name in a plan begins with. */
+  /** The beginning of the variant's name in a plan. */
   readonly name: string;
   readonly capabilities: Capabilities;
   /** Which of the operation's variants for these capabilities. */
@@ -25,7 +25,7 @@ export function matmulVariants({ capabilities }: Device): Variant[] {
   return [4, 8, 16].includes(capabilities.subgroupSize ?? 0) ? [tile, soft] : [tile];
 }
 
-/** Chooses the variant of matmul whose name begins with this, where there is one. */
+/** Chooses the variant of matmul whose name begins with this, if there is one. */
 export const chooseNamed =
   (prefix: string): Choose =>
   (_, variants) =>

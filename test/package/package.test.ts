@@ -1,5 +1,5 @@
 /**
- * The packages as a user gets them: packed, installed into empty folders, compiled against, bundled, and run in Node and in a browser.
+ * The packages as users get them: packed, installed into empty folders, compiled against, bundled, and run in Node and in a browser.
  */
 import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { findBrowser } from "../../tools/setup/find-browser.ts";
 import { chromiumFlags } from "../browser/chromium-flags.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
 
-/** What a browser's app may take on disk. */
+/** The size limit of a browser app on disk. */
 const mostMegabytes = 10;
 
 /** The oldest TypeScript that knows `using`, the last with an API, and the native one. */
@@ -216,7 +216,7 @@ describe("an app that is compiled and bundled", () => {
   });
 });
 
-/** A page's program: it loads a model over HTTP, encodes with it, and meets a refusal. */
+/** The program of a page: it loads a model over HTTP, encodes with it, and handles a refusal. */
 const app = (from: string) => `
 import { openHttpFolder, SimCSE } from ${JSON.stringify(from)};
 const files = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
@@ -258,7 +258,7 @@ async function bytesIn(path: string): Promise<number> {
 
 const types: Readonly<Record<string, string>> = { ".html": "text/html", ".js": "text/javascript", ".json": "application/json" };
 
-/** A static server as plain as they come: it knows no ranges. */
+/** A minimal static server, without ranges. */
 function serve(root: string): Server {
   return createServer(async (request, response) => {
     const path = join(root, new URL(request.url!, "http://host").pathname);

@@ -7,7 +7,7 @@ export function crossEntropy(logits: Float64Array, columns: number): Float64Arra
   });
 }
 
-/** What a row's softmax is compared with: see `CrossEntropyOptions`. */
+/** The targets of a row's softmax: see `CrossEntropyOptions`. */
 export interface RowOptions {
   readonly labels?: Uint32Array;
   readonly hardColumns?: number;

@@ -6,7 +6,7 @@ export interface MatmulSize {
   readonly k: number;
 }
 
-/** How A [m,k] and B [k,n] stand in memory, by letter: n as they are, t transposed. */
+/** The layout of A [m,k] and B [k,n] in memory, by letter: n normal, t transposed. */
 const leftIndex = {
   nn: (i: number, p: number, { k }: MatmulSize) => i * k + p,
   nt: (i: number, p: number, { k }: MatmulSize) => i * k + p,

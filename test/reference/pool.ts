@@ -1,7 +1,7 @@
 /** One vector a sentence, in float64. */
 import type { Pooling } from "../../src/kernels/pool.ts";
 
-/** What each way makes of one feature of a sentence's tokens. */
+/** The result of each kind of pooling for one feature of a sentence's tokens. */
 const pooled: Readonly<Record<Pooling, (values: readonly number[]) => number>> = {
   first: (values) => values[0]!,
   last: (values) => values.at(-1)!,

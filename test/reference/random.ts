@@ -1,4 +1,4 @@
-/** The dropout hash of `src/kernels/language/random.ts` written again from its description, in u32 arithmetic. */
+/** The dropout hash of `src/kernels/language/random.ts`, reimplemented from its description in u32 arithmetic. */
 
 /** Chris Wellons' lowbias32. */
 function mix(x: number): number {

@@ -1,6 +1,6 @@
 /**
- * The fifth layer: real Wikipedia sentences and STS pairs through the whole package. A model far too small to be good is trained, evaluated, saved and
- * loaded, and must score the same to the last digit.
+ * The fifth layer: real Wikipedia sentences and STS pairs through the whole package. A model that is far too small to be good is trained, evaluated, saved and
+ * loaded, and must then have exactly the same score.
  */
 import { join } from "node:path";
 import { expect, it } from "vitest";

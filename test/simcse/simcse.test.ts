@@ -1,4 +1,4 @@
-/** Model folders and the embedding class: every way a checkpoint is written gives the same vectors, and what is saved loads again to the bit. */
+/** Model folders and the embedding class: every form of a checkpoint gives the same vectors, and a saved model loads with the same bits. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";

@@ -1,6 +1,6 @@
 /**
- * The command line as a person meets it, in processes of its own: what it prints where, how it ends, and what it leaves behind when something is
- * wrong. Every failure is one error with a remedy, an exit code other than 0, and no stack.
+ * The command line as users see it, in separate processes: its output, its exit codes, and what remains after a
+ * failure. Every failure is one error with a remedy, an exit code other than 0, and no stack.
  */
 import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";

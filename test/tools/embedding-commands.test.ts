@@ -1,4 +1,4 @@
-/** encode, similarity, index, search and serve as a person meets them: files, pipes and tables in, results alone on standard output, and clear ends. */
+/** encode, similarity, index, search and serve as users see them: files, pipes and tables in, only results on standard output, and clear errors. */
 import { spawn } from "node:child_process";
 import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";

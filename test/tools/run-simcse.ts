@@ -1,4 +1,4 @@
-/** The command line in processes of its own, for tests. */
+/** Runs the command line in separate processes, for tests. */
 import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { expect } from "vitest";
@@ -12,7 +12,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs the command line in a process of its own; `shell` puts the command into a line of bash, `env` is added to the environment. */
+/** Runs the command line in a separate process; `shell` puts the command into a line of bash, `env` is added to the environment. */
 export function simcse(
   args: readonly string[],
   {

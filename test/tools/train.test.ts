@@ -1,4 +1,4 @@
-/** `simcse train` in processes of its own: tables of pairs, options from a file, what a run leaves behind, and runs that are killed. */
+/** `simcse train` in separate processes: tables of pairs, options from a file, the output folder, and runs that are killed. */
 import { spawn } from "node:child_process";
 import { watch } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";

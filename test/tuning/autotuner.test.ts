@@ -1,4 +1,4 @@
-/** Measuring, checking and remembering, on an operation whose variants are made to be slow, wrong or broken. */
+/** Measuring, checking and caching, on an operation whose variants are deliberately slow, wrong or broken. */
 import { describe, expect, it } from "vitest";
 import { Choices, choicesFrom, choicesOf } from "../../src/autograd/choices.ts";
 import { compile } from "../../src/autograd/program.ts";
@@ -28,7 +28,7 @@ interface Way {
 }
 
 const right: Way = { main: "setY(index, 2.0 * x(index));" };
-/** Slower by so much that no other work of the machine hides it. */
+/** So much slower that no other load on the machine hides it. */
 const slow: Way = {
   main: `var sum = 0.0;
   for (var i = 0u; i < 60000u; i++) { sum += sin(x(index) + f32(i)); }

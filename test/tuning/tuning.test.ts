@@ -1,4 +1,4 @@
-/** Where tuning is remembered: in Node a file, in a browser its storage. */
+/** Where tuning is stored: in Node in a file, in a browser in its storage. */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, it, vi } from "vitest";

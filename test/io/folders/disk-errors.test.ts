@@ -1,4 +1,4 @@
-/** What a full disk, a missing permission and a failing disk leave behind, with a file system that fails on demand. */
+/** What remains after a full disk, a missing permission and a failing disk, with a file system that fails on demand. */
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** Downloads from servers that answer what never fits: they end, and say why. */
+/** Downloads from servers with wrong answers: they end with an error that says why. */
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";

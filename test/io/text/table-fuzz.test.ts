@@ -1,4 +1,4 @@
-/** Damaged tables: whatever the bytes are, there are rows or an error of this package, and soon. */
+/** Damaged tables: any bytes give rows or an error of this package, in a short time. */
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, it } from "vitest";

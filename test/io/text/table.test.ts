@@ -1,4 +1,4 @@
-/** Tables against what pandas and pyarrow wrote (golden/tables.json), in pieces of every size, and refusals of what is no table. */
+/** Tables against what pandas and pyarrow wrote (golden/tables.json), in pieces of every size, and refusals of anything but tables. */
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

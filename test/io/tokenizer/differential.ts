@@ -1,4 +1,4 @@
-/** Compares this package's ids with those that test/golden/tokenizer_definitions.py had the official library give. */
+/** Compares this package's ids with those of the official library, recorded by test/golden/tokenizer_definitions.py. */
 import { SimcseError } from "../../../src/errors.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
 import { loadTokenizer } from "../../../src/io/tokenizer.ts";
@@ -20,7 +20,7 @@ export interface DefinitionCases {
   readonly cases: readonly DefinitionCase[];
 }
 
-/** What became of a definition. */
+/** The outcome of a definition. */
 export interface Comparison {
   /** Texts that have the official ids, and texts that this package refuses. */
   readonly equal: number;

@@ -10,7 +10,7 @@ import { collect } from "../collect.ts";
 
 const CORPUS = ["The cat sat on the mat.", "the cats sat", "A cat, the mat: low lower lowest", "low low lower"];
 
-/** Byte-pair merging the slow and plain way: count all pairs anew for every merge, the earlier pieces first among equals. */
+/** Byte-pair merging in the slow, simple way: recount all pairs for every merge; of equal ones the earlier pieces come first. */
 function mergedPlainly(words: Readonly<Record<string, number>>, characters: readonly string[], size: number): string[] {
   const pieces = [...characters];
   let rows = Object.entries(words).map(([word, count]) => ({

@@ -1,4 +1,4 @@
-/** Halves: every one of them comes back as it was, and what lies between two becomes the nearest, ties to the even one. */
+/** f16: every value survives a round trip, and numbers between two become the nearest, ties to even. */
 import { expect, it } from "vitest";
 import { TO_F32 } from "../../../src/io/weights/dtypes.ts";
 import { toHalves } from "../../../src/io/weights/float16.ts";

@@ -1,4 +1,4 @@
-/** The `safetensors` package, which carries no declarations: what the tests use of it, as the oracle for our own reader and writer. */
+/** Declarations for the parts of the `safetensors` package that the tests use as the oracle for our own reader and writer. */
 import { createRequire } from "node:module";
 
 interface SafeTensorFile {

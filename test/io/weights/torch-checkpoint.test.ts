@@ -1,4 +1,4 @@
-/** Files of torch.save, real and hostile: what torch wrote is read exactly; anything else ends in a FormatError that names it, and nothing runs. */
+/** Files of torch.save, real and hostile: files from torch are read exactly; anything else gives a FormatError that names the file, and no code runs. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { FileError, FormatError } from "../../../src/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Thousands of damaged weights files: whatever bytes are changed, lost, added, repeated or cut, opening and reading ends in a typed error or
- * in tensors no larger than the file. The seeds are fixed, so that a failure comes again.
+ * Thousands of damaged weights files: when bytes are changed, lost, added, repeated or cut, opening and reading gives a typed error or
+ * tensors no larger than the file. The seeds are fixed, so that failures are reproducible.
  */
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
@@ -20,7 +20,7 @@ type Mutation = (bytes: Uint8Array, draw: () => number) => Uint8Array;
 
 const cut = (bytes: Uint8Array, from: number, to: number) => concatenate([bytes.subarray(0, from), bytes.subarray(to)]);
 
-/** Bytes that mean something to one of the formats, at which random ones seldom arrive. */
+/** Bytes with a meaning in one of the formats, which random bytes rarely hit. */
 const telling = [0x00, 0xff, 0x80, 0x7f, 0x50, ...'([{}])RQqrhjcbi.\x85\x86\x87\x8a\x93,:0129-"\n'].map((byte) =>
   typeof byte === "string" ? byte.charCodeAt(0) : byte,
 );
@@ -72,7 +72,7 @@ it.each([
       ended.refused++;
     }
   }
-  // Neither all refused before anything is looked at, nor all taken as they are.
+  // Not all are refused at once, and not all are accepted.
   expect(ended.refused).toBeGreaterThan(rounds / 4);
   expect(ended.read).toBeGreaterThan(rounds / 100);
 });

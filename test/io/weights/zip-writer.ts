@@ -4,7 +4,7 @@ import { concatenate } from "../../../src/io/formats/bytes.ts";
 export interface ZipMember {
   readonly name: string;
   readonly bytes: Uint8Array;
-  /** What its header claims instead of the truth. */
+  /** False claims of its header. */
   readonly claims?: { readonly method?: number; readonly flags?: number; readonly size?: number };
 }
 

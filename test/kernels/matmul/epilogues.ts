@@ -12,7 +12,7 @@ export interface ProductSize {
   readonly k: Dimension;
 }
 
-/** How the operands of C[m,n] stand in memory. */
+/** The layout of the operands of C[m,n] in memory. */
 export const operandShapes = {
   nn: { a: ["m", "k"], b: ["k", "n"] },
   nt: { a: ["m", "k"], b: ["n", "k"] },

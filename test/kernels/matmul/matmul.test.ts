@@ -51,7 +51,7 @@ async function product({ variant, layout, capacity, live = [], bias = false, sca
     variant.choose,
   );
   const chosen = program.plan.steps.find(({ node }) => node.operation.name === "matmul")!.lowering.variant.split(" ")[0];
-  // `soft` leaves to `tile` what does not divide into vectors, and takes whatever does.
+  // `tile` handles sizes that do not divide into vectors, `soft` all others.
   const inFours = Object.values(capacity).every((count) => count % 4 === 0);
   if (variant.name === "tile" || (inFours && live.length === 0)) expect(chosen).toBe(variant.name);
 

@@ -1,13 +1,13 @@
-/** How the table of pointwise functions is tested: constants, where each function is smooth, and the roundings that it is allowed. */
+/** How the table of pointwise functions is tested: constants, the range where each function is smooth, and its tolerance in roundings. */
 import type { functions } from "../../../src/kernels/pointwise/functions.ts";
 import type { Tolerance } from "../close.ts";
 
 type Name = keyof typeof functions;
 
-/** WGSL promises tanh to 1e-5 only, as an absolute error: 168 roundings of 1. Its derivative 1 − y² doubles it. */
+/** WGSL guarantees tanh only to an absolute error of 1e-5: 168 roundings of 1. Its derivative 1 − y² doubles it. */
 export const promisedTanh = 168;
 
-/** Roundings of each function and of its gradient, where they are more than a few operations. */
+/** Roundings of each function and of its gradient, if they are more than a few operations. */
 const special: Partial<Record<Name, { readonly y: Tolerance; readonly dx: Tolerance }>> = {
   // Division to 2.5 ulp, and what it is multiplied with.
   div: { y: { c: 6 }, dx: { c: 12 } },

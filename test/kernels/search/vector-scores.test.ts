@@ -22,7 +22,7 @@ function held(format: Precision, data: Float32Array, width: number) {
   return { encoded, stored: { format, width, rows, vectors, ...scales } };
 }
 
-/** The queries as the kernel wants them. */
+/** The queries in the kernel's layout. */
 function laidOutQueries(format: Precision, queries: Float32Array, width: number): Float32Array | Uint32Array {
   const count = queries.length / width;
   const padded = queryWidth(format, width);

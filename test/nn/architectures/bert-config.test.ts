@@ -1,4 +1,4 @@
-/** A config that asks for another computation than the one built is refused by the name of its field; sizes are bounded. */
+/** A config that asks for an unsupported computation is refused with the name of its field; sizes are bounded. */
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../../src/errors.ts";
 import { longestSentence, parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";

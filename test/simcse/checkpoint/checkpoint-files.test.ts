@@ -1,6 +1,6 @@
 /**
- * Checkpoints as they are published: torch's files with BERT's and RoBERTa's names and no tokenizer.json give PyTorch's own vectors, folders of
- * sentence-transformers are read as they say, and what a model does not say is never guessed.
+ * Checkpoints as they are published: torch's files with BERT's and RoBERTa's names and no tokenizer.json give PyTorch's vectors, sentence-transformers
+ * folders are read as configured, and missing settings are never guessed.
  */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

@@ -1,6 +1,6 @@
 /**
- * Conversions: names, dtypes and files are what the reader of each form expects, what is converted again stays as it is, and the vectors are
- * the same wherever they are made, ONNX Runtime included.
+ * Conversions: names, dtypes and files are as the reader of each format expects, a second conversion changes nothing, and all readers,
+ * including ONNX Runtime, give the same vectors.
  */
 import { InferenceSession, Tensor } from "onnxruntime-web";
 import { describe, expect, it } from "vitest";

@@ -1,6 +1,6 @@
 /**
- * Model folders as damaged downloads and hostile authors leave them: whatever is changed in any file, loading ends in a typed error or in a model whose
- * weights are finite; what hangs is ended by the runner. A few hundred a run; `SIMCSE_FUZZ_ROUNDS=20000` for more, `SIMCSE_FUZZ_SEED` for others. A failure names its round.
+ * Damaged and hostile model folders: after any change in any file, loading gives a typed error or a model with finite
+ * weights; the runner ends what hangs. A few hundred per run; `SIMCSE_FUZZ_ROUNDS=20000` for more, `SIMCSE_FUZZ_SEED` for others. A failure names its round.
  */
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
@@ -142,7 +142,7 @@ it("damaged folders end in a model or in a typed error that a terminal can show"
       ended.refused++;
     }
   }
-  // Neither all refused before anything is looked at, nor all taken as they are.
+  // Not all are refused at once, and not all are accepted.
   expect(ended.refused).toBeGreaterThan(rounds / 4);
   expect(ended.loaded).toBeGreaterThan(rounds / 100);
 });

@@ -1,4 +1,4 @@
-/** Folders of sentence-transformers give its own vectors: every way of pooling, what comes after it, prompts and lengths. */
+/** sentence-transformers folders give that library's vectors: every pooling mode, the modules after it, prompts and lengths. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";

@@ -1,4 +1,4 @@
-/** `encode` in all its forms: every option against the plain vectors, and streams that are read no faster than they are taken. */
+/** `encode` in all its forms: every option against the plain vectors, and streams that are read only as fast as results are taken. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";

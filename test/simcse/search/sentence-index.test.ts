@@ -1,4 +1,4 @@
-/** The index of `SimCSE`: built, changed, searched, saved and loaded; and files that are not what they should be. */
+/** The index of `SimCSE`: built, changed, searched, saved and loaded; and invalid files. */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";

@@ -1,4 +1,4 @@
-/** Exact search, in every precision, against float64 inner products: what is found, in which order, and after what was added and removed. */
+/** Exact search, in every precision, against float64 inner products: the results, their order, and their changes after additions and removals. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ClosedError, DataError, OptionError, ShapeError } from "../../../src/errors.ts";

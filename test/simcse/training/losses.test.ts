@@ -1,4 +1,4 @@
-/** Training with each loss: chosen by what examples hold, the same in chunks (GradCache) and in mixed precision, and it falls. */
+/** Training with each loss: chosen by the kind of examples, the same in chunks (GradCache) and in mixed precision, and it falls. */
 import { describe, expect, it } from "vitest";
 import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";

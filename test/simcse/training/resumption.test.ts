@@ -1,4 +1,4 @@
-/** A run that was interrupted, wherever, and resumed ends with the bits of one that was not: after a checkpoint, and after its device was lost. */
+/** A run that was interrupted anywhere and resumed ends with the same bits as one that was not: after a checkpoint, and after its device was lost. */
 import { describe, expect, it } from "vitest";
 import { FileError, FormatError, OptionError } from "../../../src/errors.ts";
 import type { Device } from "../../../src/gpu/device.ts";

@@ -1,4 +1,4 @@
-/** Settings that cannot be, or exclude each other, are refused by their names. */
+/** Impossible or contradictory settings are refused by name. */
 import { describe, expect, it } from "vitest";
 import { OptionError } from "../../../src/errors.ts";
 import { checkSettings, type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";

@@ -1,4 +1,4 @@
-/** Which examples an update takes: every one once an epoch, in an order of the seed's, whatever is left over at the end. */
+/** The examples of an update: each one once per epoch, in an order determined by the seed, whatever is left over at the end. */
 import { describe, expect, it } from "vitest";
 import { trainingDefaults } from "../../../src/simcse/training/training-options.ts";
 import { TrainingOrder } from "../../../src/simcse/training/training-order.ts";

@@ -1,4 +1,4 @@
-/** What a step of BERT's size runs and takes, planned for a GPU without having one: the plan allocates nothing. */
+/** The dispatches and memory of a step of BERT's size, planned for a GPU without having one: the plan allocates nothing. */
 import { describe, expect, it } from "vitest";
 import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";

@@ -1,4 +1,4 @@
-/** Tensors that are bound in windows: a model trains to the same bits as where they are bound whole, and RoBERTa's words fit a device's default limits. */
+/** Tensors that are bound in windows: a model trains to the same bits as with whole bindings, and RoBERTa's words fit a device's default limits. */
 import { expect, it } from "vitest";
 import { openDevice } from "../../../src/gpu/node.ts";
 import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";

@@ -1,4 +1,4 @@
-/** Progress where no terminal shows a bar: a line now and then. */
+/** Progress without a terminal: an occasional line instead of a bar. */
 import { afterEach, expect, it, vi } from "vitest";
 import { startCounter, startProgress } from "../../../tools/cli/progress.ts";
 

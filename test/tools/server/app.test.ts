@@ -1,4 +1,4 @@
-/** The server as its clients meet it: OpenAI's own client, the original demo's page, a crowd, and those who send what they should not. */
+/** The server as its clients see it: OpenAI's own client, the original demo's page, many clients at once, and clients with invalid requests. */
 import { mkdir } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { join } from "node:path";

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { BatchingQueue, QueueFullError } from "../../../tools/server/batching-queue.ts";
 
-/** Work that is done when told. */
+/** Work that completes on demand. */
 function stepwise(limit: number, batch: number) {
   const batches: { readonly items: readonly number[]; readonly finish: () => void; readonly fail: (error: Error) => void }[] = [];
   const queue = new BatchingQueue<number, number>(

@@ -1,4 +1,4 @@
-/** What is too much JSON to be parsed at once. */
+/** JSON that is too complex to be parsed at once. */
 import { expect, it } from "vitest";
 import { checkJsonBounds } from "../../../tools/server/json-bounds.ts";
 

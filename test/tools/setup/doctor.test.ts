@@ -1,4 +1,4 @@
-/** What the doctor says of machines that are not here, and of the one that is. */
+/** The doctor's report on simulated machines, and on this one. */
 import { describe, expect, it } from "vitest";
 import type { Limits } from "../../../src/gpu/capabilities.ts";
 import { type AdapterFacts, diagnose } from "../../../tools/setup/diagnose.ts";

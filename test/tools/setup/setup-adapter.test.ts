@@ -1,5 +1,5 @@
 /**
- * Finding an adapter and a browser on this machine. What installing does is not tested here: it changes the machine.
+ * Finding an adapter and a browser on this machine. Installing is not tested, because it changes the machine.
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** One run at a time writes into an output folder; a lock that a killed process left is taken over. */
+/** One run at a time writes into an output folder; the lock of a killed process is taken over. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** `simcse train` on and with data of one's own: the loss that the columns ask for, a part kept back, files to evaluate on. */
+/** `simcse train` with your own data: the loss that follows from the columns, a held-out part, and files to evaluate on. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";

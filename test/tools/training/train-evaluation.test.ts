@@ -1,4 +1,4 @@
-/** `simcse train` that evaluates while training: metrics and the best model by them, several seeds, and what goes on after an interruption. */
+/** `simcse train` with evaluation during training: metrics, the best model, several seeds, and resuming after an interruption. */
 import { spawn } from "node:child_process";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

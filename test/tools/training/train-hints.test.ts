@@ -1,4 +1,4 @@
-/** The hints where options are at odds with the paper, with the model, or with what is trained. */
+/** The hints about options that contradict the paper, the model or the training data. */
 import { describe, expect, it } from "vitest";
 import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
 import { type HintsOn, hints } from "../../../tools/training/train-hints.ts";

@@ -1,4 +1,4 @@
-/** What `simcse train` makes of its options where one follows from another. */
+/** How options of `simcse train` follow from one another. */
 import { Command } from "commander";
 import { expect, it } from "vitest";
 import { OptionError } from "../../../src/errors.ts";

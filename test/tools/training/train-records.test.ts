@@ -1,4 +1,4 @@
-/** What a run leaves to be looked at, where a value was no number: the log says null, and nothing is drawn of it. */
+/** The records of a run with values that are not finite: the log says null, and charts leave them out. */
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";

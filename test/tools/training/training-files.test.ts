@@ -1,4 +1,4 @@
-/** What `simcse train` makes of its files, and what it says of them before the first step. */
+/** How `simcse train` reads its files, and its report on them before the first step. */
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
