@@ -1,4 +1,4 @@
-/** `SimCSE` in a browser: a model folder behind an address, and an index in a blob. */
+/** `SimCSE` in a browser: loads a model folder from an address, and keeps an index in a blob. */
 import { openDevice } from "../gpu/browser.ts";
 import type { Device } from "../gpu/device.ts";
 import { type Folder, MemoryFolder } from "../io/folder.ts";
@@ -9,8 +9,8 @@ import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
 /** A SimCSE model in a browser, loaded from an address: embeddings, similarities, an index to search, and training. */
 export class SimCSE extends PortableSimCSE {
   /**
-   * Loads the model folder at `url` onto `device`, or onto a device opened for it, which closing the model closes. Throws what `loadFrom` throws, and
-   * `DeviceError` where the browser has no WebGPU.
+   * Loads the model folder at `url` onto `device`, or onto a device opened for it, which closing the model closes. Throws like `loadFrom`,
+   * and `DeviceError` if the browser has no WebGPU.
    */
   static load(url: string | URL, options: LoadOptions & HttpFolderOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
     const [http, loading] = splitOptions<HttpFolderOptions, LoadOptions & { readonly device?: Device }>(options, httpFolderOptions);
@@ -21,7 +21,7 @@ export class SimCSE extends PortableSimCSE {
     return PortableSimCSE.loadAs((loaded) => new SimCSE(loaded), device, folder, options);
   }
 
-  /** The index as a file's content, to download or to keep. Throws `OptionError` where there is none. */
+  /** The index as a file's content, to download or to keep. Throws `OptionError` if there is no index. */
   async saveIndex(): Promise<Blob> {
     const parts: BlobPart[] = [];
     await this.index.whileUnchanged(async () => {
@@ -30,7 +30,7 @@ export class SimCSE extends PortableSimCSE {
     return new Blob(parts, { type: "application/octet-stream" });
   }
 
-  /** Reads an index that `saveIndex` gave, in the place of the one there is. Throws what `loadIndexFrom` throws. */
+  /** Reads an index that `saveIndex` made; it replaces the current one. Throws like `loadIndexFrom`. */
   async loadIndex(saved: Blob): Promise<void> {
     await this.loadIndexFrom(new MemoryFolder("the index", [["file", new Uint8Array(await saved.arrayBuffer())]]), "file");
   }

@@ -1,4 +1,4 @@
-/** `SimCSE` in Node: a model folder on disk or a model of the hub, and an index in a file. */
+/** `SimCSE` in Node: loads a model folder from disk or a model from the hub, and keeps an index in a file. */
 import { basename, dirname, resolve } from "node:path";
 import type { Device } from "../gpu/device.ts";
 import { openDevice } from "../gpu/node.ts";
@@ -14,8 +14,8 @@ import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
 /** A SimCSE model in Node, loaded from a folder or from the hub: embeddings, similarities, an index to search, and training. */
 export class SimCSE extends PortableSimCSE {
   /**
-   * Loads the model folder at `nameOrPath`, or the model of that name on the hub, onto `device`, or onto a device opened for it, which closing the
-   * model closes. Throws what `loadFrom` and `openModelFolder` throw, and `DeviceError` where there is no adapter.
+   * Loads the model folder at `nameOrPath`, or the model of that name on the hub, onto `device`, or onto a device opened for it, which
+   * closing the model closes. Throws like `loadFrom` and `openModelFolder`, and `DeviceError` if there is no adapter.
    */
   static load(nameOrPath: string, options: LoadOptions & HubOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
     const [hub, loading] = splitOptions<HubOptions, LoadOptions & { readonly device?: Device }>(options, hubOptions);
@@ -35,12 +35,15 @@ export class SimCSE extends PortableSimCSE {
     return typeof place === "string" ? new DiskCheckpoints(place, limit) : super.checkpointsAt(place, limit);
   }
 
-  /** Writes the index to a file, whole or not at all. Throws `OptionError` where there is none, `FileError` when the file cannot be written. */
+  /**
+   * Writes the index to a file, completely or not at all. Throws `OptionError` if there is no index, `FileError` when the file cannot be
+   * written.
+   */
   async saveIndex(path: string): Promise<void> {
     await this.index.whileUnchanged(() => writeFileAtomically(path, this.indexBytes()));
   }
 
-  /** Reads an index that `saveIndex` wrote, in the place of the one there is. Throws what `loadIndexFrom` throws, and `FileError`. */
+  /** Reads an index that `saveIndex` wrote; it replaces the current one. Throws like `loadIndexFrom`, and `FileError`. */
   async loadIndex(path: string): Promise<void> {
     await this.loadIndexFrom(await openFolder(dirname(resolve(path))), basename(path));
   }

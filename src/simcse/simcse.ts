@@ -1,6 +1,4 @@
-/**
- * The embedding tool: a model folder in, sentence vectors and similarities out, as the original's `SimCSE` class has it.
- */
+/** The embedding tool: loads a model folder and computes sentence vectors and similarities, like the original's `SimCSE` class. */
 import type { Tuning } from "../autograd/choices.ts";
 import { OptionError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
@@ -53,19 +51,19 @@ import { exampleSet, listExamples, packedSet, type TrainingExamples } from "./tr
 export interface LoadOptions extends PromptOptions {
   /** How a sentence's vector is made; the one saved with the model if absent. */
   readonly pooler?: PoolerType;
-  /** Tokens a sentence is truncated to; if absent what is saved with the model, or 128, and no more than the model takes. */
+  /** Sentences are truncated to this many tokens; if absent, to the model's saved length, or 128, but no more than the model supports. */
   readonly maxLength?: number;
-  /** Sentences a batch; 64 if absent. */
+  /** Sentences per batch; 64 if absent. */
   readonly batchSize?: number;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;
-  /** How kernels are chosen, from `openTuning`; if absent, by rule among what the device computes right. */
+  /** How kernels are chosen, from `openTuning`; if absent, by rule, among the variants with correct results. */
   readonly tuning?: Tuning | undefined;
   /** Stops loading; `load` then throws the signal's reason. */
   readonly signal?: AbortSignal;
   /**
-   * Take memory for training too, four times the weights; false if absent: `train` then takes it. A model that says no pooler gets `cls` with a fresh MLP, as SimCSE
-   * trains it, and one without weights gets fresh ones.
+   * Allocate memory for training too, four times the weights. If false or absent, `train` allocates it. A model without a saved pooler gets
+   * `cls` with a fresh MLP, which is what SimCSE trains, and one without weights gets fresh ones.
    */
   readonly training?: boolean;
 }
@@ -82,54 +80,54 @@ const loadOptions: OptionNames<LoadOptions> = {
   training: true,
 };
 
-/** Sentences to index, with ids and metadata or without. */
+/** Sentences to index, optionally with ids and metadata. */
 export type IndexSource = Iterable<string | SentenceToIndex> | AsyncIterable<string | SentenceToIndex>;
 
 /** How sentences are encoded for an index. */
 export interface IndexOptions extends Pick<EncodeOptions, "batchSize" | "onProgress" | "signal"> {
-  /** The vectors of the sentences where they are known already: those that `encode` gave for them, which are then not encoded again. */
+  /** The sentences' vectors, if `encode` has already computed them; they are then not encoded again. */
   readonly vectors?: Embeddings;
 }
 
 const indexOptions: OptionNames<IndexOptions> = { batchSize: true, onProgress: true, signal: true, vectors: true };
 
-/** Cosine of a given vector and the model's own: rounding to 8 bits changes it by less, another model or order of sentences by more. */
+/** The least cosine of a given vector and the model's own. Rounding to 8 bits changes it less, another model or order of sentences more. */
 const sameVector = 0.99;
 
 /** Options of `SimCSE.addToIndex`. */
 export interface AddToIndexOptions extends IndexOptions {
-  /** Replace sentences whose id is in the index already, instead of refusing them; false if absent. */
+  /** Replace sentences whose id is already in the index; if false or absent, they are refused. */
   readonly upsert?: boolean;
 }
 
 const addToIndexOptions: OptionNames<AddToIndexOptions> = { ...indexOptions, upsert: true };
 
-/** `onProgress` is called with the number of texts that are encoded, of both sides together. */
+/** `onProgress` is called with the number of encoded texts, of both sides together. */
 export type SimilarityOptions = Pick<EncodeOptions, "onProgress" | "signal">;
 
 const similarityOptions: OptionNames<SimilarityOptions> = { onProgress: true, signal: true };
 
-/** How an environment opens what a model is loaded from and onto. */
+/** How an environment opens model folders and devices. */
 export interface Environment {
   readonly openDevice: () => Promise<Device>;
   readonly openFolder: () => Promise<Folder>;
 }
 
-/** What a loaded `SimCSE` consists of. */
+/** The parts of a loaded `SimCSE`. */
 export interface LoadedModel extends LoadedParts {
-  /** What messages call it: the last part of its folder's name. */
+  /** The model's name in messages: the last part of its folder's name. */
   readonly name: string;
 }
 
-/** The least cosine of a result where a search says nothing else, as in the original. */
+/** The default for the least cosine of a result, as in the original. */
 const usualThreshold = 0.6;
 
 /** `loadFrom` works everywhere; `SimCSE.load(path)` of `simcse-node.ts` and `simcse-browser.ts` opens folder and device itself. */
 export class SimCSE {
-  /** Closed with the model: the device that `load` opened for it. */
+  /** The device that `load` opened for this model; it is closed with the model. */
   #ownDevice: Device | null = null;
   #index: SentenceIndex | null = null;
-  /** Replaced where training needs other memory, heads or another pooler. */
+  /** Replaced if training needs other memory, heads or another pooler. */
   #parts: LoadedParts;
   #isTraining = false;
   /** The last part of the name of the folder that it was loaded from. */
@@ -145,12 +143,12 @@ export class SimCSE {
     return this.#parts.model;
   }
 
-  /** What makes vectors of sentences. */
+  /** The encoder of sentences. */
   get encoder(): Encoder {
     return this.#parts.encoder;
   }
 
-  /** Loads a model with `load`, onto the device in `options` or onto one opened for it alone. */
+  /** Loads a model with `load`, onto the device in `options` or onto a new one. */
   protected static async loadIn<S extends SimCSE>(
     { openDevice, openFolder }: Environment,
     { device, ...options }: LoadOptions & { readonly device?: Device },
@@ -170,14 +168,14 @@ export class SimCSE {
   }
 
   /**
-   * Loads a model folder onto a device. Throws `FileError` or `FormatError` when it is not a BERT or RoBERTa with weights and a tokenizer, `OptionError` when
-   * no pooler is given and none was saved with the model.
+   * Loads a model folder onto a device. Throws `FileError` or `FormatError` when it is not a BERT or RoBERTa with weights and a tokenizer,
+   * and `OptionError` when no pooler is given and none was saved with the model.
    */
   static loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {
     return SimCSE.loadAs((loaded) => new SimCSE(loaded), device, folder, options);
   }
 
-  /** The same for a class that adds to this one. */
+  /** The same for a subclass. */
   protected static async loadAs<S extends SimCSE>(
     create: (loaded: LoadedModel) => S,
     device: Device,
@@ -228,10 +226,10 @@ export class SimCSE {
   }
 
   /**
-   * Trains the model on sentences, pairs, or pairs with a hard negative: `await` the run for its end, or iterate over it for its steps. The model encodes while it is
-   * trained, and can be trained again; an index is dropped, since its vectors were made before. Rejects with `OptionError` for options that are unknown or cannot be,
-   * `DataError`, naming the example by its number from 1, for one that cannot be trained on, `CapacityError` where the device has no room, and `DivergenceError`
-   * where the loss is no longer a number.
+   * Trains the model on sentences, pairs, or pairs with a hard negative: `await` the run for its end, or iterate over it for its steps. The
+   * model can encode during training, and can be trained again. An index is dropped, because its vectors no longer match the model. Rejects
+   * with `OptionError` for options that are unknown or impossible, `DataError`, naming the example by its number from 1, for one that
+   * cannot be trained on, `CapacityError` when the device has no room, and `DivergenceError` when the loss is NaN or infinite.
    */
   train(examples: TrainingExamples, options: TrainingOptions = {}): TrainingRun {
     return this.#startTraining(options, async ({ maxLength }) =>
@@ -239,17 +237,26 @@ export class SimCSE {
     );
   }
 
-  /** Trains the model's encoder to restore masked words of texts, which are joined and cut into sequences of `maxLength` tokens. Otherwise as `train`. */
+  /**
+   * Trains the model's encoder to predict masked words of texts, which are joined and cut into sequences of `maxLength` tokens. Otherwise
+   * like `train`.
+   */
   pretrain(texts: Iterable<string> | AsyncIterable<string>, options: TrainingOptions = {}): TrainingRun {
     return this.#startTraining(options, ({ maxLength }) => packedSet(texts, this.encoder.tokenizer, maxLength));
   }
 
-  /** What `train` would take with these options, with nothing allocated; of pairs, unless `sentences` says how many sentences an example has. */
+  /**
+   * The memory plan of `train` with these options; nothing is allocated. For pairs, unless `sentences` says how many sentences an example
+   * has.
+   */
   plan(options: TrainingOptions = {}, { sentences = 2 }: { readonly sentences?: 1 | 2 | 3 } = {}): TrainingPlan {
     return planLoaded(this.#parts, options, sentences);
   }
 
-  /** The model's files, to be written in this order, as this package, transformers and sentence-transformers open them. Weights are read as they are written. */
+  /**
+   * The model's files, to be written in this order; this package, transformers and sentence-transformers open them. Weights are read as
+   * they are written.
+   */
   files(): NamedContent[] {
     const { model, encoder } = this.#parts;
     if (encoder.pooler === "sentence_transformers") {
@@ -266,12 +273,12 @@ export class SimCSE {
     await this.write(place, this.files());
   }
 
-  /** Writes files to a place that this environment has. */
+  /** Writes files to a place that this environment supports. */
   protected async write(place: FolderPlace | string, files: Iterable<NamedContent>): Promise<void> {
     await writeFiles(place as FolderPlace, files);
   }
 
-  /** Checkpoints at a place that this environment has. */
+  /** Checkpoints at a place that this environment supports. */
   protected checkpointsAt(place: FolderPlace | string, limit: number | undefined): CheckpointStore {
     return new PlacedCheckpoints(place as FolderPlace, limit);
   }
@@ -312,9 +319,10 @@ export class SimCSE {
   }
 
   /**
-   * The vector of a sentence f32 [dimension]; those of several, in an array or another iterable, as `Embeddings`; those of a stream in chunks, read as
-   * they are taken, so that a text of any length is encoded in constant memory. int8 needs its scales only for lengths: cosines do without.
-   * Throws `OptionError` for what is not a text, naming its position, and for unknown options; `NonFiniteError` for a model with damaged weights.
+   * The vector of a sentence f32 [dimension]. For several sentences, in an array or another iterable, `Embeddings`. For a stream, chunks
+   * that are read as they are consumed, so that a text of any length is encoded in constant memory. int8 needs its scales only for the
+   * vectors' lengths; cosines do not need them. Throws `OptionError` for a value that is not a text, naming its position, and for unknown
+   * options; `NonFiniteError` for a model with damaged weights.
    */
   encode<P extends Precision = "f32">(sentence: string, options?: EncodeOptions<P>): Promise<PrecisionArrays[P]>;
   encode<P extends Precision = "f32">(sentences: Iterable<string>, options?: EncodeOptions<P>): Promise<Embeddings<P>>;
@@ -329,8 +337,8 @@ export class SimCSE {
   }
 
   /**
-   * Cosine similarities of queries and keys, each −1 to 1, either of them texts or embeddings: a number for two texts, f32 [keys] for a text and
-   * several, else one f32 [keys] for each query.
+   * Cosine similarities of queries and keys, each −1 to 1. Both may be texts or embeddings. The result is a number for two texts, f32
+   * [keys] for one text and several keys, and otherwise one f32 [keys] for each query.
    */
   async similarity(query: string, key: string, options?: SimilarityOptions): Promise<number>;
   async similarity(query: string, keys: Iterable<string> | Embeddings, options?: SimilarityOptions): Promise<Float32Array>;
@@ -353,13 +361,13 @@ export class SimCSE {
     return typeof keys === "string" ? matrix[0]![0]! : matrix[0]!;
   }
 
-  /** What `search` looks through. Throws `OptionError` where nothing was built or loaded. */
+  /** The index that `search` uses. Throws `OptionError` if none was built or loaded. */
   get index(): SentenceIndex {
     if (this.#index !== null) return this.#index;
     throw new OptionError("There is no index to search.", "Call buildIndex with sentences, or loadIndex with a saved one.");
   }
 
-  /** Encodes sentences into a new index, in the place of the one there is. Ids are running numbers where none are given. */
+  /** Encodes sentences into a new index, which replaces the current one. Sentences without an id get running numbers. */
   async buildIndex(sentences: IndexSource, options: IndexOptions & VectorIndexOptions = {}): Promise<void> {
     checkOptions("buildIndex", options, { ...indexOptions, ...vectorIndexOptions });
     const { precision, rescore } = options;
@@ -376,20 +384,23 @@ export class SimCSE {
     await this.#replaceIndex(index);
   }
 
-  /** Adds sentences to the index. Throws `OptionError` for an id that is taken, unless `upsert` is given; chunks of a stream before it stay added. */
+  /**
+   * Adds sentences to the index. Throws `OptionError` for an id that is taken, unless `upsert` is given; earlier chunks of a stream stay
+   * added.
+   */
   async addToIndex(sentences: IndexSource, options: AddToIndexOptions = {}): Promise<void> {
     checkOptions("addToIndex", options, addToIndexOptions);
     await this.#addTo(this.index, sentences, options);
   }
 
-  /** Removes the sentence with an id, or those with several; returns how many of them were there. */
+  /** Removes the sentence with an id, or those with several; returns how many of them existed. */
   async removeFromIndex(ids: SentenceId | Iterable<SentenceId>): Promise<number> {
     return this.index.remove(ids);
   }
 
   /**
-   * The sentences most similar to a query, the most similar first; a list of them for each of several queries, which may be embeddings. As in the original, only
-   * those with a cosine of at least 0.6 unless `threshold` says otherwise; −1 gives the `topK` best whatever their scores.
+   * The sentences most similar to a query, in descending order; for several queries, one such list each. Queries may be embeddings. As in
+   * the original, only those with a cosine of at least 0.6 unless `threshold` is given; −1 gives the `topK` best whatever their scores.
    */
   async search(query: string, options?: SearchOptions): Promise<SearchResult[]>;
   async search(queries: Iterable<string> | Embeddings, options?: SearchOptions): Promise<SearchResult[][]>;
@@ -407,12 +418,15 @@ export class SimCSE {
     yield* encodeIndex(this.index, await this.#indexOrigin());
   }
 
-  /** Reads a saved index from a folder, in the place of the one there is. Throws `FormatError` for a damaged one, `OptionError` for another model's. */
+  /**
+   * Reads a saved index from a folder; it replaces the current one. Throws `FormatError` for a damaged index, `OptionError` for another
+   * model's.
+   */
   async loadIndexFrom(folder: Folder, file: string): Promise<void> {
     await this.#replaceIndex(await decodeIndex(this.model.device, folder, file, await this.#indexOrigin()));
   }
 
-  /** Frees the model's memory on the device, and the device if it was opened for this model. Calls from now on throw `ClosedError`. */
+  /** Frees the model's memory on the device, and closes the device if it was opened for this model. Later calls throw `ClosedError`. */
   close(): void {
     void this.#index?.close();
     this.encoder.close();
@@ -453,7 +467,10 @@ export class SimCSE {
     return data;
   }
 
-  /** The rows of given vectors that belong to `items`. The first is encoded too: vectors of another model would make an index of nonsense. */
+  /**
+   * The rows of given vectors for `items`. The first item is also encoded for comparison, because vectors of another model would make a
+   * useless index.
+   */
   async #givenVectors(vectors: Embeddings, items: readonly SentenceToIndex[], done: number): Promise<Float32Array> {
     const { data } = await this.#embeddings(vectors, {});
     const rows = data.subarray(done * this.dimension, (done + items.length) * this.dimension);
@@ -471,12 +488,12 @@ export class SimCSE {
   }
 
   async #indexOrigin(): Promise<IndexOrigin> {
-    // Without a prompt: an index and its queries may have different ones.
+    // Without a prompt, because an index and its queries may have different ones.
     const probe = await this.encode(probeSentence, { prompt: "" });
     return { model: this.name, fingerprint: await modelFingerprint(this.model, this.pooler), probe };
   }
 
-  /** A search that uses the index before it goes on to its end. */
+  /** A search that finishes using the index before another call can replace it. */
   async #replaceIndex(index: SentenceIndex): Promise<void> {
     const before = this.#index;
     this.#index = index;
@@ -498,7 +515,7 @@ function isEmbeddings(of: Iterable<string> | Embeddings): of is Embeddings {
   return typeof of === "object" && of !== null && "data" in of;
 }
 
-/** The same signal, and progress that counts from `before` on. */
+/** The same signal, and progress that starts at `before`. */
 function startingAt(
   before: number,
   { signal, onProgress }: { [Name in keyof SimilarityOptions]: SimilarityOptions[Name] | undefined },
@@ -511,7 +528,7 @@ function unitRows({ length, dimension, data }: Embeddings): Float32Array[] {
   return Array.from({ length }, (_, row) => unit.subarray(row * dimension, (row + 1) * dimension));
 }
 
-/** Of vectors of unit length; rounding must not give 1.0000001. */
+/** For vectors of unit length; rounding must not give 1.0000001. */
 function cosine(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;

@@ -1,4 +1,7 @@
-/** What a model card says, as data: scores in tables, and how the model is loaded. `report.html` and the model's README.md show the same. */
+/**
+ * The content of a model card, as data: scores in tables, and how the model is loaded. `report.html` and the model's README.md show the
+ * same.
+ */
 import { isInSentenceTransformers } from "../checkpoint/saved-model.ts";
 import { averagedTasks, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
 import { reportedAccuracy, transferScoresOf } from "../evaluation/senteval/evaluate-transfer.ts";
@@ -9,7 +12,7 @@ import type { HistoryEntry, TrainingReport } from "./history.ts";
 export interface ScoreTable {
   readonly names: readonly string[];
   readonly values: readonly string[];
-  /** What the scores are, and what the average covers. */
+  /** What kind of scores they are, and what the average covers. */
   readonly note: string;
 }
 
@@ -18,7 +21,7 @@ export interface Snippet {
   readonly code: string;
 }
 
-/** The evaluation of the model that a run keeps: the best one's where that is kept, else the last; null where nothing was evaluated. */
+/** The evaluation of the saved model: the best one if the best weights are kept, else the last; null if nothing was evaluated. */
 export function keptEvaluation({
   history,
   best,
@@ -29,10 +32,10 @@ export function keptEvaluation({
   return kept ?? evaluations.at(-1) ?? null;
 }
 
-/** Names that the log has for the dev sets of STS. */
+/** The log's names for the dev sets of STS. */
 const devMetrics: Readonly<Record<string, string>> = { STSBenchmark: "eval_stsb_spearman", SICKRelatedness: "eval_sickr_spearman" };
 
-/** Tables of the final evaluations, or else of the dev sets while training. */
+/** Tables of the final evaluations, or else of the dev sets during training. */
 export function scoreTables(report: TrainingReport): ScoreTable[] {
   const { sts, transfer } = report;
   const tables: ScoreTable[] = [];
@@ -74,7 +77,7 @@ function devTables(report: TrainingReport): ScoreTable[] {
   ];
 }
 
-/** Of scores as fractions; undefined where there is none. */
+/** The average of scores as fractions; undefined if there are none. */
 function scoreTable(measure: string, names: readonly string[], cells: readonly (number | undefined)[], average: number): ScoreTable {
   const show = (value: number | undefined) => (value === undefined ? "–" : Number.isNaN(value) ? "nan" : (100 * value).toFixed(2));
   const missing = names.filter((_, i) => cells[i] === undefined);
@@ -86,7 +89,7 @@ function scoreTable(measure: string, names: readonly string[], cells: readonly (
   };
 }
 
-/** Pooling of one position or of all, as a line of Python takes it from the model's output. */
+/** Pooling of one position or of all, as a line of Python on the model's output. */
 const pythonPooling: Readonly<Record<string, string>> = {
   cls: "output.pooler_output",
   cls_before_pooler: "output.last_hidden_state[:, 0]",

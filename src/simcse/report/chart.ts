@@ -1,7 +1,10 @@
-/** A line chart as inline SVG: axes with round ticks, one line a series, a legend where there are several. Colours are the page's (`--series-n`). */
+/**
+ * A line chart as inline SVG: axes with round ticks, one line per series, and a legend if there are several. The page defines the colours
+ * (`--series-n`).
+ */
 import { escapeHtml, shortNumber } from "./html.ts";
 
-/** Values over steps; what is not finite breaks the line. */
+/** Values over steps; a value that is not finite breaks the line. */
 export interface Series {
   readonly name: string;
   readonly points: readonly (readonly [step: number, value: number])[];
@@ -9,12 +12,12 @@ export interface Series {
 
 export interface Chart {
   readonly title: string;
-  /** What the values are, in a few words, under the title. */
+  /** A short description of the values, below the title. */
   readonly caption?: string;
   readonly series: readonly Series[];
-  /** On a logarithmic scale where all values are positive and span more than a decade and a half. */
+  /** Use a logarithmic scale if all values are positive and span more than a decade and a half. */
   readonly mayBeLogarithmic?: boolean;
-  /** The axis of values begins at 0: for amounts, whose changes would look larger than they are. */
+  /** The value axis begins at 0: for amounts, whose changes would otherwise look larger than they are. */
   readonly fromZero?: boolean;
 }
 
@@ -22,10 +25,10 @@ const size = { width: 400, height: 220 } as const;
 const margin = { left: 46, right: 18, top: 8, bottom: 24 } as const;
 const plot = { width: size.width - margin.left - margin.right, height: size.height - margin.top - margin.bottom } as const;
 
-/** Beyond so many points of a series their marks would run together. */
+/** A series with more points has no marks, because they would run together. */
 const mostMarks = 60;
 
-/** Beyond so many points a curve shows means of neighbours: more than the drawing has pixels tell nothing. */
+/** A curve with more points shows means of neighbours, because it would have more points than pixels. */
 const mostPoints = 1000;
 
 const logarithmicSpan = 30;
@@ -73,7 +76,7 @@ export function lineChart({ title, caption, series, mayBeLogarithmic = false, fr
 <svg viewBox="0 0 ${size.width} ${size.height}" role="img" aria-label="${escapeHtml(describe(title, drawn))}">${[...grid, ...feet, ...lines].join("")}</svg></figure>`;
 }
 
-/** At most `mostPoints` points: means over as many neighbours as need be. */
+/** At most `mostPoints` points: each is the mean of as many neighbours as needed. */
 function thinned(points: Series["points"]): Series["points"] {
   const size = Math.ceil(points.length / mostPoints);
   if (size <= 1) return points;
@@ -85,11 +88,11 @@ function thinned(points: Series["points"]): Series["points"] {
 
 interface Axis {
   readonly ticks: readonly number[];
-  /** A value's place from 0 to 1. */
+  /** A value's position, from 0 to 1. */
   readonly place: (value: number) => number;
 }
 
-/** Ticks at multiples of 1, 2 or 5 times a power of ten, about `count` of them; the axis ends at ticks, or at the values where it is tight. */
+/** Ticks at multiples of 1, 2 or 5 times a power of ten, about `count` of them. The axis ends at ticks, or at the values if it is tight. */
 function linearAxis(values: readonly number[], count: number, { tight = false } = {}): Axis {
   let low = values.reduce((a, b) => Math.min(a, b));
   let high = values.reduce((a, b) => Math.max(a, b));

@@ -1,4 +1,4 @@
-/** Text into HTML: what a user wrote never becomes markup. */
+/** Text into HTML: a user's text never becomes markup. */
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
@@ -6,7 +6,7 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character]!);
 }
 
-/** A number as people read it: four significant digits, powers of ten beyond a million and below a thousandth. */
+/** A number for people: four significant digits, and powers of ten above a million and below a thousandth. */
 export function shortNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);

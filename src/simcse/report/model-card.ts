@@ -1,8 +1,8 @@
-/** The model card of a trained model, README.md in its folder: what a hub shows of it. Says what the report says, in Markdown. */
+/** The model card of a trained model: README.md in its folder, which a hub shows. It has the report's content in Markdown. */
 import { scoreTables, usage } from "./card.ts";
 import type { TrainingReport } from "./history.ts";
 
-/** What hubs read: how the model is opened, and where it is found. */
+/** Metadata for hubs: how the model is opened, and where it is listed. */
 const metadata = `---
 library_name: transformers
 pipeline_tag: sentence-similarity
@@ -34,7 +34,7 @@ export function modelCard(report: TrainingReport): string {
 
 const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 
-/** The options that a reader looks for first; all of them stand in `trainer_state.json`. */
+/** The most important options; `trainer_state.json` has all of them. */
 const mainOptions = [
   "model_name_or_path",
   "train_file",
@@ -55,7 +55,7 @@ function trained({ arguments: given, steps }: TrainingReport): string {
   return [...(steps === undefined ? [] : [`- steps: ${steps.toLocaleString("en-US")}`]), ...lines].join("\n");
 }
 
-/** Text in which nothing is markup. */
+/** Text with its markup escaped. */
 function plain(text: string): string {
   return text.replace(/\s+/g, " ").replace(/[\\`*_{}[\]<>#|]/g, "\\$&");
 }

@@ -1,4 +1,4 @@
-/** The frame of a report: one HTML page that needs nothing else, with a head, facts and sections. */
+/** The frame of a report: one self-contained HTML page with a head, facts and sections. */
 import { escapeHtml } from "./html.ts";
 import { reportStyle } from "./style.ts";
 
@@ -7,7 +7,7 @@ export interface Page {
   /** A sentence under the name. */
   readonly about: string;
   readonly facts: readonly (readonly [name: string, value: string])[];
-  /** HTML under headings; what is empty is left out. */
+  /** HTML under headings; empty sections are left out. */
   readonly sections: readonly (readonly [heading: string, content: string])[];
 }
 
@@ -41,13 +41,13 @@ function entries(pairs: Page["facts"]): string {
   return pairs.map(([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`).join("\n");
 }
 
-/** Charts side by side; those of nothing are empty texts. */
+/** Charts side by side; charts without values are empty texts. */
 export function chartGrid(charts: readonly string[]): string {
   const drawn = charts.filter((chart) => chart !== "");
   return drawn.length > 0 ? `<div class="charts">${drawn.join("\n")}</div>` : "<p>Nothing was logged yet.</p>";
 }
 
-/** Options by name, those that are undefined left out. */
+/** Options by name, without those that are undefined. */
 export function configuration(values: Readonly<Record<string, unknown>>): string {
   const rows = Object.entries(values)
     .filter(([, value]) => value !== undefined)

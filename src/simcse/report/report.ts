@@ -1,6 +1,6 @@
 /**
- * The report of a training run as one HTML page that needs nothing else: no script, no font, no network. A pure function of plain data, so that
- * it can be made while training, after it, or from `trainer_state.json` years later.
+ * The report of a training run as one self-contained HTML page: no script, no font, no network. It is a pure function of plain data, so it
+ * can be made during training, after it, or from `trainer_state.json` years later.
  */
 import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
 import { scoreTables, usage } from "./card.ts";
@@ -65,7 +65,7 @@ function count(value: number): string {
   return value.toLocaleString("en-US");
 }
 
-/** Correlations are fractions in the log and read times 100. */
+/** Correlations are fractions in the log and are shown times 100. */
 export function isCorrelation(metric: string): boolean {
   return /^eval_.*(spearman|_sts)$/.test(metric);
 }
@@ -74,7 +74,7 @@ export function metricText(metric: string, value: number): string {
   return isCorrelation(metric) ? (100 * value).toFixed(2) : shortNumber(value);
 }
 
-/** A curve of every step where the report has it, else of the log. */
+/** A curve of every step if the report has them, else of the log. */
 function chartOf({ has, factor = 1, ...chart }: ChartRule, { history, everyStep = [] }: TrainingReport): Chart {
   const keysOf = (entries: readonly HistoryEntry[]) => {
     const keys = new Set<string>();

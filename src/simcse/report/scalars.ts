@@ -1,13 +1,13 @@
-/** Entries of the training log as TensorBoard shows them. */
+/** Entries of the training log in TensorBoard's form. */
 import type { ScalarEvent } from "../../io/formats/tensorboard.ts";
 import type { HistoryEntry } from "./history.ts";
 
-/** Where an entry stands; not curves of their own. */
+/** An entry's position; not a curve. */
 const places = new Set(["step", "epoch"]);
 
 /**
- * The numbers of a log entry under the tags that transformers gives them: `eval_x` becomes `eval/x`, all else `train/x`. `wallTime` is in seconds
- * since 1970.
+ * The numbers of a log entry with the tags that transformers uses: `eval_x` becomes `eval/x`, everything else `train/x`. `wallTime` is in
+ * seconds since 1970.
  */
 export function scalarsOf(entry: HistoryEntry, wallTime: number): ScalarEvent {
   const values = Object.entries(entry)

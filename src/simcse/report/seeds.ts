@@ -1,4 +1,4 @@
-/** What runs that differ in their seed alone have in common: the mean and the standard deviation of what they ended with, and a page that shows both. */
+/** A summary of runs that differ only in their seed: the mean and standard deviation of their results, and a page that shows both. */
 import { keptEvaluation } from "./card.ts";
 import { lineChart } from "./chart.ts";
 import type { HistoryEntry, TrainingReport } from "./history.ts";
@@ -9,22 +9,22 @@ import { isCorrelation, metricText } from "./report.ts";
 /** A run of one seed. */
 export interface SeedRun extends Pick<TrainingReport, "history" | "best"> {
   readonly seed: number;
-  /** Where its own report is, from the page that shows all. */
+  /** The address of its own report, relative to the summary page. */
   readonly report?: string;
 }
 
 export interface Spread {
   readonly mean: number;
-  /** The sample standard deviation; null of a single run. */
+  /** The sample standard deviation; null for a single run. */
   readonly sd: number | null;
 }
 
-/** A plain object that `JSON.stringify` writes whole. */
+/** A plain object that `JSON.stringify` writes completely. */
 export interface SeedsSummary {
   readonly seeds: readonly number[];
-  /** Of the metrics that all runs have. */
+  /** The metrics that all runs have. */
   readonly metrics: Readonly<Record<string, Spread>>;
-  /** What each run ended with, in the order of `seeds`: its last loss, and the evaluation of the model that it kept. */
+  /** The results of each run, in the order of `seeds`: its last loss, and the evaluation of the model that it kept. */
   readonly runs: readonly Readonly<Record<string, number>>[];
 }
 
@@ -34,7 +34,7 @@ export function meanAndDeviation(values: readonly number[]): Spread {
   return { mean, sd: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : null };
 }
 
-/** `given` are the options that the runs share. */
+/** `given` are the options shared by the runs. */
 export function summarizeSeeds(runs: readonly SeedRun[], given: TrainingReport["arguments"]): SeedsSummary {
   const ended = runs.map((run) => endOf(run, given));
   const names = Object.keys(ended[0] ?? {}).filter((name) => ended.every((end) => name in end));
@@ -49,12 +49,12 @@ function endOf({ history, best = null }: SeedRun, given: TrainingReport["argumen
   return { ...(loss !== undefined && { loss }), ...Object.fromEntries(metrics) };
 }
 
-/** Mean ± standard deviation as people read it: correlations times 100. */
+/** Mean ± standard deviation for people: correlations times 100. */
 export function spreadText(name: string, { mean, sd }: Spread): string {
   return sd === null ? metricText(name, mean) : `${metricText(name, mean)} ± ${metricText(name, sd)}`;
 }
 
-/** A complete HTML document: a row a metric, a chart a metric, a line a seed. */
+/** A complete HTML document: one row and one chart per metric, one line per seed. */
 export function seedsHtml(name: string, runs: readonly SeedRun[], given: TrainingReport["arguments"]): string {
   const { seeds, metrics, runs: ended } = summarizeSeeds(runs, given);
   const charts = Object.keys(metrics).map((metric) => {

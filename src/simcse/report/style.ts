@@ -1,4 +1,4 @@
-/** The look of a report: one column on a phone, charts side by side where there is room, light or dark as the reader has it. */
+/** The style of a report: one column on a phone, charts side by side on wider screens, light or dark as the reader prefers. */
 export const reportStyle = `
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1b2330; --faint: #5d6b7e; --rule: #dfe4ea; --panel: #f6f8fa;
   --series-0: #1a5fb4; --series-1: #c64600; --series-2: #26794f; --series-3: #8a3ab9; --series-4: #a51d2d; --series-5: #6f5b00; --series-6: #00788a; --series-7: #5d6b7e; }

@@ -1,10 +1,10 @@
-/** What tells one model from another, its fine-tunes included: a digest of all weights that its vectors depend on, and its pooler. */
+/** Distinguishes models from each other, including fine-tuned ones: a digest of all weights that the vectors depend on, and the pooler. */
 import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";
 
 /**
- * SHA-256, as 64 hexadecimal digits, of each tensor's name, shape and digest, and the pooler. The same weights have the same fingerprint in every file
- * format. A weight that embeddings do not depend on does not count.
+ * SHA-256, as 64 hexadecimal digits, of each tensor's name, shape and digest, and the pooler. The same weights have the same fingerprint in
+ * every file format. Weights that embeddings do not depend on are ignored.
  */
 export async function modelFingerprint({ store, modules }: SimCseModel, pooler: EncodingPooler): Promise<string> {
   const names = [...store.pieces.keys()]

@@ -1,8 +1,9 @@
 /**
- * Hard negatives for pairs: for each anchor the texts that a model ranks high although they do not belong to it, as ANCE and sentence-transformers
- * mine them. Every text is encoded once, and ranked by the exact search of the index.
+ * Mines hard negatives for pairs: for each anchor, the texts that a model ranks high although they do not belong to it (as in ANCE and
+ * sentence-transformers). Every text is encoded once and ranked by the index's exact search.
  *
- * What ranks first is often right and merely not labelled, a false negative: `skip`, `margin` and `maxScore` leave such texts out.
+ * The texts with the highest ranks are often correct but not labelled, which makes them false negatives. `skip`, `margin` and `maxScore`
+ * leave such texts out.
  */
 import { DataError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
@@ -12,7 +13,7 @@ import { cosine } from "../evaluation/metrics/cosine.ts";
 import { rankTexts } from "./rank-texts.ts";
 import { mostResults } from "./vector-index.ts";
 
-/** What hard negatives are chosen with, and by which rule. */
+/** How hard negatives are found and chosen. */
 export interface HardNegativeOptions {
   /** Embeds texts, such as a model's `encode`. */
   readonly encode: Encode;
@@ -20,11 +21,11 @@ export interface HardNegativeOptions {
   readonly device: Device;
   /** Texts to choose from, besides the pairs' second texts. */
   readonly corpus?: Iterable<string>;
-  /** Negatives for each pair, 1 if absent. */
+  /** Negatives for each pair; 1 if absent. */
   readonly negatives?: number;
-  /** How many of the best candidates to pass over; 0 if absent. */
+  /** How many of the best candidates to skip; 0 if absent. */
   readonly skip?: number;
-  /** How many candidates to look at after those; 50 if absent. */
+  /** How many candidates to consider after those; 50 if absent. */
   readonly depth?: number;
   /** A negative's cosine is at least this much below the positive's; 0.05 if absent. */
   readonly margin?: number;
@@ -33,7 +34,7 @@ export interface HardNegativeOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A pair with a hard negative, and the cosines of the anchor with both. */
+/** A pair with a hard negative, and the anchor's cosines with both. */
 export interface MinedTriplet {
   readonly anchor: string;
   readonly positive: string;
@@ -42,17 +43,17 @@ export interface MinedTriplet {
   readonly negativeCosine: number;
 }
 
-/** What was found. */
+/** The result of mining. */
 export interface MinedNegatives {
   /** In the order of the pairs; the hardest negative of a pair first. */
   readonly triplets: readonly MinedTriplet[];
-  /** Pairs for which no candidate was left. */
+  /** Pairs without a remaining candidate. */
   readonly without: number;
 }
 
 /**
- * Mines hard negatives for `pairs` of an anchor and a text that belongs to it. Never takes the anchor itself, or a text that any pair gives for the
- * same anchor.
+ * Mines hard negatives for `pairs` of an anchor and a text that belongs to it. Never chooses the anchor itself, or a text that any pair has
+ * for the same anchor.
  *
  * @throws DataError for no pairs, OptionError for a number that is not possible, ShapeError for embeddings of the wrong size, CapacityError for a
  *   device that is too small, the signal's reason once it is aborted.
@@ -76,7 +77,7 @@ export async function mineHardNegatives(
   const { vectors, dimension } = await embedDistinct(encode, [...positives.keys(), ...candidates]);
   signal?.throwIfAborted();
   const anchors = [...positives.keys()];
-  // An anchor's own texts are found too, and left out.
+  // The search also finds an anchor's own texts; they are left out.
   const own = anchors.reduce((most, anchor) => Math.max(most, positives.get(anchor)!.size + 1), 0);
   const found = await rankTexts(anchors, candidates, { device, vectors, dimension, topK: skip + depth + own });
   const ranked = new Map(anchors.map((anchor, i) => [anchor, found[i]!.map(({ row, score }) => ({ text: candidates[row]!, score }))]));

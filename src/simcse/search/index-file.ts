@@ -1,14 +1,15 @@
 /**
- * An index as one safetensors file, which other programs open too. Vectors and sentences are in parts, so that neither writing nor reading holds
- * more than one of them beside the index:
+ * An index as one safetensors file, which other programs can open too. Vectors and sentences are stored in parts, so that writing and
+ * reading hold at most one part in memory besides the index:
  *
  *     metadata      format "simcse-index", version "2", dimension, precision, rescore, parts, next_id, model (its name), fingerprint (of its weights)
  *     probe         F32 [dimension]: the vector of `probeSentence`
  *     vectors.N     [rows, …] in the stored precision: F32, F16, I8 (with scales.N F32 [rows]) or U8 bits; of unit length
  *     sentences.N   U8: a line of JSON a row, [id, sentence] or [id, sentence, metadata]
  *
- * Fingerprint and probe tell whether a model is the one that made the index: the fingerprint is of the weights, the probe shows what else changes
- * vectors. Files of version 1 have no fingerprint and no entries' metadata; they are still read, with the probe as their only check.
+ * Fingerprint and probe show whether a model is the one that made the index. The fingerprint covers the weights, the probe everything else
+ * that changes vectors. Files of version 1 have no fingerprint and no entries' metadata; they are still read, with the probe as their only
+ * check.
  */
 import { FormatError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
@@ -27,7 +28,7 @@ const versionWithoutFingerprint = "1";
 
 /** The model that made an index. */
 export interface IndexOrigin {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly model: string;
   /** See `fingerprint.ts`. */
   readonly fingerprint: string;
@@ -35,10 +36,10 @@ export interface IndexOrigin {
   readonly probe: Float32Array;
 }
 
-/** Any sentence would do. */
+/** Any sentence would work. */
 export const probeSentence = "A woman is reading.";
 
-/** Cosine of two probes that one model made: adapters and precisions differ by far less, other models and poolers by far more. */
+/** The least cosine of two probes from one model: adapters and precisions change it far less, other models and poolers far more. */
 const sameModel = 0.999;
 
 const giveIndex = "Give a file that saveIndex or `simcse index` wrote; build a damaged one again from its sentences.";
@@ -56,7 +57,7 @@ export function encodeIndex(index: SentenceIndex, { model, fingerprint, probe }:
     const { data, scales } = segment.encoded();
     const entries = index.entries.slice(first, first + segment.rows);
     first += segment.rows;
-    // Made twice, for its length and for its bytes: the bytes of all parts together would take much memory.
+    // Made twice, for its length and for its bytes, because the bytes of all parts together would take much memory.
     const sentences = () => new TextEncoder().encode(entries.map(lineOf).join(""));
     tensors.push({
       name: `vectors.${part}`,
@@ -82,8 +83,8 @@ export function encodeIndex(index: SentenceIndex, { model, fingerprint, probe }:
 }
 
 /**
- * Reads an index that `encodeIndex` wrote. Throws `FormatError`, naming what is wrong, for a file that is not one or is damaged, and `OptionError`
- * when another model than `origin` made it.
+ * Reads an index that `encodeIndex` wrote. Throws `FormatError`, naming the problem, for a file that is not an index or is damaged, and
+ * `OptionError` when another model than `origin` made it.
  */
 export async function decodeIndex(device: Device, folder: Folder, file: string, origin: IndexOrigin): Promise<SentenceIndex> {
   const tensors = await openIndex(folder, file);
@@ -205,10 +206,10 @@ const views: Readonly<Record<Precision, (bytes: Uint8Array) => Encoded["data"]>>
   binary: (bytes) => bytes,
 };
 
-/** By how much the length of a stored vector may differ from 1: 8 bits round each number by up to 1/254 of the largest. */
+/** How much the length of a stored vector may differ from 1: int8 rounds each number by up to 1/254 of the largest. */
 const lengthTolerance = 0.05;
 
-/** Throws `FormatError` for a vector that is not of unit length, which makes its scores no cosines, or not finite. */
+/** Throws `FormatError` for a vector that is not finite, or not of unit length: its scores would not be cosines. */
 function checkLengths(path: string, name: string, vectors: Float32Array, dimension: number): void {
   for (let start = 0; start < vectors.length; start += dimension) {
     let squares = 0;

@@ -1,10 +1,10 @@
 /**
- * What an index entry carries besides its sentence, and which entries a search takes by it.
+ * The metadata of an index entry, and filters that select entries by it.
  *
  *     { lang: "de", year: { gte: 2020 }, topic: { in: ["sport", "music"] } }
  *
- * matches entries for which all three hold: the field equals a value, lies in a range, is one of a list. A field that holds an array matches when one
- * of its elements does. An entry without the field does not match. Numbers are compared with numbers, texts with texts (so dates as ISO 8601).
+ * matches entries for which all three hold: the field equals a value, is in a range, is in a list. A field with an array matches if one of
+ * its elements does. An entry without the field does not match. Numbers are compared with numbers, texts with texts (so dates as ISO 8601).
  */
 import { OptionError } from "../../errors.ts";
 import { nearestName } from "../../options.ts";
@@ -16,7 +16,7 @@ export type JsonValue = null | boolean | number | string | readonly JsonValue[] 
 /** A JSON object that belongs to a sentence. */
 export type Metadata = { readonly [field: string]: JsonValue };
 
-/** What a field can be compared with. */
+/** The values that a field can be compared with. */
 export type FilterValue = null | boolean | number | string;
 
 /** Conditions on one field; all of them must hold. */
@@ -33,12 +33,12 @@ export interface FilterRange {
   readonly lte?: number | string;
 }
 
-/** By field: the value it equals, or conditions. All of them must hold; `{}` takes every entry. */
+/** By field: a value to equal, or conditions. All of them must hold; `{}` matches every entry. */
 export type Filter = { readonly [field: string]: FilterValue | FilterRange };
 
 type Condition = (value: JsonValue) => boolean;
 
-/** What each condition makes of its operand. */
+/** The check and the test of each condition's operand. */
 const conditions: { readonly [Name in keyof Required<FilterRange>]: (operand: unknown, field: string) => Condition } = {
   in: (operand, field) => {
     const values = new Set(listOf(operand, field));
@@ -50,7 +50,7 @@ const conditions: { readonly [Name in keyof Required<FilterRange>]: (operand: un
   lte: ordered("lte", (value, operand) => value <= operand),
 };
 
-/** Whether an entry's metadata matches `filter`. Throws `OptionError` for what is no filter, naming the field. */
+/** Whether an entry's metadata matches `filter`. Throws `OptionError` for an invalid filter, naming the field. */
 export function metadataMatcher(filter: Filter): (metadata: Metadata | undefined) => boolean {
   if (!isObject(filter)) throw refusedFilter(`A filter must be an object of fields, but is ${describe(filter)}.`);
   const fields = Object.entries(filter).map(([field, wanted]) => ({ field, holds: fieldCondition(field, wanted) }));
@@ -58,7 +58,7 @@ export function metadataMatcher(filter: Filter): (metadata: Metadata | undefined
     fields.every(({ field, holds }) => metadata !== undefined && Object.hasOwn(metadata, field) && holds(metadata[field]!));
 }
 
-/** Throws `OptionError` unless `value` is a JSON object. `what` is what messages call it. */
+/** Throws `OptionError` unless `value` is a JSON object. `what` is its name in messages. */
 export function checkMetadata(what: string, value: unknown): asserts value is Metadata {
   const wrong = isObject(value) ? notJson(value, what, 0) : `${what} must be a JSON object, but is ${describe(value)}`;
   if (wrong !== null) throw new OptionError(`${wrong}.`, "Give an object of texts, numbers, booleans, null, arrays and objects of them.");
@@ -85,7 +85,7 @@ const equals =
   (value) =>
     value === wanted;
 
-/** The same for an array, of which one element must do. */
+/** The same for an array, where one element must match. */
 const anyElement =
   (holds: Condition): Condition =>
   (value) =>
@@ -122,10 +122,10 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Deeper values would overflow the stack of whoever reads them. */
+/** Deeper values would overflow the stack of later readers. */
 const mostDepth = 64;
 
-/** What of a value JSON does not have, or null. */
+/** The part of a value that JSON cannot represent, or null. */
 function notJson(value: unknown, what: string, depth: number): string | null {
   if (value === null || typeof value === "string" || typeof value === "boolean") return null;
   if (typeof value === "number") return Number.isFinite(value) ? null : `${what} is ${value}, which JSON does not have`;

@@ -1,27 +1,27 @@
 /**
- * Near-duplicates of a stream of vectors: a row is one when its cosine with an earlier row that was kept reaches a threshold. The first of several alike
- * is kept, so what is kept depends only on the order of the rows. Rows kept from earlier chunks are searched on the GPU, exactly; those of a chunk are
- * compared with each other on the host.
+ * Near-duplicates in a stream of vectors: a row is one if its cosine with an earlier kept row reaches a threshold. The first of several
+ * similar rows is kept, so the result depends only on the order of the rows. Rows kept from earlier chunks are searched exactly on the GPU;
+ * the rows of a chunk are compared with each other on the host.
  */
 import { OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
 import { VectorIndex } from "./vector-index.ts";
 
-/** The kept row that a row repeats. */
+/** The kept row that a row duplicates. */
 export interface Duplicate {
   readonly row: number;
   /** Their cosine. */
   readonly score: number;
 }
 
-/** Rows that are compared with each other on the host: their pairs are half its square. */
+/** Rows that are compared with each other on the host. The number of their pairs is half its square. */
 const chunkRows = 512;
 
-/** Finds near-duplicates in a stream of vectors: those that are kept go into an index, and each new vector is compared with them. */
+/** Finds near-duplicates in a stream of vectors. Kept vectors go into an index, and each new vector is compared with them. */
 export class NearDuplicates {
   readonly #kept: VectorIndex;
-  /** The row of the input that each kept vector came from. */
+  /** The input row of each kept vector. */
   readonly #rows: number[] = [];
   #next = 0;
 
@@ -36,7 +36,7 @@ export class NearDuplicates {
     this.#kept = new VectorIndex(device, dimension);
   }
 
-  /** What each of the next rows, f32 [rows, dimension], repeats; null for one that is kept. Calls must not overlap. */
+  /** For each of the next rows, f32 [rows, dimension], the kept row that it duplicates; null for a kept row. Calls must not overlap. */
   async add(vectors: Float32Array): Promise<(Duplicate | null)[]> {
     const found: (Duplicate | null)[] = [];
     const elements = chunkRows * this.dimension;

@@ -1,18 +1,21 @@
-/** Ranks texts for other texts by the cosine of vectors that are at hand, with the exact search of the index. */
+/** Ranks texts for other texts by the cosine of existing vectors, with the index's exact search. */
 import type { Device } from "../../gpu/device.ts";
 import { mostResults, type RowMatch, VectorIndex } from "./vector-index.ts";
 
-/** What texts are ranked with. */
+/** The input of a ranking. */
 export interface RankOptions {
   readonly device: Device;
   /** A vector f32 [dimension] for every text. */
   readonly vectors: ReadonlyMap<string, Float32Array>;
   readonly dimension: number;
-  /** Candidates to find for each query; no more than there are, and no more than a search gives. */
+  /** Candidates to find for each query; at most the number of candidates, and at most what a search can return. */
   readonly topK: number;
 }
 
-/** For each of `queries` the best of `candidates`, as their numbers and cosines, the best first. Throws `CapacityError` when the device has no room. */
+/**
+ * For each of `queries`, the best of `candidates` as their numbers and cosines, the best first. Throws `CapacityError` when the device has
+ * no room.
+ */
 export async function rankTexts(
   queries: readonly string[],
   candidates: readonly string[],
@@ -32,5 +35,5 @@ export async function rankTexts(
   }
 }
 
-/** Below every cosine, rounding included. */
+/** Below every cosine, including rounding errors. */
 const lowestCosine = -2;

@@ -1,6 +1,6 @@
 /**
- * Sentences with their ids, metadata and vectors: what `SimCSE.buildIndex` makes and `SimCSE.search` looks through. Changes and searches take turns, so
- * that none sees a part of another.
+ * Sentences with their ids, metadata and vectors, made by `SimCSE.buildIndex` and searched by `SimCSE.search`. Changes and searches take
+ * turns, so that none sees a half-finished change.
  */
 import { ClosedError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
@@ -10,7 +10,7 @@ import { describe } from "../embedding/texts.ts";
 import { checkMetadata, type Filter, type Metadata, metadataMatcher } from "./metadata.ts";
 import { checkSearch, VectorIndex, type VectorIndexOptions, type VectorSearchOptions, vectorSearchOptions } from "./vector-index.ts";
 
-/** What a sentence is known by: a text or a whole number of the caller's, or else a running number. */
+/** A sentence's id: the caller's text or whole number, or else a running number. */
 export type SentenceId = string | number;
 
 /** A sentence to index. */
@@ -18,7 +18,7 @@ export interface SentenceToIndex {
   /** A running number if absent. */
   readonly id?: SentenceId;
   readonly sentence: string;
-  /** A JSON object that comes back with results, and that searches can filter by. */
+  /** A JSON object that is returned with results, and that searches can filter by. */
   readonly metadata?: Metadata;
 }
 
@@ -35,7 +35,7 @@ export interface SearchResult extends IndexedSentence {
 
 /** Options of a search for sentences. */
 export interface SearchOptions extends Omit<VectorSearchOptions, "rows"> {
-  /** Only sentences whose metadata match. The search is exact among them. */
+  /** Only sentences whose metadata match. The search among them is exact. */
   readonly filter?: Filter;
 }
 
@@ -46,9 +46,9 @@ const searchOptions: OptionNames<SearchOptions> = { ...sharedOptions, filter: tr
 export interface ListOptions {
   /** Only sentences whose metadata match. */
   readonly filter?: Filter;
-  /** Entries to leave out at the start; 0 if absent. */
+  /** Entries to skip at the start; 0 if absent. */
   readonly offset?: number;
-  /** Entries to return at most; all if absent. */
+  /** The most entries to return; all if absent. */
   readonly limit?: number;
 }
 
@@ -56,32 +56,32 @@ const listOptions: OptionNames<ListOptions> = { filter: true, offset: true, limi
 
 /** Options of `SentenceIndex.add`. */
 export interface AddOptions {
-  /** Replace sentences whose id is in the index already, instead of refusing them; false if absent. */
+  /** Replace sentences whose id is already in the index; if false or absent, they are refused. */
   readonly upsert?: boolean;
-  /** What messages count the sentences from; 0 if absent. */
+  /** The first sentence's position in messages; 0 if absent. */
   readonly first?: number;
 }
 
-/** Filters whose rows are remembered: searches with a few of them alternate. */
+/** Filters whose matching rows are cached, because searches often alternate between a few of them. */
 const mostFilters = 8;
 
 /** Sentences with ids and metadata over a `VectorIndex`: added, removed, listed, filtered and searched. */
 export class SentenceIndex {
   readonly vectors: VectorIndex;
   readonly #turns = new Turns();
-  /** By filter, a bit a row; of the entries as they are. */
+  /** The matching rows by filter, one bit per row; valid for the current entries. */
   readonly #rowsOf = new Map<string, Uint32Array>();
   #entries: IndexedSentence[] = [];
   #ids = new Set<SentenceId>();
   #closed = false;
-  /** The running number that comes next: above every one that was given, so that none is given twice. */
+  /** The next running number. It is above every number used so far, so that none is used twice. */
   nextId = 0;
 
   constructor(device: Device, dimension: number, options: VectorIndexOptions = {}) {
     this.vectors = new VectorIndex(device, dimension, options);
   }
 
-  /** How many sentences there are. */
+  /** The number of sentences. */
   get length(): number {
     return this.#entries.length;
   }
@@ -95,7 +95,7 @@ export class SentenceIndex {
     return this.#ids.has(id);
   }
 
-  /** Sentences in the order in which they were added. Throws `OptionError` for what is no filter. */
+  /** Sentences in the order in which they were added. Throws `OptionError` for an invalid filter. */
   list(options: ListOptions = {}): IndexedSentence[] {
     checkOptions("list", options, listOptions);
     const { filter, offset = 0, limit = Number.POSITIVE_INFINITY } = options;
@@ -106,8 +106,8 @@ export class SentenceIndex {
   }
 
   /**
-   * Appends sentences, with ids or without, and their vectors f32 [sentences, dimension]. Throws `OptionError` for an id that is taken, unless `upsert`
-   * is given, and for what is no sentence; `DataError` for a vector that is not finite. Nothing is added then.
+   * Appends sentences, with ids or without, and their vectors f32 [sentences, dimension]. Throws `OptionError` for an id that is taken,
+   * unless `upsert` is given, and for an invalid sentence; `DataError` for a vector that is not finite. Nothing is added then.
    */
   add(items: readonly (string | SentenceToIndex)[], vectors: Float32Array, { upsert = false, first = 0 }: AddOptions = {}): Promise<void> {
     return this.#turn(() => {
@@ -125,12 +125,15 @@ export class SentenceIndex {
     this.#append(this.#identified(entries, this.length, new Set()), store);
   }
 
-  /** Removes the sentence with an id, or those with several; returns how many of the ids were there. */
+  /** Removes the sentence with an id, or those with several; returns how many of the ids existed. */
   remove(ids: SentenceId | Iterable<SentenceId>): Promise<number> {
     return this.#turn(() => this.#removeNow(new Set(typeof ids === "object" ? ids : [ids])));
   }
 
-  /** The most similar sentences for each of `queries` f32 [queries, dimension], the most similar first. Throws `OptionError` for impossible options. */
+  /**
+   * The most similar sentences for each of `queries` f32 [queries, dimension], in descending order. Throws `OptionError` for impossible
+   * options.
+   */
   search(queries: Float32Array, options: SearchOptions = {}): Promise<SearchResult[][]> {
     return this.#turn(async () => {
       checkSearchOptions(options);
@@ -145,7 +148,7 @@ export class SentenceIndex {
     return this.#turn(work);
   }
 
-  /** Frees the device's memory once the work in progress is done. Calls from now on throw `ClosedError`. */
+  /** Frees the device's memory after the work in progress. Later calls throw `ClosedError`. */
   close(): Promise<void> {
     this.#closed = true;
     return this.#turns.take(() => this.vectors.close());
@@ -161,7 +164,7 @@ export class SentenceIndex {
     return this.#turns.take(work);
   }
 
-  /** The items with ids, those of `free` counting as not taken. `first` is the position of the first, for messages. */
+  /** The items with ids; the ids in `free` do not count as taken. `first` is the position of the first, for messages. */
   #identified(items: readonly SentenceToIndex[], first: number, free: ReadonlySet<SentenceId>): IndexedSentence[] {
     const fresh = new Map<SentenceId, number>();
     let nextId = this.nextId;
@@ -218,14 +221,14 @@ export class SentenceIndex {
   }
 }
 
-/** Throws `OptionError` for options of a search that are unknown or impossible. */
+/** Throws `OptionError` for search options that are unknown or impossible. */
 export function checkSearchOptions(options: SearchOptions): void {
   checkOptions("search", options, searchOptions);
   checkSearch(options);
   if (options.filter !== undefined) metadataMatcher(options.filter);
 }
 
-/** A text, or an object with one, as an item. Throws `OptionError` naming the field and `position` of what is neither. */
+/** A text, or an object with a text, as an item. Throws `OptionError` for anything else, naming the field and `position`. */
 export function indexItem(item: unknown, position: number): SentenceToIndex {
   const name = `sentences[${position}]`;
   const remedy = "Give texts, or objects { sentence, id, metadata }, of which id and metadata may be absent.";

@@ -1,9 +1,10 @@
 /**
- * Exact search among many vectors on the GPU: every vector is scored, a part at a time, and the best of each part are kept, so a million vectors
- * are searched in one submit without a matrix of scores. Vectors and queries are scaled to unit length; a score is their cosine.
+ * Exact search among many vectors on the GPU. Every vector is scored, a part at a time, and the best of each part are kept. So a million
+ * vectors are searched in one submit without a matrix of all scores. Vectors and queries are scaled to unit length; a score is their
+ * cosine.
  *
- * The device searches f32, f16, int8 or binary vectors. The last two are approximations: `oversample` times as many rows as are wanted are then
- * scored again with the halves that the host keeps, unless `rescore` is false. Results have a fixed order: higher scores first, and of equal
+ * The device searches f32, f16, int8 or binary vectors. The last two are approximations: `oversample` times as many rows as requested are
+ * then scored again with f16 copies on the host, unless `rescore` is false. Results have a fixed order: higher scores first, and of equal
  * ones the row that was added first.
  */
 import { compile, type Program } from "../../autograd/program.ts";
@@ -20,9 +21,9 @@ import { type SegmentFormat, segmentRows, VectorSegment } from "./vector-segment
 
 /** How an index keeps its vectors. */
 export interface VectorIndexOptions {
-  /** How vectors are searched on the device; f32 if absent. */
+  /** The precision of the vectors that the device searches; f32 if absent. */
   readonly precision?: Precision;
-  /** int8 and binary: keep halves on the host and score the best again with them; true if absent. */
+  /** int8 and binary: keep f16 copies on the host and score the best results again with them; true if absent. */
   readonly rescore?: boolean;
 }
 
@@ -30,7 +31,7 @@ export const vectorIndexOptions: OptionNames<VectorIndexOptions> = { precision: 
 
 /** Options of a search for vectors. */
 export interface VectorSearchOptions {
-  /** Results a query, 1 to `mostResults`; 5 if absent, as in the original. */
+  /** Results per query, 1 to `mostResults`; 5 if absent, as in the original. */
   readonly topK?: number;
   /** Only results with at least this cosine; every result if absent. */
   readonly threshold?: number;
@@ -38,7 +39,7 @@ export interface VectorSearchOptions {
   readonly rows?: Uint32Array;
   /** Called with the number of queries done. */
   readonly onProgress?: (done: number) => void;
-  /** Ends the search between two batches of queries, which then rejects with the signal's reason. */
+  /** Ends the search between two batches of queries; it then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -50,7 +51,7 @@ export const vectorSearchOptions: OptionNames<VectorSearchOptions> = {
   signal: true,
 };
 
-/** Results a query where a search does not say it. */
+/** The default number of results per query. */
 export const usualResults = 5;
 
 /** A row that a search found. */
@@ -60,28 +61,28 @@ export interface RowMatch {
   readonly score: number;
 }
 
-/** Results a query at most. */
+/** The most results per query. */
 export const mostResults = 1000;
 
-/** Rows scored again at most: longer lists take long to keep sorted. */
+/** The most rows that are scored again: keeping longer lists sorted takes long. */
 const mostCandidates = 1024;
 
-/** How many times the wanted rows are scored again. A sign says less of a number than 8 bits. */
+/** How many times the requested rows are scored again. The sign of a number has less information than 8 bits. */
 const oversample: Readonly<Record<Precision, number>> = { f32: 1, f16: 1, int8: 4, binary: 16 };
 
-/** Queries that one run of the program takes: one alone, as a person's search is, or many. */
+/** Queries per run of the program: a single one, as for interactive searches, or many. */
 const queryCapacities = [1, 32] as const;
 
 type SearchProgram = Program<{ scores: Value; indices: Value }>;
 
-/** Unit vectors on a device, searched exactly by cosine. Rows are added and removed; those behind a removed row move up. */
+/** Unit vectors on a device, searched exactly by cosine. Rows can be added and removed; rows after a removed one move up. */
 export class VectorIndex {
   readonly precision: Precision;
   readonly rescores: boolean;
   readonly format: SegmentFormat;
   #segments: VectorSegment[] = [];
   #closed = false;
-  /** By queries and results; of the vectors as they are. */
+  /** Programs by number of queries and results; valid for the current vectors. */
   readonly #programs = new Map<string, SearchProgram>();
 
   constructor(
@@ -98,22 +99,24 @@ export class VectorIndex {
     this.format = { dimension, searched: precision, stored: this.rescores ? "f16" : precision };
   }
 
-  /** How many vectors there are. */
+  /** The number of vectors. */
   get length(): number {
     return this.#segments.reduce((sum, { rows }) => sum + rows, 0);
   }
 
-  /** The parts that the vectors are kept in, in order. */
+  /** The parts that the vectors are stored in, in order. */
   get segments(): readonly VectorSegment[] {
     return this.#segments;
   }
 
-  /** Appends vectors f32 [rows, dimension], scaled to unit length. Throws what `checked` throws. */
+  /** Appends vectors f32 [rows, dimension], scaled to unit length. Throws like `checked`. */
   add(vectors: Float32Array): void {
     this.addUnit(this.checked(vectors));
   }
 
-  /** Vectors f32 [rows, dimension] scaled to unit length. Throws `DataError` for one that is not finite, `ShapeError` for a part of one. */
+  /**
+   * Vectors f32 [rows, dimension] scaled to unit length. Throws `DataError` for one that is not finite, `ShapeError` for an incomplete one.
+   */
   checked(vectors: Float32Array): Float32Array {
     return this.#unit(vectors, "vector");
   }
@@ -123,7 +126,7 @@ export class VectorIndex {
     this.addStored(encodeRows(this.format.stored, vectors, this.dimension));
   }
 
-  /** Appends vectors that are already in `format.stored`, as `segments` gives them. */
+  /** Appends vectors that are already in `format.stored`, like those of `segments`. */
   addStored({ data, scales }: Encoded): void {
     this.#checkOpen();
     const width = rowElements[this.format.stored](this.dimension);
@@ -138,7 +141,7 @@ export class VectorIndex {
     this.#dropPrograms();
   }
 
-  /** Removes rows; those that follow move up. */
+  /** Removes rows; later ones move up. */
   remove(rows: ReadonlySet<number>): void {
     this.#checkOpen();
     const before = this.#segments;
@@ -158,8 +161,8 @@ export class VectorIndex {
   }
 
   /**
-   * The best rows for each of `queries` f32 [queries, dimension]. Searches must not overlap each other or changes. Throws `OptionError` for a
-   * `topK` that is not possible, `CapacityError` when the device has no room for the vectors.
+   * The best rows for each of `queries` f32 [queries, dimension]. Searches must not overlap each other or changes. Throws `OptionError` for
+   * an impossible `topK`, `CapacityError` when the device has no room for the vectors.
    */
   async search(queries: Float32Array, options: VectorSearchOptions = {}): Promise<RowMatch[][]> {
     this.#checkOpen();
@@ -192,7 +195,7 @@ export class VectorIndex {
     return results;
   }
 
-  /** Frees the device's memory. Calls from now on throw `ClosedError`. */
+  /** Frees the device's memory. Later calls throw `ClosedError`. */
   close(): void {
     this.#closed = true;
     this.#dropPrograms();
@@ -233,7 +236,7 @@ export class VectorIndex {
     return toUnitLength(vectors, this.dimension);
   }
 
-  /** The `k` best rows of the device's search for each query, of those in `rows` where it is given. */
+  /** The `k` best rows of the device's search for each query; only among `rows` if given. */
   async #candidates(
     queries: Float32Array,
     { capacity, k, rows }: { capacity: number; k: number; rows: Uint32Array | undefined },
@@ -273,7 +276,7 @@ export class VectorIndex {
     return program;
   }
 
-  /** The part of `rows` that belongs to each segment, by the name of the program's input. Segments begin at whole words. */
+  /** The part of `rows` for each segment, by the program's input name. Segments begin at whole words. */
   #rowsBySegment(rows: Uint32Array): Record<string, Uint32Array> {
     let word = 0;
     return Object.fromEntries(
@@ -290,7 +293,7 @@ export class VectorIndex {
     this.#programs.clear();
   }
 
-  /** Queries as the kernel wants them: rows filled up, or words of bits. */
+  /** Queries in the kernel's form: padded rows, or words of bits. */
   #laidOut(queries: Float32Array): Float32Array | Uint32Array {
     const count = queries.length / this.dimension;
     const width = queryWidth(this.precision, this.dimension);
@@ -310,10 +313,10 @@ export class VectorIndex {
   }
 }
 
-/** Programs kept at once: searches of a few sizes alternate. */
+/** Programs kept at once: searches alternate between a few sizes. */
 const mostPrograms = 4;
 
-/** Results are found in these numbers and cut, so that a changing `topK` does not build a program each. */
+/** Results are searched in these numbers and then cut, so that a changing `topK` does not build a program each time. */
 function roundUp(k: number): number {
   return Math.max(8, 2 ** Math.ceil(Math.log2(k)));
 }
@@ -330,7 +333,7 @@ function clamped({ row, score }: RowMatch): RowMatch {
   return { row, score: Math.min(1, Math.max(-1, score)) };
 }
 
-/** Throws `OptionError` for a search that is not possible. */
+/** Throws `OptionError` for an impossible search. */
 export function checkSearch(options: VectorSearchOptions): void {
   const { topK = usualResults, threshold } = options;
   if (!Number.isInteger(topK) || topK < 1 || topK > mostResults)

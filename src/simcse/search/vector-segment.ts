@@ -1,6 +1,6 @@
 /**
- * A part of a vector index: some ten thousand vectors on the host as they are kept and saved, and on the device as they are searched, in one
- * buffer that every device can bind. The device's copy is brought up to date when a search needs it.
+ * A part of a vector index: some ten thousand vectors, in stored form on the host and in searched form on the device, in one buffer that
+ * every device can bind. The device's copy is updated when a search needs it.
  */
 import type { Device } from "../../gpu/device.ts";
 import type { Persistent } from "../../kernels/language/operation.ts";
@@ -8,13 +8,13 @@ import type { Precision } from "../../kernels/search/precision.ts";
 import { blockRows, layInBlocks, type StoredVectors, vectorWords } from "../../kernels/search/vector-scores.ts";
 import { decodeRows, type Encoded, encodeRows, type PrecisionArrays, rowElements } from "../embedding/precision.ts";
 
-/** Rows of a segment at most: their scores for a batch of queries take a few megabytes. */
+/** The most rows of a segment: their scores for a batch of queries take a few megabytes. */
 const mostRows = 65_536;
 
 /** Rows laid out for the device at a time. */
 const uploadRows = 4096;
 
-/** Rows that fit what the device binds at once, in whole blocks. */
+/** How many rows fit into the device's largest binding, in whole blocks. */
 export function segmentRows(device: Device, precision: Precision, dimension: number): number {
   const { maxStorageBufferBindingSize, maxBufferSize } = device.capabilities.limits;
   const blockBytes = vectorWords(precision, dimension, blockRows) * 4;
@@ -22,12 +22,12 @@ export function segmentRows(device: Device, precision: Precision, dimension: num
   return Math.min(mostRows, blocks * blockRows);
 }
 
-/** How the vectors of an index are kept on the host and on the device. */
+/** The precisions of an index's vectors on the host and on the device. */
 export interface SegmentFormat {
   readonly dimension: number;
-  /** How vectors are kept on the host and in files. */
+  /** The precision on the host and in files. */
   readonly stored: Precision;
-  /** How they are searched on the device. */
+  /** The precision on the device. */
   readonly searched: Precision;
 }
 
@@ -43,7 +43,7 @@ export class VectorSegment {
   rows = 0;
   #data: PrecisionArrays[Precision];
   #scales: Float32Array | null;
-  /** Rows that the device's buffers are laid out for, and how many of them are there. */
+  /** The number of rows that the device's buffers have room for, and how many they contain. */
   #deviceCapacity = 0;
   #deviceRows = 0;
   #vectors: Persistent | null = null;
@@ -58,7 +58,7 @@ export class VectorSegment {
     this.#scales = format.stored === "int8" ? new Float32Array(0) : null;
   }
 
-  /** Elements of a row as it is kept. */
+  /** Elements of a stored row. */
   get #width(): number {
     return rowElements[this.format.stored](this.format.dimension);
   }
@@ -72,18 +72,18 @@ export class VectorSegment {
     this.rows += rows;
   }
 
-  /** Rows from `start` up to and without `end`, as they are kept; views, not copies. */
+  /** Rows from `start` up to `end` exclusive, in stored form; views, not copies. */
   encoded(start = 0, end = this.rows): Encoded {
     const data = this.#data.subarray(start * this.#width, end * this.#width);
     return this.#scales ? { data, scales: this.#scales.subarray(start, end) } : { data };
   }
 
-  /** f32 [dimension]: a row as it is kept. */
+  /** f32 [dimension]: a stored row. */
   row(index: number): Float32Array {
     return decodeRows(this.format.stored, this.encoded(index, index + 1), this.format.dimension);
   }
 
-  /** The rows on the device, brought up to date. Throws `CapacityError` when it has no room. */
+  /** The rows on the device, brought up to date. Throws `CapacityError` when the device has no room. */
   async onDevice(): Promise<StoredVectors> {
     if (this.rows > this.#deviceCapacity) await this.#allocate();
     this.#upload();
@@ -145,7 +145,7 @@ export class VectorSegment {
     const { dimension, stored, searched } = this.format;
     const blockWords = vectorWords(searched, dimension, blockRows);
     const { queue } = this.device.gpu;
-    // From the start of the last block that is not whole there.
+    // From the start of the last incomplete block on the device.
     let start = Math.floor(this.#deviceRows / blockRows) * blockRows;
     if (this.#deviceRows === this.rows) return;
     for (; start < this.rows; start += uploadRows) {

@@ -1,23 +1,23 @@
 /**
- * Batches in which no sentence comes twice. In a batch every other sentence is a negative, so a duplicate would be pushed away from itself.
+ * Batches in which no sentence occurs twice. All other sentences of a batch are negatives, so a duplicate would be pushed away from itself.
  *
- * Examples are taken in the order given. One that shares a sentence with the current batch waits for the next batch that has none of its sentences; those
- * that wait go first. So the order changes no more than it must, and the result depends only on order and sentences.
+ * Examples are taken in the order given. One that shares a sentence with the current batch waits for the next batch that has none of its
+ * sentences; those that wait go first. So the order changes no more than it must, and the result depends only on order and sentences.
  *
- * An example waits in the queue of the sentence that blocked it. A batch looks at the first of each queue only: once its sentence is taken, all behind it are
- * blocked too. So the time grows with the examples, and not with their square where one sentence is in many of them.
+ * An example waits in the queue of the sentence that blocked it. A batch only looks at the first example of each queue: once its sentence
+ * is taken, all later ones are blocked too. So the time is linear in the number of examples, even if one sentence is in many of them.
  */
 
-/** An example by its number, and its turn: the place that it came in. */
+/** An example by its number, and its turn: its place in the original order. */
 interface Waiting {
   readonly example: number;
   readonly turn: number;
 }
 
 /**
- * Deals the examples of `order`, numbers of examples, into batches of `batchSize`. `keysOf` gives the sentences of an example, as texts or as
- * whatever identifies them; an example may repeat its own (unsupervised pairs do). A batch is smaller than the others only at the end, where all
- * that is left would be a duplicate.
+ * Deals the examples of `order`, numbers of examples, into batches of `batchSize`. `keysOf` gives the sentences of an example, as texts or
+ * as whatever identifies them; an example may repeat its own (unsupervised pairs do). A batch is smaller than the others only at the end,
+ * when all remaining examples would be duplicates.
  */
 export function* batchesWithoutDuplicates<Key>(
   order: Iterable<number>,
@@ -30,7 +30,7 @@ export function* batchesWithoutDuplicates<Key>(
   for (;;) {
     const batch: number[] = [];
     const taken = new Set<Key>();
-    /** Puts an example into the batch, or gives the sentence that blocks it. */
+    /** Puts an example into the batch, or returns the sentence that blocks it. */
     const place = (example: number): { readonly blockedBy: Key } | null => {
       const keys = keysOf(example);
       const blocking = keys.findIndex((key) => taken.has(key));
@@ -69,7 +69,7 @@ export function* batchesWithoutDuplicates<Key>(
   }
 }
 
-/** Examples by their turn, the first of which is taken in constant time. */
+/** Examples by their turn; the first one is removed in constant time. */
 class Queue {
   #items: Waiting[] = [];
   #taken = 0;

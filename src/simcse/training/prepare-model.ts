@@ -1,4 +1,4 @@
-/** From a model folder to a model in memory that can be trained: which settings it brings, which heads it gets, and where its weights come from. */
+/** From a model folder to a model in memory that can be trained: its settings, its heads, and the source of its weights. */
 import type { Tuning } from "../../autograd/choices.ts";
 import { OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
@@ -16,9 +16,11 @@ import { type TrainingSet, tokenizedSet } from "./training-set.ts";
 export interface TrainingSource {
   readonly config: CheckpointConfig;
   readonly tokenizer: Tokenizer;
-  /** What training begins with; null where the folder has no weights: then they are fresh. */
+  /** The initial weights; null if the folder has none: they are then fresh. */
   readonly weights: Weights | null;
-  /** Whether the weights have a head for the [CLS] token that SimCSE has trained. That of a plain BERT was trained for something else. */
+  /**
+   * Whether the weights have a head for the [CLS] token that SimCSE has trained. The head of a plain BERT was trained for another purpose.
+   */
   readonly hasTrainedHead: boolean;
 }
 
@@ -31,7 +33,7 @@ export interface SourceOptions {
   readonly pooler?: PoolerType | undefined;
 }
 
-/** Opens a model folder, with another's config or tokenizer where they are given. Throws what reading its parts throws. */
+/** Opens a model folder, with another config or tokenizer if given. Throws the errors of reading its parts. */
 export async function openTrainingSource(
   model: Folder,
   { config: configFolder, tokenizer: tokenizerFolder, pooler }: SourceOptions = {},
@@ -53,7 +55,10 @@ export function isTrainedHead(source: {
   return source.hasHead && (source.config.hasTrainedHead || source.weights?.tensors.has("mlp.dense.weight") === true);
 }
 
-/** Throws `OptionError` for a model with modules that are not trained, unless a pooler is chosen: its transformer is then trained without them. */
+/**
+ * Throws `OptionError` for a model with modules that cannot be trained, unless a pooler is chosen: its transformer is then trained without
+ * them.
+ */
 async function readTrainable(model: Folder, pooler: PoolerType | undefined): Promise<CheckpointConfig> {
   const config = await readConfig(model);
   if (config.sentenceHead === null) return config;
@@ -64,7 +69,7 @@ async function readTrainable(model: Folder, pooler: PoolerType | undefined): Pro
   );
 }
 
-/** Settings that are given, with the model's pooler and length, and the defaults, for those that are not. */
+/** The given settings; missing ones come from the model (pooler and length) and the defaults. */
 export function resolveSettings(
   given: Partial<TrainingSettings>,
   { pooler, maxLength }: Pick<CheckpointConfig, "pooler" | "maxLength">,
@@ -75,8 +80,8 @@ export function resolveSettings(
 }
 
 /**
- * The set and the length to train with, where none is given: no longer than the longest sentence of the examples, since a step has memory for batches of the longest
- * sentences. The examples are tokenised once and kept.
+ * The training set, and the length to train with if none is given: that of the examples' longest sentence at most, because a step has
+ * memory for batches of the longest sentences. The examples are tokenised once and kept.
  */
 export function fitLength(
   set: TrainingSet,
@@ -86,7 +91,10 @@ export function fitLength(
   return { set: tokenized, settings: { ...settings, maxLength: Math.max(3, Math.min(settings.maxLength, tokenized.longest)) } };
 }
 
-/** What is saved with the trained model: how it embeds. A model keeps its own length; one that says none reads as many tokens as usual, or as it was trained on. */
+/**
+ * What is saved with the trained model about its embeddings. A model keeps its own length; one without a length gets the default, or the
+ * training length.
+ */
 export function savedConfig({ config }: Pick<TrainingSource, "config">, settings: TrainingSettings): SimCseConfig {
   const own = config.pooler === null ? usualLength : config.maxLength;
   return {
@@ -95,20 +103,20 @@ export function savedConfig({ config }: Pick<TrainingSource, "config">, settings
   };
 }
 
-/** Whether examples have nothing for a loss of embeddings: their masked words are restored. */
+/** Whether examples have nothing for a loss of embeddings, so that only masked words are predicted. */
 export function isOnlyMasked({ views, target }: Pick<TrainingSet, "views" | "target">): boolean {
   return views === 1 && target === null;
 }
 
-/** The heads and the memory that training with these settings on this set needs. */
+/** The heads and memory for training with these settings on this set. */
 export function modelNeeds({ pooler, mlm, fp16 }: TrainingSettings, set: Pick<TrainingSet, "views" | "target">) {
   const onlyMasked = isOnlyMasked(set);
   return { training: true, mlp: pooler === "cls" && !onlyMasked, mlm: mlm || onlyMasked, halves: fp16 };
 }
 
 /**
- * Allocates a model for training and gives it its weights: those of the source, or fresh ones by the seed where it has none. Returns the names of the tensors that are
- * fresh. Throws `CapacityError` when the device has no room.
+ * Allocates a model for training and sets its weights: those of the source, or fresh ones by the seed if it has none. Returns the names of
+ * the fresh tensors. Throws `CapacityError` when the device has no room.
  */
 export async function prepareModel(
   device: Device,

@@ -1,6 +1,6 @@
 /**
- * Three ways to make a training step, each as named programs and the order they run in: the whole batch at once, several batches an update with their
- * gradients added up, and one large batch embedded in chunks.
+ * Three forms of a training step, each as named programs and their order: the whole batch at once, several batches per update with
+ * accumulated gradients, and one large batch embedded in chunks.
  */
 import { gradient } from "../../autograd/gradient.ts";
 import type { StepInput } from "../../autograd/step-input.ts";
@@ -35,24 +35,26 @@ import {
   viewsOf,
 } from "./step-recording.ts";
 
-/** Where in a run a step is. */
+/** The position of a step in the run. */
 export interface StepPlace {
   /** The update's number, from 1. */
   readonly update: number;
   readonly learningRate: number;
 }
 
-/** Programs that together are a step. */
+/** The programs that together are a step. */
 export interface StepPrograms {
-  /** What records each of them, by the program's name. */
+  /** The recording function of each program, by name. */
   readonly records: Readonly<Record<string, (tape: Tape) => Record<string, Value>>>;
   /** Memory that they share; it must be allocated before they are compiled. */
   readonly tensors: readonly ArenaTensor[];
-  /** The names of a step's programs in the order they run in, each with its input. An input is valid until the next one is taken. */
+  /**
+   * The names of a step's programs in the order in which they run, each with its input. An input is valid until the next one is requested.
+   */
   inputs(device: Device, examples: readonly TokenizedExample[], place: StepPlace): Iterable<readonly [program: string, StepInput]>;
 }
 
-/** Chooses the way that the options ask for. */
+/** Chooses the form by the options. */
 export function stepPrograms(recorded: Recorded, options: TrainingStepOptions): StepPrograms {
   const { loss, cacheChunk, accumulation = 1 } = options;
   if (cacheChunk !== undefined) {
@@ -82,7 +84,7 @@ function wholeStep(recorded: Recorded, options: TrainingStepOptions): StepProgra
   };
 }
 
-/** As the original accumulates: each batch has a loss of its own, and the update takes the mean of their gradients. */
+/** Accumulation as in the original: each batch has its own loss, and the update uses the mean of their gradients. */
 function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batches: number): StepPrograms {
   const { layout } = recorded;
   const { batchSize, seed, optimizer = adamWDefaults } = options;
@@ -116,12 +118,13 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
 }
 
 /**
- * GradCache (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"): the exact loss and gradients of a large batch in
- * the memory of a small one.
+ * GradCache (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"): the exact loss and gradients of a
+ * large batch, with the memory of a small one.
  *
- * `embed` embeds the batch chunk by chunk and keeps only the embeddings. `loss` takes the loss over all of them, and its gradient with respect to them.
- * `backward` embeds each chunk again, under the same dropout masks, and carries its embeddings' gradient back to the parameters; of masked language modelling
- * each chunk adds its part of the mean over the whole batch's masked tokens. `update` is AdamW's step.
+ * `embed` embeds the batch chunk by chunk and keeps only the embeddings. `loss` computes the loss over all of them, and its gradient with
+ * respect to them. `backward` embeds each chunk again with the same dropout masks, and propagates its embeddings' gradient to the
+ * parameters. For masked language modelling, each chunk adds its part of the mean over the whole batch's masked tokens. `update` is AdamW's
+ * step.
  */
 function cachedStep(recorded: Recorded, options: TrainingStepOptions, batchLoss: Loss, chunk: number): StepPrograms {
   const { config, layout } = recorded;
@@ -192,7 +195,7 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, batchLoss:
   };
 }
 
-/** Gradients of an update are sums that begin at zero. */
+/** Gradients of an update are sums that start at zero. */
 function clearSums(device: Device, { layout }: Recorded, sums: readonly ArenaTensor[]): void {
   device.clear([...layout.arenas.map(({ training }) => training!.gradient), ...sums].map(({ window }) => window));
 }
@@ -206,7 +209,7 @@ function maskedTokens(sentences: readonly StepSentence[]): number {
 
 type PackedInput = Required<Pick<StepInput, "inputs" | "live">>;
 
-/** Makes and packs the sentences of `examples` examples at a time, as many as a batch has if absent. */
+/** Makes and packs the sentences of `examples` examples at a time; of a whole batch if absent. */
 function stepPacker({ config }: Recorded, options: TrainingStepOptions, examples = options.batchSize) {
   const capacity = batchCapacity(config, options, examples);
   const views = viewsOf(options);
@@ -215,7 +218,7 @@ function stepPacker({ config }: Recorded, options: TrainingStepOptions, examples
   const masked = mlm && new MaskedPacker(capacity, mlm.probability);
   const mask = mlm && mlmMasking(seed, { ...mlm, vocabularySize: config.vocab_size });
   return {
-    /** The sentences of examples, the first of which is number `first` of the update. */
+    /** The sentences of examples; the first is number `first` of the update. */
     sentences(examples: readonly TokenizedExample[], first: number, update: number): StepSentence[] {
       const all = sentencesOf(examples, first, views);
       return mask ? all.map((sentence) => ({ ...sentence, masked: mask(sentence.ids, update, sentence.key) })) : all;

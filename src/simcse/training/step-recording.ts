@@ -1,4 +1,4 @@
-/** The parts that every way of making a training step records: a batch's embeddings, its loss, and the loss's history. */
+/** The parts that every form of training step records: a batch's embeddings, its loss, and the loss's history. */
 import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
 import { ShapeError } from "../../errors.ts";
@@ -18,46 +18,46 @@ import { type PoolerType, poolSentences } from "../model/poolers.ts";
 
 /** What a training step computes. */
 export interface TrainingStepOptions {
-  /** Examples a batch. */
+  /** Examples per batch. */
   readonly batchSize: number;
-  /** Sentences of an example; 2 if absent. */
+  /** Sentences per example; 2 if absent. */
   readonly views?: number;
-  /** The loss of the sentences' embeddings; null where `mlm` is the only one. */
+  /** The loss of the sentences' embeddings; null if `mlm` is the only one. */
   readonly loss: Loss | null;
-  /** Tokens a sentence has at most. */
+  /** The most tokens of a sentence. */
   readonly maxLength: number;
   readonly pooler: PoolerType;
-  /** Masked language modelling on the batch's sentences, beside `loss` or on its own; none if absent. */
+  /** Masked language modelling on the batch's sentences, with `loss` or alone; none if absent. */
   readonly mlm?: StepMlmOptions;
   readonly optimizer?: AdamWOptions;
-  /** Compute each layer again in the backward pass, and keep only its input; false if absent. */
+  /** Recompute each layer in the backward pass, and keep only its input; false if absent. */
   readonly gradientCheckpointing?: boolean;
-  /** Batches an update, each with a loss of its own; 1 if absent. */
+  /** Batches per update, each with its own loss; 1 if absent. */
   readonly accumulation?: number;
-  /** Examples that are embedded at a time, with the loss over the whole batch (GradCache); all at once, if absent. */
+  /** Examples that are embedded at a time, with the loss over the whole batch (GradCache); all at once if absent. */
   readonly cacheChunk?: number;
   readonly seed: number;
 }
 
-/** Masked-language modelling beside the loss of embeddings. */
+/** Masked language modelling besides the loss of embeddings. */
 export interface StepMlmOptions {
-  /** What its loss is multiplied with. */
+  /** The weight of its loss. */
   readonly weight: number;
   readonly probability: number;
   readonly maskId: number;
   readonly specialIds: ReadonlySet<number>;
 }
 
-/** What a step is recorded from: a model's modules and the places of its parameters. */
+/** The input of recording a step: a model's modules and the places of its parameters. */
 export interface Recorded {
   readonly config: BertConfig;
   readonly modules: Modules;
   readonly layout: ParameterLayout;
-  /** A row of numbers for each of the last steps. */
+  /** One row of numbers for each of the last steps. */
   readonly history: ArenaTensor;
 }
 
-/** Sentences of an example. */
+/** Sentences per example. */
 export const viewsOf = ({ views = 2 }: TrainingStepOptions): number => views;
 
 /** Room for `examples` examples. */
@@ -77,7 +77,7 @@ const forwardOptions = (layout: ParameterLayout, { gradientCheckpointing: recomp
   recompute,
 });
 
-/** The name of the input that has the examples' targets. */
+/** The input name of the examples' targets. */
 const targetsInput = "targets";
 
 /** Records the loss of a whole batch's embeddings, f32 [1]. */
@@ -110,12 +110,12 @@ export function lossInputs(
 
 /** The losses of a batch, each f32 [1]. */
 export interface Losses {
-  /** The one that is minimised. */
+  /** The loss that is minimised. */
   readonly loss: Value;
   readonly mlmLoss?: Value;
 }
 
-/** Records a batch and its losses: that of the embeddings, and masked language modelling where it is asked for or all there is. */
+/** Records a batch and its losses: that of the embeddings, and masked language modelling if requested or the only one. */
 export function recordLosses(tape: Tape, recorded: Recorded, options: TrainingStepOptions): Losses {
   const capacity = batchCapacity(recorded.config, options);
   recorded.layout.updateHalves(tape);
@@ -130,7 +130,7 @@ export function recordMasked(tape: Tape, { modules, layout }: Recorded, options:
   return maskedLanguageLoss(tape, modules, capacity, { probability: options.mlm!.probability, ...forwardOptions(layout, options) });
 }
 
-/** What is minimised where there is masked language modelling beside the loss of the embeddings. */
+/** The minimised loss if there is masked language modelling besides the loss of the embeddings. */
 export function sumOfLosses(loss: Value, mlmLoss: Value, { mlm }: TrainingStepOptions): Losses {
   return { loss: weightedSum(loss, mlmLoss, 1, mlm!.weight), mlmLoss };
 }
@@ -141,24 +141,24 @@ export const hasTwoLosses = ({ loss, mlm }: TrainingStepOptions): boolean => los
 /** Steps whose metrics are kept on the GPU until they are read. */
 export const historyLength = 1024;
 
-/** Numbers a step: its loss, its gradient norm, and the masked language loss where there is one. */
+/** Numbers per step: its loss, its gradient norm, and the masked language modelling loss if there is one. */
 export const historyTensor = (options: TrainingStepOptions) =>
   new ArenaTensor("history", "f32", [historyLength, hasTwoLosses(options) ? 3 : 2]);
 
-/** Records that a step's numbers go into the history. */
+/** Records that a step's numbers are written to the history. */
 export function recordMetrics({ loss, mlmLoss }: Losses, norm: Value, { history }: Recorded): void {
   recordHistory([loss, norm, ...(mlmLoss ? [mlmLoss] : [])], history);
 }
 
-/** An example as a step takes it. */
+/** An example in the form for a step. */
 export interface TokenizedExample {
   /** The tokens of each of its sentences, special tokens included. */
   readonly sentences: readonly (readonly number[])[];
-  /** What the loss needs beside them; see `LossTarget`. */
+  /** What the loss needs besides them; see `LossTarget`. */
   readonly target?: ArrayLike<number>;
 }
 
-/** The sentences of examples with their numbers in the whole batch, the first example being number `first`. */
+/** The sentences of examples with their numbers in the whole batch; the first example is number `first`. */
 export function sentencesOf(examples: readonly TokenizedExample[], first: number, views: number): PackedSentence[] {
   return examples.flatMap(({ sentences }, i) => sentences.map((ids, view) => ({ ids, key: (first + i) * views + view })));
 }

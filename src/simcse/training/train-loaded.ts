@@ -1,4 +1,4 @@
-/** Training of a model that is loaded and encodes: settings that it brings itself, memory that it lacks, checkpoints, and its best weights. */
+/** Training of a model that is loaded and encodes: default settings from the model, missing memory, checkpoints, and the best weights. */
 import { Choices, choicesFrom, choicesOf } from "../../autograd/choices.ts";
 import type { Plan } from "../../autograd/plan.ts";
 import type { Profiler } from "../../autograd/profiler.ts";
@@ -26,17 +26,28 @@ import type { RunHooks } from "./training-run.ts";
 import type { TrainingSet } from "./training-set.ts";
 import { planTrainingStep } from "./training-step.ts";
 
-/** The options of `train` and `pretrain`. Settings that are absent have the original's defaults; pooler and length are the model's. */
+/** The options of `train` and `pretrain`. Missing settings have the original's defaults; pooler and length come from the model. */
 export interface TrainingOptions extends Partial<TrainingSettings> {
-  /** Evaluates while training: a number, or metrics by name. At the end of each epoch, unless `evalSteps` or `evaluationStrategy` say otherwise. */
+  /**
+   * Evaluates during training: returns a number, or metrics by name. Called at the end of each epoch, unless `evalSteps` or
+   * `evaluationStrategy` is given.
+   */
   readonly evaluate?: Evaluate;
-  /** Stops the run after the step in flight, with a checkpoint where there is a place for them. What is awaited is then fulfilled, `interrupted`. */
+  /**
+   * Stops the run after the current step, with a checkpoint if there is a place for them. The awaited promise is then fulfilled, with
+   * `interrupted`.
+   */
   readonly signal?: AbortSignal;
-  /** Where checkpoints go, every `saveSteps` and when the run is stopped: a MemoryFolder, a browser's FileSystemDirectoryHandle, or in Node a path. */
+  /**
+   * Where checkpoints are written, every `saveSteps` and when the run is stopped: a MemoryFolder, a browser's FileSystemDirectoryHandle, or
+   * in Node a path.
+   */
   readonly checkpoints?: FolderPlace | string;
-  /** Checkpoints that are kept, the latest ones; all if absent. */
+  /** How many of the latest checkpoints are kept; all if absent. */
   readonly keepCheckpoints?: number;
-  /** Go on from the last of the `checkpoints`, to the same bits as a run that was never interrupted; from the beginning where there is none. */
+  /**
+   * Resume from the last of the `checkpoints`, with the same bits as a run that was never interrupted; from the beginning if there is none.
+   */
   readonly resume?: boolean;
   /** Times some of the steps kernel by kernel. */
   readonly profiler?: Profiler | null;
@@ -52,37 +63,37 @@ const trainingOptions: OptionNames<TrainingOptions> = {
   profiler: true,
 };
 
-/** What a loaded model consists of. */
+/** The parts of a loaded model. */
 export interface LoadedParts {
   readonly model: SimCseModel;
   readonly encoder: Encoder;
-  /** Names of the tensors that have initial values, since nothing has trained them. */
+  /** Names of the tensors that still have initial values, because nothing has trained them. */
   readonly fresh: readonly string[];
 }
 
-/** What a training step takes, in bytes. */
+/** The memory of a training step, in bytes. */
 export interface TrainingPlan {
   /** The step: activations, and what its programs share. */
   readonly stepBytes: number;
   /** Parameters, gradients and optimiser state. */
   readonly modelBytes: number;
-  /** What runs: the plan of the step's largest program; `formatPlan` prints it. */
+  /** The plan of the step's largest program; `formatPlan` prints it. */
   readonly plan: Plan;
 }
 
 /** Training of a loaded model. */
 export interface LoadedTraining {
   readonly options: TrainingOptions;
-  /** Makes the set, once the settings say how long a sentence may be. */
+  /** Makes the set, once the settings define how long a sentence may be. */
   readonly read: (settings: TrainingSettings) => Promise<TrainingSet>;
   readonly hooks: RunHooks;
-  /** Null where no place for checkpoints is given. */
+  /** Null if no place for checkpoints is given. */
   readonly checkpoints: CheckpointStore | null;
-  /** Called with the parts that take the place of the model's own, before the first step. */
+  /** Called before the first step with the parts that replace the model's own. */
   readonly replace: (parts: LoadedParts) => void;
 }
 
-/** Throws `OptionError` for options that are unknown or cannot be. */
+/** Throws `OptionError` for unknown or impossible options. */
 export function checkTrainingOptions(options: TrainingOptions): void {
   checkOptions("train", options, trainingOptions);
   const { checkpoints, resume = false, keepCheckpoints = 1 } = options;
@@ -97,7 +108,7 @@ export function checkTrainingOptions(options: TrainingOptions): void {
   }
 }
 
-/** The settings of a run of this model. Throws `OptionError` for those that cannot be. */
+/** The settings of a run of this model. Throws `OptionError` for impossible ones. */
 export function settingsFor({ encoder }: Pick<LoadedParts, "encoder">, options: TrainingOptions): TrainingSettings {
   const { evaluate, signal: _, checkpoints: __, keepCheckpoints: ___, resume: ____, profiler: _____, ...given } = options;
   if (encoder.pooler === "sentence_transformers" && given.pooler === undefined) {
@@ -118,7 +129,7 @@ export function scoreOf({ metric = null }: TrainingOptions, entry: EvaluationEnt
   return metric === null ? Object.entries(entry).find(([name]) => name.startsWith("eval_"))?.[1] : entry[loggedMetric(metric)];
 }
 
-/** What a step would take, with nothing allocated. `views` are the sentences of an example. */
+/** The memory that a step would take; nothing is allocated. `views` is the number of sentences per example. */
 export function planLoaded({ model, encoder }: LoadedParts, options: TrainingOptions, views: number): TrainingPlan {
   checkTrainingOptions(options);
   const settings = settingsFor({ encoder }, options);
@@ -128,7 +139,7 @@ export function planLoaded({ model, encoder }: LoadedParts, options: TrainingOpt
   return { plan, stepBytes: bytes, modelBytes: persistentBytes };
 }
 
-/** Trains. The model that came before is closed where another takes its place. */
+/** Trains. If another model replaces the current one, that one is closed. */
 export async function trainLoaded(
   parts: LoadedParts,
   { options, read, hooks, checkpoints, replace }: LoadedTraining,
@@ -175,7 +186,7 @@ export async function trainLoaded(
       profiler: options.profiler ?? null,
     } satisfies TrainerHooks,
   });
-  // Of a run that goes on from a checkpoint the best may lie before it: then the last weights stay.
+  // If a run resumes from a checkpoint, its best step may be before it; then the last weights stay.
   if (snapshot && summary.best && summary.best.step > (from?.global_step ?? 0)) snapshot.restore();
   return summary;
 }
@@ -192,7 +203,10 @@ interface TrainingStart {
   readonly from: SavedState | null;
 }
 
-/** The parts with memory for this training and an encoder of its pooler; those that they replace are closed. The optimiser begins anew, or as the checkpoint has it. */
+/**
+ * The parts with memory for this training and an encoder with its pooler; the replaced parts are closed. The optimiser starts from its
+ * initial state, or from the checkpoint's.
+ */
 async function trainableParts(parts: LoadedParts, { settings, set, checkpoint, from }: TrainingStart): Promise<LoadedParts> {
   const needs = modelNeeds(settings, set);
   const tuning = from?.tuning ? choicesFrom(from.tuning, checkpoint!.name) : parts.model.tuning;
@@ -220,7 +234,7 @@ async function trainableParts(parts: LoadedParts, { settings, set, checkpoint, f
   }
 }
 
-/** Whether a model has the memory and just the heads that training needs. */
+/** Whether a model has the memory and exactly the heads that training needs. */
 function hasAll({ modules, store }: SimCseModel, { mlp, mlm = false, halves = false }: ModelOptions): boolean {
   return (
     store.layout.optimizer !== null &&

@@ -1,6 +1,6 @@
 /**
- * Training, from examples to a trained model: shuffle, batch, step, log, evaluate, keep the best, and everything needed to go on after an
- * interruption. Reading and writing files is its caller's; it runs in a browser as in Node.
+ * Training, from examples to a trained model: shuffle, batch, step, log, evaluate, keep the best, and everything needed to resume after an
+ * interruption. The caller reads and writes files; this file runs both in a browser and in Node.
  */
 import type { Profiler } from "../../autograd/profiler.ts";
 import { OptionError } from "../../errors.ts";
@@ -19,7 +19,7 @@ import { TrainingOrder } from "./training-order.ts";
 import type { TrainingSet } from "./training-set.ts";
 import { type StepMetrics, TrainingStep } from "./training-step.ts";
 
-/** What a run is at after an update, beside what is on the GPU. Everything random follows from the seed and the step. */
+/** The state of a run after an update, besides what is on the GPU. Everything random is a function of the seed and the step. */
 export interface TrainerState {
   /** Updates done. */
   readonly global_step: number;
@@ -32,7 +32,7 @@ export interface TrainerState {
   readonly unlogged: readonly StepMetrics[];
 }
 
-/** What a run tells its caller, and asks of it. What a hook returns is waited for. */
+/** Callbacks of a run. Their promises are awaited. */
 export interface TrainerHooks {
   /** Called once the step is compiled, before the first update. */
   readonly onStart?: (plan: { readonly totalSteps: number; readonly step: TrainingStep }) => void;
@@ -51,7 +51,7 @@ export interface TrainerHooks {
   readonly saveCheckpoint?: (state: TrainerState) => Promise<void>;
   /** Times some of the steps kernel by kernel. */
   readonly profiler?: Profiler | null;
-  /** Stops after the step in flight. */
+  /** Stops after the current step. */
   readonly signal?: AbortSignal;
 }
 
@@ -60,24 +60,24 @@ export interface TrainingSummary {
   /** Updates done. */
   readonly steps: number;
   readonly totalSteps: number;
-  /** Ended before the last step: asked to, or without a gain for too long. */
+  /** Whether it ended before the last step: stopped, or without an improvement for too long. */
   readonly stopped: boolean;
-  /** Asked to stop: there is more to do. */
+  /** Whether it was stopped and can be resumed. */
   readonly interrupted: boolean;
-  /** The best evaluation; null where there was none. */
+  /** The best evaluation; null if there was none. */
   readonly best: Best | null;
-  /** Seconds of training, those before an interruption included. */
+  /** Seconds of training, including those before an interruption. */
   readonly seconds: number;
 }
 
-/** A run: what is trained, on what, and how. */
+/** A run: the model, the data, and how to train. */
 export interface TrainingJob {
   readonly model: SimCseModel;
   readonly tokenizer: Tokenizer;
   readonly set: TrainingSet;
   readonly settings: TrainingSettings;
   readonly hooks?: TrainerHooks;
-  /** The state to go on from, whose weights and optimiser state the model has. */
+  /** The state to resume from; the model already has its weights and optimiser state. */
   readonly from?: TrainerState | null;
 }
 
@@ -85,8 +85,8 @@ export interface TrainingJob {
 const stepsInFlight = 2;
 
 /**
- * Trains a model. Throws `OptionError` for settings that cannot be or exclude each other, `CapacityError` when the device is too small, `DivergenceError` when the
- * loss is no longer a number.
+ * Trains a model. Throws `OptionError` for settings that are impossible or exclude each other, `CapacityError` when the device is too
+ * small, `DivergenceError` when the loss is NaN or infinite.
  */
 export async function train(job: TrainingJob): Promise<TrainingSummary> {
   const { model, tokenizer, set, settings, hooks = {}, from = null } = job;
@@ -140,7 +140,7 @@ export function stepOptions(
   };
 }
 
-/** Throws `OptionError` where the state to go on from lies beyond the run's end. */
+/** Throws `OptionError` if the state to resume from is beyond the run's end. */
 function checkPlace(from: TrainerState | null, totalSteps: number): void {
   if (from === null || from.global_step <= totalSteps) return;
   throw new OptionError(
@@ -149,15 +149,15 @@ function checkPlace(from: TrainerState | null, totalSteps: number): void {
   );
 }
 
-/** A run under way. */
+/** A run in progress. */
 class Trainer {
   readonly #log: TrainingLog;
-  /** The update that is or was last done. */
+  /** The number of the last update. */
   #update: number;
   /** The update of the last checkpoint. */
   #saved: number;
   readonly #began = performance.now();
-  /** Steps submitted and not yet known to be done. */
+  /** Steps that were submitted and are not known to be done. */
   readonly #inFlight: Promise<void>[] = [];
 
   constructor(
@@ -205,7 +205,7 @@ class Trainer {
     return this.#update >= this.order.totalSteps || this.job.hooks.signal?.aborted === true || this.evaluator?.hasStalled === true;
   }
 
-  /** Submits the next update; waits where too many are in flight. */
+  /** Submits the next update; waits if too many are in flight. */
   async #train(batch: readonly TokenizedExample[]): Promise<void> {
     const { model, hooks } = this.job;
     const update = ++this.#update;
@@ -256,7 +256,7 @@ class Trainer {
     return (this.job.from?.seconds ?? 0) + (performance.now() - this.#began) / 1000;
   }
 
-  /** Waits for work whose time does not count in sentences a second. */
+  /** Waits for work whose time does not count in sentences per second. */
   async #outsideOfTraining(work: Promise<void> | undefined): Promise<void> {
     const began = performance.now();
     await work;

@@ -1,4 +1,4 @@
-/** Evaluates while training, remembers the best, and says when nothing has been gained for too long. */
+/** Evaluates during training, remembers the best evaluation, and reports when there was no improvement for too long. */
 import { DataError } from "../../errors.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { longestSentence } from "../../nn/architectures/bert-config.ts";
@@ -7,7 +7,7 @@ import type { Encode } from "../evaluation/embed-distinct.ts";
 import type { SimCseModel } from "../model/model.ts";
 import { embeddingPooler, type TrainingSettings } from "./training-options.ts";
 
-/** What an evaluation found: a step, and metrics by names that begin with `eval_`. */
+/** The result of an evaluation: a step, and metrics whose names begin with `eval_`. */
 export type EvaluationEntry = { readonly step: number; readonly epoch: number } & Readonly<Record<string, number>>;
 
 /** The best evaluation so far. */
@@ -18,23 +18,23 @@ export interface Best {
   readonly step: number;
 }
 
-/** What an evaluator remembers from evaluation to evaluation. */
+/** The state that an evaluator keeps between evaluations. */
 export interface EvaluatorState {
   readonly best: Best | null;
-  /** Evaluations since the last gain. */
+  /** Evaluations since the last improvement. */
   readonly withoutGain: number;
 }
 
 /**
- * An evaluation: metrics by name, such as `stsb_spearman`, with or without `eval_`; or one number, the score. `encode` gives vectors of unit length by the model as
- * it is at that step.
+ * An evaluation: metrics by name, such as `stsb_spearman`, with or without `eval_`; or one number, the score. `encode` returns unit vectors
+ * from the model at that step.
  */
 export type Evaluate = (encode: Encode) => Promise<number | Readonly<Record<string, number>>>;
 
 /** The name of a metric in the log. */
 export const loggedMetric = (name: string): string => name.replace(/^(eval_)?/, "eval_");
 
-/** The name of an evaluation that is one number. */
+/** The name of an evaluation that returns one number. */
 const onlyMetric = "score";
 
 export class TrainingEvaluator {
@@ -49,7 +49,7 @@ export class TrainingEvaluator {
     this.#state = state ?? { best: null, withoutGain: 0 };
   }
 
-  /** Compiles an encoder for the whole length that the model takes. */
+  /** Compiles an encoder for the longest sentences that the model supports. */
   static async create(
     model: SimCseModel,
     tokenizer: Tokenizer,
@@ -76,7 +76,7 @@ export class TrainingEvaluator {
     return update === totalSteps || (every > 0 && update % every === 0);
   }
 
-  /** Evaluates, and says whether this is strictly the best so far. Throws `DataError` when there is no such metric. */
+  /** Evaluates, and returns whether this is strictly the best so far. Throws `DataError` when the metric does not exist. */
   async evaluate(step: number, epoch: number): Promise<{ entry: EvaluationEntry; isBest: boolean }> {
     const { greaterIsBetter, earlyStoppingThreshold } = this.settings;
     const metrics = metricsOf(await this.run(async (sentences) => (await this.encoder.encode(sentences)).data));
@@ -84,7 +84,7 @@ export class TrainingEvaluator {
     const { metric, value } = this.#chosen(metrics);
     const { best, withoutGain } = this.#state;
     const gain = best === null ? Number.POSITIVE_INFINITY : (value - best.value) * (greaterIsBetter ? 1 : -1);
-    // Every cosine of a collapsed model is the same and the correlation is no number: never the best.
+    // All cosines of a collapsed model are equal, so the correlation is NaN: never the best.
     const isBest = Number.isFinite(value) && gain > 0;
     this.#state = {
       best: isBest ? { metric, value, step } : best,

@@ -1,4 +1,7 @@
-/** What a run logs: every step's numbers, means over the steps since the last entry, and the stop when a loss is no longer a number. */
+/**
+ * What a run logs: every step's numbers, and means over the steps since the last entry. It also stops the run when a loss is NaN or
+ * infinite.
+ */
 import { DivergenceError } from "../../errors.ts";
 import { historyLength } from "./step-recording.ts";
 import type { TrainingSettings } from "./training-options.ts";
@@ -10,19 +13,19 @@ export interface LogEntry {
   readonly epoch: number;
   /** Mean over the steps since the last entry. */
   readonly loss: number;
-  /** With masked language modelling: the two losses that make it. */
+  /** With masked language modelling: the two losses that it is the sum of. */
   readonly contrastive_loss?: number;
   readonly mlm_loss?: number;
-  /** Mean over the steps since the last entry that were not skipped; absent where all were. */
+  /** Mean over the steps since the last entry that were not skipped; absent if all were. */
   readonly gradient_norm?: number;
   readonly learning_rate: number;
   readonly sentences_per_second: number;
-  /** In mixed precision: the loss scale, and the steps so far whose gradients overflowed and were left out. */
+  /** In mixed precision: the loss scale, and the number of steps so far that were skipped because their gradients overflowed. */
   readonly loss_scale?: number;
   readonly skipped_steps?: number;
 }
 
-/** What a step was, and where in the run. */
+/** The numbers of a step, and its position in the run. */
 export interface StepRecord extends StepMetrics {
   readonly step: number;
   readonly epoch: number;
@@ -34,13 +37,13 @@ export const isSkipped = ({ gradientNorm }: StepMetrics): boolean => !Number.isF
 
 export interface LogOptions {
   readonly settings: TrainingSettings;
-  /** Where in the run an update is. */
+  /** The position of an update in the run. */
   readonly place: (update: number) => { readonly epoch: number; readonly learningRate: number };
-  /** Called with steps, in their order, whenever their numbers were read from the GPU. */
+  /** Called with steps, in order, whenever their numbers were read from the GPU. */
   readonly onSteps?: ((steps: readonly StepRecord[]) => void | Promise<void>) | undefined;
-  /** Milliseconds after which steps are read though no entry is due; if absent they wait for an entry. */
+  /** Milliseconds after which steps are read even if no entry is due; if absent, they wait for an entry. */
   readonly stepsEvery?: number | undefined;
-  /** Steps done before, and the metrics of those that no entry tells of yet. */
+  /** The number of earlier steps, and the metrics of those that are not in an entry yet. */
   readonly done: number;
   readonly unlogged: readonly StepMetrics[];
 }
@@ -51,7 +54,7 @@ export class TrainingLog {
   /** The last step whose metrics were read, and when. */
   #read: number;
   #readAt = performance.now();
-  /** The last metrics that were numbers. */
+  /** The last finite metrics. */
   #last: StepMetrics | undefined;
   /** Metrics of the steps since the last entry. */
   readonly unlogged: StepMetrics[];
@@ -79,19 +82,19 @@ export class TrainingLog {
     return update % loggingSteps === 0 || update === totalSteps || (loggingFirstStep && update === 1);
   }
 
-  /** Reads the steps' metrics where the ring would soon lose them, or where someone waits for them. */
+  /** Reads the steps' metrics before the ring overwrites them, or when they are requested. */
   async keepUp(update: number): Promise<void> {
     const { stepsEvery = Number.POSITIVE_INFINITY } = this.options;
     if (update - this.#read >= historyLength || performance.now() - this.#readAt >= stepsEvery) await this.read(update);
   }
 
-  /** Reads the metrics of the steps up to `update`. Waits for the GPU. Throws `DivergenceError` when one is no number. */
+  /** Reads the metrics of the steps up to `update`. Waits for the GPU. Throws `DivergenceError` when one is NaN or infinite. */
   async read(update: number): Promise<void> {
     if (update === this.#read) return;
     const { settings, place, onSteps } = this.options;
     const first = Math.max(this.#read + 1, update - historyLength + 1);
     const found = await this.step.metrics(first, update);
-    // In mixed precision a step whose gradients overflow is left out, and the scale goes down. The loss is not scaled.
+    // In mixed precision, a step whose gradients overflow is skipped, and the scale is reduced. The loss itself is not scaled.
     const mayOverflow = settings.fp16 && (await this.step.scaling()).loss_scale > 1;
     const bad = found.findIndex((metrics) => !Number.isFinite(metrics.loss) || (isSkipped(metrics) && !mayOverflow));
     const good = bad < 0 ? found : found.slice(0, bad);

@@ -1,6 +1,6 @@
 /**
- * What a training run can be told. `TrainingSettings` are the numbers and switches that decide what is learned, logged and kept: they are saved with a
- * checkpoint. Their defaults are the original's. The command line gives them Hugging Face's names.
+ * The options of a training run. `TrainingSettings` are the numbers and switches that decide what is learned, logged and kept; they are
+ * saved with a checkpoint. Their defaults are the original's. The command line uses Hugging Face's names.
  */
 import { OptionError } from "../../errors.ts";
 import type { AdamWOptions } from "../../nn/adamw.ts";
@@ -9,86 +9,91 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import { type LossName, lossNames } from "../losses/loss-choice.ts";
 import { type PoolerType, poolerTypes } from "../model/poolers.ts";
 
-/** All settings of a training run; `trainingDefaults` has the usual ones. */
+/** All settings of a training run; `trainingDefaults` has the default values. */
 export interface TrainingSettings {
-  /** Times through the examples; a part of one is possible. */
+  /** Passes through the examples; may be a fraction. */
   readonly epochs: number;
   /** Updates; overrides `epochs` when positive. */
   readonly maxSteps: number;
-  /** Examples a batch. */
+  /** Examples per batch. */
   readonly batchSize: number;
-  /** Batches an update, each with a loss (and negatives) of its own. */
+  /** Batches per update, each with its own loss (and negatives). */
   readonly gradientAccumulationSteps: number;
-  /** Examples embedded at a time, with the loss over the whole batch (GradCache): large batches in little memory. 0 embeds all at once. */
+  /**
+   * Examples embedded at a time, with the loss over the whole batch (GradCache): large batches with little memory. 0 embeds all at once.
+   */
   readonly gradientCacheChunk: number;
-  /** Leave out the last batch of an epoch when it is smaller than the others. */
+  /** Drop the last batch of an epoch if it is smaller than the others. */
   readonly dropLast: boolean;
-  /** No sentence twice in a batch, where it would be its own negative. */
+  /** No sentence occurs twice in a batch, where it would be its own negative. */
   readonly noDuplicates: boolean;
   /** AdamW's peak rate. */
   readonly learningRate: number;
   /** How the rate changes after the warm-up. */
   readonly scheduler: SchedulerType;
-  /** Updates in which the rate rises to its peak; below 1, this part of all updates (rounded up). */
+  /** Updates in which the rate rises to its peak; below 1, this share of all updates (rounded up). */
   readonly warmupSteps: number;
-  /** Tokens a sentence is truncated to while training, special tokens included. */
+  /** Sentences are truncated to this many tokens in training, special tokens included. */
   readonly maxLength: number;
-  /** The loss of embeddings by its name; null for the one that the examples ask for. */
+  /** The loss of embeddings by name; null for the one that suits the examples. */
   readonly loss: LossName | null;
   /** τ of the contrastive loss. */
   readonly temperature: number;
   /** How a sentence's vector is made. */
   readonly pooler: PoolerType;
-  /** The log of how much more a sentence's own hard negative counts than those of others. */
+  /** The log of the weight of a sentence's own hard negative relative to those of others. */
   readonly hardNegativeWeight: number;
-  /** Part of the contrastive loss's target that is spread over all keys, 0 to 1. */
+  /** Share of the contrastive loss's target that is spread over all keys, 0 to 1. */
   readonly labelSmoothing: number;
-  /** Let each second sentence of a pair also find its first one (contrastive loss), and take the mean of both directions. */
+  /** Let each second sentence of a pair also find its first one (contrastive loss), and average both directions. */
   readonly symmetric: boolean;
-  /** How much the cosines within a batch count beside those with the given vectors, when distilling. */
+  /** When distilling, the weight of the cosines within a batch, relative to the cosines with the given vectors. */
   readonly similarityWeight: number;
-  /** Train the first so many numbers of each vector as vectors of their own (Matryoshka), the whole length among them; null for whole vectors alone. */
+  /**
+   * Train the first dimensions of each vector, for each of these lengths, as vectors (Matryoshka); the whole length must be among them.
+   * Null trains only whole vectors.
+   */
   readonly matryoshkaDims: readonly number[] | null;
-  /** Use the MLP of the pooler `cls` for training only: embeddings are then the [CLS] vectors before it. */
+  /** Use the MLP of the pooler `cls` only in training: embeddings are then the [CLS] vectors before it. */
   readonly mlpOnlyTrain: boolean;
   /** Masked language modelling as a second loss. */
   readonly mlm: boolean;
-  /** What that loss is multiplied with. */
+  /** The weight of that loss. */
   readonly mlmWeight: number;
-  /** Part of the tokens that is masked, 0 to 1. */
+  /** Share of the tokens that are masked, 0 to 1. */
   readonly mlmProbability: number;
-  /** AdamW's decay of matrices. */
+  /** AdamW's weight decay of matrices. */
   readonly weightDecay: number;
   readonly adamBeta1: number;
   readonly adamBeta2: number;
   readonly adamEpsilon: number;
-  /** Gradients are clipped to this norm; 0 leaves them as they are. */
+  /** Gradients are clipped to this norm; 0 does not clip. */
   readonly maxGradNorm: number;
-  /** Mixed precision: activations and products in halves; sums, loss and master weights in f32. */
+  /** Mixed precision: activations and products in f16; sums, loss and master weights in f32. */
   readonly fp16: boolean;
-  /** Compute each layer again in the backward pass, and keep only its input: a sixth of the memory for activations. */
+  /** Recompute each layer in the backward pass, and keep only its input: a sixth of the memory for activations. */
   readonly gradientCheckpointing: boolean;
   /** Updates between log entries. */
   readonly loggingSteps: number;
   readonly loggingFirstStep: boolean;
   /** Evaluate every `evalSteps`, at the end of each epoch, or never. */
   readonly evaluationStrategy: "no" | "steps" | "epoch";
-  /** Updates between evaluations under the strategy `steps`; 0 never evaluates. */
+  /** Updates between evaluations with the strategy `steps`; 0 never evaluates. */
   readonly evalSteps: number;
-  /** Also evaluate before the first update, where there is an evaluation: what training began with. */
+  /** Also evaluate before the first update, if there is an evaluation: the initial score. */
   readonly evalOnStart: boolean;
-  /** Updates between checkpoints; 0 writes none but that of an interrupted run. */
+  /** Updates between checkpoints; 0 writes only that of an interrupted run. */
   readonly saveSteps: number;
-  /** The evaluation's metric that decides which model is best, with or without `eval_`; null for the first that the evaluation has. */
+  /** The evaluation's metric that decides which model is best, with or without `eval_`; null for the evaluation's first. */
   readonly metric: string | null;
   readonly greaterIsBetter: boolean;
   /** Keep the weights of the best evaluation instead of the last ones. */
   readonly keepBest: boolean;
-  /** Evaluations without a gain after which training ends; 0 trains to the end. */
+  /** Evaluations without an improvement after which training ends; 0 trains to the end. */
   readonly earlyStoppingPatience: number;
-  /** A gain is more than this. */
+  /** An improvement must be larger than this. */
   readonly earlyStoppingThreshold: number;
-  /** Of initial weights, order, dropout and masked words. */
+  /** The seed of initial weights, order, dropout and masked words. */
   readonly seed: number;
 }
 
@@ -138,7 +143,7 @@ export const trainingDefaults: TrainingSettings = {
   seed: 42,
 };
 
-/** What a value must be, in words, and whether it is. */
+/** What each value must be, as text and as a test. */
 interface Rule {
   readonly wanted: string;
   readonly holds: (value: unknown) => boolean;
@@ -216,7 +221,7 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
 /** The names of all settings. */
 export const settingNames = Object.fromEntries(Object.keys(rules).map((name) => [name, true])) as OptionNames<TrainingSettings>;
 
-/** Throws `OptionError`, naming the setting, for one that is unknown or cannot be, and for some that exclude each other. */
+/** Throws `OptionError`, naming the setting, for an unknown or impossible setting, and for settings that exclude each other. */
 export function checkSettings(settings: TrainingSettings): void {
   checkOptions("train", settings, settingNames);
   for (const [name, { wanted, holds }] of Object.entries(rules)) {
@@ -248,12 +253,12 @@ function checkTogether(settings: TrainingSettings): void {
   }
 }
 
-/** The pooler that a model trained with these settings embeds with. */
+/** The pooler that a model trained with these settings uses for embeddings. */
 export function embeddingPooler({ pooler, mlpOnlyTrain }: Pick<TrainingSettings, "pooler" | "mlpOnlyTrain">): PoolerType {
   return pooler === "cls" && mlpOnlyTrain ? "cls_before_pooler" : pooler;
 }
 
-/** AdamW's part of the settings. */
+/** The settings for AdamW. */
 export function optimizerOf(settings: TrainingSettings): AdamWOptions {
   return {
     beta1: settings.adamBeta1,
@@ -264,7 +269,7 @@ export function optimizerOf(settings: TrainingSettings): AdamWOptions {
   };
 }
 
-/** Whether a run evaluates where it is given an evaluation. */
+/** Whether a run evaluates when an evaluation is given. */
 export function evaluates({ evaluationStrategy, evalSteps }: TrainingSettings): boolean {
   return evaluationStrategy === "epoch" || (evaluationStrategy === "steps" && evalSteps > 0);
 }

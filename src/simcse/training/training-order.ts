@@ -1,6 +1,6 @@
 /**
- * Which examples each update takes. Epochs are shuffled by (seed, epoch) alone, so that a resumed run takes up the order where it was left, whatever
- * the step.
+ * Which examples each update uses. Epochs are shuffled by (seed, epoch) only, so that a resumed run continues in the same order at any
+ * step.
  */
 import { permutation } from "../../nn/random.ts";
 import { batchesWithoutDuplicates } from "./no-duplicates.ts";
@@ -13,7 +13,7 @@ type OrderSettings = Pick<
 >;
 
 export class TrainingOrder {
-  /** Examples a batch has at most. */
+  /** The most examples per batch. */
   readonly batchSize: number;
   readonly updatesPerEpoch: number;
   readonly totalSteps: number;
@@ -23,14 +23,14 @@ export class TrainingOrder {
     readonly settings: OrderSettings,
   ) {
     this.batchSize = Math.min(settings.batchSize, examples.length);
-    // An epoch without duplicates may need a batch or two more or less: all are as long as the first.
+    // An epoch without duplicates may need a batch or two more or fewer: all epochs have the length of the first.
     this.updatesPerEpoch = this.#epoch(0).length;
     this.totalSteps = settings.maxSteps > 0 ? settings.maxSteps : Math.ceil(settings.epochs * this.updatesPerEpoch);
   }
 
   /**
-   * The examples of each update after `done` of them, without end. An update's follow from its number: an epoch that needs fewer than the first one takes
-   * its beginning again.
+   * The examples of each update after `done` of them, without end. Update n's examples depend only on n: an epoch that needs fewer updates
+   * than the first one repeats its beginning.
    */
   *updates(done: number): Generator<readonly number[]> {
     for (let epoch = Math.floor(done / this.updatesPerEpoch), update = done; ; epoch++) {
@@ -41,7 +41,7 @@ export class TrainingOrder {
     }
   }
 
-  /** The updates of an epoch. Batches that do not fill an update at its end are left out, unless they are all there is. */
+  /** The updates of an epoch. Batches at its end that do not fill an update are left out, unless there are no others. */
   #epoch(epoch: number): (readonly number[])[] {
     const { gradientAccumulationSteps: accumulation } = this.settings;
     const batches = this.#batches(epoch);
@@ -60,7 +60,7 @@ export class TrainingOrder {
       : Array.from({ length: Math.ceil(order.length / this.batchSize) }, (_, i) =>
           Array.from(order.subarray(i * this.batchSize, (i + 1) * this.batchSize)),
         );
-    // Updates are cut into batches by their size, so only the last batch of an update may be smaller.
+    // Updates are cut into batches by size, so only the last batch of an update may be smaller.
     const onlyFull = dropLast || (noDuplicates && gradientAccumulationSteps > 1);
     const full = batches.filter(({ length }) => length === this.batchSize);
     return onlyFull && full.length > 0 ? full : batches;

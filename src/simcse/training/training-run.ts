@@ -1,40 +1,40 @@
-/** A run of training that is under way, as a library call gives it: `await run` for its end, or `for await (const step of run)` for its steps. */
+/** A training run in progress, as returned by a library call: `await run` for its end, or `for await (const step of run)` for its steps. */
 
 import type { TrainerHooks, TrainingSummary } from "./trainer.ts";
 import type { EvaluationEntry } from "./training-evaluator.ts";
 import type { StepRecord } from "./training-log.ts";
 
-/** A step that was done. Steps come in order, a few at a time: their numbers are read from the GPU about five times a second. */
+/** A step that was done. Steps arrive in order, a few at a time: their numbers are read from the GPU about five times a second. */
 export interface TrainedStep extends StepRecord {
   readonly totalSteps: number;
-  /** The evaluation after this step, where there was one: the metric that decides which model is best. */
+  /** The evaluation after this step, if there was one: the metric that decides which model is best. */
   readonly score?: number;
-  /** All metrics of that evaluation, by names that begin with `eval_`. */
+  /** All metrics of that evaluation; their names begin with `eval_`. */
   readonly metrics?: Readonly<Record<string, number>>;
 }
 
 /** Milliseconds between readings of the steps' numbers. */
 const readEvery = 200;
 
-/** Hooks that a run needs of its training. */
+/** The training callbacks that a run needs. */
 export type RunHooks = Required<Pick<TrainerHooks, "onStart" | "onSteps" | "stepsEvery" | "onEvaluate" | "signal">>;
 
 /**
- * Training begins at once. Leaving the loop early stops the run after the step in flight; the model keeps what it has learned. Errors reject `await run` and throw
- * from the loop.
+ * Training begins at once. Leaving the loop early stops the run after the current step; the model keeps what it has learned. Errors reject
+ * `await run` and are thrown from the loop.
  */
 export class TrainingRun implements PromiseLike<TrainingSummary>, AsyncIterable<TrainedStep> {
   readonly #stop = new AbortController();
   readonly #ended: Promise<TrainingSummary>;
-  /** Steps that were not taken yet. */
+  /** Steps that were not consumed yet. */
   readonly #steps: TrainedStep[] = [];
   /** The last step, held back for the evaluation that may follow it. */
   #last: TrainedStep | null = null;
   #totalSteps = 0;
-  /** Wakes the loop that waits for a step. */
+  /** Resumes the loop that waits for a step. */
   #wake = () => {};
 
-  /** Begins `train`. `scoreOf` finds an evaluation's score; `signal` stops the run like leaving the loop. */
+  /** Begins `train`. `scoreOf` extracts an evaluation's score; `signal` stops the run like leaving the loop. */
   constructor(
     train: (hooks: RunHooks) => Promise<TrainingSummary>,
     { signal, scoreOf }: { readonly signal?: AbortSignal | undefined; readonly scoreOf: (entry: EvaluationEntry) => number | undefined },
@@ -61,9 +61,9 @@ export class TrainingRun implements PromiseLike<TrainingSummary>, AsyncIterable<
     return this.#ended.then(onEnd, onError);
   }
 
-  /** The steps that no other loop has taken. */
+  /** The steps that no other loop has consumed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<TrainedStep, void> {
-    // The error is thrown from this loop.
+    // The error is thrown from this loop instead.
     this.#ended.catch(() => {});
     let over = false;
     const end = this.#ended.then(
@@ -86,7 +86,7 @@ export class TrainingRun implements PromiseLike<TrainingSummary>, AsyncIterable<
     await this.#ended;
   }
 
-  /** Stops the run after the step in flight; it can be awaited as usual. */
+  /** Stops the run after the current step; it can be awaited as usual. */
   stop(): void {
     this.#stop.abort();
   }

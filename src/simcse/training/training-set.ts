@@ -1,53 +1,53 @@
-/** What a run trains on: texts that are tokenised when their turn comes, or sequences that were packed before. */
+/** The data of a run: texts that are tokenised when they are needed, or sequences that were packed before. */
 import { DataError } from "../../errors.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import type { LossTarget } from "../losses/loss.ts";
 import type { TokenizedExample } from "./step-recording.ts";
 
-/** A text and the vector that its embedding should have, of the model's dimension. */
+/** A text and the target vector of its embedding, with the model's dimension. */
 export interface TextWithVector {
   readonly text: string;
   readonly vector: ArrayLike<number>;
 }
 
 /**
- * A sentence; a pair that belongs together; a pair and a hard negative; a pair and its score, or a label of 1 or 0 that says whether it belongs together; or a text
- * and its vector.
+ * A sentence; a pair that belongs together; a pair and a hard negative; a pair and its score, or a label of 1 or 0 that says whether it
+ * belongs together; or a text and its vector.
  */
 export type TrainingExample = string | readonly (string | number)[] | TextWithVector;
 
-/** Examples as a library call takes them: all at once, or as they are read. */
+/** Examples for a library call: all at once, or as a stream. */
 export type TrainingExamples = Iterable<TrainingExample> | AsyncIterable<TrainingExample>;
 
-/** Examples to train on, tokenised when they are asked for. */
+/** Examples to train on, tokenised on demand. */
 export interface TrainingSet {
   /** The number of examples. */
   readonly length: number;
-  /** Sentences of an example. With one there is no loss of embeddings: only masked words are restored. */
+  /** Sentences per example. With one, there is no loss of embeddings: only masked words are predicted. */
   readonly views: number;
-  /** What an example says beside its sentences; null for nothing. */
+  /** The examples' target besides their sentences; null for none. */
   readonly target: LossTarget | null;
-  /** Texts of an example as they are given. */
+  /** An example's original texts. */
   readonly columns: number;
-  /** What an example is called where it is counted. */
+  /** What an example is called when examples are counted. */
   readonly unit: string;
-  /** An example as a step takes it. */
+  /** An example in the form for a step. */
   example(index: number): TokenizedExample;
-  /** What may not come twice in a batch. */
+  /** The keys that may not occur twice in a batch. */
   keys(index: number): readonly string[];
 }
 
 const units = ["sentences", "pairs", "pairs with hard negatives"] as const;
 const unitsWith = { score: "scored pairs", label: "labelled pairs", vector: "texts with vectors" } as const;
 
-/** An example taken apart. */
+/** An example split into its parts. */
 interface Row {
   readonly texts: readonly string[];
   /** The score or the vector's numbers; empty for neither. */
   readonly target: ArrayLike<number>;
 }
 
-/** Examples from anywhere as a list. Throws `DataError` for what is no iterable. */
+/** Examples from any iterable as a list. Throws `DataError` for a value that is not iterable. */
 export async function listExamples(examples: TrainingExamples): Promise<TrainingExample[]> {
   if (Array.isArray(examples)) return examples as TrainingExample[];
   if (typeof examples !== "object" || examples === null || !(Symbol.asyncIterator in examples || Symbol.iterator in examples)) {
@@ -62,8 +62,8 @@ export async function listExamples(examples: TrainingExamples): Promise<Training
 }
 
 /**
- * Examples for a loss of embeddings; a sentence on its own is its own pair. Throws `DataError`, naming the example by its number from 1, for one that is not of
- * texts or differs from the first in its columns, and where there are fewer than two.
+ * Examples for a loss of embeddings; a single sentence is its own pair. Throws `DataError`, naming the example by its number from 1, for
+ * one that does not consist of texts or whose columns differ from the first one's, and if there are fewer than two.
  */
 export function exampleSet(examples: readonly TrainingExample[], tokenizer: Tokenizer, maxLength: number): TrainingSet {
   if (examples.length < 2) {
@@ -102,7 +102,7 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
   };
 }
 
-/** What the examples say beside their texts. Scores that are all 0 or 1 are labels. */
+/** The target of the examples besides their texts. Scores that are all 0 or 1 are labels. */
 function targetOf(rows: readonly Row[]): LossTarget | null {
   const { texts, target } = rows[0]!;
   if (target.length === 0) return null;
@@ -158,7 +158,7 @@ function kindOf(value: unknown): string {
   return value === null ? "null" : Array.isArray(value) ? "a list" : value === undefined ? "nothing" : `a value of type ${typeof value}`;
 }
 
-/** A set whose examples are tokenised once and kept, and the tokens that the longest sentence has. */
+/** A set whose examples are tokenised once and kept, and the number of tokens of the longest sentence. */
 export function tokenizedSet(set: TrainingSet): TrainingSet & { readonly longest: number } {
   const kept = Array.from({ length: set.length }, (_, index) => {
     const { sentences, ...target } = set.example(index);
@@ -177,7 +177,7 @@ export function tokenizedSet(set: TrainingSet): TrainingSet & { readonly longest
   };
 }
 
-/** Whether a sentence stands in more than one example. */
+/** Whether a sentence occurs in more than one example. */
 export function repeatsSentences(set: Pick<TrainingSet, "length" | "keys">): boolean {
   const seen = new Set<string>();
   for (let index = 0; index < set.length; index++) {
@@ -191,7 +191,7 @@ export function repeatsSentences(set: Pick<TrainingSet, "length" | "keys">): boo
 }
 
 /**
- * Sequences for masked language modelling: texts one after another, each ended by [SEP], cut into pieces of `maxLength` tokens that begin with
+ * Sequences for masked language modelling: consecutive texts, each ended by [SEP], cut into pieces of `maxLength` tokens that begin with
  * [CLS]. Throws `DataError` when there are fewer than two.
  */
 export async function packedSet(

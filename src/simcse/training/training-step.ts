@@ -1,6 +1,6 @@
 /**
- * The training step of SimCSE: the batch's sentences under different dropout masks, the contrastive loss, its gradients and AdamW. In mixed precision
- * where the model keeps its matrices as halves. The same in Node and in a browser; reading files, evaluating and saving are the trainer's.
+ * The training step of SimCSE: the batch's sentences under different dropout masks, the contrastive loss, its gradients and AdamW. It uses
+ * mixed precision if the model keeps its matrices as f16. It is the same in Node and in a browser; reading files, evaluating and saving are not part of it.
  */
 import { type Plan, plan } from "../../autograd/plan.ts";
 import { compile, type DispatchProfile, type Program } from "../../autograd/program.ts";
@@ -18,12 +18,12 @@ import { type ModelOptions, Modules, type SimCseModel } from "../model/model.ts"
 import { type StepPrograms, stepPrograms } from "./step-programs.ts";
 import { historyLength, historyTensor, type TokenizedExample, type TrainingStepOptions } from "./step-recording.ts";
 
-/** What one step was. */
+/** The numbers of one step. */
 export interface StepMetrics {
   readonly loss: number;
-  /** Of all gradients together, before clipping. */
+  /** Norm of all gradients together, before clipping. */
   readonly gradientNorm: number;
-  /** Of masked language modelling, before it is weighted; where there is one. */
+  /** The masked language modelling loss before weighting, if there is one. */
   readonly mlmLoss?: number;
 }
 
@@ -34,7 +34,7 @@ export class TrainingStep {
 
   private constructor(
     readonly device: Device,
-    /** The step's programs by their names, which say what part of the step each is. */
+    /** The step's programs by name; a name says which part of the step it is. */
     readonly programs: ReadonlyMap<string, Program>,
     readonly options: TrainingStepOptions,
     readonly history: ArenaTensor,
@@ -71,25 +71,25 @@ export class TrainingStep {
     }
   }
 
-  /** The program that takes the most memory; the only one where the batch is run at once. */
+  /** The program that needs the most memory; the only one if the batch runs at once. */
   get program(): Program {
     return largest([...this.programs.values()], ({ plan }) => plan);
   }
 
-  /** Bytes that the programs and what they share take, beside the parameters. */
+  /** Bytes of the programs and the memory they share, without the parameters. */
   get bytes(): number {
     return sum([...this.programs.values()].map(({ plan }) => plan.bytes.total)) + sum(this.steps.tensors.map(({ bytes }) => bytes));
   }
 
   /**
-   * Submits update number `update` (from 1) on tokenised examples; returns before the GPU is done. Two views of a sentence are two logical
+   * Submits update number `update` (from 1) on tokenised examples; returns before the GPU is done. Two views of a sentence count as two
    * sentences, so their masks differ.
    */
   run(examples: readonly TokenizedExample[], update: number, learningRate: number): void {
     for (const [program, input] of this.#inputs(examples, update, learningRate)) this.programs.get(program)!.run(input);
   }
 
-  /** What `run` does, each kernel timed. Waits for the GPU. Throws `DeviceError` where the device has no timestamps. */
+  /** Like `run`, with each kernel timed. Waits for the GPU. Throws `DeviceError` if the device has no timestamps. */
   async profile(examples: readonly TokenizedExample[], update: number, learningRate: number): Promise<DispatchProfile[]> {
     const dispatches: DispatchProfile[] = [];
     for (const [program, input] of this.#inputs(examples, update, learningRate)) {
@@ -98,7 +98,7 @@ export class TrainingStep {
     return dispatches;
   }
 
-  /** Throws `ClosedError` after `close`, and what a program failed with as soon as that is known. */
+  /** Throws `ClosedError` after `close`, and the error of a failed program as soon as it is known. */
   check(): void {
     this.#lifetime.check();
     for (const program of this.programs.values()) program.check();
@@ -116,7 +116,7 @@ export class TrainingStep {
     return this.steps.inputs(this.device, examples, { update, learningRate });
   }
 
-  /** Metrics of updates `first` to `last`, at most `historyLength` of them. Waits for the GPU. Throws what a step failed with. */
+  /** Metrics of updates `first` to `last`, at most `historyLength` of them. Waits for the GPU. Throws the error of a failed step. */
   async metrics(first: number, last: number): Promise<StepMetrics[]> {
     this.check();
     const ring = new Float32Array(await this.#metrics.read());
@@ -150,8 +150,8 @@ export class TrainingStep {
 }
 
 /**
- * What a step would run and take on a device, with nothing allocated: the plan of its largest program, the bytes of all and of what they share, and
- * those of parameters and optimiser state beside them.
+ * What a step would run and allocate on a device; nothing is allocated. It gives the plan of its largest program, the bytes of all programs
+ * and their shared memory, and the bytes of parameters and optimiser state.
  */
 export function planTrainingStep(
   config: BertConfig,

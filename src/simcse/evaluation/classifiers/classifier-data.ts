@@ -7,7 +7,7 @@ import type { UpdateRule } from "../../../kernels/classifiers.ts";
 export interface ClassifierSettings {
   readonly optimizer: UpdateRule;
   readonly batchSize: number;
-  /** Training ends after this many rounds, in total and not in a row, without a better dev accuracy, plus one. */
+  /** How many rounds without a better dev accuracy are allowed, in total and not in a row. The next one ends the training. */
   readonly tenacity: number;
   /** Passes over the data in a round. */
   readonly epochSize: number;
