@@ -1,4 +1,4 @@
-/** Examples of a data set of the hub: the Parquet files of one of its splits, read as one file. */
+/** Examples of a data set on the hub: the Parquet files of one of its splits, read like one file. */
 import { checkOptions, type OptionNames, splitOptions } from "../options.ts";
 import { type ExampleOptions, type ExampleTable, openParts } from "./examples.ts";
 import { filesOfSplit, type SplitChoice } from "./hub/parquet-splits.ts";
@@ -11,8 +11,9 @@ export interface HubExamplesOptions extends HubOptions, SplitChoice, Pick<Exampl
 const choiceOptions: OptionNames<SplitChoice & Pick<ExampleOptions, "columns">> = { split: true, config: true, columns: true };
 
 /**
- * Opens the examples of a split of a data set, `owner/name` on the hub; its Parquet files are kept in the cache. Throws what `openHubFolder` and `openExamples`
- * throw, OptionError for a split or a configuration that is not there, saying which are, and FileError where the set has no Parquet file.
+ * Opens the examples of a split of a data set, `owner/name` on the hub; its Parquet files are kept in the cache. Throws like
+ * `openHubFolder` and `openExamples`, OptionError for a split or a configuration that does not exist, listing those that do, and FileError
+ * if the data set has no Parquet file.
  */
 export async function openHubExamples(name: string, options: HubExamplesOptions = {}): Promise<ExampleTable> {
   checkOptions("openHubExamples", options, { ...hubOptions, ...choiceOptions });

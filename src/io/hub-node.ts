@@ -102,7 +102,7 @@ export function openHubFolder(name: string, options: HubOptions = {}): Promise<F
   return openRepository({ type: "model", name }, options);
 }
 
-/** Opens a model or a data set of the hub. Throws what `openHubFolder` throws, and so does the folder. */
+/** Opens a model or a data set of the hub. It and the folder throw like `openHubFolder`. */
 export async function openRepository(repository: Repository, options: HubOptions): Promise<RepositoryFolder> {
   const { revision = "main", offline = process.env.HF_HUB_OFFLINE === "1" } = options;
   const { type, name } = repository;

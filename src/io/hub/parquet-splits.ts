@@ -1,5 +1,5 @@
 /**
- * Which Parquet files of a data set hold a split, by their names, as data sets of the hub lay them out:
+ * Finds the Parquet files of a data set's split by their names, in the layouts of the hub:
  *
  *     train.parquet, data/train-00000-of-00002.parquet       the split in the file's name
  *     train/0000.parquet, pairs/train/anything.parquet       or as its folder
@@ -9,11 +9,11 @@
  */
 import { FileError, OptionError } from "../../errors.ts";
 
-/** What is wanted of a data set. */
+/** Which part of a data set to read. */
 export interface SplitChoice {
-  /** `train` if absent. */
+  /** The split; `train` if absent. */
   readonly split?: string;
-  /** The configuration, or subset; where absent the only one that has the split, or `default`. */
+  /** The configuration, or subset. If absent, the only one that has the split, or `default`. */
   readonly config?: string;
 }
 
@@ -22,22 +22,22 @@ interface ParquetFile {
   readonly folder: string;
   readonly config: string;
   readonly split: string;
-  /** Its number and how many there are, where the name says it. */
+  /** Its number and the total number, if the name says them. */
   readonly at?: number;
   readonly of?: number;
 }
 
 const ending = ".parquet";
 
-/** The configuration of files that are in no folder of one. */
+/** The configuration of files that are not in a configuration's folder. */
 const usualConfig = "default";
 
-/** Folders of these names hold a split, whatever their files are called. */
+/** Folders with these names contain a split, whatever their files are called. */
 const usualSplits = new Set(["train", "training", "validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation"]);
 
 /**
- * The Parquet files of a split, in their order. Throws OptionError where the choice is not one of what there is, saying what there is, and FileError where there
- * is no Parquet file, or the files are not all parts of one table.
+ * The Parquet files of a split, in order. Throws OptionError for a split or configuration that does not exist, listing those that do, and
+ * FileError if there is no Parquet file, or the files are not all parts of one table.
  */
 export function filesOfSplit(name: string, files: readonly string[], { split = "train", config }: SplitChoice): string[] {
   const all = files.filter((file) => file.endsWith(ending)).map(parquetFile);
@@ -69,7 +69,7 @@ function parquetFile(file: string): ParquetFile {
   const stem = folders.pop()!;
   const folder = folders.join("/");
   const { name, at, of } = /^(?<name>.*?)-?(?<at>\d+)-of-(?<of>\d+)(?:-[0-9a-f]+)?$/.exec(stem)?.groups ?? { name: stem };
-  // `train-0` and `0000`, and names that say nothing.
+  // `train-0` and `0000`, and names that do not say the split.
   const named = name!.replace(/(?:^|[-_.])\d+$/, "").replace(/^(?:part|shard|data|chunk|file)$/, "");
   const last = folders.at(-1);
   const isInFolder = last !== undefined && (usualSplits.has(last) || (named === "" && last !== "data"));
@@ -85,7 +85,7 @@ function parquetFile(file: string): ParquetFile {
 
 const byName = new Intl.Collator("en", { numeric: true });
 
-/** Throws FileError unless the files are in one folder, and as many as their names say. */
+/** Throws FileError unless the files are in one folder, and their number is the one in their names. */
 function inOrder(name: string, files: readonly ParquetFile[]): string[] {
   const sorted = [...files].sort((a, b) => (a.at ?? 0) - (b.at ?? 0) || byName.compare(a.file, b.file));
   const { folder, of } = sorted[0]!;
@@ -97,7 +97,7 @@ function inOrder(name: string, files: readonly ParquetFile[]): string[] {
   );
 }
 
-/** Names in a message. */
+/** A list of names for a message. */
 const mostListed = 20;
 
 function listed(names: readonly string[]): string {

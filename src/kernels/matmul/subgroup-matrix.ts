@@ -49,7 +49,7 @@ export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilitie
   }));
 }
 
-/** Both operands' tiles as halves, a result matrix for each subgroup, and the partial sums of A. */
+/** Both operands' tiles as f16, a result matrix for each subgroup, and the partial sums of A. */
 const memoryBytes = (edge: number, { M, N }: SubgroupMatrix, lanes: number) =>
   2 * edge * (depth + padding) * 2 + subgroups * M * N * 4 + subgroups * lanes * 16;
 

@@ -2,9 +2,9 @@
  * The precisions of stored embeddings. Smaller ones take less memory and are searched faster:
  *
  *     f32      as the model gives them
- *     f16      halves: an error of 2⁻¹¹ of a number
+ *     f16      half precision: an error of 2⁻¹¹ of a number
  *     int8     round(127 · x / max|x|) of each vector, with its scale max|x| / 127: an error of 1/254 of the largest number
- *     binary   the sign of each number, a bit each, the first in the highest bit of the first byte, as numpy.packbits has it
+ *     binary   the sign of each number, one bit each, the first in the highest bit of the first byte, like numpy.packbits
  *
  * A row's bytes are these elements in order. https://arxiv.org/abs/2210.17114 and the sentence-transformers documentation ("Embedding
  * Quantization") measure how much they reduce the quality of search.

@@ -10,7 +10,7 @@ import { OptionError } from "../../errors.ts";
 import { nearestName } from "../../options.ts";
 import { describe } from "../embedding/texts.ts";
 
-/** A value as JSON has it. */
+/** A JSON value. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [field: string]: JsonValue };
 
 /** A JSON object that belongs to a sentence. */
@@ -38,7 +38,7 @@ export type Filter = { readonly [field: string]: FilterValue | FilterRange };
 
 type Condition = (value: JsonValue) => boolean;
 
-/** The check and the test of each condition's operand. */
+/** For each condition, a function that checks its operand and returns the test. */
 const conditions: { readonly [Name in keyof Required<FilterRange>]: (operand: unknown, field: string) => Condition } = {
   in: (operand, field) => {
     const values = new Set(listOf(operand, field));

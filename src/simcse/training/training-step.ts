@@ -1,6 +1,7 @@
 /**
  * The training step of SimCSE: the batch's sentences under different dropout masks, the contrastive loss, its gradients and AdamW. It uses
- * mixed precision if the model keeps its matrices as f16. It is the same in Node and in a browser; reading files, evaluating and saving are not part of it.
+ * mixed precision if the model keeps its matrices as f16. It is the same in Node and in a browser; reading files, evaluating and saving are
+ * not part of it.
  */
 import { type Plan, plan } from "../../autograd/plan.ts";
 import { compile, type DispatchProfile, type Program } from "../../autograd/program.ts";
