@@ -242,16 +242,8 @@ export type {
 } from "./simcse/search/sentence-index.ts";
 export { type RowMatch, VectorIndex, type VectorIndexOptions, type VectorSearchOptions } from "./simcse/search/vector-index.ts";
 export type { SegmentFormat, VectorSegment } from "./simcse/search/vector-segment.ts";
-export type {
-  AddToIndexOptions,
-  Environment,
-  IndexOptions,
-  IndexSource,
-  LoadedModel,
-  LoadOptions,
-  SimCSE as PortableSimCSE,
-  SimilarityOptions,
-} from "./simcse/simcse.ts";
+export type { Environment, LoadedModel, SimCSE as PortableSimCSE } from "./simcse/simcse.ts";
+export type { AddToIndexOptions, IndexOptions, IndexSource, LoadOptions, SimilarityOptions } from "./simcse/simcse-options.ts";
 export { batchesWithoutDuplicates } from "./simcse/training/no-duplicates.ts";
 export type { StepPlace, StepPrograms } from "./simcse/training/step-programs.ts";
 export type { StepMlmOptions, TokenizedExample, TrainingStepOptions } from "./simcse/training/step-recording.ts";

@@ -4,7 +4,8 @@ import type { Device } from "../gpu/device.ts";
 import { type Folder, MemoryFolder } from "../io/folder.ts";
 import { type HttpFolderOptions, httpFolderOptions, openHttpFolder } from "../io/folder-http.ts";
 import { splitOptions } from "../options.ts";
-import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
+import { SimCSE as PortableSimCSE } from "./simcse.ts";
+import type { LoadOptions } from "./simcse-options.ts";
 
 /** A SimCSE model in a browser, loaded from an address: embeddings, similarities, an index to search, and training. */
 export class SimCSE extends PortableSimCSE {

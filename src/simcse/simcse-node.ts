@@ -9,7 +9,8 @@ import { type HubOptions, hubOptions, openModelFolder } from "../io/hub-node.ts"
 import { splitOptions } from "../options.ts";
 import { DiskCheckpoints } from "./checkpoint/checkpoint-folders-node.ts";
 import type { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
-import { type LoadOptions, SimCSE as PortableSimCSE } from "./simcse.ts";
+import { SimCSE as PortableSimCSE } from "./simcse.ts";
+import type { LoadOptions } from "./simcse-options.ts";
 
 /** A SimCSE model in Node, loaded from a folder or from the hub: embeddings, similarities, an index to search, and training. */
 export class SimCSE extends PortableSimCSE {

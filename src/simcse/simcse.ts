@@ -1,5 +1,4 @@
 /** The embedding tool: loads a model folder and computes sentence vectors and similarities, like the original's `SimCSE` class. */
-import type { Tuning } from "../autograd/choices.ts";
 import { OptionError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Folder, NamedContent } from "../io/folder.ts";
@@ -7,7 +6,7 @@ import { type FolderPlace, writeFiles } from "../io/folders/writable-folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
 import { missingWeights } from "../io/weights.ts";
 import type { Precision } from "../kernels/search/precision.ts";
-import { checkOptions, type OptionNames } from "../options.ts";
+import { checkOptions } from "../options.ts";
 import { checkVocabulary, inspectWeights, loadWeights, locateTensors, readConfig } from "./checkpoint/checkpoint.ts";
 import { type CheckpointStore, PlacedCheckpoints } from "./checkpoint/checkpoint-store.ts";
 import { savedModelFiles } from "./checkpoint/saved-model.ts";
@@ -18,7 +17,7 @@ import { type PromptOptions, searchPrompt, withPrompt } from "./embedding/prompt
 import { checkIterable, isStream } from "./embedding/texts.ts";
 import { toUnitLength } from "./embedding/unit-length.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
-import { type EncodingPooler, type PoolerType, parsePooler } from "./model/poolers.ts";
+import { type EncodingPooler, parsePooler } from "./model/poolers.ts";
 import { modelFingerprint } from "./search/fingerprint.ts";
 import { decodeIndex, encodeIndex, type IndexOrigin, probeSentence } from "./search/index-file.ts";
 import {
@@ -31,6 +30,17 @@ import {
   type SentenceToIndex,
 } from "./search/sentence-index.ts";
 import { type VectorIndexOptions, vectorIndexOptions } from "./search/vector-index.ts";
+import {
+  type AddToIndexOptions,
+  addToIndexOptions,
+  type IndexOptions,
+  type IndexSource,
+  indexOptions,
+  type LoadOptions,
+  loadOptions,
+  type SimilarityOptions,
+  similarityOptions,
+} from "./simcse-options.ts";
 import { isTrainedHead } from "./training/prepare-model.ts";
 import {
   checkTrainingOptions,
@@ -47,65 +57,8 @@ import { trainingDefaults } from "./training/training-options.ts";
 import { type RunHooks, TrainingRun } from "./training/training-run.ts";
 import { exampleSet, listExamples, packedSet, type TrainingExamples } from "./training/training-set.ts";
 
-/** Options of `SimCSE.load` and `SimCSE.loadFrom`. */
-export interface LoadOptions extends PromptOptions {
-  /** How a sentence's vector is made; the one saved with the model if absent. */
-  readonly pooler?: PoolerType;
-  /** Sentences are truncated to this many tokens; if absent, to the model's saved length, or 128, but no more than the model supports. */
-  readonly maxLength?: number;
-  /** Sentences per batch; 64 if absent. */
-  readonly batchSize?: number;
-  /** Scale vectors to unit length; true if absent. */
-  readonly normalize?: boolean;
-  /** How kernels are chosen, from `openTuning`; if absent, by rule, among the variants with correct results. */
-  readonly tuning?: Tuning | undefined;
-  /** Stops loading; `load` then throws the signal's reason. */
-  readonly signal?: AbortSignal;
-  /**
-   * Allocate memory for training too, four times the weights. If false or absent, `train` allocates it. A model without a saved pooler gets
-   * `cls` with a fresh MLP, which is what SimCSE trains, and one without weights gets fresh ones.
-   */
-  readonly training?: boolean;
-}
-
-const loadOptions: OptionNames<LoadOptions> = {
-  pooler: true,
-  maxLength: true,
-  batchSize: true,
-  normalize: true,
-  tuning: true,
-  prompt: true,
-  promptName: true,
-  signal: true,
-  training: true,
-};
-
-/** Sentences to index, optionally with ids and metadata. */
-export type IndexSource = Iterable<string | SentenceToIndex> | AsyncIterable<string | SentenceToIndex>;
-
-/** How sentences are encoded for an index. */
-export interface IndexOptions extends Pick<EncodeOptions, "batchSize" | "onProgress" | "signal"> {
-  /** The sentences' vectors, if `encode` has already computed them; they are then not encoded again. */
-  readonly vectors?: Embeddings;
-}
-
-const indexOptions: OptionNames<IndexOptions> = { batchSize: true, onProgress: true, signal: true, vectors: true };
-
 /** The least cosine of a given vector and the model's own. Rounding to 8 bits changes it less, another model or order of sentences more. */
 const sameVector = 0.99;
-
-/** Options of `SimCSE.addToIndex`. */
-export interface AddToIndexOptions extends IndexOptions {
-  /** Replace sentences whose id is already in the index; if false or absent, they are refused. */
-  readonly upsert?: boolean;
-}
-
-const addToIndexOptions: OptionNames<AddToIndexOptions> = { ...indexOptions, upsert: true };
-
-/** `onProgress` is called with the number of encoded texts, of both sides together. */
-export type SimilarityOptions = Pick<EncodeOptions, "onProgress" | "signal">;
-
-const similarityOptions: OptionNames<SimilarityOptions> = { onProgress: true, signal: true };
 
 /** How an environment opens model folders and devices. */
 export interface Environment {

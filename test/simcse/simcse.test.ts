@@ -9,8 +9,8 @@ import type { Weights } from "../../src/io/weights/tensor-file.ts";
 import { inspectWeights, loadWeights, modelFiles, readConfig } from "../../src/simcse/checkpoint/checkpoint.ts";
 import { SimCseModel } from "../../src/simcse/model/model.ts";
 import { poolerTypes } from "../../src/simcse/model/poolers.ts";
-import type { LoadOptions } from "../../src/simcse/simcse.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
+import type { LoadOptions } from "../../src/simcse/simcse-options.ts";
 import { openTestDevice } from "../device.ts";
 import { temporaryFolder, tinyConfig, tinySentences, writeTinyModel } from "../tiny-model.ts";
 

@@ -10,7 +10,7 @@ import { alias, flag, flagOrValue, numberBetween, wholeNumber } from "../cli/opt
 import { tuningOptions } from "../cli/tuning.ts";
 import { foreignOptions } from "./foreign-options.ts";
 import { type GivenArguments, type TrainingArguments, trainingDefaults } from "./training-arguments.ts";
-import { type TrainingFileOptions, trainingFileOptions } from "./training-files.ts";
+import { exampleOptions, type TrainingFileOptions, trainingFileOptions } from "./training-files.ts";
 
 export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, TrainingFileOptions, EvaluationSetFlags {
   readonly model_name_or_path: string;
@@ -94,6 +94,7 @@ export const trainOptions: readonly Option[] = [
   new Option("--config_name <model>", "folder or name of another config.json (default: the model's)"),
   new Option("--tokenizer_name <model>", "folder or name of another tokenizer (default: the model's)"),
   ...trainingFileOptions,
+  ...exampleOptions,
   new Option("--output_dir <dir>", "folder for the trained model").makeOptionMandatory(),
   flag("overwrite_output_dir", "allow an output folder that is not empty"),
   new Option("--config <file>", "read options from a JSON file; options on the command line take precedence"),

@@ -36,6 +36,10 @@ export const trainingFileOptions: readonly Option[] = [
   new Option("--dataset_split <name>", "its split (default: train)"),
   new Option("--dataset_revision <revision>", "its branch, tag or commit (default: main)"),
   ...columnOptions,
+];
+
+/** Options of `train` that belong to its examples. */
+export const exampleOptions: readonly Option[] = [
   new Option(
     "--eval_split <part>",
     "hold out this fraction of the examples, chosen by a hash of their first text, and evaluate on it during training",

@@ -13,7 +13,8 @@ import { readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { huggingFaceFiles, openConvertible, sentenceTransformersFiles } from "../../../src/simcse/checkpoint/convert.ts";
 import { onnxFiles } from "../../../src/simcse/checkpoint/convert-onnx.ts";
 import { poolerTypes } from "../../../src/simcse/model/poolers.ts";
-import { type LoadOptions, SimCSE } from "../../../src/simcse/simcse.ts";
+import { SimCSE } from "../../../src/simcse/simcse.ts";
+import type { LoadOptions } from "../../../src/simcse/simcse-options.ts";
 import { openTestDevice } from "../../device.ts";
 import { goldenOf, kinds, publishedFolder } from "../../golden-models.ts";
 

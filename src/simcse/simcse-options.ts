@@ -1,0 +1,68 @@
+/** The options of the calls of `SimCSE`, and their names, so that unknown ones are refused. */
+import type { Tuning } from "../autograd/choices.ts";
+import type { OptionNames } from "../options.ts";
+import type { Embeddings, EncodeOptions } from "./embedding/encoder.ts";
+import type { PromptOptions } from "./embedding/prompts.ts";
+import type { PoolerType } from "./model/poolers.ts";
+import type { SentenceToIndex } from "./search/sentence-index.ts";
+
+/** Options of `SimCSE.load` and `SimCSE.loadFrom`. */
+export interface LoadOptions extends PromptOptions {
+  /** How a sentence's vector is made; the one saved with the model if absent. */
+  readonly pooler?: PoolerType;
+  /** Sentences are truncated to this many tokens; if absent, to the model's saved length, or 128, but no more than the model supports. */
+  readonly maxLength?: number;
+  /** Sentences per batch; 64 if absent. */
+  readonly batchSize?: number;
+  /** Scale vectors to unit length; true if absent. */
+  readonly normalize?: boolean;
+  /** How kernels are chosen, from `openTuning`; if absent, by rule, among the variants with correct results. */
+  readonly tuning?: Tuning | undefined;
+  /** Stops loading; `load` then throws the signal's reason. */
+  readonly signal?: AbortSignal;
+  /**
+   * Allocate memory for training too, four times the weights. If false or absent, `train` allocates it. A model without a saved pooler gets
+   * `cls` with a fresh MLP, which is what SimCSE trains, and one without weights gets fresh ones.
+   */
+  readonly training?: boolean;
+}
+
+/** The names of `LoadOptions`. */
+export const loadOptions: OptionNames<LoadOptions> = {
+  pooler: true,
+  maxLength: true,
+  batchSize: true,
+  normalize: true,
+  tuning: true,
+  prompt: true,
+  promptName: true,
+  signal: true,
+  training: true,
+};
+
+/** Sentences to index, optionally with ids and metadata. */
+export type IndexSource = Iterable<string | SentenceToIndex> | AsyncIterable<string | SentenceToIndex>;
+
+/** How sentences are encoded for an index. */
+export interface IndexOptions extends Pick<EncodeOptions, "batchSize" | "onProgress" | "signal"> {
+  /** The sentences' vectors, if `encode` has already computed them; they are then not encoded again. */
+  readonly vectors?: Embeddings;
+}
+
+/** The names of `IndexOptions`. */
+export const indexOptions: OptionNames<IndexOptions> = { batchSize: true, onProgress: true, signal: true, vectors: true };
+
+/** Options of `SimCSE.addToIndex`. */
+export interface AddToIndexOptions extends IndexOptions {
+  /** Replace sentences whose id is already in the index; if false or absent, they are refused. */
+  readonly upsert?: boolean;
+}
+
+/** The names of `AddToIndexOptions`. */
+export const addToIndexOptions: OptionNames<AddToIndexOptions> = { ...indexOptions, upsert: true };
+
+/** `onProgress` is called with the number of encoded texts, of both sides together. */
+export type SimilarityOptions = Pick<EncodeOptions, "onProgress" | "signal">;
+
+/** The names of `SimilarityOptions`. */
+export const similarityOptions: OptionNames<SimilarityOptions> = { onProgress: true, signal: true };
