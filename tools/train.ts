@@ -18,7 +18,12 @@ const embeddings: TrainingKind = {
     return { set: exampleSet(rows, tokenizer, maxLength), held: data.held };
   },
   hints: (settings, set, { fresh, pooler }) =>
-    hints(settings, { columns: set.columns, fresh, modelPooler: pooler, repeats: set.columns > 1 && repeatsSentences(set) }),
+    hints(settings, {
+      columns: set.columns,
+      fresh,
+      modelPooler: pooler,
+      repeats: set.target === null && set.columns > 1 && repeatsSentences(set),
+    }),
 };
 
 export const trainCommand = withOptions(
