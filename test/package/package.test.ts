@@ -75,7 +75,7 @@ describe("an app for the browser alone", () => {
     const printed = await run(apps.browser, process.execPath, "--input-type=module", "--eval", code);
     expect(printed).toBe(
       "true The package webgpu is needed to open a device in Node, and is not installed. Run `npm install webgpu`.\n" +
-        "true The package @huggingface/hub is needed to load lab/model, which is no folder on disk, from the hub, and is not installed. " +
+        "true The package @huggingface/hub is needed to load the model lab/model from the hub, and is not installed. " +
         "Run `npm install @huggingface/hub`.\n",
     );
   });
