@@ -1,13 +1,28 @@
-/** The browser page: `vite` serves `web/` for development, `vite build` makes `web/dist`, a folder for any static web server. */
+/** The web app: `vite` serves `web/` for development, `vite build` makes `dist/web`, a folder that any static web server serves from any path. */
+import { resolve } from "node:path";
 import { defineConfig } from "vite";
+import { serviceWorkerFile, site } from "./web/hosting/site-node.ts";
 
 export default defineConfig({
   root: "web",
   // Relative addresses: the folder works wherever it is put.
   base: "./",
+  plugins: [site()],
+  worker: { format: "es" },
   build: {
-    outDir: "dist",
+    outDir: "../dist/web",
     emptyOutDir: true,
     target: "es2022",
+    // The policy forbids scripts and styles inside of pages.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rolldownOptions: {
+      input: {
+        index: resolve("web/index.html"),
+        "under-the-hood": resolve("web/under-the-hood/index.html"),
+        "service-worker": resolve("web/hosting/service-worker.ts"),
+      },
+      output: { entryFileNames: ({ name }) => (name === "service-worker" ? serviceWorkerFile : "assets/[name]-[hash].js") },
+    },
   },
 });

@@ -6,8 +6,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { kernelChecks } from "../web/kernel-checks.ts";
-import { type Finding, runKernelSuite } from "../web/kernel-suite.ts";
+import { kernelChecks } from "../web/under-the-hood/kernel-checks.ts";
+import { type Finding, runKernelSuite } from "../web/under-the-hood/kernel-suite.ts";
 import type { Bench } from "./machine.ts";
 import { markdown } from "./measure.ts";
 

@@ -11,10 +11,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeviceError } from "../../src/errors.ts";
 import { openDevice } from "../../src/gpu/node.ts";
 import { findBrowser } from "../../tools/setup/find-browser.ts";
-import { type DemoTrainingResult, trainDemo } from "../../web/demo-training.ts";
-import { kernelChecks } from "../../web/kernel-checks.ts";
-import type { Outcome } from "../../web/outcome.ts";
-import type { Profile } from "../../web/parameters.ts";
+import { type DemoTrainingResult, trainDemo } from "../../web/under-the-hood/demo-training.ts";
+import { kernelChecks } from "../../web/under-the-hood/kernel-checks.ts";
+import type { Outcome } from "../../web/under-the-hood/outcome.ts";
+import type { Profile } from "../../web/under-the-hood/parameters.ts";
 import { chromiumFlags } from "./chromium-flags.ts";
 
 /** SwiftShader compiles and runs slowly, especially when other work shares the cores. */
@@ -69,7 +69,7 @@ async function newPage(): Promise<Page> {
 
 /** Opens the page with a query, and gives what it publishes when it is done or has failed. */
 async function visit(query: string, on = page): Promise<Outcome> {
-  await on.goto(new URL(query, server.resolvedUrls!.local[0]!).href);
+  await on.goto(new URL(`under-the-hood/${query}`, server.resolvedUrls!.local[0]!).href);
   return outcome(on);
 }
 

@@ -4,7 +4,7 @@ import type { Tape } from "../../src/autograd/tape.ts";
 import { f32 } from "../../src/kernels/language/operation.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { scale } from "../../src/kernels/pointwise/operation.ts";
-import { deviation, type Finding, type FunctionCheck, functionCheck, runKernelSuite } from "../../web/kernel-suite.ts";
+import { deviation, type Finding, type FunctionCheck, functionCheck, runKernelSuite } from "../../web/under-the-hood/kernel-suite.ts";
 import { openTestDevice } from "../device.ts";
 import { normals } from "../kernels/data.ts";
 

@@ -2,10 +2,10 @@
  * The page: opens the device, runs one thing at a time, and starts what the address requests. The sections display what they
  * run.
  */
-import { SimcseError } from "../src/errors.ts";
-import { openDevice } from "../src/gpu/browser.ts";
-import type { Device } from "../src/gpu/device.ts";
-import { demoSettings } from "../tools/demo/demo-model.ts";
+import { SimcseError } from "../../src/errors.ts";
+import { openDevice } from "../../src/gpu/browser.ts";
+import type { Device } from "../../src/gpu/device.ts";
+import { demoSettings } from "../../tools/demo/demo-model.ts";
 import { showAdapter, showFailure, showNoFailure } from "./adapter-section.ts";
 import type { DemoTrainingResult } from "./demo-training.ts";
 import { byId } from "./dom.ts";

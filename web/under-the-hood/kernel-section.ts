@@ -1,5 +1,5 @@
 /** The kernel suite on the page: a table that fills as the checks run. */
-import type { Device } from "../src/gpu/device.ts";
+import type { Device } from "../../src/gpu/device.ts";
 import { byId, make } from "./dom.ts";
 import { kernelChecks } from "./kernel-checks.ts";
 import { type Finding, runKernelSuite } from "./kernel-suite.ts";

@@ -1,19 +1,19 @@
 /** Checks of the operations on packed sentences: embedding, attention, pooling and dropout masks. */
-import type { Tape } from "../src/autograd/tape.ts";
-import { attention } from "../src/kernels/attention.ts";
-import { dropout } from "../src/kernels/dropout.ts";
-import { embedding } from "../src/kernels/embedding.ts";
-import { f32 } from "../src/kernels/language/operation.ts";
-import { residualLayerNorm } from "../src/kernels/layer-norm.ts";
-import { type Pooling, pool } from "../src/kernels/pool.ts";
-import { BatchPacker, declareBatch } from "../src/simcse/model/batch.ts";
-import { integers, normals } from "../test/kernels/data.ts";
-import { rowVariants } from "../test/kernels/variants.ts";
-import * as attentionReference from "../test/reference/attention.ts";
-import * as embeddingReference from "../test/reference/embedding.ts";
-import * as layerNormReference from "../test/reference/layer-norm.ts";
-import * as poolReference from "../test/reference/pool.ts";
-import { dropoutMask } from "../test/reference/random.ts";
+import type { Tape } from "../../src/autograd/tape.ts";
+import { attention } from "../../src/kernels/attention.ts";
+import { dropout } from "../../src/kernels/dropout.ts";
+import { embedding } from "../../src/kernels/embedding.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
+import { residualLayerNorm } from "../../src/kernels/layer-norm.ts";
+import { type Pooling, pool } from "../../src/kernels/pool.ts";
+import { BatchPacker, declareBatch } from "../../src/simcse/model/batch.ts";
+import { integers, normals } from "../../test/kernels/data.ts";
+import { rowVariants } from "../../test/kernels/variants.ts";
+import * as attentionReference from "../../test/reference/attention.ts";
+import * as embeddingReference from "../../test/reference/embedding.ts";
+import * as layerNormReference from "../../test/reference/layer-norm.ts";
+import * as poolReference from "../../test/reference/pool.ts";
+import { dropoutMask } from "../../test/reference/random.ts";
 import { epsilon, layerNormInputs, map, random, rowCapacity, rows, width } from "./check-data.ts";
 import { functionCheck, type KernelCheck } from "./kernel-suite.ts";
 

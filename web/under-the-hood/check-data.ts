@@ -1,7 +1,7 @@
 /** The size at which the kernel suite checks operations, and random data of that size. */
-import type { Tape } from "../src/autograd/tape.ts";
-import { f32 } from "../src/kernels/language/operation.ts";
-import { normals } from "../test/kernels/data.ts";
+import type { Tape } from "../../src/autograd/tape.ts";
+import { f32 } from "../../src/kernels/language/operation.ts";
+import { normals } from "../../test/kernels/data.ts";
 
 /** Live rows, and the rows of the capacity; neither fills a workgroup. */
 export const rows = 57;

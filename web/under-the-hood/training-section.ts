@@ -1,5 +1,5 @@
 /** Training on the page: progress, loss curve, and the score of held-out pairs as it changes. */
-import type { Device } from "../src/gpu/device.ts";
+import type { Device } from "../../src/gpu/device.ts";
 import { type DemoTrainingOptions, type DemoTrainingResult, trainDemo } from "./demo-training.ts";
 import { byId } from "./dom.ts";
 import { LineChart } from "./line-chart.ts";

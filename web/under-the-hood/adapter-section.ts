@@ -1,5 +1,5 @@
 /** The page's description of its device, and of errors. */
-import type { Device } from "../src/gpu/device.ts";
+import type { Device } from "../../src/gpu/device.ts";
 import { byId, make } from "./dom.ts";
 import type { Failure } from "./outcome.ts";
 import type { Profile } from "./parameters.ts";

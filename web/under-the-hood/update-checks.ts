@@ -1,15 +1,15 @@
 /** Checks of the operations that write into their own memory: copies, the loss history, and AdamW over several steps. */
 
-import { copyInto } from "../src/kernels/copy.ts";
-import { f32, type Persistent } from "../src/kernels/language/operation.ts";
-import { adamW } from "../src/kernels/optimizer/adamw.ts";
-import { globalNorm } from "../src/kernels/optimizer/global-norm.ts";
-import { recordHistory } from "../src/kernels/optimizer/history.ts";
-import { advanceOptimizer, initialOptimizerState, optimizerStateShape } from "../src/kernels/optimizer/optimizer-state.ts";
-import { normals } from "../test/kernels/data.ts";
-import { build, tensor } from "../test/kernels/run.ts";
-import * as adamWReference from "../test/reference/adamw.ts";
-import * as reductions from "../test/reference/reductions.ts";
+import { copyInto } from "../../src/kernels/copy.ts";
+import { f32, type Persistent } from "../../src/kernels/language/operation.ts";
+import { adamW } from "../../src/kernels/optimizer/adamw.ts";
+import { globalNorm } from "../../src/kernels/optimizer/global-norm.ts";
+import { recordHistory } from "../../src/kernels/optimizer/history.ts";
+import { advanceOptimizer, initialOptimizerState, optimizerStateShape } from "../../src/kernels/optimizer/optimizer-state.ts";
+import { normals } from "../../test/kernels/data.ts";
+import { build, tensor } from "../../test/kernels/run.ts";
+import * as adamWReference from "../../test/reference/adamw.ts";
+import * as reductions from "../../test/reference/reductions.ts";
 import { deviation, type KernelCheck, variantsOf } from "./kernel-suite.ts";
 
 const copy: KernelCheck = {

@@ -7,8 +7,8 @@
  *     &batch=64               sentences per step
  *     &pairs=100              held-out pairs to score, 0 for none
  */
-import { OptionError } from "../src/errors.ts";
-import type { DeviceOptions } from "../src/gpu/device.ts";
+import { OptionError } from "../../src/errors.ts";
+import type { DeviceOptions } from "../../src/gpu/device.ts";
 
 export type Run = "kernels" | "training";
 export type Profile = NonNullable<DeviceOptions["profile"]>;

@@ -4,18 +4,18 @@
  *
  * The tests of the repository check the same kernels on many more shapes; this suite is for the device of the page's visitor.
  */
-import type { Program } from "../src/autograd/program.ts";
-import type { StepInput } from "../src/autograd/step-input.ts";
-import type { Tape } from "../src/autograd/tape.ts";
-import { SimcseError } from "../src/errors.ts";
-import type { Capabilities } from "../src/gpu/capabilities.ts";
-import type { Device } from "../src/gpu/device.ts";
-import type { Value } from "../src/kernels/language/operation.ts";
-import type { Tolerance } from "../test/kernels/close.ts";
-import { integers, normals } from "../test/kernels/data.ts";
-import { adjoint, build, execute } from "../test/kernels/run.ts";
-import type { Variant } from "../test/kernels/variants.ts";
-import { derivative, directionalDerivative, weighted } from "../test/reference/differences.ts";
+import type { Program } from "../../src/autograd/program.ts";
+import type { StepInput } from "../../src/autograd/step-input.ts";
+import type { Tape } from "../../src/autograd/tape.ts";
+import { SimcseError } from "../../src/errors.ts";
+import type { Capabilities } from "../../src/gpu/capabilities.ts";
+import type { Device } from "../../src/gpu/device.ts";
+import type { Value } from "../../src/kernels/language/operation.ts";
+import type { Tolerance } from "../../test/kernels/close.ts";
+import { integers, normals } from "../../test/kernels/data.ts";
+import { adjoint, build, execute } from "../../test/kernels/run.ts";
+import type { Variant } from "../../test/kernels/variants.ts";
+import { derivative, directionalDerivative, weighted } from "../../test/reference/differences.ts";
 
 /** The largest error of a kernel's output, and its tolerance. */
 export interface Deviation {

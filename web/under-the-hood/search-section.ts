@@ -1,7 +1,7 @@
 /** The search box that appears once a model is trained. Sentences are embedded with the first search. */
-import type { Device } from "../src/gpu/device.ts";
-import { type SearchResult, SentenceIndex } from "../src/simcse/search/sentence-index.ts";
-import { searchExamples } from "../tools/demo/corpus.ts";
+import type { Device } from "../../src/gpu/device.ts";
+import { type SearchResult, SentenceIndex } from "../../src/simcse/search/sentence-index.ts";
+import { searchExamples } from "../../tools/demo/corpus.ts";
 import type { DemoTrainingResult } from "./demo-training.ts";
 import { byId, make } from "./dom.ts";
 

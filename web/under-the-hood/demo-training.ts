@@ -2,16 +2,16 @@
  * The demo's training, for the page and for the browser test in Node: the same sentences, model, step and score. It is independent of
  * the page.
  */
-import type { Device } from "../src/gpu/device.ts";
-import { Encoder } from "../src/simcse/embedding/encoder.ts";
-import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
-import { scoreSts } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
-import { SimCseModel } from "../src/simcse/model/model.ts";
-import { train } from "../src/simcse/training/trainer.ts";
-import type { LogEntry } from "../src/simcse/training/training-log.ts";
-import { embeddingPooler } from "../src/simcse/training/training-options.ts";
-import { exampleSet } from "../src/simcse/training/training-set.ts";
-import { demoSetup } from "../tools/demo/demo-model.ts";
+import type { Device } from "../../src/gpu/device.ts";
+import { Encoder } from "../../src/simcse/embedding/encoder.ts";
+import type { Encode } from "../../src/simcse/evaluation/embed-distinct.ts";
+import { scoreSts } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
+import { SimCseModel } from "../../src/simcse/model/model.ts";
+import { train } from "../../src/simcse/training/trainer.ts";
+import type { LogEntry } from "../../src/simcse/training/training-log.ts";
+import { embeddingPooler } from "../../src/simcse/training/training-options.ts";
+import { exampleSet } from "../../src/simcse/training/training-set.ts";
+import { demoSetup } from "../../tools/demo/demo-model.ts";
 
 export interface DemoTrainingOptions {
   readonly steps: number;
