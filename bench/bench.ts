@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 import { OptionError } from "../src/errors.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
-import { circumstances, openBench } from "./machine.ts";
+import { circumstances } from "./machine.ts";
+import { openBench } from "./open-bench.ts";
 import { benchTables } from "./tables.ts";
 
 try {

@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { kernelChecks } from "../web/under-the-hood/kernel-checks.ts";
 import { type Finding, runKernelSuite } from "../web/under-the-hood/kernel-suite.ts";
-import type { Bench } from "./machine.ts";
 import { markdown } from "./measure.ts";
+import type { Bench } from "./open-bench.ts";
 
 /** Vitest's projects and their devices. */
 const projects = { full: "with every feature", core: "as a core device" };

@@ -1,42 +1,22 @@
 /** Encoding: full batches, and real sentences packed beside the same sentences padded to the longest of their batch. */
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
 import type { DispatchProfile } from "../src/autograd/program.ts";
-import { openFolder } from "../src/io/folder-node.ts";
-import { readSentences } from "../src/io/text.ts";
-import { loadTokenizer } from "../src/io/tokenizer.ts";
 import { EncoderProgram } from "../src/simcse/embedding/encoder-program.ts";
 import { BatchPacker } from "../src/simcse/model/batch.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
-import type { Bench } from "./machine.ts";
-import { markdown, measure, percent, short, workOf } from "./measure.ts";
+import { type BenchTable, measure, percent, short, workOf } from "./measure.ts";
 import { type BenchModel, benchModels, bertConfig, syntheticSentences } from "./models.ts";
+import type { Bench } from "./open-bench.ts";
 
 const batchSize = 64;
 const tokens = 32;
-/** Sentences are truncated to the length of those in a full batch. */
-const longest = 64;
-
-/** The folder of the Wikipedia sentences and BERT's tokenizer, which are not part of the project. */
-const data = resolve(process.env.SIMCSE_DATA ?? "../shared/data");
+/** The most tokens of a sentence. */
+export const longest = 64;
 
 type Batch = readonly (readonly number[])[];
 
 interface Work {
   readonly name: string;
   readonly batches: readonly Batch[];
-}
-
-/** Real sentences in the order of the file, in batches; null if the data is missing. */
-async function wikipedia(count: number): Promise<Batch[] | null> {
-  if (!existsSync(data)) return null;
-  const tokenizer = await loadTokenizer(await openFolder(resolve(data, "tokenizers/bert-base-uncased")));
-  const ids: number[][] = [];
-  for await (const sentence of readSentences(await openFolder(resolve(data, "train")), "wiki100k_sentences.txt")) {
-    ids.push(tokenizer.encode(sentence, longest));
-    if (ids.length === count) break;
-  }
-  return Array.from({ length: Math.floor(ids.length / batchSize) }, (_, i) => ids.slice(i * batchSize, (i + 1) * batchSize));
 }
 
 /** Pads every sentence of a batch to the longest, to measure the cost of padding: its tokens are computed like all others. */
@@ -86,9 +66,13 @@ async function modelRows({ device, ceilings, rounds }: Bench, model: BenchModel,
   return rows;
 }
 
+/** Real sentences as token ids, in their order; their number. Null where there are none. */
+export type RealSentences = (count: number) => Promise<readonly (readonly number[])[] | null>;
+
 /** The table of all models. */
-export async function encodeTable(bench: Bench): Promise<string> {
-  const real = await wikipedia(bench.quick ? 2 * batchSize : bench.device.capabilities.software ? 4 * batchSize : 32 * batchSize);
+export async function encodeTable(bench: Bench, sentences: RealSentences = async () => null): Promise<BenchTable> {
+  const ids = await sentences(bench.quick ? 2 * batchSize : bench.device.capabilities.software ? 4 * batchSize : 32 * batchSize);
+  const real = ids && Array.from({ length: Math.floor(ids.length / batchSize) }, (_, i) => ids.slice(i * batchSize, (i + 1) * batchSize));
   const works: Work[] = [
     { name: `${batchSize} × ${tokens} tokens`, batches: [syntheticSentences(batchSize, tokens)] },
     ...(real
@@ -100,10 +84,13 @@ export async function encodeTable(bench: Bench): Promise<string> {
   ];
   const rows: string[][] = [];
   for (const model of benchModels(bench)) rows.push(...(await modelRows(bench, model, works)));
-  const counted = real?.flat().reduce((sum, ids) => sum + ids.length, 0) ?? 0;
-  const withPadding = real?.flatMap(padded).reduce((sum, ids) => sum + ids.length, 0) ?? 0;
-  const note = real
-    ? `Packed: ${counted.toLocaleString("en-US")} tokens; padded to the longest of each batch of ${batchSize}: ${withPadding.toLocaleString("en-US")}, ${(withPadding / counted).toFixed(2)} times as many.`
-    : `No Wikipedia sentences: ${data} is not there (set SIMCSE_DATA).`;
-  return `${markdown(["encode", "sentences", "ms", "sentences/s", "of ceiling"], rows)}\n\n${note}`;
+  const head = ["encode", "sentences", "ms", "sentences/s", "of ceiling"];
+  if (real === null) return { head, rows };
+  const counted = real.flat().reduce((sum, ids) => sum + ids.length, 0);
+  const withPadding = real.flatMap(padded).reduce((sum, ids) => sum + ids.length, 0);
+  return {
+    head,
+    rows,
+    note: `Packed: ${counted.toLocaleString("en-US")} tokens; padded to the longest of each batch of ${batchSize}: ${withPadding.toLocaleString("en-US")}, ${(withPadding / counted).toFixed(2)} times as many.`,
+  };
 }

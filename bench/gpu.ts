@@ -12,7 +12,8 @@ import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
 import { correctness } from "./correctness.ts";
-import { circumstances, openBench } from "./machine.ts";
+import { circumstances } from "./machine.ts";
+import { openBench } from "./open-bench.ts";
 import { findPyTorch } from "./pytorch.ts";
 import { benchTables } from "./tables.ts";
 

@@ -13,8 +13,8 @@ import { optimizerField, optimizerStateShape } from "../src/kernels/optimizer/op
 import { ArenaTensor } from "../src/nn/parameters/arena-tensor.ts";
 import { BatchPacker, declareBatch } from "../src/simcse/model/batch.ts";
 import { normals } from "../test/kernels/data.ts";
-import type { Bench } from "./machine.ts";
-import { markdown, measure, onGpu, percent, short, workOf } from "./measure.ts";
+import { type BenchTable, measure, onGpu, percent, short, workOf } from "./measure.ts";
+import type { Bench } from "./open-bench.ts";
 import { scalarAdamW } from "./scalar-adamw.ts";
 
 interface KernelBench {
@@ -139,7 +139,7 @@ async function optimizers(device: Device, count: number): Promise<KernelBench[]>
 }
 
 /** The table of all kernels. */
-export async function kernelTable(bench: Bench): Promise<string> {
+export async function kernelTable(bench: Bench): Promise<BenchTable> {
   const list = await subjects(bench);
   for (const { program, step } of list) program.run(step);
   // Inputs stay in memory; only the live sizes and scalars are passed again.
@@ -162,5 +162,5 @@ export async function kernelTable(bench: Bench): Promise<string> {
     program.close();
     close?.();
   }
-  return markdown(["kernel", "ms", "GFLOP/s", "GB/s", "of ceiling"], rows);
+  return { head: ["kernel", "ms", "GFLOP/s", "GB/s", "of ceiling"], rows };
 }

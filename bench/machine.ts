@@ -1,21 +1,7 @@
-/** Shared by all benchmarks: the device, its measured ceilings, how often to measure, and the heading that names the machine. */
+/** The heading of results, which names the machine. */
 import { cpus, loadavg } from "node:os";
 import { describeCeilings } from "../src/autograd/profile.ts";
-import { type Ceilings, measureCeilings } from "../src/gpu/ceilings.ts";
-import type { Device } from "../src/gpu/device.ts";
-
-export interface Bench {
-  readonly device: Device;
-  readonly ceilings: Ceilings;
-  /** Few shapes and few rounds, as a smoke test. */
-  readonly quick: boolean;
-  /** Number of measurements per subject. */
-  readonly rounds: number;
-}
-
-export async function openBench(device: Device, { quick }: { quick: boolean }): Promise<Bench> {
-  return { device, quick, ceilings: await measureCeilings(device), rounds: quick ? 3 : device.capabilities.software ? 7 : 25 };
-}
+import type { Bench } from "./open-bench.ts";
 
 /** Adapter, machine, day, and the ceilings that all shares refer to. */
 export function circumstances({ device, ceilings, quick }: Bench): string {

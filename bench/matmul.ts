@@ -11,8 +11,8 @@ import { type FloatType, f32 } from "../src/kernels/language/operation.ts";
 import type { Layout } from "../src/kernels/matmul/attributes.ts";
 import { matmul } from "../src/kernels/matmul/matmul.ts";
 import { integers, normals } from "../test/kernels/data.ts";
-import type { Bench } from "./machine.ts";
-import { markdown, measure, onGpu, percent, short, workOf } from "./measure.ts";
+import { type BenchTable, measure, onGpu, percent, short, workOf } from "./measure.ts";
+import type { Bench } from "./open-bench.ts";
 
 interface Product {
   /** Its role in BERT. */
@@ -113,8 +113,11 @@ async function isRight({ program }: Candidate, product: Product, a: Float32Array
   });
 }
 
+/** What the last column says of a product that is not right. */
+export const wrong = "WRONG";
+
 /** The table of all products. */
-export async function matmulTable(bench: Bench): Promise<string> {
+export async function matmulTable(bench: Bench): Promise<BenchTable> {
   const { device, ceilings, rounds } = bench;
   const rows: string[][] = [];
   // A software adapter emulates f16, so its f16 products are tested but not benchmarked.
@@ -136,18 +139,21 @@ export async function matmulTable(bench: Bench): Promise<string> {
           (await program.profile()).filter(({ operation }) => isMatmul(operation)),
           ceilings,
         );
-        if (!right[i]) process.exitCode = 1;
         rows.push([
           `${layout} ${m}×${n}×${k} (${name})`,
           `${dtype} ${variant}${i === 0 ? " ←" : ""}`,
           short(times[i]!),
           short(work.flop / times[i]! / 1e6),
           percent(work.roofline / times[i]!),
-          right[i] ? "right" : "WRONG",
+          right[i] ? "right" : wrong,
         ]);
         program.close();
       }
     }
   }
-  return `${markdown(["matmul", "variant", "ms", "GFLOP/s", "of ceiling", "result"], rows)}\n\n← is what the device chooses without measuring.`;
+  return {
+    head: ["matmul", "variant", "ms", "GFLOP/s", "of ceiling", "result"],
+    rows,
+    note: "← is what the device chooses without measuring.",
+  };
 }

@@ -60,6 +60,19 @@ export function short(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(value < 0.1 ? 2 : 3);
 }
 
+/** Results as a table. */
+export interface BenchTable {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** What the columns mean, where their names do not say. */
+  readonly note?: string;
+}
+
+/** A table and its note as Markdown. */
+export function formatTable({ head, rows, note }: BenchTable): string {
+  return [markdown(head, rows), ...(note === undefined ? [] : ["", note])].join("\n");
+}
+
 /** Rows as a Markdown table, with numbers aligned right. */
 export function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;

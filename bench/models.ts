@@ -1,6 +1,6 @@
 /** The models and batches that benchmarks of whole steps run on. */
 import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
-import type { Bench } from "./machine.ts";
+import type { Bench } from "./open-bench.ts";
 
 export interface BenchModel {
   readonly name: string;

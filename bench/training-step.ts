@@ -1,12 +1,11 @@
-/** The training step of SimCSE, in f32 and in mixed precision, beside the same step in PyTorch if it is installed. */
+/** The training step of SimCSE, in f32 and in mixed precision. */
 import type { FloatType } from "../src/kernels/language/operation.ts";
 import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { TrainingStep } from "../src/simcse/training/training-step.ts";
-import type { Bench } from "./machine.ts";
-import { markdown, measure, percent, short, workOf } from "./measure.ts";
+import { type BenchTable, measure, percent, short, workOf } from "./measure.ts";
 import { type BenchModel, benchModels, bertConfig, syntheticSentences } from "./models.ts";
-import { findPyTorch, type PyTorchStep, pytorchStep } from "./pytorch.ts";
+import type { Bench } from "./open-bench.ts";
 
 const batchSize = 64;
 const tokens = 32;
@@ -23,8 +22,6 @@ const head = [
 ];
 
 const row = (name: string, ms: number, ...rest: string[]) => [name, short(ms), ((2 * batchSize * 1000) / ms).toFixed(0), ...rest];
-const missing = (name: string, reason: string) => [name, reason, ...Array<string>(head.length - 2).fill("")];
-const padded = (cells: string[]) => [...cells, ...Array<string>(head.length - cells.length).fill("")];
 
 async function ownRow({ device, ceilings, rounds }: Bench, model: BenchModel, dtype: FloatType): Promise<string[]> {
   const simcse = await SimCseModel.allocate(device, bertConfig(model), { training: true, mlp: true, halves: dtype === "f16" });
@@ -65,35 +62,34 @@ async function ownRow({ device, ceilings, rounds }: Bench, model: BenchModel, dt
   );
 }
 
-/** The configurations of PyTorch that a step is compared with: on the machine's GPU if we use one, else on its CPU. */
-function pytorchRows({ device, rounds }: Bench, model: BenchModel): string[][] {
-  const torch = findPyTorch();
-  if (torch === null) return [missing("PyTorch", "not installed")];
-  const on = device.capabilities.software ? "cpu" : "cuda";
-  const name = `${model.name}, PyTorch ${torch.version}`;
-  if (on === "cuda" && torch.cuda === null) return [missing(name, "has no CUDA")];
-  const ways: readonly (readonly [string, Pick<PyTorchStep, "amp" | "compile">])[] =
-    on === "cpu"
-      ? [["CPU", { amp: false, compile: false }]]
-      : [
-          ["CUDA, f32", { amp: false, compile: false }],
-          ["CUDA, AMP", { amp: true, compile: false }],
-          ["CUDA, AMP, compiled", { amp: true, compile: true }],
-        ];
-  return ways.map(([way, options]) => {
-    const ms = pytorchStep(torch, { device: on, ...options, rounds, batch: batchSize, tokens, config: model.config });
-    return typeof ms === "number" ? padded(row(`${name}, ${way}`, ms)) : missing(`${name}, ${way}`, ms.reason);
-  });
+/** The same step in other software, as the first cells of rows. */
+export type StepPeers = (
+  bench: Bench,
+  model: BenchModel,
+  step: { readonly batchSize: number; readonly tokens: number },
+) => readonly PeerStep[];
+
+export interface PeerStep {
+  readonly name: string;
+  /** Milliseconds of a step, or why it was not measured. */
+  readonly result: number | string;
 }
 
 /** The table of all models. */
-export async function trainingStepTable(bench: Bench): Promise<string> {
+export async function trainingStepTable(bench: Bench, peers: StepPeers = () => []): Promise<BenchTable> {
   const { features } = bench.device.capabilities;
   const rows: string[][] = [];
   for (const model of benchModels(bench)) {
     rows.push(await ownRow(bench, model, "f32"));
     if (features.has("shader-f16")) rows.push(await ownRow(bench, model, "f16"));
-    rows.push(...pytorchRows(bench, model));
+    for (const { name, result } of peers(bench, model, { batchSize, tokens })) {
+      const cells = typeof result === "number" ? row(name, result) : [name, result];
+      rows.push([...cells, ...Array<string>(head.length - cells.length).fill("")]);
+    }
   }
-  return `${markdown(head, rows)}\n\nOf ceiling: the time that all kernels take at least, one after another, of the time that the step took. One submit a step. MB: what the plan allocates, parameters and optimiser state. The first loss is that of the same weights, sentences and masks in each dtype.`;
+  return {
+    head,
+    rows,
+    note: "Of ceiling: the time that all kernels take at least, one after another, of the time that the step took. One submit a step. MB: what the plan allocates, parameters and optimiser state. The first loss is that of the same weights, sentences and masks in each dtype.",
+  };
 }

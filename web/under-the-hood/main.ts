@@ -7,6 +7,7 @@ import { openDevice } from "../../src/gpu/browser.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { demoSettings } from "../../tools/demo/demo-model.ts";
 import { showAdapter, showFailure, showNoFailure } from "./adapter-section.ts";
+import { showBenchmarks } from "./benchmark-section.ts";
 import type { DemoTrainingResult } from "./demo-training.ts";
 import { byId } from "./dom.ts";
 import { showKernelSuite } from "./kernel-section.ts";
@@ -21,6 +22,8 @@ const softwareDefaults = { steps: 40, batch: 32, pairs: 120, searched: 500 };
 const steps = byId("steps", HTMLInputElement);
 const trainingForm = byId("training-form", HTMLFormElement);
 const kernelsForm = byId("kernels-form", HTMLFormElement);
+const benchmarksForm = byId("benchmarks-form", HTMLFormElement);
+const benchmarksStop = byId("benchmarks-stop", HTMLButtonElement);
 const trainingStop = byId("training-stop", HTMLButtonElement);
 const kernelsStop = byId("kernels-stop", HTMLButtonElement);
 const startButtons = () => document.querySelectorAll<HTMLButtonElement>("button[type=submit], button.example");
@@ -73,6 +76,9 @@ const perform = (stop: HTMLButtonElement, work: (signal: AbortSignal) => Promise
 
 const runKernels = (device: Device) => perform(kernelsStop, (signal) => showKernelSuite(device, signal));
 
+const runBenchmarks = (device: Device, { benchmarks }: PageParameters) =>
+  perform(benchmarksStop, (signal) => showBenchmarks(device, benchmarks, signal));
+
 const runTraining = (device: Device, parameters: PageParameters) =>
   perform(trainingStop, async (signal) => {
     withdrawSearch();
@@ -96,9 +102,14 @@ async function start(): Promise<void> {
       showFailure({ run: "failed", message: `${device.name} was lost. ${message}`, remedy: "Load the page again." });
   });
   steps.valueAsNumber = parameters.steps ?? (device.capabilities.software ? softwareDefaults.steps : demoSettings.maxSteps);
-  const run = { kernels: () => runKernels(device), training: () => runTraining(device, parameters) };
+  const run = {
+    kernels: () => runKernels(device),
+    benchmarks: () => runBenchmarks(device, parameters),
+    training: () => runTraining(device, parameters),
+  };
   for (const [form, action] of [
     [kernelsForm, run.kernels],
+    [benchmarksForm, run.benchmarks],
     [trainingForm, run.training],
   ] as const) {
     form.onsubmit = (event) => {

@@ -3,6 +3,7 @@
  * last run in the script element `#results`.
  */
 
+import type { BenchTable } from "../../bench/measure.ts";
 import type { DemoTrainingResult } from "./demo-training.ts";
 import type { Finding } from "./kernel-suite.ts";
 
@@ -22,13 +23,18 @@ export interface TrainingOutcome extends OnAdapter, Pick<DemoTrainingResult, "lo
   readonly run: "training";
 }
 
+export interface BenchmarkOutcome extends OnAdapter {
+  readonly run: "benchmarks";
+  readonly tables: readonly BenchTable[];
+}
+
 export interface Failure {
   readonly run: "failed";
   readonly message: string;
   readonly remedy: string;
 }
 
-export type Outcome = KernelOutcome | TrainingOutcome | Failure;
+export type Outcome = KernelOutcome | BenchmarkOutcome | TrainingOutcome | Failure;
 
 export function publishStatus(status: Status): void {
   document.documentElement.dataset.status = status;
