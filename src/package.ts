@@ -38,6 +38,7 @@ export type { Example, ExampleKind, ExampleOptions, ExampleTable } from "./io/ex
 export { type FileContent, type Folder, MemoryFolder, type NamedContent } from "./io/folder.ts";
 export { type FileProgress, type HttpFolderOptions, openHttpFolder } from "./io/folder-http.ts";
 export type { FolderPlace, WritableFolder } from "./io/folders/writable-folder.ts";
+export { encodeNpy } from "./io/formats/npy.ts";
 export { eventFileName, fileHeader, type ScalarEvent, scalarRecord } from "./io/formats/tensorboard.ts";
 export type { ColumnRole } from "./io/text/column-names.ts";
 export type { TableFormat } from "./io/text/table.ts";
@@ -218,6 +219,7 @@ export type {
   SentenceStep,
   Step as SentenceHeadStep,
 } from "./simcse/model/sentence-head.ts";
+export { loadingSnippets, type Snippet } from "./simcse/report/card.ts";
 export type { HistoryEntry, TrainingReport } from "./simcse/report/history.ts";
 export { modelCard } from "./simcse/report/model-card.ts";
 export { reportHtml } from "./simcse/report/report.ts";

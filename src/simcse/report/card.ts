@@ -16,8 +16,12 @@ export interface ScoreTable {
   readonly note: string;
 }
 
+/** A piece of code that uses a model. */
 export interface Snippet {
-  readonly language: "ts" | "python";
+  /** What it is written for, as a heading. */
+  readonly title: string;
+  /** The language, as Markdown names it. */
+  readonly language: "ts" | "sh" | "python";
   readonly code: string;
 }
 
@@ -98,8 +102,14 @@ const pythonPooling: Readonly<Record<string, string>> = {
   avg_first_last: "((output.hidden_states[1] + output.hidden_states[-1]) / 2 * mask).sum(1) / mask.sum(1)",
 };
 
-/** How the model is loaded, in TypeScript and in Python. */
-export function usage({
+/** A text as one word of a shell's command line. */
+const shellWord = (text: string) => (/^[\w./@:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
+/**
+ * How a model is loaded: with this package, on the command line, with transformers, and with sentence-transformers if it has the model's
+ * pooler. `folder` is what the code loads; `maxLength` is in tokens.
+ */
+export function loadingSnippets({
   name,
   folder = name,
   pooler,
@@ -110,6 +120,7 @@ export function usage({
 
 await using model = await SimCSE.load(${path});
 const scores = await model.similarity("He plays guitar.", ["A woman is making a photo.", "A man is playing a guitar."]);`;
+  const shell = `npx simcse similarity --model ${shellWord(folder)} "He plays guitar." "A man is playing a guitar."`;
   const transformers = `from transformers import AutoModel, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(${path})
@@ -122,8 +133,11 @@ embeddings = ${pythonPooling[pooler] ?? "output.last_hidden_state[:, 0]"}`;
 
 embeddings = SentenceTransformer(${path}).encode(["He plays guitar."])`;
   return [
-    { language: "ts", code: typescript },
-    { language: "python", code: transformers },
-    ...(isInSentenceTransformers(pooler) ? [{ language: "python", code: sentenceTransformers } as const] : []),
+    { title: "TypeScript", language: "ts", code: typescript },
+    { title: "Command line", language: "sh", code: shell },
+    { title: "Python, transformers", language: "python", code: transformers },
+    ...(isInSentenceTransformers(pooler)
+      ? [{ title: "Python, sentence-transformers", language: "python", code: sentenceTransformers } as const]
+      : []),
   ];
 }

@@ -1,5 +1,5 @@
 /** The model card of a trained model: README.md in its folder, which a hub shows. It has the report's content in Markdown. */
-import { scoreTables, usage } from "./card.ts";
+import { loadingSnippets, scoreTables } from "./card.ts";
 import type { TrainingReport } from "./history.ts";
 
 /** Metadata for hubs: how the model is opened, and where it is listed. */
@@ -19,7 +19,7 @@ export function modelCard(report: TrainingReport): string {
   const tables = scoreTables(report).map(
     ({ names, values, note }) => `${row(names)}\n${row(names.map(() => "---:"))}\n${row(values)}\n\n${note}\n`,
   );
-  const snippets = usage(report).map(({ language, code }) => `\`\`\`${language}\n${code}\n\`\`\`\n`);
+  const snippets = loadingSnippets(report).map(({ language, code }) => `\`\`\`${language}\n${code}\n\`\`\`\n`);
   const sections = [
     `# ${plain(name)}\n`,
     `SimCSE sentence embeddings. They are made with the pooler \`${pooler}\`; compare them by their cosine.\n`,

@@ -3,7 +3,7 @@
  * can be made during training, after it, or from `trainer_state.json` years later.
  */
 import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
-import { scoreTables, usage } from "./card.ts";
+import { loadingSnippets, scoreTables } from "./card.ts";
 import { type Chart, lineChart, type Series } from "./chart.ts";
 import type { HistoryEntry, TrainingReport } from "./history.ts";
 import { escapeHtml, shortNumber } from "./html.ts";
@@ -102,7 +102,7 @@ function evaluation(report: TrainingReport): string {
 }
 
 function loading(report: TrainingReport): string {
-  const snippets = usage(report).map(({ code }) => `<pre>${escapeHtml(code)}</pre>`);
+  const snippets = loadingSnippets(report).map(({ code }) => `<pre>${escapeHtml(code)}</pre>`);
   return `<p>Embeddings are made with the pooler <code>${escapeHtml(report.pooler)}</code>; compare them by their cosine.</p>
 ${snippets.join("\n")}`;
 }

@@ -27,6 +27,7 @@ it("a model card has what hubs read, the scores of the model that is kept, and h
   expect(card).toContain('SimCSE.load("out")');
   expect(card).toContain("embeddings = output.last_hidden_state[:, 0]\n");
   expect(card).toContain('SentenceTransformer("out")');
+  expect(card).toContain("```sh\nnpx simcse similarity --model out ");
   expect(card).toContain("- `train_file`: a\\_b.txt");
   expect(card).not.toContain("mlp_only_train");
 });
