@@ -104,7 +104,8 @@ export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
   return { shape, data: toF32(data) };
 }
 
-function npyHeader(shape: readonly number[], type: NpyType): Uint8Array {
+/** The bytes before the elements of an array. */
+export function npyHeader(shape: readonly number[], type: NpyType): Uint8Array {
   // Python writes a tuple of one with a trailing comma.
   const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const dictionary = `{'descr': '${type}', 'fortran_order': False, 'shape': (${sizes}), }`;

@@ -95,7 +95,7 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
     example(index) {
       const { texts, target } = rows[index]!;
       const ids = texts.map((text) => tokenizer.encode(text, maxLength));
-      if (width > 0) return { sentences: ids, target: Array.from(target) };
+      if (width > 0) return { sentences: ids, target };
       return { sentences: ids.length === 1 ? [ids[0]!, ids[0]!] : ids };
     },
     keys: (index) => rows[index]!.texts,
