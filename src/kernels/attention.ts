@@ -8,7 +8,7 @@
  * all threads walk over the sentence's tokens together. The forward pass keeps each row's log Σ exp(score); the backward pass recomputes
  * probabilities and dropout masks. Softmax and sums are f32. A thread writes only its own rows, so a rerun is bit-identical.
  *
- * If no sentence has more than 128 tokens, a workgroup takes all of its sentence's tokens, 32 at a time, and the backward pass is one
+ * If no sentence has more than 128 tokens, a workgroup takes all of its sentence's tokens, and the backward pass is one
  * kernel: first the queries, whose sums over dP·P stay in workgroup memory, then keys and values. Longer sentences are cut into tiles of 32
  * tokens with a workgroup each, and the backward pass is two kernels.
  *
@@ -165,8 +165,8 @@ const attentionGradient: Operation<Attributes> = {
   },
 };
 
-/** Threads per workgroup: most sentences of a training batch have at most 32 tokens. */
-const threads = 32;
+/** Tokens of a tile. Most sentences of a training batch have at most 32. */
+const tileTokens = 32;
 
 /** The longest sentence that one workgroup handles completely. */
 const longestWhole = 128;
@@ -196,7 +196,9 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
   const [rowCount] = qkv.shape as [Type["shape"][0], number];
   const width = (qkv.shape[1] as number) / 12;
   const quads = width / heads;
-  const block = software && subgroupSize !== null && subgroupSize <= threads ? subgroupSize : 1;
+  const block = software && subgroupSize !== null && subgroupSize <= tileTokens ? subgroupSize : 1;
+  // Subgroups of one workgroup run one after the other on a software adapter, and those past a short sentence's end would walk it too.
+  const threads = block === 1 ? tileTokens : block;
   const index = Array.from({ length: quads }, (_, i) => i);
   const other = Array.from({ length: block }, (_, i) => i);
   /** `line` for each token of the block: `_` is its number, `their(x)` is the `x` of the lane that loaded it. */
@@ -214,7 +216,7 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
   const whole = longest <= longestWhole;
   return {
     whole,
-    variant: `heads of ${quads * 4}, ${block === 1 ? "token by token" : `blocks of ${block}`}${whole ? "" : `, tiles of ${threads}`}`,
+    variant: `heads of ${quads * 4}, ${block === 1 ? "token by token" : `blocks of ${block}`}${whole ? "" : `, tiles of ${tileTokens}`}`,
     scale: `${1 / Math.sqrt(quads * 4)}`,
     /** Offsets of the key and value parts within a row of qkv, in vectors. */
     key: `${width}u`,
@@ -252,7 +254,7 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
         own,
         other,
         finish,
-      }) => wgsl`for (var base = ${whole ? "0u" : `group.z * ${threads}u`}; base < ${whole ? "count" : `min(count, (group.z + 1u) * ${threads}u)`}; base += ${threads}u) {
+      }) => wgsl`for (var base = ${whole ? "0u" : `group.z * ${tileTokens}u`}; base < ${whole ? "count" : `min(count, (group.z + 1u) * ${tileTokens}u)`}; base += ${threads}u) {
     let position = min(base + thread, count - 1u);
     let row = first + position;
     let own = row * ${3 * width}u + head * ${quads}u;
@@ -270,7 +272,7 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
   }`,
     )
     .join("\n  workgroupBarrier();\n  ")}`,
-        workgroups: (live) => [live(sentences.shape[0]!), heads, whole ? 1 : Math.ceil(longest / threads)],
+        workgroups: (live) => [live(sentences.shape[0]!), heads, whole ? 1 : Math.ceil(longest / tileTokens)],
         flop: (live) =>
           phases.length * 4 * heads * quads * 4 * live(rowCount) * Math.min(longest, live(rowCount) / live(sentences.shape[0]!)),
       }),
