@@ -42,6 +42,7 @@ export { encodeNpy } from "./io/formats/npy.ts";
 export { eventFileName, fileHeader, type ScalarEvent, scalarRecord } from "./io/formats/tensorboard.ts";
 export type { ColumnRole } from "./io/text/column-names.ts";
 export type { TableFormat } from "./io/text/table.ts";
+export { countTokens, type PrunedTokenizer, pruneTokenizer } from "./io/tokenizer/prune.ts";
 export { learnVocabulary } from "./io/tokenizer/vocabulary.ts";
 export { loadTokenizer, type Tokenizer, wordPieceTokenizer } from "./io/tokenizer.ts";
 export type { Dtype } from "./io/weights/dtypes.ts";
@@ -132,6 +133,7 @@ export {
 } from "./simcse/checkpoint/convert.ts";
 export { onnxFiles } from "./simcse/checkpoint/convert-onnx.ts";
 export type { ModuleWeights } from "./simcse/checkpoint/sentence-transformers.ts";
+export { type StudentOptions, studentFiles } from "./simcse/checkpoint/student.ts";
 export { loadTrainingCheckpoint, readTrainingState, type SavedState } from "./simcse/checkpoint/training-checkpoint.ts";
 export { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder, type EncoderOptions } from "./simcse/embedding/encoder.ts";
 export type { TokenizedText } from "./simcse/embedding/encoder-program.ts";

@@ -17,7 +17,7 @@ export interface BytePairModel {
 }
 
 /** Ids are below this, so that a pair of them is one exact number. */
-const MAX_IDS = 2 ** 26;
+export const MAX_IDS = 2 ** 26;
 
 export class BytePairs {
   readonly #byteIds: Int32Array;

@@ -105,20 +105,20 @@ export function sentenceTransformersFiles(model: Convertible, dtype: "F32" | "F1
 }
 
 function toWrite(weights: Weights, { source, shape }: LocatedTensor, name: string, dtype: "F32" | "F16"): TensorToWrite {
-  const data = async () => {
-    const values = await weights.readF32(source);
-    checkFinite(weights, source, values);
-    if (dtype === "F32") return bytesOf(values);
-    checkHalves(weights, source, values);
-    return bytesOf(toHalves(values));
-  };
-  return { name, dtype, shape, data };
+  return { name, dtype, shape, data: async () => floatBytes(weights, source, await weights.readF32(source), dtype) };
+}
+
+/** The bytes of a tensor's values. Throws FormatError for one that is not finite, and OptionError for one that f16 cannot hold. */
+export function floatBytes(weights: Weights, tensor: string, values: Float32Array, dtype: "F32" | "F16"): Uint8Array {
+  checkFinite(weights, tensor, values);
+  if (dtype === "F32") return bytesOf(values);
+  checkHalves(weights, tensor, values);
+  return bytesOf(toHalves(values));
 }
 
 /** The first number that f16 rounds to infinity. */
 const beyondHalves = 65_520;
 
-/** Throws OptionError for a weight that f16 cannot hold. */
 function checkHalves({ path }: Weights, tensor: string, values: Float32Array): void {
   const at = values.findIndex((value) => Math.abs(value) >= beyondHalves);
   if (at === -1) return;

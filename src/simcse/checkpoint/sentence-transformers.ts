@@ -17,6 +17,8 @@ import { type Activation, activationNames, type DenseStep, type SentenceHeadConf
 /** A folder of weights, and the names of its tensors in the model: `linear.weight` becomes `head.steps.0.linear.weight`. */
 export interface ModuleWeights {
   readonly folder: Folder;
+  /** The path of `folder` in the model folder. */
+  readonly path: string;
   readonly prefix: string;
 }
 
@@ -91,9 +93,38 @@ export async function readTextSettings(folder: Folder, transformer: Folder): Pro
   return { maxLength: await readMaxLength(transformer), texts: await readPrompts(folder) };
 }
 
+/** A folder as it is written again with another transformer. */
+export interface SentenceTransformersLayout {
+  /** Where the transformer is in the folder: empty for the folder itself; null if it is not from sentence-transformers. */
+  readonly transformer: string | null;
+  /** The files that describe the modules and prompts. */
+  readonly copied: readonly NamedContent[];
+  /** The modules after the transformer that have weights. */
+  readonly modules: readonly ModuleWeights[];
+}
+
+/** Reads the layout of a model folder. Throws `FormatError` for a module that is not supported. */
+export async function sentenceTransformersLayout(folder: Folder): Promise<SentenceTransformersLayout> {
+  if ((await findTransformer(folder)) === null) return { transformer: null, copied: [], modules: [] };
+  const [transformer, ...after] = (await readModules(folder)) as [Module, ...Module[]];
+  const named = [
+    ...[MODULES_FILE, PROMPTS_FILE].map((file) => ({ folder, file, name: file })),
+    ...SETTINGS_FILES.map((file) => ({ folder: transformer.folder, file, name: inside(transformer, file) })),
+    ...after.map((module) => ({ folder: module.folder, file: "config.json", name: inside(module, "config.json") })),
+  ];
+  const copied: NamedContent[] = [];
+  for (const { folder, file, name } of named) if (await folder.has(file)) copied.push({ name, content: await folder.read(file) });
+  const { modules } = await readSentenceModules(folder);
+  return { transformer: transformer.path, copied, modules };
+}
+
+const inside = ({ path }: Module, file: string) => (path === "" ? file : `${path}/${file}`);
+
 interface Module {
   /** The last part of its type: `Pooling` of `sentence_transformers.models.Pooling`. */
   readonly name: string;
+  /** Where it is in the model folder; empty for the model folder itself. */
+  readonly path: string;
   readonly folder: Folder;
 }
 
@@ -106,7 +137,7 @@ async function readModules(folder: Folder): Promise<Module[]> {
     if (typeof type !== "string" || typeof place !== "string" || /(^|[/\\])\.\.([/\\]|$)|^[/\\]/.test(place)) {
       throw new FormatError(`${path} describes a module without a type and a folder`, GET_AGAIN);
     }
-    return { name: type.slice(type.lastIndexOf(".") + 1), folder: subfolder(folder, place) };
+    return { name: type.slice(type.lastIndexOf(".") + 1), path: place, folder: subfolder(folder, place) };
   });
 }
 
@@ -126,7 +157,7 @@ export async function readSentenceModules(folder: Folder): Promise<SentenceModul
     }
     const step = await STEPS[module.name]!(module.folder);
     if (step === null) continue;
-    if (step.kind !== "normalize") modules.push({ folder: module.folder, prefix: `head.steps.${steps.length}.` });
+    if (step.kind !== "normalize") modules.push({ folder: module.folder, path: module.path, prefix: `head.steps.${steps.length}.` });
     steps.push(step);
   }
   // Scaling to unit length at the end is left to the caller of encode.

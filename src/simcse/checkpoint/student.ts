@@ -1,0 +1,182 @@
+/**
+ * A smaller model made of a larger one, as a distillation starts from: some of its layers, and the rows of its word embedding that belong to
+ * a smaller vocabulary. Everything else is copied: poolers, heads, the modules and prompts of sentence-transformers, the names of tensors.
+ *
+ * Works on files, tensor by tensor and without a GPU. The result is a model folder like any other.
+ */
+import { FormatError, OptionError } from "../../errors.ts";
+import { type Folder, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
+import type { PrunedTokenizer } from "../../io/tokenizer/prune.ts";
+import { loadTokenizer } from "../../io/tokenizer.ts";
+import { DTYPE_BITS, TO_F32 } from "../../io/weights/dtypes.ts";
+import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
+import type { Weights } from "../../io/weights/tensor-file.ts";
+import { missingWeights, openWeights, WEIGHTS_FILES } from "../../io/weights.ts";
+import type { BertConfig } from "../../nn/architectures/bert-config.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import { quoted, show } from "../../show.ts";
+import { readConfig, usualLength } from "./checkpoint.ts";
+import { floatBytes } from "./convert.ts";
+import { sentenceTransformersLayout } from "./sentence-transformers.ts";
+
+/** Options of `studentFiles`. */
+export interface StudentOptions {
+  /** The teacher's layers to take, by their numbers from 0 and in this order; all if absent. */
+  readonly layers?: readonly number[] | undefined;
+  /** A smaller vocabulary, from `pruneTokenizer`; the teacher's own if absent. */
+  readonly tokenizer?: PrunedTokenizer | undefined;
+  /** The number format of the weights; each tensor's own if absent. */
+  readonly dtype?: "F32" | "F16" | undefined;
+}
+
+const studentOptions: OptionNames<StudentOptions> = { layers: true, tokenizer: true, dtype: true };
+
+/** What is taken of each tensor. */
+interface Parts {
+  readonly layers: readonly number[];
+  /** The rows of the word embedding; null for all. */
+  readonly rows: readonly number[] | null;
+  readonly dtype: StudentOptions["dtype"];
+  /** Whether the output of the masked language model's head is the word embedding. Written, it would take as much space again. */
+  readonly isTied: boolean;
+}
+
+/**
+ * The files of a student of the model in the folder `teacher`, to be written in this order. Weights are read as they are written. Throws
+ * OptionError for a layer that the teacher does not have or that is named twice, or a vocabulary that is not made from the teacher's, and
+ * the errors of reading the teacher's files.
+ */
+export async function studentFiles(teacher: Folder, options: StudentOptions = {}): Promise<NamedContent[]> {
+  checkOptions("studentFiles", options, studentOptions);
+  const { folder, bert, simcse, pooler } = await readConfig(teacher);
+  const layers = options.layers ?? Array.from({ length: bert.num_hidden_layers }, (_, layer) => layer);
+  checkLayers(teacher, layers, bert);
+  const rows = options.tokenizer?.oldIds ?? null;
+  const { files: tokenizerFiles } = options.tokenizer?.tokenizer ?? (await loadTokenizer(folder));
+  const { transformer, copied, modules } = await sentenceTransformersLayout(teacher);
+  const published = await readObject(folder, "config.json");
+  const config = {
+    ...published,
+    ...(rows !== null && { ...renumberedIds(folder, published, bert, rows), vocab_size: rows.length }),
+    num_hidden_layers: layers.length,
+    ...(options.dtype !== undefined && { dtype: undefined, torch_dtype: options.dtype === "F16" ? "float16" : "float32" }),
+    // An official model's pooler is known by its name, which the student does not have.
+    ...(transformer === null && simcse === null && pooler !== null && { simcse: { pooler_type: pooler, max_seq_length: usualLength } }),
+  };
+  const parts = { layers, rows, dtype: options.dtype, isTied: published.tie_word_embeddings !== false };
+  const inTransformer = (name: string) => (transformer ? `${transformer}/${name}` : name);
+  return [
+    ...copied,
+    { name: inTransformer("config.json"), content: `${JSON.stringify(config, null, 2)}\n` },
+    ...Array.from(tokenizerFiles, ([name, content]) => ({ name: inTransformer(name), content })),
+    ...(await Promise.all(modules.map(async (module) => weightsFile(module.folder, module.path, (weights) => takeAll(weights, parts))))),
+    await weightsFile(folder, transformer ?? "", (weights) => takeParts(weights, bert, parts)),
+  ];
+}
+
+function checkLayers({ name }: Folder, layers: readonly number[], { num_hidden_layers: count }: BertConfig): void {
+  const remedy = `Give some of the numbers from 0 to ${count - 1}, each once.`;
+  if (layers.length === 0) throw new OptionError("A student without layers is no model.", remedy);
+  for (const [place, layer] of layers.entries()) {
+    if (!(Number.isInteger(layer) && layer >= 0 && layer < count)) {
+      throw new OptionError(`${name} has no layer ${show(layer)}: it has ${count}.`, remedy);
+    }
+    if (layers.indexOf(layer) !== place) throw new OptionError(`Layer ${layer} is named twice.`, remedy);
+  }
+}
+
+/**
+ * The ids of special tokens in a config, renumbered. Throws FormatError if that would move RoBERTa's positions, which are counted from the
+ * padding's id.
+ */
+function renumberedIds(
+  folder: Folder,
+  config: Readonly<Record<string, unknown>>,
+  { model_type, pad_token_id: padding }: BertConfig,
+  rows: readonly number[],
+): Readonly<Record<string, number | null>> {
+  const ids = new Map(rows.map((old, id) => [old, id]));
+  if (model_type === "roberta" && ids.get(padding) !== padding) {
+    throw new FormatError(
+      `${pathIn(folder, "config.json")}: the positions begin after pad_token_id ${padding}, which the vocabulary of the student gives to another token.`,
+      "Keep more tokens.",
+    );
+  }
+  const named = Object.entries({ pad_token_id: padding, ...config }).filter(([field]) => field.endsWith("_token_id"));
+  return Object.fromEntries(named.flatMap(([field, id]) => (typeof id === "number" ? [[field, ids.get(id) ?? null]] : [])));
+}
+
+async function weightsFile(folder: Folder, path: string, take: (weights: Weights) => TensorToWrite[]): Promise<NamedContent> {
+  const weights = await openWeights(folder);
+  if (weights === null) throw missingWeights(folder);
+  return { name: path === "" ? WEIGHTS_FILES[0]! : `${path}/${WEIGHTS_FILES[0]}`, content: encodeSafetensors(take(weights)) };
+}
+
+function takeAll(weights: Weights, { dtype }: Parts): TensorToWrite[] {
+  return [...weights.tensors.keys()].map((name) => taken(weights, { source: name, name, rows: null, dtype }));
+}
+
+/** A layer's tensors: what is before its number, the number, and what is after it. */
+const LAYER = /^(.*\bencoder\.layer\.)(\d+)(\..+)$/s;
+/** Tensors with a row for each token: the word embedding, and the outputs of the masked language model's head. */
+const BY_TOKEN = /\b(?:embeddings\.word_embeddings\.weight|(?:predictions|lm_head)\.(?:bias|decoder\.(?:weight|bias)))$/;
+/** That head's output. */
+const DECODER = /\b(?:predictions|lm_head)\.decoder\.weight$/;
+
+function takeParts(weights: Weights, { num_hidden_layers }: BertConfig, { layers, rows, dtype, isTied }: Parts): TensorToWrite[] {
+  const places = new Map(layers.map((layer, place) => [layer, place]));
+  const found = new Set<number>();
+  const tensors = [...weights.tensors.keys()].flatMap((source) => {
+    if (isTied && DECODER.test(source)) return [];
+    const [, before, layer, after] = LAYER.exec(source) ?? [];
+    if (layer === undefined) return [taken(weights, { source, name: source, rows: rowsOf(weights, source, rows), dtype })];
+    found.add(Number(layer));
+    const place = places.get(Number(layer));
+    return place === undefined ? [] : [taken(weights, { source, name: `${before}${place}${after}`, rows: null, dtype })];
+  });
+  if (layers.every((layer) => found.has(layer))) return tensors;
+  throw new FormatError(
+    `${weights.path} has tensors of the layers ${show([...found])}; config.json describes ${num_hidden_layers}.`,
+    "Use the config.json that belongs to these weights.",
+  );
+}
+
+/** The rows to take of a tensor of the transformer; null for all. */
+function rowsOf({ path, tensors }: Weights, source: string, rows: Parts["rows"]): Parts["rows"] {
+  if (rows === null || !BY_TOKEN.test(source)) return null;
+  const [count] = tensors.get(source)!.shape;
+  const beyond = rows.find((row) => !(row < count!));
+  if (beyond === undefined) return rows;
+  throw new OptionError(
+    `${path}: ${quoted(source)} has ${count} rows, and the pruned vocabulary takes row ${beyond}.`,
+    "Prune the tokenizer of this model.",
+  );
+}
+
+interface Taken extends Pick<Parts, "rows" | "dtype"> {
+  readonly source: string;
+  readonly name: string;
+}
+
+function taken(weights: Weights, { source, name, rows, dtype: wanted }: Taken): TensorToWrite {
+  const { dtype: own, shape } = weights.tensors.get(source)!;
+  const dtype = wanted !== undefined && Object.hasOwn(TO_F32, own) ? wanted : own;
+  const width = shape.slice(1).reduce((count, size) => count * size, 1);
+  return {
+    name,
+    dtype,
+    shape: rows === null ? shape : [rows.length, ...shape.slice(1)],
+    data: async () =>
+      dtype === own
+        ? picked(await weights.readBytes(source), rows, (width * DTYPE_BITS[own]) / 8)
+        : floatBytes(weights, source, picked(await weights.readF32(source), rows, width), wanted!),
+  };
+}
+
+/** Rows of a matrix. */
+function picked<Values extends Uint8Array | Float32Array>(values: Values, rows: readonly number[] | null, width: number): Values {
+  if (rows === null) return values;
+  const chosen = values.slice(0, rows.length * width) as Values;
+  for (const [to, from] of rows.entries()) chosen.set(values.subarray(from * width, (from + 1) * width), to * width);
+  return chosen;
+}
