@@ -14,6 +14,9 @@ export const serviceWorkerFile = "service-worker.js";
 /** What the service worker does not store: itself, what only hosts read, and models. */
 const isStored = (file: string) => file !== serviceWorkerFile && file !== "_headers" && !file.startsWith("model/");
 
+/** Bytes from which a file is only stored when it is used: the official tokenizers library, which few models need. */
+const largeBytes = 2 ** 20;
+
 const tag = (name: string, attrs: Record<string, string>): HtmlTagDescriptor => ({ tag: name, attrs, injectTo: "head-prepend" });
 
 /** Vite's development server puts styles into its pages and reloads them, which the policy forbids, so all this is for the built site. */
@@ -46,7 +49,12 @@ export function site(): Plugin {
         .sort();
       const hash = createHash("sha256");
       for (const file of files) hash.update(file).update(readFileSync(join(folder, file)));
-      const listed = JSON.stringify({ version: hash.digest("hex").slice(0, 16), files });
+      const isLarge = (file: string) => statSync(join(folder, file)).size >= largeBytes;
+      const listed = JSON.stringify({
+        version: hash.digest("hex").slice(0, 16),
+        files: files.filter((file) => !isLarge(file)),
+        large: files.filter(isLarge),
+      });
       const worker = join(folder, serviceWorkerFile);
       writeFileSync(worker, `const site = ${listed};\n${readFileSync(worker, "utf8")}`);
     },

@@ -93,6 +93,9 @@ function scoreTable(measure: string, names: readonly string[], cells: readonly (
   };
 }
 
+/** The name of poolings that a sentence-transformers folder describes itself. */
+const ownModules = "sentence_transformers";
+
 /** Pooling of one position or of all, as a line of Python on the model's output. */
 const pythonPooling: Readonly<Record<string, string>> = {
   cls: "output.pooler_output",
@@ -106,8 +109,8 @@ const pythonPooling: Readonly<Record<string, string>> = {
 const shellWord = (text: string) => (/^[\w./@:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 /**
- * How a model is loaded: with this package, on the command line, with transformers, and with sentence-transformers if it has the model's
- * pooler. `folder` is what the code loads; `maxLength` is in tokens.
+ * How a model is loaded: with this package, on the command line, with transformers where a line of Python is the model's pooling, and with
+ * sentence-transformers if that has it. `folder` is what the code loads; `maxLength` is in tokens.
  */
 export function loadingSnippets({
   name,
@@ -121,6 +124,7 @@ export function loadingSnippets({
 await using model = await SimCSE.load(${path});
 const scores = await model.similarity("He plays guitar.", ["A woman is making a photo.", "A man is playing a guitar."]);`;
   const shell = `npx simcse similarity --model ${shellWord(folder)} "He plays guitar." "A man is playing a guitar."`;
+  const pooling = pythonPooling[pooler];
   const transformers = `from transformers import AutoModel, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(${path})
@@ -128,15 +132,15 @@ model = AutoModel.from_pretrained(${path}).eval()
 inputs = tokenizer(["He plays guitar."], padding=True, truncation=True${maxLength === undefined ? "" : `, max_length=${maxLength}`}, return_tensors="pt")
 output = model(**inputs, output_hidden_states=True)
 mask = inputs["attention_mask"].unsqueeze(-1)
-embeddings = ${pythonPooling[pooler] ?? "output.last_hidden_state[:, 0]"}`;
+embeddings = ${pooling}`;
   const sentenceTransformers = `from sentence_transformers import SentenceTransformer
 
 embeddings = SentenceTransformer(${path}).encode(["He plays guitar."])`;
   return [
     { title: "TypeScript", language: "ts", code: typescript },
     { title: "Command line", language: "sh", code: shell },
-    { title: "Python, transformers", language: "python", code: transformers },
-    ...(isInSentenceTransformers(pooler)
+    ...(pooling === undefined ? [] : [{ title: "Python, transformers", language: "python", code: transformers } as const]),
+    ...(pooler === ownModules || isInSentenceTransformers(pooler)
       ? [{ title: "Python, sentence-transformers", language: "python", code: sentenceTransformers } as const]
       : []),
   ];

@@ -35,5 +35,8 @@ it("a model card has what hubs read, the scores of the model that is kept, and h
 it("of the last model, of a pooler that sentence-transformers does not have, and of nothing evaluated", () => {
   expect(modelCard({ ...report, arguments: {} })).toContain("| 60.00 | 70.00 | 65.00 |");
   expect(modelCard({ ...report, pooler: "avg_top2" })).not.toContain("sentence_transformers");
+  const ofModules = modelCard({ ...report, pooler: "sentence_transformers" });
+  expect(ofModules).toContain('SentenceTransformer("out")');
+  expect(ofModules).not.toContain("AutoModel");
   expect(modelCard({ ...report, history: [] })).not.toContain("## Evaluation");
 });
