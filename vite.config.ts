@@ -1,13 +1,15 @@
 /** The web app: `vite` serves `web/` for development, `vite build` makes `dist/web`, a folder that any static web server serves from any path. */
 import { resolve } from "node:path";
 import { defineConfig } from "vite";
+import { pageModel } from "./web/hosting/page-model-node.ts";
 import { serviceWorkerFile, site } from "./web/hosting/site-node.ts";
 
 export default defineConfig({
   root: "web",
   // Relative addresses: the folder works wherever it is put.
   base: "./",
-  plugins: [site()],
+  resolve: { alias: { "simcse-webgpu/browser": resolve("src/index.ts") } },
+  plugins: [pageModel(), site()],
   worker: { format: "es" },
   build: {
     outDir: "../dist/web",

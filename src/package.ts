@@ -34,14 +34,23 @@ export type {
 } from "./gpu/device.ts";
 export type { Refusal } from "./gpu/error-scope.ts";
 export type { ColumnAssignment } from "./io/examples/columns.ts";
-export type { Example, ExampleKind, ExampleOptions, ExampleTable } from "./io/examples.ts";
+export { type Example, type ExampleKind, type ExampleOptions, type ExampleTable, openExamples } from "./io/examples.ts";
 export { type FileContent, type Folder, MemoryFolder, type NamedContent } from "./io/folder.ts";
 export { type FileProgress, type HttpFolderOptions, openHttpFolder } from "./io/folder-http.ts";
-export type { FolderPlace, WritableFolder } from "./io/folders/writable-folder.ts";
+export { type FolderPlace, type WritableFolder, writableFolder } from "./io/folders/writable-folder.ts";
 export { encodeNpy } from "./io/formats/npy.ts";
 export { eventFileName, fileHeader, type ScalarEvent, scalarRecord } from "./io/formats/tensorboard.ts";
-export type { ColumnRole } from "./io/text/column-names.ts";
-export type { TableFormat } from "./io/text/table.ts";
+export { type ColumnRole, roleOf } from "./io/text/column-names.ts";
+export { type ByteSource, fileSource, streamSource } from "./io/text/source.ts";
+export {
+  formatOf,
+  openTable,
+  type Row as TableRow,
+  type Table,
+  type TableFormat,
+  type TableOptions,
+  tableEndings,
+} from "./io/text/table.ts";
 export { countTokens, type PrunedTokenizer, pruneTokenizer } from "./io/tokenizer/prune.ts";
 export { learnVocabulary } from "./io/tokenizer/vocabulary.ts";
 export { loadTokenizer, type Tokenizer, wordPieceTokenizer } from "./io/tokenizer.ts";
@@ -141,6 +150,7 @@ export { decodeRows, type Encoded, type PrecisionArrays } from "./simcse/embeddi
 export type { PromptOptions, TextPreparation } from "./simcse/embedding/prompts.ts";
 export type { ClassifierHooks } from "./simcse/evaluation/classifiers/classifiers.ts";
 export type { Encode } from "./simcse/evaluation/embed-distinct.ts";
+export { alignment, uniformity } from "./simcse/evaluation/metrics/alignment.ts";
 export { averagePrecision, type BestAccuracy, type BestF1, bestAccuracy, bestF1 } from "./simcse/evaluation/metrics/binary.ts";
 export { pearson, spearman } from "./simcse/evaluation/metrics/correlation.ts";
 export { type RankedQuery, rankingMetrics, rankingScores } from "./simcse/evaluation/metrics/ranking.ts";

@@ -46,7 +46,7 @@ it("only gpu/node.ts and files that end in -node.ts import Node's modules or Daw
 it("no files import each other in a circle, types included", () => {
   const project = ["src", "tools", "bench", "web"].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: "utf8" })
-      .filter((file) => file.endsWith(".ts") && !file.includes("node_modules"))
+      .filter((file) => /\.tsx?$/.test(file) && !file.includes("node_modules"))
       .map((file) => join(folder, file)),
   );
   const graph = new Map(project.map((file) => [file, relativeImports(file)]));

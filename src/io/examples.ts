@@ -10,7 +10,7 @@ import { show } from "../show.ts";
 import { assignColumns, type ColumnAssignment } from "./examples/columns.ts";
 import type { ColumnRole } from "./text/column-names.ts";
 import type { ByteSource } from "./text/source.ts";
-import { openTable, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
+import { openTable, orProblem, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
 
 /** The kinds of examples in a file. Labels of pairs are 1 (alike) or 0 (not); scores of pairs are any number. */
 export const exampleKinds = ["sentences", "pairs", "triplets", "scored pairs", "labelled pairs", "labelled texts"] as const;
@@ -45,12 +45,17 @@ export interface ExampleTable {
 
 /** How to read examples if the file does not say it. */
 export interface ExampleOptions {
-  /** The roles of columns: `sent0=question,sent1=answer`, or `sent0,sent1,hard_neg` in order (`_` skips one). */
-  readonly columns?: string;
+  /** The roles of columns: `sent0=question,sent1=answer`, or `sent0,sent1,hard_neg` in order (`_` skips one); or a column's name for each role. */
+  readonly columns?: string | ColumnAssignment;
   /** Whether the first row names the columns; decided by its cells if absent. */
   readonly header?: boolean;
   /** The format; decided by the file name's extension if absent. */
   readonly format?: TableFormat;
+  /**
+   * Called for a row that cannot be read or has a value that does not fit its column. The row is then left out; if absent, reading throws
+   * the error.
+   */
+  readonly onProblem?: (problem: DataError) => void;
 }
 
 /** Replaces the text that a row lacks, as in the original. */
@@ -64,8 +69,9 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
   const table = await openTable(source, {
     ...(options.format !== undefined && { format: options.format }),
     ...(options.header !== undefined && { header: options.header }),
+    ...(options.onProblem !== undefined && { onProblem: options.onProblem }),
     ...(options.columns !== undefined && {
-      knownColumns: options.columns.split(",").flatMap((word) => word.split("=").map((name) => name.trim())),
+      knownColumns: typeof options.columns === "string" ? namesIn(options.columns) : Object.values(options.columns),
     }),
   });
   const { first, rows } = await peeked(table.rows);
@@ -82,15 +88,20 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
 
   async function* examples(): AsyncGenerator<Example> {
     for await (const row of rows) {
-      const extra = table.named ? Object.keys(row.fields).find((column) => !table.columns.includes(column)) : undefined;
-      if (extra !== undefined || Object.keys(row.fields).length > table.columns.length) {
-        throw new DataError(
-          `${placeOf(table, row)}: a value "${extra ?? Object.keys(row.fields).at(-1)}" beside ${table.columns.join(", ")}.`,
-          "Give every row the columns of the first one.",
-        );
-      }
-      yield exampleOf(row);
+      const example = orProblem(() => checkedExample(row), options.onProblem);
+      if (example !== undefined) yield example;
     }
+  }
+
+  function checkedExample(row: Row): Example {
+    const extra = table.named ? Object.keys(row.fields).find((column) => !table.columns.includes(column)) : undefined;
+    if (extra !== undefined || Object.keys(row.fields).length > table.columns.length) {
+      throw new DataError(
+        `${placeOf(table, row)}: a value "${extra ?? Object.keys(row.fields).at(-1)}" beside ${table.columns.join(", ")}.`,
+        "Give every row the columns of the first one.",
+      );
+    }
+    return exampleOf(row);
   }
 
   function exampleOf(row: Row): Example {
@@ -173,6 +184,9 @@ function kindOf({ name }: Table, { columns }: { readonly columns: ColumnAssignme
     "Say what to use: --columns sent0=…, then sent1=…, and hard_neg=…, score=… or label=… (in the library, the option columns).",
   );
 }
+
+/** Column names in the caller's words. */
+const namesIn = (words: string) => words.split(",").flatMap((word) => word.split("=").map((name) => name.trim()));
 
 /** `3 columns: sent0, sent1, hard_neg`, and other noteworthy facts. */
 function describe(table: Table, columns: readonly string[], leftOut: readonly string[]): string {

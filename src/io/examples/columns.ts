@@ -24,12 +24,13 @@ const leftOutMark = "_";
 const remedy = `Say what the columns are: --columns sent0=question,sent1=answer, or in their order --columns sent0,sent1,hard_neg ("${leftOutMark}" leaves one out; in the library, the option columns).`;
 
 /**
- * The roles of a table's columns; `first` is its first row and `words` the caller's choice (`sent0=question,sent1=answer`, or
- * `sent0,sent1,hard_neg`). Throws OptionError where the choice does not fit the table, and DataError where the columns' roles are not
+ * The roles of a table's columns; `first` is its first row and `choice` the caller's choice (`sent0=question,sent1=answer`, or
+ * `sent0,sent1,hard_neg`, or a column's name for each role). Throws OptionError where the choice does not fit the table, and DataError where the columns' roles are not
  * clear.
  */
-export function assignColumns(table: Table, first: Row, words?: string): AssignedColumns {
-  const assigned = words === undefined ? byNameOrPlace(table, first) : byWords(table, words);
+export function assignColumns(table: Table, first: Row, choice?: string | ColumnAssignment): AssignedColumns {
+  const assigned =
+    choice === undefined ? byNameOrPlace(table, first) : typeof choice === "string" ? byWords(table, choice) : byRoles(table, choice);
   const columns: Partial<Record<ColumnRole, string>> = {};
   for (const [role, column] of assigned) {
     if (columns[role] !== undefined) {
@@ -80,6 +81,11 @@ function listed(columns: readonly string[]): string {
   return columns.map((column) => (column === "" ? "the column without a name" : `"${column}"`)).join(", ");
 }
 
+/** The caller's choice: a column's name for each role. */
+function byRoles(table: Table, choice: ColumnAssignment): Assigned {
+  return columnRoles.flatMap((role) => (choice[role] === undefined ? [] : [[role, named(table, choice[role])] as const]));
+}
+
 /** The caller's choice: `role=column` each, or columns or roles in order. */
 function byWords(table: Table, words: string): Assigned {
   const parts = words.split(",").map((word) => word.trim());
@@ -100,9 +106,12 @@ function byEquation(table: Table, part: string): readonly [ColumnRole, string] {
 
 /** A column by its name, or by its number from 1. */
 function existing(table: Table, column: string): string {
+  const byNumber = /^\d+$/.test(column) && !table.columns.includes(column) ? table.columns[Number(column) - 1] : undefined;
+  return byNumber ?? named(table, column);
+}
+
+function named(table: Table, column: string): string {
   if (table.columns.includes(column)) return column;
-  const byNumber = /^\d+$/.test(column) ? table.columns[Number(column) - 1] : undefined;
-  if (byNumber !== undefined) return byNumber;
   throw new OptionError(
     `${table.name} has no column "${column}"; it has ${listed(table.columns)}.`,
     "Name one of these with --columns, or give its number.",

@@ -75,6 +75,19 @@ export interface TableOptions {
   readonly header?: boolean;
   /** Known column names: a first row that contains one of them is a header. */
   readonly knownColumns?: readonly string[];
+  /** Called for a row that cannot be read, which is then left out; if absent, reading throws the error. */
+  readonly onProblem?: (problem: DataError) => void;
+}
+
+/** The value of `read`; nothing if it throws a `DataError` that the caller wants to be told about instead. */
+export function orProblem<T>(read: () => T, onProblem: TableOptions["onProblem"]): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof DataError) || onProblem === undefined) throw error;
+    onProblem(error);
+    return undefined;
+  }
 }
 
 /** A row's place as shown in messages: `pairs.csv, line 7`. */
@@ -104,7 +117,7 @@ const openers: Readonly<Record<TableFormat, Opener>> = {
   lines: async (source) => openLines(source),
   csv: (source, options) => openSeparated(source, "csv", ",", options),
   tsv: (source, options) => openSeparated(source, "tsv", "\t", options),
-  jsonl: (source) => openJson("jsonl", source.name, jsonLines(source.name, textOf(source))),
+  jsonl: (source, options) => openJson("jsonl", source.name, jsonLines(source.name, textOf(source), options), options),
   json: openJsonFile,
   parquet: async (source) => {
     const { columns, rows } = await openParquet(source);
@@ -156,7 +169,10 @@ async function openSeparated(source: ByteSource, format: "csv" | "tsv", usual: S
 
   async function* all(): AsyncGenerator<Row> {
     if (!named) yield rowOf(first.value.line, first.value.cells);
-    for await (const { line, cells } of rows) yield rowOf(line, cells);
+    for await (const { line, cells } of rows) {
+      const row = orProblem(() => rowOf(line, cells), options.onProblem);
+      if (row !== undefined) yield row;
+    }
   }
 
   function rowOf(line: number, cells: readonly string[]): Row {
@@ -196,13 +212,13 @@ function distinctNames(cells: readonly string[]): string[] {
   });
 }
 
-async function openJsonFile(source: ByteSource): Promise<Table> {
+async function openJsonFile(source: ByteSource, options: TableOptions): Promise<Table> {
   const { sample, texts } = await sampled(textOf(source), 1);
   const rows = sample.trimStart().startsWith("[") ? splitJsonArray(texts, source.name) : null;
   // A file with one list per line also counts as JSON lines.
   return rows === null
-    ? openJson("json", source.name, jsonLines(source.name, texts))
-    : openJson("json", source.name, jsonElements(source.name, rows));
+    ? openJson("json", source.name, jsonLines(source.name, texts, options), options)
+    : openJson("json", source.name, jsonElements(source.name, rows), options);
 }
 
 interface JsonRow {
@@ -210,11 +226,13 @@ interface JsonRow {
   readonly value: unknown;
 }
 
-async function* jsonLines(name: string, texts: AsyncIterable<string>): AsyncGenerator<JsonRow> {
+async function* jsonLines(name: string, texts: AsyncIterable<string>, { onProblem }: TableOptions): AsyncGenerator<JsonRow> {
   let number = 0;
   for await (const line of splitLines(texts, name)) {
     number++;
-    if (line.trim() !== "") yield { number, value: parsed(line, `${name}, line ${number}`) };
+    if (line.trim() === "") continue;
+    const value = orProblem(() => parsed(line, `${name}, line ${number}`), onProblem);
+    if (value !== undefined) yield { number, value };
   }
 }
 
@@ -234,7 +252,12 @@ function parsed(text: string, place: string): unknown {
 }
 
 /** A table of JSON values. The first row decides what all rows are: objects whose keys are the columns, lists, or texts. */
-async function openJson(format: "jsonl" | "json", name: string, values: AsyncGenerator<JsonRow>): Promise<Table> {
+async function openJson(
+  format: "jsonl" | "json",
+  name: string,
+  values: AsyncGenerator<JsonRow>,
+  { onProblem }: TableOptions,
+): Promise<Table> {
   const first = await values.next();
   if (first.done) return { name, format, columns: [], named: true, separator: null, rows: none() };
   const { value } = first.value;
@@ -253,7 +276,10 @@ async function openJson(format: "jsonl" | "json", name: string, values: AsyncGen
 
   async function* all(): AsyncGenerator<Row> {
     yield rowOf(first.value as JsonRow);
-    for await (const row of values) yield rowOf(row);
+    for await (const value of values) {
+      const row = orProblem(() => rowOf(value), onProblem);
+      if (row !== undefined) yield row;
+    }
   }
 
   return { name, format, columns: Object.keys(rowOf(first.value).fields), named, separator: null, rows: all() };

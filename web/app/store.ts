@@ -1,0 +1,136 @@
+/**
+ * The state of the app: one signal per thing that the visitor sees. Sections read it and act through `perform`, which keeps track of what is
+ * going on and of what went wrong.
+ */
+import { computed, signal } from "@preact/signals";
+import { EngineError, startEngine } from "../worker/client.ts";
+import type {
+  Comparison,
+  DataFacts,
+  DeviceFacts,
+  Evaluation,
+  Failure,
+  IndexFacts,
+  KeptModel,
+  ModelFacts,
+  PlanFacts,
+  RunSettings,
+  RunSummary,
+  SavedRun,
+  ScoredPairsFacts,
+  SentenceMap,
+  StepPoint,
+  TablePreview,
+  Timing,
+} from "../worker/protocol.ts";
+
+/** The five steps of the page, in order. */
+export const sections = ["model", "data", "plan", "train", "use"] as const;
+
+export type SectionName = (typeof sections)[number];
+
+/** The engine in its worker. */
+export const engine = startEngine();
+
+export const device = signal<DeviceFacts | null>(null);
+
+/** 1. The loaded model, and those that the browser keeps. */
+export const model = signal<ModelFacts | null>(null);
+export const keptModels = signal<readonly KeptModel[]>([]);
+
+/** 2. The text: its beginning, and all of it once it was read. */
+export const preview = signal<TablePreview | null>(null);
+export const data = signal<DataFacts | null>(null);
+export const scoredPairs = signal<ScoredPairsFacts | null>(null);
+
+/** 3. The settings that the visitor changed, and what they lead to. */
+export const changedSettings = signal<RunSettings>({});
+export const plan = signal<PlanFacts | null>(null);
+export const timing = signal<Timing | null>(null);
+
+/** 4. The run. */
+export interface RunState {
+  readonly status: "running" | "paused" | "finished";
+  /** What is being done, if it is not a step. */
+  readonly stage: string;
+  readonly step: number;
+  readonly steps: number;
+  readonly sentencesPerSecond: number | null;
+  readonly secondsLeft: number | null;
+  readonly points: readonly StepPoint[];
+  readonly evaluations: readonly Evaluation[];
+  readonly savedStep: number | null;
+}
+
+export const run = signal<RunState | null>(null);
+export const savedRun = signal<SavedRun | null>(null);
+export const map = signal<SentenceMap | null>(null);
+export const queries = signal<readonly string[]>([]);
+export const comparisons = signal<readonly Comparison[]>([]);
+
+/** 5. What came out: how the run ended, and the index to search. */
+export const result = signal<RunSummary | null>(null);
+export const index = signal<IndexFacts | null>(null);
+
+/** Something that takes a while. */
+export interface Activity {
+  readonly text: string;
+  /** 0 to 1; null where the end is not known. */
+  readonly progress: number | null;
+  readonly stop: () => void;
+}
+
+const activities = Object.fromEntries(sections.map((name) => [name, signal<Activity | null>(null)])) as Record<
+  SectionName,
+  ReturnType<typeof signal<Activity | null>>
+>;
+const failures = Object.fromEntries(sections.map((name) => [name, signal<Failure | null>(null)])) as Record<
+  SectionName,
+  ReturnType<typeof signal<Failure | null>>
+>;
+
+/** What a section is doing; null for nothing. */
+export const activityOf = (section: SectionName) => activities[section].value ?? null;
+/** What went wrong in a section last; null if nothing did. */
+export const failureIn = (section: SectionName) => failures[section].value ?? null;
+/** Whether any section is doing something. */
+export const isBusy = computed(() => sections.some((name) => activities[name].value !== null));
+
+/** What work is given: its signal, and a way to say how far it is. */
+export interface Work {
+  readonly signal: AbortSignal;
+  readonly say: (text: string, progress?: number | null) => void;
+}
+
+/**
+ * Does something in a section: shows that it goes on and how far it is, and what went wrong. Resolves to undefined if it was stopped or
+ * failed.
+ */
+export async function perform<T>(section: SectionName, text: string, work: (work: Work) => Promise<T>): Promise<T | undefined> {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  const say: Work["say"] = (text, progress = null) => {
+    activities[section].value = { text, progress, stop };
+  };
+  failures[section].value = null;
+  say(text);
+  try {
+    return await work({ signal: controller.signal, say });
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure.name !== "AbortError") failures[section].value = failure;
+    return undefined;
+  } finally {
+    activities[section].value = null;
+  }
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof EngineError) return error;
+  console.error(error);
+  return {
+    name: "Error",
+    message: error instanceof Error ? error.message : String(error),
+    remedy: "This is a fault of the page: please report it.",
+  };
+}

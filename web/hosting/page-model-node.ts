@@ -1,0 +1,35 @@
+/** The model that comes with the page: the build puts its files into the site's folder `model/`, and tells the scripts what is there. */
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, join, resolve, sep } from "node:path";
+import type { Plugin } from "vite";
+
+/** The repository's own model: the first folder of `models/` that holds one; empty for none. */
+function ownModel(): string {
+  const folders = existsSync("models") ? readdirSync("models").map((name) => join("models", name)) : [];
+  return folders.find((folder) => existsSync(join(folder, "config.json"))) ?? "";
+}
+
+/** Serves the model in development, and copies it into the built site. `PAGE_MODEL_FOLDER` names another one than the repository's. */
+export function pageModel(): Plugin {
+  const folder = resolve(process.env.PAGE_MODEL_FOLDER ?? ownModel());
+  const files = existsSync(join(folder, "config.json"))
+    ? readdirSync(folder, { recursive: true, encoding: "utf8" })
+        .filter((file) => statSync(join(folder, file)).isFile())
+        .map((file) => file.split(sep).join("/"))
+    : [];
+  const bytes = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
+  return {
+    name: "page-model",
+    config: () => ({ define: { PAGE_MODEL: JSON.stringify(files.length > 0 ? { name: basename(folder), files, bytes } : null) } }),
+    configureServer(server) {
+      server.middlewares.use("/model/", (request, response, next) => {
+        const file = decodeURIComponent((request.url ?? "").split("?")[0]!.slice(1));
+        if (files.includes(file)) response.end(readFileSync(join(folder, file)));
+        else next();
+      });
+    },
+    generateBundle() {
+      for (const file of files) this.emitFile({ type: "asset", fileName: `model/${file}`, source: readFileSync(join(folder, file)) });
+    },
+  };
+}

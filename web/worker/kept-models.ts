@@ -1,0 +1,110 @@
+/**
+ * Models in the browser's private storage. A model is copied there file by file when it is first used, and read from there from then on, so
+ * that it works offline. `kept.json` is written last: without it, the copy is not complete.
+ */
+import { FileError, type Folder, type NamedContent, type WritableFolder } from "simcse-webgpu/browser";
+import type { FileProgress, KeptModel } from "./protocol.ts";
+import { removeFromStorage, storageFolder, storageHandle } from "./storage.ts";
+
+const room = "models";
+const markFile = "kept.json";
+
+/** Bytes that are fetched and written at a time. */
+const PIECE_BYTES = 8 * 2 ** 20;
+
+/** The files of a model that are used, where a folder does not list what it has. */
+const modelFileNames = [
+  ...["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json"],
+  ...["modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling/config.json", "added_tokens.json"],
+  ...["2_Normalize/config.json", "2_Dense/config.json", "2_Dense/model.safetensors", "README.md"],
+];
+
+/** Weights, in the order in which they are looked for. */
+const weightFiles = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+
+/** The models that are kept. */
+export async function keptModels(): Promise<KeptModel[]> {
+  const models: KeptModel[] = [];
+  const handle = await storageHandle(room);
+  for await (const key of handle.keys()) {
+    const name = decodeURIComponent(key);
+    const folder = await keptModel(name);
+    if (folder !== null) models.push({ name, bytes: await keptBytes(folder) });
+  }
+  return models.sort((a, b) => a.name.localeCompare(b.name));
+}
+
+export async function forgetModel(name: string): Promise<void> {
+  await removeFromStorage(room, name);
+}
+
+/** The kept model of this name; null if there is none, if its copy is not complete, or if it does not have so many bytes. */
+export async function keptModel(name: string, bytes?: number): Promise<WritableFolder | null> {
+  const folder = await storageFolder(room, name);
+  if (!(await folder.has(markFile))) return null;
+  return bytes === undefined || bytes === (await keptBytes(folder)) ? folder : null;
+}
+
+/** The bytes of a kept model's files. */
+export async function keptBytes(folder: Folder): Promise<number> {
+  const { bytes } = JSON.parse(new TextDecoder().decode(await folder.read(markFile))) as { readonly bytes: number };
+  return bytes;
+}
+
+export interface KeepOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: FileProgress) => void;
+  /** The names of its files; found by their usual names if absent. */
+  readonly files?: readonly string[];
+}
+
+/** Copies a model into the storage, in pieces. Throws `FileError` where the folder is no model. */
+export async function keepModel(name: string, from: Folder, { signal, onProgress, ...listed }: KeepOptions): Promise<WritableFolder> {
+  await removeFromStorage(room, name);
+  const folder = await storageFolder(room, name);
+  const files = listed.files ?? (await filesOf(from));
+  const sizes = await Promise.all(files.map((file) => from.size(file)));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  let done = 0;
+  for (const [at, file] of files.entries()) {
+    const content: NamedContent["content"] = pieces(from, file, sizes[at]!, (bytes) => {
+      signal.throwIfAborted();
+      done += bytes;
+      onProgress({ file, done, total });
+    });
+    await folder.write(file, content);
+  }
+  await folder.write(markFile, JSON.stringify({ bytes: total }));
+  return folder;
+}
+
+async function* pieces(folder: Folder, file: string, size: number, onPiece: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  for (let start = 0; start < size; start += PIECE_BYTES) {
+    const piece = await folder.read(file, start, Math.min(start + PIECE_BYTES, size));
+    onPiece(piece.length);
+    yield piece;
+  }
+}
+
+/** The model's files: its weights, and what describes them. */
+async function filesOf(folder: Folder): Promise<string[]> {
+  if (!(await folder.has("config.json"))) {
+    throw new FileError(`${folder.name} holds no config.json.`, "Choose the folder or the name of a model in Hugging Face's layout.");
+  }
+  const described = await present(folder, modelFileNames);
+  const weights = (await present(folder, weightFiles))[0];
+  if (weights === undefined) {
+    throw new FileError(`${folder.name} holds no weights.`, "A model has a file model.safetensors or pytorch_model.bin.");
+  }
+  return [...described, weights, ...(weights.endsWith(".index.json") ? await partsOf(folder, weights) : [])];
+}
+
+async function present(folder: Folder, names: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(names.map((name) => folder.has(name)));
+  return names.filter((_, at) => found[at]);
+}
+
+async function partsOf(folder: Folder, index: string): Promise<string[]> {
+  const { weight_map: parts } = JSON.parse(new TextDecoder().decode(await folder.read(index))) as { weight_map: Record<string, string> };
+  return [...new Set(Object.values(parts))];
+}

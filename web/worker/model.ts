@@ -1,0 +1,154 @@
+/** Loading a model: from the page, the hub, the browser's storage, or files of the visitor's. */
+import { unzip } from "fflate";
+import { FileError, type Folder, FormatError, MemoryFolder, OptionError, openHttpFolder, SimCSE } from "simcse-webgpu/browser";
+import { FilesFolder } from "./files-folder.ts";
+import { forgetModel, keepModel, keptBytes, keptModel, keptModels } from "./kept-models.ts";
+import { pageModel } from "./page-model.ts";
+import type { CallContext, FileProgress, Handlers, ModelFacts, ModelSource, NamedFile } from "./protocol.ts";
+import type { Session } from "./session.ts";
+
+const hubAddress = "https://huggingface.co";
+
+export function modelHandlers(session: Session): Handlers<"openDevice" | "loadModel" | "keptModels" | "forgetModel"> {
+  return {
+    async openDevice({ profile }) {
+      const { name, capabilities } = await session.openDevice(profile);
+      const { features, limits, software } = capabilities;
+      return { name, software, f16: features.has("shader-f16"), largestBuffer: limits.maxBufferSize };
+    },
+
+    async loadModel(source, context) {
+      const device = await session.openDevice();
+      const { name, kind, folder } = await modelFolder(source, context);
+      const simcse = await loadEither((options) => SimCSE.loadFrom(device, folder, { ...options, signal: context.signal }));
+      session.dropTrained();
+      session.base?.simcse.close();
+      session.base = { simcse, folder, facts: await factsOf(simcse, folder, { name, source: kind }) };
+      return session.base.facts;
+    },
+
+    keptModels: () => keptModels(),
+
+    async forgetModel({ name }) {
+      await forgetModel(name);
+      return null;
+    },
+  };
+}
+
+/** Loads a model with the pooler that it names, or with the mean of its tokens if it names none, as sentence-transformers does. */
+export async function loadEither(load: (options: { readonly pooler?: "avg" }) => Promise<SimCSE>): Promise<SimCSE> {
+  try {
+    return await load({});
+  } catch (error) {
+    if (error instanceof OptionError && error.message.includes("which pooler")) return load({ pooler: "avg" });
+    throw error;
+  }
+}
+
+interface FoundModel {
+  readonly name: string;
+  readonly kind: ModelFacts["source"];
+  readonly folder: Folder;
+}
+
+async function modelFolder(source: ModelSource, context: CallContext<FileProgress>): Promise<FoundModel> {
+  const keep = { signal: context.signal, onProgress: context.emit };
+  switch (source.kind) {
+    case "page": {
+      const { name, folder, files, bytes } = pageModel(context.signal);
+      return { name, kind: "page", folder: (await keptModel(name, bytes)) ?? (await keepModel(name, folder, { ...keep, files })) };
+    }
+    case "hub": {
+      const name = hubName(source.name);
+      const remote = openHttpFolder(`${hubAddress}/${name}/resolve/main`, { signal: context.signal });
+      return { name, kind: "hub", folder: (await keptModel(name)) ?? (await keepModel(name, remote, keep)) };
+    }
+    case "kept": {
+      const folder = await keptModel(source.name);
+      if (folder === null) throw new FileError(`${source.name} is no longer in the browser's storage.`, "Load it again.");
+      return { name: source.name, kind: "kept", folder };
+    }
+    case "files": {
+      const folder = await folderOf(source.files);
+      return { name: folder.name, kind: "kept", folder: await keepModel(folder.name, folder, keep) };
+    }
+  }
+}
+
+/** `owner/name` from a name or an address of the hub. */
+function hubName(text: string): string {
+  const name = text
+    .trim()
+    .replace(/^https:\/\/huggingface\.co\//, "")
+    .split("/")
+    .slice(0, 2)
+    .join("/");
+  if (/^[\w.-]+(\/[\w.-]+)?$/.test(name)) return name;
+  throw new OptionError(
+    `"${text}" is no name of a model.`,
+    "Give a name as the hub shows it, such as sentence-transformers/all-MiniLM-L6-v2.",
+  );
+}
+
+/** The visitor's files as a folder whose top level holds `config.json`. */
+async function folderOf(files: readonly NamedFile[]): Promise<Folder> {
+  const [first] = files;
+  if (first === undefined) throw new FileError("Nothing was chosen.", "Choose the folder of a model, or a zip file of one.");
+  const isZip = files.length === 1 && /\.zip$/i.test(first.path);
+  const [name, entries] = isZip ? [first.file.name.replace(/\.zip$/i, ""), await unpacked(first.file)] : [topOf(first.path), null];
+  const paths = entries === null ? files.map(({ path }) => path) : Object.keys(entries);
+  const config = paths.filter((path) => /(^|\/)config\.json$/.test(path)).sort((a, b) => a.split("/").length - b.split("/").length)[0];
+  if (config === undefined) throw new FileError(`${name} holds no config.json.`, "Choose the folder of a model in Hugging Face's layout.");
+  const top = config.slice(0, -"config.json".length);
+  const inside = (path: string) => path.slice(top.length);
+  if (entries === null) {
+    return new FilesFolder(
+      name,
+      files.filter(({ path }) => path.startsWith(top)).map(({ path, file }) => ({ path: inside(path), file })),
+    );
+  }
+  const kept = Object.entries(entries).filter(([path]) => path.startsWith(top) && !path.endsWith("/"));
+  return new MemoryFolder(
+    name,
+    kept.map(([path, bytes]) => [inside(path), bytes] as const),
+  );
+}
+
+const topOf = (path: string) => path.split("/").filter(Boolean)[0] ?? "model";
+
+async function unpacked(file: File): Promise<Record<string, Uint8Array>> {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  return new Promise((resolve, reject) => {
+    unzip(bytes, (error, entries) => {
+      if (error) reject(new FormatError(`${file.name} is not a whole zip file: ${error.message}`, "It may be cut short: get it again."));
+      else resolve(entries);
+    });
+  });
+}
+
+async function factsOf(simcse: SimCSE, folder: Folder, { name, source }: Pick<ModelFacts, "name" | "source">): Promise<ModelFacts> {
+  const { config, store } = simcse.model;
+  const sizes = [...store.pieces.values()].map(({ shape }) => shape.reduce((product, size) => product * size, 1));
+  return {
+    name,
+    source,
+    layers: config.num_hidden_layers,
+    hiddenSize: config.hidden_size,
+    parameters: sizes.reduce((sum, size) => sum + size, 0),
+    vocabulary: config.vocab_size,
+    maxLength: simcse.encoder.maxLength,
+    longest: config.max_position_embeddings,
+    pooler: simcse.pooler,
+    license: await licenseOf(folder),
+    bytes: await keptBytes(folder),
+  };
+}
+
+/** The licence in the front matter of the model's card. */
+async function licenseOf(folder: Folder): Promise<string | null> {
+  if (!(await folder.has("README.md"))) return null;
+  const card = new TextDecoder().decode(await folder.read("README.md"));
+  const front = /^---\r?\n([\s\S]*?)\r?\n---/.exec(card)?.[1] ?? "";
+  return /^license:\s*["']?([^"'\r\n]+)/m.exec(front)?.[1]?.trim() ?? null;
+}

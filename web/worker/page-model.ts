@@ -1,0 +1,25 @@
+/** The model that comes with the page: the files in `model/` beside it. The build puts them there and defines `PAGE_MODEL`. */
+import { FileError, type Folder, openHttpFolder } from "simcse-webgpu/browser";
+
+/** The model's name and files; null for a site without a model. */
+declare const PAGE_MODEL: { readonly name: string; readonly files: readonly string[]; readonly bytes: number } | null;
+
+/** The folder `model/` of the site. This script lies in a folder of the site's root. */
+const address = new URL("../model/", import.meta.url);
+
+export interface PageModel {
+  readonly name: string;
+  readonly folder: Folder;
+  readonly files: readonly string[];
+  /** Bytes of all its files: another number is another model. */
+  readonly bytes: number;
+}
+
+/** The page's model. Throws `FileError` where the site has none. */
+export function pageModel(signal: AbortSignal): PageModel {
+  if (PAGE_MODEL === null) {
+    throw new FileError("This page comes without a model of its own.", "Choose a model by its name on the hub, or one from your disk.");
+  }
+  const { name, files, bytes } = PAGE_MODEL;
+  return { name, files, bytes, folder: openHttpFolder(address, { files, signal }) };
+}
