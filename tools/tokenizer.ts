@@ -1,14 +1,23 @@
-/** `simcse tokenizer train`: learns a WordPiece vocabulary from text, for a model that is trained from scratch. */
+/**
+ * `simcse tokenizer train` learns a WordPiece vocabulary from text, for a model that is trained from scratch. `simcse tokenizer prune` keeps
+ * the tokens of an existing vocabulary that a text uses most, and the rows of the model's word embedding that belong to them.
+ */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { FileError } from "../src/errors.ts";
-import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
+import type { NamedContent } from "../src/io/folder.ts";
+import { openFolder, writeFileAtomically, writeFolderAtomically } from "../src/io/folder-node.ts";
 import { fileOperation } from "../src/io/folders/errno-node.ts";
+import { countTokens, type PrunedTokenizer, pruneTokenizer } from "../src/io/tokenizer/prune.ts";
 import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
-import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
-import { cacheFlags } from "./cli/find-model.ts";
+import { loadTokenizer, wordPieceTokenizer } from "../src/io/tokenizer.ts";
+import { openWeights } from "../src/io/weights.ts";
+import { findTransformer } from "../src/simcse/checkpoint/sentence-transformers.ts";
+import { studentFiles } from "../src/simcse/checkpoint/student.ts";
+import { cacheFlags, findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";
 import { flag, wholeNumber, withOptions } from "./cli/options.ts";
+import { say } from "./cli/say.ts";
 import { sourcesOf, type TrainingFileOptions, trainingFileOptions, trainingTexts } from "./training/training-files.ts";
 
 interface TokenizerOptions extends TrainingFileOptions {
@@ -29,7 +38,29 @@ const options: readonly Option[] = [
 
 const train = withOptions(new Command("train").description("learn a WordPiece vocabulary from text"), options).action(runTraining);
 
-export const tokenizerCommand = new Command("tokenizer").description("make a tokenizer").addCommand(train);
+interface PruneOptions extends TrainingFileOptions, ModelFlags {
+  readonly output_dir: string;
+  readonly vocab_size: number;
+  readonly overwrite_output_dir?: boolean;
+}
+
+const pruneOptions: readonly Option[] = [
+  ...modelFlags,
+  ...trainingFileOptions,
+  new Option(
+    "--output_dir <dir>",
+    "folder for the smaller model, or for the tokenizer if the model folder has no weights",
+  ).makeOptionMandatory(),
+  new Option("--vocab_size <n>", "number of tokens to keep").argParser(wholeNumber(6)).makeOptionMandatory(),
+  flag("overwrite_output_dir", "replace an output folder that is not empty"),
+];
+
+const prune = withOptions(
+  new Command("prune").description("keep the tokens that a text uses most, and their rows of the model's word embedding"),
+  pruneOptions,
+).action(runPruning);
+
+export const tokenizerCommand = new Command("tokenizer").description("make a tokenizer").addCommand(train).addCommand(prune);
 
 async function runTraining(given: TokenizerOptions): Promise<void> {
   const { output_dir, vocab_size, lower_case = true, overwrite_output_dir } = given;
@@ -43,7 +74,31 @@ async function runTraining(given: TokenizerOptions): Promise<void> {
   const vocabulary = learnVocabulary(sentences, vocab_size, { lowerCase: lower_case });
   const { files } = wordPieceTokenizer(vocabulary, { lowerCase: lower_case });
   for (const [name, content] of files) await writeFileAtomically(join(output_dir, name), content);
-  process.stderr.write(
-    `${vocabulary.length.toLocaleString("en-US")} tokens from ${sentences.length.toLocaleString("en-US")} sentences, saved in ${output_dir}\n`,
-  );
+  say(`${number(vocabulary.length)} tokens from ${number(sentences.length)} sentences, saved in ${output_dir}`);
 }
+
+async function runPruning(given: PruneOptions): Promise<void> {
+  sourcesOf(given);
+  const model = await findModel(modelName(given), given);
+  const folder = (await findTransformer(model)) ?? model;
+  const tokenizer = await loadTokenizer(folder);
+  const counts = await countTokens(tokenizer, trainingTexts(given));
+  const pruned = await pruneTokenizer(tokenizer, counts, given.vocab_size);
+  const hasWeights = (await openWeights(folder)) !== null;
+  const files = hasWeights ? await studentFiles(model, { tokenizer: pruned }) : tokenizerFiles(pruned);
+  await writeFolderAtomically(given.output_dir, files, { overwrite: given.overwrite_output_dir === true });
+  say(`${number(pruned.oldIds.length)} of ${number(tokenizer.vocabSize)} tokens, ${covered(counts, pruned)}, saved in ${given.output_dir}`);
+}
+
+function tokenizerFiles({ tokenizer }: PrunedTokenizer): NamedContent[] {
+  return Array.from(tokenizer.files, ([name, content]) => ({ name, content }));
+}
+
+/** How much of the counted text consists of tokens that are kept. */
+function covered(counts: Float64Array, { oldIds }: PrunedTokenizer): string {
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  const kept = oldIds.reduce((sum, id) => sum + counts[id]!, 0);
+  return `${((100 * kept) / all).toFixed(1)}% of the text's ${number(all)}`;
+}
+
+const number = (count: number) => count.toLocaleString("en-US");

@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { loadTokenizer } from "../../src/io/tokenizer.ts";
-import { temporaryFolder, tinySentences } from "../tiny-model.ts";
+import { openConvertible } from "../../src/simcse/checkpoint/convert.ts";
+import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
 import { program } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
@@ -13,8 +14,11 @@ const table = join(folder, "pairs.csv");
 await writeFile(text, `${tinySentences.join("\n")}\n`);
 await writeFile(table, "a,b\nA zebra sleeps.,Zebra and zebra.\n");
 
-function train(output: string, ...more: string[]) {
-  const args = [program, "tokenizer", "train", "--output_dir", output, ...more];
+const train = (output: string, ...more: string[]) => run("train", output, ...more);
+const prune = (output: string, ...more: string[]) => run("prune", output, ...more);
+
+function run(command: string, output: string, ...more: string[]) {
+  const args = [program, "tokenizer", command, "--output_dir", output, ...more];
   return new Promise<{ code: number; stderr: string }>((done) => {
     execFile(process.execPath, args, (error, _, stderr) =>
       done({ code: error === null ? 0 : ((error as { code?: number }).code ?? 1), stderr }),
@@ -42,5 +46,23 @@ describe("simcse tokenizer train", () => {
     const output = join(folder, "never");
     expect((await train(output, "--train_file", join(folder, "nowhere.txt"))).stderr).toMatch(/^error: .*nowhere\.txt/);
     expect((await train(output, "--train_file", text, "--vocab_size", "5")).stderr).toContain("--vocab_size");
+  });
+});
+
+describe("simcse tokenizer prune", () => {
+  it("makes a smaller model, or a smaller tokenizer where there are no weights", async () => {
+    const [model, small] = [join(folder, "model"), join(folder, "small")];
+    await mkdir(model);
+    await writeTinyModel(model);
+    const { code, stderr } = await prune(small, "--model", model, "--train_file", text, "--vocab_size", "54");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^54 of 58 tokens, \d+\.\d% of the text's \d+, saved in/) });
+    const opened = await openConvertible(await openFolder(small), { pooler: "avg" });
+    expect([opened.bert.vocab_size, opened.tokenizer.vocabSize]).toEqual([54, 54]);
+    await rm(join(model, "model.safetensors"));
+    expect((await prune(small, "--model", model, "--train_file", text, "--vocab_size", "54")).stderr).toContain("--overwrite_output_dir");
+    const alone = await prune(small, "--model", model, "--train_file", text, "--vocab_size", "54", "--overwrite_output_dir");
+    expect(alone.code, alone.stderr).toBe(0);
+    expect(await readdir(small)).not.toContain("model.safetensors");
+    expect((await loadTokenizer(await openFolder(small))).vocabSize).toBe(54);
   });
 });
