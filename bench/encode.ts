@@ -34,7 +34,7 @@ async function modelRows({ device, ceilings, rounds }: Bench, model: BenchModel,
   const pack = (batch: Batch) =>
     packer.pack(
       batch.map((ids) => ({ ids, key: 0 })),
-      { training: false },
+      { indices: false },
     );
   const times = await measure(
     works.map(({ batches }) => ({

@@ -61,8 +61,8 @@ async function subjects({ device, quick }: Bench): Promise<KernelBench[]> {
     ids: Array.from({ length: 32 }, (_, i) => (1 + key * 7919 + i * 104_729) % 30_522),
     key,
   }));
-  const forEncoding = new BatchPacker(capacity).pack(sentences, { training: false });
-  const forTraining = new BatchPacker(capacity).pack(sentences, { training: true });
+  const forEncoding = new BatchPacker(capacity).pack(sentences, { indices: false });
+  const forTraining = new BatchPacker(capacity).pack(sentences, { indices: true });
   return [
     ...(await bothWays(device, "LayerNorm 2048×768", (tape) =>
       layerNorm(tape.input("x", f32(2048, 768)), tape.input("w", f32(768)), tape.input("b", f32(768)), 1e-12),
@@ -72,7 +72,7 @@ async function subjects({ device, quick }: Bench): Promise<KernelBench[]> {
       device,
       `attention, 128 sentences × 32 tokens, heads: ${heads} of 64`,
       (tape) => {
-        const batch = declareBatch(tape, capacity, { training: false });
+        const batch = declareBatch(tape, capacity, { indices: false });
         return attention(tape.input("qkv", f32(tape.extent("tokens", capacity.tokens), 3 * width)), batch, { heads, dropout: 0.1 });
       },
       forEncoding,
@@ -81,7 +81,7 @@ async function subjects({ device, quick }: Bench): Promise<KernelBench[]> {
       device,
       `embedding 4096×${width}`,
       (tape) => {
-        const { tokens, indices } = declareBatch(tape, capacity, { training: true });
+        const { tokens, indices } = declareBatch(tape, capacity, { indices: true });
         const table = (name: string, rows: number) => tape.input(name, f32(rows, width));
         return embedding(
           tokens,

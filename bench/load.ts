@@ -90,12 +90,12 @@ async function compare(model: SimCseModel, { sentences, vectors }: Vectors): Pro
   const tokens = sentences.reduce((sum, { length }) => sum + length, 0);
   const capacity = { sentences: sentences.length, tokens, ...tableSizes(model.config) };
   const program = await compile(model.device, (tape) => {
-    const batch = declareBatch(tape, capacity, { training: false });
+    const batch = declareBatch(tape, capacity, { indices: false });
     return { vectors: poolSentences("cls", model.modules.bert.forward(batch, { training: false }), batch, model.mlp) };
   });
   const packed = new BatchPacker(capacity).pack(
     sentences.map((ids) => ({ ids, key: 0 })),
-    { training: false },
+    { indices: false },
   );
   program.run(packed);
   const found = await program.read("vectors");

@@ -119,7 +119,7 @@ export { LayerNorm } from "./nn/layer-norm.ts";
 export { Linear } from "./nn/linear.ts";
 export type { ArenaTensor } from "./nn/parameters/arena-tensor.ts";
 export { type Initial, Parameter, type Piece, type Places } from "./nn/parameters/parameter.ts";
-export type { Alike as ArenaKind, Arena, LayoutOptions, ParameterLayout, Span } from "./nn/parameters/parameter-layout.ts";
+export type { Alike as ArenaKind, Arena, LayoutOptions, ParameterCounts, ParameterLayout, Span } from "./nn/parameters/parameter-layout.ts";
 export { type Moment, ParameterStore, type StoreOptions } from "./nn/parameters/parameter-store.ts";
 export { type Schedule, type SchedulerType, schedulerTypes, schedules } from "./nn/schedule.ts";
 export type { LocatedTensor } from "./simcse/checkpoint/checkpoint.ts";
@@ -231,6 +231,7 @@ export type {
   SentenceStep,
   Step as SentenceHeadStep,
 } from "./simcse/model/sentence-head.ts";
+export type { TrainedParts } from "./simcse/model/trained-parts.ts";
 export { loadingSnippets, type Snippet } from "./simcse/report/card.ts";
 export type { HistoryEntry, TrainingReport } from "./simcse/report/history.ts";
 export { modelCard } from "./simcse/report/model-card.ts";
@@ -275,6 +276,6 @@ export {
   type TrainingExamples,
   type TrainingSet,
 } from "./simcse/training/training-set.ts";
-export { planTrainingStep, type StepMetrics, TrainingStep } from "./simcse/training/training-step.ts";
+export { planTrainingStep, type StepMetrics, type StepPlan, TrainingStep } from "./simcse/training/training-step.ts";
 export { Autotuner, type AutotunerOptions, type ChoiceStore } from "./tuning/autotuner.ts";
 export type { TuningOptions } from "./tuning/tuning.ts";

@@ -45,7 +45,7 @@ const operation: Operation<{ dtype: FloatType }> = {
     const [, width] = word!.shape;
     expectType("embedding", "tokens", tokens!, "u32", [null, 4]);
     for (const [name, table] of Object.entries({ word, position, tokenType }))
-      expectType("embedding", name, table!, "f32", [null, width ?? null]);
+      expectType("embedding", name, table!, "float", [null, width ?? null]);
     return [float(dtype, count!, width!)];
   },
   lower: ({ inputs: [tokens, word, position, tokenType], outputs: [y] }) =>
@@ -124,11 +124,11 @@ const scatterRows: Operation<{ tableRows: number }> = {
 
 /** The tables that `embedding` looks up and adds. */
 export interface EmbeddingTables {
-  /** f32 [vocabulary, hiddenSize] */
+  /** [vocabulary, hiddenSize]; each table is f32, or f16 if it is frozen. */
   readonly word: Operand;
-  /** f32 [positions, hiddenSize] */
+  /** [positions, hiddenSize] */
   readonly position: Operand;
-  /** f32 [types, hiddenSize]; its first row is used. */
+  /** [types, hiddenSize]; its first row is used. */
   readonly tokenType: Operand;
 }
 

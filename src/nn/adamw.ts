@@ -47,19 +47,19 @@ export function checkAdamW(options: AdamWOptions): void {
 }
 
 /**
- * Differentiates `loss` and updates every parameter of a layout. If the layout also keeps the matrices as f16 (mixed precision), the loss
+ * Differentiates `loss` and updates every trained parameter of a layout. If the layout also keeps the matrices as f16 (mixed precision), the loss
  * is scaled before the backward pass. Returns the global gradient norm before clipping, f32 [1].
  */
 export function adamWStep(tape: Tape, loss: Value, layout: ParameterLayout, options: AdamWOptions = adamWDefaults): Value {
-  gradient(tape, loss, layout.parameters, { scaledBy: layout.keepsHalves ? layout.optimizer : null });
+  gradient(tape, loss, layout.trained, { scaledBy: layout.keepsHalves ? layout.optimizer : null });
   return adamWUpdate(tape, layout, options);
 }
 
-/** Updates every parameter by the gradients in the arenas. Returns their global norm before clipping, f32 [1]. Throws `OptionError` for impossible options. */
+/** Updates every trained parameter by the gradients in the arenas. Returns their global norm before clipping, f32 [1]. Throws `OptionError` for impossible options. */
 export function adamWUpdate(tape: Tape, { optimizer, spans, keepsHalves }: ParameterLayout, options: AdamWOptions): Value {
   if (optimizer === null) throw new OptionError("The model's parameters have no gradients.", "Allocate the model for training.");
   checkAdamW(options);
-  const training = spans.map(({ training, ...span }) => ({ ...span, ...training! }));
+  const training = spans.flatMap(({ training, ...span }) => (training ? [{ ...span, ...training }] : []));
   const norm = globalNorm(
     tape,
     training.map(({ gradient }) => gradient),

@@ -48,14 +48,14 @@ describe.each(kinds)("%s", async (kind) => {
       const model = await loadModel({ training: false, mlp: true });
       const batch = views([group]);
       const program = await compile(device, (tape) => {
-        const inputs = declareBatch(tape, capacityOf(batch), { training: false });
+        const inputs = declareBatch(tape, capacityOf(batch), { indices: false });
         const hidden = model.modules.bert.forward(inputs, { training: false });
         const pooled = poolerTypes.map((type) => [type, poolSentences(type, hidden, inputs, model.mlp)] as const);
         const outputs: Record<string, Value> = { ...Object.fromEntries(hidden.map((value, i) => [`hidden.${group}.${i}`, value])) };
         for (const [type, value] of pooled) outputs[`pooled.${group}.${type}`] = value;
         return outputs;
       });
-      program.run(new BatchPacker(capacityOf(batch)).pack(batch, { training: false }));
+      program.run(new BatchPacker(capacityOf(batch)).pack(batch, { indices: false }));
       for (const name of Object.keys(program.outputs)) {
         const wanted = await weights.readF32(name);
         expect(relativeError((await program.read(name)).subarray(0, wanted.length), wanted), name).toBeLessThan(tolerance);
@@ -80,10 +80,10 @@ describe.each(kinds)("%s", async (kind) => {
       const { bert, cls } = model.modules;
       const batch = views(["negatives"]);
       const program = await compile(device, (tape) => {
-        const hidden = bert.forward(declareBatch(tape, capacityOf(batch), { training: false }), { training: false });
+        const hidden = bert.forward(declareBatch(tape, capacityOf(batch), { indices: false }), { training: false });
         return { logits: cls!.predictions.forward(hidden.at(-1)!, bert.embeddings.word_embeddings.weight) };
       });
-      program.run(new BatchPacker(capacityOf(batch)).pack(batch, { training: false }));
+      program.run(new BatchPacker(capacityOf(batch)).pack(batch, { indices: false }));
       const wanted = await weights.readF32("mlm_logits.negatives");
       expect(relativeError((await program.read("logits")).subarray(0, wanted.length), wanted)).toBeLessThan(tolerance);
       program.close();
@@ -104,12 +104,12 @@ describe.each(kinds)("%s", async (kind) => {
     const model = await loadModel({ training: true, mlp: pooler === "cls" });
     const batch = views(groups);
     const program = await compile(device, (tape) => {
-      const inputs = declareBatch(tape, capacityOf(batch), { training: true });
+      const inputs = declareBatch(tape, capacityOf(batch), { indices: true });
       const embeddings = poolSentences(pooler!, model.modules.bert.forward(inputs, { training: true }), inputs, model.mlp);
       const loss = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batch.length / 2) });
       return { loss, norm: adamWStep(tape, loss, model.store.layout, optimizer) };
     });
-    const packed = new BatchPacker(capacityOf(batch)).pack(batch, { training: true });
+    const packed = new BatchPacker(capacityOf(batch)).pack(batch, { indices: true });
     for (let step = 0; step < training.steps; step++) {
       program.run({ ...packed, scalars: { learningRate: training.learning_rate } });
       expect(Math.abs((await program.read("loss"))[0]! / training.losses[step]! - 1), `loss ${step}`).toBeLessThan(tolerance);

@@ -106,8 +106,8 @@ function maskedInputs(
 ): Pick<StepInput, "inputs" | "live"> {
   const capacity = batchCapacity(goldens[kind].config, options);
   const sentences = sentencesOf(examples, 0, options.views!);
-  const plain = options.loss ? new BatchPacker(capacity).pack(sentences, { training: true }) : null;
-  const masked = new MaskedPacker(capacity, options.mlm!.probability).pack(
+  const plain = options.loss ? new BatchPacker(capacity).pack(sentences, { indices: true }) : null;
+  const masked = new MaskedPacker(capacity, { probability: options.mlm!.probability, indices: true }).pack(
     sentences.map((sentence) => ({ ...sentence, masked: maskEvery(sentence.ids, mlm) })),
   );
   return {

@@ -51,6 +51,10 @@ function dimensionList(text: string): number[] {
   return text.split(",").map(wholeNumber(1));
 }
 
+function nameList(text: string): string[] {
+  return text.split(",").map((name) => name.trim());
+}
+
 function seedList(text: string): number[] {
   return text.split(",").map(wholeNumber(0));
 }
@@ -149,6 +153,10 @@ export const trainOptions: readonly Option[] = [
   flag("do_mlm", "also train to predict masked words"),
   argument("mlm_weight", "x", "weight of the loss of masked words").argParser(notNegative),
   argument("mlm_probability", "x", "fraction of the words that is masked").argParser(unit),
+  new Option(
+    "--freeze <parts>",
+    "leave parts as they are: embeddings, layers by number or range, pooler; such as embeddings,0-5; saves memory and time",
+  ).argParser(nameList),
   argument("weight_decay", "x", "weight decay of AdamW, for matrices only").argParser(notNegative),
   argument("adam_beta1", "x", "β₁ of AdamW").argParser(unit),
   argument("adam_beta2", "x", "β₂ of AdamW").argParser(unit),

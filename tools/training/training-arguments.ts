@@ -27,6 +27,7 @@ const settingOf = {
   do_mlm: "mlm",
   mlm_weight: "mlmWeight",
   mlm_probability: "mlmProbability",
+  freeze: "freeze",
   weight_decay: "weightDecay",
   adam_beta1: "adamBeta1",
   adam_beta2: "adamBeta2",

@@ -8,6 +8,7 @@ import { type Attempt, withReopenedDevice } from "../../src/gpu/reopen.ts";
 import { type Folder, readJson } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../../src/io/folder-node.ts";
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
+import type { ParameterCounts } from "../../src/nn/parameters/parameter-layout.ts";
 import { DiskCheckpoints, openCheckpoint, tidyCheckpoints } from "../../src/simcse/checkpoint/checkpoint-folders-node.ts";
 import { stateFile } from "../../src/simcse/checkpoint/checkpoint-store.ts";
 import { savedModelFiles } from "../../src/simcse/checkpoint/saved-model.ts";
@@ -21,12 +22,13 @@ import {
   writeCheckpoint,
 } from "../../src/simcse/checkpoint/training-checkpoint.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
-import type { SimCseModel } from "../../src/simcse/model/model.ts";
+import { Modules, type SimCseModel, trainingOf } from "../../src/simcse/model/model.ts";
 import type { PoolerType } from "../../src/simcse/model/poolers.ts";
 import type { HistoryEntry } from "../../src/simcse/report/history.ts";
 import type { SeedRun } from "../../src/simcse/report/seeds.ts";
 import {
   fitLength,
+  modelNeeds,
   openTrainingSource,
   prepareModel,
   resolveSettings,
@@ -161,7 +163,9 @@ async function readInputs(given: TrainOptions, kind: TrainingKind, output: strin
   const { set, settings } = args.max_seq_length === undefined ? fitLength(read, wanted) : { set: read, settings: wanted };
   const evaluation = evaluates(settings) ? await openDevEvaluation(given, held) : null;
   const metric = evaluation && chosenMetric(evaluation, given.metric_for_best_model ?? undefined);
-  // Examples without a loss are refused before anything is written.
+  // Examples without a loss and parts that the model lacks are refused before anything is written.
+  const needs = modelNeeds(settings, set);
+  trainingOf(new Modules(source.config.bert, needs), source.config.bert, needs);
   stepOptions(set, settings, { tokenizer: source.tokenizer, dimension: source.config.bert.hidden_size });
   const checkpoints = new DiskCheckpoints(output, given.save_total_limit);
   return { given, settings: { ...settings, metric }, output, checkpoints, source, set, evaluation };
@@ -337,6 +341,7 @@ class CommandRun {
     say(
       `${totalSteps.toLocaleString("en-US")} steps; a step takes ${megabytes(step.bytes)}, and parameters and optimiser state ${megabytes(model.store.bytes)}`,
     );
+    say(trainedText(model.store.layout.counts, this.inputs));
     say(lossText(step.options.loss, this.inputs));
     if (!given.disable_tqdm) this.#progress = startProgress(totalSteps, "training");
   }
@@ -419,6 +424,13 @@ function megabytes(bytes: number): string {
 
 function duration(seconds: number): string {
   return seconds < 120 ? `${seconds.toFixed(1)} s` : `${(seconds / 60).toFixed(1)} min`;
+}
+
+/** How many parameters are trained, and which are not. */
+function trainedText({ trained, all }: ParameterCounts, { settings: { freeze } }: Inputs): string {
+  const n = (count: number) => count.toLocaleString("en-US");
+  if (trained === all) return `trains all ${n(all)} parameters`;
+  return `trains ${n(trained)} of ${n(all)} parameters (${((100 * trained) / all).toFixed(1)}%), frozen: ${freeze.join(", ")}`;
 }
 
 /** The loss that is used, and why. */

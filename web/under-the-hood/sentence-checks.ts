@@ -28,12 +28,12 @@ const seeds = { seed: 42, step: 7 };
 const ids = lengths.map((length, i) => Array.from(integers(length, 20, 30 + i)));
 const packed = new BatchPacker(batchCapacity).pack(
   ids.map((sentence, key) => ({ ids: sentence, key })),
-  { training: true },
+  { indices: true },
 );
 const packedStep = { ...packed, ...seeds };
 const packedKeys = Array.from({ length: rows }, (_, row) => packed.inputs.tokens![row * 4 + 3]!);
 
-const batch = (tape: Tape) => declareBatch(tape, batchCapacity, { training: true });
+const batch = (tape: Tape) => declareBatch(tape, batchCapacity, { indices: true });
 const tokenMatrix = (tape: Tape, name: string, columns = width) => tape.input(name, f32(tape.extent("tokens", rowCapacity), columns));
 
 const dropped = dropoutMask({ ...seeds, site: 0, probability: 0.1 }, packedKeys, width);

@@ -74,14 +74,14 @@ export async function open(): Promise<OpenPeer> {
         positions: config.max_position_embeddings,
       };
       const program = await compile(device, (tape) => {
-        const batch = declareBatch(tape, capacity, { training: false });
+        const batch = declareBatch(tape, capacity, { indices: false });
         return { embeddings: poolSentences("cls", model.modules.bert.forward(batch, { training: false }), batch, model.mlp) };
       });
       const packer = new BatchPacker(capacity);
       const batch = sentences().map((ids, key) => ({ ids, key }));
       return {
         encode() {
-          program.run(packer.pack(batch, { training: false }));
+          program.run(packer.pack(batch, { indices: false }));
           return program.read("embeddings");
         },
       };

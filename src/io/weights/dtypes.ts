@@ -4,6 +4,8 @@
  * Bytes are little-endian, which is both the format's order and that of every machine with WebGPU.
  */
 
+import { fromHalves } from "../../float16.ts";
+
 /**
  * Bits per element, by dtype. The order is that of the official implementation, which orders the tensors of a file by it: later dtypes come
  * first, so that every tensor starts at a multiple of its element's size.
@@ -42,7 +44,7 @@ export const DTYPES = Object.keys(DTYPE_BITS) as readonly Dtype[];
 export const TO_F32: Readonly<Partial<Record<Dtype, (bytes: Uint8Array) => Float32Array>>> = {
   F32: (bytes) => new Float32Array(...elements(bytes, 4)),
   F64: (bytes) => new Float32Array(new Float64Array(...elements(bytes, 8))),
-  F16: (bytes) => f16ToF32(new Uint16Array(...elements(bytes, 2))),
+  F16: (bytes) => fromHalves(new Uint16Array(...elements(bytes, 2))),
   BF16: (bytes) => bf16ToF32(new Uint16Array(...elements(bytes, 2))),
 };
 
@@ -57,25 +59,4 @@ function bf16ToF32(halves: Uint16Array): Float32Array {
   const words = new Uint32Array(halves.length);
   for (let i = 0; i < halves.length; i++) words[i] = halves[i]! << 16;
   return new Float32Array(words.buffer);
-}
-
-/** IEEE 754 binary16: 1 sign bit, 5 exponent bits (bias 15), 10 fraction bits. */
-function f16ToF32(halves: Uint16Array): Float32Array {
-  const words = new Uint32Array(halves.length);
-  const values = new Float32Array(words.buffer);
-  for (let i = 0; i < halves.length; i++) {
-    const half = halves[i]!;
-    const sign = (half & 0x8000) << 16;
-    const exponent = (half >> 10) & 31;
-    const fraction = half & 1023;
-    if (exponent === 0) {
-      // Zero and subnormals: fraction · 2^-24, exact in f32.
-      values[i] = fraction * 2 ** -24;
-      words[i]! |= sign;
-    } else {
-      // Infinity and NaN keep an exponent of all ones; the others change from bias 15 to bias 127.
-      words[i] = sign | ((exponent === 31 ? 255 : exponent + 112) << 23) | (fraction << 13);
-    }
-  }
-  return values;
 }

@@ -3,8 +3,9 @@
  * flat arenas, so that the optimiser and the gradient norm each take one dispatch per arena. A layout is enough to record and plan a step;
  * `ParameterStore` allocates its memory.
  *
- * Parameters with and without weight decay are in separate arenas. An arena is no larger than the device's largest binding. A larger
- * parameter has its own arena, made of several spans.
+ * Parameters with and without weight decay are in separate arenas, and so are trained and frozen ones. A parameter is trained if its arena
+ * has gradients and moments; nothing else records it. An arena is no larger than the device's largest binding. A larger parameter has its
+ * own arena, made of several spans.
  */
 import { CapacityError } from "../../errors.ts";
 import type { Limits } from "../../gpu/capabilities.ts";
@@ -22,11 +23,11 @@ export interface Alike<Tensor> {
   readonly decays: boolean;
   readonly parameters: Tensor;
   /**
-   * The parameters as f16, for products in mixed precision; null in a store that keeps no f16 copies, and for parameters that no product
-   * reads.
+   * A copy of the parameters as f16, for products in mixed precision; null in a store that keeps no halves, for parameters that no product
+   * reads, and for frozen matrices, which are themselves f16.
    */
   readonly half: Tensor | null;
-  /** For training; null in a model that only encodes. */
+  /** For training; null if the parameters are frozen. */
   readonly training: { readonly gradient: Tensor; readonly first: Tensor; readonly second: Tensor } | null;
 }
 
@@ -42,11 +43,17 @@ export interface Arena extends Alike<ArenaTensor> {
 /** A part of an arena that a device can bind at once. */
 export type Span = Alike<Persistent>;
 
+/** How many numbers parameters are. */
+export interface ParameterCounts {
+  readonly trained: number;
+  readonly all: number;
+}
+
 /** What a layout provides memory for. */
 export interface LayoutOptions {
-  /** Also gradients and moments: four times the memory. */
-  readonly training: boolean;
-  /** Also keep all matrices as f16, for mixed precision; false if absent. */
+  /** Also gradients and moments: four times the memory. If it is a function, only for the parameters whose names it accepts. */
+  readonly training: boolean | ((name: string) => boolean);
+  /** Keep all matrices as f16, for mixed precision: as a copy if they are trained, otherwise only as f16; false if absent. */
   readonly halves?: boolean;
   /** The device's limits. */
   readonly limits: Limits;
@@ -56,6 +63,8 @@ export interface LayoutOptions {
 export class ParameterLayout {
   readonly pieces: ReadonlyMap<string, Piece>;
   readonly parameters: readonly Parameter[];
+  /** Those that have gradients. */
+  readonly trained: readonly Parameter[];
   readonly arenas: readonly Arena[];
   /** The optimiser's state, see `optimizer-state.ts`; null in a model that only encodes. */
   readonly optimizer: ArenaTensor | null;
@@ -68,17 +77,16 @@ export class ParameterLayout {
     for (const [name, { parameter }] of this.pieces) parameter.name = name;
     this.keepsHalves = halves;
     this.optimizer = training ? new ArenaTensor("optimiser state", "f32", optimizerStateShape) : null;
-    this.arenas = [true, false].flatMap((decays) =>
-      packArenas(
-        this.parameters.filter((parameter) => parameter.decays === decays),
-        limits,
-      ).map((members, i) =>
-        layOutArena(members, `${decays ? "weights" : "biases and norms"} ${i}`, { decays, training, halves: halves && decays }, limits),
-      ),
-    );
+    const isTrained = typeof training === "function" ? training : () => training;
+    this.trained = this.parameters.filter(({ name }) => isTrained(name));
+    const kinds = [true, false].flatMap((trained) => [true, false].map((decays) => ({ trained, decays, halves: halves && decays })));
+    this.arenas = kinds.flatMap((kind) => {
+      const members = this.parameters.filter(({ name, decays }) => isTrained(name) === kind.trained && decays === kind.decays);
+      return packArenas(members, limits).map((some, i) => layOutArena(some, i, kind, limits));
+    });
   }
 
-  /** All arenas, as the parts that one dispatch of the optimiser handles. */
+  /** All arenas, as parts that one dispatch handles. */
   get spans(): readonly Span[] {
     return this.arenas.flatMap(({ spans }) => spans);
   }
@@ -91,6 +99,12 @@ export class ParameterLayout {
       ...(training ? Object.values(training) : []),
     ];
     return [...this.arenas.flatMap(ofArena), ...(this.optimizer ? [this.optimizer] : [])];
+  }
+
+  /** How many numbers the parameters are, and how many of them are trained. */
+  get counts(): ParameterCounts {
+    const count = (parameters: readonly Parameter[]) => parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+    return { trained: count(this.trained), all: count(this.parameters) };
   }
 
   /** Bytes of all tensors. */
@@ -130,17 +144,18 @@ function packArenas(parameters: readonly Parameter[], { maxBufferSize, maxStorag
 
 function layOutArena(
   members: readonly Parameter[],
-  label: string,
-  { decays, training, halves }: { decays: boolean; training: boolean; halves: boolean },
+  index: number,
+  { trained, decays, halves }: { readonly trained: boolean; readonly decays: boolean; readonly halves: boolean },
   { maxStorageBufferBindingSize }: Limits,
 ): Arena {
+  const label = `${trained ? "" : "frozen "}${decays ? "weights" : "biases and norms"} ${index}`;
   const elements = members.reduce((sum, parameter) => sum + alignedBytes(parameter), 0) / 4;
   const flat = (kind: string, dtype: FloatType = "f32") => new ArenaTensor(`${kind} of ${label}`, dtype, [elements]);
   const arena: Alike<ArenaTensor> = {
     decays,
-    parameters: flat("parameters"),
-    half: halves ? flat("halves", "f16") : null,
-    training: training ? { gradient: flat("gradient"), first: flat("first moment"), second: flat("second moment") } : null,
+    parameters: flat("parameters", halves && !trained ? "f16" : "f32"),
+    half: halves && trained ? flat("halves", "f16") : null,
+    training: trained ? { gradient: flat("gradient"), first: flat("first moment"), second: flat("second moment") } : null,
   };
   let offset = 0;
   for (const parameter of members) {

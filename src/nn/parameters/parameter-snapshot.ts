@@ -1,12 +1,12 @@
-/** A copy of a model's parameters, kept on the device, so that training can return to its best step. */
+/** A copy of a model's trained parameters, kept on the device, so that training can return to its best step. */
 import type { BufferWindow } from "../../gpu/device.ts";
 import type { ParameterStore } from "./parameter-store.ts";
 
-/** A copy of a model's parameters on their device. */
+/** A copy of a model's trained parameters on their device. */
 export class ParameterSnapshot {
   private constructor(
     readonly store: ParameterStore,
-    /** A buffer for each arena of parameters. */
+    /** A buffer for each arena of trained parameters. */
     readonly buffers: readonly GPUBuffer[],
   ) {}
 
@@ -17,12 +17,12 @@ export class ParameterSnapshot {
     return new ParameterSnapshot(store, await store.device.allocate("a copy of the model's parameters", declarations));
   }
 
-  /** Copies the current parameters. */
+  /** Copies the current values. */
   take(): void {
     this.#copy((window, buffer) => [window, { buffer, offset: 0, size: window.size }]);
   }
 
-  /** Restores the copied parameters. */
+  /** Restores the copied values. */
   restore(): void {
     this.#copy((window, buffer) => [{ buffer, offset: 0, size: window.size }, window]);
   }
@@ -48,5 +48,5 @@ export class ParameterSnapshot {
 }
 
 function windowsOf({ layout }: ParameterStore): BufferWindow[] {
-  return layout.arenas.map(({ parameters }) => parameters.window);
+  return layout.arenas.flatMap(({ parameters, training }) => (training ? [parameters.window] : []));
 }

@@ -1,8 +1,9 @@
 /** The memory of a model on a device: the tensors of its layout, written, read and freed. Outlives every plan. */
 import { OptionError, ShapeError } from "../../errors.ts";
+import { fromHalves, toHalves } from "../../float16.ts";
 import type { BufferWindow, Device } from "../../gpu/device.ts";
 import { Lifetime } from "../../gpu/lifetime.ts";
-import { elementCount } from "../../kernels/language/operation.ts";
+import { bytesPerElement, elementCount, type FloatType } from "../../kernels/language/operation.ts";
 import { initialLossScale, initialOptimizerState } from "../../kernels/optimizer/optimizer-state.ts";
 import { normal } from "../random.ts";
 import type { Parameter, Piece } from "./parameter.ts";
@@ -11,10 +12,19 @@ import { type LayoutOptions, ParameterLayout } from "./parameter-layout.ts";
 /** The running mean of the gradients, or of their squares. */
 export type Moment = "first" | "second";
 
+/** The memory of a tensor, and how its elements are stored. */
+interface Stored {
+  readonly window: BufferWindow;
+  readonly dtype: FloatType;
+}
+
 /** What a store allocates memory for. */
 export type StoreOptions = Omit<LayoutOptions, "limits">;
 
-/** The memory of a model's parameters on one device, and for training also of their gradients and moments. */
+/**
+ * The memory of a model's parameters on one device, and for training also of their gradients and moments. It takes and gives f32, also for
+ * parameters that are stored as f16.
+ */
 export class ParameterStore {
   readonly #lifetime = new Lifetime("The model", "Load it again.");
 
@@ -57,8 +67,8 @@ export class ParameterStore {
   resetOptimizer(): void {
     const { optimizer, keepsHalves, arenas } = this.layout;
     if (optimizer === null) throw untrainable();
-    this.device.clear(arenas.flatMap(({ training }) => [training!.first.window, training!.second.window]));
-    this.#write(optimizer.window, initialOptimizerState({ lossScale: keepsHalves ? initialLossScale : 1 }));
+    this.device.clear(arenas.flatMap(({ training }) => (training ? [training.first.window, training.second.window] : [])));
+    this.#write({ window: optimizer.window, dtype: "f32" }, initialOptimizerState({ lossScale: keepsHalves ? initialLossScale : 1 }));
   }
 
   /** Sets every parameter to its initial values. The same seed gives the same model on every machine. */
@@ -67,9 +77,12 @@ export class ParameterStore {
   }
 
   /** Sets one parameter to its initial values, which depend only on the seed and its name. */
-  initializeParameter({ initial, shape, name, window }: Parameter, seed: number): void {
+  initializeParameter({ initial, shape, name, window, dtype }: Parameter, seed: number): void {
     const count = elementCount(shape);
-    this.#write(window, "normal" in initial ? normal(seed, name, count, initial.normal) : new Float32Array(count).fill(initial.constant));
+    this.#write(
+      { window, dtype },
+      "normal" in initial ? normal(seed, name, count, initial.normal) : new Float32Array(count).fill(initial.constant),
+    );
   }
 
   /**
@@ -77,41 +90,43 @@ export class ParameterStore {
    * there is no such tensor or the number of elements differs, and `OptionError` when `data` is not a `Float32Array`.
    */
   write(name: string, data: Float32Array, offset?: number): void {
-    this.#write(this.#windowOf(name), data, { name, offset });
+    this.#write(this.#storedAs(name), data, { name, offset });
   }
 
   /**
    * Copies the tensors that another store of the same device also has; returns the names of those that it lacks. Throws `ShapeError` where
    * a shape differs.
    */
-  copyFrom(other: ParameterStore): string[] {
+  async copyFrom(other: ParameterStore): Promise<string[]> {
     this.check();
     other.check();
     const encoder = this.device.gpu.createCommandEncoder();
+    const stored: string[] = [];
     const shared = [...this.pieces.keys()].filter((name) => other.pieces.has(name));
     for (const name of shared) {
-      const [from, to] = [other.#windowOf(name), this.#windowOf(name)];
-      if (from.size !== to.size)
+      const sizes = [other, this].map((store) => elementCount(store.#piece(name).shape));
+      if (sizes[0] !== sizes[1])
         throw new ShapeError(
-          `${name} has ${from.size / 4} elements in one model and ${to.size / 4} in the other.`,
+          `${name} has ${sizes[0]} elements in one model and ${sizes[1]} in the other.`,
           "Copy between models of one config.",
         );
-      encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
+      const [from, to] = [other.#storedAs(name), this.#storedAs(name)];
+      if (from.dtype !== to.dtype) stored.push(name);
+      else encoder.copyBufferToBuffer(from.window.buffer, from.window.offset, to.window.buffer, to.window.offset, to.window.size);
     }
     this.device.gpu.queue.submit([encoder.finish()]);
+    for (const name of stored) this.write(name, await other.read(name));
     return [...this.pieces.keys()].filter((name) => !other.pieces.has(name));
   }
 
   /** Reads a named tensor back, row-major. */
   async read(name: string): Promise<Float32Array> {
-    this.#lifetime.check();
-    return new Float32Array(await this.device.read(this.#windowOf(name)));
+    return this.#read(this.#storedAs(name));
   }
 
   /** Reads one of AdamW's moments of a named tensor. */
   async readMoment(name: string, which: Moment): Promise<Float32Array> {
-    this.#lifetime.check();
-    return new Float32Array(await this.device.read(this.#momentOf(name, which)));
+    return this.#read(this.#momentOf(name, which));
   }
 
   /** Writes one of AdamW's moments of a named tensor, like `write`. */
@@ -119,26 +134,35 @@ export class ParameterStore {
     this.#write(this.#momentOf(name, which), data, { name: `The ${which} moment of ${name}`, offset });
   }
 
-  #write(window: BufferWindow, data: Float32Array, part?: { readonly name: string; readonly offset: number | undefined }): void {
+  #write({ window, dtype }: Stored, data: Float32Array, part?: { readonly name: string; readonly offset: number | undefined }): void {
     this.#lifetime.check();
     this.device.check();
-    if (part) checkPart(part.name, data, part.offset, window.size / 4);
-    const start = window.offset + (part?.offset ?? 0) * 4;
-    this.device.gpu.queue.writeBuffer(window.buffer, start, data as GPUAllowSharedBufferSource);
+    if (part) checkPart(part.name, data, part.offset, window.size / bytesPerElement[dtype]);
+    const start = window.offset + (part?.offset ?? 0) * bytesPerElement[dtype];
+    const elements = dtype === "f16" ? wholeWords(toHalves(data)) : data;
+    this.device.gpu.queue.writeBuffer(window.buffer, start, elements as GPUAllowSharedBufferSource);
   }
 
-  #windowOf(name: string): BufferWindow {
+  async #read({ window, dtype }: Stored): Promise<Float32Array> {
+    this.#lifetime.check();
+    if (dtype === "f32") return new Float32Array(await this.device.read(window));
+    const words = await this.device.read({ ...window, size: Math.ceil(window.size / 4) * 4 });
+    return fromHalves(new Uint16Array(words, 0, window.size / 2));
+  }
+
+  #storedAs(name: string): Stored {
     const { parameter, offset, shape } = this.#piece(name);
     const { buffer, offset: start } = parameter.window;
-    return { buffer, offset: start + offset * 4, size: elementCount(shape) * 4 };
+    const size = bytesPerElement[parameter.dtype];
+    return { window: { buffer, offset: start + offset * size, size: elementCount(shape) * size }, dtype: parameter.dtype };
   }
 
   /** Where a moment is: at the same place in its arena as the parameter in its own. */
-  #momentOf(name: string, which: Moment): BufferWindow {
-    const own = this.#windowOf(name);
-    const arena = this.layout.arenas.find(({ parameters }) => parameters.buffer === own.buffer);
+  #momentOf(name: string, which: Moment): Stored {
+    const { window, dtype } = this.#storedAs(name);
+    const arena = this.layout.arenas.find(({ parameters }) => parameters.buffer === window.buffer);
     if (!arena?.training) throw untrainable();
-    return { ...own, buffer: arena.training[which].window.buffer };
+    return { window: { ...window, buffer: arena.training[which].window.buffer }, dtype };
   }
 
   /** Throws `ClosedError` after `close`. */
@@ -163,7 +187,16 @@ export class ParameterStore {
   }
 }
 
-const untrainable = () => new ShapeError("The model's parameters have no gradients and moments.", "Allocate the model for training.");
+/** Halves with one more, zero, if their number is odd: the device is written by words. It falls into the gap between parameters. */
+function wholeWords(halves: Uint16Array): Uint16Array {
+  if (halves.length % 2 === 0) return halves;
+  const words = new Uint16Array(halves.length + 1);
+  words.set(halves);
+  return words;
+}
+
+const untrainable = () =>
+  new ShapeError("The parameter has no gradient and moments.", "Allocate the model for training, and train this parameter.");
 
 /** Throws unless `data` is a whole tensor of `elements`, or a part of it from `offset` on. */
 function checkPart(name: string, data: Float32Array, offset: number | undefined, elements: number): void {

@@ -6,7 +6,7 @@
  * are one matrix here). So the walk collects pieces, while memory belongs to whole parameters.
  */
 import { ShapeError } from "../../errors.ts";
-import { checkShape, elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
+import { checkShape, elementCount, type FloatType, floatOf, type Persistent } from "../../kernels/language/operation.ts";
 
 /** How a parameter is initialised. */
 export type Initial = { readonly normal: number } | { readonly constant: number };
@@ -14,13 +14,13 @@ export type Initial = { readonly normal: number } | { readonly constant: number 
 /** Where a parameter is, and the tensors that belong to it. */
 export interface Places {
   readonly own: Persistent;
+  /** Its f16 copy. */
   readonly half: Persistent | undefined;
   readonly gradient: Persistent | undefined;
 }
 
-/** An f32 tensor in an arena. `ParameterLayout` assigns its place, `ParameterStore` its memory. */
+/** A tensor in an arena: f32, or f16 if it is a frozen matrix in mixed precision. `ParameterLayout` assigns its place, `ParameterStore` its memory. */
 export class Parameter implements Persistent {
-  readonly dtype = "f32";
   name = "parameter";
   #places: Places | null = null;
 
@@ -29,6 +29,10 @@ export class Parameter implements Persistent {
     readonly initial: Initial,
   ) {
     checkShape("A parameter", shape);
+  }
+
+  get dtype(): FloatType {
+    return this.#places === null ? "f32" : floatOf(this.#places.own);
   }
 
   /** Weight decay applies to matrices, not to biases and norm weights. */
@@ -61,9 +65,9 @@ export class Parameter implements Persistent {
     return this.#places?.half;
   }
 
-  /** The parameter, or its f16 copy. Throws `ShapeError` if it has none. */
+  /** What a product with a matrix of this dtype reads: the parameter or its f16 copy. Throws `ShapeError` if there are no halves. */
   stored(dtype: FloatType): Persistent {
-    const stored = dtype === "f16" ? this.half : this;
+    const stored = dtype === this.dtype || dtype === "f32" ? this : this.half;
     if (stored === undefined) {
       throw new ShapeError(`The parameter ${this.name} is not kept as halves.`, "Allocate its model with halves: true.");
     }

@@ -5,11 +5,11 @@
  * Converting a converted model changes nothing.
  */
 import { OptionError } from "../../errors.ts";
+import { toHalves } from "../../float16.ts";
 import type { Folder, NamedContent } from "../../io/folder.ts";
 import { bytesOf } from "../../io/formats/bytes.ts";
 import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
-import { toHalves } from "../../io/weights/float16.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights, WEIGHTS_FILES } from "../../io/weights.ts";

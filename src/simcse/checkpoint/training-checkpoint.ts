@@ -10,10 +10,11 @@ import { encodeSafetensors, openSafetensors, type TensorToWrite } from "../../io
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights, openWeights } from "../../io/weights.ts";
 import { formatShape } from "../../kernels/language/operation.ts";
-import type { Moment } from "../../nn/parameters/parameter-store.ts";
+import type { Piece } from "../../nn/parameters/parameter.ts";
+import type { Moment, ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { TrainerState } from "../training/trainer.ts";
-import { checkSettings, type TrainingSettings } from "../training/training-options.ts";
+import { checkSettings, type TrainingSettings, trainingDefaults } from "../training/training-options.ts";
 import { loadWeights, modelFiles } from "./checkpoint.ts";
 import { type CheckpointStore, stateFile } from "./checkpoint-store.ts";
 
@@ -70,10 +71,16 @@ export async function writeCheckpoint(store: CheckpointStore, run: CheckpointedR
   await store.write(state.global_step, trainingCheckpointFiles(model, tokenizer, simcse, saved));
 }
 
+/** The tensors that have moments. */
+function trainedPieces({ layout }: ParameterStore): [string, Piece][] {
+  const trained = new Set(layout.trained);
+  return [...layout.pieces].filter(([, { parameter }]) => trained.has(parameter));
+}
+
 function optimizerTensors({ store, device }: SimCseModel): TensorToWrite[] {
   const state = store.layout.optimizer!;
   return [
-    ...[...store.pieces].flatMap(([name, { shape }]) =>
+    ...trainedPieces(store).flatMap(([name, { shape }]) =>
       moments.map((moment) => ({
         name: `${moment}.${name}`,
         dtype: "F32" as const,
@@ -102,7 +109,7 @@ export async function readTrainingState(folder: Folder): Promise<SavedState> {
   if (wrong !== undefined) throw notAState(path, `${wrong[0]} is ${shortJson(state[wrong[0]])}`);
   const saved = state as unknown as SavedState;
   try {
-    checkSettings(saved.options);
+    checkSettings(withDefaults(saved.options));
   } catch (cause) {
     throw notAState(path, `in options, ${(cause as Error).message}`);
   }
@@ -110,6 +117,9 @@ export async function readTrainingState(folder: Folder): Promise<SavedState> {
   const unlogged = saved.unlogged.map((metrics) => ({ ...metrics, gradientNorm: metrics.gradientNorm ?? Number.POSITIVE_INFINITY }));
   return { ...saved, unlogged };
 }
+
+/** Settings as a run saved them; those that did not exist yet had no effect, as their defaults. */
+const withDefaults = (saved: TrainingSettings): TrainingSettings => ({ ...trainingDefaults, ...saved });
 
 function notAState(path: string, why: string): FormatError {
   return new FormatError(
@@ -175,7 +185,7 @@ export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel)
   const { store, device } = model;
   const file = await openSafetensors(folder, optimizerFile);
   checkMoments(file, model);
-  for (const name of store.pieces.keys()) {
+  for (const [name] of trainedPieces(store)) {
     for (const moment of moments) {
       for await (const { offset, data } of file.streamF32(`${moment}.${name}`, streamBytes)) store.writeMoment(name, moment, data, offset);
     }
@@ -185,9 +195,9 @@ export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel)
   device.gpu.queue.writeBuffer(store.layout.optimizer!.window.buffer, 0, state as GPUAllowSharedBufferSource);
 }
 
-/** Throws `FormatError` unless the moments of every tensor exist with its shape. */
+/** Throws `FormatError` unless the moments of every trained tensor exist with its shape. */
 function checkMoments({ tensors, path }: Weights, { store }: SimCseModel): void {
-  for (const [name, { shape }] of store.pieces) {
+  for (const [name, { shape }] of trainedPieces(store)) {
     for (const moment of moments) {
       const found = tensors.get(`${moment}.${name}`);
       if (found !== undefined && formatShape(found.shape) === formatShape(shape)) continue;
@@ -215,10 +225,11 @@ const mayChange: ReadonlySet<keyof TrainingSettings> = new Set([
 
 /** Throws `OptionError`, naming the differences, if a run would resume with other settings or other data than it began with. */
 export function checkResumable(
-  { options: began, train_examples }: Pick<SavedState, "options" | "train_examples">,
+  { options, train_examples }: Pick<SavedState, "options" | "train_examples">,
   settings: TrainingSettings,
   examples: number,
 ): void {
+  const began = withDefaults(options);
   const names = (Object.keys(settings) as (keyof TrainingSettings)[]).filter(
     (name) => !mayChange.has(name) && JSON.stringify(began[name]) !== JSON.stringify(settings[name]),
   );

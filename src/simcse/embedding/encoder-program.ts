@@ -52,7 +52,7 @@ export class EncoderProgram {
     const capacity: BatchCapacity = { sentences, tokens, longest, ...tableSizes(config) };
     const leavesOutPrompt = pooler === "sentence_transformers" && !modules.head!.config.includePrompt;
     const record = (tape: Tape) => {
-      const batch = declareBatch(tape, capacity, { training: false });
+      const batch = declareBatch(tape, capacity, { indices: false });
       const hidden = modules.bert.forward(batch, { training: false });
       const vectors =
         pooler === "sentence_transformers"
@@ -72,7 +72,7 @@ export class EncoderProgram {
   async run(batch: readonly TokenizedText[], profiler?: Profiler | null): Promise<Float32Array> {
     const packed = this.#packer.pack(
       batch.map(({ ids }) => ({ ids, key: 0 })),
-      { training: false },
+      { indices: false },
     );
     const { sentences } = packed.inputs;
     const promptTokens = batch.map((text) => text.promptTokens);

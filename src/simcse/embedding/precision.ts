@@ -10,8 +10,8 @@
  * Quantization") measure how much they reduce the quality of search.
  */
 import { OptionError } from "../../errors.ts";
+import { toHalves } from "../../float16.ts";
 import { TO_F32 } from "../../io/weights/dtypes.ts";
-import { toHalves } from "../../io/weights/float16.ts";
 import { type Precision, precisions } from "../../kernels/search/precision.ts";
 
 /** Throws `OptionError` unless the value is one of the four, or absent. */

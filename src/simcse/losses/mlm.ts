@@ -30,6 +30,8 @@ export interface MlmOptions {
   /** How activations are stored. */
   readonly dtype: "f32" | "f16";
   readonly recompute: boolean;
+  /** Whether the embeddings are trained, which need the batch's gather indices for it. */
+  readonly indices: boolean;
 }
 
 /** Records a pass over the masked batch, with its own dropout masks, and its loss, f32 [1]; 0 if nothing is masked. */
@@ -37,9 +39,9 @@ export function maskedLanguageLoss(
   tape: Tape,
   { bert, cls }: Modules,
   capacity: BatchCapacity,
-  { probability, dtype, recompute }: MlmOptions,
+  { probability, dtype, recompute, indices }: MlmOptions,
 ): Value {
-  const batch = declareBatch(tape, capacity, { training: true, prefix });
+  const batch = declareBatch(tape, capacity, { indices, prefix });
   const masked = tape.extent("masked tokens", maskedCapacity(capacity.tokens, probability));
   const rows = tape.input("masked rows", u32(masked));
   const labels = tape.input("masked labels", u32(masked));
@@ -60,8 +62,10 @@ export class MaskedPacker {
   readonly #rows: Uint32Array;
   readonly #labels: Uint32Array;
   readonly #places: Uint32Array;
+  readonly #indices: boolean;
 
-  constructor(capacity: BatchCapacity, probability: number) {
+  constructor(capacity: BatchCapacity, { probability, indices }: Pick<MlmOptions, "probability" | "indices">) {
+    this.#indices = indices;
     this.#packer = new BatchPacker(capacity, prefix);
     const room = maskedCapacity(capacity.tokens, probability);
     this.#rows = new Uint32Array(room);
@@ -84,7 +88,7 @@ export class MaskedPacker {
       start += ids.length;
       return { ids: Array.from(ids), key };
     });
-    const { inputs, live } = this.#packer.pack(masked, { training: true });
+    const { inputs, live } = this.#packer.pack(masked, { indices: this.#indices });
     return {
       inputs: {
         ...inputs,

@@ -43,19 +43,19 @@ export function withoutPrompt(sentences: Uint32Array, promptTokens: readonly num
 }
 
 /**
- * Declares a batch's inputs: `tokens` and `sentences`, and for training the gather indices. A second batch of the same sentences with other
- * tokens has a `prefix` in its names.
+ * Declares a batch's inputs: `tokens` and `sentences`, and for the gradients of the embeddings the gather `indices`. A second batch of the
+ * same sentences with other tokens has a `prefix` in its names.
  */
 export function declareBatch(
   tape: Tape,
   capacity: BatchCapacity,
-  { training, prefix = "" }: { readonly training: boolean; readonly prefix?: string },
+  { indices, prefix = "" }: { readonly indices: boolean; readonly prefix?: string },
 ): BatchValues {
   const tokenRows = tape.extent("tokens", capacity.tokens);
   const tokens = tape.input(`${prefix}tokens`, tokenTable(tokenRows));
   const sentences = tape.input(`${prefix}sentences`, sentenceTable(tape.extent("sentences", capacity.sentences)));
   const { firstPosition = 0, longest = capacity.positions - firstPosition } = capacity;
-  if (!training) return { tokens, sentences, longest };
+  if (!indices) return { tokens, sentences, longest };
   const index = (name: string, distinct: number) => ({
     order: tape.input(`${prefix}${name} order`, gatherOrder(tokenRows)),
     runs: tape.input(`${prefix}${name} runs`, gatherRuns(tape.extent(`${prefix}distinct ${name}s`, Math.min(distinct, capacity.tokens)))),
@@ -102,7 +102,7 @@ export class BatchPacker {
    * The step input of a batch. The next call reuses its arrays. Throws `CapacityError` when the batch is too large, or a sentence is longer
    * than the model's positions, and `OptionError` for a token that is not in the vocabulary.
    */
-  pack(sentences: readonly PackedSentence[], { training }: { training: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
+  pack(sentences: readonly PackedSentence[], { indices }: { readonly indices: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
     const { capacity, table } = { capacity: this.#capacity, table: this.#tokens };
     const { firstPosition = 0, longest = capacity.positions - firstPosition } = capacity;
     let row = 0;
@@ -135,7 +135,7 @@ export class BatchPacker {
       [`${this.prefix}sentences`]: this.#sentences.subarray(0, sentences.length * 2),
     };
     const live: Record<string, number> = { tokens: row, sentences: sentences.length };
-    if (training) {
+    if (indices) {
       for (const [name, builder, column] of [["word", this.#word, 0] as const, ["position", this.#position, 1] as const]) {
         const distinct = builder.build(table, column, row);
         live[`${this.prefix}distinct ${name}s`] = distinct;

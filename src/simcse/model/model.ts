@@ -6,9 +6,11 @@ import type { BertConfig } from "../../nn/architectures/bert-config.ts";
 import { MlmHead } from "../../nn/architectures/mlm-head.ts";
 import { Linear } from "../../nn/linear.ts";
 import { namedPieces, type Piece } from "../../nn/parameters/parameter.ts";
+import type { LayoutOptions } from "../../nn/parameters/parameter-layout.ts";
 import { ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import { checkingTuning } from "../../tuning/tuning.ts";
 import { headDimension, SentenceHead, type SentenceHeadConfig } from "./sentence-head.ts";
+import { type TrainedParts, trainedBy, trainedParts } from "./trained-parts.ts";
 
 /** The fields that SimCSE adds to a model's `config.json` under `simcse`, so that the pooler is never guessed. */
 export interface SimCseConfig {
@@ -22,7 +24,9 @@ export interface SimCseConfig {
 export interface ModelOptions {
   /** Also allocate gradients and optimiser state. */
   readonly training: boolean;
-  /** Also keep the matrices as f16, for mixed precision; false if absent. */
+  /** The parts that are not trained, see `TrainedParts`; none if absent. */
+  readonly freeze?: readonly string[];
+  /** Keep the matrices as f16, for mixed precision: as a copy if they are trained, otherwise only as f16; false if absent. */
   readonly halves?: boolean;
   /** Whether there is an MLP on the [CLS] token. */
   readonly mlp: boolean;
@@ -49,6 +53,15 @@ export class Modules {
   }
 }
 
+/** Which parameters have gradients, as a layout wants to know it. Throws `OptionError` for parts that the model does not have. */
+export function trainingOf(
+  modules: Modules,
+  config: BertConfig,
+  options: Pick<ModelOptions, "training" | "freeze">,
+): LayoutOptions["training"] {
+  return options.training && trainedBy(trainedParts(options), [...namedPieces(modules).keys()], config);
+}
+
 /** Every tensor of a model by its name in a training checkpoint. */
 export function modelTensors(config: BertConfig, options: Pick<ModelOptions, "mlp" | "head">): ReadonlyMap<string, Piece> {
   return namedPieces(new Modules(config, options));
@@ -62,13 +75,19 @@ export class SimCseModel {
     readonly modules: Modules,
     readonly store: ParameterStore,
     readonly tuning: Tuning,
+    /** What is trained; null in a model that only encodes. */
+    readonly trained: TrainedParts | null,
   ) {}
 
-  /** A model whose parameters are zero; initialise or load them. Throws `CapacityError` when the device has no room. */
+  /**
+   * A model whose parameters are zero; initialise or load them. Throws `CapacityError` when the device has no room, and `OptionError` for
+   * parts to freeze that the model does not have.
+   */
   static async allocate(device: Device, config: BertConfig, options: ModelOptions): Promise<SimCseModel> {
-    const { training, halves = false, tuning = await checkingTuning(device) } = options;
+    const { halves = false, tuning = await checkingTuning(device) } = options;
     const modules = new Modules(config, options);
-    return new SimCseModel(device, config, modules, await ParameterStore.allocate(device, modules, { training, halves }), tuning);
+    const store = await ParameterStore.allocate(device, modules, { training: trainingOf(modules, config, options), halves });
+    return new SimCseModel(device, config, modules, store, tuning, options.training ? trainedParts(options) : null);
   }
 
   get mlp(): Linear | null {

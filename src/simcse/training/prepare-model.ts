@@ -6,9 +6,11 @@ import type { Folder } from "../../io/folder.ts";
 import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { longestSentence } from "../../nn/architectures/bert-config.ts";
+import type { ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import { type CheckpointConfig, checkVocabulary, inspectWeights, loadWeights, readConfig, usualLength } from "../checkpoint/checkpoint.ts";
 import { type SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
+import { trainedParts } from "../model/trained-parts.ts";
 import { embeddingPooler, type TrainingSettings, trainingDefaults } from "./training-options.ts";
 import { type TrainingSet, tokenizedSet } from "./training-set.ts";
 
@@ -109,9 +111,22 @@ export function isOnlyMasked({ views, target }: Pick<TrainingSet, "views" | "tar
 }
 
 /** The heads and memory for training with these settings on this set. */
-export function modelNeeds({ pooler, mlm, fp16 }: TrainingSettings, set: Pick<TrainingSet, "views" | "target">) {
+export function modelNeeds(settings: TrainingSettings, set: Pick<TrainingSet, "views" | "target">) {
+  const { pooler, mlm, fp16 } = settings;
   const onlyMasked = isOnlyMasked(set);
-  return { training: true, mlp: pooler === "cls" && !onlyMasked, mlm: mlm || onlyMasked, halves: fp16 };
+  const heads = { mlp: pooler === "cls" && !onlyMasked, mlm: mlm || onlyMasked };
+  return { training: true, ...heads, halves: fp16, ...trainedParts(settings) };
+}
+
+/** Throws `OptionError` for a frozen parameter that is among the fresh ones: it would stay random. */
+export function checkFrozen({ layout }: ParameterStore, fresh: readonly string[]): void {
+  const trained = new Set(layout.trained);
+  const random = fresh.find((name) => layout.pieces.has(name) && !trained.has(layout.pieces.get(name)!.parameter));
+  if (random === undefined) return;
+  throw new OptionError(
+    `${random} is frozen, but has fresh weights that nothing has trained.`,
+    "Start from a model with trained weights, or leave that part out of `freeze`.",
+  );
 }
 
 /**
@@ -130,8 +145,10 @@ export async function prepareModel(
   const model = await SimCseModel.allocate(device, config.bert, { ...modelNeeds(settings, set), tuning });
   try {
     model.store.initialize(settings.seed);
-    if (weights === null) return { model, fresh: [...model.store.pieces.keys()] };
-    return { model, fresh: await loadWeights(model, weights, { head: hasTrainedHead ? "checkpoint" : "fresh" }) };
+    const all = [...model.store.pieces.keys()];
+    const fresh = weights === null ? all : await loadWeights(model, weights, { head: hasTrainedHead ? "checkpoint" : "fresh" });
+    checkFrozen(model.store, fresh);
+    return { model, fresh };
   } catch (error) {
     model.close();
     throw error;

@@ -32,6 +32,7 @@ import {
   sumOfLosses,
   type TokenizedExample,
   type TrainingStepOptions,
+  trainsEmbeddings,
   viewsOf,
 } from "./step-recording.ts";
 
@@ -98,7 +99,7 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
         const share = scale(loss, 1 / batches);
         addInto(share, sums[0]!);
         if (mlmLoss) addInto(scale(mlmLoss, 1 / batches), sums[1]!);
-        gradient(tape, share, layout.parameters, { scaledBy: layout.keepsHalves ? layout.optimizer : null, accumulate: true });
+        gradient(tape, share, layout.trained, { scaledBy: layout.keepsHalves ? layout.optimizer : null, accumulate: true });
         return { loss: share };
       },
       update(tape) {
@@ -144,7 +145,7 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, batchLoss:
     records: {
       embed(tape) {
         layout.updateHalves(tape);
-        const batch = declareBatch(tape, capacity, { training: false });
+        const batch = declareBatch(tape, capacity, { indices: false });
         writeRows(recordEmbeddings(recorded, { ...options, gradientCheckpointing: false }, batch), embeddings, tape.scalar("first"));
         return {};
       },
@@ -156,14 +157,14 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, batchLoss:
       },
       backward(tape) {
         layout.updateHalves(tape);
-        const batch = declareBatch(tape, capacity, { training: true });
+        const batch = declareBatch(tape, capacity, { indices: trainsEmbeddings(recorded) });
         const own = recordEmbeddings(recorded, options, batch);
         const seed = readRows(tape, embeddings.gradient!, tape.scalar("first"), own.shape[0]!);
-        gradient(tape, own, layout.parameters, { seed, accumulate: true });
+        gradient(tape, own, layout.trained, { seed, accumulate: true });
         if (mlm === undefined) return {};
         const part = scale(recordMasked(tape, recorded, options, capacity), tape.scalar("masked share"));
         addInto(part, mlmSum);
-        gradient(tape, scale(part, mlm.weight), layout.parameters, { scaledBy, accumulate: true });
+        gradient(tape, scale(part, mlm.weight), layout.trained, { scaledBy, accumulate: true });
         return {};
       },
       update(tape) {
@@ -183,7 +184,7 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, batchLoss:
       };
       clearSums(device, recorded, sums);
       for (const [first, own] of chunks()) {
-        yield ["embed", { ...embedded.pack(own, { training: false }), scalars: { first }, ...step }];
+        yield ["embed", { ...embedded.pack(own, { indices: false }), scalars: { first }, ...step }];
       }
       yield ["loss", { ...lossInputs(examples, options), ...step }];
       for (const [first, own] of chunks()) {
@@ -197,7 +198,8 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, batchLoss:
 
 /** Gradients of an update are sums that start at zero. */
 function clearSums(device: Device, { layout }: Recorded, sums: readonly ArenaTensor[]): void {
-  device.clear([...layout.arenas.map(({ training }) => training!.gradient), ...sums].map(({ window }) => window));
+  const gradients = layout.arenas.flatMap(({ training }) => (training ? [training.gradient] : []));
+  device.clear([...gradients, ...sums].map(({ window }) => window));
 }
 
 /** A sentence of a step, and for masked language modelling its masked form. */
@@ -210,12 +212,14 @@ function maskedTokens(sentences: readonly StepSentence[]): number {
 type PackedInput = Required<Pick<StepInput, "inputs" | "live">>;
 
 /** Makes and packs the sentences of `examples` examples at a time; of a whole batch if absent. */
-function stepPacker({ config }: Recorded, options: TrainingStepOptions, examples = options.batchSize) {
+function stepPacker(recorded: Recorded, options: TrainingStepOptions, examples = options.batchSize) {
+  const { config } = recorded;
   const capacity = batchCapacity(config, options, examples);
   const views = viewsOf(options);
+  const indices = trainsEmbeddings(recorded);
   const { loss, mlm, seed } = options;
   const plain = loss === null ? null : new BatchPacker(capacity);
-  const masked = mlm && new MaskedPacker(capacity, mlm.probability);
+  const masked = mlm && new MaskedPacker(capacity, { probability: mlm.probability, indices });
   const mask = mlm && mlmMasking(seed, { ...mlm, vocabularySize: config.vocab_size });
   return {
     /** The sentences of examples; the first is number `first` of the update. */
@@ -225,7 +229,7 @@ function stepPacker({ config }: Recorded, options: TrainingStepOptions, examples
     },
     /** The inputs of the sentences' passes, plain and masked. */
     pack(sentences: readonly StepSentence[]): PackedInput {
-      return joined(plain?.pack(sentences, { training: true }), masked?.pack(sentences as readonly MaskedInput[]));
+      return joined(plain?.pack(sentences, { indices }), masked?.pack(sentences as readonly MaskedInput[]));
     },
     /** The inputs of a batch's passes and of its loss. */
     packBatch(examples: readonly TokenizedExample[], first: number, update: number): PackedInput {

@@ -60,6 +60,9 @@ export interface Recorded {
 /** Sentences per example. */
 export const viewsOf = ({ views = 2 }: TrainingStepOptions): number => views;
 
+/** Whether the embedding tables have gradients, for which a batch needs its gather indices. */
+export const trainsEmbeddings = ({ modules }: Recorded): boolean => modules.bert.embeddings.word_embeddings.weight.gradient !== undefined;
+
 /** Room for `examples` examples. */
 export function batchCapacity(config: BertConfig, options: TrainingStepOptions, examples = options.batchSize): BatchCapacity {
   const sentences = viewsOf(options) * examples;
@@ -120,14 +123,19 @@ export function recordLosses(tape: Tape, recorded: Recorded, options: TrainingSt
   const capacity = batchCapacity(recorded.config, options);
   recorded.layout.updateHalves(tape);
   if (options.loss === null) return { loss: recordMasked(tape, recorded, options, capacity) };
-  const batch = declareBatch(tape, capacity, { training: true });
+  const batch = declareBatch(tape, capacity, { indices: trainsEmbeddings(recorded) });
   const loss = recordLoss(tape, recordEmbeddings(recorded, options, batch), options.loss, options);
   return options.mlm === undefined ? { loss } : sumOfLosses(loss, recordMasked(tape, recorded, options, capacity), options);
 }
 
 /** Records the masked pass of a batch and its loss, f32 [1]: the mean over its masked tokens. */
-export function recordMasked(tape: Tape, { modules, layout }: Recorded, options: TrainingStepOptions, capacity: BatchCapacity): Value {
-  return maskedLanguageLoss(tape, modules, capacity, { probability: options.mlm!.probability, ...forwardOptions(layout, options) });
+export function recordMasked(tape: Tape, recorded: Recorded, options: TrainingStepOptions, capacity: BatchCapacity): Value {
+  const { modules, layout } = recorded;
+  return maskedLanguageLoss(tape, modules, capacity, {
+    probability: options.mlm!.probability,
+    indices: trainsEmbeddings(recorded),
+    ...forwardOptions(layout, options),
+  });
 }
 
 /** The minimised loss if there is masked language modelling besides the loss of the embeddings. */

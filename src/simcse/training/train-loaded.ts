@@ -5,6 +5,7 @@ import type { Profiler } from "../../autograd/profiler.ts";
 import { OptionError } from "../../errors.ts";
 import type { Folder } from "../../io/folder.ts";
 import type { FolderPlace } from "../../io/folders/writable-folder.ts";
+import type { ParameterCounts } from "../../nn/parameters/parameter-layout.ts";
 import { ParameterSnapshot } from "../../nn/parameters/parameter-snapshot.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
@@ -18,7 +19,8 @@ import {
 import { Encoder } from "../embedding/encoder.ts";
 import { type ModelOptions, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
-import { fitLength, isOnlyMasked, modelNeeds, resolveSettings } from "./prepare-model.ts";
+import { trainedParts } from "../model/trained-parts.ts";
+import { checkFrozen, fitLength, isOnlyMasked, modelNeeds, resolveSettings } from "./prepare-model.ts";
 import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "./trainer.ts";
 import { type Evaluate, type EvaluationEntry, loggedMetric } from "./training-evaluator.ts";
 import { checkSettings, embeddingPooler, settingNames, type TrainingSettings } from "./training-options.ts";
@@ -77,6 +79,10 @@ export interface TrainingPlan {
   readonly stepBytes: number;
   /** Parameters, gradients and optimiser state. */
   readonly modelBytes: number;
+  /** How many numbers the model has, and how many of them are trained. */
+  readonly parameters: ParameterCounts;
+  /** Dispatches of a step; with GradCache or accumulation, of each of its programs once. */
+  readonly dispatches: number;
   /** The plan of the step's largest program; `formatPlan` prints it. */
   readonly plan: Plan;
 }
@@ -135,8 +141,9 @@ export function planLoaded({ model, encoder }: LoadedParts, options: TrainingOpt
   const settings = settingsFor({ encoder }, options);
   const set = { length: Number.POSITIVE_INFINITY, views, target: null };
   const step = stepOptions(set, settings, { tokenizer: encoder.tokenizer, dimension: model.config.hidden_size });
-  const { plan, bytes, persistentBytes } = planTrainingStep(model.config, modelNeeds(settings, set), step, model.device.capabilities);
-  return { plan, stepBytes: bytes, modelBytes: persistentBytes };
+  const planned = planTrainingStep(model.config, modelNeeds(settings, set), step, model.device.capabilities);
+  const { plan, bytes: stepBytes, persistentBytes: modelBytes, parameters, dispatches } = planned;
+  return { plan, stepBytes, modelBytes, parameters, dispatches };
 }
 
 /** Trains. If another model replaces the current one, that one is closed. */
@@ -213,10 +220,11 @@ async function trainableParts(parts: LoadedParts, { settings, set, checkpoint, f
   const fits = from === null && hasAll(parts.model, needs);
   const model = fits ? parts.model : await SimCseModel.allocate(parts.model.device, parts.model.config, { ...needs, tuning });
   try {
-    const fresh = fits ? parts.fresh : [...model.store.copyFrom(parts.model.store), ...parts.fresh];
+    const fresh = fits ? parts.fresh : [...(await model.store.copyFrom(parts.model.store)), ...parts.fresh];
     for (const parameter of model.store.layout.parameters) {
       if (fresh.includes(parameter.name)) model.store.initializeParameter(parameter, settings.seed);
     }
+    if (checkpoint === null) checkFrozen(model.store, fresh);
     model.store.resetOptimizer();
     if (checkpoint) await loadTrainingCheckpoint(checkpoint, model);
     const pooler = embeddingPooler(settings);
@@ -235,9 +243,9 @@ async function trainableParts(parts: LoadedParts, { settings, set, checkpoint, f
 }
 
 /** Whether a model has the memory and exactly the heads that training needs. */
-function hasAll({ modules, store }: SimCseModel, { mlp, mlm = false, halves = false }: ModelOptions): boolean {
+function hasAll({ modules, store, trained }: SimCseModel, { mlp, mlm = false, halves = false, ...parts }: ModelOptions): boolean {
   return (
-    store.layout.optimizer !== null &&
+    JSON.stringify(trained) === JSON.stringify(trainedParts(parts)) &&
     store.layout.keepsHalves === halves &&
     (modules.mlp !== undefined) === mlp &&
     (modules.cls !== undefined) === mlm &&

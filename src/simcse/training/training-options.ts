@@ -62,6 +62,11 @@ export interface TrainingSettings {
   readonly mlmWeight: number;
   /** Share of the tokens that are masked, 0 to 1. */
   readonly mlmProbability: number;
+  /**
+   * Parts that are not trained: `embeddings`, layers by number or range, such as `3` or `0-5`, and `pooler` (the MLP of the pooler cls). They
+   * take no memory for gradients and moments, and the backward pass ends above them.
+   */
+  readonly freeze: readonly string[];
   /** AdamW's weight decay of matrices. */
   readonly weightDecay: number;
   readonly adamBeta1: number;
@@ -122,6 +127,7 @@ export const trainingDefaults: TrainingSettings = {
   mlm: false,
   mlmWeight: 0.1,
   mlmProbability: 0.15,
+  freeze: [],
   weightDecay: 0,
   adamBeta1: 0.9,
   adamBeta2: 0.999,
@@ -197,6 +203,10 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   mlm: flag,
   mlmWeight: notNegative,
   mlmProbability: fraction,
+  freeze: {
+    wanted: "a list of parts, such as embeddings or 0-5",
+    holds: (value) => Array.isArray(value) && value.every((part) => typeof part === "string"),
+  },
   weightDecay: notNegative,
   adamBeta1: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
   adamBeta2: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),

@@ -14,8 +14,8 @@ import { Readback } from "../../gpu/readback.ts";
 import { optimizerField } from "../../kernels/optimizer/optimizer-state.ts";
 import type { BertConfig } from "../../nn/architectures/bert-config.ts";
 import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
-import { ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
-import { type ModelOptions, Modules, type SimCseModel } from "../model/model.ts";
+import { type ParameterCounts, ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
+import { type ModelOptions, Modules, type SimCseModel, trainingOf } from "../model/model.ts";
 import { type StepPrograms, stepPrograms } from "./step-programs.ts";
 import { historyLength, historyTensor, type TokenizedExample, type TrainingStepOptions } from "./step-recording.ts";
 
@@ -150,25 +150,37 @@ export class TrainingStep {
   }
 }
 
-/**
- * What a step would run and allocate on a device; nothing is allocated. It gives the plan of its largest program, the bytes of all programs
- * and their shared memory, and the bytes of parameters and optimiser state.
- */
+/** What a step would run and allocate on a device. */
+export interface StepPlan {
+  /** The plan of its largest program. */
+  readonly plan: Plan;
+  /** Bytes of all programs and of the memory that they share. */
+  readonly bytes: number;
+  /** Bytes of parameters, gradients and optimiser state. */
+  readonly persistentBytes: number;
+  /** Dispatches of all programs, each once. */
+  readonly dispatches: number;
+  readonly parameters: ParameterCounts;
+}
+
+/** Plans a step; nothing is allocated. Throws `OptionError` for parts to freeze that the model does not have. */
 export function planTrainingStep(
   config: BertConfig,
-  { mlp, mlm = false, halves = false }: Omit<ModelOptions, "training">,
+  model: Omit<ModelOptions, "training" | "head" | "tuning">,
   options: TrainingStepOptions,
   capabilities: Capabilities,
-): { readonly plan: Plan; readonly bytes: number; readonly persistentBytes: number } {
-  const modules = new Modules(config, { mlp, mlm });
-  const layout = new ParameterLayout(modules, { training: true, halves, limits: capabilities.limits });
+): StepPlan {
+  const modules = new Modules(config, model);
+  const training = trainingOf(modules, config, { ...model, training: true });
+  const layout = new ParameterLayout(modules, { training, halves: model.halves ?? false, limits: capabilities.limits });
   const steps = stepPrograms({ config, modules, layout, history: historyTensor(options) }, options);
   const plans = Object.values(steps.records).map((record) => {
     const tape = new Tape();
     return plan(tape, record(tape), capabilities);
   });
   const bytes = sum(plans.map(({ bytes }) => bytes.total)) + sum(steps.tensors.map((tensor) => tensor.bytes));
-  return { plan: largest(plans, (own) => own), bytes, persistentBytes: layout.bytes };
+  const dispatches = sum(plans.map(({ kernels }) => kernels.length));
+  return { plan: largest(plans, (own) => own), bytes, persistentBytes: layout.bytes, dispatches, parameters: layout.counts };
 }
 
 function largest<T>(items: readonly T[], planOf: (item: T) => Plan): T {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { toHalves } from "../../../src/float16.ts";
 import { bytesOf } from "../../../src/io/formats/bytes.ts";
 import { TO_F32 } from "../../../src/io/weights/dtypes.ts";
-import { toHalves } from "../../../src/io/weights/float16.ts";
 
 const toF32 = (halves: Uint16Array) => TO_F32.F16!(bytesOf(halves));
 const all = Uint16Array.from({ length: 2 ** 16 }, (_, half) => half);

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";
+import { toHalves } from "../../../src/float16.ts";
 import { type Folder, MemoryFolder, readObject } from "../../../src/io/folder.ts";
 import { writeFiles } from "../../../src/io/folders/writable-folder.ts";
 import { loadTokenizer } from "../../../src/io/tokenizer.ts";
-import { toHalves } from "../../../src/io/weights/float16.ts";
 import { openWeights } from "../../../src/io/weights.ts";
 import { readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { openConvertible, sentenceTransformersFiles } from "../../../src/simcse/checkpoint/convert.ts";

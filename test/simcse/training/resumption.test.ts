@@ -63,7 +63,7 @@ async function run(
   checkpoints = new Map<number, MemoryFolder>(),
 ): Promise<Run> {
   const own = { ...settings, ...changes };
-  const model = await SimCseModel.allocate(on, config, { training: true, mlp: true, mlm: own.mlm, halves: own.fp16 });
+  const model = await SimCseModel.allocate(on, config, { training: true, mlp: true, mlm: own.mlm, halves: own.fp16, freeze: own.freeze });
   model.store.initialize(own.seed);
   const state = from && (await readTrainingState(from));
   if (from) await loadTrainingCheckpoint(from, model);
@@ -88,7 +88,10 @@ async function run(
   });
   const tensors: Float32Array[] = [];
   for (const name of model.store.pieces.keys()) {
-    tensors.push(await model.store.read(name), await model.store.readMoment(name, "first"), await model.store.readMoment(name, "second"));
+    tensors.push(await model.store.read(name));
+  }
+  for (const { name } of model.store.layout.trained) {
+    for (const moment of ["first", "second"] as const) tensors.push(await model.store.readMoment(name, moment));
   }
   tensors.push(new Float32Array(await on.read(model.store.layout.optimizer!.window)));
   model.close();
@@ -100,6 +103,7 @@ const ways: readonly (readonly [string, Partial<TrainingSettings>])[] = [
   ["in mixed precision", { fp16: true }],
   ["with masked language modelling and accumulation", { mlm: true, gradientAccumulationSteps: 2 }],
   ["with GradCache", { gradientCacheChunk: 2, noDuplicates: false }],
+  ["with frozen embeddings in mixed precision", { freeze: ["embeddings"], fp16: true }],
   ["with GradCache, masked language modelling and mixed precision", { gradientCacheChunk: 2, mlm: true, fp16: true }],
 ];
 

@@ -179,13 +179,13 @@ describe("dropout masks", () => {
   async function embedTraining(batches: readonly (readonly PackedSentence[])[]): Promise<Map<number, Float32Array>> {
     const model = await freshModel();
     const program = await compile(device, (tape) => {
-      const batch = declareBatch(tape, capacity, { training: false });
+      const batch = declareBatch(tape, capacity, { indices: false });
       return { z: poolSentences("avg", model.modules.bert.forward(batch, { training: true }), batch, null) };
     });
     const packer = new BatchPacker(capacity);
     const vectors = new Map<number, Float32Array>();
     for (const batch of batches) {
-      program.run({ ...packer.pack(batch, { training: false }), seed: 3, step: 5 });
+      program.run({ ...packer.pack(batch, { indices: false }), seed: 3, step: 5 });
       const rows = await program.read("z");
       for (const [row, { key }] of batch.entries()) vectors.set(key, rows.slice(row * 32, row * 32 + 32));
     }

@@ -1,7 +1,7 @@
 /** f16: every value survives a round trip, and numbers between two become the nearest, ties to even. */
 import { expect, it } from "vitest";
-import { TO_F32 } from "../../../src/io/weights/dtypes.ts";
-import { toHalves } from "../../../src/io/weights/float16.ts";
+import { toHalves } from "../src/float16.ts";
+import { TO_F32 } from "../src/io/weights/dtypes.ts";
 
 const all = Uint16Array.from({ length: 0x1_0000 }, (_, bits) => bits);
 const values = TO_F32.F16!(new Uint8Array(all.buffer));

@@ -1,6 +1,6 @@
-/** IEEE 754 binary16 on the host: f32 to f16, rounded to nearest, ties to even, like hardware. `TO_F32.F16` of dtypes.ts is the inverse. */
+/** IEEE 754 binary16 on the host: 1 sign bit, 5 exponent bits (bias 15), 10 fraction bits. */
 
-/** f16 values of f32 values: infinite beyond 65,504, zero below 2⁻²⁵. */
+/** f16 values of f32 values, rounded to nearest, ties to even, as hardware does: infinite beyond 65,504, zero below 2⁻²⁵. */
 export function toHalves(values: Float32Array): Uint16Array {
   const halves = new Uint16Array(values.length);
   const float = new Float32Array(1);
@@ -38,4 +38,25 @@ function roundedShift(value: number, shift: number): number {
   const half = 1 << (shift - 1);
   const odd = (value >>> shift) & 1;
   return (value + half - 1 + odd) >>> shift;
+}
+
+/** The f32 values of f16 values, exactly. */
+export function fromHalves(halves: Uint16Array): Float32Array {
+  const words = new Uint32Array(halves.length);
+  const values = new Float32Array(words.buffer);
+  for (let i = 0; i < halves.length; i++) {
+    const half = halves[i]!;
+    const sign = (half & 0x8000) << 16;
+    const exponent = (half >> 10) & 31;
+    const fraction = half & 1023;
+    if (exponent === 0) {
+      // Zero and subnormals: fraction · 2^-24, exact in f32.
+      values[i] = fraction * 2 ** -24;
+      words[i]! |= sign;
+    } else {
+      // Infinity and NaN keep an exponent of all ones; the others change from bias 15 to bias 127.
+      words[i] = sign | ((exponent === 31 ? 255 : exponent + 112) << 23) | (fraction << 13);
+    }
+  }
+  return values;
 }

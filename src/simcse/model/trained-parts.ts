@@ -1,0 +1,51 @@
+/**
+ * Which of a model's parameters a run trains: all of them, or all but frozen parts. A part is the embeddings, a layer of the encoder or the
+ * MLP of the pooler. Frozen parameters have no gradients and no moments, and the backward pass ends above the lowest part that is trained.
+ */
+import { OptionError } from "../../errors.ts";
+import type { BertConfig } from "../../nn/architectures/bert-config.ts";
+import { show } from "../../show.ts";
+
+/** Which parameters a run trains. */
+export interface TrainedParts {
+  /** The frozen parts: `embeddings`, layers by number or range, such as `3` or `0-5`, and `pooler`. */
+  readonly freeze: readonly string[];
+}
+
+/** What options say about it; everything is trained if they say nothing. */
+export const trainedParts = ({ freeze = [] }: Partial<TrainedParts>): TrainedParts => ({ freeze });
+
+/** The parts with names of their own, and the prefix of their tensors. */
+const namedParts = { embeddings: "bert.embeddings.", pooler: "mlp." } as const;
+
+const layerPrefix = (layer: number) => `bert.encoder.layer.${layer}.`;
+
+/** A layer's number, or the first and the last of a range. */
+const layers = /^(\d+)(?:-(\d+))?$/;
+
+/**
+ * Whether a tensor is trained, by its name; `names` are those of all tensors. Throws `OptionError` for a part that the model does not have,
+ * and if nothing is left to train.
+ */
+export function trainedBy({ freeze }: TrainedParts, names: readonly string[], config: BertConfig): (name: string) => boolean {
+  const frozen = freeze.flatMap((part) => prefixesOf(part, names, config));
+  const isTrained = (name: string) => !frozen.some((prefix) => name.startsWith(prefix));
+  if (names.some(isTrained)) return isTrained;
+  throw new OptionError(`\`freeze\` ${freeze.join(",")} leaves nothing to train.`, "Leave at least one layer out.");
+}
+
+/** The prefixes of the tensors of a part. */
+function prefixesOf(part: string, names: readonly string[], { num_hidden_layers: count }: BertConfig): string[] {
+  const named = Object.entries(namedParts).filter(([, prefix]) => names.some((name) => name.startsWith(prefix)));
+  const found = named.find(([name]) => name === part);
+  if (found !== undefined) return [found[1]];
+  const [, first, last = first] = layers.exec(part) ?? [];
+  const range = { first: Number(first), last: Number(last) };
+  if (first === undefined || range.first > range.last || range.last >= count) {
+    throw new OptionError(
+      `The model has no part ${show(part)} to freeze.`,
+      `It has ${named.map(([name]) => name).join(", ")} and the layers 0 to ${count - 1}, also as a range such as 0-${count - 1}.`,
+    );
+  }
+  return Array.from({ length: range.last - range.first + 1 }, (_, i) => layerPrefix(range.first + i));
+}
