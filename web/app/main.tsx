@@ -4,7 +4,7 @@ import { DataSection } from "./data-section.tsx";
 import { chooseModel, ModelSection } from "./model-section.tsx";
 import { pageModel } from "./page-model.ts";
 import { PlanSection } from "./plan-section.tsx";
-import { engine, keptModels, savedRun } from "./store.ts";
+import { engine, keptModels, savedIndex, savedRun } from "./store.ts";
 import { TrainSection } from "./train-section.tsx";
 import { UseSection } from "./use-section.tsx";
 
@@ -35,6 +35,7 @@ function App() {
 async function start(): Promise<void> {
   render(<App />, document.querySelector("#app")!);
   keptModels.value = await engine.keptModels(null).catch(() => []);
+  savedIndex.value = await engine.savedIndex(null).catch(() => null);
   savedRun.value = await engine.savedRun(null).catch(() => null);
   if (savedRun.value === null && pageModel !== null) await chooseModel({ kind: "page" });
 }

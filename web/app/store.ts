@@ -16,6 +16,7 @@ import type {
   PlanFacts,
   RunSettings,
   RunSummary,
+  SavedIndex,
   SavedRun,
   ScoredPairsFacts,
   SentenceMap,
@@ -71,6 +72,8 @@ export const comparisons = signal<readonly Comparison[]>([]);
 /** 5. What came out: how the run ended, and the index to search. */
 export const result = signal<RunSummary | null>(null);
 export const index = signal<IndexFacts | null>(null);
+/** The index that an earlier visit left. */
+export const savedIndex = signal<SavedIndex | null>(null);
 
 /** Something that takes a while. */
 export interface Activity {

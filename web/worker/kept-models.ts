@@ -78,6 +78,23 @@ export async function keepModel(name: string, from: Folder, { signal, onProgress
   return folder;
 }
 
+/** Keeps a model's files as they are made. */
+export async function keepFiles(name: string, files: Iterable<NamedContent>): Promise<void> {
+  await removeFromStorage(room, name);
+  const folder = await storageFolder(room, name);
+  let bytes = 0;
+  for (const { name: file, content } of files) {
+    await folder.write(file, content);
+    bytes += await folder.size(file);
+  }
+  await folder.write(markFile, JSON.stringify({ bytes }));
+}
+
+/** A file of a folder, in pieces. */
+export async function* piecesIn(folder: Folder, file: string): AsyncGenerator<Uint8Array> {
+  yield* pieces(folder, file, await folder.size(file), () => {});
+}
+
 async function* pieces(folder: Folder, file: string, size: number, onPiece: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   for (let start = 0; start < size; start += PIECE_BYTES) {
     const piece = await folder.read(file, start, Math.min(start + PIECE_BYTES, size));
@@ -87,7 +104,7 @@ async function* pieces(folder: Folder, file: string, size: number, onPiece: (byt
 }
 
 /** The model's files: its weights, and what describes them. */
-async function filesOf(folder: Folder): Promise<string[]> {
+export async function filesOf(folder: Folder): Promise<string[]> {
   if (!(await folder.has("config.json"))) {
     throw new FileError(`${folder.name} holds no config.json.`, "Choose the folder or the name of a model in Hugging Face's layout.");
   }

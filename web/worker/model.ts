@@ -1,5 +1,5 @@
 /** Loading a model: from the page, the hub, the browser's storage, or files of the visitor's. */
-import { unzip } from "fflate";
+import { unzipSync } from "fflate";
 import { FileError, type Folder, FormatError, MemoryFolder, OptionError, openHttpFolder, SimCSE } from "simcse-webgpu/browser";
 import { FilesFolder } from "./files-folder.ts";
 import { forgetModel, keepModel, keptBytes, keptModel, keptModels } from "./kept-models.ts";
@@ -118,13 +118,12 @@ async function folderOf(files: readonly NamedFile[]): Promise<Folder> {
 const topOf = (path: string) => path.split("/").filter(Boolean)[0] ?? "model";
 
 async function unpacked(file: File): Promise<Record<string, Uint8Array>> {
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  return new Promise((resolve, reject) => {
-    unzip(bytes, (error, entries) => {
-      if (error) reject(new FormatError(`${file.name} is not a whole zip file: ${error.message}`, "It may be cut short: get it again."));
-      else resolve(entries);
-    });
-  });
+  try {
+    // Not `unzip`, which starts workers of its own from addresses that the page's policy forbids; this is a worker already.
+    return unzipSync(new Uint8Array(await file.arrayBuffer()));
+  } catch (error) {
+    throw new FormatError(`${file.name} is not a whole zip file: ${(error as Error).message}`, "It may be cut short: get it again.");
+  }
 }
 
 async function factsOf(simcse: SimCSE, folder: Folder, { name, source }: Pick<ModelFacts, "name" | "source">): Promise<ModelFacts> {

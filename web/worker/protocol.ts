@@ -4,7 +4,7 @@
  * Every call has a request, a result and events on the way. All of them are plain data that can be cloned. A call that fails rejects with a
  * `Failure`. Aborting a call's signal stops it after the step in flight.
  */
-import type { ColumnRole, ExampleKind, LogEntry, TrainingSettings } from "simcse-webgpu/browser";
+import type { ColumnRole, ExampleKind, LogEntry, Snippet, TrainingSettings } from "simcse-webgpu/browser";
 
 /** Every call, by name. */
 export interface Calls {
@@ -46,16 +46,23 @@ export interface Calls {
   readonly compare: Call<CompareRequest, readonly Comparison[]>;
 
   // 5. Use.
-  /** Encodes the visitor's sentences into the index that `search` uses. */
+  /** The index that an earlier visit left in the browser's storage. */
+  readonly savedIndex: Call<null, SavedIndex | null>;
+  /** Opens that index, and loads its model; the index is then the model's. */
+  readonly openIndex: Call<null, OpenedIndex>;
+  readonly discardIndex: Call<null, null>;
+  /** Makes the index that `search` uses, or finds it again in the browser's storage. */
   readonly buildIndex: Call<IndexRequest, IndexFacts, CountProgress>;
   readonly search: Call<SearchRequest, readonly Match[]>;
   readonly nearDuplicates: Call<NearDuplicatesRequest, readonly DuplicatePair[], CountProgress>;
-  /** The vectors of the visitor's sentences. */
-  readonly vectors: Call<VectorsRequest, Vectors, CountProgress>;
-  /** The model's files by name, in Hugging Face's layout, with model card and report. */
-  readonly modelFiles: Call<FilesRequest, ReadonlyMap<string, Uint8Array>>;
-  /** Writes the same files into a folder that the visitor chose. */
+  /** The vectors of the visitor's sentences, as a file. */
+  readonly vectors: Call<VectorsRequest, Blob, CountProgress>;
+  /** The model's files in Hugging Face's layout, with model card and report, as a zip. */
+  readonly modelZip: Call<FilesRequest, Blob, FileProgress>;
+  /** Writes the same files into a folder of the model's name, inside one that the visitor chose. */
   readonly saveModel: Call<FilesRequest & { readonly folder: FileSystemDirectoryHandle }, null, FileProgress>;
+  /** Code that opens those files. */
+  readonly snippets: Call<FilesRequest, readonly Snippet[]>;
 }
 
 /** One call: what is asked, what comes back, and what is reported on the way. */
@@ -380,6 +387,20 @@ export interface Match {
 /** Which model: the one that was loaded, or what was trained from it. */
 export type Which = "before" | "now";
 
+/** An index in the browser's storage. */
+export interface SavedIndex {
+  /** The kept model that it belongs to. */
+  readonly modelName: string;
+  readonly sentences: number;
+  /** When it was saved, in milliseconds since 1970. */
+  readonly savedAt: number;
+}
+
+export interface OpenedIndex {
+  readonly model: ModelFacts;
+  readonly index: IndexFacts;
+}
+
 export interface IndexRequest {
   readonly which: Which;
 }
@@ -389,9 +410,12 @@ export interface IndexFacts {
   readonly sentences: number;
   /** Whether it came from the browser's storage. */
   readonly restored: boolean;
+  /** Whether it is in the browser's storage now. */
+  readonly kept: boolean;
 }
 
 export interface SearchRequest {
+  readonly which: Which;
   readonly query: string;
   readonly topK: number;
 }
@@ -402,23 +426,24 @@ export interface NearDuplicatesRequest {
   readonly threshold: number;
 }
 
+/** A sentence, and an earlier one that says nearly the same. */
 export interface DuplicatePair {
-  readonly a: string;
-  readonly b: string;
+  readonly earlier: string;
+  readonly later: string;
+  /** Their cosine. */
   readonly score: number;
 }
 
 export interface VectorsRequest {
   readonly which: Which;
+  readonly format: VectorFormat;
 }
 
-export interface Vectors {
-  readonly texts: readonly string[];
-  /** Row by row [texts, dimension]. */
-  readonly data: Float32Array;
-  readonly dimension: number;
-}
+/** A NumPy matrix, or a line of JSON per sentence. */
+export type VectorFormat = "npy" | "jsonl";
 
 export interface FilesRequest {
   readonly which: Which;
+  /** The name that the model gets. */
+  readonly name: string;
 }

@@ -4,7 +4,7 @@ import type { ToPage, ToWorker } from "./messages.ts";
 import type { CallContext, Failure, Handlers } from "./protocol.ts";
 
 /** Calls that only read, and may run beside others. All other calls wait for their turn. */
-const besideOthers: ReadonlySet<keyof Handlers> = new Set(["compare", "keptModels", "savedRun"]);
+const besideOthers: ReadonlySet<keyof Handlers> = new Set(["compare", "keptModels", "savedIndex", "savedRun"]);
 
 /** Serves the calls of this worker. */
 export function serve(handlers: Handlers): void {

@@ -1,5 +1,14 @@
 /** What the worker holds between calls: the device, the model as it was, what was trained from it, and the data. */
-import { type Device, type Example, type ExampleKind, type Folder, OptionError, openDevice, type SimCSE } from "simcse-webgpu/browser";
+import {
+  type Device,
+  type Example,
+  type ExampleKind,
+  type Folder,
+  OptionError,
+  openDevice,
+  type SimCSE,
+  type TrainingReport,
+} from "simcse-webgpu/browser";
 import type { DataFacts, DeviceRequest, ModelFacts } from "./protocol.ts";
 
 /** A model as it was before any training here. */
@@ -35,6 +44,8 @@ export class Session {
   trained: SimCSE | null = null;
   data: LoadedData | null = null;
   scoredPairs: ScoredPairs | null = null;
+  /** What the card and the report of the trained model say about its training; null as long as nothing was trained. */
+  record: Omit<TrainingReport, "name" | "folder"> | null = null;
 
   /** Opens the device, unless that has been done and it was not lost. */
   async openDevice(profile = this.#profile): Promise<Device> {

@@ -1,0 +1,86 @@
+/** The model's files in Hugging Face's layout, with a card and a report for what was trained here: as a zip, or written into a folder. */
+import {
+  loadingSnippets,
+  modelCard,
+  type NamedContent,
+  reportHtml,
+  type SimCSE,
+  type TrainingReport,
+  writableFolder,
+} from "simcse-webgpu/browser";
+import { filesOf, piecesIn } from "./kept-models.ts";
+import type { CallContext, FileProgress, FilesRequest, Handlers } from "./protocol.ts";
+import type { Session } from "./session.ts";
+import { type OnPiece, piecesOf, zipOf } from "./zip.ts";
+
+export function modelFileHandlers(session: Session): Handlers<"modelZip" | "saveModel" | "snippets"> {
+  return {
+    async modelZip(request, context) {
+      return zipOf(request.name, await modelFiles(session, request), progress(context, weightBytes(session.modelOf(request.which))));
+    },
+
+    async saveModel({ folder, ...request }, context) {
+      const onPiece = progress(context, weightBytes(session.modelOf(request.which)));
+      const place = writableFolder(await folder.getDirectoryHandle(request.name, { create: true }));
+      for (const { name, content } of await modelFiles(session, request)) await place.write(name, counted(name, content, onPiece));
+      return null;
+    },
+
+    async snippets({ which, name }) {
+      const { pooler, encoder } = session.modelOf(which);
+      return loadingSnippets({ name, pooler, maxLength: encoder.maxLength });
+    },
+  };
+}
+
+/**
+ * All files of a model. One that was not trained here has no report, and keeps its own card and, if it makes its vectors with modules of its
+ * own, all files as they came.
+ */
+async function modelFiles(session: Session, { which, name }: FilesRequest): Promise<NamedContent[]> {
+  const simcse = session.modelOf(which);
+  if (which === "now") {
+    const report = reportOf(session, simcse, name);
+    return [...simcse.files(), { name: "README.md", content: modelCard(report) }, { name: "report.html", content: reportHtml(report) }];
+  }
+  const { folder } = session.model;
+  const copied = simcse.pooler === "sentence_transformers" ? await filesOf(folder) : (await folder.has("README.md")) ? ["README.md"] : [];
+  const made = simcse.pooler === "sentence_transformers" ? [] : simcse.files();
+  return [...made, ...copied.map((file) => ({ name: file, content: piecesIn(folder, file) }))];
+}
+
+/** What the card and the report say. */
+function reportOf(session: Session, { pooler, encoder, model }: SimCSE, name: string): TrainingReport {
+  return {
+    history: [],
+    arguments: {},
+    pooler,
+    maxLength: encoder.maxLength,
+    adapter: model.device.name,
+    ...session.record,
+    name,
+    folder: name,
+  };
+}
+
+/** A file's content, whose pieces are reported as they pass. */
+async function* counted(name: string, content: NamedContent["content"], onPiece: OnPiece): AsyncGenerator<Uint8Array> {
+  for await (const bytes of piecesOf(content)) {
+    yield bytes;
+    onPiece(name, bytes.length);
+  }
+}
+
+/** Reports progress, and stops the work when the call is stopped. */
+function progress({ signal, emit }: CallContext<FileProgress>, total: number): OnPiece {
+  let done = 0;
+  return (file, bytes) => {
+    signal.throwIfAborted();
+    done += bytes;
+    emit({ file, done, total });
+  };
+}
+
+/** About the bytes of all files: those of the weights, which take nearly all of it. */
+const weightBytes = ({ model }: SimCSE) =>
+  [...model.store.pieces.values()].reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
