@@ -2,9 +2,9 @@
 import { Command, Option } from "commander";
 import { DataError } from "../src/errors.ts";
 import { openExampleFile } from "../src/io/examples-node.ts";
-import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { type MinedTriplet, mineHardNegatives } from "../src/simcse/search/hard-negatives.ts";
 import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options.ts";
+import { writeExamples } from "./cli/example-file.ts";
 import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
@@ -66,7 +66,7 @@ export const mineCommand = withOptions(
         "Look deeper (--depth), lower --margin, or give more texts with --corpus_file.",
       );
     }
-    await writeFileAtomically(given.output, /\.jsonl$/i.test(given.output) ? jsonLines(triplets) : csv(triplets));
+    await writeExamples(given.output, columns, triplets.map(textsOf));
     process.stderr.write(
       `${triplets.length.toLocaleString("en-US")} triplets in ${given.output}${without > 0 ? `; ${without.toLocaleString("en-US")} pairs have none` : ""}\n`,
     );
@@ -97,17 +97,3 @@ async function readTexts(path: string): Promise<string[]> {
 /** The original's column names, which `simcse train` reads. */
 const columns = ["sent0", "sent1", "hard_neg"] as const;
 const textsOf = ({ anchor, positive, negative }: MinedTriplet) => [anchor, positive, negative];
-
-function csv(triplets: readonly MinedTriplet[]): string {
-  const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
-  return [columns.join(","), ...triplets.map((triplet) => textsOf(triplet).map(quoted).join(",")), ""].join("\n");
-}
-
-function jsonLines(triplets: readonly MinedTriplet[]): string {
-  return triplets
-    .map((triplet) => {
-      const texts = textsOf(triplet);
-      return `${JSON.stringify(Object.fromEntries(columns.map((name, i) => [name, texts[i]])))}\n`;
-    })
-    .join("");
-}

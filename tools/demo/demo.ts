@@ -1,103 +1,154 @@
 /**
- * `simcse demo`: from nothing to a search in two minutes. Finds or sets up an adapter, trains a tiny BERT from scratch on the corpus of this folder,
- * shows how well it ranks held-out pairs before, during and after, saves it, and answers a few searches with the saved model.
+ * `simcse demo`: a model learns to search a code base. It searches what a folder says in words, then is trained on a part of the folder's
+ * descriptions and what they describe, and is scored on the other part before and after.
  */
 import { Command, Option } from "commander";
 import { openDevice } from "../../src/gpu/node.ts";
 import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
-import { modelFiles } from "../../src/simcse/checkpoint/checkpoint.ts";
-import { Encoder } from "../../src/simcse/embedding/encoder.ts";
-import type { Encode } from "../../src/simcse/evaluation/embed-distinct.ts";
-import { scoreSts } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
-import { SimCseModel } from "../../src/simcse/model/model.ts";
-import { SimCSE } from "../../src/simcse/simcse.ts";
-import { train } from "../../src/simcse/training/trainer.ts";
-import { embeddingPooler } from "../../src/simcse/training/training-options.ts";
-import { exampleSet } from "../../src/simcse/training/training-set.ts";
+import { SimCSE } from "../../src/simcse/simcse-node.ts";
+import { writeExamples } from "../cli/example-file.ts";
+import { findModel, type ModelFlags, modelFlags, modelName } from "../cli/find-model.ts";
+import { withOptions } from "../cli/options.ts";
 import { startProgress } from "../cli/progress.ts";
+import { say } from "../cli/say.ts";
 import { describeAdapter, findAdapter } from "../setup/setup-adapter.ts";
-import { searchExamples } from "./corpus.ts";
-import { demoSetup } from "./demo-model.ts";
+import { type CodeBase, readCodeBase, readExtensions } from "./code-base.ts";
+import { type EntryKind, entryKinds } from "./entry.ts";
+import { type Lessons, lessonsOf, pairsOf } from "./lessons.ts";
+import { counted, Page } from "./page.ts";
+import { measure, searchDescriptions } from "./search.ts";
 
-export const demoCommand = new Command("demo")
-  .description("train a tiny model from scratch and search with it, in two minutes")
-  .addOption(new Option("--output_dir <dir>", "where the model goes").default("simcse-demo"))
-  .action(runDemo);
+interface DemoOptions extends ModelFlags {
+  readonly folder: string;
+  readonly question?: readonly string[];
+  readonly output_dir: string;
+  readonly write_pairs?: string;
+}
 
-const print = (line = "") => process.stdout.write(`${line}\n`);
+export const demoCommand = withOptions(
+  new Command("demo").description("let a model learn to search a folder of code, in two minutes: scores and answers before and after"),
+  [
+    new Option("--folder <dir>", `a folder with files of ${readExtensions.join(", ")}`).default("."),
+    new Option("--question <text...>", "what to search for (default: some of the descriptions that are held out)"),
+    new Option("--output_dir <dir>", "where the trained model goes").default("simcse-demo"),
+    new Option("--write_pairs <file.csv>", "only write the descriptions and what they describe to a file, to train and evaluate on"),
+    ...modelFlags,
+  ],
+).action((given: DemoOptions) => (given.write_pairs === undefined ? runDemo(given) : writePairs(given, given.write_pairs)));
 
-/** Number of sentences to search. */
-const searched = 1000;
+/** Two minutes on two cores. */
+const steps = 60;
+const trainingOptions = {
+  batchSize: 32,
+  learningRate: 1e-4,
+  warmupSteps: 0.1,
+  maxLength: 64,
+  noDuplicates: true,
+};
 
-async function runDemo({ output_dir }: { output_dir: string }): Promise<void> {
-  const adapter = await findAdapter({ install: true, log: print });
+/** More passes over few pairs only teach them by heart. */
+const mostEpochs = 4;
+
+const kindNames: Readonly<Record<EntryKind, string>> = { code: "declarations", sections: "sections", errors: "errors", options: "options" };
+
+/** Questions that the demo asks if none is given. */
+const questionsAsked = 3;
+
+async function runDemo(given: DemoOptions): Promise<void> {
+  const page = new Page(process.stdout);
+  const name = modelName(given);
+  const code = await readCodeBase(given.folder);
+  const lessons = lessonsOf(code.entries);
+  const adapter = await findAdapter({ install: true, log: (line) => page.line(line) });
   Object.assign(process.env, adapter.environment);
-  print(describeAdapter(adapter));
+  const began = performance.now();
+  const since = () => `${Math.round((performance.now() - began) / 1000)} s`;
   await using device = await openDevice();
+  await using simcse = await SimCSE.loadFrom(device, await findModel(name, given), { training: true });
+  page.fact("adapter", describeAdapter(adapter).replace(/^adapter: /, ""));
+  page.fact("model", describeModel(simcse));
+  page.fact("code", describeCode(code));
 
-  const { sentences, pairs, tokenizer, config, settings } = demoSetup();
-  print(
-    `corpus: ${sentences.length.toLocaleString("en-US")} sentences to train on, ${pairs.length} graded pairs held out, ${config.vocab_size} word pieces`,
+  page.part(1, "What the code says in words, searched by the model as it is");
+  const questions = given.question ?? lessons.held.slice(0, questionsAsked);
+  const found = await searchDescriptions(simcse, code.entries, questions);
+  for (const [i, question] of questions.entries()) {
+    page.question(question);
+    page.results(found[i]!);
+  }
+  page.line();
+  page.note(`The first search took ${since()}, indexing included.`);
+
+  page.part(2, "Learning to find the code itself: signatures, paragraphs, remedies");
+  const { training, held, test } = lessons;
+  page.note(
+    `${counted(training.length)} descriptions to train on. ${counted(held.length)} others are held out by a hash; each is looked up ` +
+      `among all ${counted(test.data.corpus.size)} things that can be found.`,
   );
-  const model = await SimCseModel.allocate(device, config, { training: true, mlp: settings.pooler === "cls" });
-  model.store.initialize(settings.seed);
+  const before = await measure(simcse, code.entries, lessons, questions);
+  page.note(await learn(simcse, training));
+  const after = await measure(simcse, code.entries, lessons, questions);
+  page.line();
+  page.scores(before.scores, after.scores);
 
-  const spearman = async (encode: Encode) => (await scoreSts([{ name: "held-out pairs", pairs }], encode)).spearman.all;
-  const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(settings), maxLength: config.max_position_embeddings });
-  const before = await spearman(async (texts) => (await encoder.encode(texts)).data);
-  encoder.close();
-  print(`\nheld-out pairs, Spearman × 100: how well cosine similarity ranks them as the grades do`);
-  const scoreLine = (label: string, score: number) =>
-    `  ${label.padEnd(12)} ${(score * 100).toFixed(1).padStart(5)}  ${"█".repeat(Math.max(0, Math.round(score * 40)))}`;
-  print(scoreLine("untrained", before));
+  page.part(3, "The questions, answered by the code: before and after");
+  for (const [i, question] of questions.entries()) {
+    page.question(question);
+    page.results(before.found[i]!, "before");
+    page.results(after.found[i]!, "after");
+  }
+  await replaceFolder(given.output_dir, simcse);
+  page.line();
+  page.note(`${since()} in all. The trained model is in ${given.output_dir}; transformers and sentence-transformers open it too.`);
+  page.note("Your own code:");
+  page.line(`   npx simcse demo --folder ../my-project --question "How do I …?"`);
+}
 
-  const progress = startProgress(settings.maxSteps, "training");
-  let note = "";
-  const summary = await train({
-    model,
-    tokenizer,
-    set: exampleSet(sentences, tokenizer, settings.maxLength),
-    settings,
-    hooks: {
-      onStep: ({ step }) => progress.update(step, note),
-      onLog: ({ loss, sentences_per_second }) => {
-        note = `loss ${loss.toFixed(3)} · ${sentences_per_second.toFixed(0)} sentences/s`;
-      },
-      evaluate: async (encode) => ({ eval_demo_spearman: await spearman(encode) }),
-      onEvaluate: (entry) => progress.line(scoreLine(`step ${entry.step}`, entry.eval_demo_spearman!)),
-    },
-  });
-  progress.stop();
-  print(`trained ${summary.steps} steps in ${summary.seconds.toFixed(0)} s; ${note}`);
-
-  const simcse = { pooler_type: embeddingPooler(settings), max_seq_length: settings.maxLength };
-  await saveDemo(output_dir, modelFiles(model, tokenizer, simcse));
-  model.close();
-  print(`saved ${output_dir} (opens in this package and in Hugging Face transformers)\n`);
-  await using saved = await SimCSE.loadFrom(device, await openFolder(output_dir));
-  await showSearches(saved, sentences);
-  print(`\nNow try:  echo "A sentence of yours." | npx simcse encode --model_name_or_path ${output_dir}`);
+/** Trains on pairs; returns what was done, as text. */
+async function learn(simcse: SimCSE, pairs: Lessons["training"]): Promise<string> {
+  const { batchSize } = trainingOptions;
+  const maxSteps = Math.min(steps, Math.ceil((pairs.length * mostEpochs) / batchSize));
+  const progress = startProgress(maxSteps, "training");
+  const began = performance.now();
+  let last = Number.NaN;
+  try {
+    for await (const { step, loss } of simcse.train(pairs, { ...trainingOptions, maxSteps })) {
+      progress.update(step, `loss ${loss.toFixed(2)}`);
+      last = loss;
+    }
+  } finally {
+    progress.stop();
+  }
+  const seconds = (performance.now() - began) / 1000;
+  return `Trained ${maxSteps} steps of ${batchSize} pairs with SimCSE's supervised loss in ${seconds.toFixed(0)} s; the last loss is ${last.toFixed(2)}.`;
 }
 
 /** Replaces the output of an earlier demo. Any other folder that is not empty is an error. */
-async function saveDemo(path: string, files: ReturnType<typeof modelFiles>): Promise<void> {
+async function replaceFolder(path: string, simcse: SimCSE): Promise<void> {
   const overwrite = await openFolder(path).then(
     (folder) => folder.has("config.json"),
     () => false,
   );
-  await writeFolderAtomically(path, files, { overwrite });
+  await writeFolderAtomically(path, simcse.files(), { overwrite });
 }
 
-async function showSearches(simcse: SimCSE, sentences: readonly string[]): Promise<void> {
-  const examples = searchExamples();
-  // The searched sentences include those that the examples are about.
-  const answers = new Set(examples.map(({ answer }) => answer));
-  const keys = [...answers, ...sentences.filter((sentence) => !answers.has(sentence)).slice(0, searched - answers.size)];
-  const embeddings = await simcse.encode(keys);
-  for (const { query } of examples) {
-    print(`search: ${query}`);
-    const scores = await simcse.similarity(query, embeddings);
-    const ranked = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]!).slice(0, 3);
-    for (const index of ranked) print(`  ${scores[index]!.toFixed(4)}  ${keys[index]}`);
-  }
+function describeModel(simcse: SimCSE): string {
+  const { config, store } = simcse.model;
+  const parameters = [...store.pieces.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return `${simcse.name}: ${config.num_hidden_layers} layers of ${config.hidden_size}, ${(parameters / 1e6).toFixed(1)} M parameters`;
+}
+
+function describeCode({ folder, files, entries }: CodeBase): string {
+  const counts = entryKinds.flatMap((kind) => {
+    const count = entries.filter((entry) => entry.kind === kind).length;
+    return count === 0 ? [] : [`${counted(count)} ${kindNames[kind]}`];
+  });
+  return `${folder}: ${counts.join(", ")} in ${counted(files)} files`;
+}
+
+/** Writes what the demo learns from as a table of questions and answers. */
+async function writePairs({ folder }: DemoOptions, path: string): Promise<void> {
+  const rows = pairsOf((await readCodeBase(folder)).entries).map(({ texts }) => texts);
+  await writeExamples(path, ["question", "answer"], rows);
+  say(`${counted(rows.length)} pairs in ${path}`);
 }
