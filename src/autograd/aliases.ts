@@ -7,13 +7,13 @@ import { copy } from "../kernels/copy.ts";
 import { type Node, type Persistent, rootOf, Scratch, Value } from "../kernels/language/operation.ts";
 
 /** The persistent tensor whose memory a value uses; null for memory of the plan. */
-function persistentOf(value: Value): Persistent | null {
+export function persistentOf(value: Value): Persistent | null {
   const root = rootOf(value);
   return root instanceof Value || root instanceof Scratch ? null : root;
 }
 
 /** The tensor that owns the buffer. */
-const bufferOf = (tensor: Persistent): Persistent => tensor.partOf ?? tensor;
+export const bufferOf = (tensor: Persistent): Persistent => tensor.partOf ?? tensor;
 
 /**
  * The nodes, with a copy inserted before each node that would read a buffer it also writes: where an input shares an output's buffer but is

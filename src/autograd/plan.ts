@@ -10,6 +10,7 @@
 import { CapacityError } from "../errors.ts";
 import type { Capabilities, Limits } from "../gpu/capabilities.ts";
 import { bindingAlignment } from "../gpu/device.ts";
+import { matrixBytes } from "../gpu/matrix-texture.ts";
 import { atCapacity, stepWords } from "../kernels/language/kernel.ts";
 import {
   byteSize,
@@ -27,6 +28,7 @@ import {
 import { windowed } from "../kernels/language/windows.ts";
 import { withoutAliases } from "./aliases.ts";
 import type { Tape } from "./tape.ts";
+import { planTextures, type TexturePlan } from "./textures.ts";
 
 /** A node of the tape with the kernels that were chosen for it. */
 export interface Step {
@@ -55,6 +57,8 @@ export interface PlanBytes {
   readonly uniforms: number;
   /** Staging for reading outputs back. */
   readonly staging: number;
+  /** Copies of operands that kernels read through textures. */
+  readonly textures: number;
   /** All of the above: what the plan allocates for itself. */
   readonly total: number;
   /** Parameters, gradients and optimiser state that the plan uses but does not own. */
@@ -68,6 +72,7 @@ export interface Plan {
   readonly steps: readonly Step[];
   readonly kernels: readonly Kernel[];
   readonly slots: readonly Slot[];
+  readonly textures: TexturePlan;
   readonly bytes: PlanBytes;
   place(tensor: Tensor): Place;
 }
@@ -104,13 +109,15 @@ export function plan(
     return { slot };
   };
   checkLimits(steps, capabilities);
+  const textures = planTextures(steps);
   return {
     tape,
     outputs,
     steps,
     kernels,
     slots: slots.map(({ label, bytes }) => ({ label, bytes })),
-    bytes: countBytes(slots, kernels, outputs, steps),
+    textures,
+    bytes: countBytes(slots, kernels, outputs, steps, textures),
     place,
   };
 }
@@ -195,6 +202,7 @@ function countBytes(
   kernels: readonly Kernel[],
   outputs: Readonly<Record<string, Value>>,
   steps: readonly Step[],
+  textures: TexturePlan,
 ): PlanBytes {
   const ofKind = (kind: SlotKind) => slots.filter((slot) => slot.kind === kind).reduce((sum, slot) => sum + slot.bytes, 0);
   const shared = ofKind("shared");
@@ -202,6 +210,7 @@ function countBytes(
   const outputBytes = ofKind("output");
   const uniforms = stepWords * 4 + kernels.filter(({ params }) => params.length > 0).length * bindingAlignment;
   const staging = [...new Set(Object.values(outputs))].reduce((sum, output) => sum + byteSize(output), 0);
+  const textureBytes = textures.sizes.reduce((sum, size) => sum + matrixBytes(size), 0);
   const persistent = new Set<Persistent>();
   for (const { node } of steps) {
     for (const value of [...node.inputs, ...node.outputs]) if (value.persistent !== null) persistent.add(value.persistent);
@@ -213,7 +222,8 @@ function countBytes(
     outputs: outputBytes,
     uniforms,
     staging,
-    total: shared + inputs + outputBytes + uniforms + staging,
+    textures: textureBytes,
+    total: shared + inputs + outputBytes + uniforms + staging + textureBytes,
     persistent: persistentBytes,
   };
 }
@@ -230,7 +240,8 @@ function checkLimits(steps: readonly Step[], { limits }: Capabilities): void {
 
 function checkBindings(operation: string, { bindings, shader }: Kernel, limits: Limits): void {
   const windows = new Map(shader.bindings.map(({ name, windows }) => [name, windows?.count]));
-  for (const { name, tensor } of bindings) {
+  for (const { name, tensor, access } of bindings) {
+    if (access === "texture") continue;
     const bytes = byteSize(tensor);
     const limit = windows.get(name) === undefined ? "maxStorageBufferBindingSize" : "maxBufferSize";
     if (bytes <= limits[limit]) continue;
@@ -240,7 +251,7 @@ function checkBindings(operation: string, { bindings, shader }: Kernel, limits: 
       "Use a smaller batch, shorter sentences or a smaller vocabulary, or another adapter.",
     );
   }
-  const bound = bindings.reduce((sum, { name }) => sum + (windows.get(name) ?? 1), 0);
+  const bound = bindings.reduce((sum, { name, access }) => sum + (access === "texture" ? 0 : (windows.get(name) ?? 1)), 0);
   if (bound <= limits.maxStorageBuffersPerShaderStage) return;
   throw new CapacityError(
     `${shader.label} binds ${bound} buffers; this device allows ${limits.maxStorageBuffersPerShaderStage} (maxStorageBuffersPerShaderStage).`,
@@ -291,7 +302,7 @@ export function formatPlan({ steps, slots, bytes, place }: Plan): string {
     format(widths.map((width) => "─".repeat(width))),
     ...lines.map(format),
     `${steps.length} operations in ${steps.reduce((sum, { lowering }) => sum + lowering.kernels.length, 0)} dispatches; ${slots.length} buffers`,
-    `this plan allocates ${n(bytes.total)} bytes: ${n(bytes.slots)} in shared slots, ${n(bytes.inputs)} inputs, ${n(bytes.outputs)} outputs, ${n(bytes.uniforms)} uniforms, ${n(bytes.staging)} staging`,
+    `this plan allocates ${n(bytes.total)} bytes: ${n(bytes.slots)} in shared slots, ${n(bytes.inputs)} inputs, ${n(bytes.outputs)} outputs, ${n(bytes.uniforms)} uniforms, ${n(bytes.staging)} staging${bytes.textures > 0 ? `, ${n(bytes.textures)} textures` : ""}`,
     `and uses ${n(bytes.persistent)} bytes of parameters and optimiser state`,
   ].join("\n");
 }

@@ -1,6 +1,7 @@
 /**
  * A plan made real. Every buffer, pipeline and bind group is created once. A step writes its inputs and one uniform block, replays the
- * dispatches in one compute pass and submits once. It creates nothing and reads nothing back.
+ * dispatches in one compute pass and submits once; only copies into textures come between passes. It creates nothing and reads nothing
+ * back.
  *
  * Each submit has its own error scope. If the device finds an error in a step, only this program fails.
  */
@@ -9,16 +10,18 @@ import type { ArithmeticUnit } from "../gpu/ceilings.ts";
 import { type BufferWindow, bindingAlignment, type Device } from "../gpu/device.ts";
 import { inErrorScope, type Refusal } from "../gpu/error-scope.ts";
 import { Lifetime } from "../gpu/lifetime.ts";
+import { copyMatrix, createMatrixTexture, matrixView } from "../gpu/matrix-texture.ts";
 import { Readback } from "../gpu/readback.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
 import { readsScalar, stepWords, trafficOf } from "../kernels/language/kernel.ts";
-import { byteSize, type DType, type Kernel, type Tensor, Value } from "../kernels/language/operation.ts";
+import { byteSize, type DType, type Kernel, type LiveSize, type Tensor, Value } from "../kernels/language/operation.ts";
 import { windowsOf } from "../kernels/language/windows.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import type { Tuning } from "./choices.ts";
 import { neededNodes, type Plan, plan } from "./plan.ts";
 import { arrayOf, type InputWrite, type NeededInputs, type StepInput, StepInputs } from "./step-input.ts";
 import { Tape } from "./tape.ts";
+import { matrixSize, type TextureUse } from "./textures.ts";
 
 /** Options of `compile`. */
 export interface CompileOptions {
@@ -35,6 +38,14 @@ export interface Dispatch {
   readonly kernel: Kernel;
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
+  /** Operands that are copied into textures before it. */
+  readonly copies: readonly TextureCopy[];
+}
+
+interface TextureCopy {
+  readonly tensor: Tensor;
+  readonly from: BufferWindow;
+  readonly to: GPUTexture;
 }
 
 /** How long one dispatch of a profiled step took, and how much work it did. */
@@ -43,7 +54,7 @@ export interface DispatchProfile {
   readonly operation: string;
   readonly node: number;
   readonly kernel: string;
-  /** Nanoseconds on the GPU's clock, from the first dispatch of the step. */
+  /** Nanoseconds on the GPU's clock, from the first dispatch of the step. Copies of its operands into textures are included. */
   readonly begin: number;
   readonly end: number;
   /** Floating-point operations where the kernel counts them, else 0; and the bytes of the tensors it binds, each counted once. */
@@ -142,10 +153,17 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     const writes = this.#inputs.take(input);
     this.#submit((encoder) => {
       this.#write(writes);
-      const pass = encoder.beginComputePass();
+      const { live } = this.#inputs;
+      let pass = encoder.beginComputePass();
       let current: GPUComputePipeline | null = null;
-      for (const { pipeline, bindGroup, kernel } of this.dispatches) {
-        const [x, y, z] = kernel.workgroups(this.#inputs.live);
+      for (const { pipeline, bindGroup, kernel, copies } of this.dispatches) {
+        if (copies.length > 0) {
+          pass.end();
+          copyOperands(encoder, copies, live);
+          pass = encoder.beginComputePass();
+          current = null;
+        }
+        const [x, y, z] = kernel.workgroups(live);
         if (x * y * z === 0) continue;
         if (pipeline !== current) pass.setPipeline(pipeline);
         current = pipeline;
@@ -169,7 +187,8 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
       const workgroups = this.dispatches.map(({ kernel }) => kernel.workgroups(live));
       this.#submit((encoder) => {
         this.#write(writes);
-        for (const [i, { pipeline, bindGroup }] of this.dispatches.entries()) {
+        for (const [i, { pipeline, bindGroup, copies }] of this.dispatches.entries()) {
+          copyOperands(encoder, copies, live);
           const pass = encoder.beginComputePass(timestamps.pass(i));
           pass.setPipeline(pipeline);
           pass.setBindGroup(0, bindGroup);
@@ -188,7 +207,8 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
       return this.dispatches.map(({ kernel: { shader } }, i) => ({
         ...origins[i]!,
         kernel: shader.label,
-        ...times[i]!,
+        begin: this.dispatches[i]!.copies.length > 0 && i > 0 ? times[i - 1]!.end : times[i]!.begin,
+        end: times[i]!.end,
         ...work[i]!,
         unit: shader.enables.includes("chromium_experimental_subgroup_matrix") ? "matrix" : "f32",
         workgroups: workgroups[i]!,
@@ -274,6 +294,7 @@ class ProgramMemory {
     readonly uniforms: GPUBuffer,
     /** One for each output. */
     readonly readbacks: ReadonlyMap<Value, Readback>,
+    readonly textures: readonly GPUTexture[],
   ) {}
 
   /** Throws `CapacityError` when there is no room; then nothing stays allocated. */
@@ -288,11 +309,16 @@ class ProgramMemory {
     const slots = buffers.slice(0, plan.slots.length);
     const [uniforms, ...staging] = buffers.slice(plan.slots.length);
     const readbacks = outputs.map((value, i) => [value, new Readback(device, staging[i]!, windowOf(plan, slots, value))] as const);
-    return new ProgramMemory(slots, uniforms!, new Map(readbacks));
+    try {
+      return new ProgramMemory(slots, uniforms!, new Map(readbacks), await createTextures(device, plan));
+    } catch (error) {
+      for (const buffer of buffers) buffer.destroy();
+      throw error;
+    }
   }
 
   destroy(): void {
-    for (const buffer of [...this.slots, this.uniforms]) buffer.destroy();
+    for (const memory of [...this.slots, this.uniforms, ...this.textures]) memory.destroy();
     for (const readback of this.readbacks.values()) readback.close();
   }
 }
@@ -333,7 +359,23 @@ function windowOf({ place }: Plan, slots: readonly GPUBuffer[], tensor: Tensor):
   return "persistent" in where ? where.persistent.window : { buffer: slots[where.slot]!, offset: 0, size: bufferSize(tensor) };
 }
 
-async function buildDispatches(device: Device, plan: Plan, { slots, uniforms }: ProgramMemory): Promise<Dispatch[]> {
+async function createTextures(device: Device, { textures: { sizes } }: Plan): Promise<GPUTexture[]> {
+  const { result, refusal } = inErrorScope(device.gpu, () => sizes.map((size, i) => createMatrixTexture(device.gpu, `texture ${i}`, size)));
+  const found = await refusal;
+  if (found === null) return result;
+  for (const texture of result) texture.destroy();
+  throw refused(device, "the plan's textures", found);
+}
+
+/** Copies the live rows of each operand into its texture. */
+function copyOperands(encoder: GPUCommandEncoder, copies: readonly TextureCopy[], live: LiveSize): void {
+  for (const { tensor, from, to } of copies) {
+    const rows = live(tensor.shape[0]!);
+    if (rows > 0) copyMatrix(encoder, from, to, { ...matrixSize(tensor), rows });
+  }
+}
+
+async function buildDispatches(device: Device, plan: Plan, { slots, uniforms, textures }: ProgramMemory): Promise<Dispatch[]> {
   const pipelines = await Promise.all(plan.kernels.map(({ shader }) => device.pipeline(shader)));
   const { maxStorageBufferBindingSize } = device.capabilities.limits;
   let offset = stepWords * 4;
@@ -341,14 +383,21 @@ async function buildDispatches(device: Device, plan: Plan, { slots, uniforms }: 
     plan.kernels.map((kernel, i) => {
       const { shader, bindings, params } = kernel;
       const { pipeline, layout } = pipelines[i]!;
-      const windows: BufferWindow[] = [{ buffer: uniforms, offset: 0, size: stepWords * 4 }];
+      const uses = plan.textures.uses.get(kernel) ?? new Map<Tensor, TextureUse>();
+      const resources: GPUBindingResource[] = [{ buffer: uniforms, offset: 0, size: stepWords * 4 }];
       if (params.length > 0) {
         device.gpu.queue.writeBuffer(uniforms, offset, params as GPUAllowSharedBufferSource);
-        windows.push({ buffer: uniforms, offset, size: Math.ceil(params.byteLength / 16) * 16 });
+        resources.push({ buffer: uniforms, offset, size: Math.ceil(params.byteLength / 16) * 16 });
         offset += bindingAlignment;
       }
-      for (const { tensor } of bindings) windows.push(...windowsOf(windowOf(plan, slots, tensor), maxStorageBufferBindingSize));
-      return { kernel, pipeline, bindGroup: device.createBindGroup(shader.label, layout, windows) };
+      for (const { tensor, access } of bindings) {
+        if (access === "texture") resources.push(matrixView(textures[uses.get(tensor)!.texture]!));
+        else resources.push(...windowsOf(windowOf(plan, slots, tensor), maxStorageBufferBindingSize));
+      }
+      const copies = [...uses.values()]
+        .filter(({ isCopied }) => isCopied)
+        .map(({ tensor, texture }) => ({ tensor, from: windowOf(plan, slots, tensor), to: textures[texture]! }));
+      return { kernel, pipeline, bindGroup: device.createBindGroup(shader.label, layout, resources), copies };
     }),
   );
   const found = await refusal;

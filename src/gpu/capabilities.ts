@@ -1,4 +1,5 @@
 /** The capabilities of a device that the choice of kernels depends on. They are read once when the device opens and never change. */
+import { matrixTextureFeature } from "./matrix-texture.ts";
 import { subgroupsAreInOrder } from "./subgroups.ts";
 
 /** The limits that the choice of kernels and memory planning depend on. */
@@ -9,9 +10,11 @@ const plannedLimits = [
   "maxComputeWorkgroupStorageSize",
   "maxComputeInvocationsPerWorkgroup",
   "maxComputeWorkgroupsPerDimension",
+  "maxTextureDimension2D",
+  "maxTextureArrayLayers",
 ] as const;
 
-/** The device's limits by their WebGPU names; bytes where they are sizes. */
+/** The device's limits by their WebGPU names; bytes where they are sizes of memory. */
 export type Limits = Readonly<Record<(typeof plannedLimits)[number], number>>;
 
 /** Sizes and types of the device's matrix units: [M, K] · [K, N], accumulated as [M, N]. */
@@ -37,10 +40,13 @@ export interface Capabilities {
   readonly subgroupSize: number | null;
   /** The configurations of `chromium-experimental-subgroup-matrix`; empty without the feature. */
   readonly subgroupMatrices: readonly SubgroupMatrix[];
+  /** Whether kernels can read from storage textures (`matrix-texture.ts`). */
+  readonly matrixTextures: boolean;
 }
 
-/** The capabilities of a device that has just been opened. `largestBinding` lowers `maxStorageBufferBindingSize`. */
+/** The capabilities of a device of `gpu` that has just been opened. `largestBinding` lowers `maxStorageBufferBindingSize`. */
 export async function readCapabilities(
+  gpu: GPU,
   device: GPUDevice,
   info: GPUAdapterInfo,
   largestBinding = Number.POSITIVE_INFINITY,
@@ -53,6 +59,7 @@ export async function readCapabilities(
     software: info.isFallbackAdapter,
     subgroupSize: features.has("subgroups") ? await fixedSubgroupSize(device, info) : null,
     subgroupMatrices: features.has("chromium-experimental-subgroup-matrix") ? subgroupMatrices(info) : [],
+    matrixTextures: gpu.wgslLanguageFeatures.has(matrixTextureFeature),
   };
 }
 

@@ -62,6 +62,8 @@ const usefulLimits = [
   "maxComputeWorkgroupStorageSize",
   "maxComputeInvocationsPerWorkgroup",
   "maxComputeWorkgroupSizeX",
+  "maxTextureDimension2D",
+  "maxTextureArrayLayers",
 ] as const;
 
 /** The parts of a device that differ between environments. */
@@ -94,7 +96,7 @@ export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, enviro
   const requiredLimits = full ? Object.fromEntries(usefulLimits.map((name) => [name, adapter.limits[name]])) : {};
   try {
     const device = await adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits });
-    return new Device(device, await readCapabilities(device, adapter.info, options.largestBinding), adapter.info, environment);
+    return new Device(device, await readCapabilities(gpu, device, adapter.info, options.largestBinding), adapter.info, environment);
   } catch (cause) {
     throw new DeviceError(
       `The adapter ${adapterName(adapter.info)} refused to open a device.`,
@@ -248,9 +250,9 @@ export class Device {
   }
 
   /** A bind group with its entries in the order of the shader's bindings. */
-  createBindGroup(label: string, layout: GPUBindGroupLayout, windows: readonly BufferWindow[]): GPUBindGroup {
+  createBindGroup(label: string, layout: GPUBindGroupLayout, resources: readonly GPUBindingResource[]): GPUBindGroup {
     this.counters.bindGroups++;
-    return this.gpu.createBindGroup({ label, layout, entries: windows.map((resource, binding) => ({ binding, resource })) });
+    return this.gpu.createBindGroup({ label, layout, entries: resources.map((resource, binding) => ({ binding, resource })) });
   }
 
   /**

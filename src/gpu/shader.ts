@@ -4,14 +4,18 @@
  *
  * Tensors of floats are read and written through functions named after the binding, `x(i)` and `setX(i, value)`, always in f32. So one body
  * serves tensors stored as f32 and as f16. Where a device has no `shader-f16`, a vector of four f16 values is stored in two packed words. A
- * tensor that is larger than the device's largest binding is bound in several windows, and the functions choose the right one. All other
- * bindings are plain arrays or structs, `tokens[i]`.
+ * tensor that is larger than the device's largest binding is bound in several windows, and the functions choose the right one. A matrix in
+ * a texture is read by `x(row, quad)`, four columns at a time. All other bindings are plain arrays or structs, `tokens[i]`.
  */
+import { loadVector, matrixTextureLayout, matrixTextureType } from "./matrix-texture.ts";
 
 /** How a shader uses a buffer. A `read_write` buffer may not be bound twice in one dispatch. */
-export type Access = "uniform" | "read" | "read_write";
+type BufferAccess = "uniform" | "read" | "read_write";
 
-/** A buffer that a shader binds, as a declaration. */
+/** How a shader uses what it binds: a buffer, or a matrix in a texture. */
+export type Access = BufferAccess | "texture";
+
+/** A buffer or texture that a shader binds, as a declaration. */
 export interface ShaderBinding {
   readonly name: string;
   /** WGSL type of one element as the shader computes with it, such as `vec4f`; for a uniform, the type of the whole. */
@@ -44,8 +48,8 @@ export interface ShaderDeclaration {
   readonly main: string;
 }
 
-const addressSpace: Record<Access, string> = { uniform: "uniform", read: "storage, read", read_write: "storage, read_write" };
-const bufferType: Record<Access, GPUBufferBindingType> = { uniform: "uniform", read: "read-only-storage", read_write: "storage" };
+const addressSpace: Record<BufferAccess, string> = { uniform: "uniform", read: "storage, read", read_write: "storage, read_write" };
+const bufferType: Record<BufferAccess, GPUBufferBindingType> = { uniform: "uniform", read: "read-only-storage", read_write: "storage" };
 
 /** How floats of a type are stored, and how they are loaded and stored. */
 interface Storage {
@@ -77,6 +81,10 @@ const bindingCount = ({ windows }: ShaderBinding): number => windows?.count ?? 1
 
 function declareBinding(declared: ShaderBinding, binding: number, hasHalves: boolean): string {
   const { name, type, access, half = false, windows } = declared;
+  if (access === "texture") {
+    return `@group(0) @binding(${binding}) var ${name}Texture: ${matrixTextureType};
+fn ${name}(row: u32, quad: u32) -> vec4f { return ${loadVector(`${name}Texture`, "row", "quad")}; }`;
+  }
   const variable = (identifier: string, store: string, window = 0) =>
     `@group(0) @binding(${binding + window}) var<${addressSpace[access]}> ${identifier}: ${store};`;
   if (access === "uniform") return variable(name, type);
@@ -146,7 +154,11 @@ ${shader.main}
 
 export function bindGroupLayoutEntries(shader: ShaderDeclaration): GPUBindGroupLayoutEntry[] {
   const accesses = shader.bindings.flatMap((binding) => Array<Access>(bindingCount(binding)).fill(binding.access));
-  return accesses.map((access, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type: bufferType[access] } }));
+  return accesses.map((access, binding) => ({
+    binding,
+    visibility: GPUShaderStage.COMPUTE,
+    ...(access === "texture" ? { storageTexture: matrixTextureLayout } : { buffer: { type: bufferType[access] } }),
+  }));
 }
 
 /** A template tag that marks a string as WGSL for editors; it only joins. */

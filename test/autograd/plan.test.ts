@@ -39,10 +39,13 @@ const smallest: Capabilities = {
     maxComputeWorkgroupStorageSize: 16_384,
     maxComputeInvocationsPerWorkgroup: 256,
     maxComputeWorkgroupsPerDimension: 65_535,
+    maxTextureDimension2D: 8192,
+    maxTextureArrayLayers: 256,
   },
   software: false,
   subgroupSize: null,
   subgroupMatrices: [],
+  matrixTextures: false,
 };
 
 const isShared = ({ label }: { label: string }) => label.startsWith("slot");

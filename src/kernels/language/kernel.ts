@@ -32,6 +32,11 @@ export interface KernelDeclaration {
   readonly workgroupSize: readonly [number, number?, number?];
   /** Tensors that it reads, by their names in WGSL: [tensor, WGSL element type]. Floats are read as `name(i)`, u32 tables as `name[i]`. */
   readonly reads?: Record<string, readonly [Tensor, string]>;
+  /**
+   * Matrices of f32 that it reads through textures, `name(row, quad)`: four columns from 4·quad on. Rows must divide into 64 columns, and
+   * the device must have `matrixTextures`.
+   */
+  readonly textures?: Record<string, Tensor>;
   /** Tensors that it writes, and may read. Floats are written with `setName(i, value)`. */
   readonly writes?: Record<string, readonly [Tensor, string]>;
   /** Numbers known in advance that are not written into the WGSL; it reads them as `params.name`. */
@@ -73,6 +78,7 @@ export function kernel(declaration: KernelDeclaration): Kernel {
     label,
     workgroupSize,
     reads = {},
+    textures = {},
     writes = {},
     params = {},
     enables = [],
@@ -88,7 +94,10 @@ export function kernel(declaration: KernelDeclaration): Kernel {
       const [name, [tensor, element]] = entry;
       return { name, tensor, element, access };
     };
-  const bindings = [...Object.entries(reads).map(bind("read")), ...Object.entries(writes).map(bind("read_write"))];
+  const throughTextures = Object.entries(textures).map(
+    ([name, tensor]): TensorBinding => ({ name, tensor, element: "vec4f", access: "texture" }),
+  );
+  const bindings = [...Object.entries(reads).map(bind("read")), ...throughTextures, ...Object.entries(writes).map(bind("read_write"))];
   const fields = Object.entries(params);
   const hasParams = fields.length > 0;
   const struct = hasParams ? `struct Params { ${fields.map(([name, { type }]) => `${name}: ${type}`).join(", ")} }\n` : "";

@@ -198,7 +198,8 @@ export interface TensorBinding {
   readonly tensor: Tensor;
   /** WGSL type of the elements, such as `vec4f`. */
   readonly element: string;
-  readonly access: "read" | "read_write";
+  /** `texture`: it reads a copy of the matrix in a texture. */
+  readonly access: "read" | "read_write" | "texture";
 }
 
 /** One dispatch. `language/kernel.ts` makes it from a declaration. */

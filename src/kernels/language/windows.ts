@@ -15,12 +15,12 @@ const windowBytes = (largestBinding: number) => Math.floor(largestBinding / bind
 /** Whether a tensor is larger than the device's largest binding. */
 export const needsWindows = (tensor: Type, largestBinding: number): boolean => byteSize(tensor) > largestBinding;
 
-/** The kernel with every tensor bound in windows of at most `largestBinding` bytes. Tables of u32 are not split. */
+/** The kernel with every tensor bound in windows of at most `largestBinding` bytes. Tables of u32 and textures are not split. */
 export function windowed(kernel: Kernel, largestBinding: number): Kernel {
   const bytes = windowBytes(largestBinding);
-  const split = ({ tensor, element }: TensorBinding): Windows | null => {
+  const split = ({ tensor, element, access }: TensorBinding): Windows | null => {
     const width = widths[element];
-    if (width === undefined || !needsWindows(tensor, largestBinding)) return null;
+    if (access === "texture" || width === undefined || !needsWindows(tensor, largestBinding)) return null;
     return { count: Math.ceil(byteSize(tensor) / bytes), elements: bytes / (width * bytesPerElement[tensor.dtype]) };
   };
   const windows = new Map(kernel.bindings.map((binding) => [binding.name, split(binding)]));

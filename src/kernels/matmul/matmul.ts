@@ -42,6 +42,7 @@ import {
   rightShape,
 } from "./attributes.ts";
 import { softVariants } from "./soft.ts";
+import { softTextureVariants } from "./soft-textures.ts";
 import { subgroupMatrixVariants } from "./subgroup-matrix.ts";
 import { tileVariants } from "./tile.ts";
 
@@ -95,7 +96,7 @@ const operation: Operation<MatmulAttributes> = {
 };
 
 function variants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
-  const soft = capabilities.software ? softVariants(node, capabilities) : [];
+  const soft = capabilities.software ? [...softTextureVariants(node, capabilities), ...softVariants(node, capabilities)] : [];
   return [...soft, ...subgroupMatrixVariants(node, capabilities), ...tileVariants(node, capabilities)];
 }
 

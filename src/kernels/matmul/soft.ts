@@ -96,7 +96,7 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
           ...params,
           m: sizeParam(m),
           k: sizeParam(k),
-          leftStride: paramU32(capacity(layout === "nn" ? k : m) / 4),
+          leftVectors: paramU32(capacity(layout === "nn" ? k : m) / 4),
           columns: paramU32(columns),
         },
         declarations,
@@ -123,7 +123,7 @@ interface LeftText {
 const leftText: Record<"nn" | "tn", (tile: Tile, lanes: number, isLive: boolean) => LeftText> = {
   // Lane l holds depths k … k+3 of row l.
   nn: (tile, lanes, isLive) => ({
-    start: loadsOf(tile, lanes).map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u) * params.leftStride;`),
+    start: loadsOf(tile, lanes).map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u) * params.leftVectors;`),
     // Beyond a live k, a row still holds data of an earlier step.
     load: loadsOf(tile, lanes).map((g) =>
       isLive
@@ -139,9 +139,9 @@ const leftText: Record<"nn" | "tn", (tile: Tile, lanes: number, isLive: boolean)
   tn: (tile, lanes) => {
     const quads = lanes / 4;
     return {
-      start: loadsOf(tile, lanes).map((g) => `let left${g} = min(row / 4u + ${g * quads}u + lane / 4u, params.leftStride - 1u);`),
+      start: loadsOf(tile, lanes).map((g) => `let left${g} = min(row / 4u + ${g * quads}u + lane / 4u, params.leftVectors - 1u);`),
       load: loadsOf(tile, lanes).map(
-        (g) => `let a${g} = select(vec4f(), a(min(k + lane % 4u, last) * params.leftStride + left${g}), k + lane % 4u < depth);`,
+        (g) => `let a${g} = select(vec4f(), a(min(k + lane % 4u, last) * params.leftVectors + left${g}), k + lane % 4u < depth);`,
       ),
       multiply: range(tile.rows / 4).map((quad) => {
         const values = range(tile.depths).map(
@@ -199,12 +199,12 @@ function columnVectorsText(tile: Tile, lanes: number, { start, load, multiply }:
 
 /**
  * WGSL that sums the results of four lanes, each at the depths equal to its number modulo four, and stores the sums of A's rows in the
- * first workgroups.
+ * first workgroups. `params.leftVectors` counts the vectors of A's columns.
  */
-function storeRowSums(load: number, lanes: number): string {
+export function storeRowSums(load: number, lanes: number): string {
   const joined = [1, 2].map((other) => `sum${load} += subgroupShuffleXor(sum${load}, ${other}u);`).join(" ");
   const quad = `row / 4u + ${(load * lanes) / 4}u + lane / 4u`;
-  return `${joined} if (group.x == 0u && thread < ${lanes}u && lane % 4u == 0u && ${quad} < params.leftStride) { setRowSums(${quad}, sum${load}); }`;
+  return `${joined} if (group.x == 0u && thread < ${lanes}u && lane % 4u == 0u && ${quad} < params.leftVectors) { setRowSums(${quad}, sum${load}); }`;
 }
 
 /** Subgroups per workgroup in layout nt: 128 columns on an adapter with 8 lanes. */

@@ -217,6 +217,47 @@ describe.each(matmulVariants(device))("matmul's epilogues, $name", ({ name, capa
   });
 });
 
+/** Sizes that the variant takes, at the edges of its tiles, and which of them is live. */
+const throughTextures = {
+  nn: { capacity: size(140, 192, 128), live: "m", counts: [140, 65, 7] },
+  nt: { capacity: size(140, 132, 128), live: "m", counts: [140, 65, 7] },
+  tn: { capacity: size(192, 128, 140), live: "k", counts: [140, 65, 7, 0] },
+} as const;
+
+describe.skipIf(![8, 16].includes(device.capabilities.subgroupSize ?? 0))("matmul through textures", () => {
+  const capabilities = { ...device.capabilities, software: true };
+
+  it.each(layouts)("equals the float64 reference in layout %s, with every epilogue", async (layout) => {
+    const { capacity, live, counts } = throughTextures[layout];
+    const program = await build(
+      device,
+      (tape) => epilogues(tape, layout, { ...capacity, [live]: tape.extent("rows", capacity[live]) }, "f32"),
+      capabilities,
+    );
+    for (const { lowering } of program.plan.steps) expect(lowering.variant).toMatch(/^soft textures/);
+    // Operands are copied once, for the first of the products that read them.
+    const copied = [...program.plan.textures.uses.values()].flatMap((uses) => [...uses.values()]).filter(({ isCopied }) => isCopied);
+    expect(copied).toHaveLength(2);
+    for (const count of counts) {
+      const now = { ...capacity, [live]: count };
+      const operands = {
+        a: normals(now.m * now.k, 47),
+        b: normals(now.n * now.k, 48),
+        bias: normals(now.n, 49),
+        matrix: normals(now.m * now.n, 50),
+      };
+      const inputs = Object.fromEntries(Object.entries(operands).map(([name, data]) => [`${layout} ${name}`, data]));
+      const outputs = await execute(program, { inputs, live: { rows: count } });
+      for (const [name, values] of Object.entries(expectedEpilogues(layout, now, operands))) {
+        expectClose(outputs[name]!, values, { c: 8, terms: now.k + 2, scale: Math.sqrt(now.k) + 1 });
+      }
+      const again = await execute(program, { inputs, live: { rows: count } });
+      for (const [name, values] of Object.entries(outputs)) expectSame(again[name]!, values);
+    }
+    program.close();
+  });
+});
+
 it.each(["tile 64×64×16", "tile 128×64×16", "tile 128×128×16", "tile 32×64×32"])(
   "%s equals the float64 reference in every layout",
   async (name) => {

@@ -8,7 +8,14 @@ const limits = { maxStorageBufferBindingSize: 2 ** 31, maxBufferSize: 2 ** 32 } 
 const gpu: AdapterFacts = {
   name: "Some GPU",
   architecture: "ampere",
-  capabilities: { features: new Set(["subgroups", "shader-f16"]), limits, software: false, subgroupSize: 32, subgroupMatrices: [] },
+  capabilities: {
+    features: new Set(["subgroups", "shader-f16"]),
+    limits,
+    software: false,
+    subgroupSize: 32,
+    subgroupMatrices: [],
+    matrixTextures: true,
+  },
   gigaflops: 5000,
   matmul: "tile",
   node: "v22.1.0",
