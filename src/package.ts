@@ -132,7 +132,7 @@ export {
   type ReadConfigOptions,
   readConfig,
 } from "./simcse/checkpoint/checkpoint.ts";
-export type { CheckpointStore } from "./simcse/checkpoint/checkpoint-store.ts";
+export { type CheckpointStore, PlacedCheckpoints } from "./simcse/checkpoint/checkpoint-store.ts";
 export {
   type Convertible,
   type ConvertOptions,

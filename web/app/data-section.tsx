@@ -1,11 +1,253 @@
-/** 2. The visitor's text. */
+/** 2. The visitor's text: given, looked at, its columns named. */
+import { signal } from "@preact/signals";
+import type { ColumnRole } from "simcse-webgpu/browser";
+import type { NamedFile } from "../worker/protocol.ts";
+import { DropZone } from "./drop-zone.tsx";
+import { formatCount, formatPercent, plural } from "./format.ts";
+import { Histogram } from "./histogram.tsx";
+import { refreshPlan } from "./plan-change.ts";
+import { PreviewTable } from "./preview-table.tsx";
+import { roleProblem } from "./roles.ts";
 import { Section } from "./section.tsx";
-import { data, model } from "./store.ts";
+import { comparisons, data, engine, index, isBusy, map, model, perform, plan, preview, result, run, scoredPairs, timing } from "./store.ts";
+
+const accepted = ".txt,.md,.csv,.tsv,.jsonl,.ndjson,.json,.parquet,.xlsx,.gz";
+
+const pasted = signal("");
+/** The files that were given last, to read them again with another header. */
+const given = signal<readonly File[]>([]);
+const roles = signal<readonly (ColumnRole | null)[]>([]);
+const heldOut = signal(0.1);
+
+/** Forgets what depends on the text. */
+function forget(): void {
+  for (const dependent of [data, plan, timing, run, map, result, index]) dependent.value = null;
+  comparisons.value = [];
+}
+
+async function open(files: readonly File[], header?: boolean): Promise<void> {
+  forget();
+  preview.value = null;
+  given.value = files;
+  const opened = await perform("data", "Reading the beginning", () => engine.openData({ files, ...(header !== undefined && { header }) }));
+  if (opened === undefined) return;
+  preview.value = opened;
+  roles.value = opened.roles;
+  await read();
+}
+
+/** Reads all of the text, if its columns make sense. */
+async function read(): Promise<void> {
+  forget();
+  if (roleProblem(roles.value) !== null) return;
+  const choice = { roles: roles.value, heldOut: heldOut.value };
+  const facts = await perform("data", "Reading your text", ({ signal, say }) =>
+    engine.readData(choice, { signal, onEvent: ({ done }) => say(`Reading your text: ${plural(done, "row")}`) }),
+  );
+  if (facts === undefined) return;
+  data.value = facts;
+  await refreshPlan();
+}
+
+async function openScoredPairs(files: readonly NamedFile[]): Promise<void> {
+  const facts = await perform("data", "Reading the scored pairs", () => engine.readScoredPairs({ files: files.map(({ file }) => file) }));
+  if (facts !== undefined) scoredPairs.value = facts;
+}
 
 export function DataSection() {
   return (
-    <Section name="data" title="Your text" done={data.value !== null} waitsFor={model.value === null ? "Choose a model first." : null}>
-      <p class="note">Coming.</p>
+    <Section
+      name="data"
+      title="Your text"
+      done={data.value !== null}
+      waitsFor={model.value === null ? "This follows the model." : null}
+      lead="Best are pairs that belong together: a question and its answer, a title and its text, two ways to say the same. Sentences by themselves work too. A few hundred rows are enough to see a difference."
+    >
+      {preview.value === null ? (
+        <Givers />
+      ) : (
+        <details>
+          <summary>Give another text</summary>
+          <Givers />
+        </details>
+      )}
+      {preview.value && <Columns />}
+      {data.value && <Facts />}
     </Section>
+  );
+}
+
+function Givers() {
+  const busy = isBusy.value;
+  return (
+    <div class="choices">
+      <div class="choice">
+        <h3>Files</h3>
+        <DropZone
+          disabled={busy}
+          accept={accepted}
+          choose="Choose files"
+          chooseFolder="Choose a folder"
+          onFiles={(files) => open(readable(files))}
+        >
+          Drop a spreadsheet (.xlsx, .csv, .tsv), a text (.txt, .md), or data (.json, .jsonl, .parquet) here.
+        </DropZone>
+      </div>
+      <form
+        class="choice"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void open([new File([pasted.value], pasted.value.includes("\t") ? "pasted.tsv" : "pasted.txt")]);
+        }}
+      >
+        <h3>
+          <label for="pasted">Or paste</label>
+        </h3>
+        <textarea
+          id="pasted"
+          rows={4}
+          required
+          placeholder="A sentence a line, or rows copied from a spreadsheet"
+          value={pasted}
+          onInput={(event) => {
+            pasted.value = event.currentTarget.value;
+          }}
+        />
+        <div class="buttons">
+          <button type="submit" disabled={busy}>
+            Use this text
+          </button>
+        </div>
+      </form>
+    </div>
+  );
+}
+
+/** Of a folder, the files that can be read; of chosen files all, so that the others are refused by name. */
+function readable(files: readonly NamedFile[]): File[] {
+  const isFolder = files.some(({ path }) => path.includes("/"));
+  const endings = accepted.split(",");
+  return files.filter(({ path }) => !isFolder || endings.some((ending) => path.toLowerCase().endsWith(ending))).map(({ file }) => file);
+}
+
+function Columns() {
+  const { name, named, hasHeaderChoice } = preview.value!;
+  const problem = roleProblem(roles.value);
+  return (
+    <div class="card">
+      <h3>{name}</h3>
+      <PreviewTable
+        preview={preview.value!}
+        roles={roles.value}
+        disabled={isBusy.value}
+        onRoles={(changed) => {
+          roles.value = changed;
+          void read();
+        }}
+      />
+      {hasHeaderChoice && (
+        <label class="check">
+          <input type="checkbox" checked={named} disabled={isBusy.value} onChange={() => open(given.value, !named)} />
+          The first row names the columns
+        </label>
+      )}
+      {problem && <p class="message">{problem}</p>}
+    </div>
+  );
+}
+
+const kindNames = {
+  sentences: ["sentence"],
+  pairs: ["pair"],
+  triplets: ["pair with a hard negative", "pairs with a hard negative"],
+  "scored pairs": ["pair with a score", "pairs with a score"],
+  "labelled pairs": ["pair marked as alike or not", "pairs marked as alike or not"],
+  "labelled texts": ["sentence"],
+} as const;
+
+function Facts() {
+  const { kind, training, held, overlapping, texts, duplicates, missing, problems, problemCount, lengths } = data.value!;
+  const [one, many] = kindNames[kind];
+  const isPlain = kind === "sentences";
+  const notes = [
+    duplicates > 0 && `${plural(duplicates, "row")} occur more than once.`,
+    missing > 0 && `${plural(missing, "row")} with an empty cell ${missing === 1 ? "is" : "are"} left out.`,
+    overlapping > 0 && `${plural(overlapping, "held-out row")} share a text with the rest, which makes the score a little too good.`,
+  ].filter((note) => note !== false);
+  return (
+    <div class="split">
+      <div class="card">
+        <h3>
+          {plural(training + held, one, many)}, {plural(texts, "different text")}
+        </h3>
+        {notes.map((note) => (
+          <p class="note" key={note}>
+            {note}
+          </p>
+        ))}
+        {problemCount > 0 && (
+          <details class="problems">
+            <summary>
+              {plural(problemCount, "row")} could not be used and {problemCount === 1 ? "is" : "are"} left out
+            </summary>
+            <ul>
+              {problems.map(({ message }) => (
+                <li key={message}>{message}</li>
+              ))}
+            </ul>
+          </details>
+        )}
+        {isPlain ? (
+          <p class="note">Sentences without a partner leave nothing to score by. Scored pairs of your own do.</p>
+        ) : (
+          <>
+            <label class="slider">
+              <span>
+                Held out for the score:{" "}
+                <strong>{held === 0 ? "none" : `${formatCount(held)} (${formatPercent(held / (training + held))})`}</strong>
+              </span>
+              <input
+                type="range"
+                min={0}
+                max={0.5}
+                step={0.05}
+                value={heldOut.value}
+                disabled={isBusy.value}
+                onChange={(event) => {
+                  heldOut.value = event.currentTarget.valueAsNumber;
+                  void read();
+                }}
+              />
+            </label>
+            <p class="note">
+              The model does not learn from these, so they say whether it has understood. The same rows are chosen each time.
+            </p>
+          </>
+        )}
+        <details>
+          <summary>Score on pairs of my own</summary>
+          {scoredPairs.value ? (
+            <p>
+              {plural(scoredPairs.value.pairs, "scored pair")} from {scoredPairs.value.name}.{" "}
+              <button
+                type="button"
+                class="quiet"
+                onClick={async () => {
+                  await engine.readScoredPairs(null);
+                  scoredPairs.value = null;
+                }}
+              >
+                Remove
+              </button>
+            </p>
+          ) : (
+            <DropZone disabled={isBusy.value} accept={accepted} choose="Choose a file" onFiles={openScoredPairs}>
+              A table with two texts and a number in each row that says how alike they are.
+            </DropZone>
+          )}
+        </details>
+      </div>
+      <Histogram lengths={lengths} />
+    </div>
   );
 }

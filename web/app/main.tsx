@@ -4,6 +4,7 @@ import { DataSection } from "./data-section.tsx";
 import { chooseModel, ModelSection } from "./model-section.tsx";
 import { pageModel } from "./page-model.ts";
 import { PlanSection } from "./plan-section.tsx";
+import { SavedRunOffer } from "./saved-run.tsx";
 import { engine, keptModels, savedIndex, savedRun } from "./store.ts";
 import { TrainSection } from "./train-section.tsx";
 import { UseSection } from "./use-section.tsx";
@@ -19,6 +20,7 @@ function App() {
         </p>
       </header>
       <main>
+        <SavedRunOffer />
         <ModelSection />
         <DataSection />
         <PlanSection />

@@ -1,11 +1,159 @@
-/** 3. What the run will take. */
+/** 3. What the run will take, and the settings behind it. */
+import type { PlanFacts, RunSettings } from "../worker/protocol.ts";
+import { AdvancedSettings } from "./advanced-settings.tsx";
+import { formatBytes, formatCount, formatDuration, plural } from "./format.ts";
+import { NumberField } from "./number-field.tsx";
+import { change, takeBack } from "./plan-change.ts";
 import { Section } from "./section.tsx";
-import { data, plan } from "./store.ts";
+import { changedSettings, data, device, engine, isBusy, perform, plan, timing } from "./store.ts";
+
+async function measure(): Promise<void> {
+  timing.value =
+    (await perform("plan", "Trying three steps on a copy of the model", ({ signal }) =>
+      engine.measure(changedSettings.value, { signal }),
+    )) ?? null;
+}
 
 export function PlanSection() {
+  const facts = plan.value;
   return (
-    <Section name="plan" title="Plan" done={plan.value?.fits === true} waitsFor={data.value === null ? "Give your text first." : null}>
-      <p class="note">Coming.</p>
+    <Section
+      name="plan"
+      title="Plan"
+      done={facts?.fits === true}
+      waitsFor={data.value === null ? "This follows your text." : null}
+      lead="The settings are those that the SimCSE paper uses for this kind of data, fitted to how much you have. They are a good start: you can leave them."
+    >
+      {facts && <PlanFactsView facts={facts} />}
     </Section>
+  );
+}
+
+function PlanFactsView({ facts }: { readonly facts: PlanFacts }) {
+  const { settings, steps, fits } = facts;
+  const disabled = isBusy.value;
+  return (
+    <>
+      <div class="card fields">
+        <NumberField
+          label="Times through your text"
+          name="num_train_epochs"
+          value={settings.epochs}
+          min={0.1}
+          step="any"
+          disabled={disabled || settings.maxSteps > 0}
+          onChange={(epochs) => change({ epochs })}
+        />
+        <NumberField
+          label="Rows in a step"
+          name="per_device_train_batch_size"
+          value={settings.batchSize}
+          min={2}
+          disabled={disabled}
+          onChange={(batchSize) => change({ batchSize })}
+        />
+        <NumberField
+          label="How fast it learns"
+          name="learning_rate"
+          value={settings.learningRate}
+          min={0}
+          step="any"
+          disabled={disabled}
+          onChange={(learningRate) => change({ learningRate })}
+        />
+        <NumberField
+          label="Longest text, in word pieces"
+          name="max_seq_length"
+          value={settings.maxLength}
+          min={4}
+          disabled={disabled}
+          onChange={(maxLength) => change({ maxLength })}
+        />
+      </div>
+      <dl class="tiles">
+        <div>
+          <dt>Steps</dt>
+          <dd>{formatCount(steps)}</dd>
+        </div>
+        <div>
+          <dt>Memory</dt>
+          <dd>{fits ? formatBytes(facts.modelBytes + facts.stepBytes) : "too much"}</dd>
+        </div>
+        <div>
+          <dt>Time</dt>
+          <dd>{timing.value ? formatDuration(timing.value.secondsForAll) : "not measured"}</dd>
+        </div>
+      </dl>
+      {fits ? <Memory facts={facts} /> : <TooLarge facts={facts} />}
+      <div class="buttons">
+        <button type="button" disabled={disabled || !fits} onClick={measure}>
+          Measure the time
+        </button>
+        {timing.value && (
+          <span class="note">
+            {formatDuration(timing.value.secondsPerStep)} a step, {formatDuration(timing.value.secondsToStart)} to get ready
+          </span>
+        )}
+      </div>
+      <AdvancedSettings facts={facts} />
+    </>
+  );
+}
+
+function Memory({ facts: { modelBytes, stepBytes, settings } }: { readonly facts: PlanFacts }) {
+  const total = modelBytes + stepBytes;
+  const largest = device.value!.largestBuffer;
+  return (
+    <p class="note">
+      {formatBytes(modelBytes)} for the model and what it remembers while it learns, {formatBytes(stepBytes)} for a step of{" "}
+      {plural(settings.batchSize, "row")}. {total > largest && "That is a lot for most graphics cards: measure before you start. "}
+      Browsers do not say how much a device has in all; one piece may be {formatBytes(largest)} here.
+      {Object.keys(changedSettings.value).length > 0 && (
+        <>
+          {" "}
+          <button type="button" class="quiet" disabled={isBusy.value} onClick={takeBack}>
+            Back to the suggested settings
+          </button>
+        </>
+      )}
+    </p>
+  );
+}
+
+/** Ways to need less memory, the mildest first. */
+function remedies({ settings }: PlanFacts): readonly { readonly text: string; readonly changes: RunSettings }[] {
+  const chunk = Math.max(1, Math.floor(settings.batchSize / 4));
+  return [
+    ...(settings.gradientCacheChunk === 0 && settings.batchSize > 3
+      ? [{ text: `Work through a step in parts of ${chunk} rows: same result, slower`, changes: { gradientCacheChunk: chunk } }]
+      : []),
+    ...(settings.gradientCheckpointing
+      ? []
+      : [{ text: "Compute some things twice instead of keeping them: same result, slower", changes: { gradientCheckpointing: true } }]),
+    ...(settings.batchSize > 8
+      ? [{ text: "Half as many rows in a step", changes: { batchSize: Math.floor(settings.batchSize / 2) } }]
+      : []),
+    ...(settings.maxLength > 32
+      ? [{ text: "Cut texts to half the length", changes: { maxLength: Math.floor(settings.maxLength / 2) } }]
+      : []),
+  ];
+}
+
+function TooLarge({ facts }: { readonly facts: PlanFacts }) {
+  return (
+    <div class="message" role="alert">
+      <strong>This is too large for your device.</strong>
+      <p>{facts.failure?.message}</p>
+      <ul>
+        {remedies(facts).map(({ text, changes }) => (
+          <li key={text}>
+            <button type="button" onClick={() => change(changes)}>
+              {text}
+            </button>
+          </li>
+        ))}
+      </ul>
+      <p>Or choose a smaller model above.</p>
+    </div>
   );
 }

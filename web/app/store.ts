@@ -61,11 +61,15 @@ export interface RunState {
   readonly points: readonly StepPoint[];
   readonly evaluations: readonly Evaluation[];
   readonly savedStep: number | null;
+  /** What happened on the way that the visitor should know. */
+  readonly notice: string | null;
 }
 
 export const run = signal<RunState | null>(null);
 export const savedRun = signal<SavedRun | null>(null);
 export const map = signal<SentenceMap | null>(null);
+/** The sentences on the map, and which of them belong together. */
+export const mapTexts = signal<{ readonly texts: readonly string[]; readonly links: Uint32Array } | null>(null);
 export const queries = signal<readonly string[]>([]);
 export const comparisons = signal<readonly Comparison[]>([]);
 

@@ -1,11 +1,149 @@
-/** 4. Training. */
+/** 4. Training: the run as it goes on. */
+import { ComparisonView } from "./comparison-view.tsx";
+import { Curve } from "./curve.tsx";
+import { formatDuration, plural } from "./format.ts";
+import { mainMetric, metricTexts } from "./metrics.ts";
+import { finish, pause, resume, start } from "./run-control.ts";
 import { Section } from "./section.tsx";
-import { plan, result } from "./store.ts";
+import { SentenceMapView } from "./sentence-map-view.tsx";
+import { data, isBusy, map, mapTexts, plan, type RunState, result, run } from "./store.ts";
 
 export function TrainSection() {
+  const state = run.value;
   return (
-    <Section name="train" title="Train" done={result.value !== null} waitsFor={plan.value?.fits ? null : "This follows the plan."}>
-      <p class="note">Coming.</p>
+    <Section
+      name="train"
+      title="Train"
+      done={result.value !== null}
+      waitsFor={plan.value?.fits || state !== null ? null : "This follows the plan."}
+      lead="The model reads your text and moves what belongs together closer. You can pause, or close the page: it goes on from where it was."
+    >
+      <Buttons state={state} />
+      {state && <Progress state={state} />}
+      {state && <Curves state={state} />}
+      {map.value && mapTexts.value && <SentenceMapView map={map.value} {...mapTexts.value} />}
+      {data.value && <ComparisonView />}
     </Section>
+  );
+}
+
+function Buttons({ state }: { readonly state: RunState | null }) {
+  const busy = isBusy.value;
+  if (state?.status === "running") {
+    return (
+      <div class="buttons">
+        <button type="button" onClick={pause}>
+          Pause
+        </button>
+      </div>
+    );
+  }
+  return (
+    <div class="buttons">
+      {state?.status === "paused" && (
+        <>
+          <button type="button" class="primary" disabled={busy} onClick={resume}>
+            Go on
+          </button>
+          <button type="button" disabled={busy} onClick={finish}>
+            Stop here and keep it
+          </button>
+        </>
+      )}
+      <button type="button" class={state === null ? "primary" : ""} disabled={busy || !plan.value?.fits} onClick={start}>
+        {state === null ? "Start training" : "Start again"}
+      </button>
+    </div>
+  );
+}
+
+function Progress({
+  state: { status, stage, step, steps, secondsLeft, sentencesPerSecond, savedStep, notice },
+}: {
+  readonly state: RunState;
+}) {
+  const status_ = {
+    running: stage || `Step ${step} of ${steps}`,
+    paused: `Paused after step ${step} of ${steps}`,
+    finished: `${plural(step, "step")} done`,
+  }[status];
+  const rest = [
+    sentencesPerSecond !== null &&
+      status === "running" &&
+      `${sentencesPerSecond.toFixed(sentencesPerSecond < 10 ? 1 : 0)} sentences a second`,
+    secondsLeft !== null && status === "running" && `${formatDuration(secondsLeft)} left`,
+    savedStep !== null && status !== "finished" && `kept in this browser up to step ${savedStep}`,
+  ].filter((text) => text !== false);
+  return (
+    <div class="run">
+      <progress max={steps} value={step} aria-label="Training" />
+      <p>
+        <strong>{status_}</strong>
+        {rest.length > 0 && <span class="note"> {rest.join(", ")}</span>}
+      </p>
+      {notice && <p class="note">{notice}</p>}
+    </div>
+  );
+}
+
+function Curves({ state: { points, evaluations, steps } }: { readonly state: RunState }) {
+  const first = evaluations[0];
+  const names = first ? Object.keys(first.metrics) : [];
+  const main = first && mainMetric(first);
+  const last = evaluations.at(-1);
+  return (
+    <>
+      {main && last && last.step > 0 && (
+        <p class="outcome">
+          {metricTexts[main.name]!.title}: <span class="before">{metricTexts[main.name]!.format(main.value)}</span> before,{" "}
+          <span class="now">{metricTexts[main.name]!.format(mainMetric(last)!.value)}</span> now
+        </p>
+      )}
+      <div class="curves">
+        {names.map((name) => (
+          <Curve
+            key={name}
+            {...metricTexts[name]!}
+            dots
+            steps={steps}
+            points={evaluations.map(({ step, metrics }) => [step, metrics[name]!] as const)}
+          />
+        ))}
+        <Curve
+          title="Loss"
+          hint="how wrong it still is"
+          steps={steps}
+          format={(value) => value.toFixed(3)}
+          points={points.map(({ step, loss }) => [step, loss] as const)}
+        />
+        {last?.alignment != null && (
+          <Curve
+            title="Alignment"
+            hint="distance of what belongs together: lower is better"
+            dots
+            steps={steps}
+            format={(value) => value.toFixed(2)}
+            points={evaluations.map(({ step, alignment }) => [step, alignment!] as const)}
+          />
+        )}
+        {last && (
+          <Curve
+            title="Uniformity"
+            hint="how evenly all are spread: lower is better"
+            dots
+            steps={steps}
+            format={(value) => value.toFixed(2)}
+            points={evaluations.map(({ step, uniformity }) => [step, uniformity] as const)}
+          />
+        )}
+        <Curve
+          title="Rate"
+          hint="how fast it learns"
+          steps={steps}
+          format={(value) => value.toExponential(1)}
+          points={points.map(({ step, learningRate }) => [step, learningRate] as const)}
+        />
+      </div>
+    </>
   );
 }

@@ -14,8 +14,9 @@ import {
 } from "simcse-webgpu/browser";
 import { type DataFile, dataFile } from "./data-files.ts";
 import { lengthsOf } from "./lengths.ts";
+import type { LoadedData } from "./loaded-data.ts";
 import type { DataChoice, DataFacts, DataProblem, DataSource, Handlers, TablePreview } from "./protocol.ts";
-import type { LoadedData, Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /** Rows that the preview shows. */
 const PREVIEW_ROWS = 6;
@@ -47,13 +48,16 @@ export function dataHandlers(session: Session): Handlers<"openData" | "readData"
         signal.throwIfAborted();
         emit({ done, total: 0 });
       };
-      session.data = await readAll(open, choice, onProgress, session.model.simcse.encoder.tokenizer);
-      return session.data.facts;
+      const read = await readAll(open, choice, onProgress, session.model.simcse.encoder.tokenizer);
+      session.setData(read);
+      return read.facts;
     },
 
     async readScoredPairs(source) {
-      session.scoredPairs = null;
-      if (source === null) return null;
+      if (source === null) {
+        session.setScoredPairs(null);
+        return null;
+      }
       const { data, preview } = await openFiles(source);
       const { examples, problems } = await readExamples(data, preview.roles, () => {});
       if (examples.length === 0 || examples[0]!.texts.length !== 2 || examples[0]!.score === undefined) {
@@ -65,7 +69,7 @@ export function dataHandlers(session: Session): Handlers<"openData" | "readData"
           )
         );
       }
-      session.scoredPairs = { name: data.name, examples };
+      session.setScoredPairs({ name: data.name, examples });
       return { name: data.name, pairs: examples.length };
     },
   };

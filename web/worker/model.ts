@@ -17,15 +17,7 @@ export function modelHandlers(session: Session): Handlers<"openDevice" | "loadMo
       return { name, software, f16: features.has("shader-f16"), largestBuffer: limits.maxBufferSize };
     },
 
-    async loadModel(source, context) {
-      const device = await session.openDevice();
-      const { name, kind, folder } = await modelFolder(source, context);
-      const simcse = await loadEither((options) => SimCSE.loadFrom(device, folder, { ...options, signal: context.signal }));
-      session.dropTrained();
-      session.base?.simcse.close();
-      session.base = { simcse, folder, facts: await factsOf(simcse, folder, { name, source: kind }) };
-      return session.base.facts;
-    },
+    loadModel: (source, context) => loadModel(session, source, context),
 
     keptModels: () => keptModels(),
 
@@ -36,8 +28,18 @@ export function modelHandlers(session: Session): Handlers<"openDevice" | "loadMo
   };
 }
 
+/** Loads a model, which replaces the one before. */
+export async function loadModel(session: Session, source: ModelSource, context: CallContext<FileProgress>): Promise<ModelFacts> {
+  const device = await session.openDevice();
+  const { name, kind, folder } = await modelFolder(source, context);
+  const simcse = await loadEither((options) => SimCSE.loadFrom(device, folder, { ...options, signal: context.signal }));
+  const facts = await factsOf(simcse, folder, { name, source: kind });
+  session.setModel({ simcse, folder, facts });
+  return facts;
+}
+
 /** Loads a model with the pooler that it names, or with the mean of its tokens if it names none, as sentence-transformers does. */
-export async function loadEither(load: (options: { readonly pooler?: "avg" }) => Promise<SimCSE>): Promise<SimCSE> {
+async function loadEither(load: (options: { readonly pooler?: "avg" }) => Promise<SimCSE>): Promise<SimCSE> {
   try {
     return await load({});
   } catch (error) {

@@ -1,51 +1,84 @@
 /** What a run would take: memory, time, and the settings that suit the data. */
-import { OptionError, SimcseError, trainingDefaults } from "simcse-webgpu/browser";
-import type { Handlers, RunSettings } from "./protocol.ts";
+import { SimCSE, SimcseError, type TrainingSettings, trainingDefaults } from "simcse-webgpu/browser";
+import type { LoadedData } from "./loaded-data.ts";
+import type { Handlers, PlanFacts, RunSettings } from "./protocol.ts";
 import { failureOf } from "./serve.ts";
-import type { LoadedData, Session } from "./session.ts";
+import { poolerOf, type Session } from "./session.ts";
+import { trainingExample } from "./training-example.ts";
+
+/** Steps that are timed, after one that is not: it may be slower. */
+const TIMED_STEPS = 3;
 
 export function planHandlers(session: Session): Handlers<"plan" | "measure"> {
   return {
     async plan(given) {
-      const { simcse } = session.model;
-      const { training, kind } = session.text;
-      const recommended = recommendedSettings(session);
-      const settings = { ...trainingDefaults, ...recommended, ...given };
-      const perEpoch = Math.ceil(training.length / settings.batchSize);
-      const steps = settings.maxSteps > 0 ? settings.maxSteps : Math.ceil(settings.epochs * perEpoch);
-      const shared = { steps, epochs: steps / perEpoch, settings, recommended };
+      const { settings, ...resolved } = resolvedPlan(session, given);
       try {
-        const { modelBytes, stepBytes } = simcse.plan({ ...recommended, ...given }, { sentences: kind === "triplets" ? 3 : 2 });
-        return { fits: true, modelBytes, stepBytes, failure: null, ...shared };
+        const { modelBytes, stepBytes } = session.model.simcse.plan(settings, { sentences: sentencesOf(session.text) });
+        return { fits: true, modelBytes, stepBytes, failure: null, settings, ...resolved };
       } catch (error) {
-        if (error instanceof SimcseError) return { fits: false, modelBytes: 0, stepBytes: 0, failure: failureOf(error), ...shared };
+        if (error instanceof SimcseError)
+          return { fits: false, modelBytes: 0, stepBytes: 0, failure: failureOf(error), settings, ...resolved };
         throw error;
       }
     },
 
-    async measure() {
-      throw new OptionError("Measuring is not built yet.", "Start the run.");
+    async measure(given, { signal }) {
+      const { settings, steps } = resolvedPlan(session, given);
+      const { folder, simcse } = session.model;
+      const began = performance.now();
+      // A copy, so that nothing of the measurement stays in the model.
+      await using copy = await SimCSE.loadFrom(simcse.model.device, folder, { pooler: settings.pooler, training: true });
+      const marks: number[] = [];
+      // An evaluation after each step waits until the step is done.
+      await copy.train(session.text.training.slice(0, settings.batchSize * (TIMED_STEPS + 1)).map(trainingExample), {
+        ...settings,
+        maxSteps: TIMED_STEPS + 1,
+        evalOnStart: true,
+        evalSteps: 1,
+        evaluationStrategy: "steps",
+        signal,
+        evaluate: async () => marks.push(performance.now()),
+      });
+      signal.throwIfAborted();
+      const secondsPerStep = (marks.at(-1)! - marks[1]!) / 1000 / (marks.length - 2);
+      session.secondsPerStep = secondsPerStep;
+      return { secondsPerStep, secondsToStart: (marks[1]! - began) / 1000, secondsForAll: secondsPerStep * steps };
     },
   };
 }
 
+/** All settings of a run, and how many steps they make. */
+export function resolvedPlan(session: Session, given: RunSettings): Pick<PlanFacts, "settings" | "recommended" | "steps" | "epochs"> {
+  const recommended = recommendedSettings(session);
+  const settings: TrainingSettings = { ...trainingDefaults, pooler: poolerOf(session.model.simcse), ...recommended, ...given };
+  const { training } = session.text;
+  const perEpoch = Math.max(1, Math.ceil(training.length / Math.min(settings.batchSize, training.length)));
+  const steps = settings.maxSteps > 0 ? settings.maxSteps : Math.ceil(settings.epochs * perEpoch);
+  return { settings, recommended, steps, epochs: steps / perEpoch };
+}
+
 /**
- * The settings for this data: those of the paper (Gao et al. 2021, appendix A) for sentences and for pairs, with a batch that the data can
- * fill, and a rate for models that are already trained.
+ * The settings for this data: those of the paper (Gao et al. 2021, appendix A) where it has them, with a batch that the data can fill and
+ * room for most texts.
  */
 function recommendedSettings(session: Session): RunSettings {
-  const { facts, kind } = session.text;
+  const { facts, kind, training } = session.text;
+  const largest = session.model.simcse.model.device.capabilities.software ? 32 : 64;
+  // At least eight batches, or hardly anything is learned.
+  const batchSize = Math.min(largest, Math.max(2, 2 ** Math.floor(Math.log2(Math.max(2, training.length / 8)))));
+  const isPlain = kind === "sentences";
   return {
-    ...byKind(session.text),
+    batchSize,
+    learningRate: isPlain ? 3e-5 : 5e-5,
+    epochs: isPlain ? 1 : 3,
+    warmupSteps: isPlain ? 0 : 0.1,
     maxLength: lengthFor(facts.lengths.p95, session.model.facts.longest),
-    noDuplicates: kind !== "sentences",
+    noDuplicates: kind === "pairs" || kind === "triplets",
   };
 }
 
-function byKind({ kind, training }: LoadedData): RunSettings {
-  const batchSize = Math.min(64, Math.max(2, 2 ** Math.floor(Math.log2(Math.max(2, training.length / 8)))));
-  return kind === "sentences" ? { batchSize, learningRate: 3e-5, epochs: 1 } : { batchSize, learningRate: 5e-5, epochs: 3 };
-}
+const sentencesOf = ({ kind }: LoadedData) => (kind === "triplets" ? 3 : 2);
 
 /** Room for 95 of 100 texts, in steps of eight tokens. */
 function lengthFor(p95: number, longest: number): number {

@@ -35,7 +35,9 @@ export interface Calls {
   // 4. Training.
   /** Trains from the loaded model's own weights. Aborting its signal pauses the run, with a checkpoint. */
   readonly train: Call<RunRequest, RunSummary, RunEvent>;
-  /** Goes on with the run that was paused, or that an earlier visit left unfinished; loads its model and data first if need be. */
+  /** Loads the model and the data of the run in the browser's storage, and of a finished one what was trained. */
+  readonly restoreRun: Call<null, RestoredRun, FileProgress>;
+  /** Goes on with the run that was paused, or that `restoreRun` has loaded. */
   readonly resume: Call<null, RunSummary, RunEvent>;
   /** Ends a paused run: what was trained so far is the result. */
   readonly finish: Call<null, RunSummary>;
@@ -352,6 +354,20 @@ export interface SavedRun {
   readonly finished: boolean;
   /** When it was saved, in milliseconds since 1970. */
   readonly savedAt: number;
+}
+
+/** A run that was loaded from the browser's storage. */
+export interface RestoredRun {
+  readonly model: ModelFacts;
+  readonly data: DataFacts;
+  readonly settings: RunSettings;
+  readonly queries: readonly string[];
+  readonly step: number;
+  readonly steps: number;
+  /** The scores so far. */
+  readonly evaluations: readonly Evaluation[];
+  /** How it ended; null if it can go on. */
+  readonly summary: RunSummary | null;
 }
 
 export interface RunSummary {

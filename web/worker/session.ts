@@ -1,15 +1,8 @@
 /** What the worker holds between calls: the device, the model as it was, what was trained from it, and the data. */
-import {
-  type Device,
-  type Example,
-  type ExampleKind,
-  type Folder,
-  OptionError,
-  openDevice,
-  type SimCSE,
-  type TrainingReport,
-} from "simcse-webgpu/browser";
-import type { DataFacts, DeviceRequest, ModelFacts } from "./protocol.ts";
+import { type Device, type Folder, OptionError, openDevice, type PoolerType, SimCSE, type TrainingReport } from "simcse-webgpu/browser";
+import type { LoadedData, ScoredPairs } from "./loaded-data.ts";
+import type { DeviceRequest, ModelFacts } from "./protocol.ts";
+import { RunEvaluation } from "./run-evaluation.ts";
 
 /** A model as it was before any training here. */
 export interface BaseModel {
@@ -19,33 +12,23 @@ export interface BaseModel {
   readonly facts: ModelFacts;
 }
 
-/** The visitor's data. */
-export interface LoadedData {
-  readonly facts: DataFacts;
-  readonly kind: ExampleKind;
-  readonly training: readonly Example[];
-  readonly held: readonly Example[];
-  /** Every different text, in the order of its first occurrence. */
-  readonly texts: readonly string[];
-}
-
-/** Scored pairs that are only for evaluation. */
-export interface ScoredPairs {
-  readonly name: string;
-  readonly examples: readonly Example[];
-}
-
 /** The state of the worker. */
 export class Session {
   #device: Device | null = null;
   #profile: DeviceRequest["profile"] = "full";
-  base: BaseModel | null = null;
+  #base: BaseModel | null = null;
+  #data: LoadedData | null = null;
+  #scoredPairs: ScoredPairs | null = null;
+  #evaluation: RunEvaluation | null = null;
   /** The model that is being trained or was trained. */
   trained: SimCSE | null = null;
-  data: LoadedData | null = null;
-  scoredPairs: ScoredPairs | null = null;
   /** What the card and the report of the trained model say about its training; null as long as nothing was trained. */
   record: Omit<TrainingReport, "name" | "folder"> | null = null;
+  isTraining = false;
+  /** Questions of the visitor's own. */
+  queries: readonly string[] = [];
+  /** How long a step takes, once it was measured. */
+  secondsPerStep: number | null = null;
 
   /** Opens the device, unless that has been done and it was not lost. */
   async openDevice(profile = this.#profile): Promise<Device> {
@@ -56,15 +39,50 @@ export class Session {
     return this.#device;
   }
 
+  async isDeviceLost(): Promise<boolean> {
+    return (await this.#device?.isLost()) ?? false;
+  }
+
+  /** Opens a new device for one that was lost, and loads the model onto it again. */
+  async reopen(): Promise<void> {
+    const { folder, facts, simcse } = this.model;
+    const device = await this.openDevice();
+    this.dropTrained();
+    this.setModel({ simcse: await SimCSE.loadFrom(device, folder, { pooler: poolerOf(simcse) }), folder, facts });
+  }
+
+  /** Replaces the model; what was trained from the one before is freed. */
+  setModel(base: BaseModel): void {
+    this.dropTrained();
+    this.#dropEvaluation();
+    this.#base?.simcse.close();
+    this.#base = base;
+    this.secondsPerStep = null;
+  }
+
+  setData(data: LoadedData): void {
+    this.#dropEvaluation();
+    this.#data = data;
+  }
+
+  setScoredPairs(pairs: ScoredPairs | null): void {
+    this.#dropEvaluation();
+    this.#scoredPairs = pairs;
+  }
+
+  get scoredPairs(): ScoredPairs | null {
+    return this.#scoredPairs;
+  }
+
   /** The loaded model. Throws `OptionError` if there is none. */
   get model(): BaseModel {
-    if (this.base !== null) return this.base;
+    if (this.#base !== null) return this.#base;
     throw new OptionError("There is no model yet.", "Choose a model first.");
   }
 
   /** The data that was read. Throws `OptionError` if there is none. */
   get text(): LoadedData {
-    if (this.data !== null) return this.data;
+    if (this.#data !== null) return this.#data;
     throw new OptionError("There is no text yet.", "Give your text first.");
   }
 
@@ -75,9 +93,26 @@ export class Session {
     throw new OptionError("Nothing has been trained yet.", "Train first.");
   }
 
+  /** What is looked at while a run goes on, for this model and this data. */
+  async evaluation(): Promise<RunEvaluation> {
+    this.#evaluation ??= await RunEvaluation.create(this.model.simcse, this.text, this.#scoredPairs);
+    return this.#evaluation;
+  }
+
   /** Frees what was trained. */
   dropTrained(): void {
     this.trained?.close();
     this.trained = null;
+    this.#evaluation?.forgetNow();
   }
+
+  #dropEvaluation(): void {
+    this.#evaluation?.close();
+    this.#evaluation = null;
+  }
+}
+
+/** The pooler that a model is trained with: its own, or the mean where it has modules that cannot be trained. */
+export function poolerOf({ pooler }: SimCSE): PoolerType {
+  return pooler === "sentence_transformers" ? "avg" : pooler;
 }

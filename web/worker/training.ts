@@ -1,12 +1,254 @@
-/** Training: the run, its checkpoints, and what the page is told as it goes on. */
-import { OptionError } from "simcse-webgpu/browser";
-import type { Handlers } from "./protocol.ts";
+/** Training: a run that can be paused, survives the tab and a lost device, and tells the page what is going on. */
+import { DeviceError, type LogEntry, OptionError, readTrainingState, SimCSE, writableFolder } from "simcse-webgpu/browser";
+import { loadModel } from "./model.ts";
+import { resolvedPlan } from "./plan.ts";
+import type { CallContext, Evaluation, Handlers, RunEvent, RunRequest, RunSummary } from "./protocol.ts";
+import {
+  beginRun,
+  checkpointsHandle,
+  discardRun,
+  lastCheckpoint,
+  type RunRecord,
+  readRecord,
+  readRunExamples,
+  removeCheckpoints,
+  trainedHandle,
+  writeRecord,
+} from "./run-store.ts";
 import type { Session } from "./session.ts";
+import { trainingExample } from "./training-example.ts";
 
-const later = async (): Promise<never> => {
-  throw new OptionError("Training is not built yet.", "Come back soon.");
-};
+type Context = CallContext<RunEvent>;
 
-export function trainingHandlers(_: Session): Handlers<"train" | "resume" | "finish" | "savedRun" | "discardRun" | "compare"> {
-  return { train: later, resume: later, finish: later, savedRun: async () => null, discardRun: async () => null, compare: later };
+/** Points that a loss curve has at most: more than a screen has pixels for. */
+const CURVE_POINTS = 300;
+/** Seconds of work that a closed tab may cost, if that is more than a few steps. */
+const SECONDS_BETWEEN_CHECKPOINTS = 45;
+/** Devices lost without a step between them, after which a run gives up. */
+const MOST_LOSSES = 3;
+
+type Names = "train" | "restoreRun" | "resume" | "finish" | "savedRun" | "discardRun" | "compare";
+
+export function trainingHandlers(session: Session): Handlers<Names> {
+  return {
+    async train({ settings, queries }, context) {
+      await begin(session, { settings, queries });
+      return followThrough(session, context);
+    },
+
+    async restoreRun(_, { signal, emit }) {
+      const record = await requireRecord();
+      const model = await loadModel(session, { kind: "kept", name: record.modelName }, { signal, emit });
+      const { kind, training, held, scoredPairs } = (await readRunExamples())!;
+      const texts = [...new Set([...training, ...held].flatMap(({ texts }) => texts))];
+      session.setData({ facts: record.facts, kind, training, held, texts });
+      session.setScoredPairs(scoredPairs);
+      session.queries = record.queries;
+      const { facts: data, settings, queries, steps, evaluations } = record;
+      const summary = record.summary?.paused ? null : record.summary;
+      if (summary !== null)
+        session.trained = await SimCSE.loadFrom(session.model.simcse.model.device, writableFolder(await trainedHandle()));
+      return { model, data, settings, queries, step: summary?.steps ?? (await lastStep()), steps, evaluations, summary };
+    },
+
+    async resume(_, context) {
+      await requireRecord();
+      return followThrough(session, context);
+    },
+
+    async finish() {
+      const { summary, settings, evaluations, steps } = await requireRecord();
+      if (session.trained === null) {
+        const checkpoint = await lastCheckpoint();
+        if (checkpoint === null) throw new OptionError("Nothing has been trained yet.", "Let the run make a few steps first.");
+        session.trained = await SimCSE.loadFrom(session.model.simcse.model.device, checkpoint, { pooler: settings.pooler });
+      }
+      const [before = null] = evaluations;
+      const sofar = summary ?? { steps: await lastStep(), totalSteps: steps, seconds: 0, before, after: evaluations.at(-1) ?? null };
+      return complete(session, { ...sofar, paused: false });
+    },
+
+    async savedRun() {
+      const record = await readRecord();
+      if (record === null) return null;
+      const { modelName, facts, steps, summary, savedAt } = record;
+      const finished = summary !== null && !summary.paused;
+      const step = finished ? summary.steps : await lastStep();
+      return { modelName, dataName: facts.name, step, steps, finished, savedAt };
+    },
+
+    async discardRun() {
+      session.dropTrained();
+      await discardRun();
+      return null;
+    },
+
+    async compare({ queries }) {
+      session.queries = queries;
+      const evaluation = await session.evaluation();
+      if (session.trained !== null && !session.isTraining) await evaluation.catchUp(session.trained);
+      return evaluation.compare(queries, session.model.simcse, session.trained);
+    },
+  };
+}
+
+async function requireRecord(): Promise<RunRecord> {
+  const record = await readRecord();
+  if (record !== null) return record;
+  throw new OptionError("There is no run to go on with.", "Start a new one.");
+}
+
+/** Writes down what the run begins with, so that it can go on in another visit. */
+async function begin(session: Session, { settings: given, queries }: RunRequest): Promise<void> {
+  const { facts, kind, training, held } = session.text;
+  const { settings, steps } = resolvedPlan(session, given);
+  const modelName = session.model.facts.name;
+  session.dropTrained();
+  session.queries = queries;
+  // As a number of steps, so that the run has exactly those of the plan.
+  const record = {
+    modelName,
+    facts,
+    settings: { ...settings, maxSteps: steps },
+    steps,
+    queries,
+    evaluations: [],
+    summary: null,
+    savedAt: Date.now(),
+  };
+  await beginRun(record, { kind, training, held, scoredPairs: session.scoredPairs });
+}
+
+/** Runs until the end or a pause. When the device is lost, the run goes on from its last checkpoint on a new one. */
+async function followThrough(session: Session, context: Context): Promise<RunSummary> {
+  for (let losses = 0; ; losses++) {
+    const from = await lastStep();
+    try {
+      return await follow(session, await requireRecord(), context);
+    } catch (error) {
+      if (!(await session.isDeviceLost()) || (losses >= MOST_LOSSES && (await lastStep()) === from)) throw error;
+      context.emit({ kind: "lost", message: error instanceof DeviceError ? error.message : "The graphics device was lost." });
+      await session.reopen();
+    }
+  }
+}
+
+/** One stretch of a run, from its last checkpoint on. */
+async function follow(session: Session, record: RunRecord, { signal, emit }: Context): Promise<RunSummary> {
+  emit({ kind: "stage", text: "Getting ready" });
+  const { simcse: base, folder } = session.model;
+  const { steps, settings } = record;
+  const from = await lastStep();
+  await emitPast(record, from, emit);
+  session.dropTrained();
+  const trained = await SimCSE.loadFrom(base.model.device, folder, { pooler: settings.pooler, training: true });
+  session.trained = trained;
+  session.isTraining = true;
+  try {
+    const evaluation = await session.evaluation();
+    const evaluations = new EvaluationLog(record, from, evalSteps(steps, base.model.device.capabilities.software));
+    const saves = saveSteps(steps, session.secondsPerStep);
+    const run = trained.train(session.text.training.map(trainingExample), {
+      ...settings,
+      evaluationStrategy: "steps",
+      evalSteps: evaluations.every,
+      evalOnStart: true,
+      loggingSteps: Math.max(1, Math.ceil(steps / CURVE_POINTS)),
+      saveSteps: saves,
+      checkpoints: await checkpointsHandle(),
+      keepCheckpoints: 2,
+      resume: true,
+      signal,
+      evaluate: async (encode) => {
+        const found = await evaluation.evaluate(evaluations.nextStep(), encode, emit);
+        await evaluations.add(found);
+        emit({ kind: "comparison", comparisons: await evaluation.compare(session.queries, base, trained) });
+        const [score = -found.uniformity] = Object.values(found.metrics);
+        return score;
+      },
+    });
+    emit({ kind: "stage", text: "Preparing the first step" });
+    let saved = from;
+    for await (const { step, loss, learningRate } of run) {
+      emit({ kind: "steps", steps: [{ step, loss, learningRate }] });
+      // A step is reported before its checkpoint is written, so the one that is certain is that of the steps before.
+      const certain = Math.floor((step - 1) / saves) * saves;
+      if (certain <= saved) continue;
+      saved = certain;
+      emit({ kind: "saved", step: saved });
+    }
+    const { interrupted, steps: done, seconds } = await run;
+    const ended = { steps: done, totalSteps: steps, paused: interrupted, seconds, ...evaluations.ends };
+    if (!interrupted) return await complete(session, ended);
+    await writeRecord({ ...evaluations.record, summary: ended });
+    emit({ kind: "saved", step: done });
+    return ended;
+  } finally {
+    session.isTraining = false;
+  }
+}
+
+/** Tells the page what an earlier stretch of the run has shown. */
+async function emitPast(record: RunRecord, from: number, emit: Context["emit"]): Promise<void> {
+  emit({ kind: "start", steps: record.steps, from });
+  const checkpoint = await lastCheckpoint();
+  if (checkpoint === null) return;
+  const { log_history } = await readTrainingState(checkpoint);
+  const entries = log_history.filter((entry): entry is LogEntry => "loss" in entry);
+  emit({ kind: "steps", steps: entries.map(({ step, loss, learning_rate }) => ({ step, loss, learningRate: learning_rate })) });
+  for (const evaluation of record.evaluations) if (evaluation.step <= from) emit({ kind: "evaluation", evaluation });
+}
+
+/** The evaluations of a run, kept with its record as they come. */
+class EvaluationLog {
+  #next: number;
+
+  constructor(
+    public record: RunRecord,
+    from: number,
+    readonly every: number,
+  ) {
+    this.#next = from === 0 ? 0 : (Math.floor(from / every) + 1) * every;
+  }
+
+  /** The step that is evaluated next: those before are known from the record. */
+  nextStep(): number {
+    const step = Math.min(this.#next, this.record.steps);
+    this.#next += this.every;
+    return step;
+  }
+
+  async add(evaluation: Evaluation): Promise<void> {
+    const before = this.record.evaluations.filter(({ step }) => step < evaluation.step);
+    this.record = { ...this.record, evaluations: [...before, evaluation] };
+    await writeRecord(this.record);
+  }
+
+  /** The first and the last one. */
+  get ends(): Pick<RunSummary, "before" | "after"> {
+    return { before: this.record.evaluations[0] ?? null, after: this.record.evaluations.at(-1) ?? null };
+  }
+}
+
+/** Keeps the trained model and removes the checkpoints. */
+async function complete(session: Session, summary: RunSummary): Promise<RunSummary> {
+  await session.modelOf("now").save(await trainedHandle());
+  await writeRecord({ ...(await requireRecord()), summary });
+  await removeCheckpoints();
+  return summary;
+}
+
+/** The step of the last checkpoint; 0 if there is none. */
+async function lastStep(): Promise<number> {
+  const checkpoint = await lastCheckpoint();
+  return checkpoint === null ? 0 : (await readTrainingState(checkpoint)).global_step;
+}
+
+/** How often a run is evaluated: as often as a curve wants, and on the processor no more than it can bear. */
+const evalSteps = (steps: number, software: boolean) => Math.max(1, Math.ceil(steps / (software ? 4 : 12)));
+
+/** Steps between checkpoints: few enough that a closed tab costs little, and at least three in a run. */
+function saveSteps(steps: number, secondsPerStep: number | null): number {
+  const often = secondsPerStep === null ? 20 : Math.round(SECONDS_BETWEEN_CHECKPOINTS / secondsPerStep);
+  return Math.max(1, Math.min(often, Math.ceil(steps / 3)));
 }

@@ -1,0 +1,79 @@
+/** A curve over the steps of a run, drawn by uPlot. Its newest value is beside its title, so that it is read without the picture. */
+import { useEffect, useRef } from "preact/hooks";
+import UPlot from "uplot";
+
+interface CurveProps {
+  readonly title: string;
+  /** What a reader should know about the numbers. */
+  readonly hint: string;
+  readonly points: readonly (readonly [step: number, value: number])[];
+  /** The last step of the run. */
+  readonly steps: number;
+  readonly format: (value: number) => string;
+  /** Draw a dot at each point. */
+  readonly dots?: boolean;
+}
+
+const HEIGHT = 150;
+
+/** The value of a colour of the page. */
+const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+export function Curve({ title, hint, points, steps, format, dots = false }: CurveProps) {
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<UPlot | null>(null);
+
+  useEffect(() => {
+    const scheme = matchMedia("(prefers-color-scheme: dark)");
+    const draw = () => {
+      plot.current?.destroy();
+      const axis = {
+        stroke: colour("--ink-soft"),
+        grid: { stroke: colour("--line"), width: 1 },
+        ticks: { show: false },
+        font: "12px system-ui",
+      };
+      plot.current = new UPlot(
+        {
+          width: place.current!.clientWidth,
+          height: HEIGHT,
+          cursor: { show: false },
+          legend: { show: false },
+          scales: { x: { time: false, range: [0, steps] } },
+          axes: [
+            { ...axis, size: 26 },
+            { ...axis, size: 46, values: (_, ticks) => ticks.map(format) },
+          ],
+          series: [{}, { stroke: colour("--accent"), width: 2, points: { show: dots, size: 6, fill: colour("--accent") } }],
+        },
+        [[], []],
+        place.current!,
+      );
+      plot.current.setData(columns(points));
+    };
+    draw();
+    scheme.addEventListener("change", draw);
+    const observer = new ResizeObserver(() => plot.current?.setSize({ width: place.current!.clientWidth, height: HEIGHT }));
+    observer.observe(place.current!);
+    return () => {
+      scheme.removeEventListener("change", draw);
+      observer.disconnect();
+      plot.current?.destroy();
+    };
+  }, [steps]);
+
+  useEffect(() => plot.current?.setData(columns(points)), [points]);
+
+  const last = points.at(-1)?.[1];
+  return (
+    <figure class="curve">
+      <figcaption>
+        <strong>{title}</strong> {last !== undefined && <output>{format(last)}</output>}
+        <span class="hint">{hint}</span>
+      </figcaption>
+      <div ref={place} aria-hidden="true" />
+    </figure>
+  );
+}
+
+const columns = (points: CurveProps["points"]): UPlot.AlignedData => [points.map(([step]) => step), points.map(([, value]) => value)];

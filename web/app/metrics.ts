@@ -1,0 +1,24 @@
+/** The scores by their plain names, and how they are written. */
+import type { Evaluation } from "../worker/protocol.ts";
+
+interface MetricText {
+  readonly title: string;
+  readonly hint: string;
+  readonly format: (value: number) => string;
+}
+
+const percent = (value: number) => `${(value * 100).toFixed(1)}%`;
+const hundredths = (value: number) => (value * 100).toFixed(1);
+
+export const metricTexts: Readonly<Record<string, MetricText>> = {
+  "accuracy@1": { title: "Right answer first", hint: "of the held-out questions (accuracy@1)", format: percent },
+  "mrr@10": { title: "How high it ranks", hint: "100 is always first (MRR@10)", format: hundredths },
+  spearman: { title: "Agrees with the scores", hint: "100 is the same order (Spearman)", format: hundredths },
+  ap: { title: "Tells alike from not", hint: "100 is always (average precision)", format: hundredths },
+};
+
+/** The metric that an evaluation is mainly about; null if nothing is held out. */
+export function mainMetric({ metrics }: Evaluation): { readonly name: string; readonly value: number } | null {
+  const [entry] = Object.entries(metrics);
+  return entry === undefined ? null : { name: entry[0], value: entry[1] };
+}

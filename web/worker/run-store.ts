@@ -1,0 +1,77 @@
+/**
+ * The run in the browser's private storage: what it was begun with, how far it is, its checkpoints, and at its end the model. One run is
+ * kept; beginning another one replaces it.
+ */
+import { type Example, type ExampleKind, type Folder, PlacedCheckpoints, type TrainingSettings } from "simcse-webgpu/browser";
+import type { DataFacts, Evaluation, RunSummary } from "./protocol.ts";
+import { removeFromStorage, storageFolder, storageHandle } from "./storage.ts";
+
+const room = "run";
+const recordFile = "run.json";
+const examplesFile = "examples.json";
+const modelFolder = "model";
+
+/** What the run was begun with, and what it has shown so far. */
+export interface RunRecord {
+  readonly modelName: string;
+  readonly facts: DataFacts;
+  /** All of them. */
+  readonly settings: TrainingSettings;
+  readonly steps: number;
+  readonly queries: readonly string[];
+  readonly evaluations: readonly Evaluation[];
+  /** How it ended or was paused; null as long as it goes on. */
+  readonly summary: RunSummary | null;
+  readonly savedAt: number;
+}
+
+/** The examples of a run. */
+export interface RunExamples {
+  readonly kind: ExampleKind;
+  readonly training: readonly Example[];
+  readonly held: readonly Example[];
+  readonly scoredPairs: { readonly name: string; readonly examples: readonly Example[] } | null;
+}
+
+/** Begins a run: whatever was kept before is removed. */
+export async function beginRun(record: RunRecord, examples: RunExamples): Promise<void> {
+  await removeFromStorage(room);
+  const folder = await storageFolder(room);
+  await folder.write(examplesFile, JSON.stringify(examples));
+  await writeRecord(record);
+}
+
+export async function writeRecord(record: RunRecord): Promise<void> {
+  const folder = await storageFolder(room);
+  await folder.write(recordFile, JSON.stringify({ ...record, savedAt: Date.now() }));
+}
+
+/** The kept run; null if there is none. */
+export async function readRecord(): Promise<RunRecord | null> {
+  return readFile<RunRecord>(recordFile);
+}
+
+export async function readRunExamples(): Promise<RunExamples | null> {
+  return readFile<RunExamples>(examplesFile);
+}
+
+async function readFile<T>(file: string): Promise<T | null> {
+  const folder = await storageFolder(room);
+  return (await folder.has(file)) ? (JSON.parse(new TextDecoder().decode(await folder.read(file))) as T) : null;
+}
+
+/** Where the run's checkpoints are. */
+export const checkpointsHandle = (): Promise<FileSystemDirectoryHandle> => storageHandle(room, "checkpoints");
+
+/** The run's last complete checkpoint; null if there is none. */
+export async function lastCheckpoint(): Promise<Folder | null> {
+  return new PlacedCheckpoints(await checkpointsHandle()).last();
+}
+
+/** Where the trained model is kept. */
+export const trainedHandle = (): Promise<FileSystemDirectoryHandle> => storageHandle(room, modelFolder);
+
+/** Removes the checkpoints, which nobody needs once the run is over. */
+export const removeCheckpoints = (): Promise<void> => removeFromStorage(room, "checkpoints");
+
+export const discardRun = (): Promise<void> => removeFromStorage(room);
