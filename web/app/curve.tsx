@@ -10,6 +10,8 @@ interface CurveProps {
   /** The last step of the run. */
   readonly steps: number;
   readonly format: (value: number) => string;
+  /** The least difference that the height stands for, so that noise does not look like news. */
+  readonly smallest: number;
   /** Draw a dot at each point. */
   readonly dots?: boolean;
 }
@@ -19,7 +21,7 @@ const HEIGHT = 150;
 /** The value of a colour of the page. */
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function Curve({ title, hint, points, steps, format, dots = false }: CurveProps) {
+export function Curve({ title, hint, points, steps, format, smallest, dots = false }: CurveProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot | null>(null);
 
@@ -39,7 +41,7 @@ export function Curve({ title, hint, points, steps, format, dots = false }: Curv
           height: HEIGHT,
           cursor: { show: false },
           legend: { show: false },
-          scales: { x: { time: false, range: [0, steps] } },
+          scales: { x: { time: false, range: [0, steps] }, y: { range: (_, least, most) => around(least, most, smallest) } },
           axes: [
             { ...axis, size: 26 },
             { ...axis, size: 46, values: (_, ticks) => ticks.map(format) },
@@ -74,6 +76,15 @@ export function Curve({ title, hint, points, steps, format, dots = false }: Curv
       <div ref={place} aria-hidden="true" />
     </figure>
   );
+}
+
+/** A range of at least `smallest` with some room above and below, not below 0 for what is never negative. */
+function around(least: number | null, most: number | null, smallest: number): [number, number] {
+  if (least === null || most === null) return [0, smallest || 1];
+  const missing = Math.max(0, smallest - (most - least)) / 2;
+  const room = Math.max(smallest, most - least) * 0.08;
+  const [low, high] = [least - missing - room, most + missing + room];
+  return least >= 0 && low < 0 ? [0, high - low] : [low, high];
 }
 
 const columns = (points: CurveProps["points"]): UPlot.AlignedData => [points.map(([step]) => step), points.map(([, value]) => value)];

@@ -63,7 +63,7 @@ export function DataSection() {
       waitsFor={model.value === null ? "This follows the model." : null}
       lead="Best are pairs that belong together: a question and its answer, a title and its text, two ways to say the same. Sentences by themselves work too. A few hundred rows are enough to see a difference."
     >
-      {preview.value === null ? (
+      {preview.value === null && data.value === null ? (
         <Givers />
       ) : (
         <details>
@@ -166,7 +166,7 @@ const kindNames = {
 } as const;
 
 function Facts() {
-  const { kind, training, held, overlapping, texts, duplicates, missing, problems, problemCount, lengths } = data.value!;
+  const { name, kind, training, held, overlapping, texts, duplicates, missing, problems, problemCount, lengths } = data.value!;
   const [one, many] = kindNames[kind];
   const isPlain = kind === "sentences";
   const notes = [
@@ -178,6 +178,7 @@ function Facts() {
     <div class="split">
       <div class="card">
         <h3>
+          {preview.value === null && `${name}: `}
           {plural(training + held, one, many)}, {plural(texts, "different text")}
         </h3>
         {notes.map((note) => (
@@ -212,7 +213,7 @@ function Facts() {
                 max={0.5}
                 step={0.05}
                 value={heldOut.value}
-                disabled={isBusy.value}
+                disabled={isBusy.value || preview.value === null}
                 onChange={(event) => {
                   heldOut.value = event.currentTarget.valueAsNumber;
                   void read();

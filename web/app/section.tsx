@@ -11,10 +11,12 @@ interface SectionProps {
   readonly waitsFor?: string | null;
   /** Whether the step is done. */
   readonly done?: boolean;
+  /** Whether what it shows says how far the work is, so that no other line has to. */
+  readonly showsOwnProgress?: boolean;
   readonly children?: ComponentChildren;
 }
 
-export function Section({ name, title, lead, waitsFor = null, done = false, children }: SectionProps) {
+export function Section({ name, title, lead, waitsFor = null, done = false, showsOwnProgress = false, children }: SectionProps) {
   const number = sections.indexOf(name) + 1;
   const state = waitsFor !== null ? "waiting" : done ? "done" : "open";
   return (
@@ -32,7 +34,7 @@ export function Section({ name, title, lead, waitsFor = null, done = false, chil
           <>
             {lead && <p class="lead">{lead}</p>}
             {children}
-            <ActivityLine section={name} />
+            {!showsOwnProgress && <ActivityLine section={name} />}
             <FailureMessage section={name} />
           </>
         )}

@@ -15,6 +15,7 @@ export function TrainSection() {
       name="train"
       title="Train"
       done={result.value !== null}
+      showsOwnProgress={state?.status === "running"}
       waitsFor={plan.value?.fits || state !== null ? null : "This follows the plan."}
       lead="The model reads your text and moves what belongs together closer. You can pause, or close the page: it goes on from where it was."
     >
@@ -104,6 +105,7 @@ function Curves({ state: { points, evaluations, steps } }: { readonly state: Run
           <Curve
             key={name}
             {...metricTexts[name]!}
+            smallest={0.05}
             dots
             steps={steps}
             points={evaluations.map(({ step, metrics }) => [step, metrics[name]!] as const)}
@@ -111,6 +113,7 @@ function Curves({ state: { points, evaluations, steps } }: { readonly state: Run
         ))}
         <Curve
           title="Loss"
+          smallest={0.1}
           hint="how wrong it still is"
           steps={steps}
           format={(value) => value.toFixed(3)}
@@ -119,6 +122,7 @@ function Curves({ state: { points, evaluations, steps } }: { readonly state: Run
         {last?.alignment != null && (
           <Curve
             title="Alignment"
+            smallest={0.1}
             hint="distance of what belongs together: lower is better"
             dots
             steps={steps}
@@ -129,6 +133,7 @@ function Curves({ state: { points, evaluations, steps } }: { readonly state: Run
         {last && (
           <Curve
             title="Uniformity"
+            smallest={0.1}
             hint="how evenly all are spread: lower is better"
             dots
             steps={steps}
@@ -138,9 +143,10 @@ function Curves({ state: { points, evaluations, steps } }: { readonly state: Run
         )}
         <Curve
           title="Rate"
+          smallest={0}
           hint="how fast it learns"
           steps={steps}
-          format={(value) => value.toExponential(1)}
+          format={(value) => (value === 0 ? "0" : value.toExponential(1))}
           points={points.map(({ step, learningRate }) => [step, learningRate] as const)}
         />
       </div>

@@ -4,7 +4,7 @@
  * Every call has a request, a result and events on the way. All of them are plain data that can be cloned. A call that fails rejects with a
  * `Failure`. Aborting a call's signal stops it after the step in flight.
  */
-import type { ColumnRole, ExampleKind, LogEntry, Snippet, TrainingSettings } from "simcse-webgpu/browser";
+import type { ColumnRole, ExampleKind, Snippet, TrainingSettings } from "simcse-webgpu/browser";
 
 /** Every call, by name. */
 export interface Calls {
@@ -307,7 +307,6 @@ export type RunEvent =
   | { readonly kind: "stage"; readonly text: string }
   | { readonly kind: "start"; readonly steps: number; readonly from: number }
   | { readonly kind: "steps"; readonly steps: readonly StepPoint[] }
-  | { readonly kind: "log"; readonly entry: LogEntry }
   | { readonly kind: "evaluation"; readonly evaluation: Evaluation }
   | { readonly kind: "map"; readonly map: SentenceMap }
   | { readonly kind: "comparison"; readonly comparisons: readonly Comparison[] }
@@ -338,7 +337,7 @@ export interface SentenceMap {
   readonly step: number;
   /** x and y of each point, one after another. */
   readonly points: Float32Array;
-  /** The sentences; with the first map of a run only. */
+  /** The sentences; with the first map of each stretch of a run only. */
   readonly texts?: readonly string[];
   /** Pairs of points that belong together, as indices one after another; with the first map only. */
   readonly links?: Uint32Array;

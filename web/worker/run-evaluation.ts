@@ -31,6 +31,8 @@ export class RunEvaluation {
   /** The searched texts' vectors by the model as it was, and as it is. */
   #before: Vectors | null = null;
   #now: Vectors | null = null;
+  /** Whether the page has not been told yet which sentences are on the map. */
+  #isFirst = true;
 
   private constructor(
     readonly device: Device,
@@ -71,8 +73,8 @@ export class RunEvaluation {
     this.#now = pick(vectors, this.shown.searched);
     emit({ kind: "evaluation", evaluation });
     const points = await this.#mapper.map(joined(this.shown.mapped.map(of)));
-    const first = step === 0 ? { texts: this.shown.mapped, links: this.shown.links } : {};
-    emit({ kind: "map", map: { step, points, ...first } });
+    emit({ kind: "map", map: { step, points, ...(this.#isFirst && { texts: this.shown.mapped, links: this.shown.links }) } });
+    this.#isFirst = false;
     return evaluation;
   }
 
@@ -94,9 +96,10 @@ export class RunEvaluation {
     this.#now ??= await vectorsOf(trained, this.shown.searched);
   }
 
-  /** Forgets the trained model's vectors, because that model is gone. */
+  /** Forgets the trained model's vectors, because that model is gone; what follows belongs to another stretch. */
   forgetNow(): void {
     this.#now = null;
+    this.#isFirst = true;
   }
 
   close(): void {

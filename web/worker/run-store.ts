@@ -2,7 +2,14 @@
  * The run in the browser's private storage: what it was begun with, how far it is, its checkpoints, and at its end the model. One run is
  * kept; beginning another one replaces it.
  */
-import { type Example, type ExampleKind, type Folder, PlacedCheckpoints, type TrainingSettings } from "simcse-webgpu/browser";
+import {
+  type Example,
+  type ExampleKind,
+  type Folder,
+  type HistoryEntry,
+  PlacedCheckpoints,
+  type TrainingSettings,
+} from "simcse-webgpu/browser";
 import type { DataFacts, Evaluation, RunSummary } from "./protocol.ts";
 import { removeFromStorage, storageFolder, storageHandle } from "./storage.ts";
 
@@ -22,6 +29,8 @@ export interface RunRecord {
   readonly evaluations: readonly Evaluation[];
   /** How it ended or was paused; null as long as it goes on. */
   readonly summary: RunSummary | null;
+  /** The log, once it has ended, for the report. */
+  readonly history: readonly HistoryEntry[];
   readonly savedAt: number;
 }
 

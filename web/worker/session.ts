@@ -80,6 +80,11 @@ export class Session {
     throw new OptionError("There is no model yet.", "Choose a model first.");
   }
 
+  /** The data that was read; null if there is none. */
+  get data(): LoadedData | null {
+    return this.#data;
+  }
+
   /** The data that was read. Throws `OptionError` if there is none. */
   get text(): LoadedData {
     if (this.#data !== null) return this.#data;
@@ -103,6 +108,7 @@ export class Session {
   dropTrained(): void {
     this.trained?.close();
     this.trained = null;
+    this.record = null;
     this.#evaluation?.forgetNow();
   }
 

@@ -1,5 +1,5 @@
 /** Training: a run that can be paused, survives the tab and a lost device, and tells the page what is going on. */
-import { DeviceError, type LogEntry, OptionError, readTrainingState, SimCSE, writableFolder } from "simcse-webgpu/browser";
+import { DeviceError, type HistoryEntry, OptionError, readTrainingState, SimCSE, writableFolder } from "simcse-webgpu/browser";
 import { loadModel } from "./model.ts";
 import { resolvedPlan } from "./plan.ts";
 import type { CallContext, Evaluation, Handlers, RunEvent, RunRequest, RunSummary } from "./protocol.ts";
@@ -46,8 +46,10 @@ export function trainingHandlers(session: Session): Handlers<Names> {
       session.queries = record.queries;
       const { facts: data, settings, queries, steps, evaluations } = record;
       const summary = record.summary?.paused ? null : record.summary;
-      if (summary !== null)
+      if (summary !== null) {
         session.trained = await SimCSE.loadFrom(session.model.simcse.model.device, writableFolder(await trainedHandle()));
+        session.record = reportOf(session, record);
+      }
       return { model, data, settings, queries, step: summary?.steps ?? (await lastStep()), steps, evaluations, summary };
     },
 
@@ -65,7 +67,7 @@ export function trainingHandlers(session: Session): Handlers<Names> {
       }
       const [before = null] = evaluations;
       const sofar = summary ?? { steps: await lastStep(), totalSteps: steps, seconds: 0, before, after: evaluations.at(-1) ?? null };
-      return complete(session, { ...sofar, paused: false });
+      return complete(session, { ...sofar, paused: false }, await pastLog());
     },
 
     async savedRun() {
@@ -114,6 +116,7 @@ async function begin(session: Session, { settings: given, queries }: RunRequest)
     queries,
     evaluations: [],
     summary: null,
+    history: [],
     savedAt: Date.now(),
   };
   await beginRun(record, { kind, training, held, scoredPairs: session.scoredPairs });
@@ -139,7 +142,8 @@ async function follow(session: Session, record: RunRecord, { signal, emit }: Con
   const { simcse: base, folder } = session.model;
   const { steps, settings } = record;
   const from = await lastStep();
-  await emitPast(record, from, emit);
+  const history = [...(await pastLog())];
+  emitPast(record, { from, history }, emit);
   session.dropTrained();
   const trained = await SimCSE.loadFrom(base.model.device, folder, { pooler: settings.pooler, training: true });
   session.trained = trained;
@@ -163,14 +167,15 @@ async function follow(session: Session, record: RunRecord, { signal, emit }: Con
         const found = await evaluation.evaluate(evaluations.nextStep(), encode, emit);
         await evaluations.add(found);
         emit({ kind: "comparison", comparisons: await evaluation.compare(session.queries, base, trained) });
-        const [score = -found.uniformity] = Object.values(found.metrics);
-        return score;
+        return { ...found.metrics, uniformity: found.uniformity };
       },
     });
     emit({ kind: "stage", text: "Preparing the first step" });
     let saved = from;
-    for await (const { step, loss, learningRate } of run) {
+    for await (const { step, epoch, loss, learningRate, gradientNorm, metrics } of run) {
       emit({ kind: "steps", steps: [{ step, loss, learningRate }] });
+      history.push({ step, epoch, loss, learning_rate: learningRate, gradient_norm: gradientNorm });
+      if (metrics) history.push({ step, epoch, ...metrics });
       // A step is reported before its checkpoint is written, so the one that is certain is that of the steps before.
       const certain = Math.floor((step - 1) / saves) * saves;
       if (certain <= saved) continue;
@@ -179,7 +184,7 @@ async function follow(session: Session, record: RunRecord, { signal, emit }: Con
     }
     const { interrupted, steps: done, seconds } = await run;
     const ended = { steps: done, totalSteps: steps, paused: interrupted, seconds, ...evaluations.ends };
-    if (!interrupted) return await complete(session, ended);
+    if (!interrupted) return await complete(session, ended, history);
     await writeRecord({ ...evaluations.record, summary: ended });
     emit({ kind: "saved", step: done });
     return ended;
@@ -188,15 +193,24 @@ async function follow(session: Session, record: RunRecord, { signal, emit }: Con
   }
 }
 
-/** Tells the page what an earlier stretch of the run has shown. */
-async function emitPast(record: RunRecord, from: number, emit: Context["emit"]): Promise<void> {
-  emit({ kind: "start", steps: record.steps, from });
+/** The log of the run's last checkpoint. */
+async function pastLog(): Promise<readonly HistoryEntry[]> {
   const checkpoint = await lastCheckpoint();
-  if (checkpoint === null) return;
-  const { log_history } = await readTrainingState(checkpoint);
-  const entries = log_history.filter((entry): entry is LogEntry => "loss" in entry);
-  emit({ kind: "steps", steps: entries.map(({ step, loss, learning_rate }) => ({ step, loss, learningRate: learning_rate })) });
-  for (const evaluation of record.evaluations) if (evaluation.step <= from) emit({ kind: "evaluation", evaluation });
+  return checkpoint === null ? [] : ((await readTrainingState(checkpoint)).log_history as readonly HistoryEntry[]);
+}
+
+/** Tells the page what an earlier stretch of the run has shown. */
+function emitPast(
+  { steps, evaluations }: RunRecord,
+  { from, history }: { readonly from: number; readonly history: readonly HistoryEntry[] },
+  emit: Context["emit"],
+): void {
+  emit({ kind: "start", steps, from });
+  const points = history.flatMap(({ step, loss, learning_rate: learningRate }) =>
+    loss === undefined || learningRate === undefined ? [] : [{ step, loss, learningRate }],
+  );
+  if (points.length > 0) emit({ kind: "steps", steps: points });
+  for (const evaluation of evaluations) if (evaluation.step <= from) emit({ kind: "evaluation", evaluation });
 }
 
 /** The evaluations of a run, kept with its record as they come. */
@@ -231,11 +245,29 @@ class EvaluationLog {
 }
 
 /** Keeps the trained model and removes the checkpoints. */
-async function complete(session: Session, summary: RunSummary): Promise<RunSummary> {
+async function complete(session: Session, summary: RunSummary, history: readonly HistoryEntry[]): Promise<RunSummary> {
   await session.modelOf("now").save(await trainedHandle());
-  await writeRecord({ ...(await requireRecord()), summary });
+  const record = { ...(await requireRecord()), summary, history };
+  session.record = reportOf(session, record);
+  await writeRecord(record);
   await removeCheckpoints();
   return summary;
+}
+
+/** What card and report say about a run. */
+function reportOf(session: Session, { settings, summary, history, steps: totalSteps }: RunRecord): NonNullable<Session["record"]> {
+  const { model, encoder, pooler } = session.modelOf("now");
+  const { steps = 0, seconds = 0 } = summary ?? {};
+  return {
+    history,
+    arguments: { ...settings },
+    pooler,
+    maxLength: encoder.maxLength,
+    adapter: model.device.name,
+    steps,
+    totalSteps,
+    seconds,
+  };
 }
 
 /** The step of the last checkpoint; 0 if there is none. */
