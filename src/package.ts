@@ -144,6 +144,7 @@ export { onnxFiles } from "./simcse/checkpoint/convert-onnx.ts";
 export type { ModuleWeights } from "./simcse/checkpoint/sentence-transformers.ts";
 export { type StudentOptions, studentFiles } from "./simcse/checkpoint/student.ts";
 export { loadTrainingCheckpoint, readTrainingState, type SavedState } from "./simcse/checkpoint/training-checkpoint.ts";
+export type { WeightsDtype } from "./simcse/checkpoint/written-weights.ts";
 export { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder, type EncoderOptions } from "./simcse/embedding/encoder.ts";
 export type { TokenizedText } from "./simcse/embedding/encoder-program.ts";
 export { decodeRows, type Encoded, type PrecisionArrays } from "./simcse/embedding/precision.ts";

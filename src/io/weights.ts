@@ -1,10 +1,11 @@
 /**
  * The weights of a model folder, in any of the forms of Hugging Face folders: one file or several with an index, in safetensors or as
- * PyTorch pickles.
+ * PyTorch pickles; and in this package's own form with matrices in 8 bits.
  */
 import { FileError, FormatError } from "../errors.ts";
 import { quoted, show } from "../show.ts";
 import { type Folder, pathIn, readJson } from "./folder.ts";
+import { openInt8Rows } from "./weights/int8-rows.ts";
 import { openSafetensors } from "./weights/safetensors.ts";
 import { noSuchTensor, type Weights } from "./weights/tensor-file.ts";
 import { openTorchCheckpoint } from "./weights/torch-checkpoint.ts";
@@ -14,6 +15,7 @@ type Open = (folder: Folder, file: string) => Promise<Weights>;
 /** Files that are searched, the preferred ones first. A folder often has the same model in two forms. */
 const FORMS: readonly (readonly [file: string, open: Open])[] = [
   ["model.safetensors", openSafetensors],
+  ["model.int8.safetensors", openInt8Rows],
   ["model.safetensors.index.json", (folder, file) => openSharded(folder, file, openSafetensors)],
   ["pytorch_model.bin", openTorchCheckpoint],
   ["pytorch_model.bin.index.json", (folder, file) => openSharded(folder, file, openTorchCheckpoint)],

@@ -20,7 +20,13 @@ const modelFileNames = [
 ];
 
 /** Weights, in the order in which they are looked for. */
-const weightFiles = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+const weightFiles = [
+  "model.safetensors",
+  "model.int8.safetensors",
+  "model.safetensors.index.json",
+  "pytorch_model.bin",
+  "pytorch_model.bin.index.json",
+];
 
 /** The models that are kept. */
 export async function keptModels(): Promise<KeptModel[]> {

@@ -27,6 +27,9 @@ export interface Weights {
   streamF32(name: string, maxBytes: number): AsyncIterable<{ offset: number; data: Float32Array }>;
 }
 
+/** Bytes of a tensor, from its element `offset` on, as f32. */
+export type ToF32 = (bytes: Uint8Array, offset: number) => Float32Array;
+
 /** The tensors of one file. */
 export class TensorFile implements Weights {
   readonly path: string;
@@ -42,26 +45,26 @@ export class TensorFile implements Weights {
   }
 
   async readBytes(name: string): Promise<Uint8Array> {
-    const info = this.#info(name);
+    const info = this.info(name);
     const bytes = await this.#folder.read(this.#file, info.start, info.end);
     return info.strides === undefined ? bytes : inOrder(bytes, DTYPE_BITS[info.dtype] / 8, info.shape, info.strides);
   }
 
   async readF32(name: string, expectedShape?: readonly number[]): Promise<Float32Array> {
-    const { shape } = this.#info(name);
+    const { shape } = this.info(name);
     if (expectedShape !== undefined && (shape.length !== expectedShape.length || shape.some((size, i) => size !== expectedShape[i]))) {
       throw new FormatError(
         `${this.path}: tensor ${quoted(name)} has the shape ${show(shape)}, expected ${show(expectedShape)}`,
         "Check that the weights and the config.json belong to the same model.",
       );
     }
-    const toF32 = this.#toF32(name);
-    return toF32(await this.readBytes(name));
+    const [toF32, bytes] = await Promise.all([this.toF32(name), this.readBytes(name)]);
+    return toF32(bytes, 0);
   }
 
   async *streamF32(name: string, maxBytes: number): AsyncGenerator<{ offset: number; data: Float32Array }> {
-    const { dtype, shape, start, strides } = this.#info(name);
-    const toF32 = this.#toF32(name);
+    const { dtype, shape, start, strides } = this.info(name);
+    const toF32 = await this.toF32(name);
     const chunkElements = Math.floor(maxBytes / Float32Array.BYTES_PER_ELEMENT);
     if (!(chunkElements >= 1)) throw new OptionError(`chunks of ${maxBytes} bytes hold no element`, "Allow at least 4 bytes.");
     const elementBytes = DTYPE_BITS[dtype] / 8;
@@ -70,18 +73,19 @@ export class TensorFile implements Weights {
     for (let offset = 0; offset < count; offset += chunkElements) {
       const [from, to] = [offset, Math.min(offset + chunkElements, count)].map((element) => element * elementBytes) as [number, number];
       const bytes = ordered?.subarray(from, to) ?? (await this.#folder.read(this.#file, start + from, start + to));
-      yield { offset, data: toF32(bytes) };
+      yield { offset, data: toF32(bytes, offset) };
     }
   }
 
-  #info(name: string): TensorInfo {
+  protected info(name: string): TensorInfo {
     const info = this.tensors.get(name);
     if (info !== undefined) return info;
     throw noSuchTensor(this, name);
   }
 
-  #toF32(name: string): (bytes: Uint8Array) => Float32Array {
-    const { dtype } = this.#info(name);
+  /** How a tensor becomes f32. Throws FormatError for a dtype that is not floating-point. */
+  protected async toF32(name: string): Promise<ToF32> {
+    const { dtype } = this.info(name);
     const toF32 = TO_F32[dtype];
     if (toF32 !== undefined) return toF32;
     throw new FormatError(

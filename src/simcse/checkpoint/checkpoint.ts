@@ -11,7 +11,7 @@ import type { Tokenizer } from "../../io/tokenizer.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
-import { JoinedWeights, missingWeights, openWeights, type PlacedTensor, WEIGHTS_FILES } from "../../io/weights.ts";
+import { JoinedWeights, missingWeights, openWeights, type PlacedTensor } from "../../io/weights.ts";
 import {
   architectureOf,
   type BertConfig,
@@ -34,6 +34,7 @@ import {
   readTextSettings,
   type SentenceModules,
 } from "./sentence-transformers.ts";
+import { type WeightsDtype, weightsForms } from "./written-weights.ts";
 
 /** The original truncates sentences to this many tokens. */
 export const usualLength = 128;
@@ -322,7 +323,7 @@ export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: Sim
     shape: [...shape],
     data: async () => new Uint8Array((await model.store.read(name)).buffer),
   }));
-  return checkpointFiles(model.config, simcse, tokenizer, tensors, "float32");
+  return checkpointFiles(model.config, simcse, tokenizer, tensors, "F32");
 }
 
 /** The same for tensors from any source; `simcse` is null if the pooler is not known. */
@@ -331,8 +332,9 @@ export function checkpointFiles(
   simcse: SimCseConfig | null,
   tokenizer: Tokenizer,
   tensors: readonly TensorToWrite[],
-  torchDtype: "float32" | "float16",
+  dtype: WeightsDtype,
 ): NamedContent[] {
+  const { file, torchDtype } = weightsForms[dtype];
   const config = {
     ...bert,
     architectures: [architectureOf(bert)],
@@ -344,6 +346,6 @@ export function checkpointFiles(
   return [
     { name: "config.json", content: `${JSON.stringify(config, null, 2)}\n` },
     ...[...tokenizer.files].map(([name, content]) => ({ name, content })),
-    { name: WEIGHTS_FILES[0]!, content: encodeSafetensors(tensors) },
+    { name: file, content: encodeSafetensors(tensors) },
   ];
 }

@@ -5,16 +5,12 @@
  * Converting a converted model changes nothing.
  */
 import { OptionError } from "../../errors.ts";
-import { toHalves } from "../../float16.ts";
 import type { Folder, NamedContent } from "../../io/folder.ts";
-import { bytesOf } from "../../io/formats/bytes.ts";
 import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
-import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
-import { missingWeights, WEIGHTS_FILES } from "../../io/weights.ts";
+import { missingWeights } from "../../io/weights.ts";
 import { type BertConfig, longestSentence } from "../../nn/architectures/bert-config.ts";
-import { quoted } from "../../show.ts";
 import { checkLength } from "../embedding/encoder.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
 import { modelTensors } from "../model/model.ts";
@@ -29,6 +25,7 @@ import {
   readConfig,
 } from "./checkpoint.ts";
 import { DENSE_FOLDER, moduleFiles } from "./sentence-transformers.ts";
+import { tensorsToWrite, type WeightsDtype, weightsForms } from "./written-weights.ts";
 
 /** Options of `openConvertible`. */
 export interface ConvertOptions {
@@ -76,56 +73,36 @@ export async function openConvertible(given: Folder, options: ConvertOptions = {
 }
 
 /**
- * The files of the model in the form that transformers opens, to be written in this order. f16 halves the weights' size and rounds them to
- * 11 bits.
+ * The files of the model in the form that transformers opens, to be written in this order. F16 halves the weights' size, I8 quarters it.
+ * transformers does not open I8: convert such a model back first.
  */
 export function huggingFaceFiles(
   { bert, weights, tokenizer, pooler, maxLength, tensors }: Convertible,
-  dtype: "F32" | "F16",
+  dtype: WeightsDtype,
 ): NamedContent[] {
   const simcse = pooler === null ? null : { pooler_type: pooler, max_seq_length: maxLength };
-  const written = tensors.map((tensor) => toWrite(weights, tensor, checkpointName(tensor.name), dtype));
-  return checkpointFiles(bert, simcse, tokenizer, written, dtype === "F16" ? "float16" : "float32");
+  const written = tensors.flatMap((tensor) => toWrite(weights, tensor, checkpointName(tensor.name), dtype));
+  return checkpointFiles(bert, simcse, tokenizer, written, dtype);
 }
 
 /**
  * The same with the files that sentence-transformers reads. Throws OptionError if it does not have the pooler, or the pooler is not known.
  */
-export function sentenceTransformersFiles(model: Convertible, dtype: "F32" | "F16"): NamedContent[] {
+export function sentenceTransformersFiles(model: Convertible, dtype: WeightsDtype): NamedContent[] {
   const { pooler, maxLength, bert, weights, texts, tensors } = model;
   if (pooler === null) throw poolerUnknown(weights.path);
   const dense = tensors
     .filter(({ name }) => name.startsWith("mlp.dense."))
-    .map((tensor) => toWrite(weights, tensor, tensor.name.replace("mlp.dense.", "linear."), dtype));
+    .flatMap((tensor) => toWrite(weights, tensor, tensor.name.replace("mlp.dense.", "linear."), dtype));
   return [
     ...moduleFiles(pooler, maxLength, bert.hidden_size, texts),
-    ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/${WEIGHTS_FILES[0]}`, content: encodeSafetensors(dense) }] : []),
+    ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/${weightsForms[dtype].file}`, content: encodeSafetensors(dense) }] : []),
     ...huggingFaceFiles(model, dtype),
   ];
 }
 
-function toWrite(weights: Weights, { source, shape }: LocatedTensor, name: string, dtype: "F32" | "F16"): TensorToWrite {
-  return { name, dtype, shape, data: async () => floatBytes(weights, source, await weights.readF32(source), dtype) };
-}
-
-/** The bytes of a tensor's values. Throws FormatError for one that is not finite, and OptionError for one that f16 cannot hold. */
-export function floatBytes(weights: Weights, tensor: string, values: Float32Array, dtype: "F32" | "F16"): Uint8Array {
-  checkFinite(weights, tensor, values);
-  if (dtype === "F32") return bytesOf(values);
-  checkHalves(weights, tensor, values);
-  return bytesOf(toHalves(values));
-}
-
-/** The first number that f16 rounds to infinity. */
-const beyondHalves = 65_520;
-
-function checkHalves({ path }: Weights, tensor: string, values: Float32Array): void {
-  const at = values.findIndex((value) => Math.abs(value) >= beyondHalves);
-  if (at === -1) return;
-  throw new OptionError(
-    `${path}: element ${at} of tensor ${quoted(tensor)} is ${values[at]}, beyond the range of f16.`,
-    "Convert without --dtype f16.",
-  );
+function toWrite(weights: Weights, { source, shape }: LocatedTensor, name: string, dtype: WeightsDtype): TensorToWrite[] {
+  return tensorsToWrite({ name, shape, from: { path: weights.path, source }, values: () => weights.readF32(source) }, dtype);
 }
 
 /** The error for a model that does not say how its embeddings are made, if that must be known. */

@@ -11,13 +11,13 @@ import { loadTokenizer } from "../../io/tokenizer.ts";
 import { DTYPE_BITS, TO_F32 } from "../../io/weights/dtypes.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
-import { missingWeights, openWeights, WEIGHTS_FILES } from "../../io/weights.ts";
+import { missingWeights, openWeights } from "../../io/weights.ts";
 import type { BertConfig } from "../../nn/architectures/bert-config.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { quoted, show } from "../../show.ts";
 import { readConfig, usualLength } from "./checkpoint.ts";
-import { floatBytes } from "./convert.ts";
 import { sentenceTransformersLayout } from "./sentence-transformers.ts";
+import { tensorsToWrite, type WeightsDtype, weightsForms } from "./written-weights.ts";
 
 /** Options of `studentFiles`. */
 export interface StudentOptions {
@@ -25,8 +25,8 @@ export interface StudentOptions {
   readonly layers?: readonly number[] | undefined;
   /** A smaller vocabulary, from `pruneTokenizer`; the teacher's own if absent. */
   readonly tokenizer?: PrunedTokenizer | undefined;
-  /** The number format of the weights; each tensor's own if absent. */
-  readonly dtype?: "F32" | "F16" | undefined;
+  /** The number format of the weights; if absent, each tensor's own, or F32 for a teacher in 8 bits. */
+  readonly dtype?: WeightsDtype | undefined;
 }
 
 const studentOptions: OptionNames<StudentOptions> = { layers: true, tokenizer: true, dtype: true };
@@ -59,7 +59,7 @@ export async function studentFiles(teacher: Folder, options: StudentOptions = {}
     ...published,
     ...(rows !== null && { ...renumberedIds(folder, published, bert, rows), vocab_size: rows.length }),
     num_hidden_layers: layers.length,
-    ...(options.dtype !== undefined && { dtype: undefined, torch_dtype: options.dtype === "F16" ? "float16" : "float32" }),
+    ...(options.dtype !== undefined && { dtype: undefined, torch_dtype: weightsForms[options.dtype].torchDtype }),
     // An official model's pooler is known by its name, which the student does not have.
     ...(transformer === null && simcse === null && pooler !== null && { simcse: { pooler_type: pooler, max_seq_length: usualLength } }),
   };
@@ -69,8 +69,10 @@ export async function studentFiles(teacher: Folder, options: StudentOptions = {}
     ...copied,
     { name: inTransformer("config.json"), content: `${JSON.stringify(config, null, 2)}\n` },
     ...Array.from(tokenizerFiles, ([name, content]) => ({ name: inTransformer(name), content })),
-    ...(await Promise.all(modules.map(async (module) => weightsFile(module.folder, module.path, (weights) => takeAll(weights, parts))))),
-    await weightsFile(folder, transformer ?? "", (weights) => takeParts(weights, bert, parts)),
+    ...(await Promise.all(
+      modules.map(async (module) => weightsFile(module.folder, module.path, parts, (weights) => takeAll(weights, parts))),
+    )),
+    await weightsFile(folder, transformer ?? "", parts, (weights) => takeParts(weights, bert, parts)),
   ];
 }
 
@@ -106,14 +108,20 @@ function renumberedIds(
   return Object.fromEntries(named.flatMap(([field, id]) => (typeof id === "number" ? [[field, ids.get(id) ?? null]] : [])));
 }
 
-async function weightsFile(folder: Folder, path: string, take: (weights: Weights) => TensorToWrite[]): Promise<NamedContent> {
+async function weightsFile(
+  folder: Folder,
+  path: string,
+  { dtype }: Parts,
+  take: (weights: Weights) => TensorToWrite[],
+): Promise<NamedContent> {
   const weights = await openWeights(folder);
   if (weights === null) throw missingWeights(folder);
-  return { name: path === "" ? WEIGHTS_FILES[0]! : `${path}/${WEIGHTS_FILES[0]}`, content: encodeSafetensors(take(weights)) };
+  const { file } = weightsForms[dtype ?? "F32"];
+  return { name: path === "" ? file : `${path}/${file}`, content: encodeSafetensors(take(weights)) };
 }
 
 function takeAll(weights: Weights, { dtype }: Parts): TensorToWrite[] {
-  return [...weights.tensors.keys()].map((name) => taken(weights, { source: name, name, rows: null, dtype }));
+  return [...weights.tensors.keys()].flatMap((name) => taken(weights, { source: name, name, rows: null, dtype }));
 }
 
 /** A layer's tensors: what is before its number, the number, and what is after it. */
@@ -129,10 +137,10 @@ function takeParts(weights: Weights, { num_hidden_layers }: BertConfig, { layers
   const tensors = [...weights.tensors.keys()].flatMap((source) => {
     if (isTied && DECODER.test(source)) return [];
     const [, before, layer, after] = LAYER.exec(source) ?? [];
-    if (layer === undefined) return [taken(weights, { source, name: source, rows: rowsOf(weights, source, rows), dtype })];
+    if (layer === undefined) return taken(weights, { source, name: source, rows: rowsOf(weights, source, rows), dtype });
     found.add(Number(layer));
     const place = places.get(Number(layer));
-    return place === undefined ? [] : [taken(weights, { source, name: `${before}${place}${after}`, rows: null, dtype })];
+    return place === undefined ? [] : taken(weights, { source, name: `${before}${place}${after}`, rows: null, dtype });
   });
   if (layers.every((layer) => found.has(layer))) return tensors;
   throw new FormatError(
@@ -158,19 +166,18 @@ interface Taken extends Pick<Parts, "rows" | "dtype"> {
   readonly name: string;
 }
 
-function taken(weights: Weights, { source, name, rows, dtype: wanted }: Taken): TensorToWrite {
-  const { dtype: own, shape } = weights.tensors.get(source)!;
-  const dtype = wanted !== undefined && Object.hasOwn(TO_F32, own) ? wanted : own;
-  const width = shape.slice(1).reduce((count, size) => count * size, 1);
-  return {
-    name,
-    dtype,
-    shape: rows === null ? shape : [rows.length, ...shape.slice(1)],
-    data: async () =>
-      dtype === own
-        ? picked(await weights.readBytes(source), rows, (width * DTYPE_BITS[own]) / 8)
-        : floatBytes(weights, source, picked(await weights.readF32(source), rows, width), wanted!),
-  };
+/** The tensors to write for one of the teacher's. Integers, such as a buffer of positions, are copied. */
+function taken(weights: Weights, { source, name, rows, dtype: wanted }: Taken): TensorToWrite[] {
+  const { dtype: own, shape: all } = weights.tensors.get(source)!;
+  const shape = rows === null ? all : [rows.length, ...all.slice(1)];
+  const width = all.slice(1).reduce((count, size) => count * size, 1);
+  const isRounded = own === "I8";
+  const dtype = isRounded || Object.hasOwn(TO_F32, own) ? (wanted ?? (isRounded ? "F32" : own)) : own;
+  if (dtype === own && !isRounded) {
+    return [{ name, dtype, shape, data: async () => picked(await weights.readBytes(source), rows, (width * DTYPE_BITS[own]) / 8) }];
+  }
+  const values = async () => picked(await weights.readF32(source), rows, width);
+  return tensorsToWrite({ name, shape, from: { path: weights.path, source }, values }, dtype as WeightsDtype);
 }
 
 /** Rows of a matrix. */

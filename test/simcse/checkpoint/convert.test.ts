@@ -69,6 +69,23 @@ describe.each(["bert", "roberta"] as const)("a checkpoint of %s", (kind) => {
     for (const [i, value] of half.entries()) expect(Math.abs(value - single[i]!)).toBeLessThan(2e-3);
   });
 
+  it("in 8 bits takes about a quarter of the bytes, is nearly the same, and stays as it is", async () => {
+    const folder = await written(sentenceTransformersFiles(await openConvertible(source, { pooler: "cls" }), "I8"));
+    expect(folder.files).toContain("model.int8.safetensors");
+    expect(folder.files).toContain("2_Dense/model.int8.safetensors");
+    expect(folder.files).not.toContain("model.safetensors");
+    const weights = (await openWeights(folder))!;
+    for (const [name, { dtype, shape }] of weights.tensors) expect(dtype, name).toBe(shape.length === 2 ? "I8" : "F32");
+    const [rounded, single] = [await vectors(folder, kind), await vectors(source, kind, { pooler: "cls" })];
+    for (const [i, value] of rounded.entries()) expect(Math.abs(value - single[i]!)).toBeLessThan(2e-2);
+    const floats = await written(sentenceTransformersFiles(await openConvertible(folder), "F32"));
+    expect(await vectors(floats, kind)).toEqual(rounded);
+    const again = await written(sentenceTransformersFiles(await openConvertible(floats), "I8"));
+    for (const file of ["model.int8.safetensors", "2_Dense/model.int8.safetensors"]) {
+      expect(await again.read(file), file).toEqual(await folder.read(file));
+    }
+  });
+
   it("becomes a folder of sentence-transformers", async () => {
     const folder = await written(
       sentenceTransformersFiles(await openConvertible(source, { pooler: "cls_before_pooler", maxLength: 9 }), "F32"),
