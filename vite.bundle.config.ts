@@ -10,7 +10,7 @@ export default defineConfig({
     emptyOutDir: false,
     target: "es2022",
     minify: true,
-    // An optional package: a page that needs it gives its address in an import map.
-    rolldownOptions: { external: ["@mlc-ai/web-tokenizers"], output: { codeSplitting: false, minify: true } },
+    // Packages that few pages need: a page that does gives their addresses in an import map.
+    rolldownOptions: { external: ["@mlc-ai/web-tokenizers", "ml-matrix"], output: { codeSplitting: false, minify: true } },
   },
 });

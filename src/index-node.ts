@@ -11,5 +11,6 @@ export { type HubExamplesOptions, openHubExamples } from "./io/hub-examples-node
 export { type HubOptions, openHubFolder, openModelFolder } from "./io/hub-node.ts";
 export { sentencesOf } from "./io/text-node.ts";
 export * from "./package.ts";
+export { type TeacherVectorsOptions, writeTeacherVectors } from "./simcse/distillation/teacher-vectors-node.ts";
 export { SimCSE } from "./simcse/simcse-node.ts";
 export { openTuning } from "./tuning/tuning-node.ts";

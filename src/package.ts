@@ -51,6 +51,7 @@ export {
   type TableOptions,
   tableEndings,
 } from "./io/text/table.ts";
+export { openTexts, type TextOptions, type TextTable } from "./io/texts.ts";
 export { countTokens, type PrunedTokenizer, pruneTokenizer } from "./io/tokenizer/prune.ts";
 export { learnVocabulary } from "./io/tokenizer/vocabulary.ts";
 export { loadTokenizer, type Tokenizer, wordPieceTokenizer } from "./io/tokenizer.ts";
@@ -145,6 +146,9 @@ export type { ModuleWeights } from "./simcse/checkpoint/sentence-transformers.ts
 export { type StudentOptions, studentFiles } from "./simcse/checkpoint/student.ts";
 export { loadTrainingCheckpoint, readTrainingState, type SavedState } from "./simcse/checkpoint/training-checkpoint.ts";
 export type { WeightsDtype } from "./simcse/checkpoint/written-weights.ts";
+export { distillationDefaults } from "./simcse/distillation/distillation-defaults.ts";
+export { type MakeStudentOptions, makeStudent } from "./simcse/distillation/make-student.ts";
+export { type Projection, principalComponents, project } from "./simcse/distillation/principal-components.ts";
 export { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder, type EncoderOptions } from "./simcse/embedding/encoder.ts";
 export type { TokenizedText } from "./simcse/embedding/encoder-program.ts";
 export { decodeRows, type Encoded, type PrecisionArrays } from "./simcse/embedding/precision.ts";

@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { temporaryFolder, writeTinyModel } from "./tiny-model.ts";
+import { temporaryFolder, tinySentences, writeTinyModel } from "./tiny-model.ts";
 
 const folder = await temporaryFolder();
 // Inside the project, so that the package's libraries are found.
@@ -33,16 +33,19 @@ async function run(name: string, code: string): Promise<string> {
   return execute(process.execPath, ...(name.endsWith(".mts") ? ["--import", "tsx"] : []), file);
 }
 
-it.each(["Embeddings", "Fine-tuning in ten lines", "A model of your own"])("the programs under %s are valid TypeScript", async (title) => {
-  const project = join(built, title.replaceAll(" ", "-"));
-  await mkdir(project);
-  await writeFile(join(project, "main.ts"), `${blocks(section(title)).join("\n")}\nexport {};`);
-  const paths = { "simcse-webgpu": [join(built, "src", "index-node.d.ts")] };
-  const extending = { extends: resolve("tsconfig.json"), include: ["*.ts"], exclude: [] };
-  const unused = { noUnusedLocals: false, noUnusedParameters: false };
-  await writeFile(join(project, "tsconfig.json"), JSON.stringify({ ...extending, compilerOptions: { paths, ...unused } }));
-  await execute("npx", "tsc", "-p", project);
-});
+it.each(["Embeddings", "Distil a small model", "Fine-tuning in ten lines", "A model of your own"])(
+  "the programs under %s are valid TypeScript",
+  async (title) => {
+    const project = join(built, title.replaceAll(" ", "-"));
+    await mkdir(project);
+    await writeFile(join(project, "main.ts"), `${blocks(section(title)).join("\n")}\nexport {};`);
+    const paths = { "simcse-webgpu": [join(built, "src", "index-node.d.ts")] };
+    const extending = { extends: resolve("tsconfig.json"), include: ["*.ts"], exclude: [] };
+    const unused = { noUnusedLocals: false, noUnusedParameters: false };
+    await writeFile(join(project, "tsconfig.json"), JSON.stringify({ ...extending, compilerOptions: { paths, ...unused } }));
+    await execute("npx", "tsc", "-p", project);
+  },
+);
 
 it("the original's three snippets work, one after another", async () => {
   const model = join(folder, "model");
@@ -73,6 +76,20 @@ it("ten lines fine-tune a model", async () => {
   const printed = await run("tune.mjs", `${named}\nmodel.close();`);
   expect(printed.trim().split("\n")).toHaveLength(5);
   expect(JSON.parse(await readFile(join(tuned, "modules.json"), "utf8"))).toHaveLength(3);
+});
+
+it("a few lines distil a model", async () => {
+  const [model, student, texts] = [join(folder, "teacher"), join(folder, "student"), join(folder, "sentences.txt")];
+  await mkdir(model);
+  await writeTinyModel(model, { layers: 6, config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
+  await writeFile(texts, `${tinySentences.join("\n")}\n`);
+  const code = blocks(section("Distil a small model"))[0]!
+    .replace('"sentence-transformers/all-MiniLM-L6-v2"', JSON.stringify(model))
+    .replace('"sentences.txt"', JSON.stringify(texts))
+    .replace('"student"', JSON.stringify(student))
+    .replace("12_000", "50");
+  expect((await run("distil.mts", `${code}\nstudent.close();\nteacher.close();`)).trim().split("\n")).toHaveLength(1);
+  expect(JSON.parse(await readFile(join(student, "config.json"), "utf8"))).toMatchObject({ num_hidden_layers: 3, vocab_size: 50 });
 });
 
 it("the model of one's own trains", async () => {

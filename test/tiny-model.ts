@@ -1,4 +1,4 @@
-/** A model folder small enough for any test: BERT of one layer, hidden 32, random weights, a vocabulary of the words it is given. */
+/** A model folder small enough for any test: BERT of one layer or a few, hidden 32, random weights, a vocabulary of the words it is given. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +43,8 @@ export function tinyConfig() {
 }
 
 export interface TinyModelOptions {
+  /** 1 if absent. */
+  readonly layers?: number;
   /** Fields of config.json to replace. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Changes the tensors that are written; `null` writes none. */
@@ -50,8 +52,12 @@ export interface TinyModelOptions {
 }
 
 /** Writes the model into `folder`. Its tensors have the names of Hugging Face's BertModel, pooler included. */
-export async function writeTinyModel(folder: string, { config = {}, tensors = (all) => all }: TinyModelOptions = {}): Promise<void> {
-  const { json, tokenizer } = tinyConfig();
+export async function writeTinyModel(
+  folder: string,
+  { layers = 1, config = {}, tensors = (all) => all }: TinyModelOptions = {},
+): Promise<void> {
+  const { json: ofOneLayer, tokenizer } = tinyConfig();
+  const json = { ...ofOneLayer, num_hidden_layers: layers };
   const bert = parseBertConfig("config.json", json);
   const shapes = new Map([...namedPieces(new Bert(bert))].map(([name, { shape }]) => [name, shape]));
   shapes.set("pooler.dense.weight", [32, 32]).set("pooler.dense.bias", [32]);

@@ -4,10 +4,16 @@ import { packedSet } from "../src/simcse/training/training-set.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { type TrainOptions, trainOptions } from "./training/train-options.ts";
 import { trainingTexts } from "./training/training-files.ts";
-import { runTraining, type TrainingKind } from "./training/training-run.ts";
+import { openSource, runTraining, type TrainingKind } from "./training/training-run.ts";
 
 const maskedLanguage: TrainingKind = {
-  read: async (given, tokenizer, { maxLength }) => ({ set: await packedSet(trainingTexts(given), tokenizer, maxLength), held: null }),
+  async open(given) {
+    const source = await openSource(given);
+    return {
+      source,
+      read: async ({ maxLength }) => ({ set: await packedSet(trainingTexts(given), source.tokenizer, maxLength), held: null }),
+    };
+  },
   hints: () => [],
 };
 

@@ -10,6 +10,7 @@ import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
 import { dedupeCommand } from "./dedupe.ts";
 import { demoCommand } from "./demo/demo.ts";
+import { distillCommand } from "./distill.ts";
 import { doctorCommand } from "./doctor.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
@@ -33,6 +34,7 @@ const program = new Command("simcse")
 const commands = [
   trainCommand,
   pretrainCommand,
+  distillCommand,
   evaluateCommand,
   encodeCommand,
   similarityCommand,

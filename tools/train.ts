@@ -7,15 +7,23 @@ import { withVectors } from "./training/target-vectors.ts";
 import { hints } from "./training/train-hints.ts";
 import { type TrainOptions, trainOptions } from "./training/train-options.ts";
 import { readTrainingFiles } from "./training/training-files.ts";
-import { runTraining, type TrainingKind } from "./training/training-run.ts";
+import { openSource, runTraining, type TrainingKind } from "./training/training-run.ts";
 
 const trainingExample = ({ texts, score }: Example): TrainingExample => (score === undefined ? texts : [...texts, score]);
 
 const embeddings: TrainingKind = {
-  async read(given, tokenizer, { maxLength }) {
-    const data = await readTrainingFiles(given, tokenizer, maxLength);
-    const rows = given.target_vectors === undefined ? data.examples.map(trainingExample) : await withVectors(data, given.target_vectors);
-    return { set: exampleSet(rows, tokenizer, maxLength), held: data.held };
+  async open(given) {
+    const source = await openSource(given);
+    const { tokenizer } = source;
+    return {
+      source,
+      async read({ maxLength }) {
+        const data = await readTrainingFiles(given, tokenizer, maxLength);
+        const rows =
+          given.target_vectors === undefined ? data.examples.map(trainingExample) : await withVectors(data, given.target_vectors);
+        return { set: exampleSet(rows, tokenizer, maxLength), held: data.held };
+      },
+    };
   },
   hints: (settings, set, { fresh, pooler }) =>
     hints(settings, {

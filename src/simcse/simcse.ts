@@ -1,7 +1,7 @@
 /** The embedding tool: loads a model folder and computes sentence vectors and similarities, like the original's `SimCSE` class. */
 import { OptionError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
-import type { Folder, NamedContent } from "../io/folder.ts";
+import { type Folder, MemoryFolder, type NamedContent } from "../io/folder.ts";
 import { type FolderPlace, writeFiles } from "../io/folders/writable-folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
 import { missingWeights } from "../io/weights.ts";
@@ -10,6 +10,10 @@ import { checkOptions } from "../options.ts";
 import { checkVocabulary, inspectWeights, loadWeights, locateTensors, readConfig } from "./checkpoint/checkpoint.ts";
 import { type CheckpointStore, PlacedCheckpoints } from "./checkpoint/checkpoint-store.ts";
 import { savedModelFiles } from "./checkpoint/saved-model.ts";
+import { distillationDefaults } from "./distillation/distillation-defaults.ts";
+import { distillationSet } from "./distillation/distillation-set.ts";
+import { type MakeStudentOptions, makeStudent } from "./distillation/make-student.ts";
+import { principalComponents, project } from "./distillation/principal-components.ts";
 import { chunks } from "./embedding/chunks.ts";
 import { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder } from "./embedding/encoder.ts";
 import type { PrecisionArrays } from "./embedding/precision.ts";
@@ -196,6 +200,36 @@ export class SimCSE {
    */
   pretrain(texts: Iterable<string> | AsyncIterable<string>, options: TrainingOptions = {}): TrainingRun {
     return this.#startTraining(options, ({ maxLength }) => packedSet(texts, this.encoder.tokenizer, maxLength));
+  }
+
+  /**
+   * A smaller model made of this one, to be distilled: some of its layers, the tokens that `texts` use most, or another shape with fresh
+   * weights. It is loaded onto the same device. Throws `OptionError` for layers that this model does not have, and a vocabulary that is too
+   * small, or without texts.
+   */
+  async student(options: MakeStudentOptions = {}): Promise<this> {
+    const teacher = new MemoryFolder(this.name);
+    await writeFiles(teacher, this.files());
+    const { loadFrom } = this.constructor as typeof SimCSE;
+    const made = await makeStudent(teacher, options);
+    return (await loadFrom(this.model.device, made, { batchSize: this.encoder.batchSize, training: options.config !== undefined })) as this;
+  }
+
+  /**
+   * Trains the model to give the vectors of a teacher for texts: `await` the run for its end, or iterate over it for its steps. `teacher` is
+   * a model, which first encodes the texts, or its vectors. If they are longer than this model's, their first principal components are the
+   * targets. Options are those of `train`, with the defaults of `distillationDefaults`. Rejects like `train`, and with `DataError` unless
+   * there is one vector for each text.
+   */
+  distill(teacher: SimCSE | Embeddings, texts: Iterable<string>, options: TrainingOptions = {}): TrainingRun {
+    const maxLength = Math.min(distillationDefaults.maxLength, this.encoder.maxLength);
+    return this.#startTraining({ ...distillationDefaults, maxLength, ...options }, async (settings) => {
+      const all = [...texts];
+      const { signal } = options;
+      const given = teacher instanceof SimCSE ? await teacher.encode(all, { ...(signal && { signal }) }) : teacher;
+      const vectors = given.dimension > this.dimension ? project(given, await principalComponents(given, this.dimension)) : given;
+      return distillationSet(all, vectors, { tokenizer: this.encoder.tokenizer, maxLength: settings.maxLength });
+    });
   }
 
   /**

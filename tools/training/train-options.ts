@@ -161,6 +161,9 @@ export const trainOptions: readonly Option[] = [
   argument("adam_beta1", "x", "β₁ of AdamW").argParser(unit),
   argument("adam_beta2", "x", "β₂ of AdamW").argParser(unit),
   argument("adam_epsilon", "x", "ε of AdamW").argParser(positive),
+  new Option("--dropout <x>", "probability of dropout (default: those of the model's config.json)").argParser(
+    numberBetween(0, 1, { openAbove: true }),
+  ),
   argument("max_grad_norm", "x", "clip gradients to this norm; 0 for no clipping").argParser(notNegative),
   flag("fp16", "mixed precision: activations and products in f16; sums, loss and master weights in f32; a dynamic loss scale"),
   flag("gradient_checkpointing", "recompute each layer in the backward pass: a sixth of the memory for activations, a third more time"),

@@ -32,6 +32,7 @@ const settingOf = {
   adam_beta1: "adamBeta1",
   adam_beta2: "adamBeta2",
   adam_epsilon: "adamEpsilon",
+  dropout: "dropout",
   max_grad_norm: "maxGradNorm",
   fp16: "fp16",
   gradient_checkpointing: "gradientCheckpointing",
@@ -74,7 +75,13 @@ export function settingsOf(given: Partial<TrainingArguments>): Partial<TrainingS
   return Object.fromEntries(known.map(([name, setting]) => [setting, given[name as ArgumentName]]));
 }
 
-const argumentOf = new Map<string, string>(Object.entries(settingOf).map(([name, setting]) => [setting, name]));
+/** Options of a student by the library's names. */
+const studentArguments = { vocabSize: "vocab_size", layers: "layers", config: "config_name" };
+
+const argumentOf = new Map<string, string>([
+  ...Object.entries(settingOf).map(([name, setting]) => [setting, name] as const),
+  ...Object.entries(studentArguments),
+]);
 
 /** The same error with the command line's names of settings, which the library writes in backticks. */
 export function inCommandLineTerms(error: unknown): unknown {

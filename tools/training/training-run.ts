@@ -7,7 +7,6 @@ import type { Device } from "../../src/gpu/device.ts";
 import { type Attempt, withReopenedDevice } from "../../src/gpu/reopen.ts";
 import { type Folder, readJson } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../../src/io/folder-node.ts";
-import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import type { ParameterCounts } from "../../src/nn/parameters/parameter-layout.ts";
 import { DiskCheckpoints, openCheckpoint, tidyCheckpoints } from "../../src/simcse/checkpoint/checkpoint-folders-node.ts";
 import { stateFile } from "../../src/simcse/checkpoint/checkpoint-store.ts";
@@ -61,10 +60,21 @@ export interface TrainingData {
   readonly held: EvaluationSet | null;
 }
 
+/** Where a run writes, and what ends it. */
+export interface RunPlace {
+  readonly output: string;
+  readonly signal: AbortSignal;
+}
+
+/** The model that a run starts from, and how to read its training files with the run's settings. */
+export interface OpenedTraining {
+  readonly source: TrainingSource;
+  readonly read: (settings: TrainingSettings) => Promise<TrainingData>;
+}
+
 /** What distinguishes the kinds of training. */
 export interface TrainingKind {
-  /** Reads the training files. */
-  readonly read: (given: TrainOptions, tokenizer: Tokenizer, settings: TrainingSettings) => Promise<TrainingData>;
+  readonly open: (given: TrainOptions, place: RunPlace) => Promise<OpenedTraining>;
   /** Hints about the options. */
   readonly hints: (
     settings: TrainingSettings,
@@ -116,7 +126,7 @@ interface Outcome {
 
 async function trainOnce(given: TrainOptions, kind: TrainingKind, signal: AbortSignal): Promise<Outcome> {
   await using output = await claimOutput(given);
-  const inputs = await readInputs(given, kind, output.path);
+  const inputs = await readInputs(given, kind, { output: output.path, signal });
   const ended = await endedRun(inputs);
   if (ended !== null) return ended;
   const checkpoint = await startingPoint(inputs);
@@ -144,7 +154,16 @@ interface Inputs {
   readonly evaluation: DevEvaluation | null;
 }
 
-async function readInputs(given: TrainOptions, kind: TrainingKind, output: string): Promise<Inputs> {
+/** The model that the options name, with another config or tokenizer if they name one. */
+export async function openSource(given: TrainOptions): Promise<TrainingSource> {
+  return openTrainingSource(await findModel(given.model_name_or_path, given), {
+    ...(given.config_name && { config: await findModel(given.config_name, given) }),
+    ...(given.tokenizer_name && { tokenizer: await findModel(given.tokenizer_name, given) }),
+    pooler: given.pooler_type,
+  });
+}
+
+async function readInputs(given: TrainOptions, kind: TrainingKind, place: RunPlace): Promise<Inputs> {
   const args = trainingArguments(given);
   if (args.do_mlm && given.pad_to_max_length) {
     throw new OptionError(
@@ -152,23 +171,19 @@ async function readInputs(given: TrainOptions, kind: TrainingKind, output: strin
       "Leave it out: batches have no padding here, and --do_mlm then works.",
     );
   }
-  const source = await openTrainingSource(await findModel(given.model_name_or_path, given), {
-    ...(given.config_name && { config: await findModel(given.config_name, given) }),
-    ...(given.tokenizer_name && { tokenizer: await findModel(given.tokenizer_name, given) }),
-    pooler: args.pooler_type,
-  });
+  const { source, read } = await kind.open(given, place);
   const wanted = resolveSettings(settingsOf(args), source.config);
   checkSettings(wanted);
-  const { set: read, held } = await kind.read(given, source.tokenizer, wanted);
-  const { set, settings } = args.max_seq_length === undefined ? fitLength(read, wanted) : { set: read, settings: wanted };
+  const { set: examples, held } = await read(wanted);
+  const { set, settings } = args.max_seq_length === undefined ? fitLength(examples, wanted) : { set: examples, settings: wanted };
   const evaluation = evaluates(settings) ? await openDevEvaluation(given, held) : null;
   const metric = evaluation && chosenMetric(evaluation, given.metric_for_best_model ?? undefined);
   // Examples without a loss and parts that the model lacks are refused before anything is written.
   const needs = modelNeeds(settings, set);
   trainingOf(new Modules(source.config.bert, needs), source.config.bert, needs);
   stepOptions(set, settings, { tokenizer: source.tokenizer, dimension: source.config.bert.hidden_size });
-  const checkpoints = new DiskCheckpoints(output, given.save_total_limit);
-  return { given, settings: { ...settings, metric }, output, checkpoints, source, set, evaluation };
+  const checkpoints = new DiskCheckpoints(place.output, given.save_total_limit);
+  return { given, settings: { ...settings, metric }, output: place.output, checkpoints, source, set, evaluation };
 }
 
 /** `trainer_state.json` of a run that is over, or was interrupted. */

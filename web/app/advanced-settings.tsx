@@ -5,7 +5,7 @@ import { change } from "./plan-change.ts";
 import { device, isBusy } from "./store.ts";
 
 type NumberSetting = {
-  readonly [Name in keyof RunSettings]-?: NonNullable<RunSettings[Name]> extends number ? Name : never;
+  readonly [Name in keyof RunSettings]-?: Exclude<RunSettings[Name], undefined> extends number ? Name : never;
 }[keyof RunSettings];
 type FlagSetting = {
   readonly [Name in keyof RunSettings]-?: NonNullable<RunSettings[Name]> extends boolean ? Name : never;

@@ -26,8 +26,10 @@ export interface BatchValues {
 
 /** How a forward pass is recorded. */
 export interface ForwardOptions {
-  /** Whether dropout is active, at the config's probabilities. */
+  /** Whether dropout is active. */
   readonly training: boolean;
+  /** The probability of dropout in training; that of the config if absent or null. */
+  readonly dropout?: number | null;
   /** How activations and the weights multiplied with them are stored; f32 if absent. f16 needs a store that keeps f16 copies. */
   readonly dtype?: FloatType;
   /** Keep only each layer's input for the backward pass, and recompute the layer there. */
@@ -129,9 +131,10 @@ export class Bert {
   }
 
   /** The output of the embeddings and of each layer: num_hidden_layers + 1 values [tokens, hidden_size]. */
-  forward(batch: BatchValues, { training, dtype = "f32", recompute = false }: ForwardOptions): Value[] {
+  forward(batch: BatchValues, { training, dropout = null, dtype = "f32", recompute = false }: ForwardOptions): Value[] {
     const { hidden_dropout_prob, attention_probs_dropout_prob } = this.#config;
-    const probabilities = training ? { hidden: hidden_dropout_prob, attention: attention_probs_dropout_prob } : { hidden: 0, attention: 0 };
+    const probability = (own: number) => (training ? (dropout ?? own) : 0);
+    const probabilities = { hidden: probability(hidden_dropout_prob), attention: probability(attention_probs_dropout_prob) };
     const hidden = [this.embeddings.forward(batch, dtype, probabilities.hidden)];
     const { tape } = batch.tokens;
     for (const layer of this.encoder.layer) {

@@ -32,6 +32,8 @@ export interface MlmOptions {
   readonly recompute: boolean;
   /** Whether the embeddings are trained, which need the batch's gather indices for it. */
   readonly indices: boolean;
+  /** The probability of dropout; null for that of the model's config. */
+  readonly dropout: number | null;
 }
 
 /** Records a pass over the masked batch, with its own dropout masks, and its loss, f32 [1]; 0 if nothing is masked. */
@@ -39,14 +41,14 @@ export function maskedLanguageLoss(
   tape: Tape,
   { bert, cls }: Modules,
   capacity: BatchCapacity,
-  { probability, dtype, recompute, indices }: MlmOptions,
+  { probability, dtype, recompute, indices, dropout }: MlmOptions,
 ): Value {
   const batch = declareBatch(tape, capacity, { indices, prefix });
   const masked = tape.extent("masked tokens", maskedCapacity(capacity.tokens, probability));
   const rows = tape.input("masked rows", u32(masked));
   const labels = tape.input("masked labels", u32(masked));
   const gathered = tape.input("masked places", u32(batch.tokens.shape[0]!));
-  const hidden = bert.forward(batch, { training: true, dtype, recompute }).at(-1)!;
+  const hidden = bert.forward(batch, { training: true, dtype, recompute, dropout }).at(-1)!;
   const chosen = cast(gatherRows(hidden, rows, gathered), floatOf(hidden));
   return mean(crossEntropy(cls!.predictions.forward(chosen, bert.embeddings.word_embeddings.weight), { labels }));
 }

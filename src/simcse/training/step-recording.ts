@@ -36,6 +36,8 @@ export interface TrainingStepOptions {
   readonly accumulation?: number;
   /** Examples that are embedded at a time, with the loss over the whole batch (GradCache); all at once if absent. */
   readonly cacheChunk?: number;
+  /** The probability of dropout; that of the model's config if absent or null. */
+  readonly dropout?: number | null;
   readonly seed: number;
 }
 
@@ -75,9 +77,10 @@ export function recordEmbeddings({ modules, layout }: Recorded, options: Trainin
   return poolSentences(options.pooler, hidden, batch, modules.mlp?.dense ?? null);
 }
 
-const forwardOptions = (layout: ParameterLayout, { gradientCheckpointing: recompute = false }: TrainingStepOptions) => ({
+const forwardOptions = (layout: ParameterLayout, { gradientCheckpointing: recompute = false, dropout = null }: TrainingStepOptions) => ({
   dtype: layout.keepsHalves ? ("f16" as const) : ("f32" as const),
   recompute,
+  dropout,
 });
 
 /** The input name of the examples' targets. */

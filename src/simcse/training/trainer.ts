@@ -136,6 +136,7 @@ export function stepOptions(
         specialIds: new Set([tokenizer.padId, tokenizer.clsId, tokenizer.sepId, tokenizer.maskId, tokenizer.unknownId]),
       },
     }),
+    dropout: settings.dropout,
     seed: settings.seed,
   };
 }

@@ -72,6 +72,8 @@ export interface TrainingSettings {
   readonly adamBeta1: number;
   readonly adamBeta2: number;
   readonly adamEpsilon: number;
+  /** The probability of dropout, 0 to less than 1; null for that of the model's config. */
+  readonly dropout: number | null;
   /** Gradients are clipped to this norm; 0 does not clip. */
   readonly maxGradNorm: number;
   /** Mixed precision: activations and products in f16; sums, loss and master weights in f32. */
@@ -132,6 +134,7 @@ export const trainingDefaults: TrainingSettings = {
   adamBeta1: 0.9,
   adamBeta2: 0.999,
   adamEpsilon: 1e-8,
+  dropout: null,
   maxGradNorm: 1,
   fp16: false,
   gradientCheckpointing: false,
@@ -211,6 +214,10 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   adamBeta1: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
   adamBeta2: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
   adamEpsilon: positive,
+  dropout: {
+    wanted: "a number from 0 to less than 1, or null",
+    holds: (value) => value === null || (typeof value === "number" && value >= 0 && value < 1),
+  },
   maxGradNorm: notNegative,
   fp16: flag,
   gradientCheckpointing: flag,

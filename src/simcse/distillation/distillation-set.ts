@@ -1,0 +1,18 @@
+/** Texts with their teacher's vectors, as examples to train on. */
+import { DataError } from "../../errors.ts";
+import type { Tokenizer } from "../../io/tokenizer.ts";
+import type { Embeddings } from "../embedding/encoder.ts";
+import { exampleSet, type TrainingSet } from "../training/training-set.ts";
+
+/** Throws `DataError` unless there is one vector for each text, and what `exampleSet` throws. */
+export function distillationSet(
+  texts: readonly string[],
+  { length, dimension, data }: Embeddings,
+  { tokenizer, maxLength }: { readonly tokenizer: Tokenizer; readonly maxLength: number },
+): TrainingSet {
+  if (length !== texts.length || data.length !== length * dimension) {
+    throw new DataError(`There are ${length} vectors for ${texts.length} texts.`, "Give one vector for each text, in their order.");
+  }
+  const examples = texts.map((text, i) => ({ text, vector: data.subarray(i * dimension, (i + 1) * dimension) }));
+  return exampleSet(examples, tokenizer, maxLength);
+}

@@ -1,0 +1,49 @@
+/** The texts of a distillation: every text of every text column of the training files, each once. */
+import { DataError, OptionError } from "../../src/errors.ts";
+import type { ExampleTable } from "../../src/io/examples.ts";
+import { diskSource } from "../../src/io/examples-node.ts";
+import { openTexts, type TextOptions, type TextTable } from "../../src/io/texts.ts";
+import { say } from "../cli/say.ts";
+import { sourcesOf, type TrainingFileOptions } from "./training-files.ts";
+
+/**
+ * The texts in their order, without blank ones and repetitions; says how many there are of each. Throws the errors of `openTexts` and
+ * `openHubExamples`, OptionError for a weight, and DataError if there are fewer than two.
+ */
+export async function readDistinctTexts(given: TrainingFileOptions): Promise<string[]> {
+  const distinct = new Set<string>();
+  let all = 0;
+  let blank = 0;
+  for (const { name, weight, open } of sourcesOf(given)) {
+    if (weight !== 1) throw new OptionError(`--train_file ${name}:${weight}: a text is learned from once.`, "Leave the weight out.");
+    const table = given.dataset_name === undefined ? await openTexts(await diskSource(name), textOptions(given)) : textsOf(await open());
+    const before = all;
+    for await (const text of table.texts) {
+      all++;
+      if (text.trim() === "") blank++;
+      else distinct.add(text);
+    }
+    say(`${table.name}: ${table.understood}; ${count(all - before)} texts`);
+  }
+  const repeated = all - blank - distinct.size;
+  const left = [...(blank > 0 ? [`${count(blank)} are blank`] : []), ...(repeated > 0 ? [`${count(repeated)} occur before`] : [])];
+  say(`${count(distinct.size)} different texts${left.length > 0 ? `; of the others ${left.join(", ")}` : ""}`);
+  if (distinct.size >= 2) return [...distinct];
+  throw new DataError(`There ${distinct.size === 1 ? "is one text" : "are no texts"} to learn from.`, "Give files with more texts.");
+}
+
+function textOptions({ columns, header }: TrainingFileOptions): TextOptions {
+  return { ...(typeof columns === "string" && { columns }), ...(header !== undefined && { header }) };
+}
+
+/** The texts of a table of examples. */
+function textsOf({ name, understood, examples }: ExampleTable): TextTable {
+  async function* texts(): AsyncGenerator<string> {
+    for await (const example of examples) yield* example.texts;
+  }
+  return { name, understood, texts: texts() };
+}
+
+function count(number: number): string {
+  return number.toLocaleString("en-US");
+}
