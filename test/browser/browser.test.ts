@@ -5,17 +5,15 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { build, type PreviewServer, preview } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DeviceError } from "../../src/errors.ts";
 import { openDevice } from "../../src/gpu/node.ts";
-import { findBrowser } from "../../tools/setup/find-browser.ts";
 import { type DemoTrainingResult, trainDemo } from "../../web/under-the-hood/demo-training.ts";
 import { kernelChecks } from "../../web/under-the-hood/kernel-checks.ts";
 import type { Outcome } from "../../web/under-the-hood/outcome.ts";
 import type { Profile } from "../../web/under-the-hood/parameters.ts";
-import { chromiumFlags } from "./chromium-flags.ts";
+import { openChromium } from "./open-chromium.ts";
 
 /** SwiftShader compiles and runs slowly, especially when other work shares the cores. */
 const timeout = 240_000;
@@ -42,13 +40,10 @@ let page: Page;
 const complaints: string[] = [];
 
 beforeAll(async () => {
-  const executablePath = findBrowser();
-  if (executablePath === null)
-    throw new DeviceError("There is no Chromium on this machine.", "Install it with `npm run setup -- --browser`.");
   const configFile = resolve("vite.config.ts");
   await build({ configFile, logLevel: "warn", build: { outDir: site } });
   server = await preview({ configFile, logLevel: "warn", build: { outDir: site }, preview: { host: "127.0.0.1", port: 0 } });
-  browser = await chromium.launch({ executablePath, args: chromiumFlags });
+  browser = await openChromium();
   page = await newPage();
 }, timeout);
 

@@ -20,8 +20,12 @@ export interface Site {
   readonly url: string;
   /** The built files. */
   readonly folder: string;
+  /** Code that runs in the app's worker before its own, for what a test cannot cause otherwise. */
+  workerPrelude: string;
   /** Ends the server, as if the network were gone. The files stay until `close`. */
   goOffline(): Promise<void>;
+  /** Starts the server again, at the same address. */
+  goOnline(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -33,29 +37,38 @@ export async function openSite(modelFolder: string): Promise<Site> {
   delete process.env.PAGE_MODEL_FOLDER;
   const base = "/some/path/";
   const server = createServer((request, response) => {
-    serve(folder, base, request, response).catch(() => response.writeHead(404).end());
+    serve(site, base, request, response).catch(() => response.writeHead(404).end());
   });
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const listen = (port: number) => new Promise<void>((done) => server.listen(port, "127.0.0.1", done));
+  await listen(0);
+  const { port } = server.address() as AddressInfo;
   const goOffline = async () => {
     server.closeAllConnections();
     await new Promise((done) => server.close(done));
   };
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${base}`,
+  const site: Site = {
+    url: `http://127.0.0.1:${port}${base}`,
     folder,
+    workerPrelude: "",
     goOffline,
+    goOnline: () => listen(port),
     async close() {
       if (server.listening) await goOffline();
       await rm(folder, { recursive: true, force: true });
     },
   };
+  return site;
 }
 
-async function serve(folder: string, base: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** The worker's script: the only one of this name. */
+const isWorker = (file: string) => /^assets\/main-[^/]+\.js$/.test(file);
+
+async function serve({ folder, workerPrelude }: Site, base: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = decodeURIComponent(new URL(request.url ?? "", "http://host").pathname);
   if (!path.startsWith(base) || path.includes("..")) return void response.writeHead(404).end();
   const file = path.slice(base.length).replace(/(^|\/)$/, "$1index.html");
-  const bytes = await readFile(join(folder, file));
+  const content = await readFile(join(folder, file));
+  const bytes = isWorker(file) ? Buffer.concat([Buffer.from(workerPrelude), content]) : content;
   response.setHeader("Content-Type", types[extname(file)] ?? "application/octet-stream");
   const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
   if (range === null) return void response.end(bytes);

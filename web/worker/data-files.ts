@@ -1,5 +1,14 @@
 /** The visitor's files as sources of tables. Spreadsheets become separated values, notes become lines. */
-import { type ByteSource, type ExampleOptions, fileSource, formatOf, OptionError, streamSource, tableEndings } from "simcse-webgpu/browser";
+import {
+  type ByteSource,
+  type ExampleOptions,
+  FormatError,
+  fileSource,
+  formatOf,
+  OptionError,
+  streamSource,
+  tableEndings,
+} from "simcse-webgpu/browser";
 import { FilesFolder } from "./files-folder.ts";
 
 /** A source that can be opened again and again, and how to read it. */
@@ -34,7 +43,9 @@ export async function dataFile(file: File): Promise<DataFile> {
 /** The first sheet of a workbook as comma-separated values. The library that reads workbooks is loaded with the first one. */
 async function valuesOf(file: File): Promise<string> {
   const { readSheet } = await import("read-excel-file/web-worker");
-  const rows = await readSheet(file);
+  const rows = await readSheet(file).catch((cause: unknown) => {
+    throw new FormatError(`${file.name} is no spreadsheet that can be read here.`, "Save it again as .xlsx, or as .csv.", { cause });
+  });
   const cell = (value: unknown) =>
     `"${(value === null ? "" : value instanceof Date ? value.toISOString() : String(value)).replaceAll('"', '""')}"`;
   return rows.map((row) => row.map(cell).join(",")).join("\n");
