@@ -1,8 +1,9 @@
-/** The two packages state what they import, once and in the same version. */
+/** The packages state what they import, once, and have the same version. */
 import { readdirSync, readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
 
 interface Manifest {
   readonly version: string;
@@ -14,6 +15,7 @@ interface Manifest {
 const manifest = (file: string) => JSON.parse(readFileSync(file, "utf8")) as Manifest;
 const library = manifest("package.json");
 const commandLine = manifest("cli/package.json");
+const model = manifest("models/package/package.json");
 
 /** Packages that the files of a folder import, types left out. */
 function packagesOf(folder: string): string[] {
@@ -45,10 +47,12 @@ it("the command line depends on what src and tools import, and on nothing else",
 });
 
 it("have the same version, and so have their libraries", () => {
-  expect(commandLine.version).toBe(library.version);
+  expect([commandLine.version, model.version]).toEqual([library.version, library.version]);
   const all = { ...library.devDependencies, ...library.peerDependencies, ...library.dependencies };
   const others = Object.entries(commandLine.dependencies).filter(([name, range]) => name in all && all[name] !== range);
   expect(others).toEqual([]);
-  const peers = Object.entries(library.peerDependencies ?? {}).filter(([name, range]) => library.devDependencies?.[name] !== range);
+  const { [defaultModel.package]: modelRange, ...installed } = library.peerDependencies ?? {};
+  expect(modelRange).toBe(`^${library.version}`);
+  const peers = Object.entries(installed).filter(([name, range]) => library.devDependencies?.[name] !== range);
   expect(peers).toEqual([]);
 });

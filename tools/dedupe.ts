@@ -5,7 +5,6 @@ import { chunks } from "../src/simcse/embedding/chunks.ts";
 import { type Duplicate, NearDuplicates } from "../src/simcse/search/near-duplicates.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { interruptSignal } from "./cli/failure.ts";
-import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { numberBetween, withOptions } from "./cli/options.ts";
 import { startCounter } from "./cli/progress.ts";
@@ -32,7 +31,6 @@ export const dedupeCommand = withOptions(
   ),
   options,
 ).action(async (given: DedupeOptions) => {
-  modelName(given);
   await using open = await openModel(given);
   using finder = new NearDuplicates(open.device, open.simcse.dimension, given.threshold);
   const counter = startCounter("sentences", { shown: process.stdout.isTTY });

@@ -5,7 +5,6 @@ import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import { chunks } from "../src/simcse/embedding/chunks.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { interruptSignal } from "./cli/failure.ts";
-import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { startProfiler } from "./cli/profile.ts";
@@ -35,7 +34,6 @@ export const encodeCommand = withOptions(new Command("encode").description("turn
 
 async function runEncoding(given: EncodeOptions): Promise<void> {
   const write = vectorWriter(given.output);
-  modelName(given);
   await using open = await openModel(given, { normalize: given.normalize });
   const signal = interruptSignal();
   const { simcse } = open;

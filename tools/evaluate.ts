@@ -4,6 +4,7 @@ import { DataError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { longestSentence } from "../src/nn/architectures/bert-config.ts";
+import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
 import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
 import { averagedTasks, evaluateSts, type StsReport } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import {
@@ -22,7 +23,7 @@ import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
 import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options.ts";
 import { type EvaluationSetFlags, evaluationSetOptions, openEvaluationSets } from "./cli/evaluation-sets.ts";
-import { findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";
+import { findModelOrDefault, type ModelFlags, modelOrDefaultFlags, namedModel } from "./cli/find-model.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { type Progress, startProgress } from "./cli/progress.ts";
 import { tuningFor, tuningOptions } from "./cli/tuning.ts";
@@ -47,7 +48,7 @@ interface EvaluateOptions extends ModelFlags, EvaluationSetFlags, ColumnFlags {
 const taskNames = [...STS_TASKS, ...TRANSFER_TASKS].map(({ name }) => name);
 
 const options: readonly Option[] = [
-  ...modelFlags,
+  ...modelOrDefaultFlags,
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
   new Option("--mode <mode>", "test: as published; dev: dev sets and dev accuracies; fasttest: test with fast settings for transfer")
     .choices(Object.keys(transferSettings))
@@ -80,10 +81,10 @@ const mostTokens = 512;
 const stsModes: Readonly<Record<TransferMode, StsMode>> = { test: "test", fasttest: "test", dev: "dev" };
 
 async function runEvaluation(given: EvaluateOptions): Promise<void> {
-  const name = modelName(given);
+  const named = namedModel(given);
   const tasks = chooseTasks(given);
   const sets = await openEvaluationSets(given, columnsOf(given));
-  const modelFolder = await findModel(name, given);
+  const modelFolder = await findModelOrDefault(given);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {
     ...(given.pooler && { pooler: given.pooler }),
@@ -103,7 +104,7 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
     const reports = await evaluateTasks(tasks, given.mode, { encode: whole, dataDir: given.data_dir, device, progress, done: sets.length });
     progress.stop();
     printTables(given, own, reports);
-    await writeResults(given, { model: name, pooler: simcse.pooler, adapter: device.name, own, reports });
+    await writeResults(given, { model: named ?? defaultModel.name, pooler: simcse.pooler, adapter: device.name, own, reports });
   } finally {
     progress.stop();
   }

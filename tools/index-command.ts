@@ -11,7 +11,6 @@ import { type Filter, metadataMatcher } from "../src/simcse/search/metadata.ts";
 import type { SentenceId, SentenceToIndex } from "../src/simcse/search/sentence-index.ts";
 import { interruptSignal } from "./cli/failure.ts";
 import { filterOption } from "./cli/filter.ts";
-import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { flag, withOptions } from "./cli/options.ts";
 import { startCounter } from "./cli/progress.ts";
@@ -59,7 +58,6 @@ const buildCommand = withOptions(new Command("build").description("build an inde
     .default("f32"),
   new Option("--no-rescore", "int8 and binary: keep no f16 vectors to score the best results again"),
 ]).action(async (given: BuildOptions) => {
-  modelName(given);
   await using open = await openModel(given);
   const signal = interruptSignal();
   const counter = startCounter("sentences");
@@ -81,7 +79,6 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   vectorsOption,
   flag("upsert", "replace sentences whose id is already in the index"),
 ]).action(async (given: AddOptions) => {
-  modelName(given);
   await using open = await openModel(given);
   const signal = interruptSignal();
   await open.simcse.loadIndex(given.index);

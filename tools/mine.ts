@@ -5,7 +5,7 @@ import { openExampleFile } from "../src/io/examples-node.ts";
 import { type MinedTriplet, mineHardNegatives } from "../src/simcse/search/hard-negatives.ts";
 import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options.ts";
 import { writeExamples } from "./cli/example-file.ts";
-import { modelName } from "./cli/find-model.ts";
+import { namedModel } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { startProgress } from "./cli/progress.ts";
@@ -42,7 +42,7 @@ export const mineCommand = withOptions(
   new Command("mine").description("use a model to find hard negatives for pairs, and write triplets for training"),
   options,
 ).action(async (given: MineOptions) => {
-  modelName(given);
+  namedModel(given);
   const pairs = await readPairs(given);
   const corpus = given.corpus_file === undefined ? [] : await readTexts(given.corpus_file);
   await using open = await openModel(given);

@@ -8,7 +8,6 @@ import { mostResults, usualResults } from "../src/simcse/search/vector-index.ts"
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { interruptSignal } from "./cli/failure.ts";
 import { filterOption } from "./cli/filter.ts";
-import { modelName } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
@@ -37,7 +36,6 @@ export const searchCommand = withOptions(
     .argument("[queries...]", "queries; if none are given they are read from --input, which may be a .npy file of vectors"),
   options,
 ).action(async (queries: string[], given: SearchCommandOptions) => {
-  modelName(given);
   await using open = await openModel(given);
   const signal = interruptSignal();
   await open.simcse.loadIndex(given.index);

@@ -3,9 +3,10 @@ import { basename, extname, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { OptionError } from "../src/errors.ts";
 import { sentencesOf } from "../src/io/text-node.ts";
+import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
 import type { SimCSE } from "../src/simcse/simcse-node.ts";
 import { interruptedExitCode } from "./cli/failure.ts";
-import { modelName } from "./cli/find-model.ts";
+import { namedModel } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { flag, numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { createApp } from "./server/app.ts";
@@ -82,7 +83,7 @@ async function runServer(given: ServeOptions): Promise<void> {
   if (given.index !== undefined) await openIndex(simcse, given.index);
   const app = createApp({
     model: simcse,
-    names: given.served_model_name ?? [basename(resolve(modelName(given)))],
+    names: given.served_model_name ?? [basename(resolve(namedModel(given) ?? defaultModel.name))],
     searchable: given.index !== undefined,
     examples: await examplesOf(simcse, given),
     limits: { inputs: given.max_inputs, characters: given.max_characters, bodyBytes: given.max_body_bytes, waiting: given.max_queue },

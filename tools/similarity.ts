@@ -5,7 +5,7 @@ import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
 import { mostResults, VectorIndex } from "../src/simcse/search/vector-index.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { interruptSignal } from "./cli/failure.ts";
-import { modelName } from "./cli/find-model.ts";
+import { namedModel } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { type RecordOptions, readRecords, textColumnOptions } from "./cli/records.ts";
@@ -39,7 +39,7 @@ export const similarityCommand = withOptions(
     .argument("[others...]", "texts to compare it with"),
   options,
 ).action(async (text: string | undefined, others: string[], given: SimilarityOptions) => {
-  modelName(given);
+  namedModel(given);
   const [queries, keys] = [
     await side(text === undefined ? [] : [text], given.queries, "queries", given),
     await side(others, given.keys, "keys", given),

@@ -1,21 +1,51 @@
 /** `SimCSE` in a browser: loads a model folder from an address, and keeps an index in a blob. */
+
+import { FileError } from "../errors.ts";
 import { openDevice } from "../gpu/browser.ts";
 import type { Device } from "../gpu/device.ts";
 import { type Folder, MemoryFolder } from "../io/folder.ts";
 import { type HttpFolderOptions, httpFolderOptions, openHttpFolder } from "../io/folder-http.ts";
 import { splitOptions } from "../options.ts";
+import { defaultModel } from "./checkpoint/default-model.ts";
 import { SimCSE as PortableSimCSE } from "./simcse.ts";
 import type { LoadOptions } from "./simcse-options.ts";
+
+/** Where a page has the default model. */
+const pageFolder = "model/";
+
+/** Throws `FileError` when the page does not have it. */
+async function openPageModel(options: HttpFolderOptions): Promise<Folder> {
+  const url = new URL(pageFolder, globalThis.document?.baseURI ?? globalThis.location.href);
+  const folder = openHttpFolder(url, { files: defaultModel.files, ...options });
+  if (await folder.has("config.json").catch(() => false)) return renamed(folder);
+  throw new FileError(
+    `No model is named, and ${url} has no config.json.`,
+    `Give \`load\` the address of a model, or copy the folder ${defaultModel.name} of the package ${defaultModel.package} to ${pageFolder} beside the page.`,
+  );
+}
+
+/** The default model's folder, under its name instead of its address. */
+const renamed = (folder: Folder): Folder => ({
+  name: defaultModel.name,
+  has: (file) => folder.has(file),
+  size: (file) => folder.size(file),
+  read: (file, start, end) => folder.read(file, start, end),
+});
 
 /** A SimCSE model in a browser, loaded from an address: embeddings, similarities, an index to search, and training. */
 export class SimCSE extends PortableSimCSE {
   /**
-   * Loads the model folder at `url` onto `device`, or onto a device opened for it, which closing the model closes. Throws like `loadFrom`,
-   * and `DeviceError` if the browser has no WebGPU.
+   * Loads the model folder at `url` onto `device`, or onto a device opened for it, which closing the model closes. Without an address, loads
+   * the small English model of the package `simcse-webgpu-model` from the folder `model/` beside the page (in a worker, beside its script),
+   * where the app copies it. Throws like `loadFrom`, and `DeviceError` if the browser has no WebGPU.
    */
-  static load(url: string | URL, options: LoadOptions & HttpFolderOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
+  static load(url?: string | URL, options: LoadOptions & HttpFolderOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
     const [http, loading] = splitOptions<HttpFolderOptions, LoadOptions & { readonly device?: Device }>(options, httpFolderOptions);
-    return PortableSimCSE.loadIn({ openDevice, openFolder: async () => openHttpFolder(url, http) }, loading, SimCSE.loadFrom);
+    return PortableSimCSE.loadIn(
+      { openDevice, openFolder: async () => (url === undefined ? openPageModel(http) : openHttpFolder(url, http)) },
+      loading,
+      SimCSE.loadFrom,
+    );
   }
 
   static override loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {

@@ -9,6 +9,7 @@ import { type HubOptions, hubOptions, openModelFolder } from "../io/hub-node.ts"
 import { splitOptions } from "../options.ts";
 import { DiskCheckpoints } from "./checkpoint/checkpoint-folders-node.ts";
 import type { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
+import { openDefaultModel } from "./checkpoint/default-model-node.ts";
 import { SimCSE as PortableSimCSE } from "./simcse.ts";
 import type { LoadOptions } from "./simcse-options.ts";
 
@@ -16,11 +17,16 @@ import type { LoadOptions } from "./simcse-options.ts";
 export class SimCSE extends PortableSimCSE {
   /**
    * Loads the model folder at `nameOrPath`, or the model of that name on the hub, onto `device`, or onto a device opened for it, which
-   * closing the model closes. Throws like `loadFrom` and `openModelFolder`, and `DeviceError` if there is no adapter.
+   * closing the model closes. Without a name, loads the small English model of the package `simcse-webgpu-model`. Throws like `loadFrom` and
+   * `openModelFolder`, `PackageError` if that package is needed and not installed, and `DeviceError` if there is no adapter.
    */
-  static load(nameOrPath: string, options: LoadOptions & HubOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
+  static load(nameOrPath?: string, options: LoadOptions & HubOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
     const [hub, loading] = splitOptions<HubOptions, LoadOptions & { readonly device?: Device }>(options, hubOptions);
-    return PortableSimCSE.loadIn({ openDevice, openFolder: () => openModelFolder(nameOrPath, hub) }, loading, SimCSE.loadFrom);
+    return PortableSimCSE.loadIn(
+      { openDevice, openFolder: () => (nameOrPath === undefined ? openDefaultModel() : openModelFolder(nameOrPath, hub)) },
+      loading,
+      SimCSE.loadFrom,
+    );
   }
 
   static override loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {

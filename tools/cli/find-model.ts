@@ -3,6 +3,8 @@ import { Option } from "commander";
 import { OptionError } from "../../src/errors.ts";
 import type { Folder } from "../../src/io/folder.ts";
 import { type HubOptions, openModelFolder } from "../../src/io/hub-node.ts";
+import { defaultModel } from "../../src/simcse/checkpoint/default-model.ts";
+import { openDefaultModel } from "../../src/simcse/checkpoint/default-model-node.ts";
 import { flag } from "./options.ts";
 import { noProgress, type Progress, startProgress } from "./progress.ts";
 import { say } from "./say.ts";
@@ -34,21 +36,43 @@ export const hubFlags: readonly Option[] = [
   ...cacheFlags,
 ];
 
-/** Options of a command that uses one model. */
-export const modelFlags: readonly Option[] = [
-  new Option("--model_name_or_path <model>", "model folder, or a name on the hub"),
+const flagsFor = (model: string): readonly Option[] => [
+  new Option("--model_name_or_path <model>", model),
   new Option("--model <model>", "short for --model_name_or_path"),
   ...hubFlags,
 ];
 
-/** Throws `OptionError` unless one model is named. */
-export function modelName({ model_name_or_path, model }: ModelFlags): string {
+/** Options of a command that needs a model. */
+export const modelFlags = flagsFor("model folder, or a name on the hub");
+
+/** Options of a command that uses the default model if none is named. */
+export const modelOrDefaultFlags = flagsFor(
+  `model folder, or a name on the hub (default: ${defaultModel.name}, which comes with the package)`,
+);
+
+const REMEDY = "Give --model with a model's folder, or its name on the hub.";
+
+/** The model that a command names, or null. Throws `OptionError` if it names two. */
+export function namedModel({ model_name_or_path, model }: ModelFlags): string | null {
   const names = [...new Set([model_name_or_path, model].filter((name) => name !== undefined))];
-  if (names.length === 1) return names[0]!;
-  throw new OptionError(
-    names.length === 0 ? "No model is named." : "--model and --model_name_or_path name two models.",
-    "Give --model with a model's folder, or its name on the hub.",
-  );
+  if (names.length > 1) throw new OptionError("--model and --model_name_or_path name two models.", REMEDY);
+  return names[0] ?? null;
+}
+
+/** Throws `OptionError` unless one model is named. */
+export function modelName(given: ModelFlags): string {
+  const name = namedModel(given);
+  if (name === null) throw new OptionError("No model is named.", REMEDY);
+  return name;
+}
+
+/** The model that a command names, or the default one, which is then said. Throws like `openModelFolder` and `openDefaultModel`. */
+export async function findModelOrDefault(given: ModelFlags): Promise<Folder> {
+  const name = namedModel(given);
+  if (name !== null) return findModel(name, given);
+  const folder = await openDefaultModel();
+  say(`model: ${defaultModel.name}, which comes with simcse-webgpu (--model takes another)`);
+  return folder;
 }
 
 const bytesPerUnit = 1e6;

@@ -4,7 +4,7 @@ import type { Device } from "../../src/gpu/device.ts";
 import { type PoolerType, poolerTypes } from "../../src/simcse/model/poolers.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
 import { openAdapter } from "../setup/open-adapter.ts";
-import { findModel, type ModelFlags, modelFlags, modelName } from "./find-model.ts";
+import { findModelOrDefault, type ModelFlags, modelOrDefaultFlags } from "./find-model.ts";
 import { wholeNumber } from "./options.ts";
 import { tuningFor, tuningOptions } from "./tuning.ts";
 
@@ -19,7 +19,7 @@ export interface ModelOptions extends ModelFlags {
 }
 
 export const modelOptions: readonly Option[] = [
-  ...modelFlags,
+  ...modelOrDefaultFlags,
   new Option("--pooler <type>", "how a sentence's vector is made (default: the one saved with the model)").choices([...poolerTypes]),
   new Option("--max_length <n>", "truncate sentences to this many tokens (default: as saved with the model, or 128)").argParser(
     wholeNumber(3),
@@ -38,7 +38,7 @@ export interface OpenModel extends AsyncDisposable {
 }
 
 export async function openModel(given: ModelOptions, { normalize = true }: { readonly normalize?: boolean } = {}): Promise<OpenModel> {
-  const folder = await findModel(modelName(given), given);
+  const folder = await findModelOrDefault(given);
   const device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   try {
     const simcse = await SimCSE.loadFrom(device, folder, {

@@ -2,16 +2,14 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve, sep } from "node:path";
 import type { Plugin } from "vite";
+import { defaultModel } from "../../src/simcse/checkpoint/default-model.ts";
 
-/** The repository's own model: the first folder of `models/` that holds one; empty for none. */
-function ownModel(): string {
-  const folders = existsSync("models") ? readdirSync("models").map((name) => join("models", name)) : [];
-  return folders.find((folder) => existsSync(join(folder, "config.json"))) ?? "";
-}
+/** The repository's own model, in 8 bits. */
+const ownModel = join("models", "package", defaultModel.name);
 
 /** Serves the model in development, and copies it into the built site. `PAGE_MODEL_FOLDER` names another one than the repository's. */
 export function pageModel(): Plugin {
-  const folder = resolve(process.env.PAGE_MODEL_FOLDER ?? ownModel());
+  const folder = resolve(process.env.PAGE_MODEL_FOLDER ?? ownModel);
   const files = existsSync(join(folder, "config.json"))
     ? readdirSync(folder, { recursive: true, encoding: "utf8" })
         .filter((file) => statSync(join(folder, file)).isFile())
