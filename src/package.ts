@@ -114,7 +114,7 @@ export {
   type Layer as BertLayer,
   type SelfAttention as BertSelfAttention,
 } from "./nn/architectures/bert.ts";
-export { type BertConfig, type ModelType, parseBertConfig } from "./nn/architectures/bert-config.ts";
+export { type BertConfig, longestSentence, type ModelType, parseBertConfig } from "./nn/architectures/bert-config.ts";
 export type { MlmHead } from "./nn/architectures/mlm-head.ts";
 export { LayerNorm } from "./nn/layer-norm.ts";
 export { Linear } from "./nn/linear.ts";

@@ -2,7 +2,8 @@
 import type { PlanFacts, RunSettings } from "../worker/protocol.ts";
 import { NumberField } from "./number-field.tsx";
 import { change } from "./plan-change.ts";
-import { device, isBusy } from "./store.ts";
+import { device, isBusy, model } from "./store.ts";
+import { chosenParts, trainedParts } from "./trained-parts.ts";
 
 type NumberSetting = {
   readonly [Name in keyof RunSettings]-?: Exclude<RunSettings[Name], undefined> extends number ? Name : never;
@@ -50,6 +51,7 @@ const schedules = ["linear", "cosine", "constant", "constant_with_warmup"] as co
 
 export function AdvancedSettings({ facts: { settings } }: { readonly facts: PlanFacts }) {
   const disabled = isBusy.value;
+  const parts = trainedParts(model.value!.layers);
   return (
     <details class="advanced">
       <summary>Advanced settings</summary>
@@ -78,6 +80,19 @@ export function AdvancedSettings({ facts: { settings } }: { readonly facts: Plan
               <option key={name} value={name}>
                 {name.replaceAll("_", " ")}
               </option>
+            ))}
+          </select>
+        </label>
+        <label class="field" title="freeze">
+          <span>What is trained</span>
+          <select
+            name="freeze"
+            value={chosenParts(parts, settings).name}
+            disabled={disabled}
+            onChange={(event) => change(parts.find(({ name }) => name === event.currentTarget.value)!.changes)}
+          >
+            {parts.map(({ name }) => (
+              <option key={name}>{name}</option>
             ))}
           </select>
         </label>

@@ -26,6 +26,7 @@ export function Curve({ title, hint, points, steps, format, smallest, dots = fal
   const plot = useRef<UPlot | null>(null);
 
   useEffect(() => {
+    const element = place.current!;
     const scheme = matchMedia("(prefers-color-scheme: dark)");
     const draw = () => {
       plot.current?.destroy();
@@ -37,7 +38,7 @@ export function Curve({ title, hint, points, steps, format, smallest, dots = fal
       };
       plot.current = new UPlot(
         {
-          width: place.current!.clientWidth,
+          width: element.clientWidth,
           height: HEIGHT,
           cursor: { show: false },
           legend: { show: false },
@@ -49,14 +50,14 @@ export function Curve({ title, hint, points, steps, format, smallest, dots = fal
           series: [{}, { stroke: colour("--accent"), width: 2, points: { show: dots, size: 6, fill: colour("--accent") } }],
         },
         [[], []],
-        place.current!,
+        element,
       );
       plot.current.setData(columns(points));
     };
     draw();
     scheme.addEventListener("change", draw);
-    const observer = new ResizeObserver(() => plot.current?.setSize({ width: place.current!.clientWidth, height: HEIGHT }));
-    observer.observe(place.current!);
+    const observer = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
+    observer.observe(element);
     return () => {
       scheme.removeEventListener("change", draw);
       observer.disconnect();

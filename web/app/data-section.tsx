@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import type { ColumnRole } from "simcse-webgpu/browser";
 import type { NamedFile } from "../worker/protocol.ts";
 import { DropZone } from "./drop-zone.tsx";
+import { exampleFile } from "./example-text.ts";
 import { formatCount, formatPercent, plural } from "./format.ts";
 import { Histogram } from "./histogram.tsx";
 import { refreshPlan } from "./plan-change.ts";
@@ -116,6 +117,9 @@ function Givers() {
         <div class="buttons">
           <button type="submit" disabled={busy}>
             Use this text
+          </button>
+          <button type="button" class="quiet" disabled={busy} onClick={() => open([exampleFile()])}>
+            No text at hand? Take forty questions to a library
           </button>
         </div>
       </form>

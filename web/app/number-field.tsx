@@ -6,12 +6,13 @@ interface NumberFieldProps {
   readonly name: string;
   readonly value: number;
   readonly min?: number;
+  readonly max?: number;
   readonly step?: number | "any";
   readonly disabled: boolean;
   readonly onChange: (value: number) => void;
 }
 
-export function NumberField({ label, name, value, min, step = 1, disabled, onChange }: NumberFieldProps) {
+export function NumberField({ label, name, value, min, max, step = 1, disabled, onChange }: NumberFieldProps) {
   return (
     <label class="field" title={name}>
       <span>{label}</span>
@@ -20,6 +21,7 @@ export function NumberField({ label, name, value, min, step = 1, disabled, onCha
         name={name}
         value={value}
         {...(min !== undefined && { min })}
+        {...(max !== undefined && { max })}
         step={step}
         required
         disabled={disabled}

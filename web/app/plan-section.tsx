@@ -1,11 +1,12 @@
 /** 3. What the run will take, and the settings behind it. */
-import type { PlanFacts, RunSettings } from "../worker/protocol.ts";
+import type { PlanFacts } from "../worker/protocol.ts";
 import { AdvancedSettings } from "./advanced-settings.tsx";
 import { formatBytes, formatCount, formatDuration, plural } from "./format.ts";
+import { LessMemory } from "./less-memory.tsx";
 import { NumberField } from "./number-field.tsx";
 import { change, takeBack } from "./plan-change.ts";
 import { Section } from "./section.tsx";
-import { changedSettings, data, device, engine, isBusy, perform, plan, timing } from "./store.ts";
+import { changedSettings, data, device, engine, isBusy, model, perform, plan, timing } from "./store.ts";
 
 async function measure(): Promise<void> {
   timing.value =
@@ -66,6 +67,7 @@ function PlanFactsView({ facts }: { readonly facts: PlanFacts }) {
           name="max_seq_length"
           value={settings.maxLength}
           min={4}
+          max={model.value!.longest}
           disabled={disabled}
           onChange={(maxLength) => change({ maxLength })}
         />
@@ -77,14 +79,15 @@ function PlanFactsView({ facts }: { readonly facts: PlanFacts }) {
         </div>
         <div>
           <dt>Memory</dt>
-          <dd>{fits ? formatBytes(facts.modelBytes + facts.stepBytes) : "too much"}</dd>
+          <dd>{fits ? formatBytes(facts.modelBytes + facts.stepBytes) : "–"}</dd>
         </div>
         <div>
           <dt>Time</dt>
           <dd>{timing.value ? formatDuration(timing.value.secondsForAll) : "not measured"}</dd>
         </div>
       </dl>
-      {fits ? <Memory facts={facts} /> : <TooLarge facts={facts} />}
+      {fits && <Memory facts={facts} />}
+      <LessMemory facts={facts} />
       <div class="buttons">
         <button type="button" disabled={disabled || !fits} onClick={measure}>
           Measure the time
@@ -117,43 +120,5 @@ function Memory({ facts: { modelBytes, stepBytes, settings } }: { readonly facts
         </>
       )}
     </p>
-  );
-}
-
-/** Ways to need less memory, the mildest first. */
-function remedies({ settings }: PlanFacts): readonly { readonly text: string; readonly changes: RunSettings }[] {
-  const chunk = Math.max(1, Math.floor(settings.batchSize / 4));
-  return [
-    ...(settings.gradientCacheChunk === 0 && settings.batchSize > 3
-      ? [{ text: `Work through a step in parts of ${chunk} rows: same result, slower`, changes: { gradientCacheChunk: chunk } }]
-      : []),
-    ...(settings.gradientCheckpointing
-      ? []
-      : [{ text: "Compute some things twice instead of keeping them: same result, slower", changes: { gradientCheckpointing: true } }]),
-    ...(settings.batchSize > 8
-      ? [{ text: "Half as many rows in a step", changes: { batchSize: Math.floor(settings.batchSize / 2) } }]
-      : []),
-    ...(settings.maxLength > 32
-      ? [{ text: "Cut texts to half the length", changes: { maxLength: Math.floor(settings.maxLength / 2) } }]
-      : []),
-  ];
-}
-
-function TooLarge({ facts }: { readonly facts: PlanFacts }) {
-  return (
-    <div class="message" role="alert">
-      <strong>This is too large for your device.</strong>
-      <p>{facts.failure?.message}</p>
-      <ul>
-        {remedies(facts).map(({ text, changes }) => (
-          <li key={text}>
-            <button type="button" onClick={() => change(changes)}>
-              {text}
-            </button>
-          </li>
-        ))}
-      </ul>
-      <p>Or choose a smaller model above.</p>
-    </div>
   );
 }

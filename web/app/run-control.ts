@@ -143,7 +143,11 @@ function take(event: RunEvent): void {
       run.value = { ...now, savedStep: event.step };
       break;
     case "lost":
-      run.value = { ...now, stage: "The graphics device was lost: going on from the last checkpoint", notice: event.message };
+      run.value = {
+        ...now,
+        stage: "Opening the graphics device again",
+        notice: `The graphics device was lost after step ${now.step}. The run goes on from step ${now.savedStep ?? 0}.`,
+      };
       break;
   }
 }

@@ -72,7 +72,7 @@ function Progress({
     sentencesPerSecond !== null &&
       status === "running" &&
       `${sentencesPerSecond.toFixed(sentencesPerSecond < 10 ? 1 : 0)} sentences a second`,
-    secondsLeft !== null && status === "running" && `${formatDuration(secondsLeft)} left`,
+    secondsLeft !== null && status === "running" && `${formatDuration(Math.max(1, secondsLeft))} left`,
     savedStep !== null && status !== "finished" && `kept in this browser up to step ${savedStep}`,
   ].filter((text) => text !== false);
   return (

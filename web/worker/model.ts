@@ -1,6 +1,15 @@
 /** Loading a model: from the page, the hub, the browser's storage, or files of the visitor's. */
 import { unzipSync } from "fflate";
-import { FileError, type Folder, FormatError, MemoryFolder, OptionError, openHttpFolder, SimCSE } from "simcse-webgpu/browser";
+import {
+  FileError,
+  type Folder,
+  FormatError,
+  longestSentence,
+  MemoryFolder,
+  OptionError,
+  openHttpFolder,
+  SimCSE,
+} from "simcse-webgpu/browser";
 import { FilesFolder } from "./files-folder.ts";
 import { forgetModel, keepModel, keptBytes, keptModel, keptModels } from "./kept-models.ts";
 import { pageModel } from "./page-model.ts";
@@ -139,7 +148,7 @@ async function factsOf(simcse: SimCSE, folder: Folder, { name, source }: Pick<Mo
     parameters: sizes.reduce((sum, size) => sum + size, 0),
     vocabulary: config.vocab_size,
     maxLength: simcse.encoder.maxLength,
-    longest: config.max_position_embeddings,
+    longest: longestSentence(config),
     pooler: simcse.pooler,
     license: await licenseOf(folder),
     bytes: await keptBytes(folder),

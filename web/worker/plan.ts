@@ -28,7 +28,7 @@ export function planHandlers(session: Session): Handlers<"plan" | "measure"> {
       const { folder, simcse } = session.model;
       const began = performance.now();
       // A copy, so that nothing of the measurement stays in the model.
-      await using copy = await SimCSE.loadFrom(simcse.model.device, folder, { pooler: settings.pooler, training: true });
+      await using copy = await SimCSE.loadFrom(simcse.model.device, folder, { pooler: settings.pooler });
       const marks: number[] = [];
       // An evaluation after each step waits until the step is done.
       await copy.train(session.text.training.slice(0, settings.batchSize * (TIMED_STEPS + 1)).map(trainingExample), {

@@ -266,6 +266,8 @@ export interface ScoredPairsFacts {
 
 // 3. Plan.
 
+export type { TrainingSettings };
+
 /** The settings of a run that differ from the defaults. */
 export type RunSettings = Partial<TrainingSettings>;
 
@@ -312,7 +314,7 @@ export type RunEvent =
   | { readonly kind: "comparison"; readonly comparisons: readonly Comparison[] }
   | { readonly kind: "saved"; readonly step: number }
   /** The graphics device was lost; the run goes on from its last checkpoint. */
-  | { readonly kind: "lost"; readonly message: string };
+  | { readonly kind: "lost" };
 
 /** A step of the loss curve. */
 export interface StepPoint {

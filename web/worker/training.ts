@@ -1,5 +1,5 @@
 /** Training: a run that can be paused, survives the tab and a lost device, and tells the page what is going on. */
-import { DeviceError, type HistoryEntry, OptionError, readTrainingState, SimCSE, writableFolder } from "simcse-webgpu/browser";
+import { type HistoryEntry, OptionError, readTrainingState, SimCSE, writableFolder } from "simcse-webgpu/browser";
 import { loadModel } from "./model.ts";
 import { resolvedPlan } from "./plan.ts";
 import type { CallContext, Evaluation, Handlers, RunEvent, RunRequest, RunSummary } from "./protocol.ts";
@@ -130,7 +130,7 @@ async function followThrough(session: Session, context: Context): Promise<RunSum
       return await follow(session, await requireRecord(), context);
     } catch (error) {
       if (!(await session.isDeviceLost()) || (losses >= MOST_LOSSES && (await lastStep()) === from)) throw error;
-      context.emit({ kind: "lost", message: error instanceof DeviceError ? error.message : "The graphics device was lost." });
+      context.emit({ kind: "lost" });
       await session.reopen();
     }
   }
@@ -145,7 +145,7 @@ async function follow(session: Session, record: RunRecord, { signal, emit }: Con
   const history = [...(await pastLog())];
   emitPast(record, { from, history }, emit);
   session.dropTrained();
-  const trained = await SimCSE.loadFrom(base.model.device, folder, { pooler: settings.pooler, training: true });
+  const trained = await SimCSE.loadFrom(base.model.device, folder, { pooler: settings.pooler });
   session.trained = trained;
   session.isTraining = true;
   try {
