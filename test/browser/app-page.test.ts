@@ -46,7 +46,8 @@ async function newVisitor(options: Parameters<Browser["newContext"]>[0] = {}): P
 async function open(context: BrowserContext): Promise<Page> {
   const page = await context.newPage();
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+    const isComplaint = ["error", "warning"].includes(message.type()) && !message.text().includes("blocked by Playwright");
+    if (isComplaint) complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   await page.goto(site.url);
@@ -139,6 +140,42 @@ it("is accessible in the dark, and Under the hood is too", { timeout }, async ()
   expect(await seriousFaults(page)).toEqual([]);
   expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
   await context.close();
+});
+
+/** Where a browser gives no storage, or has no more room, the app works, and says that it keeps nothing. */
+it.each([
+  ["gives no storage", `StorageManager.prototype.getDirectory = async () => { throw new DOMException("denied", "SecurityError"); };`],
+  [
+    "has no room left",
+    `FileSystemFileHandle.prototype.createWritable = async () => { throw new DOMException("full", "QuotaExceededError"); };`,
+  ],
+])("searches where the browser %s", { timeout }, async (_, prelude) => {
+  site.workerPrelude = prelude;
+  const context = await newVisitor({ serviceWorkers: "block" });
+  const page = await open(context);
+  await modelLoaded(page);
+  await paste(page, tinySentences.join("\n"));
+  await search(page);
+  await page.getByText("This browser does not let the page keep them.").waitFor();
+  await context.close();
+  site.workerPrelude = "";
+});
+
+it("goes on searching after the graphics device was lost", { timeout }, async () => {
+  site.workerPrelude = `const request = GPUAdapter.prototype.requestDevice;
+GPUAdapter.prototype.requestDevice = async function (...options) { return (globalThis.lastDevice = await request.apply(this, options)); };
+`;
+  const context = await newVisitor({ serviceWorkers: "block" });
+  const page = await open(context);
+  await modelLoaded(page);
+  await paste(page, tinySentences.join("\n"));
+  await search(page);
+  await page.workers()[0]!.evaluate("lastDevice.destroy()");
+  await page.getByRole("searchbox").fill(tinySentences[1]!);
+  await page.getByRole("searchbox").press("Enter");
+  await expect.poll(() => page.locator(".matches li").first().textContent(), { timeout }).toContain(tinySentences[1]!);
+  await context.close();
+  site.workerPrelude = "";
 });
 
 it("complained of nothing in the browser's console", () => {

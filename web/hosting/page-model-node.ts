@@ -1,4 +1,5 @@
 /** The model that comes with the page: the build puts its files into the site's folder `model/`, and tells the scripts what is there. */
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve, sep } from "node:path";
 import type { Plugin } from "vite";
@@ -16,9 +17,12 @@ export function pageModel(): Plugin {
         .map((file) => file.split(sep).join("/"))
     : [];
   const bytes = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(file).update(readFileSync(join(folder, file)));
+  const facts = files.length > 0 ? { name: basename(folder), files, bytes, version: hash.digest("hex").slice(0, 16) } : null;
   return {
     name: "page-model",
-    config: () => ({ define: { PAGE_MODEL: JSON.stringify(files.length > 0 ? { name: basename(folder), files, bytes } : null) } }),
+    config: () => ({ define: { PAGE_MODEL: JSON.stringify(facts) } }),
     configureServer(server) {
       server.middlewares.use("/model/", (request, response, next) => {
         const file = decodeURIComponent((request.url ?? "").split("?")[0]!.slice(1));

@@ -4,7 +4,7 @@
  */
 import { FileError, type Folder, type NamedContent, type WritableFolder } from "simcse-webgpu/browser";
 import type { FileProgress, KeptModel } from "./protocol.ts";
-import { removeFromStorage, storageFolder, storageHandle } from "./storage.ts";
+import { hasNoRoom, removeFromStorage, storageFolder, storageHandle } from "./storage.ts";
 
 const room = "models";
 const markFile = "kept.json";
@@ -28,14 +28,25 @@ const weightFiles = [
   "pytorch_model.bin.index.json",
 ];
 
-/** The models that are kept. */
+/** What is written last: without it, a copy is not complete. */
+interface Mark {
+  readonly bytes: number;
+  /** Names the content, where the model's place does. */
+  readonly version?: string;
+}
+
+/** The models that are kept; none where there is no storage. */
 export async function keptModels(): Promise<KeptModel[]> {
   const models: KeptModel[] = [];
-  const handle = await storageHandle(room);
-  for await (const key of handle.keys()) {
-    const name = decodeURIComponent(key);
-    const folder = await keptModel(name);
-    if (folder !== null) models.push({ name, bytes: await keptBytes(folder) });
+  try {
+    const handle = await storageHandle(room);
+    for await (const key of handle.keys()) {
+      const name = decodeURIComponent(key);
+      const folder = await keptModel(name);
+      if (folder !== null) models.push({ name, bytes: await bytesOf(folder) });
+    }
+  } catch (error) {
+    if (!hasNoRoom(error)) throw error;
   }
   return models.sort((a, b) => a.name.localeCompare(b.name));
 }
@@ -44,17 +55,27 @@ export async function forgetModel(name: string): Promise<void> {
   await removeFromStorage(room, name);
 }
 
-/** The kept model of this name; null if there is none, if its copy is not complete, or if it does not have so many bytes. */
-export async function keptModel(name: string, bytes?: number): Promise<WritableFolder | null> {
-  const folder = await storageFolder(room, name);
-  if (!(await folder.has(markFile))) return null;
-  return bytes === undefined || bytes === (await keptBytes(folder)) ? folder : null;
+/** The kept model of this name and version; null if there is none, if its copy is not complete, or if there is no storage. */
+export async function keptModel(name: string, version?: string): Promise<WritableFolder | null> {
+  try {
+    const folder = await storageFolder(room, name);
+    if (!(await folder.has(markFile))) return null;
+    return version === undefined || version === (await markOf(folder)).version ? folder : null;
+  } catch (error) {
+    if (hasNoRoom(error)) return null;
+    throw error;
+  }
 }
 
-/** The bytes of a kept model's files. */
-export async function keptBytes(folder: Folder): Promise<number> {
-  const { bytes } = JSON.parse(new TextDecoder().decode(await folder.read(markFile))) as { readonly bytes: number };
-  return bytes;
+async function markOf(folder: Folder): Promise<Mark> {
+  return JSON.parse(new TextDecoder().decode(await folder.read(markFile))) as Mark;
+}
+
+/** The bytes of a model's files. */
+export async function bytesOf(folder: Folder): Promise<number> {
+  if (await folder.has(markFile)) return (await markOf(folder)).bytes;
+  const sizes = await Promise.all((await filesOf(folder)).map((file) => folder.size(file)));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 export interface KeepOptions {
@@ -62,10 +83,25 @@ export interface KeepOptions {
   readonly onProgress: (progress: FileProgress) => void;
   /** The names of its files; found by their usual names if absent. */
   readonly files?: readonly string[];
+  /** Names the content, so that another one is not taken for it. */
+  readonly version?: string;
 }
 
-/** Copies a model into the storage, in pieces. Throws `FileError` where the folder is no model. */
-export async function keepModel(name: string, from: Folder, { signal, onProgress, ...listed }: KeepOptions): Promise<WritableFolder> {
+/**
+ * Copies a model into the storage, in pieces, and gives the copy; without room for one, the model where it is. Throws `FileError` where the
+ * folder is no model.
+ */
+export async function keepModel(name: string, from: Folder, options: KeepOptions): Promise<Folder> {
+  try {
+    return await copy(name, from, options);
+  } catch (error) {
+    if (!hasNoRoom(error)) throw error;
+    await forgetModel(name).catch(() => {});
+    return from;
+  }
+}
+
+async function copy(name: string, from: Folder, { signal, onProgress, version, ...listed }: KeepOptions): Promise<Folder> {
   await removeFromStorage(room, name);
   const folder = await storageFolder(room, name);
   const files = listed.files ?? (await filesOf(from));
@@ -80,7 +116,8 @@ export async function keepModel(name: string, from: Folder, { signal, onProgress
     });
     await folder.write(file, content);
   }
-  await folder.write(markFile, JSON.stringify({ bytes: total }));
+  const mark: Mark = { bytes: total, ...(version !== undefined && { version }) };
+  await folder.write(markFile, JSON.stringify(mark));
   return folder;
 }
 
@@ -93,7 +130,7 @@ export async function keepFiles(name: string, files: Iterable<NamedContent>): Pr
     await folder.write(file, content);
     bytes += await folder.size(file);
   }
-  await folder.write(markFile, JSON.stringify({ bytes }));
+  await folder.write(markFile, JSON.stringify({ bytes } satisfies Mark));
 }
 
 /** A file of a folder, in pieces. */

@@ -16,18 +16,18 @@ import { type OnPiece, piecesOf, zipOf } from "./zip.ts";
 export function modelFileHandlers(session: Session): Handlers<"modelZip" | "saveModel" | "snippets"> {
   return {
     async modelZip(request, context) {
-      return zipOf(request.name, await modelFiles(session, request), progress(context, weightBytes(session.modelOf(request.which))));
+      return zipOf(request.name, await modelFiles(session, request), progress(context, weightBytes(await session.usable(request.which))));
     },
 
     async saveModel({ folder, ...request }, context) {
-      const onPiece = progress(context, weightBytes(session.modelOf(request.which)));
+      const onPiece = progress(context, weightBytes(await session.usable(request.which)));
       const place = writableFolder(await folder.getDirectoryHandle(request.name, { create: true }));
       for (const { name, content } of await modelFiles(session, request)) await place.write(name, counted(name, content, onPiece));
       return null;
     },
 
     async snippets({ which, name }) {
-      const { pooler, encoder } = session.modelOf(which);
+      const { pooler, encoder } = await session.usable(which);
       return loadingSnippets({ name, pooler, maxLength: encoder.maxLength });
     },
   };
@@ -38,7 +38,7 @@ export function modelFileHandlers(session: Session): Handlers<"modelZip" | "save
  * own, all files as they came.
  */
 async function modelFiles(session: Session, { which, name }: FilesRequest): Promise<NamedContent[]> {
-  const simcse = session.modelOf(which);
+  const simcse = await session.usable(which);
   if (which === "now") {
     const report = reportOf(session, simcse, name);
     return [...simcse.files(), { name: "README.md", content: modelCard(report) }, { name: "report.html", content: reportHtml(report) }];

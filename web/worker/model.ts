@@ -11,7 +11,7 @@ import {
   SimCSE,
 } from "simcse-webgpu/browser";
 import { FilesFolder } from "./files-folder.ts";
-import { forgetModel, keepModel, keptBytes, keptModel, keptModels } from "./kept-models.ts";
+import { bytesOf, forgetModel, keepModel, keptModel, keptModels } from "./kept-models.ts";
 import { pageModel } from "./page-model.ts";
 import type { CallContext, FileProgress, Handlers, ModelFacts, ModelSource, NamedFile } from "./protocol.ts";
 import type { Session } from "./session.ts";
@@ -67,8 +67,12 @@ async function modelFolder(source: ModelSource, context: CallContext<FileProgres
   const keep = { signal: context.signal, onProgress: context.emit };
   switch (source.kind) {
     case "page": {
-      const { name, folder, files, bytes } = pageModel(context.signal);
-      return { name, kind: "page", folder: (await keptModel(name, bytes)) ?? (await keepModel(name, folder, { ...keep, files })) };
+      const { name, folder, files, version } = pageModel(context.signal);
+      return {
+        name,
+        kind: "page",
+        folder: (await keptModel(name, version)) ?? (await keepModel(name, folder, { ...keep, files, version })),
+      };
     }
     case "hub": {
       const name = hubName(source.name);
@@ -151,7 +155,7 @@ async function factsOf(simcse: SimCSE, folder: Folder, { name, source }: Pick<Mo
     longest: longestSentence(config),
     pooler: simcse.pooler,
     license: await licenseOf(folder),
-    bytes: await keptBytes(folder),
+    bytes: await bytesOf(folder),
   };
 }
 

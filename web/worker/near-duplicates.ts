@@ -10,8 +10,8 @@ const chunk = 512;
 export function nearDuplicateHandlers(session: Session): Handlers<"nearDuplicates"> {
   return {
     async nearDuplicates({ which, threshold }, { signal, emit }) {
-      const simcse = session.modelOf(which);
-      const texts = sentencesOf(session, which);
+      const simcse = await session.usable(which);
+      const texts = await sentencesOf(session, which);
       using seen = new NearDuplicates(simcse.model.device, simcse.dimension, threshold);
       const pairs: DuplicatePair[] = [];
       for (let start = 0; start < texts.length; start += chunk) {

@@ -2,7 +2,7 @@
 import { FileError, type Folder, openHttpFolder } from "simcse-webgpu/browser";
 
 /** The model's name and files; null for a site without a model. */
-declare const PAGE_MODEL: { readonly name: string; readonly files: readonly string[]; readonly bytes: number } | null;
+declare const PAGE_MODEL: { readonly name: string; readonly files: readonly string[]; readonly version: string } | null;
 
 /** The folder `model/` of the site. This script lies in a folder of the site's root. */
 const address = new URL("../model/", import.meta.url);
@@ -11,8 +11,8 @@ export interface PageModel {
   readonly name: string;
   readonly folder: Folder;
   readonly files: readonly string[];
-  /** Bytes of all its files: another number is another model. */
-  readonly bytes: number;
+  /** Names the content of its files. */
+  readonly version: string;
 }
 
 /** The page's model. Throws `FileError` where the site has none. */
@@ -20,6 +20,6 @@ export function pageModel(signal: AbortSignal): PageModel {
   if (PAGE_MODEL === null) {
     throw new FileError("This page comes without a model of its own.", "Choose a model by its name on the hub, or one from your disk.");
   }
-  const { name, files, bytes } = PAGE_MODEL;
-  return { name, files, bytes, folder: openHttpFolder(address, { files, signal }) };
+  const { name, files, version } = PAGE_MODEL;
+  return { name, files, version, folder: openHttpFolder(address, { files, signal }) };
 }

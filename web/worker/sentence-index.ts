@@ -4,7 +4,7 @@
  */
 import { OptionError, type SimCSE, SimcseError } from "simcse-webgpu/browser";
 import { keepFiles } from "./kept-models.ts";
-import { modelHandlers } from "./model.ts";
+import { loadModel } from "./model.ts";
 import type { CallContext, CountProgress, Handlers, SavedIndex, Which } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import { removeFromStorage, storageFolder } from "./storage.ts";
@@ -23,10 +23,9 @@ export function indexHandlers(session: Session): Handlers<IndexCalls> {
     async openIndex(_, { signal }) {
       const saved = await savedIndex();
       if (saved === null) throw new OptionError("There is no index in the browser's storage.", "Build one from your text.");
-      const { loadModel } = modelHandlers(session);
-      const model = await loadModel({ kind: "kept", name: saved.modelName }, { signal, emit: () => {} });
+      const model = await loadModel(session, { kind: "kept", name: saved.modelName }, { signal, emit: () => {} });
       const { simcse } = session.model;
-      await simcse.loadIndexFrom(await storageFolder(room), vectorsFile);
+      await openSaved(simcse);
       return { model, index: { which: "before", sentences: simcse.index.length, restored: true, kept: true } };
     },
 
@@ -36,7 +35,7 @@ export function indexHandlers(session: Session): Handlers<IndexCalls> {
     },
 
     async buildIndex({ which }, context) {
-      const simcse = session.modelOf(which);
+      const simcse = await session.usable(which);
       const { texts } = session.text;
       const restored = await isRestored(simcse, texts);
       if (!restored) await build(simcse, texts, context);
@@ -45,16 +44,39 @@ export function indexHandlers(session: Session): Handlers<IndexCalls> {
     },
 
     async search({ which, query, topK }, { signal }) {
-      const found = await session.modelOf(which).search(query, { topK, threshold: -1, signal });
+      const simcse = await session.usable(which);
+      if (!hasIndex(simcse)) await makeAgain(session, simcse, signal);
+      const found = await simcse.search(query, { topK, threshold: -1, signal });
       return found.map(({ sentence, score }) => ({ text: sentence, score }));
     },
   };
 }
 
 /** The sentences to work with: the visitor's text, or those of an index that an earlier visit left. Throws `OptionError` without any. */
-export function sentencesOf(session: Session, which: Which): readonly string[] {
+export async function sentencesOf(session: Session, which: Which): Promise<readonly string[]> {
   if (session.data !== null) return session.data.texts;
-  return session.modelOf(which).index.entries.map(({ sentence }) => sentence);
+  const simcse = session.modelOf(which);
+  if (!hasIndex(simcse)) await openSaved(simcse);
+  return simcse.index.entries.map(({ sentence }) => sentence);
+}
+
+function hasIndex(simcse: SimCSE): boolean {
+  try {
+    return simcse.index.length >= 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Makes the index that was lost with the device. */
+async function makeAgain({ data }: Session, simcse: SimCSE, signal: AbortSignal): Promise<void> {
+  if (data === null) await openSaved(simcse);
+  else if (!(await isRestored(simcse, data.texts))) await build(simcse, data.texts, { signal, emit: () => {} });
+}
+
+/** Makes the kept index that of a model. Throws `OptionError` for another model's. */
+async function openSaved(simcse: SimCSE): Promise<void> {
+  await simcse.loadIndexFrom(await storageFolder(room), vectorsFile);
 }
 
 function build(simcse: SimCSE, texts: readonly string[], { signal, emit }: CallContext<CountProgress>): Promise<void> {
@@ -72,7 +94,7 @@ async function isRestored(simcse: SimCSE, texts: readonly string[]): Promise<boo
   const saved = await savedIndex().catch(() => null);
   if (saved?.sentences !== texts.length) return false;
   try {
-    await simcse.loadIndexFrom(await storageFolder(room), vectorsFile);
+    await openSaved(simcse);
   } catch (error) {
     // Of another model, or damaged: it is built anew.
     if (error instanceof SimcseError) return false;

@@ -1,8 +1,18 @@
 /** What the worker holds between calls: the device, the model as it was, what was trained from it, and the data. */
-import { type Device, type Folder, OptionError, openDevice, type PoolerType, SimCSE, type TrainingReport } from "simcse-webgpu/browser";
+import {
+  type Device,
+  type Folder,
+  OptionError,
+  openDevice,
+  type PoolerType,
+  SimCSE,
+  type TrainingReport,
+  writableFolder,
+} from "simcse-webgpu/browser";
 import type { LoadedData, ScoredPairs } from "./loaded-data.ts";
-import type { DeviceRequest, ModelFacts } from "./protocol.ts";
+import type { DeviceRequest, ModelFacts, Which } from "./protocol.ts";
 import { RunEvaluation } from "./run-evaluation.ts";
+import { trainedHandle } from "./run-store.ts";
 
 /** A model as it was before any training here. */
 export interface BaseModel {
@@ -92,10 +102,21 @@ export class Session {
   }
 
   /** One of the two models. Throws `OptionError` if it is not there. */
-  modelOf(which: "before" | "now"): SimCSE {
+  modelOf(which: Which): SimCSE {
     if (which === "before") return this.model.simcse;
     if (this.trained !== null) return this.trained;
     throw new OptionError("Nothing has been trained yet.", "Train first.");
+  }
+
+  /** The same, loaded again if the device was lost since. */
+  async usable(which: Which): Promise<SimCSE> {
+    if (await this.isDeviceLost()) {
+      const { record, trained } = this;
+      await this.reopen();
+      if (trained !== null) this.trained = await SimCSE.loadFrom(await this.openDevice(), writableFolder(await trainedHandle()));
+      this.record = record;
+    }
+    return this.modelOf(which);
   }
 
   /** What is looked at while a run goes on, for this model and this data. */

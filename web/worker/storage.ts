@@ -1,11 +1,31 @@
 /** The browser's private storage for this page: where models, the run and the index are kept. */
-import { type WritableFolder, writableFolder } from "simcse-webgpu/browser";
+import { FileError, type WritableFolder, writableFolder } from "simcse-webgpu/browser";
 
-/** The folder with this path in the private storage; made if it is not there. Throws where a browser gives a page no storage. */
+/** The browser gives the page no storage, as in some private windows. */
+export class StorageError extends FileError {
+  constructor(cause: unknown) {
+    super("This browser gives the page no storage.", "Open it in a window that is not private, or allow the site to keep data.", { cause });
+  }
+}
+
+/** Whether something failed because there is no storage, or none left. */
+export function hasNoRoom(error: unknown): boolean {
+  return error instanceof StorageError || (error instanceof Error && error.name === "QuotaExceededError");
+}
+
+/** The folder with this path in the private storage; made if it is not there. Throws `StorageError` where there is no storage. */
 export async function storageHandle(...path: readonly string[]): Promise<FileSystemDirectoryHandle> {
-  let folder = await navigator.storage.getDirectory();
+  let folder = await privateFolder();
   for (const name of path) folder = await folder.getDirectoryHandle(encodeURIComponent(name), { create: true });
   return folder;
+}
+
+async function privateFolder(): Promise<FileSystemDirectoryHandle> {
+  try {
+    return await navigator.storage.getDirectory();
+  } catch (cause) {
+    throw new StorageError(cause);
+  }
 }
 
 /** The same as a folder to read and write. */

@@ -16,8 +16,9 @@ const formats: Readonly<Record<VectorFormat, (texts: readonly string[], vectors:
 export function vectorHandlers(session: Session): Handlers<"vectors"> {
   return {
     async vectors({ which, format }, { signal, emit }) {
-      const texts = sentencesOf(session, which);
-      const vectors = await session.modelOf(which).encode(texts, {
+      const simcse = await session.usable(which);
+      const texts = await sentencesOf(session, which);
+      const vectors = await simcse.encode(texts, {
         signal,
         onProgress: (done) => emit({ done, total: texts.length }),
       });
