@@ -171,6 +171,34 @@ describe("kinds of examples", () => {
   });
 });
 
+describe("a choice of columns by role", () => {
+  it("takes names whatever signs they have", async () => {
+    const columns = { sent0: "Question, in full", sent1: "a=b" };
+    expect(await texts("a.csv", '"Question, in full",id,a=b\nx,1,y\n', { columns })).toEqual([["x", "y"]]);
+  });
+
+  it("refuses a column that is not there", async () => {
+    await expect(open("a.csv", "question,answer\nx,y\n", { columns: { sent0: "questions" } })).rejects.toThrow(/no column "questions"/);
+  });
+});
+
+describe("rows with problems", () => {
+  it.each<[string, string, string, readonly string[], readonly string[]]>([
+    ["no number", "a.csv", "s1,s2,score\na,b,1\nc,d,n/a\ne,f,2\n", ["a", "e"], ["a.csv, line 3: expected a number"]],
+    ["too many values", "a.csv", "sent0,sent1\na,b\nc,d,e\nf,g\n", ["a", "f"], ["a.csv, line 3: 3 values"]],
+    ["no JSON", "a.jsonl", '{"sent0":"a"}\n{"sent0":\n{"sent0":"b"}\n', ["a", "b"], ["a.jsonl, line 2: not JSON"]],
+    ["another kind of row", "a.json", '[{"sent0":"a"},7,{"sent0":"b"}]', ["a", "b"], ["a.json, row 2: expected an object"]],
+    ["another type", "a.jsonl", '{"sent0":"a"}\n{"sent0":5}\n', ["a"], ["a.jsonl, line 2: expected a text"]],
+  ])("are told and left out: %s", async (_, name, content, first, messages) => {
+    const problems: string[] = [];
+    const found = await read(name, content, { onProblem: ({ message }) => problems.push(message) });
+    expect(found.map((example) => example.texts[0])).toEqual(first);
+    expect(problems).toHaveLength(messages.length);
+    for (const [at, message] of messages.entries()) expect(problems[at]).toContain(message.replace("a.", "data/a."));
+    await expect(read(name, content)).rejects.toThrow(DataError);
+  });
+});
+
 describe("readExamples", async () => {
   const folder = await temporaryFolder();
 

@@ -87,21 +87,20 @@ export interface Activity {
   readonly stop: () => void;
 }
 
-const activities = Object.fromEntries(sections.map((name) => [name, signal<Activity | null>(null)])) as Record<
-  SectionName,
-  ReturnType<typeof signal<Activity | null>>
->;
+/** What goes on in the sections, the newest last: a question may be asked while a run goes on. */
+const activities = signal<readonly { readonly section: SectionName; readonly activity: Activity }[]>([]);
+
 const failures = Object.fromEntries(sections.map((name) => [name, signal<Failure | null>(null)])) as Record<
   SectionName,
   ReturnType<typeof signal<Failure | null>>
 >;
 
 /** What a section is doing; null for nothing. */
-export const activityOf = (section: SectionName) => activities[section].value ?? null;
+export const activityOf = (section: SectionName) => activities.value.findLast((one) => one.section === section)?.activity ?? null;
 /** What went wrong in a section last; null if nothing did. */
 export const failureIn = (section: SectionName) => failures[section].value ?? null;
 /** Whether any section is doing something. */
-export const isBusy = computed(() => sections.some((name) => activities[name].value !== null));
+export const isBusy = computed(() => activities.value.length > 0);
 
 /** What work is given: its signal, and a way to say how far it is. */
 export interface Work {
@@ -116,8 +115,12 @@ export interface Work {
 export async function perform<T>(section: SectionName, text: string, work: (work: Work) => Promise<T>): Promise<T | undefined> {
   const controller = new AbortController();
   const stop = () => controller.abort();
+  let own: Activity | null = null;
+  const withoutOwn = () => activities.value.filter(({ activity }) => activity !== own);
   const say: Work["say"] = (text, progress = null) => {
-    activities[section].value = { text, progress, stop };
+    const others = withoutOwn();
+    own = { text, progress, stop };
+    activities.value = [...others, { section, activity: own }];
   };
   failures[section].value = null;
   say(text);
@@ -128,7 +131,7 @@ export async function perform<T>(section: SectionName, text: string, work: (work
     if (failure.name !== "AbortError") failures[section].value = failure;
     return undefined;
   } finally {
-    activities[section].value = null;
+    activities.value = withoutOwn();
   }
 }
 

@@ -52,7 +52,7 @@ function Buttons({ state }: { readonly state: RunState | null }) {
         </>
       )}
       <button type="button" class={state === null ? "primary" : ""} disabled={busy || !plan.value?.fits} onClick={start}>
-        {state === null ? "Start training" : "Start again"}
+        {state === null ? "Start training" : "Start again, in its place"}
       </button>
     </div>
   );

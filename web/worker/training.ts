@@ -32,8 +32,10 @@ type Names = "train" | "restoreRun" | "resume" | "finish" | "savedRun" | "discar
 export function trainingHandlers(session: Session): Handlers<Names> {
   return {
     async train({ settings, queries }, context) {
-      await begin(session, { settings, queries });
-      return followThrough(session, context);
+      return alone(async () => {
+        await begin(session, { settings, queries });
+        return followThrough(session, context);
+      });
     },
 
     async restoreRun(_, { signal, emit }) {
@@ -55,7 +57,7 @@ export function trainingHandlers(session: Session): Handlers<Names> {
 
     async resume(_, context) {
       await requireRecord();
-      return followThrough(session, context);
+      return alone(() => followThrough(session, context));
     },
 
     async finish() {
@@ -80,8 +82,8 @@ export function trainingHandlers(session: Session): Handlers<Names> {
     },
 
     async discardRun() {
+      await alone(discardRun);
       session.dropTrained();
-      await discardRun();
       return null;
     },
 
@@ -92,6 +94,14 @@ export function trainingHandlers(session: Session): Handlers<Names> {
       return evaluation.compare(queries, session.model.simcse, session.trained);
     },
   };
+}
+
+/** Does the work if no other tab is doing it: the run in the browser's storage is one for all tabs. */
+function alone<T>(work: () => Promise<T>): Promise<T> {
+  return navigator.locks.request("run", { ifAvailable: true }, (lock) => {
+    if (lock !== null) return work();
+    throw new OptionError("A run goes on in another tab.", "Wait for its end, or pause it there.");
+  });
 }
 
 async function requireRecord(): Promise<RunRecord> {
