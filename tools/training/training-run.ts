@@ -38,6 +38,7 @@ import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "../
 import { checkSettings, evaluates, type TrainingSettings } from "../../src/simcse/training/training-options.ts";
 import type { TrainingSet } from "../../src/simcse/training/training-set.ts";
 import type { TrainingStep } from "../../src/simcse/training/training-step.ts";
+import { commandLine } from "../cli/command-line.ts";
 import { interruptedExitCode } from "../cli/failure.ts";
 import { findModel } from "../cli/find-model.ts";
 import { startProfiler } from "../cli/profile.ts";
@@ -301,6 +302,7 @@ class CommandRun {
       about: {
         ...(given.run_name && { name: given.run_name }),
         arguments: { ...given, ...argumentsOf(settings) },
+        command: commandLine(),
         pooler: pooler_type,
         maxLength: max_seq_length,
         adapter: this.device.name,

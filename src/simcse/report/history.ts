@@ -17,6 +17,8 @@ export interface TrainingReport {
   readonly everyStep?: readonly HistoryEntry[];
   /** The run's options, as they are saved with the model. */
   readonly arguments: Readonly<Record<string, unknown>>;
+  /** The command that trained it; not shown if absent. */
+  readonly command?: string;
   /** The pooler of the embeddings. */
   readonly pooler: string;
   /** Sentences are truncated to this many tokens, special tokens included; not mentioned if absent. */

@@ -22,14 +22,35 @@ export function modelCard(report: TrainingReport): string {
   const snippets = loadingSnippets(report).map(({ language, code }) => `\`\`\`${language}\n${code}\n\`\`\`\n`);
   const sections = [
     `# ${plain(name)}\n`,
-    `SimCSE sentence embeddings. They are made with the pooler \`${pooler}\`; compare them by their cosine.\n`,
+    `SimCSE sentence embeddings. They are made with the pooler \`${pooler}\`; compare them by their cosine.${studentOf(report)}\n`,
     ...(tables.length > 0 ? ["## Evaluation\n", ...tables] : []),
     "## How to load it\n",
     ...snippets,
     "## Training\n",
+    ...(report.command === undefined ? [] : [`\`\`\`sh\n${report.command}\n\`\`\`\n`]),
     `${trained(report)}\n`,
+    ...data(report),
   ];
   return `${metadata}\n${sections.join("\n")}`;
+}
+
+/** What a distilled model was made of; empty for any other. */
+function studentOf({ arguments: { layers, vocab_size, target_vectors, model_name_or_path: teacher } }: TrainingReport): string {
+  const kept = [
+    ...(Array.isArray(layers) ? [`its layers ${layers.join(", ")}`] : []),
+    ...(typeof vocab_size === "number" ? [`${vocab_size.toLocaleString("en-US")} of its tokens`] : []),
+  ];
+  if (kept.length === 0) return "";
+  const vectors = target_vectors === undefined ? "the teacher's vectors" : plain(String(target_vectors));
+  return ` The model is a student of ${plain(String(teacher))}: it began as ${kept.join(" and ")}, and learned ${vectors}.`;
+}
+
+/** What the model was made from. The licences are for its author to state: no file says them. */
+function data({ arguments: { model_name_or_path: model, train_file: files, dataset_name: dataset } }: TrainingReport): string[] {
+  const sources = [model, ...(Array.isArray(files) ? (files as unknown[]) : [files]), dataset].filter((name) => typeof name === "string");
+  if (sources.length === 0) return [];
+  const rows = sources.map((source) => row([plain(source), "not recorded"]));
+  return ["## Sources\n", `${row(["model or data", "licence"])}\n${row(["---", "---"])}\n${rows.join("\n")}\n`];
 }
 
 const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
@@ -38,6 +59,10 @@ const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 const mainOptions = [
   "model_name_or_path",
   "train_file",
+  "layers",
+  "vocab_size",
+  "target_vectors",
+  "similarity_weight",
   "per_device_train_batch_size",
   "learning_rate",
   "lr_scheduler_type",

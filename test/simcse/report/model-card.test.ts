@@ -32,6 +32,20 @@ it("a model card has what hubs read, the scores of the model that is kept, and h
   expect(card).not.toContain("mlp_only_train");
 });
 
+it("says what a student was made of, by which command and from which sources", () => {
+  const card = modelCard({
+    ...report,
+    command: "npx simcse distill --model lab/large --layers 0,2",
+    arguments: { model_name_or_path: "lab/large", train_file: ["a.txt", "b.tsv"], layers: [0, 2], vocab_size: 12000, temp: 0.05 },
+  });
+  expect(card).toContain("student of lab/large: it began as its layers 0, 2 and 12,000 of its tokens, and learned the teacher's vectors.");
+  expect(card).toContain("```sh\nnpx simcse distill --model lab/large --layers 0,2\n```");
+  expect(card).toContain(
+    "| model or data | licence |\n| --- | --- |\n| lab/large | not recorded |\n| a.txt | not recorded |\n| b.tsv | not recorded |\n",
+  );
+  expect(modelCard(report)).not.toContain("student of");
+});
+
 it("of the last model, of a pooler that sentence-transformers does not have, and of nothing evaluated", () => {
   expect(modelCard({ ...report, arguments: {} })).toContain("| 60.00 | 70.00 | 65.00 |");
   expect(modelCard({ ...report, pooler: "avg_top2" })).not.toContain("sentence_transformers");
