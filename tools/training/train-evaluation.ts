@@ -2,6 +2,7 @@
  * Evaluation during training: STS-B and SICK-R dev as in the original's trainer, the transfer tasks if requested, your own files, and a held-out part of the
  * training file.
  */
+import { stat } from "node:fs/promises";
 import { FileError, OptionError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import type { Folder } from "../../src/io/folder.ts";
@@ -43,12 +44,16 @@ export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet
     ...(await openEvaluationSets(given, given.eval_columns === undefined ? {} : { columns: given.eval_columns })),
   ];
   const ofSentEval = own.length === 0 || given.do_eval === true || given.eval_transfer === true;
-  const folder = ofSentEval ? await openFolder(given.data_dir) : null;
+  // --do_eval is usual with sets of one's own, too, where SentEval's need not exist.
+  const isExtra = own.length > 0 && given.eval_transfer !== true;
+  const isThere = !isExtra || (await stat(given.data_dir).catch(() => null)) !== null;
+  const folder = ofSentEval && isThere ? await openFolder(given.data_dir) : null;
   const sts = folder ? await openSts(folder) : null;
   const transfer = folder && given.eval_transfer ? await openTransfer(folder) : null;
   return {
     parts: [...(sts ? [sts.part] : []), ...own.map(setPart), ...(transfer ? [transfer.part] : [])],
     notes: [
+      ...(ofSentEval && !isThere ? [`${given.data_dir} is not there: evaluated on your own sets only (--data_dir)`] : []),
       ...(sts?.missing ?? []).map((path) => `${path} is not there: its task is left out of the evaluation`),
       ...(transfer?.missing ?? []).map((path) => `${path} is not there: its task is left out of eval_avg_transfer`),
     ],
@@ -87,7 +92,7 @@ interface Opened {
   readonly missing: readonly string[];
 }
 
-/** STS-B and SICK-R dev, or the one that exists. */
+/** STS-B and SICK-R dev, or the one that exists. Throws `FileError` if neither does. */
 async function openSts(folder: Folder): Promise<Opened> {
   const tasks: StsTask[] = [];
   const missing: string[] = [];

@@ -103,7 +103,7 @@ export const trainOptions: readonly Option[] = [
   flag("overwrite_output_dir", "allow an output folder that is not empty"),
   new Option("--config <file>", "read options from a JSON file; options on the command line take precedence"),
   flag("do_train", "train (the default)"),
-  flag("do_eval", "evaluate on STS-B and SICK-R dev during training, every --eval_steps"),
+  flag("do_eval", "evaluate during training, every --eval_steps: on STS-B and SICK-R dev, and on --eval_file and --eval_split"),
   flag("eval_transfer", "also evaluate on the dev sets of the transfer tasks"),
   ...evaluationSetOptions,
   new Option("--eval_columns <columns>", "the columns of --eval_file, in the form of --columns (default: by their names)"),

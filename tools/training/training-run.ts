@@ -24,6 +24,7 @@ import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-
 import { Modules, type SimCseModel, trainingOf } from "../../src/simcse/model/model.ts";
 import type { PoolerType } from "../../src/simcse/model/poolers.ts";
 import type { HistoryEntry } from "../../src/simcse/report/history.ts";
+import { isMainMetric, metricChanges, metricValue } from "../../src/simcse/report/own-metrics.ts";
 import type { SeedRun } from "../../src/simcse/report/seeds.ts";
 import {
   fitLength,
@@ -249,7 +250,7 @@ class CommandRun {
 
   /** Trains from the checkpoint or from the beginning, and writes the complete output folder. */
   async train(checkpoint: Folder | null, signal: AbortSignal): Promise<Outcome> {
-    const { source, set, settings } = this.inputs;
+    const { given, source, set, settings } = this.inputs;
     const from = checkpoint && (await readTrainingState(checkpoint));
     const model = await this.#prepare(checkpoint, from);
     try {
@@ -260,6 +261,7 @@ class CommandRun {
       await this.#writeEnd(summary, records);
       this.#progress.stop();
       tellEnd(summary, this.inputs);
+      tellChanges(summary, records.history, given);
       return { summary, history: records.history };
     } finally {
       this.#progress.stop();
@@ -411,6 +413,16 @@ function tellEnd({ steps, totalSteps, stopped, interrupted, seconds, best }: Tra
   }
   say(`${stopped ? `stopped after step ${steps} of ${totalSteps}` : `${steps} steps in ${duration(seconds)}`}; ${end}`);
   if (stopped) say(`${settings.earlyStoppingPatience} evaluations in a row brought no improvement (--early_stopping_patience)`);
+}
+
+/** The scores on your own sets before the first step and of the saved model, side by side. */
+function tellChanges({ best }: TrainingSummary, history: readonly HistoryEntry[], given: TrainOptions): void {
+  const { step, changes } = metricChanges({ history, best, arguments: { ...given } });
+  const main = changes.filter(({ metric }) => isMainMetric(`eval_${metric}`));
+  if (main.length === 0) return;
+  const width = Math.max(...main.map(({ metric }) => metric.length));
+  say(`${"".padEnd(width)}  before    after step ${step}`);
+  for (const { metric, before, after } of main) say(`${metric.padEnd(width)}  ${metricValue(before).padEnd(8)}  ${metricValue(after)}`);
 }
 
 function tellInterrupted(where: string): void {

@@ -6,12 +6,14 @@ import { isInSentenceTransformers } from "../checkpoint/saved-model.ts";
 import { averagedTasks, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
 import { reportedAccuracy, transferScoresOf } from "../evaluation/senteval/evaluate-transfer.ts";
 import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
-import type { HistoryEntry, TrainingReport } from "./history.ts";
+import type { TrainingReport } from "./history.ts";
+import { keptEvaluation } from "./kept-evaluation.ts";
+import { metricChanges, metricValue } from "./own-metrics.ts";
 
-/** One row of scores under the names of their tasks, the average last. */
+/** Scores: a row under the names of their tasks, the average last; or a row for each metric of your own sets. */
 export interface ScoreTable {
   readonly names: readonly string[];
-  readonly values: readonly string[];
+  readonly rows: readonly (readonly string[])[];
   /** What kind of scores they are, and what the average covers. */
   readonly note: string;
 }
@@ -23,17 +25,6 @@ export interface Snippet {
   /** The language, as Markdown names it. */
   readonly language: "ts" | "sh" | "python";
   readonly code: string;
-}
-
-/** The evaluation of the saved model: the best one if the best weights are kept, else the last; null if nothing was evaluated. */
-export function keptEvaluation({
-  history,
-  best,
-  arguments: given,
-}: Pick<TrainingReport, "history" | "best" | "arguments">): HistoryEntry | null {
-  const evaluations = history.filter((entry) => Object.keys(entry).some((name) => name.startsWith("eval_")));
-  const kept = best && given.load_best_model_at_end === true ? evaluations.findLast(({ step }) => step === best.step) : undefined;
-  return kept ?? evaluations.at(-1) ?? null;
 }
 
 /** The log's names for the dev sets of STS. */
@@ -78,6 +69,21 @@ function devTables(report: TrainingReport): ScoreTable[] {
     ...(entry.eval_avg_transfer === undefined
       ? []
       : [scoreTable(`Accuracy in percent, ${at}`, transfer, transfer.map(percent), entry.eval_avg_transfer / 100)]),
+    ...ownTable(report),
+  ];
+}
+
+/** The metrics of your own sets, before and after training. */
+function ownTable(report: TrainingReport): ScoreTable[] {
+  const { step, changes } = metricChanges(report);
+  if (changes.length === 0) return [];
+  const rows = changes.map(({ metric, before, after }) => [metric, metricValue(before), metricValue(after)]);
+  return [
+    {
+      names: ["metric", "before training", `after step ${step.toLocaleString("en-US")}`],
+      rows,
+      note: "Your own sets; held_out is the part of the training file that was not trained on.",
+    },
   ];
 }
 
@@ -88,7 +94,7 @@ function scoreTable(measure: string, names: readonly string[], cells: readonly (
   const covered = names.length - missing.length;
   return {
     names: [...names, "Avg."],
-    values: [...cells.map(show), covered > 0 ? show(average) : "–"],
+    rows: [[...cells.map(show), covered > 0 ? show(average) : "–"]],
     note: `${measure}. ${missing.length === 0 ? `Avg. covers all ${names.length} tasks.` : `Avg. covers ${covered} of ${names.length} tasks; not scored: ${missing.join(", ")}.`}`,
   };
 }

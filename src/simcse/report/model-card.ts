@@ -17,7 +17,7 @@ tags:
 export function modelCard(report: TrainingReport): string {
   const { name, pooler } = report;
   const tables = scoreTables(report).map(
-    ({ names, values, note }) => `${row(names)}\n${row(names.map(() => "---:"))}\n${row(values)}\n\n${note}\n`,
+    ({ names, rows, note }) => `${[names, names.map(() => "---:"), ...rows].map(row).join("\n")}\n\n${note}\n`,
   );
   const snippets = loadingSnippets(report).map(({ language, code }) => `\`\`\`${language}\n${code}\n\`\`\`\n`);
   const sections = [

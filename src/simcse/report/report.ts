@@ -7,6 +7,7 @@ import { loadingSnippets, scoreTables } from "./card.ts";
 import { type Chart, lineChart, type Series } from "./chart.ts";
 import type { HistoryEntry, TrainingReport } from "./history.ts";
 import { escapeHtml, shortNumber } from "./html.ts";
+import { isMainMetric } from "./own-metrics.ts";
 import { chartGrid, configuration, pageHtml } from "./page.ts";
 
 /** Names in the log → a chart. A chart without values is left out. */
@@ -26,6 +27,7 @@ const chartRules: readonly ChartRule[] = [
   { title: "STS", caption: "Spearman × 100", factor: 100, has: isCorrelation },
   { title: "Alignment and uniformity", caption: "lower is better", has: (key) => /^eval_.*(alignment|uniformity)$/.test(key) },
   { title: "Transfer", caption: "dev accuracy in percent", has: (key) => transferKeys.has(key) },
+  { title: "Your own sets", has: (key) => isMainMetric(key) && !isCorrelation(key) },
   { title: "Learning rate", fromZero: true, has: (key) => key === "learning_rate" },
   { title: "Gradient norm", mayBeLogarithmic: true, has: (key) => key === "gradient_norm" },
   { title: "Throughput", caption: "sentences a second", fromZero: true, has: (key) => key === "sentences_per_second" },
@@ -91,11 +93,12 @@ function chartOf({ has, factor = 1, ...chart }: ChartRule, { history, everyStep 
 }
 
 function evaluation(report: TrainingReport): string {
-  const cells = (tag: "th" | "td", texts: readonly string[]) => texts.map((text) => `<${tag}>${text}</${tag}>`).join("");
+  const row = (tag: "th" | "td", texts: readonly string[]) =>
+    `<tr>${texts.map((text) => `<${tag}>${escapeHtml(text)}</${tag}>`).join("")}</tr>`;
   return scoreTables(report)
     .map(
-      ({ names, values, note }) => `<div class="scroll"><table class="scores"><thead><tr>${cells("th", names)}</tr></thead>
-<tbody><tr>${cells("td", values)}</tr></tbody></table></div>
+      ({ names, rows, note }) => `<div class="scroll"><table class="scores"><thead>${row("th", names)}</thead>
+<tbody>${rows.map((cells) => row("td", cells)).join("\n")}</tbody></table></div>
 <p class="notes">${note}</p>`,
     )
     .join("\n");

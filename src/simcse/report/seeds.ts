@@ -1,8 +1,9 @@
 /** A summary of runs that differ only in their seed: the mean and standard deviation of their results, and a page that shows both. */
-import { keptEvaluation } from "./card.ts";
+
 import { lineChart } from "./chart.ts";
 import type { HistoryEntry, TrainingReport } from "./history.ts";
 import { escapeHtml } from "./html.ts";
+import { keptEvaluation } from "./kept-evaluation.ts";
 import { chartGrid, configuration, pageHtml } from "./page.ts";
 import { isCorrelation, metricText } from "./report.ts";
 

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { TrainingReport } from "../../../src/simcse/report/history.ts";
 import { modelCard } from "../../../src/simcse/report/model-card.ts";
+import { isMainMetric, metricChanges } from "../../../src/simcse/report/own-metrics.ts";
 
 const report: TrainingReport = {
   name: "my_model | *x*",
@@ -53,4 +54,23 @@ it("of the last model, of a pooler that sentence-transformers does not have, and
   expect(ofModules).toContain('SentenceTransformer("out")');
   expect(ofModules).not.toContain("AutoModel");
   expect(modelCard({ ...report, history: [] })).not.toContain("## Evaluation");
+});
+
+it("your own sets before and after training", () => {
+  const history = [
+    { step: 0, "eval_held_out_mrr@10": 0.2, "eval_held_out_recall@10": 0.3 },
+    { step: 10, loss: 0.1 },
+    { step: 10, "eval_held_out_mrr@10": 0.25, "eval_held_out_recall@10": 0.5 },
+  ];
+  const card = modelCard({ ...report, history, arguments: {} });
+  expect(card).toContain(
+    "| metric | before training | after step 10 |\n| ---: | ---: | ---: |\n| held_out_mrr@10 | 0.2000 | 0.2500 |\n| held_out_recall@10 | 0.3000 | 0.5000 |",
+  );
+  expect(metricChanges({ history, arguments: {} }).changes.filter(({ metric }) => isMainMetric(`eval_${metric}`))).toEqual([
+    { metric: "held_out_mrr@10", before: 0.2, after: 0.25 },
+  ]);
+  // The best of a run may be its beginning; a run without a first evaluation has nothing before.
+  const best = { metric: "eval_held_out_mrr@10", value: 0.2, step: 0 };
+  expect(metricChanges({ history, best, arguments: { load_best_model_at_end: true } })).toMatchObject({ step: 0 });
+  expect(modelCard({ ...report, history: history.slice(1), arguments: {} })).toContain("| held_out_mrr@10 | – | 0.2500 |");
 });

@@ -43,6 +43,7 @@ it("keeps a part back, evaluates on it and on a file, and keeps the best by a me
   const { code, stderr } = await train(
     "faq.csv",
     "faq",
+    "--do_eval",
     "--eval_split",
     "0.3",
     "--eval_file",
@@ -60,6 +61,13 @@ it("keeps a part back, evaluates on it and on a file, and keeps the best by a me
   const [evaluated] = evaluations;
   expect(evaluated).toMatchObject({ "eval_held_out_mrr@10": expect.any(Number), eval_scored_spearman: expect.any(Number) });
   expect(best.metric).toBe("eval_held_out_mrr@10");
+  // Without SentEval's data, --do_eval means these sets; they are shown before and after.
+  expect(stderr).toContain("is not there: evaluated on your own sets only");
+  expect(stderr).toMatch(/before +after step \d+\nheld_out_mrr@10 +[\d.]+ +[\d.]+\n/);
+  expect(stderr).toMatch(/^scored_spearman +-?[\d.]+ +-?[\d.]+$/m);
+  const report = await readFile(join(folder, "faq", "report.html"), "utf8");
+  expect(report).toMatch(/<th>before training<\/th><th>after step \d+<\/th>/);
+  expect(report).toMatch(/<tr><td>held_out_mrr@10<\/td><td>[\d.]+<\/td><td>[\d.]+<\/td><\/tr>/);
 });
 
 it("trains on scores with CoSENT and on labels with the contrastive loss, in chunks and at several lengths", async () => {
