@@ -13,7 +13,6 @@ import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
 import { modelFiles } from "../src/simcse/checkpoint/checkpoint.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
-import { trainingSentences } from "../tools/demo/corpus.ts";
 import { createApp } from "../tools/server/app.ts";
 import { serveHttp } from "../tools/server/serve-http.ts";
 import { markdown } from "./measure.ts";
@@ -35,7 +34,13 @@ interface Served {
 
 /** The BERT of bench/training-step.ts with random weights and a small vocabulary, as a folder. */
 async function modelFolder(device: Device): Promise<MemoryFolder> {
-  const tokenizer = wordPieceTokenizer(learnVocabulary(trainingSentences(), 2000), { lowerCase: true });
+  const tokenizer = wordPieceTokenizer(
+    learnVocabulary(
+      Array.from({ length: 500 }, (_, number) => benchSentence(number)),
+      2000,
+    ),
+    { lowerCase: true },
+  );
   const config = parseBertConfig("bench", {
     model_type: "bert",
     max_position_embeddings: 512,

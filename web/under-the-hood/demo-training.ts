@@ -11,7 +11,7 @@ import { train } from "../../src/simcse/training/trainer.ts";
 import type { LogEntry } from "../../src/simcse/training/training-log.ts";
 import { embeddingPooler } from "../../src/simcse/training/training-options.ts";
 import { exampleSet } from "../../src/simcse/training/training-set.ts";
-import { demoSetup } from "../../tools/demo/demo-model.ts";
+import { toySetup } from "./toy/toy-model.ts";
 
 export interface DemoTrainingOptions {
   readonly steps: number;
@@ -60,7 +60,7 @@ const scoredParts = 4;
 /** Trains the demo's model from scratch. Throws `CapacityError` if the device is too small, `DivergenceError` if training diverges. */
 export async function trainDemo(device: Device, options: DemoTrainingOptions, hooks: DemoTrainingHooks = {}): Promise<DemoTrainingResult> {
   await hooks.onStage?.("Writing the corpus and learning its vocabulary");
-  const { sentences, pairs: allPairs, tokenizer, config, settings } = demoSetup();
+  const { sentences, pairs: allPairs, tokenizer, config, settings } = toySetup();
   const pairs = evenly(allPairs, options.pairs);
   const isScored = pairs.length > 0;
 

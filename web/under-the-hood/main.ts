@@ -5,7 +5,6 @@
 import { SimcseError } from "../../src/errors.ts";
 import { openDevice } from "../../src/gpu/browser.ts";
 import type { Device } from "../../src/gpu/device.ts";
-import { demoSettings } from "../../tools/demo/demo-model.ts";
 import { showAdapter, showFailure, showNoFailure } from "./adapter-section.ts";
 import { showBenchmarks } from "./benchmark-section.ts";
 import type { DemoTrainingResult } from "./demo-training.ts";
@@ -14,6 +13,7 @@ import { showKernelSuite } from "./kernel-section.ts";
 import { type Failure, type Outcome, publish, publishStatus } from "./outcome.ts";
 import { type PageParameters, parseParameters } from "./parameters.ts";
 import { offerSearch, withdrawSearch } from "./search-section.ts";
+import { toySettings } from "./toy/toy-model.ts";
 import { showTraining } from "./training-section.ts";
 
 /** Defaults on a software adapter: the fewest steps after which the score has risen, and less of everything else. */
@@ -85,7 +85,7 @@ const runTraining = (device: Device, parameters: PageParameters) =>
     trained?.close();
     trained = null;
     const { software } = device.capabilities;
-    const batchSize = parameters.batch ?? (software ? softwareDefaults.batch : demoSettings.batchSize);
+    const batchSize = parameters.batch ?? (software ? softwareDefaults.batch : toySettings.batchSize);
     const pairs = parameters.pairs ?? (software ? softwareDefaults.pairs : Number.POSITIVE_INFINITY);
     trained = await showTraining(device, { steps: steps.valueAsNumber, batchSize, pairs }, signal);
     offerSearch(device, trained, { sentences: software ? softwareDefaults.searched : trained.sentences.length, exclusively });
@@ -101,7 +101,7 @@ async function start(): Promise<void> {
     if (reason !== "destroyed")
       showFailure({ run: "failed", message: `${device.name} was lost. ${message}`, remedy: "Load the page again." });
   });
-  steps.valueAsNumber = parameters.steps ?? (device.capabilities.software ? softwareDefaults.steps : demoSettings.maxSteps);
+  steps.valueAsNumber = parameters.steps ?? (device.capabilities.software ? softwareDefaults.steps : toySettings.maxSteps);
   const run = {
     kernels: () => runKernels(device),
     benchmarks: () => runBenchmarks(device, parameters),

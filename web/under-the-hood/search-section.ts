@@ -1,9 +1,9 @@
 /** The search box that appears once a model is trained. Sentences are embedded with the first search. */
 import type { Device } from "../../src/gpu/device.ts";
 import { type SearchResult, SentenceIndex } from "../../src/simcse/search/sentence-index.ts";
-import { searchExamples } from "../../tools/demo/corpus.ts";
 import type { DemoTrainingResult } from "./demo-training.ts";
 import { byId, make } from "./dom.ts";
+import { searchExamples } from "./toy/corpus.ts";
 
 /** Number of matches shown, and number of example searches. */
 const shown = { matches: 5, examples: 4 };

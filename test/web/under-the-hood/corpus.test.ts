@@ -1,14 +1,12 @@
 /**
- * The demo corpus: it has the properties that it claims. Every number here is deterministic, because the corpus comes from a fixed seed; the bounds
- * are those the demo needs, not the values of this seed.
+ * The toy corpus: it has the properties that it claims. Every number here is deterministic, because the corpus comes from a fixed seed; the bounds
+ * are those that the page needs, not the values of this seed.
  */
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { spearman } from "../../src/simcse/evaluation/metrics/correlation.ts";
-import { heldOutPairs, searchExamples, trainingSentences } from "../../tools/demo/corpus.ts";
-import { corpusFiles } from "../../tools/demo/corpus-files.ts";
-import { DOMAINS } from "../../tools/demo/domains.ts";
-import { grade, MAX_TOKENS, type Meaning, words } from "../../tools/demo/grammar.ts";
+import { spearman } from "../../../src/simcse/evaluation/metrics/correlation.ts";
+import { heldOutPairs, searchExamples, trainingSentences } from "../../../web/under-the-hood/toy/corpus.ts";
+import { DOMAINS } from "../../../web/under-the-hood/toy/domains.ts";
+import { grade, MAX_TOKENS, type Meaning, words } from "../../../web/under-the-hood/toy/grammar.ts";
 
 const training = trainingSentences();
 const pairs = heldOutPairs();
@@ -39,7 +37,7 @@ const scoreOf = (weight: (word: string) => number): number =>
     pairs.map(({ score }) => score),
   );
 
-describe("the demo corpus", () => {
+describe("the toy corpus", () => {
   it("has thousands of training sentences, all different", () => {
     expect(training.length).toBeGreaterThanOrEqual(6000);
     expect(training.length).toBeLessThanOrEqual(10000);
@@ -111,15 +109,6 @@ describe("the demo corpus", () => {
     expect(plain).toBeLessThan(0.5);
     expect(weighted).toBeGreaterThanOrEqual(0.7);
     expect(weighted - plain).toBeGreaterThanOrEqual(0.25);
-  });
-
-  it("is shipped as text that equals what the grammar gives, in less than 1 MB", () => {
-    const files = Object.entries(corpusFiles());
-    for (const [name, text] of files) {
-      const shipped = readFileSync(new URL(`../../tools/demo/corpus/${name}`, import.meta.url), "utf8");
-      expect(shipped === text, `${name} is not what the grammar gives: run npx tsx tools/demo/write-corpus.ts`).toBe(true);
-    }
-    expect(files.reduce((sum, [, text]) => sum + text.length, 0)).toBeLessThan(1_000_000);
   });
 });
 

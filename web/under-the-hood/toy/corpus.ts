@@ -1,5 +1,5 @@
 /**
- * The demo corpus: training sentences, graded held-out pairs and example searches, drawn from the grammar by a fixed seed.
+ * The toy corpus: training sentences, graded held-out pairs and example searches, drawn from the grammar by a fixed seed.
  *
  * Training on it can teach which words matter. Frames are long, consist of few common words, and are shared by unrelated sentences, so a model
  * in which all words have the same weight takes them for the meaning. Telling thousands of sentences apart requires the words that differ

@@ -1,5 +1,5 @@
 /**
- * The frames of the demo corpus: long runs of function words around a clause that do not change its meaning. They repeat the same few very
+ * The frames of the toy corpus: long runs of function words around a clause that do not change its meaning. They repeat the same few very
  * common words, so that unrelated sentences look similar word for word.
  */
 

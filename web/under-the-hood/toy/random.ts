@@ -1,5 +1,5 @@
 /**
- * A small seeded random stream for writing the demo corpus, so that the same seed gives the same text on every machine.
+ * A small seeded random stream for writing the toy corpus, so that the same seed gives the same text on every machine.
  * Not for training: dropout and shuffling use the engine's counter-based streams.
  */
 

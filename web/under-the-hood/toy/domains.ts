@@ -1,5 +1,5 @@
 /**
- * The content words of the demo corpus: who does what, where, in thirteen fields of life. Within a domain every actor can do every deed
+ * The content words of the toy corpus: who does what, where, in thirteen fields of life. Within a domain every actor can do every deed
  * in every place, and the objects of one deed are near relatives of each other. All nouns are singular, so that "was" always agrees.
  * grammar.ts builds sentences from them.
  */

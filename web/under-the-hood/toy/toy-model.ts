@@ -1,17 +1,17 @@
 /**
- * The demo's model and how it is trained, the same in Node and in the browser page: a BERT of two layers from scratch, on the corpus of this
+ * The page's toy model and how it is trained, the same in Node and in the browser: a BERT of two layers from scratch, on the corpus of this
  * folder, with a vocabulary learned from it.
  */
 
-import { learnVocabulary } from "../../src/io/tokenizer/vocabulary.ts";
-import { wordPieceTokenizer } from "../../src/io/tokenizer.ts";
-import { parseBertConfig } from "../../src/nn/architectures/bert-config.ts";
-import { type TrainingSettings, trainingDefaults } from "../../src/simcse/training/training-options.ts";
+import { learnVocabulary } from "../../../src/io/tokenizer/vocabulary.ts";
+import { wordPieceTokenizer } from "../../../src/io/tokenizer.ts";
+import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
 import { heldOutPairs, trainingSentences } from "./corpus.ts";
 
 const vocabularySize = 2000;
 
-export const demoSettings: TrainingSettings = {
+export const toySettings: TrainingSettings = {
   ...trainingDefaults,
   maxSteps: 60,
   batchSize: 64,
@@ -23,11 +23,11 @@ export const demoSettings: TrainingSettings = {
   metric: "demo_spearman",
 };
 
-/** The data, model and settings of the demo's training. */
-export function demoSetup() {
+/** The data, model and settings of the toy model's training. */
+export function toySetup() {
   const sentences = trainingSentences();
   const vocabulary = learnVocabulary(sentences, vocabularySize);
-  const config = parseBertConfig("the demo's model", {
+  const config = parseBertConfig("the toy model", {
     vocab_size: vocabulary.length,
     hidden_size: 128,
     num_hidden_layers: 2,
@@ -40,6 +40,6 @@ export function demoSetup() {
     pairs: heldOutPairs(),
     tokenizer: wordPieceTokenizer(vocabulary, { lowerCase: true }),
     config,
-    settings: demoSettings,
+    settings: toySettings,
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The circumstances of the demo corpus that fit every domain: when something was done, and how. The place belongs to the domain.
+ * The circumstances of the toy corpus that fit every domain: when something was done, and how. The place belongs to the domain.
  */
 
 /** A circumstance that fits every domain, with several wordings of the same meaning. */

@@ -1,5 +1,5 @@
 /**
- * The grammar of the demo corpus: what a sentence means (its slots), how similar two meanings are (their grade), and how a meaning is put
+ * The grammar of the toy corpus: what a sentence means (its slots), how similar two meanings are (their grade), and how a meaning is put
  * into words (a frame). corpus.ts draws the corpus from it.
  */
 import { MANNERS, TIMES } from "./circumstances.ts";
