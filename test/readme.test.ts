@@ -33,7 +33,7 @@ async function run(name: string, code: string): Promise<string> {
   return execute(process.execPath, ...(name.endsWith(".mts") ? ["--import", "tsx"] : []), file);
 }
 
-it.each(["Embeddings", "Distil a small model", "Fine-tuning in ten lines", "A model of your own"])(
+it.each(["Your own data", "Embeddings", "Distil a small model", "Fine-tuning in ten lines", "A model of your own"])(
   "the programs under %s are valid TypeScript",
   async (title) => {
     const project = join(built, title.replaceAll(" ", "-"));
@@ -90,6 +90,22 @@ it("a few lines distil a model", async () => {
     .replace("12_000", "50");
   expect((await run("distil.mts", `${code}\nstudent.close();\nteacher.close();`)).trim().split("\n")).toHaveLength(1);
   expect(JSON.parse(await readFile(join(student, "config.json"), "utf8"))).toMatchObject({ num_hidden_layers: 3, vocab_size: 50 });
+});
+
+it("a table of questions and answers is held out in part, trained on, and scored before and after", async () => {
+  const [model, table] = [join(folder, "for-answers"), join(folder, "faq.csv")];
+  await mkdir(model);
+  await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
+  const rows = tinySentences.flatMap((a, i) => tinySentences.map((b, j) => `${a} ${i} ${j},${b}`));
+  await writeFile(table, ["question,answer", ...rows].join("\n"));
+  const [code] = blocks(section("Your own data"));
+  const named = code!
+    .replace('"sentence-transformers/all-MiniLM-L6-v2"', JSON.stringify(model))
+    .replaceAll('"faq.csv"', JSON.stringify(table));
+  const printed = await run("answers.mjs", `${named}\nmodel.close();`);
+  const scores = printed.trim().split(" ").map(Number);
+  expect(scores).toHaveLength(2);
+  for (const score of scores) expect(score).toBeGreaterThan(0);
 });
 
 it("the model of one's own trains", async () => {
