@@ -2,6 +2,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { extname, join, relative, resolve, sep } from "node:path";
 import { FileError } from "../../src/errors.ts";
+import { stream } from "../../src/nn/random.ts";
 import type { Entry, Extract } from "./entry.ts";
 import { markdownEntries } from "./languages/markdown.ts";
 import { pythonEntries } from "./languages/python.ts";
@@ -71,6 +72,17 @@ export async function readCodeBase(folder: string): Promise<CodeBase> {
   }
   return { folder: root, files, entries };
 }
+
+/** At most `most` entries, chosen by a hash of what they contain and left in their order, so that a large folder takes no longer. */
+export function sampleEntries(entries: readonly FoundEntry[], most: number): readonly FoundEntry[] {
+  if (entries.length <= most) return entries;
+  const hashes = entries.map(({ content }) => stream(sampleSeed, content)(0));
+  const limit = hashes.toSorted((a, b) => a - b)[most]!;
+  return entries.filter((_, i) => hashes[i]! < limit);
+}
+
+/** The start value of hashes. */
+const sampleSeed = 2;
 
 /** The files of known languages below a folder, in the order of their names. */
 async function* sourceFiles(folder: string): AsyncGenerator<string> {

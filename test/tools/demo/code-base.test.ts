@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { readCodeBase } from "../../../tools/demo/code-base.ts";
+import { readCodeBase, sampleEntries } from "../../../tools/demo/code-base.ts";
 import { lessonsOf, scoresByKind } from "../../../tools/demo/lessons.ts";
 import { Page } from "../../../tools/demo/page.ts";
 import { inWords } from "../../../tools/demo/words.ts";
@@ -54,6 +54,15 @@ describe("a code base", () => {
       expect([...wanted.keys()]).toEqual([inWords(content)]);
     }
     expect(lessonsOf(entries.toReversed()).held.toSorted()).toEqual(held.toSorted());
+  });
+
+  it("is sampled by what it contains, whatever the order", async () => {
+    const { entries } = await readCodeBase(folder);
+    const sample = sampleEntries(entries, 10);
+    expect(sample).toHaveLength(10);
+    expect(entries.filter((entry) => sample.includes(entry))).toEqual(sample);
+    expect(new Set(sampleEntries(entries.toReversed(), 10))).toEqual(new Set(sample));
+    expect(sampleEntries(entries, 41)).toBe(entries);
   });
 
   it("names a folder that is none", async () => {
