@@ -37,7 +37,7 @@ export const demoCommand = withOptions(
 ).action((given: DemoOptions) => (given.write_pairs === undefined ? runDemo(given) : writePairs(given, given.write_pairs)));
 
 /** With these, the demo takes about two minutes on two cores without a GPU. */
-const mostEntries = 1600;
+const mostEntries = 1200;
 const steps = 60;
 const trainingOptions = {
   batchSize: 32,
@@ -60,7 +60,7 @@ async function runDemo(given: DemoOptions): Promise<void> {
   const model = await findModelOrDefault(given);
   const all = await readCodeBase(given.folder);
   const code = { ...all, entries: sampleEntries(all.entries, mostEntries) };
-  const lessons = lessonsOf(code.entries);
+  const lessons = lessonsOf(code.entries, given.folder);
   const adapter = await findAdapter({ install: true, log: (line) => page.line(line) });
   Object.assign(process.env, adapter.environment);
   const began = performance.now();
@@ -146,7 +146,7 @@ function describeCode({ folder, files, entries }: CodeBase): string {
     const count = entries.filter((entry) => entry.kind === kind).length;
     return count === 0 ? [] : [`${counted(count)} ${kindNames[kind]}`];
   });
-  return `${folder}: ${counts.join(", ")} in ${counted(files)} files`;
+  return `${folder}: ${counts.join(", ")} in ${counted(files)} file${files === 1 ? "" : "s"}`;
 }
 
 /** Writes what the demo learns from as a table of questions and answers. */

@@ -1,4 +1,5 @@
 /** What the demo trains on and what it keeps back: descriptions, each with what it describes, in the words that the model reads. */
+import { DataError } from "../../src/errors.ts";
 import type { Example } from "../../src/io/examples.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
 import { holdOut } from "../../src/simcse/evaluation/sets/hold-out.ts";
@@ -20,9 +21,19 @@ export interface Lessons {
   readonly test: Extract<EvaluationSet, { kind: "retrieval" }>;
 }
 
-/** Throws DataError if there are too few pairs to keep some of them back. */
-export function lessonsOf(entries: readonly FoundEntry[]): Lessons {
-  const { training, held } = holdOut(pairsOf(entries), heldShare);
+/** Fewer pairs teach nothing that shows. */
+const fewestPairs = 30;
+
+/** Throws DataError if the entries of `folder` have too few descriptions. */
+export function lessonsOf(entries: readonly FoundEntry[], folder: string): Lessons {
+  const pairs = pairsOf(entries);
+  if (pairs.length < fewestPairs) {
+    throw new DataError(
+      `${folder} holds ${pairs.length} descriptions of code, sections or errors; the demo needs ${fewestPairs}.`,
+      "Give a folder with more docstrings or paragraphs under headings: --folder.",
+    );
+  }
+  const { training, held } = holdOut(pairs, heldShare);
   const relevant = new Map<string, Map<string, number>>();
   for (const { texts } of held) {
     const [description, content] = texts as readonly [string, string];

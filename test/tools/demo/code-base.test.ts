@@ -44,7 +44,7 @@ describe("a code base", () => {
 
   it("is learned from a part of its descriptions and tested on the others, among all contents", async () => {
     const { entries } = await readCodeBase(folder);
-    const { training, held, test } = lessonsOf(entries);
+    const { training, held, test } = lessonsOf(entries, folder);
     expect(training.length + held.length).toBe(41);
     expect(held.length).toBeGreaterThan(3);
     expect(training.some(([description]) => held.includes(description!))).toBe(false);
@@ -53,7 +53,7 @@ describe("a code base", () => {
       const { content } = entries.find(({ description }) => description === query)!;
       expect([...wanted.keys()]).toEqual([inWords(content)]);
     }
-    expect(lessonsOf(entries.toReversed()).held.toSorted()).toEqual(held.toSorted());
+    expect(lessonsOf(entries.toReversed(), folder).held.toSorted()).toEqual(held.toSorted());
   });
 
   it("is sampled by what it contains, whatever the order", async () => {
