@@ -19,7 +19,11 @@ beforeAll(async () => {
 });
 
 it("searches, learns and shows scores and answers before and after", async () => {
-  const { code: status, stdout, stderr } = await simcse([
+  const {
+    code: status,
+    stdout,
+    stderr,
+  } = await simcse([
     ...["demo", "--model", model, "--folder", code, "--output_dir", output],
     ...["--question", "Where are the beans?", "--question", "supper on the coast"],
   ]);
