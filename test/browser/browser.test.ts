@@ -133,7 +133,8 @@ describe("the page", () => {
     async () => {
       await page.fill("#steps", "1000");
       await page.click("#training-form [type=submit]");
-      await page.waitForFunction(() => document.querySelector("#training-stage")?.textContent?.startsWith("Step "), null, { timeout });
+      // Not waitForFunction, which the page's own policy forbids.
+      await expect.poll(() => page.textContent("#training-stage"), { timeout }).toMatch(/^Step /);
       await page.click("#training-stop");
       const result = await outcome();
       expect(result).toMatchObject({ run: "training" });

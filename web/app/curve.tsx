@@ -24,6 +24,9 @@ const colour = (name: string) => getComputedStyle(document.documentElement).getP
 export function Curve({ title, hint, points, steps, format, smallest, dots = false }: CurveProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot | null>(null);
+  /** For drawing anew, long after the effect that draws has begun. */
+  const latest = useRef(points);
+  latest.current = points;
 
   useEffect(() => {
     const element = place.current!;
@@ -52,7 +55,7 @@ export function Curve({ title, hint, points, steps, format, smallest, dots = fal
         [[], []],
         element,
       );
-      plot.current.setData(columns(points));
+      plot.current.setData(columns(latest.current));
     };
     draw();
     scheme.addEventListener("change", draw);

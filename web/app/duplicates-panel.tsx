@@ -6,7 +6,7 @@ import { engine, isBusy, perform } from "./store.ts";
 import { download, which } from "./use-actions.ts";
 
 /** The pairs that are shown; all of them are in the file. */
-const mostShown = 50;
+const mostShown = 20;
 
 const threshold = signal(0.9);
 const pairs = signal<readonly DuplicatePair[] | null>(null);

@@ -3,6 +3,7 @@ import { type HistoryEntry, OptionError, readTrainingState, SimCSE, writableFold
 import { loadModel } from "./model.ts";
 import { resolvedPlan } from "./plan.ts";
 import type { CallContext, Evaluation, Handlers, RunEvent, RunRequest, RunSummary } from "./protocol.ts";
+import { reportedArguments } from "./reported-arguments.ts";
 import {
   beginRun,
   checkpointsHandle,
@@ -265,12 +266,15 @@ async function complete(session: Session, summary: RunSummary, history: readonly
 }
 
 /** What card and report say about a run. */
-function reportOf(session: Session, { settings, summary, history, steps: totalSteps }: RunRecord): NonNullable<Session["record"]> {
+function reportOf(
+  session: Session,
+  { settings, summary, history, steps: totalSteps, modelName, facts }: RunRecord,
+): NonNullable<Session["record"]> {
   const { model, encoder, pooler } = session.modelOf("now");
   const { steps = 0, seconds = 0 } = summary ?? {};
   return {
     history,
-    arguments: { ...settings },
+    arguments: reportedArguments(settings, { model: modelName, data: facts.name }),
     pooler,
     maxLength: encoder.maxLength,
     adapter: model.device.name,
