@@ -105,17 +105,23 @@ async function openFiles({ files, header }: DataSource): Promise<{ readonly data
 
 /** Opens a table. Where it is not clear whether its first row names the columns, it is taken to do so; the visitor may say otherwise. */
 async function openEither({ open, reading }: DataFile, header: boolean | undefined): Promise<Table> {
-  if (header !== undefined) return openTable(open(), { ...reading, header });
+  // Rows with problems are told when all of the file is read.
+  const options = { ...reading, onProblem: () => {} };
+  if (header !== undefined) return openTable(open(), { ...options, header });
   try {
-    return await openTable(open(), reading);
+    return await openTable(open(), options);
   } catch (error) {
     if (error instanceof DataError && error.message.includes("may name the columns"))
-      return openTable(open(), { ...reading, header: true });
+      return openTable(open(), { ...options, header: true });
     throw error;
   }
 }
 
-const shown = (value: unknown) => (value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value));
+/** A cell's value as the preview shows it. */
+function shown(value: unknown): string {
+  if (value === undefined || value === null) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
 
 /** A role per column: what its name says, or else by the places of the columns that hold texts. */
 function proposedRoles({ columns, named }: Table, rows: readonly Record<string, unknown>[]): (ColumnRole | null)[] {
