@@ -1,6 +1,4 @@
 /** The scores by their plain names, and how they are written. */
-import type { Evaluation } from "../worker/protocol.ts";
-
 interface MetricText {
   readonly title: string;
   readonly hint: string;
@@ -16,9 +14,3 @@ export const metricTexts: Readonly<Record<string, MetricText>> = {
   spearman: { title: "Agrees with the scores", hint: "100 is the same order (Spearman)", format: hundredths },
   ap: { title: "Tells alike from not", hint: "100 is always (average precision)", format: hundredths },
 };
-
-/** The metric that an evaluation is mainly about; null if nothing is held out. */
-export function mainMetric({ metrics }: Evaluation): { readonly name: string; readonly value: number } | null {
-  const [entry] = Object.entries(metrics);
-  return entry === undefined ? null : { name: entry[0], value: entry[1] };
-}

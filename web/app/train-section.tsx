@@ -2,7 +2,7 @@
 import { ComparisonView } from "./comparison-view.tsx";
 import { Curve } from "./curve.tsx";
 import { formatDuration, plural } from "./format.ts";
-import { mainMetric, metricTexts } from "./metrics.ts";
+import { metricTexts } from "./metrics.ts";
 import { finish, pause, resume, start } from "./run-control.ts";
 import { Section } from "./section.tsx";
 import { SentenceMapView } from "./sentence-map-view.tsx";
@@ -90,15 +90,18 @@ function Progress({
 function Curves({ state: { points, evaluations, steps } }: { readonly state: RunState }) {
   const first = evaluations[0];
   const names = first ? Object.keys(first.metrics) : [];
-  const main = first && mainMetric(first);
   const last = evaluations.at(-1);
   return (
     <>
-      {main && last && last.step > 0 && (
-        <p class="outcome">
-          {metricTexts[main.name]!.title}: <span class="before">{metricTexts[main.name]!.format(main.value)}</span> before,{" "}
-          <span class="now">{metricTexts[main.name]!.format(mainMetric(last)!.value)}</span> now
-        </p>
+      {first && last && last.step > 0 && (
+        <div class="outcome">
+          {names.map((name) => (
+            <p key={name}>
+              {metricTexts[name]!.title}: <span class="before">{metricTexts[name]!.format(first.metrics[name]!)}</span> before,{" "}
+              <span class="now">{metricTexts[name]!.format(last.metrics[name]!)}</span> now
+            </p>
+          ))}
+        </div>
       )}
       <div class="curves">
         {names.map((name) => (
