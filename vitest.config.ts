@@ -4,6 +4,7 @@
  * Tests run in processes of their own and never in threads: Dawn reads the environment of its process, and a driver that crashes takes its
  * process with it.
  */
+import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 import { driverEnvironment, swiftShaderDriver } from "./tools/setup/vulkan-drivers.ts";
 
@@ -20,6 +21,9 @@ const shared = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
 } as const;
+
+/** What the app imports, as its build resolves it. */
+const alias = { "simcse-webgpu/browser": resolve("src/index.ts") };
 
 const projects = [
   {
@@ -54,6 +58,6 @@ export default defineConfig({
   test: {
     globalSetup: ["test/setup.ts"],
     reporters: ["default", "./test/summary-reporter.ts"],
-    projects: projects.map((project) => ({ test: { ...shared, ...project } })),
+    projects: projects.map((project) => ({ resolve: { alias }, test: { ...shared, ...project } })),
   },
 });
