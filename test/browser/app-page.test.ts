@@ -107,6 +107,15 @@ it("searches by meaning, finds near-duplicates, saves vectors, and does so again
   const saved = await saving;
   expect(saved.suggestedFilename()).toBe("vectors.npy");
 
+  // No dialogue of the browser's own in a test: its private storage is a folder too.
+  await page.evaluate("globalThis.showDirectoryPicker = () => navigator.storage.getDirectory()");
+  await page.getByLabel("Name", { exact: true }).fill("mine");
+  await page.getByRole("button", { name: "Save into a folder" }).click();
+  await page.getByText(/^The model is in .*mine\.$/).waitFor();
+  await page.evaluate(
+    "navigator.storage.getDirectory().then(root => root.getDirectoryHandle('mine')).then(mine => mine.getFileHandle('config.json'))",
+  );
+
   expect(await seriousFaults(page)).toEqual([]);
   await page.setViewportSize({ width: 360, height: 740 });
   expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);

@@ -47,12 +47,23 @@ async function saveZip(): Promise<void> {
 async function saveFolder(): Promise<void> {
   note.value = "";
   const saved = await perform("use", "Choosing a folder", async ({ signal, say }) => {
-    const folder = await pickers.showDirectoryPicker!({ mode: "readwrite" });
+    const folder = await chosenFolder();
+    if (folder === null) return undefined;
     say("Writing the model");
     await engine.saveModel({ ...request(), folder }, { signal, onEvent: sayBytes(say) });
     return folder.name;
   });
   if (saved !== undefined) note.value = `The model is in ${saved}/${name.value}.`;
+}
+
+/** The folder that the visitor chooses; null if they do not. */
+async function chosenFolder(): Promise<FileSystemDirectoryHandle | null> {
+  try {
+    return await pickers.showDirectoryPicker!({ mode: "readwrite" });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") return null;
+    throw error;
+  }
 }
 
 async function showSnippets(): Promise<void> {

@@ -44,9 +44,6 @@ export interface DemoTrainingResult {
   readonly scores: readonly DemoScore[];
   /** Completed steps: fewer than requested if training was stopped. */
   readonly steps: number;
-  readonly encoder: Encoder;
-  /** The training text. */
-  readonly sentences: readonly string[];
   /** Frees the model. */
   readonly close: () => void;
 }
@@ -123,7 +120,7 @@ export async function trainDemo(device: Device, options: DemoTrainingOptions, ho
       encoder.close();
       model.close();
     };
-    return { log, scores, steps: step, encoder, sentences, close };
+    return { log, scores, steps: step, close };
   } catch (error) {
     model.close();
     throw error;

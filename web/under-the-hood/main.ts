@@ -7,17 +7,15 @@ import { openDevice } from "../../src/gpu/browser.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { showAdapter, showFailure, showNoFailure } from "./adapter-section.ts";
 import { showBenchmarks } from "./benchmark-section.ts";
-import type { DemoTrainingResult } from "./demo-training.ts";
 import { byId } from "./dom.ts";
 import { showKernelSuite } from "./kernel-section.ts";
 import { type Failure, type Outcome, publish, publishStatus } from "./outcome.ts";
 import { type PageParameters, parseParameters } from "./parameters.ts";
-import { offerSearch, withdrawSearch } from "./search-section.ts";
 import { toySettings } from "./toy/toy-model.ts";
 import { showTraining } from "./training-section.ts";
 
 /** Defaults on a software adapter: the fewest steps after which the score has risen, and less of everything else. */
-const softwareDefaults = { steps: 40, batch: 32, pairs: 120, searched: 500 };
+const softwareDefaults = { steps: 40, batch: 32, pairs: 120 };
 
 const steps = byId("steps", HTMLInputElement);
 const trainingForm = byId("training-form", HTMLFormElement);
@@ -26,9 +24,7 @@ const benchmarksForm = byId("benchmarks-form", HTMLFormElement);
 const benchmarksStop = byId("benchmarks-stop", HTMLButtonElement);
 const trainingStop = byId("training-stop", HTMLButtonElement);
 const kernelsStop = byId("kernels-stop", HTMLButtonElement);
-const startButtons = () => document.querySelectorAll<HTMLButtonElement>("button[type=submit], button.example");
-
-let trained: DemoTrainingResult | null = null;
+const startButtons = () => document.querySelectorAll<HTMLButtonElement>("button[type=submit]");
 
 /** Runs one thing while nothing else can start, and shows and publishes errors. */
 async function exclusively(work: () => Promise<void>): Promise<void> {
@@ -81,15 +77,11 @@ const runBenchmarks = (device: Device, { benchmarks }: PageParameters) =>
 
 const runTraining = (device: Device, parameters: PageParameters) =>
   perform(trainingStop, async (signal) => {
-    withdrawSearch();
-    trained?.close();
-    trained = null;
     const { software } = device.capabilities;
     const batchSize = parameters.batch ?? (software ? softwareDefaults.batch : toySettings.batchSize);
     const pairs = parameters.pairs ?? (software ? softwareDefaults.pairs : Number.POSITIVE_INFINITY);
-    trained = await showTraining(device, { steps: steps.valueAsNumber, batchSize, pairs }, signal);
-    offerSearch(device, trained, { sentences: software ? softwareDefaults.searched : trained.sentences.length, exclusively });
-    const { log, scores, steps: done } = trained;
+    const { log, scores, steps: done, close } = await showTraining(device, { steps: steps.valueAsNumber, batchSize, pairs }, signal);
+    close();
     return { run: "training", adapter: device.name, log, scores, steps: done };
   });
 

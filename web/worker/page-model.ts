@@ -5,7 +5,7 @@ import { FileError, type Folder, openHttpFolder } from "simcse-webgpu/browser";
 declare const PAGE_MODEL: { readonly name: string; readonly files: readonly string[]; readonly version: string } | null;
 
 /** The folder `model/` of the site. This script lies in a folder of the site's root. */
-const address = new URL("../model/", import.meta.url);
+const address = new URL(/* @vite-ignore */ "../model/", import.meta.url);
 
 export interface PageModel {
   readonly name: string;

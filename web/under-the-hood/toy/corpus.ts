@@ -1,5 +1,5 @@
 /**
- * The toy corpus: training sentences, graded held-out pairs and example searches, drawn from the grammar by a fixed seed.
+ * The toy corpus: training sentences and graded held-out pairs, drawn from the grammar by a fixed seed.
  *
  * Training on it can teach which words matter. Frames are long, consist of few common words, and are shared by unrelated sentences, so a model
  * in which all words have the same weight takes them for the meaning. Telling thousands of sentences apart requires the words that differ
@@ -25,7 +25,6 @@ export const CORPUS_SEED = 42;
 
 const TRAINING_SENTENCES = 7000;
 const PAIRS_PER_GRADE = 70;
-const SEARCHES = 8;
 /**
  * How often both sentences of a pair have the same frame: equally often for every grade, so that frames reveal nothing about the grade.
  * (Not for grade 5, where the two sentences would be identical.)
@@ -37,12 +36,6 @@ export interface GradedPair {
   readonly a: string;
   readonly b: string;
   readonly score: number;
-}
-
-/** A query for a search over the training sentences, and the training sentence with the same meaning in other words. */
-export interface SearchExample {
-  readonly query: string;
-  readonly answer: string;
 }
 
 /** How the second meaning of a pair is made from the first; it is redrawn until the grade of the two is the score. */
@@ -152,10 +145,9 @@ function drawTraining(random: Random, heldOut: ReadonlySet<string>): Drawn[] {
 }
 
 /** Each part of the corpus has its own stream, so that a change to one part does not change the others. */
-const streams = (seed: number): { pairs: Random; training: Random; searches: Random } => ({
+const streams = (seed: number): { pairs: Random; training: Random } => ({
   pairs: mulberry32(seed),
   training: mulberry32(seed + 1),
-  searches: mulberry32(seed + 2),
 });
 
 const drawAll = (seed: number): { pairs: GradedPair[]; training: Drawn[] } => {
@@ -177,20 +169,3 @@ export const heldOutPairs = (seed = CORPUS_SEED): GradedPair[] => drawPairs(stre
  * @param seed an unsigned 32-bit integer
  */
 export const trainingSentences = (seed = CORPUS_SEED): string[] => drawAll(seed).training.map(({ sentence }) => sentence);
-
-/**
- * Searches over the training sentences: each query has the meaning of one of them in another frame, and is not itself among them.
- *
- * @param seed an unsigned 32-bit integer
- */
-export function searchExamples(seed = CORPUS_SEED): SearchExample[] {
-  const { training } = drawAll(seed);
-  const random = streams(seed).searches;
-  const examples: SearchExample[] = [];
-  while (examples.length < SEARCHES) {
-    const { meaning, frame, sentence } = random.pick(training);
-    const inOtherWords = otherFrame(frame, random);
-    if (frameFits(meaning, inOtherWords)) examples.push({ query: realise(meaning, inOtherWords), answer: sentence });
-  }
-  return examples;
-}
