@@ -14,7 +14,7 @@ export const small: BenchModel = {
   config: { vocab_size: 30_522, hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 512 },
 };
 
-const base: BenchModel = {
+export const base: BenchModel = {
   name: "BERT-base",
   config: { vocab_size: 30_522, hidden_size: 768, num_hidden_layers: 12, num_attention_heads: 12, intermediate_size: 3072 },
 };

@@ -10,6 +10,7 @@ import type { Bench } from "./open-bench.ts";
 import { pytorchSteps } from "./pytorch-steps.ts";
 import { searchTable } from "./search.ts";
 import { serveTable } from "./serve.ts";
+import { memoryTable, partsTable } from "./trained-parts.ts";
 import { trainingStepTable } from "./training-step.ts";
 import { wikipedia } from "./wikipedia.ts";
 
@@ -21,6 +22,7 @@ export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<stri
     return `${formatTable(products)}\n\n${formatTable(await kernelTable(bench))}`;
   },
   step: async (bench) => formatTable(await trainingStepTable(bench, pytorchSteps)),
+  parts: async (bench) => `${formatTable(memoryTable(bench))}\n\n${formatTable(await partsTable(bench))}`,
   host: hostTable,
   encode: async (bench) => formatTable(await encodeTable(bench, wikipedia)),
   load: ({ device, quick }) => loadTable(device, quick ? 1 : 3),

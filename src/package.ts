@@ -112,12 +112,14 @@ export {
   type Embeddings as BertEmbeddings,
   type ForwardOptions,
   type Layer as BertLayer,
+  type Projection as BertProjection,
   type SelfAttention as BertSelfAttention,
 } from "./nn/architectures/bert.ts";
 export { type BertConfig, longestSentence, type ModelType, parseBertConfig } from "./nn/architectures/bert-config.ts";
 export type { MlmHead } from "./nn/architectures/mlm-head.ts";
 export { LayerNorm } from "./nn/layer-norm.ts";
 export { Linear } from "./nn/linear.ts";
+export { type AdapterTensors, type LoraOptions, type LoraTarget, loraTargets } from "./nn/lora.ts";
 export type { ArenaTensor } from "./nn/parameters/arena-tensor.ts";
 export { type Initial, Parameter, type Piece, type Places } from "./nn/parameters/parameter.ts";
 export type { Alike as ArenaKind, Arena, LayoutOptions, ParameterCounts, ParameterLayout, Span } from "./nn/parameters/parameter-layout.ts";

@@ -7,6 +7,7 @@ import { loadTokenizer } from "../io/tokenizer.ts";
 import { missingWeights } from "../io/weights.ts";
 import type { Precision } from "../kernels/search/precision.ts";
 import { checkOptions } from "../options.ts";
+import { adapterFiles } from "./checkpoint/adapter.ts";
 import { checkVocabulary, inspectWeights, loadWeights, locateTensors, readConfig } from "./checkpoint/checkpoint.ts";
 import { type CheckpointStore, PlacedCheckpoints } from "./checkpoint/checkpoint-store.ts";
 import { savedModelFiles } from "./checkpoint/saved-model.ts";
@@ -258,6 +259,14 @@ export class SimCSE {
   /** Writes the model's files to a MemoryFolder, to a browser's FileSystemDirectoryHandle, or in Node to the folder at a path. */
   async save(place: FolderPlace | string): Promise<void> {
     await this.write(place, this.files());
+  }
+
+  /**
+   * Writes the adapters that `train` made with `loraRank`, in the format of PEFT, with the MLP of the pooler if there is one. `base` is the
+   * name or path of the model that they belong to; the model's own name if absent. Throws `OptionError` if the model has none.
+   */
+  async saveAdapter(place: FolderPlace | string, base: string = this.name): Promise<void> {
+    await this.write(place, adapterFiles(this.model, base));
   }
 
   /** Writes files to a place that this environment supports. */

@@ -10,11 +10,13 @@ import { cast } from "../../src/kernels/cast.ts";
 import { dropout } from "../../src/kernels/dropout.ts";
 import { type FloatType, f32, floatOf, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
+import { lowRank } from "../../src/kernels/low-rank.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { scale } from "../../src/kernels/pointwise/operation.ts";
 import { gelu, mul, sigmoid, weightedSum } from "../../src/kernels/pointwise/pointwise.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
+import { slice } from "../../src/kernels/slice.ts";
 import { mean, sum } from "../../src/kernels/sum.ts";
 import { openTestDevice } from "../device.ts";
 import { expectClose } from "./close.ts";
@@ -48,6 +50,8 @@ const operations: Record<string, (inputs: Inputs) => Value> = {
   // As a masked language model's logits: f32, and of any number, which on the way back meet rows of halves.
   "matmul nt to 57 columns": ({ x, other }) => matmul(x, other, "nt", { dtype: "f32" }),
   "matmul and gelu": ({ x, weight, vector }) => gelu(matmul(x, weight, "nt", { bias: vector })),
+  lowRank: ({ x, other, weight }) =>
+    lowRank(x, matmul(other, weight, "nt", { dtype: "f32" }), slice(cast(weight, "f32"), 1, 0, 8), { blocks: [0, 1, 2], scale: 2 }),
   gelu: ({ x }) => gelu(x),
   layerNorm: ({ x, vector, batch }) => layerNorm(x, vector, vector, 1e-5, { dropout: 0.2, tokens: batch.tokens }),
   residualLayerNorm: ({ x, other, vector, batch }) =>

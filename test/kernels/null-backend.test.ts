@@ -21,6 +21,7 @@ import { fill } from "../../src/kernels/fill.ts";
 import { gatherRows } from "../../src/kernels/gather-rows.ts";
 import { type FloatType, f32, float, type Persistent, u32, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
+import { lowRank } from "../../src/kernels/low-rank.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { max } from "../../src/kernels/max.ts";
 import { normalize } from "../../src/kernels/normalize.ts";
@@ -165,6 +166,17 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
         matmul(square, x, "tn"),
       ].flatMap((y) => withGradients(tape, y));
     });
+  },
+  lowRank(tape, { width, live, dtype }) {
+    const rows = live ? tape.extent("rows", 57) : 57;
+    return [[0], [0, 2]].flatMap((blocks) =>
+      [3, 8].flatMap((rank) => {
+        const named = `${blocks.length} ${rank}`;
+        const u = tape.input(`u ${named}`, f32(rows, blocks.length * rank));
+        const up = tape.input(`up ${named}`, f32(blocks.length * width, rank));
+        return withGradients(tape, lowRank(tape.input(`base ${named}`, float(dtype, rows, 3 * width)), u, up, { blocks, scale: 2 }));
+      }),
+    );
   },
   windows(tape, { width, live }) {
     const rows = live ? tape.extent("rows", 7) : 7;

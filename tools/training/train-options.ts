@@ -4,6 +4,7 @@ import { OptionError } from "../../src/errors.ts";
 import { schedulerTypes } from "../../src/nn/schedule.ts";
 import { lossNames } from "../../src/simcse/losses/loss-choice.ts";
 import { poolerTypes } from "../../src/simcse/model/poolers.ts";
+import { targetNames } from "../../src/simcse/training/training-options.ts";
 import { type EvaluationSetFlags, evaluationSetOptions } from "../cli/evaluation-sets.ts";
 import { type HubFlags, hubFlags } from "../cli/find-model.ts";
 import { alias, flag, flagOrValue, numberBetween, wholeNumber } from "../cli/options.ts";
@@ -35,6 +36,7 @@ export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, Trai
   readonly profile?: string | boolean;
   readonly autotune?: boolean;
   readonly adapter?: string;
+  readonly save_adapter?: boolean;
 }
 
 const positive = numberBetween(0, Number.POSITIVE_INFINITY, { open: true });
@@ -157,6 +159,13 @@ export const trainOptions: readonly Option[] = [
     "--freeze <parts>",
     "leave parts as they are: embeddings, layers by number or range, pooler; such as embeddings,0-5; saves memory and time",
   ).argParser(nameList),
+  argument("lora_rank", "r", "LoRA: train adapters of this rank beside frozen weights; they are merged when saved; 0 for off").argParser(
+    wholeNumber(1),
+  ),
+  argument("lora_alpha", "x", "the adapters' product is multiplied by this over the rank").argParser(positive),
+  argument("lora_target", "list", `layers with adapters, of ${targetNames.join(", ")}`).argParser(nameList),
+  argument("lora_dropout", "x", "dropout of the adapters' input").argParser(numberBetween(0, 1, { openAbove: true })),
+  flag("save_adapter", "also write the adapters alone, in PEFT's format, to the folder adapter in the output folder"),
   argument("weight_decay", "x", "weight decay of AdamW, for matrices only").argParser(notNegative),
   argument("adam_beta1", "x", "β₁ of AdamW").argParser(unit),
   argument("adam_beta2", "x", "β₂ of AdamW").argParser(unit),

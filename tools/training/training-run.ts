@@ -8,6 +8,7 @@ import { type Attempt, withReopenedDevice } from "../../src/gpu/reopen.ts";
 import { type Folder, readJson } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../../src/io/folder-node.ts";
 import type { ParameterCounts } from "../../src/nn/parameters/parameter-layout.ts";
+import { adapterFiles } from "../../src/simcse/checkpoint/adapter.ts";
 import { DiskCheckpoints, openCheckpoint, tidyCheckpoints } from "../../src/simcse/checkpoint/checkpoint-folders-node.ts";
 import { stateFile } from "../../src/simcse/checkpoint/checkpoint-store.ts";
 import { savedModelFiles } from "../../src/simcse/checkpoint/saved-model.ts";
@@ -36,7 +37,7 @@ import {
   type TrainingSource,
 } from "../../src/simcse/training/prepare-model.ts";
 import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "../../src/simcse/training/trainer.ts";
-import { checkSettings, evaluates, type TrainingSettings } from "../../src/simcse/training/training-options.ts";
+import { checkSettings, evaluates, type TrainingSettings, trainedPartsText } from "../../src/simcse/training/training-options.ts";
 import type { TrainingSet } from "../../src/simcse/training/training-set.ts";
 import type { TrainingStep } from "../../src/simcse/training/training-step.ts";
 import { commandLine } from "../cli/command-line.ts";
@@ -167,6 +168,9 @@ export async function openSource(given: TrainOptions): Promise<TrainingSource> {
 
 async function readInputs(given: TrainOptions, kind: TrainingKind, place: RunPlace): Promise<Inputs> {
   const args = trainingArguments(given);
+  if (given.save_adapter && args.lora_rank === 0) {
+    throw new OptionError("--save_adapter without --lora_rank: there are no adapters.", "Give --lora_rank, such as 8, or leave it out.");
+  }
   if (args.do_mlm && given.pad_to_max_length) {
     throw new OptionError(
       "In the original, --pad_to_max_length silently drops the masked language model.",
@@ -366,8 +370,12 @@ class CommandRun {
   }
 
   async #saveModel(model: SimCseModel): Promise<void> {
-    const { output, source, settings } = this.inputs;
-    await writeFilesInto(output, savedModelFiles(model, source.tokenizer, savedConfig(source, settings), source.config.texts));
+    const { given, output, source, settings } = this.inputs;
+    const adapter = given.save_adapter ? adapterFiles(model, given.model_name_or_path) : [];
+    await writeFilesInto(output, [
+      ...savedModelFiles(model, source.tokenizer, savedConfig(source, settings), source.config.texts),
+      ...adapter.map(({ name, content }) => ({ name: `adapter/${name}`, content })),
+    ]);
   }
 
   async #writeEnd(summary: TrainingSummary, records: TrainRecords): Promise<void> {
@@ -456,10 +464,10 @@ function duration(seconds: number): string {
 }
 
 /** How many parameters are trained, and which are not. */
-function trainedText({ trained, all }: ParameterCounts, { settings: { freeze } }: Inputs): string {
+function trainedText({ trained, all }: ParameterCounts, { settings }: Inputs): string {
   const n = (count: number) => count.toLocaleString("en-US");
   if (trained === all) return `trains all ${n(all)} parameters`;
-  return `trains ${n(trained)} of ${n(all)} parameters (${((100 * trained) / all).toFixed(1)}%), frozen: ${freeze.join(", ")}`;
+  return `trains ${n(trained)} of ${n(all)} parameters (${((100 * trained) / all).toPrecision(2)}%): ${trainedPartsText(settings)}`;
 }
 
 /** The loss that is used, and why. */

@@ -9,6 +9,7 @@ import { matmul } from "../../kernels/matmul/matmul.ts";
 import { gelu } from "../../kernels/pointwise/pointwise.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
+import { type AdapterTensors, type LoraOptions, type LoraTarget, LowRankAdapter } from "../lora.ts";
 import { Parameter, type Piece } from "../parameters/parameter.ts";
 import type { BertConfig } from "./bert-config.ts";
 
@@ -61,32 +62,53 @@ export class Embeddings {
   }
 }
 
+/** One of query, key and value: its weight and bias, and its adapter's tensors if it has one. */
+export interface Projection extends Partial<AdapterTensors> {
+  readonly weight: Piece;
+  readonly bias: Piece;
+}
+
+/** Their names, in the order of their places in one matrix. */
+const projections = ["query", "key", "value"] as const;
+
 /** Query, key and value as one matrix; the checkpoint has three. */
 export class SelfAttention {
-  readonly query: { readonly weight: Piece; readonly bias: Piece };
-  readonly key: { readonly weight: Piece; readonly bias: Piece };
-  readonly value: { readonly weight: Piece; readonly bias: Piece };
+  readonly query: Projection;
+  readonly key: Projection;
+  readonly value: Projection;
   readonly #weight: Parameter;
   readonly #bias: Parameter;
   readonly #heads: number;
+  readonly #adapter: LowRankAdapter | null;
 
-  constructor({ hidden_size, initializer_range, num_attention_heads }: BertConfig) {
+  constructor({ hidden_size, initializer_range, num_attention_heads }: BertConfig, lora: LoraOptions | null) {
     this.#weight = new Parameter([3 * hidden_size, hidden_size], { normal: initializer_range });
     this.#bias = new Parameter([3 * hidden_size], { constant: 0 });
     this.#heads = num_attention_heads;
-    const part = (index: number) => ({
+    const adapted = projections.flatMap((name, index) => (lora?.targets.includes(name) ? [index] : []));
+    this.#adapter = lora && adapted.length > 0 ? new LowRankAdapter(hidden_size, hidden_size, adapted, lora) : null;
+    const part = (index: number): Projection => ({
       weight: this.#weight.rows(index * hidden_size, hidden_size),
       bias: this.#bias.rows(index * hidden_size, hidden_size),
+      ...this.#adapter?.tensorsOf(index),
     });
     this.query = part(0);
     this.key = part(1);
     this.value = part(2);
   }
 
-  forward(x: Value, batch: BatchValues, dropout: number): Value {
+  forward(x: Value, batch: BatchValues, { attention: dropout, tokens }: LayerDropout): Value {
     const qkv = matmul(x, this.#weight.stored(floatOf(x)), "nt", { bias: this.#bias });
-    return attention(qkv, batch, { heads: this.#heads, dropout });
+    return attention(this.#adapter?.forward(qkv, x, tokens) ?? qkv, batch, { heads: this.#heads, dropout });
   }
+}
+
+/** The dropout in a layer. */
+interface LayerDropout {
+  readonly hidden: number;
+  readonly attention: number;
+  /** The batch's token table if the adapters' dropout is active. */
+  readonly tokens: Value | undefined;
 }
 
 /** One layer of the encoder: self-attention and the feed-forward network, each with a residual and LayerNorm. */
@@ -95,26 +117,29 @@ export class Layer {
   readonly intermediate: { readonly dense: Linear };
   readonly output: { readonly dense: Linear; readonly LayerNorm: LayerNorm };
 
-  constructor(config: BertConfig) {
+  constructor(config: BertConfig, lora: LoraOptions | null = null) {
     const { hidden_size, intermediate_size, initializer_range, layer_norm_eps } = config;
-    const block = (inFeatures: number) => ({
-      dense: new Linear(inFeatures, hidden_size, initializer_range),
+    const linear = (target: LoraTarget, inFeatures: number, outFeatures: number) =>
+      new Linear(inFeatures, outFeatures, initializer_range, lora?.targets.includes(target) ? lora : null);
+    const block = (target: LoraTarget, inFeatures: number) => ({
+      dense: linear(target, inFeatures, hidden_size),
       LayerNorm: new LayerNorm(hidden_size, layer_norm_eps),
     });
-    this.attention = { self: new SelfAttention(config), output: block(hidden_size) };
-    this.intermediate = { dense: new Linear(hidden_size, intermediate_size, initializer_range) };
-    this.output = block(intermediate_size);
+    this.attention = { self: new SelfAttention(config, lora), output: block("attention.output", hidden_size) };
+    this.intermediate = { dense: linear("intermediate", hidden_size, intermediate_size) };
+    this.output = block("output", intermediate_size);
   }
 
-  forward(x: Value, batch: BatchValues, dropout: { hidden: number; attention: number }): Value {
-    const { tokens } = batch;
-    const context = this.attention.self.forward(x, batch, dropout.attention);
-    const attended = this.attention.output.LayerNorm.forwardResidual(this.attention.output.dense.forward(context), x, {
-      dropout: dropout.hidden,
-      tokens,
-    });
-    const expanded = gelu(this.intermediate.dense.forward(attended));
-    return this.output.LayerNorm.forwardResidual(this.output.dense.forward(expanded), attended, { dropout: dropout.hidden, tokens });
+  forward(x: Value, batch: BatchValues, dropout: LayerDropout): Value {
+    const residual = { dropout: dropout.hidden, tokens: batch.tokens };
+    const context = this.attention.self.forward(x, batch, dropout);
+    const attended = this.attention.output.LayerNorm.forwardResidual(
+      this.attention.output.dense.forward(context, dropout.tokens),
+      x,
+      residual,
+    );
+    const expanded = gelu(this.intermediate.dense.forward(attended, dropout.tokens));
+    return this.output.LayerNorm.forwardResidual(this.output.dense.forward(expanded, dropout.tokens), attended, residual);
   }
 }
 
@@ -124,21 +149,26 @@ export class Bert {
   readonly encoder: { readonly layer: readonly Layer[] };
   readonly #config: BertConfig;
 
-  constructor(config: BertConfig) {
+  /** `loraOf` gives the adapters of a layer, by its number; none has any if it is absent. */
+  constructor(config: BertConfig, loraOf: (layer: number) => LoraOptions | null = () => null) {
     this.#config = config;
     this.embeddings = new Embeddings(config);
-    this.encoder = { layer: Array.from({ length: config.num_hidden_layers }, () => new Layer(config)) };
+    this.encoder = { layer: Array.from({ length: config.num_hidden_layers }, (_, layer) => new Layer(config, loraOf(layer))) };
   }
 
   /** The output of the embeddings and of each layer: num_hidden_layers + 1 values [tokens, hidden_size]. */
   forward(batch: BatchValues, { training, dropout = null, dtype = "f32", recompute = false }: ForwardOptions): Value[] {
     const { hidden_dropout_prob, attention_probs_dropout_prob } = this.#config;
     const probability = (own: number) => (training ? (dropout ?? own) : 0);
-    const probabilities = { hidden: probability(hidden_dropout_prob), attention: probability(attention_probs_dropout_prob) };
-    const hidden = [this.embeddings.forward(batch, dtype, probabilities.hidden)];
+    const inLayers: LayerDropout = {
+      hidden: probability(hidden_dropout_prob),
+      attention: probability(attention_probs_dropout_prob),
+      tokens: training ? batch.tokens : undefined,
+    };
+    const hidden = [this.embeddings.forward(batch, dtype, inLayers.hidden)];
     const { tape } = batch.tokens;
     for (const layer of this.encoder.layer) {
-      const forward = () => layer.forward(hidden.at(-1)!, batch, probabilities);
+      const forward = () => layer.forward(hidden.at(-1)!, batch, inLayers);
       hidden.push(recompute ? tape.recomputed(forward) : forward());
     }
     return hidden;

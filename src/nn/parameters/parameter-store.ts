@@ -94,15 +94,15 @@ export class ParameterStore {
   }
 
   /**
-   * Copies the tensors that another store of the same device also has; returns the names of those that it lacks. Throws `ShapeError` where
-   * a shape differs.
+   * Copies the tensors that another store of the same device also has, if `wanted` accepts their names. Throws `ShapeError` where a shape
+   * differs.
    */
-  async copyFrom(other: ParameterStore): Promise<string[]> {
+  async copyFrom(other: ParameterStore, wanted: (name: string) => boolean = () => true): Promise<void> {
     this.check();
     other.check();
     const encoder = this.device.gpu.createCommandEncoder();
     const stored: string[] = [];
-    const shared = [...this.pieces.keys()].filter((name) => other.pieces.has(name));
+    const shared = [...this.pieces.keys()].filter((name) => other.pieces.has(name) && wanted(name));
     for (const name of shared) {
       const sizes = [other, this].map((store) => elementCount(store.#piece(name).shape));
       if (sizes[0] !== sizes[1])
@@ -116,7 +116,6 @@ export class ParameterStore {
     }
     this.device.gpu.queue.submit([encoder.finish()]);
     for (const name of stored) this.write(name, await other.read(name));
-    return [...this.pieces.keys()].filter((name) => !other.pieces.has(name));
   }
 
   /** Reads a named tensor back, row-major. */

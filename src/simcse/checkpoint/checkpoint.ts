@@ -21,6 +21,7 @@ import {
   maskedHeadNames,
   parseBertConfig,
 } from "../../nn/architectures/bert-config.ts";
+import { isAdapter } from "../../nn/lora.ts";
 import { show } from "../../show.ts";
 import { type TextPreparation, unprepared } from "../embedding/prompts.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
@@ -167,14 +168,15 @@ export interface LoadWeightsOptions {
 }
 
 /**
- * Streams a checkpoint's tensors to the GPU, and returns the names of those that keep their initial values because their head is fresh.
+ * Streams a checkpoint's tensors to the GPU, and returns the names of those that keep their initial values: of fresh heads and of adapters.
  * Tensors are read in the order of the file, many small ones together, so that a folder behind HTTP needs few requests. Throws
  * `FormatError` naming the file and the tensor that is missing, has another shape or a dtype that is not floating-point, or contains a
  * value that is not finite.
  */
 export async function loadWeights(model: SimCseModel, weights: Weights, { head, signal }: LoadWeightsOptions): Promise<string[]> {
   const names = new CheckpointNames(weights);
-  const isFresh = (name: string) => (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(name) && names.find(name) === null);
+  const isFresh = (name: string) =>
+    isAdapter(name) || (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(name) && names.find(name) === null);
   const wanted = [...model.store.pieces].filter(([name]) => !isFresh(name));
   for (const group of readTogether(weights, locateTensors(weights, wanted))) {
     signal?.throwIfAborted();
@@ -315,13 +317,13 @@ export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_si
   );
 }
 
-/** The files of a model folder, to be written in this order. */
+/** The files of a model folder, to be written in this order. Adapters are part of their weights. */
 export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): NamedContent[] {
-  const tensors = [...model.store.pieces].map(([name, { shape }]) => ({
+  const tensors = [...model.baseTensors].map(([name, { shape }]) => ({
     name: isMaskedHead(name) ? maskedHeadName(model.config, name) : checkpointName(name),
     dtype: "F32" as const,
     shape: [...shape],
-    data: async () => new Uint8Array((await model.store.read(name)).buffer),
+    data: async () => new Uint8Array((await model.readMerged(name)).buffer),
   }));
   return checkpointFiles(model.config, simcse, tokenizer, tensors, "F32");
 }

@@ -1,6 +1,8 @@
 /**
  * A checkpoint of a run: a model folder with AdamW's moments, the optimiser's state and the trainer's state. A run resumed from it ends
  * with the same bits as if it had never been interrupted, because everything random is a function of seed and step.
+ *
+ * The folder's model has its adapters merged, as every saved model. The adapters and the weights beside them are kept with the moments.
  */
 import type { Choices } from "../../autograd/choices.ts";
 import { FormatError, OptionError } from "../../errors.ts";
@@ -10,6 +12,7 @@ import { encodeSafetensors, openSafetensors, type TensorToWrite } from "../../io
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights, openWeights } from "../../io/weights.ts";
 import { formatShape } from "../../kernels/language/operation.ts";
+import { isAdapter } from "../../nn/lora.ts";
 import type { Piece } from "../../nn/parameters/parameter.ts";
 import type { Moment, ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
@@ -77,9 +80,19 @@ function trainedPieces({ layout }: ParameterStore): [string, Piece][] {
   return [...layout.pieces].filter(([, { parameter }]) => trained.has(parameter));
 }
 
-function optimizerTensors({ store, device }: SimCseModel): TensorToWrite[] {
+/** The names of tensors whose values are not in the model's own files: adapters, and weights that are merged with them there. */
+const unmerged = (model: SimCseModel) => [...model.store.pieces].filter(([name]) => isAdapter(name) || model.hasAdapter(name));
+
+function optimizerTensors(model: SimCseModel): TensorToWrite[] {
+  const { store, device } = model;
   const state = store.layout.optimizer!;
   return [
+    ...unmerged(model).map(([name, { shape }]) => ({
+      name: `value.${name}`,
+      dtype: "F32" as const,
+      shape: [...shape],
+      data: async () => new Uint8Array((await store.read(name)).buffer),
+    })),
     ...trainedPieces(store).flatMap(([name, { shape }]) =>
       moments.map((moment) => ({
         name: `${moment}.${name}`,
@@ -185,6 +198,7 @@ export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel)
   const { store, device } = model;
   const file = await openSafetensors(folder, optimizerFile);
   checkMoments(file, model);
+  for (const [name, { shape }] of unmerged(model)) store.write(name, await file.readF32(`value.${name}`, shape));
   for (const [name] of trainedPieces(store)) {
     for (const moment of moments) {
       for await (const { offset, data } of file.streamF32(`${moment}.${name}`, streamBytes)) store.writeMoment(name, moment, data, offset);

@@ -5,12 +5,13 @@ import { Bert } from "../../nn/architectures/bert.ts";
 import type { BertConfig } from "../../nn/architectures/bert-config.ts";
 import { MlmHead } from "../../nn/architectures/mlm-head.ts";
 import { Linear } from "../../nn/linear.ts";
+import { adapterNames, isAdapter, type LoraOptions, mergeAdapter } from "../../nn/lora.ts";
 import { namedPieces, type Piece } from "../../nn/parameters/parameter.ts";
 import type { LayoutOptions } from "../../nn/parameters/parameter-layout.ts";
 import { ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import { checkingTuning } from "../../tuning/tuning.ts";
 import { headDimension, SentenceHead, type SentenceHeadConfig } from "./sentence-head.ts";
-import { type TrainedParts, trainedBy, trainedParts } from "./trained-parts.ts";
+import { adaptersOf, type TrainedParts, trainedBy, trainedParts } from "./trained-parts.ts";
 
 /** The fields that SimCSE adds to a model's `config.json` under `simcse`, so that the pooler is never guessed. */
 export interface SimCseConfig {
@@ -26,6 +27,8 @@ export interface ModelOptions {
   readonly training: boolean;
   /** The parts that are not trained, see `TrainedParts`; none if absent. */
   readonly freeze?: readonly string[];
+  /** Low-rank adapters, which are trained instead of the encoder's weights; none if absent. */
+  readonly lora?: LoraOptions | null;
   /** Keep the matrices as f16, for mixed precision: as a copy if they are trained, otherwise only as f16; false if absent. */
   readonly halves?: boolean;
   /** Whether there is an MLP on the [CLS] token. */
@@ -45,8 +48,11 @@ export class Modules {
   readonly head?: SentenceHead;
   readonly cls?: { readonly predictions: MlmHead };
 
-  constructor(config: BertConfig, { mlp, head = null, mlm = false }: Pick<ModelOptions, "mlp" | "head" | "mlm">) {
-    this.bert = new Bert(config);
+  constructor(
+    config: BertConfig,
+    { mlp, head = null, mlm = false, ...parts }: Pick<ModelOptions, "mlp" | "head" | "mlm" | "freeze" | "lora">,
+  ) {
+    this.bert = new Bert(config, (layer) => adaptersOf(trainedParts(parts), layer));
     if (mlp) this.mlp = { dense: new Linear(config.hidden_size, config.hidden_size, config.initializer_range) };
     if (head) this.head = new SentenceHead(head);
     if (mlm) this.cls = { predictions: new MlmHead(config) };
@@ -57,7 +63,7 @@ export class Modules {
 export function trainingOf(
   modules: Modules,
   config: BertConfig,
-  options: Pick<ModelOptions, "training" | "freeze">,
+  options: Pick<ModelOptions, "training" | "freeze" | "lora">,
 ): LayoutOptions["training"] {
   return options.training && trainedBy(trainedParts(options), [...namedPieces(modules).keys()], config);
 }
@@ -98,6 +104,36 @@ export class SimCseModel {
   get dimension(): number {
     const { head } = this.modules;
     return head ? headDimension("The model", head.config, this.config.hidden_size) : this.config.hidden_size;
+  }
+
+  /** The tensors of the model without adapters, which it is saved with. */
+  get baseTensors(): ReadonlyMap<string, Piece> {
+    return new Map([...this.store.pieces].filter(([name]) => !isAdapter(name)));
+  }
+
+  /** Whether a weight has an adapter. */
+  hasAdapter(name: string): boolean {
+    return name.endsWith("weight") && this.store.pieces.has(adapterNames(name).down);
+  }
+
+  /** Reads a tensor, row-major. A weight that has an adapter includes it: W + alpha/rank · B·A. */
+  async readMerged(name: string): Promise<Float32Array> {
+    const weight = await this.store.read(name);
+    if (!this.hasAdapter(name)) return weight;
+    const { down, up } = adapterNames(name);
+    return mergeAdapter(weight, { down: await this.store.read(down), up: await this.store.read(up), ...this.trained!.lora! });
+  }
+
+  /**
+   * Copies the tensors that another model of the same device also has; adapters become part of their weights. Returns the names of those
+   * that it lacks.
+   */
+  async copyFrom(other: SimCseModel): Promise<string[]> {
+    const shared = other.baseTensors;
+    await this.store.copyFrom(other.store, (name) => shared.has(name) && !other.hasAdapter(name));
+    const own = [...this.store.pieces.keys()];
+    for (const name of own) if (shared.has(name) && other.hasAdapter(name)) this.store.write(name, await other.readMerged(name));
+    return own.filter((name) => !shared.has(name));
   }
 
   /** Frees the parameters. Programs of the model fail at their next step. */

@@ -1,22 +1,32 @@
 /**
- * Which of a model's parameters a run trains: all of them, or all but frozen parts. A part is the embeddings, a layer of the encoder or the
- * MLP of the pooler. Frozen parameters have no gradients and no moments, and the backward pass ends above the lowest part that is trained.
+ * Which of a model's parameters a run trains: all of them, all but frozen parts, or low-rank adapters beside frozen weights. A part is the
+ * embeddings, a layer of the encoder or the MLP of the pooler. Frozen parameters have no gradients and no moments, and the backward pass
+ * ends above the lowest part that is trained.
+ *
+ * With adapters, the whole encoder is frozen and its layers have adapters, except for those that are frozen by name. The heads have none:
+ * they are trained as they are.
  */
 import { OptionError } from "../../errors.ts";
 import type { BertConfig } from "../../nn/architectures/bert-config.ts";
+import { isAdapter, type LoraOptions } from "../../nn/lora.ts";
 import { show } from "../../show.ts";
 
 /** Which parameters a run trains. */
 export interface TrainedParts {
   /** The frozen parts: `embeddings`, layers by number or range, such as `3` or `0-5`, and `pooler`. */
   readonly freeze: readonly string[];
+  /** The adapters of the encoder's layers; null if there are none. */
+  readonly lora: LoraOptions | null;
 }
 
 /** What options say about it; everything is trained if they say nothing. */
-export const trainedParts = ({ freeze = [] }: Partial<TrainedParts>): TrainedParts => ({ freeze });
+export const trainedParts = ({ freeze = [], lora = null }: Partial<TrainedParts>): TrainedParts => ({ freeze, lora });
 
 /** The parts with names of their own, and the prefix of their tensors. */
 const namedParts = { embeddings: "bert.embeddings.", pooler: "mlp." } as const;
+
+/** The prefix of the encoder's tensors. */
+const encoderPrefix = "bert.";
 
 const layerPrefix = (layer: number) => `bert.encoder.layer.${layer}.`;
 
@@ -27,11 +37,23 @@ const layers = /^(\d+)(?:-(\d+))?$/;
  * Whether a tensor is trained, by its name; `names` are those of all tensors. Throws `OptionError` for a part that the model does not have,
  * and if nothing is left to train.
  */
-export function trainedBy({ freeze }: TrainedParts, names: readonly string[], config: BertConfig): (name: string) => boolean {
+export function trainedBy({ freeze, lora }: TrainedParts, names: readonly string[], config: BertConfig): (name: string) => boolean {
   const frozen = freeze.flatMap((part) => prefixesOf(part, names, config));
-  const isTrained = (name: string) => !frozen.some((prefix) => name.startsWith(prefix));
+  const isTrained = (name: string) =>
+    !frozen.some((prefix) => name.startsWith(prefix)) && (lora === null || isAdapter(name) || !name.startsWith(encoderPrefix));
   if (names.some(isTrained)) return isTrained;
   throw new OptionError(`\`freeze\` ${freeze.join(",")} leaves nothing to train.`, "Leave at least one layer out.");
+}
+
+/** The adapters of a layer: none in a frozen one, or in one whose number is not in the model. */
+export function adaptersOf({ freeze, lora }: TrainedParts, layer: number): LoraOptions | null {
+  return freeze.some((part) => rangeOf(part)?.includes(layer)) ? null : lora;
+}
+
+/** The numbers of the layers that a part names; null if it names none. */
+function rangeOf(part: string): number[] | null {
+  const [, first, last = first] = layers.exec(part) ?? [];
+  return first === undefined ? null : Array.from({ length: Math.max(0, Number(last) - Number(first) + 1) }, (_, i) => Number(first) + i);
 }
 
 /** The prefixes of the tensors of a part. */
@@ -39,13 +61,12 @@ function prefixesOf(part: string, names: readonly string[], { num_hidden_layers:
   const named = Object.entries(namedParts).filter(([, prefix]) => names.some((name) => name.startsWith(prefix)));
   const found = named.find(([name]) => name === part);
   if (found !== undefined) return [found[1]];
-  const [, first, last = first] = layers.exec(part) ?? [];
-  const range = { first: Number(first), last: Number(last) };
-  if (first === undefined || range.first > range.last || range.last >= count) {
+  const range = rangeOf(part) ?? [];
+  if (range.length === 0 || range.at(-1)! >= count) {
     throw new OptionError(
       `The model has no part ${show(part)} to freeze.`,
       `It has ${named.map(([name]) => name).join(", ")} and the layers 0 to ${count - 1}, also as a range such as 0-${count - 1}.`,
     );
   }
-  return Array.from({ length: range.last - range.first + 1 }, (_, i) => layerPrefix(range.first + i));
+  return range.map(layerPrefix);
 }

@@ -1,6 +1,7 @@
 /** The model card of a trained model: README.md in its folder, which a hub shows. It has the report's content in Markdown. */
 import { loadingSnippets, scoreTables } from "./card.ts";
 import type { TrainingReport } from "./history.ts";
+import { methodText } from "./method.ts";
 
 /** Metadata for hubs: how the model is opened, and where it is listed. */
 const metadata = `---
@@ -77,7 +78,12 @@ const mainOptions = [
 function trained({ arguments: given, steps }: TrainingReport): string {
   const options = mainOptions.filter((option) => given[option] !== undefined && given[option] !== false);
   const lines = options.map((option) => `- \`${option}\`: ${plain(String(given[option]))}`);
-  return [...(steps === undefined ? [] : [`- steps: ${steps.toLocaleString("en-US")}`]), ...lines].join("\n");
+  const method = methodText(given);
+  return [
+    ...(steps === undefined ? [] : [`- steps: ${steps.toLocaleString("en-US")}`]),
+    ...(method === "" ? [] : [`- trained parts: ${plain(method)}`]),
+    ...lines,
+  ].join("\n");
 }
 
 /** Text with its markup escaped. */

@@ -7,6 +7,7 @@ import { loadingSnippets, scoreTables } from "./card.ts";
 import { type Chart, lineChart, type Series } from "./chart.ts";
 import type { HistoryEntry, TrainingReport } from "./history.ts";
 import { escapeHtml, shortNumber } from "./html.ts";
+import { methodText } from "./method.ts";
 import { isMainMetric } from "./own-metrics.ts";
 import { chartGrid, configuration, pageHtml } from "./page.ts";
 
@@ -49,17 +50,19 @@ export function reportHtml(report: TrainingReport): string {
   });
 }
 
-function facts({ history, steps, totalSteps, seconds, best }: TrainingReport): (readonly [string, string])[] {
+function facts({ history, steps, totalSteps, seconds, best, arguments: given }: TrainingReport): (readonly [string, string])[] {
   const last = (key: string) => history.findLast((entry) => entry[key] !== undefined)?.[key];
   const done = steps ?? history.at(-1)?.step;
   const rate = last("sentences_per_second");
   const loss = last("loss");
+  const method = methodText(given);
   return [
     done !== undefined && ["Steps", totalSteps && totalSteps !== done ? `${count(done)} of ${count(totalSteps)}` : count(done)],
     seconds !== undefined && ["Time", duration(seconds)],
     loss !== undefined && ["Last loss", shortNumber(loss)],
     best && [`Best ${best.metric.replace(/^eval_/, "")}`, `${metricText(best.metric, best.value)} at step ${count(best.step)}`],
     rate !== undefined && ["Sentences a second", count(Math.round(rate))],
+    method !== "" && ["Trained parts", method],
   ].filter((fact): fact is [string, string] => Array.isArray(fact));
 }
 

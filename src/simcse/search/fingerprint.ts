@@ -6,12 +6,11 @@ import type { EncodingPooler } from "../model/poolers.ts";
  * SHA-256, as 64 hexadecimal digits, of each tensor's name, shape and digest, and the pooler. The same weights have the same fingerprint in
  * every file format. Weights that embeddings do not depend on are ignored.
  */
-export async function modelFingerprint({ store, modules }: SimCseModel, pooler: EncodingPooler): Promise<string> {
-  const names = [...store.pieces.keys()]
-    .filter((name) => !name.startsWith("cls.") && (pooler === "cls" || !name.startsWith("mlp.")))
-    .sort();
+export async function modelFingerprint(model: SimCseModel, pooler: EncodingPooler): Promise<string> {
+  const { baseTensors, modules } = model;
+  const names = [...baseTensors.keys()].filter((name) => !name.startsWith("cls.") && (pooler === "cls" || !name.startsWith("mlp."))).sort();
   const lines: string[] = [`pooler ${pooler}`, ...(modules.head ? [JSON.stringify(modules.head.config)] : [])];
-  for (const name of names) lines.push(`${name} ${store.pieces.get(name)!.shape.join(" ")} ${await sha256(await store.read(name))}`);
+  for (const name of names) lines.push(`${name} ${baseTensors.get(name)!.shape.join(" ")} ${await sha256(await model.readMerged(name))}`);
   return sha256(new TextEncoder().encode(lines.join("\n")));
 }
 

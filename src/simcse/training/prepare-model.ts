@@ -11,7 +11,7 @@ import { type CheckpointConfig, checkVocabulary, inspectWeights, loadWeights, re
 import { type SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { trainedParts } from "../model/trained-parts.ts";
-import { embeddingPooler, type TrainingSettings, trainingDefaults } from "./training-options.ts";
+import { embeddingPooler, loraOf, type TrainingSettings, trainingDefaults } from "./training-options.ts";
 import { type TrainingSet, tokenizedSet } from "./training-set.ts";
 
 /** A model folder opened for training. */
@@ -115,7 +115,7 @@ export function modelNeeds(settings: TrainingSettings, set: Pick<TrainingSet, "v
   const { pooler, mlm, fp16 } = settings;
   const onlyMasked = isOnlyMasked(set);
   const heads = { mlp: pooler === "cls" && !onlyMasked, mlm: mlm || onlyMasked };
-  return { training: true, ...heads, halves: fp16, ...trainedParts(settings) };
+  return { training: true, ...heads, halves: fp16, ...trainedParts({ freeze: settings.freeze, lora: loraOf(settings) }) };
 }
 
 /** Throws `OptionError` for a frozen parameter that is among the fresh ones: it would stay random. */

@@ -220,7 +220,7 @@ async function trainableParts(parts: LoadedParts, { settings, set, checkpoint, f
   const fits = from === null && hasAll(parts.model, needs);
   const model = fits ? parts.model : await SimCseModel.allocate(parts.model.device, parts.model.config, { ...needs, tuning });
   try {
-    const fresh = fits ? parts.fresh : [...(await model.store.copyFrom(parts.model.store)), ...parts.fresh];
+    const fresh = fits ? parts.fresh : [...(await model.copyFrom(parts.model)), ...parts.fresh];
     for (const parameter of model.store.layout.parameters) {
       if (fresh.includes(parameter.name)) model.store.initializeParameter(parameter, settings.seed);
     }

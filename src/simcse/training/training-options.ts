@@ -4,6 +4,7 @@
  */
 import { OptionError } from "../../errors.ts";
 import type { AdamWOptions } from "../../nn/adamw.ts";
+import { type LoraOptions, type LoraTarget, loraTargets } from "../../nn/lora.ts";
 import { type SchedulerType, schedulerTypes } from "../../nn/schedule.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { type LossName, lossNames } from "../losses/loss-choice.ts";
@@ -67,6 +68,17 @@ export interface TrainingSettings {
    * take no memory for gradients and moments, and the backward pass ends above them.
    */
   readonly freeze: readonly string[];
+  /**
+   * Trains low-rank adapters of this rank beside the encoder's weights (LoRA, Hu et al. 2021), which are then frozen; 0 trains the weights
+   * themselves. The saved model has the adapters merged. Layers in `freeze` get no adapters.
+   */
+  readonly loraRank: number;
+  /** The adapters' product is multiplied by `loraAlpha` / `loraRank`. */
+  readonly loraAlpha: number;
+  /** The linear layers that get adapters, in each layer of the encoder; `all-linear` for all of them. */
+  readonly loraTargets: readonly (LoraTarget | "all-linear")[];
+  /** Dropout of the adapters' input, 0 to below 1. */
+  readonly loraDropout: number;
   /** AdamW's weight decay of matrices. */
   readonly weightDecay: number;
   readonly adamBeta1: number;
@@ -130,6 +142,10 @@ export const trainingDefaults: TrainingSettings = {
   mlmWeight: 0.1,
   mlmProbability: 0.15,
   freeze: [],
+  loraRank: 0,
+  loraAlpha: 16,
+  loraTargets: ["query", "value"],
+  loraDropout: 0,
   weightDecay: 0,
   adamBeta1: 0.9,
   adamBeta2: 0.999,
@@ -175,6 +191,9 @@ const oneOf = (names: readonly string[]): Rule => ({
   holds: (value) => typeof value === "string" && names.includes(value),
 });
 
+/** What `loraTargets` may list. */
+export const targetNames: readonly string[] = [...loraTargets, "all-linear"];
+
 const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   epochs: positive,
   maxSteps: whole(-1),
@@ -210,6 +229,13 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
     wanted: "a list of parts, such as embeddings or 0-5",
     holds: (value) => Array.isArray(value) && value.every((part) => typeof part === "string"),
   },
+  loraRank: whole(0),
+  loraAlpha: positive,
+  loraTargets: {
+    wanted: `a list of one or more of ${targetNames.join(", ")}`,
+    holds: (value) => Array.isArray(value) && value.length > 0 && value.every((target) => targetNames.includes(target)),
+  },
+  loraDropout: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
   weightDecay: notNegative,
   adamBeta1: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
   adamBeta2: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
@@ -265,6 +291,11 @@ function checkTogether(settings: TrainingSettings): void {
       "Leave it out, or leave out `keepBest` and `earlyStoppingPatience`.",
     );
   }
+  const adapterSettings = ["loraAlpha", "loraTargets", "loraDropout"] as const;
+  const idle = adapterSettings.find((name) => JSON.stringify(settings[name]) !== JSON.stringify(trainingDefaults[name]));
+  if (settings.loraRank === 0 && idle !== undefined) {
+    throw new OptionError(`\`${idle}\` does nothing without \`loraRank\`.`, "Give the rank of the adapters, such as 8.");
+  }
   if (settings.mlm && settings.mlmProbability === 0) {
     throw new OptionError("`mlm` with `mlmProbability` 0 masks nothing.", "Give a probability such as 0.15.");
   }
@@ -273,6 +304,30 @@ function checkTogether(settings: TrainingSettings): void {
 /** The pooler that a model trained with these settings uses for embeddings. */
 export function embeddingPooler({ pooler, mlpOnlyTrain }: Pick<TrainingSettings, "pooler" | "mlpOnlyTrain">): PoolerType {
   return pooler === "cls" && mlpOnlyTrain ? "cls_before_pooler" : pooler;
+}
+
+/** The adapters that are trained; null if the weights themselves are. */
+export function loraOf({
+  loraRank: rank,
+  loraAlpha: alpha,
+  loraTargets: named,
+  loraDropout: dropout,
+}: TrainingSettings): LoraOptions | null {
+  if (rank === 0) return null;
+  return { rank, alpha, dropout, targets: loraTargets.filter((target) => named.includes(target) || named.includes("all-linear")) };
+}
+
+/** What is trained and what is not, in words; empty if everything is trained. */
+export function trainedPartsText({
+  freeze,
+  loraRank,
+  loraAlpha,
+  loraTargets: targets,
+}: Pick<TrainingSettings, "freeze" | "loraRank" | "loraAlpha" | "loraTargets">): string {
+  return [
+    ...(loraRank > 0 ? [`LoRA of rank ${loraRank} and alpha ${loraAlpha} on ${targets.join(", ")}`] : []),
+    ...(freeze.length > 0 ? [`frozen: ${freeze.join(", ")}`] : []),
+  ].join("; ");
 }
 
 /** The settings for AdamW. */

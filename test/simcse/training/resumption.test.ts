@@ -14,6 +14,7 @@ import {
   trainingCheckpointFiles,
 } from "../../../src/simcse/checkpoint/training-checkpoint.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
+import { modelNeeds } from "../../../src/simcse/training/prepare-model.ts";
 import { type TrainerHooks, train } from "../../../src/simcse/training/trainer.ts";
 import type { LogEntry } from "../../../src/simcse/training/training-log.ts";
 import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
@@ -63,7 +64,7 @@ async function run(
   checkpoints = new Map<number, MemoryFolder>(),
 ): Promise<Run> {
   const own = { ...settings, ...changes };
-  const model = await SimCseModel.allocate(on, config, { training: true, mlp: true, mlm: own.mlm, halves: own.fp16, freeze: own.freeze });
+  const model = await SimCseModel.allocate(on, config, modelNeeds(own, set));
   model.store.initialize(own.seed);
   const state = from && (await readTrainingState(from));
   if (from) await loadTrainingCheckpoint(from, model);
@@ -103,6 +104,8 @@ const ways: readonly (readonly [string, Partial<TrainingSettings>])[] = [
   ["in mixed precision", { fp16: true }],
   ["with masked language modelling and accumulation", { mlm: true, gradientAccumulationSteps: 2 }],
   ["with GradCache", { gradientCacheChunk: 2, noDuplicates: false }],
+  ["with adapters", { loraRank: 4, loraTargets: ["all-linear"], loraDropout: 0.1 }],
+  ["with adapters, GradCache and mixed precision", { loraRank: 4, gradientCacheChunk: 2, fp16: true }],
   ["with frozen embeddings in mixed precision", { freeze: ["embeddings"], fp16: true }],
   ["with GradCache, masked language modelling and mixed precision", { gradientCacheChunk: 2, mlm: true, fp16: true }],
 ];
