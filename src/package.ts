@@ -16,9 +16,18 @@ export {
   type Step as PlanStep,
 } from "./autograd/plan.ts";
 export type { Profilable, Profiler, ProfilerOptions } from "./autograd/profiler.ts";
-export { type CompileOptions, compile, type Dispatch, type DispatchProfile, type OutputArray, type Program } from "./autograd/program.ts";
+export {
+  type CompileOptions,
+  compile,
+  type Dispatch,
+  type DispatchProfile,
+  type OutputArray,
+  type Program,
+  type TextureCopy,
+} from "./autograd/program.ts";
 export type { StepInput } from "./autograd/step-input.ts";
 export { Tape } from "./autograd/tape.ts";
+export type { TexturePlan, TextureUse } from "./autograd/textures.ts";
 export * from "./errors.ts";
 export type { Capabilities, Limits, SubgroupMatrix } from "./gpu/capabilities.ts";
 export type { ArithmeticUnit } from "./gpu/ceilings.ts";
@@ -33,6 +42,7 @@ export type {
   Wait as WaitForSoftware,
 } from "./gpu/device.ts";
 export type { Refusal } from "./gpu/error-scope.ts";
+export type { MatrixSize } from "./gpu/matrix-texture.ts";
 export type { ColumnAssignment } from "./io/examples/columns.ts";
 export { type Example, type ExampleKind, type ExampleOptions, type ExampleTable, openExamples } from "./io/examples.ts";
 export { type FileContent, type Folder, MemoryFolder, type NamedContent } from "./io/folder.ts";
@@ -41,6 +51,7 @@ export { type FolderPlace, type WritableFolder, writableFolder } from "./io/fold
 export { encodeNpy } from "./io/formats/npy.ts";
 export { eventFileName, fileHeader, type ScalarEvent, scalarRecord } from "./io/formats/tensorboard.ts";
 export { type ColumnRole, roleOf } from "./io/text/column-names.ts";
+export type { Separator } from "./io/text/delimited.ts";
 export { type ByteSource, fileSource, streamSource } from "./io/text/source.ts";
 export {
   formatOf,

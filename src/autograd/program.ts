@@ -42,7 +42,8 @@ export interface Dispatch {
   readonly copies: readonly TextureCopy[];
 }
 
-interface TextureCopy {
+/** An operand that is copied into a texture. */
+export interface TextureCopy {
   readonly tensor: Tensor;
   readonly from: BufferWindow;
   readonly to: GPUTexture;

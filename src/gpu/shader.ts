@@ -9,11 +9,10 @@
  */
 import { loadVector, matrixTextureLayout, matrixTextureType } from "./matrix-texture.ts";
 
-/** How a shader uses a buffer. A `read_write` buffer may not be bound twice in one dispatch. */
-type BufferAccess = "uniform" | "read" | "read_write";
+/** How a shader uses what it binds: a buffer, or a matrix in a texture. A `read_write` buffer may not be bound twice in one dispatch. */
+export type Access = "uniform" | "read" | "read_write" | "texture";
 
-/** How a shader uses what it binds: a buffer, or a matrix in a texture. */
-export type Access = BufferAccess | "texture";
+type BufferAccess = Exclude<Access, "texture">;
 
 /** A buffer or texture that a shader binds, as a declaration. */
 export interface ShaderBinding {

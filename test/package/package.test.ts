@@ -68,15 +68,17 @@ describe("an app for the browser alone", () => {
 
   it("is told in Node which package is missing", async () => {
     const code = `
-      import { openDevice, openHubFolder, PackageError } from "simcse-webgpu";
-      for (const open of [openDevice, () => openHubFolder("lab/model")]) {
+      import { openDevice, openHubFolder, PackageError, SimCSE } from "simcse-webgpu";
+      for (const open of [openDevice, () => openHubFolder("lab/model"), () => SimCSE.load()]) {
         await open().catch((error) => console.log(error instanceof PackageError, error.message, error.remedy));
       }`;
     const printed = await run(apps.browser, process.execPath, "--input-type=module", "--eval", code);
     expect(printed).toBe(
       "true The package webgpu is needed to open a device in Node, and is not installed. Run `npm install webgpu`.\n" +
         "true The package @huggingface/hub is needed to load the model lab/model from the hub, and is not installed. " +
-        "Run `npm install @huggingface/hub`.\n",
+        "Run `npm install @huggingface/hub`.\n" +
+        "true No model is named, and the package simcse-webgpu-model with the model simcse-small-en is not installed. " +
+        "Name a model (--model), by its folder or its name on the hub, or run `npm install simcse-webgpu-model`.\n",
     );
   });
 });

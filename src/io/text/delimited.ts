@@ -11,6 +11,7 @@ import { MAX_LINE_CHARACTERS } from "./lines.ts";
 
 export const separators = [",", ";", "\t", "|"] as const;
 
+/** What separates the cells of a row. */
 export type Separator = (typeof separators)[number];
 
 /** The values of one row, as texts. */
