@@ -83,7 +83,7 @@ export function AdvancedSettings({ facts: { settings } }: { readonly facts: Plan
             ))}
           </select>
         </label>
-        <label class="field" title="freeze">
+        <label class="field" title="freeze, lora_rank">
           <span>What is trained</span>
           <select
             name="freeze"

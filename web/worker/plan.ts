@@ -50,7 +50,7 @@ export function planHandlers(session: Session): Handlers<"plan" | "measure"> {
 
 /** All settings of a run, and how many steps they make. */
 export function resolvedPlan(session: Session, given: RunSettings): Pick<PlanFacts, "settings" | "recommended" | "steps" | "epochs"> {
-  const recommended = recommendedSettings(session);
+  const recommended = recommendedSettings(session, given);
   const settings: TrainingSettings = { ...trainingDefaults, pooler: poolerOf(session.model.simcse), ...recommended, ...given };
   const { training } = session.text;
   const perEpoch = Math.max(1, Math.ceil(training.length / Math.min(settings.batchSize, training.length)));
@@ -62,7 +62,7 @@ export function resolvedPlan(session: Session, given: RunSettings): Pick<PlanFac
  * The settings for this data: those of the paper (Gao et al. 2021, appendix A) where it has them, with a batch that the data can fill and
  * room for most texts.
  */
-function recommendedSettings(session: Session): RunSettings {
+function recommendedSettings(session: Session, { loraRank = 0 }: RunSettings): RunSettings {
   const { facts, kind, training } = session.text;
   const largest = session.model.simcse.model.device.capabilities.software ? 32 : 64;
   // At least eight batches, or hardly anything is learned.
@@ -70,7 +70,8 @@ function recommendedSettings(session: Session): RunSettings {
   const isPlain = kind === "sentences";
   return {
     batchSize,
-    learningRate: isPlain ? 3e-5 : 5e-5,
+    // Adapters start from nothing and have little to move: they take ten times the rate (Hu et al. 2021, appendix D).
+    learningRate: (isPlain ? 3e-5 : 5e-5) * (loraRank > 0 ? 10 : 1),
     epochs: isPlain ? 1 : 3,
     warmupSteps: isPlain ? 0 : 0.1,
     maxLength: lengthFor(facts.lengths.p95, session.model.facts.longest),
