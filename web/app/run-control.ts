@@ -79,8 +79,8 @@ export async function restore(): Promise<void> {
   queries.value = restored.queries;
   keptModels.value = await engine.keptModels(null);
   await refreshPlan();
-  const { step, steps, evaluations, summary } = restored;
-  run.value = { ...fresh, status: summary === null ? "paused" : "finished", stage: "", step, steps, evaluations, savedStep: step };
+  const { step, steps, points, evaluations, summary } = restored;
+  run.value = { ...fresh, status: summary === null ? "paused" : "finished", stage: "", step, steps, points, evaluations, savedStep: step };
   if (summary !== null) end(summary);
 }
 

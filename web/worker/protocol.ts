@@ -365,6 +365,8 @@ export interface RestoredRun {
   readonly queries: readonly string[];
   readonly step: number;
   readonly steps: number;
+  /** The loss curve so far. */
+  readonly points: readonly StepPoint[];
   /** The scores so far. */
   readonly evaluations: readonly Evaluation[];
   /** How it ended; null if it can go on. */

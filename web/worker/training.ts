@@ -2,7 +2,7 @@
 import { type HistoryEntry, OptionError, readTrainingState, SimCSE, writableFolder } from "simcse-webgpu/browser";
 import { loadModel } from "./model.ts";
 import { resolvedPlan } from "./plan.ts";
-import type { CallContext, Evaluation, Handlers, RunEvent, RunRequest, RunSummary } from "./protocol.ts";
+import type { CallContext, Evaluation, Handlers, RunEvent, RunRequest, RunSummary, StepPoint } from "./protocol.ts";
 import { reportedArguments } from "./reported-arguments.ts";
 import {
   beginRun,
@@ -53,7 +53,8 @@ export function trainingHandlers(session: Session): Handlers<Names> {
         session.trained = await SimCSE.loadFrom(session.model.simcse.model.device, writableFolder(await trainedHandle()));
         session.record = reportOf(session, record);
       }
-      return { model, data, settings, queries, step: summary?.steps ?? (await lastStep()), steps, evaluations, summary };
+      const points = pointsOf(summary === null ? await pastLog() : record.history);
+      return { model, data, settings, queries, step: summary?.steps ?? (await lastStep()), steps, points, evaluations, summary };
     },
 
     async resume(_, context) {
@@ -210,6 +211,13 @@ async function pastLog(): Promise<readonly HistoryEntry[]> {
   return checkpoint === null ? [] : ((await readTrainingState(checkpoint)).log_history as readonly HistoryEntry[]);
 }
 
+/** The loss curve in a log. */
+function pointsOf(history: readonly HistoryEntry[]): StepPoint[] {
+  return history.flatMap(({ step, loss, learning_rate: learningRate }) =>
+    loss === undefined || learningRate === undefined ? [] : [{ step, loss, learningRate }],
+  );
+}
+
 /** Tells the page what an earlier stretch of the run has shown. */
 function emitPast(
   { steps, evaluations }: RunRecord,
@@ -217,9 +225,7 @@ function emitPast(
   emit: Context["emit"],
 ): void {
   emit({ kind: "start", steps, from });
-  const points = history.flatMap(({ step, loss, learning_rate: learningRate }) =>
-    loss === undefined || learningRate === undefined ? [] : [{ step, loss, learningRate }],
-  );
+  const points = pointsOf(history);
   if (points.length > 0) emit({ kind: "steps", steps: points });
   for (const evaluation of evaluations) if (evaluation.step <= from) emit({ kind: "evaluation", evaluation });
 }
