@@ -154,24 +154,7 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     const writes = this.#inputs.take(input);
     this.#submit((encoder) => {
       this.#write(writes);
-      const { live } = this.#inputs;
-      let pass = encoder.beginComputePass();
-      let current: GPUComputePipeline | null = null;
-      for (const { pipeline, bindGroup, kernel, copies } of this.dispatches) {
-        if (copies.length > 0) {
-          pass.end();
-          copyOperands(encoder, copies, live);
-          pass = encoder.beginComputePass();
-          current = null;
-        }
-        const [x, y, z] = kernel.workgroups(live);
-        if (x * y * z === 0) continue;
-        if (pipeline !== current) pass.setPipeline(pipeline);
-        current = pipeline;
-        pass.setBindGroup(0, bindGroup);
-        pass.dispatchWorkgroups(x, y, z);
-      }
-      pass.end();
+      encodeDispatches(encoder, this.dispatches, this.#inputs.live);
     });
   }
 
@@ -366,6 +349,32 @@ async function createTextures(device: Device, { textures: { sizes } }: Plan): Pr
   if (found === null) return result;
   for (const texture of result) texture.destroy();
   throw refused(device, "the plan's textures", found);
+}
+
+/** Encodes dispatches in one pass. Where an operand is copied into a texture, that pass ends and another like it begins. */
+export function encodeDispatches(
+  encoder: GPUCommandEncoder,
+  dispatches: readonly Dispatch[],
+  live: LiveSize,
+  descriptor?: GPUComputePassDescriptor,
+): void {
+  let pass = encoder.beginComputePass(descriptor);
+  let current: GPUComputePipeline | null = null;
+  for (const { pipeline, bindGroup, kernel, copies } of dispatches) {
+    if (copies.length > 0) {
+      pass.end();
+      copyOperands(encoder, copies, live);
+      pass = encoder.beginComputePass(descriptor);
+      current = null;
+    }
+    const [x, y, z] = kernel.workgroups(live);
+    if (x * y * z === 0) continue;
+    if (pipeline !== current) pass.setPipeline(pipeline);
+    current = pipeline;
+    pass.setBindGroup(0, bindGroup);
+    pass.dispatchWorkgroups(x, y, z);
+  }
+  pass.end();
 }
 
 /** Copies the live rows of each operand into its texture. */
