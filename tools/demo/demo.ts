@@ -43,9 +43,11 @@ const trainingOptions = {
   batchSize: 32,
   learningRate: 1e-4,
   warmupSteps: 0.1,
-  maxLength: 64,
   noDuplicates: true,
 };
+
+/** Tokens of a paragraph that are trained on. */
+const longest = 64;
 
 /** More passes over few pairs only teach them by heart. */
 const mostEpochs = 4;
@@ -110,12 +112,13 @@ async function runDemo(given: DemoOptions): Promise<void> {
 /** Trains on pairs; returns what was done, as text. */
 async function learn(simcse: SimCSE, pairs: Lessons["training"]): Promise<string> {
   const { batchSize } = trainingOptions;
+  const maxLength = Math.min(longest, simcse.encoder.maxLength);
   const maxSteps = Math.min(steps, Math.ceil((pairs.length * mostEpochs) / batchSize));
   const progress = startProgress(maxSteps, "training");
   const began = performance.now();
   let last = Number.NaN;
   try {
-    for await (const { step, loss } of simcse.train(pairs, { ...trainingOptions, maxSteps })) {
+    for await (const { step, loss } of simcse.train(pairs, { ...trainingOptions, maxSteps, maxLength })) {
       progress.update(step, `loss ${loss.toFixed(2)}`);
       last = loss;
     }

@@ -52,8 +52,7 @@ it("keeps a part back, evaluates on it and on a file, and keeps the best by a me
     "2",
     "--load_best_model_at_end",
   );
-  expect(code).toBe(0);
-  expect(stderr).toMatch(/\d+ of them are held out/);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/\d+ of them are held out/) });
   expect(stderr).toContain("loss: infonce, the one for pairs");
   const { log_history, best } = await stateOf("faq");
   const evaluations = log_history.filter((entry: Record<string, number>) => "eval_held_out_mrr@10" in entry);
