@@ -41,7 +41,7 @@ const mostEntries = 1200;
 const steps = 60;
 const trainingOptions = {
   batchSize: 32,
-  learningRate: 1e-4,
+  learningRate: 2e-4,
   warmupSteps: 0.1,
   noDuplicates: true,
 };
