@@ -22,6 +22,7 @@ import {
   writeCheckpoint,
 } from "../../src/simcse/checkpoint/training-checkpoint.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
+import type { Loss } from "../../src/simcse/losses/loss.ts";
 import { Modules, type SimCseModel, trainingOf } from "../../src/simcse/model/model.ts";
 import type { PoolerType } from "../../src/simcse/model/poolers.ts";
 import type { HistoryEntry } from "../../src/simcse/report/history.ts";
@@ -154,6 +155,8 @@ interface Inputs {
   readonly checkpoints: DiskCheckpoints;
   readonly source: TrainingSource;
   readonly set: TrainingSet;
+  /** The loss of the embeddings; null if only masked words are predicted. */
+  readonly loss: Loss | null;
   readonly evaluation: DevEvaluation | null;
 }
 
@@ -187,9 +190,9 @@ async function readInputs(given: TrainOptions, kind: TrainingKind, place: RunPla
   // Examples without a loss and parts that the model lacks are refused before anything is written.
   const needs = modelNeeds(settings, set);
   trainingOf(new Modules(source.config.bert, needs), source.config.bert, needs);
-  stepOptions(set, settings, { tokenizer: source.tokenizer, dimension: source.config.bert.hidden_size });
+  const { loss } = stepOptions(set, settings, { tokenizer: source.tokenizer, dimension: source.config.bert.hidden_size });
   const checkpoints = new DiskCheckpoints(place.output, given.save_total_limit);
-  return { given, settings: { ...settings, metric }, output: place.output, checkpoints, source, set, evaluation };
+  return { given, settings: { ...settings, metric }, output: place.output, checkpoints, source, set, loss, evaluation };
 }
 
 /** `trainer_state.json` of a run that is over, or was interrupted. */
@@ -307,7 +310,7 @@ class CommandRun {
       steps: from?.global_step ?? 0,
       about: {
         ...(given.run_name && { name: given.run_name }),
-        arguments: { ...given, ...argumentsOf(settings) },
+        arguments: { ...given, ...argumentsOf(settings), loss: this.inputs.loss?.name },
         command: commandLine(),
         pooler: pooler_type,
         maxLength: max_seq_length,
@@ -365,7 +368,7 @@ class CommandRun {
       `${totalSteps.toLocaleString("en-US")} steps; a step takes ${megabytes(step.bytes)}, and parameters and optimiser state ${megabytes(model.store.bytes)}`,
     );
     say(trainedText(model.store.layout.counts, this.inputs));
-    say(lossText(step.options.loss, this.inputs));
+    say(lossText(this.inputs));
     if (!given.disable_tqdm) this.#progress = startProgress(totalSteps, "training");
   }
 
@@ -470,8 +473,8 @@ function trainedText({ trained, all }: ParameterCounts, { settings }: Inputs): s
   return `trains ${n(trained)} of ${n(all)} parameters (${((100 * trained) / all).toPrecision(2)}%): ${trainedPartsText(settings)}`;
 }
 
-/** The loss that is used, and why. */
-function lossText(loss: TrainingStep["options"]["loss"], { settings, set }: Inputs): string {
+/** The loss that is used, and why if no option names it. */
+function lossText({ loss, settings, set }: Inputs): string {
   if (loss === null) return "loss: only masked words";
-  return `loss: ${loss.name}, ${settings.loss === null ? `the one for ${set.unit}` : "as --loss says"}`;
+  return settings.loss === null ? `loss: ${loss.name}, the one for ${set.unit}` : `loss: ${loss.name}`;
 }

@@ -59,15 +59,17 @@ const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 /** The most important options; `trainer_state.json` has all of them. */
 const mainOptions = [
   "model_name_or_path",
-  "train_file",
   "layers",
   "vocab_size",
+  "config_name",
+  "train_file",
   "target_vectors",
-  "similarity_weight",
   "per_device_train_batch_size",
   "learning_rate",
   "lr_scheduler_type",
   "max_seq_length",
+  "loss",
+  "similarity_weight",
   "temp",
   "pooler_type",
   "mlp_only_train",
@@ -76,7 +78,9 @@ const mainOptions = [
 ] as const;
 
 function trained({ arguments: given, steps }: TrainingReport): string {
-  const options = mainOptions.filter((option) => given[option] !== undefined && given[option] !== false);
+  const without = /^distill/.test(String(given.loss)) ? "temp" : "similarity_weight";
+  const says = (value: unknown) => value !== undefined && value !== null && value !== false;
+  const options = mainOptions.filter((option) => option !== without && says(given[option]));
   const lines = options.map((option) => `- \`${option}\`: ${plain(String(given[option]))}`);
   const method = methodText(given);
   return [

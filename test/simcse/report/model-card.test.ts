@@ -31,6 +31,9 @@ it("a model card has what hubs read, the scores of the model that is kept, and h
   expect(card).toContain("```sh\nnpx simcse similarity --model out ");
   expect(card).toContain("- `train_file`: a\\_b.txt");
   expect(card).not.toContain("mlp_only_train");
+  const distilled = modelCard({ ...report, arguments: { temp: 0.05, loss: "distill", layers: [0, 2], similarity_weight: 1 } });
+  expect(distilled).toContain("- `layers`: 0,2\n- `loss`: distill\n- `similarity_weight`: 1\n");
+  expect(distilled).not.toContain("temp");
 });
 
 it("says what a student was made of, by which command and from which sources", () => {
