@@ -1,6 +1,6 @@
 /**
  * Every text of a file, whatever its columns mean: the lines of a plain text, and the text columns of a table, row by row. Columns of
- * numbers, ids, scores and labels are left out, and so are missing values.
+ * numbers, ids, scores and labels are left out, and so are absent values; an empty cell is an empty text.
  */
 import { DataError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";

@@ -209,7 +209,7 @@ async function openStudent(teacher: Folder, given: DistillOptions, texts: readon
     0,
   );
   say(
-    `student: ${bert.num_hidden_layers} layers of ${bert.hidden_size}, ${count(bert.vocab_size)} tokens, ${(parameters / 1e6).toFixed(1)} M parameters, ${((2 * parameters) / 1e6).toFixed(1)} MB in f16`,
+    `student: ${bert.num_hidden_layers} layer${bert.num_hidden_layers === 1 ? "" : "s"} of ${bert.hidden_size}, ${count(bert.vocab_size)} tokens, ${(parameters / 1e6).toFixed(1)} M parameters, ${((2 * parameters) / 1e6).toFixed(1)} MB in f16`,
   );
   return source;
 }

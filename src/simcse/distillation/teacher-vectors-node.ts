@@ -15,6 +15,7 @@ import { openFolder, writeFileAtomically } from "../../io/folder-node.ts";
 import { fileOperation } from "../../io/folders/errno-node.ts";
 import { bytesOf } from "../../io/formats/bytes.ts";
 import { npyHeader } from "../../io/formats/npy.ts";
+import { tidyCheckpoints } from "../checkpoint/checkpoint-folders-node.ts";
 import { chunkSentences } from "../embedding/chunks.ts";
 import type { Encoder } from "../embedding/encoder.ts";
 import { modelFingerprint } from "../search/fingerprint.ts";
@@ -71,6 +72,7 @@ export async function writeTeacherVectors(teacher: Encoder, options: TeacherVect
     encoded: 0,
   };
   await fileOperation("write", folder, () => mkdir(folder, { recursive: true }));
+  await tidyCheckpoints(folder, { anew: false });
   const begun = await begunRecord(folder, wanted, anew);
   const path = join(folder, vectorsFile);
   if (begun === null) await rm(path, { force: true });

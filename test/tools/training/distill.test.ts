@@ -79,7 +79,7 @@ it("takes vectors of any teacher, in their principal components if they are long
   const vectors = ["--target_vectors", join(path("student"), "teacher", "vectors.npy")];
   const { code, stderr } = await distill("narrow-student", "--config_name", path("narrow"), "--vocab_size", "50", ...vectors);
   expect(stderr).toMatch(/the first 16 principal components of the teacher's 32, which keep \d+\.\d% of their squared length/);
-  expect(stderr).toMatch(/student: 1 layers of 16/);
+  expect(stderr).toMatch(/student: 1 layer of 16/);
   expect(code).toBe(0);
   await writeFile(path("more.txt"), "One text more.\n");
   expectFailure(await distill("none", "--train_file", path("texts.txt"), path("more.txt"), ...vectors), "48 rows for", "different texts");
