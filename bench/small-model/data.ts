@@ -35,7 +35,9 @@ for await (const texts of readExamples(join(source, "train/nli_triplets.clean.cs
 const questions = (await lines("senteval/TREC/train_5500.label", "latin1")).map((line) => line.slice(line.indexOf(" ") + 1).trim());
 
 // Two captions of one picture, and a caption of the next picture as a negative.
-const captionTriplets = trained.slice(0, sizes.captionPairs).map(([first, second], picture) => [first!, second!, trained[picture + 1]![2]!]);
+const captionTriplets = trained
+  .slice(0, sizes.captionPairs)
+  .map(([first, second], picture) => [first!, second!, trained[picture + 1]![2]!]);
 
 const searches = (group: readonly string[][]) => group.flatMap(([query, ...others]) => others.map((positive) => ({ query, positive })));
 const asLines = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
