@@ -21,7 +21,6 @@ export function Histogram({ lengths: { counts, width: bin, p95, longest, measure
           const tall = Math.max(count > 0 ? 1.5 : 0, (count / most) * height);
           const isLong = at * bin > p95;
           return (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a bar is its place.
             <rect
               key={at}
               x={at * step + 1}

@@ -47,7 +47,6 @@ export function PreviewTable({ preview: { columns, named, rows }, roles, disable
         </thead>
         <tbody>
           {rows.map((row, number) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: rows have no identity but their place.
             <tr key={number}>
               {row.map((cell, at) => (
                 <td key={columns[at]} class={roles[at] === null ? "left-out" : ""}>
