@@ -336,7 +336,6 @@ describe("bad input", () => {
   const latin1 = Buffer.from("sentence\ncaf\u00e9\n", "latin1");
 
   it.each([
-    ["no model", ["encode"], "", ["--model"]],
     ["two models", ["encode", "--model", "a", "--model_name_or_path", "b"], "", ["--model_name_or_path"]],
     ["a column that is not there", ["encode", "--model", model, "--input_format", "csv"], "a,b\n1,2\n", ["--text_column", "a, b"]],
     ["a broken table", ["encode", "--model", model, "--input_format", "csv"], 'sentence\n"open\n', ["standard input"]],
