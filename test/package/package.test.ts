@@ -39,6 +39,7 @@ const install = (app: string, ...packages: string[]) =>
 
 let library: string;
 let commandLine: string;
+let defaultModel: string;
 
 beforeAll(async () => {
   const pack = async (from: string) => {
@@ -49,6 +50,7 @@ beforeAll(async () => {
   };
   library = await pack(resolve("."));
   commandLine = await pack(resolve("cli"));
+  defaultModel = await pack(resolve("models/package"));
   for (const app of Object.values(apps)) {
     await mkdir(app, { recursive: true });
     await writeFile(join(app, "package.json"), JSON.stringify({ type: "module", private: true }));
@@ -84,7 +86,7 @@ describe("an app for the browser alone", () => {
 });
 
 describe("the command line", () => {
-  beforeAll(() => install(apps.node, library, commandLine));
+  beforeAll(() => install(apps.node, library, commandLine, defaultModel));
 
   it("runs, and encodes", async () => {
     expect(await run(apps.node, "npx", "--no-install", "simcse", "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -92,6 +94,20 @@ describe("the command line", () => {
     await writeFile(input, `${tinySentences.join("\n")}\n`);
     const printed = await run(apps.node, "npx", "--no-install", "simcse", "encode", "--model", model, "--input", input);
     expect(printed.trim().split("\n").length).toBe(tinySentences.length);
+  });
+
+  it("has a model of its own, which the library finds in its package", async () => {
+    const texts = ["He plays guitar.", "A woman is reading.", "A man is playing a guitar."];
+    const printed = await run(apps.node, "npx", "--no-install", "simcse", "similarity", ...texts);
+    const code = `
+      import { SimCSE } from "simcse-webgpu";
+      const model = await SimCSE.load();
+      console.log((await model.similarity(${JSON.stringify(texts[0])}, ${JSON.stringify(texts.slice(1))})).join(" "));
+      model.close();`;
+    const cosines = (await run(apps.node, process.execPath, "--input-type=module", "--eval", code)).trim().split(" ").map(Number);
+    expect(cosines[0]).toBeLessThan(0.3);
+    expect(cosines[1]).toBeGreaterThan(0.8);
+    expect(printed).toContain(String(cosines[1]).slice(0, 6));
   });
 
   it("brings what the library needs in Node", async () => {
