@@ -123,6 +123,7 @@ export {
   type Embeddings as BertEmbeddings,
   type ForwardOptions,
   type Layer as BertLayer,
+  type LayerDropout,
   type Projection as BertProjection,
   type SelfAttention as BertSelfAttention,
 } from "./nn/architectures/bert.ts";

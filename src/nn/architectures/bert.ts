@@ -103,9 +103,11 @@ export class SelfAttention {
   }
 }
 
-/** The dropout in a layer. */
-interface LayerDropout {
+/** The dropout in a layer: probabilities from 0 to less than 1. */
+export interface LayerDropout {
+  /** Of the outputs of self-attention and of the feed-forward network. */
   readonly hidden: number;
+  /** Of the attention's weights. */
   readonly attention: number;
   /** The batch's token table if the adapters' dropout is active. */
   readonly tokens: Value | undefined;
