@@ -26,7 +26,7 @@ interface DemoOptions extends ModelFlags {
 }
 
 export const demoCommand = withOptions(
-  new Command("demo").description("let a model learn to search a folder of code, in two minutes: scores and answers before and after"),
+  new Command("demo").description("let a model learn to search a folder of code, in a few minutes: scores and answers before and after"),
   [
     new Option("--folder <dir>", `a folder with files of ${readExtensions.join(", ")}`).default("."),
     new Option("--question <text...>", "what to search for (default: some of the descriptions that are held out)"),
@@ -36,7 +36,7 @@ export const demoCommand = withOptions(
   ],
 ).action((given: DemoOptions) => (given.write_pairs === undefined ? runDemo(given) : writePairs(given, given.write_pairs)));
 
-/** With these, the demo takes about two minutes on two cores without a GPU. */
+/** With these, the demo takes two to three minutes on two cores without a GPU. */
 const mostEntries = 1200;
 const steps = 60;
 const trainingOptions = {
