@@ -5,6 +5,7 @@
  * with a hard negative that the untrained model finds for each; both for the same number of steps from the same weights. Each held-out picture's
  * first caption then looks for the others of its picture among all of theirs.
  */
+import { basename, dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { DataError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
@@ -52,7 +53,7 @@ async function readOptions(): Promise<Options> {
       "The model or the captions are missing.",
       "Give --model DIR and --captions FILE.tsv, captions of one picture a line.",
     );
-  const lines = (await readText(await openFolder("."), values.captions)).split("\n").filter(Boolean);
+  const lines = (await readText(await openFolder(dirname(values.captions)), basename(values.captions))).split("\n").filter(Boolean);
   const pictures = lines.map((line) => line.split("\t"));
   const [train, held] = [Number(values.train), Number(values.held)];
   if (pictures.length < train + held)
