@@ -165,6 +165,7 @@ export { type MakeStudentOptions, makeStudent } from "./simcse/distillation/make
 export { type Projection, principalComponents, project } from "./simcse/distillation/principal-components.ts";
 export { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder, type EncoderOptions } from "./simcse/embedding/encoder.ts";
 export type { TokenizedText } from "./simcse/embedding/encoder-program.ts";
+export { dequantizeInt8, type Int8Ranges, int8Ranges, quantizeInt8 } from "./simcse/embedding/int8-ranges.ts";
 export { decodeRows, type Encoded, type PrecisionArrays } from "./simcse/embedding/precision.ts";
 export type { PromptOptions, TextPreparation } from "./simcse/embedding/prompts.ts";
 export type { ClassifierHooks } from "./simcse/evaluation/classifiers/classifiers.ts";
@@ -256,6 +257,7 @@ export type { HistoryEntry, TrainingReport } from "./simcse/report/history.ts";
 export { modelCard } from "./simcse/report/model-card.ts";
 export { reportHtml } from "./simcse/report/report.ts";
 export { scalarsOf } from "./simcse/report/scalars.ts";
+export { type CommunitiesOptions, type Community, communities } from "./simcse/search/communities.ts";
 export {
   type HardNegativeOptions,
   type MinedNegatives,
@@ -274,6 +276,7 @@ export type {
   SentenceIndex,
   SentenceToIndex,
 } from "./simcse/search/sentence-index.ts";
+export { type SimilarPair, type SimilarPairsOptions, similarPairs } from "./simcse/search/similar-pairs.ts";
 export { type RowMatch, VectorIndex, type VectorIndexOptions, type VectorSearchOptions } from "./simcse/search/vector-index.ts";
 export type { SegmentFormat, VectorSegment } from "./simcse/search/vector-segment.ts";
 export type { Environment, LoadedModel, SimCSE as PortableSimCSE } from "./simcse/simcse.ts";

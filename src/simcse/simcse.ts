@@ -23,6 +23,8 @@ import { checkIterable, isStream } from "./embedding/texts.ts";
 import { toUnitLength } from "./embedding/unit-length.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
 import { type EncodingPooler, parsePooler } from "./model/poolers.ts";
+import { type CommunitiesOptions, type Community, communities } from "./search/communities.ts";
+import { cosineMatrix } from "./search/cosine-blocks.ts";
 import { modelFingerprint } from "./search/fingerprint.ts";
 import { decodeIndex, encodeIndex, type IndexOrigin, probeSentence } from "./search/index-file.ts";
 import {
@@ -34,6 +36,7 @@ import {
   SentenceIndex,
   type SentenceToIndex,
 } from "./search/sentence-index.ts";
+import { type SimilarPair, type SimilarPairsOptions, similarPairs } from "./search/similar-pairs.ts";
 import { type VectorIndexOptions, vectorIndexOptions } from "./search/vector-index.ts";
 import {
   type AddToIndexOptions,
@@ -334,7 +337,7 @@ export class SimCSE {
 
   /**
    * Cosine similarities of queries and keys, each −1 to 1. Both may be texts or embeddings. The result is a number for two texts, f32
-   * [keys] for one text and several keys, and otherwise one f32 [keys] for each query.
+   * [keys] for one text and several keys, and otherwise one f32 [keys] for each query. Many are computed on the GPU.
    */
   async similarity(query: string, key: string, options?: SimilarityOptions): Promise<number>;
   async similarity(query: string, keys: Iterable<string> | Embeddings, options?: SimilarityOptions): Promise<Float32Array>;
@@ -351,10 +354,26 @@ export class SimCSE {
     checkOptions("similarity", options, similarityOptions);
     const left = await this.#embeddings(queries, options);
     const right = await this.#embeddings(keys, startingAt(left.length, options));
-    const rows = unitRows(right);
-    const matrix = unitRows(left).map((query) => Float32Array.from(rows, (key) => cosine(query, key)));
+    const matrix = await cosineMatrix(this.model.device, left, right, { signal: options.signal });
     if (typeof queries !== "string") return matrix;
     return typeof keys === "string" ? matrix[0]![0]! : matrix[0]!;
+  }
+
+  /**
+   * Paraphrase mining: the most similar pairs among texts, or their embeddings, the best first. Every text is compared with every other, on
+   * the GPU. Throws like `similarPairs`.
+   */
+  async paraphrases(texts: Iterable<string> | Embeddings, options: SimilarPairsOptions = {}): Promise<SimilarPair[]> {
+    return similarPairs(this.model.device, await this.#toCompare(texts, options), options);
+  }
+
+  /** Clusters of similar texts, or of their embeddings, the largest first: communities around a central text. Throws like `communities`. */
+  async clusters(texts: Iterable<string> | Embeddings, options: CommunitiesOptions = {}): Promise<Community[]> {
+    return communities(this.model.device, await this.#toCompare(texts, options), options);
+  }
+
+  #toCompare(texts: Iterable<string> | Embeddings, { signal }: { readonly signal?: AbortSignal }): Promise<Embeddings> {
+    return this.#embeddings(isEmbeddings(texts) ? texts : [...texts], { ...(signal && { signal }) });
   }
 
   /** The index that `search` uses. Throws `OptionError` if none was built or loaded. */
@@ -517,11 +536,6 @@ function startingAt(
   { signal, onProgress }: { [Name in keyof SimilarityOptions]: SimilarityOptions[Name] | undefined },
 ): SimilarityOptions {
   return { ...(signal && { signal }), ...(onProgress && { onProgress: (done: number) => onProgress(before + done) }) };
-}
-
-function unitRows({ length, dimension, data }: Embeddings): Float32Array[] {
-  const unit = toUnitLength(data, dimension);
-  return Array.from({ length }, (_, row) => unit.subarray(row * dimension, (row + 1) * dimension));
 }
 
 /** For vectors of unit length; rounding must not give 1.0000001. */
