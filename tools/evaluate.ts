@@ -89,6 +89,8 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {
     ...(given.pooler && { pooler: given.pooler }),
     batchSize: given.batch_size,
+    // Scores are those of the model as it was trained.
+    dtype: "f32",
     tuning: await tuningFor(device, given),
   });
   // SentEval's sentences are read whole, as in the original; your own texts are truncated to the model's length.

@@ -1,5 +1,6 @@
 /** The options of the calls of `SimCSE`, and their names, so that unknown ones are refused. */
 import type { Tuning } from "../autograd/choices.ts";
+import type { FloatType } from "../kernels/language/operation.ts";
 import type { OptionNames } from "../options.ts";
 import type { Embeddings, EncodeOptions } from "./embedding/encoder.ts";
 import type { PromptOptions } from "./embedding/prompts.ts";
@@ -16,6 +17,12 @@ export interface LoadOptions extends PromptOptions {
   readonly batchSize?: number;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;
+  /**
+   * How matrices and activations are stored on the device; kernels add in f32. f16 takes half the memory and is faster on matrix units; a
+   * vector's cosine with that of f32 is above 0.9999. If absent, f16 on devices with matrix units for it, otherwise f32. Saving and
+   * training lose nothing: they read the weights from their file again.
+   */
+  readonly dtype?: FloatType;
   /** How kernels are chosen, from `openTuning`; if absent, by rule, among the variants with correct results. */
   readonly tuning?: Tuning | undefined;
   /** Stops loading; `load` then throws the signal's reason. */
@@ -33,6 +40,7 @@ export const loadOptions: OptionNames<LoadOptions> = {
   maxLength: true,
   batchSize: true,
   normalize: true,
+  dtype: true,
   tuning: true,
   prompt: true,
   promptName: true,

@@ -5,6 +5,7 @@ import { type Folder, MemoryFolder, type NamedContent } from "../io/folder.ts";
 import { type FolderPlace, writeFiles } from "../io/folders/writable-folder.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
 import { missingWeights } from "../io/weights.ts";
+import type { FloatType } from "../kernels/language/operation.ts";
 import type { Precision } from "../kernels/search/precision.ts";
 import { checkOptions } from "../options.ts";
 import { adapterFiles } from "./checkpoint/adapter.ts";
@@ -21,6 +22,7 @@ import type { PrecisionArrays } from "./embedding/precision.ts";
 import { type PromptOptions, searchPrompt, withPrompt } from "./embedding/prompts.ts";
 import { checkIterable, isStream } from "./embedding/texts.ts";
 import { toUnitLength } from "./embedding/unit-length.ts";
+import { encodingDtype } from "./model/encoding-dtype.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
 import { type EncodingPooler, parsePooler } from "./model/poolers.ts";
 import { type CommunitiesOptions, type Community, communities } from "./search/communities.ts";
@@ -145,6 +147,7 @@ export class SimCSE {
   ): Promise<S> {
     checkOptions("load", options, loadOptions);
     const { training = false } = options;
+    const dtype = encodingDtype(options, device.capabilities);
     const chosen = options.pooler === undefined ? undefined : parsePooler(options.pooler);
     const { folder, head, bert, sentenceHead, texts, ...saved } = await readConfig(given, { pooler: chosen });
     const pooler = sentenceHead === null ? (saved.pooler ?? (training ? trainingDefaults.pooler : null)) : "sentence_transformers";
@@ -163,6 +166,7 @@ export class SimCSE {
     if (weights !== null) locateTensors(weights, modelTensors(bert, isFresh ? { ...parts, mlp: false } : parts));
     const model = await SimCseModel.allocate(device, bert, {
       training: training && sentenceHead === null,
+      halves: dtype === "f16",
       ...parts,
       tuning: options.tuning,
     });
@@ -310,6 +314,11 @@ export class SimCSE {
   /** The length of a vector. */
   get dimension(): number {
     return this.encoder.dimension;
+  }
+
+  /** How the model's matrices and activations are stored when it encodes. */
+  get dtype(): FloatType {
+    return this.model.dtype;
   }
 
   /** How a sentence's vector is made from its tokens'. */

@@ -1,6 +1,8 @@
 /** The options of commands that use a model, and opening the model with them. */
 import { Option } from "commander";
 import type { Device } from "../../src/gpu/device.ts";
+import type { FloatType } from "../../src/kernels/language/operation.ts";
+import { encodingDtypes } from "../../src/simcse/model/encoding-dtype.ts";
 import { type PoolerType, poolerTypes } from "../../src/simcse/model/poolers.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
 import { openAdapter } from "../setup/open-adapter.ts";
@@ -14,6 +16,7 @@ export interface ModelOptions extends ModelFlags {
   readonly pooler?: PoolerType;
   readonly max_length?: number;
   readonly batch_size: number;
+  readonly dtype?: FloatType;
   readonly adapter?: string;
   readonly autotune?: boolean;
 }
@@ -27,6 +30,10 @@ export const modelOptions: readonly Option[] = [
   new Option("--prompt <text>", "text to put before each text (default: as saved with the model)"),
   new Option("--prompt_name <name>", "name of one of the model's prompts, such as query or document"),
   new Option("--batch_size <n>", "sentences per batch").argParser(wholeNumber(1)).default(64),
+  new Option(
+    "--dtype <dtype>",
+    "how weights and activations are stored (default: f16 on GPUs with matrix units for it, otherwise f32)",
+  ).choices([...encodingDtypes]),
   new Option("--adapter <name>", "use the adapter whose name contains this"),
   ...tuningOptions,
 ];
@@ -47,6 +54,7 @@ export async function openModel(given: ModelOptions, { normalize = true }: { rea
       ...(given.prompt !== undefined && { prompt: given.prompt }),
       ...(given.prompt_name !== undefined && { promptName: given.prompt_name }),
       batchSize: given.batch_size,
+      ...(given.dtype && { dtype: given.dtype }),
       normalize,
       tuning: await tuningFor(device, given),
     });

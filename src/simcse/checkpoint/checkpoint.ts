@@ -192,7 +192,16 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head, 
     await model.device.finish();
     for (const one of ended) if (one.status === "rejected") throw one.reason;
   }
+  if (model.trained === null) keepOriginals(model, weights, locateTensors(weights, wanted));
   return [...model.store.pieces.keys()].filter(isFresh);
+}
+
+/** For the tensors that the device has as f16 and the file has more exactly. */
+function keepOriginals(model: SimCseModel, weights: Weights, tensors: readonly LocatedTensor[]): void {
+  for (const { name, source } of tensors) {
+    const isRounded = model.store.pieces.get(name)!.parameter.dtype === "f16" && weights.tensors.get(source)!.dtype !== "F16";
+    if (isRounded) model.keepOriginal(name, () => weights.readF32(source));
+  }
 }
 
 /** Tensors in the order of the file, in groups of at most `pendingBytes`; a larger tensor is a group by itself. */

@@ -32,11 +32,11 @@ export function savedModelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse
   return [...moduleFiles(pooler, simcse.max_seq_length, model.config.hidden_size, texts), ...dense, ...files];
 }
 
-function denseTensors({ store }: SimCseModel) {
+function denseTensors(model: SimCseModel) {
   return ["weight", "bias"].map((name) => ({
     name: `linear.${name}`,
     dtype: "F32" as const,
-    shape: [...store.pieces.get(`mlp.dense.${name}`)!.shape],
-    data: async () => new Uint8Array((await store.read(`mlp.dense.${name}`)).buffer),
+    shape: [...model.store.pieces.get(`mlp.dense.${name}`)!.shape],
+    data: async () => new Uint8Array((await model.readMerged(`mlp.dense.${name}`)).buffer),
   }));
 }

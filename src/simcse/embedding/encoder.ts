@@ -3,10 +3,12 @@
  * their original order. Vectors can be of unit length, shortened or in a smaller precision, and be returned all at once or as a stream in
  * constant memory.
  */
+import type { Plan } from "../../autograd/plan.ts";
 import type { Profiler } from "../../autograd/profiler.ts";
 import { ClosedError, NonFiniteError, OptionError } from "../../errors.ts";
 import { Turns } from "../../gpu/turns.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
+import type { FloatType } from "../../kernels/language/operation.ts";
 import type { Precision } from "../../kernels/search/precision.ts";
 import { longestSentence } from "../../nn/architectures/bert-config.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
@@ -91,6 +93,7 @@ const mostPrograms = 4;
 /** Texts to vectors: tokenises, packs batches, and runs a program for each. `SimCSE` has one. */
 export class Encoder {
   readonly #options: Required<EncoderOptions>;
+  readonly #plan: Plan;
   /** The most recently used one is last. */
   #programs: EncoderProgram[];
   readonly #turns = new Turns();
@@ -104,6 +107,7 @@ export class Encoder {
   ) {
     this.#options = options;
     this.#programs = [program];
+    this.#plan = program.program.plan;
   }
 
   /**
@@ -137,6 +141,11 @@ export class Encoder {
   /** Whether vectors are scaled to unit length by default. */
   get normalize(): boolean {
     return this.#options.normalize;
+  }
+
+  /** The memory and kernels of a usual batch; `formatPlan` prints it. */
+  get plan(): Plan {
+    return this.#plan;
   }
 
   /** How texts are prepared before tokenising. */
@@ -280,7 +289,7 @@ export class Encoder {
       );
       batch.forEach((index, row) => {
         const vector = rows.subarray(row * this.dimension, (row + 1) * this.dimension);
-        checkFinite(vector, before + index);
+        checkFinite(vector, before + index, this.model.dtype);
         vectors.set(vector, index * this.dimension);
       });
       onProgress?.(before + next);
@@ -321,12 +330,14 @@ function powerOfTwo(count: number, usual: number): number {
   return count <= usual ? usual : 2 ** Math.ceil(Math.log2(count));
 }
 
-function checkFinite(vector: Float32Array, sentence: number): void {
+function checkFinite(vector: Float32Array, sentence: number, dtype: FloatType): void {
   const bad = vector.findIndex((value) => !Number.isFinite(value));
   if (bad === -1) return;
   throw new NonFiniteError(
     `The model's vector of sentence ${sentence} is not finite: number ${bad} is ${vector[bad]}.`,
-    "The model's weights are damaged or not finite: get its files again, or go back to an earlier checkpoint.",
+    dtype === "f16"
+      ? "Numbers of this model may be beyond the range of f16: load it with the dtype f32 (--dtype f32)."
+      : "The model's weights are damaged or not finite: get its files again, or go back to an earlier checkpoint.",
   );
 }
 

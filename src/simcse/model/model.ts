@@ -1,6 +1,7 @@
 /** A BERT with SimCSE's head, and its memory. */
 import type { Tuning } from "../../autograd/choices.ts";
 import type { Device } from "../../gpu/device.ts";
+import type { FloatType } from "../../kernels/language/operation.ts";
 import { Bert } from "../../nn/architectures/bert.ts";
 import type { BertConfig } from "../../nn/architectures/bert-config.ts";
 import { MlmHead } from "../../nn/architectures/mlm-head.ts";
@@ -29,7 +30,7 @@ export interface ModelOptions {
   readonly freeze?: readonly string[];
   /** Low-rank adapters, which are trained instead of the encoder's weights; none if absent. */
   readonly lora?: LoraOptions | null;
-  /** Keep the matrices as f16, for mixed precision: as a copy if they are trained, otherwise only as f16; false if absent. */
+  /** Keep the matrices as f16: as a copy if they are trained (mixed precision), otherwise only as f16; false if absent. */
   readonly halves?: boolean;
   /** Whether there is an MLP on the [CLS] token. */
   readonly mlp: boolean;
@@ -75,6 +76,9 @@ export function modelTensors(config: BertConfig, options: Pick<ModelOptions, "ml
 
 /** A SimCSE model on a device: the encoder, its heads, and the memory of their parameters. */
 export class SimCseModel {
+  /** Reads tensors, by name, that are more exact in their file than on the device. */
+  readonly #originals = new Map<string, () => Promise<Float32Array>>();
+
   private constructor(
     readonly device: Device,
     readonly config: BertConfig,
@@ -94,6 +98,11 @@ export class SimCseModel {
     const modules = new Modules(config, options);
     const store = await ParameterStore.allocate(device, modules, { training: trainingOf(modules, config, options), halves });
     return new SimCseModel(device, config, modules, store, tuning, options.training ? trainedParts(options) : null);
+  }
+
+  /** How activations are stored when the model encodes. A model that is trained encodes with its f32 weights. */
+  get dtype(): FloatType {
+    return this.trained === null && this.store.layout.keepsHalves ? "f16" : "f32";
   }
 
   get mlp(): Linear | null {
@@ -116,8 +125,18 @@ export class SimCseModel {
     return name.endsWith("weight") && this.store.pieces.has(adapterNames(name).down);
   }
 
-  /** Reads a tensor, row-major. A weight that has an adapter includes it: W + alpha/rank · B·A. */
+  /** Says where a tensor can be read that the device keeps rounded to f16. Saving and training then lose nothing. */
+  keepOriginal(name: string, read: () => Promise<Float32Array>): void {
+    this.#originals.set(name, read);
+  }
+
+  /**
+   * Reads a tensor, row-major, from its file if the device has it only rounded. A weight that has an adapter includes it: W + alpha/rank ·
+   * B·A.
+   */
   async readMerged(name: string): Promise<Float32Array> {
+    const original = this.#originals.get(name);
+    if (original) return original();
     const weight = await this.store.read(name);
     if (!this.hasAdapter(name)) return weight;
     const { down, up } = adapterNames(name);
@@ -130,9 +149,10 @@ export class SimCseModel {
    */
   async copyFrom(other: SimCseModel): Promise<string[]> {
     const shared = other.baseTensors;
-    await this.store.copyFrom(other.store, (name) => shared.has(name) && !other.hasAdapter(name));
+    const isRead = (name: string) => other.hasAdapter(name) || other.#originals.has(name);
+    await this.store.copyFrom(other.store, (name) => shared.has(name) && !isRead(name));
     const own = [...this.store.pieces.keys()];
-    for (const name of own) if (shared.has(name) && other.hasAdapter(name)) this.store.write(name, await other.readMerged(name));
+    for (const name of own) if (shared.has(name) && isRead(name)) this.store.write(name, await other.readMerged(name));
     return own.filter((name) => !shared.has(name));
   }
 
