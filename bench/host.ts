@@ -3,7 +3,7 @@
  * nothing and runs no driver on the same thread. The model is narrow, because the null backend has little memory; the dispatches are the same.
  */
 import { openDevice } from "../src/gpu/node.ts";
-import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../src/nn/architectures/architectures.ts";
 import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { TrainingStep } from "../src/simcse/training/training-step.ts";
@@ -12,7 +12,7 @@ import { syntheticSentences } from "./models.ts";
 
 const batchSize = 64;
 const tokens = 32;
-const config = parseBertConfig("bench", {
+const config = parseConfig("bench", {
   model_type: "bert",
   vocab_size: 30_522,
   hidden_size: 48,

@@ -35,15 +35,15 @@ export async function loadTable(device: Device, rounds = 3): Promise<string> {
 
 async function measureLoading(device: Device, path: string, rounds: number): Promise<string> {
   const folder = await openFolder(path);
-  const { bert } = await readConfig(folder);
+  const config = await readConfig(folder);
   const fileBytes = await folder.size("pytorch_model.bin");
   const rows: string[][] = [];
   let difference = 0;
   for (let round = 1; round <= rounds; round++) {
     const memory = watchMemory();
     const start = performance.now();
-    const model = await SimCseModel.allocate(device, bert, { training: false, mlp: true });
-    const { weights } = await inspectWeights(folder);
+    const model = await SimCseModel.allocate(device, config.transformer, { training: false, mlp: true });
+    const { weights } = await inspectWeights(config);
     const opened = performance.now();
     await loadWeights(model, weights!, { head: "checkpoint" });
     await device.finish();
@@ -91,7 +91,7 @@ async function compare(model: SimCseModel, { sentences, vectors }: Vectors): Pro
   const capacity = { sentences: sentences.length, tokens, ...tableSizes(model.config) };
   const program = await compile(model.device, (tape) => {
     const batch = declareBatch(tape, capacity, { indices: false });
-    return { vectors: poolSentences("cls", model.modules.bert.forward(batch, { training: false }), batch, model.mlp) };
+    return { vectors: poolSentences("cls", model.modules.transformer.forward(batch, { training: false }), batch, model.mlp) };
   });
   const packed = new BatchPacker(capacity).pack(
     sentences.map((ids) => ({ ids, key: 0 })),

@@ -1,5 +1,5 @@
 /** The models and batches that benchmarks of whole steps run on. */
-import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../src/nn/architectures/architectures.ts";
 import type { Bench } from "./open-bench.ts";
 
 export interface BenchModel {
@@ -22,8 +22,7 @@ export const base: BenchModel = {
 /** A software adapter takes minutes for BERT-base. */
 export const benchModels = ({ device }: Bench): readonly BenchModel[] => (device.capabilities.software ? [small] : [small, base]);
 
-export const bertConfig = ({ config }: BenchModel) =>
-  parseBertConfig("bench", { model_type: "bert", max_position_embeddings: 512, ...config });
+export const bertConfig = ({ config }: BenchModel) => parseConfig("bench", { model_type: "bert", max_position_embeddings: 512, ...config });
 
 /** Sentences of `tokens` ids each, spread over the vocabulary. */
 export function syntheticSentences(count: number, tokens: number): number[][] {

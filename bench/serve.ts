@@ -9,7 +9,7 @@ import type { Device } from "../src/gpu/device.ts";
 import { MemoryFolder } from "../src/io/folder.ts";
 import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
-import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../src/nn/architectures/architectures.ts";
 import { modelFiles } from "../src/simcse/checkpoint/checkpoint.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
@@ -41,7 +41,7 @@ async function modelFolder(device: Device): Promise<MemoryFolder> {
     ),
     { lowerCase: true },
   );
-  const config = parseBertConfig("bench", {
+  const config = parseConfig("bench", {
     model_type: "bert",
     max_position_embeddings: 512,
     ...small.config,

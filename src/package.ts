@@ -117,18 +117,14 @@ export { expand, mean, type ReductionOptions, sum } from "./kernels/sum.ts";
 export { transpose } from "./kernels/transpose.ts";
 export { splitViews } from "./kernels/views.ts";
 export { type AdamWOptions, adamWDefaults, adamWStep } from "./nn/adamw.ts";
-export {
-  type BatchValues,
-  Bert,
-  type Embeddings as BertEmbeddings,
-  type ForwardOptions,
-  type Layer as BertLayer,
-  type LayerDropout,
-  type Projection as BertProjection,
-  type SelfAttention as BertSelfAttention,
-} from "./nn/architectures/bert.ts";
-export { type BertConfig, longestSentence, type ModelType, parseBertConfig } from "./nn/architectures/bert-config.ts";
-export type { MlmHead } from "./nn/architectures/mlm-head.ts";
+export type {
+  BatchValues,
+  ForwardOptions,
+  MaskedHead,
+  Transformer,
+  TransformerConfig,
+} from "./nn/architectures/architecture.ts";
+export { longestSentence, modelTypes, parseConfig } from "./nn/architectures/architectures.ts";
 export { LayerNorm } from "./nn/layer-norm.ts";
 export { Linear } from "./nn/linear.ts";
 export { type AdapterTensors, type LoraOptions, type LoraTarget, loraTargets } from "./nn/lora.ts";

@@ -10,7 +10,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   kernels: ["gpu"],
   autograd: ["gpu", "kernels"],
   tuning: ["gpu", "io", "kernels", "autograd"],
-  nn: ["gpu", "kernels", "autograd"],
+  nn: ["gpu", "io", "kernels", "autograd"],
   simcse: ["gpu", "kernels", "autograd", "tuning", "nn", "io"],
 };
 

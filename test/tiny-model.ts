@@ -7,8 +7,7 @@ import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
 import { encodeSafetensors, type TensorToWrite } from "../src/io/weights/safetensors.ts";
-import { Bert } from "../src/nn/architectures/bert.ts";
-import { parseBertConfig } from "../src/nn/architectures/bert-config.ts";
+import { architectureOf, parseConfig } from "../src/nn/architectures/architectures.ts";
 import { namedPieces } from "../src/nn/parameters/parameter.ts";
 import { normal } from "../src/nn/random.ts";
 
@@ -58,8 +57,9 @@ export async function writeTinyModel(
 ): Promise<void> {
   const { json: ofOneLayer, tokenizer } = tinyConfig();
   const json = { ...ofOneLayer, num_hidden_layers: layers };
-  const bert = parseBertConfig("config.json", json);
-  const shapes = new Map([...namedPieces(new Bert(bert))].map(([name, { shape }]) => [name, shape]));
+  const parsed = parseConfig("config.json", json);
+  const transformer = architectureOf(parsed).create(parsed, () => null);
+  const shapes = new Map([...namedPieces(transformer)].map(([name, { shape }]) => [name, shape]));
   shapes.set("pooler.dense.weight", [32, 32]).set("pooler.dense.bias", [32]);
   const all: TensorToWrite[] = [...shapes].map(([name, shape]) => ({
     name,

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { DataError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
-import { longestSentence } from "../src/nn/architectures/bert-config.ts";
+import { longestSentence } from "../src/nn/architectures/architectures.ts";
 import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
 import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
 import { averagedTasks, evaluateSts, type StsReport } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";

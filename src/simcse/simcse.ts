@@ -149,7 +149,7 @@ export class SimCSE {
     const { training = false } = options;
     const dtype = encodingDtype(options, device.capabilities);
     const chosen = options.pooler === undefined ? undefined : parsePooler(options.pooler);
-    const { folder, head, bert, sentenceHead, texts, ...saved } = await readConfig(given, { pooler: chosen });
+    const { folder, head, transformer, sentenceHead, texts, ...saved } = await readConfig(given, { pooler: chosen });
     const pooler = sentenceHead === null ? (saved.pooler ?? (training ? trainingDefaults.pooler : null)) : "sentence_transformers";
     if (pooler === null) {
       throw new OptionError(
@@ -158,13 +158,13 @@ export class SimCSE {
       );
     }
     const tokenizer = await loadTokenizer(folder);
-    checkVocabulary(folder, tokenizer, bert);
-    const { weights, hasHead } = await inspectWeights(folder, head);
+    checkVocabulary(folder, tokenizer, transformer);
+    const { weights, hasHead } = await inspectWeights({ folder, transformer, head });
     if (weights === null && !training) throw missingWeights(folder);
     const isFresh = training && !isTrainedHead({ hasHead, config: saved, weights });
     const parts = { mlp: pooler === "cls", head: sentenceHead };
-    if (weights !== null) locateTensors(weights, modelTensors(bert, isFresh ? { ...parts, mlp: false } : parts));
-    const model = await SimCseModel.allocate(device, bert, {
+    if (weights !== null) locateTensors(weights, transformer, modelTensors(transformer, isFresh ? { ...parts, mlp: false } : parts));
+    const model = await SimCseModel.allocate(device, transformer, {
       training: training && sentenceHead === null,
       halves: dtype === "f16",
       ...parts,

@@ -49,7 +49,7 @@ describe.each(kinds)("%s", async (kind) => {
       const batch = views([group]);
       const program = await compile(device, (tape) => {
         const inputs = declareBatch(tape, capacityOf(batch), { indices: false });
-        const hidden = model.modules.bert.forward(inputs, { training: false });
+        const hidden = model.modules.transformer.forward(inputs, { training: false });
         const pooled = poolerTypes.map((type) => [type, poolSentences(type, hidden, inputs, model.mlp)] as const);
         const outputs: Record<string, Value> = { ...Object.fromEntries(hidden.map((value, i) => [`hidden.${group}.${i}`, value])) };
         for (const [type, value] of pooled) outputs[`pooled.${group}.${type}`] = value;
@@ -72,16 +72,16 @@ describe.each(kinds)("%s", async (kind) => {
       "from the checkpoint of a masked language model": () => openTorchCheckpoint(goldenFolder, `${kind}_mlm.bin`),
       // The original keeps BERT's head under RoBERTa's name, and its inner names as they are.
       "from a checkpoint of the original's --do_mlm": async () =>
-        renamed(weights, (name) => (kind === "bert" ? name.replace("cls.predictions.", "lm_head.") : name)),
+        kind === "bert" ? renamed(weights, (name) => name.replace("cls.predictions.", "lm_head.")) : weights,
     };
 
     it.each(Object.keys(checkpoints))("%s", async (name) => {
       const model = await loadModel({ training: false, mlp: false, mlm: true }, await checkpoints[name]!());
-      const { bert, cls } = model.modules;
+      const { transformer, maskedHead } = model.modules;
       const batch = views(["negatives"]);
       const program = await compile(device, (tape) => {
-        const hidden = bert.forward(declareBatch(tape, capacityOf(batch), { indices: false }), { training: false });
-        return { logits: cls!.predictions.forward(hidden.at(-1)!, bert.embeddings.word_embeddings.weight) };
+        const hidden = transformer.forward(declareBatch(tape, capacityOf(batch), { indices: false }), { training: false });
+        return { logits: maskedHead!.forward(hidden.at(-1)!, transformer.words) };
       });
       program.run(new BatchPacker(capacityOf(batch)).pack(batch, { indices: false }));
       const wanted = await weights.readF32("mlm_logits.negatives");
@@ -105,7 +105,7 @@ describe.each(kinds)("%s", async (kind) => {
     const batch = views(groups);
     const program = await compile(device, (tape) => {
       const inputs = declareBatch(tape, capacityOf(batch), { indices: true });
-      const embeddings = poolSentences(pooler!, model.modules.bert.forward(inputs, { training: true }), inputs, model.mlp);
+      const embeddings = poolSentences(pooler!, model.modules.transformer.forward(inputs, { training: true }), inputs, model.mlp);
       const loss = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batch.length / 2) });
       return { loss, norm: adamWStep(tape, loss, model.store.layout, optimizer) };
     });

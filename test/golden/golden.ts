@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { openSafetensors } from "../../src/io/weights/safetensors.ts";
-import { parseBertConfig } from "../../src/nn/architectures/bert-config.ts";
+import { JoinedWeights } from "../../src/io/weights.ts";
+import { parseConfig } from "../../src/nn/architectures/architectures.ts";
 import type { PoolerType } from "../../src/simcse/model/poolers.ts";
 
 export const kinds = ["bert", "roberta"] as const;
@@ -45,12 +46,20 @@ export const goldenFolder = await openFolder(new URL(".", import.meta.url).pathn
 
 export async function readGolden(kind: Kind) {
   const golden = JSON.parse(readFileSync(new URL(`${kind}.json`, import.meta.url), "utf8")) as Golden;
-  const weights = await openSafetensors(goldenFolder, `${kind}.safetensors`);
-  return { golden, weights, config: parseBertConfig(`${kind}.json`, golden.config) };
+  const file = await openSafetensors(goldenFolder, `${kind}.safetensors`);
+  const named = [...file.tensors.keys()].map(
+    (source) => [kind === "roberta" ? robertaName(source) : source, { weights: file, source }] as const,
+  );
+  const weights = new JoinedWeights(file.path, new Map(named));
+  return { golden, weights, config: parseConfig(`${kind}.json`, golden.config) };
 }
 
+/** The goldens of both kinds have BERT's names for the head of a masked language model. */
+const robertaName = (name: string) =>
+  name.replace(/cls\.predictions\.(?:transform\.)?/, "lm_head.").replace("lm_head.LayerNorm", "lm_head.layer_norm");
+
 /** Names in the goldens have no prefix. */
-export const goldenName = (name: string) => name.replace(/^bert\./, "");
+export const goldenName = (name: string) => name.replace(/^(?:bert|roberta)\./, "");
 
 /** A softmax is invariant to a shift of all its scores, so this gradient is zero except for rounding. */
 export const isZeroGradient = (name: string) => name.endsWith("attention.self.key.bias");

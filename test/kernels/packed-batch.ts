@@ -1,7 +1,7 @@
 /** Packed batches: the tables that describe sentences to kernels, made directly from lengths, keys and ids. */
 import type { Tape } from "../../src/autograd/tape.ts";
 import { positionsPerSentence, sentenceTable, tokenTable } from "../../src/kernels/batch.ts";
-import type { BatchValues } from "../../src/nn/architectures/bert.ts";
+import type { BatchValues } from "../../src/nn/architectures/architecture.ts";
 
 export interface PackedSentence {
   readonly length: number;

@@ -7,7 +7,7 @@ import { expect, it } from "vitest";
 import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
 import { readSentences } from "../../src/io/text.ts";
 import { loadTokenizer } from "../../src/io/tokenizer.ts";
-import { parseBertConfig } from "../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../src/nn/architectures/architectures.ts";
 import { modelFiles } from "../../src/simcse/checkpoint/checkpoint.ts";
 import { evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { stsTask } from "../../src/simcse/evaluation/senteval/sts.ts";
@@ -26,7 +26,7 @@ const saved = join(await temporaryFolder(), "model");
 describeWithSharedData("training on Wikipedia, evaluated on SICK-R", (data) => {
   it("scores the same before saving and after loading", async () => {
     const tokenizer = await loadTokenizer(await openFolder(join(data, "tokenizers/bert-base-uncased")));
-    const config = parseBertConfig("test", {
+    const config = parseConfig("test", {
       vocab_size: tokenizer.vocabSize,
       hidden_size: 32,
       num_hidden_layers: 1,

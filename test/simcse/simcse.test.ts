@@ -62,9 +62,9 @@ describe("a checkpoint", () => {
 
   it("saved and loaded again gives the same vectors to the bit, under the names transformers knows", async () => {
     const source = await openFolder(plain);
-    const { bert } = await readConfig(source);
-    const model = await SimCseModel.allocate(device, bert, { training: false, mlp: true });
-    const { weights } = await inspectWeights(source);
+    const config = await readConfig(source);
+    const model = await SimCseModel.allocate(device, config.transformer, { training: false, mlp: true });
+    const { weights } = await inspectWeights(config);
     await loadWeights(model, weights!, { head: "checkpoint" });
     const path = join(folder, "saved");
     await writeFolderAtomically(path, modelFiles(model, tinyConfig().tokenizer, { pooler_type: "cls", max_seq_length: 32 }), {

@@ -57,7 +57,7 @@ describe("simcse tokenizer prune", () => {
     const { code, stderr } = await prune(small, "--model", model, "--train_file", text, "--vocab_size", "54");
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^54 of 58 tokens, \d+\.\d% of the text's \d+, saved in/) });
     const opened = await openConvertible(await openFolder(small), { pooler: "avg" });
-    expect([opened.bert.vocab_size, opened.tokenizer.vocabSize]).toEqual([54, 54]);
+    expect([opened.transformer.vocab_size, opened.tokenizer.vocabSize]).toEqual([54, 54]);
     await rm(join(model, "model.safetensors"));
     expect((await prune(small, "--model", model, "--train_file", text, "--vocab_size", "54")).stderr).toContain("--overwrite_output_dir");
     const alone = await prune(small, "--model", model, "--train_file", text, "--vocab_size", "54", "--overwrite_output_dir");

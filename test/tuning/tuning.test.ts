@@ -5,7 +5,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import { FileError } from "../../src/errors.ts";
 import { BrowserStorage } from "../../src/io/folders/browser-storage.ts";
 import { CacheFolder, cacheFolder } from "../../src/io/folders/cache-folder-node.ts";
-import { parseBertConfig } from "../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../src/nn/architectures/architectures.ts";
 import { SimCseModel } from "../../src/simcse/model/model.ts";
 import { checkingTuning, version } from "../../src/tuning/tuning.ts";
 import { openTestDevice } from "../device.ts";
@@ -24,7 +24,7 @@ it("the version is the package's", async () => {
 });
 
 it("models that are given no tuner share the device's, which checks", async () => {
-  const config = parseBertConfig("tiny", tinyConfig().json);
+  const config = parseConfig("tiny", tinyConfig().json);
   const open = () => SimCseModel.allocate(device, config, { training: false, mlp: false });
   const [model, other] = [await open(), await open()];
   expect(model.tuning).toBe(await checkingTuning(device));

@@ -60,7 +60,7 @@ async function openDistillation(given: DistillOptions, signal: AbortSignal): Pro
     given.target_vectors === undefined
       ? await encoded(teacher, texts, { given, output, signal })
       : await givenVectors(texts, given.target_vectors);
-  const vectors = await inDimension(teacherVectors, source.config.bert.hidden_size, output);
+  const vectors = await inDimension(teacherVectors, source.config.transformer.hidden_size, output);
   return {
     source,
     read: async ({ maxLength }) => ({ set: distillationSet(texts, vectors, { tokenizer: source.tokenizer, maxLength }), held: null }),
@@ -203,13 +203,13 @@ async function openStudent(teacher: Folder, given: DistillOptions, texts: readon
   const config = config_name === undefined ? undefined : await findModel(config_name, given);
   const student = await makeStudent(teacher, { layers, vocabSize, texts, config, pooler });
   const source = await openTrainingSource(student, { pooler });
-  const { bert } = source.config;
-  const parameters = [...modelTensors(bert, { mlp: (pooler ?? source.config.pooler) === "cls" }).values()].reduce(
+  const { transformer: model } = source.config;
+  const parameters = [...modelTensors(model, { mlp: (pooler ?? source.config.pooler) === "cls" }).values()].reduce(
     (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),
     0,
   );
   say(
-    `student: ${bert.num_hidden_layers} layer${bert.num_hidden_layers === 1 ? "" : "s"} of ${bert.hidden_size}, ${count(bert.vocab_size)} tokens, ${(parameters / 1e6).toFixed(1)} M parameters, ${((2 * parameters) / 1e6).toFixed(1)} MB in f16`,
+    `student: ${model.num_hidden_layers} layer${model.num_hidden_layers === 1 ? "" : "s"} of ${model.hidden_size}, ${count(model.vocab_size)} tokens, ${(parameters / 1e6).toFixed(1)} M parameters, ${((2 * parameters) / 1e6).toFixed(1)} MB in f16`,
   );
   return source;
 }

@@ -189,8 +189,8 @@ async function readInputs(given: TrainOptions, kind: TrainingKind, place: RunPla
   const metric = evaluation && chosenMetric(evaluation, given.metric_for_best_model ?? undefined);
   // Examples without a loss and parts that the model lacks are refused before anything is written.
   const needs = modelNeeds(settings, set);
-  trainingOf(new Modules(source.config.bert, needs), source.config.bert, needs);
-  const { loss } = stepOptions(set, settings, { tokenizer: source.tokenizer, dimension: source.config.bert.hidden_size });
+  trainingOf(new Modules(source.config.transformer, needs), source.config.transformer, needs);
+  const { loss } = stepOptions(set, settings, { tokenizer: source.tokenizer, dimension: source.config.transformer.hidden_size });
   const checkpoints = new DiskCheckpoints(place.output, given.save_total_limit);
   return { given, settings: { ...settings, metric }, output: place.output, checkpoints, source, set, loss, evaluation };
 }

@@ -5,7 +5,7 @@ import { f32, type Value } from "../../../src/kernels/language/operation.ts";
 import { layerNorm } from "../../../src/kernels/layer-norm.ts";
 import { matmul } from "../../../src/kernels/matmul/matmul.ts";
 import { adamWDefaults } from "../../../src/nn/adamw.ts";
-import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { BatchPacker, declareBatch } from "../../../src/simcse/model/batch.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
@@ -32,7 +32,7 @@ export async function open(): Promise<OpenPeer> {
 
   const loadModel = async (options: { training: boolean; dropout: number }) => {
     const probabilities = { hidden_dropout_prob: options.dropout, attention_probs_dropout_prob: options.dropout };
-    const model = await SimCseModel.allocate(device, parseBertConfig("work.ts", { ...config, ...probabilities }), {
+    const model = await SimCseModel.allocate(device, parseConfig("work.ts", { ...config, ...probabilities }), {
       training: options.training,
       mlp: true,
     });
@@ -75,7 +75,7 @@ export async function open(): Promise<OpenPeer> {
       };
       const program = await compile(device, (tape) => {
         const batch = declareBatch(tape, capacity, { indices: false });
-        return { embeddings: poolSentences("cls", model.modules.bert.forward(batch, { training: false }), batch, model.mlp) };
+        return { embeddings: poolSentences("cls", model.modules.transformer.forward(batch, { training: false }), batch, model.mlp) };
       });
       const packer = new BatchPacker(capacity);
       const batch = sentences().map((ids, key) => ({ ids, key }));

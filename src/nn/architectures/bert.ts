@@ -1,40 +1,28 @@
 /**
- * BERT's encoder (Devlin et al. 2019) over packed batches. Property names are the checkpoint's names. The pooler is not part of it, because
- * SimCSE replaces it.
+ * BERT (Devlin et al. 2019) over packed batches. Property names are the checkpoint's names. The pooler is not part of it, because SimCSE
+ * replaces it.
  */
 import { attention } from "../../kernels/attention.ts";
-import { embedding, type GatherIndex } from "../../kernels/embedding.ts";
-import { type FloatType, floatOf, type Value } from "../../kernels/language/operation.ts";
-import { matmul } from "../../kernels/matmul/matmul.ts";
-import { gelu } from "../../kernels/pointwise/pointwise.ts";
+import { embedding } from "../../kernels/embedding.ts";
+import type { FloatType, Value } from "../../kernels/language/operation.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
-import { type AdapterTensors, type LoraOptions, type LoraTarget, LowRankAdapter } from "../lora.ts";
-import { Parameter, type Piece } from "../parameters/parameter.ts";
-import type { BertConfig } from "./bert-config.ts";
+import type { LoraOptions, LoraTarget } from "../lora.ts";
+import { Parameter } from "../parameters/parameter.ts";
+import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
+import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
+import { type LayerDropout, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { maskedLogits } from "./masked-logits.ts";
+import { type OnnxBatch, onnxLayerNorm, onnxPositions, onnxPostNorm, onnxRows } from "./onnx-layers.ts";
+import { type Projection, Projections } from "./projections.ts";
 
-/** A packed batch on the tape. */
-export interface BatchValues {
-  /** u32 [tokens, 4], see `tokenTable`. */
-  readonly tokens: Value;
-  /** u32 [sentences, 2], see `sentenceTable`. */
-  readonly sentences: Value;
-  /** The longest sentence in tokens. */
-  readonly longest: number;
-  /** Needed for gradients. */
-  readonly indices?: { readonly word: GatherIndex; readonly position: GatherIndex };
-}
-
-/** How a forward pass is recorded. */
-export interface ForwardOptions {
-  /** Whether dropout is active. */
-  readonly training: boolean;
-  /** The probability of dropout in training; that of the config if absent or null. */
-  readonly dropout?: number | null;
-  /** How activations and the weights multiplied with them are stored; f32 if absent. f16 needs a store that keeps f16 copies. */
-  readonly dtype?: FloatType;
-  /** Keep only each layer's input for the backward pass, and recompute the layer there. */
-  readonly recompute?: boolean;
+/** The fields of a BERT's or RoBERTa's `config.json` that this package uses, by their original names. */
+export interface BertConfig extends TransformerConfig {
+  readonly intermediate_size: number;
+  readonly type_vocab_size: number;
+  readonly layer_norm_eps: number;
+  readonly hidden_dropout_prob: number;
+  readonly attention_probs_dropout_prob: number;
 }
 
 /** The sum of word, position and token-type embeddings, normalised: f32 or f16 [tokens, hiddenSize]. */
@@ -62,55 +50,23 @@ export class Embeddings {
   }
 }
 
-/** One of query, key and value: its weight and bias, and its adapter's tensors if it has one. */
-export interface Projection extends Partial<AdapterTensors> {
-  readonly weight: Piece;
-  readonly bias: Piece;
-}
-
-/** Their names, in the order of their places in one matrix. */
-const projections = ["query", "key", "value"] as const;
-
-/** Query, key and value as one matrix; the checkpoint has three. */
+/** Self-attention without its output projection. */
 export class SelfAttention {
   readonly query: Projection;
   readonly key: Projection;
   readonly value: Projection;
-  readonly #weight: Parameter;
-  readonly #bias: Parameter;
+  readonly #projections: Projections;
   readonly #heads: number;
-  readonly #adapter: LowRankAdapter | null;
 
   constructor({ hidden_size, initializer_range, num_attention_heads }: BertConfig, lora: LoraOptions | null) {
-    this.#weight = new Parameter([3 * hidden_size, hidden_size], { normal: initializer_range });
-    this.#bias = new Parameter([3 * hidden_size], { constant: 0 });
+    this.#projections = new Projections(hidden_size, initializer_range, lora);
     this.#heads = num_attention_heads;
-    const adapted = projections.flatMap((name, index) => (lora?.targets.includes(name) ? [index] : []));
-    this.#adapter = lora && adapted.length > 0 ? new LowRankAdapter(hidden_size, hidden_size, adapted, lora) : null;
-    const part = (index: number): Projection => ({
-      weight: this.#weight.rows(index * hidden_size, hidden_size),
-      bias: this.#bias.rows(index * hidden_size, hidden_size),
-      ...this.#adapter?.tensorsOf(index),
-    });
-    this.query = part(0);
-    this.key = part(1);
-    this.value = part(2);
+    ({ query: this.query, key: this.key, value: this.value } = this.#projections);
   }
 
   forward(x: Value, batch: BatchValues, { attention: dropout, tokens }: LayerDropout): Value {
-    const qkv = matmul(x, this.#weight.stored(floatOf(x)), "nt", { bias: this.#bias });
-    return attention(this.#adapter?.forward(qkv, x, tokens) ?? qkv, batch, { heads: this.#heads, dropout });
+    return attention(this.#projections.forward(x, tokens), batch, { heads: this.#heads, dropout });
   }
-}
-
-/** The dropout in a layer: probabilities from 0 to less than 1. */
-export interface LayerDropout {
-  /** Of the outputs of self-attention and of the feed-forward network. */
-  readonly hidden: number;
-  /** Of the attention's weights. */
-  readonly attention: number;
-  /** The batch's token table if the adapters' dropout is active. */
-  readonly tokens: Value | undefined;
 }
 
 /** One layer of the encoder: self-attention and the feed-forward network, each with a residual and LayerNorm. */
@@ -133,20 +89,19 @@ export class Layer {
   }
 
   forward(x: Value, batch: BatchValues, dropout: LayerDropout): Value {
-    const residual = { dropout: dropout.hidden, tokens: batch.tokens };
-    const context = this.attention.self.forward(x, batch, dropout);
-    const attended = this.attention.output.LayerNorm.forwardResidual(
-      this.attention.output.dense.forward(context, dropout.tokens),
-      x,
-      residual,
-    );
-    const expanded = gelu(this.intermediate.dense.forward(attended, dropout.tokens));
-    return this.output.LayerNorm.forwardResidual(this.output.dense.forward(expanded, dropout.tokens), attended, residual);
+    const { attention, intermediate, output } = this;
+    const block = {
+      attend: (input: Value) => attention.self.forward(input, batch, dropout),
+      attended: { dense: attention.output.dense, norm: attention.output.LayerNorm },
+      expand: intermediate.dense,
+      output: { dense: output.dense, norm: output.LayerNorm },
+    };
+    return postNorm(block, x, batch, dropout);
   }
 }
 
-/** BERT's or RoBERTa's encoder (Devlin et al. 2019; Liu et al. 2019). Its properties have the names of the checkpoint's tensors. */
-export class Bert {
+/** BERT's encoder, which RoBERTa has too (Liu et al. 2019). */
+export class Bert implements Transformer {
   readonly embeddings: Embeddings;
   readonly encoder: { readonly layer: readonly Layer[] };
   readonly #config: BertConfig;
@@ -158,21 +113,95 @@ export class Bert {
     this.encoder = { layer: Array.from({ length: config.num_hidden_layers }, (_, layer) => new Layer(config, loraOf(layer))) };
   }
 
-  /** The output of the embeddings and of each layer: num_hidden_layers + 1 values [tokens, hidden_size]. */
-  forward(batch: BatchValues, { training, dropout = null, dtype = "f32", recompute = false }: ForwardOptions): Value[] {
-    const { hidden_dropout_prob, attention_probs_dropout_prob } = this.#config;
-    const probability = (own: number) => (training ? (dropout ?? own) : 0);
-    const inLayers: LayerDropout = {
-      hidden: probability(hidden_dropout_prob),
-      attention: probability(attention_probs_dropout_prob),
-      tokens: training ? batch.tokens : undefined,
-    };
-    const hidden = [this.embeddings.forward(batch, dtype, inLayers.hidden)];
-    const { tape } = batch.tokens;
-    for (const layer of this.encoder.layer) {
-      const forward = () => layer.forward(hidden.at(-1)!, batch, inLayers);
-      hidden.push(recompute ? tape.recomputed(forward) : forward());
-    }
-    return hidden;
+  get words(): Parameter {
+    return this.embeddings.word_embeddings.weight;
+  }
+
+  forward(batch: BatchValues, options: ForwardOptions): Value[] {
+    const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
+    const dropout = layerDropout({ hidden, attention }, batch, options);
+    const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
+    return throughLayers(embedded, this.encoder.layer, (layer, x) => layer.forward(x, batch, dropout), options);
   }
 }
+
+/** BERT's head that predicts masked words. */
+class BertHead implements MaskedHead {
+  readonly bias: Parameter;
+  readonly transform: { readonly dense: Linear; readonly LayerNorm: LayerNorm };
+
+  constructor({ hidden_size, vocab_size, initializer_range, layer_norm_eps }: BertConfig) {
+    this.bias = new Parameter([vocab_size], { constant: 0 });
+    this.transform = {
+      dense: new Linear(hidden_size, hidden_size, initializer_range),
+      LayerNorm: new LayerNorm(hidden_size, layer_norm_eps),
+    };
+  }
+
+  forward(hidden: Value, words: Parameter): Value {
+    const { dense, LayerNorm: norm } = this.transform;
+    return maskedLogits({ dense, norm, bias: this.bias }, hidden, words);
+  }
+}
+
+/** BERT's encoder as an ONNX graph; `prefix` is that of its tensors. The positions begin at the row `first` of their table. */
+export function bertToOnnx(batch: OnnxBatch, config: BertConfig, prefix: string, first: number): string[] {
+  const { graph, ids } = batch;
+  const table = (kind: string) => `${prefix}embeddings.${kind}_embeddings.weight`;
+  const words = graph.add("Gather", [table("word"), ids]);
+  const places = graph.add("Add", [
+    graph.add("Gather", [table("position"), onnxPositions(batch, first)]),
+    graph.add("Gather", [table("token_type"), graph.integers(0)]),
+  ]);
+  const sum = onnxRows(batch, graph.add("Add", [words, places]), config.hidden_size);
+  const hidden = [onnxLayerNorm(batch, sum, `${prefix}embeddings.LayerNorm`, config.layer_norm_eps)];
+  for (let i = 0; i < config.num_hidden_layers; i++) {
+    const layer = `${prefix}encoder.layer.${i}`;
+    const self = `${layer}.attention.self`;
+    const block = (name: string) => ({ dense: `${layer}.${name}.dense`, norm: `${layer}.${name}.LayerNorm` });
+    const names = {
+      attention: { query: `${self}.query`, key: `${self}.key`, value: `${self}.value` },
+      attended: block("attention.output"),
+      expand: `${layer}.intermediate.dense`,
+      output: block("output"),
+    };
+    hidden.push(onnxPostNorm(batch, hidden.at(-1)!, names, config, config.layer_norm_eps));
+  }
+  return hidden;
+}
+
+export const bert: Architecture<BertConfig> = {
+  className: "BertModel",
+  encoder: "bert",
+  fields: {
+    defaults: {
+      type_vocab_size: 2,
+      layer_norm_eps: 1e-12,
+      initializer_range: 0.02,
+      hidden_dropout_prob: 0.1,
+      attention_probs_dropout_prob: 0.1,
+      pad_token_id: 0,
+    },
+    rules: {
+      intermediate_size: size(2 ** 20),
+      type_vocab_size: size(2 ** 16),
+      hidden_dropout_prob: probability,
+      attention_probs_dropout_prob: probability,
+      layer_norm_eps: positive,
+      hidden_act: exactGelu,
+      position_embedding_type: only("absolute"),
+    },
+    written: { hidden_act: "gelu", position_embedding_type: "absolute" },
+  },
+  names: { words: "embeddings.word_embeddings.weight", embeddings: ["embeddings."], layers: "encoder.layer." },
+  create: (config, loraOf) => new Bert(config, loraOf),
+  maskedHead: {
+    create: (config) => new BertHead(config),
+    path: ["cls", "predictions"],
+    decoder: "cls.predictions.decoder.weight",
+    byWord: ["cls.predictions.bias", "cls.predictions.decoder.bias"],
+    // SimCSE's own training of a BERT.
+    olderName: (name) => name.replace("cls.predictions.", "lm_head."),
+  },
+  addToOnnx: (batch, config) => bertToOnnx(batch, config, "bert.", 0),
+};

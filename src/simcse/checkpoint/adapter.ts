@@ -7,7 +7,7 @@ import type { NamedContent } from "../../io/folder.ts";
 import { encodeSafetensors } from "../../io/weights/safetensors.ts";
 import { isAdapter } from "../../nn/lora.ts";
 import type { SimCseModel } from "../model/model.ts";
-import { checkpointName } from "./checkpoint.ts";
+import { checkpointName } from "./checkpoint-names.ts";
 
 /** PEFT's prefix of every tensor. */
 const prefix = "base_model.model.";
@@ -19,7 +19,8 @@ const isPooler = (name: string) => name.startsWith("mlp.");
  * The two files, to be written in this order. `base` is the name or path of the model that the adapters belong to. Throws `OptionError` for
  * a model without adapters.
  */
-export function adapterFiles({ store, trained }: SimCseModel, base: string): NamedContent[] {
+export function adapterFiles(model: SimCseModel, base: string): NamedContent[] {
+  const { store, trained } = model;
   const lora = trained?.lora;
   if (!lora) throw new OptionError("The model has no adapters.", "Train it with `loraRank`; they stay until it is trained in another way.");
   const saved = [...store.pieces].filter(([name]) => isAdapter(name) || isPooler(name));
@@ -32,7 +33,7 @@ export function adapterFiles({ store, trained }: SimCseModel, base: string): Nam
     lora_dropout: lora.dropout,
     // Each layer by its whole name: a short one such as output.dense would also mean attention.output.dense.
     target_modules: saved.flatMap(([name]) =>
-      name.endsWith(".lora_A.weight") ? [checkpointName(name).replace(/\.lora_A\.weight$/, "")] : [],
+      name.endsWith(".lora_A.weight") ? [checkpointName(model.config, name).replace(/\.lora_A\.weight$/, "")] : [],
     ),
     modules_to_save: saved.some(([name]) => isPooler(name)) ? ["pooler"] : null,
     bias: "none",
@@ -43,7 +44,7 @@ export function adapterFiles({ store, trained }: SimCseModel, base: string): Nam
     use_dora: false,
   };
   const tensors = saved.map(([name, { shape }]) => ({
-    name: prefix + checkpointName(name),
+    name: prefix + checkpointName(model.config, name),
     dtype: "F32" as const,
     shape: [...shape],
     data: async () => new Uint8Array((await store.read(name)).buffer),

@@ -1,9 +1,9 @@
 /**
  * Model folders in Hugging Face's layout (`config.json`, weights, tokenizer files) and in that of sentence-transformers.
  *
- * Reads BERT and RoBERTa checkpoints in any form of weights, with or without the prefix `bert.` or `roberta.` or that of a wrapper, with
- * the legacy names gamma and beta, with a masked language model's head under `cls.predictions` or `lm_head`; and SimCSE's own, whose head
- * is `mlp.dense` or, converted, `pooler.dense`. Writes the converted form, which transformers opens with the head as its pooler.
+ * Reads checkpoints in any form of weights, with or without the encoder's name (`bert.`) or that of a wrapper before the names of tensors,
+ * with the legacy names gamma and beta, with or without a masked language model's head; and SimCSE's own, whose head is `mlp.dense` or,
+ * converted, `pooler.dense`. Writes the converted form, which transformers opens with the head as its pooler.
  */
 import { FormatError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
@@ -12,15 +12,8 @@ import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { JoinedWeights, missingWeights, openWeights, type PlacedTensor } from "../../io/weights.ts";
-import {
-  architectureOf,
-  type BertConfig,
-  encoderPrefixes,
-  longestSentence,
-  maskedHeadName,
-  maskedHeadNames,
-  parseBertConfig,
-} from "../../nn/architectures/bert-config.ts";
+import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
+import { configJson, longestSentence, parseConfig } from "../../nn/architectures/architectures.ts";
 import { isAdapter } from "../../nn/lora.ts";
 import { show } from "../../show.ts";
 import { type TextPreparation, unprepared } from "../embedding/prompts.ts";
@@ -28,6 +21,7 @@ import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import { officialPooler } from "../model/official-models.ts";
 import { type PoolerType, parsePooler } from "../model/poolers.ts";
 import { headDimension, type SentenceHeadConfig } from "../model/sentence-head.ts";
+import { CheckpointNames, checkpointName, isMaskedHead } from "./checkpoint-names.ts";
 import {
   findTransformer,
   type ModuleWeights,
@@ -51,7 +45,7 @@ export interface CheckpointConfig {
   readonly folder: Folder;
   /** Where a sentence-transformers folder has the weights of the modules after its transformer. */
   readonly head: readonly ModuleWeights[];
-  readonly bert: BertConfig;
+  readonly transformer: TransformerConfig;
   /** Present if this package made the model. */
   readonly simcse: SimCseConfig | null;
   /** Whether SimCSE made the model. Then its tensors `pooler.dense` are the trained head, not BERT's own. */
@@ -84,26 +78,26 @@ export interface ReadConfigOptions {
 /** The modules of a folder that is not from sentence-transformers. */
 const noModules: SentenceModules = { pooler: null, head: null, modules: [] };
 
-/** Reads a folder's configuration. Throws `FileError` when config.json is missing and `FormatError` when it describes no BERT. */
+/** Reads a folder's configuration. Throws `FileError` when config.json is missing and `FormatError` when it describes no model that is supported. */
 export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = {}): Promise<CheckpointConfig> {
-  const transformer = await findTransformer(given);
-  const folder = transformer ?? given;
-  const modules = transformer === null ? noModules : await modulesFor(pooler, given);
-  const settings = transformer === null ? null : await readTextSettings(given, transformer);
+  const inner = await findTransformer(given);
+  const folder = inner ?? given;
+  const modules = inner === null ? noModules : await modulesFor(pooler, given);
+  const settings = inner === null ? null : await readTextSettings(given, inner);
   const path = pathIn(folder, "config.json");
   const json = await readObject(folder, "config.json");
   const simcse = parseSimCse(path, json.simcse);
   const official = officialPooler(given.name);
-  const bert = parseBertConfig(path, json);
-  if (modules.head) headDimension(given.name, modules.head, bert.hidden_size);
+  const transformer = parseConfig(path, json);
+  if (modules.head) headDimension(given.name, modules.head, transformer.hidden_size);
   const saved = simcse && parsePooler(simcse.pooler_type);
-  const longest = longestSentence(bert);
+  const longest = longestSentence(transformer);
   return {
     folder,
-    bert,
+    transformer,
     simcse,
     hasTrainedHead: simcse !== null || official !== null || modules.pooler === "cls",
-    pooler: pooler ?? (transformer === null ? (saved ?? official) : modules.pooler),
+    pooler: pooler ?? (inner === null ? (saved ?? official) : modules.pooler),
     head: modules.modules,
     sentenceHead: modules.head,
     // If sentence-transformers sets no limit, the positions do; SimCSE's own models are truncated to 128.
@@ -134,13 +128,14 @@ function parseSimCse(path: string, value: unknown): SimCseConfig | null {
 }
 
 /** The weights in a folder, including those of modules in folders of their own, and whether there is a head for the [CLS] token. */
-export async function inspectWeights(
-  folder: Folder,
-  modules: readonly ModuleWeights[] = [],
-): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
+export async function inspectWeights({
+  folder,
+  transformer,
+  head: modules,
+}: Pick<CheckpointConfig, "folder" | "transformer" | "head">): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
   const encoder = await openWeights(folder);
   const weights = encoder === null || modules.length === 0 ? encoder : await withModules(encoder, modules);
-  return { weights, hasHead: weights !== null && new CheckpointNames(weights).find("mlp.dense.weight") !== null };
+  return { weights, hasHead: weights !== null && new CheckpointNames(weights, transformer).find("mlp.dense.weight") !== null };
 }
 
 /** A module's tensors get its prefix here. SimCSE's MLP is the only dense layer of its module, so its name ends there. */
@@ -174,11 +169,12 @@ export interface LoadWeightsOptions {
  * value that is not finite.
  */
 export async function loadWeights(model: SimCseModel, weights: Weights, { head, signal }: LoadWeightsOptions): Promise<string[]> {
-  const names = new CheckpointNames(weights);
+  const names = new CheckpointNames(weights, model.config);
   const isFresh = (name: string) =>
-    isAdapter(name) || (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(name) && names.find(name) === null);
+    isAdapter(name) || (head === "fresh" && name.startsWith("mlp.")) || (isMaskedHead(model.config, name) && names.find(name) === null);
   const wanted = [...model.store.pieces].filter(([name]) => !isFresh(name));
-  for (const group of readTogether(weights, locateTensors(weights, wanted))) {
+  const located = locateTensors(weights, model.config, wanted);
+  for (const group of readTogether(weights, located)) {
     signal?.throwIfAborted();
     const ended = await Promise.allSettled(
       group.map(async ({ name, source }) => {
@@ -192,7 +188,7 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head, 
     await model.device.finish();
     for (const one of ended) if (one.status === "rejected") throw one.reason;
   }
-  if (model.trained === null) keepOriginals(model, weights, locateTensors(weights, wanted));
+  if (model.trained === null) keepOriginals(model, weights, located);
   return [...model.store.pieces.keys()].filter(isFresh);
 }
 
@@ -231,17 +227,18 @@ export interface LocatedTensor {
 /** Finds a model's tensors in a checkpoint. Throws `FormatError` for one that is missing or has another shape. */
 export function locateTensors(
   weights: Weights,
+  config: TransformerConfig,
   wanted: Iterable<readonly [string, { readonly shape: readonly number[] }]>,
 ): LocatedTensor[] {
-  const names = new CheckpointNames(weights);
+  const names = new CheckpointNames(weights, config);
   return Array.from(wanted, ([name, { shape }]) => {
     const source = names.find(name);
     if (source === null) {
       throw new FormatError(
-        `${weights.path} has no tensor ${checkpointName(name)}.`,
+        `${weights.path} has no tensor ${checkpointName(config, name)}.`,
         name.startsWith("mlp.")
           ? "The checkpoint has no pooler: use --pooler cls_before_pooler or avg, or a checkpoint that was converted with its MLP."
-          : "Use a checkpoint of a BERT or RoBERTa that fits the config.json beside it.",
+          : `Use a checkpoint of a model of the type ${config.model_type} that fits the config.json beside it.`,
       );
     }
     const info = weights.tensors.get(source)!;
@@ -255,70 +252,8 @@ export function locateTensors(
   });
 }
 
-/** Tensors of the masked language model's head. Many checkpoints lack it; it is then fresh. */
-const isMaskedHead = (name: string) => name.startsWith("cls.");
-
-/** The names of that head after the original's training of a BERT. */
-const originalHead = (name: string) => name.replace("cls.predictions.", "lm_head.");
-
-/** The names of LayerNorm's weight and bias in TensorFlow and in checkpoints converted from it. */
-const legacy = (name: string) => name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
-
-/** Other names of a tensor in older and newer checkpoints, the usual one first. */
-function aliases(name: string): string[] {
-  if (name.startsWith("head.")) return [name];
-  const names = isMaskedHead(name) ? [...maskedHeadNames(name), originalHead(name)] : encoderNames(name);
-  return [...names, ...names.map(legacy)];
-}
-
-function encoderNames(name: string): string[] {
-  const bare = name.replace(/^bert\./, "");
-  const pooler = bare.replace("mlp.dense.", "pooler.dense.");
-  return [...(bare === pooler ? [] : [bare]), pooler, ...encoderPrefixes.map((prefix) => prefix + pooler)];
-}
-
-/** A tensor that every encoder has, and the prefixes before it: a wrapper's, and the encoder's own. */
-const wordEmbedding = new RegExp(
-  `^(.*?)(?:${encoderPrefixes.map((prefix) => prefix.replace(".", "\\.")).join("|")})?embeddings\\.word_embeddings\\.weight$`,
-  "s",
-);
-
-/** Finds tensors in a checkpoint by this package's names. */
-class CheckpointNames {
-  readonly #weights: Weights;
-  /** A wrapper's prefix of each tensor's name: `module.`, `_orig_mod.`, `0.auto_model.`, `model.`. */
-  readonly #wrapper: string;
-
-  /** Throws `FormatError` where several encoders are in one checkpoint. */
-  constructor(weights: Weights) {
-    const wrappers = new Set([...weights.tensors.keys()].flatMap((name) => wordEmbedding.exec(name)?.[1] ?? []));
-    if (wrappers.size > 1 && !wrappers.has("")) {
-      throw new FormatError(
-        `${weights.path} holds ${wrappers.size} encoders, under the prefixes ${show([...wrappers])}.`,
-        "Save the tensors of one of them, without its prefix.",
-      );
-    }
-    this.#weights = weights;
-    this.#wrapper = wrappers.has("") ? "" : ([...wrappers][0] ?? "");
-  }
-
-  /** The checkpoint's name of a tensor, or null if it does not have the tensor. */
-  find(name: string): string | null {
-    return (
-      aliases(name)
-        .map((alias) => this.#wrapper + alias)
-        .find((alias) => this.#weights.tensors.has(alias)) ?? null
-    );
-  }
-}
-
-/** The name under which a tensor is saved. */
-export function checkpointName(name: string): string {
-  return name.replace(/^bert\./, "").replace(/^mlp\./, "pooler.");
-}
-
 /** Throws `FormatError` when the tokenizer has ids beyond the rows of the word embedding. */
-export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_size }: BertConfig): void {
+export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_size }: TransformerConfig): void {
   if (tokenizer.vocabSize <= vocab_size) return;
   throw new FormatError(
     `${folder.name}: the vocabulary has ${tokenizer.vocabSize} tokens; the word embedding has ${vocab_size} rows (vocab_size in config.json).`,
@@ -329,7 +264,7 @@ export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_si
 /** The files of a model folder, to be written in this order. Adapters are part of their weights. */
 export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): NamedContent[] {
   const tensors = [...model.baseTensors].map(([name, { shape }]) => ({
-    name: isMaskedHead(name) ? maskedHeadName(model.config, name) : checkpointName(name),
+    name: checkpointName(model.config, name),
     dtype: "F32" as const,
     shape: [...shape],
     data: async () => new Uint8Array((await model.readMerged(name)).buffer),
@@ -339,21 +274,14 @@ export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: Sim
 
 /** The same for tensors from any source; `simcse` is null if the pooler is not known. */
 export function checkpointFiles(
-  bert: BertConfig,
+  transformer: TransformerConfig,
   simcse: SimCseConfig | null,
   tokenizer: Tokenizer,
   tensors: readonly TensorToWrite[],
   dtype: WeightsDtype,
 ): NamedContent[] {
   const { file, torchDtype } = weightsForms[dtype];
-  const config = {
-    ...bert,
-    architectures: [architectureOf(bert)],
-    hidden_act: "gelu",
-    position_embedding_type: "absolute",
-    torch_dtype: torchDtype,
-    simcse: simcse ?? undefined,
-  };
+  const config = { ...configJson(transformer), torch_dtype: torchDtype, simcse: simcse ?? undefined };
   return [
     { name: "config.json", content: `${JSON.stringify(config, null, 2)}\n` },
     ...[...tokenizer.files].map(([name, content]) => ({ name, content })),

@@ -10,20 +10,14 @@ import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights } from "../../io/weights.ts";
-import { type BertConfig, longestSentence } from "../../nn/architectures/bert-config.ts";
+import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
+import { longestSentence } from "../../nn/architectures/architectures.ts";
 import { checkLength } from "../embedding/encoder.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
 import { modelTensors } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
-import {
-  checkpointFiles,
-  checkpointName,
-  checkVocabulary,
-  inspectWeights,
-  type LocatedTensor,
-  locateTensors,
-  readConfig,
-} from "./checkpoint.ts";
+import { checkpointFiles, checkVocabulary, inspectWeights, type LocatedTensor, locateTensors, readConfig } from "./checkpoint.ts";
+import { checkpointName } from "./checkpoint-names.ts";
 import { DENSE_FOLDER, moduleFiles } from "./sentence-transformers.ts";
 import { tensorsToWrite, type WeightsDtype, weightsForms } from "./written-weights.ts";
 
@@ -37,7 +31,7 @@ export interface ConvertOptions {
 
 /** A checkpoint opened for conversion. */
 export interface Convertible {
-  readonly bert: BertConfig;
+  readonly transformer: TransformerConfig;
   readonly weights: Weights;
   readonly tokenizer: Tokenizer;
   /** Null if neither the model nor the options say it. */
@@ -54,22 +48,23 @@ export interface Convertible {
  * that the model does not support.
  */
 export async function openConvertible(given: Folder, options: ConvertOptions = {}): Promise<Convertible> {
-  const { folder, head, bert, texts, ...saved } = await readConfig(given, { pooler: options.pooler });
+  const { texts, ...saved } = await readConfig(given, { pooler: options.pooler });
+  const { folder, transformer } = saved;
   if (saved.sentenceHead !== null) {
     throw new OptionError(
       `${given.name} has modules after its pooling that no other format here has a place for.`,
       "Use the folder as it is, or give a pooler (--pooler) to convert its transformer without them.",
     );
   }
-  const { weights, hasHead } = await inspectWeights(folder, head);
+  const { weights, hasHead } = await inspectWeights(saved);
   if (weights === null) throw missingWeights(folder);
   const tokenizer = await loadTokenizer(folder);
-  checkVocabulary(folder, tokenizer, bert);
+  checkVocabulary(folder, tokenizer, transformer);
   const pooler = options.pooler ?? saved.pooler;
   const maxLength = options.maxLength ?? saved.maxLength;
-  checkLength(maxLength, longestSentence(bert));
-  const tensors = locateTensors(weights, modelTensors(bert, { mlp: hasHead || pooler === "cls" }));
-  return { bert, weights, tokenizer, pooler, maxLength, texts, tensors };
+  checkLength(maxLength, longestSentence(transformer));
+  const tensors = locateTensors(weights, transformer, modelTensors(transformer, { mlp: hasHead || pooler === "cls" }));
+  return { transformer, weights, tokenizer, pooler, maxLength, texts, tensors };
 }
 
 /**
@@ -77,25 +72,25 @@ export async function openConvertible(given: Folder, options: ConvertOptions = {
  * transformers does not open I8: convert such a model back first.
  */
 export function huggingFaceFiles(
-  { bert, weights, tokenizer, pooler, maxLength, tensors }: Convertible,
+  { transformer, weights, tokenizer, pooler, maxLength, tensors }: Convertible,
   dtype: WeightsDtype,
 ): NamedContent[] {
   const simcse = pooler === null ? null : { pooler_type: pooler, max_seq_length: maxLength };
-  const written = tensors.flatMap((tensor) => toWrite(weights, tensor, checkpointName(tensor.name), dtype));
-  return checkpointFiles(bert, simcse, tokenizer, written, dtype);
+  const written = tensors.flatMap((tensor) => toWrite(weights, tensor, checkpointName(transformer, tensor.name), dtype));
+  return checkpointFiles(transformer, simcse, tokenizer, written, dtype);
 }
 
 /**
  * The same with the files that sentence-transformers reads. Throws OptionError if it does not have the pooler, or the pooler is not known.
  */
 export function sentenceTransformersFiles(model: Convertible, dtype: WeightsDtype): NamedContent[] {
-  const { pooler, maxLength, bert, weights, texts, tensors } = model;
+  const { pooler, maxLength, transformer, weights, texts, tensors } = model;
   if (pooler === null) throw poolerUnknown(weights.path);
   const dense = tensors
     .filter(({ name }) => name.startsWith("mlp.dense."))
     .flatMap((tensor) => toWrite(weights, tensor, tensor.name.replace("mlp.dense.", "linear."), dtype));
   return [
-    ...moduleFiles(pooler, maxLength, bert.hidden_size, texts),
+    ...moduleFiles(pooler, maxLength, transformer.hidden_size, texts),
     ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/${weightsForms[dtype].file}`, content: encodeSafetensors(dense) }] : []),
     ...huggingFaceFiles(model, dtype),
   ];

@@ -12,7 +12,8 @@ import { DTYPE_BITS, TO_F32 } from "../../io/weights/dtypes.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights, openWeights } from "../../io/weights.ts";
-import type { BertConfig } from "../../nn/architectures/bert-config.ts";
+import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
+import { architectureOf, fieldName, firstPosition } from "../../nn/architectures/architectures.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { quoted, show } from "../../show.ts";
 import { readConfig, usualLength } from "./checkpoint.ts";
@@ -48,17 +49,17 @@ interface Parts {
  */
 export async function studentFiles(teacher: Folder, options: StudentOptions = {}): Promise<NamedContent[]> {
   checkOptions("studentFiles", options, studentOptions);
-  const { folder, bert, simcse, pooler } = await readConfig(teacher);
-  const layers = options.layers ?? Array.from({ length: bert.num_hidden_layers }, (_, layer) => layer);
-  checkLayers(teacher, layers, bert);
+  const { folder, transformer: model, simcse, pooler } = await readConfig(teacher);
+  const layers = options.layers ?? Array.from({ length: model.num_hidden_layers }, (_, layer) => layer);
+  checkLayers(teacher, layers, model);
   const rows = options.tokenizer?.oldIds ?? null;
   const { files: tokenizerFiles } = options.tokenizer?.tokenizer ?? (await loadTokenizer(folder));
   const { transformer, copied, modules } = await sentenceTransformersLayout(teacher);
   const published = await readObject(folder, "config.json");
   const config = {
     ...published,
-    ...(rows !== null && { ...renumberedIds(folder, published, bert, rows), vocab_size: rows.length }),
-    num_hidden_layers: layers.length,
+    ...(rows !== null && { ...renumberedIds(folder, published, model, rows), vocab_size: rows.length }),
+    [fieldName(model, "num_hidden_layers")]: layers.length,
     ...(options.dtype !== undefined && { dtype: undefined, torch_dtype: weightsForms[options.dtype].torchDtype }),
     // An official model's pooler is known by its name, which the student does not have.
     ...(transformer === null && simcse === null && pooler !== null && { simcse: { pooler_type: pooler, max_seq_length: usualLength } }),
@@ -72,11 +73,11 @@ export async function studentFiles(teacher: Folder, options: StudentOptions = {}
     ...(await Promise.all(
       modules.map(async (module) => weightsFile(module.folder, module.path, parts, (weights) => takeAll(weights, parts))),
     )),
-    await weightsFile(folder, transformer ?? "", parts, (weights) => takeParts(weights, bert, parts)),
+    await weightsFile(folder, transformer ?? "", parts, (weights) => takeParts(weights, model, parts)),
   ];
 }
 
-function checkLayers({ name }: Folder, layers: readonly number[], { num_hidden_layers: count }: BertConfig): void {
+function checkLayers({ name }: Folder, layers: readonly number[], { num_hidden_layers: count }: TransformerConfig): void {
   const remedy = `Give some of the numbers from 0 to ${count - 1}, each once.`;
   if (layers.length === 0) throw new OptionError("A student without layers is no model.", remedy);
   for (const [place, layer] of layers.entries()) {
@@ -88,17 +89,18 @@ function checkLayers({ name }: Folder, layers: readonly number[], { num_hidden_l
 }
 
 /**
- * The ids of special tokens in a config, renumbered. Throws FormatError if that would move RoBERTa's positions, which are counted from the
- * padding's id.
+ * The ids of special tokens in a config, renumbered. Throws FormatError if that would move the positions, which some architectures count
+ * from the padding's id.
  */
 function renumberedIds(
   folder: Folder,
   config: Readonly<Record<string, unknown>>,
-  { model_type, pad_token_id: padding }: BertConfig,
+  model: TransformerConfig,
   rows: readonly number[],
 ): Readonly<Record<string, number | null>> {
   const ids = new Map(rows.map((old, id) => [old, id]));
-  if (model_type === "roberta" && ids.get(padding) !== padding) {
+  const { pad_token_id: padding } = model;
+  if (firstPosition({ ...model, pad_token_id: ids.get(padding) ?? -1 }) !== firstPosition(model)) {
     throw new FormatError(
       `${pathIn(folder, "config.json")}: the positions begin after pad_token_id ${padding}, which the vocabulary of the student gives to another token.`,
       "Keep more tokens.",
@@ -124,34 +126,47 @@ function takeAll(weights: Weights, { dtype }: Parts): TensorToWrite[] {
   return [...weights.tensors.keys()].flatMap((name) => taken(weights, { source: name, name, rows: null, dtype }));
 }
 
-/** A layer's tensors: what is before its number, the number, and what is after it. */
-const LAYER = /^(.*\bencoder\.layer\.)(\d+)(\..+)$/s;
-/** Tensors with a row for each token: the word embedding, and the outputs of the masked language model's head. */
-const BY_TOKEN = /\b(?:embeddings\.word_embeddings\.weight|(?:predictions|lm_head)\.(?:bias|decoder\.(?:weight|bias)))$/;
-/** That head's output. */
-const DECODER = /\b(?:predictions|lm_head)\.decoder\.weight$/;
+/** A name's ending, at its beginning or after a dot. */
+const endsIn = (name: string, ending: string) => name === ending || name.endsWith(`.${ending}`);
 
-function takeParts(weights: Weights, { num_hidden_layers }: BertConfig, { layers, rows, dtype, isTied }: Parts): TensorToWrite[] {
+/** A layer's number in a tensor's name, and what is before and after it; null for tensors outside the layers. */
+function layerOf(name: string, layers: string): { readonly before: string; readonly layer: number; readonly after: string } | null {
+  const start = name.startsWith(layers) ? 0 : name.indexOf(`.${layers}`) + 1;
+  const [digits] = /^\d+(?=\.)/.exec(name.slice(start + layers.length)) ?? [];
+  if (digits === undefined || !name.startsWith(layers, start)) return null;
+  const end = start + layers.length;
+  return { before: name.slice(0, end), layer: Number(digits), after: name.slice(end + digits.length) };
+}
+
+function takeParts(weights: Weights, model: TransformerConfig, { layers, rows, dtype, isTied }: Parts): TensorToWrite[] {
+  const { names, maskedHead } = architectureOf(model);
+  const { decoder, olderName = (name: string) => name } = maskedHead;
+  const isDecoder = (name: string) => [decoder, olderName(decoder)].some((own) => endsIn(name, own));
+  const hasRows = (name: string) =>
+    [names.words, ...maskedHead.byWord.flatMap((own) => [own, olderName(own)])].some((own) => endsIn(name, own));
   const places = new Map(layers.map((layer, place) => [layer, place]));
   const found = new Set<number>();
   const tensors = [...weights.tensors.keys()].flatMap((source) => {
-    if (isTied && DECODER.test(source)) return [];
-    const [, before, layer, after] = LAYER.exec(source) ?? [];
-    if (layer === undefined) return taken(weights, { source, name: source, rows: rowsOf(weights, source, rows), dtype });
-    found.add(Number(layer));
-    const place = places.get(Number(layer));
-    return place === undefined ? [] : taken(weights, { source, name: `${before}${place}${after}`, rows: null, dtype });
+    if (isTied && isDecoder(source)) return [];
+    const own = layerOf(source, names.layers);
+    if (own === null) {
+      const taking = isDecoder(source) || hasRows(source) ? rowsOf(weights, source, rows) : null;
+      return taken(weights, { source, name: source, rows: taking, dtype });
+    }
+    found.add(own.layer);
+    const place = places.get(own.layer);
+    return place === undefined ? [] : taken(weights, { source, name: `${own.before}${place}${own.after}`, rows: null, dtype });
   });
   if (layers.every((layer) => found.has(layer))) return tensors;
   throw new FormatError(
-    `${weights.path} has tensors of the layers ${show([...found])}; config.json describes ${num_hidden_layers}.`,
+    `${weights.path} has tensors of the layers ${show([...found])}; config.json describes ${model.num_hidden_layers}.`,
     "Use the config.json that belongs to these weights.",
   );
 }
 
-/** The rows to take of a tensor of the transformer; null for all. */
+/** The rows to take of a tensor with a row for each token; null for all. */
 function rowsOf({ path, tensors }: Weights, source: string, rows: Parts["rows"]): Parts["rows"] {
-  if (rows === null || !BY_TOKEN.test(source)) return null;
+  if (rows === null) return null;
   const [count] = tensors.get(source)!.shape;
   const beyond = rows.find((row) => !(row < count!));
   if (beyond === undefined) return rows;

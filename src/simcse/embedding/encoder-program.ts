@@ -53,7 +53,7 @@ export class EncoderProgram {
     const leavesOutPrompt = pooler === "sentence_transformers" && !modules.head!.config.includePrompt;
     const record = (tape: Tape) => {
       const batch = declareBatch(tape, capacity, { indices: false });
-      const hidden = modules.bert.forward(batch, { training: false, dtype: model.dtype });
+      const hidden = modules.transformer.forward(batch, { training: false, dtype: model.dtype });
       const vectors =
         pooler === "sentence_transformers"
           ? modules.head!.forward(hidden.at(-1)!, batch, leavesOutPrompt ? declarePooledSentences(tape, capacity) : batch.sentences)

@@ -10,7 +10,7 @@ import { Turns } from "../../gpu/turns.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import type { FloatType } from "../../kernels/language/operation.ts";
 import type { Precision } from "../../kernels/search/precision.ts";
-import { longestSentence } from "../../nn/architectures/bert-config.ts";
+import { longestSentence } from "../../nn/architectures/architectures.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";

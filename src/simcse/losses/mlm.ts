@@ -39,7 +39,7 @@ export interface MlmOptions {
 /** Records a pass over the masked batch, with its own dropout masks, and its loss, f32 [1]; 0 if nothing is masked. */
 export function maskedLanguageLoss(
   tape: Tape,
-  { bert, cls }: Modules,
+  { transformer, maskedHead }: Modules,
   capacity: BatchCapacity,
   { probability, dtype, recompute, indices, dropout }: MlmOptions,
 ): Value {
@@ -48,9 +48,9 @@ export function maskedLanguageLoss(
   const rows = tape.input("masked rows", u32(masked));
   const labels = tape.input("masked labels", u32(masked));
   const gathered = tape.input("masked places", u32(batch.tokens.shape[0]!));
-  const hidden = bert.forward(batch, { training: true, dtype, recompute, dropout }).at(-1)!;
+  const hidden = transformer.forward(batch, { training: true, dtype, recompute, dropout }).at(-1)!;
   const chosen = cast(gatherRows(hidden, rows, gathered), floatOf(hidden));
-  return mean(crossEntropy(cls!.predictions.forward(chosen, bert.embeddings.word_embeddings.weight), { labels }));
+  return mean(crossEntropy(maskedHead!.forward(chosen, transformer.words), { labels }));
 }
 
 /** A sentence with its masked form. */

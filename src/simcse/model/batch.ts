@@ -8,8 +8,8 @@ import { CapacityError, OptionError } from "../../errors.ts";
 import { dropoutKey, sentenceTable, tokenTable } from "../../kernels/batch.ts";
 import { gatherOrder, gatherRuns } from "../../kernels/embedding.ts";
 import type { Value } from "../../kernels/language/operation.ts";
-import type { BatchValues } from "../../nn/architectures/bert.ts";
-import { type BertConfig, firstPosition } from "../../nn/architectures/bert-config.ts";
+import type { BatchValues, TransformerConfig } from "../../nn/architectures/architecture.ts";
+import { firstPosition } from "../../nn/architectures/architectures.ts";
 
 /** The most a batch may hold. */
 export interface BatchCapacity {
@@ -25,7 +25,7 @@ export interface BatchCapacity {
 }
 
 /** The part of a capacity that a model's config sets. */
-export function tableSizes(config: BertConfig): Pick<BatchCapacity, "vocabulary" | "positions" | "firstPosition"> {
+export function tableSizes(config: TransformerConfig): Pick<BatchCapacity, "vocabulary" | "positions" | "firstPosition"> {
   return { vocabulary: config.vocab_size, positions: config.max_position_embeddings, firstPosition: firstPosition(config) };
 }
 

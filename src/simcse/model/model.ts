@@ -1,10 +1,9 @@
-/** A BERT with SimCSE's head, and its memory. */
+/** An encoder with SimCSE's heads, and its memory. */
 import type { Tuning } from "../../autograd/choices.ts";
 import type { Device } from "../../gpu/device.ts";
 import type { FloatType } from "../../kernels/language/operation.ts";
-import { Bert } from "../../nn/architectures/bert.ts";
-import type { BertConfig } from "../../nn/architectures/bert-config.ts";
-import { MlmHead } from "../../nn/architectures/mlm-head.ts";
+import type { MaskedHead, Transformer, TransformerConfig } from "../../nn/architectures/architecture.ts";
+import { architectureOf } from "../../nn/architectures/architectures.ts";
 import { Linear } from "../../nn/linear.ts";
 import { adapterNames, isAdapter, type LoraOptions, mergeAdapter } from "../../nn/lora.ts";
 import { namedPieces, type Piece } from "../../nn/parameters/parameter.ts";
@@ -42,35 +41,56 @@ export interface ModelOptions {
   readonly tuning?: Tuning | undefined;
 }
 
-/** The modules. Their tensors are named as in a SimCSE training checkpoint: `bert.…`, `mlp.dense.…` and `cls.predictions.…`. */
+/**
+ * The modules. Their tensors are named as in a SimCSE training checkpoint of the architecture: `bert.…`, `mlp.dense.…` and
+ * `cls.predictions.…` for a BERT. So the encoder and the head for masked words are properties under the architecture's names.
+ */
 export class Modules {
-  readonly bert: Bert;
   readonly mlp?: { readonly dense: Linear };
   readonly head?: SentenceHead;
-  readonly cls?: { readonly predictions: MlmHead };
+  readonly #transformer: Transformer;
+  readonly #maskedHead: MaskedHead | null;
 
   constructor(
-    config: BertConfig,
+    config: TransformerConfig,
     { mlp, head = null, mlm = false, ...parts }: Pick<ModelOptions, "mlp" | "head" | "mlm" | "freeze" | "lora">,
   ) {
-    this.bert = new Bert(config, (layer) => adaptersOf(trainedParts(parts), layer));
+    const { encoder, create, maskedHead } = architectureOf(config);
+    this.#transformer = create(config, (layer) => adaptersOf(trainedParts(parts), layer));
+    Object.assign(this, { [encoder]: this.#transformer });
     if (mlp) this.mlp = { dense: new Linear(config.hidden_size, config.hidden_size, config.initializer_range) };
     if (head) this.head = new SentenceHead(head);
-    if (mlm) this.cls = { predictions: new MlmHead(config) };
+    this.#maskedHead = mlm ? maskedHead.create(config) : null;
+    if (this.#maskedHead !== null) Object.assign(this, placed(this.#maskedHead, maskedHead.path));
   }
+
+  /** The encoder. */
+  get transformer(): Transformer {
+    return this.#transformer;
+  }
+
+  /** The head of a masked language model; null if the model has none. */
+  get maskedHead(): MaskedHead | null {
+    return this.#maskedHead;
+  }
+}
+
+/** A module as a property of a property, and so on along a path. */
+function placed(module: object, path: readonly string[]): object {
+  return path.reduceRight((inner, name) => ({ [name]: inner }), module);
 }
 
 /** Which parameters have gradients, as a layout wants to know it. Throws `OptionError` for parts that the model does not have. */
 export function trainingOf(
   modules: Modules,
-  config: BertConfig,
+  config: TransformerConfig,
   options: Pick<ModelOptions, "training" | "freeze" | "lora">,
 ): LayoutOptions["training"] {
   return options.training && trainedBy(trainedParts(options), [...namedPieces(modules).keys()], config);
 }
 
 /** Every tensor of a model by its name in a training checkpoint. */
-export function modelTensors(config: BertConfig, options: Pick<ModelOptions, "mlp" | "head">): ReadonlyMap<string, Piece> {
+export function modelTensors(config: TransformerConfig, options: Pick<ModelOptions, "mlp" | "head">): ReadonlyMap<string, Piece> {
   return namedPieces(new Modules(config, options));
 }
 
@@ -81,7 +101,7 @@ export class SimCseModel {
 
   private constructor(
     readonly device: Device,
-    readonly config: BertConfig,
+    readonly config: TransformerConfig,
     readonly modules: Modules,
     readonly store: ParameterStore,
     readonly tuning: Tuning,
@@ -93,7 +113,7 @@ export class SimCseModel {
    * A model whose parameters are zero; initialise or load them. Throws `CapacityError` when the device has no room, and `OptionError` for
    * parts to freeze that the model does not have.
    */
-  static async allocate(device: Device, config: BertConfig, options: ModelOptions): Promise<SimCseModel> {
+  static async allocate(device: Device, config: TransformerConfig, options: ModelOptions): Promise<SimCseModel> {
     const { halves = false, tuning = await checkingTuning(device) } = options;
     const modules = new Modules(config, options);
     const store = await ParameterStore.allocate(device, modules, { training: trainingOf(modules, config, options), halves });

@@ -3,7 +3,7 @@ import { OptionError } from "../../errors.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { tanh, weightedSum } from "../../kernels/pointwise/pointwise.ts";
 import { pool } from "../../kernels/pool.ts";
-import type { BatchValues } from "../../nn/architectures/bert.ts";
+import type { BatchValues } from "../../nn/architectures/architecture.ts";
 import type { Linear } from "../../nn/linear.ts";
 
 /** How a sentence's vector is made from its tokens', by the original's names (section 6.3 of the paper). */

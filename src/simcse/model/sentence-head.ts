@@ -9,7 +9,7 @@ import { matmul } from "../../kernels/matmul/matmul.ts";
 import { normalize } from "../../kernels/normalize.ts";
 import { add, gelu, relu, sigmoid, silu, tanh } from "../../kernels/pointwise/pointwise.ts";
 import { type Pooling, pool } from "../../kernels/pool.ts";
-import type { BatchValues } from "../../nn/architectures/bert.ts";
+import type { BatchValues } from "../../nn/architectures/architecture.ts";
 import { LayerNorm } from "../../nn/layer-norm.ts";
 import { Parameter } from "../../nn/parameters/parameter.ts";
 

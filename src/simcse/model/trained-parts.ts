@@ -7,7 +7,8 @@
  * they are trained as they are.
  */
 import { OptionError } from "../../errors.ts";
-import type { BertConfig } from "../../nn/architectures/bert-config.ts";
+import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
+import { architectureOf } from "../../nn/architectures/architectures.ts";
 import { isAdapter, type LoraOptions } from "../../nn/lora.ts";
 import { show } from "../../show.ts";
 
@@ -22,13 +23,11 @@ export interface TrainedParts {
 /** What options say about it; everything is trained if they say nothing. */
 export const trainedParts = ({ freeze = [], lora = null }: Partial<TrainedParts>): TrainedParts => ({ freeze, lora });
 
-/** The parts with names of their own, and the prefix of their tensors. */
-const namedParts = { embeddings: "bert.embeddings.", pooler: "mlp." } as const;
-
-/** The prefix of the encoder's tensors. */
-const encoderPrefix = "bert.";
-
-const layerPrefix = (layer: number) => `bert.encoder.layer.${layer}.`;
+/** The parts with names of their own, and the prefixes of their tensors. */
+function namedParts(config: TransformerConfig): Readonly<Record<string, readonly string[]>> {
+  const { encoder, names } = architectureOf(config);
+  return { embeddings: names.embeddings.map((prefix) => `${encoder}.${prefix}`), pooler: ["mlp."] };
+}
 
 /** A layer's number, or the first and the last of a range. */
 const layers = /^(\d+)(?:-(\d+))?$/;
@@ -37,10 +36,11 @@ const layers = /^(\d+)(?:-(\d+))?$/;
  * Whether a tensor is trained, by its name; `names` are those of all tensors. Throws `OptionError` for a part that the model does not have,
  * and if nothing is left to train.
  */
-export function trainedBy({ freeze, lora }: TrainedParts, names: readonly string[], config: BertConfig): (name: string) => boolean {
+export function trainedBy({ freeze, lora }: TrainedParts, names: readonly string[], config: TransformerConfig): (name: string) => boolean {
   const frozen = freeze.flatMap((part) => prefixesOf(part, names, config));
+  const encoder = `${architectureOf(config).encoder}.`;
   const isTrained = (name: string) =>
-    !frozen.some((prefix) => name.startsWith(prefix)) && (lora === null || isAdapter(name) || !name.startsWith(encoderPrefix));
+    !frozen.some((prefix) => name.startsWith(prefix)) && (lora === null || isAdapter(name) || !name.startsWith(encoder));
   if (names.some(isTrained)) return isTrained;
   throw new OptionError(`\`freeze\` ${freeze.join(",")} leaves nothing to train.`, "Leave at least one layer out.");
 }
@@ -57,10 +57,13 @@ function rangeOf(part: string): number[] | null {
 }
 
 /** The prefixes of the tensors of a part. */
-function prefixesOf(part: string, names: readonly string[], { num_hidden_layers: count }: BertConfig): string[] {
-  const named = Object.entries(namedParts).filter(([, prefix]) => names.some((name) => name.startsWith(prefix)));
+function prefixesOf(part: string, tensors: readonly string[], config: TransformerConfig): readonly string[] {
+  const { num_hidden_layers: count } = config;
+  const { encoder, names } = architectureOf(config);
+  const isThere = (prefix: string) => tensors.some((tensor) => tensor.startsWith(prefix));
+  const named = Object.entries(namedParts(config)).filter(([, prefixes]) => prefixes.some(isThere));
   const found = named.find(([name]) => name === part);
-  if (found !== undefined) return [found[1]];
+  if (found !== undefined) return found[1];
   const range = rangeOf(part) ?? [];
   if (range.length === 0 || range.at(-1)! >= count) {
     throw new OptionError(
@@ -68,5 +71,5 @@ function prefixesOf(part: string, names: readonly string[], { num_hidden_layers:
       `It has ${named.map(([name]) => name).join(", ")} and the layers 0 to ${count - 1}, also as a range such as 0-${count - 1}.`,
     );
   }
-  return range.map(layerPrefix);
+  return range.map((layer) => `${encoder}.${names.layers}${layer}.`);
 }

@@ -5,7 +5,7 @@ import type { Device } from "../../gpu/device.ts";
 import type { Folder } from "../../io/folder.ts";
 import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
-import { longestSentence } from "../../nn/architectures/bert-config.ts";
+import { longestSentence } from "../../nn/architectures/architectures.ts";
 import type { ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import { type CheckpointConfig, checkVocabulary, inspectWeights, loadWeights, readConfig, usualLength } from "../checkpoint/checkpoint.ts";
 import { type SimCseConfig, SimCseModel } from "../model/model.ts";
@@ -41,10 +41,10 @@ export async function openTrainingSource(
   { config: configFolder, tokenizer: tokenizerFolder, pooler }: SourceOptions = {},
 ): Promise<TrainingSource> {
   const own = await readTrainable(model, pooler);
-  const config = configFolder ? { ...own, bert: (await readConfig(configFolder)).bert } : own;
+  const config = configFolder ? { ...own, transformer: (await readConfig(configFolder)).transformer } : own;
   const tokenizer = await loadTokenizer(tokenizerFolder ?? config.folder);
-  checkVocabulary(config.folder, tokenizer, config.bert);
-  const { weights, hasHead } = await inspectWeights(config.folder, config.head);
+  checkVocabulary(config.folder, tokenizer, config.transformer);
+  const { weights, hasHead } = await inspectWeights(config);
   return { config, tokenizer, weights, hasTrainedHead: isTrainedHead({ hasHead, config, weights }) };
 }
 
@@ -101,7 +101,7 @@ export function savedConfig({ config }: Pick<TrainingSource, "config">, settings
   const own = config.pooler === null ? usualLength : config.maxLength;
   return {
     pooler_type: embeddingPooler(settings),
-    max_seq_length: Math.min(Math.max(own, settings.maxLength), longestSentence(config.bert)),
+    max_seq_length: Math.min(Math.max(own, settings.maxLength), longestSentence(config.transformer)),
   };
 }
 
@@ -142,7 +142,7 @@ export async function prepareModel(
     tuning,
   }: { readonly settings: TrainingSettings; readonly set: Pick<TrainingSet, "views" | "target">; readonly tuning?: Tuning | undefined },
 ): Promise<{ readonly model: SimCseModel; readonly fresh: readonly string[] }> {
-  const model = await SimCseModel.allocate(device, config.bert, { ...modelNeeds(settings, set), tuning });
+  const model = await SimCseModel.allocate(device, config.transformer, { ...modelNeeds(settings, set), tuning });
   try {
     model.store.initialize(settings.seed);
     const all = [...model.store.pieces.keys()];

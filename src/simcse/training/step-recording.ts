@@ -6,8 +6,7 @@ import { f32, type Value } from "../../kernels/language/operation.ts";
 import { recordHistory } from "../../kernels/optimizer/history.ts";
 import { weightedSum } from "../../kernels/pointwise/pointwise.ts";
 import type { AdamWOptions } from "../../nn/adamw.ts";
-import type { BatchValues } from "../../nn/architectures/bert.ts";
-import type { BertConfig } from "../../nn/architectures/bert-config.ts";
+import type { BatchValues, TransformerConfig } from "../../nn/architectures/architecture.ts";
 import { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
 import type { ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
 import type { Loss, LossBatch } from "../losses/loss.ts";
@@ -52,7 +51,7 @@ export interface StepMlmOptions {
 
 /** The input of recording a step: a model's modules and the places of its parameters. */
 export interface Recorded {
-  readonly config: BertConfig;
+  readonly config: TransformerConfig;
   readonly modules: Modules;
   readonly layout: ParameterLayout;
   /** One row of numbers for each of the last steps. */
@@ -63,17 +62,17 @@ export interface Recorded {
 export const viewsOf = ({ views = 2 }: TrainingStepOptions): number => views;
 
 /** Whether the embedding tables have gradients, for which a batch needs its gather indices. */
-export const trainsEmbeddings = ({ modules }: Recorded): boolean => modules.bert.embeddings.word_embeddings.weight.gradient !== undefined;
+export const trainsEmbeddings = ({ modules }: Recorded): boolean => modules.transformer.words.gradient !== undefined;
 
 /** Room for `examples` examples. */
-export function batchCapacity(config: BertConfig, options: TrainingStepOptions, examples = options.batchSize): BatchCapacity {
+export function batchCapacity(config: TransformerConfig, options: TrainingStepOptions, examples = options.batchSize): BatchCapacity {
   const sentences = viewsOf(options) * examples;
   return { sentences, tokens: sentences * options.maxLength, longest: options.maxLength, ...tableSizes(config) };
 }
 
 /** Records the embeddings of a batch under dropout, f32 [sentences, hidden_size]. */
 export function recordEmbeddings({ modules, layout }: Recorded, options: TrainingStepOptions, batch: BatchValues): Value {
-  const hidden = modules.bert.forward(batch, { training: true, ...forwardOptions(layout, options) });
+  const hidden = modules.transformer.forward(batch, { training: true, ...forwardOptions(layout, options) });
   return poolSentences(options.pooler, hidden, batch, modules.mlp?.dense ?? null);
 }
 

@@ -248,7 +248,7 @@ function hasAll({ modules, store, trained }: SimCseModel, { mlp, mlm = false, ha
     JSON.stringify(trained) === JSON.stringify(trainedParts(parts)) &&
     store.layout.keepsHalves === halves &&
     (modules.mlp !== undefined) === mlp &&
-    (modules.cls !== undefined) === mlm &&
+    (modules.maskedHead !== null) === mlm &&
     modules.head === undefined
   );
 }

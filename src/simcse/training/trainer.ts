@@ -5,7 +5,7 @@
 import type { Profiler } from "../../autograd/profiler.ts";
 import { OptionError } from "../../errors.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
-import { longestSentence } from "../../nn/architectures/bert-config.ts";
+import { longestSentence } from "../../nn/architectures/architectures.ts";
 import { schedules } from "../../nn/schedule.ts";
 import { checkLength } from "../embedding/encoder.ts";
 import { chooseLoss } from "../losses/loss-choice.ts";

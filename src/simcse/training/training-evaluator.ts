@@ -1,7 +1,7 @@
 /** Evaluates during training, remembers the best evaluation, and reports when there was no improvement for too long. */
 import { DataError } from "../../errors.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
-import { longestSentence } from "../../nn/architectures/bert-config.ts";
+import { longestSentence } from "../../nn/architectures/architectures.ts";
 import { Encoder } from "../embedding/encoder.ts";
 import type { Encode } from "../evaluation/embed-distinct.ts";
 import type { SimCseModel } from "../model/model.ts";

@@ -12,7 +12,7 @@ import type { Device } from "../../gpu/device.ts";
 import { Lifetime } from "../../gpu/lifetime.ts";
 import { Readback } from "../../gpu/readback.ts";
 import { optimizerField } from "../../kernels/optimizer/optimizer-state.ts";
-import type { BertConfig } from "../../nn/architectures/bert-config.ts";
+import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
 import { type ParameterCounts, ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
 import { type ModelOptions, Modules, type SimCseModel, trainingOf } from "../model/model.ts";
@@ -165,7 +165,7 @@ export interface StepPlan {
 
 /** Plans a step; nothing is allocated. Throws `OptionError` for parts to freeze that the model does not have. */
 export function planTrainingStep(
-  config: BertConfig,
+  config: TransformerConfig,
   model: Omit<ModelOptions, "training" | "head" | "tuning">,
   options: TrainingStepOptions,
   capabilities: Capabilities,

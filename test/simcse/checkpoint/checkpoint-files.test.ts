@@ -9,7 +9,7 @@ import { type Folder, MemoryFolder, readText, subfolder } from "../../../src/io/
 import { openFolder } from "../../../src/io/folder-node.ts";
 import { encodeSafetensors, openSafetensors } from "../../../src/io/weights/safetensors.ts";
 import { openWeights } from "../../../src/io/weights.ts";
-import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { inspectWeights, loadWeights, modelFiles, readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { moduleFiles } from "../../../src/simcse/checkpoint/sentence-transformers.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
@@ -80,7 +80,7 @@ it.each([
   ["bert", "cls.predictions.", ["bias", "transform.dense.weight", "transform.LayerNorm.bias"]],
   ["roberta", "lm_head.", ["bias", "dense.weight", "layer_norm.bias"]],
 ])("the head of a masked %s is written under its family's names, and read again", async (model_type, prefix, names) => {
-  const config = parseBertConfig("tiny", { ...tinyConfig().json, model_type });
+  const config = parseConfig("tiny", { ...tinyConfig().json, model_type });
   const open = async (seed: number) => {
     const model = await SimCseModel.allocate(device, config, { training: false, mlp: false, mlm: true });
     model.store.initialize(seed);
@@ -91,7 +91,7 @@ it.each([
   for (const { name, content } of modelFiles(saved, tinyConfig().tokenizer, { pooler_type: "avg", max_seq_length: 32 })) {
     await folder.write(name, content);
   }
-  const { weights } = await inspectWeights(folder);
+  const { weights } = await inspectWeights(await readConfig(folder));
   const own = [...weights!.tensors.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
   expect(own).toEqual(expect.arrayContaining(names));
   expect(own).toHaveLength(5);
@@ -190,8 +190,8 @@ describe("a folder of sentence-transformers", () => {
 
 describeWithSharedData("all-MiniLM-L6-v2", (data) => {
   it("pools by the mean of 256 tokens", async () => {
-    const { pooler, maxLength, bert } = await readConfig(await openFolder(join(data, "tokenizers/all-MiniLM-L6-v2")));
-    expect([pooler, maxLength, bert.hidden_size]).toEqual(["avg", 256, 384]);
+    const { pooler, maxLength, transformer } = await readConfig(await openFolder(join(data, "tokenizers/all-MiniLM-L6-v2")));
+    expect([pooler, maxLength, transformer.hidden_size]).toEqual(["avg", 256, 384]);
   });
 
   it("gives the vectors of sentence-transformers", async () => {

@@ -96,14 +96,18 @@ async function originals(): Promise<Map<string, Uint8Array>[]> {
 async function load(folder: MemoryFolder): Promise<void> {
   const config = await readConfig(folder);
   const tokenizer = await loadTokenizer(config.folder);
-  checkVocabulary(config.folder, tokenizer, config.bert);
-  const { weights, hasHead } = await inspectWeights(config.folder, config.head);
+  checkVocabulary(config.folder, tokenizer, config.transformer);
+  const { weights, hasHead } = await inspectWeights(config);
   if (weights === null) return;
-  for (const { source } of locateTensors(weights, modelTensors(config.bert, { mlp: hasHead, head: config.sentenceHead }))) {
+  for (const { source } of locateTensors(
+    weights,
+    config.transformer,
+    modelTensors(config.transformer, { mlp: hasHead, head: config.sentenceHead }),
+  )) {
     checkFinite(weights, source, await weights.readF32(source));
   }
   const ids = tokenizer.encode("w5 w9 ab", config.maxLength);
-  expect(ids.every((id) => Number.isInteger(id) && id >= 0 && id < config.bert.vocab_size)).toBe(true);
+  expect(ids.every((id) => Number.isInteger(id) && id >= 0 && id < config.transformer.vocab_size)).toBe(true);
 }
 
 it("damaged folders end in a model or in a typed error that a terminal can show", async () => {

@@ -104,7 +104,7 @@ it("a student of sentence-transformers keeps its modules and settings", async ()
     const folder = await student(of, { layers: [0], dtype: "F16" });
     expect(folder.files.toSorted()).toEqual(of.files.toSorted());
     expect(await readConfig(folder)).toMatchObject({ pooler: "cls", maxLength: 17, hasTrainedHead: true });
-    expect((await openConvertible(folder)).bert.num_hidden_layers).toBe(1);
+    expect((await openConvertible(folder)).transformer.num_hidden_layers).toBe(1);
     expect(await folder.has(`${place}config.json`)).toBe(true);
     expect(
       (await openWeights(new MemoryFolder("dense", [["model.safetensors", await folder.read("2_Dense/model.safetensors")]])))!.tensors.size,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { MemoryFolder } from "../../../src/io/folder.ts";
 import { openSafetensors } from "../../../src/io/weights/safetensors.ts";
-import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { isAdapter, type LoraOptions, loraTargets } from "../../../src/nn/lora.ts";
 import { normal } from "../../../src/nn/random.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
@@ -15,7 +15,7 @@ import { temporaryFolder, tinyConfig, tinySentences, writeTinyModel } from "../.
 
 const device = await openTestDevice();
 const { json, tokenizer } = tinyConfig();
-const config = parseBertConfig("tiny", { ...json, num_hidden_layers: 2 });
+const config = parseConfig("tiny", { ...json, num_hidden_layers: 2 });
 const pairs = tinySentences.map((sentence, i) => [sentence, tinySentences[(i + 1) % 6]!] as const);
 const set = exampleSet(pairs, tokenizer, 16);
 const examples = pairs.map((_, i) => set.example(i));

@@ -1,6 +1,6 @@
 /** Training with each loss: chosen by the kind of examples, the same in chunks (GradCache) and in mixed precision, and it falls. */
 import { describe, expect, it } from "vitest";
-import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import { stepOptions } from "../../../src/simcse/training/trainer.ts";
 import { checkSettings, type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
@@ -11,7 +11,7 @@ import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
 const device = await openTestDevice();
 const { json, tokenizer } = tinyConfig();
-const config = parseBertConfig("tiny", { ...json, hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 });
+const config = parseConfig("tiny", { ...json, hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 });
 const dimension = config.hidden_size;
 const settings: TrainingSettings = { ...trainingDefaults, pooler: "avg", batchSize: 6, maxLength: 20 };
 

@@ -6,7 +6,7 @@ import { openDevice } from "../../../src/gpu/node.ts";
 import { withReopenedDevice } from "../../../src/gpu/reopen.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
 import { encodeSafetensors, openSafetensors } from "../../../src/io/weights/safetensors.ts";
-import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import {
   checkResumable,
   loadTrainingCheckpoint,
@@ -24,7 +24,7 @@ import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
 const device = await openTestDevice();
 const { json, tokenizer } = tinyConfig();
-const config = parseBertConfig("tiny", json);
+const config = parseConfig("tiny", json);
 const pairs = Array.from({ length: 23 }, (_, i) => [tinySentences[i % 6]!, `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 6)]}`]);
 const settings: TrainingSettings = {
   ...trainingDefaults,

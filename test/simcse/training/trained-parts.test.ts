@@ -1,7 +1,7 @@
 /** Frozen parts: what is trained gets the same update as in a full run, what is frozen keeps its bits and takes neither memory nor work. */
 import { describe, expect, it } from "vitest";
 import { OptionError } from "../../../src/errors.ts";
-import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import { modelNeeds } from "../../../src/simcse/training/prepare-model.ts";
@@ -14,7 +14,7 @@ import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
 const device = await openTestDevice();
 const { json, tokenizer } = tinyConfig();
-const config = parseBertConfig("tiny", { ...json, num_hidden_layers: 3 });
+const config = parseConfig("tiny", { ...json, num_hidden_layers: 3 });
 const pairs = tinySentences.map((sentence, i) => [sentence, tinySentences[(i + 1) % 6]!]);
 const set = exampleSet(pairs, tokenizer, 16);
 const settings: TrainingSettings = {

@@ -1,13 +1,13 @@
 /** The dispatches and memory of a step of BERT's size, planned for a GPU without having one: the plan allocates nothing. */
 import { describe, expect, it } from "vitest";
-import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { planTrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
 
 const device = await openTestDevice();
 
-const base = parseBertConfig("base", {
+const base = parseConfig("base", {
   model_type: "bert",
   vocab_size: 30_522,
   hidden_size: 768,

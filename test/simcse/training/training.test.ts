@@ -11,7 +11,7 @@ import { normalize } from "../../../src/kernels/normalize.ts";
 import { initialOptimizerState } from "../../../src/kernels/optimizer/optimizer-state.ts";
 import { mean } from "../../../src/kernels/sum.ts";
 import { splitViews } from "../../../src/kernels/views.ts";
-import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import type { Loss } from "../../../src/simcse/losses/loss.ts";
 import { BatchPacker, declareBatch, type PackedSentence } from "../../../src/simcse/model/batch.ts";
@@ -28,7 +28,7 @@ import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
 const device = await openTestDevice();
 const { json, tokenizer } = tinyConfig();
-const config = parseBertConfig("tiny", json);
+const config = parseConfig("tiny", json);
 const sentences = Array.from({ length: 24 }, (_, i) => `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 6)]}`);
 const settings: TrainingSettings = {
   ...trainingDefaults,
@@ -180,7 +180,7 @@ describe("dropout masks", () => {
     const model = await freshModel();
     const program = await compile(device, (tape) => {
       const batch = declareBatch(tape, capacity, { indices: false });
-      return { z: poolSentences("avg", model.modules.bert.forward(batch, { training: true }), batch, null) };
+      return { z: poolSentences("avg", model.modules.transformer.forward(batch, { training: true }), batch, null) };
     });
     const packer = new BatchPacker(capacity);
     const vectors = new Map<number, Float32Array>();

@@ -1,7 +1,7 @@
 /** Tensors that are bound in windows: a model trains to the same bits as with whole bindings, and RoBERTa's words fit a device's default limits. */
 import { expect, it } from "vitest";
 import { openDevice } from "../../../src/gpu/node.ts";
-import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import type { TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
@@ -17,7 +17,7 @@ const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1, m
 async function trained(largestBinding: number, { halves, ...changes }: Partial<TrainingStepOptions> & { halves: boolean }) {
   const { json, tokenizer } = tinyConfig();
   await using device = await openDevice({ profile, largestBinding });
-  const config = parseBertConfig("tiny", { ...json, vocab_size: 300, intermediate_size: 128 });
+  const config = parseConfig("tiny", { ...json, vocab_size: 300, intermediate_size: 128 });
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, mlm: true, halves });
   model.store.initialize(1);
   const mlm = { weight: 0.5, probability: 0.1, maskId: tokenizer.maskId, specialIds: new Set([tokenizer.clsId, tokenizer.sepId]) };
@@ -62,7 +62,7 @@ it("RoBERTa's words train where 128 MiB are bound at once, as they do in a small
   ];
   await using device = await openDevice({ profile, largestBinding: limit });
   const updated = async (vocabulary: number, idOf: (word: number) => number) => {
-    const config = parseBertConfig("roberta", {
+    const config = parseConfig("roberta", {
       model_type: "roberta",
       vocab_size: vocabulary,
       hidden_size: hidden,

@@ -5,7 +5,7 @@
 
 import { learnVocabulary } from "../../../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../../../src/io/tokenizer.ts";
-import { parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
 import { heldOutPairs, trainingSentences } from "./corpus.ts";
 
@@ -27,7 +27,7 @@ export const toySettings: TrainingSettings = {
 export function toySetup() {
   const sentences = trainingSentences();
   const vocabulary = learnVocabulary(sentences, vocabularySize);
-  const config = parseBertConfig("the toy model", {
+  const config = parseConfig("the toy model", {
     vocab_size: vocabulary.length,
     hidden_size: 128,
     num_hidden_layers: 2,

@@ -1,7 +1,7 @@
 /** A config that asks for an unsupported computation is refused with the name of its field; sizes are bounded. */
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../../src/errors.ts";
-import { longestSentence, parseBertConfig } from "../../../src/nn/architectures/bert-config.ts";
+import { longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
 
 const minimal = {
   vocab_size: 22,
@@ -11,7 +11,7 @@ const minimal = {
   intermediate_size: 32,
   max_position_embeddings: 40,
 };
-const parse = (fields: object) => parseBertConfig("config.json", { ...minimal, ...fields });
+const parse = (fields: object) => parseConfig("config.json", { ...minimal, ...fields });
 
 describe("a config is refused for", () => {
   it.each<[field: string, value: unknown]>([
@@ -24,7 +24,7 @@ describe("a config is refused for", () => {
     ["hidden_act", 5],
     ["pruned_heads", { 0: [1] }],
     ["quantization_config", { load_in_8bit: true }],
-    ["model_type", "distilbert"],
+    ["model_type", "longformer"],
     ["model_type", "constructor"],
     ["model_type", null],
     ["type_vocab_size", 0],
@@ -45,7 +45,9 @@ describe("a config is refused for", () => {
   });
 
   it("the type that its class implies where it names none", () => {
-    expect(() => parse({ architectures: ["DistilBertModel"] })).toThrow('model_type must be "bert" or "roberta"; found "DistilBertModel"');
+    expect(() => parse({ architectures: ["LongformerModel"] })).toThrow(
+      'model_type must be one of "bert", "roberta"; found "LongformerModel"',
+    );
     expect(parse({ architectures: ["RobertaModel"] }).model_type).toBe("roberta");
     expect(parse({}).model_type).toBe("bert");
   });

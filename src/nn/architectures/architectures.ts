@@ -1,0 +1,89 @@
+/** The architectures by their `model_type`, and the configs that describe them. */
+import { FormatError } from "../../errors.ts";
+import { show } from "../../show.ts";
+import type { Architecture, TransformerConfig } from "./architecture.ts";
+import { bert } from "./bert.ts";
+import { commonRules, isWhole } from "./config-rules.ts";
+import { roberta } from "./roberta.ts";
+
+const architectures: Readonly<Record<string, Architecture>> = { bert, roberta };
+
+/** The values of `model_type` that are supported. */
+export const modelTypes: readonly string[] = Object.keys(architectures);
+
+/** The architecture of a model. */
+export function architectureOf({ model_type }: Pick<TransformerConfig, "model_type">): Architecture {
+  return architectures[model_type]!;
+}
+
+/** The row of the position embedding for a sentence's first token. */
+export function firstPosition(config: TransformerConfig): number {
+  return architectureOf(config).firstPosition?.(config) ?? 0;
+}
+
+/** The longest sentence in tokens, special tokens included. */
+export function longestSentence(config: TransformerConfig): number {
+  return config.max_position_embeddings - firstPosition(config);
+}
+
+/** The name of a field in a model's `config.json`, given its name in `TransformerConfig`. */
+export function fieldName(config: Pick<TransformerConfig, "model_type">, field: string): string {
+  return architectureOf(config).fields.names?.[field] ?? field;
+}
+
+/** Tokens of the shortest useful sentence: [CLS], one token, [SEP]. */
+const shortestSentence = 3;
+
+/**
+ * Reads a Hugging Face `config.json`; `file` names it in errors. Throws `FormatError`, naming the field, if a field is missing, has a wrong
+ * value, or asks for a computation that is not supported: the vectors would not be the model's.
+ */
+export function parseConfig(file: string, json: Readonly<Record<string, unknown>>): TransformerConfig {
+  const { model_type = impliedType(json) } = json;
+  const isKnown = typeof model_type === "string" && Object.hasOwn(architectures, model_type);
+  const refuse = (field: string, found: unknown, wanted: string) => {
+    throw new FormatError(
+      `${file}: ${field} must be ${wanted}; found ${show(found)}.`,
+      isKnown ? "Use the config.json that belongs to the model, or correct the field." : "Use a model of one of these types.",
+    );
+  };
+  if (!isKnown) refuse("model_type", model_type, `one of ${modelTypes.map((name) => `"${name}"`).join(", ")}`);
+  const type = { model_type: model_type as string };
+  const { fields } = architectureOf(type);
+  const config: Record<string, unknown> = { ...fields.defaults, ...json, ...type };
+  for (const [field, name] of Object.entries(fields.names ?? {})) config[field] = json[name] ?? config[field];
+  config.pad_token_id ??= fields.defaults.pad_token_id;
+  const expect = (field: string, fits: boolean, wanted: string) => {
+    if (!fits) refuse(fieldName(type, field), config[field], wanted);
+  };
+  for (const [field, { fits, wanted }] of Object.entries({ ...commonRules, ...fields.rules })) expect(field, fits(config[field]), wanted);
+  const parsed = config as unknown as TransformerConfig;
+  const { hidden_size, num_attention_heads, vocab_size } = parsed;
+  expect("pad_token_id", isWhole(config.pad_token_id, 0, vocab_size - 1), `the id of a token, below vocab_size ${vocab_size}`);
+  expect(
+    "num_attention_heads",
+    hidden_size % (num_attention_heads * 4) === 0,
+    `a divisor of ${fieldName(type, "hidden_size")} ${hidden_size} with heads of a multiple of 4`,
+  );
+  expect(
+    "max_position_embeddings",
+    longestSentence(parsed) >= shortestSentence,
+    `at least ${shortestSentence + firstPosition(parsed)}: the first ${firstPosition(parsed)} are no positions of a sentence`,
+  );
+  return parsed;
+}
+
+/** The model_type of a config that leaves it out: that of its transformers class, or BERT's if it names none. */
+function impliedType({ architectures: classes }: Readonly<Record<string, unknown>>): string {
+  const [named] = Array.isArray(classes) ? (classes as unknown[]) : [];
+  if (typeof named !== "string") return "bert";
+  const families = Object.entries(architectures);
+  return families.find(([, { className }]) => named.startsWith(className.replace(/Model$/, "")))?.[0] ?? named;
+}
+
+/** The content of a model's `config.json`, as transformers opens it. */
+export function configJson(config: TransformerConfig): Readonly<Record<string, unknown>> {
+  const { className, fields } = architectureOf(config);
+  const own = Object.fromEntries(Object.entries(config).map(([field, value]) => [fieldName(config, field), value]));
+  return { ...own, architectures: [className], ...fields.written };
+}

@@ -1,0 +1,86 @@
+/** Layers as operators of an ONNX graph. Rows are tokens, as in this package, so that a linear layer is one operator with its bias. */
+import type { OnnxGraph } from "../../io/formats/onnx.ts";
+
+/** The inputs of a graph, and what its layers need besides their own input. */
+export interface OnnxBatch {
+  readonly graph: OnnxGraph;
+  /** int64 [batch, sequence] */
+  readonly ids: string;
+  /** int64 [2]: batch and sequence. */
+  readonly size: string;
+  /** f32 [batch, sequence, 1] */
+  readonly mask: string;
+  /** f32 [batch, 1, 1, sequence]: added to the attention scores, so that padding is ignored. */
+  readonly penalty: string;
+}
+
+/** int64 [sequence]: the numbers from `first` on, one for each place in a sentence. */
+export function onnxPositions({ graph, size }: OnnxBatch, first: number): string {
+  const length = graph.add("Gather", [size, graph.integers(1)]);
+  const end = graph.add("Add", [length, graph.integers(first)]);
+  return graph.add("Range", [graph.integers(first), end, graph.integers(1)]);
+}
+
+/** Rows [batch · sequence, width] of [batch, sequence, width]. */
+export function onnxRows({ graph }: OnnxBatch, x: string, width: number): string {
+  return graph.add("Reshape", [x, graph.integers([-1, width])]);
+}
+
+/** The sizes of self-attention. */
+export interface AttentionSize {
+  readonly hidden_size: number;
+  readonly num_attention_heads: number;
+}
+
+/** The names of the three linear layers that attention reads. */
+export interface AttentionNames {
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Self-attention of rows, without its output projection. */
+export function onnxAttention(batch: OnnxBatch, x: string, names: AttentionNames, config: AttentionSize): string {
+  const { graph, size, penalty } = batch;
+  const width = config.hidden_size / config.num_attention_heads;
+  const perHead = graph.add("Concat", [size, graph.integers([config.num_attention_heads, width])], { axis: 0 });
+  const heads = (name: string, perm: number[]) =>
+    graph.add("Transpose", [graph.add("Reshape", [onnxLinear(batch, x, name), perHead])], { perm });
+  const products = graph.add("MatMul", [heads(names.query, [0, 2, 1, 3]), heads(names.key, [0, 2, 3, 1])]);
+  const scores = graph.add("Add", [graph.add("Mul", [products, graph.float(1 / Math.sqrt(width))]), penalty]);
+  const context = graph.add("MatMul", [graph.add("Softmax", [scores], { axis: -1 }), heads(names.value, [0, 2, 1, 3])]);
+  return onnxRows(batch, graph.add("Transpose", [context], { perm: [0, 2, 1, 3] }), config.hidden_size);
+}
+
+/** x·Wᵀ + b, with the tensors `name.weight` and `name.bias`. */
+export function onnxLinear({ graph }: OnnxBatch, x: string, name: string): string {
+  return graph.add("Gemm", [x, `${name}.weight`, `${name}.bias`], { transB: 1 });
+}
+
+/** LayerNorm with the tensors `name.weight` and `name.bias`. */
+export function onnxLayerNorm({ graph }: OnnxBatch, x: string, name: string, epsilon: number): string {
+  return graph.add("LayerNormalization", [x, `${name}.weight`, `${name}.bias`], { axis: -1, epsilon: { float: epsilon } });
+}
+
+/** x · (1 + erf(x / √2)) / 2 */
+export function onnxGelu({ graph }: OnnxBatch, x: string): string {
+  const erf = graph.add("Erf", [graph.add("Mul", [x, graph.float(Math.SQRT1_2)])]);
+  return graph.add("Mul", [graph.add("Mul", [x, graph.float(0.5)]), graph.add("Add", [erf, graph.float(1)])]);
+}
+
+/** The names of the tensors of a block with LayerNorm after each residual, see `postNorm`. */
+export interface PostNormNames {
+  readonly attention: AttentionNames;
+  readonly attended: { readonly dense: string; readonly norm: string };
+  readonly expand: string;
+  readonly output: { readonly dense: string; readonly norm: string };
+}
+
+/** A block as `postNorm` records it. */
+export function onnxPostNorm(batch: OnnxBatch, x: string, names: PostNormNames, config: AttentionSize, epsilon: number): string {
+  const { graph } = batch;
+  const add = ({ dense, norm }: PostNormNames["output"], from: string, residual: string) =>
+    onnxLayerNorm(batch, graph.add("Add", [onnxLinear(batch, from, dense), residual]), norm, epsilon);
+  const middle = add(names.attended, onnxAttention(batch, x, names.attention, config), x);
+  return add(names.output, onnxGelu(batch, onnxLinear(batch, middle, names.expand)), middle);
+}

@@ -1,0 +1,43 @@
+/** RoBERTa (Liu et al. 2019): BERT with other sizes, positions that begin later, and its own names of the head for masked words. */
+import type { Value } from "../../kernels/language/operation.ts";
+import { LayerNorm } from "../layer-norm.ts";
+import { Linear } from "../linear.ts";
+import { Parameter } from "../parameters/parameter.ts";
+import type { Architecture, MaskedHead } from "./architecture.ts";
+import { type BertConfig, bert, bertToOnnx } from "./bert.ts";
+import { maskedLogits } from "./masked-logits.ts";
+
+/** RoBERTa's head that predicts masked words. */
+export class RobertaHead implements MaskedHead {
+  readonly bias: Parameter;
+  readonly dense: Linear;
+  readonly layer_norm: LayerNorm;
+
+  constructor({ hidden_size, vocab_size, initializer_range, layer_norm_eps }: Omit<BertConfig, "type_vocab_size">) {
+    this.bias = new Parameter([vocab_size], { constant: 0 });
+    this.dense = new Linear(hidden_size, hidden_size, initializer_range);
+    this.layer_norm = new LayerNorm(hidden_size, layer_norm_eps);
+  }
+
+  forward(hidden: Value, words: Parameter): Value {
+    return maskedLogits({ dense: this.dense, norm: this.layer_norm, bias: this.bias }, hidden, words);
+  }
+}
+
+/** fairseq numbers positions from the one after the padding's, which takes the row of its own id. */
+const firstPosition = ({ pad_token_id }: BertConfig): number => pad_token_id + 1;
+
+export const roberta: Architecture<BertConfig> = {
+  ...bert,
+  className: "RobertaModel",
+  encoder: "roberta",
+  fields: { ...bert.fields, defaults: { ...bert.fields.defaults, pad_token_id: 1 } },
+  maskedHead: {
+    create: (config) => new RobertaHead(config),
+    path: ["lm_head"],
+    decoder: "lm_head.decoder.weight",
+    byWord: ["lm_head.bias", "lm_head.decoder.bias"],
+  },
+  firstPosition,
+  addToOnnx: (batch, config) => bertToOnnx(batch, config, "roberta.", firstPosition(config)),
+};

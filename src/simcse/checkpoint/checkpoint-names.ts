@@ -1,0 +1,88 @@
+/** What a model's tensors are called in checkpoints: those that are read, in all the forms that there are, and those that are written. */
+import { FormatError } from "../../errors.ts";
+import type { Weights } from "../../io/weights/tensor-file.ts";
+import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
+import { architectureOf } from "../../nn/architectures/architectures.ts";
+import { show } from "../../show.ts";
+
+/** The prefix of an encoder's tensors. */
+const encoderPrefix = (config: TransformerConfig) => `${architectureOf(config).encoder}.`;
+
+/** Whether a tensor belongs to the modules that a sentence-transformers folder lists after the transformer. */
+const isSentenceHead = (name: string) => name.startsWith("head.steps.");
+
+/** Whether a tensor belongs to the masked language model's head. Many checkpoints lack it; it is then fresh. */
+export function isMaskedHead(config: TransformerConfig, name: string): boolean {
+  return !name.startsWith(encoderPrefix(config)) && !name.startsWith("mlp.") && !isSentenceHead(name);
+}
+
+/** The name under which a tensor is saved. */
+export function checkpointName(config: TransformerConfig, name: string): string {
+  return withoutPrefix(name, encoderPrefix(config)).replace(/^mlp\./, "pooler.");
+}
+
+function withoutPrefix(name: string, prefix: string): string {
+  return name.startsWith(prefix) ? name.slice(prefix.length) : name;
+}
+
+/** The names of LayerNorm's weight and bias in TensorFlow and in checkpoints converted from it. */
+const legacy = (name: string) => name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+
+/** All names of a tensor in older and newer checkpoints, the usual one first. */
+function aliases(config: TransformerConfig, name: string): string[] {
+  if (isSentenceHead(name)) return [name];
+  const names = isMaskedHead(config, name) ? maskedHeadNames(config, name) : encoderNames(config, name);
+  return [...names, ...names.map(legacy)];
+}
+
+function maskedHeadNames(config: TransformerConfig, name: string): string[] {
+  const older = architectureOf(config).maskedHead.olderName?.(name);
+  return older === undefined ? [name] : [name, older];
+}
+
+function encoderNames(config: TransformerConfig, name: string): string[] {
+  const prefix = encoderPrefix(config);
+  const bare = withoutPrefix(name, prefix);
+  const pooler = bare.replace("mlp.dense.", "pooler.dense.");
+  return [...(bare === pooler ? [] : [bare]), pooler, prefix + pooler];
+}
+
+/** Finds tensors in a checkpoint by this package's names. */
+export class CheckpointNames {
+  readonly #weights: Weights;
+  readonly #config: TransformerConfig;
+  /** A wrapper's prefix of each tensor's name: `module.`, `_orig_mod.`, `0.auto_model.`, `model.`. */
+  readonly #wrapper: string;
+
+  /** Throws `FormatError` where several encoders are in one checkpoint. */
+  constructor(weights: Weights, config: TransformerConfig) {
+    const wrappers = new Set([...weights.tensors.keys()].flatMap((name) => wrapperOf(config, name) ?? []));
+    if (wrappers.size > 1 && !wrappers.has("")) {
+      throw new FormatError(
+        `${weights.path} holds ${wrappers.size} encoders, under the prefixes ${show([...wrappers])}.`,
+        "Save the tensors of one of them, without its prefix.",
+      );
+    }
+    this.#weights = weights;
+    this.#config = config;
+    this.#wrapper = wrappers.has("") ? "" : ([...wrappers][0] ?? "");
+  }
+
+  /** The checkpoint's name of a tensor, or null if it does not have the tensor. */
+  find(name: string): string | null {
+    return (
+      aliases(this.#config, name)
+        .map((alias) => this.#wrapper + alias)
+        .find((alias) => this.#weights.tensors.has(alias)) ?? null
+    );
+  }
+}
+
+/** What is before the name of the word embedding, which every encoder has, and before the encoder's own name; null for other tensors. */
+function wrapperOf(config: TransformerConfig, name: string): string | null {
+  const { words } = architectureOf(config).names;
+  if (!name.endsWith(words)) return null;
+  const before = name.slice(0, -words.length);
+  const prefix = encoderPrefix(config);
+  return before.endsWith(prefix) ? before.slice(0, -prefix.length) : before;
+}
