@@ -4,6 +4,7 @@ import { OptionError } from "../src/errors.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
 import { circumstances } from "./machine.ts";
+import { formatTable } from "./measure.ts";
 import { openBench } from "./open-bench.ts";
 import { benchTables } from "./tables.ts";
 
@@ -16,7 +17,7 @@ try {
   await using device = await openAdapter();
   const bench = await openBench(device, values);
   console.log(circumstances(bench));
-  for (const name of names) console.log(`\n${await benchTables[name]!(bench)}`);
+  for (const name of names) for (const table of await benchTables[name]!(bench)) console.log(`\n${formatTable(table)}`);
 } catch (error) {
   reportFailure(error, { debug: true });
 }

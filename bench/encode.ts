@@ -3,7 +3,7 @@ import type { DispatchProfile } from "../src/autograd/program.ts";
 import { EncoderProgram } from "../src/simcse/embedding/encoder-program.ts";
 import { BatchPacker } from "../src/simcse/model/batch.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
-import { type BenchTable, measure, percent, short, workOf } from "./measure.ts";
+import { type BenchTable, measure, percent, timeCells, workOf } from "./measure.ts";
 import { type BenchModel, benchModels, bertConfig, syntheticSentences } from "./models.ts";
 import type { Bench } from "./open-bench.ts";
 
@@ -37,11 +37,11 @@ async function modelRows({ device, ceilings, rounds }: Bench, model: BenchModel,
       { indices: false },
     );
   const times = await measure(
+    device,
     works.map(({ batches }) => ({
       run: async () => {
         for (const batch of batches) program.run(pack(batch));
         await device.finish();
-        return undefined;
       },
     })),
     rounds,
@@ -51,14 +51,15 @@ async function modelRows({ device, ceilings, rounds }: Bench, model: BenchModel,
     const dispatches: DispatchProfile[] = [];
     for (const batch of batches) dispatches.push(...(await program.profile(pack(batch))));
     const sentences = batches.length * batchSize;
-    const ms = times[i]!;
-    const perSecond = (sentences * 1000) / ms;
+    const perSecond = (sentences * 1000) / times[i]!.milliseconds;
+    const tokens = batches.flat().reduce((sum, ids) => sum + ids.length, 0);
     rows.push([
       `${name} (${model.name})`,
       String(sentences),
-      short(ms),
+      String(tokens),
+      ...timeCells(times[i]!),
       perSecond.toFixed(0),
-      percent(workOf(dispatches, ceilings).roofline / ms),
+      percent(workOf(dispatches, ceilings).roofline / times[i]!.milliseconds),
     ]);
   }
   encoder.close();
@@ -84,7 +85,7 @@ export async function encodeTable(bench: Bench, sentences: RealSentences = async
   ];
   const rows: string[][] = [];
   for (const model of benchModels(bench)) rows.push(...(await modelRows(bench, model, works)));
-  const head = ["encode", "sentences", "ms", "sentences/s", "of ceiling"];
+  const head = ["encode", "sentences", "tokens", "ms", "spread", "sentences/s", "of ceiling"];
   if (real === null) return { head, rows };
   const counted = real.flat().reduce((sum, ids) => sum + ids.length, 0);
   const withPadding = real.flatMap(padded).reduce((sum, ids) => sum + ids.length, 0);

@@ -1,6 +1,7 @@
 /**
  * `npm run bench:gpu [-- --quick]`: examines a machine in one command: it checks every kernel variant of the adapter,
- * then runs all benchmarks, with PyTorch's step beside ours if PyTorch is installed. Writes bench/results/DATE-ADAPTER.md.
+ * then runs all benchmarks, with PyTorch's step beside ours if PyTorch is installed. Writes bench/results/DATE-ADAPTER.md, and the same
+ * tables as DATE-ADAPTER.json.
  *
  * Needs no npm: built by `npm run build:bench` it runs as `node out/bench/gpu.js`, see bench/README.md.
  */
@@ -13,6 +14,7 @@ import { reportFailure } from "../tools/cli/failure.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
 import { correctness } from "./correctness.ts";
 import { circumstances } from "./machine.ts";
+import { type BenchTable, formatTable } from "./measure.ts";
 import { openBench } from "./open-bench.ts";
 import { findPyTorch } from "./pytorch.ts";
 import { benchTables } from "./tables.ts";
@@ -44,18 +46,27 @@ try {
   await using device = await openAdapter();
   const bench = await openBench(device, values);
   const parts: string[] = [];
-  const path = join(values.output_dir, `${new Date().toISOString().slice(0, 10)}-${fileName(device.name)}.md`);
+  const tables: Record<string, readonly BenchTable[]> = {};
+  const day = new Date().toISOString().slice(0, 10);
+  const path = join(values.output_dir, `${day}-${fileName(device.name)}`);
   mkdirSync(values.output_dir, { recursive: true });
+  const heading = [circumstances(bench), ...nvidiaDriver(), pytorchLine()].join("\n");
   // Written after each part, so that results survive if a driver ends the process.
   const add = async (part: string) => {
     console.log(`${part}\n`);
     parts.push(part);
-    await writeFileAtomically(path, `${parts.join("\n\n")}\n`);
+    await writeFileAtomically(`${path}.md`, `${parts.join("\n\n")}\n`);
+    const { ceilings, rounds, quick } = bench;
+    const all = { day, adapter: device.name, circumstances: heading.split("\n"), ceilings, rounds, quick, tables };
+    await writeFileAtomically(`${path}.json`, `${JSON.stringify(all, null, 2)}\n`);
   };
-  await add([circumstances(bench), ...nvidiaDriver(), pytorchLine()].join("\n"));
+  await add(heading);
   await add(await correctness(bench));
-  for (const table of Object.values(benchTables)) await add(await table(bench));
-  console.log(`written: ${path}`);
+  for (const [name, measureTables] of Object.entries(benchTables)) {
+    tables[name] = await measureTables(bench);
+    for (const table of tables[name]) await add(formatTable(table));
+  }
+  console.log(`written: ${path}.md and ${path}.json`);
 } catch (error) {
   reportFailure(error, { debug: true });
 }

@@ -7,7 +7,7 @@ import { parseConfig } from "../src/nn/architectures/architectures.ts";
 import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { TrainingStep } from "../src/simcse/training/training-step.ts";
-import { markdown } from "./measure.ts";
+import type { BenchTable } from "./measure.ts";
 import { syntheticSentences } from "./models.ts";
 
 const batchSize = 64;
@@ -26,7 +26,7 @@ const config = parseConfig("bench", {
 const warmUp = 200;
 const steps = 300;
 
-export async function hostTable(): Promise<string> {
+export async function hostTable(): Promise<BenchTable> {
   await using device = await openDevice({ backend: "null" });
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
   const step = await TrainingStep.create(model, {
@@ -48,8 +48,13 @@ export async function hostTable(): Promise<string> {
   step.close();
   model.close();
   const median = times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
-  return markdown(
-    [`the host's part of a step, 12 layers, 2 × ${batchSize} sentences × ${tokens} tokens`, "ms of JavaScript", "dispatches", "submits"],
-    [["Dawn's null backend", median.toFixed(2), String(dispatches), "1"]],
-  );
+  return {
+    head: [
+      `the host's part of a step, 12 layers, 2 × ${batchSize} sentences × ${tokens} tokens`,
+      "ms of JavaScript",
+      "dispatches",
+      "submits",
+    ],
+    rows: [["Dawn's null backend", median.toFixed(2), String(dispatches), "1"]],
+  };
 }

@@ -14,26 +14,28 @@ import { inspectWeights, loadWeights, readConfig } from "../src/simcse/checkpoin
 import { BatchPacker, declareBatch, tableSizes } from "../src/simcse/model/batch.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { poolSentences } from "../src/simcse/model/poolers.ts";
-import { markdown } from "./measure.ts";
+import type { BenchTable } from "./measure.ts";
 
 interface Vectors {
   readonly sentences: readonly (readonly number[])[];
   readonly vectors: readonly (readonly number[])[];
 }
 
-export async function loadTable(device: Device, rounds = 3): Promise<string> {
+const head = ["BERT-base, pytorch_model.bin, load", "MB", "s", "of it opening", "peak MB beyond the GPU's copy", "× the file"];
+
+export async function loadTable(device: Device, rounds = 3): Promise<BenchTable> {
   const path = await mkdtemp(join(tmpdir(), "simcse-load-"));
   try {
     const script = resolve("bench/load_checkpoint.py");
     if (spawnSync("/usr/bin/python3", [script, path]).status !== 0)
-      return "Loading: needs Debian's python3-torch, which makes the checkpoint.";
+      return { head, rows: [], note: "Loading: needs Debian's python3-torch, which makes the checkpoint." };
     return await measureLoading(device, path, rounds);
   } finally {
     await rm(path, { recursive: true });
   }
 }
 
-async function measureLoading(device: Device, path: string, rounds: number): Promise<string> {
+async function measureLoading(device: Device, path: string, rounds: number): Promise<BenchTable> {
   const folder = await openFolder(path);
   const config = await readConfig(folder);
   const fileBytes = await folder.size("pytorch_model.bin");
@@ -60,11 +62,7 @@ async function measureLoading(device: Device, path: string, rounds: number): Pro
     if (round === 1) difference = await compare(model, await readJson<Vectors>(folder, "vectors.json"));
     model.close();
   }
-  return [
-    markdown(["BERT-base, pytorch_model.bin, load", "MB", "s", "of it opening", "peak MB beyond the GPU's copy", "× the file"], rows),
-    "",
-    `Its vectors differ from PyTorch's by ${difference.toExponential(1)} at most.`,
-  ].join("\n");
+  return { head, rows, note: `Its vectors differ from PyTorch's by ${difference.toExponential(1)} at most.` };
 }
 
 /** Peak growth of the process's memory in bytes, sampled every other millisecond. */

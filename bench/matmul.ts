@@ -1,6 +1,6 @@
 /**
  * Matrix products: the shapes of a BERT in all three layouts, f32 and f16, in every variant of the device. The variants of
- * a product run alternately, and each is compared with float64 dot products at some places: a wrong kernel is marked WRONG.
+ * a product take turns, and each is compared with float64 dot products at some places: a wrong kernel is marked WRONG.
  */
 import { plan } from "../src/autograd/plan.ts";
 import { Program } from "../src/autograd/program.ts";
@@ -10,8 +10,9 @@ import { cast } from "../src/kernels/cast.ts";
 import { type FloatType, f32 } from "../src/kernels/language/operation.ts";
 import type { Layout } from "../src/kernels/matmul/attributes.ts";
 import { matmul } from "../src/kernels/matmul/matmul.ts";
+import { contenderOf } from "../src/tuning/measure.ts";
 import { integers, normals } from "../test/kernels/data.ts";
-import { type BenchTable, measure, onGpu, percent, short, workOf } from "./measure.ts";
+import { type BenchTable, measureKernels, percent, short, timeCells, workOf } from "./measure.ts";
 import type { Bench } from "./open-bench.ts";
 
 interface Product {
@@ -118,7 +119,7 @@ export const wrong = "WRONG";
 
 /** The table of all products. */
 export async function matmulTable(bench: Bench): Promise<BenchTable> {
-  const { device, ceilings, rounds } = bench;
+  const { device, ceilings } = bench;
   const rows: string[][] = [];
   // A software adapter emulates f16, so its f16 products are tested but not benchmarked.
   const dtypes: FloatType[] = device.capabilities.features.has("shader-f16") && !device.capabilities.software ? ["f32", "f16"] : ["f32"];
@@ -130,21 +131,22 @@ export async function matmulTable(bench: Bench): Promise<BenchTable> {
       const isMatmul = (operation: string) => operation === "matmul";
       for (const { program } of list) program.run({ inputs: { a, b } });
       const right = await Promise.all(list.map((candidate) => isRight(candidate, product, a, b, dtype)));
-      const times = await measure(
-        list.map(({ program }) => onGpu(program, {}, isMatmul)),
-        rounds,
+      const timings = await measureKernels(
+        bench,
+        list.map(({ program }) => contenderOf(program, isMatmul)),
       );
       for (const [i, { variant, program }] of list.entries()) {
-        const work = workOf(
-          (await program.profile()).filter(({ operation }) => isMatmul(operation)),
+        const { milliseconds } = timings[i]!;
+        const { flop, roofline } = workOf(
+          program.work().filter(({ operation }) => isMatmul(operation)),
           ceilings,
         );
         rows.push([
           `${layout} ${m}×${n}×${k} (${name})`,
           `${dtype} ${variant}${i === 0 ? " ←" : ""}`,
-          short(times[i]!),
-          short(work.flop / times[i]! / 1e6),
-          percent(work.roofline / times[i]!),
+          ...timeCells(timings[i]!),
+          short(flop / milliseconds / 1e6),
+          percent(roofline / milliseconds),
           right[i] ? "right" : wrong,
         ]);
         program.close();
@@ -152,7 +154,7 @@ export async function matmulTable(bench: Bench): Promise<BenchTable> {
     }
   }
   return {
-    head: ["matmul", "variant", "ms", "GFLOP/s", "of ceiling", "result"],
+    head: ["matmul", "variant", "ms", "spread", "GFLOP/s", "of ceiling", "result"],
     rows,
     note: "← is what the device chooses without measuring.",
   };

@@ -1,57 +1,56 @@
-/** Timing for benchmarks: medians of alternating rounds, so that other load on the machine affects all subjects equally. */
-import { rooflineSeconds, secondsOf } from "../src/autograd/profile.ts";
-import type { DispatchProfile, Program } from "../src/autograd/program.ts";
+/** Timing for benchmarks: medians and spreads of alternating rounds on a warm device, so that other load on the machine affects all subjects equally. */
+import { rooflineSeconds } from "../src/autograd/profile.ts";
+import type { DispatchWork } from "../src/autograd/program.ts";
 import type { Ceilings } from "../src/gpu/ceilings.ts";
 import type { Device } from "../src/gpu/device.ts";
+import { type Contender, measureInTurns, type Timing, timingOf, warmUpOf } from "../src/tuning/measure.ts";
+import type { Bench } from "./open-bench.ts";
 
 export interface Subject {
-  /** One run. Returns its milliseconds if it can measure them better than the host's clock. */
-  readonly run: () => Promise<number | undefined>;
+  /** One run, which ends when the device has finished it. */
+  readonly run: () => Promise<void>;
 }
 
-/** Median milliseconds of each subject over `rounds`, after one warm-up round for compilation. */
-export async function measure(subjects: readonly Subject[], rounds: number): Promise<number[]> {
+/** The time of each subject on the host's clock over `rounds`, after one run for compilation and as many as warm the device up. */
+export async function measure(device: Device, subjects: readonly Subject[], rounds: number): Promise<Timing[]> {
   const times = subjects.map(() => [] as number[]);
-  for (let round = -1; round < rounds; round++) {
+  const takeTurns = async () => {
     for (const [i, { run }] of subjects.entries()) {
       const start = performance.now();
-      const own = await run();
-      if (round >= 0) times[i]!.push(own ?? performance.now() - start);
+      await run();
+      times[i]!.push(performance.now() - start);
     }
-  }
-  return times.map((list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)]!);
-}
-
-type StepInput = Parameters<Program["run"]>[0];
-
-/** Runs a program once and waits for it: the host's milliseconds. */
-export function once(device: Device, program: Program, step: StepInput = {}): Subject {
-  return {
-    run: async () => {
-      program.run(step);
-      await device.finish();
-      return undefined;
-    },
   };
+  await takeTurns();
+  const end = performance.now() + warmUpOf(device);
+  while (performance.now() < end) await takeTurns();
+  for (const list of times) list.length = 0;
+  for (let round = 0; round < rounds; round++) await takeTurns();
+  return times.map(timingOf);
 }
 
-/** Runs a program once: milliseconds on the GPU's clock of those of its kernels whose operation is `timed`. */
-export function onGpu(program: Program, step: StepInput, timed: (operation: string) => boolean): Subject {
-  return {
-    run: async () =>
-      (await program.profile(step)).filter(({ operation }) => timed(operation)).reduce((sum, time) => sum + secondsOf(time) * 1000, 0),
-  };
-}
+/** Milliseconds of a contender's turn. */
+const turn = 10;
+
+/** The time of a run of each contender, whose turns are many runs in one pass. */
+export const measureKernels = ({ device, rounds }: Bench, contenders: readonly Contender[]): Promise<Timing[]> =>
+  measureInTurns(device, contenders, { warmUp: warmUpOf(device), turn, rounds });
 
 /** The work of dispatches, and the minimum milliseconds it takes. */
-export function workOf(dispatches: readonly DispatchProfile[], ceilings: Ceilings) {
-  const sum = (value: (dispatch: DispatchProfile) => number) => dispatches.reduce((total, dispatch) => total + value(dispatch), 0);
+export function workOf(dispatches: readonly DispatchWork[], ceilings: Ceilings) {
+  const sum = (value: (dispatch: DispatchWork) => number) => dispatches.reduce((total, dispatch) => total + value(dispatch), 0);
   return {
     flop: sum(({ flop }) => flop),
     bytes: sum(({ bytes }) => bytes),
     roofline: sum((dispatch) => rooflineSeconds(dispatch, ceilings) * 1000),
   };
 }
+
+/** The cells of a timing: milliseconds and spread. */
+export const timeCells = ({ milliseconds, spread }: Timing): [ms: string, spread: string] => [
+  short(milliseconds),
+  `±${percent(spread / 2)}`,
+];
 
 export const percent = (share: number): string => `${(share * 100).toFixed(0)}%`;
 
@@ -63,6 +62,7 @@ export function short(value: number): string {
 /** Results as a table. */
 export interface BenchTable {
   readonly head: readonly string[];
+  /** Empty where nothing could be measured; the note says why. */
   readonly rows: readonly (readonly string[])[];
   /** What the columns mean, where their names do not say. */
   readonly note?: string;
@@ -70,7 +70,7 @@ export interface BenchTable {
 
 /** A table and its note as Markdown. */
 export function formatTable({ head, rows, note }: BenchTable): string {
-  return [markdown(head, rows), ...(note === undefined ? [] : ["", note])].join("\n");
+  return [...(rows.length > 0 ? [markdown(head, rows)] : []), ...(note === undefined ? [] : [note])].join("\n\n");
 }
 
 /** Rows as a Markdown table, with numbers aligned right. */

@@ -10,7 +10,7 @@ const onCuda: typeof onCpu = [
   ["CUDA, AMP, compiled", { amp: true, compile: true }],
 ];
 
-export const pytorchSteps: StepPeers = ({ device, rounds }, model, { batchSize, tokens }) => {
+export const pytorchSteps: StepPeers = ({ device, rounds }, model, ids) => {
   const torch = findPyTorch();
   if (torch === null) return [{ name: "PyTorch", result: "not installed" }];
   const { software } = device.capabilities;
@@ -18,7 +18,7 @@ export const pytorchSteps: StepPeers = ({ device, rounds }, model, { batchSize, 
   if (!software && torch.cuda === null) return [{ name, result: "has no CUDA" }];
   const on = software ? "cpu" : "cuda";
   return (software ? onCpu : onCuda).map(([way, options]) => {
-    const ms = pytorchStep(torch, { device: on, ...options, rounds, batch: batchSize, tokens, config: model.config });
-    return { name: `${name}, ${way}`, result: typeof ms === "number" ? ms : ms.reason };
+    const result = pytorchStep(torch, { device: on, ...options, rounds, ids, config: model.config });
+    return { name: `${name}, ${way}`, result: "reason" in result ? result.reason : result };
   });
 };

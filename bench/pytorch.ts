@@ -1,6 +1,7 @@
 /** The training step in PyTorch, in a separate process (`training_step.py`), if a Python with PyTorch is installed. */
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
+import { type Timing, timingOf } from "../src/tuning/measure.ts";
 
 export interface PyTorchStep {
   readonly device: "cpu" | "cuda";
@@ -8,8 +9,8 @@ export interface PyTorchStep {
   readonly amp: boolean;
   readonly compile: boolean;
   readonly rounds: number;
-  readonly batch: number;
-  readonly tokens: number;
+  /** Sentences of equal length as token ids. */
+  readonly ids: readonly (readonly number[])[];
   readonly config: Readonly<Record<string, number>>;
 }
 
@@ -39,9 +40,10 @@ export function findPyTorch(): PyTorch | null {
   return null;
 }
 
-/** The median milliseconds of a step, or the reason why there are none. */
-export function pytorchStep({ python }: PyTorch, step: PyTorchStep): number | { readonly reason: string } {
-  const { status, stdout, stderr } = spawnSync(python, [script, JSON.stringify(step)], { encoding: "utf8", timeout: patience });
-  if (status === 0) return Number(stdout.trim().split("\n").at(-1));
-  return { reason: stderr.trim().split("\n").at(-1) || "it did not end in time" };
+/** The time of a step and the number of tokens that it computed, or the reason why there is none. */
+export function pytorchStep({ python }: PyTorch, step: PyTorchStep): (Timing & { readonly tokens: number }) | { readonly reason: string } {
+  const { status, stdout, stderr } = spawnSync(python, [script], { input: JSON.stringify(step), encoding: "utf8", timeout: patience });
+  if (status !== 0) return { reason: stderr.trim().split("\n").at(-1) || "it did not end in time" };
+  const { times, tokens } = JSON.parse(stdout.trim().split("\n").at(-1)!) as { times: number[]; tokens: number };
+  return { ...timingOf(times), tokens };
 }

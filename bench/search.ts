@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Device } from "../src/gpu/device.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import { VectorIndex } from "../src/simcse/search/vector-index.ts";
-import { markdown, measure } from "./measure.ts";
+import { type BenchTable, measure } from "./measure.ts";
 
 const dimension = 768;
 const topK = 5;
@@ -49,7 +49,7 @@ function build(device: Device, precision: Precision, count: number): VectorIndex
   return index;
 }
 
-export async function searchTable(device: Device, rounds = 5): Promise<string> {
+export async function searchTable(device: Device, rounds = 5): Promise<BenchTable> {
   const rows: string[][] = [];
   for (const { count, measured } of sizes) {
     const baseline = queryCounts.map((queries) => numpyMilliseconds(count, queries, rounds));
@@ -64,36 +64,31 @@ export async function searchTable(device: Device, rounds = 5): Promise<string> {
     for (const precision of measured) {
       const index = build(device, precision, count);
       const search = (asked: number) => index.search(queries.subarray(0, asked * dimension), { topK, threshold: -2 });
-      const times = await measure(
-        queryCounts.map((asked) => ({ name: precision, run: async () => void (await search(asked)) })),
-        rounds,
-      );
+      const subjects = queryCounts.map((asked) => ({ run: async () => void (await search(asked)) }));
+      const times = await measure(device, subjects, rounds);
       const found = (await search(queryCounts.at(-1)!)).map((results) => new Set(results.map(({ row }) => row)));
       exact ??= found;
       const kept = found.reduce((sum, set, i) => sum + [...set].filter((row) => exact![i]!.has(row)).length, 0);
       const recall = kept / (found.length * topK);
       rows.push([
         `${count.toLocaleString("en")}, ${precision}`,
-        ...times.map((ms) => ms.toFixed(1)),
+        ...times.map(({ milliseconds }) => milliseconds.toFixed(1)),
         recall.toFixed(3),
         ((count * dimension * bytes[precision]) / 1e6).toFixed(0),
       ]);
       index.close();
     }
   }
-  return [
-    markdown(
-      [
-        `vectors of ${dimension}, the best ${topK}`,
-        ...queryCounts.map((count) => `ms, ${count} ${count === 1 ? "query" : "queries"}`),
-        `recall@${topK}`,
-        "MB searched",
-      ],
-      rows,
-    ),
-    "",
-    "Recall is against the first precision of each size, on random vectors, which have no clusters: few bits lose more there than on sentences.",
-  ].join("\n");
+  return {
+    head: [
+      `vectors of ${dimension}, the best ${topK}`,
+      ...queryCounts.map((count) => `ms, ${count} ${count === 1 ? "query" : "queries"}`),
+      `recall@${topK}`,
+      "MB searched",
+    ],
+    rows,
+    note: "Recall is against the first precision of each size, on random vectors, which have no clusters: few bits lose more there than on sentences.",
+  };
 }
 
 const bytes: Readonly<Record<Precision, number>> = { f32: 4, f16: 2, int8: 1, binary: 1 / 8 };

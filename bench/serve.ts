@@ -15,7 +15,7 @@ import { SimCseModel } from "../src/simcse/model/model.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
 import { createApp } from "../tools/server/app.ts";
 import { serveHttp } from "../tools/server/serve-http.ts";
-import { markdown } from "./measure.ts";
+import type { BenchTable } from "./measure.ts";
 import { small } from "./models.ts";
 import { benchSentence } from "./sentences.ts";
 
@@ -78,7 +78,7 @@ async function libraryRate(simcse: SimCSE): Promise<number> {
 
 const middle = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
-export async function serveTable(device: Device): Promise<string> {
+export async function serveTable(device: Device): Promise<BenchTable> {
   const simcse = await SimCSE.loadFrom(device, await modelFolder(device));
   const limits = { inputs: 2048, characters: 50_000, bodyBytes: 2 ** 21, waiting: 8192 };
   const app = createApp({ model: simcse, names: ["bench"], searchable: false, examples: [], limits, log: console.error });
@@ -107,12 +107,9 @@ export async function serveTable(device: Device): Promise<string> {
     middle(served[i]!.map(({ p99 }) => p99)).toFixed(0),
     String(served[i]!.reduce((sum, { lost }) => sum + lost, 0)),
   ]);
-  return [
-    markdown(
-      ["BERT of 2 layers, hidden 128", "sentences/s", "of the library's own", "ms, median", "ms, 99th of 100", "lost"],
-      [["the library by itself", middle(library).toFixed(0), "1", "", "", ""], ...rows],
-    ),
-    "",
-    `Medians of ${rounds} rounds of ${seconds} s, each beside a round of the library by itself; the process, device included, took at most ${(memory / 1e6).toFixed(0)} MB.`,
-  ].join("\n");
+  return {
+    head: ["BERT of 2 layers, hidden 128", "sentences/s", "of the library's own", "ms, median", "ms, 99th of 100", "lost"],
+    rows: [["the library by itself", middle(library).toFixed(0), "1", "", "", ""], ...rows],
+    note: `Medians of ${rounds} rounds of ${seconds} s, each beside a round of the library by itself; the process, device included, took at most ${(memory / 1e6).toFixed(0)} MB.`,
+  };
 }

@@ -3,7 +3,7 @@ import { loraTargets } from "../src/nn/lora.ts";
 import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { type ModelOptions, SimCseModel } from "../src/simcse/model/model.ts";
 import { planTrainingStep, TrainingStep } from "../src/simcse/training/training-step.ts";
-import { type BenchTable, measure, short } from "./measure.ts";
+import { type BenchTable, measure, timeCells } from "./measure.ts";
 import { base, bertConfig, small, syntheticSentences } from "./models.ts";
 import type { Bench } from "./open-bench.ts";
 
@@ -67,13 +67,23 @@ export async function partsTable({ device, rounds }: Bench): Promise<BenchTable>
     const run = async () => {
       training.run(batch, ++update, 1e-4);
       await device.finish();
-      return undefined;
     };
-    const [ms] = await measure([{ run }], rounds);
-    rows.push([name, model.store.layout.counts.trained.toLocaleString("en-US"), short(ms!), String(training.program.plan.kernels.length)]);
+    const [timing] = await measure(device, [{ run }], rounds);
+    rows.push([
+      name,
+      model.store.layout.counts.trained.toLocaleString("en-US"),
+      ...timeCells(timing!),
+      String(training.program.plan.kernels.length),
+    ]);
   }
   return {
-    head: [`training step of ${small.name}, 2 × ${batchSize} sentences × ${tokens} tokens, f32`, "trained parameters", "ms", "dispatches"],
+    head: [
+      `training step of ${small.name}, 2 × ${batchSize} sentences × ${tokens} tokens, f32`,
+      "trained parameters",
+      "ms",
+      "spread",
+      "dispatches",
+    ],
     rows,
     note: "One submit a step.",
   };

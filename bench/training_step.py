@@ -1,6 +1,6 @@
-"""The training step of bench/training-step.ts in PyTorch: prints the median milliseconds of a step.
+"""The training step of bench/training-step.ts in PyTorch: prints {"times": milliseconds of each step, "tokens": those of a step} as JSON.
 
-Takes JSON: {"device": "cpu" or "cuda", "amp", "compile", "rounds", "batch", "tokens", "config": as in a config.json}. The work is that of SimCSE: a
+Reads JSON: {"device": "cpu" or "cuda", "amp", "compile", "rounds", "ids": sentences of equal length, "config": as in a config.json}. The work is that of SimCSE: a
 BERT with dropout .1, the MLP on [CLS], InfoNCE at .05 between two views of each sentence, clipping at 1 and AdamW on all parameters.
 """
 
@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 TEMPERATURE, DROPOUT, EPSILON, MAX_GRAD_NORM = 0.05, 0.1, 1e-12, 1.0
+WARM_UP_STEPS = 2
 
 
 def attention(q, k, v):
@@ -58,20 +59,23 @@ class Model(nn.Module):
         return F.cross_entropy(similarity / TEMPERATURE, torch.arange(len(first), device=ids.device))
 
 
-def main(device, amp, compile, rounds, batch, tokens, config):
+def main(device, amp, compile, rounds, ids, config):
     torch.manual_seed(0)
     cuda = device == "cuda"
     model = Model(**config).to(device)
     loss_of = torch.compile(model) if compile else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0, **({"fused": True} if cuda else {}))
     scaler = torch.cuda.amp.GradScaler(enabled=amp)
-    ids = torch.randint(config["vocab_size"], (batch, tokens), device=device)
+    views = torch.tensor(ids, device=device).repeat(2, 1)
     times = []
-    warm_up = 5 if cuda else 1
-    for _ in range(warm_up + rounds):
+    began = time.perf_counter()
+    # A step compiles, and an idle GPU needs a while to reach its full clock.
+    warm_up = 0.4 if cuda else 0
+    is_warm = False
+    while len(times) < rounds:
         start = time.perf_counter()
         with torch.autocast(device, dtype=torch.float16 if cuda else torch.bfloat16, enabled=amp):
-            loss = loss_of(ids.repeat(2, 1))
+            loss = loss_of(views)
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
         scaler.unscale_(optimizer)
@@ -81,7 +85,10 @@ def main(device, amp, compile, rounds, batch, tokens, config):
         if cuda:
             torch.cuda.synchronize()
         times.append((time.perf_counter() - start) * 1000)
-    print(sorted(times[warm_up:])[rounds // 2])
+        if not is_warm and time.perf_counter() - began > warm_up and len(times) >= WARM_UP_STEPS:
+            is_warm = True
+            times.clear()
+    print(json.dumps({"times": times, "tokens": views.numel()}))
 
 
-main(**json.loads(sys.argv[1]))
+main(**json.load(sys.stdin))

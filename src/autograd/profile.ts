@@ -3,8 +3,8 @@
  *
  * A kernel takes at least as long as its arithmetic at the arithmetic ceiling, and at least as long as its memory traffic at full
  * bandwidth. The longer of the two is its roofline time (Williams, Waterman & Patterson 2009). Roofline time divided by measured time is
- * the share of the ceiling. Some kernels count their operations. Traffic is the bytes of the tensors that a kernel binds, each counted
- * once.
+ * the share of the ceiling. Some kernels count their operations. Traffic is the bytes of the tensors that a kernel reads and of those
+ * that it writes, each counted once.
  */
 import type { Ceilings } from "../gpu/ceilings.ts";
 import type { DispatchProfile } from "./program.ts";

@@ -49,21 +49,25 @@ export interface TextureCopy {
   readonly to: GPUTexture;
 }
 
-/** How long one dispatch of a profiled step took, and how much work it did. */
-export interface DispatchProfile {
+/** The work of one dispatch. */
+export interface DispatchWork {
   /** The operation it belongs to, its line in the printed plan, and its kernel. */
   readonly operation: string;
   readonly node: number;
   readonly kernel: string;
-  /** Nanoseconds on the GPU's clock, from the first dispatch of the step. Copies of its operands into textures are included. */
-  readonly begin: number;
-  readonly end: number;
-  /** Floating-point operations where the kernel counts them, else 0; and the bytes of the tensors it binds, each counted once. */
+  /** Floating-point operations where the kernel counts them, else 0; and the least bytes that it reads and writes. */
   readonly flop: number;
   readonly bytes: number;
   /** The kind of arithmetic, which decides its ceiling. */
   readonly unit: ArithmeticUnit;
   readonly workgroups: readonly [number, number, number];
+}
+
+/** How long one dispatch of a profiled step took, and how much work it did. */
+export interface DispatchProfile extends DispatchWork {
+  /** Nanoseconds on the GPU's clock, from the first dispatch of the step. Copies of its operands into textures are included. */
+  readonly begin: number;
+  readonly end: number;
 }
 
 /** The array type that an output is read as. f32 is assumed where TypeScript does not know the output's dtype. */
@@ -144,6 +148,11 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     }
   }
 
+  /** The live sizes of the last step; the capacities before the first. */
+  get live(): LiveSize {
+    return this.#inputs.live;
+  }
+
   /**
    * Writes the step's inputs and uniforms, replays the program and submits it. Returns at once while the GPU works. Throws `OptionError`
    * for an input that is missing, unknown or invalid, `CapacityError` for one that is too large, `ClosedError` after `close`, and the error
@@ -168,7 +177,7 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     const timestamps = new Timestamps(this.device, this.dispatches.length);
     try {
       const writes = this.#inputs.take(input);
-      const workgroups = this.dispatches.map(({ kernel }) => kernel.workgroups(live));
+      const work = this.work();
       this.#submit((encoder) => {
         this.#write(writes);
         for (const [i, { pipeline, bindGroup, copies }] of this.dispatches.entries()) {
@@ -176,30 +185,38 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
           const pass = encoder.beginComputePass(timestamps.pass(i));
           pass.setPipeline(pipeline);
           pass.setBindGroup(0, bindGroup);
-          pass.dispatchWorkgroups(...workgroups[i]!);
+          pass.dispatchWorkgroups(...work[i]!.workgroups);
           pass.end();
         }
         timestamps.resolve(encoder);
       });
-      const work = this.dispatches.map(({ kernel }) => ({ flop: kernel.flop?.(live) ?? 0, bytes: trafficOf(kernel, live) }));
       const times = await timestamps.read();
       await this.#settled;
       this.check();
-      const origins = this.plan.steps.flatMap(({ node: { operation }, lowering }, node) =>
-        lowering.kernels.map(() => ({ operation: operation.name, node })),
-      );
-      return this.dispatches.map(({ kernel: { shader } }, i) => ({
-        ...origins[i]!,
-        kernel: shader.label,
+      return work.map((own, i) => ({
+        ...own,
         begin: this.dispatches[i]!.copies.length > 0 && i > 0 ? times[i - 1]!.end : times[i]!.begin,
         end: times[i]!.end,
-        ...work[i]!,
-        unit: shader.enables.includes("chromium_experimental_subgroup_matrix") ? "matrix" : "f32",
-        workgroups: workgroups[i]!,
       }));
     } finally {
       timestamps.close();
     }
+  }
+
+  /** The work of each dispatch in the last step; that at capacity before the first. */
+  work(): DispatchWork[] {
+    const { live } = this;
+    const origins = this.plan.steps.flatMap(({ node: { operation }, lowering }, node) =>
+      lowering.kernels.map(() => ({ operation: operation.name, node })),
+    );
+    return this.dispatches.map(({ kernel }, i) => ({
+      ...origins[i]!,
+      kernel: kernel.shader.label,
+      flop: kernel.flop?.(live) ?? 0,
+      bytes: trafficOf(kernel, live),
+      unit: kernel.shader.enables.includes("chromium_experimental_subgroup_matrix") ? "matrix" : "f32",
+      workgroups: kernel.workgroups(live),
+    }));
   }
 
   #write(writes: readonly InputWrite[]): void {

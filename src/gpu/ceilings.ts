@@ -1,6 +1,7 @@
 /**
  * The measured ceilings of an adapter, for a roofline (Williams, Waterman & Patterson 2009). Arithmetic is timed in loops of multiply-adds
- * on registers, memory by copying a buffer that is larger than any cache.
+ * on registers, memory by copying a buffer of random words that is larger than any cache. Each copy of the whole buffer is a dispatch of
+ * its own: if a thread copied its part again and again, the part would stay in a cache.
  *
  * These are the ceilings of WGSL on this driver, not those of a data sheet. A kernel whose data is in a cache can move more than the copy
  * does, and both measurements can be too low on a busy machine. So a share slightly above 1 is not an error.
@@ -30,8 +31,12 @@ interface Load {
   readonly workgroups: number;
   /** Bytes of the buffers that the shader binds after its parameters. */
   readonly buffers: readonly number[];
-  /** Operations or bytes of one iteration of the kernel's loop, over all threads. */
-  readonly perTurn: number;
+  /** A kernel with the same bindings that runs once before, in as many workgroups. */
+  readonly preparation?: ShaderDeclaration;
+  /** Iterations of the kernel's loop, enough that starting a dispatch hardly counts. */
+  readonly turns: number;
+  /** Operations or bytes of a dispatch. */
+  readonly work: number;
 }
 
 /**
@@ -41,17 +46,22 @@ interface Load {
 const milliseconds = 10;
 const rounds = 24;
 const mostMilliseconds = 300;
-/** Ends the search for the number of iterations where the clock does not advance. */
-const mostTurns = 2 ** 24;
+/** Ends the search for the number of dispatches where the clock does not advance, as on Dawn's null backend. */
+const mostDispatches = 2 ** 12;
+
+/** An idle GPU takes up to 350 ms to reach its full clock (measured on an H100). A software adapter has no clock of its own. */
+const warmUpMilliseconds = 500;
 
 /** Threads per workgroup, within every device's limits. */
 const threads = 256;
 /** Workgroups: enough to fill a GPU. A software adapter runs a few at a time, one per core. */
 const enoughWorkgroups = ({ software }: Capabilities) => (software ? 64 : 4096);
 
-/** Measures the ceilings of a device in about a second. */
+/** Measures the ceilings of a device in one or two seconds. */
 export async function measureCeilings(device: Device): Promise<Ceilings> {
   const { f32, f16, matrix, bandwidth } = ceilingLoads(device.capabilities);
+  const end = performance.now() + (device.capabilities.software ? 0 : warmUpMilliseconds);
+  while (performance.now() < end) await rate(device, f32);
   return {
     f32: await rate(device, f32),
     f16: f16 && (await rate(device, f16)),
@@ -86,6 +96,10 @@ const paramsStruct = "struct Params { turns: u32, one: f32, little: f32 }\n";
 const chains = 3;
 const links = 8;
 
+/** Iterations of a dispatch: some 0.2 ms on a large GPU. Matrix units are faster. */
+const arithmeticTurns = 64;
+const matrixTurns = 256;
+
 /** Repeats x ← x·a + b. The result is written, so that the compiler cannot remove the loop. */
 function multiplyAdds(capabilities: Capabilities, type: "f32" | "f16"): Load {
   const count = enoughWorkgroups(capabilities);
@@ -117,7 +131,8 @@ function multiplyAdds(capabilities: Capabilities, type: "f32" | "f16"): Load {
     },
     workgroups: count,
     buffers: [count * threads * 4],
-    perTurn: 2 * 4 * chains * links * threads * count,
+    turns: arithmeticTurns,
+    work: 2 * 4 * chains * links * threads * count * arithmeticTurns,
   };
 }
 
@@ -148,78 +163,91 @@ var<workgroup> results: array<f32, ${M * N}>;
     },
     workgroups: count,
     buffers: [count * lanes * 4],
-    perTurn: 2 * M * N * K * sums.length * subgroups * count,
+    turns: matrixTurns,
+    work: 2 * M * N * K * sums.length * subgroups * count * matrixTurns,
   };
 }
 
-/** Copies a buffer that is larger than any cache, once per iteration. */
+/** Copies a buffer that is larger than any cache. Its words are random, because a memory that compresses would move fewer bytes of zeros. */
 function copy({ limits, software }: Capabilities): Load {
   const bytes = Math.min(limits.maxStorageBufferBindingSize, software ? 2 ** 26 : 2 ** 28);
   const vectors = bytes / 16;
   // The stride of a thread is the total number of threads, so neighbouring threads always read neighbouring memory.
   const count = Math.min(vectors / threads, software ? 1024 : 16_384);
+  const kernel = (label: string, access: "read" | "read_write", declarations: string, line: string): ShaderDeclaration => ({
+    label,
+    bindings: [params, { name: "source", type: "vec4f", access }, { name: "copied", type: "vec4f", access: "read_write" }],
+    enables: [],
+    workgroupSize: [threads, 1, 1],
+    declarations: paramsStruct + declarations,
+    main: wgsl`for (var i = group.x * ${threads}u + thread; i < ${vectors}u; i += ${count * threads}u) { ${line} }`,
+  });
   return {
-    shader: {
-      label: "ceiling copy",
-      bindings: [params, { name: "source", type: "vec4f", access: "read" }, { name: "copied", type: "vec4f", access: "read_write" }],
-      enables: [],
-      workgroupSize: [threads, 1, 1],
-      declarations: paramsStruct,
-      main: wgsl`for (var turn = 0u; turn < params.turns; turn++) {
-    for (var i = group.x * ${threads}u + thread; i < ${vectors}u; i += ${count * threads}u) { setCopied(i, source(i)); }
-  }`,
-    },
+    shader: kernel("ceiling copy", "read", "", "setCopied(i, source(i));"),
+    preparation: kernel("ceiling random words", "read_write", randomFloats, "setSource(i, randomFloats(i)); setCopied(i, vec4f());"),
     workgroups: count,
     buffers: [bytes, bytes],
-    perTurn: 2 * bytes,
+    turns: 1,
+    work: 2 * bytes,
   };
 }
 
+/** Random numbers between 1 and 2: PCG's output function on a counter (Jarzynski & Olano 2020). */
+const randomFloats = wgsl`
+fn randomFloats(i: u32) -> vec4f {
+  let state = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) * 747796405u + 2891336453u;
+  let word = ((state >> ((state >> vec4u(28u)) + 4u)) ^ state) * 277803737u;
+  return bitcast<vec4f>(vec4u(0x3f800000u) | (((word >> vec4u(22u)) ^ word) >> vec4u(9u)));
+}
+`;
+
 /** Operations or bytes per second of a load. */
-async function rate(device: Device, { shader, workgroups, buffers: sizes, perTurn }: Load): Promise<number> {
-  const { pipeline, layout } = await device.pipeline(shader);
+async function rate(device: Device, { shader, preparation, workgroups, buffers: sizes, turns, work }: Load): Promise<number> {
   const { STORAGE, UNIFORM, COPY_DST } = GPUBufferUsage;
   const all = await device.allocate("a measurement", [
     { label: "ceiling parameters", bytes: 16, usage: UNIFORM | COPY_DST },
     ...sizes.map((bytes) => ({ label: "ceiling", bytes, usage: STORAGE })),
   ]);
-  const uniforms = all[0]!;
-  const windows: BufferWindow[] = all.map((buffer) => ({ buffer, offset: 0, size: buffer.size }));
-  const bindGroup = device.createBindGroup(shader.label, layout, windows);
-  const time = async (turns: number): Promise<number> => {
+  try {
     const words = new ArrayBuffer(16);
     new Uint32Array(words)[0] = turns;
     new Float32Array(words).set([1, 2 ** -10], 1);
-    device.gpu.queue.writeBuffer(uniforms, 0, words);
-    const start = performance.now();
-    device.submit((encoder) => {
-      const pass = encoder.beginComputePass();
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(workgroups);
-      pass.end();
-    });
-    await device.finish();
-    return performance.now() - start;
-  };
-  try {
-    return (perTurn * 1000) / (await bestMillisecondsPerTurn(time));
+    device.gpu.queue.writeBuffer(all[0]!, 0, words);
+    const windows: BufferWindow[] = all.map((buffer) => ({ buffer, offset: 0, size: buffer.size }));
+    const timer = async (timed: ShaderDeclaration) => {
+      const { pipeline, layout } = await device.pipeline(timed);
+      const bindGroup = device.createBindGroup(timed.label, layout, windows);
+      return async (dispatches: number): Promise<number> => {
+        const start = performance.now();
+        device.submit((encoder) => {
+          const pass = encoder.beginComputePass();
+          pass.setPipeline(pipeline);
+          pass.setBindGroup(0, bindGroup);
+          for (let i = 0; i < dispatches; i++) pass.dispatchWorkgroups(workgroups);
+          pass.end();
+        });
+        await device.finish();
+        return performance.now() - start;
+      };
+    };
+    if (preparation !== undefined) await (await timer(preparation))(1);
+    return (work * 1000) / (await bestMilliseconds(await timer(shader)));
   } finally {
     for (const buffer of all) buffer.destroy();
   }
 }
 
-/** The least milliseconds per iteration. `time` measures the given number of iterations. */
-async function bestMillisecondsPerTurn(time: (turns: number) => Promise<number>): Promise<number> {
+/** The least milliseconds of a dispatch. `time` measures the given number of them. */
+async function bestMilliseconds(time: (dispatches: number) => Promise<number>): Promise<number> {
   await time(1);
-  let turns = 1;
-  let elapsed = await time(turns);
-  while (elapsed < milliseconds && turns < mostTurns) {
-    // The first run is mostly overhead, so its estimate of the turns may be too low but never too high.
-    turns = Math.ceil(turns * Math.min(16, Math.max(2, milliseconds / elapsed)));
-    elapsed = await time(turns);
+  let dispatches = 1;
+  let elapsed = await time(dispatches);
+  while (elapsed < milliseconds && dispatches < mostDispatches) {
+    // The first run is mostly overhead, so its estimate of the dispatches may be too low but never too high.
+    dispatches = Math.ceil(dispatches * Math.min(16, Math.max(2, milliseconds / elapsed)));
+    elapsed = await time(dispatches);
   }
   const end = performance.now() + mostMilliseconds;
-  for (let round = 1; round < rounds && performance.now() < end; round++) elapsed = Math.min(elapsed, await time(turns));
-  return elapsed / turns;
+  for (let round = 1; round < rounds && performance.now() < end; round++) elapsed = Math.min(elapsed, await time(dispatches));
+  return elapsed / dispatches;
 }

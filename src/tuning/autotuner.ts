@@ -8,13 +8,14 @@
 
 import { Choices, isRecordOf, type Tuning, tuningKey } from "../autograd/choices.ts";
 import type { Choose } from "../autograd/plan.ts";
+import type { Program } from "../autograd/program.ts";
 import { DeviceError, SimcseError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { shaderCode } from "../gpu/shader.ts";
 import { Turns } from "../gpu/turns.ts";
 import type { Node, Variant } from "../kernels/language/operation.ts";
-import { measure } from "./measure.ts";
-import { nodeProgram } from "./node-program.ts";
+import { contenderOf, measureInTurns } from "./measure.ts";
+import { nodeProgram, randomInputs } from "./node-program.ts";
 import { checkKey, computesRight, isDoubtful } from "./self-check.ts";
 
 /** Texts that outlive the process, by name. */
@@ -46,6 +47,9 @@ export interface AutotunerOptions {
 
 /** A variant must be faster by this share to replace the operation's own choice; smaller differences are noise. */
 const leastGain = 0.03;
+
+/** How a kind of node is measured. */
+const pace = { warmUp: 0, turn: 4, rounds: 5, hopeless: 3 };
 
 /** Measures and checks kernel variants on one device. `openTuning` makes one that caches. */
 export class Autotuner implements Tuning {
@@ -141,25 +145,29 @@ export class Autotuner implements Tuning {
     const device = this.#device;
     // Drivers compile in parallel. A variant that fails here fails again below, by itself.
     await Promise.allSettled(variants.flatMap((variant) => variant.lower().kernels.map(({ shader }) => device.pipeline(shader))));
-    const timed: { variant: Variant; milliseconds: number }[] = [];
-    let best = Number.POSITIVE_INFINITY;
-    for (const [i, variant] of variants.entries()) {
-      const milliseconds = await this.#attempt(variant, node, async () => {
-        const program = await nodeProgram(device, node, (list) => list.find(({ name }) => name === variant.name), { toRead: false });
-        try {
-          return program ? await measure(program, best) : null;
-        } finally {
-          program?.close();
-        }
-      });
-      this.#secondsLeft -= (performance.now() - last) / 1000;
-      last = performance.now();
-      if (this.#secondsLeft <= 0) return null;
-      if (milliseconds === null) continue;
-      best = Math.min(best, milliseconds);
-      timed.push({ variant, milliseconds: i === 0 ? milliseconds * (1 - leastGain) : milliseconds });
+    const running: { variant: Variant; program: Program }[] = [];
+    try {
+      for (const variant of variants) {
+        const program = await this.#attempt(variant, node, async () => {
+          const made = await nodeProgram(device, node, (list) => list.find(({ name }) => name === variant.name), { toRead: false });
+          made?.run({ inputs: randomInputs(made) });
+          return made;
+        });
+        this.#secondsLeft -= (performance.now() - last) / 1000;
+        last = performance.now();
+        if (program !== null) running.push({ variant, program });
+        if (this.#secondsLeft <= 0) return null;
+      }
+      const contenders = running.map(({ program }) => contenderOf(program));
+      const timings = await measureInTurns(device, contenders, pace);
+      const timed = running.map(({ variant }, i) => ({
+        variant,
+        milliseconds: timings[i]!.milliseconds * (variant === variants[0] ? 1 - leastGain : 1),
+      }));
+      return timed.sort((a, b) => a.milliseconds - b.milliseconds).map(({ variant }) => variant);
+    } finally {
+      for (const { program } of running) program.close();
     }
-    return timed.sort((a, b) => a.milliseconds - b.milliseconds).map(({ variant }) => variant);
   }
 
   async #isRight(node: Node, variant: Variant): Promise<boolean> {

@@ -1,59 +1,124 @@
-/** Measures how long a program's dispatches take, to compare variants: on the GPU's clock if it has one, otherwise on the host's. */
-
-import { encodeDispatches, type Program } from "../autograd/program.ts";
+/**
+ * Measures dispatches beside each other: on the GPU's clock if it has one, otherwise on the host's.
+ *
+ * A short run on a rested device says little: an idle GPU takes up to 350 ms to reach its full clock, and browsers round timestamps. So
+ * the device is kept busy first; then the contenders take turns, each with many runs in one pass, and the medians are compared.
+ */
+import { type Dispatch, encodeDispatches, type Program } from "../autograd/program.ts";
 import { DeviceError } from "../errors.ts";
+import type { Device } from "../gpu/device.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
-import { atCapacity } from "../kernels/language/kernel.ts";
-import { randomInputs } from "./node-program.ts";
+import type { LiveSize } from "../kernels/language/operation.ts";
 
-/** Milliseconds of a batch of runs. Browsers and Dawn round timestamps to 0.1 ms or less, and an idle GPU needs a while to clock up. */
-const batchMilliseconds = 4;
-const mostRuns = 200;
-const batches = 5;
-/** Measuring a variant stops when the best of a few runs is this many times slower than the best variant so far. */
-const hopeless = 3;
-const looks = 3;
+/** Dispatches whose time is measured. The inputs that they read have been written. */
+export interface Contender {
+  readonly dispatches: readonly Dispatch[];
+  readonly live: LiveSize;
+}
 
-/** The median milliseconds of a run of `program` at capacity, on random numbers. Less exact where it is far above `best`. */
-export async function measure(program: Program, best = Number.POSITIVE_INFINITY): Promise<number> {
-  const { device, dispatches } = program;
-  // A pass's timestamps leave out copies into textures, which stand between passes; the host's clock counts them.
-  const isOnePass = dispatches.every(({ copies }) => copies.length === 0);
-  const timestamps = isOnePass && device.capabilities.features.has("timestamp-query") ? new Timestamps(device, 1) : null;
+/** How long a contender takes. */
+export interface Timing {
+  /** The median of a run. */
+  readonly milliseconds: number;
+  /** The distance between the quartiles as a share of the median. */
+  readonly spread: number;
+}
+
+/** How much is measured. */
+export interface Pace {
+  /** Milliseconds that the device is kept busy before anything counts. */
+  readonly warmUp: number;
+  /** Milliseconds of a turn: as many runs of a contender as fit into it. */
+  readonly turn: number;
+  /** Turns of each contender. */
+  readonly rounds: number;
+  /** A contender that is this many times slower than the fastest in the first round gets no further turns; if absent, all get theirs. */
+  readonly hopeless?: number;
+}
+
+/** No turn has more runs than this, so that its commands take little memory. */
+const mostRuns = 500;
+
+/** How long an idle device must be kept busy: a GPU for its clock, a software adapter not at all. */
+export const warmUpOf = ({ capabilities }: Device): number => (capabilities.software ? 0 : 400);
+
+/** The dispatches of a program's operations for which `isTimed`, with the live sizes of its last step. */
+export function contenderOf({ plan, dispatches, live }: Program, isTimed: (operation: string) => boolean = () => true): Contender {
+  const timed = plan.steps.flatMap(({ node, lowering }) => lowering.kernels.map(() => isTimed(node.operation.name)));
+  return { dispatches: dispatches.filter((_, i) => timed[i]), live };
+}
+
+/** The time of each contender. Throws `DeviceError` where the device refuses a run. */
+export async function measureInTurns(device: Device, contenders: readonly Contender[], pace: Pace): Promise<Timing[]> {
+  const { warmUp, turn, rounds, hopeless = Number.POSITIVE_INFINITY } = pace;
+  const clocks = contenders.map((contender) => new Clock(device, contender));
   try {
-    // Writes inputs and uniforms, and triggers the driver's work at a pipeline's first use.
-    program.run({ inputs: randomInputs(program) });
-    await device.finish();
-    const single = Math.min(...(await timeBatches(program, looks, 1, timestamps)));
-    if (single > hopeless * best) return single;
-    const runs = Math.min(mostRuns, Math.max(1, Math.ceil(batchMilliseconds / single)));
-    const times = await timeBatches(program, 1 + batches, runs, timestamps);
-    // The first batch was for clocking up the GPU.
-    return times.slice(1).sort((a, b) => a - b)[Math.floor(batches / 2)]!;
+    // The first run triggers the driver's work at a pipeline's first use; the second one says how many runs fit into a turn.
+    const last: number[] = [];
+    for (const clock of clocks) last.push(await clock.time(1).then(() => clock.time(1)));
+    const takeTurn = async (i: number) => {
+      last[i] = await clocks[i]!.time(Math.min(mostRuns, Math.max(1, Math.ceil(turn / last[i]!))));
+      return last[i];
+    };
+    const end = performance.now() + warmUp;
+    for (let i = 0; performance.now() < end; i = (i + 1) % clocks.length) await takeTurn(i);
+
+    const times = clocks.map((): number[] => []);
+    for (let round = 0; round < rounds; round++) {
+      const best = Math.min(...times.map(([first]) => first ?? Number.POSITIVE_INFINITY));
+      for (const [i, own] of times.entries()) {
+        if (round === 0 || own[0]! <= hopeless * best) own.push(await takeTurn(i));
+      }
+    }
+    return times.map(timingOf);
   } finally {
-    timestamps?.close();
+    for (const clock of clocks) clock.close();
   }
 }
 
-/** `count` measurements of the milliseconds per run, each the mean of `runs` runs in one pass. */
-async function timeBatches(program: Program, count: number, runs: number, timestamps: Timestamps | null): Promise<number[]> {
-  const times: number[] = [];
-  for (let i = 0; i < count; i++) times.push(await timeBatch(program, runs, timestamps));
-  return times;
+/** The median of times and their spread. */
+export function timingOf(times: readonly number[]): Timing {
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.floor(sorted.length * share)]!;
+  const median = at(0.5);
+  return { milliseconds: median, spread: median > 0 ? (at(0.75) - at(0.25)) / median : 0 };
 }
 
-async function timeBatch({ device, dispatches }: Program, runs: number, timestamps: Timestamps | null): Promise<number> {
-  let start = 0;
-  const submitted = device.submit((encoder) => {
-    encodeDispatches(encoder, Array<typeof dispatches>(runs).fill(dispatches).flat(), atCapacity, timestamps?.pass(0));
-    timestamps?.resolve(encoder);
-    start = performance.now();
-  });
-  if (timestamps === null) await device.finish();
-  const milliseconds = (performance.now() - start) / runs;
-  const refusal = await submitted;
-  if (refusal !== null) throw new DeviceError(`${device.name} refused a measurement: ${refusal.message}`, "Run without autotuning.");
-  if (timestamps === null) return milliseconds;
-  const [{ begin, end }] = (await timestamps.read()) as [{ begin: number; end: number }];
-  return (end - begin) / 1e6 / runs;
+/** Times runs of one contender. */
+class Clock {
+  readonly #device: Device;
+  readonly #contender: Contender;
+  readonly #timestamps: Timestamps | null;
+
+  constructor(device: Device, contender: Contender) {
+    this.#device = device;
+    this.#contender = contender;
+    // A pass's timestamps leave out copies into textures, which stand between passes; the host's clock counts them.
+    const isOnePass = contender.dispatches.every(({ copies }) => copies.length === 0);
+    this.#timestamps = isOnePass && device.capabilities.features.has("timestamp-query") ? new Timestamps(device, 1) : null;
+  }
+
+  /** The milliseconds of a run, the mean of `runs` runs in one pass. */
+  async time(runs: number): Promise<number> {
+    const device = this.#device;
+    const timestamps = this.#timestamps;
+    const { dispatches, live } = this.#contender;
+    let start = 0;
+    const submitted = device.submit((encoder) => {
+      encodeDispatches(encoder, Array<typeof dispatches>(runs).fill(dispatches).flat(), live, timestamps?.pass(0));
+      timestamps?.resolve(encoder);
+      start = performance.now();
+    });
+    if (timestamps === null) await device.finish();
+    const milliseconds = (performance.now() - start) / runs;
+    const refusal = await submitted;
+    if (refusal !== null) throw new DeviceError(`${device.name} refused a measurement: ${refusal.message}`, "Run without autotuning.");
+    if (timestamps === null) return milliseconds;
+    const [{ begin, end }] = (await timestamps.read()) as [{ begin: number; end: number }];
+    return (end - begin) / 1e6 / runs;
+  }
+
+  close(): void {
+    this.#timestamps?.close();
+  }
 }

@@ -24,7 +24,8 @@ describe.each([
     const subgroupMatrices = [{ ...sizes, componentType: "f16", resultComponentType: "f32" }];
     const loads = Object.values(ceilingLoads({ ...everything.capabilities, subgroupSize: lanes, subgroupMatrices }));
     expect(loads).not.toContain(null);
-    await Promise.all(loads.map((load) => everything.pipeline(load!.shader)));
+    const shaders = loads.flatMap((load) => [load!.shader, load!.preparation ?? load!.shader]);
+    await Promise.all(shaders.map((shader) => everything.pipeline(shader)));
     expect(everything.uncapturedErrors).toEqual([]);
   });
 });

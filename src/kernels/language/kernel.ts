@@ -50,7 +50,7 @@ export interface KernelDeclaration {
   readonly workgroups: (live: LiveSize) => Workgroups;
   /** Floating-point operations per step, for kernels that are limited by arithmetic. */
   readonly flop?: (live: LiveSize) => number;
-  /** Bytes moved per step, for kernels that touch only a part of what they bind. */
+  /** Bytes moved per step, for kernels that touch only a part of what they bind, or touch it several times. */
   readonly bytes?: (live: LiveSize) => number;
 }
 
@@ -122,9 +122,23 @@ export function kernel(declaration: KernelDeclaration): Kernel {
   };
 }
 
-/** The least bytes that a kernel moves: its own count, or the live part of every tensor that it binds, counted once. */
-export function trafficOf({ bindings, bytes }: Kernel, live: LiveSize): number {
-  return bytes?.(live) ?? bindings.reduce((sum, { tensor }) => sum + liveBytes(tensor, live), 0);
+/**
+ * The least bytes that a kernel moves: its own count, or the live part of every tensor that it binds, counted once if it is read and once
+ * more if it is written.
+ */
+export function trafficOf(kernel: Kernel, live: LiveSize): number {
+  const { bindings, bytes } = kernel;
+  return bytes?.(live) ?? bindings.reduce((sum, binding) => sum + passes(kernel, binding) * liveBytes(binding.tensor, live), 0);
+}
+
+/** How often a kernel passes over a tensor: to read it, to write it, or both. */
+function passes({ shader: { declarations, main } }: Kernel, { name, access, tensor: { dtype } }: TensorBinding): number {
+  if (access !== "read_write") return 1;
+  const code = declarations + main;
+  const count = (pattern: string) => code.match(new RegExp(pattern, "g"))?.length ?? 0;
+  if (dtype !== "u32") return count(`\\bset${name[0]!.toUpperCase()}${name.slice(1)}\\(`) > 0 && count(`\\b${name}\\(`) > 0 ? 2 : 1;
+  const elements = `\\b${name}\\[(?:[^\\[\\]]|\\[[^\\]]*\\])*\\]`;
+  return count(elements) > count(`${elements}\\s*=(?!=)`) ? 2 : 1;
 }
 
 /** Bytes of the live part of a tensor. */

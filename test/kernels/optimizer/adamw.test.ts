@@ -33,6 +33,7 @@ async function arena(count: number, options: reference.AdamWOptions, { lossScale
   });
   return {
     start,
+    program,
     step(values: Float32Array, learningRate: number) {
       device.gpu.queue.writeBuffer(gradient.window.buffer, 0, values as GPUAllowSharedBufferSource);
       program.run({ scalars: { learningRate } });
@@ -45,6 +46,12 @@ async function arena(count: number, options: reference.AdamWOptions, { lossScale
 }
 
 describe("adamW", () => {
+  it("moves 28 bytes a parameter: four arrays read, three of them written", async () => {
+    const { program } = await arena(1000, ordinary);
+    const { bytes } = program.work().find(({ operation }) => operation === "adamW")!;
+    expect(bytes).toBe(28 * 1000 + 4 * optimizerStateShape[0]);
+  });
+
   it.each([
     { name: "as it is", options: ordinary },
     { name: "with decay", options: { ...ordinary, weightDecay: 0.1 } },
