@@ -16,25 +16,60 @@
  * a head's vectors is unrolled so that they stay in registers. "Blocks", for software adapters with subgroups, where loading from one
  * address costs as much as loading from many: the walk takes as many tokens as a subgroup has lanes, each lane loads one and broadcasts it,
  * and loops are not unrolled, because that takes seconds to compile.
+ *
+ * Two additions are compiled in only where a model asks for them. A local window: a token sees those within a distance, and the walk leaves
+ * out the rest. A bias of the scores by relative position (`language/relative-bias.ts`); so that its table and the table's gradient can be
+ * bound, a small kernel first joins two of the backward pass's inputs.
  */
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { dropoutKeyOf, positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
-import { kernel, paramU32 } from "./language/kernel.ts";
-import { expectType, f32, float, floatOf, type Operation, Scratch, type Tensor, type Type, type Value } from "./language/operation.ts";
+import { columnSum } from "./column-sum.ts";
+import { kernel, paramU32, pointKernel } from "./language/kernel.ts";
+import {
+  elementCount,
+  expectType,
+  f32,
+  float,
+  floatOf,
+  type Kernel,
+  type Operand,
+  type Operation,
+  Scratch,
+  type Tensor,
+  type Type,
+  type Value,
+} from "./language/operation.ts";
 import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
+import {
+  addToBucket,
+  type BucketStarts,
+  biasOf,
+  bucketCount,
+  bucketSumDeclarations,
+  fillBiases,
+  type RelativeBias,
+  relativeBiasDeclarations,
+  storeBucketSums,
+} from "./language/relative-bias.ts";
+import { reshape } from "./reshape.ts";
+import { sum } from "./sum.ts";
 
 interface Attributes {
   readonly heads: number;
   /** The longest sentence in tokens. */
   readonly longest: number;
   readonly dropout: Dropout | null;
+  /** The largest distance between a token and those that it sees; null if it sees all. */
+  readonly window: number | null;
+  /** The buckets of the bias by relative position, whose table is the fourth input; null if there is none. */
+  readonly starts: BucketStarts | null;
 }
 
 const operation: Operation<Attributes> = {
   name: "attention",
-  infer([qkv, tokens, sentences], { heads }) {
+  infer([qkv, tokens, sentences, table], { heads, starts }) {
     const [rows, width] = qkv!.shape as [Type["shape"][0], number];
     expectType("attention", "qkv", qkv!, "float", [rows!, null]);
     expectType("attention", "tokens", tokens!, "u32", tokenTable(rows!).shape);
@@ -45,10 +80,11 @@ const operation: Operation<Attributes> = {
         "Choose num_attention_heads so that hidden_size / num_attention_heads is a multiple of 4.",
       );
     }
+    if (starts) expectType("attention", "table", table!, "float", [bucketCount(starts), heads]);
     return [float(floatOf(qkv!), rows!, width / 3), f32(rows!, heads)];
   },
-  lower({ inputs: [qkv, tokens, sentences], outputs: [context, logSum], attributes }, capabilities) {
-    const head = headKernel(qkv!, sentences!, attributes, capabilities);
+  lower({ inputs: [qkv, tokens, sentences, table], outputs: [context, logSum], attributes }, capabilities) {
+    const head = headKernel({ qkv: qkv!, sentences: sentences!, table }, attributes, capabilities);
     return {
       variant: head.variant,
       kernels: [
@@ -66,11 +102,11 @@ const operation: Operation<Attributes> = {
     var total = 0.0;`,
               other: wgsl`${head.others("var score_ = 0.0;")}
       ${head.walk(`let key = qkv(other + ${head.key} + i);`, "score_ += dot(q[i], their(key));")}
-      ${head.others(`score_ = select(-1e30, score_ * ${head.scale}, j + _ < count);`)}
+      ${head.others(`score_ = select(-1e30, ${head.score("score_", "j + _", "position")}, ${head.sees});`)}
       let newLargest = max(largest, ${head.fold("score_", (a, b) => `max(${a}, ${b})`)});
       let shrink = exp(largest - newLargest);
       ${head.others(`let p_ = exp(score_ - newLargest); let kept_ = p_ * ${head.factor("stream", "j + _")};`)}
-      total = total * shrink + ${head.fold("p_", sum)};
+      total = total * shrink + ${head.fold("p_", plus)};
       largest = newLargest;
       ${head.walk(`let value = qkv(other + ${head.value} + i); var sumI = sum[i] * shrink;`, "sumI += kept_ * their(value);", "sum[i] = sumI;")}`,
               finish: wgsl`${head.each("setContext(ownOutput + i, sum[i] / total);")}
@@ -81,42 +117,53 @@ const operation: Operation<Attributes> = {
       ],
     };
   },
-  gradient({ inputs: [qkv, tokens, sentences], outputs: [context, logSum], attributes }, [dContext]) {
-    if (!dContext) return [null, null, null];
-    return [qkv!.tape.append(attentionGradient, [dContext, qkv!, context!, logSum!, tokens!, sentences!], attributes)[0]!, null, null];
+  gradient({ inputs: [qkv, tokens, sentences, table], outputs: [context, logSum], attributes }, [dContext]) {
+    if (!dContext) return [];
+    const inputs = [dContext, qkv!, context!, logSum!, tokens!, sentences!, ...(table ? [table] : [])];
+    const [dQkv, sums] = qkv!.tape.append(attentionGradient, inputs, attributes);
+    return [dQkv!, null, null, ...(table ? [tableGradient(sums!, table)] : [])];
   },
 };
 
+/** The gradient of the bias's table [buckets, heads] from the sums of each tile of each sentence, f32 [sentences, tiles · buckets · heads]. */
+function tableGradient(sums: Value, table: Type): Value {
+  return sum(reshape(columnSum(sums), [(sums.shape[1] as number) / elementCount(table.shape), ...table.shape]), 0);
+}
+
 const attentionGradient: Operation<Attributes> = {
   name: "attentionGradient",
-  infer([dContext, qkv, context]) {
+  infer([dContext, qkv, context, , , sentences, table], { longest }) {
     expectType("attentionGradient", "dContext", dContext!, "float", context!.shape);
-    return [qkv!];
+    return [qkv!, ...(table ? [f32(sentences!.shape[0]!, tilesOf(longest) * elementCount(table.shape))] : [])];
   },
-  lower({ inputs: [dContext, qkv, context, logSum, tokens, sentences], outputs: [dQkv], attributes }, capabilities) {
-    const head = headKernel(qkv!, sentences!, attributes, capabilities);
-    const { heads } = attributes;
-    const reads = { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"], dContext: [dContext!, "vec4f"], logSum: [logSum!, "f32"] } as const;
+  lower({ inputs: [dContext, qkv, context, logSum, tokens, sentences, table], outputs: [dQkv, sums], attributes }, capabilities) {
+    const head = headKernel({ qkv: qkv!, sentences: sentences!, table }, attributes, capabilities);
+    const { longest } = attributes;
+    const known = (table ? joinedMoments : ownMoments)(head, { context: context!, dContext: dContext!, logSum: logSum! }, attributes);
+    const reads = { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"], dContext: [dContext!, "vec4f"], ...known.reads } as const;
     const query: Phase = {
       own: wgsl`var q: Vectors;
     var g: Vectors;
     var dq: Vectors;
-    var ownInner = 0.0;
-    ${head.each("q[i] = qkv(own + i); g[i] = dContext(ownOutput + i); dq[i] = vec4f(); ownInner += dot(g[i], context(ownOutput + i));")}
+    ${known.begin}
+    ${head.each(`q[i] = qkv(own + i); g[i] = dContext(ownOutput + i); dq[i] = vec4f();${known.term}`)}
     let stream = ${head.stream("row")};
-    let ownLogSum = logSum(row * ${heads}u + head);`,
+    ${known.own}
+    ${head.bias ? `let counted = select(0.0, ${1 / Number(head.scale)}, base + thread < count);` : ""}`,
       other: wgsl`${head.others("var score_ = 0.0; var dp_ = 0.0;")}
       ${head.walk(
         `let key = qkv(other + ${head.key} + i); let value = qkv(other + ${head.value} + i);`,
         "score_ += dot(q[i], their(key)); dp_ += dot(g[i], their(value));",
       )}
       ${head.others(
-        `let p_ = select(0.0, exp(score_ * ${head.scale} - ownLogSum), j + _ < count);
-      let ds_ = p_ * (dp_ * ${head.factor("stream", "j + _")} - ownInner) * ${head.scale};`,
+        `let p_ = select(0.0, exp(${head.score("score_", "j + _", "position")} - ownLogSum), ${head.sees});
+      let ds_ = p_ * (dp_ * ${head.factor("stream", "j + _")} - ownInner) * ${head.scale};
+      ${head.bias ? addToBucket(head.bias, "j + _", "position", "ds_ * counted") : ""}`,
       )}
       ${head.walk(`let key = qkv(other + ${head.key} + i); var dqI = dq[i];`, "dqI += ds_ * their(key);", "dq[i] = dqI;")}`,
       finish: wgsl`${head.each("setDQkv(own + i, dq[i]);")}
-    ${head.whole ? "innerOfSentence[position] = ownInner;" : `setInner(row * ${heads}u + head, ownInner);`}`,
+    ${known.keep}`,
+      end: head.bias ? storeBucketSums(head.bias, `group.x * ${tilesOf(longest)}u + group.z`) : "",
     };
     const keyAndValue: Phase = {
       own: wgsl`var k: Vectors;
@@ -124,8 +171,7 @@ const attentionGradient: Operation<Attributes> = {
     var dk: Vectors;
     var dv: Vectors;
     ${head.each(`k[i] = qkv(own + ${head.key} + i); v[i] = qkv(own + ${head.value} + i); dk[i] = vec4f(); dv[i] = vec4f();`)}`,
-      other: wgsl`let logSumOf = logSum(otherRow * ${heads}u + head);
-      let innerOf = ${head.whole ? "innerOfSentence[otherRow - first]" : `inner(otherRow * ${heads}u + head)`};
+      other: wgsl`${known.other}
       let streamOf = ${head.stream("otherRow")};
       ${head.others("var score_ = 0.0; var dp_ = 0.0;")}
       ${head.walk(
@@ -133,7 +179,7 @@ const attentionGradient: Operation<Attributes> = {
         "score_ += dot(k[i], their(query)); dp_ += dot(v[i], their(d));",
       )}
       ${head.others(
-        `let p_ = select(0.0, exp(score_ * ${head.scale} - their(logSumOf)), j + _ < count);
+        `let p_ = select(0.0, exp(${head.score("score_", "position", "j + _")} - their(logSumOf)), ${head.sees});
       let kept_ = p_ * ${head.factor("their(streamOf)", "position")};
       let ds_ = (kept_ * dp_ - p_ * their(innerOf)) * ${head.scale};`,
       )}
@@ -145,31 +191,127 @@ const attentionGradient: Operation<Attributes> = {
       finish: head.each(`setDQkv(own + ${head.key} + i, dk[i]); setDQkv(own + ${head.value} + i, dv[i]);`),
     };
     const writes = { dQkv: [dQkv!, "vec4f"] } as const;
-    const queryReads = { ...reads, context: [context!, "vec4f"] } as const;
-    if (head.whole) {
-      const declarations = `var<workgroup> innerOfSentence: array<f32, ${attributes.longest}>;`;
-      return {
-        variant: head.variant,
-        kernels: [head.kernel({ label: "attentionGradient", reads: queryReads, writes, declarations, phases: [query, keyAndValue] })],
-      };
-    }
-    const inner = new Scratch("f32", logSum!.shape);
+    const ofQuery = {
+      reads: { ...reads, ...known.queryReads },
+      writes: { ...writes, ...known.queryWrites, ...(sums ? { sums: [sums, "f32"] as const } : {}) },
+      declarations: head.bias ? bucketSumDeclarations(head.bias) : "",
+    };
+    const { declarations } = known;
     return {
       variant: head.variant,
-      scratch: [inner],
+      scratch: known.scratch,
       kernels: [
-        head.kernel({ label: "attentionGradient query", reads: queryReads, writes: { ...writes, inner: [inner, "f32"] }, phases: [query] }),
-        head.kernel({ label: "attentionGradient key, value", reads: { ...reads, inner: [inner, "f32"] }, writes, phases: [keyAndValue] }),
+        ...known.before,
+        ...(head.whole
+          ? [
+              head.kernel({
+                label: "attentionGradient",
+                ...ofQuery,
+                declarations: declarations + ofQuery.declarations,
+                phases: [query, keyAndValue],
+              }),
+            ]
+          : [
+              head.kernel({ label: "attentionGradient query", ...ofQuery, phases: [query] }),
+              head.kernel({
+                label: "attentionGradient key, value",
+                reads: { ...reads, ...known.keyReads },
+                writes,
+                phases: [keyAndValue],
+              }),
+            ]),
       ],
     };
   },
 };
+
+/** What the backward pass needs of every query: its log Σ exp(score), and its inner product Σ dP·P = dContext·context. */
+interface Moments {
+  /** Kernels that run first, and memory. */
+  readonly before: readonly Kernel[];
+  readonly scratch: readonly Scratch[];
+  readonly declarations: string;
+  /** What both phases bind, and only that of the queries, or of keys and values where these have a kernel of their own. */
+  readonly reads: HeadKernel["reads"];
+  readonly queryReads: HeadKernel["reads"];
+  readonly queryWrites: HeadKernel["writes"];
+  readonly keyReads: HeadKernel["reads"];
+  /** WGSL before the thread's query is read, for each of its vectors, and after that: it declares `ownLogSum` and `ownInner`. */
+  readonly begin: string;
+  readonly term: string;
+  readonly own: string;
+  /** WGSL after the walk of the queries, which keeps the inner product for the other phase. */
+  readonly keep: string;
+  /** WGSL that declares `logSumOf` and `innerOf` for the query at `otherRow`. */
+  readonly other: string;
+}
+
+interface MomentInputs {
+  readonly context: Value;
+  readonly dContext: Value;
+  readonly logSum: Value;
+}
+
+/** Each thread adds up its query's inner product. The other phase finds it in workgroup memory, or in scratch if it is another kernel. */
+function ownMoments({ whole }: Head, { context, logSum }: MomentInputs, { heads, longest }: Attributes): Moments {
+  const inner = new Scratch("f32", logSum.shape);
+  const at = `row * ${heads}u + head`;
+  const otherAt = `otherRow * ${heads}u + head`;
+  return {
+    before: [],
+    scratch: whole ? [] : [inner],
+    declarations: whole ? `var<workgroup> innerOfSentence: array<f32, ${longest}>;\n` : "",
+    reads: { logSum: [logSum, "f32"] },
+    queryReads: { context: [context, "vec4f"] },
+    queryWrites: whole ? {} : { inner: [inner, "f32"] },
+    keyReads: { inner: [inner, "f32"] },
+    begin: "var ownInner = 0.0;",
+    term: " ownInner += dot(g[i], context(ownOutput + i));",
+    own: `let ownLogSum = logSum(${at});`,
+    keep: whole ? "innerOfSentence[position] = ownInner;" : `setInner(${at}, ownInner);`,
+    other: `let logSumOf = logSum(${otherAt});
+      let innerOf = ${whole ? "innerOfSentence[otherRow - first]" : `inner(${otherAt})`};`,
+  };
+}
+
+/** A kernel joins both in one tensor first, so that there are bindings left for the bias and its sums. */
+function joinedMoments({ quads }: Head, { context, dContext, logSum }: MomentInputs, { heads }: Attributes): Moments {
+  const moments = new Scratch("f32", [...logSum.shape, 2]);
+  return {
+    before: [
+      pointKernel({
+        label: "attentionGradient moments",
+        over: logSum,
+        width: 1,
+        reads: { context: [context, "vec4f"], dContext: [dContext, "vec4f"], logSum: [logSum, "f32"] },
+        writes: { moments: [moments, "vec2f"] },
+        main: wgsl`var inner = 0.0;
+  for (var i = index * ${quads}u; i < (index + 1u) * ${quads}u; i++) { inner += dot(dContext(i), context(i)); }
+  setMoments(index, vec2f(logSum(index), inner));`,
+      }),
+    ],
+    scratch: [moments],
+    declarations: "",
+    reads: { moments: [moments, "vec2f"] },
+    queryReads: {},
+    queryWrites: {},
+    keyReads: {},
+    begin: "",
+    term: "",
+    own: `let ownMoments = moments(row * ${heads}u + head); let ownLogSum = ownMoments.x; let ownInner = ownMoments.y;`,
+    keep: "",
+    other: `let momentsOf = moments(otherRow * ${heads}u + head); let logSumOf = momentsOf.x; let innerOf = momentsOf.y;`,
+  };
+}
 
 /** Tokens of a tile. Most sentences of a training batch have at most 32. */
 const tileTokens = 32;
 
 /** The longest sentence that one workgroup handles completely. */
 const longestWhole = 128;
+
+/** Workgroups that share a sentence and head. */
+const tilesOf = (longest: number) => (longest <= longestWhole ? 1 : Math.ceil(longest / tileTokens));
 
 interface HeadKernel {
   readonly label: string;
@@ -187,12 +329,27 @@ interface Phase {
   readonly other: string;
   /** WGSL after the walk. */
   readonly finish: string;
+  /** WGSL after all of the workgroup's tokens. */
+  readonly end?: string;
 }
 
-const sum = (a: string, b: string) => `${a} + ${b}`;
+const plus = (a: string, b: string) => `${a} + ${b}`;
+
+type Head = ReturnType<typeof headKernel>;
+
+interface HeadInputs {
+  readonly qkv: Value;
+  readonly sentences: Value;
+  /** The table of the bias by relative position, if there is one. */
+  readonly table: Value | undefined;
+}
 
 /** The frame of all three kernels: one workgroup per sentence and head, one thread per token, and a walk over the sentence. */
-function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: Attributes, { software, subgroupSize }: Capabilities) {
+function headKernel(
+  { qkv, sentences, table }: HeadInputs,
+  { heads, longest, dropout, window, starts }: Attributes,
+  { software, subgroupSize }: Capabilities,
+) {
   const [rowCount] = qkv.shape as [Type["shape"][0], number];
   const width = (qkv.shape[1] as number) / 12;
   const quads = width / heads;
@@ -214,10 +371,22 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
   /** `line` for each vector of a head, in a loop; `i` is its index. */
   const each = (line: string) => `for (var i = 0u; i < ${software ? "params.quads" : `${quads}u`}; i++) { ${line} }`;
   const whole = longest <= longestWhole;
+  const scale = `${1 / Math.sqrt(quads * 4)}`;
+  const walk =
+    window === null
+      ? { first: "0u", end: "count" }
+      : { first: `max(base, ${window}u) - ${window}u`, end: `min(count, base + ${threads + window}u)` };
+  const bias: RelativeBias | null = starts && { starts, heads, threads };
   return {
     whole,
+    quads,
+    bias,
     variant: `heads of ${quads * 4}, ${block === 1 ? "token by token" : `blocks of ${block}`}${whole ? "" : `, tiles of ${tileTokens}`}`,
-    scale: `${1 / Math.sqrt(quads * 4)}`,
+    scale,
+    /** The score of a query and a key from their product and their positions. */
+    score: (product: string, key: string, query: string) => `${product} * ${scale}${bias ? ` + ${biasOf(key, query)}` : ""}`,
+    /** Whether the thread's token and a token of the block see each other. */
+    sees: window === null ? "j + _ < count" : `j + _ < count && abs(i32(j + _) - i32(position)) <= ${window}`,
     /** Offsets of the key and value parts within a row of qkv, in vectors. */
     key: `${width}u`,
     value: `${2 * width}u`,
@@ -240,27 +409,29 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
         label,
         workgroupSize: [threads],
         enables: block > 1 ? ["subgroups"] : [],
-        reads: { ...reads, sentences: [sentences, "vec2u"] },
+        reads: { ...reads, sentences: [sentences, "vec2u"], ...(table ? { table: [table, "f32"] as const } : {}) },
         writes,
         params: { quads: paramU32(quads), ...(dropout ? dropoutParams(dropout) : {}) },
-        declarations: `alias Vectors = array<vec4f, ${quads}>;\n${dropout ? dropoutDeclarations : ""}${declarations}`,
+        declarations: `alias Vectors = array<vec4f, ${quads}>;\n${dropout ? dropoutDeclarations : ""}${bias ? relativeBiasDeclarations(bias) : ""}${declarations}`,
         main: wgsl`let head = group.y;
   ${dropout ? `let stepKey = dropoutStep();\n  let headKey = head * ${positionsPerSentence}u;` : ""}
   let first = sentences[group.x].x;
   let count = sentences[group.x].y;
+  ${bias ? fillBiases(bias) : ""}
   ${phases
     .map(
       ({
         own,
         other,
         finish,
+        end = "",
       }) => wgsl`for (var base = ${whole ? "0u" : `group.z * ${tileTokens}u`}; base < ${whole ? "count" : `min(count, (group.z + 1u) * ${tileTokens}u)`}; base += ${threads}u) {
     let position = min(base + thread, count - 1u);
     let row = first + position;
     let own = row * ${3 * width}u + head * ${quads}u;
     let ownOutput = row * ${width}u + head * ${quads}u;
     ${own}
-    for (var j = 0u; j < count; j += ${block}u) {
+    for (var j = ${walk.first}; j < ${walk.end}; j += ${block}u) {
       let otherRow = first + ${block === 1 ? "j" : "min(j + lane, count - 1u)"};
       let other = otherRow * ${3 * width}u + head * ${quads}u;
       let otherOutput = otherRow * ${width}u + head * ${quads}u;
@@ -269,14 +440,28 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
     if (base + thread < count) {
       ${finish}
     }
-  }`,
+  }
+  ${end}`,
     )
     .join("\n  workgroupBarrier();\n  ")}`,
-        workgroups: (live) => [live(sentences.shape[0]!), heads, whole ? 1 : Math.ceil(longest / tileTokens)],
-        flop: (live) =>
-          phases.length * 4 * heads * quads * 4 * live(rowCount) * Math.min(longest, live(rowCount) / live(sentences.shape[0]!)),
+        workgroups: (live) => [live(sentences.shape[0]!), heads, tilesOf(longest)],
+        flop: (live) => {
+          const seen = Math.min(window === null ? longest : 2 * window + 1, live(rowCount) / live(sentences.shape[0]!));
+          return phases.length * 4 * heads * quads * 4 * live(rowCount) * seen;
+        },
       }),
   };
+}
+
+/** How attention is computed. */
+export interface AttentionOptions {
+  readonly heads: number;
+  /** The probability of dropout of the weights, in [0, 1). */
+  readonly dropout: number;
+  /** The largest distance in tokens at which a token sees another; all of the sentence if absent. */
+  readonly window?: number;
+  /** A bias of the scores by relative position: its table, f32 or f16 [2 · starts.length, heads], and the buckets of distances that it is for. */
+  readonly bias?: { readonly table: Operand; readonly starts: BucketStarts };
 }
 
 /**
@@ -285,11 +470,13 @@ function headKernel(qkv: Type, sentences: Value, { heads, longest, dropout }: At
  */
 export function attention(
   qkv: Value,
-  batch: { tokens: Value; sentences: Value; longest: number },
-  options: { heads: number; dropout: number },
+  { tokens, sentences, longest }: { tokens: Value; sentences: Value; longest: number },
+  { heads, dropout: probability, window, bias }: AttentionOptions,
 ): Value {
-  const { heads, dropout: probability } = options;
   checkProbability("attention", probability);
   const dropout = probability > 0 ? { probability, site: qkv.tape.dropoutSite() } : null;
-  return qkv.tape.append(operation, [qkv, batch.tokens, batch.sentences], { heads, longest: batch.longest, dropout })[0]!;
+  // A window that no sentence exceeds needs no code.
+  const narrow = window !== undefined && window < longest - 1 ? window : null;
+  const inputs = [qkv, tokens, sentences, ...(bias ? [bias.table] : [])];
+  return qkv.tape.append(operation, inputs, { heads, longest, dropout, window: narrow, starts: bias?.starts ?? null })[0]!;
 }

@@ -1,6 +1,6 @@
 /**
- * BERT's embedding sum: word row + position row + the first token-type row, for each token. (SimCSE has one segment, so all its token types
- * are zero.)
+ * BERT's embedding sum: word row + position row + the first token-type row, for each token, or those of them that a model has. (SimCSE has
+ * one segment, so all its token types are zero.)
  *
  * The backward pass of a gather is a scatter with collisions; float atomics would add in an order that changes from run to run. Here the
  * host sorts the batch's rows by id (a `GatherIndex`, made with the batch), and one thread sums the rows of one id in that order.
@@ -38,30 +38,51 @@ export const gatherOrder = (tokens: Dimension): Type => u32(tokens);
 /** The type of `GatherIndex.runs`. */
 export const gatherRuns = (distinct: Dimension): Type => u32(distinct, 4);
 
-const operation: Operation<{ dtype: FloatType }> = {
+interface Attributes {
+  readonly dtype: FloatType;
+  /** Which tables follow that of the words, in this order. */
+  readonly tables: readonly ("position" | "tokenType")[];
+}
+
+/** Token table, tables and indices by their names. */
+function named(inputs: readonly Value[], { tables }: Attributes) {
+  const [tokens, word, ...rest] = inputs;
+  const at = (name: Attributes["tables"][number]) => (tables.includes(name) ? rest[tables.indexOf(name)] : undefined);
+  return { tokens: tokens!, word: word!, position: at("position"), tokenType: at("tokenType"), indices: rest.slice(tables.length) };
+}
+
+const operation: Operation<Attributes> = {
   name: "embedding",
-  infer([tokens, word, position, tokenType], { dtype }) {
+  infer([tokens, word, ...rest], { dtype, tables }) {
     const [count] = tokens!.shape;
     const [, width] = word!.shape;
     expectType("embedding", "tokens", tokens!, "u32", [null, 4]);
-    for (const [name, table] of Object.entries({ word, position, tokenType }))
+    for (const [name, table] of [["word", word] as const, ...tables.map((name, i) => [name, rest[i]] as const)])
       expectType("embedding", name, table!, "float", [null, width ?? null]);
     return [float(dtype, count!, width!)];
   },
-  lower: ({ inputs: [tokens, word, position, tokenType], outputs: [y] }) =>
-    vectorLowering({
+  lower({ inputs, outputs: [y], attributes }) {
+    const { tokens, word, position, tokenType } = named(inputs, attributes);
+    const rowsRead = position ? 2 : 1;
+    return vectorLowering({
       label: "embedding",
       over: y!,
-      reads: { words: word!, positions: position!, types: tokenType! },
+      reads: { words: word, ...(position ? { positions: position } : {}), ...(tokenType ? { types: tokenType } : {}) },
       writes: { y: y! },
-      tables: { tokens: [tokens!, "vec4u"] },
+      tables: { tokens: [tokens, "vec4u"] },
       main: (columns) => wgsl`let token = tokens[row];
-  setY(index, words(token.${tokenField.id} * ${columns}u + column) + positions(token.${tokenField.position} * ${columns}u + column) + types(column));`,
-      // Each token reads one word row and one position row.
-      bytes: (live) => liveBytes(tokens!, live) + liveBytes(y!, live) + 2 * live(y!.shape[0]!) * rowWidth(y!.shape) * 4,
-    }),
-  gradient({ inputs: [, word, position, tokenType, wordOrder, wordRuns, positionOrder, positionRuns] }, [dy]) {
+  setY(index, ${[
+    `words(token.${tokenField.id} * ${columns}u + column)`,
+    ...(position ? [`positions(token.${tokenField.position} * ${columns}u + column)`] : []),
+    ...(tokenType ? ["types(column)"] : []),
+  ].join(" + ")});`,
+      bytes: (live) => liveBytes(tokens, live) + liveBytes(y!, live) + rowsRead * live(y!.shape[0]!) * rowWidth(y!.shape) * 4,
+    });
+  },
+  gradient({ inputs, attributes }, [dy]) {
     if (!dy) return [];
+    const { word, position, tokenType, indices } = named(inputs, attributes);
+    const [wordOrder, wordRuns, positionOrder, positionRuns] = indices;
     if (!wordOrder || !wordRuns || !positionOrder || !positionRuns) {
       throw new ShapeError(
         "embedding: its gradient needs the batch's gather indices.",
@@ -72,13 +93,10 @@ const operation: Operation<{ dtype: FloatType }> = {
       dy.tape.append(scatterRows, [dy, order, runs], { tableRows: table.shape[0] as number })[0]!;
     return [
       null,
-      scatter(word!, wordOrder, wordRuns),
-      scatter(position!, positionOrder, positionRuns),
-      columnSum(dy, tokenType!.shape[0] as number),
-      null,
-      null,
-      null,
-      null,
+      scatter(word, wordOrder, wordRuns),
+      ...(position ? [scatter(position, positionOrder, positionRuns)] : []),
+      ...(tokenType ? [columnSum(dy, tokenType.shape[0] as number)] : []),
+      ...indices.map(() => null),
     ];
   },
 };
@@ -126,10 +144,10 @@ const scatterRows: Operation<{ tableRows: number }> = {
 export interface EmbeddingTables {
   /** [vocabulary, hiddenSize]; each table is f32, or f16 if it is frozen. */
   readonly word: Operand;
-  /** [positions, hiddenSize] */
-  readonly position: Operand;
-  /** [types, hiddenSize]; its first row is used. */
-  readonly tokenType: Operand;
+  /** [positions, hiddenSize]; absent in models whose positions are elsewhere. */
+  readonly position?: Operand;
+  /** [types, hiddenSize]; its first row is used. Absent in models without token types. */
+  readonly tokenType?: Operand;
 }
 
 /** [tokens, hiddenSize], stored as `dtype`, from the batch's token table u32 [tokens, 4]. The indices are needed for gradients. */
@@ -140,6 +158,8 @@ export function embedding(
   dtype: FloatType = "f32",
 ): Value {
   const { word, position, tokenType } = tables;
+  const others = [...(position ? [["position", position] as const] : []), ...(tokenType ? [["tokenType", tokenType] as const] : [])];
   const sorted = indices ? [indices.word.order, indices.word.runs, indices.position.order, indices.position.runs] : [];
-  return tokens.tape.append(operation, [tokens, word, position, tokenType, ...sorted], { dtype })[0]!;
+  const inputs = [tokens, word, ...others.map(([, table]) => table), ...sorted];
+  return tokens.tape.append(operation, inputs, { dtype, tables: others.map(([name]) => name) })[0]!;
 }

@@ -27,6 +27,9 @@ interface Heads {
   readonly headSize: number;
   readonly probability: number;
   readonly longest: Longest;
+  readonly window?: number;
+  /** Where the buckets of a bias by relative position begin. */
+  readonly starts?: readonly number[];
 }
 
 /** The ways to lower it: for software adapters, in blocks if the device has subgroups; for all others, token by token and unrolled. */
@@ -38,22 +41,24 @@ const variants = rowVariants(device).flatMap(({ capabilities }) =>
   })),
 );
 
-async function record({ heads, headSize, probability, longest }: Heads, capabilities = device.capabilities) {
+async function record({ heads, headSize, probability, longest, window, starts }: Heads, capabilities = device.capabilities) {
   const hidden = heads * headSize;
   const program = await build(
     device,
     (tape) => {
       const batch = batchInputs(tape, { ...capacity, longest });
       const qkv = tape.input("qkv", f32(tape.extent("tokens", capacity.tokens), 3 * hidden));
-      const y = attention(qkv, batch, { heads, dropout: probability });
-      return { y, dQkv: adjoint(y, tape.input("dy", y))[0]! };
+      const bias = starts && { table: tape.input("table", f32(2 * starts.length, heads)), starts };
+      const y = attention(qkv, batch, { heads, dropout: probability, ...(window ? { window } : {}), ...(bias ? { bias } : {}) });
+      const [dQkv, , , dTable] = adjoint(y, tape.input("dy", y));
+      return { y, dQkv: dQkv!, ...(dTable ? { dTable } : {}) };
     },
     capabilities,
   );
-  const run = async (batch: PackedBatch, qkv: Float32Array, dy: Float32Array) => {
+  const run = async (batch: PackedBatch, qkv: Float32Array, dy: Float32Array, table?: Float32Array) => {
     const step = batchStep(batch);
-    const outputs = await execute(program, { ...step, inputs: { ...step.inputs, qkv, dy }, ...random });
-    return { y: outputs.y!, dQkv: outputs.dQkv! };
+    const outputs = await execute(program, { ...step, inputs: { ...step.inputs, qkv, dy, ...(table ? { table } : {}) }, ...random });
+    return { y: outputs.y!, dQkv: outputs.dQkv!, dTable: outputs.dTable! };
   };
   return { run, hidden, close: () => program.close() };
 }
@@ -64,18 +69,40 @@ function rowsOf<T extends Float32Array | Uint32Array>(values: T, batch: PackedBa
   return values.subarray(start * width, (start + batch.lengths[sentence]!) * width) as T;
 }
 
+/** The row of the table for a key that stands `relative` tokens after the query, straight from the definition of the buckets. */
+function bucketOf(starts: readonly number[], relative: number): number {
+  const bucket = starts.findLastIndex((start) => Math.abs(relative) >= start);
+  return relative > 0 ? starts.length + bucket : bucket;
+}
+
 /** Expects the kernels' result for each sentence of each batch to equal the reference's for that sentence on its own. */
 async function compare(shape: Heads, batches: readonly PackedBatch[], capabilities = device.capabilities) {
-  const { heads, headSize, probability } = shape;
+  const { heads, headSize, probability, window, starts } = shape;
   const { run, hidden, close } = await record(shape, capabilities);
+  const table = starts && normals(2 * starts.length * heads, 69);
+  const biasFrom = (values?: ArrayLike<number>) =>
+    values && starts && ((head: number, relative: number) => values[bucketOf(starts, relative) * heads + head]!);
   for (const batch of batches) {
     const qkv = normals(batch.rows * 3 * hidden, 67);
     const dy = normals(batch.rows * hidden, 68);
-    const { y, dQkv } = await run(batch, qkv, dy);
+    const { y, dQkv, dTable } = await run(batch, qkv, dy, table);
+    const options = batch.lengths.map((_, sentence) => ({
+      heads,
+      headSize,
+      window,
+      mask: reference.attentionMask({ ...random, site: 0, probability }, rowsOf(batch.keys, batch, sentence, 1), heads),
+    }));
+    if (table) {
+      const f = (values: Float64Array) =>
+        batch.lengths.flatMap((_, sentence) => {
+          const own = Float64Array.from(rowsOf(qkv, batch, sentence, 3 * hidden));
+          return [...reference.attention(own, { ...options[sentence]!, bias: biasFrom(values) })];
+        });
+      expectGradient(dTable, table, weighted(dy, f), { c, terms: batch.rows, scale: 1, samples: 4 });
+    }
     batch.lengths.forEach((length, sentence) => {
       const own = rowsOf(qkv, batch, sentence, 3 * hidden);
-      const mask = reference.attentionMask({ ...random, site: 0, probability }, rowsOf(batch.keys, batch, sentence, 1), heads);
-      const f = (at: Float64Array) => reference.attention(at, { heads, headSize, mask });
+      const f = (at: Float64Array) => reference.attention(at, { ...options[sentence]!, bias: biasFrom(table) });
       expectClose(rowsOf(y, batch, sentence, hidden), f(Float64Array.from(own)), { c, terms: 4 });
       const samples = length > 100 ? 2 : 12;
       const weights = rowsOf(dy, batch, sentence, hidden);
@@ -93,6 +120,14 @@ describe.each(variants)("attention, $name", ({ capabilities, longest }) => {
   ])("equals the float64 reference for $heads heads of $headSize with dropout $probability", async (shape) => {
     const long = packedBatch(lengthsUpTo[longest].map((length, i) => ({ length, logical: i + 3 })));
     await compare({ ...shape, longest }, [long, packedBatch([{ length: 7 }, { length: 1 }])], capabilities);
+  });
+
+  it.each([
+    { heads: 2, headSize: 8, probability: 0.1, window: 5 },
+    { heads: 3, headSize: 8, probability: 0.1, starts: [0, 1, 2, 3, 6, 11, 40] },
+  ])("equals the float64 reference for a window of $window and a bias in buckets from $starts", async (shape) => {
+    const lengths = longest === 128 ? [1, 7, 70] : [31, 140];
+    await compare({ ...shape, longest }, [packedBatch(lengths.map((length, i) => ({ length, logical: i + 3 })))], capabilities);
   });
 
   it("gives a sentence the same bits wherever it stands, dropout included", async () => {

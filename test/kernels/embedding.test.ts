@@ -107,6 +107,26 @@ describe("embedding", () => {
     program.close();
   });
 
+  it("adds only the tables that a model has", async () => {
+    const width = 12;
+    const batch = batchWith(57, 40);
+    const zeros = { position: new Float32Array(positions * width), tokenType: new Float32Array(types * width) };
+    for (const names of [[], ["position"], ["tokenType"]] as const) {
+      const program = await build(device, (tape) => {
+        const { tokens } = batchInputs(tape, capacity);
+        const input = (name: string, rows: number) => tape.input(name, f32(rows, width));
+        const others = Object.fromEntries(names.map((name) => [name, input(name, name === "position" ? positions : types)]));
+        return { y: embedding(tokens, { word: input("word", vocabulary), ...others }) };
+      });
+      const values = { ...zeros, ...Object.fromEntries(names.map((name) => [name, tables(width)[name]])) };
+      const { word } = tables(width);
+      const given = Object.fromEntries(names.map((name) => [name, values[name]]));
+      const { y } = await execute(program, { live: { tokens: 57 }, inputs: { tokens: batch.inputs.tokens, word, ...given } });
+      expectClose(y!, reference.embedding({ width, ...batch }, word, values.position, values.tokenType));
+      program.close();
+    }
+  });
+
   it("sums the rows of an id in the same order again: the same bits", async () => {
     const width = 57;
     const program = await record(width);

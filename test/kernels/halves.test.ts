@@ -8,6 +8,7 @@ import type { Tape } from "../../src/autograd/tape.ts";
 import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
 import { dropout } from "../../src/kernels/dropout.ts";
+import { gated } from "../../src/kernels/gated.ts";
 import { type FloatType, f32, floatOf, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { lowRank } from "../../src/kernels/low-rank.ts";
@@ -16,6 +17,7 @@ import { scale } from "../../src/kernels/pointwise/operation.ts";
 import { gelu, mul, sigmoid, weightedSum } from "../../src/kernels/pointwise/pointwise.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
+import { rotary } from "../../src/kernels/rotary.ts";
 import { slice } from "../../src/kernels/slice.ts";
 import { mean, sum } from "../../src/kernels/sum.ts";
 import { openTestDevice } from "../device.ts";
@@ -60,6 +62,13 @@ const operations: Record<string, (inputs: Inputs) => Value> = {
     const projection = cast(tape.inputs.get("projection")!, floatOf(weight));
     return attention(matmul(x, projection, "nt"), batch, { heads: 6, dropout: 0.1 });
   },
+  "attention in a window, with a bias": ({ tape, x, weight, batch }) => {
+    const projection = cast(tape.inputs.get("projection")!, floatOf(weight));
+    const bias = { table: slice(slice(cast(weight, "f32"), 0, 0, 6), 1, 0, 6), starts: [0, 1, 5] };
+    return attention(matmul(x, projection, "nt"), batch, { heads: 6, dropout: 0.1, window: 9, bias });
+  },
+  rotary: ({ x, batch }) => rotary(x, batch.tokens, { heads: 1, theta: 10_000 }),
+  gated: ({ x }) => gated(x, "gelu"),
   dropout: ({ x, batch }) => dropout(x, 0.3, { tokens: batch.tokens }),
   "pool first": ({ x, batch }) => pool(x, batch, "first"),
   "pool mean": ({ x, batch }) => pool(x, batch, "mean"),

@@ -18,6 +18,7 @@ import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
 import { dropout } from "../../src/kernels/dropout.ts";
 import { embedding, gatherOrder, gatherRuns } from "../../src/kernels/embedding.ts";
 import { fill } from "../../src/kernels/fill.ts";
+import { gated } from "../../src/kernels/gated.ts";
 import { gatherRows } from "../../src/kernels/gather-rows.ts";
 import { type FloatType, f32, float, type Persistent, u32, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
@@ -35,6 +36,7 @@ import { functions, type PointwiseFunction } from "../../src/kernels/pointwise/f
 import { pointwiseOperation, scale } from "../../src/kernels/pointwise/operation.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
+import { rotary } from "../../src/kernels/rotary.ts";
 import { readRows, writeRows } from "../../src/kernels/row-window.ts";
 import type { Precision } from "../../src/kernels/search/precision.ts";
 import { topK } from "../../src/kernels/search/top-k.ts";
@@ -102,7 +104,16 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
   },
   parts(tape, { width, live, dtype }) {
     const x = tape.input("x", float(dtype, live ? tape.extent("rows", 57) : 57, 4, width));
-    const ys = [slice(x, 1, 1, 3), slice(x, 2, 4, width), concat([x, x], 1), concat([x, x, x], 2), transpose(x), transpose(x, [1, 0, 2])];
+    const pairs = tape.input("pairs", float(dtype, x.shape[0]!, 2 * width));
+    const ys = [
+      gated(pairs, "gelu"),
+      slice(x, 1, 1, 3),
+      slice(x, 2, 4, width),
+      concat([x, x], 1),
+      concat([x, x, x], 2),
+      transpose(x),
+      transpose(x, [1, 0, 2]),
+    ];
     return ys.flatMap((y) => withGradients(tape, y));
   },
   rows(tape, { width, live, dtype }) {
@@ -146,6 +157,16 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
         return withGradients(tape, attention(qkv, batch, { heads: 2, dropout: probability }));
       }),
     );
+  },
+  relativeAttention(tape, { dtype }) {
+    const batch = batchInputs(tape, { tokens: 300, sentences: 7 });
+    const qkv = tape.input("qkv", float(dtype, batch.tokens.shape[0]!, 3 * 2 * 16));
+    const bias = { table: tape.input("table", f32(8, 2)), starts: [0, 1, 2, 9] };
+    // Of sentences that are cut into tiles, and of sentences that are not.
+    const attended = [57, 300].flatMap((longest) =>
+      [{ window: 5 }, { bias }].map((options) => attention(qkv, { ...batch, longest }, { heads: 2, dropout: 0.1, ...options })),
+    );
+    return [...attended, rotary(qkv, batch.tokens, { heads: 2, theta: 10_000 })].flatMap((y) => withGradients(tape, y));
   },
   matmul(tape, { width, live, dtype }) {
     // Few rows and many: they are tiled differently. Rows of halves go by fours.

@@ -6,6 +6,10 @@ export interface Attention {
   readonly headSize: number;
   /** Factors of the probabilities, as `attentionMask` gives them. */
   readonly mask?: Float64Array;
+  /** The largest distance at which a token sees another. */
+  readonly window?: number | undefined;
+  /** Added to the score of a query and a key: a function of the head and of how far the key stands after the query. */
+  readonly bias?: ((head: number, relative: number) => number) | undefined;
 }
 
 /** Dropout factors f64 [tokens, heads, tokens]: the stream of a query is its row's key, an element of it is head · 1024 + the key's position. */
@@ -20,7 +24,10 @@ export function attentionMask(draw: DropoutDraw, keys: ArrayLike<number>, heads:
 }
 
 /** f64 [tokens, heads·headSize] from one sentence's `qkv` [tokens, 3·heads·headSize]. */
-export function attention(qkv: Float64Array, { heads, headSize, mask }: Attention): Float64Array {
+export function attention(
+  qkv: Float64Array,
+  { heads, headSize, mask, window = Number.POSITIVE_INFINITY, bias = () => 0 }: Attention,
+): Float64Array {
   const hidden = heads * headSize;
   const tokens = qkv.length / (3 * hidden);
   const context = new Float64Array(tokens * hidden);
@@ -33,7 +40,8 @@ export function attention(qkv: Float64Array, { heads, headSize, mask }: Attentio
         const k = key * 3 * hidden + hidden + head * headSize;
         let dot = 0;
         for (let d = 0; d < headSize; d++) dot += qkv[q + d]! * qkv[k + d]!;
-        scores[key] = dot / Math.sqrt(headSize);
+        const seen = Math.abs(key - query) <= window;
+        scores[key] = seen ? dot / Math.sqrt(headSize) + bias(head, key - query) : Number.NEGATIVE_INFINITY;
         largest = Math.max(largest, scores[key]!);
       }
       let total = 0;
