@@ -261,7 +261,7 @@ export {
   mineHardNegatives,
 } from "./simcse/search/hard-negatives.ts";
 export type { Filter, FilterRange, FilterValue, JsonValue, Metadata } from "./simcse/search/metadata.ts";
-export { type Duplicate, NearDuplicates } from "./simcse/search/near-duplicates.ts";
+export { type Duplicate, type DuplicateGroup, duplicateGroups, NearDuplicates } from "./simcse/search/near-duplicates.ts";
 export type {
   AddOptions,
   IndexedSentence,

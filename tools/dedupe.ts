@@ -1,28 +1,39 @@
-/** `simcse dedupe`: sentences without near-duplicates of earlier ones. */
+/** `simcse dedupe`: sentences without near-duplicates of earlier ones; the groups of near-duplicates, and all pairs of similar sentences. */
 import { Command, Option } from "commander";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
-import { chunks } from "../src/simcse/embedding/chunks.ts";
-import { type Duplicate, NearDuplicates } from "../src/simcse/search/near-duplicates.ts";
-import type { SimCSE } from "../src/simcse/simcse.ts";
+import { type Duplicate, duplicateGroups, NearDuplicates } from "../src/simcse/search/near-duplicates.ts";
+import { similarPairs } from "../src/simcse/search/similar-pairs.ts";
 import { interruptSignal } from "./cli/failure.ts";
-import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
-import { numberBetween, withOptions } from "./cli/options.ts";
+import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { startCounter } from "./cli/progress.ts";
-import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
+import {
+  joined,
+  type OpenRecordVectors,
+  openRecordVectors,
+  type RecordVectorOptions,
+  type RowRecord,
+  recordVectorOptions,
+} from "./cli/record-vectors.ts";
+import { say } from "./cli/say.ts";
 import { printLines } from "./cli/vector-output.ts";
 
-interface DedupeOptions extends ModelOptions, RecordOptions {
+interface DedupeOptions extends RecordVectorOptions {
   readonly threshold: number;
   readonly duplicates?: string;
+  readonly groups?: string;
+  readonly pairs?: string;
+  readonly max_pairs: number;
 }
 
 const options: readonly Option[] = [
-  ...modelOptions,
-  ...recordOptions,
+  ...recordVectorOptions,
   new Option("--threshold <cosine>", "leave out sentences at least this similar to an earlier one")
     .argParser(numberBetween(-1, 1, { open: true }))
     .default(0.95),
   new Option("--duplicates <file>", "file for the sentences that are left out: JSON lines with the row that each repeats, and the cosine"),
+  new Option("--groups <file>", "file for the groups: JSON lines with a kept sentence and those that repeat it"),
+  new Option("--pairs <file>", "file for all pairs that reach the threshold, the most similar first: JSON lines that `simcse train` reads"),
+  new Option("--max_pairs <n>", "keep at most the best n pairs").argParser(wholeNumber(1)).default(500_000),
 ];
 
 export const dedupeCommand = withOptions(
@@ -31,52 +42,79 @@ export const dedupeCommand = withOptions(
   ),
   options,
 ).action(async (given: DedupeOptions) => {
-  await using open = await openModel(given);
-  using finder = new NearDuplicates(open.device, open.simcse.dimension, given.threshold);
+  const signal = interruptSignal();
   const counter = startCounter("sentences", { shown: process.stdout.isTTY });
-  const leftOut: string[] = [];
+  await using input = await openRecordVectors(given, { signal, onProgress: counter.update });
+  const compared = new Compared(input, given);
   try {
-    await printLines(kept());
+    await printLines(compared.keptLines());
   } finally {
     counter.stop();
   }
-  if (given.duplicates !== undefined) await writeFileAtomically(given.duplicates, new TextEncoder().encode(leftOut.join("")));
-
-  async function* kept(): AsyncGenerator<string> {
-    for await (const { duplicate, ...row } of compared(open.simcse, finder, given, {
-      signal: interruptSignal(),
-      onProgress: counter.update,
-    })) {
-      if (duplicate === null) yield `${JSON.stringify(row)}\n`;
-      else if (given.duplicates !== undefined)
-        leftOut.push(`${JSON.stringify({ ...row, repeats: duplicate.row, score: duplicate.score })}\n`);
-    }
-  }
+  if (given.duplicates !== undefined) await writeLines(given.duplicates, compared.duplicates());
+  if (given.groups !== undefined) await writeLines(given.groups, compared.groups());
+  if (given.pairs !== undefined) await writeLines(given.pairs, await compared.pairs(signal));
 });
 
-interface Compared extends TextRecord {
-  readonly row: number;
-  readonly duplicate: Duplicate | null;
+function writeLines(path: string, items: Iterable<object>): Promise<void> {
+  const lines = Array.from(items, (item) => `${JSON.stringify(item)}\n`);
+  return writeFileAtomically(path, new TextEncoder().encode(lines.join("")));
 }
 
-interface Hooks {
-  readonly signal: AbortSignal;
-  readonly onProgress: (done: number) => void;
-}
+/** The input, compared as it is read. What no output file needs is not kept in memory. */
+class Compared {
+  /** For each row, the kept row that it repeats; null for a kept row. */
+  readonly found: (Duplicate | null)[] = [];
+  readonly #records: (RowRecord | undefined)[] = [];
+  readonly #vectors: Float32Array[] = [];
 
-async function* compared(
-  simcse: SimCSE,
-  finder: NearDuplicates,
-  given: DedupeOptions,
-  { signal, onProgress }: Hooks,
-): AsyncGenerator<Compared> {
-  let row = 0;
-  for await (const records of chunks<TextRecord>(readRecords(given))) {
-    const before = row;
-    const { data } = await simcse.encode(
-      records.map(({ sentence }) => sentence),
-      { signal, onProgress: (done) => onProgress(before + done) },
-    );
-    for (const [i, duplicate] of (await finder.add(data)).entries()) yield { row: row++, ...records[i]!, duplicate };
+  constructor(
+    readonly input: OpenRecordVectors,
+    readonly given: DedupeOptions,
+  ) {}
+
+  async *keptLines(): AsyncGenerator<string> {
+    const { device, dimension, chunks } = this.input;
+    const { groups, pairs, threshold } = this.given;
+    using finder = new NearDuplicates(device, dimension, threshold);
+    for await (const { records, data } of chunks) {
+      if (pairs !== undefined) this.#vectors.push(data);
+      for (const [i, duplicate] of (await finder.add(data)).entries()) {
+        const row = this.found.push(duplicate) - 1;
+        const record = records[i]!;
+        const isNeeded = groups !== undefined || pairs !== undefined || duplicate !== null;
+        this.#records.push(isNeeded ? record : undefined);
+        if (duplicate === null) yield `${JSON.stringify({ row, ...record })}\n`;
+      }
+    }
+  }
+
+  *duplicates(): Generator<object> {
+    for (const [row, duplicate] of this.found.entries())
+      if (duplicate !== null) yield { row, ...this.#records[row], repeats: duplicate.row, score: duplicate.score };
+  }
+
+  *groups(): Generator<object> {
+    for (const { kept, duplicates } of duplicateGroups(this.found))
+      yield {
+        row: kept,
+        ...this.#records[kept],
+        duplicates: duplicates.map(({ row, score }) => ({ row, ...this.#records[row], score })),
+      };
+  }
+
+  /** Under the names of columns that `simcse train` knows. */
+  async pairs(signal: AbortSignal): Promise<object[]> {
+    const { dimension, device } = this.input;
+    const { threshold, max_pairs: maxPairs } = this.given;
+    const length = this.found.length;
+    const vectors = { length, dimension, data: joined(this.#vectors, length * dimension) };
+    const pairs = await similarPairs(device, vectors, { threshold, maxPairs, signal });
+    if (pairs.length === maxPairs) say(`--pairs holds the best ${maxPairs}; there may be more (--max_pairs)`);
+    return pairs.map(({ first, second, score }) => {
+      const [one, other] = [this.#records[first]!, this.#records[second]!];
+      const sentences = one.sentence === undefined ? {} : { sentence1: one.sentence, sentence2: other.sentence };
+      return { ...sentences, score, row1: first, row2: second };
+    });
   }
 }

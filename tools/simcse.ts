@@ -6,6 +6,7 @@ import { withConfigFile } from "./cli/config-file.ts";
 import { outputFailure, reportFailure } from "./cli/failure.ts";
 import { layOutHelp } from "./cli/help.ts";
 import { explainLeadingDashes } from "./cli/leading-dash.ts";
+import { clusterCommand } from "./cluster.ts";
 import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
 import { dedupeCommand } from "./dedupe.ts";
@@ -41,6 +42,7 @@ const commands = [
   indexCommand,
   searchCommand,
   dedupeCommand,
+  clusterCommand,
   serveCommand,
   convertCommand,
   dataCommand,

@@ -4,7 +4,8 @@ import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
-import { decodeNpy } from "../../src/io/formats/npy.ts";
+import { decodeNpy, encodeNpy } from "../../src/io/formats/npy.ts";
+import { golden, goldenVectors } from "../simcse/search/embedding-tools.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
 import { expectFailure, program, simcse } from "./run-simcse.ts";
 
@@ -391,5 +392,44 @@ describe("serve", () => {
     child.kill("SIGTERM");
     expect(await ended).toBe(0);
     expect(child.stdout.read()).toBeNull();
+  });
+});
+
+describe("dedupe and cluster", () => {
+  const matrix = file("golden.npy");
+
+  beforeAll(() => writeFile(matrix, encodeNpy([golden.rows, golden.dimension], goldenVectors)));
+
+  it("cluster vectors without a model, like sentence-transformers", async () => {
+    const given = ["--threshold", String(golden.threshold), "--min_community_size", String(golden.min_size)];
+    const clusters = parsed<{ size: number; members: { row: number; score: number }[] }>(
+      await succeed(["cluster", "--input", matrix, ...given]),
+    );
+    expect(clusters.map(({ members }) => members.map(({ row }) => row))).toEqual(golden.communities);
+    expect(clusters.map(({ size }) => size)).toEqual(golden.communities.map(({ length }) => length));
+    const none = await simcse(["cluster", "--input", matrix, "--threshold", "0.99999"]);
+    expect(none).toMatchObject({ code: 0, stdout: "" });
+    expect(none.stderr).toContain("lower --threshold 0.99999");
+  });
+
+  it("write the groups of duplicates and all pairs, with their texts", async () => {
+    const texts = Array.from({ length: golden.rows }, (_, i) => `text ${i}`);
+    await writeFile(file("golden.txt"), `${texts.join("\n")}\n`);
+    const outputs = ["--groups", file("groups.jsonl"), "--pairs", file("pairs.jsonl")];
+    const given = ["--input", file("golden.txt"), "--vectors", matrix, "--threshold", "0.9", ...outputs];
+    const kept = parsed<{ row: number; sentence: string }>(await succeed(["dedupe", ...given]));
+    for (const { row, sentence } of kept) expect(sentence).toBe(texts[row]);
+    const groups = parsed<{ row: number; sentence: string; duplicates: { row: number; sentence: string; score: number }[] }>(
+      await readFile(file("groups.jsonl"), "utf8"),
+    );
+    const grouped = groups.flatMap(({ duplicates }) => duplicates.map(({ row }) => row));
+    expect([...kept.map(({ row }) => row), ...grouped].toSorted((a, b) => a - b)).toEqual(texts.map((_, i) => i));
+    const pairs = parsed<{ sentence1: string; sentence2: string; score: number; row1: number; row2: number }>(
+      await readFile(file("pairs.jsonl"), "utf8"),
+    );
+    const expected = golden.pairs.filter(([, , score]) => score >= 0.9);
+    expect(new Set(pairs.map(({ row1, row2 }) => `${row1} ${row2}`))).toEqual(new Set(expected.map(([a, b]) => `${a} ${b}`)));
+    for (const { sentence1, sentence2, row1, row2 } of pairs) expect([sentence1, sentence2]).toEqual([texts[row1], texts[row2]]);
+    expectFailure(await simcse(["cluster", "--input", text, "--vectors", matrix]), `has ${golden.rows} vectors`, "6 texts");
   });
 });

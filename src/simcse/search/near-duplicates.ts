@@ -8,11 +8,30 @@ import type { Device } from "../../gpu/device.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
 import { VectorIndex } from "./vector-index.ts";
 
-/** The kept row that a row duplicates. */
+/** A row that is alike to another: the kept row that it duplicates, or in a group the row that duplicates the kept one. */
 export interface Duplicate {
   readonly row: number;
   /** Their cosine. */
   readonly score: number;
+}
+
+/** A kept row and the rows that duplicate it. */
+export interface DuplicateGroup {
+  readonly kept: number;
+  /** The others in their order, each with its cosine with the kept row. */
+  readonly duplicates: readonly Duplicate[];
+}
+
+/** The groups of alike rows, from what `NearDuplicates.add` returned for all rows in their order. A row without duplicates is in none. */
+export function duplicateGroups(found: readonly (Duplicate | null)[]): DuplicateGroup[] {
+  const groups = new Map<number, Duplicate[]>();
+  for (const [row, duplicate] of found.entries()) {
+    if (duplicate === null) continue;
+    const group = groups.get(duplicate.row) ?? [];
+    group.push({ row, score: duplicate.score });
+    groups.set(duplicate.row, group);
+  }
+  return [...groups].sort(([a], [b]) => a - b).map(([kept, duplicates]) => ({ kept, duplicates }));
 }
 
 /** Rows that are compared with each other on the host. The number of their pairs is half its square. */
