@@ -10,9 +10,9 @@ const operation: Operation<{ tableRows: number | null }> = {
     expectType("columnSum", "x", x!, "float", [rows ?? null, width ?? null]);
     return [tableRows === null ? f32(width!) : f32(tableRows, width!)];
   },
-  lower({ inputs: [x], outputs: [y], attributes: { tableRows } }) {
+  lower({ inputs: [x], outputs: [y], attributes: { tableRows } }, capabilities) {
     const [rowCount, width] = x!.shape as [number, number];
-    return columnReduction({
+    return columnReduction(capabilities, {
       label: "columnSum",
       rowCount,
       width,

@@ -3,13 +3,14 @@
  * one segment, so all its token types are zero.)
  *
  * The backward pass of a gather is a scatter with collisions; float atomics would add in an order that changes from run to run. Here the
- * host sorts the batch's rows by id (a `GatherIndex`, made with the batch), and one thread sums the rows of one id in that order.
+ * host sorts the batch's rows by id (a `GatherIndex`, made with the batch), and a thread sums the rows of one id in that order. It finds them
+ * by bisection, so that the same pass writes zeros where the batch has no rows.
  */
 import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { tokenField } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
-import { blockIndex, fold, kernel, liveBytes, rows, threadsPerWorkgroup, vector, vectorWidth, zeroKernel } from "./language/kernel.ts";
+import { blockIndex, fold, kernel, liveBytes, rows, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
 import {
   type Dimension,
   expectType,
@@ -108,16 +109,18 @@ const scatterRows: Operation<{ tableRows: number }> = {
     expectType("embeddingGradient", "runs", runs!, "u32", gatherRuns(runs!.shape[0]!).shape);
     return [f32(tableRows, dy!.shape[1]!)];
   },
-  lower({ inputs: [dy, order, runs], outputs: [table] }) {
+  lower({ inputs: [dy, order, runs], outputs: [table], attributes: { tableRows } }, { software }) {
     const width = dy!.shape[1] as number;
     const step = vectorWidth(width);
     const element = vector(step);
     const columns = width / step;
     const distinct = runs!.shape[0]!;
+    // Searching for a row's run costs more than a row on a software adapter, and nothing beside the writes on a GPU.
+    const perThread = software ? columns : 1;
+    const threads = columns / perThread;
     return {
       variant: "sorted runs",
       kernels: [
-        zeroKernel("embeddingGradient zero", table!),
         kernel({
           label: "embeddingGradient",
           workgroupSize: [threadsPerWorkgroup],
@@ -125,15 +128,29 @@ const scatterRows: Operation<{ tableRows: number }> = {
           writes: { table: [table!, element] },
           main: wgsl`${blockIndex}
   let index = block * ${threadsPerWorkgroup}u + thread;
-  let run = index / ${columns}u;
-  let column = index % ${columns}u;
-  if (run >= ${rows(distinct)}) { return; }
-  let at = runs[run];
-  var sum = ${element}();
-  for (var i = at.y; i < at.y + at.z; i++) { sum += dy(order[i] * ${columns}u + column); }
-  setTable(at.x * ${columns}u + column, sum);`,
-          workgroups: (live) => fold(Math.ceil((live(distinct) * columns) / threadsPerWorkgroup)),
-          bytes: (live) => [dy!, order!, runs!].reduce((sum, read) => sum + liveBytes(read, live), live(distinct) * width * 4),
+  let row = index / ${threads}u;
+  if (row >= ${tableRows}u) { return; }
+  let count = ${rows(distinct)};
+  // The first run whose id is not below the row.
+  var run = 0u;
+  for (var end = count; run < end;) {
+    let middle = (run + end) / 2u;
+    if (runs[middle].x < row) { run = middle + 1u; } else { end = middle; }
+  }
+  var at = vec4u();
+  if (run < count && runs[run].x == row) { at = runs[run]; }
+  let end = at.y + at.z;
+  for (var column = index % ${threads}u; column < ${columns}u; column += ${threads}u) {
+    var sum = ${element}();
+    var i = at.y;
+    for (; i + 4u <= end; i += 4u) {
+      let pair = dy(order[i] * ${columns}u + column) + dy(order[i + 1u] * ${columns}u + column);
+      sum += pair + (dy(order[i + 2u] * ${columns}u + column) + dy(order[i + 3u] * ${columns}u + column));
+    }
+    for (; i < end; i++) { sum += dy(order[i] * ${columns}u + column); }
+    setTable(row * ${columns}u + column, sum);
+  }`,
+          workgroups: () => fold(Math.ceil((tableRows * threads) / threadsPerWorkgroup)),
         }),
       ],
     };

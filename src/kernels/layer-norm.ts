@@ -10,17 +10,23 @@
  *
  * Each pass over a row writes its values to the output, and the next pass reads them there. If the output is stored as f16, the values are
  * recomputed instead, so that nothing is rounded twice.
+ *
+ * On a GPU one kernel computes the gradients of x and, for each group of rows, those of weight and bias; another one adds up the groups.
+ * Where a device binds too few buffers for that, and on software adapters, the parameters have a kernel of their own.
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
-import { wgsl } from "../gpu/shader.ts";
+import { range, wgsl } from "../gpu/shader.ts";
 import { tokenTable } from "./batch.ts";
 import { dropoutOf } from "./dropout.ts";
-import { columnReduction } from "./language/column-reduction.ts";
-import { horizontalSum, paramF32, vector, vectorWidth } from "./language/kernel.ts";
+import { columnReduction, joinChunks } from "./language/column-reduction.ts";
+import { horizontalSum, kernel, paramF32, paramU32, rows, vector, vectorWidth } from "./language/kernel.ts";
 import {
+  capacity,
+  type Dimension,
   expectKnown,
   expectType,
   f32,
+  type Lowering,
   type Node,
   type Operand,
   type Operation,
@@ -98,8 +104,8 @@ const operation: Operation<Attributes> = {
       attributes,
     } = node;
     const tape = x!.tape;
-    const [ds, dx] = tape.append(inputGradient, [dy, x!, weight!, statistics!, ...rest], attributes);
-    const [dWeight, dBias] = tape.append(parameterGradient, [dy, x!, statistics!, ...rest], attributes);
+    const [ds, partial, dx] = tape.append(inputGradient, [dy, x!, weight!, statistics!, ...rest], attributes);
+    const [dWeight, dBias] = tape.append(parameterGradient, [dy, x!, statistics!, partial!, ...rest], attributes);
     const dResidual = attributes.residual ? [ds!] : [];
     const dTokens = attributes.dropout ? [null] : [];
     return [dx ?? ds!, dWeight!, dBias!, ...dResidual, ...dTokens];
@@ -110,9 +116,16 @@ const inputGradient: Operation<Attributes> = {
   name: "layerNormGradient",
   infer([dy, x], { dropout }) {
     expectType("layerNormGradient", "dy", dy!, "float", x!.shape);
-    return dropout?.of === "x" ? [x!, x!] : [x!];
+    const [count, width] = x!.shape as [Dimension, number];
+    return [x!, f32(groupsOf(count), 2, width), ...(dropout?.of === "x" ? [x!] : [])];
   },
-  lower({ inputs: [dy, x, weight, statistics, ...rest], outputs: [ds, dx], attributes }, capabilities: Capabilities) {
+  lower(node, capabilities) {
+    const {
+      inputs: [dy, x, weight, statistics, ...rest],
+      outputs: [ds, , dx],
+      attributes,
+    } = node;
+    if (sumsGroups(attributes, capabilities)) return lowerBoth(node, capabilities);
     const summed = summedInput(x!, rest, attributes);
     return {
       variant: rowVariant(capabilities),
@@ -153,9 +166,21 @@ const inputGradient: Operation<Attributes> = {
 const parameterGradient: Operation<Attributes> = {
   name: "layerNormParameterGradient",
   infer: ([, x]) => [f32(x!.shape[1]!), f32(x!.shape[1]!)],
-  lower({ inputs: [dy, x, statistics, ...rest], outputs: [dWeight, dBias], attributes }: Node<Attributes>) {
+  lower({ inputs: [dy, x, statistics, partial, ...rest], outputs: [dWeight, dBias], attributes }, capabilities) {
     const summed = summedInput(x!, rest, attributes);
-    return columnReduction({
+    if (sumsGroups(attributes, capabilities)) {
+      const [count] = x!.shape as [Dimension];
+      const size = rowsPerGroup(count);
+      const join = joinChunks(capabilities, {
+        label: "layerNormParameterGradient",
+        partial: partial!,
+        chunks: `(${rows(count)} + ${size - 1}u) / ${size}u`,
+        width: summed.width,
+        terms: [{ output: dWeight! }, { output: dBias! }],
+      });
+      return { variant: `groups of ${size} rows`, kernels: [join] };
+    }
+    return columnReduction(capabilities, {
       label: "layerNormParameterGradient",
       rowCount: x!.shape[0]!,
       width: summed.width,
@@ -172,6 +197,123 @@ const parameterGradient: Operation<Attributes> = {
     });
   },
 };
+
+/** Rows whose parameter gradients one workgroup adds up: few, so that all of a GPU works, but no more groups than are quickly joined. */
+const fewestRows = 8;
+const mostGroups = 512;
+const rowsPerGroup = (count: Dimension) => Math.max(fewestRows, Math.ceil(capacity(count) / mostGroups));
+const groupsOf = (count: Dimension) => Math.ceil(capacity(count) / rowsPerGroup(count));
+
+/** Whether the input's gradient also sums the parameters' over groups of rows: on a GPU that can bind all the tensors. */
+function sumsGroups({ residual, dropout }: Attributes, { software, limits }: Capabilities): boolean {
+  const bound = 6 + (residual ? 1 : 0) + (dropout ? 1 : 0) + (dropout?.of === "x" ? 1 : 0);
+  return !software && bound <= limits.maxStorageBuffersPerShaderStage;
+}
+
+/** The most threads of a workgroup on a core device. */
+const mostThreads = 256;
+
+/** The gradients of x and of the residual, and those of weight and bias for each group of rows. A thread keeps its columns for all rows. */
+function lowerBoth(
+  { inputs: [dy, x, weight, statistics, ...rest], outputs: [ds, partial, dx], attributes }: Node<Attributes>,
+  { subgroupSize }: Capabilities,
+): Lowering {
+  const summed = summedInput(x!, rest, attributes);
+  const { columns, element } = summed;
+  const [count] = x!.shape as [Dimension];
+  const size = rowsPerGroup(count);
+  const lanes = subgroupSize ?? 32;
+  const threads = Math.min(mostThreads, Math.ceil(columns / lanes) * lanes);
+  const own = range(Math.ceil(columns / threads));
+  const total = totalOfThreads(threads, subgroupSize);
+  const each = (line: (i: number) => string) => own.map(line).join("\n    ");
+  // A thread beyond the last column computes that column's numbers, counts them as zeros and stores nothing.
+  const isWhole = columns % threads === 0;
+  const counted = (i: number, expression: string) => (isWhole ? expression : `select(T(), ${expression}, isOwn${i})`);
+  const stored = (i: number, text: string) => (isWhole ? text : `if (isOwn${i}) { ${text} }`);
+  const main = wgsl`${each(
+    (i) => wgsl`let isOwn${i} = thread + ${i * threads}u < ${columns}u;
+    let c${i} = min(thread + ${i * threads}u, ${columns - 1}u);
+    let w${i} = weight(c${i});
+    var dWeight${i} = T();
+    var dBias${i} = T();`,
+  )}
+  for (var r = 0u; r < params.groupRows; r++) {
+    let row = group.x * params.groupRows + r;
+    if (row >= ${rows(count)}) { break; }
+    let start = row * ${columns}u;
+    ${summed.stream}
+    let moments = statistics(row);
+    ${each(
+      (i) => wgsl`let n${i} = (summed(start + c${i}, c${i}, stream) - moments.x) * moments.y;
+    let d${i} = ${counted(i, `dy(start + c${i})${summed.afterwards(`c${i}`)}`)};
+    let g${i} = d${i} * w${i};
+    dWeight${i} += d${i} * n${i};
+    dBias${i} += d${i};`,
+    )}
+    let own = vec2f(${summed.sumOf(own.map((i) => `g${i}`).join(" + "))}, ${summed.sumOf(own.map((i) => `g${i} * n${i}`).join(" + "))});
+    ${total.text}
+    let mean = all / ${summed.width}.0;
+    ${each((i) => {
+      const dropped = dx ? ` setDx(start + c${i}, s${i} * ${dropoutOf(summed.step)}(stream, c${i}));` : "";
+      return `let s${i} = moments.y * (g${i} - mean.x - n${i} * mean.y); ${stored(i, `setDs(start + c${i}, s${i});${dropped}`)}`;
+    })}
+  }
+  let first = group.x * ${2 * columns}u;
+  ${each((i) => stored(i, `setPartial(first + c${i}, dWeight${i}); setPartial(first + ${columns}u + c${i}, dBias${i});`))}`;
+  return {
+    variant: `workgroup of ${threads}, ${size} rows`,
+    kernels: [
+      kernel({
+        label: "layerNormGradient",
+        workgroupSize: [threads],
+        enables: subgroupSize === null ? [] : ["subgroups"],
+        reads: { ...summed.reads, dy: [dy!, element], weight: [weight!, element], statistics: [statistics!, "vec2f"] },
+        writes: { ds: [ds!, element], ...(dx ? { dx: [dx, element] as const } : {}), partial: [partial!, element] },
+        // A parameter, because a software adapter would unroll a loop of known length, and compile it for a minute.
+        params: { ...summed.params, groupRows: paramU32(size) },
+        declarations: summed.declarations + total.declarations,
+        main,
+        workgroups: (live) => [Math.ceil(live(count) / size), 1, 1],
+      }),
+    ],
+  };
+}
+
+/**
+ * WGSL that makes `all` of every thread's `own`, a vec2f, in row `r` of a workgroup: with subgroups of a known size in one barrier, or in two.
+ */
+function totalOfThreads(threads: number, subgroupSize: number | null): { readonly declarations: string; readonly text: string } {
+  if (subgroupSize !== null) {
+    const parts = threads / subgroupSize;
+    // Two rows take turns, so that a subgroup may begin the next row while another one still reads.
+    return {
+      declarations: `var<workgroup> joined: array<vec2f, ${2 * parts}>;\n`,
+      text: wgsl`let part = subgroupAdd(own);
+    let turn = r % 2u * ${parts}u;
+    if (lane == 0u) { joined[turn + thread / ${subgroupSize}u] = part; }
+    workgroupBarrier();
+    let all = ${range(parts)
+      .map((i) => `joined[turn + ${i}u]`)
+      .join(" + ")};`,
+    };
+  }
+  const parts = 16;
+  return {
+    declarations: `var<workgroup> joined: array<vec2f, ${threads}>;\nvar<workgroup> parts: array<vec2f, ${parts}>;\n`,
+    text: wgsl`joined[thread] = own;
+    workgroupBarrier();
+    if (thread < ${parts}u) {
+      var part = vec2f();
+      for (var i = thread; i < ${threads}u; i += ${parts}u) { part += joined[i]; }
+      parts[thread] = part;
+    }
+    workgroupBarrier();
+    let all = ${range(parts)
+      .map((i) => `parts[${i}]`)
+      .join(" + ")};`,
+  };
+}
 
 /** WGSL that reads what was written to `output` at `start + c`, or recomputes it if the stored value is rounded. */
 function again(name: string, output: Type, expression: string): string {

@@ -48,7 +48,7 @@ const sumOperation: Operation<SumAttributes> = {
     const { inputs, attributes } = node;
     const { outer, inner } = splitAt(inputs[0]!.shape, attributes.axis);
     if (inner.length === 0) return alongRows(node, capabilities);
-    return outer.length === 0 ? downColumns(node) : inTheMiddle(node);
+    return outer.length === 0 ? downColumns(node, capabilities) : inTheMiddle(node);
   },
   gradient({ inputs: [x], attributes: { axis, divisor } }, [dy]) {
     if (!dy) return [null];
@@ -80,10 +80,10 @@ function alongRows({ inputs: [x], outputs: [y], attributes }: Node<SumAttributes
   };
 }
 
-function downColumns({ inputs: [x], outputs: [y], attributes: { divisor } }: Node<SumAttributes>): Lowering {
+function downColumns({ inputs: [x], outputs: [y], attributes: { divisor } }: Node<SumAttributes>, capabilities: Capabilities): Lowering {
   const { size, inner } = splitAt(x!.shape, 0);
   const width = elementCount(inner);
-  return columnReduction({
+  return columnReduction(capabilities, {
     label: "sum",
     rowCount: size,
     width,

@@ -2,8 +2,9 @@
  * Sums over rows, column by column: gradients of biases and norm weights. It takes two kernels: each chunk of rows is summed, then the
  * chunks. The order is fixed, so that the result does not depend on how the device schedules them. Accumulates in f32.
  */
+import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
-import { blockIndex, kernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
+import { blockIndex, fold, kernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
 import { capacity, type Dimension, type Kernel, type Lowering, Scratch, type Tensor } from "./operation.ts";
 
 const rowsPerChunk = 64;
@@ -36,16 +37,10 @@ export interface ColumnTerm {
 }
 
 /** The kernels that sum the rows of a matrix, in chunks of a fixed size and then over the chunks. */
-export function columnReduction({
-  label,
-  rowCount,
-  width,
-  reads,
-  params = {},
-  declarations = "",
-  prepare = "",
-  terms,
-}: ColumnReduction): Lowering {
+export function columnReduction(
+  capabilities: Capabilities,
+  { label, rowCount, width, reads, params = {}, declarations = "", prepare = "", terms }: ColumnReduction,
+): Lowering {
   const step = vectorWidth(width);
   const element = vector(step);
   const columns = width / step;
@@ -73,28 +68,85 @@ export function columnReduction({
   ${each((term) => `setPartial((group.y * ${terms.length}u + ${term}u) * ${columns}u + column, sum${term});`)}`,
     workgroups: (live) => [Math.ceil(columns / threads), Math.ceil(live(rowCount) / rowsPerChunk), 1],
   });
-  const joinChunks: Kernel = kernel({
+  const join = joinChunks(capabilities, {
     label: `${label} total`,
-    workgroupSize: [threadsPerWorkgroup],
-    reads: { partial: [partial, element] },
-    writes: Object.fromEntries(terms.map(({ output }, term) => [`out${term}`, [output, element] as const])),
-    declarations: alias,
-    main: wgsl`${blockIndex}
-  let column = block * ${threadsPerWorkgroup}u + thread;
-  if (column >= ${columns}u) { return; }
-  let chunks = (${rows(rowCount)} + ${rowsPerChunk - 1}u) / ${rowsPerChunk}u;
-  ${each((term) => `var sum${term} = T();`)}
-  for (var chunk = 0u; chunk < chunks; chunk++) {
-    ${each((term) => `sum${term} += partial((chunk * ${terms.length}u + ${term}u) * ${columns}u + column);`)}
-  }
-  ${each((term) => `setOut${term}(column, ${terms[term]!.finish?.(`sum${term}`) ?? `sum${term}`});`)}
-  ${terms.map(({ zeroRows = 0 }, term) => zeroes(zeroRows, term, columns)).join("\n  ")}`,
-    workgroups: () => [Math.ceil(columns / threadsPerWorkgroup), 1, 1],
+    partial,
+    chunks: `(${rows(rowCount)} + ${rowsPerChunk - 1}u) / ${rowsPerChunk}u`,
+    width,
+    terms,
   });
-  return { variant: `chunks of ${rowsPerChunk} rows`, kernels: [sumChunks, joinChunks], scratch: [partial] };
+  return { variant: `chunks of ${rowsPerChunk} rows`, kernels: [sumChunks, join], scratch: [partial] };
 }
 
-function zeroes(rowCount: number, term: number, columns: number): string {
-  if (rowCount === 0) return "";
-  return `for (var other = 1u; other <= ${rowCount}u; other++) { setOut${term}(other * ${columns}u + column, T()); }`;
+/** The sums of chunks of rows, to be added up in the order of the chunks. */
+export interface ChunkSums {
+  readonly label: string;
+  /** f32 [chunks, terms, width]. */
+  readonly partial: Tensor;
+  /** WGSL for the live number of chunks. */
+  readonly chunks: string;
+  readonly width: number;
+  readonly terms: readonly Omit<ColumnTerm, "expression">[];
+}
+
+/** Column vectors of a workgroup on a GPU, and threads for each of them. */
+const joining = { columns: 8, threads: 32 } as const;
+
+/** The kernel that adds up chunks: on a GPU by many threads a column and a tree, on a software adapter by one thread a column. */
+export function joinChunks({ software }: Capabilities, { label, partial, chunks, width, terms }: ChunkSums): Kernel {
+  const step = vectorWidth(width);
+  const element = vector(step);
+  const columns = width / step;
+  const all = terms.length * columns;
+  const store = terms
+    .map(({ finish = (sum: string) => sum, zeroRows = 0 }, term) => {
+      const zeroes = wgsl`for (var other = 1u; other <= ${zeroRows}u; other++) { setOut${term}(other * ${columns}u + column % ${columns}u, T()); }`;
+      const own = `setOut${term}(column % ${columns}u, ${finish("sum")}); ${zeroRows > 0 ? zeroes : ""}`;
+      return terms.length === 1 ? own : `if (column / ${columns}u == ${term}u) { ${own} }`;
+    })
+    .join("\n  ");
+  const walk = (first: string, stride: number) =>
+    `for (var chunk = ${first}; chunk < chunks; chunk += ${stride}u) { sum += partial(chunk * ${all}u + column); }`;
+  const declaration = {
+    label,
+    reads: { partial: [partial, element] as const },
+    writes: Object.fromEntries(terms.map(({ output }, term) => [`out${term}`, [output, element] as const])),
+  };
+  const alias = `alias T = ${element};\n`;
+  if (software) {
+    return kernel({
+      ...declaration,
+      workgroupSize: [threadsPerWorkgroup],
+      declarations: alias,
+      main: wgsl`${blockIndex}
+  let column = block * ${threadsPerWorkgroup}u + thread;
+  if (column >= ${all}u) { return; }
+  let chunks = ${chunks};
+  var sum = T();
+  ${walk("0u", 1)}
+  ${store}`,
+      workgroups: () => fold(Math.ceil(all / threadsPerWorkgroup)),
+    });
+  }
+  const threads = joining.columns * joining.threads;
+  return kernel({
+    ...declaration,
+    workgroupSize: [threads],
+    declarations: `${alias}var<workgroup> part: array<T, ${threads}>;\n`,
+    main: wgsl`${blockIndex}
+  let column = block * ${joining.columns}u + thread % ${joining.columns}u;
+  let chunks = ${chunks};
+  var sum = T();
+  if (column < ${all}u) { ${walk(`thread / ${joining.columns}u`, joining.threads)} }
+  part[thread] = sum;
+  workgroupBarrier();
+  for (var half = ${threads / 2}u; half >= ${joining.columns}u; half /= 2u) {
+    if (thread < half) { part[thread] += part[thread + half]; }
+    workgroupBarrier();
+  }
+  if (thread >= ${joining.columns}u || column >= ${all}u) { return; }
+  sum = part[thread];
+  ${store}`,
+    workgroups: () => fold(Math.ceil(all / joining.columns)),
+  });
 }

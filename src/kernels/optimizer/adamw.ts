@@ -5,11 +5,12 @@
  *     p ← p − lr · √(1−β2ᵗ)/(1−β1ᵗ) · m / (√v + epsilon);  p ← p − lr · decay · p
  *
  * The factors of g and m come from the optimiser's state on the GPU (`optimizer-state.ts`), where clipping and the loss scale are already
- * applied. A step whose gradient norm is not finite changes nothing.
+ * applied. A step whose gradient norm is not finite changes nothing. In mixed precision the same pass writes the f16 copies of the
+ * parameters, which the products of the next step read.
  */
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, kernel, paramF32, scalar, threadsPerWorkgroup, vector, vectorWidth } from "../language/kernel.ts";
-import { elementCount, type Operation, type Persistent, type Recorder, type Scalar } from "../language/operation.ts";
+import { elementCount, float, type Operation, type Persistent, type Recorder, type Scalar } from "../language/operation.ts";
 import { optimizerField } from "./optimizer-state.ts";
 
 /** AdamW's constants, and the scalar that holds each step's learning rate. */
@@ -21,10 +22,10 @@ export interface AdamW {
   readonly learningRate: Scalar;
 }
 
-const operation: Operation<AdamW> = {
+const operation: Operation<AdamW & { readonly keepsHalves: boolean }> = {
   name: "adamW",
-  infer: ([gradient]) => [gradient!, gradient!, gradient!],
-  lower({ inputs: [gradient, state], outputs: [parameters, first, second], attributes }) {
+  infer: ([gradient], { keepsHalves }) => [gradient!, gradient!, gradient!, ...(keepsHalves ? [float("f16", ...gradient!.shape)] : [])],
+  lower({ inputs: [gradient, state], outputs: [parameters, first, second, half], attributes }) {
     const count = elementCount(gradient!.shape);
     const step = vectorWidth(count);
     const element = vector(step);
@@ -35,7 +36,12 @@ const operation: Operation<AdamW> = {
           label: "adamW",
           workgroupSize: [threadsPerWorkgroup],
           reads: { gradient: [gradient!, element], state: [state!, "f32"] },
-          writes: { parameters: [parameters!, element], first: [first!, element], second: [second!, element] },
+          writes: {
+            parameters: [parameters!, element],
+            first: [first!, element],
+            second: [second!, element],
+            ...(half ? { half: [half, element] as const } : {}),
+          },
           params: {
             beta1: paramF32(attributes.beta1),
             beta2: paramF32(attributes.beta2),
@@ -55,7 +61,9 @@ const operation: Operation<AdamW> = {
   setFirst(index, m);
   setSecond(index, v);
   let moved = parameters(index) - rate * state(${optimizerField.biasCorrection}u) * m / (sqrt(v) + params.epsilon);
-  setParameters(index, moved - rate * params.decay * moved);`,
+  let decayed = moved - rate * params.decay * moved;
+  setParameters(index, decayed);
+  ${half ? "setHalf(index, decayed);" : ""}`,
           workgroups: () => fold(Math.ceil(count / step / threadsPerWorkgroup)),
         }),
       ],
@@ -63,11 +71,14 @@ const operation: Operation<AdamW> = {
   },
 };
 
-/** Updates `parameters` and both moments in place, all f32 with the shape of `gradient`, by the step that `state` is at. */
-export function adamW(
-  tape: Recorder,
-  { gradient, parameters, first, second, state }: Record<"gradient" | "parameters" | "first" | "second" | "state", Persistent>,
-  attributes: AdamW,
-): void {
-  tape.update(operation, [gradient, state], [parameters, first, second], attributes);
+/** What AdamW reads and updates, all with the shape of `gradient` except for the optimizer's `state`. */
+export interface AdamWTensors extends Record<"gradient" | "parameters" | "first" | "second" | "state", Persistent> {
+  /** The f16 copy of the parameters, if there is one. */
+  readonly half?: Persistent | null;
+}
+
+/** Updates `parameters` and both moments (f32) and `half` (f16) in place, by the step that `state` is at. */
+export function adamW(tape: Recorder, { gradient, parameters, first, second, state, half }: AdamWTensors, attributes: AdamW): void {
+  const updated = [parameters, first, second, ...(half ? [half] : [])];
+  tape.update(operation, [gradient, state], updated, { ...attributes, keepsHalves: updated.length > 3 });
 }

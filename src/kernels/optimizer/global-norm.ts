@@ -1,40 +1,77 @@
 /**
- * The Euclidean norm of gradients in several arenas, for clipping. A fixed number of threads sums each arena's squares, each adding to its
- * sum of the previous arena, and one workgroup combines them: a fixed order, no atomics.
+ * The Euclidean norm of gradients in several arenas, for clipping. A fixed number of sums goes over each arena's squares, each starting
+ * with its sum of the previous arena, and one workgroup combines them: a fixed order, no atomics.
  */
-import { wgsl } from "../../gpu/shader.ts";
-import { kernel, threadsPerWorkgroup, vector, vectorWidth } from "../language/kernel.ts";
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import { range, wgsl } from "../../gpu/shader.ts";
+import { kernel, vector, vectorWidth } from "../language/kernel.ts";
 import { elementCount, f32, type Operand, type Operation, type Recorder, type Value } from "../language/operation.ts";
 import { rowKernel, rowVariant } from "../language/row-kernel.ts";
 import { optimizerField } from "./optimizer-state.ts";
 
-/** Partial sums; enough threads to fill a GPU with reading. */
-const partials = 16_384;
+/** Threads of a workgroup and workgroups; and loads that a thread has in flight. */
+interface Reading {
+  readonly threads: number;
+  readonly workgroups: number;
+  readonly loads: number;
+  /** Whether a workgroup adds up its threads' sums; otherwise each thread stores its own. */
+  readonly joins: boolean;
+}
+
+/** A GPU reads at the memory's roof with many threads that each have several loads in flight. A CPU has no use for barriers. */
+const reading = ({ software }: Capabilities): Reading =>
+  software ? { threads: 64, workgroups: 256, loads: 1, joins: false } : { threads: 256, workgroups: 512, loads: 4, joins: true };
+
+/** Sums that are combined at the end. */
+const sumsOf = ({ threads, workgroups, joins }: Reading) => (joins ? workgroups : threads * workgroups);
+
+/** The most sums on any device. */
+const mostSums = 16_384;
 
 const squares: Operation<null> = {
   name: "sumOfSquares",
-  infer: () => [f32(partials)],
-  lower({ inputs: [x, before], outputs: [sums] }) {
+  infer: () => [f32(mostSums)],
+  lower({ inputs: [x, before], outputs: [sums] }, capabilities) {
+    const own = reading(capabilities);
+    const { threads, workgroups, loads } = own;
     const step = vectorWidth(elementCount(x!.shape));
     const count = elementCount(x!.shape) / step;
+    const all = threads * workgroups;
+    const square = (value: string) => (step === 1 ? `${value} * ${value}` : `dot(${value}, ${value})`);
+    // Beyond the end the last vector is read again and not added.
+    const load = range(loads).map((i) => `let v${i} = x(min(i + ${i * all}u, ${count - 1}u));`);
+    const add = range(loads).map((i) => `sum += select(0.0, ${square(`v${i}`)}, i + ${i * all}u < ${count}u);`);
     return {
       variant: `strided ×${step}`,
       kernels: [
         kernel({
           label: "sumOfSquares",
-          workgroupSize: [threadsPerWorkgroup],
+          workgroupSize: [threads],
           reads: { x: [x!, vector(step)], ...(before ? { before: [before, "f32"] as const } : {}) },
           writes: { sums: [sums!, "f32"] },
-          main: wgsl`let first = group.x * ${threadsPerWorkgroup}u + thread;
-  var sum = ${before ? "before(first)" : "0.0"};
-  for (var i = first; i < ${count}u; i += ${partials}u) { let v = x(i); sum += ${step === 1 ? "v * v" : "dot(v, v)"}; }
-  setSums(first, sum);`,
-          workgroups: () => [partials / threadsPerWorkgroup, 1, 1],
+          declarations: own.joins ? `var<workgroup> partial: array<f32, ${threads}>;` : "",
+          main: wgsl`let first = group.x * ${threads}u + thread;
+  var sum = 0.0;
+  for (var i = first; i < ${count}u; i += ${all * loads}u) { ${load.join(" ")} ${add.join(" ")} }
+  ${own.joins ? joinThreads(threads) : ""}
+  let place = ${own.joins ? "group.x" : "first"};
+  setSums(place, sum${before ? " + before(place)" : ""});`,
+          workgroups: () => [workgroups, 1, 1],
         }),
       ],
     };
   },
 };
+
+/** WGSL after which the first thread's `sum` is the workgroup's, and the others have returned. */
+const joinThreads = (threads: number) => wgsl`partial[thread] = sum;
+  workgroupBarrier();
+  for (var half = ${threads / 2}u; half > 0u; half /= 2u) {
+    if (thread < half) { partial[thread] += partial[thread + half]; }
+    workgroupBarrier();
+  }
+  if (thread > 0u) { return; }
+  sum = partial[0];`;
 
 const root: Operation<null> = {
   name: "globalNorm",
@@ -48,7 +85,7 @@ const root: Operation<null> = {
         reads: { sums: [sums!, "f32"], ...(state ? { state: [state, "f32"] as const } : {}) },
         writes: { norm: [norm!, "f32"] },
         main: wgsl`var sum = 0.0;
-  for (var i = firstColumn; i < ${partials}u; i += columnStride) { sum += sums(i); }
+  for (var i = firstColumn; i < ${sumsOf(reading(capabilities))}u; i += columnStride) { sum += sums(i); }
   let all = total(sum);
   if (firstColumn == 0u) { setNorm(row, sqrt(all)${state ? ` / state(${optimizerField.lossScale}u)` : ""}); }`,
       }),

@@ -69,6 +69,11 @@ export class ParameterLayout {
   /** The optimiser's state, see `optimizer-state.ts`; null in a model that only encodes. */
   readonly optimizer: ArenaTensor | null;
   readonly keepsHalves: boolean;
+  /**
+   * Whether parameters were written since their f16 copies were made. A training step then converts them before it begins; the optimizer
+   * keeps both in step.
+   */
+  halvesAreStale = true;
 
   /** Assigns every parameter of `module` its place. Throws `CapacityError` when one is too large for the device. */
   constructor(module: object, { training, halves = false, limits }: LayoutOptions) {
@@ -112,7 +117,12 @@ export class ParameterLayout {
     return this.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Records the conversion of the parameters to their f16 copies, at the beginning of a step whose products read these. */
+  /** Whether trained parameters have f16 copies. */
+  get hasCopies(): boolean {
+    return this.arenas.some(({ half }) => half !== null);
+  }
+
+  /** Records the conversion of the parameters to their f16 copies. */
   updateHalves(tape: Recorder): void {
     for (const { parameters, half } of this.spans) if (half) castInto(tape, parameters, half);
   }

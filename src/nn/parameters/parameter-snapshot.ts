@@ -25,6 +25,7 @@ export class ParameterSnapshot {
   /** Restores the copied values. */
   restore(): void {
     this.#copy((window, buffer) => [{ buffer, offset: 0, size: window.size }, window]);
+    this.store.layout.halvesAreStale = true;
   }
 
   /** Frees the memory. */

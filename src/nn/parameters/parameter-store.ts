@@ -115,6 +115,7 @@ export class ParameterStore {
       else encoder.copyBufferToBuffer(from.window.buffer, from.window.offset, to.window.buffer, to.window.offset, to.window.size);
     }
     this.device.gpu.queue.submit([encoder.finish()]);
+    this.layout.halvesAreStale = true;
     for (const name of stored) this.write(name, await other.read(name));
   }
 
@@ -140,6 +141,7 @@ export class ParameterStore {
     const start = window.offset + (part?.offset ?? 0) * bytesPerElement[dtype];
     const elements = dtype === "f16" ? wholeWords(toHalves(data)) : data;
     this.device.gpu.queue.writeBuffer(window.buffer, start, elements as GPUAllowSharedBufferSource);
+    this.layout.halvesAreStale = true;
   }
 
   async #read({ window, dtype }: Stored): Promise<Float32Array> {

@@ -55,8 +55,33 @@ export interface StepPrograms {
   inputs(device: Device, examples: readonly TokenizedExample[], place: StepPlace): Iterable<readonly [program: string, StepInput]>;
 }
 
-/** Chooses the form by the options. */
+/** The programs of a step, in the form that the options ask for. */
 export function stepPrograms(recorded: Recorded, options: TrainingStepOptions): StepPrograms {
+  return withHalves(recorded, chooseForm(recorded, options));
+}
+
+/**
+ * Begins a step by converting the parameters to their f16 copies if they were written from outside: before the first step, or after
+ * weights were restored. Otherwise the optimizer has written the copies.
+ */
+function withHalves({ layout }: Recorded, step: StepPrograms): StepPrograms {
+  if (!layout.hasCopies) return step;
+  const halves = (tape: Tape) => {
+    layout.updateHalves(tape);
+    return {};
+  };
+  return {
+    ...step,
+    records: { ...step.records, halves },
+    *inputs(device, examples, place) {
+      if (layout.halvesAreStale) yield ["halves", {}];
+      layout.halvesAreStale = false;
+      yield* step.inputs(device, examples, place);
+    },
+  };
+}
+
+function chooseForm(recorded: Recorded, options: TrainingStepOptions): StepPrograms {
   const { loss, cacheChunk, accumulation = 1 } = options;
   if (cacheChunk !== undefined) {
     if (loss !== null) return cachedStep(recorded, options, loss, cacheChunk);
@@ -144,7 +169,6 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, batchLoss:
     tensors: [embeddings, embeddings.gradient!, ...sums],
     records: {
       embed(tape) {
-        layout.updateHalves(tape);
         const batch = declareBatch(tape, capacity, { indices: false });
         writeRows(recordEmbeddings(recorded, { ...options, gradientCheckpointing: false }, batch), embeddings, tape.scalar("first"));
         return {};
@@ -156,7 +180,6 @@ function cachedStep(recorded: Recorded, options: TrainingStepOptions, batchLoss:
         return { loss };
       },
       backward(tape) {
-        layout.updateHalves(tape);
         const batch = declareBatch(tape, capacity, { indices: trainsEmbeddings(recorded) });
         const own = recordEmbeddings(recorded, options, batch);
         const seed = readRows(tape, embeddings.gradient!, tape.scalar("first"), own.shape[0]!);

@@ -123,7 +123,6 @@ export interface Losses {
 /** Records a batch and its losses: that of the embeddings, and masked language modelling if requested or the only one. */
 export function recordLosses(tape: Tape, recorded: Recorded, options: TrainingStepOptions): Losses {
   const capacity = batchCapacity(recorded.config, options);
-  recorded.layout.updateHalves(tape);
   if (options.loss === null) return { loss: recordMasked(tape, recorded, options, capacity) };
   const batch = declareBatch(tape, capacity, { indices: trainsEmbeddings(recorded) });
   const loss = recordLoss(tape, recordEmbeddings(recorded, options, batch), options.loss, options);
