@@ -171,7 +171,7 @@ async function optimizers(device: Device, count: number): Promise<KernelBench[]>
 export async function kernelTable(bench: Bench): Promise<BenchTable> {
   const list = await subjects(bench);
   for (const { program, step } of list) program.run(step);
-  const contenders = list.map(({ program, timed }) => contenderOf(program, timed));
+  const contenders = list.map(({ program, timed }) => contenderOf(program, ({ operation }) => timed(operation.name)));
   const timings = await measureKernels(bench, contenders);
   const rows = list.map(({ name, program, timed }, i) => {
     const work = program.work().filter(({ operation }) => timed(operation));

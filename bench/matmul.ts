@@ -133,7 +133,7 @@ export async function matmulTable(bench: Bench): Promise<BenchTable> {
       const right = await Promise.all(list.map((candidate) => isRight(candidate, product, a, b, dtype)));
       const timings = await measureKernels(
         bench,
-        list.map(({ program }) => contenderOf(program, isMatmul)),
+        list.map(({ program }) => contenderOf(program, ({ operation }) => isMatmul(operation.name))),
       );
       for (const [i, { variant, program }] of list.entries()) {
         const { milliseconds } = timings[i]!;

@@ -2,20 +2,23 @@
  * Chooses variants for one device. Each kind of node is measured once in all of its variants, and the fastest variant with correct results
  * is cached in a store, for this adapter, driver, package version and text of the kernels. From then on the choices are data.
  *
+ * A program's kinds are measured together, because most of the time goes into compiling: nodes that differ only in what follows a product
+ * count as one kind (`measuredAs`), all kernels are compiled at once, and the device is warmed up once.
+ *
  * Only operations on floats are measured, because valid tables of indices cannot be generated at random. Without measuring, the choice is
  * each operation's own, among the variants with correct results.
  */
 
 import { Choices, isRecordOf, type Tuning, tuningKey } from "../autograd/choices.ts";
 import type { Choose } from "../autograd/plan.ts";
-import type { Program } from "../autograd/program.ts";
 import { DeviceError, SimcseError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { shaderCode } from "../gpu/shader.ts";
 import { Turns } from "../gpu/turns.ts";
+import { atCapacity } from "../kernels/language/kernel.ts";
 import type { Node, Variant } from "../kernels/language/operation.ts";
-import { contenderOf, measureInTurns } from "./measure.ts";
-import { nodeProgram, randomInputs } from "./node-program.ts";
+import { contenderOf, measureInTurns, warmUpOf } from "./measure.ts";
+import { nodeOf, randomInputs, variantsProgram } from "./node-program.ts";
 import { checkKey, computesRight, isDoubtful } from "./self-check.ts";
 
 /** Texts that outlive the process, by name. */
@@ -48,8 +51,34 @@ export interface AutotunerOptions {
 /** A variant must be faster by this share to replace the operation's own choice; smaller differences are noise. */
 const leastGain = 0.03;
 
-/** How a kind of node is measured. */
-const pace = { warmUp: 0, turn: 4, rounds: 5, hopeless: 3 };
+/**
+ * How a kind of node is measured. A turn is many runs on a warm device, so one turn tells what is half as slow again as another; the median
+ * of five tells the rest.
+ */
+const pace = { turn: 3, rounds: 5, hopeless: 1.5 };
+
+/** Milliseconds that keep the device warm between two kinds, while inputs are written. */
+const keptWarm = 10;
+
+/** What is measured in the place of nodes that are as fast in the same variants. */
+interface Measured {
+  readonly node: Node;
+  readonly key: string;
+  readonly variants: readonly Variant[];
+  /** The digest of the variants' kernels. */
+  readonly kernels: string;
+}
+
+/** A kind of node, its variants, and what is measured for it. */
+interface Kind {
+  readonly node: Node;
+  readonly variants: readonly Variant[];
+  readonly measured: Measured;
+}
+
+/** The arithmetic of a kind, which says how much its variant matters. */
+const workOf = ({ variants }: Measured): number =>
+  variants[0]!.lower().kernels.reduce((sum, { flop }) => sum + (flop?.(atCapacity) ?? 0), 0);
 
 /** Measures and checks kernel variants on one device. `openTuning` makes one that caches. */
 export class Autotuner implements Tuning {
@@ -61,9 +90,9 @@ export class Autotuner implements Tuning {
   /** The digest of the kernels that each choice and verdict applies to, by its key. */
   readonly #kernels: Map<string, string>;
   readonly #turns = new Turns();
+  /** Checks that are running, by `checkKey`. */
+  readonly #checks = new Map<string, Promise<boolean>>();
   #secondsLeft: number;
-  /** Kinds of nodes measured so far. */
-  #measured = 0;
   #changed = false;
 
   private constructor(device: Device, options: AutotunerOptions, known: Remembered) {
@@ -94,25 +123,39 @@ export class Autotuner implements Tuning {
   }
 
   async #prepare(nodes: readonly Node[]): Promise<Choose> {
-    const chosen = new Map<string, string>();
-    const started = performance.now();
-    const before = this.#measured;
+    const kinds = new Map<string, Kind>();
     for (const node of nodes) {
       const key = tuningKey(node);
-      const variants = node.operation.variants?.(node, this.#device.capabilities) ?? [];
-      if (variants.length > 0 && !chosen.has(key)) chosen.set(key, await this.#best(node, key, variants));
+      if (!kinds.has(key)) kinds.set(key, this.#kindOf(node));
     }
-    const measured = this.#measured - before;
-    if (measured > 0) this.#options.onNote?.(`measured ${measured} kernels in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    const choosing = [...kinds].filter(([, { variants }]) => variants.length > 0);
+    const fresh = await this.#measureNew(choosing.map(([, kind]) => kind));
+    // All at once, because drivers compile in parallel. The first failure counts, but no check may still run when this returns.
+    const best = await Promise.allSettled(choosing.map(([, kind]) => this.#best(kind, fresh)));
+    const failed = best.find(({ status }) => status === "rejected");
+    if (failed?.status === "rejected") throw failed.reason;
     await this.#remember();
-    return new Choices(chosen).prepare();
+    return new Choices(choosing.map(([key], i) => [key, (best[i] as PromiseFulfilledResult<string>).value])).prepare();
   }
 
-  async #best(node: Node, key: string, variants: readonly Variant[]): Promise<string> {
-    const { ranking, isMeasured } = await this.#rank(node, key, variants);
-    for (const variant of ranking) {
+  #kindOf(node: Node): Kind {
+    const { capabilities } = this.#device;
+    const variantsOf = (other: Node) => other.operation.variants?.(other, capabilities) ?? [];
+    const { operation } = node;
+    const measured = operation.measuredAs ? nodeOf({ operation, ...operation.measuredAs(node) }) : node;
+    const variants = variantsOf(measured);
+    const kernels = this.#options.measure ? this.#digest(variants) : "";
+    return { node, variants: variantsOf(node), measured: { node: measured, key: tuningKey(measured), variants, kernels } };
+  }
+
+  /** The name of the variant to use: the fastest that has correct results. */
+  async #best({ node, variants, measured }: Kind, fresh: ReadonlyMap<string, readonly string[]>): Promise<string> {
+    const remembered = this.#kept(this.#choices, measured.key, measured.kernels);
+    const ranking = !this.#isMeasurable(measured) ? [] : (fresh.get(measured.key) ?? (remembered === undefined ? [] : [remembered]));
+    const ranked = ranking.flatMap((name) => variants.filter((variant) => variant.name === name));
+    for (const variant of new Set([...ranked, ...variants])) {
       if (!(await this.#isRight(node, variant))) continue;
-      if (isMeasured) this.#keep(this.#choices, key, variant.name, variants);
+      if (ranking.includes(variant.name)) this.#keep(this.#choices, measured.key, variant.name, measured.kernels);
       return variant.name;
     }
     throw new DeviceError(
@@ -121,61 +164,84 @@ export class Autotuner implements Tuning {
     );
   }
 
-  /** The variants, the one to use first: from the cache, by measurement, or in the operation's order. */
-  async #rank(node: Node, key: string, variants: readonly Variant[]): Promise<{ ranking: readonly Variant[]; isMeasured: boolean }> {
-    const own = { ranking: variants, isMeasured: false };
-    if (!this.#options.measure || variants.length < 2 || node.inputs.some(({ dtype }) => dtype === "u32")) return own;
-    const remembered = variants.find(({ name }) => name === this.#kept(this.#choices, key, variants));
-    if (remembered) return { ranking: [remembered, ...variants.filter((variant) => variant !== remembered)], isMeasured: true };
-    if (this.#secondsLeft <= 0) return own;
-    const ranking = await this.#measureAll(node, variants);
-    if (ranking !== null) {
-      this.#measured++;
-      return { ranking, isMeasured: true };
-    }
-    this.#options.onWarning?.(
-      "measuring kernels takes long here: the rest are chosen by rule this time and measured the next; --no-autotune measures none",
-    );
-    return own;
+  #isMeasurable({ node, variants }: Measured): boolean {
+    return this.#options.measure && variants.length > 1 && node.inputs.every(({ dtype }) => dtype !== "u32");
   }
 
-  /** The variants that run, the fastest first; null when there is no time to measure them all. */
-  async #measureAll(node: Node, variants: readonly Variant[]): Promise<readonly Variant[] | null> {
-    let last = performance.now();
-    const device = this.#device;
-    // Drivers compile in parallel. A variant that fails here fails again below, by itself.
-    await Promise.allSettled(variants.flatMap((variant) => variant.lower().kernels.map(({ shader }) => device.pipeline(shader))));
-    const running: { variant: Variant; program: Program }[] = [];
-    try {
-      for (const variant of variants) {
-        const program = await this.#attempt(variant, node, async () => {
-          const made = await nodeProgram(device, node, (list) => list.find(({ name }) => name === variant.name), { toRead: false });
-          made?.run({ inputs: randomInputs(made) });
-          return made;
-        });
-        this.#secondsLeft -= (performance.now() - last) / 1000;
-        last = performance.now();
-        if (program !== null) running.push({ variant, program });
-        if (this.#secondsLeft <= 0) return null;
+  /** Measures the kinds that are not known yet, those with the most work first. Each one's variants by key, the fastest first. */
+  async #measureNew(kinds: readonly Kind[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const unknown = new Map(
+      kinds
+        .map(({ measured }) => measured)
+        .filter((measured) => this.#isMeasurable(measured) && this.#kept(this.#choices, measured.key, measured.kernels) === undefined)
+        .map((measured) => [measured.key, measured]),
+    );
+    const rankings = new Map<string, readonly string[]>();
+    if (unknown.size === 0 || this.#secondsLeft <= 0) return rankings;
+    const started = performance.now();
+    const all = [...unknown.values()].sort((a, b) => workOf(b) - workOf(a));
+    // A software adapter compiles for so long that the time may end before all is compiled.
+    if (!this.#device.capabilities.software) await Promise.all(all.map((measured) => this.#compile(measured)));
+    for (const [i, measured] of all.entries()) {
+      if ((performance.now() - started) / 1000 >= this.#secondsLeft) {
+        this.#options.onWarning?.(
+          `measuring kernels takes long here: ${all.length - i} are chosen by rule this time and measured the next; --no-autotune measures none`,
+        );
+        break;
       }
-      const contenders = running.map(({ program }) => contenderOf(program));
-      const timings = await measureInTurns(device, contenders, pace);
-      const timed = running.map(({ variant }, i) => ({
-        variant,
-        milliseconds: timings[i]!.milliseconds * (variant === variants[0] ? 1 - leastGain : 1),
-      }));
-      return timed.sort((a, b) => a.milliseconds - b.milliseconds).map(({ variant }) => variant);
-    } finally {
-      for (const { program } of running) program.close();
+      const ranking = await this.#measure(measured, rankings.size === 0 ? warmUpOf(this.#device) : keptWarm);
+      if (ranking !== null) rankings.set(measured.key, ranking);
     }
+    const seconds = (performance.now() - started) / 1000;
+    this.#secondsLeft -= seconds;
+    if (rankings.size > 0) this.#options.onNote?.(`measured ${rankings.size} kernels in ${seconds.toFixed(1)} s`);
+    return rankings;
+  }
+
+  /** Those of a kind's variants that compile. Only with `warn`, a failure is reported. */
+  async #compile({ node, variants }: Measured, warn = false): Promise<readonly Variant[]> {
+    const compiled = variants.map(async (variant) => {
+      const pipelines = Promise.all(variant.lower().kernels.map(({ shader }) => this.#device.pipeline(shader)));
+      return warn ? this.#attempt(variant.name, node, () => pipelines) : pipelines.catch(() => null);
+    });
+    const found = await Promise.all(compiled);
+    return variants.filter((_, i) => found[i] !== null);
+  }
+
+  /** The names of a kind's variants that run, the fastest first; null, with a warning, where the device refuses to run them. */
+  async #measure(measured: Measured, warmUp: number): Promise<readonly string[] | null> {
+    const { node, variants } = measured;
+    const running = await this.#compile(measured, true);
+    const names = running.map(({ name }) => name);
+    return this.#attempt(names.join(", "), node, async () => {
+      const { program, nodes } = await variantsProgram(this.#device, node, names);
+      try {
+        program.run({ inputs: randomInputs(program) });
+        const contenders = nodes.map((own) => contenderOf(program, (other) => other === own));
+        const timings = await measureInTurns(this.#device, contenders, { ...pace, warmUp });
+        const own = (name: string) => (name === variants[0]!.name ? 1 - leastGain : 1);
+        return names
+          .map((name, i) => ({ name, milliseconds: timings[i]!.milliseconds * own(name) }))
+          .sort((a, b) => a.milliseconds - b.milliseconds)
+          .map(({ name }) => name);
+      } finally {
+        program.close();
+      }
+    });
   }
 
   async #isRight(node: Node, variant: Variant): Promise<boolean> {
     if (!this.#options.check || !isDoubtful(variant.lower(), this.#device)) return true;
     const key = checkKey(node, variant);
-    const known = this.#kept(this.#verdicts, key, [variant]);
+    const known = this.#kept(this.#verdicts, key, this.#digest([variant]));
     if (known !== undefined) return known;
-    const right = await this.#attempt(variant, node, () => computesRight(this.#device, node, variant));
+    const running = this.#checks.get(key) ?? this.#check(node, variant, key).finally(() => this.#checks.delete(key));
+    this.#checks.set(key, running);
+    return running;
+  }
+
+  async #check(node: Node, variant: Variant, key: string): Promise<boolean> {
+    const right = await this.#attempt(variant.name, node, () => computesRight(this.#device, node, variant));
     if (right === false) {
       this.#options.onWarning?.(
         `${this.#device.name} computes ${node.operation.name} wrong in the variant ${variant.name}; it is left out. Update the driver.`,
@@ -183,19 +249,19 @@ export class Autotuner implements Tuning {
     }
     // A variant that did not run may run another time.
     if (right === null) return false;
-    this.#keep(this.#verdicts, key, right, [variant]);
+    this.#keep(this.#verdicts, key, right, this.#digest([variant]));
     return right;
   }
 
   /** Earlier results for kernels with the same text. */
-  #kept<T>(found: ReadonlyMap<string, T>, key: string, variants: readonly Variant[]): T | undefined {
-    return found.has(key) && this.#kernels.get(key) === this.#digest(variants) ? found.get(key) : undefined;
+  #kept<T>(found: ReadonlyMap<string, T>, key: string, kernels: string): T | undefined {
+    return found.has(key) && this.#kernels.get(key) === kernels ? found.get(key) : undefined;
   }
 
-  #keep<T>(found: Map<string, T>, key: string, value: T, variants: readonly Variant[]): void {
-    if (this.#kept(found, key, variants) === value) return;
+  #keep<T>(found: Map<string, T>, key: string, value: T, kernels: string): void {
+    if (this.#kept(found, key, kernels) === value) return;
     found.set(key, value);
-    this.#kernels.set(key, this.#digest(variants));
+    this.#kernels.set(key, kernels);
     this.#changed = true;
   }
 
@@ -205,7 +271,7 @@ export class Autotuner implements Tuning {
   }
 
   /** The result of `work`; null, with a warning, where the device refuses it. */
-  async #attempt<T>({ name }: Variant, { operation }: Node, work: () => Promise<T>): Promise<T | null> {
+  async #attempt<T>(name: string, { operation }: Node, work: () => Promise<T>): Promise<T | null> {
     try {
       return await work();
     } catch (error) {

@@ -8,7 +8,7 @@ import { type Dispatch, encodeDispatches, type Program } from "../autograd/progr
 import { DeviceError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
-import type { LiveSize } from "../kernels/language/operation.ts";
+import type { LiveSize, Node } from "../kernels/language/operation.ts";
 
 /** Dispatches whose time is measured. The inputs that they read have been written. */
 export interface Contender {
@@ -42,9 +42,9 @@ const mostRuns = 500;
 /** How long an idle device must be kept busy: a GPU for its clock, a software adapter not at all. */
 export const warmUpOf = ({ capabilities }: Device): number => (capabilities.software ? 0 : 400);
 
-/** The dispatches of a program's operations for which `isTimed`, with the live sizes of its last step. */
-export function contenderOf({ plan, dispatches, live }: Program, isTimed: (operation: string) => boolean = () => true): Contender {
-  const timed = plan.steps.flatMap(({ node, lowering }) => lowering.kernels.map(() => isTimed(node.operation.name)));
+/** The dispatches of a program's nodes for which `isTimed`, with the live sizes of its last step. */
+export function contenderOf({ plan, dispatches, live }: Program, isTimed: (node: Node) => boolean): Contender {
+  const timed = plan.steps.flatMap(({ node, lowering }) => lowering.kernels.map(() => isTimed(node)));
   return { dispatches: dispatches.filter((_, i) => timed[i]), live };
 }
 

@@ -1,4 +1,4 @@
-/** One node as a program, computed by a chosen variant on random numbers, to measure or check it. */
+/** One node as a program, computed on random numbers by one of its variants, to check it, or by several, to measure them. */
 
 import { plan } from "../autograd/plan.ts";
 import { Program } from "../autograd/program.ts";
@@ -6,7 +6,7 @@ import type { StepInput } from "../autograd/step-input.ts";
 import { Tape } from "../autograd/tape.ts";
 import type { Device } from "../gpu/device.ts";
 import { cast } from "../kernels/cast.ts";
-import { elementCount, type Node, type Operation, type Type, type Value, type Variant } from "../kernels/language/operation.ts";
+import { elementCount, type Node, type Operation, type Type, u32, type Value, type Variant } from "../kernels/language/operation.ts";
 
 /** Everything that defines a node, without the tape it was recorded on. */
 export interface NodeKind<A = unknown> {
@@ -15,28 +15,54 @@ export interface NodeKind<A = unknown> {
   readonly inputs: readonly Type[];
 }
 
-/**
- * The program of a node like `kind`, in the variant that `pick` returns; null if it returns none. The inputs are named x0, x1, …, the
- * outputs y0, y1, …; outputs are cast to f32 when they are to be read.
- */
-export async function nodeProgram(
-  device: Device,
-  { operation, attributes, inputs }: NodeKind,
-  pick: (variants: readonly Variant[]) => Variant | undefined,
-  { toRead }: { readonly toRead: boolean },
-): Promise<Program | null> {
-  const tape = new Tape();
-  const values = inputs.map(({ dtype, shape }, i) => {
+/** A node like `kind` on a tape of its own. Its inputs are named x0, x1, …. */
+export function nodeOf<A>({ operation, attributes, inputs }: NodeKind<A>, tape = new Tape()): Node<A> {
+  return tape.append(operation, inputsOf(inputs, tape), attributes)[0]!.node as Node<A>;
+}
+
+function inputsOf(types: readonly Type[], tape: Tape): Value[] {
+  return types.map(({ dtype, shape }, i) => {
     const own = shape.map((dimension) => (typeof dimension === "number" ? dimension : tape.extent(dimension.name, dimension.capacity)));
     return tape.input(`x${i}`, { dtype, shape: own });
   });
-  const computed = tape.append(operation, values, attributes);
-  const node = computed[0]!.node!;
-  const picked = pick(operation.variants?.(node, device.capabilities) ?? []);
+}
+
+/**
+ * The program of a node like `kind`, in the variant that `pick` returns; null if it returns none. The outputs are named y0, y1, …, and cast
+ * to f32 to be read.
+ */
+export async function nodeProgram(
+  device: Device,
+  kind: NodeKind,
+  pick: (variants: readonly Variant[]) => Variant | undefined,
+): Promise<Program | null> {
+  const tape = new Tape();
+  const node = nodeOf(kind, tape);
+  const picked = pick(node.operation.variants?.(node, device.capabilities) ?? []);
   if (picked === undefined) return null;
-  const outputs: Record<string, Value> = Object.fromEntries(computed.map((y, i) => [`y${i}`, toRead ? cast(y, "f32") : y]));
+  const outputs: Record<string, Value> = Object.fromEntries(node.outputs.map((y, i) => [`y${i}`, cast(y, "f32")]));
   const choose = (other: Node) => (other === node ? picked : undefined);
   return Program.build(device, plan(tape, outputs, device.capabilities, choose), outputs, {});
+}
+
+/** Ends the life of the values that it reads, without a kernel. */
+const discard: Operation<null> = { name: "discard", infer: () => [u32(1)], lower: () => ({ variant: "", kernels: [] }) };
+
+/**
+ * The program of nodes like `kind`, one in each of the variants; their names are those of `nodes`. All read the same inputs. Their outputs
+ * are not read, so that they take turns in the same memory.
+ */
+export async function variantsProgram(
+  device: Device,
+  { operation, attributes, inputs }: NodeKind,
+  names: readonly string[],
+): Promise<{ readonly program: Program; readonly nodes: readonly Node[] }> {
+  const tape = new Tape();
+  const values = inputsOf(inputs, tape);
+  const nodes = names.map(() => tape.append(operation, values, attributes)[0]!.node!);
+  const outputs = Object.fromEntries(nodes.map((node, i) => [`done${i}`, tape.append(discard, node.outputs, null)[0]!]));
+  const choose = (node: Node, variants: readonly Variant[]) => variants.find(({ name }) => name === names[nodes.indexOf(node)]);
+  return { program: await Program.build(device, plan(tape, outputs, device.capabilities, choose), outputs, {}), nodes };
 }
 
 /**

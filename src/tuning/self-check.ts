@@ -39,11 +39,11 @@ export async function computesRight(device: Device, node: Node, variant: Variant
   const probes = operation.probes?.(node);
   for (const inputs of probes?.inputs ?? []) {
     const pick = (variants: readonly Variant[]) => variants.find(({ name }) => name === variant.name);
-    const found = await results(device, await nodeProgram(device, { operation, attributes, inputs }, pick, { toRead: true }));
+    const found = await results(device, await nodeProgram(device, { operation, attributes, inputs }, pick));
     if (found === null) continue;
     const singles = inputs.map(({ dtype, shape }): Type => ({ dtype: dtype === "f16" ? "f32" : dtype, shape }));
     const portable = { operation, attributes: probes!.portable, inputs: singles };
-    const expected = await results(device, await nodeProgram(device, portable, pickPortable, { toRead: true }));
+    const expected = await results(device, await nodeProgram(device, portable, pickPortable));
     const right = outputs.every(({ dtype }, i) => expected === null || agree(found[i]!, expected[i]!, tolerances[dtype]));
     if (!right) return false;
   }

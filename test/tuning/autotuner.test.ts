@@ -9,6 +9,7 @@ import { pointKernel } from "../../src/kernels/language/kernel.ts";
 import { f32, float, type Node, type Operation, type Variant } from "../../src/kernels/language/operation.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { scale } from "../../src/kernels/pointwise/operation.ts";
+import { gelu } from "../../src/kernels/pointwise/pointwise.ts";
 import { Autotuner, type AutotunerOptions, type ChoiceStore } from "../../src/tuning/autotuner.ts";
 import { randomInputs } from "../../src/tuning/node-program.ts";
 import { computesRight, isDoubtful } from "../../src/tuning/self-check.ts";
@@ -39,9 +40,11 @@ const halves: Way = { main: "setY(index, f32(2.0h * f16(x(index))));", enables: 
 /** Wrong in the last element before an edge, as a driver might be. */
 const faulty: Way = { main: "setY(index, f32(2.0h * f16(x(index))) + select(0.0, 1.0, index == 6u));", enables: ["f16"] };
 
-/** Whether, as for a product of halves, the portable ways are not among the variants. */
 interface Doubling {
+  /** Whether, as for a product of halves, the portable ways are not among the variants. */
   readonly halvesOnly: boolean;
+  /** Stands for what follows a product in the same kernel, and does nothing. */
+  readonly followed: boolean;
 }
 
 function doubling(ways: Readonly<Record<string, Way>>): Operation<Doubling> {
@@ -59,8 +62,9 @@ function doubling(ways: Readonly<Record<string, Way>>): Operation<Doubling> {
     name: "double",
     infer: ([x]) => [x!],
     variants,
+    measuredAs: ({ inputs, attributes }) => ({ inputs, attributes: { ...attributes, followed: false } }),
     lower: (node) => variants(node)[0]!.lower(),
-    probes: () => ({ inputs: [[f32(1)], [f32(7)]], portable: { halvesOnly: false } }),
+    probes: () => ({ inputs: [[f32(1)], [f32(7)]], portable: { halvesOnly: false, followed: false } }),
   };
 }
 
@@ -88,9 +92,13 @@ async function tuned(ways: Readonly<Record<string, Way>>, { halvesOnly = false, 
     ...options,
   });
   const operation = doubling(ways);
-  const program = await compile(device, (tape) => ({ y: tape.append(operation, [tape.input("x", f32(width))], { halvesOnly })[0]! }), {
-    tuning,
-  });
+  const program = await compile(
+    device,
+    (tape) => ({ y: tape.append(operation, [tape.input("x", f32(width))], { halvesOnly, followed: false })[0]! }),
+    {
+      tuning,
+    },
+  );
   const x = Float32Array.from({ length: width }, (_, i) => i);
   program.run({ inputs: { x } });
   expect(await program.read("y")).toEqual(x.map((value) => 2 * value));
@@ -110,6 +118,25 @@ describe("measuring", () => {
     expect(await tuned({ slow, right }, { store })).toMatchObject({ chosen: "right", notes: [] });
     // The step that is computed, and its reading; nothing is compiled or measured.
     expect(device.counters).toMatchObject({ pipelines: before.pipelines, submits: before.submits + 2 });
+  });
+
+  it("measures once what differs only in what follows", async () => {
+    const notes: string[] = [];
+    const tuning = await Autotuner.open(device, { version: "1", measure: true, check: true, onNote: (note) => notes.push(note) });
+    const operation = doubling({ slow, right });
+    const record = (tape: Tape) => {
+      const x = tape.input("x", f32(width));
+      const [plain, followed] = [false, true].map((followed) => tape.append(operation, [x], { halvesOnly: false, followed })[0]!);
+      return { plain: plain!, followed: followed! };
+    };
+    const { plan } = await compile(device, record, { tuning });
+    expect(plan.steps.map(({ choice }) => choice)).toEqual(["right", "right"]);
+    expect(notes).toEqual([expect.stringMatching(/^measured 1 kernels in /)]);
+    const tape = new Tape();
+    const [a, b, bias] = [tape.input("a", f32(64, 32)), tape.input("b", f32(48, 32)), tape.input("bias", f32(48))];
+    const kinds = [matmul(a, b, "nt"), gelu(matmul(a, b, "nt", { bias, scale: 0.5 }))].map(({ node }) => node!);
+    const [one, other] = kinds.map((node) => node.operation.measuredAs!(node));
+    expect(other).toEqual(one);
   });
 
   it("measures anew when the text of a kernel changes", async () => {

@@ -130,6 +130,8 @@ export interface Operation<A = unknown> {
   lower(node: Node<A>, capabilities: Capabilities): Lowering;
   /** All variants that suit the device and the node, starting with the one that `lower` chooses. Measuring may find another one faster. */
   variants?(node: Node<A>, capabilities: Capabilities): readonly Variant[];
+  /** The node that is measured in this one's place: nodes for which it is the same are as fast in the same variants. If absent, the node itself. */
+  measuredAs?(node: Node<A>): Pick<Node<A>, "attributes" | "inputs">;
   /** Cases in which a variant can be compared with a portable one before it is trusted on a device. */
   probes?(node: Node<A>): Probes<A>;
   /**
