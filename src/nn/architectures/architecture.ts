@@ -105,6 +105,8 @@ export interface Architecture<Config extends TransformerConfig = TransformerConf
   readonly className: string;
   /** The encoder's name in transformers' classes with a head: the prefix of its tensors is this and a dot. */
   readonly encoder: string;
+  /** Whether the transformers class has a pooler, in whose place SimCSE's MLP is saved; true if absent. */
+  readonly hasPooler?: boolean;
   readonly fields: ConfigFields;
   readonly names: TensorNames;
   /** `loraOf` gives the adapters of a layer, by its number. */

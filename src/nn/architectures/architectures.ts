@@ -4,9 +4,18 @@ import { show } from "../../show.ts";
 import type { Architecture, TransformerConfig } from "./architecture.ts";
 import { bert } from "./bert.ts";
 import { commonRules, isWhole } from "./config-rules.ts";
-import { roberta } from "./roberta.ts";
+import { distilbert } from "./distilbert.ts";
+import { electra } from "./electra.ts";
+import { camembert, roberta, xlmRoberta } from "./roberta.ts";
 
-const architectures: Readonly<Record<string, Architecture>> = { bert, roberta };
+const architectures: Readonly<Record<string, Architecture>> = {
+  bert,
+  roberta,
+  distilbert,
+  electra,
+  camembert,
+  "xlm-roberta": xlmRoberta,
+};
 
 /** The values of `model_type` that are supported. */
 export const modelTypes: readonly string[] = Object.keys(architectures);
@@ -84,6 +93,8 @@ function impliedType({ architectures: classes }: Readonly<Record<string, unknown
 /** The content of a model's `config.json`, as transformers opens it. */
 export function configJson(config: TransformerConfig): Readonly<Record<string, unknown>> {
   const { className, fields } = architectureOf(config);
-  const own = Object.fromEntries(Object.entries(config).map(([field, value]) => [fieldName(config, field), value]));
+  const renamed = new Set(Object.values(fields.names ?? {}));
+  const entries = Object.entries(config).filter(([field]) => !renamed.has(field));
+  const own = Object.fromEntries(entries.map(([field, value]) => [fieldName(config, field), value]));
   return { ...own, architectures: [className], ...fields.written };
 }

@@ -3,17 +3,17 @@
  * replaces it.
  */
 import { attention } from "../../kernels/attention.ts";
-import { embedding } from "../../kernels/embedding.ts";
-import type { FloatType, Value } from "../../kernels/language/operation.ts";
+import type { Value } from "../../kernels/language/operation.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import type { LoraOptions, LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
+import { Embeddings, type OnnxEmbeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerDropout, layerDropout, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
-import { type OnnxBatch, onnxLayerNorm, onnxPositions, onnxPostNorm, onnxRows } from "./onnx-layers.ts";
+import { type OnnxBatch, onnxPostNorm } from "./onnx-layers.ts";
 import { type Projection, Projections } from "./projections.ts";
 
 /** The fields of a BERT's or RoBERTa's `config.json` that this package uses, by their original names. */
@@ -23,31 +23,6 @@ export interface BertConfig extends TransformerConfig {
   readonly layer_norm_eps: number;
   readonly hidden_dropout_prob: number;
   readonly attention_probs_dropout_prob: number;
-}
-
-/** The sum of word, position and token-type embeddings, normalised: f32 or f16 [tokens, hiddenSize]. */
-export class Embeddings {
-  readonly word_embeddings: { readonly weight: Parameter };
-  readonly position_embeddings: { readonly weight: Parameter };
-  readonly token_type_embeddings: { readonly weight: Parameter };
-  readonly LayerNorm: LayerNorm;
-
-  constructor({ vocab_size, max_position_embeddings, type_vocab_size, hidden_size, initializer_range, layer_norm_eps }: BertConfig) {
-    const table = (rows: number) => ({ weight: new Parameter([rows, hidden_size], { normal: initializer_range }) });
-    this.word_embeddings = table(vocab_size);
-    this.position_embeddings = table(max_position_embeddings);
-    this.token_type_embeddings = table(type_vocab_size);
-    this.LayerNorm = new LayerNorm(hidden_size, layer_norm_eps);
-  }
-
-  forward({ tokens, indices }: BatchValues, dtype: FloatType, dropout: number): Value {
-    const tables = {
-      word: this.word_embeddings.weight,
-      position: this.position_embeddings.weight,
-      tokenType: this.token_type_embeddings.weight,
-    };
-    return this.LayerNorm.forward(embedding(tokens, tables, indices, dtype), { dropout, tokens });
-  }
 }
 
 /** Self-attention without its output projection. */
@@ -109,7 +84,7 @@ export class Bert implements Transformer {
   /** `loraOf` gives the adapters of a layer, by its number; none has any if it is absent. */
   constructor(config: BertConfig, loraOf: (layer: number) => LoraOptions | null = () => null) {
     this.#config = config;
-    this.embeddings = new Embeddings(config);
+    this.embeddings = new Embeddings({ ...config, width: config.hidden_size });
     this.encoder = { layer: Array.from({ length: config.num_hidden_layers }, (_, layer) => new Layer(config, loraOf(layer))) };
   }
 
@@ -144,17 +119,9 @@ class BertHead implements MaskedHead {
   }
 }
 
-/** BERT's encoder as an ONNX graph; `prefix` is that of its tensors. The positions begin at the row `first` of their table. */
-export function bertToOnnx(batch: OnnxBatch, config: BertConfig, prefix: string, first: number): string[] {
-  const { graph, ids } = batch;
-  const table = (kind: string) => `${prefix}embeddings.${kind}_embeddings.weight`;
-  const words = graph.add("Gather", [table("word"), ids]);
-  const places = graph.add("Add", [
-    graph.add("Gather", [table("position"), onnxPositions(batch, first)]),
-    graph.add("Gather", [table("token_type"), graph.integers(0)]),
-  ]);
-  const sum = onnxRows(batch, graph.add("Add", [words, places]), config.hidden_size);
-  const hidden = [onnxLayerNorm(batch, sum, `${prefix}embeddings.LayerNorm`, config.layer_norm_eps)];
+/** The layers of BERT as operators of an ONNX graph, after the embeddings' output `first`; `prefix` is that of their tensors. */
+export function bertLayersToOnnx(batch: OnnxBatch, first: string, config: BertConfig, prefix: string): string[] {
+  const hidden = [first];
   for (let i = 0; i < config.num_hidden_layers; i++) {
     const layer = `${prefix}encoder.layer.${i}`;
     const self = `${layer}.attention.self`;
@@ -168,6 +135,13 @@ export function bertToOnnx(batch: OnnxBatch, config: BertConfig, prefix: string,
     hidden.push(onnxPostNorm(batch, hidden.at(-1)!, names, config, config.layer_norm_eps));
   }
   return hidden;
+}
+
+/** BERT's encoder as an ONNX graph; `encoder` is its name before its tensors, and the positions begin at the row `firstPosition`. */
+export function bertToOnnx(batch: OnnxBatch, config: BertConfig, encoder: string, firstPosition: number): string[] {
+  const tables: OnnxEmbeddings = { prefix: `${encoder}.embeddings.`, firstPosition, hasTypes: true };
+  const first = onnxEmbeddings(batch, { ...config, width: config.hidden_size }, tables);
+  return bertLayersToOnnx(batch, first, config, `${encoder}.`);
 }
 
 export const bert: Architecture<BertConfig> = {
@@ -203,5 +177,5 @@ export const bert: Architecture<BertConfig> = {
     // SimCSE's own training of a BERT.
     olderName: (name) => name.replace("cls.predictions.", "lm_head."),
   },
-  addToOnnx: (batch, config) => bertToOnnx(batch, config, "bert.", 0),
+  addToOnnx: (batch, config) => bertToOnnx(batch, config, "bert", 0),
 };

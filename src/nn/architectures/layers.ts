@@ -44,6 +44,8 @@ export function throughLayers<Layer>(
 export interface ResidualBlock {
   readonly dense: Linear;
   readonly norm: LayerNorm;
+  /** Whether the linear layer's output has dropout; true if absent. */
+  readonly dropout?: boolean;
 }
 
 /** The parts of a block with LayerNorm after each residual (Vaswani et al. 2017, Devlin et al. 2019). */
@@ -57,8 +59,10 @@ export interface PostNormBlock {
 
 /** Self-attention and the feed-forward network, each with a residual and LayerNorm: [tokens, hidden_size] from the same. */
 export function postNorm({ attend, attended, expand, output }: PostNormBlock, x: Value, batch: BatchValues, dropout: LayerDropout): Value {
-  const add = ({ dense, norm }: ResidualBlock, from: Value, residual: Value) =>
-    norm.forwardResidual(dense.forward(from, dropout.tokens), residual, { dropout: dropout.hidden, tokens: batch.tokens });
+  const add = ({ dense, norm, dropout: hasDropout = true }: ResidualBlock, from: Value, residual: Value) => {
+    const options = { dropout: hasDropout ? dropout.hidden : 0, tokens: batch.tokens };
+    return norm.forwardResidual(dense.forward(from, dropout.tokens), residual, options);
+  };
   const middle = add(attended, attend(x), x);
   return add(output, gelu(expand.forward(middle, dropout.tokens)), middle);
 }

@@ -39,5 +39,11 @@ export const roberta: Architecture<BertConfig> = {
     byWord: ["lm_head.bias", "lm_head.decoder.bias"],
   },
   firstPosition,
-  addToOnnx: (batch, config) => bertToOnnx(batch, config, "roberta.", firstPosition(config)),
+  addToOnnx: (batch, config) => bertToOnnx(batch, config, "roberta", firstPosition(config)),
 };
+
+/** XLM-RoBERTa (Conneau et al. 2020): a RoBERTa of many languages, whose tokenizer is a Unigram model. */
+export const xlmRoberta: Architecture<BertConfig> = { ...roberta, className: "XLMRobertaModel" };
+
+/** CamemBERT (Martin et al. 2020): a French RoBERTa. */
+export const camembert: Architecture<BertConfig> = { ...roberta, className: "CamembertModel" };

@@ -1,10 +1,11 @@
 /**
  * A model's adapters alone, in the format of PEFT: `PeftModel.from_pretrained(AutoModel.from_pretrained(base), folder)` opens them. The MLP
- * of the pooler, which is trained with them, is one of PEFT's `modules_to_save`.
+ * of the pooler, which is trained with them, is one of PEFT's `modules_to_save`, if the class has a pooler; otherwise PEFT leaves it out.
  */
 import { OptionError } from "../../errors.ts";
 import type { NamedContent } from "../../io/folder.ts";
 import { encodeSafetensors } from "../../io/weights/safetensors.ts";
+import { architectureOf } from "../../nn/architectures/architectures.ts";
 import { isAdapter } from "../../nn/lora.ts";
 import type { SimCseModel } from "../model/model.ts";
 import { checkpointName } from "./checkpoint-names.ts";
@@ -35,7 +36,7 @@ export function adapterFiles(model: SimCseModel, base: string): NamedContent[] {
     target_modules: saved.flatMap(([name]) =>
       name.endsWith(".lora_A.weight") ? [checkpointName(model.config, name).replace(/\.lora_A\.weight$/, "")] : [],
     ),
-    modules_to_save: saved.some(([name]) => isPooler(name)) ? ["pooler"] : null,
+    modules_to_save: architectureOf(model.config).hasPooler !== false && saved.some(([name]) => isPooler(name)) ? ["pooler"] : null,
     bias: "none",
     fan_in_fan_out: false,
     inference_mode: true,

@@ -46,8 +46,9 @@ export interface ModelOptions {
  * `cls.predictions.…` for a BERT. So the encoder and the head for masked words are properties under the architecture's names.
  */
 export class Modules {
-  readonly mlp?: { readonly dense: Linear };
-  readonly head?: SentenceHead;
+  // Only declared, because the order of properties is that of the parameters in memory, and the encoder comes first.
+  declare readonly mlp?: { readonly dense: Linear };
+  declare readonly head?: SentenceHead;
   readonly #transformer: Transformer;
   readonly #maskedHead: MaskedHead | null;
 

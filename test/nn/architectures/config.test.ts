@@ -1,7 +1,7 @@
 /** A config that asks for an unsupported computation is refused with the name of its field; sizes are bounded. */
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../../src/errors.ts";
-import { longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { configJson, longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
 
 const minimal = {
   vocab_size: 22,
@@ -46,10 +46,29 @@ describe("a config is refused for", () => {
 
   it("the type that its class implies where it names none", () => {
     expect(() => parse({ architectures: ["LongformerModel"] })).toThrow(
-      'model_type must be one of "bert", "roberta"; found "LongformerModel"',
+      'model_type must be one of "bert", "roberta", "distilbert", "electra", "camembert", "xlm-roberta"; found "LongformerModel"',
     );
     expect(parse({ architectures: ["RobertaModel"] }).model_type).toBe("roberta");
     expect(parse({}).model_type).toBe("bert");
+  });
+
+  it("a field under the name that the architecture has for it", () => {
+    const distilbert = {
+      model_type: "distilbert",
+      vocab_size: 22,
+      dim: 16,
+      n_layers: 2,
+      n_heads: 2,
+      hidden_dim: 32,
+      max_position_embeddings: 40,
+    };
+    const read = (fields: object) => parseConfig("config.json", { ...distilbert, ...fields });
+    expect(read({})).toMatchObject({ hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 });
+    expect(configJson({ ...read({}), num_hidden_layers: 1 })).toMatchObject({ dim: 16, n_layers: 1, architectures: ["DistilBertModel"] });
+    expect(configJson(read({}))).not.toHaveProperty("hidden_size");
+    expect(() => read({ dim: 15 })).toThrow("n_heads must be a divisor of dim 15");
+    expect(() => read({ activation: "relu" })).toThrow('activation must be "gelu"');
+    expect(() => read({ sinusoidal_pos_embds: true })).toThrow("sinusoidal_pos_embds must be false");
   });
 
   it("too few positions for a sentence", () => {

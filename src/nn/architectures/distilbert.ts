@@ -1,0 +1,168 @@
+/** DistilBERT (Sanh et al. 2019): BERT's layers, half of them and under other names, without types of tokens and without a pooler. */
+import { attention } from "../../kernels/attention.ts";
+import type { Value } from "../../kernels/language/operation.ts";
+import { LayerNorm } from "../layer-norm.ts";
+import { Linear } from "../linear.ts";
+import type { LoraOptions, LoraTarget } from "../lora.ts";
+import { Parameter } from "../parameters/parameter.ts";
+import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
+import { exactGelu, only, probability, size } from "./config-rules.ts";
+import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
+import { type LayerDropout, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { maskedLogits } from "./masked-logits.ts";
+import { type OnnxBatch, onnxPostNorm } from "./onnx-layers.ts";
+import { type Projection, Projections } from "./projections.ts";
+
+/** The fields of a DistilBERT, by BERT's names; its `config.json` has others. */
+interface DistilBertConfig extends TransformerConfig {
+  readonly intermediate_size: number;
+  readonly hidden_dropout_prob: number;
+  readonly attention_probs_dropout_prob: number;
+}
+
+/** It is not in the config. */
+const layerNormEpsilon = 1e-12;
+
+class Attention {
+  readonly q_lin: Projection;
+  readonly k_lin: Projection;
+  readonly v_lin: Projection;
+  readonly out_lin: Linear;
+  readonly #projections: Projections;
+  readonly #heads: number;
+
+  constructor({ hidden_size, initializer_range, num_attention_heads }: DistilBertConfig, lora: LoraOptions | null, out: Linear) {
+    this.#projections = new Projections(hidden_size, initializer_range, lora);
+    this.#heads = num_attention_heads;
+    ({ query: this.q_lin, key: this.k_lin, value: this.v_lin } = this.#projections);
+    this.out_lin = out;
+  }
+
+  /** Without `out_lin`. */
+  forward(x: Value, batch: BatchValues, { attention: dropout, tokens }: LayerDropout): Value {
+    return attention(this.#projections.forward(x, tokens), batch, { heads: this.#heads, dropout });
+  }
+}
+
+class Layer {
+  readonly attention: Attention;
+  readonly sa_layer_norm: LayerNorm;
+  readonly ffn: { readonly lin1: Linear; readonly lin2: Linear };
+  readonly output_layer_norm: LayerNorm;
+
+  constructor(config: DistilBertConfig, lora: LoraOptions | null) {
+    const { hidden_size: width, intermediate_size: inner, initializer_range } = config;
+    const linear = (target: LoraTarget, inFeatures: number, outFeatures: number) =>
+      new Linear(inFeatures, outFeatures, initializer_range, lora?.targets.includes(target) ? lora : null);
+    this.attention = new Attention(config, lora, linear("attention.output", width, width));
+    this.sa_layer_norm = new LayerNorm(width, layerNormEpsilon);
+    this.ffn = { lin1: linear("intermediate", width, inner), lin2: linear("output", inner, width) };
+    this.output_layer_norm = new LayerNorm(width, layerNormEpsilon);
+  }
+
+  forward(x: Value, batch: BatchValues, dropout: LayerDropout): Value {
+    const block = {
+      attend: (input: Value) => this.attention.forward(input, batch, dropout),
+      attended: { dense: this.attention.out_lin, norm: this.sa_layer_norm, dropout: false },
+      expand: this.ffn.lin1,
+      output: { dense: this.ffn.lin2, norm: this.output_layer_norm },
+    };
+    return postNorm(block, x, batch, dropout);
+  }
+}
+
+class DistilBert implements Transformer {
+  readonly embeddings: Embeddings;
+  readonly transformer: { readonly layer: readonly Layer[] };
+  readonly #config: DistilBertConfig;
+
+  constructor(config: DistilBertConfig, loraOf: (layer: number) => LoraOptions | null) {
+    this.#config = config;
+    this.embeddings = new Embeddings(embeddingSizes(config));
+    this.transformer = { layer: Array.from({ length: config.num_hidden_layers }, (_, layer) => new Layer(config, loraOf(layer))) };
+  }
+
+  get words(): Parameter {
+    return this.embeddings.word_embeddings.weight;
+  }
+
+  forward(batch: BatchValues, options: ForwardOptions): Value[] {
+    const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
+    const dropout = layerDropout({ hidden, attention }, batch, options);
+    const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
+    return throughLayers(embedded, this.transformer.layer, (layer, x) => layer.forward(x, batch, dropout), options);
+  }
+}
+
+function embeddingSizes({ vocab_size, max_position_embeddings, hidden_size: width, initializer_range }: DistilBertConfig) {
+  return { vocab_size, max_position_embeddings, width, initializer_range, layer_norm_eps: layerNormEpsilon };
+}
+
+class DistilBertHead implements MaskedHead {
+  readonly vocab_transform: Linear;
+  readonly vocab_layer_norm: LayerNorm;
+  readonly vocab_projector: { readonly bias: Parameter };
+
+  constructor({ hidden_size, vocab_size, initializer_range }: DistilBertConfig) {
+    this.vocab_transform = new Linear(hidden_size, hidden_size, initializer_range);
+    this.vocab_layer_norm = new LayerNorm(hidden_size, layerNormEpsilon);
+    this.vocab_projector = { bias: new Parameter([vocab_size], { constant: 0 }) };
+  }
+
+  forward(hidden: Value, words: Parameter): Value {
+    const { vocab_transform: dense, vocab_layer_norm: norm, vocab_projector } = this;
+    return maskedLogits({ dense, norm, bias: vocab_projector.bias }, hidden, words);
+  }
+}
+
+function addToOnnx(batch: OnnxBatch, config: DistilBertConfig): string[] {
+  const tables = { prefix: "distilbert.embeddings.", firstPosition: 0, hasTypes: false };
+  const hidden = [onnxEmbeddings(batch, embeddingSizes(config), tables)];
+  for (let i = 0; i < config.num_hidden_layers; i++) {
+    const layer = `distilbert.transformer.layer.${i}`;
+    const names = {
+      attention: { query: `${layer}.attention.q_lin`, key: `${layer}.attention.k_lin`, value: `${layer}.attention.v_lin` },
+      attended: { dense: `${layer}.attention.out_lin`, norm: `${layer}.sa_layer_norm` },
+      expand: `${layer}.ffn.lin1`,
+      output: { dense: `${layer}.ffn.lin2`, norm: `${layer}.output_layer_norm` },
+    };
+    hidden.push(onnxPostNorm(batch, hidden.at(-1)!, names, config, layerNormEpsilon));
+  }
+  return hidden;
+}
+
+export const distilbert: Architecture<DistilBertConfig> = {
+  className: "DistilBertModel",
+  encoder: "distilbert",
+  hasPooler: false,
+  fields: {
+    names: {
+      hidden_size: "dim",
+      num_hidden_layers: "n_layers",
+      num_attention_heads: "n_heads",
+      intermediate_size: "hidden_dim",
+      hidden_dropout_prob: "dropout",
+      attention_probs_dropout_prob: "attention_dropout",
+      hidden_act: "activation",
+    },
+    defaults: { initializer_range: 0.02, hidden_dropout_prob: 0.1, attention_probs_dropout_prob: 0.1, pad_token_id: 0 },
+    rules: {
+      intermediate_size: size(2 ** 20),
+      hidden_dropout_prob: probability,
+      attention_probs_dropout_prob: probability,
+      hidden_act: exactGelu,
+      // transformers leaves sinusoidal positions out of training.
+      sinusoidal_pos_embds: only(false),
+    },
+    written: { activation: "gelu" },
+  },
+  names: { words: "embeddings.word_embeddings.weight", embeddings: ["embeddings."], layers: "transformer.layer." },
+  create: (config, loraOf) => new DistilBert(config, loraOf),
+  maskedHead: {
+    create: (config) => new DistilBertHead(config),
+    path: [],
+    decoder: "vocab_projector.weight",
+    byWord: ["vocab_projector.bias"],
+  },
+  addToOnnx,
+};

@@ -1,0 +1,67 @@
+/** The embeddings of BERT and its relatives: a sum of tables, normalised. */
+import { embedding } from "../../kernels/embedding.ts";
+import type { FloatType, Value } from "../../kernels/language/operation.ts";
+import { LayerNorm } from "../layer-norm.ts";
+import { Parameter } from "../parameters/parameter.ts";
+import type { BatchValues } from "./architecture.ts";
+import { type OnnxBatch, onnxLayerNorm, onnxPositions, onnxRows } from "./onnx-layers.ts";
+
+/** The sizes of the tables. */
+export interface EmbeddingSizes {
+  readonly vocab_size: number;
+  readonly max_position_embeddings: number;
+  /** Absent in architectures without types of tokens. */
+  readonly type_vocab_size?: number;
+  readonly width: number;
+  readonly initializer_range: number;
+  readonly layer_norm_eps: number;
+}
+
+/** The sum of word, position and token-type embeddings, normalised: f32 or f16 [tokens, width]. */
+export class Embeddings {
+  readonly word_embeddings: { readonly weight: Parameter };
+  readonly position_embeddings: { readonly weight: Parameter };
+  readonly token_type_embeddings?: { readonly weight: Parameter };
+  readonly LayerNorm: LayerNorm;
+
+  constructor({ vocab_size, max_position_embeddings, type_vocab_size, width, initializer_range, layer_norm_eps }: EmbeddingSizes) {
+    const table = (rows: number) => ({ weight: new Parameter([rows, width], { normal: initializer_range }) });
+    this.word_embeddings = table(vocab_size);
+    this.position_embeddings = table(max_position_embeddings);
+    if (type_vocab_size !== undefined) this.token_type_embeddings = table(type_vocab_size);
+    this.LayerNorm = new LayerNorm(width, layer_norm_eps);
+  }
+
+  forward({ tokens, indices }: BatchValues, dtype: FloatType, dropout: number): Value {
+    const types = this.token_type_embeddings;
+    const tables = {
+      word: this.word_embeddings.weight,
+      position: this.position_embeddings.weight,
+      ...(types && { tokenType: types.weight }),
+    };
+    return this.LayerNorm.forward(embedding(tokens, tables, indices, dtype), { dropout, tokens });
+  }
+}
+
+/** How an ONNX graph has embeddings. */
+export interface OnnxEmbeddings {
+  /** The prefix of their tensors. */
+  readonly prefix: string;
+  /** The row of the position embedding for a sentence's first token. */
+  readonly firstPosition: number;
+  readonly hasTypes: boolean;
+}
+
+/** Rows [batch · sequence, width] of the embeddings. */
+export function onnxEmbeddings(
+  batch: OnnxBatch,
+  { width, layer_norm_eps }: Pick<EmbeddingSizes, "width" | "layer_norm_eps">,
+  { prefix, firstPosition, hasTypes }: OnnxEmbeddings,
+): string {
+  const { graph, ids } = batch;
+  const rows = (kind: string, at: string) => graph.add("Gather", [`${prefix}${kind}_embeddings.weight`, at]);
+  const positions = rows("position", onnxPositions(batch, firstPosition));
+  const places = hasTypes ? graph.add("Add", [positions, rows("token_type", graph.integers(0))]) : positions;
+  const sum = graph.add("Add", [rows("word", ids), places]);
+  return onnxLayerNorm(batch, onnxRows(batch, sum, width), `${prefix}LayerNorm`, layer_norm_eps);
+}

@@ -1,0 +1,163 @@
+"""Makes architectures/*: what transformers computes with tiny random models of each architecture, for architectures.test.ts.
+
+    python test/golden/architectures.py [KIND…]
+
+Needs torch and transformers. A kind is a `model_type`; all are made if none is named. README.md beside this file says what the files hold.
+Everything is computed in float64, from parameters that are float32 numbers.
+"""
+
+import json
+import math
+import pathlib
+import sys
+
+import torch
+from bert_model import contrastive
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForMaskedLM
+
+torch.set_num_threads(1)  # one order of summation, so that a rerun gives the same bytes
+
+COMMON = {"vocab_size": 61, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24, "max_position_embeddings": 64}
+
+# The config of each kind, and the token that begins a sentence and the one that ends it.
+KINDS = {
+    "distilbert": (
+        {
+            "vocab_size": 61,
+            "dim": 16,
+            "n_layers": 2,
+            "n_heads": 2,
+            "hidden_dim": 24,
+            "max_position_embeddings": 64,
+            "dropout": 0.0,
+            "attention_dropout": 0.0,
+        },
+        2,
+        3,
+    ),
+    "electra": ({**COMMON, "num_hidden_layers": 2, "embedding_size": 8}, 2, 3),
+    "camembert": ({**COMMON, "num_hidden_layers": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5}, 0, 2),
+    "xlm-roberta": ({**COMMON, "num_hidden_layers": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5}, 0, 2),
+    "mpnet": ({**COMMON, "num_hidden_layers": 2, "layer_norm_eps": 1e-5}, 0, 2),
+}
+FIRST_WORD = 4
+
+# Lengths in tokens, the first and the last included; 40 reaches beyond every window of attention and most buckets of distances.
+LENGTHS = {"sentences": [3, 40, 5, 17], "pairs": [6, 4, 29, 3]}
+TEMPERATURE = 0.05
+TRAINING = {
+    "steps": 10,
+    "learning_rate": 1e-3,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "adam_epsilon": 1e-8,
+    "weight_decay": 0.01,
+    "max_grad_norm": 1.0,
+}
+
+
+def deviation(name):
+    """Wider than usual, so that no value is negligible; widest where it takes attention away from the uniform."""
+    return 0.4 if any(part in name.lower() for part in ("attn", "attention", "lin")) else 0.15
+
+
+def is_vector(name, value):
+    return value.dim() < 2
+
+
+def make_model(kind):
+    """The model for masked words, all of whose parameters are random float32 numbers."""
+    fields, _, _ = KINDS[kind]
+    zero = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config = AutoConfig.for_model(kind, **{**zero, **fields}, attn_implementation="eager")
+    model = AutoModelForMaskedLM.from_config(config, attn_implementation="eager").double().eval()
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            mean = 1.0 if is_vector(name, value) and name.endswith("weight") else 0.0
+            value.copy_((mean + deviation(name) * torch.randn(value.shape, generator=generator, dtype=torch.float64)).float().double())
+    return config, model
+
+
+def make_sentences(kind):
+    fields, begin, end = KINDS[kind]
+    generator = torch.Generator().manual_seed(7)
+
+    def sentence(length):
+        words = torch.randint(FIRST_WORD, fields["vocab_size"], (length - 2,), generator=generator).tolist()
+        return [begin, *words, end]
+
+    return {group: [sentence(length) for length in lengths] for group, lengths in LENGTHS.items()}
+
+
+def hidden_states(encoder, sentences):
+    """The output of the embeddings and of each layer for every sentence, each on its own, so that there is no padding."""
+    runs = [encoder(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states for ids in sentences]
+    return [torch.cat([states[0] for states in layer]) for layer in zip(*runs)]
+
+
+def loss_of(encoder, sentences):
+    def pooled(group):
+        return torch.stack([encoder(input_ids=torch.tensor([ids])).last_hidden_state[0].mean(0) for ids in group])
+
+    return contrastive([pooled(sentences["sentences"]), pooled(sentences["pairs"])], TEMPERATURE, 0.0)
+
+
+def norm(values):
+    return math.sqrt(sum(float(value.detach().pow(2).sum()) for value in values))
+
+
+def train(encoder, sentences):
+    """The loss and the global gradient norm before each step, and the norm of every parameter after the last."""
+    named = [(name, value) for name, value in encoder.named_parameters() if "pooler" not in name]
+    decays = [value for name, value in named if "bias" not in name and value.dim() > 1]
+    others = [value for name, value in named if "bias" in name or value.dim() < 2]
+    optimizer = torch.optim.AdamW(
+        [{"params": decays, "weight_decay": TRAINING["weight_decay"]}, {"params": others, "weight_decay": 0.0}],
+        lr=TRAINING["learning_rate"],
+        betas=(TRAINING["adam_beta1"], TRAINING["adam_beta2"]),
+        eps=TRAINING["adam_epsilon"],
+    )
+    losses, norms = [], []
+    for _ in range(TRAINING["steps"]):
+        optimizer.zero_grad()
+        loss = loss_of(encoder, sentences)
+        loss.backward()
+        losses.append(float(loss))
+        norms.append(float(torch.nn.utils.clip_grad_norm_([value for _, value in named], TRAINING["max_grad_norm"])))
+        optimizer.step()
+    return {**TRAINING, "losses": losses, "gradient_norms": norms, "parameters": {name: norm([value]) for name, value in named}}
+
+
+def make(kind, folder):
+    config, model = make_model(kind)
+    encoder = model.base_model
+    sentences = make_sentences(kind)
+    tensors = {name: value.clone() for name, value in model.state_dict().items() if not name.endswith("decoder.weight")}
+    with torch.no_grad():
+        for layer, states in enumerate(hidden_states(encoder, sentences["sentences"])):
+            tensors[f"golden.hidden.{layer}"] = states
+        logits = [model(input_ids=torch.tensor([ids])).logits[0] for ids in sentences["pairs"]]
+        tensors["golden.logits"] = torch.cat(logits)
+    loss = loss_of(encoder, sentences)
+    loss.backward()
+    for name, value in encoder.named_parameters():
+        if value.grad is not None:
+            tensors[f"golden.gradient.{name}"] = value.grad.clone()
+    golden = {
+        "config": json.loads(config.to_json_string(use_diff=False)),
+        "sentences": sentences,
+        "temperature": TEMPERATURE,
+        "loss": float(loss),
+        "training": train(encoder, sentences),
+    }
+    save_file({name: value.detach().float().contiguous() for name, value in tensors.items()}, folder / f"{kind}.safetensors")
+    (folder / f"{kind}.json").write_text(json.dumps(golden, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    out = pathlib.Path(__file__).parent / "architectures"
+    out.mkdir(exist_ok=True)
+    for kind in sys.argv[1:] or KINDS:
+        make(kind, out)

@@ -1,0 +1,196 @@
+/**
+ * Tiny random models of each architecture against transformers: the output of every layer, a masked language model's logits, the gradients,
+ * and ten training steps, from the files that `architectures.py` makes. Errors are relative to each tensor's norm.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { InferenceSession, Tensor } from "onnxruntime-web";
+import { describe, expect, it } from "vitest";
+import { compile } from "../../src/autograd/program.ts";
+import { MemoryFolder, type NamedContent, readJson } from "../../src/io/folder.ts";
+import { wordPieceTokenizer } from "../../src/io/tokenizer.ts";
+import { openSafetensors } from "../../src/io/weights/safetensors.ts";
+import type { Value } from "../../src/kernels/language/operation.ts";
+import { adamWStep } from "../../src/nn/adamw.ts";
+import { architectureOf, longestSentence, parseConfig } from "../../src/nn/architectures/architectures.ts";
+import { namedPieces } from "../../src/nn/parameters/parameter.ts";
+import { inspectWeights, loadWeights, readConfig } from "../../src/simcse/checkpoint/checkpoint.ts";
+import { huggingFaceFiles, openConvertible } from "../../src/simcse/checkpoint/convert.ts";
+import { onnxFiles } from "../../src/simcse/checkpoint/convert-onnx.ts";
+import { studentFiles } from "../../src/simcse/checkpoint/student.ts";
+import { contrastiveLoss } from "../../src/simcse/losses/infonce.ts";
+import { BatchPacker, declareBatch, tableSizes } from "../../src/simcse/model/batch.ts";
+import { type ModelOptions, Modules, SimCseModel } from "../../src/simcse/model/model.ts";
+import { poolSentences } from "../../src/simcse/model/poolers.ts";
+import { trainedBy } from "../../src/simcse/model/trained-parts.ts";
+import { openTestDevice } from "../device.ts";
+import { goldenFolder, relativeError } from "./golden.ts";
+
+interface Golden {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly sentences: Readonly<Record<"sentences" | "pairs", readonly (readonly number[])[]>>;
+  readonly temperature: number;
+  readonly loss: number;
+  readonly training: {
+    readonly steps: number;
+    readonly learning_rate: number;
+    readonly adam_beta1: number;
+    readonly adam_beta2: number;
+    readonly adam_epsilon: number;
+    readonly weight_decay: number;
+    readonly max_grad_norm: number;
+    readonly losses: readonly number[];
+    readonly gradient_norms: readonly number[];
+    readonly parameters: Readonly<Record<string, number>>;
+  };
+}
+
+const kinds = readdirSync(new URL("architectures", import.meta.url)).flatMap((file) => /^(.+)\.json$/.exec(file)?.[1] ?? []);
+const device = await openTestDevice();
+const tokenizer = wordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"], { lowerCase: true });
+
+async function written(files: readonly NamedContent[]): Promise<MemoryFolder> {
+  const folder = new MemoryFolder("written");
+  for (const { name, content } of files) await folder.write(name, content);
+  return folder;
+}
+const tolerance = 1e-4;
+
+describe.each(kinds)("%s", async (kind) => {
+  const golden = JSON.parse(readFileSync(new URL(`architectures/${kind}.json`, import.meta.url), "utf8")) as Golden;
+  const config = parseConfig(`${kind}.json`, golden.config);
+  const weights = await openSafetensors(goldenFolder, `architectures/${kind}.safetensors`);
+  const { sentences, pairs } = golden.sentences;
+  const tokens = [...sentences, ...pairs].reduce((sum, { length }) => sum + length, 0);
+  const capacity = { sentences: sentences.length + pairs.length, tokens, longest: longestSentence(config), ...tableSizes(config) };
+
+  async function loadModel(options: ModelOptions) {
+    const model = await SimCseModel.allocate(device, config, options);
+    expect(await loadWeights(model, weights, { head: "checkpoint" })).toEqual([]);
+    return model;
+  }
+
+  it("computes the layers and the logits that transformers computes", async () => {
+    const model = await loadModel({ training: false, mlp: false, mlm: true });
+    const { transformer, maskedHead } = model.modules;
+    const program = await compile(device, (tape) => {
+      const hidden = transformer.forward(declareBatch(tape, capacity, { indices: false }), { training: false });
+      const logits = maskedHead!.forward(hidden.at(-1)!, transformer.words);
+      const outputs: Record<string, Value> = { logits };
+      for (const [layer, value] of hidden.entries()) outputs[`hidden.${layer}`] = value;
+      return outputs;
+    });
+    program.run(
+      new BatchPacker(capacity).pack(
+        [...sentences, ...pairs].map((ids, key) => ({ ids, key })),
+        { indices: false },
+      ),
+    );
+    for (const name of Object.keys(program.outputs)) {
+      const wanted = await weights.readF32(`golden.${name}`);
+      const found = await program.read(name);
+      const rows = name === "logits" ? found.subarray(found.length - wanted.length) : found.subarray(0, wanted.length);
+      expect(relativeError(rows, wanted), name).toBeLessThan(tolerance);
+    }
+    program.close();
+    model.close();
+  });
+
+  it("has transformers' gradients, and trains as it does", async () => {
+    const { training } = golden;
+    const model = await loadModel({ training: true, mlp: false });
+    const program = await compile(device, (tape) => {
+      const batch = declareBatch(tape, capacity, { indices: true });
+      const hidden = model.modules.transformer.forward(batch, { training: true });
+      const embeddings = poolSentences("avg", hidden, batch, null);
+      const loss = contrastiveLoss(embeddings, { temperature: golden.temperature, examples: tape.extent("examples", sentences.length) });
+      const optimizer = {
+        beta1: training.adam_beta1,
+        beta2: training.adam_beta2,
+        epsilon: training.adam_epsilon,
+        weightDecay: training.weight_decay,
+        maxGradNorm: training.max_grad_norm,
+      };
+      return { loss, norm: adamWStep(tape, loss, model.store.layout, optimizer) };
+    });
+    const examples = sentences.flatMap((ids, i) => [ids, pairs[i]!]).map((ids, key) => ({ ids, key }));
+    const packed = new BatchPacker(capacity).pack(examples, { indices: true });
+    // Relative to the first: the loss itself goes to zero.
+    const near = (found: number, wanted: readonly number[], step: number, name: string) =>
+      expect(Math.abs(found - wanted[step]!) / wanted[0]!, `${name} ${step}`).toBeLessThan(tolerance);
+    for (let step = 0; step < training.steps; step++) {
+      program.run({ ...packed, scalars: { learningRate: training.learning_rate } });
+      near((await program.read("loss"))[0]!, training.losses, step, "loss");
+      near((await program.read("norm"))[0]!, training.gradient_norms, step, "norm");
+      if (step > 0) continue;
+      for (const [name, { parameter, offset, shape }] of model.store.pieces) {
+        const { buffer, offset: start } = parameter.gradient!.window;
+        const size = shape.reduce((a, b) => a * b, 1) * 4;
+        const found = new Float32Array(await device.read({ buffer, offset: start + offset * 4, size }));
+        const wanted = await weights.readF32(`golden.gradient.${name.slice(name.indexOf(".") + 1)}`);
+        // The gradient of a bias of keys is nothing but rounding: a softmax does not change with a shift of all its scores.
+        const scale = Math.max(Math.hypot(...wanted), 1e-3 * training.gradient_norms[0]!);
+        expect(Math.hypot(...wanted.map((value, i) => found[i]! - value)) / scale, name).toBeLessThan(tolerance);
+      }
+    }
+    program.close();
+    model.close();
+  });
+
+  it("becomes an ONNX graph with the same last layer, files that transformers names alike, and a student", async () => {
+    const folder = await written([
+      { name: "config.json", content: JSON.stringify(golden.config) },
+      ...Array.from(tokenizer.files, ([name, content]) => ({ name, content })),
+      { name: "model.safetensors", content: readFileSync(new URL(`architectures/${kind}.safetensors`, import.meta.url)) },
+    ]);
+    const source = await openConvertible(folder, { pooler: "avg" });
+    const session = await InferenceSession.create(await (await written(onnxFiles(source))).read("onnx/model.onnx"));
+    const longest = Math.max(...sentences.map(({ length }) => length));
+    const table = (of: (ids: readonly number[], place: number) => number) =>
+      new Tensor(
+        "int64",
+        sentences.flatMap((ids) => Array.from({ length: longest }, (_, place) => BigInt(of(ids, place)))),
+        [sentences.length, longest],
+      );
+    const { last_hidden_state: hidden } = await session.run({
+      input_ids: table((ids, place) => ids[place] ?? config.pad_token_id),
+      attention_mask: table((ids, place) => (place < ids.length ? 1 : 0)),
+    });
+    const rows = sentences.flatMap((ids, i) =>
+      Array.from(
+        (hidden!.data as Float32Array).subarray(i * longest * config.hidden_size, (i * longest + ids.length) * config.hidden_size),
+      ),
+    );
+    const wanted = await weights.readF32(`golden.hidden.${config.num_hidden_layers}`);
+    expect(relativeError(Float32Array.from(rows), wanted)).toBeLessThan(tolerance);
+    await session.release();
+
+    const saved = await written(huggingFaceFiles(source, "F32"));
+    expect(await readJson<object>(saved, "config.json")).toMatchObject(
+      Object.fromEntries(Object.entries(golden.config).filter(([field]) => /size|dim|layers|heads|eps|act|embeddings/.test(field))),
+    );
+    const names = [...(await inspectWeights(await readConfig(saved))).weights!.tensors.keys()];
+    const { encoder, names: tensors } = architectureOf(config);
+    expect([...weights.tensors.keys()]).toEqual(expect.arrayContaining(names.map((name) => `${encoder}.${name}`)));
+    const last = config.num_hidden_layers - 1;
+    const student = await openConvertible(await written(await studentFiles(folder, { layers: [last] })), { pooler: "avg" });
+    const kept = names.filter((name) => !name.startsWith(tensors.layers) || name.startsWith(`${tensors.layers}${last}.`));
+    expect([student.transformer.num_hidden_layers, student.tensors.length]).toEqual([1, kept.length]);
+  });
+});
+
+it("freezes and adapts layers under the names of their architecture", () => {
+  const { config: json } = JSON.parse(readFileSync(new URL("architectures/distilbert.json", import.meta.url), "utf8")) as Golden;
+  const config = parseConfig("distilbert.json", json);
+  const parts = { freeze: ["0"], lora: { rank: 2, alpha: 4, dropout: 0, targets: ["query", "output"] as const } };
+  const names = [...namedPieces(new Modules(config, { mlp: true, ...parts })).keys()];
+  const layer = "distilbert.transformer.layer.1";
+  expect(names.filter(trainedBy(parts, names, config))).toEqual([
+    ...["attention.q_lin", "ffn.lin2"].flatMap((name) => [`${layer}.${name}.lora_A.weight`, `${layer}.${name}.lora_B.weight`]),
+    "mlp.dense.weight",
+    "mlp.dense.bias",
+  ]);
+  expect(names.filter(trainedBy({ freeze: ["embeddings", "0-1"], lora: null }, names, config))).toEqual([
+    "mlp.dense.weight",
+    "mlp.dense.bias",
+  ]);
+});
