@@ -23,6 +23,7 @@ export {
   type DispatchProfile,
   type OutputArray,
   type Program,
+  type ProgramPart,
   type TextureCopy,
 } from "./autograd/program.ts";
 export type { StepInput } from "./autograd/step-input.ts";
@@ -278,7 +279,7 @@ export type { SegmentFormat, VectorSegment } from "./simcse/search/vector-segmen
 export type { Environment, LoadedModel, SimCSE as PortableSimCSE } from "./simcse/simcse.ts";
 export type { AddToIndexOptions, IndexOptions, IndexSource, LoadOptions, SimilarityOptions } from "./simcse/simcse-options.ts";
 export { batchesWithoutDuplicates } from "./simcse/training/no-duplicates.ts";
-export type { StepPlace, StepPrograms } from "./simcse/training/step-programs.ts";
+export type { Exchange, ProgramRun, Share, StepPlace, StepPrograms } from "./simcse/training/step-programs.ts";
 export type { StepMlmOptions, TokenizedExample, TrainingStepOptions } from "./simcse/training/step-recording.ts";
 export type { LoadedParts, LoadedTraining, TrainingOptions, TrainingPlan } from "./simcse/training/train-loaded.ts";
 export { type TrainerHooks, type TrainerState, type TrainingJob, type TrainingSummary, train } from "./simcse/training/trainer.ts";
@@ -294,6 +295,6 @@ export {
   type TrainingExamples,
   type TrainingSet,
 } from "./simcse/training/training-set.ts";
-export { planTrainingStep, type StepMetrics, type StepPlan, TrainingStep } from "./simcse/training/training-step.ts";
+export { type CompiledStep, planTrainingStep, type StepMetrics, type StepPlan, TrainingStep } from "./simcse/training/training-step.ts";
 export { Autotuner, type AutotunerOptions, type ChoiceStore } from "./tuning/autotuner.ts";
 export type { TuningOptions } from "./tuning/tuning.ts";

@@ -71,6 +71,8 @@ export interface Plan {
   readonly outputs: Readonly<Record<string, Value>>;
   readonly steps: readonly Step[];
   readonly kernels: readonly Kernel[];
+  /** How many of the kernels come before the tape's pause: all of them if it has none. */
+  readonly pausedAt: number;
   readonly slots: readonly Slot[];
   readonly textures: TexturePlan;
   readonly bytes: PlanBytes;
@@ -115,6 +117,7 @@ export function plan(
     outputs,
     steps,
     kernels,
+    pausedAt: kernelsBeforePause(tape, steps),
     slots: slots.map(({ label, bytes }) => ({ label, bytes })),
     textures,
     bytes: countBytes(slots, kernels, outputs, steps, textures),
@@ -132,6 +135,12 @@ export function neededNodes(tape: Tape, outputs: readonly Value[]): Node[] {
     for (const input of node.inputs) wanted.add(input);
   }
   return needed.reverse();
+}
+
+function kernelsBeforePause(tape: Tape, steps: readonly Step[]): number {
+  const before = new Set(tape.nodes.slice(0, tape.pausedAt ?? tape.nodes.length).flatMap(({ outputs }) => outputs));
+  const last = steps.findLastIndex(({ node }) => node.outputs.some((output) => before.has(output)));
+  return steps.slice(0, last + 1).reduce((sum, { lowering }) => sum + lowering.kernels.length, 0);
 }
 
 interface Life {

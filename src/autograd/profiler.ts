@@ -5,7 +5,7 @@ import type { DispatchProfile } from "./program.ts";
 
 /** A `Program`, or something that runs one. */
 export interface Profilable<Arguments extends readonly unknown[]> {
-  run(...step: Arguments): void;
+  run(...step: Arguments): void | Promise<void>;
   profile(...step: Arguments): Promise<DispatchProfile[]>;
 }
 

@@ -49,6 +49,9 @@ export interface TextureCopy {
   readonly to: GPUTexture;
 }
 
+/** The whole program, or the part before or after its tape's pause. */
+export type ProgramPart = "whole" | "before pause" | "after pause";
+
 /** The work of one dispatch. */
 export interface DispatchWork {
   /** The operation it belongs to, its line in the printed plan, and its kernel. */
@@ -157,13 +160,15 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
    * Writes the step's inputs and uniforms, replays the program and submits it. Returns at once while the GPU works. Throws `OptionError`
    * for an input that is missing, unknown or invalid, `CapacityError` for one that is too large, `ClosedError` after `close`, and the error
    * of an earlier step that failed.
+   *
+   * The `part` after the pause continues the step that began with the one before it, and takes no input of its own.
    */
-  run(input: StepInput = {}): void {
+  run(input: StepInput = {}, part: ProgramPart = "whole"): void {
     this.check();
-    const writes = this.#inputs.take(input);
+    const write = this.#take(input, part);
     this.#submit((encoder) => {
-      this.#write(writes);
-      encodeDispatches(encoder, this.dispatches, this.#inputs.live);
+      write();
+      encodeDispatches(encoder, this.#dispatchesOf(part), this.#inputs.live);
     });
   }
 
@@ -171,16 +176,17 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
    * Runs a step with each dispatch in its own pass between two timestamps. The results are those of `run`, but it is slower. Throws like
    * `run`, and `DeviceError` where the device has no timestamps.
    */
-  async profile(input: StepInput = {}): Promise<DispatchProfile[]> {
+  async profile(input: StepInput = {}, part: ProgramPart = "whole"): Promise<DispatchProfile[]> {
     this.check();
     const { live } = this.#inputs;
-    const timestamps = new Timestamps(this.device, this.dispatches.length);
+    const dispatches = this.#dispatchesOf(part);
+    const timestamps = new Timestamps(this.device, dispatches.length);
     try {
-      const writes = this.#inputs.take(input);
-      const work = this.work();
+      const write = this.#take(input, part);
+      const work = this.work(part);
       this.#submit((encoder) => {
-        this.#write(writes);
-        for (const [i, { pipeline, bindGroup, copies }] of this.dispatches.entries()) {
+        write();
+        for (const [i, { pipeline, bindGroup, copies }] of dispatches.entries()) {
           copyOperands(encoder, copies, live);
           const pass = encoder.beginComputePass(timestamps.pass(i));
           pass.setPipeline(pipeline);
@@ -195,7 +201,7 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
       this.check();
       return work.map((own, i) => ({
         ...own,
-        begin: this.dispatches[i]!.copies.length > 0 && i > 0 ? times[i - 1]!.end : times[i]!.begin,
+        begin: dispatches[i]!.copies.length > 0 && i > 0 ? times[i - 1]!.end : times[i]!.begin,
         end: times[i]!.end,
       }));
     } finally {
@@ -204,19 +210,33 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   }
 
   /** The work of each dispatch in the last step; that at capacity before the first. */
-  work(): DispatchWork[] {
+  work(part: ProgramPart = "whole"): DispatchWork[] {
     const { live } = this;
     const origins = this.plan.steps.flatMap(({ node: { operation }, lowering }, node) =>
       lowering.kernels.map(() => ({ operation: operation.name, node })),
     );
-    return this.dispatches.map(({ kernel }, i) => ({
-      ...origins[i]!,
+    const first = part === "after pause" ? this.plan.pausedAt : 0;
+    return this.#dispatchesOf(part).map(({ kernel }, i) => ({
+      ...origins[first + i]!,
       kernel: kernel.shader.label,
       flop: kernel.flop?.(live) ?? 0,
       bytes: trafficOf(kernel, live),
       unit: kernel.shader.enables.includes("chromium_experimental_subgroup_matrix") ? "matrix" : "f32",
       workgroups: kernel.workgroups(live),
     }));
+  }
+
+  /** Takes the input of a step; returns how to write it. The part after the pause keeps what was written for the part before it. */
+  #take(input: StepInput, part: ProgramPart): () => void {
+    if (part === "after pause") return () => {};
+    const writes = this.#inputs.take(input);
+    return () => this.#write(writes);
+  }
+
+  #dispatchesOf(part: ProgramPart): readonly Dispatch[] {
+    if (part === "whole") return this.dispatches;
+    const { pausedAt } = this.plan;
+    return part === "before pause" ? this.dispatches.slice(0, pausedAt) : this.dispatches.slice(pausedAt);
   }
 
   #write(writes: readonly InputWrite[]): void {

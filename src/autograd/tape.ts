@@ -31,6 +31,8 @@ export class Tape implements Recorder {
   readonly inputs = new Map<string, Value>();
   readonly extents = new Map<string, Extent>();
   readonly scalars = new Map<string, Scalar>();
+  /** How many nodes were recorded before the pause; null if there is none. */
+  pausedAt: number | null = null;
   readonly #persistent = new Map<Persistent, Value>();
   /** The parts that the backward pass recomputes, each as its first node and the node after its last. */
   readonly recomputedParts: { readonly first: number; readonly end: number }[] = [];
@@ -127,6 +129,15 @@ export class Tape implements Recorder {
     const result = record();
     this.recomputedParts.push({ first, end: this.nodes.length });
     return result;
+  }
+
+  /**
+   * Ends the first part of the program. `Program.run` can run the parts separately; between them the host may exchange the contents of
+   * persistent tensors with other devices, while all activations stay. Throws `ShapeError` for a second pause.
+   */
+  pause(): void {
+    if (this.pausedAt !== null) throw new ShapeError("The tape already has a pause.", "Record the third part as a program of its own.");
+    this.pausedAt = this.nodes.length;
   }
 
   #push<A>(node: Node<A>): void {

@@ -20,6 +20,20 @@ const instances = new Set<GPU>();
 /** Features that Dawn hides by default: subgroup matrices, f16 on NVIDIA's Vulkan driver, and timestamps that are not rounded to 0.1 ms. */
 const toggles = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia", "disable-dawn-features=timestamp_quantization"];
 
+/**
+ * The names of this machine's adapters, which `adapter` is compared with; cards of the same kind have the same name. Dawn lists them only in
+ * its error for an adapter that is not there.
+ */
+export async function adapterNames(): Promise<string[]> {
+  const { create } = await optionalPackage("webgpu", "list the adapters in Node", import("webgpu"));
+  const gpu = create(["adapter=no adapter has this name"]);
+  const message = await gpu.requestAdapter().then(
+    () => "",
+    (error: Error) => error.message,
+  );
+  return [...message.matchAll(/^ \* backend: '.*', name: '(.*)'$/gm)].map(([, name]) => name!);
+}
+
 /** Opens a WebGPU device. Throws `DeviceError` where there is no driver, and `PackageError` where the package `webgpu` is not installed. */
 export async function openDevice(options: NodeDeviceOptions = {}): Promise<Device> {
   const { create, globals } = await optionalPackage("webgpu", "open a device in Node", import("webgpu"));

@@ -7,6 +7,8 @@ import { findAdapter } from "./setup-adapter.ts";
 export interface AdapterOptions {
   /** Use the adapter whose name contains this. */
   readonly adapter?: string;
+  /** Bind at most this many bytes of a tensor at once. */
+  readonly largestBinding?: number;
 }
 
 /** Throws `DeviceError` with the commands that install a driver if there is none. */

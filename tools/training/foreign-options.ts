@@ -9,7 +9,7 @@ import { Option } from "commander";
 import { OptionError } from "../../src/errors.ts";
 import { flagOrValue } from "../cli/options.ts";
 
-const oneDevice = "one device trains";
+const oneDevice = "one process trains, on the devices of --devices";
 const asNeeded = "texts are tokenised as they are needed";
 const log = "messages go to standard error, and log.jsonl has every entry";
 
@@ -63,7 +63,7 @@ const leaveOut = "Leave the option out.";
 
 const fixed = (reason: string, remedy = leaveOut, taken: readonly string[] = []): Fixed => ({ taken: [...off, ...taken], reason, remedy });
 
-const deviceGiven = fixed("the device is the one that WebGPU gives", "Choose it by name with --adapter.");
+const deviceGiven = fixed("the device is the one that WebGPU gives", "Choose it by name with --adapter, or several with --devices.");
 const memory = fixed(oneDevice, "Save memory with --fp16, --gradient_checkpointing or --gradient_cache_chunk.");
 const halves = fixed("WebGPU has halves in f16", "Give --fp16.");
 const fullEvaluation = fixed("evaluation during training uses f32, as in the original");

@@ -9,11 +9,12 @@ import { type EvaluationSetFlags, evaluationSetOptions } from "../cli/evaluation
 import { type HubFlags, hubFlags } from "../cli/find-model.ts";
 import { alias, flag, flagOrValue, numberBetween, wholeNumber } from "../cli/options.ts";
 import { tuningOptions } from "../cli/tuning.ts";
+import { type DeviceFlags, deviceOptions } from "../setup/open-devices.ts";
 import { foreignOptions } from "./foreign-options.ts";
 import { type GivenArguments, type TrainingArguments, trainingDefaults } from "./training-arguments.ts";
 import { exampleOptions, type TrainingFileOptions, trainingFileOptions } from "./training-files.ts";
 
-export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, TrainingFileOptions, EvaluationSetFlags {
+export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, TrainingFileOptions, EvaluationSetFlags, DeviceFlags {
   readonly model_name_or_path: string;
   readonly config_name?: string;
   readonly tokenizer_name?: string;
@@ -35,7 +36,6 @@ export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, Trai
   readonly print_plan?: boolean;
   readonly profile?: string | boolean;
   readonly autotune?: boolean;
-  readonly adapter?: string;
   readonly save_adapter?: boolean;
 }
 
@@ -201,7 +201,7 @@ export const trainOptions: readonly Option[] = [
   new Option("--logging_dir <dir>", "folder for TensorBoard's files (default: runs in the output folder)"),
   new Option("--run_name <name>", "name of the run in the report (default: that of the output folder)"),
   flag("disable_tqdm", "no progress bar"),
-  new Option("--adapter <name>", "use the adapter whose name contains this"),
+  ...deviceOptions,
   flagOrValue(
     "--profile [file]",
     "time a few steps kernel by kernel, and write a trace for Perfetto (default: profile.json in the output folder)",

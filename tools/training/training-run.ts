@@ -40,7 +40,7 @@ import {
 import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "../../src/simcse/training/trainer.ts";
 import { checkSettings, evaluates, type TrainingSettings, trainedPartsText } from "../../src/simcse/training/training-options.ts";
 import type { TrainingSet } from "../../src/simcse/training/training-set.ts";
-import type { TrainingStep } from "../../src/simcse/training/training-step.ts";
+import type { CompiledStep } from "../../src/simcse/training/training-step.ts";
 import { commandLine } from "../cli/command-line.ts";
 import { interruptedExitCode } from "../cli/failure.ts";
 import { findModel } from "../cli/find-model.ts";
@@ -48,7 +48,7 @@ import { startProfiler } from "../cli/profile.ts";
 import { noProgress, type Progress, startProgress } from "../cli/progress.ts";
 import { say } from "../cli/say.ts";
 import { tuningFor } from "../cli/tuning.ts";
-import { openAdapter } from "../setup/open-adapter.ts";
+import { openDevices } from "../setup/open-devices.ts";
 import { ineffectiveNotes } from "./foreign-options.ts";
 import { claimOutput } from "./output-folder.ts";
 import { chosenMetric, type DevEvaluation, openDevEvaluation, runEvaluation } from "./train-evaluation.ts";
@@ -136,14 +136,26 @@ async function trainOnce(given: TrainOptions, kind: TrainingKind, signal: AbortS
   const checkpoint = await startingPoint(inputs);
   tellBefore(inputs, kind);
   // Awaited here, so that the folder stays locked until the run is over.
+  let others: Device[] = [];
+  let fewer = false;
   return await withReopenedDevice({
-    open: () => openAdapter(given.adapter ? { adapter: given.adapter } : {}),
-    run: async (device, attempt) =>
-      new CommandRun(device, inputs, attempt).train(
-        attempt.losses === 0 ? checkpoint : ((await inputs.checkpoints.last()) ?? checkpoint),
-        signal,
-      ),
-    onLoss: (error) => say(`${(error as Error).message} Opening it again, to resume from the last checkpoint.`),
+    async open() {
+      const [first, ...more] = await openDevices(given, { fewer });
+      others = more;
+      return first;
+    },
+    async run(device, attempt) {
+      try {
+        const from = attempt.losses === 0 ? checkpoint : ((await inputs.checkpoints.last()) ?? checkpoint);
+        return await new CommandRun([device, ...others], inputs, attempt).train(from, signal);
+      } finally {
+        for (const other of others) other.close();
+      }
+    },
+    onLoss(error) {
+      fewer = true;
+      say(`${(error as Error).message} Opening it again, to resume from the last checkpoint.`);
+    },
   });
 }
 
@@ -242,7 +254,7 @@ function tellBefore({ given, settings, source, set, evaluation }: Inputs, kind: 
   for (const hint of kind.hints(settings, set, { fresh: source.weights === null, pooler })) say(`hint: ${hint}`);
 }
 
-/** A run on one device. */
+/** A run on its devices. */
 class CommandRun {
   #progress: Progress = noProgress;
   /** Text shown beside the progress bar. */
@@ -250,10 +262,15 @@ class CommandRun {
   #tuning = new Choices([]);
 
   constructor(
-    readonly device: Device,
+    readonly devices: readonly [Device, ...Device[]],
     readonly inputs: Inputs,
     readonly attempt: Attempt,
   ) {}
+
+  /** The device of the model that is saved. */
+  get device(): Device {
+    return this.devices[0];
+  }
 
   /** Trains from the checkpoint or from the beginning, and writes the complete output folder. */
   async train(checkpoint: Folder | null, signal: AbortSignal): Promise<Outcome> {
@@ -263,7 +280,7 @@ class CommandRun {
     try {
       const records = await this.#records(from);
       const hooks = this.#hooks(model, records, signal);
-      const summary = await train({ model, tokenizer: source.tokenizer, set, settings, hooks, from });
+      const summary = await train({ model, tokenizer: source.tokenizer, set, settings, devices: this.devices, hooks, from });
       if (!settings.keepBest || summary.best === null) await this.#saveModel(model);
       await this.#writeEnd(summary, records);
       this.#progress.stop();
@@ -333,6 +350,7 @@ class CommandRun {
     return {
       signal,
       onStart: (plan) => this.#tellStart(model, plan),
+      onDeviceLost: (lost, left) => say(`${lost.name} was lost; ${left === 1 ? "one device goes" : `${left} devices go`} on`),
       onStep: ({ step }) => this.#progress.update(step, this.#note),
       onSteps: (steps) => records.addSteps(steps),
       onLog: async (entry) => {
@@ -359,13 +377,15 @@ class CommandRun {
     };
   }
 
-  #tellStart(model: SimCseModel, { totalSteps, step }: { readonly totalSteps: number; readonly step: TrainingStep }): void {
+  #tellStart(model: SimCseModel, { totalSteps, step }: { readonly totalSteps: number; readonly step: CompiledStep }): void {
     const { given } = this.inputs;
     const programs = [...step.programs.values()];
     this.#tuning = choicesOf({ steps: programs.flatMap(({ plan }) => plan.steps) });
-    if (given.print_plan) for (const { plan } of programs) process.stdout.write(`${formatPlan(plan)}\n`);
+    if (given.print_plan) printPlans(step);
+    const { length: count } = this.devices;
+    if (count > 1) say(`${count} devices share each batch: ${this.devices.map(({ name }) => name).join(", ")}`);
     say(
-      `${totalSteps.toLocaleString("en-US")} steps; a step takes ${megabytes(step.bytes)}, and parameters and optimiser state ${megabytes(model.store.bytes)}`,
+      `${totalSteps.toLocaleString("en-US")} steps; ${count > 1 ? "on each device " : ""}a step takes ${megabytes(step.bytes)}, and parameters and optimiser state ${megabytes(model.store.bytes)}`,
     );
     say(trainedText(model.store.layout.counts, this.inputs));
     say(lossText(this.inputs));
@@ -402,6 +422,15 @@ class CommandRun {
     await records.report({ steps, totalSteps, seconds, best });
     await records.card({ steps, best });
     await records.results({ epoch: state.epoch, global_step: steps, train_examples: set.length, train_runtime: seconds }, { best });
+  }
+}
+
+/** Prints the plans of a step's programs; those of several devices once for each kind of device. */
+function printPlans({ onDevices }: CompiledStep): void {
+  const kinds = new Map(onDevices.map((step) => [step.device.name, step]));
+  for (const [name, { programs }] of kinds) {
+    if (onDevices.length > 1) process.stdout.write(`on each ${name}:\n`);
+    for (const { plan } of programs.values()) process.stdout.write(`${formatPlan(plan)}\n`);
   }
 }
 

@@ -106,6 +106,12 @@ export class ParameterLayout {
     return [...this.arenas.flatMap(ofArena), ...(this.optimizer ? [this.optimizer] : [])];
   }
 
+  /** What one step leaves to the next: gradients and halves are computed anew. */
+  get lasting(): readonly ArenaTensor[] {
+    const ofArena = ({ parameters, training }: Arena) => [parameters, ...(training ? [training.first, training.second] : [])];
+    return [...this.arenas.flatMap(ofArena), ...(this.optimizer ? [this.optimizer] : [])];
+  }
+
   /** How many numbers the parameters are, and how many of them are trained. */
   get counts(): ParameterCounts {
     const count = (parameters: readonly Parameter[]) => parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);

@@ -1,5 +1,5 @@
 /** The memory of a model on a device: the tensors of its layout, written, read and freed. Outlives every plan. */
-import { OptionError, ShapeError } from "../../errors.ts";
+import { DeviceError, OptionError, ShapeError } from "../../errors.ts";
 import { fromHalves, toHalves } from "../../float16.ts";
 import type { BufferWindow, Device } from "../../gpu/device.ts";
 import { Lifetime } from "../../gpu/lifetime.ts";
@@ -117,6 +117,28 @@ export class ParameterStore {
     this.device.gpu.queue.submit([encoder.finish()]);
     this.layout.halvesAreStale = true;
     for (const name of stored) this.write(name, await other.read(name));
+  }
+
+  /**
+   * Copies parameters, moments and optimiser state of the same model on another device, through the host. Throws `DeviceError` if the
+   * devices' limits make the parameters lie differently.
+   */
+  async copyAcross(other: ParameterStore): Promise<void> {
+    this.check();
+    other.check();
+    const [own, theirs] = [this.layout.lasting, other.layout.lasting];
+    if (own.length !== theirs.length || own.some(({ bytes }, i) => bytes !== theirs[i]!.bytes)) {
+      const binding = ({ device }: ParameterStore) =>
+        `${device.name} binds ${device.capabilities.limits.maxStorageBufferBindingSize} bytes`;
+      throw new DeviceError(
+        `${binding(other)} at once and ${binding(this)}: the parameters lie differently.`,
+        "Put the device that binds less first, and open the others with its limit as `largestBinding`.",
+      );
+    }
+    this.layout.halvesAreStale = true;
+    for (const [i, { window }] of theirs.entries()) {
+      this.device.gpu.queue.writeBuffer(own[i]!.window.buffer, 0, await other.device.read(window));
+    }
   }
 
   /** Reads a named tensor back, row-major. */

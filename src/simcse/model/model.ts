@@ -108,6 +108,7 @@ export class SimCseModel {
     readonly tuning: Tuning,
     /** What is trained; null in a model that only encodes. */
     readonly trained: TrainedParts | null,
+    readonly options: ModelOptions,
   ) {}
 
   /**
@@ -118,7 +119,24 @@ export class SimCseModel {
     const { halves = false, tuning = await checkingTuning(device) } = options;
     const modules = new Modules(config, options);
     const store = await ParameterStore.allocate(device, modules, { training: trainingOf(modules, config, options), halves });
-    return new SimCseModel(device, config, modules, store, tuning, options.training ? trainedParts(options) : null);
+    return new SimCseModel(device, config, modules, store, tuning, options.training ? trainedParts(options) : null, options);
+  }
+
+  /**
+   * This model on another device, with the same parameters and, for training, the same moments and optimiser state. Throws `CapacityError`
+   * when that device has no room, and `DeviceError` when its limits make the parameters lie differently.
+   */
+  async copyTo(device: Device): Promise<SimCseModel> {
+    // A device of the same kind uses the same kernels, and so computes the same bits.
+    const tuning = device.name === this.device.name ? this.tuning : undefined;
+    const copy = await SimCseModel.allocate(device, this.config, { ...this.options, tuning });
+    try {
+      await copy.store.copyAcross(this.store);
+      return copy;
+    } catch (error) {
+      copy.close();
+      throw error;
+    }
   }
 
   /** How activations are stored when the model encodes. A model that is trained encodes with its f32 weights. */

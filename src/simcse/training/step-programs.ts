@@ -1,8 +1,9 @@
 /**
  * Three forms of a training step, each as named programs and their order: the whole batch at once, several batches per update with
- * accumulated gradients, and one large batch embedded in chunks.
+ * accumulated gradients, and one batch embedded in chunks. The last two can be shared by several devices.
  */
 import { gradient } from "../../autograd/gradient.ts";
+import type { ProgramPart } from "../../autograd/program.ts";
 import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
 import { OptionError } from "../../errors.ts";
@@ -13,7 +14,6 @@ import { scale } from "../../kernels/pointwise/operation.ts";
 import { readRows, writeRows } from "../../kernels/row-window.ts";
 import { adamWDefaults, adamWStep, adamWUpdate } from "../../nn/adamw.ts";
 import { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
-import type { Loss } from "../losses/loss.ts";
 import { type MaskedInput, MaskedPacker } from "../losses/mlm.ts";
 import { mlmMasking } from "../losses/mlm-masking.ts";
 import { BatchPacker, declareBatch, type PackedSentence } from "../model/batch.ts";
@@ -43,16 +43,43 @@ export interface StepPlace {
   readonly learningRate: number;
 }
 
+/** The part of a step that one of several devices has: device number `rank` of `of`. */
+export interface Share {
+  readonly rank: number;
+  readonly of: number;
+}
+
+/** The share of the only device. */
+export const wholeShare: Share = { rank: 0, of: 1 };
+
+/** A program that runs, or a part of it, with its input. */
+export interface ProgramRun {
+  readonly program: string;
+  /** The whole program if absent. */
+  readonly part?: ProgramPart;
+  readonly input?: StepInput;
+}
+
+/** What the devices of a step exchange before any of them goes on; nothing happens if there is only one. */
+export type Exchange =
+  /** Each device has computed the rows from the first to before the second of these; afterwards each has all. */
+  | { readonly gather: ArenaTensor; readonly rows: readonly [first: number, end: number] }
+  /** Afterwards each device has the sum of all devices' tensors. The parameters change only after this. */
+  | { readonly add: readonly ArenaTensor[] };
+
 /** The programs that together are a step. */
 export interface StepPrograms {
   /** The recording function of each program, by name. */
   readonly records: Readonly<Record<string, (tape: Tape) => Record<string, Value>>>;
   /** Memory that they share; it must be allocated before they are compiled. */
   readonly tensors: readonly ArenaTensor[];
+  /** The tensors that several devices exchange. */
+  readonly exchanged: readonly ArenaTensor[];
   /**
-   * The names of a step's programs in the order in which they run, each with its input. An input is valid until the next one is requested.
+   * What a device does for its share of a step, in this order. All devices have the same exchanges. An input is valid until the next item is
+   * requested.
    */
-  inputs(device: Device, examples: readonly TokenizedExample[], place: StepPlace): Iterable<readonly [program: string, StepInput]>;
+  sequence(device: Device, examples: readonly TokenizedExample[], place: StepPlace, share: Share): Iterable<ProgramRun | Exchange>;
 }
 
 /** The programs of a step, in the form that the options ask for. */
@@ -73,30 +100,32 @@ function withHalves({ layout }: Recorded, step: StepPrograms): StepPrograms {
   return {
     ...step,
     records: { ...step.records, halves },
-    *inputs(device, examples, place) {
-      if (layout.halvesAreStale) yield ["halves", {}];
+    *sequence(device, examples, place, share) {
+      if (layout.halvesAreStale) yield { program: "halves" };
       layout.halvesAreStale = false;
-      yield* step.inputs(device, examples, place);
+      yield* step.sequence(device, examples, place, share);
     },
   };
 }
 
 function chooseForm(recorded: Recorded, options: TrainingStepOptions): StepPrograms {
-  const { loss, cacheChunk, accumulation = 1 } = options;
-  if (cacheChunk !== undefined) {
-    if (loss !== null) return cachedStep(recorded, options, loss, cacheChunk);
+  const { loss, batchSize, cacheChunk, accumulation = 1, devices = 1 } = options;
+  if (cacheChunk !== undefined && loss === null) {
     throw new OptionError(
       "Only a loss of embeddings is computed in chunks (GradCache); masked language modelling alone is not.",
       "Use gradient accumulation, or a smaller batch.",
     );
   }
-  return accumulation > 1 ? accumulatedStep(recorded, options, accumulation) : wholeStep(recorded, options);
+  if (accumulation > 1) return accumulatedStep(recorded, options, accumulation);
+  if (cacheChunk === undefined && devices === 1) return wholeStep(recorded, options);
+  return chunkedStep(recorded, options, Math.min(cacheChunk ?? batchSize, Math.ceil(batchSize / devices)));
 }
 
 function wholeStep(recorded: Recorded, options: TrainingStepOptions): StepPrograms {
   const packer = stepPacker(recorded, options);
   return {
     tensors: [],
+    exchanged: [],
     records: {
       step(tape) {
         const losses = recordLosses(tape, recorded, options);
@@ -104,20 +133,26 @@ function wholeStep(recorded: Recorded, options: TrainingStepOptions): StepProgra
         return { loss: losses.loss };
       },
     },
-    *inputs(_, examples, { update, learningRate }) {
-      yield ["step", { ...packer.packBatch(examples, 0, update), scalars: { learningRate }, seed: options.seed, step: update }];
+    *sequence(_, examples, { update, learningRate }) {
+      const input = { ...packer.packBatch(examples, 0, update), scalars: { learningRate }, seed: options.seed, step: update };
+      yield { program: "step", input };
     },
   };
 }
 
-/** Accumulation as in the original: each batch has its own loss, and the update uses the mean of their gradients. */
+/**
+ * Accumulation as in the original: each batch has its own loss, and the update uses the mean of their gradients. Several devices share the
+ * batches.
+ */
 function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batches: number): StepPrograms {
   const { layout } = recorded;
   const { batchSize, seed, optimizer = adamWDefaults } = options;
   const packer = stepPacker(recorded, options);
   const sums = ["loss", ...(hasTwoLosses(options) ? ["mlmLoss"] : [])].map((name) => new ArenaTensor(`sum of ${name}`, "f32", [1]));
+  const exchanged = [...gradientsOf(recorded), ...sums];
   return {
     tensors: sums,
+    exchanged,
     records: {
       batch(tape) {
         const { loss, mlmLoss } = recordLosses(tape, recorded, options);
@@ -133,96 +168,116 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
         return {};
       },
     },
-    *inputs(device, examples, { update, learningRate }) {
+    *sequence(device, examples, { update, learningRate }, share) {
       clearSums(device, recorded, sums);
-      for (let first = 0; first < examples.length; first += batchSize) {
-        yield ["batch", { ...packer.packBatch(examples.slice(first, first + batchSize), first, update), seed, step: update }];
+      for (const index of dealt(Math.ceil(examples.length / batchSize), share)) {
+        const first = index * batchSize;
+        const own = packer.packBatch(examples.slice(first, first + batchSize), first, update);
+        yield { program: "batch", input: { ...own, seed, step: update } };
       }
-      yield ["update", { scalars: { learningRate }, seed, step: update }];
+      yield { add: exchanged };
+      yield { program: "update", input: { scalars: { learningRate }, seed, step: update } };
     },
   };
 }
 
 /**
  * GradCache (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"): the exact loss and gradients of a
- * large batch, with the memory of a small one.
+ * large batch, with the memory of a small one; and the form in which several devices share a batch.
  *
- * `embed` embeds the batch chunk by chunk and keeps only the embeddings. `loss` computes the loss over all of them, and its gradient with
- * respect to them. `backward` embeds each chunk again with the same dropout masks, and propagates its embeddings' gradient to the
- * parameters. For masked language modelling, each chunk adds its part of the mean over the whole batch's masked tokens. `update` is AdamW's
- * step.
+ * `chunk` embeds a chunk of the batch up to its pause. `loss` computes the loss over all embeddings, and its gradient with respect to them.
+ * The rest of `chunk` propagates the gradient of its embeddings to the parameters. Only the chunk embedded last still has its activations,
+ * so the others are embedded again, with the same dropout masks. For masked language modelling, each chunk adds its part of the mean over
+ * the whole batch's masked tokens. `update` is AdamW's step.
  */
-function cachedStep(recorded: Recorded, options: TrainingStepOptions, batchLoss: Loss, chunk: number): StepPrograms {
+function chunkedStep(recorded: Recorded, options: TrainingStepOptions, chunk: number): StepPrograms {
   const { config, layout } = recorded;
-  const { batchSize, seed, mlm, optimizer = adamWDefaults } = options;
+  const { batchSize, seed, mlm, loss: batchLoss, optimizer = adamWDefaults } = options;
   const views = viewsOf(options);
   const capacity = batchCapacity(config, options, chunk);
   const packer = stepPacker(recorded, options, chunk);
-  const embedded = new BatchPacker(capacity);
   const shape = [views * batchSize, config.hidden_size];
   const embeddings = new ArenaTensor("embeddings", "f32", shape, new ArenaTensor("gradient of embeddings", "f32", shape));
   const lossSum = new ArenaTensor("loss", "f32", [1]);
   const mlmSum = new ArenaTensor("sum of mlmLoss", "f32", [1]);
-  const sums = [lossSum, ...(mlm ? [mlmSum] : [])];
+  const sums = [...(batchLoss ? [lossSum] : []), ...(mlm ? [mlmSum] : [])];
+  // Each device computes the loss of the whole batch by itself.
+  const added = [...gradientsOf(recorded), ...(mlm ? [mlmSum] : [])];
   const scaledBy = layout.keepsHalves ? layout.optimizer : null;
+  const backward = (tape: Tape) => {
+    const batch = declareBatch(tape, capacity, { indices: trainsEmbeddings(recorded) });
+    const own = recordEmbeddings(recorded, options, batch);
+    const first = tape.scalar("first");
+    writeRows(own, embeddings, first);
+    tape.pause();
+    gradient(tape, own, layout.trained, { seed: readRows(tape, embeddings.gradient!, first, own.shape[0]!), accumulate: true });
+  };
   return {
-    tensors: [embeddings, embeddings.gradient!, ...sums],
+    tensors: [...(batchLoss ? [embeddings, embeddings.gradient!] : []), ...sums],
+    exchanged: [...(batchLoss ? [embeddings] : []), ...added],
     records: {
-      embed(tape) {
-        const batch = declareBatch(tape, capacity, { indices: false });
-        writeRows(recordEmbeddings(recorded, { ...options, gradientCheckpointing: false }, batch), embeddings, tape.scalar("first"));
-        return {};
-      },
-      loss(tape) {
-        const loss = recordLoss(tape, tape.use(embeddings), batchLoss, options);
-        addInto(loss, lossSum);
-        gradient(tape, loss, [embeddings], { scaledBy });
-        return { loss };
-      },
-      backward(tape) {
-        const batch = declareBatch(tape, capacity, { indices: trainsEmbeddings(recorded) });
-        const own = recordEmbeddings(recorded, options, batch);
-        const seed = readRows(tape, embeddings.gradient!, tape.scalar("first"), own.shape[0]!);
-        gradient(tape, own, layout.trained, { seed, accumulate: true });
+      chunk(tape) {
+        if (batchLoss) backward(tape);
         if (mlm === undefined) return {};
         const part = scale(recordMasked(tape, recorded, options, capacity), tape.scalar("masked share"));
         addInto(part, mlmSum);
-        gradient(tape, scale(part, mlm.weight), layout.trained, { scaledBy, accumulate: true });
+        gradient(tape, batchLoss ? scale(part, mlm.weight) : part, layout.trained, { scaledBy, accumulate: true });
         return {};
       },
+      ...(batchLoss && {
+        loss(tape: Tape) {
+          const loss = recordLoss(tape, tape.use(embeddings), batchLoss, options);
+          addInto(loss, lossSum);
+          gradient(tape, loss, [embeddings], { scaledBy });
+          return { loss };
+        },
+      }),
       update(tape) {
-        const loss = tape.use(lossSum);
-        const losses: Losses = mlm ? sumOfLosses(loss, tape.use(mlmSum), options) : { loss };
+        const [first, second] = sums.map((sum) => tape.use(sum));
+        const losses: Losses = second ? sumOfLosses(first!, second, options) : { loss: first! };
         recordMetrics(losses, adamWUpdate(tape, layout, optimizer), recorded);
         return {};
       },
     },
-    *inputs(device, examples, { update, learningRate }) {
+    *sequence(device, examples, { update, learningRate }, share) {
       const step = { seed, step: update };
       const sentences = packer.sentences(examples, 0, update);
       const masked = maskedTokens(sentences);
-      const chunks = function* (): Generator<[first: number, StepSentence[]]> {
-        const size = chunk * views;
-        for (let first = 0; first < sentences.length; first += size) yield [first, sentences.slice(first, first + size)];
+      const own = dealt(Math.ceil(examples.length / chunk), share).map((index) => index * chunk * views);
+      const input = (first: number): StepInput => {
+        const chunkOf = sentences.slice(first, first + chunk * views);
+        const maskedShare = mlm && { "masked share": masked === 0 ? 0 : maskedTokens(chunkOf) / masked };
+        return { ...packer.pack(chunkOf), scalars: { ...(batchLoss && { first }), ...maskedShare }, ...step };
       };
       clearSums(device, recorded, sums);
-      for (const [first, own] of chunks()) {
-        yield ["embed", { ...embedded.pack(own, { indices: false }), scalars: { first }, ...step }];
+      if (batchLoss) {
+        for (const first of own.toReversed()) yield { program: "chunk", part: "before pause", input: input(first) };
+        yield { gather: embeddings, rows: own.length === 0 ? [0, 0] : [own[0]!, Math.min(own.at(-1)! + chunk * views, sentences.length)] };
+        yield { program: "loss", input: { ...lossInputs(examples, options), ...step } };
       }
-      yield ["loss", { ...lossInputs(examples, options), ...step }];
-      for (const [first, own] of chunks()) {
-        const share = mlm && { "masked share": masked === 0 ? 0 : maskedTokens(own) / masked };
-        yield ["backward", { ...packer.pack(own), scalars: { first, ...share }, ...step }];
+      for (const [i, first] of own.entries()) {
+        yield batchLoss && i === 0 ? { program: "chunk", part: "after pause" } : { program: "chunk", input: input(first) };
       }
-      yield ["update", { scalars: { learningRate }, ...step }];
+      yield { add: added };
+      yield { program: "update", input: { scalars: { learningRate }, ...step } };
     },
   };
 }
 
 /** Gradients of an update are sums that start at zero. */
-function clearSums(device: Device, { layout }: Recorded, sums: readonly ArenaTensor[]): void {
-  const gradients = layout.arenas.flatMap(({ training }) => (training ? [training.gradient] : []));
-  device.clear([...gradients, ...sums].map(({ window }) => window));
+function clearSums(device: Device, recorded: Recorded, sums: readonly ArenaTensor[]): void {
+  device.clear([...gradientsOf(recorded), ...sums].map(({ window }) => window));
+}
+
+/** The arenas of gradients. */
+function gradientsOf({ layout }: Recorded): ArenaTensor[] {
+  return layout.arenas.flatMap(({ training }) => (training ? [training.gradient] : []));
+}
+
+/** Which of `count` equal parts belong to a share: neighbours, as many as others have, or one more or less. */
+function dealt(count: number, { rank, of }: Share): number[] {
+  const first = Math.floor((count * rank) / of);
+  return Array.from({ length: Math.floor((count * (rank + 1)) / of) - first }, (_, i) => first + i);
 }
 
 /** A sentence of a step, and for masked language modelling its masked form. */

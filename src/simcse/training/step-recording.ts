@@ -35,6 +35,8 @@ export interface TrainingStepOptions {
   readonly accumulation?: number;
   /** Examples that are embedded at a time, with the loss over the whole batch (GradCache); all at once if absent. */
   readonly cacheChunk?: number;
+  /** How many devices share the batch; if absent, one device has the whole. */
+  readonly devices?: number;
   /** The probability of dropout; that of the model's config if absent or null. */
   readonly dropout?: number | null;
   readonly seed: number;

@@ -3,11 +3,12 @@ import { Choices, choicesFrom, choicesOf } from "../../autograd/choices.ts";
 import type { Plan } from "../../autograd/plan.ts";
 import type { Profiler } from "../../autograd/profiler.ts";
 import { OptionError } from "../../errors.ts";
+import { Device } from "../../gpu/device.ts";
 import type { Folder } from "../../io/folder.ts";
 import type { FolderPlace } from "../../io/folders/writable-folder.ts";
 import type { ParameterCounts } from "../../nn/parameters/parameter-layout.ts";
 import { ParameterSnapshot } from "../../nn/parameters/parameter-snapshot.ts";
-import { checkOptions, type OptionNames } from "../../options.ts";
+import { checkOptions, type OptionNames, splitOptions } from "../../options.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import {
   checkResumable,
@@ -21,7 +22,7 @@ import { type ModelOptions, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { trainedParts } from "../model/trained-parts.ts";
 import { checkFrozen, fitLength, isOnlyMasked, modelNeeds, resolveSettings } from "./prepare-model.ts";
-import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "./trainer.ts";
+import { otherDevices, stepOptions, type TrainerHooks, type TrainingSummary, train } from "./trainer.ts";
 import { type Evaluate, type EvaluationEntry, loggedMetric } from "./training-evaluator.ts";
 import { checkSettings, embeddingPooler, settingNames, type TrainingSettings } from "./training-options.ts";
 import type { RunHooks } from "./training-run.ts";
@@ -53,6 +54,11 @@ export interface TrainingOptions extends Partial<TrainingSettings> {
   readonly resume?: boolean;
   /** Times some of the steps kernel by kernel. */
   readonly profiler?: Profiler | null;
+  /**
+   * Devices that share each batch with the model's own, which may be among them: each embeds a part, the loss is the whole batch's, and the
+   * gradients are added. If one of them is lost, the run goes on with the rest. Only the model's own if absent.
+   */
+  readonly devices?: readonly Device[];
 }
 
 const trainingOptions: OptionNames<TrainingOptions> = {
@@ -63,6 +69,7 @@ const trainingOptions: OptionNames<TrainingOptions> = {
   keepCheckpoints: true,
   resume: true,
   profiler: true,
+  devices: true,
 };
 
 /** The parts of a loaded model. */
@@ -73,7 +80,7 @@ export interface LoadedParts {
   readonly fresh: readonly string[];
 }
 
-/** The memory of a training step, in bytes. */
+/** The memory of a training step, in bytes; with several devices, on each. */
 export interface TrainingPlan {
   /** The step: activations, and what its programs share. */
   readonly stepBytes: number;
@@ -102,7 +109,10 @@ export interface LoadedTraining {
 /** Throws `OptionError` for unknown or impossible options. */
 export function checkTrainingOptions(options: TrainingOptions): void {
   checkOptions("train", options, trainingOptions);
-  const { checkpoints, resume = false, keepCheckpoints = 1 } = options;
+  const { checkpoints, resume = false, keepCheckpoints = 1, devices = [] } = options;
+  if (!Array.isArray(devices) || !devices.every((device) => device instanceof Device)) {
+    throw new OptionError("`devices` must be a list of devices.", "Give those that `openDevice` opened.");
+  }
   if (resume && checkpoints === undefined) {
     throw new OptionError("`resume` needs `checkpoints`.", "Give the place that the interrupted run wrote its checkpoints to.");
   }
@@ -116,7 +126,10 @@ export function checkTrainingOptions(options: TrainingOptions): void {
 
 /** The settings of a run of this model. Throws `OptionError` for impossible ones. */
 export function settingsFor({ encoder }: Pick<LoadedParts, "encoder">, options: TrainingOptions): TrainingSettings {
-  const { evaluate, signal: _, checkpoints: __, keepCheckpoints: ___, resume: ____, profiler: _____, ...given } = options;
+  const [given, { evaluate }] = splitOptions<Partial<TrainingSettings>, Omit<TrainingOptions, keyof TrainingSettings>>(
+    options,
+    settingNames,
+  );
   if (encoder.pooler === "sentence_transformers" && given.pooler === undefined) {
     throw new OptionError(
       "The model makes its vectors with modules that cannot be trained here.",
@@ -141,7 +154,9 @@ export function planLoaded({ model, encoder }: LoadedParts, options: TrainingOpt
   const settings = settingsFor({ encoder }, options);
   const set = { length: Number.POSITIVE_INFINITY, views, target: null };
   const step = stepOptions(set, settings, { tokenizer: encoder.tokenizer, dimension: model.config.hidden_size });
-  const planned = planTrainingStep(model.config, modelNeeds(settings, set), step, model.device.capabilities);
+  const others = otherDevices(model.device, options.devices ?? []);
+  const shared = others.length > 0 ? { ...step, devices: others.length + 1 } : step;
+  const planned = planTrainingStep(model.config, modelNeeds(settings, set), shared, model.device.capabilities);
   const { plan, bytes: stepBytes, persistentBytes: modelBytes, parameters, dispatches } = planned;
   return { plan, stepBytes, modelBytes, parameters, dispatches };
 }
@@ -168,6 +183,7 @@ export async function trainLoaded(
     tokenizer: encoder.tokenizer,
     set,
     settings,
+    devices: options.devices ?? [],
     from,
     hooks: {
       ...hooks,

@@ -4,12 +4,14 @@
  */
 import type { Profiler } from "../../autograd/profiler.ts";
 import { OptionError } from "../../errors.ts";
+import type { Device } from "../../gpu/device.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { longestSentence } from "../../nn/architectures/architectures.ts";
 import { schedules } from "../../nn/schedule.ts";
 import { checkLength } from "../embedding/encoder.ts";
 import { chooseLoss } from "../losses/loss-choice.ts";
 import type { SimCseModel } from "../model/model.ts";
+import { ParallelStep } from "./parallel-step.ts";
 import { isOnlyMasked } from "./prepare-model.ts";
 import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";
 import { type Best, type Evaluate, type EvaluationEntry, type EvaluatorState, TrainingEvaluator } from "./training-evaluator.ts";
@@ -17,7 +19,7 @@ import { type LogEntry, type StepRecord, TrainingLog } from "./training-log.ts";
 import { checkSettings, evaluates, optimizerOf, type TrainingSettings } from "./training-options.ts";
 import { TrainingOrder } from "./training-order.ts";
 import type { TrainingSet } from "./training-set.ts";
-import { type StepMetrics, TrainingStep } from "./training-step.ts";
+import { type CompiledStep, type StepMetrics, TrainingStep } from "./training-step.ts";
 
 /** The state of a run after an update, besides what is on the GPU. Everything random is a function of the seed and the step. */
 export interface TrainerState {
@@ -35,7 +37,9 @@ export interface TrainerState {
 /** Callbacks of a run. Their promises are awaited. */
 export interface TrainerHooks {
   /** Called once the step is compiled, before the first update. */
-  readonly onStart?: (plan: { readonly totalSteps: number; readonly step: TrainingStep }) => void;
+  readonly onStart?: (plan: { readonly totalSteps: number; readonly step: CompiledStep }) => void;
+  /** Called when one of several devices was lost and the `left` others go on. */
+  readonly onDeviceLost?: (device: Device, left: number) => void;
   /** Called after each update is submitted; its numbers come later, with `onSteps`. */
   readonly onStep?: (progress: { readonly step: number; readonly totalSteps: number; readonly sentences: number }) => void;
   /** Called with every step's numbers, in order, as they are read from the GPU. */
@@ -76,6 +80,8 @@ export interface TrainingJob {
   readonly tokenizer: Tokenizer;
   readonly set: TrainingSet;
   readonly settings: TrainingSettings;
+  /** The devices that share each batch with the model's own, which may be among them; only that one if absent. */
+  readonly devices?: readonly Device[];
   readonly hooks?: TrainerHooks;
   /** The state to resume from; the model already has its weights and optimiser state. */
   readonly from?: TrainerState | null;
@@ -89,18 +95,28 @@ const stepsInFlight = 2;
  * small, `DivergenceError` when the loss is NaN or infinite.
  */
 export async function train(job: TrainingJob): Promise<TrainingSummary> {
-  const { model, tokenizer, set, settings, hooks = {}, from = null } = job;
+  const { model, tokenizer, set, settings, devices = [], hooks = {}, from = null } = job;
   checkSettings(settings);
   checkLength(settings.maxLength, longestSentence(model.config));
   const order = new TrainingOrder(set, settings);
   checkPlace(from, order.totalSteps);
-  using step = await TrainingStep.create(model, stepOptions(set, settings, { tokenizer, dimension: model.config.hidden_size }));
+  const options = stepOptions(set, settings, { tokenizer, dimension: model.config.hidden_size });
+  const others = otherDevices(model.device, devices);
+  using step =
+    others.length === 0
+      ? await TrainingStep.create(model, options)
+      : await ParallelStep.create(model, options, { others, onLoss: hooks.onDeviceLost });
   using evaluator =
     hooks.evaluate && evaluates(settings)
       ? await TrainingEvaluator.create(model, tokenizer, settings, { evaluate: hooks.evaluate, state: from?.evaluator ?? null })
       : null;
   hooks.onStart?.({ totalSteps: order.totalSteps, step });
-  return await new Trainer({ ...job, hooks, from }, step, order, evaluator).run();
+  return await new Trainer({ ...job, devices, hooks, from }, step, order, evaluator).run();
+}
+
+/** The devices besides the first one, each once. */
+export function otherDevices(first: Device, devices: readonly Device[]): Device[] {
+  return [...new Set(devices)].filter((device) => device !== first);
 }
 
 /** What the step is compiled for. */
@@ -163,7 +179,7 @@ class Trainer {
 
   constructor(
     readonly job: Required<TrainingJob>,
-    readonly step: TrainingStep,
+    readonly step: CompiledStep,
     readonly order: TrainingOrder,
     readonly evaluator: TrainingEvaluator | null,
   ) {
@@ -211,7 +227,7 @@ class Trainer {
     const { model, hooks } = this.job;
     const update = ++this.#update;
     if (hooks.profiler) await hooks.profiler.run(this.step, batch, update, this.#learningRate(update));
-    else this.step.run(batch, update, this.#learningRate(update));
+    else await this.step.run(batch, update, this.#learningRate(update));
     this.#log.count(batch.length);
     const done = model.device.finish();
     done.catch(() => {}); // It is awaited when its turn comes; the loss of the device may be noticed elsewhere before.

@@ -5,7 +5,7 @@
 import { DivergenceError } from "../../errors.ts";
 import { historyLength } from "./step-recording.ts";
 import type { TrainingSettings } from "./training-options.ts";
-import type { StepMetrics, TrainingStep } from "./training-step.ts";
+import type { CompiledStep, StepMetrics } from "./training-step.ts";
 
 /** One line of a run's log. */
 export interface LogEntry {
@@ -60,7 +60,7 @@ export class TrainingLog {
   readonly unlogged: StepMetrics[];
 
   constructor(
-    readonly step: TrainingStep,
+    readonly step: CompiledStep,
     readonly options: LogOptions,
   ) {
     this.#read = options.done;

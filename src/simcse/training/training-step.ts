@@ -4,6 +4,7 @@
  * not part of it.
  */
 import { type Plan, plan } from "../../autograd/plan.ts";
+import type { Profilable } from "../../autograd/profiler.ts";
 import { compile, type DispatchProfile, type Program } from "../../autograd/program.ts";
 import { Tape } from "../../autograd/tape.ts";
 import { CapacityError } from "../../errors.ts";
@@ -16,7 +17,15 @@ import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
 import { type ParameterCounts, ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
 import { type ModelOptions, Modules, type SimCseModel, trainingOf } from "../model/model.ts";
-import { type StepPrograms, stepPrograms } from "./step-programs.ts";
+import {
+  type Exchange,
+  type ProgramRun,
+  type Share,
+  type StepPlace,
+  type StepPrograms,
+  stepPrograms,
+  wholeShare,
+} from "./step-programs.ts";
 import { historyLength, historyTensor, type TokenizedExample, type TrainingStepOptions } from "./step-recording.ts";
 
 /** The numbers of one step. */
@@ -28,8 +37,21 @@ export interface StepMetrics {
   readonly mlmLoss?: number;
 }
 
+/** A training step as a run needs it, on one device or on several. */
+export interface CompiledStep extends Profilable<[examples: readonly TokenizedExample[], update: number, learningRate: number]> {
+  /** The step's programs by name, on the first device; a name says which part of the step it is. */
+  readonly programs: ReadonlyMap<string, Program>;
+  /** The step on each of the devices, the first one's first. */
+  readonly onDevices: readonly TrainingStep[];
+  /** Bytes on each device of the programs and the memory they share, without the parameters. */
+  readonly bytes: number;
+  metrics(first: number, last: number): Promise<StepMetrics[]>;
+  scaling(): Promise<{ loss_scale: number; skipped_steps: number }>;
+  [Symbol.dispose](): void;
+}
+
 /** A training step compiled for a model and a batch size. */
-export class TrainingStep {
+export class TrainingStep implements CompiledStep {
   readonly #lifetime = new Lifetime("The training step", "Create it again.");
   readonly #metrics: Readback;
 
@@ -72,6 +94,10 @@ export class TrainingStep {
     }
   }
 
+  get onDevices(): readonly TrainingStep[] {
+    return [this];
+  }
+
   /** The program that needs the most memory; the only one if the batch runs at once. */
   get program(): Program {
     return largest([...this.programs.values()], ({ plan }) => plan);
@@ -87,14 +113,16 @@ export class TrainingStep {
    * sentences, so their masks differ.
    */
   run(examples: readonly TokenizedExample[], update: number, learningRate: number): void {
-    for (const [program, input] of this.#inputs(examples, update, learningRate)) this.programs.get(program)!.run(input);
+    for (const next of this.sequence(examples, { update, learningRate }, wholeShare)) {
+      if ("program" in next) this.programs.get(next.program)!.run(next.input, next.part);
+    }
   }
 
   /** Like `run`, with each kernel timed. Waits for the GPU. Throws `DeviceError` if the device has no timestamps. */
   async profile(examples: readonly TokenizedExample[], update: number, learningRate: number): Promise<DispatchProfile[]> {
     const dispatches: DispatchProfile[] = [];
-    for (const [program, input] of this.#inputs(examples, update, learningRate)) {
-      dispatches.push(...(await this.programs.get(program)!.profile(input)));
+    for (const next of this.sequence(examples, { update, learningRate }, wholeShare)) {
+      if ("program" in next) dispatches.push(...(await this.programs.get(next.program)!.profile(next.input, next.part)));
     }
     return dispatches;
   }
@@ -105,7 +133,8 @@ export class TrainingStep {
     for (const program of this.programs.values()) program.check();
   }
 
-  #inputs(examples: readonly TokenizedExample[], update: number, learningRate: number) {
+  /** What this device does for its share of a step that it makes with others. Throws like `run`. */
+  sequence(examples: readonly TokenizedExample[], place: StepPlace, share: Share): Iterable<ProgramRun | Exchange> {
     this.check();
     const { batchSize, accumulation = 1 } = this.options;
     if (examples.length > batchSize * accumulation) {
@@ -114,7 +143,7 @@ export class TrainingStep {
         "Compile it for a larger batch.",
       );
     }
-    return this.steps.inputs(this.device, examples, { update, learningRate });
+    return this.steps.sequence(this.device, examples, place, share);
   }
 
   /** Metrics of updates `first` to `last`, at most `historyLength` of them. Waits for the GPU. Throws the error of a failed step. */
@@ -150,6 +179,9 @@ export class TrainingStep {
   }
 }
 
+/** Bytes of the staging memory through which several devices exchange tensors. */
+export const exchangeBytes = ({ exchanged }: StepPrograms): number => sum(exchanged.map(({ bytes }) => bytes));
+
 /** What a step would run and allocate on a device. */
 export interface StepPlan {
   /** The plan of its largest program. */
@@ -178,7 +210,8 @@ export function planTrainingStep(
     const tape = new Tape();
     return plan(tape, record(tape), capabilities);
   });
-  const bytes = sum(plans.map(({ bytes }) => bytes.total)) + sum(steps.tensors.map((tensor) => tensor.bytes));
+  const shared = sum(steps.tensors.map((tensor) => tensor.bytes)) + (options.devices === undefined ? 0 : exchangeBytes(steps));
+  const bytes = sum(plans.map(({ bytes }) => bytes.total)) + shared;
   const dispatches = sum(plans.map(({ kernels }) => kernels.length));
   return { plan: largest(plans, (own) => own), bytes, persistentBytes: layout.bytes, dispatches, parameters: layout.counts };
 }

@@ -1,0 +1,139 @@
+/**
+ * A step that several devices share equals that of one device, leaves all devices with the same bits, and goes on when a device is lost.
+ *
+ * In the same chunks the bits are those of GradCache on one device. Otherwise sums have another order: losses and parameters agree to 1e-6.
+ */
+import { expect, it } from "vitest";
+import type { Device } from "../../../src/gpu/device.ts";
+import { openDevice } from "../../../src/gpu/node.ts";
+import { MemoryFolder } from "../../../src/io/folder.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { infoNce } from "../../../src/simcse/losses/infonce.ts";
+import { type ModelOptions, SimCseModel } from "../../../src/simcse/model/model.ts";
+import { SimCSE } from "../../../src/simcse/simcse.ts";
+import { ParallelStep } from "../../../src/simcse/training/parallel-step.ts";
+import type { TokenizedExample, TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
+import type { TrainingOptions } from "../../../src/simcse/training/train-loaded.ts";
+import { type StepMetrics, TrainingStep } from "../../../src/simcse/training/training-step.ts";
+import { openTestDevice, profile } from "../../device.ts";
+import { tinyConfig, tinySentences } from "../../tiny-model.ts";
+
+const devices = [await openTestDevice(), await openTestDevice()] as const;
+const { json, tokenizer } = tinyConfig();
+const config = parseConfig("tiny", json);
+const examples: readonly TokenizedExample[] = Array.from({ length: 12 }, (_, i) => {
+  const ids = tokenizer.encode(`${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 6)]}`, 20);
+  return { sentences: [ids, ids] };
+});
+const mlm = { weight: 0.5, probability: 0.3, maskId: tokenizer.maskId, specialIds: new Set([tokenizer.clsId, tokenizer.sepId]) };
+const base: TrainingStepOptions = { batchSize: 6, maxLength: 20, pooler: "cls", loss: infoNce({ temperature: 0.05 }), seed: 1 };
+
+/** What lasts of a model: parameters, moments and the optimiser's state. */
+async function lasting({ store, device }: SimCseModel): Promise<Float32Array[]> {
+  return Promise.all(store.layout.lasting.map(async ({ window }) => new Float32Array(await device.read(window))));
+}
+
+interface Trained {
+  readonly metrics: readonly StepMetrics[];
+  /** Of each device that is left. */
+  readonly states: readonly Float32Array[][];
+}
+
+/** Three steps, the last one on a smaller batch. */
+async function trained(
+  step: Partial<TrainingStepOptions>,
+  {
+    on = devices.slice(0, 1),
+    model: parts = {},
+    onUpdate,
+  }: { on?: readonly Device[]; model?: Partial<ModelOptions>; onUpdate?: (update: number) => void } = {},
+): Promise<Trained & { readonly left: readonly number[] }> {
+  const options = { ...base, ...step };
+  const [first, ...others] = on as [Device, ...Device[]];
+  const model = await SimCseModel.allocate(first, config, { training: true, mlp: true, mlm: options.mlm !== undefined, ...parts });
+  const left: number[] = [];
+  try {
+    model.store.initialize(1);
+    using training =
+      others.length === 0
+        ? await TrainingStep.create(model, options)
+        : await ParallelStep.create(model, options, { others, onLoss: (_, count) => void left.push(count) });
+    const perUpdate = options.batchSize * (options.accumulation ?? 1);
+    for (let update = 1; update <= 3; update++) {
+      const done = training.run(examples.slice(0, update === 3 ? perUpdate - 1 : perUpdate), update, 1e-3);
+      onUpdate?.(update);
+      await done;
+    }
+    const models = training instanceof ParallelStep ? training.models : [model];
+    return { metrics: await training.metrics(1, 3), states: await Promise.all(models.map(lasting)), left };
+  } finally {
+    model.close();
+  }
+}
+
+/** Throws unless losses and parameters agree to 1e-6. */
+function expectClose(found: Trained, wanted: Trained, tolerance = 1e-6): void {
+  for (const [i, { loss, mlmLoss = 1 }] of wanted.metrics.entries()) {
+    expect(Math.abs(found.metrics[i]!.loss / loss - 1)).toBeLessThan(tolerance);
+    expect(Math.abs((found.metrics[i]!.mlmLoss ?? 1) / mlmLoss - 1)).toBeLessThan(tolerance);
+  }
+  const [parameters] = wanted.states[0]!;
+  const error = Math.hypot(...parameters!.map((value, i) => found.states[0]![0]![i]! - value)) / Math.hypot(...parameters!);
+  expect(error).toBeLessThan(tolerance);
+}
+
+it("in the same chunks, two devices give the bits of one, and end with the same ones", async () => {
+  const one = await trained({ cacheChunk: 3 });
+  const two = await trained({}, { on: devices });
+  expect(two.metrics).toEqual(one.metrics);
+  expect(two.states).toEqual([one.states[0], one.states[0]]);
+  expectClose(two, await trained({}));
+});
+
+it.each<[string, Partial<TrainingStepOptions>, Partial<ModelOptions>]>([
+  ["several chunks a device, masked words besides, layers computed again", { cacheChunk: 1, mlm, gradientCheckpointing: true }, {}],
+  ["masked language modelling alone", { mlm: { ...mlm, weight: 1 }, loss: null }, { mlp: false }],
+  ["accumulated batches", { batchSize: 3, accumulation: 3 }, {}],
+  ["adapters beside frozen weights", {}, { lora: { rank: 4, alpha: 16, targets: ["query", "value"], dropout: 0 } }],
+])("agrees with one device: %s", async (_, step, model) => {
+  const wanted = await trained(step, { model });
+  const found = await trained(step, { on: devices, model });
+  expectClose(found, wanted);
+  expect(found.states[1]).toEqual(found.states[0]);
+});
+
+it("in mixed precision all devices scale, skip and update alike", async () => {
+  const found = await trained({}, { on: devices, model: { halves: true } });
+  expect(found.states[1]).toEqual(found.states[0]);
+  expect(found.states[0]).toEqual((await trained({ cacheChunk: 3 }, { model: { halves: true } })).states[0]);
+});
+
+it("goes on with the others when a device is lost within a step", async () => {
+  const lost = await openDevice({ profile });
+  const onUpdate = (update: number) => void (update === 2 && setTimeout(() => lost.gpu.destroy()));
+  const found = await trained({}, { on: [devices[0], lost], onUpdate });
+  expect(found.left).toEqual([1]);
+  expectClose(found, await trained({}));
+  lost.close();
+});
+
+it("a checkpoint of one device is resumed on two, with the same bits in the same chunks", async () => {
+  const texts = Array.from({ length: 24 }, (_, i) => `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 6)]}`);
+  const settings = { pooler: "cls", batchSize: 6, gradientCacheChunk: 3, maxSteps: 4, maxLength: 20, learningRate: 1e-3 } as const;
+  const folder = new MemoryFolder("tiny", [["config.json", JSON.stringify(json)], ...tokenizer.files]);
+  const run = async (options: TrainingOptions) => {
+    await using model = await SimCSE.loadFrom(devices[0], folder, { training: true, pooler: "cls", maxLength: 20 });
+    await model.train(texts, { ...settings, ...options });
+    return lasting(model.model);
+  };
+  const whole = await run({});
+  const checkpoints = new MemoryFolder("run");
+  const stop = new AbortController();
+  const evaluate = async () => {
+    stop.abort();
+    return 0;
+  };
+  await run({ checkpoints, evalSteps: 2, evaluate, signal: stop.signal });
+  expect(await run({ checkpoints, resume: true, devices })).toEqual(whole);
+  await expect(run({ devices: [{}] as never })).rejects.toThrow("`devices` must be a list of devices.");
+});
