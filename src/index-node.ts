@@ -12,5 +12,6 @@ export { type HubOptions, openHubFolder, openModelFolder } from "./io/hub-node.t
 export { sentencesOf } from "./io/text-node.ts";
 export * from "./package.ts";
 export { type TeacherVectorsOptions, writeTeacherVectors } from "./simcse/distillation/teacher-vectors-node.ts";
+export { exportIndex, type IndexFormat, indexFormats } from "./simcse/search/export-index.ts";
 export { SimCSE } from "./simcse/simcse-node.ts";
 export { openTuning } from "./tuning/tuning-node.ts";

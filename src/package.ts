@@ -261,6 +261,7 @@ export {
   type MinedTriplet,
   mineHardNegatives,
 } from "./simcse/search/hard-negatives.ts";
+export { openStoredIndex, type StoredIndex, type StoredPart } from "./simcse/search/index-file.ts";
 export type { Filter, FilterRange, FilterValue, JsonValue, Metadata } from "./simcse/search/metadata.ts";
 export { type Duplicate, type DuplicateGroup, duplicateGroups, NearDuplicates } from "./simcse/search/near-duplicates.ts";
 export type {

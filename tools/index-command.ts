@@ -1,20 +1,27 @@
-/** `simcse index`: makes an index of sentences, adds to it, removes from it, lists it. */
+/** `simcse index`: makes an index of sentences, adds to it, removes from it, lists it, exports it. */
 
-import { basename, dirname, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { DataError, OptionError } from "../src/errors.ts";
-import { openFolder } from "../src/io/folder-node.ts";
+import { diskSource } from "../src/io/examples-node.ts";
+import type { Folder } from "../src/io/folder.ts";
+import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
+import { openTable } from "../src/io/text/table.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
-import { indexedSentences } from "../src/simcse/search/index-file.ts";
+import { exportIndex, type IndexFormat, indexFormats } from "../src/simcse/search/export-index.ts";
+import { indexedSentences, openStoredIndex } from "../src/simcse/search/index-file.ts";
 import { type Filter, metadataMatcher } from "../src/simcse/search/metadata.ts";
 import type { SentenceId, SentenceToIndex } from "../src/simcse/search/sentence-index.ts";
+import type { IndexSource } from "../src/simcse/simcse-options.ts";
 import { interruptSignal } from "./cli/failure.ts";
 import { filterOption } from "./cli/filter.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { flag, withOptions } from "./cli/options.ts";
 import { startCounter } from "./cli/progress.ts";
-import { type RecordOptions, readRecords, recordOptions } from "./cli/records.ts";
+import { joined } from "./cli/record-vectors.ts";
+import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
 import { isMatrix, readVectors } from "./cli/vector-input.ts";
 import { printLines } from "./cli/vector-output.ts";
 
@@ -48,11 +55,17 @@ const vectorsOption = new Option(
   ".npy file with the vectors of --input, as written by `simcse encode`, in place of encoding",
 );
 
+const vectorColumnOption = new Option(
+  "--vector_column <name>",
+  "column or field of --input with each sentence's vector, in place of encoding",
+);
+
 const buildCommand = withOptions(new Command("build").description("build an index of sentences"), [
   ...modelOptions,
   ...recordOptions,
   indexOption("file to write the index to"),
   vectorsOption,
+  vectorColumnOption,
   new Option("--precision <precision>", "number format to search in; int8 and binary take less memory")
     .choices([...precisions])
     .default("f32"),
@@ -63,7 +76,8 @@ const buildCommand = withOptions(new Command("build").description("build an inde
   const counter = startCounter("sentences");
   const { precision, rescore } = given;
   try {
-    await open.simcse.buildIndex(items(given), { precision, rescore, signal, onProgress: counter.update, ...(await knownVectors(given)) });
+    const { sentences, vectors } = await source(given);
+    await open.simcse.buildIndex(sentences, { precision, rescore, signal, onProgress: counter.update, ...(vectors && { vectors }) });
   } finally {
     counter.stop();
   }
@@ -77,6 +91,7 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   ...recordOptions,
   indexOption("the index file, which is replaced"),
   vectorsOption,
+  vectorColumnOption,
   flag("upsert", "replace sentences whose id is already in the index"),
 ]).action(async (given: AddOptions) => {
   await using open = await openModel(given);
@@ -84,11 +99,12 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   await open.simcse.loadIndex(given.index);
   const counter = startCounter("sentences");
   try {
-    await open.simcse.addToIndex(items(given), {
+    const { sentences, vectors } = await source(given);
+    await open.simcse.addToIndex(sentences, {
       signal,
       onProgress: counter.update,
       ...(given.upsert && { upsert: true }),
-      ...(await knownVectors(given)),
+      ...(vectors && { vectors }),
     });
   } finally {
     counter.stop();
@@ -120,22 +136,91 @@ const listCommand = withOptions(
   await printLines(lines(given.index));
 
   async function* lines(path: string): AsyncGenerator<string> {
-    for await (const { id, sentence, metadata } of indexedSentences(await openFolder(dirname(resolve(path))), basename(path)))
+    for await (const { id, sentence, metadata } of indexedSentences(await folderOf(path), basename(path)))
       if (given.filter === undefined || matches(metadata)) yield `${JSON.stringify({ id, sentence, ...(metadata && { metadata }) })}\n`;
   }
 });
 
-async function knownVectors({ vectors }: SourceOptions): Promise<{ vectors?: Embeddings }> {
-  return vectors === undefined ? {} : { vectors: await readVectors(vectors) };
+interface ExportOptions {
+  readonly index: string;
+  readonly output: string;
+  readonly format?: IndexFormat;
+}
+
+/** The endings of each format's files. */
+const endings: Readonly<Record<string, IndexFormat>> = { ".parquet": "parquet", ".npy": "npy", ".faiss": "faiss" };
+
+const exportCommand = withOptions(
+  new Command("export").description("write the vectors, sentences, ids and metadata of an index for other programs; needs no model"),
+  [
+    indexOption("the index"),
+    new Option(
+      "--output <file>",
+      "file to write; npy and faiss also get x.records.jsonl, with the sentence of each row",
+    ).makeOptionMandatory(),
+    new Option("--format <format>", "parquet; npy, for NumPy; or faiss, an IndexFlatIP (default: by the name of --output)").choices(
+      indexFormats,
+    ),
+  ],
+).action(async ({ index: path, output, format = endings[extname(output).toLowerCase()] }: ExportOptions) => {
+  if (format === undefined)
+    throw new OptionError(`--output ${output} has an unknown format.`, "Give --format, or a file that ends in .parquet, .npy or .faiss.");
+  const index = await openStoredIndex(await folderOf(path), basename(path));
+  for (const { name, content } of await exportIndex(index, format, basename(output)))
+    await writeFileAtomically(join(dirname(output), name), content);
+});
+
+const folderOf = (path: string): Promise<Folder> => openFolder(dirname(resolve(path)));
+
+/** The sentences of the input, and their vectors if they are given. */
+async function source(options: SourceOptions): Promise<{ sentences: IndexSource; vectors?: Embeddings }> {
+  const given = isMatrix(options.input) ? await withRecords(options) : options;
+  const { vectors, vector_column } = given;
+  if (vector_column === undefined)
+    return { sentences: items(given), ...(vectors !== undefined && { vectors: await readVectors(vectors) }) };
+  if (vectors !== undefined) throw new OptionError("--vectors and --vector_column both give vectors.", "Leave out one of them.");
+  const sentences: SentenceToIndex[] = [];
+  const rows: Float32Array[] = [];
+  for await (const { vector, ...item } of items(given)) {
+    sentences.push(item);
+    rows.push(vector!);
+    if (vector!.length !== rows[0]!.length)
+      throw new DataError(
+        `row ${rows.length} of ${given.input} has a vector of ${vector!.length} numbers, row 1 has ${rows[0]!.length}.`,
+        "Give vectors of one model.",
+      );
+  }
+  const dimension = rows[0]?.length ?? 0;
+  return { sentences, vectors: { length: rows.length, dimension, data: joined(rows, rows.length * dimension) } };
+}
+
+/** For x.npy as the input, x.records.jsonl as the input and x.npy as its vectors. `simcse encode` and `simcse index export` write both. */
+async function withRecords(given: SourceOptions): Promise<SourceOptions> {
+  const { input } = given;
+  const records = `${input.slice(0, -extname(input).length)}.records.jsonl`;
+  if (!existsSync(records))
+    throw new OptionError(
+      `${input} holds vectors, and an index needs their sentences.`,
+      `Give the sentences as --input, and --vectors ${input}.`,
+    );
+  const fields = new Set(Object.keys(await firstObject(records)));
+  return {
+    ...given,
+    input: records,
+    vectors: given.vectors ?? input,
+    ...(fields.has("id") && { id_column: given.id_column ?? "id" }),
+    ...(fields.has("metadata") && { metadata_columns: given.metadata_columns ?? ["metadata"] }),
+  };
+}
+
+/** The first row of JSON lines. */
+async function firstObject(path: string): Promise<object> {
+  for await (const { fields } of (await openTable(await diskSource(path), { format: "jsonl" })).rows) return fields;
+  return {};
 }
 
 /** The records of the input. Throws `DataError` naming both rows if an id occurs twice; reports the number of empty sentences on standard error. */
-async function* items(given: SourceOptions): AsyncGenerator<SentenceToIndex> {
-  if (isMatrix(given.input))
-    throw new OptionError(
-      `${given.input} holds vectors, and an index needs their sentences.`,
-      `Give the sentences as --input, and --vectors ${given.input}.`,
-    );
+async function* items(given: SourceOptions): AsyncGenerator<TextRecord> {
   const rows = new Map<SentenceId, number>();
   const empty: number[] = [];
   let row = 0;
@@ -158,8 +243,9 @@ async function* items(given: SourceOptions): AsyncGenerator<SentenceToIndex> {
 }
 
 export const indexCommand = new Command("index")
-  .description("build and change an index of sentences to search")
+  .description("build, change and export an index of sentences to search")
   .addCommand(buildCommand)
   .addCommand(addCommand)
   .addCommand(removeCommand)
-  .addCommand(listCommand);
+  .addCommand(listCommand)
+  .addCommand(exportCommand);

@@ -1,7 +1,7 @@
-"""Makes embedding_tools.json: paraphrase mining, community detection and static int8 by sentence-transformers, for the tests of
+"""Makes embedding_tools.json: paraphrase mining, community detection and static int8 by sentence-transformers, and a file of faiss, for the tests of
 src/simcse/search/ and src/simcse/embedding/int8-ranges.ts.
 
-Run with Python 3 that has sentence-transformers: `python3 test/golden/embedding_tools.py`. Vectors are made on both sides from the same integer
+Run with Python 3 that has sentence-transformers and faiss: `python3 test/golden/embedding_tools.py`. Vectors are made on both sides from the same integer
 generator (see classifiers.py).
 """
 
@@ -9,6 +9,7 @@ import base64
 import json
 import pathlib
 
+import faiss
 import numpy as np
 import torch
 from classifiers import uniform
@@ -28,6 +29,9 @@ communities = community_detection(vectors, threshold=THRESHOLD, min_community_si
 calibration, stored = vectors[:400], vectors[400:]
 int8 = quantize_embeddings(stored, precision="int8", calibration_embeddings=calibration)
 
+index = faiss.IndexFlatIP(DIMENSION)
+index.add(vectors[:3])
+
 golden = {
     "rows": ROWS,
     "dimension": DIMENSION,
@@ -38,6 +42,7 @@ golden = {
     "pairs": [[i, j, round(score, 6)] for score, i, j in pairs],
     "communities": communities,
     "calibration_rows": len(calibration),
+    "faiss": base64.b64encode(faiss.serialize_index(index).tobytes()).decode(),
     "int8": base64.b64encode(int8.tobytes()).decode(),
 }
 pathlib.Path(__file__).with_name("embedding_tools.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")

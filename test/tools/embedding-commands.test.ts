@@ -303,7 +303,33 @@ describe("index and search", () => {
       "--filter",
       '"above"',
     );
-    expectFailure(await simcse(["index", "build", "--model", model, "--input", file("faq.npy"), "--index", faq]), "--vectors");
+    await writeFile(file("bare.npy"), await readFile(file("faq.npy")));
+    expectFailure(await simcse(["index", "build", "--model", model, "--input", file("bare.npy"), "--index", faq]), "--vectors");
+  });
+
+  it("is exported, and built again of what was exported", async () => {
+    const [from, again] = [file("exported.index"), file("again.index")];
+    const table = file("export.jsonl");
+    await writeFile(table, tinySentences.map((sentence, i) => `${JSON.stringify({ sentence, key: `k${i}`, year: i })}\n`).join(""));
+    const ids = ["--id_column", "key", "--metadata_columns", "year"];
+    await succeed(["index", "build", "--model", model, "--input", table, ...ids, "--index", from]);
+    const list = async (path: string) => parsed<object>(await succeed(["index", "list", "--index", path]));
+    const before = await list(from);
+    const read = ["--id_column", "id", "--metadata_columns", "metadata", "--vector_column", "embedding"];
+    for (const [output, given] of [
+      ["export.parquet", read],
+      ["export.npy", []],
+    ] as const) {
+      await succeed(["index", "export", "--index", from, "--output", file(output)]);
+      await succeed(["index", "build", "--model", model, "--input", file(output), ...given, "--index", again]);
+      expect(await list(again)).toEqual(before);
+    }
+    await succeed(["index", "export", "--index", from, "--format", "faiss", "--output", file("flat.bin")]);
+    expect((await readFile(file("flat.bin"))).subarray(0, 4).toString()).toBe("IxFI");
+    expectFailure(await simcse(["index", "export", "--index", from, "--output", file("flat.bin")]), "flat.bin", "--format");
+    expectFailure(await simcse(["index", "export", "--index", text, "--output", file("x.npy")]), "sentences.txt", "not an index");
+    const build = ["index", "build", "--model", model, "--index", again, "--input", file("export.parquet")];
+    expectFailure(await simcse([...build, "--vector_column", "sentence"]), "row 1", "a list of numbers", "--vector_column");
   });
 
   it("is not needed to leave out near-duplicates", async () => {

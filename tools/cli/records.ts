@@ -15,6 +15,8 @@ export interface TextRecord {
   readonly sentence: string;
   readonly id?: SentenceId;
   readonly metadata?: Metadata;
+  /** Only with `vector_column`. */
+  readonly vector?: Float32Array;
 }
 
 export interface RecordOptions {
@@ -23,6 +25,7 @@ export interface RecordOptions {
   readonly text_column?: string;
   readonly id_column?: string;
   readonly metadata_columns?: readonly string[];
+  readonly vector_column?: string;
   readonly header?: boolean;
 }
 
@@ -56,11 +59,11 @@ export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRec
   if (given.input === "-" && process.stdin.isTTY)
     process.stderr.write("reading from the terminal: one sentence per line, Ctrl-D at the end\n");
   const source = await sourceOf(given.input);
-  const { text_column, id_column, metadata_columns = [], header } = given;
+  const { text_column, id_column, metadata_columns = [], vector_column, header } = given;
   const table = await openTable(source, {
     format: given.input_format ?? formatOf(given.input) ?? "lines",
     ...(header !== undefined && { header }),
-    knownColumns: [text_column, id_column, ...metadata_columns].filter((column) => column !== undefined),
+    knownColumns: [text_column, id_column, vector_column, ...metadata_columns].filter((column) => column !== undefined),
   });
   if (table.format === "lines" && (id_column !== undefined || metadata_columns.length > 0)) {
     const name = id_column === undefined ? "--metadata_columns" : "--id_column";
@@ -76,6 +79,7 @@ export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRec
       sentence,
       ...(id_column !== undefined && { id: idField(table, row, id_column) }),
       ...(metadata_columns.length > 0 && { metadata: metadataFields(table, row, metadata_columns) }),
+      ...(vector_column !== undefined && { vector: vectorField(table, row, vector_column) }),
     };
   }
   // Standard input may be empty: a shard of a split text may have no lines.
@@ -129,6 +133,26 @@ function idField(table: Table, row: Row, column: string): SentenceId {
     `${placeOf(table, row)}: expected a text or a whole number in "${column}", found ${show(value)}.`,
     "Give every row an id, or name another column with --id_column.",
   );
+}
+
+/** A vector is a list of numbers, or in a table of texts the same as JSON. */
+function vectorField(table: Table, row: Row, column: string): Float32Array {
+  const value = fieldOf(row, column);
+  const list = typeof value === "string" && value.startsWith("[") ? parsedList(value) : value;
+  if (Array.isArray(list) && list.length > 0 && list.every((number) => typeof number === "number" && Number.isFinite(number)))
+    return Float32Array.from(list as number[]);
+  throw new DataError(
+    `${placeOf(table, row)}: expected a list of numbers in "${column}", found ${show(value)}.`,
+    "Give every row a vector, or name another column with --vector_column.",
+  );
+}
+
+function parsedList(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The fields of a row to keep. An object in the field `metadata`, as written by `simcse encode`, contributes its own fields. A row may lack some. */

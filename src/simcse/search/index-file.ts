@@ -21,6 +21,7 @@ import { type Precision, precisions } from "../../kernels/search/precision.ts";
 import { decodeRows, type Encoded, rowElements } from "../embedding/precision.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
 import { type IndexedSentence, indexItem, SentenceIndex } from "./sentence-index.ts";
+import type { SegmentFormat } from "./vector-segment.ts";
 
 const format = "simcse-index";
 const version = "2";
@@ -93,11 +94,9 @@ export async function decodeIndex(device: Device, folder: Folder, file: string, 
   const index = new SentenceIndex(device, dimension, { precision, rescore });
   try {
     for (let part = 0; part < parts; part++) {
-      const encoded = await readVectors(tensors, part, index);
+      const encoded = await readVectors(tensors, part, index.vectors.format);
       const entries = readEntries(tensors.path, part, await tensors.readBytes(`sentences.${part}`));
-      const rows = encoded.data.length / rowElements[index.vectors.format.stored](dimension);
-      if (entries.length !== rows)
-        throw new FormatError(`${tensors.path}: part ${part} has ${rows} vectors for ${entries.length} sentences`, buildAgain);
+      checkPart(tensors.path, part, entries, encoded.data.length / rowElements[index.vectors.format.stored](dimension));
       addPart(index, entries, encoded, tensors.path);
     }
     index.nextId = Math.max(index.nextId, nextId);
@@ -113,6 +112,46 @@ export async function* indexedSentences(folder: Folder, file: string): AsyncGene
   const tensors = await openIndex(folder, file);
   const { parts } = readMetadata(tensors);
   for (let part = 0; part < parts; part++) yield* readEntries(tensors.path, part, await tensors.readBytes(`sentences.${part}`));
+}
+
+/** Some sentences of a saved index and their vectors, f32 [sentences, dimension], of unit length except for rounding. */
+export interface StoredPart {
+  readonly entries: readonly IndexedSentence[];
+  readonly vectors: Float32Array;
+}
+
+/** A saved index, opened to be read part by part. */
+export interface StoredIndex {
+  readonly dimension: number;
+  /** The number of sentences. */
+  readonly length: number;
+  /** All parts, in order. Throws `FormatError` for a damaged one. */
+  parts(): AsyncGenerator<StoredPart>;
+}
+
+/** Opens a saved index without a model. Throws `FormatError` for a file that is not an index. */
+export async function openStoredIndex(folder: Folder, file: string): Promise<StoredIndex> {
+  const tensors = await openIndex(folder, file);
+  const { dimension, precision, rescore, parts } = readMetadata(tensors);
+  const stored = rescore ? "f16" : precision;
+  const rows = Array.from({ length: parts }, (_, part) => tensors.tensors.get(`vectors.${part}`)?.shape[0] ?? 0);
+  return {
+    dimension,
+    length: rows.reduce((sum, count) => sum + count, 0),
+    async *parts() {
+      for (let part = 0; part < parts; part++) {
+        const vectors = decodeRows(stored, await readVectors(tensors, part, { dimension, stored }), dimension);
+        const entries = readEntries(tensors.path, part, await tensors.readBytes(`sentences.${part}`));
+        checkPart(tensors.path, part, entries, rows[part]!);
+        yield { entries, vectors };
+      }
+    },
+  };
+}
+
+function checkPart(path: string, part: number, entries: readonly IndexedSentence[], vectors: number): void {
+  if (entries.length === vectors) return;
+  throw new FormatError(`${path}: part ${part} has ${vectors} vectors for ${entries.length} sentences`, buildAgain);
 }
 
 const lineOf = ({ id, sentence, metadata }: IndexedSentence) => `${JSON.stringify([id, sentence, ...(metadata ? [metadata] : [])])}\n`;
@@ -183,9 +222,11 @@ async function checkModel(tensors: Safetensors, dimension: number, { model, fing
   );
 }
 
-async function readVectors(tensors: Safetensors, part: number, index: SentenceIndex): Promise<Encoded> {
-  const { dimension, format: segmentFormat } = index.vectors;
-  const { stored } = segmentFormat;
+async function readVectors(
+  tensors: Safetensors,
+  part: number,
+  { dimension, stored }: Pick<SegmentFormat, "dimension" | "stored">,
+): Promise<Encoded> {
   const name = `vectors.${part}`;
   const info = tensors.tensors.get(name);
   const width = rowElements[stored](dimension);

@@ -14,6 +14,8 @@ export const golden = JSON.parse(readFileSync(new URL("../../golden/embedding_to
   readonly communities: readonly (readonly number[])[];
   /** Rows at the start that int8 is calibrated with; the others are quantised. */
   readonly calibration_rows: number;
+  /** An IndexFlatIP of the first three rows, in base64. */
+  readonly faiss: string;
   /** Base64. */
   readonly int8: string;
 };
