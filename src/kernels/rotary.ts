@@ -22,6 +22,11 @@ interface Attributes {
   readonly back: boolean;
 }
 
+/** The angles of each of a head's points at position 1, as f32 numbers. */
+export function rotaryFrequencies(points: number, theta: number): number[] {
+  return Array.from({ length: points }, (_, i) => Math.fround(theta ** (-i / points)));
+}
+
 const turns = wgsl`
 /** sin and cos of each element, x being an angle of at least 0. */
 fn turn(x: vec4f) -> array<vec4f, 2> {
@@ -54,7 +59,7 @@ const operation: Operation<Attributes> = {
   },
   lower({ inputs: [qkv, tokens], outputs: [turned], attributes: { heads, theta, back } }) {
     const half = (qkv!.shape[1] as number) / (6 * heads);
-    const frequencies = Array.from({ length: half }, (_, i) => Math.fround(theta ** (-i / half)));
+    const frequencies = rotaryFrequencies(half, theta);
     const quads = half / 4;
     const vectors = Array.from({ length: quads }, (_, i) => `vec4f(${frequencies.slice(4 * i, 4 * i + 4).join(", ")})`);
     return {

@@ -40,6 +40,7 @@ KINDS = {
     "camembert": ({**COMMON, "num_hidden_layers": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5}, 0, 2),
     "xlm-roberta": ({**COMMON, "num_hidden_layers": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5}, 0, 2),
     "mpnet": ({**COMMON, "num_hidden_layers": 2, "layer_norm_eps": 1e-5}, 0, 2),
+    "modernbert": ({**COMMON, "num_hidden_layers": 3, "global_attn_every_n_layers": 2, "local_attention": 8, "pad_token_id": 0, "norm_eps": 1e-5}, 2, 3),
 }
 FIRST_WORD = 4
 

@@ -171,26 +171,32 @@ describe.each(kinds)("%s", async (kind) => {
     const names = [...(await inspectWeights(await readConfig(saved))).weights!.tensors.keys()];
     const { encoder, names: tensors } = architectureOf(config);
     expect([...weights.tensors.keys()]).toEqual(expect.arrayContaining(names.map((name) => `${encoder}.${name}`)));
-    const last = config.num_hidden_layers - 1;
-    const student = await openConvertible(await written(await studentFiles(folder, { layers: [last] })), { pooler: "avg" });
-    const kept = names.filter((name) => !name.startsWith(tensors.layers) || name.startsWith(`${tensors.layers}${last}.`));
-    expect([student.transformer.num_hidden_layers, student.tensors.length]).toEqual([1, kept.length]);
+    const layers = [...new Set([0, config.num_hidden_layers - 1])];
+    const student = await openConvertible(await written(await studentFiles(folder, { layers })), { pooler: "avg" });
+    const kept = names.filter(
+      (name) => !name.startsWith(tensors.layers) || layers.some((layer) => name.startsWith(`${tensors.layers}${layer}.`)),
+    );
+    expect([student.transformer.num_hidden_layers, student.tensors.length]).toEqual([layers.length, kept.length]);
   });
 });
 
-it("freezes and adapts layers under the names of their architecture", () => {
-  const { config: json } = JSON.parse(readFileSync(new URL("architectures/distilbert.json", import.meta.url), "utf8")) as Golden;
-  const config = parseConfig("distilbert.json", json);
-  const parts = { freeze: ["0"], lora: { rank: 2, alpha: 4, dropout: 0, targets: ["query", "output"] as const } };
-  const names = [...namedPieces(new Modules(config, { mlp: true, ...parts })).keys()];
-  const layer = "distilbert.transformer.layer.1";
-  expect(names.filter(trainedBy(parts, names, config))).toEqual([
-    ...["attention.q_lin", "ffn.lin2"].flatMap((name) => [`${layer}.${name}.lora_A.weight`, `${layer}.${name}.lora_B.weight`]),
-    "mlp.dense.weight",
-    "mlp.dense.bias",
-  ]);
-  expect(names.filter(trainedBy({ freeze: ["embeddings", "0-1"], lora: null }, names, config))).toEqual([
-    "mlp.dense.weight",
-    "mlp.dense.bias",
-  ]);
+describe("frozen and adapted layers have the names of", () => {
+  const none: string[] = [];
+  it.each([
+    ["distilbert", "distilbert.transformer.layer.", ["attention.q_lin", "ffn.lin2"], none],
+    ["mpnet", "mpnet.encoder.layer.", ["attention.attn.q", "output.dense"], none],
+    // One matrix holds query, key and value, and has one adapter. The norm after all layers belongs to none.
+    ["modernbert", "model.layers.", ["attn.Wqkv", "mlp.Wo"], ["model.final_norm.weight"]],
+  ] as const)("%s", (kind, layers, adapted, outside) => {
+    const { config: json } = JSON.parse(readFileSync(new URL(`architectures/${kind}.json`, import.meta.url), "utf8")) as Golden;
+    const config = parseConfig(`${kind}.json`, { ...json, num_hidden_layers: 2, layer_types: null });
+    const parts = { freeze: ["0"], lora: { rank: 2, alpha: 4, dropout: 0, targets: ["query", "output"] as const } };
+    const names = [...namedPieces(new Modules(config, { mlp: true, ...parts })).keys()];
+    const mlp = ["mlp.dense.weight", "mlp.dense.bias"];
+    expect(names.filter(trainedBy(parts, names, config))).toEqual([
+      ...adapted.flatMap((name) => [`${layers}1.${name}.lora_A.weight`, `${layers}1.${name}.lora_B.weight`]),
+      ...mlp,
+    ]);
+    expect(names.filter(trainedBy({ freeze: ["embeddings", "0-1"], lora: null }, names, config))).toEqual([...outside, ...mlp]);
+  });
 });

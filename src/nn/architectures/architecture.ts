@@ -114,6 +114,8 @@ export interface Architecture<Config extends TransformerConfig = TransformerConf
   readonly maskedHead: MaskedHeadKind<Config>;
   /** The row of the position embedding for a sentence's first token; 0 if absent. */
   firstPosition?(config: Config): number;
+  /** The fields of the config that change in a model with some of the layers, in this order; none but their number if absent. */
+  withLayers?(config: Config, layers: readonly number[]): Readonly<Record<string, unknown>>;
   /** Adds the encoder to an ONNX graph; returns the output of the embeddings and of each layer, as rows [batch · sequence, hidden_size]. */
   addToOnnx(batch: OnnxBatch, config: Config): string[];
 }

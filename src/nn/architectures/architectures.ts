@@ -6,6 +6,8 @@ import { bert } from "./bert.ts";
 import { commonRules, isWhole } from "./config-rules.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
+import { modernbert } from "./modernbert.ts";
+import { mpnet } from "./mpnet.ts";
 import { camembert, roberta, xlmRoberta } from "./roberta.ts";
 
 const architectures: Readonly<Record<string, Architecture>> = {
@@ -15,6 +17,8 @@ const architectures: Readonly<Record<string, Architecture>> = {
   electra,
   camembert,
   "xlm-roberta": xlmRoberta,
+  mpnet,
+  modernbert,
 };
 
 /** The values of `model_type` that are supported. */
@@ -65,7 +69,8 @@ export function parseConfig(file: string, json: Readonly<Record<string, unknown>
   const expect = (field: string, fits: boolean, wanted: string) => {
     if (!fits) refuse(fieldName(type, field), config[field], wanted);
   };
-  for (const [field, { fits, wanted }] of Object.entries({ ...commonRules, ...fields.rules })) expect(field, fits(config[field]), wanted);
+  for (const [field, { fits, wanted }] of Object.entries({ ...commonRules, ...fields.rules }))
+    expect(field, fits(config[field], config), wanted);
   const parsed = config as unknown as TransformerConfig;
   const { hidden_size, num_attention_heads, vocab_size } = parsed;
   expect("pad_token_id", isWhole(config.pad_token_id, 0, vocab_size - 1), `the id of a token, below vocab_size ${vocab_size}`);

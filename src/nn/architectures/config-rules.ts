@@ -3,7 +3,7 @@ import { show } from "../../show.ts";
 
 /** What a field may hold, and how a message describes it. */
 export interface Rule {
-  readonly fits: (value: unknown) => boolean;
+  readonly fits: (value: unknown, config: Readonly<Record<string, unknown>>) => boolean;
   readonly wanted: string;
 }
 

@@ -32,7 +32,7 @@ export interface AttentionSize {
   readonly num_attention_heads: number;
 }
 
-/** The names of the three linear layers that attention reads. */
+/** The names of the three linear layers that attention reads, or of their values. */
 export interface AttentionNames {
   readonly query: string;
   readonly key: string;
@@ -41,14 +41,21 @@ export interface AttentionNames {
 
 /** Self-attention of rows, without its output projection. */
 export function onnxAttention(batch: OnnxBatch, x: string, names: AttentionNames, config: AttentionSize): string {
-  const { graph, size, penalty } = batch;
+  const { graph, size } = batch;
   const width = config.hidden_size / config.num_attention_heads;
   const perHead = graph.add("Concat", [size, graph.integers([config.num_attention_heads, width])], { axis: 0 });
   const heads = (name: string, perm: number[]) =>
     graph.add("Transpose", [graph.add("Reshape", [onnxLinear(batch, x, name), perHead])], { perm });
-  const products = graph.add("MatMul", [heads(names.query, [0, 2, 1, 3]), heads(names.key, [0, 2, 3, 1])]);
-  const scores = graph.add("Add", [graph.add("Mul", [products, graph.float(1 / Math.sqrt(width))]), penalty]);
-  const context = graph.add("MatMul", [graph.add("Softmax", [scores], { axis: -1 }), heads(names.value, [0, 2, 1, 3])]);
+  const [query, key, value] = [heads(names.query, [0, 2, 1, 3]), heads(names.key, [0, 2, 3, 1]), heads(names.value, [0, 2, 1, 3])];
+  return onnxAttended(batch, { query, key, value }, config);
+}
+
+/** Rows of attention from queries and values [batch, heads, sequence, head size] and keys [batch, heads, head size, sequence]. */
+export function onnxAttended(batch: OnnxBatch, { query, key, value }: AttentionNames, config: AttentionSize): string {
+  const { graph, penalty } = batch;
+  const scale = graph.float(1 / Math.sqrt(config.hidden_size / config.num_attention_heads));
+  const scores = graph.add("Add", [graph.add("Mul", [graph.add("MatMul", [query, key]), scale]), penalty]);
+  const context = graph.add("MatMul", [graph.add("Softmax", [scores], { axis: -1 }), value]);
   return onnxRows(batch, graph.add("Transpose", [context], { perm: [0, 2, 1, 3] }), config.hidden_size);
 }
 

@@ -27,17 +27,14 @@ export class Parameter implements Persistent {
   constructor(
     readonly shape: readonly number[],
     readonly initial: Initial,
+    /** Whether it has weight decay: matrices do, biases and norm weights do not. */
+    readonly decays: boolean = shape.length > 1,
   ) {
     checkShape("A parameter", shape);
   }
 
   get dtype(): FloatType {
     return this.#places === null ? "f32" : floatOf(this.#places.own);
-  }
-
-  /** Weight decay applies to matrices, not to biases and norm weights. */
-  get decays(): boolean {
-    return this.shape.length > 1;
   }
 
   /** Assigns its place in an arena. */

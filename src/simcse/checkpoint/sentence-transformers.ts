@@ -14,7 +14,7 @@ import type { TextPreparation } from "../embedding/prompts.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { type Activation, activationNames, type DenseStep, type SentenceHeadConfig, type SentenceStep } from "../model/sentence-head.ts";
 
-/** A folder of weights, and the names of its tensors in the model: `linear.weight` becomes `head.steps.0.linear.weight`. */
+/** A folder of weights, and the names of its tensors in the model: `linear.weight` becomes `sentenceHead.steps.0.linear.weight`. */
 export interface ModuleWeights {
   readonly folder: Folder;
   /** The path of `folder` in the model folder. */
@@ -157,7 +157,8 @@ export async function readSentenceModules(folder: Folder): Promise<SentenceModul
     }
     const step = await STEPS[module.name]!(module.folder);
     if (step === null) continue;
-    if (step.kind !== "normalize") modules.push({ folder: module.folder, path: module.path, prefix: `head.steps.${steps.length}.` });
+    if (step.kind !== "normalize")
+      modules.push({ folder: module.folder, path: module.path, prefix: `sentenceHead.steps.${steps.length}.` });
     steps.push(step);
   }
   // Scaling to unit length at the end is left to the caller of encode.

@@ -60,6 +60,7 @@ export async function studentFiles(teacher: Folder, options: StudentOptions = {}
     ...published,
     ...(rows !== null && { ...renumberedIds(folder, published, model, rows), vocab_size: rows.length }),
     [fieldName(model, "num_hidden_layers")]: layers.length,
+    ...architectureOf(model).withLayers?.(model, layers),
     ...(options.dtype !== undefined && { dtype: undefined, torch_dtype: weightsForms[options.dtype].torchDtype }),
     // An official model's pooler is known by its name, which the student does not have.
     ...(transformer === null && simcse === null && pooler !== null && { simcse: { pooler_type: pooler, max_seq_length: usualLength } }),

@@ -50,13 +50,13 @@ export class EncoderProgram {
     const { config, modules, mlp, device, tuning } = model;
     const tokens = Math.max(longest, Math.min(sentences * longest, tokensPerBatch));
     const capacity: BatchCapacity = { sentences, tokens, longest, ...tableSizes(config) };
-    const leavesOutPrompt = pooler === "sentence_transformers" && !modules.head!.config.includePrompt;
+    const leavesOutPrompt = pooler === "sentence_transformers" && !modules.sentenceHead!.config.includePrompt;
     const record = (tape: Tape) => {
       const batch = declareBatch(tape, capacity, { indices: false });
       const hidden = modules.transformer.forward(batch, { training: false, dtype: model.dtype });
       const vectors =
         pooler === "sentence_transformers"
-          ? modules.head!.forward(hidden.at(-1)!, batch, leavesOutPrompt ? declarePooledSentences(tape, capacity) : batch.sentences)
+          ? modules.sentenceHead!.forward(hidden.at(-1)!, batch, leavesOutPrompt ? declarePooledSentences(tape, capacity) : batch.sentences)
           : poolSentences(pooler, hidden, batch, mlp);
       return { embeddings: size.normalize ? normalize(vectors) : vectors };
     };

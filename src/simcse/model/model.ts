@@ -48,7 +48,7 @@ export interface ModelOptions {
 export class Modules {
   // Only declared, because the order of properties is that of the parameters in memory, and the encoder comes first.
   declare readonly mlp?: { readonly dense: Linear };
-  declare readonly head?: SentenceHead;
+  declare readonly sentenceHead?: SentenceHead;
   readonly #transformer: Transformer;
   readonly #maskedHead: MaskedHead | null;
 
@@ -60,7 +60,7 @@ export class Modules {
     this.#transformer = create(config, (layer) => adaptersOf(trainedParts(parts), layer));
     Object.assign(this, { [encoder]: this.#transformer });
     if (mlp) this.mlp = { dense: new Linear(config.hidden_size, config.hidden_size, config.initializer_range) };
-    if (head) this.head = new SentenceHead(head);
+    if (head) this.sentenceHead = new SentenceHead(head);
     this.#maskedHead = mlm ? maskedHead.create(config) : null;
     if (this.#maskedHead !== null) Object.assign(this, placed(this.#maskedHead, maskedHead.path));
   }
@@ -150,8 +150,8 @@ export class SimCseModel {
 
   /** The length of the model's vectors. */
   get dimension(): number {
-    const { head } = this.modules;
-    return head ? headDimension("The model", head.config, this.config.hidden_size) : this.config.hidden_size;
+    const { sentenceHead } = this.modules;
+    return sentenceHead ? headDimension("The model", sentenceHead.config, this.config.hidden_size) : this.config.hidden_size;
   }
 
   /** The tensors of the model without adapters, which it is saved with. */

@@ -9,7 +9,7 @@ import type { EncodingPooler } from "../model/poolers.ts";
 export async function modelFingerprint(model: SimCseModel, pooler: EncodingPooler): Promise<string> {
   const { baseTensors, modules } = model;
   const names = [...baseTensors.keys()].filter((name) => !name.startsWith("cls.") && (pooler === "cls" || !name.startsWith("mlp."))).sort();
-  const lines: string[] = [`pooler ${pooler}`, ...(modules.head ? [JSON.stringify(modules.head.config)] : [])];
+  const lines: string[] = [`pooler ${pooler}`, ...(modules.sentenceHead ? [JSON.stringify(modules.sentenceHead.config)] : [])];
   for (const name of names) lines.push(`${name} ${baseTensors.get(name)!.shape.join(" ")} ${await sha256(await model.readMerged(name))}`);
   return sha256(new TextEncoder().encode(lines.join("\n")));
 }

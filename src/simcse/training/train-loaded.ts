@@ -265,6 +265,6 @@ function hasAll({ modules, store, trained }: SimCseModel, { mlp, mlm = false, ha
     store.layout.keepsHalves === halves &&
     (modules.mlp !== undefined) === mlp &&
     (modules.maskedHead !== null) === mlm &&
-    modules.head === undefined
+    modules.sentenceHead === undefined
   );
 }

@@ -1,7 +1,7 @@
 /** A config that asks for an unsupported computation is refused with the name of its field; sizes are bounded. */
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../../src/errors.ts";
-import { configJson, longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { architectureOf, configJson, longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
 
 const minimal = {
   vocab_size: 22,
@@ -46,7 +46,7 @@ describe("a config is refused for", () => {
 
   it("the type that its class implies where it names none", () => {
     expect(() => parse({ architectures: ["LongformerModel"] })).toThrow(
-      'model_type must be one of "bert", "roberta", "distilbert", "electra", "camembert", "xlm-roberta"; found "LongformerModel"',
+      'model_type must be one of "bert", "roberta", "distilbert", "electra", "camembert", "xlm-roberta", "mpnet", "modernbert"; found "LongformerModel"',
     );
     expect(parse({ architectures: ["RobertaModel"] }).model_type).toBe("roberta");
     expect(parse({}).model_type).toBe("bert");
@@ -69,6 +69,34 @@ describe("a config is refused for", () => {
     expect(() => read({ dim: 15 })).toThrow("n_heads must be a divisor of dim 15");
     expect(() => read({ activation: "relu" })).toThrow('activation must be "gelu"');
     expect(() => read({ sinusoidal_pos_embds: true })).toThrow("sinusoidal_pos_embds must be false");
+  });
+
+  it("an MPNet's and a ModernBERT's other attention", () => {
+    const mpnet = (fields: object) => parse({ model_type: "mpnet", ...fields });
+    expect(longestSentence(mpnet({}))).toBe(38);
+    expect(() => mpnet({ relative_attention_num_buckets: 64 })).toThrow("relative_attention_num_buckets must be 32");
+    const modern = (fields: object) => parse({ model_type: "modernbert", pad_token_id: 0, num_attention_heads: 2, ...fields });
+    expect(() => modern({ num_attention_heads: 4 })).toThrow(
+      "num_attention_heads must be a divisor of hidden_size with heads of a multiple of 8",
+    );
+    expect(() => modern({ local_attention: 7 })).toThrow("local_attention must be an even number");
+    expect(() => modern({ layer_types: ["full_attention"] })).toThrow(
+      'layer_types must be "full_attention" or "sliding_attention" for each layer',
+    );
+    expect(() => modern({ norm_bias: true })).toThrow("norm_bias must be false");
+    expect(() => modern({ rope_scaling: { type: "linear", factor: 2 } })).toThrow("rope_scaling must be absent");
+    for (const rope of [{ rope_type: "yarn", rope_theta: 10_000 }, { rope_theta: -1 }]) {
+      expect(() => modern({ rope_parameters: { full_attention: rope } })).toThrow("rope_parameters must be a rope_theta");
+    }
+  });
+
+  it("a ModernBERT's student that would give a layer another reach or norm", () => {
+    const config = parse({ model_type: "modernbert", pad_token_id: 0, num_attention_heads: 2, num_hidden_layers: 7 });
+    const { withLayers } = architectureOf(config);
+    expect(withLayers!(config, [0, 2, 3, 6])).toEqual({
+      layer_types: ["full_attention", "sliding_attention", "full_attention", "full_attention"],
+    });
+    expect(() => withLayers!(config, [3, 0])).toThrow("The first layer of a student of a ModernBERT is layer 0, found 3.");
   });
 
   it("too few positions for a sentence", () => {

@@ -1,0 +1,303 @@
+/**
+ * ModernBERT (Warner et al. 2024): an encoder without biases, with LayerNorm before each part of a layer and after the last one, rotary
+ * positions, and GeGLU. Most layers see a window of the sentence; every third sees all of it, with slower rotations.
+ */
+import { OptionError } from "../../errors.ts";
+import { bytesOf } from "../../io/formats/bytes.ts";
+import { attention } from "../../kernels/attention.ts";
+import { dropout as drop } from "../../kernels/dropout.ts";
+import { embedding } from "../../kernels/embedding.ts";
+import { gated } from "../../kernels/gated.ts";
+import type { Value } from "../../kernels/language/operation.ts";
+import { add } from "../../kernels/pointwise/pointwise.ts";
+import { rotary, rotaryFrequencies } from "../../kernels/rotary.ts";
+import { LayerNorm } from "../layer-norm.ts";
+import { Linear } from "../linear.ts";
+import type { LoraOptions, LoraTarget } from "../lora.ts";
+import { Parameter } from "../parameters/parameter.ts";
+import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
+import { exactGelu, isWhole, nothing, only, positive, probability, type Rule, size } from "./config-rules.ts";
+import { type LayerDropout, layerDropout, throughLayers } from "./layers.ts";
+import { maskedLogits } from "./masked-logits.ts";
+import { type OnnxBatch, onnxAttended, onnxGelu, onnxPositions, onnxRows } from "./onnx-layers.ts";
+
+/** How far a layer sees. */
+type Reach = "full_attention" | "sliding_attention";
+
+interface ModernBertConfig extends TransformerConfig {
+  readonly intermediate_size: number;
+  readonly norm_eps: number;
+  readonly attention_dropout: number;
+  readonly embedding_dropout: number;
+  readonly mlp_dropout: number;
+  /** The window in tokens, half of it on each side. */
+  readonly local_attention: number;
+  /** The reach of each layer; if it is absent, one in `global_attn_every_n_layers` is full, the first of them being layer 0. */
+  readonly layer_types?: readonly Reach[] | null;
+  readonly global_attn_every_n_layers?: number;
+  /** Of transformers 5; before, the bases were fields of the config. */
+  readonly rope_parameters?: Readonly<Partial<Record<Reach, { readonly rope_theta?: number } | null>>> | null;
+  readonly global_rope_theta?: number;
+  readonly local_rope_theta?: number | null;
+}
+
+/** How a layer attends. */
+interface LayerAttention {
+  /** The base of the rotations. */
+  readonly theta: number;
+  /** The largest distance in tokens; null if it sees all. */
+  readonly window: number | null;
+}
+
+const reachOf = ({ layer_types, global_attn_every_n_layers: every = 3 }: ModernBertConfig, layer: number): Reach =>
+  layer_types?.[layer] ?? (layer % every === 0 ? "full_attention" : "sliding_attention");
+
+function attentionOf(config: ModernBertConfig, layer: number): LayerAttention {
+  const reach = reachOf(config, layer);
+  const { rope_parameters, global_rope_theta = 160_000, local_rope_theta = 10_000, local_attention } = config;
+  const given = rope_parameters?.[reach]?.rope_theta;
+  if (reach === "full_attention") return { theta: given ?? global_rope_theta, window: null };
+  return { theta: given ?? local_rope_theta ?? global_rope_theta, window: local_attention / 2 };
+}
+
+class Layer {
+  readonly attn_norm?: LayerNorm;
+  readonly attn: { readonly Wqkv: Linear; readonly Wo: Linear };
+  readonly mlp_norm: LayerNorm;
+  readonly mlp: { readonly Wi: Linear; readonly Wo: Linear };
+  readonly #heads: number;
+  readonly #attention: LayerAttention;
+
+  constructor(config: ModernBertConfig, layer: number, lora: LoraOptions | null) {
+    const { hidden_size: width, intermediate_size: inner, initializer_range: range, num_hidden_layers, norm_eps } = config;
+    const linear = (targets: readonly LoraTarget[], inFeatures: number, outFeatures: number, deviation: number) =>
+      new Linear(inFeatures, outFeatures, deviation, targets.some((target) => lora?.targets.includes(target)) ? lora : null, false);
+    // What is added to the stream of the layers begins smaller.
+    const outward = range / Math.sqrt(2 * num_hidden_layers);
+    // The embeddings' own norm is that of the first layer.
+    if (layer > 0) this.attn_norm = new LayerNorm(width, norm_eps, false);
+    // One matrix, and so one adapter.
+    const Wqkv = linear(["query", "key", "value"], width, 3 * width, range);
+    this.attn = { Wqkv, Wo: linear(["attention.output"], width, width, outward) };
+    this.mlp_norm = new LayerNorm(width, norm_eps, false);
+    this.mlp = { Wi: linear(["intermediate"], width, 2 * inner, range), Wo: linear(["output"], inner, width, outward) };
+    this.#heads = config.num_attention_heads;
+    this.#attention = attentionOf(config, layer);
+  }
+
+  forward(x: Value, batch: BatchValues, { hidden, attention: ofAttention, tokens }: LayerDropout): Value {
+    const { attn, mlp } = this;
+    const heads = this.#heads;
+    const { theta, window } = this.#attention;
+    const qkv = rotary(attn.Wqkv.forward(this.attn_norm?.forward(x) ?? x, tokens), batch.tokens, { heads, theta });
+    const context = attention(qkv, batch, { heads, dropout: ofAttention, ...(window !== null && { window }) });
+    const attended = add(drop(attn.Wo.forward(context, tokens), ofAttention, batch), x);
+    const inner = gated(mlp.Wi.forward(this.mlp_norm.forward(attended), tokens), "gelu");
+    return add(mlp.Wo.forward(drop(inner, hidden, batch), tokens), attended);
+  }
+}
+
+class ModernBert implements Transformer {
+  readonly embeddings: { readonly tok_embeddings: { readonly weight: Parameter }; readonly norm: LayerNorm };
+  readonly layers: readonly Layer[];
+  readonly final_norm: LayerNorm;
+  readonly #config: ModernBertConfig;
+
+  constructor(config: ModernBertConfig, loraOf: (layer: number) => LoraOptions | null) {
+    this.#config = config;
+    const { vocab_size, hidden_size: width, num_hidden_layers, initializer_range, norm_eps } = config;
+    this.embeddings = {
+      tok_embeddings: { weight: new Parameter([vocab_size, width], { normal: initializer_range }) },
+      norm: new LayerNorm(width, norm_eps, false),
+    };
+    this.layers = Array.from({ length: num_hidden_layers }, (_, layer) => new Layer(config, layer, loraOf(layer)));
+    this.final_norm = new LayerNorm(width, norm_eps, false);
+  }
+
+  get words(): Parameter {
+    return this.embeddings.tok_embeddings.weight;
+  }
+
+  forward(batch: BatchValues, options: ForwardOptions): Value[] {
+    const { embedding_dropout, attention_dropout: attention, mlp_dropout: hidden } = this.#config;
+    const dropout = layerDropout({ hidden, attention }, batch, options);
+    const embedded = embedding(batch.tokens, { word: this.words }, batch.indices, options.dtype);
+    const after = { dropout: layerDropout({ hidden: embedding_dropout, attention }, batch, options).hidden, tokens: batch.tokens };
+    const first = this.embeddings.norm.forward(embedded, after);
+    const states = throughLayers(first, this.layers, (layer, x) => layer.forward(x, batch, dropout), options);
+    return [...states.slice(0, -1), this.final_norm.forward(states.at(-1)!)];
+  }
+}
+
+/** The head that predicts masked words. */
+class ModernBertHead implements MaskedHead {
+  readonly head: { readonly dense: Linear; readonly norm: LayerNorm };
+  readonly decoder: { readonly bias: Parameter };
+
+  constructor({ hidden_size: width, vocab_size, initializer_range, norm_eps }: ModernBertConfig) {
+    this.head = { dense: new Linear(width, width, initializer_range, null, false), norm: new LayerNorm(width, norm_eps, false) };
+    this.decoder = { bias: new Parameter([vocab_size], { constant: 0 }) };
+  }
+
+  forward(hidden: Value, words: Parameter): Value {
+    return maskedLogits({ ...this.head, bias: this.decoder.bias }, hidden, words);
+  }
+}
+
+const linear = ({ graph }: OnnxBatch, x: string, name: string) => graph.add("Gemm", [x, `${name}.weight`], { transB: 1 });
+
+/** What the layers of one reach share: cos and sin of their rotations, f32 [sequence, head size], and the penalty of what they do not see. */
+function onnxReach(batch: OnnxBatch, config: ModernBertConfig, { theta, window }: LayerAttention) {
+  const { graph, penalty } = batch;
+  const half = config.hidden_size / config.num_attention_heads / 2;
+  const places = onnxPositions(batch, 0);
+  const frequencies = bytesOf(Float32Array.from(rotaryFrequencies(half, theta)));
+  const speeds = graph.weight(`frequencies ${theta}`, "F32", [half], async () => frequencies);
+  const steps = graph.add("Unsqueeze", [graph.add("Cast", [places], { to: 1 }), graph.integers([1])]);
+  const angles = graph.add("Mul", [steps, speeds]);
+  const doubled = graph.add("Concat", [angles, angles], { axis: -1 });
+  const [keys, queries] = [0, 1].map((axis) => graph.add("Unsqueeze", [places, graph.integers([axis])])) as [string, string];
+  const distance = graph.add("Abs", [graph.add("Sub", [keys, queries])]);
+  const hidden = (most: number) => graph.add("Cast", [graph.add("Greater", [distance, graph.integers(most)])], { to: 1 });
+  return {
+    cos: graph.add("Cos", [doubled]),
+    sin: graph.add("Sin", [doubled]),
+    penalty: window === null ? penalty : graph.add("Add", [penalty, graph.add("Mul", [hidden(window), graph.float(-10_000)])]),
+  };
+}
+
+function onnxLayer(batch: OnnxBatch, x: string, layer: number, config: ModernBertConfig, reach: ReturnType<typeof onnxReach>): string {
+  const { graph, size: sizes } = batch;
+  const name = `model.layers.${layer}`;
+  const { num_attention_heads: heads, hidden_size } = config;
+  const width = hidden_size / heads;
+  const part = (value: string, begin: number, end: number) =>
+    graph.add("Slice", [value, graph.integers([begin]), graph.integers([end]), graph.integers([-1])]);
+  const turned = (value: string) => {
+    const swapped = graph.add("Concat", [graph.add("Neg", [part(value, width / 2, width)]), part(value, 0, width / 2)], { axis: -1 });
+    return graph.add("Add", [graph.add("Mul", [value, reach.cos]), graph.add("Mul", [swapped, reach.sin])]);
+  };
+  const normed = layer === 0 ? x : onnxNorm(batch, x, `${name}.attn_norm`, config);
+  const shape = graph.add("Concat", [sizes, graph.integers([3, heads, width])], { axis: 0 });
+  const qkv = graph.add("Reshape", [linear(batch, normed, `${name}.attn.Wqkv`), shape]);
+  const [query, key, value] = [0, 1, 2].map((index) =>
+    graph.add("Transpose", [graph.add("Gather", [qkv, graph.integers(index)], { axis: 2 })], { perm: [0, 2, 1, 3] }),
+  ) as [string, string, string];
+  const keys = graph.add("Transpose", [turned(key)], { perm: [0, 1, 3, 2] });
+  const context = onnxAttended({ ...batch, penalty: reach.penalty }, { query: turned(query), key: keys, value }, config);
+  const attended = graph.add("Add", [linear(batch, context, `${name}.attn.Wo`), x]);
+  const pairs = linear(batch, onnxNorm(batch, attended, `${name}.mlp_norm`, config), `${name}.mlp.Wi`);
+  const { intermediate_size: inner } = config;
+  const product = graph.add("Mul", [onnxGelu(batch, part(pairs, 0, inner)), part(pairs, inner, 2 * inner)]);
+  return graph.add("Add", [linear(batch, product, `${name}.mlp.Wo`), attended]);
+}
+
+const onnxNorm = ({ graph }: OnnxBatch, x: string, name: string, { norm_eps }: ModernBertConfig) =>
+  graph.add("LayerNormalization", [x, `${name}.weight`], { axis: -1, epsilon: { float: norm_eps } });
+
+function addToOnnx(batch: OnnxBatch, config: ModernBertConfig): string[] {
+  const words = batch.graph.add("Gather", ["model.embeddings.tok_embeddings.weight", batch.ids]);
+  const hidden = [onnxNorm(batch, onnxRows(batch, words, config.hidden_size), "model.embeddings.norm", config)];
+  const reaches = new Map<Reach, ReturnType<typeof onnxReach>>();
+  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
+    const name = reachOf(config, layer);
+    const reach = reaches.get(name) ?? onnxReach(batch, config, attentionOf(config, layer));
+    reaches.set(name, reach);
+    hidden.push(onnxLayer(batch, hidden.at(-1)!, layer, config, reach));
+  }
+  return [...hidden.slice(0, -1), onnxNorm(batch, hidden.at(-1)!, "model.final_norm", config)];
+}
+
+const isReach = (value: unknown): value is Reach => value === "full_attention" || value === "sliding_attention";
+
+const reaches: Rule = {
+  fits: (value, { num_hidden_layers }) =>
+    value === undefined || value === null || (Array.isArray(value) && value.length === num_hidden_layers && value.every(isReach)),
+  wanted: '"full_attention" or "sliding_attention" for each layer',
+};
+
+const rotations: Rule = {
+  fits: (value) =>
+    value === undefined ||
+    value === null ||
+    (typeof value === "object" && Object.entries(value).every(([reach, own]) => isReach(reach) && (own === null || isPlainRotation(own)))),
+  wanted: "a rope_theta for full_attention and sliding_attention, of rope_type default: other rotations are not supported",
+};
+
+function isPlainRotation(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { rope_type = "default", rope_theta = 1 } = value as Readonly<Record<string, unknown>>;
+  return rope_type === "default" && positive.fits(rope_theta, {});
+}
+
+const optionally = ({ fits, wanted }: Rule): Rule => ({
+  fits: (value, config) => value === undefined || value === null || fits(value, config),
+  wanted,
+});
+
+/**
+ * The fields of a student with some of the layers: they keep their reach in new places. Throws `OptionError` if the first layer, which has
+ * no norm of its own before attention, is not first.
+ */
+function withLayers(config: ModernBertConfig, layers: readonly number[]): Readonly<Record<string, unknown>> {
+  if (layers[0] !== 0) {
+    throw new OptionError(
+      `The first layer of a student of a ModernBERT is layer 0, found ${layers[0]}.`,
+      "Begin with layer 0: it is the one without a norm before attention.",
+    );
+  }
+  return { layer_types: layers.map((layer) => reachOf(config, layer)) };
+}
+
+export const modernbert: Architecture<ModernBertConfig> = {
+  className: "ModernBertModel",
+  encoder: "model",
+  hasPooler: false,
+  fields: {
+    defaults: {
+      norm_eps: 1e-5,
+      initializer_range: 0.02,
+      attention_dropout: 0,
+      embedding_dropout: 0,
+      mlp_dropout: 0,
+      local_attention: 128,
+      pad_token_id: 50_283,
+    },
+    rules: {
+      num_attention_heads: {
+        fits: (value, { hidden_size }) => isWhole(value, 1, 1024) && Number(hidden_size) % (Number(value) * 8) === 0,
+        wanted: "a divisor of hidden_size with heads of a multiple of 8",
+      },
+      intermediate_size: size(2 ** 20),
+      norm_eps: positive,
+      attention_dropout: probability,
+      embedding_dropout: probability,
+      mlp_dropout: probability,
+      local_attention: { fits: (value) => isWhole(value, 2, 2 ** 20) && Number(value) % 2 === 0, wanted: "an even number of at least 2" },
+      layer_types: reaches,
+      global_attn_every_n_layers: optionally(size(1024)),
+      rope_parameters: rotations,
+      rope_scaling: nothing,
+      global_rope_theta: optionally(positive),
+      local_rope_theta: optionally(positive),
+      hidden_activation: exactGelu,
+      classifier_activation: exactGelu,
+      norm_bias: only(false),
+      attention_bias: only(false),
+      mlp_bias: only(false),
+      classifier_bias: only(false),
+      decoder_bias: only(true),
+    },
+    written: { hidden_activation: "gelu" },
+  },
+  names: { words: "embeddings.tok_embeddings.weight", embeddings: ["embeddings."], layers: "layers." },
+  create: (config, loraOf) => new ModernBert(config, loraOf),
+  maskedHead: {
+    create: (config) => new ModernBertHead(config),
+    path: [],
+    decoder: "decoder.weight",
+    byWord: ["decoder.bias"],
+  },
+  withLayers,
+  addToOnnx,
+};

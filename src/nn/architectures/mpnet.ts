@@ -1,0 +1,188 @@
+/**
+ * MPNet (Song et al. 2020): BERT's layers without types of tokens, and beside the positions' embedding a bias of the attention scores by
+ * relative position, which all layers share.
+ */
+import { type AttentionOptions, attention } from "../../kernels/attention.ts";
+import type { Value } from "../../kernels/language/operation.ts";
+import { bucketCount } from "../../kernels/language/relative-bias.ts";
+import { LayerNorm } from "../layer-norm.ts";
+import { Linear } from "../linear.ts";
+import type { LoraOptions, LoraTarget } from "../lora.ts";
+import { Parameter } from "../parameters/parameter.ts";
+import type { Architecture, BatchValues, ForwardOptions, Transformer, TransformerConfig } from "./architecture.ts";
+import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
+import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
+import { type LayerDropout, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { type OnnxBatch, onnxPostNorm } from "./onnx-layers.ts";
+import { type Projection, Projections } from "./projections.ts";
+import { RobertaHead } from "./roberta.ts";
+
+interface MpnetConfig extends TransformerConfig {
+  readonly intermediate_size: number;
+  readonly layer_norm_eps: number;
+  readonly hidden_dropout_prob: number;
+  readonly attention_probs_dropout_prob: number;
+}
+
+/**
+ * The least distance of each bucket on one side (Raffel et al. 2020): distances below 8 have one each, those up to 128 share eight whose
+ * width grows geometrically, and the last takes all the rest.
+ */
+const bucketStarts = Array.from({ length: 16 }, (_, bucket) => (bucket < 8 ? bucket : Math.ceil(8 * 16 ** ((bucket - 8) / 8) - 1e-9)));
+
+/** The rows of the bias's table. The config names this number, but transformers uses no other. */
+const buckets = bucketCount(bucketStarts);
+
+/** Positions are numbered from the one after row 1, the padding's, whatever the config says. */
+const firstPosition = 2;
+
+type Bias = NonNullable<AttentionOptions["bias"]>;
+
+class SelfAttention {
+  readonly q: Projection;
+  readonly k: Projection;
+  readonly v: Projection;
+  readonly o: Linear;
+  readonly #projections: Projections;
+  readonly #heads: number;
+
+  constructor({ hidden_size, initializer_range, num_attention_heads }: MpnetConfig, lora: LoraOptions | null, output: Linear) {
+    this.#projections = new Projections(hidden_size, initializer_range, lora);
+    this.#heads = num_attention_heads;
+    ({ query: this.q, key: this.k, value: this.v } = this.#projections);
+    this.o = output;
+  }
+
+  /** Without `o`. */
+  forward(x: Value, batch: BatchValues, bias: Bias, { attention: dropout, tokens }: LayerDropout): Value {
+    return attention(this.#projections.forward(x, tokens), batch, { heads: this.#heads, dropout, bias });
+  }
+}
+
+class Layer {
+  readonly attention: { readonly attn: SelfAttention; readonly LayerNorm: LayerNorm };
+  readonly intermediate: { readonly dense: Linear };
+  readonly output: { readonly dense: Linear; readonly LayerNorm: LayerNorm };
+
+  constructor(config: MpnetConfig, lora: LoraOptions | null) {
+    const { hidden_size: width, intermediate_size: inner, initializer_range, layer_norm_eps } = config;
+    const linear = (target: LoraTarget, inFeatures: number, outFeatures: number) =>
+      new Linear(inFeatures, outFeatures, initializer_range, lora?.targets.includes(target) ? lora : null);
+    const norm = () => new LayerNorm(width, layer_norm_eps);
+    this.attention = { attn: new SelfAttention(config, lora, linear("attention.output", width, width)), LayerNorm: norm() };
+    this.intermediate = { dense: linear("intermediate", width, inner) };
+    this.output = { dense: linear("output", inner, width), LayerNorm: norm() };
+  }
+
+  forward(x: Value, batch: BatchValues, bias: Bias, dropout: LayerDropout): Value {
+    const { attention, intermediate, output } = this;
+    const block = {
+      attend: (input: Value) => attention.attn.forward(input, batch, bias, dropout),
+      attended: { dense: attention.attn.o, norm: attention.LayerNorm },
+      expand: intermediate.dense,
+      output: { dense: output.dense, norm: output.LayerNorm },
+    };
+    return postNorm(block, x, batch, dropout);
+  }
+}
+
+class Mpnet implements Transformer {
+  readonly embeddings: Embeddings;
+  readonly encoder: { readonly layer: readonly Layer[]; readonly relative_attention_bias: { readonly weight: Parameter } };
+  readonly #config: MpnetConfig;
+
+  constructor(config: MpnetConfig, loraOf: (layer: number) => LoraOptions | null) {
+    this.#config = config;
+    this.embeddings = new Embeddings({ ...config, width: config.hidden_size });
+    const { num_hidden_layers, num_attention_heads, initializer_range } = config;
+    this.encoder = {
+      layer: Array.from({ length: num_hidden_layers }, (_, layer) => new Layer(config, loraOf(layer))),
+      // A bias by its name, which has no weight decay in transformers either.
+      relative_attention_bias: { weight: new Parameter([buckets, num_attention_heads], { normal: initializer_range }, false) },
+    };
+  }
+
+  get words(): Parameter {
+    return this.embeddings.word_embeddings.weight;
+  }
+
+  forward(batch: BatchValues, options: ForwardOptions): Value[] {
+    const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
+    const dropout = layerDropout({ hidden, attention }, batch, options);
+    const { layer: layers, relative_attention_bias } = this.encoder;
+    const bias = { table: relative_attention_bias.weight, starts: bucketStarts };
+    const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
+    return throughLayers(embedded, layers, (layer, x) => layer.forward(x, batch, bias, dropout), options);
+  }
+}
+
+/** The penalty of padding with the bias added: f32 [batch, heads, sequence, sequence]. */
+function biasedPenalty({ graph, size: sizes, penalty }: OnnxBatch): string {
+  const farthest = bucketStarts.at(-1)!;
+  const rows = Array.from({ length: 2 * farthest + 1 }, (_, at) => {
+    const bucket = bucketStarts.findLastIndex((start) => Math.abs(at - farthest) >= start);
+    return at > farthest ? bucketStarts.length + bucket : bucket;
+  });
+  const places = graph.add("Range", [graph.integers(0), graph.add("Gather", [sizes, graph.integers(1)]), graph.integers(1)]);
+  const [keys, queries] = [0, 1].map((axis) => graph.add("Unsqueeze", [places, graph.integers([axis])])) as [string, string];
+  const shifted = graph.add("Add", [graph.add("Sub", [keys, queries]), graph.integers(farthest)]);
+  const near = graph.add("Min", [graph.add("Max", [shifted, graph.integers(0)]), graph.integers(2 * farthest)]);
+  const biases = graph.add("Gather", ["mpnet.encoder.relative_attention_bias.weight", graph.add("Gather", [graph.integers(rows), near])]);
+  return graph.add("Add", [penalty, graph.add("Transpose", [biases], { perm: [2, 0, 1] })]);
+}
+
+function addToOnnx(batch: OnnxBatch, config: MpnetConfig): string[] {
+  const tables = { prefix: "mpnet.embeddings.", firstPosition, hasTypes: false };
+  const hidden = [onnxEmbeddings(batch, { ...config, width: config.hidden_size }, tables)];
+  const biased = { ...batch, penalty: biasedPenalty(batch) };
+  for (let i = 0; i < config.num_hidden_layers; i++) {
+    const layer = `mpnet.encoder.layer.${i}`;
+    const self = `${layer}.attention.attn`;
+    const names = {
+      attention: { query: `${self}.q`, key: `${self}.k`, value: `${self}.v` },
+      attended: { dense: `${self}.o`, norm: `${layer}.attention.LayerNorm` },
+      expand: `${layer}.intermediate.dense`,
+      output: { dense: `${layer}.output.dense`, norm: `${layer}.output.LayerNorm` },
+    };
+    hidden.push(onnxPostNorm(biased, hidden.at(-1)!, names, config, config.layer_norm_eps));
+  }
+  return hidden;
+}
+
+export const mpnet: Architecture<MpnetConfig> = {
+  className: "MPNetModel",
+  encoder: "mpnet",
+  hasPooler: true,
+  fields: {
+    defaults: {
+      layer_norm_eps: 1e-12,
+      initializer_range: 0.02,
+      hidden_dropout_prob: 0.1,
+      attention_probs_dropout_prob: 0.1,
+      pad_token_id: 1,
+    },
+    rules: {
+      intermediate_size: size(2 ** 20),
+      hidden_dropout_prob: probability,
+      attention_probs_dropout_prob: probability,
+      layer_norm_eps: positive,
+      hidden_act: exactGelu,
+      relative_attention_num_buckets: only(buckets),
+    },
+    written: { hidden_act: "gelu", relative_attention_num_buckets: buckets },
+  },
+  names: {
+    words: "embeddings.word_embeddings.weight",
+    embeddings: ["embeddings.", "encoder.relative_attention_bias."],
+    layers: "encoder.layer.",
+  },
+  create: (config, loraOf) => new Mpnet(config, loraOf),
+  maskedHead: {
+    create: (config) => new RobertaHead(config),
+    path: ["lm_head"],
+    decoder: "lm_head.decoder.weight",
+    byWord: ["lm_head.bias", "lm_head.decoder.bias"],
+  },
+  firstPosition: () => firstPosition,
+  addToOnnx,
+};
