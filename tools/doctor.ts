@@ -2,10 +2,12 @@
 import { Command } from "commander";
 import { compile } from "../src/autograd/program.ts";
 import type { Device } from "../src/gpu/device.ts";
+import { knownDevices } from "../src/gpu/known-devices.ts";
 import { openDevice } from "../src/gpu/node.ts";
 import { f32 } from "../src/kernels/language/operation.ts";
 import { matmul } from "../src/kernels/matmul/matmul.ts";
 import { type Diagnosis, diagnose, type Verdict } from "./setup/diagnose.ts";
+import { kernelTable } from "./setup/kernel-table.ts";
 import { findAdapter } from "./setup/setup-adapter.ts";
 import { softwareDrivers } from "./setup/vulkan-drivers.ts";
 
@@ -14,10 +16,15 @@ const marks: Readonly<Record<Verdict, string>> = { good: "✓", slow: "~", missi
 export const doctorCommand = new Command("doctor")
   .description("report what this machine's adapter can do, what will be slow, and how to fix it")
   .option("--adapter <name>", "examine the adapter whose name contains this")
-  .action(async ({ adapter }: { adapter?: string }) => {
+  .option("--kernels", "print which variants of the kernels this adapter runs, and which those of other makers would run")
+  .action(async ({ adapter, kernels = false }: { adapter?: string; kernels?: boolean }) => {
     const { environment } = await findAdapter({ install: false, log: () => {} });
     Object.assign(process.env, environment);
     await using device = await openDevice(adapter ? { adapter } : {});
+    if (kernels) {
+      process.stdout.write(`${aligned(kernelTable([{ name: "this adapter", capabilities: device.capabilities }, ...knownDevices]))}\n`);
+      return;
+    }
     const findings = diagnose({
       name: device.name,
       architecture: device.info.architecture,
@@ -38,6 +45,19 @@ function report(findings: readonly Diagnosis[]): string {
     .map(
       ({ what, verdict, found, fix }) =>
         `${marks[verdict]} ${what.padEnd(width)}  ${found}${fix ? `\n  ${" ".repeat(width)}  → ${fix}` : ""}`,
+    )
+    .join("\n");
+}
+
+/** Rows of cells in columns. */
+function aligned(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join("  ")
+        .trimEnd(),
     )
     .join("\n");
 }

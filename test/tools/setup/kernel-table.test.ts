@@ -1,0 +1,108 @@
+/**
+ * The kernels of devices that are not here: what each kind would choose, and whether it compiles. Dawn's null backend checks WGSL and
+ * pipelines without a driver, and the machine's own adapter computes what it can in another device's place.
+ */
+import { afterAll, describe, expect, it } from "vitest";
+import { type Plan, plan } from "../../../src/autograd/plan.ts";
+import { Tape } from "../../../src/autograd/tape.ts";
+import type { Capabilities } from "../../../src/gpu/capabilities.ts";
+import { Device } from "../../../src/gpu/device.ts";
+import { knownDevices } from "../../../src/gpu/known-devices.ts";
+import { openDevice } from "../../../src/gpu/node.ts";
+import type { ShaderDeclaration } from "../../../src/gpu/shader.ts";
+import { normalize } from "../../../src/kernels/normalize.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { ParameterLayout } from "../../../src/nn/parameters/parameter-layout.ts";
+import { loadWeights } from "../../../src/simcse/checkpoint/checkpoint.ts";
+import { EncoderProgram } from "../../../src/simcse/embedding/encoder-program.ts";
+import { declareBatch, tableSizes } from "../../../src/simcse/model/batch.ts";
+import { Modules, SimCseModel } from "../../../src/simcse/model/model.ts";
+import { poolSentences } from "../../../src/simcse/model/poolers.ts";
+import { kernelTable, trainingPlan } from "../../../tools/setup/kernel-table.ts";
+import { openTestDevice } from "../../device.ts";
+import { readGolden, relativeError } from "../../golden/golden.ts";
+import { tinyConfig } from "../../tiny-model.ts";
+
+const device = await openTestDevice();
+const everything = await openDevice({ backend: "null" });
+afterAll(() => everything.close());
+/** The null device as it is, and as one that packs halves in words. */
+const { features } = everything.capabilities;
+const packing = { ...everything.capabilities, features: new Set([...features].filter((name) => name !== "shader-f16")) };
+const withoutHalves = new Device(everything.gpu, packing, everything.info);
+
+const config = parseConfig("tiny", { ...tinyConfig().json, hidden_size: 64 });
+
+/** Encoding with matrices of halves, which needs more than training: no dropout, and vectors of length one. */
+function encodingPlan({ limits, ...capabilities }: Capabilities): Plan {
+  const modules = new Modules(config, { mlp: true });
+  new ParameterLayout(modules, { training: false, halves: true, limits });
+  const tape = new Tape();
+  const batch = declareBatch(tape, { sentences: 64, tokens: 2048, longest: 512, ...tableSizes(config) }, { indices: false });
+  const hidden = modules.transformer.forward(batch, { training: false, dtype: "f16" });
+  const vectors = normalize(poolSentences("cls", hidden, batch, modules.mlp!.dense));
+  return plan(tape, { vectors }, { ...capabilities, limits });
+}
+
+/** Compiles a kernel. The null backend has the limits of a core device: a kernel beyond them must be within those of its own device. */
+async function compile(shader: ShaderDeclaration, { features, limits }: Capabilities) {
+  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = limits;
+  const refusal = await (features.has("shader-f16") ? everything : withoutHalves).pipeline(shader).then(
+    () => null,
+    ({ message }: Error) => message,
+  );
+  if (refusal === null) return;
+  const [, bytes] = /total use of workgroup storage \((\d+) bytes\)/.exec(refusal) ?? [];
+  const [, threads] = /total number of workgroup invocations \((\d+)\)/.exec(refusal) ?? [];
+  expect(bytes ?? threads, refusal).toBeDefined();
+  expect(Number(bytes ?? 0)).toBeLessThanOrEqual(maxComputeWorkgroupStorageSize);
+  expect(Number(threads ?? 0)).toBeLessThanOrEqual(maxComputeInvocationsPerWorkgroup);
+}
+
+/** The feature that a device must have for a WGSL extension. */
+const featureOf: Readonly<Record<string, string>> = {
+  f16: "shader-f16",
+  subgroups: "subgroups",
+  chromium_experimental_subgroup_matrix: "chromium-experimental-subgroup-matrix",
+};
+
+describe.each(knownDevices)("$name", ({ name, capabilities }) => {
+  it("compiles every kernel of training and of encoding", async () => {
+    // Hardware has the f32 kernels of the first device.
+    const isOwn = capabilities.software || name === knownDevices[0]!.name;
+    const plans = [...(isOwn ? [trainingPlan(capabilities, false)] : []), trainingPlan(capabilities, true), encodingPlan(capabilities)];
+    const kernels = plans.flatMap((own) => own.kernels);
+    for (const extension of kernels.flatMap(({ shader }) => shader.enables))
+      expect([...capabilities.features]).toContain(featureOf[extension]);
+    await Promise.all(kernels.map(({ shader }) => compile(shader, capabilities)));
+  });
+});
+
+it("says what each device would choose", () => {
+  const [head, ...rows] = kernelTable(knownDevices);
+  const cell = (name: string, column: string) => rows.find(([device]) => device === name)![head!.indexOf(column)];
+  expect(rows.map(([name]) => name)).toEqual(knownDevices.map(({ name }) => name));
+  expect(cell("NVIDIA, tensor cores", "product, f16")).toMatch(/^subgroup matrix/);
+  // Their matrix units have no f32 sums of halves, or no subgroups of one size.
+  for (const name of ["Apple M", "AMD RDNA", "Intel Xe"]) expect(cell(name, "product, f16")).toMatch(/^tile/);
+  expect(cell("any WebGPU device", "offers")).toBe("lanes vary, 16 KB");
+  expect(cell("llvmpipe, AVX2", "product, f32")).toMatch(/^soft textures/);
+  expect(cell("SwiftShader", "attention")).toBe("blocks of 4");
+  expect(cell("Intel Xe", "LayerNorm, softmax")).toBe("workgroup a row");
+});
+
+it("computes PyTorch's vectors with the kernels of any WebGPU device", async () => {
+  const { capabilities } = knownDevices.find(({ name }) => name === "any WebGPU device")!;
+  const { golden, weights, config } = await readGolden("bert");
+  using model = await SimCseModel.allocate(new Device(device.gpu, capabilities, device.info), config, { training: false, mlp: true });
+  await loadWeights(model, weights, { head: "checkpoint" });
+  const batch = golden.sentences.sentences.map((ids) => ({ ids, promptTokens: 0 }));
+  const longest = Math.max(...batch.map(({ ids }) => ids.length));
+  const encoder = await EncoderProgram.compile(model, "cls", { normalize: false, sentences: batch.length, longest });
+  const variants = encoder.program.plan.steps.map(({ lowering }) => lowering.variant);
+  expect(variants).toEqual(
+    expect.arrayContaining([expect.stringMatching(/^tile/), "workgroup a row", expect.stringMatching(/token by token/)]),
+  );
+  expect(relativeError(await encoder.run(batch), await weights.readF32("pooled.sentences.cls"))).toBeLessThan(1e-4);
+  encoder.close();
+});
