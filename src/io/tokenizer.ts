@@ -8,7 +8,7 @@
  */
 import { FileError, FormatError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";
-import { type Folder, parseJson, pathIn, readText } from "./folder.ts";
+import { type Folder, parseJson, pathIn, readObject, readText } from "./folder.ts";
 import type { BytePairModel } from "./tokenizer/byte-pairs.ts";
 import { checkedDefinition } from "./tokenizer/checked-definition.ts";
 import {
@@ -25,6 +25,7 @@ import type { TokenizerEngine } from "./tokenizer/engine.ts";
 import { FastEngine, isFast } from "./tokenizer/fast-engine.ts";
 import { type Frame, frameOf } from "./tokenizer/frame.ts";
 import { openOfficialEngine } from "./tokenizer/official-engine.ts";
+import { sentencePieceDefinition } from "./tokenizer/sentence-piece.ts";
 import { asConfigured } from "./tokenizer/transformers-config.ts";
 import { pairOf, tokensOf } from "./tokenizer/vocabularies.ts";
 
@@ -55,6 +56,9 @@ export interface Tokenizer {
 const CONFIG_FILE = "tokenizer_config.json";
 const SPECIAL_FILE = "special_tokens_map.json";
 const DEFINITION_FILE = "tokenizer.json";
+
+/** The tokenizer of an XLM-RoBERTa in its oldest form. */
+const SENTENCE_PIECE_FILE = "sentencepiece.bpe.model";
 
 /** The parts of a tokenizer without a `tokenizer.json`. */
 const VOCABULARY_FILES = ["added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"];
@@ -87,8 +91,8 @@ interface Source {
 }
 
 /**
- * Opens the tokenizer of a model folder: `tokenizer.json`, or `vocab.txt` (BERT), or `vocab.json` with `merges.txt` (RoBERTa), with the
- * settings of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` if they exist. The truncation length and the
+ * Opens the tokenizer of a model folder: `tokenizer.json`, or `vocab.txt` (BERT), or `vocab.json` with `merges.txt` (RoBERTa),
+ * or `sentencepiece.bpe.model` (XLM-RoBERTa), with the settings of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` if they exist. The truncation length and the
  * padding of a `tokenizer.json` are not applied. Throws FileError when the files are missing; FormatError, naming the part, when they are
  * damaged, when the official library would not take them, when the vocabulary lacks a special token, or when a text is not placed between
  * two of them.
@@ -120,7 +124,25 @@ async function readFiles(folder: Folder): Promise<ReadonlyMap<string, string>> {
   const config = objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) ?? {};
   const namesAll = Object.values(CONFIG_NAMES).every((name) => config[name] !== undefined);
   await read([...(namesAll ? [] : [SPECIAL_FILE]), ...(files.has(DEFINITION_FILE) ? [] : VOCABULARY_FILES)]);
+  const hasVocabulary = [DEFINITION_FILE, ...VOCABULARY_FILES.filter((name) => name.startsWith("vocab"))].some((name) => files.has(name));
+  if (!hasVocabulary && (await folder.has(SENTENCE_PIECE_FILE))) files.set(DEFINITION_FILE, await convertedSentencePiece(folder));
   return files;
+}
+
+/**
+ * The `tokenizer.json` of a folder with nothing but SentencePiece's file. Throws FormatError unless the folder holds an XLM-RoBERTa: other
+ * models number the pieces in other ways.
+ */
+async function convertedSentencePiece(folder: Folder): Promise<string> {
+  const { model_type } = (await folder.has("config.json")) ? await readObject(folder, "config.json") : {};
+  const path = pathIn(folder, SENTENCE_PIECE_FILE);
+  if (model_type === "xlm-roberta") {
+    return `${JSON.stringify(sentencePieceDefinition(path, await folder.read(SENTENCE_PIECE_FILE)))}\n`;
+  }
+  throw new FormatError(
+    `${path} is read for the model_type "xlm-roberta" only; config.json says ${show(model_type)}`,
+    "Save the tokenizer with transformers, which makes a tokenizer.json of it.",
+  );
 }
 
 async function openTokenizer(source: Source, files: ReadonlyMap<string, string>): Promise<Tokenizer> {

@@ -15,7 +15,10 @@ import { Parameter, type Piece } from "./parameters/parameter.ts";
 /** The linear layers of an encoder's layer that may have adapters. */
 export const loraTargets = ["query", "key", "value", "attention.output", "intermediate", "output"] as const;
 
-/** A linear layer of an encoder's layer, by its name in the checkpoint without `.dense`. */
+/**
+ * A linear layer of an encoder's layer, by its name in a BERT without `.dense`. Other architectures have the same layers under other names,
+ * such as DistilBERT's `q_lin`; adapters are saved under these.
+ */
 export type LoraTarget = (typeof loraTargets)[number];
 
 /** The adapters of a model. */

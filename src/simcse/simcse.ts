@@ -131,7 +131,7 @@ export class SimCSE {
   }
 
   /**
-   * Loads a model folder onto a device. Throws `FileError` or `FormatError` when it is not a BERT or RoBERTa with weights and a tokenizer,
+   * Loads a model folder onto a device. Throws `FileError` or `FormatError` when it is no supported model (`modelTypes`) with weights and a tokenizer,
    * and `OptionError` when no pooler is given and none was saved with the model.
    */
   static loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {

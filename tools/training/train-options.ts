@@ -163,7 +163,9 @@ export const trainOptions: readonly Option[] = [
     wholeNumber(1),
   ),
   argument("lora_alpha", "x", "the adapters' product is multiplied by this over the rank").argParser(positive),
-  argument("lora_target", "list", `layers with adapters, of ${targetNames.join(", ")}`).argParser(nameList),
+  argument("lora_target", "list", `layers with adapters, by BERT's names whatever the model: ${targetNames.join(", ")}`).argParser(
+    nameList,
+  ),
   argument("lora_dropout", "x", "dropout of the adapters' input").argParser(numberBetween(0, 1, { openAbove: true })),
   flag("save_adapter", "also write the adapters alone, in PEFT's format, to the folder adapter in the output folder"),
   argument("weight_decay", "x", "weight decay of AdamW, for matrices only").argParser(notNegative),

@@ -154,7 +154,9 @@ function Choices() {
             Fetch
           </button>
         </div>
-        <p class="note">Fetched once and kept in this browser. BERT and RoBERTa models work.</p>
+        <p class="note">
+          Fetched once and kept in this browser. BERT, RoBERTa, XLM-RoBERTa, DistilBERT, ELECTRA and CamemBERT models work.
+        </p>
       </form>
       <div class="choice">
         <h3>A folder or zip file on your disk</h3>

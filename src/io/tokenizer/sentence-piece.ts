@@ -1,0 +1,100 @@
+/**
+ * The `sentencepiece.bpe.model` of an XLM-RoBERTa as the definition that transformers makes of it. The file is SentencePiece's own format,
+ * a protobuf (sentencepiece_model.proto). Despite its name, its model is Unigram.
+ */
+import { FormatError } from "../../errors.ts";
+import { type Field, fieldsOf } from "../formats/protobuf.ts";
+
+/** Numbers of the fields that are read. */
+const MODEL = { pieces: 1, trainer: 2, normalizer: 3 } as const;
+const PIECE = { text: 1, score: 2 } as const;
+const TRAINER = { kind: 3 } as const;
+const NORMALIZER = { charsmap: 2 } as const;
+
+/** The value of `TRAINER.kind` for Unigram, which it also has if it is absent. */
+const UNIGRAM = 1;
+
+/** The tokens before all pieces, at fairseq's ids, instead of SentencePiece's own three; and the one after them. */
+const FIRST = ["<s>", "<pad>", "</s>", "<unk>"];
+const OWN_SPECIAL = 3;
+const MASK = "<mask>";
+
+type Scored = readonly [piece: string, score: number];
+
+/** The definition; `path` names the file in errors. Throws `FormatError` for a damaged file, or a model that is not Unigram. */
+export function sentencePieceDefinition(path: string, file: Uint8Array): Readonly<Record<string, unknown>> {
+  const { pieces, charsmap } = read(path, file);
+  const zero = (token: string): Scored => [token, 0];
+  const vocab = [...FIRST.map(zero), ...pieces.slice(OWN_SPECIAL), zero(MASK)];
+  const special = [...FIRST, MASK].map((content) => ({
+    id: content === MASK ? vocab.length - 1 : FIRST.indexOf(content),
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
+  }));
+  const metaspace = { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: true };
+  const token = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
+  const framed = (id: string) => [id, { id, ids: [FIRST.indexOf(id)], tokens: [id] }] as const;
+  const text = (id: string) => ({ Sequence: { id, type_id: 0 } });
+  return {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: special,
+    normalizer: charsmap.length > 0 ? { type: "Precompiled", precompiled_charsmap: base64(charsmap) } : null,
+    pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "WhitespaceSplit" }, metaspace] },
+    post_processor: {
+      type: "TemplateProcessing",
+      single: [token("<s>"), text("A"), token("</s>")],
+      pair: [token("<s>"), text("A"), token("</s>"), token("</s>"), text("B"), token("</s>")],
+      special_tokens: Object.fromEntries(["</s>", "<s>"].map(framed)),
+    },
+    decoder: metaspace,
+    model: { type: "Unigram", unk_id: FIRST.indexOf("<unk>"), vocab, byte_fallback: false },
+  };
+}
+
+function read(path: string, file: Uint8Array): { readonly pieces: readonly Scored[]; readonly charsmap: Uint8Array } {
+  const damaged = (why: string) => new FormatError(`${path} is no SentencePiece model: ${why}`, "Get the file again.");
+  const pieces: Scored[] = [];
+  let charsmap: Uint8Array = new Uint8Array();
+  let kind = UNIGRAM;
+  try {
+    for (const { number, value } of fieldsOf(file)) {
+      if (typeof value === "number") continue;
+      if (number === MODEL.pieces) pieces.push(pieceOf(value));
+      if (number === MODEL.trainer) kind = (lastOf(value, TRAINER.kind) as number | undefined) ?? kind;
+      if (number === MODEL.normalizer) charsmap = (lastOf(value, NORMALIZER.charsmap) as Uint8Array | undefined) ?? charsmap;
+    }
+  } catch (cause) {
+    if (cause instanceof RangeError || cause instanceof TypeError) throw damaged(cause.message);
+    throw cause;
+  }
+  if (pieces.length <= OWN_SPECIAL) throw damaged(`it has ${pieces.length} pieces`);
+  if (kind === UNIGRAM) return { pieces, charsmap };
+  throw new FormatError(
+    `${path} holds a SentencePiece model that is not Unigram`,
+    "Save the tokenizer with transformers, which makes a tokenizer.json of it.",
+  );
+}
+
+/** The last value of a field, which is the one that counts. */
+function lastOf(message: Uint8Array, wanted: number): Field["value"] | undefined {
+  return [...fieldsOf(message)].findLast(({ number }) => number === wanted)?.value;
+}
+
+/** Throws TypeError for a piece that is no text with a score. */
+function pieceOf(message: Uint8Array): Scored {
+  const text = lastOf(message, PIECE.text);
+  const score = lastOf(message, PIECE.score) ?? new Uint8Array(4);
+  if (!(text instanceof Uint8Array && score instanceof Uint8Array && score.length === 4)) throw new TypeError("a piece is damaged");
+  const view = new DataView(score.buffer, score.byteOffset, score.byteLength);
+  return [new TextDecoder("utf-8", { fatal: true }).decode(text), view.getFloat32(0, true)];
+}
+
+function base64(bytes: Uint8Array): string {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
