@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
-import { plan } from "../../src/autograd/plan.ts";
+import { type Choose, plan } from "../../src/autograd/plan.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import { openDevice } from "../../src/gpu/node.ts";
@@ -20,7 +20,7 @@ import { embedding, gatherOrder, gatherRuns } from "../../src/kernels/embedding.
 import { fill } from "../../src/kernels/fill.ts";
 import { gated } from "../../src/kernels/gated.ts";
 import { gatherRows } from "../../src/kernels/gather-rows.ts";
-import { type FloatType, f32, float, type Persistent, u32, type Value } from "../../src/kernels/language/operation.ts";
+import { type FloatType, f32, float, type Kernel, type Persistent, u32, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { lowRank } from "../../src/kernels/low-rank.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
@@ -50,7 +50,6 @@ import { epilogues } from "./matmul/epilogues.ts";
 import { memoryless, memorylessOf } from "./memoryless.ts";
 import { batchInputs } from "./packed-batch.ts";
 import { adjoint } from "./run.ts";
-import { chooseNamed } from "./variants.ts";
 
 const full = await openDevice({ backend: "null" });
 const core = await openDevice({ backend: "null", profile: "core" });
@@ -310,32 +309,52 @@ describe.each(machines)("$name", ({ device, capabilities }) => {
   });
 });
 
-/** The formats of matrix units: NVIDIA's tensor cores, and Apple's. */
-const matrixUnits = [16, 8].map((size) => ({ componentType: "f16", resultComponentType: "f32", M: size, N: size, K: size }));
+/** The formats of matrix units: NVIDIA's tensor cores, and Apple's; and none. */
+const matrixUnits = [16, 8, 0].map((size) => ({
+  size,
+  matrices: size === 0 ? [] : [{ componentType: "f16", resultComponentType: "f32", M: size, N: size, K: size }],
+}));
 
-describe.each(matrixUnits)("matmul on matrix units of $M×$N×$K", (matrix) => {
+describe.each(matrixUnits)("matmul on a GPU with matrix units of $size", ({ matrices }) => {
   const limits = { ...full.capabilities.limits, maxComputeWorkgroupStorageSize: 48 * 1024 };
-  const capabilities: Capabilities = { ...full.capabilities, software: false, subgroupSize: 32, subgroupMatrices: [matrix], limits };
+  const capabilities: Capabilities = { ...full.capabilities, software: false, subgroupSize: 32, subgroupMatrices: matrices, limits };
+  const dtypes: readonly FloatType[] = matrices.length > 0 ? ["f16"] : ["f16", "f32"];
 
-  it.each(["64×64", "128×128"])("compiles tiles of %s with every epilogue", async (edge) => {
-    const kernels = [true, false].flatMap((live) => {
+  it.each(["nn", "nt", "tn"] as const)("compiles every variant of %s with every epilogue", async (layout) => {
+    const names = new Set<string>();
+    /** The programs in the variant of this number; none where there are fewer. */
+    const kernelsOf = (number: number, dtype: FloatType, live: boolean) => {
       const tape = new Tape();
-      const outputs = (["nn", "nt", "tn"] as const).flatMap((layout) => {
-        const size = { m: 132, n: 72, k: 68 };
-        const dimensions = live ? { ...size, [layout === "tn" ? "k" : "m"]: tape.extent(layout, 132) } : size;
-        return Object.entries(epilogues(tape, layout, dimensions, "f16")).map(([name, value]) => [`${layout} ${name}`, value] as const);
-      });
-      return plan(tape, Object.fromEntries(outputs), capabilities, chooseNamed(`subgroup matrix ${edge}`)).kernels;
-    });
-    for (const { shader } of kernels) expect(shader.label).toMatch(/ subgroup matrix$/);
-    // Four epilogues in each layout, and the sums of rows in one.
-    expect(kernels).toHaveLength(2 * (3 * 4 + 1));
-    for (const { shader } of kernels) {
-      const compilation = full.pipeline(shader);
-      // The null backend has the workgroup memory of a core device; a tile of 128×128 needs more, and is right up to there.
-      if (edge === "64×64") await compilation;
-      else await expect(compilation).rejects.toThrow("total use of workgroup storage");
+      const size = { m: 136, n: 72, k: 400 };
+      const dimensions = live ? { ...size, [layout === "tn" ? "k" : "m"]: tape.extent(layout, 400) } : size;
+      let found = false;
+      const choose: Choose = (_, variants) => {
+        const own = variants.filter(({ name }) => matrices.length === 0 || name.startsWith("subgroup matrix"))[number];
+        if (own) {
+          names.add(own.name);
+          found = true;
+        }
+        return own;
+      };
+      const { kernels } = plan(tape, epilogues(tape, layout, dimensions, dtype), capabilities, choose);
+      return found ? kernels : [];
+    };
+    for (const dtype of dtypes) {
+      for (let number = 0; ; number++) {
+        const kernels = [true, false].flatMap((live) => kernelsOf(number, dtype, live));
+        if (kernels.length === 0) break;
+        // The null backend has the workgroup memory of a core device; where a tile needs more, everything else has been checked.
+        const compile = async ({ shader }: Kernel) => {
+          try {
+            await full.pipeline(shader);
+          } catch (error) {
+            expect(String(error)).toContain("total use of workgroup storage");
+          }
+        };
+        await Promise.all(kernels.map(compile));
+      }
     }
+    expect(names.size).toBeGreaterThan(4);
     full.check();
   });
 });

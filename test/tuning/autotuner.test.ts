@@ -268,14 +268,17 @@ describe("choices", () => {
   it("are taken from a plan, survive JSON, and give the same program and the same bits", async () => {
     const inputs = { a: normals(132 * 64, 1), b: normals(72 * 64, 2) };
     const results: Float32Array[] = [];
-    let tuning: Choices = new Choices([[key, "tile 32×64×32"]]);
+    let tuning: Choices = new Choices([[key, "tile 128×64×16"]]);
     for (let run = 0; run < 2; run++) {
       const program = await compile(device, record, { tuning });
-      expect(program.plan.steps[0]).toMatchObject({ choice: "tile 32×64×32", lowering: { variant: "tile 32×64×32" } });
+      expect(program.plan.steps[0]).toMatchObject({
+        choice: "tile 128×64×16",
+        lowering: { variant: "tile 128×64×16" },
+      });
       program.run({ inputs });
       results.push(await program.read("c"));
       tuning = choicesFrom(JSON.parse(JSON.stringify(choicesOf(program.plan))), "trainer_state.json");
-      expect(tuning.toJSON()).toEqual({ [key]: "tile 32×64×32" });
+      expect(tuning.toJSON()).toEqual({ [key]: "tile 128×64×16" });
       program.close();
     }
     expectSame(results[1]!, results[0]!);

@@ -105,11 +105,11 @@ function variants(node: Node<MatmulAttributes>, capabilities: Capabilities): rea
   return [...soft, ...matrices, ...(matrices.length > 0 ? tiles.slice(0, 1) : tiles)];
 }
 
-/** Sizes m, n and k: one block of four of each; beyond the edges of all tiles; whole tiles. */
+/** Sizes m, n and k: one block of eight of each; beyond the edges of all tiles; whole tiles, with a depth for six parts. */
 const probeSizes = [
-  [4, 8, 4],
-  [132, 196, 100],
-  [256, 64, 32],
+  [8, 8, 8],
+  [136, 200, 104],
+  [256, 64, 192],
 ] as const;
 
 function probes(node: Node<MatmulAttributes>): Probes<MatmulAttributes> {

@@ -1,251 +1,425 @@
 /**
  * Matmul, variant "subgroup matrix": f16 operands on the device's matrix units, accumulated in f32 (WGSL's
  * `chromium_experimental_subgroup_matrix`; tensor cores on NVIDIA, simdgroup matrices on Apple). Needs `shader-f16`, subgroups of one size,
- * a configuration f16 → f32, and rows of memory that divide into vectors of four.
+ * a configuration f16 → f32, and rows of memory that divide into vectors of eight halves.
  *
- * A workgroup of four subgroups computes a tile of C, each subgroup a quarter of it. Operands have the same layout in workgroup memory as
- * in the buffers and are loaded as row-major or column-major matrices, while the next block is fetched into registers. Results pass through
- * workgroup memory one matrix at a time, so that this variant can use the common epilogue and does not store beyond edges.
+ * A workgroup computes a tile of C, each of its subgroups a part of it. Operands have the same layout in workgroup memory as in the buffers
+ * and are loaded as row-major or column-major matrices, while the next block is fetched into registers. What was measured on an H100
+ * decides the details: memory is moved in vectors of 16 bytes, a matrix is loaded from an array of its subgroup's own at a constant offset
+ * and stride (computed ones are bounds-checked, which costs up to half of the speed), and results pass through workgroup memory as many
+ * columns at a time as fit, so that vectors are stored and few barriers are needed.
  */
 import type { Capabilities, SubgroupMatrix } from "../../gpu/capabilities.ts";
 import { memoryOf, range, wgsl } from "../../gpu/shader.ts";
 import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "../language/kernel.ts";
-import { capacity, type Lowering, type Node, type Variant } from "../language/operation.ts";
+import { capacity, type Kernel, type Lowering, type Node, type Variant } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
-import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./attributes.ts";
-import { epilogue } from "./epilogue.ts";
+import { type Layout, type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./attributes.ts";
+import { type Epilogue, epilogue } from "./epilogue.ts";
+import { hasPlace, joinParts, nameOfSplit, type PartialProducts, partialProducts, partOfDepth, type Split, suits } from "./split-depth.ts";
 
-/** Edges of the tile of C; both are divided by two among the subgroups. */
-const edges = [128, 64] as const;
-const depth = 32;
-const subgroups = 4;
+/** A tile of C, the depth that is handled at a time, and the subgroups that share the tile along its two edges. */
+interface Tile {
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+  readonly subgroups: readonly [down: number, across: number];
+}
 
-/** Padding of each line of a tile in workgroup memory, in f16 elements; without it all lines would begin in the same banks. */
-const padding = 8;
+/** A way to compute a product. */
+type Choice = Split<Tile>;
 
-/** Tiles of C that keep a GPU busy: if there are fewer, smaller tiles are better. */
-const enoughWorkgroups = 128;
+const tile = (rows: number, columns: number, depth: number, ...subgroups: [down: number, across: number]): Tile => ({
+  rows,
+  columns,
+  depth,
+  subgroups,
+});
+
+/** Large tiles move fewer bytes, small ones leave fewer of the GPU's cores idle. */
+const forward: readonly Choice[] = [
+  { tile: tile(128, 256, 32, 2, 4), parts: 1, workgroups: 90 },
+  { tile: tile(128, 128, 64, 2, 2), parts: 1, workgroups: 132 },
+  { tile: tile(64, 128, 64, 2, 2), parts: 1, workgroups: 132 },
+  { tile: tile(128, 128, 32, 2, 2), parts: 1, workgroups: 132 },
+  { tile: tile(64, 64, 64, 1, 2), parts: 1, workgroups: 0 },
+  { tile: tile(64, 64, 32, 2, 2), parts: 1, workgroups: 0 },
+];
+
+/** The gradient of a weight has a small C and a large k, so its k is split. */
+const ofWeights: readonly Choice[] = [
+  { tile: tile(128, 64, 32, 2, 2), parts: 1, workgroups: 256 },
+  { tile: tile(128, 128, 32, 2, 2), parts: 2, workgroups: 132 },
+  { tile: tile(128, 128, 32, 2, 2), parts: 6, workgroups: 132 },
+  { tile: tile(64, 64, 64, 1, 2), parts: 1, workgroups: 132 },
+  { tile: tile(64, 64, 32, 2, 2), parts: 4, workgroups: 0 },
+  { tile: tile(64, 64, 32, 2, 2), parts: 1, workgroups: 0 },
+];
+
+/** The table of choices, measured on an H100. The last one of each layout fits the workgroup memory of every device. */
+const choices: Record<Layout, readonly Choice[]> = { nt: forward, nn: forward, tn: ofWeights };
+
+/** The least depth of a part that is worth joining. */
+const leastDepth = 512;
 
 /** The variants for matrix units, if the device has some that suit the node; the best guess first. */
 export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
-  const { a, b } = matmulTensors(node);
-  const { m, n } = matmulShape(node);
-  const { features, subgroupSize, subgroupMatrices, limits } = capabilities;
-  const matrix = subgroupMatrices.find(
-    ({ componentType, resultComponentType, M, N, K }) =>
-      componentType === "f16" && resultComponentType === "f32" && [M, N, K].every((size) => depth % size === 0),
-  );
-  const fits =
-    [a, b].every((operand) => operand.dtype === "f16" && !needsWindows(operand, limits.maxStorageBufferBindingSize)) &&
-    vectorWidth(...[a, b].map(({ shape }) => capacity(shape[1]!))) === 4;
-  if (matrix === undefined || !fits || subgroupSize === null || !features.has("shader-f16")) return [];
-  if (subgroups * subgroupSize > limits.maxComputeInvocationsPerWorkgroup) return [];
-  const workgroups = (edge: number) => Math.ceil(capacity(m) / edge) * Math.ceil(capacity(n) / edge);
-  const possible = edges.filter((edge) => memoryBytes(edge, matrix, subgroupSize) <= limits.maxComputeWorkgroupStorageSize);
-  const best = possible.find((edge) => workgroups(edge) >= enoughWorkgroups) ?? possible.at(-1);
-  return [...possible.filter((edge) => edge === best), ...possible.filter((edge) => edge !== best)].map((edge) => ({
-    name: `subgroup matrix ${edge}×${edge}×${depth}`,
-    lower: () => lowerSubgroupMatrix(node, edge, matrix, subgroupSize),
+  const { subgroupSize: lanes, limits } = capabilities;
+  const matrix = matrixOf(capabilities);
+  if (matrix === undefined || lanes === null || !fits(node, capabilities)) return [];
+  const possible = choices[node.attributes.layout]
+    .map((choice) => tilingOf(node, choice, { matrix, lanes, memory: limits.maxComputeWorkgroupStorageSize }))
+    .filter((tiling) => fitsDevice(tiling, capabilities) && hasPlace(node, tiling.choice, limits));
+  const best = possible.find(({ choice }) => suits(node, choice, leastDepth)) ?? possible.at(-1);
+  return [...possible.filter((tiling) => tiling === best), ...possible.filter((tiling) => tiling !== best)].map((tiling) => ({
+    name: nameOf(tiling.choice),
+    lower: () => lower(node, tiling),
   }));
 }
 
-/** Both operands' tiles as f16, a result matrix for each subgroup, and the partial sums of A. */
-const memoryBytes = (edge: number, { M, N }: SubgroupMatrix, lanes: number) =>
-  2 * edge * (depth + padding) * 2 + subgroups * M * N * 4 + subgroups * lanes * 16;
+const nameOf = (choice: Choice) => `subgroup matrix ${nameOfSplit(choice)}`;
 
-/** How one operand is loaded into workgroup memory, and from there into matrices. */
+/** f16 operands with f32 sums, of a size that divides all tiles and is moved in whole vectors. */
+const matrixOf = ({ subgroupMatrices }: Capabilities) =>
+  subgroupMatrices.find(
+    ({ componentType, resultComponentType, M, N, K }) =>
+      componentType === "f16" && resultComponentType === "f32" && [M, N, K].every((size) => size % 8 === 0 && 32 % size === 0),
+  );
+
+function fits(node: Node<MatmulAttributes>, { features, limits }: Capabilities): boolean {
+  const { a, b } = matmulTensors(node);
+  const { k } = matmulShape(node);
+  const operands = [a, b];
+  // Rows that run along k are read in whole vectors, so their end must be known.
+  return (
+    features.has("shader-f16") &&
+    (typeof k === "number" || node.attributes.layout === "tn") &&
+    operands.every(({ dtype }) => dtype === "f16") &&
+    operands.every((operand) => !needsWindows(operand, limits.maxStorageBufferBindingSize)) &&
+    operands.every(({ shape }) => capacity(shape[1]!) % halvesPerVector === 0)
+  );
+}
+
+/** Halves in 16 bytes, the vectors of operands in memory. */
+const halvesPerVector = 8;
+
+/** How one operand is loaded into workgroup memory, and from there into matrices. All sizes are vectors of eight halves unless noted. */
 interface Side {
   readonly name: "left" | "right";
   readonly operand: "a" | "b";
-  /** Whether the operand's rows run along k. Its tile then has lines of length `depth`, otherwise `edge`. */
+  /** Whether the operand's rows run along k. Each line of its tile is then along k, otherwise along the edge of C. */
   readonly alongDepth: boolean;
-  /** WGSL for where the tile begins along C, and where C ends. */
+  /** WGSL for where the tile begins along C, and where C ends, in elements. */
   readonly first: string;
   readonly end: string;
-  /** Lines of its tile, and the number of vectors of four and of f16 elements per line, padding included. */
-  readonly lines: number;
-  readonly quads: number;
+  /** The edge of the tile, and of a subgroup's part of it, in elements. */
+  readonly edge: number;
+  readonly part: number;
+  /** Vectors of a line of the whole tile. */
+  readonly line: number;
+  /** Vectors from one line of a subgroup's array to the next: one more than it needs, or lines would begin in the same banks. */
   readonly stride: number;
+  /** Vectors of a subgroup's array. */
+  readonly size: number;
+  /** Vectors that a thread moves. */
+  readonly perThread: number;
 }
 
-/** What a workgroup computes: a tile of `edge` × `edge`, with matrices of the sizes that the device supports. */
+/** All that determines a kernel's WGSL. */
 interface Tiling {
-  readonly edge: number;
+  readonly choice: Choice;
   readonly matrix: SubgroupMatrix;
-  readonly threads: number;
   readonly lanes: number;
+  readonly threads: number;
   readonly left: Side;
   readonly right: Side;
   /** Matrices of C per subgroup. */
   readonly rows: number;
   readonly columns: number;
+  /** Whether k consists of whole blocks, so that nothing beyond it is read. */
+  readonly isWholeDepth: boolean;
+  /** Columns of a subgroup's results that pass through workgroup memory at a time. */
+  readonly slab: number;
+  readonly hasRowSums: boolean;
 }
 
-function tilingOf({ layout }: MatmulAttributes, edge: number, matrix: SubgroupMatrix, lanes: number): Tiling {
-  const [leftAlong, rightAlong] = runsAlongDepth[layout];
-  const side = (own: Pick<Side, "name" | "operand" | "alongDepth" | "first" | "end">): Side => {
-    const length = own.alongDepth ? depth : edge;
-    return { ...own, lines: own.alongDepth ? edge : depth, quads: length / 4, stride: length + padding };
+/** What a device has for a kernel. */
+interface Hardware {
+  readonly matrix: SubgroupMatrix;
+  readonly lanes: number;
+  /** Bytes of workgroup memory. */
+  readonly memory: number;
+}
+
+function tilingOf(node: Node<MatmulAttributes>, choice: Choice, { matrix, lanes, memory }: Hardware): Tiling {
+  const { tile, parts } = choice;
+  const [down, across] = tile.subgroups;
+  const threads = down * across * lanes;
+  const [leftAlong, rightAlong] = runsAlongDepth[node.attributes.layout];
+  const side = (own: Pick<Side, "name" | "operand" | "alongDepth" | "first" | "end" | "edge" | "part">): Side => {
+    const inVectors = (elements: number) => elements / halvesPerVector;
+    const stride = inVectors(own.alongDepth ? tile.depth : own.part) + 1;
+    return {
+      ...own,
+      line: inVectors(own.alongDepth ? tile.depth : own.edge),
+      stride,
+      size: stride * (own.alongDepth ? own.part : tile.depth),
+      perThread: inVectors(own.edge * tile.depth) / threads,
+    };
   };
-  return {
-    edge,
+  const left = { name: "left", operand: "a", alongDepth: leftAlong, first: "firstRow", end: "m", edge: tile.rows } as const;
+  const right = { name: "right", operand: "b", alongDepth: rightAlong, first: "firstColumn", end: "n", edge: tile.columns } as const;
+  const { k } = matmulShape(node);
+  const tiling: Omit<Tiling, "slab"> = {
+    choice,
     matrix,
-    threads: subgroups * lanes,
     lanes,
-    left: side({ name: "left", operand: "a", alongDepth: leftAlong, first: "firstRow", end: "m" }),
-    right: side({ name: "right", operand: "b", alongDepth: rightAlong, first: "firstColumn", end: "n" }),
-    rows: edge / 2 / matrix.M,
-    columns: edge / 2 / matrix.N,
+    threads,
+    left: side({ ...left, part: tile.rows / down }),
+    right: side({ ...right, part: tile.columns / across }),
+    rows: tile.rows / down / matrix.M,
+    columns: tile.columns / across / matrix.N,
+    isWholeDepth: typeof k === "number" && k % tile.depth === 0,
+    hasRowSums: node.attributes.rowSums,
+  };
+  return { ...tiling, slab: parts > 1 ? 0 : slabOf(tiling, memory) };
+}
+
+/** As many columns as workgroup memory has room for beside the tiles. */
+function slabOf(tiling: Omit<Tiling, "slab">, memory: number): number {
+  const { part } = tiling.right;
+  const possible = [64, 32, 16, 8].filter((columns) => part % columns === 0 && columns % tiling.matrix.N === 0);
+  return possible.find((slab) => memoryBytes({ ...tiling, slab }) <= memory) ?? possible.at(-1)!;
+}
+
+/** f32 vectors of a subgroup's array for results, and for sums of rows: two for each lane. */
+const slabSize = ({ slab, matrix: { M }, lanes, hasRowSums }: Tiling) =>
+  Math.max(slab === 0 ? 0 : M * slabStride(slab), hasRowSums ? 2 * lanes : 0);
+const slabStride = (slab: number) => slab / 4 + 1;
+
+const subgroupsOf = ({ choice: { tile } }: Pick<Tiling, "choice">) => tile.subgroups[0] * tile.subgroups[1];
+
+function memoryBytes(tiling: Tiling): number {
+  const [down, across] = tiling.choice.tile.subgroups;
+  return 16 * (tiling.left.size * down + tiling.right.size * across + slabSize(tiling) * subgroupsOf(tiling));
+}
+
+function fitsDevice(tiling: Tiling, { limits }: Capabilities): boolean {
+  const { choice, left, right, matrix, threads } = tiling;
+  return (
+    memoryBytes(tiling) <= limits.maxComputeWorkgroupStorageSize &&
+    threads <= limits.maxComputeInvocationsPerWorkgroup &&
+    [left, right].every(({ perThread, line }) => Number.isInteger(perThread) && (!tiling.hasRowSums || threads % line === 0)) &&
+    left.part % matrix.M === 0 &&
+    right.part % matrix.N === 0 &&
+    choice.tile.depth % matrix.K === 0
+  );
+}
+
+function lower(node: Node<MatmulAttributes>, tiling: Tiling): Lowering {
+  const { choice } = tiling;
+  const variant = nameOf(choice);
+  if (choice.parts === 1) return { variant, kernels: [productKernel(node, tiling, null)] };
+  const partial = partialProducts(node, choice.tile, choice.parts);
+  return {
+    variant,
+    kernels: [productKernel(node, tiling, partial), joinParts(node, partial)],
+    scratch: [partial.sums, ...(partial.rowSums ? [partial.rowSums] : [])],
   };
 }
 
-function lowerSubgroupMatrix(node: Node<MatmulAttributes>, edge: number, matrix: SubgroupMatrix, lanes: number): Lowering {
+/** The product: finished, or its parts. */
+function productKernel(node: Node<MatmulAttributes>, tiling: Tiling, partial: PartialProducts | null): Kernel {
   const tensors = matmulTensors(node);
   const { a, b, rowSums } = tensors;
   const { m, n, k } = matmulShape(node);
-  const tiling = tilingOf(node.attributes, edge, matrix, lanes);
-  const { left, right, threads } = tiling;
-  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, 1);
-  return {
-    variant: `subgroup matrix ${edge}×${edge}×${depth}`,
-    kernels: [
-      kernel({
-        label: `matmul ${node.attributes.layout} subgroup matrix`,
-        workgroupSize: [threads],
-        enables: ["f16", "subgroups", "chromium_experimental_subgroup_matrix"],
-        reads: { a: [a, "vec4f"], b: [b, "vec4f"], ...reads },
-        writes: { ...writes, ...(rowSums ? { rowSums: [rowSums, "f32"] as const } : {}) },
-        params: {
-          ...params,
-          m: sizeParam(m),
-          n: sizeParam(n),
-          k: sizeParam(k),
-          stride: paramU32(capacity(n)),
-          leftStride: paramU32(capacity(left.alongDepth ? k : m) / 4),
-          rightStride: paramU32(capacity(right.alongDepth ? k : n) / 4),
-        },
-        declarations: wgsl`${declarations}
-var<workgroup> left: array<f16, ${left.lines * left.stride}>;
-var<workgroup> right: array<f16, ${right.lines * right.stride}>;
-var<workgroup> results: array<f32, ${subgroups * matrix.M * matrix.N}>;
-${rowSums ? `var<workgroup> sums: array<vec4f, ${threads}>;` : ""}
+  const { left, right, threads, choice } = tiling;
+  const { tile, parts } = choice;
+  const width = vectorWidth(capacity(n));
+  const end: Pick<Epilogue, "reads" | "writes" | "declarations"> & { params: object } = partial
+    ? { reads: {}, writes: { sums: [partial.sums, "f32"] }, declarations: "", params: {} }
+    : epilogue(tensors, node.attributes, width);
+  const sumsOfRows = partial ? partial.rowSums : rowSums;
+  const [down, across] = tile.subgroups;
+  const size = slabSize(tiling);
+  const [, planeRows = 0, planeColumns = 0] = (partial?.sums.shape ?? []) as number[];
+  return kernel({
+    label: `matmul ${node.attributes.layout} subgroup matrix`,
+    workgroupSize: [threads],
+    enables: ["f16", "subgroups", "chromium_experimental_subgroup_matrix"],
+    reads: { a: [a, "vec4u"], b: [b, "vec4u"], ...end.reads },
+    writes: { ...end.writes, ...(sumsOfRows ? { rowSums: [sumsOfRows, "f32"] as const } : {}) },
+    params: {
+      ...end.params,
+      m: sizeParam(m),
+      n: sizeParam(n),
+      k: sizeParam(k),
+      rows: paramU32(capacity(m)),
+      stride: paramU32(partial ? planeColumns : capacity(n)),
+      plane: paramU32(planeRows * planeColumns),
+      leftStride: paramU32(capacity(left.alongDepth ? k : m) / halvesPerVector),
+      rightStride: paramU32(capacity(right.alongDepth ? k : n) / halvesPerVector),
+    },
+    declarations: wgsl`${end.declarations}
+var<workgroup> left: array<array<vec4u, ${left.size}>, ${down}>;
+var<workgroup> right: array<array<vec4u, ${right.size}>, ${across}>;
+${size > 0 ? `var<workgroup> results: array<array<vec4f, ${size}>, ${subgroupsOf(tiling)}>;` : ""}
 `,
-        main: mainText(tiling, { m: sizeOf("m", m), n: sizeOf("n", n), k: sizeOf("k", k) }, rowSums !== undefined),
-        workgroups: (live) => [Math.ceil(live(n) / edge), Math.ceil(live(m) / edge), 1],
-        flop: (live) => 2 * live(m) * live(n) * live(k),
-      }),
-    ],
-  };
+    main: wgsl`let m = ${sizeOf("m", m)};
+  let n = ${sizeOf("n", n)};
+  let depth = ${sizeOf("k", k)};
+  ${partOfDepth(parts, tile.depth)}
+  ${mainText(tiling)}
+  ${partial ? storeParts(tiling) : storeResults(tiling, width)}
+  ${sumsOfRows ? joinRowSums(tiling, partial ? "group.z * params.rows + row" : "row") : ""}`,
+    workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), parts],
+    flop: (live) => 2 * live(m) * live(n) * live(k),
+  });
 }
 
-/** The body: the next block is fetched into registers while the matrix units work on the one in workgroup memory. */
-function mainText(tiling: Tiling, size: Readonly<Record<"m" | "n" | "k", string>>, hasRowSums: boolean): string {
-  const { edge, threads, lanes, left, right } = tiling;
-  const vectors = range(vectorsPerThread(tiling));
-  const fetchBlock = [...fetchTile(left, tiling), ...fetchTile(right, tiling)].join("\n    ");
-  const storeBlock = [...storeTile(left, tiling, hasRowSums), ...storeTile(right, tiling, false)].join("\n    ");
-  return wgsl`let m = ${size.m};
-  let n = ${size.n};
-  let depthEnd = ${size.k};
-  let firstRow = group.y * ${edge}u;
-  let firstColumn = group.x * ${edge}u;
+/** The product: the next block is fetched into registers while the matrix units work on the one in workgroup memory. */
+function mainText(tiling: Tiling): string {
+  const { choice, lanes, left, right, matrix, rows, columns, hasRowSums } = tiling;
+  const { tile } = choice;
+  const across = tile.subgroups[1];
+  const sums = range(rows).flatMap((i) =>
+    range(columns).map((j) => `var c${i}_${j}: subgroup_matrix_result<f32, ${matrix.N}, ${matrix.M}>;`),
+  );
+  const fetch = (at: string) => [...fetchTile(left, tiling, at), ...fetchTile(right, tiling, at)].join("\n    ");
+  return wgsl`let firstRow = group.y * ${tile.rows}u;
+  let firstColumn = group.x * ${tile.columns}u;
   let subgroup = thread / ${lanes}u;
-  let ownRow = (subgroup / 2u) * ${edge / 2}u;
-  let ownColumn = (subgroup % 2u) * ${edge / 2}u;
-  ${hasRowSums ? "var ownSum = vec4f();" : ""}
-  var sum: array<array<subgroup_matrix_result<f32, ${tiling.matrix.N}, ${tiling.matrix.M}>, ${tiling.columns}>, ${tiling.rows}>;
-  ${[left, right].map(({ name }) => vectors.map((i) => `var ${name}${i}: vec4<f16>;`).join(" ")).join(" ")}
-  var next = 0u;
-  ${fetchBlock}
-  while (next < depthEnd) {
-    ${storeBlock}
+  let own = thread % ${lanes}u;
+  let ownRow = subgroup / ${across}u;
+  let ownColumn = subgroup % ${across}u;
+  ${sums.join(" ")}
+  ${hasRowSums ? "var lowSum = vec4f(); var highSum = vec4f();" : ""}
+  ${[left, right].flatMap((side) => places(side, tiling)).join("\n  ")}
+  let start = select(0u, depthBegin, depthBegin < depthEnd);
+  ${fetch("start")}
+  for (var k = depthBegin; k < depthEnd; k += ${tile.depth}u) {
+    ${[...storeTile(left, tiling), ...storeTile(right, tiling)].join("\n    ")}
     workgroupBarrier();
-    next += ${depth}u;
-    ${fetchBlock}
-    for (var k = 0u; k < ${depth}u; k += ${tiling.matrix.K}u) {
-      ${multiply(tiling)}
-    }
+    let next = select(k, k + ${tile.depth}u, k + ${tile.depth}u < depthEnd);
+    ${fetch("next")}
+    ${range(tile.depth / matrix.K)
+      .map((step) => multiply(tiling, step))
+      .join("\n    ")}
     workgroupBarrier();
-  }
-  ${storeResults(tiling)}
-  ${hasRowSums ? joinRowSums(edge, threads) : ""}`;
+  }`;
 }
 
-/** Vectors of four of each tile that a thread loads. */
-const vectorsPerThread = ({ edge, threads }: Tiling) => (edge * depth) / 4 / threads;
-
-/** WGSL that fetches a thread's vectors of the block from `next` on into registers. */
-function fetchTile({ name, operand, alongDepth, first, end, quads }: Side, tiling: Tiling): string[] {
-  return range(vectorsPerThread(tiling)).map((i) => {
-    const own = `(thread + ${i * tiling.threads}u)`;
-    const place = wgsl`let line = ${own} / ${quads}u; let quad = ${own} % ${quads}u;`;
-    return alongDepth
-      ? wgsl`{ ${place} let at = next + quad * 4u;
-      let inside = vec4u(at, at + 1u, at + 2u, at + 3u) < vec4u(depthEnd);
-      ${name}${i} = select(vec4<f16>(), ${memoryOf(operand)}[min(${first} + line, ${end} - 1u) * params.${name}Stride + min(at, (depthEnd - 1u) & ~3u) / 4u], inside); }`
-      : wgsl`{ ${place} let at = next + line;
-      ${name}${i} = select(vec4<f16>(), ${memoryOf(operand)}[min(at, depthEnd - 1u) * params.${name}Stride + min(${first} / 4u + quad, params.${name}Stride - 1u)], at < depthEnd); }`;
+/** WGSL for where each of a thread's vectors is in memory and in workgroup memory. They do not depend on k. */
+function places({ name, alongDepth, first, end, line, part, stride, perThread }: Side, { threads }: Tiling): string[] {
+  return range(perThread).map((i) => {
+    const at = `(thread + ${i * threads}u)`;
+    const [row, vector] = [`${at} / ${line}u`, `${at} % ${line}u`];
+    const columns = part / halvesPerVector;
+    const text = alongDepth
+      ? wgsl`let ${name}Depth${i} = ${vector} * ${halvesPerVector}u;
+  let ${name}From${i} = min(${first} + ${row}, ${end} - 1u) * params.${name}Stride;
+  let ${name}Part${i} = ${row} / ${part}u;
+  let ${name}To${i} = ${row} % ${part}u * ${stride}u + ${vector};`
+      : wgsl`let ${name}Depth${i} = ${row};
+  let ${name}From${i} = min(${first} / ${halvesPerVector}u + ${vector}, params.${name}Stride - 1u);
+  let ${name}Part${i} = ${vector} / ${columns}u;
+  let ${name}To${i} = ${row} * ${stride}u + ${vector} % ${columns}u;`;
+    return `${text}\n  var ${name}${i}: vec4u;`;
   });
 }
 
-/** WGSL that writes a thread's vectors to workgroup memory, and adds them up if the sums of A are wanted. */
-function storeTile({ name, quads, stride }: Side, tiling: Tiling, addsUp: boolean): string[] {
-  return range(vectorsPerThread(tiling)).map((i) => {
-    const own = `(thread + ${i * tiling.threads}u)`;
-    const at = `${own} / ${quads}u * ${stride}u + ${own} % ${quads}u * 4u`;
-    return `{ let at = ${at}; ${range(4)
-      .map((j) => `${name}[at + ${j}u] = ${name}${i}[${j}];`)
-      .join(" ")} ${addsUp ? `ownSum += vec4f(left${i});` : ""} }`;
+/** WGSL that fetches a thread's vectors of the block at depth `at` into registers; depth from the part's end on counts as zero. */
+function fetchTile({ name, operand, alongDepth, perThread }: Side, { isWholeDepth }: Tiling, at: string): string[] {
+  return range(perThread).map((i) => {
+    const depth = `${at} + ${name}Depth${i}`;
+    const load = (from: string) =>
+      alongDepth
+        ? `${operand}[${name}From${i} + (${from}) / ${halvesPerVector}u]`
+        : `${operand}[(${from}) * params.${name}Stride + ${name}From${i}]`;
+    if (isWholeDepth) return `${name}${i} = ${load(depth)};`;
+    return `${name}${i} = select(vec4u(), ${load(`min(${depth}, depth - 1u)`)}, ${depth} < depthEnd);`;
   });
 }
 
-/** WGSL that multiplies a subgroup's matrices at depth `k` of the block. */
-function multiply({ left, right, rows, columns, matrix: { M, N, K } }: Tiling): string {
-  const at = ({ name, alongDepth, stride }: Side, first: string) =>
-    alongDepth ? `&${name}, (${first}) * ${stride}u + k, ${stride}u` : `&${name}, k * ${stride}u + ${first}, ${stride}u`;
-  const order = (rowMajor: boolean) => (rowMajor ? "row_major" : "col_major");
-  const load = (side: Side, type: string, rowMajor: boolean, first: string) =>
-    `subgroupMatrixLoad<${type}, ${order(rowMajor)}>(${at(side, first)})`;
-  const lefts = range(rows).map((i) => {
-    const matrix = load(left, `subgroup_matrix_left<f16, ${K}, ${M}>`, left.alongDepth, `ownRow + ${i * M}u`);
-    return `let l${i} = ${matrix};`;
+/** WGSL that writes a thread's vectors to workgroup memory, and adds up those of A if its sums are wanted. */
+function storeTile({ name, perThread }: Side, { hasRowSums }: Tiling): string[] {
+  const halves = (words: string) => `vec4f(bitcast<vec4<f16>>(${words}))`;
+  return range(perThread).map((i) => {
+    const value = `${name}${i}`;
+    const store = `${name}[${name}Part${i}][${name}To${i}] = ${value};`;
+    return hasRowSums && name === "left" ? `${store} lowSum += ${halves(`${value}.xy`)}; highSum += ${halves(`${value}.zw`)};` : store;
   });
+}
+
+/** WGSL that multiplies a subgroup's matrices at one depth of the block. */
+function multiply({ left, right, rows, columns, matrix: { M, N, K } }: Tiling, step: number): string {
+  const load = (side: Side, type: string, rowMajor: boolean, own: string, edge: number) => {
+    const at = side.alongDepth ? edge * side.stride + (step * K) / halvesPerVector : step * K * side.stride + edge / halvesPerVector;
+    return `subgroupMatrixLoad<${type}, ${rowMajor ? "row_major" : "col_major"}>(&${side.name}[${own}], ${at}u, ${side.stride}u)`;
+  };
+  const lefts = range(rows).map(
+    (i) => `let l${i} = ${load(left, `subgroup_matrix_left<f16, ${K}, ${M}>`, left.alongDepth, "ownRow", i * M)};`,
+  );
   const products = range(columns).map((j) => {
-    const matrix = load(right, `subgroup_matrix_right<f16, ${N}, ${K}>`, !right.alongDepth, `ownColumn + ${j * N}u`);
-    const sums = range(rows).map((i) => `sum[${i}][${j}] = subgroupMatrixMultiplyAccumulate(l${i}, r, sum[${i}][${j}]);`);
-    return `{ let r = ${matrix}; ${sums.join(" ")} }`;
+    const r = load(right, `subgroup_matrix_right<f16, ${N}, ${K}>`, !right.alongDepth, "ownColumn", j * N);
+    return `{ let r = ${r}; ${range(rows)
+      .map((i) => `c${i}_${j} = subgroupMatrixMultiplyAccumulate(l${i}, r, c${i}_${j});`)
+      .join(" ")} }`;
   });
-  return [...lefts, ...products].join("\n      ");
+  return `{ ${[...lefts, ...products].join("\n    ")} }`;
 }
 
-/** WGSL that passes each matrix through workgroup memory to the epilogue. */
-function storeResults({ rows, columns, lanes, matrix: { M, N } }: Tiling): string {
+/** WGSL that stores a part's matrices, whose memory ends with whole tiles. */
+function storeParts({ rows, columns, left, right, matrix: { M, N } }: Tiling): string {
+  const stores = range(rows).flatMap((i) =>
+    range(columns).map((j) => {
+      const row = `(firstRow + ownRow * ${left.part}u + ${i * M}u)`;
+      const at = `group.z * params.plane + ${row} * params.stride + firstColumn + ownColumn * ${right.part}u + ${j * N}u`;
+      return `subgroupMatrixStore<row_major>(&${memoryOf("sums")}, ${at}, c${i}_${j}, params.stride);`;
+    }),
+  );
+  return stores.join("\n  ");
+}
+
+/** WGSL that passes the results through workgroup memory to the epilogue, as vectors of `width`. */
+function storeResults({ rows, left, right, lanes, slab, matrix: { M, N } }: Tiling, width: 1 | 4): string {
+  const stride = slabStride(slab);
+  const quads = slab / 4;
+  const each = (line: (i: number) => string) => range(4).map(line).join(" ");
+  const finish =
+    width === 4
+      ? "if (row < m && column < n) { finish((row * params.stride + column) / 4u, column / 4u, value); }"
+      : `if (row < m) { ${each((i) => `if (column + ${i}u < n) { finish(row * params.stride + column + ${i}u, column + ${i}u, value[${i}]); }`)} }`;
   return range(rows)
-    .flatMap((i) => range(columns).map((j) => [i, j] as const))
-    .map(
-      ([i, j]) => wgsl`subgroupMatrixStore<row_major>(&results, subgroup * ${M * N}u, sum[${i}][${j}], ${N}u);
+    .flatMap((i) => range(right.part / slab).map((part) => [i, part] as const))
+    .map(([i, part]) => {
+      const stores = range(slab / N).map(
+        (j) => `subgroupMatrixStore<row_major>(&results[subgroup], ${(j * N) / 4}u, c${i}_${(part * slab) / N + j}, ${stride}u);`,
+      );
+      return wgsl`${stores.join(" ")}
   workgroupBarrier();
-  for (var e = lane; e < ${M * N}u; e += ${lanes}u) {
-    let row = firstRow + ownRow + ${i * M}u + e / ${N}u;
-    let column = firstColumn + ownColumn + ${j * N}u + e % ${N}u;
-    if (row < m && column < n) { finish(row * params.stride + column, column, results[subgroup * ${M * N}u + e]); }
+  for (var e = own; e < ${M * quads}u; e += ${lanes}u) {
+    let row = firstRow + ownRow * ${left.part}u + ${i * M}u + e / ${quads}u;
+    let column = firstColumn + ownColumn * ${right.part}u + ${part * slab}u + e % ${quads}u * 4u;
+    let value = results[subgroup][e / ${quads}u * ${stride}u + e % ${quads}u];
+    ${finish}
   }
-  workgroupBarrier();`,
-    )
+  workgroupBarrier();`;
+    })
     .join("\n  ");
 }
 
-/** Threads whose numbers are equal modulo the tile's vectors have loaded the same rows of A at different depths. */
-function joinRowSums(edge: number, threads: number): string {
-  const quads = edge / 4;
-  return wgsl`sums[thread] = ownSum;
+/** WGSL that adds up A's sums: threads whose numbers are equal modulo the vectors of a line have loaded the same rows at different depths. */
+function joinRowSums({ left: { line }, lanes, threads }: Tiling, place: string): string {
+  return wgsl`results[subgroup][own * 2u] = lowSum;
+  results[subgroup][own * 2u + 1u] = highSum;
   workgroupBarrier();
-  if (group.x == 0u && thread < ${quads}u) {
+  if (group.x == 0u && thread < ${line * 2}u) {
     var whole = vec4f();
-    for (var i = thread; i < ${threads}u; i += ${quads}u) { whole += sums[i]; }
+    for (var i = thread / 2u; i < ${threads}u; i += ${line}u) { whole += results[i / ${lanes}u][i % ${lanes}u * 2u + thread % 2u]; }
     for (var i = 0u; i < 4u; i++) {
       let row = firstRow + thread * 4u + i;
-      if (row < m) { setRowSums(row, whole[i]); }
+      if (row < m) { setRowSums(${place}, whole[i]); }
     }
   }`;
 }

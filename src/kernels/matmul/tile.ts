@@ -1,252 +1,361 @@
 /**
  * Matmul, variant "tile": runs on every WebGPU device and takes every shape. A workgroup computes a tile of C from tiles of A and B in
- * workgroup memory; a thread computes 8×8 of its elements in registers and reads vectors of four. Nothing beyond an edge is stored, and
- * depth beyond k counts as zero.
+ * workgroup memory; a thread computes 8×8 of its elements in registers, while the next block is on its way into other registers. Nothing
+ * beyond an edge is stored, and depth beyond k counts as zero.
  *
- * If an operand's rows run along k, it is transposed on its way into workgroup memory, in blocks of 4×4 that a thread holds in registers.
- * So both tiles have k as their rows there, and the inner loop is the same for all layouts. If both operands are f16 and the device
- * computes with f16, the tiles are kept as f16, which moves half as many bytes; products accumulate in f32.
+ * Both tiles have k as their rows in workgroup memory, so the inner loop is the same for all layouts. If an operand's rows run along k, it
+ * is transposed on its way. What was measured on an H100 decides the details: the eight rows and columns of a thread are two groups of
+ * four, spread over the tile, so that neighbours read neighbouring vectors; tiles are arrays of arrays, of which only one index is
+ * computed; neighbouring threads read along k. If both operands are f16 and the device computes with f16, the tiles are kept as f16, which
+ * moves half as many bytes; products accumulate in f32.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
 import { kernel, paramU32, sizeOf, sizeParam, vector, vectorWidth } from "../language/kernel.ts";
-import { capacity, type Dimension, type Lowering, type Node, type Variant } from "../language/operation.ts";
+import { capacity, type Kernel, type Lowering, type Node, type Variant } from "../language/operation.ts";
 import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./attributes.ts";
-import { epilogue } from "./epilogue.ts";
-
-interface Tile {
-  /** Rows and columns of C that a workgroup computes, and the depth it handles at a time. */
-  readonly rows: number;
-  readonly columns: number;
-  readonly depth: number;
-}
+import { type Epilogue, epilogue } from "./epilogue.ts";
+import {
+  hasPlace,
+  joinParts,
+  nameOfSplit,
+  type PartialProducts,
+  partialProducts,
+  partOfDepth,
+  type Split,
+  suits,
+  type TileSize,
+} from "./split-depth.ts";
 
 /** Rows and columns per thread. */
 const perThread = 8;
 
+const small: TileSize = { rows: 64, columns: 64, depth: 16 };
+const middle: TileSize = { rows: 128, columns: 64, depth: 16 };
+const large: TileSize = { rows: 128, columns: 128, depth: 16 };
+
 /**
- * The tiles, each within the 16 KB of workgroup memory and the 256 threads of every device. With the first one, small products fill a small
- * GPU.
+ * The table of choices, measured on an H100: large tiles move fewer bytes, small ones and split ones leave fewer of the GPU's cores idle.
+ * All are within the 16 KB of workgroup memory and the 256 threads of every device.
  */
-const tiles: readonly Tile[] = [
-  { rows: 64, columns: 64, depth: 16 },
-  { rows: 128, columns: 64, depth: 16 },
-  { rows: 128, columns: 128, depth: 16 },
-  { rows: 32, columns: 64, depth: 32 },
+const choices: readonly Split<TileSize>[] = [
+  { tile: large, parts: 1, workgroups: 256 },
+  { tile: large, parts: 4, workgroups: 256 },
+  { tile: middle, parts: 1, workgroups: 256 },
+  { tile: middle, parts: 3, workgroups: 200 },
+  { tile: small, parts: 1, workgroups: 256 },
+  { tile: small, parts: 4, workgroups: 0 },
+  { tile: small, parts: 1, workgroups: 0 },
 ];
 
-/** Tiles of C that keep a GPU busy: if there are fewer, smaller tiles are better. */
-const enoughWorkgroups = 256;
+/** The least depth of a part that is worth joining. */
+const leastDepth = 256;
 
-/** The variants for any device, one for each tile; the best guess first. */
+/** The variants for any device, one for each choice; the best guess first. */
 export function tileVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
-  const { m, n } = matmulShape(node);
-  const workgroups = ({ rows, columns }: Tile) => Math.ceil(capacity(m) / rows) * Math.ceil(capacity(n) / columns);
-  const best = capabilities.software
-    ? tiles[0]!
-    : ([tiles[2]!, tiles[1]!, tiles[0]!].find((tile) => workgroups(tile) >= enoughWorkgroups) ?? tiles[0]!);
-  return [best, ...tiles.filter((tile) => tile !== best)].map((tile) => ({
-    name: `tile ${tile.rows}×${tile.columns}×${tile.depth}`,
-    lower: () => lowerTile(node, tile, capabilities),
+  const { software, limits } = capabilities;
+  // A CPU's few cores are never idle for want of tiles.
+  const offered = software ? choices.filter(({ parts }) => parts === 1) : choices;
+  const possible = offered.filter(
+    (choice, i) => hasPlace(node, choice, limits) && offered.findIndex((other) => nameOf(other) === nameOf(choice)) === i,
+  );
+  const guess = software
+    ? { tile: small, parts: 1 }
+    : choices.find((choice) => hasPlace(node, choice, limits) && suits(node, choice, leastDepth))!;
+  const isBest = (choice: Split<TileSize>) => choice.tile === guess.tile && choice.parts === guess.parts;
+  return [...possible.filter(isBest), ...possible.filter((choice) => !isBest(choice))].map((choice) => ({
+    name: nameOf(choice),
+    lower: () => lower(node, choice, capabilities),
   }));
 }
+
+const nameOf = (choice: Split<TileSize>) => `tile ${nameOfSplit(choice)}`;
 
 /** How one operand is loaded into workgroup memory. */
 interface Side {
   readonly name: "left" | "right";
+  readonly operand: "a" | "b";
+  /** WGSL for where the tile begins along C, and where C ends. */
+  readonly first: string;
+  readonly end: string;
   /** Size of the tile along the edge of C. */
   readonly size: number;
-  readonly extent: Dimension;
   /** Whether the operand's rows run along k. */
   readonly alongDepth: boolean;
-  readonly operand: "a" | "b";
+  /** Whether a thread loads blocks of 4×4 elements and turns them in registers; otherwise it loads single vectors. */
+  readonly turns: boolean;
+  /** Blocks or vectors that a thread loads. */
+  readonly count: number;
+  /** Vectors of a row of the tile, in memory of the workgroup. */
+  readonly row: number;
   /** Elements per row of the operand's memory. */
   readonly stride: number;
   /** Elements read at a time; the other operand may have another width. Packed f16 can only be read in fours. */
   readonly width: 1 | 4;
 }
 
-/** The choices that determine a tile's WGSL. */
+/** All that determines a kernel's WGSL. */
 interface Tiling {
-  readonly tile: Tile;
+  readonly tile: TileSize;
   readonly left: Side;
   readonly right: Side;
   /** WGSL type of a vector in workgroup memory. */
-  readonly stored: string;
-  /** Columns that are stored at a time. */
-  readonly stores: 1 | 4;
+  readonly stored: "vec4f" | "vec4<f16>";
   readonly threads: readonly [x: number, y: number];
+  /** Whether k consists of whole blocks, so that nothing beyond it is read. */
+  readonly isWholeDepth: boolean;
+  /** Whether the depths of a block are written out, which a software adapter would compile slowly. */
+  readonly unrolls: boolean;
+  readonly hasRowSums: boolean;
 }
 
-function tilingOf(node: Node<MatmulAttributes>, tile: Tile, halves: boolean): Tiling {
+function tilingOf(node: Node<MatmulAttributes>, tile: TileSize, { features, software, limits }: Capabilities): Tiling {
   const { m, n, k } = matmulShape(node);
+  const { a, b } = matmulTensors(node);
   const [leftAlong, rightAlong] = runsAlongDepth[node.attributes.layout];
-  const side = (own: Pick<Side, "name" | "size" | "extent" | "alongDepth" | "operand">): Side => {
-    const stride = capacity(own.alongDepth ? k : own.extent);
-    return { ...own, stride, width: vectorWidth(stride) };
+  const threads = [tile.columns / perThread, tile.rows / perThread] as const;
+  const all = threads[0] * threads[1];
+  const halves = a.dtype === "f16" && b.dtype === "f16" && features.has("shader-f16");
+  const bytes = (tile.rows + tile.columns + 8) * tile.depth * (halves ? 2 : 4);
+  // One vector more in each row, so that threads which transpose write to different banks, if there is room for it.
+  const padding = bytes <= limits.maxComputeWorkgroupStorageSize ? 1 : 0;
+  const side = (own: Pick<Side, "name" | "operand" | "first" | "end" | "size" | "alongDepth">, edge: number): Side => {
+    const vectors = (own.size * tile.depth) / 4;
+    const turns = own.alongDepth && (vectors / 4) % all === 0;
+    return {
+      ...own,
+      turns,
+      count: (turns ? vectors / 4 : vectors) / all,
+      row: own.size / 4 + (own.alongDepth ? padding : 0),
+      stride: edge,
+      width: vectorWidth(edge),
+    };
   };
+  const left = { name: "left", operand: "a", first: "firstRow", end: "m", size: tile.rows, alongDepth: leftAlong } as const;
+  const right = { name: "right", operand: "b", first: "firstColumn", end: "n", size: tile.columns, alongDepth: rightAlong } as const;
   return {
     tile,
-    left: side({ name: "left", size: tile.rows, extent: m, alongDepth: leftAlong, operand: "a" }),
-    right: side({ name: "right", size: tile.columns, extent: n, alongDepth: rightAlong, operand: "b" }),
+    left: side(left, capacity(leftAlong ? k : m)),
+    right: side(right, capacity(rightAlong ? k : n)),
     stored: halves ? "vec4<f16>" : "vec4f",
-    // Writes beyond a live edge are undefined anyway; packed f16 can only be written in fours.
-    stores: vectorWidth(capacity(n)),
-    threads: [tile.columns / perThread, tile.rows / perThread],
+    threads,
+    isWholeDepth: typeof k === "number" && k % tile.depth === 0,
+    unrolls: !software,
+    hasRowSums: node.attributes.rowSums,
   };
 }
 
-function lowerTile(node: Node<MatmulAttributes>, tile: Tile, capabilities: Capabilities): Lowering {
-  const tensors = matmulTensors(node);
-  const { a, b, rowSums } = tensors;
-  const { m, n, k } = matmulShape(node);
-  const halves = a.dtype === "f16" && b.dtype === "f16" && capabilities.features.has("shader-f16");
-  const tiling = tilingOf(node, tile, halves);
-  const { left, right, stored, threads } = tiling;
-  const { reads, writes, params, declarations } = epilogue(tensors, node.attributes, tiling.stores);
+function lower(node: Node<MatmulAttributes>, choice: Split<TileSize>, capabilities: Capabilities): Lowering {
+  const tiling = tilingOf(node, choice.tile, capabilities);
+  const variant = nameOf(choice);
+  if (choice.parts === 1) return { variant, kernels: [productKernel(node, tiling, null)] };
+  const partial = partialProducts(node, choice.tile, choice.parts);
   return {
-    variant: `tile ${tile.rows}×${tile.columns}×${tile.depth}`,
-    kernels: [
-      kernel({
-        label: `matmul ${node.attributes.layout} tile`,
-        workgroupSize: threads,
-        enables: halves ? ["f16"] : [],
-        reads: { a: [a, vector(left.width)], b: [b, vector(right.width)], ...reads },
-        writes: { ...writes, ...(rowSums ? { rowSums: [rowSums, "f32"] as const } : {}) },
-        params: {
-          ...params,
-          m: sizeParam(m),
-          n: sizeParam(n),
-          k: sizeParam(k),
-          stride: paramU32(capacity(n)),
-          leftStride: paramU32(left.stride),
-          rightStride: paramU32(right.stride),
-        },
-        declarations: wgsl`${declarations}
-${[left, right].map(({ name, size }) => `var<workgroup> ${name}: array<${stored}, ${(size / 4) * tile.depth}>;`).join("\n")}
-${[left, right].map((side) => loadBlock(side, tile.depth, stored)).join("\n")}`,
-        main: mainText(tiling, { m: sizeOf("m", m), n: sizeOf("n", n), k: sizeOf("k", k) }, rowSums !== undefined),
-        workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), 1],
-        flop: (live) => 2 * live(m) * live(n) * live(k),
-      }),
-    ],
+    variant,
+    kernels: [productKernel(node, tiling, partial), joinParts(node, partial)],
+    scratch: [partial.sums, ...(partial.rowSums ? [partial.rowSums] : [])],
   };
 }
 
-/**
- * The body: loads blocks of both operands into workgroup memory, multiplies in registers, and passes each thread's elements to the
- * epilogue.
- */
-function mainText(
-  { tile, left, right, stores, threads }: Tiling,
-  size: Readonly<Record<"m" | "n" | "k", string>>,
-  hasRowSums: boolean,
-): string {
-  const load = ({ name, size }: Side, edge: string) =>
-    `for (var i = thread; i < ${(size / 4) * (tile.depth / 4)}u; i += ${threads[0] * threads[1]}u) { ${name}Block(i, ${edge}, k0, depth); }`;
-  return wgsl`let m = ${size.m};
-  let n = ${size.n};
-  let depth = ${size.k};
-  let firstRow = group.y * ${tile.rows}u;
+/** The product: finished, or its parts. */
+function productKernel(node: Node<MatmulAttributes>, tiling: Tiling, partial: PartialProducts | null): Kernel {
+  const tensors = matmulTensors(node);
+  const { a, b } = tensors;
+  const { m, n, k } = matmulShape(node);
+  const { tile, left, right, stored, threads } = tiling;
+  const parts = partial?.parts ?? 1;
+  // Writes beyond a live edge are undefined anyway; packed f16 can only be written in fours.
+  const width = partial ? 4 : vectorWidth(capacity(n));
+  const end: Pick<Epilogue, "reads" | "writes" | "declarations"> & { params: object } = partial
+    ? { reads: {}, writes: { sums: [partial.sums, "vec4f"] }, declarations: storePart, params: {} }
+    : epilogue(tensors, node.attributes, width);
+  const rowSums = partial ? partial.rowSums : tensors.rowSums;
+  const [, planeRows = 0, planeColumns = 0] = (partial?.sums.shape ?? []) as number[];
+  return kernel({
+    label: `matmul ${node.attributes.layout} tile`,
+    workgroupSize: threads,
+    enables: stored === "vec4f" ? [] : ["f16"],
+    reads: { a: [a, vector(left.width)], b: [b, vector(right.width)], ...end.reads },
+    writes: { ...end.writes, ...(rowSums ? { rowSums: [rowSums, "f32"] as const } : {}) },
+    params: {
+      ...end.params,
+      m: sizeParam(m),
+      n: sizeParam(n),
+      k: sizeParam(k),
+      rows: paramU32(capacity(m)),
+      stride: paramU32(partial ? planeColumns : capacity(n)),
+      plane: paramU32(planeRows * planeColumns),
+      leftStride: paramU32(left.stride),
+      rightStride: paramU32(right.stride),
+    },
+    declarations: wgsl`${end.declarations}
+${[left, right].map(({ name, row }) => `var<workgroup> ${name}: array<array<${stored}, ${row}>, ${tile.depth}>;`).join("\n")}
+${rowSums && stored !== "vec4f" ? `var<workgroup> rowSumParts: array<vec4f, ${threads[0] * threads[1]}>;` : ""}`,
+    main: wgsl`let m = ${sizeOf("m", m)};
+  let n = ${sizeOf("n", n)};
+  let depth = ${sizeOf("k", k)};
+  ${partOfDepth(parts, tile.depth)}
+  ${mainText(tiling)}
+  ${storeCells(tiling, width, partial !== null)}
+  ${rowSums ? joinRowSums(tiling, partial ? "group.z * params.rows + row" : "row") : ""}`,
+    workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), parts],
+    flop: (live) => 2 * live(m) * live(n) * live(k),
+  });
+}
+
+/** The product in registers: each block is stored in workgroup memory, then the next one is fetched while this one is multiplied. */
+function mainText(tiling: Tiling): string {
+  const { tile, left, right, stored, threads, unrolls, hasRowSums } = tiling;
+  const fetch = (at: string) => [...fetchTile(left, tiling, at), ...fetchTile(right, tiling, at)].join("\n    ");
+  return wgsl`let firstRow = group.y * ${tile.rows}u;
   let firstColumn = group.x * ${tile.columns}u;
-  ${cells.map((cell) => `var c${cell} = 0.0;`).join(" ")}
-  ${hasRowSums ? each((i) => `var sum${i} = 0.0;`) : ""}
-  for (var k0 = 0u; k0 < depth; k0 += ${tile.depth}u) {
-    ${load(left, "firstRow, m")}
-    ${load(right, "firstColumn, n")}
+  ${range(groups)
+    .map((q) => `let y${q} = local.y + ${q * threads[1]}u; let x${q} = local.x + ${q * threads[0]}u;`)
+    .join(" ")}
+  ${cells.map(([i, j]) => `var c${i}_${j} = vec4f();`).join(" ")}
+  ${hasRowSums ? "var ownSum = vec4f();" : ""}
+  ${[left, right].flatMap((side) => places(side, tiling)).join("\n  ")}
+  let start = select(0u, depthBegin, depthBegin < depthEnd);
+  ${fetch("start")}
+  for (var block = depthBegin; block < depthEnd; block += ${tile.depth}u) {
+    ${[...storeTile(left, stored), ...storeTile(right, stored)].join("\n    ")}
+    ${hasRowSums ? addUp(left) : ""}
     workgroupBarrier();
-    for (var k = 0u; k < ${tile.depth}u; k++) {
-      ${multiply(tile, hasRowSums)}
+    let next = select(block, block + ${tile.depth}u, block + ${tile.depth}u < depthEnd);
+    ${fetch("next")}
+    ${
+      unrolls
+        ? range(tile.depth)
+            .map((k) => `{ ${multiply(`${k}u`)} }`)
+            .join("\n    ")
+        : `for (var k = 0u; k < ${tile.depth}u; k++) { ${multiply("k")} }`
     }
     workgroupBarrier();
-  }
-  ${storeCells(stores)}
-  ${hasRowSums ? storeRowSums : ""}`;
-}
-
-/** WGSL that multiplies a thread's rows and columns of both tiles at depth `k`. */
-function multiply(tile: Tile, hasRowSums: boolean): string {
-  const quads = perThread / 4;
-  const loads = range(quads).map(
-    (q) =>
-      `let a${q} = vec4f(left[k * ${tile.rows / 4}u + local.y * ${quads}u + ${q}u]); let b${q} = vec4f(right[k * ${tile.columns / 4}u + local.x * ${quads}u + ${q}u]);`,
-  );
-  const products = cells.map(
-    (cell) => `c${cell} = fma(${component("a", Math.floor(cell / perThread))}, ${component("b", cell % perThread)}, c${cell});`,
-  );
-  return [...loads, products.join(" "), hasRowSums ? each((i) => `sum${i} += ${component("a", i)};`) : ""].join("\n      ");
-}
-
-/** WGSL that stores the elements within C. It is a loop, because a software adapter compiles each store slowly. */
-function storeCells(stores: 1 | 4): string {
-  const vectors = range(cells.length / stores).map((i) => `T(${range(stores).map((j) => `c${i * stores + j}`)})`);
-  return wgsl`var sums = array<T, ${vectors.length}>(${vectors.join(", ")});
-  for (var i = 0u; i < ${perThread}u; i++) {
-    let row = firstRow + local.y * ${perThread}u + i;
-    if (row >= m) { break; }
-    for (var j = 0u; j < ${perThread / stores}u; j++) {
-      let column = firstColumn + local.x * ${perThread}u + j * ${stores}u;
-      if (column >= n) { break; }
-      finish((row * params.stride + column) / ${stores}u, column / ${stores}u, sums[i * ${perThread / stores}u + j]);
-    }
   }`;
 }
 
-/** A thread's elements of C, row by row. */
-const cells = range(perThread * perThread);
+/** Groups of four rows, and of four columns, of a thread. */
+const groups = perThread / 4;
 
-/** WGSL for each row of a thread. */
-const each = (line: (row: number) => string) => range(perThread).map(line).join(" ");
+/** A thread's vectors of C: its row, and its group of columns. */
+const cells = range(perThread).flatMap((i) => range(groups).map((j) => [i, j] as const));
 
-const component = (name: string, i: number) => `${name}${Math.floor(i / 4)}[${i % 4}]`;
-
-/** The threads in the first column of the first workgroups have read all of their rows of A. */
-const storeRowSums = wgsl`if (group.x == 0u && local.x == 0u) {
-    var rowTotals = array<f32, ${perThread}>(${range(perThread)
-      .map((i) => `sum${i}`)
-      .join(", ")});
-    for (var i = 0u; i < ${perThread}u; i++) {
-      let row = firstRow + local.y * ${perThread}u + i;
-      if (row < m) { setRowSums(row, rowTotals[i]); }
+/** WGSL for where each of a thread's blocks or vectors is: vector `Edge` along C, and depth `Depth`. */
+function places({ name, first, end, size, alongDepth, turns, count, width }: Side, { tile, threads }: Tiling): string[] {
+  const all = threads[0] * threads[1];
+  const alongLine = tile.depth / 4;
+  const stride = width === 4 ? `(params.${name}Stride / 4u)` : `params.${name}Stride`;
+  return range(count).map((i) => {
+    const at = `(thread + ${i * all}u)`;
+    if (!alongDepth) {
+      return wgsl`let ${name}Edge${i} = ${at} % ${size / 4}u;
+  let ${name}Depth${i} = ${at} / ${size / 4}u;
+  let ${name}From${i} = min(${first} + ${name}Edge${i} * 4u, (${end} - 1u) & ~3u)${width === 4 ? " / 4u" : ""};
+  var ${name}${i}: vec4f;`;
     }
-  }`;
+    const lines = range(turns ? 4 : 1).map(
+      (j) => wgsl`let ${name}From${i}_${j} = min(${first} + ${name}Edge${i}${turns ? ` * 4u + ${j}u` : ""}, ${end} - 1u) * ${stride};
+  var ${name}${i}_${j}: vec4f;`,
+    );
+    return wgsl`let ${name}Edge${i} = ${at} / ${alongLine}u;
+  let ${name}Depth${i} = ${at} % ${alongLine}u * 4u;
+  ${lines.join("\n  ")}`;
+  });
+}
 
-/** WGSL `leftBlock(i, first, edge, k0, depth)`: loads block `i` of 4×4 elements into workgroup memory; `edge` is where C ends. */
-function loadBlock({ name, size, alongDepth, operand, width }: Side, depth: number, stored: string): string {
-  const stride = `params.${name}Stride`;
-  // Four neighbours in a row of memory from `column` on. Elements from `count` on must not be read.
-  const four = (row: string, column: string, count: string) =>
+/** WGSL that fetches a thread's part of the block at depth `at` into registers; depth from the part's end on counts as zero. */
+function fetchTile(side: Side, { isWholeDepth }: Tiling, at: string): string[] {
+  const { name, operand, alongDepth, turns, count, width, end } = side;
+  return range(count).flatMap((i) => {
+    const depth = `(${at} + ${name}Depth${i})`;
+    if (!alongDepth) {
+      const row = isWholeDepth ? depth : `min(${depth}, depth - 1u)`;
+      const load =
+        width === 4
+          ? `${operand}(${row} * (params.${name}Stride / 4u) + ${name}From${i})`
+          : vectorOf((j) => `${operand}(${row} * params.${name}Stride + min(${name}From${i} + ${j}u, ${end} - 1u))`);
+      return [`${name}${i} = ${isWholeDepth ? load : `select(vec4f(), ${load}, ${depth} < depthEnd)`};`];
+    }
+    return range(turns ? 4 : 1).map((j) => {
+      const from = `${name}From${i}_${j}`;
+      const column = isWholeDepth ? depth : `min(${depth}, (depth - 1u) & ~3u)`;
+      const load =
+        width === 4 ? `${operand}(${from} + ${column} / 4u)` : vectorOf((l) => `${operand}(${from} + min(${depth} + ${l}u, depth - 1u))`);
+      const inside = `vec4u(${depth}, ${depth} + 1u, ${depth} + 2u, ${depth} + 3u) < vec4u(depthEnd)`;
+      return `${name}${i}_${j} = ${isWholeDepth ? load : `select(vec4f(), ${load}, ${inside})`};`;
+    });
+  });
+}
+
+const vectorOf = (element: (i: number) => string) => `vec4f(${range(4).map(element).join(", ")})`;
+
+/** WGSL that writes a thread's part of a block to workgroup memory. */
+function storeTile({ name, alongDepth, turns, count }: Side, stored: string): string[] {
+  return range(count).map((i) => {
+    const [edge, depth] = [`${name}Edge${i}`, `${name}Depth${i}`];
+    if (!alongDepth) return `${name}[${depth}][${edge}] = ${stored}(${name}${i});`;
+    if (turns) {
+      const turned = `transpose(mat4x4f(${range(4)
+        .map((j) => `${name}${i}_${j}`)
+        .join(", ")}))`;
+      return `{ let turned = ${turned}; ${range(4)
+        .map((j) => `${name}[${depth} + ${j}u][${edge}] = ${stored}(turned[${j}]);`)
+        .join(" ")} }`;
+    }
+    const scalar = stored === "vec4f" ? "f32" : "f16";
+    return range(4)
+      .map((j) => `${name}[${depth} + ${j}u][${edge} / 4u][${edge} % 4u] = ${scalar}(${name}${i}_0[${j}]);`)
+      .join(" ");
+  });
+}
+
+/** WGSL that multiplies a thread's rows and columns of both tiles at depth `k` of the block. */
+function multiply(k: string): string {
+  const loads = range(groups).map((q) => `let a${q} = vec4f(left[${k}][y${q}]); let b${q} = vec4f(right[${k}][x${q}]);`);
+  const sums = cells.map(([i, j]) => `c${i}_${j} = fma(vec4f(a${Math.floor(i / 4)}[${i % 4}]), b${j}, c${i}_${j});`);
+  return [...loads, ...sums].join(" ");
+}
+
+/** WGSL `finish` of a part of a product, which another kernel finishes. */
+const storePart = "fn finish(index: u32, column: u32, product: vec4f) { setSums(index, product); }\n";
+
+/** WGSL that passes a thread's vectors to `finish`. It is a loop, because a software adapter compiles each store slowly. */
+function storeCells({ threads }: Tiling, width: 1 | 4, isPart: boolean): string {
+  const first = isPart ? "group.z * params.plane + " : "";
+  const [isRow, isColumn] = isPart ? ["true", "true"] : ["row < m", "column < n"];
+  const store =
     width === 4
-      ? `${operand}((${row} * ${stride} + ${column}) / 4u)`
-      : `vec4f(${range(4)
-          .map((i) => `${operand}(${row} * ${stride} + min(${column} + ${i}u, ${count} - 1u))`)
-          .join(", ")})`;
-  const lines = alongDepth
-    ? wgsl`let edgeQuad = i / ${depth / 4}u;
-  let depthQuad = i % ${depth / 4}u;
-  let k = k0 + depthQuad * 4u;
-  let column = min(k, (depth - 1u) & ~3u);
-  let inside = vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth);
-  ${range(4)
-    .map((j) => {
-      const row = `min(first + edgeQuad * 4u + ${j}u, edge - 1u)`;
-      return `let v${j} = select(vec4f(), ${four(row, "column", "depth")}, inside);`;
-    })
-    .join("\n  ")}
-  let turned = transpose(mat4x4f(v0, v1, v2, v3));
-  ${range(4)
-    .map((j) => `${name}[(depthQuad * 4u + ${j}u) * ${size / 4}u + edgeQuad] = ${stored}(turned[${j}]);`)
-    .join("\n  ")}`
-    : wgsl`let edgeQuad = i % ${size / 4}u;
-  let depthQuad = i / ${size / 4}u;
-  let column = min(first + edgeQuad * 4u, (edge - 1u) & ~3u);
-  ${range(4)
-    .map((j) => {
-      const k = `k0 + depthQuad * 4u + ${j}u`;
-      return `${name}[(depthQuad * 4u + ${j}u) * ${size / 4}u + edgeQuad] = ${stored}(select(vec4f(), ${four(`min(${k}, depth - 1u)`, "column", "edge")}, ${k} < depth));`;
-    })
-    .join("\n  ")}`;
-  return wgsl`fn ${name}Block(i: u32, first: u32, edge: u32, k0: u32, depth: u32) {
-  ${lines}
-}`;
+      ? `if (${isColumn}) { finish((${first}row * params.stride + column) / 4u, column / 4u, value); }`
+      : "for (var l = 0u; l < 4u && column + l < n; l++) { finish(row * params.stride + column + l, column + l, value[l]); }";
+  return wgsl`var cells = array<vec4f, ${cells.length}>(${cells.map(([i, j]) => `c${i}_${j}`).join(", ")});
+  for (var i = 0u; i < ${perThread}u; i++) {
+    let row = firstRow + (local.y + i / 4u * ${threads[1]}u) * 4u + i % 4u;
+    for (var j = 0u; j < ${groups}u && ${isRow}; j++) {
+      let column = firstColumn + (local.x + j * ${threads[0]}u) * 4u;
+      let value = cells[i * ${groups}u + j];
+      ${store}
+    }
+  }`;
+}
+
+/** WGSL that adds up a thread's vectors of A: all are of the same four rows, at different depths. */
+const addUp = ({ name, count }: Side) =>
+  `ownSum += ${range(count)
+    .map((i) => `${name}${i}`)
+    .join(" + ")};`;
+
+/** WGSL that adds up A's sums over the threads that have loaded the same rows, in the memory of the left tile where that holds f32. */
+function joinRowSums({ left: { size }, threads, stored }: Tiling, place: string): string {
+  const vectors = size / 4;
+  const part = (i: string) => (stored === "vec4f" ? `left[${i} / ${vectors}u][${i} % ${vectors}u]` : `rowSumParts[${i}]`);
+  return wgsl`${part("thread")} = ownSum;
+  workgroupBarrier();
+  if (group.x == 0u && thread < ${vectors}u) {
+    var whole = vec4f();
+    for (var i = thread; i < ${threads[0] * threads[1]}u; i += ${vectors}u) { whole += ${part("i")}; }
+    for (var i = 0u; i < 4u; i++) {
+      let row = firstRow + thread * 4u + i;
+      if (row < m) { setRowSums(${place}, whole[i]); }
+    }
+  }`;
 }
