@@ -208,6 +208,9 @@ function addToOnnx(batch: OnnxBatch, config: ModernBertConfig): string[] {
   return [...hidden.slice(0, -1), onnxNorm(batch, hidden.at(-1)!, "model.final_norm", config)];
 }
 
+/** Of fresh weights only, and a whole number: transformers refuses one that is not written as 2.0, which JSON.stringify cannot do. */
+const notWritten = { initializer_cutoff_factor: undefined };
+
 const isReach = (value: unknown): value is Reach => value === "full_attention" || value === "sliding_attention";
 
 const reaches: Rule = {
@@ -246,7 +249,7 @@ function withLayers(config: ModernBertConfig, layers: readonly number[]): Readon
       "Begin with layer 0: it is the one without a norm before attention.",
     );
   }
-  return { layer_types: layers.map((layer) => reachOf(config, layer)) };
+  return { layer_types: layers.map((layer) => reachOf(config, layer)), ...notWritten };
 }
 
 export const modernbert: Architecture<ModernBertConfig> = {
@@ -288,7 +291,7 @@ export const modernbert: Architecture<ModernBertConfig> = {
       classifier_bias: only(false),
       decoder_bias: only(true),
     },
-    written: { hidden_activation: "gelu" },
+    written: { hidden_activation: "gelu", ...notWritten },
   },
   names: { words: "embeddings.tok_embeddings.weight", embeddings: ["embeddings."], layers: "layers." },
   create: (config, loraOf) => new ModernBert(config, loraOf),
