@@ -1,5 +1,6 @@
 /** The options of the calls of `SimCSE`, and their names, so that unknown ones are refused. */
 import type { Tuning } from "../autograd/choices.ts";
+import type { Device } from "../gpu/device.ts";
 import type { FloatType } from "../kernels/language/operation.ts";
 import type { OptionNames } from "../options.ts";
 import type { Embeddings, EncodeOptions } from "./embedding/encoder.ts";
@@ -13,6 +14,11 @@ export interface LoadOptions extends PromptOptions {
   readonly pooler?: PoolerType;
   /** Sentences are truncated to this many tokens; if absent, to the model's saved length, or 128, but no more than the model supports. */
   readonly maxLength?: number;
+  /**
+   * Devices that encode beside the model's own, which may be among them: each takes a part of a large call. Training ends that, because the
+   * others do not learn. Only the model's own device if absent.
+   */
+  readonly devices?: readonly Device[];
   /** Sentences per batch; 64 if absent. */
   readonly batchSize?: number;
   /** Scale vectors to unit length; true if absent. */
@@ -40,6 +46,7 @@ export const loadOptions: OptionNames<LoadOptions> = {
   maxLength: true,
   batchSize: true,
   normalize: true,
+  devices: true,
   dtype: true,
   tuning: true,
   prompt: true,

@@ -25,6 +25,7 @@ import { toUnitLength } from "./embedding/unit-length.ts";
 import { encodingDtype } from "./model/encoding-dtype.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
 import { type EncodingPooler, parsePooler } from "./model/poolers.ts";
+import { otherDevices } from "./other-devices.ts";
 import { type CommunitiesOptions, type Community, communities } from "./search/communities.ts";
 import { cosineMatrix } from "./search/cosine-blocks.ts";
 import { modelFingerprint } from "./search/fingerprint.ts";
@@ -183,6 +184,7 @@ export class SimCSE {
         ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
         ...(options.normalize === undefined ? {} : { normalize: options.normalize }),
       });
+      await encoder.shareWith(otherDevices(device, options.devices ?? []));
       return create({ model, encoder, fresh, name: given.name.split(/[\\/]/).filter(Boolean).at(-1) ?? given.name });
     } catch (error) {
       model.close();
@@ -300,6 +302,7 @@ export class SimCSE {
           checkpoints: checkpoints === undefined ? null : this.checkpointsAt(checkpoints, keepCheckpoints),
           replace: (parts) => {
             this.#parts = parts;
+            parts.encoder.encodeAlone();
             void this.#index?.close();
             this.#index = null;
           },

@@ -5,19 +5,18 @@ import type { FloatType } from "../../src/kernels/language/operation.ts";
 import { encodingDtypes } from "../../src/simcse/model/encoding-dtype.ts";
 import { type PoolerType, poolerTypes } from "../../src/simcse/model/poolers.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
-import { openAdapter } from "../setup/open-adapter.ts";
+import { type DeviceFlags, deviceOptions, openDevices } from "../setup/open-devices.ts";
 import { findModelOrDefault, type ModelFlags, modelOrDefaultFlags } from "./find-model.ts";
 import { wholeNumber } from "./options.ts";
 import { tuningFor, tuningOptions } from "./tuning.ts";
 
-export interface ModelOptions extends ModelFlags {
+export interface ModelOptions extends ModelFlags, DeviceFlags {
   readonly prompt?: string;
   readonly prompt_name?: string;
   readonly pooler?: PoolerType;
   readonly max_length?: number;
   readonly batch_size: number;
   readonly dtype?: FloatType;
-  readonly adapter?: string;
   readonly autotune?: boolean;
 }
 
@@ -34,7 +33,7 @@ export const modelOptions: readonly Option[] = [
     "--dtype <dtype>",
     "how weights and activations are stored (default: f16 on GPUs with matrix units for it, otherwise f32)",
   ).choices([...encodingDtypes]),
-  new Option("--adapter <name>", "use the adapter whose name contains this"),
+  ...deviceOptions,
   ...tuningOptions,
 ];
 
@@ -46,7 +45,8 @@ export interface OpenModel extends AsyncDisposable {
 
 export async function openModel(given: ModelOptions, { normalize = true }: { readonly normalize?: boolean } = {}): Promise<OpenModel> {
   const folder = await findModelOrDefault(given);
-  const device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
+  const devices = await openDevices(given);
+  const [device] = devices;
   try {
     const simcse = await SimCSE.loadFrom(device, folder, {
       ...(given.pooler && { pooler: given.pooler }),
@@ -56,15 +56,16 @@ export async function openModel(given: ModelOptions, { normalize = true }: { rea
       batchSize: given.batch_size,
       ...(given.dtype && { dtype: given.dtype }),
       normalize,
+      devices,
       tuning: await tuningFor(device, given),
     });
     const close = async () => {
       simcse.close();
-      device.close();
+      for (const one of devices) one.close();
     };
     return { simcse, device, [Symbol.asyncDispose]: close };
   } catch (error) {
-    device.close();
+    for (const one of devices) one.close();
     throw error;
   }
 }

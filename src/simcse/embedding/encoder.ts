@@ -6,6 +6,7 @@
 import type { Plan } from "../../autograd/plan.ts";
 import type { Profiler } from "../../autograd/profiler.ts";
 import { ClosedError, NonFiniteError, OptionError } from "../../errors.ts";
+import type { Device } from "../../gpu/device.ts";
 import { Turns } from "../../gpu/turns.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import type { FloatType } from "../../kernels/language/operation.ts";
@@ -16,6 +17,7 @@ import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";
 import { chunks } from "./chunks.ts";
 import { EncoderProgram, type EncoderProgramSize, type TokenizedText } from "./encoder-program.ts";
+import { EncodingHelpers } from "./helpers.ts";
 import { checkPrecision, type Encoded, encodeRows, type PrecisionArrays } from "./precision.ts";
 import { type PromptOptions, prepared, promptOf, type TextPreparation, unprepared } from "./prompts.ts";
 import { checkIterable, checkText } from "./texts.ts";
@@ -97,6 +99,7 @@ export class Encoder {
   /** The most recently used one is last. */
   #programs: EncoderProgram[];
   readonly #turns = new Turns();
+  #helpers: EncodingHelpers | null = null;
   #closed = false;
 
   private constructor(
@@ -214,11 +217,42 @@ export class Encoder {
   /** Frees the programs' memory. Later calls throw `ClosedError`; calls in progress throw it at their next batch. */
   close(): void {
     this.#closed = true;
+    this.encodeAlone();
     for (const program of this.#programs.splice(0)) program.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /**
+   * Copies the model to other devices, which from now on take a part of every large call; vectors and their order stay the same. A device
+   * that is lost is left out. Throws `CapacityError` when one has no room.
+   */
+  async shareWith(devices: readonly Device[]): Promise<void> {
+    const made = await Promise.allSettled(
+      devices.map(async (device) => {
+        const copy = await this.model.copyTo(device);
+        return Encoder.create(copy, this.tokenizer, this.#options).catch((error: unknown) => {
+          copy.close();
+          throw error;
+        });
+      }),
+    );
+    const helpers = new EncodingHelpers(made.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])));
+    const failed = made.find((result) => result.status === "rejected");
+    if (failed !== undefined) {
+      helpers.close();
+      throw failed.reason;
+    }
+    this.encodeAlone();
+    this.#helpers = helpers;
+  }
+
+  /** Ends `shareWith`: the copies on other devices do not learn what the model learns in training. */
+  encodeAlone(): void {
+    this.#helpers?.close();
+    this.#helpers = null;
   }
 
   #check(options: EncodeOptions<Precision>): void {
@@ -254,6 +288,15 @@ export class Encoder {
 
   /** f32 [sentences, dimension], of unit length if the options say so; `before` sentences of the call are done already. */
   #vectors(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>, before: number): Promise<Float32Array> {
+    if (this.#helpers === null) return this.#ownVectors(sentences, options, before);
+    return this.#helpers.share(sentences, this.dimension, {
+      options: { ...options, normalize: options.normalize ?? this.normalize },
+      before,
+      encode: (part, onProgress) => this.#ownVectors(part, { ...options, onProgress }, 0),
+    });
+  }
+
+  #ownVectors(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>, before: number): Promise<Float32Array> {
     return this.#turns.take(async () => {
       options.signal?.throwIfAborted();
       this.#checkOpen();

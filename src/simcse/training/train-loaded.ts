@@ -3,7 +3,7 @@ import { Choices, choicesFrom, choicesOf } from "../../autograd/choices.ts";
 import type { Plan } from "../../autograd/plan.ts";
 import type { Profiler } from "../../autograd/profiler.ts";
 import { OptionError } from "../../errors.ts";
-import { Device } from "../../gpu/device.ts";
+import type { Device } from "../../gpu/device.ts";
 import type { Folder } from "../../io/folder.ts";
 import type { FolderPlace } from "../../io/folders/writable-folder.ts";
 import type { ParameterCounts } from "../../nn/parameters/parameter-layout.ts";
@@ -21,8 +21,9 @@ import { Encoder } from "../embedding/encoder.ts";
 import { type ModelOptions, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { trainedParts } from "../model/trained-parts.ts";
+import { otherDevices } from "../other-devices.ts";
 import { checkFrozen, fitLength, isOnlyMasked, modelNeeds, resolveSettings } from "./prepare-model.ts";
-import { otherDevices, stepOptions, type TrainerHooks, type TrainingSummary, train } from "./trainer.ts";
+import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "./trainer.ts";
 import { type Evaluate, type EvaluationEntry, loggedMetric } from "./training-evaluator.ts";
 import { checkSettings, embeddingPooler, settingNames, type TrainingSettings } from "./training-options.ts";
 import type { RunHooks } from "./training-run.ts";
@@ -109,10 +110,7 @@ export interface LoadedTraining {
 /** Throws `OptionError` for unknown or impossible options. */
 export function checkTrainingOptions(options: TrainingOptions): void {
   checkOptions("train", options, trainingOptions);
-  const { checkpoints, resume = false, keepCheckpoints = 1, devices = [] } = options;
-  if (!Array.isArray(devices) || !devices.every((device) => device instanceof Device)) {
-    throw new OptionError("`devices` must be a list of devices.", "Give those that `openDevice` opened.");
-  }
+  const { checkpoints, resume = false, keepCheckpoints = 1 } = options;
   if (resume && checkpoints === undefined) {
     throw new OptionError("`resume` needs `checkpoints`.", "Give the place that the interrupted run wrote its checkpoints to.");
   }

@@ -11,6 +11,7 @@ import { schedules } from "../../nn/schedule.ts";
 import { checkLength } from "../embedding/encoder.ts";
 import { chooseLoss } from "../losses/loss-choice.ts";
 import type { SimCseModel } from "../model/model.ts";
+import { otherDevices } from "../other-devices.ts";
 import { ParallelStep } from "./parallel-step.ts";
 import { isOnlyMasked } from "./prepare-model.ts";
 import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";
@@ -112,11 +113,6 @@ export async function train(job: TrainingJob): Promise<TrainingSummary> {
       : null;
   hooks.onStart?.({ totalSteps: order.totalSteps, step });
   return await new Trainer({ ...job, devices, hooks, from }, step, order, evaluator).run();
-}
-
-/** The devices besides the first one, each once. */
-export function otherDevices(first: Device, devices: readonly Device[]): Device[] {
-  return [...new Set(devices)].filter((device) => device !== first);
 }
 
 /** What the step is compiled for. */

@@ -1,0 +1,97 @@
+/**
+ * Encoders of the same model on other devices, which take a part of every large call. Each device gets every so many sentences in the order
+ * of their lengths, so all have the same work. A device that is lost is left out, and its part is encoded here.
+ */
+import type { SimCseModel } from "../model/model.ts";
+import type { TokenizedText } from "./encoder-program.ts";
+
+/** The options of a call that every device follows. */
+interface CallOptions {
+  readonly normalize?: boolean;
+  readonly batchSize?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number) => void;
+}
+
+/** An encoder as its helper is used. */
+interface Helper {
+  readonly model: SimCseModel;
+  encodeTokens(sentences: readonly TokenizedText[], options: CallOptions): Promise<{ readonly data: Float32Array }>;
+  close(): void;
+}
+
+/** Calls with fewer sentences for each device are not worth sharing. */
+const fewestSentences = 16;
+
+/** The vectors of sentences, f32 [sentences, dimension]. */
+type Encode = (sentences: readonly TokenizedText[], onProgress: (done: number) => void) => Promise<Float32Array>;
+
+/** A call that is shared: its options, and how this device encodes its own part. */
+export interface SharedCall {
+  readonly options: CallOptions;
+  /** Sentences of the call that are done already. */
+  readonly before: number;
+  readonly encode: Encode;
+}
+
+export class EncodingHelpers {
+  #encoders: readonly Helper[];
+
+  /** Takes over the encoders and their models. */
+  constructor(encoders: readonly Helper[]) {
+    this.#encoders = encoders;
+  }
+
+  /** The vectors of sentences in their order, f32 [sentences, dimension]. */
+  async share(sentences: readonly TokenizedText[], dimension: number, { options, before, encode }: SharedCall): Promise<Float32Array> {
+    const helpers = sentences.length >= fewestSentences * (this.#encoders.length + 1) ? this.#encoders : [];
+    const order = [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
+    const done = Array.from({ length: helpers.length + 1 }, () => 0);
+    const vectors = new Float32Array(sentences.length * dimension);
+    const part = async (rank: number, encodePart: Encode) => {
+      const own = order.filter((_, i) => i % done.length === rank);
+      const rows = await encodePart(
+        own.map((index) => sentences[index]!),
+        (count) => {
+          done[rank] = count;
+          options.onProgress?.(before + done.reduce((sum, one) => sum + one, 0));
+        },
+      );
+      for (const [row, index] of own.entries()) vectors.set(rows.subarray(row * dimension, (row + 1) * dimension), index * dimension);
+    };
+    const { normalize, batchSize, signal } = options;
+    const ofCall = {
+      ...(normalize !== undefined && { normalize }),
+      ...(batchSize !== undefined && { batchSize }),
+      ...(signal && { signal }),
+    };
+    const ended = await Promise.allSettled([
+      part(0, encode),
+      ...helpers.map((helper, i) =>
+        part(i + 1, async (some, onProgress) => {
+          try {
+            return (await helper.encodeTokens(some, { ...ofCall, onProgress })).data;
+          } catch (error) {
+            if (!(await helper.model.device.isLost())) throw error;
+            this.#drop(helper);
+            return encode(some, onProgress);
+          }
+        }),
+      ),
+    ]);
+    const failed = ended.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    return vectors;
+  }
+
+  /** Frees the encoders and their models. */
+  close(): void {
+    for (const encoder of this.#encoders) this.#drop(encoder);
+  }
+
+  #drop(encoder: Helper): void {
+    this.#encoders = this.#encoders.filter((other) => other !== encoder);
+    encoder.close();
+    encoder.model.close();
+  }
+}

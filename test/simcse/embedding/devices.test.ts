@@ -1,0 +1,31 @@
+/** Several devices encode with the bits of one, in the same order, and do without one that is lost. */
+import { expect, it } from "vitest";
+import { openDevice } from "../../../src/gpu/node.ts";
+import { openFolder } from "../../../src/io/folder-node.ts";
+import { SimCSE } from "../../../src/simcse/simcse.ts";
+import { openTestDevice, profile } from "../../device.ts";
+import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
+
+it("vectors, order and progress are those of one device, also when the other is lost", async () => {
+  const device = await openTestDevice();
+  const other = await openDevice({ profile });
+  const path = await temporaryFolder();
+  await writeTinyModel(path, { config: { simcse: { pooler_type: "avg", max_seq_length: 24 } } });
+  const folder = await openFolder(path);
+  const texts = Array.from({ length: 99 }, (_, i) => (i === 50 ? "" : `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 20)]}`));
+  await using one = await SimCSE.loadFrom(device, folder);
+  await using two = await SimCSE.loadFrom(device, folder, { devices: [device, other], batchSize: 8 });
+  const wanted = await one.encode(texts);
+  const { submits } = other.counters;
+  const progress: number[] = [];
+  expect(await two.encode(texts, { onProgress: (done) => void progress.push(done) })).toEqual(wanted);
+  expect(other.counters.submits).toBeGreaterThan(submits);
+  expect(progress.toSorted((a, b) => a - b)).toEqual(progress);
+  expect(progress.at(-1)).toBe(texts.length);
+  const going = two.encode(texts);
+  setTimeout(() => other.gpu.destroy());
+  expect(await going).toEqual(wanted);
+  expect(await two.encode(texts)).toEqual(wanted);
+  await expect(SimCSE.loadFrom(device, folder, { devices: device as never })).rejects.toThrow("`devices` must be a list of devices.");
+  other.close();
+});
