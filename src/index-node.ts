@@ -7,6 +7,7 @@ export { type NodeDeviceOptions, openDevice } from "./gpu/node.ts";
 export { openExampleFile, readExamples } from "./io/examples-node.ts";
 export { openFolder, writeFileAtomically, writeFolderAtomically } from "./io/folder-node.ts";
 export type { SplitChoice } from "./io/hub/parquet-splits.ts";
+export { type Pushed, type PushOptions, pushFolder } from "./io/hub/push-node.ts";
 export { type HubExamplesOptions, openHubExamples } from "./io/hub-examples-node.ts";
 export { type HubOptions, openHubFolder, openModelFolder } from "./io/hub-node.ts";
 export { sentencesOf } from "./io/text-node.ts";

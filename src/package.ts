@@ -250,6 +250,7 @@ export type {
 } from "./simcse/model/sentence-head.ts";
 export type { TrainedParts } from "./simcse/model/trained-parts.ts";
 export { loadingSnippets, type Snippet } from "./simcse/report/card.ts";
+export { type CardLicence, withLicence } from "./simcse/report/card-metadata.ts";
 export type { HistoryEntry, TrainingReport } from "./simcse/report/history.ts";
 export { modelCard } from "./simcse/report/model-card.ts";
 export { reportHtml } from "./simcse/report/report.ts";

@@ -17,6 +17,7 @@ import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { indexCommand } from "./index-command.ts";
 import { pretrainCommand } from "./pretrain.ts";
+import { pushCommand } from "./push.ts";
 import { searchCommand } from "./search.ts";
 import { serveCommand } from "./serve.ts";
 import { setupCommand } from "./setup.ts";
@@ -45,6 +46,7 @@ const commands = [
   clusterCommand,
   serveCommand,
   convertCommand,
+  pushCommand,
   dataCommand,
   tokenizerCommand,
   doctorCommand,

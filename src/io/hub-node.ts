@@ -287,12 +287,13 @@ export async function link(blob: string, pointer: string, makeLink = symlink): P
   }
 }
 
-function endpointOf({ endpoint = process.env.HF_ENDPOINT }: HubOptions): string {
+/** The address of the hub, without a slash at its end. */
+export function endpointOf({ endpoint = process.env.HF_ENDPOINT }: Pick<HubOptions, "endpoint">): string {
   return (endpoint || HUB_ENDPOINT).replace(/\/+$/, "");
 }
 
 /** Throws OptionError for an invalid token, before it is sent anywhere. */
-function tokenOf({ token = process.env.HF_TOKEN }: HubOptions): { accessToken?: string } {
+export function tokenOf({ token = process.env.HF_TOKEN }: Pick<HubOptions, "token">): { accessToken?: string } {
   if (!token) return {};
   if (token.startsWith("hf_")) return { accessToken: token };
   throw new OptionError("the token for the hub is none: it must begin with hf_", "Set HF_TOKEN to a token of your account, or unset it.");

@@ -1,4 +1,5 @@
 /** The records of a run for people: `log.jsonl`, TensorBoard's event files, `report.html`, the model card, and the original's two files of results. */
+import { existsSync } from "node:fs";
 import { appendFile, mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
@@ -6,6 +7,7 @@ import { readText } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically } from "../../src/io/folder-node.ts";
 import { fileOperation } from "../../src/io/folders/errno-node.ts";
 import { eventFileName, fileHeader, scalarRecord } from "../../src/io/formats/tensorboard.ts";
+import { isHubName } from "../../src/io/hub-node.ts";
 import type { HistoryEntry, TrainingReport } from "../../src/simcse/report/history.ts";
 import { keptEvaluation } from "../../src/simcse/report/kept-evaluation.ts";
 import { modelCard } from "../../src/simcse/report/model-card.ts";
@@ -95,7 +97,9 @@ export class TrainRecords {
   #about(more: Partial<TrainingReport>): TrainingReport {
     const { output, about } = this.options;
     const folder = basename(output);
-    return { name: folder, ...about, ...more, folder, history: this.history, everyStep: this.everyStep };
+    const report = { name: folder, ...about, ...more, folder, history: this.history, everyStep: this.everyStep };
+    const { model_name_or_path: base } = report.arguments;
+    return typeof base === "string" && base.includes("/") && isHubName(base) && !existsSync(base) ? { ...report, baseModel: base } : report;
   }
 
   #write(file: string, content: string): Promise<void> {

@@ -19,6 +19,8 @@ export interface TrainingReport {
   readonly arguments: Readonly<Record<string, unknown>>;
   /** The command that trained it; not shown if absent. */
   readonly command?: string;
+  /** The hub's name of the model that training began with; not stated if absent. */
+  readonly baseModel?: string;
   /** The pooler of the embeddings. */
   readonly pooler: string;
   /** Sentences are truncated to this many tokens, special tokens included; not mentioned if absent. */

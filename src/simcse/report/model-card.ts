@@ -1,18 +1,8 @@
 /** The model card of a trained model: README.md in its folder, which a hub shows. It has the report's content in Markdown. */
 import { loadingSnippets, scoreTables } from "./card.ts";
+import { cardMetadata } from "./card-metadata.ts";
 import type { TrainingReport } from "./history.ts";
 import { methodText } from "./method.ts";
-
-/** Metadata for hubs: how the model is opened, and where it is listed. */
-const metadata = `---
-library_name: transformers
-pipeline_tag: sentence-similarity
-tags:
-- simcse
-- sentence-similarity
-- feature-extraction
----
-`;
 
 /** A Markdown document. */
 export function modelCard(report: TrainingReport): string {
@@ -27,12 +17,18 @@ export function modelCard(report: TrainingReport): string {
     ...(tables.length > 0 ? ["## Evaluation\n", ...tables] : []),
     "## How to load it\n",
     ...snippets,
-    "## Training\n",
-    ...(report.command === undefined ? [] : [`\`\`\`sh\n${report.command}\n\`\`\`\n`]),
-    `${trained(report)}\n`,
+    ...training(report),
     ...data(report),
   ];
-  return `${metadata}\n${sections.join("\n")}`;
+  return `${cardMetadata(report)}\n${sections.join("\n")}`;
+}
+
+/** How it was trained; nothing if nothing is known. */
+function training(report: TrainingReport): string[] {
+  const { command } = report;
+  const settings = trained(report);
+  if (command === undefined && settings === "") return [];
+  return ["## Training\n", ...(command === undefined ? [] : [`\`\`\`sh\n${command}\n\`\`\`\n`]), `${settings}\n`];
 }
 
 /** What a distilled model was made of; empty for any other. */

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { withLicence } from "../../../src/simcse/report/card-metadata.ts";
 import type { TrainingReport } from "../../../src/simcse/report/history.ts";
 import { modelCard } from "../../../src/simcse/report/model-card.ts";
 import { isMainMetric, metricChanges } from "../../../src/simcse/report/own-metrics.ts";
@@ -20,7 +21,8 @@ const report: TrainingReport = {
 it("a model card has what hubs read, the scores of the model that is kept, and how it is loaded", () => {
   const card = modelCard(report);
   const [, metadata] = /^---\n(.*?)\n---\n/s.exec(card)!;
-  expect(metadata).toContain("library_name: transformers\npipeline_tag: sentence-similarity");
+  expect(metadata).toContain("library_name: sentence-transformers\npipeline_tag: sentence-similarity");
+  expect(metadata).not.toContain("base_model");
   expect(card).toContain("# my\\_model \\| \\*x\\*\n");
   expect(card).toContain("| STSBenchmark | SICKRelatedness | Avg. |\n| ---: | ---: | ---: |\n| 80.00 | 70.00 | 75.00 |\n\nSpearman × 100");
   expect(card).toContain("| 81.25 | – | – | – | – | – | – | 81.25 |");
@@ -76,4 +78,62 @@ it("your own sets before and after training", () => {
   const best = { metric: "eval_held_out_mrr@10", value: 0.2, step: 0 };
   expect(metricChanges({ history, best, arguments: { load_best_model_at_end: true } })).toMatchObject({ step: 0 });
   expect(modelCard({ ...report, history: history.slice(1), arguments: {} })).toContain("| held_out_mrr@10 | – | 0.2500 |");
+});
+
+it("states scores, base model, licence and languages for hubs", () => {
+  const { name, folder, history, pooler, best, arguments: given } = report;
+  const card = modelCard({
+    name,
+    folder: folder!,
+    history,
+    pooler,
+    best: best!,
+    arguments: { ...given, dataset_name: "lab/pairs" },
+    baseModel: "lab/large",
+  });
+  const stated = withLicence(card, { license: "mit", language: ["en", "no"] });
+  const [, metadata] = /^---\n(.*?)---\n/s.exec(stated)!;
+  expect(metadata).toBe(`license: mit
+language:
+- en
+- "no"
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+tags:
+- simcse
+- sentence-similarity
+- feature-extraction
+- sentence-transformers
+base_model: lab/large
+datasets:
+- lab/pairs
+metrics:
+- spearman_cosine
+model-index:
+- name: "my_model | *x*"
+  results:
+  - task:
+      type: sentence-similarity
+    dataset:
+      name: STSBenchmark
+      type: mteb/stsbenchmark-sts
+      split: validation
+    metrics:
+    - type: spearman_cosine
+      value: 0.8
+  - task:
+      type: sentence-similarity
+    dataset:
+      name: SICKRelatedness
+      type: mteb/sickr-sts
+      split: validation
+    metrics:
+    - type: spearman_cosine
+      value: 0.7
+`);
+  // Stated again, the old is replaced.
+  expect(withLicence(stated, { language: ["de"] })).toBe(
+    stated.replace('license: mit\nlanguage:\n- en\n- "no"\n', "language:\n- de\nlicense: mit\n"),
+  );
+  expect(withLicence("# A card\n", { license: "mit" })).toBe("---\nlicense: mit\n---\n\n# A card\n");
 });
