@@ -21,6 +21,7 @@ export {
   compile,
   type Dispatch,
   type DispatchProfile,
+  type DispatchWork,
   type OutputArray,
   type Program,
   type ProgramPart,
@@ -71,7 +72,7 @@ export type { Dtype } from "./io/weights/dtypes.ts";
 export { encodeSafetensors, type TensorToWrite } from "./io/weights/safetensors.ts";
 export type { Weights } from "./io/weights/tensor-file.ts";
 export { openWeights } from "./io/weights.ts";
-export { attention } from "./kernels/attention.ts";
+export { type AttentionOptions, attention } from "./kernels/attention.ts";
 export { cast } from "./kernels/cast.ts";
 export { columnSum } from "./kernels/column-sum.ts";
 export { concat } from "./kernels/concat.ts";
@@ -81,6 +82,7 @@ export { dropout } from "./kernels/dropout.ts";
 export { type EmbeddingTables, embedding, type GatherIndex } from "./kernels/embedding.ts";
 export { gatherRows } from "./kernels/gather-rows.ts";
 export { type Extent, f32, type Persistent, type Scalar, type Type, u32, Value } from "./kernels/language/operation.ts";
+export type { BucketStarts } from "./kernels/language/relative-bias.ts";
 export { layerNorm, type TokenDropout } from "./kernels/layer-norm.ts";
 export type { Layout as MatmulLayout } from "./kernels/matmul/attributes.ts";
 export { type MatmulOptions, matmul } from "./kernels/matmul/matmul.ts";

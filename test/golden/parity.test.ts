@@ -69,6 +69,8 @@ async function measure({ kind, name: caseName, chunk, golden }: Row, precision: 
   let scaling: Awaited<ReturnType<TrainingStep["scaling"]>>;
   do {
     update++;
+    // Chosen masks go to the program itself, past what a step does for weights that were written from outside.
+    step.programs.get("halves")?.run({});
     if (mlm) step.program.run({ ...maskedInputs(kind, options, examples, mlm), scalars: { learningRate: 0 }, step: update });
     else step.run(examples, update, 0);
     scaling = await step.scaling();

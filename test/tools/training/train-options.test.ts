@@ -130,7 +130,7 @@ it("has a place for every option of the original", () => {
 });
 
 it.each([
-  ["--sharded_ddp simple", "one device trains"],
+  ["--sharded_ddp simple", "one process trains"],
   ["--no_cuda", "--no_cuda is not available: the device is the one that WebGPU gives"],
   ["--adafactor", "the optimiser is AdamW"],
   ["--group_by_length", "nothing to gain"],
