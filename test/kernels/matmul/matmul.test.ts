@@ -258,7 +258,10 @@ describe.skipIf(![8, 16].includes(device.capabilities.subgroupSize ?? 0))("matmu
   });
 });
 
-it.each(["tile 64×64×16", "tile 64×64×16 in 4 parts", "tile 128×64×16 in 3 parts", "tile 128×128×16"])(
+/** Minutes of compiling on SwiftShader, which is the core device of most machines: there, the first of them stands for all. */
+const tiles = ["tile 64×64×16", "tile 64×64×16 in 4 parts", "tile 128×64×16 in 3 parts", "tile 128×128×16"];
+
+it.each(device.name.startsWith("SwiftShader") ? tiles.slice(0, 1) : tiles)(
   "%s equals the float64 reference in every layout",
   async (name) => {
     for (const layout of layouts) {
