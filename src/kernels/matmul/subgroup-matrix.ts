@@ -1,7 +1,7 @@
 /**
  * Matmul, variant "subgroup matrix": f16 operands on the device's matrix units, accumulated in f32 (WGSL's
- * `chromium_experimental_subgroup_matrix`; tensor cores on NVIDIA, simdgroup matrices on Apple). Needs `shader-f16`, subgroups of one size,
- * a configuration f16 → f32, and rows of memory that divide into vectors of eight halves.
+ * `chromium_experimental_subgroup_matrix`; tensor cores on NVIDIA; Dawn on Metal has no f16 → f32). Needs `shader-f16`, subgroups of one
+ * size, a configuration f16 → f32, and rows of memory that divide into vectors of eight halves.
  *
  * A workgroup computes a tile of C, each of its subgroups a part of it. Operands have the same layout in workgroup memory as in the buffers
  * and are loaded as row-major or column-major matrices, while the next block is fetched into registers. What was measured on an H100
