@@ -18,11 +18,16 @@ export function rowVariants({ capabilities }: Device): Variant[] {
   ];
 }
 
-/** `soft` only where the device's subgroups have one size that it can use; software adapters have 4, 8 or 16. */
-export function matmulVariants({ capabilities }: Device): Variant[] {
-  const tile = { name: "tile", capabilities: { ...capabilities, software: false, subgroupSize: null } };
+/**
+ * `soft` only where the device's subgroups have one size that it can use; software adapters have 4, 8 or 16. llvmpipe with subgroups runs
+ * `tile` as a GPU does, with all depths written out; other software adapters would compile that for minutes, and run it as their own.
+ */
+export function matmulVariants({ capabilities, name }: Device): Variant[] {
+  const hasSoft = [4, 8, 16].includes(capabilities.subgroupSize ?? 0);
+  const asGpu = hasSoft && name.startsWith("llvmpipe");
+  const tile = { name: "tile", capabilities: { ...capabilities, software: capabilities.software && !asGpu, subgroupSize: null } };
   const soft = { name: "soft", capabilities: { ...capabilities, software: true } };
-  return [4, 8, 16].includes(capabilities.subgroupSize ?? 0) ? [tile, soft] : [tile];
+  return hasSoft ? [tile, soft] : [tile];
 }
 
 /** Chooses the variant of matmul whose name begins with this, if there is one. */

@@ -21,9 +21,9 @@ const planned = (halves: boolean, gradientCheckpointing: boolean) =>
   planTrainingStep(base, { mlp: true, halves }, { ...options, gradientCheckpointing }, { ...device.capabilities, software: false });
 
 describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
-  it("takes at most 370 dispatches", () => {
-    expect(planned(false, false).plan.kernels.length).toBeLessThanOrEqual(370);
-    expect(planned(true, false).plan.kernels.length).toBeLessThanOrEqual(370);
+  it("takes at most 390 dispatches", () => {
+    expect(planned(false, false).plan.kernels.length).toBeLessThanOrEqual(390);
+    expect(planned(true, false).plan.kernels.length).toBeLessThanOrEqual(390);
   });
 
   it("takes at most 2.6 GB of activations in f32 and 1.3 GB in f16", () => {
