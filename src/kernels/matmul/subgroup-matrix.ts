@@ -40,7 +40,7 @@ const tile = (rows: number, columns: number, depth: number, ...subgroups: [down:
 const forward: readonly Choice[] = [
   { tile: tile(128, 256, 32, 2, 4), parts: 1, workgroups: 90 },
   { tile: tile(128, 128, 64, 2, 2), parts: 1, workgroups: 132 },
-  { tile: tile(64, 128, 64, 2, 2), parts: 1, workgroups: 132 },
+  { tile: tile(64, 128, 64, 2, 2), parts: 1, workgroups: 128 },
   { tile: tile(128, 128, 32, 2, 2), parts: 1, workgroups: 132 },
   { tile: tile(64, 64, 64, 1, 2), parts: 1, workgroups: 0 },
   { tile: tile(64, 64, 32, 2, 2), parts: 1, workgroups: 0 },
@@ -48,7 +48,7 @@ const forward: readonly Choice[] = [
 
 /** The gradient of a weight has a small C and a large k, so its k is split. */
 const ofWeights: readonly Choice[] = [
-  { tile: tile(128, 64, 32, 2, 2), parts: 1, workgroups: 256 },
+  { tile: tile(128, 64, 32, 2, 2), parts: 1, workgroups: 512 },
   { tile: tile(128, 128, 32, 2, 2), parts: 2, workgroups: 132 },
   { tile: tile(128, 128, 32, 2, 2), parts: 6, workgroups: 132 },
   { tile: tile(64, 64, 64, 1, 2), parts: 1, workgroups: 132 },

@@ -40,8 +40,7 @@ const large: TileSize = { rows: 128, columns: 128, depth: 16 };
  */
 const choices: readonly Split<TileSize>[] = [
   { tile: large, parts: 1, workgroups: 256 },
-  { tile: large, parts: 4, workgroups: 256 },
-  { tile: middle, parts: 1, workgroups: 256 },
+  { tile: middle, parts: 1, workgroups: 384 },
   { tile: middle, parts: 3, workgroups: 200 },
   { tile: small, parts: 1, workgroups: 256 },
   { tile: small, parts: 4, workgroups: 0 },
