@@ -9,7 +9,6 @@ import type { BenchTable } from "./measure.ts";
 import type { Bench } from "./open-bench.ts";
 import { pytorchSteps } from "./pytorch-steps.ts";
 import { searchTable } from "./search.ts";
-import { serveTable } from "./serve.ts";
 import { memoryTable, partsTable } from "./trained-parts.ts";
 import { trainingStepTable } from "./training-step.ts";
 import { wikipedia } from "./wikipedia.ts";
@@ -27,5 +26,6 @@ export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<read
   encode: async (bench) => [await encodeTable(bench, wikipedia)],
   load: async ({ device, quick }) => [await loadTable(device, quick ? 1 : 3)],
   search: async ({ device, quick }) => [await searchTable(device, quick ? 1 : 5)],
-  serve: async ({ device }) => [await serveTable(device)],
+  // Imported here, because only the server needs the packages of HTTP.
+  serve: async ({ device }) => [await (await import("./serve.ts")).serveTable(device)],
 };
