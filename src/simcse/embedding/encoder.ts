@@ -17,7 +17,7 @@ import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";
 import { chunks } from "./chunks.ts";
 import { EncoderProgram, type EncoderProgramSize, type TokenizedText } from "./encoder-program.ts";
-import { EncodingHelpers } from "./helpers.ts";
+import { OtherDevices } from "./other-devices.ts";
 import { checkPrecision, type Encoded, encodeRows, type PrecisionArrays } from "./precision.ts";
 import { type PromptOptions, prepared, promptOf, type TextPreparation, unprepared } from "./prompts.ts";
 import { checkIterable, checkText } from "./texts.ts";
@@ -99,7 +99,7 @@ export class Encoder {
   /** The most recently used one is last. */
   #programs: EncoderProgram[];
   readonly #turns = new Turns();
-  #helpers: EncodingHelpers | null = null;
+  #others: OtherDevices | null = null;
   #closed = false;
 
   private constructor(
@@ -239,20 +239,20 @@ export class Encoder {
         });
       }),
     );
-    const helpers = new EncodingHelpers(made.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])));
+    const others = new OtherDevices(made.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])));
     const failed = made.find((result) => result.status === "rejected");
     if (failed !== undefined) {
-      helpers.close();
+      others.close();
       throw failed.reason;
     }
     this.encodeAlone();
-    this.#helpers = helpers;
+    this.#others = others;
   }
 
   /** Ends `shareWith`: the copies on other devices do not learn what the model learns in training. */
   encodeAlone(): void {
-    this.#helpers?.close();
-    this.#helpers = null;
+    this.#others?.close();
+    this.#others = null;
   }
 
   #check(options: EncodeOptions<Precision>): void {
@@ -288,8 +288,8 @@ export class Encoder {
 
   /** f32 [sentences, dimension], of unit length if the options say so; `before` sentences of the call are done already. */
   #vectors(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>, before: number): Promise<Float32Array> {
-    if (this.#helpers === null) return this.#ownVectors(sentences, options, before);
-    return this.#helpers.share(sentences, this.dimension, {
+    if (this.#others === null) return this.#ownVectors(sentences, options, before);
+    return this.#others.share(sentences, this.dimension, {
       options: { ...options, normalize: options.normalize ?? this.normalize },
       before,
       encode: (part, onProgress) => this.#ownVectors(part, { ...options, onProgress }, 0),

@@ -13,8 +13,8 @@ interface CallOptions {
   readonly onProgress?: (done: number) => void;
 }
 
-/** An encoder as its helper is used. */
-interface Helper {
+/** An encoder on another device, as it is used here. */
+interface OtherEncoder {
   readonly model: SimCseModel;
   encodeTokens(sentences: readonly TokenizedText[], options: CallOptions): Promise<{ readonly data: Float32Array }>;
   close(): void;
@@ -34,19 +34,19 @@ export interface SharedCall {
   readonly encode: Encode;
 }
 
-export class EncodingHelpers {
-  #encoders: readonly Helper[];
+export class OtherDevices {
+  #encoders: readonly OtherEncoder[];
 
   /** Takes over the encoders and their models. */
-  constructor(encoders: readonly Helper[]) {
+  constructor(encoders: readonly OtherEncoder[]) {
     this.#encoders = encoders;
   }
 
   /** The vectors of sentences in their order, f32 [sentences, dimension]. */
   async share(sentences: readonly TokenizedText[], dimension: number, { options, before, encode }: SharedCall): Promise<Float32Array> {
-    const helpers = sentences.length >= fewestSentences * (this.#encoders.length + 1) ? this.#encoders : [];
+    const others = sentences.length >= fewestSentences * (this.#encoders.length + 1) ? this.#encoders : [];
     const order = [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
-    const done = Array.from({ length: helpers.length + 1 }, () => 0);
+    const done = Array.from({ length: others.length + 1 }, () => 0);
     const vectors = new Float32Array(sentences.length * dimension);
     const part = async (rank: number, encodePart: Encode) => {
       const own = order.filter((_, i) => i % done.length === rank);
@@ -67,13 +67,13 @@ export class EncodingHelpers {
     };
     const ended = await Promise.allSettled([
       part(0, encode),
-      ...helpers.map((helper, i) =>
+      ...others.map((other, i) =>
         part(i + 1, async (some, onProgress) => {
           try {
-            return (await helper.encodeTokens(some, { ...ofCall, onProgress })).data;
+            return (await other.encodeTokens(some, { ...ofCall, onProgress })).data;
           } catch (error) {
-            if (!(await helper.model.device.isLost())) throw error;
-            this.#drop(helper);
+            if (!(await other.model.device.isLost())) throw error;
+            this.#drop(other);
             return encode(some, onProgress);
           }
         }),
@@ -89,7 +89,7 @@ export class EncodingHelpers {
     for (const encoder of this.#encoders) this.#drop(encoder);
   }
 
-  #drop(encoder: Helper): void {
+  #drop(encoder: OtherEncoder): void {
     this.#encoders = this.#encoders.filter((other) => other !== encoder);
     encoder.close();
     encoder.model.close();
