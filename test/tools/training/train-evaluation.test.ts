@@ -71,7 +71,7 @@ it("evaluates the transfer tasks too, keeps the best model by their average, and
   const titles = [...page.matchAll(/<figcaption><b>([^<]+)<\/b>/g)].map(([, title]) => title);
   expect(titles).toEqual(["Loss", "STS", "Alignment and uniformity", "Transfer", "Learning rate", "Gradient norm", "Throughput"]);
   const card = await readFile(join(output, "README.md"), "utf8");
-  expect(card).toMatch(/^---\nlibrary_name: transformers\n/);
+  expect(card).toMatch(/^---\nlibrary_name: sentence-transformers\n/);
   expect(card).toContain(`| ${(100 * kept.eval_stsb_spearman!).toFixed(2)} |`);
   expect(card).toContain('SimCSE.load("transfer")');
   // The folder is a model as before: a README stands beside it.
