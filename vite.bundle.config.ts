@@ -3,6 +3,9 @@ import { defineConfig } from "vite";
 
 export default defineConfig({
   publicDir: false,
+  // The worker's script lies beside the bundle.
+  base: "./",
+  worker: { format: "es", rolldownOptions: { output: { entryFileNames: "simcse-webgpu.thread.min.js" } } },
   build: {
     lib: { entry: "src/index.ts", formats: ["es"], fileName: () => "simcse-webgpu.min.js" },
     outDir: "dist",

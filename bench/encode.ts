@@ -1,5 +1,6 @@
 /** Encoding: full batches, and real sentences packed beside the same sentences padded to the longest of their batch. */
 import type { DispatchProfile } from "../src/autograd/program.ts";
+import { usualBatch } from "../src/simcse/embedding/batch-size.ts";
 import { EncoderProgram } from "../src/simcse/embedding/encoder-program.ts";
 import { BatchPacker } from "../src/simcse/model/batch.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
@@ -28,7 +29,7 @@ function padded(batch: Batch): Batch {
 async function modelRows({ device, ceilings, rounds }: Bench, model: BenchModel, works: readonly Work[]): Promise<string[][]> {
   const simcse = await SimCseModel.allocate(device, bertConfig(model), { training: false, mlp: false });
   simcse.store.initialize(42);
-  const encoder = await EncoderProgram.compile(simcse, "avg", { normalize: true, sentences: batchSize, longest });
+  const encoder = await EncoderProgram.compile(simcse, "avg", { normalize: true, longest, ...usualBatch(batchSize, longest) });
   const { program, capacity } = encoder;
   const packer = new BatchPacker(capacity);
   const pack = (batch: Batch) =>

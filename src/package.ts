@@ -65,7 +65,10 @@ export {
   tableEndings,
 } from "./io/text/table.ts";
 export { openTexts, type TextOptions, type TextTable } from "./io/texts.ts";
+export type { Framing } from "./io/tokenizer/framing.ts";
 export { countTokens, type PrunedTokenizer, pruneTokenizer } from "./io/tokenizer/prune.ts";
+export type { ThreadStarter, TokenizeAnswer, TokenizeRequest, TokenizerRecipe, TokenizerThread } from "./io/tokenizer/thread.ts";
+export type { TokenIds } from "./io/tokenizer/threads.ts";
 export { learnVocabulary } from "./io/tokenizer/vocabulary.ts";
 export { loadTokenizer, type Tokenizer, wordPieceTokenizer } from "./io/tokenizer.ts";
 export type { Dtype } from "./io/weights/dtypes.ts";
@@ -162,7 +165,15 @@ export type { WeightsDtype } from "./simcse/checkpoint/written-weights.ts";
 export { distillationDefaults } from "./simcse/distillation/distillation-defaults.ts";
 export { type MakeStudentOptions, makeStudent } from "./simcse/distillation/make-student.ts";
 export { type Projection, principalComponents, project } from "./simcse/distillation/principal-components.ts";
-export { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder, type EncoderOptions } from "./simcse/embedding/encoder.ts";
+export {
+  type EmbeddedChunk,
+  type EmbeddedItems,
+  type Embeddings,
+  type EncodeOptions,
+  Encoder,
+  type EncoderOptions,
+  type TokenizeOptions,
+} from "./simcse/embedding/encoder.ts";
 export type { TokenizedText } from "./simcse/embedding/encoder-program.ts";
 export { dequantizeInt8, type Int8Ranges, int8Ranges, quantizeInt8 } from "./simcse/embedding/int8-ranges.ts";
 export { decodeRows, type Encoded, type PrecisionArrays } from "./simcse/embedding/precision.ts";
@@ -280,7 +291,7 @@ export type {
 export { type SimilarPair, type SimilarPairsOptions, similarPairs } from "./simcse/search/similar-pairs.ts";
 export { type RowMatch, VectorIndex, type VectorIndexOptions, type VectorSearchOptions } from "./simcse/search/vector-index.ts";
 export type { SegmentFormat, VectorSegment } from "./simcse/search/vector-segment.ts";
-export type { Environment, LoadedModel, SimCSE as PortableSimCSE } from "./simcse/simcse.ts";
+export type { Environment, LoadedAs, LoadedModel, SimCSE as PortableSimCSE } from "./simcse/simcse.ts";
 export type { AddToIndexOptions, IndexOptions, IndexSource, LoadOptions, SimilarityOptions } from "./simcse/simcse-options.ts";
 export { batchesWithoutDuplicates } from "./simcse/training/no-duplicates.ts";
 export type { Exchange, ProgramRun, Share, StepPlace, StepPrograms } from "./simcse/training/step-programs.ts";

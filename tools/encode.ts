@@ -2,14 +2,13 @@
 import { Command, Option } from "commander";
 import type { Profiler } from "../src/autograd/profiler.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
-import { chunks } from "../src/simcse/embedding/chunks.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { interruptSignal } from "./cli/failure.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { startProfiler } from "./cli/profile.ts";
 import { noProgress, startCounter } from "./cli/progress.ts";
-import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
+import { type RecordOptions, readRecords, recordOptions } from "./cli/records.ts";
 import { type VectorChunk, vectorWriter } from "./cli/vector-output.ts";
 
 interface EncodeOptions extends ModelOptions, RecordOptions {
@@ -57,18 +56,7 @@ interface Hooks {
 
 async function* encodeRecords(simcse: SimCSE, given: EncodeOptions, { signal, onProgress, profiler }: Hooks): AsyncGenerator<VectorChunk> {
   const { precision, truncate_dim } = given;
-  let done = 0;
-  for await (const records of chunks<TextRecord>(readRecords(given))) {
-    const before = done;
-    const sentences = records.map(({ sentence }) => sentence);
-    const embeddings = await simcse.encode(sentences, {
-      precision,
-      ...(truncate_dim && { truncateDim: truncate_dim }),
-      signal,
-      profiler,
-      onProgress: (count) => onProgress(before + count),
-    });
-    yield { records, ...embeddings };
-    done += records.length;
-  }
+  const options = { precision, ...(truncate_dim && { truncateDim: truncate_dim }), signal, profiler, onProgress };
+  const encoded = simcse.encoder.streamItems(readRecords(given), ({ sentence }) => sentence, options);
+  for await (const { items: records, ...embeddings } of encoded) yield { records, ...embeddings };
 }

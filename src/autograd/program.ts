@@ -14,7 +14,16 @@ import { copyMatrix, createMatrixTexture, matrixView } from "../gpu/matrix-textu
 import { Readback } from "../gpu/readback.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
 import { readsScalar, stepWords, trafficOf } from "../kernels/language/kernel.ts";
-import { byteSize, type DType, type Kernel, type LiveSize, type Tensor, Value } from "../kernels/language/operation.ts";
+import {
+  byteSize,
+  bytesPerElement,
+  type DType,
+  type Kernel,
+  type LiveSize,
+  rowWidth,
+  type Tensor,
+  Value,
+} from "../kernels/language/operation.ts";
 import { windowsOf } from "../kernels/language/windows.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import type { Tuning } from "./choices.ts";
@@ -271,10 +280,14 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   }
 
   /**
-   * Reads an output after the steps run so far, its whole capacity, row-major: of f32 a `Float32Array`, of u32 a `Uint32Array`. Waits for
-   * the GPU; reads at the same time are allowed. Throws `OptionError` for an unknown output, `ShapeError` for f16, and like `finish`.
+   * Reads an output after the steps run so far, row-major: of f32 a `Float32Array`, of u32 a `Uint32Array`. Its whole capacity, or only the
+   * first `rows`. Waits for the GPU; reads at the same time are allowed. Throws `OptionError` for an unknown output, `ShapeError` for f16,
+   * and like `finish`.
    */
-  async read<Name extends keyof Outputs & string>(name: Name): Promise<OutputArray<Outputs[Name]>> {
+  async read<Name extends keyof Outputs & string>(
+    name: Name,
+    { rows }: { readonly rows?: number } = {},
+  ): Promise<OutputArray<Outputs[Name]>> {
     this.check();
     if (!Object.hasOwn(this.outputs, name)) {
       const names = Object.keys(this.outputs);
@@ -286,7 +299,7 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     const settled = this.#settled;
     const bytes = await this.#memory.readbacks
       .get(value)!
-      .read()
+      .read(rows === undefined ? undefined : rows * rowWidth(value.shape) * bytesPerElement[value.dtype])
       .catch((error: unknown) => {
         this.#lifetime.check();
         throw error;

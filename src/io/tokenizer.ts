@@ -6,7 +6,7 @@
  * The ids are those of the official tokenizers library with transformers' configuration. Pairs of texts, padding and attention masks are
  * not made here: batches are packed, one text after the other.
  */
-import { FileError, FormatError, OptionError } from "../errors.ts";
+import { FileError, FormatError } from "../errors.ts";
 import { show } from "../show.ts";
 import { type Folder, parseJson, pathIn, readObject, readText } from "./folder.ts";
 import type { BytePairModel } from "./tokenizer/byte-pairs.ts";
@@ -24,8 +24,10 @@ import {
 import type { TokenizerEngine } from "./tokenizer/engine.ts";
 import { FastEngine, isFast } from "./tokenizer/fast-engine.ts";
 import { type Frame, frameOf } from "./tokenizer/frame.ts";
+import { encodeFramed, type Framing } from "./tokenizer/framing.ts";
 import { openOfficialEngine } from "./tokenizer/official-engine.ts";
 import { sentencePieceDefinition } from "./tokenizer/sentence-piece.ts";
+import type { TokenizerRecipe } from "./tokenizer/thread.ts";
 import { asConfigured } from "./tokenizer/transformers-config.ts";
 import { pairOf, tokensOf } from "./tokenizer/vocabularies.ts";
 
@@ -49,6 +51,8 @@ export interface Tokenizer {
   encode(text: string, maxLength: number): number[];
   /** The text of ids, without special tokens. Case, accents and spacing may differ from the original text. */
   decode(ids: readonly number[]): string;
+  /** What other threads need to give the same ids (`tokenizer/threads.ts`); absent for kinds of tokenizers that only run in one thread. */
+  readonly recipe?: TokenizerRecipe | undefined;
   /** Files, name to text, that a folder needs so that this package and transformers open the same tokenizer from it. */
   readonly files: ReadonlyMap<string, string>;
 }
@@ -211,11 +215,12 @@ class FramedTokenizer implements Tokenizer {
   readonly clsId: number;
   readonly sepId: number;
   readonly unknownId: number;
+  readonly recipe: TokenizerRecipe | undefined;
   readonly files: ReadonlyMap<string, string>;
   readonly #maskId: number | undefined;
   readonly #path: string;
   readonly #engine: TokenizerEngine;
-  readonly #cutsBeginning: boolean;
+  readonly #framing: Framing;
 
   /** `files` are the existing files; those that transformers also needs are added. */
   constructor({ path, ids, definition, config, special }: Source, engine: TokenizerEngine, files: ReadonlyMap<string, string>) {
@@ -229,7 +234,9 @@ class FramedTokenizer implements Tokenizer {
     this.#maskId = special.mask === undefined ? undefined : ids.get(special.mask);
     this.#path = path;
     this.#engine = engine;
-    this.#cutsBeginning = (config.truncation_side ?? definition.truncation?.direction?.toLowerCase()) === "left";
+    const cutsBeginning = (config.truncation_side ?? definition.truncation?.direction?.toLowerCase()) === "left";
+    this.#framing = { clsId: this.clsId, sepId: this.sepId, cutsBeginning };
+    this.recipe = engine instanceof FastEngine ? { definition, ...this.#framing } : undefined;
     this.files = completed(files, definition, special);
   }
 
@@ -239,12 +246,7 @@ class FramedTokenizer implements Tokenizer {
   }
 
   encode(text: string, maxLength: number): number[] {
-    if (!Number.isInteger(maxLength) || maxLength < 3) {
-      throw new OptionError(`a text cannot be cut to ${maxLength} tokens`, "Allow at least 3: two special tokens and one of the text.");
-    }
-    const limit = maxLength - 2;
-    const ids = this.#cutsBeginning ? this.#engine.encode(text, Number.MAX_SAFE_INTEGER).slice(-limit) : this.#engine.encode(text, limit);
-    return [this.clsId, ...ids, this.sepId];
+    return encodeFramed(this.#engine, this.#framing, text, maxLength);
   }
 
   decode(ids: readonly number[]): string {

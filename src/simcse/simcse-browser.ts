@@ -5,6 +5,7 @@ import { openDevice } from "../gpu/browser.ts";
 import type { Device } from "../gpu/device.ts";
 import { type Folder, MemoryFolder } from "../io/folder.ts";
 import { type HttpFolderOptions, httpFolderOptions, openHttpFolder } from "../io/folder-http.ts";
+import { browserThreads } from "../io/tokenizer/thread-browser.ts";
 import { splitOptions } from "../options.ts";
 import { defaultModel } from "./checkpoint/default-model.ts";
 import { SimCSE as PortableSimCSE } from "./simcse.ts";
@@ -49,7 +50,7 @@ export class SimCSE extends PortableSimCSE {
   }
 
   static override loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {
-    return PortableSimCSE.loadAs((loaded) => new SimCSE(loaded), device, folder, options);
+    return PortableSimCSE.loadAs({ create: (loaded) => new SimCSE(loaded), threads: browserThreads }, device, folder, options);
   }
 
   /** The index as a file's content, to download or to keep. Throws `OptionError` if there is no index. */

@@ -6,6 +6,7 @@ import type { Folder, NamedContent } from "../io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../io/folder-node.ts";
 import type { FolderPlace } from "../io/folders/writable-folder.ts";
 import { type HubOptions, hubOptions, openModelFolder } from "../io/hub-node.ts";
+import { nodeThreads } from "../io/tokenizer/thread-node.ts";
 import { splitOptions } from "../options.ts";
 import { DiskCheckpoints } from "./checkpoint/checkpoint-folders-node.ts";
 import type { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
@@ -30,7 +31,7 @@ export class SimCSE extends PortableSimCSE {
   }
 
   static override loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {
-    return PortableSimCSE.loadAs((loaded) => new SimCSE(loaded), device, folder, options);
+    return PortableSimCSE.loadAs({ create: (loaded) => new SimCSE(loaded), threads: nodeThreads() }, device, folder, options);
   }
 
   protected override async write(place: FolderPlace | string, files: Iterable<NamedContent>): Promise<void> {

@@ -19,7 +19,7 @@ export interface LoadOptions extends PromptOptions {
    * others do not learn. Only the model's own device if absent.
    */
   readonly devices?: readonly Device[];
-  /** Sentences per batch; 64 if absent. */
+  /** Sentences per batch; if absent 64, and in calls with many sentences as many as the device computes well at once. */
   readonly batchSize?: number;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;

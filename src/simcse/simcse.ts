@@ -3,6 +3,7 @@ import { OptionError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { type Folder, MemoryFolder, type NamedContent } from "../io/folder.ts";
 import { type FolderPlace, writeFiles } from "../io/folders/writable-folder.ts";
+import type { ThreadStarter } from "../io/tokenizer/thread.ts";
 import { loadTokenizer } from "../io/tokenizer.ts";
 import { missingWeights } from "../io/weights.ts";
 import type { FloatType } from "../kernels/language/operation.ts";
@@ -17,7 +18,7 @@ import { distillationSet } from "./distillation/distillation-set.ts";
 import { type MakeStudentOptions, makeStudent } from "./distillation/make-student.ts";
 import { principalComponents, project } from "./distillation/principal-components.ts";
 import { chunks } from "./embedding/chunks.ts";
-import { type EmbeddedChunk, type Embeddings, type EncodeOptions, Encoder } from "./embedding/encoder.ts";
+import { type EmbeddedChunk, type EmbeddedItems, type Embeddings, type EncodeOptions, Encoder } from "./embedding/encoder.ts";
 import type { PrecisionArrays } from "./embedding/precision.ts";
 import { type PromptOptions, searchPrompt, withPrompt } from "./embedding/prompts.ts";
 import { checkIterable, isStream } from "./embedding/texts.ts";
@@ -83,6 +84,13 @@ export interface LoadedModel extends LoadedParts {
   readonly name: string;
 }
 
+/** What `loadFrom` of an environment makes, and how threads are started there. */
+export interface LoadedAs<S extends SimCSE> {
+  readonly create: (loaded: LoadedModel) => S;
+  /** Null for none. */
+  readonly threads: ThreadStarter | null;
+}
+
 /** The default for the least cosine of a result, as in the original. */
 const usualThreshold = 0.6;
 
@@ -136,12 +144,12 @@ export class SimCSE {
    * and `OptionError` when no pooler is given and none was saved with the model.
    */
   static loadFrom(device: Device, folder: Folder, options: LoadOptions = {}): Promise<SimCSE> {
-    return SimCSE.loadAs((loaded) => new SimCSE(loaded), device, folder, options);
+    return SimCSE.loadAs({ create: (loaded) => new SimCSE(loaded), threads: null }, device, folder, options);
   }
 
   /** The same for a subclass. */
   protected static async loadAs<S extends SimCSE>(
-    create: (loaded: LoadedModel) => S,
+    { create, threads }: LoadedAs<S>,
     device: Device,
     given: Folder,
     options: LoadOptions,
@@ -181,6 +189,7 @@ export class SimCSE {
         pooler,
         maxLength: options.maxLength ?? saved.maxLength,
         texts: withPrompt(texts, options),
+        threads,
         ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
         ...(options.normalize === undefined ? {} : { normalize: options.normalize }),
       });
@@ -222,7 +231,10 @@ export class SimCSE {
     await writeFiles(teacher, this.files());
     const { loadFrom } = this.constructor as typeof SimCSE;
     const made = await makeStudent(teacher, options);
-    return (await loadFrom(this.model.device, made, { batchSize: this.encoder.batchSize, training: options.config !== undefined })) as this;
+    return (await loadFrom(this.model.device, made, {
+      ...(this.encoder.batchSize !== null && { batchSize: this.encoder.batchSize }),
+      training: options.config !== undefined,
+    })) as this;
   }
 
   /**
@@ -469,11 +481,10 @@ export class SimCSE {
     checkIterable("sentences", sentences);
     const { vectors, upsert } = options;
     let done = 0;
-    for await (const chunk of chunks<string | SentenceToIndex>(sentences)) {
-      const items = chunk.map((item, i) => indexItem(item, done + i));
-      const data = vectors === undefined ? await this.#vectorsOf(items, done, options) : await this.#givenVectors(vectors, items, done);
-      await index.add(items, data, { first: done, ...(upsert && { upsert }) });
-      done += chunk.length;
+    const items = indexItems(sentences);
+    for await (const { items: some, data } of vectors === undefined ? this.#encoded(items, options) : this.#given(items, vectors)) {
+      await index.add(some, data, { first: done, ...(upsert && { upsert }) });
+      done += some.length;
     }
     if (vectors !== undefined && vectors.length !== done)
       throw new ShapeError(
@@ -482,16 +493,27 @@ export class SimCSE {
       );
   }
 
-  async #vectorsOf(
-    items: readonly SentenceToIndex[],
-    done: number,
+  #encoded(
+    items: AsyncIterable<SentenceToIndex>,
     { signal, onProgress, batchSize }: IndexOptions,
-  ): Promise<Float32Array> {
-    const { data } = await this.encoder.encode(
-      items.map(({ sentence }) => sentence),
-      { ...(batchSize && { batchSize }), ...startingAt(done, { signal, onProgress }), ...searchPrompt(this.encoder.texts, "document") },
-    );
-    return data;
+  ): AsyncGenerator<EmbeddedItems<SentenceToIndex>> {
+    return this.encoder.streamItems(items, ({ sentence }) => sentence, {
+      ...(batchSize && { batchSize }),
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+      ...searchPrompt(this.encoder.texts, "document"),
+    });
+  }
+
+  async *#given(
+    items: AsyncIterable<SentenceToIndex>,
+    vectors: Embeddings,
+  ): AsyncGenerator<Pick<EmbeddedItems<SentenceToIndex>, "items" | "data">> {
+    let done = 0;
+    for await (const some of chunks(items)) {
+      yield { items: some, data: await this.#givenVectors(vectors, some, done) };
+      done += some.length;
+    }
   }
 
   /**
@@ -506,7 +528,8 @@ export class SimCSE {
         `There are ${vectors.length} vectors, and more sentences.`,
         "Give the vectors of these sentences, in their order.",
       );
-    const own = toUnitLength(await this.#vectorsOf(items.slice(0, 1), 0, {}), this.dimension);
+    const { data: first } = await this.encoder.encode([items[0]!.sentence], searchPrompt(this.encoder.texts, "document"));
+    const own = toUnitLength(first, this.dimension);
     if (cosine(own, toUnitLength(rows.subarray(0, this.dimension), this.dimension)) >= sameVector) return rows;
     throw new OptionError(
       `The vector given for sentences[${done}] is not what ${this.name} makes of it.`,
@@ -536,6 +559,12 @@ export class SimCSE {
       "Encode both with the same model, as f32.",
     );
   }
+}
+
+/** Sentences to index as objects. Throws `OptionError` for anything else, naming its position. */
+async function* indexItems(sentences: IndexSource): AsyncGenerator<SentenceToIndex> {
+  let position = 0;
+  for await (const item of sentences) yield indexItem(item, position++);
 }
 
 function isEmbeddings(of: Iterable<string> | Embeddings): of is Embeddings {

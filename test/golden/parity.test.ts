@@ -119,10 +119,10 @@ function maskedInputs(
 }
 
 /** Every so many tokens but the first and the last are asked for, and stand in the input as the mask. */
-function maskEvery(ids: readonly number[], { every, mask }: { every: number; mask: number }): MaskedSentence {
+function maskEvery(ids: readonly number[] | Uint32Array, { every, mask }: { every: number; mask: number }): MaskedSentence {
   const positions = Uint32Array.from([...ids.keys()].filter((i) => i > 0 && i < ids.length - 1 && i % every === 1));
   const labels = positions.map((position) => ids[position]!);
-  return { ids: Uint32Array.from(ids, (id, i) => (positions.includes(i) ? mask : id)), positions, labels };
+  return { ids: Uint32Array.from(ids as ArrayLike<number>, (id, i) => (positions.includes(i) ? mask : id)), positions, labels };
 }
 
 /** SwiftShader keeps no kernels from run to run: its halves are packed like the core device's, and `halves.test.ts` holds them. */

@@ -15,7 +15,7 @@ export interface ModelOptions extends ModelFlags, DeviceFlags {
   readonly prompt_name?: string;
   readonly pooler?: PoolerType;
   readonly max_length?: number;
-  readonly batch_size: number;
+  readonly batch_size?: number;
   readonly dtype?: FloatType;
   readonly autotune?: boolean;
 }
@@ -28,7 +28,10 @@ export const modelOptions: readonly Option[] = [
   ),
   new Option("--prompt <text>", "text to put before each text (default: as saved with the model)"),
   new Option("--prompt_name <name>", "name of one of the model's prompts, such as query or document"),
-  new Option("--batch_size <n>", "sentences per batch").argParser(wholeNumber(1)).default(64),
+  new Option(
+    "--batch_size <n>",
+    "sentences per batch (default: 64, and for many sentences as many as the device computes well at once)",
+  ).argParser(wholeNumber(1)),
   new Option(
     "--dtype <dtype>",
     "how weights and activations are stored (default: f16 on GPUs with matrix units for it, otherwise f32)",
@@ -53,7 +56,7 @@ export async function openModel(given: ModelOptions, { normalize = true }: { rea
       ...(given.max_length && { maxLength: given.max_length }),
       ...(given.prompt !== undefined && { prompt: given.prompt }),
       ...(given.prompt_name !== undefined && { promptName: given.prompt_name }),
-      batchSize: given.batch_size,
+      ...(given.batch_size && { batchSize: given.batch_size }),
       ...(given.dtype && { dtype: given.dtype }),
       normalize,
       devices,

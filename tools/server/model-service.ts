@@ -1,5 +1,6 @@
 /** The model as the server's routes use it: texts to tokens, tokens to vectors and vectors to sentences, with the work of all clients joined into batches. */
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
+import { usualSentences } from "../../src/simcse/embedding/batch-size.ts";
 import type { TokenizedText } from "../../src/simcse/embedding/encoder-program.ts";
 import { searchPrompt } from "../../src/simcse/embedding/prompts.ts";
 import type { Filter } from "../../src/simcse/search/metadata.ts";
@@ -53,7 +54,11 @@ export class ModelService {
       );
       return texts.map((_, row) => data.slice(row * dimension, (row + 1) * dimension));
     };
-    this.#embeddings = new BatchingQueue(this.#watched(encode), { limit: waiting, batch: encoderBatches * encoder.batchSize, onBatch });
+    this.#embeddings = new BatchingQueue(this.#watched(encode), {
+      limit: waiting,
+      batch: Math.max(encoderBatches * usualSentences, encoder.largestBatch),
+      onBatch,
+    });
     this.#searches = new BatchingQueue(
       this.#watched((queries) => this.#searchTogether(queries)),
       { limit: waiting, batch: searchBatch },
@@ -77,14 +82,11 @@ export class ModelService {
   /** Token ids of texts, with prompt and special tokens, truncated to the model's length. Search queries may have their own prompt. */
   async tokenise(texts: readonly string[], signal: AbortSignal, { areQueries = false } = {}): Promise<TokenizedText[]> {
     const { encoder } = this.model;
-    const prompt = areQueries ? searchPrompt(encoder.texts, "query") : undefined;
-    const tokenized: TokenizedText[] = [];
-    for (const text of texts) {
+    const pause = async () => {
       await nextSlice();
       signal.throwIfAborted();
-      tokenized.push(encoder.tokenize(text, prompt));
-    }
-    return tokenized;
+    };
+    return encoder.tokenizeAll(texts, { pause, ...(areQueries && searchPrompt(encoder.texts, "query")) });
   }
 
   /** Vectors of unit length, f32 [dimension] each. Throws `QueueFullError` when too many inputs wait. */

@@ -1,4 +1,6 @@
-/** Splits a long list or a stream into chunks: large enough that sorting by length pays off, small enough for any memory. */
+/** Splits a long list or a stream into chunks, and lets stages of work on them run at the same time. */
+
+/** Large enough that sorting by length pays off, small enough for any memory. */
 export const chunkSentences = 4096;
 
 /** The items of `source` in arrays of `chunkSentences`; the last one is shorter. The source is read only when a chunk is needed. */
@@ -11,4 +13,29 @@ export async function* chunks<T>(source: Iterable<T> | AsyncIterable<T>): AsyncG
     chunk = [];
   }
   if (chunk.length > 0) yield chunk;
+}
+
+/** What `work` makes of each item, in order, one after another. */
+export async function* each<T, R>(source: AsyncIterable<T>, work: (item: T) => Promise<R>): AsyncGenerator<R> {
+  for await (const item of source) yield await work(item);
+}
+
+/** The items of `source`, each requested while the one before it is used. An error comes after the items before it. */
+export async function* ahead<T>(source: AsyncGenerator<T>): AsyncGenerator<T> {
+  const request = () => {
+    const coming = source.next();
+    coming.catch(() => {});
+    return coming;
+  };
+  let coming = request();
+  try {
+    for (;;) {
+      const { value, done } = await coming;
+      if (done) return;
+      coming = request();
+      yield value;
+    }
+  } finally {
+    await source.return(undefined);
+  }
 }

@@ -4,6 +4,7 @@
 import type { Profiler } from "../../autograd/profiler.ts";
 import { compile, type Program } from "../../autograd/program.ts";
 import type { Tape } from "../../autograd/tape.ts";
+import type { TokenIds } from "../../io/tokenizer/threads.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { normalize } from "../../kernels/normalize.ts";
 import { type BatchCapacity, BatchPacker, declareBatch, declarePooledSentences, tableSizes, withoutPrompt } from "../model/batch.ts";
@@ -18,21 +19,25 @@ export interface EncoderProgramSize {
   readonly sentences: number;
   /** The most tokens of a sentence. */
   readonly longest: number;
+  /** The most tokens of a batch; `batch-size.ts` chooses it. */
+  readonly tokens: number;
 }
 
 /** A text's tokens, as the model reads them. */
 export interface TokenizedText {
   /** Token ids, special tokens included. */
-  readonly ids: readonly number[];
+  readonly ids: TokenIds;
   /** The number of leading tokens that are [CLS] and a prompt; some models leave them out of the vector. 0 if there is no prompt. */
   readonly promptTokens: number;
 }
 
-/** The most tokens of a batch: a batch of long sentences has fewer sentences. */
-const tokensPerBatch = 4096;
+/** Batches that the device may have at once: it computes one while the vectors of the other are read and the next is packed. */
+const mostInFlight = 2;
 
 export class EncoderProgram {
   readonly #packer: BatchPacker;
+  /** Reads of batches in flight. They never reject. */
+  readonly #reading = new Set<Promise<unknown>>();
 
   private constructor(
     readonly program: Program<{ embeddings: Value }>,
@@ -46,9 +51,8 @@ export class EncoderProgram {
 
   /** Throws `CapacityError` when the device is too small. */
   static async compile(model: SimCseModel, pooler: EncodingPooler, size: EncoderProgramSize): Promise<EncoderProgram> {
-    const { sentences, longest } = size;
+    const { sentences, longest, tokens } = size;
     const { config, modules, mlp, device, tuning } = model;
-    const tokens = Math.max(longest, Math.min(sentences * longest, tokensPerBatch));
     const capacity: BatchCapacity = { sentences, tokens, longest, ...tableSizes(config) };
     const leavesOutPrompt = pooler === "sentence_transformers" && !modules.sentenceHead!.config.includePrompt;
     const record = (tape: Tape) => {
@@ -68,8 +72,13 @@ export class EncoderProgram {
     return sentences < this.capacity.sentences && tokens + length <= this.capacity.tokens;
   }
 
-  /** f32 [sentences, dimension]: the vectors of one batch. */
-  async run(batch: readonly TokenizedText[], profiler?: Profiler | null): Promise<Float32Array> {
+  /** Waits until the device has room for another batch. */
+  async room(): Promise<void> {
+    while (this.#reading.size >= mostInFlight) await Promise.race(this.#reading);
+  }
+
+  /** Submits a batch. Resolves to a function that waits for its vectors, f32 [sentences, dimension]. */
+  async submit(batch: readonly TokenizedText[], profiler?: Profiler | null): Promise<() => Promise<Float32Array>> {
     const packed = this.#packer.pack(
       batch.map(({ ids }) => ({ ids, key: 0 })),
       { indices: false },
@@ -80,7 +89,16 @@ export class EncoderProgram {
     const input = { ...packed, inputs: { ...packed.inputs, ...pooled } };
     if (profiler) await profiler.run(this.program, input);
     else this.program.run(input);
-    return this.program.read("embeddings");
+    const vectors = this.program.read("embeddings", { rows: batch.length });
+    const read: Promise<unknown> = vectors.catch(() => {}).then(() => this.#reading.delete(read));
+    this.#reading.add(read);
+    return () => vectors;
+  }
+
+  /** Frees the program's memory once all its vectors are read. */
+  async retire(): Promise<void> {
+    await Promise.all(this.#reading);
+    this.close();
   }
 
   close(): void {

@@ -1,13 +1,15 @@
 /**
  * Encodes sentences with a model in memory. They are tokenised, sorted by length, packed into batches without padding, and returned in
- * their original order. Vectors can be of unit length, shortened or in a smaller precision, and be returned all at once or as a stream in
+ * their original order. Tokenising, computing and reading run at the same time, on different chunks of the sentences. Vectors can be of unit length, shortened or in a smaller precision, and be returned all at once or as a stream in
  * constant memory.
  */
 import type { Plan } from "../../autograd/plan.ts";
 import type { Profiler } from "../../autograd/profiler.ts";
-import { ClosedError, NonFiniteError, OptionError } from "../../errors.ts";
+import { CapacityError, ClosedError, NonFiniteError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { Turns } from "../../gpu/turns.ts";
+import type { ThreadStarter } from "../../io/tokenizer/thread.ts";
+import { TokenizerThreads } from "../../io/tokenizer/threads.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import type { FloatType } from "../../kernels/language/operation.ts";
 import type { Precision } from "../../kernels/search/precision.ts";
@@ -15,7 +17,8 @@ import { longestSentence } from "../../nn/architectures/architectures.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";
-import { chunks } from "./chunks.ts";
+import { type BatchSize, largeBatch, usualBatch, usualSentences } from "./batch-size.ts";
+import { ahead, chunks, each } from "./chunks.ts";
 import { EncoderProgram, type EncoderProgramSize, type TokenizedText } from "./encoder-program.ts";
 import { OtherDevices } from "./other-devices.ts";
 import { checkPrecision, type Encoded, encodeRows, type PrecisionArrays } from "./precision.ts";
@@ -29,15 +32,27 @@ export interface EncoderOptions {
   readonly pooler: EncodingPooler;
   /** Sentences are truncated to this many tokens, special tokens included. */
   readonly maxLength: number;
-  /** Sentences per batch; 64 if absent. */
-  readonly batchSize?: number;
+  /** Sentences per batch; if absent or null, 64, and in calls with many sentences as many as the device computes well at once. */
+  readonly batchSize?: number | null;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;
   /** How texts are prepared before tokenising: prompts, and whether surrounding white space is removed; unchanged if absent. */
   readonly texts?: TextPreparation;
+  /** How threads that tokenise are started; texts are tokenised in this thread if absent or null. */
+  readonly threads?: ThreadStarter | null;
 }
 
-const encoderOptions: OptionNames<EncoderOptions> = { pooler: true, maxLength: true, batchSize: true, normalize: true, texts: true };
+const encoderOptions: OptionNames<EncoderOptions> = {
+  pooler: true,
+  maxLength: true,
+  batchSize: true,
+  normalize: true,
+  texts: true,
+  threads: true,
+};
+
+/** How a text is tokenised. */
+export type TokenizeOptions = PromptOptions & Pick<EncodeOptions, "maxLength">;
 
 /** The options of one call. */
 export interface EncodeOptions<P extends Precision = "f32"> extends PromptOptions {
@@ -89,13 +104,25 @@ export interface EmbeddedChunk<P extends Precision = "f32"> extends Embeddings<P
   readonly sentences: readonly string[];
 }
 
+/** A chunk of items that have texts, and the texts' vectors, in their order. */
+export interface EmbeddedItems<T, P extends Precision = "f32"> extends Embeddings<P> {
+  readonly items: readonly T[];
+}
+
+/** Calls with as many tokens as this many usual batches use large ones, if the device has some. */
+const usualBatches = 4;
+
 /** Programs kept at once. Each holds the memory of a batch, so the least recently used one is dropped. */
 const mostPrograms = 4;
 
 /** Texts to vectors: tokenises, packs batches, and runs a program for each. `SimCSE` has one. */
 export class Encoder {
   readonly #options: Required<EncoderOptions>;
+  readonly #tokenizing: TokenizerThreads;
   readonly #plan: Plan;
+  /** The sizes of batches. A large one is null where the device has no use for it, or too little memory. */
+  readonly #usual: BatchSize;
+  #large: BatchSize | null;
   /** The most recently used one is last. */
   #programs: EncoderProgram[];
   readonly #turns = new Turns();
@@ -109,8 +136,11 @@ export class Encoder {
     program: EncoderProgram,
   ) {
     this.#options = options;
-    this.#programs = [program];
+    this.#tokenizing = new TokenizerThreads(tokenizer, options.threads);
     this.#plan = program.program.plan;
+    this.#usual = program.capacity;
+    this.#large = options.batchSize === null ? largeBatch(this.#plan, program.capacity.tokens, model.device.capabilities) : null;
+    this.#programs = [program];
   }
 
   /**
@@ -119,11 +149,12 @@ export class Encoder {
    */
   static async create(model: SimCseModel, tokenizer: Tokenizer, given: EncoderOptions): Promise<Encoder> {
     checkOptions("Encoder.create", given, encoderOptions);
-    const { pooler, maxLength, batchSize = 64, normalize = true, texts = unprepared } = given;
+    const { pooler, maxLength, batchSize = null, normalize = true, texts = unprepared, threads = null } = given;
     checkLength(maxLength, longestSentence(model.config));
     checkBatchSize(batchSize);
-    const program = await EncoderProgram.compile(model, pooler, { normalize, sentences: batchSize, longest: maxLength });
-    return new Encoder(model, tokenizer, { pooler, maxLength, batchSize, normalize, texts }, program);
+    const size = usualBatch(batchSize ?? usualSentences, maxLength);
+    const program = await EncoderProgram.compile(model, pooler, { normalize, longest: maxLength, ...size });
+    return new Encoder(model, tokenizer, { pooler, maxLength, batchSize, normalize, texts, threads }, program);
   }
 
   /** The length of a vector. */
@@ -136,9 +167,19 @@ export class Encoder {
     return this.#options.maxLength;
   }
 
-  /** The default number of sentences per batch. */
-  get batchSize(): number {
+  /** The most sentences per batch; null if the encoder chooses it. */
+  get batchSize(): number | null {
     return this.#options.batchSize;
+  }
+
+  /** The most sentences that the device computes at once in calls with many. */
+  get largestBatch(): number {
+    return this.#large?.sentences ?? this.#usual.sentences;
+  }
+
+  /** How threads that tokenise are started; null for none. */
+  get threads(): ThreadStarter | null {
+    return this.#options.threads;
   }
 
   /** Whether vectors are scaled to unit length by default. */
@@ -170,26 +211,35 @@ export class Encoder {
     this.#check(options);
     checkIterable("sentences", sentences);
     const parts: Float32Array[] = [];
-    let done = 0;
-    for await (const chunk of chunks(sentences)) {
-      parts.push(await this.#vectors(this.#tokenised(chunk, done, options), options, done));
-      done += chunk.length;
+    let length = 0;
+    for await (const { items, vectors } of this.#pipeline(sentences, same, options)) {
+      parts.push(vectors);
+      length += items.length;
     }
-    return this.#finished(joined(parts), done, options);
+    return this.#finished(joined(parts), length, options);
   }
 
-  /** The same for a stream, one chunk at a time. The stream is read only as fast as chunks are consumed. */
+  /**
+   * The same for a stream, one chunk at a time. The stream is read a few chunks ahead of those that are consumed, so that texts are read,
+   * tokenised and computed at the same time.
+   */
   async *stream<P extends Precision = "f32">(
     sentences: AsyncIterable<string>,
     options: EncodeOptions<P> = {},
   ): AsyncGenerator<EmbeddedChunk<P>> {
+    for await (const { items, ...embeddings } of this.streamItems(sentences, same, options)) yield { sentences: items, ...embeddings };
+  }
+
+  /** The same for items that have texts, such as records of a file; `textOf` gives an item's text, from its position too. */
+  async *streamItems<T, P extends Precision = "f32">(
+    items: Iterable<T> | AsyncIterable<T>,
+    textOf: (item: T, position: number) => string,
+    options: EncodeOptions<P> = {},
+  ): AsyncGenerator<EmbeddedItems<T, P>> {
     this.#check(options);
-    checkIterable("sentences", sentences);
-    let done = 0;
-    for await (const chunk of chunks(sentences)) {
-      const vectors = await this.#vectors(this.#tokenised(chunk, done, options), options, done);
-      yield { sentences: chunk, ...this.#finished(vectors, chunk.length, options) };
-      done += chunk.length;
+    checkIterable("sentences", items);
+    for await (const { items: some, vectors } of this.#pipeline(items, textOf, options)) {
+      yield { items: some, ...this.#finished(vectors, some.length, options) };
     }
   }
 
@@ -206,18 +256,36 @@ export class Encoder {
     tokenized.forEach(({ ids }, position) => {
       checkTokens(ids, position, this.model.config.vocab_size, longestSentence(this.model.config));
     });
-    return this.#finished(await this.#vectors(tokenized, options, 0), sentences.length, options);
+    const { vectors } = await this.#submit(tokenized, options, 0);
+    return this.#finished(await vectors, sentences.length, options);
   }
 
   /** The tokens of a text that `encode` uses: with its prompt and special tokens, at most `maxLength`. */
-  tokenize(text: string, options: PromptOptions & Pick<EncodeOptions, "maxLength"> = {}): TokenizedText {
-    return this.#tokenised([text], 0, options)[0]!;
+  tokenize(text: string, { maxLength = this.maxLength, ...prompt }: TokenizeOptions = {}): TokenizedText {
+    const { prepare, promptTokens } = this.#preparation({ maxLength, ...prompt });
+    return { ids: this.tokenizer.encode(prepare(text, 0), maxLength), promptTokens };
   }
 
-  /** Frees the programs' memory. Later calls throw `ClosedError`; calls in progress throw it at their next batch. */
+  /**
+   * The same for many texts, in threads where there are some. `pause` is awaited every few milliseconds of work in this thread, and ends the
+   * work by throwing.
+   */
+  async tokenizeAll(
+    texts: readonly string[],
+    { maxLength = this.maxLength, pause, ...prompt }: TokenizeOptions & { readonly pause?: () => Promise<void> } = {},
+  ): Promise<TokenizedText[]> {
+    const { prepare, promptTokens } = this.#preparation({ maxLength, ...prompt });
+    const all = await this.#tokenizing.encode(texts.map(prepare), maxLength, pause);
+    return all.map((ids) => ({ ids, promptTokens }));
+  }
+
+  /**
+   * Frees the programs' memory and ends the threads. Later calls throw `ClosedError`; calls in progress throw it at their next batch.
+   */
   close(): void {
     this.#closed = true;
     this.encodeAlone();
+    this.#tokenizing.close();
     for (const program of this.#programs.splice(0)) program.close();
   }
 
@@ -274,85 +342,147 @@ export class Encoder {
     if (this.#closed) throw new ClosedError("The model is closed.", "Encode before close(), or load the model again.");
   }
 
-  #tokenised(texts: readonly unknown[], first: number, options: PromptOptions & Pick<EncodeOptions, "maxLength">): TokenizedText[] {
-    const { maxLength = this.maxLength } = options;
-    const prompt = promptOf(this.texts, options);
-    const tokens = (text: string) => this.tokenizer.encode(prepared(text, prompt, this.texts), maxLength);
+  /** How texts are checked and prepared for tokenising, and how many leading tokens are of the prompt. */
+  #preparation({ maxLength = this.maxLength, ...given }: TokenizeOptions) {
+    const prompt = promptOf(this.texts, given);
+    const prepare = (text: unknown, position: number): string => {
+      checkText("sentences", text, position);
+      return prepared(text, prompt, this.texts);
+    };
     // Without the [SEP] after it.
-    const promptTokens = prompt === "" ? 0 : tokens("").length - 1;
-    return texts.map((text, i) => {
-      checkText("sentences", text, first + i);
-      return { ids: tokens(text), promptTokens };
-    });
+    const promptTokens = prompt === "" ? 0 : this.tokenizer.encode(prepare("", 0), maxLength).length - 1;
+    return { prepare, promptTokens };
   }
 
-  /** f32 [sentences, dimension], of unit length if the options say so; `before` sentences of the call are done already. */
-  #vectors(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>, before: number): Promise<Float32Array> {
-    if (this.#others === null) return this.#ownVectors(sentences, options, before);
-    return this.#others.share(sentences, this.dimension, {
+  /** Chunks of items with their vectors, in order. While one is read, the next is computed, and the one after it tokenised. */
+  async *#pipeline<T>(
+    items: Iterable<T> | AsyncIterable<T>,
+    textOf: (item: T, position: number) => unknown,
+    options: EncodeOptions<Precision>,
+  ): AsyncGenerator<{ readonly items: T[]; readonly vectors: Float32Array }> {
+    const { maxLength = this.maxLength } = options;
+    const { prepare, promptTokens } = this.#preparation(options);
+    let read = 0;
+    const tokenized = each(chunks(items), async (chunk) => {
+      const before = read;
+      read += chunk.length;
+      const texts = chunk.map((item, i) => prepare(textOf(item, before + i), before + i));
+      const all = await this.#tokenizing.encode(texts, maxLength);
+      return { items: chunk, before, sentences: all.map((ids) => ({ ids, promptTokens })) };
+    });
+    const submitted = each(ahead(tokenized), async ({ items: some, before, sentences }) => ({
+      items: some,
+      ...(await this.#submit(sentences, options, before)),
+    }));
+    for await (const { items: some, vectors } of ahead(submitted)) yield { items: some, vectors: await vectors };
+  }
+
+  /**
+   * Submits the batches of sentences, or shares them with other devices. Resolves when the last one is submitted; `vectors` are f32
+   * [sentences, dimension], of unit length if the options say so. `before` sentences of the call were submitted already.
+   */
+  async #submit(
+    sentences: readonly TokenizedText[],
+    options: EncodeOptions<Precision>,
+    before: number,
+  ): Promise<{ readonly vectors: Promise<Float32Array> }> {
+    if (this.#others === null) return this.#submitOwn(sentences, options, before);
+    const vectors = this.#others.share(sentences, this.dimension, {
       options: { ...options, normalize: options.normalize ?? this.normalize },
       before,
-      encode: (part, onProgress) => this.#ownVectors(part, { ...options, onProgress }, 0),
+      encode: async (part, onProgress) => (await this.#submitOwn(part, { ...options, onProgress }, 0)).vectors,
     });
+    vectors.catch(() => {});
+    return { vectors };
   }
 
-  #ownVectors(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>, before: number): Promise<Float32Array> {
+  #submitOwn(
+    sentences: readonly TokenizedText[],
+    options: EncodeOptions<Precision>,
+    before: number,
+  ): Promise<{ readonly vectors: Promise<Float32Array> }> {
     return this.#turns.take(async () => {
       options.signal?.throwIfAborted();
       this.#checkOpen();
-      const { normalize = this.#options.normalize, batchSize = this.batchSize } = options;
-      const longest = sentences.reduce((most, { ids }) => Math.max(most, ids.length), 0);
-      const program = await this.#programFor({ normalize, longest, sentences: batchSize });
-      return this.#runBatches(program, sentences, options, before);
+      const program = await this.#programFor(sentences, options);
+      return this.#submitBatches(program, sentences, options, before);
     });
   }
 
-  async #runBatches(
+  async #submitBatches(
     program: EncoderProgram,
     sentences: readonly TokenizedText[],
-    { batchSize = this.batchSize, onProgress, signal, profiler }: EncodeOptions<Precision>,
+    { onProgress, signal, profiler, batchSize }: EncodeOptions<Precision>,
     before: number,
-  ): Promise<Float32Array> {
+  ): Promise<{ readonly vectors: Promise<Float32Array> }> {
     const vectors = new Float32Array(sentences.length * this.dimension);
+    const reads: Promise<void>[] = [];
+    const most = batchSize ?? this.batchSize ?? Number.POSITIVE_INFINITY;
     // Longest first: the largest batch fails first, and the sentences of a batch have similar lengths.
     const order = [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
     for (let next = 0; next < order.length; ) {
+      await program.room();
       signal?.throwIfAborted();
       this.#checkOpen();
       const batch: number[] = [];
-      for (let tokens = 0; next < order.length && batch.length < batchSize; next++) {
+      for (let tokens = 0; next < order.length && batch.length < most; next++) {
         const { length } = sentences[order[next]!]!.ids;
         if (!program.hasRoom(batch.length, tokens, length)) break;
         tokens += length;
         batch.push(order[next]!);
       }
-      const rows = await program.run(
+      const read = await program.submit(
         batch.map((index) => sentences[index]!),
         profiler,
       );
-      batch.forEach((index, row) => {
-        const vector = rows.subarray(row * this.dimension, (row + 1) * this.dimension);
-        checkFinite(vector, before + index, this.model.dtype);
-        vectors.set(vector, index * this.dimension);
+      const done = before + next;
+      const taken = read().then((rows) => {
+        this.#takeRows(vectors, rows, batch, before);
+        signal?.throwIfAborted();
+        onProgress?.(done);
       });
-      onProgress?.(before + next);
+      taken.catch(() => {});
+      reads.push(taken);
     }
-    return vectors;
+    const all = Promise.all(reads).then(() => vectors);
+    // Its error is thrown where it is awaited, unless the caller has enough before.
+    all.catch(() => {});
+    return { vectors: all };
   }
 
-  /**
-   * The program for sentences and batches of the given size. Sizes beyond the encoder's own are rounded up to powers of two, so that many
-   * different sizes need few programs. A size always has the same program, so a text's vector does not depend on earlier calls. Must be
-   * called within a turn, so that a dropped program is not running.
-   */
-  async #programFor({ normalize, ...needed }: EncoderProgramSize): Promise<EncoderProgram> {
-    const longest = Math.min(powerOfTwo(needed.longest, this.maxLength), longestSentence(this.model.config));
-    const sentences = powerOfTwo(needed.sentences, this.batchSize);
-    const known = this.#programs.find(
-      ({ size }) => size.normalize === normalize && size.longest === longest && size.sentences === sentences,
-    );
-    if (known === undefined && this.#programs.length >= mostPrograms) this.#programs.shift()!.close();
-    const program = known ?? (await EncoderProgram.compile(this.model, this.pooler, { normalize, longest, sentences }));
+  /** Puts a batch's vectors in the places of its sentences. */
+  #takeRows(vectors: Float32Array, rows: Float32Array, batch: readonly number[], before: number): void {
+    batch.forEach((index, row) => {
+      const vector = rows.subarray(row * this.dimension, (row + 1) * this.dimension);
+      checkFinite(vector, before + index, this.model.dtype);
+      vectors.set(vector, index * this.dimension);
+    });
+  }
+
+  /** The program for the sentences of a call. Must be called within a turn. */
+  async #programFor(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>): Promise<EncoderProgram> {
+    const { normalize = this.#options.normalize, batchSize = this.batchSize } = options;
+    const [most, all] = sentences.reduce(([long, sum], { ids }) => [Math.max(long, ids.length), sum + ids.length], [0, 0]);
+    // Sizes beyond the encoder's own are rounded up to powers of two, so that many different sizes need few programs.
+    const longest = Math.min(powerOfTwo(most, this.maxLength), longestSentence(this.model.config));
+    const usual = usualBatch(batchSize === null ? this.#usual.sentences : powerOfTwo(batchSize, this.#usual.sentences), longest);
+    const isLarge = batchSize === null && all >= usualBatches * usual.tokens;
+    if (isLarge && this.#large !== null && longest <= this.#large.tokens) {
+      try {
+        return await this.#programOf({ normalize, longest, ...this.#large });
+      } catch (error) {
+        if (!(error instanceof CapacityError)) throw error;
+        this.#large = null;
+      }
+    }
+    return this.#programOf({ normalize, longest, ...usual });
+  }
+
+  /** The program of a size: the same one every time, so a text's vector does not depend on earlier calls. */
+  async #programOf(size: EncoderProgramSize): Promise<EncoderProgram> {
+    const known = this.#programs.find((program) => isSameSize(program.size, size));
+    if (known === undefined && this.#programs.length >= mostPrograms) void this.#programs.shift()!.retire();
+    const program = known ?? (await EncoderProgram.compile(this.model, this.pooler, size));
     if (this.#closed) program.close();
     this.#checkOpen();
     this.#programs = [...this.#programs.filter((one) => one !== program), program];
@@ -367,6 +497,11 @@ export class Encoder {
     return { length, dimension, ...(encodeRows(precision, wanted, dimension) as Encoded<P>) };
   }
 }
+
+const isSameSize = (a: EncoderProgramSize, b: EncoderProgramSize): boolean =>
+  a.normalize === b.normalize && a.longest === b.longest && a.sentences === b.sentences && a.tokens === b.tokens;
+
+const same = (text: string): string => text;
 
 /** `count` if it is at most `usual`, else the next power of two. */
 function powerOfTwo(count: number, usual: number): number {
@@ -385,14 +520,16 @@ function checkFinite(vector: Float32Array, sentence: number, dtype: FloatType): 
 }
 
 function checkTokens(ids: unknown, sentence: number, vocabulary: number, longest: number): void {
-  if (!Array.isArray(ids) || ids.length === 0 || ids.length > longest) {
+  const isList = Array.isArray(ids) || ids instanceof Uint32Array;
+  if (!isList || ids.length === 0 || ids.length > longest) {
     throw new OptionError(
-      `Sentence ${sentence} must be 1 to ${longest} token ids, but is ${Array.isArray(ids) ? `${ids.length} of them` : typeof ids}.`,
+      `Sentence ${sentence} must be 1 to ${longest} token ids, but is ${isList ? `${ids.length} of them` : typeof ids}.`,
       "Give the ids of the model's tokenizer, special tokens included.",
     );
   }
-  const bad = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabulary);
-  if (bad === -1) return;
+  let bad = 0;
+  while (bad < ids.length && Number.isInteger(ids[bad]) && ids[bad] >= 0 && ids[bad] < vocabulary) bad++;
+  if (bad === ids.length) return;
   throw new OptionError(
     `Token ${bad} of sentence ${sentence} is ${String(ids[bad])}; the model's tokens are 0 to ${vocabulary - 1}.`,
     "Give the ids of the model's own tokenizer.",
@@ -427,7 +564,7 @@ export function checkLength(maxLength: number, positions: number): void {
 }
 
 /** Throws `OptionError` unless the batch size is a whole number of at least 1. */
-function checkBatchSize(batchSize: number | undefined): void {
-  if (batchSize === undefined || (Number.isInteger(batchSize) && batchSize >= 1)) return;
+function checkBatchSize(batchSize: number | null | undefined): void {
+  if (batchSize === undefined || batchSize === null || (Number.isInteger(batchSize) && batchSize >= 1)) return;
   throw new OptionError(`A batch of ${batchSize} sentences is not possible.`, "Give a whole number of at least 1.");
 }

@@ -5,6 +5,7 @@
 import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
 import { CapacityError, OptionError } from "../../errors.ts";
+import type { TokenIds } from "../../io/tokenizer/threads.ts";
 import { dropoutKey, sentenceTable, tokenTable } from "../../kernels/batch.ts";
 import { gatherOrder, gatherRuns } from "../../kernels/embedding.ts";
 import type { Value } from "../../kernels/language/operation.ts";
@@ -71,7 +72,7 @@ export function declareBatch(
 /** A tokenised sentence. */
 export interface PackedSentence {
   /** With special tokens; at most as many as the model has positions. */
-  readonly ids: readonly number[];
+  readonly ids: TokenIds;
   /**
    * Its number in the whole batch, which its dropout masks depend on. It does not depend on how the batch is packed or split into chunks.
    */

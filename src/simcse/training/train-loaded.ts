@@ -242,11 +242,11 @@ async function trainableParts(parts: LoadedParts, { settings, set, checkpoint, f
     model.store.resetOptimizer();
     if (checkpoint) await loadTrainingCheckpoint(checkpoint, model);
     const pooler = embeddingPooler(settings);
-    const { maxLength, batchSize, normalize, texts } = parts.encoder;
+    const { maxLength, batchSize, normalize, texts, threads } = parts.encoder;
     const encoder =
       fits && pooler === parts.encoder.pooler
         ? parts.encoder
-        : await Encoder.create(model, parts.encoder.tokenizer, { pooler, maxLength, batchSize, normalize, texts });
+        : await Encoder.create(model, parts.encoder.tokenizer, { pooler, maxLength, batchSize, normalize, texts, threads });
     if (encoder !== parts.encoder) parts.encoder.close();
     if (!fits) parts.model.close();
     return { model, encoder, fresh: [] };

@@ -1,4 +1,4 @@
-/** `encode` in all its forms: every option against the plain vectors, and streams that are read only as fast as results are taken. */
+/** `encode` in all its forms: every option against the plain vectors, and streams that are read only a little faster than results are taken. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -165,18 +165,20 @@ it("throws an error of its own once it is closed, and leaves the device to other
 });
 
 describe("a stream", () => {
-  const count = 2 * chunkSentences + 5;
+  const count = 4 * chunkSentences + 5;
+  /** The chunk that is given, the one that is computed meanwhile, and the one that is tokenised. */
+  const ahead = 3 * chunkSentences;
   let given = 0;
   async function* source(): AsyncGenerator<string> {
     for (given = 0; given < count; ) yield tinySentences[given++ % 6]!;
   }
 
-  it("gives every sentence's own vector, in order, and is read only as it is taken", async () => {
+  it("gives every sentence's own vector, in order, and is read little faster than it is taken", async () => {
     let taken = 0;
     const progress: number[] = [];
     for await (const { sentences, data, length } of model.encode(source(), { onProgress: (done) => progress.push(done), batchSize: 64 })) {
       expect(length).toBe(sentences.length);
-      expect(given).toBeLessThanOrEqual(taken + chunkSentences);
+      expect(given).toBeLessThanOrEqual(taken + ahead);
       for (const row of [0, 1, length - 1]) {
         const original = (taken + row) % 6;
         expect(sentences[row]).toBe(tinySentences[original]);
@@ -190,6 +192,6 @@ describe("a stream", () => {
 
   it("ends its source when the taker has enough", async () => {
     for await (const _ of model.encode(source())) break;
-    expect(given).toBe(chunkSentences);
+    expect(given).toBeLessThanOrEqual(ahead);
   });
 });
