@@ -2,7 +2,7 @@
  * The packages as users get them: packed, installed into empty folders, compiled against, bundled, and run in Node and in a browser.
  */
 import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, resolve } from "node:path";
@@ -122,6 +122,7 @@ describe("the command line", () => {
 
 describe("an app that is compiled and bundled", () => {
   const site = join(apps.builders, "site");
+  const dist = join(apps.builders, "node_modules", "simcse-webgpu", "dist");
   let server: Server;
   let browser: Browser;
 
@@ -187,7 +188,7 @@ describe("an app that is compiled and bundled", () => {
 
   const page = (script: string) => `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
 
-  const found = { sentences: tinySentences.length, dimension: 32, refusal: "FileError" };
+  const found = { sentences: tinySentences.length, dimension: 32, refusal: "FileError", thread: "started" };
 
   it("runs in a browser when Vite has built it", async () => {
     await writeFile(join(apps.builders, "index.html"), page("./app.js"));
@@ -198,6 +199,8 @@ describe("an app that is compiled and bundled", () => {
   it("runs in a browser when esbuild has built it", async () => {
     const out = "site/esbuild/app.js";
     await run(apps.builders, "npx", "--no-install", "esbuild", "app.js", "--bundle", "--minify", "--format=esm", `--outfile=${out}`);
+    // esbuild leaves the script of the threads out.
+    await copyFile(join(dist, "simcse-webgpu.thread.min.js"), join(site, "esbuild", "thread-main.js"));
     await writeFile(join(site, "esbuild", "index.html"), page("./app.js"));
     expect(await open("esbuild/index.html")).toEqual(found);
   });
@@ -218,10 +221,11 @@ describe("an app that is compiled and bundled", () => {
   });
 
   it("runs in a browser without a bundler, on the page and in a worker", async () => {
-    const bundle = await readFile(join(apps.builders, "node_modules", "simcse-webgpu", "dist", "simcse-webgpu.min.js"));
-    console.log(`the bundle has ${(bundle.length / 1e3).toFixed(0)} kB`);
     await mkdir(join(site, "plain"));
-    await writeFile(join(site, "plain", "simcse-webgpu.min.js"), bundle);
+    for (const script of ["simcse-webgpu.min.js", "simcse-webgpu.thread.min.js"]) {
+      await copyFile(join(dist, script), join(site, "plain", script));
+      console.log(`${script} has ${((await stat(join(dist, script))).size / 1e3).toFixed(0)} kB`);
+    }
     await writeFile(join(site, "plain", "app.js"), app("./simcse-webgpu.min.js"));
     await writeFile(join(site, "plain", "index.html"), page("./app.js"));
     expect(await open("plain/index.html")).toEqual(found);
@@ -234,14 +238,25 @@ describe("an app that is compiled and bundled", () => {
   });
 });
 
-/** The program of a page: it loads a model over HTTP, encodes with it, and handles a refusal. */
+/** The program of a page: it loads a model over HTTP, encodes with it, handles a refusal, and tokenises enough texts to start threads. */
 const app = (from: string) => `
 import { openHttpFolder, SimCSE } from ${JSON.stringify(from)};
+const firstMessage = new Promise((resolve) => {
+  globalThis.Worker = class extends Worker {
+    constructor(...given) {
+      super(...given);
+      this.addEventListener("message", ({ data }) => resolve(data));
+      this.addEventListener("error", () => resolve("failed"));
+    }
+  };
+});
 const files = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
 const model = await SimCSE.load(new URL("/model", location.href), { files });
 const embeddings = await model.encode(${JSON.stringify(tinySentences)});
 const refusal = await openHttpFolder("/nowhere", { files: [] }).read("config.json").catch((error) => error.name);
-document.title = JSON.stringify({ sentences: embeddings.length, dimension: embeddings.dimension, refusal });
+await model.encoder.tokenizeAll(Array.from({ length: 5000 }, () => "a cat sleeps. ".repeat(20)));
+const thread = await firstMessage;
+document.title = JSON.stringify({ sentences: embeddings.length, dimension: embeddings.dimension, refusal, thread });
 `;
 
 /** A browser's types: \`load\` takes a URL, which Node's does not, and the device is WebGPU's. */

@@ -82,11 +82,7 @@ export class ModelService {
   /** Token ids of texts, with prompt and special tokens, truncated to the model's length. Search queries may have their own prompt. */
   async tokenise(texts: readonly string[], signal: AbortSignal, { areQueries = false } = {}): Promise<TokenizedText[]> {
     const { encoder } = this.model;
-    const pause = async () => {
-      await nextSlice();
-      signal.throwIfAborted();
-    };
-    return encoder.tokenizeAll(texts, { pause, ...(areQueries && searchPrompt(encoder.texts, "query")) });
+    return encoder.tokenizeAll(texts, { pause: nextSlice, signal, ...(areQueries && searchPrompt(encoder.texts, "query")) });
   }
 
   /** Vectors of unit length, f32 [dimension] each. Throws `QueueFullError` when too many inputs wait. */

@@ -20,16 +20,16 @@ export interface TokenizeRequest {
 
 /** The ids of the texts, one text after another, and where those of each text end. */
 export interface TokenizeAnswer {
-  readonly ids: Uint32Array<ArrayBuffer>;
-  readonly ends: Uint32Array<ArrayBuffer>;
+  readonly ids: Uint32Array;
+  readonly ends: Uint32Array;
 }
 
 /** A thread. It handles one request at a time. */
 export interface TokenizerThread {
   /** Resolves when the thread runs; rejects where it cannot be started. */
   readonly started: Promise<void>;
-  /** Rejects when the thread fails or ends. */
-  encode(request: TokenizeRequest): Promise<TokenizeAnswer>;
+  /** Null for texts that it cannot tokenise. Rejects when the thread fails or ends. */
+  encode(request: TokenizeRequest): Promise<TokenizeAnswer | null>;
   end(): void;
 }
 
@@ -47,33 +47,37 @@ export const startedMessage = "started";
 /** What a thread sends for a request that it cannot answer; the caller tokenises these texts itself and gets the error there. */
 export const failedMessage = "failed";
 
+/** A message of a thread, and the buffers to transfer with it. */
+interface Reply<Answer> {
+  readonly answer: Answer;
+  readonly transfer: ArrayBuffer[];
+}
+
 /** A thread's part: answers messages. The first one is the recipe. */
 export class ThreadWork {
   #encode: ((text: string, maxLength: number) => number[]) | null = null;
 
-  /** The answer to a message, and the buffers to transfer with it. */
-  answer(message: TokenizerRecipe | TokenizeRequest): { readonly answer: TokenizeAnswer | string; readonly transfer: ArrayBuffer[] } {
+  answer(message: TokenizerRecipe | TokenizeRequest): Reply<TokenizeAnswer | string> {
     if ("definition" in message) {
       const engine = new FastEngine(message.definition as TokenizerDefinition);
       this.#encode = (text, maxLength) => encodeFramed(engine, message, text, maxLength);
       return { answer: startedMessage, transfer: [] };
     }
     try {
-      const answer = joined(message.texts.map((text) => this.#encode!(text, message.maxLength)));
-      return { answer, transfer: [answer.ids.buffer, answer.ends.buffer] };
+      return joined(message.texts.map((text) => this.#encode!(text, message.maxLength)));
     } catch {
       return { answer: failedMessage, transfer: [] };
     }
   }
 }
 
-function joined(all: readonly (readonly number[])[]): TokenizeAnswer {
+function joined(all: readonly (readonly number[])[]): Reply<TokenizeAnswer> {
   const ends = new Uint32Array(all.length);
   let end = 0;
   for (const [i, { length }] of all.entries()) ends[i] = end += length;
   const ids = new Uint32Array(end);
   for (const [i, own] of all.entries()) ids.set(own, ends[i]! - own.length);
-  return { ids, ends };
+  return { answer: { ids, ends }, transfer: [ids.buffer, ends.buffer] };
 }
 
 /** The end of a thread's channel that its owner has. */
@@ -88,7 +92,7 @@ export interface ThreadChannel {
 export class ChannelThread implements TokenizerThread {
   readonly started: Promise<void>;
   readonly #channel: ThreadChannel;
-  #waiting: { readonly resolve: (answer: TokenizeAnswer) => void; readonly reject: (error: Error) => void } | null = null;
+  #waiting: { readonly resolve: (answer: TokenizeAnswer | null) => void; readonly reject: (error: Error) => void } | null = null;
   #start!: { readonly resolve: () => void; readonly reject: (error: Error) => void };
   #failure: Error | null = null;
 
@@ -109,8 +113,7 @@ export class ChannelThread implements TokenizerThread {
     const waiting = this.#waiting;
     this.#waiting = null;
     this.#channel.hold(false);
-    if (typeof message === "string") waiting?.reject(new Error("the thread cannot tokenise these texts"));
-    else waiting?.resolve(message);
+    waiting?.resolve(typeof message === "string" ? null : message);
   }
 
   fail(error: Error): void {
@@ -120,7 +123,7 @@ export class ChannelThread implements TokenizerThread {
     this.#waiting = null;
   }
 
-  encode(request: TokenizeRequest): Promise<TokenizeAnswer> {
+  encode(request: TokenizeRequest): Promise<TokenizeAnswer | null> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };

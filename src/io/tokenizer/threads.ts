@@ -22,6 +22,20 @@ const piecesBeforeThreads = 32;
 /** More threads than this do not speed up a caller that also packs batches. */
 const mostThreads = 4;
 
+/** What happens between the pieces of a call. */
+export interface TokenizingOptions {
+  /** Awaited before each piece that is tokenised in this thread, and ends the call by throwing; if absent, other work can run between two. */
+  readonly pause?: (() => Promise<void>) | undefined;
+  /** Ends the call between two pieces. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** From text `start` to before text `end`. */
+interface Piece {
+  readonly start: number;
+  readonly end: number;
+}
+
 export class TokenizerThreads {
   readonly #tokenizer: Tokenizer;
   readonly #starter: ThreadStarter | null;
@@ -37,36 +51,34 @@ export class TokenizerThreads {
     this.#starter = starter !== null && starter.cores > 1 && tokenizer.recipe ? starter : null;
   }
 
-  /** Threads that run. */
-  get running(): number {
-    return this.#threads.size;
-  }
-
-  /**
-   * The ids of each text, like `Tokenizer.encode`; throws what the tokenizer throws. `pause` is awaited before each piece that is tokenised
-   * here; if absent, other work can run between two pieces.
-   */
-  async encode(texts: readonly string[], maxLength: number, pause?: () => Promise<void>): Promise<TokenIds[]> {
+  /** The ids of each text, like `Tokenizer.encode`; throws what the tokenizer throws, what `pause` throws, and the signal's reason. */
+  async encode(texts: readonly string[], maxLength: number, { pause, signal }: TokenizingOptions = {}): Promise<TokenIds[]> {
     const pieces = piecesOf(texts, maxLength);
     if (pieces.length > 1) this.#startThreads(pieces.length);
     const all = new Array<TokenIds>(texts.length);
-    const take = (start: number, some: readonly TokenIds[]) => {
+    const put = (start: number, some: readonly TokenIds[]) => {
       for (const [i, ids] of some.entries()) all[start + i] = ids;
     };
-    const encodeHere = (some: readonly string[]) => some.map((text) => this.#tokenizer.encode(text, maxLength));
+    const encodeHere = async ({ start, end }: Piece) => {
+      if (pause) await pause();
+      else if (start > 0) await nextTurn();
+      put(
+        start,
+        texts.slice(start, end).map((text) => this.#tokenizer.encode(text, maxLength)),
+      );
+    };
+    // Work that fails stays here, so that its error is thrown.
     const working = new Set<Promise<void>>();
-    for (const { start, end } of pieces) {
-      const piece = texts.slice(start, end);
+    for (const piece of pieces) {
+      signal?.throwIfAborted();
       const thread = pieces.length > 1 ? await this.#idleThread(working) : undefined;
       if (thread === undefined) {
-        await (pause ? pause() : start > 0 ? nextTurn() : undefined);
-        take(start, encodeHere(piece));
+        await encodeHere(piece);
         continue;
       }
-      const work = this.#inThread(thread, piece, maxLength)
-        .then((ids) => take(start, ids ?? encodeHere(piece)))
-        .finally(() => working.delete(work));
-      // Its error is thrown where the work is awaited.
+      const work = this.#inThread(thread, texts.slice(piece.start, piece.end), maxLength)
+        .then((ids) => (ids === null ? encodeHere(piece) : put(piece.start, ids)))
+        .then(() => void working.delete(work));
       work.catch(() => {});
       working.add(work);
     }
@@ -88,14 +100,15 @@ export class TokenizerThreads {
     this.#idle.length = 0;
   }
 
-  /** Null if the thread could not do it. */
+  /** Null if the thread could not do it. One that failed gets no more work. */
   async #inThread(thread: TokenizerThread, texts: readonly string[], maxLength: number): Promise<TokenIds[] | null> {
     try {
-      return split(await thread.encode({ texts, maxLength }));
-    } catch {
-      return null;
-    } finally {
+      const answer = await thread.encode({ texts, maxLength });
       if (this.#threads.has(thread)) this.#idle.push(thread);
+      return answer && split(answer);
+    } catch {
+      this.#threads.delete(thread);
+      return null;
     }
   }
 
@@ -123,8 +136,8 @@ export class TokenizerThreads {
   }
 }
 
-/** Texts in pieces of about the same work: from text `start` to before text `end`. */
-function piecesOf(texts: readonly string[], maxLength: number): { readonly start: number; readonly end: number }[] {
+/** Texts in pieces of about the same work. */
+function piecesOf(texts: readonly string[], maxLength: number): Piece[] {
   const pieces: { start: number; end: number }[] = [];
   let characters = pieceCharacters;
   for (const [i, { length }] of texts.entries()) {

@@ -1,7 +1,7 @@
 /**
  * Encodes sentences with a model in memory. They are tokenised, sorted by length, packed into batches without padding, and returned in
- * their original order. Tokenising, computing and reading run at the same time, on different chunks of the sentences. Vectors can be of unit length, shortened or in a smaller precision, and be returned all at once or as a stream in
- * constant memory.
+ * their original order. Tokenising, computing and reading run at the same time, on different chunks of the sentences. Vectors can be of
+ * unit length, shortened or in a smaller precision, and be returned all at once or as a stream in constant memory.
  */
 import type { Plan } from "../../autograd/plan.ts";
 import type { Profiler } from "../../autograd/profiler.ts";
@@ -9,7 +9,7 @@ import { CapacityError, ClosedError, NonFiniteError, OptionError } from "../../e
 import type { Device } from "../../gpu/device.ts";
 import { Turns } from "../../gpu/turns.ts";
 import type { ThreadStarter } from "../../io/tokenizer/thread.ts";
-import { TokenizerThreads } from "../../io/tokenizer/threads.ts";
+import { TokenizerThreads, type TokenizingOptions } from "../../io/tokenizer/threads.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import type { FloatType } from "../../kernels/language/operation.ts";
 import type { Precision } from "../../kernels/search/precision.ts";
@@ -266,16 +266,13 @@ export class Encoder {
     return { ids: this.tokenizer.encode(prepare(text, 0), maxLength), promptTokens };
   }
 
-  /**
-   * The same for many texts, in threads where there are some. `pause` is awaited every few milliseconds of work in this thread, and ends the
-   * work by throwing.
-   */
+  /** The same for many texts, in threads where there are some. */
   async tokenizeAll(
     texts: readonly string[],
-    { maxLength = this.maxLength, pause, ...prompt }: TokenizeOptions & { readonly pause?: () => Promise<void> } = {},
+    { maxLength = this.maxLength, pause, signal, ...prompt }: TokenizeOptions & TokenizingOptions = {},
   ): Promise<TokenizedText[]> {
     const { prepare, promptTokens } = this.#preparation({ maxLength, ...prompt });
-    const all = await this.#tokenizing.encode(texts.map(prepare), maxLength, pause);
+    const all = await this.#tokenizing.encode(texts.map(prepare), maxLength, { pause, signal });
     return all.map((ids) => ({ ids, promptTokens }));
   }
 
@@ -360,26 +357,27 @@ export class Encoder {
     textOf: (item: T, position: number) => unknown,
     options: EncodeOptions<Precision>,
   ): AsyncGenerator<{ readonly items: T[]; readonly vectors: Float32Array }> {
-    const { maxLength = this.maxLength } = options;
+    const { maxLength = this.maxLength, signal } = options;
     const { prepare, promptTokens } = this.#preparation(options);
+    const progress = options.onProgress && summed(options.onProgress);
     let read = 0;
     const tokenized = each(chunks(items), async (chunk) => {
       const before = read;
       read += chunk.length;
       const texts = chunk.map((item, i) => prepare(textOf(item, before + i), before + i));
-      const all = await this.#tokenizing.encode(texts, maxLength);
+      const all = await this.#tokenizing.encode(texts, maxLength, { signal });
       return { items: chunk, before, sentences: all.map((ids) => ({ ids, promptTokens })) };
     });
     const submitted = each(ahead(tokenized), async ({ items: some, before, sentences }) => ({
       items: some,
-      ...(await this.#submit(sentences, options, before)),
+      ...(await this.#submit(sentences, { ...options, ...(progress && { onProgress: progress() }) }, before)),
     }));
     for await (const { items: some, vectors } of ahead(submitted)) yield { items: some, vectors: await vectors };
   }
 
   /**
    * Submits the batches of sentences, or shares them with other devices. Resolves when the last one is submitted; `vectors` are f32
-   * [sentences, dimension], of unit length if the options say so. `before` sentences of the call were submitted already.
+   * [sentences, dimension], of unit length if the options say so. `before` sentences of the call come before these.
    */
   async #submit(
     sentences: readonly TokenizedText[],
@@ -389,7 +387,6 @@ export class Encoder {
     if (this.#others === null) return this.#submitOwn(sentences, options, before);
     const vectors = this.#others.share(sentences, this.dimension, {
       options: { ...options, normalize: options.normalize ?? this.normalize },
-      before,
       encode: async (part, onProgress) => (await this.#submitOwn(part, { ...options, onProgress }, 0)).vectors,
     });
     vectors.catch(() => {});
@@ -435,7 +432,7 @@ export class Encoder {
         batch.map((index) => sentences[index]!),
         profiler,
       );
-      const done = before + next;
+      const done = next;
       const taken = read().then((rows) => {
         this.#takeRows(vectors, rows, batch, before);
         signal?.throwIfAborted();
@@ -500,6 +497,19 @@ export class Encoder {
 
 const isSameSize = (a: EncoderProgramSize, b: EncoderProgramSize): boolean =>
   a.normalize === b.normalize && a.longest === b.longest && a.sentences === b.sentences && a.tokens === b.tokens;
+
+/** Callbacks for parts of a call that run at the same time; `onProgress` gets what all have done. */
+function summed(onProgress: (done: number) => void): () => (done: number) => void {
+  let all = 0;
+  return () => {
+    let own = 0;
+    return (done) => {
+      all += done - own;
+      own = done;
+      onProgress(all);
+    };
+  };
+}
 
 const same = (text: string): string => text;
 

@@ -29,8 +29,6 @@ type Encode = (sentences: readonly TokenizedText[], onProgress: (done: number) =
 /** A call that is shared: its options, and how this device encodes its own part. */
 export interface SharedCall {
   readonly options: CallOptions;
-  /** Sentences of the call that are done already. */
-  readonly before: number;
   readonly encode: Encode;
 }
 
@@ -43,7 +41,7 @@ export class OtherDevices {
   }
 
   /** The vectors of sentences in their order, f32 [sentences, dimension]. */
-  async share(sentences: readonly TokenizedText[], dimension: number, { options, before, encode }: SharedCall): Promise<Float32Array> {
+  async share(sentences: readonly TokenizedText[], dimension: number, { options, encode }: SharedCall): Promise<Float32Array> {
     const others = sentences.length >= fewestSentences * (this.#encoders.length + 1) ? this.#encoders : [];
     const order = [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
     const done = Array.from({ length: others.length + 1 }, () => 0);
@@ -54,7 +52,7 @@ export class OtherDevices {
         own.map((index) => sentences[index]!),
         (count) => {
           done[rank] = count;
-          options.onProgress?.(before + done.reduce((sum, one) => sum + one, 0));
+          options.onProgress?.(done.reduce((sum, one) => sum + one, 0));
         },
       );
       for (const [row, index] of own.entries()) vectors.set(rows.subarray(row * dimension, (row + 1) * dimension), index * dimension);

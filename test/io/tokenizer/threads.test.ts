@@ -102,6 +102,6 @@ it("pauses before each piece, and ends when the pause throws", async () => {
   const pause = async () => {
     if (++pauses === 5) throw new Error("enough");
   };
-  await expect(threads.encode(texts, 40, pause)).rejects.toThrow("enough");
+  await expect(threads.encode(texts, 40, { pause })).rejects.toThrow("enough");
   expect(pauses).toBe(5);
 });

@@ -165,7 +165,7 @@ it("throws an error of its own once it is closed, and leaves the device to other
 });
 
 describe("a stream", () => {
-  const count = 4 * chunkSentences + 5;
+  const count = 3 * chunkSentences + 5;
   /** The chunk that is given, the one that is computed meanwhile, and the one that is tokenised. */
   const ahead = 3 * chunkSentences;
   let given = 0;
