@@ -27,8 +27,8 @@ const formats: Readonly<Record<string, (model: Convertible, dtype: WeightsDtype)
   huggingface: huggingFaceFiles,
   "sentence-transformers": sentenceTransformersFiles,
   onnx: (model, dtype) => {
-    if (dtype === "F32") return onnxFiles(model);
-    throw new OptionError("--format onnx is written in f32 alone.", "Leave out --dtype; ONNX Runtime's own tools make it smaller.");
+    if (dtype !== "I8") return onnxFiles(model, dtype);
+    throw new OptionError("--format onnx is written in f32 or f16.", "Give --dtype f16; ONNX Runtime's own tools quantize to 8 bits.");
   },
 };
 

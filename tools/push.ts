@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { readText } from "../src/io/folder.ts";
+import { type Folder, readText } from "../src/io/folder.ts";
 import { openFolder } from "../src/io/folder-node.ts";
 import { pushFolder } from "../src/io/hub/push-node.ts";
 import { readConfig } from "../src/simcse/checkpoint/checkpoint.ts";
@@ -61,6 +61,13 @@ async function card(path: string, name: string, licence: Parameters<typeof withL
     ? (await readText(folder, "README.md"))
         .replaceAll(JSON.stringify(local), JSON.stringify(name))
         .replaceAll(`--model ${local} `, `--model ${name} `)
-    : modelCard({ name: local, folder: name, history: [], arguments: {}, pooler: (await readConfig(folder)).pooler ?? "avg" });
+    : await newCard(folder, local, name);
   return Object.keys(licence).length === 0 ? text : withLicence(text, licence);
+}
+
+async function newCard(folder: Folder, local: string, name: string): Promise<string> {
+  const { pooler, sentenceHead, maxLength, transformer } = await readConfig(folder);
+  const made = sentenceHead === null ? (pooler ?? "avg") : "sentence_transformers";
+  const report = { name: local, folder: name, history: [], arguments: {}, pooler: made, modelType: transformer.model_type };
+  return modelCard(pooler === null ? report : { ...report, maxLength });
 }

@@ -2,11 +2,13 @@
 
     python other_runtimes.py MODEL_FOLDER ONNX_FOLDER TEXTS.json
 
-Prints an object of unit vectors by runtime. The model pools by the mean.
+Prints an object of unit vectors by runtime. The model pools by the mean. The ONNX folder has the model in f32 and in f16. sentence-transformers
+opens it too where Optimum is installed, which it needs for that.
 """
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import onnxruntime
@@ -37,16 +39,25 @@ def with_sentence_transformers():
     return SentenceTransformer(str(folder), device="cpu").float().encode(texts, normalize_embeddings=True)
 
 
-def with_onnx_runtime():
+def with_onnx_runtime(file):
     batch = tokenized(onnx)
-    session = onnxruntime.InferenceSession(str(onnx / "onnx" / "model.onnx"))
+    session = onnxruntime.InferenceSession(str(onnx / "onnx" / file))
     inputs = {name: batch[name].numpy() for name in ("input_ids", "attention_mask")}
     return session.run(["sentence_embedding"], inputs)[0]
+
+
+def with_sentence_transformers_onnx(file):
+    model = SentenceTransformer(str(onnx), device="cpu", backend="onnx", model_kwargs={"file_name": file})
+    return model.encode(texts, normalize_embeddings=True)
 
 
 vectors = {
     "transformers": with_transformers(),
     "sentence-transformers": with_sentence_transformers(),
-    "ONNX Runtime": with_onnx_runtime(),
+    "ONNX Runtime": with_onnx_runtime("model.onnx"),
+    "ONNX Runtime in f16": with_onnx_runtime("model_fp16.onnx"),
 }
+if find_spec("optimum"):
+    vectors["sentence-transformers with ONNX"] = with_sentence_transformers_onnx("model.onnx")
+    vectors["sentence-transformers with ONNX in f16"] = with_sentence_transformers_onnx("model_fp16.onnx")
 print(json.dumps({name: rows.tolist() for name, rows in vectors.items()}))

@@ -2,11 +2,9 @@
  * A student gives the same vectors in transformers, sentence-transformers and ONNX Runtime: one made of a tiny model, and the repository's own
  * model where it is. Needs Python with these packages: SIMCSE_PYTHON names its program.
  */
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import type { Folder } from "../../src/io/folder.ts";
 import { openFolder, writeFilesInto } from "../../src/io/folder-node.ts";
@@ -18,21 +16,19 @@ import { defaultModel } from "../../src/simcse/checkpoint/default-model.ts";
 import { studentFiles } from "../../src/simcse/checkpoint/student.ts";
 import { SimCSE } from "../../src/simcse/simcse.ts";
 import { openTestDevice } from "../device.ts";
+import { hasPython, runPython, pythonTimeout as timeout } from "../python.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
 
-const python = process.env.SIMCSE_PYTHON;
-const device = python === undefined ? null : await openTestDevice();
+const python = await hasPython("torch", "transformers", "sentence_transformers", "onnxruntime");
+const device = python ? await openTestDevice() : null;
 const script = resolve("test/golden/other_runtimes.py");
 
 const texts = [...tinySentences, "", "Naïve café, 3½ µm: “quoted” 日本語!", "a ".repeat(400)];
 
-/** Python imports its packages for minutes when other work takes the cores. */
-const timeout = 600_000;
+/** Unit vectors whose cosine is lower are not the same, or too far from it where weights are rounded to f16. */
+const [leastCosine, leastInHalves] = [0.99999, 0.9999];
 
-/** Unit vectors whose cosine is lower are not the same. */
-const leastCosine = 0.99999;
-
-it.runIf(python !== undefined)(
+it.runIf(python)(
   "a student of a tiny model (needs SIMCSE_PYTHON)",
   async () => {
     const path = await temporaryFolder();
@@ -50,7 +46,7 @@ it.runIf(python !== undefined)(
 
 const own = resolve("models", defaultModel.name);
 
-it.runIf(python !== undefined && existsSync(join(own, "config.json")))(
+it.runIf(python && existsSync(join(own, "config.json")))(
   `${defaultModel.name} (needs SIMCSE_PYTHON and models/${defaultModel.name})`,
   async () => compare(await openFolder(own), await temporaryFolder()),
   timeout,
@@ -67,18 +63,15 @@ async function compare(model: Folder, path: string): Promise<void> {
   await writeFilesInto(bytes, sentenceTransformersFiles(await openConvertible(model), "I8"));
   const rounded = await openConvertible(await openFolder(bytes));
   await writeFilesInto(floats, sentenceTransformersFiles(rounded, "F32"));
-  await writeFilesInto(onnx, onnxFiles(rounded));
+  for (const dtype of ["F32", "F16"] as const) await writeFilesInto(onnx, onnxFiles(rounded, dtype));
   await writeFile(input, JSON.stringify(texts));
-  const { stdout } = await promisify(execFile)(python!, [script, floats, onnx, input], {
-    maxBuffer: 2 ** 26,
-    env: { ...process.env, HF_HUB_OFFLINE: "1" },
-  });
+  const printed = await runPython([script, floats, onnx, input]);
   await using simcse = await SimCSE.loadFrom(device!, await openFolder(bytes));
   const { data, dimension } = await simcse.encode(texts);
-  for (const [runtime, rows] of Object.entries(JSON.parse(stdout) as Record<string, number[][]>)) {
+  for (const [runtime, rows] of Object.entries(JSON.parse(printed) as Record<string, number[][]>)) {
     for (const [i, row] of rows.entries()) {
       const cosine = row.reduce((sum, value, at) => sum + value * data[i * dimension + at]!, 0);
-      expect(cosine, `${runtime}: ${texts[i]}`).toBeGreaterThan(leastCosine);
+      expect(cosine, `${runtime}: ${texts[i]}`).toBeGreaterThan(runtime.includes("f16") ? leastInHalves : leastCosine);
     }
   }
 }

@@ -331,6 +331,7 @@ class CommandRun {
         command: commandLine(),
         pooler: pooler_type,
         maxLength: max_seq_length,
+        modelType: source.config.transformer.model_type,
         adapter: this.device.name,
       },
     });

@@ -27,8 +27,8 @@ export function modelFileHandlers(session: Session): Handlers<"modelZip" | "save
     },
 
     async snippets({ which, name }) {
-      const { pooler, encoder } = await session.usable(which);
-      return loadingSnippets({ name, pooler, maxLength: encoder.maxLength });
+      const { pooler, encoder, model } = await session.usable(which);
+      return loadingSnippets({ name, pooler, maxLength: encoder.maxLength, modelType: model.config.model_type });
     },
   };
 }
@@ -56,6 +56,7 @@ function reportOf(session: Session, { pooler, encoder, model }: SimCSE, name: st
     arguments: {},
     pooler,
     maxLength: encoder.maxLength,
+    modelType: model.config.model_type,
     adapter: model.device.name,
     ...session.record,
     name,

@@ -13,7 +13,7 @@ const IR_VERSION = 8;
 /** The size limit of a protocol buffer. */
 const MAX_BYTES = 2 ** 31 - 1;
 
-const ELEMENT = { F32: { code: 1, bytes: 4 }, I64: { code: 7, bytes: 8 } } as const;
+const ELEMENT = { F32: { code: 1, bytes: 4 }, I64: { code: 7, bytes: 8 }, F16: { code: 10, bytes: 2 } } as const;
 
 type Element = keyof typeof ELEMENT;
 
@@ -49,10 +49,16 @@ export class OnnxGraph {
   }
 
   /** A tensor of the model. `data` returns its little-endian bytes in C order when it is written. */
-  weight(name: string, element: Element, shape: readonly number[], data: () => Promise<Uint8Array>): string {
+  weight(name: string, element: Element, shape: readonly number[], data: () => Uint8Array | Promise<Uint8Array>): string {
     const size = shape.reduce((product, length) => product * length, ELEMENT[element].bytes);
     const fields = [...shape.flatMap((length) => integer(1, length)), ...integer(2, ELEMENT[element].code), ...text(8, name)];
     this.#weights.push(...message(5, [...fields, ...message(9, [{ length: size, name, read: data }])]));
+    return name;
+  }
+
+  /** The same in f16, and cast to f32 under its name: a runtime casts it once, when it opens the model. */
+  halfWeight(name: string, shape: readonly number[], data: () => Uint8Array | Promise<Uint8Array>): string {
+    this.#node("Cast", [this.weight(`${name}.f16`, "F16", shape, data)], name, { to: ELEMENT.F32.code });
     return name;
   }
 
@@ -60,11 +66,11 @@ export class OnnxGraph {
   integers(values: number | readonly number[]): string {
     const list = typeof values === "number" ? [values] : values;
     const bytes = bytesOf(BigInt64Array.from(list, BigInt));
-    return this.weight(`integers_${this.#count++}`, "I64", typeof values === "number" ? [] : [list.length], async () => bytes);
+    return this.weight(`integers_${this.#count++}`, "I64", typeof values === "number" ? [] : [list.length], () => bytes);
   }
 
   float(value: number): string {
-    return this.weight(`float_${this.#count++}`, "F32", [], async () => bytesOf(Float32Array.of(value)));
+    return this.weight(`float_${this.#count++}`, "F32", [], () => bytesOf(Float32Array.of(value)));
   }
 
   /**
@@ -106,7 +112,7 @@ function valueInfo(name: string, element: Element, shape: readonly (number | str
 }
 
 /** Bytes of a protocol buffer, or bytes that are requested when they are written. */
-type Part = Uint8Array | { readonly length: number; readonly name: string; readonly read: () => Promise<Uint8Array> };
+type Part = Uint8Array | { readonly length: number; readonly name: string; readonly read: () => Uint8Array | Promise<Uint8Array> };
 
 function lengthOf(parts: readonly Part[]): number {
   return parts.reduce((sum, { length }) => sum + length, 0);

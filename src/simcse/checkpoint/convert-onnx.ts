@@ -1,30 +1,47 @@
 /**
- * A model as an ONNX graph, from token ids to unit vectors, for ONNX Runtime.
+ * A model as an ONNX graph, from token ids to unit vectors, for ONNX Runtime, transformers.js and sentence-transformers.
  *
  * Inputs are int64 [batch, sequence]: `input_ids`, and `attention_mask` with 1 for tokens and 0 for padding, which must be on the right.
  * Outputs are f32: `last_hidden_state` [batch, sequence, hidden_size] and `sentence_embedding` [batch, hidden_size], pooled with the
- * model's pooler and of unit length.
+ * model's pooler and of unit length. In f16 the matrices take half the room; the graph casts them, so that everything is computed in f32.
  */
-
 import type { NamedContent } from "../../io/folder.ts";
-import { bytesOf } from "../../io/formats/bytes.ts";
 import { OnnxGraph } from "../../io/formats/onnx.ts";
 import { architectureOf } from "../../nn/architectures/architectures.ts";
 import { type OnnxBatch, onnxLinear } from "../../nn/architectures/onnx-layers.ts";
 import type { PoolerType } from "../model/poolers.ts";
-import { type Convertible, huggingFaceFiles, poolerUnknown } from "./convert.ts";
+import type { LocatedTensor } from "./checkpoint.ts";
+import { type Convertible, huggingFaceFiles, poolerUnknown, sentenceTransformersFiles } from "./convert.ts";
+import { isInSentenceTransformers } from "./saved-model.ts";
+import { tensorsToWrite, weightsForms } from "./written-weights.ts";
 
-/** The path that transformers.js, Optimum and sentence-transformers expect. */
-const MODEL_FILE = "onnx/model.onnx";
+/** Number formats of an ONNX graph's weights. */
+export type OnnxDtype = "F32" | "F16";
+
+/** The files where transformers.js looks for each, and what it calls them; sentence-transformers and Optimum look for the first one. */
+const forms: Readonly<Record<OnnxDtype, { readonly file: string; readonly dtype: string }>> = {
+  F32: { file: "onnx/model.onnx", dtype: "fp32" },
+  F16: { file: "onnx/model_fp16.onnx", dtype: "fp16" },
+};
 
 /**
- * The model, its config.json and its tokenizer. Throws OptionError if the pooler is not known, and CapacityError for a model that is too
- * large.
+ * The model, its config.json, its tokenizer, and the files of sentence-transformers if that has the pooler. Throws OptionError if the pooler is
+ * not known, and CapacityError for a model that is too large.
  */
-export function onnxFiles(model: Convertible): NamedContent[] {
+export function onnxFiles(model: Convertible, dtype: OnnxDtype = "F32"): NamedContent[] {
   if (model.pooler === null) throw poolerUnknown(model.weights.path);
-  const others = huggingFaceFiles(model, "F32").filter(({ name }) => !name.endsWith(".safetensors"));
-  return [...others, { name: MODEL_FILE, content: buildGraph(model, model.pooler).encode() }];
+  const files = isInSentenceTransformers(model.pooler) ? sentenceTransformersFiles : huggingFaceFiles;
+  const others = files(model, "F32").filter(({ name }) => name !== weightsForms.F32.file);
+  const { file, dtype: called } = forms[dtype];
+  return [
+    ...others.map((other) => (other.name === "config.json" ? withDtype(other, called) : other)),
+    { name: file, content: buildGraph(model, model.pooler, dtype).encode() },
+  ];
+}
+
+/** A config.json that says which of the files transformers.js opens. */
+function withDtype({ name, content }: NamedContent, dtype: string): NamedContent {
+  return { name, content: `${JSON.stringify({ ...JSON.parse(content as string), "transformers.js_config": { dtype } }, null, 2)}\n` };
 }
 
 /** What the poolers need besides the batch. */
@@ -32,11 +49,10 @@ interface Pooling extends OnnxBatch {
   readonly width: number;
 }
 
-function buildGraph({ transformer: config, weights, tensors }: Convertible, pooler: PoolerType): OnnxGraph {
+function buildGraph(model: Convertible, pooler: PoolerType, dtype: OnnxDtype): OnnxGraph {
+  const { transformer: config, tensors } = model;
   const graph = new OnnxGraph("SimCSE");
-  for (const { name, source, shape } of tensors) {
-    if (pooler === "cls" || !name.startsWith("mlp.")) graph.weight(name, "F32", shape, async () => bytesOf(await weights.readF32(source)));
-  }
+  for (const tensor of tensors) if (pooler === "cls" || !tensor.name.startsWith("mlp.")) addWeight(graph, model, tensor, dtype);
   const ids = graph.input("input_ids", "I64", ["batch", "sequence"]);
   const attended = graph.add("Cast", [graph.input("attention_mask", "I64", ["batch", "sequence"])], { to: 1 });
   const absent = graph.add("Sub", [graph.float(1), attended]);
@@ -53,6 +69,14 @@ function buildGraph({ transformer: config, weights, tensors }: Convertible, pool
   graph.output("last_hidden_state", unpacked(batch, hidden.at(-1)!), "F32", shape);
   graph.output("sentence_embedding", unit(batch, poolers[pooler](batch, hidden)), "F32", ["batch", config.hidden_size]);
   return graph;
+}
+
+/** A tensor of the model; vectors are always f32. */
+function addWeight(graph: OnnxGraph, { weights }: Convertible, { name, source, shape }: LocatedTensor, dtype: OnnxDtype): void {
+  const stored = shape.length < 2 ? "F32" : dtype;
+  const [written] = tensorsToWrite({ name, shape, from: { path: weights.path, source }, values: () => weights.readF32(source) }, stored);
+  if (stored === "F16") graph.halfWeight(name, shape, written!.data);
+  else graph.weight(name, stored, shape, written!.data);
 }
 
 /** f32 [batch, sequence, hidden_size] from rows. */

@@ -2,6 +2,7 @@
  * The content of a model card, as data: scores in tables, and how the model is loaded. `report.html` and the model's README.md show the
  * same.
  */
+import { architectureOf } from "../../nn/architectures/architectures.ts";
 import { isInSentenceTransformers } from "../checkpoint/saved-model.ts";
 import { averagedTasks, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
 import { reportedAccuracy, transferScoresOf } from "../evaluation/senteval/evaluate-transfer.ts";
@@ -102,14 +103,23 @@ function scoreTable(measure: string, names: readonly string[], cells: readonly (
 /** The name of poolings that a sentence-transformers folder describes itself. */
 const ownModules = "sentence_transformers";
 
-/** Pooling of one position or of all, as a line of Python on the model's output. */
+const last = "output.last_hidden_state";
+const meanOf = (hidden: string) => `(${hidden} * mask).sum(1) / mask.sum(1)`;
+
+/** Each pooler as a line of Python on the output of the model, in transformers. */
 const pythonPooling: Readonly<Record<string, string>> = {
   cls: "output.pooler_output",
-  cls_before_pooler: "output.last_hidden_state[:, 0]",
-  avg: "(output.last_hidden_state * mask).sum(1) / mask.sum(1)",
-  avg_top2: "((output.hidden_states[-1] + output.hidden_states[-2]) / 2 * mask).sum(1) / mask.sum(1)",
-  avg_first_last: "((output.hidden_states[1] + output.hidden_states[-1]) / 2 * mask).sum(1) / mask.sum(1)",
+  cls_before_pooler: `${last}[:, 0]`,
+  avg: meanOf(last),
+  avg_top2: meanOf(`(${last} + output.hidden_states[-2]) / 2`),
+  avg_first_last: meanOf(`(${last} + output.hidden_states[1]) / 2`),
 };
+
+/** The line for a model; undefined where transformers has no such pooler: modules of its own, or SimCSE's MLP in an architecture without one. */
+function transformersPooling(pooler: string, model_type = "bert"): string | undefined {
+  const { hasPooler = true } = architectureOf({ model_type });
+  return pooler === "cls" && !hasPooler ? undefined : pythonPooling[pooler];
+}
 
 /** A text as one word of a shell's command line. */
 const shellWord = (text: string) => (/^[\w./@:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
@@ -123,20 +133,23 @@ export function loadingSnippets({
   folder = name,
   pooler,
   maxLength,
-}: Pick<TrainingReport, "name" | "folder" | "pooler" | "maxLength">): Snippet[] {
+  modelType,
+}: Pick<TrainingReport, "name" | "folder" | "pooler" | "maxLength" | "modelType">): Snippet[] {
   const path = JSON.stringify(folder);
   const typescript = `import { SimCSE } from "simcse-webgpu";
 
 await using model = await SimCSE.load(${path});
 const scores = await model.similarity("He plays guitar.", ["A woman is making a photo.", "A man is playing a guitar."]);`;
   const shell = `npx simcse similarity --model ${shellWord(folder)} "He plays guitar." "A man is playing a guitar."`;
-  const pooling = pythonPooling[pooler];
-  const transformers = `from transformers import AutoModel, AutoTokenizer
+  const pooling = transformersPooling(pooler, modelType);
+  const transformers = `import torch
+from transformers import AutoModel, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(${path})
 model = AutoModel.from_pretrained(${path}).eval()
 inputs = tokenizer(["He plays guitar."], padding=True, truncation=True${maxLength === undefined ? "" : `, max_length=${maxLength}`}, return_tensors="pt")
-output = model(**inputs, output_hidden_states=True)
+with torch.no_grad():
+    output = model(**inputs, output_hidden_states=True)
 mask = inputs["attention_mask"].unsqueeze(-1)
 embeddings = ${pooling}`;
   const sentenceTransformers = `from sentence_transformers import SentenceTransformer

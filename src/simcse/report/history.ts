@@ -23,6 +23,8 @@ export interface TrainingReport {
   readonly baseModel?: string;
   /** The pooler of the embeddings. */
   readonly pooler: string;
+  /** The `model_type` of its config.json; bert if absent. */
+  readonly modelType?: string;
   /** Sentences are truncated to this many tokens, special tokens included; not mentioned if absent. */
   readonly maxLength?: number;
   /** What it was trained on. */

@@ -31,6 +31,11 @@ async function vectors(folder: Folder, kind: keyof typeof kinds, options: LoadOp
   return (await model.encode(textsOf(kind))).data;
 }
 
+/** The cosine of row i of two matrices of unit vectors, [rows, 32]. */
+function cosine(a: Float32Array, b: Float32Array, i: number): number {
+  return a.subarray(i * 32, i * 32 + 32).reduce((sum, value, at) => sum + value * b[i * 32 + at]!, 0);
+}
+
 function textsOf(kind: keyof typeof kinds): string[] {
   return goldenOf(kind).sentences.negatives!.map((ids) => kinds[kind].text(ids.slice(1, -1)));
 }
@@ -125,14 +130,21 @@ describe.each(["bert", "roberta"] as const)("a checkpoint of %s", (kind) => {
         ids.length,
         longest,
       ]);
-    const { sentence_embedding: found, last_hidden_state: hidden } = await session.run({
+    const inputs = {
       input_ids: table((row, i) => row[i] ?? (kind === "bert" ? 0 : 1)),
       attention_mask: table((row, i) => (i < row.length ? 1 : 0)),
-    });
+    };
+    const { sentence_embedding: found, last_hidden_state: hidden } = await session.run(inputs);
     expect(hidden!.dims).toEqual([ids.length, longest, 32]);
     expect(found!.dims).toEqual([ids.length, 32]);
     for (const [i, value] of (found!.data as Float32Array).entries()) expect(Math.abs(value - wanted[i]!), `${i}`).toBeLessThan(1e-5);
     await session.release();
+
+    const halves = await written(onnxFiles(await openConvertible(source, { pooler }), "F16"));
+    const inHalves = await InferenceSession.create(await halves.read("onnx/model_fp16.onnx"));
+    const { sentence_embedding: rounded } = await inHalves.run(inputs);
+    for (const [i] of ids.entries()) expect(cosine(rounded!.data as Float32Array, wanted, i)).toBeGreaterThan(0.9999);
+    await inHalves.release();
   });
 });
 

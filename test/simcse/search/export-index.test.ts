@@ -1,7 +1,5 @@
 /** A saved index in other programs' formats: read back here, and by faiss, NumPy and pyarrow where SIMCSE_PYTHON names a Python with them. */
-import { execFile } from "node:child_process";
-import { join, resolve } from "node:path";
-import { promisify } from "node:util";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { DataError } from "../../../src/errors.ts";
 import { diskSource } from "../../../src/io/examples-node.ts";
@@ -19,6 +17,7 @@ import { encodeIndex, openStoredIndex, type StoredIndex } from "../../../src/sim
 import { SentenceIndex, type SentenceToIndex } from "../../../src/simcse/search/sentence-index.ts";
 import { openTestDevice } from "../../device.ts";
 import { collect } from "../../io/collect.ts";
+import { hasPython, pythonTimeout, runPython } from "../../python.ts";
 import { temporaryFolder } from "../../tiny-model.ts";
 import { golden, goldenVectors } from "./embedding-tools.ts";
 
@@ -107,15 +106,17 @@ it("exports an index of another precision, of own ids, and of none", async () =>
   ).rejects.toThrow(DataError);
 });
 
-const python = process.env.SIMCSE_PYTHON;
-
-it.runIf(python !== undefined)(
+it.runIf(await hasPython("faiss", "numpy", "pyarrow"))(
   "is read by faiss, NumPy and pyarrow (needs SIMCSE_PYTHON)",
   async () => {
     const path = await written(await stored(items));
     const files = indexFormats.map((format) => join(path, `${format}.${format}`));
-    const { stdout } = await promisify(execFile)(python!, [resolve("test/golden/exported_index.py"), ...files]);
-    const read = JSON.parse(stdout) as { ids: number[]; sentences: string[]; metadata: (object | null)[]; best: number[][] };
+    const read = JSON.parse(await runPython(["test/golden/exported_index.py", ...files])) as {
+      ids: number[];
+      sentences: string[];
+      metadata: (object | null)[];
+      best: number[][];
+    };
     expect(read.ids).toEqual(items.map((_, i) => i));
     expect(read.sentences).toEqual(items.map(({ sentence }) => sentence));
     expect(read.metadata).toEqual(items.map(({ metadata }) => metadata ?? null));
@@ -124,5 +125,5 @@ it.runIf(python !== undefined)(
     const found = await index.search(vectors, { topK: 2 });
     expect(read.best).toEqual(found.map((results) => results.map(({ id }) => id)));
   },
-  120_000,
+  pythonTimeout,
 );
