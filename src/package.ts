@@ -157,7 +157,7 @@ export {
   openConvertible,
   sentenceTransformersFiles,
 } from "./simcse/checkpoint/convert.ts";
-export { onnxFiles } from "./simcse/checkpoint/convert-onnx.ts";
+export { type OnnxDtype, onnxFiles } from "./simcse/checkpoint/convert-onnx.ts";
 export type { ModuleWeights } from "./simcse/checkpoint/sentence-transformers.ts";
 export { type StudentOptions, studentFiles } from "./simcse/checkpoint/student.ts";
 export { loadTrainingCheckpoint, readTrainingState, type SavedState } from "./simcse/checkpoint/training-checkpoint.ts";

@@ -1,7 +1,10 @@
 /** `simcse encode`: sentences in, one vector per line (or a NumPy matrix) out. Only results go to stdout. */
 import { Command, Option } from "commander";
 import type { Profiler } from "../src/autograd/profiler.ts";
+import { OptionError } from "../src/errors.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
+import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
+import { checkRanges, type Int8Ranges, int8Ranges, quantizeInt8 } from "../src/simcse/embedding/int8-ranges.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { interruptSignal } from "./cli/failure.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
@@ -9,6 +12,7 @@ import { wholeNumber, withOptions } from "./cli/options.ts";
 import { startProfiler } from "./cli/profile.ts";
 import { noProgress, startCounter } from "./cli/progress.ts";
 import { type RecordOptions, readRecords, recordOptions } from "./cli/records.ts";
+import { readVectors } from "./cli/vector-input.ts";
 import { type VectorChunk, vectorWriter } from "./cli/vector-output.ts";
 
 interface EncodeOptions extends ModelOptions, RecordOptions {
@@ -16,6 +20,7 @@ interface EncodeOptions extends ModelOptions, RecordOptions {
   readonly normalize: boolean;
   readonly precision: Precision;
   readonly truncate_dim?: number;
+  readonly calibration?: string;
   readonly profile?: string | true;
 }
 
@@ -26,6 +31,10 @@ const options: readonly Option[] = [
   new Option("--no-normalize", "do not scale vectors to unit length"),
   new Option("--precision <precision>", "number format of the vectors; int8 and binary are packed").choices([...precisions]).default("f32"),
   new Option("--truncate_dim <n>", "keep the first n numbers of each vector").argParser(wholeNumber(1)),
+  new Option(
+    "--calibration <file>",
+    "with int8: .npy of f32 vectors like these; the range of each number is measured on them, so rows need no scales (x.ranges.npy of an earlier matrix keeps its ranges)",
+  ),
   new Option("--profile [file]", "time a few batches kernel by kernel, and write a trace for Perfetto (default: profile.json)"),
 ];
 
@@ -33,6 +42,7 @@ export const encodeCommand = withOptions(new Command("encode").description("turn
 
 async function runEncoding(given: EncodeOptions): Promise<void> {
   const write = vectorWriter(given.output);
+  const ranges = await rangesOf(given);
   await using open = await openModel(given, { normalize: given.normalize });
   const signal = interruptSignal();
   const { simcse } = open;
@@ -41,7 +51,9 @@ async function runEncoding(given: EncodeOptions): Promise<void> {
   const counter = startCounter("sentences", { shown: given.output === "-" && process.stdout.isTTY });
   try {
     const dimension = given.truncate_dim ?? simcse.dimension;
-    await write(encodeRecords(simcse, given, { signal, onProgress: counter.update, profiler }), given.precision, dimension);
+    if (ranges !== null) checkRanges(dimension, ranges);
+    const chunks = encodeRecords(simcse, given, { signal, onProgress: counter.update, profiler, ranges });
+    await write(chunks, { precision: given.precision, dimension, ...(ranges && { ranges }) });
     await profiler?.finish();
   } finally {
     counter.stop();
@@ -52,11 +64,31 @@ interface Hooks {
   readonly signal: AbortSignal;
   readonly onProgress: (done: number) => void;
   readonly profiler: Profiler | null;
+  /** Those of static int8, or null. */
+  readonly ranges: Int8Ranges | null;
 }
 
-async function* encodeRecords(simcse: SimCSE, given: EncodeOptions, { signal, onProgress, profiler }: Hooks): AsyncGenerator<VectorChunk> {
+/** The ranges of static int8. */
+async function rangesOf({ calibration, precision }: EncodeOptions): Promise<Int8Ranges | null> {
+  if (calibration === undefined) return null;
+  if (precision !== "int8") throw new OptionError("--calibration belongs to --precision int8.", "Give --precision int8, or leave it out.");
+  return int8Ranges(await readVectors(calibration));
+}
+
+async function* encodeRecords(
+  simcse: SimCSE,
+  given: EncodeOptions,
+  { signal, onProgress, profiler, ranges }: Hooks,
+): AsyncGenerator<VectorChunk> {
   const { precision, truncate_dim } = given;
-  const options = { precision, ...(truncate_dim && { truncateDim: truncate_dim }), signal, profiler, onProgress };
+  const options = {
+    precision: ranges === null ? precision : "f32",
+    ...(truncate_dim && { truncateDim: truncate_dim }),
+    signal,
+    profiler,
+    onProgress,
+  };
   const encoded = simcse.encoder.streamItems(readRecords(given), ({ sentence }) => sentence, options);
-  for await (const { items: records, ...embeddings } of encoded) yield { records, ...embeddings };
+  for await (const { items: records, ...embeddings } of encoded)
+    yield { records, ...embeddings, ...(ranges && { data: quantizeInt8(embeddings as Embeddings, ranges) }) };
 }

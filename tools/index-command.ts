@@ -22,7 +22,7 @@ import { flag, withOptions } from "./cli/options.ts";
 import { startCounter } from "./cli/progress.ts";
 import { joined } from "./cli/record-vectors.ts";
 import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
-import { isMatrix, readVectors } from "./cli/vector-input.ts";
+import { companions, isMatrix, readVectors } from "./cli/vector-input.ts";
 import { printLines } from "./cli/vector-output.ts";
 
 interface SourceOptions extends ModelOptions, RecordOptions {
@@ -197,7 +197,7 @@ async function source(options: SourceOptions): Promise<{ sentences: IndexSource;
 /** For x.npy as the input, x.records.jsonl as the input and x.npy as its vectors. `simcse encode` and `simcse index export` write both. */
 async function withRecords(given: SourceOptions): Promise<SourceOptions> {
   const { input } = given;
-  const records = `${input.slice(0, -extname(input).length)}.records.jsonl`;
+  const records = companions.records(input);
   if (!existsSync(records))
     throw new OptionError(
       `${input} holds vectors, and an index needs their sentences.`,

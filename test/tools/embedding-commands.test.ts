@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
 import { decodeNpy, encodeNpy } from "../../src/io/formats/npy.ts";
+import { int8Ranges, quantizeInt8 } from "../../src/simcse/embedding/int8-ranges.ts";
 import { golden, goldenVectors } from "../simcse/search/embedding-tools.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
 import { expectFailure, program, simcse } from "./run-simcse.ts";
@@ -106,6 +107,28 @@ describe("encode", () => {
     const [line] = await encode(["--precision", "int8"], tinySentences[0]);
     line!.embedding.forEach((value, i) => void expect(value * line!.scale!).toBeCloseTo(vectors[0]![i]!, 2));
     expect((await readdir(folder)).filter((name) => name.endsWith(".spool"))).toEqual([]);
+  });
+
+  it("writes static int8 with the ranges of calibration vectors, which are read back with the bytes", async () => {
+    const [calibration, bytes] = [file("calibration.npy"), file("static.npy")];
+    await succeed(["encode", "--model", model, "--input", text, "--output", calibration]);
+    const given = ["encode", "--model", model, "--input", text, "--output", bytes, "--precision", "int8"];
+    await succeed(given);
+    expect(await readdir(folder)).toContain("static.scales.npy");
+    await succeed([...given, "--calibration", calibration]);
+    // Scales of an earlier matrix would be taken for this one's.
+    expect(await readdir(folder)).not.toContain("static.scales.npy");
+    const { data } = decodeNpy(await readFile(calibration), "calibration");
+    const { data: ranges, shape } = decodeNpy(await readFile(file("static.ranges.npy")), "ranges");
+    expect(shape).toEqual([2, 32]);
+    const measured = int8Ranges({ length: 6, dimension: 32, data });
+    expect([ranges.subarray(0, 32), ranges.subarray(32)]).toEqual([measured.least, measured.most]);
+    const stored = decodeNpy(await readFile(bytes), "bytes");
+    expect(Int8Array.from(stored.data)).toEqual(quantizeInt8({ length: 6, dimension: 32, data }, measured));
+    const [row] = parsed<number[]>(await succeed(["similarity", "--model", model, "--queries", bytes, "--keys", calibration]));
+    expect(row![0]).toBeCloseTo(1, 2);
+    expectFailure(await simcse([...given, "--calibration", calibration, "--truncate_dim", "16"]), "32 numbers", "16");
+    expectFailure(await simcse(["encode", "--model", model, "--calibration", calibration], { input: "x\n" }), "--precision int8");
   });
 
   it("is spread over workers by xargs, a shard each on standard input, with the vectors of the whole", async () => {

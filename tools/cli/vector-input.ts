@@ -5,28 +5,43 @@ import { DataError } from "../../src/errors.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { decodeNpy, type NpyArray } from "../../src/io/formats/npy.ts";
 import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
+import { dequantizeInt8 } from "../../src/simcse/embedding/int8-ranges.ts";
 
 /** Whether a file's name is that of a NumPy matrix. */
 export const isMatrix = (path: string): boolean => extname(path).toLowerCase() === ".npy";
 
-/** The file with the scales of an int8 matrix: x.scales.npy beside x.npy. */
-export const scalesPath = (path: string): string => `${path.slice(0, -extname(path).length)}.scales.npy`;
+const beside = (path: string, ending: string) => `${path.slice(0, -extname(path).length)}.${ending}`;
 
-/** f32 [rows, numbers] of a .npy file; int8 rows are multiplied by their scales. Throws `FormatError` or `DataError` for anything but a matrix. */
+/** What else belongs to the matrix x.npy. */
+export const companions = {
+  /** x.scales.npy, f32 [rows]: what each row of int8 is multiplied by. */
+  scales: (path: string): string => beside(path, "scales.npy"),
+  /** x.ranges.npy, f32 [2, numbers]: the least and the greatest value of each number, in static int8. */
+  ranges: (path: string): string => beside(path, "ranges.npy"),
+  /** x.records.jsonl: the sentence of each row, with its id and metadata. */
+  records: (path: string): string => beside(path, "records.jsonl"),
+} as const;
+
+/** f32 [rows, numbers] of a .npy file; int8 is read with its scales or ranges. Throws `FormatError` or `DataError` for anything but a matrix. */
 export async function readVectors(path: string): Promise<Embeddings> {
   const { shape, data } = await readNpy(path);
   if (shape.length !== 2) throw new DataError(`${path} has ${shape.length} dimensions; vectors have 2: [rows, numbers].`, "Save a matrix.");
   const [length, dimension] = shape as [number, number];
+  const [scalesFile, rangesFile] = [companions.scales(path), companions.ranges(path)];
+  if (existsSync(rangesFile)) {
+    const { data: ranges } = await readNpy(rangesFile);
+    if (ranges.length !== 2 * dimension)
+      throw unrelated(`${rangesFile} has ${ranges.length} numbers for the ${dimension} columns of ${path}.`);
+    return { length, dimension, data: dequantizeInt8(data, { least: ranges.slice(0, dimension), most: ranges.slice(dimension) }) };
+  }
   // A file without scales may hold whole numbers of any other kind.
-  if (!existsSync(scalesPath(path))) return { length, dimension, data };
-  const scales = await readNpy(scalesPath(path));
-  if (scales.data.length !== length)
-    throw new DataError(
-      `${scalesPath(path)} has ${scales.data.length} scales for the ${length} rows of ${path}.`,
-      "Encode again: the files belong to two matrices.",
-    );
+  if (!existsSync(scalesFile)) return { length, dimension, data };
+  const scales = await readNpy(scalesFile);
+  if (scales.data.length !== length) throw unrelated(`${scalesFile} has ${scales.data.length} scales for the ${length} rows of ${path}.`);
   return { length, dimension, data: data.map((value, i) => value * scales.data[Math.floor(i / dimension)]!) };
 }
+
+const unrelated = (message: string) => new DataError(message, "Encode again: the files belong to two matrices.");
 
 async function readNpy(path: string): Promise<NpyArray> {
   const folder = await openFolder(dirname(resolve(path)));

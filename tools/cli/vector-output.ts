@@ -9,26 +9,35 @@ import { type NpyElements, type NpyType, streamNpy } from "../../src/io/formats/
 import type { Precision } from "../../src/kernels/search/precision.ts";
 import { printable } from "../../src/show.ts";
 import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
+import type { Int8Ranges } from "../../src/simcse/embedding/int8-ranges.ts";
 import { decodeRows, rowElements } from "../../src/simcse/embedding/precision.ts";
 import type { TextRecord } from "./records.ts";
-import { scalesPath } from "./vector-input.ts";
+import { companions } from "./vector-input.ts";
 
 /** Records and their vectors. */
 export interface VectorChunk extends Embeddings<Precision> {
   readonly records: readonly TextRecord[];
 }
 
-export type VectorWriter = (chunks: AsyncIterable<VectorChunk>, precision: Precision, dimension: number) => Promise<void>;
+/** The numbers of vectors that are written. */
+export interface VectorForm {
+  readonly precision: Precision;
+  readonly dimension: number;
+  /** Static int8: what the bytes stand for. Absent if rows of int8 have scales. */
+  readonly ranges?: Int8Ranges;
+}
+
+export type VectorWriter = (chunks: AsyncIterable<VectorChunk>, form: VectorForm) => Promise<void>;
 
 /**
- * A writer to a path. Beside a matrix x.npy it writes x.scales.npy, the scales of int8 rows, and, if there are ids or metadata, x.records.jsonl with one line
- * per row. Throws `OptionError` for a path of unknown format.
+ * A writer to a path. Beside a matrix x.npy it writes x.scales.npy, the scales of int8 rows, or x.ranges.npy; and, if there are ids or metadata,
+ * x.records.jsonl with one line per row. Throws `OptionError` for a path of unknown format.
  */
 export function vectorWriter(path: string): VectorWriter {
-  if (path === "-") return (chunks, precision) => printLines(jsonLines(chunks, precision));
+  if (path === "-") return (chunks, { precision }) => printLines(jsonLines(chunks, precision));
   const extension = extname(path);
-  if (extension === ".jsonl") return (chunks, precision) => writeFileAtomically(path, encodedLines(jsonLines(chunks, precision)));
-  if (extension === ".npy") return (chunks, precision, dimension) => writeNpy(path, chunks, precision, dimension);
+  if (extension === ".jsonl") return (chunks, { precision }) => writeFileAtomically(path, encodedLines(jsonLines(chunks, precision)));
+  if (extension === ".npy") return (chunks, form) => writeNpy(path, chunks, form);
   throw new OptionError(`--output ${path} has an unknown format.`, "Give a file that ends in .npy or .jsonl, or - for standard output.");
 }
 
@@ -57,9 +66,11 @@ async function* jsonLines(chunks: AsyncIterable<VectorChunk>, precision: Precisi
 
 const npyTypes: Readonly<Record<Precision, NpyType>> = { f32: "<f4", f16: "<f2", int8: "|i1", binary: "|u1" };
 
-/** The header states the number of rows, which is known only at the end. Until then rows, scales and records are in unnamed files. */
-async function writeNpy(path: string, chunks: AsyncIterable<VectorChunk>, precision: Precision, dimension: number): Promise<void> {
-  const beside = path.slice(0, -extname(path).length);
+/**
+ * The header states the number of rows, which is known only at the end. Until then rows, scales and records are in unnamed files. What an earlier
+ * matrix of this name had beside it and this one has not is removed: it would be taken for this one's.
+ */
+async function writeNpy(path: string, chunks: AsyncIterable<VectorChunk>, { precision, dimension, ranges }: VectorForm): Promise<void> {
   const [rows, scaleRows, records] = [new Spool(`${path}.rows`), new Spool(`${path}.scales`), new Spool(`${path}.records`)];
   try {
     let length = 0;
@@ -71,12 +82,16 @@ async function writeNpy(path: string, chunks: AsyncIterable<VectorChunk>, precis
       if (hasRecords) await records.write(new TextEncoder().encode(chunk.records.map((record) => `${JSON.stringify(record)}\n`).join("")));
       length += chunk.length;
     }
-    if (hasRecords)
-      await writeFileAtomically(
-        `${beside}.records.jsonl`,
-        records.pieces((bytes) => bytes),
-      );
-    if (precision === "int8") await writeFileAtomically(scalesPath(path), streamNpy([length], scaleRows.pieces(views.f32), npyTypes.f32));
+    const isScaled = precision === "int8" && ranges === undefined;
+    const beside = [
+      { file: companions.records(path), content: hasRecords && records.pieces((bytes) => bytes) },
+      { file: companions.scales(path), content: isScaled && streamNpy([length], scaleRows.pieces(views.f32), npyTypes.f32) },
+      {
+        file: companions.ranges(path),
+        content: ranges !== undefined && streamNpy([2, dimension], [ranges.least, ranges.most], npyTypes.f32),
+      },
+    ];
+    for (const { file, content } of beside) await (content ? writeFileAtomically(file, content) : rm(file, { force: true }));
     const shape = [length, rowElements[precision](dimension)];
     await writeFileAtomically(path, streamNpy(shape, rows.pieces<NpyElements>(views[precision]), npyTypes[precision]));
   } finally {

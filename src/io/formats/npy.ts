@@ -42,7 +42,7 @@ export function encodeNpy(shape: readonly number[], data: Float32Array): Uint8Ar
  */
 export async function* streamNpy(
   shape: readonly number[],
-  pieces: AsyncIterable<NpyElements>,
+  pieces: Iterable<NpyElements> | AsyncIterable<NpyElements>,
   type: NpyType = "<f4",
 ): AsyncGenerator<Uint8Array> {
   yield npyHeader(shape, type);

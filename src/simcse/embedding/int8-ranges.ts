@@ -41,7 +41,7 @@ function stepsOf({ least, most }: Int8Ranges): Float32Array {
 
 /** f32 [rows, dimension] as bytes −128 to 127, [rows, dimension]; numbers outside their range get its end. Throws `ShapeError`. */
 export function quantizeInt8(vectors: Embeddings, ranges: Int8Ranges): Int8Array {
-  checkDimension(vectors.dimension, ranges);
+  checkRanges(vectors.dimension, ranges);
   const { dimension, data } = vectors;
   const step = stepsOf(ranges);
   return Int8Array.from(data, (value, i) => {
@@ -54,7 +54,7 @@ export function quantizeInt8(vectors: Embeddings, ranges: Int8Ranges): Int8Array
 /** The middle of each byte's step, f32 [rows, dimension]. Throws `ShapeError`. */
 export function dequantizeInt8(bytes: ArrayLike<number>, ranges: Int8Ranges): Float32Array {
   const dimension = ranges.least.length;
-  checkDimension(bytes.length % dimension === 0 ? dimension : bytes.length, ranges);
+  checkRanges(bytes.length % dimension === 0 ? dimension : bytes.length, ranges);
   const step = stepsOf(ranges);
   return Float32Array.from(bytes, (byte, i) => {
     const column = i % dimension;
@@ -62,7 +62,8 @@ export function dequantizeInt8(bytes: ArrayLike<number>, ranges: Int8Ranges): Fl
   });
 }
 
-function checkDimension(dimension: number, { least }: Int8Ranges): void {
+/** Throws `ShapeError` unless the ranges are those of vectors of this many numbers. */
+export function checkRanges(dimension: number, { least }: Int8Ranges): void {
   if (dimension === least.length) return;
   throw new ShapeError(
     `The ranges are those of vectors of ${least.length} numbers; these have ${dimension}.`,
