@@ -24,6 +24,8 @@
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
+import type { AttentionAttributes } from "./attention/attributes.ts";
+import { attentionBlocks, blockTokens } from "./attention/blocks.ts";
 import { dropoutKeyOf, positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
 import { kernel, paramU32, pointKernel } from "./language/kernel.ts";
@@ -34,14 +36,17 @@ import {
   float,
   floatOf,
   type Kernel,
+  type Lowering,
+  type Node,
   type Operand,
   type Operation,
   Scratch,
   type Tensor,
   type Type,
   type Value,
+  type Variant,
 } from "./language/operation.ts";
-import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
+import { checkProbability, dropoutDeclarations, dropoutParams } from "./language/random.ts";
 import {
   addToBucket,
   type BucketStarts,
@@ -56,18 +61,7 @@ import {
 import { reshape } from "./reshape.ts";
 import { sum } from "./sum.ts";
 
-interface Attributes {
-  readonly heads: number;
-  /** The longest sentence in tokens. */
-  readonly longest: number;
-  readonly dropout: Dropout | null;
-  /** The largest distance between a token and those that it sees; null if it sees all. */
-  readonly window: number | null;
-  /** The buckets of the bias by relative position, whose table is the fourth input; null if there is none. */
-  readonly starts: BucketStarts | null;
-}
-
-const operation: Operation<Attributes> = {
+const operation: Operation<AttentionAttributes> = {
   name: "attention",
   infer([qkv, tokens, sentences, table], { heads, starts }) {
     const [rows, width] = qkv!.shape as [Type["shape"][0], number];
@@ -83,40 +77,8 @@ const operation: Operation<Attributes> = {
     if (starts) expectType("attention", "table", table!, "float", [bucketCount(starts), heads]);
     return [float(floatOf(qkv!), rows!, width / 3), f32(rows!, heads)];
   },
-  lower({ inputs: [qkv, tokens, sentences, table], outputs: [context, logSum], attributes }, capabilities) {
-    const head = headKernel({ qkv: qkv!, sentences: sentences!, table }, attributes, capabilities);
-    return {
-      variant: head.variant,
-      kernels: [
-        head.kernel({
-          label: "attention",
-          reads: { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"] },
-          writes: { context: [context!, "vec4f"], logSum: [logSum!, "f32"] },
-          phases: [
-            {
-              own: wgsl`var q: Vectors;
-    var sum: Vectors;
-    ${head.each("q[i] = qkv(own + i); sum[i] = vec4f();")}
-    let stream = ${head.stream("row")};
-    var largest = -1e30;
-    var total = 0.0;`,
-              other: wgsl`${head.others("var score_ = 0.0;")}
-      ${head.walk(`let key = qkv(other + ${head.key} + i);`, "score_ += dot(q[i], their(key));")}
-      ${head.others(`score_ = select(-1e30, ${head.score("score_", "j + _", "position")}, ${head.sees});`)}
-      let newLargest = max(largest, ${head.fold("score_", (a, b) => `max(${a}, ${b})`)});
-      let shrink = exp(largest - newLargest);
-      ${head.others(`let p_ = exp(score_ - newLargest); let kept_ = p_ * ${head.factor("stream", "j + _")};`)}
-      total = total * shrink + ${head.fold("p_", plus)};
-      largest = newLargest;
-      ${head.walk(`let value = qkv(other + ${head.value} + i); var sumI = sum[i] * shrink;`, "sumI += kept_ * their(value);", "sum[i] = sumI;")}`,
-              finish: wgsl`${head.each("setContext(ownOutput + i, sum[i] / total);")}
-    setLogSum(row * ${attributes.heads}u + head, largest + log(total));`,
-            },
-          ],
-        }),
-      ],
-    };
-  },
+  variants,
+  lower: (node, capabilities) => variants(node, capabilities)[0]!.lower(),
   gradient({ inputs: [qkv, tokens, sentences, table], outputs: [context, logSum], attributes }, [dContext]) {
     if (!dContext) return [];
     const inputs = [dContext, qkv!, context!, logSum!, tokens!, sentences!, ...(table ? [table] : [])];
@@ -125,105 +87,187 @@ const operation: Operation<Attributes> = {
   },
 };
 
+/** Blocks for GPUs, except with a bias by relative position; and a walk over the sentence, token by token or in blocks of a subgroup. */
+function variants(node: Node<AttentionAttributes>, capabilities: Capabilities): readonly Variant[] {
+  const {
+    inputs: [qkv, tokens, sentences],
+    outputs: [context, logSum],
+    attributes,
+  } = node;
+  const blocks = hasBlocks(attributes, capabilities)
+    ? [attentionBlocks({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, attributes, capabilities)]
+    : [];
+  return [
+    ...blocks.map(({ name, forward }) => ({
+      name,
+      lower: (): Lowering => ({ variant: name, kernels: [forward({ context: context!, logSum: logSum! })] }),
+    })),
+    { name: "walk", lower: () => walkForward(node, capabilities) },
+  ];
+}
+
+const hasBlocks = ({ starts }: AttentionAttributes, { software }: Capabilities) => !software && starts === null;
+
+function walkForward(
+  { inputs: [qkv, tokens, sentences, table], outputs: [context, logSum], attributes }: Node<AttentionAttributes>,
+  capabilities: Capabilities,
+): Lowering {
+  const head = headKernel({ qkv: qkv!, sentences: sentences!, table }, attributes, capabilities);
+  return {
+    variant: head.variant,
+    kernels: [
+      head.kernel({
+        label: "attention",
+        reads: { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"] },
+        writes: { context: [context!, "vec4f"], logSum: [logSum!, "f32"] },
+        phases: [
+          {
+            own: wgsl`var q: Vectors;
+  var sum: Vectors;
+  ${head.each("q[i] = qkv(own + i); sum[i] = vec4f();")}
+  let stream = ${head.stream("row")};
+  var largest = -1e30;
+  var total = 0.0;`,
+            other: wgsl`${head.others("var score_ = 0.0;")}
+    ${head.walk(`let key = qkv(other + ${head.key} + i);`, "score_ += dot(q[i], their(key));")}
+    ${head.others(`score_ = select(-1e30, ${head.score("score_", "j + _", "position")}, ${head.sees});`)}
+    let newLargest = max(largest, ${head.fold("score_", (a, b) => `max(${a}, ${b})`)});
+    let shrink = exp(largest - newLargest);
+    ${head.others(`let p_ = exp(score_ - newLargest); let kept_ = p_ * ${head.factor("stream", "j + _")};`)}
+    total = total * shrink + ${head.fold("p_", plus)};
+    largest = newLargest;
+    ${head.walk(`let value = qkv(other + ${head.value} + i); var sumI = sum[i] * shrink;`, "sumI += kept_ * their(value);", "sum[i] = sumI;")}`,
+            finish: wgsl`${head.each("setContext(ownOutput + i, sum[i] / total);")}
+  setLogSum(row * ${attributes.heads}u + head, largest + log(total));`,
+          },
+        ],
+      }),
+    ],
+  };
+}
+
 /** The gradient of the bias's table [buckets, heads] from the sums of each tile of each sentence, f32 [sentences, tiles · buckets · heads]. */
 function tableGradient(sums: Value, table: Type): Value {
   return sum(reshape(columnSum(sums), [(sums.shape[1] as number) / elementCount(table.shape), ...table.shape]), 0);
 }
 
-const attentionGradient: Operation<Attributes> = {
+const attentionGradient: Operation<AttentionAttributes> = {
   name: "attentionGradient",
   infer([dContext, qkv, context, , , sentences, table], { longest }) {
     expectType("attentionGradient", "dContext", dContext!, "float", context!.shape);
     return [qkv!, ...(table ? [f32(sentences!.shape[0]!, tilesOf(longest) * elementCount(table.shape))] : [])];
   },
-  lower({ inputs: [dContext, qkv, context, logSum, tokens, sentences, table], outputs: [dQkv, sums], attributes }, capabilities) {
-    const head = headKernel({ qkv: qkv!, sentences: sentences!, table }, attributes, capabilities);
-    const { longest } = attributes;
-    const known = (table ? joinedMoments : ownMoments)(head, { context: context!, dContext: dContext!, logSum: logSum! }, attributes);
-    const reads = { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"], dContext: [dContext!, "vec4f"], ...known.reads } as const;
-    const query: Phase = {
-      own: wgsl`var q: Vectors;
-    var g: Vectors;
-    var dq: Vectors;
-    ${known.begin}
-    ${head.each(`q[i] = qkv(own + i); g[i] = dContext(ownOutput + i); dq[i] = vec4f();${known.term}`)}
-    let stream = ${head.stream("row")};
-    ${known.own}
-    ${head.bias ? `let counted = select(0.0, ${1 / Number(head.scale)}, base + thread < count);` : ""}`,
-      other: wgsl`${head.others("var score_ = 0.0; var dp_ = 0.0;")}
-      ${head.walk(
-        `let key = qkv(other + ${head.key} + i); let value = qkv(other + ${head.value} + i);`,
-        "score_ += dot(q[i], their(key)); dp_ += dot(g[i], their(value));",
-      )}
-      ${head.others(
-        `let p_ = select(0.0, exp(${head.score("score_", "j + _", "position")} - ownLogSum), ${head.sees});
-      let ds_ = p_ * (dp_ * ${head.factor("stream", "j + _")} - ownInner) * ${head.scale};
-      ${head.bias ? addToBucket(head.bias, "j + _", "position", "ds_ * counted") : ""}`,
-      )}
-      ${head.walk(`let key = qkv(other + ${head.key} + i); var dqI = dq[i];`, "dqI += ds_ * their(key);", "dq[i] = dqI;")}`,
-      finish: wgsl`${head.each("setDQkv(own + i, dq[i]);")}
-    ${known.keep}`,
-      end: head.bias ? storeBucketSums(head.bias, `group.x * ${tilesOf(longest)}u + group.z`) : "",
-    };
-    const keyAndValue: Phase = {
-      own: wgsl`var k: Vectors;
-    var v: Vectors;
-    var dk: Vectors;
-    var dv: Vectors;
-    ${head.each(`k[i] = qkv(own + ${head.key} + i); v[i] = qkv(own + ${head.value} + i); dk[i] = vec4f(); dv[i] = vec4f();`)}`,
-      other: wgsl`${known.other}
-      let streamOf = ${head.stream("otherRow")};
-      ${head.others("var score_ = 0.0; var dp_ = 0.0;")}
-      ${head.walk(
-        "let query = qkv(other + i); let d = dContext(otherOutput + i);",
-        "score_ += dot(k[i], their(query)); dp_ += dot(v[i], their(d));",
-      )}
-      ${head.others(
-        `let p_ = select(0.0, exp(${head.score("score_", "position", "j + _")} - their(logSumOf)), ${head.sees});
-      let kept_ = p_ * ${head.factor("their(streamOf)", "position")};
-      let ds_ = (kept_ * dp_ - p_ * their(innerOf)) * ${head.scale};`,
-      )}
-      ${head.walk(
-        "let query = qkv(other + i); let d = dContext(otherOutput + i); var dkI = dk[i]; var dvI = dv[i];",
-        "dkI += ds_ * their(query); dvI += kept_ * their(d);",
-        "dk[i] = dkI; dv[i] = dvI;",
-      )}`,
-      finish: head.each(`setDQkv(own + ${head.key} + i, dk[i]); setDQkv(own + ${head.value} + i, dv[i]);`),
-    };
-    const writes = { dQkv: [dQkv!, "vec4f"] } as const;
-    const ofQuery = {
-      reads: { ...reads, ...known.queryReads },
-      writes: { ...writes, ...known.queryWrites, ...(sums ? { sums: [sums, "f32"] as const } : {}) },
-      declarations: head.bias ? bucketSumDeclarations(head.bias) : "",
-    };
-    const { declarations } = known;
-    return {
-      variant: head.variant,
-      scratch: known.scratch,
-      kernels: [
-        ...known.before,
-        ...(head.whole
-          ? [
-              head.kernel({
-                label: "attentionGradient",
-                ...ofQuery,
-                declarations: declarations + ofQuery.declarations,
-                phases: [query, keyAndValue],
-              }),
-            ]
-          : [
-              head.kernel({ label: "attentionGradient query", ...ofQuery, phases: [query] }),
-              head.kernel({
-                label: "attentionGradient key, value",
-                reads: { ...reads, ...known.keyReads },
-                writes,
-                phases: [keyAndValue],
-              }),
-            ]),
-      ],
-    };
-  },
+  variants: gradientVariants,
+  lower: (node, capabilities) => gradientVariants(node, capabilities)[0]!.lower(),
 };
+
+function gradientVariants(node: Node<AttentionAttributes>, capabilities: Capabilities): readonly Variant[] {
+  const { attributes } = node;
+  const blocks: Variant = { name: `blocks of ${blockTokens}`, lower: () => blocksBackward(node, capabilities) };
+  return [...(hasBlocks(attributes, capabilities) ? [blocks] : []), { name: "walk", lower: () => walkBackward(node, capabilities) }];
+}
+
+function blocksBackward(
+  { inputs: [dContext, qkv, context, logSum, tokens, sentences], outputs: [dQkv], attributes }: Node<AttentionAttributes>,
+  capabilities: Capabilities,
+): Lowering {
+  const blocks = attentionBlocks({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, attributes, capabilities);
+  const gradients = { dContext: dContext!, dQkv: dQkv! };
+  if (attributes.longest <= blockTokens) return { variant: blocks.name, kernels: [blocks.backward({ ...gradients, logSum: logSum! })] };
+  const { kernel: joins, moments } = joinMoments({ context: context!, dContext: dContext!, logSum: logSum! }, attributes);
+  return { variant: blocks.name, scratch: [moments], kernels: [joins, blocks.backwardByWalks({ ...gradients, moments })] };
+}
+
+function walkBackward(
+  { inputs: [dContext, qkv, context, logSum, tokens, sentences, table], outputs: [dQkv, sums], attributes }: Node<AttentionAttributes>,
+  capabilities: Capabilities,
+): Lowering {
+  const head = headKernel({ qkv: qkv!, sentences: sentences!, table }, attributes, capabilities);
+  const { longest } = attributes;
+  const known = (table ? joinedMoments : ownMoments)(head, { context: context!, dContext: dContext!, logSum: logSum! }, attributes);
+  const reads = { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"], dContext: [dContext!, "vec4f"], ...known.reads } as const;
+  const query: Phase = {
+    own: wgsl`var q: Vectors;
+  var g: Vectors;
+  var dq: Vectors;
+  ${known.begin}
+  ${head.each(`q[i] = qkv(own + i); g[i] = dContext(ownOutput + i); dq[i] = vec4f();${known.term}`)}
+  let stream = ${head.stream("row")};
+  ${known.own}
+  ${head.bias ? `let counted = select(0.0, ${1 / Number(head.scale)}, base + thread < count);` : ""}`,
+    other: wgsl`${head.others("var score_ = 0.0; var dp_ = 0.0;")}
+    ${head.walk(
+      `let key = qkv(other + ${head.key} + i); let value = qkv(other + ${head.value} + i);`,
+      "score_ += dot(q[i], their(key)); dp_ += dot(g[i], their(value));",
+    )}
+    ${head.others(
+      `let p_ = select(0.0, exp(${head.score("score_", "j + _", "position")} - ownLogSum), ${head.sees});
+    let ds_ = p_ * (dp_ * ${head.factor("stream", "j + _")} - ownInner) * ${head.scale};
+    ${head.bias ? addToBucket(head.bias, "j + _", "position", "ds_ * counted") : ""}`,
+    )}
+    ${head.walk(`let key = qkv(other + ${head.key} + i); var dqI = dq[i];`, "dqI += ds_ * their(key);", "dq[i] = dqI;")}`,
+    finish: wgsl`${head.each("setDQkv(own + i, dq[i]);")}
+  ${known.keep}`,
+    end: head.bias ? storeBucketSums(head.bias, `group.x * ${tilesOf(longest)}u + group.z`) : "",
+  };
+  const keyAndValue: Phase = {
+    own: wgsl`var k: Vectors;
+  var v: Vectors;
+  var dk: Vectors;
+  var dv: Vectors;
+  ${head.each(`k[i] = qkv(own + ${head.key} + i); v[i] = qkv(own + ${head.value} + i); dk[i] = vec4f(); dv[i] = vec4f();`)}`,
+    other: wgsl`${known.other}
+    let streamOf = ${head.stream("otherRow")};
+    ${head.others("var score_ = 0.0; var dp_ = 0.0;")}
+    ${head.walk(
+      "let query = qkv(other + i); let d = dContext(otherOutput + i);",
+      "score_ += dot(k[i], their(query)); dp_ += dot(v[i], their(d));",
+    )}
+    ${head.others(
+      `let p_ = select(0.0, exp(${head.score("score_", "position", "j + _")} - their(logSumOf)), ${head.sees});
+    let kept_ = p_ * ${head.factor("their(streamOf)", "position")};
+    let ds_ = (kept_ * dp_ - p_ * their(innerOf)) * ${head.scale};`,
+    )}
+    ${head.walk(
+      "let query = qkv(other + i); let d = dContext(otherOutput + i); var dkI = dk[i]; var dvI = dv[i];",
+      "dkI += ds_ * their(query); dvI += kept_ * their(d);",
+      "dk[i] = dkI; dv[i] = dvI;",
+    )}`,
+    finish: head.each(`setDQkv(own + ${head.key} + i, dk[i]); setDQkv(own + ${head.value} + i, dv[i]);`),
+  };
+  const writes = { dQkv: [dQkv!, "vec4f"] } as const;
+  const ofQuery = {
+    reads: { ...reads, ...known.queryReads },
+    writes: { ...writes, ...known.queryWrites, ...(sums ? { sums: [sums, "f32"] as const } : {}) },
+    declarations: head.bias ? bucketSumDeclarations(head.bias) : "",
+  };
+  const { declarations } = known;
+  return {
+    variant: head.variant,
+    scratch: known.scratch,
+    kernels: [
+      ...known.before,
+      ...(head.whole
+        ? [
+            head.kernel({
+              label: "attentionGradient",
+              ...ofQuery,
+              declarations: declarations + ofQuery.declarations,
+              phases: [query, keyAndValue],
+            }),
+          ]
+        : [
+            head.kernel({ label: "attentionGradient query", ...ofQuery, phases: [query] }),
+            head.kernel({
+              label: "attentionGradient key, value",
+              reads: { ...reads, ...known.keyReads },
+              writes,
+              phases: [keyAndValue],
+            }),
+          ]),
+    ],
+  };
+}
 
 /** What the backward pass needs of every query: its log Σ exp(score), and its inner product Σ dP·P = dContext·context. */
 interface Moments {
@@ -253,7 +297,7 @@ interface MomentInputs {
 }
 
 /** Each thread adds up its query's inner product. The other phase finds it in workgroup memory, or in scratch if it is another kernel. */
-function ownMoments({ whole }: Head, { context, logSum }: MomentInputs, { heads, longest }: Attributes): Moments {
+function ownMoments({ whole }: Head, { context, logSum }: MomentInputs, { heads, longest }: AttentionAttributes): Moments {
   const inner = new Scratch("f32", logSum.shape);
   const at = `row * ${heads}u + head`;
   const otherAt = `otherRow * ${heads}u + head`;
@@ -275,21 +319,11 @@ function ownMoments({ whole }: Head, { context, logSum }: MomentInputs, { heads,
 }
 
 /** A kernel joins both in one tensor first, so that there are bindings left for the bias and its sums. */
-function joinedMoments({ quads }: Head, { context, dContext, logSum }: MomentInputs, { heads }: Attributes): Moments {
-  const moments = new Scratch("f32", [...logSum.shape, 2]);
+function joinedMoments(_: Head, inputs: MomentInputs, attributes: AttentionAttributes): Moments {
+  const { kernel: joins, moments } = joinMoments(inputs, attributes);
+  const { heads } = attributes;
   return {
-    before: [
-      pointKernel({
-        label: "attentionGradient moments",
-        over: logSum,
-        width: 1,
-        reads: { context: [context, "vec4f"], dContext: [dContext, "vec4f"], logSum: [logSum, "f32"] },
-        writes: { moments: [moments, "vec2f"] },
-        main: wgsl`var inner = 0.0;
-  for (var i = index * ${quads}u; i < (index + 1u) * ${quads}u; i++) { inner += dot(dContext(i), context(i)); }
-  setMoments(index, vec2f(logSum(index), inner));`,
-      }),
-    ],
+    before: [joins],
     scratch: [moments],
     declarations: "",
     reads: { moments: [moments, "vec2f"] },
@@ -301,6 +335,25 @@ function joinedMoments({ quads }: Head, { context, dContext, logSum }: MomentInp
     own: `let ownMoments = moments(row * ${heads}u + head); let ownLogSum = ownMoments.x; let ownInner = ownMoments.y;`,
     keep: "",
     other: `let momentsOf = moments(otherRow * ${heads}u + head); let logSumOf = momentsOf.x; let innerOf = momentsOf.y;`,
+  };
+}
+
+/** The kernel that computes both moments of every query and head: f32 [tokens, heads, 2]. */
+function joinMoments({ context, dContext, logSum }: MomentInputs, { heads }: AttentionAttributes) {
+  const moments = new Scratch("f32", [...logSum.shape, 2]);
+  const quads = (context.shape[1] as number) / heads / 4;
+  return {
+    moments,
+    kernel: pointKernel({
+      label: "attentionGradient moments",
+      over: logSum,
+      width: 1,
+      reads: { context: [context, "vec4f"], dContext: [dContext, "vec4f"], logSum: [logSum, "f32"] },
+      writes: { moments: [moments, "vec2f"] },
+      main: wgsl`var inner = 0.0;
+  for (var i = index * ${quads}u; i < (index + 1u) * ${quads}u; i++) { inner += dot(dContext(i), context(i)); }
+  setMoments(index, vec2f(logSum(index), inner));`,
+    }),
   };
 }
 
@@ -347,7 +400,7 @@ interface HeadInputs {
 /** The frame of all three kernels: one workgroup per sentence and head, one thread per token, and a walk over the sentence. */
 function headKernel(
   { qkv, sentences, table }: HeadInputs,
-  { heads, longest, dropout, window, starts }: Attributes,
+  { heads, longest, dropout, window, starts }: AttentionAttributes,
   { software, subgroupSize }: Capabilities,
 ) {
   const [rowCount] = qkv.shape as [Type["shape"][0], number];

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { Choose } from "../../src/autograd/plan.ts";
 import { ShapeError } from "../../src/errors.ts";
+import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import { attention } from "../../src/kernels/attention.ts";
 import { f32 } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
@@ -9,13 +11,13 @@ import { expectClose, expectGradient, expectSame } from "./close.ts";
 import { normals } from "./data.ts";
 import { batchInputs, batchStep, type PackedBatch, packedBatch } from "./packed-batch.ts";
 import { adjoint, build, execute } from "./run.ts";
-import { rowVariants } from "./variants.ts";
+import { chooseNamed, rowVariants } from "./variants.ts";
 
 const device = await openTestDevice();
 
 const capacity = { tokens: 801, sentences: 11 };
-/** Sentences that a workgroup handles whole, and ones that are split into tiles. */
-const lengthsUpTo = { 128: [1, 2, 7, 31, 57, 128], 512: [1, 2, 7, 31, 57, 128, 512] } as const;
+/** Sentences of one block, ones that a workgroup handles whole, and ones that are split into tiles. */
+const lengthsUpTo = { 32: [1, 2, 7, 31, 32], 128: [1, 2, 7, 31, 57, 128], 512: [1, 2, 7, 31, 57, 128, 512] } as const;
 type Longest = keyof typeof lengthsUpTo;
 const random = { seed: 13, step: 4 };
 
@@ -32,16 +34,33 @@ interface Heads {
   readonly starts?: readonly number[];
 }
 
-/** The ways to lower it: for software adapters, in blocks if the device has subgroups; for all others, token by token and unrolled. */
-const variants = rowVariants(device).flatMap(({ capabilities }) =>
-  ([128, 512] as const).map((longest) => ({
-    name: `${capabilities.software ? "for software adapters" : "for GPUs"}, of at most ${longest} tokens`,
+interface Way {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly longest: Longest;
+  readonly choose?: Choose;
+}
+
+/**
+ * The ways to lower it: for software adapters, a walk in blocks if the device has subgroups; for all others blocks of scores, or a walk
+ * token by token and unrolled.
+ */
+const variants: Way[] = rowVariants(device).flatMap(({ capabilities }) => {
+  const way = (name: string, longest: Longest, choose?: Choose): Way => ({
+    name: `${name}, of at most ${longest} tokens`,
     capabilities,
     longest,
-  })),
-);
+    ...(choose && { choose }),
+  });
+  const walks = (name: string) => ([128, 512] as const).map((longest) => way(name, longest, chooseNamed("walk")));
+  if (capabilities.software) return walks("a walk on software adapters");
+  return [...([32, 128, 512] as const).map((longest) => way("blocks", longest)), ...walks("a walk on GPUs")];
+});
 
-async function record({ heads, headSize, probability, longest, window, starts }: Heads, capabilities = device.capabilities) {
+/** The way that the device runs it by itself. */
+const own: Pick<Way, "capabilities" | "choose"> = { capabilities: device.capabilities };
+
+async function record({ heads, headSize, probability, longest, window, starts }: Heads, { capabilities, choose } = own) {
   const hidden = heads * headSize;
   const program = await build(
     device,
@@ -54,6 +73,7 @@ async function record({ heads, headSize, probability, longest, window, starts }:
       return { y, dQkv: dQkv!, ...(dTable ? { dTable } : {}) };
     },
     capabilities,
+    choose,
   );
   const run = async (batch: PackedBatch, qkv: Float32Array, dy: Float32Array, table?: Float32Array) => {
     const step = batchStep(batch);
@@ -76,9 +96,9 @@ function bucketOf(starts: readonly number[], relative: number): number {
 }
 
 /** Expects the kernels' result for each sentence of each batch to equal the reference's for that sentence on its own. */
-async function compare(shape: Heads, batches: readonly PackedBatch[], capabilities = device.capabilities) {
+async function compare(shape: Heads, batches: readonly PackedBatch[], way = own) {
   const { heads, headSize, probability, window, starts } = shape;
-  const { run, hidden, close } = await record(shape, capabilities);
+  const { run, hidden, close } = await record(shape, way);
   const table = starts && normals(2 * starts.length * heads, 69);
   const biasFrom = (values?: ArrayLike<number>) =>
     values && starts && ((head: number, relative: number) => values[bucketOf(starts, relative) * heads + head]!);
@@ -112,28 +132,28 @@ async function compare(shape: Heads, batches: readonly PackedBatch[], capabiliti
   close();
 }
 
-describe.each(variants)("attention, $name", ({ capabilities, longest }) => {
+describe.each(variants)("attention, $name", ({ longest, ...way }) => {
   it.each([
     { heads: 1, headSize: 4, probability: 0 },
     { heads: 3, headSize: 8, probability: 0.1 },
     { heads: 2, headSize: 12, probability: 0.5 },
   ])("equals the float64 reference for $heads heads of $headSize with dropout $probability", async (shape) => {
     const long = packedBatch(lengthsUpTo[longest].map((length, i) => ({ length, logical: i + 3 })));
-    await compare({ ...shape, longest }, [long, packedBatch([{ length: 7 }, { length: 1 }])], capabilities);
+    await compare({ ...shape, longest }, [long, packedBatch([{ length: 7 }, { length: 1 }])], way);
   });
 
   it.each([
     { heads: 2, headSize: 8, probability: 0.1, window: 5 },
     { heads: 3, headSize: 8, probability: 0.1, starts: [0, 1, 2, 3, 6, 11, 40] },
   ])("equals the float64 reference for a window of $window and a bias in buckets from $starts", async (shape) => {
-    const lengths = longest === 128 ? [1, 7, 70] : [31, 140];
-    await compare({ ...shape, longest }, [packedBatch(lengths.map((length, i) => ({ length, logical: i + 3 })))], capabilities);
+    const lengths = { 32: [1, 7, 30], 128: [1, 7, 70], 512: [31, 140] }[longest];
+    await compare({ ...shape, longest }, [packedBatch(lengths.map((length, i) => ({ length, logical: i + 3 })))], way);
   });
 
   it("gives a sentence the same bits wherever it stands, dropout included", async () => {
     const shape = { heads: 3, headSize: 8, probability: 0.1, longest };
-    const { run, hidden, close } = await record(shape, capabilities);
-    const sentenceLengths = [57, 1, 31, 7];
+    const { run, hidden, close } = await record(shape, way);
+    const sentenceLengths = [Math.min(57, longest), 1, 31, 7];
     const seen = new Map<number, { y: Float32Array; dQkv: Float32Array }>();
     for (const order of [[0, 1, 2, 3], [3, 1, 0, 2], [2], [0]]) {
       const batch = packedBatch(order.map((logical) => ({ length: sentenceLengths[logical]!, logical })));
@@ -154,7 +174,7 @@ describe.each(variants)("attention, $name", ({ capabilities, longest }) => {
 
   it("neither overflows nor turns NaN for scores far from zero", async () => {
     const shape = { heads: 1, headSize: 4, probability: 0, longest };
-    const { run, close } = await record(shape, capabilities);
+    const { run, close } = await record(shape, way);
     const batch = packedBatch([{ length: 3 }]);
     // Scores ±2·10⁴ apart: each softmax is one-hot, on the key that points the query's way.
     const [big, zero] = [100, [0, 0, 0]];
@@ -168,6 +188,14 @@ describe.each(variants)("attention, $name", ({ capabilities, longest }) => {
 });
 
 describe("attention", () => {
+  it.each([
+    { heads: 2, headSize: 64, longest: 32, lengths: [31, 1, 32, 7] },
+    { heads: 1, headSize: 80, longest: 128, lengths: [33, 9] },
+  ] as const)("equals the float64 reference for heads of $headSize in blocks", async ({ lengths, ...shape }) => {
+    const asGpu = { capabilities: { ...device.capabilities, software: false } };
+    await compare({ ...shape, probability: 0.1 }, [packedBatch(lengths.map((length) => ({ length })))], asGpu);
+  });
+
   // Unrolled, heads of BERT's size take a software adapter minutes to compile; on its own choice of variant every adapter is quick.
   it("equals the float64 reference for heads of 64, the way this device runs them", async () => {
     await compare({ heads: 2, headSize: 64, probability: 0.1, longest: 128 }, [packedBatch([31, 1, 57, 7].map((length) => ({ length })))]);
