@@ -294,10 +294,19 @@ export class Device {
    * meanwhile.
    */
   async readThrough(staging: GPUBuffer, { buffer, offset, size }: BufferWindow): Promise<ArrayBuffer> {
+    const words = Math.ceil(size / 4) * 4;
+    return this.readStaged(
+      staging,
+      size,
+      this.submit((encoder) => encoder.copyBufferToBuffer(buffer, offset, staging, 0, words)),
+    );
+  }
+
+  /** Reads `size` bytes that submitted work copies into a staging buffer; `copied` is what became of the copy, if the caller does not check it. */
+  async readStaged(staging: GPUBuffer, size: number, copied: Promise<Refusal | null> = Promise.resolve(null)): Promise<ArrayBuffer> {
     this.check();
     this.counters.readbacks++;
     const words = Math.ceil(size / 4) * 4;
-    const copied = this.submit((encoder) => encoder.copyBufferToBuffer(buffer, offset, staging, 0, words));
     const { result, refusal } = inErrorScope(this.gpu, () => staging.mapAsync(GPUMapMode.READ));
     const mapped = this.#wait(result).then(
       () => true,

@@ -25,6 +25,7 @@ export class Timestamps {
   readonly #device: Device;
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
+  readonly #staging: GPUBuffer;
 
   /** For `passes` passes. Throws `DeviceError` where the device has no timestamps. */
   constructor(device: Device, passes: number) {
@@ -32,6 +33,7 @@ export class Timestamps {
     this.#device = device;
     this.#queries = device.gpu.createQuerySet({ type: "timestamp", count: 2 * passes });
     this.#resolved = device.createBuffer("timestamps", 16 * passes, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC);
+    this.#staging = device.createBuffer("timestamps", 16 * passes, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
   }
 
   /** The descriptor of pass number `pass`. */
@@ -44,11 +46,12 @@ export class Timestamps {
   /** Encodes the commands that read the timestamps, after the timed passes. */
   resolve(encoder: GPUCommandEncoder): void {
     encoder.resolveQuerySet(this.#queries, 0, this.#queries.count, this.#resolved, 0);
+    encoder.copyBufferToBuffer(this.#resolved, 0, this.#staging, 0, this.#resolved.size);
   }
 
-  /** The times of the last submitted passes, in order. */
+  /** The times of the last submitted passes, in order. The next ones must not be submitted before. */
   async read(): Promise<PassTime[]> {
-    const times = new BigUint64Array(await this.#device.read({ buffer: this.#resolved, offset: 0, size: this.#resolved.size }));
+    const times = new BigUint64Array(await this.#device.readStaged(this.#staging, this.#staging.size));
     const since = (i: number) => Number(times[i]! - times[0]!);
     return Array.from({ length: times.length / 2 }, (_, pass) => ({ begin: since(2 * pass), end: since(2 * pass + 1) }));
   }
@@ -56,6 +59,7 @@ export class Timestamps {
   close(): void {
     this.#queries.destroy();
     this.#resolved.destroy();
+    this.#staging.destroy();
   }
 
   [Symbol.dispose](): void {

@@ -3,10 +3,11 @@
  * is cached in a store, for this adapter, driver, package version and text of the kernels. From then on the choices are data.
  *
  * A program's kinds are measured together, because most of the time goes into compiling: nodes that differ only in what follows a product
- * count as one kind (`measuredAs`), all kernels are compiled at once, and the device is warmed up once.
+ * count as one kind (`measuredAs`), all kernels are compiled at once, and the device is warmed up once. On hardware, kinds with little work
+ * are left to the operation, and so are variants far from its own choice in its list.
  *
- * Only operations on floats are measured, because valid tables of indices cannot be generated at random. Without measuring, the choice is
- * each operation's own, among the variants with correct results.
+ * An operation that reads tables of indices is measured if it says with which (`tables`). Without measuring, the choice is each operation's
+ * own, among the variants with correct results.
  */
 
 import { Choices, isRecordOf, type Tuning, tuningKey } from "../autograd/choices.ts";
@@ -18,7 +19,7 @@ import { Turns } from "../gpu/turns.ts";
 import { atCapacity } from "../kernels/language/kernel.ts";
 import type { Node, Variant } from "../kernels/language/operation.ts";
 import { contenderOf, measureInTurns, warmUpOf } from "./measure.ts";
-import { nodeOf, randomInputs, variantsProgram } from "./node-program.ts";
+import { nodeOf, randomInputs, tablesOf, variantsProgram } from "./node-program.ts";
 import { checkKey, computesRight, isDoubtful } from "./self-check.ts";
 
 /** Texts that outlive the process, by name. */
@@ -52,10 +53,16 @@ export interface AutotunerOptions {
 const leastGain = 0.03;
 
 /**
- * How a kind of node is measured. A turn is many runs on a warm device, so one turn tells what is half as slow again as another; the median
- * of five tells the rest.
+ * How a kind of node is measured. A turn is many runs on a warm device, so one turn tells what is a quarter slower than another; the median
+ * of three tells the rest.
  */
-const pace = { turn: 3, rounds: 5, hopeless: 1.5 };
+const pace = { turn: 3, rounds: 3, hopeless: 1.25 };
+
+/** A kind with less than this share of the largest one's work is not worth measuring on hardware. */
+const leastShare = 1 / 64;
+
+/** The most variants of a kind that are measured on hardware, where the time goes into compiling. */
+const mostVariants = 4;
 
 /** Milliseconds that keep the device warm between two kinds, while inputs are written. */
 const keptWarm = 10;
@@ -143,7 +150,8 @@ export class Autotuner implements Tuning {
     const variantsOf = (other: Node) => other.operation.variants?.(other, capabilities) ?? [];
     const { operation } = node;
     const measured = operation.measuredAs ? nodeOf({ operation, ...operation.measuredAs(node) }) : node;
-    const variants = variantsOf(measured);
+    const all = variantsOf(measured);
+    const variants = capabilities.software ? all : all.slice(0, mostVariants);
     const kernels = this.#options.measure ? this.#digest(variants) : "";
     return { node, variants: variantsOf(node), measured: { node: measured, key: tuningKey(measured), variants, kernels } };
   }
@@ -165,14 +173,17 @@ export class Autotuner implements Tuning {
   }
 
   #isMeasurable({ node, variants }: Measured): boolean {
-    return this.#options.measure && variants.length > 1 && node.inputs.every(({ dtype }) => dtype !== "u32");
+    const isReady = node.operation.tables !== undefined || node.inputs.every(({ dtype }) => dtype !== "u32");
+    return this.#options.measure && variants.length > 1 && isReady;
   }
 
   /** Measures the kinds that are not known yet, those with the most work first. Each one's variants by key, the fastest first. */
   async #measureNew(kinds: readonly Kind[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const least = this.#device.capabilities.software ? 0 : leastShare * Math.max(0, ...kinds.map(({ measured }) => workOf(measured)));
     const unknown = new Map(
       kinds
         .map(({ measured }) => measured)
+        .filter((measured) => workOf(measured) >= least)
         .filter((measured) => this.#isMeasurable(measured) && this.#kept(this.#choices, measured.key, measured.kernels) === undefined)
         .map((measured) => [measured.key, measured]),
     );
@@ -216,7 +227,7 @@ export class Autotuner implements Tuning {
     return this.#attempt(names.join(", "), node, async () => {
       const { program, nodes } = await variantsProgram(this.#device, node, names);
       try {
-        program.run({ inputs: randomInputs(program) });
+        program.run({ inputs: { ...randomInputs(program), ...tablesOf(node) } });
         const contenders = nodes.map((own) => contenderOf(program, (other) => other === own));
         const timings = await measureInTurns(this.#device, contenders, { ...pace, warmUp });
         const own = (name: string) => (name === variants[0]!.name ? 1 - leastGain : 1);

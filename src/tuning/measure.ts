@@ -36,6 +36,9 @@ export interface Pace {
   readonly hopeless?: number;
 }
 
+/** Turns of a warm-up. */
+const warmUpTurns = 20;
+
 /** No turn has more runs than this, so that its commands take little memory. */
 const mostRuns = 500;
 
@@ -56,12 +59,13 @@ export async function measureInTurns(device: Device, contenders: readonly Conten
     // The first run triggers the driver's work at a pipeline's first use; the second one says how many runs fit into a turn.
     const last: number[] = [];
     for (const clock of clocks) last.push(await clock.time(1).then(() => clock.time(1)));
-    const takeTurn = async (i: number) => {
-      last[i] = await clocks[i]!.time(Math.min(mostRuns, Math.max(1, Math.ceil(turn / last[i]!))));
+    const takeTurn = async (i: number, length = turn) => {
+      last[i] = await clocks[i]!.time(Math.min(mostRuns, Math.max(1, Math.ceil(length / last[i]!))));
       return last[i];
     };
+    // Long turns, because each one waits for its result.
     const end = performance.now() + warmUp;
-    for (let i = 0; performance.now() < end; i = (i + 1) % clocks.length) await takeTurn(i);
+    for (let i = 0; performance.now() < end; i = (i + 1) % clocks.length) await takeTurn(i, Math.max(turn, warmUp / warmUpTurns));
 
     const times = clocks.map((): number[] => []);
     for (let round = 0; round < rounds; round++) {

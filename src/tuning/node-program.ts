@@ -66,18 +66,26 @@ export async function variantsProgram(
 }
 
 /**
- * Random numbers for every input of a program: ±[1/8, 2) with ten bits of fraction, which f16 and f32 both hold exactly. So two programs
+ * Random numbers for every input of floats of a program: ±[1/8, 2) with ten bits of fraction, which f16 and f32 both hold exactly. So two programs
  * whose inputs differ only in dtype get the same numbers. The numbers repeat in a large input, because generating millions would take
  * longer than any kernel.
  */
 export function randomInputs({ plan: { tape } }: Program): NonNullable<StepInput["inputs"]> {
   return Object.fromEntries(
-    [...tape.inputs].map(([name, { dtype, shape }], i) => {
-      const count = elementCount(shape);
-      const halves = randomHalves(Math.min(count, period), i);
-      return [name, dtype === "f16" ? repeated(halves, new Uint16Array(count)) : repeated(widened(halves), new Float32Array(count))];
-    }),
+    [...tape.inputs]
+      .filter(([, { dtype }]) => dtype !== "u32")
+      .map(([name, { dtype, shape }], i) => {
+        const count = elementCount(shape);
+        const halves = randomHalves(Math.min(count, period), i);
+        return [name, dtype === "f16" ? repeated(halves, new Uint16Array(count)) : repeated(widened(halves), new Float32Array(count))];
+      }),
   );
+}
+
+/** The tables of indices with which a node is measured, by the names of its inputs. */
+export function tablesOf(node: Node): Record<string, Uint32Array> {
+  const tables = node.operation.tables?.(node) ?? [];
+  return Object.fromEntries(tables.flatMap((table, i) => (table === null ? [] : [[`x${i}`, table]])));
 }
 
 const period = 2 ** 16;

@@ -105,11 +105,11 @@ function variants(node: Node<MatmulAttributes>, capabilities: Capabilities): rea
   return [...soft, ...matrices, ...(matrices.length > 0 ? tiles.slice(0, 1) : tiles)];
 }
 
-/** Sizes m, n and k: one block of eight of each; beyond the edges of all tiles; whole tiles, with a depth for six parts. */
+/** Sizes m, n and k: one block of eight of each; beyond the edges of all tiles; whole tiles, with a depth for eight parts. */
 const probeSizes = [
   [8, 8, 8],
   [136, 200, 104],
-  [256, 64, 192],
+  [256, 64, 256],
 ] as const;
 
 function probes(node: Node<MatmulAttributes>): Probes<MatmulAttributes> {

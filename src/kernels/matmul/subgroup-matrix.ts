@@ -16,7 +16,17 @@ import { capacity, type Kernel, type Lowering, type Node, type Variant } from ".
 import { needsWindows } from "../language/windows.ts";
 import { type Layout, type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./attributes.ts";
 import { type Epilogue, epilogue } from "./epilogue.ts";
-import { hasPlace, joinParts, nameOfSplit, type PartialProducts, partialProducts, partOfDepth, type Split, suits } from "./split-depth.ts";
+import {
+  hasPlace,
+  joinParts,
+  nameOfSplit,
+  nearestFirst,
+  type PartialProducts,
+  partialProducts,
+  partOfDepth,
+  type Split,
+  suits,
+} from "./split-depth.ts";
 
 /** A tile of C, the depth that is handled at a time, and the subgroups that share the tile along its two edges. */
 interface Tile {
@@ -52,6 +62,7 @@ const ofWeights: readonly Choice[] = [
   { tile: tile(128, 128, 32, 2, 2), parts: 2, workgroups: 132 },
   { tile: tile(128, 128, 32, 2, 2), parts: 6, workgroups: 132 },
   { tile: tile(64, 64, 64, 1, 2), parts: 1, workgroups: 132 },
+  { tile: tile(64, 64, 32, 2, 2), parts: 8, workgroups: 0, mostTiles: 64 },
   { tile: tile(64, 64, 32, 2, 2), parts: 4, workgroups: 0 },
   { tile: tile(64, 64, 32, 2, 2), parts: 1, workgroups: 0 },
 ];
@@ -71,7 +82,7 @@ export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilitie
     .map((choice) => tilingOf(node, choice, { matrix, lanes, memory: limits.maxComputeWorkgroupStorageSize }))
     .filter((tiling) => fitsDevice(tiling, capabilities) && hasPlace(node, tiling.choice, limits));
   const best = possible.find(({ choice }) => suits(node, choice, leastDepth)) ?? possible.at(-1);
-  return [...possible.filter((tiling) => tiling === best), ...possible.filter((tiling) => tiling !== best)].map((tiling) => ({
+  return nearestFirst(possible, possible, possible.indexOf(best!)).map((tiling) => ({
     name: nameOf(tiling.choice),
     lower: () => lower(node, tiling),
   }));

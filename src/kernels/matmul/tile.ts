@@ -19,6 +19,7 @@ import {
   hasPlace,
   joinParts,
   nameOfSplit,
+  nearestFirst,
   type PartialProducts,
   partialProducts,
   partOfDepth,
@@ -43,6 +44,7 @@ const choices: readonly Split<TileSize>[] = [
   { tile: middle, parts: 1, workgroups: 384 },
   { tile: middle, parts: 3, workgroups: 200 },
   { tile: small, parts: 1, workgroups: 256 },
+  { tile: small, parts: 16, workgroups: 0, mostTiles: 64 },
   { tile: small, parts: 4, workgroups: 0 },
   { tile: small, parts: 1, workgroups: 0 },
 ];
@@ -61,8 +63,8 @@ export function tileVariants(node: Node<MatmulAttributes>, capabilities: Capabil
   const guess = software
     ? { tile: small, parts: 1 }
     : choices.find((choice) => hasPlace(node, choice, limits) && suits(node, choice, leastDepth))!;
-  const isBest = (choice: Split<TileSize>) => choice.tile === guess.tile && choice.parts === guess.parts;
-  return [...possible.filter(isBest), ...possible.filter((choice) => !isBest(choice))].map((choice) => ({
+  const at = offered.findIndex(({ tile, parts }) => tile === guess.tile && parts === guess.parts);
+  return nearestFirst(possible, offered, at).map((choice) => ({
     name: nameOf(choice),
     lower: () => lower(node, choice, capabilities),
   }));
