@@ -27,6 +27,7 @@ import {
 } from "../kernels/language/operation.ts";
 import { windowed } from "../kernels/language/windows.ts";
 import { withoutAliases } from "./aliases.ts";
+import { groupJoins, type Within } from "./joins.ts";
 import type { Tape } from "./tape.ts";
 import { planTextures, type TexturePlan } from "./textures.ts";
 
@@ -44,8 +45,8 @@ export interface Slot {
   readonly bytes: number;
 }
 
-/** Where a tensor's memory is. */
-export type Place = { readonly slot: number } | { readonly persistent: Persistent };
+/** Where a tensor's memory is: in a slot, from a number of bytes on, or its own. */
+export type Place = { readonly slot: number; readonly offset: number } | { readonly persistent: Persistent };
 
 /** The bytes that a plan allocates, by purpose. */
 export interface PlanBytes {
@@ -93,22 +94,28 @@ export function plan(
   choose: Choose = () => undefined,
 ): Plan {
   const { limits } = capabilities;
-  const steps = withoutAliases(neededNodes(tape, Object.values(outputs))).map((node) => {
+  const lowered = withoutAliases(neededNodes(tape, Object.values(outputs))).map((node) => {
     const variants = node.operation.variants?.(node, capabilities) ?? [];
     const chosen = choose(node, variants) ?? variants[0];
-    const lowered = chosen ? chosen.lower() : node.operation.lower(node, capabilities);
-    const lowering = { ...lowered, kernels: lowered.kernels.map((kernel) => windowed(kernel, limits.maxStorageBufferBindingSize)) };
+    const own = chosen ? chosen.lower() : node.operation.lower(node, capabilities);
+    const lowering = { ...own, kernels: own.kernels.map((kernel) => windowed(kernel, limits.maxStorageBufferBindingSize)) };
     return { node, lowering, choice: chosen && variants.length > 1 ? chosen.name : null };
   });
-  const { slots, places } = assignSlots(tape, outputs, steps);
+  // A CPU gains nothing from it.
+  const grouped = capabilities.software
+    ? { steps: lowered, within: new Map() }
+    : groupJoins(lowered, stepsBeforePause(tape, lowered), limits);
+  const { steps, within } = grouped;
+  const { slots, places } = assignSlots(tape, outputs, steps, within);
   const kernels = steps.flatMap(({ lowering }) => lowering.kernels);
   const place = (tensor: Tensor): Place => {
     const root = rootOf(tensor);
     if (!(root instanceof Scratch) && !(root instanceof Value)) return { persistent: root };
-    const slot = places.get(root);
+    const part = within.get(root);
+    const slot = places.get(part?.whole ?? root);
     if (slot === undefined)
       throw new Error(`No memory was planned for ${formatShape(root.shape)}: a kernel binds a tensor that its node does not list.`);
-    return { slot };
+    return { slot, offset: part?.offset ?? 0 };
   };
   checkLimits(steps, capabilities);
   const textures = planTextures(steps);
@@ -137,10 +144,14 @@ export function neededNodes(tape: Tape, outputs: readonly Value[]): Node[] {
   return needed.reverse();
 }
 
-function kernelsBeforePause(tape: Tape, steps: readonly Step[]): number {
+/** How many of the steps come before the tape's pause. */
+function stepsBeforePause(tape: Tape, steps: readonly Step[]): number {
   const before = new Set(tape.nodes.slice(0, tape.pausedAt ?? tape.nodes.length).flatMap(({ outputs }) => outputs));
-  const last = steps.findLastIndex(({ node }) => node.outputs.some((output) => before.has(output)));
-  return steps.slice(0, last + 1).reduce((sum, { lowering }) => sum + lowering.kernels.length, 0);
+  return steps.findLastIndex(({ node }) => node.outputs.some((output) => before.has(output))) + 1;
+}
+
+function kernelsBeforePause(tape: Tape, steps: readonly Step[]): number {
+  return steps.slice(0, stepsBeforePause(tape, steps)).reduce((sum, { lowering }) => sum + lowering.kernels.length, 0);
 }
 
 interface Life {
@@ -161,11 +172,12 @@ interface GrowingSlot {
   readonly lives: Life[];
 }
 
-function assignSlots(tape: Tape, outputs: Readonly<Record<string, Value>>, steps: readonly Step[]) {
+function assignSlots(tape: Tape, outputs: Readonly<Record<string, Value>>, steps: readonly Step[], within: ReadonlyMap<Tensor, Within>) {
   const lives = new Map<Value | Scratch, Life>();
   const outputRoots = new Set(Object.values(outputs).map(rootOf));
   const touch = (tensor: Value | Scratch, at: number, kind: SlotKind) => {
-    const root = rootOf(tensor);
+    const own = rootOf(tensor);
+    const root = within.get(own)?.whole ?? own;
     if (!(root instanceof Value) && !(root instanceof Scratch)) return;
     const life = lives.get(root);
     if (life !== undefined) {
@@ -206,6 +218,9 @@ function disjoint(a: Life, b: Life): boolean {
   return a.last < b.first || b.last < a.first;
 }
 
+/** Bytes that a kernel's parameters take among the uniforms. */
+export const uniformBytes = (params: Uint32Array): number => Math.ceil(params.byteLength / bindingAlignment) * bindingAlignment;
+
 function countBytes(
   slots: readonly GrowingSlot[],
   kernels: readonly Kernel[],
@@ -217,7 +232,7 @@ function countBytes(
   const shared = ofKind("shared");
   const inputs = ofKind("input");
   const outputBytes = ofKind("output");
-  const uniforms = stepWords * 4 + kernels.filter(({ params }) => params.length > 0).length * bindingAlignment;
+  const uniforms = stepWords * 4 + kernels.reduce((sum, { params }) => sum + uniformBytes(params), 0);
   const staging = [...new Set(Object.values(outputs))].reduce((sum, output) => sum + byteSize(output), 0);
   const textureBytes = textures.sizes.reduce((sum, size) => sum + matrixBytes(size), 0);
   const persistent = new Set<Persistent>();

@@ -7,7 +7,7 @@
  */
 import { CapacityError, DeviceError, OptionError, ShapeError, type SimcseError } from "../errors.ts";
 import type { ArithmeticUnit } from "../gpu/ceilings.ts";
-import { type BufferWindow, bindingAlignment, type Device } from "../gpu/device.ts";
+import type { BufferWindow, Device } from "../gpu/device.ts";
 import { inErrorScope, type Refusal } from "../gpu/error-scope.ts";
 import { Lifetime } from "../gpu/lifetime.ts";
 import { copyMatrix, createMatrixTexture, matrixView } from "../gpu/matrix-texture.ts";
@@ -27,7 +27,7 @@ import {
 import { windowsOf } from "../kernels/language/windows.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import type { Tuning } from "./choices.ts";
-import { neededNodes, type Plan, plan } from "./plan.ts";
+import { neededNodes, type Plan, plan, uniformBytes } from "./plan.ts";
 import { arrayOf, type InputWrite, type NeededInputs, type StepInput, StepInputs } from "./step-input.ts";
 import { Tape } from "./tape.ts";
 import { matrixSize, type TextureUse } from "./textures.ts";
@@ -390,7 +390,7 @@ const bufferSize = (tensor: Tensor): number => Math.ceil(byteSize(tensor) / 4) *
 
 function windowOf({ place }: Plan, slots: readonly GPUBuffer[], tensor: Tensor): BufferWindow {
   const where = place(tensor);
-  return "persistent" in where ? where.persistent.window : { buffer: slots[where.slot]!, offset: 0, size: bufferSize(tensor) };
+  return "persistent" in where ? where.persistent.window : { buffer: slots[where.slot]!, offset: where.offset, size: bufferSize(tensor) };
 }
 
 async function createTextures(device: Device, { textures: { sizes } }: Plan): Promise<GPUTexture[]> {
@@ -448,7 +448,7 @@ async function buildDispatches(device: Device, plan: Plan, { slots, uniforms, te
       if (params.length > 0) {
         device.gpu.queue.writeBuffer(uniforms, offset, params as GPUAllowSharedBufferSource);
         resources.push({ buffer: uniforms, offset, size: Math.ceil(params.byteLength / 16) * 16 });
-        offset += bindingAlignment;
+        offset += uniformBytes(params);
       }
       for (const { tensor, access } of bindings) {
         if (access === "texture") resources.push(matrixView(textures[uses.get(tensor)!.texture]!));

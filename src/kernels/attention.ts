@@ -26,10 +26,11 @@ import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import type { AttentionAttributes } from "./attention/attributes.ts";
 import { attentionBlocks, blockTokens } from "./attention/blocks.ts";
-import { dropoutKeyOf, positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
+import { dropoutKey, dropoutKeyOf, positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
 import { kernel, paramU32, pointKernel } from "./language/kernel.ts";
 import {
+  capacity,
   elementCount,
   expectType,
   f32,
@@ -78,6 +79,8 @@ const operation: Operation<AttentionAttributes> = {
     return [float(floatOf(qkv!), rows!, width / 3), f32(rows!, heads)];
   },
   variants,
+  measuredAs,
+  tables: ({ inputs: [qkv, , sentences], attributes }) => [null, ...fullSentences(qkv!, sentences!, attributes)],
   lower: (node, capabilities) => variants(node, capabilities)[0]!.lower(),
   gradient({ inputs: [qkv, tokens, sentences, table], outputs: [context, logSum], attributes }, [dContext]) {
     if (!dContext) return [];
@@ -104,6 +107,21 @@ function variants(node: Node<AttentionAttributes>, capabilities: Capabilities): 
     })),
     { name: "walk", lower: () => walkForward(node, capabilities) },
   ];
+}
+
+/** The layers of a model differ in the site of their dropout, which takes no time. */
+function measuredAs({ inputs, attributes }: Node<AttentionAttributes>): Pick<Node<AttentionAttributes>, "attributes" | "inputs"> {
+  const { dropout } = attributes;
+  return { inputs, attributes: { ...attributes, dropout: dropout && { ...dropout, site: 0 } } };
+}
+
+/** Tables of tokens and sentences for a measurement: sentences of equal length, which use all rows. */
+function fullSentences(qkv: Type, sentences: Type, { longest }: AttentionAttributes): [tokens: Uint32Array, sentences: Uint32Array] {
+  const [rowCount, count] = [capacity(qkv.shape[0]!), capacity(sentences.shape[0]!)];
+  const length = Math.max(1, Math.min(longest, Math.floor(rowCount / count)));
+  const tokens = new Uint32Array(rowCount * 4);
+  for (let row = 0; row < rowCount; row++) tokens[row * 4 + 3] = dropoutKey(Math.floor(row / length), row % length);
+  return [tokens, Uint32Array.from({ length: count * 2 }, (_, i) => (i % 2 === 0 ? Math.min((i / 2) * length, rowCount - 1) : length))];
 }
 
 const hasBlocks = ({ starts }: AttentionAttributes, { software }: Capabilities) => !software && starts === null;
@@ -158,6 +176,8 @@ const attentionGradient: Operation<AttentionAttributes> = {
     return [qkv!, ...(table ? [f32(sentences!.shape[0]!, tilesOf(longest) * elementCount(table.shape))] : [])];
   },
   variants: gradientVariants,
+  measuredAs,
+  tables: ({ inputs: [, qkv, , , , sentences], attributes }) => [null, null, null, null, ...fullSentences(qkv!, sentences!, attributes)],
   lower: (node, capabilities) => gradientVariants(node, capabilities)[0]!.lower(),
 };
 

@@ -7,16 +7,18 @@
  * by bisection, so that the same pass writes zeros where the batch has no rows.
  */
 import { ShapeError } from "../errors.ts";
-import { wgsl } from "../gpu/shader.ts";
+import { range, wgsl } from "../gpu/shader.ts";
 import { tokenField } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
 import { blockIndex, fold, kernel, liveBytes, rows, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
 import {
+  byteSize,
   type Dimension,
   expectType,
   type FloatType,
   f32,
   float,
+  type Kernel,
   type Operand,
   type Operation,
   rowWidth,
@@ -90,72 +92,104 @@ const operation: Operation<Attributes> = {
         "Pass them when the forward pass is recorded for training.",
       );
     }
-    const scatter = (table: Value, order: Value, runs: Value) =>
-      dy.tape.append(scatterRows, [dy, order, runs], { tableRows: table.shape[0] as number })[0]!;
-    return [
-      null,
-      scatter(word, wordOrder, wordRuns),
-      ...(position ? [scatter(position, positionOrder, positionRuns)] : []),
-      ...(tokenType ? [columnSum(dy, tokenType.shape[0] as number)] : []),
-      ...indices.map(() => null),
-    ];
+    const tables = [[word, wordOrder, wordRuns] as const, ...(position ? [[position, positionOrder, positionRuns] as const] : [])];
+    // One kernel for both, unless only one of them is trained.
+    const isTrained = ({ persistent }: Value) => persistent === null || persistent.gradient !== undefined;
+    const groups = tables.every(([table]) => isTrained(table)) ? [tables] : tables.map((own) => [own]);
+    const gradients = groups.flatMap((group) =>
+      dy.tape.append(scatterRows, [dy, ...group.flatMap(([, order, runs]) => [order, runs])], {
+        tableRows: group.map(([table]) => table.shape[0] as number),
+      }),
+    );
+    return [null, ...gradients, ...(tokenType ? [columnSum(dy, tokenType.shape[0] as number)] : []), ...indices.map(() => null)];
   },
 };
 
-const scatterRows: Operation<{ tableRows: number }> = {
+/** The gradients of one or two tables from dy and, for each table, its order and runs. */
+const scatterRows: Operation<{ tableRows: readonly number[] }> = {
   name: "embeddingGradient",
-  infer([dy, order, runs], { tableRows }) {
-    expectType("embeddingGradient", "order", order!, "u32", gatherOrder(dy!.shape[0]!).shape);
-    expectType("embeddingGradient", "runs", runs!, "u32", gatherRuns(runs!.shape[0]!).shape);
-    return [f32(tableRows, dy!.shape[1]!)];
+  infer([dy, ...indices], { tableRows }) {
+    for (const i of tableRows.keys()) {
+      const [order, runs] = indices.slice(2 * i);
+      expectType("embeddingGradient", "order", order!, "u32", gatherOrder(dy!.shape[0]!).shape);
+      expectType("embeddingGradient", "runs", runs!, "u32", gatherRuns(runs!.shape[0]!).shape);
+    }
+    return tableRows.map((rowCount) => f32(rowCount, dy!.shape[1]!));
   },
-  lower({ inputs: [dy, order, runs], outputs: [table], attributes: { tableRows } }, { software }) {
-    const width = dy!.shape[1] as number;
-    const step = vectorWidth(width);
-    const element = vector(step);
-    const columns = width / step;
-    const distinct = runs!.shape[0]!;
-    // Searching for a row's run costs more than a row on a software adapter, and nothing beside the writes on a GPU.
-    const perThread = software ? columns : 1;
-    const threads = columns / perThread;
-    return {
-      variant: "sorted runs",
-      kernels: [
-        kernel({
-          label: "embeddingGradient",
-          workgroupSize: [threadsPerWorkgroup],
-          reads: { dy: [dy!, element], order: [order!, "u32"], runs: [runs!, "vec4u"] },
-          writes: { table: [table!, element] },
-          main: wgsl`${blockIndex}
-  let index = block * ${threadsPerWorkgroup}u + thread;
-  let row = index / ${threads}u;
-  if (row >= ${tableRows}u) { return; }
-  let count = ${rows(distinct)};
+  lower({ inputs: [dy, ...indices], outputs }, { software, limits }) {
+    const tables = outputs.map((table, i) => ({ table, order: indices[2 * i]!, runs: indices[2 * i + 1]! }));
+    const bindings = 1 + tables.reduce((sum, { table }) => sum + 2 + Math.ceil(byteSize(table) / limits.maxStorageBufferBindingSize), 0);
+    const groups = bindings <= limits.maxStorageBuffersPerShaderStage ? [tables] : tables.map((own) => [own]);
+    return { variant: "sorted runs", kernels: groups.map((group) => scatterKernel(dy!, group, software)) };
+  },
+};
+
+interface ScatteredTable {
+  readonly table: Value;
+  readonly order: Value;
+  readonly runs: Value;
+}
+
+/** Rows of a run that are loaded at once: a frequent word's run is long, and one load waits for the one before it. */
+const unrolled = 8;
+
+function scatterKernel(dy: Value, tables: readonly ScatteredTable[], software: boolean): Kernel {
+  const width = dy.shape[1] as number;
+  const step = vectorWidth(width);
+  const element = vector(step);
+  const columns = width / step;
+  // Searching for a row's run costs more than a row on a software adapter, and nothing beside the writes on a GPU.
+  const threads = software ? 1 : columns;
+  const sizes = tables.map(({ table }) => table.shape[0] as number);
+  const firsts = sizes.map((_, i) => sizes.slice(0, i).reduce((sum, size) => sum + size, 0));
+  const all = sizes.reduce((sum, size) => sum + size, 0);
+  /** A sum in the order of a tree. */
+  const tree = (terms: readonly string[]): string =>
+    terms.length === 1 ? terms[0]! : `(${tree(terms.slice(0, terms.length / 2))} + ${tree(terms.slice(terms.length / 2))})`;
+  const scatter = ({ runs }: ScatteredTable, i: number) => wgsl`fn scatter${i}(row: u32, first: u32) {
+  let count = ${rows(runs.shape[0]!)};
   // The first run whose id is not below the row.
   var run = 0u;
   for (var end = count; run < end;) {
     let middle = (run + end) / 2u;
-    if (runs[middle].x < row) { run = middle + 1u; } else { end = middle; }
+    if (runs${i}[middle].x < row) { run = middle + 1u; } else { end = middle; }
   }
   var at = vec4u();
-  if (run < count && runs[run].x == row) { at = runs[run]; }
+  if (run < count && runs${i}[run].x == row) { at = runs${i}[run]; }
   let end = at.y + at.z;
-  for (var column = index % ${threads}u; column < ${columns}u; column += ${threads}u) {
+  for (var column = first; column < ${columns}u; column += ${threads}u) {
     var sum = ${element}();
     var i = at.y;
-    for (; i + 4u <= end; i += 4u) {
-      let pair = dy(order[i] * ${columns}u + column) + dy(order[i + 1u] * ${columns}u + column);
-      sum += pair + (dy(order[i + 2u] * ${columns}u + column) + dy(order[i + 3u] * ${columns}u + column));
+    for (; i + ${unrolled}u <= end; i += ${unrolled}u) {
+      sum += ${tree(range(unrolled).map((k) => `dy(order${i}[i + ${k}u] * ${columns}u + column)`))};
     }
-    for (; i < end; i++) { sum += dy(order[i] * ${columns}u + column); }
-    setTable(row * ${columns}u + column, sum);
-  }`,
-          workgroups: () => fold(Math.ceil((tableRows * threads) / threadsPerWorkgroup)),
-        }),
-      ],
-    };
-  },
-};
+    for (; i < end; i++) { sum += dy(order${i}[i] * ${columns}u + column); }
+    setTable${i}(row * ${columns}u + column, sum);
+  }
+}
+`;
+  return kernel({
+    label: "embeddingGradient",
+    workgroupSize: [threadsPerWorkgroup],
+    reads: {
+      dy: [dy, element],
+      ...Object.fromEntries(
+        tables.flatMap(({ order, runs }, i) => [
+          [`order${i}`, [order, "u32"] as const],
+          [`runs${i}`, [runs, "vec4u"] as const],
+        ]),
+      ),
+    },
+    writes: Object.fromEntries(tables.map(({ table }, i) => [`table${i}`, [table, element] as const])),
+    declarations: tables.map(scatter).join(""),
+    main: wgsl`${blockIndex}
+  let index = block * ${threadsPerWorkgroup}u + thread;
+  let row = index / ${threads}u;
+  if (row >= ${all}u) { return; }
+  ${tables.map((_, i) => `${i < tables.length - 1 ? `if (row < ${firsts[i]! + sizes[i]!}u) ` : ""}{ scatter${i}(row - ${firsts[i]}u, index % ${threads}u); }`).join(" else ")}`,
+    workgroups: () => fold(Math.ceil((all * threads) / threadsPerWorkgroup)),
+  });
+}
 
 /** The tables that `embedding` looks up and adds. */
 export interface EmbeddingTables {

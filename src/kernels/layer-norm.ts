@@ -174,7 +174,7 @@ const parameterGradient: Operation<Attributes> = {
       const join = joinChunks(capabilities, {
         label: "layerNormParameterGradient",
         partial: partial!,
-        chunks: `(${rows(count)} + ${size - 1}u) / ${size}u`,
+        parts: { of: count, size },
         width: summed.width,
         terms: [{ output: dWeight! }, { output: dBias! }],
       });

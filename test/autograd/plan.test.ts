@@ -69,9 +69,9 @@ function checkMemory({ tape, outputs, kernels, slots, place }: Plan): void {
   const where = (tensor: Tensor) => {
     const found = place(tensor);
     if ("slot" in found) expect(slots[found.slot]!.bytes).toBeGreaterThanOrEqual(byteSize(tensor));
-    return "slot" in found ? found.slot : found.persistent;
+    return "slot" in found ? `${found.slot} from ${found.offset}` : found.persistent;
   };
-  const holds = new Map<number | Persistent, Tensor>();
+  const holds = new Map<string | Persistent, Tensor>();
   const isThere = (tensor: Tensor, what: string) => {
     const content = contentOf(tensor);
     const isPersistent = !(content instanceof Value) && !(content instanceof Scratch);

@@ -6,6 +6,7 @@ import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, kernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
 import { capacity, type Dimension, type Kernel, type Lowering, Scratch, type Tensor } from "./operation.ts";
+import type { Join } from "./part-sums.ts";
 
 const rowsPerChunk = 64;
 
@@ -71,7 +72,7 @@ export function columnReduction(
   const join = joinChunks(capabilities, {
     label: `${label} total`,
     partial,
-    chunks: `(${rows(rowCount)} + ${rowsPerChunk - 1}u) / ${rowsPerChunk}u`,
+    parts: { of: rowCount, size: rowsPerChunk },
     width,
     terms,
   });
@@ -83,8 +84,8 @@ export interface ChunkSums {
   readonly label: string;
   /** f32 [chunks, terms, width]. */
   readonly partial: Tensor;
-  /** WGSL for the live number of chunks. */
-  readonly chunks: string;
+  /** The chunks: one for each `size` rows of a dimension. */
+  readonly parts: { readonly of: Dimension; readonly size: number };
   readonly width: number;
   readonly terms: readonly Omit<ColumnTerm, "expression">[];
 }
@@ -93,7 +94,8 @@ export interface ChunkSums {
 const joining = { columns: 8, threads: 32 } as const;
 
 /** The kernel that adds up chunks: on a GPU by many threads a column and a tree, on a software adapter by one thread a column. */
-export function joinChunks({ software }: Capabilities, { label, partial, chunks, width, terms }: ChunkSums): Kernel {
+export function joinChunks({ software }: Capabilities, { label, partial, parts, width, terms }: ChunkSums): Kernel {
+  const chunks = `(${rows(parts.of)} + ${parts.size - 1}u) / ${parts.size}u`;
   const step = vectorWidth(width);
   const element = vector(step);
   const columns = width / step;
@@ -148,5 +150,16 @@ export function joinChunks({ software }: Capabilities, { label, partial, chunks,
   sum = part[thread];
   ${store}`,
     workgroups: () => fold(Math.ceil(all / joining.columns)),
+    joins: joinsOf({ label, partial, parts, width, terms }),
+  });
+}
+
+/** What the kernel adds up, if it stores the sums as they are. */
+function joinsOf({ partial, parts, width, terms }: ChunkSums): readonly Join[] | undefined {
+  if (vectorWidth(width) === 1 || terms.some(({ finish }) => finish !== undefined)) return undefined;
+  const plane = terms.length * width;
+  return terms.flatMap(({ output, zeroRows = 0 }, term) => {
+    const sum = { output, outputFirst: 0, sums: partial, first: term * width, stride: width, plane, rows: 1, columns: width, parts };
+    return zeroRows === 0 ? [sum] : [sum, { ...sum, outputFirst: width, rows: zeroRows, parts: 0 }];
   });
 }

@@ -52,6 +52,8 @@ export interface KernelDeclaration {
   readonly flop?: (live: LiveSize) => number;
   /** Bytes moved per step, for kernels that touch only a part of what they bind, or touch it several times. */
   readonly bytes?: (live: LiveSize) => number;
+  /** All that it does, if it only adds up parts. */
+  readonly joins?: Kernel["joins"];
 }
 
 /** A number in a kernel's `params`. */
@@ -87,6 +89,7 @@ export function kernel(declaration: KernelDeclaration): Kernel {
     workgroups,
     flop,
     bytes,
+    joins,
   } = declaration;
   const bind =
     (access: "read" | "read_write") =>
@@ -119,6 +122,7 @@ export function kernel(declaration: KernelDeclaration): Kernel {
     workgroups,
     flop,
     bytes,
+    joins,
   };
 }
 

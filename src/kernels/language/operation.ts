@@ -8,6 +8,7 @@
 import { ShapeError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { ShaderDeclaration } from "../../gpu/shader.ts";
+import type { Join } from "./part-sums.ts";
 
 /** How elements are stored on the device. */
 export type DType = "f32" | "f16" | "u32";
@@ -54,6 +55,8 @@ export interface Persistent extends Type {
   readonly window: { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number };
   /** The tensor whose buffer it is part of; absent if it has its own buffer. */
   readonly partOf?: Persistent | undefined;
+  /** Bytes from the beginning of that tensor. */
+  readonly offset?: number | undefined;
   /** Where its gradient is kept, if it has a persistent one. */
   readonly gradient?: Persistent | undefined;
   /** Its f16 copy, which f16 products read instead. */
@@ -132,6 +135,8 @@ export interface Operation<A = unknown> {
   variants?(node: Node<A>, capabilities: Capabilities): readonly Variant[];
   /** The node that is measured in this one's place: nodes for which it is the same are as fast in the same variants. If absent, the node itself. */
   measuredAs?(node: Node<A>): Pick<Node<A>, "attributes" | "inputs">;
+  /** Contents for the inputs that are u32 tables, with which the node can be measured; null for the other inputs. */
+  tables?(node: Node<A>): readonly (Uint32Array | null)[];
   /** Cases in which a variant can be compared with a portable one before it is trusted on a device. */
   probes?(node: Node<A>): Probes<A>;
   /**
@@ -216,6 +221,8 @@ export interface Kernel {
   readonly flop?: ((live: LiveSize) => number) | undefined;
   /** Bytes moved per step, for kernels that touch only a part of what they bind. */
   readonly bytes?: ((live: LiveSize) => number) | undefined;
+  /** All that it does, if it only adds up parts: the planner may do it later, together with others. */
+  readonly joins?: readonly Join[] | undefined;
 }
 
 /** The live size of a dimension in a step. */

@@ -7,6 +7,7 @@ import type { Limits } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, kernel, paramU32, sizeOf, sizeParam, vector, vectorWidth } from "../language/kernel.ts";
 import { capacity, type Kernel, type Node, Scratch } from "../language/operation.ts";
+import type { Join } from "../language/part-sums.ts";
 import { needsWindows } from "../language/windows.ts";
 import { type MatmulAttributes, matmulShape, matmulTensors } from "./attributes.ts";
 import { epilogue } from "./epilogue.ts";
@@ -23,18 +24,36 @@ export interface Split<Tile extends TileSize> {
   readonly tile: Tile;
   readonly parts: number;
   readonly workgroups: number;
+  /** The most tiles of C for which it is offered; any number if absent. */
+  readonly mostTiles?: number;
 }
 
 /** Whether a choice is a good guess for a node. Parts of less than `leastDepth` cost more to join than they save. */
 export function suits(node: Node<MatmulAttributes>, { tile, parts, workgroups }: Split<TileSize>, leastDepth: number): boolean {
-  const { m, n, k } = matmulShape(node);
-  const tiles = Math.ceil(capacity(m) / tile.rows) * Math.ceil(capacity(n) / tile.columns);
-  return tiles * parts >= workgroups && (parts === 1 || capacity(k) >= parts * leastDepth);
+  const { k } = matmulShape(node);
+  return tilesOf(node, tile) * parts >= workgroups && (parts === 1 || capacity(k) >= parts * leastDepth);
+}
+
+/** The number of tiles of C. */
+function tilesOf(node: Node<MatmulAttributes>, { rows, columns }: TileSize): number {
+  const { m, n } = matmulShape(node);
+  return Math.ceil(capacity(m) / rows) * Math.ceil(capacity(n) / columns);
+}
+
+/** Lines of a table with the best guess, number `best` of `table`, first, then its neighbours. */
+export function nearestFirst<Line>(lines: readonly Line[], table: readonly Line[], best: number): readonly Line[] {
+  const distance = (line: Line) => Math.abs(table.indexOf(line) - best);
+  return lines.toSorted((a, b) => distance(a) - distance(b));
 }
 
 /** Whether each part of a choice has something to do, and the device can bind them all. */
-export function hasPlace(node: Node<MatmulAttributes>, { tile, parts }: Split<TileSize>, limits: Limits): boolean {
+export function hasPlace(
+  node: Node<MatmulAttributes>,
+  { tile, parts, mostTiles = Number.POSITIVE_INFINITY }: Split<TileSize>,
+  limits: Limits,
+): boolean {
   if (parts === 1) return true;
+  if (tilesOf(node, tile) > mostTiles) return false;
   const { sums } = partialProducts(node, tile, parts);
   return capacity(matmulShape(node).k) >= parts * tile.depth && !needsWindows(sums, limits.maxStorageBufferBindingSize);
 }
@@ -103,7 +122,22 @@ export function joinParts(node: Node<MatmulAttributes>, { parts, sums, rowSums }
   finish(index, column, sum);
   ${rowSums ? joinRowSums(parts) : ""}`,
     workgroups: (live) => fold(Math.ceil((live(m) * (capacity(n) / width)) / threads)),
+    joins: joinsOf(node, { parts, sums, rowSums }),
   });
+}
+
+/** What the kernel adds up, if it does nothing else: where results are stored as they are and their sizes are known. */
+function joinsOf(node: Node<MatmulAttributes>, { parts, sums, rowSums }: PartialProducts): readonly Join[] | undefined {
+  const { m, n } = matmulShape(node);
+  const { scale, bias, addend, activation, dtype } = node.attributes;
+  if (typeof m !== "number" || typeof n !== "number" || vectorWidth(m, n) === 1) return undefined;
+  if (scale !== 1 || bias || addend || activation !== "none" || dtype !== "f32") return undefined;
+  const { c, rowSums: ofRows } = matmulTensors(node);
+  const [, rows, columns] = sums.shape as [number, number, number];
+  const matrix = { output: c, outputFirst: 0, sums, first: 0, stride: columns, plane: rows * columns, rows: m, columns: n, parts };
+  return rowSums
+    ? [matrix, { output: ofRows!, outputFirst: 0, sums: rowSums, first: 0, stride: m, plane: m, rows: 1, columns: m, parts }]
+    : [matrix];
 }
 
 const joinRowSums = (parts: number) => wgsl`if (column == 0u) {

@@ -1,6 +1,6 @@
 /**
- * The Euclidean norm of gradients in several arenas, for clipping. A fixed number of sums goes over each arena's squares, each starting
- * with its sum of the previous arena, and one workgroup combines them: a fixed order, no atomics.
+ * The Euclidean norm of gradients in several arenas, for clipping. A fixed number of sums goes over the squares of all arenas, one after
+ * another, and one workgroup combines them: a fixed order, no atomics.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
@@ -28,31 +28,31 @@ const sumsOf = ({ threads, workgroups, joins }: Reading) => (joins ? workgroups 
 /** The most sums on any device. */
 const mostSums = 16_384;
 
-const squares: Operation<null> = {
+/** The sums over `count` tensors, which are its first inputs, on top of those of the tensors before. */
+const squares: Operation<{ readonly count: number }> = {
   name: "sumOfSquares",
   infer: () => [f32(mostSums)],
-  lower({ inputs: [x, before], outputs: [sums] }, capabilities) {
+  lower({ inputs, outputs: [sums], attributes }, capabilities) {
     const own = reading(capabilities);
-    const { threads, workgroups, loads } = own;
-    const step = vectorWidth(elementCount(x!.shape));
-    const count = elementCount(x!.shape) / step;
-    const all = threads * workgroups;
-    const square = (value: string) => (step === 1 ? `${value} * ${value}` : `dot(${value}, ${value})`);
-    // Beyond the end the last vector is read again and not added.
-    const load = range(loads).map((i) => `let v${i} = x(min(i + ${i * all}u, ${count - 1}u));`);
-    const add = range(loads).map((i) => `sum += select(0.0, ${square(`v${i}`)}, i + ${i * all}u < ${count}u);`);
+    const { threads, workgroups } = own;
+    const tensors = inputs.slice(0, attributes.count);
+    const before = inputs[attributes.count];
+    const widths = tensors.map((x) => vectorWidth(elementCount(x.shape)));
     return {
-      variant: `strided ×${step}`,
+      variant: `strided ×${Math.min(...widths)}`,
       kernels: [
         kernel({
           label: "sumOfSquares",
           workgroupSize: [threads],
-          reads: { x: [x!, vector(step)], ...(before ? { before: [before, "f32"] as const } : {}) },
+          reads: {
+            ...Object.fromEntries(tensors.map((x, t) => [`x${t}`, [x, vector(widths[t]!)] as const])),
+            ...(before ? { before: [before, "f32"] as const } : {}),
+          },
           writes: { sums: [sums!, "f32"] },
           declarations: own.joins ? `var<workgroup> partial: array<f32, ${threads}>;` : "",
           main: wgsl`let first = group.x * ${threads}u + thread;
   var sum = 0.0;
-  for (var i = first; i < ${count}u; i += ${all * loads}u) { ${load.join(" ")} ${add.join(" ")} }
+  ${tensors.map((x, t) => addSquares(`x${t}`, elementCount(x.shape) / widths[t]!, widths[t]!, own)).join("\n  ")}
   ${own.joins ? joinThreads(threads) : ""}
   let place = ${own.joins ? "group.x" : "first"};
   setSums(place, sum${before ? " + before(place)" : ""});`,
@@ -62,6 +62,19 @@ const squares: Operation<null> = {
     };
   },
 };
+
+/** WGSL that adds to a thread's `sum` its squares of the `count` vectors of a tensor. */
+function addSquares(name: string, count: number, width: 1 | 4, { threads, workgroups, loads }: Reading): string {
+  const all = threads * workgroups;
+  const square = (value: string) => (width === 1 ? `${value} * ${value}` : `dot(${value}, ${value})`);
+  // Beyond the end the last vector is read again and not added.
+  const load = range(loads).map((i) => `let v${i} = ${name}(min(i + ${i * all}u, ${count - 1}u));`);
+  const add = range(loads).map((i) => `sum += select(0.0, ${square(`v${i}`)}, i + ${i * all}u < ${count}u);`);
+  return `for (var i = first; i < ${count}u; i += ${all * loads}u) { ${load.join(" ")} ${add.join(" ")} }`;
+}
+
+/** Tensors that one kernel reads; a device binds at least eight buffers. */
+const tensorsPerKernel = 6;
 
 /** WGSL after which the first thread's `sum` is the workgroup's, and the others have returned. */
 const joinThreads = (threads: number) => wgsl`partial[thread] = sum;
@@ -95,6 +108,12 @@ const root: Operation<null> = {
 
 /** f32 [1]: the Euclidean norm of all `tensors` taken as one vector; divided by the loss scale of `state` if they are scaled gradients. */
 export function globalNorm(tape: Recorder, tensors: readonly Operand[], state?: Operand): Value {
-  const sums = tensors.reduce<Value | null>((before, tensor) => tape.append(squares, before ? [tensor, before] : [tensor], null)[0]!, null);
+  const groups = range(Math.ceil(tensors.length / tensorsPerKernel)).map((i) =>
+    tensors.slice(i * tensorsPerKernel, (i + 1) * tensorsPerKernel),
+  );
+  const sums = groups.reduce<Value | null>(
+    (before, group) => tape.append(squares, before ? [...group, before] : group, { count: group.length })[0]!,
+    null,
+  );
   return tape.append(root, [sums!, ...(state ? [state] : [])], null)[0]!;
 }

@@ -35,6 +35,7 @@ export class ArenaTensor implements Persistent {
       dtype: this.dtype,
       shape,
       partOf: this,
+      offset: offset * size,
       get window() {
         return { buffer: arena.window.buffer, offset: offset * size, size: elementCount(shape) * size };
       },

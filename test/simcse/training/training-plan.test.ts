@@ -21,17 +21,20 @@ const planned = (halves: boolean, gradientCheckpointing: boolean) =>
   planTrainingStep(base, { mlp: true, halves }, { ...options, gradientCheckpointing }, { ...device.capabilities, software: false });
 
 describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
-  it.each([false, true])("takes at most 330 dispatches, and the joins of products in parts, halves: %s", (halves) => {
-    const { kernels } = planned(halves, false).plan;
-    const joins = kernels.filter(({ shader }) => /^matmul .* join/.test(shader.label));
-    expect(kernels.length - joins.length).toBeLessThanOrEqual(330);
-    // The gradients of a layer's four weights.
-    expect(joins.length).toBeLessThanOrEqual(4 * base.num_hidden_layers + 2);
-  });
+  it.each([false, true])(
+    "takes at most 265 dispatches, of which about one a layer joins all that is added up in parts, halves: %s",
+    (halves) => {
+      const { kernels } = planned(halves, false).plan;
+      expect(kernels.length).toBeLessThanOrEqual(265);
+      const joins = kernels.filter(({ shader }) => /join|total$|layerNormParameterGradient/.test(shader.label));
+      expect(new Set(joins.map(({ shader }) => shader.label))).toEqual(new Set(["joins"]));
+      expect(joins.length).toBeLessThanOrEqual(base.num_hidden_layers + 4);
+    },
+  );
 
-  it("takes at most 2.6 GB of activations in f32 and 1.3 GB in f16", () => {
+  it("takes at most 2.6 GB of activations in f32 and 1.35 GB in f16", () => {
     expect(planned(false, false).plan.bytes.slots).toBeLessThan(2.6e9);
-    expect(planned(true, false).plan.bytes.slots).toBeLessThan(1.3e9);
+    expect(planned(true, false).plan.bytes.slots).toBeLessThan(1.35e9);
   });
 
   it("takes less than a third of that where layers are computed again", () => {
