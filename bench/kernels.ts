@@ -2,11 +2,13 @@
  * Single kernels except matmul: LayerNorm, cross-entropy, attention, embedding, each forward and backward, stored both ways; the gradient's
  * norm; and AdamW beside a scalar one.
  */
+import type { Tuning } from "../src/autograd/choices.ts";
 import { compile, type Program } from "../src/autograd/program.ts";
 import type { StepInput } from "../src/autograd/step-input.ts";
 import type { Tape } from "../src/autograd/tape.ts";
 import { toHalves } from "../src/float16.ts";
 import type { Device } from "../src/gpu/device.ts";
+import { blockTokens } from "../src/kernels/attention/blocks.ts";
 import { attention } from "../src/kernels/attention.ts";
 import { crossEntropy } from "../src/kernels/cross-entropy.ts";
 import { embedding } from "../src/kernels/embedding.ts";
@@ -48,14 +50,27 @@ function randomInputs({ plan }: Program): NonNullable<StepInput["inputs"]> {
 const outputsOf = (values: readonly (Value | null)[]): Record<string, Value> =>
   Object.fromEntries(values.flatMap((value, i) => (value ? [[`y${i}`, value]] : [])));
 
+/** The variant of this name for every node that has it. */
+const named = (variant: string): Tuning => ({ prepare: async () => (_, variants) => variants.find(({ name }) => name === variant) });
+
 /** A program for an operation's forward pass, and another one for its gradient. */
-async function bothWays(device: Device, name: string, record: (tape: Tape) => Value, step: StepInput = {}): Promise<KernelBench[]> {
-  const forward = await compile(device, (tape) => outputsOf([record(tape)]));
-  const backward = await compile(device, (tape) => {
-    const { node } = record(tape);
-    const [y, ...others] = node!.outputs;
-    return outputsOf(node!.operation.gradient!(node!, [tape.input("dy", y!), ...others.map(() => null)]));
-  });
+async function bothWays(
+  device: Device,
+  name: string,
+  record: (tape: Tape) => Value,
+  step: StepInput = {},
+  tuning?: Tuning,
+): Promise<KernelBench[]> {
+  const forward = await compile(device, (tape) => outputsOf([record(tape)]), { tuning });
+  const backward = await compile(
+    device,
+    (tape) => {
+      const { node } = record(tape);
+      const [y, ...others] = node!.outputs;
+      return outputsOf(node!.operation.gradient!(node!, [tape.input("dy", y!), ...others.map(() => null)]));
+    },
+    { tuning },
+  );
   const made = new Set(forward.plan.steps.map(({ node }) => node.operation.name));
   const benchOf = (program: Program, suffix: string, timed: KernelBench["timed"]): KernelBench => ({
     name: `${name}${suffix}`,
@@ -82,25 +97,14 @@ async function subjects({ device, quick }: Bench): Promise<KernelBench[]> {
 /** The kernels of a layer and of the embedding, on a batch whose rows all hold a token. */
 async function layerKernels(device: Device, dtype: FloatType): Promise<KernelBench[]> {
   const width = device.capabilities.software ? 128 : 768;
-  const heads = width / 64;
   const capacity = { sentences: 128, tokens: 4096, longest: 32, vocabulary: 30_522, positions: 512 };
   const sentences = syntheticSentences(capacity.sentences, capacity.longest).map((ids, key) => ({ ids, key }));
-  const forEncoding = new BatchPacker(capacity).pack(sentences, { indices: false });
   const forTraining = new BatchPacker(capacity).pack(sentences, { indices: true });
   return [
     ...(await bothWays(device, `LayerNorm 4096×${width}, ${dtype}`, (tape) =>
       layerNorm(tape.input("x", float(dtype, 4096, width)), tape.input("w", f32(width)), tape.input("b", f32(width)), 1e-12),
     )),
-    ...(await bothWays(
-      device,
-      `attention, 128 sentences × 32 tokens, heads: ${heads} of 64, ${dtype}`,
-      (tape) => {
-        const batch = declareBatch(tape, capacity, { indices: false });
-        const qkv = tape.input("qkv", float(dtype, tape.extent("tokens", capacity.tokens), 3 * width));
-        return attention(qkv, batch, { heads, dropout: 0.1 });
-      },
-      forEncoding,
-    )),
+    ...(await attentionKernels(device, dtype, width)),
     ...(dtype === "f32"
       ? await bothWays(
           device,
@@ -118,6 +122,28 @@ async function layerKernels(device: Device, dtype: FloatType): Promise<KernelBen
         )
       : []),
   ];
+}
+
+/** Attention over 4,096 tokens of short and of longer sentences, in every variant. */
+async function attentionKernels(device: Device, dtype: FloatType, width: number): Promise<KernelBench[]> {
+  const heads = width / 64;
+  const variants = device.capabilities.software ? ["walk"] : [`blocks of ${blockTokens}`, "walk"];
+  const benches: KernelBench[] = [];
+  for (const longest of [32, 128]) {
+    const capacity = { sentences: 4096 / longest, tokens: 4096, longest, vocabulary: 30_522, positions: 512 };
+    const sentences = syntheticSentences(capacity.sentences, longest).map((ids, key) => ({ ids, key }));
+    const record = (tape: Tape) => {
+      const batch = declareBatch(tape, capacity, { indices: false });
+      const qkv = tape.input("qkv", float(dtype, tape.extent("tokens", capacity.tokens), 3 * width));
+      return attention(qkv, batch, { heads, dropout: 0.1 });
+    };
+    for (const variant of variants) {
+      const name = `attention, ${capacity.sentences} sentences × ${longest} tokens, heads: ${heads} of 64, ${dtype}, ${variant}`;
+      const step = new BatchPacker(capacity).pack(sentences, { indices: false });
+      benches.push(...(await bothWays(device, name, record, step, named(variant))));
+    }
+  }
+  return benches;
 }
 
 /** The gradient's norm, and AdamW over an arena, in vectors of four and as scalars. */

@@ -11,6 +11,7 @@ import { pytorchSteps } from "./pytorch-steps.ts";
 import { searchTable } from "./search.ts";
 import { memoryTable, partsTable } from "./trained-parts.ts";
 import { trainingStepTable } from "./training-step.ts";
+import { tuningTable } from "./tuning.ts";
 import { wikipedia } from "./wikipedia.ts";
 
 export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<readonly BenchTable[]>>> = {
@@ -23,6 +24,7 @@ export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<read
   step: async (bench) => [await trainingStepTable(bench, pytorchSteps)],
   parts: async (bench) => [memoryTable(bench), await partsTable(bench)],
   host: async () => [await hostTable()],
+  tuning: async (bench) => [await tuningTable(bench)],
   encode: async (bench) => [await encodeTable(bench, wikipedia)],
   load: async ({ device, quick }) => [await loadTable(device, quick ? 1 : 3)],
   search: async ({ device, quick }) => [await searchTable(device, quick ? 1 : 5)],

@@ -65,10 +65,11 @@ it("are those of one dispatch each, and are there for what reads them", async ()
     inParts,
   );
   const { arena, offsets, part } = arenaOf();
+  const trained = Object.fromEntries(names.map((name) => [name, { ...held[name]!, gradient: part(name) }]));
   const together = await build(
     device,
     (tape) => {
-      const { loss } = lossOf(tape, (name) => ({ ...held[name]!, gradient: part(name) }));
+      const { loss } = lossOf(tape, (name) => trained[name]!);
       return { loss, norm: globalNorm(tape, [arena]) };
     },
     capabilities,

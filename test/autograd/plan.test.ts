@@ -225,7 +225,7 @@ describe("plan", () => {
     expect(head).toMatch(/^# +operation +shape +variant +place +bytes$/);
     expect(product).toMatch(/^0 +matmul +\[rows≤1000, 128\] +tile 64×64×16 +slot \d +512,000$/);
     expect(activation).toMatch(/^1 +tanh +\[rows≤1000, 128\] +point ×4 +output +512,000$/);
-    expect(sum).toMatch(/^2 +columnSum +\[128\] +chunks of 64 rows +slot \d +512$/);
+    expect(sum).toMatch(/^2 +columnSum +\[128\] +chunks of 16 rows +slot \d +512$/);
     expect(view).toMatch(/^3 +reshape +\[2, 64\] +view +512$/);
     expect(copy).toMatch(/^4 +copy +\[2, 64\] +point .* sums +512$/);
     expect(dispatches).toMatch(/^5 operations in 5 dispatches; \d buffers$/);

@@ -8,7 +8,8 @@ import { blockIndex, fold, kernel, rows, threadsPerWorkgroup, vector, vectorWidt
 import { capacity, type Dimension, type Kernel, type Lowering, Scratch, type Tensor } from "./operation.ts";
 import type { Join } from "./part-sums.ts";
 
-const rowsPerChunk = 64;
+/** Rows of a chunk: on a GPU few, which a thread adds one after the other while others wait for memory, but no more chunks than are quickly joined. */
+const chunkRows = (rowCount: Dimension, { software }: Capabilities) => (software ? 64 : Math.max(16, Math.ceil(capacity(rowCount) / 1024)));
 
 /** Sums over the rows of a matrix: what is read, and what is summed. */
 export interface ColumnReduction {
@@ -45,6 +46,7 @@ export function columnReduction(
   const step = vectorWidth(width);
   const element = vector(step);
   const columns = width / step;
+  const rowsPerChunk = chunkRows(rowCount, capabilities);
   const chunks = Math.ceil(capacity(rowCount) / rowsPerChunk);
   const partial = new Scratch("f32", [chunks, terms.length, width]);
   const threads = Math.min(threadsPerWorkgroup, 2 ** Math.ceil(Math.log2(columns)));
