@@ -5,8 +5,7 @@
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, kernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
-import { capacity, type Dimension, type Kernel, type Lowering, Scratch, type Tensor } from "./operation.ts";
-import type { Join } from "./part-sums.ts";
+import { capacity, type Dimension, type Join, type Kernel, type Lowering, Scratch, type Tensor } from "./operation.ts";
 
 /** Rows of a chunk: on a GPU few, which a thread adds one after the other while others wait for memory, but no more chunks than are quickly joined. */
 const chunkRows = (rowCount: Dimension, { software }: Capabilities) => (software ? 64 : Math.max(16, Math.ceil(capacity(rowCount) / 1024)));

@@ -8,7 +8,6 @@
 import { ShapeError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { ShaderDeclaration } from "../../gpu/shader.ts";
-import type { Join } from "./part-sums.ts";
 
 /** How elements are stored on the device. */
 export type DType = "f32" | "f16" | "u32";
@@ -223,6 +222,23 @@ export interface Kernel {
   readonly bytes?: ((live: LiveSize) => number) | undefined;
   /** All that it does, if it only adds up parts: the planner may do it later, together with others. */
   readonly joins?: readonly Join[] | undefined;
+}
+
+/** One matrix that is the sum of several. All sizes are numbers of f32. */
+export interface Join {
+  readonly output: Tensor;
+  /** The element of the output that it begins at. */
+  readonly outputFirst: number;
+  /** Where the output's first element of the first part is in `sums`; and the distance to the next row and to the next part. */
+  readonly sums: Tensor;
+  readonly first: number;
+  readonly stride: number;
+  readonly plane: number;
+  /** Size of the output: multiples of four columns. */
+  readonly rows: number;
+  readonly columns: number;
+  /** The parts: a number (zeros are the sum of none), or one for each `size` rows of a dimension. */
+  readonly parts: number | { readonly of: Dimension; readonly size: number };
 }
 
 /** The live size of a dimension in a step. */

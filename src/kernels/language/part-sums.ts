@@ -4,24 +4,7 @@
  */
 import { range, wgsl } from "../../gpu/shader.ts";
 import { kernel, paramU32 } from "./kernel.ts";
-import { capacity, type Dimension, type Kernel, type Persistent, type Tensor } from "./operation.ts";
-
-/** One matrix that is the sum of several. All sizes are numbers of f32. */
-export interface Join {
-  readonly output: Tensor;
-  /** The element of the output that it begins at. */
-  readonly outputFirst: number;
-  /** Where the output's first element of the first part is in `sums`; and the distance to the next row and to the next part. */
-  readonly sums: Tensor;
-  readonly first: number;
-  readonly stride: number;
-  readonly plane: number;
-  /** Size of the output: multiples of four columns. */
-  readonly rows: number;
-  readonly columns: number;
-  /** The parts: a number (zeros are the sum of none), or one for each `size` rows of a dimension. */
-  readonly parts: number | { readonly of: Dimension; readonly size: number };
-}
+import { capacity, type Join, type Kernel, type Persistent, type Tensor } from "./operation.ts";
 
 /** A join whose output is a part of `target`, `offset` bytes from its beginning. */
 export interface GroupedJoin extends Join {

@@ -6,8 +6,7 @@
 import type { Limits } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, kernel, paramU32, sizeOf, sizeParam, vector, vectorWidth } from "../language/kernel.ts";
-import { capacity, type Kernel, type Node, Scratch } from "../language/operation.ts";
-import type { Join } from "../language/part-sums.ts";
+import { capacity, type Join, type Kernel, type Node, Scratch } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
 import { type MatmulAttributes, matmulShape, matmulTensors } from "./attributes.ts";
 import { epilogue } from "./epilogue.ts";
