@@ -4,15 +4,16 @@
  *
  *     P = softmax(Q·Kᵀ / √headSize) within a sentence;  context = dropout(P)·V
  *
- * A workgroup takes one sentence and head, a thread one of its tokens at a time. The thread keeps that token's vectors in registers, and
- * all threads walk over the sentence's tokens together. The forward pass keeps each row's log Σ exp(score); the backward pass recomputes
- * probabilities and dropout masks. Softmax and sums are f32. A thread writes only its own rows, so a rerun is bit-identical.
+ * The forward pass keeps each row's log Σ exp(score); the backward pass recomputes probabilities and dropout masks. Softmax and sums are
+ * f32. A thread writes only its own rows, so a rerun is bit-identical. There are two variants. On GPUs, scores are computed in blocks
+ * (`attention/blocks.ts`). The other one, "walk", is in this file: a workgroup takes one sentence and head, a thread one of its tokens at a
+ * time. The thread keeps that token's vectors in registers, and all threads walk over the sentence's tokens together.
  *
  * If no sentence has more than 128 tokens, a workgroup takes all of its sentence's tokens, and the backward pass is one
  * kernel: first the queries, whose sums over dP·P stay in workgroup memory, then keys and values. Longer sentences are cut into tiles of 32
  * tokens with a workgroup each, and the backward pass is two kernels.
  *
- * Two variants from one source. Portable: the walk takes one token at a time, which all threads read at the same address, and the code for
+ * The walk has two forms from one source. Portable: it takes one token at a time, which all threads read at the same address, and the code for
  * a head's vectors is unrolled so that they stay in registers. "Blocks", for software adapters with subgroups, where loading from one
  * address costs as much as loading from many: the walk takes as many tokens as a subgroup has lanes, each lane loads one and broadcasts it,
  * and loops are not unrolled, because that takes seconds to compile.

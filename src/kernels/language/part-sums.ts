@@ -1,6 +1,6 @@
 /**
- * Sums over parts, in a fixed order: what a kernel adds up that joins the parts of a split product or the sums of chunks of rows. A kernel
- * that does nothing else declares these joins, so that the planner can do those of several nodes in one dispatch (`autograd/joins.ts`).
+ * Adds up the parts of several results in one dispatch, in a fixed order: those of split products, and the sums of chunks of rows. A kernel
+ * that does nothing but add up parts declares it (`Kernel.joins`), so that the planner can put several into this one (`autograd/joins.ts`).
  */
 import { range, wgsl } from "../../gpu/shader.ts";
 import { kernel, paramU32 } from "./kernel.ts";
