@@ -3,7 +3,7 @@
  * that does nothing but add up parts declares it (`Kernel.joins`), so that the planner can put several into this one (`autograd/joins.ts`).
  */
 import { range, wgsl } from "../../gpu/shader.ts";
-import { kernel, paramU32 } from "./kernel.ts";
+import { blockIndex, fold, kernel, paramU32 } from "./kernel.ts";
 import { capacity, type Join, type Kernel, type Persistent, type Tensor } from "./operation.ts";
 
 /** A join whose output is a part of `target`, `offset` bytes from its beginning. */
@@ -20,73 +20,79 @@ const few = 32;
 
 const most = ({ parts }: Join) => (typeof parts === "number" ? parts : Math.ceil(capacity(parts.of) / parts.size));
 
-/** The fields of a join in the kernel's parameters, in vectors of four numbers. */
-const fields = ["rows", "columns", "first", "stride", "plane", "parts", "word", "size", "place", "arena"] as const;
+const isMany = (join: Join) => most(join) > few;
+
+/** Workgroups of a join. */
+const groupsOf = (join: Join) => Math.ceil((join.rows * join.columns) / 4 / (isMany(join) ? vectors : threads));
+
+/** The kernel's parameters for a join: its workgroups, whether it has many parts, and its sizes in vectors of four numbers. */
+const fields = ["begin", "end", "many", "rows", "columns", "first", "stride", "plane", "parts", "word", "size", "place", "arena"] as const;
+
+type Numbers = Readonly<Record<(typeof fields)[number], number>>;
+
+function numbersOf(join: GroupedJoin, begin: number, arena: number): Numbers {
+  const { parts } = join;
+  const counted =
+    typeof parts === "number"
+      ? { parts, word: 0, size: 1 }
+      : typeof parts.of === "number"
+        ? { parts: Math.ceil(parts.of / parts.size), word: 0, size: 1 }
+        : { parts: 0, word: parts.of.word, size: parts.size };
+  return {
+    begin,
+    end: begin + groupsOf(join),
+    many: isMany(join) ? 1 : 0,
+    rows: join.rows,
+    columns: join.columns / 4,
+    first: join.first / 4,
+    stride: join.stride / 4,
+    plane: join.plane / 4,
+    ...counted,
+    place: join.offset / 16 + join.outputFirst / 4,
+    arena,
+  };
+}
 
 /** The kernel that does several joins, whose sums all lie in `sums`. A workgroup has one join and some of its vectors. */
 export function joinTogether(sums: Tensor, joins: readonly GroupedJoin[]): Kernel {
   const targets = [...new Set(joins.map(({ target }) => target))];
-  const numbers = joins.map((join): Record<(typeof fields)[number], number> => {
-    const { parts } = join;
-    const [fixed, word, size] =
-      typeof parts === "number"
-        ? [parts, 0, 1]
-        : typeof parts.of === "number"
-          ? [Math.ceil(parts.of / parts.size), 0, 1]
-          : [0, parts.of.word, parts.size];
-    return {
-      rows: join.rows,
-      columns: join.columns / 4,
-      first: join.first / 4,
-      stride: join.stride / 4,
-      plane: join.plane / 4,
-      parts: fixed,
-      word,
-      size,
-      place: join.offset / 16 + join.outputFirst / 4,
-      arena: targets.indexOf(join.target),
-    };
-  });
-  const perGroup = (join: Join) => (most(join) > few ? vectors : threads);
-  const groups = Math.max(...joins.map((join) => Math.ceil((join.rows * join.columns) / 4 / perGroup(join))));
-  const isTree = joins.map((join) => (most(join) > few ? 1 : 0));
+  const numbers: Numbers[] = [];
+  for (const join of joins) numbers.push(numbersOf(join, numbers.at(-1)?.end ?? 0, targets.indexOf(join.target)));
+  const all = numbers.at(-1)!.end;
+  const made = (i: number) => `return Join(${fields.map((field) => `params.${field}${i}`).join(", ")});`;
   return kernel({
     label: "joins",
     workgroupSize: [threads],
     reads: { sums: [sums, "vec4f"] },
     writes: Object.fromEntries(targets.map((target, i) => [`target${i}`, [target, "vec4f"] as const])),
-    params: Object.fromEntries(
-      numbers.flatMap((own, i) => [
-        ...fields.map((field) => [`${field}${i}`, paramU32(own[field])] as const),
-        [`tree${i}`, paramU32(isTree[i]!)] as const,
-      ]),
-    ),
-    declarations: wgsl`struct Join { ${[...fields, "tree"].map((field) => `${field}: u32`).join(", ")} }
+    params: Object.fromEntries(numbers.flatMap((own, i) => fields.map((field) => [`${field}${i}`, paramU32(own[field])] as const))),
+    declarations: wgsl`struct Join { ${fields.map((field) => `${field}: u32`).join(", ")} }
 var<workgroup> part: array<vec4f, ${threads}>;
-fn joinOf(number: u32) -> Join {
-  switch number {
-    ${range(joins.length - 1)
-      .map((i) => `case ${i}u: { return Join(${[...fields, "tree"].map((field) => `params.${field}${i}`).join(", ")}); }`)
-      .join("\n    ")}
-    default: { return Join(${[...fields, "tree"].map((field) => `params.${field}${joins.length - 1}`).join(", ")}); }
-  }
+fn joinOf(block: u32) -> Join {
+  ${range(joins.length - 1)
+    .map((i) => `if (block < params.end${i}) { ${made(i)} }`)
+    .join("\n  ")}
+  ${made(joins.length - 1)}
 }
 fn setResult(arena: u32, i: u32, value: vec4f) {
   ${targets.map((_, i) => `if (arena == ${i}u) { setTarget${i}(i, value); }`).join("\n  ")}
 }
 `,
-    main: wgsl`let join = joinOf(group.y);
+    main: wgsl`${blockIndex}
+  if (block >= params.end${joins.length - 1}) { return; }
+  let join = joinOf(block);
+  let isMany = join.many > 0u;
   let parts = select(join.parts, (word(join.word) + join.size - 1u) / join.size, join.word > 0u);
-  let own = select(group.x * ${threads}u + thread, group.x * ${vectors}u + thread % ${vectors}u, join.tree > 0u);
+  let own = select((block - join.begin) * ${threads}u + thread, (block - join.begin) * ${vectors}u + thread % ${vectors}u, isMany);
   let row = own / join.columns;
   let isInside = row < join.rows;
   let at = join.first + row * join.stride + own % join.columns;
+  let distance = select(1u, ${threads / vectors}u, isMany);
   var sum = vec4f();
-  let distance = select(1u, ${threads / vectors}u, join.tree > 0u);
   if (isInside) {
-    for (var i = select(0u, thread / ${vectors}u, join.tree > 0u); i < parts; i += distance) { sum += sums(at + i * join.plane); }
+    for (var i = select(0u, thread / ${vectors}u, isMany); i < parts; i += distance) { sum += sums(at + i * join.plane); }
   }
-  if (join.tree > 0u) {
+  if (isMany) {
     part[thread] = sum;
     workgroupBarrier();
     for (var half = ${threads / 2}u; half >= ${vectors}u; half /= 2u) {
@@ -95,8 +101,8 @@ fn setResult(arena: u32, i: u32, value: vec4f) {
     }
     sum = part[thread];
   }
-  if (isInside && (join.tree == 0u || thread < ${vectors}u)) { setResult(join.arena, join.place + own, sum); }`,
-    workgroups: () => [groups, joins.length, 1],
+  if (isInside && (!isMany || thread < ${vectors}u)) { setResult(join.arena, join.place + own, sum); }`,
+    workgroups: () => fold(all),
     bytes: (live) =>
       joins.reduce((total, join) => {
         const { parts } = join;
