@@ -17,8 +17,10 @@ const base = parseConfig("base", {
   max_position_embeddings: 512,
 });
 const options = { batchSize: 64, maxLength: 32, pooler: "cls", loss: infoNce({ temperature: 0.05 }), seed: 1 } as const;
+// A GPU binds more buffers than WebGPU guarantees, and then LayerNorm's gradients are one kernel.
+const limits = { ...device.capabilities.limits, maxStorageBuffersPerShaderStage: 16 };
 const planned = (halves: boolean, gradientCheckpointing: boolean) =>
-  planTrainingStep(base, { mlp: true, halves }, { ...options, gradientCheckpointing }, { ...device.capabilities, software: false });
+  planTrainingStep(base, { mlp: true, halves }, { ...options, gradientCheckpointing }, { ...device.capabilities, limits, software: false });
 
 describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
   it.each([false, true])(
