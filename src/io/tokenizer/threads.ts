@@ -16,6 +16,9 @@ const pieceCharacters = 2 ** 15;
 /** A text counts as at most this many characters per id that is asked for; the rest is not read. */
 const charactersPerId = 8;
 
+/** Without a pause, other work can run after so many milliseconds; to wait for a turn takes one itself, in a browser four. */
+const turnMilliseconds = 20;
+
 /** Pieces of large calls that a tokenizer has had before threads pay: about 0.2 seconds of work, what starting them takes. */
 const piecesBeforeThreads = 32;
 
@@ -59,9 +62,13 @@ export class TokenizerThreads {
     const put = (start: number, some: readonly TokenIds[]) => {
       for (const [i, ids] of some.entries()) all[start + i] = ids;
     };
+    let turn = performance.now();
     const encodeHere = async ({ start, end }: Piece) => {
       if (pause) await pause();
-      else if (start > 0) await nextTurn();
+      else if (performance.now() - turn > turnMilliseconds) {
+        await nextTurn();
+        turn = performance.now();
+      }
       put(
         start,
         texts.slice(start, end).map((text) => this.#tokenizer.encode(text, maxLength)),
