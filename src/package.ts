@@ -68,7 +68,7 @@ export { openTexts, type TextOptions, type TextTable } from "./io/texts.ts";
 export type { Framing } from "./io/tokenizer/framing.ts";
 export { countTokens, type PrunedTokenizer, pruneTokenizer } from "./io/tokenizer/prune.ts";
 export type { ThreadStarter, TokenizeAnswer, TokenizeRequest, TokenizerRecipe, TokenizerThread } from "./io/tokenizer/thread.ts";
-export type { TokenIds } from "./io/tokenizer/threads.ts";
+export type { TokenIds, TokenizingOptions } from "./io/tokenizer/threads.ts";
 export { learnVocabulary } from "./io/tokenizer/vocabulary.ts";
 export { loadTokenizer, type Tokenizer, wordPieceTokenizer } from "./io/tokenizer.ts";
 export type { Dtype } from "./io/weights/dtypes.ts";

@@ -35,7 +35,8 @@ export const clusterCommand = withOptions(
   const { records, vectors } = await allRecordVectors(input).finally(() => counter.stop());
   const { threshold, min_community_size: minSize } = given;
   const clusters = await communities(input.device, vectors, { threshold, minSize, signal });
-  if (clusters.length === 0)
+  if (records.length === 0) say("there are no sentences to cluster");
+  else if (clusters.length === 0)
     say(`no ${minSize} of ${records.length} sentences are alike (lower --threshold ${threshold} or --min_community_size ${minSize})`);
   await printLines(lines());
 

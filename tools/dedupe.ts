@@ -1,6 +1,6 @@
 /** `simcse dedupe`: sentences without near-duplicates of earlier ones; the groups of near-duplicates, and all pairs of similar sentences. */
 import { Command, Option } from "commander";
-import { writeFileAtomically } from "../src/io/folder-node.ts";
+import { checkFilePlace, writeFileAtomically } from "../src/io/folder-node.ts";
 import { type Duplicate, duplicateGroups, NearDuplicates } from "../src/simcse/search/near-duplicates.ts";
 import { similarPairs } from "../src/simcse/search/similar-pairs.ts";
 import { interruptSignal } from "./cli/failure.ts";
@@ -42,6 +42,7 @@ export const dedupeCommand = withOptions(
   ),
   options,
 ).action(async (given: DedupeOptions) => {
+  for (const path of [given.duplicates, given.groups, given.pairs]) if (path !== undefined) await checkFilePlace(path);
   const signal = interruptSignal();
   const counter = startCounter("sentences", { shown: process.stdout.isTTY });
   await using input = await openRecordVectors(given, { signal, onProgress: counter.update });

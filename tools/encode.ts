@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import type { Profiler } from "../src/autograd/profiler.ts";
 import { OptionError } from "../src/errors.ts";
+import { checkFilePlace } from "../src/io/folder-node.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
 import { checkRanges, type Int8Ranges, int8Ranges, quantizeInt8 } from "../src/simcse/embedding/int8-ranges.ts";
@@ -42,6 +43,7 @@ export const encodeCommand = withOptions(new Command("encode").description("turn
 
 async function runEncoding(given: EncodeOptions): Promise<void> {
   const write = vectorWriter(given.output);
+  if (given.output !== "-") await checkFilePlace(given.output);
   const ranges = await rangesOf(given);
   await using open = await openModel(given, { normalize: given.normalize });
   const signal = interruptSignal();

@@ -6,7 +6,7 @@ import { Command, Option } from "commander";
 import { DataError, OptionError } from "../src/errors.ts";
 import { diskSource } from "../src/io/examples-node.ts";
 import type { Folder } from "../src/io/folder.ts";
-import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
+import { checkFilePlace, openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { openTable } from "../src/io/text/table.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
@@ -71,6 +71,7 @@ const buildCommand = withOptions(new Command("build").description("build an inde
     .default("f32"),
   new Option("--no-rescore", "int8 and binary: keep no f16 vectors to score the best results again"),
 ]).action(async (given: BuildOptions) => {
+  await checkFilePlace(given.index);
   await using open = await openModel(given);
   const signal = interruptSignal();
   const counter = startCounter("sentences");
@@ -94,6 +95,7 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   vectorColumnOption,
   flag("upsert", "replace sentences whose id is already in the index"),
 ]).action(async (given: AddOptions) => {
+  await checkFilePlace(given.index);
   await using open = await openModel(given);
   const signal = interruptSignal();
   await open.simcse.loadIndex(given.index);

@@ -5,8 +5,8 @@
  * removed. A process killed meanwhile leaves a hidden `.name.*.partial` and does not change the destination.
  */
 import { randomUUID } from "node:crypto";
-import type { Stats } from "node:fs";
-import { mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
+import { constants, type Stats } from "node:fs";
+import { access, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 import { FileError } from "../errors.ts";
@@ -74,12 +74,7 @@ const LARGEST_READ = 2 ** 30;
  * errors thrown by `content` pass through.
  */
 export async function writeFileAtomically(path: string, content: FileContent): Promise<void> {
-  const found = await statOf(path);
-  if (found !== undefined && !found.isFile()) {
-    // Renaming over a device or a pipe would replace it with a file.
-    const what = found.isDirectory() ? "a folder" : "no ordinary file";
-    throw new FileError(`cannot write ${path}: it is ${what}`, "Give the path of a file that may be replaced, or of a new one.");
-  }
+  await checkOrdinary(path);
   const target = await placeOf(path);
   const partial = beside(target, "partial");
   try {
@@ -90,6 +85,20 @@ export async function writeFileAtomically(path: string, content: FileContent): P
     throw error;
   }
   await flushFolder(dirname(target));
+}
+
+/** Throws `FileError` unless `writeFileAtomically` could write to the path: to be called before long work whose result goes there. */
+export async function checkFilePlace(path: string): Promise<void> {
+  await checkOrdinary(path);
+  await fileOperation("write", path, async () => access(dirname(await placeOf(path)), constants.W_OK));
+}
+
+/** Renaming over a device or a pipe would replace it with a file. */
+async function checkOrdinary(path: string): Promise<void> {
+  const found = await statOf(path);
+  if (found === undefined || found.isFile()) return;
+  const what = found.isDirectory() ? "a folder" : "no ordinary file";
+  throw new FileError(`cannot write ${path}: it is ${what}`, "Give the path of a file that may be replaced, or of a new one.");
 }
 
 /**

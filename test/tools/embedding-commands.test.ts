@@ -461,6 +461,10 @@ describe("dedupe and cluster", () => {
     expect(none.stderr).toContain("lower --threshold 0.99999");
   });
 
+  it("say before the work that an output cannot be written", async () => {
+    expectFailure(await simcse(["dedupe", "--input", matrix, "--groups", file("nowhere/groups.jsonl")]), "nowhere/groups.jsonl");
+  });
+
   it("write the groups of duplicates and all pairs, with their texts", async () => {
     const texts = Array.from({ length: golden.rows }, (_, i) => `text ${i}`);
     await writeFile(file("golden.txt"), `${texts.join("\n")}\n`);
