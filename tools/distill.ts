@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { distillationDefaults } from "../src/simcse/distillation/distillation-defaults.ts";
 import { trainingDefaults } from "../src/simcse/training/training-options.ts";
-import { wholeNumber, withOptions } from "./cli/options.ts";
+import { flag, wholeNumber, withOptions } from "./cli/options.ts";
 import { type DistillOptions, distillation, hasBegun } from "./training/distillation.ts";
 import { trainOptions } from "./training/train-options.ts";
 import { argumentsOf } from "./training/training-arguments.ts";
@@ -52,6 +52,11 @@ const options: readonly Option[] = [
     "the teacher's layers that the student begins with, numbered from 0, such as 0,2,5 (default: all)",
   ).argParser(layerList),
   new Option("--vocab_size <n>", "keep the tokens that the texts use most, in all this many (default: all)").argParser(wholeNumber(1)),
+  new Option(
+    "--vocab_file <files...>",
+    "the texts that --vocab_size counts in; more of them than to learn from make a better vocabulary (default: --train_file)",
+  ),
+  flag("drop_unused_characters", "--vocab_size also gives up single characters that those texts do not use"),
 ];
 
 export const distillCommand = withOptions(

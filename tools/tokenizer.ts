@@ -41,6 +41,7 @@ const train = withOptions(new Command("train").description("learn a WordPiece vo
 interface PruneOptions extends TrainingFileOptions, ModelFlags {
   readonly output_dir: string;
   readonly vocab_size: number;
+  readonly drop_unused_characters?: boolean;
   readonly overwrite_output_dir?: boolean;
 }
 
@@ -52,6 +53,7 @@ const pruneOptions: readonly Option[] = [
     "folder for the smaller model, or for the tokenizer if the model folder has no weights",
   ).makeOptionMandatory(),
   new Option("--vocab_size <n>", "number of tokens to keep").argParser(wholeNumber(6)).makeOptionMandatory(),
+  flag("drop_unused_characters", "also give up single characters that the texts do not use; a word with one becomes the unknown token"),
   flag("overwrite_output_dir", "replace an output folder that is not empty"),
 ];
 
@@ -83,7 +85,7 @@ async function runPruning(given: PruneOptions): Promise<void> {
   const folder = (await findTransformer(model)) ?? model;
   const tokenizer = await loadTokenizer(folder);
   const counts = await countTokens(tokenizer, trainingTexts(given));
-  const pruned = await pruneTokenizer(tokenizer, counts, given.vocab_size);
+  const pruned = await pruneTokenizer(tokenizer, counts, given.vocab_size, { dropUnusedCharacters: given.drop_unused_characters });
   const hasWeights = (await openWeights(folder)) !== null;
   const files = hasWeights ? await studentFiles(model, { tokenizer: pruned }) : tokenizerFiles(pruned);
   await writeFolderAtomically(given.output_dir, files, { overwrite: given.overwrite_output_dir === true });

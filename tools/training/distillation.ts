@@ -29,6 +29,8 @@ import type { OpenedTraining, TrainingKind } from "./training-run.ts";
 export interface DistillOptions extends TrainOptions {
   readonly layers?: readonly number[];
   readonly vocab_size?: number;
+  readonly vocab_file?: readonly string[];
+  readonly drop_unused_characters?: boolean;
 }
 
 /** The file in the output folder that says what a distillation began with. */
@@ -72,11 +74,21 @@ async function openDistillation(given: DistillOptions, signal: AbortSignal): Pro
  * must not be overwritten.
  */
 async function claimRecord(output: string, given: DistillOptions, texts: readonly string[]): Promise<void> {
-  const { layers = null, vocab_size = null, config_name = null, target_vectors = null, model_name_or_path } = given;
+  const {
+    layers = null,
+    vocab_size = null,
+    vocab_file = null,
+    drop_unused_characters = null,
+    config_name = null,
+    target_vectors = null,
+    model_name_or_path,
+  } = given;
   const record = {
     model_name_or_path,
     layers,
     vocab_size,
+    vocab_file,
+    drop_unused_characters,
     config_name,
     target_vectors,
     texts: texts.length,
@@ -199,9 +211,20 @@ async function inDimension(vectors: Embeddings, dimension: number, output: strin
 }
 
 async function openStudent(teacher: Folder, given: DistillOptions, texts: readonly string[]): Promise<TrainingSource> {
-  const { layers, vocab_size: vocabSize, config_name, pooler_type: pooler } = given;
+  const {
+    layers,
+    vocab_size: vocabSize,
+    vocab_file,
+    drop_unused_characters: dropUnusedCharacters,
+    config_name,
+    pooler_type: pooler,
+  } = given;
+  const stray = vocab_file !== undefined ? "vocab_file" : dropUnusedCharacters ? "drop_unused_characters" : null;
+  if (stray !== null && vocabSize === undefined)
+    throw new OptionError(`--${stray} is for a smaller vocabulary, and all tokens stay.`, "Give --vocab_size too, or leave it out.");
+  const counted = vocab_file === undefined ? texts : await readDistinctTexts({ train_file: vocab_file });
   const config = config_name === undefined ? undefined : await findModel(config_name, given);
-  const student = await makeStudent(teacher, { layers, vocabSize, texts, config, pooler });
+  const student = await makeStudent(teacher, { layers, vocabSize, texts: counted, dropUnusedCharacters, config, pooler });
   const source = await openTrainingSource(student, { pooler });
   const { transformer: model } = source.config;
   const parameters = [...modelTensors(model, { mlp: (pooler ?? source.config.pooler) === "cls" }).values()].reduce(

@@ -12,6 +12,8 @@ type Model = TokenizerDefinition["model"];
 export interface PrunableModel {
   /** Whether a text could become unknown without the token. */
   mustStay(token: string): boolean;
+  /** The characters that a token stands for, without the mark of a word's beginning or continuation; none where tokens are made of bytes. */
+  characters(token: string): readonly string[];
   /** The ids that a token needs, its own included; undefined if the model never gives the token for a text. */
   madeOf(token: string): readonly number[] | undefined;
   /** The model with these tokens, which are in the order of their new ids. */
@@ -21,19 +23,24 @@ export interface PrunableModel {
 const models: Readonly<Record<string, (model: Model) => PrunableModel>> = {
   WordPiece: (model) => {
     const prefix = model.continuing_subword_prefix as string;
-    const spelling = (token: string) => {
-      const continues = token.startsWith(prefix) && token !== prefix;
-      const characters = [...(continues ? token.slice(prefix.length) : token)];
-      return characters.map((character, place) => (continues || place > 0 ? prefix + character : character));
-    };
-    return { mustStay: staysBySpelling(model, spelling), madeOf: itself(model), reduced: (tokens) => withIds(model, tokens) };
+    const continues = (token: string) => token.startsWith(prefix) && token !== prefix;
+    const characters = (token: string) => [...(continues(token) ? token.slice(prefix.length) : token)];
+    const spelling = (token: string) =>
+      characters(token).map((character, place) => (continues(token) || place > 0 ? prefix + character : character));
+    return { mustStay: staysBySpelling(model, spelling), characters, madeOf: itself(model), reduced: (tokens) => withIds(model, tokens) };
   },
   Unigram: (model) => ({
     mustStay: staysBySpelling(model, (token) => [...token]),
+    characters: (token) => [...token],
     madeOf: itself(model),
     reduced: (tokens) => withScores(model, tokens),
   }),
-  WordLevel: (model) => ({ mustStay: () => false, madeOf: itself(model), reduced: (tokens) => withIds(model, tokens) }),
+  WordLevel: (model) => ({
+    mustStay: () => false,
+    characters: () => [],
+    madeOf: itself(model),
+    reduced: (tokens) => withIds(model, tokens),
+  }),
   BPE: bytePairs,
 };
 
@@ -110,6 +117,7 @@ function bytePairs(model: Model): PrunableModel {
   };
   return {
     mustStay: staysBySpelling(model, (token) => [...token]),
+    characters: () => [],
     madeOf,
     reduced: (tokens) => ({
       ...withIds(model, tokens),

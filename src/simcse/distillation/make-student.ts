@@ -18,14 +18,23 @@ export interface MakeStudentOptions {
   /** Tokens to keep: those that `texts` use most, and all single characters and special tokens; all tokens if absent. */
   readonly vocabSize?: number | undefined;
   /** The texts that `vocabSize` counts in. */
-  readonly texts?: Iterable<string> | undefined;
+  readonly texts?: Iterable<string> | AsyncIterable<string> | undefined;
+  /** Gives up single characters that `texts` do not use. */
+  readonly dropUnusedCharacters?: boolean | undefined;
   /** A folder whose config.json says another shape; the weights are then fresh, and only the tokenizer is the teacher's. */
   readonly config?: Folder | undefined;
   /** The pooler of a fresh student whose teacher has none that can be trained; avg if absent. */
   readonly pooler?: PoolerType | undefined;
 }
 
-const makeStudentOptions: OptionNames<MakeStudentOptions> = { layers: true, vocabSize: true, texts: true, config: true, pooler: true };
+const makeStudentOptions: OptionNames<MakeStudentOptions> = {
+  layers: true,
+  vocabSize: true,
+  texts: true,
+  dropUnusedCharacters: true,
+  config: true,
+  pooler: true,
+};
 
 /**
  * Makes the student of the model in the folder `teacher`. Throws OptionError for layers that the teacher does not have, `layers` beside
@@ -51,7 +60,10 @@ export async function makeStudent(teacher: Folder, options: MakeStudentOptions =
 }
 
 /** Null if all tokens stay. */
-async function prunedVocabulary(teacher: Folder, { vocabSize, texts }: MakeStudentOptions): Promise<PrunedTokenizer | null> {
+async function prunedVocabulary(
+  teacher: Folder,
+  { vocabSize, texts, dropUnusedCharacters }: MakeStudentOptions,
+): Promise<PrunedTokenizer | null> {
   if (vocabSize === undefined) return null;
   if (texts === undefined) throw new OptionError("`vocabSize` needs `texts`, to count their tokens.", "Give the texts to learn from.");
   const tokenizer = await loadTokenizer((await readConfig(teacher)).folder);
@@ -61,7 +73,7 @@ async function prunedVocabulary(teacher: Folder, { vocabSize, texts }: MakeStude
       "Give a smaller number, or leave it out to keep them all.",
     );
   }
-  return pruneTokenizer(tokenizer, await countTokens(tokenizer, texts), vocabSize);
+  return pruneTokenizer(tokenizer, await countTokens(tokenizer, texts), vocabSize, { dropUnusedCharacters });
 }
 
 /** A model folder without weights, of the shape in `config`. */

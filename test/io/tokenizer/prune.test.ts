@@ -59,6 +59,18 @@ describe("a WordPiece vocabulary", () => {
     expect(await unchangedTexts(tokenizer, pruned, [...tinySentences, "The cat", "a warm piano."])).toBeGreaterThan(0);
   });
 
+  it("gives up unused characters for more of the used tokens", async () => {
+    const sentence = "a warm piano";
+    const counts = await countTokens(tokenizer, [sentence]);
+    const all = await pruneTokenizer(tokenizer, counts, 54);
+    const used = await pruneTokenizer(tokenizer, counts, 30, { dropUnusedCharacters: true });
+    expect(await unchangedTexts(tokenizer, used, [sentence])).toBe(1);
+    const isUnknown = (of: Tokenizer, word: string) => of.encode(word, 99).includes(of.unknownId);
+    // Letters of the sentence stay, also those that occur in it only within longer tokens.
+    for (const letter of "awrmpino") expect(isUnknown(used.tokenizer, letter), letter).toBe(isUnknown(tokenizer, letter));
+    expect([isUnknown(all.tokenizer, tinySentences[0]!), isUnknown(used.tokenizer, tinySentences[0]!)]).toEqual([false, true]);
+  });
+
   it("keeps everything when the size is no limit", async () => {
     const pruned = await pruneTokenizer(tokenizer, new Float64Array(tokenizer.vocabSize), 10_000);
     expect(pruned.oldIds).toEqual(Array.from({ length: tokenizer.vocabSize }, (_, id) => id));

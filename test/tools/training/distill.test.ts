@@ -77,9 +77,11 @@ it("takes vectors of any teacher, in their principal components if they are long
   const shape = { ...(await json("teacher", "config.json")), hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1 };
   await writeFile(join(path("narrow"), "config.json"), JSON.stringify(shape));
   const vectors = ["--target_vectors", join(path("student"), "teacher", "vectors.npy")];
-  const { code, stderr } = await distill("narrow-student", "--config_name", path("narrow"), "--vocab_size", "50", ...vectors);
+  await writeFile(path("words.txt"), "a warm piano\na warm room\n");
+  const vocabulary = ["--vocab_size", "40", "--vocab_file", path("words.txt"), "--drop_unused_characters"];
+  const { code, stderr } = await distill("narrow-student", "--config_name", path("narrow"), ...vocabulary, ...vectors);
   expect(stderr).toMatch(/the first 16 principal components of the teacher's 32, which keep \d+\.\d% of their squared length/);
-  expect(stderr).toMatch(/student: 1 layer of 16/);
+  expect(stderr).toMatch(/student: 1 layer of 16, 40 tokens/);
   expect(code).toBe(0);
   await writeFile(path("more.txt"), "One text more.\n");
   expectFailure(await distill("none", "--train_file", path("texts.txt"), path("more.txt"), ...vectors), "48 rows for", "different texts");
@@ -88,6 +90,15 @@ it("takes vectors of any teacher, in their principal components if they are long
 it("refuses what does not fit the teacher, and to go on with something else than it began with", async () => {
   expectFailure(await distill("none-layers", "--layers", "0,3"), "no layer 3", "0 to 2");
   expectFailure(await distill("none-vocabulary", "--vocab_size", "99999"), "--vocab_size is 99999", "the teacher has");
+  expectFailure(
+    await distill("none-vocabulary", "--vocab_file", path("texts.txt")),
+    "--vocab_file is for a smaller vocabulary",
+    "--vocab_size",
+  );
+  expectFailure(
+    await distill("student", ...small, "--drop_unused_characters"),
+    "began with --drop_unused_characters none, and it is true now",
+  );
   expectFailure(await distill("student", "--layers", "0,1", "--vocab_size", "50"), "began with --layers 2,0", "it is 0,1 now");
   await writeFile(path("texts.txt"), "Only this.\nAnd that.\n");
   expectFailure(await distill("student", ...small), "began with other texts");
