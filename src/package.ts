@@ -66,7 +66,7 @@ export {
 } from "./io/text/table.ts";
 export { openTexts, type TextOptions, type TextTable } from "./io/texts.ts";
 export type { Framing } from "./io/tokenizer/framing.ts";
-export { countTokens, type PrunedTokenizer, pruneTokenizer } from "./io/tokenizer/prune.ts";
+export { countTokens, type PrunedTokenizer, type PruneOptions, pruneTokenizer } from "./io/tokenizer/prune.ts";
 export type { ThreadStarter, TokenizeAnswer, TokenizeRequest, TokenizerRecipe, TokenizerThread } from "./io/tokenizer/thread.ts";
 export type { TokenIds, TokenizingOptions } from "./io/tokenizer/threads.ts";
 export { learnVocabulary } from "./io/tokenizer/vocabulary.ts";
