@@ -41,6 +41,7 @@ export type {
   FloatType,
   Follower,
   IndexLimit,
+  Join,
   Kernel,
   LiveSize,
   Lowering,
