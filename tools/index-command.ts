@@ -167,6 +167,8 @@ const exportCommand = withOptions(
 ).action(async ({ index: path, output, format = endings[extname(output).toLowerCase()] }: ExportOptions) => {
   if (format === undefined)
     throw new OptionError(`--output ${output} has an unknown format.`, "Give --format, or a file that ends in .parquet, .npy or .faiss.");
+  if (resolve(output) === resolve(path))
+    throw new OptionError(`--output ${output} is the index itself.`, "Give another file: the index would be lost.");
   const index = await openStoredIndex(await folderOf(path), basename(path));
   for (const { name, content } of await exportIndex(index, format, basename(output)))
     await writeFileAtomically(join(dirname(output), name), content);
