@@ -55,9 +55,10 @@ async function openDistillation(given: DistillOptions, signal: AbortSignal): Pro
   const output = resolve(given.output_dir);
   const teacher = await findModel(given.model_name_or_path, given);
   const texts = await readDistinctTexts(given);
+  const counted = await readVocabularyTexts(given);
   // Before the teacher encodes, so that options that do not fit it are refused at once.
-  const source = await openStudent(teacher, given, texts);
-  await claimRecord(output, given, texts);
+  const source = await openStudent(teacher, given, counted ?? texts);
+  await claimRecord(output, given, { texts, counted });
   const teacherVectors =
     given.target_vectors === undefined
       ? await encoded(teacher, texts, { given, output, signal })
@@ -69,26 +70,39 @@ async function openDistillation(given: DistillOptions, signal: AbortSignal): Pro
   };
 }
 
+/** The texts that the vocabulary is counted in, if they are not those to learn from. Throws `OptionError` if no smaller vocabulary is asked for. */
+async function readVocabularyTexts({ vocab_size, vocab_file, drop_unused_characters }: DistillOptions): Promise<string[] | null> {
+  const stray = vocab_file !== undefined ? "vocab_file" : drop_unused_characters ? "drop_unused_characters" : null;
+  if (stray !== null && vocab_size === undefined)
+    throw new OptionError(`--${stray} is for a smaller vocabulary, and all tokens stay.`, "Give --vocab_size too, or leave it out.");
+  return vocab_file === undefined ? null : readDistinctTexts({ train_file: vocab_file });
+}
+
+/** What a run reads. */
+interface RunTexts {
+  readonly texts: readonly string[];
+  readonly counted: readonly string[] | null;
+}
+
+/** What is said of a value of the record that no option gives. */
+const otherTexts: Readonly<Record<string, string>> = {
+  texts: "other texts",
+  texts_sha256: "other texts",
+  vocab_texts_sha256: "other texts in --vocab_file",
+};
+
 /**
  * Records what the run begins with. Throws `OptionError`, naming the difference, if the folder holds a distillation that began otherwise and
  * must not be overwritten.
  */
-async function claimRecord(output: string, given: DistillOptions, texts: readonly string[]): Promise<void> {
-  const {
-    layers = null,
-    vocab_size = null,
-    vocab_file = null,
-    drop_unused_characters = null,
-    config_name = null,
-    target_vectors = null,
-    model_name_or_path,
-  } = given;
+async function claimRecord(output: string, given: DistillOptions, { texts, counted }: RunTexts): Promise<void> {
+  const { layers = null, vocab_size = null, config_name = null, target_vectors = null, model_name_or_path } = given;
   const record = {
     model_name_or_path,
     layers,
     vocab_size,
-    vocab_file,
-    drop_unused_characters,
+    vocab_texts_sha256: counted && textsDigest(counted),
+    drop_unused_characters: given.drop_unused_characters || null,
     config_name,
     target_vectors,
     texts: texts.length,
@@ -99,7 +113,7 @@ async function claimRecord(output: string, given: DistillOptions, texts: readonl
     const shown = (value: unknown) => (value === null ? "none" : Array.isArray(value) ? value.join(",") : String(value));
     for (const [name, value] of Object.entries(record)) {
       if (JSON.stringify(began[name] ?? null) === JSON.stringify(value)) continue;
-      const what = name.startsWith("texts") ? "other texts" : `--${name} ${shown(began[name])}, and it is ${shown(value)} now`;
+      const what = otherTexts[name] ?? `--${name} ${shown(began[name])}, and it is ${shown(value)} now`;
       throw new OptionError(
         `The distillation in ${given.output_dir} began with ${what}.`,
         "Give the options and files that it began with, another --output_dir, or --overwrite_output_dir to begin anew.",
@@ -210,21 +224,11 @@ async function inDimension(vectors: Embeddings, dimension: number, output: strin
   return project(vectors, projection);
 }
 
+/** The student, whose vocabulary is counted in `texts`. */
 async function openStudent(teacher: Folder, given: DistillOptions, texts: readonly string[]): Promise<TrainingSource> {
-  const {
-    layers,
-    vocab_size: vocabSize,
-    vocab_file,
-    drop_unused_characters: dropUnusedCharacters,
-    config_name,
-    pooler_type: pooler,
-  } = given;
-  const stray = vocab_file !== undefined ? "vocab_file" : dropUnusedCharacters ? "drop_unused_characters" : null;
-  if (stray !== null && vocabSize === undefined)
-    throw new OptionError(`--${stray} is for a smaller vocabulary, and all tokens stay.`, "Give --vocab_size too, or leave it out.");
-  const counted = vocab_file === undefined ? texts : await readDistinctTexts({ train_file: vocab_file });
+  const { layers, vocab_size: vocabSize, drop_unused_characters: dropUnusedCharacters, config_name, pooler_type: pooler } = given;
   const config = config_name === undefined ? undefined : await findModel(config_name, given);
-  const student = await makeStudent(teacher, { layers, vocabSize, texts: counted, dropUnusedCharacters, config, pooler });
+  const student = await makeStudent(teacher, { layers, vocabSize, texts, dropUnusedCharacters, config, pooler });
   const source = await openTrainingSource(student, { pooler });
   const { transformer: model } = source.config;
   const parameters = [...modelTensors(model, { mlp: (pooler ?? source.config.pooler) === "cls" }).values()].reduce(

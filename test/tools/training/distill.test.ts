@@ -95,6 +95,10 @@ it("refuses what does not fit the teacher, and to go on with something else than
     "--vocab_file is for a smaller vocabulary",
     "--vocab_size",
   );
+  await writeFile(path("words.txt"), "another\nlist of words\n");
+  const narrow = ["--config_name", path("narrow"), "--vocab_size", "40", "--vocab_file", path("words.txt"), "--drop_unused_characters"];
+  const vectors = ["--target_vectors", join(path("student"), "teacher", "vectors.npy")];
+  expectFailure(await distill("narrow-student", ...narrow, ...vectors), "began with other texts in --vocab_file");
   expectFailure(
     await distill("student", ...small, "--drop_unused_characters"),
     "began with --drop_unused_characters none, and it is true now",
