@@ -350,6 +350,7 @@ describe("index and search", () => {
     await succeed(["index", "export", "--index", from, "--format", "faiss", "--output", file("flat.bin")]);
     expect((await readFile(file("flat.bin"))).subarray(0, 4).toString()).toBe("IxFI");
     expectFailure(await simcse(["index", "export", "--index", from, "--output", file("flat.bin")]), "flat.bin", "--format");
+    expectFailure(await simcse(["index", "export", "--index", from, "--format", "npy", "--output", from]), "is the index itself");
     expectFailure(await simcse(["index", "export", "--index", text, "--output", file("x.npy")]), "sentences.txt", "not an index");
     const build = ["index", "build", "--model", model, "--index", again, "--input", file("export.parquet")];
     expectFailure(await simcse([...build, "--vector_column", "sentence"]), "row 1", "a list of numbers", "--vector_column");
