@@ -36,7 +36,7 @@ export const demoCommand = withOptions(
   ],
 ).action((given: DemoOptions) => (given.write_pairs === undefined ? runDemo(given) : writePairs(given, given.write_pairs)));
 
-/** With these, the demo takes two to three minutes on two cores without a GPU. */
+/** With these, the demo takes two minutes on two cores without a GPU. */
 const mostEntries = 1200;
 const steps = 60;
 const trainingOptions = {
