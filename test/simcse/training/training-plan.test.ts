@@ -24,19 +24,19 @@ const planned = (halves: boolean, gradientCheckpointing: boolean) =>
 
 describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
   it.each([false, true])(
-    "takes at most 265 dispatches, of which about one a layer joins all that is added up in parts, halves: %s",
+    "takes at most 270 dispatches, of which fewer than two a layer join all that is added up in parts, halves: %s",
     (halves) => {
       const { kernels } = planned(halves, false).plan;
-      expect(kernels.length).toBeLessThanOrEqual(265);
+      expect(kernels.length).toBeLessThanOrEqual(270);
       const joins = kernels.filter(({ shader }) => /joins?$|total$|layerNormParameterGradient/.test(shader.label));
       expect(new Set(joins.map(({ shader }) => shader.label))).toEqual(new Set(["joins"]));
-      expect(joins.length).toBeLessThanOrEqual(base.num_hidden_layers + 4);
+      expect(joins.length).toBeLessThanOrEqual(2 * base.num_hidden_layers - 1);
     },
   );
 
-  it("takes at most 2.6 GB of activations in f32 and 1.35 GB in f16", () => {
+  it("takes at most 2.6 GB of activations in f32 and 1.3 GB in f16", () => {
     expect(planned(false, false).plan.bytes.slots).toBeLessThan(2.6e9);
-    expect(planned(true, false).plan.bytes.slots).toBeLessThan(1.35e9);
+    expect(planned(true, false).plan.bytes.slots).toBeLessThan(1.3e9);
   });
 
   it("takes less than a third of that where layers are computed again", () => {
