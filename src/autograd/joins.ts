@@ -1,8 +1,8 @@
 /**
  * Does the joins of several nodes in one dispatch. Split products and the gradients of norms and biases end with a small kernel that adds up
  * partial sums in a fixed order. A layer has ten of these, and each is short, so a GPU spends more time between them than in them. Where
- * the results are gradients, which nothing reads before the backward pass ends, the planner delays the joins and does a layer's worth of
- * them at once. The order of the sums stays the same.
+ * the results are gradients, which nothing reads before the backward pass ends, the planner delays the joins and does those of a layer
+ * in one or two dispatches. The order of the sums stays the same.
  *
  * Partial sums that are joined together lie in one buffer, because a kernel can only bind a few.
  */
@@ -23,7 +23,7 @@ import { type GroupedJoin, joinTogether } from "../kernels/language/part-sums.ts
 import { needsWindows } from "../kernels/language/windows.ts";
 import { bufferOf, persistentOf } from "./aliases.ts";
 
-/** The most bytes of partial sums that wait. A layer of BERT-base has up to 96 MB; waiting for all of them saves eight dispatches more and takes 34 MB. */
+/** The most bytes of partial sums that wait. A layer of BERT-base has up to 96 MB; waiting for all of them saves about eight dispatches more and takes 34 MB. */
 const mostBytes = 60 * 2 ** 20;
 /** The most joins in one dispatch, whose numbers are uniforms. */
 const mostJoins = 24;
