@@ -277,7 +277,13 @@ export {
 } from "./simcse/search/hard-negatives.ts";
 export { openStoredIndex, type StoredIndex, type StoredPart } from "./simcse/search/index-file.ts";
 export type { Filter, FilterRange, FilterValue, JsonValue, Metadata } from "./simcse/search/metadata.ts";
-export { type Duplicate, type DuplicateGroup, duplicateGroups, NearDuplicates } from "./simcse/search/near-duplicates.ts";
+export {
+  type Duplicate,
+  type DuplicateGroup,
+  duplicateGroups,
+  NearDuplicates,
+  type NearDuplicatesOptions,
+} from "./simcse/search/near-duplicates.ts";
 export type {
   AddOptions,
   IndexedSentence,

@@ -46,7 +46,7 @@ export const dedupeCommand = withOptions(
   const signal = interruptSignal();
   const counter = startCounter("sentences", { shown: process.stdout.isTTY });
   await using input = await openRecordVectors(given, { signal, onProgress: counter.update });
-  const compared = new Compared(input, given);
+  const compared = new Compared(input, given, signal);
   try {
     await printLines(compared.keptLines());
   } finally {
@@ -54,7 +54,7 @@ export const dedupeCommand = withOptions(
   }
   if (given.duplicates !== undefined) await writeLines(given.duplicates, compared.duplicates());
   if (given.groups !== undefined) await writeLines(given.groups, compared.groups());
-  if (given.pairs !== undefined) await writeLines(given.pairs, await compared.pairs(signal));
+  if (given.pairs !== undefined) await writeLines(given.pairs, await compared.pairs());
 });
 
 function writeLines(path: string, items: Iterable<object>): Promise<void> {
@@ -72,6 +72,7 @@ class Compared {
   constructor(
     readonly input: OpenRecordVectors,
     readonly given: DedupeOptions,
+    readonly signal: AbortSignal,
   ) {}
 
   async *keptLines(): AsyncGenerator<string> {
@@ -80,7 +81,7 @@ class Compared {
     using finder = new NearDuplicates(device, dimension, threshold);
     for await (const { records, data } of chunks) {
       if (pairs !== undefined) this.#vectors.push(data);
-      for (const [i, duplicate] of (await finder.add(data)).entries()) {
+      for (const [i, duplicate] of (await finder.add(data, { signal: this.signal })).entries()) {
         const row = this.found.push(duplicate) - 1;
         const record = records[i]!;
         const isNeeded = groups !== undefined || pairs !== undefined || duplicate !== null;
@@ -105,12 +106,12 @@ class Compared {
   }
 
   /** Under the names of columns that `simcse train` knows. */
-  async pairs(signal: AbortSignal): Promise<object[]> {
+  async pairs(): Promise<object[]> {
     const { dimension, device } = this.input;
     const { threshold, max_pairs: maxPairs } = this.given;
     const length = this.found.length;
     const vectors = { length, dimension, data: joined(this.#vectors, length * dimension) };
-    const pairs = await similarPairs(device, vectors, { threshold, maxPairs, signal });
+    const pairs = await similarPairs(device, vectors, { threshold, maxPairs, signal: this.signal });
     if (pairs.length === maxPairs) say(`--pairs holds the best ${maxPairs}; there may be more (--max_pairs)`);
     return pairs.map(({ first, second, score }) => {
       const [one, other] = [this.#records[first]!, this.#records[second]!];

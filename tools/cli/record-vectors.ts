@@ -4,6 +4,7 @@ import { DataError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { chunks } from "../../src/simcse/embedding/chunks.ts";
 import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
+import type { SimCSE } from "../../src/simcse/simcse-node.ts";
 import { openAdapter } from "../setup/open-adapter.ts";
 import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";
 import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./records.ts";
@@ -46,12 +47,10 @@ export async function openRecordVectors(given: RecordVectorOptions, hooks: Hooks
   const file = isMatrix(given.input) ? given.input : given.vectors;
   if (file === undefined) {
     const open = await openModel(given);
-    const encode = async (texts: readonly string[], before: number) =>
-      (await open.simcse.encode(texts, { signal: hooks.signal, onProgress: (done) => hooks.onProgress(before + done) })).data;
     return {
       device: open.device,
       dimension: open.simcse.dimension,
-      chunks: encoded(given, encode),
+      chunks: encoded(given, open.simcse, hooks),
       [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
     };
   }
@@ -87,15 +86,9 @@ export function joined(parts: readonly Float32Array[], length: number): Float32A
   return data;
 }
 
-type EncodeTexts = (texts: readonly string[], before: number) => Promise<Float32Array>;
-
-async function* encoded(given: RecordOptions, encode: EncodeTexts): AsyncGenerator<RecordVectors> {
-  let done = 0;
-  for await (const records of chunks<TextRecord>(readRecords(given))) {
-    const texts = records.map(({ sentence }) => sentence);
-    yield { records, data: await encode(texts, done) };
-    done += records.length;
-  }
+async function* encoded(given: RecordOptions, { encoder }: SimCSE, hooks: Hooks): AsyncGenerator<RecordVectors> {
+  for await (const { items, data } of encoder.streamItems(readRecords(given), ({ sentence }) => sentence, hooks))
+    yield { records: items, data };
 }
 
 async function* rowsOf({ length, data }: Embeddings): AsyncGenerator<RecordVectors> {

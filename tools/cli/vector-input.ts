@@ -22,8 +22,22 @@ export const companions = {
   records: (path: string): string => beside(path, "records.jsonl"),
 } as const;
 
-/** f32 [rows, numbers] of a .npy file; int8 is read with its scales or ranges. Throws `FormatError` or `DataError` for anything but a matrix. */
+/**
+ * f32 [rows, numbers] of a .npy file; int8 is read with its scales or ranges. Throws `FormatError` or `DataError` for anything but a matrix
+ * of finite numbers.
+ */
 export async function readVectors(path: string): Promise<Embeddings> {
+  const vectors = await readMatrix(path);
+  const bad = vectors.data.findIndex((value) => !Number.isFinite(value));
+  if (bad === -1) return vectors;
+  const row = Math.floor(bad / vectors.dimension);
+  throw new DataError(
+    `Row ${row} of ${path} is not finite: its number ${bad % vectors.dimension} is ${vectors.data[bad]}.`,
+    "Encode its text again, or leave the row out; rows are counted from 0.",
+  );
+}
+
+async function readMatrix(path: string): Promise<Embeddings> {
   const { shape, data } = await readNpy(path);
   if (shape.length !== 2) throw new DataError(`${path} has ${shape.length} dimensions; vectors have 2: [rows, numbers].`, "Save a matrix.");
   const [length, dimension] = shape as [number, number];

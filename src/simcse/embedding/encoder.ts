@@ -260,6 +260,14 @@ export class Encoder {
     return this.#finished(await vectors, sentences.length, options);
   }
 
+  /** The vectors of a part of another device's call, f32 [sentences, dimension], for `OtherDevices`. They may not be finite. */
+  async encodePart(
+    sentences: readonly TokenizedText[],
+    options: Pick<EncodeOptions, "normalize" | "batchSize" | "signal" | "onProgress">,
+  ): Promise<Float32Array> {
+    return (await this.#submitOwn(sentences, options)).vectors;
+  }
+
   /** The tokens of a text that `encode` uses: with its prompt and special tokens, at most `maxLength`. */
   tokenize(text: string, { maxLength = this.maxLength, ...prompt }: TokenizeOptions = {}): TokenizedText {
     const { prepare, promptTokens } = this.#preparation({ maxLength, ...prompt });
@@ -384,25 +392,28 @@ export class Encoder {
     options: EncodeOptions<Precision>,
     before: number,
   ): Promise<{ readonly vectors: Promise<Float32Array> }> {
-    if (this.#others === null) return this.#submitOwn(sentences, options, before);
-    const vectors = this.#others.share(sentences, this.dimension, {
-      options: { ...options, normalize: options.normalize ?? this.normalize },
-      encode: async (part, onProgress) => (await this.#submitOwn(part, { ...options, onProgress }, 0)).vectors,
+    const vectors =
+      this.#others === null
+        ? (await this.#submitOwn(sentences, options)).vectors
+        : this.#others.share(sentences, this.dimension, {
+            options: { ...options, normalize: options.normalize ?? this.normalize },
+            encode: async (part, onProgress) => (await this.#submitOwn(part, { ...options, onProgress })).vectors,
+          });
+    const checked = vectors.then((all) => {
+      checkFinite(all, this.dimension, before, this.model.dtype);
+      return all;
     });
-    vectors.catch(() => {});
-    return { vectors };
+    // Its error is thrown where it is awaited, unless the caller has enough before.
+    checked.catch(() => {});
+    return { vectors: checked };
   }
 
-  #submitOwn(
-    sentences: readonly TokenizedText[],
-    options: EncodeOptions<Precision>,
-    before: number,
-  ): Promise<{ readonly vectors: Promise<Float32Array> }> {
+  #submitOwn(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>): Promise<{ readonly vectors: Promise<Float32Array> }> {
     return this.#turns.take(async () => {
       options.signal?.throwIfAborted();
       this.#checkOpen();
       const program = await this.#programFor(sentences, options);
-      return this.#submitBatches(program, sentences, options, before);
+      return this.#submitBatches(program, sentences, options);
     });
   }
 
@@ -410,7 +421,6 @@ export class Encoder {
     program: EncoderProgram,
     sentences: readonly TokenizedText[],
     { onProgress, signal, profiler, batchSize }: EncodeOptions<Precision>,
-    before: number,
   ): Promise<{ readonly vectors: Promise<Float32Array> }> {
     const vectors = new Float32Array(sentences.length * this.dimension);
     const reads: Promise<void>[] = [];
@@ -434,26 +444,15 @@ export class Encoder {
       );
       const done = next;
       const taken = read().then((rows) => {
-        this.#takeRows(vectors, rows, batch, before);
+        for (const [row, index] of batch.entries())
+          vectors.set(rows.subarray(row * this.dimension, (row + 1) * this.dimension), index * this.dimension);
         signal?.throwIfAborted();
         onProgress?.(done);
       });
       taken.catch(() => {});
       reads.push(taken);
     }
-    const all = Promise.all(reads).then(() => vectors);
-    // Its error is thrown where it is awaited, unless the caller has enough before.
-    all.catch(() => {});
-    return { vectors: all };
-  }
-
-  /** Puts a batch's vectors in the places of its sentences. */
-  #takeRows(vectors: Float32Array, rows: Float32Array, batch: readonly number[], before: number): void {
-    batch.forEach((index, row) => {
-      const vector = rows.subarray(row * this.dimension, (row + 1) * this.dimension);
-      checkFinite(vector, before + index, this.model.dtype);
-      vectors.set(vector, index * this.dimension);
-    });
+    return { vectors: Promise.all(reads).then(() => vectors) };
   }
 
   /** The program for the sentences of a call. Must be called within a turn. */
@@ -518,11 +517,12 @@ function powerOfTwo(count: number, usual: number): number {
   return count <= usual ? usual : 2 ** Math.ceil(Math.log2(count));
 }
 
-function checkFinite(vector: Float32Array, sentence: number, dtype: FloatType): void {
-  const bad = vector.findIndex((value) => !Number.isFinite(value));
+/** Throws `NonFiniteError` for a number that is not finite; `before` sentences of the call come before these. */
+function checkFinite(vectors: Float32Array, dimension: number, before: number, dtype: FloatType): void {
+  const bad = vectors.findIndex((value) => !Number.isFinite(value));
   if (bad === -1) return;
   throw new NonFiniteError(
-    `The model's vector of sentence ${sentence} is not finite: number ${bad} is ${vector[bad]}.`,
+    `The model's vector of sentence ${before + Math.floor(bad / dimension)} is not finite: number ${bad % dimension} is ${vectors[bad]}.`,
     dtype === "f16"
       ? "Numbers of this model may be beyond the range of f16: load it with the dtype f32 (--dtype f32)."
       : "The model's weights are damaged or not finite: get its files again, or go back to an earlier checkpoint.",

@@ -16,7 +16,7 @@ interface CallOptions {
 /** An encoder on another device, as it is used here. */
 interface OtherEncoder {
   readonly model: SimCseModel;
-  encodeTokens(sentences: readonly TokenizedText[], options: CallOptions): Promise<{ readonly data: Float32Array }>;
+  encodePart(sentences: readonly TokenizedText[], options: CallOptions): Promise<Float32Array>;
   close(): void;
 }
 
@@ -68,7 +68,7 @@ export class OtherDevices {
       ...others.map((other, i) =>
         part(i + 1, async (some, onProgress) => {
           try {
-            return (await other.encodeTokens(some, { ...ofCall, onProgress })).data;
+            return await other.encodePart(some, { ...ofCall, onProgress });
           } catch (error) {
             if (!(await other.model.device.isLost())) throw error;
             this.#drop(other);

@@ -11,7 +11,10 @@ import type { Embeddings } from "../embedding/encoder.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
 
 /** Rows and columns of a block: 16 MB, large enough to keep a GPU busy. */
-const blockSize = { rows: 1024, columns: 4096 } as const;
+export const blockSize = { rows: 1024, columns: 4096 } as const;
+
+/** The columns of a narrower block are padded to a multiple of this, so that kernels read and write whole vectors. */
+const columnStep = 64;
 
 /** Products of numbers that the host computes in less time than it takes to build a kernel. */
 const hostProducts = 2 ** 26;
@@ -35,8 +38,11 @@ export interface BlockHooks {
   readonly onBlock?: ((done: number, all: number) => void) | undefined;
 }
 
-/** Rows of unit length. Throws `ShapeError` for an incomplete row, `DataError` for a number that is not finite, naming its row. */
-export function unitRows({ length, dimension, data }: Embeddings): Embeddings {
+/**
+ * Rows of unit length. Throws `ShapeError` for an incomplete row, `DataError` for a number that is not finite, naming its row; the first
+ * one is row `firstRow`.
+ */
+export function unitRows({ length, dimension, data }: Embeddings, firstRow = 0): Embeddings {
   if (data.length !== length * dimension)
     throw new ShapeError(
       `${data.length} numbers are no ${length} vectors of ${dimension}.`,
@@ -45,7 +51,7 @@ export function unitRows({ length, dimension, data }: Embeddings): Embeddings {
   const bad = data.findIndex((value) => !Number.isFinite(value));
   if (bad === -1) return { length, dimension, data: toUnitLength(data, dimension) };
   throw new DataError(
-    `Number ${bad % dimension} of vector ${Math.floor(bad / dimension)} is ${data[bad]}.`,
+    `Number ${bad % dimension} of vector ${firstRow + Math.floor(bad / dimension)} is ${data[bad]}.`,
     "Check the vectors: a model with damaged weights gives such numbers.",
   );
 }
@@ -95,30 +101,44 @@ async function* cosineBlocks(
   hooks: BlockHooks,
   aboveDiagonal = false,
 ): AsyncGenerator<CosineBlock> {
-  const [a, b] = [unitRows(left), left === right ? null : unitRows(right)];
-  const pair: UnitPair = { left: a, right: b ?? a };
-  const products = left.length * right.length * left.dimension;
-  const blocks = [...placesOf(left.length, right.length, aboveDiagonal)];
+  const unit = unitRows(left);
+  yield* unitBlocks(device, { left: unit, right: left === right ? unit : unitRows(right) }, hooks, aboveDiagonal ? 0 : null);
+}
+
+/** Rows of unit length that are compared with each other. */
+export interface UnitPair {
+  readonly left: Embeddings;
+  readonly right: Embeddings;
+}
+
+/**
+ * The blocks for rows of unit length, column by column. If the rows of `right` are also rows of `left`, from row `diagonal` on, blocks
+ * whose columns all come before their rows are left out.
+ */
+export async function* unitBlocks(
+  device: Device,
+  pair: UnitPair,
+  hooks: BlockHooks = {},
+  diagonal: number | null = null,
+): AsyncGenerator<CosineBlock> {
+  const { left, right } = pair;
+  const blocks = [...placesOf(left.length, right.length, diagonal)];
+  const isSmall = left.length * right.length * left.dimension <= hostProducts;
   let done = 0;
-  for await (const block of products <= hostProducts ? onHost(pair, blocks) : onDevice(device, pair, blocks)) {
+  for await (const block of isSmall ? onHost(pair, blocks) : onDevice(device, pair, blocks)) {
     hooks.signal?.throwIfAborted();
     yield block;
     hooks.onBlock?.(++done, blocks.length);
   }
 }
 
-interface UnitPair {
-  readonly left: Embeddings;
-  readonly right: Embeddings;
-}
-
 type Place = Omit<CosineBlock, "stride" | "cosines">;
 
 /** Column by column, so that the right operand of the product changes rarely. */
-function* placesOf(length: number, width: number, aboveDiagonal: boolean): Generator<Place> {
+function* placesOf(length: number, width: number, diagonal: number | null): Generator<Place> {
   for (let firstColumn = 0; firstColumn < width; firstColumn += blockSize.columns) {
     const columns = Math.min(blockSize.columns, width - firstColumn);
-    const end = aboveDiagonal ? Math.min(length, firstColumn + columns) : length;
+    const end = diagonal === null ? length : Math.min(length, diagonal + firstColumn + columns);
     for (let firstRow = 0; firstRow < end; firstRow += blockSize.rows)
       yield { firstRow, firstColumn, rows: Math.min(blockSize.rows, length - firstRow), columns };
   }
@@ -145,7 +165,8 @@ function* onHost({ left, right }: UnitPair, places: readonly Place[]): Generator
 
 /** The device computes the next block while the host reads the last one. */
 async function* onDevice(device: Device, { left, right }: UnitPair, places: readonly Place[]): AsyncGenerator<CosineBlock> {
-  const { rows, columns } = blockSize;
+  const { rows } = blockSize;
+  const columns = Math.min(blockSize.columns, Math.ceil(right.length / columnStep) * columnStep);
   using program = await compile(device, (tape) => {
     const a = tape.input("left", f32(tape.extent("rows", rows), left.dimension));
     const b = tape.input("right", f32(columns, left.dimension));
@@ -160,7 +181,7 @@ async function* onDevice(device: Device, { left, right }: UnitPair, places: read
       live: { rows: place.rows },
     });
     written = place.firstColumn;
-    return program.read("cosines");
+    return program.read("cosines", { rows: place.rows });
   };
   let next = places.length > 0 ? start(places[0]!) : null;
   for (const [i, place] of places.entries()) {

@@ -6,7 +6,7 @@ import { SimCSE } from "../../../src/simcse/simcse.ts";
 import { openTestDevice, profile } from "../../device.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
 
-it("vectors, order and progress are those of one device, also when the other is lost", async () => {
+it("vectors, order and progress are those of one device, also when the other is lost; a damaged row is named", async () => {
   const device = await openTestDevice();
   const other = await openDevice({ profile });
   const path = await temporaryFolder();
@@ -22,6 +22,11 @@ it("vectors, order and progress are those of one device, also when the other is 
   expect(other.counters.submits).toBeGreaterThan(submits);
   expect(progress.toSorted((a, b) => a - b)).toEqual(progress);
   expect(progress.at(-1)).toBe(texts.length);
+  const unknown = one.encoder.tokenize("東").ids[1]!;
+  one.model.store.write("bert.embeddings.word_embeddings.weight", Float32Array.of(Number.NaN), unknown * 32);
+  await one.encoder.shareWith([other]);
+  await expect(one.encode(texts.with(70, "東"))).rejects.toThrow("vector of sentence 70 is not finite");
+  one.encoder.encodeAlone();
   const going = two.encode(texts);
   setTimeout(() => other.gpu.destroy());
   expect(await going).toEqual(wanted);
