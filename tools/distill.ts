@@ -53,8 +53,12 @@ const options: readonly Option[] = [
   ).argParser(layerList),
   new Option("--vocab_size <n>", "keep the tokens that the texts use most, in all this many (default: all)").argParser(wholeNumber(1)),
   new Option(
+    "--embedding_size <n>",
+    "narrower embeddings of tokens, projected to the width of the layers: the teacher, a BERT, becomes an ELECTRA (default: as wide as the layers)",
+  ).argParser(wholeNumber(2)),
+  new Option(
     "--vocab_file <files...>",
-    "the texts that --vocab_size counts in; more of them than to learn from make a better vocabulary (default: --train_file)",
+    "the texts that --vocab_size and --embedding_size count tokens in; more of them than to learn from are better (default: --train_file)",
   ),
   flag("drop_unused_characters", "--vocab_size also gives up single characters that those texts do not use"),
 ];

@@ -12,7 +12,7 @@ import { join, resolve } from "node:path";
 import { readExamples } from "../../src/io/examples-node.ts";
 
 /** How much is taken of each source, from its beginning. */
-const sizes = { wikipedia: 12_000, captionTexts: 10_000, captionPairs: 5_000 };
+const sizes = { wikipedia: 30_000, captionTexts: 40_000, captionPairs: 5_000 };
 /** Pictures at the end of the captions' file that are kept back. */
 const heldOut = { search: 1_000, searchDev: 200 };
 

@@ -222,9 +222,8 @@ export class SimCSE {
   }
 
   /**
-   * A smaller model made of this one, to be distilled: some of its layers, the tokens that `texts` use most, or another shape with fresh
-   * weights. It is loaded onto the same device. Throws `OptionError` for layers that this model does not have, and a vocabulary that is too
-   * small, or without texts.
+   * A smaller model made of this one, to be distilled: some of its layers, the tokens that `texts` use most, narrower embeddings, or
+   * another shape with fresh weights. It is loaded onto the same device. Throws the errors of `makeStudent`.
    */
   async student(options: MakeStudentOptions = {}): Promise<this> {
     const teacher = new MemoryFolder(this.name);

@@ -29,6 +29,7 @@ import type { OpenedTraining, TrainingKind } from "./training-run.ts";
 export interface DistillOptions extends TrainOptions {
   readonly layers?: readonly number[];
   readonly vocab_size?: number;
+  readonly embedding_size?: number;
   readonly vocab_file?: readonly string[];
   readonly drop_unused_characters?: boolean;
 }
@@ -70,11 +71,19 @@ async function openDistillation(given: DistillOptions, signal: AbortSignal): Pro
   };
 }
 
-/** The texts that the vocabulary is counted in, if they are not those to learn from. Throws `OptionError` if no smaller vocabulary is asked for. */
-async function readVocabularyTexts({ vocab_size, vocab_file, drop_unused_characters }: DistillOptions): Promise<string[] | null> {
-  const stray = vocab_file !== undefined ? "vocab_file" : drop_unused_characters ? "drop_unused_characters" : null;
-  if (stray !== null && vocab_size === undefined)
-    throw new OptionError(`--${stray} is for a smaller vocabulary, and all tokens stay.`, "Give --vocab_size too, or leave it out.");
+/** The texts that tokens are counted in, if they are not those to learn from. Throws `OptionError` if nothing is counted. */
+async function readVocabularyTexts(given: DistillOptions): Promise<string[] | null> {
+  const { vocab_size, vocab_file, embedding_size, drop_unused_characters } = given;
+  if (drop_unused_characters && vocab_size === undefined)
+    throw new OptionError(
+      "--drop_unused_characters is for a smaller vocabulary, and all tokens stay.",
+      "Give --vocab_size too, or leave it out.",
+    );
+  if (vocab_file !== undefined && vocab_size === undefined && embedding_size === undefined)
+    throw new OptionError(
+      "--vocab_file is to count tokens in, for a smaller vocabulary or narrower embeddings.",
+      "Give --vocab_size or --embedding_size too, or leave it out.",
+    );
   return vocab_file === undefined ? null : readDistinctTexts({ train_file: vocab_file });
 }
 
@@ -96,11 +105,12 @@ const otherTexts: Readonly<Record<string, string>> = {
  * must not be overwritten.
  */
 async function claimRecord(output: string, given: DistillOptions, { texts, counted }: RunTexts): Promise<void> {
-  const { layers = null, vocab_size = null, config_name = null, target_vectors = null, model_name_or_path } = given;
+  const { layers = null, vocab_size = null, embedding_size = null, config_name = null, target_vectors = null, model_name_or_path } = given;
   const record = {
     model_name_or_path,
     layers,
     vocab_size,
+    embedding_size,
     vocab_texts_sha256: counted && textsDigest(counted),
     drop_unused_characters: given.drop_unused_characters || null,
     config_name,
@@ -224,11 +234,18 @@ async function inDimension(vectors: Embeddings, dimension: number, output: strin
   return project(vectors, projection);
 }
 
-/** The student, whose vocabulary is counted in `texts`. */
+/** The student, whose tokens are counted in `texts`. */
 async function openStudent(teacher: Folder, given: DistillOptions, texts: readonly string[]): Promise<TrainingSource> {
-  const { layers, vocab_size: vocabSize, drop_unused_characters: dropUnusedCharacters, config_name, pooler_type: pooler } = given;
-  const config = config_name === undefined ? undefined : await findModel(config_name, given);
-  const student = await makeStudent(teacher, { layers, vocabSize, texts, dropUnusedCharacters, config, pooler });
+  const { layers, config_name, pooler_type: pooler } = given;
+  const student = await makeStudent(teacher, {
+    layers,
+    vocabSize: given.vocab_size,
+    embeddingSize: given.embedding_size,
+    texts,
+    dropUnusedCharacters: given.drop_unused_characters,
+    config: config_name === undefined ? undefined : await findModel(config_name, given),
+    pooler,
+  });
   const source = await openTrainingSource(student, { pooler });
   const { transformer: model } = source.config;
   const parameters = [...modelTensors(model, { mlp: (pooler ?? source.config.pooler) === "cls" }).values()].reduce(

@@ -33,12 +33,11 @@ export interface PruneOptions {
 
 const pruneOptions: OptionNames<PruneOptions> = { dropUnusedCharacters: true };
 
-/** How often texts use each token, by id: [vocabSize]. Special tokens around a text are not counted. */
+/** How often texts use each token, by id: [vocabSize]. Special tokens around a text are counted, too. */
 export async function countTokens(tokenizer: Tokenizer, texts: Iterable<string> | AsyncIterable<string>): Promise<Float64Array> {
   const counts = new Float64Array(tokenizer.vocabSize);
   for await (const text of texts) {
-    const ids = tokenizer.encode(text, Number.MAX_SAFE_INTEGER);
-    for (let at = 1; at < ids.length - 1; at++) counts[ids[at]!]!++;
+    for (const id of tokenizer.encode(text, Number.MAX_SAFE_INTEGER)) counts[id]!++;
   }
   return counts;
 }

@@ -1,11 +1,12 @@
 /**
  * Vectors in fewer dimensions with their cosines kept as well as possible: in their first principal components, the eigenvectors of XᵀX
  * with the largest eigenvalues (X has a vector of unit length in each row). No mean is subtracted, because cosines are those of the vectors
- * as they are; by Eckart and Young no other projection to as many dimensions has a smaller error in the vectors' dot products.
+ * as they are.
  */
 import { ShapeError } from "../../errors.ts";
 import type { Embeddings } from "../embedding/encoder.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
+import { SecondMoments } from "./second-moments.ts";
 
 /** Vectors that the components are taken from; more of them change little. */
 const mostVectors = 20_000;
@@ -21,8 +22,8 @@ export interface Projection {
 }
 
 /**
- * The first `to` principal components of vectors, from at most 20,000 of them, evenly spread. A component's largest number is positive, so
- * that the same vectors give the same components. Throws `ShapeError` for more dimensions than the vectors have.
+ * The first `to` principal components of vectors, from at most 20,000 of them, evenly spread. Throws `ShapeError` for more dimensions than
+ * the vectors have.
  */
 export async function principalComponents({ length, dimension: from, data }: Embeddings, to: number): Promise<Projection> {
   if (!(Number.isInteger(to) && to >= 1 && to <= from && length > 0)) {
@@ -31,36 +32,18 @@ export async function principalComponents({ length, dimension: from, data }: Emb
       `Give a number of dimensions from 1 to ${from}.`,
     );
   }
-  const { EigenvalueDecomposition, Matrix } = await import("ml-matrix");
-  const products = productsOf({ length, dimension: from, data });
-  const decomposed = new EigenvalueDecomposition(new Matrix(products), { assumeSymmetric: true });
-  const values = decomposed.realEigenvalues;
-  const order = [...values.keys()].sort((a, b) => values[b]! - values[a]!).slice(0, to);
-  const matrix = new Float32Array(from * to);
-  for (const [column, component] of order.entries()) {
-    const numbers = decomposed.eigenvectorMatrix.getColumn(component);
-    const largest = numbers.reduce((most, number) => (Math.abs(number) > Math.abs(most) ? number : most), 0);
-    for (const [row, number] of numbers.entries()) matrix[row * to + column] = number * Math.sign(largest);
-  }
-  const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
-  return { matrix, from, to, kept: sum(order.map((component) => values[component]!)) / sum(values) };
-}
-
-/** XᵀX, the mean over the vectors that are used, [dimension][dimension]. */
-function productsOf({ length, dimension, data }: Embeddings): Float64Array[] {
-  const products = Array.from({ length: dimension }, () => new Float64Array(dimension));
+  const moments = new SecondMoments(from);
   const used = Math.min(length, mostVectors);
   for (let i = 0; i < used; i++) {
     const row = Math.floor((i * length) / used);
-    const vector = Float64Array.from(toUnitLength(data.subarray(row * dimension, (row + 1) * dimension), dimension));
-    for (let a = 0; a < dimension; a++) {
-      const factor = vector[a]! / used;
-      const sums = products[a]!;
-      for (let b = 0; b <= a; b++) sums[b]! += factor * vector[b]!;
-    }
+    moments.add(toUnitLength(data.subarray(row * from, (row + 1) * from), from), 1 / used);
   }
-  for (let a = 0; a < dimension; a++) for (let b = 0; b < a; b++) products[b]![a] = products[a]![b]!;
-  return products;
+  const { directions, kept } = await moments.largest(to);
+  const matrix = new Float32Array(from * to);
+  for (const [column, direction] of directions.entries()) {
+    for (const [row, number] of direction.entries()) matrix[row * to + column] = number;
+  }
+  return { matrix, from, to, kept };
 }
 
 /** The vectors in the projection's dimensions, f32 [length, to]; their lengths are as they come. Throws `ShapeError` for vectors of another length. */
