@@ -12,6 +12,7 @@ export { type HubExamplesOptions, openHubExamples } from "./io/hub-examples-node
 export { type HubOptions, openHubFolder, openModelFolder } from "./io/hub-node.ts";
 export { sentencesOf } from "./io/text-node.ts";
 export * from "./package.ts";
+export type { PushModelOptions } from "./simcse/checkpoint/push-model-node.ts";
 export { type TeacherVectorsOptions, writeTeacherVectors } from "./simcse/distillation/teacher-vectors-node.ts";
 export { exportIndex, type IndexFormat, indexFormats } from "./simcse/search/export-index.ts";
 export { SimCSE } from "./simcse/simcse-node.ts";

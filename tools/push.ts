@@ -1,13 +1,7 @@
 /** `simcse push`: sends a model's folder to the hub, with its card. */
-import { existsSync } from "node:fs";
-import { basename, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { type Folder, readText } from "../src/io/folder.ts";
-import { openFolder } from "../src/io/folder-node.ts";
-import { pushFolder } from "../src/io/hub/push-node.ts";
-import { readConfig } from "../src/simcse/checkpoint/checkpoint.ts";
-import { withLicence } from "../src/simcse/report/card-metadata.ts";
-import { modelCard } from "../src/simcse/report/model-card.ts";
+import { pushModel } from "../src/simcse/checkpoint/push-model-node.ts";
+import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { interruptSignal } from "./cli/failure.ts";
 import { flag, withOptions } from "./cli/options.ts";
 import { say } from "./cli/say.ts";
@@ -18,6 +12,7 @@ interface PushCommandOptions {
   readonly commit_message?: string;
   readonly license?: string;
   readonly language?: readonly string[];
+  readonly pooler?: PoolerType;
 }
 
 const options: readonly Option[] = [
@@ -31,6 +26,9 @@ const options: readonly Option[] = [
       .map((code) => code.trim())
       .filter((code) => code !== ""),
   ),
+  new Option("--pooler <type>", "pooler that a new card states, if the folder does not name its own (default: avg)").choices([
+    ...poolerTypes,
+  ]),
 ];
 
 export const pushCommand = withOptions(
@@ -41,33 +39,17 @@ export const pushCommand = withOptions(
   options,
 ).action(async (folder: string, name: string, given: PushCommandOptions) => {
   const signal = interruptSignal();
-  const { revision, commit_message: message, license, language } = given;
-  const { url, commit, files } = await pushFolder(name, folder, {
+  const { revision, commit_message: message, license, language, pooler } = given;
+  const { url, commit, files, assumedPooler } = await pushModel(name, folder, {
     signal,
     ...(given.private && { private: true }),
     ...(revision !== undefined && { revision }),
     ...(message !== undefined && { message }),
-    texts: { "README.md": await card(folder, name, { ...(license !== undefined && { license }), ...(language && { language }) }) },
+    ...(license !== undefined && { license }),
+    ...(language && { language }),
+    ...(pooler && { pooler }),
   });
+  if (assumedPooler !== null) say(`${folder} does not name its pooler; its card says ${assumedPooler} (--pooler states another)`);
   say(`sent ${files.length} files to ${url}`);
   process.stdout.write(`${url}/commit/${commit}\n`);
 });
-
-/** The folder's card, or one made for it, whose code loads the model by its name on the hub. */
-async function card(path: string, name: string, licence: Parameters<typeof withLicence>[1]): Promise<string> {
-  const folder = await openFolder(path);
-  const local = basename(resolve(path));
-  const text = existsSync(resolve(path, "README.md"))
-    ? (await readText(folder, "README.md"))
-        .replaceAll(JSON.stringify(local), JSON.stringify(name))
-        .replaceAll(`--model ${local} `, `--model ${name} `)
-    : await newCard(folder, local, name);
-  return Object.keys(licence).length === 0 ? text : withLicence(text, licence);
-}
-
-async function newCard(folder: Folder, local: string, name: string): Promise<string> {
-  const { pooler, sentenceHead, maxLength, transformer } = await readConfig(folder);
-  const made = sentenceHead === null ? (pooler ?? "avg") : "sentence_transformers";
-  const report = { name: local, folder: name, history: [], arguments: {}, pooler: made, modelType: transformer.model_type };
-  return modelCard(pooler === null ? report : { ...report, maxLength });
-}

@@ -1,16 +1,20 @@
 /** `SimCSE` in Node: loads a model folder from disk or a model from the hub, and keeps an index in a file. */
-import { basename, dirname, resolve } from "node:path";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
 import type { Device } from "../gpu/device.ts";
 import { openDevice } from "../gpu/node.ts";
 import type { Folder, NamedContent } from "../io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../io/folder-node.ts";
 import type { FolderPlace } from "../io/folders/writable-folder.ts";
+import type { Pushed } from "../io/hub/push-node.ts";
 import { type HubOptions, hubOptions, openModelFolder } from "../io/hub-node.ts";
 import { nodeThreads } from "../io/tokenizer/thread-node.ts";
 import { splitOptions } from "../options.ts";
 import { DiskCheckpoints } from "./checkpoint/checkpoint-folders-node.ts";
 import type { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
 import { openDefaultModel } from "./checkpoint/default-model-node.ts";
+import { type PushModelOptions, pushModel } from "./checkpoint/push-model-node.ts";
 import { SimCSE as PortableSimCSE } from "./simcse.ts";
 import type { LoadOptions } from "./simcse-options.ts";
 
@@ -41,6 +45,21 @@ export class SimCSE extends PortableSimCSE {
 
   protected override checkpointsAt(place: FolderPlace | string, limit: number | undefined): CheckpointStore {
     return typeof place === "string" ? new DiskCheckpoints(place, limit) : super.checkpointsAt(place, limit);
+  }
+
+  /**
+   * Sends the model, as `save` writes it, with a new card to the repository `name` (`organisation/name`) of the hub. Throws like `files` and
+   * `pushFolder`.
+   */
+  async push(name: string, options: PushModelOptions = {}): Promise<Pushed> {
+    const folder = await mkdtemp(join(tmpdir(), "simcse-push-"));
+    try {
+      await this.save(folder);
+      const { url, commit, files } = await pushModel(name, folder, options);
+      return { url, commit, files };
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   }
 
   /**

@@ -26,7 +26,7 @@ export interface PushOptions {
   readonly signal?: AbortSignal;
 }
 
-const pushOptions: OptionNames<PushOptions> = {
+export const pushOptions: OptionNames<PushOptions> = {
   revision: true,
   token: true,
   endpoint: true,
