@@ -48,7 +48,10 @@ const download = withOptions(
     .addHelpText(
       "after",
       `\nSets:\n${Object.entries(dataSets)
-        .map(([name, { file, megabytes, description }]) => `  ${name.padEnd(9)} ${file}, about ${megabytes} MB:\n${" ".repeat(12)}${description}`)
+        .map(
+          ([name, { file, megabytes, description }]) =>
+            `  ${name.padEnd(9)} ${file}, about ${megabytes} MB:\n${" ".repeat(12)}${description}`,
+        )
         .join("\n")}`,
     ),
   options,

@@ -17,13 +17,15 @@ import { inspectWeights, loadWeights, readConfig } from "../../src/simcse/checkp
 import { huggingFaceFiles, openConvertible } from "../../src/simcse/checkpoint/convert.ts";
 import { onnxFiles } from "../../src/simcse/checkpoint/convert-onnx.ts";
 import { studentFiles } from "../../src/simcse/checkpoint/student.ts";
-import { contrastiveLoss } from "../../src/simcse/losses/infonce.ts";
+import { contrastiveLoss, infoNce } from "../../src/simcse/losses/infonce.ts";
 import { BatchPacker, declareBatch, tableSizes } from "../../src/simcse/model/batch.ts";
 import { type ModelOptions, Modules, SimCseModel } from "../../src/simcse/model/model.ts";
 import { poolSentences } from "../../src/simcse/model/poolers.ts";
 import { trainedBy } from "../../src/simcse/model/trained-parts.ts";
+import { TrainingStep } from "../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../device.ts";
-import { goldenFolder, relativeError } from "./golden.ts";
+import { distance, goldenFolder, relativeError } from "./golden.ts";
+import { gradientsOf } from "./step-gradients.ts";
 
 interface Golden {
   readonly config: Readonly<Record<string, unknown>>;
@@ -46,6 +48,8 @@ interface Golden {
 
 const kinds = readdirSync(new URL("architectures", import.meta.url)).flatMap((file) => /^(.+)\.json$/.exec(file)?.[1] ?? []);
 const device = await openTestDevice();
+/** SwiftShader keeps no kernels from run to run, and a core device packs halves: both have enough of them in other tests. */
+const hasHalves = device.capabilities.features.has("shader-f16") && !device.name.startsWith("SwiftShader");
 const tokenizer = wordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"], { lowerCase: true });
 
 async function written(files: readonly NamedContent[]): Promise<MemoryFolder> {
@@ -54,6 +58,8 @@ async function written(files: readonly NamedContent[]): Promise<MemoryFolder> {
   return folder;
 }
 const tolerance = 1e-4;
+/** Activations and matrices have 11 bits, and errors add up over the layers; the same bound as for BERT in `parity.test.ts`. */
+const halvesTolerance = 2e-2;
 
 describe.each(kinds)("%s", async (kind) => {
   const golden = JSON.parse(readFileSync(new URL(`architectures/${kind}.json`, import.meta.url), "utf8")) as Golden;
@@ -135,6 +141,36 @@ describe.each(kinds)("%s", async (kind) => {
     program.close();
     model.close();
   });
+
+  // The layers of the others are BERT's, whose steps in halves `parity.test.ts` holds.
+  it.runIf(hasHalves && ["modernbert", "mpnet"].includes(kind))(
+    "trains in halves, a chunk at a time and with recomputed layers, on transformers' gradients",
+    async () => {
+      const model = await loadModel({ training: true, mlp: false, halves: true });
+      const step = await TrainingStep.create(model, {
+        batchSize: sentences.length,
+        views: 2,
+        maxLength: longestSentence(config),
+        pooler: "avg",
+        loss: infoNce({ temperature: golden.temperature, hardNegativeWeight: 0 }),
+        seed: 1,
+        gradientCheckpointing: true,
+        cacheChunk: Math.ceil(sentences.length / 2),
+      });
+      const examples = sentences.map((ids, i) => ({ sentences: [ids, pairs[i]!] }));
+      const { loss, gradients } = await gradientsOf(model, step, (update) => void step.run(examples, update, 0));
+      expect(loss / golden.loss - 1).toBeCloseTo(0, 2);
+      const norms = { error: 0, wanted: 0 };
+      for (const [name, found] of gradients) {
+        const wanted = await weights.readF32(`golden.gradient.${name.slice(name.indexOf(".") + 1)}`);
+        norms.error = Math.hypot(norms.error, distance(found, wanted));
+        norms.wanted = Math.hypot(norms.wanted, ...wanted);
+      }
+      expect(norms.error / norms.wanted).toBeLessThan(halvesTolerance);
+      step.close();
+      model.close();
+    },
+  );
 
   it("becomes an ONNX graph with the same last layer, files that transformers names alike, and a student", async () => {
     const folder = await written([

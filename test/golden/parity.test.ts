@@ -19,6 +19,7 @@ import { TrainingStep } from "../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../device.ts";
 import { distance, type GoldenCase, goldenName, isZeroGradient, kinds, readGolden } from "./golden.ts";
 import { bounds, type Errors, labelsOf, type Precision, parityPage, precisions, type Row } from "./parity-page.ts";
+import { gradientsOf } from "./step-gradients.ts";
 
 const device = await openTestDevice();
 const goldens = { bert: await readGolden("bert"), roberta: await readGolden("roberta") };
@@ -64,33 +65,22 @@ async function measure({ kind, name: caseName, chunk, golden }: Row, precision: 
     ...(chunk !== undefined && { cacheChunk: chunk }),
   };
   const step = await TrainingStep.create(model, options);
-  // As training does: a step whose gradients overflow halves the loss scale, and makes no update. At a rate of 0 no other makes one either.
-  let update = 0;
-  let scaling: Awaited<ReturnType<TrainingStep["scaling"]>>;
-  do {
-    update++;
+  const { loss, gradients } = await gradientsOf(model, step, (update) => {
     // Chosen masks go to the program itself, past what a step does for weights that were written from outside.
     step.programs.get("halves")?.run({});
     if (mlm) step.program.run({ ...maskedInputs(kind, options, examples, mlm), scalars: { learningRate: 0 }, step: update });
     else step.run(examples, update, 0);
-    scaling = await step.scaling();
-  } while (scaling.skipped_steps === update);
-  const [metrics] = await step.metrics(update, update);
-
+  });
   const tensors = new Map<string, { readonly error: number; readonly norm: number }>();
-  for (const [name, { parameter, offset, shape }] of model.store.pieces) {
-    const { buffer, offset: start } = parameter.gradient!.window;
-    const size = shape.reduce((a, b) => a * b, 1) * 4;
-    const scaled = new Float32Array(await device.read({ buffer, offset: start + offset * 4, size }));
+  for (const [name, found] of gradients) {
     const wanted = await weights.readF32(`gradient.${caseName}.${goldenName(name)}`);
-    const found = scaled.map((value) => value / scaling.loss_scale);
     tensors.set(name, { error: distance(found, wanted), norm: Math.hypot(...wanted) });
   }
   step.close();
   model.close();
   const all = [...tensors.values()];
   return {
-    loss: Math.abs(metrics!.loss / golden.loss - 1),
+    loss: Math.abs(loss / golden.loss - 1),
     gradient: Math.hypot(...all.map(({ error }) => error)) / Math.hypot(...all.map(({ norm }) => norm)),
     worst: Math.max(...[...tensors].map(([name, { error }]) => error / tensors.get(scaleOf(name))!.norm)),
   };

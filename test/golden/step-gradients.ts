@@ -1,0 +1,33 @@
+/** The loss and the gradients of a training step, to be compared with PyTorch's. */
+import type { SimCseModel } from "../../src/simcse/model/model.ts";
+import type { TrainingStep } from "../../src/simcse/training/training-step.ts";
+
+/**
+ * Makes steps with `run` until the gradients of one do not overflow, as training does: a step that overflows halves the loss scale, and makes
+ * no update. At a rate of 0 no other makes one either. The gradients are those of the loss itself, by parameter.
+ */
+export async function gradientsOf(
+  model: SimCseModel,
+  step: TrainingStep,
+  run: (update: number) => void,
+): Promise<{ readonly loss: number; readonly gradients: ReadonlyMap<string, Float32Array> }> {
+  let update = 0;
+  let scaling: Awaited<ReturnType<TrainingStep["scaling"]>>;
+  do {
+    update++;
+    run(update);
+    scaling = await step.scaling();
+  } while (scaling.skipped_steps === update);
+  const [metrics] = await step.metrics(update, update);
+  const gradients = new Map<string, Float32Array>();
+  for (const [name, { parameter, offset, shape }] of model.store.pieces) {
+    const { buffer, offset: start } = parameter.gradient!.window;
+    const size = shape.reduce((a, b) => a * b, 1) * 4;
+    const scaled = new Float32Array(await model.device.read({ buffer, offset: start + offset * 4, size }));
+    gradients.set(
+      name,
+      scaled.map((value) => value / scaling.loss_scale),
+    );
+  }
+  return { loss: metrics!.loss, gradients };
+}
