@@ -97,6 +97,6 @@ function isSameAdapter({ info: a }: Device, { info: b }: Device): boolean {
 function tooFew(wanted: number, opened: readonly Device[]): DeviceError {
   return new DeviceError(
     `--devices asks for ${wanted} devices, and ${opened.length === 1 ? "one adapter" : `${opened.length} adapters`} can be told apart here: ${opened.map(({ name }) => name).join(", ")}.`,
-    "Ask for fewer. Of several cards with the same name, Dawn's package for Node opens only the first.",
+    "Ask for fewer. Of cards with the same name only the first can be opened: to encode on equal cards, run a process for each, with DRI_PRIME=pci-… in its environment (see the README).",
   );
 }
