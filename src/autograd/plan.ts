@@ -27,6 +27,7 @@ import {
 } from "../kernels/language/operation.ts";
 import { windowed } from "../kernels/language/windows.ts";
 import { withoutAliases } from "./aliases.ts";
+import { groupNodes } from "./groups.ts";
 import { groupJoins, type Within } from "./joins.ts";
 import type { Tape } from "./tape.ts";
 import { planTextures, type TexturePlan } from "./textures.ts";
@@ -94,7 +95,7 @@ export function plan(
   choose: Choose = () => undefined,
 ): Plan {
   const { limits } = capabilities;
-  const lowered = withoutAliases(neededNodes(tape, Object.values(outputs))).map((node) => {
+  const lowered = withoutAliases(plannedNodes(tape, Object.values(outputs), capabilities)).map((node) => {
     const variants = node.operation.variants?.(node, capabilities) ?? [];
     const chosen = choose(node, variants) ?? variants[0];
     const own = chosen ? chosen.lower() : node.operation.lower(node, capabilities);
@@ -132,8 +133,13 @@ export function plan(
   };
 }
 
+/** The nodes to run on a device. */
+export function plannedNodes(tape: Tape, outputs: readonly Value[], capabilities: Capabilities): readonly Node[] {
+  return groupNodes(tape, neededNodes(tape, outputs), capabilities);
+}
+
 /** The nodes that an output or a persistent tensor depends on, in tape order. */
-export function neededNodes(tape: Tape, outputs: readonly Value[]): Node[] {
+function neededNodes(tape: Tape, outputs: readonly Value[]): Node[] {
   const wanted = new Set<Value>(outputs);
   const needed: Node[] = [];
   for (const node of tape.nodes.slice().reverse()) {

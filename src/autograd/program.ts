@@ -27,7 +27,7 @@ import {
 import { windowsOf } from "../kernels/language/windows.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import type { Tuning } from "./choices.ts";
-import { neededNodes, type Plan, plan, uniformBytes } from "./plan.ts";
+import { type Plan, plan, plannedNodes, uniformBytes } from "./plan.ts";
 import { arrayOf, type InputWrite, type NeededInputs, type StepInput, StepInputs } from "./step-input.ts";
 import { Tape } from "./tape.ts";
 import { matrixSize, type TextureUse } from "./textures.ts";
@@ -99,7 +99,7 @@ export async function compile<Outputs extends Record<string, Value>>(
   const tape = new Tape();
   const outputs = record(tape);
   checkOutputs(tape, outputs);
-  const choose = await options.tuning?.prepare(neededNodes(tape, Object.values(outputs)));
+  const choose = await options.tuning?.prepare(plannedNodes(tape, Object.values(outputs), device.capabilities));
   return Program.build(device, plan(tape, outputs, device.capabilities, choose), outputs, options);
 }
 

@@ -138,6 +138,8 @@ export interface Operation<A = unknown> {
   tables?(node: Node<A>): readonly (Uint32Array | null)[];
   /** Cases in which a variant can be compared with a portable one before it is trusted on a device. */
   probes?(node: Node<A>): Probes<A>;
+  /** How nodes share a dispatch; absent if they never do. */
+  readonly grouping?: Grouping<A>;
   /**
    * Appends a node that does in one kernel what `node` does and then what follows; returns null if it cannot. The old node stays on the
    * tape, and the planner drops it if nothing else reads it.
@@ -154,6 +156,16 @@ export interface Operation<A = unknown> {
 export interface Variant {
   readonly name: string;
   lower(): Lowering;
+}
+
+/** How nodes of an operation that depend on nothing of each other share a dispatch. */
+export interface Grouping<A = unknown> {
+  /** Nodes with the same text may share one; null for a node that may not. */
+  kind(node: Node<A>, capabilities: Capabilities): string | null;
+  /** The most nodes of a node's kind that may. */
+  most(node: Node<A>, capabilities: Capabilities): number;
+  /** The node that computes all of `nodes`, with their outputs one after the other; null if it would not be faster. */
+  together(nodes: readonly Node<A>[]): Node | null;
 }
 
 /** Small nodes of a node's kind, to check whether a device computes correct results. */

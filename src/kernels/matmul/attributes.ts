@@ -21,6 +21,9 @@ export interface MatmulAttributes {
   readonly dtype: FloatType;
 }
 
+/** A product: what determines its kernels. */
+export type Product = Pick<Node<MatmulAttributes>, "attributes" | "inputs" | "outputs">;
+
 /** C is [m, n], and k is summed over. */
 export interface MatmulShape {
   readonly m: Dimension;
@@ -41,11 +44,7 @@ export interface MatmulTensors {
 }
 
 /** The inputs and outputs of a node by role. */
-export function matmulTensors({
-  inputs,
-  outputs,
-  attributes: { bias, addend, activation, rowSums },
-}: Node<MatmulAttributes>): MatmulTensors {
+export function matmulTensors({ inputs, outputs, attributes: { bias, addend, activation, rowSums } }: Product): MatmulTensors {
   const [a, b, ...more] = inputs as [Value, Value, ...Value[]];
   const [c, second] = outputs as [Value, Value | undefined];
   return {
@@ -89,7 +88,7 @@ export const rightShape: Record<Layout, (k: Dimension) => (Dimension | null)[]> 
 };
 
 /** The sizes of a node's product. */
-export function matmulShape({ inputs: [a, b], attributes: { layout } }: Node<MatmulAttributes>): MatmulShape {
+export function matmulShape({ inputs: [a, b], attributes: { layout } }: Product): MatmulShape {
   return matmulDimensions[layout](a!.shape, b!.shape);
 }
 

@@ -41,6 +41,7 @@ import {
   plainProduct,
   rightShape,
 } from "./attributes.ts";
+import { grouping } from "./grouped.ts";
 import { softVariants } from "./soft.ts";
 import { softTextureVariants } from "./soft-textures.ts";
 import { subgroupMatrixVariants } from "./subgroup-matrix.ts";
@@ -61,6 +62,7 @@ const operation: Operation<MatmulAttributes> = {
     return [c, ...(activation === "gelu" ? [c] : []), ...(rowSums ? [f32(m)] : [])];
   },
   variants,
+  grouping,
   // What follows the product hardly matters for how it is tiled.
   measuredAs: ({ inputs: [a, b], attributes: { layout, dtype } }) => ({ inputs: [a!, b!], attributes: plainProduct(layout, 1, dtype) }),
   probes,
@@ -99,8 +101,8 @@ const operation: Operation<MatmulAttributes> = {
 
 function variants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
   const soft = capabilities.software ? [...softTextureVariants(node, capabilities), ...softVariants(node, capabilities)] : [];
-  const matrices = subgroupMatrixVariants(node, capabilities);
-  const tiles = tileVariants(node, capabilities);
+  const matrices = subgroupMatrixVariants([node], capabilities);
+  const tiles = tileVariants([node], capabilities);
   // Beside matrix units, which are several times faster, a tile only stands in for those that compute wrong.
   return [...soft, ...matrices, ...(matrices.length > 0 ? tiles.slice(0, 1) : tiles)];
 }

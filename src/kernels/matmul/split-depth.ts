@@ -6,9 +6,9 @@
 import type { Limits } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, kernel, paramU32, sizeOf, sizeParam, vector, vectorWidth } from "../language/kernel.ts";
-import { capacity, type Join, type Kernel, type Node, Scratch } from "../language/operation.ts";
+import { capacity, type Join, type Kernel, Scratch } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
-import { type MatmulAttributes, matmulShape, matmulTensors } from "./attributes.ts";
+import { matmulShape, matmulTensors, type Product } from "./attributes.ts";
 import { epilogue } from "./epilogue.ts";
 
 /** A tile of C that a workgroup computes, and the depth that it handles at a time. */
@@ -27,16 +27,18 @@ export interface Split<Tile extends TileSize> {
   readonly mostTiles?: number;
 }
 
-/** Whether a choice is a good guess for a node. Parts of less than `leastDepth` cost more to join than they save. */
-export function suits(node: Node<MatmulAttributes>, { tile, parts, workgroups }: Split<TileSize>, leastDepth: number): boolean {
-  const { k } = matmulShape(node);
-  return tilesOf(node, tile) * parts >= workgroups && (parts === 1 || capacity(k) >= parts * leastDepth);
+/** The products of one dispatch: one, or several alike that are not split. */
+type Products = readonly Product[];
+
+/** Whether a choice is a good guess for a dispatch. Parts of less than `leastDepth` cost more to join than they save. */
+export function suits(nodes: Products, { tile, parts, workgroups }: Split<TileSize>, leastDepth: number): boolean {
+  const { k } = matmulShape(nodes[0]!);
+  return tilesOf(nodes, tile) * parts >= workgroups && (parts === 1 || capacity(k) >= parts * leastDepth);
 }
 
 /** The number of tiles of C. */
-function tilesOf(node: Node<MatmulAttributes>, { rows, columns }: TileSize): number {
-  const { m, n } = matmulShape(node);
-  return Math.ceil(capacity(m) / rows) * Math.ceil(capacity(n) / columns);
+export function tilesOf(nodes: Products, { rows, columns }: Pick<TileSize, "rows" | "columns">): number {
+  return nodes.map(matmulShape).reduce((sum, { m, n }) => sum + Math.ceil(capacity(m) / rows) * Math.ceil(capacity(n) / columns), 0);
 }
 
 /** Lines of a table with the best guess, number `best` of `table`, first, then its neighbours. */
@@ -46,13 +48,10 @@ export function nearestFirst<Line>(lines: readonly Line[], table: readonly Line[
 }
 
 /** Whether each part of a choice has something to do, and the device can bind them all. */
-export function hasPlace(
-  node: Node<MatmulAttributes>,
-  { tile, parts, mostTiles = Number.POSITIVE_INFINITY }: Split<TileSize>,
-  limits: Limits,
-): boolean {
+export function hasPlace(nodes: Products, { tile, parts, mostTiles = Number.POSITIVE_INFINITY }: Split<TileSize>, limits: Limits): boolean {
   if (parts === 1) return true;
-  if (tilesOf(node, tile) > mostTiles) return false;
+  if (tilesOf(nodes, tile) > mostTiles) return false;
+  const [node] = nodes as [Product];
   const { sums } = partialProducts(node, tile, parts);
   return capacity(matmulShape(node).k) >= parts * tile.depth && !needsWindows(sums, limits.maxStorageBufferBindingSize);
 }
@@ -71,7 +70,7 @@ export interface PartialProducts {
 }
 
 /** Memory for `parts` parts of a node's product. */
-export function partialProducts(node: Node<MatmulAttributes>, { rows, columns }: TileSize, parts: number): PartialProducts {
+export function partialProducts(node: Product, { rows, columns }: TileSize, parts: number): PartialProducts {
   const { m, n } = matmulShape(node);
   const whole = (size: number, edge: number) => Math.ceil(size / edge) * edge;
   return {
@@ -89,7 +88,7 @@ export const partOfDepth = (parts: number, block: number): string =>
   let depthEnd = min(depth, depthBegin + (depth + ${parts * block - 1}u) / ${parts * block}u * ${block}u);`;
 
 /** The kernel that adds up the parts and finishes the product. */
-export function joinParts(node: Node<MatmulAttributes>, { parts, sums, rowSums }: PartialProducts): Kernel {
+export function joinParts(node: Product, { parts, sums, rowSums }: PartialProducts): Kernel {
   const tensors = matmulTensors(node);
   const { m, n } = matmulShape(node);
   const width = vectorWidth(capacity(n));
@@ -126,7 +125,7 @@ export function joinParts(node: Node<MatmulAttributes>, { parts, sums, rowSums }
 }
 
 /** What the kernel adds up, if it does nothing else: where results are stored as they are and their sizes are known. */
-function joinsOf(node: Node<MatmulAttributes>, { parts, sums, rowSums }: PartialProducts): readonly Join[] | undefined {
+function joinsOf(node: Product, { parts, sums, rowSums }: PartialProducts): readonly Join[] | undefined {
   const { m, n } = matmulShape(node);
   const { scale, bias, addend, activation, dtype } = node.attributes;
   if (typeof m !== "number" || typeof n !== "number" || vectorWidth(m, n) === 1) return undefined;

@@ -11,22 +11,12 @@
  */
 import type { Capabilities, SubgroupMatrix } from "../../gpu/capabilities.ts";
 import { memoryOf, range, wgsl } from "../../gpu/shader.ts";
-import { kernel, paramU32, sizeOf, sizeParam, vectorWidth } from "../language/kernel.ts";
-import { capacity, type Kernel, type Lowering, type Node, type Variant } from "../language/operation.ts";
+import { kernel } from "../language/kernel.ts";
+import { capacity, type Kernel, type Lowering, type Variant } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
-import { type Layout, type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./attributes.ts";
-import { type Epilogue, epilogue } from "./epilogue.ts";
-import {
-  hasPlace,
-  joinParts,
-  nameOfSplit,
-  nearestFirst,
-  type PartialProducts,
-  partialProducts,
-  partOfDepth,
-  type Split,
-  suits,
-} from "./split-depth.ts";
+import { type Layout, matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
+import { frameOf, type OperandElement } from "./frame.ts";
+import { hasPlace, joinParts, nameOfSplit, nearestFirst, type PartialProducts, partialProducts, type Split, suits } from "./split-depth.ts";
 
 /** A tile of C, the depth that is handled at a time, and the subgroups that share the tile along its two edges. */
 interface Tile {
@@ -73,18 +63,20 @@ const choices: Record<Layout, readonly Choice[]> = { nt: forward, nn: forward, t
 /** The least depth of a part that is worth joining. */
 const leastDepth = 512;
 
-/** The variants for matrix units, if the device has some that suit the node; the best guess first. */
-export function subgroupMatrixVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
+/** The variants for matrix units, if the device has some that suit all the nodes; the best guess first. Several products are not split. */
+export function subgroupMatrixVariants(nodes: readonly Product[], capabilities: Capabilities): readonly Variant[] {
   const { subgroupSize: lanes, limits } = capabilities;
   const matrix = matrixOf(capabilities);
-  if (matrix === undefined || lanes === null || !fits(node, capabilities)) return [];
-  const possible = choices[node.attributes.layout]
+  if (matrix === undefined || lanes === null || !nodes.every((node) => fits(node, capabilities))) return [];
+  const [node] = nodes as [Product];
+  const offered = choices[node.attributes.layout].filter(({ parts }) => nodes.length === 1 || parts === 1);
+  const possible = offered
     .map((choice) => tilingOf(node, choice, { matrix, lanes, memory: limits.maxComputeWorkgroupStorageSize }))
-    .filter((tiling) => fitsDevice(tiling, capabilities) && hasPlace(node, tiling.choice, limits));
-  const best = possible.find(({ choice }) => suits(node, choice, leastDepth)) ?? possible.at(-1);
+    .filter((tiling) => fitsDevice(tiling, capabilities) && hasPlace(nodes, tiling.choice, limits));
+  const best = possible.find(({ choice }) => suits(nodes, choice, leastDepth)) ?? possible.at(-1);
   return nearestFirst(possible, possible, possible.indexOf(best!)).map((tiling) => ({
     name: nameOf(tiling.choice),
-    lower: () => lower(node, tiling),
+    lower: () => lower(nodes, tiling),
   }));
 }
 
@@ -97,7 +89,7 @@ const matrixOf = ({ subgroupMatrices }: Capabilities) =>
       componentType === "f16" && resultComponentType === "f32" && [M, N, K].every((size) => size % 8 === 0 && 32 % size === 0),
   );
 
-function fits(node: Node<MatmulAttributes>, { features, limits }: Capabilities): boolean {
+function fits(node: Product, { features, limits }: Capabilities): boolean {
   const { a, b } = matmulTensors(node);
   const { k } = matmulShape(node);
   const operands = [a, b];
@@ -162,7 +154,7 @@ interface Hardware {
   readonly memory: number;
 }
 
-function tilingOf(node: Node<MatmulAttributes>, choice: Choice, { matrix, lanes, memory }: Hardware): Tiling {
+function tilingOf(node: Product, choice: Choice, { matrix, lanes, memory }: Hardware): Tiling {
   const { tile, parts } = choice;
   const [down, across] = tile.subgroups;
   const threads = down * across * lanes;
@@ -227,64 +219,47 @@ function fitsDevice(tiling: Tiling, { limits }: Capabilities): boolean {
   );
 }
 
-function lower(node: Node<MatmulAttributes>, tiling: Tiling): Lowering {
+function lower(nodes: readonly Product[], tiling: Tiling): Lowering {
+  const [node] = nodes as [Product];
   const { choice } = tiling;
   const variant = nameOf(choice);
-  if (choice.parts === 1) return { variant, kernels: [productKernel(node, tiling, null)] };
+  if (choice.parts === 1) return { variant, kernels: [productKernel(nodes, tiling, null)] };
   const partial = partialProducts(node, choice.tile, choice.parts);
   return {
     variant,
-    kernels: [productKernel(node, tiling, partial), joinParts(node, partial)],
+    kernels: [productKernel(nodes, tiling, partial), joinParts(node, partial)],
     scratch: [partial.sums, ...(partial.rowSums ? [partial.rowSums] : [])],
   };
 }
 
-/** The product: finished, or its parts. */
-function productKernel(node: Node<MatmulAttributes>, tiling: Tiling, partial: PartialProducts | null): Kernel {
-  const tensors = matmulTensors(node);
-  const { a, b, rowSums } = tensors;
-  const { m, n, k } = matmulShape(node);
-  const { left, right, threads, choice } = tiling;
-  const { tile, parts } = choice;
-  const width = vectorWidth(capacity(n));
-  const end: Pick<Epilogue, "reads" | "writes" | "declarations"> & { params: object } = partial
-    ? { reads: {}, writes: { sums: [partial.sums, "f32"] }, declarations: "", params: {} }
-    : epilogue(tensors, node.attributes, width);
-  const sumsOfRows = partial ? partial.rowSums : rowSums;
+/** The products: finished, or the parts of one. */
+function productKernel(nodes: readonly Product[], tiling: Tiling, partial: PartialProducts | null): Kernel {
+  const { left, right, threads, choice, hasRowSums } = tiling;
+  const { tile } = choice;
+  const element: OperandElement = { type: "vec4u", size: halvesPerVector };
+  const { place, width, rowSumAt, declarations, ...frame } = frameOf({
+    nodes,
+    tile,
+    left: element,
+    right: element,
+    partial: partial && { ...partial, type: "f32" },
+  });
   const [down, across] = tile.subgroups;
   const size = slabSize(tiling);
-  const [, planeRows = 0, planeColumns = 0] = (partial?.sums.shape ?? []) as number[];
   return kernel({
-    label: `matmul ${node.attributes.layout} subgroup matrix`,
+    ...frame,
+    label: `matmul ${nodes[0]!.attributes.layout} subgroup matrix`,
     workgroupSize: [threads],
     enables: ["f16", "subgroups", "chromium_experimental_subgroup_matrix"],
-    reads: { a: [a, "vec4u"], b: [b, "vec4u"], ...end.reads },
-    writes: { ...end.writes, ...(sumsOfRows ? { rowSums: [sumsOfRows, "f32"] as const } : {}) },
-    params: {
-      ...end.params,
-      m: sizeParam(m),
-      n: sizeParam(n),
-      k: sizeParam(k),
-      rows: paramU32(capacity(m)),
-      stride: paramU32(partial ? planeColumns : capacity(n)),
-      plane: paramU32(planeRows * planeColumns),
-      leftStride: paramU32(capacity(left.alongDepth ? k : m) / halvesPerVector),
-      rightStride: paramU32(capacity(right.alongDepth ? k : n) / halvesPerVector),
-    },
-    declarations: wgsl`${end.declarations}
+    declarations: wgsl`${declarations}
 var<workgroup> left: array<array<vec4u, ${left.size}>, ${down}>;
 var<workgroup> right: array<array<vec4u, ${right.size}>, ${across}>;
 ${size > 0 ? `var<workgroup> results: array<array<vec4f, ${size}>, ${subgroupsOf(tiling)}>;` : ""}
 `,
-    main: wgsl`let m = ${sizeOf("m", m)};
-  let n = ${sizeOf("n", n)};
-  let depth = ${sizeOf("k", k)};
-  ${partOfDepth(parts, tile.depth)}
+    main: wgsl`${place}
   ${mainText(tiling)}
   ${partial ? storeParts(tiling) : storeResults(tiling, width)}
-  ${sumsOfRows ? joinRowSums(tiling, partial ? "group.z * params.rows + row" : "row") : ""}`,
-    workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), parts],
-    flop: (live) => 2 * live(m) * live(n) * live(k),
+  ${hasRowSums ? joinRowSums(tiling, rowSumAt) : ""}`,
   });
 }
 
@@ -297,8 +272,8 @@ function mainText(tiling: Tiling): string {
     range(columns).map((j) => `var c${i}_${j}: subgroup_matrix_result<f32, ${matrix.N}, ${matrix.M}>;`),
   );
   const fetch = (at: string) => [...fetchTile(left, tiling, at), ...fetchTile(right, tiling, at)].join("\n    ");
-  return wgsl`let firstRow = group.y * ${tile.rows}u;
-  let firstColumn = group.x * ${tile.columns}u;
+  return wgsl`let firstRow = tileRow * ${tile.rows}u;
+  let firstColumn = tileColumn * ${tile.columns}u;
   let subgroup = thread / ${lanes}u;
   let own = thread % ${lanes}u;
   let ownRow = subgroup / ${across}u;
@@ -328,11 +303,11 @@ function places({ name, alongDepth, first, end, line, part, stride, perThread }:
     const columns = part / halvesPerVector;
     const text = alongDepth
       ? wgsl`let ${name}Depth${i} = ${vector} * ${halvesPerVector}u;
-  let ${name}From${i} = min(${first} + ${row}, ${end} - 1u) * params.${name}Stride;
+  let ${name}From${i} = min(${first} + ${row}, ${end} - 1u) * ${name}Stride;
   let ${name}Part${i} = ${row} / ${part}u;
   let ${name}To${i} = ${row} % ${part}u * ${stride}u + ${vector};`
       : wgsl`let ${name}Depth${i} = ${row};
-  let ${name}From${i} = min(${first} / ${halvesPerVector}u + ${vector}, params.${name}Stride - 1u);
+  let ${name}From${i} = min(${first} / ${halvesPerVector}u + ${vector}, ${name}Stride - 1u);
   let ${name}Part${i} = ${vector} / ${columns}u;
   let ${name}To${i} = ${row} * ${stride}u + ${vector} % ${columns}u;`;
     return `${text}\n  var ${name}${i}: vec4u;`;
@@ -345,8 +320,8 @@ function fetchTile({ name, operand, alongDepth, perThread }: Side, { isWholeDept
     const depth = `${at} + ${name}Depth${i}`;
     const load = (from: string) =>
       alongDepth
-        ? `${operand}[${name}From${i} + (${from}) / ${halvesPerVector}u]`
-        : `${operand}[(${from}) * params.${name}Stride + ${name}From${i}]`;
+        ? `${operand}(${name}From${i} + (${from}) / ${halvesPerVector}u)`
+        : `${operand}((${from}) * ${name}Stride + ${name}From${i})`;
     if (isWholeDepth) return `${name}${i} = ${load(depth)};`;
     return `${name}${i} = select(vec4u(), ${load(`min(${depth}, depth - 1u)`)}, ${depth} < depthEnd);`;
   });
@@ -385,8 +360,8 @@ function storeParts({ rows, columns, left, right, matrix: { M, N } }: Tiling): s
   const stores = range(rows).flatMap((i) =>
     range(columns).map((j) => {
       const row = `(firstRow + ownRow * ${left.part}u + ${i * M}u)`;
-      const at = `group.z * params.plane + ${row} * params.stride + firstColumn + ownColumn * ${right.part}u + ${j * N}u`;
-      return `subgroupMatrixStore<row_major>(&${memoryOf("sums")}, ${at}, c${i}_${j}, params.stride);`;
+      const at = `group.z * params.plane + ${row} * stride + firstColumn + ownColumn * ${right.part}u + ${j * N}u`;
+      return `subgroupMatrixStore<row_major>(&${memoryOf("sums")}, ${at}, c${i}_${j}, stride);`;
     }),
   );
   return stores.join("\n  ");
@@ -399,8 +374,8 @@ function storeResults({ rows, left, right, lanes, slab, matrix: { M, N } }: Tili
   const each = (line: (i: number) => string) => range(4).map(line).join(" ");
   const finish =
     width === 4
-      ? "if (row < m && column < n) { finish((row * params.stride + column) / 4u, column / 4u, value); }"
-      : `if (row < m) { ${each((i) => `if (column + ${i}u < n) { finish(row * params.stride + column + ${i}u, column + ${i}u, value[${i}]); }`)} }`;
+      ? "if (row < m && column < n) { finish((row * stride + column) / 4u, column / 4u, value); }"
+      : `if (row < m) { ${each((i) => `if (column + ${i}u < n) { finish(row * stride + column + ${i}u, column + ${i}u, value[${i}]); }`)} }`;
   return range(rows)
     .flatMap((i) => range(right.part / slab).map((part) => [i, part] as const))
     .map(([i, part]) => {
@@ -425,7 +400,7 @@ function joinRowSums({ left: { line }, lanes, threads }: Tiling, place: string):
   return wgsl`results[subgroup][own * 2u] = lowSum;
   results[subgroup][own * 2u + 1u] = highSum;
   workgroupBarrier();
-  if (group.x == 0u && thread < ${line * 2}u) {
+  if (tileColumn == 0u && thread < ${line * 2}u) {
     var whole = vec4f();
     for (var i = thread / 2u; i < ${threads}u; i += ${line}u) { whole += results[i / ${lanes}u][i % ${lanes}u * 2u + thread % 2u]; }
     for (var i = 0u; i < 4u; i++) {

@@ -11,10 +11,10 @@
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
-import { kernel, paramU32, sizeOf, sizeParam, vector, vectorWidth } from "../language/kernel.ts";
-import { capacity, type Kernel, type Lowering, type Node, type Variant } from "../language/operation.ts";
-import { type MatmulAttributes, matmulShape, matmulTensors, runsAlongDepth } from "./attributes.ts";
-import { type Epilogue, epilogue } from "./epilogue.ts";
+import { kernel, vectorWidth } from "../language/kernel.ts";
+import { capacity, type Kernel, type Lowering, type Variant } from "../language/operation.ts";
+import { matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
+import { frameOf, type OperandElement } from "./frame.ts";
 import {
   hasPlace,
   joinParts,
@@ -22,7 +22,6 @@ import {
   nearestFirst,
   type PartialProducts,
   partialProducts,
-  partOfDepth,
   type Split,
   suits,
   type TileSize,
@@ -52,21 +51,21 @@ const choices: readonly Split<TileSize>[] = [
 /** The least depth of a part that is worth joining. */
 const leastDepth = 256;
 
-/** The variants for any device, one for each choice; the best guess first. */
-export function tileVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
+/** The variants for any device, one for each choice; the best guess first. Several products are not split. */
+export function tileVariants(nodes: readonly Product[], capabilities: Capabilities): readonly Variant[] {
   const { software, limits } = capabilities;
   // A CPU's few cores are never idle for want of tiles.
-  const offered = software ? choices.filter(({ parts }) => parts === 1) : choices;
+  const offered = software || nodes.length > 1 ? choices.filter(({ parts }) => parts === 1) : choices;
   const possible = offered.filter(
-    (choice, i) => hasPlace(node, choice, limits) && offered.findIndex((other) => nameOf(other) === nameOf(choice)) === i,
+    (choice, i) => hasPlace(nodes, choice, limits) && offered.findIndex((other) => nameOf(other) === nameOf(choice)) === i,
   );
   const guess = software
     ? { tile: small, parts: 1 }
-    : choices.find((choice) => hasPlace(node, choice, limits) && suits(node, choice, leastDepth))!;
+    : offered.find((choice) => hasPlace(nodes, choice, limits) && suits(nodes, choice, leastDepth))!;
   const at = offered.findIndex(({ tile, parts }) => tile === guess.tile && parts === guess.parts);
   return nearestFirst(possible, offered, at).map((choice) => ({
     name: nameOf(choice),
-    lower: () => lower(node, choice, capabilities),
+    lower: () => lower(nodes, choice, capabilities),
   }));
 }
 
@@ -89,8 +88,6 @@ interface Side {
   readonly count: number;
   /** Vectors of a row of the tile, in memory of the workgroup. */
   readonly row: number;
-  /** Elements per row of the operand's memory. */
-  readonly stride: number;
   /** Elements read at a time; the other operand may have another width. Packed f16 can only be read in fours. */
   readonly width: 1 | 4;
 }
@@ -110,7 +107,7 @@ interface Tiling {
   readonly hasRowSums: boolean;
 }
 
-function tilingOf(node: Node<MatmulAttributes>, tile: TileSize, { features, software, limits }: Capabilities): Tiling {
+function tilingOf(node: Product, tile: TileSize, { features, software, limits }: Capabilities): Tiling {
   const { m, n, k } = matmulShape(node);
   const { a, b } = matmulTensors(node);
   const [leftAlong, rightAlong] = runsAlongDepth[node.attributes.layout];
@@ -128,7 +125,6 @@ function tilingOf(node: Node<MatmulAttributes>, tile: TileSize, { features, soft
       turns,
       count: (turns ? vectors / 4 : vectors) / all,
       row: own.size / 4 + (own.alongDepth ? padding : 0),
-      stride: edge,
       width: vectorWidth(edge),
     };
   };
@@ -146,61 +142,42 @@ function tilingOf(node: Node<MatmulAttributes>, tile: TileSize, { features, soft
   };
 }
 
-function lower(node: Node<MatmulAttributes>, choice: Split<TileSize>, capabilities: Capabilities): Lowering {
+function lower(nodes: readonly Product[], choice: Split<TileSize>, capabilities: Capabilities): Lowering {
+  const [node] = nodes as [Product];
   const tiling = tilingOf(node, choice.tile, capabilities);
   const variant = nameOf(choice);
-  if (choice.parts === 1) return { variant, kernels: [productKernel(node, tiling, null)] };
+  if (choice.parts === 1) return { variant, kernels: [productKernel(nodes, tiling, null)] };
   const partial = partialProducts(node, choice.tile, choice.parts);
   return {
     variant,
-    kernels: [productKernel(node, tiling, partial), joinParts(node, partial)],
+    kernels: [productKernel(nodes, tiling, partial), joinParts(node, partial)],
     scratch: [partial.sums, ...(partial.rowSums ? [partial.rowSums] : [])],
   };
 }
 
-/** The product: finished, or its parts. */
-function productKernel(node: Node<MatmulAttributes>, tiling: Tiling, partial: PartialProducts | null): Kernel {
-  const tensors = matmulTensors(node);
-  const { a, b } = tensors;
-  const { m, n, k } = matmulShape(node);
-  const { tile, left, right, stored, threads } = tiling;
-  const parts = partial?.parts ?? 1;
-  // Writes beyond a live edge are undefined anyway; packed f16 can only be written in fours.
-  const width = partial ? 4 : vectorWidth(capacity(n));
-  const end: Pick<Epilogue, "reads" | "writes" | "declarations"> & { params: object } = partial
-    ? { reads: {}, writes: { sums: [partial.sums, "vec4f"] }, declarations: storePart, params: {} }
-    : epilogue(tensors, node.attributes, width);
-  const rowSums = partial ? partial.rowSums : tensors.rowSums;
-  const [, planeRows = 0, planeColumns = 0] = (partial?.sums.shape ?? []) as number[];
+/** The products: finished, or the parts of one. */
+function productKernel(nodes: readonly Product[], tiling: Tiling, partial: PartialProducts | null): Kernel {
+  const { tile, left, right, stored, threads, hasRowSums } = tiling;
+  const element = ({ width }: Side): OperandElement => ({ type: width === 4 ? "vec4f" : "f32", size: width });
+  const { place, width, rowSumAt, declarations, ...frame } = frameOf({
+    nodes,
+    tile,
+    left: element(left),
+    right: element(right),
+    partial: partial && { ...partial, type: "vec4f" },
+  });
   return kernel({
-    label: `matmul ${node.attributes.layout} tile`,
+    ...frame,
+    label: `matmul ${nodes[0]!.attributes.layout} tile`,
     workgroupSize: threads,
     enables: stored === "vec4f" ? [] : ["f16"],
-    reads: { a: [a, vector(left.width)], b: [b, vector(right.width)], ...end.reads },
-    writes: { ...end.writes, ...(rowSums ? { rowSums: [rowSums, "f32"] as const } : {}) },
-    params: {
-      ...end.params,
-      m: sizeParam(m),
-      n: sizeParam(n),
-      k: sizeParam(k),
-      rows: paramU32(capacity(m)),
-      stride: paramU32(partial ? planeColumns : capacity(n)),
-      plane: paramU32(planeRows * planeColumns),
-      leftStride: paramU32(left.stride),
-      rightStride: paramU32(right.stride),
-    },
-    declarations: wgsl`${end.declarations}
+    declarations: wgsl`${declarations}
 ${[left, right].map(({ name, row }) => `var<workgroup> ${name}: array<array<${stored}, ${row}>, ${tile.depth}>;`).join("\n")}
-${rowSums && stored !== "vec4f" ? `var<workgroup> rowSumParts: array<vec4f, ${threads[0] * threads[1]}>;` : ""}`,
-    main: wgsl`let m = ${sizeOf("m", m)};
-  let n = ${sizeOf("n", n)};
-  let depth = ${sizeOf("k", k)};
-  ${partOfDepth(parts, tile.depth)}
+${hasRowSums && stored !== "vec4f" ? `var<workgroup> rowSumParts: array<vec4f, ${threads[0] * threads[1]}>;` : ""}`,
+    main: wgsl`${place}
   ${mainText(tiling)}
   ${storeCells(tiling, width, partial !== null)}
-  ${rowSums ? joinRowSums(tiling, partial ? "group.z * params.rows + row" : "row") : ""}`,
-    workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), parts],
-    flop: (live) => 2 * live(m) * live(n) * live(k),
+  ${hasRowSums ? joinRowSums(tiling, rowSumAt) : ""}`,
   });
 }
 
@@ -208,8 +185,8 @@ ${rowSums && stored !== "vec4f" ? `var<workgroup> rowSumParts: array<vec4f, ${th
 function mainText(tiling: Tiling): string {
   const { tile, left, right, stored, threads, unrolls, hasRowSums } = tiling;
   const fetch = (at: string) => [...fetchTile(left, tiling, at), ...fetchTile(right, tiling, at)].join("\n    ");
-  return wgsl`let firstRow = group.y * ${tile.rows}u;
-  let firstColumn = group.x * ${tile.columns}u;
+  return wgsl`let firstRow = tileRow * ${tile.rows}u;
+  let firstColumn = tileColumn * ${tile.columns}u;
   ${range(groups)
     .map((q) => `let y${q} = local.y + ${q * threads[1]}u; let x${q} = local.x + ${q * threads[0]}u;`)
     .join(" ")}
@@ -245,7 +222,6 @@ const cells = range(perThread).flatMap((i) => range(groups).map((j) => [i, j] as
 function places({ name, first, end, size, alongDepth, turns, count, width }: Side, { tile, threads }: Tiling): string[] {
   const all = threads[0] * threads[1];
   const alongLine = tile.depth / 4;
-  const stride = width === 4 ? `(params.${name}Stride / 4u)` : `params.${name}Stride`;
   return range(count).map((i) => {
     const at = `(thread + ${i * all}u)`;
     if (!alongDepth) {
@@ -255,7 +231,7 @@ function places({ name, first, end, size, alongDepth, turns, count, width }: Sid
   var ${name}${i}: vec4f;`;
     }
     const lines = range(turns ? 4 : 1).map(
-      (j) => wgsl`let ${name}From${i}_${j} = min(${first} + ${name}Edge${i}${turns ? ` * 4u + ${j}u` : ""}, ${end} - 1u) * ${stride};
+      (j) => wgsl`let ${name}From${i}_${j} = min(${first} + ${name}Edge${i}${turns ? ` * 4u + ${j}u` : ""}, ${end} - 1u) * ${name}Stride;
   var ${name}${i}_${j}: vec4f;`,
     );
     return wgsl`let ${name}Edge${i} = ${at} / ${alongLine}u;
@@ -273,8 +249,8 @@ function fetchTile(side: Side, { isWholeDepth }: Tiling, at: string): string[] {
       const row = isWholeDepth ? depth : `min(${depth}, depth - 1u)`;
       const load =
         width === 4
-          ? `${operand}(${row} * (params.${name}Stride / 4u) + ${name}From${i})`
-          : vectorOf((j) => `${operand}(${row} * params.${name}Stride + min(${name}From${i} + ${j}u, ${end} - 1u))`);
+          ? `${operand}(${row} * ${name}Stride + ${name}From${i})`
+          : vectorOf((j) => `${operand}(${row} * ${name}Stride + min(${name}From${i} + ${j}u, ${end} - 1u))`);
       return [`${name}${i} = ${isWholeDepth ? load : `select(vec4f(), ${load}, ${depth} < depthEnd)`};`];
     }
     return range(turns ? 4 : 1).map((j) => {
@@ -317,17 +293,14 @@ function multiply(k: string): string {
   return [...loads, ...sums].join(" ");
 }
 
-/** WGSL `finish` of a part of a product, which another kernel finishes. */
-const storePart = "fn finish(index: u32, column: u32, product: vec4f) { setSums(index, product); }\n";
-
 /** WGSL that passes a thread's vectors to `finish`. It is a loop, because a software adapter compiles each store slowly. */
 function storeCells({ threads }: Tiling, width: 1 | 4, isPart: boolean): string {
   const first = isPart ? "group.z * params.plane + " : "";
   const [isRow, isColumn] = isPart ? ["true", "true"] : ["row < m", "column < n"];
   const store =
     width === 4
-      ? `if (${isColumn}) { finish((${first}row * params.stride + column) / 4u, column / 4u, value); }`
-      : "for (var l = 0u; l < 4u && column + l < n; l++) { finish(row * params.stride + column + l, column + l, value[l]); }";
+      ? `if (${isColumn}) { finish((${first}row * stride + column) / 4u, column / 4u, value); }`
+      : "for (var l = 0u; l < 4u && column + l < n; l++) { finish(row * stride + column + l, column + l, value[l]); }";
   return wgsl`var cells = array<vec4f, ${cells.length}>(${cells.map(([i, j]) => `c${i}_${j}`).join(", ")});
   for (var i = 0u; i < ${perThread}u; i++) {
     let row = firstRow + (local.y + i / 4u * ${threads[1]}u) * 4u + i % 4u;
@@ -351,7 +324,7 @@ function joinRowSums({ left: { size }, threads, stored }: Tiling, place: string)
   const part = (i: string) => (stored === "vec4f" ? `left[${i} / ${vectors}u][${i} % ${vectors}u]` : `rowSumParts[${i}]`);
   return wgsl`${part("thread")} = ownSum;
   workgroupBarrier();
-  if (group.x == 0u && thread < ${vectors}u) {
+  if (tileColumn == 0u && thread < ${vectors}u) {
     var whole = vec4f();
     for (var i = thread; i < ${threads[0] * threads[1]}u; i += ${vectors}u) { whole += ${part("i")}; }
     for (var i = 0u; i < 4u; i++) {

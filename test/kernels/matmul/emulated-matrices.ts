@@ -54,7 +54,7 @@ fn right_${order}(own: u32, p: ptr<workgroup, ${right}>, offset: u32, stride: u3
   });
   return `
 // Zero, which the compiler cannot know: a software adapter would unroll all loops, and compile them for minutes.
-fn unknown() -> u32 { return params.m / 0x40000000u; }
+fn unknown() -> u32 { return params.k / 0x40000000u; }
 struct Left { v: array<f32, ${K}> }
 struct Right { v: array<f32, ${K * own}> }
 struct Result { v: array<f32, ${own}> }

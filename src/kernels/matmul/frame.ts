@@ -1,0 +1,159 @@
+/**
+ * What surrounds the loop of a product that is computed in tiles, the same for all variants that do so: what the kernel binds, which tile a
+ * workgroup computes, and where its results go. These are the results of one product after its epilogue, parts of its sums (`split-depth.ts`),
+ * or those of several products, which share a dispatch (`grouped.ts`).
+ */
+import { range, wgsl } from "../../gpu/shader.ts";
+import { blockIndex, fold, type KernelDeclaration, type Parameter, paramU32, sizeOf, sizeParam, vectorWidth } from "../language/kernel.ts";
+import { capacity, type Value } from "../language/operation.ts";
+import { matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
+import { epilogue } from "./epilogue.ts";
+import { type PartialProducts, partOfDepth, type TileSize } from "./split-depth.ts";
+
+/** How a kernel reads an operand. */
+export interface OperandElement {
+  /** WGSL type of an element. */
+  readonly type: "f32" | "vec4f" | "vec4u";
+  /** Numbers in it. */
+  readonly size: number;
+}
+
+/** What a kernel computes, in which tiles. */
+export interface Framed {
+  /** One product, or several that depend on nothing of each other: then all are alike but for m and n (`grouped.ts`). */
+  readonly nodes: readonly Product[];
+  readonly tile: TileSize;
+  readonly left: OperandElement;
+  readonly right: OperandElement;
+  /** Memory for parts of the one product's sums, and the WGSL type in which they are stored; null if it is finished. */
+  readonly partial: (PartialProducts & { readonly type: "f32" | "vec4f" }) | null;
+}
+
+/** The parts of a kernel around its loop. */
+export interface Frame extends Required<Pick<KernelDeclaration, "reads" | "writes" | "params" | "declarations" | "workgroups" | "flop">> {
+  /**
+   * WGSL that declares `m`, `n` and `depth`; `tileRow` and `tileColumn`, the workgroup's tile; `depthBegin` and `depthEnd`; `leftStride` and
+   * `rightStride`, counted in elements of the operands, which `a(i)` and `b(i)` read; and `stride`, numbers from one row of the results to the next.
+   */
+  readonly place: string;
+  /** Numbers that `finish(index, column, product)` stores at a time. */
+  readonly width: 1 | 4;
+  /** WGSL for the index of `setRowSums` for `row`. */
+  readonly rowSumAt: string;
+}
+
+export function frameOf(framed: Framed): Frame {
+  return framed.nodes.length === 1 ? frameOfOne(framed, framed.nodes[0]!) : frameOfGroup(framed);
+}
+
+/** WGSL for a function `name` that reads an operand through the bindings `bound`: that of the product `member` if there are several. */
+function reader(name: "a" | "b", { type }: OperandElement, bound: readonly string[]): string {
+  const load = (binding: string) => (type === "vec4u" ? `${binding}[i]` : `${binding}(i)`);
+  const last = bound.length - 1;
+  return `fn ${name}(i: u32) -> ${type} { ${bound.map((binding, at) => `${at < last ? `if (member == ${at}u) ` : ""}{ return ${load(binding)}; }`).join(" ")} }`;
+}
+
+function frameOfOne({ tile, left, right, partial }: Framed, node: Product): Frame {
+  const tensors = matmulTensors(node);
+  const { m, n, k } = matmulShape(node);
+  const [leftAlong, rightAlong] = runsAlongDepth[node.attributes.layout];
+  // Writes beyond a live edge are undefined anyway; packed f16 can only be written in fours.
+  const width = partial ? 4 : vectorWidth(capacity(n));
+  const end: Pick<Frame, "reads" | "writes" | "declarations" | "params"> = partial
+    ? { reads: {}, writes: { sums: [partial.sums, partial.type] }, declarations: storePart(partial.type), params: {} }
+    : epilogue(tensors, node.attributes, width);
+  const rowSums = partial ? partial.rowSums : tensors.rowSums;
+  const parts = partial?.parts ?? 1;
+  const [, planeRows = 0, planeColumns = 0] = (partial?.sums.shape ?? []) as number[];
+  return {
+    reads: { ownA: [tensors.a, left.type], ownB: [tensors.b, right.type], ...end.reads },
+    writes: { ...end.writes, ...(rowSums ? { rowSums: [rowSums, "f32"] as const } : {}) },
+    params: {
+      ...end.params,
+      m: sizeParam(m),
+      n: sizeParam(n),
+      k: sizeParam(k),
+      rows: paramU32(capacity(m)),
+      stride: paramU32(partial ? planeColumns : capacity(n)),
+      plane: paramU32(planeRows * planeColumns),
+      leftStride: paramU32(capacity(leftAlong ? k : m) / left.size),
+      rightStride: paramU32(capacity(rightAlong ? k : n) / right.size),
+    },
+    declarations: `${end.declarations}${reader("a", left, ["ownA"])}\n${reader("b", right, ["ownB"])}\n`,
+    place: wgsl`let m = ${sizeOf("m", m)};
+  let n = ${sizeOf("n", n)};
+  let depth = ${sizeOf("k", k)};
+  let tileRow = group.y;
+  let tileColumn = group.x;
+  let leftStride = params.leftStride;
+  let rightStride = params.rightStride;
+  let stride = params.stride;
+  ${partOfDepth(parts, tile.depth)}`,
+    width,
+    rowSumAt: partial ? "group.z * params.rows + row" : "row",
+    workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), parts],
+    flop: (live) => 2 * live(m) * live(n) * live(k),
+  };
+}
+
+/** WGSL `finish` of a part of a product, which another kernel finishes. Matrix units store their sums themselves. */
+const storePart = (type: "f32" | "vec4f") =>
+  type === "vec4f" ? "fn finish(index: u32, column: u32, product: vec4f) { setSums(index, product); }\n" : "";
+
+/** The tiles of all products stand in one row, those of the first product first. */
+function frameOfGroup({ nodes, tile, left, right }: Framed): Frame {
+  const members = nodes.map((node) => ({ ...matmulTensors(node), ...(matmulShape(node) as { m: number; n: number }) }));
+  const { k } = matmulShape(nodes[0]!);
+  const hasRowSums = nodes[0]!.attributes.rowSums;
+  const bind = <Element>(name: string, tensor: (member: (typeof members)[number]) => Value, element: Element) =>
+    Object.fromEntries(members.map((member, i) => [`${name}${i}`, [tensor(member), element] as const]));
+  const names = (name: string) => range(nodes.length).map((i) => `${name}${i}`);
+  const ends: number[] = [];
+  for (const { m, n } of members) ends.push((ends.at(-1) ?? 0) + Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns));
+  const params: Record<string, Parameter> = { k: sizeParam(k) };
+  members.forEach(({ m, n }, i) => {
+    Object.assign(params, { [`m${i}`]: paramU32(m), [`n${i}`]: paramU32(n), [`end${i}`]: paramU32(ends[i]!) });
+  });
+  const last = nodes.length - 1;
+  const made = (i: number) => `return Product(${i}u, params.m${i}, params.n${i}, ${i === 0 ? "0u" : `params.end${i - 1}`});`;
+  const store = (name: string) =>
+    range(nodes.length)
+      .map((i) => `if (member == ${i}u) { set${name}${i}(index, value); }`)
+      .join(" ");
+  return {
+    reads: { ...bind("a", ({ a }) => a, left.type), ...bind("b", ({ b }) => b, right.type) },
+    writes: { ...bind("c", ({ c }) => c, "vec4f"), ...(hasRowSums ? bind("rowSums", ({ rowSums }) => rowSums!, "f32") : {}) },
+    params,
+    declarations: wgsl`var<private> member: u32;
+struct Product { member: u32, m: u32, n: u32, begin: u32 }
+fn productOf(block: u32) -> Product {
+  ${range(last)
+    .map((i) => `if (block < params.end${i}) { ${made(i)} }`)
+    .join("\n  ")}
+  ${made(last)}
+}
+${reader("a", left, names("a"))}
+${reader("b", right, names("b"))}
+fn finish(index: u32, column: u32, value: vec4f) { ${store("C")} }
+${hasRowSums ? `fn setRowSums(index: u32, value: f32) { ${store("RowSums")} }` : ""}
+`,
+    place: wgsl`${blockIndex}
+  if (block >= params.end${last}) { return; }
+  let product = productOf(block);
+  member = product.member;
+  let m = product.m;
+  let n = product.n;
+  let depth = ${sizeOf("k", k)};
+  let across = (n + ${tile.columns - 1}u) / ${tile.columns}u;
+  let tileRow = (block - product.begin) / across;
+  let tileColumn = (block - product.begin) % across;
+  let leftStride = m / ${left.size}u;
+  let rightStride = n / ${right.size}u;
+  let stride = n;
+  ${partOfDepth(1, tile.depth)}`,
+    width: 4,
+    rowSumAt: "row",
+    workgroups: () => fold(ends.at(-1)!),
+    flop: (live) => members.reduce((sum, { m, n }) => sum + 2 * m * n * live(k), 0),
+  };
+}

@@ -1,0 +1,56 @@
+/** Products of one dispatch give the same as apart, and are apart where something reads the first one earlier. */
+import { expect, it } from "vitest";
+import { plan } from "../../src/autograd/plan.ts";
+import { Tape } from "../../src/autograd/tape.ts";
+import { f32, type Value } from "../../src/kernels/language/operation.ts";
+import { matmul } from "../../src/kernels/matmul/matmul.ts";
+import { tanh } from "../../src/kernels/pointwise/pointwise.ts";
+import { openTestDevice } from "../device.ts";
+import { expectClose } from "../kernels/close.ts";
+import { normals } from "../kernels/data.ts";
+import { build, execute } from "../kernels/run.ts";
+
+const device = await openTestDevice();
+
+/** Two products of this size have as many tiles as they must. */
+const [rows, width, middle] = [12, 1024, 2048];
+
+/** Both products, and what `between` computes of the first one before the second is recorded. */
+function products(tape: Tape, between: (first: Value) => Record<string, Value> = () => ({})) {
+  const k = tape.extent("rows", rows);
+  const [x, y] = [tape.input("x", f32(k, width)), tape.input("y", f32(k, middle))];
+  const first = matmul(x, y, "tn");
+  const more = between(first);
+  return { first, second: matmul(y, x, "tn"), ...more };
+}
+
+const asGpu = { ...device.capabilities, software: false, subgroupSize: null };
+
+// One kernel that is written out for GPUs, which a software adapter compiles slowly.
+it("gives what the products give apart", { timeout: 600_000 }, async () => {
+  const together = await build(device, (tape) => products(tape), asGpu);
+  const apart = await build(device, (tape) => products(tape));
+  const names = (program: typeof apart) => program.plan.steps.map(({ node }) => node.operation.name);
+  expect(names(together)).toEqual(["groupedMatmul"]);
+  expect(names(apart)).toEqual(["matmul", "matmul"]);
+  const step = { inputs: { x: normals(7 * width, 5), y: normals(7 * middle, 6) }, live: { rows: 7 } };
+  const expected = await execute(apart, step);
+  const found = await execute(together, step);
+  for (const [name, values] of Object.entries(expected)) expectClose(found[name]!, values, { terms: 7 });
+  for (const program of [together, apart]) program.close();
+});
+
+it("stay apart where something between them reads the first one, or the tape pauses", () => {
+  const namesWith = (between?: (first: Value, tape: Tape) => Record<string, Value>) => {
+    const tape = new Tape();
+    const outputs = products(tape, between && ((first) => between(first, tape)));
+    return plan(tape, outputs, asGpu).steps.map(({ node }) => node.operation.name);
+  };
+  expect(namesWith()).toEqual(["groupedMatmul"]);
+  expect(namesWith((first) => ({ read: tanh(first) }))).toEqual(["matmul", "tanh", "matmul"]);
+  const pausing = (_: Value, tape: Tape) => {
+    tape.pause();
+    return {};
+  };
+  expect(namesWith(pausing)).toEqual(["matmul", "matmul"]);
+});
