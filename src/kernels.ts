@@ -40,6 +40,7 @@ export type {
   Extent,
   FloatType,
   Follower,
+  Grouping,
   IndexLimit,
   Join,
   Kernel,

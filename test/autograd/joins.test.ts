@@ -53,7 +53,8 @@ function lossOf(tape: Tape, of: (name: Name) => Persistent) {
   return { loss, gradients: gradient(tape, loss, names.map(of)) };
 }
 
-it("are those of one dispatch each, and are there for what reads them", async () => {
+// Kernels that are written out for GPUs, which a software adapter compiles slowly.
+it("are those of one dispatch each, and are there for what reads them", { timeout: 600_000 }, async () => {
   const capabilities = { ...device.capabilities, software: false };
   const apart = await build(
     device,

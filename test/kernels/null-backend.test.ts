@@ -23,6 +23,7 @@ import { gatherRows } from "../../src/kernels/gather-rows.ts";
 import { type FloatType, f32, float, type Kernel, type Persistent, u32, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { lowRank } from "../../src/kernels/low-rank.ts";
+import { grouped } from "../../src/kernels/matmul/grouped.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { max } from "../../src/kernels/max.ts";
 import { normalize } from "../../src/kernels/normalize.ts";
@@ -336,7 +337,10 @@ describe.each(matrixUnits)("matmul on a GPU with matrix units of $size", ({ matr
         }
         return own;
       };
-      const { kernels } = plan(tape, epilogues(tape, layout, dimensions, dtype), capabilities, choose);
+      const outputs = epilogues(tape, layout, dimensions, dtype);
+      const operands = ["a", "b", "b", "a"].map((name) => tape.inputs.get(`${layout} ${name}`)!);
+      const [several] = layout === "tn" ? tape.append(grouped, operands, { rowSums: true }) : [];
+      const { kernels } = plan(tape, { ...outputs, ...(several ? { several } : {}) }, capabilities, choose);
       return found ? kernels : [];
     };
     for (const dtype of dtypes) {
