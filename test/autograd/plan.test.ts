@@ -182,7 +182,7 @@ describe("plan", () => {
     const y = matmul(tape.input("x", f32(4, 768)), memoryless("word_embeddings", 50_265, 768), "nt");
     const [{ shader }] = plan(tape, { y }, smallest).kernels as [Kernel];
     const windows = Object.fromEntries(shader.bindings.map(({ name, windows }) => [name, windows]));
-    expect(windows).toMatchObject({ a: null, b: { count: 2, elements: 2 ** 27 / 16 }, c: null });
+    expect(windows).toMatchObject({ ownA: null, ownB: { count: 2, elements: 2 ** 27 / 16 }, c: null });
   });
 
   it("names what no buffer holds", () => {
