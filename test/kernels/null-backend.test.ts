@@ -102,6 +102,11 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
       .flatMap((y) => withGradients(tape, y))
       .concat(mean(x), max(x));
   },
+  grouped(tape, { width, live, dtype }) {
+    const k = live ? tape.extent("rows", 57) : 57;
+    const operands = [1, 2, 2, 1].map((part, i) => tape.input(`operand ${i}`, float(dtype, k, 4 * part * width)));
+    return tape.append(grouped, operands, { rowSums: true });
+  },
   parts(tape, { width, live, dtype }) {
     const x = tape.input("x", float(dtype, live ? tape.extent("rows", 57) : 57, 4, width));
     const pairs = tape.input("pairs", float(dtype, x.shape[0]!, 2 * width));
