@@ -38,7 +38,7 @@ export const demoCommand = withOptions(
 
 /** With these, the demo takes two minutes on two cores without a GPU. */
 const mostEntries = 1200;
-const steps = 60;
+const steps = 36;
 const trainingOptions = {
   batchSize: 32,
   learningRate: 2e-4,
