@@ -21,6 +21,7 @@ import { CheckpointNames } from "../checkpoint/checkpoint-names.ts";
 import { sentenceTransformersLayout } from "../checkpoint/sentence-transformers.ts";
 import { weightsForms } from "../checkpoint/written-weights.ts";
 import { distillationDefaults } from "./distillation-defaults.ts";
+import { project } from "./principal-components.ts";
 import { SecondMoments } from "./second-moments.ts";
 
 /** The narrower embeddings. */
@@ -95,6 +96,8 @@ async function factorised(weights: Weights, config: TransformerConfig, { size, c
   const projection = new Float32Array(width * size);
   const ratio = Math.sqrt(width / size);
   for (const [at, number] of basis.entries()) projection[at] = ratio * scale[Math.floor(at / size)]! * number;
+  const narrowed = (data: Float32Array, length: number) =>
+    project({ length, dimension: width, data }, { matrix: basis, from: width, to: size }).data;
   const tensor = (name: string, shape: readonly number[], data: Float32Array): TensorToWrite => ({
     name,
     dtype: "F32",
@@ -103,7 +106,7 @@ async function factorised(weights: Weights, config: TransformerConfig, { size, c
   });
   return [
     ...Object.entries(tables).map(([kind, { rows, count }]) =>
-      tensor(`embeddings.${kind}_embeddings.weight`, [count, size], inBasis(rows, basis, { width, size })),
+      tensor(`embeddings.${kind}_embeddings.weight`, [count, size], narrowed(rows, count)),
     ),
     tensor("embeddings.LayerNorm.weight", [size], new Float32Array(size).fill(1)),
     tensor("embeddings.LayerNorm.bias", [size], new Float32Array(size)),
@@ -154,22 +157,6 @@ async function sumlessBasis(
     }
   }
   return basis;
-}
-
-/** Rows [·, width] in a basis [width, size]. */
-function inBasis(rows: Float32Array, basis: Float64Array, { width, size }: Widths): Float32Array {
-  const count = rows.length / width;
-  const narrow = new Float32Array(count * size);
-  const sums = new Float64Array(size);
-  for (let row = 0; row < count; row++) {
-    sums.fill(0);
-    for (let i = 0; i < width; i++) {
-      const number = rows[row * width + i]!;
-      for (let j = 0; j < size; j++) sums[j]! += number * basis[i * size + j]!;
-    }
-    narrow.set(sums, row * size);
-  }
-  return narrow;
 }
 
 /** The tensors that stay: the layers and SimCSE's head, with the names that they have in an encoder without a head. */

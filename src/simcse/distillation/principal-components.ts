@@ -47,7 +47,10 @@ export async function principalComponents({ length, dimension: from, data }: Emb
 }
 
 /** The vectors in the projection's dimensions, f32 [length, to]; their lengths are as they come. Throws `ShapeError` for vectors of another length. */
-export function project({ length, dimension, data }: Embeddings, { matrix, from, to }: Projection): Embeddings {
+export function project(
+  { length, dimension, data }: Embeddings,
+  { matrix, from, to }: Pick<Projection, "from" | "to"> & { readonly matrix: ArrayLike<number> },
+): Embeddings {
   if (dimension !== from) {
     throw new ShapeError(
       `The vectors have ${dimension} numbers; the projection takes ${from}.`,
