@@ -129,7 +129,10 @@ interface Widths {
   readonly size: number;
 }
 
-/** The largest `size` - 1 directions of the tables' rows, in `size` coordinates that sum to 0: f64 [width, size], with orthonormal columns but for that. */
+/**
+ * Where rows get their `size` coordinates: f64 [width, size], the product of the largest `size` - 1 directions of the tables' rows and
+ * Helmert's matrix. Both are orthonormal, so lengths stay; each row of Helmert's matrix sums to 0, and so do the coordinates.
+ */
 async function sumlessBasis(
   { word, position, token_type }: Readonly<Record<"word" | "position" | "token_type", Table>>,
   counts: Float64Array,
@@ -149,7 +152,7 @@ async function sumlessBasis(
   const { directions } = await moments.largest(size - 1);
   const basis = new Float64Array(width * size);
   for (const [k, direction] of directions.entries()) {
-    // Row k of Helmert's matrix: k + 1 equal numbers, then one that makes their sum 0.
+    // Row k of Helmert's matrix is k + 1 equal numbers, then one that makes their sum 0.
     const equal = 1 / Math.sqrt((k + 1) * (k + 2));
     for (const [i, number] of direction.entries()) {
       for (let j = 0; j <= k; j++) basis[i * size + j]! += number * equal;
@@ -161,9 +164,9 @@ async function sumlessBasis(
 
 /** The tensors that stay: the layers and SimCSE's head, with the names that they have in an encoder without a head. */
 function kept(weights: Weights, config: TransformerConfig): TensorToWrite[] {
-  const endings = [architectureOf(config).names.layers, "pooler.", "mlp."];
+  const beginnings = [architectureOf(config).names.layers, "pooler.", "mlp."];
   return [...weights.tensors].flatMap(([name, { dtype, shape }]) => {
-    const starts = endings.map((ending) => name.indexOf(ending)).filter((start) => start === 0 || name[start - 1] === ".");
+    const starts = beginnings.map((beginning) => name.indexOf(beginning)).filter((start) => start === 0 || name[start - 1] === ".");
     return starts.length === 0 ? [] : [{ name: name.slice(Math.min(...starts)), dtype, shape, data: () => weights.readBytes(name) }];
   });
 }
