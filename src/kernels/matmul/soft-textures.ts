@@ -15,8 +15,11 @@ import { type Layout, type MatmulAttributes, type MatmulShape, matmulShape, matm
 import { epilogue } from "./epilogue.ts";
 import { storeRowSums } from "./soft.ts";
 
-/** Measured with 8 lanes. SwiftShader has 4, and other costs. */
-const subgroupSizes = [8, 16];
+/**
+ * Lanes of llvmpipe with AVX2. SwiftShader has 4, and other costs. With 16 lanes (LP_NATIVE_VECTOR_WIDTH=512), llvmpipe of Mesa 25.0 loads
+ * wrong values from textures.
+ */
+const lanes = 8;
 
 /** Fewer rows or columns of C do not pay for the copy of the other operand. */
 const fewest = 128;
@@ -27,8 +30,8 @@ const rowsOf = { most: 64, least: 32, workgroupsWanted: 16 } as const;
 /** The variant, if it suits the device and the node. */
 export function softTextureVariants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
   const { subgroupSize, matrixTextures } = capabilities;
-  if (!matrixTextures || subgroupSize === null || !subgroupSizes.includes(subgroupSize)) return [];
-  return fits(node, capabilities) ? [{ name: "soft textures", lower: () => lower(node, subgroupSize) }] : [];
+  if (!matrixTextures || subgroupSize !== lanes) return [];
+  return fits(node, capabilities) ? [{ name: "soft textures", lower: () => lower(node) }] : [];
 }
 
 function fits(node: Node<MatmulAttributes>, { limits }: Capabilities): boolean {
@@ -71,20 +74,20 @@ interface Text {
 const shuffle = (vector: string, lane: number) => `subgroupShuffle(${vector}, ${lane}u)`;
 
 /** Vectors of A that a lane loads at a time. */
-const loadsOf = (rows: number, lanes: number) => range(rows / lanes);
+const loadsOf = (rows: number) => range(rows / lanes);
 
 /** A's rows run along k: lane l holds depths k to k + 3 of row l. */
-const rowsAlongDepth = (rows: number, lanes: number): Pick<Text, "start" | "load"> => ({
-  start: loadsOf(rows, lanes).map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u);`),
-  load: loadsOf(rows, lanes).map((g) => `let a${g} = a(left${g}, k / 4u);`),
+const rowsAlongDepth = (rows: number): Pick<Text, "start" | "load"> => ({
+  start: loadsOf(rows).map((g) => `let left${g} = min(row + ${g * lanes}u + lane, m - 1u);`),
+  load: loadsOf(rows).map((g) => `let a${g} = a(left${g}, k / 4u);`),
 });
 
 /** B's rows run along n: a vector holds four columns at one depth. */
 const columnsAtDepth = (depth: (u: number) => string) => range(4).map((u) => `let b${u} = b(${depth(u)}, column / 4u);`);
 
-const texts: Record<Layout, (rows: number, lanes: number) => Text> = {
-  nt(rows, lanes) {
-    const { start, load } = rowsAlongDepth(rows, lanes);
+const texts: Record<Layout, (rows: number) => Text> = {
+  nt(rows) {
+    const { start, load } = rowsAlongDepth(rows);
     return {
       start: [...start, ...range(4).map((j) => `let right${j} = min(column + ${j}u, n - 1u);`)],
       load: [...load, ...range(4).map((j) => `let b${j} = b(right${j}, k / 4u);`)],
@@ -94,8 +97,8 @@ const texts: Record<Layout, (rows: number, lanes: number) => Text> = {
       ),
     };
   },
-  nn(rows, lanes) {
-    const { start, load } = rowsAlongDepth(rows, lanes);
+  nn(rows) {
+    const { start, load } = rowsAlongDepth(rows);
     return {
       start,
       load: [...load, ...columnsAtDepth((u) => `k + ${u}u`)],
@@ -105,12 +108,12 @@ const texts: Record<Layout, (rows: number, lanes: number) => Text> = {
     };
   },
   // Lane l holds rows 4q to 4q + 3 of A at depth k + l mod 4, where q counts groups of four lanes.
-  tn(rows, lanes) {
+  tn(rows) {
     const quads = lanes / 4;
     return {
-      start: loadsOf(rows, lanes).map((g) => `let left${g} = min(row / 4u + ${g * quads}u + lane / 4u, params.leftVectors - 1u);`),
+      start: loadsOf(rows).map((g) => `let left${g} = min(row / 4u + ${g * quads}u + lane / 4u, params.leftVectors - 1u);`),
       load: [
-        ...loadsOf(rows, lanes).map((g) => `let a${g} = select(vec4f(), a(min(k + lane % 4u, last), left${g}), k + lane % 4u < depth);`),
+        ...loadsOf(rows).map((g) => `let a${g} = select(vec4f(), a(min(k + lane % 4u, last), left${g}), k + lane % 4u < depth);`),
         ...columnsAtDepth((u) => `min(k + ${u}u, last)`),
       ],
       multiply: range(rows / 4).map((quad) => {
@@ -127,7 +130,7 @@ const texts: Record<Layout, (rows: number, lanes: number) => Text> = {
   },
 };
 
-function lower(node: Node<MatmulAttributes>, lanes: number): Lowering {
+function lower(node: Node<MatmulAttributes>): Lowering {
   const { layout } = node.attributes;
   const { m, n, k } = matmulShape(node);
   const tensors = matmulTensors(node);
@@ -137,8 +140,8 @@ function lower(node: Node<MatmulAttributes>, lanes: number): Lowering {
   const groups = Math.ceil(capacity(n) / columns);
   const { most, least, workgroupsWanted } = rowsOf;
   const rows = groups * Math.ceil(capacity(m) / most) >= workgroupsWanted ? most : least;
-  const { start, load, multiply } = texts[layout](rows, lanes);
-  const loads = loadsOf(rows, lanes);
+  const { start, load, multiply } = texts[layout](rows);
+  const loads = loadsOf(rows);
   return {
     variant: `soft textures ${rows}×${columns}`,
     kernels: [

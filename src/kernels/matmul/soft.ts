@@ -1,7 +1,7 @@
 /**
  * Matmul, variant "soft", for software adapters, where workgroup memory and barriers cost more than they save. A lane computes vectors of
  * four columns in a column of accumulators. Each vector of A is loaded by one lane of a subgroup and shared with the others. Needs
- * subgroups of a fixed size of 4, 8 or 16, and rows that divide into vectors of four.
+ * subgroups of a fixed size of 4 or 8, and rows that divide into vectors of four.
  *
  * Rows and columns beyond an edge are computed from the last valid one and not stored; depth beyond k is masked to zero. Sizes are
  * parameters and not part of the WGSL, because such an adapter compiles each pipeline for a second or more and a model has many shapes.
@@ -23,8 +23,8 @@ const fits: Record<Layout, (shape: MatmulShape) => boolean> = {
   tn: ({ m, n }) => typeof n === "number" && vectorWidth(capacity(m), n) === 4,
 };
 
-/** Lanes are grouped in fours, and must divide the rows of a tile. */
-const subgroupSizes = [4, 8, 16];
+/** Of SwiftShader and llvmpipe. With 16 lanes (LP_NATIVE_VECTOR_WIDTH=512), a shuffle is a loop in llvmpipe, and `tile` is faster. */
+const subgroupSizes = [4, 8];
 
 /** The variant for software adapters, if it suits the device and the node. */
 export function softVariants(node: Node<MatmulAttributes>, { subgroupSize }: Capabilities): readonly Variant[] {
@@ -60,9 +60,7 @@ interface Tile {
  */
 const tiles = {
   large: (lanes: number): Tile =>
-    lanes === 4
-      ? { rows: 32, vectors: 4, depths: 4, subgroups: 1 }
-      : { rows: Math.max(24, 2 * lanes), vectors: 2, depths: 2, subgroups: 2 },
+    lanes === 4 ? { rows: 32, vectors: 4, depths: 4, subgroups: 1 } : { rows: 24, vectors: 2, depths: 2, subgroups: 2 },
   small: (): Tile => ({ rows: 16, vectors: 1, depths: 4, subgroups: 4 }),
 };
 
