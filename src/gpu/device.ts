@@ -303,21 +303,23 @@ export class Device {
   }
 
   /** Reads `size` bytes that submitted work copies into a staging buffer; `copied` is what became of the copy, if the caller does not check it. */
-  async readStaged(staging: GPUBuffer, size: number, copied: Promise<Refusal | null> = Promise.resolve(null)): Promise<ArrayBuffer> {
+  async readStaged(staging: GPUBuffer, size: number, copied?: Promise<Refusal | null>): Promise<ArrayBuffer> {
+    const bytes = (await this.mapStaged(staging, size, copied)).slice(0, size);
+    staging.unmap();
+    return bytes;
+  }
+
+  /** The memory itself in which `readStaged` finds its bytes, rounded up to whole words. The caller unmaps the buffer. Throws like `read`. */
+  async mapStaged(staging: GPUBuffer, size: number, copied: Promise<Refusal | null> = Promise.resolve(null)): Promise<ArrayBuffer> {
     this.check();
     this.counters.readbacks++;
-    const words = Math.ceil(size / 4) * 4;
     const { result, refusal } = inErrorScope(this.gpu, () => staging.mapAsync(GPUMapMode.READ));
     const mapped = this.#wait(result).then(
       () => true,
       () => false,
     );
     const refused = (await copied) ?? (await refusal);
-    if ((await mapped) && refused === null) {
-      const bytes = staging.getMappedRange(0, words).slice(0, size);
-      staging.unmap();
-      return bytes;
-    }
+    if ((await mapped) && refused === null) return staging.getMappedRange(0, Math.ceil(size / 4) * 4);
     if (await mapped) staging.unmap();
     await this.isLost();
     this.check();

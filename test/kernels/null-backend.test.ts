@@ -29,6 +29,7 @@ import { max } from "../../src/kernels/max.ts";
 import { normalize } from "../../src/kernels/normalize.ts";
 import { addInto } from "../../src/kernels/optimizer/accumulate.ts";
 import { adamW } from "../../src/kernels/optimizer/adamw.ts";
+import { addFromDevices } from "../../src/kernels/optimizer/add-from-devices.ts";
 import { globalNorm } from "../../src/kernels/optimizer/global-norm.ts";
 import { recordHistory } from "../../src/kernels/optimizer/history.ts";
 import { advanceOptimizer, lossScale, optimizerStateShape } from "../../src/kernels/optimizer/optimizer-state.ts";
@@ -210,6 +211,7 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     const x = readRows(tape, matrix, tape.scalar("first"), rows);
     writeRows(x, matrix, tape.scalar("first"));
     addInto(tape.input("sum", f32(57, width)), matrix);
+    addFromDevices(tape, memoryless("others", 2, 57 * width), memoryless("own", 57 * width), 1);
     const gathered = gatherRows(x, tape.input("order", u32(5)), tape.input("places", u32(rows)));
     const repeated = gatherRows(x, tape.input("numbers", u32(live ? tape.extent("batch", 9) : 9, 3)));
     return [...withGradients(tape, gathered), ...withGradients(tape, repeated)];

@@ -1,20 +1,20 @@
 /**
  * A training step that several devices share (data parallel). Each has the whole model and embeds its part of the batch. The embeddings are
  * gathered, so the loss is that of the whole batch with all its negatives, and each device propagates the gradient of its own embeddings. The
- * gradients are added on the host in the order of the devices, and each device makes the same update. So on devices of one kind, parameters
- * and moments are the same everywhere to the last bit.
+ * gradients are added in the order of the devices (`gradient-exchange.ts`), and each device makes the same update. So on devices of one
+ * kind, parameters and moments are the same everywhere to the last bit.
  *
  * A step changes nothing that lasts until the gradients are added. If a device is lost, the others therefore begin the step again and share
  * its part. Only the loss of the first device, whose model the caller has, ends the run.
  */
 import type { DispatchProfile, Program } from "../../autograd/program.ts";
 import type { Device } from "../../gpu/device.ts";
-import { Readback } from "../../gpu/readback.ts";
 import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
 import type { SimCseModel } from "../model/model.ts";
-import type { Exchange, ProgramRun, StepPlace } from "./step-programs.ts";
+import { all, GradientExchange, type Member } from "./gradient-exchange.ts";
+import { type Exchange, isRun, type ProgramRun, type StepPlace } from "./step-programs.ts";
 import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";
-import { type CompiledStep, exchangeBytes, type StepMetrics, TrainingStep } from "./training-step.ts";
+import { blocksOf, bytesBetween, type CompiledStep, type StepMetrics, TrainingStep } from "./training-step.ts";
 
 export interface ParallelOptions {
   /** The devices besides the model's own. */
@@ -27,6 +27,8 @@ export interface ParallelOptions {
 export class ParallelStep implements CompiledStep {
   readonly #onLoss: ParallelOptions["onLoss"];
   #replicas: readonly Replica[];
+  /** Null once only one device is left. */
+  #gradients: GradientExchange | null = null;
 
   private constructor(replicas: readonly Replica[], { onLoss }: ParallelOptions) {
     this.#replicas = replicas;
@@ -45,9 +47,24 @@ export class ParallelStep implements CompiledStep {
     ]);
     const replicas = made.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     const failed = made.find((result) => result.status === "rejected");
-    if (failed === undefined) return new ParallelStep(replicas, parallel);
-    for (const replica of replicas) replica.close();
-    throw failed.reason;
+    const step = new ParallelStep(replicas, parallel);
+    try {
+      if (failed !== undefined) throw failed.reason;
+      await step.#connect();
+      return step;
+    } catch (error) {
+      step.close();
+      throw error;
+    }
+  }
+
+  /** Prepares the exchange of gradients between the devices that there are. */
+  async #connect(): Promise<void> {
+    this.#gradients?.close();
+    this.#gradients = null;
+    if (this.#replicas.length === 1) return;
+    const { step, device } = this.#first;
+    this.#gradients = await GradientExchange.create(this.#replicas, blocksOf(step.steps, device.capabilities.limits));
   }
 
   /** The models that are trained, the caller's first. */
@@ -64,7 +81,8 @@ export class ParallelStep implements CompiledStep {
   }
 
   get bytes(): number {
-    return this.#first.step.bytes + exchangeBytes(this.#first.step.steps);
+    const { step, device } = this.#first;
+    return step.bytes + bytesBetween(this.#replicas.length, step.steps, device.capabilities.limits);
   }
 
   /** Makes update number `update`, like `TrainingStep.run`. Waits for the devices, because they exchange embeddings and gradients. */
@@ -92,6 +110,7 @@ export class ParallelStep implements CompiledStep {
 
   /** Frees its memory, and the copies of the model; the caller's model and the devices stay. */
   close(): void {
+    this.#gradients?.close();
     for (const replica of this.#replicas) replica.close();
   }
 
@@ -113,8 +132,11 @@ export class ParallelStep implements CompiledStep {
           const reached = await all(replicas.map((replica, rank) => replica.advance(parts[rank]!, run)));
           exchanges = reached[0] === null ? null : (reached as Exchange[]);
           if (exchanges === null) continue;
-          await exchange(replicas, exchanges);
-          isDone = "add" in exchanges[0]!;
+          if (exchanges[0] !== "add") await gather(replicas, exchanges as Gather[]);
+          else {
+            await this.#gradients?.add();
+            isDone = true;
+          }
         }
       } catch (error) {
         if (!(await this.#dropLost())) throw error;
@@ -132,6 +154,7 @@ export class ParallelStep implements CompiledStep {
       replica.close();
       this.#onLoss?.(replica.model.device, this.#replicas.length);
     }
+    await this.#connect();
     return true;
   }
 }
@@ -139,12 +162,12 @@ export class ParallelStep implements CompiledStep {
 /** Runs a program of a step, or times it. */
 type RunProgram = (program: Program, run: ProgramRun) => void | Promise<void>;
 
-/** The model on one of the devices, its step, and staging memory for what it exchanges. */
-class Replica {
+/** The model on one of the devices, its step, and staging memory for the embeddings that it gives to others. */
+class Replica implements Member {
   private constructor(
     readonly model: SimCseModel,
     readonly step: TrainingStep,
-    readonly readbacks: ReadonlyMap<ArenaTensor, Readback>,
+    readonly staging: ReadonlyMap<ArenaTensor, GPUBuffer>,
     readonly ownsModel: boolean,
   ) {}
 
@@ -154,14 +177,13 @@ class Replica {
     let step: TrainingStep | null = null;
     try {
       step = await TrainingStep.create(model, options);
-      const { exchanged } = step.steps;
+      const { gathered } = step.steps;
       const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
       const staging = await device.allocate(
-        "exchanging gradients",
-        exchanged.map(({ name, bytes }) => ({ label: `${name}, staging`, bytes, usage })),
+        "exchanging embeddings",
+        gathered.map(({ name, bytes }) => ({ label: `${name}, staging`, bytes, usage })),
       );
-      const readbacks = exchanged.map((tensor, i) => [tensor, new Readback(device, staging[i]!, tensor.window)] as const);
-      return new Replica(model, step, new Map(readbacks), ownsModel);
+      return new Replica(model, step, new Map(gathered.map((tensor, i) => [tensor, staging[i]!])), ownsModel);
     } catch (error) {
       step?.close();
       if (ownsModel) model.close();
@@ -169,77 +191,55 @@ class Replica {
     }
   }
 
+  get device(): Device {
+    return this.model.device;
+  }
+
+  /** What it adds to those of others. */
+  get tensors(): readonly ArenaTensor[] {
+    return this.step.steps.added;
+  }
+
   /** Runs programs up to the next exchange; returns null at the end of the step. */
   async advance(part: Iterator<ProgramRun | Exchange>, run: RunProgram): Promise<Exchange | null> {
     for (;;) {
       const { value, done } = part.next();
       if (done) return null;
-      if (!("program" in value)) return value;
+      if (!isRun(value)) return value;
       await run(this.step.programs.get(value.program)!, value);
     }
   }
 
-  async read(tensor: ArenaTensor): Promise<Float32Array> {
-    return new Float32Array(await this.readbacks.get(tensor)!.read());
-  }
-
-  write({ window }: ArenaTensor, data: Float32Array): void {
-    this.model.device.gpu.queue.writeBuffer(window.buffer, window.offset, data as GPUAllowSharedBufferSource);
-  }
-
   close(): void {
     this.step.close();
-    for (const readback of this.readbacks.values()) readback.close();
+    for (const buffer of this.staging.values()) buffer.destroy();
     if (this.ownsModel) this.model.close();
   }
 }
 
-/** Makes an exchange that all devices have reached. */
-async function exchange(replicas: readonly Replica[], reached: readonly Exchange[]): Promise<void> {
-  const rows = reached.flatMap((one) => ("gather" in one ? [one] : []));
-  if (rows.length > 0) return gather(replicas, rows);
-  const tensors = reached.flatMap((one) => ("add" in one ? [one.add] : []));
+/** Rows of a tensor that a device has computed. */
+type Gather = Exclude<Exchange, "add">;
+
+/** Gives each device the rows of all, as they are mapped. */
+async function gather(replicas: readonly Replica[], reached: readonly Gather[]): Promise<void> {
+  const windows = reached.map(({ gather: { window, shape }, rows: [first, end] }) => {
+    const row = window.size / shape[0]!;
+    return { ...window, offset: window.offset + first * row, size: (end - first) * row };
+  });
   await all(
-    tensors[0]!.map((_, i) =>
-      add(
-        replicas,
-        tensors.map((own) => own[i]!),
-      ),
-    ),
+    replicas.map(async ({ device, staging }, rank) => {
+      const { offset, size } = windows[rank]!;
+      if (size === 0 || replicas.length === 1) return;
+      const buffer = staging.get(reached[rank]!.gather)!;
+      const copied = device.submit((encoder) => encoder.copyBufferToBuffer(windows[rank]!.buffer, offset, buffer, 0, size));
+      const bytes = await device.mapStaged(buffer, size, copied);
+      try {
+        for (const [i, { device: other }] of replicas.entries()) {
+          if (i !== rank) other.gpu.queue.writeBuffer(windows[i]!.buffer, offset, bytes, 0, size);
+        }
+      } finally {
+        buffer.unmap();
+      }
+    }),
   );
-}
-
-async function gather(replicas: readonly Replica[], reached: readonly Extract<Exchange, { gather: unknown }>[]): Promise<void> {
-  const [
-    {
-      gather: { shape },
-    },
-  ] = reached as [(typeof reached)[0]];
-  const width = shape[1]!;
-  const parts = await all(replicas.map((replica, rank) => replica.read(reached[rank]!.gather)));
-  const whole = new Float32Array(shape[0]! * width);
-  for (const [
-    rank,
-    {
-      rows: [first, end],
-    },
-  ] of reached.entries()) {
-    whole.set(parts[rank]!.subarray(first * width, end * width), first * width);
-  }
-  for (const [rank, replica] of replicas.entries()) replica.write(reached[rank]!.gather, whole);
-}
-
-/** Adds tensors of the same shape, the first device's first. */
-async function add(replicas: readonly Replica[], tensors: readonly ArenaTensor[]): Promise<void> {
-  const [sum, ...others] = await all(replicas.map((replica, rank) => replica.read(tensors[rank]!)));
-  for (const other of others) for (let i = 0; i < other.length; i++) sum![i]! += other[i]!;
-  for (const [rank, replica] of replicas.entries()) replica.write(tensors[rank]!, sum!);
-}
-
-/** Waits until all have ended, so that nothing is still going on when one has failed. */
-async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
-  const ended = await Promise.allSettled(work);
-  const failed = ended.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
-  return ended.map((result) => (result as PromiseFulfilledResult<T>).value);
 }

@@ -64,8 +64,11 @@ export interface ProgramRun {
 export type Exchange =
   /** Each device has computed the rows from the first to before the second of these; afterwards each has all. */
   | { readonly gather: ArenaTensor; readonly rows: readonly [first: number, end: number] }
-  /** Afterwards each device has the sum of all devices' tensors. The parameters change only after this. */
-  | { readonly add: readonly ArenaTensor[] };
+  /** Afterwards each device has the sums of all devices' `added` tensors. The parameters change only after this. */
+  | "add";
+
+/** Whether a program runs next; otherwise devices exchange something. */
+export const isRun = (next: ProgramRun | Exchange): next is ProgramRun => typeof next === "object" && "program" in next;
 
 /** The programs that together are a step. */
 export interface StepPrograms {
@@ -73,8 +76,9 @@ export interface StepPrograms {
   readonly records: Readonly<Record<string, (tape: Tape) => Record<string, Value>>>;
   /** Memory that they share; it must be allocated before they are compiled. */
   readonly tensors: readonly ArenaTensor[];
-  /** The tensors that several devices exchange. */
-  readonly exchanged: readonly ArenaTensor[];
+  /** The tensors that several devices gather, and those that they add. */
+  readonly gathered: readonly ArenaTensor[];
+  readonly added: readonly ArenaTensor[];
   /**
    * What a device does for its share of a step, in this order. All devices have the same exchanges. An input is valid until the next item is
    * requested.
@@ -125,7 +129,8 @@ function wholeStep(recorded: Recorded, options: TrainingStepOptions): StepProgra
   const packer = stepPacker(recorded, options);
   return {
     tensors: [],
-    exchanged: [],
+    gathered: [],
+    added: [],
     records: {
       step(tape) {
         const losses = recordLosses(tape, recorded, options);
@@ -149,10 +154,10 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
   const { batchSize, seed, optimizer = adamWDefaults } = options;
   const packer = stepPacker(recorded, options);
   const sums = ["loss", ...(hasTwoLosses(options) ? ["mlmLoss"] : [])].map((name) => new ArenaTensor(`sum of ${name}`, "f32", [1]));
-  const exchanged = [...gradientsOf(recorded), ...sums];
   return {
     tensors: sums,
-    exchanged,
+    gathered: [],
+    added: [...gradientsOf(recorded), ...sums],
     records: {
       batch(tape) {
         const { loss, mlmLoss } = recordLosses(tape, recorded, options);
@@ -175,7 +180,7 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
         const own = packer.packBatch(examples.slice(first, first + batchSize), first, update);
         yield { program: "batch", input: { ...own, seed, step: update } };
       }
-      yield { add: exchanged };
+      yield "add";
       yield { program: "update", input: { scalars: { learningRate }, seed, step: update } };
     },
   };
@@ -201,8 +206,6 @@ function chunkedStep(recorded: Recorded, options: TrainingStepOptions, chunk: nu
   const lossSum = new ArenaTensor("loss", "f32", [1]);
   const mlmSum = new ArenaTensor("sum of mlmLoss", "f32", [1]);
   const sums = [...(batchLoss ? [lossSum] : []), ...(mlm ? [mlmSum] : [])];
-  // Each device computes the loss of the whole batch by itself.
-  const added = [...gradientsOf(recorded), ...(mlm ? [mlmSum] : [])];
   const scaledBy = layout.keepsHalves ? layout.optimizer : null;
   const backward = (tape: Tape) => {
     const batch = declareBatch(tape, capacity, { indices: trainsEmbeddings(recorded) });
@@ -214,7 +217,9 @@ function chunkedStep(recorded: Recorded, options: TrainingStepOptions, chunk: nu
   };
   return {
     tensors: [...(batchLoss ? [embeddings, embeddings.gradient!] : []), ...sums],
-    exchanged: [...(batchLoss ? [embeddings] : []), ...added],
+    gathered: batchLoss ? [embeddings] : [],
+    // Each device computes the loss of the whole batch by itself.
+    added: [...gradientsOf(recorded), ...(mlm ? [mlmSum] : [])],
     records: {
       chunk(tape) {
         if (batchLoss) backward(tape);
@@ -258,7 +263,7 @@ function chunkedStep(recorded: Recorded, options: TrainingStepOptions, chunk: nu
       for (const [i, first] of own.entries()) {
         yield batchLoss && i === 0 ? { program: "chunk", part: "after pause" } : { program: "chunk", input: input(first) };
       }
-      yield { add: added };
+      yield "add";
       yield { program: "update", input: { scalars: { learningRate }, ...step } };
     },
   };

@@ -8,7 +8,7 @@ import type { Profilable } from "../../autograd/profiler.ts";
 import { compile, type DispatchProfile, type Program } from "../../autograd/program.ts";
 import { Tape } from "../../autograd/tape.ts";
 import { CapacityError } from "../../errors.ts";
-import type { Capabilities } from "../../gpu/capabilities.ts";
+import type { Capabilities, Limits } from "../../gpu/capabilities.ts";
 import type { Device } from "../../gpu/device.ts";
 import { Lifetime } from "../../gpu/lifetime.ts";
 import { Readback } from "../../gpu/readback.ts";
@@ -17,8 +17,10 @@ import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
 import { type ParameterCounts, ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
 import { type ModelOptions, Modules, type SimCseModel, trainingOf } from "../model/model.ts";
+import { type Block, cutBlocks, exchangeBytes, wholeBlocks } from "./gradient-exchange.ts";
 import {
   type Exchange,
+  isRun,
   type ProgramRun,
   type Share,
   type StepPlace,
@@ -114,7 +116,7 @@ export class TrainingStep implements CompiledStep {
    */
   run(examples: readonly TokenizedExample[], update: number, learningRate: number): void {
     for (const next of this.sequence(examples, { update, learningRate }, wholeShare)) {
-      if ("program" in next) this.programs.get(next.program)!.run(next.input, next.part);
+      if (isRun(next)) this.programs.get(next.program)!.run(next.input, next.part);
     }
   }
 
@@ -122,7 +124,7 @@ export class TrainingStep implements CompiledStep {
   async profile(examples: readonly TokenizedExample[], update: number, learningRate: number): Promise<DispatchProfile[]> {
     const dispatches: DispatchProfile[] = [];
     for (const next of this.sequence(examples, { update, learningRate }, wholeShare)) {
-      if ("program" in next) dispatches.push(...(await this.programs.get(next.program)!.profile(next.input, next.part)));
+      if (isRun(next)) dispatches.push(...(await this.programs.get(next.program)!.profile(next.input, next.part)));
     }
     return dispatches;
   }
@@ -179,8 +181,13 @@ export class TrainingStep implements CompiledStep {
   }
 }
 
-/** Bytes of the staging memory through which several devices exchange tensors. */
-export const exchangeBytes = ({ exchanged }: StepPrograms): number => sum(exchanged.map(({ bytes }) => bytes));
+/** The blocks in which devices with these limits add gradients. */
+export const blocksOf = ({ added }: StepPrograms, limits: Limits): Block[] => cutBlocks(wholeBlocks(added), limits);
+
+/** Bytes through which each of several devices exchanges tensors. */
+export function bytesBetween(devices: number, steps: StepPrograms, limits: Limits): number {
+  return devices === 1 ? 0 : exchangeBytes(blocksOf(steps, limits), devices) + sum(steps.gathered.map(({ bytes }) => bytes));
+}
 
 /** What a step would run and allocate on a device. */
 export interface StepPlan {
@@ -210,7 +217,7 @@ export function planTrainingStep(
     const tape = new Tape();
     return plan(tape, record(tape), capabilities);
   });
-  const shared = sum(steps.tensors.map((tensor) => tensor.bytes)) + (options.devices === undefined ? 0 : exchangeBytes(steps));
+  const shared = sum(steps.tensors.map((tensor) => tensor.bytes)) + bytesBetween(options.devices ?? 1, steps, capabilities.limits);
   const bytes = sum(plans.map(({ bytes }) => bytes.total)) + shared;
   const dispatches = sum(plans.map(({ kernels }) => kernels.length));
   return { plan: largest(plans, (own) => own), bytes, persistentBytes: layout.bytes, dispatches, parameters: layout.counts };

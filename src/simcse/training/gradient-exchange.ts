@@ -1,0 +1,234 @@
+/**
+ * Adds tensors of several devices, such as their gradients, through the host (a reduce-scatter and an all-gather). The tensors are cut into
+ * blocks, and each block into as many shares as there are devices. A device gets what the others have for its share, adds all in the order
+ * of the devices, and passes the sum on. What is mapped of one device is written to another as it is: JavaScript neither copies nor adds.
+ * Blocks do not wait for each other, so some are read while others are added.
+ */
+import { compile, type Program } from "../../autograd/program.ts";
+import type { Limits } from "../../gpu/capabilities.ts";
+import { type BufferWindow, bindingAlignment, type Device } from "../../gpu/device.ts";
+import { bytesPerElement } from "../../kernels/language/operation.ts";
+import { addFromDevices } from "../../kernels/optimizer/add-from-devices.ts";
+import { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
+import type { Share } from "./step-programs.ts";
+
+/** A device with the tensors that it adds to those of others: f32, and on all devices of the same sizes in the same order. */
+export interface Member {
+  readonly device: Device;
+  readonly tensors: readonly ArenaTensor[];
+}
+
+/** Elements `first` to before `end` of the members' tensor number `tensor`. */
+export interface Block {
+  readonly tensor: number;
+  readonly first: number;
+  readonly end: number;
+}
+
+/** The most bytes of a block: few enough that several are on their way at once, enough to make each of them worth a dispatch. */
+const mostBytes = 2 ** 25;
+
+/** Shares begin at multiples of this many elements, where a device can bind them. */
+const alignment = bindingAlignment / bytesPerElement.f32;
+
+/** `blocks` cut into such as every device can bind. */
+export function cutBlocks(blocks: readonly Block[], { maxStorageBufferBindingSize }: Limits): Block[] {
+  const most = Math.floor(Math.min(mostBytes, maxStorageBufferBindingSize) / bindingAlignment) * alignment;
+  return blocks.flatMap(({ tensor, first, end }) =>
+    Array.from({ length: Math.ceil((end - first) / most) }, (_, i) => ({
+      tensor,
+      first: first + i * most,
+      end: Math.min(first + (i + 1) * most, end),
+    })),
+  );
+}
+
+/** Each tensor as one block. */
+export function wholeBlocks(tensors: readonly ArenaTensor[]): Block[] {
+  return tensors.map(({ bytes }, tensor) => ({ tensor, first: 0, end: bytes / bytesPerElement.f32 }));
+}
+
+/** The part of a block that one device adds; it may be empty. */
+function shareOf({ tensor, first, end }: Block, { rank, of }: Share): Block {
+  const most = Math.ceil((end - first) / of / alignment) * alignment;
+  return { tensor, first: Math.min(first + rank * most, end), end: Math.min(first + (rank + 1) * most, end) };
+}
+
+const count = ({ first, end }: Block) => end - first;
+const bytesOf = (block: Block) => count(block) * bytesPerElement.f32;
+const offsetOf = ({ first }: Block) => first * bytesPerElement.f32;
+
+/** Bytes through which a block leaves a device: first what others add, then the sum of its own share. */
+function stagingBytes(block: Block, share: Share): number {
+  const own = bytesOf(shareOf(block, share));
+  return Math.max(own, bytesOf(block) - own);
+}
+
+/** Bytes that take what the others have for a share; blocks use them one after the other. */
+function incomingBytes(blocks: readonly Block[], share: Share): number {
+  return Math.max(...blocks.map((block) => (share.of - 1) * bytesOf(shareOf(block, share))));
+}
+
+/** Bytes that an exchange of these blocks allocates on each of several devices, beside the uniforms of a small program a block. */
+export function exchangeBytes(blocks: readonly Block[], devices: number): number {
+  // The first device has the largest shares.
+  const share = { rank: 0, of: devices };
+  return incomingBytes(blocks, share) + blocks.reduce((sum, block) => sum + stagingBytes(block, share), 0);
+}
+
+/** The exchange between some devices, with its memory and kernels. */
+export class GradientExchange {
+  private constructor(
+    readonly blocks: readonly Block[],
+    readonly members: readonly Participant[],
+  ) {}
+
+  /** Throws `CapacityError` when a device has no room. */
+  static async create(members: readonly Member[], blocks: readonly Block[]): Promise<GradientExchange> {
+    const share = (rank: number): Share => ({ rank, of: members.length });
+    const made = await Promise.allSettled(members.map((member, rank) => Participant.create(member, share(rank), blocks)));
+    const participants = made.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    const failed = made.find((result) => result.status === "rejected");
+    if (failed === undefined) return new GradientExchange(blocks, participants);
+    for (const participant of participants) participant.close();
+    throw failed.reason;
+  }
+
+  /** Gives every member the sum. Throws when a device is lost; then tensors may be partly added. */
+  async add(): Promise<void> {
+    const sent = this.blocks.map((block) => this.members.map((member) => member.send(block)));
+    await all(this.blocks.map((block, i) => this.#add(block, sent[i]!)));
+  }
+
+  async #add(block: Block, sent: readonly Promise<ArrayBuffer>[]): Promise<void> {
+    const parts = await all(sent);
+    // All of this in one turn, because blocks share the memory for what comes from others.
+    for (const to of this.members) for (const [from, bytes] of parts.entries()) to.receive(block, from, bytes);
+    for (const member of this.members) member.unmap(block);
+    const sums = await all(this.members.map((member) => member.add(block)));
+    for (const to of this.members) for (const [from, bytes] of sums.entries()) to.take(block, from, bytes);
+    for (const member of this.members) member.unmap(block);
+  }
+
+  close(): void {
+    for (const member of this.members) member.close();
+  }
+}
+
+/** A member's side of the exchange. */
+class Participant {
+  private constructor(
+    readonly member: Member,
+    readonly share: Share,
+    readonly staging: ReadonlyMap<Block, GPUBuffer>,
+    readonly incoming: GPUBuffer,
+    /** What adds a block's share; none where it is empty. */
+    readonly adding: ReadonlyMap<Block, Program>,
+  ) {}
+
+  static async create(member: Member, share: Share, blocks: readonly Block[]): Promise<Participant> {
+    const { STORAGE, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
+    const [incoming, ...staging] = await member.device.allocate("exchanging gradients", [
+      { label: "gradients of other devices", bytes: incomingBytes(blocks, share), usage: STORAGE | COPY_DST | COPY_SRC },
+      ...blocks.map((block) => ({ label: "gradients, staging", bytes: stagingBytes(block, share), usage: COPY_DST | MAP_READ })),
+    ]);
+    const adding = new Map<Block, Program>();
+    const made = new Participant(member, share, new Map(blocks.map((block, i) => [block, staging[i]!])), incoming!, adding);
+    try {
+      for (const block of blocks) if (count(shareOf(block, share)) > 0) adding.set(block, await made.#compile(block));
+      return made;
+    } catch (error) {
+      made.close();
+      throw error;
+    }
+  }
+
+  #compile(block: Block): Promise<Program> {
+    const { member, share, incoming } = this;
+    const own = shareOf(block, share);
+    const others = new ArenaTensor("gradients of other devices", "f32", [share.of - 1, count(own)]);
+    others.buffer = incoming;
+    const tensor = member.tensors[block.tensor]!;
+    const sum = tensor.part(`${tensor.name}, share ${share.rank}`, own.first, [count(own)]);
+    return compile(member.device, (tape) => {
+      addFromDevices(tape, others, sum, share.rank);
+      return {};
+    });
+  }
+
+  #shareOf(block: Block, rank: number): Block {
+    return shareOf(block, { ...this.share, rank });
+  }
+
+  #window(part: Block): BufferWindow {
+    const { buffer, offset } = this.member.tensors[part.tensor]!.window;
+    return { buffer, offset: offset + offsetOf(part), size: bytesOf(part) };
+  }
+
+  /** Maps what the others add of a block: all but the own share. */
+  send(block: Block): Promise<ArrayBuffer> {
+    const own = shareOf(block, this.share);
+    return this.#map(block, [
+      { ...block, end: own.first },
+      { ...block, first: own.end },
+    ]);
+  }
+
+  /** Takes what device number `from` has for the own share, out of what it sent. */
+  receive(block: Block, from: number, bytes: ArrayBuffer): void {
+    if (from === this.share.rank) return;
+    const own = shareOf(block, this.share);
+    const theirs = this.#shareOf(block, from);
+    const at = offsetOf(own) - offsetOf(block) - (from < this.share.rank ? bytesOf(theirs) : 0);
+    const place = from < this.share.rank ? from : from - 1;
+    this.#write({ buffer: this.incoming, offset: place * bytesOf(own), size: bytesOf(own) }, bytes, at);
+  }
+
+  /** Adds the own share and maps the sum. */
+  add(block: Block): Promise<ArrayBuffer> {
+    this.adding.get(block)?.run();
+    return this.#map(block, [shareOf(block, this.share)]);
+  }
+
+  /** Takes the sum of another one's share. */
+  take(block: Block, from: number, bytes: ArrayBuffer): void {
+    if (from !== this.share.rank) this.#write(this.#window(this.#shareOf(block, from)), bytes, 0);
+  }
+
+  unmap(block: Block): void {
+    this.staging.get(block)!.unmap();
+  }
+
+  close(): void {
+    for (const program of this.adding.values()) program.close();
+    for (const buffer of [this.incoming, ...this.staging.values()]) buffer.destroy();
+  }
+
+  /** Maps some parts of a block, one after the other. */
+  async #map(block: Block, parts: readonly Block[]): Promise<ArrayBuffer> {
+    const { device } = this.member;
+    const staging = this.staging.get(block)!;
+    const windows = parts.map((part) => this.#window(part)).filter(({ size }) => size > 0);
+    let bytes = 0;
+    const copied = device.submit((encoder) => {
+      for (const { buffer, offset, size } of windows) {
+        encoder.copyBufferToBuffer(buffer, offset, staging, bytes, size);
+        bytes += size;
+      }
+    });
+    return device.mapStaged(staging, bytes, copied);
+  }
+
+  #write({ buffer, offset, size }: BufferWindow, bytes: ArrayBuffer, from: number): void {
+    this.member.device.check();
+    if (size > 0) this.member.device.gpu.queue.writeBuffer(buffer, offset, bytes, from, size);
+  }
+}
+
+/** Waits until all have ended, so that nothing is still going on when one has failed. */
+export async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const ended = await Promise.allSettled(work);
+  const failed = ended.find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  return ended.map((result) => (result as PromiseFulfilledResult<T>).value);
+}
