@@ -98,6 +98,15 @@ def hidden_states(encoder, sentences):
     return [torch.cat([states[0] for states in layer]) for layer in zip(*runs)]
 
 
+def padding_in_a_text(config, encoder, sentences):
+    """The mean of the last layer for a sentence that has the padding token among its words, as a text with "<pad>" has it."""
+    ids = [*sentences["sentences"][2]]
+    ids[2] = config.pad_token_id
+    with torch.no_grad():
+        mean = encoder(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids))).last_hidden_state[0].mean(0)
+    return {"ids": ids, "mean": [float(f"{value:.7g}") for value in mean.tolist()]}
+
+
 def loss_of(encoder, sentences):
     def pooled(group):
         return torch.stack([encoder(input_ids=torch.tensor([ids])).last_hidden_state[0].mean(0) for ids in group])
@@ -151,6 +160,7 @@ def make(kind, folder):
         "sentences": sentences,
         "temperature": TEMPERATURE,
         "loss": float(loss),
+        "padding_in_a_text": padding_in_a_text(config, encoder, sentences),
         "training": train(encoder, sentences),
     }
     save_file({name: value.detach().float().contiguous() for name, value in tensors.items()}, folder / f"{kind}.safetensors")

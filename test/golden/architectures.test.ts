@@ -32,6 +32,7 @@ interface Golden {
   readonly sentences: Readonly<Record<"sentences" | "pairs", readonly (readonly number[])[]>>;
   readonly temperature: number;
   readonly loss: number;
+  readonly padding_in_a_text: { readonly ids: readonly number[]; readonly mean: readonly number[] };
   readonly training: {
     readonly steps: number;
     readonly learning_rate: number;
@@ -69,6 +70,12 @@ describe.each(kinds)("%s", async (kind) => {
   const tokens = [...sentences, ...pairs].reduce((sum, { length }) => sum + length, 0);
   const capacity = { sentences: sentences.length + pairs.length, tokens, longest: longestSentence(config), ...tableSizes(config) };
 
+  const meanOfRows = (values: Float32Array, rows: number) =>
+    Float32Array.from({ length: config.hidden_size }, (_, k) => {
+      const column = Array.from({ length: rows }, (_, row) => values[row * config.hidden_size + k]!);
+      return column.reduce((sum, value) => sum + value, 0) / rows;
+    });
+
   async function loadModel(options: ModelOptions) {
     const model = await SimCseModel.allocate(device, config, options);
     expect(await loadWeights(model, weights, { head: "checkpoint" })).toEqual([]);
@@ -97,6 +104,10 @@ describe.each(kinds)("%s", async (kind) => {
       const rows = name === "logits" ? found.subarray(found.length - wanted.length) : found.subarray(0, wanted.length);
       expect(relativeError(rows, wanted), name).toBeLessThan(tolerance);
     }
+    const { ids, mean } = golden.padding_in_a_text;
+    program.run(new BatchPacker(capacity).pack([{ ids, key: 0 }], { indices: false }));
+    const last = await program.read(`hidden.${config.num_hidden_layers}`);
+    expect(relativeError(meanOfRows(last, ids.length), Float32Array.from(mean)), "padding in a text").toBeLessThan(tolerance);
     program.close();
     model.close();
   });
@@ -198,6 +209,11 @@ describe.each(kinds)("%s", async (kind) => {
     );
     const wanted = await weights.readF32(`golden.hidden.${config.num_hidden_layers}`);
     expect(relativeError(Float32Array.from(rows), wanted)).toBeLessThan(tolerance);
+    const { ids, mean } = golden.padding_in_a_text;
+    const one = (values: readonly number[]) => new Tensor("int64", BigInt64Array.from(values, BigInt), [1, ids.length]);
+    const padded = await session.run({ input_ids: one(ids), attention_mask: one(ids.map(() => 1)) });
+    const last = padded.last_hidden_state!.data as Float32Array;
+    expect(relativeError(meanOfRows(last, ids.length), Float32Array.from(mean)), "padding in a text").toBeLessThan(tolerance);
     await session.release();
 
     const saved = await written(huggingFaceFiles(source, "F32"));

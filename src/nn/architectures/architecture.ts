@@ -112,7 +112,7 @@ export interface Architecture<Config extends TransformerConfig = TransformerConf
   /** `loraOf` gives the adapters of a layer, by its number. */
   create(config: Config, loraOf: (layer: number) => LoraOptions | null): Transformer;
   readonly maskedHead: MaskedHeadKind<Config>;
-  /** The row of the position embedding for a sentence's first token; 0 if absent. */
+  /** The row of the position embedding for a sentence's first token: 0 if absent, or one more than the id of padding. */
   firstPosition?(config: Config): number;
   /** The fields of the config that change in a model with some of the layers, in this order; none but their number if absent. */
   withLayers?(config: Config, layers: readonly number[]): Readonly<Record<string, unknown>>;

@@ -4,7 +4,7 @@ import type { FloatType, Value } from "../../kernels/language/operation.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { BatchValues } from "./architecture.ts";
-import { type OnnxBatch, onnxLayerNorm, onnxPositions, onnxRows } from "./onnx-layers.ts";
+import { type OnnxBatch, onnxLayerNorm, onnxPlaces, onnxRows } from "./onnx-layers.ts";
 
 /** The sizes of the tables. */
 export interface EmbeddingSizes {
@@ -47,7 +47,7 @@ export class Embeddings {
 export interface OnnxEmbeddings {
   /** The prefix of their tensors. */
   readonly prefix: string;
-  /** The row of the position embedding for a sentence's first token. */
+  /** The row of the position embedding for a sentence's first token: 0, or one more than the id of padding. */
   readonly firstPosition: number;
   readonly hasTypes: boolean;
 }
@@ -60,8 +60,15 @@ export function onnxEmbeddings(
 ): string {
   const { graph, ids } = batch;
   const rows = (kind: string, at: string) => graph.add("Gather", [`${prefix}${kind}_embeddings.weight`, at]);
-  const positions = rows("position", onnxPositions(batch, firstPosition));
+  const positions = rows("position", firstPosition === 0 ? onnxPlaces(batch) : positionsAfterPadding(batch, firstPosition - 1));
   const places = hasTypes ? graph.add("Add", [positions, rows("token_type", graph.integers(0))]) : positions;
   const sum = graph.add("Add", [rows("word", ids), places]);
   return onnxLayerNorm(batch, onnxRows(batch, sum, width), `${prefix}LayerNorm`, layer_norm_eps);
+}
+
+/** int64 [batch, sequence]: a token with the id `padding` has that position, and the others are numbered from the next one on. */
+function positionsAfterPadding({ graph, ids }: OnnxBatch, padding: number): string {
+  const counted = graph.add("Cast", [graph.add("Not", [graph.add("Equal", [ids, graph.integers(padding)])])], { to: 7 });
+  const numbers = graph.add("Mul", [graph.add("CumSum", [counted, graph.integers(1)]), counted]);
+  return graph.add("Add", [numbers, graph.integers(padding)]);
 }

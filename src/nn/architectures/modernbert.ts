@@ -19,7 +19,7 @@ import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer
 import { exactGelu, isWhole, nothing, only, positive, probability, type Rule, size } from "./config-rules.ts";
 import { type LayerDropout, layerDropout, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
-import { type OnnxBatch, onnxAttended, onnxGelu, onnxPositions, onnxRows } from "./onnx-layers.ts";
+import { type OnnxBatch, onnxAttended, onnxGelu, onnxPlaces, onnxRows } from "./onnx-layers.ts";
 
 /** How far a layer sees. */
 type Reach = "full_attention" | "sliding_attention";
@@ -150,7 +150,7 @@ const linear = ({ graph }: OnnxBatch, x: string, name: string) => graph.add("Gem
 function onnxReach(batch: OnnxBatch, config: ModernBertConfig, { theta, window }: LayerAttention) {
   const { graph, penalty } = batch;
   const half = config.hidden_size / config.num_attention_heads / 2;
-  const places = onnxPositions(batch, 0);
+  const places = onnxPlaces(batch);
   const frequencies = bytesOf(Float32Array.from(rotaryFrequencies(half, theta)));
   const speeds = graph.weight(`frequencies ${theta}`, "F32", [half], async () => frequencies);
   const steps = graph.add("Unsqueeze", [graph.add("Cast", [places], { to: 1 }), graph.integers([1])]);
@@ -277,6 +277,11 @@ export const modernbert: Architecture<ModernBertConfig> = {
       embedding_dropout: probability,
       mlp_dropout: probability,
       local_attention: { fits: (value) => isWhole(value, 2, 2 ** 20) && Number(value) % 2 === 0, wanted: "an even number of at least 2" },
+      // transformers' other name of it.
+      sliding_window: {
+        fits: (value, { local_attention }) => value === undefined || value === null || value === local_attention,
+        wanted: "the same as local_attention",
+      },
       layer_types: reaches,
       global_attn_every_n_layers: optionally(size(1024)),
       rope_parameters: rotations,

@@ -13,7 +13,7 @@ import type { Architecture, BatchValues, ForwardOptions, Transformer, Transforme
 import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerDropout, layerDropout, postNorm, throughLayers } from "./layers.ts";
-import { type OnnxBatch, onnxPostNorm } from "./onnx-layers.ts";
+import { type OnnxBatch, onnxPlaces, onnxPostNorm } from "./onnx-layers.ts";
 import { type Projection, Projections } from "./projections.ts";
 import { RobertaHead } from "./roberta.ts";
 
@@ -117,13 +117,14 @@ class Mpnet implements Transformer {
 }
 
 /** The penalty of padding with the bias added: f32 [batch, heads, sequence, sequence]. */
-function biasedPenalty({ graph, size: sizes, penalty }: OnnxBatch): string {
+function biasedPenalty(batch: OnnxBatch): string {
+  const { graph, penalty } = batch;
   const farthest = bucketStarts.at(-1)!;
   const rows = Array.from({ length: 2 * farthest + 1 }, (_, at) => {
     const bucket = bucketStarts.findLastIndex((start) => Math.abs(at - farthest) >= start);
     return at > farthest ? bucketStarts.length + bucket : bucket;
   });
-  const places = graph.add("Range", [graph.integers(0), graph.add("Gather", [sizes, graph.integers(1)]), graph.integers(1)]);
+  const places = onnxPlaces(batch);
   const [keys, queries] = [0, 1].map((axis) => graph.add("Unsqueeze", [places, graph.integers([axis])])) as [string, string];
   const shifted = graph.add("Add", [graph.add("Sub", [keys, queries]), graph.integers(farthest)]);
   const near = graph.add("Min", [graph.add("Max", [shifted, graph.integers(0)]), graph.integers(2 * farthest)]);

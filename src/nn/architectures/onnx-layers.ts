@@ -14,11 +14,9 @@ export interface OnnxBatch {
   readonly penalty: string;
 }
 
-/** int64 [sequence]: the numbers from `first` on, one for each place in a sentence. */
-export function onnxPositions({ graph, size }: OnnxBatch, first: number): string {
-  const length = graph.add("Gather", [size, graph.integers(1)]);
-  const end = graph.add("Add", [length, graph.integers(first)]);
-  return graph.add("Range", [graph.integers(first), end, graph.integers(1)]);
+/** int64 [sequence]: the places in a sentence, from 0 on. */
+export function onnxPlaces({ graph, size }: OnnxBatch): string {
+  return graph.add("Range", [graph.integers(0), graph.add("Gather", [size, graph.integers(1)]), graph.integers(1)]);
 }
 
 /** Rows [batch · sequence, width] of [batch, sequence, width]. */

@@ -21,7 +21,7 @@ export interface BatchCapacity {
   /** Rows of the word embedding and of the position embedding. */
   readonly vocabulary: number;
   readonly positions: number;
-  /** The row of the position embedding for a sentence's first token; 0 if absent. */
+  /** The row of the position embedding for a sentence's first token: 0 if absent, or one more than the id of padding. */
   readonly firstPosition?: number;
 }
 
@@ -122,11 +122,14 @@ export class BatchPacker {
       }
       this.#sentences[sentence * 2] = row;
       this.#sentences[sentence * 2 + 1] = ids.length;
+      // Where positions begin after the padding's, a padding token in the text has the padding's position, and the others are numbered on.
+      const padding = firstPosition - 1;
+      let next = firstPosition;
       for (let position = 0; position < ids.length; position++, row++) {
         const id = ids[position]!;
         if (!(Number.isInteger(id) && id >= 0 && id < capacity.vocabulary)) throw unknownToken(id, position, capacity);
         table[row * 4] = id;
-        table[row * 4 + 1] = firstPosition + position;
+        table[row * 4 + 1] = id === padding ? padding : next++;
         table[row * 4 + 2] = sentence;
         table[row * 4 + 3] = dropoutKey(key, position);
       }
