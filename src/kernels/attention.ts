@@ -131,7 +131,9 @@ function walkForward(
   { inputs: [qkv, tokens, sentences, table], outputs: [context, logSum], attributes }: Node<AttentionAttributes>,
   capabilities: Capabilities,
 ): Lowering {
-  const head = headKernel({ qkv: qkv!, sentences: sentences!, table }, attributes, capabilities);
+  // Tiles give the threads of a GPU work. On a software adapter heads do, and a tile beyond the end of a sentence has its costs.
+  const tiles = capabilities.software ? 1 : tilesOf(attributes.longest);
+  const head = headKernel({ qkv: qkv!, sentences: sentences!, table, tiles }, attributes, capabilities);
   return {
     variant: head.variant,
     kernels: [
@@ -203,8 +205,8 @@ function walkBackward(
   { inputs: [dContext, qkv, context, logSum, tokens, sentences, table], outputs: [dQkv, sums], attributes }: Node<AttentionAttributes>,
   capabilities: Capabilities,
 ): Lowering {
-  const head = headKernel({ qkv: qkv!, sentences: sentences!, table }, attributes, capabilities);
-  const { longest } = attributes;
+  const tiles = tilesOf(attributes.longest);
+  const head = headKernel({ qkv: qkv!, sentences: sentences!, table, tiles }, attributes, capabilities);
   const known = (table ? joinedMoments : ownMoments)(head, { context: context!, dContext: dContext!, logSum: logSum! }, attributes);
   const reads = { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"], dContext: [dContext!, "vec4f"], ...known.reads } as const;
   const query: Phase = {
@@ -229,7 +231,7 @@ function walkBackward(
     ${head.walk(`let key = qkv(other + ${head.key} + i); var dqI = dq[i];`, "dqI += ds_ * their(key);", "dq[i] = dqI;")}`,
     finish: wgsl`${head.each("setDQkv(own + i, dq[i]);")}
   ${known.keep}`,
-    end: head.bias ? storeBucketSums(head.bias, `group.x * ${tilesOf(longest)}u + group.z`) : "",
+    end: head.bias ? storeBucketSums(head.bias, `sentence * ${tiles}u + tile`) : "",
   };
   const keyAndValue: Phase = {
     own: wgsl`var k: Vectors;
@@ -384,7 +386,7 @@ const tileTokens = 32;
 /** The longest sentence that one workgroup handles completely. */
 const longestWhole = 128;
 
-/** Workgroups that share a sentence and head. */
+/** Tiles that a sentence is cut into. */
 const tilesOf = (longest: number) => (longest <= longestWhole ? 1 : Math.ceil(longest / tileTokens));
 
 interface HeadKernel {
@@ -416,11 +418,13 @@ interface HeadInputs {
   readonly sentences: Value;
   /** The table of the bias by relative position, if there is one. */
   readonly table: Value | undefined;
+  /** Workgroups that share a sentence and head. */
+  readonly tiles: number;
 }
 
 /** The frame of all three kernels: one workgroup per sentence and head, one thread per token, and a walk over the sentence. */
 function headKernel(
-  { qkv, sentences, table }: HeadInputs,
+  { qkv, sentences, table, tiles }: HeadInputs,
   { heads, longest, dropout, window, starts }: AttentionAttributes,
   { software, subgroupSize }: Capabilities,
 ) {
@@ -444,7 +448,7 @@ function headKernel(
       .join(" ");
   /** `line` for each vector of a head, in a loop; `i` is its index. */
   const each = (line: string) => `for (var i = 0u; i < ${software ? "params.quads" : `${quads}u`}; i++) { ${line} }`;
-  const whole = longest <= longestWhole;
+  const whole = tiles === 1;
   const scale = `${1 / Math.sqrt(quads * 4)}`;
   const walk =
     window === null
@@ -487,10 +491,12 @@ function headKernel(
         writes,
         params: { quads: paramU32(quads), ...(dropout ? dropoutParams(dropout) : {}) },
         declarations: `alias Vectors = array<vec4f, ${quads}>;\n${dropout ? dropoutDeclarations : ""}${bias ? relativeBiasDeclarations(bias) : ""}${declarations}`,
-        main: wgsl`let head = group.y;
+        main: wgsl`let tile = group.x;
+  let sentence = group.y;
+  let head = group.z;
   ${dropout ? `let stepKey = dropoutStep();\n  let headKey = head * ${positionsPerSentence}u;` : ""}
-  let first = sentences[group.x].x;
-  let count = sentences[group.x].y;
+  let first = sentences[sentence].x;
+  let count = sentences[sentence].y;
   ${bias ? fillBiases(bias) : ""}
   ${phases
     .map(
@@ -499,7 +505,7 @@ function headKernel(
         other,
         finish,
         end = "",
-      }) => wgsl`for (var base = ${whole ? "0u" : `group.z * ${tileTokens}u`}; base < ${whole ? "count" : `min(count, (group.z + 1u) * ${tileTokens}u)`}; base += ${threads}u) {
+      }) => wgsl`for (var base = ${whole ? "0u" : `tile * ${tileTokens}u`}; base < ${whole ? "count" : `min(count, (tile + 1u) * ${tileTokens}u)`}; base += ${threads}u) {
     let position = min(base + thread, count - 1u);
     let row = first + position;
     let own = row * ${3 * width}u + head * ${quads}u;
@@ -518,7 +524,8 @@ function headKernel(
   ${end}`,
     )
     .join("\n  workgroupBarrier();\n  ")}`,
-        workgroups: (live) => [live(sentences.shape[0]!), heads, tilesOf(longest)],
+        // A software adapter gives each core a part of the list. Heads come last, because they all have the same work.
+        workgroups: (live) => [tiles, live(sentences.shape[0]!), heads],
         flop: (live) => {
           const seen = Math.min(window === null ? longest : 2 * window + 1, live(rowCount) / live(sentences.shape[0]!));
           return phases.length * 4 * heads * quads * 4 * live(rowCount) * seen;
