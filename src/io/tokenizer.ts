@@ -28,7 +28,7 @@ import { encodeFramed, type Framing } from "./tokenizer/framing.ts";
 import { openOfficialEngine } from "./tokenizer/official-engine.ts";
 import { sentencePieceDefinition } from "./tokenizer/sentence-piece.ts";
 import type { TokenizerRecipe } from "./tokenizer/thread.ts";
-import { asConfigured } from "./tokenizer/transformers-config.ts";
+import { asConfigured, withNamedTokens } from "./tokenizer/transformers-config.ts";
 import { pairOf, tokensOf } from "./tokenizer/vocabularies.ts";
 
 /** Text to token ids and back. */
@@ -87,7 +87,7 @@ type Role = keyof SpecialTokens;
 interface Source {
   /** Its name in messages. */
   readonly path: string;
-  /** Every token with its id. */
+  /** Every token with its id, except those that only the configuration names: the model may have no rows for them. */
   readonly ids: ReadonlyMap<string, number>;
   readonly definition: TokenizerDefinition;
   readonly config: TokenizerConfig;
@@ -104,11 +104,16 @@ interface Source {
 export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   const files = await readFiles(folder);
   const config = { ...objectIn<TokenizerConfig>(folder, files, SPECIAL_FILE), ...objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) };
+  if (config.split_special_tokens === true) {
+    throw new FormatError(
+      `${pathIn(folder, CONFIG_FILE)}: split_special_tokens is true, which is not supported`,
+      "Remove the field: the special tokens in a text are then single tokens.",
+    );
+  }
   const found = objectIn<Record<string, unknown>>(folder, files, DEFINITION_FILE);
   if (found === undefined) return openTokenizer(fromVocabulary(folder, files, config), files);
   const path = pathIn(folder, DEFINITION_FILE);
-  const definition = checkedDefinition(path, asConfigured(found, config));
-  const ids = idsOf(definition);
+  const { ids, definition } = withEveryToken(path, asConfigured(found, config), config);
   return openTokenizer({ path, ids, definition, config, special: specialTokens(path, ids, config, definition) }, files);
 }
 
@@ -196,8 +201,18 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
 }
 
 function built(path: string, made: TokenizerDefinition, config: TokenizerConfig, special: SpecialTokens): Source {
-  const definition = checkedDefinition(path, made);
-  return { path, ids: idsOf(definition), definition, config, special };
+  return { path, ...withEveryToken(path, { ...made }, config), config, special };
+}
+
+/** A checked definition with the special tokens that only the configuration names, and the ids of all others. */
+function withEveryToken(
+  path: string,
+  found: Readonly<Record<string, unknown>>,
+  config: TokenizerConfig,
+): Pick<Source, "ids" | "definition"> {
+  const definition = checkedDefinition(path, found);
+  const named = withNamedTokens(found, config);
+  return { ids: idsOf(definition), definition: named === found ? definition : checkedDefinition(path, named) };
 }
 
 function withAdded(path: string, ids: ReadonlyMap<string, number>, added: TokenIds): ReadonlyMap<string, number> {

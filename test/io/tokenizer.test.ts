@@ -176,6 +176,30 @@ describe("loadTokenizer", () => {
     expect(spaced.encode("", 16)).toEqual([0, 2]);
   });
 
+  it("finds the tokens that only the configuration names, as transformers does", async () => {
+    const golden = JSON.parse(readFileSync(new URL("../golden/configured_tokens.json", import.meta.url), "utf8")) as {
+      readonly texts: string[];
+      readonly definition: object;
+      readonly configs: Readonly<Record<string, { readonly config: object; readonly ids: number[][] }>>;
+    };
+    for (const [name, { config, ids }] of Object.entries(golden.configs)) {
+      const tokenizer = await load({ "tokenizer.json": golden.definition, "tokenizer_config.json": config });
+      const encoded = golden.texts.map((text) => tokenizer.encode(text, 32));
+      expect(encoded, name).toEqual(ids);
+      expect(tokenizer.vocabSize, name).toBe(11);
+    }
+  });
+
+  it("refuses settings that would give other tokens: split_special_tokens, and a type_id around a single text", async () => {
+    const vocabulary = { "vocab.txt": lines(VOCABULARY) };
+    await expect(load({ ...vocabulary, "tokenizer_config.json": { split_special_tokens: true } })).rejects.toThrow("split_special_tokens");
+    const definition = JSON.parse((await load(vocabulary)).files.get("tokenizer.json")!) as {
+      post_processor: { single: { Sequence?: { type_id: number } }[] };
+    };
+    definition.post_processor.single[1]!.Sequence!.type_id = 1;
+    await expect(load({ "tokenizer.json": definition })).rejects.toThrow("single[1] has a type_id other than 0");
+  });
+
   it("cuts the beginning where the files say so", async () => {
     const files = { "vocab.txt": lines(VOCABULARY), "tokenizer_config.json": { truncation_side: "left" } };
     expect((await load(files)).encode("the cat sat !", 4)).toEqual(["[CLS]", "sat", "!", "[SEP]"].map(id));

@@ -35,6 +35,13 @@ export interface TokenizerConfig {
   readonly add_prefix_space?: boolean;
   readonly tokenizer_class?: string;
   readonly truncation_side?: string;
+  /** Whether a text's special tokens are split like its other words. */
+  readonly split_special_tokens?: boolean;
+  /** More special tokens: a list, or tokens by name in transformers 5. */
+  readonly additional_special_tokens?: readonly NamedToken[] | null;
+  readonly extra_special_tokens?: readonly NamedToken[] | Readonly<Record<string, NamedToken>> | null;
+  readonly bos_token?: NamedToken;
+  readonly eos_token?: NamedToken;
   /** Added tokens by id, which transformers adds to those of `tokenizer.json`. */
   readonly added_tokens_decoder?: Readonly<Record<string, unknown>>;
   readonly pad_token?: NamedToken;

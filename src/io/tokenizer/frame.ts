@@ -42,6 +42,10 @@ function templateFrame(place: Place, { single, special_tokens }: Part): Frame {
     );
   };
   if (text === -1) refuse({ ...place, way: `${place.way}.single` }, "does not hold the text");
+  const typed = items.findIndex((item) =>
+    Object.values(item).some((entry) => ((entry as { type_id?: unknown } | null)?.type_id ?? 0) !== 0),
+  );
+  if (typed !== -1) refuse({ ...place, way: `${place.way}.single[${typed}]` }, "has a type_id other than 0, which is not supported");
   return {
     before: items.slice(0, text).flatMap(idsOf),
     after: items.slice(text + 1).flatMap((item, index) => idsOf(item, text + 1 + index)),

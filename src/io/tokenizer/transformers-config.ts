@@ -1,7 +1,7 @@
 /**
  * Applies a `tokenizer_config.json` to a `tokenizer.json` like transformers. For the classes of BERT and RoBERTa, the configuration decides
- * about case, accents, ideographs and the space before the first word (BertTokenizer, RobertaTokenizer), and tokens that are only in
- * `added_tokens_decoder` are added.
+ * about case, accents, ideographs and the space before the first word (BertTokenizer, RobertaTokenizer), and tokens of
+ * `added_tokens_decoder`, and special tokens that are only named there, are added.
  */
 import type { TokenizerConfig } from "./definition.ts";
 
@@ -61,15 +61,54 @@ export function asConfigured(definition: Unchecked, config: TokenizerConfig): Un
   return withConfiguredTokens(configured, config);
 }
 
+/** The added tokens with those of the configuration: theirs count where both have one. */
 function withConfiguredTokens(definition: Unchecked, { added_tokens_decoder: decoder }: TokenizerConfig): Unchecked {
-  const added = definition.added_tokens ?? [];
+  const added: unknown = definition.added_tokens ?? [];
   if (!isObject(decoder) || !Array.isArray(added)) return definition;
-  const there = new Set(added.map((token) => (isObject(token) ? token.content : undefined)));
-  const missing = Object.entries(decoder)
-    .filter(([, token]) => isObject(token) && !there.has(token.content))
-    .map(([id, token]) => ({ ...(token as Unchecked), id: Number(id) }))
+  const said = Object.entries(decoder).filter((entry): entry is [string, Unchecked] => isObject(entry[1]));
+  const byContent = new Map(said.map(([, token]) => [token.content, token]));
+  const there = added.map((token) =>
+    isObject(token) && byContent.has(token.content) ? { ...token, ...byContent.get(token.content) } : token,
+  );
+  const known = new Set(added.map((token) => (isObject(token) ? token.content : undefined)));
+  const missing = said
+    .filter(([, token]) => !known.has(token.content))
+    .map(([id, token]) => ({ ...token, id: Number(id) }))
     .sort((a, b) => a.id - b.id);
+  return said.length === 0 ? definition : { ...definition, added_tokens: [...there, ...missing] };
+}
+
+/** The fields that name special tokens, in the order in which transformers numbers new ones. */
+const TOKEN_FIELDS = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"] as const;
+
+/**
+ * The definition with the special tokens that only the configuration names. Like any special token, they are found in a text before it is
+ * split. Each has the id of the vocabulary, or a new one after all others.
+ */
+export function withNamedTokens(definition: Unchecked, config: TokenizerConfig): Unchecked {
+  const added: unknown = definition.added_tokens ?? [];
+  if (!Array.isArray(added)) return definition;
+  const seen = new Set<unknown>(added.map((token) => (isObject(token) ? token.content : undefined)));
+  const missing: Unchecked[] = [];
+  for (const token of namedTokens(config)) {
+    if (seen.has(token.content)) continue;
+    seen.add(token.content);
+    missing.push(token);
+  }
   return missing.length === 0 ? definition : { ...definition, added_tokens: [...added, ...missing] };
+}
+
+function namedTokens(config: TokenizerConfig): Unchecked[] {
+  const extra = [config.additional_special_tokens, config.extra_special_tokens].flatMap((found) =>
+    isObject(found) ? Object.values(found) : ((found as readonly unknown[] | null | undefined) ?? []),
+  );
+  return [...TOKEN_FIELDS.map((field) => config[field]), ...extra].flatMap((token) => {
+    const flags = { id: 0, single_word: false, lstrip: false, rstrip: false, normalized: false };
+    if (typeof token === "string" && token !== "") return { ...flags, content: token, special: true };
+    if (!isObject(token) || typeof token.content !== "string" || token.content === "") return [];
+    const given = Object.fromEntries(Object.keys(flags).flatMap((flag) => (typeof token[flag] === "boolean" ? [[flag, token[flag]]] : [])));
+    return { ...flags, ...given, content: token.content, special: true };
+  });
 }
 
 function isObject(value: unknown): value is Unchecked {

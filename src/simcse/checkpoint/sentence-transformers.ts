@@ -13,6 +13,7 @@ import { show } from "../../show.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { type Activation, activationNames, type DenseStep, type SentenceHeadConfig, type SentenceStep } from "../model/sentence-head.ts";
+import { checkTransformerSettings, checkVectorSettings } from "./sentence-settings.ts";
 
 /** A folder of weights, and the names of its tensors in the model: `linear.weight` becomes `sentenceHead.steps.0.linear.weight`. */
 export interface ModuleWeights {
@@ -260,6 +261,7 @@ const USUAL_PROMPTS = { query: "", document: "" };
 async function readPrompts(folder: Folder): Promise<TextPreparation> {
   const path = pathIn(folder, PROMPTS_FILE);
   const config = (await folder.has(PROMPTS_FILE)) ? await readObject(folder, PROMPTS_FILE) : {};
+  checkVectorSettings(path, config);
   const { default_prompt_name: name = null } = config;
   const saved = config.prompts ?? {};
   const isPrompts = typeof saved === "object" && !Array.isArray(saved);
@@ -284,6 +286,7 @@ async function readMaxLength(folder: Folder): Promise<number | null> {
   for (const file of SETTINGS_FILES) {
     if (!(await folder.has(file))) continue;
     const settings = await readObject(folder, file);
+    checkTransformerSettings(pathIn(folder, file), settings);
     const { max_seq_length = null, do_lower_case: lowerCase = false } = settings;
     if (lowerCase !== false && !(await isUncased(folder))) {
       throw new FormatError(

@@ -87,6 +87,38 @@ describe("tokens of a text", () => {
   });
 });
 
+describe("settings that change the vectors and are not applied are refused by name:", () => {
+  const settings = "sentence_bert_config.json";
+  it.each<[string, unknown]>([
+    ["transformer_task", "fill-mask"],
+    ["module_output_name", "sentence_embedding"],
+    ["modality_config", { text: { method: "forward", method_output_name: "pooler_output" } }],
+    ["processing_kwargs", { text: { max_length: 20 } }],
+    ["config_args", { num_hidden_layers: 1 }],
+    ["config_kwargs", { hidden_act: "relu" }],
+    ["model_args", { num_hidden_layers: 1 }],
+    ["tokenizer_args", { do_lower_case: false }],
+    ["processor_kwargs", { truncation_side: "left" }],
+  ])("%s", async (name, value) => {
+    await expect(readConfig(await folderWith({ ...mean, [settings]: { [name]: value } }))).rejects.toThrow(`${settings}: ${name} is `);
+  });
+
+  it("truncate_dim", async () => {
+    const folder = await folderWith({ ...mean, "config_sentence_transformers.json": { truncate_dim: 8 } });
+    await expect(readConfig(folder)).rejects.toThrow("cuts every vector to 8 numbers");
+  });
+
+  it("others are not", async () => {
+    const harmless = {
+      model_args: { torch_dtype: "float16", trust_remote_code: true },
+      config_args: {},
+      tokenizer_args: null,
+      unpad_inputs: false,
+    };
+    await expect(readConfig(await folderWith({ ...mean, [settings]: harmless }))).resolves.toBeDefined();
+  });
+});
+
 describe("prompts", () => {
   const prompts = { prompts: { query: "w60 ", passage: null }, default_prompt_name: "query" };
   const folder = () => folderWith({ ...mean, "config_sentence_transformers.json": prompts });
