@@ -8,7 +8,7 @@ import type { StepInput } from "../src/autograd/step-input.ts";
 import type { Tape } from "../src/autograd/tape.ts";
 import { toHalves } from "../src/float16.ts";
 import type { Device } from "../src/gpu/device.ts";
-import { blockTokens } from "../src/kernels/attention/blocks.ts";
+import { blockTokens } from "../src/kernels/attention/frame.ts";
 import { attention } from "../src/kernels/attention.ts";
 import { crossEntropy } from "../src/kernels/cross-entropy.ts";
 import { embedding } from "../src/kernels/embedding.ts";

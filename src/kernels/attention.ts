@@ -26,7 +26,9 @@ import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import type { AttentionAttributes } from "./attention/attributes.ts";
-import { attentionBlocks, blockTokens } from "./attention/blocks.ts";
+import { attentionBlocks } from "./attention/blocks.ts";
+import { type AttentionBlocks, type AttentionInputs, blockTokens } from "./attention/frame.ts";
+import { attentionMatrices } from "./attention/matrices.ts";
 import { dropoutKey, dropoutKeyOf, positionsPerSentence, sentenceTable, tokenField, tokenTable } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
 import { kernel, paramU32, pointKernel } from "./language/kernel.ts";
@@ -91,16 +93,14 @@ const operation: Operation<AttentionAttributes> = {
   },
 };
 
-/** Blocks for GPUs, except with a bias by relative position; and a walk over the sentence, token by token or in blocks of a subgroup. */
+/** Blocks for GPUs, on plain ALUs or on matrix units; and a walk over the sentence, token by token or in blocks of a subgroup. */
 function variants(node: Node<AttentionAttributes>, capabilities: Capabilities): readonly Variant[] {
   const {
     inputs: [qkv, tokens, sentences],
     outputs: [context, logSum],
     attributes,
   } = node;
-  const blocks = hasBlocks(attributes, capabilities)
-    ? [attentionBlocks({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, attributes, capabilities)]
-    : [];
+  const blocks = blockVariants({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, attributes, capabilities, "forward");
   return [
     ...blocks.map(({ name, forward }) => ({
       name,
@@ -125,7 +125,23 @@ function fullSentences(qkv: Type, sentences: Type, { longest }: AttentionAttribu
   return [tokens, Uint32Array.from({ length: count * 2 }, (_, i) => (i % 2 === 0 ? Math.min((i / 2) * length, rowCount - 1) : length))];
 }
 
-const hasBlocks = ({ starts }: AttentionAttributes, { software }: Capabilities) => !software && starts === null;
+/**
+ * The variants in blocks that suit a node, the best guess first. None of a software adapter, or of a bias by relative position. On an H100,
+ * with sentences of 32 tokens, a first kernel on matrix units took 125 µs against the walk's 188 backward, and 60 against 51 forward; the
+ * longer sentences are, the more the products count.
+ */
+function blockVariants(
+  inputs: AttentionInputs,
+  attributes: AttentionAttributes,
+  capabilities: Capabilities,
+  pass: "forward" | "backward",
+): readonly AttentionBlocks[] {
+  if (capabilities.software || attributes.starts !== null) return [];
+  const plain = attentionBlocks(inputs, attributes, capabilities);
+  const matrices = attentionMatrices(inputs, attributes, capabilities);
+  if (!matrices?.fits[pass]) return [plain];
+  return pass === "forward" && attributes.longest <= blockTokens ? [plain, matrices] : [matrices, plain];
+}
 
 function walkForward(
   { inputs: [qkv, tokens, sentences, table], outputs: [context, logSum], attributes }: Node<AttentionAttributes>,
@@ -185,16 +201,21 @@ const attentionGradient: Operation<AttentionAttributes> = {
 };
 
 function gradientVariants(node: Node<AttentionAttributes>, capabilities: Capabilities): readonly Variant[] {
-  const { attributes } = node;
-  const blocks: Variant = { name: `blocks of ${blockTokens}`, lower: () => blocksBackward(node, capabilities) };
-  return [...(hasBlocks(attributes, capabilities) ? [blocks] : []), { name: "walk", lower: () => walkBackward(node, capabilities) }];
+  const {
+    inputs: [, qkv, , , tokens, sentences],
+    attributes,
+  } = node;
+  const blocks = blockVariants({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, attributes, capabilities, "backward");
+  return [
+    ...blocks.map((own) => ({ name: own.name, lower: () => blocksBackward(node, own) })),
+    { name: "walk", lower: () => walkBackward(node, capabilities) },
+  ];
 }
 
 function blocksBackward(
-  { inputs: [dContext, qkv, context, logSum, tokens, sentences], outputs: [dQkv], attributes }: Node<AttentionAttributes>,
-  capabilities: Capabilities,
+  { inputs: [dContext, , context, logSum], outputs: [dQkv], attributes }: Node<AttentionAttributes>,
+  blocks: AttentionBlocks,
 ): Lowering {
-  const blocks = attentionBlocks({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, attributes, capabilities);
   const gradients = { dContext: dContext!, dQkv: dQkv! };
   if (attributes.longest <= blockTokens) return { variant: blocks.name, kernels: [blocks.backward({ ...gradients, logSum: logSum! })] };
   const { kernel: joins, moments } = joinMoments({ context: context!, dContext: dContext!, logSum: logSum! }, attributes);

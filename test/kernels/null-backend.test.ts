@@ -317,6 +317,15 @@ describe.each(machines)("$name", ({ device, capabilities }) => {
   });
 });
 
+/** The null backend has the workgroup memory of a core device; where a kernel needs more, everything else has been checked. */
+async function compile({ shader }: Kernel) {
+  try {
+    await full.pipeline(shader);
+  } catch (error) {
+    expect(String(error)).toContain("total use of workgroup storage");
+  }
+}
+
 /** The formats of matrix units: NVIDIA's tensor cores, and Apple's; and none. */
 const matrixUnits = [16, 8, 0].map((size) => ({
   size,
@@ -354,20 +363,46 @@ describe.each(matrixUnits)("matmul on a GPU with matrix units of $size", ({ matr
       for (let number = 0; ; number++) {
         const kernels = [true, false].flatMap((live) => kernelsOf(number, dtype, live));
         if (kernels.length === 0) break;
-        // The null backend has the workgroup memory of a core device; where a tile needs more, everything else has been checked.
-        const compile = async ({ shader }: Kernel) => {
-          try {
-            await full.pipeline(shader);
-          } catch (error) {
-            expect(String(error)).toContain("total use of workgroup storage");
-          }
-        };
         await Promise.all(kernels.map(compile));
       }
     }
     expect(names.size).toBeGreaterThan(4);
     full.check();
   });
+});
+
+/** Formats of matrix units, and lanes of a subgroup. */
+const formats = [
+  { M: 16, N: 16, K: 16, lanes: 32 },
+  { M: 16, N: 8, K: 16, lanes: 32 },
+  { M: 8, N: 16, K: 16, lanes: 32 },
+  { M: 8, N: 8, K: 8, lanes: 64 },
+];
+
+it.each(formats)("compiles attention on matrix units of $M×$N×$K with $lanes lanes", async ({ lanes, ...size }) => {
+  const limits = { ...full.capabilities.limits, maxComputeWorkgroupStorageSize: 48 * 1024 };
+  const subgroupMatrices = [{ componentType: "f16", resultComponentType: "f32", ...size }];
+  const capabilities: Capabilities = { ...full.capabilities, software: false, subgroupSize: lanes, subgroupMatrices, limits };
+  const chosen = new Set<string>();
+  for (const { headSize, longest, ...options } of [
+    { headSize: 32, longest: 128, dropout: 0.1, window: 40 },
+    { headSize: 64, longest: 32, dropout: 0.1 },
+    { headSize: 64, longest: 100, dropout: 0 },
+    { headSize: 96, longest: 57, dropout: 0.1 },
+  ]) {
+    const tape = new Tape();
+    const batch = batchInputs(tape, { tokens: 300, sentences: 7, longest });
+    const qkv = tape.input("qkv", float("f16", batch.tokens.shape[0]!, 3 * 2 * headSize));
+    const [y, dQkv] = withGradients(tape, attention(qkv, batch, { heads: 2, ...options }));
+    const choose: Choose = ({ operation }, variants) => {
+      const variant = variants.find(({ name }) => name.startsWith("matrix units"));
+      if (variant) chosen.add(`${operation.name} ${headSize} ${longest}`);
+      return variant;
+    };
+    await Promise.all(plan(tape, { y: y!, dQkv: dQkv! }, capabilities, choose).kernels.map(compile));
+  }
+  expect(chosen.size).toBe(8);
+  full.check();
 });
 
 it("has compiled every operation there is", () => {

@@ -60,3 +60,45 @@ export function attention(
   }
   return context;
 }
+
+/** The gradient for one sentence's `qkv`, f64 [tokens, 3·heads·headSize], of Σ dContext·context: straight from the chain rule. */
+export function attentionGradient(
+  qkv: Float64Array,
+  dContext: ArrayLike<number>,
+  { heads, headSize, mask, window = Number.POSITIVE_INFINITY }: Omit<Attention, "bias">,
+): Float64Array {
+  const hidden = heads * headSize;
+  const tokens = qkv.length / (3 * hidden);
+  const dQkv = new Float64Array(qkv.length);
+  const row = (token: number, part: number, head: number) => token * 3 * hidden + part * hidden + head * headSize;
+  for (let head = 0; head < heads; head++) {
+    for (let query = 0; query < tokens; query++) {
+      const q = row(query, 0, head);
+      const g = query * hidden + head * headSize;
+      const keys = Array.from({ length: tokens }, (_, key) => key).filter((key) => Math.abs(key - query) <= window);
+      const terms = keys.map((key) => {
+        const [k, v] = [row(key, 1, head), row(key, 2, head)];
+        let [score, dKept] = [0, 0];
+        for (let d = 0; d < headSize; d++) {
+          score += (qkv[q + d]! * qkv[k + d]!) / Math.sqrt(headSize);
+          dKept += dContext[g + d]! * qkv[v + d]!;
+        }
+        return { k, v, score, dKept, factor: mask ? mask[(query * heads + head) * tokens + key]! : 1 };
+      });
+      const largest = Math.max(...terms.map(({ score }) => score));
+      const total = terms.reduce((sum, { score }) => sum + Math.exp(score - largest), 0);
+      const probabilities = terms.map(({ score }) => Math.exp(score - largest) / total);
+      const inner = terms.reduce((sum, { dKept, factor }, i) => sum + probabilities[i]! * factor * dKept, 0);
+      terms.forEach(({ k, v, dKept, factor }, i) => {
+        const p = probabilities[i]!;
+        const dScore = (p * (factor * dKept - inner)) / Math.sqrt(headSize);
+        for (let d = 0; d < headSize; d++) {
+          dQkv[q + d]! += dScore * qkv[k + d]!;
+          dQkv[k + d]! += dScore * qkv[q + d]!;
+          dQkv[v + d]! += p * factor * dContext[g + d]!;
+        }
+      });
+    }
+  }
+  return dQkv;
+}

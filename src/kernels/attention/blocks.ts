@@ -13,14 +13,11 @@
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
-import { dropoutKeyOf, positionsPerSentence, tokenField } from "../batch.ts";
-import { type KernelDeclaration, kernel } from "../language/kernel.ts";
-import type { Dimension, Kernel, Tensor, Value } from "../language/operation.ts";
-import { dropoutDeclarations, dropoutParams } from "../language/random.ts";
+import { dropoutKeyOf, tokenField } from "../batch.ts";
+import type { KernelDeclaration } from "../language/kernel.ts";
+import type { Kernel } from "../language/operation.ts";
 import type { AttentionAttributes } from "./attributes.ts";
-
-/** Queries, and keys, of a block. */
-export const blockTokens = 32;
+import { type AttentionBlocks, type AttentionInputs, blockKernel, blockTokens } from "./frame.ts";
 
 /** Threads along each edge of a block, and rows, or keys, of a thread. */
 const side = 8;
@@ -35,29 +32,10 @@ const second = memory.scores / 2;
 /** A matrix of a sentence's tokens: WGSL for the vector `quad` of the head at `row`. */
 type Matrix = (row: string, quad: string) => string;
 
-/** The kernels of a node. The name of what it reads is that of its binding: qkv, dContext, logSum, moments. */
-export interface AttentionBlocks {
-  readonly name: string;
-  forward(tensors: { readonly context: Value; readonly logSum: Value }): Kernel;
-  /** Of sentences of at most `blockTokens` tokens. */
-  backward(tensors: { readonly dContext: Value; readonly logSum: Value; readonly dQkv: Value }): Kernel;
-  /** Of longer ones, from each row's log Σ exp(score) and Σ dP·P. */
-  backwardByWalks(tensors: { readonly dContext: Value; readonly moments: Tensor; readonly dQkv: Value }): Kernel;
-}
-
-interface Inputs {
-  readonly qkv: Value;
-  readonly tokens: Value;
-  readonly sentences: Value;
-}
-
 /** The kernels for one node's shapes. */
-export function attentionBlocks(
-  { qkv, tokens, sentences }: Inputs,
-  attributes: AttentionAttributes,
-  { features }: Capabilities,
-): AttentionBlocks {
+export function attentionBlocks(inputs: AttentionInputs, attributes: AttentionAttributes, { features }: Capabilities): AttentionBlocks {
   const { heads, longest, dropout, window } = attributes;
+  const { qkv } = inputs;
   const width = (qkv.shape[1] as number) / 12;
   const quads = width / heads;
   const isHalf = qkv.dtype === "f16" && features.has("shader-f16");
@@ -196,14 +174,12 @@ export function attentionBlocks(
   const plus = (a: string, b: string) => `${a} + ${b}`;
 
   const make = (declaration: Pick<KernelDeclaration, "label" | "reads" | "writes" | "main">, flopPerScore: number): Kernel =>
-    kernel({
-      label: declaration.label,
+    blockKernel(inputs, attributes, {
+      ...declaration,
       workgroupSize: [side, side],
       enables: isHalf ? ["f16"] : [],
-      reads: { qkv: [qkv, "vec4f"], tokens: [tokens, "vec4u"], sentences: [sentences, "vec2u"], ...declaration.reads },
-      ...(declaration.writes ? { writes: declaration.writes } : {}),
-      params: dropout ? dropoutParams(dropout) : {},
-      declarations: wgsl`${dropout ? dropoutDeclarations : ""}var<workgroup> tiles: array<${stored}, ${vectors}>;
+      element: "vec4f",
+      declarations: wgsl`var<workgroup> tiles: array<${stored}, ${vectors}>;
 var<workgroup> scores: array<vec4f, ${memory.scores}>;
 fn addProduct(sum: f32, a: vec4f, b: vec4f) -> f32 { return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum)))); }
 fn addProducts(sum: vec4f, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) -> vec4f {
@@ -212,21 +188,10 @@ fn addProducts(sum: vec4f, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f)
 fn largestOf(v: vec4f) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 fn sumOf(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
 `,
-      main: wgsl`let head = group.y;
-  let x = local.x;
+      main: wgsl`let x = local.x;
   let y = local.y;
-  ${dropout ? `let stepKey = dropoutStep();\n  let headKey = head * ${positionsPerSentence}u;` : ""}
-  let first = sentences[group.x].x;
-  let count = sentences[group.x].y;
-  let mine = group.z * ${blockTokens}u;
-  if (mine >= count) { return; }
   ${declaration.main}`,
-      workgroups: (live) => [live(sentences.shape[0]!), heads, Math.ceil(longest / blockTokens)],
-      flop: (live) => {
-        const [rowCount] = qkv.shape as [Dimension];
-        const seen = Math.min(window === null ? longest : 2 * window + 1, live(rowCount) / live(sentences.shape[0]!));
-        return flopPerScore * heads * quads * 4 * live(rowCount) * seen;
-      },
+      flopPerScore,
     });
 
   const [inQkv, inContext] = [3 * width, width].map((stride) => (row: string) => `${row} * ${stride}u + head * ${quads}u`) as [

@@ -1,7 +1,6 @@
 /**
  * Matmul, variant "subgroup matrix": f16 operands on the device's matrix units, accumulated in f32 (WGSL's
- * `chromium_experimental_subgroup_matrix`; tensor cores on NVIDIA; Dawn on Metal has no f16 → f32). Needs `shader-f16`, subgroups of one
- * size, a configuration f16 → f32, and rows of memory that divide into vectors of eight halves.
+ * `chromium_experimental_subgroup_matrix`, `language/matrix-units.ts`). Needs rows of memory that divide into vectors of eight halves.
  *
  * A workgroup computes a tile of C, each of its subgroups a part of it. Operands have the same layout in workgroup memory as in the buffers
  * and are loaded as row-major or column-major matrices, while the next block is fetched into registers. What was measured on an H100
@@ -12,6 +11,16 @@
 import type { Capabilities, SubgroupMatrix } from "../../gpu/capabilities.ts";
 import { memoryOf, range, wgsl } from "../../gpu/shader.ts";
 import { kernel } from "../language/kernel.ts";
+import {
+  addProduct,
+  halvesPerVector,
+  loadOperand,
+  type MatrixUnits,
+  matrixExtensions,
+  matrixUnits,
+  resultType,
+  storeResult,
+} from "../language/matrix-units.ts";
 import { capacity, type Kernel, type Lowering, type Variant } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
 import { type Layout, matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
@@ -65,13 +74,13 @@ const leastDepth = 512;
 
 /** The variants for matrix units, if the device has some that suit all the nodes; the best guess first. Several products are not split. */
 export function subgroupMatrixVariants(nodes: readonly Product[], capabilities: Capabilities): readonly Variant[] {
-  const { subgroupSize: lanes, limits } = capabilities;
-  const matrix = matrixOf(capabilities);
-  if (matrix === undefined || lanes === null || !nodes.every((node) => fits(node, capabilities))) return [];
+  const { limits } = capabilities;
+  const units = matrixUnits(capabilities);
+  if (units === null || !nodes.every((node) => fits(node, capabilities))) return [];
   const [node] = nodes as [Product];
   const offered = choices[node.attributes.layout].filter(({ parts }) => nodes.length === 1 || parts === 1);
   const possible = offered
-    .map((choice) => tilingOf(node, choice, { matrix, lanes, memory: limits.maxComputeWorkgroupStorageSize }))
+    .map((choice) => tilingOf(node, choice, { ...units, memory: limits.maxComputeWorkgroupStorageSize }))
     .filter((tiling) => fitsDevice(tiling, capabilities) && hasPlace(nodes, tiling.choice, limits));
   const best = possible.find(({ choice }) => suits(nodes, choice, leastDepth)) ?? possible.at(-1);
   return nearestFirst(possible, possible, possible.indexOf(best!)).map((tiling) => ({
@@ -82,29 +91,18 @@ export function subgroupMatrixVariants(nodes: readonly Product[], capabilities: 
 
 const nameOf = (choice: Choice) => `subgroup matrix ${nameOfSplit(choice)}`;
 
-/** f16 operands with f32 sums, of a size that divides all tiles and is moved in whole vectors. */
-const matrixOf = ({ subgroupMatrices }: Capabilities) =>
-  subgroupMatrices.find(
-    ({ componentType, resultComponentType, M, N, K }) =>
-      componentType === "f16" && resultComponentType === "f32" && [M, N, K].every((size) => size % 8 === 0 && 32 % size === 0),
-  );
-
-function fits(node: Product, { features, limits }: Capabilities): boolean {
+function fits(node: Product, { limits }: Capabilities): boolean {
   const { a, b } = matmulTensors(node);
   const { k } = matmulShape(node);
   const operands = [a, b];
   // Rows that run along k are read in whole vectors, so their end must be known.
   return (
-    features.has("shader-f16") &&
     (typeof k === "number" || node.attributes.layout === "tn") &&
     operands.every(({ dtype }) => dtype === "f16") &&
     operands.every((operand) => !needsWindows(operand, limits.maxStorageBufferBindingSize)) &&
     operands.every(({ shape }) => capacity(shape[1]!) % halvesPerVector === 0)
   );
 }
-
-/** Halves in 16 bytes, the vectors of operands in memory. */
-const halvesPerVector = 8;
 
 /** How one operand is loaded into workgroup memory, and from there into matrices. All sizes are vectors of eight halves unless noted. */
 interface Side {
@@ -147,9 +145,7 @@ interface Tiling {
 }
 
 /** What a device has for a kernel. */
-interface Hardware {
-  readonly matrix: SubgroupMatrix;
-  readonly lanes: number;
+interface Hardware extends MatrixUnits {
   /** Bytes of workgroup memory. */
   readonly memory: number;
 }
@@ -250,7 +246,7 @@ function productKernel(nodes: readonly Product[], tiling: Tiling, partial: Parti
     ...frame,
     label: `matmul ${nodes[0]!.attributes.layout} subgroup matrix`,
     workgroupSize: [threads],
-    enables: ["f16", "subgroups", "chromium_experimental_subgroup_matrix"],
+    enables: matrixExtensions,
     declarations: wgsl`${declarations}
 var<workgroup> left: array<array<vec4u, ${left.size}>, ${down}>;
 var<workgroup> right: array<array<vec4u, ${right.size}>, ${across}>;
@@ -268,9 +264,7 @@ function mainText(tiling: Tiling): string {
   const { choice, lanes, left, right, matrix, rows, columns, hasRowSums } = tiling;
   const { tile } = choice;
   const across = tile.subgroups[1];
-  const sums = range(rows).flatMap((i) =>
-    range(columns).map((j) => `var c${i}_${j}: subgroup_matrix_result<f32, ${matrix.N}, ${matrix.M}>;`),
-  );
+  const sums = range(rows).flatMap((i) => range(columns).map((j) => `var c${i}_${j}: ${resultType(matrix)};`));
   const fetch = (at: string) => [...fetchTile(left, tiling, at), ...fetchTile(right, tiling, at)].join("\n    ");
   return wgsl`let firstRow = tileRow * ${tile.rows}u;
   let firstColumn = tileColumn * ${tile.columns}u;
@@ -338,19 +332,16 @@ function storeTile({ name, perThread }: Side, { hasRowSums }: Tiling): string[] 
 }
 
 /** WGSL that multiplies a subgroup's matrices at one depth of the block. */
-function multiply({ left, right, rows, columns, matrix: { M, N, K } }: Tiling, step: number): string {
-  const load = (side: Side, type: string, rowMajor: boolean, own: string, edge: number) => {
-    const at = side.alongDepth ? edge * side.stride + (step * K) / halvesPerVector : step * K * side.stride + edge / halvesPerVector;
-    return `subgroupMatrixLoad<${type}, ${rowMajor ? "row_major" : "col_major"}>(&${side.name}[${own}], ${at}u, ${side.stride}u)`;
+function multiply({ left, right, rows, columns, matrix }: Tiling, step: number): string {
+  const { M, N, K } = matrix;
+  const load = ({ name, alongDepth, stride }: Side, own: string, edge: number) => {
+    const at = alongDepth ? edge * stride + (step * K) / halvesPerVector : step * K * stride + edge / halvesPerVector;
+    return loadOperand(name, matrix, alongDepth, { array: `${name}[${own}]`, offset: `${at}u`, stride: `${stride}u` });
   };
-  const lefts = range(rows).map(
-    (i) => `let l${i} = ${load(left, `subgroup_matrix_left<f16, ${K}, ${M}>`, left.alongDepth, "ownRow", i * M)};`,
-  );
+  const lefts = range(rows).map((i) => `let l${i} = ${load(left, "ownRow", i * M)};`);
   const products = range(columns).map((j) => {
-    const r = load(right, `subgroup_matrix_right<f16, ${N}, ${K}>`, !right.alongDepth, "ownColumn", j * N);
-    return `{ let r = ${r}; ${range(rows)
-      .map((i) => `c${i}_${j} = subgroupMatrixMultiplyAccumulate(l${i}, r, c${i}_${j});`)
-      .join(" ")} }`;
+    const sums = range(rows).map((i) => addProduct(`c${i}_${j}`, `l${i}`, "r"));
+    return `{ let r = ${load(right, "ownColumn", j * N)}; ${sums.join(" ")} }`;
   });
   return `{ ${[...lefts, ...products].join("\n    ")} }`;
 }
@@ -361,7 +352,7 @@ function storeParts({ rows, columns, left, right, matrix: { M, N } }: Tiling): s
     range(columns).map((j) => {
       const row = `(firstRow + ownRow * ${left.part}u + ${i * M}u)`;
       const at = `group.z * params.plane + ${row} * stride + firstColumn + ownColumn * ${right.part}u + ${j * N}u`;
-      return `subgroupMatrixStore<row_major>(&${memoryOf("sums")}, ${at}, c${i}_${j}, stride);`;
+      return storeResult(`c${i}_${j}`, { array: memoryOf("sums"), offset: at, stride: "stride" });
     }),
   );
   return stores.join("\n  ");
@@ -379,8 +370,8 @@ function storeResults({ rows, left, right, lanes, slab, matrix: { M, N } }: Tili
   return range(rows)
     .flatMap((i) => range(right.part / slab).map((part) => [i, part] as const))
     .map(([i, part]) => {
-      const stores = range(slab / N).map(
-        (j) => `subgroupMatrixStore<row_major>(&results[subgroup], ${(j * N) / 4}u, c${i}_${(part * slab) / N + j}, ${stride}u);`,
+      const stores = range(slab / N).map((j) =>
+        storeResult(`c${i}_${(part * slab) / N + j}`, { array: "results[subgroup]", offset: `${(j * N) / 4}u`, stride: `${stride}u` }),
       );
       return wgsl`${stores.join(" ")}
   workgroupBarrier();

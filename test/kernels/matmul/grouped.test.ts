@@ -9,9 +9,9 @@ import * as reference from "../../reference/matmul.ts";
 import { columnSum } from "../../reference/reductions.ts";
 import { expectClose } from "../close.ts";
 import { normals } from "../data.ts";
+import { emulatedLowering, lanes } from "../emulated-matrices.ts";
 import { build, execute } from "../run.ts";
 import { chooseNamed } from "../variants.ts";
-import { emulatedLowering, lanes } from "./emulated-matrices.ts";
 
 const device = await openTestDevice();
 

@@ -5,8 +5,8 @@ import { cast } from "../../../src/kernels/cast.ts";
 import { elementCount } from "../../../src/kernels/language/operation.ts";
 import type { Layout } from "../../../src/kernels/matmul/attributes.ts";
 import { openTestDevice } from "../../device.ts";
+import { emulatedLowering, lanes } from "../emulated-matrices.ts";
 import { build } from "../run.ts";
-import { emulatedLowering, lanes } from "./emulated-matrices.ts";
 import { epilogues } from "./epilogues.ts";
 
 const device = await openTestDevice();

@@ -1,0 +1,69 @@
+/**
+ * What surrounds the kernels of attention that compute scores in blocks: a workgroup for each sentence, head and 32 of the sentence's
+ * tokens, with what all of them bind.
+ */
+import { wgsl } from "../../gpu/shader.ts";
+import { positionsPerSentence } from "../batch.ts";
+import { type KernelDeclaration, kernel } from "../language/kernel.ts";
+import type { Dimension, Kernel, Tensor, Value } from "../language/operation.ts";
+import { dropoutDeclarations, dropoutParams } from "../language/random.ts";
+import type { AttentionAttributes } from "./attributes.ts";
+
+/** Queries, and keys, of a block. */
+export const blockTokens = 32;
+
+/** What every kernel of attention reads. */
+export interface AttentionInputs {
+  readonly qkv: Value;
+  readonly tokens: Value;
+  readonly sentences: Value;
+}
+
+/** The kernels of a node. The name of what it reads is that of its binding: qkv, dContext, logSum, moments. */
+export interface AttentionBlocks {
+  readonly name: string;
+  forward(tensors: { readonly context: Value; readonly logSum: Value }): Kernel;
+  /** Of sentences of at most `blockTokens` tokens. */
+  backward(tensors: { readonly dContext: Value; readonly logSum: Value; readonly dQkv: Value }): Kernel;
+  /** Of longer ones, from each row's log Σ exp(score) and Σ dP·P. */
+  backwardByWalks(tensors: { readonly dContext: Value; readonly moments: Tensor; readonly dQkv: Value }): Kernel;
+}
+
+interface BlockDeclaration extends Pick<KernelDeclaration, "label" | "workgroupSize" | "enables" | "writes" | "main"> {
+  readonly reads?: KernelDeclaration["reads"];
+  readonly declarations: string;
+  /** The WGSL type of qkv's elements. */
+  readonly element: "vec4f" | "vec4u";
+  /** Floating-point operations for each score and number of a head. */
+  readonly flopPerScore: number;
+}
+
+/**
+ * A kernel whose body finds declared: `head`; `first` and `count`, the sentence's first row and its tokens; `mine`, the position of the
+ * workgroup's first token; and with dropout `stepKey` and `headKey`. Past the sentence's end it is not run.
+ */
+export function blockKernel(
+  { qkv, tokens, sentences }: AttentionInputs,
+  { heads, longest, dropout, window }: AttentionAttributes,
+  { element, flopPerScore, reads, declarations, main, ...declaration }: BlockDeclaration,
+): Kernel {
+  const [rowCount, width] = qkv.shape as [Dimension, number];
+  return kernel({
+    ...declaration,
+    reads: { qkv: [qkv, element], tokens: [tokens, "vec4u"], sentences: [sentences, "vec2u"], ...reads },
+    params: dropout ? dropoutParams(dropout) : {},
+    declarations: wgsl`${dropout ? dropoutDeclarations : ""}${declarations}`,
+    main: wgsl`let head = group.y;
+  ${dropout ? `let stepKey = dropoutStep();\n  let headKey = head * ${positionsPerSentence}u;` : ""}
+  let first = sentences[group.x].x;
+  let count = sentences[group.x].y;
+  let mine = group.z * ${blockTokens}u;
+  if (mine >= count) { return; }
+  ${main}`,
+    workgroups: (live) => [live(sentences.shape[0]!), heads, Math.ceil(longest / blockTokens)],
+    flop: (live) => {
+      const seen = Math.min(window === null ? longest : 2 * window + 1, live(rowCount) / live(sentences.shape[0]!));
+      return ((flopPerScore * width) / 3) * live(rowCount) * seen;
+    },
+  });
+}
