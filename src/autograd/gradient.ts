@@ -46,18 +46,33 @@ export function gradient(
   const active = dependents(tape, uses.flat());
   const seed = given ?? (scaledBy ? lossScale(tape, scaledBy) : fill(tape, loss.shape, 1));
   const gradients = new Map<Value, Value>([[loss, seed]]);
-  for (const [index, node] of [...recorded.entries()].reverse()) {
-    if (!node.outputs.some((output) => active.has(output) && gradients.has(output))) continue;
-    const outputGradients = node.outputs.map((output) => gradients.get(output) ?? null);
-    addContributions(tape, node, recomputation.of(index), outputGradients, { active, gradients });
-  }
-  return parameters.map((parameter, i) => {
+  const complete = parameters.map((): Value | null => null);
+  const keep = (i: number) => {
     const found = uses[i]!.map((use) => gradients.get(use)).filter((value) => value !== undefined);
-    const value = found.length > 0 ? found.reduce(add) : null;
-    if (value !== null && parameter.gradient !== undefined) (accumulate ? addInto : place)(value, parameter.gradient);
-    return value;
-  });
+    if (found.length === 0) return;
+    const value = found.reduce(add);
+    const target = parameters[i]!.gradient;
+    if (target !== undefined) (accumulate ? addInto : place)(value, target);
+    complete[i] = value;
+  };
+  // The walk ends with the first node that reads a parameter: its gradient is complete then. Kept at once, it leaves its memory to others.
+  const firstReaders = uses.map((own) => recorded.findIndex(({ inputs }) => inputs.some((input) => own.includes(input))));
+  const keepReadFirstBy = (index: number) => {
+    for (const [i, first] of firstReaders.entries()) if (first === index) keep(i);
+  };
+  for (const [index, node] of [...recorded.entries()].reverse()) {
+    if (node.outputs.some((output) => active.has(output) && gradients.has(output))) {
+      const outputGradients = node.outputs.map((output) => gradients.get(output) ?? null);
+      addContributions(tape, node, recomputation.of(index), outputGradients, { active, gradients });
+    }
+    keepReadFirstBy(index);
+  }
+  keepReadFirstBy(noNode);
+  return complete;
 }
+
+/** The index of the first reader of a parameter that no node reads: the loss itself. */
+const noNode = -1;
 
 /**
  * Asks a node for its inputs' gradients and adds them to the gradients that the inputs already have. The gradient rule reads `computed`:

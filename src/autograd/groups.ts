@@ -8,36 +8,54 @@ import { type Node, rootOf, type Value } from "../kernels/language/operation.ts"
 import { bufferOf, persistentOf } from "./aliases.ts";
 import type { Tape } from "./tape.ts";
 
-/** `nodes` of the tape, with those of a group replaced by one in the place of the last. Nodes before and after the tape's pause stay apart. */
+/**
+ * `nodes` of the tape, with those of a group replaced by one in the place of the last. What only adds or copies a result to a gradient comes
+ * after it. Nodes before and after the tape's pause stay apart.
+ */
 export function groupNodes(tape: Tape, nodes: readonly Node[], capabilities: Capabilities): readonly Node[] {
   // A CPU gains nothing from it.
   if (capabilities.software) return nodes;
   const inPlace = new Map<Node, readonly Node[]>();
-  for (const group of groupsOf(tape, nodes, capabilities)) {
-    const together = group.length > 1 ? group[0]!.operation.grouping!.together(group) : null;
+  for (const { members, followers } of groupsOf(tape, nodes, capabilities)) {
+    const together = members.length > 1 ? members[0]!.operation.grouping!.together(members) : null;
     if (together === null) continue;
-    for (const node of group) inPlace.set(node, []);
-    inPlace.set(group.at(-1)!, [together]);
+    const last = nodes.indexOf(members.at(-1)!);
+    const delayed = followers.filter((node) => nodes.indexOf(node) < last);
+    for (const node of [...members, ...delayed]) inPlace.set(node, []);
+    inPlace.set(nodes[last]!, [together, ...delayed]);
   }
   return nodes.flatMap((node) => inPlace.get(node) ?? [node]);
 }
 
-/** Nodes that may be one. */
-function groupsOf(tape: Tape, nodes: readonly Node[], capabilities: Capabilities): readonly (readonly Node[])[] {
+interface Group {
+  /** Nodes that may be one. */
+  readonly members: Node[];
+  /** Nodes between them that need a result, but can wait: they only write to persistent tensors. */
+  readonly followers: Node[];
+}
+
+function groupsOf(tape: Tape, nodes: readonly Node[], capabilities: Capabilities): readonly Group[] {
   const beforePause = new Set(tape.nodes.slice(0, tape.pausedAt ?? 0).flatMap(({ outputs }) => outputs));
-  const groups: Node[][] = [];
+  const groups: Group[] = [];
   /** Groups that may grow, by kind. */
-  const open = new Map<string, Node[]>();
+  const open = new Map<string, Group>();
   for (const node of nodes) {
-    for (const [kind, group] of open) if (group.some((waiting) => mustFollow(node, waiting))) open.delete(kind);
     const { grouping } = node.operation;
     const own = grouping?.kind(node, capabilities) ?? null;
+    const needed = [...open].filter(([, { members, followers }]) =>
+      [...members, ...followers].some((waiting) => mustFollow(node, waiting)),
+    );
+    const canWait = own === null && needed.length === 1 && node.outputs.every(({ persistent }) => persistent !== null);
+    for (const [kind, { followers }] of needed) {
+      if (canWait) followers.push(node);
+      else open.delete(kind);
+    }
     if (own === null) continue;
     const kind = `${node.outputs.some((output) => beforePause.has(output))} ${own}`;
     const group = open.get(kind);
-    if (group !== undefined && group.length < grouping!.most(node, capabilities)) group.push(node);
+    if (group !== undefined && group.members.length < grouping!.most(node, capabilities)) group.members.push(node);
     else {
-      const fresh = [node];
+      const fresh = { members: [node], followers: [] };
       groups.push(fresh);
       open.set(kind, fresh);
     }

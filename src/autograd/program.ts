@@ -61,6 +61,14 @@ export interface TextureCopy {
 /** The whole program, or the part before or after its tape's pause. */
 export type ProgramPart = "whole" | "before pause" | "after pause";
 
+/** Where the run of a program is cut. What is submitted at the cut comes before the rest of the run. */
+export interface Cut {
+  /** The number of the program's dispatches before it; see `segmentEnds`. */
+  readonly after: number;
+  /** Called when they are submitted. */
+  readonly reached: () => void;
+}
+
 /** The work of one dispatch. */
 export interface DispatchWork {
   /** The operation it belongs to, its line in the printed plan, and its kernel. */
@@ -170,15 +178,25 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
    * for an input that is missing, unknown or invalid, `CapacityError` for one that is too large, `ClosedError` after `close`, and the error
    * of an earlier step that failed.
    *
-   * The `part` after the pause continues the step that began with the one before it, and takes no input of its own.
+   * The `part` after the pause continues the step that began with the one before it, and takes no input of its own. `cuts`, in
+   * ascending order, divide it into several submits.
    */
-  run(input: StepInput = {}, part: ProgramPart = "whole"): void {
+  run(input: StepInput = {}, part: ProgramPart = "whole", cuts: readonly Cut[] = []): void {
     this.check();
     const write = this.#take(input, part);
-    this.#submit((encoder) => {
-      write();
-      encodeDispatches(encoder, this.#dispatchesOf(part), this.#inputs.live);
-    });
+    const [first, end] = this.#rangeOf(part);
+    let begin = first;
+    for (const cut of [...cuts, null]) {
+      const from = begin;
+      begin = cut === null ? end : Math.max(from, cut.after);
+      if (begin > from || (cut === null && from === first)) {
+        this.#submit((encoder) => {
+          if (from === first) write();
+          encodeDispatches(encoder, this.dispatches.slice(from, begin), this.#inputs.live);
+        });
+      }
+      cut?.reached();
+    }
   }
 
   /**
@@ -243,9 +261,13 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   }
 
   #dispatchesOf(part: ProgramPart): readonly Dispatch[] {
-    if (part === "whole") return this.dispatches;
+    return this.dispatches.slice(...this.#rangeOf(part));
+  }
+
+  /** The first of a part's dispatches, and the one after its last. */
+  #rangeOf(part: ProgramPart): readonly [first: number, end: number] {
     const { pausedAt } = this.plan;
-    return part === "before pause" ? this.dispatches.slice(0, pausedAt) : this.dispatches.slice(pausedAt);
+    return [part === "after pause" ? pausedAt : 0, part === "before pause" ? pausedAt : this.dispatches.length];
   }
 
   #write(writes: readonly InputWrite[]): void {

@@ -4,10 +4,12 @@ import { plan } from "../../src/autograd/plan.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import { f32, type Value } from "../../src/kernels/language/operation.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
+import { addInto } from "../../src/kernels/optimizer/accumulate.ts";
 import { tanh } from "../../src/kernels/pointwise/pointwise.ts";
 import { openTestDevice } from "../device.ts";
 import { expectClose } from "../kernels/close.ts";
 import { normals } from "../kernels/data.ts";
+import { memoryless } from "../kernels/memoryless.ts";
 import { build, execute } from "../kernels/run.ts";
 
 const device = await openTestDevice();
@@ -48,6 +50,12 @@ it("stay apart where something between them reads the first one, or the tape pau
   };
   expect(namesWith()).toEqual(["groupedMatmul"]);
   expect(namesWith((first) => ({ read: tanh(first) }))).toEqual(["matmul", "tanh", "matmul"]);
+  // What only adds a result to a gradient waits.
+  const adding = (first: Value) => {
+    addInto(first, memoryless("gradient", width, middle));
+    return {};
+  };
+  expect(namesWith(adding)).toEqual(["groupedMatmul", "accumulate"]);
   const pausing = (_: Value, tape: Tape) => {
     tape.pause();
     return {};

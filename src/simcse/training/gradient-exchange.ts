@@ -5,6 +5,7 @@
  * Blocks do not wait for each other, so some are read while others are added.
  */
 import { compile, type Program } from "../../autograd/program.ts";
+import type { TensorRange } from "../../autograd/segments.ts";
 import type { Limits } from "../../gpu/capabilities.ts";
 import { type BufferWindow, bindingAlignment, type Device } from "../../gpu/device.ts";
 import { bytesPerElement } from "../../kernels/language/operation.ts";
@@ -18,23 +19,15 @@ export interface Member {
   readonly tensors: readonly ArenaTensor[];
 }
 
-/** Elements `first` to before `end` of the members' tensor number `tensor`. */
-export interface Block {
-  readonly tensor: number;
-  readonly first: number;
-  readonly end: number;
-}
-
 /** The most bytes of a block: few enough that several are on their way at once, enough to make each of them worth a dispatch. */
 const mostBytes = 2 ** 25;
 
-/** Shares begin at multiples of this many elements, where a device can bind them. */
-const alignment = bindingAlignment / bytesPerElement.f32;
+const aligned = (bytes: number) => Math.ceil(bytes / bindingAlignment) * bindingAlignment;
 
-/** `blocks` cut into such as every device can bind. */
-export function cutBlocks(blocks: readonly Block[], { maxStorageBufferBindingSize }: Limits): Block[] {
-  const most = Math.floor(Math.min(mostBytes, maxStorageBufferBindingSize) / bindingAlignment) * alignment;
-  return blocks.flatMap(({ tensor, first, end }) =>
+/** Ranges of tensors in blocks that every device can bind. */
+export function blocksOf(ranges: readonly TensorRange[], { maxStorageBufferBindingSize }: Limits): TensorRange[] {
+  const most = Math.floor(Math.min(mostBytes, maxStorageBufferBindingSize) / bindingAlignment) * bindingAlignment;
+  return ranges.flatMap(({ tensor, first, end }) =>
     Array.from({ length: Math.ceil((end - first) / most) }, (_, i) => ({
       tensor,
       first: first + i * most,
@@ -43,48 +36,44 @@ export function cutBlocks(blocks: readonly Block[], { maxStorageBufferBindingSiz
   );
 }
 
-/** Each tensor as one block. */
-export function wholeBlocks(tensors: readonly ArenaTensor[]): Block[] {
-  return tensors.map(({ bytes }, tensor) => ({ tensor, first: 0, end: bytes / bytesPerElement.f32 }));
-}
-
 /** The part of a block that one device adds; it may be empty. */
-function shareOf({ tensor, first, end }: Block, { rank, of }: Share): Block {
-  const most = Math.ceil((end - first) / of / alignment) * alignment;
+function shareOf({ tensor, first, end }: TensorRange, { rank, of }: Share): TensorRange {
+  const most = aligned((end - first) / of);
   return { tensor, first: Math.min(first + rank * most, end), end: Math.min(first + (rank + 1) * most, end) };
 }
 
-const count = ({ first, end }: Block) => end - first;
-const bytesOf = (block: Block) => count(block) * bytesPerElement.f32;
-const offsetOf = ({ first }: Block) => first * bytesPerElement.f32;
+const bytesOf = ({ first, end }: TensorRange) => end - first;
+const count = (range: TensorRange) => bytesOf(range) / bytesPerElement.f32;
 
 /** Bytes through which a block leaves a device: first what others add, then the sum of its own share. */
-function stagingBytes(block: Block, share: Share): number {
+function stagingBytes(block: TensorRange, share: Share): number {
   const own = bytesOf(shareOf(block, share));
   return Math.max(own, bytesOf(block) - own);
 }
 
 /** Bytes that take what the others have for a share; blocks use them one after the other. */
-function incomingBytes(blocks: readonly Block[], share: Share): number {
+function incomingBytes(blocks: readonly TensorRange[], share: Share): number {
   return Math.max(...blocks.map((block) => (share.of - 1) * bytesOf(shareOf(block, share))));
 }
 
-/** Bytes that an exchange of these blocks allocates on each of several devices, beside the uniforms of a small program a block. */
-export function exchangeBytes(blocks: readonly Block[], devices: number): number {
-  // The first device has the largest shares.
-  const share = { rank: 0, of: devices };
-  return incomingBytes(blocks, share) + blocks.reduce((sum, block) => sum + stagingBytes(block, share), 0);
+/** The most bytes that an exchange of these blocks allocates on one of several devices, beside the uniforms of a small program a block. */
+export function exchangeBytes(blocks: readonly TensorRange[], devices: number): number {
+  const onDevices = Array.from({ length: devices }, (_, rank) => {
+    const share = { rank, of: devices };
+    return incomingBytes(blocks, share) + blocks.reduce((sum, block) => sum + stagingBytes(block, share), 0);
+  });
+  return Math.max(...onDevices);
 }
 
 /** The exchange between some devices, with its memory and kernels. */
 export class GradientExchange {
   private constructor(
-    readonly blocks: readonly Block[],
+    readonly blocks: readonly TensorRange[],
     readonly members: readonly Participant[],
   ) {}
 
   /** Throws `CapacityError` when a device has no room. */
-  static async create(members: readonly Member[], blocks: readonly Block[]): Promise<GradientExchange> {
+  static async create(members: readonly Member[], blocks: readonly TensorRange[]): Promise<GradientExchange> {
     const share = (rank: number): Share => ({ rank, of: members.length });
     const made = await Promise.allSettled(members.map((member, rank) => Participant.create(member, share(rank), blocks)));
     const participants = made.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
@@ -94,14 +83,24 @@ export class GradientExchange {
     throw failed.reason;
   }
 
-  /** Gives every member the sum. Throws when a device is lost; then tensors may be partly added. */
-  async add(): Promise<void> {
-    const sent = this.blocks.map((block) => this.members.map((member) => member.send(block)));
-    await all(this.blocks.map((block, i) => this.#add(block, sent[i]!)));
+  /** Reads some blocks of member number `rank` after the work submitted so far, while later work runs; `add` reads the others. */
+  send(rank: number, blocks: readonly TensorRange[]): void {
+    for (const block of blocks) this.members[rank]!.send(block);
   }
 
-  async #add(block: Block, sent: readonly Promise<ArrayBuffer>[]): Promise<void> {
-    const parts = await all(sent);
+  /** Gives every member the sum. Throws when a device is lost; then tensors may be partly added. */
+  async add(): Promise<void> {
+    for (const member of this.members) for (const block of this.blocks) member.send(block);
+    await all(this.blocks.map((block) => this.#add(block)));
+  }
+
+  /** Forgets what was sent, after a step that failed. */
+  async discard(): Promise<void> {
+    await all(this.members.map((member) => member.discard()));
+  }
+
+  async #add(block: TensorRange): Promise<void> {
+    const parts = await all(this.members.map((member) => member.sent(block)));
     // All of this in one turn, because blocks share the memory for what comes from others.
     for (const to of this.members) for (const [from, bytes] of parts.entries()) to.receive(block, from, bytes);
     for (const member of this.members) member.unmap(block);
@@ -117,22 +116,24 @@ export class GradientExchange {
 
 /** A member's side of the exchange. */
 class Participant {
+  readonly #sent = new Map<TensorRange, Promise<ArrayBuffer>>();
+
   private constructor(
     readonly member: Member,
     readonly share: Share,
-    readonly staging: ReadonlyMap<Block, GPUBuffer>,
+    readonly staging: ReadonlyMap<TensorRange, GPUBuffer>,
     readonly incoming: GPUBuffer,
     /** What adds a block's share; none where it is empty. */
-    readonly adding: ReadonlyMap<Block, Program>,
+    readonly adding: ReadonlyMap<TensorRange, Program>,
   ) {}
 
-  static async create(member: Member, share: Share, blocks: readonly Block[]): Promise<Participant> {
+  static async create(member: Member, share: Share, blocks: readonly TensorRange[]): Promise<Participant> {
     const { STORAGE, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
     const [incoming, ...staging] = await member.device.allocate("exchanging gradients", [
       { label: "gradients of other devices", bytes: incomingBytes(blocks, share), usage: STORAGE | COPY_DST | COPY_SRC },
       ...blocks.map((block) => ({ label: "gradients, staging", bytes: stagingBytes(block, share), usage: COPY_DST | MAP_READ })),
     ]);
-    const adding = new Map<Block, Program>();
+    const adding = new Map<TensorRange, Program>();
     const made = new Participant(member, share, new Map(blocks.map((block, i) => [block, staging[i]!])), incoming!, adding);
     try {
       for (const block of blocks) if (count(shareOf(block, share)) > 0) adding.set(block, await made.#compile(block));
@@ -143,60 +144,76 @@ class Participant {
     }
   }
 
-  #compile(block: Block): Promise<Program> {
+  #compile(block: TensorRange): Promise<Program> {
     const { member, share, incoming } = this;
     const own = shareOf(block, share);
     const others = new ArenaTensor("gradients of other devices", "f32", [share.of - 1, count(own)]);
     others.buffer = incoming;
     const tensor = member.tensors[block.tensor]!;
-    const sum = tensor.part(`${tensor.name}, share ${share.rank}`, own.first, [count(own)]);
+    const sum = tensor.part(`${tensor.name}, share ${share.rank}`, own.first / bytesPerElement.f32, [count(own)]);
     return compile(member.device, (tape) => {
       addFromDevices(tape, others, sum, share.rank);
       return {};
     });
   }
 
-  #shareOf(block: Block, rank: number): Block {
+  #shareOf(block: TensorRange, rank: number): TensorRange {
     return shareOf(block, { ...this.share, rank });
   }
 
-  #window(part: Block): BufferWindow {
+  #window(part: TensorRange): BufferWindow {
     const { buffer, offset } = this.member.tensors[part.tensor]!.window;
-    return { buffer, offset: offset + offsetOf(part), size: bytesOf(part) };
+    return { buffer, offset: offset + part.first, size: bytesOf(part) };
   }
 
-  /** Maps what the others add of a block: all but the own share. */
-  send(block: Block): Promise<ArrayBuffer> {
+  /** Begins to map what the others add of a block, all but the own share, unless it was sent before. */
+  send(block: TensorRange): void {
+    if (this.#sent.has(block)) return;
     const own = shareOf(block, this.share);
-    return this.#map(block, [
+    const sent = this.#map(block, [
       { ...block, end: own.first },
       { ...block, first: own.end },
     ]);
+    this.#sent.set(block, sent);
+    // Whoever waits for it gets the error; a step that fails elsewhere waits for nothing.
+    sent.catch(() => {});
+  }
+
+  /** What was sent of a block. */
+  sent(block: TensorRange): Promise<ArrayBuffer> {
+    return this.#sent.get(block)!;
+  }
+
+  async discard(): Promise<void> {
+    await Promise.allSettled(this.#sent.values());
+    for (const block of this.staging.keys()) this.unmap(block);
   }
 
   /** Takes what device number `from` has for the own share, out of what it sent. */
-  receive(block: Block, from: number, bytes: ArrayBuffer): void {
+  receive(block: TensorRange, from: number, bytes: ArrayBuffer): void {
     if (from === this.share.rank) return;
     const own = shareOf(block, this.share);
     const theirs = this.#shareOf(block, from);
-    const at = offsetOf(own) - offsetOf(block) - (from < this.share.rank ? bytesOf(theirs) : 0);
+    const at = own.first - block.first - (from < this.share.rank ? bytesOf(theirs) : 0);
     const place = from < this.share.rank ? from : from - 1;
     this.#write({ buffer: this.incoming, offset: place * bytesOf(own), size: bytesOf(own) }, bytes, at);
   }
 
   /** Adds the own share and maps the sum. */
-  add(block: Block): Promise<ArrayBuffer> {
+  add(block: TensorRange): Promise<ArrayBuffer> {
     this.adding.get(block)?.run();
     return this.#map(block, [shareOf(block, this.share)]);
   }
 
   /** Takes the sum of another one's share. */
-  take(block: Block, from: number, bytes: ArrayBuffer): void {
+  take(block: TensorRange, from: number, bytes: ArrayBuffer): void {
     if (from !== this.share.rank) this.#write(this.#window(this.#shareOf(block, from)), bytes, 0);
   }
 
-  unmap(block: Block): void {
+  /** The end of what was mapped of a block. */
+  unmap(block: TensorRange): void {
     this.staging.get(block)!.unmap();
+    this.#sent.delete(block);
   }
 
   close(): void {
@@ -205,7 +222,7 @@ class Participant {
   }
 
   /** Maps some parts of a block, one after the other. */
-  async #map(block: Block, parts: readonly Block[]): Promise<ArrayBuffer> {
+  async #map(block: TensorRange, parts: readonly TensorRange[]): Promise<ArrayBuffer> {
     const { device } = this.member;
     const staging = this.staging.get(block)!;
     const windows = parts.map((part) => this.#window(part)).filter(({ size }) => size > 0);

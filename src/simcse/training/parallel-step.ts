@@ -7,14 +7,16 @@
  * A step changes nothing that lasts until the gradients are added. If a device is lost, the others therefore begin the step again and share
  * its part. Only the loss of the first device, whose model the caller has, ends the run.
  */
-import type { DispatchProfile, Program } from "../../autograd/program.ts";
+import type { Plan } from "../../autograd/plan.ts";
+import type { Cut, DispatchProfile, Program } from "../../autograd/program.ts";
+import { segmentEnds } from "../../autograd/segments.ts";
 import type { Device } from "../../gpu/device.ts";
 import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
 import type { SimCseModel } from "../model/model.ts";
 import { all, GradientExchange, type Member } from "./gradient-exchange.ts";
 import { type Exchange, isRun, type ProgramRun, type StepPlace } from "./step-programs.ts";
 import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";
-import { blocksOf, bytesBetween, type CompiledStep, type StepMetrics, TrainingStep } from "./training-step.ts";
+import { bytesBetween, type CompiledStep, exchangeSegments, type StepMetrics, TrainingStep } from "./training-step.ts";
 
 export interface ParallelOptions {
   /** The devices besides the model's own. */
@@ -62,9 +64,16 @@ export class ParallelStep implements CompiledStep {
   async #connect(): Promise<void> {
     this.#gradients?.close();
     this.#gradients = null;
+    for (const replica of this.#replicas) replica.cuts = [];
     if (this.#replicas.length === 1) return;
-    const { step, device } = this.#first;
-    this.#gradients = await GradientExchange.create(this.#replicas, blocksOf(step.steps, device.capabilities.limits));
+    const { step, completing, device } = this.#first;
+    const segments = exchangeSegments(step.steps, completing, device.capabilities.limits);
+    const exchange = await GradientExchange.create(this.#replicas, segments.flat());
+    this.#gradients = exchange;
+    for (const [rank, replica] of this.#replicas.entries()) {
+      const ends = segmentEnds(replica.completing, replica.tensors, segments);
+      replica.cuts = segments.map((blocks, i) => ({ after: ends[i]!, reached: () => exchange.send(rank, blocks) }));
+    }
   }
 
   /** The models that are trained, the caller's first. */
@@ -81,21 +90,21 @@ export class ParallelStep implements CompiledStep {
   }
 
   get bytes(): number {
-    const { step, device } = this.#first;
-    return step.bytes + bytesBetween(this.#replicas.length, step.steps, device.capabilities.limits);
+    const { step, completing, device } = this.#first;
+    return step.bytes + bytesBetween(this.#replicas.length, step.steps, completing, device.capabilities.limits);
   }
 
   /** Makes update number `update`, like `TrainingStep.run`. Waits for the devices, because they exchange embeddings and gradients. */
   async run(examples: readonly TokenizedExample[], update: number, learningRate: number): Promise<void> {
-    await this.#share(examples, { update, learningRate }, (program, { input, part }) => program.run(input, part));
+    await this.#share(examples, { update, learningRate }, (program, { input, part }, cuts) => program.run(input, part, cuts));
   }
 
   /** Like `run`, with each kernel of the first device timed. */
   async profile(examples: readonly TokenizedExample[], update: number, learningRate: number): Promise<DispatchProfile[]> {
     const dispatches: DispatchProfile[] = [];
-    await this.#share(examples, { update, learningRate }, async (program, { input, part }) => {
+    await this.#share(examples, { update, learningRate }, async (program, { input, part }, cuts) => {
       if (program.device === this.#first.model.device) dispatches.push(...(await program.profile(input, part)));
-      else program.run(input, part);
+      else program.run(input, part, cuts);
     });
     return dispatches;
   }
@@ -139,6 +148,7 @@ export class ParallelStep implements CompiledStep {
           }
         }
       } catch (error) {
+        await this.#gradients?.discard();
         if (!(await this.#dropLost())) throw error;
       }
     }
@@ -159,11 +169,14 @@ export class ParallelStep implements CompiledStep {
   }
 }
 
-/** Runs a program of a step, or times it. */
-type RunProgram = (program: Program, run: ProgramRun) => void | Promise<void>;
+/** Runs a program of a step, or times it; `cuts` is where gradients are complete. */
+type RunProgram = (program: Program, run: ProgramRun, cuts: readonly Cut[]) => void | Promise<void>;
 
 /** The model on one of the devices, its step, and staging memory for the embeddings that it gives to others. */
 class Replica implements Member {
+  /** Where the run that completes the gradients is cut, to send those that are complete. */
+  cuts: readonly Cut[] = [];
+
   private constructor(
     readonly model: SimCseModel,
     readonly step: TrainingStep,
@@ -200,13 +213,17 @@ class Replica implements Member {
     return this.step.steps.added;
   }
 
+  get completing(): Plan {
+    return this.step.programs.get(this.step.steps.completing)!.plan;
+  }
+
   /** Runs programs up to the next exchange; returns null at the end of the step. */
   async advance(part: Iterator<ProgramRun | Exchange>, run: RunProgram): Promise<Exchange | null> {
     for (;;) {
       const { value, done } = part.next();
       if (done) return null;
       if (!isRun(value)) return value;
-      await run(this.step.programs.get(value.program)!, value);
+      await run(this.step.programs.get(value.program)!, value, value.completes ? this.cuts : []);
     }
   }
 

@@ -58,6 +58,8 @@ export interface ProgramRun {
   /** The whole program if absent. */
   readonly part?: ProgramPart;
   readonly input?: StepInput;
+  /** Whether the gradients that devices add are complete after it, each as soon as nothing of the program writes it. */
+  readonly completes?: boolean;
 }
 
 /** What the devices of a step exchange before any of them goes on; nothing happens if there is only one. */
@@ -79,6 +81,8 @@ export interface StepPrograms {
   /** The tensors that several devices gather, and those that they add. */
   readonly gathered: readonly ArenaTensor[];
   readonly added: readonly ArenaTensor[];
+  /** The program whose last run completes what is added. */
+  readonly completing: string;
   /**
    * What a device does for its share of a step, in this order. All devices have the same exchanges. An input is valid until the next item is
    * requested.
@@ -131,6 +135,7 @@ function wholeStep(recorded: Recorded, options: TrainingStepOptions): StepProgra
     tensors: [],
     gathered: [],
     added: [],
+    completing: "step",
     records: {
       step(tape) {
         const losses = recordLosses(tape, recorded, options);
@@ -158,6 +163,7 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
     tensors: sums,
     gathered: [],
     added: [...gradientsOf(recorded), ...sums],
+    completing: "batch",
     records: {
       batch(tape) {
         const { loss, mlmLoss } = recordLosses(tape, recorded, options);
@@ -175,10 +181,11 @@ function accumulatedStep(recorded: Recorded, options: TrainingStepOptions, batch
     },
     *sequence(device, examples, { update, learningRate }, share) {
       clearSums(device, recorded, sums);
-      for (const index of dealt(Math.ceil(examples.length / batchSize), share)) {
+      const own = dealt(Math.ceil(examples.length / batchSize), share);
+      for (const index of own) {
         const first = index * batchSize;
-        const own = packer.packBatch(examples.slice(first, first + batchSize), first, update);
-        yield { program: "batch", input: { ...own, seed, step: update } };
+        const batch = packer.packBatch(examples.slice(first, first + batchSize), first, update);
+        yield { program: "batch", input: { ...batch, seed, step: update }, completes: index === own.at(-1) };
       }
       yield "add";
       yield { program: "update", input: { scalars: { learningRate }, seed, step: update } };
@@ -220,6 +227,7 @@ function chunkedStep(recorded: Recorded, options: TrainingStepOptions, chunk: nu
     gathered: batchLoss ? [embeddings] : [],
     // Each device computes the loss of the whole batch by itself.
     added: [...gradientsOf(recorded), ...(mlm ? [mlmSum] : [])],
+    completing: "chunk",
     records: {
       chunk(tape) {
         if (batchLoss) backward(tape);
@@ -261,7 +269,10 @@ function chunkedStep(recorded: Recorded, options: TrainingStepOptions, chunk: nu
         yield { program: "loss", input: { ...lossInputs(examples, options), ...step } };
       }
       for (const [i, first] of own.entries()) {
-        yield batchLoss && i === 0 ? { program: "chunk", part: "after pause" } : { program: "chunk", input: input(first) };
+        const completes = i === own.length - 1;
+        yield batchLoss && i === 0
+          ? { program: "chunk", part: "after pause", completes }
+          : { program: "chunk", input: input(first), completes };
       }
       yield "add";
       yield { program: "update", input: { scalars: { learningRate }, ...step } };

@@ -6,6 +6,7 @@
 import { type Plan, plan } from "../../autograd/plan.ts";
 import type { Profilable } from "../../autograd/profiler.ts";
 import { compile, type DispatchProfile, type Program } from "../../autograd/program.ts";
+import { segmentsOf, type TensorRange } from "../../autograd/segments.ts";
 import { Tape } from "../../autograd/tape.ts";
 import { CapacityError } from "../../errors.ts";
 import type { Capabilities, Limits } from "../../gpu/capabilities.ts";
@@ -17,7 +18,7 @@ import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
 import { type ParameterCounts, ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
 import { type ModelOptions, Modules, type SimCseModel, trainingOf } from "../model/model.ts";
-import { type Block, cutBlocks, exchangeBytes, wholeBlocks } from "./gradient-exchange.ts";
+import { blocksOf, exchangeBytes } from "./gradient-exchange.ts";
 import {
   type Exchange,
   isRun,
@@ -181,12 +182,18 @@ export class TrainingStep implements CompiledStep {
   }
 }
 
-/** The blocks in which devices with these limits add gradients. */
-export const blocksOf = ({ added }: StepPrograms, limits: Limits): Block[] => cutBlocks(wholeBlocks(added), limits);
+/** About as many parts of the gradients leave a device while the backward pass computes the next one. */
+const segments = 8;
+
+/** The blocks in which devices with these limits add gradients, in segments that `plan`, that of the completing program, completes one after the other. */
+export function exchangeSegments({ added }: StepPrograms, plan: Plan, limits: Limits): TensorRange[][] {
+  return segmentsOf(plan, added, segments).map((ranges) => blocksOf(ranges, limits));
+}
 
 /** Bytes through which each of several devices exchanges tensors. */
-export function bytesBetween(devices: number, steps: StepPrograms, limits: Limits): number {
-  return devices === 1 ? 0 : exchangeBytes(blocksOf(steps, limits), devices) + sum(steps.gathered.map(({ bytes }) => bytes));
+export function bytesBetween(devices: number, steps: StepPrograms, plan: Plan, limits: Limits): number {
+  if (devices === 1) return 0;
+  return exchangeBytes(exchangeSegments(steps, plan, limits).flat(), devices) + sum(steps.gathered.map(({ bytes }) => bytes));
 }
 
 /** What a step would run and allocate on a device. */
@@ -213,11 +220,14 @@ export function planTrainingStep(
   const training = trainingOf(modules, config, { ...model, training: true });
   const layout = new ParameterLayout(modules, { training, halves: model.halves ?? false, limits: capabilities.limits });
   const steps = stepPrograms({ config, modules, layout, history: historyTensor(options) }, options);
-  const plans = Object.values(steps.records).map((record) => {
+  const byName = Object.entries(steps.records).map(([name, record]) => {
     const tape = new Tape();
-    return plan(tape, record(tape), capabilities);
+    return [name, plan(tape, record(tape), capabilities)] as const;
   });
-  const shared = sum(steps.tensors.map((tensor) => tensor.bytes)) + bytesBetween(options.devices ?? 1, steps, capabilities.limits);
+  const plans = byName.map(([, own]) => own);
+  const completing = new Map(byName).get(steps.completing)!;
+  const exchanged = bytesBetween(options.devices ?? 1, steps, completing, capabilities.limits);
+  const shared = sum(steps.tensors.map((tensor) => tensor.bytes)) + exchanged;
   const bytes = sum(plans.map(({ bytes }) => bytes.total)) + shared;
   const dispatches = sum(plans.map(({ kernels }) => kernels.length));
   return { plan: largest(plans, (own) => own), bytes, persistentBytes: layout.bytes, dispatches, parameters: layout.counts };

@@ -3,10 +3,12 @@
  *
  * In the same chunks the bits are those of GradCache on one device. Otherwise sums have another order: losses and parameters agree to 1e-6.
  */
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
+import { type Cut, Program } from "../../../src/autograd/program.ts";
 import type { Device } from "../../../src/gpu/device.ts";
 import { openDevice } from "../../../src/gpu/node.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
+import type { TransformerConfig } from "../../../src/nn/architectures/architecture.ts";
 import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { type ModelOptions, SimCseModel } from "../../../src/simcse/model/model.ts";
@@ -14,7 +16,7 @@ import { SimCSE } from "../../../src/simcse/simcse.ts";
 import { ParallelStep } from "../../../src/simcse/training/parallel-step.ts";
 import type { TokenizedExample, TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
 import type { TrainingOptions } from "../../../src/simcse/training/train-loaded.ts";
-import { type StepMetrics, TrainingStep } from "../../../src/simcse/training/training-step.ts";
+import { planTrainingStep, type StepMetrics, TrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice, profile } from "../../device.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
@@ -45,12 +47,13 @@ async function trained(
   {
     on = devices.slice(0, 1),
     model: parts = {},
+    of = config,
     onUpdate,
-  }: { on?: readonly Device[]; model?: Partial<ModelOptions>; onUpdate?: (update: number) => void } = {},
+  }: { on?: readonly Device[]; model?: Partial<ModelOptions>; of?: TransformerConfig; onUpdate?: (update: number) => void } = {},
 ): Promise<Trained & { readonly left: readonly number[] }> {
   const options = { ...base, ...step };
   const [first, ...others] = on as [Device, ...Device[]];
-  const model = await SimCseModel.allocate(first, config, { training: true, mlp: true, mlm: options.mlm !== undefined, ...parts });
+  const model = await SimCseModel.allocate(first, of, { training: true, mlp: true, mlm: options.mlm !== undefined, ...parts });
   const left: number[] = [];
   try {
     model.store.initialize(1);
@@ -58,6 +61,13 @@ async function trained(
       others.length === 0
         ? await TrainingStep.create(model, options)
         : await ParallelStep.create(model, options, { others, onLoss: (_, count) => void left.push(count) });
+    const { bytes } = planTrainingStep(
+      of,
+      { mlp: true, mlm: options.mlm !== undefined, ...parts },
+      { ...options, devices: on.length },
+      first.capabilities,
+    );
+    if (others.length > 0) expect(training.bytes).toBe(bytes);
     const perUpdate = options.batchSize * (options.accumulation ?? 1);
     for (let update = 1; update <= 3; update++) {
       const done = training.run(examples.slice(0, update === 3 ? perUpdate - 1 : perUpdate), update, 1e-3);
@@ -115,6 +125,43 @@ it("goes on with the others when a device is lost within a step", async () => {
   expect(found.left).toEqual([1]);
   expectClose(found, await trained({}));
   lost.close();
+});
+
+it("goes on with the same bits when a device is lost while its gradients leave", async () => {
+  const lost = await openDevice({ profile });
+  const run = Program.prototype.run;
+  let segments = 0;
+  const spy = vi.spyOn(Program.prototype, "run").mockImplementation(function (this: Program, input, part, cuts = []) {
+    const losing = (cut: Cut, i: number): Cut => ({
+      ...cut,
+      reached() {
+        cut.reached();
+        segments = cuts.length;
+        if (i === 2) lost.gpu.destroy();
+      },
+    });
+    run.call(this, input, part, this.device === lost ? cuts.map(losing) : cuts);
+  });
+  try {
+    const found = await trained({ cacheChunk: 3 }, { on: [devices[0], lost] });
+    expect(segments).toBeGreaterThan(4);
+    expect(found.left).toEqual([1]);
+    const one = await trained({ cacheChunk: 3 });
+    expect(found.metrics).toEqual(one.metrics);
+    expect(found.states).toEqual(one.states);
+  } finally {
+    spy.mockRestore();
+    lost.close();
+  }
+});
+
+it("exchanges tensors that are bound in windows, in the memory that the plan states", async () => {
+  const of = parseConfig("tiny", { ...json, vocab_size: 300, intermediate_size: 128 });
+  const on = [await openDevice({ profile, largestBinding: 32_768 }), await openDevice({ profile, largestBinding: 32_768 })];
+  const two = await trained({}, { on, of });
+  expect(two.states).toEqual([two.states[0], two.states[0]]);
+  expect(two.states[0]).toEqual((await trained({ cacheChunk: 3 }, { on: on.slice(0, 1), of })).states[0]);
+  for (const device of on) device.close();
 });
 
 it("a checkpoint of one device is resumed on two, with the same bits in the same chunks", async () => {
