@@ -156,8 +156,8 @@ it("goes on with the same bits when a device is lost while its gradients leave",
 });
 
 it("exchanges tensors that are bound in windows, in the memory that the plan states", async () => {
-  const of = parseConfig("tiny", { ...json, vocab_size: 300, intermediate_size: 128 });
-  const on = [await openDevice({ profile, largestBinding: 32_768 }), await openDevice({ profile, largestBinding: 32_768 })];
+  const of = parseConfig("tiny", { ...json, vocab_size: 600, intermediate_size: 128 });
+  const on = [await openDevice({ profile, largestBinding: 65_536 }), await openDevice({ profile, largestBinding: 65_536 })];
   const two = await trained({}, { on, of });
   expect(two.states).toEqual([two.states[0], two.states[0]]);
   expect(two.states[0]).toEqual((await trained({ cacheChunk: 3 }, { on: on.slice(0, 1), of })).states[0]);
