@@ -84,6 +84,13 @@ const operation: Operation<AttentionAttributes> = {
   variants,
   measuredAs,
   tables: ({ inputs: [qkv, , sentences], attributes }) => [null, ...fullSentences(qkv!, sentences!, attributes)],
+  probes(node) {
+    const {
+      inputs: [qkv, tokens, sentences],
+    } = node;
+    const batch = probeBatch({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, node.attributes);
+    return { ...probedAs(node, [batch.qkv, ...batch.types]), tables: [null, ...batch.tables] };
+  },
   lower: (node, capabilities) => variants(node, capabilities)[0]!.lower(),
   gradient({ inputs: [qkv, tokens, sentences, table], outputs: [context, logSum], attributes }, [dContext]) {
     if (!dContext) return [];
@@ -114,6 +121,35 @@ function variants(node: Node<AttentionAttributes>, capabilities: Capabilities): 
 function measuredAs({ inputs, attributes }: Node<AttentionAttributes>): Pick<Node<AttentionAttributes>, "attributes" | "inputs"> {
   const { dropout } = attributes;
   return { inputs, attributes: { ...attributes, dropout: dropout && { ...dropout, site: 0 } } };
+}
+
+/**
+ * What is checked once for all layers, which differ in the site of their dropout. With a bias by relative position a variant is trusted: the
+ * f32 sums for its table follow from the rounded context.
+ */
+function probedAs(node: Node<AttentionAttributes>, inputs: readonly Type[]) {
+  const { attributes } = measuredAs(node);
+  return { inputs: attributes.starts === null ? [inputs] : [], attributes, portable: attributes };
+}
+
+/** Sentences for a check: one as long as possible, short ones, and at last one beyond the live part. */
+function probeBatch({ qkv, tokens, sentences }: AttentionInputs, { longest }: AttentionAttributes) {
+  const long = Math.min(longest, 300);
+  const lengths = [long, 1, Math.ceil((long + 1) / 2), 1];
+  const starts = lengths.map((_, i) => lengths.slice(0, i).reduce((sum, length) => sum + length, 0));
+  const rowCount = starts.at(-1)! + 1;
+  const sized = ({ dtype, shape: [first, ...rest] }: Type, size: number): Type => ({
+    dtype,
+    shape: [typeof first === "number" ? size : { ...first!, capacity: size }, ...rest],
+  });
+  const rows = lengths.flatMap((length, sentence) =>
+    Array.from({ length }, (_, position) => [0, position, sentence, dropoutKey(sentence, position)]),
+  );
+  return {
+    qkv: sized(qkv, rowCount),
+    types: [sized(tokens, rowCount), sized(sentences, lengths.length)],
+    tables: [Uint32Array.from(rows.flat()), Uint32Array.from(lengths.flatMap((length, i) => [starts[i]!, length]))],
+  };
 }
 
 /** Tables of tokens and sentences for a measurement: sentences of equal length, which use all rows. */
@@ -197,6 +233,26 @@ const attentionGradient: Operation<AttentionAttributes> = {
   variants: gradientVariants,
   measuredAs,
   tables: ({ inputs: [, qkv, , , , sentences], attributes }) => [null, null, null, null, ...fullSentences(qkv!, sentences!, attributes)],
+  // Context and log-sums must be those of the queries, so they are computed first.
+  probes(node) {
+    const {
+      inputs: [dContext, qkv, , , tokens, sentences],
+    } = node;
+    const batch = probeBatch({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, node.attributes);
+    const { shape } = batch.qkv;
+    const inputs = [{ dtype: dContext!.dtype, shape: [shape[0]!, dContext!.shape[1]!] }, batch.qkv, ...batch.types];
+    return {
+      ...probedAs(node, inputs),
+      tables: [null, null, ...batch.tables],
+      record([dOfContext, ...forward], attributes) {
+        const { tape } = dOfContext!;
+        const [context, logSum] = tape.append(operation, forward, attributes);
+        const [ofQkv, ...batch] = forward;
+        const all = [dOfContext!, ofQkv!, context!, logSum!, ...batch];
+        return tape.append(attentionGradient, all, attributes)[0]!.node as Node<AttentionAttributes>;
+      },
+    };
+  },
   lower: (node, capabilities) => gradientVariants(node, capabilities)[0]!.lower(),
 };
 

@@ -1,23 +1,35 @@
 /** One node as a program, computed on random numbers by one of its variants, to check it, or by several, to measure them. */
 
-import { plan } from "../autograd/plan.ts";
+import { type Choose, plan } from "../autograd/plan.ts";
 import { Program } from "../autograd/program.ts";
 import type { StepInput } from "../autograd/step-input.ts";
 import { Tape } from "../autograd/tape.ts";
 import type { Device } from "../gpu/device.ts";
 import { cast } from "../kernels/cast.ts";
-import { elementCount, type Node, type Operation, type Type, u32, type Value, type Variant } from "../kernels/language/operation.ts";
+import {
+  elementCount,
+  type Node,
+  type Operation,
+  type Probes,
+  type Type,
+  u32,
+  type Value,
+  type Variant,
+} from "../kernels/language/operation.ts";
 
 /** Everything that defines a node, without the tape it was recorded on. */
 export interface NodeKind<A = unknown> {
   readonly operation: Operation<A>;
   readonly attributes: A;
   readonly inputs: readonly Type[];
+  /** How it is recorded, if not from the inputs directly. */
+  readonly record?: Probes<A>["record"];
 }
 
 /** A node like `kind` on a tape of its own. Its inputs are named x0, x1, …. */
-export function nodeOf<A>({ operation, attributes, inputs }: NodeKind<A>, tape = new Tape()): Node<A> {
-  return tape.append(operation, inputsOf(inputs, tape), attributes)[0]!.node as Node<A>;
+export function nodeOf<A>({ operation, attributes, inputs, record }: NodeKind<A>, tape = new Tape()): Node<A> {
+  const values = inputsOf(inputs, tape);
+  return record ? record(values, attributes) : (tape.append(operation, values, attributes)[0]!.node as Node<A>);
 }
 
 function inputsOf(types: readonly Type[], tape: Tape): Value[] {
@@ -27,9 +39,13 @@ function inputsOf(types: readonly Type[], tape: Tape): Value[] {
   });
 }
 
+/** The variant that needs no WGSL extension. */
+export const pickPortable = (variants: readonly Variant[]): Variant | undefined =>
+  variants.find((variant) => variant.lower().kernels.every(({ shader }) => shader.enables.length === 0));
+
 /**
- * The program of a node like `kind`, in the variant that `pick` returns; null if it returns none. The outputs are named y0, y1, …, and cast
- * to f32 to be read.
+ * The program of a node like `kind`, in the variant that `pick` returns; null if it returns none. What the node reads is computed by
+ * portable variants. The outputs are named y0, y1, …, and cast to f32 to be read.
  */
 export async function nodeProgram(
   device: Device,
@@ -41,7 +57,7 @@ export async function nodeProgram(
   const picked = pick(node.operation.variants?.(node, device.capabilities) ?? []);
   if (picked === undefined) return null;
   const outputs: Record<string, Value> = Object.fromEntries(node.outputs.map((y, i) => [`y${i}`, cast(y, "f32")]));
-  const choose = (other: Node) => (other === node ? picked : undefined);
+  const choose: Choose = (other, variants) => (other === node ? picked : pickPortable(variants));
   return Program.build(device, plan(tape, outputs, device.capabilities, choose), outputs, {});
 }
 
@@ -83,8 +99,10 @@ export function randomInputs({ plan: { tape } }: Program): NonNullable<StepInput
 }
 
 /** The tables of indices with which a node is measured, by the names of its inputs. */
-export function tablesOf(node: Node): Record<string, Uint32Array> {
-  const tables = node.operation.tables?.(node) ?? [];
+export const tablesOf = (node: Node): Record<string, Uint32Array> => namedTables(node.operation.tables?.(node) ?? []);
+
+/** Tables by the names of a node's inputs. */
+export function namedTables(tables: readonly (Uint32Array | null)[]): Record<string, Uint32Array> {
   return Object.fromEntries(tables.flatMap((table, i) => (table === null ? [] : [[`x${i}`, table]])));
 }
 

@@ -6,8 +6,17 @@
 import { describeNode } from "../autograd/choices.ts";
 import type { Program } from "../autograd/program.ts";
 import type { Device } from "../gpu/device.ts";
-import { capacity, type Dimension, type Lowering, type Node, type Shape, type Type, type Variant } from "../kernels/language/operation.ts";
-import { nodeProgram, randomInputs } from "./node-program.ts";
+import {
+  capacity,
+  type Dimension,
+  type Lowering,
+  type Node,
+  type Probes,
+  type Shape,
+  type Type,
+  type Variant,
+} from "../kernels/language/operation.ts";
+import { namedTables, nodeProgram, pickPortable, randomInputs } from "./node-program.ts";
 
 const doubtfulExtensions: readonly string[] = ["f16", "chromium_experimental_subgroup_matrix"];
 
@@ -23,7 +32,8 @@ export function isDoubtful({ kernels }: Lowering, { capabilities }: Device): boo
 /** What a verdict applies to: all sizes of a node's kind, in one variant. */
 export function checkKey(node: Node, { name }: Variant): string {
   const kind = ({ shape }: Type) => `[${shape.map((dimension) => (typeof dimension === "number" ? "·" : "≤")).join(",")}]`;
-  return `${name}: ${describeNode(node, kind)}`;
+  const attributes = node.operation.probes?.(node).attributes ?? node.attributes;
+  return `${name}: ${describeNode({ ...node, attributes }, kind)}`;
 }
 
 /**
@@ -35,30 +45,32 @@ const tolerances = { f16: 2 ** -10, f32: 2 ** -14, u32: 0 } as const;
 
 /** Compares `variant` with the portable kernel on the operation's probes. An operation without probes is trusted. */
 export async function computesRight(device: Device, node: Node, variant: Variant): Promise<boolean> {
-  const { operation, attributes, outputs } = node;
+  const { operation, outputs } = node;
   const probes = operation.probes?.(node);
-  for (const inputs of probes?.inputs ?? []) {
+  if (probes === undefined) return true;
+  const { attributes = node.attributes, tables = [], record } = probes;
+  for (const inputs of probes.inputs) {
     const pick = (variants: readonly Variant[]) => variants.find(({ name }) => name === variant.name);
-    const found = await results(device, await nodeProgram(device, { operation, attributes, inputs }, pick));
+    const found = await results(device, await nodeProgram(device, { operation, attributes, inputs, record }, pick), tables);
     if (found === null) continue;
     const singles = inputs.map(({ dtype, shape }): Type => ({ dtype: dtype === "f16" ? "f32" : dtype, shape }));
-    const portable = { operation, attributes: probes!.portable, inputs: singles };
-    const expected = await results(device, await nodeProgram(device, portable, pickPortable));
+    const portable = { operation, attributes: probes.portable, inputs: singles, record };
+    const expected = await results(device, await nodeProgram(device, portable, pickPortable), tables);
     const right = outputs.every(({ dtype }, i) => expected === null || agree(found[i]!, expected[i]!, tolerances[dtype]));
     if (!right) return false;
   }
   return true;
 }
 
-const pickPortable = (variants: readonly Variant[]) =>
-  variants.find((variant) => variant.lower().kernels.every(({ shader }) => shader.enables.length === 0));
-
 /** The live part of each output at sizes below capacity, so that live numbers have others beside them. Closes the program. */
-async function results(device: Device, program: Program | null): Promise<Float64Array[] | null> {
+async function results(device: Device, program: Program | null, tables: NonNullable<Probes["tables"]>): Promise<Float64Array[] | null> {
   if (program === null) return null;
   try {
     const extents = [...program.plan.tape.extents.values()];
-    program.run({ inputs: randomInputs(program), live: Object.fromEntries(extents.map((extent) => [extent.name, liveSize(extent)])) });
+    program.run({
+      inputs: { ...randomInputs(program), ...namedTables(tables) },
+      live: Object.fromEntries(extents.map((extent) => [extent.name, liveSize(extent)])),
+    });
     const outputs: Float64Array[] = [];
     for (const [name, { shape }] of Object.entries(program.outputs)) outputs.push(livePart(await program.read(name), shape));
     device.check();

@@ -4,18 +4,23 @@ import { Choices, choicesFrom, choicesOf } from "../../src/autograd/choices.ts";
 import { compile } from "../../src/autograd/program.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import { DeviceError, FileError, FormatError } from "../../src/errors.ts";
+import type { Capabilities } from "../../src/gpu/capabilities.ts";
+import { Device } from "../../src/gpu/device.ts";
+import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
 import { pointKernel } from "../../src/kernels/language/kernel.ts";
-import { f32, float, type Node, type Operation, type Variant } from "../../src/kernels/language/operation.ts";
+import { f32, float, type Kernel, type Node, type Operation, type Variant } from "../../src/kernels/language/operation.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { scale } from "../../src/kernels/pointwise/operation.ts";
 import { gelu } from "../../src/kernels/pointwise/pointwise.ts";
 import { Autotuner, type AutotunerOptions, type ChoiceStore } from "../../src/tuning/autotuner.ts";
 import { randomInputs } from "../../src/tuning/node-program.ts";
-import { computesRight, isDoubtful } from "../../src/tuning/self-check.ts";
+import { checkKey, computesRight, isDoubtful } from "../../src/tuning/self-check.ts";
 import { openTestDevice } from "../device.ts";
 import { expectSame } from "../kernels/close.ts";
 import { normals } from "../kernels/data.ts";
+import { batchInputs } from "../kernels/packed-batch.ts";
+import { adjoint } from "../kernels/run.ts";
 
 const device = await openTestDevice();
 const hasHalves = device.capabilities.features.has("shader-f16");
@@ -255,6 +260,39 @@ describe("checking before the first use", () => {
       expect(isDoubtful(variant.lower(), device)).toBe(hasHalves);
       expect(await computesRight(device, node, variant)).toBe(true);
     }
+  });
+});
+
+describe("the check of attention", () => {
+  // Token by token and without extensions, which compiles fast; heads of 4.
+  const plain = new Device(device.gpu, { ...device.capabilities, subgroupSize: null }, device.info);
+  const tape = new Tape();
+  const batch = batchInputs(tape, { tokens: 100, sentences: 5, longest: 20 });
+  const y = attention(tape.input("qkv", float("f16", batch.tokens.shape[0]!, 24)), batch, { heads: 2, dropout: 0.1 });
+  const [dQkv] = adjoint(y, tape.input("dy", y));
+
+  it("accepts right results, forward and backward, once for all layers", async () => {
+    const other = attention(y.node!.inputs[0]!, batch, { heads: 2, dropout: 0.1 }).node!;
+    for (const node of [y.node!, dQkv!.node!]) {
+      const [variant] = node.operation.variants!(node, plain.capabilities).slice(-1) as [Variant];
+      expect(await computesRight(plain, node, variant)).toBe(true);
+      if (node === y.node) expect(checkKey(other, variant)).toBe(checkKey(node, variant));
+    }
+  });
+
+  it("finds a mistake of one percent in halves", async () => {
+    const wrong = (kernel: Kernel): Kernel => {
+      const declarations = kernel.shader.declarations.replace("params.dropoutScale,", "params.dropoutScale * 1.01,");
+      return { ...kernel, shader: { ...kernel.shader, declarations } };
+    };
+    const { operation } = y.node!;
+    const variants = (node: Node, capabilities: Capabilities): Variant[] => {
+      const [variant] = operation.variants!(node, capabilities).slice(-1) as [Variant];
+      if (node.inputs[0]!.dtype === "f32") return [variant];
+      return [{ ...variant, lower: () => ({ ...variant.lower(), kernels: variant.lower().kernels.map(wrong) }) }];
+    };
+    const node: Node = { ...y.node!, operation: { ...operation, variants } };
+    expect(await computesRight(plain, node, variants(node, plain.capabilities)[0]!)).toBe(false);
   });
 });
 

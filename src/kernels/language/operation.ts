@@ -172,8 +172,14 @@ export interface Grouping<A = unknown> {
 export interface Probes<A = unknown> {
   /** Types of the inputs of each case, live where the node's are. Some sizes end close to the edges of tiles. */
   readonly inputs: readonly (readonly Type[])[];
+  /** Contents of the inputs that are u32 tables; null for the others. */
+  readonly tables?: readonly (Uint32Array | null)[];
+  /** The attributes with which a variant is checked; the node's own if absent. */
+  readonly attributes?: A;
   /** The attributes with which all floats are stored as f32. */
   readonly portable: A;
+  /** Records the node, if the inputs are not its own, because some of its own are computed from others. */
+  record?(inputs: readonly Value[], attributes: A): Node<A>;
 }
 
 /** An elementwise function that may be applied to an operation's result in the same kernel. */
