@@ -9,9 +9,11 @@ import type { Tape } from "../src/autograd/tape.ts";
 import { toHalves } from "../src/float16.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { blockTokens } from "../src/kernels/attention/frame.ts";
+import { matricesName } from "../src/kernels/attention/matrices.ts";
 import { attention } from "../src/kernels/attention.ts";
 import { crossEntropy } from "../src/kernels/cross-entropy.ts";
 import { embedding } from "../src/kernels/embedding.ts";
+import { matrixUnits } from "../src/kernels/language/matrix-units.ts";
 import { elementCount, type FloatType, f32, float, type Persistent, type Value } from "../src/kernels/language/operation.ts";
 import { layerNorm } from "../src/kernels/layer-norm.ts";
 import { adamW } from "../src/kernels/optimizer/adamw.ts";
@@ -127,7 +129,9 @@ async function layerKernels(device: Device, dtype: FloatType): Promise<KernelBen
 /** Attention over 4,096 tokens of short and of longer sentences, in every variant. */
 async function attentionKernels(device: Device, dtype: FloatType, width: number): Promise<KernelBench[]> {
   const heads = width / 64;
-  const variants = device.capabilities.software ? ["walk"] : [`blocks of ${blockTokens}`, "walk"];
+  const { capabilities } = device;
+  const matrices = dtype === "f16" && matrixUnits(capabilities) !== null ? [matricesName] : [];
+  const variants = capabilities.software ? ["walk"] : [`blocks of ${blockTokens}`, ...matrices, "walk"];
   const benches: KernelBench[] = [];
   for (const longest of [32, 128]) {
     const capacity = { sentences: 4096 / longest, tokens: 4096, longest, vocabulary: 30_522, positions: 512 };

@@ -63,6 +63,7 @@ const columns: Readonly<Record<string, (device: KnownDevice, plans: { f32: Plan;
   "product, f32": (_, { f32 }) => variantOf(f32, "matmul"),
   "product, f16": (_, { f16 }) => variantOf(f16, "matmul"),
   attention: (_, { f16 }) => variantOf(f16, "attention").replace("heads of 64, ", ""),
+  "its gradient": (_, { f16 }) => variantOf(f16, "attentionGradient").replace("heads of 64, ", ""),
   "LayerNorm, softmax": (_, { f32 }) => variantOf(f32, "crossEntropy"),
   "stored vectors": ({ capabilities }) => variantOf(searchPlan(capabilities), "vectorScores").replace("f16, ", ""),
 };

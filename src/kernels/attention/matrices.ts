@@ -31,6 +31,9 @@ import { needsWindows } from "../language/windows.ts";
 import type { AttentionAttributes } from "./attributes.ts";
 import { type AttentionBlocks, type AttentionInputs, blockKernel, blockTokens } from "./frame.ts";
 
+/** The variant's name. */
+export const matricesName = `matrix units, blocks of ${blockTokens}`;
+
 /** The longest sentence. */
 const longestTokens = 128;
 
@@ -447,7 +450,7 @@ fn power(biased: i32) -> f32 { return bitcast<f32>(u32(max(biased, 0)) << 23u); 
     ${write(resultBlocks, inValues, unscaled.values)}`;
 
   return {
-    name: `matrix units, blocks of ${blockTokens}`,
+    name: matricesName,
     fits: { forward: bytes(forwardBlocks) <= memory, backward: bytes(backwardBlocks) + bytesOfSizes <= memory },
     forward: ({ context, logSum }) =>
       make(

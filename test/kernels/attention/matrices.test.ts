@@ -55,7 +55,7 @@ function expectHalves(found: Float32Array, expected: Float64Array): void {
 
 it.skipIf(!runs).each([
   { heads: 2, headSize: 64, dropout: 0.1, lengths: [31, 1, 32, 2], longest: 32 },
-  { heads: 3, headSize: 32, dropout: 0.1, lengths: [1, 100, 33, 2, 128, 32], longest: 128 },
+  { heads: 1, headSize: 32, dropout: 0.1, lengths: [1, 100, 33, 2, 128, 32], longest: 128 },
 ])("equals the float64 reference for $heads heads of $headSize and sentences of $lengths tokens", async (shape) => {
   const { heads, headSize, dropout, lengths, longest } = shape;
   const hidden = heads * headSize;

@@ -86,6 +86,8 @@ it("says what each device would choose", () => {
   expect(cell("NVIDIA, tensor cores", "product, f16")).toMatch(/^subgroup matrix/);
   // Their matrix units have no f32 sums of halves, or no subgroups of one size.
   for (const name of ["Apple M", "AMD RDNA", "Intel Xe"]) expect(cell(name, "product, f16")).toMatch(/^tile/);
+  for (const name of ["NVIDIA, tensor cores", "8×8×8 with f32 sums", "AMD, wave64"])
+    expect(cell(name, "its gradient")).toMatch(/^matrix units/);
   expect(cell("any WebGPU device", "offers")).toBe("lanes vary, 16 KB");
   expect(cell("llvmpipe, AVX2", "product, f32")).toMatch(/^soft textures/);
   expect(cell("SwiftShader", "attention")).toBe("blocks of 4");
