@@ -1,5 +1,5 @@
 /** The benchmarks by name. */
-
+import { devicesTable } from "./devices.ts";
 import { encodeTable } from "./encode.ts";
 import { hostTable } from "./host.ts";
 import { kernelTable } from "./kernels.ts";
@@ -23,6 +23,7 @@ export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<read
   },
   step: async (bench) => [await trainingStepTable(bench, pytorchSteps)],
   parts: async (bench) => [memoryTable(bench), await partsTable(bench)],
+  devices: async (bench) => [await devicesTable(bench)],
   host: async () => [await hostTable()],
   tuning: async (bench) => [await tuningTable(bench)],
   encode: async (bench) => [await encodeTable(bench, wikipedia)],

@@ -7,7 +7,7 @@ import { byteSize, type Kernel, type Persistent, rootOf, Scratch, Value } from "
 import { bufferOf } from "./aliases.ts";
 import type { Plan } from "./plan.ts";
 
-/** Bytes `first` to before `end` of a list's tensor number `tensor`, in words; both at multiples of the alignment of bindings, or the tensor's end. */
+/** A range of the tensor number `tensor` of a list: bytes `first` to before `end`, which a device can bind. */
 export interface TensorRange {
   readonly tensor: number;
   readonly first: number;
@@ -39,7 +39,7 @@ export function segmentsOf(plan: Plan, tensors: readonly Persistent[], count: nu
   return left.length === 0 ? segments : [...segments, joined(left)];
 }
 
-/** For each segment the number of the plan's kernels after which it and all before it are complete: in the order of the segments, ascending. */
+/** For each segment, the number of the plan's kernels after which it and all segments before it are complete; ascending. */
 export function segmentEnds(plan: Plan, tensors: readonly Persistent[], segments: readonly (readonly TensorRange[])[]): number[] {
   const complete = completeRanges(plan, tensors);
   let end = 0;
@@ -67,7 +67,7 @@ function completeRanges({ kernels }: Plan, tensors: readonly Persistent[]): Comp
   });
 }
 
-/** What a kernel may write of a tensor, as far as alignment. */
+/** What a kernel may write of a tensor, with what is left until the next range can be bound. */
 function rangesWritten({ bindings }: Kernel, whole: Persistent): { readonly first: number; readonly end: number }[] {
   return bindings.flatMap(({ tensor, access }) => {
     const root = rootOf(tensor);
