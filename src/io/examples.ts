@@ -9,6 +9,7 @@ import { DataError } from "../errors.ts";
 import { show } from "../show.ts";
 import { assignColumns, type ColumnAssignment } from "./examples/columns.ts";
 import type { ColumnRole } from "./text/column-names.ts";
+import { numberIn } from "./text/number.ts";
 import type { ByteSource } from "./text/source.ts";
 import { openTable, orProblem, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
 
@@ -219,13 +220,16 @@ function textOf(table: Table, row: Row, column: string): string | null {
   const value = fieldOf(row, column);
   if (value === undefined || value === null) return null;
   if (typeof value === "string") return value;
-  throw new DataError(`${placeOf(table, row)}: expected a text in ${column}, found ${show(value)}.`, "Write the value as a text.");
+  throw new DataError(
+    `${placeOf(table, row)}: expected a text in ${column}, found ${show(value)}.`,
+    Array.isArray(value) ? "An example has one text in each column: write a row for each text of the list." : "Write the value as a text.",
+  );
 }
 
 function numberOf(table: Table, row: Row, column: string): number {
   const value = fieldOf(row, column);
-  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
-  if (typeof number === "number" && Number.isFinite(number)) return number;
+  const number = numberIn(value);
+  if (number !== null) return number;
   throw new DataError(
     `${placeOf(table, row)}: expected a number in ${column}, found ${show(value)}.`,
     "Give every pair a score, with a point before its decimals; or leave the row out.",

@@ -3,7 +3,11 @@
 /** Kinds of files by their first bytes, in Latin-1. */
 const MISTAKEN: readonly (readonly [start: string, what: string, remedy: string])[] = [
   ["version https://git-lfs", "a Git LFS pointer and not the file itself", "Get the file with `git lfs pull`, or download it."],
-  ["PK\u0003\u0004", "a zip archive, as torch.save writes them", "Name the file pytorch_model.bin, or save the model with safetensors."],
+  [
+    "PK\u0003\u0004",
+    "a zip archive, as torch.save and Excel write them",
+    "Name the file pytorch_model.bin, or save the model with safetensors.",
+  ],
   ["<!DOCTYPE", "a web page", "Get the file again: the address led to a page about it."],
   ["<!doctype", "a web page", "Get the file again: the address led to a page about it."],
   ["<html", "a web page", "Get the file again: the address led to a page about it."],

@@ -5,6 +5,7 @@
 import { DataError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";
 import { isColumnName, roleOf } from "./text/column-names.ts";
+import { numberIn } from "./text/number.ts";
 import type { ByteSource } from "./text/source.ts";
 import { openTable, placeOf, type Row, type Table } from "./text/table.ts";
 
@@ -89,5 +90,5 @@ function isOfTexts({ named }: Table, column: string, value: unknown): boolean {
   const role = named ? roleOf(column) : null;
   if (role !== null) return role !== "score" && role !== "label";
   if (named && isColumnName(column)) return false;
-  return value === undefined || value === null || (typeof value === "string" && (value.trim() === "" || !Number.isFinite(Number(value))));
+  return value === undefined || value === null || (typeof value === "string" && numberIn(value) === null);
 }

@@ -147,6 +147,7 @@ describe("kinds of examples", () => {
 
   it.each<[string, string, RegExp]>([
     ["a score with a decimal comma", "sentence1,sentence2,score\na,b,3,8\n", /4 values for the 3 columns/],
+    ["a score that is no decimal number", "sentence1,sentence2,score\na,b,0x10\n", /expected a number in score, found "0x10"/],
     ["a missing score", "sentence1,sentence2,score\na,b,1\nc,d,\n", /line 3: expected a number in score, found ""/],
     ["classes of pairs", "premise,hypothesis,label\na,b,2\n", /line 2: expected 0 or 1 in label, found "2"/],
     ["classes in words", "premise,hypothesis,label\na,b,constructor\n", /found "constructor"/],
@@ -163,6 +164,12 @@ describe("kinds of examples", () => {
     ["bytes that are no UTF-8", "a.csv", Uint8Array.of(0x61, 0x0a, 0xff, 0x0a), /a\.csv is not UTF-8 text: byte 2 is 0xff/],
     ["UTF-16", "a.csv", new Uint8Array(new Uint16Array([0xfeff, 0x61, 0x0a]).buffer), /it looks like UTF-16/],
     ["a number", "a.jsonl", '{"a":1}\n', /a\.jsonl, line 1: expected a text in a, found 1/],
+    [
+      "a list of negatives",
+      "a.jsonl",
+      '{"anchor":"a","positive":"b","negative":["c","d"]}\n',
+      /expected a text in negative, found \["c", "d"\]/,
+    ],
     ["another field", "a.jsonl", '{"a":"x"}\n{"b":"x"}\n', /line 2: a value "b" beside a/],
     ["a value nested deep", "a.json", `[{"sent0":${"[".repeat(5000)}${"]".repeat(5000)}}]`, /row 1: expected a text in sent0, found \[\[/],
   ])("refuses %s", async (_, name, content, message) => {

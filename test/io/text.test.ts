@@ -59,7 +59,7 @@ describe("readSentences", () => {
     expect(await sentences(`a\n${book}\nb`)).toEqual(["a", book, "b"]);
     for (const character of ["x", "生", "𝔛"]) {
       const endless = character.repeat(MAX_LINE_CHARACTERS / character.length + 1);
-      await expect(sentences(`a\nb\n${endless}\nc`)).rejects.toThrow("line 3 of data/train.txt is longer than 10,000,000 characters");
+      await expect(sentences(`a\nb\n${endless}\nc`)).rejects.toThrow("line 3 of data/train.txt is longer than 16,777,216 characters");
     }
   });
 

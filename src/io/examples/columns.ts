@@ -1,6 +1,7 @@
 /** Which column of a table holds what: by the caller's choice, by the columns' names, or by their places. */
 import { DataError, OptionError } from "../../errors.ts";
 import { type ColumnRole, columnRoles, roleOf } from "../text/column-names.ts";
+import { numberIn } from "../text/number.ts";
 import type { Row, Table } from "../text/table.ts";
 
 /** The column's name for each role that the table has. */
@@ -73,8 +74,9 @@ function withoutIndex({ columns, named }: Table, first: Row): readonly string[] 
   return named && others.length > 0 ? others : columns;
 }
 
+/** NaN is a missing number, so its column is one of numbers too. */
 function isNumber(value: unknown): boolean {
-  return typeof value === "number" || (typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value)));
+  return typeof value === "number" || numberIn(value) !== null;
 }
 
 function listed(columns: readonly string[]): string {

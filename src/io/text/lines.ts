@@ -2,30 +2,36 @@
 import { DataError } from "../../errors.ts";
 
 /** The most characters (UTF-16 units) of a line or a row. Longer ones are not sentences, and would fill the memory. */
-export const MAX_LINE_CHARACTERS = 10_000_000;
+export const MAX_LINE_CHARACTERS = 2 ** 24;
 
 /** The lines of a text that arrives in pieces, without their ends. Throws DataError for a line of more than `MAX_LINE_CHARACTERS`. */
 export async function* splitLines(texts: AsyncIterable<string>, name: string): AsyncGenerator<string> {
   let count = 0;
-  let pending = "";
-  for await (const text of texts) {
-    const block = pending + text;
-    const end = endOfLastLine(block);
-    pending = block.slice(end);
-    for (const line of linesOf(block.slice(0, end))) {
-      count++;
-      if (line.length > MAX_LINE_CHARACTERS) throw tooLong(name, count);
-      yield line;
+  /** The line that has not ended yet, in pieces: joined only once, so that a long line takes linear time. */
+  let open: string[] = [];
+  let openLength = 0;
+  /** A `\r` at the very end may be half of a `\r\n`. */
+  let held = "";
+  for await (const piece of texts) {
+    const isHeld = piece.endsWith("\r");
+    const text = held + (isHeld ? piece.slice(0, -1) : piece);
+    held = isHeld ? "\r" : "";
+    const end = Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1;
+    const rest = text.slice(end);
+    if (end > 0) {
+      for (const line of linesOf(open.join("") + text.slice(0, end))) {
+        count++;
+        if (line.length > MAX_LINE_CHARACTERS) throw tooLong(name, count);
+        yield line;
+      }
+      open = [];
+      openLength = 0;
     }
-    if (pending.length > MAX_LINE_CHARACTERS + 1) throw tooLong(name, count + 1);
+    open.push(rest);
+    openLength += rest.length;
+    if (openLength > MAX_LINE_CHARACTERS) throw tooLong(name, count + 1);
   }
-  yield* linesOf(pending);
-}
-
-/** Where the line after the last complete one begins. A `\r` at the very end may be half of a `\r\n`. */
-function endOfLastLine(block: string): number {
-  const searched = block.endsWith("\r") ? block.length - 2 : block.length;
-  return Math.max(block.lastIndexOf("\n"), searched < 0 ? -1 : block.lastIndexOf("\r", searched)) + 1;
+  yield* linesOf(open.join("") + held);
 }
 
 function linesOf(block: string): string[] {

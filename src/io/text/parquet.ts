@@ -36,7 +36,7 @@ export async function openParquet({ name, file }: ByteSource): Promise<ParquetRo
   async function* rows(): AsyncGenerator<Readonly<Record<string, unknown>>> {
     for (let start = 0; start < count; start += ROWS_AT_ONCE) {
       const range = { rowStart: start, rowEnd: Math.min(start + ROWS_AT_ONCE, count) };
-      const read = await reading(name, () => parquetReadObjects({ file: buffer, metadata, compressors, ...range }));
+      const read = await reading(name, () => parquetReadObjects({ file: buffer, metadata, compressors, utf8: false, ...range }));
       if (read.length !== range.rowEnd - start) {
         throw new DataError(
           `${name} holds ${start + read.length} rows and says that there are ${count}`,
@@ -52,9 +52,21 @@ export async function openParquet({ name, file }: ByteSource): Promise<ParquetRo
   return { columns: parquetSchema(metadata).children.map(({ element }) => element.name), rows: rows() };
 }
 
-/** 64-bit integers arrive as BigInt. */
+/**
+ * 64-bit integers arrive as BigInt; one that no number is exact for becomes its digits, because ids may be as large. Columns without a type
+ * arrive as bytes: they are texts if they are UTF-8.
+ */
 function plainValue(value: unknown): unknown {
-  return typeof value === "bigint" ? Number(value) : value;
+  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  return value instanceof Uint8Array ? textOr(value) : value;
+}
+
+function textOr(bytes: Uint8Array): string | Uint8Array {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return bytes;
+  }
 }
 
 /** Converts errors that the package throws into errors of this one; errors of the file pass through. */

@@ -4,6 +4,7 @@
  */
 import { DataError } from "../../errors.ts";
 import { type Folder, pathIn } from "../folder.ts";
+import { mistakenFor } from "../mistaken-file.ts";
 
 /** Bytes to read a text or a table from. */
 export interface ByteSource {
@@ -35,7 +36,21 @@ export function streamSource(stream: AsyncIterable<Uint8Array>, name: string): B
 
 async function* filePieces(folder: Folder, file: string): AsyncGenerator<Uint8Array> {
   const size = await folder.size(file);
-  for (let start = 0; start < size; start += READ_BYTES) yield folder.read(file, start, Math.min(start + READ_BYTES, size));
+  for (let start = 0; start < size; start += READ_BYTES) {
+    const piece = await folder.read(file, start, Math.min(start + READ_BYTES, size));
+    if (start === 0) checkNotMistaken(piece, pathIn(folder, file));
+    yield piece;
+  }
+}
+
+/** Some mistaken files are texts themselves, and would be read as sentences. */
+function checkNotMistaken(first: Uint8Array, name: string): void {
+  const mistaken = mistakenFor(first);
+  if (mistaken === undefined) return;
+  throw new DataError(
+    `${name} is ${mistaken.what}`,
+    "Give the text or the table itself: get it with `git lfs pull`, download it again, or unpack the archive.",
+  );
 }
 
 const isGzip = (bytes: Uint8Array) => bytes[0] === 0x1f && bytes[1] === 0x8b;

@@ -117,8 +117,9 @@ const openers: Readonly<Record<TableFormat, Opener>> = {
   lines: async (source) => openLines(source),
   csv: (source, options) => openSeparated(source, "csv", ",", options),
   tsv: (source, options) => openSeparated(source, "tsv", "\t", options),
-  jsonl: (source, options) => openJson("jsonl", source.name, jsonLines(source.name, textOf(source), options), options),
-  json: openJsonFile,
+  // A list in a line is a row; an array of objects is a whole table under the wrong ending.
+  jsonl: (source, options) => openJsonText(source, "jsonl", /^\s*\[\s*\{/, options),
+  json: (source, options) => openJsonText(source, "json", /^\s*\[/, options),
   parquet: async (source) => {
     const { columns, rows } = await openParquet(source);
     return { name: source.name, format: "parquet", columns, named: true, separator: null, rows: numbered(rows) };
@@ -155,7 +156,7 @@ const SAMPLE_CHARACTERS = 1 << 16;
 
 async function openSeparated(source: ByteSource, format: "csv" | "tsv", usual: Separator, options: TableOptions): Promise<Table> {
   const { name } = source;
-  const { sample: beginning, whole, texts } = await sampled(textOf(source), SAMPLE_CHARACTERS);
+  const { sample: beginning, whole, texts } = await sampled(textOf(source), (sample) => sample.trimStart().length >= SAMPLE_CHARACTERS);
   const declared = declaration.exec(beginning);
   const sample = beginning.slice(declared?.[0].length ?? 0);
   const shown = whole ? `${sample}\n` : sample; // Without a line end the last row may be cut off.
@@ -212,13 +213,12 @@ function distinctNames(cells: readonly string[]): string[] {
   });
 }
 
-async function openJsonFile(source: ByteSource, options: TableOptions): Promise<Table> {
-  const { sample, texts } = await sampled(textOf(source), 1);
-  const rows = sample.trimStart().startsWith("[") ? splitJsonArray(texts, source.name) : null;
-  // A file with one list per line also counts as JSON lines.
-  return rows === null
-    ? openJson("json", source.name, jsonLines(source.name, texts, options), options)
-    : openJson("json", source.name, jsonElements(source.name, rows), options);
+/** JSON that begins like `array` is one array of rows; any other has a row a line. */
+async function openJsonText(source: ByteSource, format: "json" | "jsonl", array: RegExp, options: TableOptions): Promise<Table> {
+  const { sample, texts } = await sampled(textOf(source), (sample) => /^\s*(\[\s*)?[^\s[]/.test(sample));
+  return array.test(sample)
+    ? openJson("json", source.name, jsonElements(source.name, splitJsonArray(texts, source.name)), options)
+    : openJson(format, source.name, jsonLines(source.name, texts, options), options);
 }
 
 interface JsonRow {
@@ -285,14 +285,11 @@ async function openJson(
   return { name, format, columns: Object.keys(rowOf(first.value).fields), named, separator: null, rows: all() };
 }
 
-/**
- * The beginning of a text, at least this many characters if it has them, and the whole text including it; `whole` if the sample is
- * everything.
- */
-async function sampled(texts: AsyncGenerator<string>, characters: number) {
+/** The beginning of a text, until it is enough, and the whole text including it; `whole` if the sample is everything. */
+async function sampled(texts: AsyncGenerator<string>, isEnough: (sample: string) => boolean) {
   let sample = "";
   let whole = false;
-  while (sample.trimStart().length < characters && !whole) {
+  while (!whole && !isEnough(sample)) {
     const next = await texts.next();
     if (next.done) whole = true;
     else sample += next.value;

@@ -1,6 +1,7 @@
 /** Tables against what pandas and pyarrow wrote (golden/tables.json), in pieces of every size, and refusals of anything but tables. */
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, it } from "vitest";
 import { DataError, OptionError } from "../../../src/errors.ts";
 import { openExamples } from "../../../src/io/examples.ts";
@@ -148,6 +149,14 @@ describe("JSON", () => {
     expect(await rowsOf("a.json", "[ ]")).toEqual([]);
   });
 
+  it("is an array in a file that says JSON lines", async () => {
+    expect(await rowsOf("a.jsonl", '[\n{"a": "x"},\n{"a": "y"}\n]\n')).toEqual([["x"], ["y"]]);
+    expect(await rowsOf("a.jsonl", '["x", "y"]\n["z", "w"]\n')).toEqual([
+      ["x", "y"],
+      ["z", "w"],
+    ]);
+  });
+
   it.each<[string, string, string, RegExp]>([
     ["a line that is no JSON", "a.jsonl", '{"a":"x"}\n{"a":\n', /a\.jsonl, line 2: not JSON/],
     ["an array that does not end", "a.json", '[{"a":"x"},', /is no JSON array: it ends before its last bracket/],
@@ -167,6 +176,27 @@ it("takes the format from the ending, in any case and behind .gz", () => {
     ["csv", "jsonl", "lines", "tsv", "jsonl", "json", "parquet"], // prettier
   );
   expect([formatOf("csv"), formatOf("a.constructor"), formatOf("a.gz"), formatOf("b.csv/a")]).toEqual([null, null, null, null]);
+});
+
+it.each([
+  ["a Git LFS pointer", "a.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"],
+  ["a web page", "a.txt", "<!DOCTYPE html>\n<html><body>Not found</body></html>\n"],
+  ["a zip archive", "a.tsv", "PK\u0003\u0004 and what it holds"],
+])("does not read %s as sentences", async (what, name, content) => {
+  await expect(rowsOf(name, content)).rejects.toThrow(DataError);
+  await expect(rowsOf(name, content)).rejects.toThrow(`${name} is ${what}`);
+});
+
+it("keeps the ids of Parquet that no number holds, and takes bytes for texts only if they are", async () => {
+  const columns = [
+    { name: "id", data: [2n ** 60n + 1n, 5n], type: "INT64" as const },
+    { name: "text", data: [Uint8Array.of(0x61), Uint8Array.of(0xff)], type: "BYTE_ARRAY" as const },
+  ];
+  const rows = await rowsOf("a.parquet", new Uint8Array(parquetWriteBuffer({ columnData: columns })));
+  expect(rows).toEqual([
+    ["1152921504606846977", "a"],
+    [5, Uint8Array.of(0xff)],
+  ]);
 });
 
 it("says what is wrong with an archive, a Parquet file, a stream of Parquet, and a name", async () => {
