@@ -17,7 +17,7 @@ import { STS_TASKS, type StsMode, type StsTask } from "../src/simcse/evaluation/
 import { resultTables } from "../src/simcse/evaluation/senteval/table.ts";
 import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/senteval/transfer.ts";
 import { evaluateSet, type SetReport } from "../src/simcse/evaluation/sets/evaluate-set.ts";
-import type { EvaluationSet } from "../src/simcse/evaluation/sets/evaluation-set.ts";
+import type { EvaluationSet, SetKind } from "../src/simcse/evaluation/sets/evaluation-set.ts";
 import { setTables } from "../src/simcse/evaluation/sets/set-tables.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
@@ -26,6 +26,7 @@ import { type EvaluationSetFlags, evaluationSetOptions, openEvaluationSets } fro
 import { findModelOrDefault, type ModelFlags, modelOrDefaultFlags, namedModel } from "./cli/find-model.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { type Progress, startProgress } from "./cli/progress.ts";
+import { say } from "./cli/say.ts";
 import { tuningFor, tuningOptions } from "./cli/tuning.ts";
 import { openAdapter } from "./setup/open-adapter.ts";
 
@@ -44,6 +45,15 @@ interface EvaluateOptions extends ModelFlags, EvaluationSetFlags, ColumnFlags {
   readonly adapter?: string;
   readonly autotune?: boolean;
 }
+
+/** Why a set of a kind may have no score. */
+const withoutScore: Readonly<Record<SetKind, string>> = {
+  "scored pairs": "all its scores, or all its cosines, are equal",
+  "labelled pairs": "it needs pairs of both labels",
+  retrieval: "it has no query with a relevant text",
+  triplets: "it has no triplet",
+  "labelled texts": "it has too few texts to leave out a fifth of each class at a time",
+};
 
 const taskNames = [...STS_TASKS, ...TRANSFER_TASKS].map(({ name }) => name);
 
@@ -106,6 +116,9 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
     const reports = await evaluateTasks(tasks, given.mode, { encode: whole, dataDir: given.data_dir, device, progress, done: sets.length });
     progress.stop();
     printTables(given, own, reports);
+    for (const { name, kind, metrics } of own) {
+      if (Object.values(metrics).some((value) => !Number.isFinite(value))) say(`${name} has no score (nan): ${withoutScore[kind]}`);
+    }
     await writeResults(given, { model: named ?? defaultModel.name, pooler: simcse.pooler, adapter: device.name, own, reports });
   } finally {
     progress.stop();

@@ -1,6 +1,6 @@
 /** `simcse serve`: embeddings as OpenAI's API has them, and a search page, until a signal stops it. */
 import { basename, extname, resolve } from "node:path";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { OptionError } from "../src/errors.ts";
 import { sentencesOf } from "../src/io/text-node.ts";
 import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
@@ -43,7 +43,7 @@ const options: readonly Option[] = [
   new Option(
     "--cors_origin <origin...>",
     "origins whose pages may send requests, such as https://example.com, or * for all (default: none)",
-  ),
+  ).argParser((text: string, before: readonly string[] = []) => [...before, parseOrigin(text)]),
   new Option(
     "--allowed_host <name...>",
     "host names that requests may use; on a loopback address localhost and this machine's addresses are always allowed",
@@ -138,4 +138,12 @@ function toldToEnd(): Promise<null> {
       });
     }
   });
+}
+
+/** An origin as browsers send it. */
+function parseOrigin(text: string): string {
+  if (text === "*") return text;
+  const origin = URL.canParse(text) ? new URL(text).origin : "null";
+  if (origin !== "null" && [origin, `${origin}/`].includes(text.toLowerCase())) return origin;
+  throw new InvalidArgumentError("Give a scheme and a host, such as https://example.com or http://localhost:3000, or * for all.");
 }

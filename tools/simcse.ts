@@ -3,6 +3,7 @@
 import { createRequire } from "node:module";
 import { Command } from "commander";
 import { withConfigFile } from "./cli/config-file.ts";
+import { refuseEmptyValues } from "./cli/empty-values.ts";
 import { outputFailure, reportFailure } from "./cli/failure.ts";
 import { layOutHelp } from "./cli/help.ts";
 import { explainLeadingDashes } from "./cli/leading-dash.ts";
@@ -56,6 +57,7 @@ const commands = [
 for (const command of commands) program.addCommand(command);
 layOutHelp(program);
 explainLeadingDashes(program);
+refuseEmptyValues(program);
 
 process.stdout.on("error", (error) => {
   reportFailure(outputFailure(error), { debug: false });

@@ -1,5 +1,7 @@
 /** Opens a device in Node through Dawn. This is the only file that imports the `webgpu` package. */
+import { DeviceError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
+import { quoted } from "../show.ts";
 import { type Device, type DeviceOptions, openDeviceOn } from "./device.ts";
 import { waitPatiently } from "./patience-node.ts";
 
@@ -50,6 +52,14 @@ export async function openDevice(options: NodeDeviceOptions = {}): Promise<Devic
     return await openDeviceOn(gpu, options, { onClose: release, waitForSoftware: waitPatiently });
   } catch (error) {
     release();
-    throw error;
+    throw (await unknownAdapter(options)) ?? error;
   }
+}
+
+/** The error for a name that no adapter has; null if one has it, or there is no adapter. */
+async function unknownAdapter({ adapter }: NodeDeviceOptions): Promise<DeviceError | null> {
+  if (adapter === undefined) return null;
+  const names = [...new Set(await adapterNames())];
+  if (names.length === 0 || names.some((name) => name.includes(adapter))) return null;
+  return new DeviceError(`No adapter's name contains ${quoted(adapter)}.`, `There are ${names.map((name) => quoted(name)).join(", ")}.`);
 }

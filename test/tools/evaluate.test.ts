@@ -91,7 +91,10 @@ describe("simcse evaluate --eval_file", () => {
     expect(rows).toHaveLength(12);
     expect(rows[0]).toEqual({ set: "scored", a: pairs[0]![0], b: pairs[0]![1], score: 0, cosine: expect.any(Number) });
     expect(rows[6]).toMatchObject({ set: "faq", query: pairs[0]![0], rank_of_first_relevant: expect.any(Number) });
-    expect((await evaluate("--eval_file", own("faq.tsv"), "--corpus_file", own("more.txt"))).stdout).toContain("faq: retrieval, 6");
+    // As in the README: the texts to search are for the sets that are searched.
+    expect((await evaluate("--eval_file", own("scored.csv"), own("faq.tsv"), "--corpus_file", own("more.txt"))).stdout).toContain(
+      "faq: retrieval, 6",
+    );
   });
 
   it("names what cannot be evaluated on", async () => {

@@ -22,7 +22,10 @@ export const evaluationSetOptions: readonly Option[] = [
   new Option("--corpus_file <file>", "with pairs in --eval_file: additional texts to search"),
 ];
 
-/** Reads every set that the options name, with the columns given in `reading`. Throws `OptionError` if two sets would have the same name. */
+/**
+ * Reads every set that the options name, with the columns given in `reading`. Texts of --corpus_file are searched in each set of pairs. Throws
+ * `OptionError` if two sets would have the same name, or if no set is searched.
+ */
 export async function openEvaluationSets(
   { eval_file = [], corpus_file }: EvaluationSetFlags,
   reading: ExampleOptions,
@@ -36,6 +39,12 @@ export async function openEvaluationSets(
     }
     sets.push(await openSet(path, name, corpus, reading));
   }
+  if (corpus_file !== undefined && !sets.some(({ kind }) => kind === "retrieval")) {
+    throw new OptionError(
+      `--corpus_file ${corpus_file} has texts to search, and no file of --eval_file has queries.`,
+      "Leave it out, or give pairs of a query and a relevant text.",
+    );
+  }
   return sets;
 }
 
@@ -48,7 +57,8 @@ async function openSet(path: string, name: string, corpus: readonly string[], re
       "Give a file, or a folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/test.tsv.",
     );
   }
-  return evaluationSet(await openExampleFile(path, reading), name, corpus);
+  const table = await openExampleFile(path, reading);
+  return evaluationSet(table, name, table.kind === "pairs" ? corpus : []);
 }
 
 async function textsOf(path: string): Promise<string[]> {

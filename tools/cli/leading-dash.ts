@@ -3,6 +3,8 @@ import type { Command } from "commander";
 
 /** Commander's message for a word that it takes for an option. */
 const unknownOption = /^error: unknown option '(-[^']*)/;
+/** A word that can hardly be anything but an option. */
+const optionName = /^--[a-z][a-z_-]*$/i;
 
 /** Adds the remedy to the unknown-option error of each command that takes arguments. */
 export function explainLeadingDashes(command: Command): void {
@@ -10,9 +12,14 @@ export function explainLeadingDashes(command: Command): void {
     command.configureOutput({
       outputError(text, write) {
         const word = unknownOption.exec(text)?.[1];
-        write(word === undefined ? text : `${text}  If it is a text, put -- before it: simcse ${command.name()} … -- "${word}"\n`);
+        const isText = word !== undefined && !optionName.test(word);
+        write(isText ? `${text}  If it is a text, put -- before it: ${fullName(command)} … -- "${word}"\n` : text);
       },
     });
   }
   for (const inner of command.commands) explainLeadingDashes(inner);
+}
+
+function fullName(command: Command): string {
+  return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
 }

@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 export function wholeNumber(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most)
+    if (text.trim() === "" || !Number.isSafeInteger(value) || value < least || value > most)
       throw new InvalidArgumentError(`Give a whole number of at least ${least}${Number.isFinite(most) ? ` and at most ${most}` : ""}.`);
     return value;
   };

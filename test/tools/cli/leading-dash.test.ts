@@ -23,6 +23,7 @@ it("says how to give a text that begins with a dash, where a command takes texts
   expect(run("similarity", "-5 degrees today", "five below zero").said).toBe(
     `error: unknown option '-5 degrees today'\n  If it is a text, put -- before it: simcse similarity … -- "-5 degrees today"\n`,
   );
+  expect(run("similarity", "--offline", "a text").said).toBe("error: unknown option '--offline'\n");
   expect(run("similarity", "--", "-5 degrees today").texts).toEqual(["-5 degrees today"]);
   expect(run("encode", "-5 degrees").said).toBe("error: unknown option '-5 degrees'\n");
 });
