@@ -29,7 +29,8 @@ export interface AttentionBlocks {
   backwardByWalks(tensors: { readonly dContext: Value; readonly moments: Tensor; readonly dQkv: Value }): Kernel;
 }
 
-interface BlockDeclaration extends Pick<KernelDeclaration, "label" | "workgroupSize" | "enables" | "writes" | "main"> {
+/** A kernel of a node. */
+export interface BlockDeclaration extends Pick<KernelDeclaration, "label" | "workgroupSize" | "enables" | "writes" | "main"> {
   readonly reads?: KernelDeclaration["reads"];
   readonly declarations: string;
   /** The WGSL type of qkv's elements. */

@@ -1,0 +1,166 @@
+/**
+ * The workgroup memory of attention on matrix units, and the products in it, as WGSL.
+ *
+ * It consists of blocks of 32 tokens, each in four quarters of 16 rows and half of the columns: a matrix is loaded from a quarter at a
+ * constant offset and stride, because computed ones are bounds-checked. A block holds a head's halves, or 32×32 scores, whose place the
+ * weights made of them take over, or 32 columns of a head's results. Blocks are named by WGSL for their number.
+ *
+ * The subgroups of a workgroup share the rows of a block, and its halves of columns if there are four of them.
+ */
+import { range, wgsl } from "../../gpu/shader.ts";
+import { addProduct, halvesPerVector, loadOperand, type MatrixUnits, resultType, storeResult } from "../language/matrix-units.ts";
+import { blockTokens } from "./frame.ts";
+
+/** Threads of a workgroup. */
+export const threads = 128;
+
+/** Rows of a quarter, and columns of a quarter of scores. */
+const edge = blockTokens / 2;
+
+/** Threads that share a row of scores: each has eight numbers of it, one vector of weights. */
+const threadsPerRow = threads / blockTokens;
+
+/** An operand in a block. */
+interface Operand {
+  readonly block: string;
+  /** Whether its rows run along the dimension that is summed over. */
+  readonly alongDepth: boolean;
+  /** Numbers in half of a row: of a head's halves, or of weights. */
+  readonly halfRow: number;
+  /** Vectors before its rows. */
+  readonly from: number;
+}
+
+/** A product that is added to the results `name`. */
+interface BlockProduct {
+  readonly name: string;
+  readonly left: Operand;
+  readonly right: Operand;
+  readonly depth: number;
+  /** Columns of each half. */
+  readonly columns: number;
+}
+
+/** Whether the units and a head's size fit the quarters. */
+export const suitsBlocks = ({ matrix: { M, N, K }, lanes }: MatrixUnits, headSize: number): boolean =>
+  [2, 4].includes(threads / lanes) && [M, N, K].every((size) => edge % size === 0) && headSize % blockTokens === 0;
+
+/** The blocks for heads of a size. */
+export function matrixBlocks({ matrix, lanes }: MatrixUnits, headSize: number) {
+  const { M, N, K } = matrix;
+  /** Vectors of a head's row and of half of it. */
+  const vectors = headSize / halvesPerVector;
+  const half = vectors / 2;
+  /** Vectors from one row of a quarter to the next. It is odd, so that rows begin in different banks, and those of both halves do too. */
+  const stride = Math.max(half, edge / 4) + 1;
+  const quarter = edge * stride + 4;
+  /** The vectors of a block that a thread moves. */
+  const moved = range((blockTokens * vectors) / threads);
+  const hasOwnColumns = threads / lanes === 4;
+  const columnHalves = hasOwnColumns ? ["ownColumn"] : ["0u", "1u"];
+  const rowsOfMatrices = range(edge / M);
+
+  const load = (side: "left" | "right", { block, alongDepth, halfRow, from }: Operand, ownHalf: string, own: number, depth: number) => {
+    const halfDepth = alongDepth ? halfRow : edge;
+    const depthHalf = Math.floor(depth / halfDepth);
+    const [row, column] = alongDepth ? [own, depth % halfDepth] : [depth % halfDepth, own];
+    const at = alongDepth ? `2u * ${ownHalf} + ${depthHalf}u` : `${2 * depthHalf}u + ${ownHalf}`;
+    return loadOperand(side, matrix, alongDepth, {
+      array: `memory[4u * (${block}) + ${at}]`,
+      offset: `${row * stride + from + column / halvesPerVector}u`,
+      stride: `${stride}u`,
+    });
+  };
+  /** A result's matrices: `name_half_i_j`, of rows i and columns j of each of the halves that a subgroup computes. */
+  const resultsOf = (name: string, columns: number) =>
+    columnHalves.flatMap((ownHalf, a) =>
+      rowsOfMatrices.flatMap((i) => range(columns / N).map((j) => ({ ownHalf, i, j, result: `${name}_${a}_${i}_${j}` }))),
+    );
+
+  return {
+    vectors,
+    moved,
+    /** Columns of each half of a head's results, and of scores. */
+    headColumns: headSize / 2,
+    scoreColumns: edge,
+    /** f32 results of a head take several blocks. */
+    resultBlocks: headSize / blockTokens,
+    bytes: (blocks: number) => blocks * 4 * quarter * 16,
+    declarations: (blocks: number) => wgsl`var<workgroup> memory: array<array<vec4u, ${quarter}>, ${4 * blocks}>;
+fn halves(low: vec4f, high: vec4f) -> vec4u { return vec4u(bitcast<vec2u>(vec4<f16>(low)), bitcast<vec2u>(vec4<f16>(high))); }
+`,
+    /** Declares a thread's place: its subgroup's part of a block, the tokens and columns of the vectors that it moves, and its `part` of a `row` of scores. */
+    places: wgsl`let own = thread % ${lanes}u;
+  let ownRow = thread / ${lanes}u${hasOwnColumns ? " / 2u" : ""};
+  ${hasOwnColumns ? `let ownColumn = thread / ${lanes}u % 2u;` : ""}
+  ${moved
+    .map(
+      (i) => wgsl`let token${i} = (thread + ${i * threads}u) / ${vectors}u;
+  let column${i} = (thread + ${i * threads}u) % ${vectors}u;
+  let quarter${i} = token${i} / ${edge}u * 2u + column${i} / ${half}u;
+  let line${i} = token${i} % ${edge}u * ${stride}u;
+  let resultQuarter${i} = 4u * (column${i} % ${half}u / 2u) + quarter${i};
+  let resultAt${i} = line${i} + column${i} % 2u * 2u;`,
+    )
+    .join("\n  ")}
+  let row = thread / ${threadsPerRow}u;
+  let part = thread % ${threadsPerRow}u;
+  let scoreQuarter = row / ${edge}u * 2u + part / 2u;
+  let scoreAt = row % ${edge}u * ${stride}u + part % 2u * 2u;
+  let weightAt = row % ${edge}u * ${stride}u + part % 2u;`,
+    /** The place of vector i of those that a thread moves. */
+    vectorAt: (block: string, i: number) => `memory[4u * (${block}) + quarter${i}][line${i} + column${i} % ${half}u]`,
+    /** The same eight numbers of f32 results that begin with a block, times a factor, as halves. */
+    resultOf(block: number, i: number, factor: string): string {
+      const quad = (at: string) => `bitcast<vec4f>(memory[${4 * block}u + resultQuarter${i}][${at}]) * ${factor}`;
+      return `halves(${quad(`resultAt${i}`)}, ${quad(`resultAt${i} + 1u`)})`;
+    },
+    /** Four of a thread's scores. */
+    scoresOf: (block: string, quad: number) => `bitcast<vec4f>(memory[4u * (${block}) + scoreQuarter][scoreAt + ${quad}u])`,
+    /** Stores a thread's eight weights in the place of scores, as the first or the second matrix there. */
+    storeWeights: (block: string, matrix: 0 | 1, [low, high]: readonly string[]) =>
+      `memory[4u * (${block}) + scoreQuarter][weightAt + ${2 * matrix}u] = halves(${low}, ${high});`,
+    /** `name` of the threads of a row, joined. */
+    overRow: (name: string, join: (a: string, b: string) => string) =>
+      [1, 2].map((distance) => `${name} = ${join(name, `subgroupShuffleXor(${name}, ${distance}u)`)};`).join(" "),
+    /** A head's rows as an operand. */
+    ofHead: (block: number, alongDepth: boolean): Operand => ({ block: `${block}u`, alongDepth, halfRow: headSize / 2, from: 0 }),
+    /** Weights as an operand. */
+    ofWeights: (block: string, matrix: 0 | 1, alongDepth: boolean): Operand => ({ block, alongDepth, halfRow: edge, from: 2 * matrix }),
+    /** Declares results, zeros. In a loop, Dawn does not set a variable without a value to zeros again. */
+    declare: (name: string, columns: number) =>
+      resultsOf(name, columns)
+        .map(({ result }) => `var ${result} = ${resultType(matrix)}();`)
+        .join(" "),
+    /** Adds a product to its results. */
+    multiply: ({ name, left, right, depth, columns }: BlockProduct) =>
+      range(depth / K)
+        .map((step) => {
+          const lefts = rowsOfMatrices.map((i) => `let l${i} = ${load("left", left, "ownRow", i * M, step * K)};`);
+          const products = columnHalves.flatMap((ownHalf, a) =>
+            range(columns / N).map((j) => {
+              const sums = rowsOfMatrices.map((i) => addProduct(`${name}_${a}_${i}_${j}`, `l${i}`, "r"));
+              return `{ let r = ${load("right", right, ownHalf, j * N, step * K)}; ${sums.join(" ")} }`;
+            }),
+          );
+          return `{ ${[...lefts, ...products].join(" ")} }`;
+        })
+        .join("\n    "),
+    /** Multiplies results by a number. */
+    multiplyBy: (name: string, columns: number, factor: string) =>
+      resultsOf(name, columns)
+        .map(({ result }) => `${result} = subgroupMatrixScalarMultiply(${result}, ${factor});`)
+        .join(" "),
+    /** Stores results in blocks of 32 columns, 16 of each half. */
+    store: (name: string, columns: number, block: string) =>
+      resultsOf(name, columns)
+        .map(({ ownHalf, i, j, result }) =>
+          storeResult(result, {
+            array: `memory[4u * (${block} + ${Math.floor((j * N) / edge)}u) + 2u * ownRow + ${ownHalf}]`,
+            offset: `${i * M * stride + ((j * N) % edge) / 4}u`,
+            stride: `${stride}u`,
+          }),
+        )
+        .join("\n    "),
+  };
+}
