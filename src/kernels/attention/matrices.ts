@@ -81,6 +81,12 @@ interface MatrixKernel extends Pick<BlockDeclaration, "label" | "reads" | "write
 /** A head's rows in a tensor: WGSL for the vector i of those that a thread moves, of the block of tokens from a position on. */
 type Rows = (position: string, i: number) => string;
 
+/** Rows of a tensor, and the block of workgroup memory that they are moved to. */
+interface Source {
+  readonly rows: Rows;
+  readonly to: number;
+}
+
 /** A tile of the backward pass. */
 interface Tile {
   /** Positions of its first query and key. */
@@ -111,13 +117,33 @@ function kernelsFor(inputs: AttentionInputs, attributes: AttentionAttributes, { 
     (tensor: string, rowVectors: number, offset = 0): Rows =>
     (position, i) =>
       `${tensor}[(first + min(${position} + token${i}, count - 1u)) * ${rowVectors}u + head * ${vectors}u + ${offset}u + column${i}]`;
-  const [query, key, value] = range(3).map((part) => rowsOf("qkv", 3 * width, part * width)) as [Rows, Rows, Rows];
-  const gradient = rowsOf("dContext", width);
+  const [inQueries, inKeys, inValues] = range(3).map((part) => (tensor: string) => rowsOf(tensor, 3 * width, part * width)) as [
+    (tensor: string) => Rows,
+    (tensor: string) => Rows,
+    (tensor: string) => Rows,
+  ];
+  const query: Source = { rows: inQueries("qkv"), to: block.query };
+  const key: Source = { rows: inKeys("qkv"), to: block.key };
+  /** Values: backward in a block of their own, forward in that of the keys, which are done with then. */
+  const value: Source = { rows: inValues("qkv"), to: block.value };
+  const valueForward: Source = { ...value, to: key.to };
+  const gradient: Source = { rows: rowsOf("dContext", width), to: block.gradient };
 
-  /** A vector of the block from a position on: zeros past the sentence's end. */
-  const loaded = (rows: Rows, position: string, i: number) => `select(vec4u(), ${rows(position, i)}, ${position} + token${i} < count)`;
-  const fill = (to: number, rows: Rows, position: string) =>
-    moved.map((i) => `${blocks.vectorAt(`${to}u`, i)} = ${loaded(rows, position, i)};`).join("\n    ");
+  /** Declares registers for blocks on their way into workgroup memory. */
+  const declareNext = (count: number) =>
+    range(count)
+      .flatMap((source) => moved.map((i) => `var next${source}_${i}: vec4u;`))
+      .join(" ");
+  /** Fetches the blocks from a position on into registers: zeros past the sentence's end. */
+  const fetch = (sources: readonly Source[], position: string) =>
+    sources
+      .flatMap(({ rows }, source) =>
+        moved.map((i) => `next${source}_${i} = select(vec4u(), ${rows(position, i)}, ${position} + token${i} < count);`),
+      )
+      .join("\n    ");
+  const storeNext = (sources: readonly Source[]) =>
+    sources.flatMap(({ to }, source) => moved.map((i) => `${blocks.vectorAt(`${to}u`, i)} = next${source}_${i};`)).join("\n    ");
+  const fill = (...sources: readonly Source[]) => `${fetch(sources, "mine")}\n    ${storeNext(sources)}`;
   /** Writes the f32 results that begin with a block to the workgroup's own tokens. */
   const write = (from: number, rows: Rows, factor: string) =>
     moved.map((i) => `if (mine + token${i} < count) { ${rows("mine", i)} = ${blocks.resultOf(from, i, factor)}; }`).join("\n    ");
@@ -167,25 +193,23 @@ ${declarations}`,
   const scoreBlock = (b: string) => `${b} + ${block.forwardScores}u`;
   const scores = range(keyBlocks).flatMap((b) => quads.map((quad) => ({ b, quad, name: `x${b}_${quad}` })));
   const names = scores.map(({ name }) => name);
-  /** Fetches a block of keys or values into registers. In workgroup memory it takes the place of the one before. */
-  const fetch = (rows: Rows, position: string) => moved.map((i) => `next${i} = ${loaded(rows, position, i)};`).join(" ");
-  const fetchNext = (rows: Rows) => {
+  /** Fetches the block after b, while the products of b are computed. */
+  const fetchNext = (source: Source) => {
     const position = `((b + 1u) * ${blockTokens}u)`;
-    return isOneBlock ? "" : `if (${position} < count) { ${fetch(rows, position)} }`;
+    return isOneBlock ? "" : `if (${position} < count) { ${fetch([source], position)} }`;
   };
-  const storeNext = moved.map((i) => `${blocks.vectorAt(`${block.key}u`, i)} = next${i};`).join(" ");
 
-  const forward = wgsl`${moved.map((i) => `var next${i}: vec4u;`).join(" ")}
-  ${fill(block.query, query, "mine")}
-  ${fetch(key, "0u")}
-  ${overKeys(wgsl`${storeNext}
+  const forward = wgsl`${declareNext(1)}
+  ${fill(query)}
+  ${fetch([key], "0u")}
+  ${overKeys(wgsl`${storeNext([key])}
     ${barrier}
     ${fetchNext(key)}
     ${blocks.declare("s", scoreColumns)}
     ${products("s", block.query, block.key)}
     ${blocks.store("s", scoreColumns, `(${scoreBlock("b")})`)}
     ${barrier}`)}
-  ${fetch(value, "0u")}
+  ${fetch([valueForward], "0u")}
   ${stream("mine")}
   ${scores
     .map(({ b, quad, name }) => {
@@ -208,9 +232,9 @@ ${declarations}`,
     })
     .join("\n  ")}
   ${blocks.declare("o", headColumns)}
-  ${overKeys(wgsl`${storeNext}
+  ${overKeys(wgsl`${storeNext([valueForward])}
     ${barrier}
-    ${fetchNext(value)}
+    ${fetchNext(valueForward)}
     ${sums("o", blocks.ofWeights(scoreBlock("b"), 0, true), block.key)}
     ${barrier}`)}
   ${blocks.store("o", headColumns, "0u")}
@@ -262,9 +286,9 @@ ${declarations}`,
   const dScores = (alongDepth: boolean) => blocks.ofWeights(`${block.scores}u`, 1, alongDepth);
   /** WGSL that adds to the gradients of a tile's queries, keys and values; and how they are written. */
   const of = {
-    dq: { add: sums("dq", dScores(true), block.key), rows: rowsOf("dQkv", 3 * width), unscaled: `power(${2 * bias} - exponent)` },
-    dk: { add: sums("dk", dScores(false), block.query), rows: rowsOf("dQkv", 3 * width, width), unscaled: `power(${2 * bias} - exponent)` },
-    dv: { add: sums("dv", kept, block.gradient), rows: rowsOf("dQkv", 3 * width, 2 * width), unscaled: unweighted },
+    dq: { add: sums("dq", dScores(true), block.key), rows: inQueries("dQkv"), unscaled: `power(${2 * bias} - exponent)` },
+    dk: { add: sums("dk", dScores(false), block.query), rows: inKeys("dQkv"), unscaled: `power(${2 * bias} - exponent)` },
+    dv: { add: sums("dv", kept, block.gradient), rows: inValues("dQkv"), unscaled: unweighted },
   } as const;
   type Gradient = keyof typeof of;
   const declared = (gradients: readonly Gradient[]) => gradients.map((name) => blocks.declare(name, headColumns)).join(" ");
@@ -275,12 +299,9 @@ ${declarations}`,
     .join("\n    ")}
     ${barrier}
     ${gradients.map((name, at) => write(at * resultBlocks, of[name].rows, of[name].unscaled)).join("\n    ")}`;
-  const fillQueries = (position: string) => `${fill(block.query, query, position)}\n    ${fill(block.gradient, gradient, position)}`;
-  const fillKeys = (position: string) => `${fill(block.key, key, position)}\n    ${fill(block.value, value, position)}`;
-
   const whole: readonly Gradient[] = ["dq", "dk", "dv"];
-  const backward = wgsl`${fillQueries("mine")}
-    ${fillKeys("mine")}
+  const backward = wgsl`${declareNext(4)}
+    ${fill(query, key, value, gradient)}
     ${weights({
       queries: "mine",
       keys: "mine",
@@ -296,11 +317,19 @@ ${declarations}`,
   /** A walk over the blocks of the other side. The gradients of scores keep one power of two, which only falls; `scaled` is their sum. */
   const walk = (
     { queries, keys }: Pick<Tile, "queries" | "keys">,
-    { fillOther, gradients, scaled }: { readonly fillOther: string; readonly gradients: readonly Gradient[]; readonly scaled: Gradient },
+    {
+      others,
+      gradients,
+      scaled,
+    }: { readonly others: readonly Source[]; readonly gradients: readonly Gradient[]; readonly scaled: Gradient },
   ) => wgsl`${declared(gradients)}
+    ${fetch(others, "0u")}
     var exponent = 253;
     for (var base = 0u; base < count; base += ${blockTokens}u) {
-    ${fillOther}
+    ${storeNext(others)}
+    let next = base + ${blockTokens}u;
+    if (next < count) {
+    ${fetch(others, "next")} }
     ${weights({
       queries,
       keys,
@@ -314,11 +343,12 @@ ${declarations}`,
     ${barrier}
     }
     ${finished(gradients)}`;
-  const backwardByWalks = wgsl`{ ${fillQueries("mine")}
-    ${walk({ queries: "mine", keys: "base" }, { fillOther: fillKeys("base"), gradients: ["dq"], scaled: "dq" })}
+  const backwardByWalks = wgsl`${declareNext(2)}
+    { ${fill(query, gradient)}
+    ${walk({ queries: "mine", keys: "base" }, { others: [key, value], gradients: ["dq"], scaled: "dq" })}
     ${barrier} }
-    ${fillKeys("mine")}
-    ${walk({ queries: "base", keys: "mine" }, { fillOther: fillQueries("base"), gradients: ["dk", "dv"], scaled: "dk" })}`;
+    ${fill(key, value)}
+    ${walk({ queries: "base", keys: "mine" }, { others: [query, gradient], gradients: ["dk", "dv"], scaled: "dk" })}`;
 
   const gradientBlocks = Math.max(backwardBlocks, (isOneBlock ? 3 : 2) * resultBlocks);
   const makeGradient = (declaration: Pick<BlockDeclaration, "reads" | "writes" | "main" | "flopPerScore">): Kernel =>

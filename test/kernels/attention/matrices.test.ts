@@ -54,10 +54,10 @@ function expectHalves(found: Float32Array, expected: Float64Array): void {
 }
 
 it.skipIf(!runs).each([
-  { heads: 2, headSize: 64, dropout: 0.1, lengths: [31, 1, 32, 2], longest: 32 },
-  { heads: 1, headSize: 32, dropout: 0.1, lengths: [1, 100, 33, 2, 128, 32], longest: 128 },
-])("equals the float64 reference for $heads heads of $headSize and sentences of $lengths tokens", async (shape) => {
-  const { heads, headSize, dropout, lengths, longest } = shape;
+  { heads: 2, headSize: 64, dropout: 0.1, lengths: [31, 1, 32, 2], longest: 32, window: 20 },
+  { heads: 1, headSize: 32, dropout: 0.1, lengths: [1, 100, 33, 2, 128, 32], longest: 128, window: undefined },
+])("equals the float64 reference for $heads heads of $headSize and sentences of $lengths tokens in a window of $window", async (shape) => {
+  const { heads, headSize, dropout, lengths, longest, window } = shape;
   const hidden = heads * headSize;
   const rows = lengths.reduce((sum, length) => sum + length, 0);
   const program = await build(
@@ -66,7 +66,7 @@ it.skipIf(!runs).each([
       // The batch's end is empty.
       const batch = batchInputs(tape, { tokens: rows + 40, sentences: lengths.length + 2, longest });
       const qkv = tape.input("qkv", float("f16", batch.tokens.shape[0]!, 3 * hidden));
-      const y = attention(qkv, batch, { heads, dropout });
+      const y = attention(qkv, batch, { heads, dropout, ...(window ? { window } : {}) });
       const [dQkv] = adjoint(y, tape.input("dy", y));
       return { y: cast(y, "f32"), dQkv: cast(dQkv!, "f32") };
     },
@@ -102,8 +102,8 @@ it.skipIf(!runs).each([
   ]) {
     const found = await compute(order, inputsOf(order, sizes));
     for (const { mask, qkv, dy, y, dQkv } of found) {
-      expectHalves(y, reference.attention(qkv, { heads, headSize, mask }));
-      expectHalves(dQkv, reference.attentionGradient(qkv, dy, { heads, headSize, mask }));
+      expectHalves(y, reference.attention(qkv, { heads, headSize, mask, window }));
+      expectHalves(dQkv, reference.attentionGradient(qkv, dy, { heads, headSize, mask, window }));
     }
     // The same bits wherever a sentence stands.
     const backwards = order.toReversed();
