@@ -313,13 +313,14 @@ export class Device {
   async mapStaged(staging: GPUBuffer, size: number, copied: Promise<Refusal | null> = Promise.resolve(null)): Promise<ArrayBuffer> {
     this.check();
     this.counters.readbacks++;
-    const { result, refusal } = inErrorScope(this.gpu, () => staging.mapAsync(GPUMapMode.READ));
+    const words = Math.ceil(size / 4) * 4;
+    const { result, refusal } = inErrorScope(this.gpu, () => staging.mapAsync(GPUMapMode.READ, 0, words));
     const mapped = this.#wait(result).then(
       () => true,
       () => false,
     );
     const refused = (await copied) ?? (await refusal);
-    if ((await mapped) && refused === null) return staging.getMappedRange(0, Math.ceil(size / 4) * 4);
+    if ((await mapped) && refused === null) return staging.getMappedRange(0, words);
     if (await mapped) staging.unmap();
     await this.isLost();
     this.check();
