@@ -18,6 +18,7 @@ export {
 export type { Profilable, Profiler, ProfilerOptions } from "./autograd/profiler.ts";
 export {
   type CompileOptions,
+  type Cut,
   compile,
   type Dispatch,
   type DispatchProfile,

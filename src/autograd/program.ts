@@ -63,7 +63,7 @@ export type ProgramPart = "whole" | "before pause" | "after pause";
 
 /** Where the run of a program is cut. What is submitted at the cut comes before the rest of the run. */
 export interface Cut {
-  /** The number of the program's dispatches before it; see `segmentEnds`. */
+  /** The number of the program's dispatches before it. */
   readonly after: number;
   /** Called when they are submitted. */
   readonly reached: () => void;
