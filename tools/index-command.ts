@@ -13,8 +13,7 @@ import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
 import { exportIndex, type IndexFormat, indexFormats } from "../src/simcse/search/export-index.ts";
 import { indexedSentences, openStoredIndex } from "../src/simcse/search/index-file.ts";
 import { type Filter, metadataMatcher } from "../src/simcse/search/metadata.ts";
-import type { SentenceId, SentenceToIndex } from "../src/simcse/search/sentence-index.ts";
-import type { IndexSource } from "../src/simcse/simcse-options.ts";
+import type { SentenceId, SentenceIndex, SentenceToIndex } from "../src/simcse/search/sentence-index.ts";
 import { interruptSignal } from "./cli/failure.ts";
 import { filterOption } from "./cli/filter.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
@@ -102,7 +101,7 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   const counter = startCounter("sentences");
   try {
     const { sentences, vectors } = await source(given);
-    await open.simcse.addToIndex(sentences, {
+    await open.simcse.addToIndex(withIdsOf(open.simcse.index, sentences), {
       signal,
       onProgress: counter.update,
       ...(given.upsert && { upsert: true }),
@@ -114,6 +113,19 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   await open.simcse.saveIndex(given.index);
 });
 
+/** The id by which an index has a sentence. On a command line and in a .csv file every id is a text, in JSON the same id may be a number. */
+function idIn(index: SentenceIndex, id: SentenceId): SentenceId {
+  const other = typeof id === "number" ? String(id) : /^\d+$/.test(id) ? Number(id) : id;
+  return !index.has(id) && index.has(other) ? other : id;
+}
+
+async function* withIdsOf(
+  index: SentenceIndex,
+  sentences: Iterable<SentenceToIndex> | AsyncIterable<SentenceToIndex>,
+): AsyncGenerator<SentenceToIndex> {
+  for await (const item of sentences) yield item.id === undefined ? item : { ...item, id: idIn(index, item.id) };
+}
+
 const removeCommand = withOptions(
   new Command("remove").description("remove sentences from an index by their ids").argument("<ids...>", "ids as search prints them"),
   [...modelOptions, indexOption("the index file, which is replaced")],
@@ -121,8 +133,7 @@ const removeCommand = withOptions(
   await using open = await openModel(given);
   await open.simcse.loadIndex(given.index);
   const { index } = open.simcse;
-  // On a command line, running numbers are texts too.
-  const wanted = ids.map((id) => (index.has(id) || !/^\d+$/.test(id) ? id : Number(id)));
+  const wanted = ids.map((id) => idIn(index, id));
   const missing = wanted.filter((id) => !index.has(id));
   if (missing.length > 0)
     throw new OptionError(`The index has no sentence with the id ${missing.join(", ")}.`, "Give ids as `simcse search` prints them.");
@@ -177,7 +188,9 @@ const exportCommand = withOptions(
 const folderOf = (path: string): Promise<Folder> => openFolder(dirname(resolve(path)));
 
 /** The sentences of the input, and their vectors if they are given. */
-async function source(options: SourceOptions): Promise<{ sentences: IndexSource; vectors?: Embeddings }> {
+async function source(
+  options: SourceOptions,
+): Promise<{ sentences: Iterable<SentenceToIndex> | AsyncIterable<SentenceToIndex>; vectors?: Embeddings }> {
   const given = isMatrix(options.input) ? await withRecords(options) : options;
   const { vectors, vector_column } = given;
   if (vector_column === undefined)

@@ -11,6 +11,7 @@ import { dirname, join, relative, sep } from "node:path";
 import { FileError, OptionError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
 import type { OptionNames } from "../options.ts";
+import { show } from "../show.ts";
 import { type Folder, missingFile, pathIn } from "./folder.ts";
 import { openFolder, writeFileAtomically } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
@@ -80,6 +81,12 @@ const HUB_ENDPOINT = "https://huggingface.co";
  * `openFolder` and `openHubFolder`.
  */
 export async function openModelFolder(nameOrPath: string, options: HubOptions = {}): Promise<Folder> {
+  if (typeof nameOrPath !== "string" || nameOrPath === "") {
+    throw new OptionError(
+      `The model must be a folder or a name, but is ${show(nameOrPath)}.`,
+      "Give the path of a folder, or a name on the hub; no value at all stands for the small English model.",
+    );
+  }
   const isThere = await stat(nameOrPath).then(
     () => true,
     () => false,

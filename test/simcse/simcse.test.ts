@@ -111,6 +111,7 @@ describe("SimCSE", () => {
     // Its own device may have faster kernels than the one that the tests run on.
     for (const [i, value] of (await sharing.encode(tinySentences[0]!)).entries()) expect(value).toBeCloseTo(vector[i]!, 5);
     await expect(SimCSE.load(join(folder, "nowhere"))).rejects.toThrow(FileError);
+    for (const wrong of ["", null, 5]) await expect(SimCSE.load(wrong as string)).rejects.toThrow(OptionError);
   });
 
   it("takes the hub's options with its own, and refuses others", async () => {

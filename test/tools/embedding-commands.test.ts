@@ -255,6 +255,9 @@ describe("index and search", () => {
       input: '{"key":"extra","sentence":"A cat sleeps."}\n',
     });
     await succeed(["index", "remove", "--model", model, "--index", index, "1", "0"]);
+    // An id of a table is a text; here it names the sentence with that running number.
+    const csv = ["--input_format", "csv", "--text_column", "text", "--id_column", "id", "--upsert"];
+    await succeed(["index", "add", "--model", model, "--index", index, ...csv], { input: `id,text\n2,"${tinySentences[2]}"\n` });
     const [all] = await search(["--top_k", "100"], "A cat sleeps.\n");
     expect(all!.results.map(({ id }) => id).toSorted()).toEqual([2, 3, 4, 5, "extra"]);
     expect(all!.results[0]!.id).toBe("extra");

@@ -16,6 +16,7 @@ import type { StsPair } from "../../src/simcse/evaluation/senteval/sts-files.ts"
 import { loadTransfer, TRANSFER_TASKS, type TransferTask } from "../../src/simcse/evaluation/senteval/transfer.ts";
 import { evaluateOn, setMetricNames } from "../../src/simcse/evaluation/sets/evaluate-set.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
+import { checkDiffering } from "../../src/simcse/evaluation/sets/read-set.ts";
 import type { Evaluate } from "../../src/simcse/training/training-evaluator.ts";
 import { openEvaluationSets } from "../cli/evaluation-sets.ts";
 import type { TrainOptions } from "./train-options.ts";
@@ -36,13 +37,14 @@ export interface DevEvaluation {
 
 /**
  * Opens the sets that the options name. `held` is the held-out part of the training file, if any. Throws `FileError` if none of the requested sets exist,
- * `DataError` for malformed ones.
+ * `DataError` for malformed ones and for those whose scores or labels are all the same.
  */
 export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet | null): Promise<DevEvaluation> {
   const own = [
     ...(held ? [held] : []),
     ...(await openEvaluationSets(given, given.eval_columns === undefined ? {} : { columns: given.eval_columns })),
   ];
+  for (const set of own) checkDiffering(set);
   const ofSentEval = own.length === 0 || given.do_eval === true || given.eval_transfer === true;
   // --do_eval is usual with sets of one's own, too, where SentEval's need not exist.
   const isExtra = own.length > 0 && given.eval_transfer !== true;

@@ -19,6 +19,7 @@ export const contrastive: Loss = {
   views: [2],
   target: { kind: "label", width: 1 },
   couples: false,
+  needsDifferences: true,
   record(tape, embeddings, { examples, targets }) {
     const constant = (value: number) => fill(tape, [1], value);
     const labels = reshape(targets!, [examples]);

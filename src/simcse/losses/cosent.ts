@@ -20,6 +20,7 @@ export const cosent: Loss = {
   views: [2],
   target: { kind: "score", width: 1 },
   couples: true,
+  needsDifferences: true,
   record: (_, embeddings, { examples, targets }) =>
     orderLoss(scale(pairCosines(embeddings, examples), cosineScale), reshape(targets!, [examples])),
 };

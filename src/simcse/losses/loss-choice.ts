@@ -64,8 +64,8 @@ export function chooseLoss(settings: LossSettings, examples: ExampleShape): Loss
   );
 }
 
-/** Throws `OptionError` for vectors of another length than the model's, or scores outside the loss's range. */
-function checkTarget({ name, target }: Loss, examples: ExampleShape): void {
+/** Throws `OptionError` for vectors of another length than the model's, or scores outside the loss's range, and `DataError` for scores that teach nothing. */
+function checkTarget({ name, target, needsDifferences = false }: Loss, examples: ExampleShape): void {
   if (target === null || examples.target === null) return;
   if (target.width !== examples.target.width) {
     throw new OptionError(
@@ -75,6 +75,12 @@ function checkTarget({ name, target }: Loss, examples: ExampleShape): void {
   }
   const [least, most] = examples.target.range ?? [0, 0];
   const [lowest, highest] = target.range ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  if (needsDifferences && examples.target.range !== undefined && least === most) {
+    throw new DataError(
+      `Every example has the ${examples.target.kind} ${least}: the \`loss\` ${name} learns only from differences between them.`,
+      "Give examples with other values too, or leave the value out: pairs without one belong together (infonce).",
+    );
+  }
   if (least >= lowest && most <= highest) return;
   throw new OptionError(
     `The \`loss\` ${name} takes scores from ${lowest} to ${highest}; the examples have ${least} to ${most}.`,

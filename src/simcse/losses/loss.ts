@@ -41,5 +41,7 @@ export interface Loss {
    * which needs GradCache. If not, both have the same gradients.
    */
   readonly couples: boolean;
+  /** Whether it learns only from examples whose targets differ. */
+  readonly needsDifferences?: boolean;
   readonly record: LossFunction;
 }

@@ -60,7 +60,7 @@ export function metadataMatcher(filter: Filter): (metadata: Metadata | undefined
 
 /** Throws `OptionError` unless `value` is a JSON object. `what` is its name in messages. */
 export function checkMetadata(what: string, value: unknown): asserts value is Metadata {
-  const wrong = isObject(value) ? notJson(value, what, 0) : `${what} must be a JSON object, but is ${describe(value)}`;
+  const wrong = isObject(value) && isPlain(value) ? notJson(value, what, 0) : `${what} must be a JSON object, but is ${named(value)}`;
   if (wrong !== null) throw new OptionError(`${wrong}.`, "Give an object of texts, numbers, booleans, null, arrays and objects of them.");
 }
 
@@ -122,6 +122,18 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** JSON has no dates, maps and sets: they would change or vanish when the index is written. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** A short description of a value, by its class if it has one. */
+function named(value: unknown): string {
+  const isOfClass = typeof value === "object" && value !== null && !Array.isArray(value) && !isPlain(value);
+  return isOfClass ? `a ${value.constructor.name}` : describe(value);
+}
+
 /** Deeper values would overflow the stack of later readers. */
 const mostDepth = 64;
 
@@ -129,7 +141,7 @@ const mostDepth = 64;
 function notJson(value: unknown, what: string, depth: number): string | null {
   if (value === null || typeof value === "string" || typeof value === "boolean") return null;
   if (typeof value === "number") return Number.isFinite(value) ? null : `${what} is ${value}, which JSON does not have`;
-  if (typeof value !== "object") return `${what} is ${describe(value)}, which JSON does not have`;
+  if (typeof value !== "object" || !(Array.isArray(value) || isPlain(value))) return `${what} is ${named(value)}, which JSON does not have`;
   if (depth === mostDepth) return `${what} is nested more than ${mostDepth} deep`;
   for (const [key, inner] of Object.entries(value)) {
     const wrong = notJson(inner, `${what}.${key}`, depth + 1);

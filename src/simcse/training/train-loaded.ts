@@ -165,6 +165,11 @@ export async function trainLoaded(
   { options, read, hooks, checkpoints, replace }: LoadedTraining,
 ): Promise<TrainingSummary> {
   const given = settingsFor(parts, options);
+  if (given.keepBest && options.evaluate === undefined)
+    throw new OptionError(
+      "`keepBest` needs `evaluate`, which says what is best.",
+      "Give a function that scores the model, or leave out `keepBest`.",
+    );
   const all = await read(given);
   const { set, settings } = options.maxLength === undefined && !isOnlyMasked(all) ? fitLength(all, given) : { set: all, settings: given };
   const checkpoint = options.resume && checkpoints ? await checkpoints.last() : null;

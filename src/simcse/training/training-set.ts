@@ -1,6 +1,8 @@
 /** The data of a run: texts that are tokenised when they are needed, or sequences that were packed before. */
 import { DataError } from "../../errors.ts";
+import { numberIn } from "../../io/text/number.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
+import { show } from "../../show.ts";
 import type { LossTarget } from "../losses/loss.ts";
 import type { TokenizedExample } from "./step-recording.ts";
 
@@ -52,7 +54,7 @@ export async function listExamples(examples: TrainingExamples): Promise<Training
   if (Array.isArray(examples)) return examples as TrainingExample[];
   if (typeof examples !== "object" || examples === null || !(Symbol.asyncIterator in examples || Symbol.iterator in examples)) {
     throw new DataError(
-      `The examples are ${examples === null ? "null" : `a ${typeof examples}`}, expected a list or another iterable.`,
+      `The examples are ${show(examples)}, expected a list or another iterable.`,
       "Give a list of sentences, of pairs, or of pairs with a hard negative.",
     );
   }
@@ -84,6 +86,12 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
   }
   if (rows.every(({ texts }) => texts.every((text) => text.trim() === ""))) {
     throw new DataError("All training examples are empty texts.", "Give examples that hold sentences.");
+  }
+  if (columns === 3 && rows.every(({ texts }) => numberIn(texts[2]) !== null)) {
+    throw new DataError(
+      `The third texts of all examples are numbers, such as ${show(rows[0]!.texts[2])}.`,
+      "Give scores as numbers and not as texts: [a, b, 0.8]. A third text is a hard negative.",
+    );
   }
   const target = targetOf(rows);
   return {

@@ -95,6 +95,12 @@ describe("an index", () => {
     ["nothing", [undefined], "sentences[0] is undefined"],
     ["a text in place of a list", "x", "sentences must be texts"],
     ["an empty id", [{ id: "", sentence: "x" }], "sentences[0].id is an empty text"],
+    [
+      "a date as metadata",
+      [{ sentence: "x", metadata: { at: new Date(0) } }],
+      "sentences[0].metadata.at is a Date, which JSON does not have",
+    ],
+    ["a map as metadata", [{ sentence: "x", metadata: new Map() }], "sentences[0].metadata must be a JSON object, but is a Map"],
     ["metadata that JSON does not have", [{ sentence: "x", metadata: { n: [1, Number.NaN] } }], "sentences[0].metadata.n.1 is NaN"],
   ])("refuses %s", async (_, sentences, message) => {
     const built = model.buildIndex(sentences as string[]);

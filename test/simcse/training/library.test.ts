@@ -150,6 +150,25 @@ it("takes any iterable of examples, and refuses what it cannot do by name", asyn
   await expect(train(pairs, { learningRate: Number.NaN })).rejects.toThrow(OptionError);
   await expect(train(pairs, { resume: true })).rejects.toThrow(/`checkpoints`/);
   await expect(train(pairs, { maxLength: 4096 })).rejects.toThrow(OptionError);
+  await expect(train(pairs, { keepBest: true })).rejects.toThrow("`keepBest` needs `evaluate`");
+  await expect(
+    train([
+      ["a", "b", "0.5"],
+      ["c", "d", "0.1"],
+    ]),
+  ).rejects.toThrow('The third texts of all examples are numbers, such as "0.5"');
+  await expect(
+    train([
+      ["a", "b", 0.5],
+      ["c", "d", 0.5],
+    ]),
+  ).rejects.toThrow("Every example has the score 0.5: the `loss` cosent");
+  await expect(
+    train([
+      ["a", "b", 1],
+      ["c", "d", 1],
+    ]),
+  ).rejects.toThrow("Every example has the label 1: the `loss` contrastive");
   await expect(train([])).rejects.toThrow(DataError);
   await expect(train("A sentence.")).rejects.toThrow(DataError);
   await expect(train(42)).rejects.toThrow(DataError);

@@ -54,6 +54,20 @@ export interface SetSource {
   readonly origin: string;
 }
 
+/** Throws DataError if a set's scores or labels are all the same: a correlation is then undefined, and a single class is always found. */
+export function checkDiffering(set: EvaluationSet): void {
+  const values = set.kind === "scored pairs" ? set.data.map(({ score }) => score) : labelsOf(set);
+  if (values.length === 0 || values.some((value) => value !== values[0])) return;
+  const what = set.kind === "scored pairs" ? "score" : "label";
+  throw new DataError(
+    `All ${values.length} ${set.kind} of the evaluation set ${set.name} have the ${what} ${show(values[0])}.`,
+    `Give some with another ${what}; nothing can be told apart otherwise.`,
+  );
+}
+
+const labelsOf = (set: EvaluationSet): readonly (number | string)[] =>
+  set.kind === "labelled pairs" || set.kind === "labelled texts" ? set.data.map(({ label }) => label) : [];
+
 /** Examples as an evaluation set; see `evaluationSet`. */
 export function setOfExamples(
   { name, kind, origin }: SetSource,

@@ -3,7 +3,7 @@ import { openExamples } from "../../../../src/io/examples.ts";
 import { MemoryFolder } from "../../../../src/io/folder.ts";
 import { fileSource } from "../../../../src/io/text/source.ts";
 import { holdOut } from "../../../../src/simcse/evaluation/sets/hold-out.ts";
-import { beirSet, evaluationSet, isBeirFolder } from "../../../../src/simcse/evaluation/sets/read-set.ts";
+import { beirSet, checkDiffering, evaluationSet, isBeirFolder } from "../../../../src/simcse/evaluation/sets/read-set.ts";
 
 const folderOf = (files: Readonly<Record<string, string>>) => new MemoryFolder("memory", Object.entries(files));
 const relevant = (...texts: string[]) => new Map(texts.map((text) => [text, 1]));
@@ -37,6 +37,14 @@ describe("a table is evaluated as its columns say", () => {
         ]),
       },
     });
+  });
+
+  it.each(["a,b,1\nc,d,0\n", "a,b,1\nc,d,1\n"])("and is known to tell nothing apart: %j", async (rows) => {
+    for (const column of ["score", "label"]) {
+      const set = await setOf("own.csv", `sentence1,sentence2,${column}\n${rows}`);
+      if (rows.endsWith("0\n")) checkDiffering(set);
+      else expect(() => checkDiffering(set)).toThrow(`All 2 ${set.kind} of the evaluation set mine have the ${column} 1.`);
+    }
   });
 
   it("refuses single sentences, and a corpus where nothing is searched for", async () => {
