@@ -5,6 +5,7 @@ import { MemoryFolder } from "../../src/io/folder.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { MAX_LINE_CHARACTERS } from "../../src/io/text/lines.ts";
 import { readLines, readSentences } from "../../src/io/text.ts";
+import { sentencesOf } from "../../src/io/text-node.ts";
 import { describeWithSharedData } from "../shared-data.ts";
 import { collect } from "./collect.ts";
 
@@ -22,6 +23,12 @@ async function* pieces(bytes: Uint8Array, sizes: readonly number[]): AsyncGenera
     at += size;
   }
 }
+
+describe("sentencesOf", () => {
+  it("refuses a table, whose lines are no sentences", async () => {
+    for (const name of ["a.csv", "b.jsonl.gz", "c.parquet"]) await expect(collect(sentencesOf(name))).rejects.toThrow("is a table");
+  });
+});
 
 describe("readSentences", () => {
   it.each([

@@ -129,9 +129,10 @@ function textField(table: Table, row: Row, column: string): string {
 function idField(table: Table, row: Row, column: string): SentenceId {
   const value = fieldOf(row, column);
   if ((typeof value === "string" && value !== "") || (typeof value === "number" && Number.isSafeInteger(value))) return value;
+  const isLarge = typeof value === "number" && Number.isInteger(value);
   throw new DataError(
-    `${placeOf(table, row)}: expected a text or a whole number in "${column}", found ${show(value)}.`,
-    "Give every row an id, or name another column with --id_column.",
+    `${placeOf(table, row)}: expected a text or a whole number in "${column}", found ${isLarge ? `a number beyond ${Number.MAX_SAFE_INTEGER}` : show(value)}.`,
+    isLarge ? "Write ids as texts: JavaScript would round such numbers." : "Give every row an id, or name another column with --id_column.",
   );
 }
 

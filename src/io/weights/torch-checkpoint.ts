@@ -42,11 +42,15 @@ export async function openTorchCheckpoint(folder: Folder, file: string): Promise
   const size = await folder.size(file);
   const first = await folder.read(file, 0, Math.min(size, telltaleBytes));
   const start = first.length < 8 ? 0 : new DataView(first.buffer, first.byteOffset).getUint32(0, true);
+  if (isSafetensors(first)) throw new FormatError(`${path} is a safetensors file`, "Name it model.safetensors.");
   if (start === ZIP_START) return openZipped(folder, file);
   if ((start & 0xff) === PICKLE_START) return openLegacy(folder, file, size);
   const { what, remedy } = mistakenFor(first) ?? { what: "no checkpoint of PyTorch's", remedy: GET_AGAIN };
   throw new FormatError(`${path} is ${what}`, remedy);
 }
+
+/** A safetensors file begins with the length of its header in eight bytes, and the header with a brace. */
+const isSafetensors = (first: Uint8Array) => first[8] === "{".charCodeAt(0) && first.subarray(4, 8).every((byte) => byte === 0);
 
 /** An archive contains, in one folder, `data.pkl`, the storages as `data/<key>`, and since PyTorch 2.0 their `byteorder`. */
 async function openZipped(folder: Folder, file: string): Promise<Weights> {
@@ -125,10 +129,13 @@ async function openLegacy(folder: Folder, file: string, size: number): Promise<W
   return placed(folder, file, tensors, places);
 }
 
-/** The tensors of a state dict, or of one under the key `state_dict`. Entries that are not tensors are left out. */
+/** The keys under which training programs (Lightning, fairseq, DeepSpeed) keep the state dict in their checkpoints. */
+const WRAPPING_KEYS = ["state_dict", "model_state_dict", "model", "module"];
+
+/** The tensors of a state dict, or of one under a wrapping key. Entries that are not tensors are left out. */
 function tensorsOf(path: string, value: unknown): Map<string, SavedTensor> {
   const outer = value instanceof Map ? value : new Map<unknown, unknown>();
-  const inner = outer.get("state_dict");
+  const inner = WRAPPING_KEYS.map((key) => outer.get(key)).find((entry) => entry instanceof Map);
   const tensors = new Map<string, SavedTensor>();
   for (const [name, entry] of inner instanceof Map ? inner : outer) {
     if (typeof name === "string" && entry instanceof SavedTensor) tensors.set(name, entry);

@@ -67,6 +67,11 @@ it("an archive made by hand is read", async () => {
   expect(await (await opened(holding(tensor()))).readF32("w")).toEqual(Float32Array.of(1.5, -2));
 });
 
+it.each(["state_dict", "model_state_dict", "model", "module"])("a state dict under %s is found", async (key) => {
+  const weights = await opened(archive(pickle(dict({ epoch: int(3), [key]: dict({ w: tensor() }) }))));
+  expect([...weights.tensors.keys()]).toEqual(["w"]);
+});
+
 describe("a hostile pickle is refused by name, and nothing runs", () => {
   const system = call(name("os", "system"), str("touch /tmp/simcse-was-here"));
   it.each<[string, Uint8Array, string]>([
@@ -220,6 +225,12 @@ describe("an archive that lies is refused", () => {
   ])("%s", async (_, bytes, message) => {
     await expect(opened(bytes)).rejects.toThrow(message);
     await expect(opened(bytes)).rejects.toThrow(FormatError);
+  });
+
+  it("and a safetensors file under another name is called one", async () => {
+    const header = new TextEncoder().encode('{"a":{}}');
+    const bytes = concatenate([new Uint8Array(new BigUint64Array([0x80n]).buffer), header]);
+    await expect(opened(bytes)).rejects.toThrow("is a safetensors file");
   });
 
   it("and a missing file is a FileError", async () => {
