@@ -200,7 +200,7 @@ class Participant {
   }
 
   /** Adds the own share and maps the sum. */
-  add(block: TensorRange): Promise<ArrayBuffer> {
+  async add(block: TensorRange): Promise<ArrayBuffer> {
     this.adding.get(block)?.run();
     return this.#map(block, [shareOf(block, this.share)]);
   }
