@@ -21,7 +21,7 @@ const edge = blockTokens / 2;
 const threadsPerRow = threads / blockTokens;
 
 /** An operand in a block. */
-interface Operand {
+export interface Operand {
   readonly block: string;
   /** Whether its rows run along the dimension that is summed over. */
   readonly alongDepth: boolean;
@@ -32,7 +32,7 @@ interface Operand {
 }
 
 /** A product that is added to the results `name`. */
-interface BlockProduct {
+export interface BlockProduct {
   readonly name: string;
   readonly left: Operand;
   readonly right: Operand;
