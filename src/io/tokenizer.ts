@@ -28,7 +28,7 @@ import { encodeFramed, type Framing } from "./tokenizer/framing.ts";
 import { openOfficialEngine } from "./tokenizer/official-engine.ts";
 import { sentencePieceDefinition } from "./tokenizer/sentence-piece.ts";
 import type { TokenizerRecipe } from "./tokenizer/thread.ts";
-import { asConfigured, withNamedTokens } from "./tokenizer/transformers-config.ts";
+import { asConfigured, withConfiguredTokens, withNamedTokens } from "./tokenizer/transformers-config.ts";
 import { pairOf, tokensOf } from "./tokenizer/vocabularies.ts";
 
 /** Text to token ids and back. */
@@ -181,7 +181,8 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
   const words = files.get("vocab.txt");
   if (words !== undefined) {
     const path = pathIn(folder, "vocab.txt");
-    const ids = new Map(linesOf(words).map((token, id) => [token, id]));
+    // White space at the end of a line belongs to no token: texts are split there.
+    const ids = new Map(linesOf(words).map((token, id) => [token.trimEnd(), id]));
     const special = specialTokens(path, withAdded(path, ids, added), config);
     return built(path, wordPieceDefinition(ids, special, config, added), config, special);
   }
@@ -201,7 +202,7 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
 }
 
 function built(path: string, made: TokenizerDefinition, config: TokenizerConfig, special: SpecialTokens): Source {
-  return { path, ...withEveryToken(path, { ...made }, config), config, special };
+  return { path, ...withEveryToken(path, withConfiguredTokens({ ...made }, config), config), config, special };
 }
 
 /** A checked definition with the special tokens that only the configuration names, and the ids of all others. */

@@ -190,6 +190,17 @@ describe("loadTokenizer", () => {
     }
   });
 
+  it("applies added_tokens_decoder to a vocabulary, too, and trims its lines", async () => {
+    const token = { lstrip: false, rstrip: false, normalized: false, single_word: false, special: false };
+    const tokenizer = await load({
+      "vocab.txt": VOCABULARY.map((word) => `${word} \n`).join(""),
+      "tokenizer_config.json": { added_tokens_decoder: { "6": { ...token, content: "cat" }, "15": { ...token, content: "<new>" } } },
+    });
+    // The ids are transformers'.
+    expect(tokenizer.encode("thecat <new>", 32)).toEqual([...["[CLS]", "the", "cat"].map(id), 15, id("[SEP]")]);
+    expect(tokenizer.vocabSize).toBe(16);
+  });
+
   it("refuses settings that would give other tokens: split_special_tokens, and a type_id around a single text", async () => {
     const vocabulary = { "vocab.txt": lines(VOCABULARY) };
     await expect(load({ ...vocabulary, "tokenizer_config.json": { split_special_tokens: true } })).rejects.toThrow("split_special_tokens");

@@ -62,7 +62,7 @@ export function asConfigured(definition: Unchecked, config: TokenizerConfig): Un
 }
 
 /** The added tokens with those of the configuration: theirs count where both have one. */
-function withConfiguredTokens(definition: Unchecked, { added_tokens_decoder: decoder }: TokenizerConfig): Unchecked {
+export function withConfiguredTokens(definition: Unchecked, { added_tokens_decoder: decoder }: TokenizerConfig): Unchecked {
   const added: unknown = definition.added_tokens ?? [];
   if (!isObject(decoder) || !Array.isArray(added)) return definition;
   const said = Object.entries(decoder).filter((entry): entry is [string, Unchecked] => isObject(entry[1]));
