@@ -50,11 +50,14 @@ export interface App {
   drain(): void;
 }
 
+/** Kubernetes' usual path, and that of other servers of embeddings. */
+const healthPaths = ["/healthz", "/health"];
+
 /** What a route accepts. */
 const methods: ReadonlyMap<string, string> = new Map([
   ["/v1/embeddings", "POST"],
   ["/v1/search", "POST"],
-  ...["/v1/models", "/api", "/get_examples", "/healthz", "/metrics", ...pageFiles.keys()].map((path) => [path, "GET, HEAD"] as const),
+  ...["/v1/models", "/api", "/get_examples", ...healthPaths, "/metrics", ...pageFiles.keys()].map((path) => [path, "GET, HEAD"] as const),
 ]);
 
 const lockedPaths = ["/v1/*", "/api", "/get_examples", "/metrics"];
@@ -69,7 +72,7 @@ export function createApp(options: AppOptions): App {
   addModelRoutes(app, service, options);
   addSearchRoutes(app, service, options);
   let draining = false;
-  app.get("/healthz", async (context) => {
+  app.on("GET", healthPaths, async (context) => {
     const failure = await service.failure();
     const status = draining ? "draining" : failure === null ? "ok" : "failed";
     return context.json({ status, model: names[0], ...(failure !== null && { reason: failure }) }, status === "ok" ? 200 : 503);
@@ -192,7 +195,10 @@ function inSlices(pieces: Iterator<string>): ReadableStream<Uint8Array> {
 function refuseUnknown(context: Context): Response {
   const { method, path } = context.req;
   const allowed = methods.get(path);
-  if (allowed === undefined) return refuse(context, new RequestError(404, `There is no ${method} ${path} here.`));
+  if (allowed === undefined) {
+    const meant = ["", "/v1"].map((base) => `${base}${path.replace(/\/+$/, "")}`).find((known) => methods.has(known));
+    return refuse(context, new RequestError(404, `There is no ${method} ${path} here${meant ? `: did you mean ${meant}?` : "."}`));
+  }
   context.header("Allow", allowed);
   if (method === "OPTIONS") return context.body(null, 204);
   return refuse(context, new RequestError(405, `${path} takes ${allowed} and not ${method}.`));

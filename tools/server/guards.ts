@@ -19,8 +19,10 @@ export function keyed(apiKey: string): MiddlewareHandler {
   const expected = digest(apiKey);
   return async (context, next) => {
     const [, given = ""] = /^bearer (.*)$/i.exec(context.req.header("Authorization") ?? "") ?? [];
-    if (!timingSafeEqual(digest(given), expected))
+    if (!timingSafeEqual(digest(given), expected)) {
+      context.header("WWW-Authenticate", "Bearer");
       throw new RequestError(401, "Give the server's key as `Authorization: Bearer …`.", null, "invalid_api_key");
+    }
     return next();
   };
 }

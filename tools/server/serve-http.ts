@@ -43,6 +43,8 @@ export async function serveHttp(app: App, host: string, port: number): Promise<H
   const server = createAdaptorServer({
     fetch: fetch as Parameters<typeof createAdaptorServer>[0]["fetch"],
     autoCleanupIncoming: false,
+    // For requests without a Host header, such as the health checks of HAProxy, which speaks HTTP/1.0.
+    hostname: host.includes(":") ? `[${host}]` : host,
     serverOptions: { requestTimeout, keepAliveTimeout },
   }) as Server;
   server.on("request", (_, outgoing: ServerResponse) => {

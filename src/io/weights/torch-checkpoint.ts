@@ -7,7 +7,7 @@
  * reordered when it is read. Checksums are not computed.
  */
 import { FormatError } from "../../errors.ts";
-import { quoted } from "../../show.ts";
+import { quoted, show } from "../../show.ts";
 import { type Folder, pathIn } from "../folder.ts";
 import { mistakenFor, telltaleBytes } from "../mistaken-file.ts";
 import { DTYPE_BITS, type Dtype } from "./dtypes.ts";
@@ -129,19 +129,24 @@ async function openLegacy(folder: Folder, file: string, size: number): Promise<W
   return placed(folder, file, tensors, places);
 }
 
-/** The keys under which training programs (Lightning, fairseq, DeepSpeed) keep the state dict in their checkpoints. */
-const WRAPPING_KEYS = ["state_dict", "model_state_dict", "model", "module"];
+/** The keys under which training programs (Lightning, fairseq, DeepSpeed) keep the state dict in their checkpoints, the usual ones first. */
+const WRAPPING_KEYS = ["state_dict", "model_state_dict", "model", "net", "module", "weights"];
 
 /** The tensors of a state dict, or of one under a wrapping key. Entries that are not tensors are left out. */
 function tensorsOf(path: string, value: unknown): Map<string, SavedTensor> {
   const outer = value instanceof Map ? value : new Map<unknown, unknown>();
-  const inner = WRAPPING_KEYS.map((key) => outer.get(key)).find((entry) => entry instanceof Map);
-  const tensors = new Map<string, SavedTensor>();
-  for (const [name, entry] of inner instanceof Map ? inner : outer) {
-    if (typeof name === "string" && entry instanceof SavedTensor) tensors.set(name, entry);
+  for (const dictionary of [...WRAPPING_KEYS.map((key) => outer.get(key)), outer]) {
+    const tensors = new Map<string, SavedTensor>();
+    for (const [name, entry] of dictionary instanceof Map ? dictionary : []) {
+      if (typeof name === "string" && entry instanceof SavedTensor) tensors.set(name, entry);
+    }
+    if (tensors.size > 0) return tensors;
   }
-  if (tensors.size > 0) return tensors;
-  throw new FormatError(`${path} holds no dictionary of tensors`, "Save the model's state_dict(), not the model or something else.");
+  const found = outer.size === 0 ? "" : `: it has the keys ${show([...outer.keys()])}`;
+  throw new FormatError(
+    `${path} holds no dictionary of tensors${found}`,
+    "Save the model's state_dict(), not the model or something else.",
+  );
 }
 
 function placed(folder: Folder, file: string, tensors: ReadonlyMap<string, SavedTensor>, places: ReadonlyMap<string, ByteRange>): Weights {

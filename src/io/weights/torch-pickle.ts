@@ -3,7 +3,7 @@
  * arguments of each are checked as hostile input.
  */
 import { FormatError } from "../../errors.ts";
-import { quoted } from "../../show.ts";
+import { quoted, show } from "../../show.ts";
 import { DTYPE_BITS, type Dtype } from "./dtypes.ts";
 import { Imported, type PickleContext, Tuple } from "./pickle.ts";
 import { isShape } from "./tensor-info.ts";
@@ -95,8 +95,13 @@ function storageOf(id: unknown, dtypes: ReadonlyMap<unknown, Dtype>, storages: M
   return known;
 }
 
-/** (storage, offset, shape, strides, and fields that weights do not need: requires_grad, hooks, metadata). */
-function rebuildTensor([storage, offset, size, stride]: readonly unknown[], fault: Fault): SavedTensor {
+/**
+ * (storage, offset, shape, strides, requires_grad, hooks, marks). A mark says that the stored numbers are the negatives or the conjugates of
+ * the tensor's.
+ */
+function rebuildTensor([storage, offset, size, stride, , , marks]: readonly unknown[], fault: Fault): SavedTensor {
+  const mark = marks instanceof Map ? [...marks].find(([, isSet]) => isSet === true) : undefined;
+  if (mark !== undefined) throw fault(`stores a tensor with the mark ${show(mark[0])}, not as its own numbers: save tensor.clone()`);
   const [shape, strides] = [size, stride].map((value) => (value instanceof Tuple ? value.items : undefined));
   if (!(storage instanceof Storage) || !isSize(offset) || shape === undefined || strides === undefined)
     throw fault("describes a tensor that is none");

@@ -63,9 +63,15 @@ export class CheckpointNames {
         "Save the tensors of one of them, without its prefix.",
       );
     }
+    const wrapper = wrappers.has("") ? "" : ([...wrappers][0] ?? "");
+    const { words } = architectureOf(config).names;
+    const twice = [words, encoderPrefix(config) + words].map((name) => wrapper + name);
+    if (twice.every((name) => weights.tensors.has(name))) {
+      throw new FormatError(`${weights.path} holds two encoders: ${twice.join(" and ")}.`, "Save the tensors of one of them.");
+    }
     this.#weights = weights;
     this.#config = config;
-    this.#wrapper = wrappers.has("") ? "" : ([...wrappers][0] ?? "");
+    this.#wrapper = wrapper;
   }
 
   /** The checkpoint's name of a tensor, or null if it does not have the tensor. */

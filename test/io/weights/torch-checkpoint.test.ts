@@ -67,8 +67,9 @@ it("an archive made by hand is read", async () => {
   expect(await (await opened(holding(tensor()))).readF32("w")).toEqual(Float32Array.of(1.5, -2));
 });
 
-it.each(["state_dict", "model_state_dict", "model", "module"])("a state dict under %s is found", async (key) => {
-  const weights = await opened(archive(pickle(dict({ epoch: int(3), [key]: dict({ w: tensor() }) }))));
+it.each(["state_dict", "model_state_dict", "model", "module"])("a state dict under %s is read, beside the optimizer's", async (key) => {
+  const optimizer = dict({ state: dict({ step: int(3) }) });
+  const weights = await opened(archive(pickle(dict({ optimizer, [key]: dict({ w: tensor() }) }))));
   expect([...weights.tensors.keys()]).toEqual(["w"]);
 });
 
@@ -115,6 +116,7 @@ describe("a pickle that lies or asks for too much is refused", () => {
       tensor({ shape: Array(40).fill(2 ** 50), strides: Array(40).fill(0) }),
       "on a storage of 2 elements",
     ],
+    ["the negatives of a tensor's numbers", negatives(), 'stores a tensor with the mark "neg"'],
     ["a shape of 65 dimensions", tensor({ shape: Array(65).fill(1), strides: Array(65).fill(1) }), "65 dimensions"],
     ["a negative size", tensor({ shape: [-1] }), "a tensor that is none"],
     ["a negative stride", tensor({ strides: [-1] }), "a tensor that is none"],
@@ -138,6 +140,11 @@ describe("a pickle that lies or asks for too much is refused", () => {
     await expect(opened(holding(value))).rejects.toThrow(message);
   });
 
+  function negatives() {
+    const [shape, strides, marks] = [tuple(int(2)), tuple(int(1)), dict({ neg: op(0x88) })];
+    return call(name("torch._utils", "_rebuild_tensor_v2"), storage(2), int(0), shape, strides, op(0x89), op("N"), marks);
+  }
+
   function tuplelessTensor(key: string) {
     return call(name("torch._utils", "_rebuild_tensor_v2"), storage(2, key), int(0), tuple(int(2)), tuple(int(1)));
   }
@@ -151,6 +158,7 @@ describe("a pickle that lies or asks for too much is refused", () => {
     ["nothing", new Uint8Array(), "ends where 1 bytes should follow"],
     ["no end", pickle(op("}")).slice(0, -1), "ends where 1 bytes should follow"],
     ["no dictionary", pickle(tensor()), "holds no dictionary of tensors"],
+    ["no dictionary of tensors", pickle(dict({ epoch: int(1) })), 'holds no dictionary of tensors: it has the keys ["epoch"]'],
   ])("%s", async (_, data, message) => {
     await expect(opened(archive(data))).rejects.toThrow(message);
     await expect(opened(archive(data))).rejects.toThrow(FormatError);

@@ -130,6 +130,8 @@ describe("weights", () => {
   it("of two encoders are refused with both prefixes", async () => {
     const two = open((name) => (name.startsWith("embeddings.word") ? `query.${name}` : `passage.embeddings.word_embeddings.weight`));
     await expect(two).rejects.toThrow(FormatError);
+    const both = open((name) => (name.startsWith("embeddings.position") ? "bert.embeddings.word_embeddings.weight" : name));
+    await expect(both).rejects.toThrow("holds two encoders: embeddings.word_embeddings.weight and bert.embeddings.word_embeddings.weight");
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])("that hold %s are refused by the name of the tensor", async (value) => {

@@ -1,6 +1,7 @@
 /** The server as its clients see it: OpenAI's own client, the original demo's page, many clients at once, and clients with invalid requests. */
 import { mkdir } from "node:fs/promises";
 import { Agent, request } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import OpenAI from "openai";
@@ -299,7 +300,15 @@ describe("what is refused", () => {
     for (const scheme of ["Bearer", "bearer"]) {
       expect((await post({ model: "tiny", input: "x" }, locked, { Authorization: `${scheme} sesame` })).status).toBe(200);
     }
-    for (const path of ["/", "/healthz"]) expect((await fetch(locked + path)).status).toBe(200);
+    expect((await fetch(`${locked}/v1/models`)).headers.get("WWW-Authenticate")).toBe("Bearer");
+    for (const path of ["/", "/healthz", "/health"]) expect((await fetch(locked + path)).status).toBe(200);
+  });
+
+  it("a path that is near one that there is, naming that one", async () => {
+    for (const path of ["/embeddings", "/v1/embeddings/"]) {
+      const response = await fetch(url + path, { method: "POST" });
+      expect([response.status, await response.text()]).toEqual([404, expect.stringContaining("did you mean /v1/embeddings?")]);
+    }
   });
 
   it("a method that a path does not take, naming the one it does", async () => {
@@ -322,7 +331,6 @@ describe("what is refused", () => {
   ])("a path that is none of the server's: %s", async (path) => {
     // Through a socket: fetch would tidy the path.
     const { hostname, port } = new URL(url);
-    const { connect } = await import("node:net");
     const text = await new Promise<string>((resolve) => {
       const socket = connect(Number(port), hostname, () => socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`));
       let all = "";
@@ -516,6 +524,15 @@ describe("search", () => {
     expect(status).toBe(400);
     expect(error.message).toContain(word);
   });
+});
+
+it("answers health checks of HTTP/1.0, which name no host", async () => {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write("GET /healthz HTTP/1.0\r\n\r\n");
+  let answer = "";
+  for await (const piece of socket.setEncoding("utf8")) answer += piece;
+  expect(answer).toMatch(/^HTTP\/1\.1 200 /);
 });
 
 it("ends in order: what was asked is answered, and no one else is let in", async () => {
