@@ -28,7 +28,10 @@ export function checkOptions<T>(call: string, given: T, names: OptionNames<T>): 
     );
   }
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(names, name));
-  if (unknown === undefined) return;
+  if (unknown === undefined) {
+    checkKinds(call, given);
+    return;
+  }
   const near = nearestName(unknown, known);
   throw new OptionError(
     `${call} has no option ${show(unknown)}.`,
@@ -36,11 +39,32 @@ export function checkOptions<T>(call: string, given: T, names: OptionNames<T>): 
   );
 }
 
+const isFunction = (value: unknown) => typeof value === "function";
+
+/** Options that mean the same in every call, and that would fail late with another kind of value. */
+const kinds: Readonly<Record<string, { readonly fits: (value: unknown) => boolean; readonly wanted: string }>> = {
+  signal: { fits: (value) => isFunction((value as Partial<AbortSignal>).throwIfAborted), wanted: "an AbortSignal" },
+  onProgress: { fits: isFunction, wanted: "a function" },
+  onProblem: { fits: isFunction, wanted: "a function" },
+  evaluate: { fits: isFunction, wanted: "a function that scores the model" },
+};
+
+function checkKinds(call: string, given: object): void {
+  for (const [name, { fits, wanted }] of Object.entries(kinds)) {
+    const value: unknown = Object.hasOwn(given, name) ? given[name as keyof typeof given] : undefined;
+    if (value === undefined || value === null || fits(value)) continue;
+    throw new OptionError(`The option ${name} of ${call} must be ${wanted}, but is ${show(value)}.`, "Give such a value, or leave it out.");
+  }
+}
+
 /** Splits the options of a call that takes two kinds: those in `names`, and all others. */
 export function splitOptions<First extends object, Second extends object>(
   given: First & Second,
   names: OptionNames<First>,
 ): [first: First, others: Second] {
+  if (typeof given !== "object" || given === null) {
+    throw new OptionError(`The options must be an object, but are ${show(given)}.`, "Give an object, or nothing.");
+  }
   const isFirst = ([name]: [string, unknown]) => Object.hasOwn(names, name);
   const entries = Object.entries(given);
   return [Object.fromEntries(entries.filter(isFirst)) as First, Object.fromEntries(entries.filter((entry) => !isFirst(entry))) as Second];

@@ -1,7 +1,7 @@
 /** Options of library calls: unknown names are refused, with the nearest known one. */
 import { expect, it } from "vitest";
 import { OptionError } from "../src/errors.ts";
-import { checkOptions, nearestName, type OptionNames } from "../src/options.ts";
+import { checkOptions, nearestName, type OptionNames, splitOptions } from "../src/options.ts";
 
 interface Options {
   readonly topK?: number;
@@ -36,6 +36,12 @@ it("refuses another name, and suggests the nearest", () => {
 
 it("refuses what is not an object of options", () => {
   for (const given of [null, 5, "topK", [1]]) expect(refused(given)).toContain("must be an object");
+});
+
+it("refuses another kind of value for the options that every call means alike", () => {
+  expect(refused({ signal: 5 })).toBe("The option signal of search must be an AbortSignal, but is 5. Give such a value, or leave it out.");
+  expect(refused({ signal: AbortSignal.timeout(1) })).toBeNull();
+  expect(() => splitOptions(null as never, names)).toThrow("The options must be an object, but are null.");
 });
 
 it.each([

@@ -9,7 +9,8 @@ import { constants, type Stats } from "node:fs";
 import { access, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
-import { FileError } from "../errors.ts";
+import { FileError, OptionError } from "../errors.ts";
+import { show } from "../show.ts";
 import { checkRange, type FileContent, type Folder, missingFile, type NamedContent } from "./folder.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
 
@@ -93,8 +94,15 @@ export async function checkFilePlace(path: string): Promise<void> {
   await fileOperation("write", path, async () => access(dirname(await placeOf(path)), constants.W_OK));
 }
 
+/** An empty path would be the folder that the program runs in. */
+function checkPath(path: unknown): asserts path is string {
+  if (typeof path === "string" && path !== "") return;
+  throw new OptionError(`The place to write to must be a path, but is ${show(path)}.`, "Give the path of a file or a folder.");
+}
+
 /** Renaming over a device or a pipe would replace it with a file. */
 async function checkOrdinary(path: string): Promise<void> {
+  checkPath(path);
   const found = await statOf(path);
   if (found === undefined || found.isFile()) return;
   const what = found.isDirectory() ? "a folder" : "no ordinary file";
@@ -114,6 +122,7 @@ export async function writeFolderAtomically(
   files: Iterable<NamedContent> | AsyncIterable<NamedContent>,
   { overwrite }: { overwrite: boolean },
 ): Promise<void> {
+  checkPath(path);
   const target = await placeOf(path);
   await checkReplaceable(path, target, overwrite);
   const partial = beside(target, "partial");
@@ -137,6 +146,7 @@ export async function writeFolderAtomically(
 
 /** Writes files into a folder that may contain others, one after the other, each completely or not at all. Creates missing folders. */
 export async function writeFilesInto(path: string, files: Iterable<NamedContent> | AsyncIterable<NamedContent>): Promise<void> {
+  checkPath(path);
   for await (const { name, content } of files) {
     const file = join(path, fileInside(name));
     await fileOperation("write", file, () => mkdir(dirname(file), { recursive: true }));

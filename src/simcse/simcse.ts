@@ -9,6 +9,7 @@ import { missingWeights } from "../io/weights.ts";
 import type { FloatType } from "../kernels/language/operation.ts";
 import type { Precision } from "../kernels/search/precision.ts";
 import { checkOptions } from "../options.ts";
+import { show } from "../show.ts";
 import { adapterFiles } from "./checkpoint/adapter.ts";
 import { checkVocabulary, inspectWeights, loadWeights, locateTensors, readConfig } from "./checkpoint/checkpoint.ts";
 import { type CheckpointStore, PlacedCheckpoints } from "./checkpoint/checkpoint-store.ts";
@@ -126,6 +127,9 @@ export class SimCSE {
     { device, ...options }: LoadOptions & { readonly device?: Device },
     load: (device: Device, folder: Folder, options: LoadOptions) => Promise<S>,
   ): Promise<S> {
+    if (device !== undefined && typeof (device as Partial<Device> | null)?.submit !== "function") {
+      throw new OptionError(`The device must be one that openDevice gave, but is ${show(device)}.`, "Leave it out to open one.");
+    }
     const folder = await openFolder();
     if (device !== undefined) return load(device, folder, options);
     const own = await openDevice();

@@ -10,6 +10,12 @@ export function distillationSet(
   { length, dimension, data }: Embeddings,
   { tokenizer, maxLength }: { readonly tokenizer: Tokenizer; readonly maxLength: number },
 ): TrainingSet {
+  if (!(data instanceof Float32Array)) {
+    throw new DataError(
+      "The teacher is neither a model nor vectors.",
+      "Give a loaded model, or { length, dimension, data } as encode gives them.",
+    );
+  }
   if (length !== texts.length || data.length !== length * dimension) {
     throw new DataError(`There are ${length} vectors for ${texts.length} texts.`, "Give one vector for each text, in their order.");
   }
