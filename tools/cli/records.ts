@@ -166,7 +166,7 @@ function metadataFields(table: Table, row: Row, columns: readonly string[]): Met
         `${table.name} has no column "${column}"; its columns are ${table.columns.join(", ")}.`,
         "Name others with --metadata_columns.",
       );
-    if (column === "metadata" && typeof value === "object" && value !== null && !Array.isArray(value)) Object.assign(fields, value);
+    if (column === "metadata" && typeof value === "object" && value !== null && !Array.isArray(value)) Object.assign(fields, jsonOf(value));
     else if (value !== undefined) fields[column] = plainNumber(value);
   }
   checkMetadata(`the metadata of ${placeOf(table, row)}`, fields);
@@ -175,8 +175,17 @@ function metadataFields(table: Table, row: Row, columns: readonly string[]): Met
 
 /** Converts a table's text to a number if it is written as in JSON. 007 stays a text, since it may be a name. */
 function plainNumber(value: unknown): unknown {
-  if (typeof value === "bigint") return Number(value);
+  if (typeof value === "object" || typeof value === "bigint") return jsonOf(value);
   return typeof value === "string" && value !== "" && String(Number(value)) === value && Number.isFinite(Number(value))
     ? Number(value)
     : value;
+}
+
+/** A value of Parquet as JSON: a time in ISO 8601, a 64-bit integer as a number or, if no number is exact for it, as a text. */
+function jsonOf(value: unknown): unknown {
+  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  if (value instanceof Date) return value.toJSON();
+  if (Array.isArray(value)) return value.map(jsonOf);
+  const isStruct = typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  return isStruct ? Object.fromEntries(Object.entries(value).map(([field, inner]) => [field, jsonOf(inner)])) : value;
 }

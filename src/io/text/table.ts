@@ -204,12 +204,15 @@ function headerOf(name: string, rows: readonly (readonly string[])[], known: rea
 
 /** Unique column names: a second `text` becomes `text.1`; empty names stay empty. */
 function distinctNames(cells: readonly string[]): string[] {
-  const seen = new Map<string, number>();
+  const given = new Set(cells.map((cell) => cell.trim()));
+  const taken = new Set<string>();
   return cells.map((cell) => {
-    const name = cell.trim();
-    const before = seen.get(name) ?? 0;
-    seen.set(name, before + 1);
-    return before === 0 ? name : `${name}.${before}`;
+    const first = cell.trim();
+    let name = first;
+    // The name that it gets may itself be one of the header's.
+    for (let again = 1; taken.has(name) || (again > 1 && given.has(name)); again++) name = `${first}.${again}`;
+    taken.add(name);
+    return name;
   });
 }
 

@@ -110,6 +110,7 @@ describe("separated values", () => {
     ],
     ["commas under a name that says tabs", "a.tsv", "id,text\n1,a\n", [["1", "a"]]],
     ["a name twice", "a.csv", "text,note,note\na,b,c\n", [["a", "b", "c"]]],
+    ["a name twice, and the name that the second would get", "a.csv", "note,note,note.1,text\na,b,c,d\n", [["a", "b", "c", "d"]]],
     ["blank lines", "a.csv", "\nsentence,n\n\na,1\n\n", [["a", "1"]]],
   ])("%s", async (_, name, content, expected) => {
     expect(await rowsOf(name, content)).toEqual(expected);

@@ -1,0 +1,24 @@
+/** Records of Parquet, whose types JSON does not have. */
+import { rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import { expect, it } from "vitest";
+import { readRecords } from "../../../tools/cli/records.ts";
+
+it("keep times as ISO 8601 and 64-bit integers whole", async () => {
+  const input = join(tmpdir(), `simcse-records-${process.pid}.parquet`);
+  const columnData = [
+    { name: "key", data: [2n ** 60n + 1n], type: "INT64" as const },
+    { name: "text", data: ["A cat."] },
+    { name: "at", data: [new Date(Date.UTC(2020, 0, 2))], type: "TIMESTAMP" as const },
+    { name: "views", data: [3n], type: "INT64" as const },
+  ];
+  await writeFile(input, new Uint8Array(parquetWriteBuffer({ columnData })));
+  const records = [];
+  for await (const record of readRecords({ input, text_column: "text", id_column: "key", metadata_columns: ["at", "views"] })) {
+    records.push(record);
+  }
+  await rm(input);
+  expect(records).toEqual([{ sentence: "A cat.", id: "1152921504606846977", metadata: { at: "2020-01-02T00:00:00.000Z", views: 3 } }]);
+});
