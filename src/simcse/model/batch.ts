@@ -123,13 +123,15 @@ export class BatchPacker {
       this.#sentences[sentence * 2] = row;
       this.#sentences[sentence * 2 + 1] = ids.length;
       // Where positions begin after the padding's, a padding token in the text has the padding's position, and the others are numbered on.
-      const padding = firstPosition - 1;
+      // A token that begins or ends the sentence is none, whatever the config says.
+      const beforeFirst = firstPosition - 1;
+      const padding = ids[0] === beforeFirst || ids[ids.length - 1] === beforeFirst ? null : beforeFirst;
       let next = firstPosition;
       for (let position = 0; position < ids.length; position++, row++) {
         const id = ids[position]!;
         if (!(Number.isInteger(id) && id >= 0 && id < capacity.vocabulary)) throw unknownToken(id, position, capacity);
         table[row * 4] = id;
-        table[row * 4 + 1] = id === padding ? padding : next++;
+        table[row * 4 + 1] = id === padding ? id : next++;
         table[row * 4 + 2] = sentence;
         table[row * 4 + 3] = dropoutKey(key, position);
       }
