@@ -6,6 +6,7 @@ import type { Tuning } from "../src/autograd/choices.ts";
 import { compile, type Program } from "../src/autograd/program.ts";
 import type { StepInput } from "../src/autograd/step-input.ts";
 import type { Tape } from "../src/autograd/tape.ts";
+import { SimcseError } from "../src/errors.ts";
 import { toHalves } from "../src/float16.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { blockTokens } from "../src/kernels/attention/frame.ts";
@@ -22,7 +23,9 @@ import { optimizerField, optimizerStateShape } from "../src/kernels/optimizer/op
 import { ArenaTensor } from "../src/nn/parameters/arena-tensor.ts";
 import { BatchPacker, declareBatch } from "../src/simcse/model/batch.ts";
 import { contenderOf } from "../src/tuning/measure.ts";
+import { computesRight, isDoubtful } from "../src/tuning/self-check.ts";
 import { normals } from "../test/kernels/data.ts";
+import { wrong } from "./matmul.ts";
 import { type BenchTable, measureKernels, percent, short, timeCells, workOf } from "./measure.ts";
 import { syntheticSentences } from "./models.ts";
 import type { Bench } from "./open-bench.ts";
@@ -34,7 +37,15 @@ interface KernelBench {
   readonly timed: (operation: string) => boolean;
   readonly program: Program;
   readonly step: StepInput;
+  /** The variant that is asked for. */
+  readonly variant?: string;
   readonly close?: () => void;
+}
+
+/** What is timed, and what cannot be, with the reason. */
+interface Subjects {
+  readonly benches: readonly KernelBench[];
+  readonly failures: readonly { readonly name: string; readonly reason: string }[];
 }
 
 /** Random numbers for every float input of a program; halves as their bits. */
@@ -61,8 +72,9 @@ async function bothWays(
   name: string,
   record: (tape: Tape) => Value,
   step: StepInput = {},
-  tuning?: Tuning,
+  variant?: string,
 ): Promise<KernelBench[]> {
+  const tuning = variant === undefined ? undefined : named(variant);
   const forward = await compile(device, (tape) => outputsOf([record(tape)]), { tuning });
   const backward = await compile(
     device,
@@ -79,26 +91,35 @@ async function bothWays(
     timed,
     program,
     step: { ...step, inputs: { ...randomInputs(program), ...step.inputs } },
+    ...(variant === undefined ? {} : { variant }),
   });
   return [benchOf(forward, "", () => true), benchOf(backward, ", gradient", (operation) => !made.has(operation))];
 }
 
-async function subjects({ device, quick }: Bench): Promise<KernelBench[]> {
+async function subjects({ device, quick }: Bench): Promise<Subjects> {
   const { software, features } = device.capabilities;
   // A software adapter emulates f16.
   const dtypes: FloatType[] = features.has("shader-f16") && !software ? ["f32", "f16"] : ["f32"];
   const count = quick ? 2 ** 20 : software ? 2 ** 22 : 2 ** 26;
-  const stored = await Promise.all(dtypes.map((dtype) => layerKernels(device, dtype)));
-  return [
-    ...stored.flat(),
-    ...(await bothWays(device, "cross-entropy 768×1024", (tape) => crossEntropy(tape.input("x", f32(768, 1024))))),
-    ...(await optimizers(device, count)),
-  ];
+  const layers = await Promise.all(dtypes.map((dtype) => layerKernels(device, dtype)));
+  const attentions = await Promise.all(dtypes.map((dtype) => attentionKernels(device, dtype)));
+  return {
+    benches: [
+      ...layers.flat(),
+      ...attentions.flatMap(({ benches }) => benches),
+      ...(await bothWays(device, "cross-entropy 768×1024", (tape) => crossEntropy(tape.input("x", f32(768, 1024))))),
+      ...(await optimizers(device, count)),
+    ],
+    failures: attentions.flatMap(({ failures }) => failures),
+  };
 }
+
+/** Numbers of a row of a layer. */
+const widthOf = ({ capabilities }: Device) => (capabilities.software ? 128 : 768);
 
 /** The kernels of a layer and of the embedding, on a batch whose rows all hold a token. */
 async function layerKernels(device: Device, dtype: FloatType): Promise<KernelBench[]> {
-  const width = device.capabilities.software ? 128 : 768;
+  const width = widthOf(device);
   const capacity = { sentences: 128, tokens: 4096, longest: 32, vocabulary: 30_522, positions: 512 };
   const sentences = syntheticSentences(capacity.sentences, capacity.longest).map((ids, key) => ({ ids, key }));
   const forTraining = new BatchPacker(capacity).pack(sentences, { indices: true });
@@ -106,7 +127,6 @@ async function layerKernels(device: Device, dtype: FloatType): Promise<KernelBen
     ...(await bothWays(device, `LayerNorm 4096×${width}, ${dtype}`, (tape) =>
       layerNorm(tape.input("x", float(dtype, 4096, width)), tape.input("w", f32(width)), tape.input("b", f32(width)), 1e-12),
     )),
-    ...(await attentionKernels(device, dtype, width)),
     ...(dtype === "f32"
       ? await bothWays(
           device,
@@ -127,12 +147,14 @@ async function layerKernels(device: Device, dtype: FloatType): Promise<KernelBen
 }
 
 /** Attention over 4,096 tokens of short and of longer sentences, in every variant. */
-async function attentionKernels(device: Device, dtype: FloatType, width: number): Promise<KernelBench[]> {
+async function attentionKernels(device: Device, dtype: FloatType): Promise<Subjects> {
+  const width = widthOf(device);
   const heads = width / 64;
   const { capabilities } = device;
   const matrices = dtype === "f16" && matrixUnits(capabilities) !== null ? [matricesName] : [];
   const variants = capabilities.software ? ["walk"] : [`blocks of ${blockTokens}`, ...matrices, "walk"];
   const benches: KernelBench[] = [];
+  const failures: { name: string; reason: string }[] = [];
   for (const longest of [32, 128]) {
     const capacity = { sentences: 4096 / longest, tokens: 4096, longest, vocabulary: 30_522, positions: 512 };
     const sentences = syntheticSentences(capacity.sentences, longest).map((ids, key) => ({ ids, key }));
@@ -144,10 +166,25 @@ async function attentionKernels(device: Device, dtype: FloatType, width: number)
     for (const variant of variants) {
       const name = `attention, ${capacity.sentences} sentences × ${longest} tokens, heads: ${heads} of 64, ${dtype}, ${variant}`;
       const step = new BatchPacker(capacity).pack(sentences, { indices: false });
-      benches.push(...(await bothWays(device, name, record, step, named(variant))));
+      try {
+        benches.push(...(await bothWays(device, name, record, step, variant)));
+      } catch (error) {
+        if (!(error instanceof SimcseError)) throw error;
+        failures.push({ name, reason: error.message });
+      }
     }
   }
-  return benches;
+  return { benches, failures };
+}
+
+/** What the self-check says of the variant that was asked for; nothing where it uses neither f16 nor matrix units. */
+async function verdict(device: Device, { program, timed, variant }: KernelBench): Promise<string> {
+  const doubtful = program.plan.steps.filter(({ node, lowering }) => timed(node.operation.name) && isDoubtful(lowering, device));
+  if (variant === undefined || doubtful.length === 0) return "";
+  for (const { node, lowering } of doubtful) {
+    if (!(await computesRight(device, node, { name: variant, lower: () => lowering }))) return wrong;
+  }
+  return "right";
 }
 
 /** The gradient's norm, and AdamW over an arena, in vectors of four and as scalars. */
@@ -199,7 +236,9 @@ async function optimizers(device: Device, count: number): Promise<KernelBench[]>
 
 /** The table of all kernels. */
 export async function kernelTable(bench: Bench): Promise<BenchTable> {
-  const list = await subjects(bench);
+  const { benches: list, failures } = await subjects(bench);
+  const verdicts: string[] = [];
+  for (const one of list) verdicts.push(await verdict(bench.device, one));
   for (const { program, step } of list) program.run(step);
   const contenders = list.map(({ program, timed }) => contenderOf(program, ({ operation }) => timed(operation.name)));
   const timings = await measureKernels(bench, contenders);
@@ -214,11 +253,16 @@ export async function kernelTable(bench: Bench): Promise<BenchTable> {
       flop > 0 ? short(flop / milliseconds / 1e6) : "",
       short(bytes / milliseconds / 1e6),
       percent(roofline / milliseconds),
+      verdicts[i]!,
     ];
   });
   for (const { program, close } of list) {
     program.close();
     close?.();
   }
-  return { head: ["kernel", "ms", "spread", "dispatches", "GFLOP/s", "GB/s", "of ceiling"], rows };
+  return {
+    head: ["kernel", "ms", "spread", "dispatches", "GFLOP/s", "GB/s", "of ceiling", "result"],
+    rows: [...rows, ...failures.map(({ name, reason }) => [name, "", "", "", "", "", "", `${wrong}: ${reason}`])],
+    note: "result: what the self-check says of a variant that uses f16 or matrix units.",
+  };
 }
