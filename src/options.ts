@@ -40,10 +40,12 @@ export function checkOptions<T>(call: string, given: T, names: OptionNames<T>): 
 }
 
 const isFunction = (value: unknown) => typeof value === "function";
+const isBoolean = (value: unknown) => typeof value === "boolean";
 
 /** Options that mean the same in every call, and that would fail late with another kind of value. */
 const kinds: Readonly<Record<string, { readonly fits: (value: unknown) => boolean; readonly wanted: string }>> = {
   signal: { fits: (value) => isFunction((value as Partial<AbortSignal>).throwIfAborted), wanted: "an AbortSignal" },
+  ...Object.fromEntries(["normalize", "training", "upsert", "rescore"].map((name) => [name, { fits: isBoolean, wanted: "true or false" }])),
   onProgress: { fits: isFunction, wanted: "a function" },
   onProblem: { fits: isFunction, wanted: "a function" },
   evaluate: { fits: isFunction, wanted: "a function that scores the model" },

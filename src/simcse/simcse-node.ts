@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { OptionError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { openDevice } from "../gpu/node.ts";
 import type { Folder, NamedContent } from "../io/folder.ts";
@@ -11,6 +12,7 @@ import type { Pushed } from "../io/hub/push-node.ts";
 import { type HubOptions, hubOptions, openModelFolder } from "../io/hub-node.ts";
 import { nodeThreads } from "../io/tokenizer/thread-node.ts";
 import { splitOptions } from "../options.ts";
+import { show } from "../show.ts";
 import { DiskCheckpoints } from "./checkpoint/checkpoint-folders-node.ts";
 import type { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
 import { openDefaultModel } from "./checkpoint/default-model-node.ts";
@@ -72,6 +74,8 @@ export class SimCSE extends PortableSimCSE {
 
   /** Reads an index that `saveIndex` wrote; it replaces the current one. Throws like `loadIndexFrom`, and `FileError`. */
   async loadIndex(path: string): Promise<void> {
+    if (typeof path !== "string" || path === "")
+      throw new OptionError(`The index to load must be a path, but is ${show(path)}.`, "Give the path of a file that saveIndex wrote.");
     await this.loadIndexFrom(await openFolder(dirname(resolve(path))), basename(path));
   }
 }

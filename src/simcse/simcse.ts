@@ -22,7 +22,7 @@ import { chunks } from "./embedding/chunks.ts";
 import { type EmbeddedChunk, type EmbeddedItems, type Embeddings, type EncodeOptions, Encoder } from "./embedding/encoder.ts";
 import type { PrecisionArrays } from "./embedding/precision.ts";
 import { type PromptOptions, searchPrompt, withPrompt } from "./embedding/prompts.ts";
-import { checkIterable, isStream } from "./embedding/texts.ts";
+import { checkIterable, describe, isStream } from "./embedding/texts.ts";
 import { toUnitLength } from "./embedding/unit-length.ts";
 import { encodingDtype } from "./model/encoding-dtype.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
@@ -249,6 +249,9 @@ export class SimCSE {
   distill(teacher: SimCSE | Embeddings, texts: Iterable<string>, options: TrainingOptions = {}): TrainingRun {
     const maxLength = Math.min(distillationDefaults.maxLength, this.encoder.maxLength);
     return this.#startTraining({ ...distillationDefaults, maxLength, ...options }, async (settings) => {
+      checkIterable("texts", texts);
+      if (!(teacher instanceof SimCSE || isEmbeddings(teacher)))
+        throw new OptionError(`The teacher is ${describe(teacher)}.`, "Give a loaded model, or its vectors { length, dimension, data }.");
       const all = [...texts];
       const { signal } = options;
       const given = teacher instanceof SimCSE ? await teacher.encode(all, { ...(signal && { signal }) }) : teacher;
@@ -400,6 +403,7 @@ export class SimCSE {
   }
 
   #toCompare(texts: Iterable<string> | Embeddings, { signal }: { readonly signal?: AbortSignal }): Promise<Embeddings> {
+    if (!isEmbeddings(texts)) checkIterable("texts", texts);
     return this.#embeddings(isEmbeddings(texts) ? texts : [...texts], { ...(signal && { signal }) });
   }
 

@@ -9,6 +9,7 @@ import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { readConfig } from "../checkpoint/checkpoint.ts";
 import { studentFiles } from "../checkpoint/student.ts";
+import { checkIterable } from "../embedding/texts.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { factoriseEmbeddings } from "./factorise-embeddings.ts";
 
@@ -90,6 +91,7 @@ async function countedVocabulary(
       "Give a smaller number, or leave it out to keep them all.",
     );
   }
+  checkIterable("texts", texts);
   const counts = await countTokens(tokenizer, texts);
   if (vocabSize === undefined) return { counts };
   const pruned = await pruneTokenizer(tokenizer, counts, vocabSize, { dropUnusedCharacters });

@@ -3,6 +3,7 @@ import { DataError } from "../../errors.ts";
 import { numberIn } from "../../io/text/number.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { show } from "../../show.ts";
+import { checkIterable, checkText } from "../embedding/texts.ts";
 import type { LossTarget } from "../losses/loss.ts";
 import type { TokenizedExample } from "./step-recording.ts";
 
@@ -207,13 +208,16 @@ export async function packedSet(
   tokenizer: Tokenizer,
   maxLength: number,
 ): Promise<TrainingSet> {
+  checkIterable("texts", texts);
   const { clsId, sepId } = tokenizer;
+  let position = 0;
   const sequences: Uint32Array[] = [];
   let open: number[] = [];
   const close = () => {
     sequences.push(Uint32Array.of(clsId, ...open.splice(0, maxLength - 1)));
   };
   for await (const text of texts) {
+    checkText("texts", text, position++);
     const ids = tokenizer.encode(text, Number.MAX_SAFE_INTEGER).slice(1, -1);
     if (ids.length === 0) continue;
     open = open.concat(ids, sepId);

@@ -169,6 +169,20 @@ it("takes any iterable of examples, and refuses what it cannot do by name", asyn
       ["c", "d", 1],
     ]),
   ).rejects.toThrow("Every example has the label 1: the `loss` contrastive");
+  // A text can be iterated too, character by character.
+  const vectors = { length: 2, dimension: 1, data: new Float32Array(2) };
+  for (const call of [
+    () => model.pretrain("One text."),
+    () => model.pretrain(["A text.", null as never]),
+    () => model.distill(vectors, "ab"),
+    () => model.distill(null as never, ["a", "b"]),
+    () => model.student({ vocabSize: 100, texts: "One text." }),
+    () => model.paraphrases("One text."),
+    () => model.clusters(null as never),
+    () => model.encode("A text.", { normalize: "no" as never }),
+  ]) {
+    await expect((async (): Promise<unknown> => call())()).rejects.toThrow(OptionError);
+  }
   await expect(train([])).rejects.toThrow(DataError);
   await expect(train("A sentence.")).rejects.toThrow(DataError);
   await expect(train(42)).rejects.toThrow(DataError);
