@@ -2,12 +2,15 @@
 import { Option } from "commander";
 import type { Device } from "../../src/gpu/device.ts";
 import type { FloatType } from "../../src/kernels/language/operation.ts";
+import { show } from "../../src/show.ts";
+import { otherSimilarity } from "../../src/simcse/checkpoint/sentence-transformers.ts";
 import { encodingDtypes } from "../../src/simcse/model/encoding-dtype.ts";
 import { type PoolerType, poolerTypes } from "../../src/simcse/model/poolers.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
 import { type DeviceFlags, deviceOptions, openDevices } from "../setup/open-devices.ts";
 import { findModelOrDefault, type ModelFlags, modelOrDefaultFlags } from "./find-model.ts";
 import { wholeNumber } from "./options.ts";
+import { say } from "./say.ts";
 import { tuningFor, tuningOptions } from "./tuning.ts";
 
 export interface ModelOptions extends ModelFlags, DeviceFlags {
@@ -62,6 +65,8 @@ export async function openModel(given: ModelOptions, { normalize = true }: { rea
       devices,
       tuning: await tuningFor(device, given),
     });
+    const similarity = await otherSimilarity(folder);
+    if (similarity !== null) say(`note: ${folder.name} is made for the similarity ${show(similarity)}; texts are compared by cosine here`);
     const close = async () => {
       simcse.close();
       for (const one of devices) one.close();

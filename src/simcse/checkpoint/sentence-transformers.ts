@@ -94,6 +94,16 @@ export async function readTextSettings(folder: Folder, transformer: Folder): Pro
   return { maxLength: await readMaxLength(transformer), texts: await readPrompts(folder) };
 }
 
+/**
+ * The similarity that a folder's model was trained for, if it is not the cosine: dot, euclidean or manhattan; null if it is, or if none is
+ * named. This package compares by cosine.
+ */
+export async function otherSimilarity(folder: Folder): Promise<string | null> {
+  if (!(await folder.has(MODULES_FILE)) || !(await folder.has(PROMPTS_FILE))) return null;
+  const { similarity_fn_name: name } = await readObject(folder, PROMPTS_FILE);
+  return typeof name === "string" && name !== "cosine" ? name : null;
+}
+
 /** A folder as it is written again with another transformer. */
 export interface SentenceTransformersLayout {
   /** Where the transformer is in the folder: empty for the folder itself; null if it is not from sentence-transformers. */

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";
 import type { MemoryFolder } from "../../../src/io/folder.ts";
 import { readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
+import { otherSimilarity } from "../../../src/simcse/checkpoint/sentence-transformers.ts";
 import { prepared } from "../../../src/simcse/embedding/prompts.ts";
 import { SimCSE } from "../../../src/simcse/simcse.ts";
 import { openTestDevice } from "../../device.ts";
@@ -106,6 +107,17 @@ describe("settings that change the vectors and are not applied are refused by na
   it("truncate_dim", async () => {
     const folder = await folderWith({ ...mean, "config_sentence_transformers.json": { truncate_dim: 8 } });
     await expect(readConfig(folder)).rejects.toThrow("cuts every vector to 8 numbers");
+  });
+
+  it("a similarity other than the cosine is told", async () => {
+    for (const [name, other] of [
+      ["dot", "dot"],
+      ["cosine", null],
+      [null, null],
+    ] as const) {
+      const folder = await folderWith({ ...mean, "config_sentence_transformers.json": { similarity_fn_name: name } });
+      expect(await otherSimilarity(folder)).toBe(other);
+    }
   });
 
   it("others are not", async () => {
