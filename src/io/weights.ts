@@ -30,9 +30,27 @@ export async function openWeights(folder: Folder): Promise<Weights | null> {
   return null;
 }
 
+/** Files in which a model's weights may be instead, and what they are. */
+const OTHER_WEIGHTS: readonly (readonly [file: string, what: string])[] = [
+  ["tf_model.h5", "weights of TensorFlow"],
+  ["flax_model.msgpack", "weights of Flax"],
+  ["onnx/model.onnx", "an ONNX graph"],
+  ["model.onnx", "an ONNX graph"],
+  ["model.fp16.safetensors", "a variant; rename it to model.safetensors"],
+  ["model-00001-of-00002.safetensors", "a part; model.safetensors.index.json is missing"],
+  ["adapter_model.safetensors", "an adapter, which needs its base model"],
+];
+
 /** The error for a folder without weights where they are needed. */
-export function missingWeights(folder: Folder): FileError {
-  return new FileError(`${folder.name} has none of ${WEIGHTS_FILES.join(", ")}.`, "Give a folder with a model's weights.");
+export async function missingWeights(folder: Folder): Promise<FileError> {
+  const found: string[] = [];
+  for (const [file, what] of OTHER_WEIGHTS) if (await folder.has(file)) found.push(`${file} is ${what}`);
+  return new FileError(
+    `${folder.name} has none of ${WEIGHTS_FILES.join(", ")}${found.length > 0 ? `: ${found.join(", ")}` : ""}.`,
+    found.length > 0
+      ? "Load the model in Python and save it with save_pretrained, which writes model.safetensors, or get that file."
+      : "Give a folder with a model's weights.",
+  );
 }
 
 /** Opens the files of an index: `weight_map` says which of them holds each tensor. */

@@ -173,7 +173,7 @@ export class SimCSE {
     const tokenizer = await loadTokenizer(folder);
     checkVocabulary(folder, tokenizer, transformer);
     const { weights, hasHead } = await inspectWeights({ folder, transformer, head });
-    if (weights === null && !training) throw missingWeights(folder);
+    if (weights === null && !training) throw await missingWeights(folder);
     const isFresh = training && !isTrainedHead({ hasHead, config: saved, weights });
     const parts = { mlp: pooler === "cls", head: sentenceHead };
     if (weights !== null) locateTensors(weights, transformer, modelTensors(transformer, isFresh ? { ...parts, mlp: false } : parts));

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { FileError, FormatError } from "../../src/errors.ts";
 import { MemoryFolder } from "../../src/io/folder.ts";
-import { openWeights } from "../../src/io/weights.ts";
+import { missingWeights, openWeights } from "../../src/io/weights.ts";
 import { collect } from "./collect.ts";
 import { encode, f32, tensor } from "./weights/tensor-files.ts";
 
@@ -16,6 +16,12 @@ it("are found in each form, safetensors before PyTorch's", async () => {
   expect(await openWeights(folder({ "config.json": "{}" }))).toBeNull();
   expect((await openWeights(folder({ "pytorch_model.bin": torch })))!.path).toBe("model/pytorch_model.bin");
   expect((await openWeights(folder({ "pytorch_model.bin": torch, "model.safetensors": first })))!.path).toBe("model/model.safetensors");
+});
+
+it("that are there in another form are named", async () => {
+  const { message, remedy } = await missingWeights(folder({ "tf_model.h5": "x", "onnx/model.onnx": "x" }));
+  expect(message).toMatch(/: tf_model.h5 is weights of TensorFlow, onnx\/model.onnx is an ONNX graph\.$/);
+  expect(remedy).toContain("save_pretrained");
 });
 
 it("in several files are read as one", async () => {

@@ -144,7 +144,7 @@ async function withModules(encoder: Weights, modules: readonly ModuleWeights[]):
   for (const name of encoder.tensors.keys()) placed.set(name, { weights: encoder, source: name });
   for (const { folder, prefix } of modules) {
     const weights = await openWeights(folder);
-    if (weights === null) throw missingWeights(folder);
+    if (weights === null) throw await missingWeights(folder);
     const own = prefix === "mlp.dense." ? (name: string) => name.replace(/^linear\./, "") : (name: string) => name;
     for (const source of weights.tensors.keys()) placed.set(prefix + own(source), { weights, source });
   }

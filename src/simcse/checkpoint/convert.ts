@@ -57,7 +57,7 @@ export async function openConvertible(given: Folder, options: ConvertOptions = {
     );
   }
   const { weights, hasHead } = await inspectWeights(saved);
-  if (weights === null) throw missingWeights(folder);
+  if (weights === null) throw await missingWeights(folder);
   const tokenizer = await loadTokenizer(folder);
   checkVocabulary(folder, tokenizer, transformer);
   const pooler = options.pooler ?? saved.pooler;

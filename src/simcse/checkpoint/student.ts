@@ -118,7 +118,7 @@ async function weightsFile(
   take: (weights: Weights) => TensorToWrite[],
 ): Promise<NamedContent> {
   const weights = await openWeights(folder);
-  if (weights === null) throw missingWeights(folder);
+  if (weights === null) throw await missingWeights(folder);
   const { file } = weightsForms[dtype ?? "F32"];
   return { name: path === "" ? file : `${path}/${file}`, content: encodeSafetensors(take(weights)) };
 }

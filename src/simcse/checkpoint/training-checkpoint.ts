@@ -193,7 +193,7 @@ const streamBytes = 8 * 2 ** 20;
  */
 export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel): Promise<void> {
   const weights = await openWeights(folder);
-  if (weights === null) throw missingWeights(folder);
+  if (weights === null) throw await missingWeights(folder);
   await loadWeights(model, weights, { head: "checkpoint" });
   const { store, device } = model;
   const file = await openSafetensors(folder, optimizerFile);

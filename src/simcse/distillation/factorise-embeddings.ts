@@ -43,7 +43,7 @@ export async function factoriseEmbeddings(model: MemoryFolder, embeddings: Facto
   const { folder, transformer: config } = await readConfig(model);
   checkSize(config, embeddings.size);
   const weights = await openWeights(folder);
-  if (weights === null) throw missingWeights(folder);
+  if (weights === null) throw await missingWeights(folder);
   const tensors = [...(await factorised(weights, config, embeddings)), ...kept(weights, config)];
   const json = {
     ...(await readObject(folder, "config.json")),
