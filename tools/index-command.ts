@@ -226,7 +226,8 @@ async function withRecords(given: SourceOptions): Promise<SourceOptions> {
     input: records,
     vectors: given.vectors ?? input,
     ...(fields.has("id") && { id_column: given.id_column ?? "id" }),
-    ...(fields.has("metadata") && { metadata_columns: given.metadata_columns ?? ["metadata"] }),
+    // The first sentence may be one without metadata.
+    metadata_columns: given.metadata_columns ?? ["metadata"],
   };
 }
 

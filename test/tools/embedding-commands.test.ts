@@ -336,7 +336,10 @@ describe("index and search", () => {
   it("is exported, and built again of what was exported", async () => {
     const [from, again] = [file("exported.index"), file("again.index")];
     const table = file("export.jsonl");
-    await writeFile(table, tinySentences.map((sentence, i) => `${JSON.stringify({ sentence, key: `k${i}`, year: i })}\n`).join(""));
+    await writeFile(
+      table,
+      tinySentences.map((sentence, i) => `${JSON.stringify({ sentence, key: `k${i}`, ...(i > 0 && { year: i }) })}\n`).join(""),
+    );
     const ids = ["--id_column", "key", "--metadata_columns", "year"];
     await succeed(["index", "build", "--model", model, "--input", table, ...ids, "--index", from]);
     const list = async (path: string) => parsed<object>(await succeed(["index", "list", "--index", path]));

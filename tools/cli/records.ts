@@ -75,10 +75,11 @@ export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRec
     count++;
     textColumn ??= findTextColumn(table, text_column);
     const sentence = textField(table, row, textColumn);
+    const metadata = metadataFields(table, row, metadata_columns);
     yield {
       sentence,
       ...(id_column !== undefined && { id: idField(table, row, id_column) }),
-      ...(metadata_columns.length > 0 && { metadata: metadataFields(table, row, metadata_columns) }),
+      ...(Object.keys(metadata).length > 0 && { metadata }),
       ...(vector_column !== undefined && { vector: vectorField(table, row, vector_column) }),
     };
   }
@@ -167,7 +168,8 @@ function metadataFields(table: Table, row: Row, columns: readonly string[]): Met
         "Name others with --metadata_columns.",
       );
     if (column === "metadata" && typeof value === "object" && value !== null && !Array.isArray(value)) Object.assign(fields, jsonOf(value));
-    else if (value !== undefined) fields[column] = plainNumber(value);
+    // An index has null there for a sentence without metadata.
+    else if (value !== undefined && !(column === "metadata" && value === null)) fields[column] = plainNumber(value);
   }
   checkMetadata(`the metadata of ${placeOf(table, row)}`, fields);
   return fields;
