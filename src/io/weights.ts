@@ -24,9 +24,13 @@ const FORMS: readonly (readonly [file: string, open: Open])[] = [
 /** The files that `openWeights` searches, the preferred ones first. */
 export const WEIGHTS_FILES: readonly string[] = FORMS.map(([file]) => file);
 
-/** Opens a folder's weights, or returns null if it has none. Throws FormatError, naming the file, for weights that are damaged. */
+/**
+ * Opens a folder's weights, or returns null if it has none. Throws FormatError, naming the file, for weights that are damaged, and FileError
+ * for a folder that has only weights in a form that is not read: a model would silently be trained from fresh ones.
+ */
 export async function openWeights(folder: Folder): Promise<Weights | null> {
   for (const [file, open] of FORMS) if (await folder.has(file)) return open(folder, file);
+  if ((await otherWeights(folder)).length > 0) throw await missingWeights(folder);
   return null;
 }
 
@@ -41,10 +45,15 @@ const OTHER_WEIGHTS: readonly (readonly [file: string, what: string])[] = [
   ["adapter_model.safetensors", "an adapter, which needs its base model"],
 ];
 
-/** The error for a folder without weights where they are needed. */
-export async function missingWeights(folder: Folder): Promise<FileError> {
+async function otherWeights(folder: Folder): Promise<string[]> {
   const found: string[] = [];
   for (const [file, what] of OTHER_WEIGHTS) if (await folder.has(file)) found.push(`${file} is ${what}`);
+  return found;
+}
+
+/** The error for a folder without weights where they are needed. */
+export async function missingWeights(folder: Folder): Promise<FileError> {
+  const found = await otherWeights(folder);
   return new FileError(
     `${folder.name} has none of ${WEIGHTS_FILES.join(", ")}${found.length > 0 ? `: ${found.join(", ")}` : ""}.`,
     found.length > 0

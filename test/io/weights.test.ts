@@ -19,7 +19,9 @@ it("are found in each form, safetensors before PyTorch's", async () => {
 });
 
 it("that are there in another form are named", async () => {
-  const { message, remedy } = await missingWeights(folder({ "tf_model.h5": "x", "onnx/model.onnx": "x" }));
+  const other = folder({ "tf_model.h5": "x", "onnx/model.onnx": "x" });
+  await expect(openWeights(other)).rejects.toThrow(FileError);
+  const { message, remedy } = await missingWeights(other);
   expect(message).toMatch(/: tf_model.h5 is weights of TensorFlow, onnx\/model.onnx is an ONNX graph\.$/);
   expect(remedy).toContain("save_pretrained");
 });
