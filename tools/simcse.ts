@@ -2,11 +2,11 @@
 /** The command line. Each command is a file beside this one: it parses, calls src, and prints. */
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { explainArgumentErrors } from "./cli/argument-errors.ts";
 import { withConfigFile } from "./cli/config-file.ts";
 import { refuseEmptyValues } from "./cli/empty-values.ts";
 import { outputFailure, reportFailure } from "./cli/failure.ts";
 import { layOutHelp } from "./cli/help.ts";
-import { explainLeadingDashes } from "./cli/leading-dash.ts";
 import { clusterCommand } from "./cluster.ts";
 import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
@@ -56,7 +56,7 @@ const commands = [
 ];
 for (const command of commands) program.addCommand(command);
 layOutHelp(program);
-explainLeadingDashes(program);
+explainArgumentErrors(program);
 refuseEmptyValues(program);
 
 process.stdout.on("error", (error) => {
