@@ -19,13 +19,13 @@ export function rowVariants({ capabilities }: Device): Variant[] {
 }
 
 /**
- * `soft` only where the device's subgroups have one size that it can use; software adapters have 4, 8 or 16. They run `tile` with loops
+ * `soft` only where the device's subgroups have one size that it can use, 4 or 8 lanes. Software adapters run `tile` with loops
  * here, because the depths that a GPU gets written out compile for seconds in each pipeline; `matmul.test.ts` has one test of that form.
  */
 export function matmulVariants({ capabilities }: Device): Variant[] {
   const tile = { name: "tile", capabilities: { ...capabilities, subgroupSize: null } };
   const soft = { name: "soft", capabilities: { ...capabilities, software: true } };
-  return [4, 8, 16].includes(capabilities.subgroupSize ?? 0) ? [tile, soft] : [tile];
+  return [4, 8].includes(capabilities.subgroupSize ?? 0) ? [tile, soft] : [tile];
 }
 
 /** Chooses the variant of matmul whose name begins with this, if there is one. */
