@@ -72,6 +72,8 @@ export interface DeviceEnvironment {
   readonly onClose?: () => void;
   /** How to wait for work on an adapter that runs on this machine's CPU cores. */
   readonly waitForSoftware?: Wait;
+  /** Calls what asks for the adapter. */
+  readonly asking?: <T>(ask: () => T) => T;
 }
 
 /** Waits for work of a device; `waitForSoftware` of a `DeviceEnvironment`. */
@@ -85,11 +87,11 @@ export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, enviro
       "Update the graphics driver and, in a browser, turn on hardware acceleration; in Node, `npx simcse setup` finds or installs a software one.",
       { cause },
     );
-  const adapter = await gpu
-    .requestAdapter(options.powerPreference ? { powerPreference: options.powerPreference } : {})
-    .catch((cause: Error) => {
-      throw refusal(`No WebGPU adapter could be opened: ${cause.message}`, cause);
-    });
+  const { asking = (ask) => ask() } = environment;
+  const { powerPreference } = options;
+  const adapter = await asking(() => gpu.requestAdapter(powerPreference ? { powerPreference } : {})).catch((cause: Error) => {
+    throw refusal(`No WebGPU adapter could be opened: ${cause.message}`, cause);
+  });
   if (adapter === null) throw refusal("No WebGPU adapter was found.");
   const full = (options.profile ?? "full") === "full";
   const requiredFeatures = full ? usefulFeatures.filter((name) => adapter.features.has(name)) : [];

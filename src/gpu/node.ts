@@ -2,6 +2,7 @@
 import { DeviceError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
 import { quoted } from "../show.ts";
+import { withCardFirst } from "./cards-node.ts";
 import { type Device, type DeviceOptions, openDeviceOn } from "./device.ts";
 import { waitPatiently } from "./patience-node.ts";
 
@@ -11,6 +12,11 @@ export interface NodeDeviceOptions extends DeviceOptions {
   readonly backend?: "null" | "vulkan" | "metal" | "d3d12";
   /** Choose the adapter whose name contains this. */
   readonly adapter?: string;
+  /**
+   * Of cards with the same name, the one with this PCI address, such as 0000:41:00.0. Only on Linux with the Vulkan layer of Mesa's drivers;
+   * without it, it is the first card.
+   */
+  readonly card?: string;
 }
 
 /**
@@ -23,17 +29,22 @@ const instances = new Set<GPU>();
 const toggles = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia", "disable-dawn-features=timestamp_quantization"];
 
 /**
- * The names of this machine's adapters, which `adapter` is compared with; cards of the same kind have the same name. Dawn lists them only in
- * its error for an adapter that is not there.
+ * The names of this machine's adapters, which `adapter` is compared with, and how many cards have each. Dawn lists adapters only in its error
+ * for one that is not there, a card once for each backend.
  */
-export async function adapterNames(): Promise<string[]> {
+export async function adapterNames(): Promise<ReadonlyMap<string, number>> {
   const { create } = await optionalPackage("webgpu", "list the adapters in Node", import("webgpu"));
   const gpu = create(["adapter=no adapter has this name"]);
   const message = await gpu.requestAdapter().then(
     () => "",
     (error: Error) => error.message,
   );
-  return [...message.matchAll(/^ \* backend: '.*', name: '(.*)'$/gm)].map(([, name]) => name!);
+  const ofBackends = new Map<string, Map<string, number>>();
+  for (const [, backend, name] of message.matchAll(/^ \* backend: '(.*)', name: '(.*)'$/gm)) {
+    const counts = ofBackends.get(name!) ?? new Map<string, number>();
+    ofBackends.set(name!, counts.set(backend!, (counts.get(backend!) ?? 0) + 1));
+  }
+  return new Map([...ofBackends].map(([name, counts]) => [name, Math.max(...counts.values())]));
 }
 
 /** Opens a WebGPU device. Throws `DeviceError` where there is no driver, and `PackageError` where the package `webgpu` is not installed. */
@@ -49,7 +60,12 @@ export async function openDevice(options: NodeDeviceOptions = {}): Promise<Devic
     instances.delete(gpu);
   };
   try {
-    return await openDeviceOn(gpu, options, { onClose: release, waitForSoftware: waitPatiently });
+    const { card } = options;
+    return await openDeviceOn(gpu, options, {
+      onClose: release,
+      waitForSoftware: waitPatiently,
+      ...(card === undefined ? {} : { asking: (ask) => withCardFirst(card, ask) }),
+    });
   } catch (error) {
     release();
     throw (await unknownAdapter(options)) ?? error;
@@ -59,7 +75,7 @@ export async function openDevice(options: NodeDeviceOptions = {}): Promise<Devic
 /** The error for a name that no adapter has; null if one has it, or there is no adapter. */
 async function unknownAdapter({ adapter }: NodeDeviceOptions): Promise<DeviceError | null> {
   if (adapter === undefined) return null;
-  const names = [...new Set(await adapterNames())];
+  const names = [...(await adapterNames()).keys()];
   if (names.length === 0 || names.some((name) => name.includes(adapter))) return null;
   return new DeviceError(`No adapter's name contains ${quoted(adapter)}.`, `There are ${names.map((name) => quoted(name)).join(", ")}.`);
 }

@@ -7,6 +7,8 @@ import { findAdapter } from "./setup-adapter.ts";
 export interface AdapterOptions {
   /** Use the adapter whose name contains this. */
   readonly adapter?: string;
+  /** The PCI address of one of several cards with this name. */
+  readonly card?: string;
   /** Bind at most this many bytes of a tensor at once. */
   readonly largestBinding?: number;
 }

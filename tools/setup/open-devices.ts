@@ -1,6 +1,7 @@
 /** `--devices`: several devices for one command, each on an adapter of its own; on a software adapter they share its cores. */
 import { InvalidArgumentError, Option } from "commander";
 import { DeviceError, OptionError } from "../../src/errors.ts";
+import { equalCards } from "../../src/gpu/cards-node.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { adapterNames } from "../../src/gpu/node.ts";
 import { openAdapter } from "./open-adapter.ts";
@@ -66,11 +67,21 @@ async function openMore(opened: Device[], wanted: number): Promise<void> {
     return;
   }
   if (wanted === 1) return;
-  for (const adapter of new Set(await adapterNames())) {
-    if (opened.length === wanted) return;
-    const device = await openAdapter({ adapter, ...likeFirst(opened) });
-    if (device.capabilities.software || opened.some((other) => isSameAdapter(other, device))) device.close();
-    else opened.push(device);
+  const like = likeFirst(opened);
+  for (const [adapter, count] of await adapterNames()) {
+    if (opened.length >= wanted) return;
+    const device = await openAdapter({ adapter, ...like });
+    const isFirst = isSameAdapter(first, device);
+    const cards = count === 1 || device.capabilities.software ? null : await equalCards(device.info.vendor, count);
+    if (cards === null) {
+      if (device.capabilities.software || opened.some((other) => isSameAdapter(other, device))) device.close();
+      else opened.push(device);
+      continue;
+    }
+    device.close();
+    // Which of the cards the first device is on cannot be told, so it is opened anew.
+    if (isFirst) opened.shift()!.close();
+    for (const card of cards.slice(0, wanted - opened.length)) opened.push(await openAdapter({ adapter, card, ...like }));
   }
 }
 
@@ -82,7 +93,11 @@ async function openNamed(opened: Device[], adapter: string, fewer: boolean): Pro
   if (device === null) return;
   const isTwice = !device.capabilities.software && opened.some((other) => isSameAdapter(other, device));
   opened.push(device);
-  if (isTwice) throw new OptionError(`--devices ${adapter} is ${device.name}, which is already taken.`, "Name each adapter once.");
+  if (isTwice)
+    throw new OptionError(
+      `--devices ${adapter} is ${device.name}, which is already taken.`,
+      "Name each adapter once; a number of devices takes cards with the same name too.",
+    );
 }
 
 /** All devices bind as much at once as the first, so that a model's parameters lie alike on all. */
@@ -97,6 +112,6 @@ function isSameAdapter({ info: a }: Device, { info: b }: Device): boolean {
 function tooFew(wanted: number, opened: readonly Device[]): DeviceError {
   return new DeviceError(
     `--devices asks for ${wanted} devices, and ${opened.length === 1 ? "one adapter" : `${opened.length} adapters`} can be told apart here: ${opened.map(({ name }) => name).join(", ")}.`,
-    "Ask for fewer. Of cards with the same name only the first can be opened: to encode on equal cards, run a process for each, with DRI_PRIME=pci-… in its environment (see the README).",
+    "Ask for fewer. Cards with the same name are told apart on Linux with the Vulkan layer of Mesa's drivers (mesa-vulkan-drivers); elsewhere only the first can be opened, and a process for each can encode (see the README).",
   );
 }
