@@ -113,16 +113,15 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   await open.simcse.saveIndex(given.index);
 });
 
+type Sentences = Iterable<SentenceToIndex> | AsyncIterable<SentenceToIndex>;
+
 /** The id by which an index has a sentence. On a command line and in a .csv file every id is a text, in JSON the same id may be a number. */
 function idIn(index: SentenceIndex, id: SentenceId): SentenceId {
   const other = typeof id === "number" ? String(id) : /^\d+$/.test(id) ? Number(id) : id;
   return !index.has(id) && index.has(other) ? other : id;
 }
 
-async function* withIdsOf(
-  index: SentenceIndex,
-  sentences: Iterable<SentenceToIndex> | AsyncIterable<SentenceToIndex>,
-): AsyncGenerator<SentenceToIndex> {
+async function* withIdsOf(index: SentenceIndex, sentences: Sentences): AsyncGenerator<SentenceToIndex> {
   for await (const item of sentences) yield item.id === undefined ? item : { ...item, id: idIn(index, item.id) };
 }
 
@@ -188,9 +187,7 @@ const exportCommand = withOptions(
 const folderOf = (path: string): Promise<Folder> => openFolder(dirname(resolve(path)));
 
 /** The sentences of the input, and their vectors if they are given. */
-async function source(
-  options: SourceOptions,
-): Promise<{ sentences: Iterable<SentenceToIndex> | AsyncIterable<SentenceToIndex>; vectors?: Embeddings }> {
+async function source(options: SourceOptions): Promise<{ sentences: Sentences; vectors?: Embeddings }> {
   const given = isMatrix(options.input) ? await withRecords(options) : options;
   const { vectors, vector_column } = given;
   if (vector_column === undefined)

@@ -4,6 +4,7 @@ import { DataError, OptionError } from "../../src/errors.ts";
 import { diskSource } from "../../src/io/examples-node.ts";
 import { streamPieces } from "../../src/io/folders/errno-node.ts";
 import { roleOf } from "../../src/io/text/column-names.ts";
+import { exactly } from "../../src/io/text/number.ts";
 import { type ByteSource, streamSource } from "../../src/io/text/source.ts";
 import { formatOf, openTable, placeOf, type Row, type Table, type TableFormat, tableFormats } from "../../src/io/text/table.ts";
 import { show } from "../../src/show.ts";
@@ -185,7 +186,7 @@ function plainNumber(value: unknown): unknown {
 
 /** A value of Parquet as JSON: a time in ISO 8601, a 64-bit integer as a number or, if no number is exact for it, as a text. */
 function jsonOf(value: unknown): unknown {
-  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  if (typeof value === "bigint") return exactly(value);
   if (value instanceof Date) return value.toJSON();
   if (Array.isArray(value)) return value.map(jsonOf);
   const isStruct = typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;

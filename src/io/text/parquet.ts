@@ -1,5 +1,6 @@
 /** Rows of a Parquet file, a row group at a time. The package that reads the format is loaded when the first such file is opened. */
 import { DataError, OptionError, SimcseError } from "../../errors.ts";
+import { exactly } from "./number.ts";
 import type { ByteSource } from "./source.ts";
 
 /** A Parquet file whose columns are known. */
@@ -52,12 +53,9 @@ export async function openParquet({ name, file }: ByteSource): Promise<ParquetRo
   return { columns: parquetSchema(metadata).children.map(({ element }) => element.name), rows: rows() };
 }
 
-/**
- * 64-bit integers arrive as BigInt; one that no number is exact for becomes its digits, because ids may be as large. Columns without a type
- * arrive as bytes: they are texts if they are UTF-8.
- */
+/** 64-bit integers arrive as BigInt. Columns without a type arrive as bytes: they are texts if they are UTF-8. */
 function plainValue(value: unknown): unknown {
-  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  if (typeof value === "bigint") return exactly(value);
   return value instanceof Uint8Array ? textOr(value) : value;
 }
 
