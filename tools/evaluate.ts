@@ -52,7 +52,7 @@ const withoutScore: Readonly<Record<SetKind, string>> = {
   "labelled pairs": "it needs pairs of both labels",
   retrieval: "it has no query with a relevant text",
   triplets: "it has no triplet",
-  "labelled texts": "it has too few texts to leave out a fifth of each class at a time",
+  "labelled texts": "its texts have one class, or are too few to leave out a fifth of each class at a time",
 };
 
 const taskNames = [...STS_TASKS, ...TRANSFER_TASKS].map(({ name }) => name);

@@ -33,7 +33,7 @@ export const transferSettings: Readonly<Record<TransferMode, TransferSettings>> 
 /** Share of the training data that decides when a final training stops. */
 const REFIT_DEV_SHARE = 0.05;
 
-/** Accuracies as fractions. */
+/** Accuracies as fractions; NaN where all examples to train on have one class, or they are too few to leave a part out. */
 export interface TransferScores {
   /** For the best strength of regularisation, in cross-validation or on the dev split. */
   readonly devAccuracy: number;
@@ -143,6 +143,9 @@ export async function scoreTransfer(
 
   const labels = Uint32Array.from(examples, ({ label }) => label);
   const protocol = experiments(rows, labels, settings.kfold);
+  const paired = examples.some(({ b }) => b !== undefined);
+  const n = protocol.reduce((sum, { inner, refit }) => sum + (refit ?? inner[0]!).test.length, 0);
+  if (!canBeScored(protocol, labels)) return { devAccuracy: Number.NaN, accuracy: Number.NaN, ...(paired && { f1: Number.NaN }), n };
   const classifierData: ClassifierData = { ...(await features(examples, encode)), labels, classes };
   const train = (candidates: readonly Candidate[], told: ClassifierHooks) =>
     trainClassifiers(device, classifierData, candidates, settings, told);
@@ -160,12 +163,11 @@ export async function scoreTransfer(
         protocol.map(({ refit }, i) => ({ fold: refit!, strength: regularisations[choices[i]!.strength]! })),
         signal ? { signal } : {},
       );
-  const paired = examples.some(({ b }) => b !== undefined);
   return {
     devAccuracy: mean(choices.map(({ devAccuracy }) => devAccuracy)),
     accuracy: mean(final.map(({ testAccuracy }) => testAccuracy)),
     ...(paired && { f1: mean(final.map(({ testF1 }) => testF1)) }),
-    n: protocol.reduce((sum, { inner, refit }) => sum + (refit ?? inner[0]!).test.length, 0),
+    n,
   };
 }
 
@@ -176,6 +178,13 @@ interface Experiment {
 }
 
 const none = new Uint32Array();
+
+/** Whether an accuracy says something: a single class is always found, and no strength can be chosen on a part without rows. */
+function canBeScored(protocol: readonly Experiment[], labels: Uint32Array): boolean {
+  const folds = protocol.flatMap(({ inner }) => inner);
+  const trained = new Set(folds.flatMap(({ train }) => [...train].map((row) => labels[row]!)));
+  return trained.size > 1 && folds.every(({ train, dev }) => train.length > 0 && dev.length > 0);
+}
 
 /** What SentEval trains for a task with these splits. */
 function experiments(rows: Partial<Record<keyof TransferData, Uint32Array>>, labels: Uint32Array, kfold: number): Experiment[] {

@@ -46,6 +46,8 @@ function transferLines({ mode, tasks, average }: TransferReport, columns: number
     const result = tasks[name];
     if (result === undefined) notes.push(notRun(name));
     else if ("missing" in result) notes.push(noData(name, result.missing));
+    else if (Number.isNaN(result.accuracy))
+      notes.push(`${name}: nan, its training examples have one class, or are too few to leave some out.`);
     else if (mode !== "dev" && result.f1 !== undefined) notes.push(`${name}: F1 ${percent(result.f1)}.`);
   }
   const whole = average.tasks.length > 0 ? average.accuracy : undefined;

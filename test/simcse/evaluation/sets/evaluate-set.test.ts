@@ -112,6 +112,22 @@ describe("evaluateSet", () => {
     await expect(score(set)).rejects.toThrow(message);
   });
 
+  it("gives no score where everything has one label or class, or too few texts have two", async () => {
+    const texts = (labels: string): EvaluationSet => ({
+      kind: "labelled texts",
+      name: "texts",
+      data: [...labels].map((label, i) => ({ text: `${i}`, label })),
+    });
+    const sets: EvaluationSet[] = [
+      { kind: "labelled pairs", name: "positive", data: pairs.map((pair) => ({ ...pair, label: 1 })) },
+      { kind: "labelled pairs", name: "negative", data: pairs.map((pair) => ({ ...pair, label: 0 })) },
+      { kind: "scored pairs", name: "equal", data: pairs.map((pair) => ({ ...pair, score: 3 })) },
+      texts("xxxxxxxxxxxx"),
+      texts("xyxy"),
+    ];
+    for (const set of sets) for (const value of Object.values((await score(set)).metrics)) expect(value, set.name).toBeNaN();
+  });
+
   it("stops when asked to", async () => {
     const signal = AbortSignal.abort(new Error("enough"));
     await expect(evaluateSet(retrieval, { encode, device, signal })).rejects.toThrow("enough");
