@@ -11,7 +11,7 @@ import type { Precision } from "../kernels/search/precision.ts";
 import { checkOptions } from "../options.ts";
 import { show } from "../show.ts";
 import { adapterFiles } from "./checkpoint/adapter.ts";
-import { checkVocabulary, inspectWeights, loadWeights, locateTensors, readConfig } from "./checkpoint/checkpoint.ts";
+import { fitConfig, inspectWeights, loadWeights, locateTensors, readConfig } from "./checkpoint/checkpoint.ts";
 import { type CheckpointStore, PlacedCheckpoints } from "./checkpoint/checkpoint-store.ts";
 import { savedModelFiles } from "./checkpoint/saved-model.ts";
 import { distillationDefaults } from "./distillation/distillation-defaults.ts";
@@ -162,7 +162,7 @@ export class SimCSE {
     const { training = false } = options;
     const dtype = encodingDtype(options, device.capabilities);
     const chosen = options.pooler === undefined ? undefined : parsePooler(options.pooler);
-    const { folder, head, transformer, sentenceHead, texts, ...saved } = await readConfig(given, { pooler: chosen });
+    const { folder, head, sentenceHead, texts, ...saved } = await readConfig(given, { pooler: chosen });
     const pooler = sentenceHead === null ? (saved.pooler ?? (training ? trainingDefaults.pooler : null)) : "sentence_transformers";
     if (pooler === null) {
       throw new OptionError(
@@ -171,7 +171,7 @@ export class SimCSE {
       );
     }
     const tokenizer = await loadTokenizer(folder);
-    checkVocabulary(folder, tokenizer, transformer);
+    const transformer = fitConfig(folder, tokenizer, saved.transformer);
     const { weights, hasHead } = await inspectWeights({ folder, transformer, head });
     if (weights === null && !training) throw await missingWeights(folder);
     const isFresh = training && !isTrainedHead({ hasHead, config: saved, weights });

@@ -24,6 +24,11 @@ export interface TransformerConfig {
   /** The standard deviation of fresh weights. */
   readonly initializer_range: number;
   readonly pad_token_id: number;
+  /**
+   * In no file, and set by `fitConfig`: `pad_token_id` is a token around every text, and the tokenizer pads with another. Then it has positions
+   * like any other token.
+   */
+  readonly padding_has_positions?: true;
 }
 
 /** A packed batch on the tape. */

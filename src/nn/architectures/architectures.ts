@@ -34,6 +34,12 @@ export function firstPosition(config: TransformerConfig): number {
   return architectureOf(config).firstPosition?.(config) ?? 0;
 }
 
+/** The token that takes the row of the position embedding with its own id, in place of the next one; null if all tokens are counted. */
+export function uncountedToken(config: TransformerConfig): number | null {
+  const first = firstPosition(config);
+  return first === 0 || config.padding_has_positions ? null : first - 1;
+}
+
 /** The longest sentence in tokens, special tokens included. */
 export function longestSentence(config: TransformerConfig): number {
   return config.max_position_embeddings - firstPosition(config);
@@ -96,7 +102,7 @@ function impliedType({ architectures: classes }: Readonly<Record<string, unknown
 }
 
 /** The content of a model's `config.json`, as transformers opens it. */
-export function configJson(config: TransformerConfig): Readonly<Record<string, unknown>> {
+export function configJson({ padding_has_positions: _, ...config }: TransformerConfig): Readonly<Record<string, unknown>> {
   const { className, fields } = architectureOf(config);
   const renamed = new Set(Object.values(fields.names ?? {}));
   const entries = Object.entries(config).filter(([field]) => !renamed.has(field));

@@ -139,7 +139,8 @@ export function bertLayersToOnnx(batch: OnnxBatch, first: string, config: BertCo
 
 /** BERT's encoder as an ONNX graph; `encoder` is its name before its tensors, and the positions begin at the row `firstPosition`. */
 export function bertToOnnx(batch: OnnxBatch, config: BertConfig, encoder: string, firstPosition: number): string[] {
-  const tables: OnnxEmbeddings = { prefix: `${encoder}.embeddings.`, firstPosition, hasTypes: true };
+  const counted = config.padding_has_positions && { countsPadding: true };
+  const tables: OnnxEmbeddings = { prefix: `${encoder}.embeddings.`, firstPosition, ...counted, hasTypes: true };
   const first = onnxEmbeddings(batch, { ...config, width: config.hidden_size }, tables);
   return bertLayersToOnnx(batch, first, config, `${encoder}.`);
 }

@@ -49,6 +49,8 @@ export interface OnnxEmbeddings {
   readonly prefix: string;
   /** The row of the position embedding for a sentence's first token: 0, or one more than the id of padding. */
   readonly firstPosition: number;
+  /** Whether padding has positions like other tokens, and not the row before the first. */
+  readonly countsPadding?: boolean;
   readonly hasTypes: boolean;
 }
 
@@ -56,11 +58,11 @@ export interface OnnxEmbeddings {
 export function onnxEmbeddings(
   batch: OnnxBatch,
   { width, layer_norm_eps }: Pick<EmbeddingSizes, "width" | "layer_norm_eps">,
-  { prefix, firstPosition, hasTypes }: OnnxEmbeddings,
+  { prefix, firstPosition, countsPadding = firstPosition === 0, hasTypes }: OnnxEmbeddings,
 ): string {
   const { graph, ids } = batch;
   const rows = (kind: string, at: string) => graph.add("Gather", [`${prefix}${kind}_embeddings.weight`, at]);
-  const positions = rows("position", firstPosition === 0 ? onnxPlaces(batch) : positionsAfterPadding(batch, firstPosition - 1));
+  const positions = rows("position", countsPadding ? onnxPlaces(batch, firstPosition) : positionsAfterPadding(batch, firstPosition - 1));
   const places = hasTypes ? graph.add("Add", [positions, rows("token_type", graph.integers(0))]) : positions;
   const sum = graph.add("Add", [rows("word", ids), places]);
   return onnxLayerNorm(batch, onnxRows(batch, sum, width), `${prefix}LayerNorm`, layer_norm_eps);

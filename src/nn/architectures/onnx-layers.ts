@@ -14,9 +14,10 @@ export interface OnnxBatch {
   readonly penalty: string;
 }
 
-/** int64 [sequence]: the places in a sentence, from 0 on. */
-export function onnxPlaces({ graph, size }: OnnxBatch): string {
-  return graph.add("Range", [graph.integers(0), graph.add("Gather", [size, graph.integers(1)]), graph.integers(1)]);
+/** int64 [sequence]: the places in a sentence, from `first` on. */
+export function onnxPlaces({ graph, size }: OnnxBatch, first = 0): string {
+  const places = graph.add("Range", [graph.integers(0), graph.add("Gather", [size, graph.integers(1)]), graph.integers(1)]);
+  return first === 0 ? places : graph.add("Add", [places, graph.integers(first)]);
 }
 
 /** Rows [batch · sequence, width] of [batch, sequence, width]. */

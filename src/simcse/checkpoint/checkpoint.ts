@@ -252,13 +252,21 @@ export function locateTensors(
   });
 }
 
-/** Throws `FormatError` when the tokenizer has ids beyond the rows of the word embedding. */
-export function checkVocabulary(folder: Folder, tokenizer: Tokenizer, { vocab_size }: TransformerConfig): void {
-  if (tokenizer.vocabSize <= vocab_size) return;
-  throw new FormatError(
-    `${folder.name}: the vocabulary has ${tokenizer.vocabSize} tokens; the word embedding has ${vocab_size} rows (vocab_size in config.json).`,
-    "Use the tokenizer files that belong to the model.",
-  );
+/**
+ * A config as its tokenizer needs it. RoBERTa's padding takes a row of the position embedding, and is not counted. Where the tokenizer pads
+ * with its last token, that is so; where config.json names a token around every text and the tokenizer pads with another, config.json only
+ * says where positions begin. Throws `FormatError` when the tokenizer has ids beyond the rows of the word embedding.
+ */
+export function fitConfig(folder: Folder, tokenizer: Tokenizer, config: TransformerConfig): TransformerConfig {
+  const { vocab_size, pad_token_id: padding } = config;
+  if (tokenizer.vocabSize > vocab_size) {
+    throw new FormatError(
+      `${folder.name}: the vocabulary has ${tokenizer.vocabSize} tokens; the word embedding has ${vocab_size} rows (vocab_size in config.json).`,
+      "Use the tokenizer files that belong to the model.",
+    );
+  }
+  const { clsId, sepId, padId } = tokenizer;
+  return padding !== padId && (padding === clsId || padding === sepId) ? { ...config, padding_has_positions: true } : config;
 }
 
 /** The files of a model folder, to be written in this order. Adapters are part of their weights. */

@@ -16,7 +16,7 @@ import { checkLength } from "../embedding/encoder.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
 import { modelTensors } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
-import { checkpointFiles, checkVocabulary, inspectWeights, type LocatedTensor, locateTensors, readConfig } from "./checkpoint.ts";
+import { checkpointFiles, fitConfig, inspectWeights, type LocatedTensor, locateTensors, readConfig } from "./checkpoint.ts";
 import { checkpointName } from "./checkpoint-names.ts";
 import { DENSE_FOLDER, moduleFiles } from "./sentence-transformers.ts";
 import { tensorsToWrite, type WeightsDtype, weightsForms } from "./written-weights.ts";
@@ -49,7 +49,7 @@ export interface Convertible {
  */
 export async function openConvertible(given: Folder, options: ConvertOptions = {}): Promise<Convertible> {
   const { texts, ...saved } = await readConfig(given, { pooler: options.pooler });
-  const { folder, transformer } = saved;
+  const { folder } = saved;
   if (saved.sentenceHead !== null) {
     throw new OptionError(
       `${given.name} has modules after its pooling that no other format here has a place for.`,
@@ -59,7 +59,7 @@ export async function openConvertible(given: Folder, options: ConvertOptions = {
   const { weights, hasHead } = await inspectWeights(saved);
   if (weights === null) throw await missingWeights(folder);
   const tokenizer = await loadTokenizer(folder);
-  checkVocabulary(folder, tokenizer, transformer);
+  const transformer = fitConfig(folder, tokenizer, saved.transformer);
   const pooler = options.pooler ?? saved.pooler;
   const maxLength = options.maxLength ?? saved.maxLength;
   checkLength(maxLength, longestSentence(transformer));

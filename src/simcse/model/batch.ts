@@ -10,7 +10,7 @@ import { dropoutKey, sentenceTable, tokenTable } from "../../kernels/batch.ts";
 import { gatherOrder, gatherRuns } from "../../kernels/embedding.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import type { BatchValues, TransformerConfig } from "../../nn/architectures/architecture.ts";
-import { firstPosition } from "../../nn/architectures/architectures.ts";
+import { firstPosition, uncountedToken } from "../../nn/architectures/architectures.ts";
 
 /** The most a batch may hold. */
 export interface BatchCapacity {
@@ -23,11 +23,14 @@ export interface BatchCapacity {
   readonly positions: number;
   /** The row of the position embedding for a sentence's first token: 0 if absent, or one more than the id of padding. */
   readonly firstPosition?: number;
+  /** The token that has the row with its own id and is not counted (padding, in RoBERTa and MPNet); none if absent or null. */
+  readonly uncounted?: number | null;
 }
 
 /** The part of a capacity that a model's config sets. */
-export function tableSizes(config: TransformerConfig): Pick<BatchCapacity, "vocabulary" | "positions" | "firstPosition"> {
-  return { vocabulary: config.vocab_size, positions: config.max_position_embeddings, firstPosition: firstPosition(config) };
+export function tableSizes(config: TransformerConfig): Pick<BatchCapacity, "vocabulary" | "positions" | "firstPosition" | "uncounted"> {
+  const { vocab_size: vocabulary, max_position_embeddings: positions } = config;
+  return { vocabulary, positions, firstPosition: firstPosition(config), uncounted: uncountedToken(config) };
 }
 
 /** Declares a sentence table without the tokens of the prompt before every text; `withoutPrompt` fills it. */
@@ -105,7 +108,7 @@ export class BatchPacker {
    */
   pack(sentences: readonly PackedSentence[], { indices }: { readonly indices: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
     const { capacity, table } = { capacity: this.#capacity, table: this.#tokens };
-    const { firstPosition = 0, longest = capacity.positions - firstPosition } = capacity;
+    const { firstPosition = 0, longest = capacity.positions - firstPosition, uncounted = null } = capacity;
     let row = 0;
     sentences.forEach(({ ids, key }, sentence) => {
       if (ids.length > longest) {
@@ -122,16 +125,12 @@ export class BatchPacker {
       }
       this.#sentences[sentence * 2] = row;
       this.#sentences[sentence * 2 + 1] = ids.length;
-      // Where positions begin after the padding's, a padding token in the text has the padding's position, and the others are numbered on.
-      // A token that begins or ends the sentence is none, whatever the config says.
-      const beforeFirst = firstPosition - 1;
-      const padding = ids[0] === beforeFirst || ids[ids.length - 1] === beforeFirst ? null : beforeFirst;
       let next = firstPosition;
       for (let position = 0; position < ids.length; position++, row++) {
         const id = ids[position]!;
         if (!(Number.isInteger(id) && id >= 0 && id < capacity.vocabulary)) throw unknownToken(id, position, capacity);
         table[row * 4] = id;
-        table[row * 4 + 1] = id === padding ? id : next++;
+        table[row * 4 + 1] = id === uncounted ? id : next++;
         table[row * 4 + 2] = sentence;
         table[row * 4 + 3] = dropoutKey(key, position);
       }

@@ -7,7 +7,7 @@ import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { longestSentence } from "../../nn/architectures/architectures.ts";
 import type { ParameterStore } from "../../nn/parameters/parameter-store.ts";
-import { type CheckpointConfig, checkVocabulary, inspectWeights, loadWeights, readConfig, usualLength } from "../checkpoint/checkpoint.ts";
+import { type CheckpointConfig, fitConfig, inspectWeights, loadWeights, readConfig, usualLength } from "../checkpoint/checkpoint.ts";
 import { type SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { trainedParts } from "../model/trained-parts.ts";
@@ -41,9 +41,9 @@ export async function openTrainingSource(
   { config: configFolder, tokenizer: tokenizerFolder, pooler }: SourceOptions = {},
 ): Promise<TrainingSource> {
   const own = await readTrainable(model, pooler);
-  const config = configFolder ? { ...own, transformer: (await readConfig(configFolder)).transformer } : own;
-  const tokenizer = await loadTokenizer(tokenizerFolder ?? config.folder);
-  checkVocabulary(config.folder, tokenizer, config.transformer);
+  const { transformer } = configFolder ? await readConfig(configFolder) : own;
+  const tokenizer = await loadTokenizer(tokenizerFolder ?? own.folder);
+  const config = { ...own, transformer: fitConfig(own.folder, tokenizer, transformer) };
   const { weights, hasHead } = await inspectWeights(config);
   return { config, tokenizer, weights, hasTrainedHead: isTrainedHead({ hasHead, config, weights }) };
 }

@@ -7,11 +7,13 @@ import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";
 import { type Folder, MemoryFolder, readText, subfolder } from "../../../src/io/folder.ts";
 import { openFolder } from "../../../src/io/folder-node.ts";
+import { loadTokenizer } from "../../../src/io/tokenizer.ts";
 import { encodeSafetensors, openSafetensors } from "../../../src/io/weights/safetensors.ts";
 import { openWeights } from "../../../src/io/weights.ts";
-import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
-import { inspectWeights, loadWeights, modelFiles, readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
+import { configJson, parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { fitConfig, inspectWeights, loadWeights, modelFiles, readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { moduleFiles } from "../../../src/simcse/checkpoint/sentence-transformers.ts";
+import { BatchPacker, tableSizes } from "../../../src/simcse/model/batch.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import { officialPooler } from "../../../src/simcse/model/official-models.ts";
 import { poolerTypes } from "../../../src/simcse/model/poolers.ts";
@@ -42,6 +44,29 @@ describe.each(["bert", "roberta"] as const)("a pytorch_model.bin of %s", (kind) 
     expect(model.encoder.maxLength).toBe(longest);
     await model.encode(kinds[kind].text(Array(60).fill(7)));
     await expect(SimCSE.loadFrom(device, publishedFolder(kind), { pooler: "avg", maxLength: longest + 1 })).rejects.toThrow(OptionError);
+  });
+});
+
+describe("the positions of a RoBERTa's tokens", () => {
+  /** Those of `ids` in a folder whose config.json and tokenizer name these tokens as the padding. */
+  async function positions(ids: readonly number[], pad_token_id: number, pad_token: string): Promise<number[]> {
+    const folder = publishedFolder("roberta", "padded", { pad_token_id });
+    await folder.write("tokenizer_config.json", json({ pad_token }));
+    const config = fitConfig(folder, await loadTokenizer(folder), (await readConfig(folder)).transformer);
+    expect(configJson(config)).toEqual(configJson((await readConfig(folder)).transformer));
+    const packer = new BatchPacker({ sentences: 1, tokens: ids.length, ...tableSizes(config) });
+    const { tokens } = packer.pack([{ ids, key: 0 }], { indices: false }).inputs;
+    return ids.map((_, at) => Number(tokens![at * 4 + 1]));
+  }
+
+  it.each<[string, readonly number[], number, string, readonly number[]]>([
+    // transformers: cumsum(ids ≠ padding) · (ids ≠ padding) + padding
+    ["are counted without padding", [0, 7, 1, 8, 2], 1, "<pad>", [2, 3, 1, 4, 5]],
+    ["are counted without the last token where it is the padding", [0, 7, 8, 2], 2, "</s>", [3, 4, 5, 2]],
+    ["are counted without the first token where it is the padding", [0, 7, 8, 2], 0, "<s>", [0, 1, 2, 3]],
+    ["are counted with the last token where only config.json calls it padding", [0, 7, 8, 2], 2, "<pad>", [3, 4, 5, 6]],
+  ])("%s", async (_, ids, id, token, wanted) => {
+    expect(await positions(ids, id, token)).toEqual(wanted);
   });
 });
 

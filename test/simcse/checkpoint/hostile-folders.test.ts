@@ -12,7 +12,7 @@ import { checkFinite } from "../../../src/io/weights/finite.ts";
 import { encodeSafetensors } from "../../../src/io/weights/safetensors.ts";
 import { openWeights } from "../../../src/io/weights.ts";
 import { stream } from "../../../src/nn/random.ts";
-import { checkVocabulary, inspectWeights, locateTensors, readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
+import { fitConfig, inspectWeights, locateTensors, readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { modelTensors } from "../../../src/simcse/model/model.ts";
 import { publishedFolder } from "../../golden-models.ts";
 
@@ -96,7 +96,7 @@ async function originals(): Promise<Map<string, Uint8Array>[]> {
 async function load(folder: MemoryFolder): Promise<void> {
   const config = await readConfig(folder);
   const tokenizer = await loadTokenizer(config.folder);
-  checkVocabulary(config.folder, tokenizer, config.transformer);
+  fitConfig(config.folder, tokenizer, config.transformer);
   const { weights, hasHead } = await inspectWeights(config);
   if (weights === null) return;
   for (const { source } of locateTensors(
