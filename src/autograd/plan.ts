@@ -26,6 +26,7 @@ import {
   type Variant,
 } from "../kernels/language/operation.ts";
 import { windowed } from "../kernels/language/windows.ts";
+import { addWhereComputed } from "./additions.ts";
 import { withoutAliases } from "./aliases.ts";
 import { groupNodes } from "./groups.ts";
 import { groupJoins, type Within } from "./joins.ts";
@@ -135,7 +136,7 @@ export function plan(
 
 /** The nodes to run on a device. */
 export function plannedNodes(tape: Tape, outputs: readonly Value[], capabilities: Capabilities): readonly Node[] {
-  return groupNodes(tape, neededNodes(tape, outputs), capabilities);
+  return groupNodes(tape, addWhereComputed(tape, neededNodes(tape, outputs), outputs), capabilities);
 }
 
 /** The nodes that an output or a persistent tensor depends on, in tape order. */

@@ -108,7 +108,7 @@ export class Tape implements Recorder {
     return outputs;
   }
 
-  update<A>(operation: Operation<A>, inputs: readonly Operand[], outputs: readonly Persistent[], attributes: A): void {
+  update<A>(operation: Operation<A>, inputs: readonly Operand[], outputs: readonly Persistent[], attributes: A): Value[] {
     const values = inputs.map((input) => this.use(input));
     const types = operation.infer(values, attributes);
     const targets = outputs.map((target, i) => {
@@ -118,6 +118,7 @@ export class Tape implements Recorder {
       return value;
     });
     this.#push({ operation, attributes, inputs: values, outputs: targets });
+    return targets;
   }
 
   dropoutSite(): number {

@@ -22,6 +22,8 @@ export interface ShaderBinding {
   readonly access: Access;
   /** Whether its floats are stored as f16. */
   readonly half?: boolean;
+  /** Whether its setter adds to what is there. */
+  readonly adds?: boolean;
   /** The bindings that share its elements, if it needs several. */
   readonly windows?: Windows | null;
 }
@@ -79,7 +81,7 @@ const floatTypes: readonly string[] = ["f32", "vec2f", "vec4f"];
 const bindingCount = ({ windows }: ShaderBinding): number => windows?.count ?? 1;
 
 function declareBinding(declared: ShaderBinding, binding: number, hasHalves: boolean): string {
-  const { name, type, access, half = false, windows } = declared;
+  const { name, type, access, half = false, adds = false, windows } = declared;
   if (access === "texture") {
     return `@group(0) @binding(${binding}) var ${name}Texture: ${matrixTextureType};
 fn ${name}(row: u32, quad: u32) -> vec4f { return ${loadVector(`${name}Texture`, "row", "quad")}; }`;
@@ -100,12 +102,11 @@ fn ${name}(row: u32, quad: u32) -> vec4f { return ${loadVector(`${name}Texture`,
         return window === memories.length - 1 ? use(place) : `if (i < ${(window + 1) * windows!.elements}u) { ${use(place)} }`;
       })
       .join(" ");
+  const set = (place: string) => `${place} = ${store(adds ? `${load(place)} + value` : "value")}; return;`;
   return [
     ...memories.map((memory, window) => variable(memory, `array<${element}>`, window)),
     `fn ${name}(i: u32) -> ${type} { ${choose((place) => `return ${load(place)};`)} }`,
-    ...(access === "read_write"
-      ? [`fn ${setterOf(name)}(i: u32, value: ${type}) { ${choose((place) => `${place} = ${store("value")}; return;`)} }`]
-      : []),
+    ...(access === "read_write" ? [`fn ${setterOf(name)}(i: u32, value: ${type}) { ${choose(set)} }`] : []),
   ].join("\n");
 }
 

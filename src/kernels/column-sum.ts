@@ -5,6 +5,7 @@ import { expectType, f32, type Operation, type Value } from "./language/operatio
 
 const operation: Operation<{ tableRows: number | null }> = {
   name: "columnSum",
+  writesOnce: true,
   infer([x], { tableRows }) {
     const [rows, width] = x!.shape;
     expectType("columnSum", "x", x!, "float", [rows ?? null, width ?? null]);

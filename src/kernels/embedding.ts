@@ -108,6 +108,7 @@ const operation: Operation<Attributes> = {
 /** The gradients of one or two tables from dy and, for each table, its order and runs. */
 const scatterRows: Operation<{ tableRows: readonly number[] }> = {
   name: "embeddingGradient",
+  writesOnce: true,
   infer([dy, ...indices], { tableRows }) {
     for (const i of tableRows.keys()) {
       const [order, runs] = indices.slice(2 * i);
@@ -146,7 +147,7 @@ function scatterKernel(dy: Value, tables: readonly ScatteredTable[], software: b
   /** A sum in the order of a tree. */
   const tree = (terms: readonly string[]): string =>
     terms.length === 1 ? terms[0]! : `(${tree(terms.slice(0, terms.length / 2))} + ${tree(terms.slice(terms.length / 2))})`;
-  const scatter = ({ runs }: ScatteredTable, i: number) => wgsl`fn scatter${i}(row: u32, first: u32) {
+  const scatter = ({ table, runs }: ScatteredTable, i: number) => wgsl`fn scatter${i}(row: u32, first: u32) {
   let count = ${rows(runs.shape[0]!)};
   // The first run whose id is not below the row.
   var run = 0u;
@@ -154,8 +155,10 @@ function scatterKernel(dy: Value, tables: readonly ScatteredTable[], software: b
     let middle = (run + end) / 2u;
     if (runs${i}[middle].x < row) { run = middle + 1u; } else { end = middle; }
   }
+  let isUsed = run < count && runs${i}[run].x == row;
+  ${table.adds ? "if (!isUsed) { return; }" : ""}
   var at = vec4u();
-  if (run < count && runs${i}[run].x == row) { at = runs${i}[run]; }
+  if (isUsed) { at = runs${i}[run]; }
   let end = at.y + at.z;
   for (var column = first; column < ${columns}u; column += ${threads}u) {
     var sum = ${element}();

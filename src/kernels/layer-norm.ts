@@ -165,6 +165,7 @@ const inputGradient: Operation<Attributes> = {
 
 const parameterGradient: Operation<Attributes> = {
   name: "layerNormParameterGradient",
+  writesOnce: true,
   infer: ([, x]) => [f32(x!.shape[1]!), f32(x!.shape[1]!)],
   lower({ inputs: [dy, x, statistics, partial, ...rest], outputs: [dWeight, dBias], attributes }, capabilities) {
     const summed = summedInput(x!, rest, attributes);

@@ -139,6 +139,7 @@ const rowsPerChunk = 128;
 /** dBᵢ = scale · dy[:, block i]ᵀ · u[:, i-th rank columns]: the sums of chunks of rows, then of the chunks, in a fixed order. */
 const upGradient: Operation<Attributes & { readonly type: Type }> = {
   name: "lowRankUpGradient",
+  writesOnce: true,
   infer: (_, { type }) => [f32(...type.shape)],
   lower({ inputs: [dy, u], outputs: [dUp], attributes }) {
     const { width, block, rank } = sizesOf(dy!, dUp!, attributes);

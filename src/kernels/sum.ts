@@ -40,6 +40,7 @@ interface SumAttributes {
 
 const sumOperation: Operation<SumAttributes> = {
   name: "sum",
+  writesOnce: true,
   infer([x], { axis }) {
     expectFloat("sum", "x", x!);
     return [f32(...withoutAxis(x!.shape, axis))];

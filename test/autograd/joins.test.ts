@@ -45,16 +45,16 @@ function arenaOf() {
 }
 
 /** A loss of two products with a norm between them, and the gradients of all parameters. */
-function lossOf(tape: Tape, of: (name: Name) => Persistent) {
+function lossOf(tape: Tape, of: (name: Name) => Persistent, accumulate = false) {
   const x = tape.input("x", f32(tape.extent("rows", capacity), 16));
   const normed = layerNorm(matmul(x, of("weight"), "nt", { bias: of("bias") }), of("scale"), of("shift"), 1e-5);
   const y = matmul(normed, of("second"), "nt");
   const loss = mean(mul(y, y));
-  return { loss, gradients: gradient(tape, loss, names.map(of)) };
+  return { loss, gradients: gradient(tape, loss, names.map(of), { accumulate }) };
 }
 
 // Kernels that are written out for GPUs, which a software adapter compiles slowly.
-it("are those of one dispatch each, and are there for what reads them", { timeout: 600_000 }, async () => {
+it("are those of one dispatch each, are there for what reads them, and are added to what there is", { timeout: 600_000 }, async () => {
   const capabilities = { ...device.capabilities, software: false };
   const apart = await build(
     device,
@@ -67,26 +67,35 @@ it("are those of one dispatch each, and are there for what reads them", { timeou
   );
   const { arena, offsets, part } = arenaOf();
   const trained = Object.fromEntries(names.map((name) => [name, { ...held[name]!, gradient: part(name) }]));
-  const together = await build(
-    device,
-    (tape) => {
-      const { loss } = lossOf(tape, (name) => trained[name]!);
-      return { loss, norm: globalNorm(tape, [arena]) };
-    },
-    capabilities,
-    inParts,
-  );
+  const joined = (accumulate: boolean) =>
+    build(
+      device,
+      (tape) => {
+        const { loss } = lossOf(tape, (name) => trained[name]!, accumulate);
+        return { loss, norm: globalNorm(tape, [arena]) };
+      },
+      capabilities,
+      inParts,
+    );
+  const together = await joined(false);
+  const adding = await joined(true);
   const labels = (program: typeof apart | typeof together) => program.plan.kernels.map(({ shader }) => shader.label);
   expect(labels(apart)).not.toContain("joins");
   expect(labels(together).filter((label) => label.startsWith("join") || label.endsWith(" join"))).toEqual(["joins"]);
+  expect(labels(adding)).toEqual(labels(together));
+  const found = async () => {
+    const all = new Float32Array(await device.read(arena.window));
+    return names.map((name) => all.subarray(offsets.get(name)!, offsets.get(name)! + elementCount(shapes[name])));
+  };
   for (const rows of [300, 71]) {
     const step = { inputs: { x: normals(rows * 16, 9) }, live: { rows } };
     const expected = await execute(apart, step);
     const { norm } = await execute(together, step);
-    const found = new Float32Array(await device.read(arena.window));
-    for (const name of names)
-      expectClose(found.subarray(offsets.get(name)!, offsets.get(name)! + elementCount(shapes[name])), expected[name]!);
+    const once = await found();
+    for (const [i, name] of names.entries()) expectClose(once[i]!, expected[name]!);
     expectClose(norm!, [Math.hypot(...names.flatMap((name) => [...expected[name]!]))], { terms: 1000 });
+    await execute(adding, step);
+    expect(await found()).toEqual(once.map((own) => own.map((value) => 2 * value)));
   }
-  for (const program of [apart, together]) program.close();
+  for (const program of [apart, together, adding]) program.close();
 });

@@ -19,6 +19,7 @@ import {
   type Tensor,
   type TensorBinding,
   type Type,
+  Value,
   type Workgroups,
 } from "./operation.ts";
 
@@ -110,7 +111,13 @@ export function kernel(declaration: KernelDeclaration): Kernel {
       bindings: [
         { name: "step", type: `array<vec4u, ${stepWords / 4}>`, access: "uniform" },
         ...(hasParams ? [{ name: "params", type: "Params", access: "uniform" as const }] : []),
-        ...bindings.map(({ name, tensor, element, access }) => ({ name, type: element, access, half: tensor.dtype === "f16" })),
+        ...bindings.map(({ name, tensor, element, access }) => ({
+          name,
+          type: element,
+          access,
+          half: tensor.dtype === "f16",
+          adds: access === "read_write" && tensor instanceof Value && tensor.adds,
+        })),
       ],
       enables,
       workgroupSize: [workgroupSize[0], workgroupSize[1] ?? 1, workgroupSize[2] ?? 1],
@@ -136,8 +143,9 @@ export function trafficOf(kernel: Kernel, live: LiveSize): number {
 }
 
 /** How often a kernel passes over a tensor: to read it, to write it, or both. */
-function passes({ shader: { declarations, main } }: Kernel, { name, access, tensor: { dtype } }: TensorBinding): number {
+function passes({ shader: { bindings, declarations, main } }: Kernel, { name, access, tensor: { dtype } }: TensorBinding): number {
   if (access !== "read_write") return 1;
+  if (bindings.some((binding) => binding.name === name && binding.adds)) return 2;
   const code = declarations + main;
   const count = (pattern: string) => code.match(new RegExp(pattern, "g"))?.length ?? 0;
   if (dtype !== "u32") return count(`\\bset${name[0]!.toUpperCase()}${name.slice(1)}\\(`) > 0 && count(`\\b${name}\\(`) > 0 ? 2 : 1;

@@ -68,6 +68,8 @@ export class Value<D extends DType = DType> implements Type<D> {
   node: Node | null = null;
   /** The persistent tensor that holds it, if any. */
   persistent: Persistent | null = null;
+  /** Whether its node adds it to what `persistent` holds. */
+  adds = false;
   /** The value whose memory this one reads under another shape. */
   base: Value | null = null;
   /** Upper bounds of the indices that it holds. A program refuses an input that exceeds one. */
@@ -115,8 +117,8 @@ export interface Node<A = unknown> {
 export interface Recorder {
   /** Appends a node; its outputs are new values. Throws `ShapeError` when the inputs do not fit. */
   append<A>(operation: Operation<A>, inputs: readonly Operand[], attributes: A): Value[];
-  /** Appends a node that writes into given persistent tensors in place, such as an optimiser's update. */
-  update<A>(operation: Operation<A>, inputs: readonly Operand[], outputs: readonly Persistent[], attributes: A): void;
+  /** Appends a node that writes into given persistent tensors in place, such as an optimiser's update. Returns its outputs. */
+  update<A>(operation: Operation<A>, inputs: readonly Operand[], outputs: readonly Persistent[], attributes: A): Value[];
   /** A new dropout site: each place that draws random numbers has its own. */
   dropoutSite(): number;
   /** Records a part of the forward pass. Keeps only the inputs of this part; the backward pass recomputes the rest. */
@@ -140,6 +142,8 @@ export interface Operation<A = unknown> {
   probes?(node: Node<A>): Probes<A>;
   /** How nodes share a dispatch; absent if they never do. */
   readonly grouping?: Grouping<A>;
+  /** Whether each element of an output is written once and never read, in every variant. Then the planner may have it added to a gradient. */
+  readonly writesOnce?: true;
   /**
    * Appends a node that does in one kernel what `node` does and then what follows; returns null if it cannot. The old node stays on the
    * tape, and the planner drops it if nothing else reads it.

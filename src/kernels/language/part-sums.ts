@@ -4,7 +4,7 @@
  */
 import { range, wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, kernel, paramU32 } from "./kernel.ts";
-import { capacity, type Join, type Kernel, type Persistent, type Tensor } from "./operation.ts";
+import { capacity, type Join, type Kernel, type Persistent, type Tensor, Value } from "./operation.ts";
 
 /** A join whose output is a part of `target`, `offset` bytes from its beginning. */
 export interface GroupedJoin extends Join {
@@ -26,7 +26,22 @@ const isMany = (join: Join) => most(join) > few;
 const groupsOf = (join: Join) => Math.ceil((join.rows * join.columns) / 4 / (isMany(join) ? vectors : threads));
 
 /** The kernel's parameters for a join: its workgroups, whether it has many parts, and its sizes in vectors of four numbers. */
-const fields = ["begin", "end", "many", "rows", "columns", "first", "stride", "plane", "parts", "word", "size", "place", "arena"] as const;
+const fields = [
+  "begin",
+  "end",
+  "many",
+  "rows",
+  "columns",
+  "first",
+  "stride",
+  "plane",
+  "parts",
+  "word",
+  "size",
+  "place",
+  "arena",
+  "adds",
+] as const;
 
 type Numbers = Readonly<Record<(typeof fields)[number], number>>;
 
@@ -50,6 +65,7 @@ function numbersOf(join: GroupedJoin, begin: number, arena: number): Numbers {
     ...counted,
     place: join.offset / 16 + join.outputFirst / 4,
     arena,
+    adds: join.output instanceof Value && join.output.adds ? 1 : 0,
   };
 }
 
@@ -74,8 +90,9 @@ fn joinOf(block: u32) -> Join {
     .join("\n  ")}
   ${made(joins.length - 1)}
 }
-fn setResult(arena: u32, i: u32, value: vec4f) {
-  ${targets.map((_, i) => `if (arena == ${i}u) { setTarget${i}(i, value); }`).join("\n  ")}
+fn finish(join: Join, own: u32, value: vec4f) {
+  let i = join.place + own;
+  ${targets.map((_, t) => `if (join.arena == ${t}u) { var sum = value; if (join.adds > 0u) { sum += target${t}(i); } setTarget${t}(i, sum); }`).join("\n  ")}
 }
 `,
     main: wgsl`${blockIndex}
@@ -101,7 +118,7 @@ fn setResult(arena: u32, i: u32, value: vec4f) {
     }
     sum = part[thread];
   }
-  if (isInside && (!isMany || thread < ${vectors}u)) { setResult(join.arena, join.place + own, sum); }`,
+  if (isInside && (!isMany || thread < ${vectors}u)) { finish(join, own, sum); }`,
     workgroups: () => fold(all),
     bytes: (live) =>
       joins.reduce((total, join) => {

@@ -63,6 +63,7 @@ const operation: Operation<MatmulAttributes> = {
   },
   variants,
   grouping,
+  writesOnce: true,
   // What follows the product hardly matters for how it is tiled.
   measuredAs: ({ inputs: [a, b], attributes: { layout, dtype } }) => ({ inputs: [a!, b!], attributes: plainProduct(layout, 1, dtype) }),
   probes,

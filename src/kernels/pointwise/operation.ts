@@ -66,6 +66,7 @@ export function pointwiseOperation(name: string, definition: PointwiseFunction):
 
   const operation: Operation<Constants> = {
     name,
+    writesOnce: true,
     infer(inputs, constants) {
       inputs.forEach((operand, i) => {
         expectFloat(name, names[i]!, operand);
@@ -88,6 +89,7 @@ export function pointwiseOperation(name: string, definition: PointwiseFunction):
 
   const gradientOperation: Operation<GradientAttributes> = {
     name: `${name}Gradient`,
+    writesOnce: true,
     infer([dy, ...read], { operand, dtype }) {
       expectFloat(gradientOperation.name, "dy", dy!);
       broadcastShapes(gradientOperation.name, [dy!.shape, ...read.map(({ shape }) => shape)]);

@@ -198,7 +198,9 @@ export function bytesBetween(devices: number, steps: StepPrograms, plan: Plan, l
 
 /** What a step would run and allocate on a device. */
 export interface StepPlan {
-  /** The plan of its largest program. */
+  /** The plan of each program, by its name. */
+  readonly plans: Readonly<Record<string, Plan>>;
+  /** The largest of them. */
   readonly plan: Plan;
   /** Bytes of all programs and of the memory that they share. */
   readonly bytes: number;
@@ -230,7 +232,14 @@ export function planTrainingStep(
   const shared = sum(steps.tensors.map((tensor) => tensor.bytes)) + exchanged;
   const bytes = sum(plans.map(({ bytes }) => bytes.total)) + shared;
   const dispatches = sum(plans.map(({ kernels }) => kernels.length));
-  return { plan: largest(plans, (own) => own), bytes, persistentBytes: layout.bytes, dispatches, parameters: layout.counts };
+  return {
+    plans: Object.fromEntries(byName),
+    plan: largest(plans, (own) => own),
+    bytes,
+    persistentBytes: layout.bytes,
+    dispatches,
+    parameters: layout.counts,
+  };
 }
 
 function largest<T>(items: readonly T[], planOf: (item: T) => Plan): T {

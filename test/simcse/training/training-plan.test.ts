@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
+import type { TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
 import { planTrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
 
@@ -34,6 +35,16 @@ describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
       expect(steps.filter(({ node }) => node.operation.name === "groupedMatmul")).toHaveLength(base.num_hidden_layers);
     },
   );
+
+  it("takes no more dispatches for a part of a batch, whose gradients are added where they are computed", () => {
+    const capabilities = { ...device.capabilities, limits, software: false };
+    const plans = (form: Partial<TrainingStepOptions>) =>
+      planTrainingStep(base, { mlp: true }, { ...options, ...form }, capabilities).plans;
+    expect(plans({ accumulation: 2 }).batch!.kernels.length).toBeLessThanOrEqual(210);
+    expect(plans({ batchSize: 512, cacheChunk: 64 }).chunk!.kernels.length).toBeLessThanOrEqual(200);
+    // Products of so few rows are split along k.
+    expect(plans({ batchSize: 512, cacheChunk: 16 }).chunk!.kernels.length).toBeLessThanOrEqual(270);
+  });
 
   it("takes at most 2.6 GB of activations in f32 and 1.3 GB in f16", () => {
     expect(planned(false, false).plan.bytes.slots).toBeLessThan(2.6e9);
