@@ -1,10 +1,19 @@
-/** Scales rows to unit length, for cosine similarity. A norm below 1e-8 counts as 1e-8, like in PyTorch's cosine_similarity. */
+/**
+ * Scales rows to unit length, for cosine similarity. A row of zeros stays as it is. The squares are those of the row divided by a power of
+ * two, near its largest element, so that they neither overflow nor underflow, and rows of ordinary size get the same bits as without it. In
+ * the gradient, a norm below 1e-8 counts as 1e-8, as in PyTorch's cosine_similarity.
+ */
 import { wgsl } from "../gpu/shader.ts";
-import { horizontalSum, vector, vectorWidth } from "./language/kernel.ts";
+import { horizontalLargest, horizontalSum, vector, vectorWidth } from "./language/kernel.ts";
 import { expectKnown, expectType, f32, type Operation, type Value } from "./language/operation.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 const smallestNorm = "1e-8";
+
+/** A power of two that makes the largest element of a row between 1 and 4; its exponent stays that of a normal number. */
+const declarations = wgsl`
+fn toOrdinary(size: f32) -> f32 { return bitcast<f32>((254u - clamp(bitcast<u32>(size) >> 23u, 1u, 253u)) << 23u); }
+`;
 
 const operation: Operation<null> = {
   name: "normalize",
@@ -26,11 +35,16 @@ const operation: Operation<null> = {
           rowCount: x!.shape[0]!,
           reads: { x: [x!, element] },
           writes: { y: [y!, element], norm: [norm!, "f32"] },
-          main: wgsl`var squares = ${element}();
-  for (var c = firstColumn; c < ${columns}; c += columnStride) { let v = x(row * ${columns} + c); squares += v * v; }
-  let length = max(sqrt(total(${horizontalSum("squares", step)})), ${smallestNorm});
-  for (var c = firstColumn; c < ${columns}; c += columnStride) { setY(row * ${columns} + c, x(row * ${columns} + c) / length); }
-  if (firstColumn == 0u) { setNorm(row, length); }`,
+          declarations,
+          main: wgsl`var sizes = ${element}();
+  for (var c = firstColumn; c < ${columns}; c += columnStride) { sizes = max(sizes, abs(x(row * ${columns} + c))); }
+  let factor = toOrdinary(largest(${horizontalLargest("sizes", step)}));
+  var squares = ${element}();
+  for (var c = firstColumn; c < ${columns}; c += columnStride) { let v = x(row * ${columns} + c) * factor; squares += v * v; }
+  let length = sqrt(total(${horizontalSum("squares", step)}));
+  let divisor = select(length, 1.0, length == 0.0);
+  for (var c = firstColumn; c < ${columns}; c += columnStride) { setY(row * ${columns} + c, x(row * ${columns} + c) * factor / divisor); }
+  if (firstColumn == 0u) { setNorm(row, max(length / factor, ${smallestNorm})); }`,
         }),
       ],
     };
@@ -56,8 +70,7 @@ const normalizeGradient: Operation<null> = {
           writes: { dx: [dx!, element] },
           main: wgsl`var product = ${element}();
   for (var c = firstColumn; c < ${columns}; c += columnStride) { product += dy(row * ${columns} + c) * y(row * ${columns} + c); }
-  // A clamped norm is a constant, so nothing is projected out.
-  let along = select(0.0, total(${horizontalSum("product", step)}), norm(row) > ${smallestNorm});
+  let along = total(${horizontalSum("product", step)});
   for (var c = firstColumn; c < ${columns}; c += columnStride) {
     let i = row * ${columns} + c;
     setDx(i, (dy(i) - along * y(i)) / norm(row));
@@ -68,7 +81,7 @@ const normalizeGradient: Operation<null> = {
   },
 };
 
-/** f32 [rows, width], each row of `x` divided by its Euclidean norm. */
+/** f32 [rows, width], each row of `x` divided by its Euclidean norm; zeros stay zeros. */
 export function normalize(x: Value): Value {
   return x.tape.append(operation, [x], null)[0]!;
 }

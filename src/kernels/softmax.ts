@@ -4,7 +4,7 @@
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { axisOf } from "./language/axis.ts";
-import { horizontalSum, rows, vector, vectorWidth } from "./language/kernel.ts";
+import { horizontalLargest, horizontalSum, rows, vector, vectorWidth } from "./language/kernel.ts";
 import { capacity, expectFloat, expectType, type Lowering, type Operation, type Type, type Value } from "./language/operation.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 import { transpose } from "./transpose.ts";
@@ -22,7 +22,7 @@ const operation: Operation<null> = {
       writes: { y: [y!, element] },
       main: wgsl`var highest = x(start);
   ${walk("highest = max(highest, x(c));")}
-  let top = largest(${step === 1 ? "highest" : "max(max(highest.x, highest.y), max(highest.z, highest.w))"});
+  let top = largest(${horizontalLargest("highest", step)});
   var sum = ${element}();
   ${walk("sum += exp(x(c) - top);")}
   let whole = total(${horizontalSum("sum", step)});

@@ -1,8 +1,8 @@
 /**
- * NumPy's .npy format, version 1.0: what `numpy.load` opens. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ * NumPy's .npy format: what `numpy.load` opens. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  *
- * Writes arrays in C order: f32 as `<f4`, and embeddings of fewer bits as `<f2`, `|i1` or `|u1`. Reads numbers in C order, as f32; it does
- * not read packed bits.
+ * Writes version 1.0, in C order: f32 as `<f4`, and embeddings of fewer bits as `<f2`, `|i1` or `|u1`. Reads numbers as f32, in every
+ * version and in both orders of elements and of bytes; it does not read packed bits.
  */
 
 import { FormatError, ShapeError } from "../../errors.ts";
@@ -54,43 +54,28 @@ export async function* streamNpy(
   if (count !== elementCount(shape)) throw wrongCount(shape, count);
 }
 
-/** How each element type becomes f32: doubles are rounded, the others are exact. */
+/** How each element type becomes f32 from little-endian bytes: doubles are rounded, the others are exact. */
 const readers: Readonly<Record<string, readonly [elementBytes: number, toF32: (bytes: Uint8Array) => Float32Array]>> = {
-  "<f4": [4, TO_F32.F32!],
-  "<f2": [2, TO_F32.F16!],
-  "<f8": [8, TO_F32.F64!],
-  "|i1": [1, (bytes) => Float32Array.from(new Int8Array(bytes.buffer))],
+  f4: [4, TO_F32.F32!],
+  f2: [2, TO_F32.F16!],
+  f8: [8, TO_F32.F64!],
+  i1: [1, (bytes) => Float32Array.from(new Int8Array(bytes.buffer))],
 };
 
 /**
- * Reads a .npy file; `path` is its name in messages. Throws FormatError when it is not one, or its elements are not one of `readers` in C
- * order.
+ * Reads a .npy file; `path` is its name in messages. Throws FormatError when it is not one, or its elements are not one of `readers`.
  */
 export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
-  const text = (start: number, end: number) => new TextDecoder("latin1").decode(bytes.subarray(start, end));
   if (bytes.length < PREFIX_BYTES || !isMagic(bytes))
     throw new FormatError(`${path} is not a .npy file`, "Give a file that numpy.save wrote.");
-  if (bytes[6] !== 1) {
-    throw new FormatError(`${path} is a .npy file of version ${bytes[6]}.${bytes[7]}, expected 1.0`, "Save it with numpy.save.");
-  }
-  const dataStart = PREFIX_BYTES + new DataView(bytes.buffer, bytes.byteOffset).getUint16(8, true);
-  const header = /^\{'descr': '([^']*)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \} *\n$/.exec(
-    text(PREFIX_BYTES, dataStart),
-  );
-  if (header === null) throw new FormatError(`${path} has a .npy header that does not describe an array`, "Save it again with numpy.save.");
-  const [, descr, fortranOrder, sizes] = header as unknown as [string, string, string, string];
-  const reader = Object.hasOwn(readers, descr) ? readers[descr] : undefined;
-  if (reader === undefined || fortranOrder !== "False") {
-    const order = fortranOrder === "True" ? "Fortran" : "C";
+  const { order, kind, isFortran, shape, dataStart } = parseNpyHeader(bytes, path);
+  const reader = Object.hasOwn(readers, kind) ? readers[kind] : undefined;
+  if (reader === undefined) {
     throw new FormatError(
-      `${path} holds ${descr} in ${order} order, expected one of ${Object.keys(readers).join(", ")} in C order`,
-      'Save numpy.ascontiguousarray(array, dtype="float32").',
+      `${path} holds ${order}${kind}, expected one of ${Object.keys(readers).join(", ")}`,
+      'Save the array with array.astype("float32").',
     );
   }
-  const shape = sizes
-    .split(",")
-    .filter((size) => size.trim() !== "")
-    .map(Number);
   const [elementBytes, toF32] = reader;
   const expected = elementCount(shape) * elementBytes;
   // Not `slice`: for a Node Buffer it does not copy.
@@ -101,7 +86,62 @@ export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
       "Get the file again.",
     );
   }
-  return { shape, data: toF32(data) };
+  if (order === ">") for (let at = 0; at < data.length; at += elementBytes) data.subarray(at, at + elementBytes).reverse();
+  const values = toF32(data);
+  return { shape, data: isFortran ? inCOrder(values, shape) : values };
+}
+
+/** What a header says: byte order, element type, order of the elements, shape. */
+interface NpyHeader {
+  readonly order: string;
+  readonly kind: string;
+  readonly isFortran: boolean;
+  readonly shape: readonly number[];
+  readonly dataStart: number;
+}
+
+/** Reads the dictionary of a header, whose fields other programs than NumPy write in any order and with any spaces. */
+function parseNpyHeader(bytes: Uint8Array, path: string): NpyHeader {
+  const version = bytes[6]!;
+  if (version < 1 || version > 3) {
+    throw new FormatError(`${path} is a .npy file of version ${version}.${bytes[7]}, expected 1, 2 or 3`, "Save it with numpy.save.");
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const isLong = version > 1 && bytes.length >= PREFIX_BYTES + 2;
+  const start = PREFIX_BYTES + (isLong ? 2 : 0);
+  const dataStart = start + (isLong ? view.getUint32(8, true) : view.getUint16(8, true));
+  const text = new TextDecoder("latin1").decode(bytes.subarray(start, dataStart));
+  const field = (name: string, value: string) => new RegExp(`["']${name}["']\\s*:\\s*${value}\\s*[,}]`).exec(text);
+  const descr = field("descr", `["']([<>|=])(\\w+)["']`);
+  const fortran = field("fortran_order", "(True|False)");
+  const sizes = field("shape", "\\(([\\dL, ]*)\\)");
+  if (dataStart > bytes.length || !text.trimStart().startsWith("{") || descr === null || fortran === null || sizes === null) {
+    throw new FormatError(`${path} has a .npy header that does not describe an array`, "Save it again with numpy.save.");
+  }
+  const shape = sizes[1]!
+    .split(",")
+    // Python 2 wrote 3 as 3L.
+    .map((size) => size.trim().replace(/L$/, ""))
+    .filter((size) => size !== "")
+    .map(Number);
+  return { order: descr[1]!, kind: descr[2]!, isFortran: fortran[1] === "True", shape, dataStart };
+}
+
+/** The elements of an array in Fortran order, whose first index runs fastest, in C order, whose last index does. */
+function inCOrder(values: Float32Array, shape: readonly number[]): Float32Array {
+  const ordered = new Float32Array(values.length);
+  const strides = shape.map((_, i) => elementCount(shape.slice(0, i)));
+  const index = shape.map(() => 0);
+  for (let at = 0, from = 0; at < values.length; at++) {
+    ordered[at] = values[from]!;
+    for (let i = shape.length - 1; i >= 0; i--) {
+      from += strides[i]!;
+      if (++index[i]! < shape[i]!) break;
+      from -= strides[i]! * shape[i]!;
+      index[i] = 0;
+    }
+  }
+  return ordered;
 }
 
 /** The bytes before the elements of an array. */

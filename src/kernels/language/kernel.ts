@@ -219,6 +219,11 @@ export function horizontalSum(expression: string, width: 1 | 4): string {
   return width === 1 ? `(${expression})` : `dot(${expression}, vec4f(1))`;
 }
 
+/** WGSL for the largest component of a vector of this width. */
+export function horizontalLargest(expression: string, width: 1 | 4): string {
+  return width === 1 ? `(${expression})` : `max(max(${expression}.x, ${expression}.y), max(${expression}.z, ${expression}.w))`;
+}
+
 /** The most workgroups along one dimension of a dispatch on a core device. */
 const maxWorkgroups = 65_535;
 

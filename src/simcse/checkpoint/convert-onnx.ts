@@ -111,7 +111,13 @@ const poolers: Record<PoolerType, (batch: Pooling, hidden: readonly string[]) =>
   avg_first_last: meanOf(1, -1),
 };
 
+/** The smallest normal f32. */
+const smallest = 2 ** -126;
+
+/** Rows of unit length; zeros stay zeros. Their largest element becomes 1 first, so that no square underflows or overflows. */
 function unit({ graph }: OnnxBatch, x: string): string {
-  const norm = graph.add("ReduceL2", [x], { axes: [-1], keepdims: 1 });
-  return graph.add("Div", [x, graph.add("Max", [norm, graph.float(1e-8)])]);
+  const reduced = (by: string, value: string) =>
+    graph.add("Max", [graph.add(by, [value], { axes: [-1], keepdims: 1 }), graph.float(smallest)]);
+  const ordinary = graph.add("Div", [x, reduced("ReduceMax", graph.add("Abs", [x]))]);
+  return graph.add("Div", [ordinary, reduced("ReduceL2", ordinary)]);
 }

@@ -75,12 +75,31 @@ describe(".npy", () => {
     expect(decodeNpy(Buffer.concat([header, new Uint8Array(buffer)]), "x.npy")).toEqual({ shape: [2], data: Float32Array.of(1, -2) });
   });
 
+  it.each<[string, readonly number[], readonly number[], string]>([
+    // numpy.save of numpy.arange(6, dtype="<f4").reshape(2, 3) with order="F"; of dtype ">f2"; and of shape (2, 3, 1) with order="F".
+    ["Fortran order", [2, 3], [0, 3, 1, 4, 2, 5], "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }"],
+    ["three dimensions in Fortran order", [2, 3, 1], [0, 3, 1, 4, 2, 5], "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3, 1), }"],
+    ["another order of the fields", [2, 3], [0, 1, 2, 3, 4, 5], `{"shape":(2L,3L),"fortran_order":False,"descr":"<f4"}`],
+  ])("in %s are read", (_, shape, stored, header) => {
+    const file = encodeNpy([6], Float32Array.from(stored));
+    file.set(Buffer.from(header.padEnd(file.length - 24 - 10 - 1)), 10);
+    expect(decodeNpy(file, "x.npy")).toEqual({ shape, data: Float32Array.of(0, 1, 2, 3, 4, 5) });
+  });
+
+  it("of a big-endian machine and of version 2 are read", () => {
+    const header = Buffer.from("{'descr': '>f2', 'fortran_order': False, 'shape': (3,), }\n");
+    const prefix = Buffer.from("\u0093NUMPY\u0002\u0000\u0000\u0000\u0000\u0000", "latin1");
+    prefix.writeUInt32LE(header.length, 8);
+    // 1, -2 and 0.5
+    const halves = Buffer.from([0x3c, 0x00, 0xc0, 0x00, 0x38, 0x00]);
+    expect(decodeNpy(Buffer.concat([prefix, header, halves]), "x.npy").data).toEqual(Float32Array.of(1, -2, 0.5));
+  });
+
   it.each([
     ["another file", Buffer.from("PK\u0003\u0004 and so on"), "x.npy is not a .npy file"],
     ["no bytes", new Uint8Array(0), "x.npy is not a .npy file"],
-    ["version 2", encodeNpy([1], Float32Array.of(1)).with(6, 2), "x.npy is a .npy file of version 2.0, expected 1.0"],
-    ["packed bits", withHeader("{'descr': '|u1', 'fortran_order': False, 'shape': (8,), }"), "holds |u1 in C order, expected one of <f4"],
-    ["Fortran order", withHeader("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }"), "holds <f4 in Fortran order"],
+    ["version 4", encodeNpy([1], Float32Array.of(1)).with(6, 4), "x.npy is a .npy file of version 4.0, expected 1, 2 or 3"],
+    ["packed bits", withHeader("{'descr': '|u1', 'fortran_order': False, 'shape': (8,), }"), "holds |u1, expected one of f4"],
     ["objects", withHeader("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }"), "does not describe an array"],
     [
       "another size",
