@@ -22,6 +22,9 @@ const most = ({ parts }: Join) => (typeof parts === "number" ? parts : Math.ceil
 
 const isMany = (join: Join) => most(join) > few;
 
+/** 1 where the sum is added to the output, else 0. */
+const adds = ({ output }: Join) => (output instanceof Value && output.adds ? 1 : 0);
+
 /** Workgroups of a join. */
 const groupsOf = (join: Join) => Math.ceil((join.rows * join.columns) / 4 / (isMany(join) ? vectors : threads));
 
@@ -65,7 +68,7 @@ function numbersOf(join: GroupedJoin, begin: number, arena: number): Numbers {
     ...counted,
     place: join.offset / 16 + join.outputFirst / 4,
     arena,
-    adds: join.output instanceof Value && join.output.adds ? 1 : 0,
+    adds: adds(join),
   };
 }
 
@@ -124,7 +127,7 @@ fn finish(join: Join, own: u32, value: vec4f) {
       joins.reduce((total, join) => {
         const { parts } = join;
         const count = typeof parts === "number" ? parts : Math.ceil(live(parts.of) / parts.size);
-        return total + (count + 1) * join.rows * join.columns * 4;
+        return total + (count + 1 + adds(join)) * join.rows * join.columns * 4;
       }, 0),
   });
 }

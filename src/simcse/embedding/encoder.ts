@@ -6,6 +6,7 @@
 import type { Plan } from "../../autograd/plan.ts";
 import type { Profiler } from "../../autograd/profiler.ts";
 import { CapacityError, ClosedError, NonFiniteError, OptionError } from "../../errors.ts";
+import { firstNonFinite } from "../../finite.ts";
 import type { Device } from "../../gpu/device.ts";
 import { Turns } from "../../gpu/turns.ts";
 import type { ThreadStarter } from "../../io/tokenizer/thread.ts";
@@ -519,7 +520,7 @@ function powerOfTwo(count: number, usual: number): number {
 
 /** Throws `NonFiniteError` for a number that is not finite; `before` sentences of the call come before these. */
 function checkFinite(vectors: Float32Array, dimension: number, before: number, dtype: FloatType): void {
-  const bad = vectors.findIndex((value) => !Number.isFinite(value));
+  const bad = firstNonFinite(vectors);
   if (bad === -1) return;
   throw new NonFiniteError(
     `The model's vector of sentence ${before + Math.floor(bad / dimension)} is not finite: number ${bad % dimension} is ${vectors[bad]}.`,

@@ -4,6 +4,7 @@
  */
 import { compile } from "../../autograd/program.ts";
 import { DataError, ShapeError } from "../../errors.ts";
+import { firstNonFinite } from "../../finite.ts";
 import type { Device } from "../../gpu/device.ts";
 import { f32 } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
@@ -48,7 +49,7 @@ export function unitRows({ length, dimension, data }: Embeddings, firstRow = 0):
       `${data.length} numbers are no ${length} vectors of ${dimension}.`,
       "Give vectors as `encode` returns them, as f32.",
     );
-  const bad = data.findIndex((value) => !Number.isFinite(value));
+  const bad = firstNonFinite(data);
   if (bad === -1) return { length, dimension, data: toUnitLength(data, dimension) };
   throw new DataError(
     `Number ${bad % dimension} of vector ${firstRow + Math.floor(bad / dimension)} is ${data[bad]}.`,

@@ -9,6 +9,7 @@
  */
 import { compile, type Program } from "../../autograd/program.ts";
 import { ClosedError, DataError, OptionError, ShapeError } from "../../errors.ts";
+import { firstNonFinite } from "../../finite.ts";
 import type { Device } from "../../gpu/device.ts";
 import { u32, type Value } from "../../kernels/language/operation.ts";
 import type { Precision } from "../../kernels/search/precision.ts";
@@ -226,7 +227,7 @@ export class VectorIndex {
         "Encode with the model that the index was built with.",
       );
     }
-    const bad = vectors.findIndex((value) => !Number.isFinite(value));
+    const bad = firstNonFinite(vectors);
     if (bad !== -1) {
       throw new DataError(
         `Number ${bad % this.dimension} of ${what} ${Math.floor(bad / this.dimension)} is ${vectors[bad]}.`,
