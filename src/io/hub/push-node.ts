@@ -1,5 +1,6 @@
 /** Writes a folder's files to a repository of the hub or a mirror, in one commit. Large files are read from the disk as they are sent. */
-import { readdir } from "node:fs/promises";
+import type { Dirent } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { FileError, OptionError } from "../../errors.ts";
@@ -46,8 +47,29 @@ export interface Pushed {
   readonly files: readonly string[];
 }
 
-/** Files of a run that are not part of its model: checkpoints, logs, a teacher's vectors, hidden files. */
-const isLeftOut = (file: string) => /(^|\/)\./.test(file) || /^(checkpoint-\d+|runs|teacher)\//.test(file);
+/** Records and states of a run, this package's and the Trainer's; they name files and options of the machine that trained. */
+const runFiles = new Set([
+  ...["log.jsonl", "steps.csv", "report.html", "train_results.txt", "eval_results.txt", "distillation.json"],
+  ...["trainer_state.json", "optimizer.safetensors", "optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state.pth", "training_args.bin"],
+]);
+
+/** Whether a file is not part of the model: a run's records and checkpoints, a teacher's vectors, hidden files. */
+const isLeftOut = (file: string) => runFiles.has(file) || /(^|\/)\./.test(file) || /^(checkpoint-\d+|runs|teacher)\//.test(file);
+
+/** Whether a name is that of a file, or of a link to one: a model in the hub's cache consists of links. */
+const leadsToFile = async (entry: Dirent, path: string) =>
+  entry.isFile() || (entry.isSymbolicLink() && (await stat(path).catch(() => null))?.isFile() === true);
+
+/** The model's files in the folder at `path`, by their names within it. */
+async function filesIn(path: string): Promise<string[]> {
+  const files: string[] = [];
+  for (const entry of await readdir(path, { recursive: true, withFileTypes: true })) {
+    const file = join(entry.parentPath ?? entry.path, entry.name);
+    const name = relative(path, file).split(sep).join("/");
+    if (!isLeftOut(name) && (await leadsToFile(entry, file))) files.push(name);
+  }
+  return files;
+}
 
 /**
  * Sends the model in the folder at `path` to the repository `name`, which is made if it does not exist. Throws `OptionError` for an
@@ -62,14 +84,7 @@ export async function pushFolder(name: string, path: string, options: PushOption
   const { accessToken } = tokenOf(options);
   if (accessToken === undefined)
     throw new OptionError("The hub takes files only with a token.", "Set HF_TOKEN to a token of your account that may write.");
-  const files = (await fileOperation("read", path, () => readdir(path, { recursive: true, withFileTypes: true })))
-    .filter((entry) => entry.isFile())
-    .map((entry) =>
-      relative(path, join(entry.parentPath ?? entry.path, entry.name))
-        .split(sep)
-        .join("/"),
-    )
-    .filter((file) => !isLeftOut(file));
+  const files = await fileOperation("read", path, () => filesIn(path));
   if (!files.includes("config.json"))
     throw new FileError(
       `${path} has no config.json: it is not a model`,

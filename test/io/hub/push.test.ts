@@ -1,6 +1,6 @@
 /** A model's folder is sent to a hub on this machine: the repository is made, large files go to their storage, and one commit names all. */
 import { createHash } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { FileError, OptionError } from "../../../src/errors.ts";
@@ -16,9 +16,11 @@ const oid = createHash("sha256").update(weights).digest("hex");
 beforeAll(async () => {
   for (const name of ["onnx", "checkpoint-5", "runs", ".cache"]) await mkdir(join(folder, name));
   const files = { "config.json": "{}", "README.md": "local", "checkpoint-5/config.json": "{}", "runs/events": "x", ".cache/x": "x" };
+  for (const name of ["log.jsonl", "trainer_state.json", "optimizer.safetensors"]) await writeFile(join(folder, name), "of the run");
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   await writeFile(join(folder, "model.safetensors"), weights);
-  await writeFile(join(folder, "onnx", "model.onnx"), "graph");
+  await writeFile(join(folder, ".cache", "graph"), "graph");
+  await symlink(join(folder, ".cache", "graph"), join(folder, "onnx", "model.onnx"));
 });
 
 it("makes the repository and sends the model, its weights to the storage of large files", async () => {
