@@ -5,6 +5,7 @@ import type { Device } from "../src/gpu/device.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { longestSentence } from "../src/nn/architectures/architectures.ts";
 import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
+import { type PromptOptions, searchPrompt } from "../src/simcse/embedding/prompts.ts";
 import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
 import { averagedTasks, evaluateSts, type StsReport } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import {
@@ -17,7 +18,7 @@ import { STS_TASKS, type StsMode, type StsTask } from "../src/simcse/evaluation/
 import { resultTables } from "../src/simcse/evaluation/senteval/table.ts";
 import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/senteval/transfer.ts";
 import { evaluateSet, type SetReport } from "../src/simcse/evaluation/sets/evaluate-set.ts";
-import type { EvaluationSet, SetKind } from "../src/simcse/evaluation/sets/evaluation-set.ts";
+import type { EvaluationSet, SetKind, SetOptions } from "../src/simcse/evaluation/sets/evaluation-set.ts";
 import { setTables } from "../src/simcse/evaluation/sets/set-tables.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
@@ -106,20 +107,28 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
   // SentEval's sentences are read whole, as in the original; your own texts are truncated to the model's length.
   const cut = given.truncate_dim === undefined ? {} : { truncateDim: given.truncate_dim };
   const encodeWith =
-    (options: { readonly maxLength?: number }): Encode =>
+    (options: { readonly maxLength?: number } & PromptOptions): Encode =>
     async (texts) =>
       (await simcse.encode(texts, { ...cut, ...options })).data;
+  const { texts } = simcse.encoder;
+  const own: OwnEncoders = {
+    encode: encodeWith({}),
+    ...(Object.keys(texts.prompts).length > 0 && {
+      encodeQueries: encodeWith(searchPrompt(texts, "query")),
+      encodeDocuments: encodeWith(searchPrompt(texts, "document")),
+    }),
+  };
   const whole = encodeWith({ maxLength: Math.min(mostTokens, longestSentence(simcse.model.config)) });
   const progress = startProgress(tasks.sts.length + tasks.transfer.length + sets.length, "evaluating");
   try {
-    const own = await evaluateSets(sets, { encode: encodeWith({}), device, progress });
+    const scored = await evaluateSets(sets, { ...own, device, progress });
     const reports = await evaluateTasks(tasks, given.mode, { encode: whole, dataDir: given.data_dir, device, progress, done: sets.length });
     progress.stop();
-    printTables(given, own, reports);
-    for (const { name, kind, metrics } of own) {
+    printTables(given, scored, reports);
+    for (const { name, kind, metrics } of scored) {
       if (Object.values(metrics).some((value) => !Number.isFinite(value))) say(`${name} has no score (nan): ${withoutScore[kind]}`);
     }
-    await writeResults(given, { model: named ?? defaultModel.name, pooler: simcse.pooler, adapter: device.name, own, reports });
+    await writeResults(given, { model: named ?? defaultModel.name, pooler: simcse.pooler, adapter: device.name, own: scored, reports });
   } finally {
     progress.stop();
   }
@@ -171,6 +180,9 @@ interface Reports {
   transfer?: TransferReport;
 }
 
+/** How the texts of your own sets are encoded: queries and what they search each with the model's prompt, as in `search`. */
+type OwnEncoders = Pick<SetOptions, "encode" | "encodeQueries" | "encodeDocuments">;
+
 interface ChosenTasks {
   readonly sts: readonly StsTask[];
   readonly transfer: readonly TransferTask[];
@@ -178,12 +190,12 @@ interface ChosenTasks {
 
 async function evaluateSets(
   sets: readonly EvaluationSet[],
-  { encode, device, progress }: { encode: Encode; device: Device; progress: Progress },
+  { progress, ...options }: OwnEncoders & { device: Device; progress: Progress },
 ): Promise<SetReport[]> {
   const reports: SetReport[] = [];
   for (const set of sets) {
     progress.update(reports.length, set.name);
-    reports.push(await evaluateSet(set, { encode, device }));
+    reports.push(await evaluateSet(set, options));
   }
   return reports;
 }

@@ -5,8 +5,10 @@ import { mostResults, type RowMatch, VectorIndex } from "./vector-index.ts";
 /** The input of a ranking. */
 export interface RankOptions {
   readonly device: Device;
-  /** A vector f32 [dimension] for every text. */
+  /** A vector f32 [dimension] for every text, or those of queries if candidates have their own. */
   readonly vectors: ReadonlyMap<string, Float32Array>;
+  /** The candidates' vectors, for models that encode both sides differently. */
+  readonly candidateVectors?: ReadonlyMap<string, Float32Array>;
   readonly dimension: number;
   /** Candidates to find for each query; at most the number of candidates, and at most what a search can return. */
   readonly topK: number;
@@ -19,17 +21,17 @@ export interface RankOptions {
 export async function rankTexts(
   queries: readonly string[],
   candidates: readonly string[],
-  { device, vectors, dimension, topK }: RankOptions,
+  { device, vectors, candidateVectors = vectors, dimension, topK }: RankOptions,
 ): Promise<RowMatch[][]> {
-  const rowsOf = (texts: readonly string[]) => {
+  const rowsOf = (texts: readonly string[], vectorOf: ReadonlyMap<string, Float32Array>) => {
     const rows = new Float32Array(texts.length * dimension);
-    for (const [i, text] of texts.entries()) rows.set(vectors.get(text)!, i * dimension);
+    for (const [i, text] of texts.entries()) rows.set(vectorOf.get(text)!, i * dimension);
     return rows;
   };
   const index = new VectorIndex(device, dimension);
   try {
-    index.add(rowsOf(candidates));
-    return await index.search(rowsOf(queries), { topK: Math.min(topK, candidates.length, mostResults), threshold: lowestCosine });
+    index.add(rowsOf(candidates, candidateVectors));
+    return await index.search(rowsOf(queries, vectors), { topK: Math.min(topK, candidates.length, mostResults), threshold: lowestCosine });
   } finally {
     index.close();
   }

@@ -36,6 +36,8 @@ export interface Retrieval {
   readonly queries: ReadonlyMap<string, string>;
   readonly corpus: ReadonlyMap<string, string>;
   readonly relevant: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  /** Whether a query does not find the text with its own id, unless that is relevant: it is then the query itself. False if absent. */
+  readonly skipsSameId?: boolean;
 }
 
 /** The content of each kind of set. */
@@ -58,6 +60,10 @@ export type EvaluationSet = {
 /** What an evaluation runs on. */
 export interface SetOptions {
   readonly encode: Encode;
+  /** Encodes the queries of a retrieval, for models with a prompt for them; `encode` if absent. */
+  readonly encodeQueries?: Encode;
+  /** Encodes the texts that are searched; `encode` if absent. */
+  readonly encodeDocuments?: Encode;
   /** Where texts are ranked and classifiers are trained. */
   readonly device: Device;
   readonly signal?: AbortSignal;

@@ -3,7 +3,7 @@ import { DataError, FileError } from "../../../errors.ts";
 import type { Example, ExampleKind, ExampleTable } from "../../../io/examples.ts";
 import { type Folder, pathIn } from "../../../io/folder.ts";
 import { fileSource } from "../../../io/text/source.ts";
-import { openTable } from "../../../io/text/table.ts";
+import { openTable, type Table } from "../../../io/text/table.ts";
 import { show } from "../../../show.ts";
 import type { EvaluationSet, Retrieval } from "./evaluation-set.ts";
 
@@ -113,8 +113,10 @@ export async function isBeirFolder(folder: Folder): Promise<boolean> {
 /**
  * The retrieval set of a folder in BEIR's layout (Thakur et al. 2021): `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`,
  * `text`) and `qrels/test.tsv` (query, document, grade; grades of 0 and below are not relevant). A document's title is put before its text.
+ * As in BEIR's evaluation, a query does not find the document with its own id, unless that is relevant.
  *
- * Throws FileError for a missing file, DataError for a row that lacks a field or names an unknown query or document.
+ * Throws FileError for a missing file, DataError for a row that lacks a field or names an unknown query or document, an id that occurs
+ * twice, or other columns of relevance.
  */
 export async function beirSet(folder: Folder, name: string): Promise<EvaluationSet> {
   for (const file of Object.values(beirFiles)) {
@@ -125,18 +127,33 @@ export async function beirSet(folder: Folder, name: string): Promise<EvaluationS
   const corpus = await textsById(folder, beirFiles.corpus, ({ title = "", text }) => `${title} ${text}`.trim());
   const queries = await textsById(folder, beirFiles.queries, ({ text }) => `${text}`);
   const relevant = new Map<string, Map<string, number>>();
-  const table = await openTable(fileSource(folder, beirFiles.relevance), { knownColumns: ["query-id", "corpus-id"] });
+  const table = await openTable(fileSource(folder, beirFiles.relevance), { knownColumns: relevanceColumns });
+  const columns = relevanceColumnsIn(table);
   for await (const { number, fields } of table.rows) {
-    const [query, document, grade] = Object.values(fields).map(String) as [string, string, string];
+    const [query, document, grade] = columns.map((column) => String(fields[column] ?? "")) as [string, string, string];
     const place = `${table.name}, line ${number}`;
     if (!queries.has(query)) throw new DataError(`${place}: there is no query ${show(query)}.`, `Give it in ${beirFiles.queries}.`);
     if (!corpus.has(document)) throw new DataError(`${place}: there is no document ${show(document)}.`, `Give it in ${beirFiles.corpus}.`);
-    if (!Number.isFinite(Number(grade))) throw new DataError(`${place}: expected a grade, found ${show(grade)}.`, "Give a number.");
+    if (grade.trim() === "" || !Number.isFinite(Number(grade)))
+      throw new DataError(`${place}: expected a grade, found ${show(grade)}.`, "Give a number.");
     if (Number(grade) <= 0) continue;
     const known = relevant.get(query) ?? new Map<string, number>();
     relevant.set(query, known.set(document, Number(grade)));
   }
-  return { kind: "retrieval", name, data: { queries, corpus, relevant } };
+  return { kind: "retrieval", name, data: { queries, corpus, relevant, skipsSameId: true } };
+}
+
+/** The columns of BEIR's relevance. */
+const relevanceColumns = ["query-id", "corpus-id", "score"];
+
+/** The columns of query, document and grade: by BEIR's names, or else the three that there are. */
+function relevanceColumnsIn({ name, columns }: Table): readonly string[] {
+  const found = relevanceColumns.every((column) => columns.includes(column)) ? relevanceColumns : columns;
+  if (found.length === relevanceColumns.length) return found;
+  throw new DataError(
+    `${name} has ${columns.length} columns: ${show(columns)}.`,
+    `Give three, separated by tabs: ${relevanceColumns.join(", ")}.`,
+  );
 }
 
 async function textsById(
@@ -151,6 +168,8 @@ async function textsById(
     if ((typeof id !== "string" && typeof id !== "number") || typeof text !== "string") {
       throw new DataError(`${table.name}, line ${number}: expected "_id" and "text".`, "Give each line an object with both.");
     }
+    if (texts.has(String(id)))
+      throw new DataError(`${table.name}, line ${number}: the id ${show(String(id))} occurred before.`, "Give each text an id of its own.");
     texts.set(String(id), textOf(fields));
   }
   return texts;

@@ -1,25 +1,34 @@
 /** Queries with relevant texts among others. Every text is ranked for every query by the index's exact search on the GPU. */
-import { rankTexts } from "../../search/rank-texts.ts";
+import { type RankOptions, rankTexts } from "../../search/rank-texts.ts";
 import { embedDistinct } from "../embed-distinct.ts";
 import { deepestCutoff, rankingMetrics, rankingScores } from "../metrics/ranking.ts";
-import type { Retrieval, SetEvaluator } from "./evaluation-set.ts";
+import type { Retrieval, SetEvaluator, SetOptions } from "./evaluation-set.ts";
 
 export const retrieval: SetEvaluator<"retrieval"> = {
   metrics: rankingMetrics,
   main: "mrr@10",
   count: (data) => answerable(data).length,
-  async score(data, { encode, device, signal }) {
-    const { queries, corpus, relevant } = data;
-    const { vectors, dimension } = await embedDistinct(encode, [...queries.values(), ...corpus.values()]);
-    signal?.throwIfAborted();
+  async score(data, options) {
+    const { corpus, relevant, skipsSameId = false } = data;
     const asked = answerable(data);
-    const ids = [...corpus.keys()];
-    const found = await rankTexts(
+    const embedded = await embedSides(
       asked.map(([, text]) => text),
       [...corpus.values()],
-      { device, vectors, dimension, topK: deepestCutoff },
+      options,
     );
-    const ranked = asked.map(([id], i) => ({ ranked: found[i]!.map(({ row }) => ids[row]!), relevant: relevant.get(id)! }));
+    options.signal?.throwIfAborted();
+    const ids = [...corpus.keys()];
+    const ranking = await rankTexts(
+      asked.map(([, text]) => text),
+      [...corpus.values()],
+      { device: options.device, ...embedded, topK: deepestCutoff + (skipsSameId ? 1 : 0) },
+    );
+    const found = asked.map(([id], i) =>
+      ranking[i]!.map(({ row, score }) => ({ document: ids[row]!, score }))
+        .filter(({ document }) => !skipsSameId || document !== id || relevant.get(id)!.has(document))
+        .slice(0, deepestCutoff),
+    );
+    const ranked = asked.map(([id], i) => ({ ranked: found[i]!.map(({ document }) => document), relevant: relevant.get(id)! }));
     const predictions = asked.map(([id, query], i) => {
       const { ranked: order, relevant: wanted } = ranked[i]!;
       const best = order.findIndex((document) => wanted.has(document));
@@ -35,6 +44,17 @@ export const retrieval: SetEvaluator<"retrieval"> = {
     return { metrics: rankingScores(ranked), predictions };
   },
 };
+
+/** The vectors of both sides; one call where they are encoded alike, so that a text on both sides is encoded once. */
+async function embedSides(
+  queries: readonly string[],
+  documents: readonly string[],
+  { encode, encodeQueries = encode, encodeDocuments = encode }: SetOptions,
+): Promise<Pick<RankOptions, "vectors" | "candidateVectors" | "dimension">> {
+  if (encodeQueries === encodeDocuments) return embedDistinct(encodeQueries, [...queries, ...documents]);
+  const { vectors, dimension } = await embedDistinct(encodeQueries, queries);
+  return { vectors, dimension, candidateVectors: (await embedDistinct(encodeDocuments, documents, dimension)).vectors };
+}
 
 /** Queries that have a relevant text in the corpus. The others are left out, because no measure is defined for them. */
 function answerable({ queries, corpus, relevant }: Retrieval): [id: string, text: string][] {

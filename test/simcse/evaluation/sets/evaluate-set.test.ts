@@ -34,7 +34,7 @@ const score = (set: EvaluationSet) => evaluateSet(set, { encode, device });
 
 const pairs = golden.pairs.map(([a, b], i) => ({ a: `${a}`, b: `${b}`, score: golden.scores[i]!, label: golden.labels[i]! }));
 const range = (start: number, end: number) => Array.from({ length: end - start }, (_, i) => `${start + i}`);
-const retrieval: EvaluationSet = {
+const retrieval = {
   kind: "retrieval",
   name: "faq",
   data: {
@@ -42,7 +42,7 @@ const retrieval: EvaluationSet = {
     corpus: new Map(range(golden.first_document, golden.texts).map((id) => [id, id])),
     relevant: new Map(Object.entries(golden.relevant).map(([query, documents]) => [query, new Map(documents.map((id) => [`${id}`, 1]))])),
   },
-};
+} satisfies EvaluationSet;
 
 /** Within float64's rounding: both sides take the cosine in float64. */
 function expectClose(found: Readonly<Record<string, number>>, expected: Readonly<Record<string, number>>): void {
@@ -126,6 +126,34 @@ describe("evaluateSet", () => {
       texts("xyxy"),
     ];
     for (const set of sets) for (const value of Object.values((await score(set)).metrics)) expect(value, set.name).toBeNaN();
+  });
+
+  it("does not find a query's own document, by its id, in a set that says so", async () => {
+    const { queries, corpus } = retrieval.data;
+    const both = new Map([...queries, ...corpus]);
+    const relevant = new Map([...queries.keys()].map((id, i, ids) => [id, new Map([[ids[(i + 1) % ids.length]!, 1]])]));
+    const first = async (skipsSameId: boolean) =>
+      (await score({ kind: "retrieval", name: "same", data: { queries, corpus: both, relevant, skipsSameId } })).predictions[0]!;
+    expect(await first(false)).toMatchObject({ query: "0", first: "0" });
+    expect((await first(true)).first).not.toBe("0");
+  });
+
+  it("encodes queries and what they search each in their own way", async () => {
+    const sides: Record<string, string[]> = { queries: [], documents: [] };
+    const side = (name: string) => (texts: string[]) => {
+      sides[name]!.push(...texts);
+      return encode(texts);
+    };
+    const { metrics } = await evaluateSet(retrieval, {
+      encode,
+      encodeQueries: side("queries"),
+      encodeDocuments: side("documents"),
+      device,
+    });
+    expectClose(metrics, golden.ranking);
+    expect(sides.documents).toEqual([...retrieval.data.corpus.values()]);
+    expect(sides.queries!.length).toBeGreaterThan(0);
+    for (const query of sides.queries!) expect(sides.documents).not.toContain(query);
   });
 
   it("stops when asked to", async () => {

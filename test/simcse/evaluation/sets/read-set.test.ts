@@ -72,14 +72,25 @@ describe("a folder in BEIR's layout", () => {
           ["d2", "plain"],
         ]),
         relevant: new Map([["q1", new Map([["d1", 2]])]]),
+        skipsSameId: true,
       },
     });
+  });
+
+  it("takes the columns of relevance by their names, or three in the usual order", async () => {
+    for (const relevance of ["score\tcorpus-id\tquery-id\n2\td1\tq1\n", "q1\td1\t2\n", "qid\tdoc\trel\nq1\td1\t2\n"]) {
+      const { data } = await beirSet(folderOf({ ...files, "qrels/test.tsv": relevance }), "beir");
+      expect(data).toMatchObject({ relevant: new Map([["q1", new Map([["d1", 2]])]]) });
+    }
   });
 
   it.each([
     ["qrels/test.tsv", "query-id\tcorpus-id\tscore\nq2\td1\t1\n", /no query "q2"/],
     ["qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td3\t1\n", /no document "d3"/],
     ["qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\thigh\n", /expected a grade, found "high"/],
+    ["qrels/test.tsv", "q1\t0\td1\t1\n", /has 4 columns/],
+    ["qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t\n", /expected a grade, found ""/],
+    ["corpus.jsonl", '{"_id":"d1","text":"one"}\n{"_id":"d1","text":"two"}\n', /line 2: the id "d1" occurred before/],
     ["queries.jsonl", '{"id":"q1","text":"what"}\n', /expected "_id" and "text"/],
   ])("refuses %s with %j", async (file, text, message) => {
     await expect(beirSet(folderOf({ ...files, [file]: text }), "beir")).rejects.toThrow(message);
