@@ -42,7 +42,14 @@ const STORAGES: Readonly<Record<string, Dtype>> = {
   CharStorage: "I8",
   ByteStorage: "U8",
   BoolStorage: "BOOL",
+  ComplexFloatStorage: "C64",
 };
+
+/** Types that training programs keep beside the weights. */
+const DTYPE_NAMES = [
+  ...["float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2"],
+  ...["bool", "uint8", "int8", "int16", "int32", "int64", "complex64", "complex128"],
+];
 
 /** torch allows no more. */
 const MAX_DIMENSIONS = 64;
@@ -72,6 +79,9 @@ export function tensorContext(path: string): PickleContext & { readonly storages
     if (tensor instanceof SavedTensor) return tensor;
     throw fault("makes a parameter of what is no tensor");
   });
+  // Values beside the weights, which nothing here reads.
+  for (const name of ["torch.Size", "torch.device"]) add(name, (args) => new Tuple(args));
+  for (const name of DTYPE_NAMES) add(`torch.${name}`);
   return { path, imports, storages, persistent: (id) => storageOf(id, dtypes, storages, fault) };
 }
 

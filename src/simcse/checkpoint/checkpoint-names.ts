@@ -47,16 +47,21 @@ function encoderNames(config: TransformerConfig, name: string): string[] {
   return [...(bare === pooler ? [] : [bare]), pooler, prefix + pooler];
 }
 
+/** What PyTorch's wrappers of inner modules put into names: torch.compile, FSDP and activation checkpointing. */
+const innerWrappers = /\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g;
+
 /** Finds tensors in a checkpoint by this package's names. */
 export class CheckpointNames {
-  readonly #weights: Weights;
+  /** The checkpoint's own names, by those without wrappers of inner modules. */
+  readonly #names: ReadonlyMap<string, string>;
   readonly #config: TransformerConfig;
-  /** A wrapper's prefix of each tensor's name: `module.`, `_orig_mod.`, `0.auto_model.`, `model.`. */
+  /** A wrapper's prefix of each tensor's name: `module.`, `0.auto_model.`, `model.`. */
   readonly #wrapper: string;
 
   /** Throws `FormatError` where several encoders are in one checkpoint. */
   constructor(weights: Weights, config: TransformerConfig) {
-    const wrappers = new Set([...weights.tensors.keys()].flatMap((name) => wrapperOf(config, name) ?? []));
+    this.#names = new Map(Array.from(weights.tensors.keys(), (name) => [name.replace(innerWrappers, ""), name]));
+    const wrappers = new Set([...this.#names.keys()].flatMap((name) => wrapperOf(config, name) ?? []));
     if (wrappers.size > 1 && !wrappers.has("")) {
       throw new FormatError(
         `${weights.path} holds ${wrappers.size} encoders, under the prefixes ${show([...wrappers])}.`,
@@ -66,10 +71,9 @@ export class CheckpointNames {
     const wrapper = wrappers.has("") ? "" : ([...wrappers][0] ?? "");
     const { words } = architectureOf(config).names;
     const twice = [words, encoderPrefix(config) + words].map((name) => wrapper + name);
-    if (twice.every((name) => weights.tensors.has(name))) {
+    if (twice.every((name) => this.#names.has(name))) {
       throw new FormatError(`${weights.path} holds two encoders: ${twice.join(" and ")}.`, "Save the tensors of one of them.");
     }
-    this.#weights = weights;
     this.#config = config;
     this.#wrapper = wrapper;
   }
@@ -78,8 +82,8 @@ export class CheckpointNames {
   find(name: string): string | null {
     return (
       aliases(this.#config, name)
-        .map((alias) => this.#wrapper + alias)
-        .find((alias) => this.#weights.tensors.has(alias)) ?? null
+        .map((alias) => this.#names.get(this.#wrapper + alias))
+        .find((found) => found !== undefined) ?? null
     );
   }
 }

@@ -73,6 +73,14 @@ it.each(["state_dict", "model_state_dict", "model", "module"])("a state dict und
   expect([...weights.tensors.keys()]).toEqual(["w"]);
 });
 
+it("a state dict is read beside devices, shapes, dtypes and complex numbers", async () => {
+  const beside = { at: call(name("torch", "device"), str("cuda"), int(0)), of: call(name("torch", "Size"), tuple(int(1), int(2))) };
+  const complex = [{ name: "m/data/0", bytes: floats(1.5, -2) }, ...[{ name: "m/data/1", bytes: floats(0, 1) }]];
+  const parts = { ...beside, dtype: name("torch", "bfloat16"), z: storage(1, "1", "ComplexFloatStorage") };
+  const weights = await opened(archive(pickle(dict({ ...parts, state_dict: dict({ w: tensor() }) })), complex));
+  expect(await weights.readF32("w")).toEqual(Float32Array.of(1.5, -2));
+});
+
 describe("a hostile pickle is refused by name, and nothing runs", () => {
   const system = call(name("os", "system"), str("touch /tmp/simcse-was-here"));
   it.each<[string, Uint8Array, string]>([

@@ -152,6 +152,16 @@ describe("weights", () => {
     },
   );
 
+  it("of a model whose modules were compiled or sharded one by one are read", async () => {
+    await using plain = await SimCSE.loadFrom(device, publishedFolder("bert"), { pooler: "avg" });
+    await using wrapped = await open((name) =>
+      name
+        .replace("layer.0.", "layer.0._fsdp_wrapped_module._checkpoint_wrapped_module.")
+        .replace("word_embeddings", "word_embeddings._orig_mod"),
+    );
+    expect(await wrapped.encode("w5 w9 w13")).toEqual(await plain.encode("w5 w9 w13"));
+  });
+
   it("of two encoders are refused with both prefixes", async () => {
     const two = open((name) => (name.startsWith("embeddings.word") ? `query.${name}` : `passage.embeddings.word_embeddings.weight`));
     await expect(two).rejects.toThrow(FormatError);
