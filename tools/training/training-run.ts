@@ -1,5 +1,5 @@
 /** Training from the command line: reading the inputs of a run, resuming it, and writing its records. */
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { Choices, choicesFrom, choicesOf } from "../../src/autograd/choices.ts";
 import { formatPlan } from "../../src/autograd/plan.ts";
 import { FormatError, OptionError } from "../../src/errors.ts";
@@ -19,6 +19,7 @@ import {
   loadTrainingCheckpoint,
   readTrainingState,
   type SavedState,
+  withKnownBest,
   writeCheckpoint,
 } from "../../src/simcse/checkpoint/training-checkpoint.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
@@ -275,7 +276,10 @@ class CommandRun {
   /** Trains from the checkpoint or from the beginning, and writes the complete output folder. */
   async train(checkpoint: Folder | null, signal: AbortSignal): Promise<Outcome> {
     const { given, source, set, settings } = this.inputs;
-    const from = checkpoint && (await readTrainingState(checkpoint));
+    const saved = checkpoint && (await readTrainingState(checkpoint));
+    // The weights of the best evaluation are those in the output folder, if the run that wrote the checkpoint saved them there.
+    const hasWeights = saved?.options.keepBest === true && dirname(resolve(checkpoint!.name)) === this.inputs.output;
+    const from = saved && withKnownBest(saved, settings, { hasWeights });
     const model = await this.#prepare(checkpoint, from);
     try {
       const records = await this.#records(from);

@@ -14,6 +14,7 @@ import { missingWeights, openWeights } from "../../io/weights.ts";
 import { formatShape } from "../../kernels/language/operation.ts";
 import { isAdapter } from "../../nn/lora.ts";
 import type { Piece } from "../../nn/parameters/parameter.ts";
+import type { ParameterSnapshot } from "../../nn/parameters/parameter-snapshot.ts";
 import type { Moment, ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { TrainerState } from "../training/trainer.ts";
@@ -33,14 +34,23 @@ export interface SavedState extends TrainerState {
 }
 
 const optimizerFile = "optimizer.safetensors";
+/** The trained tensors of the best evaluation so far, where the run keeps them on the device. */
+const bestFile = "best.safetensors";
 const moments: readonly Moment[] = ["first", "second"];
 const optimizerStateName = "state";
 
 /** The files of a checkpoint, to be written in this order; tensors are read from the GPU one after the other. */
-export function trainingCheckpointFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig, state: SavedState): NamedContent[] {
+export function trainingCheckpointFiles(
+  model: SimCseModel,
+  tokenizer: Tokenizer,
+  simcse: SimCseConfig,
+  state: SavedState,
+  best: ParameterSnapshot | null = null,
+): NamedContent[] {
   return [
     ...modelFiles(model, tokenizer, simcse),
     { name: optimizerFile, content: encodeSafetensors(optimizerTensors(model)) },
+    ...(best?.isTaken ? [{ name: bestFile, content: encodeSafetensors(bestTensors(model.store, best)) }] : []),
     { name: stateFile, content: `${JSON.stringify(state, null, 2)}\n` },
   ];
 }
@@ -58,11 +68,13 @@ export interface CheckpointedRun {
   readonly history: readonly object[];
   /** The kernels that the run's step was compiled with. */
   readonly tuning: Choices;
+  /** The weights of the best evaluation, if they are not saved elsewhere. */
+  readonly best?: ParameterSnapshot | null;
 }
 
 /** Writes a checkpoint of a run in `state`. */
 export async function writeCheckpoint(store: CheckpointStore, run: CheckpointedRun, state: TrainerState): Promise<void> {
-  const { model, tokenizer, simcse, settings, examples, history, tuning } = run;
+  const { model, tokenizer, simcse, settings, examples, history, tuning, best } = run;
   const saved: SavedState = {
     ...state,
     best_metric: state.evaluator?.best?.value ?? null,
@@ -71,13 +83,22 @@ export async function writeCheckpoint(store: CheckpointStore, run: CheckpointedR
     train_examples: examples,
     tuning,
   };
-  await store.write(state.global_step, trainingCheckpointFiles(model, tokenizer, simcse, saved));
+  await store.write(state.global_step, trainingCheckpointFiles(model, tokenizer, simcse, saved, best));
 }
 
 /** The tensors that have moments. */
 function trainedPieces({ layout }: ParameterStore): [string, Piece][] {
   const trained = new Set(layout.trained);
   return [...layout.pieces].filter(([, { parameter }]) => trained.has(parameter));
+}
+
+function bestTensors(store: ParameterStore, best: ParameterSnapshot): TensorToWrite[] {
+  return trainedPieces(store).map(([name, { shape }]) => ({
+    name,
+    dtype: "F32",
+    shape: [...shape],
+    data: async () => new Uint8Array((await best.read(name)).buffer),
+  }));
 }
 
 /** The names of tensors whose values are not in the model's own files: adapters, and weights that are merged with them there. */
@@ -207,6 +228,28 @@ export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel)
   }
   const state = await file.readF32(optimizerStateName, store.layout.optimizer!.shape);
   device.gpu.queue.writeBuffer(store.layout.optimizer!.window.buffer, 0, state as GPUAllowSharedBufferSource);
+}
+
+/** Reads the weights of the best evaluation from a checkpoint, if it has them. */
+export async function loadBest(folder: Folder, { store }: SimCseModel, best: ParameterSnapshot): Promise<void> {
+  if (!(await folder.has(bestFile))) return;
+  const file = await openSafetensors(folder, bestFile);
+  const tensors = new Map<string, Float32Array>();
+  for (const [name, { shape }] of trainedPieces(store)) tensors.set(name, await file.readF32(name, shape));
+  best.write(tensors);
+}
+
+/**
+ * The state to resume with. The best evaluation so far counts if its weights are there, should they be kept, and if better means the same;
+ * otherwise the best is found among the evaluations from here on.
+ */
+export function withKnownBest<State extends SavedState>(
+  state: State,
+  { keepBest, greaterIsBetter }: TrainingSettings,
+  { hasWeights }: { readonly hasWeights: boolean },
+): State {
+  const counts = (hasWeights || !keepBest) && withDefaults(state.options).greaterIsBetter === greaterIsBetter;
+  return counts || state.evaluator === null ? state : { ...state, evaluator: null };
 }
 
 /** Throws `FormatError` unless the moments of every trained tensor exist with its shape. */

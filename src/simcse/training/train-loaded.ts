@@ -12,9 +12,11 @@ import { checkOptions, type OptionNames, splitOptions } from "../../options.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import {
   checkResumable,
+  loadBest,
   loadTrainingCheckpoint,
   readTrainingState,
   type SavedState,
+  withKnownBest,
   writeCheckpoint,
 } from "../checkpoint/training-checkpoint.ts";
 import { Encoder } from "../embedding/encoder.ts";
@@ -173,12 +175,14 @@ export async function trainLoaded(
   const all = await read(given);
   const { set, settings } = options.maxLength === undefined && !isOnlyMasked(all) ? fitLength(all, given) : { set: all, settings: given };
   const checkpoint = options.resume && checkpoints ? await checkpoints.last() : null;
-  const from = checkpoint && (await readTrainingState(checkpoint));
-  if (from) checkResumable(from, settings, set.length);
-  const current = await trainableParts(parts, { settings, set, checkpoint, from });
+  const saved = checkpoint && (await readTrainingState(checkpoint));
+  if (saved) checkResumable(saved, settings, set.length);
+  const current = await trainableParts(parts, { settings, set, checkpoint, from: saved });
   replace({ ...current, fresh: [] });
   const { model, encoder } = current;
   using snapshot = settings.keepBest ? await ParameterSnapshot.allocate(model.store) : null;
+  if (snapshot && checkpoint) await loadBest(checkpoint, model, snapshot);
+  const from = saved && withKnownBest(saved, settings, { hasWeights: snapshot?.isTaken === true });
   const history: object[] = [...(from?.log_history ?? [])];
   let tuning = new Choices([]);
   const summary = await train({
@@ -205,15 +209,23 @@ export async function trainLoaded(
         saveCheckpoint: (state) =>
           writeCheckpoint(
             checkpoints,
-            { model, tokenizer: encoder.tokenizer, simcse: simcseOf(encoder), settings, examples: set.length, history, tuning },
+            {
+              model,
+              tokenizer: encoder.tokenizer,
+              simcse: simcseOf(encoder),
+              settings,
+              examples: set.length,
+              history,
+              tuning,
+              best: snapshot,
+            },
             state,
           ),
       }),
       profiler: options.profiler ?? null,
     } satisfies TrainerHooks,
   });
-  // If a run resumes from a checkpoint, its best step may be before it; then the last weights stay.
-  if (snapshot && summary.best && summary.best.step > (from?.global_step ?? 0)) snapshot.restore();
+  if (snapshot?.isTaken) snapshot.restore();
   return summary;
 }
 

@@ -82,7 +82,9 @@ export class TrainingEvaluator {
     const metrics = metricsOf(await this.run(async (sentences) => (await this.encoder.encode(sentences)).data));
     const entry: EvaluationEntry = { step, epoch, ...metrics };
     const { metric, value } = this.#chosen(metrics);
-    const { best, withoutGain } = this.#state;
+    const { withoutGain } = this.#state;
+    // A resumed run may choose another metric; the best of the one before says nothing then.
+    const best = this.#state.best?.metric === metric ? this.#state.best : null;
     const gain = best === null ? Number.POSITIVE_INFINITY : (value - best.value) * (greaterIsBetter ? 1 : -1);
     // All cosines of a collapsed model are equal, so the correlation is NaN: never the best.
     const isBest = Number.isFinite(value) && gain > 0;

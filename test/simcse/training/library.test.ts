@@ -99,6 +99,35 @@ it.each<[string, TrainingOptions]>([
   whole.close();
 });
 
+it("keeps the best weights also if they were found before an interruption, and finds them anew if better means something else", async () => {
+  const checkpoints = new MemoryFolder("best");
+  const kept: TrainingOptions = { ...options, loraRank: 2, keepBest: true, evalSteps: 2, checkpoints };
+  const stopped = await load();
+  const controller = new AbortController();
+  let best: Float32Array = new Float32Array();
+  const first = async (encode: (texts: string[]) => Promise<Float32Array>) => {
+    if (best.length > 0) controller.abort();
+    else best = await encode(["A cat."]);
+    return controller.signal.aborted ? 0 : 1;
+  };
+  expect(await stopped.train(pairs, { ...kept, evaluate: first, signal: controller.signal })).toMatchObject({
+    steps: 4,
+    best: { step: 2 },
+  });
+  stopped.close();
+
+  const resumed = await load();
+  expect(await resumed.train(pairs, { ...kept, resume: true, evaluate: async () => 0 })).toMatchObject({ best: { step: 2 } });
+  expect(await resumed.encode("A cat.")).toEqual(best);
+  resumed.close();
+
+  const otherwise = await load();
+  const lower = { resume: true, greaterIsBetter: false, evaluate: async () => 3 };
+  expect(await otherwise.train(pairs, { ...kept, ...lower })).toMatchObject({ best: { step: 6, value: 3 } });
+  expect(await otherwise.encode("A cat.")).not.toEqual(best);
+  otherwise.close();
+});
+
 it("stops at a signal, keeps the best weights, and pretrains", async () => {
   const model = await load();
   const controller = new AbortController();
