@@ -15,11 +15,11 @@ import { Readback } from "../gpu/readback.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
 import { readsScalar, stepWords, trafficOf } from "../kernels/language/kernel.ts";
 import {
-  byteSize,
   bytesPerElement,
   type DType,
   type Kernel,
   type LiveSize,
+  memorySize,
   rowWidth,
   type Tensor,
   Value,
@@ -360,7 +360,7 @@ class ProgramMemory {
     const buffers = await device.allocate(`this plan, beside ${plan.bytes.persistent} of parameters`, [
       ...plan.slots.map(({ label, bytes }) => ({ label, bytes, usage: STORAGE | COPY_DST | COPY_SRC })),
       { label: "uniforms", bytes: plan.bytes.uniforms, usage: UNIFORM | COPY_DST },
-      ...outputs.map((value) => ({ label: "staging", bytes: bufferSize(value), usage: COPY_DST | MAP_READ })),
+      ...outputs.map((value) => ({ label: "staging", bytes: memorySize(value), usage: COPY_DST | MAP_READ })),
     ]);
     const slots = buffers.slice(0, plan.slots.length);
     const [uniforms, ...staging] = buffers.slice(plan.slots.length);
@@ -407,12 +407,9 @@ function wholeWords(data: InputWrite["data"]): InputWrite["data"] {
   return padded;
 }
 
-/** Bytes of a tensor's buffer, rounded up to whole words. */
-const bufferSize = (tensor: Tensor): number => Math.ceil(byteSize(tensor) / 4) * 4;
-
 function windowOf({ place }: Plan, slots: readonly GPUBuffer[], tensor: Tensor): BufferWindow {
   const where = place(tensor);
-  return "persistent" in where ? where.persistent.window : { buffer: slots[where.slot]!, offset: where.offset, size: bufferSize(tensor) };
+  return "persistent" in where ? where.persistent.window : { buffer: slots[where.slot]!, offset: where.offset, size: memorySize(tensor) };
 }
 
 async function createTextures(device: Device, { textures: { sizes } }: Plan): Promise<GPUTexture[]> {

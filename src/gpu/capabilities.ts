@@ -44,12 +44,6 @@ export interface Capabilities {
   readonly matrixTextures: boolean;
 }
 
-/** Whether kernels can multiply f16 matrices on matrix units and add in f32. */
-export function multipliesHalves({ features, subgroupSize, subgroupMatrices }: Capabilities): boolean {
-  const isHalves = ({ componentType, resultComponentType }: SubgroupMatrix) => componentType === "f16" && resultComponentType === "f32";
-  return features.has("shader-f16") && subgroupSize !== null && subgroupMatrices.some(isHalves);
-}
-
 /** The capabilities of a device of `gpu` that has just been opened. `largestBinding` lowers `maxStorageBufferBindingSize`. */
 export async function readCapabilities(
   gpu: GPU,

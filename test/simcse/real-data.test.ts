@@ -70,7 +70,7 @@ describeWithSharedData("training on Wikipedia, evaluated on SICK-R", (data) => {
     });
     await writeFolderAtomically(saved, modelFiles(model, tokenizer, { pooler_type: "avg", max_seq_length: 32 }), { overwrite: false });
     model.close();
-    await using loaded = await SimCSE.loadFrom(device, await openFolder(saved), { maxLength: 128 });
+    await using loaded = await SimCSE.loadFrom(device, await openFolder(saved), { maxLength: 128, dtype: "f32" });
     expect(score).toBeGreaterThan(0.3); // Even a mean of random word vectors finds shared words.
     expect((await evaluate(async (texts) => (await loaded.encode(texts)).data)).eval_sickr_spearman).toBe(score);
   });

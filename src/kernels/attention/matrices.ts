@@ -1,6 +1,6 @@
 /**
  * Attention, variant "matrix units": f16 products on the device's matrix units, for sentences of at most 128 tokens. Scores, the softmax
- * and all sums are f32. A workgroup of 128 threads takes a sentence, a head and 32 of its queries (`matrix-blocks.ts`).
+ * and all sums are f32. A workgroup takes a sentence, a head and 32 of its queries (`matrix-blocks.ts`).
  *
  * Forward, the scores of all keys are in workgroup memory at once, so that one softmax is enough and few barriers are needed. Backward,
  * where no sentence is longer than a block of 32, one pass over its scores gives all gradients, and a query's Σ dP·P is summed on the way.
@@ -85,7 +85,7 @@ function forwardPass(tile: MatrixTile, { heads, longest }: AttentionAttributes) 
   const overKeys = (body: string) =>
     isOneBlock ? `{ let b = 0u;\n    ${body} }` : `for (var b = 0u; b * ${blockTokens}u < count; b++) {\n    ${body} }`;
   const scoreBlock = (b: string) => `${b} + ${block.forwardScores}u`;
-  const scores = range(keyBlocks).flatMap((b) => tile.quads.map((quad) => ({ b, quad, name: `x${b}_${quad}` })));
+  const scores = range(keyBlocks).flatMap((b) => blocks.quads.map((quad) => ({ b, quad, name: `x${b}_${quad}` })));
   const names = scores.map(({ name }) => name);
   /** Fetches the block after b, while the products of b are computed. */
   const fetchNext = (source: Source) => {
@@ -121,7 +121,7 @@ function forwardPass(tile: MatrixTile, { heads, longest }: AttentionAttributes) 
   ${range(keyBlocks)
     .map((b) => {
       const first = `${b * blockTokens}u`;
-      const kept = tile.quads.map((quad) => tile.dropped(`x${b}_${quad} * weight`, first, quad));
+      const kept = blocks.quads.map((quad) => tile.dropped(`x${b}_${quad} * weight`, first, quad));
       return `if (${first} < count) { ${blocks.storeWeights(scoreBlock(`${b}u`), 0, kept)} }`;
     })
     .join("\n  ")}
@@ -132,7 +132,7 @@ function forwardPass(tile: MatrixTile, { heads, longest }: AttentionAttributes) 
     ${tile.sums("o", blocks.ofWeights(scoreBlock("b"), 0, true), block.key)}
     ${barrier}`)}
   ${blocks.store("o", headColumns, "0u")}
-  if (part == 0u && mine + row < count) { setLogSum((first + mine + row) * ${heads}u + head, largest + log(total)); }
+  if (firstColumn == 0u && mine + row < count) { setLogSum((first + mine + row) * ${heads}u + head, largest + log(total)); }
   ${barrier}
   ${tile.write(0, tile.targets.context, `${1 / weightScale}`)}`;
 
@@ -180,7 +180,7 @@ function backwardPass(tile: MatrixTile, { heads, longest }: AttentionAttributes)
     ${barrier}
     ${tile.stream(queries)}
     ${moments}
-    ${tile.quads
+    ${blocks.quads
       .map((quad) => {
         const inside = `${tile.sees(keys, quad, `(${queries} + row)`)} & vec4<bool>(${queries} + row < count)`;
         const score = `${blocks.scoresOf(`${block.scores}u`, quad)} * ${scale}`;
@@ -190,10 +190,10 @@ function backwardPass(tile: MatrixTile, { heads, longest }: AttentionAttributes)
       })
       .join("\n    ")}
     ${inner}
-    ${tile.quads.map((quad) => `let ds${quad} = (dKept${quad} - p${quad} * inner) * ${scale};`).join(" ")}
-    var size = largestOf(max(abs(ds0), abs(ds1)));
+    ${blocks.quads.map((quad) => `let ds${quad} = (dKept${quad} - p${quad} * inner) * ${scale};`).join(" ")}
+    var size = largestOf(${blocks.quads.map((quad) => `abs(ds${quad})`).reduce(larger)});
     ${blocks.overRow("size", larger)}
-    if (part == 0u) { sizes[row] = size; }
+    if (firstColumn == 0u) { sizes[row] = size; }
     ${barrier}
     var most = 0.0;
     for (var i = 0u; i < ${blockTokens}u; i++) { most = max(most, sizes[i]); }
@@ -202,12 +202,12 @@ function backwardPass(tile: MatrixTile, { heads, longest }: AttentionAttributes)
     ${blocks.storeWeights(
       `${block.scores}u`,
       0,
-      tile.quads.map((quad) => `kept${quad} * ${weightScale}`),
+      blocks.quads.map((quad) => `kept${quad} * ${weightScale}`),
     )}
     ${blocks.storeWeights(
       `${block.scores}u`,
       1,
-      tile.quads.map((quad) => `ds${quad} * power(exponent)`),
+      blocks.quads.map((quad) => `ds${quad} * power(exponent)`),
     )}
     ${barrier}`;
   const kept = blocks.ofWeights(`${block.scores}u`, 0, false);
@@ -234,7 +234,7 @@ function backwardPass(tile: MatrixTile, { heads, longest }: AttentionAttributes)
       queries: "mine",
       keys: "mine",
       moments: `let logSumOf = logSum(${tile.rowIn("mine")} * ${heads}u + head);`,
-      inner: `var inner = dot(dKept0 + dKept1, vec4f(1.0)); ${blocks.overRow("inner", plus)}`,
+      inner: `var inner = dot(${blocks.quads.map((quad) => `dKept${quad}`).reduce(plus)}, vec4f(1.0)); ${blocks.overRow("inner", plus)}`,
       rescale: "let exponent = fresh;",
     })}
     ${declared(whole)}

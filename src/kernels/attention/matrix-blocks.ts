@@ -5,20 +5,19 @@
  * constant offset and stride, because computed ones are bounds-checked. A block holds a head's halves, or 32×32 scores, whose place the
  * weights made of them take over, or 32 columns of a head's results. Blocks are named by WGSL for their number.
  *
- * The subgroups of a workgroup share the rows of a block, and its halves of columns if there are four of them.
+ * The subgroups of a workgroup share the rows of a block, and its halves of columns if there are four of them. Of a row of scores, each
+ * thread has an equal run.
  */
 import { range, wgsl } from "../../gpu/shader.ts";
 import { addProduct, halvesPerVector, loadOperand, type MatrixUnits, resultType, storeResult } from "../language/matrix-units.ts";
 import { blockTokens } from "./frame.ts";
 
-/** Threads of a workgroup. */
-export const threads = 128;
+/** Most threads of a workgroup, and most of its subgroups. */
+const mostThreads = 128;
+const mostSubgroups = 4;
 
 /** Rows of a quarter, and columns of a quarter of scores. */
 const edge = blockTokens / 2;
-
-/** Threads that share a row of scores: each has eight numbers of it, one vector of weights. */
-const threadsPerRow = threads / blockTokens;
 
 /** An operand in a block. */
 export interface Operand {
@@ -41,13 +40,28 @@ export interface BlockProduct {
   readonly columns: number;
 }
 
-/** Whether the units and a head's size fit the quarters. */
-export const suitsBlocks = ({ matrix: { M, N, K }, lanes }: MatrixUnits, headSize: number): boolean =>
-  [2, 4].includes(threads / lanes) && [M, N, K].every((size) => edge % size === 0) && headSize % blockTokens === 0;
+/** Subgroups of a workgroup. */
+const subgroupsOf = ({ lanes }: MatrixUnits) => Math.min(mostThreads / lanes, mostSubgroups);
+
+/** Whether the units and a head's size fit the quarters, and threads share rows evenly. */
+export const suitsBlocks = (units: MatrixUnits, headSize: number): boolean => {
+  const { M, N, K } = units.matrix;
+  return (
+    [2, mostSubgroups].includes(subgroupsOf(units)) &&
+    units.lanes * subgroupsOf(units) >= blockTokens &&
+    [M, N, K].every((size) => edge % size === 0) &&
+    headSize % blockTokens === 0
+  );
+};
 
 /** The blocks for heads of a size. */
-export function matrixBlocks({ matrix, lanes }: MatrixUnits, headSize: number) {
+export function matrixBlocks(units: MatrixUnits, headSize: number) {
+  const { matrix, lanes } = units;
   const { M, N, K } = matrix;
+  const threads = lanes * subgroupsOf(units);
+  /** Threads that share a row of scores, and what each has of it: vectors of weights, and twice as many of scores. */
+  const threadsPerRow = threads / blockTokens;
+  const weightVectors = blockTokens / halvesPerVector / threadsPerRow;
   /** Vectors of a head's row and of half of it. */
   const vectors = headSize / halvesPerVector;
   const half = vectors / 2;
@@ -56,7 +70,7 @@ export function matrixBlocks({ matrix, lanes }: MatrixUnits, headSize: number) {
   const quarter = edge * stride + 4;
   /** The vectors of a block that a thread moves. */
   const moved = range((blockTokens * vectors) / threads);
-  const hasOwnColumns = threads / lanes === 4;
+  const hasOwnColumns = subgroupsOf(units) === mostSubgroups;
   const columnHalves = hasOwnColumns ? ["ownColumn"] : ["0u", "1u"];
   const rowsOfMatrices = range(edge / M);
 
@@ -77,9 +91,16 @@ export function matrixBlocks({ matrix, lanes }: MatrixUnits, headSize: number) {
       rowsOfMatrices.flatMap((i) => range(columns / N).map((j) => ({ ownHalf, i, j, result: `${name}_${a}_${i}_${j}` }))),
     );
 
+  /** WGSL for where a thread has its vector i of weights, and its vector of scores of four times that place. */
+  const ofScores = (block: string, i: number) => `memory[4u * (${block}) + scoreQuarter${i}]`;
+  const vectorsOfScores = range(weightVectors);
+
   return {
+    threads,
     vectors,
     moved,
+    /** A thread's vectors of four scores. */
+    quads: range(2 * weightVectors),
     /** Columns of each half of a head's results, and of scores. */
     headColumns: headSize / 2,
     scoreColumns: edge,
@@ -104,10 +125,15 @@ fn halves(low: vec4f, high: vec4f) -> vec4u { return vec4u(bitcast<vec2u>(vec4<f
     )
     .join("\n  ")}
   let row = thread / ${threadsPerRow}u;
-  let part = thread % ${threadsPerRow}u;
-  let scoreQuarter = row / ${edge}u * 2u + part / 2u;
-  let scoreAt = row % ${edge}u * ${stride}u + part % 2u * 2u;
-  let weightAt = row % ${edge}u * ${stride}u + part % 2u;`,
+  let firstColumn = thread % ${threadsPerRow}u * ${blockTokens / threadsPerRow}u;
+  ${vectorsOfScores
+    .map(
+      (i) => wgsl`let scoreColumn${i} = firstColumn + ${i * halvesPerVector}u;
+  let scoreQuarter${i} = row / ${edge}u * 2u + scoreColumn${i} / ${edge}u;
+  let scoreAt${i} = row % ${edge}u * ${stride}u + scoreColumn${i} % ${edge}u / 4u;
+  let weightAt${i} = row % ${edge}u * ${stride}u + scoreColumn${i} % ${edge}u / ${halvesPerVector}u;`,
+    )
+    .join("\n  ")}`,
     /** The place of vector i of those that a thread moves. */
     vectorAt: (block: string, i: number) => `memory[4u * (${block}) + quarter${i}][line${i} + column${i} % ${half}u]`,
     /** The same eight numbers of f32 results that begin with a block, times a factor, as halves. */
@@ -116,13 +142,19 @@ fn halves(low: vec4f, high: vec4f) -> vec4u { return vec4u(bitcast<vec2u>(vec4<f
       return `halves(${quad(`resultAt${i}`)}, ${quad(`resultAt${i} + 1u`)})`;
     },
     /** Four of a thread's scores. */
-    scoresOf: (block: string, quad: number) => `bitcast<vec4f>(memory[4u * (${block}) + scoreQuarter][scoreAt + ${quad}u])`,
-    /** Stores a thread's eight weights in the place of scores, as the first or the second matrix there. */
-    storeWeights: (block: string, matrix: 0 | 1, [low, high]: readonly string[]) =>
-      `memory[4u * (${block}) + scoreQuarter][weightAt + ${2 * matrix}u] = halves(${low}, ${high});`,
+    scoresOf: (block: string, quad: number) =>
+      `bitcast<vec4f>(${ofScores(block, Math.floor(quad / 2))}[scoreAt${Math.floor(quad / 2)} + ${quad % 2}u])`,
+    /** Stores a thread's weights, made of its quads, in the place of scores, as the first or the second matrix there. */
+    storeWeights: (block: string, matrix: 0 | 1, quads: readonly string[]) =>
+      vectorsOfScores
+        .map((i) => `${ofScores(block, i)}[weightAt${i} + ${2 * matrix}u] = halves(${quads[2 * i]}, ${quads[2 * i + 1]});`)
+        .join(" "),
     /** `name` of the threads of a row, joined. */
     overRow: (name: string, join: (a: string, b: string) => string) =>
-      [1, 2].map((distance) => `${name} = ${join(name, `subgroupShuffleXor(${name}, ${distance}u)`)};`).join(" "),
+      [1, 2]
+        .filter((distance) => distance < threadsPerRow)
+        .map((distance) => `${name} = ${join(name, `subgroupShuffleXor(${name}, ${distance}u)`)};`)
+        .join(" "),
     /** A head's rows as an operand. */
     ofHead: (block: number, alongDepth: boolean): Operand => ({ block: `${block}u`, alongDepth, halfRow: headSize / 2, from: 0 }),
     /** Weights as an operand. */

@@ -8,7 +8,7 @@ import { halvesPerVector, type MatrixUnits, matrixExtensions } from "../language
 import type { Kernel } from "../language/operation.ts";
 import type { AttentionAttributes } from "./attributes.ts";
 import { type AttentionInputs, type BlockDeclaration, blockKernel, blockTokens } from "./frame.ts";
-import { matrixBlocks, threads } from "./matrix-blocks.ts";
+import { matrixBlocks } from "./matrix-blocks.ts";
 
 /** What probabilities are multiplied by when they are stored as f16. */
 const probabilityScale = 64;
@@ -95,9 +95,8 @@ export function matrixTile(inputs: AttentionInputs, attributes: AttentionAttribu
   const sums = (name: string, weights: ReturnType<typeof blocks.ofWeights>, right: number) =>
     blocks.multiply({ name, left: weights, right: blocks.ofHead(right, false), depth: blockTokens, columns: headColumns });
 
-  /** A thread has eight scores of a block, those of two vectors of keys. */
-  const quads = range(2);
-  const firstKey = (base: string, quad: number) => `(${base} + part * 8u + ${quad * 4}u)`;
+  /** The first key of one of a thread's quads of scores. */
+  const firstKey = (base: string, quad: number) => `(${base} + firstColumn + ${quad * 4}u)`;
   const sees = (base: string, quad: number, position: string) => {
     const keys = `(${firstKey(base, quad)} + vec4u(0u, 1u, 2u, 3u))`;
     const near = window === null ? "" : ` & (abs(vec4i${keys} - i32(${position})) <= vec4i(${window}))`;
@@ -112,7 +111,7 @@ export function matrixTile(inputs: AttentionInputs, attributes: AttentionAttribu
   const make = ({ blockCount, declarations, main, ...declaration }: MatrixKernel): Kernel =>
     blockKernel(inputs, attributes, {
       ...declaration,
-      workgroupSize: [threads],
+      workgroupSize: [blocks.threads],
       enables: matrixExtensions,
       element: "vec4u",
       declarations: wgsl`${blocks.declarations(blockCount)}fn largestOf(v: vec4f) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
@@ -133,7 +132,6 @@ ${declarations}`,
     write,
     products,
     sums,
-    quads,
     sees,
     rowIn,
     stream,

@@ -285,10 +285,13 @@ export function elementCount(shape: Shape): number {
   return shape.reduce<number>((product, dimension) => product * capacity(dimension), 1);
 }
 
-/** Bytes that memory is laid out for. A buffer of f16 values is rounded up to whole words. */
+/** Bytes of a tensor's elements. */
 export function byteSize({ shape, dtype }: Type): number {
   return elementCount(shape) * bytesPerElement[dtype];
 }
+
+/** Bytes of memory that a tensor takes: whole words, which bindings and copies consist of. */
+export const memorySize = (tensor: Type): number => Math.ceil(byteSize(tensor) / 4) * 4;
 
 /** Elements of one row: the product of all dimensions but the first. */
 export function rowWidth(shape: Shape): number {

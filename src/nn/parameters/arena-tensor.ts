@@ -1,7 +1,7 @@
 /** Persistent tensors whose place is fixed before they have memory: a whole arena, or a part of one. */
 import { ShapeError } from "../../errors.ts";
 import type { BufferWindow } from "../../gpu/device.ts";
-import { byteSize, bytesPerElement, elementCount, type FloatType, type Persistent } from "../../kernels/language/operation.ts";
+import { byteSize, bytesPerElement, type FloatType, memorySize, type Persistent } from "../../kernels/language/operation.ts";
 
 /** A tensor that outlives plans: an arena of parameters, gradients or moments, or the optimiser's state. */
 export class ArenaTensor implements Persistent {
@@ -37,7 +37,7 @@ export class ArenaTensor implements Persistent {
       partOf: this,
       offset: offset * size,
       get window() {
-        return { buffer: arena.window.buffer, offset: offset * size, size: elementCount(shape) * size };
+        return { buffer: arena.window.buffer, offset: offset * size, size: memorySize({ shape, dtype: arena.dtype }) };
       },
     };
   }

@@ -112,7 +112,14 @@ export class ParameterStore {
         );
       const [from, to] = [other.#storedAs(name), this.#storedAs(name)];
       if (from.dtype !== to.dtype) stored.push(name);
-      else encoder.copyBufferToBuffer(from.window.buffer, from.window.offset, to.window.buffer, to.window.offset, to.window.size);
+      else
+        encoder.copyBufferToBuffer(
+          from.window.buffer,
+          from.window.offset,
+          to.window.buffer,
+          to.window.offset,
+          Math.ceil(to.window.size / 4) * 4,
+        );
     }
     this.device.gpu.queue.submit([encoder.finish()]);
     this.layout.halvesAreStale = true;

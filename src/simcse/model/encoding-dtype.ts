@@ -1,6 +1,7 @@
 /** In which dtype a model encodes that is loaded without saying so. */
 import { OptionError } from "../../errors.ts";
-import { type Capabilities, multipliesHalves } from "../../gpu/capabilities.ts";
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import { matrixUnits } from "../../kernels/language/matrix-units.ts";
 import type { FloatType } from "../../kernels/language/operation.ts";
 import { show } from "../../show.ts";
 
@@ -15,7 +16,7 @@ export function encodingDtype(
   { dtype, training = false }: { readonly dtype?: FloatType; readonly training?: boolean },
   capabilities: Capabilities,
 ): FloatType {
-  if (dtype === undefined) return !training && multipliesHalves(capabilities) ? "f16" : "f32";
+  if (dtype === undefined) return !training && matrixUnits(capabilities) !== null ? "f16" : "f32";
   if (!encodingDtypes.includes(dtype))
     throw new OptionError(`There is no dtype ${show(dtype)}.`, `Choose one of ${encodingDtypes.join(", ")}.`);
   if (dtype === "f32" || !training) return dtype;

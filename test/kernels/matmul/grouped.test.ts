@@ -27,9 +27,11 @@ const emulated: Choose = (_, variants) => {
   return variant && { name: variant.name, lower: () => emulatedLowering(variant.lower(), matrix) };
 };
 
+/** Beside matrix units, one tile is offered. */
+const unitless = { ...device.capabilities, subgroupMatrices: [] };
 const ways = [
-  { name: "tile 64×64×16", dtype: "f32", capabilities: device.capabilities, choose: chooseNamed("tile 64×64×16") },
-  { name: "tile 128×128×16", dtype: "f16", capabilities: device.capabilities, choose: chooseNamed("tile 128×128×16") },
+  { name: "tile 64×64×16", dtype: "f32", capabilities: unitless, choose: chooseNamed("tile 64×64×16") },
+  { name: "tile 128×128×16", dtype: "f16", capabilities: unitless, choose: chooseNamed("tile 128×128×16") },
   {
     name: "subgroup matrix 64×64×32",
     dtype: "f16",

@@ -30,7 +30,7 @@ const json = (value: unknown) => JSON.stringify(value);
 describe.each(["bert", "roberta"] as const)("a pytorch_model.bin of %s", (kind) => {
   it.each(poolerTypes)("gives PyTorch's vectors by %s", async (pooler) => {
     const { sentences } = goldenOf(kind);
-    await using model = await SimCSE.loadFrom(device, publishedFolder(kind), { pooler, normalize: false });
+    await using model = await SimCSE.loadFrom(device, publishedFolder(kind), { pooler, normalize: false, dtype: "f32" });
     const { data } = await model.encode(sentences.pairs!.map((ids) => kinds[kind].text(ids.slice(1, -1))));
     const wanted = await (await openSafetensors(goldens, `${kind}.safetensors`)).readF32(`pooled.pairs.${pooler}`);
     expect(data.length).toBe(wanted.length);
@@ -236,7 +236,7 @@ describeWithSharedData("all-MiniLM-L6-v2", (data) => {
       readonly text: string;
       readonly teacher_emb: number[];
     }[];
-    await using model = await SimCSE.loadFrom(device, await openFolder(join(data, "models/all-MiniLM-L6-v2")));
+    await using model = await SimCSE.loadFrom(device, await openFolder(join(data, "models/all-MiniLM-L6-v2")), { dtype: "f32" });
     const sample = teacher.filter((_, i) => i % 5 === 0);
     const vectors = await model.encode(sample.map(({ text }) => text));
     const worst = sample

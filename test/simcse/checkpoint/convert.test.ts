@@ -27,7 +27,7 @@ async function written(files: readonly NamedContent[]): Promise<MemoryFolder> {
 }
 
 async function vectors(folder: Folder, kind: keyof typeof kinds, options: LoadOptions = {}): Promise<Float32Array> {
-  await using model = await SimCSE.loadFrom(device, folder, options);
+  await using model = await SimCSE.loadFrom(device, folder, { ...options, dtype: "f32" });
   return (await model.encode(textsOf(kind))).data;
 }
 

@@ -35,8 +35,8 @@ async function withFlatTables(): Promise<MemoryFolder> {
   return folder;
 }
 
-async function vectorsOf(folder: MemoryFolder): Promise<Float32Array> {
-  await using simcse = await SimCSE.loadFrom(device, folder, { pooler: "avg" });
+async function vectorsOf(folder: MemoryFolder, dtype: "f16" | "f32" = "f32"): Promise<Float32Array> {
+  await using simcse = await SimCSE.loadFrom(device, folder, { pooler: "avg", dtype });
   return (await simcse.encode(texts)).data;
 }
 
@@ -48,10 +48,11 @@ it("gives the same vectors if the tables' rows have no more dimensions", async (
   expect(config).toMatchObject({ model_type: "electra", architectures: ["ElectraModel"], embedding_size: size });
   const weights = (await openWeights(student))!;
   expect(weights.tensors.get("embeddings.word_embeddings.weight")!.shape).toEqual([config.vocab_size, size]);
-  const vectors = await vectorsOf(student);
+  const worst = (vectors: Float32Array) => vectors.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0);
   // Both compute in f32; LayerNorm's ε weighs a little differently over another width.
-  const worst = vectors.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0);
-  expect(worst).toBeLessThan(2e-5);
+  expect(worst(await vectorsOf(student))).toBeLessThan(2e-5);
+  // An odd number of halves is not a whole number of words.
+  if (device.capabilities.features.has("shader-f16")) expect(worst(await vectorsOf(student, "f16"))).toBeLessThan(4e-3);
 });
 
 it("keeps more of the tables with more numbers", async () => {

@@ -138,7 +138,7 @@ describe("in the library", async () => {
     await model.save(folder);
     return folder;
   };
-  const load = (pooler: "avg" | "cls") => SimCSE.load(path, { device, pooler });
+  const load = (pooler: "avg" | "cls") => SimCSE.load(path, { device, pooler, dtype: "f32" });
 
   it.each([
     ["avg", {}],
@@ -153,7 +153,7 @@ describe("in the library", async () => {
     const adapted = await model.encode(texts);
     expect(largestDifference(adapted.data, before.data)).toBeGreaterThan(0.01);
     const folder = await saved(model);
-    const opened = await SimCSE.loadFrom(device, folder);
+    const opened = await SimCSE.loadFrom(device, folder, { dtype: "f32" });
     expect(largestDifference((await opened.encode(texts)).data, adapted.data)).toBeLessThan(1e-6);
     // Trained further in another way, the adapters are part of its weights.
     await model.train(pairs, { batchSize: 4, maxSteps: 1, learningRate: 1e-9, maxLength: 16 });
