@@ -214,7 +214,7 @@ async function optimizers(device: Device, count: number): Promise<KernelBench[]>
       adamW(tape, tensors, { ...attributes, learningRate: tape.scalar("learningRate") });
       return null;
     },
-    "gradient norm": (tape) => globalNorm(tape, [tensors.gradient], tensors.state),
+    "gradient norm": (tape) => globalNorm(tape, [tensors.gradient]),
     "AdamW, scalar": (tape) => {
       scalarAdamW(tape, tensors, tape.scalar("learningRate"));
       return null;

@@ -13,6 +13,7 @@ import { broadcastAxes, broadcastShapes } from "./language/broadcast.ts";
 import { columnReduction } from "./language/column-reduction.ts";
 import { horizontalSum, rows, vector, vectorWidth } from "./language/kernel.ts";
 import {
+  absorb,
   capacity,
   type Dimension,
   elementCount,
@@ -58,7 +59,7 @@ const sumOperation: Operation<SumAttributes> = {
 };
 
 /** WGSL for the divisor of a mean. */
-const divided = (divisor: Dimension | null) => (divisor === null ? "" : ` / f32(max(${rows(divisor)}, 1u))`);
+export const divided = (divisor: Dimension | null) => (divisor === null ? "" : ` / f32(max(${rows(divisor)}, 1u))`);
 
 function alongRows({ inputs: [x], outputs: [y], attributes }: Node<SumAttributes>, capabilities: Capabilities): Lowering {
   const { outer, size } = splitAt(x!.shape, attributes.axis);
@@ -132,7 +133,8 @@ const expandOperation: Operation<ExpandAttributes> = {
 };
 
 function expandTo(x: Value, { dtype, shape }: Type, divisor: Dimension | null): Value {
-  return x.tape.append(expandOperation, [x], { type: { dtype, shape }, divisor })[0]!;
+  const type = { dtype, shape };
+  return absorb(x, { kind: "expand", type, divisor }) ?? x.tape.append(expandOperation, [x], { type, divisor })[0]!;
 }
 
 /** `x` repeated to `shape` along its dimensions of 1 and along new ones in front (NumPy's broadcast_to). */

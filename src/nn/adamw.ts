@@ -7,7 +7,6 @@ import type { Tape } from "../autograd/tape.ts";
 import { OptionError } from "../errors.ts";
 import type { Value } from "../kernels/language/operation.ts";
 import { adamW as adamWKernel } from "../kernels/optimizer/adamw.ts";
-import { globalNorm } from "../kernels/optimizer/global-norm.ts";
 import { advanceOptimizer } from "../kernels/optimizer/optimizer-state.ts";
 import type { ParameterLayout } from "./parameters/parameter-layout.ts";
 
@@ -60,13 +59,9 @@ export function adamWUpdate(tape: Tape, { optimizer, spans, keepsHalves }: Param
   if (optimizer === null) throw new OptionError("The model's parameters have no gradients.", "Allocate the model for training.");
   checkAdamW(options);
   const training = spans.flatMap(({ training, ...span }) => (training ? [{ ...span, ...training }] : []));
-  const norm = globalNorm(
-    tape,
-    training.map(({ gradient }) => gradient),
-    optimizer,
-  );
   const { beta1, beta2, epsilon, weightDecay, maxGradNorm } = options;
-  advanceOptimizer(norm, optimizer, { beta1, beta2, maxGradNorm, dynamicScale: keepsHalves });
+  const gradients = training.map(({ gradient }) => gradient);
+  const norm = advanceOptimizer(tape, gradients, optimizer, { beta1, beta2, maxGradNorm, dynamicScale: keepsHalves });
   for (const span of training) {
     adamWKernel(
       tape,

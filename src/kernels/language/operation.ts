@@ -193,7 +193,9 @@ export type Follower =
   /** Multiply by such a function's derivative at `x`. */
   | { readonly kind: "derivative"; readonly name: string; readonly x: Value }
   /** Add `addend`. */
-  | { readonly kind: "add"; readonly addend: Value };
+  | { readonly kind: "add"; readonly addend: Value }
+  /** Repeat to the shape of `type`, and divide by the live size of `divisor` if there is one. */
+  | { readonly kind: "expand"; readonly type: Type; readonly divisor: Dimension | null };
 
 /** The value after `follower`, computed in the kernel of `value`; null if that kernel cannot. */
 export function absorb(value: Value, follower: Follower): Value | null {

@@ -73,7 +73,7 @@ const operation: Operation<MatmulAttributes> = {
     const append = (change: Partial<MatmulAttributes>, ...more: Value[]) =>
       outputs[0]!.tape.append(operation, [...inputs, ...more], { ...attributes, ...change })[0]!;
     if (follower.kind === "add") return append({ addend: true }, follower.addend);
-    if (follower.name !== "gelu") return null;
+    if (follower.kind === "expand" || follower.name !== "gelu") return null;
     return follower.kind === "function" ? append({ activation: "gelu" }) : append({ activation: "geluGradient" }, follower.x);
   },
   gradient(node, [dc, dPre]) {

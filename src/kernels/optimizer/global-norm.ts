@@ -1,13 +1,13 @@
 /**
- * The Euclidean norm of gradients in several arenas, for clipping. A fixed number of sums goes over the squares of all arenas, one after
- * another, and one workgroup combines them: a fixed order, no atomics.
+ * The Euclidean norm of several tensors, such as the gradients in all arenas. A fixed number of sums goes over the squares of all tensors,
+ * one after another, and one workgroup combines them: a fixed order, no atomics. In training that workgroup also does what follows from the
+ * norm (`optimizer-state.ts`).
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
 import { kernel, vector, vectorWidth } from "../language/kernel.ts";
 import { elementCount, f32, type Operand, type Operation, type Recorder, type Value } from "../language/operation.ts";
 import { rowKernel, rowVariant } from "../language/row-kernel.ts";
-import { optimizerField } from "./optimizer-state.ts";
 
 /** Threads of a workgroup and workgroups; and loads that a thread has in flight. */
 interface Reading {
@@ -89,25 +89,33 @@ const joinThreads = (threads: number) => wgsl`partial[thread] = sum;
 const root: Operation<null> = {
   name: "globalNorm",
   infer: () => [f32(1)],
-  lower: ({ inputs: [sums, state], outputs: [norm] }, capabilities) => ({
+  lower: ({ inputs: [sums], outputs: [norm] }, capabilities) => ({
     variant: rowVariant(capabilities),
     kernels: [
       rowKernel(capabilities, {
         label: "globalNorm",
         rowCount: 1,
-        reads: { sums: [sums!, "f32"], ...(state ? { state: [state, "f32"] as const } : {}) },
+        reads: { sums: [sums!, "f32"] },
         writes: { norm: [norm!, "f32"] },
-        main: wgsl`var sum = 0.0;
-  for (var i = firstColumn; i < ${sumsOf(reading(capabilities))}u; i += columnStride) { sum += sums(i); }
-  let all = total(sum);
-  if (firstColumn == 0u) { setNorm(row, sqrt(all)${state ? ` / state(${optimizerField.lossScale}u)` : ""}); }`,
+        main: wgsl`${totalOfSums(capabilities)}
+  if (firstColumn == 0u) { setNorm(row, sqrt(all)); }`,
       }),
     ],
   }),
 };
 
-/** f32 [1]: the Euclidean norm of all `tensors` taken as one vector; divided by the loss scale of `state` if they are scaled gradients. */
-export function globalNorm(tape: Recorder, tensors: readonly Operand[], state?: Operand): Value {
+/** WGSL of a kernel along rows that declares `all`, the total of `sums`. */
+export const totalOfSums = (capabilities: Capabilities) => wgsl`var sum = 0.0;
+  for (var i = firstColumn; i < ${sumsOf(reading(capabilities))}u; i += columnStride) { sum += sums(i); }
+  let all = total(sum);`;
+
+/** f32 [1]: the Euclidean norm of all `tensors` taken as one vector. */
+export function globalNorm(tape: Recorder, tensors: readonly Operand[]): Value {
+  return tape.append(root, [sumsOfSquares(tape, tensors)], null)[0]!;
+}
+
+/** Sums that together are the sum of all squares of `tensors`; `totalOfSums` adds them up. */
+export function sumsOfSquares(tape: Recorder, tensors: readonly Operand[]): Value {
   const groups = range(Math.ceil(tensors.length / tensorsPerKernel)).map((i) =>
     tensors.slice(i * tensorsPerKernel, (i + 1) * tensorsPerKernel),
   );
@@ -115,5 +123,5 @@ export function globalNorm(tape: Recorder, tensors: readonly Operand[], state?: 
     (before, group) => tape.append(squares, before ? [...group, before] : group, { count: group.length })[0]!,
     null,
   );
-  return tape.append(root, [sums!, ...(state ? [state] : [])], null)[0]!;
+  return sums!;
 }

@@ -1,6 +1,6 @@
 /**
  * An optimiser's state besides its moments: the number of updates (in the form that bias correction needs) and the loss scale of mixed
- * precision. It is on the GPU, so that no step waits for the host.
+ * precision. It is on the GPU, so that no step waits for the host. The kernel that advances it first computes the norm of all gradients.
  *
  * A step whose gradient norm is not finite makes no update. With a dynamic scale (Micikevicius et al. 2018; with the constants of PyTorch's
  * GradScaler), such a step halves the scale, and 2,000 good steps in a row double it.
@@ -8,8 +8,11 @@
  * 1 − βᵗ is updated as u ← β·u + (1 − β). If it were computed from βᵗ in f32, the first steps would lose four digits.
  */
 import { wgsl } from "../../gpu/shader.ts";
-import { kernel, paramF32 } from "../language/kernel.ts";
-import { expectType, f32, type Operation, type Persistent, type Recorder, type Value } from "../language/operation.ts";
+import { elementOf } from "../fill.ts";
+import { paramF32 } from "../language/kernel.ts";
+import { expectType, f32, type Operand, type Operation, type Persistent, type Recorder, type Value } from "../language/operation.ts";
+import { rowKernel, rowVariant } from "../language/row-kernel.ts";
+import { sumsOfSquares, totalOfSums } from "./global-norm.ts";
 
 /** The index of each number in the state, f32 [8]. */
 export const optimizerField = {
@@ -54,14 +57,13 @@ export interface OptimizerState {
 
 const operation: Operation<OptimizerState> = {
   name: "optimizerState",
-  infer([norm, state]) {
-    expectType("optimizerState", "norm", norm!, "f32", [1]);
+  infer([, state]) {
     expectType("optimizerState", "state", state!, "f32", optimizerStateShape);
-    return [state!];
+    return [f32(1), state!];
   },
-  lower({ inputs: [norm], outputs: [state], attributes: { beta1, beta2, maxGradNorm, dynamicScale } }) {
+  lower({ inputs: [sums], outputs: [norm, state], attributes: { beta1, beta2, maxGradNorm, dynamicScale } }, capabilities) {
     const at = (name: keyof typeof optimizerField) => `${optimizerField[name]}u`;
-    const clip = Number.isFinite(maxGradNorm) ? "min(1.0, params.maxNorm / (norm(0) + 1e-6))" : "1.0";
+    const clip = Number.isFinite(maxGradNorm) ? "min(1.0, params.maxNorm / (measured + 1e-6))" : "1.0";
     const grow = wgsl`
   let good = state(${at("goodSteps")}) + 1.0;
   let grows = good >= ${growthInterval}.0;
@@ -71,13 +73,13 @@ const operation: Operation<OptimizerState> = {
     setState(${at("goodSteps")}, 0.0);
     setState(${at("lossScale")}, max(0.5 * scale, 1.0));`;
     return {
-      variant: dynamicScale ? "dynamic loss scale" : "fixed loss scale",
+      variant: rowVariant(capabilities),
       kernels: [
-        kernel({
+        rowKernel(capabilities, {
           label: "optimizerState",
-          workgroupSize: [1],
-          reads: { norm: [norm!, "f32"] },
-          writes: { state: [state!, "f32"] },
+          rowCount: 1,
+          reads: { sums: [sums!, "f32"] },
+          writes: { norm: [norm!, "f32"], state: [state!, "f32"] },
           params: {
             beta1: paramF32(beta1),
             beta2: paramF32(beta2),
@@ -85,8 +87,12 @@ const operation: Operation<OptimizerState> = {
             rest2: paramF32(1 - beta2),
             maxNorm: paramF32(Number.isFinite(maxGradNorm) ? maxGradNorm : 0),
           },
-          main: wgsl`let scale = state(${at("lossScale")});
-  if ((bitcast<u32>(norm(0)) & 0x7f800000u) == 0x7f800000u) {
+          main: wgsl`${totalOfSums(capabilities)}
+  if (firstColumn > 0u) { return; }
+  let scale = state(${at("lossScale")});
+  let measured = sqrt(all) / scale;
+  setNorm(0u, measured);
+  if ((bitcast<u32>(measured) & 0x7f800000u) == 0x7f800000u) {
     setState(${at("skipped")}, state(${at("skipped")}) + 1.0);
     setState(${at("gradientFactor")}, 0.0);${dynamicScale ? shrink : ""}
     return;
@@ -98,7 +104,6 @@ const operation: Operation<OptimizerState> = {
   setState(${at("updates")}, state(${at("updates")}) + 1.0);
   setState(${at("gradientFactor")}, ${clip} / scale);
   setState(${at("biasCorrection")}, sqrt(second) / first);${dynamicScale ? grow : ""}`,
-          workgroups: () => [1, 1, 1],
         }),
       ],
     };
@@ -106,31 +111,16 @@ const operation: Operation<OptimizerState> = {
 };
 
 /**
- * Advances `state` by one step whose global gradient norm is `norm` f32 [1]; the optimiser's update then reads the step's factors from it.
+ * Advances `state` by one step with `gradients`; the optimiser's update then reads the step's factors from it. Returns the Euclidean norm of all
+ * gradients taken as one vector, without the loss scale and before clipping, f32 [1].
  */
-export function advanceOptimizer(norm: Value, state: Persistent, attributes: OptimizerState): void {
-  norm.tape.update(operation, [norm, state], [state], attributes);
+export function advanceOptimizer(tape: Recorder, gradients: readonly Operand[], state: Persistent, attributes: OptimizerState): Value {
+  const [norm, next] = tape.append(operation, [sumsOfSquares(tape, gradients), state], attributes);
+  next!.persistent = state;
+  return norm!;
 }
-
-const scaleOperation: Operation<null> = {
-  name: "lossScale",
-  infer: () => [f32(1)],
-  lower: ({ inputs: [state], outputs: [scale] }) => ({
-    variant: "copy",
-    kernels: [
-      kernel({
-        label: "lossScale",
-        workgroupSize: [1],
-        reads: { state: [state!, "f32"] },
-        writes: { scale: [scale!, "f32"] },
-        main: `setScale(0u, state(${optimizerField.lossScale}u));`,
-        workgroups: () => [1, 1, 1],
-      }),
-    ],
-  }),
-};
 
 /** f32 [1]: the current loss scale of `state`, the seed of a backward pass. */
 export function lossScale(tape: Recorder, state: Persistent): Value {
-  return tape.append(scaleOperation, [state], null)[0]!;
+  return elementOf(tape, state, optimizerField.lossScale);
 }

@@ -25,10 +25,10 @@ const planned = (halves: boolean, gradientCheckpointing: boolean) =>
 
 describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
   it.each([false, true])(
-    "takes at most 220 dispatches: one for the gradients of a layer's weights, and a few that join what is added up in parts, halves: %s",
+    "takes at most 214 dispatches: one for the gradients of a layer's weights, and a few that join what is added up in parts, halves: %s",
     (halves) => {
       const { kernels, steps } = planned(halves, false).plan;
-      expect(kernels.length).toBeLessThanOrEqual(220);
+      expect(kernels.length).toBeLessThanOrEqual(214);
       const joins = kernels.filter(({ shader }) => /joins?$|total$|layerNormParameterGradient/.test(shader.label));
       expect(new Set(joins.map(({ shader }) => shader.label))).toEqual(new Set(["joins"]));
       expect(joins.length).toBeLessThanOrEqual(3);
@@ -41,9 +41,9 @@ describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
     const plans = (form: Partial<TrainingStepOptions>) =>
       planTrainingStep(base, { mlp: true }, { ...options, ...form }, capabilities).plans;
     expect(plans({ accumulation: 2 }).batch!.kernels.length).toBeLessThanOrEqual(210);
-    expect(plans({ batchSize: 512, cacheChunk: 64 }).chunk!.kernels.length).toBeLessThanOrEqual(200);
+    expect(plans({ batchSize: 512, cacheChunk: 64 }).chunk!.kernels.length).toBeLessThanOrEqual(197);
     // Products of so few rows are split along k.
-    expect(plans({ batchSize: 512, cacheChunk: 16 }).chunk!.kernels.length).toBeLessThanOrEqual(270);
+    expect(plans({ batchSize: 512, cacheChunk: 16 }).chunk!.kernels.length).toBeLessThanOrEqual(269);
   });
 
   it("takes at most 2.6 GB of activations in f32 and 1.3 GB in f16", () => {
