@@ -42,7 +42,8 @@ export interface Tokenizer {
   readonly sepId: number;
   /** Throws FormatError if the vocabulary has no mask token; only masked-language-model training needs one. */
   readonly maskId: number;
-  readonly unknownId: number;
+  /** The token for what the vocabulary cannot spell; null in a byte-level vocabulary without one, which can spell everything. */
+  readonly unknownId: number | null;
   /**
    * The ids of a text between `clsId` and `sepId`, at most `maxLength` in total. Longer texts are truncated at the end or, if the files say
    * so (`truncation_side`), at the beginning. An empty text gives the two ids. If the kind of tokenizer allows it, a text is read only as
@@ -230,7 +231,7 @@ class FramedTokenizer implements Tokenizer {
   readonly padId: number;
   readonly clsId: number;
   readonly sepId: number;
-  readonly unknownId: number;
+  readonly unknownId: number | null;
   readonly recipe: TokenizerRecipe | undefined;
   readonly files: ReadonlyMap<string, string>;
   readonly #maskId: number | undefined;
@@ -244,7 +245,7 @@ class FramedTokenizer implements Tokenizer {
     // A blank line of vocab.txt is an empty token, which no text contains.
     for (const [token, id] of ids) if (token !== "") this.vocabSize = Math.max(this.vocabSize, id + 1);
     this.padId = ids.get(special.pad)!;
-    this.unknownId = ids.get(special.unknown)!;
+    this.unknownId = special.unknown === undefined ? null : ids.get(special.unknown)!;
     this.clsId = before[0]!;
     this.sepId = after[0]!;
     this.#maskId = special.mask === undefined ? undefined : ids.get(special.mask);
@@ -287,7 +288,7 @@ function checkedFrame(path: string, { post_processor }: TokenizerDefinition): Fr
 
 /**
  * The names of the special tokens: from the files, or else the usual ones; those around a text come from the post-processor. Throws
- * FormatError when the vocabulary lacks one (except the mask).
+ * FormatError when the vocabulary lacks one (except the mask, and what is unknown to BPE).
  */
 function specialTokens(
   path: string,
@@ -300,12 +301,12 @@ function specialTokens(
     const said = framing[role] ?? textOf(config[CONFIG_NAMES[role]]);
     const candidates = said === undefined ? USUAL_NAMES[role] : [said];
     const name = candidates.find((candidate) => ids.has(candidate));
-    if (name !== undefined || role === "mask") return name;
+    if (name !== undefined || role === "mask" || (role === "unknown" && definition?.model.type === "BPE")) return name;
     const shownNames = candidates.map((candidate) => (/^[ -~]{1,40}$/.test(candidate) ? candidate : show(candidate)));
     throw new FormatError(`${path} has no ${shownNames.join(" or ")} among its ${ids.size} tokens`, REMEDY);
   };
-  const required = (role: Exclude<Role, "mask">) => named(role) as string;
-  return { pad: required("pad"), unknown: required("unknown"), cls: required("cls"), sep: required("sep"), mask: named("mask") };
+  const required = (role: Exclude<Role, "mask" | "unknown">) => named(role) as string;
+  return { pad: required("pad"), unknown: named("unknown"), cls: required("cls"), sep: required("sep"), mask: named("mask") };
 }
 
 /** The special tokens that a definition itself names. */

@@ -51,10 +51,10 @@ export interface TokenizerConfig {
   readonly mask_token?: NamedToken;
 }
 
-/** The special tokens of a model; a vocabulary may have no mask. */
+/** The special tokens of a model; a vocabulary may have no mask, and one of BPE no unknown token. */
 export interface SpecialTokens {
   readonly pad: string;
-  readonly unknown: string;
+  readonly unknown: string | undefined;
   readonly cls: string;
   readonly sep: string;
   readonly mask: string | undefined;
@@ -94,7 +94,7 @@ export function wordPieceDefinition(
     decoder: { type: "WordPiece", prefix: "##", cleanup: true },
     model: {
       type: "WordPiece",
-      unk_token: special.unknown,
+      unk_token: special.unknown ?? null,
       continuing_subword_prefix: "##",
       max_input_chars_per_word: 100,
       vocab: Object.fromEntries(vocabulary),
@@ -133,7 +133,7 @@ export function byteLevelDefinition(
 export function configFor(definition: TokenizerDefinition, special: SpecialTokens): Readonly<Record<string, unknown>> {
   const tokens = {
     pad_token: special.pad,
-    unk_token: special.unknown,
+    unk_token: special.unknown ?? null,
     cls_token: special.cls,
     sep_token: special.sep,
     // null: if no mask is named, transformers adds its own, beyond the embedding's rows.

@@ -121,7 +121,13 @@ function oldTokens({ model, added_tokens }: TokenizerDefinition): ReadonlyMap<nu
 /** Special and added tokens. */
 function requiredIds(tokenizer: Tokenizer, definition: TokenizerDefinition, padding: Padding | null): ReadonlySet<number> {
   const { padId, clsId, sepId, unknownId } = tokenizer;
-  const required = new Set([padId, clsId, sepId, unknownId, ...definition.added_tokens.map(({ id }) => id)]);
+  const required = new Set([
+    padId,
+    clsId,
+    sepId,
+    ...(unknownId === null ? [] : [unknownId]),
+    ...definition.added_tokens.map(({ id }) => id),
+  ]);
   if (padding !== null) required.add(padding.pad_id);
   renumbered(definition.post_processor, (id) => {
     required.add(id);

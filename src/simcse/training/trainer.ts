@@ -115,6 +115,11 @@ export async function train(job: TrainingJob): Promise<TrainingSummary> {
   return await new Trainer({ ...job, devices, hooks, from }, step, order, evaluator).run();
 }
 
+/** The tokens of no word, which are never masked. */
+function specialIds({ padId, clsId, sepId, maskId, unknownId }: Tokenizer): ReadonlySet<number> {
+  return new Set([padId, clsId, sepId, maskId, ...(unknownId === null ? [] : [unknownId])]);
+}
+
 /** What the step is compiled for. */
 export function stepOptions(
   set: Pick<TrainingSet, "length" | "views" | "target">,
@@ -145,7 +150,7 @@ export function stepOptions(
         weight: onlyMasked ? 1 : settings.mlmWeight,
         probability: settings.mlmProbability,
         maskId: tokenizer.maskId,
-        specialIds: new Set([tokenizer.padId, tokenizer.clsId, tokenizer.sepId, tokenizer.maskId, tokenizer.unknownId]),
+        specialIds: specialIds(tokenizer),
       },
     }),
     dropout: settings.dropout,

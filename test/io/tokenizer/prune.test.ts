@@ -65,7 +65,7 @@ describe("a WordPiece vocabulary", () => {
     const all = await pruneTokenizer(tokenizer, counts, 54);
     const used = await pruneTokenizer(tokenizer, counts, 30, { dropUnusedCharacters: true });
     expect(await unchangedTexts(tokenizer, used, [sentence])).toBe(1);
-    const isUnknown = (of: Tokenizer, word: string) => of.encode(word, 99).includes(of.unknownId);
+    const isUnknown = (of: Tokenizer, word: string) => of.encode(word, 99).includes(of.unknownId!);
     // Letters of the sentence stay, also those that occur in it only within longer tokens.
     for (const letter of "awrmpino") expect(isUnknown(used.tokenizer, letter), letter).toBe(isUnknown(tokenizer, letter));
     expect([isUnknown(all.tokenizer, tinySentences[0]!), isUnknown(used.tokenizer, tinySentences[0]!)]).toEqual([false, true]);
