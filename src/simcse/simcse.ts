@@ -28,6 +28,7 @@ import { encodingDtype } from "./model/encoding-dtype.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
 import { type EncodingPooler, parsePooler } from "./model/poolers.ts";
 import { otherDevices } from "./other-devices.ts";
+import { boundedCosine } from "./search/bounded-cosine.ts";
 import { type CommunitiesOptions, type Community, communities } from "./search/communities.ts";
 import { cosineMatrix } from "./search/cosine-blocks.ts";
 import { modelFingerprint } from "./search/fingerprint.ts";
@@ -586,9 +587,9 @@ function startingAt(
   return { ...(signal && { signal }), ...(onProgress && { onProgress: (done: number) => onProgress(before + done) }) };
 }
 
-/** For vectors of unit length; rounding must not give 1.0000001. */
+/** For vectors of unit length. */
 function cosine(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return Math.min(1, Math.max(-1, sum));
+  return boundedCosine(sum);
 }

@@ -10,6 +10,7 @@ import { f32 } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import type { Embeddings } from "../embedding/encoder.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
+import { boundedCosine } from "./bounded-cosine.ts";
 
 /** Rows and columns of a block: 16 MB, large enough to keep a GPU busy. */
 export const blockSize = { rows: 1024, columns: 4096 } as const;
@@ -63,8 +64,7 @@ export async function cosineMatrix(device: Device, left: Embeddings, right: Embe
   for await (const { firstRow, firstColumn, rows, columns, stride, cosines } of cosineBlocks(device, left, right, hooks)) {
     for (let i = 0; i < rows; i++) {
       const row = matrix[firstRow + i]!;
-      // Rounding must not give 1.0000001.
-      for (let j = 0; j < columns; j++) row[firstColumn + j] = Math.min(1, Math.max(-1, cosines[i * stride + j]!));
+      for (let j = 0; j < columns; j++) row[firstColumn + j] = boundedCosine(cosines[i * stride + j]!);
     }
   }
   return matrix;
@@ -85,9 +85,9 @@ export async function visitPairs(
     let least = threshold();
     for (let i = 0; i < rows; i++) {
       for (let j = Math.max(0, firstRow + i + 1 - firstColumn); j < columns; j++) {
-        const cosine = cosines[i * stride + j]!;
+        const cosine = boundedCosine(cosines[i * stride + j]!);
         if (cosine < least) continue;
-        visit(firstRow + i, firstColumn + j, Math.min(1, cosine));
+        visit(firstRow + i, firstColumn + j, cosine);
         least = threshold();
       }
     }

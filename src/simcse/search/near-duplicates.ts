@@ -6,6 +6,7 @@
 import { ClosedError, OptionError, ShapeError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
+import { boundedCosine } from "./bounded-cosine.ts";
 import { blockSize, unitBlocks, unitRows } from "./cosine-blocks.ts";
 
 /** A row that is alike to another: the kept row that it duplicates, or in a group the row that duplicates the kept one. */
@@ -129,8 +130,8 @@ export class NearDuplicates {
   /** Notes the kept row `row` for the rows of a chunk, from `first` on, that are closer to it than to those before. */
   #visit(cosines: Float32Array, first: number, row: number, found: (Duplicate | null)[]): void {
     for (let j = first; j < cosines.length; j++) {
-      if (cosines[j]! < this.threshold) continue;
-      const score = Math.min(1, cosines[j]!);
+      const score = boundedCosine(cosines[j]!);
+      if (score < this.threshold) continue;
       const best = found[j]!;
       if (best === null || score > best.score) found[j] = { row, score };
     }

@@ -47,7 +47,6 @@ export async function similarPairs(device: Device, vectors: Embeddings, options:
   checkThreshold(threshold);
   if (!(Number.isInteger(maxPairs) && maxPairs >= 1))
     throw new OptionError(`A list of ${maxPairs} pairs is not possible.`, "Give a whole number of at least 1 as maxPairs.");
-  // Rounding may take an exact pair below −1.
   let least = threshold ?? Number.NEGATIVE_INFINITY;
   let pairs: SimilarPair[] = [];
   const keepBest = () => {
@@ -55,7 +54,7 @@ export async function similarPairs(device: Device, vectors: Embeddings, options:
     if (pairs.length === maxPairs) least = Math.max(least, pairs.at(-1)!.score);
   };
   const visit = (first: number, second: number, score: number) => {
-    pairs.push({ first, second, score: Math.max(-1, score) });
+    pairs.push({ first, second, score });
     if (pairs.length >= 2 * maxPairs) keepBest();
   };
   await visitPairs(device, vectors, () => least, visit, hooksOf(options));

@@ -18,6 +18,7 @@ import { queryType, queryWidth, type StoredVectors, vectorScores } from "../../k
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { checkPrecision, type Encoded, encodeRows, rowElements } from "../embedding/precision.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
+import { boundedCosine } from "./bounded-cosine.ts";
 import { type SegmentFormat, segmentRows, VectorSegment } from "./vector-segment.ts";
 
 /** How an index keeps its vectors. */
@@ -186,7 +187,7 @@ export class VectorIndex {
         const scored = this.rescores ? this.#rescored(query, best) : best;
         results.push(
           scored
-            .map(clamped)
+            .map(({ row, score }) => ({ row, score: boundedCosine(score) }))
             .filter(({ score }) => score >= threshold)
             .slice(0, wanted),
         );
@@ -327,11 +328,6 @@ function widened<T extends Float32Array | Uint8Array>(rows: T, count: number, in
   const [from, to] = [rows.length / count, into.length / count];
   for (let row = 0; row < count; row++) into.set(rows.subarray(row * from, (row + 1) * from), row * to);
   return into;
-}
-
-/** Rounding must not give a cosine of 1.0000001. */
-function clamped({ row, score }: RowMatch): RowMatch {
-  return { row, score: Math.min(1, Math.max(-1, score)) };
 }
 
 /** Throws `OptionError` for an impossible search. */

@@ -4,6 +4,7 @@ import { DataError, OptionError } from "../../../src/errors.ts";
 import { communities } from "../../../src/simcse/search/communities.ts";
 import { cosineMatrix } from "../../../src/simcse/search/cosine-blocks.ts";
 import { similarPairs } from "../../../src/simcse/search/similar-pairs.ts";
+import { VectorIndex } from "../../../src/simcse/search/vector-index.ts";
 import { openTestDevice } from "../../device.ts";
 import { normals } from "../../kernels/data.ts";
 import { golden, goldenVectors } from "./embedding-tools.ts";
@@ -46,6 +47,22 @@ it("gives the same on the GPU, over the edges of blocks", async () => {
   const pairs = (await similarPairs(device, many, { threshold: 0.8 })).filter(({ second }) => second < left);
   expect(pairs.map(({ first, second }) => `${first} ${second}`).sort()).toEqual(expected.sort());
   expect(pairs.length).toBeGreaterThan(10);
+});
+
+it("finds every equal vector at a threshold of 1, with a cosine of 1", async () => {
+  const [count, width] = [40, 384];
+  const once = normals(count * width, 6);
+  const twice = Float32Array.of(...once, ...once);
+  const all = { length: 2 * count, dimension: width, data: twice };
+  const pairs = await similarPairs(device, all, { threshold: 1 });
+  expect(pairs).toEqual(Array.from({ length: count }, (_, i) => ({ first: i, second: count + i, score: 1 })));
+  expect(await communities(device, all, { threshold: 1, minSize: 2 })).toHaveLength(count);
+  using index = new VectorIndex(device, width);
+  index.add(twice);
+  for (const [i, found] of (await index.search(once, { threshold: 1 })).entries()) {
+    expect(found.map(({ row }) => row).sort((a, b) => a - b)).toEqual([i, count + i]);
+    expect(found.every(({ score }) => score === 1)).toBe(true);
+  }
 });
 
 it("refuses what cannot be compared", async () => {
