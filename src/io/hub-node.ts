@@ -77,8 +77,8 @@ const HUB_NAME = /^(?:[\w-][\w.-]*\/)?[\w-][\w.-]*$/;
 const HUB_ENDPOINT = "https://huggingface.co";
 
 /**
- * Opens the folder on disk at `nameOrPath`. If there is none and it can be a model's name, opens that model of the hub. Throws like
- * `openFolder` and `openHubFolder`.
+ * Opens the folder on disk at `nameOrPath`; of a model's folder in the hub's cache, its main snapshot. If there is none and it can be a
+ * model's name, opens that model of the hub. Throws like `openFolder` and `openHubFolder`.
  */
 export async function openModelFolder(nameOrPath: string, options: HubOptions = {}): Promise<Folder> {
   if (typeof nameOrPath !== "string" || nameOrPath === "") {
@@ -91,7 +91,19 @@ export async function openModelFolder(nameOrPath: string, options: HubOptions = 
     () => true,
     () => false,
   );
-  return isThere || !isHubName(nameOrPath) ? openFolder(nameOrPath) : openHubFolder(nameOrPath, options);
+  if (!isThere && isHubName(nameOrPath)) return openHubFolder(nameOrPath, options);
+  const folder = await openFolder(nameOrPath);
+  // A model's folder in the hub's cache has no files of its own.
+  const commit = (await folder.has("config.json")) ? null : await commitIn(nameOrPath, "main");
+  return commit === null ? folder : openFolder(join(nameOrPath, "snapshots", commit));
+}
+
+/** The commit of a revision in a repository's folder of the cache; null if it is not there. */
+async function commitIn(cache: string, revision: string): Promise<string | null> {
+  return readFile(join(cache, "refs", revision), "utf8").then(
+    (commit) => commit.trim(),
+    () => null,
+  );
 }
 
 /** Whether a text can be the name of a repository on the hub: `name` or `organisation/name`. */
@@ -166,9 +178,9 @@ function listingIn(cache: string, commit: string): string {
 /** The cached files of a revision, as a folder. */
 async function openCached({ type, name }: Repository, cache: string, revision: string): Promise<RepositoryFolder> {
   const remedy = `Run once without --offline (and with HF_HUB_OFFLINE unset)${type === "model" ? ", or give a folder" : ""}.`;
-  const commit = COMMIT.test(revision) ? revision : await readFile(join(cache, "refs", revision), "utf8").catch(() => null);
+  const commit = COMMIT.test(revision) ? revision : await commitIn(cache, revision);
   if (commit === null) throw new FileError(`${name} at ${revision} is not in the cache ${cache}`, remedy);
-  const path = join(cache, "snapshots", commit.trim());
+  const path = join(cache, "snapshots", commit);
   const snapshot = await openFolder(path).catch((cause: unknown) => {
     throw new FileError(`${name} at ${revision} is not in the cache ${cache}`, remedy, { cause });
   });

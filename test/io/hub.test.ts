@@ -80,6 +80,8 @@ describe("a model of the hub", () => {
     const snapshot = join(model, "snapshots", commit);
     expect(await readlink(join(snapshot, "pytorch_model.bin"))).toBe(`../../blobs/${sha256(weights)}`);
     expect(await readlink(join(snapshot, "1_Pooling/config.json"))).toBe(`../../../blobs/${gitOid(text("{}"))}`);
+    // The folder of all snapshots, too, is the model.
+    expect((await openModelFolder(model)).name).toBe(snapshot);
   });
 
   it("is found by the environment, and by a revision", async () => {

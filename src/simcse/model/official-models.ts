@@ -6,8 +6,11 @@ import type { PoolerType } from "./poolers.ts";
 
 const poolers: Readonly<Record<string, PoolerType>> = { unsup: "cls_before_pooler", sup: "cls" };
 
-/** The pooler of an official model by its name, a folder of that name, or its address on the hub; null for any other. */
+/** The pooler of an official model by its name, a folder of that name or in the hub's cache, or its address; null for any other. */
 export function officialPooler(name: string): PoolerType | null {
-  const match = /(?:^|[/\\])(unsup|sup)-simcse-(?:bert|roberta)-(?:base|large)(?:-uncased)?(?:[/\\]resolve[/\\][^/\\]+)?[/\\]?$/.exec(name);
+  const match =
+    /(?:^|[/\\]|--)(unsup|sup)-simcse-(?:bert|roberta)-(?:base|large)(?:-uncased)?(?:[/\\](?:resolve|snapshots)[/\\][^/\\]+)?[/\\]?$/.exec(
+      name,
+    );
   return match === null ? null : poolers[match[1]!]!;
 }

@@ -82,6 +82,7 @@ describe("what a model says of itself", () => {
   it("is not guessed but for the official models, which are known by name", async () => {
     expect(officialPooler("princeton-nlp/unsup-simcse-bert-base-uncased")).toBe("cls_before_pooler");
     expect(officialPooler("/models/sup-simcse-roberta-large/")).toBe("cls");
+    expect(officialPooler("/cache/models--princeton-nlp--sup-simcse-roberta-large/snapshots/2a7b/")).toBe("cls");
     for (const name of ["someone/my-sup-simcse-bert-base-uncased", "bert-base-uncased", "unsup-simcse-bert-base-uncased-tuned"]) {
       expect(officialPooler(name)).toBeNull();
     }
