@@ -1,7 +1,7 @@
 /**
  * The cost of a step on the host: JavaScript from `TrainingStep.run` to the submit, for a model of BERT-base's 12 layers, on Dawn's null backend, which computes
  * nothing and runs no driver on the same thread. The model is narrow, because the null backend has little memory. So the gradients of its
- * weights are too small to be computed together, and it has more dispatches than BERT-base: 277 for 216.
+ * weights are too small to be computed together, and it has more dispatches than BERT-base: 275 for 210.
  */
 import { openDevice } from "../src/gpu/node.ts";
 import { parseConfig } from "../src/nn/architectures/architectures.ts";

@@ -208,10 +208,10 @@ async function optimizers(device: Device, count: number): Promise<KernelBench[]>
     second: allocate("second", null, [count]),
     state: allocate("state", stateValues, optimizerStateShape),
   };
-  const attributes = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
+  const constants = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
   const recordings: Record<string, (tape: Tape) => Value | null> = {
     AdamW: (tape) => {
-      adamW(tape, tensors, { ...attributes, learningRate: tape.scalar("learningRate") });
+      adamW(tape, [{ ...tensors, weightDecay: 0 }], tensors.state, { ...constants, learningRate: tape.scalar("learningRate") });
       return null;
     },
     "gradient norm": (tape) => globalNorm(tape, [tensors.gradient]),

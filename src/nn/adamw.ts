@@ -58,16 +58,12 @@ export function adamWStep(tape: Tape, loss: Value, layout: ParameterLayout, opti
 export function adamWUpdate(tape: Tape, { optimizer, spans, keepsHalves }: ParameterLayout, options: AdamWOptions): Value {
   if (optimizer === null) throw new OptionError("The model's parameters have no gradients.", "Allocate the model for training.");
   checkAdamW(options);
-  const training = spans.flatMap(({ training, ...span }) => (training ? [{ ...span, ...training }] : []));
   const { beta1, beta2, epsilon, weightDecay, maxGradNorm } = options;
-  const gradients = training.map(({ gradient }) => gradient);
+  const arenas = spans.flatMap(({ training, decays, ...span }) =>
+    training ? [{ ...span, ...training, weightDecay: decays ? weightDecay : 0 }] : [],
+  );
+  const gradients = arenas.map(({ gradient }) => gradient);
   const norm = advanceOptimizer(tape, gradients, optimizer, { beta1, beta2, maxGradNorm, dynamicScale: keepsHalves });
-  for (const span of training) {
-    adamWKernel(
-      tape,
-      { ...span, state: optimizer },
-      { beta1, beta2, epsilon, weightDecay: span.decays ? weightDecay : 0, learningRate: tape.scalar("learningRate") },
-    );
-  }
+  adamWKernel(tape, arenas, optimizer, { beta1, beta2, epsilon, learningRate: tape.scalar("learningRate") });
   return norm;
 }

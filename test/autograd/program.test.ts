@@ -38,7 +38,7 @@ async function training() {
     const betas = { beta1: 0.9, beta2: 0.999 };
     advanceOptimizer(tape, [gradientOf], state, { ...betas, maxGradNorm: 1, dynamicScale: false });
     const learningRate = tape.scalar("learningRate");
-    adamW(tape, { gradient: gradientOf, parameters, first, second, state }, { ...betas, epsilon: 1e-8, weightDecay: 0, learningRate });
+    adamW(tape, [{ gradient: gradientOf, parameters, first, second, weightDecay: 0 }], state, { ...betas, epsilon: 1e-8, learningRate });
     return { loss };
   });
   return program;

@@ -274,13 +274,26 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
     const state = memoryless("state", ...optimizerStateShape);
     const gradients = [gradient, memoryless("more", 3, width), memoryless("odd", 7)];
     const norm = globalNorm(tape, gradients);
-    const attributes = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
+    const attributes = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    const half = memorylessOf("half", { dtype: "f16", shape: [8, 4] });
+    const other = (name: string) => memoryless(`other ${name}`, 8, 4);
+    const arenas = [
+      { gradient, parameters, first, second, weightDecay: 0 },
+      {
+        gradient: other("gradient"),
+        parameters: other("parameters"),
+        first: other("first"),
+        second: other("second"),
+        half,
+        weightDecay: 0,
+      },
+    ];
     for (const [maxGradNorm, dynamicScale] of [
       [1, true],
       [Number.POSITIVE_INFINITY, false],
     ] as const) {
       advanceOptimizer(tape, gradients, state, { ...attributes, maxGradNorm, dynamicScale });
-      adamW(tape, { gradient, parameters, first, second, state }, { ...attributes, learningRate: tape.scalar("learningRate") });
+      adamW(tape, arenas, state, { ...attributes, learningRate: tape.scalar("learningRate") });
     }
     copyInto(lossScale(tape, state), memoryless("scale", 1));
     recordHistory([norm, norm], memoryless("ring", 4, 2));

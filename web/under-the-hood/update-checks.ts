@@ -63,7 +63,8 @@ const optimizer: KernelCheck = {
     };
     const program = await build(device, (tape) => {
       advanceOptimizer(tape, [state.gradient], state.state, { ...adamWOptions, dynamicScale: false });
-      adamW(tape, state, { ...adamWOptions, learningRate: tape.scalar("learningRate") });
+      const arena = { ...state, weightDecay: adamWOptions.weightDecay };
+      adamW(tape, [arena], state.state, { ...adamWOptions, learningRate: tape.scalar("learningRate") });
       return {};
     });
     let expected: adamWReference.AdamWState = {

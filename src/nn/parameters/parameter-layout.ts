@@ -1,6 +1,6 @@
 /**
  * Assigns each parameter its place before any memory is allocated. Parameters, and for training their gradients and AdamW's moments, are in
- * flat arenas, so that the optimiser and the gradient norm each take one dispatch per arena. A layout is enough to record and plan a step;
+ * flat arenas, so that the optimiser and the gradient norm take one dispatch for several of them. A layout is enough to record and plan a step;
  * `ParameterStore` allocates its memory.
  *
  * Parameters with and without weight decay are in separate arenas, and so are trained and frozen ones. A parameter is trained if its arena

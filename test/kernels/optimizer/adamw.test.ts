@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Persistent } from "../../../src/kernels/language/operation.ts";
 import { type AdamW, adamW } from "../../../src/kernels/optimizer/adamw.ts";
 import {
   advanceOptimizer,
@@ -26,8 +27,8 @@ async function arena(count: number, options: reference.AdamWOptions, { lossScale
   const state = tensor(device, [...optimizerStateShape], initialOptimizerState({ lossScale }), "state");
   const program = await build(device, (tape) => {
     advanceOptimizer(tape, [gradient], state, { ...options, dynamicScale });
-    const attributes: AdamW = { ...options, learningRate: tape.scalar("learningRate") };
-    adamW(tape, { gradient, parameters, first, second, state }, attributes);
+    const constants: AdamW = { ...options, learningRate: tape.scalar("learningRate") };
+    adamW(tape, [{ gradient, parameters, first, second, weightDecay: options.weightDecay }], state, constants);
     return {};
   });
   return {
@@ -94,6 +95,46 @@ describe("adamW", () => {
     step(normals(57, 42), 0.01);
     const after = await read();
     expect(after.parameters.every((v, i) => Number.isFinite(v) && v !== before.parameters[i])).toBe(true);
+  });
+
+  it("updates arenas together as each by itself, with its own decay and copy", async () => {
+    const state = tensor(device, [...optimizerStateShape], initialOptimizerState({ lossScale: 1 }), "state");
+    const arenasOf = () =>
+      [1001, 64, 4].map((count, i) => {
+        const of = (name: string, values: Float32Array) => tensor(device, [count], values, name);
+        const [gradient, parameters] = [of("gradient", normals(count, i)), of("parameters", normals(count, 10 + i))];
+        const [first, second] = [of("first", new Float32Array(count)), of("second", new Float32Array(count))];
+        const half: Persistent | null = i === 1 ? { ...of("half", new Float32Array(count / 2)), dtype: "f16" } : null;
+        return { gradient, parameters, first, second, weightDecay: i / 10, ...(half && { half: { ...half, shape: [count] } }) };
+      });
+    const [together, apart] = [arenasOf(), arenasOf()];
+    const program = await build(device, (tape) => {
+      const constants: AdamW = { ...ordinary, learningRate: tape.scalar("learningRate") };
+      advanceOptimizer(
+        tape,
+        together.map(({ gradient }) => gradient),
+        state,
+        { ...ordinary, dynamicScale: false },
+      );
+      adamW(tape, together, state, constants);
+      for (const arena of apart) adamW(tape, [arena], state, constants);
+      return {};
+    });
+    const [all, ...each] = program.plan.steps
+      .filter(({ node }) => node.operation.name === "adamW")
+      .map(({ lowering }) => lowering.kernels.length);
+    // Two arenas and the state are ten buffers.
+    expect(all! < each.length).toBe(device.capabilities.limits.maxStorageBuffersPerShaderStage >= 10);
+    program.run({ scalars: { learningRate: 0.01 } });
+    for (const [i, arena] of together.entries()) {
+      for (const name of ["parameters", "first", "second", "half"] as const) {
+        const [found, expected] = [arena[name], apart[i]![name]];
+        if (!found || !expected) continue;
+        const [bytes, wanted] = await Promise.all([device.read(found.window), device.read(expected.window)]);
+        expect(new Uint32Array(bytes)).toEqual(new Uint32Array(wanted));
+        expect(new Uint32Array(bytes).some((word) => word !== 0)).toBe(true);
+      }
+    }
   });
 
   it("moves by the learning rate in the first step, whatever the size of the gradient", async () => {
