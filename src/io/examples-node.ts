@@ -1,13 +1,17 @@
 /** Training examples from files on disk. */
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { DataError } from "../errors.ts";
 import { type ExampleOptions, type ExampleTable, openExamples } from "./examples.ts";
 import { openFolder } from "./folder-node.ts";
 import type { ByteSource } from "./text/source.ts";
-import { fileSource } from "./text/source.ts";
+import { fileSource, streamSource } from "./text/source.ts";
 
-/** A file on disk as a source; messages show the given path. */
+/** A file on disk as a source, or a pipe, such as a shell's `<(command)`; messages show the given path. */
 export async function diskSource(path: string): Promise<ByteSource> {
+  const found = await stat(path).catch(() => null);
+  if (found?.isFIFO() || found?.isCharacterDevice()) return streamSource(createReadStream(path), path);
   return { ...fileSource(await openFolder(dirname(resolve(path))), basename(path)), name: path };
 }
 

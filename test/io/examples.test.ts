@@ -1,4 +1,5 @@
 /** The meaning of columns, the kind of examples that follows, and refusals of ambiguous tables. */
+import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -214,6 +215,13 @@ describe("readExamples", async () => {
     await writeFile(join(folder, "scored.csv"), "sentence1,sentence2,score\na,b,1\n");
     expect(await collect(readExamples(join(folder, "pairs.csv")))).toEqual([["a", "b"]]);
     await expect(collect(readExamples(join(folder, "scored.csv")))).rejects.toThrow(/holds scored pairs/);
+  });
+
+  it.skipIf(process.platform === "win32")("reads a pipe, which has no size", async () => {
+    const pipe = join(folder, "pipe.csv");
+    execFileSync("mkfifo", [pipe]);
+    const [read] = await Promise.all([collect(readExamples(pipe)), writeFile(pipe, "sent0,sent1\na,b\n")]);
+    expect(read).toEqual([["a", "b"]]);
   });
 
   it("refuses another ending and a file that is not there", async () => {
