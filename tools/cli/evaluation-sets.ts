@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { Option } from "commander";
-import { OptionError } from "../../src/errors.ts";
+import { DataError, OptionError } from "../../src/errors.ts";
 import type { ExampleOptions } from "../../src/io/examples.ts";
 import { openExampleFile } from "../../src/io/examples-node.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
@@ -61,9 +61,14 @@ async function openSet(path: string, name: string, corpus: readonly string[], re
   return evaluationSet(table, name, table.kind === "pairs" ? corpus : []);
 }
 
+/** Throws `DataError` for a table with several texts a row: which of them is searched cannot be known. */
 async function textsOf(path: string): Promise<string[]> {
   const texts: string[] = [];
-  for await (const example of (await openExampleFile(path)).examples) texts.push(example.texts[0]!);
+  for await (const example of (await openExampleFile(path)).examples) {
+    if (example.texts.length > 1)
+      throw new DataError(`--corpus_file ${path} has ${example.texts.length} texts in a row.`, "Give a file with one text a row.");
+    texts.push(example.texts[0]!);
+  }
   return texts;
 }
 

@@ -82,6 +82,12 @@ export function runEvaluation({ parts }: DevEvaluation, device: Device): Evaluat
   };
 }
 
+/** SentEval's sentences are read whole, as in the original. */
+const whole =
+  (encode: Encode): Encode =>
+  (sentences) =>
+    encode(sentences, { maxLength: Number.POSITIVE_INFINITY });
+
 /** The names of the metrics of both dev sets. */
 const stsMetrics: Readonly<Partial<Record<StsTaskName, string>>> = {
   STSBenchmark: "eval_stsb_spearman",
@@ -119,8 +125,8 @@ async function openSts(folder: Folder): Promise<Opened> {
     part: {
       metrics: [...tasks.map(({ name }) => stsMetrics[name]!), "eval_avg_sts", ...ofBenchmark],
       async evaluate(encode) {
-        const { tasks: scores, average } = await evaluateSts({ encode, folder, mode: "dev", tasks });
-        const { alignment, uniformity } = await alignmentAndUniformity(benchmark, encode);
+        const { tasks: scores, average } = await evaluateSts({ encode: whole(encode), folder, mode: "dev", tasks });
+        const { alignment, uniformity } = await alignmentAndUniformity(benchmark, whole(encode));
         return {
           ...Object.fromEntries(tasks.map(({ name }) => [stsMetrics[name]!, scoresOf(scores, name)!.spearman.all])),
           eval_avg_sts: average.spearman,
@@ -150,7 +156,8 @@ async function openTransfer(folder: Folder): Promise<Opened> {
     missing,
     part: {
       metrics: ["eval_avg_transfer", ...tasks.map(({ name }) => `eval_${name}`)],
-      evaluate: async (encode, device) => transferMetrics(await evaluateTransfer({ encode, device, folder, mode: "dev", tasks })),
+      evaluate: async (encode, device) =>
+        transferMetrics(await evaluateTransfer({ encode: whole(encode), device, folder, mode: "dev", tasks })),
     },
   };
 }

@@ -8,6 +8,7 @@ import { type Attempt, withReopenedDevice } from "../../src/gpu/reopen.ts";
 import { type Folder, readJson } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../../src/io/folder-node.ts";
 import type { ParameterCounts } from "../../src/nn/parameters/parameter-layout.ts";
+import { quoted } from "../../src/show.ts";
 import { adapterFiles } from "../../src/simcse/checkpoint/adapter.ts";
 import { DiskCheckpoints, openCheckpoint, tidyCheckpoints } from "../../src/simcse/checkpoint/checkpoint-folders-node.ts";
 import { stateFile } from "../../src/simcse/checkpoint/checkpoint-store.ts";
@@ -252,6 +253,11 @@ function tellBefore({ given, settings, source, set, evaluation }: Inputs, kind: 
   if (pooler !== null && given.pooler_type === undefined && given.mlp_only_train !== true) say(`pooler ${pooler}, as saved with the model`);
   if (pooler !== null && given.max_seq_length !== undefined && given.max_seq_length < maxLength)
     say(`training on at most ${given.max_seq_length} tokens per sentence; the saved model keeps its own length of ${maxLength}`);
+  const prompts = Object.values(source.config.texts.prompts).filter((prompt) => prompt !== "");
+  if (prompts.length > 0)
+    say(
+      `hint: the model puts ${prompts.map((prompt) => quoted(prompt)).join(" or ")} before texts; the training texts are taken as they are, so put it into them`,
+    );
   for (const hint of kind.hints(settings, set, { fresh: source.weights === null, pooler })) say(`hint: ${hint}`);
 }
 
@@ -284,7 +290,9 @@ class CommandRun {
     try {
       const records = await this.#records(from);
       const hooks = this.#hooks(model, records, signal);
-      const summary = await train({ model, tokenizer: source.tokenizer, set, settings, devices: this.devices, hooks, from });
+      const { max_seq_length: maxLength } = savedConfig(source, settings);
+      const reading = { maxLength, texts: source.config.texts };
+      const summary = await train({ model, tokenizer: source.tokenizer, set, settings, devices: this.devices, hooks, reading, from });
       if (!settings.keepBest || summary.best === null) await this.#saveModel(model);
       await this.#writeEnd(summary, records);
       this.#progress.stop();

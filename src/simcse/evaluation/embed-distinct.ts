@@ -3,9 +3,9 @@ import { ShapeError } from "../../errors.ts";
 
 /**
  * Embeds sentences: returns f32 [sentences, dimension], row-major, one row per sentence in the given order. Rows need not be of unit
- * length.
+ * length. `maxLength` is the number of tokens to read of each; the model's own length if absent.
  */
-export type Encode = (sentences: string[]) => Promise<Float32Array>;
+export type Encode = (sentences: string[], options?: { readonly maxLength?: number }) => Promise<Float32Array>;
 
 /** The f32 embedding [dimension] of each distinct sentence, in the order of first appearance. */
 export interface DistinctEmbeddings {

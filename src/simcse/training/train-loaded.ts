@@ -191,6 +191,7 @@ export async function trainLoaded(
     set,
     settings,
     devices: options.devices ?? [],
+    reading: encoder,
     from,
     hooks: {
       ...hooks,

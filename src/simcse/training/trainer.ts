@@ -15,7 +15,14 @@ import { otherDevices } from "../other-devices.ts";
 import { ParallelStep } from "./parallel-step.ts";
 import { isOnlyMasked } from "./prepare-model.ts";
 import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";
-import { type Best, type Evaluate, type EvaluationEntry, type EvaluatorState, TrainingEvaluator } from "./training-evaluator.ts";
+import {
+  type Best,
+  type Evaluate,
+  type EvaluationEntry,
+  type EvaluatorState,
+  type TextReading,
+  TrainingEvaluator,
+} from "./training-evaluator.ts";
 import { type LogEntry, type StepRecord, TrainingLog } from "./training-log.ts";
 import { checkSettings, evaluates, optimizerOf, type TrainingSettings } from "./training-options.ts";
 import { TrainingOrder } from "./training-order.ts";
@@ -84,6 +91,8 @@ export interface TrainingJob {
   /** The devices that share each batch with the model's own, which may be among them; only that one if absent. */
   readonly devices?: readonly Device[];
   readonly hooks?: TrainerHooks;
+  /** How the saved model will cut and prepare texts, for evaluations; texts are read whole and unchanged if absent. */
+  readonly reading?: TextReading | null;
   /** The state to resume from; the model already has its weights and optimiser state. */
   readonly from?: TrainerState | null;
 }
@@ -96,7 +105,7 @@ const stepsInFlight = 2;
  * small, `DivergenceError` when the loss is NaN or infinite.
  */
 export async function train(job: TrainingJob): Promise<TrainingSummary> {
-  const { model, tokenizer, set, settings, devices = [], hooks = {}, from = null } = job;
+  const { model, tokenizer, set, settings, devices = [], hooks = {}, reading = null, from = null } = job;
   checkSettings(settings);
   checkLength(settings.maxLength, longestSentence(model.config));
   const order = new TrainingOrder(set, settings);
@@ -109,10 +118,10 @@ export async function train(job: TrainingJob): Promise<TrainingSummary> {
       : await ParallelStep.create(model, options, { others, onLoss: hooks.onDeviceLost });
   using evaluator =
     hooks.evaluate && evaluates(settings)
-      ? await TrainingEvaluator.create(model, tokenizer, settings, { evaluate: hooks.evaluate, state: from?.evaluator ?? null })
+      ? await TrainingEvaluator.create(model, tokenizer, settings, { evaluate: hooks.evaluate, state: from?.evaluator ?? null, reading })
       : null;
   hooks.onStart?.({ totalSteps: order.totalSteps, step });
-  return await new Trainer({ ...job, devices, hooks, from }, step, order, evaluator).run();
+  return await new Trainer({ ...job, devices, hooks, reading, from }, step, order, evaluator).run();
 }
 
 /** The tokens of no word, which are never masked. */

@@ -27,9 +27,19 @@ export interface EvaluatorState {
 
 /**
  * An evaluation: metrics by name, such as `stsb_spearman`, with or without `eval_`; or one number, the score. `encode` returns unit vectors
- * from the model at that step.
+ * from the model at that step, as it will give them once it is saved.
  */
 export type Evaluate = (encode: Encode) => Promise<number | Readonly<Record<string, number>>>;
+
+/** How a model cuts and prepares texts. */
+export type TextReading = Pick<Encoder, "maxLength" | "texts">;
+
+/** What an evaluator begins with. */
+interface EvaluatorStart {
+  readonly evaluate: Evaluate;
+  readonly state: EvaluatorState | null;
+  readonly reading: TextReading | null;
+}
 
 /** The name of a metric in the log. */
 export const loggedMetric = (name: string): string => name.replace(/^(eval_)?/, "eval_");
@@ -44,6 +54,8 @@ export class TrainingEvaluator {
     readonly encoder: Encoder,
     readonly settings: TrainingSettings,
     readonly run: Evaluate,
+    /** Tokens that are read of each text. */
+    readonly maxLength: number,
     state: EvaluatorState | null,
   ) {
     this.#state = state ?? { best: null, withoutGain: 0 };
@@ -54,10 +66,15 @@ export class TrainingEvaluator {
     model: SimCseModel,
     tokenizer: Tokenizer,
     settings: TrainingSettings,
-    { evaluate, state }: { readonly evaluate: Evaluate; readonly state: EvaluatorState | null },
+    { evaluate, state, reading }: EvaluatorStart,
   ): Promise<TrainingEvaluator> {
-    const encoder = await Encoder.create(model, tokenizer, { pooler: embeddingPooler(settings), maxLength: longestSentence(model.config) });
-    return new TrainingEvaluator(encoder, settings, evaluate, state);
+    const longest = longestSentence(model.config);
+    const encoder = await Encoder.create(model, tokenizer, {
+      pooler: embeddingPooler(settings),
+      maxLength: longest,
+      ...(reading && { texts: reading.texts }),
+    });
+    return new TrainingEvaluator(encoder, settings, evaluate, reading?.maxLength ?? longest, state);
   }
 
   get state(): EvaluatorState {
@@ -79,7 +96,7 @@ export class TrainingEvaluator {
   /** Evaluates, and returns whether this is strictly the best so far. Throws `DataError` when the metric does not exist. */
   async evaluate(step: number, epoch: number): Promise<{ entry: EvaluationEntry; isBest: boolean }> {
     const { greaterIsBetter, earlyStoppingThreshold } = this.settings;
-    const metrics = metricsOf(await this.run(async (sentences) => (await this.encoder.encode(sentences)).data));
+    const metrics = metricsOf(await this.run(this.#encode));
     const entry: EvaluationEntry = { step, epoch, ...metrics };
     const { metric, value } = this.#chosen(metrics);
     const { withoutGain } = this.#state;
@@ -94,6 +111,11 @@ export class TrainingEvaluator {
     };
     return { entry, isBest };
   }
+
+  readonly #encode: Encode = async (sentences, { maxLength = this.maxLength } = {}) => {
+    const { data } = await this.encoder.encode(sentences, { maxLength: Math.min(maxLength, this.encoder.maxLength) });
+    return data;
+  };
 
   #chosen(metrics: Readonly<Record<string, number>>): { metric: string; value: number } {
     const names = Object.keys(metrics);
