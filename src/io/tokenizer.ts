@@ -182,8 +182,7 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
   const words = files.get("vocab.txt");
   if (words !== undefined) {
     const path = pathIn(folder, "vocab.txt");
-    // White space at the end of a line belongs to no token: texts are split there.
-    const ids = new Map(linesOf(words).map((token, id) => [token.trimEnd(), id]));
+    const ids = vocabularyIds(linesOf(words));
     const special = specialTokens(path, withAdded(path, ids, added), config);
     return built(path, wordPieceDefinition(ids, special, config, added), config, special);
   }
@@ -200,6 +199,13 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
   const special = specialTokens(path, withAdded(path, ids, added), config);
   const pairs = linesOf(merges).filter((line) => line !== "" && !line.startsWith("#version"));
   return built(path, byteLevelDefinition(ids, pairs, special, config, added), config, special);
+}
+
+/** The ids of a vocab.txt's tokens, which are the numbers of their lines; the last line of a token counts. */
+function vocabularyIds(lines: readonly string[]): Map<string, number> {
+  // White space at the end of a line belongs to no token, as texts are split there; a line of the token itself comes first.
+  const spaced = lines.map((line, id) => [line.trimEnd(), id] as const);
+  return new Map([...spaced, ...spaced.filter(([token, id]) => token === lines[id])]);
 }
 
 function built(path: string, made: TokenizerDefinition, config: TokenizerConfig, special: SpecialTokens): Source {

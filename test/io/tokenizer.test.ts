@@ -271,6 +271,12 @@ describe("loadTokenizer", () => {
     expect((await reopened(tokenizer)).encode("low", 32)).toEqual(tokenizer.encode("low", 32));
   });
 
+  it("takes a token's own line for it, and one with white space at its end only where there is no other", async () => {
+    const given = [...VOCABULARY.map((token) => (token === "sat" ? "sat " : token)), "the\u00a0", "cat\u3000"];
+    const tokenizer = await load({ "vocab.txt": lines(given) });
+    expect(tokenizer.encode("the cat sat", 32)).toEqual(["[CLS]", "the", "cat", "sat", "[SEP]"].map(id));
+  });
+
   it("says which files are missing", async () => {
     await expect(load({})).rejects.toThrow(
       "model holds no tokenizer: neither tokenizer.json, nor vocab.txt, nor vocab.json with merges.txt",
