@@ -38,7 +38,12 @@ export interface Capabilities {
    * there are no subgroups, their size varies, or the order differs.
    */
   readonly subgroupSize: number | null;
-  /** The configurations of `chromium-experimental-subgroup-matrix`; empty without the feature. */
+  /** Whether every pipeline has that size because its shader asks for it. */
+  readonly asksForSubgroupSize: boolean;
+  /**
+   * The configurations of `chromium-experimental-subgroup-matrix`; empty without the feature, and on a software adapter: llvmpipe of Mesa 26
+   * emulates matrix units far slower than its other kernels, and compiles a tile for minutes.
+   */
   readonly subgroupMatrices: readonly SubgroupMatrix[];
   /** Whether kernels can read from storage textures (`matrix-texture.ts`). */
   readonly matrixTextures: boolean;
@@ -53,19 +58,32 @@ export async function readCapabilities(
 ): Promise<Capabilities> {
   const features = new Set<string>(device.features);
   const limits = Object.fromEntries(plannedLimits.map((name) => [name, device.limits[name]])) as Limits;
+  const software = info.isFallbackAdapter;
+  const matrices = features.has("chromium-experimental-subgroup-matrix") && !software ? subgroupMatrices(info) : [];
   return {
     features,
     limits: { ...limits, maxStorageBufferBindingSize: Math.min(limits.maxStorageBufferBindingSize, largestBinding) },
-    software: info.isFallbackAdapter,
-    subgroupSize: features.has("subgroups") ? await fixedSubgroupSize(device, info) : null,
-    subgroupMatrices: features.has("chromium-experimental-subgroup-matrix") ? subgroupMatrices(info) : [],
+    software,
+    ...(await subgroupSizeOf(device, info, matrices.length > 0)),
+    subgroupMatrices: matrices,
     matrixTextures: gpu.wgslLanguageFeatures.has(matrixTextureFeature),
   };
 }
 
-async function fixedSubgroupSize(device: GPUDevice, { subgroupMinSize, subgroupMaxSize }: GPUAdapterInfo): Promise<number | null> {
-  if (subgroupMinSize !== subgroupMaxSize || !(subgroupMinSize > 0)) return null;
-  return (await subgroupsAreInOrder(device, subgroupMinSize)) ? subgroupMinSize : null;
+/**
+ * The size that all subgroups have. Where the driver chooses one for each pipeline (AMD, Intel), kernels for matrix units need to know it, so
+ * shaders ask for the smallest: these units are made for it, and results in registers take the fewest of a lane's.
+ */
+async function subgroupSizeOf(
+  device: GPUDevice,
+  { subgroupMinSize: lanes, subgroupMaxSize }: GPUAdapterInfo,
+  hasMatrixUnits: boolean,
+): Promise<Pick<Capabilities, "subgroupSize" | "asksForSubgroupSize">> {
+  const varies = lanes !== subgroupMaxSize;
+  const canAsk = hasMatrixUnits && device.features.has("subgroup-size-control");
+  const isKnown =
+    device.features.has("subgroups") && lanes > 0 && (!varies || canAsk) && (await subgroupsAreInOrder(device, lanes, varies));
+  return { subgroupSize: isKnown ? lanes : null, asksForSubgroupSize: isKnown && varies };
 }
 
 /** An experimental field of the adapter's info, which the types do not know yet. */

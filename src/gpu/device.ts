@@ -9,7 +9,7 @@ import { CapacityError, DeviceError, type SimcseError } from "../errors.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import { inErrorScope, type Refusal } from "./error-scope.ts";
 import { Lifetime } from "./lifetime.ts";
-import { bindGroupLayoutEntries, type ShaderDeclaration, shaderCode } from "./shader.ts";
+import { bindGroupLayoutEntries, type ShaderDeclaration, type ShaderTarget, shaderCode } from "./shader.ts";
 
 /** Options of `openDevice` in every environment. */
 export interface DeviceOptions {
@@ -54,7 +54,7 @@ export interface BufferDeclaration {
   readonly usage: number;
 }
 
-const usefulFeatures = ["subgroups", "shader-f16", "timestamp-query", "chromium-experimental-subgroup-matrix"];
+const usefulFeatures = ["subgroups", "subgroup-size-control", "shader-f16", "timestamp-query", "chromium-experimental-subgroup-matrix"];
 const usefulLimits = [
   "maxStorageBufferBindingSize",
   "maxBufferSize",
@@ -214,13 +214,19 @@ export class Device {
     }
   }
 
+  /** What the text of its shaders depends on. */
+  get shaderTarget(): ShaderTarget {
+    const { features, subgroupSize, asksForSubgroupSize } = this.capabilities;
+    return { hasHalves: features.has("shader-f16"), askedLanes: asksForSubgroupSize ? subgroupSize : null };
+  }
+
   /**
    * The compiled pipeline of a shader, from the cache if the same WGSL was compiled before. Throws `DeviceError` with the compiler's
    * message.
    */
   async pipeline(shader: ShaderDeclaration): Promise<Pipeline> {
     this.check();
-    const code = shaderCode(shader, { hasHalves: this.capabilities.features.has("shader-f16") });
+    const code = shaderCode(shader, this.shaderTarget);
     let pipeline = this.#pipelines.get(code);
     if (pipeline === undefined) {
       pipeline = this.#compile(shader, code);

@@ -2,8 +2,8 @@
  * What WebGPU devices of several kinds offer through Dawn, so that a machine without them can show which kernels they would run
  * (`simcse doctor --kernels`) and check that these compile. Facts about devices, none of them measured here.
  *
- * Where a driver lets the size of subgroups vary from kernel to kernel (Intel, AMD's newer cards), it counts as unknown. Apple's matrix
- * units multiply f32 into f32 and f16 into f16, as Dawn reports them.
+ * Where a driver lets the size of subgroups vary from kernel to kernel (Intel, AMD's newer cards), it is the one that kernels ask for beside
+ * matrix units. Apple's matrix units multiply f32 into f32 and f16 into f16, as Dawn reports them.
  */
 import type { Capabilities, SubgroupMatrix } from "./capabilities.ts";
 
@@ -16,6 +16,8 @@ export interface KnownDevice {
 interface Offer {
   /** Lanes of every subgroup; null where there are none or they vary. */
   readonly lanes: number | null;
+  /** Whether kernels ask for that number. */
+  readonly asks?: boolean;
   readonly halves: boolean;
   readonly matrices?: readonly SubgroupMatrix[];
   /** KB of workgroup memory. */
@@ -33,10 +35,19 @@ const matrix = (M: number, N: number, K: number, componentType: string, resultCo
 });
 
 /** Sizes that hold for all of them: WebGPU's defaults, with the larger buffers that all but the core device have. */
-function capabilitiesOf({ lanes, halves, matrices = [], workgroupMemory, invocations, software = false }: Offer): Capabilities {
+function capabilitiesOf({
+  lanes,
+  asks = false,
+  halves,
+  matrices = [],
+  workgroupMemory,
+  invocations,
+  software = false,
+}: Offer): Capabilities {
   const isCore = workgroupMemory === 16 && !halves && lanes === null;
   const features = [
     ...(lanes !== null ? ["subgroups"] : []),
+    ...(asks ? ["subgroup-size-control"] : []),
     ...(halves ? ["shader-f16"] : []),
     ...(matrices.length > 0 ? ["chromium-experimental-subgroup-matrix"] : []),
   ];
@@ -54,6 +65,7 @@ function capabilitiesOf({ lanes, halves, matrices = [], workgroupMemory, invocat
     },
     software,
     subgroupSize: lanes,
+    asksForSubgroupSize: asks,
     subgroupMatrices: matrices,
     matrixTextures: true,
   };
@@ -77,9 +89,9 @@ const offers: Readonly<Record<string, Offer>> = {
     invocations: 1024,
   },
   "8×8×8 with f32 sums": { lanes: 32, halves: true, matrices: [matrix(8, 8, 8, "f16", "f32")], workgroupMemory: 32, invocations: 1024 },
-  "AMD RDNA": { lanes: null, halves: true, matrices: [matrix(16, 16, 16, "f16", "f32")], workgroupMemory: 32, invocations: 1024 },
+  "AMD RDNA": { lanes: 32, asks: true, halves: true, matrices: [matrix(16, 16, 16, "f16", "f32")], workgroupMemory: 32, invocations: 1024 },
   "AMD, wave64": { lanes: 64, halves: true, matrices: [matrix(16, 16, 16, "f16", "f32")], workgroupMemory: 32, invocations: 1024 },
-  "Intel Xe": { lanes: null, halves: true, matrices: [matrix(8, 16, 16, "f16", "f32")], workgroupMemory: 32, invocations: 1024 },
+  "Intel Xe2": { lanes: 16, asks: true, halves: true, matrices: [matrix(8, 16, 16, "f16", "f32")], workgroupMemory: 32, invocations: 1024 },
   "Qualcomm Adreno": { lanes: 128, halves: true, workgroupMemory: 32, invocations: 1024 },
   "ARM Mali": { lanes: 16, halves: true, workgroupMemory: 16, invocations: 256 },
   "llvmpipe, AVX2": { lanes: 8, halves: true, workgroupMemory: 32, invocations: 1024, software: true },

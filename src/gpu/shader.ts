@@ -129,18 +129,32 @@ const uniformityRules: Readonly<Record<string, string>> = {
   chromium_experimental_subgroup_matrix: "chromium.subgroup_matrix_uniformity",
 };
 
-/** The complete WGSL module for a device with or without `shader-f16`. */
-export function shaderCode(shader: ShaderDeclaration, { hasHalves }: { hasHalves: boolean }): string {
+/** What a shader's text depends on. */
+export interface ShaderTarget {
+  /** Whether the device has `shader-f16`. */
+  readonly hasHalves: boolean;
+  /** The subgroup size that shaders with subgroups ask for; null where the device has just one, or they work with any. */
+  readonly askedLanes: number | null;
+}
+
+/** WGSL that makes a pipeline's subgroups have a size, one of the adapter's (`subgroup-size-control`). */
+export const subgroupSizeAttribute = (lanes: number): string => `@subgroup_size(${lanes})`;
+/** The extension that it needs. */
+export const subgroupSizeExtension = "subgroup_size_control";
+
+/** The complete WGSL module for a device. */
+export function shaderCode(shader: ShaderDeclaration, { hasHalves, askedLanes }: ShaderTarget): string {
   const subgroups = shader.enables.includes("subgroups");
   const usesHalves = hasHalves && shader.bindings.some(({ half }) => half);
-  const enables = new Set([...shader.enables, ...(usesHalves ? ["f16"] : [])]);
+  const asks = subgroups && askedLanes !== null;
+  const enables = new Set([...shader.enables, ...(usesHalves ? ["f16"] : []), ...(asks ? [subgroupSizeExtension] : [])]);
   const rules = [...enables].flatMap((name) => uniformityRules[name] ?? []);
   return `${[...enables].map((name) => `enable ${name};\n`).join("")}${rules.map((rule) => `diagnostic(off, ${rule});\n`).join("")}
 ${numbered(shader.bindings)
   .map(([binding, first]) => declareBinding(binding, first, hasHalves))
   .join("\n")}
 ${shader.declarations}
-@compute @workgroup_size(${shader.workgroupSize.join(", ")})
+@compute @workgroup_size(${shader.workgroupSize.join(", ")})${asks ? ` ${subgroupSizeAttribute(askedLanes)}` : ""}
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,

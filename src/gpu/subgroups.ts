@@ -2,7 +2,7 @@
  * How a device assigns threads to subgroups. Kernels that exchange values between lanes assume that thread t of a one-dimensional workgroup
  * is lane t mod n of subgroup ⌊t / n⌋. WGSL does not guarantee that, so it is checked on the device before a kernel relies on it.
  */
-import { wgsl } from "./shader.ts";
+import { subgroupSizeAttribute, subgroupSizeExtension, wgsl } from "./shader.ts";
 
 /** Subgroups in the workgroup that checks. */
 const subgroups = 4;
@@ -10,9 +10,10 @@ const subgroups = 4;
 /** What a thread writes if its lane is the expected one, and if not. A remaining 0 means that nothing ran, as on Dawn's null backend. */
 const verdict = { inOrder: 1, outOfOrder: 2 } as const;
 
-const code = (lanes: number, threads: number) => wgsl`enable subgroups;
+const code = (lanes: number, threads: number, asks: boolean) => wgsl`enable subgroups;
+${asks ? `enable ${subgroupSizeExtension};` : ""}
 @group(0) @binding(0) var<storage, read_write> verdicts: array<u32>;
-@compute @workgroup_size(${threads})
+@compute @workgroup_size(${threads}) ${asks ? subgroupSizeAttribute(lanes) : ""}
 fn main(
   @builtin(local_invocation_index) thread: u32,
   @builtin(subgroup_invocation_id) lane: u32,
@@ -24,14 +25,14 @@ fn main(
 }
 `;
 
-/** Whether threads are assigned to subgroups of `lanes` in order. Also true for a device that runs nothing. */
-export async function subgroupsAreInOrder(gpu: GPUDevice, lanes: number): Promise<boolean> {
+/** Whether threads are assigned to subgroups of `lanes` in order, if a shader asks for that size or not. Also true for a device that runs nothing. */
+export async function subgroupsAreInOrder(gpu: GPUDevice, lanes: number, asks: boolean): Promise<boolean> {
   const threads = Math.min(subgroups * lanes, gpu.limits.maxComputeInvocationsPerWorkgroup);
   const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
   const verdicts = gpu.createBuffer({ size: threads * 4, usage: STORAGE | COPY_SRC });
   const staging = gpu.createBuffer({ size: threads * 4, usage: COPY_DST | MAP_READ });
   try {
-    const module = gpu.createShaderModule({ code: code(lanes, threads) });
+    const module = gpu.createShaderModule({ code: code(lanes, threads, asks) });
     const pipeline = await gpu.createComputePipelineAsync({ layout: "auto", compute: { module } });
     const entries = [{ binding: 0, resource: { buffer: verdicts } }];
     const encoder = gpu.createCommandEncoder();

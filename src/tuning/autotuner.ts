@@ -277,8 +277,8 @@ export class Autotuner implements Tuning {
   }
 
   #digest(variants: readonly Variant[]): string {
-    const hasHalves = this.#device.capabilities.features.has("shader-f16");
-    return digest(variants.flatMap((variant) => variant.lower().kernels.map(({ shader }) => shaderCode(shader, { hasHalves }))));
+    const { shaderTarget } = this.#device;
+    return digest(variants.flatMap((variant) => variant.lower().kernels.map(({ shader }) => shaderCode(shader, shaderTarget))));
   }
 
   /** The result of `work`; null, with a warning, where the device refuses it. */

@@ -44,6 +44,7 @@ const smallest: Capabilities = {
   },
   software: false,
   subgroupSize: null,
+  asksForSubgroupSize: false,
   subgroupMatrices: [],
   matrixTextures: false,
 };

@@ -46,7 +46,7 @@ it("numbers bindings in the order of their declaration", () => {
     { name: "step", type: "u32", access: "uniform" },
     { name: "a", type: "u32", access: "read" },
   ] as const;
-  const code = shaderCode({ ...doubling, bindings: [...bindings, ...doubling.bindings] }, { hasHalves: false });
+  const code = shaderCode({ ...doubling, bindings: [...bindings, ...doubling.bindings] }, { hasHalves: false, askedLanes: null });
   expect(code).toContain("@binding(0) var<uniform> step: u32;");
   expect(code).toContain("@binding(1) var<storage, read> a: array<u32>;");
   expect(code).toContain("@binding(2) var<storage, read_write> xMemory: array<f32>;");

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { type Choose, plan } from "../../src/autograd/plan.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
+import { Device } from "../../src/gpu/device.ts";
 import { openDevice } from "../../src/gpu/node.ts";
 import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
@@ -332,9 +333,9 @@ describe.each(machines)("$name", ({ device, capabilities }) => {
 });
 
 /** The null backend has the workgroup memory of a core device; where a kernel needs more, everything else has been checked. */
-async function compile({ shader }: Kernel) {
+async function compile({ shader }: Kernel, on: Device = full) {
   try {
-    await full.pipeline(shader);
+    await on.pipeline(shader);
   } catch (error) {
     expect(String(error)).toContain("total use of workgroup storage");
   }
@@ -377,7 +378,7 @@ describe.each(matrixUnits)("matmul on a GPU with matrix units of $size", ({ matr
       for (let number = 0; ; number++) {
         const kernels = [true, false].flatMap((live) => kernelsOf(number, dtype, live));
         if (kernels.length === 0) break;
-        await Promise.all(kernels.map(compile));
+        await Promise.all(kernels.map((kernel) => compile(kernel)));
       }
     }
     expect(names.size).toBeGreaterThan(4);
@@ -391,12 +392,16 @@ const formats = [
   { M: 16, N: 8, K: 16, lanes: 32 },
   { M: 8, N: 16, K: 16, lanes: 32 },
   { M: 8, N: 8, K: 8, lanes: 64 },
+  { M: 8, N: 16, K: 16, lanes: 16 },
+  { M: 8, N: 8, K: 8, lanes: 8 },
 ];
 
 it.each(formats)("compiles attention on matrix units of $M×$N×$K with $lanes lanes", async ({ lanes, ...size }) => {
   const limits = { ...full.capabilities.limits, maxComputeWorkgroupStorageSize: 48 * 1024 };
   const subgroupMatrices = [{ componentType: "f16", resultComponentType: "f32", ...size }];
   const capabilities: Capabilities = { ...full.capabilities, software: false, subgroupSize: lanes, subgroupMatrices, limits };
+  // The null device has subgroups of 4 to 128 lanes.
+  const on = new Device(full.gpu, { ...full.capabilities, subgroupSize: lanes, asksForSubgroupSize: true }, full.info);
   const chosen = new Set<string>();
   for (const { headSize, longest, ...options } of [
     { headSize: 32, longest: 128, dropout: 0.1, window: 40 },
@@ -413,7 +418,7 @@ it.each(formats)("compiles attention on matrix units of $M×$N×$K with $lanes l
       if (variant) chosen.add(`${operation.name} ${headSize} ${longest}`);
       return variant;
     };
-    await Promise.all(plan(tape, { y: y!, dQkv: dQkv! }, capabilities, choose).kernels.map(compile));
+    await Promise.all(plan(tape, { y: y!, dQkv: dQkv! }, capabilities, choose).kernels.map((kernel) => compile(kernel, on)));
   }
   expect(chosen.size).toBe(8);
   full.check();

@@ -19,15 +19,14 @@ export interface MatrixUnits {
 
 /**
  * The configuration that kernels use: f16 operands with f32 sums, of a size that divides all tiles and is moved in whole vectors. Null
- * where a device has none, or subgroups of several sizes. (Dawn on Metal has no f16 → f32.) Also null on software adapters: llvmpipe of
- * Mesa 26 emulates matrix units, far slower than its other kernels, and compiles a tile for minutes.
+ * where a device has none, or subgroups of several sizes. (Dawn on Metal has no f16 → f32.)
  */
-export function matrixUnits({ features, software, subgroupSize: lanes, subgroupMatrices }: Capabilities): MatrixUnits | null {
+export function matrixUnits({ features, subgroupSize: lanes, subgroupMatrices }: Capabilities): MatrixUnits | null {
   const matrix = subgroupMatrices.find(
     ({ componentType, resultComponentType, M, N, K }) =>
       componentType === "f16" && resultComponentType === "f32" && [M, N, K].every((size) => size % 8 === 0 && 32 % size === 0),
   );
-  return matrix !== undefined && lanes !== null && !software && features.has("shader-f16") ? { matrix, lanes } : null;
+  return matrix !== undefined && lanes !== null && features.has("shader-f16") ? { matrix, lanes } : null;
 }
 
 /** Where a matrix is: an array in WGSL, and in it the first vector and the distance from one line to the next, also WGSL. */

@@ -20,14 +20,14 @@ import { adjoint, build, execute } from "../run.ts";
 
 const device = await openTestDevice();
 const { features, subgroupSize } = device.capabilities;
-/** As if the adapter were not software, which is not offered the variant. */
-const hardware: Capabilities = { ...device.capabilities, software: false };
-const isReal = matrixUnits(hardware) !== null;
+const isReal = matrixUnits(device.capabilities) !== null;
 /** Emulating needs halves, and subgroups in which the four threads of a row can shuffle. */
 const runs = isReal || (features.has("shader-f16") && subgroupSize !== null && subgroupSize >= 4);
 
 const matrix = { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 };
-const capabilities: Capabilities = isReal ? hardware : { ...hardware, subgroupSize: lanes, subgroupMatrices: [matrix] };
+const capabilities: Capabilities = isReal
+  ? device.capabilities
+  : { ...device.capabilities, software: false, subgroupSize: lanes, subgroupMatrices: [matrix] };
 
 const choose: Choose = ({ operation }, variants) => {
   if (!operation.name.startsWith("attention")) return undefined;

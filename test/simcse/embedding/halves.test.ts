@@ -124,7 +124,6 @@ it("is the default where matrix units multiply halves, except for training", () 
   expect(encodingDtype({ training: true }, capable)).toBe("f32");
   expect(encodingDtype({ dtype: "f32" }, capable)).toBe("f32");
   expect(encodingDtype({}, { ...capable, subgroupMatrices: [] })).toBe("f32");
-  expect(encodingDtype({}, { ...capable, software: true })).toBe("f32");
   expect(() => encodingDtype({ dtype: "f16", training: true }, capable)).toThrow(OptionError);
   expect(() => encodingDtype({ dtype: "f8" as "f16" }, capable)).toThrow("There is no dtype");
 });

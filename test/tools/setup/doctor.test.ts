@@ -13,6 +13,7 @@ const gpu: AdapterFacts = {
     limits,
     software: false,
     subgroupSize: 32,
+    asksForSubgroupSize: false,
     subgroupMatrices: [],
     matrixTextures: true,
   },
