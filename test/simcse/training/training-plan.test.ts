@@ -73,4 +73,7 @@ it.each([false, true])("a batch of 512 in chunks takes less than one of 64 and t
   const embeddings = 512 * 2 * 768 * 4;
   const whole = planTrainingStep(base, modules, shared, capabilities);
   expect(chunked.bytes).toBeLessThan(whole.bytes + embeddings);
+  // No kernel does nothing but add: gradients and losses are added where they are computed.
+  const additions = chunked.plans.chunk!.steps.filter(({ node }) => node.operation.name === "accumulate");
+  expect(additions.map(({ node }) => node.outputs[0]!.name)).toEqual([]);
 });
