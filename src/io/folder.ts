@@ -91,9 +91,19 @@ export function parseJson<T>(path: string, text: string): T {
   try {
     return JSON.parse(text) as T;
   } catch (cause) {
+    const strict = withoutPythonsNumbers(text);
+    if (strict !== text) return parseJson(path, strict);
     const what = text.trim() === "" ? "it is empty" : (cause as Error).message;
     throw new FormatError(`${path} is not valid JSON: ${what}`, "Correct the file, or get it again.", { cause });
   }
+}
+
+/** Python writes Infinity and NaN, which JSON does not have: a number beyond all others, and null. */
+function withoutPythonsNumbers(json: string): string {
+  return json.replace(/"(?:[^"\\]|\\.)*"|(-?)\bInfinity\b|\bNaN\b/gs, (found, sign: string | undefined) => {
+    if (found.startsWith('"')) return found;
+    return found === "NaN" ? "null" : `${sign}1e999`;
+  });
 }
 
 /** Throws FileError unless 0 <= start <= end <= size: a reader that asks for another range has wrong information about the file. */

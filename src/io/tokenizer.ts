@@ -28,7 +28,7 @@ import { encodeFramed, type Framing } from "./tokenizer/framing.ts";
 import { openOfficialEngine } from "./tokenizer/official-engine.ts";
 import { sentencePieceDefinition } from "./tokenizer/sentence-piece.ts";
 import type { TokenizerRecipe } from "./tokenizer/thread.ts";
-import { asConfigured, withConfiguredTokens, withNamedTokens } from "./tokenizer/transformers-config.ts";
+import { asConfigured, isMadeFrom, withConfiguredTokens, withNamedTokens } from "./tokenizer/transformers-config.ts";
 import { pairOf, tokensOf } from "./tokenizer/vocabularies.ts";
 
 /** Text to token ids and back. */
@@ -99,8 +99,8 @@ interface Source {
  * Opens the tokenizer of a model folder: `tokenizer.json`, or `vocab.txt` (BERT), or `vocab.json` with `merges.txt` (RoBERTa),
  * or `sentencepiece.bpe.model` (XLM-RoBERTa), with the settings of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` if they exist. The truncation length and the
  * padding of a `tokenizer.json` are not applied. Throws FileError when the files are missing; FormatError, naming the part, when they are
- * damaged, when the official library would not take them, when the vocabulary lacks a special token, or when a text is not placed between
- * two of them.
+ * damaged, when the official library would not take them, when the vocabulary lacks a special token, when a text is not placed between
+ * two of them, or when they are of a class that needs more than a vocabulary.
  */
 export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   const files = await readFiles(folder);
@@ -112,7 +112,10 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
     );
   }
   const found = objectIn<Record<string, unknown>>(folder, files, DEFINITION_FILE);
-  if (found === undefined) return openTokenizer(fromVocabulary(folder, files, config), files);
+  if (found === undefined) {
+    await checkClass(folder, files, config);
+    return openTokenizer(fromVocabulary(folder, files, config), files);
+  }
   const path = pathIn(folder, DEFINITION_FILE);
   const { ids, definition } = withEveryToken(path, asConfigured(found, config), config);
   return openTokenizer({ path, ids, definition, config, special: specialTokens(path, ids, config, definition) }, files);
@@ -175,6 +178,20 @@ export function wordPieceTokenizer(vocabulary: readonly string[], { lowerCase }:
   const files = new Map([["vocab.txt", vocabulary.map((token) => `${token}\n`).join("")]]);
   const source = built(path, wordPieceDefinition(ids, special, config), config, special);
   return new FramedTokenizer(source, new FastEngine(source.definition), files);
+}
+
+/** Throws FormatError where the files name a class of tokenizers that more is needed for than a vocabulary. */
+async function checkClass(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig): Promise<void> {
+  const file = files.has("vocab.txt") ? "vocab.txt" : "vocab.json";
+  const said = { [CONFIG_FILE]: config, "config.json": (await folder.has("config.json")) ? await readObject(folder, "config.json") : {} };
+  for (const [place, { tokenizer_class: name }] of Object.entries(said)) {
+    if (typeof name !== "string") continue;
+    if (isMadeFrom(file, name)) return;
+    throw new FormatError(
+      `${pathIn(folder, place)} names the class ${name}, whose tokenizer is not made from ${file} alone`,
+      "Use a model with a tokenizer.json, or with the tokenizer of a BERT, RoBERTa or XLM-RoBERTa.",
+    );
+  }
 }
 
 function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig): Source {

@@ -277,6 +277,11 @@ describe("loadTokenizer", () => {
     expect(tokenizer.encode("the cat sat", 32)).toEqual(["[CLS]", "the", "cat", "sat", "[SEP]"].map(id));
   });
 
+  it("takes the numbers that Python writes and JSON lacks", async () => {
+    const config = '{ "model_max_length": Infinity, "x": [NaN, -Infinity, "NaN \\"Infinity"], "cls_token": "the" }';
+    expect((await load({ "vocab.txt": lines(VOCABULARY), "tokenizer_config.json": config })).clsId).toBe(id("the"));
+  });
+
   it("says which files are missing", async () => {
     await expect(load({})).rejects.toThrow(
       "model holds no tokenizer: neither tokenizer.json, nor vocab.txt, nor vocab.json with merges.txt",
@@ -320,6 +325,16 @@ describe("loadTokenizer", () => {
       "a configuration that is cut",
       { "vocab.txt": lines(VOCABULARY), "tokenizer_config.json": "{" },
       "tokenizer_config.json is not valid JSON",
+    ],
+    [
+      "a class that splits texts with a dictionary",
+      { "vocab.txt": lines(VOCABULARY), "config.json": { tokenizer_class: "BertJapaneseTokenizer" } },
+      "model/config.json names the class BertJapaneseTokenizer, whose tokenizer is not made from vocab.txt alone",
+    ],
+    [
+      "a class with byte pairs of another kind",
+      { ...BYTE_PAIRS, "tokenizer_config.json": { tokenizer_class: "HerbertTokenizerFast" } },
+      "names the class HerbertTokenizerFast",
     ],
     ["an empty vocabulary", { "vocab.txt": "" }, "model/vocab.txt has no [PAD] or <pad> among its 0 tokens"],
     ["ids of added tokens that are none", { "vocab.txt": lines(VOCABULARY), "added_tokens.json": { x: "y" } }, 'the token "x" the id "y"'],

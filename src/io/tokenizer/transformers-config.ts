@@ -19,6 +19,24 @@ const BERT_CLASSES = [
 ];
 const BYTE_LEVEL_CLASSES = ["Roberta", "Longformer"];
 
+/** Other classes that split texts like BERT's and RoBERTa's. */
+const ALIKE = { "vocab.txt": ["LayoutLM", "Lxmert", "RetriBert"], "vocab.json": ["Bart", "LED"] } as const;
+
+/** Classes that say nothing about how texts are split. */
+const GENERAL = ["PreTrained", "TokenizersBackend", "Auto"];
+
+/** A class's name without its ending. */
+const bare = (className: string) => className.replace(/Tokenizer(Fast)?$/, "");
+
+/**
+ * Whether a tokenizer of this class can be made from a vocabulary file. Others also need a dictionary or rules of their own, such as
+ * BertJapaneseTokenizer's MeCab, or read the file differently, such as PhobertTokenizer and HerbertTokenizer.
+ */
+export function isMadeFrom(file: "vocab.txt" | "vocab.json", className: string): boolean {
+  const own = file === "vocab.txt" ? BERT_CLASSES : BYTE_LEVEL_CLASSES;
+  return [...own, ...ALIKE[file], ...GENERAL].includes(bare(className));
+}
+
 /** An option of the configuration, and the field that it sets. */
 interface Override {
   readonly option: keyof TokenizerConfig;
@@ -50,7 +68,7 @@ type Unchecked = Readonly<Record<string, unknown>>;
 
 /** The definition as transformers uses it. Without a class, only the options in the configuration are applied. */
 export function asConfigured(definition: Unchecked, config: TokenizerConfig): Unchecked {
-  const name = typeof config.tokenizer_class === "string" ? config.tokenizer_class.replace(/Tokenizer(Fast)?$/, "") : undefined;
+  const name = typeof config.tokenizer_class === "string" ? bare(config.tokenizer_class) : undefined;
   let configured = definition;
   for (const { option, classes, part, type, field, otherwise } of OVERRIDES) {
     const found = configured[part];

@@ -52,8 +52,8 @@ const SETTINGS_FILES = [
 /** Where the dense layer is written. */
 export const DENSE_FOLDER = "2_Dense";
 
-/** The names of a transformer in the first release. */
-const TRANSFORMERS = ["Transformer", "BERT", "RoBERTa"];
+/** The names of a transformer, those of the first releases too. */
+const TRANSFORMERS = ["Transformer", "BERT", "RoBERTa", "DistilBERT", "CamemBERT", "XLMRoBERTa"];
 
 /** Kinds of pooling by their names in `1_Pooling/config.json`, as a mode and as a flag, in the order of their vectors. */
 const POOLINGS: readonly { readonly mode: string; readonly flag: string; readonly pooling: Pooling }[] = [
