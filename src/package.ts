@@ -180,7 +180,7 @@ export { dequantizeInt8, type Int8Ranges, int8Ranges, quantizeInt8 } from "./sim
 export { decodeRows, type Encoded, type PrecisionArrays } from "./simcse/embedding/precision.ts";
 export type { PromptOptions, TextPreparation } from "./simcse/embedding/prompts.ts";
 export type { ClassifierHooks } from "./simcse/evaluation/classifiers/classifiers.ts";
-export type { Encode } from "./simcse/evaluation/embed-distinct.ts";
+export type { Encode, SideEncoders } from "./simcse/evaluation/embed-distinct.ts";
 export { alignment, uniformity } from "./simcse/evaluation/metrics/alignment.ts";
 export { averagePrecision, type BestAccuracy, type BestF1, bestAccuracy, bestF1 } from "./simcse/evaluation/metrics/binary.ts";
 export { pearson, spearman } from "./simcse/evaluation/metrics/correlation.ts";

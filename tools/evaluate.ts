@@ -5,8 +5,8 @@ import type { Device } from "../src/gpu/device.ts";
 import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { longestSentence } from "../src/nn/architectures/architectures.ts";
 import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
-import { type PromptOptions, searchPrompt } from "../src/simcse/embedding/prompts.ts";
-import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
+import type { PromptOptions } from "../src/simcse/embedding/prompts.ts";
+import type { Encode, SideEncoders } from "../src/simcse/evaluation/embed-distinct.ts";
 import { averagedTasks, evaluateSts, type StsReport } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import {
   evaluateTransfer,
@@ -18,7 +18,7 @@ import { STS_TASKS, type StsMode, type StsTask } from "../src/simcse/evaluation/
 import { resultTables } from "../src/simcse/evaluation/senteval/table.ts";
 import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/senteval/transfer.ts";
 import { evaluateSet, type SetReport } from "../src/simcse/evaluation/sets/evaluate-set.ts";
-import type { EvaluationSet, SetKind, SetOptions } from "../src/simcse/evaluation/sets/evaluation-set.ts";
+import type { EvaluationSet, SetKind } from "../src/simcse/evaluation/sets/evaluation-set.ts";
 import { setTables } from "../src/simcse/evaluation/sets/set-tables.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
@@ -28,6 +28,7 @@ import { findModelOrDefault, type ModelFlags, modelOrDefaultFlags, namedModel } 
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { type Progress, startProgress } from "./cli/progress.ts";
 import { say } from "./cli/say.ts";
+import { sideEncoders } from "./cli/side-encoders.ts";
 import { tuningFor, tuningOptions } from "./cli/tuning.ts";
 import { openAdapter } from "./setup/open-adapter.ts";
 
@@ -110,18 +111,10 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
     (options: { readonly maxLength?: number } & PromptOptions): Encode =>
     async (texts) =>
       (await simcse.encode(texts, { ...cut, ...options })).data;
-  const { texts } = simcse.encoder;
-  const own: OwnEncoders = {
-    encode: encodeWith({}),
-    ...(Object.keys(texts.prompts).length > 0 && {
-      encodeQueries: encodeWith(searchPrompt(texts, "query")),
-      encodeDocuments: encodeWith(searchPrompt(texts, "document")),
-    }),
-  };
   const whole = encodeWith({ maxLength: Math.min(mostTokens, longestSentence(simcse.model.config)) });
   const progress = startProgress(tasks.sts.length + tasks.transfer.length + sets.length, "evaluating");
   try {
-    const scored = await evaluateSets(sets, { ...own, device, progress });
+    const scored = await evaluateSets(sets, { ...sideEncoders(simcse, encodeWith), device, progress });
     const reports = await evaluateTasks(tasks, given.mode, { encode: whole, dataDir: given.data_dir, device, progress, done: sets.length });
     progress.stop();
     printTables(given, scored, reports);
@@ -180,9 +173,6 @@ interface Reports {
   transfer?: TransferReport;
 }
 
-/** How the texts of your own sets are encoded: queries and what they search each with the model's prompt, as in `search`. */
-type OwnEncoders = Pick<SetOptions, "encode" | "encodeQueries" | "encodeDocuments">;
-
 interface ChosenTasks {
   readonly sts: readonly StsTask[];
   readonly transfer: readonly TransferTask[];
@@ -190,7 +180,7 @@ interface ChosenTasks {
 
 async function evaluateSets(
   sets: readonly EvaluationSet[],
-  { progress, ...options }: OwnEncoders & { device: Device; progress: Progress },
+  { progress, ...options }: SideEncoders & { device: Device; progress: Progress },
 ): Promise<SetReport[]> {
   const reports: SetReport[] = [];
   for (const set of sets) {

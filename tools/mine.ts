@@ -9,6 +9,7 @@ import { namedModel } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { startProgress } from "./cli/progress.ts";
+import { sideEncoders } from "./cli/side-encoders.ts";
 
 interface MineOptions extends ModelOptions, ColumnFlags {
   readonly train_file: string;
@@ -46,12 +47,19 @@ export const mineCommand = withOptions(
   const pairs = await readPairs(given);
   const corpus = given.corpus_file === undefined ? [] : await readTexts(given.corpus_file);
   await using open = await openModel(given);
+  const { simcse } = open;
   const distinct = new Set([...pairs.flat(), ...corpus]).size;
   const progress = startProgress(distinct, "encoding");
+  let encoded = 0;
   try {
     const { triplets, without } = await mineHardNegatives(pairs, {
       device: open.device,
-      encode: async (texts) => (await open.simcse.encode(texts, { onProgress: (done) => progress.update(done, "") })).data,
+      ...sideEncoders(simcse, (prompt) => async (texts) => {
+        const before = encoded;
+        const onProgress = (done: number) => progress.update(before + done, "");
+        encoded += texts.length;
+        return (await simcse.encode(texts, { ...prompt, onProgress })).data;
+      }),
       corpus,
       negatives: given.num_negatives,
       skip: given.skip,

@@ -25,11 +25,12 @@ const embeddings: TrainingKind = {
       },
     };
   },
-  hints: (settings, set, { fresh, pooler }) =>
+  hints: (settings, set, { fresh, pooler, prompts }) =>
     hints(settings, {
       columns: set.columns,
       fresh,
       modelPooler: pooler,
+      prompts,
       repeats: set.target === null && set.columns > 1 && repeatsSentences(set),
     }),
 };

@@ -257,7 +257,8 @@ export class SimCSE {
       const { signal } = options;
       const given = teacher instanceof SimCSE ? await teacher.encode(all, { ...(signal && { signal }) }) : teacher;
       const vectors = given.dimension > this.dimension ? project(given, await principalComponents(given, this.dimension)) : given;
-      return distillationSet(all, vectors, { tokenizer: this.encoder.tokenizer, maxLength: settings.maxLength });
+      const { tokenizer, texts: preparation } = this.encoder;
+      return distillationSet(all, vectors, { tokenizer, maxLength: settings.maxLength, preparation });
     });
   }
 

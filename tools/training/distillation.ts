@@ -67,7 +67,10 @@ async function openDistillation(given: DistillOptions, signal: AbortSignal): Pro
   const vectors = await inDimension(teacherVectors, source.config.transformer.hidden_size, output);
   return {
     source,
-    read: async ({ maxLength }) => ({ set: distillationSet(texts, vectors, { tokenizer: source.tokenizer, maxLength }), held: null }),
+    async read({ maxLength }) {
+      const reading = { tokenizer: source.tokenizer, maxLength, preparation: source.config.texts };
+      return { set: distillationSet(texts, vectors, reading), held: null };
+    },
   };
 }
 

@@ -1,4 +1,6 @@
 /** Hints: options of a run that contradict the paper's settings, the model or the training data, each as a sentence. */
+
+import { quoted } from "../../src/show.ts";
 import type { PoolerType } from "../../src/simcse/model/poolers.ts";
 import { embeddingPooler, type TrainingSettings } from "../../src/simcse/training/training-options.ts";
 
@@ -10,11 +12,13 @@ export interface HintsOn {
   readonly fresh: boolean;
   /** The pooler saved with the model; null if there is none. */
   readonly modelPooler: PoolerType | null;
+  /** The model's prompts that are not empty. */
+  readonly prompts: readonly string[];
   /** Whether a sentence occurs in more than one example. */
   readonly repeats: boolean;
 }
 
-export function hints(settings: TrainingSettings, { columns, fresh, modelPooler, repeats }: HintsOn): string[] {
+export function hints(settings: TrainingSettings, { columns, fresh, modelPooler, prompts, repeats }: HintsOn): string[] {
   const unsupervised = columns === 1;
   const { temperature, pooler, mlpOnlyTrain, hardNegativeWeight, labelSmoothing, mlm, noDuplicates, metric, greaterIsBetter } = settings;
   const asThePaper = modelPooler === null && !fresh;
@@ -37,6 +41,10 @@ export function hints(settings: TrainingSettings, { columns, fresh, modelPooler,
     [
       modelPooler !== null && embeddingPooler(settings) !== modelPooler,
       `the model embeds with ${modelPooler}; trained with --pooler_type ${pooler} it will embed with ${embeddingPooler(settings)}`,
+    ],
+    [
+      prompts.length > 0,
+      `the model puts ${prompts.map((prompt) => quoted(prompt)).join(" or ")} before texts; training takes them as they are: put it into them`,
     ],
     [columns < 3 && hardNegativeWeight !== 0, "--hard_negative_weight does nothing: the training file has no third column"],
     [labelSmoothing > 0, "the original accepts --label_smoothing_factor but ignores it; here it smooths the contrastive loss"],

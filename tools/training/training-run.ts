@@ -8,7 +8,6 @@ import { type Attempt, withReopenedDevice } from "../../src/gpu/reopen.ts";
 import { type Folder, readJson } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../../src/io/folder-node.ts";
 import type { ParameterCounts } from "../../src/nn/parameters/parameter-layout.ts";
-import { quoted } from "../../src/show.ts";
 import { adapterFiles } from "../../src/simcse/checkpoint/adapter.ts";
 import { DiskCheckpoints, openCheckpoint, tidyCheckpoints } from "../../src/simcse/checkpoint/checkpoint-folders-node.ts";
 import { stateFile } from "../../src/simcse/checkpoint/checkpoint-store.ts";
@@ -85,7 +84,7 @@ export interface TrainingKind {
   readonly hints: (
     settings: TrainingSettings,
     set: TrainingSet,
-    model: { readonly fresh: boolean; readonly pooler: PoolerType | null },
+    model: { readonly fresh: boolean; readonly pooler: PoolerType | null; readonly prompts: readonly string[] },
   ) => string[];
 }
 
@@ -254,11 +253,7 @@ function tellBefore({ given, settings, source, set, evaluation }: Inputs, kind: 
   if (pooler !== null && given.max_seq_length !== undefined && given.max_seq_length < maxLength)
     say(`training on at most ${given.max_seq_length} tokens per sentence; the saved model keeps its own length of ${maxLength}`);
   const prompts = Object.values(source.config.texts.prompts).filter((prompt) => prompt !== "");
-  if (prompts.length > 0)
-    say(
-      `hint: the model puts ${prompts.map((prompt) => quoted(prompt)).join(" or ")} before texts; the training texts are taken as they are, so put it into them`,
-    );
-  for (const hint of kind.hints(settings, set, { fresh: source.weights === null, pooler })) say(`hint: ${hint}`);
+  for (const hint of kind.hints(settings, set, { fresh: source.weights === null, pooler, prompts })) say(`hint: ${hint}`);
 }
 
 /** A run on its devices. */

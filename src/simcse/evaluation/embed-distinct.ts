@@ -32,3 +32,33 @@ export async function embedDistinct(encode: Encode, sentences: Iterable<string>,
   const vectors = new Map(distinct.map((sentence, row) => [sentence, embeddings.subarray(row * width, (row + 1) * width)]));
   return { dimension: width, vectors };
 }
+
+/** How the two sides of a search are encoded, which differs for models with prompts. */
+export interface SideEncoders {
+  readonly encode: Encode;
+  /** Encodes the queries; `encode` if absent. */
+  readonly encodeQueries?: Encode;
+  /** Encodes the texts that are searched; `encode` if absent. */
+  readonly encodeDocuments?: Encode;
+}
+
+/** The vectors of queries, and of the texts that are searched. */
+export interface SideEmbeddings {
+  readonly dimension: number;
+  readonly queries: ReadonlyMap<string, Float32Array>;
+  readonly documents: ReadonlyMap<string, Float32Array>;
+}
+
+/** The vectors of both sides; one call where they are encoded alike, so that a text on both sides is encoded once. Throws like `embedDistinct`. */
+export async function embedSides(
+  queries: readonly string[],
+  documents: readonly string[],
+  { encode, encodeQueries = encode, encodeDocuments = encode }: SideEncoders,
+): Promise<SideEmbeddings> {
+  if (encodeQueries === encodeDocuments) {
+    const { vectors, dimension } = await embedDistinct(encodeQueries, [...queries, ...documents]);
+    return { dimension, queries: vectors, documents: vectors };
+  }
+  const { vectors, dimension } = await embedDistinct(encodeQueries, queries);
+  return { dimension, queries: vectors, documents: (await embedDistinct(encodeDocuments, documents, dimension)).vectors };
+}

@@ -8,15 +8,13 @@
 import { DataError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
-import { type Encode, embedDistinct } from "../evaluation/embed-distinct.ts";
+import { embedSides, type SideEncoders } from "../evaluation/embed-distinct.ts";
 import { cosine } from "../evaluation/metrics/cosine.ts";
 import { rankTexts } from "./rank-texts.ts";
 import { mostResults } from "./vector-index.ts";
 
 /** How hard negatives are found and chosen. */
-export interface HardNegativeOptions {
-  /** Embeds texts, such as a model's `encode`. */
-  readonly encode: Encode;
+export interface HardNegativeOptions extends SideEncoders {
   /** Where texts are ranked. */
   readonly device: Device;
   /** Texts to choose from, besides the pairs' second texts. */
@@ -62,7 +60,7 @@ export async function mineHardNegatives(
   pairs: readonly (readonly [anchor: string, positive: string])[],
   options: HardNegativeOptions,
 ): Promise<MinedNegatives> {
-  const { encode, device, corpus = [], negatives = 1, skip = 0, depth = 50, margin = 0.05, maxScore = 1, signal } = options;
+  const { device, corpus = [], negatives = 1, skip = 0, depth = 50, margin = 0.05, maxScore = 1, signal } = options;
   checkOptions("mineHardNegatives", options, hardNegativeOptions);
   checkRange({ negatives, skip, depth, margin, maxScore });
   if (pairs.length === 0) throw new DataError("There are no pairs to find negatives for.", "Give at least one pair of texts.");
@@ -74,18 +72,18 @@ export async function mineHardNegatives(
     else positives.set(anchor, new Set([positive]));
   }
   const candidates = [...new Set([...pairs.map(([, positive]) => positive), ...corpus])];
-  const { vectors, dimension } = await embedDistinct(encode, [...positives.keys(), ...candidates]);
-  signal?.throwIfAborted();
   const anchors = [...positives.keys()];
+  const vectors = await embedSides(anchors, candidates, options);
+  signal?.throwIfAborted();
   // The search also finds an anchor's own texts; they are left out.
   const own = anchors.reduce((most, anchor) => Math.max(most, positives.get(anchor)!.size + 1), 0);
-  const found = await rankTexts(anchors, candidates, { device, vectors, dimension, topK: skip + depth + own });
+  const found = await rankTexts(anchors, candidates, { device, vectors, topK: skip + depth + own });
   const ranked = new Map(anchors.map((anchor, i) => [anchor, found[i]!.map(({ row, score }) => ({ text: candidates[row]!, score }))]));
 
   const triplets: MinedTriplet[] = [];
   let without = 0;
   for (const [anchor, positive] of pairs) {
-    const positiveCosine = cosine(vectors.get(anchor)!, vectors.get(positive)!);
+    const positiveCosine = cosine(vectors.queries.get(anchor)!, vectors.documents.get(positive)!);
     const highest = Math.min(maxScore, positiveCosine - margin);
     const hard = ranked
       .get(anchor)!
@@ -101,6 +99,8 @@ export async function mineHardNegatives(
 
 const hardNegativeOptions: OptionNames<HardNegativeOptions> = {
   encode: true,
+  encodeQueries: true,
+  encodeDocuments: true,
   device: true,
   corpus: true,
   negatives: true,

@@ -1,15 +1,13 @@
 /** Ranks texts for other texts by the cosine of existing vectors, with the index's exact search. */
 import type { Device } from "../../gpu/device.ts";
+import type { SideEmbeddings } from "../evaluation/embed-distinct.ts";
 import { mostResults, type RowMatch, VectorIndex } from "./vector-index.ts";
 
 /** The input of a ranking. */
 export interface RankOptions {
   readonly device: Device;
-  /** A vector f32 [dimension] for every text, or those of queries if candidates have their own. */
-  readonly vectors: ReadonlyMap<string, Float32Array>;
-  /** The candidates' vectors, for models that encode both sides differently. */
-  readonly candidateVectors?: ReadonlyMap<string, Float32Array>;
-  readonly dimension: number;
+  /** A vector for every text. */
+  readonly vectors: SideEmbeddings;
   /** Candidates to find for each query; at most the number of candidates, and at most what a search can return. */
   readonly topK: number;
 }
@@ -21,7 +19,7 @@ export interface RankOptions {
 export async function rankTexts(
   queries: readonly string[],
   candidates: readonly string[],
-  { device, vectors, candidateVectors = vectors, dimension, topK }: RankOptions,
+  { device, vectors: { queries: ofQueries, documents: ofCandidates, dimension }, topK }: RankOptions,
 ): Promise<RowMatch[][]> {
   const rowsOf = (texts: readonly string[], vectorOf: ReadonlyMap<string, Float32Array>) => {
     const rows = new Float32Array(texts.length * dimension);
@@ -30,8 +28,11 @@ export async function rankTexts(
   };
   const index = new VectorIndex(device, dimension);
   try {
-    index.add(rowsOf(candidates, candidateVectors));
-    return await index.search(rowsOf(queries, vectors), { topK: Math.min(topK, candidates.length, mostResults), threshold: lowestCosine });
+    index.add(rowsOf(candidates, ofCandidates));
+    return await index.search(rowsOf(queries, ofQueries), {
+      topK: Math.min(topK, candidates.length, mostResults),
+      threshold: lowestCosine,
+    });
   } finally {
     index.close();
   }

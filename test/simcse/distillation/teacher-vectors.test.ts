@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { openFolder } from "../../../src/io/folder-node.ts";
 import { decodeNpy } from "../../../src/io/formats/npy.ts";
+import { distillationSet } from "../../../src/simcse/distillation/distillation-set.ts";
 import { type TeacherVectorsOptions, writeTeacherVectors } from "../../../src/simcse/distillation/teacher-vectors-node.ts";
 import { SimCSE } from "../../../src/simcse/simcse-node.ts";
 import { openTestDevice } from "../../device.ts";
@@ -24,6 +25,17 @@ beforeAll(async () => {
   await writeTinyModel(path);
   teacher = await SimCSE.loadFrom(device, await openFolder(path), { pooler: "avg" });
   expected = (await teacher.encode(texts)).data;
+});
+
+it("are learned by a student that reads texts with its prompt, as it will when it embeds", () => {
+  const { tokenizer } = teacher.encoder;
+  const preparation = { prompts: { query: "A cat: " }, defaultPromptName: "query", strip: true };
+  const set = distillationSet(
+    [" A dog. ", "b"],
+    { length: 2, dimension: 2, data: Float32Array.of(1, 0, 0, 1) },
+    { tokenizer, maxLength: 20, preparation },
+  );
+  expect(set.example(0).sentences).toEqual([tokenizer.encode("A cat:  A dog.", 20)]);
 });
 
 const write = (name: string, options: Partial<TeacherVectorsOptions> = {}) =>

@@ -4,7 +4,7 @@ import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/tra
 import { type HintsOn, hints } from "../../../tools/training/train-hints.ts";
 
 const paper: TrainingSettings = { ...trainingDefaults, mlpOnlyTrain: true };
-const unsupervised: HintsOn = { columns: 1, fresh: false, modelPooler: null, repeats: false };
+const unsupervised: HintsOn = { columns: 1, fresh: false, modelPooler: null, prompts: [], repeats: false };
 
 describe("hints", () => {
   it("are none where a run is the paper's", () => {
@@ -27,6 +27,7 @@ describe("hints", () => {
     ["[CLS] from fresh weights", { pooler: "cls_before_pooler", mlpOnlyTrain: false }, { fresh: true }, /collapses/],
     ["an MLP for training that is not there", { pooler: "avg" }, { fresh: true }, /--mlp_only_train does nothing/],
     ["a weight without hard negatives", { hardNegativeWeight: 1 }, {}, /--hard_negative_weight does nothing/],
+    ["prompts that training texts lack", {}, { prompts: ["query: ", "passage: "] }, /"query: " or "passage: " before texts/],
     ["smoothed labels", { labelSmoothing: 0.1 }, {}, /--label_smoothing_factor/],
     ["masked words beside pairs", { mlm: true, mlpOnlyTrain: false }, { columns: 2 }, /--do_mlm/],
     ["pairs that repeat", { mlpOnlyTrain: false }, { columns: 2, repeats: true }, /--no_duplicates/],

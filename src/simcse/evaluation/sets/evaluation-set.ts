@@ -2,7 +2,7 @@
 import { DataError } from "../../../errors.ts";
 import type { Device } from "../../../gpu/device.ts";
 import { show } from "../../../show.ts";
-import type { Encode } from "../embed-distinct.ts";
+import type { SideEncoders } from "../embed-distinct.ts";
 
 /** Two texts and their similarity as rated by people, on any scale. */
 export interface ScoredPair {
@@ -58,12 +58,7 @@ export type EvaluationSet = {
 }[SetKind];
 
 /** What an evaluation runs on. */
-export interface SetOptions {
-  readonly encode: Encode;
-  /** Encodes the queries of a retrieval, for models with a prompt for them; `encode` if absent. */
-  readonly encodeQueries?: Encode;
-  /** Encodes the texts that are searched; `encode` if absent. */
-  readonly encodeDocuments?: Encode;
+export interface SetOptions extends SideEncoders {
   /** Where texts are ranked and classifiers are trained. */
   readonly device: Device;
   readonly signal?: AbortSignal;

@@ -1,8 +1,8 @@
 /** Queries with relevant texts among others. Every text is ranked for every query by the index's exact search on the GPU. */
-import { type RankOptions, rankTexts } from "../../search/rank-texts.ts";
-import { embedDistinct } from "../embed-distinct.ts";
+import { rankTexts } from "../../search/rank-texts.ts";
+import { embedSides } from "../embed-distinct.ts";
 import { deepestCutoff, rankingMetrics, rankingScores } from "../metrics/ranking.ts";
-import type { Retrieval, SetEvaluator, SetOptions } from "./evaluation-set.ts";
+import type { Retrieval, SetEvaluator } from "./evaluation-set.ts";
 
 export const retrieval: SetEvaluator<"retrieval"> = {
   metrics: rankingMetrics,
@@ -11,7 +11,7 @@ export const retrieval: SetEvaluator<"retrieval"> = {
   async score(data, options) {
     const { corpus, relevant, skipsSameId = false } = data;
     const asked = answerable(data);
-    const embedded = await embedSides(
+    const vectors = await embedSides(
       asked.map(([, text]) => text),
       [...corpus.values()],
       options,
@@ -21,7 +21,7 @@ export const retrieval: SetEvaluator<"retrieval"> = {
     const ranking = await rankTexts(
       asked.map(([, text]) => text),
       [...corpus.values()],
-      { device: options.device, ...embedded, topK: deepestCutoff + (skipsSameId ? 1 : 0) },
+      { device: options.device, vectors, topK: deepestCutoff + (skipsSameId ? 1 : 0) },
     );
     const found = asked.map(([id], i) =>
       ranking[i]!.map(({ row, score }) => ({ document: ids[row]!, score }))
@@ -44,17 +44,6 @@ export const retrieval: SetEvaluator<"retrieval"> = {
     return { metrics: rankingScores(ranked), predictions };
   },
 };
-
-/** The vectors of both sides; one call where they are encoded alike, so that a text on both sides is encoded once. */
-async function embedSides(
-  queries: readonly string[],
-  documents: readonly string[],
-  { encode, encodeQueries = encode, encodeDocuments = encode }: SetOptions,
-): Promise<Pick<RankOptions, "vectors" | "candidateVectors" | "dimension">> {
-  if (encodeQueries === encodeDocuments) return embedDistinct(encodeQueries, [...queries, ...documents]);
-  const { vectors, dimension } = await embedDistinct(encodeQueries, queries);
-  return { vectors, dimension, candidateVectors: (await embedDistinct(encodeDocuments, documents, dimension)).vectors };
-}
 
 /** Queries that have a relevant text in the corpus. The others are left out, because no measure is defined for them. */
 function answerable({ queries, corpus, relevant }: Retrieval): [id: string, text: string][] {
