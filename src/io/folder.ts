@@ -100,7 +100,7 @@ export function parseJson<T>(path: string, text: string): T {
 
 /** Python writes Infinity and NaN, which JSON does not have: a number beyond all others, and null. */
 function withoutPythonsNumbers(json: string): string {
-  return json.replace(/"(?:[^"\\]|\\.)*"|(-?)\bInfinity\b|\bNaN\b/gs, (found, sign: string | undefined) => {
+  return json.replace(/"(?:[^"\\]|\\.)*"?|(-?)\bInfinity\b|\bNaN\b/gs, (found, sign: string | undefined) => {
     if (found.startsWith('"')) return found;
     return found === "NaN" ? "null" : `${sign}1e999`;
   });

@@ -113,7 +113,7 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   }
   const found = objectIn<Record<string, unknown>>(folder, files, DEFINITION_FILE);
   if (found === undefined) {
-    await checkClass(folder, files, config);
+    await checkClass(folder, files.has("vocab.txt") ? "vocab.txt" : "vocab.json", config);
     return openTokenizer(fromVocabulary(folder, files, config), files);
   }
   const path = pathIn(folder, DEFINITION_FILE);
@@ -138,18 +138,21 @@ async function readFiles(folder: Folder): Promise<ReadonlyMap<string, string>> {
   const namesAll = Object.values(CONFIG_NAMES).every((name) => config[name] !== undefined);
   await read([...(namesAll ? [] : [SPECIAL_FILE]), ...(files.has(DEFINITION_FILE) ? [] : VOCABULARY_FILES)]);
   const hasVocabulary = [DEFINITION_FILE, ...VOCABULARY_FILES.filter((name) => name.startsWith("vocab"))].some((name) => files.has(name));
-  if (!hasVocabulary && (await folder.has(SENTENCE_PIECE_FILE))) files.set(DEFINITION_FILE, await convertedSentencePiece(folder));
+  if (!hasVocabulary && (await folder.has(SENTENCE_PIECE_FILE))) {
+    const named = await checkClass(folder, SENTENCE_PIECE_FILE, config);
+    files.set(DEFINITION_FILE, await convertedSentencePiece(folder, named));
+  }
   return files;
 }
 
 /**
- * The `tokenizer.json` of a folder with nothing but SentencePiece's file. Throws FormatError unless the folder holds an XLM-RoBERTa: other
- * models number the pieces in other ways.
+ * The `tokenizer.json` of a folder with nothing but SentencePiece's file. Throws FormatError unless the folder holds an XLM-RoBERTa, or
+ * names its tokenizer, as multilingual BERTs do: other models number the pieces in other ways.
  */
-async function convertedSentencePiece(folder: Folder): Promise<string> {
+async function convertedSentencePiece(folder: Folder, named: string | null): Promise<string> {
   const { model_type } = (await folder.has("config.json")) ? await readObject(folder, "config.json") : {};
   const path = pathIn(folder, SENTENCE_PIECE_FILE);
-  if (model_type === "xlm-roberta") {
+  if (model_type === "xlm-roberta" || named?.startsWith("XLMRoberta")) {
     return `${JSON.stringify(sentencePieceDefinition(path, await folder.read(SENTENCE_PIECE_FILE)))}\n`;
   }
   throw new FormatError(
@@ -180,18 +183,18 @@ export function wordPieceTokenizer(vocabulary: readonly string[], { lowerCase }:
   return new FramedTokenizer(source, new FastEngine(source.definition), files);
 }
 
-/** Throws FormatError where the files name a class of tokenizers that more is needed for than a vocabulary. */
-async function checkClass(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig): Promise<void> {
-  const file = files.has("vocab.txt") ? "vocab.txt" : "vocab.json";
+/** The class of tokenizers that the files name, or null. Throws FormatError for one that more is needed for than a vocabulary. */
+async function checkClass(folder: Folder, file: Parameters<typeof isMadeFrom>[0], config: TokenizerConfig): Promise<string | null> {
   const said = { [CONFIG_FILE]: config, "config.json": (await folder.has("config.json")) ? await readObject(folder, "config.json") : {} };
   for (const [place, { tokenizer_class: name }] of Object.entries(said)) {
     if (typeof name !== "string") continue;
-    if (isMadeFrom(file, name)) return;
+    if (isMadeFrom(file, name)) return name;
     throw new FormatError(
       `${pathIn(folder, place)} names the class ${name}, whose tokenizer is not made from ${file} alone`,
       "Use a model with a tokenizer.json, or with the tokenizer of a BERT, RoBERTa or XLM-RoBERTa.",
     );
   }
+  return null;
 }
 
 function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig): Source {

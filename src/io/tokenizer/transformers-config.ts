@@ -19,8 +19,12 @@ const BERT_CLASSES = [
 ];
 const BYTE_LEVEL_CLASSES = ["Roberta", "Longformer"];
 
-/** Other classes that split texts like BERT's and RoBERTa's. */
-const ALIKE = { "vocab.txt": ["LayoutLM", "Lxmert", "RetriBert"], "vocab.json": ["Bart", "LED"] } as const;
+/** The classes of tokenizers that a vocabulary file alone makes. */
+const MADE_FROM = {
+  "vocab.txt": [...BERT_CLASSES, "LayoutLM", "Lxmert", "RetriBert"],
+  "vocab.json": [...BYTE_LEVEL_CLASSES, "Bart", "LED"],
+  "sentencepiece.bpe.model": ["XLMRoberta"],
+} as const;
 
 /** Classes that say nothing about how texts are split. */
 const GENERAL = ["PreTrained", "TokenizersBackend", "Auto"];
@@ -32,9 +36,8 @@ const bare = (className: string) => className.replace(/Tokenizer(Fast)?$/, "");
  * Whether a tokenizer of this class can be made from a vocabulary file. Others also need a dictionary or rules of their own, such as
  * BertJapaneseTokenizer's MeCab, or read the file differently, such as PhobertTokenizer and HerbertTokenizer.
  */
-export function isMadeFrom(file: "vocab.txt" | "vocab.json", className: string): boolean {
-  const own = file === "vocab.txt" ? BERT_CLASSES : BYTE_LEVEL_CLASSES;
-  return [...own, ...ALIKE[file], ...GENERAL].includes(bare(className));
+export function isMadeFrom(file: keyof typeof MADE_FROM, className: string): boolean {
+  return [...MADE_FROM[file], ...GENERAL].includes(bare(className));
 }
 
 /** An option of the configuration, and the field that it sets. */

@@ -54,5 +54,8 @@ it("SentencePiece's file is refused when it is damaged, or belongs to a model th
   for (const bytes of [model.subarray(0, 100), new Uint8Array(), Uint8Array.of(10, 255)]) {
     await expect(loadTokenizer(oldest(bytes))).rejects.toThrow(FormatError);
   }
+  const multilingual = oldest(model, "bert");
+  await multilingual.write("tokenizer_config.json", JSON.stringify({ tokenizer_class: "XLMRobertaTokenizer" }));
+  expect((await loadTokenizer(multilingual)).vocabSize).toBe(110);
   await expect(loadTokenizer(oldest(model, "camembert"))).rejects.toThrow('"xlm-roberta" only; config.json says "camembert"');
 });
