@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { DataError, OptionError } from "../src/errors.ts";
+import { DataError, FileError, OptionError } from "../src/errors.ts";
 import { diskSource } from "../src/io/examples-node.ts";
 import type { Folder } from "../src/io/folder.ts";
 import { checkFilePlace, openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
@@ -18,6 +18,7 @@ import { interruptSignal } from "./cli/failure.ts";
 import { filterOption } from "./cli/filter.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { flag, withOptions } from "./cli/options.ts";
+import { takeLock } from "./cli/process-lock.ts";
 import { startCounter } from "./cli/progress.ts";
 import { joined } from "./cli/record-vectors.ts";
 import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
@@ -95,6 +96,7 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   flag("upsert", "replace sentences whose id is already in the index"),
 ]).action(async (given: AddOptions) => {
   await checkFilePlace(given.index);
+  await using _ = await lockIndex(given.index);
   await using open = await openModel(given);
   const signal = interruptSignal();
   await open.simcse.loadIndex(given.index);
@@ -113,6 +115,15 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   await open.simcse.saveIndex(given.index);
 });
 
+/** Locks an index that is read, changed and written again: what another process writes meanwhile would be lost. */
+const lockIndex = (path: string) => {
+  const lock = join(dirname(resolve(path)), `.${basename(path)}.lock`);
+  return takeLock(
+    lock,
+    (holder) => new FileError(`${path} is being changed: ${holder}.`, `Wait for it; if that process is not simcse, remove ${lock}.`),
+  );
+};
+
 type Sentences = Iterable<SentenceToIndex> | AsyncIterable<SentenceToIndex>;
 
 /** The id by which an index has a sentence. On a command line and in a .csv file every id is a text, in JSON the same id may be a number. */
@@ -129,6 +140,7 @@ const removeCommand = withOptions(
   new Command("remove").description("remove sentences from an index by their ids").argument("<ids...>", "ids as search prints them"),
   [...modelOptions, indexOption("the index file, which is replaced")],
 ).action(async (ids: string[], given: RemoveOptions) => {
+  await using _ = await lockIndex(given.index);
   await using open = await openModel(given);
   await open.simcse.loadIndex(given.index);
   const { index } = open.simcse;

@@ -1,7 +1,8 @@
 /** encode, similarity, index, search and serve as users see them: files, pipes and tables in, only results on standard output, and clear errors. */
 import { spawn } from "node:child_process";
-import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
 import { decodeNpy, encodeNpy } from "../../src/io/formats/npy.ts";
@@ -262,6 +263,10 @@ describe("index and search", () => {
     expect(all!.results.map(({ id }) => id).toSorted()).toEqual([2, 3, 4, 5, "extra"]);
     expect(all!.results[0]!.id).toBe("extra");
     expectFailure(await simcse(["index", "remove", "--model", model, "--index", index, "nobody"]), "nobody");
+    const lock = join(dirname(index), `.${basename(index)}.lock`);
+    await writeFile(lock, JSON.stringify({ pid: process.pid, host: hostname(), start: "2026-01-01T00:00:00.000Z" }));
+    expectFailure(await simcse(["index", "remove", "--model", model, "--index", index, "2"]), `is being changed: process ${process.pid}`);
+    await rm(lock);
   });
 
   it("keeps metadata, filters by it, replaces, lists, and takes vectors that are there already", async () => {
