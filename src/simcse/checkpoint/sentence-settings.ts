@@ -68,15 +68,6 @@ export function checkTransformerSettings(path: string, settings: Settings): void
   }
 }
 
-/** Throws FormatError where `config_sentence_transformers.json` cuts every vector. */
-export function checkVectorSettings(path: string, { truncate_dim: dimension = null }: Settings): void {
-  if (dimension === null) return;
-  throw new FormatError(
-    `${path} cuts every vector to ${show(dimension)} numbers (truncate_dim), which is not supported`,
-    "Remove truncate_dim from the file, and cut the vectors as you need them (--truncate_dim, or truncateDim of encode).",
-  );
-}
-
 function isObject(value: unknown): value is Settings {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -2,9 +2,10 @@
  * Model folders of sentence-transformers: `modules.json` lists the steps from text to vector, each with its own folder, and
  * `config_sentence_transformers.json` has the prompts.
  *
- * Supported are a transformer, pooling of any kind, and then dense layers, layer norms, dropout (which does nothing here) and scaling to
- * unit length. If SimCSE has a pooler that does the same, the modules become that pooler, which can be trained; otherwise they become a
- * `SentenceHead`, which encodes. An unknown module is refused by name, because without it the vectors would be different.
+ * Supported are a transformer, pooling of any kind, and then dense layers, layer norms, dropout (which does nothing here), scaling to unit
+ * length, and cutting every vector (`truncate_dim`). If SimCSE has a pooler that does the same, the modules become that pooler, which can be
+ * trained; otherwise they become a `SentenceHead`, which encodes. An unknown module is refused by name, because without it the vectors would
+ * be different.
  */
 import { FormatError, OptionError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson, readObject, subfolder } from "../../io/folder.ts";
@@ -13,7 +14,7 @@ import { show } from "../../show.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { type Activation, activationNames, type DenseStep, type SentenceHeadConfig, type SentenceStep } from "../model/sentence-head.ts";
-import { checkTransformerSettings, checkVectorSettings } from "./sentence-settings.ts";
+import { checkTransformerSettings } from "./sentence-settings.ts";
 
 /** A folder of weights, and the names of its tensors in the model: `linear.weight` becomes `sentenceHead.steps.0.linear.weight`. */
 export interface ModuleWeights {
@@ -172,11 +173,23 @@ export async function readSentenceModules(folder: Folder): Promise<SentenceModul
       modules.push({ folder: module.folder, path: module.path, prefix: `sentenceHead.steps.${steps.length}.` });
     steps.push(step);
   }
+  const width = await readCut(folder);
   // Scaling to unit length at the end is left to the caller of encode.
-  while (steps.at(-1)?.kind === "normalize") steps.pop();
+  if (width === null) while (steps.at(-1)?.kind === "normalize") steps.pop();
+  else steps.push({ kind: "cut", width });
   const pooler = includePrompt && poolings.length === 1 ? poolerOf(poolings[0]!, steps) : null;
   if (pooler === null) return { pooler, head: { poolings, includePrompt, steps }, modules };
   return { pooler, head: null, modules: modules.map((weights) => ({ ...weights, prefix: SIMCSE_MLP })) };
+}
+
+/** The length that every vector is cut to in the end, or null. */
+async function readCut(folder: Folder): Promise<number | null> {
+  const { truncate_dim: width = null } = (await folder.has(PROMPTS_FILE)) ? await readObject(folder, PROMPTS_FILE) : {};
+  if (width === null || isSize(width)) return width;
+  throw new FormatError(
+    `${pathIn(folder, PROMPTS_FILE)}: truncate_dim must be from 1 to ${MOST_FEATURES}, found ${show(width)}`,
+    GET_AGAIN,
+  );
 }
 
 /** The name of SimCSE's MLP in its checkpoints. */
@@ -232,8 +245,10 @@ const STEPS: Readonly<Record<string, (folder: Folder) => Promise<SentenceStep | 
 /** Upper limit of a vector's length: more than any layer has. */
 const MOST_FEATURES = 2 ** 20;
 
+const isSize = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MOST_FEATURES;
+
 function sizeIn(folder: Folder, field: string, value: unknown): number {
-  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MOST_FEATURES) return value as number;
+  if (isSize(value)) return value;
   throw new FormatError(`${pathIn(folder, "config.json")}: ${field} must be from 1 to ${MOST_FEATURES}, found ${show(value)}`, GET_AGAIN);
 }
 
@@ -271,7 +286,6 @@ const USUAL_PROMPTS = { query: "", document: "" };
 async function readPrompts(folder: Folder): Promise<TextPreparation> {
   const path = pathIn(folder, PROMPTS_FILE);
   const config = (await folder.has(PROMPTS_FILE)) ? await readObject(folder, PROMPTS_FILE) : {};
-  checkVectorSettings(path, config);
   const { default_prompt_name: name = null } = config;
   const saved = config.prompts ?? {};
   const isPrompts = typeof saved === "object" && !Array.isArray(saved);

@@ -1,6 +1,6 @@
 /**
- * The modules after the transformer of a sentence-transformers folder: pooling of one or several kinds, then dense layers, layer norms and
- * scaling to unit length, in the folder's order. Models are trained with SimCSE's five poolers (poolers.ts); this is for encoding with any
+ * The modules after the transformer of a sentence-transformers folder: pooling of one or several kinds, then dense layers, layer norms,
+ * scaling to unit length and cutting, in the folder's order. Models are trained with SimCSE's five poolers (poolers.ts); this is for encoding with any
  * other.
  */
 import { FormatError } from "../../errors.ts";
@@ -9,6 +9,7 @@ import { matmul } from "../../kernels/matmul/matmul.ts";
 import { normalize } from "../../kernels/normalize.ts";
 import { add, gelu, relu, sigmoid, silu, tanh } from "../../kernels/pointwise/pointwise.ts";
 import { type Pooling, pool } from "../../kernels/pool.ts";
+import { slice } from "../../kernels/slice.ts";
 import type { BatchValues } from "../../nn/architectures/architecture.ts";
 import { LayerNorm } from "../../nn/layer-norm.ts";
 import { Parameter } from "../../nn/parameters/parameter.ts";
@@ -38,7 +39,12 @@ export interface DenseStep {
 }
 
 /** A step on a sentence's vector after pooling. */
-export type SentenceStep = DenseStep | { readonly kind: "layerNorm"; readonly width: number } | { readonly kind: "normalize" };
+export type SentenceStep =
+  | DenseStep
+  | { readonly kind: "layerNorm"; readonly width: number }
+  | { readonly kind: "normalize" }
+  /** Keeps the first `width` numbers of longer vectors. */
+  | { readonly kind: "cut"; readonly width: number };
 
 /** The parts of a `SentenceHead`. */
 export interface SentenceHeadConfig {
@@ -92,7 +98,9 @@ class Norm implements Step {
 
 function makeStep(step: SentenceStep): Step {
   if (step.kind === "dense") return new Dense(step);
-  return step.kind === "layerNorm" ? new Norm(step.width) : { forward: normalize };
+  if (step.kind === "layerNorm") return new Norm(step.width);
+  if (step.kind === "normalize") return { forward: normalize };
+  return { forward: (x) => ((x.shape[1] as number) > step.width ? slice(x, 1, 0, step.width) : x) };
 }
 
 /** The modules that a sentence-transformers folder lists after the transformer: poolings, dense layers and layer norms, in order. */
@@ -118,6 +126,10 @@ export function headDimension(path: string, { poolings, steps }: SentenceHeadCon
   let width = poolings.length * hiddenSize;
   for (const step of steps) {
     if (step.kind === "normalize") continue;
+    if (step.kind === "cut") {
+      width = Math.min(width, step.width);
+      continue;
+    }
     const takes = step.kind === "dense" ? step.inFeatures : step.width;
     if (takes !== width) {
       throw new FormatError(

@@ -104,9 +104,9 @@ describe("settings that change the vectors and are not applied are refused by na
     await expect(readConfig(await folderWith({ ...mean, [settings]: { [name]: value } }))).rejects.toThrow(`${settings}: ${name} is `);
   });
 
-  it("truncate_dim", async () => {
-    const folder = await folderWith({ ...mean, "config_sentence_transformers.json": { truncate_dim: 8 } });
-    await expect(readConfig(folder)).rejects.toThrow("cuts every vector to 8 numbers");
+  it("a truncate_dim that is none", async () => {
+    const folder = await folderWith({ ...mean, "config_sentence_transformers.json": { truncate_dim: 0 } });
+    await expect(readConfig(folder)).rejects.toThrow("truncate_dim must be from 1");
   });
 
   it("a similarity other than the cosine is told", async () => {
@@ -157,6 +157,17 @@ describe("prompts", () => {
     await expect(model.encode(["w5"], { promptName: "query" })).rejects.toThrow("no prompt named");
     expect(await model.encode("w5", { prompt: "w60 " })).toEqual(await model.encode("w60 w5"));
   });
+});
+
+it("truncate_dim cuts every vector, before it is scaled to unit length", async () => {
+  const cut = (truncate_dim: number) => folderWith({ ...mean, "config_sentence_transformers.json": { truncate_dim } });
+  await using whole = await SimCSE.loadFrom(device, await folderWith(mean));
+  await using short = await SimCSE.loadFrom(device, await cut(8));
+  await using long = await SimCSE.loadFrom(device, await cut(999));
+  expect([short.dimension, long.dimension]).toEqual([8, whole.dimension]);
+  const [wanted, found] = [await whole.encode("w5 w9", { truncateDim: 8 }), await short.encode("w5 w9")];
+  for (const [i, value] of wanted.entries()) expect(found[i]).toBeCloseTo(value, 6);
+  expect(await long.encode("w5 w9")).toEqual(await whole.encode("w5 w9"));
 });
 
 describe("white space around a text", () => {
