@@ -101,6 +101,8 @@ export class SimCSE {
   /** The device that `load` opened for this model; it is closed with the model. */
   #ownDevice: Device | null = null;
   #index: SentenceIndex | null = null;
+  /** Calls that began to make or read an index, and the one that the current index is of. */
+  readonly #indexCalls = { begun: 0, current: 0 };
   /** Replaced if training needs other memory, heads or another pooler. */
   #parts: LoadedParts;
   #isTraining = false;
@@ -325,6 +327,8 @@ export class SimCSE {
             parts.encoder.encodeAlone();
             void this.#index?.close();
             this.#index = null;
+            // An index that is being built now would mix vectors from before and after.
+            this.#indexCalls.current = ++this.#indexCalls.begun;
           },
         });
       } finally {
@@ -418,6 +422,7 @@ export class SimCSE {
   /** Encodes sentences into a new index, which replaces the current one. Sentences without an id get running numbers. */
   async buildIndex(sentences: IndexSource, options: IndexOptions & VectorIndexOptions = {}): Promise<void> {
     checkOptions("buildIndex", options, { ...indexOptions, ...vectorIndexOptions });
+    const call = ++this.#indexCalls.begun;
     const { precision, rescore } = options;
     const index = new SentenceIndex(this.model.device, this.dimension, {
       ...(precision && { precision }),
@@ -429,7 +434,7 @@ export class SimCSE {
       await index.close();
       throw error;
     }
-    await this.#replaceIndex(index);
+    await this.#replaceIndex(index, call);
   }
 
   /**
@@ -471,7 +476,8 @@ export class SimCSE {
    * model's.
    */
   async loadIndexFrom(folder: Folder, file: string): Promise<void> {
-    await this.#replaceIndex(await decodeIndex(this.model.device, folder, file, await this.#indexOrigin()));
+    const call = ++this.#indexCalls.begun;
+    await this.#replaceIndex(await decodeIndex(this.model.device, folder, file, await this.#indexOrigin()), call);
   }
 
   /** Frees the model's memory on the device, and closes the device if it was opened for this model. Later calls throw `ClosedError`. */
@@ -553,7 +559,10 @@ export class SimCSE {
   }
 
   /** A search that finishes using the index before another call can replace it. */
-  async #replaceIndex(index: SentenceIndex): Promise<void> {
+  async #replaceIndex(index: SentenceIndex, call: number): Promise<void> {
+    // A large index may be ready only after a small one that was asked for later.
+    if (call < this.#indexCalls.current) return index.close();
+    this.#indexCalls.current = call;
     const before = this.#index;
     this.#index = index;
     await before?.close();

@@ -122,6 +122,12 @@ describe("an index", () => {
     await expect(before.search(new Float32Array(32).fill(1))).rejects.toThrow(ClosedError);
   });
 
+  it("is the one that was asked for last, whichever is ready first", async () => {
+    const many = Array.from({ length: 200 }, (_, i) => `${tinySentences[i % 6]} ${i}`);
+    await Promise.all([model.buildIndex(many), model.buildIndex(tinySentences.slice(0, 3))]);
+    expect(model.index.length).toBe(3);
+  });
+
   it("must be there", async () => {
     await using fresh = await load();
     await expect(fresh.search("x")).rejects.toThrow(OptionError);
