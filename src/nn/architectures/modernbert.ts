@@ -277,10 +277,10 @@ export const modernbert: Architecture<ModernBertConfig> = {
       embedding_dropout: probability,
       mlp_dropout: probability,
       local_attention: { fits: (value) => isWhole(value, 2, 2 ** 20) && Number(value) % 2 === 0, wanted: "an even number of at least 2" },
-      // transformers' other name of it.
+      // transformers 5 has it for the tokens on one side, and sets local_attention by it.
       sliding_window: {
-        fits: (value, { local_attention }) => value === undefined || value === null || value === local_attention,
-        wanted: "the same as local_attention",
+        fits: (value, { local_attention }) => value === undefined || value === null || value === Number(local_attention) / 2,
+        wanted: "half of local_attention",
       },
       layer_types: reaches,
       global_attn_every_n_layers: optionally(size(1024)),

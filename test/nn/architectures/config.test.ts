@@ -80,6 +80,9 @@ describe("a config is refused for", () => {
       "num_attention_heads must be a divisor of hidden_size with heads of a multiple of 8",
     );
     expect(() => modern({ local_attention: 7 })).toThrow("local_attention must be an even number");
+    // transformers 5: one side's tokens, from which local_attention is set.
+    expect(modern({ local_attention: 16, sliding_window: 8 })).toMatchObject({ local_attention: 16 });
+    expect(() => modern({ local_attention: 16, sliding_window: 16 })).toThrow("sliding_window must be half of local_attention");
     expect(() => modern({ layer_types: ["full_attention"] })).toThrow(
       'layer_types must be "full_attention" or "sliding_attention" for each layer',
     );
