@@ -85,27 +85,35 @@ const rowsAlongDepth = (rows: number): Pick<Text, "start" | "load"> => ({
 /** B's rows run along n: a vector holds four columns at one depth. */
 const columnsAtDepth = (depth: (u: number) => string) => range(4).map((u) => `let b${u} = b(${depth(u)}, column / 4u);`);
 
+/** Adds the products at four depths to a row of C. One expression, because llvmpipe masks every assignment in a loop; Mesa 26 fuses its steps. */
+const accumulate = (row: number, factor: (u: number) => string) =>
+  `c${row} = ${range(4).reduce((inner, u) => `fma(vec4f(${factor(u)}), b${u}, ${inner})`, `c${row}`)};`;
+
+/** The products of each row of A, whose vector at four depths one lane has. */
+const multiplyRows = (rows: number) =>
+  range(rows).map((r) => `{ let v = ${shuffle(`a${Math.floor(r / lanes)}`, r % lanes)}; ${accumulate(r, (u) => `v.${"xyzw"[u]}`)} }`);
+
 const texts: Record<Layout, (rows: number) => Text> = {
   nt(rows) {
     const { start, load } = rowsAlongDepth(rows);
     return {
       start: [...start, ...range(4).map((j) => `let right${j} = min(column + ${j}u, n - 1u);`)],
-      load: [...load, ...range(4).map((j) => `let b${j} = b(right${j}, k / 4u);`)],
-      multiply: range(rows).map(
-        (r) =>
-          `{ let v = ${shuffle(`a${Math.floor(r / lanes)}`, r % lanes)}; c${r} += vec4f(dot(v, b0), dot(v, b1), dot(v, b2), dot(v, b3)); }`,
-      ),
+      load: [
+        ...load,
+        ...range(4).map((j) => `let column${j} = b(right${j}, k / 4u);`),
+        ...range(4).map(
+          (u) =>
+            `let b${u} = vec4f(${range(4)
+              .map((j) => `column${j}.${"xyzw"[u]}`)
+              .join(", ")});`,
+        ),
+      ],
+      multiply: multiplyRows(rows),
     };
   },
   nn(rows) {
     const { start, load } = rowsAlongDepth(rows);
-    return {
-      start,
-      load: [...load, ...columnsAtDepth((u) => `k + ${u}u`)],
-      multiply: range(rows).map(
-        (r) => `{ let v = ${shuffle(`a${Math.floor(r / lanes)}`, r % lanes)}; c${r} += v.x * b0 + v.y * b1 + v.z * b2 + v.w * b3; }`,
-      ),
-    };
+    return { start, load: [...load, ...columnsAtDepth((u) => `k + ${u}u`)], multiply: multiplyRows(rows) };
   },
   // Lane l holds rows 4q to 4q + 3 of A at depth k + l mod 4, where q counts groups of four lanes.
   tn(rows) {
@@ -118,12 +126,7 @@ const texts: Record<Layout, (rows: number) => Text> = {
       ],
       multiply: range(rows / 4).map((quad) => {
         const values = range(4).map((u) => `let v${u} = ${shuffle(`a${Math.floor(quad / quads)}`, (quad % quads) * 4 + u)};`);
-        const sums = range(4).map(
-          (r) =>
-            `c${quad * 4 + r} += ${range(4)
-              .map((u) => `v${u}[${r}] * b${u}`)
-              .join(" + ")};`,
-        );
+        const sums = range(4).map((r) => accumulate(quad * 4 + r, (u) => `v${u}[${r}]`));
         return `{ ${[...values, ...sums].join(" ")} }`;
       }),
     };
