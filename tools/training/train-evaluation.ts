@@ -37,7 +37,7 @@ export interface DevEvaluation {
 
 /**
  * Opens the sets that the options name. `held` is the held-out part of the training file, if any. Throws `FileError` if none of the requested sets exist,
- * `DataError` for malformed ones and for those whose scores or labels are all the same.
+ * `DataError` for malformed ones and for those whose scores or labels are all the same, `OptionError` for two of one name.
  */
 export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet | null): Promise<DevEvaluation> {
   const own = [
@@ -52,14 +52,27 @@ export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet
   const folder = ofSentEval && isThere ? await openFolder(given.data_dir) : null;
   const sts = folder ? await openSts(folder) : null;
   const transfer = folder && given.eval_transfer ? await openTransfer(folder) : null;
+  const parts = [...(sts ? [sts.part] : []), ...own.map(setPart), ...(transfer ? [transfer.part] : [])];
+  checkNames(parts);
   return {
-    parts: [...(sts ? [sts.part] : []), ...own.map(setPart), ...(transfer ? [transfer.part] : [])],
+    parts,
     notes: [
       ...(ofSentEval && !isThere ? [`${given.data_dir} is not there: evaluated on your own sets only (--data_dir)`] : []),
       ...(sts?.missing ?? []).map((path) => `${path} is not there: its task is left out of the evaluation`),
       ...(transfer?.missing ?? []).map((path) => `${path} is not there: its task is left out of eval_avg_transfer`),
     ],
   };
+}
+
+/** Throws `OptionError` if two parts have a metric of one name: the log would have only one of them. */
+function checkNames(parts: readonly Part[]): void {
+  const names = parts.flatMap(({ metrics }) => metrics);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice === undefined) return;
+  throw new OptionError(
+    `Two evaluations have the metric ${twice}.`,
+    "Rename the file of --eval_file: its name begins its metrics' names, and stsb, sickr and held_out are taken.",
+  );
 }
 
 /** The metric that selects the best model: the given one, or the first. Throws `OptionError` for one that the evaluation does not have. */

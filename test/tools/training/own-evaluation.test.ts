@@ -1,5 +1,5 @@
 /** `simcse train` with your own data: the loss that follows from the columns, a held-out part, and files to evaluate on. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
@@ -124,5 +124,10 @@ it("refuses what there is no loss or no evaluation for", async () => {
   expectFailure(
     await train("faq.csv", "none", "--eval_file", path("scored.csv"), "--metric_for_best_model", "stsb_spearman"),
     "scored_spearman",
+  );
+  await copyFile(path("faq.csv"), path("held_out.csv"));
+  expectFailure(
+    await train("faq.csv", "none", "--eval_split", "0.2", "--eval_file", path("held_out.csv")),
+    "Two evaluations have the metric eval_held_out_mrr@10",
   );
 });
