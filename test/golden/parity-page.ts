@@ -128,7 +128,7 @@ ${bounds.f32.toExponential()} in f32 and ${bounds.f16.toExponential()} in f16.
 - The gradient of the keys' biases is 0, because a softmax does not see a shift of all its scores. Their error is relative to the gradient of the keys' matrix.
 
 \`test/golden/parity.test.ts\` measures this, with the steps that the trainer runs, and PyTorch's side comes from \`test/golden/bert.py\`. On every device the test fails where an error passes
-its bound; on lavapipe, where the table was measured, also where a number is no longer within a factor of ${slack}. It is written anew by
+its bound; on lavapipe of Mesa 25, where the table was measured, also where a number is no longer within a factor of ${slack}. It is written anew by
 
     npx vitest run --project full test/golden/parity.test.ts -u
 `;

@@ -2,8 +2,8 @@
  * One training step of every kind against PyTorch in float64: the loss, and each parameter's gradient element by element, in f32 and in mixed precision.
  * The step is the trainer's own, `TrainingStep`; GradCache is held against PyTorch's whole batch.
  *
- * docs/parity.md is the table of what is measured. The project `full` on lavapipe fails where it says something else, and writes it with `-u`; every
- * other device must keep the bounds.
+ * docs/parity.md is the table of what is measured. The project `full` on lavapipe of Mesa 25 fails where it says something else, and writes it with
+ * `-u`; every other device must keep the bounds.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -125,7 +125,8 @@ describe.each(measuredHere)("in %s the loss and the gradients are PyTorch's:", (
   });
 });
 
-const isTablesDevice = device.name.startsWith("llvmpipe") && device.capabilities.features.has("shader-f16");
+/** Other versions round otherwise: Mesa 26 fuses products and sums. */
+const isTablesDevice = device.name.startsWith("llvmpipe: Mesa 25.") && device.capabilities.features.has("shader-f16");
 
 it.runIf(isTablesDevice)("docs/parity.md says so", async () => {
   const lines = [];
