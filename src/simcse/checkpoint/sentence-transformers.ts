@@ -299,7 +299,7 @@ async function readPrompts(folder: Folder): Promise<TextPreparation> {
   if (name !== null && !(typeof name === "string" && Object.hasOwn(prompts, name))) {
     throw new FormatError(`${path}: default_prompt_name ${show(name)} is none of its prompts ${show(Object.keys(prompts))}`, GET_AGAIN);
   }
-  return { prompts, defaultPromptName: name as string | null, strip: true };
+  return { prompts, defaultPromptName: name as string | null };
 }
 
 /** The smallest length for truncation: [CLS], a token, [SEP]. */

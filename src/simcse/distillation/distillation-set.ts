@@ -2,7 +2,7 @@
 import { DataError } from "../../errors.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import type { Embeddings } from "../embedding/encoder.ts";
-import { prepared, promptOf, type TextPreparation } from "../embedding/prompts.ts";
+import { promptOf, type TextPreparation } from "../embedding/prompts.ts";
 import { exampleSet, type TrainingSet } from "../training/training-set.ts";
 
 /** How a student reads texts: when it learns as when it embeds. */
@@ -28,7 +28,6 @@ export function distillationSet(
     throw new DataError(`There are ${length} vectors for ${texts.length} texts.`, "Give one vector for each text, in their order.");
   }
   const prompt = promptOf(preparation, {});
-  const read = (text: string) => prepared(text, prompt, preparation);
-  const examples = texts.map((text, i) => ({ text: read(text), vector: data.subarray(i * dimension, (i + 1) * dimension) }));
+  const examples = texts.map((text, i) => ({ text: prompt + text, vector: data.subarray(i * dimension, (i + 1) * dimension) }));
   return exampleSet(examples, tokenizer, maxLength);
 }

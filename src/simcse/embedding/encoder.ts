@@ -23,7 +23,7 @@ import { ahead, chunks, each } from "./chunks.ts";
 import { EncoderProgram, type EncoderProgramSize, type TokenizedText } from "./encoder-program.ts";
 import { OtherDevices } from "./other-devices.ts";
 import { checkPrecision, type Encoded, encodeRows, type PrecisionArrays } from "./precision.ts";
-import { type PromptOptions, prepared, promptOf, type TextPreparation, unprepared } from "./prompts.ts";
+import { type PromptOptions, promptOf, type TextPreparation, unprepared } from "./prompts.ts";
 import { checkIterable, checkText } from "./texts.ts";
 import { toUnitLength } from "./unit-length.ts";
 
@@ -37,7 +37,7 @@ export interface EncoderOptions {
   readonly batchSize?: number | null;
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean;
-  /** How texts are prepared before tokenising: prompts, and whether surrounding white space is removed; unchanged if absent. */
+  /** How texts are prepared before tokenising: with a prompt; unchanged if absent. */
   readonly texts?: TextPreparation;
   /** How threads that tokenise are started; texts are tokenised in this thread if absent or null. */
   readonly threads?: ThreadStarter | null;
@@ -353,7 +353,7 @@ export class Encoder {
     const prompt = promptOf(this.texts, given);
     const prepare = (text: unknown, position: number): string => {
       checkText("sentences", text, position);
-      return prepared(text, prompt, this.texts);
+      return prompt + text;
     };
     // Without the [SEP] after it.
     const promptTokens = prompt === "" ? 0 : this.tokenizer.encode(prepare("", 0), maxLength).length - 1;

@@ -1,6 +1,7 @@
 /**
- * How a text is prepared before tokenising: the prompt before it, and removing surrounding white space. sentence-transformers folders set
- * both in `config_sentence_transformers.json`; other models have neither.
+ * How a text is prepared before tokenising: the prompt before it. sentence-transformers folders set prompts in
+ * `config_sentence_transformers.json`; other models have none. White space around a text is kept, as in sentence-transformers since
+ * version 6; a tokenizer of byte pairs sees it.
  */
 import { OptionError } from "../../errors.ts";
 import { quoted } from "../../show.ts";
@@ -13,12 +14,10 @@ export interface TextPreparation {
   readonly defaultPromptName: string | null;
   /** The prompt chosen when the model was loaded, for calls that do not name one; it replaces the model's default. */
   readonly chosen?: string;
-  /** Whether white space around a text, including its prompt, is removed. */
-  readonly strip: boolean;
 }
 
 /** Texts unchanged. */
-export const unprepared: TextPreparation = { prompts: {}, defaultPromptName: null, strip: false };
+export const unprepared: TextPreparation = { prompts: {}, defaultPromptName: null };
 
 /** The prompt of a call. */
 export interface PromptOptions {
@@ -64,17 +63,3 @@ export function searchPrompt({ prompts, chosen }: TextPreparation, side: keyof t
   // A model's default prompt is for one side; the other side has none.
   return name === undefined ? { prompt: "" } : { promptName: name };
 }
-
-/** A text with its prompt, ready for tokenising. */
-export function prepared(text: string, prompt: string, { strip }: TextPreparation): string {
-  return strip ? stripped(prompt + text) : prompt + text;
-}
-
-/** Like Python's str.strip(), which removes a few more separators than JavaScript, but not the byte-order mark. */
-function stripped(text: string): string {
-  return text.replace(whiteSpaceAtStart, "").replace(whiteSpaceAtEnd, "");
-}
-
-const whiteSpace = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
-const whiteSpaceAtStart = new RegExp(`^${whiteSpace}+`);
-const whiteSpaceAtEnd = new RegExp(`(?<!${whiteSpace})${whiteSpace}+$`);

@@ -2,10 +2,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";
-import type { MemoryFolder } from "../../../src/io/folder.ts";
+import { type MemoryFolder, readText } from "../../../src/io/folder.ts";
 import { readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { otherSimilarity } from "../../../src/simcse/checkpoint/sentence-transformers.ts";
-import { prepared } from "../../../src/simcse/embedding/prompts.ts";
 import { SimCSE } from "../../../src/simcse/simcse.ts";
 import { openTestDevice } from "../../device.ts";
 import { publishedFolder } from "../../golden-models.ts";
@@ -170,18 +169,16 @@ it("truncate_dim cuts every vector, before it is scaled to unit length", async (
   expect(await long.encode("w5 w9")).toEqual(await whole.encode("w5 w9"));
 });
 
-describe("white space around a text", () => {
-  it("is removed with the prompt's, as Python's strip does it", async () => {
-    const { texts } = await readConfig(await folderWith(mean));
-    expect(prepared("\u00a0\t \x1fa  b\n\u3000", "", texts)).toBe("a  b");
-    expect(prepared(" a ", " query: ", texts)).toBe("query:  a");
-    expect(prepared("\ufeffa", "", texts)).toBe("\ufeffa");
-  });
-
-  it("is kept in models that are not of sentence-transformers", async () => {
-    const { texts } = await readConfig(publishedFolder("bert"));
-    expect(prepared(" a ", "", texts)).toBe(" a ");
-  });
+it("white space around a text is kept, which byte pairs see", async () => {
+  const folder = publishedFolder("roberta");
+  for (const [name, content] of Object.entries(mean)) await folder.write(name, JSON.stringify(content));
+  const vocabulary = JSON.parse(await readText(folder, "vocab.json")) as Record<string, number>;
+  const space = vocabulary["~"] ?? Object.values(vocabulary).at(-1)!;
+  const renamed = Object.entries(vocabulary).map(([token, id]) => [id === space ? "Ġ" : token, id]);
+  await folder.write("vocab.json", JSON.stringify(Object.fromEntries(renamed)));
+  await using model = await SimCSE.loadFrom(device, folder);
+  const [letter] = model.encoder.tokenize("b").ids.slice(1);
+  expect([...model.encoder.tokenize("b ", { prompt: " " }).ids]).toEqual([0, space, letter, space, 2]);
 });
 
 describe("a folder is refused, and its transformer read with a pooler of one's own:", () => {
