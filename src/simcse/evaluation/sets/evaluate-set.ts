@@ -1,5 +1,5 @@
 /** Scores any encoder on a user's own set, by the set's kind. */
-import { DataError } from "../../../errors.ts";
+import { DataError, OptionError } from "../../../errors.ts";
 import type { Encode } from "../embed-distinct.ts";
 import type { EvaluationSet, SetEvaluator, SetKind, SetOptions, SetScores } from "./evaluation-set.ts";
 import { labelledPairs } from "./labelled-pairs.ts";
@@ -46,11 +46,18 @@ export function setMetricNames({ name, kind }: Pick<EvaluationSet, "name" | "kin
   return [main, ...metrics.filter((metric) => metric !== main)].map((metric) => `eval_${name}_${metric}`);
 }
 
-/** An evaluation on `sets` for training: `model.train(examples, { evaluate: evaluateOn(sets, device) })`. */
+/**
+ * An evaluation on `sets` for training: `model.train(examples, { evaluate: evaluateOn(sets, device) })`.
+ *
+ * @throws OptionError for two sets of one name, whose metrics would replace each other.
+ */
 export function evaluateOn(
   sets: readonly EvaluationSet[],
   device: SetOptions["device"],
 ): (encode: Encode) => Promise<Record<string, number>> {
+  const twice = sets.find(({ name }, i) => sets.findIndex((set) => set.name === name) !== i);
+  if (twice !== undefined)
+    throw new OptionError(`Two sets have the name ${twice.name}, and so would their metrics.`, "Rename one of them.");
   return async (encode) => {
     const reports: SetReport[] = [];
     for (const set of sets) reports.push(await evaluateSet(set, { encode, device }));

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { evaluateSet, setMetrics } from "../../../../src/simcse/evaluation/sets/evaluate-set.ts";
+import { evaluateOn, evaluateSet, setMetrics } from "../../../../src/simcse/evaluation/sets/evaluate-set.ts";
 import type { EvaluationSet } from "../../../../src/simcse/evaluation/sets/evaluation-set.ts";
 import { openTestDevice } from "../../../device.ts";
 import { uniform } from "../classifiers/labelled-features.ts";
@@ -90,6 +90,11 @@ it("labelled texts are separated by the transfer tasks' classifier", async () =>
 });
 
 describe("evaluateSet", () => {
+  it("is for sets of different names", () => {
+    const set = { kind: "scored pairs", name: "held", data: pairs } as const;
+    expect(() => evaluateOn([set, retrieval, set], device)).toThrow("Two sets have the name held");
+  });
+
   it("names its metrics after the set, as training logs them", async () => {
     expect(Object.keys(setMetrics([await score({ kind: "scored pairs", name: "held", data: pairs })]))).toEqual([
       "eval_held_spearman",
