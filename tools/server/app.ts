@@ -162,7 +162,7 @@ function addSearchRoutes(app: Hono<Environment>, service: ModelService, options:
   });
   app.get("/api", async (context) => {
     checkSearchable();
-    const { queries, threshold, ...search } = parseDemoQuery((name) => context.req.query(name), limits);
+    const { queries, threshold, ...search } = parseDemoQuery(context.req.url, limits);
     const began = performance.now();
     const { signal } = context.req.raw;
     const vectors = await service.embed(await service.tokenise(queries, signal, { areQueries: true }), signal);
@@ -196,7 +196,8 @@ function refuseUnknown(context: Context): Response {
   const { method, path } = context.req;
   const allowed = methods.get(path);
   if (allowed === undefined) {
-    const meant = ["", "/v1"].map((base) => `${base}${path.replace(/\/+$/, "")}`).find((known) => methods.has(known));
+    const plain = path.replace(/\/{2,}/g, "/").replace(/\/$/, "");
+    const meant = ["", "/v1"].map((base) => `${base}${plain}`).find((known) => methods.has(known));
     return refuse(context, new RequestError(404, `There is no ${method} ${path} here${meant ? `: did you mean ${meant}?` : "."}`));
   }
   context.header("Allow", allowed);

@@ -35,11 +35,11 @@ export function parseSearchRequest(body: unknown, names: readonly string[], limi
   };
 }
 
-/** The original demo's `query`, `topk` and `threshold`. */
-export function parseDemoQuery(
-  param: (name: string) => string | undefined,
-  { characters }: InputLimits,
-): SearchRequest & { threshold: number } {
+/** The original demo's `query`, `topk` and `threshold`, of a request's address. */
+export function parseDemoQuery(address: string, { characters }: InputLimits): SearchRequest & { threshold: number } {
+  const { search, searchParams } = new URL(address);
+  if (!isPercentEncoded(search)) throw new RequestError(400, "The query must be UTF-8, percent-encoded.", "query");
+  const param = (name: string) => searchParams.get(name);
   const query = param("query")?.trim() ?? "";
   if (query === "" || query.length > characters)
     throw new RequestError(400, `query must be a text of 1 to ${characters} characters.`, "query");
@@ -52,6 +52,16 @@ export function parseDemoQuery(
     topK: checkedTopK(number("topk", usualResults), "topk"),
     threshold: checkedThreshold(number("threshold", demoThreshold)),
   };
+}
+
+/** Whether an address has nothing but UTF-8. Bytes of another encoding would be searched as other characters. */
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Results that reach the threshold; if none does, also the best score. */

@@ -305,7 +305,7 @@ describe("what is refused", () => {
   });
 
   it("a path that is near one that there is, naming that one", async () => {
-    for (const path of ["/embeddings", "/v1/embeddings/"]) {
+    for (const path of ["/embeddings", "/v1/embeddings/", "//v1//embeddings"]) {
       const response = await fetch(url + path, { method: "POST" });
       expect([response.status, await response.text()]).toEqual([404, expect.stringContaining("did you mean /v1/embeddings?")]);
     }
@@ -380,6 +380,10 @@ describe("the demo", () => {
     { query: "x".repeat(1001) },
   ])("refuses %j", async (query) => {
     expect((await api(query)).status).toBe(400);
+  });
+
+  it("refuses a query that is not UTF-8", async () => {
+    for (const query of ["caf%E9", "100%"]) expect((await fetch(`${url}/api?query=${query}`)).status).toBe(400);
   });
 
   it("has a page that allows nothing from elsewhere and makes no HTML of what it is given", async () => {
