@@ -282,6 +282,17 @@ describe("loadTokenizer", () => {
     expect((await load({ "vocab.txt": lines(VOCABULARY), "tokenizer_config.json": config })).clsId).toBe(id("the"));
   });
 
+  it("puts texts between the tokens of the class where tokenizer.json names none", async () => {
+    for (const files of [(await load({ "vocab.txt": lines(VOCABULARY) })).files, (await load(BYTE_PAIRS)).files]) {
+      const unframed = { ...JSON.parse(files.get("tokenizer.json")!), post_processor: null };
+      for (const config of [{}, JSON.parse(files.get("tokenizer_config.json")!)]) {
+        const tokenizer = await load({ "tokenizer.json": unframed, "tokenizer_config.json": config });
+        expect(tokenizer.encode("", 32)).toEqual([tokenizer.clsId, tokenizer.sepId]);
+        expect([tokenizer.clsId, tokenizer.sepId]).toEqual(files.has("vocab.txt") ? [2, 3] : [0, 2]);
+      }
+    }
+  });
+
   it("says which files are missing", async () => {
     await expect(load({})).rejects.toThrow(
       "model holds no tokenizer: neither tokenizer.json, nor vocab.txt, nor vocab.json with merges.txt",
@@ -318,7 +329,10 @@ describe("loadTokenizer", () => {
     ],
     [
       "no frame of special tokens",
-      { "tokenizer.json": { ...definition, post_processor: null } },
+      {
+        "tokenizer.json": { ...definition, post_processor: null },
+        "tokenizer_config.json": { tokenizer_class: "PreTrainedTokenizerFast" },
+      },
       "post_processor puts 0 tokens before a text",
     ],
     [

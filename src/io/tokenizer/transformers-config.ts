@@ -79,7 +79,29 @@ export function asConfigured(definition: Unchecked, config: TokenizerConfig): Un
     if (name === undefined ? config[option] === undefined : !classes.includes(name)) continue;
     configured = { ...configured, [part]: { ...found, [field]: config[option] ?? otherwise } };
   }
-  return withConfiguredTokens(configured, config);
+  return withConfiguredTokens(withFrame(configured, config, name), config);
+}
+
+/** The tokens around a text in the two kinds of classes, if the configuration names no others. */
+const FRAMES = [
+  { classes: BERT_CLASSES, words: "BertPreTokenizer", cls: "[CLS]", sep: "[SEP]" },
+  { classes: BYTE_LEVEL_CLASSES, words: "ByteLevel", cls: "<s>", sep: "</s>" },
+] as const;
+
+/** The definition with a post-processor, which these classes have whatever the file says. */
+function withFrame(definition: Unchecked, config: TokenizerConfig, name: string | undefined): Unchecked {
+  const { post_processor = null, pre_tokenizer: words, model, added_tokens: added } = definition;
+  const frame = FRAMES.find(
+    ({ classes, words: type }) => isObject(words) && words.type === type && (name === undefined || classes.includes(name)),
+  );
+  if (post_processor !== null || frame === undefined || !isObject(model) || !isObject(model.vocab)) return definition;
+  const ids = new Map<unknown, unknown>(Object.entries(model.vocab));
+  for (const token of Array.isArray(added) ? added : []) if (isObject(token)) ids.set(token.content, token.id);
+  const [cls, sep] = [config.cls_token, config.sep_token].map((token) => (isObject(token) ? token.content : token));
+  const framing = { cls: cls ?? frame.cls, sep: sep ?? frame.sep };
+  if (!ids.has(framing.cls) || !ids.has(framing.sep)) return definition;
+  const [start, end] = [framing.cls, framing.sep].map((token) => [token, ids.get(token)]);
+  return { ...definition, post_processor: { type: "BertProcessing", cls: start, sep: end } };
 }
 
 /** The added tokens with those of the configuration: theirs count where both have one. */
