@@ -119,7 +119,8 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
     progress.stop();
     printTables(given, scored, reports);
     for (const { name, kind, metrics } of scored) {
-      if (Object.values(metrics).some((value) => !Number.isFinite(value))) say(`${name} has no score (nan): ${withoutScore[kind]}`);
+      // A threshold is infinite where no pair is better called alike.
+      if (Object.values(metrics).some(Number.isNaN)) say(`${name} has no score (nan): ${withoutScore[kind]}`);
     }
     await writeResults(given, { model: named ?? defaultModel.name, pooler: simcse.pooler, adapter: device.name, own: scored, reports });
   } finally {

@@ -92,9 +92,13 @@ describe("simcse evaluate --eval_file", () => {
     expect(rows[0]).toEqual({ set: "scored", a: pairs[0]![0], b: pairs[0]![1], score: 0, cosine: expect.any(Number) });
     expect(rows[6]).toMatchObject({ set: "faq", query: pairs[0]![0], rank_of_first_relevant: expect.any(Number) });
     // As in the README: the texts to search are for the sets that are searched.
-    expect((await evaluate("--eval_file", own("scored.csv"), own("faq.tsv"), "--corpus_file", own("more.txt"))).stdout).toContain(
-      "faq: retrieval, 6",
-    );
+    await writeFile(own("alike.csv"), `sentence1,sentence2,label\n${pairs[0]![0]},${pairs[0]![0]},0\n${pairs[0]!.join(",")},1\n`);
+    await writeFile(own("class.csv"), `text,label\n${tinySentences.map((text) => `${text},one`).join("\n")}\n`);
+    const files = ["scored.csv", "faq.tsv", "alike.csv", "class.csv"].map(own);
+    const more = await evaluate("--eval_file", ...files, "--corpus_file", own("more.txt"));
+    expect(more.stdout).toContain("faq: retrieval, 6");
+    expect(more.stderr).toContain("class has no score (nan): its texts have one class");
+    expect(more.stderr).not.toContain("alike has no score"); // Only the best threshold is infinite.
   });
 
   it("names what cannot be evaluated on", async () => {
