@@ -9,7 +9,7 @@ import "./webgpu-types.ts";
 
 export { ShapeError } from "./errors.ts";
 export type { Capabilities } from "./gpu/capabilities.ts";
-export type { Access, ShaderBinding, ShaderDeclaration, Windows } from "./gpu/shader.ts";
+export type { Access, ShaderBinding, ShaderDeclaration, ShaderTarget, Windows } from "./gpu/shader.ts";
 export { range, wgsl } from "./gpu/shader.ts";
 export { axisOf, type SplitShape, splitAt } from "./kernels/language/axis.ts";
 export { broadcastShapes } from "./kernels/language/broadcast.ts";

@@ -305,7 +305,7 @@ export type { Exchange, ProgramRun, Share, StepPlace, StepPrograms } from "./sim
 export type { StepMlmOptions, TokenizedExample, TrainingStepOptions } from "./simcse/training/step-recording.ts";
 export type { LoadedParts, LoadedTraining, TrainingOptions, TrainingPlan } from "./simcse/training/train-loaded.ts";
 export { type TrainerHooks, type TrainerState, type TrainingJob, type TrainingSummary, train } from "./simcse/training/trainer.ts";
-export type { Best, Evaluate, EvaluationEntry, EvaluatorState } from "./simcse/training/training-evaluator.ts";
+export type { Best, Evaluate, EvaluationEntry, EvaluatorState, TextReading } from "./simcse/training/training-evaluator.ts";
 export type { LogEntry, StepRecord } from "./simcse/training/training-log.ts";
 export { type TrainingSettings, trainingDefaults } from "./simcse/training/training-options.ts";
 export { type RunHooks, type TrainedStep, TrainingRun } from "./simcse/training/training-run.ts";
