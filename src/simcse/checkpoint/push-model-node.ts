@@ -56,12 +56,15 @@ async function cardFor(name: string, path: string, { pooler, ...licence }: CardO
   return Object.keys(licence).length === 0 ? card : { ...card, text: withLicence(card.text, licence) };
 }
 
-async function ownCard(folder: Folder, local: string, name: string, pooler: PoolerType | undefined): Promise<Card> {
+/** The name by which a card's code loads the model: that of its folder when the card was written. */
+const loadedName = /SimCSE\.load\("([^"\\]+)"\)/;
+
+async function ownCard(folder: Folder, folderName: string, name: string, pooler: PoolerType | undefined): Promise<Card> {
   if (pooler !== undefined)
     throw new OptionError(`${folder.name} has a card already, so it needs no pooler.`, "Leave the pooler out, or remove README.md.");
-  const text = (await readText(folder, "README.md"))
-    .replaceAll(JSON.stringify(local), JSON.stringify(name))
-    .replaceAll(`--model ${local} `, `--model ${name} `);
+  const card = await readText(folder, "README.md");
+  const local = loadedName.exec(card)?.[1] ?? folderName;
+  const text = card.replaceAll(JSON.stringify(local), JSON.stringify(name)).replaceAll(`--model ${local} `, `--model ${name} `);
   return { text, assumedPooler: null };
 }
 

@@ -37,4 +37,8 @@ it("sends a loaded model in one call", async () => {
   await expect(pushModel("me/model", named, { endpoint, token, pooler: "avg" })).rejects.toThrow(
     "a model with the pooler cls_before_pooler",
   );
+  // A card that was written when the folder had another name.
+  await writeFile(join(named, "README.md"), card.replaceAll("me/model", "out"));
+  await pushModel("me/model", named, { endpoint, token });
+  expect(committedText(got, "README.md")).toBe(card);
 });
