@@ -82,6 +82,11 @@ export async function readTrainingFiles(given: TrainingFileOptions, tokenizer: T
     const read: Example[] = [];
     for await (const example of table.examples) read.push(example);
     const taken = byWeight(read, weight, name);
+    if (taken.length === 0 && read.length > 0)
+      throw new OptionError(
+        `--train_file ${name}:${weight} takes none of its ${count(read.length, table.kind)}.`,
+        "Give a greater weight.",
+      );
     say(`${table.name}: ${table.understood}; ${count(read.length, table.kind)}${weight === 1 ? "" : `, ${count(taken.length, "")} taken`}`);
     // Not push(...taken), which fails with a million arguments.
     for (const example of taken) examples.push(example);

@@ -107,4 +107,5 @@ it("refuses what there is no loss for, kinds that differ, and a weight of nothin
   await expect(read(["few.jsonl", "a.csv"])).rejects.toThrow(DataError);
   await expect(read(["few.jsonl", "a.csv"])).rejects.toThrow(/a\.csv holds pairs, and .*few\.jsonl sentences/);
   await expect(read(["few.jsonl:0"])).rejects.toThrow(OptionError);
+  await expect(read(["few.jsonl:0.0001"])).rejects.toThrow("takes none of its 2 sentences");
 });
