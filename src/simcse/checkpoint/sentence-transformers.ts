@@ -315,7 +315,7 @@ async function readMaxLength(folder: Folder): Promise<number | null> {
     if (lowerCase !== false && !(await isUncased(folder))) {
       throw new FormatError(
         `${pathIn(folder, file)} lowers the case of texts for a tokenizer that keeps it`,
-        "Set do_lower_case in tokenizer_config.json instead.",
+        'Set do_lower_case in tokenizer_config.json instead (BERT), or "normalizer": {"type": "Lowercase"} in tokenizer.json.',
       );
     }
     const given = lengthOf(settings.processor_kwargs) ?? lengthOf(settings.tokenizer_args) ?? max_seq_length;
