@@ -89,7 +89,9 @@ async function compare(model: SimCseModel, { sentences, vectors }: Vectors): Pro
   const capacity = { sentences: sentences.length, tokens, ...tableSizes(model.config) };
   const program = await compile(model.device, (tape) => {
     const batch = declareBatch(tape, capacity, { indices: false });
-    return { vectors: poolSentences("cls", model.modules.transformer.forward(batch, { training: false }), batch, model.mlp) };
+    return {
+      vectors: poolSentences("cls", model.modules.transformer.forward(batch, { training: false, rows: "first" }), batch, model.mlp),
+    };
   });
   const packed = new BatchPacker(capacity).pack(
     sentences.map((ids) => ({ ids, key: 0 })),

@@ -2,6 +2,17 @@
 import type { SimCseModel } from "../../src/simcse/model/model.ts";
 import type { TrainingStep } from "../../src/simcse/training/training-step.ts";
 
+/** The gradients that a step left, by parameter. */
+export async function readGradients({ store, device }: SimCseModel): Promise<Map<string, Float32Array>> {
+  const gradients = new Map<string, Float32Array>();
+  for (const [name, { parameter, offset, shape }] of store.pieces) {
+    const { buffer, offset: start } = parameter.gradient!.window;
+    const size = shape.reduce((a, b) => a * b, 1) * 4;
+    gradients.set(name, new Float32Array(await device.read({ buffer, offset: start + offset * 4, size })));
+  }
+  return gradients;
+}
+
 /**
  * Makes steps with `run` until the gradients of one do not overflow, as training does: a step that overflows halves the loss scale, and makes
  * no update. At a rate of 0 no other makes one either. The gradients are those of the loss itself, by parameter.
@@ -19,15 +30,7 @@ export async function gradientsOf(
     scaling = await step.scaling();
   } while (scaling.skipped_steps === update);
   const [metrics] = await step.metrics(update, update);
-  const gradients = new Map<string, Float32Array>();
-  for (const [name, { parameter, offset, shape }] of model.store.pieces) {
-    const { buffer, offset: start } = parameter.gradient!.window;
-    const size = shape.reduce((a, b) => a * b, 1) * 4;
-    const scaled = new Float32Array(await model.device.read({ buffer, offset: start + offset * 4, size }));
-    gradients.set(
-      name,
-      scaled.map((value) => value / scaling.loss_scale),
-    );
-  }
+  const scaled = await readGradients(model);
+  const gradients = new Map(Array.from(scaled, ([name, values]) => [name, values.map((value) => value / scaling.loss_scale)]));
   return { loss: metrics!.loss, gradients };
 }

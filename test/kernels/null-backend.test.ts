@@ -19,6 +19,7 @@ import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
 import { dropout } from "../../src/kernels/dropout.ts";
 import { embedding, gatherOrder, gatherRuns } from "../../src/kernels/embedding.ts";
 import { fill } from "../../src/kernels/fill.ts";
+import { firstRows } from "../../src/kernels/first-rows.ts";
 import { gated } from "../../src/kernels/gated.ts";
 import { gatherRows } from "../../src/kernels/gather-rows.ts";
 import { type FloatType, f32, float, type Kernel, type Persistent, u32, type Value } from "../../src/kernels/language/operation.ts";
@@ -37,6 +38,7 @@ import { advanceOptimizer, lossScale, optimizerStateShape } from "../../src/kern
 import { orderLoss } from "../../src/kernels/order-loss.ts";
 import { functions, type PointwiseFunction } from "../../src/kernels/pointwise/functions.ts";
 import { pointwiseOperation, scale } from "../../src/kernels/pointwise/operation.ts";
+import { add } from "../../src/kernels/pointwise/pointwise.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
 import { rotary } from "../../src/kernels/rotary.ts";
@@ -145,7 +147,10 @@ const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | null)[]> 
       runs: tape.input(`${name}Runs`, gatherRuns(tape.extent(name, 57))),
     });
     const tables = { word: table("word"), position: table("position"), tokenType: table("tokenType") };
+    const first = firstRows(x, x, batch);
     const ys = [
+      first.y,
+      add(first.x, first.y),
       dropout(x, 0.1, { tokens: batch.tokens }),
       dropout(x, 0.1),
       pool(x, { sentences: batch.sentences }, ["mean", "max"]),

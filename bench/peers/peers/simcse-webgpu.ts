@@ -75,7 +75,9 @@ export async function open(): Promise<OpenPeer> {
       };
       const program = await compile(device, (tape) => {
         const batch = declareBatch(tape, capacity, { indices: false });
-        return { embeddings: poolSentences("cls", model.modules.transformer.forward(batch, { training: false }), batch, model.mlp) };
+        return {
+          embeddings: poolSentences("cls", model.modules.transformer.forward(batch, { training: false, rows: "first" }), batch, model.mlp),
+        };
       });
       const packer = new BatchPacker(capacity);
       const batch = sentences().map((ids, key) => ({ ids, key }));

@@ -4,7 +4,7 @@
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
-import { blockIndex, fold, kernel, rows, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
+import { blockIndex, fold, kernel, sizeOf, sizeParam, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
 import { capacity, type Dimension, type Join, type Kernel, type Lowering, Scratch, type Tensor } from "./operation.ts";
 
 /** Rows of a chunk: on a GPU few, which a thread adds one after the other while others wait for memory, but no more chunks than are quickly joined. */
@@ -56,11 +56,11 @@ export function columnReduction(
     workgroupSize: [threads],
     reads,
     writes: { partial: [partial, element] },
-    params,
+    params: { ...params, rowCount: sizeParam(rowCount) },
     declarations: alias + declarations,
     main: wgsl`let column = group.x * ${threads}u + thread;
   if (column >= ${columns}u) { return; }
-  let end = min(${rows(rowCount)}, (group.y + 1u) * ${rowsPerChunk}u);
+  let end = min(${sizeOf("rowCount", rowCount)}, (group.y + 1u) * ${rowsPerChunk}u);
   ${each((term) => `var sum${term} = T();`)}
   for (var row = group.y * ${rowsPerChunk}u; row < end; row++) {
     let index = row * ${columns}u + column;
@@ -96,7 +96,7 @@ const joining = { columns: 8, threads: 32 } as const;
 
 /** The kernel that adds up chunks: on a GPU by many threads a column and a tree, on a software adapter by one thread a column. */
 export function joinChunks({ software }: Capabilities, { label, partial, parts, width, terms }: ChunkSums): Kernel {
-  const chunks = `(${rows(parts.of)} + ${parts.size - 1}u) / ${parts.size}u`;
+  const chunks = `(${sizeOf("rowCount", parts.of)} + ${parts.size - 1}u) / ${parts.size}u`;
   const step = vectorWidth(width);
   const element = vector(step);
   const columns = width / step;
@@ -113,6 +113,7 @@ export function joinChunks({ software }: Capabilities, { label, partial, parts, 
   const declaration = {
     label,
     reads: { partial: [partial, element] as const },
+    params: { rowCount: sizeParam(parts.of) },
     writes: Object.fromEntries(terms.map(({ output }, term) => [`out${term}`, [output, element] as const])),
   };
   const alias = `alias T = ${element};\n`;

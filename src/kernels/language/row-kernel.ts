@@ -8,7 +8,7 @@
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
-import { blockIndex, fold, type KernelDeclaration, kernel, liveRows, rows, threadsPerWorkgroup } from "./kernel.ts";
+import { blockIndex, fold, type KernelDeclaration, kernel, liveRows, rows, sizeOf, sizeParam, threadsPerWorkgroup } from "./kernel.ts";
 import type { Dimension, Kernel, Shape } from "./operation.ts";
 
 /** The declaration of a kernel along rows. */
@@ -49,7 +49,9 @@ var<private> reducingThread: u32;
 ${reduction("total", "a + b")}${reduction("largest", "max(a, b)")}`;
 
 /** A kernel that reduces along rows, in the form that suits the device. */
-export function rowKernel({ software }: Capabilities, { rowCount, main, declarations = "", ...rest }: RowKernelDeclaration): Kernel {
+export function rowKernel({ software }: Capabilities, { rowCount, main, declarations = "", ...own }: RowKernelDeclaration): Kernel {
+  const count = countOf(rowCount);
+  const rest = { ...own, params: { ...own.params, ...count.params } };
   if (software) {
     return kernel({
       ...rest,
@@ -57,7 +59,7 @@ export function rowKernel({ software }: Capabilities, { rowCount, main, declarat
       declarations: threadReduction + declarations,
       main: wgsl`${blockIndex}
   let row = block * ${rowsPerWorkgroup}u + thread;
-  if (row >= ${rows(rowCount)}) { return; }
+  if (row >= ${count.text}) { return; }
   const firstColumn = 0u;
   // Always 1, which the compiler cannot know: it would unroll loops of up to 32 columns, and take a minute for a row of 128.
   let columnStride = groups.z;
@@ -70,13 +72,19 @@ export function rowKernel({ software }: Capabilities, { rowCount, main, declarat
     workgroupSize: [threadsPerWorkgroup],
     declarations: workgroupReduction + declarations,
     main: wgsl`let row = group.y * groups.x + group.x;
-  if (row >= ${rows(rowCount)}) { return; }
+  if (row >= ${count.text}) { return; }
   reducingThread = thread;
   let firstColumn = thread;
   const columnStride = ${threadsPerWorkgroup}u;
   ${main}`,
     workgroups: (live) => fold(liveRows(rowCount, live)),
   });
+}
+
+/** WGSL for the number of rows. One dimension is a parameter, so that tokens and sentences share a pipeline. */
+function countOf(rowCount: Dimension | Shape) {
+  if (typeof rowCount === "object" && !("word" in rowCount)) return { text: rows(rowCount), params: {} };
+  return { text: sizeOf("rowCount", rowCount), params: { rowCount: sizeParam(rowCount) } };
 }
 
 /** The variant's name in a plan. */

@@ -43,6 +43,9 @@ export interface BatchValues {
   readonly indices?: { readonly word: GatherIndex; readonly position: GatherIndex };
 }
 
+/** The rows of the last layer's output that are read: all, or the first token's of each sentence ([CLS]). */
+export type ReadRows = "all" | "first";
+
 /** How a forward pass is recorded. */
 export interface ForwardOptions {
   /** Whether dropout is active. */
@@ -53,13 +56,18 @@ export interface ForwardOptions {
   readonly dtype?: FloatType;
   /** Keep only each layer's input for the backward pass, and recompute the layer there. */
   readonly recompute?: boolean;
+  /** What is read of the last layer's output; all if absent. The rest of it is not computed. */
+  readonly rows?: ReadRows;
 }
 
 /** The encoder of an architecture. Its own properties have the names of the checkpoint's tensors. */
 export interface Transformer {
   /** The word embedding [vocab_size, width], which a masked language model's head shares. */
   readonly words: Parameter;
-  /** The output of the embeddings and of each layer: num_hidden_layers + 1 values [tokens, hidden_size]. */
+  /**
+   * The output of the embeddings and of each layer: num_hidden_layers + 1 values [tokens, hidden_size]. If only the first rows are read, the
+   * last value is [sentences, hidden_size].
+   */
   forward(batch: BatchValues, options: ForwardOptions): Value[];
 }
 

@@ -11,7 +11,7 @@ import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
 import { Embeddings, type OnnxEmbeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerDropout, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, onnxPostNorm } from "./onnx-layers.ts";
 import { type Projection, Projections } from "./projections.ts";
@@ -63,15 +63,15 @@ export class Layer {
     this.output = block("output", intermediate_size);
   }
 
-  forward(x: Value, batch: BatchValues, dropout: LayerDropout): Value {
+  forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
     const { attention, intermediate, output } = this;
     const block = {
-      attend: (input: Value) => attention.self.forward(input, batch, dropout),
+      attend: (input: Value) => attention.self.forward(input, batch, options),
       attended: { dense: attention.output.dense, norm: attention.output.LayerNorm },
       expand: intermediate.dense,
       output: { dense: output.dense, norm: output.LayerNorm },
     };
-    return postNorm(block, x, batch, dropout);
+    return postNorm(block, x, batch, options);
   }
 }
 
@@ -96,7 +96,7 @@ export class Bert implements Transformer {
     const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
     const dropout = layerDropout({ hidden, attention }, batch, options);
     const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
-    return throughLayers(embedded, this.encoder.layer, (layer, x) => layer.forward(x, batch, dropout), options);
+    return throughLayers(embedded, this.encoder.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
   }
 }
 

@@ -8,7 +8,7 @@ import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerDropout, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, onnxPostNorm } from "./onnx-layers.ts";
 import { type Projection, Projections } from "./projections.ts";
@@ -60,14 +60,14 @@ class Layer {
     this.output_layer_norm = new LayerNorm(width, layerNormEpsilon);
   }
 
-  forward(x: Value, batch: BatchValues, dropout: LayerDropout): Value {
+  forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
     const block = {
-      attend: (input: Value) => this.attention.forward(input, batch, dropout),
+      attend: (input: Value) => this.attention.forward(input, batch, options),
       attended: { dense: this.attention.out_lin, norm: this.sa_layer_norm, dropout: false },
       expand: this.ffn.lin1,
       output: { dense: this.ffn.lin2, norm: this.output_layer_norm },
     };
-    return postNorm(block, x, batch, dropout);
+    return postNorm(block, x, batch, options);
   }
 }
 
@@ -90,7 +90,7 @@ class DistilBert implements Transformer {
     const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
     const dropout = layerDropout({ hidden, attention }, batch, options);
     const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
-    return throughLayers(embedded, this.transformer.layer, (layer, x) => layer.forward(x, batch, dropout), options);
+    return throughLayers(embedded, this.transformer.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
   }
 }
 

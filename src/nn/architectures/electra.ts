@@ -44,7 +44,7 @@ class Electra implements Transformer {
     const dropout = layerDropout({ hidden, attention }, batch, options);
     const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
     const first = this.embeddings_project?.forward(embedded) ?? embedded;
-    return throughLayers(first, this.encoder.layer, (layer, x) => layer.forward(x, batch, dropout), options);
+    return throughLayers(first, this.encoder.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
   }
 }
 

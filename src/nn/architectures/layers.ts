@@ -1,9 +1,10 @@
 /** How layers are recorded one after another, and the block that BERT and its relatives repeat. */
+import { firstRows } from "../../kernels/first-rows.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { gelu } from "../../kernels/pointwise/pointwise.ts";
 import type { LayerNorm } from "../layer-norm.ts";
 import type { Linear } from "../linear.ts";
-import type { BatchValues, ForwardOptions } from "./architecture.ts";
+import type { BatchValues, ForwardOptions, ReadRows } from "./architecture.ts";
 
 /** The dropout in a layer: probabilities from 0 to less than 1. */
 export interface LayerDropout {
@@ -25,19 +26,44 @@ export function layerDropout(
   return { hidden: probability(own.hidden), attention: probability(own.attention), tokens: training ? tokens : undefined };
 }
 
+/** How a layer is recorded. */
+export interface LayerOptions extends LayerDropout {
+  /** What is read of its output. */
+  readonly rows: ReadRows;
+}
+
 /** The embeddings' output `first`, and that of each layer. */
 export function throughLayers<Layer>(
   first: Value,
   layers: readonly Layer[],
-  forward: (layer: Layer, x: Value, place: number) => Value,
-  { recompute = false }: ForwardOptions,
+  forward: (layer: Layer, x: Value, options: LayerOptions) => Value,
+  dropout: LayerDropout,
+  { recompute = false, rows = "all" }: ForwardOptions,
 ): Value[] {
   const hidden = [first];
   for (const [place, layer] of layers.entries()) {
-    const next = () => forward(layer, hidden.at(-1)!, place);
+    const next = () => forward(layer, hidden.at(-1)!, { ...dropout, rows: place === layers.length - 1 ? rows : "all" });
     hidden.push(recompute ? first.tape.recomputed(next) : next());
   }
   return hidden;
+}
+
+/** What a layer works on after attention: one row for each that is read of its output. */
+interface AfterAttention {
+  readonly context: Value;
+  /** The layer's input. */
+  readonly residual: Value;
+  /** The token table of the rows. */
+  readonly tokens: Value;
+  /** The same if the adapters' dropout is active. */
+  readonly adapterTokens: Value | undefined;
+}
+
+/** The rows of attention's result and of the layer's input `x` that are read of its output: everything after attention is row by row. */
+export function afterAttention(context: Value, x: Value, batch: BatchValues, { rows, tokens }: LayerOptions): AfterAttention {
+  if (rows === "all") return { context, residual: x, tokens: batch.tokens, adapterTokens: tokens };
+  const first = firstRows(context, x, batch);
+  return { context: first.x, residual: first.y, tokens: first.tokens, adapterTokens: tokens && first.tokens };
 }
 
 /** A linear layer whose output is added to a residual and normalised. */
@@ -57,12 +83,11 @@ export interface PostNormBlock {
   readonly output: ResidualBlock;
 }
 
-/** Self-attention and the feed-forward network, each with a residual and LayerNorm: [tokens, hidden_size] from the same. */
-export function postNorm({ attend, attended, expand, output }: PostNormBlock, x: Value, batch: BatchValues, dropout: LayerDropout): Value {
-  const add = ({ dense, norm, dropout: hasDropout = true }: ResidualBlock, from: Value, residual: Value) => {
-    const options = { dropout: hasDropout ? dropout.hidden : 0, tokens: batch.tokens };
-    return norm.forwardResidual(dense.forward(from, dropout.tokens), residual, options);
-  };
-  const middle = add(attended, attend(x), x);
-  return add(output, gelu(expand.forward(middle, dropout.tokens)), middle);
+/** Self-attention and the feed-forward network, each with a residual and LayerNorm: the rows that are read, from `x` [tokens, hidden_size]. */
+export function postNorm({ attend, attended, expand, output }: PostNormBlock, x: Value, batch: BatchValues, options: LayerOptions): Value {
+  const { context, residual, tokens, adapterTokens } = afterAttention(attend(x), x, batch, options);
+  const add = ({ dense, norm, dropout: hasDropout = true }: ResidualBlock, from: Value, to: Value) =>
+    norm.forwardResidual(dense.forward(from, adapterTokens), to, { dropout: hasDropout ? options.hidden : 0, tokens });
+  const middle = add(attended, context, residual);
+  return add(output, gelu(expand.forward(middle, adapterTokens)), middle);
 }

@@ -17,7 +17,7 @@ import type { LoraOptions, LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, isWhole, nothing, only, positive, probability, type Rule, size } from "./config-rules.ts";
-import { type LayerDropout, layerDropout, throughLayers } from "./layers.ts";
+import { afterAttention, type LayerOptions, layerDropout, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, onnxAttended, onnxGelu, onnxPlaces, onnxRows } from "./onnx-layers.ts";
 
@@ -85,15 +85,17 @@ class Layer {
     this.#attention = attentionOf(config, layer);
   }
 
-  forward(x: Value, batch: BatchValues, { hidden, attention: ofAttention, tokens }: LayerDropout): Value {
+  forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
+    const { hidden, attention: ofAttention } = options;
     const { attn, mlp } = this;
     const heads = this.#heads;
     const { theta, window } = this.#attention;
-    const qkv = rotary(attn.Wqkv.forward(this.attn_norm?.forward(x) ?? x, tokens), batch.tokens, { heads, theta });
-    const context = attention(qkv, batch, { heads, dropout: ofAttention, ...(window !== null && { window }) });
-    const attended = add(drop(attn.Wo.forward(context, tokens), ofAttention, batch), x);
-    const inner = gated(mlp.Wi.forward(this.mlp_norm.forward(attended), tokens), "gelu");
-    return add(mlp.Wo.forward(drop(inner, hidden, batch), tokens), attended);
+    const qkv = rotary(attn.Wqkv.forward(this.attn_norm?.forward(x) ?? x, options.tokens), batch.tokens, { heads, theta });
+    const all = attention(qkv, batch, { heads, dropout: ofAttention, ...(window !== null && { window }) });
+    const { context, residual, tokens, adapterTokens } = afterAttention(all, x, batch, options);
+    const attended = add(drop(attn.Wo.forward(context, adapterTokens), ofAttention, { tokens }), residual);
+    const inner = gated(mlp.Wi.forward(this.mlp_norm.forward(attended), adapterTokens), "gelu");
+    return add(mlp.Wo.forward(drop(inner, hidden, { tokens }), adapterTokens), attended);
   }
 }
 
@@ -124,7 +126,7 @@ class ModernBert implements Transformer {
     const embedded = embedding(batch.tokens, { word: this.words }, batch.indices, options.dtype);
     const after = { dropout: layerDropout({ hidden: embedding_dropout, attention }, batch, options).hidden, tokens: batch.tokens };
     const first = this.embeddings.norm.forward(embedded, after);
-    const states = throughLayers(first, this.layers, (layer, x) => layer.forward(x, batch, dropout), options);
+    const states = throughLayers(first, this.layers, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
     return [...states.slice(0, -1), this.final_norm.forward(states.at(-1)!)];
   }
 }

@@ -12,7 +12,7 @@ import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerDropout, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
 import { type OnnxBatch, onnxPlaces, onnxPostNorm } from "./onnx-layers.ts";
 import { type Projection, Projections } from "./projections.ts";
 import { RobertaHead } from "./roberta.ts";
@@ -74,15 +74,15 @@ class Layer {
     this.output = { dense: linear("output", inner, width), LayerNorm: norm() };
   }
 
-  forward(x: Value, batch: BatchValues, bias: Bias, dropout: LayerDropout): Value {
+  forward(x: Value, batch: BatchValues, bias: Bias, options: LayerOptions): Value {
     const { attention, intermediate, output } = this;
     const block = {
-      attend: (input: Value) => attention.attn.forward(input, batch, bias, dropout),
+      attend: (input: Value) => attention.attn.forward(input, batch, bias, options),
       attended: { dense: attention.attn.o, norm: attention.LayerNorm },
       expand: intermediate.dense,
       output: { dense: output.dense, norm: output.LayerNorm },
     };
-    return postNorm(block, x, batch, dropout);
+    return postNorm(block, x, batch, options);
   }
 }
 
@@ -112,7 +112,7 @@ class Mpnet implements Transformer {
     const { layer: layers, relative_attention_bias } = this.encoder;
     const bias = { table: relative_attention_bias.weight, starts: bucketStarts };
     const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
-    return throughLayers(embedded, layers, (layer, x) => layer.forward(x, batch, bias, dropout), options);
+    return throughLayers(embedded, layers, (layer, x, own) => layer.forward(x, batch, bias, own), dropout, options);
   }
 }
 

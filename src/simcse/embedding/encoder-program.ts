@@ -9,7 +9,7 @@ import type { Value } from "../../kernels/language/operation.ts";
 import { normalize } from "../../kernels/normalize.ts";
 import { type BatchCapacity, BatchPacker, declareBatch, declarePooledSentences, tableSizes, withoutPrompt } from "../model/batch.ts";
 import type { SimCseModel } from "../model/model.ts";
-import { type EncodingPooler, poolSentences } from "../model/poolers.ts";
+import { type EncodingPooler, poolSentences, rowsReadBy } from "../model/poolers.ts";
 
 /** What a program is compiled for. */
 export interface EncoderProgramSize {
@@ -57,7 +57,8 @@ export class EncoderProgram {
     const leavesOutPrompt = pooler === "sentence_transformers" && !modules.sentenceHead!.config.includePrompt;
     const record = (tape: Tape) => {
       const batch = declareBatch(tape, capacity, { indices: false });
-      const hidden = modules.transformer.forward(batch, { training: false, dtype: model.dtype });
+      const rows = pooler === "sentence_transformers" ? modules.sentenceHead!.rows : rowsReadBy(pooler);
+      const hidden = modules.transformer.forward(batch, { training: false, dtype: model.dtype, rows });
       const vectors =
         pooler === "sentence_transformers"
           ? modules.sentenceHead!.forward(hidden.at(-1)!, batch, leavesOutPrompt ? declarePooledSentences(tape, capacity) : batch.sentences)

@@ -10,9 +10,10 @@ import { normalize } from "../../kernels/normalize.ts";
 import { add, gelu, relu, sigmoid, silu, tanh } from "../../kernels/pointwise/pointwise.ts";
 import { type Pooling, pool } from "../../kernels/pool.ts";
 import { slice } from "../../kernels/slice.ts";
-import type { BatchValues } from "../../nn/architectures/architecture.ts";
+import type { BatchValues, ReadRows } from "../../nn/architectures/architecture.ts";
 import { LayerNorm } from "../../nn/layer-norm.ts";
 import { Parameter } from "../../nn/parameters/parameter.ts";
+import { firstOf } from "./poolers.ts";
 
 /** Activations of dense layers, by their names in PyTorch. */
 const activations = {
@@ -111,10 +112,17 @@ export class SentenceHead {
     this.steps = config.steps.map(makeStep);
   }
 
-  /** f32 [sentences, width] from the last layer's output [tokens, hidden_size]. `pooled` is the sentence table without the tokens of prompts. */
-  forward(hidden: Value, batch: BatchValues, pooled: Value): Value {
+  /** What it reads of the last layer's output. */
+  get rows(): ReadRows {
+    const { poolings, includePrompt } = this.config;
+    return includePrompt && poolings.length === 1 && poolings[0] === "first" ? "first" : "all";
+  }
+
+  /** f32 [sentences, width] from the last layer's output. `pooled` is the sentence table without the tokens of prompts. */
+  forward(last: Value, batch: BatchValues, pooled: Value): Value {
     const { tokens } = batch;
-    return this.steps.reduce((x, step) => step.forward(x), pool(hidden, { tokens, sentences: pooled }, this.config.poolings));
+    const vectors = this.rows === "first" ? firstOf(last, batch) : pool(last, { tokens, sentences: pooled }, this.config.poolings);
+    return this.steps.reduce((x, step) => step.forward(x), vectors);
   }
 }
 

@@ -13,7 +13,7 @@ import type { Loss, LossBatch } from "../losses/loss.ts";
 import { maskedLanguageLoss } from "../losses/mlm.ts";
 import { type BatchCapacity, declareBatch, type PackedSentence, tableSizes } from "../model/batch.ts";
 import type { Modules } from "../model/model.ts";
-import { type PoolerType, poolSentences } from "../model/poolers.ts";
+import { type PoolerType, poolSentences, rowsReadBy } from "../model/poolers.ts";
 
 /** What a training step computes. */
 export interface TrainingStepOptions {
@@ -74,7 +74,11 @@ export function batchCapacity(config: TransformerConfig, options: TrainingStepOp
 
 /** Records the embeddings of a batch under dropout, f32 [sentences, hidden_size]. */
 export function recordEmbeddings({ modules, layout }: Recorded, options: TrainingStepOptions, batch: BatchValues): Value {
-  const hidden = modules.transformer.forward(batch, { training: true, ...forwardOptions(layout, options) });
+  const hidden = modules.transformer.forward(batch, {
+    training: true,
+    rows: rowsReadBy(options.pooler),
+    ...forwardOptions(layout, options),
+  });
   return poolSentences(options.pooler, hidden, batch, modules.mlp?.dense ?? null);
 }
 
