@@ -27,13 +27,14 @@ const planned = (halves: boolean, gradientCheckpointing: boolean) =>
 
 describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
   it.each([false, true])(
-    "takes at most 211 dispatches: one for the gradients of a layer's weights, and a few that join what is added up in parts, halves: %s",
+    "takes at most 216 dispatches: one for the gradients of a layer's weights, and a few that join what is added up in parts, halves: %s",
     (halves) => {
       const { kernels, steps } = planned(halves, false).plan;
-      expect(kernels.length).toBeLessThanOrEqual(211);
+      expect(kernels.length).toBeLessThanOrEqual(216);
       const joins = kernels.filter(({ shader }) => /joins?$|total$|layerNormParameterGradient/.test(shader.label));
-      expect(new Set(joins.map(({ shader }) => shader.label))).toEqual(new Set(["joins"]));
-      expect(joins.length).toBeLessThanOrEqual(3);
+      // The last layer has few rows, and so its feed-forward network's products are split along k. What follows reads them at once.
+      expect(new Set(joins.map(({ shader }) => shader.label))).toEqual(new Set(["matmul nt join", "matmul nn join", "joins"]));
+      expect(joins.length).toBeLessThanOrEqual(5);
       expect(steps.filter(({ node }) => node.operation.name === "groupedMatmul")).toHaveLength(base.num_hidden_layers);
     },
   );
@@ -42,10 +43,10 @@ describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
     const capabilities = { ...device.capabilities, limits, software: false };
     const plans = (form: Partial<TrainingStepOptions>) =>
       planTrainingStep(base, { mlp: true }, { ...options, ...form }, capabilities).plans;
-    expect(plans({ accumulation: 2 }).batch!.kernels.length).toBeLessThanOrEqual(210);
-    expect(plans({ batchSize: 512, cacheChunk: 64 }).chunk!.kernels.length).toBeLessThanOrEqual(197);
+    expect(plans({ accumulation: 2 }).batch!.kernels.length).toBeLessThanOrEqual(212);
+    expect(plans({ batchSize: 512, cacheChunk: 64 }).chunk!.kernels.length).toBeLessThanOrEqual(199);
     // Products of so few rows are split along k.
-    expect(plans({ batchSize: 512, cacheChunk: 16 }).chunk!.kernels.length).toBeLessThanOrEqual(269);
+    expect(plans({ batchSize: 512, cacheChunk: 16 }).chunk!.kernels.length).toBeLessThanOrEqual(267);
   });
 
   it("takes at most 2.45 GB of activations in f32 and 1.25 GB in f16", () => {
