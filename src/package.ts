@@ -128,6 +128,7 @@ export type {
   BatchValues,
   ForwardOptions,
   MaskedHead,
+  ReadRows,
   Transformer,
   TransformerConfig,
 } from "./nn/architectures/architecture.ts";
