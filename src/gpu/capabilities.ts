@@ -72,7 +72,7 @@ export async function readCapabilities(
 
 /**
  * The size that all subgroups have. Where the driver chooses one for each pipeline (AMD, Intel), kernels for matrix units need to know it, so
- * shaders ask for the smallest: these units are made for it, and results in registers take the fewest of a lane's.
+ * shaders ask for the smallest, which their units are made for.
  */
 async function subgroupSizeOf(
   device: GPUDevice,

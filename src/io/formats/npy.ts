@@ -8,6 +8,7 @@
 import { FormatError, ShapeError } from "../../errors.ts";
 import { TO_F32 } from "../weights/dtypes.ts";
 import { bytesOf } from "./bytes.ts";
+import { fortranStrides, inRowOrder } from "./strided.ts";
 
 const MAGIC = "\u0093NUMPY";
 /** Magic, two bytes of version, two bytes of header length. */
@@ -87,8 +88,7 @@ export function decodeNpy(bytes: Uint8Array, path: string): NpyArray {
     );
   }
   if (order === ">") for (let at = 0; at < data.length; at += elementBytes) data.subarray(at, at + elementBytes).reverse();
-  const values = toF32(data);
-  return { shape, data: isFortran ? inCOrder(values, shape) : values };
+  return { shape, data: toF32(isFortran ? inRowOrder(data, elementBytes, shape, fortranStrides(shape)) : data) };
 }
 
 /** What a header says: byte order, element type, order of the elements, shape. */
@@ -125,23 +125,6 @@ function parseNpyHeader(bytes: Uint8Array, path: string): NpyHeader {
     .filter((size) => size !== "")
     .map(Number);
   return { order: descr[1]!, kind: descr[2]!, isFortran: fortran[1] === "True", shape, dataStart };
-}
-
-/** The elements of an array in Fortran order, whose first index runs fastest, in C order, whose last index does. */
-function inCOrder(values: Float32Array, shape: readonly number[]): Float32Array {
-  const ordered = new Float32Array(values.length);
-  const strides = shape.map((_, i) => elementCount(shape.slice(0, i)));
-  const index = shape.map(() => 0);
-  for (let at = 0, from = 0; at < values.length; at++) {
-    ordered[at] = values[from]!;
-    for (let i = shape.length - 1; i >= 0; i--) {
-      from += strides[i]!;
-      if (++index[i]! < shape[i]!) break;
-      from -= strides[i]! * shape[i]!;
-      index[i] = 0;
-    }
-  }
-  return ordered;
 }
 
 /** The bytes before the elements of an array. */

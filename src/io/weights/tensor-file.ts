@@ -5,6 +5,7 @@
 import { FormatError, OptionError } from "../../errors.ts";
 import { quoted, show } from "../../show.ts";
 import { type Folder, pathIn } from "../folder.ts";
+import { inRowOrder } from "../formats/strided.ts";
 import { DTYPE_BITS, type Dtype, TO_F32 } from "./dtypes.ts";
 import { type TensorInfo, tensorBytes } from "./tensor-info.ts";
 
@@ -47,7 +48,7 @@ export class TensorFile implements Weights {
   async readBytes(name: string): Promise<Uint8Array> {
     const info = this.info(name);
     const bytes = await this.#folder.read(this.#file, info.start, info.end);
-    return info.strides === undefined ? bytes : inOrder(bytes, DTYPE_BITS[info.dtype] / 8, info.shape, info.strides);
+    return info.strides === undefined ? bytes : inRowOrder(bytes, DTYPE_BITS[info.dtype] / 8, info.shape, info.strides);
   }
 
   async readF32(name: string, expectedShape?: readonly number[]): Promise<Float32Array> {
@@ -101,21 +102,4 @@ export function noSuchTensor({ path, tensors }: Pick<Weights, "path" | "tensors"
     `${path} has no tensor ${quoted(name)} among its ${tensors.size}`,
     "Check that the weights are of the model that the config.json describes.",
   );
-}
-
-/** The elements of a view in C order, from the bytes between its first element and its last. */
-function inOrder(view: Uint8Array, elementBytes: number, shape: readonly number[], strides: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(shape.reduce((count, size) => count * size, elementBytes));
-  const index = shape.map(() => 0);
-  let from = 0;
-  for (let to = 0; to < bytes.length; to += elementBytes) {
-    for (let byte = 0; byte < elementBytes; byte++) bytes[to + byte] = view[from * elementBytes + byte]!;
-    for (let dimension = shape.length - 1; dimension >= 0; dimension--) {
-      from += strides[dimension]!;
-      if (++index[dimension]! < shape[dimension]!) break;
-      from -= strides[dimension]! * shape[dimension]!;
-      index[dimension] = 0;
-    }
-  }
-  return bytes;
 }
