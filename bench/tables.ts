@@ -1,4 +1,5 @@
 /** The benchmarks by name. */
+import { compilerTables } from "./compilers.ts";
 import { devicesTable } from "./devices.ts";
 import { encodeTable } from "./encode.ts";
 import { hostTable } from "./host.ts";
@@ -27,6 +28,7 @@ export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<read
   host: async () => [await hostTable()],
   tuning: async (bench) => [await tuningTable(bench)],
   encode: async (bench) => [await encodeTable(bench, wikipedia)],
+  compilers: (bench) => compilerTables(bench),
   load: async ({ device, quick }) => [await loadTable(device, quick ? 1 : 3)],
   search: async ({ device, quick }) => [await searchTable(device, quick ? 1 : 5)],
   // Imported here, because only the server needs the packages of HTTP.

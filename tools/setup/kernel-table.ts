@@ -10,12 +10,12 @@ import { parseConfig } from "../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../src/simcse/losses/infonce.ts";
 import { planTrainingStep } from "../../src/simcse/training/training-step.ts";
 
-/** A layer of BERT-base; variants depend on sizes, and all layers have the same. */
+/** BERT-base's last layer, which computes only the rows of [CLS] after attention, and one before it, as all others are. */
 const config = parseConfig("BERT-base", {
   model_type: "bert",
   vocab_size: 30_522,
   hidden_size: 768,
-  num_hidden_layers: 1,
+  num_hidden_layers: 2,
   num_attention_heads: 12,
   intermediate_size: 3072,
   max_position_embeddings: 512,
@@ -28,7 +28,7 @@ export function trainingPlan(capabilities: Capabilities, halves: boolean): Plan 
 }
 
 /** A search for 32 queries among stored vectors of f16. */
-function searchPlan(capabilities: Capabilities): Plan {
+export function searchPlan(capabilities: Capabilities): Plan {
   const tape = new Tape();
   const [width, rows] = [768, 4096];
   const vectors = tape.input("vectors", u32(vectorWords("f16", width, rows)));

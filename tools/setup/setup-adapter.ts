@@ -38,6 +38,9 @@ const INSTALLATIONS = [
 /** Drawing a page without any font can crash the browser. */
 const BROWSER_PACKAGES = ["chromium", "fonts-liberation"];
 
+/** Libraries that make Mesa's drivers believe in GPUs that are not here. */
+const COMPILER_PACKAGES = ["mesa-drm-shim"];
+
 /** Commands for users, if this program may not install: by the `ID` of os-release(5). */
 const DRIVER_COMMANDS: Readonly<Record<string, string>> = {
   debian: `${APT_INSTALL} mesa-vulkan-drivers libvulkan1`,
@@ -133,6 +136,14 @@ export async function setUpBrowser({ install, log }: SetupOptions): Promise<stri
     `no Chromium or Chrome on this machine${failure === null ? "" : ` (${failure})`}`,
     `install one (on Debian: ${APT_INSTALL} ${BROWSER_PACKAGES.join(" ")}), or name it in SIMCSE_BROWSER`,
   );
+}
+
+/** Installs what Mesa's drivers need to compile for GPUs that are not here. One line that says what came of it: only tests and benchmarks use them. */
+export async function setUpCompilers({ install, log }: SetupOptions): Promise<string> {
+  const apt = install && process.platform === "linux" ? await openApt() : null;
+  if (apt === null) return `compilers for absent GPUs: not installed; on Debian and Ubuntu they are in ${COMPILER_PACKAGES.join(", ")}`;
+  const failure = await apt.install(COMPILER_PACKAGES, { backports: distribution().codename === NEEDS_BACKPORTS, log });
+  return `compilers for absent GPUs: ${failure ?? `installed (${COMPILER_PACKAGES.join(", ")})`}`;
 }
 
 /** One line with the adapter and the environment it needs. */
