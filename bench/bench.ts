@@ -1,4 +1,4 @@
-/** `npm run bench [kernels|step|parts|devices|host|tuning|encode|load|search|serve …] [-- --quick]`: benchmarks of this machine's adapter as Markdown, to read or to keep under bench/results/. */
+/** `npm run bench [kernels|step|parts|devices|host|tuning|encode|compilers|load|search|serve …] [-- --quick]`: benchmarks of this machine's adapter as Markdown, to read or to keep under bench/results/. */
 import { parseArgs } from "node:util";
 import { OptionError } from "../src/errors.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
