@@ -1,12 +1,14 @@
 /** Compiles this package's kernels for a GPU that is not here, in a process of its own. */
 import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DeviceError } from "../../src/errors.ts";
 import { type Compiler, environmentOf, type Report } from "./compilers.ts";
-import { type CompiledDevice, type CompiledKernel, marks } from "./marks.ts";
+import type { CompiledDevice, CompiledKernel, Message } from "./messages.ts";
 
-/** A kernel and what the driver printed of it; no report where it was not compiled, or printed otherwise. */
+/** A kernel and its figures; none where it was not compiled, or the driver printed something else. */
 export interface ReportedKernel extends CompiledKernel {
   readonly report: Report | null;
 }
@@ -18,9 +20,6 @@ export interface Compilation {
   readonly seconds: number;
 }
 
-/** Lines of the drivers that are read; NVK prints megabytes of others for each kernel. */
-const isWanted = (line: string) => /: |CL prog|\bstp\./.test(line) && line.length < 400;
-
 /**
  * Compiles every kernel that the GPU would run, or with `everyVariant` could run. Throws `DeviceError` where its driver is not installed or does
  * not know the GPU.
@@ -29,30 +28,31 @@ export async function compileFor(compiler: Compiler, { everyVariant = false } = 
   const env = environmentOf(compiler);
   if (env === null)
     throw new DeviceError(`There is no compiler for ${compiler.gpu} here.`, "On Debian it is installed by `npm run setup -- --compilers`.");
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const program = fileURLToPath(new URL(`./compile-kernels.${extension}`, import.meta.url));
-  const loader = extension === "ts" ? ["--import", "tsx"] : [];
-  const started = performance.now();
-  const child = spawn(process.execPath, [...loader, program, ...(everyVariant ? ["all"] : [])], {
-    env,
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
-  let device: CompiledDevice | null = null;
-  const kernels: ReportedKernel[] = [];
-  let printed: string[] = [];
-  for await (const line of createInterface({ input: child.stderr })) {
-    if (line.startsWith(marks.device)) device = JSON.parse(line.slice(marks.device.length)) as CompiledDevice;
-    else if (line.startsWith(marks.begin)) printed = [];
-    else if (line.startsWith(marks.end)) {
-      const kernel = JSON.parse(line.slice(marks.end.length)) as CompiledKernel;
-      kernels.push({ ...kernel, report: compiler.read(printed.join("\n")) });
-    } else if (isWanted(line)) printed.push(line);
+  const folder = await mkdtemp(join(tmpdir(), "simcse-compilers-"));
+  // A file, because drivers give up when a pipe is full for a moment. Appended to, because it is emptied in between.
+  const printed = join(folder, "printed.txt");
+  const stderr = await open(printed, "a");
+  try {
+    const started = performance.now();
+    const [extension, loader] = import.meta.url.endsWith(".ts") ? ["ts", ["--import", "tsx"]] : ["js", []];
+    const program = fileURLToPath(new URL(`./compile-kernels.${extension}`, import.meta.url));
+    const args = [...loader, program, printed, everyVariant ? "all" : "chosen"];
+    const child = spawn(process.execPath, args, { env, stdio: ["ignore", "ignore", stderr.fd, "ipc"] });
+    let device: CompiledDevice | null = null;
+    const kernels: ReportedKernel[] = [];
+    child.on("message", (message: Message | null) => {
+      if (message === null) return;
+      if ("device" in message) device = message.device;
+      else kernels.push({ ...message.kernel, report: compiler.read(message.kernel.printed) });
+    });
+    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    if (code !== 0 || device === null) {
+      const how = `ended with ${code ?? "a signal"} after ${kernels.length} kernels: ${(await readFile(printed, "utf8")).slice(0, 500).trim()}`;
+      throw new DeviceError(`The compiler for ${compiler.gpu} ${how}`, "Use a newer Mesa, which may know this GPU.");
+    }
+    return { device, kernels, seconds: (performance.now() - started) / 1000 };
+  } finally {
+    await stderr.close();
+    await rm(folder, { recursive: true, force: true });
   }
-  const code = await ended;
-  if (code !== 0 || device === null) {
-    const how = `ended with ${code ?? "a signal"} after ${kernels.length} kernels: ${printed.join(" ")}`;
-    throw new DeviceError(`The compiler for ${compiler.gpu} ${how}`, "Use a newer Mesa, which may know this GPU.");
-  }
-  return { device, kernels, seconds: (performance.now() - started) / 1000 };
 }

@@ -1,9 +1,6 @@
-/** What the process that compiles writes between the driver's own output. */
+/** What the process that compiles tells its parent. */
 
-/** The starts of its lines; JSON follows. */
-export const marks = { device: "@device ", begin: "@begin ", end: "@end " } as const;
-
-/** The adapter that the driver made up. */
+/** The adapter that the driver made up; the first message. */
 export interface CompiledDevice {
   readonly name: string;
   readonly lanes: number | null;
@@ -21,4 +18,8 @@ export interface CompiledKernel {
   readonly chosen: boolean;
   /** The driver's error; null where it compiled. */
   readonly failure: string | null;
+  /** What the driver printed meanwhile, as far as it can be a figure. */
+  readonly printed: string;
 }
+
+export type Message = { readonly device: CompiledDevice } | { readonly kernel: CompiledKernel };
