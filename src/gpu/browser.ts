@@ -1,6 +1,7 @@
 /** Opens a device in a browser (or any place with `navigator.gpu`). */
 import { DeviceError } from "../errors.ts";
 import { type Device, type DeviceOptions, openDeviceOn } from "./device.ts";
+import { askingMeanwhile, pollsByTimer } from "./firefox-polling.ts";
 
 /** Opens a WebGPU device. Throws `DeviceError` where the browser has no WebGPU or no adapter. */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
@@ -8,5 +9,5 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   if (gpu === undefined) {
     throw new DeviceError("This browser has no WebGPU.", "Use a current Chrome, Edge, Firefox or Safari, on https:// or localhost.");
   }
-  return openDeviceOn(gpu, options);
+  return openDeviceOn(gpu, options, pollsByTimer() ? { waitFor: askingMeanwhile } : {});
 }

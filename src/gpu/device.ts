@@ -70,14 +70,17 @@ const usefulLimits = [
 export interface DeviceEnvironment {
   /** Runs when the device is closed. */
   readonly onClose?: () => void;
-  /** How to wait for work on an adapter that runs on this machine's CPU cores. */
-  readonly waitForSoftware?: Wait;
+  /** How to wait for work of the device; as promises do if absent. `software`: the adapter runs on this machine's CPU cores. */
+  readonly waitFor?: (gpu: GPUDevice, software: boolean) => Wait;
   /** Calls what asks for the adapter. */
   readonly asking?: <T>(ask: () => T) => T;
 }
 
-/** Waits for work of a device; `waitForSoftware` of a `DeviceEnvironment`. */
+/** Waits for work of a device. */
 export type Wait = <T>(work: Promise<T>) => Promise<T>;
+
+/** Does nothing meanwhile. */
+export const waitPlainly: Wait = (work) => work;
 
 /** Opens a device on `gpu`. Throws `DeviceError` when there is no adapter or it refuses. */
 export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, environment: DeviceEnvironment = {}): Promise<Device> {
@@ -139,13 +142,13 @@ export class Device {
     readonly capabilities: Capabilities,
     /** WebGPU's description of the adapter. */
     readonly info: GPUAdapterInfo,
-    { onClose, waitForSoftware }: DeviceEnvironment = {},
+    { onClose, waitFor = () => waitPlainly }: DeviceEnvironment = {},
   ) {
     this.name = adapterName(info);
     this.lost = gpu.lost;
     this.#lifetime = new Lifetime(`The device ${this.name}`, "Open another one, and load models on it.");
     this.#onClose = onClose;
-    this.#wait = this.capabilities.software && waitForSoftware ? waitForSoftware : (work) => work;
+    this.#wait = waitFor(gpu, capabilities.software);
     gpu.addEventListener("uncapturederror", ({ error }) => {
       if (this.uncapturedErrors.length < keptErrors) this.uncapturedErrors.push(error.message);
     });

@@ -3,7 +3,7 @@ import { DeviceError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
 import { quoted } from "../show.ts";
 import { withCardFirst } from "./cards-node.ts";
-import { type Device, type DeviceOptions, openDeviceOn } from "./device.ts";
+import { type Device, type DeviceOptions, openDeviceOn, waitPlainly } from "./device.ts";
 import { waitPatiently } from "./patience-node.ts";
 
 /** Options of `openDevice` in Node. */
@@ -63,7 +63,7 @@ export async function openDevice(options: NodeDeviceOptions = {}): Promise<Devic
     const { card } = options;
     return await openDeviceOn(gpu, options, {
       onClose: release,
-      waitForSoftware: waitPatiently,
+      waitFor: (_, software) => (software ? waitPatiently : waitPlainly),
       ...(card === undefined ? {} : { asking: (ask) => withCardFirst(card, ask) }),
     });
   } catch (error) {
