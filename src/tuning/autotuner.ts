@@ -343,6 +343,8 @@ function identityOf({ name, info, capabilities }: Device, { version }: Autotuner
     device,
     driver: description,
     features: [...capabilities.features].sort().join(" "),
+    // They tell adapters apart where a browser gives them no name, as Firefox.
+    limits: Object.values(capabilities.limits).join(" "),
     version,
   };
 }
