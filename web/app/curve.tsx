@@ -12,16 +12,22 @@ interface CurveProps {
   readonly format: (value: number) => string;
   /** The least difference that the height stands for, so that noise does not look like news. */
   readonly smallest: number;
+  /** The greatest value that there can be; the axis has no number above it. */
+  readonly largest?: number;
   /** Draw a dot at each point. */
   readonly dots?: boolean;
 }
 
 const HEIGHT = 150;
 
+const FONT = "12px system-ui";
+/** Pixels between a number of the axis and the picture, and at its other side. */
+const AXIS_GAP = 10;
+
 /** The value of a colour of the page. */
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function Curve({ title, hint, points, steps, format, smallest, dots = false }: CurveProps) {
+export function Curve({ title, hint, points, steps, format, smallest, largest = Number.POSITIVE_INFINITY, dots = false }: CurveProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot | null>(null);
   /** For drawing anew, long after the effect that draws has begun. */
@@ -37,7 +43,7 @@ export function Curve({ title, hint, points, steps, format, smallest, dots = fal
         stroke: colour("--ink-soft"),
         grid: { stroke: colour("--line"), width: 1 },
         ticks: { show: false },
-        font: "12px system-ui",
+        font: FONT,
       };
       plot.current = new UPlot(
         {
@@ -48,7 +54,7 @@ export function Curve({ title, hint, points, steps, format, smallest, dots = fal
           scales: { x: { time: false, range: [0, steps] }, y: { range: (_, least, most) => around(least, most, smallest) } },
           axes: [
             { ...axis, size: 26 },
-            { ...axis, size: 46, values: (_, ticks) => ticks.map(format) },
+            { ...axis, size: widthOf, values: (_, ticks) => ticks.map((tick) => (tick > largest ? "" : format(tick))) },
           ],
           series: [{}, { stroke: colour("--accent"), width: 2, points: { show: dots, size: 6, fill: colour("--accent") } }],
         },
@@ -80,6 +86,15 @@ export function Curve({ title, hint, points, steps, format, smallest, dots = fal
       <div ref={place} aria-hidden="true" />
     </figure>
   );
+}
+
+/** The width of the numbers beside the picture. Fonts differ from system to system, so they are measured. */
+function widthOf({ ctx }: UPlot, texts: readonly string[] | null): number {
+  ctx.save();
+  ctx.font = FONT;
+  const widths = (texts ?? []).map((text) => ctx.measureText(text).width);
+  ctx.restore();
+  return Math.ceil(Math.max(0, ...widths)) + AXIS_GAP;
 }
 
 /** A range of at least `smallest` with some room above and below, not below 0 for what is never negative. */

@@ -1,6 +1,6 @@
 /** 1. Which model to start from. */
 import { signal } from "@preact/signals";
-import type { ModelSource } from "../worker/protocol.ts";
+import type { DeviceFacts, ModelSource } from "../worker/protocol.ts";
 import { DropZone } from "./drop-zone.tsx";
 import { formatBytes, formatCount, formatLarge } from "./format.ts";
 import { pageModel } from "./page-model.ts";
@@ -73,16 +73,12 @@ export function ModelSection() {
 
 function ModelFactsList() {
   const { name, layers, hiddenSize, parameters, maxLength, license, bytes } = model.value!;
-  const { name: adapter, software, f16 } = device.value!;
   const lines: [string, string][] = [
     ["Model", name],
     ["Size", `${layers} layers of ${hiddenSize}, ${formatLarge(parameters)} numbers, ${formatBytes(bytes)}`],
     ["Reads", `up to ${formatCount(maxLength)} word pieces of a text`],
     ["Licence", license ?? "its card names none"],
-    [
-      "Your device",
-      `${adapter}${software ? ": no graphics processor, so this will be slow" : f16 ? ", can compute with half precision" : ""}`,
-    ],
+    ["Your device", describe(device.value!)],
   ];
   return (
     <dl class="facts">
@@ -94,6 +90,11 @@ function ModelFactsList() {
       ))}
     </dl>
   );
+}
+
+function describe({ name, software, f16 }: DeviceFacts): string {
+  if (software) return `${name === null ? "" : `${name}: `}no graphics processor, so this will be slow`;
+  return `${name ?? "a graphics processor, whose name this browser does not tell"}${f16 ? ", can compute with half precision" : ""}`;
 }
 
 function Choices() {

@@ -21,9 +21,10 @@ const hubAddress = "https://huggingface.co";
 export function modelHandlers(session: Session): Handlers<"openDevice" | "loadModel" | "keptModels" | "forgetModel"> {
   return {
     async openDevice({ profile }) {
-      const { name, capabilities } = await session.openDevice(profile);
+      const { name, info, capabilities } = await session.openDevice(profile);
       const { features, limits, software } = capabilities;
-      return { name, software, f16: features.has("shader-f16"), largestBuffer: limits.maxBufferSize };
+      const isNamed = [info.description, info.device, info.vendor, info.architecture].some((text) => text !== "");
+      return { name: isNamed ? name : null, software, f16: features.has("shader-f16"), largestBuffer: limits.maxBufferSize };
     },
 
     loadModel: (source, context) => loadModel(session, source, context),

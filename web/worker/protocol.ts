@@ -131,7 +131,8 @@ export interface DeviceRequest {
 }
 
 export interface DeviceFacts {
-  readonly name: string;
+  /** Null where the browser does not tell it, as Firefox. */
+  readonly name: string | null;
   /** It runs on the processor: right, but slow. */
   readonly software: boolean;
   /** Whether it can compute with 16-bit numbers. */
