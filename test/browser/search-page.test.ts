@@ -21,7 +21,7 @@ let browser: Browser;
 const servers: HttpServer[] = [];
 
 beforeAll(async () => {
-  const executablePath = findBrowser();
+  const executablePath = findBrowser("chromium");
   if (executablePath === null)
     throw new DeviceError("There is no Chromium on this machine.", "Install it with `npm run setup -- --browser`.");
   await mkdir(folder);

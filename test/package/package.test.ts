@@ -132,7 +132,7 @@ describe("an app that is compiled and bundled", () => {
     await writeFile(join(apps.builders, "app.js"), app("simcse-webgpu"));
     server = serve(site);
     await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    browser = await chromium.launch({ executablePath: findBrowser()!, args: chromiumFlags });
+    browser = await chromium.launch({ executablePath: findBrowser("chromium")!, args: chromiumFlags });
   });
 
   afterAll(async () => {

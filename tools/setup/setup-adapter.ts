@@ -6,7 +6,7 @@
  */
 import { DeviceError } from "../../src/errors.ts";
 import { distribution, openApt } from "./apt.ts";
-import { findBrowser } from "./find-browser.ts";
+import { type BrowserName, findBrowser, variableOf } from "./find-browser.ts";
 import { type AdapterInfo, probeAdapter } from "./probe-adapter.ts";
 import { driverEnvironment, softwareDrivers } from "./vulkan-drivers.ts";
 
@@ -35,8 +35,11 @@ const INSTALLATIONS = [
   { name: "Chromium's SwiftShader", packages: ["chromium", "libvulkan1"], isMesa: false },
 ] as const;
 
-/** Drawing a page without any font can crash the browser. */
-const BROWSER_PACKAGES = ["chromium", "fonts-liberation"];
+/** Drawing a page without any font can crash Chromium. */
+const BROWSER_PACKAGES: Readonly<Record<BrowserName, readonly string[]>> = {
+  chromium: ["chromium", "fonts-liberation"],
+  firefox: ["firefox-esr", "fonts-liberation"],
+};
 
 /** Libraries that make Mesa's drivers believe in GPUs that are not here. */
 const COMPILER_PACKAGES = ["mesa-drm-shim"];
@@ -115,26 +118,28 @@ export async function findAdapter({ install, log }: SetupOptions): Promise<Found
 }
 
 /**
- * The path of a Chromium, which is installed if there is none.
+ * The path of a Chromium or of a Firefox, which is installed if there is none.
  *
  * @throws {DeviceError} if there is none and none could be installed.
  */
-export async function setUpBrowser({ install, log }: SetupOptions): Promise<string> {
-  const found = findBrowser();
+export async function setUpBrowser(name: BrowserName, { install, log }: SetupOptions): Promise<string> {
+  const found = findBrowser(name);
   if (found !== null) return found;
-  const named = process.env.SIMCSE_BROWSER;
-  if (named) throw new DeviceError(`SIMCSE_BROWSER names ${named}, which is not a program`, "correct or unset SIMCSE_BROWSER");
+  const variable = variableOf(name);
+  const named = process.env[variable];
+  if (named) throw new DeviceError(`${variable} names ${named}, which is not a program`, `correct or unset ${variable}`);
+  const packages = BROWSER_PACKAGES[name];
   const apt = install && process.platform === "linux" ? await openApt() : null;
   let failure: string | null = null;
   if (apt !== null) {
-    log(`no browser here: installing ${BROWSER_PACKAGES.join(", ")}, which can take some minutes`);
-    failure = await apt.install(BROWSER_PACKAGES, { backports: false, log });
+    log(`no ${name} here: installing ${packages.join(", ")}, which can take some minutes`);
+    failure = await apt.install(packages, { backports: false, log });
   }
-  const installed = findBrowser();
+  const installed = findBrowser(name);
   if (installed !== null) return installed;
   throw new DeviceError(
-    `no Chromium or Chrome on this machine${failure === null ? "" : ` (${failure})`}`,
-    `install one (on Debian: ${APT_INSTALL} ${BROWSER_PACKAGES.join(" ")}), or name it in SIMCSE_BROWSER`,
+    `no ${name} on this machine${failure === null ? "" : ` (${failure})`}`,
+    `install one (on Debian: ${APT_INSTALL} ${packages.join(" ")}), or name it in ${variable}`,
   );
 }
 

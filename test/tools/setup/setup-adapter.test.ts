@@ -48,25 +48,28 @@ describe("findAdapter", () => {
   });
 });
 
-describe("findBrowser", () => {
-  it("takes what SIMCSE_BROWSER names, if it can be run", () => {
-    const browser = join(folder, "browser");
-    vi.stubEnv("SIMCSE_BROWSER", browser);
-    expect(findBrowser()).toBeNull();
+describe.each([
+  { name: "chromium", variable: "SIMCSE_BROWSER" },
+  { name: "firefox", variable: "SIMCSE_FIREFOX" },
+] as const)("finding $name", ({ name, variable }) => {
+  it(`takes what ${variable} names, if it can be run`, () => {
+    const browser = join(folder, name);
+    vi.stubEnv(variable, browser);
+    expect(findBrowser(name)).toBeNull();
     writeFileSync(browser, "#!/bin/sh\n");
     chmodSync(browser, 0o755);
-    expect(findBrowser()).toBe(browser);
+    expect(findBrowser(name)).toBe(browser);
   });
 
-  it("does not look elsewhere where SIMCSE_BROWSER is wrong", async () => {
+  it(`does not look elsewhere where ${variable} is wrong`, async () => {
     const none = join(folder, "none");
-    vi.stubEnv("SIMCSE_BROWSER", none);
-    await expect(setUpBrowser({ install: true, log })).rejects.toThrow(`SIMCSE_BROWSER names ${none}`);
+    vi.stubEnv(variable, none);
+    await expect(setUpBrowser(name, { install: true, log })).rejects.toThrow(`${variable} names ${none}`);
   });
 
-  it.runIf(process.platform === "linux")("says what to do where there is no browser", async () => {
-    vi.stubEnv("PATH", folder);
-    await expect(setUpBrowser({ install: false, log })).rejects.toMatchObject({ remedy: expect.stringContaining("SIMCSE_BROWSER") });
+  it.runIf(process.platform === "linux")("says what to do where there is none", async () => {
+    vi.stubEnv("PATH", join(folder, "empty"));
+    await expect(setUpBrowser(name, { install: false, log })).rejects.toMatchObject({ remedy: expect.stringContaining(variable) });
   });
 });
 
