@@ -7,7 +7,10 @@ import { askingMeanwhile, pollsByTimer } from "./firefox-polling.ts";
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const gpu = globalThis.navigator?.gpu;
   if (gpu === undefined) {
-    throw new DeviceError("This browser has no WebGPU.", "Use a current Chrome, Edge, Firefox or Safari, on https:// or localhost.");
+    throw new DeviceError(
+      "This browser has no WebGPU.",
+      "Use a current Chrome, Edge, Firefox or Safari, on https:// or localhost. In Firefox on Linux, set dom.webgpu.enabled in about:config.",
+    );
   }
   return openDeviceOn(gpu, options, pollsByTimer() ? { waitFor: askingMeanwhile } : {});
 }
