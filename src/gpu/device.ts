@@ -333,6 +333,8 @@ export class Device {
     const refused = (await copied) ?? (await refusal);
     if ((await mapped) && refused === null) return staging.getMappedRange(0, words);
     if (await mapped) staging.unmap();
+    // Firefox fails the read of a lost device at once, and says that it is lost when its work has ended.
+    await Promise.race([this.lost, this.#wait(this.gpu.queue.onSubmittedWorkDone()).catch(() => {})]);
     await this.isLost();
     this.check();
     throw new DeviceError(

@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import * as errors from "../../src/errors.ts";
 import { openDevice as openInBrowser } from "../../src/gpu/browser.ts";
-import { openDeviceOn } from "../../src/gpu/device.ts";
+import { Device, openDeviceOn } from "../../src/gpu/device.ts";
 import { openDevice } from "../../src/gpu/node.ts";
 import { type ShaderDeclaration, shaderCode } from "../../src/gpu/shader.ts";
 import { openTestDevice } from "../device.ts";
@@ -135,4 +135,24 @@ it("keeps errors that have no owner, and works on", async () => {
 
 it("names errors as their classes are named in the source", () => {
   for (const [name, Class] of Object.entries(errors)) expect(new Class("message", "remedy").name).toBe(name);
+});
+
+it("knows a lost device where its work ends after the read of it has failed, as in Firefox", async () => {
+  let lose: (info: GPUDeviceLostInfo) => void;
+  let end: () => void;
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  const gpu = {
+    lost: new Promise<GPUDeviceLostInfo>((resolve) => (lose = resolve)),
+    queue: { onSubmittedWorkDone: () => ended },
+    addEventListener: () => {},
+    pushErrorScope: () => {},
+    popErrorScope: async () => null,
+  };
+  const dying = new Device(gpu as unknown as GPUDevice, device.capabilities, device.info);
+  const staging = { mapAsync: async () => Promise.reject(new DOMException("Buffer unmapped", "AbortError")) };
+  setTimeout(() => {
+    end();
+    lose({ reason: "unknown", message: "a reset" } as GPUDeviceLostInfo);
+  }, 50);
+  await expect(dying.readStaged(staging as unknown as GPUBuffer, 4)).rejects.toThrow("the device was lost: a reset");
 });
