@@ -1,7 +1,7 @@
 /** `simcse cluster`: groups of similar sentences around a central one, the largest first. */
 import { Command, Option } from "commander";
 import { communities, communitiesDefaults } from "../src/simcse/search/communities.ts";
-import { interruptSignal } from "./cli/failure.ts";
+import { interruptSignal } from "./cli/interrupt.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { startCounter } from "./cli/progress.ts";
 import { allRecordVectors, openRecordVectors, type RecordVectorOptions, recordVectorOptions } from "./cli/record-vectors.ts";

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { checkFilePlace, writeFileAtomically } from "../src/io/folder-node.ts";
 import { type Duplicate, duplicateGroups, NearDuplicates } from "../src/simcse/search/near-duplicates.ts";
 import { similarPairs } from "../src/simcse/search/similar-pairs.ts";
-import { interruptSignal } from "./cli/failure.ts";
+import { interruptSignal } from "./cli/interrupt.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { startCounter } from "./cli/progress.ts";
 import {

@@ -7,7 +7,7 @@ import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
 import { checkRanges, type Int8Ranges, int8Ranges, quantizeInt8 } from "../src/simcse/embedding/int8-ranges.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
-import { interruptSignal } from "./cli/failure.ts";
+import { interruptSignal } from "./cli/interrupt.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { startProfiler } from "./cli/profile.ts";

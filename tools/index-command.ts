@@ -14,8 +14,8 @@ import { exportIndex, type IndexFormat, indexFormats } from "../src/simcse/searc
 import { indexedSentences, openStoredIndex } from "../src/simcse/search/index-file.ts";
 import { type Filter, metadataMatcher } from "../src/simcse/search/metadata.ts";
 import type { SentenceId, SentenceIndex, SentenceToIndex } from "../src/simcse/search/sentence-index.ts";
-import { interruptSignal } from "./cli/failure.ts";
 import { filterOption } from "./cli/filter.ts";
+import { interruptSignal } from "./cli/interrupt.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { flag, withOptions } from "./cli/options.ts";
 import { takeLock } from "./cli/process-lock.ts";

@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { pushModel } from "../src/simcse/checkpoint/push-model-node.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
-import { interruptSignal } from "./cli/failure.ts";
+import { interruptSignal } from "./cli/interrupt.ts";
 import { flag, withOptions } from "./cli/options.ts";
 import { say } from "./cli/say.ts";
 

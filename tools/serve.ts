@@ -5,8 +5,8 @@ import { OptionError } from "../src/errors.ts";
 import { sentencesOf } from "../src/io/text-node.ts";
 import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
 import type { SimCSE } from "../src/simcse/simcse-node.ts";
-import { interruptedExitCode } from "./cli/failure.ts";
 import { namedModel } from "./cli/find-model.ts";
+import { onInterrupt } from "./cli/interrupt.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { flag, numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { createApp } from "./server/app.ts";
@@ -96,7 +96,8 @@ async function runServer(given: ServeOptions): Promise<void> {
   const server = await serveHttp(app, given.host, given.port);
   log(`serving on ${server.url} with ${device.name}${given.index === undefined ? "" : `; ${simcse.index.length} sentences to search`}`);
   const lost = device.lost.then(({ message }) => `the device was lost: ${message}`);
-  const reason = await Promise.race([toldToEnd(), lost]);
+  const told = new Promise<null>((resolve) => onInterrupt(() => resolve(null)));
+  const reason = await Promise.race([told, lost]);
   log(reason ?? "shutting down: answering the requests in flight");
   await server.stop({ grace, drain: reason === null ? given.drain_seconds * 1000 : 0 });
   if (reason !== null) process.exitCode = 1;
@@ -125,19 +126,6 @@ async function examplesOf(simcse: SimCSE, { examples, index }: ServeOptions): Pr
   const { entries, length } = simcse.index;
   const count = Math.min(usualExamples, length);
   return Array.from({ length: count }, (_, i) => entries[Math.floor((i * length) / count)]!.sentence);
-}
-
-/** Resolves to null at the first Ctrl-C or SIGTERM; a second one ends the process at once. */
-function toldToEnd(): Promise<null> {
-  return new Promise((resolve) => {
-    const signals = ["SIGINT", "SIGTERM"] as const;
-    for (const signal of signals) {
-      process.once(signal, () => {
-        resolve(null);
-        for (const again of signals) process.on(again, () => process.exit(interruptedExitCode));
-      });
-    }
-  });
 }
 
 /** An origin as browsers send it. */

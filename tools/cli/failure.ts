@@ -8,22 +8,6 @@ export const interruptedExitCode = 130;
 /** Work was abandoned because a person pressed Ctrl-C. */
 export class InterruptedError extends Error {}
 
-/**
- * From now on the first Ctrl-C or SIGTERM aborts the work and stops reading standard input; a second one ends the process at once. Call it when the work
- * observes the signal. Before that, as during a download, a signal ends the process as usual.
- */
-export function interruptSignal(): AbortSignal {
-  const controller = new AbortController();
-  const abort = () => {
-    const reason = new InterruptedError("interrupted");
-    controller.abort(reason);
-    // A reader gets the reason; without a reader it is not an error.
-    process.stdin.once("error", () => {}).destroy(reason);
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, abort);
-  return controller.signal;
-}
-
 /** Prints an error and sets the exit code. Any other error than a `SimcseError` is a bug in this package, and the message says so. */
 export function reportFailure(error: unknown, { debug }: { debug: boolean }): void {
   if (isBrokenPipe(error)) return; // `simcse encode … | head` has read all it needs.

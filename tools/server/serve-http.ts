@@ -64,9 +64,9 @@ export async function serveHttp(app: App, host: string, port: number): Promise<H
       const ended = new AbortController();
       const late = delay(grace, null, { signal: ended.signal }).catch(() => null);
       await Promise.race([late, Promise.all([delay(drain), ...[...inFlight].map(answered)])]);
-      // From now on every response closes its connection. Closing the HTTP server itself would also cut connections on which a request is about to arrive.
+      // From now on every response closes its connection.
       closing = true;
-      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+      const closed = new Promise<void>((resolve) => closePort(server, () => resolve()));
       const idle = setInterval(() => server.closeIdleConnections(), closingInterval);
       await Promise.race([late, closed]);
       clearInterval(idle);
@@ -76,6 +76,16 @@ export async function serveHttp(app: App, host: string, port: number): Promise<H
       await closed;
     },
   };
+}
+
+/**
+ * Closes the port; `closed` is called when the last connection has ended. Node's `close` of an HTTP server would also cut connections on which
+ * a request is about to arrive. Bun has no other, since its HTTP servers are none of `net`.
+ */
+function closePort(server: Server, closed: () => void): void {
+  const isOfNet: boolean = server instanceof NetServer;
+  if (isOfNet) NetServer.prototype.close.call(server, closed);
+  else server.close(closed);
 }
 
 const answered = (outgoing: ServerResponse) => new Promise<void>((resolve) => outgoing.once("close", () => resolve()));

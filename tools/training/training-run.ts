@@ -45,6 +45,7 @@ import type { CompiledStep } from "../../src/simcse/training/training-step.ts";
 import { commandLine } from "../cli/command-line.ts";
 import { interruptedExitCode } from "../cli/failure.ts";
 import { findModel } from "../cli/find-model.ts";
+import { onInterrupt } from "../cli/interrupt.ts";
 import { startProfiler } from "../cli/profile.ts";
 import { noProgress, type Progress, startProgress } from "../cli/progress.ts";
 import { say } from "../cli/say.ts";
@@ -94,14 +95,14 @@ export async function runTraining(given: TrainOptions, kind: TrainingKind): Prom
     throw new OptionError("--do_train is false: there is nothing to do.", "Use `simcse evaluate` to evaluate a model.");
   sourcesOf(given);
   for (const note of ineffectiveNotes(given)) say(note);
-  const interruption = onInterrupt();
+  const { signal, stop } = interruption();
   try {
-    if (given.seeds === undefined) await trainOnce(given, kind, interruption.signal);
-    else await trainSeeds(given, given.seeds, kind, interruption.signal);
+    if (given.seeds === undefined) await trainOnce(given, kind, signal);
+    else await trainSeeds(given, given.seeds, kind, signal);
   } catch (error) {
     throw inCommandLineTerms(error);
   } finally {
-    interruption.stop();
+    stop();
   }
 }
 
@@ -479,19 +480,13 @@ function tellInterrupted(where: string): void {
   process.exitCode = interruptedExitCode;
 }
 
-/** Ctrl-C, or SIGTERM, finishes the step and saves; a second one ends the process at once. */
-function onInterrupt() {
+/** Aborts at the first Ctrl-C or SIGTERM, at which the trainer finishes its step and saves. */
+function interruption() {
   const controller = new AbortController();
-  const interrupt = () => {
-    if (controller.signal.aborted) process.exit(interruptedExitCode);
+  const stop = onInterrupt(() => {
     say("stopping after this step; Ctrl-C again to quit without saving");
     controller.abort();
-  };
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.on(signal, interrupt);
-  const stop = () => {
-    for (const signal of signals) process.off(signal, interrupt);
-  };
+  });
   return { signal: controller.signal, stop };
 }
 
