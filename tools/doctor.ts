@@ -29,7 +29,7 @@ export const doctorCommand = new Command("doctor")
       name: device.name,
       architecture: device.info.architecture,
       capabilities: device.capabilities,
-      node: process.version,
+      runtime: runtime(),
       ...(await measureMatmul(device)),
     });
     process.stdout.write(`${report(findings)}\n`);
@@ -38,6 +38,14 @@ export const doctorCommand = new Command("doctor")
     for (const [variable, value] of Object.entries(environment))
       process.stdout.write(`needs ${variable}=${value}, which simcse sets automatically\n`);
   });
+
+/** Bun and Deno also give the version of Node that they are like. */
+function runtime(): { name: string; version: string } {
+  const { bun, deno } = process.versions;
+  if (bun !== undefined) return { name: "Bun", version: bun };
+  if (deno !== undefined) return { name: "Deno", version: deno };
+  return { name: "Node", version: process.version };
+}
 
 function report(findings: readonly Diagnosis[]): string {
   const width = Math.max(...findings.map(({ what }) => what.length));

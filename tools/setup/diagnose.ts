@@ -9,7 +9,8 @@ export interface AdapterFacts {
   readonly gigaflops: number;
   /** The variant that multiplied them. */
   readonly matmul: string;
-  readonly node: string;
+  /** What runs the program: Node, Bun or Deno. */
+  readonly runtime: { readonly name: string; readonly version: string };
 }
 
 export type Verdict = "good" | "slow" | "missing";
@@ -89,9 +90,9 @@ const checks: readonly Check[] = [
       fix: null,
     };
   },
-  ({ node }) => {
-    const old = Number(node.replace(/^v/, "").split(".")[0]) < 20;
-    return { what: "Node", verdict: old ? "missing" : "good", found: node, fix: old ? "Install Node 20 or later." : null };
+  ({ runtime: { name, version } }) => {
+    const old = name === "Node" && Number(version.replace(/^v/, "").split(".")[0]) < 20;
+    return { what: name, verdict: old ? "missing" : "good", found: version, fix: old ? "Install Node 20 or later." : null };
   },
 ];
 

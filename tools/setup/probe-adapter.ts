@@ -24,9 +24,9 @@ export type Probe = { readonly info: AdapterInfo } | { readonly reason: string }
 /** Generous: a software driver compiles its first shader in well under a second, but the machine may be busy. */
 const PROBE_TIMEOUT_MS = 60_000;
 
-/** The child's program. It is a text, because bundlers rewrite functions and this one runs outside the bundle. */
+/** The child's program. It is a text, because bundlers rewrite functions and this one runs outside the bundle; the last argument is Dawn's module. */
 const PROGRAM = `
-const { create } = await import(process.argv[1]);
+const { create } = await import(process.argv.at(-1));
 globalThis.instance = create([]); // kept reachable: Dawn crashes when it is collected
 try {
   const adapter = await instance.requestAdapter();
@@ -63,14 +63,16 @@ export function probeAdapter(environment: Readonly<Record<string, string>> = {})
   const dawn = pathToFileURL(createRequire(import.meta.url).resolve("webgpu")).href;
   const options = { env: { ...process.env, ...environment }, timeout: PROBE_TIMEOUT_MS };
   return new Promise((resolve) => {
-    execFile(process.execPath, ["--input-type=module", "-e", PROGRAM, dawn], options, (error, stdout, stderr) => {
+    const child = execFile(process.execPath, ["--input-type=module", "-", dawn], options, (error, stdout, stderr) => {
       const said = stdout.trim().split("\n").at(-1) ?? "";
       if (error === null) resolve({ info: JSON.parse(said) as AdapterInfo });
       else if (error.killed) resolve({ reason: `no answer within ${PROBE_TIMEOUT_MS / 1000} s` });
       else if (error.signal) resolve({ reason: `the driver ended the process with ${error.signal}` });
       else if (said.startsWith("failed: ")) resolve({ reason: said.slice("failed: ".length) });
-      else resolve({ reason: lastError(stderr) ?? `Node ended with code ${error.code}` });
+      else resolve({ reason: lastError(stderr) ?? `the process ended with code ${error.code}` });
     });
+    // Through its input: Deno takes a program in `-e` for a script, which cannot import. If the child has ended, its code says more than the broken pipe.
+    child.stdin!.on("error", () => {}).end(PROGRAM);
   });
 }
 

@@ -19,7 +19,7 @@ const gpu: AdapterFacts = {
   },
   gigaflops: 5000,
   matmul: "tile",
-  node: "v22.1.0",
+  runtime: { name: "Node", version: "v22.1.0" },
 };
 const software = { ...gpu.capabilities, software: true };
 
@@ -41,10 +41,14 @@ describe("diagnose", () => {
       "largest tensor",
       "missing",
     ],
-    ["an old Node", { ...gpu, node: "v18.20.0" }, "Node", "missing"],
+    ["an old Node", { ...gpu, runtime: { name: "Node", version: "v18.20.0" } }, "Node", "missing"],
   ])("names what %s lacks, with the fix", (_, facts, what, verdict) => {
     expect(verdicts(facts)[what]).toBe(verdict);
     for (const finding of diagnose(facts)) expect(finding.fix === null).toBe(finding.verdict === "good");
+  });
+
+  it("asks no version of another runtime", () => {
+    expect(verdicts({ ...gpu, runtime: { name: "Bun", version: "1.4.5" } }).Bun).toBe("good");
   });
 
   it("names the models that do not fit", () => {
