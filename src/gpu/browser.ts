@@ -6,11 +6,18 @@ import { askingMeanwhile, pollsByTimer } from "./firefox-polling.ts";
 /** Opens a WebGPU device. Throws `DeviceError` where the browser has no WebGPU or no adapter. */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const gpu = globalThis.navigator?.gpu;
-  if (gpu === undefined) {
+  if (gpu !== undefined) return openDeviceOn(gpu, options, pollsByTimer() ? { waitFor: askingMeanwhile } : {});
+  if (isBrowser()) {
     throw new DeviceError(
       "This browser has no WebGPU.",
       "Use a current Chrome, Edge, Firefox or Safari, on https:// or localhost. In Firefox on Linux, set dom.webgpu.enabled in about:config.",
     );
   }
-  return openDeviceOn(gpu, options, pollsByTimer() ? { waitFor: askingMeanwhile } : {});
+  throw new DeviceError(
+    "There is no navigator.gpu, which code for browsers opens a device on.",
+    "In Node and Bun, import `openDevice` and `SimCSE` from simcse-webgpu, and not from simcse-webgpu/browser.",
+  );
 }
+
+/** Node, Bun and Deno have no document, and no global of web workers outside them. */
+const isBrowser = (): boolean => "document" in globalThis || "WorkerGlobalScope" in globalThis;

@@ -207,7 +207,9 @@ class HttpFolder implements Folder {
       return await this.#send(`${this.name}/${file.split("/").map(encodeURIComponent).join("/")}`, this.#init(method, headers));
     } catch (cause) {
       this.#options.signal?.throwIfAborted();
-      const remedy = "Check the address and the connection; a server of another origin must allow the page by CORS.";
+      const remedy = this.name.startsWith("file:")
+        ? "Give the address of a server; Node, Bun and Deno open folders on disk with the `SimCSE` and `openFolder` of simcse-webgpu."
+        : "Check the address and the connection; a server of another origin must allow the page by CORS.";
       throw new FileError(`cannot reach ${pathIn(this, file)}: ${(cause as Error).message}`, remedy, { cause });
     }
   }

@@ -14,9 +14,16 @@ import type { LoadOptions } from "./simcse-options.ts";
 /** Where a page has the default model. */
 const pageFolder = "model/";
 
-/** Throws `FileError` when the page does not have it. */
+/** Throws `FileError` when the page does not have it, and where there is no page, as in Deno. */
 async function openPageModel(options: HttpFolderOptions): Promise<Folder> {
-  const url = new URL(pageFolder, globalThis.document?.baseURI ?? globalThis.location.href);
+  const base = globalThis.document?.baseURI ?? globalThis.location?.href;
+  if (base === undefined) {
+    throw new FileError(
+      "No model is named, and there is no page that could have one.",
+      "Give `load` the address of a model, or import `SimCSE` from simcse-webgpu, which finds the default model and opens folders on disk.",
+    );
+  }
+  const url = new URL(pageFolder, base);
   const folder = openHttpFolder(url, { files: defaultModel.files, ...options });
   if (await folder.has("config.json").catch(() => false)) return renamed(folder);
   throw new FileError(
