@@ -50,7 +50,8 @@ export async function adapterNames(): Promise<ReadonlyMap<string, number>> {
 /** Opens a WebGPU device. Throws `DeviceError` where there is no driver, and `PackageError` where the package `webgpu` is not installed. */
 export async function openDevice(options: NodeDeviceOptions = {}): Promise<Device> {
   const { create, globals } = await optionalPackage("webgpu", "open a device in Node", import("webgpu"));
-  Object.assign(globalThis, globals);
+  // Deno has names of its own for these.
+  for (const [name, value] of Object.entries(globals)) if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
   const flags = [...toggles];
   if (options.backend) flags.push(`backend=${options.backend}`);
   if (options.adapter) flags.push(`adapter=${options.adapter}`);
