@@ -42,7 +42,7 @@ it("gives what the products give apart", { timeout: 600_000 }, async () => {
   for (const program of [together, apart]) program.close();
 });
 
-it("stay apart where something between them reads the first one, or the tape pauses", () => {
+it("stay apart where something between them reads the first one, the tape pauses, or parts are recomputed", () => {
   const namesWith = (between?: (first: Value, tape: Tape) => Record<string, Value>) => {
     const tape = new Tape();
     const outputs = products(tape, between && ((first) => between(first, tape)));
@@ -61,4 +61,6 @@ it("stay apart where something between them reads the first one, or the tape pau
     return {};
   };
   expect(namesWith(pausing)).toEqual(["matmul", "matmul"]);
+  const recomputing = (_: Value, tape: Tape) => tape.recomputed(() => ({}));
+  expect(namesWith(recomputing)).toEqual(["matmul", "matmul"]);
 });
