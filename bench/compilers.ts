@@ -25,7 +25,7 @@ export async function compilerTables({ quick }: { quick: boolean }): Promise<rea
       [
         device.lanes === null ? "lanes vary" : `${device.lanes} lanes`,
         ...(device.halves ? ["f16"] : []),
-        ...device.matrices.slice(-1),
+        ...(device.matrices.length > 0 ? [`matrices ${device.matrices.find((format) => format.endsWith("f16"))}`] : []),
       ].join(", "),
       `${kernels.length}`,
       `${kernels.filter(({ failure }) => failure !== null).length}`,
