@@ -183,6 +183,11 @@ GPUAdapter.prototype.requestDevice = async function (...options) { return (globa
   await page.getByRole("searchbox").fill(tinySentences[1]!);
   await page.getByRole("searchbox").press("Enter");
   await expect.poll(() => page.locator(".matches li").first().textContent(), { timeout }).toContain(tinySentences[1]!);
+  await page.workers()[0]!.evaluate("lastDevice.destroy()");
+  await page.getByPlaceholder("A question in your own words").fill(tinySentences[2]!);
+  await page.getByRole("button", { name: "Ask", exact: true }).click();
+  await page.locator("#train article, #train [role=alert] .message").first().waitFor();
+  expect(await page.locator("#train article .before li").first().textContent()).toContain(tinySentences[2]!);
   await context.close();
   site.workerPrelude = "";
 });

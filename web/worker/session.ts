@@ -108,12 +108,13 @@ export class Session {
     throw new OptionError("Nothing has been trained yet.", "Train first.");
   }
 
-  /** The same, loaded again if the device was lost since. */
+  /** The same, loaded again if the device was lost since. What a run that is not over has learned is in its checkpoints. */
   async usable(which: Which): Promise<SimCSE> {
     if (await this.isDeviceLost()) {
-      const { record, trained } = this;
+      const { record } = this;
       await this.reopen();
-      if (trained !== null) this.trained = await SimCSE.loadFrom(await this.openDevice(), writableFolder(await trainedHandle()));
+      // A finished run has a record, and its model is kept.
+      if (record !== null) this.trained = await SimCSE.loadFrom(await this.openDevice(), writableFolder(await trainedHandle()));
       this.record = record;
     }
     return this.modelOf(which);

@@ -91,6 +91,8 @@ export function trainingHandlers(session: Session): Handlers<Names> {
 
     async compare({ queries }) {
       session.queries = queries;
+      // A run looks after the device itself.
+      if (!session.isTraining) await session.usable("before");
       const evaluation = await session.evaluation();
       if (session.trained !== null && !session.isTraining) await evaluation.catchUp(session.trained);
       return evaluation.compare(queries, session.model.simcse, session.trained);
