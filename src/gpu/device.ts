@@ -165,9 +165,12 @@ export class Device {
     return this.#lifetime.isOpen ? this.#loss : this.#lifetime.error;
   }
 
-  /** Whether the device is lost, without having been closed. Yields once: Dawn resolves `lost` after the failing call rejects. */
-  async isLost(): Promise<boolean> {
-    const pending = new Promise<"open">((resolve) => setTimeout(() => resolve("open"), 0));
+  /**
+   * Whether the device is lost, without having been closed, or is told to be within so many milliseconds. Yields at least once: Dawn resolves
+   * `lost` after the failing call rejects.
+   */
+  async isLost(within = 0): Promise<boolean> {
+    const pending = new Promise<"open">((resolve) => setTimeout(() => resolve("open"), within));
     return (await Promise.race([this.lost, pending])) !== "open" && this.#lifetime.isOpen;
   }
 
@@ -333,9 +336,9 @@ export class Device {
     const refused = (await copied) ?? (await refusal);
     if ((await mapped) && refused === null) return staging.getMappedRange(0, words);
     if (await mapped) staging.unmap();
-    // Firefox fails the read of a lost device at once, and says that it is lost when its work has ended.
+    // Firefox fails the read of a lost device at once, and tells that it is lost soon after its work has ended.
     await Promise.race([this.lost, this.#wait(this.gpu.queue.onSubmittedWorkDone()).catch(() => {})]);
-    await this.isLost();
+    await this.isLost(tellingMilliseconds);
     this.check();
     throw new DeviceError(
       `${this.name}: reading back failed: ${refused?.message ?? "the buffer was destroyed meanwhile"}`,
@@ -361,6 +364,9 @@ export class Device {
     this.close();
   }
 }
+
+/** Firefox looks every 100 ms for what it has to tell. */
+const tellingMilliseconds = 250;
 
 /** How many uncaught error messages are kept: the first ones say what went wrong. */
 const keptErrors = 16;

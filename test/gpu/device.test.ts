@@ -152,7 +152,7 @@ it("knows a lost device where its work ends after the read of it has failed, as 
   const staging = { mapAsync: async () => Promise.reject(new DOMException("Buffer unmapped", "AbortError")) };
   setTimeout(() => {
     end();
-    lose({ reason: "unknown", message: "a reset" } as GPUDeviceLostInfo);
+    setTimeout(() => lose({ reason: "unknown", message: "a reset" } as GPUDeviceLostInfo), 20);
   }, 50);
   await expect(dying.readStaged(staging as unknown as GPUBuffer, 4)).rejects.toThrow("the device was lost: a reset");
 });
