@@ -95,7 +95,13 @@ function addGuards(app: Hono<Environment>, { hosts, corsOrigins, apiKey }: AppOp
     secureHeaders({
       // Only a proxy in front of the server can know whether TLS is used.
       strictTransportSecurity: false,
-      contentSecurityPolicy: { defaultSrc: ["'none'"], scriptSrc: ["'self'"], styleSrc: ["'self'"], connectSrc: ["'self'"] },
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'"],
+        connectSrc: ["'self'"],
+      },
     }),
   );
   if (hosts !== undefined) app.use(named(hosts));

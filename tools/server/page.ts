@@ -8,6 +8,7 @@ const html = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>SimCSE search</title>
+<link rel="icon" href="icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="search.css">
 <script src="search.js" type="module"></script>
 </head>
@@ -181,9 +182,16 @@ showValues();
 offerExamples().catch((error) => say(error.message, true));
 `;
 
+/** Without one, browsers ask for /favicon.ico, which the page's policy forbids. */
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">
+  <circle cx="24" cy="32" r="16" fill="#2563c9"/>
+  <circle cx="42" cy="32" r="16" fill="#2563c9" fill-opacity=".5"/>
+</svg>`;
+
 /** By path. */
 export const pageFiles: ReadonlyMap<string, { readonly type: string; readonly body: string }> = new Map([
   ["/", { type: "text/html; charset=utf-8", body: html }],
+  ["/icon.svg", { type: "image/svg+xml", body: icon }],
   ["/search.css", { type: "text/css; charset=utf-8", body: css }],
   ["/search.js", { type: "text/javascript; charset=utf-8", body: script }],
 ]);
