@@ -9,17 +9,17 @@
  * in blocks, on plain ALUs (`attention/blocks.ts`) or on matrix units (`attention/matrices.ts`), for GPUs; and a walk over the sentence's
  * tokens (`attention/walk.ts`), for every device.
  *
- * Two additions are compiled in only where a model asks for them. A local window: a token sees those within a distance. A bias of the scores
- * by relative position (`language/relative-bias.ts`).
+ * Every variant can have two additions, compiled in only where a model asks for them. A local window: a token sees those within a
+ * distance. A bias of the scores by relative position (`language/relative-bias.ts`).
  */
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import type { AttentionAttributes } from "./attention/attributes.ts";
 import { attentionBlocks } from "./attention/blocks.ts";
-import { type AttentionBlocks, type AttentionInputs, blockTokens } from "./attention/frame.ts";
+import { type AttentionBlocks, type AttentionInputs, blocksOf, blockTokens } from "./attention/frame.ts";
 import { attentionMatrices } from "./attention/matrices.ts";
 import { joinMoments } from "./attention/moments.ts";
-import { tilesOf, walkBackward, walkForward } from "./attention/walk.ts";
+import { walkBackward, walkForward } from "./attention/walk.ts";
 import { dropoutKey, sentenceTable, tokenTable } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
 import {
@@ -63,9 +63,9 @@ const operation: Operation<AttentionAttributes> = {
   tables: ({ inputs: [qkv, , sentences], attributes }) => [null, ...fullSentences(qkv!, sentences!, attributes)],
   probes(node) {
     const {
-      inputs: [qkv, tokens, sentences],
+      inputs: [qkv, tokens, sentences, table],
     } = node;
-    const batch = probeBatch({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, node.attributes);
+    const batch = probeBatch({ qkv: qkv!, tokens: tokens!, sentences: sentences!, table }, node.attributes);
     return { ...probedAs(node, [batch.qkv, ...batch.types]), tables: [null, ...batch.tables] };
   },
   lower: (node, capabilities) => variants(node, capabilities)[0]!.lower(),
@@ -80,11 +80,11 @@ const operation: Operation<AttentionAttributes> = {
 /** Blocks for GPUs, on plain ALUs or on matrix units; and a walk over the sentence, token by token or in blocks of a subgroup. */
 function variants(node: Node<AttentionAttributes>, capabilities: Capabilities): readonly Variant[] {
   const {
-    inputs: [qkv, tokens, sentences],
+    inputs: [qkv, tokens, sentences, table],
     outputs: [context, logSum],
     attributes,
   } = node;
-  const blocks = blockVariants({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, attributes, capabilities, "forward");
+  const blocks = blockVariants({ qkv: qkv!, tokens: tokens!, sentences: sentences!, table }, attributes, capabilities, "forward");
   return [
     ...blocks.map(({ name, forward }) => ({
       name,
@@ -100,17 +100,14 @@ function measuredAs({ inputs, attributes }: Node<AttentionAttributes>): Pick<Nod
   return { inputs, attributes: { ...attributes, dropout: dropout && { ...dropout, site: 0 } } };
 }
 
-/**
- * What is checked once for all layers, which differ in the site of their dropout. With a bias by relative position a variant is trusted: the
- * f32 sums for its table follow from the rounded context.
- */
+/** What is checked once for all layers, which differ in the site of their dropout. */
 function probedAs(node: Node<AttentionAttributes>, inputs: readonly Type[]) {
   const { attributes } = measuredAs(node);
-  return { inputs: attributes.starts === null ? [inputs] : [], attributes, portable: attributes };
+  return { inputs: [inputs], attributes, portable: attributes };
 }
 
 /** Sentences for a check: one as long as possible, short ones, and at last one beyond the live part. */
-function probeBatch({ qkv, tokens, sentences }: AttentionInputs, { longest }: AttentionAttributes) {
+function probeBatch({ qkv, tokens, sentences, table }: AttentionInputs, { longest }: AttentionAttributes) {
   const long = Math.min(longest, 300);
   const lengths = [long, 1, Math.ceil((long + 1) / 2), 1];
   const starts = lengths.map((_, i) => lengths.slice(0, i).reduce((sum, length) => sum + length, 0));
@@ -124,7 +121,7 @@ function probeBatch({ qkv, tokens, sentences }: AttentionInputs, { longest }: At
   );
   return {
     qkv: sized(qkv, rowCount),
-    types: [sized(tokens, rowCount), sized(sentences, lengths.length)],
+    types: [sized(tokens, rowCount), sized(sentences, lengths.length), ...(table ? [table] : [])],
     tables: [Uint32Array.from(rows.flat()), Uint32Array.from(lengths.flatMap((length, i) => [starts[i]!, length]))],
   };
 }
@@ -139,8 +136,7 @@ function fullSentences(qkv: Type, sentences: Type, { longest }: AttentionAttribu
 }
 
 /**
- * The variants in blocks that suit a node, the best guess first. None of a software adapter, or of a bias by relative position. On an H100,
- * with sentences of 32 tokens, a first kernel on matrix units took 125 µs against the walk's 188 backward, and 60 against 51 forward; the
+ * The variants in blocks that suit a node, the best guess first. None of a software adapter. On an H100, with sentences of 32 tokens, a first kernel on matrix units took 125 µs against the walk's 188 backward, and 60 against 51 forward; the
  * longer sentences are, the more the products count.
  */
 function blockVariants(
@@ -149,14 +145,14 @@ function blockVariants(
   capabilities: Capabilities,
   pass: "forward" | "backward",
 ): readonly AttentionBlocks[] {
-  if (capabilities.software || attributes.starts !== null) return [];
+  if (capabilities.software) return [];
   const plain = attentionBlocks(inputs, attributes, capabilities);
   const matrices = attentionMatrices(inputs, attributes, capabilities);
-  if (!matrices?.fits[pass]) return [plain];
-  return pass === "forward" && attributes.longest <= blockTokens ? [plain, matrices] : [matrices, plain];
+  const plainFirst = pass === "forward" && attributes.longest <= blockTokens;
+  return (plainFirst ? [plain, matrices] : [matrices, plain]).filter((own): own is AttentionBlocks => own?.fits[pass] === true);
 }
 
-/** The gradient of the bias's table [buckets, heads] from the sums of each tile of each sentence, f32 [sentences, tiles · buckets · heads]. */
+/** The gradient of the bias's table [buckets, heads] from the sums of each block of each sentence, f32 [sentences, blocks · buckets · heads]. */
 function tableGradient(sums: Value, table: Type): Value {
   return sum(reshape(columnSum(sums), [(sums.shape[1] as number) / elementCount(table.shape), ...table.shape]), 0);
 }
@@ -165,7 +161,7 @@ const attentionGradient: Operation<AttentionAttributes> = {
   name: "attentionGradient",
   infer([dContext, qkv, context, , , sentences, table], { longest }) {
     expectType("attentionGradient", "dContext", dContext!, "float", context!.shape);
-    return [qkv!, ...(table ? [f32(sentences!.shape[0]!, tilesOf(longest) * elementCount(table.shape))] : [])];
+    return [qkv!, ...(table ? [f32(sentences!.shape[0]!, blocksOf(longest) * elementCount(table.shape))] : [])];
   },
   variants: gradientVariants,
   measuredAs,
@@ -173,14 +169,16 @@ const attentionGradient: Operation<AttentionAttributes> = {
   // Context and log-sums must be those of the queries, so they are computed first.
   probes(node) {
     const {
-      inputs: [dContext, qkv, , , tokens, sentences],
+      inputs: [dContext, qkv, , , tokens, sentences, table],
     } = node;
-    const batch = probeBatch({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, node.attributes);
+    const batch = probeBatch({ qkv: qkv!, tokens: tokens!, sentences: sentences!, table }, node.attributes);
     const { shape } = batch.qkv;
     const inputs = [{ dtype: dContext!.dtype, shape: [shape[0]!, dContext!.shape[1]!] }, batch.qkv, ...batch.types];
     return {
       ...probedAs(node, inputs),
       tables: [null, null, ...batch.tables],
+      // The f32 sums for the bias's table follow from the context, which is rounded as the gradient of qkv is.
+      precisions: node.outputs.map(() => qkv!.dtype),
       record([dOfContext, ...forward], attributes) {
         const { tape } = dOfContext!;
         const [context, logSum] = tape.append(operation, forward, attributes);
@@ -195,10 +193,10 @@ const attentionGradient: Operation<AttentionAttributes> = {
 
 function gradientVariants(node: Node<AttentionAttributes>, capabilities: Capabilities): readonly Variant[] {
   const {
-    inputs: [, qkv, , , tokens, sentences],
+    inputs: [, qkv, , , tokens, sentences, table],
     attributes,
   } = node;
-  const blocks = blockVariants({ qkv: qkv!, tokens: tokens!, sentences: sentences! }, attributes, capabilities, "backward");
+  const blocks = blockVariants({ qkv: qkv!, tokens: tokens!, sentences: sentences!, table }, attributes, capabilities, "backward");
   return [
     ...blocks.map((own) => ({ name: own.name, lower: () => blocksBackward(node, own) })),
     { name: "walk", lower: () => walkBackward(node, capabilities) },
@@ -206,10 +204,10 @@ function gradientVariants(node: Node<AttentionAttributes>, capabilities: Capabil
 }
 
 function blocksBackward(
-  { inputs: [dContext, , context, logSum], outputs: [dQkv], attributes }: Node<AttentionAttributes>,
+  { inputs: [dContext, , context, logSum], outputs: [dQkv, sums], attributes }: Node<AttentionAttributes>,
   blocks: AttentionBlocks,
 ): Lowering {
-  const gradients = { dContext: dContext!, dQkv: dQkv! };
+  const gradients = { dContext: dContext!, dQkv: dQkv!, sums };
   if (attributes.longest <= blockTokens) return { variant: blocks.name, kernels: [blocks.backward({ ...gradients, logSum: logSum! })] };
   const { kernel: joins, moments } = joinMoments({ context: context!, dContext: dContext!, logSum: logSum! }, attributes);
   return { variant: blocks.name, scratch: [moments], kernels: [joins, blocks.backwardByWalks({ ...gradients, moments })] };

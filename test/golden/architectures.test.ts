@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { InferenceSession, Tensor } from "onnxruntime-web";
 import { describe, expect, it } from "vitest";
+import type { Tuning } from "../../src/autograd/choices.ts";
 import { compile } from "../../src/autograd/program.ts";
 import { MemoryFolder, type NamedContent, readJson } from "../../src/io/folder.ts";
 import { wordPieceTokenizer } from "../../src/io/tokenizer.ts";
@@ -53,6 +54,16 @@ const device = await openTestDevice();
 /** SwiftShader keeps no kernels from run to run, and a core device packs halves: both have enough of them in other tests. */
 const hasHalves = device.capabilities.features.has("shader-f16") && !device.name.startsWith("SwiftShader");
 const tokenizer = wordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"], { lowerCase: true });
+
+/** Attention in blocks, which the device would not choose by itself: SwiftShader compiles them for ten seconds each. */
+const compilesBlocks = !device.name.startsWith("SwiftShader");
+const inBlocks: Tuning = {
+  prepare: async () => (node) => {
+    if (!node.operation.name.startsWith("attention")) return undefined;
+    const variants = node.operation.variants!(node, { ...device.capabilities, software: false });
+    return variants.find(({ name }) => name.startsWith("blocks"))!;
+  },
+};
 
 async function written(files: readonly NamedContent[]): Promise<MemoryFolder> {
   const folder = new MemoryFolder("written");
@@ -113,23 +124,34 @@ describe.each(kinds)("%s", async (kind) => {
     model.close();
   });
 
-  it("has transformers' gradients, and trains as it does", async () => {
+  // A bias of attention is another code in each variant; the device itself walks. The layers of the others are in `attention.test.ts`.
+  const ways: [string, Tuning | undefined][] = [["", undefined]];
+  if (kind === "mpnet" && compilesBlocks) ways.push([", with attention in blocks, as a GPU has it", inBlocks]);
+  it.each(ways)("has transformers' gradients, and trains as it does%s", async (_, tuning) => {
     const { training } = golden;
     const model = await loadModel({ training: true, mlp: false });
-    const program = await compile(device, (tape) => {
-      const batch = declareBatch(tape, capacity, { indices: true });
-      const hidden = model.modules.transformer.forward(batch, { training: true });
-      const embeddings = poolSentences("avg", hidden, batch, null);
-      const loss = contrastiveLoss(embeddings, { temperature: golden.temperature, examples: tape.extent("examples", sentences.length) });
-      const optimizer = {
-        beta1: training.adam_beta1,
-        beta2: training.adam_beta2,
-        epsilon: training.adam_epsilon,
-        weightDecay: training.weight_decay,
-        maxGradNorm: training.max_grad_norm,
-      };
-      return { loss, norm: adamWStep(tape, loss, model.store.layout, optimizer) };
-    });
+    const program = await compile(
+      device,
+      (tape) => {
+        const batch = declareBatch(tape, capacity, { indices: true });
+        const hidden = model.modules.transformer.forward(batch, { training: true });
+        const embeddings = poolSentences("avg", hidden, batch, null);
+        const loss = contrastiveLoss(embeddings, { temperature: golden.temperature, examples: tape.extent("examples", sentences.length) });
+        const optimizer = {
+          beta1: training.adam_beta1,
+          beta2: training.adam_beta2,
+          epsilon: training.adam_epsilon,
+          weightDecay: training.weight_decay,
+          maxGradNorm: training.max_grad_norm,
+        };
+        return { loss, norm: adamWStep(tape, loss, model.store.layout, optimizer) };
+      },
+      { tuning },
+    );
+    if (tuning) {
+      const attended = program.plan.steps.filter(({ node }) => node.operation.name.startsWith("attention"));
+      expect(new Set(attended.map(({ lowering }) => lowering.variant))).toEqual(new Set(["blocks of 32"]));
+    }
     const examples = sentences.flatMap((ids, i) => [ids, pairs[i]!]).map((ids, key) => ({ ids, key }));
     const packed = new BatchPacker(capacity).pack(examples, { indices: true });
     // Relative to the first: the loss itself goes to zero.

@@ -157,8 +157,8 @@ export const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | nu
     const batch = batchInputs(tape, { tokens: 300, sentences: 7 });
     const qkv = tape.input("qkv", float(dtype, batch.tokens.shape[0]!, 3 * 2 * 16));
     const bias = { table: tape.input("table", f32(8, 2)), starts: [0, 1, 2, 9] };
-    // Of sentences that are cut into tiles, and of sentences that are not.
-    const attended = [57, 300].flatMap((longest) =>
+    // Of sentences of one block, of those that one workgroup handles whole, and of those that are cut into tiles.
+    const attended = [20, 57, 300].flatMap((longest) =>
       [{ window: 5 }, { bias }].map((options) => attention(qkv, { ...batch, longest }, { heads: 2, dropout: 0.1, ...options })),
     );
     return [...attended, rotary(qkv, batch.tokens, { heads: 2, theta: 10_000 })].flatMap((y) => withGradients(tape, y));

@@ -10,7 +10,7 @@ import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import { Device } from "../../src/gpu/device.ts";
 import { openDevice } from "../../src/gpu/node.ts";
 import { attention } from "../../src/kernels/attention.ts";
-import { type FloatType, float, type Kernel } from "../../src/kernels/language/operation.ts";
+import { type FloatType, f32, float, type Kernel } from "../../src/kernels/language/operation.ts";
 import { grouped } from "../../src/kernels/matmul/grouped.ts";
 import { functions, type PointwiseFunction } from "../../src/kernels/pointwise/functions.ts";
 import { catalogue, sizes, withGradients } from "./catalogue.ts";
@@ -113,6 +113,9 @@ const formats = [
   { M: 8, N: 8, K: 8, lanes: 8 },
 ];
 
+/** Where MPNet's buckets of distances begin. */
+const mpnetStarts = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91];
+
 it.each(formats)("compiles attention on matrix units of $M×$N×$K with $lanes lanes", async ({ lanes, ...size }) => {
   const limits = { ...full.capabilities.limits, maxComputeWorkgroupStorageSize: 48 * 1024 };
   const subgroupMatrices = [{ componentType: "f16", resultComponentType: "f32", ...size }];
@@ -120,24 +123,29 @@ it.each(formats)("compiles attention on matrix units of $M×$N×$K with $lanes l
   // The null device has subgroups of 4 to 128 lanes.
   const on = new Device(full.gpu, { ...full.capabilities, subgroupSize: lanes, asksForSubgroupSize: true }, full.info);
   const chosen = new Set<string>();
-  for (const { headSize, longest, ...options } of [
+  for (const { headSize, longest, starts, ...options } of [
     { headSize: 32, longest: 128, dropout: 0.1, window: 40 },
     { headSize: 64, longest: 32, dropout: 0.1 },
     { headSize: 64, longest: 100, dropout: 0 },
     { headSize: 96, longest: 57, dropout: 0.1 },
+    { headSize: 64, longest: 32, dropout: 0.1, starts: mpnetStarts },
+    { headSize: 32, longest: 128, dropout: 0.1, starts: mpnetStarts },
   ]) {
     const tape = new Tape();
     const batch = batchInputs(tape, { tokens: 300, sentences: 7, longest });
     const qkv = tape.input("qkv", float("f16", batch.tokens.shape[0]!, 3 * 2 * headSize));
-    const [y, dQkv] = withGradients(tape, attention(qkv, batch, { heads: 2, ...options }));
+    const bias = starts && { table: tape.input("table", f32(2 * starts.length, 2)), starts };
+    const [y, dQkv, , , dTable] = withGradients(tape, attention(qkv, batch, { heads: 2, ...options, ...(bias ? { bias } : {}) }));
     const choose: Choose = ({ operation }, variants) => {
       const variant = variants.find(({ name }) => name.startsWith("matrix units"));
-      if (variant) chosen.add(`${operation.name} ${headSize} ${longest}`);
+      if (variant) chosen.add(`${operation.name} ${headSize} ${longest} ${starts !== undefined}`);
       return variant;
     };
-    await Promise.all(plan(tape, { y: y!, dQkv: dQkv! }, capabilities, choose).kernels.map((kernel) => compile(kernel, on)));
+    await Promise.all(
+      plan(tape, { y: y!, dQkv: dQkv!, ...(dTable ? { dTable } : {}) }, capabilities, choose).kernels.map((kernel) => compile(kernel, on)),
+    );
   }
-  expect(chosen.size).toBe(8);
+  expect(chosen.size).toBe(12);
   full.check();
 });
 

@@ -12,6 +12,12 @@ export interface Attention {
   readonly bias?: ((head: number, relative: number) => number) | undefined;
 }
 
+/** The row of the table for a key that stands `relative` tokens after the query, straight from the definition of the buckets. */
+export function bucketOf(starts: readonly number[], relative: number): number {
+  const bucket = starts.findLastIndex((start) => Math.abs(relative) >= start);
+  return relative > 0 ? starts.length + bucket : bucket;
+}
+
 /** Dropout factors f64 [tokens, heads, tokens]: the stream of a query is its row's key, an element of it is head · 1024 + the key's position. */
 export function attentionMask(draw: DropoutDraw, keys: ArrayLike<number>, heads: number): Float64Array {
   const tokens = keys.length;
@@ -61,11 +67,15 @@ export function attention(
   return context;
 }
 
-/** The gradient for one sentence's `qkv`, f64 [tokens, 3·heads·headSize], of Σ dContext·context: straight from the chain rule. */
+/**
+ * The gradient for one sentence's `qkv`, f64 [tokens, 3·heads·headSize], of Σ dContext·context: straight from the chain rule. `onBias` gets
+ * the gradient of each bias that was added.
+ */
 export function attentionGradient(
   qkv: Float64Array,
   dContext: ArrayLike<number>,
-  { heads, headSize, mask, window = Number.POSITIVE_INFINITY }: Omit<Attention, "bias">,
+  { heads, headSize, mask, window = Number.POSITIVE_INFINITY, bias = () => 0 }: Attention,
+  onBias: (head: number, relative: number, gradient: number) => void = () => {},
 ): Float64Array {
   const hidden = heads * headSize;
   const tokens = qkv.length / (3 * hidden);
@@ -83,15 +93,18 @@ export function attentionGradient(
           score += (qkv[q + d]! * qkv[k + d]!) / Math.sqrt(headSize);
           dKept += dContext[g + d]! * qkv[v + d]!;
         }
-        return { k, v, score, dKept, factor: mask ? mask[(query * heads + head) * tokens + key]! : 1 };
+        score += bias(head, key - query);
+        return { key, k, v, score, dKept, factor: mask ? mask[(query * heads + head) * tokens + key]! : 1 };
       });
       const largest = Math.max(...terms.map(({ score }) => score));
       const total = terms.reduce((sum, { score }) => sum + Math.exp(score - largest), 0);
       const probabilities = terms.map(({ score }) => Math.exp(score - largest) / total);
       const inner = terms.reduce((sum, { dKept, factor }, i) => sum + probabilities[i]! * factor * dKept, 0);
-      terms.forEach(({ k, v, dKept, factor }, i) => {
+      terms.forEach(({ key, k, v, dKept, factor }, i) => {
         const p = probabilities[i]!;
-        const dScore = (p * (factor * dKept - inner)) / Math.sqrt(headSize);
+        const dBias = p * (factor * dKept - inner);
+        onBias(head, key - query, dBias);
+        const dScore = dBias / Math.sqrt(headSize);
         for (let d = 0; d < headSize; d++) {
           dQkv[q + d]! += dScore * qkv[k + d]!;
           dQkv[k + d]! += dScore * qkv[q + d]!;

@@ -268,12 +268,16 @@ describe("the check of attention", () => {
   const plain = new Device(device.gpu, { ...device.capabilities, subgroupSize: null }, device.info);
   const tape = new Tape();
   const batch = batchInputs(tape, { tokens: 100, sentences: 5, longest: 20 });
-  const y = attention(tape.input("qkv", float("f16", batch.tokens.shape[0]!, 24)), batch, { heads: 2, dropout: 0.1 });
+  const qkv = tape.input("qkv", float("f16", batch.tokens.shape[0]!, 24));
+  const y = attention(qkv, batch, { heads: 2, dropout: 0.1 });
   const [dQkv] = adjoint(y, tape.input("dy", y));
+  const bias = { table: tape.input("table", f32(8, 2)), starts: [0, 1, 2, 9] };
+  const withBias = attention(qkv, batch, { heads: 2, dropout: 0.1, bias });
+  const [dQkvWithBias] = adjoint(withBias, tape.input("dyWithBias", y));
 
   it("accepts right results, forward and backward, once for all layers", async () => {
     const other = attention(y.node!.inputs[0]!, batch, { heads: 2, dropout: 0.1 }).node!;
-    for (const node of [y.node!, dQkv!.node!]) {
+    for (const node of [y.node!, dQkv!.node!, withBias.node!, dQkvWithBias!.node!]) {
       const [variant] = node.operation.variants!(node, plain.capabilities).slice(-1) as [Variant];
       expect(await computesRight(plain, node, variant)).toBe(true);
       if (node === y.node) expect(checkKey(other, variant)).toBe(checkKey(node, variant));

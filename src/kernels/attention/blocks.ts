@@ -10,14 +10,17 @@
  * Forward: the online softmax, one block of keys after another. Backward, where no sentence is longer than a block: all gradients of a
  * sentence and head from one pass over its scores, and a query's Σ dP·P is summed on the way. Longer sentences take two walks, one for the
  * gradients of the workgroup's queries and one for those of its keys and values.
+ *
+ * With a bias by relative position, the biases of a block's distances, or its sums for the bias's table, are in a part of the scores'
+ * memory that is free at that time.
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
 import { dropoutKeyOf, tokenField } from "../batch.ts";
-import type { KernelDeclaration } from "../language/kernel.ts";
-import type { Kernel } from "../language/operation.ts";
+import type { Kernel, Value } from "../language/operation.ts";
+import { bucketCount, tileBias } from "../language/relative-bias.ts";
 import type { AttentionAttributes } from "./attributes.ts";
-import { type AttentionBlocks, type AttentionInputs, blockKernel, blockTokens } from "./frame.ts";
+import { type AttentionBlocks, type AttentionInputs, type BlockDeclaration, blockKernel, blockTokens, sumsRow } from "./frame.ts";
 
 /** Threads along each edge of a block, and rows, or keys, of a thread. */
 const side = 8;
@@ -29,12 +32,15 @@ const memory = { f32: 512, f16: 1024, scores: 512 } as const;
 /** Where the second half of the scores' memory begins. */
 const second = memory.scores / 2;
 
+/** A kernel of the variant. */
+type BlocksKernel = Pick<BlockDeclaration, "label" | "reads" | "writes" | "declarations" | "beyond" | "main" | "flopPerScore">;
+
 /** A matrix of a sentence's tokens: WGSL for the vector `quad` of the head at `row`. */
 type Matrix = (row: string, quad: string) => string;
 
 /** The kernels for one node's shapes. */
 export function attentionBlocks(inputs: AttentionInputs, attributes: AttentionAttributes, { features }: Capabilities): AttentionBlocks {
-  const { heads, longest, dropout, window } = attributes;
+  const { heads, longest, dropout, window, starts } = attributes;
   const { qkv } = inputs;
   const width = (qkv.shape[1] as number) / 12;
   const quads = width / heads;
@@ -142,6 +148,33 @@ export function attentionBlocks(inputs: AttentionInputs, attributes: AttentionAt
     const near = window === null ? "" : ` & (abs(vec4i(keys) - i32(${position})) <= vec4i(${window}))`;
     return `(keys < vec4u(count))${near}`;
   };
+  /**
+   * The bias by relative position, in the given half of the scores' memory. A number has a whole vector, because two threads must not write
+   * to one. The half's first vectors, one for each thread, have other uses.
+   */
+  const biasIn = (half: number) =>
+    starts &&
+    tileBias(
+      { starts, heads, threads },
+      {
+        queries: blockTokens,
+        keys: blockTokens,
+        memory: {
+          read: (at) => `scores[${half + threads}u + ${at}].x`,
+          write: (at, value) => `scores[${half + threads}u + ${at}] = vec4f(${value});`,
+        },
+      },
+    );
+  type Bias = ReturnType<typeof biasIn>;
+  /** Declares `biases0` to `biases3`, those of a thread's scores, of which few distances are different. */
+  const declareBiases = (bias: Bias) =>
+    bias === null
+      ? ""
+      : wgsl`${range(2 * own.length - 1)
+          .map((k) => `let biasAt${k} = ${bias.of(`x + ${k * side}u`, `(y + ${(own.length - 1) * side}u)`)};`)
+          .join(" ")}
+    ${own.map((i) => `let biases${i} = vec4f(${own.map((j) => `biasAt${own.length - 1 + j - i}`).join(", ")});`).join(" ")}`;
+  const score = (i: number) => `s${i} * ${scale}${starts ? ` + biases${i}` : ""}`;
   const positionOf = (base: string, i: number) => `(${base} + ${i * side}u + y)`;
   const rowOf = (base: string, i: number) => `(first + min(${base} + ${i * side}u + y, count - 1u))`;
   /** Declares `stream0` to `stream3`, those of a thread's queries. */
@@ -173,7 +206,7 @@ export function attentionBlocks(inputs: AttentionInputs, attributes: AttentionAt
 
   const plus = (a: string, b: string) => `${a} + ${b}`;
 
-  const make = (declaration: Pick<KernelDeclaration, "label" | "reads" | "writes" | "main">, flopPerScore: number): Kernel =>
+  const make = ({ declarations, ...declaration }: BlocksKernel): Kernel =>
     blockKernel(inputs, attributes, {
       ...declaration,
       workgroupSize: [side, side],
@@ -187,11 +220,10 @@ fn addProducts(sum: vec4f, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f)
 }
 fn largestOf(v: vec4f) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 fn sumOf(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
-`,
+${declarations}`,
       main: wgsl`let x = local.x;
   let y = local.y;
   ${declaration.main}`,
-      flopPerScore,
     });
 
   const [inQkv, inContext] = [3 * width, width].map((stride) => (row: string) => `${row} * ${stride}u + head * ${quads}u`) as [
@@ -206,26 +238,47 @@ fn sumOf(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
     own
       .map((i) => {
         const inside = `${sees(positionOf(queries, i))} & vec4<bool>(${positionOf(queries, i)} < count)`;
-        return wgsl`let p${i} = select(vec4f(), exp(s${i} * ${scale} - logSums[${i}]), ${inside});
+        return wgsl`let p${i} = select(vec4f(), exp(${score(i)} - logSums[${i}]), ${inside});
     let kept${i} = ${dropped(`p${i}`, i)};`;
       })
       .join("\n    ");
   const scoreGradients = own.map((i) => `let ds${i} = (kept${i} * dp${i} - p${i} * inner[${i}]) * ${scale};`).join("\n    ");
 
+  const forwardBias = biasIn(0);
+  const bias = biasIn(second);
+  /** What the backward pass declares and writes for the bias's table. */
+  const tableGradient = (sums: Value | undefined) => ({
+    declarations: bias ? bias.declarations + bias.gradient.declarations : "",
+    beyond: bias ? bias.gradient.storeZero(sumsRow(longest)) : "",
+    sums: sums ? { sums: [sums, "f32"] as const } : {},
+  });
+  /** Adds the gradients of a block's scores, which are in memory by key, to the sums for the table. */
+  const addToTable = (key: string) =>
+    bias === null
+      ? ""
+      : wgsl`${bias.gradient.sumDistances((key, query) => `scores[${key} * ${side}u + ${query} % ${side}u][${query} / ${side}u]`, "key")}
+    workgroupBarrier();
+    ${bias.gradient.add("mine", key)}`;
+  /** The biases aren't scaled as products are. */
+  const storeTable = bias?.gradient.store(sumsRow(longest), Math.sqrt(quads * 4)) ?? "";
+
   return {
     name: `blocks of ${blockTokens}`,
+    fits: { forward: true, backward: starts === null || bucketCount(starts) <= threads },
     forward: ({ context, logSum }) =>
-      make(
-        {
-          label: "attention",
-          writes: { context: [context, "vec4f"], logSum: [logSum, "f32"] },
-          main: wgsl`${sums("sum")}
+      make({
+        label: "attention",
+        declarations: forwardBias?.declarations ?? "",
+        writes: { context: [context, "vec4f"], logSum: [logSum, "f32"] },
+        main: wgsl`${sums("sum")}
   ${streams("mine")}
   var largest = vec4f(-1e30);
   var total = vec4f();
-  ${overBlocks(wgsl`${products("s", query, "mine", key, "base")}
+  ${overBlocks(wgsl`${forwardBias ? `${forwardBias.fetch("mine", "base")} ${forwardBias.keep}` : ""}
+    ${products("s", query, "mine", key, "base")}
     ${keysFrom("base")}
-    ${own.map((i) => `s${i} = select(vec4f(-1e30), s${i} * ${scale}, ${sees(positionOf("mine", i))});`).join("\n    ")}
+    ${declareBiases(forwardBias)}
+    ${own.map((i) => `s${i} = select(vec4f(-1e30), ${score(i)}, ${sees(positionOf("mine", i))});`).join("\n    ")}
     scores[x * ${side}u + y] = vec4f(${own.map((i) => `largestOf(s${i})`).join(", ")});
     workgroupBarrier();
     let newLargest = ${overRow("largest", 0, (a, b) => `max(${a}, ${b})`)};
@@ -246,20 +299,24 @@ fn sumOf(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
       if (position < count) { setLogSum((first + position) * ${heads}u + head, largest[i] + log(total[i])); }
     }
   }`,
-        },
-        4,
-      ),
-    backward: ({ dContext, logSum, dQkv }) =>
-      make(
-        {
-          label: "attentionGradient",
-          reads: { dContext: [dContext, "vec4f"], logSum: [logSum, "f32"] },
-          writes: { dQkv: [dQkv, "vec4f"] },
-          main: wgsl`${streams("mine")}
+        flopPerScore: 4,
+      }),
+    backward: ({ dContext, logSum, dQkv, sums: tableSums }) => {
+      const { declarations, beyond, sums: sumsWritten } = tableGradient(tableSums);
+      return make({
+        label: "attentionGradient",
+        reads: { dContext: [dContext, "vec4f"], logSum: [logSum, "f32"] },
+        writes: { dQkv: [dQkv, "vec4f"], ...sumsWritten },
+        declarations,
+        beyond,
+        main: wgsl`${streams("mine")}
   let logSums = vec4f(${own.map((i) => `logSum(${rowOf("mine", i)} * ${heads}u + head)`).join(", ")});
+  ${bias?.fetch("mine", "mine") ?? ""}
   ${products("s", query, "mine", key, "mine")}
+  ${bias?.keep ?? ""}
   ${products("dp", gradient, "mine", value, "mine")}
   ${keysFrom("mine")}
+  ${declareBiases(bias)}
   ${probabilities("mine")}
   scores[${second}u + x * ${side}u + y] = vec4f(${own.map((i) => `dot(kept${i}, dp${i})`).join(", ")});
   workgroupBarrier();
@@ -269,6 +326,7 @@ fn sumOf(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
   ${sums("dq")}
   ${accumulate("dq", 0, key, "mine")}
   ${store("dq", "setDQkv", inQkv)}
+  ${bias ? `${bias.gradient.declare}\n  ${addToTable("mine")}\n  ${storeTable}\n  workgroupBarrier();` : ""}
   ${storeByQuery("ds", second)}
   workgroupBarrier();
   ${storeByQuery("kept", 0)}
@@ -279,41 +337,53 @@ fn sumOf(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
   ${sums("dv")}
   ${accumulate("dv", 0, gradient, "mine")}
   ${store("dv", "setDQkv", inValues)}`,
-        },
-        10,
-      ),
-    backwardByWalks: ({ dContext, moments, dQkv }) => {
+        flopPerScore: 10,
+      });
+    },
+    backwardByWalks: ({ dContext, moments, dQkv, sums: tableSums }) => {
+      const { declarations, beyond, sums: sumsWritten } = tableGradient(tableSums);
       const momentsOf = (
         queries: string,
       ) => wgsl`${own.map((i) => `let moments${i} = moments(${rowOf(queries, i)} * ${heads}u + head);`).join(" ")}
     let logSums = vec4f(${own.map((i) => `moments${i}.x`).join(", ")});
     let inner = vec4f(${own.map((i) => `moments${i}.y`).join(", ")});`;
-      return make(
-        {
-          label: "attentionGradient",
-          reads: { dContext: [dContext, "vec4f"], moments: [moments, "vec2f"] },
-          writes: { dQkv: [dQkv, "vec4f"] },
-          main: wgsl`{ ${sums("dq")}
+      return make({
+        label: "attentionGradient",
+        reads: { dContext: [dContext, "vec4f"], moments: [moments, "vec2f"] },
+        writes: { dQkv: [dQkv, "vec4f"], ...sumsWritten },
+        declarations,
+        beyond,
+        main: wgsl`{ ${sums("dq")}
+  ${bias?.gradient.declare ?? ""}
   ${streams("mine")}
   ${momentsOf("mine")}
-  ${overBlocks(wgsl`${products("s", query, "mine", key, "base")}
+  ${overBlocks(wgsl`${bias?.fetch("mine", "base") ?? ""}
+    ${products("s", query, "mine", key, "base")}
+    ${bias?.keep ?? ""}
     ${products("dp", gradient, "mine", value, "base")}
     ${keysFrom("base")}
+    ${declareBiases(bias)}
     ${probabilities("mine")}
     ${scoreGradients}
     ${storeByKey("ds", 0)}
     workgroupBarrier();
-    ${accumulate("dq", 0, key, "base")}`)}
-  ${store("dq", "setDQkv", inQkv)} }
+    ${accumulate("dq", 0, key, "base")}
+    ${addToTable("base")}`)}
+  ${store("dq", "setDQkv", inQkv)}
+  ${storeTable} }
   ${sums("dk")}
   ${sums("dv")}
   ${keysFrom("mine")}
   ${overBlocks(wgsl`${streams("base")}
     ${momentsOf("base")}
+    ${bias?.fetch("base", "mine") ?? ""}
     ${products("s", query, "base", key, "mine")}
+    ${bias?.keep ?? ""}
     ${products("dp", gradient, "base", value, "mine")}
+    ${declareBiases(bias)}
     ${probabilities("base")}
     ${scoreGradients}
+    ${bias ? "workgroupBarrier();" : ""}
     ${storeByQuery("ds", second)}
     ${storeByQuery("kept", 0)}
     workgroupBarrier();
@@ -322,9 +392,8 @@ fn sumOf(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
     ${accumulate("dv", 0, gradient, "base")}`)}
   ${store("dk", "setDQkv", inKeys)}
   ${store("dv", "setDQkv", inValues)}`,
-        },
-        14,
-      );
+        flopPerScore: 14,
+      });
     },
   };
 }

@@ -12,27 +12,46 @@ import type { AttentionAttributes } from "./attributes.ts";
 /** Queries, and keys, of a block. */
 export const blockTokens = 32;
 
+/** Blocks of the longest sentence. */
+export const blocksOf = (longest: number) => Math.ceil(longest / blockTokens);
+
 /** What every kernel of attention reads. */
 export interface AttentionInputs {
   readonly qkv: Value;
   readonly tokens: Value;
   readonly sentences: Value;
+  /** The table of the bias by relative position, if there is one. */
+  readonly table: Value | undefined;
+}
+
+/** What the backward pass writes. */
+export interface AttentionGradients {
+  readonly dQkv: Value;
+  /** For the bias's table: the sums of each block of each sentence, by bucket and head. */
+  readonly sums: Value | undefined;
 }
 
 /** The kernels of a node. The name of what it reads is that of its binding: qkv, dContext, logSum, moments. */
 export interface AttentionBlocks {
   readonly name: string;
+  /** Whether it suits the device and the node. */
+  readonly fits: Readonly<Record<"forward" | "backward", boolean>>;
   forward(tensors: { readonly context: Value; readonly logSum: Value }): Kernel;
   /** Of sentences of at most `blockTokens` tokens. */
-  backward(tensors: { readonly dContext: Value; readonly logSum: Value; readonly dQkv: Value }): Kernel;
+  backward(tensors: AttentionGradients & { readonly dContext: Value; readonly logSum: Value }): Kernel;
   /** Of longer ones, from each row's log Σ exp(score) and Σ dP·P. */
-  backwardByWalks(tensors: { readonly dContext: Value; readonly moments: Tensor; readonly dQkv: Value }): Kernel;
+  backwardByWalks(tensors: AttentionGradients & { readonly dContext: Value; readonly moments: Tensor }): Kernel;
 }
+
+/** WGSL of the workgroup's row of the sums for the bias's table. */
+export const sumsRow = (longest: number) => `group.x * ${blocksOf(longest)}u + group.z`;
 
 /** A kernel of a node. */
 export interface BlockDeclaration extends Pick<KernelDeclaration, "label" | "workgroupSize" | "enables" | "writes" | "main"> {
   readonly reads?: KernelDeclaration["reads"];
   readonly declarations: string;
+  /** WGSL of a workgroup past the sentence's end. */
+  readonly beyond?: string;
   /** The WGSL type of qkv's elements. */
   readonly element: "vec4f" | "vec4u";
   /** Floating-point operations for each score and number of a head. */
@@ -41,17 +60,23 @@ export interface BlockDeclaration extends Pick<KernelDeclaration, "label" | "wor
 
 /**
  * A kernel whose body finds declared: `head`; `first` and `count`, the sentence's first row and its tokens; `mine`, the position of the
- * workgroup's first token; and with dropout `stepKey` and `headKey`. Past the sentence's end it is not run.
+ * workgroup's first token; and with dropout `stepKey` and `headKey`. Past the sentence's end it is not run. A bias is bound as `table`.
  */
 export function blockKernel(
-  { qkv, tokens, sentences }: AttentionInputs,
+  { qkv, tokens, sentences, table }: AttentionInputs,
   { heads, longest, dropout, window }: AttentionAttributes,
-  { element, flopPerScore, reads, declarations, main, ...declaration }: BlockDeclaration,
+  { element, flopPerScore, reads, declarations, beyond = "", main, ...declaration }: BlockDeclaration,
 ): Kernel {
   const [rowCount, width] = qkv.shape as [Dimension, number];
   return kernel({
     ...declaration,
-    reads: { qkv: [qkv, element], tokens: [tokens, "vec4u"], sentences: [sentences, "vec2u"], ...reads },
+    reads: {
+      qkv: [qkv, element],
+      tokens: [tokens, "vec4u"],
+      sentences: [sentences, "vec2u"],
+      ...(table ? { table: [table, "f32"] as const } : {}),
+      ...reads,
+    },
     params: dropout ? dropoutParams(dropout) : {},
     declarations: wgsl`${dropout ? dropoutDeclarations : ""}${declarations}`,
     main: wgsl`let head = group.y;
@@ -59,9 +84,9 @@ export function blockKernel(
   let first = sentences[group.x].x;
   let count = sentences[group.x].y;
   let mine = group.z * ${blockTokens}u;
-  if (mine >= count) { return; }
+  if (mine >= count) { ${beyond}return; }
   ${main}`,
-    workgroups: (live) => [live(sentences.shape[0]!), heads, Math.ceil(longest / blockTokens)],
+    workgroups: (live) => [live(sentences.shape[0]!), heads, blocksOf(longest)],
     flop: (live) => {
       const seen = Math.min(window === null ? longest : 2 * window + 1, live(rowCount) / live(sentences.shape[0]!));
       return ((flopPerScore * width) / 3) * live(rowCount) * seen;

@@ -144,6 +144,20 @@ fn halves(low: vec4f, high: vec4f) -> vec4u { return vec4u(bitcast<vec2u>(vec4<f
     /** Four of a thread's scores. */
     scoresOf: (block: string, quad: number) =>
       `bitcast<vec4f>(${ofScores(block, Math.floor(quad / 2))}[scoreAt${Math.floor(quad / 2)} + ${quad % 2}u])`,
+    /** Stores four of a thread's scores, or of what is made of them. */
+    storeScores: (block: string, quad: number, values: string) =>
+      `${ofScores(block, Math.floor(quad / 2))}[scoreAt${Math.floor(quad / 2)} + ${quad % 2}u] = bitcast<vec4u>(${values});`,
+    /** The score of any row and column. */
+    scoreOf: (block: string, row: string, column: string) =>
+      `bitcast<f32>(memory[4u * (${block}) + ${row} / ${edge}u * 2u + ${column} / ${edge}u][${row} % ${edge}u * ${stride}u + ${column} % ${edge}u / 4u][${column} % 4u])`,
+    /** Numbers in a block, with a vector for each. */
+    numbersOf: (block: number) => {
+      const vectorOf = (at: string) => `memory[${4 * block}u + (${at}) / ${quarter}u][(${at}) % ${quarter}u]`;
+      return {
+        read: (at: string) => `bitcast<f32>(${vectorOf(at)}.x)`,
+        write: (at: string, value: string) => `${vectorOf(at)} = vec4u(bitcast<u32>(${value}));`,
+      };
+    },
     /** Stores a thread's weights, made of its quads, in the place of scores, as the first or the second matrix there. */
     storeWeights: (block: string, matrix: 0 | 1, quads: readonly string[]) =>
       vectorsOfScores

@@ -6,6 +6,7 @@ import { range, wgsl } from "../../gpu/shader.ts";
 import { dropoutKeyOf, tokenField } from "../batch.ts";
 import { halvesPerVector, type MatrixUnits, matrixExtensions } from "../language/matrix-units.ts";
 import type { Kernel } from "../language/operation.ts";
+import type { TileBias } from "../language/relative-bias.ts";
 import type { AttentionAttributes } from "./attributes.ts";
 import { type AttentionInputs, type BlockDeclaration, blockKernel, blockTokens } from "./frame.ts";
 import { matrixBlocks } from "./matrix-blocks.ts";
@@ -31,7 +32,7 @@ export interface Source {
 }
 
 /** A kernel on tiles. */
-interface MatrixKernel extends Pick<BlockDeclaration, "label" | "reads" | "writes" | "declarations" | "main" | "flopPerScore"> {
+interface MatrixKernel extends Pick<BlockDeclaration, "label" | "reads" | "writes" | "declarations" | "beyond" | "main" | "flopPerScore"> {
   /** Blocks of workgroup memory. */
   readonly blockCount: number;
 }
@@ -102,6 +103,14 @@ export function matrixTile(inputs: AttentionInputs, attributes: AttentionAttribu
     const near = window === null ? "" : ` & (abs(vec4i${keys} - i32(${position})) <= vec4i(${window}))`;
     return `(${keys} < vec4u(count))${near}`;
   };
+  /** A thread's quad of scores, from the products of a block; and with a bias by relative position, of keys from number `from` on in its tile. */
+  const score = (block: string, quad: number, bias: TileBias | null, from = 0) => {
+    const product = `${blocks.scoresOf(block, quad)} * ${scale}`;
+    if (bias === null) return product;
+    return `${product} + vec4f(${range(4)
+      .map((i) => bias.of(`firstColumn + ${from + quad * 4 + i}u`, "row"))
+      .join(", ")})`;
+  };
   const rowIn = (queries: string) => `(first + min(${queries} + row, count - 1u))`;
   /** Declares the dropout stream of a thread's query. */
   const stream = (queries: string) => (dropout ? `let stream = dropoutRow(stepKey, tokens[${rowIn(queries)}].${tokenField.key});` : "");
@@ -133,6 +142,7 @@ ${declarations}`,
     products,
     sums,
     sees,
+    score,
     rowIn,
     stream,
     dropped,

@@ -11,7 +11,7 @@
  * address costs as much as loading from many: the walk takes as many tokens as a subgroup has lanes, each lane loads one and broadcasts it,
  * and loops are not unrolled, because that takes seconds to compile.
  *
- * It has all additions: a local window, where the walk leaves out the tokens beyond, and a bias by relative position
+ * The additions: a local window, where the walk leaves out the tokens beyond, and a bias by relative position
  * (`language/relative-bias.ts`). So that the bias's table and the table's gradient can be bound, a small kernel first joins two of the
  * backward pass's inputs.
  */
@@ -31,16 +31,17 @@ import {
   storeBucketSums,
 } from "../language/relative-bias.ts";
 import type { AttentionAttributes } from "./attributes.ts";
+import { blocksOf, blockTokens } from "./frame.ts";
 import { joinMoments, type MomentInputs } from "./moments.ts";
 
 /** Tokens of a tile. Most sentences of a training batch have at most 32. */
-const tileTokens = 32;
+const tileTokens = blockTokens;
 
 /** The longest sentence that one workgroup handles completely. */
 const longestWhole = 128;
 
 /** Tiles that a sentence is cut into. */
-export const tilesOf = (longest: number) => (longest <= longestWhole ? 1 : Math.ceil(longest / tileTokens));
+const tilesOf = (longest: number) => (longest <= longestWhole ? 1 : blocksOf(longest));
 
 /** The forward pass of a node. */
 export function walkForward(
@@ -89,6 +90,7 @@ export function walkBackward(
   capabilities: Capabilities,
 ): Lowering {
   const tiles = tilesOf(attributes.longest);
+  const sumRows = blocksOf(attributes.longest);
   const head = headKernel({ qkv: qkv!, sentences: sentences!, table, tiles }, attributes, capabilities);
   const known = (table ? joinedMoments : ownMoments)(head, { context: context!, dContext: dContext!, logSum: logSum! }, attributes);
   const reads = { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"], dContext: [dContext!, "vec4f"], ...known.reads } as const;
@@ -114,7 +116,7 @@ export function walkBackward(
     ${head.walk(`let key = qkv(other + ${head.key} + i); var dqI = dq[i];`, "dqI += ds_ * their(key);", "dq[i] = dqI;")}`,
     finish: wgsl`${head.each("setDQkv(own + i, dq[i]);")}
   ${known.keep}`,
-    end: head.bias ? storeBucketSums(head.bias, `sentence * ${tiles}u + tile`) : "",
+    end: head.bias ? storeBucketSums(head.bias, `sentence * ${sumRows}u + tile`, sumRows - tiles) : "",
   };
   const keyAndValue: Phase = {
     own: wgsl`var k: Vectors;

@@ -178,6 +178,8 @@ export interface Probes<A = unknown> {
   readonly inputs: readonly (readonly Type[])[];
   /** Contents of the inputs that are u32 tables; null for the others. */
   readonly tables?: readonly (Uint32Array | null)[];
+  /** What each output is rounded to, itself or in what it is computed from; its own type if absent. */
+  readonly precisions?: readonly DType[];
   /** The attributes with which a variant is checked; the node's own if absent. */
   readonly attributes?: A;
   /** The attributes with which all floats are stored as f32. */
