@@ -156,7 +156,14 @@ it.each([32, 64, 100, 128])(
   "is offered to MPNet where it is to BERT, for sentences of %i tokens and the 32 KB of many devices",
   (longest) => {
     const limits = { ...capabilities.limits, maxComputeWorkgroupStorageSize: 32 * 1024 };
-    const device: Capabilities = { ...capabilities, subgroupSize: lanes, subgroupMatrices: [matrix], limits };
+    const device: Capabilities = {
+      ...capabilities,
+      features: new Set([...features, "shader-f16"]),
+      software: false,
+      subgroupSize: lanes,
+      subgroupMatrices: [matrix],
+      limits,
+    };
     const offered = (starts?: readonly number[]) => {
       const tape = new Tape();
       const batch = batchInputs(tape, { tokens: 300, sentences: 7, longest });
