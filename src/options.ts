@@ -59,6 +59,15 @@ function checkKinds(call: string, given: object): void {
   }
 }
 
+/**
+ * Throws `OptionError` unless `value` is one of `known`; `what` says in messages what it is. A name from JavaScript that no table has would
+ * otherwise end as a TypeError somewhere else.
+ */
+export function checkChoice<Choice extends string>(what: string, value: unknown, known: readonly Choice[]): asserts value is Choice {
+  if ((known as readonly unknown[]).includes(value)) return;
+  throw new OptionError(`There is no ${what} ${show(value)}.`, `Choose one of ${known.join(", ")}.`);
+}
+
 /** Splits the options of a call that takes two kinds: those in `names`, and all others. */
 export function splitOptions<First extends object, Second extends object>(
   given: First & Second,

@@ -1,7 +1,7 @@
 /** Options of library calls: unknown names are refused, with the nearest known one. */
 import { expect, it } from "vitest";
 import { OptionError } from "../src/errors.ts";
-import { checkOptions, nearestName, type OptionNames, splitOptions } from "../src/options.ts";
+import { checkChoice, checkOptions, nearestName, type OptionNames, splitOptions } from "../src/options.ts";
 
 interface Options {
   readonly topK?: number;
@@ -52,4 +52,11 @@ it.each([
   ["k", undefined],
 ])("nearest to %s is %s", (name, near) => {
   expect(nearestName(name, Object.keys(names))).toBe(near);
+});
+
+it("refuses what is none of a table's names, properties of objects too", () => {
+  expect(() => checkChoice("colour", "red", ["red", "blue"])).not.toThrow();
+  for (const value of ["constructor", "", 5, null, undefined, ["red"]])
+    expect(() => checkChoice("colour", value, ["red", "blue"])).toThrow(OptionError);
+  expect(() => checkChoice("colour", "Red", ["red", "blue"])).toThrow('There is no colour "Red".');
 });

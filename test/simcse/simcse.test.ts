@@ -133,8 +133,8 @@ describe("SimCSE", () => {
   });
 
   it.each([
-    ["pooler", { pooler: "max" as "avg" }, "There is no pooler max."],
-    ["object's property for a pooler", { pooler: "constructor" as "avg" }, "There is no pooler constructor."],
+    ["pooler", { pooler: "max" as "avg" }, 'There is no pooler "max".'],
+    ["object's property for a pooler", { pooler: "constructor" as "avg" }, 'There is no pooler "constructor".'],
     ["batch", { pooler: "avg", batchSize: 0 } as const, "A batch of 0 sentences is not possible."],
   ])("refuses what is no %s", async (_, options, message) => {
     const loaded = embed(plain, options);

@@ -9,6 +9,7 @@ import type { NamedContent } from "../../io/folder.ts";
 import { OnnxGraph } from "../../io/formats/onnx.ts";
 import { architectureOf } from "../../nn/architectures/architectures.ts";
 import { type OnnxBatch, onnxLinear } from "../../nn/architectures/onnx-layers.ts";
+import { checkChoice } from "../../options.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import type { LocatedTensor } from "./checkpoint.ts";
 import { type Convertible, huggingFaceFiles, poolerUnknown, sentenceTransformersFiles } from "./convert.ts";
@@ -25,10 +26,11 @@ const forms: Readonly<Record<OnnxDtype, { readonly file: string; readonly dtype:
 };
 
 /**
- * The model, its config.json, its tokenizer, and the files of sentence-transformers if that has the pooler. Throws OptionError if the pooler is
- * not known, and CapacityError for a model that is too large.
+ * The model, its config.json, its tokenizer, and the files of sentence-transformers if that has the pooler. Throws OptionError if the pooler or
+ * the dtype is not known, and CapacityError for a model that is too large.
  */
 export function onnxFiles(model: Convertible, dtype: OnnxDtype = "F32"): NamedContent[] {
+  checkChoice("dtype of an ONNX graph", dtype, Object.keys(forms));
   if (model.pooler === null) throw poolerUnknown(model.weights.path);
   const files = isInSentenceTransformers(model.pooler) ? sentenceTransformersFiles : huggingFaceFiles;
   const others = files(model, "F32").filter(({ name }) => name !== weightsForms.F32.file);

@@ -19,7 +19,7 @@ import type { PoolerType } from "../model/poolers.ts";
 import { checkpointFiles, fitConfig, inspectWeights, type LocatedTensor, locateTensors, readConfig } from "./checkpoint.ts";
 import { checkpointName } from "./checkpoint-names.ts";
 import { DENSE_FOLDER, moduleFiles } from "./sentence-transformers.ts";
-import { tensorsToWrite, type WeightsDtype, weightsForms } from "./written-weights.ts";
+import { checkWeightsDtype, tensorsToWrite, type WeightsDtype, weightsForms } from "./written-weights.ts";
 
 /** Options of `openConvertible`. */
 export interface ConvertOptions {
@@ -69,21 +69,24 @@ export async function openConvertible(given: Folder, options: ConvertOptions = {
 
 /**
  * The files of the model in the form that transformers opens, to be written in this order. F16 halves the weights' size, I8 quarters it.
- * transformers does not open I8: convert such a model back first.
+ * transformers does not open I8: convert such a model back first. Throws OptionError for an unknown dtype.
  */
 export function huggingFaceFiles(
   { transformer, weights, tokenizer, pooler, maxLength, tensors }: Convertible,
   dtype: WeightsDtype,
 ): NamedContent[] {
+  checkWeightsDtype(dtype);
   const simcse = pooler === null ? null : { pooler_type: pooler, max_seq_length: maxLength };
   const written = tensors.flatMap((tensor) => toWrite(weights, tensor, checkpointName(transformer, tensor.name), dtype));
   return checkpointFiles(transformer, simcse, tokenizer, written, dtype);
 }
 
 /**
- * The same with the files that sentence-transformers reads. Throws OptionError if it does not have the pooler, or the pooler is not known.
+ * The same with the files that sentence-transformers reads. Throws OptionError if it does not have the pooler, or the pooler or dtype is
+ * not known.
  */
 export function sentenceTransformersFiles(model: Convertible, dtype: WeightsDtype): NamedContent[] {
+  checkWeightsDtype(dtype);
   const { pooler, maxLength, transformer, weights, texts, tensors } = model;
   if (pooler === null) throw poolerUnknown(weights.path);
   const dense = tensors

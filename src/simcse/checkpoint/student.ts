@@ -18,7 +18,7 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import { quoted, show } from "../../show.ts";
 import { readConfig, usualLength } from "./checkpoint.ts";
 import { sentenceTransformersLayout } from "./sentence-transformers.ts";
-import { tensorsToWrite, type WeightsDtype, weightsForms } from "./written-weights.ts";
+import { checkWeightsDtype, tensorsToWrite, type WeightsDtype, weightsForms } from "./written-weights.ts";
 
 /** Options of `studentFiles`. */
 export interface StudentOptions {
@@ -49,6 +49,7 @@ interface Parts {
  */
 export async function studentFiles(teacher: Folder, options: StudentOptions = {}): Promise<NamedContent[]> {
   checkOptions("studentFiles", options, studentOptions);
+  if (options.dtype !== undefined) checkWeightsDtype(options.dtype);
   const { folder, transformer: model, simcse, pooler } = await readConfig(teacher);
   const layers = options.layers ?? Array.from({ length: model.num_hidden_layers }, (_, layer) => layer);
   checkLayers(teacher, layers, model);

@@ -5,6 +5,7 @@ import { bytesOf } from "../../io/formats/bytes.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
 import { roundRows, SCALE_SUFFIX } from "../../io/weights/int8-rows.ts";
 import type { TensorToWrite } from "../../io/weights/safetensors.ts";
+import { checkChoice } from "../../options.ts";
 import { quoted } from "../../show.ts";
 
 /** F16 rounds weights to 11 bits. I8 rounds matrices to 8 bits, with a scale for each row, and keeps vectors in f32. */
@@ -16,6 +17,11 @@ export const weightsForms: Readonly<Record<WeightsDtype, { readonly file: string
   F16: { file: "model.safetensors", torchDtype: "float16" },
   I8: { file: "model.int8.safetensors", torchDtype: "float32" },
 };
+
+/** Throws `OptionError` unless the value is one of the three. */
+export function checkWeightsDtype(dtype: WeightsDtype): void {
+  checkChoice("dtype of weights", dtype, Object.keys(weightsForms));
+}
 
 /** A tensor to be written, from any source. */
 export interface Floats {

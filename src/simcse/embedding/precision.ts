@@ -9,15 +9,14 @@
  * A row's bytes are these elements in order. https://arxiv.org/abs/2210.17114 and the sentence-transformers documentation ("Embedding
  * Quantization") measure how much they reduce the quality of search.
  */
-import { OptionError } from "../../errors.ts";
 import { toHalves } from "../../float16.ts";
 import { TO_F32 } from "../../io/weights/dtypes.ts";
 import { type Precision, precisions } from "../../kernels/search/precision.ts";
+import { checkChoice } from "../../options.ts";
 
 /** Throws `OptionError` unless the value is one of the four, or absent. */
 export function checkPrecision(precision: Precision | undefined): void {
-  if (precision === undefined || precisions.includes(precision)) return;
-  throw new OptionError(`There is no precision ${precision}.`, `Choose one of ${precisions.join(", ")}.`);
+  if (precision !== undefined) checkChoice("precision", precision, precisions);
 }
 
 /** The array for a precision's elements, row-major; binary has ceil(dimension / 8) bytes per row. */
@@ -82,8 +81,12 @@ function toBits(data: Float32Array, dimension: number): Uint8Array {
   return bytes;
 }
 
-/** Converts back to f32 [rows, dimension]; bits become 1 or −1, scaled to a vector of unit length. */
+/**
+ * Converts back to f32 [rows, dimension]; bits become 1 or −1, scaled to a vector of unit length. Throws `OptionError` for an unknown
+ * precision.
+ */
 export function decodeRows(precision: Precision, { data, scales }: Encoded, dimension: number): Float32Array {
+  checkChoice("precision", precision, precisions);
   return decoders[precision](data as never, dimension, scales);
 }
 

@@ -3,7 +3,7 @@ import { OptionError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { matrixUnits } from "../../kernels/language/matrix-units.ts";
 import type { FloatType } from "../../kernels/language/operation.ts";
-import { show } from "../../show.ts";
+import { checkChoice } from "../../options.ts";
 
 /** The dtypes that a model can be loaded in. */
 export const encodingDtypes = ["f16", "f32"] as const satisfies readonly FloatType[];
@@ -17,8 +17,7 @@ export function encodingDtype(
   capabilities: Capabilities,
 ): FloatType {
   if (dtype === undefined) return !training && matrixUnits(capabilities) !== null ? "f16" : "f32";
-  if (!encodingDtypes.includes(dtype))
-    throw new OptionError(`There is no dtype ${show(dtype)}.`, `Choose one of ${encodingDtypes.join(", ")}.`);
+  checkChoice("dtype", dtype, encodingDtypes);
   if (dtype === "f32" || !training) return dtype;
   throw new OptionError(
     "A model cannot be loaded for training in f16: its weights would be rounded.",

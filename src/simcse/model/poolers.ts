@@ -6,6 +6,7 @@ import { tanh, weightedSum } from "../../kernels/pointwise/pointwise.ts";
 import { pool } from "../../kernels/pool.ts";
 import type { BatchValues, ReadRows } from "../../nn/architectures/architecture.ts";
 import type { Linear } from "../../nn/linear.ts";
+import { checkChoice } from "../../options.ts";
 
 /** How a sentence's vector is made from its tokens', by the original's names (section 6.3 of the paper). */
 export type PoolerType = "cls" | "cls_before_pooler" | "avg" | "avg_top2" | "avg_first_last";
@@ -54,8 +55,8 @@ export const poolerTypes = Object.keys(poolers) as readonly PoolerType[];
 
 /** Throws `OptionError` unless `name` is one of the five. */
 export function parsePooler(name: string): PoolerType {
-  if (Object.hasOwn(poolers, name)) return name as PoolerType;
-  throw new OptionError(`There is no pooler ${name}.`, `Choose one of ${poolerTypes.join(", ")}.`);
+  checkChoice("pooler", name, poolerTypes);
+  return name;
 }
 
 /** What a pooler reads of the last layer's output. */

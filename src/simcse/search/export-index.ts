@@ -10,6 +10,7 @@ import type { NamedContent } from "../../io/folder.ts";
 import { streamFaissFlat } from "../../io/formats/faiss.ts";
 import { streamNpy } from "../../io/formats/npy.ts";
 import { type ParquetColumns, streamParquet } from "../../io/formats/parquet.ts";
+import { checkChoice } from "../../options.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
 import type { StoredIndex, StoredPart } from "./index-file.ts";
 import type { IndexedSentence } from "./sentence-index.ts";
@@ -36,8 +37,12 @@ const formats: Readonly<Record<IndexFormat, (index: StoredIndex, file: string) =
 /** The names of the formats. */
 export const indexFormats = Object.keys(formats) as readonly IndexFormat[];
 
-/** The files of an index in a format: `file`, and records beside it where the format has no place for them. Texts are read as they are written. */
-export function exportIndex(index: StoredIndex, format: IndexFormat, file: string): Promise<NamedContent[]> {
+/**
+ * The files of an index in a format: `file`, and records beside it where the format has no place for them. Texts are read as they are
+ * written. Throws `OptionError` for an unknown format.
+ */
+export async function exportIndex(index: StoredIndex, format: IndexFormat, file: string): Promise<NamedContent[]> {
+  checkChoice("format of an exported index", format, indexFormats);
   return formats[format](index, file);
 }
 

@@ -160,3 +160,9 @@ it("what is not said or not there is refused", async () => {
     openConvertible(new MemoryFolder("empty", [["config.json", await publishedFolder("bert").read("config.json")]])),
   ).rejects.toThrow("empty has none of model.safetensors");
 });
+
+it.each(["f16", "constructor"])("refuses weights of the dtype %s in every form", async (dtype) => {
+  const model = await openConvertible(publishedFolder("bert"), { pooler: "avg" });
+  for (const files of [huggingFaceFiles, sentenceTransformersFiles, onnxFiles])
+    expect(() => files(model, dtype as "F16")).toThrow(OptionError);
+});

@@ -69,7 +69,7 @@ describe("options of a call", () => {
     expect(whole).not.toEqual(await model.encode(long));
     await expect(model.encode("x", { maxLength: 41 })).rejects.toThrow(OptionError);
     await expect(model.encode("x", { batchSize: 0 })).rejects.toThrow(OptionError);
-    await expect(model.encode("x", { precision: "int4" as "int8" })).rejects.toThrow("There is no precision int4.");
+    await expect(model.encode("x", { precision: "int4" as "int8" })).rejects.toThrow('There is no precision "int4".');
     await expect(model.buildIndex(["x"], { precision: "int4" as "int8" })).rejects.toThrow(OptionError);
   });
 

@@ -1,7 +1,7 @@
 /** A saved index in other programs' formats: read back here, and by faiss, NumPy and pyarrow where SIMCSE_PYTHON names a Python with them. */
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { DataError } from "../../../src/errors.ts";
+import { DataError, OptionError } from "../../../src/errors.ts";
 import { diskSource } from "../../../src/io/examples-node.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
 import { openFolder, writeFilesInto } from "../../../src/io/folder-node.ts";
@@ -104,6 +104,12 @@ it("exports an index of another precision, of own ids, and of none", async () =>
       "x",
     ),
   ).rejects.toThrow(DataError);
+});
+
+it.each(["nonsense", "constructor"])("refuses the format %s, and names those that there are", async (format) => {
+  const exported = exportIndex(await stored([]), format as "npy", "x");
+  await expect(exported).rejects.toThrow(OptionError);
+  await expect(exported).rejects.toMatchObject({ remedy: "Choose one of parquet, npy, faiss." });
 });
 
 it.runIf(await hasPython("faiss", "numpy", "pyarrow"))(

@@ -1,5 +1,6 @@
 /** Scores any encoder on a user's own set, by the set's kind. */
 import { DataError, OptionError } from "../../../errors.ts";
+import { checkChoice } from "../../../options.ts";
 import type { Encode } from "../embed-distinct.ts";
 import type { EvaluationSet, SetEvaluator, SetKind, SetOptions, SetScores } from "./evaluation-set.ts";
 import { labelledPairs } from "./labelled-pairs.ts";
@@ -29,11 +30,12 @@ export interface SetReport extends SetScores {
 /**
  * Scores `encode` on `set`. Every distinct text is encoded once.
  *
- * @throws DataError for a set without rows or a row that cannot be scored, ShapeError for embeddings of the wrong size, CapacityError for a device that is too small, the
+ * @throws OptionError for an unknown kind of set, DataError for a set without rows or a row that cannot be scored, ShapeError for embeddings of the wrong size, CapacityError for a device that is too small, the
  *   signal's reason once it is aborted.
  */
 export async function evaluateSet(set: EvaluationSet, options: SetOptions): Promise<SetReport> {
   options.signal?.throwIfAborted();
+  checkChoice("kind of evaluation set", set.kind, Object.keys(setEvaluators));
   const evaluator = setEvaluators[set.kind] as SetEvaluator<SetKind>;
   const n = evaluator.count(set.data);
   if (n === 0) throw new DataError(`The set ${set.name} holds nothing that can be scored.`, `Give at least one row: ${set.kind}.`);

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { OptionError } from "../../../../src/errors.ts";
 import { evaluateOn, evaluateSet, setMetrics } from "../../../../src/simcse/evaluation/sets/evaluate-set.ts";
 import type { EvaluationSet } from "../../../../src/simcse/evaluation/sets/evaluation-set.ts";
 import { openTestDevice } from "../../../device.ts";
@@ -165,4 +166,8 @@ describe("evaluateSet", () => {
     const signal = AbortSignal.abort(new Error("enough"));
     await expect(evaluateSet(retrieval, { encode, device, signal })).rejects.toThrow("enough");
   });
+});
+
+it.each(["pairs", "constructor"])("refuses a set of the kind %s", async (kind) => {
+  await expect(score({ ...retrieval, kind: kind as "retrieval" } as EvaluationSet)).rejects.toThrow(OptionError);
 });
