@@ -7,7 +7,7 @@
 import { FileError, FormatError } from "../errors.ts";
 import { show } from "../show.ts";
 import { concatenate } from "./formats/bytes.ts";
-import { deepestNesting, isNestedTooDeep } from "./formats/json.ts";
+import { deepestNesting, isNestedTooDeep, parsePythonsJson } from "./formats/json.ts";
 import { mistakenFor, telltaleBytes } from "./mistaken-file.ts";
 
 /** A folder whose files can be read whole or by range. File names may contain `/` for nested folders. */
@@ -89,21 +89,11 @@ export function parseJson<T>(path: string, text: string): T {
     throw new FormatError(`${path} nests lists and objects deeper than ${deepestNesting}`, "Correct the file, or get it again.");
   }
   try {
-    return JSON.parse(text) as T;
+    return parsePythonsJson(text) as T;
   } catch (cause) {
-    const strict = withoutPythonsNumbers(text);
-    if (strict !== text) return parseJson(path, strict);
     const what = text.trim() === "" ? "it is empty" : (cause as Error).message;
     throw new FormatError(`${path} is not valid JSON: ${what}`, "Correct the file, or get it again.", { cause });
   }
-}
-
-/** Python writes Infinity and NaN, which JSON does not have: a number beyond all others, and null. */
-function withoutPythonsNumbers(json: string): string {
-  return json.replace(/"(?:[^"\\]|\\.)*"?|(-?)\bInfinity\b|\bNaN\b/gs, (found, sign: string | undefined) => {
-    if (found.startsWith('"')) return found;
-    return found === "NaN" ? "null" : `${sign}1e999`;
-  });
 }
 
 /** Throws FileError unless 0 <= start <= end <= size: a reader that asks for another range has wrong information about the file. */

@@ -3,6 +3,24 @@
  * no later reader runs out of stack or memory, and duplicate keys in an object.
  */
 
+/** `JSON.parse` for what Python writes too: NaN and Infinity, which JSON does not have, become null and a number beyond all others. */
+export function parsePythonsJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const strict = withoutPythonsNumbers(text);
+    if (strict === text) throw cause;
+    return JSON.parse(strict);
+  }
+}
+
+function withoutPythonsNumbers(json: string): string {
+  return json.replace(/"(?:[^"\\]|\\.)*"?|(-?)\bInfinity\b|\bNaN\b/gs, (found, sign: string | undefined) => {
+    if (found.startsWith('"')) return found;
+    return found === "NaN" ? "null" : `${sign}1e999`;
+  });
+}
+
 /** The deepest nesting of lists and objects. Configurations and headers have 5. A deeply nested list takes 100 bytes of memory per byte. */
 export const deepestNesting = 200;
 

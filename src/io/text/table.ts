@@ -11,7 +11,9 @@
  * Extensions are case-insensitive, and all formats but Parquet may be packed with gzip (`.csv.gz`). examples.ts decides the columns' roles.
  */
 import { DataError, OptionError } from "../../errors.ts";
+import { checkChoice } from "../../options.ts";
 import { printable, show } from "../../show.ts";
+import { parsePythonsJson } from "../formats/json.ts";
 import { findSeparator, type Separator, sampleRows, splitRows } from "./delimited.ts";
 import { isHeader } from "./header.ts";
 import { splitJsonArray } from "./json-array.ts";
@@ -96,7 +98,7 @@ export function placeOf({ name, format }: Pick<Table, "name" | "format">, { numb
 }
 
 /**
- * Opens a table and reads its beginning. Throws OptionError for a name whose format is not known, FileError when the file cannot be read,
+ * Opens a table and reads its beginning. Throws OptionError for a format that is not known, or a name that tells none, FileError when the file cannot be read,
  * and DataError, naming the file and the line, for content that does not match the format, or a first row that may or may not be a header.
  * Reading rows throws the same errors.
  */
@@ -108,6 +110,7 @@ export async function openTable(source: ByteSource, options: TableOptions = {}):
       `Give a file that ends in ${tableEndings.join(", ")}, or one of these with .gz.`,
     );
   }
+  checkChoice("format of tables", format, tableFormats);
   return openers[format](source, options);
 }
 
@@ -246,7 +249,7 @@ async function* jsonElements(name: string, elements: AsyncIterable<string>): Asy
 
 function parsed(text: string, place: string): unknown {
   try {
-    return JSON.parse(text);
+    return parsePythonsJson(text);
   } catch (cause) {
     throw new DataError(`${place}: not JSON: ${(cause as Error).message}`, "Give one JSON object a line, or an array of objects.", {
       cause,

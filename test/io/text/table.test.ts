@@ -208,3 +208,18 @@ it("says what is wrong with an archive, a Parquet file, a stream of Parquet, and
   await expect(openTable(streamSource(pieces(parquet, 99), "standard input"), { format: "parquet" })).rejects.toThrow(OptionError);
   await expect(rowsOf("a.docx", "x")).rejects.toThrow(OptionError);
 });
+
+it.each(["xml", "constructor"])("refuses the format %s", async (format) => {
+  await expect(openTable(source("a.txt", "a"), { format: format as "csv" })).rejects.toThrow(OptionError);
+});
+
+it("reads Python's NaN and Infinity in JSON: no value, and a number beyond all others", async () => {
+  const rows = [
+    ["NaN in a text", null],
+    ["-Infinity", Number.NEGATIVE_INFINITY],
+  ];
+  const [one, two] = ['{"text":"NaN in a text","score":NaN}', '{"text":"-Infinity","score":-Infinity}'];
+  expect(await rowsOf("a.jsonl", `${one}\n${two}\n`)).toEqual(rows);
+  expect(await rowsOf("a.json", `[${one},${two}]`)).toEqual(rows);
+  await expect(rowsOf("a.jsonl", '{"text":"a","score":Nan}\n')).rejects.toThrow("a.jsonl, line 1: not JSON");
+});
