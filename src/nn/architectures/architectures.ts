@@ -3,7 +3,7 @@ import { FormatError } from "../../errors.ts";
 import { show } from "../../show.ts";
 import type { Architecture, TransformerConfig } from "./architecture.ts";
 import { bert } from "./bert.ts";
-import { commonRules, isWhole } from "./config-rules.ts";
+import { commonRules, isWhole, type Rule } from "./config-rules.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
 import { modernbert } from "./modernbert.ts";
@@ -53,6 +53,8 @@ export function fieldName(config: Pick<TransformerConfig, "model_type">, field: 
 /** Tokens of the shortest useful sentence: [CLS], one token, [SEP]. */
 const shortestSentence = 3;
 
+const correctIt = "Use the config.json that belongs to the model, or correct the field.";
+
 /**
  * Reads a Hugging Face `config.json`; `file` names it in errors. Throws `FormatError`, naming the field, if a field is missing, has a wrong
  * value, or asks for a computation that is not supported: the vectors would not be the model's.
@@ -60,23 +62,21 @@ const shortestSentence = 3;
 export function parseConfig(file: string, json: Readonly<Record<string, unknown>>): TransformerConfig {
   const { model_type = impliedType(json) } = json;
   const isKnown = typeof model_type === "string" && Object.hasOwn(architectures, model_type);
-  const refuse = (field: string, found: unknown, wanted: string) => {
-    throw new FormatError(
-      `${file}: ${field} must be ${wanted}; found ${show(found)}.`,
-      isKnown ? "Use the config.json that belongs to the model, or correct the field." : "Use a model of one of these types.",
-    );
+  const refuse = (field: string, found: unknown, { wanted, remedy = correctIt }: Pick<Rule, "wanted" | "remedy">) => {
+    throw new FormatError(`${file}: ${field} must be ${wanted}; found ${show(found)}.`, remedy);
   };
-  if (!isKnown) refuse("model_type", model_type, `one of ${modelTypes.map((name) => `"${name}"`).join(", ")}`);
+  const types = modelTypes.map((name) => `"${name}"`).join(", ");
+  if (!isKnown) refuse("model_type", model_type, { wanted: `one of ${types}`, remedy: "Use a model of one of these types." });
   const type = { model_type: model_type as string };
   const { fields } = architectureOf(type);
   const config: Record<string, unknown> = { ...fields.defaults, ...json, ...type };
   for (const [field, name] of Object.entries(fields.names ?? {})) config[field] = json[name] ?? config[field];
   config.pad_token_id ??= fields.defaults.pad_token_id;
+  for (const [field, rule] of Object.entries({ ...commonRules, ...fields.rules }))
+    if (!rule.fits(config[field], config)) refuse(fieldName(type, field), config[field], rule);
   const expect = (field: string, fits: boolean, wanted: string) => {
-    if (!fits) refuse(fieldName(type, field), config[field], wanted);
+    if (!fits) refuse(fieldName(type, field), config[field], { wanted });
   };
-  for (const [field, { fits, wanted }] of Object.entries({ ...commonRules, ...fields.rules }))
-    expect(field, fits(config[field], config), wanted);
   const parsed = config as unknown as TransformerConfig;
   const { hidden_size, num_attention_heads, vocab_size } = parsed;
   expect("pad_token_id", isWhole(config.pad_token_id, 0, vocab_size - 1), `the id of a token, below vocab_size ${vocab_size}`);

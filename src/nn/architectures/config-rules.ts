@@ -5,7 +5,12 @@ import { show } from "../../show.ts";
 export interface Rule {
   readonly fits: (value: unknown, config: Readonly<Record<string, unknown>>) => boolean;
   readonly wanted: string;
+  /** What to do about another value; if absent, correcting the file helps. */
+  readonly remedy?: string;
 }
+
+/** For what a model really has: whoever "corrected" such a field would load it, and get other vectors than the model's. */
+const otherModel = "Use another model: the field is right, and this one would give other vectors without it.";
 
 export const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 export const isWhole = (value: unknown, least: number, most: number): boolean =>
@@ -18,10 +23,12 @@ export const positive: Rule = { fits: (value) => isNumber(value) && value > 0, w
 export const only = (...values: readonly unknown[]): Rule => ({
   fits: (value) => value === undefined || value === null || values.includes(value),
   wanted: `${values.map((value) => show(value)).join(" or ")}: other values are not supported`,
+  remedy: otherModel,
 });
 export const nothing: Rule = {
   fits: (value) => value === undefined || value === null || (typeof value === "object" && Object.keys(value).length === 0),
   wanted: "absent: it is not supported",
+  remedy: otherModel,
 };
 
 /** The exact GELU, under both of its names. gelu_new and others are approximations of it, or other functions. */
@@ -42,5 +49,8 @@ export const commonRules: Readonly<Record<string, Rule>> = {
   add_cross_attention: only(false),
   is_encoder_decoder: only(false),
   pruned_heads: nothing,
-  quantization_config: nothing,
+  quantization_config: {
+    ...nothing,
+    remedy: "Use the model that it was quantized from, or save it dequantized in Python (model.dequantize()).",
+  },
 };

@@ -44,6 +44,22 @@ describe("a config is refused for", () => {
     expect(() => parse({ [field]: value })).toThrow(`config.json: ${field} must be`);
   });
 
+  it.each<[field: string, value: unknown, remedy: RegExp]>([
+    ["position_embedding_type", "relative_key", /^Use another model/],
+    ["hidden_act", "gelu_new", /^Use another model/],
+    ["pruned_heads", { 0: [1] }, /^Use another model/],
+    ["quantization_config", { quant_method: "gptq" }, /dequantize/],
+    ["layer_norm_eps", "1e-12", /correct the field/],
+  ])("its %s, with a remedy that keeps the model's vectors", (field, value, remedy) => {
+    let error: unknown;
+    try {
+      parse({ [field]: value });
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toMatchObject({ remedy: expect.stringMatching(remedy) });
+  });
+
   it("the type that its class implies where it names none", () => {
     expect(() => parse({ architectures: ["LongformerModel"] })).toThrow(
       'model_type must be one of "bert", "roberta", "distilbert", "electra", "camembert", "xlm-roberta", "mpnet", "modernbert"; found "LongformerModel"',
