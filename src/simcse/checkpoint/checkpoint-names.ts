@@ -3,7 +3,7 @@ import { FormatError } from "../../errors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import { architectureOf } from "../../nn/architectures/architectures.ts";
-import { show } from "../../show.ts";
+import { quoted, show } from "../../show.ts";
 
 /** The prefix of an encoder's tensors. */
 const encoderPrefix = (config: TransformerConfig) => `${architectureOf(config).encoder}.`;
@@ -50,6 +50,9 @@ function encoderNames(config: TransformerConfig, name: string): string[] {
 /** What PyTorch's wrappers of inner modules put into names: torch.compile, FSDP and activation checkpointing. */
 const innerWrappers = /\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g;
 
+/** PEFT's names of an adapter's matrices, and of a layer that has one. */
+const adapterTensor = /\.(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector|base_layer)\b/;
+
 /** Finds tensors in a checkpoint by this package's names. */
 export class CheckpointNames {
   /** The checkpoint's own names, by those without wrappers of inner modules. */
@@ -58,8 +61,15 @@ export class CheckpointNames {
   /** A wrapper's prefix of each tensor's name: `module.`, `0.auto_model.`, `model.`. */
   readonly #wrapper: string;
 
-  /** Throws `FormatError` where several encoders are in one checkpoint. */
+  /** Throws `FormatError` where several encoders are in one checkpoint, or adapters that are not merged with their weights. */
   constructor(weights: Weights, config: TransformerConfig) {
+    const adapter = [...weights.tensors.keys()].find((name) => adapterTensor.test(name));
+    if (adapter !== undefined) {
+      throw new FormatError(
+        `${weights.path} holds adapters beside the weights, such as ${quoted(adapter)}; without them the vectors would be the base model's.`,
+        "Merge them in Python (PEFT's merge_and_unload) and save the model.",
+      );
+    }
     this.#names = new Map(Array.from(weights.tensors.keys(), (name) => [name.replace(innerWrappers, ""), name]));
     const wrappers = new Set([...this.#names.keys()].flatMap((name) => wrapperOf(config, name) ?? []));
     if (wrappers.size > 1 && !wrappers.has("")) {

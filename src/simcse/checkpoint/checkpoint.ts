@@ -5,7 +5,7 @@
  * with the legacy names gamma and beta, with or without a masked language model's head; and SimCSE's own, whose head is `mlp.dense` or,
  * converted, `pooler.dense`. Writes the converted form, which transformers opens with the head as its pooler.
  */
-import { FormatError } from "../../errors.ts";
+import { FileError, FormatError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
@@ -85,6 +85,7 @@ export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = 
   const modules = inner === null ? noModules : await modulesFor(pooler, given);
   const settings = inner === null ? null : await readTextSettings(given, inner);
   const path = pathIn(folder, "config.json");
+  if (!(await folder.has("config.json"))) await refuseAdapter(folder);
   const json = await readObject(folder, "config.json");
   const simcse = parseSimCse(path, json.simcse);
   const official = officialPooler(given.name);
@@ -104,6 +105,16 @@ export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = 
     maxLength: Math.min((settings ? settings.maxLength : (simcse?.max_seq_length ?? usualLength)) ?? longest, longest),
     texts: settings?.texts ?? unprepared,
   };
+}
+
+/** Throws `FileError` for a folder of PEFT's, which has an adapter and no model. */
+async function refuseAdapter(folder: Folder): Promise<void> {
+  if (!(await folder.has("adapter_config.json"))) return;
+  const { base_model_name_or_path: base } = await readObject(folder, "adapter_config.json");
+  throw new FileError(
+    `${folder.name} holds an adapter of PEFT's and no model${typeof base === "string" ? `; it belongs to ${show(base)}` : ""}.`,
+    "Load both in Python, merge them (merge_and_unload), and save the model and its tokenizer into one folder.",
+  );
 }
 
 /** The sentence-transformers modules that a pooler needs; all of them if no pooler is chosen. */

@@ -133,7 +133,10 @@ export async function sentenceTransformersLayout(folder: Folder): Promise<Senten
 const inside = ({ path }: Module, file: string) => (path === "" ? file : `${path}/${file}`);
 
 interface Module {
-  /** The last part of its type: `Pooling` of `sentence_transformers.models.Pooling`. */
+  /**
+   * The last part of its type, `Pooling` of `sentence_transformers.models.Pooling`; the whole type of a module that is not
+   * sentence-transformers' own: a `Dense` of other code may compute something else.
+   */
   readonly name: string;
   /** Where it is in the model folder; empty for the model folder itself. */
   readonly path: string;
@@ -149,7 +152,8 @@ async function readModules(folder: Folder): Promise<Module[]> {
     if (typeof type !== "string" || typeof place !== "string" || /(^|[/\\])\.\.([/\\]|$)|^[/\\]/.test(place)) {
       throw new FormatError(`${path} describes a module without a type and a folder`, GET_AGAIN);
     }
-    return { name: type.slice(type.lastIndexOf(".") + 1), path: place, folder: subfolder(folder, place) };
+    const isOwn = type.startsWith("sentence_transformers.");
+    return { name: isOwn ? type.slice(type.lastIndexOf(".") + 1) : type, path: place, folder: subfolder(folder, place) };
   });
 }
 
@@ -213,6 +217,10 @@ async function readPooling(folder: Folder): Promise<Pick<SentenceHeadConfig, "po
   const path = pathIn(folder, "config.json");
   const config = await readObject(folder, "config.json");
   const { pooling_mode: mode, include_prompt: includePrompt = true } = config;
+  const unclear = POOLINGS.find(({ flag }) => !["boolean", "undefined"].includes(typeof (config[flag] ?? undefined)));
+  if (unclear !== undefined) {
+    throw new FormatError(`${path}: ${unclear.flag} must be true or false, found ${show(config[unclear.flag])}`, GET_AGAIN);
+  }
   const flags = POOLINGS.filter(({ flag }) => config[flag] === true).map(({ mode }) => mode);
   // The default is the mean.
   const said = mode ?? (flags.length === 0 ? "mean" : flags);
@@ -264,7 +272,10 @@ async function readDense(folder: Folder): Promise<DenseStep> {
     );
   }
   const activation = activationNames.find((known) => typeof name === "string" && name.startsWith("torch.") && name.endsWith(`.${known}`));
-  if (activation === undefined || typeof bias !== "boolean" || typeof use_residual !== "boolean") {
+  for (const [field, value] of Object.entries({ bias, use_residual })) {
+    if (typeof value !== "boolean") throw new FormatError(`${path}: ${field} must be true or false, found ${show(value)}`, GET_AGAIN);
+  }
+  if (activation === undefined) {
     throw new FormatError(
       `${path} is a dense layer with the activation ${show(name)}, expected one of ${activationNames.join(", ")}`,
       WITHOUT_MODULES,
@@ -274,9 +285,9 @@ async function readDense(folder: Folder): Promise<DenseStep> {
     kind: "dense",
     inFeatures: sizeIn(folder, "in_features", in_features),
     outFeatures: sizeIn(folder, "out_features", out_features),
-    bias,
+    bias: bias === true,
     activation: activation satisfies Activation,
-    residual: use_residual,
+    residual: use_residual === true,
   };
 }
 

@@ -170,6 +170,12 @@ describe("weights", () => {
     await expect(both).rejects.toThrow("holds two encoders: embeddings.word_embeddings.weight and bert.embeddings.word_embeddings.weight");
   });
 
+  it.each(["query.base_layer", "query.lora_A.default"])("with adapters that are not merged are refused: %s", async (layer) => {
+    const unmerged = open((name) => name.replace("layer.0.attention.self.query", `layer.0.attention.self.${layer}`));
+    await expect(unmerged).rejects.toThrow(`such as "encoder.layer.0.attention.self.${layer}.`);
+    await expect(unmerged).rejects.toMatchObject({ remedy: expect.stringContaining("merge_and_unload") });
+  });
+
   it.each([Number.NaN, Number.POSITIVE_INFINITY])("that hold %s are refused by the name of the tensor", async (value) => {
     const damaged = open(
       (name) => name,
@@ -185,6 +191,13 @@ it.each(["config.json", "vocab.txt", "pytorch_model.bin"])("a Git LFS pointer in
   const folder = publishedFolder("bert");
   await folder.write(file, "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 42\n");
   await expect(SimCSE.loadFrom(device, folder, { pooler: "avg" })).rejects.toThrow(`${file} is a Git LFS pointer`);
+});
+
+it("a folder of PEFT's is named as one, with the model that its adapter belongs to", async () => {
+  const folder = new MemoryFolder("adapter", [["adapter_config.json", json({ peft_type: "LORA", base_model_name_or_path: "org/base" })]]);
+  const loaded = SimCSE.loadFrom(device, folder, { pooler: "avg" });
+  await expect(loaded).rejects.toThrow('adapter holds an adapter of PEFT\'s and no model; it belongs to "org/base".');
+  await expect(SimCSE.loadFrom(device, new MemoryFolder("empty"), { pooler: "avg" })).rejects.toThrow("empty/config.json does not exist");
 });
 
 /** A folder of sentence-transformers; `files` replaces what the writer makes. */

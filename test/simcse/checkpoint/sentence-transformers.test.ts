@@ -196,6 +196,17 @@ describe("a folder is refused, and its transformer read with a pooler of one's o
       '"Whitening", which is not supported',
     ],
     [
+      "a module of other code that has a known name",
+      { ...withDense(dense), "modules.json": [transformer, pooling, { type: "pylate.models.Dense.Dense", path: "2_Dense" }] },
+      '"pylate.models.Dense.Dense", which is not supported',
+    ],
+    [
+      "a pooling flag that is none",
+      { ...mean, "1_Pooling/config.json": { pooling_mode_cls_token: 1 } },
+      "pooling_mode_cls_token must be true",
+    ],
+    ["a bias that is none", withDense({ ...dense, bias: "true" }), "bias must be true or false"],
+    [
       "a module of the prototype",
       { ...mean, "modules.json": [transformer, pooling, laterModule("constructor")] },
       '"constructor", which is not',
@@ -222,7 +233,11 @@ describe("a folder is refused, and its transformer read with a pooler of one's o
   });
 
   it.each<[string, Readonly<Record<string, unknown>>, string]>([
-    ["a transformer of its own", { "modules.json": [{ type: "custom_st.Transformer2", path: "" }, pooling] }, 'begins with "Transformer2"'],
+    [
+      "a transformer of its own",
+      { "modules.json": [{ type: "custom_st.Transformer2", path: "" }, pooling] },
+      'begins with "custom_st.Transformer2"',
+    ],
     ["no modules", { "modules.json": {} }, "is no list of modules"],
     ["a path out of the folder", { "modules.json": [{ type: "x.Transformer", path: "../other" }] }, "without a type and a folder"],
     ["a length that is none", { ...mean, "sentence_bert_config.json": { max_seq_length: "long" } }, 'found "long"'],
