@@ -152,7 +152,8 @@ export function stepOptions(
     pooler: settings.pooler,
     optimizer: optimizerOf(settings),
     gradientCheckpointing: settings.gradientCheckpointing,
-    accumulation: settings.gradientAccumulationSteps,
+    // An epoch of fewer batches is one update, whose loss is the mean over those.
+    accumulation: Math.min(settings.gradientAccumulationSteps, Math.ceil(set.length / batchSize)),
     ...(settings.gradientCacheChunk > 0 && { cacheChunk: Math.min(settings.gradientCacheChunk, batchSize) }),
     ...((settings.mlm || onlyMasked) && {
       mlm: {

@@ -1,7 +1,9 @@
 /** Impossible or contradictory settings are refused by name. */
 import { describe, expect, it } from "vitest";
 import { OptionError } from "../../../src/errors.ts";
+import { stepOptions } from "../../../src/simcse/training/trainer.ts";
 import { checkSettings, type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
+import { tinyConfig } from "../../tiny-model.ts";
 
 describe("checkSettings", () => {
   it("takes the defaults", () => {
@@ -25,4 +27,14 @@ describe("checkSettings", () => {
     expect(() => checkSettings({ ...trainingDefaults, ...changes } as TrainingSettings)).toThrow(message);
     expect(() => checkSettings({ ...trainingDefaults, ...changes } as TrainingSettings)).toThrow(OptionError);
   });
+});
+
+it("a step accumulates no more batches than an epoch has, so that its loss is their mean", () => {
+  const stepOf = (length: number) =>
+    stepOptions(
+      { length, views: 2, target: null },
+      { ...trainingDefaults, batchSize: 4, gradientAccumulationSteps: 3 },
+      { tokenizer: tinyConfig().tokenizer, dimension: 32 },
+    ).accumulation;
+  expect([3, 4, 7, 9, 100].map(stepOf)).toEqual([1, 1, 2, 3, 3]);
 });
