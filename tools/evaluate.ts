@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { DataError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
-import { openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
+import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { longestSentence } from "../src/nn/architectures/architectures.ts";
 import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
 import type { PromptOptions } from "../src/simcse/embedding/prompts.ts";
@@ -28,6 +28,7 @@ import { findModelOrDefault, type ModelFlags, modelOrDefaultFlags, namedModel } 
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { type Progress, startProgress } from "./cli/progress.ts";
 import { say } from "./cli/say.ts";
+import { openSentEval } from "./cli/senteval-folder.ts";
 import { sideEncoders } from "./cli/side-encoders.ts";
 import { tuningFor, tuningOptions } from "./cli/tuning.ts";
 import { openAdapter } from "./setup/open-adapter.ts";
@@ -198,7 +199,7 @@ async function evaluateTasks(
 ): Promise<Reports> {
   const reports: Reports = {};
   if (sts.length + transfer.length === 0) return reports;
-  const folder = await openFolder(dataDir);
+  const folder = await openSentEval(dataDir);
   if (sts.length > 0) {
     const onProgress = ({ task, finished }: { task: string; finished: number }) => progress.update(done + finished, task);
     reports.sts = await evaluateSts({ encode, folder, mode: stsModes[mode], tasks: sts, onProgress });

@@ -29,6 +29,13 @@ beforeAll(async () => {
 });
 
 describe("simcse evaluate", () => {
+  it("says where the tasks come from if their folder is not there", async () => {
+    const { code, stderr } = await evaluate("--data_dir", join(folder, "nowhere"));
+    expect(code).toBe(1);
+    expect(stderr).toContain("nowhere, where the tasks of SentEval are looked for, does not exist");
+    expect(stderr).toContain("simcse data download senteval");
+  });
+
   it("scores transfer tasks, names what is missing, and writes JSON", async () => {
     const output = join(folder, "results.json");
     const { code, stdout } = await evaluate("--task_set", "transfer", "--mode", "fasttest", "--output", output);

@@ -2,11 +2,10 @@
  * Evaluation during training: STS-B and SICK-R dev as in the original's trainer, the transfer tasks if requested, your own files, and a held-out part of the
  * training file.
  */
-import { stat } from "node:fs/promises";
 import { FileError, OptionError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import type { Folder } from "../../src/io/folder.ts";
-import { openFolder } from "../../src/io/folder-node.ts";
+
 import type { Encode } from "../../src/simcse/evaluation/embed-distinct.ts";
 import { alignmentAndUniformity } from "../../src/simcse/evaluation/metrics/alignment.ts";
 import { averagedTasks, evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
@@ -19,6 +18,7 @@ import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-
 import { checkDiffering } from "../../src/simcse/evaluation/sets/read-set.ts";
 import type { Evaluate } from "../../src/simcse/training/training-evaluator.ts";
 import { openEvaluationSets } from "../cli/evaluation-sets.ts";
+import { isThere, openSentEval } from "../cli/senteval-folder.ts";
 import type { TrainOptions } from "./train-options.ts";
 
 /** One part of an evaluation. */
@@ -48,8 +48,8 @@ export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet
   const ofSentEval = own.length === 0 || given.do_eval === true || given.eval_transfer === true;
   // --do_eval is usual with sets of one's own, too, where SentEval's need not exist.
   const isExtra = own.length > 0 && given.eval_transfer !== true;
-  const isThere = !isExtra || (await stat(given.data_dir).catch(() => null)) !== null;
-  const folder = ofSentEval && isThere ? await openFolder(given.data_dir) : null;
+  const isLeftOut = isExtra && !(await isThere(given.data_dir));
+  const folder = ofSentEval && !isLeftOut ? await openSentEval(given.data_dir) : null;
   const sts = folder ? await openSts(folder) : null;
   const transfer = folder && given.eval_transfer ? await openTransfer(folder) : null;
   const parts = [...(sts ? [sts.part] : []), ...own.map(setPart), ...(transfer ? [transfer.part] : [])];
@@ -57,7 +57,7 @@ export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet
   return {
     parts,
     notes: [
-      ...(ofSentEval && !isThere ? [`${given.data_dir} is not there: evaluated on your own sets only (--data_dir)`] : []),
+      ...(ofSentEval && isLeftOut ? [`${given.data_dir} is not there: evaluated on your own sets only (--data_dir)`] : []),
       ...(sts?.missing ?? []).map((path) => `${path} is not there: its task is left out of the evaluation`),
       ...(transfer?.missing ?? []).map((path) => `${path} is not there: its task is left out of eval_avg_transfer`),
     ],
