@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate } from "node:zlib";
+import { printable } from "../../src/show.ts";
 import { checkJsonBounds } from "./json-bounds.ts";
 import { RequestError } from "./request-error.ts";
 
@@ -30,10 +31,22 @@ export async function readJsonBody(incoming: IncomingMessage, { bodyBytes: limit
     );
   const body = await decoded(await readBody(incoming, limit), encoding.trim().toLowerCase(), limit);
   await checkJsonBounds(body, values);
+  return parsed(textOf(body));
+}
+
+function textOf(body: Buffer): string {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    return new TextDecoder("utf-8", { fatal: true }).decode(body);
   } catch {
-    throw new RequestError(400, "The body is not valid JSON.");
+    throw new RequestError(400, "The body is not UTF-8, which JSON is sent in.");
+  }
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    throw new RequestError(400, `The body is not valid JSON: ${json.trim() === "" ? "it is empty" : printable((cause as Error).message)}.`);
   }
 }
 

@@ -173,6 +173,12 @@ describe("a body", () => {
     expect((await send(plain, { "Content-Encoding": encoding })).status).toBe(400);
   });
 
+  it("in another encoding of characters is told to be none of UTF-8", async () => {
+    const response = await send(Buffer.from('{"model":"tiny","input":"caf\u00e9"}', "latin1"), {});
+    expect(response.status).toBe(400);
+    expect(((await response.json()) as { error: { message: string } }).error.message).toContain("UTF-8");
+  });
+
   it("of another encoding or type is refused", async () => {
     expect((await send(plain, { "Content-Encoding": "zstd" })).status).toBe(415);
     for (const type of ["text/plain", "application/x-www-form-urlencoded"])
@@ -254,6 +260,8 @@ describe("what is refused", () => {
     ["too many tokens", { model: "tiny", input: Array(41).fill(5) }, 400, "has 41 token ids; at most 40"],
     ["too many inputs", { model: "tiny", input: Array(101).fill("x") }, 400, "101"],
     ["too long a text", { model: "tiny", input: "x".repeat(1001) }, 400, "1001"],
+    ["an empty body", "", 400, "it is empty"],
+    ["a body that is cut", '{"model":"tiny",', 400, "not valid JSON: Expected"],
     ["a body that nests too deep", `{"model":"tiny","input":${"[".repeat(9000)}`, 400, "deep"],
     ["another encoding", { model: "tiny", input: "x", encoding_format: "hex" }, 400, "encoding_format"],
     ["a dimension of nothing", { model: "tiny", input: "x", dimensions: 0 }, 400, "dimensions"],
