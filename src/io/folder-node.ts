@@ -16,6 +16,7 @@ import { errorCode, fileOperation } from "./folders/errno-node.ts";
 
 /** Opens a folder on disk for reading. Throws FileError when there is none at `path` or something else is there. */
 export async function openFolder(path: string): Promise<Folder> {
+  if (typeof path !== "string") throw new OptionError(`A folder's path must be a text, not ${show(path)}.`, "Give its path.");
   const found = await statOf(path);
   if (found === undefined) {
     throw new FileError(`the folder ${path} does not exist`, "Check the path; a relative one starts at the folder the program runs in.");

@@ -4,7 +4,7 @@
  * All code in this package that reads a model, a tokenizer or a data set reads it through `Folder`, so it runs both in Node and in a
  * browser. Writing is separate: only Node writes to disk (folder-node.ts), and only `MemoryFolder` takes files.
  */
-import { FileError, FormatError } from "../errors.ts";
+import { FileError, FormatError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";
 import { concatenate } from "./formats/bytes.ts";
 import { deepestNesting, isNestedTooDeep, parsePythonsJson } from "./formats/json.ts";
@@ -32,6 +32,15 @@ export type FileContent = string | Uint8Array | AsyncIterable<Uint8Array>;
 export interface NamedContent {
   readonly name: string;
   readonly content: FileContent;
+}
+
+/** Throws `OptionError` for what JavaScript may give in a folder's place, most often a path or a promise. */
+export function checkFolder(given: unknown): asserts given is Folder {
+  if (typeof (given as Partial<Folder> | null | undefined)?.has === "function") return;
+  throw new OptionError(
+    `A Folder was expected, not ${given instanceof Promise ? "a promise" : show(given)}.`,
+    "Give a MemoryFolder, or what `await openFolder(path)` or `openHttpFolder(address)` returns.",
+  );
 }
 
 /** The name of a folder's file in messages. */

@@ -8,7 +8,7 @@
  */
 import { FileError, FormatError } from "../errors.ts";
 import { show } from "../show.ts";
-import { type Folder, parseJson, pathIn, readObject, readText } from "./folder.ts";
+import { checkFolder, type Folder, parseJson, pathIn, readObject, readText } from "./folder.ts";
 import type { BytePairModel } from "./tokenizer/byte-pairs.ts";
 import { checkedDefinition } from "./tokenizer/checked-definition.ts";
 import {
@@ -103,6 +103,7 @@ interface Source {
  * two of them, or when they are of a class that needs more than a vocabulary.
  */
 export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
+  checkFolder(folder);
   const files = await readFiles(folder);
   const config = { ...objectIn<TokenizerConfig>(folder, files, SPECIAL_FILE), ...objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) };
   if (config.split_special_tokens === true) {

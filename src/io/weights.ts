@@ -4,7 +4,7 @@
  */
 import { FileError, FormatError } from "../errors.ts";
 import { quoted, show } from "../show.ts";
-import { type Folder, pathIn, readJson } from "./folder.ts";
+import { checkFolder, type Folder, pathIn, readJson } from "./folder.ts";
 import { openInt8Rows } from "./weights/int8-rows.ts";
 import { openSafetensors } from "./weights/safetensors.ts";
 import { noSuchTensor, type Weights } from "./weights/tensor-file.ts";
@@ -29,6 +29,7 @@ export const WEIGHTS_FILES: readonly string[] = FORMS.map(([file]) => file);
  * for a folder that has only weights in a form that is not read: a model would silently be trained from fresh ones.
  */
 export async function openWeights(folder: Folder): Promise<Weights | null> {
+  checkFolder(folder);
   for (const [file, open] of FORMS) if (await folder.has(file)) return open(folder, file);
   if ((await otherWeights(folder)).length > 0) throw await missingWeights(folder);
   return null;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, truncat
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FileError } from "../../src/errors.ts";
+import { FileError, OptionError } from "../../src/errors.ts";
 import type { NamedContent } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFolderAtomically } from "../../src/io/folder-node.ts";
 
@@ -47,6 +47,7 @@ describe("openFolder", () => {
 
   it("says what is missing or in the way", async () => {
     await writeFile(join(root, "file"), "x");
+    for (const path of [null, 5]) await expect(openFolder(path as never)).rejects.toThrow(OptionError);
     await expect(openFolder(join(root, "nowhere"))).rejects.toThrow(`the folder ${root}/nowhere does not exist`);
     await expect(openFolder(join(root, "file"))).rejects.toThrow(`${root}/file is not a folder`);
     const folder = await openFolder(root);

@@ -3,12 +3,18 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { FileError, FormatError, OptionError, ShapeError } from "../../src/errors.ts";
+import type { Folder } from "../../src/io/folder.ts";
 import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
+import { fileSource } from "../../src/io/text/source.ts";
+import { loadTokenizer } from "../../src/io/tokenizer.ts";
 import { openSafetensors, type TensorToWrite } from "../../src/io/weights/safetensors.ts";
 import type { Weights } from "../../src/io/weights/tensor-file.ts";
+import { openWeights } from "../../src/io/weights.ts";
 import { inspectWeights, loadWeights, modelFiles, readConfig } from "../../src/simcse/checkpoint/checkpoint.ts";
+import { beirSet } from "../../src/simcse/evaluation/sets/read-set.ts";
 import { SimCseModel } from "../../src/simcse/model/model.ts";
 import { poolerTypes } from "../../src/simcse/model/poolers.ts";
+import { openStoredIndex } from "../../src/simcse/search/index-file.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
 import type { LoadOptions } from "../../src/simcse/simcse-options.ts";
 import { openTestDevice } from "../device.ts";
@@ -141,4 +147,22 @@ describe("SimCSE", () => {
     await expect(loaded).rejects.toThrow(OptionError);
     await expect(loaded).rejects.toThrow(message);
   });
+});
+
+it.each([
+  ["a path", plain],
+  ["a promise", Promise.resolve(plain)],
+  ["nothing", undefined],
+])("a folder that is %s is refused, with how to open one", async (_, given) => {
+  const folder = given as unknown as Folder;
+  const calls = [
+    () => SimCSE.loadFrom(device, folder, { pooler: "avg" }),
+    () => loadTokenizer(folder),
+    () => openWeights(folder),
+    () => openStoredIndex(folder, "x"),
+    () => beirSet(folder, "x"),
+  ];
+  for (const call of calls)
+    await expect(call()).rejects.toMatchObject({ name: "OptionError", remedy: expect.stringContaining("openFolder") });
+  expect(() => fileSource(folder, "x")).toThrow(OptionError);
 });

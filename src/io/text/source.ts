@@ -3,7 +3,7 @@
  * unpacked.
  */
 import { DataError } from "../../errors.ts";
-import { type Folder, pathIn } from "../folder.ts";
+import { checkFolder, type Folder, pathIn } from "../folder.ts";
 import { mistakenFor } from "../mistaken-file.ts";
 
 /** Bytes to read a text or a table from. */
@@ -21,6 +21,7 @@ const READ_BYTES = 1 << 20;
 
 /** A file of a folder. */
 export function fileSource(folder: Folder, file: string): ByteSource {
+  checkFolder(folder);
   const name = pathIn(folder, file);
   return {
     name,

@@ -103,6 +103,12 @@ export function placeOf({ name, format }: Pick<Table, "name" | "format">, { numb
  * Reading rows throws the same errors.
  */
 export async function openTable(source: ByteSource, options: TableOptions = {}): Promise<Table> {
+  if (typeof (source as Partial<ByteSource> | null | undefined)?.bytes !== "function") {
+    throw new OptionError(
+      `A source of bytes was expected, not ${show(source)}.`,
+      "Give what `fileSource(folder, file)` or `streamSource(stream, name)` returns.",
+    );
+  }
   const format = options.format ?? formatOf(source.name);
   if (format === null) {
     throw new OptionError(

@@ -6,7 +6,7 @@
  * converted, `pooler.dense`. Writes the converted form, which transformers opens with the head as its pooler.
  */
 import { FileError, FormatError } from "../../errors.ts";
-import { type Folder, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
+import { checkFolder, type Folder, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
@@ -80,6 +80,7 @@ const noModules: SentenceModules = { pooler: null, head: null, modules: [] };
 
 /** Reads a folder's configuration. Throws `FileError` when config.json is missing and `FormatError` when it describes no model that is supported. */
 export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = {}): Promise<CheckpointConfig> {
+  checkFolder(given);
   const inner = await findTransformer(given);
   const folder = inner ?? given;
   const modules = inner === null ? noModules : await modulesFor(pooler, given);

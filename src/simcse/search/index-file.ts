@@ -13,7 +13,7 @@
  */
 import { FormatError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
-import { type Folder, pathIn } from "../../io/folder.ts";
+import { checkFolder, type Folder, pathIn } from "../../io/folder.ts";
 import { bytesOf } from "../../io/formats/bytes.ts";
 import type { Dtype } from "../../io/weights/dtypes.ts";
 import { encodeSafetensors, openSafetensors, type Safetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
@@ -157,6 +157,7 @@ function checkPart(path: string, part: number, entries: readonly IndexedSentence
 const lineOf = ({ id, sentence, metadata }: IndexedSentence) => `${JSON.stringify([id, sentence, ...(metadata ? [metadata] : [])])}\n`;
 
 async function openIndex(folder: Folder, file: string): Promise<Safetensors> {
+  checkFolder(folder);
   try {
     return await openSafetensors(folder, file);
   } catch (cause) {

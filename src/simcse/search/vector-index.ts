@@ -16,6 +16,7 @@ import type { Precision } from "../../kernels/search/precision.ts";
 import { maskWords, noIndex, type TopK, topK } from "../../kernels/search/top-k.ts";
 import { queryType, queryWidth, type StoredVectors, vectorScores } from "../../kernels/search/vector-scores.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
+import { show } from "../../show.ts";
 import { checkPrecision, type Encoded, encodeRows, rowElements } from "../embedding/precision.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
 import { boundedCosine } from "./bounded-cosine.ts";
@@ -92,6 +93,8 @@ export class VectorIndex {
     readonly dimension: number,
     options: VectorIndexOptions = {},
   ) {
+    if (!Number.isInteger(dimension) || dimension < 1)
+      throw new OptionError(`Vectors cannot have ${show(dimension)} numbers.`, "Give a whole number of at least 1.");
     checkOptions("VectorIndex", options, vectorIndexOptions);
     const { precision = "f32", rescore = true } = options;
     checkPrecision(precision);

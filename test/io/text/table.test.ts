@@ -223,3 +223,9 @@ it("reads Python's NaN and Infinity in JSON: no value, and a number beyond all o
   expect(await rowsOf("a.json", `[${one},${two}]`)).toEqual(rows);
   await expect(rowsOf("a.jsonl", '{"text":"a","score":Nan}\n')).rejects.toThrow("a.jsonl, line 1: not JSON");
 });
+
+it.each(["a.csv", undefined, null])("refuses a source that is %s", async (given) => {
+  const opened = openTable(given as never);
+  await expect(opened).rejects.toThrow(OptionError);
+  await expect(opened).rejects.toThrow("A source of bytes was expected");
+});

@@ -175,3 +175,7 @@ it("keeps to the threshold, and refuses what cannot be searched", async () => {
   await expect(index.search(Float32Array.of(1, 0))).rejects.toThrow(ClosedError);
   expect(() => index.add(Float32Array.of(1, 0))).toThrow(ClosedError);
 });
+
+it.each([0, -4, 1.5, "8", Number.NaN])("vectors of %s numbers are refused", (dimension) => {
+  expect(() => new VectorIndex(device, dimension as number)).toThrow(OptionError);
+});

@@ -1,6 +1,7 @@
 /** Scores any encoder on a user's own set, by the set's kind. */
 import { DataError, OptionError } from "../../../errors.ts";
 import { checkChoice } from "../../../options.ts";
+import { show } from "../../../show.ts";
 import type { Encode } from "../embed-distinct.ts";
 import type { EvaluationSet, SetEvaluator, SetKind, SetOptions, SetScores } from "./evaluation-set.ts";
 import { labelledPairs } from "./labelled-pairs.ts";
@@ -35,7 +36,9 @@ export interface SetReport extends SetScores {
  */
 export async function evaluateSet(set: EvaluationSet, options: SetOptions): Promise<SetReport> {
   options.signal?.throwIfAborted();
-  checkChoice("kind of evaluation set", set.kind, Object.keys(setEvaluators));
+  checkChoice("kind of evaluation set", (set as EvaluationSet | null)?.kind, Object.keys(setEvaluators));
+  if (typeof set.data !== "object" || set.data === null)
+    throw new OptionError(`The data of the set ${set.name} is ${show(set.data)}.`, `Give at least one row: ${set.kind}.`);
   const evaluator = setEvaluators[set.kind] as SetEvaluator<SetKind>;
   const n = evaluator.count(set.data);
   if (n === 0) throw new DataError(`The set ${set.name} holds nothing that can be scored.`, `Give at least one row: ${set.kind}.`);

@@ -1,7 +1,7 @@
 /** Evaluation sets from files: tables of examples by their kind, and folders in BEIR's layout. */
 import { DataError, FileError } from "../../../errors.ts";
 import type { Example, ExampleKind, ExampleTable } from "../../../io/examples.ts";
-import { type Folder, pathIn } from "../../../io/folder.ts";
+import { checkFolder, type Folder, pathIn } from "../../../io/folder.ts";
 import { fileSource } from "../../../io/text/source.ts";
 import { openTable, type Table } from "../../../io/text/table.ts";
 import { show } from "../../../show.ts";
@@ -119,6 +119,7 @@ export async function isBeirFolder(folder: Folder): Promise<boolean> {
  * twice, or other columns of relevance.
  */
 export async function beirSet(folder: Folder, name: string): Promise<EvaluationSet> {
+  checkFolder(folder);
   for (const file of Object.values(beirFiles)) {
     if (!(await folder.has(file))) {
       throw new FileError(`${pathIn(folder, file)} is not there.`, `Give a folder with ${Object.values(beirFiles).join(", ")}.`);

@@ -171,3 +171,8 @@ describe("evaluateSet", () => {
 it.each(["pairs", "constructor"])("refuses a set of the kind %s", async (kind) => {
   await expect(score({ ...retrieval, kind: kind as "retrieval" } as EvaluationSet)).rejects.toThrow(OptionError);
 });
+
+it("refuses a set without data, and none", async () => {
+  for (const set of [null, { kind: "triplets", name: "x" }])
+    await expect(score(set as unknown as EvaluationSet)).rejects.toThrow(OptionError);
+});
