@@ -38,9 +38,7 @@ export function streamSource(stream: AsyncIterable<Uint8Array>, name: string): B
 async function* filePieces(folder: Folder, file: string): AsyncGenerator<Uint8Array> {
   const size = await folder.size(file);
   for (let start = 0; start < size; start += READ_BYTES) {
-    const piece = await folder.read(file, start, Math.min(start + READ_BYTES, size));
-    if (start === 0) checkNotMistaken(piece, pathIn(folder, file));
-    yield piece;
+    yield await folder.read(file, start, Math.min(start + READ_BYTES, size));
   }
 }
 
@@ -60,6 +58,7 @@ async function* unpacked(pieces: AsyncIterable<Uint8Array>, name: string): Async
   const iterator = pieces[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done) return;
+  checkNotMistaken(first.value, name);
   const whole = withFirst(first.value, iterator);
   yield* isGzip(first.value) ? gunzip(whole, name) : whole;
 }

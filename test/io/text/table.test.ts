@@ -183,7 +183,17 @@ it.each([
   ["a Git LFS pointer", "a.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"],
   ["a web page", "a.txt", "<!DOCTYPE html>\n<html><body>Not found</body></html>\n"],
   ["a zip archive", "a.tsv", "PK\u0003\u0004 and what it holds"],
+  ["packed with zstd", "a.txt", Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x04, 0x58, 0x29, 0x00, 0x00)],
+  ["packed with xz", "a.txt", Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00, 0x00, 0x04, 0xe6)],
+  ["packed with bzip2", "a.csv", "BZh91AY&SY\u0001"],
+  ["a 7-Zip archive", "a.csv", Uint8Array.of(0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c, 0x00, 0x04)],
+  ["a file of Word or Excel", "a.csv", Uint8Array.of(0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1)],
+  ["a PDF", "a.txt", "%PDF-1.7 and what it holds"],
+  ["a table in Arrow", "a.jsonl", "ARROW1\u0000\u0000 and what it holds"],
 ])("does not read %s as sentences", async (what, name, content) => {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const streamed = openTable(streamSource(pieces(bytes, 64), name)).then(({ rows }) => collect(rows));
+  await expect(streamed).rejects.toThrow(`${name} is ${what}`);
   await expect(rowsOf(name, content)).rejects.toThrow(DataError);
   await expect(rowsOf(name, content)).rejects.toThrow(`${name} is ${what}`);
 });
