@@ -59,7 +59,7 @@ const projects = [
     // Alone and after the others: a browser on a software adapter wants both cores.
     name: "browser",
     include: ["test/browser/**/*.test.ts"],
-    env: { SIMCSE_DEVICE: "full" },
+    env: { SIMCSE_DEVICE: "full", ...quickCompiler },
     sequence: { groupOrder: 1 },
   },
 ];

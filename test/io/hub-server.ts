@@ -18,6 +18,8 @@ export interface HubServer {
   readonly requests: string[];
   /** The next responses with this file's bytes end after this many. */
   readonly cuts: Map<string, number[]>;
+  /** Resolves when a client has kept a file up to this byte, and the connection may break: what it has not read by then is lost. */
+  kept: (end: number) => Promise<unknown>;
   /** Sent instead of a file's bytes. */
   readonly swapped: Map<string, Uint8Array>;
   /** Files whose bytes never come. */
@@ -38,18 +40,23 @@ interface Reply {
   readonly body?: Uint8Array;
   /** The connection breaks after this many bytes of the body, or stays open without one. */
   readonly cut?: number | "held" | undefined;
+  /** Where the body begins in its file. */
+  readonly start?: number;
 }
 
 /** Starts the hub with models, and with data sets under `datasets/name`; and beside it, on another port and so of another origin, the place that large files come from. */
 export async function startHub(models: Models): Promise<HubServer> {
-  const hub: Hub = { requests: [], cuts: new Map(), swapped: new Map(), held: new Set(), ignoreRanges: false };
-  const storage = await listen((request) => storedFile(models, hub, request));
-  const url = await listen((request) => answer(models, hub, storage, request));
+  const hub: Hub = { requests: [], cuts: new Map(), kept: soon, swapped: new Map(), held: new Set(), ignoreRanges: false };
+  const storage = await listen(hub, (request) => storedFile(models, hub, request));
+  const url = await listen(hub, (request) => answer(models, hub, storage, request));
   return Object.assign(hub, { url });
 }
 
-async function listen(reply: (request: IncomingMessage) => Reply): Promise<string> {
-  const server = createServer((request, response) => send(reply(request), response));
+/** How a hub waits for a client whose loss does not matter. */
+const soon = () => new Promise((done) => setTimeout(done, 20));
+
+async function listen(hub: Hub, reply: (request: IncomingMessage) => Reply): Promise<string> {
+  const server = createServer((request, response) => send(hub, reply(request), response));
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   afterAll(() => {
     server.closeAllConnections();
@@ -58,11 +65,11 @@ async function listen(reply: (request: IncomingMessage) => Reply): Promise<strin
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-function send({ status, headers, body = new Uint8Array(), cut }: Reply, response: ServerResponse): void {
+function send(hub: Hub, { status, headers, body = new Uint8Array(), cut, start = 0 }: Reply, response: ServerResponse): void {
   response.writeHead(status, { ...headers, "Content-Length": body.length });
   if (cut === undefined) response.end(body);
   else if (cut === "held") response.flushHeaders();
-  else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), 20));
+  else response.write(body.subarray(0, cut), () => void hub.kept(start + cut).finally(() => response.destroy()));
 }
 
 const json = (value: unknown, status = 200): Reply => ({
@@ -122,7 +129,7 @@ function bytesOf(
   const [, from, to = ""] = /^bytes=(\d+)-(\d*)/.exec(range)!;
   const [start, end] = [Number(from), to === "" ? whole.length : Number(to) + 1];
   const partial = { "Content-Range": `bytes ${start}-${end - 1}/${whole.length}` };
-  return { status: 206, headers: { ...headers, ...partial }, body: whole.subarray(start, end), cut };
+  return { status: 206, headers: { ...headers, ...partial }, body: whole.subarray(start, end), cut, start };
 }
 
 function treeOf(model: ServedModel): object[] {

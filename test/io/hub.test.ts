@@ -36,8 +36,24 @@ const options = (more: HubOptions = {}): HubOptions & { cacheDir: string } => ({
   ...more,
 });
 
+/** Lets the connection break when the cache holds as much of the file. */
+function breakWhenKept(cacheDir: string): void {
+  const blobs = join(cacheDir, "models--lab--model/blobs");
+  const sizes = async () => Promise.all((await readdir(blobs)).map(async (name) => (await stat(join(blobs, name))).size));
+  // A file may be renamed between the two calls.
+  const isKept = (end: number) =>
+    sizes().then(
+      (found) => found.includes(end),
+      () => false,
+    );
+  hub.kept = (end) => vi.waitUntil(() => isKept(end), { timeout: 30_000, interval: 5 });
+}
+
+const { kept } = hub;
+
 afterEach(() => {
   hub.requests.length = 0;
+  hub.kept = kept;
   hub.cuts.clear();
   hub.swapped.clear();
   hub.ignoreRanges = false;
@@ -148,7 +164,9 @@ it("a model's address on the hub is a folder too, as a browser opens it", async 
 describe("a download", () => {
   it("that is cut goes on where it ended", async () => {
     hub.cuts.set("pytorch_model.bin", [10_000, 5_000, 0]);
-    const folder = await openHubFolder("lab/model", options());
+    const given = options();
+    breakWhenKept(given.cacheDir);
+    const folder = await openHubFolder("lab/model", given);
     expect(await folder.read("pytorch_model.bin")).toEqual(weights);
     const ranges = hub.requests.filter((request) => request.includes("storage")).map((request) => request.split(" ")[2]);
     expect(ranges).toEqual([undefined, "bytes=10000-", "bytes=15000-", "bytes=15000-"]);
@@ -157,6 +175,7 @@ describe("a download", () => {
   it("that is cut again and again says so, and a later one goes on", async () => {
     const given = options();
     hub.cuts.set("pytorch_model.bin", [7_000, 0, 0, 0, 0, 0]);
+    breakWhenKept(given.cacheDir);
     await expect((await openHubFolder("lab/model", given)).read("pytorch_model.bin")).rejects.toThrow(FileError);
     hub.cuts.clear();
     hub.requests.length = 0;
