@@ -3,7 +3,7 @@
  * `mesa-drm-shim`) and environment variables name the GPU. Nothing runs, but the machine code is that of the real GPU, and each
  * driver can print how many registers it took and what did not fit. NVIDIA's here is Mesa's NVK, not NVIDIA's own compiler.
  */
-import { readdirSync } from "node:fs";
+import { driverEnvironment, mesaManifest, standIn } from "../../tools/setup/vulkan-drivers.ts";
 
 /** What a driver prints of a kernel. */
 export interface Report {
@@ -19,9 +19,9 @@ export interface Report {
 /** A GPU, and how to get its compiler. */
 export interface Compiler {
   readonly gpu: string;
-  /** The driver's manifest begins with this. */
+  /** Mesa's driver. */
   readonly driver: string;
-  /** The part of the stand-in library's name. */
+  /** The driver in the kernel that a library stands in for. */
   readonly shim: string;
   readonly environment: Readonly<Record<string, string>>;
   /** Reads what the driver printed of a kernel; null where something is missing. */
@@ -37,7 +37,7 @@ const complete = (report: Report): Report | null => (Object.values(report).some(
 /** Mesa's RADV. */
 const amd = (gpu: string, family: string): Compiler => ({
   gpu,
-  driver: "radeon_icd",
+  driver: "radeon",
   shim: "amdgpu",
   environment: { AMDGPU_GPU_ID: family, RADV_DEBUG: "shaderstats" },
   read: (printed) =>
@@ -52,7 +52,7 @@ const amd = (gpu: string, family: string): Compiler => ({
 /** Mesa's NVK. `chipset` is the number by which the kernel's driver knows the GPU. */
 const nvidia = (gpu: string, chipset: string): Compiler => ({
   gpu,
-  driver: "nouveau_icd",
+  driver: "nouveau",
   shim: "nouveau",
   environment: { NOUVEAU_CHIPSET: chipset, NVK_I_WANT_A_BROKEN_VULKAN_DRIVER: "1", NAK_DEBUG: "print" },
   read: (printed) =>
@@ -67,7 +67,7 @@ const nvidia = (gpu: string, chipset: string): Compiler => ({
 /** Mesa's Turnip. A register holds four numbers. */
 const qualcomm = (gpu: string, id: string): Compiler => ({
   gpu,
-  driver: "freedreno_icd",
+  driver: "freedreno",
   shim: "freedreno",
   environment: { FD_GPU_ID: id, IR3_SHADER_DEBUG: "cs" },
   read: (printed) => {
@@ -84,7 +84,7 @@ const qualcomm = (gpu: string, id: string): Compiler => ({
 /** Mesa's Honeykrisp. A register holds 16 bits. */
 const apple = (gpu: string): Compiler => ({
   gpu,
-  driver: "asahi_icd",
+  driver: "asahi",
   shim: "asahi",
   environment: { AGX_MESA_DEBUG: "shaderdb" },
   read: (printed) => {
@@ -107,40 +107,18 @@ export const compilers: readonly Compiler[] = [
   apple("Apple M1"),
 ];
 
-/** Where distributions put the manifests of drivers, and libraries. */
-const manifestFolders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
-const libraryFolders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
-
-function findFile(folders: readonly string[], matches: (name: string) => boolean): string | undefined {
-  return folders.flatMap((folder) =>
-    filesOf(folder)
-      .filter(matches)
-      .map((name) => `${folder}/${name}`),
-  )[0];
-}
-
-function filesOf(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    // Not every distribution has each of these folders.
-    return [];
-  }
-}
-
 /** Whether the driver and its stand-in library are installed here. */
 export const isInstalled = (compiler: Compiler): boolean => environmentOf(compiler) !== null;
 
 /** The environment of a process in which the only GPU is this one; null where it is not installed. */
 export function environmentOf({ driver, shim, environment }: Compiler): NodeJS.ProcessEnv | null {
-  const manifest = findFile(manifestFolders, (name) => name.startsWith(driver) && name.endsWith(".json"));
-  const library = findFile(libraryFolders, (name) => name === `lib${shim}_noop_drm_shim.so`);
+  const [manifest, library] = [mesaManifest(driver), standIn(shim)];
   if (manifest === undefined || library === undefined) return null;
   return {
     ...process.env,
     ...environment,
+    ...driverEnvironment({ manifest }),
     LD_PRELOAD: library,
-    VK_DRIVER_FILES: manifest,
     MESA_SHADER_CACHE_DISABLE: "true",
   };
 }

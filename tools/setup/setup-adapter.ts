@@ -8,7 +8,7 @@ import { DeviceError } from "../../src/errors.ts";
 import { distribution, openApt } from "./apt.ts";
 import { type BrowserName, findBrowser, variableOf } from "./find-browser.ts";
 import { type AdapterInfo, probeAdapter } from "./probe-adapter.ts";
-import { driverEnvironment, softwareDrivers } from "./vulkan-drivers.ts";
+import { driverEnvironment, softwareDrivers, standIn } from "./vulkan-drivers.ts";
 
 export interface SetupOptions {
   /** Install a driver if none works. */
@@ -143,8 +143,9 @@ export async function setUpBrowser(name: BrowserName, { install, log }: SetupOpt
   );
 }
 
-/** Installs what Mesa's drivers need to compile for GPUs that are not here. One line that says what came of it: only tests and benchmarks use them. */
+/** Finds or installs what Mesa's drivers need to compile for GPUs that are not here. One line that says what came of it: only tests and benchmarks use them. */
 export async function setUpCompilers({ install, log }: SetupOptions): Promise<string> {
+  if (standIn("amdgpu") !== undefined) return "compilers for absent GPUs: installed";
   const apt = install && process.platform === "linux" ? await openApt() : null;
   if (apt === null) return `compilers for absent GPUs: not installed; on Debian and Ubuntu they are in ${COMPILER_PACKAGES.join(", ")}`;
   const failure = await apt.install(COMPILER_PACKAGES, { backports: distribution().codename === NEEDS_BACKPORTS, log });

@@ -5,7 +5,6 @@
 import { FileError, OptionError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import type { Folder } from "../../src/io/folder.ts";
-
 import type { Encode } from "../../src/simcse/evaluation/embed-distinct.ts";
 import { alignmentAndUniformity } from "../../src/simcse/evaluation/metrics/alignment.ts";
 import { averagedTasks, evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
