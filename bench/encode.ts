@@ -1,11 +1,14 @@
-/** Encoding: full batches, and real sentences packed beside the same sentences padded to the longest of their batch. */
+/**
+ * The device's own rate of encoding, without tokenising or reading: full batches, usual ones and those that a call with many sentences uses, and
+ * real sentences packed beside the same sentences padded to the longest of their batch.
+ */
 import type { DispatchProfile } from "../src/autograd/program.ts";
-import { usualBatch } from "../src/simcse/embedding/batch-size.ts";
+import { largeBatch, usualBatch } from "../src/simcse/embedding/batch-size.ts";
 import { EncoderProgram } from "../src/simcse/embedding/encoder-program.ts";
 import { BatchPacker } from "../src/simcse/model/batch.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { type BenchTable, measure, percent, timeCells, workOf } from "./measure.ts";
-import { type BenchModel, benchModels, bertConfig, syntheticSentences } from "./models.ts";
+import { type BenchModel, benchDtypes, benchModels, bertConfig, syntheticSentences } from "./models.ts";
 import type { Bench } from "./open-bench.ts";
 
 const batchSize = 64;
@@ -13,10 +16,19 @@ const tokens = 32;
 /** The most tokens of a sentence. */
 export const longest = 64;
 
+/** A run of a work takes up to half a second, so fewer rounds than of a kernel give a median. */
+const mostRounds = 9;
+
+/** Sentences of equal length for large batches, which PyTorch gets too; a software adapter has only usual batches. */
+export const equalSentences = ({ device }: Bench): readonly (readonly number[])[] =>
+  syntheticSentences(device.capabilities.software ? batchSize : 16 * batchSize, tokens);
+
 type Batch = readonly (readonly number[])[];
 
+/** Batches, and the program that they are for. */
 interface Work {
   readonly name: string;
+  readonly encoder: EncoderProgram;
   readonly batches: readonly Batch[];
 }
 
@@ -26,45 +38,98 @@ function padded(batch: Batch): Batch {
   return batch.map((ids) => [...ids, ...Array<number>(length - ids.length).fill(0)]);
 }
 
-async function modelRows({ device, ceilings, rounds }: Bench, model: BenchModel, works: readonly Work[]): Promise<string[][]> {
-  const simcse = await SimCseModel.allocate(device, bertConfig(model), { training: false, mlp: false });
-  simcse.store.initialize(42);
-  const encoder = await EncoderProgram.compile(simcse, "avg", { normalize: true, longest, ...usualBatch(batchSize, longest) });
-  const { program, capacity } = encoder;
-  const packer = new BatchPacker(capacity);
-  const pack = (batch: Batch) =>
-    packer.pack(
-      batch.map((ids) => ({ ids, key: 0 })),
-      { indices: false },
+/** Sentences in as few batches as a program has room for, the longest first, like the batches of a call. */
+function filled(encoder: EncoderProgram, sentences: Batch): Batch[] {
+  const batches: number[][][] = [];
+  let size = 0;
+  for (const ids of sentences.toSorted((a, b) => b.length - a.length)) {
+    const last = batches.at(-1);
+    const hasRoom = last !== undefined && encoder.hasRoom(last.length, size, ids.length);
+    if (hasRoom) last.push([...ids]);
+    else batches.push([[...ids]]);
+    size = (hasRoom ? size : 0) + ids.length;
+  }
+  return batches;
+}
+
+/** The works of a model: in usual batches, and in large ones where the device has a use for them. */
+async function worksOf(bench: Bench, model: SimCseModel, real: readonly Batch[]): Promise<Work[]> {
+  const compile = (size: { sentences: number; tokens: number }) =>
+    EncoderProgram.compile(model, "avg", { normalize: true, longest, ...size });
+  const usual = await compile(usualBatch(batchSize, longest));
+  const works: Work[] = [{ name: `${batchSize} × ${tokens} tokens`, encoder: usual, batches: [syntheticSentences(batchSize, tokens)] }];
+  if (real.length > 0)
+    works.push(
+      { name: "Wikipedia, packed", encoder: usual, batches: real },
+      { name: "Wikipedia, padded", encoder: usual, batches: real.map(padded) },
     );
+  const size = largeBatch(usual.program.plan, usual.capacity.tokens, bench.device.capabilities);
+  if (size === null) return works;
+  const large = await compile(size);
+  const of = `in batches of ${size.tokens.toLocaleString("en-US")} tokens`;
+  const equal = equalSentences(bench);
+  works.push({ name: `${equal.length} × ${tokens} tokens, ${of}`, encoder: large, batches: filled(large, equal) });
+  if (real.length > 0) works.push({ name: `Wikipedia, ${of}`, encoder: large, batches: filled(large, real.flat()) });
+  return works;
+}
+
+async function modelRows(bench: Bench, name: string, model: SimCseModel, real: readonly Batch[]): Promise<string[][]> {
+  const { device, ceilings, rounds } = bench;
+  const works = (await worksOf(bench, model, real)).map((work) => {
+    const packer = new BatchPacker(work.encoder.capacity);
+    const pack = (batch: Batch) =>
+      packer.pack(
+        batch.map((ids) => ({ ids, key: 0 })),
+        { indices: false },
+      );
+    return { ...work, program: work.encoder.program, pack };
+  });
   const times = await measure(
     device,
-    works.map(({ batches }) => ({
+    works.map(({ program, batches, pack }) => ({
       run: async () => {
         for (const batch of batches) program.run(pack(batch));
         await device.finish();
       },
     })),
-    rounds,
+    Math.min(rounds, mostRounds),
   );
   const rows: string[][] = [];
-  for (const [i, { name, batches }] of works.entries()) {
+  for (const [i, work] of works.entries()) {
     const dispatches: DispatchProfile[] = [];
-    for (const batch of batches) dispatches.push(...(await program.profile(pack(batch))));
-    const sentences = batches.length * batchSize;
-    const perSecond = (sentences * 1000) / times[i]!.milliseconds;
-    const tokens = batches.flat().reduce((sum, ids) => sum + ids.length, 0);
+    for (const batch of work.batches) dispatches.push(...(await work.program.profile(work.pack(batch))));
+    const all = work.batches.flat();
     rows.push([
-      `${name} (${model.name})`,
-      String(sentences),
-      String(tokens),
-      ...timeCells(times[i]!),
-      perSecond.toFixed(0),
+      `${work.name} (${name})`,
+      ...rateCells(all, times[i]!),
       percent(workOf(dispatches, ceilings).roofline / times[i]!.milliseconds),
     ]);
   }
-  encoder.close();
-  simcse.close();
+  for (const encoder of new Set(works.map((work) => work.encoder))) encoder.close();
+  return rows;
+}
+
+/** The cells of a row: sentences, tokens, the time and its spread, and sentences a second. */
+export function rateCells(sentences: readonly { readonly length: number }[], timing: Parameters<typeof timeCells>[0]): string[] {
+  const counted = sentences.reduce((sum, ids) => sum + ids.length, 0);
+  const perSecond = (sentences.length * 1000) / timing.milliseconds;
+  return [String(sentences.length), String(counted), ...timeCells(timing), perSecond.toFixed(0)];
+}
+
+/** A model's rows, in every dtype. */
+async function rowsOf(bench: Bench, model: BenchModel, real: readonly Batch[]): Promise<string[][]> {
+  const allocate = (halves: boolean) => SimCseModel.allocate(bench.device, bertConfig(model), { training: false, mlp: false, halves });
+  const initial = await allocate(false);
+  initial.store.initialize(42);
+  const rows: string[][] = [];
+  for (const dtype of benchDtypes(bench)) {
+    const simcse = await allocate(dtype === "f16");
+    // Drawing the weights of BERT-base again would take seconds.
+    await simcse.copyFrom(initial);
+    rows.push(...(await modelRows(bench, `${model.name}, ${dtype}`, simcse, real)));
+    simcse.close();
+  }
+  initial.close();
   return rows;
 }
 
@@ -73,21 +138,12 @@ export type RealSentences = (count: number) => Promise<readonly (readonly number
 
 /** The table of all models. */
 export async function encodeTable(bench: Bench, sentences: RealSentences = async () => null): Promise<BenchTable> {
-  const ids = await sentences(bench.quick ? 2 * batchSize : bench.device.capabilities.software ? 4 * batchSize : 32 * batchSize);
-  const real = ids && Array.from({ length: Math.floor(ids.length / batchSize) }, (_, i) => ids.slice(i * batchSize, (i + 1) * batchSize));
-  const works: Work[] = [
-    { name: `${batchSize} × ${tokens} tokens`, batches: [syntheticSentences(batchSize, tokens)] },
-    ...(real
-      ? [
-          { name: "Wikipedia, packed", batches: real },
-          { name: "Wikipedia, padded", batches: real.map(padded) },
-        ]
-      : []),
-  ];
+  const ids = await sentences((bench.quick ? 2 : bench.device.capabilities.software ? 4 : 16) * batchSize);
+  const real = Array.from({ length: Math.floor((ids?.length ?? 0) / batchSize) }, (_, i) => ids!.slice(i * batchSize, (i + 1) * batchSize));
   const rows: string[][] = [];
-  for (const model of benchModels(bench)) rows.push(...(await modelRows(bench, model, works)));
+  for (const model of benchModels(bench)) rows.push(...(await rowsOf(bench, model, real)));
   const head = ["encode", "sentences", "tokens", "ms", "spread", "sentences/s", "of ceiling"];
-  if (real === null) return { head, rows };
+  if (ids === null) return { head, rows };
   const counted = real.flat().reduce((sum, ids) => sum + ids.length, 0);
   const withPadding = real.flatMap(padded).reduce((sum, ids) => sum + ids.length, 0);
   return {

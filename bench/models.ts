@@ -1,4 +1,5 @@
 /** The models and batches that benchmarks of whole steps run on. */
+import type { FloatType } from "../src/kernels/language/operation.ts";
 import { parseConfig } from "../src/nn/architectures/architectures.ts";
 import type { Bench } from "./open-bench.ts";
 
@@ -21,6 +22,10 @@ export const base: BenchModel = {
 
 /** A software adapter takes minutes for BERT-base. */
 export const benchModels = ({ device }: Bench): readonly BenchModel[] => (device.capabilities.software ? [small] : [small, base]);
+
+/** The dtypes that models encode in: f16 where a GPU has it. A software adapter emulates it, slowly. */
+export const benchDtypes = ({ device }: Bench): readonly FloatType[] =>
+  device.capabilities.features.has("shader-f16") && !device.capabilities.software ? ["f32", "f16"] : ["f32"];
 
 export const bertConfig = ({ config }: BenchModel) => parseConfig("bench", { model_type: "bert", max_position_embeddings: 512, ...config });
 

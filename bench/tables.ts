@@ -1,7 +1,7 @@
 /** The benchmarks by name. */
 import { compilerTables } from "./compilers.ts";
 import { devicesTable } from "./devices.ts";
-import { encodeTable } from "./encode.ts";
+import { encodeTables } from "./encode-texts.ts";
 import { hostTable } from "./host.ts";
 import { kernelTable } from "./kernels.ts";
 import { loadTable } from "./load.ts";
@@ -13,7 +13,6 @@ import { searchTable } from "./search.ts";
 import { memoryTable, partsTable } from "./trained-parts.ts";
 import { trainingStepTable } from "./training-step.ts";
 import { tuningTable } from "./tuning.ts";
-import { wikipedia } from "./wikipedia.ts";
 
 export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<readonly BenchTable[]>>> = {
   kernels: async (bench) => {
@@ -27,7 +26,7 @@ export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<read
   devices: async (bench) => [await devicesTable(bench)],
   host: async () => [await hostTable()],
   tuning: async (bench) => [await tuningTable(bench)],
-  encode: async (bench) => [await encodeTable(bench, wikipedia)],
+  encode: encodeTables,
   compilers: (bench) => compilerTables(bench),
   load: async ({ device, quick }) => [await loadTable(device, quick ? 1 : 3)],
   search: async ({ device, quick }) => [await searchTable(device, quick ? 1 : 5)],
