@@ -10,6 +10,7 @@ import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
 import { pointKernel } from "../../src/kernels/language/kernel.ts";
 import { f32, float, type Kernel, type Node, type Operation, type Variant } from "../../src/kernels/language/operation.ts";
+import { type GroupedAttributes, grouped } from "../../src/kernels/matmul/grouped.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { scale } from "../../src/kernels/pointwise/operation.ts";
 import { gelu } from "../../src/kernels/pointwise/pointwise.ts";
@@ -260,6 +261,16 @@ describe("checking before the first use", () => {
       expect(isDoubtful(variant.lower(), device)).toBe(hasHalves);
       expect(await computesRight(device, node, variant)).toBe(true);
     }
+  });
+
+  it("checks a group of products on fewer of them", async () => {
+    const tape = new Tape();
+    const rows = tape.extent("rows", 132);
+    const operands = [64, 32, 64, 48, 64, 64].map((width, i) => tape.input(`x${i}`, float("f16", rows, width)));
+    const { node } = tape.append(grouped, operands, { rowSums: true })[0]!;
+    const [variant] = grouped.variants!(node as Node<GroupedAttributes>, { ...device.capabilities, software: false }) as [Variant];
+    expect(node!.outputs).toHaveLength(6);
+    expect(await computesRight(device, node!, variant)).toBe(true);
   });
 });
 
