@@ -52,9 +52,10 @@ const kinds: Readonly<Record<string, { readonly fits: (value: unknown) => boolea
 };
 
 function checkKinds(call: string, given: object): void {
-  for (const [name, { fits, wanted }] of Object.entries(kinds)) {
-    const value: unknown = Object.hasOwn(given, name) ? given[name as keyof typeof given] : undefined;
-    if (value === undefined || value === null || fits(value)) continue;
+  for (const [name, value] of Object.entries(given) as [string, unknown][]) {
+    if (value === undefined || value === null || !Object.hasOwn(kinds, name)) continue;
+    const { fits, wanted } = kinds[name]!;
+    if (fits(value)) continue;
     throw new OptionError(`The option ${name} of ${call} must be ${wanted}, but is ${show(value)}.`, "Give such a value, or leave it out.");
   }
 }

@@ -23,6 +23,7 @@ import {
   rowWidth,
   type Tensor,
   Value,
+  type Workgroups,
 } from "../kernels/language/operation.ts";
 import { windowsOf } from "../kernels/language/windows.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
@@ -128,6 +129,8 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   readonly #inputs: StepInputs;
   readonly #memory: ProgramMemory;
   readonly #lifetime = new Lifetime("The program", "Compile it again.");
+  /** The sizes of the last step. */
+  #sizes: StepSizes | null = null;
   #failure: SimcseError | null = null;
   /** Resolves when the device has reported the errors of the last step. */
   #settled: Promise<void> = Promise.resolve();
@@ -184,6 +187,7 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   run(input: StepInput = {}, part: ProgramPart = "whole", cuts: readonly Cut[] = []): void {
     this.check();
     const write = this.#take(input, part);
+    const sizes = this.#sizesOf(this.live);
     const [first, end] = this.#rangeOf(part);
     let begin = first;
     for (const cut of [...cuts, null]) {
@@ -192,7 +196,7 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
       if (begin > from || (cut === null && from === first)) {
         this.#submit((encoder) => {
           if (from === first) write();
-          encodeDispatches(encoder, this.dispatches.slice(from, begin), this.#inputs.live);
+          encodeSized(encoder, this.dispatches, sizes, [from, begin]);
         });
       }
       cut?.reached();
@@ -205,12 +209,12 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
    */
   async profile(input: StepInput = {}, part: ProgramPart = "whole"): Promise<DispatchProfile[]> {
     this.check();
-    const { live } = this.#inputs;
     const dispatches = this.#dispatchesOf(part);
     const timestamps = new Timestamps(this.device, dispatches.length);
     try {
       const write = this.#take(input, part);
       const work = this.work(part);
+      const { live } = this;
       this.#submit((encoder) => {
         write();
         for (const [i, { pipeline, bindGroup, copies }] of dispatches.entries()) {
@@ -258,6 +262,12 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     if (part === "after pause") return () => {};
     const writes = this.#inputs.take(input);
     return () => this.#write(writes);
+  }
+
+  /** The sizes of a step; those of the last one if no live size has changed. */
+  #sizesOf(live: LiveSize): StepSizes {
+    if (this.#sizes?.live !== live) this.#sizes = stepSizes(this.dispatches, live);
+    return this.#sizes;
   }
 
   #dispatchesOf(part: ProgramPart): readonly Dispatch[] {
@@ -420,6 +430,17 @@ async function createTextures(device: Device, { textures: { sizes } }: Plan): Pr
   throw refused(device, "the plan's textures", found);
 }
 
+/** The sizes of a step: of its extents, and of each dispatch. */
+interface StepSizes {
+  readonly live: LiveSize;
+  readonly workgroups: readonly Workgroups[];
+}
+
+const stepSizes = (dispatches: readonly Dispatch[], live: LiveSize): StepSizes => ({
+  live,
+  workgroups: dispatches.map(({ kernel }) => kernel.workgroups(live)),
+});
+
 /** Encodes dispatches in one pass. Where an operand is copied into a texture, that pass ends and another like it begins. */
 export function encodeDispatches(
   encoder: GPUCommandEncoder,
@@ -427,16 +448,28 @@ export function encodeDispatches(
   live: LiveSize,
   descriptor?: GPUComputePassDescriptor,
 ): void {
+  encodeSized(encoder, dispatches, stepSizes(dispatches, live), [0, dispatches.length], descriptor);
+}
+
+/** The same for the dispatches from the first to before the second of a range. */
+function encodeSized(
+  encoder: GPUCommandEncoder,
+  dispatches: readonly Dispatch[],
+  { live, workgroups }: StepSizes,
+  [first, end]: readonly [number, number],
+  descriptor?: GPUComputePassDescriptor,
+): void {
   let pass = encoder.beginComputePass(descriptor);
   let current: GPUComputePipeline | null = null;
-  for (const { pipeline, bindGroup, kernel, copies } of dispatches) {
+  for (let i = first; i < end; i++) {
+    const { pipeline, bindGroup, copies } = dispatches[i]!;
     if (copies.length > 0) {
       pass.end();
       copyOperands(encoder, copies, live);
       pass = encoder.beginComputePass(descriptor);
       current = null;
     }
-    const [x, y, z] = kernel.workgroups(live);
+    const [x, y, z] = workgroups[i]!;
     if (x * y * z === 0) continue;
     if (pipeline !== current) pass.setPipeline(pipeline);
     current = pipeline;

@@ -6,12 +6,11 @@ import { CapacityError, OptionError } from "../errors.ts";
 import { stepWords } from "../kernels/language/kernel.ts";
 import {
   byteSize,
-  type Dimension,
+  capacity,
   type DType,
   type Extent,
   formatShape,
   type LiveSize,
-  rowWidth,
   type Scalar,
   type Shape,
   type Value,
@@ -58,21 +57,28 @@ export class StepInputs {
   /** The uniform block of a step: seed, step number, live sizes and scalars. */
   readonly block = new ArrayBuffer(stepWords * 4);
   readonly #words = new Uint32Array(this.block);
-  readonly #floats = new Float32Array(this.block);
+  /** The block of a step that is being checked. */
+  readonly #next = new Uint32Array(stepWords);
+  readonly #nextFloats = new Float32Array(this.#next.buffer);
+  readonly #nextLive = liveIn(this.#next);
   readonly #tape: Tape;
   readonly #needed: NeededInputs;
   /** How many elements each input was last given. */
   readonly #elements = new Map<Value, number>();
   readonly #givenScalars = new Set<string>();
+  #live: LiveSize;
 
   constructor(tape: Tape, needed: NeededInputs) {
     this.#tape = tape;
     this.#needed = needed;
     for (const { word, capacity } of tape.extents.values()) this.#words[word] = capacity;
+    this.#live = liveIn(this.#words.slice());
   }
 
-  /** The live size of a dimension in the last step. */
-  readonly live: LiveSize = (dimension) => (typeof dimension === "number" ? dimension : this.#words[dimension.word]!);
+  /** The live sizes of the last step. It is another function as soon as one of them is another, and only then. */
+  get live(): LiveSize {
+    return this.#live;
+  }
 
   /**
    * Takes the input of a step: fills `block`, and returns the tensors to write. Throws `OptionError` for values that are missing, unknown
@@ -81,45 +87,52 @@ export class StepInputs {
   take(input: StepInput): InputWrite[] {
     checkOptions("run", input, stepOptions);
     const { inputs = {}, live = {}, scalars = {}, seed = 0, step = 0 } = input;
-    for (const [name, number] of Object.entries({ seed, step })) checkWhole(name, number);
-    const sizes = Object.entries(live).map(([name, size]) => [known("extent", name, this.#tape.extents), size] as const);
-    for (const [extent, size] of sizes) checkLive(extent, size);
-    const numbers = Object.entries(scalars).map(([name, value]) => [known("scalar", name, this.#tape.scalars), value] as const);
-    for (const [{ name }, value] of numbers) checkNumber(`The scalar ${name}`, value);
-    const writes = Object.entries(inputs).map(([name, data]) => ({ value: known("input", name, this.#tape.inputs), data }));
-    for (const { value, data } of writes) checkTensor(value, data);
-    const liveSizes = new Map(sizes);
-    for (const { value, data } of writes) checkIndices(value, data, (dimension) => this.#nextLive(dimension, liveSizes));
-    this.#checkComplete(new Map(writes.map(({ value, data }) => [value, data.length])), scalars, liveSizes);
-
-    this.#words[0] = seed;
-    this.#words[1] = step;
-    for (const [{ word }, size] of sizes) this.#words[word] = size;
-    for (const [{ name, word }, value] of numbers) {
-      this.#floats[word] = value;
-      this.#givenScalars.add(name);
+    const next = this.#next;
+    next.set(this.#words);
+    checkWhole("seed", seed);
+    checkWhole("step", step);
+    next[0] = seed;
+    next[1] = step;
+    let sizesChange = false;
+    for (const [name, size] of Object.entries(live)) {
+      const extent = known("extent", name, this.#tape.extents);
+      checkLive(extent, size);
+      next[extent.word] = size;
+      sizesChange ||= this.#words[extent.word] !== size;
     }
+    for (const [name, value] of Object.entries(scalars)) {
+      const { word } = known("scalar", name, this.#tape.scalars);
+      checkNumber(`The scalar ${name}`, value);
+      this.#nextFloats[word] = value;
+    }
+    const writes: InputWrite[] = [];
+    for (const [name, data] of Object.entries(inputs)) {
+      const value = known("input", name, this.#tape.inputs);
+      checkTensor(value, data);
+      checkIndices(value, data, this.#nextLive);
+      writes.push({ value, data });
+    }
+    this.#checkComplete(inputs, scalars);
+
+    this.#words.set(next);
+    if (sizesChange) this.#live = liveIn(next.slice());
+    for (const name of Object.keys(scalars)) this.#givenScalars.add(name);
     for (const { value, data } of writes) this.#elements.set(value, data.length);
     return writes;
   }
 
-  /** The live size of a dimension in the step that is being checked. */
-  #nextLive(dimension: Dimension, sizes: ReadonlyMap<Extent, number>): number {
-    return typeof dimension === "number" ? dimension : (sizes.get(dimension) ?? this.live(dimension));
-  }
-
   /** Throws unless every needed scalar and input was given, now or before, with at least the live rows of this step. */
-  #checkComplete(lengths: ReadonlyMap<Value, number>, scalars: Readonly<Record<string, number>>, sizes: ReadonlyMap<Extent, number>): void {
+  #checkComplete(inputs: NonNullable<StepInput["inputs"]>, scalars: NonNullable<StepInput["scalars"]>): void {
     for (const { name } of this.#needed.scalars) {
-      if (name in scalars || this.#givenScalars.has(name)) continue;
+      if (Object.hasOwn(scalars, name) || this.#givenScalars.has(name)) continue;
       throw new OptionError(`The scalar ${name} was never given.`, `Give it with the first step: run({ scalars: { ${name}: … } }).`);
     }
     for (const value of this.#needed.inputs) {
       const { name, shape } = value;
-      const given = lengths.get(value) ?? this.#elements.get(value);
+      const given = Object.hasOwn(inputs, name) ? inputs[name]!.length : this.#elements.get(value);
       if (given === undefined)
         throw new OptionError(`The input ${name} was never given.`, `Give it with the first step: run({ inputs: { ${name}: … } }).`);
-      const wanted = liveElements(shape, (dimension) => this.#nextLive(dimension, sizes));
+      const wanted = liveElements(shape, this.#nextLive);
       if (given < wanted) {
         throw new OptionError(
           `The input ${name} ${formatShape(shape)} was given ${given} elements; its live part ends at ${wanted}.`,
@@ -129,6 +142,12 @@ export class StepInputs {
     }
   }
 }
+
+/** The live sizes in a step block. */
+const liveIn =
+  (words: Uint32Array): LiveSize =>
+  (dimension) =>
+    typeof dimension === "number" ? dimension : words[dimension.word]!;
 
 /** Throws where an index in the live part is out of range. */
 function checkIndices({ name, shape, limits }: Value, data: InputWrite["data"], live: LiveSize): void {
@@ -146,8 +165,13 @@ function checkIndices({ name, shape, limits }: Value, data: InputWrite["data"], 
 
 /** Number of elements up to the last live one, row-major at capacity. */
 function liveElements(shape: Shape, live: LiveSize): number {
-  if (shape.some((dimension) => live(dimension) === 0)) return 0;
-  return 1 + shape.reduce<number>((last, dimension, i) => last + (live(dimension) - 1) * rowWidth(shape.slice(i)), 0);
+  let last = 0;
+  for (const dimension of shape) {
+    const size = live(dimension);
+    if (size === 0) return 0;
+    last = last * capacity(dimension) + size - 1;
+  }
+  return last + 1;
 }
 
 /** The entry with a name; throws `OptionError` that lists the known names. */

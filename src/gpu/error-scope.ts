@@ -21,18 +21,23 @@ export interface Scoped<T> {
 /** Runs synchronous `work` in its own error scope. Exceptions of `work` pass through. */
 export function inErrorScope<T>(gpu: GPUDevice, work: () => T): Scoped<T> {
   for (const filter of filters) gpu.pushErrorScope(filter);
-  // The innermost scope is the last filter's.
-  const close = () =>
-    filters.toReversed().map(async (kind): Promise<Refusal | null> => {
-      const error = await gpu.popErrorScope().catch(() => null);
-      return error && { kind, message: error.message };
-    });
   let result: T;
   try {
     result = work();
   } catch (error) {
-    close();
+    closeScope(gpu);
     throw error;
   }
-  return { result, refusal: Promise.all(close()).then((found) => found.find((refusal) => refusal !== null) ?? null) };
+  return { result, refusal: closeScope(gpu) };
+}
+
+/** Closes the scope at once, and waits for what the device found in it. */
+async function closeScope(gpu: GPUDevice): Promise<Refusal | null> {
+  // The innermost scope is the last filter's.
+  const closed = filters.toReversed().map((kind) => ({ kind, found: gpu.popErrorScope().catch(() => null) }));
+  for (const { kind, found } of closed) {
+    const error = await found;
+    if (error !== null) return { kind, message: error.message };
+  }
+  return null;
 }

@@ -84,10 +84,12 @@ describe("Program", () => {
     program.close();
   });
 
-  it("does nothing for no live rows", async () => {
+  it("does nothing for no live rows, and goes on when there are some", async () => {
     const program = await doubling();
     program.run({ inputs: { x: new Float32Array(15).fill(1) }, live: { rows: 0 } });
     expect(await program.read("y")).toEqual(new Float32Array(15));
+    program.run({ live: { rows: 5 } });
+    expect(await program.read("y")).toEqual(new Float32Array(15).fill(2));
     program.close();
   });
 

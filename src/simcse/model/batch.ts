@@ -6,7 +6,7 @@ import type { StepInput } from "../../autograd/step-input.ts";
 import type { Tape } from "../../autograd/tape.ts";
 import { CapacityError, OptionError } from "../../errors.ts";
 import type { TokenIds } from "../../io/tokenizer/threads.ts";
-import { dropoutKey, sentenceTable, tokenTable } from "../../kernels/batch.ts";
+import { dropoutKey, positionsPerSentence, sentenceTable, tokenTable } from "../../kernels/batch.ts";
 import { gatherOrder, gatherRuns } from "../../kernels/embedding.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import type { BatchValues, TransformerConfig } from "../../nn/architectures/architecture.ts";
@@ -107,34 +107,39 @@ export class BatchPacker {
    * than the model's positions, and `OptionError` for a token that is not in the vocabulary.
    */
   pack(sentences: readonly PackedSentence[], { indices }: { readonly indices: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
-    const { capacity, table } = { capacity: this.#capacity, table: this.#tokens };
-    const { firstPosition = 0, longest = capacity.positions - firstPosition, uncounted = null } = capacity;
+    const capacity = this.#capacity;
+    const { firstPosition = 0, longest = capacity.positions - firstPosition, uncounted = null, vocabulary } = capacity;
+    const table = this.#tokens;
     let row = 0;
-    sentences.forEach(({ ids, key }, sentence) => {
-      if (ids.length > longest) {
+    for (let sentence = 0; sentence < sentences.length; sentence++) {
+      const { ids, key } = sentences[sentence]!;
+      const { length } = ids;
+      if (length > longest) {
         throw new CapacityError(
-          `A sentence has ${ids.length} tokens; the batch takes at most ${longest}.`,
+          `A sentence has ${length} tokens; the batch takes at most ${longest}.`,
           "Truncate sentences to max_seq_length.",
         );
       }
-      if (sentence >= capacity.sentences || row + ids.length > capacity.tokens) {
+      if (sentence >= capacity.sentences || row + length > capacity.tokens) {
         throw new CapacityError(
           `The batch exceeds ${capacity.sentences} sentences or ${capacity.tokens} tokens.`,
           "Compile the program for larger batches, or pack fewer sentences.",
         );
       }
       this.#sentences[sentence * 2] = row;
-      this.#sentences[sentence * 2 + 1] = ids.length;
+      this.#sentences[sentence * 2 + 1] = length;
       let next = firstPosition;
-      for (let position = 0; position < ids.length; position++, row++) {
+      for (let position = 0, word = row * 4; position < length; position++, word += 4) {
         const id = ids[position]!;
-        if (!(Number.isInteger(id) && id >= 0 && id < capacity.vocabulary)) throw unknownToken(id, position, capacity);
-        table[row * 4] = id;
-        table[row * 4 + 1] = id === uncounted ? id : next++;
-        table[row * 4 + 2] = sentence;
-        table[row * 4 + 3] = dropoutKey(key, position);
+        if (!(Number.isInteger(id) && id >= 0 && id < vocabulary)) throw unknownToken(id, position, capacity);
+        table[word] = id;
+        table[word + 1] = id === uncounted ? id : next++;
+        table[word + 2] = sentence;
+        // The keys of a block of positions are consecutive.
+        table[word + 3] = position % positionsPerSentence === 0 ? dropoutKey(key, position) : table[word - 1]! + 1;
       }
-    });
+      row += length;
+    }
     const inputs: Record<string, Uint32Array> = {
       [`${this.prefix}tokens`]: table.subarray(0, row * 4),
       [`${this.prefix}sentences`]: this.#sentences.subarray(0, sentences.length * 2),

@@ -175,5 +175,10 @@ export interface TokenizedExample {
 
 /** The sentences of examples with their numbers in the whole batch; the first example is number `first`. */
 export function sentencesOf(examples: readonly TokenizedExample[], first: number, views: number): PackedSentence[] {
-  return examples.flatMap(({ sentences }, i) => sentences.map((ids, view) => ({ ids, key: (first + i) * views + view })));
+  const all: PackedSentence[] = [];
+  for (let i = 0; i < examples.length; i++) {
+    const { sentences } = examples[i]!;
+    for (let view = 0; view < sentences.length; view++) all.push({ ids: sentences[view]!, key: (first + i) * views + view });
+  }
+  return all;
 }
