@@ -24,7 +24,7 @@ export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<read
   step: async (bench) => [await trainingStepTable(bench, pytorchSteps)],
   parts: async (bench) => [memoryTable(bench), await partsTable(bench)],
   devices: async (bench) => [await devicesTable(bench)],
-  host: async () => [await hostTable()],
+  host: async (bench) => [await hostTable(bench)],
   tuning: async (bench) => [await tuningTable(bench)],
   encode: encodeTables,
   compilers: (bench) => compilerTables(bench),
