@@ -2,7 +2,9 @@
 import { expect, it } from "vitest";
 import { plan } from "../../src/autograd/plan.ts";
 import { Tape } from "../../src/autograd/tape.ts";
-import { f32, type Value } from "../../src/kernels/language/operation.ts";
+import { toHalves } from "../../src/float16.ts";
+import type { Capabilities } from "../../src/gpu/capabilities.ts";
+import { float, type Value } from "../../src/kernels/language/operation.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { addInto } from "../../src/kernels/optimizer/accumulate.ts";
 import { tanh } from "../../src/kernels/pointwise/pointwise.ts";
@@ -11,6 +13,7 @@ import { expectClose } from "../kernels/close.ts";
 import { normals } from "../kernels/data.ts";
 import { memoryless } from "../kernels/memoryless.ts";
 import { build, execute } from "../kernels/run.ts";
+import { chooseNamed } from "../kernels/variants.ts";
 
 const device = await openTestDevice();
 
@@ -20,22 +23,30 @@ const [rows, width, middle] = [12, 1024, 2048];
 /** Both products, and what `between` computes of the first one before the second is recorded. */
 function products(tape: Tape, between: (first: Value) => Record<string, Value> = () => ({})) {
   const k = tape.extent("rows", rows);
-  const [x, y] = [tape.input("x", f32(k, width)), tape.input("y", f32(k, middle))];
-  const first = matmul(x, y, "tn");
+  const [x, y] = [tape.input("x", float("f16", k, width)), tape.input("y", float("f16", k, middle))];
+  const first = matmul(x, y, "tn", { dtype: "f32" });
   const more = between(first);
-  return { first, second: matmul(y, x, "tn"), ...more };
+  return { first, second: matmul(y, x, "tn", { dtype: "f32" }), ...more };
 }
 
-const asGpu = { ...device.capabilities, software: false, subgroupSize: null };
+/** Products are put together for matrix units; here a tile computes them. */
+const asGpu: Capabilities = {
+  ...device.capabilities,
+  features: new Set([...device.capabilities.features, "shader-f16"]),
+  software: false,
+  subgroupSize: 32,
+  subgroupMatrices: [{ componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 }],
+};
+const hasHalves = device.capabilities.features.has("shader-f16");
 
 // One kernel that is written out for GPUs, which a software adapter compiles slowly.
-it("gives what the products give apart", { timeout: 600_000 }, async () => {
-  const together = await build(device, (tape) => products(tape), asGpu);
+it.runIf(hasHalves)("gives what the products give apart", { timeout: 600_000 }, async () => {
+  const together = await build(device, (tape) => products(tape), asGpu, chooseNamed("tile 64×128×16"));
   const apart = await build(device, (tape) => products(tape));
   const names = (program: typeof apart) => program.plan.steps.map(({ node }) => node.operation.name);
   expect(names(together)).toEqual(["groupedMatmul"]);
   expect(names(apart)).toEqual(["matmul", "matmul"]);
-  const step = { inputs: { x: normals(7 * width, 5), y: normals(7 * middle, 6) }, live: { rows: 7 } };
+  const step = { inputs: { x: toHalves(normals(7 * width, 5)), y: toHalves(normals(7 * middle, 6)) }, live: { rows: 7 } };
   const expected = await execute(apart, step);
   const found = await execute(together, step);
   for (const [name, values] of Object.entries(expected)) expectClose(found[name]!, values, { terms: 7 });

@@ -321,17 +321,17 @@ describe("choices", () => {
   it("are taken from a plan, survive JSON, and give the same program and the same bits", async () => {
     const inputs = { a: normals(132 * 64, 1), b: normals(72 * 64, 2) };
     const results: Float32Array[] = [];
-    let tuning: Choices = new Choices([[key, "tile 128×64×16"]]);
+    let tuning: Choices = new Choices([[key, "tile 64×128×16"]]);
     for (let run = 0; run < 2; run++) {
       const program = await compile(device, record, { tuning });
       expect(program.plan.steps[0]).toMatchObject({
-        choice: "tile 128×64×16",
-        lowering: { variant: "tile 128×64×16" },
+        choice: "tile 64×128×16",
+        lowering: { variant: "tile 64×128×16" },
       });
       program.run({ inputs });
       results.push(await program.read("c"));
       tuning = choicesFrom(JSON.parse(JSON.stringify(choicesOf(program.plan))), "trainer_state.json");
-      expect(tuning.toJSON()).toEqual({ [key]: "tile 128×64×16" });
+      expect(tuning.toJSON()).toEqual({ [key]: "tile 64×128×16" });
       program.close();
     }
     expectSame(results[1]!, results[0]!);

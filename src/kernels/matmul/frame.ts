@@ -29,13 +29,18 @@ export interface Framed {
   readonly partial: (PartialProducts & { readonly type: "f32" | "vec4f" }) | null;
 }
 
+/** WGSL for an element of an operand, given the WGSL of its index. */
+export type Read = (index: string) => string;
+
 /** The parts of a kernel around its loop. */
 export interface Frame extends Required<Pick<KernelDeclaration, "reads" | "writes" | "params" | "declarations" | "workgroups" | "flop">> {
   /**
    * WGSL that declares `m`, `n` and `depth`; `tileRow` and `tileColumn`, the workgroup's tile; `depthBegin` and `depthEnd`; `leftStride` and
-   * `rightStride`, counted in elements of the operands, which `a(i)` and `b(i)` read; and `stride`, numbers from one row of the results to the next.
+   * `rightStride`, counted in elements of the operands; and `stride`, numbers from one row of the results to the next.
    */
   readonly place: string;
+  /** WGSL that does the same with the operands of whichever product the workgroup computes. */
+  readonly withOperands: (text: (a: Read, b: Read) => string) => string;
   /** Numbers that `finish(index, column, product)` stores at a time. */
   readonly width: 1 | 4;
   /** WGSL for the index of `setRowSums` for `row`. */
@@ -46,12 +51,11 @@ export function frameOf(framed: Framed): Frame {
   return framed.nodes.length === 1 ? frameOfOne(framed, framed.nodes[0]!) : frameOfGroup(framed);
 }
 
-/** WGSL for a function `name` that reads an operand through the bindings `bound`: that of the product `member` if there are several. */
-function reader(name: "a" | "b", { type }: OperandElement, bound: readonly string[]): string {
-  const load = (binding: string) => (type === "vec4u" ? `${binding}[i]` : `${binding}(i)`);
-  const last = bound.length - 1;
-  return `fn ${name}(i: u32) -> ${type} { ${bound.map((binding, at) => `${at < last ? `if (member == ${at}u) ` : ""}{ return ${load(binding)}; }`).join(" ")} }`;
-}
+/** WGSL that reads element `i` of an operand through a binding. */
+const readerOf =
+  (binding: string, { type }: OperandElement): Read =>
+  (i) =>
+    type === "vec4u" ? `${binding}[${i}]` : `${binding}(${i})`;
 
 function frameOfOne({ tile, left, right, partial }: Framed, node: Product): Frame {
   const tensors = matmulTensors(node);
@@ -79,7 +83,8 @@ function frameOfOne({ tile, left, right, partial }: Framed, node: Product): Fram
       leftStride: paramU32(capacity(leftAlong ? k : m) / left.size),
       rightStride: paramU32(capacity(rightAlong ? k : n) / right.size),
     },
-    declarations: `${end.declarations}${reader("a", left, ["ownA"])}\n${reader("b", right, ["ownB"])}\n`,
+    declarations: end.declarations,
+    withOperands: (text) => text(readerOf("ownA", left), readerOf("ownB", right)),
     place: wgsl`let m = ${sizeOf("m", m)};
   let n = ${sizeOf("n", n)};
   let depth = ${sizeOf("k", k)};
@@ -107,7 +112,6 @@ function frameOfGroup({ nodes, tile, left, right }: Framed): Frame {
   const hasRowSums = nodes[0]!.attributes.rowSums;
   const bind = <Element>(name: string, tensor: (member: (typeof members)[number]) => Value, element: Element) =>
     Object.fromEntries(members.map((member, i) => [`${name}${i}`, [tensor(member), element] as const]));
-  const names = (name: string) => range(nodes.length).map((i) => `${name}${i}`);
   const ends: number[] = [];
   for (const { m, n } of members) ends.push((ends.at(-1) ?? 0) + Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns));
   const params: Record<string, Parameter> = { k: sizeParam(k) };
@@ -132,8 +136,6 @@ fn productOf(block: u32) -> Product {
     .join("\n  ")}
   ${made(last)}
 }
-${reader("a", left, names("a"))}
-${reader("b", right, names("b"))}
 fn finish(index: u32, column: u32, value: vec4f) { ${store("C")} }
 ${hasRowSums ? `fn setRowSums(index: u32, value: f32) { ${store("RowSums")} }` : ""}
 `,
@@ -151,6 +153,10 @@ ${hasRowSums ? `fn setRowSums(index: u32, value: f32) { ${store("RowSums")} }` :
   let rightStride = n / ${right.size}u;
   let stride = n;
   ${partOfDepth(1, tile.depth)}`,
+    withOperands: (text) =>
+      `switch member { ${range(nodes.length)
+        .map((i) => `${i === last ? "default" : `case ${i}u`}: { ${text(readerOf(`a${i}`, left), readerOf(`b${i}`, right))} }`)
+        .join(" ")} }`,
     width: 4,
     rowSumAt: "row",
     workgroups: () => fold(ends.at(-1)!),

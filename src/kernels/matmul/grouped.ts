@@ -96,13 +96,16 @@ function probes({ inputs: [a], attributes }: Node<GroupedAttributes>): Probes<Gr
 
 /** Products alike but for m and n whose results nothing else is done to: gradients of weights. */
 export const grouping: Grouping<MatmulAttributes> = {
-  kind(node, { limits }) {
+  kind(node, capabilities) {
+    const { limits } = capabilities;
     const { layout, scale, bias, addend, activation, dtype, rowSums } = node.attributes;
     const { m, n, k } = matmulShape(node);
     const isPlain = layout === "tn" && scale === 1 && !bias && !addend && activation === "none" && dtype === "f32";
     const isKnown = typeof m === "number" && typeof n === "number" && vectorWidth(m, n) === 4;
     const tensors = [...node.inputs, ...node.outputs];
     if (!isPlain || !isKnown || tensors.some((tensor) => needsWindows(tensor, limits.maxStorageBufferBindingSize))) return null;
+    // Without matrix units a tile takes so long that the last ones of a group, with which a GPU isn't full, cost more than the joins.
+    if (subgroupMatrixVariants([node], capabilities).length === 0) return null;
     const depth = typeof k === "number" ? `${k}` : `word ${k.word}`;
     return [depth, rowSums, ...node.inputs.map((input) => input.dtype)].join(" ");
   },

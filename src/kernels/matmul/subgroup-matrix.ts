@@ -3,10 +3,14 @@
  * `chromium_experimental_subgroup_matrix`, `language/matrix-units.ts`). Needs rows of memory that divide into vectors of eight halves.
  *
  * A workgroup computes a tile of C, each of its subgroups a part of it. Operands have the same layout in workgroup memory as in the buffers
- * and are loaded as row-major or column-major matrices, while the next block is fetched into registers. What was measured on an H100
- * decides the details: memory is moved in vectors of 16 bytes, a matrix is loaded from an array of its subgroup's own at a constant offset
- * and stride (computed ones are bounds-checked, which costs up to half of the speed), and results pass through workgroup memory as many
- * columns at a time as fit, so that vectors are stored and few barriers are needed.
+ * and are loaded as row-major or column-major matrices, while the next block is fetched into registers. What was measured on an H100, and
+ * read in the code that its driver makes, decides the details:
+ * - Memory is moved in vectors of 16 bytes. A matrix is loaded from an array of its subgroup's own at a constant offset and stride: computed
+ *   ones are bounds-checked, which costs up to half of the speed.
+ * - The next block is fetched inside an `if`, and as it is wherever it is whole. Outside of one, the compiler moves the loads down to
+ *   the place where they are stored, past all the products that they should overlap with, and half of the speed is gone. Zeros selected for
+ *   depth past the end would make it wait for the loads at once.
+ * - Results pass through the memory of the operands, as many at a time as fit, so that vectors are stored and few barriers are needed.
  */
 import type { Capabilities, SubgroupMatrix } from "../../gpu/capabilities.ts";
 import { memoryOf, range, wgsl } from "../../gpu/shader.ts";
@@ -23,8 +27,8 @@ import {
 } from "../language/matrix-units.ts";
 import { capacity, type Kernel, type Lowering, type Variant } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
-import { type Layout, matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
-import { frameOf, type OperandElement } from "./frame.ts";
+import { type Layout, type MatmulAttributes, matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
+import { type Frame, frameOf, type OperandElement, type Read } from "./frame.ts";
 import { hasPlace, joinParts, nameOfSplit, nearestFirst, type PartialProducts, partialProducts, type Split, suits } from "./split-depth.ts";
 
 /** A tile of C, the depth that is handled at a time, and the subgroups that share the tile along its two edges. */
@@ -47,26 +51,27 @@ const tile = (rows: number, columns: number, depth: number, ...subgroups: [down:
 
 /** Large tiles move fewer bytes, small ones leave fewer of the GPU's cores idle. */
 const forward: readonly Choice[] = [
-  { tile: tile(128, 256, 32, 2, 4), parts: 1, workgroups: 90 },
-  { tile: tile(128, 128, 64, 2, 2), parts: 1, workgroups: 132 },
-  { tile: tile(64, 128, 64, 2, 2), parts: 1, workgroups: 128 },
-  { tile: tile(128, 128, 32, 2, 2), parts: 1, workgroups: 132 },
+  { tile: tile(128, 256, 32, 2, 4), parts: 1, workgroups: Number.POSITIVE_INFINITY },
+  { tile: tile(128, 128, 32, 2, 2), parts: 1, workgroups: 512 },
+  { tile: tile(128, 192, 32, 2, 4), parts: 1, workgroups: 90 },
+  { tile: tile(64, 128, 32, 1, 2), parts: 1, workgroups: 256 },
+  { tile: tile(64, 64, 32, 2, 2), parts: 1, workgroups: 192 },
   { tile: tile(64, 64, 64, 1, 2), parts: 1, workgroups: 0 },
-  { tile: tile(64, 64, 32, 2, 2), parts: 1, workgroups: 0 },
 ];
 
 /** The gradient of a weight has a small C and a large k, so its k is split. */
 const ofWeights: readonly Choice[] = [
-  { tile: tile(128, 64, 32, 2, 2), parts: 1, workgroups: 512 },
-  { tile: tile(128, 128, 32, 2, 2), parts: 2, workgroups: 132 },
+  { tile: tile(128, 256, 32, 2, 4), parts: 1, workgroups: Number.POSITIVE_INFINITY },
+  { tile: tile(128, 128, 32, 2, 2), parts: 1, workgroups: 264 },
+  { tile: tile(128, 128, 32, 2, 2), parts: 3, workgroups: 264 },
   { tile: tile(128, 128, 32, 2, 2), parts: 6, workgroups: 132 },
-  { tile: tile(64, 64, 64, 1, 2), parts: 1, workgroups: 132 },
+  { tile: tile(64, 128, 32, 1, 2), parts: 1, workgroups: 132 },
   { tile: tile(64, 64, 32, 2, 2), parts: 8, workgroups: 0, mostTiles: 64 },
   { tile: tile(64, 64, 32, 2, 2), parts: 4, workgroups: 0 },
   { tile: tile(64, 64, 32, 2, 2), parts: 1, workgroups: 0 },
 ];
 
-/** The table of choices, measured on an H100. The last one of each layout fits the workgroup memory of every device. */
+/** The table of choices, measured on an H100. One of each layout, 64×64×32, fits the workgroup memory of every device. */
 const choices: Record<Layout, readonly Choice[]> = { nt: forward, nn: forward, tn: ofWeights };
 
 /** The least depth of a part that is worth joining. */
@@ -80,7 +85,7 @@ export function subgroupMatrixVariants(nodes: readonly Product[], capabilities: 
   const [node] = nodes as [Product];
   const offered = choices[node.attributes.layout].filter(({ parts }) => nodes.length === 1 || parts === 1);
   const possible = offered
-    .map((choice) => tilingOf(node, choice, { ...units, memory: limits.maxComputeWorkgroupStorageSize }))
+    .map((choice) => tilingOf(node, choice, units))
     .filter((tiling) => fitsDevice(tiling, capabilities) && hasPlace(nodes, tiling.choice, limits));
   const best = possible.find(({ choice }) => suits(nodes, choice, leastDepth)) ?? possible.at(-1);
   return nearestFirst(possible, possible, possible.indexOf(best!)).map((tiling) => ({
@@ -107,7 +112,6 @@ function fits(node: Product, { limits }: Capabilities): boolean {
 /** How one operand is loaded into workgroup memory, and from there into matrices. All sizes are vectors of eight halves unless noted. */
 interface Side {
   readonly name: "left" | "right";
-  readonly operand: "a" | "b";
   /** Whether the operand's rows run along k. Each line of its tile is then along k, otherwise along the edge of C. */
   readonly alongDepth: boolean;
   /** WGSL for where the tile begins along C, and where C ends, in elements. */
@@ -118,12 +122,15 @@ interface Side {
   readonly part: number;
   /** Vectors of a line of the whole tile. */
   readonly line: number;
-  /** Vectors from one line of a subgroup's array to the next: one more than it needs, or lines would begin in the same banks. */
+  /** Vectors from one line of a piece to the next: one more than it needs, or lines would begin in the same banks. */
   readonly stride: number;
-  /** Vectors of a subgroup's array. */
+  /** Vectors of a piece. */
   readonly size: number;
   /** Vectors that a thread moves. */
   readonly perThread: number;
+  /** The piece of workgroup memory with the first part, and WGSL for the one with a subgroup's own. */
+  readonly firstPiece: number;
+  readonly ownPiece: string;
 }
 
 /** All that determines a kernel's WGSL. */
@@ -139,23 +146,24 @@ interface Tiling {
   readonly columns: number;
   /** Whether k consists of whole blocks, so that nothing beyond it is read. */
   readonly isWholeDepth: boolean;
-  /** Columns of a subgroup's results that pass through workgroup memory at a time. */
-  readonly slab: number;
   readonly hasRowSums: boolean;
+  /** Vectors of a piece of workgroup memory: it holds a subgroup's part of an operand, later some of its results. */
+  readonly piece: number;
+  readonly slab: Slab;
 }
 
-/** What a device has for a kernel. */
-interface Hardware extends MatrixUnits {
-  /** Bytes of workgroup memory. */
-  readonly memory: number;
+/** The results of a subgroup that pass through workgroup memory at a time: lines of matrices, and columns of numbers. */
+interface Slab {
+  readonly lines: number;
+  readonly columns: number;
 }
 
-function tilingOf(node: Product, choice: Choice, { matrix, lanes, memory }: Hardware): Tiling {
+function tilingOf(node: Product, choice: Choice, { matrix, lanes }: MatrixUnits): Tiling {
   const { tile, parts } = choice;
   const [down, across] = tile.subgroups;
   const threads = down * across * lanes;
   const [leftAlong, rightAlong] = runsAlongDepth[node.attributes.layout];
-  const side = (own: Pick<Side, "name" | "operand" | "alongDepth" | "first" | "end" | "edge" | "part">): Side => {
+  const side = (own: Omit<Side, "line" | "stride" | "size" | "perThread">): Side => {
     const inVectors = (elements: number) => elements / halvesPerVector;
     const stride = inVectors(own.alongDepth ? tile.depth : own.part) + 1;
     return {
@@ -166,47 +174,73 @@ function tilingOf(node: Product, choice: Choice, { matrix, lanes, memory }: Hard
       perThread: inVectors(own.edge * tile.depth) / threads,
     };
   };
-  const left = { name: "left", operand: "a", alongDepth: leftAlong, first: "firstRow", end: "m", edge: tile.rows } as const;
-  const right = { name: "right", operand: "b", alongDepth: rightAlong, first: "firstColumn", end: "n", edge: tile.columns } as const;
+  const left = side({
+    name: "left",
+    alongDepth: leftAlong,
+    first: "firstRow",
+    end: "m",
+    edge: tile.rows,
+    part: tile.rows / down,
+    firstPiece: 0,
+    ownPiece: "ownRow",
+  });
+  const right = side({
+    name: "right",
+    alongDepth: rightAlong,
+    first: "firstColumn",
+    end: "n",
+    edge: tile.columns,
+    part: tile.columns / across,
+    firstPiece: down,
+    ownPiece: `${down}u + ownColumn`,
+  });
   const { k } = matmulShape(node);
-  const tiling: Omit<Tiling, "slab"> = {
+  const { rowSums: hasRowSums } = node.attributes;
+  const rows = left.part / matrix.M;
+  const columns = right.part / matrix.N;
+  const least = vectorsOf({ lines: 1, columns: matrix.N }, matrix);
+  const piece = Math.max(left.size, right.size, parts > 1 ? 0 : least, hasRowSums ? 2 * lanes : 0);
+  return {
     choice,
     matrix,
     lanes,
     threads,
-    left: side({ ...left, part: tile.rows / down }),
-    right: side({ ...right, part: tile.columns / across }),
-    rows: tile.rows / down / matrix.M,
-    columns: tile.columns / across / matrix.N,
+    left,
+    right,
+    rows,
+    columns,
     isWholeDepth: typeof k === "number" && k % tile.depth === 0,
-    hasRowSums: node.attributes.rowSums,
+    hasRowSums,
+    piece,
+    slab: slabOf(rows, columns, piece, matrix),
   };
-  return { ...tiling, slab: parts > 1 ? 0 : slabOf(tiling, memory) };
 }
 
-/** As many columns as workgroup memory has room for beside the tiles. */
-function slabOf(tiling: Omit<Tiling, "slab">, memory: number): number {
-  const { part } = tiling.right;
-  const possible = [64, 32, 16, 8].filter((columns) => part % columns === 0 && columns % tiling.matrix.N === 0);
-  return possible.find((slab) => memoryBytes({ ...tiling, slab }) <= memory) ?? possible.at(-1)!;
+/** The largest slab that fits a piece and divides a subgroup's results. */
+function slabOf(rows: number, columns: number, piece: number, matrix: SubgroupMatrix): Slab {
+  const divisors = (count: number) =>
+    range(count)
+      .map((i) => count - i)
+      .filter((part) => count % part === 0);
+  const slabs = divisors(columns).flatMap((across) => divisors(rows).map((lines) => ({ lines, columns: across * matrix.N })));
+  return slabs.find((slab) => vectorsOf(slab, matrix) <= piece) ?? { lines: 1, columns: matrix.N };
 }
 
-/** f32 vectors of a subgroup's array for results, and for sums of rows: two for each lane. */
-const slabSize = ({ slab, matrix: { M }, lanes, hasRowSums }: Tiling) =>
-  Math.max(slab === 0 ? 0 : M * slabStride(slab), hasRowSums ? 2 * lanes : 0);
-const slabStride = (slab: number) => slab / 4 + 1;
+/** Vectors of four results from one row of a slab to the next: one more than it needs, for the banks. */
+const slabStride = ({ columns }: Slab) => columns / 4 + 1;
 
-const subgroupsOf = ({ choice: { tile } }: Pick<Tiling, "choice">) => tile.subgroups[0] * tile.subgroups[1];
+const vectorsOf = (slab: Slab, { M }: SubgroupMatrix) => slab.lines * M * slabStride(slab);
 
-function memoryBytes(tiling: Tiling): number {
-  const [down, across] = tiling.choice.tile.subgroups;
-  return 16 * (tiling.left.size * down + tiling.right.size * across + slabSize(tiling) * subgroupsOf(tiling));
+/** Pieces of workgroup memory: one for each part of an operand, and for each subgroup's results. */
+function piecesOf({ choice }: Tiling): number {
+  const [down, across] = choice.tile.subgroups;
+  return Math.max(down + across, down * across);
 }
 
 function fitsDevice(tiling: Tiling, { limits }: Capabilities): boolean {
   const { choice, left, right, matrix, threads } = tiling;
   return (
-    memoryBytes(tiling) <= limits.maxComputeWorkgroupStorageSize &&
+    16 * tiling.piece * piecesOf(tiling) <= limits.maxComputeWorkgroupStorageSize &&
     threads <= limits.maxComputeInvocationsPerWorkgroup &&
     [left, right].every(({ perThread, line }) => Number.isInteger(perThread) && (!tiling.hasRowSums || threads % line === 0)) &&
     left.part % matrix.M === 0 &&
@@ -230,42 +264,39 @@ function lower(nodes: readonly Product[], tiling: Tiling): Lowering {
 
 /** The products: finished, or the parts of one. */
 function productKernel(nodes: readonly Product[], tiling: Tiling, partial: PartialProducts | null): Kernel {
-  const { left, right, threads, choice, hasRowSums } = tiling;
+  const { threads, choice, hasRowSums } = tiling;
   const { tile } = choice;
   const element: OperandElement = { type: "vec4u", size: halvesPerVector };
-  const { place, width, rowSumAt, declarations, ...frame } = frameOf({
+  const { place, withOperands, width, rowSumAt, declarations, ...frame } = frameOf({
     nodes,
     tile,
     left: element,
     right: element,
     partial: partial && { ...partial, type: "f32" },
   });
-  const [down, across] = tile.subgroups;
-  const size = slabSize(tiling);
   return kernel({
     ...frame,
     label: `matmul ${nodes[0]!.attributes.layout} subgroup matrix`,
     workgroupSize: [threads],
     enables: matrixExtensions,
     declarations: wgsl`${declarations}
-var<workgroup> left: array<array<vec4u, ${left.size}>, ${down}>;
-var<workgroup> right: array<array<vec4u, ${right.size}>, ${across}>;
-${size > 0 ? `var<workgroup> results: array<array<vec4f, ${size}>, ${subgroupsOf(tiling)}>;` : ""}
+var<workgroup> pieces: array<array<vec4u, ${tiling.piece}>, ${piecesOf(tiling)}>;
 `,
     main: wgsl`${place}
-  ${mainText(tiling)}
-  ${partial ? storeParts(tiling) : storeResults(tiling, width)}
+  ${mainText(tiling, withOperands)}
+  ${partial ? storeParts(tiling) : storeResults(tiling, nodes[0]!.attributes, width)}
   ${hasRowSums ? joinRowSums(tiling, rowSumAt) : ""}`,
   });
 }
 
 /** The product: the next block is fetched into registers while the matrix units work on the one in workgroup memory. */
-function mainText(tiling: Tiling): string {
-  const { choice, lanes, left, right, matrix, rows, columns, hasRowSums } = tiling;
+function mainText(tiling: Tiling, withOperands: Frame["withOperands"]): string {
+  const { choice, lanes, left, right, matrix, rows, columns, isWholeDepth, hasRowSums } = tiling;
   const { tile } = choice;
   const across = tile.subgroups[1];
   const sums = range(rows).flatMap((i) => range(columns).map((j) => `var c${i}_${j}: ${resultType(matrix)};`));
-  const fetch = (at: string) => [...fetchTile(left, tiling, at), ...fetchTile(right, tiling, at)].join("\n    ");
+  const fetch = (at: string, isWhole: boolean) =>
+    withOperands((a, b) => [...fetchTile(left, at, isWhole, a), ...fetchTile(right, at, isWhole, b)].join("\n    "));
   return wgsl`let firstRow = tileRow * ${tile.rows}u;
   let firstColumn = tileColumn * ${tile.columns}u;
   let subgroup = thread / ${lanes}u;
@@ -276,12 +307,13 @@ function mainText(tiling: Tiling): string {
   ${hasRowSums ? "var lowSum = vec4f(); var highSum = vec4f();" : ""}
   ${[left, right].flatMap((side) => places(side, tiling)).join("\n  ")}
   let start = select(0u, depthBegin, depthBegin < depthEnd);
-  ${fetch("start")}
+  ${fetch("start", isWholeDepth)}
   for (var k = depthBegin; k < depthEnd; k += ${tile.depth}u) {
     ${[...storeTile(left, tiling), ...storeTile(right, tiling)].join("\n    ")}
     workgroupBarrier();
-    let next = select(k, k + ${tile.depth}u, k + ${tile.depth}u < depthEnd);
-    ${fetch("next")}
+    let next = k + ${tile.depth}u;
+    ${isWholeDepth ? "" : `if (next + ${tile.depth}u <= depthEnd) { ${fetch("next", true)} } else`} if (next < depthEnd) {
+    ${fetch("next", isWholeDepth)} }
     ${range(tile.depth / matrix.K)
       .map((step) => multiply(tiling, step))
       .join("\n    ")}
@@ -308,25 +340,23 @@ function places({ name, alongDepth, first, end, line, part, stride, perThread }:
   });
 }
 
-/** WGSL that fetches a thread's vectors of the block at depth `at` into registers; depth from the part's end on counts as zero. */
-function fetchTile({ name, operand, alongDepth, perThread }: Side, { isWholeDepth }: Tiling, at: string): string[] {
+/** WGSL that fetches a thread's vectors of the block at depth `at` into registers. If it is not whole, depth from the part's end on counts as zero. */
+function fetchTile({ name, alongDepth, perThread }: Side, at: string, isWhole: boolean, read: Read): string[] {
   return range(perThread).map((i) => {
     const depth = `${at} + ${name}Depth${i}`;
     const load = (from: string) =>
-      alongDepth
-        ? `${operand}(${name}From${i} + (${from}) / ${halvesPerVector}u)`
-        : `${operand}((${from}) * ${name}Stride + ${name}From${i})`;
-    if (isWholeDepth) return `${name}${i} = ${load(depth)};`;
+      alongDepth ? read(`${name}From${i} + (${from}) / ${halvesPerVector}u`) : read(`(${from}) * ${name}Stride + ${name}From${i}`);
+    if (isWhole) return `${name}${i} = ${load(depth)};`;
     return `${name}${i} = select(vec4u(), ${load(`min(${depth}, depth - 1u)`)}, ${depth} < depthEnd);`;
   });
 }
 
 /** WGSL that writes a thread's vectors to workgroup memory, and adds up those of A if its sums are wanted. */
-function storeTile({ name, perThread }: Side, { hasRowSums }: Tiling): string[] {
+function storeTile({ name, perThread, firstPiece }: Side, { hasRowSums }: Tiling): string[] {
   const halves = (words: string) => `vec4f(bitcast<vec4<f16>>(${words}))`;
   return range(perThread).map((i) => {
     const value = `${name}${i}`;
-    const store = `${name}[${name}Part${i}][${name}To${i}] = ${value};`;
+    const store = `pieces[${firstPiece}u + ${name}Part${i}][${name}To${i}] = ${value};`;
     return hasRowSums && name === "left" ? `${store} lowSum += ${halves(`${value}.xy`)}; highSum += ${halves(`${value}.zw`)};` : store;
   });
 }
@@ -334,14 +364,14 @@ function storeTile({ name, perThread }: Side, { hasRowSums }: Tiling): string[] 
 /** WGSL that multiplies a subgroup's matrices at one depth of the block. */
 function multiply({ left, right, rows, columns, matrix }: Tiling, step: number): string {
   const { M, N, K } = matrix;
-  const load = ({ name, alongDepth, stride }: Side, own: string, edge: number) => {
+  const load = ({ name, alongDepth, stride, ownPiece }: Side, edge: number) => {
     const at = alongDepth ? edge * stride + (step * K) / halvesPerVector : step * K * stride + edge / halvesPerVector;
-    return loadOperand(name, matrix, alongDepth, { array: `${name}[${own}]`, offset: `${at}u`, stride: `${stride}u` });
+    return loadOperand(name, matrix, alongDepth, { array: `pieces[${ownPiece}]`, offset: `${at}u`, stride: `${stride}u` });
   };
-  const lefts = range(rows).map((i) => `let l${i} = ${load(left, "ownRow", i * M)};`);
+  const lefts = range(rows).map((i) => `let l${i} = ${load(left, i * M)};`);
   const products = range(columns).map((j) => {
     const sums = range(rows).map((i) => addProduct(`c${i}_${j}`, `l${i}`, "r"));
-    return `{ let r = ${load(right, "ownColumn", j * N)}; ${sums.join(" ")} }`;
+    return `{ let r = ${load(right, j * N)}; ${sums.join(" ")} }`;
   });
   return `{ ${[...lefts, ...products].join("\n    ")} }`;
 }
@@ -358,42 +388,63 @@ function storeParts({ rows, columns, left, right, matrix: { M, N } }: Tiling): s
   return stores.join("\n  ");
 }
 
+/** Vectors of a thread that are on their way to the epilogue together: several where it reads, or each would wait for what it reads. */
+const vectorsTogether = ({ addend, activation }: MatmulAttributes) => (addend || activation === "geluGradient" ? 4 : 1);
+
 /** WGSL that passes the results through workgroup memory to the epilogue, as vectors of `width`. */
-function storeResults({ rows, left, right, lanes, slab, matrix: { M, N } }: Tiling, width: 1 | 4): string {
+function storeResults(
+  { choice: { tile }, rows, left, right, lanes, slab, matrix: { M, N } }: Tiling,
+  attributes: MatmulAttributes,
+  width: 1 | 4,
+): string {
+  const together = vectorsTogether(attributes);
   const stride = slabStride(slab);
-  const quads = slab / 4;
+  const quads = slab.columns / 4;
+  const vectors = slab.lines * M * quads;
   const each = (line: (i: number) => string) => range(4).map(line).join(" ");
   const finish =
     width === 4
-      ? "if (row < m && column < n) { finish((row * stride + column) / 4u, column / 4u, value); }"
-      : `if (row < m) { ${each((i) => `if (column + ${i}u < n) { finish(row * stride + column + ${i}u, column + ${i}u, value[${i}]); }`)} }`;
-  return range(rows)
-    .flatMap((i) => range(right.part / slab).map((part) => [i, part] as const))
-    .map(([i, part]) => {
-      const stores = range(slab / N).map((j) =>
-        storeResult(`c${i}_${(part * slab) / N + j}`, { array: "results[subgroup]", offset: `${(j * N) / 4}u`, stride: `${stride}u` }),
-      );
-      return wgsl`${stores.join(" ")}
+      ? "finish((row * stride + column) / 4u, column / 4u, value);"
+      : each((i) => `if (column + ${i}u < n) { finish(row * stride + column + ${i}u, column + ${i}u, value[${i}]); }`);
+  const passes = range(rows / slab.lines).flatMap((i) => range(right.part / slab.columns).map((j) => ({ i: i * slab.lines, j })));
+  const texts = passes.map(({ i, j }) => {
+    const stores = range(slab.lines).flatMap((line) =>
+      range(slab.columns / N).map((across) =>
+        storeResult(`c${i + line}_${(j * slab.columns) / N + across}`, {
+          array: "pieces[subgroup]",
+          offset: `${line * M * stride + (across * N) / 4}u`,
+          stride: `${stride}u`,
+        }),
+      ),
+    );
+    const at = (e: string) => wgsl`let row = firstRow + ownRow * ${left.part}u + ${i * M}u + (${e}) / ${quads}u;
+      let column = firstColumn + ownColumn * ${right.part}u + ${j * slab.columns}u + (${e}) % ${quads}u * 4u;
+      let value = bitcast<vec4f>(pieces[subgroup][(${e}) / ${quads}u * ${stride}u + (${e}) % ${quads}u]);`;
+    const inside = wgsl`if (isInside) { for (var e = own; e < ${vectors}u; e += ${lanes * together}u) {
+      ${range(together)
+        .map((i) => `{ ${at(`e + ${i * lanes}u`)} ${finish} }`)
+        .join("\n      ")}
+    } } else`;
+    return wgsl`${stores.join(" ")}
   workgroupBarrier();
-  for (var e = own; e < ${M * quads}u; e += ${lanes}u) {
-    let row = firstRow + ownRow * ${left.part}u + ${i * M}u + e / ${quads}u;
-    let column = firstColumn + ownColumn * ${right.part}u + ${part * slab}u + e % ${quads}u * 4u;
-    let value = results[subgroup][e / ${quads}u * ${stride}u + e % ${quads}u];
-    ${finish}
-  }
+  ${width === 4 && together > 1 && vectors % (lanes * together) === 0 ? inside : ""} { for (var e = own; e < ${vectors}u; e += ${lanes}u) {
+    ${at("e")}
+    if (row < m && column < n) { ${finish} }
+  } }
   workgroupBarrier();`;
-    })
-    .join("\n  ");
+  });
+  return wgsl`let isInside = firstRow + ${tile.rows}u <= m && firstColumn + ${tile.columns}u <= n;
+  ${texts.join("\n  ")}`;
 }
 
 /** WGSL that adds up A's sums: threads whose numbers are equal modulo the vectors of a line have loaded the same rows at different depths. */
 function joinRowSums({ left: { line }, lanes, threads }: Tiling, place: string): string {
-  return wgsl`results[subgroup][own * 2u] = lowSum;
-  results[subgroup][own * 2u + 1u] = highSum;
+  return wgsl`pieces[subgroup][own * 2u] = bitcast<vec4u>(lowSum);
+  pieces[subgroup][own * 2u + 1u] = bitcast<vec4u>(highSum);
   workgroupBarrier();
   if (tileColumn == 0u && thread < ${line * 2}u) {
     var whole = vec4f();
-    for (var i = thread / 2u; i < ${threads}u; i += ${line}u) { whole += results[i / ${lanes}u][i % ${lanes}u * 2u + thread % 2u]; }
+    for (var i = thread / 2u; i < ${threads}u; i += ${line}u) { whole += bitcast<vec4f>(pieces[i / ${lanes}u][i % ${lanes}u * 2u + thread % 2u]); }
     for (var i = 0u; i < 4u; i++) {
       let row = firstRow + thread * 4u + i;
       if (row < m) { setRowSums(${place}, whole[i]); }

@@ -14,7 +14,7 @@ import { range, wgsl } from "../../gpu/shader.ts";
 import { kernel, vectorWidth } from "../language/kernel.ts";
 import { capacity, type Kernel, type Lowering, type Variant } from "../language/operation.ts";
 import { matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
-import { frameOf, type OperandElement } from "./frame.ts";
+import { type Frame, frameOf, type OperandElement, type Read } from "./frame.ts";
 import {
   hasPlace,
   joinParts,
@@ -31,17 +31,15 @@ import {
 const perThread = 8;
 
 const small: TileSize = { rows: 64, columns: 64, depth: 16 };
-const middle: TileSize = { rows: 128, columns: 64, depth: 16 };
-const large: TileSize = { rows: 128, columns: 128, depth: 16 };
+const wide: TileSize = { rows: 64, columns: 128, depth: 16 };
 
 /**
  * The table of choices, measured on an H100: large tiles move fewer bytes, small ones and split ones leave fewer of the GPU's cores idle.
  * All are within the 16 KB of workgroup memory and the 256 threads of every device.
  */
 const choices: readonly Split<TileSize>[] = [
-  { tile: large, parts: 1, workgroups: 256 },
-  { tile: middle, parts: 1, workgroups: 384 },
-  { tile: middle, parts: 3, workgroups: 200 },
+  { tile: wide, parts: 1, workgroups: 384 },
+  { tile: wide, parts: 3, workgroups: 200 },
   { tile: small, parts: 1, workgroups: 256 },
   { tile: small, parts: 16, workgroups: 0, mostTiles: 64 },
   { tile: small, parts: 4, workgroups: 0 },
@@ -74,7 +72,6 @@ const nameOf = (choice: Split<TileSize>) => `tile ${nameOfSplit(choice)}`;
 /** How one operand is loaded into workgroup memory. */
 interface Side {
   readonly name: "left" | "right";
-  readonly operand: "a" | "b";
   /** WGSL for where the tile begins along C, and where C ends. */
   readonly first: string;
   readonly end: string;
@@ -117,7 +114,7 @@ function tilingOf(node: Product, tile: TileSize, { features, software, limits }:
   const bytes = (tile.rows + tile.columns + 8) * tile.depth * (halves ? 2 : 4);
   // One vector more in each row, so that threads which transpose write to different banks, if there is room for it.
   const padding = bytes <= limits.maxComputeWorkgroupStorageSize ? 1 : 0;
-  const side = (own: Pick<Side, "name" | "operand" | "first" | "end" | "size" | "alongDepth">, edge: number): Side => {
+  const side = (own: Pick<Side, "name" | "first" | "end" | "size" | "alongDepth">, edge: number): Side => {
     const vectors = (own.size * tile.depth) / 4;
     const turns = own.alongDepth && (vectors / 4) % all === 0;
     return {
@@ -128,8 +125,8 @@ function tilingOf(node: Product, tile: TileSize, { features, software, limits }:
       width: vectorWidth(edge),
     };
   };
-  const left = { name: "left", operand: "a", first: "firstRow", end: "m", size: tile.rows, alongDepth: leftAlong } as const;
-  const right = { name: "right", operand: "b", first: "firstColumn", end: "n", size: tile.columns, alongDepth: rightAlong } as const;
+  const left = { name: "left", first: "firstRow", end: "m", size: tile.rows, alongDepth: leftAlong } as const;
+  const right = { name: "right", first: "firstColumn", end: "n", size: tile.columns, alongDepth: rightAlong } as const;
   return {
     tile,
     left: side(left, capacity(leftAlong ? k : m)),
@@ -159,7 +156,7 @@ function lower(nodes: readonly Product[], choice: Split<TileSize>, capabilities:
 function productKernel(nodes: readonly Product[], tiling: Tiling, partial: PartialProducts | null): Kernel {
   const { tile, left, right, stored, threads, hasRowSums } = tiling;
   const element = ({ width }: Side): OperandElement => ({ type: width === 4 ? "vec4f" : "f32", size: width });
-  const { place, width, rowSumAt, declarations, ...frame } = frameOf({
+  const { place, withOperands, width, rowSumAt, declarations, ...frame } = frameOf({
     nodes,
     tile,
     left: element(left),
@@ -175,16 +172,17 @@ function productKernel(nodes: readonly Product[], tiling: Tiling, partial: Parti
 ${[left, right].map(({ name, row }) => `var<workgroup> ${name}: array<array<${stored}, ${row}>, ${tile.depth}>;`).join("\n")}
 ${hasRowSums && stored !== "vec4f" ? `var<workgroup> rowSumParts: array<vec4f, ${threads[0] * threads[1]}>;` : ""}`,
     main: wgsl`${place}
-  ${mainText(tiling)}
+  ${mainText(tiling, withOperands)}
   ${storeCells(tiling, width, partial !== null)}
   ${hasRowSums ? joinRowSums(tiling, rowSumAt) : ""}`,
   });
 }
 
 /** The product in registers: each block is stored in workgroup memory, then the next one is fetched while this one is multiplied. */
-function mainText(tiling: Tiling): string {
-  const { tile, left, right, stored, threads, unrolls, hasRowSums } = tiling;
-  const fetch = (at: string) => [...fetchTile(left, tiling, at), ...fetchTile(right, tiling, at)].join("\n    ");
+function mainText(tiling: Tiling, withOperands: Frame["withOperands"]): string {
+  const { tile, left, right, stored, threads, isWholeDepth, unrolls, hasRowSums } = tiling;
+  const fetch = (at: string, isWhole = isWholeDepth) =>
+    withOperands((a, b) => [...fetchTile(left, at, isWhole, a), ...fetchTile(right, at, isWhole, b)].join("\n    "));
   return wgsl`let firstRow = tileRow * ${tile.rows}u;
   let firstColumn = tileColumn * ${tile.columns}u;
   ${range(groups)
@@ -200,7 +198,7 @@ function mainText(tiling: Tiling): string {
     ${hasRowSums ? addUp(left) : ""}
     workgroupBarrier();
     let next = select(block, block + ${tile.depth}u, block + ${tile.depth}u < depthEnd);
-    ${fetch("next")}
+    ${isWholeDepth ? "" : `if (next + ${tile.depth}u <= depthEnd) { ${fetch("next", true)} } else`} { ${fetch("next")} }
     ${
       unrolls
         ? range(tile.depth)
@@ -240,26 +238,25 @@ function places({ name, first, end, size, alongDepth, turns, count, width }: Sid
   });
 }
 
-/** WGSL that fetches a thread's part of the block at depth `at` into registers; depth from the part's end on counts as zero. */
-function fetchTile(side: Side, { isWholeDepth }: Tiling, at: string): string[] {
-  const { name, operand, alongDepth, turns, count, width, end } = side;
+/** WGSL that fetches a thread's part of the block at depth `at` into registers. If it is not whole, depth from the part's end on counts as zero. */
+function fetchTile(side: Side, at: string, isWhole: boolean, read: Read): string[] {
+  const { name, alongDepth, turns, count, width, end } = side;
   return range(count).flatMap((i) => {
     const depth = `(${at} + ${name}Depth${i})`;
     if (!alongDepth) {
-      const row = isWholeDepth ? depth : `min(${depth}, depth - 1u)`;
+      const row = isWhole ? depth : `min(${depth}, depth - 1u)`;
       const load =
         width === 4
-          ? `${operand}(${row} * ${name}Stride + ${name}From${i})`
-          : vectorOf((j) => `${operand}(${row} * ${name}Stride + min(${name}From${i} + ${j}u, ${end} - 1u))`);
-      return [`${name}${i} = ${isWholeDepth ? load : `select(vec4f(), ${load}, ${depth} < depthEnd)`};`];
+          ? read(`${row} * ${name}Stride + ${name}From${i}`)
+          : vectorOf((j) => read(`${row} * ${name}Stride + min(${name}From${i} + ${j}u, ${end} - 1u)`));
+      return [`${name}${i} = ${isWhole ? load : `select(vec4f(), ${load}, ${depth} < depthEnd)`};`];
     }
     return range(turns ? 4 : 1).map((j) => {
       const from = `${name}From${i}_${j}`;
-      const column = isWholeDepth ? depth : `min(${depth}, (depth - 1u) & ~3u)`;
-      const load =
-        width === 4 ? `${operand}(${from} + ${column} / 4u)` : vectorOf((l) => `${operand}(${from} + min(${depth} + ${l}u, depth - 1u))`);
+      const column = isWhole ? depth : `min(${depth}, (depth - 1u) & ~3u)`;
+      const load = width === 4 ? read(`${from} + ${column} / 4u`) : vectorOf((l) => read(`${from} + min(${depth} + ${l}u, depth - 1u)`));
       const inside = `vec4u(${depth}, ${depth} + 1u, ${depth} + 2u, ${depth} + 3u) < vec4u(depthEnd)`;
-      return `${name}${i}_${j} = ${isWholeDepth ? load : `select(vec4f(), ${load}, ${inside})`};`;
+      return `${name}${i}_${j} = ${isWhole ? load : `select(vec4f(), ${load}, ${inside})`};`;
     });
   });
 }
@@ -293,22 +290,22 @@ function multiply(k: string): string {
   return [...loads, ...sums].join(" ");
 }
 
-/** WGSL that passes a thread's vectors to `finish`. It is a loop, because a software adapter compiles each store slowly. */
-function storeCells({ threads }: Tiling, width: 1 | 4, isPart: boolean): string {
+/** WGSL that passes a thread's vectors to `finish`: in a loop on a software adapter, which compiles each store slowly. */
+function storeCells({ threads, unrolls }: Tiling, width: 1 | 4, isPart: boolean): string {
   const first = isPart ? "group.z * params.plane + " : "";
   const [isRow, isColumn] = isPart ? ["true", "true"] : ["row < m", "column < n"];
   const store =
     width === 4
-      ? `if (${isColumn}) { finish((${first}row * stride + column) / 4u, column / 4u, value); }`
-      : "for (var l = 0u; l < 4u && column + l < n; l++) { finish(row * stride + column + l, column + l, value[l]); }";
+      ? `if (${isRow} && ${isColumn}) { finish((${first}row * stride + column) / 4u, column / 4u, value); }`
+      : `for (var l = 0u; l < 4u && ${isRow} && column + l < n; l++) { finish(row * stride + column + l, column + l, value[l]); }`;
+  const cell = (i: string, j: string, value: string) => wgsl`let row = firstRow + (local.y + ${i} / 4u * ${threads[1]}u) * 4u + ${i} % 4u;
+    let column = firstColumn + (local.x + ${j} * ${threads[0]}u) * 4u;
+    let value = ${value};
+    ${store}`;
+  if (unrolls) return cells.map(([i, j]) => `{ ${cell(`${i}u`, `${j}u`, `c${i}_${j}`)} }`).join("\n  ");
   return wgsl`var cells = array<vec4f, ${cells.length}>(${cells.map(([i, j]) => `c${i}_${j}`).join(", ")});
-  for (var i = 0u; i < ${perThread}u; i++) {
-    let row = firstRow + (local.y + i / 4u * ${threads[1]}u) * 4u + i % 4u;
-    for (var j = 0u; j < ${groups}u && ${isRow}; j++) {
-      let column = firstColumn + (local.x + j * ${threads[0]}u) * 4u;
-      let value = cells[i * ${groups}u + j];
-      ${store}
-    }
+  for (var i = 0u; i < ${cells.length}u; i++) {
+    ${cell(`(i / ${groups}u)`, `(i % ${groups}u)`, "cells[i]")}
   }`;
 }
 

@@ -31,7 +31,7 @@ const emulated: Choose = (_, variants) => {
 const unitless = { ...device.capabilities, subgroupMatrices: [] };
 const ways = [
   { name: "tile 64×64×16", dtype: "f32", capabilities: unitless, choose: chooseNamed("tile 64×64×16") },
-  { name: "tile 128×128×16", dtype: "f16", capabilities: unitless, choose: chooseNamed("tile 128×128×16") },
+  { name: "tile 64×128×16", dtype: "f16", capabilities: unitless, choose: chooseNamed("tile 64×128×16") },
   {
     name: "subgroup matrix 64×64×32",
     dtype: "f16",
