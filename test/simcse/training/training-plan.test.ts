@@ -61,9 +61,9 @@ describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
     const plans = (form: Partial<TrainingStepOptions>) =>
       planTrainingStep(base, { mlp: true, halves: true }, { ...options, ...form }, capabilities).plans;
     expect(plans({ accumulation: 2 }).batch!.kernels.length).toBeLessThanOrEqual(213);
-    expect(plans({ batchSize: 512, cacheChunk: 64 }).chunk!.kernels.length).toBeLessThanOrEqual(199);
+    expect(plans({ batchSize: 512, cacheChunk: 64 }).chunk!.kernels.length).toBeLessThanOrEqual(200);
     // Products of so few rows are split along k.
-    expect(plans({ batchSize: 512, cacheChunk: 16 }).chunk!.kernels.length).toBeLessThanOrEqual(267);
+    expect(plans({ batchSize: 512, cacheChunk: 16 }).chunk!.kernels.length).toBeLessThanOrEqual(268);
   });
 
   it("takes at most 2.45 GB of activations in f32 and 1.25 GB in f16", () => {
