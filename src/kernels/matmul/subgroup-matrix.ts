@@ -7,9 +7,9 @@
  * read in the code that its driver makes, decides the details:
  * - Memory is moved in vectors of 16 bytes. A matrix is loaded from an array of its subgroup's own at a constant offset and stride: computed
  *   ones are bounds-checked, which costs up to half of the speed.
- * - The next block is fetched inside an `if`, and as it is wherever it is whole. Outside of one, the compiler moves the loads down to
- *   the place where they are stored, past all the products that they should overlap with, and half of the speed is gone. Zeros selected for
- *   depth past the end would make it wait for the loads at once.
+ * - The next block is fetched inside an `if`, as it is. Outside of one, the compiler moves the loads down to the place where they are
+ *   stored, past all the products that they should overlap with, and half of the speed is gone. Zeros selected for depth past the end would
+ *   make it wait for the loads at once, so only the first block may be smaller than the others.
  * - Results pass through the memory of the operands, as many at a time as fit, so that vectors are stored and few barriers are needed.
  */
 import type { Capabilities, SubgroupMatrix } from "../../gpu/capabilities.ts";
@@ -289,10 +289,14 @@ var<workgroup> pieces: array<array<vec4u, ${tiling.piece}>, ${piecesOf(tiling)}>
   });
 }
 
-/** The product: the next block is fetched into registers while the matrix units work on the one in workgroup memory. */
+/**
+ * The product: the next block is fetched into registers while the matrix units work on the one in workgroup memory. If k does not consist
+ * of whole blocks, the first one is smaller.
+ */
 function mainText(tiling: Tiling, withOperands: Frame["withOperands"]): string {
   const { choice, lanes, left, right, matrix, rows, columns, isWholeDepth, hasRowSums } = tiling;
   const { tile } = choice;
+  const { depth } = tile;
   const across = tile.subgroups[1];
   const sums = range(rows).flatMap((i) => range(columns).map((j) => `var c${i}_${j}: ${resultType(matrix)};`));
   const fetch = (at: string, isWhole: boolean) =>
@@ -306,15 +310,15 @@ function mainText(tiling: Tiling, withOperands: Frame["withOperands"]): string {
   ${sums.join(" ")}
   ${hasRowSums ? "var lowSum = vec4f(); var highSum = vec4f();" : ""}
   ${[left, right].flatMap((side) => places(side, tiling)).join("\n  ")}
+  ${isWholeDepth ? `const rest = ${depth}u;` : `let rest = (depthEnd - depthBegin - 1u) % ${depth}u + 1u;`}
   let start = select(0u, depthBegin, depthBegin < depthEnd);
   ${fetch("start", isWholeDepth)}
-  for (var k = depthBegin; k < depthEnd; k += ${tile.depth}u) {
+  for (var next = select(depthEnd + ${depth}u, depthBegin + rest, depthBegin < depthEnd); next < depthEnd + ${depth}u; next += ${depth}u) {
     ${[...storeTile(left, tiling), ...storeTile(right, tiling)].join("\n    ")}
     workgroupBarrier();
-    let next = k + ${tile.depth}u;
-    ${isWholeDepth ? "" : `if (next + ${tile.depth}u <= depthEnd) { ${fetch("next", true)} } else`} if (next < depthEnd) {
-    ${fetch("next", isWholeDepth)} }
-    ${range(tile.depth / matrix.K)
+    if (next < depthEnd) {
+    ${fetch("next", true)} }
+    ${range(depth / matrix.K)
       .map((step) => multiply(tiling, step))
       .join("\n    ")}
     workgroupBarrier();
@@ -340,14 +344,14 @@ function places({ name, alongDepth, first, end, line, part, stride, perThread }:
   });
 }
 
-/** WGSL that fetches a thread's vectors of the block at depth `at` into registers. If it is not whole, depth from the part's end on counts as zero. */
+/** WGSL that fetches a thread's vectors of the block at depth `at` into registers. If it is not whole, depth past its `rest` counts as zero. */
 function fetchTile({ name, alongDepth, perThread }: Side, at: string, isWhole: boolean, read: Read): string[] {
   return range(perThread).map((i) => {
     const depth = `${at} + ${name}Depth${i}`;
     const load = (from: string) =>
       alongDepth ? read(`${name}From${i} + (${from}) / ${halvesPerVector}u`) : read(`(${from}) * ${name}Stride + ${name}From${i}`);
     if (isWhole) return `${name}${i} = ${load(depth)};`;
-    return `${name}${i} = select(vec4u(), ${load(`min(${depth}, depth - 1u)`)}, ${depth} < depthEnd);`;
+    return `${name}${i} = select(vec4u(), ${load(`min(${depth}, depth - 1u)`)}, ${name}Depth${i} < rest);`;
   });
 }
 

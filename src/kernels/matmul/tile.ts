@@ -180,9 +180,9 @@ ${hasRowSums && stored !== "vec4f" ? `var<workgroup> rowSumParts: array<vec4f, $
 
 /** The product in registers: each block is stored in workgroup memory, then the next one is fetched while this one is multiplied. */
 function mainText(tiling: Tiling, withOperands: Frame["withOperands"]): string {
-  const { tile, left, right, stored, threads, isWholeDepth, unrolls, hasRowSums } = tiling;
-  const fetch = (at: string, isWhole = isWholeDepth) =>
-    withOperands((a, b) => [...fetchTile(left, at, isWhole, a), ...fetchTile(right, at, isWhole, b)].join("\n    "));
+  const { tile, left, right, stored, threads, unrolls, hasRowSums } = tiling;
+  const fetch = (at: string) =>
+    withOperands((a, b) => [...fetchTile(left, tiling, at, a), ...fetchTile(right, tiling, at, b)].join("\n    "));
   return wgsl`let firstRow = tileRow * ${tile.rows}u;
   let firstColumn = tileColumn * ${tile.columns}u;
   ${range(groups)
@@ -198,7 +198,7 @@ function mainText(tiling: Tiling, withOperands: Frame["withOperands"]): string {
     ${hasRowSums ? addUp(left) : ""}
     workgroupBarrier();
     let next = select(block, block + ${tile.depth}u, block + ${tile.depth}u < depthEnd);
-    ${isWholeDepth ? "" : `if (next + ${tile.depth}u <= depthEnd) { ${fetch("next", true)} } else`} { ${fetch("next")} }
+    ${fetch("next")}
     ${
       unrolls
         ? range(tile.depth)
@@ -238,25 +238,25 @@ function places({ name, first, end, size, alongDepth, turns, count, width }: Sid
   });
 }
 
-/** WGSL that fetches a thread's part of the block at depth `at` into registers. If it is not whole, depth from the part's end on counts as zero. */
-function fetchTile(side: Side, at: string, isWhole: boolean, read: Read): string[] {
+/** WGSL that fetches a thread's part of the block at depth `at` into registers; depth from the part's end on counts as zero. */
+function fetchTile(side: Side, { isWholeDepth }: Tiling, at: string, read: Read): string[] {
   const { name, alongDepth, turns, count, width, end } = side;
   return range(count).flatMap((i) => {
     const depth = `(${at} + ${name}Depth${i})`;
     if (!alongDepth) {
-      const row = isWhole ? depth : `min(${depth}, depth - 1u)`;
+      const row = isWholeDepth ? depth : `min(${depth}, depth - 1u)`;
       const load =
         width === 4
           ? read(`${row} * ${name}Stride + ${name}From${i}`)
           : vectorOf((j) => read(`${row} * ${name}Stride + min(${name}From${i} + ${j}u, ${end} - 1u)`));
-      return [`${name}${i} = ${isWhole ? load : `select(vec4f(), ${load}, ${depth} < depthEnd)`};`];
+      return [`${name}${i} = ${isWholeDepth ? load : `select(vec4f(), ${load}, ${depth} < depthEnd)`};`];
     }
     return range(turns ? 4 : 1).map((j) => {
       const from = `${name}From${i}_${j}`;
-      const column = isWhole ? depth : `min(${depth}, (depth - 1u) & ~3u)`;
+      const column = isWholeDepth ? depth : `min(${depth}, (depth - 1u) & ~3u)`;
       const load = width === 4 ? read(`${from} + ${column} / 4u`) : vectorOf((l) => read(`${from} + min(${depth} + ${l}u, depth - 1u)`));
       const inside = `vec4u(${depth}, ${depth} + 1u, ${depth} + 2u, ${depth} + 3u) < vec4u(depthEnd)`;
-      return `${name}${i}_${j} = ${isWhole ? load : `select(vec4f(), ${load}, ${inside})`};`;
+      return `${name}${i}_${j} = ${isWholeDepth ? load : `select(vec4f(), ${load}, ${inside})`};`;
     });
   });
 }
