@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { OptionError } from "../src/errors.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
-import { circumstances } from "./machine.ts";
+import { circumstances, sayProgress } from "./machine.ts";
 import { formatTable } from "./measure.ts";
 import { openBench } from "./open-bench.ts";
 import { benchTables } from "./tables.ts";
@@ -15,9 +15,12 @@ try {
   if (unknown !== undefined)
     throw new OptionError(`There is no benchmark ${unknown}.`, `There are ${Object.keys(benchTables).join(", ")}.`);
   await using device = await openAdapter();
-  const bench = await openBench(device, values);
+  const bench = await openBench(device, { ...values, say: sayProgress });
   console.log(circumstances(bench));
-  for (const name of names) for (const table of await benchTables[name]!(bench)) console.log(`\n${formatTable(table)}`);
+  for (const name of names) {
+    sayProgress(`benchmark ${name}`);
+    for (const table of await benchTables[name]!(bench)) console.log(`\n${formatTable(table)}`);
+  }
 } catch (error) {
   reportFailure(error, { debug: true });
 }

@@ -10,15 +10,14 @@ import { writeFilesInto } from "../src/io/folder-node.ts";
 import type { FloatType } from "../src/kernels/language/operation.ts";
 import { savedModelFiles } from "../src/simcse/checkpoint/saved-model.ts";
 import { unprepared } from "../src/simcse/embedding/prompts.ts";
-import { SimCseModel } from "../src/simcse/model/model.ts";
+import type { SimCseModel } from "../src/simcse/model/model.ts";
 import { SimCSE } from "../src/simcse/simcse-node.ts";
 import { timingOf } from "../src/tuning/measure.ts";
 import { encodeTable, equalSentences, rateCells } from "./encode.ts";
-import { type BenchTable, short } from "./measure.ts";
-import { type BenchModel, benchDtypes, benchModels, bertConfig } from "./models.ts";
-import type { Bench } from "./open-bench.ts";
-import { findPyTorch } from "./pytorch.ts";
-import { type Encoded, type PyTorchWork, pytorchEncodings } from "./pytorch-encode.ts";
+import { type BenchTable, short, timesInTurns } from "./measure.ts";
+import { type BenchModel, benchDtypes, benchModels } from "./models.ts";
+import { type Bench, sayRow } from "./open-bench.ts";
+import { PyTorch, type Unmeasured } from "./pytorch.ts";
 import { bertTokenizer, wikipedia, wikipediaTexts } from "./wikipedia.ts";
 
 /** The library's own limit of a model that states none. */
@@ -36,7 +35,22 @@ const compared = 32;
 
 const head = ["from texts to vectors", "sentences", "tokens", "s", "rounds", "sentences/s"];
 
-type Result = Encoded | { readonly reason: string };
+interface Encoded {
+  /** Milliseconds of each round. */
+  readonly times: readonly number[];
+  readonly sentences: number;
+  readonly tokens: number;
+  readonly vectors?: readonly (readonly number[])[];
+}
+
+type Result = Encoded | Unmeasured;
+
+/** What PyTorch measures; `encode.py` says what each is. */
+interface PyTorchWork {
+  readonly work: "tokenize" | "texts" | "ids";
+  readonly dtype: FloatType;
+  readonly batch_size: number;
+}
 
 /** The works in PyTorch: the texts in the batches that sentence-transformers has by default, and in larger ones. */
 const pytorchWorks = (dtypes: readonly FloatType[]): PyTorchWork[] => [
@@ -49,33 +63,44 @@ const pytorchWorks = (dtypes: readonly FloatType[]): PyTorchWork[] => [
 
 /** The table of encode.ts with PyTorch's rows, and the table of texts. */
 export async function encodeTables(bench: Bench): Promise<readonly BenchTable[]> {
-  const own = await encodeTable(bench, wikipedia);
   const texts = await wikipediaTexts(manySentences);
-  if (texts === null)
-    return [own, { head, rows: [], note: "From texts to vectors: needs Wikipedia sentences and BERT's tokenizer, see SIMCSE_DATA." }];
+  if (texts === null) {
+    const note = "From texts to vectors: needs Wikipedia sentences and BERT's tokenizer, see SIMCSE_DATA.";
+    return [await encodeTable(bench, wikipedia), { head, rows: [], note }];
+  }
+  bench.say("starting Python with sentence-transformers");
+  using torch = new PyTorch("bench/encode.py");
   const { software } = bench.device.capabilities;
+  // Its imports would take processors from what we measure.
+  if (software) await torch.packages();
   const sentences = texts.slice(0, software ? 512 : bench.quick ? 2000 : manySentences);
   // The largest model that the adapter has time for.
   const model = benchModels(bench).at(-1)!;
   const folder = await mkdtemp(join(tmpdir(), "simcse-encode-"));
   try {
-    await writeModel(bench, model, folder);
+    const own = await encodeTable(bench, wikipedia, async (drawn, weights) => {
+      if (drawn !== model) return;
+      bench.say(`writing ${model.name}`);
+      await writeModel(weights, folder);
+    });
     const rows: string[][] = [];
     let vectors: readonly Float32Array[] = [];
     for (const dtype of benchDtypes(bench)) {
+      bench.say(`${model.name}, ${dtype}: loading, and encoding ${sentences.length.toLocaleString("en-US")} texts`);
       const measured = await measureTexts(bench, folder, dtype, { texts, sentences });
       if (dtype === "f32") {
         rows.push(
           textRow(
+            bench,
             `tokenising alone, in ${measured.threads === 0 ? "the calling thread" : `${measured.threads} threads`}`,
             measured.tokenizing,
           ),
         );
         vectors = measured.vectors;
       }
-      rows.push(textRow(`${model.name}, ${dtype}`, measured.encoding));
+      rows.push(textRow(bench, `${model.name}, ${dtype}`, measured.encoding));
     }
-    const pytorch = await pytorchRows(bench, model, folder, { sentences, vectors });
+    const pytorch = await pytorchRows(bench, torch, model, folder, { sentences, vectors });
     return [
       { ...own, rows: [...own.rows, ...pytorch.ids] },
       {
@@ -89,26 +114,14 @@ export async function encodeTables(bench: Bench): Promise<readonly BenchTable[]>
   }
 }
 
-/** Writes a model with random weights, so that transformers and sentence-transformers open it too. */
-async function writeModel({ device }: Bench, model: BenchModel, folder: string): Promise<void> {
-  const simcse = await SimCseModel.allocate(device, bertConfig(model), { training: false, mlp: false });
-  simcse.store.initialize(42);
+/** Writes a model, so that transformers and sentence-transformers open it too. */
+async function writeModel(simcse: SimCseModel, folder: string): Promise<void> {
   const settings = { pooler_type: "avg", max_seq_length: maxLength };
   await writeFilesInto(folder, savedModelFiles(simcse, await bertTokenizer(), settings, unprepared));
-  simcse.close();
 }
 
 /** Milliseconds of each round. */
-async function timesOf(run: () => Promise<unknown>): Promise<number[]> {
-  const times: number[] = [];
-  const began = performance.now();
-  while (times.length < rounds && performance.now() - began < seconds * 1000) {
-    const start = performance.now();
-    await run();
-    times.push(performance.now() - start);
-  }
-  return times;
-}
+const timesOf = async (run: () => Promise<unknown>): Promise<number[]> => (await timesInTurns([{ run }], { rounds, seconds }))[0]!;
 
 interface Texts {
   /** Enough to start the threads of a tokenizer. */
@@ -137,17 +150,17 @@ async function measureTexts({ device }: Bench, folder: string, dtype: FloatType,
   return { tokenizing, encoding, threads: threads.size, vectors };
 }
 
-function textRow(name: string, result: Result): string[] {
-  if ("reason" in result) return [name, "", "", result.reason, "", ""];
+function textRow(bench: Bench, name: string, result: Result): string[] {
+  if ("reason" in result) return sayRow(bench, [name, "", "", result.reason, "", ""]);
   const { milliseconds } = timingOf(result.times);
-  return [
+  return sayRow(bench, [
     name,
     String(result.sentences),
     String(result.tokens),
     short(milliseconds / 1000),
     String(result.times.length),
     ((result.sentences * 1000) / milliseconds).toFixed(0),
-  ];
+  ]);
 }
 
 interface PyTorchRows {
@@ -161,37 +174,40 @@ interface PyTorchRows {
 /** The same sentences and ids in PyTorch: on the machine's GPU if we use one, else on its CPU. */
 async function pytorchRows(
   bench: Bench,
+  torch: PyTorch,
   model: BenchModel,
   folder: string,
   { sentences, vectors }: { readonly sentences: readonly string[]; readonly vectors: readonly Float32Array[] },
 ): Promise<PyTorchRows> {
   const without = (reason: string): PyTorchRows => ({ ids: [], texts: [], note: ` ${reason}` });
-  const torch = findPyTorch();
-  if (torch === null) return without("PyTorch is not installed.");
+  bench.say("waiting for sentence-transformers");
+  const found = await torch.packages();
+  if ("reason" in found) return without(`sentence-transformers: ${found.reason}.`);
   const { software } = bench.device.capabilities;
-  if (!software && torch.cuda === null) return without(`PyTorch ${torch.version} has no CUDA.`);
+  if (!software && found.cuda === null) return without(`PyTorch ${found.versions.PyTorch} has no CUDA.`);
   const device = software ? "cpu" : "cuda";
   const measurements = pytorchWorks(software ? ["f32"] : ["f32", "f16"]);
   const ids = equalSentences(bench);
-  const options = { device, folder, sentences, ids, rounds, seconds, vectors: compared, measurements } as const;
-  const { versions, results } = await pytorchEncodings(torch, options);
-  if (versions === null) return without(`sentence-transformers did not load: ${"reason" in results[0]! ? results[0].reason : ""}.`);
+  const options = { device, folder, sentences, ids, rounds, seconds, vectors: compared };
+  let theirs: Encoded["vectors"];
   const rows = { ids: [] as string[][], texts: [] as string[][] };
   const on = device.toUpperCase();
-  for (const [i, { work, dtype, batch_size }] of measurements.entries()) {
-    const result = results[i]!;
-    if (work === "tokenize") rows.texts.push(textRow("sentence-transformers, tokenising alone", result));
+  let i = 0;
+  for await (const result of torch.results<Encoded>(measurements, options)) {
+    const { work, dtype, batch_size } = measurements[i++]!;
+    if ("vectors" in result) theirs ??= result.vectors;
+    if (work === "tokenize") rows.texts.push(textRow(bench, "sentence-transformers, tokenising alone", result));
     if (work === "texts")
-      rows.texts.push(textRow(`${model.name}, sentence-transformers, ${on}, ${dtype}, batches of ${batch_size}`, result));
+      rows.texts.push(textRow(bench, `${model.name}, sentence-transformers, ${on}, ${dtype}, batches of ${batch_size}`, result));
     if (work === "ids") {
       const name = `${ids.length} × ${ids[0]!.length} tokens (${model.name}, ${dtype}, transformers, ${on})`;
-      rows.ids.push("reason" in result ? [name, "", "", result.reason, "", "", ""] : [name, ...rateCells(ids, timingOf(result.times)), ""]);
+      const cells = "reason" in result ? ["", "", result.reason, "", ""] : rateCells(ids, timingOf(result.times));
+      rows.ids.push(sayRow(bench, [name, ...cells, ""]));
     }
   }
-  const theirs = results.find((result): result is Encoded => "vectors" in result);
-  const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const named = Object.entries(found.versions).map(([name, version]) => `${name} ${version}`);
   const agreement = theirs
-    ? ` Our vectors in f32 differ from sentence-transformers' by ${largestDifference(vectors, theirs.vectors!).toExponential(1)} at most.`
+    ? ` Our vectors in f32 differ from sentence-transformers' by ${largestDifference(vectors, theirs).toExponential(1)} at most.`
     : "";
   return { ...rows, note: ` ${named.join(", ")}; products in f32 without TF32, PyTorch's default.${agreement}` };
 }

@@ -9,7 +9,7 @@ import { BatchPacker } from "../src/simcse/model/batch.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { type BenchTable, measure, percent, timeCells, workOf } from "./measure.ts";
 import { type BenchModel, benchDtypes, benchModels, bertConfig, syntheticSentences } from "./models.ts";
-import type { Bench } from "./open-bench.ts";
+import { type Bench, sayRow } from "./open-bench.ts";
 
 const batchSize = 64;
 const tokens = 32;
@@ -75,6 +75,7 @@ async function worksOf(bench: Bench, model: SimCseModel, real: readonly Batch[])
 
 async function modelRows(bench: Bench, name: string, model: SimCseModel, real: readonly Batch[]): Promise<string[][]> {
   const { device, ceilings, rounds } = bench;
+  bench.say(`${name}: compiling`);
   const works = (await worksOf(bench, model, real)).map((work) => {
     const packer = new BatchPacker(work.encoder.capacity);
     const pack = (batch: Batch) =>
@@ -84,6 +85,7 @@ async function modelRows(bench: Bench, name: string, model: SimCseModel, real: r
       );
     return { ...work, program: work.encoder.program, pack };
   });
+  bench.say(`${name}: measuring`);
   const times = await measure(
     device,
     works.map(({ program, batches, pack }) => ({
@@ -99,11 +101,8 @@ async function modelRows(bench: Bench, name: string, model: SimCseModel, real: r
     const dispatches: DispatchProfile[] = [];
     for (const batch of work.batches) dispatches.push(...(await work.program.profile(work.pack(batch))));
     const all = work.batches.flat();
-    rows.push([
-      `${work.name} (${name})`,
-      ...rateCells(all, times[i]!),
-      percent(workOf(dispatches, ceilings).roofline / times[i]!.milliseconds),
-    ]);
+    const share = percent(workOf(dispatches, ceilings).roofline / times[i]!.milliseconds);
+    rows.push(sayRow(bench, [`${work.name} (${name})`, ...rateCells(all, times[i]!), share]));
   }
   for (const encoder of new Set(works.map((work) => work.encoder))) encoder.close();
   return rows;
@@ -116,19 +115,23 @@ export function rateCells(sentences: readonly { readonly length: number }[], tim
   return [String(sentences.length), String(counted), ...timeCells(timing), perSecond.toFixed(0)];
 }
 
+/** Is given the weights of each model before they are freed, because drawing those of BERT-base again would take seconds. */
+export type KeepWeights = (model: BenchModel, weights: SimCseModel) => Promise<void>;
+
 /** A model's rows, in every dtype. */
-async function rowsOf(bench: Bench, model: BenchModel, real: readonly Batch[]): Promise<string[][]> {
+async function rowsOf(bench: Bench, model: BenchModel, real: readonly Batch[], keep: KeepWeights): Promise<string[][]> {
   const allocate = (halves: boolean) => SimCseModel.allocate(bench.device, bertConfig(model), { training: false, mlp: false, halves });
+  bench.say(`${model.name}: drawing weights`);
   const initial = await allocate(false);
   initial.store.initialize(42);
   const rows: string[][] = [];
   for (const dtype of benchDtypes(bench)) {
     const simcse = await allocate(dtype === "f16");
-    // Drawing the weights of BERT-base again would take seconds.
     await simcse.copyFrom(initial);
     rows.push(...(await modelRows(bench, `${model.name}, ${dtype}`, simcse, real)));
     simcse.close();
   }
+  await keep(model, initial);
   initial.close();
   return rows;
 }
@@ -137,11 +140,15 @@ async function rowsOf(bench: Bench, model: BenchModel, real: readonly Batch[]): 
 export type RealSentences = (count: number) => Promise<readonly (readonly number[])[] | null>;
 
 /** The table of all models. */
-export async function encodeTable(bench: Bench, sentences: RealSentences = async () => null): Promise<BenchTable> {
+export async function encodeTable(
+  bench: Bench,
+  sentences: RealSentences = async () => null,
+  keep: KeepWeights = async () => {},
+): Promise<BenchTable> {
   const ids = await sentences((bench.quick ? 2 : bench.device.capabilities.software ? 4 : 16) * batchSize);
   const real = Array.from({ length: Math.floor((ids?.length ?? 0) / batchSize) }, (_, i) => ids!.slice(i * batchSize, (i + 1) * batchSize));
   const rows: string[][] = [];
-  for (const model of benchModels(bench)) rows.push(...(await rowsOf(bench, model, real)));
+  for (const model of benchModels(bench)) rows.push(...(await rowsOf(bench, model, real, keep)));
   const head = ["encode", "sentences", "tokens", "ms", "spread", "sentences/s", "of ceiling"];
   if (ids === null) return { head, rows };
   const counted = real.flat().reduce((sum, ids) => sum + ids.length, 0);

@@ -13,10 +13,10 @@ import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
 import { correctness } from "./correctness.ts";
-import { circumstances } from "./machine.ts";
+import { circumstances, sayProgress } from "./machine.ts";
 import { type BenchTable, formatTable } from "./measure.ts";
 import { openBench } from "./open-bench.ts";
-import { findPyTorch } from "./pytorch.ts";
+import { PyTorch } from "./pytorch.ts";
 import { benchTables } from "./tables.ts";
 
 /** The driver as named by NVIDIA's tool; other drivers are in the adapter's description. */
@@ -26,10 +26,11 @@ function nvidiaDriver(): string[] {
   return status === 0 ? [`- NVIDIA driver: ${stdout.trim().split("\n").join("; ")}`] : [];
 }
 
-function pytorchLine(): string {
-  const torch = findPyTorch();
-  if (torch === null) return "- PyTorch: not installed";
-  return `- PyTorch ${torch.version}, ${torch.cuda === null ? "without CUDA: no comparison on a GPU" : `CUDA on ${torch.cuda}`}`;
+async function pytorchLine(): Promise<string> {
+  using torch = new PyTorch("bench/training_step.py");
+  const found = await torch.packages();
+  if ("reason" in found) return `- PyTorch: ${found.reason}`;
+  return `- PyTorch ${found.versions.PyTorch}, ${found.cuda === null ? "without CUDA: no comparison on a GPU" : `CUDA ${found.cuda}`}`;
 }
 
 const fileName = (adapter: string) =>
@@ -44,13 +45,13 @@ try {
     options: { quick: { type: "boolean", default: false }, output_dir: { type: "string", default: "bench/results" } },
   });
   await using device = await openAdapter();
-  const bench = await openBench(device, values);
+  const bench = await openBench(device, { ...values, say: sayProgress });
   const parts: string[] = [];
   const tables: Record<string, readonly BenchTable[]> = {};
   const day = new Date().toISOString().slice(0, 10);
   const path = join(values.output_dir, `${day}-${fileName(device.name)}`);
   mkdirSync(values.output_dir, { recursive: true });
-  const heading = [circumstances(bench), ...nvidiaDriver(), pytorchLine()].join("\n");
+  const heading = [circumstances(bench), ...nvidiaDriver(), await pytorchLine()].join("\n");
   // Written after each part, so that results survive if a driver ends the process.
   const add = async (part: string) => {
     console.log(`${part}\n`);
@@ -65,6 +66,7 @@ try {
   // Compilers of other GPUs say nothing of this one.
   const { compilers: _, ...ofThisGpu } = benchTables;
   for (const [name, measureTables] of Object.entries(ofThisGpu)) {
+    sayProgress(`benchmark ${name}`);
     tables[name] = await measureTables(bench);
     for (const table of tables[name]) await add(formatTable(table));
   }

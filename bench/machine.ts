@@ -1,7 +1,10 @@
-/** The heading of results, which names the machine. */
+/** What runs of benchmarks say: the heading of results, which names the machine, and their progress. */
 import { cpus, loadavg } from "node:os";
 import { describeCeilings } from "../src/autograd/profile.ts";
 import type { Bench } from "./open-bench.ts";
+
+/** On stderr, with the seconds since the process began. */
+export const sayProgress = (line: string): void => console.error(`${(performance.now() / 1000).toFixed(1)} s: ${line}`);
 
 /** Adapter, machine, day, and the ceilings that all shares refer to. */
 export function circumstances({ device, ceilings, quick }: Bench): string {

@@ -8,25 +8,42 @@ import type { Bench } from "./open-bench.ts";
 
 export interface Subject {
   /** One run, which ends when the device has finished it. */
-  readonly run: () => Promise<void>;
+  readonly run: () => Promise<unknown>;
 }
 
-/** The time of each subject on the host's clock over `rounds`, after one run for compilation and as many as warm the device up. */
+/** The time of each subject over `rounds`. */
 export async function measure(device: Device, subjects: readonly Subject[], rounds: number): Promise<Timing[]> {
+  await warmUp(device, subjects);
+  return (await timesInTurns(subjects, { rounds })).map(timingOf);
+}
+
+/** One run of each subject for compilation, and as many as warm the device up. */
+export async function warmUp(device: Device, subjects: readonly Subject[]): Promise<void> {
+  await timesInTurns(subjects, { rounds: 1 });
+  await timesInTurns(subjects, { rounds: Number.POSITIVE_INFINITY, seconds: warmUpOf(device) / 1000 });
+}
+
+/** How often subjects take turns: not again after so many seconds, if they are given. */
+export interface Rounds {
+  readonly rounds: number;
+  readonly seconds?: number;
+}
+
+/** The milliseconds of each run of each subject on the host's clock. */
+export async function timesInTurns(
+  subjects: readonly Subject[],
+  { rounds, seconds = Number.POSITIVE_INFINITY }: Rounds,
+): Promise<number[][]> {
   const times = subjects.map(() => [] as number[]);
-  const takeTurns = async () => {
+  const end = performance.now() + seconds * 1000;
+  for (let round = 0; round < rounds && performance.now() < end; round++) {
     for (const [i, { run }] of subjects.entries()) {
       const start = performance.now();
       await run();
       times[i]!.push(performance.now() - start);
     }
-  };
-  await takeTurns();
-  const end = performance.now() + warmUpOf(device);
-  while (performance.now() < end) await takeTurns();
-  for (const list of times) list.length = 0;
-  for (let round = 0; round < rounds; round++) await takeTurns();
-  return times.map(timingOf);
+  }
+  return times;
 }
 
 /** Milliseconds of a contender's turn. */

@@ -1,49 +1,138 @@
-/** The training step in PyTorch, in a separate process (`training_step.py`), if a Python with PyTorch is installed. */
-import { spawnSync } from "node:child_process";
+/**
+ * Scripts that measure works in PyTorch beside ours, in a Python process (`measured_works.py`), if a Python with the packages is installed.
+ * Python starts at once, so that its imports, which take long on a fresh machine, go on beside our own work; it measures when it is asked.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { resolve } from "node:path";
-import { type Timing, timingOf } from "../src/tuning/measure.ts";
+import { createInterface } from "node:readline";
 
-export interface PyTorchStep {
-  readonly device: "cpu" | "cuda";
-  /** Automatic mixed precision with f16 and a gradient scaler. */
-  readonly amp: boolean;
-  readonly compile: boolean;
-  readonly rounds: number;
-  /** Sentences of equal length as token ids. */
-  readonly ids: readonly (readonly number[])[];
-  readonly config: Readonly<Record<string, number>>;
-}
-
-export interface PyTorch {
-  readonly python: string;
-  readonly version: string;
-  /** The name of the CUDA device, null if there is none. */
+export interface PyTorchPackages {
+  /** By package. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** CUDA's version, null if PyTorch has no device for it. */
   readonly cuda: string | null;
 }
 
-/** Relative to the repository's root, where benchmarks run. */
-const script = resolve("bench/training_step.py");
-
-/** torch.compile takes minutes on a slow machine. */
-const patience = 600_000;
-
-const probe =
-  "import json, torch; print(json.dumps({'version': torch.__version__, 'cuda': torch.cuda.get_device_name() if torch.cuda.is_available() else None}))";
-
-/** The first Python that has PyTorch, `$PYTHON` first; null if there is none. */
-export function findPyTorch(): PyTorch | null {
-  const pythons = [process.env.PYTHON, "python3", "/usr/bin/python3"].filter((python) => python !== undefined);
-  for (const python of pythons) {
-    const { status, stdout } = spawnSync(python, ["-c", probe], { encoding: "utf8" });
-    if (status === 0) return { python, ...(JSON.parse(stdout) as Omit<PyTorch, "python">) };
-  }
-  return null;
+/** Why there is no result. */
+export interface Unmeasured {
+  readonly reason: string;
 }
 
-/** The time of a step and the number of tokens that it computed, or the reason why there is none. */
-export function pytorchStep({ python }: PyTorch, step: PyTorchStep): (Timing & { readonly tokens: number }) | { readonly reason: string } {
-  const { status, stdout, stderr } = spawnSync(python, [script], { input: JSON.stringify(step), encoding: "utf8", timeout: patience });
-  if (status !== 0) return { reason: stderr.trim().split("\n").at(-1) || "it did not end in time" };
-  const { times, tokens } = JSON.parse(stdout.trim().split("\n").at(-1)!) as { times: number[]; tokens: number };
-  return { ...timingOf(times), tokens };
+/** Seconds for each work, so that a machine that is lent for minutes is not lost to one of them. torch.compile takes most of them. */
+const limit = 45;
+
+/** Seconds until a process that says nothing is ended: a work ends itself before, unless it does not come back from a call. */
+const patience = 60;
+
+export class PyTorch implements Disposable {
+  readonly #script: string;
+  readonly #packages: Promise<PyTorchPackages | Unmeasured>;
+  #process: PythonProcess | null = null;
+  #isClosed = false;
+
+  /** Starts a script, named relative to the repository's root, where benchmarks run. */
+  constructor(script: string) {
+    this.#script = resolve(script);
+    this.#packages = this.#start();
+  }
+
+  /** What the first Python with the packages has, `$PYTHON` first. Waits until they are imported. */
+  async packages(): Promise<PyTorchPackages | Unmeasured> {
+    const timer = setTimeout(() => this[Symbol.dispose](), patience * 1000);
+    const found = await this.#packages;
+    clearTimeout(timer);
+    return found;
+  }
+
+  /** The result of each work as soon as it is there, or why there is none. For once, after `packages`. */
+  async *results<Result extends object>(
+    works: readonly object[],
+    options: Readonly<Record<string, unknown>>,
+  ): AsyncGenerator<Result | Unmeasured> {
+    const python = this.#process!;
+    let isThere = (await python.ask({ ...options, works, limit })) !== null;
+    let reason: string | null = null;
+    for (const _ of works) {
+      const said = isThere ? ((await python.next(patience)) as Result | Unmeasured | null) : null;
+      isThere = said !== null;
+      yield said ?? { reason: reason ?? python.complaint };
+      if (!isThere) reason = "not begun";
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    this.#process?.end();
+  }
+
+  async #start(): Promise<PyTorchPackages | Unmeasured> {
+    let reason = "not installed";
+    for (const path of [process.env.PYTHON, "python3", "/usr/bin/python3"]) {
+      if (path === undefined || this.#isClosed) continue;
+      const python = new PythonProcess(path, this.#script);
+      this.#process = python;
+      const said = (await python.next()) as PyTorchPackages | null;
+      if (said !== null) return said;
+      reason = python.complaint;
+    }
+    return { reason };
+  }
+}
+
+/** A process that says lines of JSON. */
+class PythonProcess {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #lines: AsyncIterator<string>;
+  readonly #closed: Promise<void>;
+  #isLate = false;
+  #stderr = "";
+
+  constructor(python: string, script: string) {
+    this.#child = spawn(python, [script]);
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+    this.#child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-4000);
+    });
+    this.#closed = new Promise((resolve) => this.#child.on("close", () => resolve()));
+    this.#child.on("error", (error) => {
+      this.#stderr = error.message;
+    });
+    // A process that ends before it has read everything says why on stderr.
+    this.#child.stdin.on("error", () => {});
+  }
+
+  /** Why it ended, in a line. */
+  get complaint(): string {
+    return this.#isLate ? `it said nothing for ${patience} s` : this.#stderr.trim().split("\n").at(-1) || "it ended";
+  }
+
+  ask(question: object): Promise<object | null> {
+    this.#child.stdin.end(`${JSON.stringify(question)}\n`);
+    return this.next(patience);
+  }
+
+  /** What it says next; null once it has ended, or if it says nothing for so many seconds and is ended. */
+  async next(seconds?: number): Promise<object | null> {
+    const end = () => {
+      this.#isLate = true;
+      this.end();
+    };
+    const timer = seconds === undefined ? undefined : setTimeout(end, seconds * 1000);
+    try {
+      for (;;) {
+        const { value, done } = await this.#lines.next();
+        // Packages print to stdout, too.
+        if (!done && !value.startsWith("{")) continue;
+        if (!done) return JSON.parse(value) as object;
+        await this.#closed;
+        return null;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  end(): void {
+    this.#child.kill("SIGKILL");
+  }
 }

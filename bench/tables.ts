@@ -8,7 +8,7 @@ import { loadTable } from "./load.ts";
 import { matmulTable, wrong } from "./matmul.ts";
 import type { BenchTable } from "./measure.ts";
 import type { Bench } from "./open-bench.ts";
-import { pytorchSteps } from "./pytorch-steps.ts";
+import { PyTorchSteps } from "./pytorch-steps.ts";
 import { searchTable } from "./search.ts";
 import { memoryTable, partsTable } from "./trained-parts.ts";
 import { trainingStepTable } from "./training-step.ts";
@@ -21,7 +21,10 @@ export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<read
     if (tables.some(({ rows }) => rows.some((row) => row.at(-1)!.startsWith(wrong)))) process.exitCode = 1;
     return tables;
   },
-  step: async (bench) => [await trainingStepTable(bench, pytorchSteps)],
+  step: async (bench) => {
+    using peers = await PyTorchSteps.start(bench);
+    return [await trainingStepTable(bench, peers)];
+  },
   parts: async (bench) => [memoryTable(bench), await partsTable(bench)],
   devices: async (bench) => [await devicesTable(bench)],
   host: async (bench) => [await hostTable(bench)],

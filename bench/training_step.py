@@ -1,19 +1,17 @@
-"""The training step of bench/training-step.ts in PyTorch: prints {"times": milliseconds of each step, "tokens": those of a step} as JSON.
+"""The training steps of bench/training-step.ts in PyTorch. measured_works.py says how it is asked and how it answers.
 
-Reads JSON: {"device": "cpu" or "cuda", "amp", "compile", "rounds", "ids": sentences of equal length, "config": as in a config.json}. The work is that of SimCSE: a
-BERT with dropout .1, the MLP on [CLS], InfoNCE at .05 between two views of each sentence, clipping at 1 and AdamW on all parameters.
+Its options: {"device": "cpu" or "cuda", "steps": in a row, "rounds", "seconds": rounds end after so many}. A work is {"amp", "compile", "ids": sentences of equal length,
+"config": as in a config.json}, and its result {"in_a_row": milliseconds of each row of steps, after which the device is waited for, "alone": milliseconds of each step
+that is waited for, "tokens": those of a step}. The work is that of SimCSE: a BERT with dropout .1, the MLP on [CLS], InfoNCE at .05 between two views of each sentence,
+clipping at 1 and AdamW on all parameters.
 """
 
-import json
-import sys
-import time
-
 import torch
+from measured_works import serve, timed, warm_up
 from torch import nn
 from torch.nn import functional as F
 
 TEMPERATURE, DROPOUT, EPSILON, MAX_GRAD_NORM = 0.05, 0.1, 1e-12, 1.0
-WARM_UP_STEPS = 2
 
 
 def attention(q, k, v):
@@ -59,36 +57,46 @@ class Model(nn.Module):
         return F.cross_entropy(similarity / TEMPERATURE, torch.arange(len(first), device=ids.device))
 
 
-def main(device, amp, compile, rounds, ids, config):
-    torch.manual_seed(0)
+def load(device, steps, rounds, seconds):
     cuda = device == "cuda"
-    model = Model(**config).to(device)
-    loss_of = torch.compile(model) if compile else model
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0, **({"fused": True} if cuda else {}))
-    scaler = torch.cuda.amp.GradScaler(enabled=amp)
-    views = torch.tensor(ids, device=device).repeat(2, 1)
-    times = []
-    began = time.perf_counter()
-    # A step compiles, and an idle GPU needs a while to reach its full clock.
-    warm_up = 0.4 if cuda else 0
-    is_warm = False
-    while len(times) < rounds:
-        start = time.perf_counter()
-        with torch.autocast(device, dtype=torch.float16 if cuda else torch.bfloat16, enabled=amp):
-            loss = loss_of(views)
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
-        scaler.unscale_(optimizer)
-        nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
-        scaler.step(optimizer)
-        scaler.update()
-        if cuda:
-            torch.cuda.synchronize()
-        times.append((time.perf_counter() - start) * 1000)
-        if not is_warm and time.perf_counter() - began > warm_up and len(times) >= WARM_UP_STEPS:
-            is_warm = True
-            times.clear()
-    print(json.dumps({"times": times, "tokens": views.numel()}))
+
+    def measure(work):
+        amp, compile = work["amp"], work["compile"]
+        torch.manual_seed(0)
+        model = Model(**work["config"]).to(device)
+        loss_of = torch.compile(model) if compile else model
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0, **({"fused": True} if cuda else {}))
+        scaler = torch.cuda.amp.GradScaler(enabled=amp)
+        views = torch.tensor(work["ids"], device=device).repeat(2, 1)
+
+        def run(count):
+            for _ in range(count):
+                with torch.autocast(device, dtype=torch.float16 if cuda else torch.bfloat16, enabled=amp):
+                    loss = loss_of(views)
+                optimizer.zero_grad(set_to_none=True)
+                scaler.scale(loss).backward()
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
+                scaler.step(optimizer)
+                scaler.update()
+            if cuda:
+                torch.cuda.synchronize()
+
+        def in_a_row():
+            run(steps)
+
+        def alone():
+            run(1)
+
+        try:
+            warm_up(in_a_row, cuda)
+            in_a_row_times, alone_times = timed([in_a_row, alone], rounds, seconds)
+        finally:
+            if compile:
+                torch._dynamo.reset()
+        return {"in_a_row": in_a_row_times, "alone": alone_times, "tokens": views.numel()}
+
+    return measure
 
 
-main(**json.load(sys.stdin))
+serve({"PyTorch": torch}, load)

@@ -28,7 +28,7 @@ export async function showBenchmarks(device: Device, names: readonly BenchmarkNa
   copy.hidden = true;
   stage.textContent = "Measuring what the adapter reaches at best…";
   // On a software adapter the full sizes would take many minutes.
-  const bench = await openBench(device, { quick: device.capabilities.software });
+  const bench = await openBench(device, { quick: device.capabilities.software, say: () => {} });
   const heading = headingOf(bench);
   results.append(make("p", heading.slice(1).join(" · "), "note"));
   const parts = [`# ${heading[0]}`, heading.slice(1).join("\n")];
