@@ -405,6 +405,7 @@ function storeResults(
   const stride = slabStride(slab);
   const quads = slab.columns / 4;
   const vectors = slab.lines * M * quads;
+  const takesSeveral = width === 4 && together > 1 && vectors % (lanes * together) === 0;
   const each = (line: (i: number) => string) => range(4).map(line).join(" ");
   const finish =
     width === 4
@@ -424,21 +425,21 @@ function storeResults(
     const at = (e: string) => wgsl`let row = firstRow + ownRow * ${left.part}u + ${i * M}u + (${e}) / ${quads}u;
       let column = firstColumn + ownColumn * ${right.part}u + ${j * slab.columns}u + (${e}) % ${quads}u * 4u;
       let value = bitcast<vec4f>(pieces[subgroup][(${e}) / ${quads}u * ${stride}u + (${e}) % ${quads}u]);`;
-    const inside = wgsl`if (isInside) { for (var e = own; e < ${vectors}u; e += ${lanes * together}u) {
+    const several = wgsl`if (isInside) { for (var e = own; e < ${vectors}u; e += ${lanes * together}u) {
       ${range(together)
         .map((i) => `{ ${at(`e + ${i * lanes}u`)} ${finish} }`)
         .join("\n      ")}
     } } else`;
     return wgsl`${stores.join(" ")}
   workgroupBarrier();
-  ${width === 4 && together > 1 && vectors % (lanes * together) === 0 ? inside : ""} { for (var e = own; e < ${vectors}u; e += ${lanes}u) {
+  ${takesSeveral ? several : ""} { for (var e = own; e < ${vectors}u; e += ${lanes}u) {
     ${at("e")}
     if (row < m && column < n) { ${finish} }
   } }
   workgroupBarrier();`;
   });
-  return wgsl`let isInside = firstRow + ${tile.rows}u <= m && firstColumn + ${tile.columns}u <= n;
-  ${texts.join("\n  ")}`;
+  const isInside = `let isInside = firstRow + ${tile.rows}u <= m && firstColumn + ${tile.columns}u <= n;`;
+  return [...(takesSeveral ? [isInside] : []), ...texts].join("\n  ");
 }
 
 /** WGSL that adds up A's sums: threads whose numbers are equal modulo the vectors of a line have loaded the same rows at different depths. */
