@@ -1,6 +1,5 @@
 /** Exact search among stored vectors, beside NumPy on the CPU if Debian's python3-numpy is installed; and the loss of accuracy at low precision. */
 import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import type { Device } from "../src/gpu/device.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import { VectorIndex } from "../src/simcse/search/vector-index.ts";
@@ -36,10 +35,10 @@ function queriesNear(vectors: Float32Array, count: number): Float32Array {
   return vectors.slice(0, count * dimension).map((value, i) => value + 0.75 * noise[i]!);
 }
 
+/** Python's script is named relative to the repository's root, where benchmarks run, built ones too. */
 function numpyMilliseconds(count: number, queries: number, rounds: number): number | null {
-  const script = fileURLToPath(new URL("search.py", import.meta.url));
   const given = [count, dimension, queries, topK, rounds].map(String);
-  const { status, stdout } = spawnSync("/usr/bin/python3", [script, ...given], { encoding: "utf8" });
+  const { status, stdout } = spawnSync("/usr/bin/python3", ["bench/search.py", ...given], { encoding: "utf8" });
   return status === 0 ? Number(stdout.trim()) : null;
 }
 

@@ -3,7 +3,6 @@
  * process and share the same cores.
  */
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Device } from "../src/gpu/device.ts";
 import { MemoryFolder } from "../src/io/folder.ts";
@@ -17,6 +16,7 @@ import { createApp } from "../tools/server/app.ts";
 import { serveHttp } from "../tools/server/serve-http.ts";
 import type { BenchTable } from "./measure.ts";
 import { small } from "./models.ts";
+import { programArguments } from "./own-program.ts";
 import { benchSentence } from "./sentences.ts";
 
 const clients = 64;
@@ -57,8 +57,7 @@ async function modelFolder(device: Device): Promise<MemoryFolder> {
 }
 
 async function runClients(url: string, sentences: number): Promise<Served> {
-  const script = fileURLToPath(new URL("serve-clients.ts", import.meta.url));
-  const args = ["--import", "tsx", script, url, String(clients), String(sentences), String(seconds)];
+  const args = [...programArguments("serve-clients", import.meta.url), url, ...[clients, sentences, seconds].map(String)];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   return JSON.parse(stdout) as Served;
 }

@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { DeviceError } from "../../src/errors.ts";
+import { programArguments } from "../own-program.ts";
 import { type Compiler, environmentOf, type Report } from "./compilers.ts";
 import type { CompiledDevice, CompiledKernel, Message } from "./messages.ts";
 
@@ -34,9 +34,7 @@ export async function compileFor(compiler: Compiler, { everyVariant = false } = 
   const stderr = await open(printed, "a");
   try {
     const started = performance.now();
-    const [extension, loader] = import.meta.url.endsWith(".ts") ? ["ts", ["--import", "tsx"]] : ["js", []];
-    const program = fileURLToPath(new URL(`./compile-kernels.${extension}`, import.meta.url));
-    const args = [...loader, program, printed, everyVariant ? "all" : "chosen"];
+    const args = [...programArguments("compile-kernels", import.meta.url), printed, everyVariant ? "all" : "chosen"];
     const child = spawn(process.execPath, args, { env, stdio: ["ignore", "ignore", stderr.fd, "ipc"] });
     let device: CompiledDevice | null = null;
     const kernels: ReportedKernel[] = [];
