@@ -48,8 +48,11 @@ function encodingPlan({ limits, ...capabilities }: Capabilities): Plan {
   return plan(tape, { vectors }, { ...capabilities, limits });
 }
 
-/** Compiles a kernel. The null backend has the limits of a core device: a kernel beyond them must be within those of its own device. */
-async function compile(on: Device, shader: ShaderDeclaration, { limits }: Capabilities) {
+/**
+ * Compiles a kernel. The null backend has the limits of a core device, and subgroups of up to 128: a kernel beyond them must be within those
+ * of its own device.
+ */
+async function compile(on: Device, shader: ShaderDeclaration, { limits, subgroupSize }: Capabilities) {
   const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = limits;
   const refusal = await on.pipeline(shader).then(
     () => null,
@@ -58,9 +61,11 @@ async function compile(on: Device, shader: ShaderDeclaration, { limits }: Capabi
   if (refusal === null) return;
   const [, bytes] = /total use of workgroup storage \((\d+) bytes\)/.exec(refusal) ?? [];
   const [, threads] = /total number of workgroup invocations \((\d+)\)/.exec(refusal) ?? [];
-  expect(bytes ?? threads, refusal).toBeDefined();
+  const [, width] = /x-dimension of workgroup_size \((\d+)\) must be a multiple of the device maxSubgroupSize/.exec(refusal) ?? [];
+  expect(bytes ?? threads ?? width, refusal).toBeDefined();
   expect(Number(bytes ?? 0)).toBeLessThanOrEqual(maxComputeWorkgroupStorageSize);
   expect(Number(threads ?? 0)).toBeLessThanOrEqual(maxComputeInvocationsPerWorkgroup);
+  expect(Number(width ?? 0) % (subgroupSize ?? 1)).toBe(0);
 }
 
 /** The feature that a device must have for a WGSL extension. */
