@@ -67,11 +67,11 @@ const ofWeights: readonly Choice[] = [
   { tile: tile(128, 128, 32, 2, 2), parts: 6, workgroups: 132 },
   { tile: tile(64, 128, 32, 1, 2), parts: 1, workgroups: 132 },
   { tile: tile(64, 64, 32, 2, 2), parts: 8, workgroups: 0, mostTiles: 64 },
-  { tile: tile(64, 64, 32, 2, 2), parts: 4, workgroups: 0 },
+  { tile: tile(64, 64, 32, 2, 2), parts: 4, workgroups: 0, mostTiles: 512 },
   { tile: tile(64, 64, 32, 2, 2), parts: 1, workgroups: 0 },
 ];
 
-/** The table of choices, measured on an H100. One of each layout, 64×64×32, fits the workgroup memory of every device. */
+/** The table of choices, measured on an H100. One of each layout, 64×64×32, fits every device with subgroups of 8 lanes or more. */
 const choices: Record<Layout, readonly Choice[]> = { nt: forward, nn: forward, tn: ofWeights };
 
 /** The least depth of a part that is worth joining. */
@@ -237,9 +237,19 @@ function piecesOf({ choice }: Tiling): number {
   return Math.max(down + across, down * across);
 }
 
+/**
+ * Registers for results and for the next block that a thread may take: no GPU gives it more than 256, and the rest hold the operands that
+ * are multiplied and their places. Subgroups of 16 lanes (Intel) have room for the smallest parts only.
+ */
+const mostRegisters = 192;
+
+/** The registers that a thread takes for its results and for the vectors of the next block. */
+const registersOf = ({ left, right, lanes }: Tiling) => (left.part * right.part) / lanes + 4 * (left.perThread + right.perThread);
+
 function fitsDevice(tiling: Tiling, { limits }: Capabilities): boolean {
   const { choice, left, right, matrix, threads } = tiling;
   return (
+    registersOf(tiling) <= mostRegisters &&
     16 * tiling.piece * piecesOf(tiling) <= limits.maxComputeWorkgroupStorageSize &&
     threads <= limits.maxComputeInvocationsPerWorkgroup &&
     [left, right].every(({ perThread, line }) => Number.isInteger(perThread) && (!tiling.hasRowSums || threads % line === 0)) &&

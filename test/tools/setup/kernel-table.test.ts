@@ -93,6 +93,8 @@ it("says what each device would choose", () => {
   const cell = (name: string, column: string) => rows.find(([device]) => device === name)![head!.indexOf(column)];
   expect(rows.map(([name]) => name)).toEqual(knownDevices.map(({ name }) => name));
   expect(cell("NVIDIA, tensor cores", "product, f16")).toMatch(/^subgroup matrix/);
+  // Subgroups of 16 lanes: of larger tiles, the results alone would take every register of a thread.
+  expect(cell("Intel Xe2", "product, f16")).toBe("subgroup matrix 64×64×32");
   // Its matrix units have no f32 sums of halves.
   expect(cell("Apple M", "product, f16")).toMatch(/^tile/);
   for (const name of ["NVIDIA, tensor cores", "8×8×8 with f32 sums", "AMD RDNA", "AMD, wave64", "Intel Xe2"])
