@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { compileFor } from "../../bench/compilers/compile-for.ts";
 import { compilers, isInstalled } from "../../bench/compilers/compilers.ts";
 
-/** Of a thread's 256 registers. Mesa 25 gives up 20 in the widest product on RDNA 3's matrix units, Mesa 26 none. */
+/** Of a thread's 256 registers. On RDNA 3's matrix units Mesa 25 gives up 20 in gradients of weights, Mesa 26 none. */
 const mostSpilled = 32;
 
 const tested = compilers.filter(({ gpu }) => ["AMD RDNA 2", "AMD RDNA 3"].includes(gpu));
