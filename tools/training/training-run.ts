@@ -53,6 +53,7 @@ import { tuningFor } from "../cli/tuning.ts";
 import { openDevices } from "../setup/open-devices.ts";
 import { ineffectiveNotes } from "./foreign-options.ts";
 import { claimOutput } from "./output-folder.ts";
+import { precisionNote } from "./precision-note.ts";
 import { chosenMetric, type DevEvaluation, openDevEvaluation, runEvaluation } from "./train-evaluation.ts";
 import { type TrainOptions, trainingArguments } from "./train-options.ts";
 import { numbersOf, TrainRecords } from "./train-records.ts";
@@ -305,9 +306,8 @@ class CommandRun {
   async #prepare(checkpoint: Folder | null, from: SavedState | null): Promise<SimCseModel> {
     const { given, settings, source, set } = this.inputs;
     const { device } = this;
-    if (settings.fp16 && !device.capabilities.features.has("shader-f16")) {
-      say(`${device.name} has no shader-f16: f16 values are packed in words and multiplied as f32, which saves memory but no time`);
-    }
+    const precision = precisionNote(device.name, device.capabilities, settings.fp16);
+    if (precision !== null) say(precision);
     // New measurements may choose other variants, which would change the last bits.
     const tuning = from?.tuning ? choicesFrom(from.tuning, checkpoint!.name) : await tuningFor(device, given);
     const { model, fresh } = await prepareModel(device, source, { settings, set, tuning });
