@@ -2,7 +2,6 @@
  * Loading a checkpoint of BERT-base, 438 MB as torch.save writes it: how long from the file to the GPU, and how much memory beyond the GPU's copy.
  * On a software adapter that copy lies in the same memory and is subtracted. The model's output is compared with PyTorch's.
  */
-import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -15,6 +14,7 @@ import { BatchPacker, declareBatch, tableSizes } from "../src/simcse/model/batch
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { poolSentences } from "../src/simcse/model/poolers.ts";
 import type { BenchTable } from "./measure.ts";
+import { runInPython } from "./pythons.ts";
 
 interface Vectors {
   readonly sentences: readonly (readonly number[])[];
@@ -27,8 +27,8 @@ export async function loadTable(device: Device, rounds = 3): Promise<BenchTable>
   const path = await mkdtemp(join(tmpdir(), "simcse-load-"));
   try {
     const script = resolve("bench/load_checkpoint.py");
-    if (spawnSync("/usr/bin/python3", [script, path]).status !== 0)
-      return { head, rows: [], note: "Loading: needs Debian's python3-torch, which makes the checkpoint." };
+    if (runInPython(script, [path]) === null)
+      return { head, rows: [], note: "Loading: needs a Python with PyTorch, which makes the checkpoint." };
     return await measureLoading(device, path, rounds);
   } finally {
     await rm(path, { recursive: true });

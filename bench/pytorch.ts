@@ -5,6 +5,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { pythons } from "./pythons.ts";
 
 export interface PyTorchPackages {
   /** By package. */
@@ -67,8 +68,8 @@ export class PyTorch implements Disposable {
 
   async #start(): Promise<PyTorchPackages | Unmeasured> {
     let reason = "not installed";
-    for (const path of [process.env.PYTHON, "python3", "/usr/bin/python3"]) {
-      if (path === undefined || this.#isClosed) continue;
+    for (const path of pythons) {
+      if (this.#isClosed) continue;
       const python = new PythonProcess(path, this.#script);
       this.#process = python;
       const said = (await python.next()) as PyTorchPackages | null;

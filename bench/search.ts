@@ -1,9 +1,9 @@
-/** Exact search among stored vectors, beside NumPy on the CPU if Debian's python3-numpy is installed; and the loss of accuracy at low precision. */
-import { spawnSync } from "node:child_process";
+/** Exact search among stored vectors, beside NumPy on the CPU if a Python has it; and the loss of accuracy at low precision. */
 import type { Device } from "../src/gpu/device.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import { VectorIndex } from "../src/simcse/search/vector-index.ts";
 import { type BenchTable, measure } from "./measure.ts";
+import { runInPython } from "./pythons.ts";
 
 const dimension = 768;
 const topK = 5;
@@ -38,8 +38,8 @@ function queriesNear(vectors: Float32Array, count: number): Float32Array {
 /** Python's script is named relative to the repository's root, where benchmarks run, built ones too. */
 function numpyMilliseconds(count: number, queries: number, rounds: number): number | null {
   const given = [count, dimension, queries, topK, rounds].map(String);
-  const { status, stdout } = spawnSync("/usr/bin/python3", ["bench/search.py", ...given], { encoding: "utf8" });
-  return status === 0 ? Number(stdout.trim()) : null;
+  const printed = runInPython("bench/search.py", given);
+  return printed === null ? null : Number(printed.trim());
 }
 
 function build(device: Device, precision: Precision, count: number): VectorIndex {
