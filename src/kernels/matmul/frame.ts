@@ -39,7 +39,10 @@ export interface Frame extends Required<Pick<KernelDeclaration, "reads" | "write
    * `rightStride`, counted in elements of the operands; and `stride`, numbers from one row of the results to the next.
    */
   readonly place: string;
-  /** WGSL that does the same with the operands of whichever product the workgroup computes. */
+  /**
+   * `text` for the operands of the product that the workgroup computes. In a group there is a branch for each product, around the whole text:
+   * a branch at each load would take longer than the loads.
+   */
   readonly withOperands: (text: (a: Read, b: Read) => string) => string;
   /** Numbers that `finish(index, column, product)` stores at a time. */
   readonly width: 1 | 4;

@@ -7,9 +7,9 @@
  * read in the code that its driver makes, decides the details:
  * - Memory is moved in vectors of 16 bytes. A matrix is loaded from an array of its subgroup's own at a constant offset and stride: computed
  *   ones are bounds-checked, which costs up to half of the speed.
- * - The next block is fetched inside an `if`, as it is. Outside of one, the compiler moves the loads down to the place where they are
- *   stored, past all the products that they should overlap with, and half of the speed is gone. Zeros selected for depth past the end would
- *   make it wait for the loads at once, so only the first block may be smaller than the others.
+ * - The next block is fetched inside an `if`. Outside of one, the compiler moves the loads down to the place where they are stored, past all
+ *   the products that they should overlap with, and a third of the speed is gone. What is loaded is not used in the `if`, or the products
+ *   would wait for it: zeros for depth past the end are selected only in the first block, which alone may be smaller than the others.
  * - Results pass through the memory of the operands, as many at a time as fit, so that vectors are stored and few barriers are needed.
  */
 import type { Capabilities, SubgroupMatrix } from "../../gpu/capabilities.ts";
