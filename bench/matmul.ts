@@ -81,7 +81,7 @@ async function candidates(device: Device, product: Product, dtype: FloatType): P
   const names: string[] = [];
   const { tape, outputs } = record();
   plan(tape, outputs, device.capabilities, (node, variants) => {
-    if (node.operation.name === "matmul") names.push(...variants.map(({ name }) => name));
+    if (node.operation.name === "matmul") names.push(...toCompare(variants.map(({ name }) => name)));
     return undefined;
   });
   const found: Candidate[] = [];
@@ -92,6 +92,12 @@ async function candidates(device: Device, product: Product, dtype: FloatType): P
     found.push({ variant: lowering.variant, program: await Program.build(device, planned, outputs, {}) });
   }
   return found;
+}
+
+/** All variants; but beside matrix units, which are several times faster, one tile is enough. */
+function toCompare(names: readonly string[]): string[] {
+  const onMatrices = names.filter((name) => name.startsWith("subgroup matrix"));
+  return onMatrices.length === 0 ? [...names] : [...onMatrices, ...names.filter((name) => !onMatrices.includes(name)).slice(0, 1)];
 }
 
 /** Number of places of a product that are compared. */

@@ -263,7 +263,7 @@ describe("checking before the first use", () => {
     }
   });
 
-  it("checks a group of products on fewer of them", async () => {
+  it("checks a group of as many products", async () => {
     const tape = new Tape();
     const rows = tape.extent("rows", 132);
     const operands = [64, 32, 64, 48, 64, 64].map((width, i) => tape.input(`x${i}`, float("f16", rows, width)));

@@ -23,6 +23,7 @@ import {
 } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
 import { type MatmulAttributes, matmulShape, type Product, plainProduct } from "./attributes.ts";
+import { probeSizes } from "./probe-sizes.ts";
 import { tilesOf } from "./split-depth.ts";
 import { subgroupMatrixVariants } from "./subgroup-matrix.ts";
 import { tileVariants } from "./tile.ts";
@@ -60,9 +61,7 @@ export const grouped: Operation<GroupedAttributes> = {
 
 function variants(node: Node<GroupedAttributes>, capabilities: Capabilities): readonly Variant[] {
   const products = productsOf(node);
-  const matrices = subgroupMatrixVariants(products, capabilities);
-  const tiles = tileVariants(products, capabilities);
-  return [...matrices, ...(matrices.length > 0 ? tiles.slice(0, 1) : tiles)];
+  return [...subgroupMatrixVariants(products, capabilities), ...tileVariants(products, capabilities)];
 }
 
 /** The products of a node. */
@@ -76,20 +75,13 @@ function productsOf({ inputs, outputs, attributes: { rowSums } }: Node<GroupedAt
   }));
 }
 
-/** Two products each: a block of eight; beyond the edges of all tiles; whole tiles. */
-const probeSizes = [
-  [8, 8, 8],
-  [136, 200, 104],
-  [256, 64, 256],
-] as const;
-
-function probes({ inputs: [a], attributes }: Node<GroupedAttributes>): Probes<GroupedAttributes> {
-  const { dtype, shape } = a!;
+/** As many products as the node has, so that it is the node's own kernel. They differ in m and n. */
+function probes({ inputs: operands, attributes }: Node<GroupedAttributes>): Probes<GroupedAttributes> {
+  const { dtype, shape } = operands[0]!;
   const [depth] = shape as [Dimension];
-  const inputs = probeSizes.map(([m, n, size]) => {
+  const inputs = probeSizes(depth).map(([m, n, size]) => {
     const k = typeof depth === "number" ? size : { ...depth, name: "k", capacity: size };
-    const operand = (width: number): Type => ({ dtype, shape: [k, width] });
-    return [operand(m), operand(n), operand(n), operand(m)];
+    return operands.map((_, i): Type => ({ dtype, shape: [k, i % 4 === 0 || i % 4 === 3 ? m : n] }));
   });
   return { inputs, portable: attributes };
 }

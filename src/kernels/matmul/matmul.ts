@@ -42,6 +42,7 @@ import {
   rightShape,
 } from "./attributes.ts";
 import { grouping } from "./grouped.ts";
+import { probeSizes } from "./probe-sizes.ts";
 import { softVariants } from "./soft.ts";
 import { softTextureVariants } from "./soft-textures.ts";
 import { subgroupMatrixVariants } from "./subgroup-matrix.ts";
@@ -102,24 +103,14 @@ const operation: Operation<MatmulAttributes> = {
 
 function variants(node: Node<MatmulAttributes>, capabilities: Capabilities): readonly Variant[] {
   const soft = capabilities.software ? [...softTextureVariants(node, capabilities), ...softVariants(node, capabilities)] : [];
-  const matrices = subgroupMatrixVariants([node], capabilities);
-  const tiles = tileVariants([node], capabilities);
-  // Beside matrix units, which are several times faster, a tile only stands in for those that compute wrong.
-  return [...soft, ...matrices, ...(matrices.length > 0 ? tiles.slice(0, 1) : tiles)];
+  return [...soft, ...subgroupMatrixVariants([node], capabilities), ...tileVariants([node], capabilities)];
 }
-
-/** Sizes m, n and k: one block of eight of each; beyond the edges of all tiles; whole tiles, with a depth for eight parts. */
-const probeSizes = [
-  [8, 8, 8],
-  [136, 200, 104],
-  [256, 64, 256],
-] as const;
 
 function probes(node: Node<MatmulAttributes>): Probes<MatmulAttributes> {
   const { layout } = node.attributes;
   const shape = matmulShape(node);
   const roles = Object.entries(matmulTensors(node)).filter(([, value]) => node.inputs.includes(value));
-  const inputs = probeSizes.map(([m, n, k]) => {
+  const inputs = probeSizes(shape.k).map(([m, n, k]) => {
     const sized = (name: keyof MatmulShape, size: number): Dimension =>
       typeof shape[name] === "number" ? size : { ...shape[name], name, capacity: size };
     const size: MatmulShape = { m: sized("m", m), n: sized("n", n), k: sized("k", k) };
