@@ -58,7 +58,7 @@ const leastGain = 0.03;
  */
 const pace = { turn: 3, rounds: 3, hopeless: 1.25 };
 
-/** A kind with less than this share of the largest one's work is not worth measuring on hardware. */
+/** A kind with less than this share of the largest one's work in the whole program is not worth measuring on hardware. */
 const leastShare = 1 / 64;
 
 /** The most variants of a kind that are measured on hardware, where the time goes into compiling. */
@@ -79,13 +79,15 @@ interface Measured {
 /** A kind of node, its variants, and what is measured for it. */
 interface Kind {
   readonly node: Node;
+  /** How many nodes of the program are of this kind. */
+  readonly count: number;
   readonly variants: readonly Variant[];
   readonly measured: Measured;
 }
 
-/** The arithmetic of a kind, which says how much its variant matters. */
-const workOf = ({ variants }: Measured): number =>
-  variants[0]!.lower().kernels.reduce((sum, { flop }) => sum + (flop?.(atCapacity) ?? 0), 0);
+/** The arithmetic of all nodes of a kind, which says how much its variant matters. */
+const workOf = ({ count, measured: { variants } }: Kind): number =>
+  count * variants[0]!.lower().kernels.reduce((sum, { flop }) => sum + (flop?.(atCapacity) ?? 0), 0);
 
 /** Measures and checks kernel variants on one device. `openTuning` makes one that caches. */
 export class Autotuner implements Tuning {
@@ -133,7 +135,8 @@ export class Autotuner implements Tuning {
     const kinds = new Map<string, Kind>();
     for (const node of nodes) {
       const key = tuningKey(node);
-      if (!kinds.has(key)) kinds.set(key, this.#kindOf(node));
+      const known = kinds.get(key);
+      kinds.set(key, known ? { ...known, count: known.count + 1 } : this.#kindOf(node));
     }
     const choosing = [...kinds].filter(([, { variants }]) => variants.length > 0);
     const fresh = await this.#measureNew(choosing.map(([, kind]) => kind));
@@ -153,7 +156,7 @@ export class Autotuner implements Tuning {
     const all = variantsOf(measured);
     const variants = capabilities.software ? all : all.slice(0, mostVariants);
     const kernels = this.#options.measure ? this.#digest(variants) : "";
-    return { node, variants: variantsOf(node), measured: { node: measured, key: tuningKey(measured), variants, kernels } };
+    return { node, count: 1, variants: variantsOf(node), measured: { node: measured, key: tuningKey(measured), variants, kernels } };
   }
 
   /** The name of the variant to use: the fastest that has correct results. */
@@ -177,20 +180,27 @@ export class Autotuner implements Tuning {
     return this.#options.measure && variants.length > 1 && isReady;
   }
 
-  /** Measures the kinds that are not known yet, those with the most work first. Each one's variants by key, the fastest first. */
+  /** What is worth measuring for these kinds and is not known yet, that with the most work first. */
+  #unknown(kinds: readonly Kind[]): Measured[] {
+    const found = new Map<string, { readonly measured: Measured; readonly work: number }>();
+    for (const kind of kinds.filter(({ measured }) => this.#isMeasurable(measured))) {
+      const { key } = kind.measured;
+      found.set(key, { measured: kind.measured, work: workOf(kind) + (found.get(key)?.work ?? 0) });
+    }
+    const works = [...found.values()].map(({ work }) => work);
+    const least = this.#device.capabilities.software ? 0 : leastShare * Math.max(0, ...works);
+    return [...found.values()]
+      .filter(({ measured: { key, kernels }, work }) => work >= least && this.#kept(this.#choices, key, kernels) === undefined)
+      .sort((a, b) => b.work - a.work)
+      .map(({ measured }) => measured);
+  }
+
+  /** Measures the kinds that are not known yet. Each one's variants by key, the fastest first. */
   async #measureNew(kinds: readonly Kind[]): Promise<ReadonlyMap<string, readonly string[]>> {
-    const least = this.#device.capabilities.software ? 0 : leastShare * Math.max(0, ...kinds.map(({ measured }) => workOf(measured)));
-    const unknown = new Map(
-      kinds
-        .map(({ measured }) => measured)
-        .filter((measured) => workOf(measured) >= least)
-        .filter((measured) => this.#isMeasurable(measured) && this.#kept(this.#choices, measured.key, measured.kernels) === undefined)
-        .map((measured) => [measured.key, measured]),
-    );
+    const all = this.#unknown(kinds);
     const rankings = new Map<string, readonly string[]>();
-    if (unknown.size === 0 || this.#secondsLeft <= 0) return rankings;
+    if (all.length === 0 || this.#secondsLeft <= 0) return rankings;
     const started = performance.now();
-    const all = [...unknown.values()].sort((a, b) => workOf(b) - workOf(a));
     // A software adapter compiles for so long that the time may end before all is compiled.
     if (!this.#device.capabilities.software) await Promise.all(all.map((measured) => this.#compile(measured)));
     for (const [i, measured] of all.entries()) {

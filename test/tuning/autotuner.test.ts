@@ -9,7 +9,7 @@ import { Device } from "../../src/gpu/device.ts";
 import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
 import { pointKernel } from "../../src/kernels/language/kernel.ts";
-import { f32, float, type Kernel, type Node, type Operation, type Variant } from "../../src/kernels/language/operation.ts";
+import { elementCount, f32, float, type Kernel, type Node, type Operation, type Variant } from "../../src/kernels/language/operation.ts";
 import { type GroupedAttributes, grouped } from "../../src/kernels/matmul/grouped.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { scale } from "../../src/kernels/pointwise/operation.ts";
@@ -59,8 +59,9 @@ function doubling(ways: Readonly<Record<string, Way>>): Operation<Doubling> {
     return offered.map(([name, { main, enables = [] }]) => ({
       name,
       lower: () => {
-        const kernel = { label: `double ${name}`, over: y!, width: 1 as const, enables, main };
-        return { variant: name, kernels: [pointKernel({ ...kernel, reads: { x: [x!, "f32"] }, writes: { y: [y!, "f32"] } })] };
+        const declared = { label: `double ${name}`, over: y!, width: 1 as const, enables, main };
+        const kernel = pointKernel({ ...declared, reads: { x: [x!, "f32"] }, writes: { y: [y!, "f32"] } });
+        return { variant: name, kernels: [{ ...kernel, flop: () => elementCount(y!.shape) }] };
       },
     }));
   };
@@ -143,6 +144,25 @@ describe("measuring", () => {
     const kinds = [matmul(a, b, "nt"), gelu(matmul(a, b, "nt", { bias, scale: 0.5 }))].map(({ node }) => node!);
     const [one, other] = kinds.map((node) => node.operation.measuredAs!(node));
     expect(other).toEqual(one);
+  });
+
+  it.each([
+    [1, "measured 1 kernels"],
+    [2, "measured 2 kernels"],
+  ])("measures on hardware what has enough work in the whole program: %i small nodes beside a large one", async (count, note) => {
+    const notes: string[] = [];
+    const hardware = new Device(device.gpu, { ...device.capabilities, software: false }, device.info);
+    const tuning = await Autotuner.open(hardware, { version: "1", measure: true, check: false, onNote: (text) => notes.push(text) });
+    const operation = doubling({ right, sum: { main: "setY(index, x(index) + x(index));" } });
+    const record = (tape: Tape) => {
+      const widths = [100 * width, ...Array.from({ length: count }, () => width)];
+      const doubled = widths.map(
+        (size, i) => tape.append(operation, [tape.input(`x${i}`, f32(size))], { halvesOnly: false, followed: false })[0]!,
+      );
+      return Object.fromEntries(doubled.map((y, i) => [`y${i}`, y]));
+    };
+    (await compile(hardware, record, { tuning })).close();
+    expect(notes).toEqual([expect.stringContaining(note)]);
   });
 
   it("measures anew when the text of a kernel changes", async () => {
