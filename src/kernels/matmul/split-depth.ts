@@ -6,7 +6,7 @@
 import type { Limits } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { blockIndex, fold, kernel, paramU32, sizeOf, sizeParam, vector, vectorWidth } from "../language/kernel.ts";
-import { capacity, type Join, type Kernel, Scratch } from "../language/operation.ts";
+import { capacity, type Join, type Kernel, type Lowering, Scratch } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
 import { matmulShape, matmulTensors, type Product } from "./attributes.ts";
 import { epilogue } from "./epilogue.ts";
@@ -70,7 +70,7 @@ export interface PartialProducts {
 }
 
 /** Memory for `parts` parts of a node's product. */
-export function partialProducts(node: Product, { rows, columns }: TileSize, parts: number): PartialProducts {
+function partialProducts(node: Product, { rows, columns }: TileSize, parts: number): PartialProducts {
   const { m, n } = matmulShape(node);
   const whole = (size: number, edge: number) => Math.ceil(size / edge) * edge;
   return {
@@ -78,6 +78,19 @@ export function partialProducts(node: Product, { rows, columns }: TileSize, part
     sums: new Scratch("f32", [parts, whole(capacity(m), rows), whole(capacity(n), columns)]),
     rowSums: node.attributes.rowSums ? new Scratch("f32", [parts, capacity(m)]) : null,
   };
+}
+
+/** The kernels of a choice: the products alone, or the parts of one and their join. `kernelOf` gives the first of them. */
+export function lowerSplit(
+  variant: string,
+  [node]: Products,
+  { tile, parts }: Split<TileSize>,
+  kernelOf: (partial: PartialProducts | null) => Kernel,
+): Lowering {
+  if (parts === 1) return { variant, kernels: [kernelOf(null)] };
+  const partial = partialProducts(node!, tile, parts);
+  const { sums, rowSums } = partial;
+  return { variant, kernels: [kernelOf(partial), joinParts(node!, partial)], scratch: [sums, ...(rowSums ? [rowSums] : [])] };
 }
 
 /** WGSL that declares the depths of a workgroup's part, `depthBegin` to `depthEnd` of `depth`: whole blocks of `block`, and the rest in the last part. */
@@ -88,7 +101,7 @@ export const partOfDepth = (parts: number, block: number): string =>
   let depthEnd = min(depth, depthBegin + (depth + ${parts * block - 1}u) / ${parts * block}u * ${block}u);`;
 
 /** The kernel that adds up the parts and finishes the product. */
-export function joinParts(node: Product, { parts, sums, rowSums }: PartialProducts): Kernel {
+function joinParts(node: Product, { parts, sums, rowSums }: PartialProducts): Kernel {
   const tensors = matmulTensors(node);
   const { m, n } = matmulShape(node);
   const width = vectorWidth(capacity(n));

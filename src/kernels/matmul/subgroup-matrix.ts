@@ -25,11 +25,11 @@ import {
   resultType,
   storeResult,
 } from "../language/matrix-units.ts";
-import { capacity, type Kernel, type Lowering, type Variant } from "../language/operation.ts";
+import { capacity, type Kernel, type Variant } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
 import { type Layout, type MatmulAttributes, matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
 import { type Frame, frameOf, type OperandElement, type Read } from "./frame.ts";
-import { hasPlace, joinParts, nameOfSplit, nearestFirst, type PartialProducts, partialProducts, type Split, suits } from "./split-depth.ts";
+import { hasPlace, lowerSplit, nameOfSplit, nearestFirst, type PartialProducts, type Split, suits } from "./split-depth.ts";
 
 /** A tile of C, the depth that is handled at a time, and the subgroups that share the tile along its two edges. */
 interface Tile {
@@ -90,7 +90,7 @@ export function subgroupMatrixVariants(nodes: readonly Product[], capabilities: 
   const best = possible.find(({ choice }) => suits(nodes, choice, leastDepth)) ?? possible.at(-1);
   return nearestFirst(possible, possible, possible.indexOf(best!)).map((tiling) => ({
     name: nameOf(tiling.choice),
-    lower: () => lower(nodes, tiling),
+    lower: () => lowerSplit(nameOf(tiling.choice), nodes, tiling.choice, (partial) => productKernel(nodes, tiling, partial)),
   }));
 }
 
@@ -257,19 +257,6 @@ function fitsDevice(tiling: Tiling, { limits }: Capabilities): boolean {
     right.part % matrix.N === 0 &&
     choice.tile.depth % matrix.K === 0
   );
-}
-
-function lower(nodes: readonly Product[], tiling: Tiling): Lowering {
-  const [node] = nodes as [Product];
-  const { choice } = tiling;
-  const variant = nameOf(choice);
-  if (choice.parts === 1) return { variant, kernels: [productKernel(nodes, tiling, null)] };
-  const partial = partialProducts(node, choice.tile, choice.parts);
-  return {
-    variant,
-    kernels: [productKernel(nodes, tiling, partial), joinParts(node, partial)],
-    scratch: [partial.sums, ...(partial.rowSums ? [partial.rowSums] : [])],
-  };
 }
 
 /** The products: finished, or the parts of one. */

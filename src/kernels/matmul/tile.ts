@@ -15,17 +15,7 @@ import { kernel, vectorWidth } from "../language/kernel.ts";
 import { capacity, type Kernel, type Lowering, type Variant } from "../language/operation.ts";
 import { matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
 import { type Frame, frameOf, type OperandElement, type Read } from "./frame.ts";
-import {
-  hasPlace,
-  joinParts,
-  nameOfSplit,
-  nearestFirst,
-  type PartialProducts,
-  partialProducts,
-  type Split,
-  suits,
-  type TileSize,
-} from "./split-depth.ts";
+import { hasPlace, lowerSplit, nameOfSplit, nearestFirst, type PartialProducts, type Split, suits, type TileSize } from "./split-depth.ts";
 
 /** Rows and columns per thread. */
 const perThread = 8;
@@ -142,14 +132,7 @@ function tilingOf(node: Product, tile: TileSize, { features, software, limits }:
 function lower(nodes: readonly Product[], choice: Split<TileSize>, capabilities: Capabilities): Lowering {
   const [node] = nodes as [Product];
   const tiling = tilingOf(node, choice.tile, capabilities);
-  const variant = nameOf(choice);
-  if (choice.parts === 1) return { variant, kernels: [productKernel(nodes, tiling, null)] };
-  const partial = partialProducts(node, choice.tile, choice.parts);
-  return {
-    variant,
-    kernels: [productKernel(nodes, tiling, partial), joinParts(node, partial)],
-    scratch: [partial.sums, ...(partial.rowSums ? [partial.rowSums] : [])],
-  };
+  return lowerSplit(nameOf(choice), nodes, choice, (partial) => productKernel(nodes, tiling, partial));
 }
 
 /** The products: finished, or the parts of one. */
