@@ -20,6 +20,7 @@ import { TRANSFER_TASKS, type TransferTask } from "../src/simcse/evaluation/sent
 import { evaluateSet, type SetReport } from "../src/simcse/evaluation/sets/evaluate-set.ts";
 import type { EvaluationSet, SetKind } from "../src/simcse/evaluation/sets/evaluation-set.ts";
 import { setTables } from "../src/simcse/evaluation/sets/set-tables.ts";
+import { sideEncoders } from "../src/simcse/evaluation/side-encoders.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { SimCSE } from "../src/simcse/simcse.ts";
 import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options.ts";
@@ -29,7 +30,6 @@ import { wholeNumber, withOptions } from "./cli/options.ts";
 import { type Progress, startProgress } from "./cli/progress.ts";
 import { say } from "./cli/say.ts";
 import { openSentEval } from "./cli/senteval-folder.ts";
-import { sideEncoders } from "./cli/side-encoders.ts";
 import { tuningFor, tuningOptions } from "./cli/tuning.ts";
 import { openAdapter } from "./setup/open-adapter.ts";
 
@@ -115,7 +115,7 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
   const whole = encodeWith({ maxLength: Math.min(mostTokens, longestSentence(simcse.model.config)) });
   const progress = startProgress(tasks.sts.length + tasks.transfer.length + sets.length, "evaluating");
   try {
-    const scored = await evaluateSets(sets, { ...sideEncoders(simcse, encodeWith), device, progress });
+    const scored = await evaluateSets(sets, { ...sideEncoders(simcse.encoder.texts, encodeWith), device, progress });
     const reports = await evaluateTasks(tasks, given.mode, { encode: whole, dataDir: given.data_dir, device, progress, done: sets.length });
     progress.stop();
     printTables(given, scored, reports);

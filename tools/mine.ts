@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { DataError } from "../src/errors.ts";
 import { openExampleFile } from "../src/io/examples-node.ts";
+import { sideEncoders } from "../src/simcse/evaluation/side-encoders.ts";
 import { type MinedTriplet, mineHardNegatives } from "../src/simcse/search/hard-negatives.ts";
 import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options.ts";
 import { writeExamples } from "./cli/example-file.ts";
@@ -9,7 +10,6 @@ import { namedModel } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { startProgress } from "./cli/progress.ts";
-import { sideEncoders } from "./cli/side-encoders.ts";
 
 interface MineOptions extends ModelOptions, ColumnFlags {
   readonly train_file: string;
@@ -54,7 +54,7 @@ export const mineCommand = withOptions(
   try {
     const { triplets, without } = await mineHardNegatives(pairs, {
       device: open.device,
-      ...sideEncoders(simcse, (prompt) => async (texts) => {
+      ...sideEncoders(simcse.encoder.texts, (prompt) => async (texts) => {
         const before = encoded;
         const onProgress = (done: number) => progress.update(before + done, "");
         encoded += texts.length;

@@ -5,7 +5,7 @@
 import { FileError, OptionError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import type { Folder } from "../../src/io/folder.ts";
-import type { Encode } from "../../src/simcse/evaluation/embed-distinct.ts";
+import type { Encode, SideEncoders } from "../../src/simcse/evaluation/embed-distinct.ts";
 import { alignmentAndUniformity } from "../../src/simcse/evaluation/metrics/alignment.ts";
 import { averagedTasks, evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { evaluateTransfer, transferMetrics } from "../../src/simcse/evaluation/senteval/evaluate-transfer.ts";
@@ -24,7 +24,7 @@ import type { TrainOptions } from "./train-options.ts";
 interface Part {
   /** The names of its metrics, the main one first. */
   readonly metrics: readonly string[];
-  readonly evaluate: (encode: Encode, device: Device) => Promise<Readonly<Record<string, number>>>;
+  readonly evaluate: (sides: SideEncoders, device: Device) => Promise<Readonly<Record<string, number>>>;
 }
 
 /** What a run is evaluated on, checked before training begins. */
@@ -87,9 +87,9 @@ export function chosenMetric({ parts }: DevEvaluation, given: string | undefined
 
 /** The evaluation of a run on `device`; transfer in percent, everything else as fractions. */
 export function runEvaluation({ parts }: DevEvaluation, device: Device): Evaluate {
-  return async (encode) => {
+  return async (_, sides) => {
     const measured: Record<string, number> = {};
-    for (const { evaluate } of parts) Object.assign(measured, await evaluate(encode, device));
+    for (const { evaluate } of parts) Object.assign(measured, await evaluate(sides, device));
     return measured;
   };
 }
@@ -136,7 +136,7 @@ async function openSts(folder: Folder): Promise<Opened> {
     missing,
     part: {
       metrics: [...tasks.map(({ name }) => stsMetrics[name]!), "eval_avg_sts", ...ofBenchmark],
-      async evaluate(encode) {
+      async evaluate({ encode }) {
         const { tasks: scores, average } = await evaluateSts({ encode: whole(encode), folder, mode: "dev", tasks });
         const { alignment, uniformity } = await alignmentAndUniformity(benchmark, whole(encode));
         return {
@@ -168,12 +168,12 @@ async function openTransfer(folder: Folder): Promise<Opened> {
     missing,
     part: {
       metrics: ["eval_avg_transfer", ...tasks.map(({ name }) => `eval_${name}`)],
-      evaluate: async (encode, device) =>
+      evaluate: async ({ encode }, device) =>
         transferMetrics(await evaluateTransfer({ encode: whole(encode), device, folder, mode: "dev", tasks })),
     },
   };
 }
 
 function setPart(set: EvaluationSet): Part {
-  return { metrics: setMetricNames(set), evaluate: (encode, device) => evaluateOn([set], device)(encode) };
+  return { metrics: setMetricNames(set), evaluate: (sides, device) => evaluateOn([set], device)(sides.encode, sides) };
 }

@@ -20,7 +20,7 @@ export interface HintsOn {
 
 export function hints(settings: TrainingSettings, { columns, fresh, modelPooler, prompts, repeats }: HintsOn): string[] {
   const unsupervised = columns === 1;
-  const { temperature, pooler, mlpOnlyTrain, hardNegativeWeight, labelSmoothing, mlm, noDuplicates, metric, greaterIsBetter } = settings;
+  const { temperature, pooler, mlpOnlyTrain, hardNegativeWeight, labelSmoothing, mlm, noDuplicates } = settings;
   const asThePaper = modelPooler === null && !fresh;
   const rules: readonly (readonly [boolean, string])[] = [
     [
@@ -52,10 +52,6 @@ export function hints(settings: TrainingSettings, { columns, fresh, modelPooler,
     [
       repeats && !noDuplicates,
       "some sentences occur in several examples and are their own negatives if they meet in a batch: --no_duplicates keeps them apart",
-    ],
-    [
-      metric !== null && /alignment|uniformity/.test(metric) && greaterIsBetter,
-      `lower ${metric?.replace(/^eval_/, "")} is better: add --greater_is_better false`,
     ],
   ];
   return rules.filter(([applies]) => applies).map(([, hint]) => hint);

@@ -149,7 +149,7 @@ export const trainOptions: readonly Option[] = [
   argument("similarity_weight", "x", "distill: weight of the cosines within the batch").argParser(notNegative),
   new Option(
     "--matryoshka_dims <list>",
-    "also train the first n numbers of each vector as vectors of their own, for each n, such as 384,128,64 (default: whole vectors)",
+    "also train the first n numbers of each vector as vectors of their own, for each n, such as 384,128,64; the whole length must be among them (default: whole vectors)",
   ).argParser(dimensionList),
   flag("mlp_only_train", "use the MLP of --pooler_type cls only for training"),
   flag("do_mlm", "also train to predict masked words"),

@@ -396,6 +396,11 @@ class CommandRun {
     say(
       `${totalSteps.toLocaleString("en-US")} steps; ${count > 1 ? "on each device " : ""}a step takes ${megabytes(step.bytes)}, and parameters and optimiser state ${megabytes(model.store.bytes)}`,
     );
+    const { warmupSteps } = this.inputs.settings;
+    if (warmupSteps >= totalSteps)
+      say(
+        `hint: --warmup_steps ${warmupSteps} is not shorter than the run, so the learning rate does not reach --learning_rate before its end`,
+      );
     say(trainedText(model.store.layout.counts, this.inputs));
     say(lossText(this.inputs));
     if (!given.disable_tqdm) this.#progress = startProgress(totalSteps, "training");

@@ -56,11 +56,27 @@ export function chooseLoss(settings: LossSettings, examples: ExampleShape): Loss
   }
   checkTarget(loss, examples);
   if (settings.matryoshkaDims === null) return loss;
-  const tooLong = settings.matryoshkaDims.find((size) => size > examples.dimension);
-  if (tooLong === undefined) return matryoshka(loss, settings.matryoshkaDims);
+  checkLengths(settings.matryoshkaDims, examples.dimension);
+  return matryoshka(loss, settings.matryoshkaDims);
+}
+
+/** Throws `OptionError` unless the lengths differ, none is longer than the vectors, and the vectors' own is among them: the rest would stay untrained. */
+function checkLengths(lengths: readonly number[], dimension: number): void {
+  const tooLong = lengths.find((size) => size > dimension);
+  if (tooLong !== undefined) {
+    throw new OptionError(
+      `\`matryoshkaDims\` names ${tooLong} numbers; the model's vectors have ${dimension}.`,
+      "Give lengths up to that of the vectors.",
+    );
+  }
+  const twice = lengths.find((size, i) => lengths.indexOf(size) !== i);
+  if (twice !== undefined) {
+    throw new OptionError(`\`matryoshkaDims\` names ${twice} numbers twice, which would only count them double.`, "Give each length once.");
+  }
+  if (lengths.includes(dimension)) return;
   throw new OptionError(
-    `\`matryoshkaDims\` names ${tooLong} numbers; the model's vectors have ${examples.dimension}.`,
-    "Give lengths up to that of the vectors.",
+    `\`matryoshkaDims\` leaves out ${dimension}, the length of whole vectors: their numbers after the first ${Math.max(...lengths)} would stay untrained.`,
+    `Add ${dimension}.`,
   );
 }
 

@@ -3,8 +3,11 @@ import { DataError } from "../../errors.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { longestSentence } from "../../nn/architectures/architectures.ts";
 import { Encoder } from "../embedding/encoder.ts";
-import type { Encode } from "../evaluation/embed-distinct.ts";
+import type { PromptOptions } from "../embedding/prompts.ts";
+import type { Encode, SideEncoders } from "../evaluation/embed-distinct.ts";
+import { sideEncoders } from "../evaluation/side-encoders.ts";
 import type { SimCseModel } from "../model/model.ts";
+import { checkMetric } from "./best-metric.ts";
 import { embeddingPooler, type TrainingSettings } from "./training-options.ts";
 
 /** The result of an evaluation: a step, and metrics whose names begin with `eval_`. */
@@ -27,9 +30,10 @@ export interface EvaluatorState {
 
 /**
  * An evaluation: metrics by name, such as `stsb_spearman`, with or without `eval_`; or one number, the score. `encode` returns unit vectors
- * from the model at that step, as it will give them once it is saved.
+ * from the model at that step, as it will give them once it is saved. `sides` has the same for the two sides of a search, where the model has
+ * prompts for them.
  */
-export type Evaluate = (encode: Encode) => Promise<number | Readonly<Record<string, number>>>;
+export type Evaluate = (encode: Encode, sides: SideEncoders) => Promise<number | Readonly<Record<string, number>>>;
 
 /** How a model cuts and prepares texts. */
 export type TextReading = Pick<Encoder, "maxLength" | "texts">;
@@ -49,6 +53,7 @@ const onlyMetric = "score";
 
 export class TrainingEvaluator {
   #state: EvaluatorState;
+  readonly #sides: SideEncoders;
 
   private constructor(
     readonly encoder: Encoder,
@@ -59,6 +64,7 @@ export class TrainingEvaluator {
     state: EvaluatorState | null,
   ) {
     this.#state = state ?? { best: null, withoutGain: 0 };
+    this.#sides = sideEncoders(encoder.texts, (prompt) => this.#encodeWith(prompt));
   }
 
   /** Compiles an encoder for the longest sentences that the model supports. */
@@ -93,10 +99,10 @@ export class TrainingEvaluator {
     return update === totalSteps || (every > 0 && update % every === 0);
   }
 
-  /** Evaluates, and returns whether this is strictly the best so far. Throws `DataError` when the metric does not exist. */
+  /** Evaluates, and returns whether this is strictly the best so far. Throws `DataError` when the metric does not exist, and like `checkMetric`. */
   async evaluate(step: number, epoch: number): Promise<{ entry: EvaluationEntry; isBest: boolean }> {
     const { greaterIsBetter, earlyStoppingThreshold } = this.settings;
-    const metrics = metricsOf(await this.run(this.#encode));
+    const metrics = metricsOf(await this.run(this.#sides.encode, this.#sides));
     const entry: EvaluationEntry = { step, epoch, ...metrics };
     const { metric, value } = this.#chosen(metrics);
     const { withoutGain } = this.#state;
@@ -112,15 +118,18 @@ export class TrainingEvaluator {
     return { entry, isBest };
   }
 
-  readonly #encode: Encode = async (sentences, { maxLength = this.maxLength } = {}) => {
-    const { data } = await this.encoder.encode(sentences, { maxLength: Math.min(maxLength, this.encoder.maxLength) });
-    return data;
-  };
+  #encodeWith(prompt: PromptOptions): Encode {
+    return async (sentences, { maxLength = this.maxLength } = {}) => {
+      const { data } = await this.encoder.encode(sentences, { ...prompt, maxLength: Math.min(maxLength, this.encoder.maxLength) });
+      return data;
+    };
+  }
 
   #chosen(metrics: Readonly<Record<string, number>>): { metric: string; value: number } {
     const names = Object.keys(metrics);
-    const { metric: wanted } = this.settings;
+    const { metric: wanted, keepBest, earlyStoppingPatience } = this.settings;
     const metric = wanted === null ? names[0] : loggedMetric(wanted);
+    if (metric !== undefined && (keepBest || earlyStoppingPatience > 0)) checkMetric(metric, this.settings);
     if (metric !== undefined && Object.hasOwn(metrics, metric)) return { metric, value: metrics[metric]! };
     throw new DataError(
       `The evaluation has no metric ${metric ?? "at all"}; it has ${names.join(", ") || "none"}.`,

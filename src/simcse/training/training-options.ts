@@ -9,6 +9,7 @@ import { type SchedulerType, schedulerTypes } from "../../nn/schedule.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { type LossName, lossNames } from "../losses/loss-choice.ts";
 import { type PoolerType, poolerTypes } from "../model/poolers.ts";
+import { checkMetric } from "./best-metric.ts";
 
 /** All settings of a training run; `trainingDefaults` has the default values. */
 export interface TrainingSettings {
@@ -105,6 +106,7 @@ export interface TrainingSettings {
   readonly saveSteps: number;
   /** The evaluation's metric that decides which model is best, with or without `eval_`; null for the evaluation's first. */
   readonly metric: string | null;
+  /** Whether a greater value of it is better. */
   readonly greaterIsBetter: boolean;
   /** Keep the weights of the best evaluation instead of the last ones. */
   readonly keepBest: boolean;
@@ -291,6 +293,7 @@ function checkTogether(settings: TrainingSettings): void {
       "Leave it out, or leave out `keepBest` and `earlyStoppingPatience`.",
     );
   }
+  if (settings.metric !== null) checkMetric(settings.metric, settings);
   const adapterSettings = ["loraAlpha", "loraTargets", "loraDropout"] as const;
   const idle = adapterSettings.find((name) => JSON.stringify(settings[name]) !== JSON.stringify(trainingDefaults[name]));
   if (settings.loraRank === 0 && idle !== undefined) {

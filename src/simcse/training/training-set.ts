@@ -2,7 +2,7 @@
 import { DataError } from "../../errors.ts";
 import { numberIn } from "../../io/text/number.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
-import { show } from "../../show.ts";
+import { quoted, show } from "../../show.ts";
 import { checkIterable, checkText } from "../embedding/texts.ts";
 import type { LossTarget } from "../losses/loss.ts";
 import type { TokenizedExample } from "./step-recording.ts";
@@ -66,7 +66,7 @@ export async function listExamples(examples: TrainingExamples): Promise<Training
 
 /**
  * Examples for a loss of embeddings; a single sentence is its own pair. Throws `DataError`, naming the example by its number from 1, for
- * one that does not consist of texts or whose columns differ from the first one's, and if there are fewer than two.
+ * one that does not consist of texts or whose columns differ from the first one's, and if there are fewer than two or all have the same text.
  */
 export function exampleSet(examples: readonly TrainingExample[], tokenizer: Tokenizer, maxLength: number): TrainingSet {
   if (examples.length < 2) {
@@ -88,6 +88,7 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
   if (rows.every(({ texts }) => texts.every((text) => text.trim() === ""))) {
     throw new DataError("All training examples are empty texts.", "Give examples that hold sentences.");
   }
+  checkDiffering(rows);
   if (columns === 3 && rows.every(({ texts }) => numberIn(texts[2]) !== null)) {
     throw new DataError(
       `The third texts of all examples are numbers, such as ${show(rows[0]!.texts[2])}.`,
@@ -109,6 +110,22 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
     },
     keys: (index) => rows[index]!.texts,
   };
+}
+
+/**
+ * Throws `DataError` if nothing can be told apart: the same texts in all examples, or without a target the same first or second text, which
+ * would then be its own negative everywhere.
+ */
+function checkDiffering(rows: readonly Row[]): void {
+  const [first] = rows as [Row, ...Row[]];
+  const same = first.texts.map((text, column) => rows.every(({ texts }) => texts[column] === text));
+  const column = same.indexOf(true);
+  if (column < 0 || column > 1 || (first.target.length > 0 && same.includes(false))) return;
+  const which = first.texts.length === 1 ? "texts" : `${["first", "second"][column]} texts`;
+  throw new DataError(
+    `The ${which} of all ${rows.length} examples are the same: ${quoted(first.texts[column]!)}. There is nothing to tell it from.`,
+    "Give examples with different texts; check which columns are read.",
+  );
 }
 
 /** The target of the examples besides their texts. Scores that are all 0 or 1 are labels. */

@@ -236,3 +236,61 @@ it("takes any iterable of examples, and refuses what it cannot do by name", asyn
   expect(await one).toMatchObject({ steps: 1 });
   model.close();
 });
+
+it("evaluates with the prompts of queries and of searched texts", async () => {
+  const plain = await load();
+  const saved = new MemoryFolder("prompted");
+  await plain.save(saved);
+  plain.close();
+  const prompts = { query: "q: ", document: "d: " };
+  await saved.write("config_sentence_transformers.json", new TextEncoder().encode(JSON.stringify({ prompts })));
+  const model = await SimCSE.loadFrom(device, saved, { training: true, dtype: "f32" });
+  const first = async (text: string) => model.encode(text);
+  const expected = [await first("A cat."), await first("q: A cat."), await first("d: A cat.")];
+  const found: Float32Array[] = [];
+  await model.train(pairs, {
+    ...options,
+    evalOnStart: true,
+    evaluate: async (encode, { encodeQueries, encodeDocuments }) => {
+      for (const one of [encode, encodeQueries!, encodeDocuments!]) found.push(await one(["A cat."]));
+      return 1;
+    },
+    evalSteps: 6,
+  });
+  expect(found.slice(0, 3)).toEqual(expected);
+  model.close();
+});
+
+it("refuses to keep the worst model", async () => {
+  const model = await load();
+  const run = (changes: TrainingOptions) =>
+    model.train(pairs, { ...options, evalSteps: 3, evaluate: async () => ({ my_loss: 1 }), ...changes });
+  await expect(run({ keepBest: true })).rejects.toThrow(/Of the `metric` eval_my_loss less is better/);
+  expect(await run({ keepBest: true, greaterIsBetter: false })).toMatchObject({ best: { value: 1 } });
+  expect(await run({})).toMatchObject({ steps: 6 });
+  model.close();
+});
+
+it.each<[string, readonly (string | readonly string[])[], RegExp]>([
+  ["texts", ["a", "a", "a"], /The texts of all 3 examples are the same: "a"/],
+  [
+    "second texts",
+    [
+      ["a", "b"],
+      ["c", "b"],
+    ],
+    /The second texts of all 2 examples are the same: "b"/,
+  ],
+  [
+    "first texts",
+    [
+      ["a", "b", "x"],
+      ["a", "c", "y"],
+    ],
+    /The first texts of all 2 examples are the same/,
+  ],
+])("refuses examples with the same %s", async (_, examples, message) => {
+  const model = await load();
+  await expect(model.train(examples, options)).rejects.toThrow(message);
+  model.close();
+});

@@ -47,6 +47,8 @@ describe("the loss is the one that the examples ask for", () => {
     ["pairs", { loss: "cosent" }, /cosent takes 2 sentences an example and a score; the examples have 2 sentences an example/],
     ["scored", { loss: "contrastive" }, /contrastive takes .* a label/],
     ["pairs", { matryoshkaDims: [dimension + 1] }, new RegExp(`names ${dimension + 1} numbers`)],
+    ["pairs", { matryoshkaDims: [dimension, 4, 4] }, /names 4 numbers twice/],
+    ["pairs", { matryoshkaDims: [4, 2] }, new RegExp(`leaves out ${dimension}, .* after the first 4 would stay untrained`)],
     ["pairs", { matryoshkaDims: [] }, /`matryoshkaDims` must be/],
   ] satisfies [keyof typeof examples, Partial<TrainingSettings>, RegExp][])("refuses %s with %o", (kind, changes, message) => {
     expect(() => optionsOf(examples[kind], changes)).toThrow(message);

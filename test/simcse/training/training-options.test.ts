@@ -8,6 +8,7 @@ import { tinyConfig } from "../../tiny-model.ts";
 describe("checkSettings", () => {
   it("takes the defaults", () => {
     expect(() => checkSettings(trainingDefaults)).not.toThrow();
+    expect(() => checkSettings({ ...trainingDefaults, metric: "uniformity", greaterIsBetter: false })).not.toThrow();
   });
 
   it.each<[object, RegExp]>([
@@ -22,6 +23,8 @@ describe("checkSettings", () => {
     [{ pooler: "max" }, /`pooler` must be one of cls, /],
     [{ loss: "toString" }, /`loss` must be one of infonce/],
     [{ fp16: 1 }, /`fp16` must be true or false/],
+    [{ metric: "eval_uniformity" }, /Of the `metric` eval_uniformity less is better/],
+    [{ metric: "faq_accuracy_threshold" }, /faq_accuracy_threshold is a threshold/],
     [{ learning_rate: 1 }, /train has no option "learning_rate"/],
   ])("refuses %j", (changes, message) => {
     expect(() => checkSettings({ ...trainingDefaults, ...changes } as TrainingSettings)).toThrow(message);

@@ -71,8 +71,8 @@ it("keeps a part back, evaluates on it and on a file, and keeps the best by a me
 });
 
 it("trains on scores with CoSENT and on labels with the contrastive loss, in chunks and at several lengths", async () => {
-  const scored = await train("scored.csv", "scored", "--gradient_cache_chunk", "2", "--matryoshka_dims", "16,4");
-  expect(scored.stderr).toContain("loss: cosent at 16, 4, the one for scored pairs");
+  const scored = await train("scored.csv", "scored", "--gradient_cache_chunk", "2", "--matryoshka_dims", "32,16,4");
+  expect(scored.stderr).toContain("loss: cosent at 32, 16, 4, the one for scored pairs");
   expect(scored.code).toBe(0);
   const labelled = await train("labelled.csv", "labelled", "--metric_for_best_model", "scored_pearson", "--eval_file", path("scored.csv"));
   expect(labelled.stderr).toContain("loss: contrastive, the one for labelled pairs");

@@ -2,7 +2,7 @@
 import { DataError, OptionError } from "../../../errors.ts";
 import { checkChoice } from "../../../options.ts";
 import { show } from "../../../show.ts";
-import type { Encode } from "../embed-distinct.ts";
+import type { Encode, SideEncoders } from "../embed-distinct.ts";
 import type { EvaluationSet, SetEvaluator, SetKind, SetOptions, SetScores } from "./evaluation-set.ts";
 import { labelledPairs } from "./labelled-pairs.ts";
 import { labelledTexts } from "./labelled-texts.ts";
@@ -52,20 +52,21 @@ export function setMetricNames({ name, kind }: Pick<EvaluationSet, "name" | "kin
 }
 
 /**
- * An evaluation on `sets` for training: `model.train(examples, { evaluate: evaluateOn(sets, device) })`.
+ * An evaluation on `sets` for training: `model.train(examples, { evaluate: evaluateOn(sets, device) })`. Retrieval uses
+ * `sides`, the encoders for queries and for the searched texts, if they are given.
  *
  * @throws OptionError for two sets of one name, whose metrics would replace each other.
  */
 export function evaluateOn(
   sets: readonly EvaluationSet[],
   device: SetOptions["device"],
-): (encode: Encode) => Promise<Record<string, number>> {
+): (encode: Encode, sides?: SideEncoders) => Promise<Record<string, number>> {
   const twice = sets.find(({ name }, i) => sets.findIndex((set) => set.name === name) !== i);
   if (twice !== undefined)
     throw new OptionError(`Two sets have the name ${twice.name}, and so would their metrics.`, "Rename one of them.");
-  return async (encode) => {
+  return async (encode, sides = { encode }) => {
     const reports: SetReport[] = [];
-    for (const set of sets) reports.push(await evaluateSet(set, { encode, device }));
+    for (const set of sets) reports.push(await evaluateSet(set, { ...sides, device }));
     return setMetrics(reports);
   };
 }
