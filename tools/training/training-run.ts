@@ -15,6 +15,7 @@ import { savedModelFiles } from "../../src/simcse/checkpoint/saved-model.ts";
 import {
   type CheckpointedRun,
   checkResumable,
+  examplesOf,
   isHistory,
   loadTrainingCheckpoint,
   readTrainingState,
@@ -215,6 +216,7 @@ interface EndState extends TrainingSummary {
   readonly log_history: readonly HistoryEntry[];
   readonly options: TrainingSettings;
   readonly train_examples: number;
+  readonly train_digest?: string;
 }
 
 /** The results of the run to resume if it is finished, else null. Throws `FormatError` for a damaged state. */
@@ -225,14 +227,14 @@ async function endedRun({ given, settings, output, set }: Inputs): Promise<Outco
   const state = await readJson<EndState | null>(folder, stateFile);
   // Written by an interrupted run, or by another program.
   if (state?.interrupted !== false) return null;
-  const { log_history: history, options: began, train_examples, ...summary } = state;
+  const { log_history: history, options: began, train_examples, train_digest, ...summary } = state;
   if (!isHistory(history) || typeof began !== "object" || began === null || !Number.isSafeInteger(summary.steps)) {
     throw new FormatError(
       `${join(output, stateFile)} is not the state of a run of this package.`,
       "Start again with --overwrite_output_dir, or resume from a checkpoint by its path.",
     );
   }
-  checkResumable({ options: began, train_examples }, settings, set.length);
+  checkResumable({ options: began, train_examples, ...(train_digest !== undefined && { train_digest }) }, settings, set);
   say(`${output_dir} is already finished, after ${summary.steps} steps`);
   return { summary, history: history.map(numbersOf) };
 }
@@ -244,7 +246,7 @@ async function startingPoint({ given, settings, output, checkpoints, set }: Inpu
   if (!resume) return null;
   const checkpoint = resume === true || resume === "last" ? await checkpoints.last() : await openCheckpoint(resume);
   if (checkpoint === null) say(`there is no checkpoint in ${given.output_dir} yet: starting from the beginning`);
-  else checkResumable(await readTrainingState(checkpoint), settings, set.length);
+  else checkResumable(await readTrainingState(checkpoint), settings, set);
   return checkpoint;
 }
 
@@ -352,7 +354,7 @@ class CommandRun {
       tokenizer: source.tokenizer,
       simcse: savedConfig(source, settings),
       settings,
-      examples: set.length,
+      set,
       history: records.history,
       tuning: this.#tuning,
     });
@@ -428,7 +430,7 @@ class CommandRun {
       log_history: records.history,
       options: settings,
       arguments: { ...given, ...argumentsOf(settings) },
-      train_examples: set.length,
+      ...examplesOf(set),
       adapter: this.device.name,
       tuning: this.#tuning,
     };

@@ -19,6 +19,7 @@ import type { Moment, ParameterStore } from "../../nn/parameters/parameter-store
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { TrainerState } from "../training/trainer.ts";
 import { checkSettings, type TrainingSettings, trainingDefaults } from "../training/training-options.ts";
+import type { TrainingSet } from "../training/training-set.ts";
 import { loadWeights, modelFiles } from "./checkpoint.ts";
 import { type CheckpointStore, stateFile } from "./checkpoint-store.ts";
 
@@ -29,6 +30,8 @@ export interface SavedState extends TrainerState {
   readonly options: TrainingSettings;
   /** Examples of the training file. */
   readonly train_examples: number;
+  /** Their digest; absent in states of earlier versions. */
+  readonly train_digest?: string;
   /** The kernels' variants, so that measuring again changes no bit; absent if the operations chose for themselves. */
   readonly tuning?: Choices | Readonly<Record<string, string>>;
 }
@@ -62,8 +65,7 @@ export interface CheckpointedRun {
   /** How the model embeds. */
   readonly simcse: SimCseConfig;
   readonly settings: TrainingSettings;
-  /** The number of examples. */
-  readonly examples: number;
+  readonly set: Pick<TrainingSet, "length" | "digest">;
   /** The log so far. */
   readonly history: readonly object[];
   /** The kernels that the run's step was compiled with. */
@@ -74,16 +76,21 @@ export interface CheckpointedRun {
 
 /** Writes a checkpoint of a run in `state`. */
 export async function writeCheckpoint(store: CheckpointStore, run: CheckpointedRun, state: TrainerState): Promise<void> {
-  const { model, tokenizer, simcse, settings, examples, history, tuning, best } = run;
+  const { model, tokenizer, simcse, settings, set, history, tuning, best } = run;
   const saved: SavedState = {
     ...state,
     best_metric: state.evaluator?.best?.value ?? null,
     log_history: history,
     options: settings,
-    train_examples: examples,
+    ...examplesOf(set),
     tuning,
   };
   await store.write(state.global_step, trainingCheckpointFiles(model, tokenizer, simcse, saved, best));
+}
+
+/** What a state says of the examples. */
+export function examplesOf(set: Pick<TrainingSet, "length" | "digest">): Pick<SavedState, "train_examples" | "train_digest"> {
+  return { train_examples: set.length, train_digest: set.digest() };
 }
 
 /** The tensors that have moments. */
@@ -196,6 +203,7 @@ const stateRules: { readonly [Name in keyof SavedState]-?: (value: unknown) => b
   log_history: isHistory,
   options: isObject,
   train_examples: isCount,
+  train_digest: (value) => value === undefined || typeof value === "string",
   tuning: (value) => value === undefined || isObject(value),
 };
 
@@ -282,17 +290,19 @@ const mayChange: ReadonlySet<keyof TrainingSettings> = new Set([
 
 /** Throws `OptionError`, naming the differences, if a run would resume with other settings or other data than it began with. */
 export function checkResumable(
-  { options, train_examples }: Pick<SavedState, "options" | "train_examples">,
+  { options, train_examples, train_digest }: Pick<SavedState, "options" | "train_examples" | "train_digest">,
   settings: TrainingSettings,
-  examples: number,
+  set: Pick<TrainingSet, "length" | "digest">,
 ): void {
   const began = withDefaults(options);
   const names = (Object.keys(settings) as (keyof TrainingSettings)[]).filter(
     (name) => !mayChange.has(name) && JSON.stringify(began[name]) !== JSON.stringify(settings[name]),
   );
-  if (train_examples !== examples) {
+  if (train_examples !== set.length || (train_digest !== undefined && train_digest !== set.digest())) {
     throw new OptionError(
-      `The run began on ${train_examples} examples; now there are ${examples}.`,
+      train_examples === set.length
+        ? `The run began on ${train_examples} other examples, or on these in another order.`
+        : `The run began on ${train_examples} examples; now there are ${set.length}.`,
       "Give the examples that it began with, or train the checkpoint as a model of its own.",
     );
   }

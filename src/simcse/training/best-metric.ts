@@ -1,6 +1,5 @@
 /** Which metrics can say which model is best, and in which direction. A metric read the wrong way would keep the worst model. */
 import { OptionError } from "../../errors.ts";
-import type { TrainingSettings } from "./training-options.ts";
 
 /** Metrics of which less is better, by the end of their names. */
 const lessIsBetter = /(^|_)(alignment|uniformity|loss)$/;
@@ -9,7 +8,7 @@ const lessIsBetter = /(^|_)(alignment|uniformity|loss)$/;
 const isThreshold = /(^|_)threshold$/;
 
 /** Throws `OptionError` for a metric that measures no quality, and for one of which less is better if greater is said to be. */
-export function checkMetric(metric: string, { greaterIsBetter }: Pick<TrainingSettings, "greaterIsBetter">): void {
+export function checkMetric(metric: string, { greaterIsBetter }: { readonly greaterIsBetter: boolean }): void {
   if (isThreshold.test(metric)) {
     throw new OptionError(
       `The \`metric\` ${metric} is a threshold: neither a greater nor a smaller one is better.`,

@@ -176,7 +176,7 @@ export async function trainLoaded(
   const { set, settings } = options.maxLength === undefined && !isOnlyMasked(all) ? fitLength(all, given) : { set: all, settings: given };
   const checkpoint = options.resume && checkpoints ? await checkpoints.last() : null;
   const saved = checkpoint && (await readTrainingState(checkpoint));
-  if (saved) checkResumable(saved, settings, set.length);
+  if (saved) checkResumable(saved, settings, set);
   const current = await trainableParts(parts, { settings, set, checkpoint, from: saved });
   replace({ ...current, fresh: [] });
   const { model, encoder } = current;
@@ -215,7 +215,7 @@ export async function trainLoaded(
               tokenizer: encoder.tokenizer,
               simcse: simcseOf(encoder),
               settings,
-              examples: set.length,
+              set,
               history,
               tuning,
               best: snapshot,

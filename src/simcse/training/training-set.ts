@@ -2,6 +2,7 @@
 import { DataError } from "../../errors.ts";
 import { numberIn } from "../../io/text/number.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
+import { stream } from "../../nn/random.ts";
 import { quoted, show } from "../../show.ts";
 import { checkIterable, checkText } from "../embedding/texts.ts";
 import type { LossTarget } from "../losses/loss.ts";
@@ -38,6 +39,8 @@ export interface TrainingSet {
   example(index: number): TokenizedExample;
   /** The keys that may not occur twice in a batch. */
   keys(index: number): readonly string[];
+  /** A short text that differs for other examples or another order, so that a run does not go on with other data. */
+  digest(): string;
 }
 
 const units = ["sentences", "pairs", "pairs with hard negatives"] as const;
@@ -96,6 +99,7 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
     );
   }
   const target = targetOf(rows);
+  let digest: string | undefined;
   return {
     length: rows.length,
     views: target?.kind === "vector" ? 1 : Math.max(2, columns),
@@ -109,7 +113,16 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
       return { sentences: ids.length === 1 ? [ids[0]!, ids[0]!] : ids };
     },
     keys: (index) => rows[index]!.texts,
+    // Of a target vector the first number is enough: the vector belongs to the text.
+    digest: () => (digest ??= digestOf(rows.map(({ texts, target }) => (target.length === 0 ? texts : [...texts, String(target[0])])))),
   };
+}
+
+/** A digest of parts that depends on their order. */
+function digestOf(parts: Iterable<readonly string[]>): string {
+  let mixed = 0;
+  for (const part of parts) for (const text of part) mixed = stream(mixed, text)(part.length);
+  return mixed.toString(16).padStart(8, "0");
 }
 
 /**
@@ -247,6 +260,7 @@ export async function packedSet(
       "Give more text, or a smaller `maxLength`.",
     );
   }
+  let digest: string | undefined;
   return {
     length: sequences.length,
     views: 1,
@@ -255,5 +269,6 @@ export async function packedSet(
     unit: `sequences of ${maxLength} tokens`,
     example: (index) => ({ sentences: [Array.from(sequences[index]!)] }),
     keys: (index) => [String(index)],
+    digest: () => (digest ??= digestOf(sequences.map((sequence) => [sequence.join(" ")]))),
   };
 }
