@@ -43,6 +43,9 @@ const HEAD_BYTES = 2 ** 20;
 /** A little more than the number of connections that browsers open to one server over HTTP/1.1. */
 const MOST_REQUESTS = 8;
 
+/** A repository with more pages of files than this is asked for each file. */
+const MOST_PAGES = 100;
+
 /** What is known about a file after its first access. */
 interface RemoteFile {
   readonly size: number;
@@ -183,12 +186,16 @@ class HttpFolder implements Folder {
     const hub = /^(https:\/\/huggingface\.co)\/([^/]+\/[^/]+)\/resolve\/([^/]+)$/.exec(this.name);
     if (hub === null) return null;
     const [, origin, model, revision] = hub;
-    const response = await this.#send(`${origin}/api/models/${model}/tree/${revision}?recursive=true`, this.#init("GET", {})).catch(
-      () => null,
-    );
-    if (response?.ok !== true) return null;
-    const entries = (await response.json().catch(() => null)) as readonly { readonly path?: string }[] | null;
-    return Array.isArray(entries) ? new Set(entries.map(({ path }) => path ?? "")) : null;
+    const names = new Set<string>();
+    let page: string | null = `${origin}/api/models/${model}/tree/${revision}?recursive=true`;
+    for (let pages = 0; page !== null; pages++) {
+      const response: Response | null = pages === MOST_PAGES ? null : await this.#send(page, this.#init("GET", {})).catch(() => null);
+      const entries: unknown = response?.ok === true ? await response.json().catch(() => null) : null;
+      if (!Array.isArray(entries)) return null;
+      for (const { path } of entries as readonly { readonly path?: string }[]) names.add(path ?? "");
+      page = nextPage(response!, origin!);
+    }
+    return names;
   }
 
   /** For a server of another origin that hides Content-Range from the page; Content-Length is never hidden. */
@@ -260,6 +267,12 @@ function contentLength(response: Response): number | undefined {
 function totalSize(response: Response): number | undefined {
   const match = /\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "");
   return match === null ? undefined : Number(match[1]);
+}
+
+/** The address of the next page of a listing, or null. The hub gives a thousand files a page. */
+function nextPage(response: Response, origin: string): string | null {
+  const next = /<([^>]+)>;\s*rel="?next"?/.exec(response.headers.get("Link") ?? "")?.[1];
+  return next?.startsWith(`${origin}/`) === true ? next : null;
 }
 
 /** Servers of single-page applications answer every unknown address with their page. That page is not the requested file. */

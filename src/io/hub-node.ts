@@ -25,7 +25,7 @@ export interface HubOptions {
   readonly token?: string;
   /** Where downloads are kept; HF_HUB_CACHE, or `hub` in HF_HOME, if absent. */
   readonly cacheDir?: string;
-  /** Make no network requests; HF_HUB_OFFLINE=1 if absent. */
+  /** Make no network requests; HF_HUB_OFFLINE=1 or TRANSFORMERS_OFFLINE=1 if absent. */
   readonly offline?: boolean;
   /** The address of the hub or a mirror; HF_ENDPOINT if absent. */
   readonly endpoint?: string;
@@ -123,7 +123,7 @@ export function openHubFolder(name: string, options: HubOptions = {}): Promise<F
 
 /** Opens a model or a data set of the hub. It and the folder throw like `openHubFolder`. */
 export async function openRepository(repository: Repository, options: HubOptions): Promise<RepositoryFolder> {
-  const { revision = "main", offline = process.env.HF_HUB_OFFLINE === "1" } = options;
+  const { revision = "main", offline = isOffline(process.env) } = options;
   const { type, name } = repository;
   const { word } = repositoryTypes[type];
   if (!isHubName(name)) throw new OptionError(`${name} is no name of a ${word}`, "Give organisation/name, as on the hub's page.");
@@ -311,8 +311,14 @@ export function endpointOf({ endpoint = process.env.HF_ENDPOINT }: Pick<HubOptio
   return (endpoint || HUB_ENDPOINT).replace(/\/+$/, "");
 }
 
-/** Throws OptionError for an invalid token, before it is sent anywhere. */
-export function tokenOf({ token = process.env.HF_TOKEN }: Pick<HubOptions, "token">): { accessToken?: string } {
+/** Whether the environment asks for no requests, in the words that Python's libraries understand. */
+export function isOffline(env: Readonly<Record<string, string | undefined>>): boolean {
+  return [env.HF_HUB_OFFLINE, env.TRANSFORMERS_OFFLINE].some((value) => /^(1|on|yes|true)$/i.test(value ?? ""));
+}
+
+/** Throws OptionError for an invalid token, before it is sent anywhere. White space around it, such as a file's last line break, is not sent. */
+export function tokenOf(options: Pick<HubOptions, "token">): { accessToken?: string } {
+  const token = (options.token ?? process.env.HF_TOKEN)?.trim();
   if (!token) return {};
   if (token.startsWith("hf_")) return { accessToken: token };
   throw new OptionError("the token for the hub is none: it must begin with hf_", "Set HF_TOKEN to a token of your account, or unset it.");

@@ -123,6 +123,29 @@ describe("openHttpFolder", () => {
     ]);
   });
 
+  it("follows the pages of the hub's list", async () => {
+    const api = "https://huggingface.co/api/models/lab/model/tree/main?recursive=true";
+    const files = (...paths: string[]) => paths.map((path) => ({ type: "file", path }));
+    const pages: Readonly<Record<string, () => Response>> = {
+      [api]: () => Response.json(files("a"), { headers: { Link: `<${api}&cursor=2>; rel="next"` } }),
+      [`${api}&cursor=2`]: () => Response.json(files("config.json"), { headers: { Link: '<https://elsewhere/api>; rel="next"' } }),
+    };
+    const fetch = async (url: string | URL | Request) => pages[String(url)]?.() ?? new Response("{}");
+    const folder = openHttpFolder("https://huggingface.co/lab/model/resolve/main", { fetch });
+    expect([await folder.has("a"), await folder.has("config.json"), await folder.has("vocab.txt")]).toEqual([true, true, false]);
+  });
+
+  it("asks for each file where a page of the list is missing", async () => {
+    const folder = openHttpFolder("https://huggingface.co/lab/model/resolve/main", {
+      async fetch(url) {
+        if (!String(url).includes("/api/")) return new Response("{}");
+        if (String(url).includes("cursor")) return new Response("", { status: 500 });
+        return Response.json([{ path: "a" }], { headers: { Link: '<https://huggingface.co/api/x?cursor=2>; rel="next"' } });
+      },
+    });
+    expect(await folder.has("config.json")).toBe(true);
+  });
+
   it("tells how far a file has come", async () => {
     const told: FileProgress[] = [];
     const folder = openHttpFolder(`${base}/ranged`, { onProgress: (progress) => told.push(progress) });

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { FileError, FormatError, OptionError, type SimcseError } from "../../src/errors.ts";
 import { readText } from "../../src/io/folder.ts";
 import { openHttpFolder } from "../../src/io/folder-http.ts";
-import { type HubOptions, isHubName, openHubFolder, openModelFolder } from "../../src/io/hub-node.ts";
+import { type HubOptions, isHubName, isOffline, openHubFolder, openModelFolder, tokenOf } from "../../src/io/hub-node.ts";
 import { temporaryFolder } from "../tiny-model.ts";
 import { commit, gitOid, sha256, startHub } from "./hub-server.ts";
 
@@ -265,4 +265,21 @@ it("a folder on disk comes before a name, and a path is never taken for one", as
   expect((await openModelFolder(root, options())).name).toBe(root);
   expect((await openModelFolder("lab/model", options())).name).toBe("lab/model");
   await expect(openModelFolder(join(root, "nowhere"), options())).rejects.toThrow("does not exist");
+});
+
+it.each<[boolean, Record<string, string>]>([
+  [false, {}],
+  [false, { HF_HUB_OFFLINE: "0", TRANSFORMERS_OFFLINE: "" }],
+  [true, { HF_HUB_OFFLINE: "1" }],
+  [true, { HF_HUB_OFFLINE: "True" }],
+  [true, { TRANSFORMERS_OFFLINE: "yes" }],
+])("is offline (%s) as Python's libraries are with %o", (expected, env) => {
+  expect(isOffline(env)).toBe(expected);
+});
+
+it("sends a token without the white space around it", () => {
+  vi.stubEnv("HF_TOKEN", "hf_secret\n");
+  expect(tokenOf({})).toEqual({ accessToken: "hf_secret" });
+  vi.stubEnv("HF_TOKEN", " \n");
+  expect(tokenOf({})).toEqual({});
 });

@@ -27,7 +27,10 @@ export interface CacheFlags {
 /** Options of all commands that load something from the hub. */
 export const cacheFlags: readonly Option[] = [
   new Option("--cache_dir <dir>", "cache folder for models and data sets from the hub (default: HF_HUB_CACHE, or hub in HF_HOME)"),
-  flag("offline", "use only cached models and data sets of the hub, without network access (also HF_HUB_OFFLINE=1)"),
+  flag(
+    "offline",
+    "use only cached models and data sets of the hub, without network access (also HF_HUB_OFFLINE=1, TRANSFORMERS_OFFLINE=1)",
+  ),
 ];
 
 /** Options of all commands that load models. */
