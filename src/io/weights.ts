@@ -14,9 +14,9 @@ type Open = (folder: Folder, file: string) => Promise<Weights>;
 
 /** Files that are searched, the preferred ones first. A folder often has the same model in two forms. */
 const FORMS: readonly (readonly [file: string, open: Open])[] = [
-  ["model.safetensors", openSafetensors],
+  ["model.safetensors", openWithAliases],
   ["model.int8.safetensors", openInt8Rows],
-  ["model.safetensors.index.json", (folder, file) => openSharded(folder, file, openSafetensors)],
+  ["model.safetensors.index.json", (folder, file) => openSharded(folder, file, openWithAliases)],
   ["pytorch_model.bin", openTorchCheckpoint],
   ["pytorch_model.bin.index.json", (folder, file) => openSharded(folder, file, openTorchCheckpoint)],
 ];
@@ -63,7 +63,22 @@ export async function missingWeights(folder: Folder): Promise<FileError> {
   );
 }
 
-/** Opens the files of an index: `weight_map` says which of them holds each tensor. */
+/**
+ * Opens a safetensors file with all names of its tensors. Of tensors that share their bytes, `save_model` of the safetensors library writes
+ * one, and says in the metadata what the others were called: `"mpnet.embeddings.word_embeddings.weight": "lm_head.decoder.weight"`.
+ */
+async function openWithAliases(folder: Folder, file: string): Promise<Weights> {
+  const weights = await openSafetensors(folder, file);
+  const aliases = Object.entries(weights.metadata).filter(([alias, name]) => weights.tensors.has(name) && !weights.tensors.has(alias));
+  if (aliases.length === 0) return weights;
+  const names = [...Array.from(weights.tensors.keys(), (name) => [name, name] as const), ...aliases];
+  return new JoinedWeights(weights.path, new Map(names.map(([name, source]) => [name, { weights, source }])));
+}
+
+/**
+ * Opens the files of an index: `weight_map` says which of them holds each tensor. A tensor that its file does not have is left out, as in
+ * transformers: indexes also name tensors that were not written because another has the same values.
+ */
 async function openSharded(folder: Folder, file: string, open: Open): Promise<Weights> {
   const path = pathIn(folder, file);
   const fault = (what: string) => new FormatError(`${path} ${what}`, "Get the index again, with all the files that it names.");
@@ -71,14 +86,20 @@ async function openSharded(folder: Folder, file: string, open: Open): Promise<We
   if (typeof map !== "object" || map === null || Array.isArray(map)) throw fault("has no weight_map from tensors to files");
   const shards = new Map<string, Weights>();
   const placed = new Map<string, PlacedTensor>();
+  /** A missing tensor of each file. */
+  const absent = new Map<string, string>();
   for (const [name, shard] of Object.entries(map as Record<string, unknown>)) {
     if (typeof shard !== "string" || !/^[^/\\]+$/.test(shard) || shard.startsWith(".")) {
       throw fault(`puts the tensor ${quoted(name)} into ${show(shard)}, expected the name of a file beside it`);
     }
     const weights = shards.get(shard) ?? (await open(folder, shard));
     shards.set(shard, weights);
-    if (!weights.tensors.has(name)) throw fault(`puts the tensor ${quoted(name)} into ${shard}, which does not have it`);
-    placed.set(name, { weights, source: name });
+    if (weights.tensors.has(name)) placed.set(name, { weights, source: name });
+    else absent.set(shard, name);
+  }
+  const used = new Set(Array.from(placed.values(), ({ weights }) => weights));
+  for (const [shard, name] of absent) {
+    if (!used.has(shards.get(shard)!)) throw fault(`puts the tensor ${quoted(name)} into ${shard}, which does not have it, nor any other`);
   }
   return new JoinedWeights(path, placed);
 }
@@ -116,9 +137,21 @@ export class JoinedWeights implements Weights {
     yield* weights.streamF32(source, maxBytes);
   }
 
+  /** Where a tensor really is, and its name there. */
+  origin(name: string): PlacedTensor {
+    const place = this.#place(name);
+    return place.weights instanceof JoinedWeights ? place.weights.origin(place.source) : place;
+  }
+
   #place(name: string): PlacedTensor {
     const place = this.#placed.get(name);
     if (place === undefined) throw noSuchTensor(this, name);
     return place;
   }
+}
+
+/** The file that holds a tensor, and the tensor's name in it, for messages. */
+export function originOf(weights: Weights, name: string): { readonly path: string; readonly source: string } {
+  const { weights: file, source } = weights instanceof JoinedWeights ? weights.origin(name) : { weights, source: name };
+  return { path: file.path, source };
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { FileError, FormatError } from "../../src/errors.ts";
 import { MemoryFolder } from "../../src/io/folder.ts";
-import { missingWeights, openWeights } from "../../src/io/weights.ts";
+import { missingWeights, openWeights, originOf } from "../../src/io/weights.ts";
 import { collect } from "./collect.ts";
 import { encode, f32, tensor } from "./weights/tensor-files.ts";
 
@@ -53,11 +53,30 @@ it.each<[string, string, string]>([
   ["with a list", index([]), "has no weight_map"],
   ["that names no file", index({ a: 1 }), 'puts the tensor "a" into 1'],
   ["that leads out of the folder", index({ a: "../1.safetensors" }), 'puts the tensor "a" into "../1.safetensors"'],
-  ["that names the wrong file", index({ b: "1.safetensors" }), 'puts the tensor "b" into 1.safetensors, which does not have it'],
+  [
+    "that names the wrong file",
+    index({ b: "1.safetensors" }),
+    'puts the tensor "b" into 1.safetensors, which does not have it, nor any other',
+  ],
 ])("an index %s is refused", async (_, json, message) => {
   const files = { "model.safetensors.index.json": json, "1.safetensors": first };
   await expect(openWeights(folder(files))).rejects.toThrow(message);
   await expect(openWeights(folder(files))).rejects.toThrow(FormatError);
+});
+
+it("a tensor is found by the other names that safetensors' save_model gives in the metadata", async () => {
+  const metadata = { format: "pt", "words.weight": "decoder.weight", lost: "other" };
+  const tied = await encode([tensor("decoder.weight", "F32", [2], f32(1, 2))], metadata);
+  const weights = (await openWeights(folder({ "model.safetensors": tied })))!;
+  expect([...weights.tensors.keys()]).toEqual(["decoder.weight", "words.weight"]);
+  expect(await weights.readF32("words.weight")).toEqual(Float32Array.of(1, 2));
+});
+
+it("a tensor that an index names and its file left out, such as one tied to another, is not there", async () => {
+  const json = index({ a: "1.safetensors", "decoder.weight": "1.safetensors" });
+  const weights = (await openWeights(folder({ "model.safetensors.index.json": json, "1.safetensors": first })))!;
+  expect([...weights.tensors.keys()]).toEqual(["a"]);
+  expect(originOf(weights, "a")).toEqual({ path: "model/1.safetensors", source: "a" });
 });
 
 it("an index whose file is missing names it", async () => {
