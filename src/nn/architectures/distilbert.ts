@@ -6,7 +6,7 @@ import { Linear } from "../linear.ts";
 import type { LoraOptions, LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
-import { exactGelu, only, probability, size } from "./config-rules.ts";
+import { exactGelu, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
@@ -131,6 +131,10 @@ function addToOnnx(batch: OnnxBatch, config: DistilBertConfig): string[] {
   return hidden;
 }
 
+/**
+ * Positions are a table whether or not `sinusoidal_pos_embds` says that it began as sines: checkpoints hold the table. Training changes it
+ * like any other, which transformers does not if the field is true.
+ */
 export const distilbert: Architecture<DistilBertConfig> = {
   className: "DistilBertModel",
   encoder: "distilbert",
@@ -151,8 +155,6 @@ export const distilbert: Architecture<DistilBertConfig> = {
       hidden_dropout_prob: probability,
       attention_probs_dropout_prob: probability,
       hidden_act: exactGelu,
-      // transformers leaves sinusoidal positions out of training.
-      sinusoidal_pos_embds: only(false),
     },
     written: { activation: "gelu" },
   },
