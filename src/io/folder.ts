@@ -60,6 +60,18 @@ export function subfolder(folder: Folder, path: string): Folder {
   };
 }
 
+/** A folder in which these files have these texts instead of their own. */
+export function withTexts(folder: Folder, texts: ReadonlyMap<string, string>): Folder {
+  const own = new MemoryFolder(folder.name, texts);
+  const holder = (file: string) => (texts.has(file) ? own : folder);
+  return {
+    name: folder.name,
+    has: (file) => holder(file).has(file),
+    size: (file) => holder(file).size(file),
+    read: (file, start, end) => holder(file).read(file, start, end),
+  };
+}
+
 /**
  * A whole file as text. A byte-order mark is dropped. Throws FileError when it is missing, and FormatError when it is not UTF-8, or is a
  * Git LFS pointer or a web page instead of the file.

@@ -33,8 +33,13 @@ import { pairOf, tokensOf } from "./tokenizer/vocabularies.ts";
 
 /** Text to token ids and back. */
 export interface Tokenizer {
-  /** The largest id + 1: the rows that the word embedding must have. */
+  /** The largest id + 1. */
   readonly vocabSize: number;
+  /**
+   * The same without tokens that were added to the vocabulary later: the rows that the word embedding must have. A model without rows for
+   * the added ones reads all texts that they are not in.
+   */
+  readonly leastRows: number;
   readonly padId: number;
   /** The token before every text: [CLS], or <s> in RoBERTa. */
   readonly clsId: number;
@@ -255,6 +260,7 @@ function withAdded(path: string, ids: ReadonlyMap<string, number>, added: TokenI
 /** An engine, with special tokens around each text and truncation. */
 class FramedTokenizer implements Tokenizer {
   readonly vocabSize: number = 0;
+  readonly leastRows: number;
   readonly padId: number;
   readonly clsId: number;
   readonly sepId: number;
@@ -275,6 +281,9 @@ class FramedTokenizer implements Tokenizer {
     this.unknownId = special.unknown === undefined ? null : ids.get(special.unknown)!;
     this.clsId = before[0]!;
     this.sepId = after[0]!;
+    const own = tokensOf(definition.model.vocab);
+    this.leastRows = Math.max(this.padId, this.clsId, this.sepId) + 1;
+    for (const [token, id] of own) if (token !== "") this.leastRows = Math.max(this.leastRows, id + 1);
     this.#maskId = special.mask === undefined ? undefined : ids.get(special.mask);
     this.#path = path;
     this.#engine = engine;

@@ -9,7 +9,7 @@ import { quoted, show } from "../../show.ts";
 const encoderPrefix = (config: TransformerConfig) => `${architectureOf(config).encoder}.`;
 
 /** Whether a tensor belongs to the modules that a sentence-transformers folder lists after the transformer. */
-const isSentenceHead = (name: string) => name.startsWith("sentenceHead.steps.");
+export const isSentenceHead = (name: string) => name.startsWith("sentenceHead.steps.");
 
 /** Whether a tensor belongs to the masked language model's head. Many checkpoints lack it; it is then fresh. */
 export function isMaskedHead(config: TransformerConfig, name: string): boolean {

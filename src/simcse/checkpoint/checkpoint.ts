@@ -11,7 +11,7 @@ import type { Tokenizer } from "../../io/tokenizer.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
-import { JoinedWeights, missingWeights, openWeights, type PlacedTensor } from "../../io/weights.ts";
+import { JoinedWeights, missingWeights, openWeights, originOf, type PlacedTensor } from "../../io/weights.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import { configJson, longestSentence, parseConfig } from "../../nn/architectures/architectures.ts";
 import { isAdapter } from "../../nn/lora.ts";
@@ -21,7 +21,8 @@ import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import { officialPooler } from "../model/official-models.ts";
 import { type PoolerType, parsePooler } from "../model/poolers.ts";
 import { headDimension, type SentenceHeadConfig } from "../model/sentence-head.ts";
-import { CheckpointNames, checkpointName, isMaskedHead } from "./checkpoint-names.ts";
+import { CheckpointNames, checkpointName, isMaskedHead, isSentenceHead } from "./checkpoint-names.ts";
+import { lowerCased } from "./lower-cased.ts";
 import {
   findTransformer,
   type ModuleWeights,
@@ -82,11 +83,11 @@ const noModules: SentenceModules = { pooler: null, head: null, modules: [] };
 export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = {}): Promise<CheckpointConfig> {
   checkFolder(given);
   const inner = await findTransformer(given);
-  const folder = inner ?? given;
   const modules = inner === null ? noModules : await modulesFor(pooler, given);
   const settings = inner === null ? null : await readTextSettings(given, inner);
+  const folder = settings?.lowerCase === true ? await lowerCased(inner!) : (inner ?? given);
   const path = pathIn(folder, "config.json");
-  if (!(await folder.has("config.json"))) await refuseAdapter(folder);
+  await refuseAdapter(folder);
   const json = await readObject(folder, "config.json");
   const simcse = parseSimCse(path, json.simcse);
   const official = officialPooler(given.name);
@@ -108,13 +109,17 @@ export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = 
   };
 }
 
-/** Throws `FileError` for a folder of PEFT's, which has an adapter and no model. */
+/**
+ * Throws `FileError` for a folder with an adapter of PEFT's: transformers applies it to the model that it names, whatever weights are beside
+ * it, so these alone would give other vectors.
+ */
 async function refuseAdapter(folder: Folder): Promise<void> {
   if (!(await folder.has("adapter_config.json"))) return;
   const { base_model_name_or_path: base } = await readObject(folder, "adapter_config.json");
+  const isAlone = !(await folder.has("config.json"));
   throw new FileError(
-    `${folder.name} holds an adapter of PEFT's and no model${typeof base === "string" ? `; it belongs to ${show(base)}` : ""}.`,
-    "Load both in Python, merge them (merge_and_unload), and save the model and its tokenizer into one folder.",
+    `${folder.name} holds an adapter of PEFT's ${isAlone ? "and no model" : "beside a model"}${typeof base === "string" ? `; it belongs to ${show(base)}` : ""}.`,
+    `Load both in Python, merge them (merge_and_unload), and save the model and its tokenizer into one folder${isAlone ? "" : "; or remove adapter_config.json if the adapter is not meant to be used"}.`,
   );
 }
 
@@ -190,8 +195,9 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head, 
     signal?.throwIfAborted();
     const ended = await Promise.allSettled(
       group.map(async ({ name, source }) => {
+        const origin = originOf(weights, source);
         for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
-          checkFinite(weights, source, data, offset);
+          checkFinite(origin, origin.source, data, offset);
           model.store.write(name, data, offset);
         }
       }),
@@ -246,6 +252,7 @@ export function locateTensors(
   return Array.from(wanted, ([name, { shape }]) => {
     const source = names.find(name);
     if (source === null) {
+      if (isSentenceHead(name)) throw missingInModule(weights, name);
       throw new FormatError(
         `${weights.path} has no tensor ${checkpointName(config, name)}.`,
         name.startsWith("mlp.")
@@ -255,8 +262,9 @@ export function locateTensors(
     }
     const info = weights.tensors.get(source)!;
     if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
+      const origin = originOf(weights, source);
       throw new FormatError(
-        `${weights.path}: ${source} has shape ${show(info.shape)}; config.json asks for ${show(shape)}.`,
+        `${origin.path}: ${origin.source} has shape ${show(info.shape)}; config.json asks for ${show(shape)}.`,
         "Use the config.json that belongs to these weights.",
       );
     }
@@ -264,21 +272,29 @@ export function locateTensors(
   });
 }
 
+/** The error for a tensor that a module after the transformer lacks. The module's other tensors say where it is. */
+function missingInModule(weights: Weights, name: string): FormatError {
+  const step = /^sentenceHead\.steps\.\d+\./.exec(name)![0];
+  const other = [...weights.tensors.keys()].find((known) => known.startsWith(step));
+  const { path } = other === undefined ? weights : originOf(weights, other);
+  return new FormatError(`${path} has no tensor ${name.slice(step.length)}.`, "Use the config.json that belongs to the module's weights.");
+}
+
 /**
  * A config as its tokenizer needs it. RoBERTa's padding takes a row of the position embedding, and is not counted. Where the tokenizer pads
- * with its last token, that is so; where config.json names a token around every text and the tokenizer pads with another, config.json only
- * says where positions begin. Throws `FormatError` when the tokenizer has ids beyond the rows of the word embedding.
+ * with a token around every text, that is so; where config.json names the last token and the tokenizer pads with another, config.json only
+ * says where positions begin. Throws `FormatError` when the vocabulary has ids beyond the rows of the word embedding.
  */
 export function fitConfig(folder: Folder, tokenizer: Tokenizer, config: TransformerConfig): TransformerConfig {
   const { vocab_size, pad_token_id: padding } = config;
-  if (tokenizer.vocabSize > vocab_size) {
+  if (tokenizer.leastRows > vocab_size) {
     throw new FormatError(
-      `${folder.name}: the vocabulary has ${tokenizer.vocabSize} tokens; the word embedding has ${vocab_size} rows (vocab_size in config.json).`,
+      `${folder.name}: the vocabulary has ${tokenizer.leastRows} tokens; the word embedding has ${vocab_size} rows (vocab_size in config.json).`,
       "Use the tokenizer files that belong to the model.",
     );
   }
-  const { clsId, sepId, padId } = tokenizer;
-  return padding !== padId && (padding === clsId || padding === sepId) ? { ...config, padding_has_positions: true } : config;
+  const { sepId, padId } = tokenizer;
+  return padding !== padId && padding === sepId ? { ...config, padding_has_positions: true } : config;
 }
 
 /** The files of a model folder, to be written in this order. Adapters are part of their weights. */

@@ -38,6 +38,8 @@ export interface SentenceModules {
 export interface TextSettings {
   /** Sentences are truncated to this many tokens, special tokens included; null if only the positions limit them. */
   readonly maxLength: number | null;
+  /** Whether the tokenizer lower-cases texts first, whatever its own files say. */
+  readonly lowerCase: boolean;
   readonly texts: TextPreparation;
 }
 
@@ -92,7 +94,12 @@ export async function findTransformer(folder: Folder): Promise<Folder | null> {
 
 /** How texts are prepared and where they are truncated, by the folder's own files and those of its transformer. */
 export async function readTextSettings(folder: Folder, transformer: Folder): Promise<TextSettings> {
-  return { maxLength: await readMaxLength(transformer), texts: await readPrompts(folder) };
+  const settings = await readSettings(transformer);
+  return {
+    maxLength: await readMaxLength(transformer, settings),
+    lowerCase: readLowerCase(settings),
+    texts: await readPrompts(folder),
+  };
 }
 
 /**
@@ -316,24 +323,39 @@ async function readPrompts(folder: Folder): Promise<TextPreparation> {
 /** The smallest length for truncation: [CLS], a token, [SEP]. */
 const LEAST_LENGTH = 3;
 
-/** The limit in the settings, or else that of the tokenizer; null if neither has one. */
-async function readMaxLength(folder: Folder): Promise<number | null> {
+/** A transformer's settings, and the name of their file in messages. */
+interface TransformerSettings {
+  readonly path: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** The settings in the transformer's folder. Throws `FormatError` for one that is not supported. */
+async function readSettings(folder: Folder): Promise<TransformerSettings> {
   for (const file of SETTINGS_FILES) {
     if (!(await folder.has(file))) continue;
+    const path = pathIn(folder, file);
     const settings = await readObject(folder, file);
-    checkTransformerSettings(pathIn(folder, file), settings);
-    const { max_seq_length = null, do_lower_case: lowerCase = false } = settings;
-    if (lowerCase !== false && !(await isUncased(folder))) {
-      throw new FormatError(
-        `${pathIn(folder, file)} lowers the case of texts for a tokenizer that keeps it`,
-        'Set do_lower_case in tokenizer_config.json instead (BERT), or "normalizer": {"type": "Lowercase"} in tokenizer.json.',
-      );
-    }
-    const given = lengthOf(settings.processor_kwargs) ?? lengthOf(settings.tokenizer_args) ?? max_seq_length;
-    if (given === null) break;
-    if (Number.isInteger(given) && (given as number) >= LEAST_LENGTH) return given as number;
+    checkTransformerSettings(path, settings);
+    return { path, settings };
+  }
+  return { path: pathIn(folder, SETTINGS_FILE), settings: {} };
+}
+
+/** Whether texts are lower-cased before anything else. */
+function readLowerCase({ path, settings }: TransformerSettings): boolean {
+  const { do_lower_case: said = false } = settings;
+  if (said === null || typeof said === "boolean") return said === true;
+  throw new FormatError(`${path}: do_lower_case must be true or false, found ${show(said)}`, GET_AGAIN);
+}
+
+/** The limit in the settings, or else that of the tokenizer; null if neither has one. */
+async function readMaxLength(folder: Folder, { path, settings }: TransformerSettings): Promise<number | null> {
+  const { max_seq_length = null } = settings;
+  const given = lengthOf(settings.processor_kwargs) ?? lengthOf(settings.tokenizer_args) ?? max_seq_length;
+  if (Number.isInteger(given) && (given as number) >= LEAST_LENGTH) return given as number;
+  if (given !== null) {
     throw new FormatError(
-      `${pathIn(folder, file)}: max_seq_length must be a whole number of at least ${LEAST_LENGTH}, found ${show(given)}`,
+      `${path}: max_seq_length must be a whole number of at least ${LEAST_LENGTH}, found ${show(given)}`,
       "Correct the file, or remove it: then the model's positions are the limit.",
     );
   }
@@ -345,23 +367,6 @@ async function readMaxLength(folder: Folder): Promise<number | null> {
 
 function lengthOf(options: unknown): unknown {
   return typeof options === "object" && options !== null && "model_max_length" in options ? options.model_max_length : null;
-}
-
-/** Whether the tokenizer already lower-cases, according to its configuration or its definition. */
-async function isUncased(folder: Folder): Promise<boolean> {
-  if (await folder.has("tokenizer_config.json")) {
-    const { do_lower_case: said } = await readObject(folder, "tokenizer_config.json");
-    if (typeof said === "boolean") return said;
-  }
-  if (!(await folder.has("tokenizer.json"))) return folder.has("vocab.txt");
-  const { normalizer } = await readObject(folder, "tokenizer.json");
-  return lowers(normalizer);
-}
-
-function lowers(normalizer: unknown): boolean {
-  if (typeof normalizer !== "object" || normalizer === null) return false;
-  const { type, lowercase, normalizers } = normalizer as { type?: unknown; lowercase?: unknown; normalizers?: unknown };
-  return type === "Lowercase" || lowercase === true || (Array.isArray(normalizers) && normalizers.some(lowers));
 }
 
 /**

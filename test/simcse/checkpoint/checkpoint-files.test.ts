@@ -64,6 +64,7 @@ describe("the positions of a RoBERTa's tokens", () => {
     ["are counted without padding", [0, 7, 1, 8, 2], 1, "<pad>", [2, 3, 1, 4, 5]],
     ["are counted without the last token where it is the padding", [0, 7, 8, 2], 2, "</s>", [3, 4, 5, 2]],
     ["are counted without the first token where it is the padding", [0, 7, 8, 2], 0, "<s>", [0, 1, 2, 3]],
+    ["are counted without the first token where only config.json calls it padding", [0, 7, 8, 2], 0, "<pad>", [0, 1, 2, 3]],
     ["are counted with the last token where only config.json calls it padding", [0, 7, 8, 2], 2, "<pad>", [3, 4, 5, 6]],
   ])("%s", async (_, ids, id, token, wanted) => {
     expect(await positions(ids, id, token)).toEqual(wanted);
@@ -198,6 +199,25 @@ it("a folder of PEFT's is named as one, with the model that its adapter belongs 
   const loaded = SimCSE.loadFrom(device, folder, { pooler: "avg" });
   await expect(loaded).rejects.toThrow('adapter holds an adapter of PEFT\'s and no model; it belongs to "org/base".');
   await expect(SimCSE.loadFrom(device, new MemoryFolder("empty"), { pooler: "avg" })).rejects.toThrow("empty/config.json does not exist");
+});
+
+it("an adapter of PEFT's beside a model is refused, as transformers would apply it", async () => {
+  const folder = publishedFolder("bert");
+  await folder.write("adapter_config.json", json({ peft_type: "LORA" }));
+  const loaded = SimCSE.loadFrom(device, folder, { pooler: "avg" });
+  await expect(loaded).rejects.toThrow("holds an adapter of PEFT's beside a model.");
+  await expect(loaded).rejects.toMatchObject({ remedy: expect.stringContaining("remove adapter_config.json") });
+});
+
+it("a tokenizer with an added token that the model has no row for reads the texts without it", async () => {
+  await using plain = await SimCSE.loadFrom(device, publishedFolder("bert"), { pooler: "avg" });
+  const { vocab_size } = plain.model.config;
+  const folder = publishedFolder("bert");
+  await folder.write("added_tokens.json", json({ "<new>": vocab_size }));
+  await using model = await SimCSE.loadFrom(device, folder, { pooler: "avg" });
+  expect(await model.encode("w5 w9")).toEqual(await plain.encode("w5 w9"));
+  await expect(model.encode("w5 <new> w9")).rejects.toThrow(`Token 2 of a sentence is ${vocab_size}; the model's tokens are 0 to`);
+  await expect(model.encode("w5 <new> w9")).rejects.toThrow(OptionError);
 });
 
 /** A folder of sentence-transformers; `files` replaces what the writer makes. */

@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";
-import { type MemoryFolder, readText } from "../../../src/io/folder.ts";
+import { type MemoryFolder, readObject, readText } from "../../../src/io/folder.ts";
+import { loadTokenizer } from "../../../src/io/tokenizer.ts";
+import { encodeSafetensors, type TensorToWrite } from "../../../src/io/weights/safetensors.ts";
 import { readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { otherSimilarity } from "../../../src/simcse/checkpoint/sentence-transformers.ts";
 import { SimCSE } from "../../../src/simcse/simcse.ts";
@@ -249,12 +251,87 @@ describe("a folder is refused, and its transformer read with a pooler of one's o
     ],
     ["prompts that are no texts", { ...mean, "config_sentence_transformers.json": { prompts: { query: 3 } } }, "prompts must be texts"],
     [
-      "lower case for a cased tokenizer",
-      { ...mean, "sentence_bert_config.json": { do_lower_case: true }, "tokenizer_config.json": { do_lower_case: false } },
-      "lowers the case of texts",
+      "lower case that is a word",
+      { ...mean, "sentence_bert_config.json": { do_lower_case: "yes" } },
+      "do_lower_case must be true or false",
     ],
   ])("%s, which no pooler mends", async (_, files, message) => {
     await expect(readConfig(await folderWith(files), { pooler: "avg" })).rejects.toThrow(FormatError);
     await expect(readConfig(await folderWith(files), { pooler: "avg" })).rejects.toThrow(message);
+  });
+});
+
+describe("do_lower_case of sentence_bert_config.json", () => {
+  const lower = { "sentence_bert_config.json": { do_lower_case: true } };
+  const cased = { "tokenizer_config.json": { do_lower_case: false } };
+  const idsOf = async (files: Readonly<Record<string, unknown>>, text: string) => {
+    const { folder } = await readConfig(await folderWith({ ...mean, ...files }));
+    return (await loadTokenizer(folder)).encode(text, 16);
+  };
+
+  it("lowers texts for a tokenizer that keeps their case, but not special tokens in them", async () => {
+    expect(await idsOf(cased, "W5 [SEP]")).not.toEqual(await idsOf(cased, "w5 [SEP]"));
+    expect(await idsOf({ ...lower, ...cased }, "W5 [SEP]")).toEqual(await idsOf(cased, "w5 [SEP]"));
+    expect(await idsOf({ "sentence_bert_config.json": { do_lower_case: null }, ...cased }, "W5")).toEqual(await idsOf(cased, "W5"));
+  });
+
+  it("keeps accents, which such a tokenizer keeps", async () => {
+    const { folder } = await readConfig(await folderWith({ ...mean, ...lower, ...cased }));
+    const { files } = await loadTokenizer(folder);
+    const { normalizer } = JSON.parse(files.get("tokenizer.json")!) as { normalizer: unknown };
+    expect(normalizer).toMatchObject({ lowercase: true, strip_accents: false });
+    // A model that is saved again opens the same way in Python.
+    expect(JSON.parse(files.get("tokenizer_config.json")!)).toMatchObject({ do_lower_case: true, strip_accents: false });
+  });
+
+  it("comes before the other normalisers of a tokenizer.json", async () => {
+    const definition = JSON.parse((await loadTokenizer(publishedFolder("bert"))).files.get("tokenizer.json")!) as object;
+    for (const [normalizer, others] of [
+      [null, []],
+      [{ type: "NFC" }, [{ type: "NFC" }]],
+      [{ type: "Sequence", normalizers: [{ type: "NFD" }] }, [{ type: "NFD" }]],
+    ] as const) {
+      const { folder } = await readConfig(await folderWith({ ...mean, ...lower, "tokenizer.json": { ...definition, normalizer } }));
+      expect(await readObject(folder, "tokenizer.json")).toMatchObject({ normalizer: { normalizers: [{ type: "Lowercase" }, ...others] } });
+    }
+    const already = { "tokenizer.json": { ...definition, normalizer: { type: "Lowercase" } } };
+    const { folder } = await readConfig(await folderWith({ ...mean, ...lower, ...already }));
+    expect(await readObject(folder, "tokenizer.json")).toMatchObject({ normalizer: { type: "Lowercase" } });
+  });
+
+  it("is refused for byte pairs without a tokenizer.json", async () => {
+    const folder = publishedFolder("roberta");
+    for (const [name, value] of Object.entries({ ...mean, ...lower })) await folder.write(name, JSON.stringify(value));
+    await expect(readConfig(folder)).rejects.toThrow("for a tokenizer without a tokenizer.json");
+    await expect(readConfig(folder)).rejects.toThrow(FormatError);
+  });
+});
+
+describe("a dense layer's weights", () => {
+  const config = { in_features: 32, out_features: 4, activation_function: "torch.nn.modules.linear.Identity" };
+  const load = async (tensors: readonly TensorToWrite[]) => {
+    const folder = await folderWith({
+      ...mean,
+      "modules.json": [transformer, pooling, laterModule("Dense")],
+      "2_Dense/config.json": config,
+    });
+    await folder.write("2_Dense/model.safetensors", encodeSafetensors(tensors));
+    return SimCSE.loadFrom(device, folder);
+  };
+  const tensor = (name: string, shape: readonly number[], value = 0): TensorToWrite => ({
+    name: `linear.${name}`,
+    dtype: "F32",
+    shape,
+    data: () => new Uint8Array(new Float32Array(shape.reduce((size, length) => size * length, 1)).fill(value).buffer),
+  });
+
+  it.each<[string, readonly TensorToWrite[], string]>([
+    ["of another shape", [tensor("weight", [5, 32]), tensor("bias", [4])], "model.safetensors: linear.weight has shape [5, 32]"],
+    ["that are missing", [tensor("bias", [4])], "model.safetensors has no tensor linear.weight"],
+    ["that are not finite", [tensor("weight", [4, 32], Number.NaN), tensor("bias", [4])], 'element 0 of tensor "linear.weight" is NaN'],
+  ])("%s are named by their own file", async (_, tensors, message) => {
+    await expect(load(tensors)).rejects.toThrow(FormatError);
+    await expect(load(tensors)).rejects.toThrow(message);
+    await expect(load(tensors)).rejects.toThrow("2_Dense/model.safetensors");
   });
 });
