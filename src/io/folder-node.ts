@@ -6,7 +6,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import { access, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
+import { access, chmod, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 import { FileError, OptionError } from "../errors.ts";
@@ -72,7 +72,7 @@ const LARGEST_READ = 2 ** 30;
 
 /**
  * Writes a file so that `path` holds either what it held before or all of `content`. The folder must exist. A symbolic link stays and its
- * target is replaced. Throws FileError when the file cannot be written (no space, no permission, no folder, something else in its place);
+ * target is replaced; a file that is replaced passes on its permissions. Throws FileError when the file cannot be written (no space, no permission, no folder, something else in its place);
  * errors thrown by `content` pass through.
  */
 export async function writeFileAtomically(path: string, content: FileContent): Promise<void> {
@@ -80,7 +80,7 @@ export async function writeFileAtomically(path: string, content: FileContent): P
   const target = await placeOf(path);
   const partial = beside(target, "partial");
   try {
-    await writeThrough(partial, path, content);
+    await writeThrough(partial, path, content, (await statOf(target))?.mode);
     await fileOperation("write", path, () => rename(partial, target));
   } catch (error) {
     await rm(partial, { force: true });
@@ -209,10 +209,16 @@ async function replaceFolder(path: string, target: string, partial: string): Pro
   }
 }
 
-/** Creates a file and flushes its content to disk; `shown` is its name in messages. */
-async function writeThrough(file: string, shown: string, content: FileContent): Promise<void> {
-  const handle = await fileOperation("write", shown, () => open(file, "wx"));
+/** The bits of a file's mode that are its permissions. */
+const PERMISSIONS = 0o777;
+
+/** Creates a file and flushes its content to disk; `shown` is its name in messages, `mode` that of the file whose permissions it gets. */
+async function writeThrough(file: string, shown: string, content: FileContent, mode?: number): Promise<void> {
+  const permissions = mode === undefined ? undefined : mode & PERMISSIONS;
+  const handle = await fileOperation("write", shown, () => open(file, "wx", permissions));
   try {
+    // A new file lacks what the process's umask forbids. Where permissions cannot be set, it has no more than these.
+    if (permissions !== undefined) await chmod(file, permissions).catch(() => {});
     // Only the writing is a file operation. Errors thrown while the content is made pass through.
     for await (const chunk of typeof content === "string" || content instanceof Uint8Array ? [content] : content) {
       await fileOperation("write", shown, () => handle.writeFile(chunk));

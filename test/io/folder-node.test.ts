@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -91,6 +91,17 @@ describe("writeFileAtomically", () => {
     await writeFileAtomically(join(root, "link.txt"), "new");
     expect(await readlink(join(root, "link.txt"))).toBe("real.txt");
     expect(await readFile(join(root, "real.txt"), "utf8")).toBe("new");
+  });
+
+  it.skipIf(process.platform === "win32")("passes on the permissions of the file that it replaces", async () => {
+    const path = join(root, "own.txt");
+    await writeFile(path, "old");
+    // The last one is wider than the usual umask allows to a new file.
+    for (const mode of [0o600, 0o640, 0o666]) {
+      await chmod(path, mode);
+      await writeFileAtomically(path, "new");
+      expect((await stat(path)).mode & 0o777).toBe(mode);
+    }
   });
 
   it("says why it cannot write", async () => {
