@@ -1,10 +1,11 @@
 /** `simcse dedupe`: sentences without near-duplicates of earlier ones; the groups of near-duplicates, and all pairs of similar sentences. */
 import { Command, Option } from "commander";
-import { checkFilePlace, writeFileAtomically } from "../src/io/folder-node.ts";
+import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { type Duplicate, duplicateGroups, NearDuplicates } from "../src/simcse/search/near-duplicates.ts";
 import { similarPairs } from "../src/simcse/search/similar-pairs.ts";
 import { interruptSignal } from "./cli/interrupt.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
+import { checkOutputs } from "./cli/output-files.ts";
 import { startCounter } from "./cli/progress.ts";
 import {
   joined,
@@ -42,7 +43,8 @@ export const dedupeCommand = withOptions(
   ),
   options,
 ).action(async (given: DedupeOptions) => {
-  for (const path of [given.duplicates, given.groups, given.pairs]) if (path !== undefined) await checkFilePlace(path);
+  const { input: read, vectors, duplicates, groups, pairs } = given;
+  await checkOutputs({ "--duplicates": duplicates, "--groups": groups, "--pairs": pairs }, { "--input": read, "--vectors": vectors });
   const signal = interruptSignal();
   const counter = startCounter("sentences", { shown: process.stdout.isTTY });
   await using input = await openRecordVectors(given, { signal, onProgress: counter.update });

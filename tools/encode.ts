@@ -2,7 +2,6 @@
 import { Command, Option } from "commander";
 import type { Profiler } from "../src/autograd/profiler.ts";
 import { OptionError } from "../src/errors.ts";
-import { checkFilePlace } from "../src/io/folder-node.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
 import { checkRanges, type Int8Ranges, int8Ranges, quantizeInt8 } from "../src/simcse/embedding/int8-ranges.ts";
@@ -10,10 +9,11 @@ import type { SimCSE } from "../src/simcse/simcse.ts";
 import { interruptSignal } from "./cli/interrupt.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
+import { checkOutputs } from "./cli/output-files.ts";
 import { startProfiler } from "./cli/profile.ts";
 import { noProgress, startCounter } from "./cli/progress.ts";
 import { type RecordOptions, readRecords, recordOptions } from "./cli/records.ts";
-import { readVectors } from "./cli/vector-input.ts";
+import { companionsOf, readVectors } from "./cli/vector-input.ts";
 import { type VectorChunk, vectorWriter } from "./cli/vector-output.ts";
 
 interface EncodeOptions extends ModelOptions, RecordOptions {
@@ -43,7 +43,8 @@ export const encodeCommand = withOptions(new Command("encode").description("turn
 
 async function runEncoding(given: EncodeOptions): Promise<void> {
   const write = vectorWriter(given.output);
-  if (given.output !== "-") await checkFilePlace(given.output);
+  const { input, output, calibration } = given;
+  await checkOutputs({ "--output": output, ...companionsOf(output) }, { "--input": input, "--calibration": calibration });
   const ranges = await rangesOf(given);
   await using open = await openModel(given, { normalize: given.normalize });
   const signal = interruptSignal();

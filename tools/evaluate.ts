@@ -27,6 +27,7 @@ import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options
 import { type EvaluationSetFlags, evaluationSetOptions, openEvaluationSets } from "./cli/evaluation-sets.ts";
 import { findModelOrDefault, type ModelFlags, modelOrDefaultFlags, namedModel } from "./cli/find-model.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
+import { checkOutputs } from "./cli/output-files.ts";
 import { type Progress, startProgress } from "./cli/progress.ts";
 import { say } from "./cli/say.ts";
 import { openSentEval } from "./cli/senteval-folder.ts";
@@ -95,6 +96,8 @@ const stsModes: Readonly<Record<TransferMode, StsMode>> = { test: "test", fastte
 
 async function runEvaluation(given: EvaluateOptions): Promise<void> {
   const named = namedModel(given);
+  const { output, predictions, eval_file, corpus_file } = given;
+  await checkOutputs({ "--output": output, "--predictions": predictions }, { "--eval_file": eval_file, "--corpus_file": corpus_file });
   const tasks = chooseTasks(given);
   const sets = await openEvaluationSets(given, columnsOf(given));
   const modelFolder = await findModelOrDefault(given);

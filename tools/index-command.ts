@@ -11,13 +11,15 @@ import { openTable } from "../src/io/text/table.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
 import { exportIndex, type IndexFormat, indexFormats } from "../src/simcse/search/export-index.ts";
-import { indexedSentences, openStoredIndex } from "../src/simcse/search/index-file.ts";
+import { indexedSentences, indexWithout, openStoredIndex } from "../src/simcse/search/index-file.ts";
 import { type Filter, metadataMatcher } from "../src/simcse/search/metadata.ts";
 import type { SentenceId, SentenceIndex, SentenceToIndex } from "../src/simcse/search/sentence-index.ts";
 import { filterOption } from "./cli/filter.ts";
+import { type ModelFlags, modelFlags } from "./cli/find-model.ts";
 import { interruptSignal } from "./cli/interrupt.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { flag, withOptions } from "./cli/options.ts";
+import { checkOutputs } from "./cli/output-files.ts";
 import { takeLock } from "./cli/process-lock.ts";
 import { startCounter } from "./cli/progress.ts";
 import { joined } from "./cli/record-vectors.ts";
@@ -39,7 +41,7 @@ interface BuildOptions extends SourceOptions {
   readonly rescore: boolean;
 }
 
-interface RemoveOptions extends ModelOptions {
+interface RemoveOptions extends ModelFlags {
   readonly index: string;
 }
 
@@ -71,7 +73,7 @@ const buildCommand = withOptions(new Command("build").description("build an inde
     .default("f32"),
   new Option("--no-rescore", "int8 and binary: keep no f16 vectors to score the best results again"),
 ]).action(async (given: BuildOptions) => {
-  await checkFilePlace(given.index);
+  await checkIndexPlace(given);
   await using open = await openModel(given);
   const signal = interruptSignal();
   const counter = startCounter("sentences");
@@ -95,7 +97,7 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   vectorColumnOption,
   flag("upsert", "replace sentences whose id is already in the index"),
 ]).action(async (given: AddOptions) => {
-  await checkFilePlace(given.index);
+  await checkIndexPlace(given);
   await using _ = await lockIndex(given.index);
   await using open = await openModel(given);
   const signal = interruptSignal();
@@ -124,10 +126,17 @@ const lockIndex = (path: string) => {
   );
 };
 
+/** Throws unless the index may be written, and is none of the files that it is made of. */
+const checkIndexPlace = ({ index, input, vectors }: SourceOptions) =>
+  checkOutputs(
+    { "--index": index },
+    { "--input": input, "--vectors": vectors, ...(isMatrix(input) && { [`the records of ${input}`]: companions.records(input) }) },
+  );
+
 type Sentences = Iterable<SentenceToIndex> | AsyncIterable<SentenceToIndex>;
 
 /** The id by which an index has a sentence. On a command line and in a .csv file every id is a text, in JSON the same id may be a number. */
-function idIn(index: SentenceIndex, id: SentenceId): SentenceId {
+function idIn(index: Pick<SentenceIndex, "has">, id: SentenceId): SentenceId {
   const other = typeof id === "number" ? String(id) : /^\d+$/.test(id) ? Number(id) : id;
   return !index.has(id) && index.has(other) ? other : id;
 }
@@ -136,20 +145,25 @@ async function* withIdsOf(index: SentenceIndex, sentences: Sentences): AsyncGene
   for await (const item of sentences) yield item.id === undefined ? item : { ...item, id: idIn(index, item.id) };
 }
 
+/** The model's options, which this command once needed: scripts may still name them. */
+const unusedModelFlags = modelFlags.map(({ flags, description }) => new Option(flags, description).hideHelp());
+
 const removeCommand = withOptions(
-  new Command("remove").description("remove sentences from an index by their ids").argument("<ids...>", "ids as search prints them"),
-  [...modelOptions, indexOption("the index file, which is replaced")],
-).action(async (ids: string[], given: RemoveOptions) => {
-  await using _ = await lockIndex(given.index);
-  await using open = await openModel(given);
-  await open.simcse.loadIndex(given.index);
-  const { index } = open.simcse;
-  const wanted = ids.map((id) => idIn(index, id));
-  const missing = wanted.filter((id) => !index.has(id));
+  new Command("remove")
+    .description("remove sentences from an index by their ids; needs no model")
+    .argument("<ids...>", "ids as search prints them"),
+  [...unusedModelFlags, indexOption("the index file, which is replaced")],
+).action(async (words: string[], { index }: RemoveOptions) => {
+  await checkFilePlace(index);
+  await using _ = await lockIndex(index);
+  const folder = await folderOf(index);
+  const ids = new Set<SentenceId>();
+  for await (const { id } of indexedSentences(folder, basename(index))) ids.add(id);
+  const wanted = words.map((id) => idIn(ids, id));
+  const missing = wanted.filter((id) => !ids.has(id));
   if (missing.length > 0)
     throw new OptionError(`The index has no sentence with the id ${missing.join(", ")}.`, "Give ids as `simcse search` prints them.");
-  await open.simcse.removeFromIndex(wanted);
-  await open.simcse.saveIndex(given.index);
+  await writeFileAtomically(index, await indexWithout(folder, basename(index), new Set(wanted)));
 });
 
 const listCommand = withOptions(
@@ -189,8 +203,8 @@ const exportCommand = withOptions(
 ).action(async ({ index: path, output, format = endings[extname(output).toLowerCase()] }: ExportOptions) => {
   if (format === undefined)
     throw new OptionError(`--output ${output} has an unknown format.`, "Give --format, or a file that ends in .parquet, .npy or .faiss.");
-  if (resolve(output) === resolve(path))
-    throw new OptionError(`--output ${output} is the index itself.`, "Give another file: the index would be lost.");
+  const records = format === "parquet" ? {} : { [`the records of ${output},`]: companions.records(output) };
+  await checkOutputs({ "--output": output, ...records }, { "--index": path });
   const index = await openStoredIndex(await folderOf(path), basename(path));
   for (const { name, content } of await exportIndex(index, format, basename(output)))
     await writeFileAtomically(join(dirname(output), name), content);

@@ -9,6 +9,7 @@ import { writeExamples } from "./cli/example-file.ts";
 import { namedModel } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
+import { checkOutputs } from "./cli/output-files.ts";
 import { startProgress } from "./cli/progress.ts";
 
 interface MineOptions extends ModelOptions, ColumnFlags {
@@ -44,6 +45,7 @@ export const mineCommand = withOptions(
   options,
 ).action(async (given: MineOptions) => {
   namedModel(given);
+  await checkOutputs({ "--output": given.output }, { "--train_file": given.train_file, "--corpus_file": given.corpus_file });
   const pairs = await readPairs(given);
   const corpus = given.corpus_file === undefined ? [] : await readTexts(given.corpus_file);
   await using open = await openModel(given);

@@ -255,17 +255,18 @@ describe("index and search", () => {
     await succeed(["index", "add", "--model", model, "--index", index, "--input_format", "jsonl", "--id_column", "key"], {
       input: '{"key":"extra","sentence":"A cat sleeps."}\n',
     });
-    await succeed(["index", "remove", "--model", model, "--index", index, "1", "0"]);
+    await succeed(["index", "remove", "--index", index, "1", "0"]);
     // An id of a table is a text; here it names the sentence with that running number.
     const csv = ["--input_format", "csv", "--text_column", "text", "--id_column", "id", "--upsert"];
     await succeed(["index", "add", "--model", model, "--index", index, ...csv], { input: `id,text\n2,"${tinySentences[2]}"\n` });
     const [all] = await search(["--top_k", "100"], "A cat sleeps.\n");
     expect(all!.results.map(({ id }) => id).toSorted()).toEqual([2, 3, 4, 5, "extra"]);
     expect(all!.results[0]!.id).toBe("extra");
+    // A model, which the command once needed, may still be named.
     expectFailure(await simcse(["index", "remove", "--model", model, "--index", index, "nobody"]), "nobody");
     const lock = join(dirname(index), `.${basename(index)}.lock`);
     await writeFile(lock, JSON.stringify({ pid: process.pid, host: hostname(), start: "2026-01-01T00:00:00.000Z" }));
-    expectFailure(await simcse(["index", "remove", "--model", model, "--index", index, "2"]), `is being changed: process ${process.pid}`);
+    expectFailure(await simcse(["index", "remove", "--index", index, "2"]), `is being changed: process ${process.pid}`);
     await rm(lock);
   });
 
@@ -361,7 +362,7 @@ describe("index and search", () => {
     await succeed(["index", "export", "--index", from, "--format", "faiss", "--output", file("flat.bin")]);
     expect((await readFile(file("flat.bin"))).subarray(0, 4).toString()).toBe("IxFI");
     expectFailure(await simcse(["index", "export", "--index", from, "--output", file("flat.bin")]), "flat.bin", "--format");
-    expectFailure(await simcse(["index", "export", "--index", from, "--format", "npy", "--output", from]), "is the index itself");
+    expectFailure(await simcse(["index", "export", "--index", from, "--format", "npy", "--output", from]), "is also the file of --index");
     expectFailure(await simcse(["index", "export", "--index", text, "--output", file("x.npy")]), "sentences.txt", "not an index");
     const build = ["index", "build", "--model", model, "--index", again, "--input", file("export.parquet")];
     expectFailure(await simcse([...build, "--vector_column", "sentence"]), "row 1", "a list of numbers", "--vector_column");
@@ -421,9 +422,27 @@ describe("bad input", () => {
     ["a search for nothing", ["search", "--model", model, "--index", "x", "--top_k", "0", "x"], "", ["--top_k"]],
     ["a search for all", ["search", "--model", model, "--index", "x", "--top_k", "1001", "x"], "", ["--top_k", "1000"]],
     ["a port that is none", ["serve", "--model", model, "--port", "65536"], "", ["--port", "65535"]],
+    ["a key that no client can send", ["serve", "--model", model, "--port", "0", "--api_key", "sesame\n"], "", ["white space"]],
     ["a table that is not there", ["encode", "--model", model, "--input", "nowhere.csv"], "", ["nowhere.csv"]],
   ] satisfies [string, string[], string | Uint8Array, string[]][])("%s", async (_, args, input, words) => {
     expectFailure(await simcse(args, { input }), ...words);
+  });
+
+  it("an output that would replace the input", async () => {
+    const [table, records] = [file("kept.jsonl"), file("kept.records.jsonl")];
+    const content = '{"sentence":"A cat sleeps.","kept":"only here"}\n';
+    for (const path of [table, records]) await writeFile(path, content);
+    for (const args of [
+      ["encode", "--input", table, "--output", table],
+      ["encode", "--input", records, "--output", file("kept.npy")],
+      ["index", "build", "--input", table, "--index", table],
+      ["dedupe", "--input", table, "--duplicates", table],
+      ["dedupe", "--input", table, "--groups", file("twice.jsonl"), "--pairs", file("twice.jsonl")],
+      ["data", "mine", "--train_file", table, "--output", table],
+      ["evaluate", "--eval_file", table, "--predictions", table],
+    ])
+      expectFailure(await simcse([...args, "--model", model]), "whose content would be lost");
+    for (const path of [table, records]) expect(await readFile(path, "utf8")).toBe(content);
   });
 });
 

@@ -22,6 +22,13 @@ export const companions = {
   records: (path: string): string => beside(path, "records.jsonl"),
 } as const;
 
+/** The files that may be written or removed beside a matrix, by what they are; none for another file. */
+export function companionsOf(path: string): Readonly<Record<string, string>> {
+  return isMatrix(path)
+    ? Object.fromEntries(Object.entries(companions).map(([kind, file]) => [`the ${kind} of ${path},`, file(path)]))
+    : {};
+}
+
 /**
  * f32 [rows, numbers] of a .npy file; int8 is read with its scales or ranges. Throws `FormatError` or `DataError` for anything but a matrix
  * of finite numbers.
@@ -39,8 +46,12 @@ export async function readVectors(path: string): Promise<Embeddings> {
 
 async function readMatrix(path: string): Promise<Embeddings> {
   const { shape, data } = await readNpy(path);
-  if (shape.length !== 2) throw new DataError(`${path} has ${shape.length} dimensions; vectors have 2: [rows, numbers].`, "Save a matrix.");
-  const [length, dimension] = shape as [number, number];
+  const [length, dimension] = shape;
+  if (length === undefined || dimension === undefined || shape.length > 2 || dimension === 0)
+    throw new DataError(
+      `${path} has the shape [${shape.join(", ")}]; vectors are a matrix [rows, numbers].`,
+      "Save a matrix; one vector is one row of it: numpy.save(path, vector[None, :]).",
+    );
   const [scalesFile, rangesFile] = [companions.scales(path), companions.ranges(path)];
   if (existsSync(rangesFile)) {
     const { data: ranges } = await readNpy(rangesFile);

@@ -20,7 +20,7 @@ import { encodeSafetensors, openSafetensors, type Safetensors, type TensorToWrit
 import { type Precision, precisions } from "../../kernels/search/precision.ts";
 import { decodeRows, type Encoded, rowElements } from "../embedding/precision.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
-import { type IndexedSentence, indexItem, SentenceIndex } from "./sentence-index.ts";
+import { type IndexedSentence, indexItem, type SentenceId, SentenceIndex } from "./sentence-index.ts";
 import type { SegmentFormat } from "./vector-segment.ts";
 
 const format = "simcse-index";
@@ -105,6 +105,49 @@ export async function decodeIndex(device: Device, folder: Folder, file: string, 
     await index.close();
     throw error;
   }
+}
+
+/**
+ * The bytes of a saved index's file without the sentences of these ids; their numbers are not used again. Vectors stay as they are stored, so
+ * that no model is needed. Throws `FormatError` for a file that is not an index or is damaged.
+ */
+export async function indexWithout(folder: Folder, file: string, ids: ReadonlySet<SentenceId>): Promise<AsyncIterable<Uint8Array>> {
+  const tensors = await openIndex(folder, file);
+  const { dimension, precision, rescore, parts, nextId } = readMetadata(tensors);
+  const stored = rescore ? "f16" : precision;
+  const width = rowElements[stored](dimension);
+  const kept: TensorToWrite[] = [{ name: "probe", dtype: "F32", shape: [dimension], data: () => tensors.readBytes("probe") }];
+  let written = 0;
+  let next = nextId;
+  for (let part = 0; part < parts; part++) {
+    const entries = readEntries(tensors.path, part, await tensors.readBytes(`sentences.${part}`));
+    checkPart(tensors.path, part, entries, tensors.tensors.get(`vectors.${part}`)?.shape[0] ?? 0);
+    for (const { id } of entries) if (typeof id === "number") next = Math.max(next, id + 1);
+    const rows = entries.flatMap(({ id }, row) => (ids.has(id) ? [] : [row]));
+    if (rows.length === 0) continue;
+    const read = () => readVectors(tensors, part, { dimension, stored });
+    const lines = new TextEncoder().encode(rows.map((row) => lineOf(entries[row]!)).join(""));
+    kept.push({
+      name: `vectors.${written}`,
+      dtype: dtypes[stored],
+      shape: [rows.length, width],
+      data: async () => bytesOf(rowsOf((await read()).data, rows, width)),
+    });
+    if (stored === "int8") {
+      const data = async () => bytesOf(rowsOf((await read()).scales!, rows, 1));
+      kept.push({ name: `scales.${written}`, dtype: "F32", shape: [rows.length], data });
+    }
+    kept.push({ name: `sentences.${written}`, dtype: "U8", shape: [lines.length], data: () => lines });
+    written++;
+  }
+  return encodeSafetensors(kept, { ...tensors.metadata, parts: String(written), next_id: String(next) });
+}
+
+/** Some rows, of `width` elements each. */
+function rowsOf(data: Encoded["data"], rows: readonly number[], width: number): Encoded["data"] {
+  const some = data.slice(0, rows.length * width);
+  for (const [i, row] of rows.entries()) some.set(data.subarray(row * width, (row + 1) * width), i * width);
+  return some;
 }
 
 /** The sentences of a saved index, without their vectors and without a model. Throws `FormatError` for a file that is not an index. */

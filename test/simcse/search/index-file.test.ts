@@ -1,0 +1,45 @@
+/** An index's file, changed without a model: the same bytes as those of an index that is changed in memory. */
+import { expect, it } from "vitest";
+import { FormatError } from "../../../src/errors.ts";
+import { MemoryFolder } from "../../../src/io/folder.ts";
+import { writeFiles } from "../../../src/io/folders/writable-folder.ts";
+import { concatenate } from "../../../src/io/formats/bytes.ts";
+import { precisions } from "../../../src/kernels/search/precision.ts";
+import { encodeIndex, indexWithout } from "../../../src/simcse/search/index-file.ts";
+import { SentenceIndex } from "../../../src/simcse/search/sentence-index.ts";
+import { openTestDevice } from "../../device.ts";
+import { collect } from "../../io/collect.ts";
+import { golden, goldenVectors } from "./embedding-tools.ts";
+
+const device = await openTestDevice();
+const { dimension } = golden;
+const rows = 20;
+const origin = { model: "m", fingerprint: "0", probe: goldenVectors.slice(0, dimension) };
+
+it.each(precisions.flatMap((precision) => [true, false].map((rescore) => ({ precision, rescore }))))(
+  "removes sentences from a file of $precision, rescore $rescore, as from the index",
+  async ({ precision, rescore }) => {
+    await using index = new SentenceIndex(device, dimension, { precision, rescore });
+    const items = Array.from({ length: rows }, (_, i) => ({
+      sentence: `Satz ${i}`,
+      ...(i === 3 && { id: "drei", metadata: { year: 3 } }),
+    }));
+    await index.add(items, goldenVectors.slice(0, rows * dimension));
+    const folder = new MemoryFolder("saved");
+    await writeFiles(folder, [{ name: "x.index", content: encodeIndex(index, origin) }]);
+    for (const ids of [[0, "drei", rows - 2], [], index.entries.map(({ id }) => id)]) {
+      const written = concatenate(await collect(await indexWithout(folder, "x.index", new Set(ids))));
+      await index.remove(ids);
+      expect(Buffer.from(written).equals(concatenate(await collect(encodeIndex(index, origin))))).toBe(true);
+      await writeFiles(folder, [{ name: "x.index", content: written }]);
+    }
+    // The last number, which was removed first, is not given to another sentence.
+    expect(index.nextId).toBe(rows - 1);
+  },
+);
+
+it("refuses a file that is no index", async () => {
+  const folder = new MemoryFolder("saved");
+  await writeFiles(folder, [{ name: "x.csv", content: "id,text\n1,a\n" }]);
+  await expect(indexWithout(folder, "x.csv", new Set())).rejects.toThrow(FormatError);
+});
