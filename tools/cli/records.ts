@@ -119,6 +119,15 @@ function onlyText(columns: readonly string[]): string | undefined {
 
 const fieldOf = (row: Row, column: string): unknown => (Object.hasOwn(row.fields, column) ? row.fields[column] : undefined);
 
+/** Throws `OptionError` for a column that the table does not have. Objects in JSON need not all have the fields of the first one. */
+function checkColumn({ name, format, columns, named }: Table, column: string, option: string): void {
+  if (format === "jsonl" || format === "json" || columns.includes(column)) return;
+  throw new OptionError(
+    `${name} has no column "${column}"; its columns are ${named ? columns.join(", ") : `without names (${columns.length})`}.`,
+    `Name one of them with ${option}.`,
+  );
+}
+
 function textField(table: Table, row: Row, column: string): string {
   const value = fieldOf(row, column);
   if (typeof value === "string") return value;
@@ -129,6 +138,7 @@ function textField(table: Table, row: Row, column: string): string {
 }
 
 function idField(table: Table, row: Row, column: string): SentenceId {
+  checkColumn(table, column, "--id_column");
   const value = fieldOf(row, column);
   if ((typeof value === "string" && value !== "") || (typeof value === "number" && Number.isSafeInteger(value))) return value;
   const isLarge = typeof value === "number" && Number.isInteger(value);
@@ -140,6 +150,7 @@ function idField(table: Table, row: Row, column: string): SentenceId {
 
 /** A vector is a list of numbers, or in a table of texts the same as JSON. */
 function vectorField(table: Table, row: Row, column: string): Float32Array {
+  checkColumn(table, column, "--vector_column");
   const value = fieldOf(row, column);
   const list = typeof value === "string" && value.startsWith("[") ? parsedList(value) : value;
   if (Array.isArray(list) && list.length > 0 && list.every((number) => typeof number === "number" && Number.isFinite(number)))
@@ -162,12 +173,8 @@ function parsedList(text: string): unknown {
 function metadataFields(table: Table, row: Row, columns: readonly string[]): Metadata {
   const fields: Record<string, unknown> = {};
   for (const column of columns) {
+    checkColumn(table, column, "--metadata_columns");
     const value = fieldOf(row, column);
-    if (value === undefined && table.format !== "jsonl" && table.format !== "json")
-      throw new OptionError(
-        `${table.name} has no column "${column}"; its columns are ${table.columns.join(", ")}.`,
-        "Name others with --metadata_columns.",
-      );
     if (column === "metadata" && typeof value === "object" && value !== null && !Array.isArray(value)) Object.assign(fields, jsonOf(value));
     // An index has null there for a sentence without metadata.
     else if (value !== undefined && !(column === "metadata" && value === null)) fields[column] = plainNumber(value);

@@ -14,6 +14,20 @@ export function parsePythonsJson(text: string): unknown {
   }
 }
 
+/** 16 digits are the fewest of a whole number that no JavaScript number may be exact for. */
+const longInteger = /(?<![\d.])\d{16,}(?![\d.eE])/;
+
+/**
+ * JSON with texts in place of whole numbers that no JavaScript number is exact for, such as 64-bit ids: `JSON.parse` would round them without a
+ * word.
+ */
+export function withExactIntegers(json: string): string {
+  if (!longInteger.test(json)) return json;
+  return json.replace(/"(?:[^"\\]|\\.)*"?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs, (found) =>
+    /^-?\d{16,}$/.test(found) && !Number.isSafeInteger(Number(found)) ? `"${found}"` : found,
+  );
+}
+
 function withoutPythonsNumbers(json: string): string {
   return json.replace(/"(?:[^"\\]|\\.)*"?|(-?)\bInfinity\b|\bNaN\b/gs, (found, sign: string | undefined) => {
     if (found.startsWith('"')) return found;

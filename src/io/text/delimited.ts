@@ -2,8 +2,9 @@
  * Rows of a text whose values are separated by a character: csv as in RFC 4180, and tab-separated text.
  *
  * A value in quotation marks may contain the separator, line ends and doubled quotation marks. Elsewhere a quotation mark is an ordinary
- * character, and so is one that begins a value but does not end it (`"so" he said`). In tab-separated text a quoted value ends on its line,
- * because such files often contain quotation marks that were never meant to quote. Blank lines are skipped.
+ * character, and so is one that begins a value but does not end it (`"so" he said`). A value that can be read in no other way may have
+ * backslashes before its quotation marks, as Spark and MySQL write them (`"a \"b\", c"`). In tab-separated text a quoted value ends on its line, because such files often contain quotation marks that were never meant to quote. Lines of nothing but white space
+ * are skipped, as pandas does; a line with an empty value in quotation marks is a row.
  */
 import { DataError } from "../../errors.ts";
 import { isHeader } from "./header.ts";
@@ -66,13 +67,14 @@ class RowReader {
 
   *#rows(): Generator<Cells> {
     while (this.#at < this.#text.length) {
-      const line = this.#line;
+      const [line, start] = [this.#line, this.#at];
       const cells = this.#row();
       if (cells === "incomplete") {
         this.#line = line;
         return;
       }
-      if (cells.length > 1 || cells[0] !== "") yield { line, cells };
+      const isBlank = cells.length === 1 && this.#text.slice(start, this.#at).trim() === "";
+      if (!isBlank) yield { line, cells };
     }
   }
 
@@ -106,18 +108,40 @@ class RowReader {
 
   /** The value in quotation marks that begins here, or null if the quotation mark is an ordinary character. */
   #quoted(start: number): Look<Quoted | null> {
-    for (let at = start + 1; ; at += 2) {
+    const doubled = this.#closed(start, { backslashes: false });
+    if (doubled === "incomplete" || (typeof doubled === "object" && doubled !== null)) return doubled;
+    const escaped = this.#closed(start, { backslashes: true });
+    if (escaped !== "open") return escaped;
+    if (doubled === null) return this.#last ? null : "incomplete";
+    return this.#unclosed(start);
+  }
+
+  /** The same for one way to write a quotation mark inside a value: doubled alone, or also after a backslash. `open` if none closes the value. */
+  #closed(start: number, { backslashes }: { readonly backslashes: boolean }): Look<Quoted | null> | "open" {
+    for (let at = start + 1; ; at++) {
       at = this.#text.indexOf('"', at);
-      if (at === -1) return this.#unclosed(start);
-      if (this.#text[at + 1] === '"') continue;
+      if (at === -1) return "open";
+      if (backslashes && this.#isEscaped(at)) continue;
+      if (this.#text[at + 1] === '"') {
+        at++;
+        continue;
+      }
       const inner = this.#text.slice(start + 1, at);
       if (this.#separator === "\t" && /[\r\n]/.test(inner)) return null;
       if (at + 1 === this.#text.length && !this.#last) return "incomplete";
       const next = this.#text[at + 1];
       if (next !== undefined && next !== this.#separator && next !== "\n" && next !== "\r") return null;
       this.#line += inner.match(/\r\n|\n|\r/g)?.length ?? 0;
-      return { value: inner.replaceAll('""', '"'), end: at + 1 };
+      const marks = backslashes ? /\\(["\\])|""/g : /""/g;
+      return { value: inner.replace(marks, (_, mark: unknown) => (typeof mark === "string" ? mark : '"')), end: at + 1 };
     }
+  }
+
+  /** Whether an odd number of backslashes is before a place. */
+  #isEscaped(at: number): boolean {
+    let before = at;
+    while (this.#text[before - 1] === "\\") before--;
+    return (at - before) % 2 === 1;
   }
 
   #unclosed(start: number): Look<null> {

@@ -33,6 +33,10 @@ export async function openParquet({ name, file }: ByteSource): Promise<ParquetRo
   };
   const metadata = await reading(name, () => parquetMetadataAsync(buffer));
   const count = Number(metadata.num_rows);
+  const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+  const twice = columns.find((column, at) => columns.indexOf(column) < at);
+  if (twice !== undefined)
+    throw new DataError(`${name} has two columns called ${JSON.stringify(twice)}.`, "Give every column a name of its own.");
 
   async function* rows(): AsyncGenerator<Readonly<Record<string, unknown>>> {
     for (let start = 0; start < count; start += ROWS_AT_ONCE) {
@@ -50,7 +54,7 @@ export async function openParquet({ name, file }: ByteSource): Promise<ParquetRo
     }
   }
 
-  return { columns: parquetSchema(metadata).children.map(({ element }) => element.name), rows: rows() };
+  return { columns, rows: rows() };
 }
 
 /** 64-bit integers arrive as BigInt. Columns without a type arrive as bytes: they are texts if they are UTF-8. */

@@ -60,7 +60,18 @@ async function* unpacked(pieces: AsyncIterable<Uint8Array>, name: string): Async
   if (first.done) return;
   checkNotMistaken(first.value, name);
   const whole = withFirst(first.value, iterator);
-  yield* isGzip(first.value) ? gunzip(whole, name) : whole;
+  yield* isGzip(first.value) ? onceUnpacked(gunzip(whole, name), name) : whole;
+}
+
+/** Servers and programs that pack what is packed already make files whose content would look like no text. */
+async function* onceUnpacked(pieces: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
+  const iterator = pieces[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  if (first.done) return;
+  const whole = withFirst(first.value, iterator);
+  if (!isGzip(first.value)) return yield* whole;
+  await whole.return(undefined);
+  throw new DataError(`${name} is packed with gzip twice.`, "Unpack it once: gunzip.");
 }
 
 async function* withFirst(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -13,7 +13,7 @@
 import { DataError, OptionError } from "../../errors.ts";
 import { checkChoice } from "../../options.ts";
 import { printable, show } from "../../show.ts";
-import { parsePythonsJson } from "../formats/json.ts";
+import { parsePythonsJson, withExactIntegers } from "../formats/json.ts";
 import { findSeparator, type Separator, sampleRows, splitRows } from "./delimited.ts";
 import { isHeader } from "./header.ts";
 import { splitJsonArray } from "./json-array.ts";
@@ -189,7 +189,9 @@ async function openSeparated(source: ByteSource, format: "csv" | "tsv", usual: S
     if (cells.length > columns.length) {
       throw new DataError(
         `${name}, line ${line}: ${cells.length} values for the ${columns.length} column${columns.length === 1 ? "" : "s"} of the ${named ? "header" : "first row"}.`,
-        `Put values that contain ${separatorNames[separator]} into quotation marks.`,
+        cells.some((cell) => /^\s+"/.test(cell))
+          ? "Remove the spaces before quotation marks: only a value that begins with one is quoted."
+          : `Put values that contain ${separatorNames[separator]} into quotation marks.`,
       );
     }
     return { number: line, fields: Object.fromEntries(cells.map((cell, at) => [columns[at]!, cell])) };
@@ -255,7 +257,7 @@ async function* jsonElements(name: string, elements: AsyncIterable<string>): Asy
 
 function parsed(text: string, place: string): unknown {
   try {
-    return parsePythonsJson(text);
+    return parsePythonsJson(withExactIntegers(text));
   } catch (cause) {
     throw new DataError(`${place}: not JSON: ${(cause as Error).message}`, "Give one JSON object a line, or an array of objects.", {
       cause,

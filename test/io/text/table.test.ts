@@ -1,5 +1,6 @@
 /** Tables against what pandas and pyarrow wrote (golden/tables.json), in pieces of every size, and refusals of anything but tables. */
 import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, it } from "vitest";
@@ -111,7 +112,48 @@ describe("separated values", () => {
     ["commas under a name that says tabs", "a.tsv", "id,text\n1,a\n", [["1", "a"]]],
     ["a name twice", "a.csv", "text,note,note\na,b,c\n", [["a", "b", "c"]]],
     ["a name twice, and the name that the second would get", "a.csv", "note,note,note.1,text\na,b,c,d\n", [["a", "b", "c", "d"]]],
-    ["blank lines", "a.csv", "\nsentence,n\n\na,1\n\n", [["a", "1"]]],
+    ["blank lines", "a.csv", "\nsentence,n\n\na,1\n   \n\n", [["a", "1"]]],
+    ["an empty value in a single column, as pandas writes it", "a.csv", 'text\na\n""\n\n" "\nb\n', [["a"], [""], [" "], ["b"]]],
+    [
+      "quotation marks after backslashes, as Spark and MySQL write them",
+      "a.csv",
+      'text,n\n"He said \\"hi\\", \\\\ok",1\n"<a id=\\"x\\">",2\n"end\\"",3\n"both ""a"" \\"b\\"",4\n',
+      [
+        ['He said "hi", \\ok', "1"],
+        ['<a id="x">', "2"],
+        ['end"', "3"],
+        ['both "a" "b"', "4"],
+      ],
+    ],
+    [
+      "backslashes that escape nothing",
+      "a.csv",
+      'text,n\n"C:\\dir\\",1\n"a\\\\b",2\nc\\,3\n',
+      [
+        ["C:\\dir\\", "1"],
+        ["a\\\\b", "2"],
+        ["c\\", "3"],
+      ],
+    ],
+    [
+      "the numbers of columns that pandas did not name",
+      "a.csv",
+      "0,1\na,5\nb,6\n",
+      [
+        ["a", "5"],
+        ["b", "6"],
+      ],
+    ],
+    ["such a number of one column", "a.csv", "0\nHello there\n", [["Hello there"]]],
+    [
+      "numbers that are no names",
+      "a.csv",
+      "0,1\n5,6\n",
+      [
+        ["0", "1"],
+        ["5", "6"],
+      ],
+    ],
   ])("%s", async (_, name, content, expected) => {
     expect(await rowsOf(name, content)).toEqual(expected);
   });
@@ -125,6 +167,7 @@ describe("separated values", () => {
 
   it.each<[string, string, RegExp]>([
     ["too many values", "sent0,sent1\nx,y\nx,y,z\n", /a\.csv, line 3: 3 values for the 2 columns/],
+    ["a space before a quotation mark", 'sent0, sent1\nx, "y, z"\n', /a\.csv, line 2: 3 values/],
     ["an open quotation mark", 'sent0,sent1\nx,y\n\n"x,y\n', /a\.csv, line 4: a quotation mark opens a value and is never closed/],
     ["an open quotation mark after a quoted line end", 'sent0,sent1\n"a\nb",y\n"x,y\n', /a\.csv, line 4: /],
   ])("are refused with %s", async (_, content, message) => {
@@ -210,9 +253,32 @@ it("keeps the ids of Parquet that no number holds, and takes bytes for texts onl
   ]);
 });
 
+it("keeps the whole numbers of JSON that no number holds", async () => {
+  const text =
+    '{"id":9007199254740993,"n":9007199254740991,"x":[-12345678901234567890,{"y":1234567890123456789}],"f":0.1234567890123456,"e":12345678901234567e3,"s":"\\"9007199254740993\\""}';
+  const expected = [
+    [
+      "9007199254740993",
+      9007199254740991,
+      ["-12345678901234567890", { y: "1234567890123456789" }],
+      0.1234567890123456,
+      12345678901234567e3,
+      '"9007199254740993"',
+    ],
+  ];
+  expect(await rowsOf("a.jsonl", text)).toEqual(expected);
+  expect(await rowsOf("a.json", `[${text}]`)).toEqual(expected);
+});
+
+it("refuses two columns of Parquet with one name, of which one would be lost", async () => {
+  const columnData = ["one", "other"].map((text) => ({ name: "text", data: [text] }));
+  await expect(rowsOf("a.parquet", new Uint8Array(parquetWriteBuffer({ columnData })))).rejects.toThrow('two columns called "text"');
+});
+
 it("says what is wrong with an archive, a Parquet file, a stream of Parquet, and a name", async () => {
   const packed = Uint8Array.from(Buffer.from(golden["packed.csv.gz"]!.bytes, "base64"));
   await expect(rowsOf("a.csv.gz", packed.slice(0, 200))).rejects.toThrow(/a\.csv\.gz is not a whole gzip file/);
+  await expect(rowsOf("a.csv.gz", gzipSync(packed))).rejects.toThrow("a.csv.gz is packed with gzip twice");
   const parquet = Uint8Array.from(Buffer.from(golden["snappy.parquet"]!.bytes, "base64"));
   await expect(rowsOf("a.parquet", parquet.slice(0, 500))).rejects.toThrow(/a\.parquet cannot be read as Parquet/);
   await expect(openTable(streamSource(pieces(parquet, 99), "standard input"), { format: "parquet" })).rejects.toThrow(OptionError);

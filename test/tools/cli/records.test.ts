@@ -22,3 +22,13 @@ it("keep times as ISO 8601 and 64-bit integers whole", async () => {
   await rm(input);
   expect(records).toEqual([{ sentence: "A cat.", id: "1152921504606846977", metadata: { at: "2020-01-02T00:00:00.000Z", views: 3 } }]);
 });
+
+it("names the columns of a table that lacks one", async () => {
+  const input = join(tmpdir(), `simcse-records-${process.pid}.csv`);
+  await writeFile(input, "text,id\nA cat.,1\n");
+  for (const given of [{ id_column: "key" }, { metadata_columns: ["key"] }, { vector_column: "key" }]) {
+    const read = readRecords({ input, text_column: "text", ...given })[Symbol.asyncIterator]();
+    await expect(read.next()).rejects.toThrow('has no column "key"; its columns are text, id');
+  }
+  await rm(input);
+});
