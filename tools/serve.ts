@@ -46,7 +46,7 @@ const options: readonly Option[] = [
   ).argParser((text: string, before: readonly string[] = []) => [...before, parseOrigin(text)]),
   new Option(
     "--allowed_host <name...>",
-    "host names that requests may use; on a loopback address localhost and this machine's addresses are always allowed",
+    "host names that requests may use, beside localhost and addresses (default: no other on a loopback address, otherwise any)",
   ),
   new Option("--drain_seconds <n>", "seconds that /healthz returns 503 before the port closes")
     .argParser(numberBetween(0, 3600))
@@ -61,6 +61,9 @@ export const serveCommand = withOptions(
   new Command("serve").description("serve embeddings (as OpenAI's API) and search over HTTP"),
   options,
 ).action(runServer);
+
+/** What an HTTP header can carry: characters of ASCII that can be seen, and spaces between them. */
+const headerText = /^[\x21-\x7e]+( +[\x21-\x7e]+)*$/;
 
 /** Milliseconds that requests in flight have to finish at shutdown. */
 const grace = 30_000;
@@ -78,6 +81,11 @@ async function runServer(given: ServeOptions): Promise<void> {
     );
   if (given.api_key === "")
     throw new OptionError("The key for clients is empty.", "Give a key, or leave --api_key and SIMCSE_API_KEY out.");
+  if (given.api_key !== undefined && !headerText.test(given.api_key))
+    throw new OptionError(
+      "No client could send the key: it begins or ends with white space, or has other characters than ASCII's.",
+      "Remove the line end that the file or the secret ends with, or choose another key.",
+    );
   await using open = await openModel(given);
   const { simcse, device } = open;
   if (given.index !== undefined) await openIndex(simcse, given.index);
@@ -103,11 +111,11 @@ async function runServer(given: ServeOptions): Promise<void> {
   if (reason !== null) process.exitCode = 1;
 }
 
-/** On a loopback address the server answers only to this machine's own names; elsewhere to any, unless some are given. */
+/** On a loopback address the server answers only to localhost and to addresses; elsewhere to any name, unless some are given. */
 function hostsOf({ host, allowed_host = [] }: ServeOptions): { hosts?: string[] } {
   const isLoopback = host === "localhost" || host === "::1" || /^127\./.test(host);
   if (!isLoopback && allowed_host.length === 0) return {};
-  return { hosts: ["localhost", "127.0.0.1", "[::1]", host, ...allowed_host] };
+  return { hosts: [host, ...allowed_host] };
 }
 
 async function openIndex(simcse: SimCSE, path: string): Promise<void> {

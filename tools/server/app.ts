@@ -6,6 +6,7 @@ import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
 import { secureHeaders } from "hono/secure-headers";
+import type { SearchSide } from "../../src/simcse/embedding/prompts.ts";
 import type { SimCSE } from "../../src/simcse/simcse.ts";
 import { checkModelName, embeddingsAnswer, type InputLimits, parseEmbeddingsRequest, type ServedModel } from "./embeddings-request.ts";
 import { counted, keyed, named } from "./guards.ts";
@@ -35,7 +36,7 @@ export interface AppOptions {
   readonly apiKey?: string;
   /** Origins whose pages may send requests, or `*`; none if absent. */
   readonly corsOrigins?: readonly string[];
-  /** Host names that requests may use; any if absent. */
+  /** Host names that requests may use, beside localhost and addresses; any if absent. */
   readonly hosts?: readonly string[];
   /** Whether inputs may be ids of the model's tokenizer; false if absent. */
   readonly acceptTokenIds?: boolean;
@@ -58,6 +59,12 @@ const methods: ReadonlyMap<string, string> = new Map([
   ["/v1/embeddings", "POST"],
   ["/v1/search", "POST"],
   ...["/v1/models", "/api", "/get_examples", ...healthPaths, "/metrics", ...pageFiles.keys()].map((path) => [path, "GET, HEAD"] as const),
+]);
+
+/** What paths of other servers and other APIs end in (Text Embeddings Inference, Ollama), and what they are here. */
+const otherNames: ReadonlyMap<string, string> = new Map([
+  ["embed", "embeddings"],
+  ["embedding", "embeddings"],
 ]);
 
 const lockedPaths = ["/v1/*", "/api", "/get_examples", "/metrics"];
@@ -125,7 +132,8 @@ const fewFields = 10_000;
 function addModelRoutes(app: Hono<Environment>, service: ModelService, options: AppOptions): void {
   const { names, limits, model, acceptTokenIds = false } = options;
   const { tokenizer, maxLength } = service;
-  const served: ServedModel = { names, tokenizer, maxLength, dimension: model.dimension, acceptTokenIds };
+  const promptOf = (side: SearchSide) => service.promptOf(side);
+  const served: ServedModel = { names, tokenizer, maxLength, dimension: model.dimension, promptOf, acceptTokenIds };
   app.post("/v1/embeddings", async (context) => {
     const request = parseEmbeddingsRequest(await readJsonBody(context.env.incoming, bodyLimits(options)), served, limits, {
       isOpenAiClient: context.req.header("x-stainless-lang") !== undefined,
@@ -134,6 +142,7 @@ function addModelRoutes(app: Hono<Environment>, service: ModelService, options: 
     const texts = await service.tokenise(
       request.inputs.filter((input) => typeof input === "string"),
       signal,
+      request.prompt,
     );
     let next = 0;
     const inputs = request.inputs.map((input) => (typeof input === "string" ? texts[next++]! : { ids: input, promptTokens: 0 }));
@@ -161,7 +170,7 @@ function addSearchRoutes(app: Hono<Environment>, service: ModelService, options:
       limits,
     );
     const { signal } = context.req.raw;
-    const texts = await service.tokenise(queries, signal, { areQueries: true });
+    const texts = await service.tokenise(queries, signal, service.promptOf("query"));
     const found = await service.search(await service.embed(texts, signal), search, signal);
     const data = found.map((results, index) => ({ object: "search_result", index, ...reaching(results, threshold) }));
     return context.json({ object: "list", data, model: names[0] } as object);
@@ -171,7 +180,7 @@ function addSearchRoutes(app: Hono<Environment>, service: ModelService, options:
     const { queries, threshold, ...search } = parseDemoQuery(context.req.url, limits);
     const began = performance.now();
     const { signal } = context.req.raw;
-    const vectors = await service.embed(await service.tokenise(queries, signal, { areQueries: true }), signal);
+    const vectors = await service.embed(await service.tokenise(queries, signal, service.promptOf("query")), signal);
     const { results, ...best } = reaching((await service.search(vectors, search, signal))[0]!, threshold);
     const time = Number(((performance.now() - began) / 1000).toFixed(4));
     return context.json({ ret: results.map(({ sentence, score, id }) => ({ sentence, score, id })), ...best, time });
@@ -202,8 +211,11 @@ function refuseUnknown(context: Context): Response {
   const { method, path } = context.req;
   const allowed = methods.get(path);
   if (allowed === undefined) {
-    const plain = path.replace(/\/{2,}/g, "/").replace(/\/$/, "");
-    const meant = ["", "/v1"].map((base) => `${base}${plain}`).find((known) => methods.has(known));
+    const last = path
+      .toLowerCase()
+      .split("/")
+      .findLast((segment) => segment !== "");
+    const meant = last && [...methods.keys()].find((known) => known.endsWith(`/${otherNames.get(last) ?? last}`));
     return refuse(context, new RequestError(404, `There is no ${method} ${path} here${meant ? `: did you mean ${meant}?` : "."}`));
   }
   context.header("Allow", allowed);

@@ -1,6 +1,7 @@
 /** `POST /v1/embeddings` in OpenAI's format: checks requests and writes responses. */
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import type { TokenizedText } from "../../src/simcse/embedding/encoder-program.ts";
+import type { PromptOptions, SearchSide } from "../../src/simcse/embedding/prompts.ts";
 import { toUnitLength } from "../../src/simcse/embedding/unit-length.ts";
 import { RequestError } from "./request-error.ts";
 
@@ -19,6 +20,8 @@ export interface ServedModel {
   readonly dimension: number;
   /** Texts are truncated to this many tokens; a token array may have at most as many. */
   readonly maxLength: number;
+  /** The model's prompt for one side of a search. */
+  readonly promptOf: (side: SearchSide) => PromptOptions;
   /** Whether token ids are accepted from all clients, as ids of this model's tokenizer. */
   readonly acceptTokenIds: boolean;
 }
@@ -37,16 +40,22 @@ export interface EmbeddingsRequest {
   readonly encoding: "float" | "base64";
   /** Number of elements to keep of each vector. */
   readonly dimensions: number;
+  /** What is put before texts. */
+  readonly prompt: PromptOptions;
 }
 
-/** Throws `RequestError` naming the field for anything that deviates from OpenAI's reference. A null field counts as absent. */
+/**
+ * Throws `RequestError` naming the field for anything that deviates from OpenAI's reference, or would have other vectors than this server makes.
+ * A null field counts as absent.
+ */
 export function parseEmbeddingsRequest(
   body: unknown,
   served: ServedModel,
   limits: InputLimits,
   { isOpenAiClient }: Sender,
 ): EmbeddingsRequest {
-  const { model, input, encoding_format, dimensions } = fieldsOf(body);
+  const fields = fieldsOf(body);
+  const { model, input, encoding_format, dimensions } = fields;
   const encoding = encoding_format ?? "float";
   if (encoding !== "float" && encoding !== "base64")
     throw new RequestError(400, 'encoding_format must be "float" or "base64".', "encoding_format");
@@ -59,7 +68,49 @@ export function parseEmbeddingsRequest(
   const inputs = listOf(input, limits).map((item, i) =>
     typeof item === "string" ? checkedText(item, i, limits) : checkedTokens(item, i, served, isForeign),
   );
-  return { model: name, inputs, encoding, dimensions: numbers as number };
+  checkForeignFields(fields);
+  const prompt = promptIn(fields, served);
+  if (Object.keys(prompt).length > 0 && inputs.some((item) => typeof item !== "string"))
+    throw new RequestError(400, "A prompt is put before texts, and the input has token ids: send texts, or ids that include it.", "input");
+  return { model: name, inputs, encoding, dimensions: numbers as number, prompt };
+}
+
+/** Names of the sides of a search in other APIs (Cohere, Voyage, NVIDIA), as `input_type`. */
+const sides: ReadonlyMap<unknown, SearchSide> = new Map([
+  ["query", "query"],
+  ["search_query", "query"],
+  ["document", "document"],
+  ["search_document", "document"],
+  ["passage", "document"],
+]);
+
+function promptIn({ prompt_name, input_type }: Readonly<Record<string, unknown>>, served: ServedModel): PromptOptions {
+  if ((prompt_name ?? null) !== null) {
+    if (typeof prompt_name !== "string")
+      throw new RequestError(400, "prompt_name must be the name of one of the model's prompts.", "prompt_name");
+    if ((input_type ?? null) !== null)
+      throw new RequestError(400, "prompt_name and input_type both choose a prompt: send one.", "input_type");
+    return { promptName: prompt_name };
+  }
+  if ((input_type ?? null) === null) return {};
+  const side = sides.get(input_type);
+  if (side === undefined) throw new RequestError(400, `input_type must be one of ${[...sides.keys()].join(", ")}.`, "input_type");
+  return served.promptOf(side);
+}
+
+/** Fields of other servers that change vectors, with the values that mean what this server does. */
+const foreignFields: Readonly<Record<string, { readonly fit: readonly unknown[]; readonly does: string }>> = {
+  normalize: { fit: [true], does: "scales vectors to unit length" },
+  truncate: { fit: [true, "END", "end"], does: "truncates long texts at their end" },
+  truncate_prompt_tokens: { fit: [-1], does: "truncates texts to what the model reads (--max_length sets it for all)" },
+};
+
+function checkForeignFields(fields: Readonly<Record<string, unknown>>): void {
+  for (const [field, { fit, does }] of Object.entries(foreignFields)) {
+    const value = Object.hasOwn(fields, field) ? fields[field] : null;
+    if (value === null || fit.includes(value)) continue;
+    throw new RequestError(400, `${field} cannot be ${JSON.stringify(value)}: this server always ${does}.`, field);
+  }
 }
 
 /** The fields of a body. Throws `RequestError` for anything but a JSON object. */
@@ -98,7 +149,11 @@ function listOf(input: unknown, limits: InputLimits): readonly unknown[] {
     );
   }
   if (list.length > limits.inputs)
-    throw new RequestError(400, `input holds ${list.length} texts; at most ${limits.inputs} are taken at once.`, "input");
+    throw new RequestError(
+      400,
+      `input holds ${list.length} texts; at most ${limits.inputs} are taken at once: send them in several requests.`,
+      "input",
+    );
   return list;
 }
 
@@ -109,7 +164,12 @@ function isTokens(input: unknown): input is number[] {
 function checkedText(text: string, i: number, { characters }: InputLimits): string {
   if (text === "") throw new RequestError(400, `Input ${i} is empty.`, "input");
   if (text.length <= characters) return text;
-  throw new RequestError(400, `Input ${i} has ${text.length} characters; at most ${characters} are taken.`, "input");
+  throw new RequestError(
+    400,
+    `Input ${i} has ${text.length} characters; at most ${characters} are taken: send its parts (or start the server with --max_characters).`,
+    "input",
+    "context_length_exceeded",
+  );
 }
 
 /** Adds the first and the last special token if they are missing. */

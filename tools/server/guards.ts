@@ -1,5 +1,6 @@
 /** Access: counts requests, and refuses those without the key or with a host name that is not the server's. */
 import { createHash, timingSafeEqual } from "node:crypto";
+import { isIP } from "node:net";
 import type { MiddlewareHandler } from "hono";
 import { RequestError } from "./request-error.ts";
 
@@ -29,14 +30,15 @@ export function keyed(apiKey: string): MiddlewareHandler {
 
 /**
  * Refuses requests with a foreign host name. Otherwise a page of `evil.example` whose address is changed to 127.0.0.1 (DNS rebinding) could read
- * the responses of a server on this machine.
+ * the responses of a server on this machine. Names under `localhost` cannot be changed so, and addresses, which health checks of a load
+ * balancer use, are no names.
  */
 export function named(hosts: readonly string[]): MiddlewareHandler {
-  const known = new Set(hosts.map((host) => host.toLowerCase()));
+  const known = new Set(hosts.map(plainName));
   return async (context, next) => {
     const host = context.req.header("Host");
-    const name = host?.toLowerCase().replace(/:\d+$/, "");
-    if (name !== undefined && !known.has(name)) {
+    const name = plainName(host ?? "");
+    if (name !== "" && !known.has(name) && !/^(.+\.)?localhost$/.test(name) && isIP(name) === 0) {
       throw new RequestError(
         403,
         `This server is not called ${JSON.stringify(host)}. If it should be, start it with --allowed_host ${name}.`,
@@ -44,4 +46,10 @@ export function named(hosts: readonly string[]): MiddlewareHandler {
     }
     return next();
   };
+}
+
+/** A host in lower case without its port, the brackets of an IPv6 address, and the final dot of a complete name. */
+function plainName(host: string): string {
+  const name = host.toLowerCase().replace(/:\d+$/, "");
+  return name.startsWith("[") && name.endsWith("]") ? name.slice(1, -1) : name.replace(/\.$/, "");
 }

@@ -2,7 +2,7 @@
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import { usualSentences } from "../../src/simcse/embedding/batch-size.ts";
 import type { TokenizedText } from "../../src/simcse/embedding/encoder-program.ts";
-import { searchPrompt } from "../../src/simcse/embedding/prompts.ts";
+import { type PromptOptions, type SearchSide, searchPrompt } from "../../src/simcse/embedding/prompts.ts";
 import type { Filter } from "../../src/simcse/search/metadata.ts";
 import type { SearchResult } from "../../src/simcse/search/sentence-index.ts";
 import type { SimCSE } from "../../src/simcse/simcse.ts";
@@ -79,10 +79,14 @@ export class ModelService {
     return this.#embeddings.waiting;
   }
 
-  /** Token ids of texts, with prompt and special tokens, truncated to the model's length. Search queries may have their own prompt. */
-  async tokenise(texts: readonly string[], signal: AbortSignal, { areQueries = false } = {}): Promise<TokenizedText[]> {
-    const { encoder } = this.model;
-    return encoder.tokenizeAll(texts, { pause: nextSlice, signal, ...(areQueries && searchPrompt(encoder.texts, "query")) });
+  /** The model's prompt for one side of a search. */
+  promptOf(side: SearchSide): PromptOptions {
+    return searchPrompt(this.model.encoder.texts, side);
+  }
+
+  /** Token ids of texts, with prompt and special tokens, truncated to the model's length. Throws `OptionError` for a prompt that the model does not have. */
+  async tokenise(texts: readonly string[], signal: AbortSignal, prompt: PromptOptions = {}): Promise<TokenizedText[]> {
+    return this.model.encoder.tokenizeAll(texts, { pause: nextSlice, signal, ...prompt });
   }
 
   /** Vectors of unit length, f32 [dimension] each. Throws `QueueFullError` when too many inputs wait. */

@@ -1,17 +1,25 @@
 /** A request's body: read up to a limit, decompressed up to the same limit, and parsed as JSON. */
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
-import { brotliDecompress, gunzip, inflate } from "node:zlib";
+import { brotliDecompress, gunzip, inflate, inflateRaw } from "node:zlib";
 import { printable } from "../../src/show.ts";
 import { checkJsonBounds } from "./json-bounds.ts";
 import { RequestError } from "./request-error.ts";
 
-const decoders: Readonly<Record<string, (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>> = {
+type Decoder = (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
+
+const [withHeader, withoutHeader]: readonly [Decoder, Decoder] = [promisify(inflate), promisify(inflateRaw)];
+
+const decoders: Readonly<Record<string, Decoder>> = {
   gzip: promisify(gunzip),
   "x-gzip": promisify(gunzip),
-  deflate: promisify(inflate),
+  // The name is that of the format inside zlib's, and some clients send just that.
+  deflate: (body, options) => (hasZlibHeader(body) ? withHeader : withoutHeader)(body, options),
   br: promisify(brotliDecompress),
 };
+
+/** RFC 1950: the method 8, and a checksum of the first two bytes. */
+const hasZlibHeader = (body: Buffer) => body.length > 1 && (body[0]! & 0x0f) === 8 && body.readUInt16BE(0) % 31 === 0;
 
 export interface BodyLimits {
   /** Bytes, compressed and not. */
@@ -50,7 +58,8 @@ function parsed(json: string): unknown {
   }
 }
 
-const tooLarge = (limit: number) => new RequestError(413, `The body is larger than ${limit} bytes.`);
+const tooLarge = (limit: number) =>
+  new RequestError(413, `The body is larger than ${limit} bytes: send fewer inputs at once (or start the server with --max_body_bytes).`);
 
 /** Bytes beyond the limit are dropped; `serveHttp` reads the body to its end, so that the client gets the response. */
 function readBody(incoming: IncomingMessage, limit: number): Promise<Buffer> {

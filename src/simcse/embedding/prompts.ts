@@ -56,8 +56,11 @@ export function promptOf({ prompts, defaultPromptName, chosen }: TextPreparation
 /** Models' names for the prompts of the two sides of a search, the usual one first. */
 const searchPrompts = { query: ["query"], document: ["document", "passage", "corpus"] } as const;
 
+/** One of the two sides of a search. */
+export type SearchSide = keyof typeof searchPrompts;
+
 /** The prompt of queries, or of the searched sentences, chosen like in sentence-transformers' encode_query and encode_document. */
-export function searchPrompt({ prompts, chosen }: TextPreparation, side: keyof typeof searchPrompts): PromptOptions {
+export function searchPrompt({ prompts, chosen }: TextPreparation, side: SearchSide): PromptOptions {
   if (chosen !== undefined || Object.keys(prompts).length === 0) return {};
   const name = searchPrompts[side].find((known) => Object.hasOwn(prompts, known) && prompts[known] !== "");
   // A model's default prompt is for one side; the other side has none.

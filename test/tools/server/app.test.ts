@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import OpenAI from "openai";
 import { afterAll, describe, expect, it } from "vitest";
 import { openFolder } from "../../../src/io/folder-node.ts";
@@ -96,6 +96,27 @@ describe("OpenAI's client", () => {
     const row = (i: number) => Array.from(expected.subarray(i * dimension, (i + 1) * dimension));
     const { data } = await openai.embeddings.create({ model: "prompted", input: texts });
     expect(data.map(({ embedding }) => embedding)).toEqual(texts.map((_, i) => row(i)));
+    const asked = async (fields: object) => {
+      const response = await post({ model: "prompted", input: texts, ...fields }, at);
+      return ((await response.json()) as { readonly data: readonly { readonly embedding: readonly number[] }[] }).data.flatMap(
+        ({ embedding }) => embedding,
+      );
+    };
+    const queries = Array.from((await model.encode(texts, { promptName: "query" })).data);
+    for (const fields of [{ prompt_name: "query" }, { input_type: "query" }, { input_type: "search_query" }])
+      expect(await asked(fields)).toEqual(queries);
+    for (const fields of [{ prompt_name: "document" }, { input_type: "passage" }, { input_type: null, prompt_name: null }])
+      expect(await asked(fields)).toEqual(Array.from(expected));
+    for (const [fields, word] of [
+      [{ prompt_name: "clustering" }, "clustering"],
+      [{ prompt_name: 5 }, "prompt_name"],
+      [{ input_type: "text" }, "search_query"],
+      [{ input_type: "query", prompt_name: "query" }, "send one"],
+      [{ input_type: "query", input: [5] }, "token ids"],
+    ] as const) {
+      const refused = await post({ model: "prompted", input: texts, ...fields }, at);
+      expect([refused.status, await refused.text()]).toEqual([400, expect.stringContaining(word)]);
+    }
     const withPrompt = await model.encode(["w70 w40"], { prompt: "" });
     expect(row(1)).not.toEqual(Array.from(withPrompt.data));
     // Texts, queries and token ids that share a batch each keep their own prompt.
@@ -165,6 +186,7 @@ describe("a body", () => {
   it.each([
     ["gzip", gzipSync],
     ["deflate", deflateSync],
+    ["deflate", deflateRawSync],
     ["br", brotliCompressSync],
   ] as const)("is taken as %s, and no larger than it may be", async (encoding, compress) => {
     const response = await send(compress(plain), { "Content-Encoding": encoding });
@@ -230,7 +252,7 @@ describe("pages of other origins", () => {
   });
 
   it("cannot reach a server of this machine under a name of theirs", async () => {
-    const local = await start({ hosts: ["localhost", "127.0.0.1", "[::1]"] });
+    const local = await start({ hosts: ["127.0.0.1", "Mine"] });
     const { port } = new URL(local);
     const as = (host: string) =>
       new Promise<number | undefined>((resolve, reject) => {
@@ -239,8 +261,27 @@ describe("pages of other origins", () => {
         });
         sent.on("error", reject).end();
       });
-    for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, "LOCALHOST", "[::1]:80"]) expect(await as(host)).toBe(200);
-    for (const host of ["evil.example", `evil.example:${port}`, "127.0.0.1.evil.example"]) expect(await as(host)).toBe(403);
+    const own = [
+      `127.0.0.1:${port}`,
+      `localhost:${port}`,
+      "LOCALHOST",
+      "localhost.",
+      `localhost.:${port}`,
+      "app.localhost",
+      "mine",
+      "mine.:80",
+    ];
+    // A balancer's health check and a page of an address name the address: no name leads there.
+    for (const host of [...own, "[::1]:80", "0.0.0.0", "10.1.2.3:8000", "[fe80::1]"]) expect([host, await as(host)]).toEqual([host, 200]);
+    for (const host of [
+      "evil.example",
+      `evil.example:${port}`,
+      "127.0.0.1.evil.example",
+      "localhost.evil.example",
+      "evillocalhost",
+      "10.1.2.3.x",
+    ])
+      expect([host, await as(host)]).toEqual([host, 403]);
   });
 });
 
@@ -257,6 +298,9 @@ describe("what is refused", () => {
     ["an empty token array", { model: "tiny", input: [[1], []] }, 400, "Input 1"],
     ["a token that is none", { model: "tiny", input: [1, 100_000] }, 400, "100000"],
     ["a token that is a fraction", { model: "tiny", input: [1.5] }, 400, "1.5"],
+    ["vectors of their own length", { model: "tiny", input: "x", normalize: false }, 400, "normalize cannot be false"],
+    ["an error for a long text", { model: "tiny", input: "x", truncate: "NONE" }, 400, "truncate"],
+    ["another length", { model: "tiny", input: "x", truncate_prompt_tokens: 8 }, 400, "--max_length"],
     ["too many tokens", { model: "tiny", input: Array(41).fill(5) }, 400, "has 41 token ids; at most 40"],
     ["too many inputs", { model: "tiny", input: Array(101).fill("x") }, 400, "101"],
     ["too long a text", { model: "tiny", input: "x".repeat(1001) }, 400, "1001"],
@@ -313,7 +357,17 @@ describe("what is refused", () => {
   });
 
   it("a path that is near one that there is, naming that one", async () => {
-    for (const path of ["/embeddings", "/v1/embeddings/", "//v1//embeddings"]) {
+    const azure = "/openai/deployments/tiny/embeddings?api-version=1";
+    for (const path of [
+      "/embeddings",
+      "/v1/embeddings/",
+      "//v1//embeddings",
+      "/v1/v1/embeddings",
+      azure,
+      "/embed",
+      "/api/embed",
+      "/V1/Embeddings",
+    ]) {
       const response = await fetch(url + path, { method: "POST" });
       expect([response.status, await response.text()]).toEqual([404, expect.stringContaining("did you mean /v1/embeddings?")]);
     }
