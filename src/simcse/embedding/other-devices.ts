@@ -43,6 +43,7 @@ export class OtherDevices {
   /** The vectors of sentences in their order, f32 [sentences, dimension]. */
   async share(sentences: readonly TokenizedText[], dimension: number, { options, encode }: SharedCall): Promise<Float32Array> {
     const others = sentences.length >= fewestSentences * (this.#encoders.length + 1) ? this.#encoders : [];
+    if (others.length === 0) return encode(sentences, (count) => options.onProgress?.(count));
     const order = [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
     const done = Array.from({ length: others.length + 1 }, () => 0);
     const vectors = new Float32Array(sentences.length * dimension);

@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import { openDevice } from "../../../src/gpu/node.ts";
 import { openFolder } from "../../../src/io/folder-node.ts";
+import { OtherDevices } from "../../../src/simcse/embedding/other-devices.ts";
 import { SimCSE } from "../../../src/simcse/simcse.ts";
 import { openTestDevice, profile } from "../../device.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
@@ -33,4 +34,20 @@ it("vectors, order and progress are those of one device, also when the other is 
   expect(await two.encode(texts)).toEqual(wanted);
   await expect(SimCSE.loadFrom(device, folder, { devices: device as never })).rejects.toThrow("`devices` must be a list of devices.");
   other.close();
+});
+
+it("a call that is not shared is encoded as it is, without another copy of its vectors", async () => {
+  const sentences = [3, 1, 2].map((length) => ({ ids: new Uint32Array(length), promptTokens: 0 }));
+  const vectors = new Float32Array(6);
+  const progress: number[] = [];
+  const shared = await new OtherDevices([]).share(sentences, 2, {
+    options: { onProgress: (done) => void progress.push(done) },
+    encode: async (given, onProgress) => {
+      expect(given).toBe(sentences);
+      onProgress(3);
+      return vectors;
+    },
+  });
+  expect(shared).toBe(vectors);
+  expect(progress).toEqual([3]);
 });
