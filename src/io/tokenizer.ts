@@ -110,7 +110,10 @@ interface Source {
 export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   checkFolder(folder);
   const files = await readFiles(folder);
-  const config = { ...objectIn<TokenizerConfig>(folder, files, SPECIAL_FILE), ...objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) };
+  const config = mergedConfig(
+    objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) ?? {},
+    objectIn<TokenizerConfig>(folder, files, SPECIAL_FILE) ?? {},
+  );
   if (config.split_special_tokens === true) {
     throw new FormatError(
       `${pathIn(folder, CONFIG_FILE)}: split_special_tokens is true, which is not supported`,
@@ -128,6 +131,14 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
 }
 
 /**
+ * The settings of both files. As in transformers, `special_tokens_map.json` counts where they differ, unless `tokenizer_config.json` lists
+ * the added tokens, as newer ones do.
+ */
+function mergedConfig(config: TokenizerConfig, special: TokenizerConfig): TokenizerConfig {
+  return config.added_tokens_decoder === undefined ? { ...config, ...special } : { ...special, ...config };
+}
+
+/**
  * The files of a tokenizer that exist and are needed. Files that can only repeat the others are not accessed: behind HTTP each access costs
  * a request, and shows as a 404 in a browser's console.
  */
@@ -141,8 +152,8 @@ async function readFiles(folder: Folder): Promise<ReadonlyMap<string, string>> {
     );
   await read([DEFINITION_FILE, CONFIG_FILE]);
   const config = objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) ?? {};
-  const namesAll = Object.values(CONFIG_NAMES).every((name) => config[name] !== undefined);
-  await read([...(namesAll ? [] : [SPECIAL_FILE]), ...(files.has(DEFINITION_FILE) ? [] : VOCABULARY_FILES)]);
+  const saysAll = config.added_tokens_decoder !== undefined && Object.values(CONFIG_NAMES).every((name) => config[name] !== undefined);
+  await read([...(saysAll ? [] : [SPECIAL_FILE]), ...(files.has(DEFINITION_FILE) ? [] : VOCABULARY_FILES)]);
   const hasVocabulary = [DEFINITION_FILE, ...VOCABULARY_FILES.filter((name) => name.startsWith("vocab"))].some((name) => files.has(name));
   if (!hasVocabulary && (await folder.has(SENTENCE_PIECE_FILE))) {
     const named = await checkClass(folder, SENTENCE_PIECE_FILE, config);

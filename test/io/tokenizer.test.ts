@@ -264,6 +264,33 @@ describe("loadTokenizer", () => {
     await expect(load({ "vocab.txt": lines(renamed) })).rejects.toThrow("model/vocab.txt has no [CLS] or <s> among its 15 tokens");
   });
 
+  it("takes special_tokens_map.json where the two differ, unless tokenizer_config.json lists the added tokens", async () => {
+    const both = (config: object) =>
+      load({
+        "vocab.txt": lines(VOCABULARY),
+        "tokenizer_config.json": {
+          cls_token: "[CLS]",
+          sep_token: "[SEP]",
+          pad_token: "[PAD]",
+          unk_token: "[UNK]",
+          mask_token: "[MASK]",
+          ...config,
+        },
+        "special_tokens_map.json": { cls_token: "[SEP]", additional_special_tokens: ["[PAD]"] },
+      });
+    const clsId = VOCABULARY.indexOf("[CLS]");
+    expect((await both({})).clsId).toBe(VOCABULARY.indexOf("[SEP]"));
+    expect(
+      (
+        await both({
+          added_tokens_decoder: {
+            [clsId]: { content: "[CLS]", lstrip: false, rstrip: false, normalized: false, single_word: false, special: true },
+          },
+        })
+      ).clsId,
+    ).toBe(clsId);
+  });
+
   it("needs no unknown token in a byte-level vocabulary, which can spell everything", async () => {
     const written = (await load(BYTE_PAIRS)).files.get("tokenizer.json")!.replaceAll('"<unk>"', '"x"');
     const tokenizer = await load({ "tokenizer.json": written });

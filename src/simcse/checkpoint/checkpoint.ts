@@ -85,7 +85,7 @@ export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = 
   const inner = await findTransformer(given);
   const modules = inner === null ? noModules : await modulesFor(pooler, given);
   const settings = inner === null ? null : await readTextSettings(given, inner);
-  const folder = settings?.lowerCase === true ? await lowerCased(inner!) : (inner ?? given);
+  const folder = settings?.texts.lowerCase === true ? await lowerCased(inner!) : (inner ?? given);
   const path = pathIn(folder, "config.json");
   await refuseAdapter(folder);
   const json = await readObject(folder, "config.json");

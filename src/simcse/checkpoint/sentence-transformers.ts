@@ -38,8 +38,6 @@ export interface SentenceModules {
 export interface TextSettings {
   /** Sentences are truncated to this many tokens, special tokens included; null if only the positions limit them. */
   readonly maxLength: number | null;
-  /** Whether the tokenizer lower-cases texts first, whatever its own files say. */
-  readonly lowerCase: boolean;
   readonly texts: TextPreparation;
 }
 
@@ -97,8 +95,7 @@ export async function readTextSettings(folder: Folder, transformer: Folder): Pro
   const settings = await readSettings(transformer);
   return {
     maxLength: await readMaxLength(transformer, settings),
-    lowerCase: readLowerCase(settings),
-    texts: await readPrompts(folder),
+    texts: { ...(await readPrompts(folder)), ...(readLowerCase(settings) && { lowerCase: true }) },
   };
 }
 
@@ -394,6 +391,6 @@ export function moduleFiles(pooler: PoolerType, maxLength: number, dimension: nu
     { name: "1_Pooling/config.json", content: json({ word_embedding_dimension: dimension, ...flags }) },
     ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/config.json`, content: json(dense) }] : []),
     ...(prompts ? [{ name: PROMPTS_FILE, content: json(prompts) }] : []),
-    { name: SETTINGS_FILE, content: json({ max_seq_length: maxLength, do_lower_case: false }) },
+    { name: SETTINGS_FILE, content: json({ max_seq_length: maxLength, do_lower_case: texts?.lowerCase === true }) },
   ];
 }

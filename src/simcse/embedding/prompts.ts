@@ -14,6 +14,8 @@ export interface TextPreparation {
   readonly defaultPromptName: string | null;
   /** The prompt chosen when the model was loaded, for calls that do not name one; it replaces the model's default. */
   readonly chosen?: string;
+  /** Whether sentence-transformers lower-cases texts itself. The tokenizer does it here; a saved folder has to say it again. */
+  readonly lowerCase?: boolean;
 }
 
 /** Texts unchanged. */

@@ -6,6 +6,7 @@ import { type MemoryFolder, readObject, readText } from "../../../src/io/folder.
 import { loadTokenizer } from "../../../src/io/tokenizer.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../../src/io/weights/safetensors.ts";
 import { readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
+import { openConvertible, sentenceTransformersFiles } from "../../../src/simcse/checkpoint/convert.ts";
 import { otherSimilarity } from "../../../src/simcse/checkpoint/sentence-transformers.ts";
 import { SimCSE } from "../../../src/simcse/simcse.ts";
 import { openTestDevice } from "../../device.ts";
@@ -280,7 +281,11 @@ describe("do_lower_case of sentence_bert_config.json", () => {
     const { files } = await loadTokenizer(folder);
     const { normalizer } = JSON.parse(files.get("tokenizer.json")!) as { normalizer: unknown };
     expect(normalizer).toMatchObject({ lowercase: true, strip_accents: false });
-    // A model that is saved again opens the same way in Python.
+    // A model that is saved again opens the same way in Python: it also says so where sentence-transformers looks.
+    const settings = sentenceTransformersFiles(await openConvertible(await folderWith({ ...mean, ...lower, ...cased })), "F32");
+    expect(JSON.parse(String(settings.find(({ name }) => name === "sentence_bert_config.json")!.content))).toMatchObject({
+      do_lower_case: true,
+    });
     expect(JSON.parse(files.get("tokenizer_config.json")!)).toMatchObject({ do_lower_case: true, strip_accents: false });
   });
 
