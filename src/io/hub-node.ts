@@ -92,6 +92,13 @@ export async function openModelFolder(nameOrPath: string, options: HubOptions = 
     () => false,
   );
   if (!isThere && isHubName(nameOrPath)) return openHubFolder(nameOrPath, options);
+  const address = /^(?:https?|hf):\/\/(?:huggingface\.co\/)?(?<name>[^/@?#]+\/[^/@?#]+)?/.exec(nameOrPath);
+  if (!isThere && address !== null) {
+    throw new OptionError(
+      `${nameOrPath} is an address, not a folder or a model's name.`,
+      `Give ${address.groups!.name ?? "organisation/name"}, its name on the hub, and a revision by its own option (--model_revision).`,
+    );
+  }
   const folder = await openFolder(nameOrPath);
   // A model's folder in the hub's cache has no files of its own.
   const commit = (await folder.has("config.json")) ? null : await commitIn(nameOrPath, "main");

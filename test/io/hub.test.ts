@@ -277,6 +277,16 @@ it.each<[boolean, Record<string, string>]>([
   expect(isOffline(env)).toBe(expected);
 });
 
+it.each([
+  ["https://huggingface.co/lab/model", "Give lab/model, its name"],
+  ["https://huggingface.co/lab/model/tree/main", "Give lab/model, its name"],
+  ["hf://lab/model@main", "Give lab/model, its name"],
+  ["https://huggingface.co", "Give organisation/name"],
+])("an address is told from a name: %s", async (address, remedy) => {
+  await expect(openModelFolder(address)).rejects.toThrow(OptionError);
+  await expect(openModelFolder(address)).rejects.toMatchObject({ remedy: expect.stringContaining(remedy) });
+});
+
 it("sends a token without the white space around it", () => {
   vi.stubEnv("HF_TOKEN", "hf_secret\n");
   expect(tokenOf({})).toEqual({ accessToken: "hf_secret" });
