@@ -28,7 +28,7 @@ import { encodeFramed, type Framing } from "./tokenizer/framing.ts";
 import { openOfficialEngine } from "./tokenizer/official-engine.ts";
 import { sentencePieceDefinition } from "./tokenizer/sentence-piece.ts";
 import type { TokenizerRecipe } from "./tokenizer/thread.ts";
-import { asConfigured, isMadeFrom, withConfiguredTokens, withNamedTokens } from "./tokenizer/transformers-config.ts";
+import { asConfigured, isMadeFrom, withAddedFile, withConfiguredTokens, withNamedTokens } from "./tokenizer/transformers-config.ts";
 import { pairOf, tokensOf } from "./tokenizer/vocabularies.ts";
 
 /** Text to token ids and back. */
@@ -70,8 +70,11 @@ const DEFINITION_FILE = "tokenizer.json";
 /** The tokenizer of an XLM-RoBERTa in its oldest form. */
 const SENTENCE_PIECE_FILE = "sentencepiece.bpe.model";
 
+/** Tokens beyond the vocabulary, in folders whose `tokenizer_config.json` does not list them. */
+const ADDED_FILE = "added_tokens.json";
+
 /** The parts of a tokenizer without a `tokenizer.json`. */
-const VOCABULARY_FILES = ["added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"];
+const VOCABULARY_FILES = ["vocab.txt", "vocab.json", "merges.txt"];
 
 /** The usual names of the special tokens, if no file gives them: in BERT, then in RoBERTa. */
 const USUAL_NAMES = {
@@ -126,7 +129,8 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
     return openTokenizer(fromVocabulary(folder, files, config), files);
   }
   const path = pathIn(folder, DEFINITION_FILE);
-  const { ids, definition } = withEveryToken(path, asConfigured(found, config), config);
+  const added = objectIn<TokenIds>(folder, files, ADDED_FILE) ?? {};
+  const { ids, definition } = withEveryToken(path, withAddedFile(asConfigured(found, config), added, config), config);
   return openTokenizer({ path, ids, definition, config, special: specialTokens(path, ids, config, definition) }, files);
 }
 
@@ -152,8 +156,14 @@ async function readFiles(folder: Folder): Promise<ReadonlyMap<string, string>> {
     );
   await read([DEFINITION_FILE, CONFIG_FILE]);
   const config = objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) ?? {};
-  const saysAll = config.added_tokens_decoder !== undefined && Object.values(CONFIG_NAMES).every((name) => config[name] !== undefined);
-  await read([...(saysAll ? [] : [SPECIAL_FILE]), ...(files.has(DEFINITION_FILE) ? [] : VOCABULARY_FILES)]);
+  const listsAdded = config.added_tokens_decoder !== undefined;
+  const saysAll = listsAdded && Object.values(CONFIG_NAMES).every((name) => config[name] !== undefined);
+  const hasDefinition = files.has(DEFINITION_FILE);
+  await read([
+    ...(saysAll ? [] : [SPECIAL_FILE]),
+    ...(hasDefinition && listsAdded ? [] : [ADDED_FILE]),
+    ...(hasDefinition ? [] : VOCABULARY_FILES),
+  ]);
   const hasVocabulary = [DEFINITION_FILE, ...VOCABULARY_FILES.filter((name) => name.startsWith("vocab"))].some((name) => files.has(name));
   if (!hasVocabulary && (await folder.has(SENTENCE_PIECE_FILE))) {
     const named = await checkClass(folder, SENTENCE_PIECE_FILE, config);
@@ -215,7 +225,7 @@ async function checkClass(folder: Folder, file: Parameters<typeof isMadeFrom>[0]
 }
 
 function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig): Source {
-  const added = objectIn<TokenIds>(folder, files, "added_tokens.json") ?? {};
+  const added = objectIn<TokenIds>(folder, files, ADDED_FILE) ?? {};
   const words = files.get("vocab.txt");
   if (words !== undefined) {
     const path = pathIn(folder, "vocab.txt");

@@ -291,6 +291,19 @@ describe("loadTokenizer", () => {
     ).toBe(clsId);
   });
 
+  it("adds the tokens of added_tokens.json to a tokenizer.json, unless tokenizer_config.json lists the added tokens", async () => {
+    const definition = (await load({ "vocab.txt": lines(VOCABULARY) })).files.get("tokenizer.json")!;
+    const size = VOCABULARY.length;
+    const withFile = (config: object) =>
+      load({ "tokenizer.json": definition, "added_tokens.json": { "[World]": size + 5, "[MASK]": 3 }, "tokenizer_config.json": config });
+    const ids = async (config: object) => (await withFile(config)).encode("[World]", 16);
+    // Like the official library, it numbers a new token after all others. One that is not special is found in the normalised text.
+    expect(await ids({ additional_special_tokens: ["[World]"] })).toEqual([2, size, 3]);
+    expect(await ids({})).toEqual([2, size, 3]);
+    expect(await ids({ added_tokens_decoder: {} })).not.toContain(size);
+    expect((await withFile({})).vocabSize).toBe(size + 1);
+  });
+
   it("needs no unknown token in a byte-level vocabulary, which can spell everything", async () => {
     const written = (await load(BYTE_PAIRS)).files.get("tokenizer.json")!.replaceAll('"<unk>"', '"x"');
     const tokenizer = await load({ "tokenizer.json": written });

@@ -12,10 +12,10 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import { MemoryFolder, parseJson } from "../folder.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer.ts";
 import { checkedDefinition } from "./checked-definition.ts";
-import type { TokenizerConfig, TokenizerDefinition } from "./definition.ts";
+import type { TokenIds, TokenizerConfig, TokenizerDefinition } from "./definition.ts";
 import type { Part } from "./parts.ts";
 import { type PrunableModel, prunable } from "./prunable-models.ts";
-import { asConfigured } from "./transformers-config.ts";
+import { asConfigured, withAddedFile } from "./transformers-config.ts";
 import { tokensOf } from "./vocabularies.ts";
 
 /** A tokenizer with fewer tokens. */
@@ -97,8 +97,10 @@ function partsOf({ files }: Tokenizer) {
   const json = (file: string) => parseJson<Record<string, unknown>>(file, files.get(file)!);
   const config = json("tokenizer_config.json") as TokenizerConfig;
   const found = json("tokenizer.json");
-  const definition = checkedDefinition("tokenizer.json", asConfigured(found, config));
   const special = files.get("special_tokens_map.json");
+  const names = special === undefined ? config : { ...config, ...json("special_tokens_map.json") };
+  const added = files.has("added_tokens.json") ? (json("added_tokens.json") as TokenIds) : {};
+  const definition = checkedDefinition("tokenizer.json", withAddedFile(asConfigured(found, config), added, names));
   return {
     definition,
     config,

@@ -3,7 +3,7 @@
  * about case, accents, ideographs and the space before the first word (BertTokenizer, RobertaTokenizer), and tokens of
  * `added_tokens_decoder`, and special tokens that are only named there, are added.
  */
-import type { TokenizerConfig } from "./definition.ts";
+import type { TokenIds, TokenizerConfig } from "./definition.ts";
 
 /** Classes whose constructor sets BERT's normaliser, and classes that set the byte-level one; without the suffix "Fast". */
 const BERT_CLASSES = [
@@ -119,6 +119,25 @@ export function withConfiguredTokens(definition: Unchecked, { added_tokens_decod
     .map(([id, token]) => ({ ...token, id: Number(id) }))
     .sort((a, b) => a.id - b.id);
   return said.length === 0 ? definition : { ...definition, added_tokens: [...there, ...missing] };
+}
+
+/**
+ * The definition with the tokens of `added_tokens.json` that it does not have, unless the configuration lists the added tokens. Each has the
+ * id of the vocabulary, or a new one in their order.
+ */
+export function withAddedFile(definition: Unchecked, ids: TokenIds, config: TokenizerConfig): Unchecked {
+  const added: unknown = definition.added_tokens ?? [];
+  if (!Array.isArray(added) || config.added_tokens_decoder !== undefined) return definition;
+  const known = new Set<unknown>(added.map((token) => (isObject(token) ? token.content : undefined)));
+  const special = new Set<unknown>(namedTokens(config).map((token) => token.content));
+  const missing = Object.entries(ids)
+    .filter(([content]) => !known.has(content))
+    .sort(([, a], [, b]) => a - b)
+    .map(([content, id]) => ({
+      ...{ id, content, single_word: false, lstrip: false, rstrip: false },
+      ...{ normalized: !special.has(content), special: special.has(content) },
+    }));
+  return missing.length === 0 ? definition : { ...definition, added_tokens: [...added, ...missing] };
 }
 
 /** The fields that name special tokens, in the order in which transformers numbers new ones. */

@@ -71,6 +71,14 @@ describe("a WordPiece vocabulary", () => {
     expect([isUnknown(all.tokenizer, tinySentences[0]!), isUnknown(used.tokenizer, tinySentences[0]!)]).toEqual([false, true]);
   });
 
+  it("keeps the tokens of added_tokens.json", async () => {
+    const files = [...tokenizer.files, ["added_tokens.json", JSON.stringify({ "<url>": tokenizer.vocabSize })] as const];
+    const extended = await loadTokenizer(new MemoryFolder("extended", files));
+    const pruned = await pruneTokenizer(extended, await countTokens(extended, tinySentences), 55);
+    const [, url] = pruned.tokenizer.encode("<url>", 16);
+    expect(pruned.oldIds[url!]).toBe(tokenizer.vocabSize);
+  });
+
   it("keeps everything when the size is no limit", async () => {
     const pruned = await pruneTokenizer(tokenizer, new Float64Array(tokenizer.vocabSize), 10_000);
     expect(pruned.oldIds).toEqual(Array.from({ length: tokenizer.vocabSize }, (_, id) => id));
