@@ -7,6 +7,7 @@ import { longestSentence } from "../src/nn/architectures/architectures.ts";
 import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
 import type { PromptOptions } from "../src/simcse/embedding/prompts.ts";
 import type { Encode, SideEncoders } from "../src/simcse/evaluation/embed-distinct.ts";
+import { unusualSizes } from "../src/simcse/evaluation/senteval/data-sizes.ts";
 import { averagedTasks, evaluateSts, type StsReport } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import {
   evaluateTransfer,
@@ -100,6 +101,7 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
   await checkOutputs({ "--output": output, "--predictions": predictions }, { "--eval_file": eval_file, "--corpus_file": corpus_file });
   const tasks = chooseTasks(given);
   const sets = await openEvaluationSets(given, columnsOf(given));
+  await checkData(tasks, given);
   const modelFolder = await findModelOrDefault(given);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {
@@ -171,6 +173,13 @@ function checkFound(dataDir: string, { sts, transfer }: Reports): void {
     `${dataDir} holds the data of none of these tasks: ${missing[0]} is missing${missing.length > 1 ? ", and so are the others" : ""}.`,
     "Name the folder that holds STS/, SICK/, MR/ …; `simcse data download senteval` fetches it.",
   );
+}
+
+/** Reads the tasks' data before anything is scored. Tells what is not complete; throws what reading a damaged file throws. */
+async function checkData(tasks: ChosenTasks, { data_dir, mode }: EvaluateOptions): Promise<void> {
+  if (tasks.sts.length + tasks.transfer.length === 0) return;
+  const folder = await openSentEval(data_dir);
+  for (const note of await unusualSizes(folder, { ...tasks, mode: stsModes[mode] })) say(note);
 }
 
 interface Reports {

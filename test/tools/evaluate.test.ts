@@ -38,8 +38,9 @@ describe("simcse evaluate", () => {
 
   it("scores transfer tasks, names what is missing, and writes JSON", async () => {
     const output = join(folder, "results.json");
-    const { code, stdout } = await evaluate("--task_set", "transfer", "--mode", "fasttest", "--output", output);
+    const { code, stdout, stderr } = await evaluate("--task_set", "transfer", "--mode", "fasttest", "--output", output);
     expect(code).toBe(0);
+    expect(stderr).toContain("SUBJ: its data has 60 examples, SentEval's has 10,000.");
     const lines = stdout.split("\n");
     expect(lines[0]).toBe("------ fasttest ------");
     expect(lines[2]).toMatch(/MR .* CR .* SUBJ .* MPQA .* SST2 .* TREC .* MRPC .* Avg\./);

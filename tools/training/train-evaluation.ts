@@ -7,6 +7,7 @@ import type { Device } from "../../src/gpu/device.ts";
 import type { Folder } from "../../src/io/folder.ts";
 import type { Encode, SideEncoders } from "../../src/simcse/evaluation/embed-distinct.ts";
 import { alignmentAndUniformity } from "../../src/simcse/evaluation/metrics/alignment.ts";
+import { unusualSizes } from "../../src/simcse/evaluation/senteval/data-sizes.ts";
 import { averagedTasks, evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { evaluateTransfer, transferMetrics } from "../../src/simcse/evaluation/senteval/evaluate-transfer.ts";
 import { loadSts, type StsTask, type StsTaskName } from "../../src/simcse/evaluation/senteval/sts.ts";
@@ -30,7 +31,7 @@ interface Part {
 /** What a run is evaluated on, checked before training begins. */
 export interface DevEvaluation {
   readonly parts: readonly Part[];
-  /** What was requested but is left out. */
+  /** What was requested but is left out, and data that is not complete. */
   readonly notes: readonly string[];
 }
 
@@ -59,6 +60,9 @@ export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet
       ...(ofSentEval && isLeftOut ? [`${given.data_dir} is not there: evaluated on your own sets only (--data_dir)`] : []),
       ...(sts?.missing ?? []).map((path) => `${path} is not there: its task is left out of the evaluation`),
       ...(transfer?.missing ?? []).map((path) => `${path} is not there: its task is left out of eval_avg_transfer`),
+      ...(folder
+        ? await unusualSizes(folder, { sts: averagedTasks("dev"), ...(transfer && { transfer: TRANSFER_TASKS }), mode: "dev" })
+        : []),
     ],
   };
 }
