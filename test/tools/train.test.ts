@@ -106,6 +106,17 @@ it("trains on hard negatives with options from a file, and leaves a log, events,
   expect(await readdir(join(output, "runs"))).toEqual([expect.stringMatching(/^events\.out\.tfevents/)]);
 });
 
+it("says when the model has collapsed, and when the warm-up never ends", async () => {
+  const output = join(folder, "collapsed");
+  const wrong = ["--pooler_type", "avg", "--learning_rate", "10", "--max_steps", "8", "--lr_scheduler_type", "constant"];
+  const { code, stderr } = await simcse([...trainArguments(output), ...wrong]);
+  expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining("warning: The model hardly tells texts apart") });
+  for (const file of ["report.html", "README.md"])
+    expect(await readFile(join(output, file), "utf8")).toContain("train again with a lower learning rate");
+  const long = await simcse([...trainArguments(join(folder, "warm")), "--pooler_type", "avg", "--max_steps", "2", "--warmup_steps", "2"]);
+  expect(long.stderr).toContain("hint: --warmup_steps 2 is not shorter than the run");
+});
+
 it("trains on scores where the columns have them", async () => {
   const scored = join(folder, "scored.csv");
   const rows = tinySentences.map((text, i) => `"${text}","${tinySentences[(i + 1) % 6]}",${i / 2}`);

@@ -23,13 +23,16 @@ import {
   withKnownBest,
   writeCheckpoint,
 } from "../../src/simcse/checkpoint/training-checkpoint.ts";
+import { Encoder } from "../../src/simcse/embedding/encoder.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
 import type { Loss } from "../../src/simcse/losses/loss.ts";
 import { Modules, type SimCseModel, trainingOf } from "../../src/simcse/model/model.ts";
 import type { PoolerType } from "../../src/simcse/model/poolers.ts";
+import { collapseText } from "../../src/simcse/report/collapse.ts";
 import type { HistoryEntry } from "../../src/simcse/report/history.ts";
 import { isMainMetric, metricChanges, metricValue } from "../../src/simcse/report/own-metrics.ts";
 import type { SeedRun } from "../../src/simcse/report/seeds.ts";
+import { meanCosineOf } from "../../src/simcse/training/mean-cosine.ts";
 import {
   fitLength,
   modelNeeds,
@@ -40,7 +43,13 @@ import {
   type TrainingSource,
 } from "../../src/simcse/training/prepare-model.ts";
 import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "../../src/simcse/training/trainer.ts";
-import { checkSettings, evaluates, type TrainingSettings, trainedPartsText } from "../../src/simcse/training/training-options.ts";
+import {
+  checkSettings,
+  embeddingPooler,
+  evaluates,
+  type TrainingSettings,
+  trainedPartsText,
+} from "../../src/simcse/training/training-options.ts";
 import type { TrainingSet } from "../../src/simcse/training/training-set.ts";
 import type { CompiledStep } from "../../src/simcse/training/training-step.ts";
 import { commandLine } from "../cli/command-line.ts";
@@ -266,6 +275,8 @@ class CommandRun {
   /** Text shown beside the progress bar. */
   #note = "";
   #tuning = new Choices([]);
+  /** That of the model as it was last saved. */
+  #meanCosine: number | null = null;
 
   constructor(
     readonly devices: readonly [Device, ...Device[]],
@@ -291,8 +302,9 @@ class CommandRun {
       const hooks = this.#hooks(model, records, signal);
       const { max_seq_length: maxLength } = savedConfig(source, settings);
       const reading = { maxLength, texts: source.config.texts };
-      const summary = await train({ model, tokenizer: source.tokenizer, set, settings, devices: this.devices, hooks, reading, from });
-      if (!settings.keepBest || summary.best === null) await this.#saveModel(model);
+      const trained = await train({ model, tokenizer: source.tokenizer, set, settings, devices: this.devices, hooks, reading, from });
+      if (!settings.keepBest || trained.best === null) await this.#saveModel(model);
+      const summary = { ...trained, meanCosine: this.#meanCosine };
       await this.#writeEnd(summary, records);
       this.#progress.stop();
       tellEnd(summary, this.inputs);
@@ -415,11 +427,23 @@ class CommandRun {
       ...savedModelFiles(model, source.tokenizer, savedConfig(source, settings), source.config.texts),
       ...adapter.map(({ name, content }) => ({ name: `adapter/${name}`, content })),
     ]);
+    this.#meanCosine = await this.#measure(model);
+  }
+
+  async #measure(model: SimCseModel): Promise<number | null> {
+    const { source, settings, set, loss } = this.inputs;
+    if (loss === null) return null;
+    using encoder = await Encoder.create(model, source.tokenizer, {
+      pooler: embeddingPooler(settings),
+      maxLength: settings.maxLength,
+      batchSize: 8,
+    });
+    return await meanCosineOf(encoder, set);
   }
 
   async #writeEnd(summary: TrainingSummary, records: TrainRecords): Promise<void> {
     const { given, settings, output, set } = this.inputs;
-    const { steps, totalSteps, seconds, best } = summary;
+    const { steps, totalSteps, seconds, best, meanCosine = null } = summary;
     const state = {
       ...summary,
       global_step: steps,
@@ -435,8 +459,8 @@ class CommandRun {
       tuning: this.#tuning,
     };
     await writeFileAtomically(join(output, stateFile), `${JSON.stringify(state, null, 2)}\n`);
-    await records.report({ steps, totalSteps, seconds, best });
-    await records.card({ steps, best });
+    await records.report({ steps, totalSteps, seconds, best, meanCosine });
+    await records.card({ steps, best, meanCosine });
     await records.results({ epoch: state.epoch, global_step: steps, train_examples: set.length, train_runtime: seconds }, { best });
   }
 }
@@ -460,7 +484,10 @@ function metricsText(entry: Readonly<Record<string, number>>): string {
     .join(" · ");
 }
 
-function tellEnd({ steps, totalSteps, stopped, interrupted, seconds, best }: TrainingSummary, { given, settings }: Inputs): void {
+function tellEnd(
+  { steps, totalSteps, stopped, interrupted, seconds, best, meanCosine }: TrainingSummary,
+  { given, settings }: Inputs,
+): void {
   const kept = best && settings.keepBest ? `, the best of step ${best.step} (${best.metric} ${best.value.toFixed(4)})` : "";
   const end = `saved ${given.output_dir}${kept}`;
   if (interrupted) {
@@ -468,6 +495,9 @@ function tellEnd({ steps, totalSteps, stopped, interrupted, seconds, best }: Tra
     return;
   }
   say(`${stopped ? `stopped after step ${steps} of ${totalSteps}` : `${steps} steps in ${duration(seconds)}`}; ${end}`);
+  if (settings.keepBest && best === null) say("no evaluation gave a number to choose the best model by: the last weights are saved");
+  const collapse = collapseText(meanCosine);
+  if (collapse !== null) say(`warning: ${collapse}`);
   if (stopped) say(`${settings.earlyStoppingPatience} evaluations in a row brought no improvement (--early_stopping_patience)`);
 }
 

@@ -35,6 +35,8 @@ export interface TrainingReport {
   readonly seconds?: number;
   /** The best evaluation during training. */
   readonly best?: { readonly metric: string; readonly value: number; readonly step: number } | null;
+  /** The mean cosine of different training texts under the saved model; near 1, it has collapsed. */
+  readonly meanCosine?: number | null;
   /** Final evaluations, for the table; without them it shows the dev sets during training. */
   readonly sts?: StsReport;
   readonly transfer?: TransferReport;

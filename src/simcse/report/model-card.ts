@@ -1,12 +1,14 @@
 /** The model card of a trained model: README.md in its folder, which a hub shows. It has the report's content in Markdown. */
 import { loadingSnippets, scoreTables } from "./card.ts";
 import { cardMetadata } from "./card-metadata.ts";
+import { collapseText } from "./collapse.ts";
 import type { TrainingReport } from "./history.ts";
 import { methodText } from "./method.ts";
 
 /** A Markdown document. */
 export function modelCard(report: TrainingReport): string {
   const { name, pooler } = report;
+  const collapsed = collapseText(report.meanCosine);
   const tables = scoreTables(report).map(
     ({ names, rows, note }) => `${[names, names.map(() => "---:"), ...rows].map(row).join("\n")}\n\n${note}\n`,
   );
@@ -14,6 +16,7 @@ export function modelCard(report: TrainingReport): string {
   const sections = [
     `# ${plain(name)}\n`,
     `SimCSE sentence embeddings. They are made with the pooler \`${pooler}\`; compare them by their cosine.${studentOf(report)}\n`,
+    ...(collapsed === null ? [] : [`${collapsed}\n`]),
     ...(tables.length > 0 ? ["## Evaluation\n", ...tables] : []),
     "## How to load it\n",
     ...snippets,

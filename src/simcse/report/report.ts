@@ -5,6 +5,7 @@
 import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
 import { loadingSnippets, scoreTables } from "./card.ts";
 import { type Chart, lineChart, type Series } from "./chart.ts";
+import { collapseText } from "./collapse.ts";
 import type { HistoryEntry, TrainingReport } from "./history.ts";
 import { escapeHtml, shortNumber } from "./html.ts";
 import { methodText } from "./method.ts";
@@ -42,12 +43,18 @@ export function reportHtml(report: TrainingReport): string {
     about: `SimCSE sentence embeddings${report.adapter ? `, trained on ${report.adapter}` : ""}`,
     facts: facts(report),
     sections: [
+      ...collapse(report),
       ["Training", chartGrid(chartRules.map((rule) => lineChart(chartOf(rule, report))))],
       ["Evaluation", evaluation(report)],
       ["How to load it", loading(report)],
       ["Configuration", configuration(report.arguments)],
     ],
   });
+}
+
+function collapse({ meanCosine }: TrainingReport): [string, string][] {
+  const text = collapseText(meanCosine);
+  return text === null ? [] : [["Vectors that are all alike", `<p>${escapeHtml(text)}</p>`]];
 }
 
 function facts({ history, steps, totalSteps, seconds, best, arguments: given }: TrainingReport): (readonly [string, string])[] {

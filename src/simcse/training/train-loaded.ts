@@ -24,6 +24,7 @@ import { type ModelOptions, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { trainedParts } from "../model/trained-parts.ts";
 import { otherDevices } from "../other-devices.ts";
+import { meanCosineOf } from "./mean-cosine.ts";
 import { checkFrozen, fitLength, isOnlyMasked, modelNeeds, resolveSettings } from "./prepare-model.ts";
 import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "./trainer.ts";
 import { type Evaluate, type EvaluationEntry, loggedMetric } from "./training-evaluator.ts";
@@ -227,7 +228,7 @@ export async function trainLoaded(
     } satisfies TrainerHooks,
   });
   if (snapshot?.isTaken) snapshot.restore();
-  return summary;
+  return { ...summary, meanCosine: isOnlyMasked(set) ? null : await meanCosineOf(encoder, set) };
 }
 
 /** How a model embeds, as it is saved with it. */

@@ -80,6 +80,11 @@ export interface TrainingSummary {
   readonly best: Best | null;
   /** Seconds of training, including those before an interruption. */
   readonly seconds: number;
+  /**
+   * The mean cosine of different training texts under the model that is kept. Near 1, it has collapsed: a lower learning rate helps. Null
+   * after training that only predicts masked words; absent from the result of \`train\` on a job, which does not know what is kept.
+   */
+  readonly meanCosine?: number | null;
 }
 
 /** A run: the model, the data, and how to train. */

@@ -3,6 +3,7 @@ import type { StsReport } from "../../../src/simcse/evaluation/senteval/evaluate
 import { lineChart } from "../../../src/simcse/report/chart.ts";
 import type { TrainingReport } from "../../../src/simcse/report/history.ts";
 import { shortNumber } from "../../../src/simcse/report/html.ts";
+import { modelCard } from "../../../src/simcse/report/model-card.ts";
 import { reportHtml } from "../../../src/simcse/report/report.ts";
 
 const aggregate = { all: 0.8, mean: 0.8, wmean: 0.8 };
@@ -71,6 +72,14 @@ describe("reportHtml", () => {
     const points = (page: string) => (/<b>Loss<.*?<path d="([^"]*)"/s.exec(page)?.[1] ?? "").split("L").length;
     expect(points(reportHtml({ ...training, everyStep: everyStep.slice(0, 40) }))).toBe(40);
     expect(points(reportHtml(training))).toBe(2);
+  });
+
+  it("says that a model has collapsed, and of no other", () => {
+    const text = "different training texts have a mean cosine of 0.9991";
+    expect(reportHtml({ ...report, meanCosine: 0.9991 })).toContain(text);
+    expect(modelCard({ ...report, meanCosine: 0.9991 })).toContain(text);
+    for (const meanCosine of [0.9, null]) expect(reportHtml({ ...report, meanCosine })).not.toMatch(/collapsed/i);
+    expect(html).not.toMatch(/collapsed/i);
   });
 
   it("can be made before anything is logged", () => {

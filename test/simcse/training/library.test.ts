@@ -261,6 +261,23 @@ it("evaluates with the prompts of queries and of searched texts", async () => {
   model.close();
 });
 
+it("says how alike the vectors of different texts are", async () => {
+  const model = await load();
+  const { meanCosine: usual } = await model.train(pairs, { ...options, learningRate: 1e-4 });
+  const { meanCosine: collapsed } = await model.train(pairs, { ...options, learningRate: 10, maxSteps: 10 });
+  // The first sentences of the pairs, as the model embeds them.
+  const { data } = await model.encoder.encode(tinySentences, { maxLength: 16 });
+  const width = model.dimension;
+  let sum = 0;
+  for (let i = 0; i < 6; i++)
+    for (let j = 0; j < i; j++) for (let k = 0; k < width; k++) sum += data[i * width + k]! * data[j * width + k]!;
+  expect(collapsed).toBeCloseTo(sum / 15, 5); // Sums of 480 products in f32.
+  expect(collapsed).toBeGreaterThan(0.995);
+  expect(usual).toBeLessThan(collapsed!);
+  expect(await model.pretrain([...tinySentences, ...tinySentences], { ...options, maxSteps: 1 })).toMatchObject({ meanCosine: null });
+  model.close();
+});
+
 it("refuses to keep the worst model", async () => {
   const model = await load();
   const run = (changes: TrainingOptions) =>
