@@ -211,13 +211,13 @@ export class Encoder {
   async encode<P extends Precision = "f32">(sentences: Iterable<string>, options: EncodeOptions<P> = {}): Promise<Embeddings<P>> {
     this.#check(options);
     checkIterable("sentences", sentences);
-    const parts: Float32Array[] = [];
+    const all: string[] = [];
+    for await (const sentence of sentences) all.push(sentence);
+    // Chunks write their vectors where they are returned: to join them afterwards would take time in which the device does nothing.
+    const vectors = memoryOf(all.length, this.dimension);
     let length = 0;
-    for await (const { items, vectors } of this.#pipeline(sentences, same, options)) {
-      parts.push(vectors);
-      length += items.length;
-    }
-    return this.#finished(joined(parts), length, options);
+    for await (const { items } of this.#pipeline(all, same, options, vectors)) length += items.length;
+    return this.#finished(vectors, length, options);
   }
 
   /**
@@ -266,7 +266,7 @@ export class Encoder {
     sentences: readonly TokenizedText[],
     options: Pick<EncodeOptions, "normalize" | "batchSize" | "signal" | "onProgress">,
   ): Promise<Float32Array> {
-    return (await this.#submitOwn(sentences, options)).vectors;
+    return (await this.#submitOwn(sentences, options, memoryOf(sentences.length, this.dimension))).vectors;
   }
 
   /** The tokens of a text that `encode` uses: with its prompt and special tokens, at most `maxLength`. */
@@ -360,11 +360,15 @@ export class Encoder {
     return { prepare, promptTokens };
   }
 
-  /** Chunks of items with their vectors, in order. While one is read, the next is computed, and the one after it tokenised. */
+  /**
+   * Chunks of items with their vectors, in order. While one is read, the next is computed, and the one after it tokenised. The vectors are in
+   * `memory`, if it is given: that of all items.
+   */
   async *#pipeline<T>(
     items: Iterable<T> | AsyncIterable<T>,
     textOf: (item: T, position: number) => unknown,
     options: EncodeOptions<Precision>,
+    memory?: Float32Array,
   ): AsyncGenerator<{ readonly items: T[]; readonly vectors: Float32Array }> {
     const { maxLength = this.maxLength, signal } = options;
     const { prepare, promptTokens } = this.#preparation(options);
@@ -377,28 +381,32 @@ export class Encoder {
       const all = await this.#tokenizing.encode(texts, maxLength, { signal });
       return { items: chunk, before, sentences: all.map((ids) => ({ ids, promptTokens })) };
     });
-    const submitted = each(ahead(tokenized), async ({ items: some, before, sentences }) => ({
-      items: some,
-      ...(await this.#submit(sentences, { ...options, ...(progress && { onProgress: progress() }) }, before)),
-    }));
+    const submitted = each(ahead(tokenized), async ({ items: some, before, sentences }) => {
+      const place = memory?.subarray(before * this.dimension, (before + some.length) * this.dimension);
+      return {
+        items: some,
+        ...(await this.#submit(sentences, { ...options, ...(progress && { onProgress: progress() }) }, before, place)),
+      };
+    });
     for await (const { items: some, vectors } of ahead(submitted)) yield { items: some, vectors: await vectors };
   }
 
   /**
    * Submits the batches of sentences, or shares them with other devices. Resolves when the last one is submitted; `vectors` are f32
-   * [sentences, dimension], of unit length if the options say so. `before` sentences of the call come before these.
+   * [sentences, dimension] in `place`, of unit length if the options say so. `before` sentences of the call come before these.
    */
   async #submit(
     sentences: readonly TokenizedText[],
     options: EncodeOptions<Precision>,
     before: number,
+    place = memoryOf(sentences.length, this.dimension),
   ): Promise<{ readonly vectors: Promise<Float32Array> }> {
     const vectors =
       this.#others === null
-        ? (await this.#submitOwn(sentences, options)).vectors
-        : this.#others.share(sentences, this.dimension, {
+        ? (await this.#submitOwn(sentences, options, place)).vectors
+        : this.#others.share(sentences, place, {
             options: { ...options, normalize: options.normalize ?? this.normalize },
-            encode: async (part, onProgress) => (await this.#submitOwn(part, { ...options, onProgress })).vectors,
+            encode: async (part, own, onProgress) => (await this.#submitOwn(part, { ...options, onProgress }, own)).vectors,
           });
     const checked = vectors.then((all) => {
       checkFinite(all, this.dimension, before, this.model.dtype);
@@ -409,12 +417,16 @@ export class Encoder {
     return { vectors: checked };
   }
 
-  #submitOwn(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>): Promise<{ readonly vectors: Promise<Float32Array> }> {
+  #submitOwn(
+    sentences: readonly TokenizedText[],
+    options: EncodeOptions<Precision>,
+    place: Float32Array,
+  ): Promise<{ readonly vectors: Promise<Float32Array> }> {
     return this.#turns.take(async () => {
       options.signal?.throwIfAborted();
       this.#checkOpen();
       const program = await this.#programFor(sentences, options);
-      return this.#submitBatches(program, sentences, options);
+      return this.#submitBatches(program, sentences, options, place);
     });
   }
 
@@ -422,8 +434,8 @@ export class Encoder {
     program: EncoderProgram,
     sentences: readonly TokenizedText[],
     { onProgress, signal, profiler, batchSize }: EncodeOptions<Precision>,
+    vectors: Float32Array,
   ): Promise<{ readonly vectors: Promise<Float32Array> }> {
-    const vectors = new Float32Array(sentences.length * this.dimension);
     const reads: Promise<void>[] = [];
     const most = batchSize ?? this.batchSize ?? Number.POSITIVE_INFINITY;
     // Longest first: the largest batch fails first, and the sentences of a batch have similar lengths.
@@ -554,15 +566,16 @@ function shortened(vectors: Float32Array, from: number, to: number): Float32Arra
   return short;
 }
 
-function joined(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0]!;
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
+/** Memory for vectors, f32 [sentences, dimension]. Throws `CapacityError` where there is not enough. */
+function memoryOf(sentences: number, dimension: number): Float32Array {
+  try {
+    return new Float32Array(sentences * dimension);
+  } catch {
+    throw new CapacityError(
+      `There is no room in memory for ${sentences} vectors of ${dimension} numbers.`,
+      "Encode fewer sentences at a time, or use stream, which gives a chunk of vectors at a time.",
+    );
   }
-  return whole;
 }
 
 /** Throws `OptionError` unless the model supports sentences of `maxLength` tokens. */

@@ -23,8 +23,8 @@ interface OtherEncoder {
 /** Calls with fewer sentences for each device are not worth sharing. */
 const fewestSentences = 16;
 
-/** The vectors of sentences, f32 [sentences, dimension]. */
-type Encode = (sentences: readonly TokenizedText[], onProgress: (done: number) => void) => Promise<Float32Array>;
+/** Encodes sentences into `place`, f32 [sentences, dimension], and returns it. */
+type Encode = (sentences: readonly TokenizedText[], place: Float32Array, onProgress: (done: number) => void) => Promise<Float32Array>;
 
 /** A call that is shared: its options, and how this device encodes its own part. */
 export interface SharedCall {
@@ -40,23 +40,24 @@ export class OtherDevices {
     this.#encoders = encoders;
   }
 
-  /** The vectors of sentences in their order, f32 [sentences, dimension]. */
-  async share(sentences: readonly TokenizedText[], dimension: number, { options, encode }: SharedCall): Promise<Float32Array> {
+  /** Writes the vectors of sentences, in their order, into `place`, f32 [sentences, dimension], and returns it. */
+  async share(sentences: readonly TokenizedText[], place: Float32Array, { options, encode }: SharedCall): Promise<Float32Array> {
     const others = sentences.length >= fewestSentences * (this.#encoders.length + 1) ? this.#encoders : [];
-    if (others.length === 0) return encode(sentences, (count) => options.onProgress?.(count));
+    if (others.length === 0) return encode(sentences, place, (count) => options.onProgress?.(count));
+    const dimension = place.length / sentences.length;
     const order = [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
     const done = Array.from({ length: others.length + 1 }, () => 0);
-    const vectors = new Float32Array(sentences.length * dimension);
     const part = async (rank: number, encodePart: Encode) => {
       const own = order.filter((_, i) => i % done.length === rank);
       const rows = await encodePart(
         own.map((index) => sentences[index]!),
+        new Float32Array(own.length * dimension),
         (count) => {
           done[rank] = count;
           options.onProgress?.(done.reduce((sum, one) => sum + one, 0));
         },
       );
-      for (const [row, index] of own.entries()) vectors.set(rows.subarray(row * dimension, (row + 1) * dimension), index * dimension);
+      for (const [row, index] of own.entries()) place.set(rows.subarray(row * dimension, (row + 1) * dimension), index * dimension);
     };
     const { normalize, batchSize, signal } = options;
     const ofCall = {
@@ -67,20 +68,20 @@ export class OtherDevices {
     const ended = await Promise.allSettled([
       part(0, encode),
       ...others.map((other, i) =>
-        part(i + 1, async (some, onProgress) => {
+        part(i + 1, async (some, own, onProgress) => {
           try {
             return await other.encodePart(some, { ...ofCall, onProgress });
           } catch (error) {
             if (!(await other.model.device.isLost())) throw error;
             this.#drop(other);
-            return encode(some, onProgress);
+            return encode(some, own, onProgress);
           }
         }),
       ),
     ]);
     const failed = ended.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
-    return vectors;
+    return place;
   }
 
   /** Frees the encoders and their models. */

@@ -40,12 +40,12 @@ it("a call that is not shared is encoded as it is, without another copy of its v
   const sentences = [3, 1, 2].map((length) => ({ ids: new Uint32Array(length), promptTokens: 0 }));
   const vectors = new Float32Array(6);
   const progress: number[] = [];
-  const shared = await new OtherDevices([]).share(sentences, 2, {
+  const shared = await new OtherDevices([]).share(sentences, vectors, {
     options: { onProgress: (done) => void progress.push(done) },
-    encode: async (given, onProgress) => {
+    encode: async (given, place, onProgress) => {
       expect(given).toBe(sentences);
       onProgress(3);
-      return vectors;
+      return place;
     },
   });
   expect(shared).toBe(vectors);
