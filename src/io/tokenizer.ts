@@ -76,14 +76,20 @@ const ADDED_FILE = "added_tokens.json";
 /** The parts of a tokenizer without a `tokenizer.json`. */
 const VOCABULARY_FILES = ["vocab.txt", "vocab.json", "merges.txt"];
 
-/** The usual names of the special tokens, if no file gives them: in BERT, then in RoBERTa. */
-const USUAL_NAMES = {
+/** Names that a special token may have, the usual one first. */
+type UsualNames = Readonly<Record<Role, readonly string[]>>;
+
+/** The names of the special tokens, if no file gives them: in BERT, then in RoBERTa. */
+const USUAL_NAMES: UsualNames = {
   pad: ["[PAD]", "<pad>"],
   unknown: ["[UNK]", "<unk>"],
   cls: ["[CLS]", "<s>"],
   sep: ["[SEP]", "</s>"],
   mask: ["[MASK]", "<mask>"],
-} as const;
+};
+
+/** The same in MPNet, whose vocabulary also has all of BERT's. */
+const MPNET_NAMES: UsualNames = { pad: ["<pad>"], unknown: ["[UNK]"], cls: ["<s>"], sep: ["</s>"], mask: ["<mask>"] };
 
 /** The options of `tokenizer_config.json` that name them. */
 const CONFIG_NAMES = { pad: "pad_token", unknown: "unk_token", cls: "cls_token", sep: "sep_token", mask: "mask_token" } as const;
@@ -125,13 +131,14 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   }
   const found = objectIn<Record<string, unknown>>(folder, files, DEFINITION_FILE);
   if (found === undefined) {
-    await checkClass(folder, files.has("vocab.txt") ? "vocab.txt" : "vocab.json", config);
-    return openTokenizer(fromVocabulary(folder, files, config), files);
+    const named = await checkClass(folder, files.has("vocab.txt") ? "vocab.txt" : "vocab.json", config);
+    const isMpnet = named === null ? (await modelTypeOf(folder)) === "mpnet" : named.startsWith("MPNet");
+    return openTokenizer(fromVocabulary(folder, files, config, isMpnet ? MPNET_NAMES : USUAL_NAMES), files);
   }
   const path = pathIn(folder, DEFINITION_FILE);
   const added = objectIn<TokenIds>(folder, files, ADDED_FILE) ?? {};
   const { ids, definition } = withEveryToken(path, withAddedFile(asConfigured(found, config), added, config), config);
-  return openTokenizer({ path, ids, definition, config, special: specialTokens(path, ids, config, definition) }, files);
+  return openTokenizer({ path, ids, definition, config, special: specialTokens(path, ids, config, { definition }) }, files);
 }
 
 /**
@@ -177,7 +184,7 @@ async function readFiles(folder: Folder): Promise<ReadonlyMap<string, string>> {
  * names its tokenizer, as multilingual BERTs do: other models number the pieces in other ways.
  */
 async function convertedSentencePiece(folder: Folder, named: string | null): Promise<string> {
-  const { model_type } = (await folder.has("config.json")) ? await readObject(folder, "config.json") : {};
+  const model_type = await modelTypeOf(folder);
   const path = pathIn(folder, SENTENCE_PIECE_FILE);
   if (model_type === "xlm-roberta" || named?.startsWith("XLMRoberta")) {
     return `${JSON.stringify(sentencePieceDefinition(path, await folder.read(SENTENCE_PIECE_FILE)))}\n`;
@@ -186,6 +193,11 @@ async function convertedSentencePiece(folder: Folder, named: string | null): Pro
     `${path} is read for the model_type "xlm-roberta" only; config.json says ${show(model_type)}`,
     "Save the tokenizer with transformers, which makes a tokenizer.json of it.",
   );
+}
+
+/** The `model_type` in the `config.json` beside a tokenizer. */
+async function modelTypeOf(folder: Folder): Promise<unknown> {
+  return (await folder.has("config.json")) ? (await readObject(folder, "config.json")).model_type : undefined;
 }
 
 async function openTokenizer(source: Source, files: ReadonlyMap<string, string>): Promise<Tokenizer> {
@@ -224,13 +236,13 @@ async function checkClass(folder: Folder, file: Parameters<typeof isMadeFrom>[0]
   return null;
 }
 
-function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig): Source {
+function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig, usual: UsualNames): Source {
   const added = objectIn<TokenIds>(folder, files, ADDED_FILE) ?? {};
   const words = files.get("vocab.txt");
   if (words !== undefined) {
     const path = pathIn(folder, "vocab.txt");
     const ids = vocabularyIds(linesOf(words));
-    const special = specialTokens(path, withAdded(path, ids, added), config);
+    const special = specialTokens(path, withAdded(path, ids, added), config, { usual });
     return built(path, wordPieceDefinition(ids, special, config, added), config, special);
   }
   const vocabulary = objectIn<TokenIds>(folder, files, "vocab.json");
@@ -243,7 +255,7 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
   }
   const path = pathIn(folder, "vocab.json");
   const ids = new Map(Object.entries(vocabulary));
-  const special = specialTokens(path, withAdded(path, ids, added), config);
+  const special = specialTokens(path, withAdded(path, ids, added), config, { usual });
   const pairs = linesOf(merges).filter((line) => line !== "" && !line.startsWith("#version"));
   return built(path, byteLevelDefinition(ids, pairs, special, config, added), config, special);
 }
@@ -351,12 +363,12 @@ function specialTokens(
   path: string,
   ids: ReadonlyMap<string, number>,
   config: TokenizerConfig,
-  definition?: TokenizerDefinition,
+  { definition, usual = USUAL_NAMES }: { readonly definition?: TokenizerDefinition; readonly usual?: UsualNames } = {},
 ): SpecialTokens {
   const framing = definition === undefined ? {} : namesFrom(path, ids, definition);
   const named = (role: Role): string | undefined => {
     const said = framing[role] ?? textOf(config[CONFIG_NAMES[role]]);
-    const candidates = said === undefined ? USUAL_NAMES[role] : [said];
+    const candidates = said === undefined ? usual[role] : [said];
     const name = candidates.find((candidate) => ids.has(candidate));
     if (name !== undefined || role === "mask" || (role === "unknown" && definition?.model.type === "BPE")) return name;
     const shownNames = candidates.map((candidate) => (/^[ -~]{1,40}$/.test(candidate) ? candidate : show(candidate)));

@@ -40,9 +40,12 @@ const OTHER_WEIGHTS: readonly (readonly [file: string, what: string])[] = [
   ["tf_model.h5", "weights of TensorFlow"],
   ["flax_model.msgpack", "weights of Flax"],
   ["onnx/model.onnx", "an ONNX graph"],
+  ["onnx/model_quantized.onnx", "an ONNX graph in 8 bits"],
   ["model.onnx", "an ONNX graph"],
+  ["openvino/openvino_model.bin", "weights of OpenVINO"],
   ["model.fp16.safetensors", "a variant; rename it to model.safetensors"],
   ["model-00001-of-00002.safetensors", "a part; model.safetensors.index.json is missing"],
+  ["pytorch_model-00001-of-00002.bin", "a part; pytorch_model.bin.index.json is missing"],
   ["adapter_model.safetensors", "an adapter, which needs its base model"],
 ];
 

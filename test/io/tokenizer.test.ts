@@ -304,6 +304,18 @@ describe("loadTokenizer", () => {
     expect((await withFile({})).vocabSize).toBe(size + 1);
   });
 
+  it("takes MPNet's own special tokens from a vocab.txt that has BERT's too", async () => {
+    const words = ["<s>", "<pad>", "</s>", "<unk>", ...VOCABULARY, "<mask>"];
+    for (const files of [
+      { "config.json": JSON.stringify({ model_type: "mpnet" }) },
+      { "tokenizer_config.json": { tokenizer_class: "MPNetTokenizer" } },
+    ]) {
+      const { clsId, sepId, padId, maskId, unknownId } = await load({ "vocab.txt": lines(words), ...files });
+      expect([clsId, sepId, padId, maskId, unknownId].map((id) => words[id!])).toEqual(["<s>", "</s>", "<pad>", "<mask>", "[UNK]"]);
+    }
+    expect(words[(await load({ "vocab.txt": lines(words) })).clsId]).toBe("[CLS]");
+  });
+
   it("needs no unknown token in a byte-level vocabulary, which can spell everything", async () => {
     const written = (await load(BYTE_PAIRS)).files.get("tokenizer.json")!.replaceAll('"<unk>"', '"x"');
     const tokenizer = await load({ "tokenizer.json": written });
