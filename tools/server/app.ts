@@ -165,7 +165,7 @@ function addSearchRoutes(app: Hono<Environment>, service: ModelService, options:
   app.post("/v1/search", async (context) => {
     checkSearchable();
     const { queries, threshold, ...search } = parseSearchRequest(
-      await readJsonBody(context.env.incoming, bodyLimits(options)),
+      await readJsonBody(context.env.incoming, bodyLimits(options), { exactIntegers: true }),
       names,
       limits,
     );

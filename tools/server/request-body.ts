@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate, inflateRaw } from "node:zlib";
+import { withExactIntegers } from "../../src/io/formats/json.ts";
 import { printable } from "../../src/show.ts";
 import { checkJsonBounds } from "./json-bounds.ts";
 import { RequestError } from "./request-error.ts";
@@ -28,8 +29,18 @@ export interface BodyLimits {
   readonly values: number;
 }
 
+/** How a body is read. */
+export interface BodyOptions {
+  /** Whole numbers that no JavaScript number is exact for become texts, as in an index's metadata; they are rounded if absent. */
+  readonly exactIntegers?: boolean;
+}
+
 /** Throws `RequestError`: 415 for any other media type or encoding, 413 above the limit of bytes, 400 for invalid or too complex JSON. */
-export async function readJsonBody(incoming: IncomingMessage, { bodyBytes: limit, values }: BodyLimits): Promise<unknown> {
+export async function readJsonBody(
+  incoming: IncomingMessage,
+  { bodyBytes: limit, values }: BodyLimits,
+  { exactIntegers = false }: BodyOptions = {},
+): Promise<unknown> {
   const { "content-type": type = "", "content-encoding": encoding = "identity" } = incoming.headers;
   const isJson = /^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type.trim());
   if (!isJson)
@@ -39,7 +50,8 @@ export async function readJsonBody(incoming: IncomingMessage, { bodyBytes: limit
     );
   const body = await decoded(await readBody(incoming, limit), encoding.trim().toLowerCase(), limit);
   await checkJsonBounds(body, values);
-  return parsed(textOf(body));
+  const json = textOf(body);
+  return parsed(exactIntegers ? withExactIntegers(json) : json);
 }
 
 function textOf(body: Buffer): string {

@@ -276,6 +276,11 @@ async function openJson(
   if (first.done) return { name, format, columns: [], named: true, separator: null, rows: none() };
   const { value } = first.value;
   const named = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (named && isByColumns(value))
+    throw new DataError(
+      `${name} holds a table column by column.`,
+      'Write it row by row: df.to_json(path, orient="records", lines=True) in pandas.',
+    );
 
   function rowOf({ number, value }: JsonRow): Row {
     if (typeof value === "string" && !named) return { number, fields: { [onlyColumn]: value } };
@@ -297,6 +302,14 @@ async function openJson(
   }
 
   return { name, format, columns: Object.keys(rowOf(first.value).fields), named, separator: null, rows: all() };
+}
+
+/** How pandas writes JSON if it is not told otherwise, {"text": {"0": "…", "1": "…"}}, or with orient="split". */
+function isByColumns(row: object): boolean {
+  const columns: readonly unknown[] = Object.values(row);
+  const isNumbered = (column: unknown) =>
+    typeof column === "object" && column !== null && !Array.isArray(column) && Object.hasOwn(column, "0");
+  return (columns.length > 0 && columns.every(isNumbered)) || Object.keys(row).join() === "columns,index,data";
 }
 
 /** The beginning of a text, until it is enough, and the whole text including it; `whole` if the sample is everything. */

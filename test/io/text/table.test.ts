@@ -208,6 +208,8 @@ describe("JSON", () => {
     ["something behind the array", "a.json", '[{"a":"x"}] x', /there is "x" behind it/],
     ["a second array", "a.json", '[{"a":"x"}][{"a":"y"}]', /outside it/],
     ["a number among objects", "a.json", '[{"a":"x"},5]', /row 2: expected an object with texts, found 5/],
+    ["a table of pandas by columns", "a.json", '{"text":{"0":"x","1":"y"},"n":{"0":1,"1":2}}', /column by column/],
+    ["one that pandas split", "a.json", '{"columns":["text"],"index":[0],"data":[["x"]]}', /column by column/],
     ["null", "a.json", "[null]", /row 1: expected an object, a list or a text, found null/],
   ])("refuses %s", async (_, name, content, message) => {
     await expect(rowsOf(name, content)).rejects.toThrow(DataError);

@@ -564,14 +564,21 @@ describe("search", () => {
 
   it("answers as the library does, with metadata and filters", async () => {
     const own = await SimCSE.loadFrom(device, await openFolder(folder), { pooler: "avg" });
-    await own.buildIndex(tinySentences.map((sentence, i) => ({ id: i, sentence, metadata: { even: i % 2 === 0 } })));
+    await own.buildIndex(
+      tinySentences.map((sentence, i) => ({ id: i, sentence, metadata: { even: i % 2 === 0, key: `900719925474099${i}` } })),
+    );
     const to = await start({ model: own });
     const { data } = await search({ model: "tiny", input: tinySentences.slice(0, 2), top_k: 2 }, to);
     expect(data.map(({ results }) => results)).toEqual(await own.search(tinySentences.slice(0, 2), { topK: 2, threshold: -1 }));
     const filter = { even: false };
     const filtered = await search({ input: tinySentences[0]!, filter }, to);
     expect(filtered.data[0]!.results).toEqual(await own.search(tinySentences[0]!, { filter, threshold: -1 }));
-    expect(filtered.data[0]!.results.map(({ metadata }) => metadata)).toEqual([filter, filter, filter]);
+    expect(filtered.data[0]!.results.map(({ metadata }) => metadata!.even)).toEqual([false, false, false]);
+    // A number that JSON.parse would round stands for the text of its digits, as in metadata.
+    const headers = { "Content-Type": "application/json" };
+    const exact = await fetch(`${to}/v1/search`, { method: "POST", headers, body: '{"input":"x","filter":{"key":9007199254740993}}' });
+    const { data: found } = (await exact.json()) as { data: { results: SearchResult[] }[] };
+    expect(found[0]!.results.map(({ id }) => id)).toEqual([3]);
     const none = await search({ input: tinySentences[0]!, threshold: 2, top_k: null }, to);
     expect(none.data[0]!.results).toEqual([]);
     expect(none.data[0]!.best).toBeCloseTo(1, 5);
