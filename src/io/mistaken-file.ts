@@ -1,4 +1,5 @@
 /** Recognises by their first bytes the files that people most often have instead of a model's file. */
+import { decodeLatin1 } from "./text/latin1.ts";
 
 /** Kinds of files by their first bytes, in Latin-1. */
 const MISTAKEN: readonly (readonly [start: string, what: string, remedy: string])[] = [
@@ -17,7 +18,7 @@ const MISTAKEN: readonly (readonly [start: string, what: string, remedy: string]
   ["SQLite format 3", "a database of SQLite", "Export its table as .csv."],
   ["ARROW1", "a table in Arrow", "Save it as .parquet."],
   ["IxFI", "an index of faiss", "Export the vectors as .npy or .parquet."],
-  ["\u201cNUMPY", "a matrix of NumPy", "Name the file with the ending .npy."],
+  ["\u0093NUMPY", "a matrix of NumPy", "Name the file with the ending .npy."],
   ["PAR1", "a table in Parquet", "Name the file with the ending .parquet."],
   ["<!DOCTYPE", "a web page", "Get the file again: the address led to a page about it."],
   ["<!doctype", "a web page", "Get the file again: the address led to a page about it."],
@@ -32,7 +33,7 @@ const leastBytes = 8;
 /** The kind of a file that begins with `first`, 8 bytes or more, and what to do; undefined if it is not known. */
 export function mistakenFor(first: Uint8Array): { readonly what: string; readonly remedy: string } | undefined {
   if (first.length < leastBytes) return undefined;
-  const start = new TextDecoder("latin1").decode(first.subarray(0, telltaleBytes));
+  const start = decodeLatin1(first.subarray(0, telltaleBytes));
   const found = MISTAKEN.find(([beginning]) => start.startsWith(beginning) || beginning.startsWith(start));
   return found && { what: found[1], remedy: found[2] };
 }

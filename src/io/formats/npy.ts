@@ -6,6 +6,7 @@
  */
 
 import { FormatError, ShapeError } from "../../errors.ts";
+import { decodeLatin1 } from "../text/latin1.ts";
 import { TO_F32 } from "../weights/dtypes.ts";
 import { bytesOf } from "./bytes.ts";
 import { fortranStrides, inRowOrder } from "./strided.ts";
@@ -110,7 +111,7 @@ function parseNpyHeader(bytes: Uint8Array, path: string): NpyHeader {
   const isLong = version > 1 && bytes.length >= PREFIX_BYTES + 2;
   const start = PREFIX_BYTES + (isLong ? 2 : 0);
   const dataStart = start + (isLong ? view.getUint32(8, true) : view.getUint16(8, true));
-  const text = new TextDecoder("latin1").decode(bytes.subarray(start, dataStart));
+  const text = decodeLatin1(bytes.subarray(start, dataStart));
   const field = (name: string, value: string) => new RegExp(`["']${name}["']\\s*:\\s*${value}\\s*[,}]`).exec(text);
   const descr = field("descr", `["']([<>|=])(\\w+)["']`);
   const fortran = field("fortran_order", "(True|False)");

@@ -234,6 +234,7 @@ it.each([
   ["a 7-Zip archive", "a.csv", Uint8Array.of(0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c, 0x00, 0x04)],
   ["a file of Word or Excel", "a.csv", Uint8Array.of(0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1)],
   ["a PDF", "a.txt", "%PDF-1.7 and what it holds"],
+  ["a matrix of NumPy", "a.txt", Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, 0x76, 0)],
   ["a table in Arrow", "a.jsonl", "ARROW1\u0000\u0000 and what it holds"],
 ])("does not read %s as sentences", async (what, name, content) => {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;

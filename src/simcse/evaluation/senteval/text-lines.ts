@@ -1,5 +1,6 @@
 /** The lines of a SentEval file in the encodings that users have (UTF-8 or latin-1, any line ends), and the errors for bad lines. */
 import { DataError } from "../../../errors.ts";
+import { decodeLatin1 } from "../../../io/text/latin1.ts";
 
 /** The lines of one file, without line ends, and its name in errors. */
 export interface TextLines {
@@ -21,8 +22,7 @@ function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    // Decoded by hand, because the Encoding standard's "latin1" label means windows-1252, and runtimes differ in it.
-    return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+    return decodeLatin1(bytes);
   }
 }
 
