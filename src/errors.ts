@@ -18,6 +18,12 @@ export class SimcseError extends Error {
     super(printable(message), options);
     this.remedy = printable(remedy);
   }
+
+  /** An error of the same class in other words, with this one as its cause. */
+  rephrased(message: string, remedy: string): SimcseError {
+    const Class = this.constructor as new (message: string, remedy: string, options?: ErrorOptions) => SimcseError;
+    return new Class(message, remedy, { cause: this });
+  }
 }
 
 /** A file does not match its format: it is truncated, inconsistent, or has the wrong dtype or shape. */

@@ -92,8 +92,7 @@ export function inCommandLineTerms(error: unknown): unknown {
   if (!(error instanceof SimcseError)) return error;
   const translated = (text: string) =>
     text.replace(/`(\w+)`/g, (whole, name: string) => (argumentOf.has(name) ? `--${argumentOf.get(name)}` : whole));
-  const Kind = error.constructor as new (message: string, remedy: string, options?: ErrorOptions) => SimcseError;
   const message = translated(error.message);
   const remedy = translated(error.remedy);
-  return message === error.message && remedy === error.remedy ? error : new Kind(message, remedy, { cause: error });
+  return message === error.message && remedy === error.remedy ? error : error.rephrased(message, remedy);
 }

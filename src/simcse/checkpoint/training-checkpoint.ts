@@ -5,7 +5,7 @@
  * The folder's model has its adapters merged, as every saved model. The adapters and the weights beside them are kept with the moments.
  */
 import type { Choices } from "../../autograd/choices.ts";
-import { FormatError, OptionError } from "../../errors.ts";
+import { FileError, FormatError, OptionError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../../io/folder.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { encodeSafetensors, openSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
@@ -21,7 +21,7 @@ import type { TrainerState } from "../training/trainer.ts";
 import { checkSettings, type TrainingSettings, trainingDefaults } from "../training/training-options.ts";
 import type { TrainingSet } from "../training/training-set.ts";
 import { loadWeights, modelFiles } from "./checkpoint.ts";
-import { type CheckpointStore, stateFile } from "./checkpoint-store.ts";
+import { type CheckpointStore, stateFile, stepOfFolder } from "./checkpoint-store.ts";
 
 /** `trainer_state.json`, with the fields of Hugging Face's. */
 export interface SavedState extends TrainerState {
@@ -143,6 +143,10 @@ function optimizerTensors(model: SimCseModel): TensorToWrite[] {
  * was not written by this package.
  */
 export async function readTrainingState(folder: Folder): Promise<SavedState> {
+  return orEarlier(folder, () => readState(folder));
+}
+
+async function readState(folder: Folder): Promise<SavedState> {
   const path = pathIn(folder, stateFile);
   const state = await readJson<unknown>(folder, stateFile);
   if (!isObject(state)) throw notAState(path, "it is no object");
@@ -221,6 +225,24 @@ const streamBytes = 8 * 2 ** 20;
  * tensor.
  */
 export async function loadTrainingCheckpoint(folder: Folder, model: SimCseModel): Promise<void> {
+  await orEarlier(folder, () => load(folder, model));
+}
+
+/** Reads a checkpoint; an error also tells the way on from one that is damaged. */
+async function orEarlier<Read>(folder: Folder, read: () => Promise<Read>): Promise<Read> {
+  try {
+    return await read();
+  } catch (error) {
+    const isOneOfSeveral = stepOfFolder(folder.name.split(/[/\\]/).at(-1)!) !== null;
+    if (!isOneOfSeveral || !(error instanceof FileError || error instanceof FormatError)) throw error;
+    throw error.rephrased(
+      error.message,
+      `${error.remedy} If ${folder.name} is damaged, remove it: the checkpoint before it is then resumed from.`,
+    );
+  }
+}
+
+async function load(folder: Folder, model: SimCseModel): Promise<void> {
   const weights = await openWeights(folder);
   if (weights === null) throw await missingWeights(folder);
   await loadWeights(model, weights, { head: "checkpoint" });

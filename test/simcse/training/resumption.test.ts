@@ -182,6 +182,7 @@ it.each([
   const going = run(device, { maxSteps: 3 }, new MemoryFolder("checkpoint-3", files));
   await expect(going).rejects.toThrow(kind);
   await expect(going).rejects.toThrow(missing);
+  await expect(going).rejects.toMatchObject({ remedy: expect.stringContaining("If checkpoint-3 is damaged, remove it") });
 });
 
 describe("a state", () => {
