@@ -3,14 +3,19 @@
 /** Large enough that sorting by length pays off, small enough for any memory. */
 export const chunkSentences = 4096;
 
-/** The items of `source` in arrays of `chunkSentences`; the last one is shorter. The source is read only when a chunk is needed. */
+/** The first chunk is smaller, and the next ones grow, so that the device has work before many texts are tokenised. It is as much as a large batch. */
+const firstChunk = 1024;
+
+/** The items of `source` in arrays of 1,024, 2,048 and then `chunkSentences`; the last one is shorter. The source is read only when a chunk is needed. */
 export async function* chunks<T>(source: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T[]> {
   let chunk: T[] = [];
+  let size = firstChunk;
   for await (const item of source) {
     chunk.push(item);
-    if (chunk.length < chunkSentences) continue;
+    if (chunk.length < size) continue;
     yield chunk;
     chunk = [];
+    size = Math.min(2 * size, chunkSentences);
   }
   if (chunk.length > 0) yield chunk;
 }
