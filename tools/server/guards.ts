@@ -19,7 +19,7 @@ export function keyed(apiKey: string): MiddlewareHandler {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   const expected = digest(apiKey);
   return async (context, next) => {
-    const [, given = ""] = /^bearer (.*)$/i.exec(context.req.header("Authorization") ?? "") ?? [];
+    const [, given = ""] = /^bearer +(.*)$/i.exec(context.req.header("Authorization") ?? "") ?? [];
     if (!timingSafeEqual(digest(given), expected)) {
       context.header("WWW-Authenticate", "Bearer");
       throw new RequestError(401, "Give the server's key as `Authorization: Bearer …`.", null, "invalid_api_key");

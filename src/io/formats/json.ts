@@ -15,7 +15,7 @@ export function parsePythonsJson(text: string): unknown {
 }
 
 /** 16 digits are the fewest of a whole number that no JavaScript number may be exact for. */
-const longInteger = /(?<![\d.])\d{16,}(?![\d.eE])/;
+const longInteger = /(?:^|[^\d.])\d{16,}(?![\d.eE])/;
 
 /**
  * JSON with texts in place of whole numbers that no JavaScript number is exact for, such as 64-bit ids: `JSON.parse` would round them without a
