@@ -35,6 +35,9 @@ interface Quoted {
   readonly end: number;
 }
 
+/** How far the end of a value whose quotation marks are after backslashes may be: further text need not arrive before its row is read. */
+const MOST_ESCAPED_CHARACTERS = 2 ** 16;
+
 /** The result of one attempt to read a row. `incomplete`: the row continues in a piece that has not arrived. */
 type Look<T> = T | "incomplete";
 
@@ -112,7 +115,7 @@ class RowReader {
     if (doubled === "incomplete" || (typeof doubled === "object" && doubled !== null)) return doubled;
     const escaped = this.#closed(start, { backslashes: true });
     if (escaped !== "open") return escaped;
-    if (doubled === null) return this.#last ? null : "incomplete";
+    if (doubled === null) return this.#last || this.#text.length - start > MOST_ESCAPED_CHARACTERS ? null : "incomplete";
     return this.#unclosed(start);
   }
 
@@ -121,6 +124,7 @@ class RowReader {
     for (let at = start + 1; ; at++) {
       at = this.#text.indexOf('"', at);
       if (at === -1) return "open";
+      if (backslashes && at - start > MOST_ESCAPED_CHARACTERS) return null;
       if (backslashes && this.#isEscaped(at)) continue;
       if (this.#text[at + 1] === '"') {
         at++;

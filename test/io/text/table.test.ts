@@ -158,6 +158,16 @@ describe("separated values", () => {
     expect(await rowsOf(name, content)).toEqual(expected);
   });
 
+  it("do not wait for the end of a value that only looks as if backslashes escaped its quotation marks", async () => {
+    const rows = 50_000;
+    const content = `text,n\n"C:\\"x,1\n${"many words without any mark,2\n".repeat(rows)}`;
+    for (const size of [1 << 12, 1 << 22]) {
+      const table = await openTable(streamSource(pieces(new TextEncoder().encode(content), size), "a.csv"));
+      const read = (await collect(table.rows)).map(({ fields }) => fields.text);
+      expect([read.length, read[0]]).toEqual([rows + 1, '"C:\\"x']);
+    }
+  });
+
   it("are read with characters that lie across pieces of a large file", async () => {
     const row = `${"é".repeat(999)},ü`;
     const rows = await rowsOf("a.csv", `sent0,sent1\n${`${row}\n`.repeat(1200)}`);
