@@ -233,7 +233,7 @@ async function orEarlier<Read>(folder: Folder, read: () => Promise<Read>): Promi
   try {
     return await read();
   } catch (error) {
-    const isOneOfSeveral = stepOfFolder(folder.name.split(/[/\\]/).at(-1)!) !== null;
+    const isOneOfSeveral = stepOfFolder(folder.name.split(/[/\\]/).at(-1)!) !== undefined;
     if (!isOneOfSeveral || !(error instanceof FileError || error instanceof FormatError)) throw error;
     throw error.rephrased(
       error.message,

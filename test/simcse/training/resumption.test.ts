@@ -183,6 +183,9 @@ it.each([
   await expect(going).rejects.toThrow(kind);
   await expect(going).rejects.toThrow(missing);
   await expect(going).rejects.toMatchObject({ remedy: expect.stringContaining("If checkpoint-3 is damaged, remove it") });
+  // Another folder may be no checkpoint at all, and is not to be removed.
+  const elsewhere = run(device, { maxSteps: 3 }, new MemoryFolder("model", files));
+  await expect(elsewhere).rejects.toMatchObject({ remedy: expect.not.stringContaining("remove it") });
 });
 
 describe("a state", () => {
