@@ -266,6 +266,7 @@ export type {
 export type { TrainedParts } from "./simcse/model/trained-parts.ts";
 export { loadingSnippets, type Snippet } from "./simcse/report/card.ts";
 export { type CardLicence, withLicence } from "./simcse/report/card-metadata.ts";
+export { collapseText } from "./simcse/report/collapse.ts";
 export type { HistoryEntry, TrainingReport } from "./simcse/report/history.ts";
 export { modelCard } from "./simcse/report/model-card.ts";
 export { reportHtml } from "./simcse/report/report.ts";

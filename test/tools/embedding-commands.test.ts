@@ -428,6 +428,11 @@ describe("bad input", () => {
     expectFailure(await simcse(args, { input }), ...words);
   });
 
+  it("a folder as standard input", async () => {
+    const given = await simcse(["encode", "--model", model], { shell: (command) => `${command} < /` });
+    expectFailure(given, "standard input is a folder", "--input");
+  });
+
   it("an output that would replace the input", async () => {
     const [table, records] = [file("kept.jsonl"), file("kept.records.jsonl")];
     const content = '{"sentence":"A cat sleeps.","kept":"only here"}\n';

@@ -286,10 +286,12 @@ describe("checking before the first use", () => {
   it("checks a group of as many products", async () => {
     const tape = new Tape();
     const rows = tape.extent("rows", 132);
-    const operands = [64, 32, 64, 48, 64, 64].map((width, i) => tape.input(`x${i}`, float("f16", rows, width)));
+    // A product binds four buffers.
+    const count = Math.min(3, Math.floor(device.capabilities.limits.maxStorageBuffersPerShaderStage / 4));
+    const operands = [64, 32, 64, 48, 64, 64].slice(0, 2 * count).map((width, i) => tape.input(`x${i}`, float("f16", rows, width)));
     const { node } = tape.append(grouped, operands, { rowSums: true })[0]!;
     const [variant] = grouped.variants!(node as Node<GroupedAttributes>, { ...device.capabilities, software: false }) as [Variant];
-    expect(node!.outputs).toHaveLength(6);
+    expect(node!.outputs).toHaveLength(2 * count);
     expect(await computesRight(device, node!, variant)).toBe(true);
   });
 });

@@ -1,6 +1,7 @@
 /** The input of commands: sentences with their ids, from a file or standard input, as lines or as a column of a table. Streamed, so any number fits. */
+import { fstatSync } from "node:fs";
 import { Option } from "commander";
-import { DataError, OptionError } from "../../src/errors.ts";
+import { DataError, FileError, OptionError } from "../../src/errors.ts";
 import { diskSource } from "../../src/io/examples-node.ts";
 import { streamPieces } from "../../src/io/folders/errno-node.ts";
 import { roleOf } from "../../src/io/text/column-names.ts";
@@ -93,7 +94,18 @@ export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRec
 }
 
 async function sourceOf(input: string): Promise<ByteSource> {
+  // Node reads a folder as an empty stream.
+  if (input === "-" && isFolder(0)) throw new FileError("standard input is a folder", "Give a file: --input <file>.");
   return input === "-" ? streamSource(streamPieces(process.stdin, "standard input"), "standard input") : diskSource(input);
+}
+
+/** Whether an open file is a folder; false where the system says nothing of it. */
+function isFolder(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** The column that holds the sentence: the named one, or the only possible one. */

@@ -105,7 +105,14 @@ async function follow(call: (options: { signal: AbortSignal; onEvent: (event: Ru
 
 function end(summary: RunSummary): void {
   if (run.value)
-    run.value = { ...run.value, status: summary.paused ? "paused" : "finished", stage: "", step: summary.steps, secondsLeft: null };
+    run.value = {
+      ...run.value,
+      status: summary.paused ? "paused" : "finished",
+      stage: "",
+      step: summary.steps,
+      secondsLeft: null,
+      notice: summary.notice ?? run.value.notice,
+    };
   result.value = summary.paused ? null : summary;
 }
 

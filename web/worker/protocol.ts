@@ -382,6 +382,10 @@ export interface RunSummary {
   readonly seconds: number;
   readonly before: Evaluation | null;
   readonly after: Evaluation | null;
+  /** The mean cosine of different training texts; null or absent if it was not measured. */
+  readonly meanCosine?: number | null;
+  /** What the visitor should know of the trained model; null or absent if there is nothing. */
+  readonly notice?: string | null;
 }
 
 export interface CompareRequest {

@@ -1,5 +1,5 @@
 /** Training: a run that can be paused, survives the tab and a lost device, and tells the page what is going on. */
-import { type HistoryEntry, OptionError, readTrainingState, SimCSE, writableFolder } from "simcse-webgpu/browser";
+import { collapseText, type HistoryEntry, OptionError, readTrainingState, SimCSE, writableFolder } from "simcse-webgpu/browser";
 import { loadModel } from "./model.ts";
 import { resolvedPlan } from "./plan.ts";
 import type { CallContext, Evaluation, Handlers, RunEvent, RunRequest, RunSummary, StepPoint } from "./protocol.ts";
@@ -196,8 +196,16 @@ async function follow(session: Session, record: RunRecord, { signal, emit }: Con
       saved = certain;
       emit({ kind: "saved", step: saved });
     }
-    const { interrupted, steps: done, seconds } = await run;
-    const ended = { steps: done, totalSteps: steps, paused: interrupted, seconds, ...evaluations.ends };
+    const { interrupted, steps: done, seconds, meanCosine = null } = await run;
+    const ended = {
+      steps: done,
+      totalSteps: steps,
+      paused: interrupted,
+      seconds,
+      meanCosine,
+      notice: collapseText(meanCosine),
+      ...evaluations.ends,
+    };
     if (!interrupted) return await complete(session, ended, history);
     await writeRecord({ ...evaluations.record, summary: ended });
     emit({ kind: "saved", step: done });
@@ -279,7 +287,7 @@ function reportOf(
   { settings, summary, history, steps: totalSteps, modelName, facts }: RunRecord,
 ): NonNullable<Session["record"]> {
   const { model, encoder, pooler } = session.modelOf("now");
-  const { steps = 0, seconds = 0 } = summary ?? {};
+  const { steps = 0, seconds = 0, meanCosine = null } = summary ?? {};
   return {
     history,
     arguments: reportedArguments(settings, { model: modelName, data: facts.name }),
@@ -289,6 +297,7 @@ function reportOf(
     steps,
     totalSteps,
     seconds,
+    meanCosine,
   };
 }
 

@@ -221,11 +221,12 @@ async function readPooling(folder: Folder): Promise<Pick<SentenceHeadConfig, "po
   const path = pathIn(folder, "config.json");
   const config = await readObject(folder, "config.json");
   const { pooling_mode: mode, include_prompt: includePrompt = true } = config;
-  const unclear = POOLINGS.find(({ flag }) => !["boolean", "undefined"].includes(typeof (config[flag] ?? undefined)));
+  // Python takes 1 for true.
+  const unclear = POOLINGS.find(({ flag }) => ![undefined, null, false, true, 0, 1].includes(config[flag] as boolean));
   if (unclear !== undefined) {
     throw new FormatError(`${path}: ${unclear.flag} must be true or false, found ${show(config[unclear.flag])}`, GET_AGAIN);
   }
-  const flags = POOLINGS.filter(({ flag }) => config[flag] === true).map(({ mode }) => mode);
+  const flags = POOLINGS.filter(({ flag }) => config[flag] === true || config[flag] === 1).map(({ mode }) => mode);
   // The default is the mean.
   const said = mode ?? (flags.length === 0 ? "mean" : flags);
   const modes: readonly unknown[] = Array.isArray(said) ? said : [said];

@@ -184,6 +184,11 @@ it("white space around a text is kept, which byte pairs see", async () => {
   expect([...model.encoder.tokenize("b ", { prompt: " " }).ids]).toEqual([0, space, letter, space, 2]);
 });
 
+it("1 and 0 are as good as true and false for a way of pooling, as in Python", async () => {
+  const files = { ...mean, "1_Pooling/config.json": { pooling_mode_cls_token: 1, pooling_mode_mean_tokens: 0 } };
+  expect((await readConfig(await folderWith(files))).pooler).toBe("cls_before_pooler");
+});
+
 describe("a folder is refused, and its transformer read with a pooler of one's own:", () => {
   const dense = { in_features: 32, out_features: 8, bias: true, activation_function: "torch.nn.modules.activation.Tanh" };
   const withDense = (config: object | null) => ({
@@ -205,7 +210,7 @@ describe("a folder is refused, and its transformer read with a pooler of one's o
     ],
     [
       "a pooling flag that is none",
-      { ...mean, "1_Pooling/config.json": { pooling_mode_cls_token: 1 } },
+      { ...mean, "1_Pooling/config.json": { pooling_mode_cls_token: "yes" } },
       "pooling_mode_cls_token must be true",
     ],
     ["a bias that is none", withDense({ ...dense, bias: "true" }), "bias must be true or false"],
