@@ -32,7 +32,14 @@ const shared = {
 const alias = { "simcse-webgpu/browser": resolve("src/index.ts") };
 
 /** What is the same on every adapter: it runs in `full` alone. */
-const onAnyAdapter = ["test/kernels/null-backend.test.ts", "test/autograd/misuse.test.ts"];
+const onAnyAdapter = [
+  "test/kernels/null-backend.test.ts",
+  "test/autograd/misuse.test.ts",
+  "test/simcse/{checkpoint,distillation,evaluation,losses,report}/**",
+  // What a run keeps, resumes and trains of a model, and what an index does around its vectors.
+  "test/simcse/training/{library,lora,resumption,trained-parts}.test.ts",
+  "test/simcse/search/{export-index,index-file,sentence-index}.test.ts",
+];
 
 const projects = [
   {
@@ -45,7 +52,7 @@ const projects = [
     // What depends on the device, on one without optional features and with the default limits.
     name: "core",
     include: ["test/{gpu,kernels,autograd,tuning,nn,simcse,golden}/**/*.test.ts"],
-    exclude: ["test/simcse/{checkpoint,evaluation,losses,report}/**", ...onAnyAdapter],
+    exclude: onAnyAdapter,
     env: { SIMCSE_DEVICE: "core", ...quickCompiler },
   },
   {
