@@ -72,8 +72,8 @@ const LARGEST_READ = 2 ** 30;
 
 /**
  * Writes a file so that `path` holds either what it held before or all of `content`. The folder must exist. A symbolic link stays and its
- * target is replaced; a file that is replaced passes on its permissions. Throws FileError when the file cannot be written (no space, no permission, no folder, something else in its place);
- * errors thrown by `content` pass through.
+ * target is replaced; a file that is replaced passes on its permissions. Throws FileError when the file cannot be written (no space, no
+ * permission, no folder, something else in its place); errors thrown by `content` pass through.
  */
 export async function writeFileAtomically(path: string, content: FileContent): Promise<void> {
   await checkOrdinary(path);

@@ -28,7 +28,14 @@ import { encodeFramed, type Framing } from "./tokenizer/framing.ts";
 import { openOfficialEngine } from "./tokenizer/official-engine.ts";
 import { sentencePieceDefinition } from "./tokenizer/sentence-piece.ts";
 import type { TokenizerRecipe } from "./tokenizer/thread.ts";
-import { asConfigured, isMadeFrom, withAddedFile, withConfiguredTokens, withNamedTokens } from "./tokenizer/transformers-config.ts";
+import {
+  asConfigured,
+  isMadeFrom,
+  mergedConfig,
+  withAddedFile,
+  withConfiguredTokens,
+  withNamedTokens,
+} from "./tokenizer/transformers-config.ts";
 import { pairOf, tokensOf } from "./tokenizer/vocabularies.ts";
 
 /** Text to token ids and back. */
@@ -111,8 +118,8 @@ interface Source {
 
 /**
  * Opens the tokenizer of a model folder: `tokenizer.json`, or `vocab.txt` (BERT), or `vocab.json` with `merges.txt` (RoBERTa),
- * or `sentencepiece.bpe.model` (XLM-RoBERTa), with the settings of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` if they exist. The truncation length and the
- * padding of a `tokenizer.json` are not applied. Throws FileError when the files are missing; FormatError, naming the part, when they are
+ * or `sentencepiece.bpe.model` (XLM-RoBERTa), with the settings of `tokenizer_config.json`, `special_tokens_map.json` and
+ * `added_tokens.json` if they exist. The truncation length and the padding of a `tokenizer.json` are not applied. Throws FileError when the files are missing; FormatError, naming the part, when they are
  * damaged, when the official library would not take them, when the vocabulary lacks a special token, when a text is not placed between
  * two of them, or when they are of a class that needs more than a vocabulary.
  */
@@ -139,14 +146,6 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   const added = objectIn<TokenIds>(folder, files, ADDED_FILE) ?? {};
   const { ids, definition } = withEveryToken(path, withAddedFile(asConfigured(found, config), added, config), config);
   return openTokenizer({ path, ids, definition, config, special: specialTokens(path, ids, config, { definition }) }, files);
-}
-
-/**
- * The settings of both files. As in transformers, `special_tokens_map.json` counts where they differ, unless `tokenizer_config.json` lists
- * the added tokens, as newer ones do.
- */
-function mergedConfig(config: TokenizerConfig, special: TokenizerConfig): TokenizerConfig {
-  return config.added_tokens_decoder === undefined ? { ...config, ...special } : { ...special, ...config };
 }
 
 /**

@@ -84,7 +84,10 @@ export class ModelService {
     return searchPrompt(this.model.encoder.texts, side);
   }
 
-  /** Token ids of texts, with prompt and special tokens, truncated to the model's length. Throws `OptionError` for a prompt that the model does not have. */
+  /**
+   * Token ids of texts, with prompt and special tokens, truncated to the model's length. Throws `OptionError` for a prompt that the model does
+   * not have.
+   */
   async tokenise(texts: readonly string[], signal: AbortSignal, prompt: PromptOptions = {}): Promise<TokenizedText[]> {
     return this.model.encoder.tokenizeAll(texts, { pause: nextSlice, signal, ...prompt });
   }

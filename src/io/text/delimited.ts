@@ -3,8 +3,9 @@
  *
  * A value in quotation marks may contain the separator, line ends and doubled quotation marks. Elsewhere a quotation mark is an ordinary
  * character, and so is one that begins a value but does not end it (`"so" he said`). A value that can be read in no other way may have
- * backslashes before its quotation marks, as Spark and MySQL write them (`"a \"b\", c"`). In tab-separated text a quoted value ends on its line, because such files often contain quotation marks that were never meant to quote. Lines of nothing but white space
- * are skipped, as pandas does; a line with an empty value in quotation marks is a row.
+ * backslashes before its quotation marks, as Spark and MySQL write them (`"a \"b\", c"`). In tab-separated text a quoted value ends on its
+ * line, because such files often contain quotation marks that were never meant to quote. Lines of nothing but white space are skipped, as
+ * pandas does; a line with an empty value in quotation marks is a row.
  */
 import { DataError } from "../../errors.ts";
 import { isHeader } from "./header.ts";

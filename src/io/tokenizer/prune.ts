@@ -15,7 +15,7 @@ import { checkedDefinition } from "./checked-definition.ts";
 import type { TokenIds, TokenizerConfig, TokenizerDefinition } from "./definition.ts";
 import type { Part } from "./parts.ts";
 import { type PrunableModel, prunable } from "./prunable-models.ts";
-import { asConfigured, withAddedFile } from "./transformers-config.ts";
+import { asConfigured, mergedConfig, withAddedFile } from "./transformers-config.ts";
 import { tokensOf } from "./vocabularies.ts";
 
 /** A tokenizer with fewer tokens. */
@@ -98,9 +98,9 @@ function partsOf({ files }: Tokenizer) {
   const config = json("tokenizer_config.json") as TokenizerConfig;
   const found = json("tokenizer.json");
   const special = files.get("special_tokens_map.json");
-  const names = special === undefined ? config : { ...config, ...json("special_tokens_map.json") };
+  const settings = mergedConfig(config, special === undefined ? {} : json("special_tokens_map.json"));
   const added = files.has("added_tokens.json") ? (json("added_tokens.json") as TokenIds) : {};
-  const definition = checkedDefinition("tokenizer.json", withAddedFile(asConfigured(found, config), added, names));
+  const definition = checkedDefinition("tokenizer.json", withAddedFile(asConfigured(found, settings), added, settings));
   return {
     definition,
     config,

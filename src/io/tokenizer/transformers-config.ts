@@ -122,6 +122,14 @@ export function withConfiguredTokens(definition: Unchecked, { added_tokens_decod
 }
 
 /**
+ * The settings of both files. As in transformers, `special_tokens_map.json` counts where they differ, unless `tokenizer_config.json` lists
+ * the added tokens, as newer ones do.
+ */
+export function mergedConfig(config: TokenizerConfig, special: TokenizerConfig): TokenizerConfig {
+  return config.added_tokens_decoder === undefined ? { ...config, ...special } : { ...special, ...config };
+}
+
+/**
  * The definition with the tokens of `added_tokens.json` that it does not have, unless the configuration lists the added tokens. Each has the
  * id of the vocabulary, or a new one in their order.
  */
@@ -134,8 +142,13 @@ export function withAddedFile(definition: Unchecked, ids: TokenIds, config: Toke
     .filter(([content]) => !known.has(content))
     .sort(([, a], [, b]) => a - b)
     .map(([content, id]) => ({
-      ...{ id, content, single_word: false, lstrip: false, rstrip: false },
-      ...{ normalized: !special.has(content), special: special.has(content) },
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: !special.has(content),
+      special: special.has(content),
     }));
   return missing.length === 0 ? definition : { ...definition, added_tokens: [...added, ...missing] };
 }

@@ -3,10 +3,16 @@
 /** Large enough that sorting by length pays off, small enough for any memory. */
 export const chunkSentences = 4096;
 
-/** The first chunk is smaller, and the next ones grow, so that the device has work before many texts are tokenised. It is as much as a large batch. */
+/**
+ * The first chunk is smaller, as much as a large batch, and the next ones grow. So the device has work while most texts are not tokenised
+ * yet.
+ */
 const firstChunk = 1024;
 
-/** The items of `source` in arrays of 1,024, 2,048 and then `chunkSentences`; the last one is shorter. The source is read only when a chunk is needed. */
+/**
+ * The items of `source` in arrays of 1,024, 2,048 and then `chunkSentences`; the last one is shorter. The source is read only when a chunk is
+ * needed.
+ */
 export async function* chunks<T>(source: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T[]> {
   let chunk: T[] = [];
   let size = firstChunk;

@@ -215,9 +215,8 @@ export class Encoder {
     for await (const sentence of sentences) all.push(sentence);
     // Chunks write their vectors where they are returned: to join them afterwards would take time in which the device does nothing.
     const vectors = memoryOf(all.length, this.dimension);
-    let length = 0;
-    for await (const { items } of this.#pipeline(all, same, options, vectors)) length += items.length;
-    return this.#finished(vectors, length, options);
+    for await (const _ of this.#pipeline(all, same, options, vectors));
+    return this.#finished(vectors, all.length, options);
   }
 
   /**

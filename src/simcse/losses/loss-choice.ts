@@ -60,7 +60,10 @@ export function chooseLoss(settings: LossSettings, examples: ExampleShape): Loss
   return matryoshka(loss, settings.matryoshkaDims);
 }
 
-/** Throws `OptionError` unless the lengths differ, none is longer than the vectors, and the vectors' own is among them: the rest would stay untrained. */
+/**
+ * Throws `OptionError` unless the lengths differ, none is longer than the vectors, and the vectors' own is among them: the rest would stay
+ * untrained.
+ */
 function checkLengths(lengths: readonly number[], dimension: number): void {
   const tooLong = lengths.find((size) => size > dimension);
   if (tooLong !== undefined) {
