@@ -2,7 +2,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { Choices, choicesFrom, choicesOf } from "../../src/autograd/choices.ts";
 import { formatPlan } from "../../src/autograd/plan.ts";
-import { FormatError, OptionError } from "../../src/errors.ts";
+import { CapacityError, FormatError, OptionError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { type Attempt, withReopenedDevice } from "../../src/gpu/reopen.ts";
 import { type Folder, readJson } from "../../src/io/folder.ts";
@@ -430,15 +430,18 @@ class CommandRun {
     this.#meanCosine = await this.#measure(model);
   }
 
+  /** Null after training that only predicts masked words, and where the device has no room beside the run, which is not to fail for it. */
   async #measure(model: SimCseModel): Promise<number | null> {
     const { source, settings, set, loss } = this.inputs;
     if (loss === null) return null;
-    using encoder = await Encoder.create(model, source.tokenizer, {
-      pooler: embeddingPooler(settings),
-      maxLength: settings.maxLength,
-      batchSize: 8,
-    });
-    return await meanCosineOf(encoder, set);
+    const { maxLength } = settings;
+    try {
+      using encoder = await Encoder.create(model, source.tokenizer, { pooler: embeddingPooler(settings), maxLength, batchSize: 8 });
+      return await meanCosineOf(encoder, set);
+    } catch (error) {
+      if (error instanceof CapacityError) return null;
+      throw error;
+    }
   }
 
   async #writeEnd(summary: TrainingSummary, records: TrainRecords): Promise<void> {
