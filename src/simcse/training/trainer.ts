@@ -82,7 +82,7 @@ export interface TrainingSummary {
   readonly seconds: number;
   /**
    * The mean cosine of different training texts under the model that is kept. Near 1, it has collapsed: a lower learning rate helps. Null
-   * after training that only predicts masked words; absent from the result of this file's `train`, which does not know what is kept.
+   * or absent if it was not measured, as after training that only predicts masked words.
    */
   readonly meanCosine?: number | null;
 }
