@@ -221,15 +221,25 @@ export function wordPieceTokenizer(vocabulary: readonly string[], { lowerCase }:
   return new FramedTokenizer(source, new FastEngine(source.definition), files);
 }
 
-/** The class of tokenizers that the files name, or null. Throws FormatError for one that more is needed for than a vocabulary. */
+/**
+ * The class of tokenizers that the files name, or null. Throws FormatError for one that more is needed for than a vocabulary, and, where none
+ * is named, for another vocabulary than SentencePiece's in an XLM-RoBERTa.
+ */
 async function checkClass(folder: Folder, file: Parameters<typeof isMadeFrom>[0], config: TokenizerConfig): Promise<string | null> {
-  const said = { [CONFIG_FILE]: config, "config.json": (await folder.has("config.json")) ? await readObject(folder, "config.json") : {} };
+  const model = (await folder.has("config.json")) ? await readObject(folder, "config.json") : {};
+  const said = { [CONFIG_FILE]: config, "config.json": model };
   for (const [place, { tokenizer_class: name }] of Object.entries(said)) {
     if (typeof name !== "string") continue;
     if (isMadeFrom(file, name)) return name;
     throw new FormatError(
       `${pathIn(folder, place)} names the class ${name}, whose tokenizer is not made from ${file} alone`,
       "Use a model with a tokenizer.json, or with the tokenizer of a BERT, RoBERTa or XLM-RoBERTa.",
+    );
+  }
+  if (model.model_type === "xlm-roberta" && file !== SENTENCE_PIECE_FILE) {
+    throw new FormatError(
+      `${pathIn(folder, file)} is not the vocabulary of an XLM-RoBERTa, which config.json names`,
+      `Use the model's tokenizer.json, or ${SENTENCE_PIECE_FILE} alone; if it was trained with this file, name the tokenizer_class in ${CONFIG_FILE}.`,
     );
   }
   return null;

@@ -402,6 +402,11 @@ describe("loadTokenizer", () => {
       { ...BYTE_PAIRS, "tokenizer_config.json": { tokenizer_class: "HerbertTokenizerFast" } },
       "names the class HerbertTokenizerFast",
     ],
+    [
+      "a vocabulary of words beside an XLM-RoBERTa",
+      { "vocab.txt": lines(VOCABULARY), "config.json": { model_type: "xlm-roberta" } },
+      "model/vocab.txt is not the vocabulary of an XLM-RoBERTa",
+    ],
     ["an empty vocabulary", { "vocab.txt": "" }, "model/vocab.txt has no [PAD] or <pad> among its 0 tokens"],
     ["ids of added tokens that are none", { "vocab.txt": lines(VOCABULARY), "added_tokens.json": { x: "y" } }, 'the token "x" the id "y"'],
     [
