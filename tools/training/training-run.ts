@@ -15,6 +15,7 @@ import { savedModelFiles } from "../../src/simcse/checkpoint/saved-model.ts";
 import {
   type CheckpointedRun,
   checkResumable,
+  type ExamplesState,
   examplesOf,
   isHistory,
   loadTrainingCheckpoint,
@@ -221,11 +222,9 @@ async function readInputs(given: TrainOptions, kind: TrainingKind, place: RunPla
 }
 
 /** `trainer_state.json` of a run that is over, or was interrupted. */
-interface EndState extends TrainingSummary {
+interface EndState extends TrainingSummary, ExamplesState {
   readonly log_history: readonly HistoryEntry[];
   readonly options: TrainingSettings;
-  readonly train_examples: number;
-  readonly train_digest?: string;
 }
 
 /** The results of the run to resume if it is finished, else null. Throws `FormatError` for a damaged state. */
@@ -236,14 +235,14 @@ async function endedRun({ given, settings, output, set }: Inputs): Promise<Outco
   const state = await readJson<EndState | null>(folder, stateFile);
   // Written by an interrupted run, or by another program.
   if (state?.interrupted !== false) return null;
-  const { log_history: history, options: began, train_examples, train_digest, ...summary } = state;
+  const { log_history: history, options: began, ...summary } = state;
   if (!isHistory(history) || typeof began !== "object" || began === null || !Number.isSafeInteger(summary.steps)) {
     throw new FormatError(
       `${join(output, stateFile)} is not the state of a run of this package.`,
       "Start again with --overwrite_output_dir, or resume from a checkpoint by its path.",
     );
   }
-  checkResumable({ options: began, train_examples, ...(train_digest !== undefined && { train_digest }) }, settings, set);
+  checkResumable(state, settings, set);
   say(`${output_dir} is already finished, after ${summary.steps} steps`);
   return { summary, history: history.map(numbersOf) };
 }

@@ -23,15 +23,21 @@ import type { TrainingSet } from "../training/training-set.ts";
 import { loadWeights, modelFiles } from "./checkpoint.ts";
 import { type CheckpointStore, stateFile, stepOfFolder } from "./checkpoint-store.ts";
 
-/** `trainer_state.json`, with the fields of Hugging Face's. */
-export interface SavedState extends TrainerState {
-  readonly best_metric: number | null;
-  readonly log_history: readonly object[];
-  readonly options: TrainingSettings;
+/** What a state says of the examples. */
+export interface ExamplesState {
   /** Examples of the training file. */
   readonly train_examples: number;
   /** Their digest; absent in states of earlier versions. */
   readonly train_digest?: string;
+  /** The digest of their tokens; absent in states of earlier versions. */
+  readonly train_tokens?: string;
+}
+
+/** `trainer_state.json`, with the fields of Hugging Face's. */
+export interface SavedState extends TrainerState, ExamplesState {
+  readonly best_metric: number | null;
+  readonly log_history: readonly object[];
+  readonly options: TrainingSettings;
   /** The kernels' variants, so that measuring again changes no bit; absent if the operations chose for themselves. */
   readonly tuning?: Choices | Readonly<Record<string, string>>;
 }
@@ -89,8 +95,9 @@ export async function writeCheckpoint(store: CheckpointStore, run: CheckpointedR
 }
 
 /** What a state says of the examples. */
-export function examplesOf(set: Pick<TrainingSet, "length" | "digest">): Pick<SavedState, "train_examples" | "train_digest"> {
-  return { train_examples: set.length, train_digest: set.digest() };
+export function examplesOf(set: Pick<TrainingSet, "length" | "digest">): Required<ExamplesState> {
+  const { examples, tokens } = set.digest();
+  return { train_examples: set.length, train_digest: examples, train_tokens: tokens };
 }
 
 /** The tensors that have moments. */
@@ -208,6 +215,7 @@ const stateRules: { readonly [Name in keyof SavedState]-?: (value: unknown) => b
   options: isObject,
   train_examples: isCount,
   train_digest: (value) => value === undefined || typeof value === "string",
+  train_tokens: (value) => value === undefined || typeof value === "string",
   tuning: (value) => value === undefined || isObject(value),
 };
 
@@ -310,9 +318,9 @@ const mayChange: ReadonlySet<keyof TrainingSettings> = new Set([
   "earlyStoppingThreshold",
 ]);
 
-/** Throws `OptionError`, naming the differences, if a run would resume with other settings or other data than it began with. */
+/** Throws `OptionError`, naming the differences, if a run would resume with other settings, data or tokens than it began with. */
 export function checkResumable(
-  { options, train_examples, train_digest }: Pick<SavedState, "options" | "train_examples" | "train_digest">,
+  { options, train_examples, train_digest, train_tokens }: Pick<SavedState, "options"> & ExamplesState,
   settings: TrainingSettings,
   set: Pick<TrainingSet, "length" | "digest">,
 ): void {
@@ -320,7 +328,8 @@ export function checkResumable(
   const names = (Object.keys(settings) as (keyof TrainingSettings)[]).filter(
     (name) => !mayChange.has(name) && JSON.stringify(began[name]) !== JSON.stringify(settings[name]),
   );
-  if (train_examples !== set.length || (train_digest !== undefined && train_digest !== set.digest())) {
+  const now = set.digest();
+  if (train_examples !== set.length || (train_digest !== undefined && train_digest !== now.examples)) {
     throw new OptionError(
       train_examples === set.length
         ? `The run began on ${train_examples} other examples, or on these in another order.`
@@ -328,9 +337,17 @@ export function checkResumable(
       "Give the examples that it began with, or train the checkpoint as a model of its own.",
     );
   }
-  if (names.length === 0) return;
-  throw new OptionError(
-    `The run began with ${names.map((name) => `\`${name}\` ${began[name]}`).join(", ")}; now ${names.length === 1 ? "it is" : "they are"} ${names.map((name) => settings[name]).join(", ")}.`,
-    "Resume with the options it began with, or train the checkpoint as a model of its own.",
-  );
+  if (names.length > 0) {
+    throw new OptionError(
+      `The run began with ${names.map((name) => `\`${name}\` ${began[name]}`).join(", ")}; now ${names.length === 1 ? "it is" : "they are"} ${names.map((name) => settings[name]).join(", ")}.`,
+      "Resume with the options it began with, or train the checkpoint as a model of its own.",
+    );
+  }
+  // With another `maxLength` the tokens may differ too: it is named above.
+  if (train_tokens !== undefined && train_tokens !== now.tokens) {
+    throw new OptionError(
+      "The run began with another tokenizer: it made other tokens of the same examples.",
+      "Resume with the tokenizer files that it began with; its checkpoints have them.",
+    );
+  }
 }

@@ -39,9 +39,20 @@ export interface TrainingSet {
   example(index: number): TokenizedExample;
   /** The keys that may not occur twice in a batch. */
   keys(index: number): readonly string[];
-  /** A short text that differs for other examples or another order, so that a run does not go on with other data. */
-  digest(): string;
+  /** Digests, so that a run does not go on with other data or another tokenizer. */
+  digest(): SetDigest;
 }
+
+/** Short texts that differ where a set does. */
+export interface SetDigest {
+  /** For other examples or another order. */
+  readonly examples: string;
+  /** For other tokens of the same examples. */
+  readonly tokens: string;
+}
+
+/** Examples whose tokens are in a digest: tokenizers differ in far fewer, and tokenising all would delay the first step. */
+const digestedExamples = 1000;
 
 const units = ["sentences", "pairs", "pairs with hard negatives"] as const;
 const unitsWith = { score: "scored pairs", label: "labelled pairs", vector: "texts with vectors" } as const;
@@ -99,7 +110,8 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
     );
   }
   const target = targetOf(rows);
-  let digest: string | undefined;
+  const idsOf = (text: string) => tokenizer.encode(text, maxLength);
+  let digest: SetDigest | undefined;
   return {
     length: rows.length,
     views: target?.kind === "vector" ? 1 : Math.max(2, columns),
@@ -108,13 +120,17 @@ export function exampleSet(examples: readonly TrainingExample[], tokenizer: Toke
     unit: target ? unitsWith[target.kind] : units[columns - 1]!,
     example(index) {
       const { texts, target } = rows[index]!;
-      const ids = texts.map((text) => tokenizer.encode(text, maxLength));
+      const ids = texts.map(idsOf);
       if (width > 0) return { sentences: ids, target };
       return { sentences: ids.length === 1 ? [ids[0]!, ids[0]!] : ids };
     },
     keys: (index) => rows[index]!.texts,
-    // Of a target vector the first number is enough: the vector belongs to the text.
-    digest: () => (digest ??= digestOf(rows.map(({ texts, target }) => (target.length === 0 ? texts : [...texts, String(target[0])])))),
+    digest: () =>
+      (digest ??= {
+        // Of a target vector the first number is enough: the vector belongs to the text.
+        examples: digestOf(rows.map(({ texts, target }) => (target.length === 0 ? texts : [...texts, String(target[0])]))),
+        tokens: digestOf(rows.slice(0, digestedExamples).map(({ texts }) => texts.map((text) => idsOf(text).join(" ")))),
+      }),
   };
 }
 
@@ -260,7 +276,7 @@ export async function packedSet(
       "Give more text, or a smaller `maxLength`.",
     );
   }
-  let digest: string | undefined;
+  let digest: SetDigest | undefined;
   return {
     length: sequences.length,
     views: 1,
@@ -269,6 +285,12 @@ export async function packedSet(
     unit: `sequences of ${maxLength} tokens`,
     example: (index) => ({ sentences: [Array.from(sequences[index]!)] }),
     keys: (index) => [String(index)],
-    digest: () => (digest ??= digestOf(sequences.map((sequence) => [sequence.join(" ")]))),
+    digest() {
+      if (digest === undefined) {
+        const tokens = digestOf(sequences.map((sequence) => [sequence.join(" ")]));
+        digest = { examples: tokens, tokens };
+      }
+      return digest;
+    },
   };
 }

@@ -167,6 +167,12 @@ it("refuses to go on under other options or on other data, but lets what is logg
   for (const other of [pairs.toReversed(), pairs.with(7, ["a", "b"]), pairs.with(7, [`${pairs[7]!.join("")}`, ""])]) {
     expect(() => checkResumable(now, same, setOf(other))).toThrow(/began on 23 other examples, or on these in another order/);
   }
+  // A tokenizer with as many tokens, in which two of them have each other's ids.
+  const swapped = {
+    ...tokenizer,
+    encode: (text: string, length: number) => tokenizer.encode(text, length).map((id) => [6, 5][id - 5] ?? id),
+  };
+  expect(() => checkResumable(now, same, exampleSet(pairs, swapped, settings.maxLength))).toThrow(/began with another tokenizer/);
 });
 
 it.each([
