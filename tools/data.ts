@@ -1,11 +1,12 @@
 /** `simcse data download`: the public data sets that SimCSE trains and is evaluated on. */
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Command, Option } from "commander";
 import { extract } from "tar";
 import { FileError, FormatError, OptionError } from "../src/errors.ts";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { fileOperation } from "../src/io/folders/errno-node.ts";
+import { makeFolder } from "../src/io/folders/make-folder-node.ts";
 import { checksumOf, downloadFile } from "../src/io/hub/download-node.ts";
 import { withOptions } from "./cli/options.ts";
 import { noProgress, startProgress } from "./cli/progress.ts";
@@ -115,7 +116,7 @@ const checksumNotes = {
 
 /** Unpacks under a temporary name and renames, so that a folder with the final name is complete. */
 async function unpack(archive: string, place: string): Promise<void> {
-  await fileOperation("write", place, () => mkdir(dirname(place), { recursive: true }));
+  await fileOperation("write", place, () => makeFolder(dirname(place)));
   const partial = await fileOperation("write", place, () => mkdtemp(join(dirname(place), `.${basename(place)}.`)));
   try {
     // The package refuses absolute paths, and paths and links that lead out of the folder.

@@ -2,13 +2,14 @@
  * `simcse tokenizer train` learns a WordPiece vocabulary from text, for a model that is trained from scratch. `simcse tokenizer prune` keeps
  * the tokens of an existing vocabulary that a text uses most, and the rows of the model's word embedding that belong to them.
  */
-import { mkdir } from "node:fs/promises";
+
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { FileError } from "../src/errors.ts";
 import type { NamedContent } from "../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFolderAtomically } from "../src/io/folder-node.ts";
 import { fileOperation } from "../src/io/folders/errno-node.ts";
+import { makeFolder } from "../src/io/folders/make-folder-node.ts";
 import { countTokens, type PrunedTokenizer, pruneTokenizer } from "../src/io/tokenizer/prune.ts";
 import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
 import { loadTokenizer, wordPieceTokenizer } from "../src/io/tokenizer.ts";
@@ -67,7 +68,7 @@ export const tokenizerCommand = new Command("tokenizer").description("make a tok
 async function runTraining(given: TokenizerOptions): Promise<void> {
   const { output_dir, vocab_size, lower_case = true, overwrite_output_dir } = given;
   sourcesOf(given);
-  await fileOperation("write", output_dir, () => mkdir(output_dir, { recursive: true }));
+  await fileOperation("write", output_dir, () => makeFolder(output_dir));
   if (!overwrite_output_dir && (await (await openFolder(output_dir)).has("tokenizer.json"))) {
     throw new FileError(`${output_dir} already holds a tokenizer.`, "Choose another folder, or allow it with --overwrite_output_dir.");
   }

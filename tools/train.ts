@@ -1,6 +1,7 @@
 /** `simcse train`: a model from files, with the original's option names. */
 import { Command } from "commander";
 import type { Example } from "../src/io/examples.ts";
+import { TrainingOrder } from "../src/simcse/training/training-order.ts";
 import { exampleSet, repeatsSentences, type TrainingExample } from "../src/simcse/training/training-set.ts";
 import { withOptions } from "./cli/options.ts";
 import { withVectors } from "./training/target-vectors.ts";
@@ -32,6 +33,7 @@ const embeddings: TrainingKind = {
       modelPooler: pooler,
       prompts,
       repeats: set.target === null && set.columns > 1 && repeatsSentences(set),
+      batches: set.target === null && settings.noDuplicates ? new TrainingOrder(set, settings).batches : null,
     }),
 };
 

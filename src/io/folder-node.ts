@@ -6,13 +6,14 @@
  */
 import { randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import { access, chmod, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
+import { access, chmod, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 import { FileError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";
 import { checkRange, type FileContent, type Folder, missingFile, type NamedContent } from "./folder.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
+import { makeFolder } from "./folders/make-folder-node.ts";
 
 /** Opens a folder on disk for reading. Throws FileError when there is none at `path` or something else is there. */
 export async function openFolder(path: string): Promise<Folder> {
@@ -128,10 +129,10 @@ export async function writeFolderAtomically(
   await checkReplaceable(path, target, overwrite);
   const partial = beside(target, "partial");
   try {
-    await fileOperation("write", path, () => mkdir(partial, { recursive: true }));
+    await fileOperation("write", path, () => makeFolder(partial));
     for await (const { name, content } of files) {
       const inside = fileInside(name);
-      await fileOperation("write", path, () => mkdir(dirname(join(partial, inside)), { recursive: true }));
+      await fileOperation("write", path, () => makeFolder(dirname(join(partial, inside))));
       await writeThrough(join(partial, inside), join(path, inside), content);
     }
     await flushFolder(partial);
@@ -150,7 +151,7 @@ export async function writeFilesInto(path: string, files: Iterable<NamedContent>
   checkPath(path);
   for await (const { name, content } of files) {
     const file = join(path, fileInside(name));
-    await fileOperation("write", file, () => mkdir(dirname(file), { recursive: true }));
+    await fileOperation("write", file, () => makeFolder(dirname(file)));
     await writeFileAtomically(file, content);
   }
 }

@@ -6,7 +6,7 @@
  * A repository is opened as a folder. The list of its files is known at once, and each file is downloaded when it is first read. A complete
  * file is compared with the hub's checksum: SHA-256 for large files, git's SHA-1 for the others.
  */
-import { copyFile, mkdir, readdir, readFile, rename, stat, symlink } from "node:fs/promises";
+import { copyFile, readdir, readFile, rename, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { FileError, OptionError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
@@ -15,6 +15,7 @@ import { show } from "../show.ts";
 import { type Folder, missingFile, pathIn } from "./folder.ts";
 import { openFolder, writeFileAtomically } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
+import { makeFolder } from "./folders/make-folder-node.ts";
 import { downloadFile } from "./hub/download-node.ts";
 
 /** Options of `openHubFolder` and `openHubExamples`, and of `SimCSE.load` in Node. */
@@ -167,11 +168,11 @@ export async function openRepository(repository: Repository, options: HubOptions
     throw new FileError(`${access.hubUrl} describes ${name} in a way that is not the hub's`, "Check the address in HF_ENDPOINT.");
   }
   if (revision !== commit) {
-    await fileOperation("write", cache, () => mkdir(dirname(join(cache, "refs", revision)), { recursive: true }));
+    await fileOperation("write", cache, () => makeFolder(dirname(join(cache, "refs", revision))));
     await writeFileAtomically(join(cache, "refs", revision), commit);
   }
   if (type === "dataset") {
-    await fileOperation("write", cache, () => mkdir(dirname(listingIn(cache, commit)), { recursive: true }));
+    await fileOperation("write", cache, () => makeFolder(dirname(listingIn(cache, commit))));
     await writeFileAtomically(listingIn(cache, commit), [...files.keys()].join("\n"));
   }
   return new HubFolder(repository, cache, commit, files, options);
@@ -263,8 +264,8 @@ class HubFolder implements RepositoryFolder {
     const pointer = join(snapshot, file);
     const blob = join(this.cache, "blobs", oid);
     await fileOperation("write", this.cache, async () => {
-      await mkdir(dirname(blob), { recursive: true });
-      await mkdir(dirname(pointer), { recursive: true });
+      await makeFolder(dirname(blob));
+      await makeFolder(dirname(pointer));
     });
     if (!(await holds(blob, size))) {
       const { accessToken } = tokenOf(this.options);

@@ -42,6 +42,8 @@ describe("readSentences", () => {
     ["a byte-order mark", "\uFEFFa\n\uFEFFb\n", ["a", "\uFEFFb"]],
     ["a byte-order mark before an empty line", "\uFEFF\n", [""]],
     ["separators that are no newline", "a\u2028b\u0085c\fd\n", ["a\u2028b\u0085c\fd"]],
+    ["the mark at the end of a text from DOS", "a\r\nb\r\n\x1a", ["a", "b"]],
+    ["the same mark elsewhere", "a\x1a\nb\x1a\n", ["a\x1a", "b\x1a"]],
     ["blanks", "  a \t\n", ["  a \t"]],
   ])("%s", async (_, content, expected) => {
     expect(await sentences(content)).toEqual(expected);
@@ -50,6 +52,7 @@ describe("readSentences", () => {
   it.each([
     ["an empty file", "", "data/train.txt holds no line"],
     ["a byte-order mark alone", "\uFEFF", "data/train.txt holds no line"],
+    ["an empty file from DOS", "\x1a", "data/train.txt holds no line"],
     ["a NUL byte", "one\ntwo\u0000\n", "data/train.txt is not UTF-8 text: byte 7 is 0x00"],
     ["Latin-1", Uint8Array.of(0x61, 0x0a, 0x63, 0x61, 0x66, 0xe9, 0x0a), "byte 5 is 0xe9"],
     ["a character cut off at the end", utf8("a\nbé").subarray(0, 4), "byte 3 is 0xc3"],
@@ -77,7 +80,7 @@ describe("readSentences", () => {
 
 describe("readLines", () => {
   it("gives the same lines however the bytes are cut", async () => {
-    const line = fc.string({ unit: fc.constantFrom("a", "é", "生", "🙂", " ", "\r", "\u2028"), maxLength: 9 });
+    const line = fc.string({ unit: fc.constantFrom("a", "é", "生", "🙂", " ", "\r", "\u2028", "\x1a"), maxLength: 9 });
     await fc.assert(
       fc.asyncProperty(
         fc.array(line, { minLength: 1 }),

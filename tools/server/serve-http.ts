@@ -34,11 +34,13 @@ const closingInterval = 1000;
 /** Throws `FileError` if the server cannot listen on the address. */
 export async function serveHttp(app: App, host: string, port: number): Promise<HttpServer> {
   const inFlight = new Set<ServerResponse>();
+  /** Requests whose clients wait for leave to send the body (`Expect: 100-continue`). */
+  const waiting = new WeakSet<IncomingMessage>();
   let closing = false;
   const fetch = async (request: Request, { incoming, outgoing }: HttpBindings): Promise<Response> => {
     const response = await app.fetch(request, { incoming, outgoing });
     if (closing || !incoming.complete) outgoing.shouldKeepAlive = false;
-    return incoming.complete ? response : endingAfter(response, restOf(incoming));
+    return incoming.complete || waiting.has(incoming) ? response : endingAfter(response, restOf(incoming));
   };
   const server = createAdaptorServer({
     fetch: fetch as Parameters<typeof createAdaptorServer>[0]["fetch"],
@@ -50,6 +52,15 @@ export async function serveHttp(app: App, host: string, port: number): Promise<H
   server.on("request", (_, outgoing: ServerResponse) => {
     inFlight.add(outgoing);
     outgoing.once("close", () => inFlight.delete(outgoing));
+  });
+  server.on("checkContinue", (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    waiting.add(incoming);
+    // The app begins to read only what it will take; whoever is refused need not send a body.
+    incoming.once("resume", () => {
+      waiting.delete(incoming);
+      if (!outgoing.headersSent) outgoing.writeContinue();
+    });
+    server.emit("request", incoming, outgoing);
   });
   server.maxConnections = mostConnections;
   await new Promise<void>((resolve, reject) => {

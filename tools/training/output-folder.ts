@@ -1,7 +1,8 @@
 /** The output folder of a run: created, locked by one process at a time, and released. */
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { FileError } from "../../src/errors.ts";
+import { makeFolder } from "../../src/io/folders/make-folder-node.ts";
 import { takeLock } from "../cli/process-lock.ts";
 import type { TrainOptions } from "./train-options.ts";
 
@@ -19,16 +20,16 @@ export interface ClaimedFolder extends AsyncDisposable {
  */
 export async function claimOutput(options: TrainOptions): Promise<ClaimedFolder> {
   const path = resolve(options.output_dir);
-  await makeFolder(path, options);
+  await openOutput(path, options);
   const lock = join(path, lockFile);
   const held = await takeLock(lock, (holder) => inUse(options.output_dir, lock, holder));
   return { path, [Symbol.asyncDispose]: () => held[Symbol.asyncDispose]() };
 }
 
-async function makeFolder(path: string, { output_dir, overwrite_output_dir, resume_from_checkpoint }: TrainOptions): Promise<void> {
+async function openOutput(path: string, { output_dir, overwrite_output_dir, resume_from_checkpoint }: TrainOptions): Promise<void> {
   let found: string[];
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolder(path);
     found = await readdir(path);
   } catch (cause) {
     throw new FileError(

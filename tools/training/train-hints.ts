@@ -3,6 +3,7 @@
 import { quoted } from "../../src/show.ts";
 import type { PoolerType } from "../../src/simcse/model/poolers.ts";
 import { embeddingPooler, type TrainingSettings } from "../../src/simcse/training/training-options.ts";
+import type { TrainingOrder } from "../../src/simcse/training/training-order.ts";
 
 /** What hints depend on, besides the options. */
 export interface HintsOn {
@@ -16,9 +17,11 @@ export interface HintsOn {
   readonly prompts: readonly string[];
   /** Whether a sentence occurs in more than one example. */
   readonly repeats: boolean;
+  /** Batches of the first epoch without duplicates; null where duplicates may meet. */
+  readonly batches: TrainingOrder["batches"] | null;
 }
 
-export function hints(settings: TrainingSettings, { columns, fresh, modelPooler, prompts, repeats }: HintsOn): string[] {
+export function hints(settings: TrainingSettings, { columns, fresh, modelPooler, prompts, repeats, batches }: HintsOn): string[] {
   const unsupervised = columns === 1;
   const { temperature, pooler, mlpOnlyTrain, hardNegativeWeight, labelSmoothing, mlm, noDuplicates } = settings;
   const asThePaper = modelPooler === null && !fresh;
@@ -52,6 +55,10 @@ export function hints(settings: TrainingSettings, { columns, fresh, modelPooler,
     [
       repeats && !noDuplicates,
       "some sentences occur in several examples and are their own negatives if they meet in a batch: --no_duplicates keeps them apart",
+    ],
+    [
+      batches !== null && batches.ofOne > 1,
+      `${batches?.ofOne} of ${batches?.all} batches have one example and teach nothing, since what is left repeats its sentences: --dataloader_drop_last leaves out all that are not full`,
     ],
   ];
   return rules.filter(([applies]) => applies).map(([, hint]) => hint);

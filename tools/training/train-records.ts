@@ -1,11 +1,12 @@
 /** The records of a run for people: `log.jsonl`, TensorBoard's event files, `report.html`, the model card, and the original's two files of results. */
 import { existsSync } from "node:fs";
-import { appendFile, mkdir } from "node:fs/promises";
+import { appendFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { readText } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically } from "../../src/io/folder-node.ts";
 import { fileOperation } from "../../src/io/folders/errno-node.ts";
+import { makeFolder } from "../../src/io/folders/make-folder-node.ts";
 import { eventFileName, fileHeader, scalarRecord } from "../../src/io/formats/tensorboard.ts";
 import { isHubName } from "../../src/io/hub-node.ts";
 import type { HistoryEntry, TrainingReport } from "../../src/simcse/report/history.ts";
@@ -51,7 +52,7 @@ export class TrainRecords {
     const began = seconds();
     const events = join(loggingDir, eventFileName(began, hostname()));
     await fileOperation("write", events, async () => {
-      await mkdir(loggingDir, { recursive: true });
+      await makeFolder(loggingDir);
       await appendFile(events, fileHeader(began));
     });
     const steps = join(output, stepsFile);

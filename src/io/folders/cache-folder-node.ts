@@ -1,9 +1,10 @@
 /** Small texts in the user's cache folder, which may be deleted at any time. */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { writeFileAtomically } from "../folder-node.ts";
 import { errorCode, fileOperation } from "./errno-node.ts";
+import { makeFolder } from "./make-folder-node.ts";
 
 /** This package's own cache folder: in `XDG_CACHE_HOME`, else in `~/.cache`. */
 export function cacheFolder(): string {
@@ -31,7 +32,7 @@ export class CacheFolder {
 
   /** Throws `FileError` when it cannot be written. */
   async write(key: string, text: string): Promise<void> {
-    await fileOperation("write", this.path, () => mkdir(this.path, { recursive: true }));
+    await fileOperation("write", this.path, () => makeFolder(this.path));
     await writeFileAtomically(this.#file(key), text);
   }
 

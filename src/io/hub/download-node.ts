@@ -5,11 +5,12 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { FileError, FormatError, SimcseError } from "../../errors.ts";
 import { fileOperation } from "../folders/errno-node.ts";
+import { makeFolder } from "../folders/make-folder-node.ts";
 import { claimPartial, etagFile, leavePartial, removePartials } from "./partial-file-node.ts";
 
 /** A checksum in hex: SHA-256, or the SHA-1 that git gives a file's content. */
@@ -66,7 +67,7 @@ interface Attempt {
  * announced; the received bytes are then removed, and `path` does not exist.
  */
 export async function downloadFile(url: string, path: string, options: DownloadOptions = {}): Promise<Download> {
-  await fileOperation("write", path, () => mkdir(dirname(path), { recursive: true }));
+  await fileOperation("write", path, () => makeFolder(dirname(path)));
   const partial = await fileOperation("write", path, () => claimPartial(path));
   const task: Task = { ...options, url, shown: options.shown ?? url, partial };
   const stated = await fetchWhole(task).catch(async (error: unknown) => {

@@ -2,14 +2,14 @@
 import { DataError } from "../../errors.ts";
 
 /**
- * The text of a stream of bytes, piece by piece, without a byte-order mark at its beginning; `name` is its name in messages. Throws
- * DataError, with the offset of the first wrong byte, if the bytes are not UTF-8 or contain a NUL, which texts do not have.
+ * The text of a stream of bytes, piece by piece, without a byte-order mark at its beginning and DOS's mark at its end; `name` is its name
+ * in messages. Throws DataError, with the offset of the first wrong byte, if the bytes are not UTF-8 or contain a NUL, which texts do not have.
  */
 export async function* decodeUtf8(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   /** The offset of the block in the stream. */
   let offset = 0;
-  /** A character whose last bytes have not arrived yet. */
+  /** A character whose last bytes have not arrived yet, or what may be the mark at the end. */
   let open: Uint8Array = new Uint8Array(0);
 
   function decode(block: Uint8Array): string {
@@ -28,14 +28,17 @@ export async function* decodeUtf8(stream: AsyncIterable<Uint8Array>, name: strin
 
   for await (const piece of stream) {
     const bytes = joined(open, piece);
-    const whole = wholeCharacters(bytes);
+    const whole = bytes.at(-1) === END_OF_FILE ? bytes.length - 1 : wholeCharacters(bytes);
     open = bytes.slice(whole);
     if (whole > 0) yield decode(bytes.subarray(0, whole));
   }
-  if (open.length > 0) yield decode(open);
+  if (open.length > 0 && open[0] !== END_OF_FILE) yield decode(open);
 }
 
 const BYTE_ORDER_MARK = "\uFEFF";
+
+/** Ctrl-Z, with which programs of DOS end a text. */
+const END_OF_FILE = 0x1a;
 
 function notUtf8(name: string, block: Uint8Array, at: number, offset: number): DataError {
   const utf16 = offset === 0 && (block[0] === 0 || block[1] === 0 || (block[0]! >= 0xfe && block[1]! >= 0xfe));

@@ -30,6 +30,8 @@ export interface PickleContext {
   readonly path: string;
   /** By `module.name`. */
   readonly imports: ReadonlyMap<string, Imported>;
+  /** Makes the error for a name that is known but not read; null for names that are not known. */
+  readonly refusal: (name: string) => FormatError | null;
   /** The object that a persistent id stands for. */
   readonly persistent: (id: unknown) => unknown;
 }
@@ -249,7 +251,11 @@ class Machine {
       throw this.fault(`asks for the name ${show(name)} of the module ${show(module)}`, UNSAFE);
     }
     const known = this.context.imports.get(`${module}.${name}`);
-    if (known === undefined) throw this.fault(`asks for ${quoted(`${module}.${name}`)}, which weights do not need`, UNSAFE);
+    if (known === undefined)
+      throw (
+        this.context.refusal(`${module}.${name}`) ??
+        this.fault(`asks for ${quoted(`${module}.${name}`)}, which weights do not need`, UNSAFE)
+      );
     this.push(known);
   }
 

@@ -45,6 +45,17 @@ const STORAGES: Readonly<Record<string, Dtype>> = {
   ComplexFloatStorage: "C64",
 };
 
+/** What makes tensors that torch.save writes and no model's weights are read from. */
+const OTHER_TENSORS: ReadonlyMap<string, string> = new Map([
+  ["torch._utils._rebuild_tensor_v3", "a tensor of 8-bit floats or of unsigned whole numbers"],
+  ["torch._utils._rebuild_sparse_tensor", "a sparse tensor"],
+  ["torch._utils._rebuild_qtensor", "a quantized tensor"],
+  ["torch._utils._rebuild_meta_tensor_no_storage", 'a tensor of the device "meta", which has no numbers'],
+  ["torch._tensor._rebuild_from_type_v2", "a tensor of another class than torch.Tensor"],
+  ["torch._utils._rebuild_wrapper_subclass", "a tensor of another class than torch.Tensor"],
+  ["torch.ComplexDoubleStorage", "a complex tensor"],
+]);
+
 /** Types that training programs keep beside the weights. */
 const DTYPE_NAMES = [
   ...["float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2"],
@@ -53,6 +64,8 @@ const DTYPE_NAMES = [
 
 /** torch allows no more. */
 const MAX_DIMENSIONS = 64;
+
+const ORDINARY = "Save the weights as ordinary tensors of float32, float16 or bfloat16.";
 
 const DAMAGED = "Get the file again: it is damaged, or was not written by torch.save.";
 
@@ -82,7 +95,11 @@ export function tensorContext(path: string): PickleContext & { readonly storages
   // Values beside the weights, which nothing here reads.
   for (const name of ["torch.Size", "torch.device"]) add(name, (args) => new Tuple(args));
   for (const name of DTYPE_NAMES) add(`torch.${name}`);
-  return { path, imports, storages, persistent: (id) => storageOf(id, dtypes, storages, fault) };
+  const refusal = (name: string) => {
+    const kind = OTHER_TENSORS.get(name);
+    return kind === undefined ? null : new FormatError(`${path} has ${kind}, which is not read`, ORDINARY);
+  };
+  return { path, imports, refusal, storages, persistent: (id) => storageOf(id, dtypes, storages, fault) };
 }
 
 type Fault = (what: string) => FormatError;

@@ -7,12 +7,13 @@
  * same bits as those of `encode`: 1.5 KB for 384 numbers, little beside the time it takes to make them.
  */
 import { createHash } from "node:crypto";
-import { constants, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { constants, type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FileError, FormatError } from "../../errors.ts";
 import { type Folder, readObject } from "../../io/folder.ts";
 import { openFolder, writeFileAtomically } from "../../io/folder-node.ts";
 import { fileOperation } from "../../io/folders/errno-node.ts";
+import { makeFolder } from "../../io/folders/make-folder-node.ts";
 import { bytesOf } from "../../io/formats/bytes.ts";
 import { npyHeader } from "../../io/formats/npy.ts";
 import { tidyCheckpoints } from "../checkpoint/checkpoint-folders-node.ts";
@@ -71,7 +72,7 @@ export async function writeTeacherVectors(teacher: Encoder, options: TeacherVect
     dimension: teacher.dimension,
     encoded: 0,
   };
-  await fileOperation("write", folder, () => mkdir(folder, { recursive: true }));
+  await fileOperation("write", folder, () => makeFolder(folder));
   await tidyCheckpoints(folder, { anew: false });
   const begun = await begunRecord(folder, wanted, anew);
   const path = join(folder, vectorsFile);

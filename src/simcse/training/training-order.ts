@@ -17,6 +17,8 @@ export class TrainingOrder {
   readonly batchSize: number;
   readonly updatesPerEpoch: number;
   readonly totalSteps: number;
+  /** How many batches the first epoch has, and how many of them have one example, which a contrastive loss tells from nothing. */
+  readonly batches: { readonly all: number; readonly ofOne: number };
 
   constructor(
     readonly examples: Pick<TrainingSet, "length" | "keys">,
@@ -24,7 +26,9 @@ export class TrainingOrder {
   ) {
     this.batchSize = Math.min(settings.batchSize, examples.length);
     // An epoch without duplicates may need a batch or two more or fewer: all epochs have the length of the first.
-    this.updatesPerEpoch = this.#epoch(0).length;
+    const first = this.#batches(0);
+    this.batches = { all: first.length, ofOne: first.filter(({ length }) => length === 1).length };
+    this.updatesPerEpoch = this.#updates(first).length;
     this.totalSteps = settings.maxSteps > 0 ? settings.maxSteps : Math.ceil(settings.epochs * this.updatesPerEpoch);
   }
 
@@ -34,17 +38,16 @@ export class TrainingOrder {
    */
   *updates(done: number): Generator<readonly number[]> {
     for (let epoch = Math.floor(done / this.updatesPerEpoch), update = done; ; epoch++) {
-      const updates = this.#epoch(epoch);
+      const updates = this.#updates(this.#batches(epoch));
       for (const next = (epoch + 1) * this.updatesPerEpoch; update < next; update++) {
         yield updates[(update % this.updatesPerEpoch) % updates.length]!;
       }
     }
   }
 
-  /** The updates of an epoch. Batches at its end that do not fill an update are left out, unless there are no others. */
-  #epoch(epoch: number): (readonly number[])[] {
+  /** The updates of an epoch with these batches. Batches at its end that do not fill an update are left out, unless there are no others. */
+  #updates(batches: readonly number[][]): (readonly number[])[] {
     const { gradientAccumulationSteps: accumulation } = this.settings;
-    const batches = this.#batches(epoch);
     const count = Math.max(1, Math.floor(batches.length / accumulation));
     return Array.from({ length: count }, (_, i) => batches.slice(i * accumulation, (i + 1) * accumulation).flat());
   }

@@ -108,6 +108,18 @@ describe("a hostile pickle is refused by name, and nothing runs", () => {
     await expect(opened(archive(data))).rejects.toThrow(message);
   });
 
+  it.each([
+    ["torch._utils", "_rebuild_tensor_v3", "a tensor of 8-bit floats or of unsigned whole numbers"],
+    ["torch._utils", "_rebuild_sparse_tensor", "a sparse tensor"],
+    ["torch._utils", "_rebuild_qtensor", "a quantized tensor"],
+    ["torch._utils", "_rebuild_meta_tensor_no_storage", 'a tensor of the device "meta"'],
+    ["torch", "ComplexDoubleStorage", "a complex tensor"],
+  ])("but %s.%s is no attack", async (module, attribute, what) => {
+    const opening = opened(holding(name(module, attribute)));
+    await expect(opening).rejects.toThrow(`memory/model.bin has ${what}`);
+    await expect(opening).rejects.toMatchObject({ remedy: expect.stringContaining("float32, float16 or bfloat16") });
+  });
+
   function holdsBuild() {
     return pickle(dict({ w: concatenate([tensor(), dict({ x: int(1) }), op("b")]) }));
   }

@@ -31,6 +31,16 @@ describe("an epoch", () => {
     expect(order(23, { maxSteps: 7 }).totalSteps).toBe(7);
   });
 
+  it("counts its batches, and those of one example", () => {
+    expect(order(41).batches).toEqual({ all: 11, ofOne: 1 });
+    const repeating = { length: 10, keys: (index: number) => [index < 3 ? String(index) : "the same"] };
+    const settings = { ...trainingDefaults, batchSize: 4, noDuplicates: true };
+    // Seven examples have one text, so no two of them meet; three others keep at most three of them company.
+    const { all, ofOne } = new TrainingOrder(repeating, settings).batches;
+    expect(all).toBe(7);
+    expect(ofOne).toBeGreaterThanOrEqual(4);
+  });
+
   it("leaves its smaller last batch out when told to", () => {
     expect(epochs(order(23, { dropLast: true }), 1)[0]!.map(({ length }) => length)).toEqual([4, 4, 4, 4, 4]);
   });

@@ -208,6 +208,26 @@ describe("a body", () => {
     expect((await send(plain, { "Content-Type": "application/json; charset=utf-8" })).status).toBe(200);
   });
 
+  it("is asked for only if it will be read, from clients that wait for that", async () => {
+    const ask = (bytes: number, path = "embeddings") =>
+      new Promise<[status: number | undefined, asked: boolean]>((resolve, reject) => {
+        let asked = false;
+        const headers = { "content-type": "application/json", "content-length": bytes, expect: "100-continue" };
+        const sent = request(`${url}/v1/${path}`, { agent: false, method: "POST", headers }, (got) => {
+          got.resume().on("end", () => resolve([got.statusCode, asked]));
+        });
+        sent.on("continue", () => {
+          asked = true;
+          sent.end(plain);
+        });
+        sent.on("error", reject);
+        sent.flushHeaders();
+      });
+    expect(await ask(plain.length)).toEqual([200, true]);
+    expect(await ask(2 ** 30)).toEqual([413, false]);
+    expect(await ask(plain.length, "nothing")).toEqual([404, false]);
+  });
+
   it("that is too large gets its answer, however it is sent, and the connection ends", async () => {
     for (const megabytes of [1, 30]) {
       const body = Buffer.alloc(megabytes * 2 ** 20, "x");

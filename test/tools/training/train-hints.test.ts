@@ -4,12 +4,14 @@ import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/tra
 import { type HintsOn, hints } from "../../../tools/training/train-hints.ts";
 
 const paper: TrainingSettings = { ...trainingDefaults, mlpOnlyTrain: true };
-const unsupervised: HintsOn = { columns: 1, fresh: false, modelPooler: null, prompts: [], repeats: false };
+const unsupervised: HintsOn = { columns: 1, fresh: false, modelPooler: null, prompts: [], repeats: false, batches: null };
 
 describe("hints", () => {
   it("are none where a run is the paper's", () => {
     expect(hints(paper, unsupervised)).toEqual([]);
-    expect(hints({ ...trainingDefaults, noDuplicates: true }, { ...unsupervised, columns: 3, repeats: true })).toEqual([]);
+    expect(
+      hints({ ...trainingDefaults, noDuplicates: true }, { ...unsupervised, columns: 3, repeats: true, batches: { all: 9, ofOne: 1 } }),
+    ).toEqual([]);
   });
 
   it("are none where a model is trained as it embeds", () => {
@@ -31,6 +33,12 @@ describe("hints", () => {
     ["smoothed labels", { labelSmoothing: 0.1 }, {}, /--label_smoothing_factor/],
     ["masked words beside pairs", { mlm: true, mlpOnlyTrain: false }, { columns: 2 }, /--do_mlm/],
     ["pairs that repeat", { mlpOnlyTrain: false }, { columns: 2, repeats: true }, /--no_duplicates/],
+    [
+      "batches without contrast",
+      { noDuplicates: true, mlpOnlyTrain: false },
+      { columns: 2, repeats: true, batches: { all: 20, ofOne: 9 } },
+      /^9 of 20 batches have one example .*--dataloader_drop_last/,
+    ],
   ])("tell of %s", (_, changes, on, message) => {
     const found = hints({ ...paper, ...changes }, { ...unsupervised, ...on });
     expect(found).toEqual([expect.stringMatching(message)]);
