@@ -7,7 +7,7 @@
 import { FileError, FormatError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";
 import { concatenate } from "./formats/bytes.ts";
-import { deepestNesting, isNestedTooDeep, parsePythonsJson } from "./formats/json.ts";
+import { deepestNesting, isJsonObject, isNestedTooDeep, parsePythonsJson } from "./formats/json.ts";
 import { mistakenFor, telltaleBytes } from "./mistaken-file.ts";
 
 /** A folder whose files can be read whole or by range. File names may contain `/` for nested folders. */
@@ -99,9 +99,14 @@ export async function readJson<T>(folder: Folder, file: string): Promise<T> {
 
 /** The object in a JSON file. Throws what `readJson` throws, and FormatError when the JSON is not an object. */
 export async function readObject(folder: Folder, file: string): Promise<Readonly<Record<string, unknown>>> {
-  const value = await readJson<unknown>(folder, file);
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new FormatError(`${pathIn(folder, file)} must hold a JSON object, found ${show(value)}`, "Correct the file, or get it again.");
+  return parseObject(pathIn(folder, file), await readText(folder, file));
+}
+
+/** `readObject` for a text that is already in memory; `path` is its name in messages. */
+export function parseObject(path: string, text: string): Readonly<Record<string, unknown>> {
+  const value = parseJson<unknown>(path, text);
+  if (isJsonObject(value)) return value;
+  throw new FormatError(`${path} must hold a JSON object, found ${show(value)}`, "Correct the file, or get it again.");
 }
 
 /** `readJson` for a text that is already in memory; `path` is its name in messages. */

@@ -8,7 +8,7 @@
  */
 import { FileError, FormatError } from "../errors.ts";
 import { show } from "../show.ts";
-import { checkFolder, type Folder, parseJson, pathIn, readObject, readText } from "./folder.ts";
+import { checkFolder, type Folder, parseObject, pathIn, readObject, readText } from "./folder.ts";
 import type { BytePairModel } from "./tokenizer/byte-pairs.ts";
 import { checkedDefinition } from "./tokenizer/checked-definition.ts";
 import {
@@ -439,10 +439,7 @@ function vocabularyFiles({ model }: TokenizerDefinition): [name: string, content
 /** The object in a JSON file, or undefined if the file does not exist. Throws FormatError when it is not a JSON object. */
 function objectIn<T extends object>(folder: Folder, files: ReadonlyMap<string, string>, file: string): T | undefined {
   const text = files.get(file);
-  if (text === undefined) return undefined;
-  const value = parseJson<unknown>(pathIn(folder, file), text);
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as T;
-  throw new FormatError(`${pathIn(folder, file)} is JSON, but not an object`, "Get the file of the model again.");
+  return text === undefined ? undefined : (parseObject(pathIn(folder, file), text) as T);
 }
 
 /** The lines of a vocabulary file, as Python reads them; only a newline at the very end adds no line. */

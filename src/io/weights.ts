@@ -2,9 +2,11 @@
  * The weights of a model folder, in any of the forms of Hugging Face folders: one file or several with an index, in safetensors or as
  * PyTorch pickles; and in this package's own form with matrices in 8 bits.
  */
+
 import { FileError, FormatError } from "../errors.ts";
 import { quoted, show } from "../show.ts";
 import { checkFolder, type Folder, pathIn, readJson } from "./folder.ts";
+import { isJsonObject } from "./formats/json.ts";
 import { openInt8Rows } from "./weights/int8-rows.ts";
 import { openSafetensors } from "./weights/safetensors.ts";
 import { noSuchTensor, type Weights } from "./weights/tensor-file.ts";
@@ -86,7 +88,7 @@ async function openSharded(folder: Folder, file: string, open: Open): Promise<We
   const path = pathIn(folder, file);
   const fault = (what: string) => new FormatError(`${path} ${what}`, "Get the index again, with all the files that it names.");
   const { weight_map: map } = (await readJson<{ weight_map?: unknown } | null>(folder, file)) ?? {};
-  if (typeof map !== "object" || map === null || Array.isArray(map)) throw fault("has no weight_map from tensors to files");
+  if (!isJsonObject(map)) throw fault("has no weight_map from tensors to files");
   const shards = new Map<string, Weights>();
   const placed = new Map<string, PlacedTensor>();
   /** A missing tensor of each file. */

@@ -357,7 +357,7 @@ describe("loadTokenizer", () => {
   const unigram = { type: "Unigram", vocab: [["<s>", 0]], unk_id: 0 };
   it.each<[string, Record<string, string | object>, string]>([
     ["a tokenizer.json that is cut", { "tokenizer.json": '{"model": {' }, "model/tokenizer.json is not valid JSON"],
-    ["one that is no object", { "tokenizer.json": "[]" }, "model/tokenizer.json is JSON, but not an object"],
+    ["one that is no object", { "tokenizer.json": "[]" }, "model/tokenizer.json must hold a JSON object, found []"],
     ["one without a model", { "tokenizer.json": "{}" }, "model/tokenizer.json: model is null, expected an object"],
     [
       "a model without special tokens",

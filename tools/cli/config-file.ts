@@ -2,10 +2,12 @@
  * `--config file.json`: options from a file, as if written on the command line, whose own options take precedence. `simcse train args.json` does the
  * same, as in the original's script.
  */
+
 import { basename, dirname, resolve } from "node:path";
 import { FormatError } from "../../src/errors.ts";
 import { readJson } from "../../src/io/folder.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
+import { isJsonObject } from "../../src/io/formats/json.ts";
 import { show } from "../../src/show.ts";
 
 const option = "--config";
@@ -42,7 +44,7 @@ function findConfig(argv: readonly string[]): { readonly at: number; readonly le
 async function entriesOf(path: string): Promise<[option: string, value: string][]> {
   const folder = await openFolder(dirname(resolve(path)));
   const json = await readJson<unknown>(folder, basename(path));
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw unfit(path, "an object of options", json);
+  if (!isJsonObject(json)) throw unfit(path, "an object of options", json);
   return Object.entries(json).flatMap(([name, value]: [string, unknown]) => {
     if (value === null) return [];
     const listed = Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string");

@@ -1,9 +1,11 @@
 /** The input of commands: sentences with their ids, from a file or standard input, as lines or as a column of a table. Streamed, so any number fits. */
+
 import { fstatSync } from "node:fs";
 import { Option } from "commander";
 import { DataError, FileError, OptionError } from "../../src/errors.ts";
 import { diskSource } from "../../src/io/examples-node.ts";
 import { streamPieces } from "../../src/io/folders/errno-node.ts";
+import { isJsonObject } from "../../src/io/formats/json.ts";
 import { roleOf } from "../../src/io/text/column-names.ts";
 import { exactly } from "../../src/io/text/number.ts";
 import { type ByteSource, streamSource } from "../../src/io/text/source.ts";
@@ -187,7 +189,7 @@ function metadataFields(table: Table, row: Row, columns: readonly string[]): Met
   for (const column of columns) {
     checkColumn(table, column, "--metadata_columns");
     const value = fieldOf(row, column);
-    if (column === "metadata" && typeof value === "object" && value !== null && !Array.isArray(value)) Object.assign(fields, jsonOf(value));
+    if (column === "metadata" && isJsonObject(value)) Object.assign(fields, jsonOf(value));
     // An index has null there for a sentence without metadata.
     else if (value !== undefined && !(column === "metadata" && value === null)) fields[column] = plainNumber(value);
   }

@@ -1,4 +1,5 @@
 /** `POST /v1/embeddings` in OpenAI's format: checks requests and writes responses. */
+import { isJsonObject } from "../../src/io/formats/json.ts";
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import type { TokenizedText } from "../../src/simcse/embedding/encoder-program.ts";
 import type { PromptOptions, SearchSide } from "../../src/simcse/embedding/prompts.ts";
@@ -115,7 +116,7 @@ function checkForeignFields(fields: Readonly<Record<string, unknown>>): void {
 
 /** The fields of a body. Throws `RequestError` for anything but a JSON object. */
 export function fieldsOf(body: unknown): Readonly<Record<string, unknown>> {
-  if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as Readonly<Record<string, unknown>>;
+  if (isJsonObject(body)) return body;
   throw new RequestError(400, "The body must be a JSON object.");
 }
 

@@ -3,6 +3,11 @@
  * no later reader runs out of stack or memory, and duplicate keys in an object.
  */
 
+/** Whether a value is an object of JSON, not a list. */
+export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** `JSON.parse` for what Python writes too: NaN and Infinity, which JSON does not have, become null and a number beyond all others. */
 export function parsePythonsJson(text: string): unknown {
   try {

@@ -13,7 +13,7 @@
 import { DataError, OptionError } from "../../errors.ts";
 import { checkChoice } from "../../options.ts";
 import { printable, show } from "../../show.ts";
-import { parsePythonsJson, withExactIntegers } from "../formats/json.ts";
+import { isJsonObject, parsePythonsJson, withExactIntegers } from "../formats/json.ts";
 import { findSeparator, type Separator, sampleRows, splitRows } from "./delimited.ts";
 import { isHeader } from "./header.ts";
 import { splitJsonArray } from "./json-array.ts";
@@ -275,7 +275,7 @@ async function openJson(
   const first = await values.next();
   if (first.done) return { name, format, columns: [], named: true, separator: null, rows: none() };
   const { value } = first.value;
-  const named = typeof value === "object" && value !== null && !Array.isArray(value);
+  const named = isJsonObject(value);
   if (named && isByColumns(value))
     throw new DataError(
       `${name} holds a table column by column.`,
@@ -286,7 +286,7 @@ async function openJson(
     if (typeof value === "string" && !named) return { number, fields: { [onlyColumn]: value } };
     if (Array.isArray(value) && !named)
       return { number, fields: Object.fromEntries(value.map((item, at) => [numberedColumn(at), item as unknown])) };
-    if (named && typeof value === "object" && value !== null && !Array.isArray(value)) return { number, fields: value as Row["fields"] };
+    if (named && isJsonObject(value)) return { number, fields: value };
     throw new DataError(
       `${placeOf({ name, format }, { number, fields: {} })}: expected ${named ? "an object with texts" : "an object, a list or a text"}, found ${show(value)}.`,
       'Give rows like {"sent0": "…", "sent1": "…"}, all of one kind.',
@@ -307,8 +307,7 @@ async function openJson(
 /** How pandas writes JSON if it is not told otherwise, {"text": {"0": "…", "1": "…"}}, or with orient="split". */
 function isByColumns(row: object): boolean {
   const columns: readonly unknown[] = Object.values(row);
-  const isNumbered = (column: unknown) =>
-    typeof column === "object" && column !== null && !Array.isArray(column) && Object.hasOwn(column, "0");
+  const isNumbered = (column: unknown) => isJsonObject(column) && Object.hasOwn(column, "0");
   return (columns.length > 0 && columns.every(isNumbered)) || Object.keys(row).join() === "columns,index,data";
 }
 

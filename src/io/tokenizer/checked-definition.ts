@@ -4,6 +4,7 @@
  */
 
 import { show } from "../../show.ts";
+import { isJsonObject } from "../formats/json.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import type { TokenizerDefinition, Truncation } from "./definition.ts";
 import {
@@ -54,7 +55,7 @@ export function checkedDefinition(file: string, value: object): TokenizerDefinit
 }
 
 function checkedModel(place: Place, found: unknown): TokenizerDefinition["model"] {
-  if (typeof found !== "object" || found === null || Array.isArray(found)) refuse(place, `is ${show(found)}, expected an object`);
+  if (!isJsonObject(found)) refuse(place, `is ${show(found)}, expected an object`);
   const model = { ...found, type: "type" in found ? found.type : typeOfUntyped(found) };
   checkPart(place, model, MODELS);
   const vocabulary = { ...place, way: `${place.way}.vocab` };
@@ -77,9 +78,7 @@ function typeOfUntyped(model: object): string {
 }
 
 function checkIds(place: Place, vocabulary: unknown): void {
-  if (typeof vocabulary !== "object" || vocabulary === null || Array.isArray(vocabulary)) {
-    refuse(place, `is ${show(vocabulary)}, expected tokens and their ids`);
-  }
+  if (!isJsonObject(vocabulary)) refuse(place, `is ${show(vocabulary)}, expected tokens and their ids`);
   for (const [token, id] of tokensOf(vocabulary as Vocabulary)) {
     if (!isId(id)) refuse(place, `gives the token ${show(token)} the id ${show(id)}`);
     checkText(place, token);

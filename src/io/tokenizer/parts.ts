@@ -4,8 +4,10 @@
  * The library accepts every definition that passes. A part that is not listed is refused by name. A field's required value is described as
  * in "expected true or false"; a field with a default in the library may be missing.
  */
+
 import { FormatError } from "../../errors.ts";
 import { show } from "../../show.ts";
+import { isJsonObject } from "../formats/json.ts";
 import { isLinear } from "./linear-regex.ts";
 
 /** A part of a definition; its type decides its fields. */
@@ -77,7 +79,7 @@ const part =
 /** Throws FormatError, naming the place, unless a value is one of `parts` with its fields. */
 export function checkPart(place: Place, value: unknown, parts: Readonly<Record<string, Fields>>): asserts value is Part {
   if (place.depth > MAX_DEPTH) refuse(place, "is nested too deep");
-  if (!isObject(value)) refuse(place, `is ${show(value)}, expected an object`);
+  if (!isJsonObject(value)) refuse(place, `is ${show(value)}, expected an object`);
   const { type } = value as { type?: unknown };
   const fields = typeof type === "string" && Object.hasOwn(parts, type) ? parts[type] : undefined;
   if (fields === undefined) {
@@ -88,7 +90,7 @@ export function checkPart(place: Place, value: unknown, parts: Readonly<Record<s
 
 /** Throws FormatError, naming the place, unless a value is an object with these fields. */
 export function checkFields(place: Place, value: unknown, fields: Fields): void {
-  if (!isObject(value)) refuse(place, `is ${show(value)}, expected an object`);
+  if (!isJsonObject(value)) refuse(place, `is ${show(value)}, expected an object`);
   for (const [field, check] of Object.entries(fields)) {
     check(inside(place, `.${field}`), Object.hasOwn(value, field) ? (value as Part)[field] : undefined);
   }
@@ -155,9 +157,9 @@ export const POST_PROCESSORS: Readonly<Record<string, Fields>> = {
   RobertaProcessing: { sep: token, cls: token, trim_offsets: flag, add_prefix_space: flag },
   ByteLevel: byteLevel,
   TemplateProcessing: {
-    single: listOf(kind("an object", isObject)),
-    pair: listOf(kind("an object", isObject)),
-    special_tokens: kind("an object", isObject),
+    single: listOf(kind("an object", isJsonObject)),
+    pair: listOf(kind("an object", isJsonObject)),
+    special_tokens: kind("an object", isJsonObject),
   },
   Sequence: { processors: listOf(part(() => POST_PROCESSORS)) },
 };
@@ -205,7 +207,3 @@ export const ADDED_TOKEN: Fields = {
   normalized: flag,
   special: flag,
 };
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

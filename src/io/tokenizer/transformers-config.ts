@@ -3,6 +3,7 @@
  * about case, accents, ideographs and the space before the first word (BertTokenizer, RobertaTokenizer), and tokens of
  * `added_tokens_decoder`, and special tokens that are only named there, are added.
  */
+import { isJsonObject } from "../formats/json.ts";
 import type { TokenIds, TokenizerConfig } from "./definition.ts";
 
 /** Classes whose constructor sets BERT's normaliser, and classes that set the byte-level one; without the suffix "Fast". */
@@ -75,7 +76,7 @@ export function asConfigured(definition: Unchecked, config: TokenizerConfig): Un
   let configured = definition;
   for (const { option, classes, part, type, field, otherwise } of OVERRIDES) {
     const found = configured[part];
-    if (!isObject(found) || found.type !== type) continue;
+    if (!isJsonObject(found) || found.type !== type) continue;
     if (name === undefined ? config[option] === undefined : !classes.includes(name)) continue;
     configured = { ...configured, [part]: { ...found, [field]: config[option] ?? otherwise } };
   }
@@ -92,12 +93,12 @@ const FRAMES = [
 function withFrame(definition: Unchecked, config: TokenizerConfig, name: string | undefined): Unchecked {
   const { post_processor = null, pre_tokenizer: words, model, added_tokens: added } = definition;
   const frame = FRAMES.find(
-    ({ classes, words: type }) => isObject(words) && words.type === type && (name === undefined || classes.includes(name)),
+    ({ classes, words: type }) => isJsonObject(words) && words.type === type && (name === undefined || classes.includes(name)),
   );
-  if (post_processor !== null || frame === undefined || !isObject(model) || !isObject(model.vocab)) return definition;
+  if (post_processor !== null || frame === undefined || !isJsonObject(model) || !isJsonObject(model.vocab)) return definition;
   const ids = new Map<unknown, unknown>(Object.entries(model.vocab));
-  for (const token of Array.isArray(added) ? added : []) if (isObject(token)) ids.set(token.content, token.id);
-  const [cls, sep] = [config.cls_token, config.sep_token].map((token) => (isObject(token) ? token.content : token));
+  for (const token of Array.isArray(added) ? added : []) if (isJsonObject(token)) ids.set(token.content, token.id);
+  const [cls, sep] = [config.cls_token, config.sep_token].map((token) => (isJsonObject(token) ? token.content : token));
   const framing = { cls: cls ?? frame.cls, sep: sep ?? frame.sep };
   if (!ids.has(framing.cls) || !ids.has(framing.sep)) return definition;
   const [start, end] = [framing.cls, framing.sep].map((token) => [token, ids.get(token)]);
@@ -107,13 +108,13 @@ function withFrame(definition: Unchecked, config: TokenizerConfig, name: string 
 /** The added tokens with those of the configuration: theirs count where both have one. */
 export function withConfiguredTokens(definition: Unchecked, { added_tokens_decoder: decoder }: TokenizerConfig): Unchecked {
   const added: unknown = definition.added_tokens ?? [];
-  if (!isObject(decoder) || !Array.isArray(added)) return definition;
-  const said = Object.entries(decoder).filter((entry): entry is [string, Unchecked] => isObject(entry[1]));
+  if (!isJsonObject(decoder) || !Array.isArray(added)) return definition;
+  const said = Object.entries(decoder).filter((entry): entry is [string, Unchecked] => isJsonObject(entry[1]));
   const byContent = new Map(said.map(([, token]) => [token.content, token]));
   const there = added.map((token) =>
-    isObject(token) && byContent.has(token.content) ? { ...token, ...byContent.get(token.content) } : token,
+    isJsonObject(token) && byContent.has(token.content) ? { ...token, ...byContent.get(token.content) } : token,
   );
-  const known = new Set(added.map((token) => (isObject(token) ? token.content : undefined)));
+  const known = new Set(added.map((token) => (isJsonObject(token) ? token.content : undefined)));
   const missing = said
     .filter(([, token]) => !known.has(token.content))
     .map(([id, token]) => ({ ...token, id: Number(id) }))
@@ -136,7 +137,7 @@ export function mergedConfig(config: TokenizerConfig, special: TokenizerConfig):
 export function withAddedFile(definition: Unchecked, ids: TokenIds, config: TokenizerConfig): Unchecked {
   const added: unknown = definition.added_tokens ?? [];
   if (!Array.isArray(added) || config.added_tokens_decoder !== undefined) return definition;
-  const known = new Set<unknown>(added.map((token) => (isObject(token) ? token.content : undefined)));
+  const known = new Set<unknown>(added.map((token) => (isJsonObject(token) ? token.content : undefined)));
   const special = new Set<unknown>(namedTokens(config).map((token) => token.content));
   const missing = Object.entries(ids)
     .filter(([content]) => !known.has(content))
@@ -163,7 +164,7 @@ const TOKEN_FIELDS = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_t
 export function withNamedTokens(definition: Unchecked, config: TokenizerConfig): Unchecked {
   const added: unknown = definition.added_tokens ?? [];
   if (!Array.isArray(added)) return definition;
-  const seen = new Set<unknown>(added.map((token) => (isObject(token) ? token.content : undefined)));
+  const seen = new Set<unknown>(added.map((token) => (isJsonObject(token) ? token.content : undefined)));
   const missing: Unchecked[] = [];
   for (const token of namedTokens(config)) {
     if (seen.has(token.content)) continue;
@@ -175,17 +176,13 @@ export function withNamedTokens(definition: Unchecked, config: TokenizerConfig):
 
 function namedTokens(config: TokenizerConfig): Unchecked[] {
   const extra = [config.additional_special_tokens, config.extra_special_tokens].flatMap((found) =>
-    isObject(found) ? Object.values(found) : ((found as readonly unknown[] | null | undefined) ?? []),
+    isJsonObject(found) ? Object.values(found) : ((found as readonly unknown[] | null | undefined) ?? []),
   );
   return [...TOKEN_FIELDS.map((field) => config[field]), ...extra].flatMap((token) => {
     const flags = { id: 0, single_word: false, lstrip: false, rstrip: false, normalized: false };
     if (typeof token === "string" && token !== "") return { ...flags, content: token, special: true };
-    if (!isObject(token) || typeof token.content !== "string" || token.content === "") return [];
+    if (!isJsonObject(token) || typeof token.content !== "string" || token.content === "") return [];
     const given = Object.fromEntries(Object.keys(flags).flatMap((flag) => (typeof token[flag] === "boolean" ? [[flag, token[flag]]] : [])));
     return { ...flags, ...given, content: token.content, special: true };
   });
-}
-
-function isObject(value: unknown): value is Unchecked {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -5,7 +5,7 @@
  */
 import { FormatError } from "../../errors.ts";
 import { quoted, show } from "../../show.ts";
-import { deepestNesting, duplicateKey, isNestedTooDeep } from "../formats/json.ts";
+import { deepestNesting, duplicateKey, isJsonObject, isNestedTooDeep } from "../formats/json.ts";
 import { DTYPE_BITS, DTYPES, type Dtype } from "./dtypes.ts";
 import { isShape, type TensorInfo, tensorBytes } from "./tensor-info.ts";
 
@@ -48,7 +48,7 @@ function parseObject(path: string, header: Uint8Array): Map<string, unknown> {
   } catch (cause) {
     throw new FormatError(`${path}: its header is not valid JSON`, GET_AGAIN, { cause });
   }
-  if (!isObject(value)) throw new FormatError(`${path}: its header is JSON, but not an object of tensors`, GET_AGAIN);
+  if (!isJsonObject(value)) throw new FormatError(`${path}: its header is JSON, but not an object of tensors`, GET_AGAIN);
   const twice = duplicateKey(text);
   if (twice !== undefined) throw new FormatError(`${path}: its header states ${quoted(twice)} twice`, GET_AGAIN);
   return new Map(Object.entries(value));
@@ -56,13 +56,13 @@ function parseObject(path: string, header: Uint8Array): Map<string, unknown> {
 
 function parseMetadata(path: string, value: unknown): Readonly<Record<string, string>> {
   if (value === undefined || value === null) return {};
-  if (isObject(value) && Object.values(value).every((text) => typeof text === "string")) return value as Record<string, string>;
+  if (isJsonObject(value) && Object.values(value).every((text) => typeof text === "string")) return value as Record<string, string>;
   throw new FormatError(`${path}: the ${METADATA_KEY} of its header must be an object of texts`, GET_AGAIN);
 }
 
 function parseTensor(path: string, name: string, value: unknown, dataStart: number): TensorInfo {
   const lie = (found: string) => new FormatError(`${path}: tensor ${quoted(name)} ${found}`, GET_AGAIN);
-  if (!isObject(value)) throw lie("is not described by an object");
+  if (!isJsonObject(value)) throw lie("is not described by an object");
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== "string" || !Object.hasOwn(DTYPE_BITS, dtype)) {
     throw lie(`has the dtype ${show(dtype)}, expected one of ${DTYPES.join(", ")}`);
@@ -106,8 +106,4 @@ function checkCover(path: string, tensors: readonly [string, TensorInfo][], data
   if (covered < fileSize) {
     throw new FormatError(`${path}: ${fileSize - covered} bytes after ${before} belong to no tensor`, GET_AGAIN);
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -3,8 +3,10 @@
  * else that the tokenizer does to a text, and special tokens are found first. The tokenizer's files are changed on reading, so that a model
  * that is saved again has them.
  */
+
 import { FormatError } from "../../errors.ts";
 import { type Folder, readObject, withTexts } from "../../io/folder.ts";
+import { isJsonObject } from "../../io/formats/json.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -16,13 +18,13 @@ export async function lowerCased(folder: Folder): Promise<Folder> {
   const config = (await folder.has(CONFIG_FILE)) ? await readObject(folder, CONFIG_FILE) : {};
   const definition = (await folder.has(DEFINITION_FILE)) ? await readObject(folder, DEFINITION_FILE) : null;
   const normalizer = definition?.normalizer ?? null;
-  const isBert = definition === null ? await folder.has("vocab.txt") : isObject(normalizer) && normalizer.type === "BertNormalizer";
+  const isBert = definition === null ? await folder.has("vocab.txt") : isJsonObject(normalizer) && normalizer.type === "BertNormalizer";
   const said = isBert ? config.do_lower_case : undefined;
   if (typeof said === "boolean" ? said : definition === null ? isBert : lowers(normalizer)) return folder;
   if (definition === null && !isBert) throw cannotLower(folder);
   const texts = new Map<string, string>();
   // BERT's normaliser removes accents with the case unless it is told not to; one that kept the case kept them.
-  const accents = config.strip_accents ?? (isObject(normalizer) ? normalizer.strip_accents : null) ?? false;
+  const accents = config.strip_accents ?? (isJsonObject(normalizer) ? normalizer.strip_accents : null) ?? false;
   if (isBert) texts.set(CONFIG_FILE, JSON.stringify({ ...config, do_lower_case: true, strip_accents: accents }));
   if (definition !== null) texts.set(DEFINITION_FILE, JSON.stringify({ ...definition, normalizer: lowering(normalizer, accents) }));
   return withTexts(folder, texts);
@@ -37,18 +39,14 @@ function cannotLower({ name }: Folder): FormatError {
 }
 
 function lowering(normalizer: unknown, accents: unknown): Json {
-  if (isObject(normalizer) && normalizer.type === "BertNormalizer") return { ...normalizer, lowercase: true, strip_accents: accents };
+  if (isJsonObject(normalizer) && normalizer.type === "BertNormalizer") return { ...normalizer, lowercase: true, strip_accents: accents };
   const others =
-    isObject(normalizer) && Array.isArray(normalizer.normalizers) ? normalizer.normalizers : normalizer === null ? [] : [normalizer];
+    isJsonObject(normalizer) && Array.isArray(normalizer.normalizers) ? normalizer.normalizers : normalizer === null ? [] : [normalizer];
   return { type: "Sequence", normalizers: [{ type: "Lowercase" }, ...others] };
 }
 
 function lowers(normalizer: unknown): boolean {
-  if (!isObject(normalizer)) return false;
+  if (!isJsonObject(normalizer)) return false;
   const { type, lowercase, normalizers } = normalizer;
   return type === "Lowercase" || lowercase === true || (Array.isArray(normalizers) && normalizers.some(lowers));
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

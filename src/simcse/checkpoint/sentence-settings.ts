@@ -2,7 +2,9 @@
  * Settings of a sentence-transformers folder that change its vectors and that this package does not apply. They are refused by name, as a
  * model would otherwise give other vectors than in Python.
  */
+
 import { FormatError } from "../../errors.ts";
+import { isJsonObject } from "../../io/formats/json.ts";
 import { show } from "../../show.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
@@ -19,7 +21,7 @@ const only =
 const onlyKeys =
   (...keys: readonly string[]): Harmless =>
   (value) =>
-    isObject(value) && Object.entries(value).every(([key, found]) => keys.includes(key) || found === null);
+    isJsonObject(value) && Object.entries(value).every(([key, found]) => keys.includes(key) || found === null);
 
 /** Where and how files are loaded. */
 const LOADING = ["trust_remote_code", "revision", "token", "cache_dir", "local_files_only", "subfolder"];
@@ -44,8 +46,9 @@ const configArguments = onlyKeys(...LOADING);
 const TRANSFORMER_SETTINGS: Readonly<Record<string, Harmless>> = {
   transformer_task: only("feature-extraction"),
   module_output_name: only("token_embeddings"),
-  modality_config: (value) => isObject(value) && (!isObject(value.text) || (value.text.method_output_name ?? LAST_LAYER) === LAST_LAYER),
-  processing_kwargs: (value) => isObject(value) && Object.values(value).every(onlyKeys("padding", "pad_to_multiple_of", "truncation")),
+  modality_config: (value) =>
+    isJsonObject(value) && (!isJsonObject(value.text) || (value.text.method_output_name ?? LAST_LAYER) === LAST_LAYER),
+  processing_kwargs: (value) => isJsonObject(value) && Object.values(value).every(onlyKeys("padding", "pad_to_multiple_of", "truncation")),
   model_kwargs: modelArguments,
   model_args: modelArguments,
   processor_kwargs: tokenizerArguments,
@@ -66,8 +69,4 @@ export function checkTransformerSettings(path: string, settings: Settings): void
       "Save the model with these settings in its own files (config.json, tokenizer_config.json) and without the field, or remove the field.",
     );
   }
-}
-
-function isObject(value: unknown): value is Settings {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -4,9 +4,11 @@
  *
  * The folder's model has its adapters merged, as every saved model. The adapters and the weights beside them are kept with the moments.
  */
+
 import type { Choices } from "../../autograd/choices.ts";
 import { FileError, FormatError, OptionError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../../io/folder.ts";
+import { isJsonObject } from "../../io/formats/json.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { encodeSafetensors, openSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
@@ -156,7 +158,7 @@ export async function readTrainingState(folder: Folder): Promise<SavedState> {
 async function readState(folder: Folder): Promise<SavedState> {
   const path = pathIn(folder, stateFile);
   const state = await readJson<unknown>(folder, stateFile);
-  if (!isObject(state)) throw notAState(path, "it is no object");
+  if (!isJsonObject(state)) throw notAState(path, "it is no object");
   const wrong = Object.entries(stateRules).find(([name, holds]) => !holds(state[name]));
   if (wrong !== undefined) throw notAState(path, `${wrong[0]} is ${shortJson(state[wrong[0]])}`);
   const saved = state as unknown as SavedState;
@@ -180,8 +182,6 @@ function notAState(path: string, why: string): FormatError {
   );
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
 
@@ -189,18 +189,18 @@ const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as num
 export function isHistory(value: unknown): boolean {
   return (
     Array.isArray(value) &&
-    value.every((entry) => isObject(entry) && isCount(entry.step) && Object.values(entry).every((own) => own === null || isNumber(own)))
+    value.every((entry) => isJsonObject(entry) && isCount(entry.step) && Object.values(entry).every((own) => own === null || isNumber(own)))
   );
 }
 
 const isMetrics = (value: unknown) =>
-  isObject(value) &&
+  isJsonObject(value) &&
   isNumber(value.loss) &&
   (value.gradientNorm === null || isNumber(value.gradientNorm)) &&
   (value.mlmLoss === undefined || isNumber(value.mlmLoss));
 
 const isBest = (value: unknown) =>
-  value === null || (isObject(value) && typeof value.metric === "string" && isNumber(value.value) && isCount(value.step));
+  value === null || (isJsonObject(value) && typeof value.metric === "string" && isNumber(value.value) && isCount(value.step));
 
 /** What each field of a state must be. */
 const stateRules: { readonly [Name in keyof SavedState]-?: (value: unknown) => boolean } = {
@@ -208,21 +208,21 @@ const stateRules: { readonly [Name in keyof SavedState]-?: (value: unknown) => b
   max_steps: isCount,
   epoch: isNumber,
   seconds: (value) => isNumber(value) && value >= 0,
-  evaluator: (value) => value === null || (isObject(value) && isBest(value.best) && isCount(value.withoutGain)),
+  evaluator: (value) => value === null || (isJsonObject(value) && isBest(value.best) && isCount(value.withoutGain)),
   unlogged: (value) => Array.isArray(value) && value.every(isMetrics),
   best_metric: (value) => value === null || isNumber(value),
   log_history: isHistory,
-  options: isObject,
+  options: isJsonObject,
   train_examples: isCount,
   train_digest: (value) => value === undefined || typeof value === "string",
   train_tokens: (value) => value === undefined || typeof value === "string",
-  tuning: (value) => value === undefined || isObject(value),
+  tuning: (value) => value === undefined || isJsonObject(value),
 };
 
 /** A value as a message shows it: short, whatever it holds. */
 function shortJson(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
-  return isObject(value) ? "an object" : String(JSON.stringify(value)).slice(0, 60);
+  return isJsonObject(value) ? "an object" : String(JSON.stringify(value)).slice(0, 60);
 }
 
 /** Elements that are being written to the GPU at a time. */

@@ -6,7 +6,9 @@
  * matches entries for which all three hold: the field equals a value, is in a range, is in a list. A field with an array matches if one of
  * its elements does. An entry without the field does not match. Numbers are compared with numbers, texts with texts (so dates as ISO 8601).
  */
+
 import { OptionError } from "../../errors.ts";
+import { isJsonObject } from "../../io/formats/json.ts";
 import { nearestName } from "../../options.ts";
 import { describe } from "../embedding/texts.ts";
 
@@ -52,7 +54,7 @@ const conditions: { readonly [Name in keyof Required<FilterRange>]: (operand: un
 
 /** Whether an entry's metadata matches `filter`. Throws `OptionError` for an invalid filter, naming the field. */
 export function metadataMatcher(filter: Filter): (metadata: Metadata | undefined) => boolean {
-  if (!isObject(filter)) throw refusedFilter(`A filter must be an object of fields, but is ${describe(filter)}.`);
+  if (!isJsonObject(filter)) throw refusedFilter(`A filter must be an object of fields, but is ${describe(filter)}.`);
   const fields = Object.entries(filter).map(([field, wanted]) => ({ field, holds: fieldCondition(field, wanted) }));
   return (metadata) =>
     fields.every(({ field, holds }) => metadata !== undefined && Object.hasOwn(metadata, field) && holds(metadata[field]!));
@@ -60,12 +62,12 @@ export function metadataMatcher(filter: Filter): (metadata: Metadata | undefined
 
 /** Throws `OptionError` unless `value` is a JSON object. `what` is its name in messages. */
 export function checkMetadata(what: string, value: unknown): asserts value is Metadata {
-  const wrong = isObject(value) && isPlain(value) ? notJson(value, what, 0) : `${what} must be a JSON object, but is ${named(value)}`;
+  const wrong = isJsonObject(value) && isPlain(value) ? notJson(value, what, 0) : `${what} must be a JSON object, but is ${named(value)}`;
   if (wrong !== null) throw new OptionError(`${wrong}.`, "Give an object of texts, numbers, booleans, null, arrays and objects of them.");
 }
 
 function fieldCondition(field: string, wanted: unknown): Condition {
-  if (!isObject(wanted)) return anyElement(equals(comparable(wanted, field)));
+  if (!isJsonObject(wanted)) return anyElement(equals(comparable(wanted, field)));
   const names = Object.keys(wanted);
   if (names.length === 0) throw refusedFilter(`The filter on ${JSON.stringify(field)} has no condition.`);
   const all = names.map((name) => {
@@ -118,10 +120,6 @@ const refusedFilter = (message: string) =>
     'Give fields with a value or conditions, such as { lang: "de", year: { gte: 2020 }, topic: { in: ["sport", "music"] } }.',
   );
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** JSON has no dates, maps and sets: they would change or vanish when the index is written. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -130,7 +128,7 @@ function isPlain(value: object): boolean {
 
 /** A short description of a value, by its class if it has one. */
 function named(value: unknown): string {
-  const isOfClass = typeof value === "object" && value !== null && !Array.isArray(value) && !isPlain(value);
+  const isOfClass = isJsonObject(value) && !isPlain(value);
   return isOfClass ? `a ${value.constructor.name}` : describe(value);
 }
 
