@@ -53,6 +53,16 @@ export function quoted(text: string, length = 200): string {
   return printable(JSON.stringify(text.length > length ? `${text.slice(0, length)}…` : text));
 }
 
+/** A number for people: 1,234,567. */
+export function formatCount(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
+/** A number of things: `1 file`, `2,000 files`. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
 /**
  * A text that can be printed on a terminal: control characters (except line breaks and tabs) and characters that change the direction of
  * writing are written as `\u001b`.

@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { DataError } from "../src/errors.ts";
 import { openExampleFile } from "../src/io/examples-node.ts";
+import { formatCount } from "../src/show.ts";
 import { sideEncoders } from "../src/simcse/evaluation/side-encoders.ts";
 import { type MinedTriplet, mineHardNegatives } from "../src/simcse/search/hard-negatives.ts";
 import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options.ts";
@@ -78,7 +79,7 @@ export const mineCommand = withOptions(
     }
     await writeExamples(given.output, columns, triplets.map(textsOf));
     process.stderr.write(
-      `${triplets.length.toLocaleString("en-US")} triplets in ${given.output}${without > 0 ? `; ${without.toLocaleString("en-US")} pairs have none` : ""}\n`,
+      `${formatCount(triplets.length)} triplets in ${given.output}${without > 0 ? `; ${formatCount(without)} pairs have none` : ""}\n`,
     );
   } finally {
     progress.stop();

@@ -14,6 +14,7 @@ import { countTokens, type PrunedTokenizer, pruneTokenizer } from "../src/io/tok
 import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
 import { loadTokenizer, wordPieceTokenizer } from "../src/io/tokenizer.ts";
 import { openWeights } from "../src/io/weights.ts";
+import { formatCount } from "../src/show.ts";
 import { findTransformer } from "../src/simcse/checkpoint/sentence-transformers.ts";
 import { studentFiles } from "../src/simcse/checkpoint/student.ts";
 import { cacheFlags, findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";
@@ -77,7 +78,7 @@ async function runTraining(given: TokenizerOptions): Promise<void> {
   const vocabulary = learnVocabulary(sentences, vocab_size, { lowerCase: lower_case });
   const { files } = wordPieceTokenizer(vocabulary, { lowerCase: lower_case });
   for (const [name, content] of files) await writeFileAtomically(join(output_dir, name), content);
-  say(`${number(vocabulary.length)} tokens from ${number(sentences.length)} sentences, saved in ${output_dir}`);
+  say(`${formatCount(vocabulary.length)} tokens from ${formatCount(sentences.length)} sentences, saved in ${output_dir}`);
 }
 
 async function runPruning(given: PruneOptions): Promise<void> {
@@ -90,7 +91,9 @@ async function runPruning(given: PruneOptions): Promise<void> {
   const hasWeights = (await openWeights(folder)) !== null;
   const files = hasWeights ? await studentFiles(model, { tokenizer: pruned }) : tokenizerFiles(pruned);
   await writeFolderAtomically(given.output_dir, files, { overwrite: given.overwrite_output_dir === true });
-  say(`${number(pruned.oldIds.length)} of ${number(tokenizer.vocabSize)} tokens, ${covered(counts, pruned)}, saved in ${given.output_dir}`);
+  say(
+    `${formatCount(pruned.oldIds.length)} of ${formatCount(tokenizer.vocabSize)} tokens, ${covered(counts, pruned)}, saved in ${given.output_dir}`,
+  );
 }
 
 function tokenizerFiles({ tokenizer }: PrunedTokenizer): NamedContent[] {
@@ -101,7 +104,5 @@ function tokenizerFiles({ tokenizer }: PrunedTokenizer): NamedContent[] {
 function covered(counts: Float64Array, { oldIds }: PrunedTokenizer): string {
   const all = counts.reduce((sum, count) => sum + count, 0);
   const kept = oldIds.reduce((sum, id) => sum + counts[id]!, 0);
-  return `${((100 * kept) / all).toFixed(1)}% of the text's ${number(all)}`;
+  return `${((100 * kept) / all).toFixed(1)}% of the text's ${formatCount(all)}`;
 }
-
-const number = (count: number) => count.toLocaleString("en-US");

@@ -6,7 +6,7 @@
  * refused.
  */
 import { DataError } from "../errors.ts";
-import { show } from "../show.ts";
+import { plural, show } from "../show.ts";
 import { assignColumns, type ColumnAssignment } from "./examples/columns.ts";
 import type { ColumnRole } from "./text/column-names.ts";
 import { numberIn } from "./text/number.ts";
@@ -192,7 +192,7 @@ const namesIn = (words: string) => words.split(",").flatMap((word) => word.split
 /** `3 columns: sent0, sent1, hard_neg`, and other noteworthy facts. */
 function describe(table: Table, columns: readonly string[], leftOut: readonly string[]): string {
   if (table.format === "lines") return "one text a line";
-  const used = `${columns.length} column${columns.length === 1 ? "" : "s"}: ${columns.join(", ")}`;
+  const used = `${plural(columns.length, "column")}: ${columns.join(", ")}`;
   const notes = [
     ...(table.separator === null || table.separator === (table.format === "tsv" ? "\t" : ",")
       ? []

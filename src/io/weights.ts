@@ -2,7 +2,6 @@
  * The weights of a model folder, in any of the forms of Hugging Face folders: one file or several with an index, in safetensors or as
  * PyTorch pickles; and in this package's own form with matrices in 8 bits.
  */
-
 import { FileError, FormatError } from "../errors.ts";
 import { quoted, show } from "../show.ts";
 import { checkFolder, type Folder, pathIn, readJson } from "./folder.ts";

@@ -2,7 +2,6 @@
  * `--config file.json`: options from a file, as if written on the command line, whose own options take precedence. `simcse train args.json` does the
  * same, as in the original's script.
  */
-
 import { basename, dirname, resolve } from "node:path";
 import { FormatError } from "../../src/errors.ts";
 import { readJson } from "../../src/io/folder.ts";

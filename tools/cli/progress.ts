@@ -3,7 +3,7 @@
  * they do not break the bar.
  */
 import cliProgress, { type SingleBar } from "cli-progress";
-import { printable } from "../../src/show.ts";
+import { formatCount, printable } from "../../src/show.ts";
 import { say } from "./say.ts";
 
 export interface Progress {
@@ -37,8 +37,6 @@ function lineNowAndThen(): (text: () => string) => void {
   };
 }
 
-const counted = (value: number) => value.toLocaleString("en-US");
-
 /** Progress through `total` units, with the time that is left. */
 export function startProgress(total: number, label: string): Progress {
   return process.stderr.isTTY ? startBar(total, label) : startLines(total, label);
@@ -50,7 +48,7 @@ function startLines(total: number, label: string): Progress {
   const update = (done: number, note: string) =>
     sayNow(() => {
       const minutes = ((performance.now() - began) * (total - done)) / Math.max(done, 1) / 60_000;
-      return `${label} ${counted(done)} of ${counted(total)}${note && `, ${note}`}, about ${Math.ceil(minutes)} min left`;
+      return `${label} ${formatCount(done)} of ${formatCount(total)}${note && `, ${note}`}, about ${Math.ceil(minutes)} min left`;
     });
   return { ...noProgress, update };
 }
@@ -97,7 +95,7 @@ export function startCounter(unit: string, { shown = false }: { readonly shown?:
   const began = performance.now();
   const text = (count: number) => {
     const rate = count / Math.max((performance.now() - began) / 1000, 1e-3);
-    return `${counted(count)} ${unit} · ${rate.toFixed(0)}/s`;
+    return `${formatCount(count)} ${unit} · ${rate.toFixed(0)}/s`;
   };
   if (!process.stderr.isTTY) {
     const sayNow = lineNowAndThen();

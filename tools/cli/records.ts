@@ -1,5 +1,4 @@
 /** The input of commands: sentences with their ids, from a file or standard input, as lines or as a column of a table. Streamed, so any number fits. */
-
 import { fstatSync } from "node:fs";
 import { Option } from "commander";
 import { DataError, FileError, OptionError } from "../../src/errors.ts";

@@ -5,6 +5,7 @@
 import { Command, Option } from "commander";
 import { openDevice } from "../../src/gpu/node.ts";
 import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
+import { formatCount, plural } from "../../src/show.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
 import { writeExamples } from "../cli/example-file.ts";
 import { findModelOrDefault, type ModelFlags, modelOrDefaultFlags } from "../cli/find-model.ts";
@@ -15,7 +16,7 @@ import { describeAdapter, findAdapter } from "../setup/setup-adapter.ts";
 import { type CodeBase, readCodeBase, readExtensions, sampleEntries } from "./code-base.ts";
 import { type EntryKind, entryKinds } from "./entry.ts";
 import { type Lessons, lessonsOf, pairsOf } from "./lessons.ts";
-import { counted, Page } from "./page.ts";
+import { Page } from "./page.ts";
 import { measure, searchDescriptions } from "./search.ts";
 
 interface DemoOptions extends ModelFlags {
@@ -72,7 +73,8 @@ async function runDemo(given: DemoOptions): Promise<void> {
   page.fact("adapter", describeAdapter(adapter).replace(/^adapter: /, ""));
   page.fact("model", describeModel(simcse));
   page.fact("code", describeCode(all));
-  if (code.entries.length < all.entries.length) page.fact("", `The demo takes ${counted(code.entries.length)} of them, chosen by a hash.`);
+  if (code.entries.length < all.entries.length)
+    page.fact("", `The demo takes ${formatCount(code.entries.length)} of them, chosen by a hash.`);
 
   page.part(1, "What the code says in words, searched by the model as it is");
   const questions = given.question ?? lessons.held.slice(0, questionsAsked);
@@ -87,8 +89,8 @@ async function runDemo(given: DemoOptions): Promise<void> {
   page.part(2, "Learning to find the code itself: signatures, paragraphs, remedies");
   const { training, held, test } = lessons;
   page.note(
-    `${counted(training.length)} descriptions to train on. ${counted(held.length)} others are held out by a hash; each is looked up ` +
-      `among all ${counted(test.data.corpus.size)} things that can be found.`,
+    `${formatCount(training.length)} descriptions to train on. ${formatCount(held.length)} others are held out by a hash; each is looked up ` +
+      `among all ${formatCount(test.data.corpus.size)} things that can be found.`,
   );
   const before = await measure(simcse, code.entries, lessons, questions);
   page.note(await learn(simcse, training));
@@ -147,14 +149,14 @@ function describeModel(simcse: SimCSE): string {
 function describeCode({ folder, files, entries }: CodeBase): string {
   const counts = entryKinds.flatMap((kind) => {
     const count = entries.filter((entry) => entry.kind === kind).length;
-    return count === 0 ? [] : [`${counted(count)} ${kindNames[kind]}`];
+    return count === 0 ? [] : [`${formatCount(count)} ${kindNames[kind]}`];
   });
-  return `${folder}: ${counts.join(", ")} in ${counted(files)} file${files === 1 ? "" : "s"}`;
+  return `${folder}: ${counts.join(", ")} in ${plural(files, "file")}`;
 }
 
 /** Writes what the demo learns from as a table of questions and answers. */
 async function writePairs({ folder }: DemoOptions, path: string): Promise<void> {
   const rows = pairsOf((await readCodeBase(folder)).entries).map(({ texts }) => texts);
   await writeExamples(path, ["question", "answer"], rows);
-  say(`${counted(rows.length)} pairs in ${path}`);
+  say(`${formatCount(rows.length)} pairs in ${path}`);
 }

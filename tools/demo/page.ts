@@ -1,5 +1,5 @@
 /** The demo's page on a terminal: titles, notes, results and a table of scores, in lines no wider than the terminal. */
-import { printable } from "../../src/show.ts";
+import { formatCount, printable } from "../../src/show.ts";
 import type { KindScore } from "./lessons.ts";
 
 /** In a pipe, and at most: longer lines are hard to read. */
@@ -63,7 +63,7 @@ export class Page {
     this.line(`   ${"held out".padEnd(18)}${"before".padStart(8)}${"after".padStart(8)}${"before".padStart(10)}${"after".padStart(8)}`);
     for (const [i, { kind, queries, accuracy, mrr }] of before.entries()) {
       const numbers = [percent(accuracy, 8), percent(after[i]!.accuracy, 8), percent(mrr, 10), percent(after[i]!.mrr, 8)];
-      const row = `   ${kind.padEnd(10)}${counted(queries).padStart(6)}  ${numbers.join("")}`;
+      const row = `   ${kind.padEnd(10)}${formatCount(queries).padStart(6)}  ${numbers.join("")}`;
       this.line(kind === "all" ? this.#styled("1", row) : row);
     }
   }
@@ -74,9 +74,6 @@ export class Page {
 }
 
 const percent = (share: number, width: number) => (100 * share).toFixed(1).padStart(width);
-
-/** A count with separators. */
-export const counted = (count: number): string => count.toLocaleString("en-US");
 
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];

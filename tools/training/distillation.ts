@@ -6,6 +6,7 @@ import { withReopenedDevice } from "../../src/gpu/reopen.ts";
 import { type Folder, readObject } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../../src/io/folder-node.ts";
 import { encodeNpy } from "../../src/io/formats/npy.ts";
+import { formatCount, plural } from "../../src/show.ts";
 import { readConfig } from "../../src/simcse/checkpoint/checkpoint.ts";
 import { distillationSet } from "../../src/simcse/distillation/distillation-set.ts";
 import { makeStudent } from "../../src/simcse/distillation/make-student.ts";
@@ -195,7 +196,7 @@ function startEncoding(total: number) {
       if (before === null) {
         before = done;
         began = performance.now();
-        if (done > 0) say(`${count(done)} of the teacher's ${count(total)} vectors are there`);
+        if (done > 0) say(`${formatCount(done)} of the teacher's ${formatCount(total)} vectors are there`);
         if (done < total) progress = startProgress(total - done, "teacher's vectors");
       } else progress?.update(done - before, `${rate(done - before).toFixed(0)} sentences/s`);
     },
@@ -211,7 +212,7 @@ async function givenVectors(texts: readonly string[], path: string): Promise<Emb
   const vectors = await readVectors(path);
   if (vectors.length !== texts.length) {
     throw new DataError(
-      `${path} has ${count(vectors.length)} rows for ${count(texts.length)} different texts.`,
+      `${path} has ${formatCount(vectors.length)} rows for ${formatCount(texts.length)} different texts.`,
       "Give one row for each text, in the order in which they first occur.",
     );
   }
@@ -256,11 +257,7 @@ async function openStudent(teacher: Folder, given: DistillOptions, texts: readon
     0,
   );
   say(
-    `student: ${model.num_hidden_layers} layer${model.num_hidden_layers === 1 ? "" : "s"} of ${model.hidden_size}, ${count(model.vocab_size)} tokens, ${(parameters / 1e6).toFixed(1)} M parameters, ${((2 * parameters) / 1e6).toFixed(1)} MB in f16`,
+    `student: ${plural(model.num_hidden_layers, "layer")} of ${model.hidden_size}, ${formatCount(model.vocab_size)} tokens, ${(parameters / 1e6).toFixed(1)} M parameters, ${((2 * parameters) / 1e6).toFixed(1)} MB in f16`,
   );
   return source;
-}
-
-function count(number: number): string {
-  return number.toLocaleString("en-US");
 }

@@ -3,6 +3,7 @@ import { DataError, OptionError } from "../../src/errors.ts";
 import type { ExampleTable } from "../../src/io/examples.ts";
 import { diskSource } from "../../src/io/examples-node.ts";
 import { openTexts, type TextOptions, type TextTable } from "../../src/io/texts.ts";
+import { formatCount } from "../../src/show.ts";
 import { say } from "../cli/say.ts";
 import { sourcesOf, type TrainingFileOptions } from "./training-files.ts";
 
@@ -23,11 +24,14 @@ export async function readDistinctTexts(given: TrainingFileOptions): Promise<str
       if (text.trim() === "") blank++;
       else distinct.add(text);
     }
-    say(`${table.name}: ${table.understood}; ${count(all - before)} texts`);
+    say(`${table.name}: ${table.understood}; ${formatCount(all - before)} texts`);
   }
   const repeated = all - blank - distinct.size;
-  const left = [...(blank > 0 ? [`${count(blank)} are blank`] : []), ...(repeated > 0 ? [`${count(repeated)} occur before`] : [])];
-  say(`${count(distinct.size)} different texts${left.length > 0 ? `; of the others ${left.join(", ")}` : ""}`);
+  const left = [
+    ...(blank > 0 ? [`${formatCount(blank)} are blank`] : []),
+    ...(repeated > 0 ? [`${formatCount(repeated)} occur before`] : []),
+  ];
+  say(`${formatCount(distinct.size)} different texts${left.length > 0 ? `; of the others ${left.join(", ")}` : ""}`);
   if (distinct.size >= 2) return [...distinct];
   throw new DataError(`There ${distinct.size === 1 ? "is one text" : "are no texts"} to learn from.`, "Give files with more texts.");
 }
@@ -42,8 +46,4 @@ function textsOf({ name, understood, examples }: ExampleTable): TextTable {
     for await (const example of examples) yield* example.texts;
   }
   return { name, understood, texts: texts() };
-}
-
-function count(number: number): string {
-  return number.toLocaleString("en-US");
 }

@@ -1,5 +1,6 @@
 /** The option --target_vectors: training texts with the vectors of a teacher model. */
 import { DataError } from "../../src/errors.ts";
+import { formatCount } from "../../src/show.ts";
 import type { TextWithVector } from "../../src/simcse/training/training-set.ts";
 import { readVectors } from "../cli/vector-input.ts";
 import type { TrainingExamples } from "./training-files.ts";
@@ -15,7 +16,7 @@ export async function withVectors({ kind, examples, held }: TrainingExamples, pa
   const { length, dimension, data } = await readVectors(path);
   if (length !== examples.length) {
     throw new DataError(
-      `${path} has ${length.toLocaleString("en-US")} rows for ${examples.length.toLocaleString("en-US")} texts${held ? " (some are held out)" : ""}.`,
+      `${path} has ${formatCount(length)} rows for ${formatCount(examples.length)} texts${held ? " (some are held out)" : ""}.`,
       "Give one row for each text, in their order; no weights and no --eval_split.",
     );
   }

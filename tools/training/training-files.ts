@@ -6,7 +6,7 @@ import { openExampleFile } from "../../src/io/examples-node.ts";
 import { openHubExamples } from "../../src/io/hub-examples-node.ts";
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import { stream } from "../../src/nn/random.ts";
-import { quoted } from "../../src/show.ts";
+import { formatCount, plural, quoted } from "../../src/show.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
 import { holdOut } from "../../src/simcse/evaluation/sets/hold-out.ts";
 import { setOfExamples } from "../../src/simcse/evaluation/sets/read-set.ts";
@@ -84,10 +84,12 @@ export async function readTrainingFiles(given: TrainingFileOptions, tokenizer: T
     const taken = byWeight(read, weight, name);
     if (taken.length === 0 && read.length > 0)
       throw new OptionError(
-        `--train_file ${name}:${weight} takes none of its ${count(read.length, table.kind)}.`,
+        `--train_file ${name}:${weight} takes none of its ${formatCount(read.length)} ${table.kind}.`,
         "Give a greater weight.",
       );
-    say(`${table.name}: ${table.understood}; ${count(read.length, table.kind)}${weight === 1 ? "" : `, ${count(taken.length, "")} taken`}`);
+    say(
+      `${table.name}: ${table.understood}; ${formatCount(read.length)} ${table.kind}${weight === 1 ? "" : `, ${formatCount(taken.length)} taken`}`,
+    );
     // Not push(...taken), which fails with a million arguments.
     for (const example of taken) examples.push(example);
     missing += table.missing();
@@ -101,7 +103,7 @@ export async function readTrainingFiles(given: TrainingFileOptions, tokenizer: T
   if (eval_split === undefined) return { kind, examples, held: null };
   const { training, held, overlapping } = holdOut(examples, eval_split);
   say(
-    `${count(held.length, "")} of them are held out${overlapping > 0 ? `; ${count(overlapping, "")} of these share a text with the training examples` : ""}`,
+    `${formatCount(held.length)} of them are held out${overlapping > 0 ? `; ${formatCount(overlapping)} of these share a text with the training examples` : ""}`,
   );
   return { kind, examples: training, held: setOfExamples({ name: "held_out", kind, origin }, held) };
 }
@@ -111,11 +113,9 @@ function description(examples: readonly (readonly string[])[], missing: number, 
   const duplicates = examples.length - new Set(examples.map((texts) => (texts.length === 1 ? texts[0] : texts.join("\0")))).size;
   const cut = partCut(examples, tokenizer, maxLength);
   const notes = [
-    ...(duplicates > 0 ? [`${count(duplicates, duplicates === 1 ? "duplicate" : "duplicates")}`] : []),
+    ...(duplicates > 0 ? [plural(duplicates, "duplicate")] : []),
     ...(missing > 0
-      ? [
-          `${count(missing, missing === 1 ? "missing text is" : "missing texts are")} taken as ${JSON.stringify(MISSING)}, as in the original`,
-        ]
+      ? [`${plural(missing, "missing text is", "missing texts are")} taken as ${JSON.stringify(MISSING)}, as in the original`]
       : []),
     ...(cut > 0 ? [`about ${(100 * cut).toFixed(1)}% of the texts are cut at ${maxLength} tokens`] : []),
   ];
@@ -203,8 +203,4 @@ function byWeight(examples: readonly Example[], weight: number, path: string): r
   const whole = Math.floor(weight);
   const draw = stream(0, path);
   return examples.flatMap((example, at) => Array<Example>(whole + (draw(at) / 2 ** 32 < weight - whole ? 1 : 0)).fill(example));
-}
-
-function count(number: number, unit: string): string {
-  return `${number.toLocaleString("en-US")} ${unit}`.trimEnd();
 }

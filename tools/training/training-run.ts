@@ -8,6 +8,7 @@ import { type Attempt, withReopenedDevice } from "../../src/gpu/reopen.ts";
 import { type Folder, readJson } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../../src/io/folder-node.ts";
 import type { ParameterCounts } from "../../src/nn/parameters/parameter-layout.ts";
+import { formatCount } from "../../src/show.ts";
 import { adapterFiles } from "../../src/simcse/checkpoint/adapter.ts";
 import { DiskCheckpoints, openCheckpoint, tidyCheckpoints } from "../../src/simcse/checkpoint/checkpoint-folders-node.ts";
 import { stateFile } from "../../src/simcse/checkpoint/checkpoint-store.ts";
@@ -324,7 +325,7 @@ class CommandRun {
     // New measurements may choose other variants, which would change the last bits.
     const tuning = from?.tuning ? choicesFrom(from.tuning, checkpoint!.name) : await tuningFor(device, given);
     const { model, fresh } = await prepareModel(device, source, { settings, set, tuning });
-    const count = `${set.length.toLocaleString("en-US")} ${set.unit}`;
+    const count = `${formatCount(set.length)} ${set.unit}`;
     if (checkpoint !== null) {
       await loadTrainingCheckpoint(checkpoint, model);
       say(`${device.name}: resuming after step ${from?.global_step} (${checkpoint.name}), ${count}`);
@@ -407,7 +408,7 @@ class CommandRun {
     const { length: count } = this.devices;
     if (count > 1) say(`${count} devices share each batch: ${this.devices.map(({ name }) => name).join(", ")}`);
     say(
-      `${totalSteps.toLocaleString("en-US")} steps; ${count > 1 ? "on each device " : ""}a step takes ${megabytes(step.bytes)}, and parameters and optimiser state ${megabytes(model.store.bytes)}`,
+      `${formatCount(totalSteps)} steps; ${count > 1 ? "on each device " : ""}a step takes ${megabytes(step.bytes)}, and parameters and optimiser state ${megabytes(model.store.bytes)}`,
     );
     const { warmupSteps } = this.inputs.settings;
     if (warmupSteps >= totalSteps)
@@ -539,9 +540,8 @@ function duration(seconds: number): string {
 
 /** How many parameters are trained, and which are not. */
 function trainedText({ trained, all }: ParameterCounts, { settings }: Inputs): string {
-  const n = (count: number) => count.toLocaleString("en-US");
-  if (trained === all) return `trains all ${n(all)} parameters`;
-  return `trains ${n(trained)} of ${n(all)} parameters (${((100 * trained) / all).toPrecision(2)}%): ${trainedPartsText(settings)}`;
+  if (trained === all) return `trains all ${formatCount(all)} parameters`;
+  return `trains ${formatCount(trained)} of ${formatCount(all)} parameters (${((100 * trained) / all).toPrecision(2)}%): ${trainedPartsText(settings)}`;
 }
 
 /** The loss that is used, and why if no option names it. */

@@ -8,6 +8,7 @@
  * pandas does; a line with an empty value in quotation marks is a row.
  */
 import { DataError } from "../../errors.ts";
+import { formatCount } from "../../show.ts";
 import { isHeader } from "./header.ts";
 import { MAX_LINE_CHARACTERS } from "./lines.ts";
 
@@ -166,7 +167,7 @@ class RowReader {
 
   #endless(): DataError {
     return new DataError(
-      `${this.#name}, line ${this.#line}: a row of more than ${MAX_LINE_CHARACTERS.toLocaleString("en-US")} characters`,
+      `${this.#name}, line ${this.#line}: a row of more than ${formatCount(MAX_LINE_CHARACTERS)} characters`,
       "A quotation mark may be open: close it, and double a quotation mark inside a value.",
     );
   }

@@ -1,5 +1,6 @@
 /** Splits a text into lines. A line ends with `\n`, `\r\n` or `\r`, like in Python's text files; a final line end adds no line. */
 import { DataError } from "../../errors.ts";
+import { formatCount } from "../../show.ts";
 
 /** The most characters (UTF-16 units) of a line or a row. Longer ones are not sentences, and would fill the memory. */
 export const MAX_LINE_CHARACTERS = 2 ** 24;
@@ -43,7 +44,7 @@ function linesOf(block: string): string[] {
 
 function tooLong(name: string, line: number): DataError {
   return new DataError(
-    `line ${line} of ${name} is longer than ${MAX_LINE_CHARACTERS.toLocaleString("en-US")} characters`,
+    `line ${line} of ${name} is longer than ${formatCount(MAX_LINE_CHARACTERS)} characters`,
     "Give one sentence a line: split the text into sentences, or remove the line.",
   );
 }

@@ -12,7 +12,7 @@
  */
 import { DataError, OptionError } from "../../errors.ts";
 import { checkChoice } from "../../options.ts";
-import { printable, show } from "../../show.ts";
+import { plural, printable, show } from "../../show.ts";
 import { isJsonObject, parsePythonsJson, withExactIntegers } from "../formats/json.ts";
 import { findSeparator, type Separator, sampleRows, splitRows } from "./delimited.ts";
 import { isHeader } from "./header.ts";
@@ -188,7 +188,7 @@ async function openSeparated(source: ByteSource, format: "csv" | "tsv", usual: S
   function rowOf(line: number, cells: readonly string[]): Row {
     if (cells.length > columns.length) {
       throw new DataError(
-        `${name}, line ${line}: ${cells.length} values for the ${columns.length} column${columns.length === 1 ? "" : "s"} of the ${named ? "header" : "first row"}.`,
+        `${name}, line ${line}: ${cells.length} values for the ${plural(columns.length, "column")} of the ${named ? "header" : "first row"}.`,
         cells.some((cell) => /^\s+"/.test(cell))
           ? "Remove the spaces before quotation marks: only a value that begins with one is quoted."
           : `Put values that contain ${separatorNames[separator]} into quotation marks.`,

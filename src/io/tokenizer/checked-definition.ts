@@ -2,7 +2,6 @@
  * Checks a `tokenizer.json` before anything is built from it. A definition that passes is complete, refers only to its own tokens, and its
  * added tokens have the ids that the official library gives them.
  */
-
 import { show } from "../../show.ts";
 import { isJsonObject } from "../formats/json.ts";
 import type { AddedToken } from "./added-tokens.ts";

@@ -4,7 +4,6 @@
  * The library accepts every definition that passes. A part that is not listed is refused by name. A field's required value is described as
  * in "expected true or false"; a field with a default in the library may be missing.
  */
-
 import { FormatError } from "../../errors.ts";
 import { show } from "../../show.ts";
 import { isJsonObject } from "../formats/json.ts";

@@ -3,7 +3,6 @@
  * else that the tokenizer does to a text, and special tokens are found first. The tokenizer's files are changed on reading, so that a model
  * that is saved again has them.
  */
-
 import { FormatError } from "../../errors.ts";
 import { type Folder, readObject, withTexts } from "../../io/folder.ts";
 import { isJsonObject } from "../../io/formats/json.ts";

@@ -2,7 +2,6 @@
  * Settings of a sentence-transformers folder that change its vectors and that this package does not apply. They are refused by name, as a
  * model would otherwise give other vectors than in Python.
  */
-
 import { FormatError } from "../../errors.ts";
 import { isJsonObject } from "../../io/formats/json.ts";
 import { show } from "../../show.ts";

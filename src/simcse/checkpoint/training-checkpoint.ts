@@ -4,7 +4,6 @@
  *
  * The folder's model has its adapters merged, as every saved model. The adapters and the weights beside them are kept with the moments.
  */
-
 import type { Choices } from "../../autograd/choices.ts";
 import { FileError, FormatError, OptionError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../../io/folder.ts";

@@ -16,6 +16,7 @@ import { fileOperation } from "../../io/folders/errno-node.ts";
 import { makeFolder } from "../../io/folders/make-folder-node.ts";
 import { bytesOf } from "../../io/formats/bytes.ts";
 import { npyHeader } from "../../io/formats/npy.ts";
+import { formatCount } from "../../show.ts";
 import { tidyCheckpoints } from "../checkpoint/checkpoint-folders-node.ts";
 import { chunkSentences } from "../embedding/chunks.ts";
 import type { Encoder } from "../embedding/encoder.ts";
@@ -105,14 +106,12 @@ async function begunRecord(folder: string, wanted: VectorsRecord, anew: boolean)
   const what =
     differs === "teacher_sha256"
       ? `vectors of another teacher: ${found.teacher}, with other weights or settings than ${wanted.teacher} now`
-      : `vectors of other texts: ${count(found.texts)} of them, and there are ${count(wanted.texts)} now, or they have changed`;
+      : `vectors of other texts: ${formatCount(found.texts)} of them, and there are ${formatCount(wanted.texts)} now, or they have changed`;
   throw new FileError(
     `${folder} holds ${what}.`,
     "Give the same teacher and files as before, another --output_dir, or --overwrite_output_dir to encode anew.",
   );
 }
-
-const count = (number: number) => number.toLocaleString("en-US");
 
 /** The record in a folder, or null if it has none. Throws `FormatError` for a file that is no such record. */
 export async function readVectorsRecord(folder: Folder): Promise<VectorsRecord | null> {

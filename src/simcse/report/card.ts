@@ -3,6 +3,7 @@
  * same.
  */
 import { architectureOf } from "../../nn/architectures/architectures.ts";
+import { formatCount } from "../../show.ts";
 import { isInSentenceTransformers } from "../checkpoint/saved-model.ts";
 import { averagedTasks, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
 import { reportedAccuracy, transferScoresOf } from "../evaluation/senteval/evaluate-transfer.ts";
@@ -52,7 +53,7 @@ export function scoreTables(report: TrainingReport): ScoreTable[] {
 function devTables(report: TrainingReport): ScoreTable[] {
   const entry = keptEvaluation(report);
   if (entry === null) return [];
-  const at = `dev sets, after step ${entry.step.toLocaleString("en-US")}`;
+  const at = `dev sets, after step ${formatCount(entry.step)}`;
   const sts = averagedTasks("dev").map(({ name }) => name);
   const transfer = TRANSFER_TASKS.map(({ name }) => name);
   const percent = (name: string) => (entry[`eval_${name}`] === undefined ? undefined : entry[`eval_${name}`]! / 100);
@@ -81,7 +82,7 @@ function ownTable(report: TrainingReport): ScoreTable[] {
   const rows = changes.map(({ metric, before, after }) => [metric, metricValue(before), metricValue(after)]);
   return [
     {
-      names: ["metric", "before training", `after step ${step.toLocaleString("en-US")}`],
+      names: ["metric", "before training", `after step ${formatCount(step)}`],
       rows,
       note: "Your own sets; held_out is the part of the training file that was not trained on.",
     },

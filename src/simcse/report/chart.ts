@@ -2,6 +2,7 @@
  * A line chart as inline SVG: axes with round ticks, one line per series, and a legend if there are several. The page defines the colours
  * (`--series-n`).
  */
+import { formatCount } from "../../show.ts";
 import { escapeHtml, shortNumber } from "./html.ts";
 
 /** Values over steps; a value that is not finite breaks the line. */
@@ -63,7 +64,7 @@ export function lineChart({ title, caption, series, mayBeLogarithmic = false, fr
         ? []
         : points.map(
             ([step, value]) =>
-              `<circle cx="${fixed(left(step))}" cy="${fixed(top(value))}" r="2.5"><title>${escapeHtml(name)}, step ${step.toLocaleString("en-US")}: ${shortNumber(value)}</title></circle>`,
+              `<circle cx="${fixed(left(step))}" cy="${fixed(top(value))}" r="2.5"><title>${escapeHtml(name)}, step ${formatCount(step)}: ${shortNumber(value)}</title></circle>`,
           );
     return `<g style="--line: var(--series-${i % 8})"><path d="${path}"/>${marks.join("")}</g>`;
   });

@@ -1,4 +1,5 @@
 /** The model card of a trained model: README.md in its folder, which a hub shows. It has the report's content in Markdown. */
+import { formatCount } from "../../show.ts";
 import { loadingSnippets, scoreTables } from "./card.ts";
 import { cardMetadata } from "./card-metadata.ts";
 import { collapseText } from "./collapse.ts";
@@ -38,7 +39,7 @@ function training(report: TrainingReport): string[] {
 function studentOf({ arguments: { layers, vocab_size, target_vectors, model_name_or_path: teacher } }: TrainingReport): string {
   const kept = [
     ...(Array.isArray(layers) ? [`its layers ${layers.join(", ")}`] : []),
-    ...(typeof vocab_size === "number" ? [`${vocab_size.toLocaleString("en-US")} of its tokens`] : []),
+    ...(typeof vocab_size === "number" ? [`${formatCount(vocab_size)} of its tokens`] : []),
   ];
   if (kept.length === 0) return "";
   const vectors = target_vectors === undefined ? "the teacher's vectors" : plain(String(target_vectors));
@@ -83,7 +84,7 @@ function trained({ arguments: given, steps }: TrainingReport): string {
   const lines = options.map((option) => `- \`${option}\`: ${plain(String(given[option]))}`);
   const method = methodText(given);
   return [
-    ...(steps === undefined ? [] : [`- steps: ${steps.toLocaleString("en-US")}`]),
+    ...(steps === undefined ? [] : [`- steps: ${formatCount(steps)}`]),
     ...(method === "" ? [] : [`- trained parts: ${plain(method)}`]),
     ...lines,
   ].join("\n");

@@ -2,6 +2,7 @@
  * The report of a training run as one self-contained HTML page: no script, no font, no network. It is a pure function of plain data, so it
  * can be made during training, after it, or from `trainer_state.json` years later.
  */
+import { formatCount } from "../../show.ts";
 import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
 import { loadingSnippets, scoreTables } from "./card.ts";
 import { type Chart, lineChart, type Series } from "./chart.ts";
@@ -64,17 +65,16 @@ function facts({ history, steps, totalSteps, seconds, best, arguments: given }: 
   const loss = last("loss");
   const method = methodText(given);
   return [
-    done !== undefined && ["Steps", totalSteps && totalSteps !== done ? `${count(done)} of ${count(totalSteps)}` : count(done)],
+    done !== undefined && [
+      "Steps",
+      totalSteps && totalSteps !== done ? `${formatCount(done)} of ${formatCount(totalSteps)}` : formatCount(done),
+    ],
     seconds !== undefined && ["Time", duration(seconds)],
     loss !== undefined && ["Last loss", shortNumber(loss)],
-    best && [`Best ${best.metric.replace(/^eval_/, "")}`, `${metricText(best.metric, best.value)} at step ${count(best.step)}`],
-    rate !== undefined && ["Sentences a second", count(Math.round(rate))],
+    best && [`Best ${best.metric.replace(/^eval_/, "")}`, `${metricText(best.metric, best.value)} at step ${formatCount(best.step)}`],
+    rate !== undefined && ["Sentences a second", formatCount(Math.round(rate))],
     method !== "" && ["Trained parts", method],
   ].filter((fact): fact is [string, string] => Array.isArray(fact));
-}
-
-function count(value: number): string {
-  return value.toLocaleString("en-US");
 }
 
 /** Correlations are fractions in the log and are shown times 100. */

@@ -5,6 +5,7 @@
 import { CapacityError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
+import { formatCount } from "../../show.ts";
 import type { Embeddings } from "../embedding/encoder.ts";
 import { visitPairs } from "./cosine-blocks.ts";
 import { checkThreshold, hooksOf, type SimilarPairsOptions } from "./similar-pairs.ts";
@@ -108,7 +109,7 @@ class PairList {
   #grow(): void {
     if (this.#count >= mostPairs)
       throw new CapacityError(
-        `More than ${mostPairs.toLocaleString("en-US")} pairs have a cosine of at least ${this.threshold}.`,
+        `More than ${formatCount(mostPairs)} pairs have a cosine of at least ${this.threshold}.`,
         "Give a higher threshold, or fewer texts.",
       );
     const [rows, scores] = [new Uint32Array(4 * this.#count), new Float32Array(2 * this.#count)];

@@ -6,7 +6,6 @@
  * matches entries for which all three hold: the field equals a value, is in a range, is in a list. A field with an array matches if one of
  * its elements does. An entry without the field does not match. Numbers are compared with numbers, texts with texts (so dates as ISO 8601).
  */
-
 import { OptionError } from "../../errors.ts";
 import { isJsonObject } from "../../io/formats/json.ts";
 import { nearestName } from "../../options.ts";

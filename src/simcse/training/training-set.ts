@@ -3,7 +3,7 @@ import { DataError } from "../../errors.ts";
 import { numberIn } from "../../io/text/number.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { stream } from "../../nn/random.ts";
-import { quoted, show } from "../../show.ts";
+import { plural, quoted, show } from "../../show.ts";
 import { checkIterable, checkText } from "../embedding/texts.ts";
 import type { LossTarget } from "../losses/loss.ts";
 import type { TokenizedExample } from "./step-recording.ts";
@@ -172,7 +172,7 @@ function targetOf(rows: readonly Row[]): LossTarget | null {
 }
 
 function rowText({ texts, target }: Row): string {
-  const count = `${texts.length} column${texts.length === 1 ? "" : "s"}`;
+  const count = plural(texts.length, "column");
   if (target.length === 0) return count;
   return `${count} and ${texts.length === 1 ? `a vector of ${target.length} numbers` : "a score"}`;
 }

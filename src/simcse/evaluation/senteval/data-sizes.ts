@@ -3,6 +3,7 @@
  * most of their lines; scores on them look fine and compare with nothing.
  */
 import type { Folder } from "../../../io/folder.ts";
+import { formatCount } from "../../../show.ts";
 import { loadSts, type StsMode, type StsTask, type StsTaskName } from "./sts.ts";
 import { loadTransfer, type TransferTask, type TransferTaskName } from "./transfer.ts";
 
@@ -57,10 +58,9 @@ export async function unusualSizes(folder: Folder, { sts = [], transfer = [], mo
 }
 
 function notesOn(name: StsTaskName | TransferTaskName, sizes: Sizes): string[] {
-  const n = (count: number) => count.toLocaleString("en-US");
   const unusual = Object.entries(sizes).filter(([part, size]) => size !== publishedSizes[name][part]);
   return unusual.map(([part, size]) => {
     const what = part === "all" ? "data" : `${part} data`;
-    return `${name}: its ${what} has ${n(size)} examples, SentEval's has ${n(publishedSizes[name][part]!)}. Its score does not compare with published ones; if the data should be SentEval's, fetch it again.`;
+    return `${name}: its ${what} has ${formatCount(size)} examples, SentEval's has ${formatCount(publishedSizes[name][part]!)}. Its score does not compare with published ones; if the data should be SentEval's, fetch it again.`;
   });
 }

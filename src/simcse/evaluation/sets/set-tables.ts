@@ -1,4 +1,5 @@
 /** The scores of a user's own sets as text: one box per set, like the SentEval tables. */
+import { formatCount } from "../../../show.ts";
 import { boxedTable } from "../senteval/table.ts";
 import type { SetReport } from "./evaluate-set.ts";
 
@@ -13,7 +14,7 @@ export function setTables(reports: readonly SetReport[], columns = Number.POSITI
       const values = names.map((metric) => shown(metric, metrics[metric]!));
       const wide = boxedTable([names, values]);
       const fits = wide.indexOf("\n") <= columns;
-      return `${name}: ${kind}, ${n.toLocaleString("en-US")}\n${fits ? wide : boxedTable([["Metric", "Score"], ...names.map((metric, i) => [metric, values[i]!])])}`;
+      return `${name}: ${kind}, ${formatCount(n)}\n${fits ? wide : boxedTable([["Metric", "Score"], ...names.map((metric, i) => [metric, values[i]!])])}`;
     })
     .join("\n\n");
 }
