@@ -55,8 +55,8 @@ export const convertCommand = withOptions(
 
 async function runConversion(given: ConvertOptions): Promise<void> {
   const model = await openConvertible(await findModel(modelName(given), given), {
-    ...(given.pooler && { pooler: given.pooler }),
-    ...(given.max_seq_length && { maxLength: given.max_seq_length }),
+    pooler: given.pooler,
+    maxLength: given.max_seq_length,
   });
   const files = formats[given.format]!(model, dtypes[given.dtype]);
   await writeFolderAtomically(given.output_dir, files, { overwrite: given.overwrite_output_dir === true });

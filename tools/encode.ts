@@ -86,7 +86,7 @@ async function* encodeRecords(
   const { precision, truncate_dim } = given;
   const options = {
     precision: ranges === null ? precision : "f32",
-    ...(truncate_dim && { truncateDim: truncate_dim }),
+    truncateDim: truncate_dim,
     signal,
     profiler,
     onProgress,

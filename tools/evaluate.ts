@@ -105,18 +105,17 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
   const modelFolder = await findModelOrDefault(given);
   await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {
-    ...(given.pooler && { pooler: given.pooler }),
+    pooler: given.pooler,
     batchSize: given.batch_size,
     // Scores are those of the model as it was trained.
     dtype: "f32",
     tuning: await tuningFor(device, given),
   });
   // SentEval's sentences are read whole, as in the original; your own texts are truncated to the model's length.
-  const cut = given.truncate_dim === undefined ? {} : { truncateDim: given.truncate_dim };
   const encodeWith =
     (options: { readonly maxLength?: number } & PromptOptions): Encode =>
     async (texts) =>
-      (await simcse.encode(texts, { ...cut, ...options })).data;
+      (await simcse.encode(texts, { truncateDim: given.truncate_dim, ...options })).data;
   const whole = encodeWith({ maxLength: Math.min(mostTokens, longestSentence(simcse.model.config)) });
   const progress = startProgress(tasks.sts.length + tasks.transfer.length + sets.length, "evaluating");
   try {

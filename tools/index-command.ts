@@ -1,5 +1,4 @@
 /** `simcse index`: makes an index of sentences, adds to it, removes from it, lists it, exports it. */
-
 import { existsSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { Command, Option } from "commander";
@@ -80,7 +79,7 @@ const buildCommand = withOptions(new Command("build").description("build an inde
   const { precision, rescore } = given;
   try {
     const { sentences, vectors } = await source(given);
-    await open.simcse.buildIndex(sentences, { precision, rescore, signal, onProgress: counter.update, ...(vectors && { vectors }) });
+    await open.simcse.buildIndex(sentences, { precision, rescore, signal, onProgress: counter.update, vectors });
   } finally {
     counter.stop();
   }
@@ -108,8 +107,8 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
     await open.simcse.addToIndex(withIdsOf(open.simcse.index, sentences), {
       signal,
       onProgress: counter.update,
-      ...(given.upsert && { upsert: true }),
-      ...(vectors && { vectors }),
+      upsert: given.upsert,
+      vectors,
     });
   } finally {
     counter.stop();
@@ -213,11 +212,11 @@ const exportCommand = withOptions(
 const folderOf = (path: string): Promise<Folder> => openFolder(dirname(resolve(path)));
 
 /** The sentences of the input, and their vectors if they are given. */
-async function source(options: SourceOptions): Promise<{ sentences: Sentences; vectors?: Embeddings }> {
+async function source(options: SourceOptions): Promise<{ sentences: Sentences; vectors?: Embeddings | undefined }> {
   const given = isMatrix(options.input) ? await withRecords(options) : options;
   const { vectors, vector_column } = given;
   if (vector_column === undefined)
-    return { sentences: items(given), ...(vectors !== undefined && { vectors: await readVectors(vectors) }) };
+    return { sentences: items(given), vectors: vectors === undefined ? undefined : await readVectors(vectors) };
   if (vectors !== undefined) throw new OptionError("--vectors and --vector_column both give vectors.", "Leave out one of them.");
   const sentences: SentenceToIndex[] = [];
   const rows: Float32Array[] = [];

@@ -42,12 +42,12 @@ export const pushCommand = withOptions(
   const { revision, commit_message: message, license, language, pooler } = given;
   const { url, commit, files, assumedPooler } = await pushModel(name, folder, {
     signal,
-    ...(given.private && { private: true }),
-    ...(revision !== undefined && { revision }),
-    ...(message !== undefined && { message }),
-    ...(license !== undefined && { license }),
-    ...(language && { language }),
-    ...(pooler && { pooler }),
+    private: given.private,
+    revision,
+    message,
+    license,
+    language,
+    pooler,
   });
   if (assumedPooler !== null) say(`${folder} does not name its pooler; its card says ${assumedPooler} (--pooler states another)`);
   say(`sent ${files.length} files to ${url}`);

@@ -40,7 +40,7 @@ export const searchCommand = withOptions(
   const signal = interruptSignal();
   await open.simcse.loadIndex(given.index);
   const { top_k: topK, filter } = given;
-  const search: SearchOptions = { topK, threshold: lowestCosine, signal, ...(filter && { filter }) };
+  const search: SearchOptions = { topK, threshold: lowestCosine, signal, filter };
   const asked = queries.length > 0 ? queries.map((sentence) => ({ sentence })) : isMatrix(given.input) ? null : readRecords(given);
   await printLines(
     answers(

@@ -107,7 +107,7 @@ async function* bestKeys(
 ): AsyncGenerator<string> {
   using index = new VectorIndex(simcse.model.device, simcse.dimension);
   index.add(keys.data);
-  const found = await index.search(queries.data, { topK: top_k!, ...(threshold !== undefined && { threshold }) });
+  const found = await index.search(queries.data, { topK: top_k!, threshold });
   for (const [query, results] of found.entries()) {
     yield resultLine(
       query,

@@ -47,16 +47,16 @@ export interface ExampleTable {
 /** How to read examples if the file does not say it. */
 export interface ExampleOptions {
   /** The roles of columns: `sent0=question,sent1=answer`, or `sent0,sent1,hard_neg` in order (`_` skips one); or a column's name for each role. */
-  readonly columns?: string | ColumnAssignment;
+  readonly columns?: string | ColumnAssignment | undefined;
   /** Whether the first row names the columns; decided by its cells if absent. */
-  readonly header?: boolean;
+  readonly header?: boolean | undefined;
   /** The format; decided by the file name's extension if absent. */
-  readonly format?: TableFormat;
+  readonly format?: TableFormat | undefined;
   /**
    * Called for a row that cannot be read or has a value that does not fit its column. The row is then left out; if absent, reading throws
    * the error.
    */
-  readonly onProblem?: (problem: DataError) => void;
+  readonly onProblem?: ((problem: DataError) => void) | undefined;
 }
 
 /** Replaces the text that a row lacks, as in the original. */
@@ -67,14 +67,9 @@ export const MISSING = " ";
  * columns' roles are not clear. Reading the examples throws DataError, naming the row, for a value that does not fit its column.
  */
 export async function openExamples(source: ByteSource, options: ExampleOptions = {}): Promise<ExampleTable> {
-  const table = await openTable(source, {
-    ...(options.format !== undefined && { format: options.format }),
-    ...(options.header !== undefined && { header: options.header }),
-    ...(options.onProblem !== undefined && { onProblem: options.onProblem }),
-    ...(options.columns !== undefined && {
-      knownColumns: typeof options.columns === "string" ? namesIn(options.columns) : Object.values(options.columns),
-    }),
-  });
+  const { format, header, onProblem, columns: chosen } = options;
+  const knownColumns = typeof chosen === "string" ? namesIn(chosen) : Object.values(chosen ?? {});
+  const table = await openTable(source, { format, header, onProblem, knownColumns });
   const { first, rows } = await peeked(table.rows);
   if (first === null) {
     throw new DataError(
@@ -82,7 +77,7 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
       "Give a file with at least one row below its header.",
     );
   }
-  const assignment = assignColumns(table, first, options.columns);
+  const assignment = assignColumns(table, first, chosen);
   const kind = kindOf(table, assignment);
   let missing = 0;
   const columns = Object.values(assignment.columns);

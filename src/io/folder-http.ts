@@ -222,8 +222,7 @@ class HttpFolder implements Folder {
   }
 
   #init(method: "GET" | "HEAD", headers: Record<string, string>): RequestInit {
-    const { signal } = this.#options;
-    return { method, headers, ...(signal === undefined ? {} : { signal }) };
+    return { method, headers, signal: this.#options.signal ?? null };
   }
 
   async #body(file: string, response: Response, arrivals: Arrivals): Promise<Uint8Array> {

@@ -22,10 +22,10 @@ export async function openHubExamples(name: string, options: HubExamplesOptions 
     hubOptions,
   );
   const folder = await openRepository({ type: "dataset", name }, hub);
-  const files = filesOfSplit(name, await folder.list(), { split, ...(config !== undefined && { config }) });
+  const files = filesOfSplit(name, await folder.list(), { split, config });
   return openParts(
     [name, config, split].filter((part) => part !== undefined).join(" "),
     files.map((file) => fileSource(folder, file)),
-    columns === undefined ? {} : { columns },
+    { columns },
   );
 }

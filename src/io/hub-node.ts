@@ -21,19 +21,19 @@ import { downloadFile } from "./hub/download-node.ts";
 /** Options of `openHubFolder` and `openHubExamples`, and of `SimCSE.load` in Node. */
 export interface HubOptions {
   /** A branch, tag or commit; `main` if absent. */
-  readonly revision?: string;
+  readonly revision?: string | undefined;
   /** For private or gated repositories; HF_TOKEN if absent. */
   readonly token?: string;
   /** Where downloads are kept; HF_HUB_CACHE, or `hub` in HF_HOME, if absent. */
-  readonly cacheDir?: string;
+  readonly cacheDir?: string | undefined;
   /** Make no network requests; HF_HUB_OFFLINE=1 or TRANSFORMERS_OFFLINE=1 if absent. */
-  readonly offline?: boolean;
+  readonly offline?: boolean | undefined;
   /** The address of the hub or a mirror; HF_ENDPOINT if absent. */
   readonly endpoint?: string;
   /** Called with a sentence for the user when a repository is taken from the cache because the hub cannot be reached. */
   readonly onNote?: (note: string) => void;
   /** Called while a file is downloaded, with bytes. */
-  readonly onProgress?: (progress: { readonly file: string; readonly done: number; readonly total: number }) => void;
+  readonly onProgress?: ((progress: { readonly file: string; readonly done: number; readonly total: number }) => void) | undefined;
 }
 
 /** The names of the options, for calls that take these and others. */

@@ -12,9 +12,9 @@ import { openTable, placeOf, type Row, type Table } from "./text/table.ts";
 /** How to read a table's texts. */
 export interface TextOptions {
   /** The columns to take, by names or by numbers from 1, separated by commas; all columns of texts if absent. */
-  readonly columns?: string;
+  readonly columns?: string | undefined;
   /** Whether the first row names the columns; decided by its cells if absent. */
-  readonly header?: boolean;
+  readonly header?: boolean | undefined;
 }
 
 /** A file's texts, read on demand. */
@@ -33,10 +33,7 @@ export interface TextTable {
  */
 export async function openTexts(source: ByteSource, { columns: chosen, header }: TextOptions = {}): Promise<TextTable> {
   const names = chosen?.split(",").map((word) => word.trim().replace(/^\w+=/, ""));
-  const table = await openTable(source, {
-    ...(header !== undefined && { header }),
-    ...(names !== undefined && { knownColumns: names }),
-  });
+  const table = await openTable(source, { header, knownColumns: names });
   const iterator = table.rows[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done) throw new DataError(`${table.name} holds no row.`, "Give a file with texts.");

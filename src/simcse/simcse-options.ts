@@ -11,28 +11,28 @@ import type { SentenceToIndex } from "./search/sentence-index.ts";
 /** Options of `SimCSE.load` and `SimCSE.loadFrom`. */
 export interface LoadOptions extends PromptOptions {
   /** How a sentence's vector is made; the one saved with the model if absent. */
-  readonly pooler?: PoolerType;
+  readonly pooler?: PoolerType | undefined;
   /** Sentences are truncated to this many tokens; if absent, to the model's saved length, or 128, but no more than the model supports. */
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
   /**
    * Devices that encode beside the model's own, which may be among them: each takes a part of a large call. Training ends that, because the
    * others do not learn. Only the model's own device if absent.
    */
   readonly devices?: readonly Device[];
   /** Sentences per batch; if absent 64, and in calls with many sentences as many as the device computes well at once. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Scale vectors to unit length; true if absent. */
-  readonly normalize?: boolean;
+  readonly normalize?: boolean | undefined;
   /**
    * How matrices and activations are stored on the device; kernels add in f32. f16 takes half the memory and is faster on matrix units; a
    * vector's cosine with that of f32 is above 0.9999. If absent, f16 on devices with matrix units for it, otherwise f32. Saving and
    * training lose nothing: they read the weights from their file again.
    */
-  readonly dtype?: FloatType;
+  readonly dtype?: FloatType | undefined;
   /** How kernels are chosen, from `openTuning`; if absent, by rule, among the variants with correct results. */
   readonly tuning?: Tuning | undefined;
   /** Stops loading; `load` then throws the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * Allocate memory for training too, four times the weights. If false or absent, `train` allocates it. A model without a saved pooler gets
    * `cls` with a fresh MLP, which is what SimCSE trains, and one without weights gets fresh ones.
@@ -61,7 +61,7 @@ export type IndexSource = Iterable<string | SentenceToIndex> | AsyncIterable<str
 /** How sentences are encoded for an index. */
 export interface IndexOptions extends Pick<EncodeOptions, "batchSize" | "onProgress" | "signal"> {
   /** The sentences' vectors, if `encode` has already computed them; they are then not encoded again. */
-  readonly vectors?: Embeddings;
+  readonly vectors?: Embeddings | undefined;
 }
 
 /** The names of `IndexOptions`. */
@@ -70,7 +70,7 @@ export const indexOptions: OptionNames<IndexOptions> = { batchSize: true, onProg
 /** Options of `SimCSE.addToIndex`. */
 export interface AddToIndexOptions extends IndexOptions {
   /** Replace sentences whose id is already in the index; if false or absent, they are refused. */
-  readonly upsert?: boolean;
+  readonly upsert?: boolean | undefined;
 }
 
 /** The names of `AddToIndexOptions`. */

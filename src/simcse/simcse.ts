@@ -197,8 +197,8 @@ export class SimCSE {
         maxLength: options.maxLength ?? saved.maxLength,
         texts: withPrompt(texts, options),
         threads,
-        ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
-        ...(options.normalize === undefined ? {} : { normalize: options.normalize }),
+        batchSize: options.batchSize,
+        normalize: options.normalize,
       });
       await encoder.shareWith(otherDevices(device, options.devices ?? []));
       return create({ model, encoder, fresh, name: given.name.split(/[\\/]/).filter(Boolean).at(-1) ?? given.name });
@@ -238,7 +238,7 @@ export class SimCSE {
     const { loadFrom } = this.constructor as typeof SimCSE;
     const made = await makeStudent(teacher, options);
     return (await loadFrom(this.model.device, made, {
-      ...(this.encoder.batchSize !== null && { batchSize: this.encoder.batchSize }),
+      batchSize: this.encoder.batchSize ?? undefined,
       training: options.config !== undefined,
     })) as this;
   }
@@ -257,7 +257,7 @@ export class SimCSE {
         throw new OptionError(`The teacher is ${describe(teacher)}.`, "Give a loaded model, or its vectors { length, dimension, data }.");
       const all = [...texts];
       const { signal } = options;
-      const given = teacher instanceof SimCSE ? await teacher.encode(all, { ...(signal && { signal }) }) : teacher;
+      const given = teacher instanceof SimCSE ? await teacher.encode(all, { signal }) : teacher;
       const vectors = given.dimension > this.dimension ? project(given, await principalComponents(given, this.dimension)) : given;
       const { tokenizer, texts: preparation } = this.encoder;
       return distillationSet(all, vectors, { tokenizer, maxLength: settings.maxLength, preparation });
@@ -408,9 +408,9 @@ export class SimCSE {
     return communities(this.model.device, await this.#toCompare(texts, options), options);
   }
 
-  #toCompare(texts: Iterable<string> | Embeddings, { signal }: { readonly signal?: AbortSignal }): Promise<Embeddings> {
+  #toCompare(texts: Iterable<string> | Embeddings, { signal }: { readonly signal?: AbortSignal | undefined }): Promise<Embeddings> {
     if (!isEmbeddings(texts)) checkIterable("texts", texts);
-    return this.#embeddings(isEmbeddings(texts) ? texts : [...texts], { ...(signal && { signal }) });
+    return this.#embeddings(isEmbeddings(texts) ? texts : [...texts], { signal });
   }
 
   /** The index that `search` uses. Throws `OptionError` if none was built or loaded. */
@@ -424,10 +424,7 @@ export class SimCSE {
     checkOptions("buildIndex", options, { ...indexOptions, ...vectorIndexOptions });
     const call = ++this.#indexCalls.begun;
     const { precision, rescore } = options;
-    const index = new SentenceIndex(this.model.device, this.dimension, {
-      ...(precision && { precision }),
-      ...(rescore !== undefined && { rescore }),
-    });
+    const index = new SentenceIndex(this.model.device, this.dimension, { precision, rescore });
     try {
       await this.#addTo(index, sentences, options);
     } catch (error) {
@@ -461,7 +458,7 @@ export class SimCSE {
     checkSearchOptions(options);
     void this.index; // Without one, say so before the queries are encoded.
     const { signal } = options;
-    const { data } = await this.#embeddings(queries, { ...(signal && { signal }), ...searchPrompt(this.encoder.texts, "query") });
+    const { data } = await this.#embeddings(queries, { signal, ...searchPrompt(this.encoder.texts, "query") });
     const results = await this.index.search(data, { ...options, threshold: options.threshold ?? usualThreshold });
     return typeof queries === "string" ? results[0]! : results;
   }
@@ -498,7 +495,7 @@ export class SimCSE {
     let done = 0;
     const items = indexItems(sentences);
     for await (const { items: some, data } of vectors === undefined ? this.#encoded(items, options) : this.#given(items, vectors)) {
-      await index.add(some, data, { first: done, ...(upsert && { upsert }) });
+      await index.add(some, data, { first: done, upsert });
       done += some.length;
     }
     if (vectors !== undefined && vectors.length !== done)
@@ -513,9 +510,9 @@ export class SimCSE {
     { signal, onProgress, batchSize }: IndexOptions,
   ): AsyncGenerator<EmbeddedItems<SentenceToIndex>> {
     return this.encoder.streamItems(items, ({ sentence }) => sentence, {
-      ...(batchSize && { batchSize }),
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress }),
+      batchSize,
+      signal,
+      onProgress,
       ...searchPrompt(this.encoder.texts, "document"),
     });
   }
@@ -590,11 +587,8 @@ function isEmbeddings(of: Iterable<string> | Embeddings): of is Embeddings {
 }
 
 /** The same signal, and progress that starts at `before`. */
-function startingAt(
-  before: number,
-  { signal, onProgress }: { [Name in keyof SimilarityOptions]: SimilarityOptions[Name] | undefined },
-): SimilarityOptions {
-  return { ...(signal && { signal }), ...(onProgress && { onProgress: (done: number) => onProgress(before + done) }) };
+function startingAt(before: number, { signal, onProgress }: SimilarityOptions): SimilarityOptions {
+  return { signal, onProgress: onProgress && ((done) => onProgress(before + done)) };
 }
 
 /** For vectors of unit length. */

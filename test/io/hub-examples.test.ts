@@ -33,7 +33,11 @@ const hub = await startHub({
 });
 const root = await temporaryFolder();
 let caches = 0;
-const options = (more: HubExamplesOptions = {}) => ({ endpoint: hub.url, cacheDir: join(root, `cache${caches++}`), ...more });
+const options = (more: Omit<HubExamplesOptions, "cacheDir"> = {}) => ({
+  endpoint: hub.url,
+  cacheDir: join(root, `cache${caches++}`),
+  ...more,
+});
 const textsOf = async (name: string, given: HubExamplesOptions) =>
   (await collect((await openHubExamples(name, given)).examples)).map(({ texts }) => texts);
 

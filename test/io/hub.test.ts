@@ -32,8 +32,8 @@ let caches = 0;
 
 const options = (more: HubOptions = {}): HubOptions & { cacheDir: string } => ({
   endpoint: hub.url,
-  cacheDir: join(root, `cache${caches++}`),
   ...more,
+  cacheDir: more.cacheDir ?? join(root, `cache${caches++}`),
 });
 
 /** Lets the connection break when the cache holds as much of the file. */

@@ -1,9 +1,11 @@
 /** The options --columns and --header: the meaning of a table's columns, if their names do not tell. */
 import { Option } from "commander";
-import type { ExampleOptions } from "../../src/io/examples.ts";
 import { flag } from "./options.ts";
 
-export type ColumnFlags = Pick<ExampleOptions, "columns" | "header">;
+export interface ColumnFlags {
+  readonly columns?: string | undefined;
+  readonly header?: boolean | undefined;
+}
 
 export const columnOptions: readonly Option[] = [
   new Option(
@@ -15,5 +17,5 @@ export const columnOptions: readonly Option[] = [
 
 /** Converts a command's options to those of the example reader. */
 export function columnsOf({ columns, header }: ColumnFlags): ColumnFlags {
-  return { ...(columns !== undefined && { columns }), ...(header !== undefined && { header }) };
+  return { columns, header };
 }

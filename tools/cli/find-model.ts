@@ -88,9 +88,9 @@ export function findModel(nameOrPath: string, { model_revision, ...flags }: HubF
 /** How a command asks the hub: notes go to standard error, and a bar shows what is downloaded. */
 export function hubAccess(revision: string | undefined, { cache_dir, offline }: CacheFlags): HubOptions {
   return {
-    ...(revision !== undefined && { revision }),
-    ...(cache_dir !== undefined && { cacheDir: cache_dir }),
-    ...(offline !== undefined && { offline }),
+    revision,
+    cacheDir: cache_dir,
+    offline,
     onNote: (note) => say(`note: ${note}`),
     onProgress: downloadProgress(),
   };

@@ -55,12 +55,12 @@ export async function openModel(given: ModelOptions, { normalize = true }: { rea
   const [device] = devices;
   try {
     const simcse = await SimCSE.loadFrom(device, folder, {
-      ...(given.pooler && { pooler: given.pooler }),
-      ...(given.max_length && { maxLength: given.max_length }),
-      ...(given.prompt !== undefined && { prompt: given.prompt }),
-      ...(given.prompt_name !== undefined && { promptName: given.prompt_name }),
-      ...(given.batch_size && { batchSize: given.batch_size }),
-      ...(given.dtype && { dtype: given.dtype }),
+      pooler: given.pooler,
+      maxLength: given.max_length,
+      prompt: given.prompt,
+      promptName: given.prompt_name,
+      batchSize: given.batch_size,
+      dtype: given.dtype,
       normalize,
       devices,
       tuning: await tuningFor(device, given),

@@ -65,7 +65,7 @@ export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRec
   const { text_column, id_column, metadata_columns = [], vector_column, header } = given;
   const table = await openTable(source, {
     format: given.input_format ?? formatOf(given.input) ?? "lines",
-    ...(header !== undefined && { header }),
+    header,
     knownColumns: [text_column, id_column, vector_column, ...metadata_columns].filter((column) => column !== undefined),
   });
   if (table.format === "lines" && (id_column !== undefined || metadata_columns.length > 0)) {

@@ -24,7 +24,7 @@ export interface VectorForm {
   readonly precision: Precision;
   readonly dimension: number;
   /** Static int8: what the bytes stand for. Absent if rows of int8 have scales. */
-  readonly ranges?: Int8Ranges;
+  readonly ranges?: Int8Ranges | undefined;
 }
 
 export type VectorWriter = (chunks: AsyncIterable<VectorChunk>, form: VectorForm) => Promise<void>;

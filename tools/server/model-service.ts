@@ -19,7 +19,7 @@ export interface ServiceOptions {
 
 export interface Search {
   readonly topK: number;
-  readonly filter?: Filter;
+  readonly filter?: Filter | undefined;
 }
 
 interface Query extends Search {
@@ -143,7 +143,7 @@ export class ModelService {
       const { dimension } = this.model;
       const vectors = new Float32Array(places.length * dimension);
       for (const [i, place] of places.entries()) vectors.set(queries[place]!.vector, i * dimension);
-      const found = await this.model.index.search(vectors, { topK, ...(filter && { filter }) });
+      const found = await this.model.index.search(vectors, { topK, filter });
       for (const [i, place] of places.entries()) results[place] = found[i]!;
     }
     return results;

@@ -9,8 +9,8 @@ export interface SearchRequest {
   readonly queries: readonly string[];
   readonly topK: number;
   /** Only results at least this similar; every result if absent. */
-  readonly threshold?: number;
-  readonly filter?: Filter;
+  readonly threshold?: number | undefined;
+  readonly filter?: Filter | undefined;
 }
 
 const knownFields = ["model", "input", "top_k", "threshold", "filter"];

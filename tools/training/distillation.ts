@@ -154,7 +154,7 @@ async function encoded(teacher: Folder, texts: readonly string[], { given, outpu
       async run(device, attempt) {
         const { pooler, sentenceHead } = await readConfig(teacher);
         await using simcse = await SimCSE.loadFrom(device, teacher, {
-          ...(pooler === null && sentenceHead === null && given.pooler_type !== undefined && { pooler: given.pooler_type }),
+          pooler: pooler === null && sentenceHead === null ? given.pooler_type : undefined,
           tuning: await tuningFor(device, given),
         });
         say(`teacher: ${simcse.name}, vectors of ${simcse.dimension} numbers (${simcse.pooler}), on ${device.name}`);

@@ -2,7 +2,7 @@
 import { DataError, OptionError } from "../../src/errors.ts";
 import type { ExampleTable } from "../../src/io/examples.ts";
 import { diskSource } from "../../src/io/examples-node.ts";
-import { openTexts, type TextOptions, type TextTable } from "../../src/io/texts.ts";
+import { openTexts, type TextTable } from "../../src/io/texts.ts";
 import { formatCount } from "../../src/show.ts";
 import { say } from "../cli/say.ts";
 import { sourcesOf, type TrainingFileOptions } from "./training-files.ts";
@@ -17,7 +17,7 @@ export async function readDistinctTexts(given: TrainingFileOptions): Promise<str
   let blank = 0;
   for (const { name, weight, open } of sourcesOf(given)) {
     if (weight !== 1) throw new OptionError(`--train_file ${name}:${weight}: a text is learned from once.`, "Leave the weight out.");
-    const table = given.dataset_name === undefined ? await openTexts(await diskSource(name), textOptions(given)) : textsOf(await open());
+    const table = given.dataset_name === undefined ? await openTexts(await diskSource(name), given) : textsOf(await open());
     const before = all;
     for await (const text of table.texts) {
       all++;
@@ -34,10 +34,6 @@ export async function readDistinctTexts(given: TrainingFileOptions): Promise<str
   say(`${formatCount(distinct.size)} different texts${left.length > 0 ? `; of the others ${left.join(", ")}` : ""}`);
   if (distinct.size >= 2) return [...distinct];
   throw new DataError(`There ${distinct.size === 1 ? "is one text" : "are no texts"} to learn from.`, "Give files with more texts.");
-}
-
-function textOptions({ columns, header }: TrainingFileOptions): TextOptions {
-  return { ...(typeof columns === "string" && { columns }), ...(header !== undefined && { header }) };
 }
 
 /** The texts of a table of examples. */

@@ -40,10 +40,7 @@ export interface DevEvaluation {
  * `DataError` for malformed ones and for those whose scores or labels are all the same, `OptionError` for two of one name.
  */
 export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet | null): Promise<DevEvaluation> {
-  const own = [
-    ...(held ? [held] : []),
-    ...(await openEvaluationSets(given, given.eval_columns === undefined ? {} : { columns: given.eval_columns })),
-  ];
+  const own = [...(held ? [held] : []), ...(await openEvaluationSets(given, { columns: given.eval_columns }))];
   for (const set of own) checkDiffering(set);
   const ofSentEval = own.length === 0 || given.do_eval === true || given.eval_transfer === true;
   // --do_eval is usual with sets of one's own, too, where SentEval's need not exist.

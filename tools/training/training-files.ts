@@ -181,9 +181,9 @@ export function sourcesOf(given: TrainingFileOptions): readonly Source[] {
   const open = () =>
     openHubExamples(dataset_name, {
       ...hubAccess(dataset_revision, flags),
-      ...(config !== undefined && { config }),
-      ...(split !== undefined && { split }),
-      ...(columns.columns !== undefined && { columns: columns.columns }),
+      config,
+      split,
+      columns: columns.columns,
     });
   return [{ name: dataset_name, weight: 1, open }];
 }

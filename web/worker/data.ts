@@ -168,7 +168,7 @@ async function readExamples(
     const table = await openExamples(open(), {
       ...reading,
       columns: assignment,
-      ...(header !== undefined && { header }),
+      header,
       onProblem: (problem) => {
         problemCount++;
         if (problems.length < MOST_PROBLEMS) problems.push(problem);

@@ -31,8 +31,8 @@ export interface DownloadOptions {
   /** The remedy when the server refuses, by status; advice about the address if absent. */
   readonly remedyFor?: (status: number) => string;
   /** Bytes received, and the total if the server says it. */
-  readonly onProgress?: (done: number, total: number | null) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((done: number, total: number | null) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Download {
@@ -106,7 +106,7 @@ async function fetchWhole(task: Task): Promise<string | null> {
   try {
     for (let fruitless = 0, cause: unknown; ; ) {
       if (fruitless === fruitlessAttempts) throw unreachable(task, cause);
-      if (fruitless > 0) await pause(firstPauseMs * 2 ** fruitless, undefined, { ...(task.signal && { signal: task.signal }) });
+      if (fruitless > 0) await pause(firstPauseMs * 2 ** fruitless, undefined, { signal: task.signal });
       const { size: before } = await file.stat();
       try {
         const { whole, stated } = await connect(task, file);
@@ -193,7 +193,7 @@ async function follow({ url, headers: own = {}, signal }: Task, headers: Readonl
     const response = await fetch(at, {
       headers: { "accept-encoding": "identity", ...(isFirst && own), ...headers },
       redirect: "manual",
-      ...(signal && { signal }),
+      signal: signal ?? null,
     });
     stated ??= /^"?([0-9a-f]{64})"?$/.exec(response.headers.get("x-linked-etag") ?? "")?.[1] ?? null;
     const next = response.headers.get("location");

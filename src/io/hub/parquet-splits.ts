@@ -12,9 +12,9 @@ import { FileError, OptionError } from "../../errors.ts";
 /** Which part of a data set to read. */
 export interface SplitChoice {
   /** The split; `train` if absent. */
-  readonly split?: string;
+  readonly split?: string | undefined;
   /** The configuration, or subset. If absent, the only one that has the split, or `default`. */
-  readonly config?: string;
+  readonly config?: string | undefined;
 }
 
 interface ParquetFile {

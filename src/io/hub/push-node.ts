@@ -12,19 +12,19 @@ import { endpointOf, isHubName, tokenOf } from "../hub-node.ts";
 /** Options of `pushFolder`. */
 export interface PushOptions {
   /** The branch to write to; `main` if absent. */
-  readonly revision?: string;
+  readonly revision?: string | undefined;
   /** A token that may write; HF_TOKEN if absent. */
   readonly token?: string;
   /** The address of the hub or a mirror; HF_ENDPOINT if absent. */
   readonly endpoint?: string;
   /** Whether a repository that does not exist yet is made private; false if absent. */
-  readonly private?: boolean;
+  readonly private?: boolean | undefined;
   /** The first line of the commit's message. */
-  readonly message?: string;
+  readonly message?: string | undefined;
   /** Texts to send in place of files, or beside them, by name. */
   readonly texts?: Readonly<Record<string, string>>;
   /** Ends the upload; it then rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export const pushOptions: OptionNames<PushOptions> = {

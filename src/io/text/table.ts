@@ -72,13 +72,13 @@ export interface Table {
 /** How to read a table if its name or its data do not say it. */
 export interface TableOptions {
   /** The format; decided by the file name's extension if absent. */
-  readonly format?: TableFormat;
+  readonly format?: TableFormat | undefined;
   /** Whether the first row of separated values names the columns; decided by its cells if absent. */
-  readonly header?: boolean;
+  readonly header?: boolean | undefined;
   /** Known column names: a first row that contains one of them is a header. */
-  readonly knownColumns?: readonly string[];
+  readonly knownColumns?: readonly string[] | undefined;
   /** Called for a row that cannot be read, which is then left out; if absent, reading throws the error. */
-  readonly onProblem?: (problem: DataError) => void;
+  readonly onProblem?: ((problem: DataError) => void) | undefined;
 }
 
 /** The value of `read`; nothing if it throws a `DataError` that the caller wants to be told about instead. */

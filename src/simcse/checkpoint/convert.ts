@@ -24,9 +24,9 @@ import { checkWeightsDtype, tensorsToWrite, type WeightsDtype, weightsForms } fr
 /** Options of `openConvertible`. */
 export interface ConvertOptions {
   /** The pooler to save with the model, instead of the model's own. */
-  readonly pooler?: PoolerType;
+  readonly pooler?: PoolerType | undefined;
   /** The length in tokens that sentences are truncated to, instead of the model's own. */
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
 }
 
 /** A checkpoint opened for conversion. */

@@ -16,7 +16,7 @@ export interface PushModelOptions extends Omit<PushOptions, "texts">, CardLicenc
 /** What a card needs beside the folder. */
 interface CardOptions extends CardLicence {
   /** The pooler that a new card states; needed only for a folder that does not name its own. */
-  readonly pooler?: PoolerType;
+  readonly pooler?: PoolerType | undefined;
 }
 
 /** A model that was sent. */

@@ -54,9 +54,9 @@ export interface TeacherVectorsOptions {
   /** Texts that are encoded together and then written; 4,096 if absent, as in `encode`. */
   readonly window?: number;
   /** Ends the call between two batches, with the signal's reason; complete windows stay on the disk. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called once with the rows that are on the disk already, then after each batch with the number of texts done. */
-  readonly onProgress?: (done: number) => void;
+  readonly onProgress?: ((done: number) => void) | undefined;
 }
 
 /**
@@ -87,8 +87,8 @@ export async function writeTeacherVectors(teacher: Encoder, options: TeacherVect
   while (file.rows < texts.length) {
     const { rows } = file;
     const { data } = await teacher.encode(texts.slice(rows, rows + window), {
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress: (done) => onProgress(rows + done) }),
+      signal,
+      onProgress: (done) => onProgress?.(rows + done),
     });
     await file.append(data);
   }

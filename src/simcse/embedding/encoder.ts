@@ -34,9 +34,9 @@ export interface EncoderOptions {
   /** Sentences are truncated to this many tokens, special tokens included. */
   readonly maxLength: number;
   /** Sentences per batch; if absent or null, 64, and in calls with many sentences as many as the device computes well at once. */
-  readonly batchSize?: number | null;
+  readonly batchSize?: number | null | undefined;
   /** Scale vectors to unit length; true if absent. */
-  readonly normalize?: boolean;
+  readonly normalize?: boolean | undefined;
   /** How texts are prepared before tokenising: with a prompt; unchanged if absent. */
   readonly texts?: TextPreparation;
   /** How threads that tokenise are started; texts are tokenised in this thread if absent or null. */
@@ -58,25 +58,28 @@ export type TokenizeOptions = PromptOptions & Pick<EncodeOptions, "maxLength">;
 /** The options of one call. */
 export interface EncodeOptions<P extends Precision = "f32"> extends PromptOptions {
   /** Scale vectors to unit length; the encoder's setting if absent. */
-  readonly normalize?: boolean;
+  readonly normalize?: boolean | undefined;
   /**
    * Keep only the first dimensions of each vector, for models trained for it (Matryoshka). Vectors are scaled to unit length after
    * truncation.
    */
-  readonly truncateDim?: number;
+  readonly truncateDim?: number | undefined;
   /** f32 if absent; see `precision.ts`. */
-  readonly precision?: P;
+  readonly precision?: P | undefined;
   /** Sentences are truncated to this many tokens; the encoder's own length if absent, and at most what the model supports. */
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
   /** Sentences per batch; the encoder's own if absent. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Called after each batch with the number of sentences done. */
-  readonly onProgress?: (done: number) => void;
+  readonly onProgress?: ((done: number) => void) | undefined;
   /** Ends the call between two batches; it then rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Times some of the batches kernel by kernel. */
   readonly profiler?: Profiler | null;
 }
+
+/** The options with their defaults. */
+type EncoderSettings = { readonly [Name in keyof EncoderOptions]-?: Exclude<EncoderOptions[Name], undefined> };
 
 const encodeOptions: OptionNames<EncodeOptions<Precision>> = {
   normalize: true,
@@ -118,7 +121,7 @@ const mostPrograms = 4;
 
 /** Texts to vectors: tokenises, packs batches, and runs a program for each. `SimCSE` has one. */
 export class Encoder {
-  readonly #options: Required<EncoderOptions>;
+  readonly #options: EncoderSettings;
   readonly #tokenizing: TokenizerThreads;
   readonly #plan: Plan;
   /** The sizes of batches. A large one is null where the device has no use for it, or too little memory. */
@@ -133,7 +136,7 @@ export class Encoder {
   private constructor(
     readonly model: SimCseModel,
     readonly tokenizer: Tokenizer,
-    options: Required<EncoderOptions>,
+    options: EncoderSettings,
     program: EncoderProgram,
   ) {
     this.#options = options;
@@ -384,7 +387,7 @@ export class Encoder {
       const place = memory?.subarray(before * this.dimension, (before + some.length) * this.dimension);
       return {
         items: some,
-        ...(await this.#submit(sentences, { ...options, ...(progress && { onProgress: progress() }) }, before, place)),
+        ...(await this.#submit(sentences, { ...options, onProgress: progress?.() }, before, place)),
       };
     });
     for await (const { items: some, vectors } of ahead(submitted)) yield { items: some, vectors: await vectors };

@@ -7,10 +7,10 @@ import type { TokenizedText } from "./encoder-program.ts";
 
 /** The options of a call that every device follows. */
 interface CallOptions {
-  readonly normalize?: boolean;
-  readonly batchSize?: number;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (done: number) => void;
+  readonly normalize?: boolean | undefined;
+  readonly batchSize?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((done: number) => void) | undefined;
 }
 
 /** An encoder on another device, as it is used here. */
@@ -60,17 +60,12 @@ export class OtherDevices {
       for (const [row, index] of own.entries()) place.set(rows.subarray(row * dimension, (row + 1) * dimension), index * dimension);
     };
     const { normalize, batchSize, signal } = options;
-    const ofCall = {
-      ...(normalize !== undefined && { normalize }),
-      ...(batchSize !== undefined && { batchSize }),
-      ...(signal && { signal }),
-    };
     const ended = await Promise.allSettled([
       part(0, encode),
       ...others.map((other, i) =>
         part(i + 1, async (some, own, onProgress) => {
           try {
-            return await other.encodePart(some, { ...ofCall, onProgress });
+            return await other.encodePart(some, { normalize, batchSize, signal, onProgress });
           } catch (error) {
             if (!(await other.model.device.isLost())) throw error;
             this.#drop(other);

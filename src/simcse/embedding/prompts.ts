@@ -24,18 +24,15 @@ export const unprepared: TextPreparation = { prompts: {}, defaultPromptName: nul
 /** The prompt of a call. */
 export interface PromptOptions {
   /** The text to put before each text; takes precedence over `promptName`. */
-  readonly prompt?: string;
+  readonly prompt?: string | undefined;
   /** The name of one of the model's prompts; its default prompt if absent. */
-  readonly promptName?: string;
+  readonly promptName?: string | undefined;
 }
 
 /** The same, with a prompt for calls that do not name one. Throws like `promptOf`. */
 export function withPrompt(texts: TextPreparation, { prompt, promptName }: PromptOptions): TextPreparation {
   if (prompt === undefined && promptName === undefined) return texts;
-  return {
-    ...texts,
-    chosen: promptOf(texts, { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) }),
-  };
+  return { ...texts, chosen: promptOf(texts, { prompt, promptName }) };
 }
 
 /** The prompt of a call, "" for none. Throws `OptionError` for a name that the model does not have, and for a prompt that is not a text. */

@@ -13,7 +13,7 @@ export const encodingDtypes = ["f16", "f32"] as const satisfies readonly FloatTy
  * needs f32 weights. Throws `OptionError` for another dtype, and for f16 with `training`.
  */
 export function encodingDtype(
-  { dtype, training = false }: { readonly dtype?: FloatType; readonly training?: boolean },
+  { dtype, training = false }: { readonly dtype?: FloatType | undefined; readonly training?: boolean },
   capabilities: Capabilities,
 ): FloatType {
   if (dtype === undefined) return !training && matrixUnits(capabilities) !== null ? "f16" : "f32";

@@ -11,9 +11,9 @@ import { metricChanges } from "./own-metrics.ts";
 /** What only a model's author can say. */
 export interface CardLicence {
   /** An identifier of the hub, such as apache-2.0. */
-  readonly license?: string;
+  readonly license?: string | undefined;
   /** Codes of ISO 639, such as en. */
-  readonly language?: readonly string[];
+  readonly language?: readonly string[] | undefined;
 }
 
 /** A score as hubs list it. */

@@ -13,7 +13,7 @@ import { checkThreshold, hooksOf, type SimilarPairsOptions } from "./similar-pai
 /** Options of `communities`. */
 export interface CommunitiesOptions extends Pick<SimilarPairsOptions, "signal" | "onProgress"> {
   /** The least cosine of a member with the centre; 0.75 if absent. */
-  readonly threshold?: number;
+  readonly threshold?: number | undefined;
   /** The fewest members, the centre included; 10 if absent. */
   readonly minSize?: number;
 }

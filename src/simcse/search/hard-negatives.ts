@@ -18,7 +18,7 @@ export interface HardNegativeOptions extends SideEncoders {
   /** Where texts are ranked. */
   readonly device: Device;
   /** Texts to choose from, besides the pairs' second texts. */
-  readonly corpus?: Iterable<string>;
+  readonly corpus?: Iterable<string> | undefined;
   /** Negatives for each pair; 1 if absent. */
   readonly negatives?: number;
   /** How many of the best candidates to skip; 0 if absent. */
@@ -29,7 +29,7 @@ export interface HardNegativeOptions extends SideEncoders {
   readonly margin?: number;
   /** A negative's cosine is at most this; 1 if absent. */
   readonly maxScore?: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A pair with a hard negative, and the anchor's cosines with both. */

@@ -38,9 +38,9 @@ export function duplicateGroups(found: readonly (Duplicate | null)[]): Duplicate
 /** Options of `NearDuplicates.add`. */
 export interface NearDuplicatesOptions {
   /** Called with the number of rows done. */
-  readonly onProgress?: (done: number) => void;
+  readonly onProgress?: ((done: number) => void) | undefined;
   /** Ends the comparison between two blocks; it then rejects with the signal's reason, and the finder is closed. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const nearDuplicatesOptions: OptionNames<NearDuplicatesOptions> = { onProgress: true, signal: true };

@@ -36,7 +36,7 @@ export interface SearchResult extends IndexedSentence {
 /** Options of a search for sentences. */
 export interface SearchOptions extends Omit<VectorSearchOptions, "rows"> {
   /** Only sentences whose metadata match. The search among them is exact. */
-  readonly filter?: Filter;
+  readonly filter?: Filter | undefined;
 }
 
 const { rows: _, ...sharedOptions } = vectorSearchOptions;
@@ -45,7 +45,7 @@ const searchOptions: OptionNames<SearchOptions> = { ...sharedOptions, filter: tr
 /** Options of `SentenceIndex.list`. */
 export interface ListOptions {
   /** Only sentences whose metadata match. */
-  readonly filter?: Filter;
+  readonly filter?: Filter | undefined;
   /** Entries to skip at the start; 0 if absent. */
   readonly offset?: number;
   /** The most entries to return; all if absent. */
@@ -57,7 +57,7 @@ const listOptions: OptionNames<ListOptions> = { filter: true, offset: true, limi
 /** Options of `SentenceIndex.add`. */
 export interface AddOptions {
   /** Replace sentences whose id is already in the index; if false or absent, they are refused. */
-  readonly upsert?: boolean;
+  readonly upsert?: boolean | undefined;
   /** The first sentence's position in messages; 0 if absent. */
   readonly first?: number;
 }

@@ -17,13 +17,13 @@ export interface SimilarPair {
 /** Options of `similarPairs`. */
 export interface SimilarPairsOptions {
   /** Only pairs with at least this cosine; all if absent. */
-  readonly threshold?: number;
+  readonly threshold?: number | undefined;
   /** The most pairs, of which the best are kept; 500,000 if absent, as in sentence-transformers. */
   readonly maxPairs?: number;
   /** Ends the work between two blocks of rows; it then rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called with the fraction that is done. */
-  readonly onProgress?: (fraction: number) => void;
+  readonly onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** The names of `SimilarPairsOptions`. */

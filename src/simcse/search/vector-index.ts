@@ -25,9 +25,9 @@ import { type SegmentFormat, segmentRows, VectorSegment } from "./vector-segment
 /** How an index keeps its vectors. */
 export interface VectorIndexOptions {
   /** The precision of the vectors that the device searches; f32 if absent. */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
   /** int8 and binary: keep f16 copies on the host and score the best results again with them; true if absent. */
-  readonly rescore?: boolean;
+  readonly rescore?: boolean | undefined;
 }
 
 export const vectorIndexOptions: OptionNames<VectorIndexOptions> = { precision: true, rescore: true };
@@ -37,13 +37,13 @@ export interface VectorSearchOptions {
   /** Results per query, 1 to `mostResults`; 5 if absent, as in the original. */
   readonly topK?: number;
   /** Only results with at least this cosine; every result if absent. */
-  readonly threshold?: number;
+  readonly threshold?: number | undefined;
   /** Only these rows: bit i % 32 of word floor(i / 32) is set for row i. Every row if absent. */
   readonly rows?: Uint32Array;
   /** Called with the number of queries done. */
-  readonly onProgress?: (done: number) => void;
+  readonly onProgress?: ((done: number) => void) | undefined;
   /** Ends the search between two batches of queries; it then rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export const vectorSearchOptions: OptionNames<VectorSearchOptions> = {

@@ -44,7 +44,7 @@ export interface TrainingOptions extends Partial<TrainingSettings> {
    * Stops the run after the current step, with a checkpoint if there is a place for them. The awaited promise is then fulfilled, with
    * `interrupted`.
    */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * Where checkpoints are written, every `saveSteps` and when the run is stopped: a MemoryFolder, a browser's FileSystemDirectoryHandle, or
    * in Node a path.

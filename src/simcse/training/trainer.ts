@@ -64,7 +64,7 @@ export interface TrainerHooks {
   /** Times some of the steps kernel by kernel. */
   readonly profiler?: Profiler | null;
   /** Stops after the current step. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How a run ended. */

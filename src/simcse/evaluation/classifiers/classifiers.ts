@@ -34,7 +34,7 @@ export interface ClassifierOutcome {
 export interface ClassifierHooks {
   /** Called after each round with the number of finished classifiers, and of all. */
   readonly onRound?: (done: number, classifiers: number) => void;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Features that take more bytes are not kept on the device but uploaded with each minibatch; the device's largest binding if absent. */
   readonly residentBytes?: number;
 }

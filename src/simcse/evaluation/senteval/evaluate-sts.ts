@@ -64,9 +64,9 @@ export interface EvaluateStsOptions {
   readonly folder: Folder;
   readonly mode: StsMode;
   /** All of `STS_TASKS` by default. */
-  readonly tasks?: readonly StsTask[];
-  readonly onProgress?: (progress: StsProgress) => void;
-  readonly signal?: AbortSignal;
+  readonly tasks?: readonly StsTask[] | undefined;
+  readonly onProgress?: ((progress: StsProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

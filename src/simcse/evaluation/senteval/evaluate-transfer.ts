@@ -70,9 +70,9 @@ export interface EvaluateTransferOptions {
   readonly folder: Folder;
   readonly mode: TransferMode;
   /** All of `TRANSFER_TASKS` by default. */
-  readonly tasks?: readonly TransferTask[];
-  readonly onProgress?: (progress: TransferProgress) => void;
-  readonly signal?: AbortSignal;
+  readonly tasks?: readonly TransferTask[] | undefined;
+  readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -100,7 +100,7 @@ export async function evaluateTransfer(options: EvaluateTransferOptions): Promis
       device,
       mode,
       onRound: (done, classifiers) => tell("training", done / classifiers),
-      ...(signal && { signal }),
+      signal,
     });
     tell("scored", 1);
   }

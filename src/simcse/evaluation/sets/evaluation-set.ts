@@ -61,7 +61,7 @@ export type EvaluationSet = {
 export interface SetOptions extends SideEncoders {
   /** Where texts are ranked and classifiers are trained. */
   readonly device: Device;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** One row of a set with the model's result for it; plain values for JSON and tables. */

@@ -12,7 +12,7 @@ export const labelledTexts: SetEvaluator<"labelled texts"> = {
     const { accuracy, devAccuracy } = await scoreTransfer(
       { classes: classes.length },
       { all: examples },
-      { encode, device, mode: "fasttest", ...(signal && { signal }) },
+      { encode, device, mode: "fasttest", signal },
     );
     return { metrics: { accuracy, dev_accuracy: devAccuracy }, predictions: [] };
   },
