@@ -10,7 +10,6 @@ import { loadTokenizer } from "../../src/io/tokenizer.ts";
 import { parseConfig } from "../../src/nn/architectures/architectures.ts";
 import { modelFiles } from "../../src/simcse/checkpoint/checkpoint.ts";
 import { evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
-import { stsTask } from "../../src/simcse/evaluation/senteval/sts.ts";
 import { SimCseModel } from "../../src/simcse/model/model.ts";
 import { SimCSE } from "../../src/simcse/simcse.ts";
 import { train } from "../../src/simcse/training/trainer.ts";
@@ -19,6 +18,7 @@ import { exampleSet } from "../../src/simcse/training/training-set.ts";
 import { openTestDevice } from "../device.ts";
 import { describeWithSharedData } from "../shared-data.ts";
 import { temporaryFolder } from "../tiny-model.ts";
+import { stsTask } from "./evaluation/senteval/senteval-files.ts";
 
 const device = await openTestDevice();
 const saved = join(await temporaryFolder(), "model");

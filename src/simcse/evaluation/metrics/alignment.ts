@@ -27,11 +27,10 @@ export interface AlignmentReport {
  * Takes quadratic time in the number of distinct sentences: meant for a dev set, not for a corpus.
  * @throws ShapeError for embeddings of the wrong size.
  */
-export async function alignmentAndUniformity(pairs: readonly StsPair[], encode: Encode, dimension?: number): Promise<AlignmentReport> {
+export async function alignmentAndUniformity(pairs: readonly StsPair[], encode: Encode): Promise<AlignmentReport> {
   const { vectors } = await embedDistinct(
     encode,
     pairs.flatMap(({ a, b }) => [a, b]),
-    dimension,
   );
   const positive = pairs.filter(({ score }) => score > POSITIVE_SCORE);
   return {

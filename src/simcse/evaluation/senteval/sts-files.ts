@@ -4,7 +4,8 @@
  * Which task has which files is defined in `sts.ts`.
  */
 import { DataError } from "../../../errors.ts";
-import { damagedRemedy, malformed, normaliseSpace, quoted, requireSome, type TextLines } from "./text-lines.ts";
+import { show } from "../../../show.ts";
+import { damagedRemedy, malformed, normaliseSpace, requireSome, type TextLines } from "./text-lines.ts";
 
 /** A pair of sentences and their similarity as rated by people (0–5 in STS, 1–5 in SICK; only the order matters for Spearman). */
 export interface StsPair {
@@ -35,7 +36,7 @@ export function parseInputAndGold(input: TextLines, gold: TextLines): StsPair[] 
     if (score.trim() === "" && (i < gold.lines.length || sentences.trim() === "")) continue;
     if (i >= gold.lines.length || i >= input.lines.length) throw differentLengths(input, gold);
     const columns = sentences.split("\t");
-    if (columns.length < 2) throw malformed(input.file, i, "two sentences separated by a tab", quoted(sentences));
+    if (columns.length < 2) throw malformed(input.file, i, "two sentences separated by a tab", show(sentences));
     pairs.push({ a: normaliseSpace(columns[0]!), b: normaliseSpace(columns[1]!), score: parseScore(gold.file, i, score) });
   }
   return requireSome(input.file, "scored pair", pairs);
@@ -54,7 +55,7 @@ export function parsePairColumns(text: TextLines, columns: PairColumns): StsPair
     const line = text.lines[i]!;
     if (line.trim() === "") continue;
     const row = line.split("\t");
-    if (row.length < wanted) throw malformed(text.file, i, `at least ${wanted} tab-separated columns`, `${row.length}: ${quoted(line)}`);
+    if (row.length < wanted) throw malformed(text.file, i, `at least ${wanted} tab-separated columns`, `${row.length}: ${show(line)}`);
     pairs.push({
       a: normaliseSpace(row[columns.a]!),
       b: normaliseSpace(row[columns.b]!),
@@ -66,7 +67,7 @@ export function parsePairColumns(text: TextLines, columns: PairColumns): StsPair
 
 function parseScore(file: string, line: number, text: string): number {
   const score = Number(text);
-  if (text.trim() === "" || !Number.isFinite(score)) throw malformed(file, line, "a number as the gold score", quoted(text));
+  if (text.trim() === "" || !Number.isFinite(score)) throw malformed(file, line, "a number as the gold score", show(text));
   return score;
 }
 

@@ -1,9 +1,8 @@
 /**
  * The seven STS tasks as a table (which subsets, which files, which format) and their loading from a SentEval data folder.
  *
- * It reads and parses; scoring a model on what it returns is `evaluate.ts`.
+ * It reads and parses; scoring a model on what it returns is `evaluate-sts.ts`.
  */
-import { OptionError } from "../../../errors.ts";
 import type { Folder } from "../../../io/folder.ts";
 import { type Missing, readSources } from "./senteval-folder.ts";
 import { type PairColumns, parseInputAndGold, parsePairColumns, type StsPair } from "./sts-files.ts";
@@ -48,16 +47,6 @@ export const STS_TASKS: readonly StsTask[] = [
   splitTask("STSBenchmark", STSB_COLUMNS, { dev: "STS/STSBenchmark/sts-dev.csv", test: "STS/STSBenchmark/sts-test.csv" }),
   splitTask("SICKRelatedness", SICK_COLUMNS, { dev: "SICK/SICK_trial.txt", test: "SICK/SICK_test_annotated.txt" }),
 ];
-
-/**
- * The task of that name.
- * @throws OptionError for a name that is not in `STS_TASKS`.
- */
-export function stsTask(name: string): StsTask {
-  const task = STS_TASKS.find((each) => each.name === name);
-  if (task !== undefined) return task;
-  throw new OptionError(`There is no STS task "${name}".`, `Use one of ${STS_TASKS.map((each) => each.name).join(", ")}.`);
-}
 
 /**
  * Reads the subsets of a task from `folder`, which holds `STS/` and `SICK/`, or whose `downstream/` or `data/downstream/` holds them.

@@ -42,11 +42,5 @@ export function malformed(file: string, line: number, expected: string, found: s
   return new DataError(`${file}, line ${line + 1}: expected ${expected}, found ${found}.`, damagedRemedy);
 }
 
-/** A line as shown in an error: enough to recognise it. */
-export function quoted(line: string): string {
-  const shown = 60;
-  return JSON.stringify(line.length > shown ? `${line.slice(0, shown)}…` : line);
-}
-
 /** The remedy for a file that is not in its format. */
 export const damagedRemedy = "Fetch the SentEval data again: the file is damaged or in another format.";

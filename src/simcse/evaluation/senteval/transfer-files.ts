@@ -3,7 +3,8 @@
  *
  * Which task has which files is defined in `transfer.ts`.
  */
-import { malformed, normaliseSpace, quoted, requireSome, type TextLines } from "./text-lines.ts";
+import { show } from "../../../show.ts";
+import { malformed, normaliseSpace, requireSome, type TextLines } from "./text-lines.ts";
 
 /** A sentence, or for paraphrases two, and its class. */
 export interface LabelledExample {
@@ -25,7 +26,7 @@ export function parseLines(text: TextLines, label: number): LabelledExample[] {
 export function parseLabelColumn(text: TextLines, classes: number): LabelledExample[] {
   return eachLine(text, 0, (line, at) => {
     const tab = line.lastIndexOf("\t");
-    if (tab < 0) throw malformed(text.file, at, "a sentence and a label separated by a tab", quoted(line));
+    if (tab < 0) throw malformed(text.file, at, "a sentence and a label separated by a tab", show(line));
     return { a: normaliseSpace(line.slice(0, tab)), label: parseLabel(text.file, at, line.slice(tab + 1), classes) };
   });
 }
@@ -35,7 +36,7 @@ export function parseQuestions(text: TextLines, classes: readonly string[]): Lab
   return eachLine(text, 0, (line, at) => {
     const [, coarse, question] = /^([A-Z]+):\S+(?:\s+(.*))?$/.exec(line.trim()) ?? [];
     const label = classes.indexOf(coarse ?? "");
-    if (label < 0) throw malformed(text.file, at, `a class of ${classes.join(", ")} as in "HUM:ind Who …"`, quoted(line));
+    if (label < 0) throw malformed(text.file, at, `a class of ${classes.join(", ")} as in "HUM:ind Who …"`, show(line));
     return { a: normaliseSpace(question ?? ""), label };
   });
 }
@@ -45,7 +46,7 @@ export function parseParaphrases(text: TextLines): LabelledExample[] {
   const wanted = 5;
   return eachLine(text, 1, (line, at) => {
     const row = line.split("\t");
-    if (row.length < wanted) throw malformed(text.file, at, `at least ${wanted} tab-separated columns`, `${row.length}: ${quoted(line)}`);
+    if (row.length < wanted) throw malformed(text.file, at, `at least ${wanted} tab-separated columns`, `${row.length}: ${show(line)}`);
     return { a: normaliseSpace(row[3]!), b: normaliseSpace(row[4]!), label: parseLabel(text.file, at, row[0]!, 2) };
   });
 }
@@ -62,5 +63,5 @@ function eachLine(text: TextLines, header: number, parse: (line: string, at: num
 function parseLabel(file: string, line: number, text: string, classes: number): number {
   const label = Number(text);
   if (text.trim() !== "" && Number.isInteger(label) && label >= 0 && label < classes) return label;
-  throw malformed(file, line, `a label from 0 to ${classes - 1}`, quoted(text));
+  throw malformed(file, line, `a label from 0 to ${classes - 1}`, show(text));
 }

@@ -3,7 +3,6 @@
  *
  * It reads and parses; training classifiers on what it returns is `evaluate-transfer.ts`.
  */
-import { OptionError } from "../../../errors.ts";
 import type { Folder } from "../../../io/folder.ts";
 import { type Missing, readSources } from "./senteval-folder.ts";
 import type { TextLines } from "./text-lines.ts";
@@ -65,16 +64,6 @@ export const TRANSFER_TASKS: readonly TransferTask[] = [
     ],
   },
 ];
-
-/**
- * The task of that name.
- * @throws OptionError for a name that is not in `TRANSFER_TASKS`.
- */
-export function transferTask(name: string): TransferTask {
-  const task = TRANSFER_TASKS.find((each) => each.name === name);
-  if (task !== undefined) return task;
-  throw new OptionError(`There is no transfer task "${name}".`, `Use one of ${TRANSFER_TASKS.map((each) => each.name).join(", ")}.`);
-}
 
 /**
  * Reads a task's examples from `folder`, laid out as for `loadSts`. Returns `missing` with the path of the first missing file.

@@ -4,10 +4,10 @@ import { expect, it } from "vitest";
 import { DataError } from "../../../../src/errors.ts";
 import { openFolder } from "../../../../src/io/folder-node.ts";
 import { unusualSizes } from "../../../../src/simcse/evaluation/senteval/data-sizes.ts";
-import { STS_TASKS, stsTask } from "../../../../src/simcse/evaluation/senteval/sts.ts";
+import { STS_TASKS } from "../../../../src/simcse/evaluation/senteval/sts.ts";
 import { TRANSFER_TASKS } from "../../../../src/simcse/evaluation/senteval/transfer.ts";
 import { describeWithSharedData } from "../../../shared-data.ts";
-import { memoryFolder } from "./senteval-files.ts";
+import { memoryFolder, stsTask } from "./senteval-files.ts";
 
 const files = {
   "SUBJ/subj.objective": "a\nb\n",

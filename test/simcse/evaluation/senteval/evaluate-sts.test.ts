@@ -2,8 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../../../src/errors.ts";
 import { pearson, spearman } from "../../../../src/simcse/evaluation/metrics/correlation.ts";
 import { evaluateSts, type StsProgress, scoreSts } from "../../../../src/simcse/evaluation/senteval/evaluate-sts.ts";
-import { stsTask } from "../../../../src/simcse/evaluation/senteval/sts.ts";
-import { memoryFolder, semEvalFiles } from "./senteval-files.ts";
+import { memoryFolder, semEvalFiles, stsTask } from "./senteval-files.ts";
 
 /** Sentences are written as their embeddings: "3,-1" is [3, −1]. */
 const encode = async (sentences: string[]) => Float32Array.from(sentences.flatMap((sentence) => sentence.split(",").map(Number)));

@@ -5,9 +5,10 @@ import type { Folder } from "../../../../src/io/folder.ts";
 import { openFolder } from "../../../../src/io/folder-node.ts";
 import { alignmentAndUniformity } from "../../../../src/simcse/evaluation/metrics/alignment.ts";
 import { evaluateSts, type StsReport, scoresOf } from "../../../../src/simcse/evaluation/senteval/evaluate-sts.ts";
-import { loadSts, STS_TASKS, type StsSubset, type StsTaskName, stsTask } from "../../../../src/simcse/evaluation/senteval/sts.ts";
+import { loadSts, STS_TASKS, type StsSubset, type StsTaskName } from "../../../../src/simcse/evaluation/senteval/sts.ts";
 import { stsTable } from "../../../../src/simcse/evaluation/senteval/table.ts";
 import { describeWithSharedData } from "../../../shared-data.ts";
+import { stsTask } from "./senteval-files.ts";
 
 /** Values of a hashed bag of words. Thousands of words share them, with random signs, which blurs a cosine by about 1/√2048 = 0.02. */
 const DIMENSION = 2048;

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { openFolder } from "../../../../src/io/folder-node.ts";
 import { evaluateTransfer, type TransferMode, type TransferScores } from "../../../../src/simcse/evaluation/senteval/evaluate-transfer.ts";
-import { loadTransfer, type TransferTaskName, transferTask } from "../../../../src/simcse/evaluation/senteval/transfer.ts";
+import { loadTransfer, type TransferTaskName } from "../../../../src/simcse/evaluation/senteval/transfer.ts";
 import { openTestDevice } from "../../../device.ts";
 import { describeWithSharedData } from "../../../shared-data.ts";
+import { transferTask } from "./senteval-files.ts";
 
 const DIMENSION = 64;
 
