@@ -4,7 +4,7 @@
  */
 import { FileError, type Folder, type NamedContent, type WritableFolder } from "simcse-webgpu/browser";
 import type { FileProgress, KeptModel } from "./protocol.ts";
-import { hasNoRoom, removeFromStorage, storageFolder, storageHandle } from "./storage.ts";
+import { hasNoRoom, readStored, removeFromStorage, storageFolder, storageHandle } from "./storage.ts";
 
 const room = "models";
 const markFile = "kept.json";
@@ -59,21 +59,20 @@ export async function forgetModel(name: string): Promise<void> {
 export async function keptModel(name: string, version?: string): Promise<WritableFolder | null> {
   try {
     const folder = await storageFolder(room, name);
-    if (!(await folder.has(markFile))) return null;
-    return version === undefined || version === (await markOf(folder)).version ? folder : null;
+    const mark = await markOf(folder);
+    return mark !== null && (version === undefined || version === mark.version) ? folder : null;
   } catch (error) {
     if (hasNoRoom(error)) return null;
     throw error;
   }
 }
 
-async function markOf(folder: Folder): Promise<Mark> {
-  return JSON.parse(new TextDecoder().decode(await folder.read(markFile))) as Mark;
-}
+const markOf = (folder: Folder): Promise<Mark | null> => readStored<Mark>(folder, markFile);
 
 /** The bytes of a model's files. */
 export async function bytesOf(folder: Folder): Promise<number> {
-  if (await folder.has(markFile)) return (await markOf(folder)).bytes;
+  const mark = await markOf(folder);
+  if (mark !== null) return mark.bytes;
   const sizes = await Promise.all((await filesOf(folder)).map((file) => folder.size(file)));
   return sizes.reduce((sum, size) => sum + size, 0);
 }
@@ -165,6 +164,6 @@ async function present(folder: Folder, names: readonly string[]): Promise<string
 }
 
 async function partsOf(folder: Folder, index: string): Promise<string[]> {
-  const { weight_map: parts } = JSON.parse(new TextDecoder().decode(await folder.read(index))) as { weight_map: Record<string, string> };
-  return [...new Set(Object.values(parts))];
+  const found = await readStored<{ readonly weight_map: Readonly<Record<string, string>> }>(folder, index);
+  return [...new Set(Object.values(found!.weight_map))];
 }

@@ -83,5 +83,4 @@ function progress({ signal, emit }: CallContext<FileProgress>, total: number): O
 }
 
 /** About the bytes of all files: those of the weights, which take nearly all of it. */
-const weightBytes = ({ model }: SimCSE) =>
-  [...model.store.pieces.values()].reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+const weightBytes = ({ model }: SimCSE) => 4 * model.store.layout.counts.all;

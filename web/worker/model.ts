@@ -144,13 +144,12 @@ async function unpacked(file: File): Promise<Record<string, Uint8Array>> {
 
 async function factsOf(simcse: SimCSE, folder: Folder, { name, source }: Pick<ModelFacts, "name" | "source">): Promise<ModelFacts> {
   const { config, store } = simcse.model;
-  const sizes = [...store.pieces.values()].map(({ shape }) => shape.reduce((product, size) => product * size, 1));
   return {
     name,
     source,
     layers: config.num_hidden_layers,
     hiddenSize: config.hidden_size,
-    parameters: sizes.reduce((sum, size) => sum + size, 0),
+    parameters: store.layout.counts.all,
     vocabulary: config.vocab_size,
     maxLength: simcse.encoder.maxLength,
     longest: longestSentence(config),

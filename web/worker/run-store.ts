@@ -11,7 +11,7 @@ import {
   type TrainingSettings,
 } from "simcse-webgpu/browser";
 import type { DataFacts, Evaluation, RunSummary } from "./protocol.ts";
-import { removeFromStorage, storageFolder, storageHandle } from "./storage.ts";
+import { readStored, removeFromStorage, storageFolder, storageHandle } from "./storage.ts";
 
 const room = "run";
 const recordFile = "run.json";
@@ -57,16 +57,11 @@ export async function writeRecord(record: RunRecord): Promise<void> {
 
 /** The kept run; null if there is none. */
 export async function readRecord(): Promise<RunRecord | null> {
-  return readFile<RunRecord>(recordFile);
+  return readStored<RunRecord>(await storageFolder(room), recordFile);
 }
 
 export async function readRunExamples(): Promise<RunExamples | null> {
-  return readFile<RunExamples>(examplesFile);
-}
-
-async function readFile<T>(file: string): Promise<T | null> {
-  const folder = await storageFolder(room);
-  return (await folder.has(file)) ? (JSON.parse(new TextDecoder().decode(await folder.read(file))) as T) : null;
+  return readStored<RunExamples>(await storageFolder(room), examplesFile);
 }
 
 /** Where the run's checkpoints are. */

@@ -7,7 +7,7 @@ import { keepFiles } from "./kept-models.ts";
 import { loadModel } from "./model.ts";
 import type { CallContext, CountProgress, Handlers, SavedIndex, Which } from "./protocol.ts";
 import type { Session } from "./session.ts";
-import { removeFromStorage, storageFolder } from "./storage.ts";
+import { readStored, removeFromStorage, storageFolder } from "./storage.ts";
 
 const room = "index";
 const vectorsFile = "vectors.index";
@@ -84,9 +84,7 @@ function build(simcse: SimCSE, texts: readonly string[], { signal, emit }: CallC
 }
 
 async function savedIndex(): Promise<SavedIndex | null> {
-  const folder = await storageFolder(room);
-  if (!(await folder.has(aboutFile))) return null;
-  return JSON.parse(new TextDecoder().decode(await folder.read(aboutFile))) as SavedIndex;
+  return readStored<SavedIndex>(await storageFolder(room), aboutFile);
 }
 
 /** Whether the kept index is of these sentences by this model; it is then the model's index. */

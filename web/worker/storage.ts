@@ -1,5 +1,5 @@
 /** The browser's private storage for this page: where models, the run and the index are kept. */
-import { FileError, type WritableFolder, writableFolder } from "simcse-webgpu/browser";
+import { FileError, type Folder, type WritableFolder, writableFolder } from "simcse-webgpu/browser";
 
 /** The browser gives the page no storage, as in some private windows. */
 export class StorageError extends FileError {
@@ -31,6 +31,11 @@ async function privateFolder(): Promise<FileSystemDirectoryHandle> {
 /** The same as a folder to read and write. */
 export async function storageFolder(...path: readonly string[]): Promise<WritableFolder> {
   return writableFolder(await storageHandle(...path));
+}
+
+/** What a JSON file of the storage holds; null without the file. */
+export async function readStored<T>(folder: Folder, file: string): Promise<T | null> {
+  return (await folder.has(file)) ? (JSON.parse(new TextDecoder().decode(await folder.read(file))) as T) : null;
 }
 
 /** Removes a folder and all that is in it, if it is there. */
