@@ -102,6 +102,11 @@ export async function readObject(folder: Folder, file: string): Promise<Readonly
   return parseObject(pathIn(folder, file), await readText(folder, file));
 }
 
+/** The object in a JSON file, or null without the file. Throws like `readObject`. */
+export async function findObject(folder: Folder, file: string): Promise<Readonly<Record<string, unknown>> | null> {
+  return (await folder.has(file)) ? readObject(folder, file) : null;
+}
+
 /** `readObject` for a text that is already in memory; `path` is its name in messages. */
 export function parseObject(path: string, text: string): Readonly<Record<string, unknown>> {
   const value = parseJson<unknown>(path, text);
@@ -132,8 +137,8 @@ export function checkRange(path: string, size: number, start: number, end: numbe
 }
 
 /** The error for a missing file. */
-export function missingFile(path: string, cause?: unknown): FileError {
-  return new FileError(`${path} does not exist`, "Check the name of the file and of its folder.", { cause });
+export function missingFile(path: string): FileError {
+  return new FileError(`${path} does not exist`, "Check the name of the file and of its folder.");
 }
 
 /** A folder in memory, for tests, and for models that a browser creates or a user drops on a page. */

@@ -8,7 +8,7 @@
  */
 import { FileError, FormatError } from "../errors.ts";
 import { show } from "../show.ts";
-import { checkFolder, type Folder, parseObject, pathIn, readObject, readText } from "./folder.ts";
+import { checkFolder, type Folder, findObject, parseObject, pathIn, readObject, readText } from "./folder.ts";
 import type { BytePairModel } from "./tokenizer/byte-pairs.ts";
 import { checkedDefinition } from "./tokenizer/checked-definition.ts";
 import {
@@ -226,7 +226,7 @@ export function wordPieceTokenizer(vocabulary: readonly string[], { lowerCase }:
  * is named, for another vocabulary than SentencePiece's in an XLM-RoBERTa.
  */
 async function checkClass(folder: Folder, file: Parameters<typeof isMadeFrom>[0], config: TokenizerConfig): Promise<string | null> {
-  const model = (await folder.has("config.json")) ? await readObject(folder, "config.json") : {};
+  const model = (await findObject(folder, "config.json")) ?? {};
   const said = { [CONFIG_FILE]: config, "config.json": model };
   for (const [place, { tokenizer_class: name }] of Object.entries(said)) {
     if (typeof name !== "string") continue;

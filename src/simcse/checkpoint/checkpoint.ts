@@ -6,12 +6,13 @@
  * converted, `pooler.dense`. Writes the converted form, which transformers opens with the head as its pooler.
  */
 import { FileError, FormatError } from "../../errors.ts";
-import { checkFolder, type Folder, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
+import { checkFolder, type Folder, findObject, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { JoinedWeights, missingWeights, openWeights, originOf, type PlacedTensor } from "../../io/weights.ts";
+import { bytesPerElement, elementCount, sameShape } from "../../kernels/language/operation.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import { configJson, longestSentence, parseConfig } from "../../nn/architectures/architectures.ts";
 import { isAdapter } from "../../nn/lora.ts";
@@ -114,8 +115,9 @@ export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = 
  * it, so these alone would give other vectors.
  */
 async function refuseAdapter(folder: Folder): Promise<void> {
-  if (!(await folder.has("adapter_config.json"))) return;
-  const { base_model_name_or_path: base } = await readObject(folder, "adapter_config.json");
+  const adapter = await findObject(folder, "adapter_config.json");
+  if (adapter === null) return;
+  const { base_model_name_or_path: base } = adapter;
   const isAlone = !(await folder.has("config.json"));
   throw new FileError(
     `${folder.name} holds an adapter of PEFT's ${isAlone ? "and no model" : "beside a model"}${typeof base === "string" ? `; it belongs to ${show(base)}` : ""}.`,
@@ -224,7 +226,7 @@ function readTogether(weights: Weights, tensors: readonly LocatedTensor[]): Loca
   const groups: LocatedTensor[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
   for (const tensor of tensors.toSorted((a, b) => order.get(a.source)! - order.get(b.source)!)) {
-    const size = 4 * tensor.shape.reduce((count, length) => count * length, 1);
+    const size = bytesPerElement.f32 * elementCount(tensor.shape);
     if (bytes + size > pendingBytes) {
       groups.push([]);
       bytes = 0;
@@ -261,7 +263,7 @@ export function locateTensors(
       );
     }
     const info = weights.tensors.get(source)!;
-    if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
+    if (!sameShape(info.shape, shape)) {
       const origin = originOf(weights, source);
       throw new FormatError(
         `${origin.path}: ${origin.source} has shape ${show(info.shape)}; config.json asks for ${show(shape)}.`,

@@ -4,7 +4,7 @@
  * that is saved again has them.
  */
 import { FormatError } from "../../errors.ts";
-import { type Folder, readObject, withTexts } from "../../io/folder.ts";
+import { type Folder, findObject, withTexts } from "../../io/folder.ts";
 import { isJsonObject } from "../../io/formats/json.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -14,8 +14,8 @@ const DEFINITION_FILE = "tokenizer.json";
 
 /** The folder with a lower-casing tokenizer; the folder itself if it has one. */
 export async function lowerCased(folder: Folder): Promise<Folder> {
-  const config = (await folder.has(CONFIG_FILE)) ? await readObject(folder, CONFIG_FILE) : {};
-  const definition = (await folder.has(DEFINITION_FILE)) ? await readObject(folder, DEFINITION_FILE) : null;
+  const config = (await findObject(folder, CONFIG_FILE)) ?? {};
+  const definition = await findObject(folder, DEFINITION_FILE);
   const normalizer = definition?.normalizer ?? null;
   const isBert = definition === null ? await folder.has("vocab.txt") : isJsonObject(normalizer) && normalizer.type === "BertNormalizer";
   const said = isBert ? config.do_lower_case : undefined;

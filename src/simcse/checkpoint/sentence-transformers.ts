@@ -8,7 +8,7 @@
  * be different.
  */
 import { FormatError, OptionError } from "../../errors.ts";
-import { type Folder, type NamedContent, pathIn, readJson, readObject, subfolder } from "../../io/folder.ts";
+import { type Folder, findObject, type NamedContent, pathIn, readJson, readObject, subfolder } from "../../io/folder.ts";
 import type { Pooling } from "../../kernels/pool.ts";
 import { show } from "../../show.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
@@ -104,8 +104,8 @@ export async function readTextSettings(folder: Folder, transformer: Folder): Pro
  * named. This package compares by cosine.
  */
 export async function otherSimilarity(folder: Folder): Promise<string | null> {
-  if (!(await folder.has(MODULES_FILE)) || !(await folder.has(PROMPTS_FILE))) return null;
-  const { similarity_fn_name: name } = await readObject(folder, PROMPTS_FILE);
+  if (!(await folder.has(MODULES_FILE))) return null;
+  const name = (await findObject(folder, PROMPTS_FILE))?.similarity_fn_name;
   return typeof name === "string" && name !== "cosine" ? name : null;
 }
 
@@ -192,7 +192,7 @@ export async function readSentenceModules(folder: Folder): Promise<SentenceModul
 
 /** The length that every vector is cut to in the end, or null. */
 async function readCut(folder: Folder): Promise<number | null> {
-  const { truncate_dim: width = null } = (await folder.has(PROMPTS_FILE)) ? await readObject(folder, PROMPTS_FILE) : {};
+  const { truncate_dim: width = null } = (await findObject(folder, PROMPTS_FILE)) ?? {};
   if (width === null || isSize(width)) return width;
   throw new FormatError(
     `${pathIn(folder, PROMPTS_FILE)}: truncate_dim must be from 1 to ${MOST_FEATURES}, found ${show(width)}`,
@@ -231,9 +231,7 @@ async function readPooling(folder: Folder): Promise<Pick<SentenceHeadConfig, "po
   const said = mode ?? (flags.length === 0 ? "mean" : flags);
   const modes: readonly unknown[] = Array.isArray(said) ? said : [said];
   const poolings = modes.map((mode) => POOLINGS.find((known) => known.mode === mode)?.pooling);
-  if (typeof includePrompt !== "boolean") {
-    throw new FormatError(`${path}: include_prompt must be true or false, found ${show(includePrompt)}`, GET_AGAIN);
-  }
+  checkTruth(path, "include_prompt", includePrompt);
   if (poolings.length === 0 || poolings.length > POOLINGS.length || poolings.includes(undefined)) {
     const known = POOLINGS.map(({ mode }) => mode).join(", ");
     throw new FormatError(`${path} pools by ${show(modes)}, expected some of ${known}`, WITHOUT_MODULES);
@@ -265,6 +263,11 @@ function sizeIn(folder: Folder, field: string, value: unknown): number {
   throw new FormatError(`${pathIn(folder, "config.json")}: ${field} must be from 1 to ${MOST_FEATURES}, found ${show(value)}`, GET_AGAIN);
 }
 
+/** Throws `FormatError` unless a field's value is true or false. */
+function checkTruth(path: string, field: string, value: unknown): asserts value is boolean {
+  if (typeof value !== "boolean") throw new FormatError(`${path}: ${field} must be true or false, found ${show(value)}`, GET_AGAIN);
+}
+
 async function readDense(folder: Folder): Promise<DenseStep> {
   const path = pathIn(folder, "config.json");
   const config = await readObject(folder, "config.json");
@@ -277,9 +280,8 @@ async function readDense(folder: Folder): Promise<DenseStep> {
     );
   }
   const activation = activationNames.find((known) => typeof name === "string" && name.startsWith("torch.") && name.endsWith(`.${known}`));
-  for (const [field, value] of Object.entries({ bias, use_residual })) {
-    if (typeof value !== "boolean") throw new FormatError(`${path}: ${field} must be true or false, found ${show(value)}`, GET_AGAIN);
-  }
+  checkTruth(path, "bias", bias);
+  checkTruth(path, "use_residual", use_residual);
   if (activation === undefined) {
     throw new FormatError(
       `${path} is a dense layer with the activation ${show(name)}, expected one of ${activationNames.join(", ")}`,
@@ -290,9 +292,9 @@ async function readDense(folder: Folder): Promise<DenseStep> {
     kind: "dense",
     inFeatures: sizeIn(folder, "in_features", in_features),
     outFeatures: sizeIn(folder, "out_features", out_features),
-    bias: bias === true,
+    bias,
     activation: activation satisfies Activation,
-    residual: use_residual === true,
+    residual: use_residual,
   };
 }
 
@@ -301,7 +303,7 @@ const USUAL_PROMPTS = { query: "", document: "" };
 
 async function readPrompts(folder: Folder): Promise<TextPreparation> {
   const path = pathIn(folder, PROMPTS_FILE);
-  const config = (await folder.has(PROMPTS_FILE)) ? await readObject(folder, PROMPTS_FILE) : {};
+  const config = (await findObject(folder, PROMPTS_FILE)) ?? {};
   const { default_prompt_name: name = null } = config;
   const saved = config.prompts ?? {};
   const isPrompts = typeof saved === "object" && !Array.isArray(saved);
@@ -330,9 +332,9 @@ interface TransformerSettings {
 /** The settings in the transformer's folder. Throws `FormatError` for one that is not supported. */
 async function readSettings(folder: Folder): Promise<TransformerSettings> {
   for (const file of SETTINGS_FILES) {
-    if (!(await folder.has(file))) continue;
+    const settings = await findObject(folder, file);
+    if (settings === null) continue;
     const path = pathIn(folder, file);
-    const settings = await readObject(folder, file);
     checkTransformerSettings(path, settings);
     return { path, settings };
   }
@@ -341,9 +343,9 @@ async function readSettings(folder: Folder): Promise<TransformerSettings> {
 
 /** Whether texts are lower-cased before anything else. */
 function readLowerCase({ path, settings }: TransformerSettings): boolean {
-  const { do_lower_case: said = false } = settings;
-  if (said === null || typeof said === "boolean") return said === true;
-  throw new FormatError(`${path}: do_lower_case must be true or false, found ${show(said)}`, GET_AGAIN);
+  const said = settings.do_lower_case ?? false;
+  checkTruth(path, "do_lower_case", said);
+  return said;
 }
 
 /** The limit in the settings, or else that of the tokenizer; null if neither has one. */
@@ -357,8 +359,7 @@ async function readMaxLength(folder: Folder, { path, settings }: TransformerSett
       "Correct the file, or remove it: then the model's positions are the limit.",
     );
   }
-  if (!(await folder.has("tokenizer_config.json"))) return null;
-  const said = lengthOf(await readObject(folder, "tokenizer_config.json"));
+  const said = lengthOf(await findObject(folder, "tokenizer_config.json"));
   // There, a number of 30 digits means no limit.
   return typeof said === "number" && said >= LEAST_LENGTH && Number.isFinite(said) ? Math.floor(said) : null;
 }
