@@ -9,6 +9,7 @@ import type { WeightsDtype } from "../src/simcse/checkpoint/written-weights.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";
 import { flag, wholeNumber, withOptions } from "./cli/options.ts";
+import { say } from "./cli/say.ts";
 
 /** The values of `--dtype`. */
 const dtypes = { f32: "F32", f16: "F16", int8: "I8" } as const satisfies Readonly<Record<string, WeightsDtype>>;
@@ -60,7 +61,5 @@ async function runConversion(given: ConvertOptions): Promise<void> {
   });
   const files = formats[given.format]!(model, dtypes[given.dtype]);
   await writeFolderAtomically(given.output_dir, files, { overwrite: given.overwrite_output_dir === true });
-  process.stderr.write(
-    `saved ${given.output_dir}${model.pooler === null ? "; it does not name its pooler: give one with --pooler" : ""}\n`,
-  );
+  say(`saved ${given.output_dir}${model.pooler === null ? "; it does not name its pooler: give one with --pooler" : ""}`);
 }

@@ -23,6 +23,7 @@ import { takeLock } from "./cli/process-lock.ts";
 import { startCounter } from "./cli/progress.ts";
 import { joined } from "./cli/record-vectors.ts";
 import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
+import { say } from "./cli/say.ts";
 import { companions, isMatrix, readVectors } from "./cli/vector-input.ts";
 import { printLines } from "./cli/vector-output.ts";
 
@@ -277,8 +278,8 @@ async function* items(given: SourceOptions): AsyncGenerator<TextRecord> {
     yield record;
   }
   if (empty.length > 0)
-    process.stderr.write(
-      `warning: ${empty.length} of ${row} sentences are empty (row ${empty.slice(0, 5).join(", ")}${empty.length > 5 ? ", …" : ""}); searches will find them\n`,
+    say(
+      `warning: ${empty.length} of ${row} sentences are empty (row ${empty.slice(0, 5).join(", ")}${empty.length > 5 ? ", …" : ""}); searches will find them`,
     );
 }
 

@@ -12,6 +12,7 @@ import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts"
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { checkOutputs } from "./cli/output-files.ts";
 import { startProgress } from "./cli/progress.ts";
+import { say } from "./cli/say.ts";
 
 interface MineOptions extends ModelOptions, ColumnFlags {
   readonly train_file: string;
@@ -78,9 +79,7 @@ export const mineCommand = withOptions(
       );
     }
     await writeExamples(given.output, columns, triplets.map(textsOf));
-    process.stderr.write(
-      `${formatCount(triplets.length)} triplets in ${given.output}${without > 0 ? `; ${formatCount(without)} pairs have none` : ""}\n`,
-    );
+    say(`${formatCount(triplets.length)} triplets in ${given.output}${without > 0 ? `; ${formatCount(without)} pairs have none` : ""}`);
   } finally {
     progress.stop();
   }

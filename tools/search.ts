@@ -11,6 +11,7 @@ import { interruptSignal } from "./cli/interrupt.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { type RecordOptions, readRecords, recordOptions, type TextRecord } from "./cli/records.ts";
+import { say } from "./cli/say.ts";
 import { isMatrix, readVectors } from "./cli/vector-input.ts";
 import { printLines } from "./cli/vector-output.ts";
 
@@ -88,9 +89,9 @@ async function* answers(all: AsyncIterable<Answer>, { threshold }: SearchCommand
     const kept = threshold === undefined ? results : results.filter(({ score }) => score >= threshold);
     const [best] = results;
     if (kept.length === 0 && best !== undefined && ++without <= mostNamed)
-      process.stderr.write(`query ${number}: the best result has ${Number(best.score.toFixed(6))}, below --threshold ${threshold}\n`);
+      say(`query ${number}: the best result has ${Number(best.score.toFixed(6))}, below --threshold ${threshold}`);
     const { sentence, id, metadata } = query;
     yield `${JSON.stringify({ number: number++, ...(sentence !== undefined && { query: sentence }), ...(id !== undefined && { id }), ...(metadata && { metadata }), results: kept })}\n`;
   }
-  if (without > mostNamed) process.stderr.write(`${without} of ${number} queries have no result of at least --threshold ${threshold}\n`);
+  if (without > mostNamed) say(`${without} of ${number} queries have no result of at least --threshold ${threshold}`);
 }

@@ -22,17 +22,13 @@ export function readSentences(folder: Folder, file: string): AsyncIterable<strin
 
 /**
  * The lines of a text that arrives as a stream of bytes, such as standard input; `name` is its name in messages. Throws like
- * `readSentences`, except that a stream may be empty if `mayBeEmpty`: a shard of a split text can be.
+ * `readSentences`.
  */
-export async function* readLines(
-  stream: AsyncIterable<Uint8Array>,
-  name: string,
-  { mayBeEmpty = false }: { readonly mayBeEmpty?: boolean } = {},
-): AsyncGenerator<string> {
+export async function* readLines(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
   let count = 0;
   for await (const line of splitLines(decodeUtf8(stream, name), name)) {
     count++;
     yield line;
   }
-  if (count === 0 && !mayBeEmpty) throw new DataError(`${name} holds no line`, "Give a text with one sentence a line.");
+  if (count === 0) throw new DataError(`${name} holds no line`, "Give a text with one sentence a line.");
 }

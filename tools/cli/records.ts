@@ -13,6 +13,7 @@ import { show } from "../../src/show.ts";
 import { checkMetadata, type Metadata } from "../../src/simcse/search/metadata.ts";
 import type { SentenceId } from "../../src/simcse/search/sentence-index.ts";
 import { flag } from "./options.ts";
+import { say } from "./say.ts";
 
 export interface TextRecord {
   readonly sentence: string;
@@ -59,8 +60,7 @@ export const recordOptions: readonly Option[] = [
  * `OptionError` for a missing column.
  */
 export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRecord> {
-  if (given.input === "-" && process.stdin.isTTY)
-    process.stderr.write("reading from the terminal: one sentence per line, Ctrl-D at the end\n");
+  if (given.input === "-" && process.stdin.isTTY) say("reading from the terminal: one sentence per line, Ctrl-D at the end");
   const source = await sourceOf(given.input);
   const { text_column, id_column, metadata_columns = [], vector_column, header } = given;
   const table = await openTable(source, {

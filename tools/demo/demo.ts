@@ -142,8 +142,7 @@ async function replaceFolder(path: string, simcse: SimCSE): Promise<void> {
 
 function describeModel(simcse: SimCSE): string {
   const { config, store } = simcse.model;
-  const parameters = [...store.pieces.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  return `${simcse.name}: ${config.num_hidden_layers} layers of ${config.hidden_size}, ${(parameters / 1e6).toFixed(1)} M parameters`;
+  return `${simcse.name}: ${config.num_hidden_layers} layers of ${config.hidden_size}, ${(store.layout.counts.all / 1e6).toFixed(1)} M parameters`;
 }
 
 function describeCode({ folder, files, entries }: CodeBase): string {

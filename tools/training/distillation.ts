@@ -6,6 +6,7 @@ import { withReopenedDevice } from "../../src/gpu/reopen.ts";
 import { type Folder, readObject } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically, writeFilesInto } from "../../src/io/folder-node.ts";
 import { encodeNpy } from "../../src/io/formats/npy.ts";
+import { elementCount } from "../../src/kernels/language/operation.ts";
 import { formatCount, plural } from "../../src/show.ts";
 import { readConfig } from "../../src/simcse/checkpoint/checkpoint.ts";
 import { distillationSet } from "../../src/simcse/distillation/distillation-set.ts";
@@ -252,10 +253,8 @@ async function openStudent(teacher: Folder, given: DistillOptions, texts: readon
   });
   const source = await openTrainingSource(student, { pooler });
   const { transformer: model } = source.config;
-  const parameters = [...modelTensors(model, { mlp: (pooler ?? source.config.pooler) === "cls" }).values()].reduce(
-    (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),
-    0,
-  );
+  const tensors = modelTensors(model, { mlp: (pooler ?? source.config.pooler) === "cls" });
+  const parameters = [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   say(
     `student: ${plural(model.num_hidden_layers, "layer")} of ${model.hidden_size}, ${formatCount(model.vocab_size)} tokens, ${(parameters / 1e6).toFixed(1)} M parameters, ${((2 * parameters) / 1e6).toFixed(1)} MB in f16`,
   );

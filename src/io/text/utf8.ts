@@ -1,5 +1,6 @@
 /** Bytes that arrive in pieces, checked and decoded as UTF-8 text. */
 import { DataError } from "../../errors.ts";
+import { concatenate } from "../formats/bytes.ts";
 
 /**
  * The text of a stream of bytes, piece by piece, without a byte-order mark at its beginning and DOS's mark at its end; `name` is its name
@@ -27,7 +28,7 @@ export async function* decodeUtf8(stream: AsyncIterable<Uint8Array>, name: strin
   }
 
   for await (const piece of stream) {
-    const bytes = joined(open, piece);
+    const bytes = open.length === 0 ? piece : concatenate([open, piece]);
     const whole = bytes.at(-1) === END_OF_FILE ? bytes.length - 1 : wholeCharacters(bytes);
     open = bytes.slice(whole);
     if (whole > 0) yield decode(bytes.subarray(0, whole));
@@ -78,12 +79,4 @@ function characterBytes(first: number): number {
   if (first < 0xc0) return 1;
   if (first < 0xe0) return 2;
   return first < 0xf0 ? 3 : 4;
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (a.length === 0) return b;
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }

@@ -15,7 +15,7 @@ import { unpickle } from "./pickle.ts";
 import { TensorFile, type Weights } from "./tensor-file.ts";
 import type { TensorInfo } from "./tensor-info.ts";
 import { SavedTensor, type Storage, tensorContext } from "./torch-pickle.ts";
-import { type ByteRange, openZip, type ZipArchive } from "./zip.ts";
+import { type ByteRange, GET_AGAIN, openZip, type ZipArchive } from "./zip.ts";
 
 /** The pickle of a state dict takes some 100 bytes per tensor. */
 const MAX_PICKLE_BYTES = 16 * 2 ** 20;
@@ -30,8 +30,6 @@ const COUNT_BYTES = 8;
 
 /** Members that are looked up at the same time: behind HTTP each is a request. */
 const LOCATED_AT_ONCE = 16;
-
-const GET_AGAIN = "Get the file again: it is damaged or was not downloaded to the end.";
 
 /**
  * Opens a checkpoint. Throws FileError when the file is missing, and FormatError, naming the file, the tensor, and what was expected and

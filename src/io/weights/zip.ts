@@ -31,7 +31,7 @@ const MAX_DIRECTORY_BYTES = 64 * 2 ** 20;
 const ZIP64_FIELD = 0x0001;
 const IN_ZIP64 = 0xffffffff;
 
-const GET_AGAIN = "Get the file again: it is damaged or was not downloaded to the end.";
+export const GET_AGAIN = "Get the file again: it is damaged or was not downloaded to the end.";
 
 /**
  * Reads the directory. Throws FormatError, naming the file, when it is not a zip archive, is truncated, or has an inconsistent directory.
