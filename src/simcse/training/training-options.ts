@@ -187,11 +187,17 @@ const finite = (wanted: string, holds: (value: number) => boolean): Rule => ({
 const positive = finite("a number greater than 0", (value) => value > 0);
 const notNegative = finite("a number of at least 0", (value) => value >= 0);
 const fraction = finite("a number from 0 to 1", (value) => value >= 0 && value <= 1);
+const belowOne = finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1);
 const flag: Rule = { wanted: "true or false", holds: (value) => typeof value === "boolean" };
 const oneOf = (names: readonly string[]): Rule => ({
   wanted: `one of ${names.join(", ")}`,
   holds: (value) => typeof value === "string" && names.includes(value),
 });
+const listOf = (wanted: string, holds: (item: unknown) => boolean): Rule => ({
+  wanted: `a list of ${wanted}`,
+  holds: (value) => Array.isArray(value) && value.length > 0 && value.every(holds),
+});
+const orNull = ({ wanted, holds }: Rule): Rule => ({ wanted: `${wanted}, or null`, holds: (value) => value === null || holds(value) });
 
 /** What `loraTargets` may list. */
 export const targetNames: readonly string[] = [...loraTargets, "all-linear"];
@@ -211,18 +217,14 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
     (value) => value >= 0 && (value < 1 || Number.isSafeInteger(value)),
   ),
   maxLength: whole(3),
-  loss: { wanted: `one of ${lossNames.join(", ")}, or null`, holds: (value) => value === null || lossNames.includes(value as LossName) },
+  loss: orNull(oneOf(lossNames)),
   temperature: positive,
   pooler: oneOf(poolerTypes),
   hardNegativeWeight: finite("a finite number", () => true),
   labelSmoothing: fraction,
   symmetric: flag,
   similarityWeight: notNegative,
-  matryoshkaDims: {
-    wanted: "a list of whole numbers of at least 1, or null",
-    holds: (value) =>
-      value === null || (Array.isArray(value) && value.length > 0 && value.every((size) => Number.isSafeInteger(size) && size >= 1)),
-  },
+  matryoshkaDims: orNull(listOf("whole numbers of at least 1", whole(1).holds)),
   mlpOnlyTrain: flag,
   mlm: flag,
   mlmWeight: notNegative,
@@ -233,19 +235,13 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   },
   loraRank: whole(0),
   loraAlpha: positive,
-  loraTargets: {
-    wanted: `a list of one or more of ${targetNames.join(", ")}`,
-    holds: (value) => Array.isArray(value) && value.length > 0 && value.every((target) => targetNames.includes(target)),
-  },
-  loraDropout: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
+  loraTargets: listOf(`one or more of ${targetNames.join(", ")}`, oneOf(targetNames).holds),
+  loraDropout: belowOne,
   weightDecay: notNegative,
-  adamBeta1: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
-  adamBeta2: finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1),
+  adamBeta1: belowOne,
+  adamBeta2: belowOne,
   adamEpsilon: positive,
-  dropout: {
-    wanted: "a number from 0 to less than 1, or null",
-    holds: (value) => value === null || (typeof value === "number" && value >= 0 && value < 1),
-  },
+  dropout: orNull(belowOne),
   maxGradNorm: notNegative,
   fp16: flag,
   gradientCheckpointing: flag,
@@ -255,7 +251,7 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   evalSteps: whole(0),
   evalOnStart: flag,
   saveSteps: whole(0),
-  metric: { wanted: "a metric's name, or null", holds: (value) => value === null || (typeof value === "string" && value !== "") },
+  metric: orNull({ wanted: "a metric's name", holds: (value) => typeof value === "string" && value !== "" }),
   greaterIsBetter: flag,
   keepBest: flag,
   earlyStoppingPatience: whole(0),
