@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import type { DuplicatePair } from "../worker/protocol.ts";
 import { formatCount, plural } from "./format.ts";
 import { engine, isBusy, perform } from "./store.ts";
-import { download, which } from "./use-actions.ts";
+import { download, sayCount, which } from "./use-actions.ts";
 
 /** The pairs that are shown; all of them are in the file. */
 const mostShown = 20;
@@ -15,10 +15,7 @@ async function find(): Promise<void> {
   pairs.value = null;
   const request = { which: which.value, threshold: threshold.value };
   const found = await perform("use", "Comparing your texts", ({ signal, say }) =>
-    engine.nearDuplicates(request, {
-      signal,
-      onEvent: ({ done, total }) => say(`Comparing your texts: ${formatCount(done)} of ${formatCount(total)}`, done / total),
-    }),
+    engine.nearDuplicates(request, { signal, onEvent: sayCount(say, "Comparing your texts") }),
   );
   if (found !== undefined) pairs.value = found;
 }

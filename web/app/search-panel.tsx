@@ -1,9 +1,9 @@
 /** Search over the visitor's sentences, by an index that the browser keeps. */
 import { signal } from "@preact/signals";
 import type { Match } from "../worker/protocol.ts";
-import { formatCount, plural } from "./format.ts";
+import { plural } from "./format.ts";
 import { data, engine, index, isBusy, keptModels, model, perform, savedIndex } from "./store.ts";
-import { which } from "./use-actions.ts";
+import { sayCount, which } from "./use-actions.ts";
 
 /** How many sentences a search shows. */
 const topK = 8;
@@ -15,10 +15,7 @@ const found = signal<{ readonly query: string; readonly matches: readonly Match[
 async function build(): Promise<void> {
   found.value = null;
   const facts = await perform("use", "Reading your texts", ({ signal, say }) =>
-    engine.buildIndex(
-      { which: which.value },
-      { signal, onEvent: ({ done, total }) => say(`Reading your texts: ${formatCount(done)} of ${formatCount(total)}`, done / total) },
-    ),
+    engine.buildIndex({ which: which.value }, { signal, onEvent: sayCount(say, "Reading your texts") }),
   );
   if (facts === undefined) return;
   index.value = facts;

@@ -1,15 +1,11 @@
 /** The vectors of the visitor's texts, to save. */
 import type { VectorFormat } from "../worker/protocol.ts";
-import { formatCount } from "./format.ts";
 import { engine, isBusy, perform } from "./store.ts";
-import { download, which } from "./use-actions.ts";
+import { download, sayCount, which } from "./use-actions.ts";
 
 async function save(format: VectorFormat): Promise<void> {
   const content = await perform("use", "Reading your texts", ({ signal, say }) =>
-    engine.vectors(
-      { which: which.value, format },
-      { signal, onEvent: ({ done, total }) => say(`Reading your texts: ${formatCount(done)} of ${formatCount(total)}`, done / total) },
-    ),
+    engine.vectors({ which: which.value, format }, { signal, onEvent: sayCount(say, "Reading your texts") }),
   );
   if (content !== undefined) download(content, `vectors.${format}`);
 }
