@@ -5,8 +5,9 @@ import { Command } from "commander";
 import { explainArgumentErrors } from "./cli/argument-errors.ts";
 import { withConfigFile } from "./cli/config-file.ts";
 import { refuseEmptyValues } from "./cli/empty-values.ts";
-import { outputFailure, reportFailure } from "./cli/failure.ts";
+import { reportFailure, watchStandardStreams } from "./cli/failure.ts";
 import { layOutHelp } from "./cli/help.ts";
+import { endAfterHangUp, outliveTerminal } from "./cli/interrupt.ts";
 import { clusterCommand } from "./cluster.ts";
 import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
@@ -59,15 +60,15 @@ layOutHelp(program);
 explainArgumentErrors(program);
 refuseEmptyValues(program);
 
-process.stdout.on("error", (error) => {
-  reportFailure(outputFailure(error), { debug: false });
-  process.exit();
-});
+watchStandardStreams();
+outliveTerminal();
 
 try {
   await program.parseAsync(await withConfigFile(process.argv));
 } catch (error) {
   // Not the parsed options: the options file itself may be invalid.
   reportFailure(error, { debug: process.argv.includes("--debug") });
+  endAfterHangUp();
   process.exit();
 }
+endAfterHangUp();

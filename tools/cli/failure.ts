@@ -1,18 +1,13 @@
 /** How the command line reports a failure: one clear error and its remedy on stderr, a stack trace only with `--debug`. */
 import { FileError, SimcseError } from "../../src/errors.ts";
 import { printable } from "../../src/show.ts";
-
-/** A person pressed Ctrl-C: 128 + SIGINT. */
-export const interruptedExitCode = 130;
-
-/** Work was abandoned because a person pressed Ctrl-C. */
-export class InterruptedError extends Error {}
+import { InterruptedError, interruptedExitCode } from "./interrupt.ts";
 
 /** Prints an error and sets the exit code. Any other error than a `SimcseError` is a bug in this package, and the message says so. */
 export function reportFailure(error: unknown, { debug }: { debug: boolean }): void {
   if (isBrokenPipe(error)) return; // `simcse encode … | head` has read all it needs.
   if (error instanceof InterruptedError) {
-    process.exitCode = interruptedExitCode;
+    process.exitCode = interruptedExitCode();
     return;
   }
   process.exitCode = 1;
@@ -25,10 +20,27 @@ export function reportFailure(error: unknown, { debug }: { debug: boolean }): vo
     process.stderr.write(`\n${error.stack}\n${error.cause instanceof Error ? `caused by ${error.cause.stack}\n` : ""}`);
 }
 
-/** The error for standard output that cannot be written. */
-export function outputFailure(error: Error): Error {
-  if (isBrokenPipe(error)) return error;
-  return new FileError(`cannot write standard output: ${error.message}`, "Free some space, or write elsewhere.", { cause: error });
+/**
+ * What happens when a standard stream cannot be written: the reader of a pipe has ended, as `tee` does at Ctrl-C, the terminal is gone, or
+ * the disk is full. Notes on standard error are lost; a command whose results are not on standard output goes on.
+ */
+export function watchStandardStreams(): void {
+  process.stderr.on("error", () => {});
+  process.stdout.on("error", (error) => {
+    if (!resultsArePrinted) return;
+    const why = isBrokenPipe(error)
+      ? error
+      : new FileError(`cannot write standard output: ${error.message}`, "Free some space, or write elsewhere.", { cause: error });
+    reportFailure(why, { debug: false });
+    process.exit();
+  });
+}
+
+let resultsArePrinted = true;
+
+/** For commands that write their results to files: what they print is for people, and may be lost. */
+export function resultsAreFiles(): void {
+  resultsArePrinted = false;
 }
 
 function isBrokenPipe(error: unknown): boolean {

@@ -55,9 +55,9 @@ import {
 import type { TrainingSet } from "../../src/simcse/training/training-set.ts";
 import type { CompiledStep } from "../../src/simcse/training/training-step.ts";
 import { commandLine } from "../cli/command-line.ts";
-import { interruptedExitCode } from "../cli/failure.ts";
+import { resultsAreFiles } from "../cli/failure.ts";
 import { findModel } from "../cli/find-model.ts";
-import { onInterrupt } from "../cli/interrupt.ts";
+import { interruptedExitCode, onInterrupt } from "../cli/interrupt.ts";
 import { startProfiler } from "../cli/profile.ts";
 import { noProgress, type Progress, startProgress } from "../cli/progress.ts";
 import { say } from "../cli/say.ts";
@@ -107,6 +107,7 @@ export async function runTraining(given: TrainOptions, kind: TrainingKind): Prom
   if (given.do_train === false)
     throw new OptionError("--do_train is false: there is nothing to do.", "Use `simcse evaluate` to evaluate a model.");
   sourcesOf(given);
+  if (!given.print_plan) resultsAreFiles();
   for (const note of ineffectiveNotes(given)) say(note);
   const { signal, stop } = interruption();
   try {
@@ -517,10 +518,10 @@ function tellChanges({ best }: TrainingSummary, history: readonly HistoryEntry[]
 function tellInterrupted(where: string): void {
   say(where);
   say("to resume, give the same command with --resume_from_checkpoint");
-  process.exitCode = interruptedExitCode;
+  process.exitCode = interruptedExitCode();
 }
 
-/** Aborts at the first Ctrl-C or SIGTERM, at which the trainer finishes its step and saves. */
+/** Aborts at the first signal, at which the trainer finishes its step and saves. */
 function interruption() {
   const controller = new AbortController();
   const stop = onInterrupt(() => {
