@@ -8,9 +8,9 @@ import type { Folder } from "../../src/io/folder.ts";
 import type { Encode, SideEncoders } from "../../src/simcse/evaluation/embed-distinct.ts";
 import { alignmentAndUniformity } from "../../src/simcse/evaluation/metrics/alignment.ts";
 import { unusualSizes } from "../../src/simcse/evaluation/senteval/data-sizes.ts";
-import { averagedTasks, evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
+import { averagedTasks, devMetrics, evaluateSts, scoresOf } from "../../src/simcse/evaluation/senteval/evaluate-sts.ts";
 import { evaluateTransfer, transferMetrics } from "../../src/simcse/evaluation/senteval/evaluate-transfer.ts";
-import { loadSts, type StsTask, type StsTaskName } from "../../src/simcse/evaluation/senteval/sts.ts";
+import { loadSts, type StsTask } from "../../src/simcse/evaluation/senteval/sts.ts";
 import type { StsPair } from "../../src/simcse/evaluation/senteval/sts-files.ts";
 import { loadTransfer, TRANSFER_TASKS, type TransferTask } from "../../src/simcse/evaluation/senteval/transfer.ts";
 import { evaluateOn, setMetricNames } from "../../src/simcse/evaluation/sets/evaluate-set.ts";
@@ -101,12 +101,6 @@ const whole =
   (sentences) =>
     encode(sentences, { maxLength: Number.POSITIVE_INFINITY });
 
-/** The names of the metrics of both dev sets. */
-const stsMetrics: Readonly<Partial<Record<StsTaskName, string>>> = {
-  STSBenchmark: "eval_stsb_spearman",
-  SICKRelatedness: "eval_sickr_spearman",
-};
-
 interface Opened {
   readonly part: Part;
   /** The first missing file of each missing task. */
@@ -136,12 +130,12 @@ async function openSts(folder: Folder): Promise<Opened> {
   return {
     missing,
     part: {
-      metrics: [...tasks.map(({ name }) => stsMetrics[name]!), "eval_avg_sts", ...ofBenchmark],
+      metrics: [...tasks.map(({ name }) => devMetrics[name]!), "eval_avg_sts", ...ofBenchmark],
       async evaluate({ encode }) {
         const { tasks: scores, average } = await evaluateSts({ encode: whole(encode), folder, mode: "dev", tasks });
         const { alignment, uniformity } = await alignmentAndUniformity(benchmark, whole(encode));
         return {
-          ...Object.fromEntries(tasks.map(({ name }) => [stsMetrics[name]!, scoresOf(scores, name)!.spearman.all])),
+          ...Object.fromEntries(tasks.map(({ name }) => [devMetrics[name]!, scoresOf(scores, name)!.spearman.all])),
           eval_avg_sts: average.spearman,
           ...(benchmark.length > 0 && { eval_alignment: alignment, eval_uniformity: uniformity }),
         };

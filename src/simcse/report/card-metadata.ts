@@ -3,7 +3,7 @@
  * https://huggingface.co/docs/hub/model-cards#model-card-metadata
  */
 import { isInSentenceTransformers } from "../checkpoint/saved-model.ts";
-import { averagedTasks, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
+import { averagedTasks, devMetrics, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
 import type { TrainingReport } from "./history.ts";
 import { keptEvaluation } from "./kept-evaluation.ts";
 import { metricChanges } from "./own-metrics.ts";
@@ -36,9 +36,6 @@ const hubNames: Readonly<Record<string, string>> = {
   STSBenchmark: "mteb/stsbenchmark-sts",
   SICKRelatedness: "mteb/sickr-sts",
 };
-
-/** The log's names for the dev sets of STS. */
-const devMetrics: Readonly<Record<string, string>> = { STSBenchmark: "eval_stsb_spearman", SICKRelatedness: "eval_sickr_spearman" };
 
 /** The YAML between two lines of `---`. */
 export function cardMetadata(report: TrainingReport): string {

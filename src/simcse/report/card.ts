@@ -5,8 +5,9 @@
 import { architectureOf } from "../../nn/architectures/architectures.ts";
 import { formatCount } from "../../show.ts";
 import { isInSentenceTransformers } from "../checkpoint/saved-model.ts";
-import { averagedTasks, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
-import { reportedAccuracy, transferScoresOf } from "../evaluation/senteval/evaluate-transfer.ts";
+import { averagedTasks, devMetrics, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
+import { accuracyOf } from "../evaluation/senteval/evaluate-transfer.ts";
+import type { StsTaskName } from "../evaluation/senteval/sts.ts";
 import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
 import type { TrainingReport } from "./history.ts";
 import { keptEvaluation } from "./kept-evaluation.ts";
@@ -29,9 +30,6 @@ export interface Snippet {
   readonly code: string;
 }
 
-/** The log's names for the dev sets of STS. */
-const devMetrics: Readonly<Record<string, string>> = { STSBenchmark: "eval_stsb_spearman", SICKRelatedness: "eval_sickr_spearman" };
-
 /** Tables of the final evaluations, or else of the dev sets during training. */
 export function scoreTables(report: TrainingReport): ScoreTable[] {
   const { sts, transfer } = report;
@@ -42,10 +40,9 @@ export function scoreTables(report: TrainingReport): ScoreTable[] {
     tables.push(scoreTable(`Spearman × 100, ${sts.mode} sets`, names, cells, sts.average.spearman));
   }
   if (transfer !== undefined) {
-    const { mode, tasks, average } = transfer;
     const names = TRANSFER_TASKS.map(({ name }) => name);
-    const cells = names.map((name) => transferScoresOf(tasks, name)).map((scores) => (scores ? reportedAccuracy(mode, scores) : undefined));
-    tables.push(scoreTable(`Accuracy in percent, ${mode} settings`, names, cells, average.accuracy));
+    const cells = names.map((name) => accuracyOf(transfer, name));
+    tables.push(scoreTable(`Accuracy in percent, ${transfer.mode} settings`, names, cells, transfer.average.accuracy));
   }
   return tables.length > 0 ? tables : devTables(report);
 }
@@ -56,21 +53,14 @@ function devTables(report: TrainingReport): ScoreTable[] {
   const at = `dev sets, after step ${formatCount(entry.step)}`;
   const sts = averagedTasks("dev").map(({ name }) => name);
   const transfer = TRANSFER_TASKS.map(({ name }) => name);
-  const percent = (name: string) => (entry[`eval_${name}`] === undefined ? undefined : entry[`eval_${name}`]! / 100);
+  const spearman = (name: StsTaskName) => entry[devMetrics[name]!];
+  const accuracy = (name: string) => (entry[`eval_${name}`] === undefined ? undefined : entry[`eval_${name}`]! / 100);
+  const { eval_avg_sts, eval_avg_transfer } = entry;
   return [
-    ...(entry.eval_avg_sts === undefined
+    ...(eval_avg_sts === undefined ? [] : [scoreTable(`Spearman × 100, ${at}`, sts, sts.map(spearman), eval_avg_sts)]),
+    ...(eval_avg_transfer === undefined
       ? []
-      : [
-          scoreTable(
-            `Spearman × 100, ${at}`,
-            sts,
-            sts.map((name) => entry[devMetrics[name]!]),
-            entry.eval_avg_sts,
-          ),
-        ]),
-    ...(entry.eval_avg_transfer === undefined
-      ? []
-      : [scoreTable(`Accuracy in percent, ${at}`, transfer, transfer.map(percent), entry.eval_avg_transfer / 100)]),
+      : [scoreTable(`Accuracy in percent, ${at}`, transfer, transfer.map(accuracy), eval_avg_transfer / 100)]),
     ...ownTable(report),
   ];
 }

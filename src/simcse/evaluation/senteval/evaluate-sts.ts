@@ -102,6 +102,12 @@ export function scoresOf(tasks: StsReport["tasks"], name: StsTaskName): StsScore
   return result === undefined || "missing" in result ? null : result;
 }
 
+/** The names of the dev sets' scores in a training log. */
+export const devMetrics: Readonly<Partial<Record<StsTaskName, string>>> = {
+  STSBenchmark: "eval_stsb_spearman",
+  SICKRelatedness: "eval_sickr_spearman",
+};
+
 /** The tasks that a mode's table shows and averages: all in test mode, those with a dev set of their own in dev mode. */
 export function averagedTasks(mode: StsMode): readonly StsTask[] {
   return STS_TASKS.filter((task) => mode === "test" || task.hasDevSet);

@@ -104,20 +104,19 @@ export async function evaluateTransfer(options: EvaluateTransferOptions): Promis
     });
     tell("scored", 1);
   }
-  const scored = tasks.map(({ name }) => name).filter((name) => transferScoresOf(results, name) !== null);
-  const values = scored.map((name) => reportedAccuracy(mode, transferScoresOf(results, name)!));
-  return { mode, tasks: results, average: { accuracy: mean(values), tasks: scored } };
+  const accuracies = tasks.flatMap(({ name }) => {
+    const accuracy = accuracyOf({ mode, tasks: results }, name);
+    return accuracy === undefined ? [] : [{ name, accuracy }];
+  });
+  const average = { accuracy: mean(accuracies.map(({ accuracy }) => accuracy)), tasks: accuracies.map(({ name }) => name) };
+  return { mode, tasks: results, average };
 }
 
-/** What `name` scored, or null where it was not run or its data is missing. */
-export function transferScoresOf(tasks: TransferReport["tasks"], name: TransferTaskName): TransferScores | null {
+/** The accuracy of `name` in the mode's table; undefined where it was not run or its data is missing. */
+export function accuracyOf({ mode, tasks }: Pick<TransferReport, "mode" | "tasks">, name: TransferTaskName): number | undefined {
   const result = tasks[name];
-  return result === undefined || "missing" in result ? null : result;
-}
-
-/** The accuracy in a mode's table. */
-export function reportedAccuracy(mode: TransferMode, { accuracy, devAccuracy }: TransferScores): number {
-  return mode === "dev" ? devAccuracy : accuracy;
+  if (result === undefined || "missing" in result) return undefined;
+  return mode === "dev" ? result.devAccuracy : result.accuracy;
 }
 
 /** How one task is scored, with the hooks of its classifiers' training. */
@@ -230,7 +229,7 @@ async function features(examples: readonly LabelledExample[], encode: Encode): P
 }
 
 /** A report in the form of SimCSE's training log: `eval_MR` and the others in percent, and `eval_avg_transfer`. */
-export function transferMetrics({ mode, tasks, average }: TransferReport): Record<string, number> {
-  const scored = average.tasks.map((name) => [`eval_${name}`, 100 * reportedAccuracy(mode, transferScoresOf(tasks, name)!)] as const);
-  return { ...Object.fromEntries(scored), eval_avg_transfer: 100 * average.accuracy };
+export function transferMetrics(report: TransferReport): Record<string, number> {
+  const scored = report.average.tasks.map((name) => [`eval_${name}`, 100 * accuracyOf(report, name)!] as const);
+  return { ...Object.fromEntries(scored), eval_avg_transfer: 100 * report.average.accuracy };
 }

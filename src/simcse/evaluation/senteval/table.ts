@@ -5,7 +5,7 @@
  * Avg., and the lines below the box say so.
  */
 import { averagedTasks, type StsReport, scoresOf } from "./evaluate-sts.ts";
-import { reportedAccuracy, type TransferMode, type TransferReport, transferScoresOf } from "./evaluate-transfer.ts";
+import { accuracyOf, type TransferMode, type TransferReport } from "./evaluate-transfer.ts";
 import { STS_TASKS, type StsTaskName } from "./sts.ts";
 import { TRANSFER_TASKS } from "./transfer.ts";
 
@@ -38,9 +38,10 @@ function stsLines(report: StsReport, columns: number): string[] {
   return [scoreBox("Spearman", names, [...scores, average], columns), ...stsNotes(report, names)];
 }
 
-function transferLines({ mode, tasks, average }: TransferReport, columns: number): string[] {
+function transferLines(report: TransferReport, columns: number): string[] {
+  const { mode, tasks, average } = report;
   const names = TRANSFER_TASKS.map(({ name }) => name);
-  const scores = names.map((name) => transferScoresOf(tasks, name)).map((scores) => (scores ? reportedAccuracy(mode, scores) : undefined));
+  const scores = names.map((name) => accuracyOf(report, name));
   const notes = [coverage(average.tasks, names)];
   for (const name of names) {
     const result = tasks[name];
