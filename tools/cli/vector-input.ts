@@ -1,7 +1,9 @@
 /** Reads vectors written by `simcse encode` or NumPy, which commands take in place of texts. */
+
 import { existsSync } from "node:fs";
 import { basename, dirname, extname, resolve } from "node:path";
 import { DataError } from "../../src/errors.ts";
+import { firstNonFinite } from "../../src/finite.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { decodeNpy, type NpyArray } from "../../src/io/formats/npy.ts";
 import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
@@ -35,7 +37,7 @@ export function companionsOf(path: string): Readonly<Record<string, string>> {
  */
 export async function readVectors(path: string): Promise<Embeddings> {
   const vectors = await readMatrix(path);
-  const bad = vectors.data.findIndex((value) => !Number.isFinite(value));
+  const bad = firstNonFinite(vectors.data);
   if (bad === -1) return vectors;
   const row = Math.floor(bad / vectors.dimension);
   throw new DataError(

@@ -19,7 +19,7 @@ export interface CommunitiesOptions extends Pick<SimilarPairsOptions, "signal" |
 }
 
 /** The names of `CommunitiesOptions`. */
-export const communitiesOptions: OptionNames<CommunitiesOptions> = { threshold: true, minSize: true, signal: true, onProgress: true };
+const communitiesOptions: OptionNames<CommunitiesOptions> = { threshold: true, minSize: true, signal: true, onProgress: true };
 
 /** The defaults of sentence-transformers. */
 export const communitiesDefaults = { threshold: 0.75, minSize: 10 } as const;

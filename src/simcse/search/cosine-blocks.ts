@@ -3,13 +3,12 @@
  * small matrix is computed on the host, because that takes less time than building the kernel.
  */
 import { compile } from "../../autograd/program.ts";
-import { DataError, ShapeError } from "../../errors.ts";
-import { firstNonFinite } from "../../finite.ts";
+import { ShapeError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { f32 } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import type { Embeddings } from "../embedding/encoder.ts";
-import { toUnitLength } from "../embedding/unit-length.ts";
+import { checkedUnitLength } from "../embedding/unit-length.ts";
 import { boundedCosine } from "./bounded-cosine.ts";
 
 /** Rows and columns of a block: 16 MB, large enough to keep a GPU busy. */
@@ -50,12 +49,7 @@ export function unitRows({ length, dimension, data }: Embeddings, firstRow = 0):
       `${data.length} numbers are no ${length} vectors of ${dimension}.`,
       "Give vectors as `encode` returns them, as f32.",
     );
-  const bad = firstNonFinite(data);
-  if (bad === -1) return { length, dimension, data: toUnitLength(data, dimension) };
-  throw new DataError(
-    `Number ${bad % dimension} of vector ${firstRow + Math.floor(bad / dimension)} is ${data[bad]}.`,
-    "Check the vectors: a model with damaged weights gives such numbers.",
-  );
+  return { length, dimension, data: checkedUnitLength(data, dimension, (row) => `vector ${firstRow + row}`) };
 }
 
 /** The cosines of the rows of `left` with those of `right`, as f32 [right.length] for each row of `left`. Throws like `unitRows`. */

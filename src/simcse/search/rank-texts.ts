@@ -26,17 +26,7 @@ export async function rankTexts(
     for (const [i, text] of texts.entries()) rows.set(vectorOf.get(text)!, i * dimension);
     return rows;
   };
-  const index = new VectorIndex(device, dimension);
-  try {
-    index.add(rowsOf(candidates, ofCandidates));
-    return await index.search(rowsOf(queries, ofQueries), {
-      topK: Math.min(topK, candidates.length, mostResults),
-      threshold: lowestCosine,
-    });
-  } finally {
-    index.close();
-  }
+  using index = new VectorIndex(device, dimension);
+  index.add(rowsOf(candidates, ofCandidates));
+  return await index.search(rowsOf(queries, ofQueries), { topK: Math.min(topK, candidates.length, mostResults) });
 }
-
-/** Below every cosine, including rounding errors. */
-const lowestCosine = -2;

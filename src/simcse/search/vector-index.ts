@@ -8,8 +8,7 @@
  * ones the row that was added first.
  */
 import { compile, type Program } from "../../autograd/program.ts";
-import { ClosedError, DataError, OptionError, ShapeError } from "../../errors.ts";
-import { firstNonFinite } from "../../finite.ts";
+import { ClosedError, OptionError, ShapeError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { u32, type Value } from "../../kernels/language/operation.ts";
 import type { Precision } from "../../kernels/search/precision.ts";
@@ -18,7 +17,7 @@ import { queryType, queryWidth, type StoredVectors, vectorScores } from "../../k
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { show } from "../../show.ts";
 import { checkPrecision, type Encoded, encodeRows, rowElements } from "../embedding/precision.ts";
-import { toUnitLength } from "../embedding/unit-length.ts";
+import { checkedUnitLength } from "../embedding/unit-length.ts";
 import { boundedCosine } from "./bounded-cosine.ts";
 import { type SegmentFormat, segmentRows, VectorSegment } from "./vector-segment.ts";
 
@@ -231,14 +230,7 @@ export class VectorIndex {
         "Encode with the model that the index was built with.",
       );
     }
-    const bad = firstNonFinite(vectors);
-    if (bad !== -1) {
-      throw new DataError(
-        `Number ${bad % this.dimension} of ${what} ${Math.floor(bad / this.dimension)} is ${vectors[bad]}.`,
-        "Check the vectors: a model with damaged weights gives such numbers.",
-      );
-    }
-    return toUnitLength(vectors, this.dimension);
+    return checkedUnitLength(vectors, this.dimension, (row) => `${what} ${row}`);
   }
 
   /** The `k` best rows of the device's search for each query; only among `rows` if given. */

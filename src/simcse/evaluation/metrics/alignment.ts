@@ -9,7 +9,7 @@ import { type Encode, embedDistinct } from "../embed-distinct.ts";
 import type { StsPair } from "../senteval/sts-files.ts";
 
 /** SimCSE counts an STS-B pair as positive above this gold score (of 5). */
-export const POSITIVE_SCORE = 4;
+const POSITIVE_SCORE = 4;
 
 /** Alignment, uniformity, and the numbers of pairs and sentences behind them. */
 export interface AlignmentReport {

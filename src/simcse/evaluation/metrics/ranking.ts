@@ -13,7 +13,7 @@ export interface RankedQuery<Document> {
 }
 
 /** Cut-offs that are reported. */
-export const rankingCutoffs = {
+const rankingCutoffs = {
   accuracy: [1, 3, 5, 10],
   precision: [1, 3, 5, 10],
   recall: [1, 3, 5, 10],

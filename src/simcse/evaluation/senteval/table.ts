@@ -56,15 +56,17 @@ function transferLines(report: TransferReport, columns: number): string[] {
 }
 
 function scoreBox(measure: string, names: readonly string[], values: readonly (number | undefined)[], columns: number): string {
-  const header = [...names, "Avg."];
-  const scores = values.map(percent);
-  const wide = boxedTable([header, scores]);
-  const fits = wide.indexOf("\n") <= columns;
-  return fits ? wide : boxedTable([["Task", measure], ...header.map((name, i) => [name, scores[i]!])]);
+  return fittingTable(["Task", measure], [...names, "Avg."], values.map(percent), columns);
+}
+
+/** A box with a row of values under their names; with a row for each name, under `titles`, if that is wider than `columns` characters. */
+export function fittingTable(titles: readonly string[], names: readonly string[], values: readonly string[], columns: number): string {
+  const wide = boxedTable([names, values]);
+  return wide.indexOf("\n") <= columns ? wide : boxedTable([titles, ...names.map((name, i) => [name, values[i]!])]);
 }
 
 /** Rows of cells, the first of them the header, in a box like PrettyTable's: centred cells between +, - and |. */
-export function boxedTable(rows: readonly (readonly string[])[]): string {
+function boxedTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const rule = `+${widths.map((width) => "-".repeat(width + 2)).join("+")}+`;
   const lines = rows.map((row) => `| ${row.map((cell, column) => centred(cell, widths[column]!)).join(" | ")} |`);

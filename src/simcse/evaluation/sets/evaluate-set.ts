@@ -10,7 +10,7 @@ import { retrieval } from "./retrieval.ts";
 import { scoredPairs } from "./scored-pairs.ts";
 import { triplets } from "./triplets.ts";
 
-export const setEvaluators: { readonly [K in SetKind]: SetEvaluator<K> } = {
+const setEvaluators: { readonly [K in SetKind]: SetEvaluator<K> } = {
   "scored pairs": scoredPairs,
   "labelled pairs": labelledPairs,
   retrieval,

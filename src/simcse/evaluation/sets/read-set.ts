@@ -3,7 +3,7 @@ import { DataError, FileError } from "../../../errors.ts";
 import type { Example, ExampleKind, ExampleTable } from "../../../io/examples.ts";
 import { checkFolder, type Folder, pathIn } from "../../../io/folder.ts";
 import { fileSource } from "../../../io/text/source.ts";
-import { openTable, type Table } from "../../../io/text/table.ts";
+import { openTable, placeOf, type Table } from "../../../io/text/table.ts";
 import { show } from "../../../show.ts";
 import type { EvaluationSet, Retrieval } from "./evaluation-set.ts";
 
@@ -130,9 +130,9 @@ export async function beirSet(folder: Folder, name: string): Promise<EvaluationS
   const relevant = new Map<string, Map<string, number>>();
   const table = await openTable(fileSource(folder, beirFiles.relevance), { knownColumns: relevanceColumns });
   const columns = relevanceColumnsIn(table);
-  for await (const { number, fields } of table.rows) {
-    const [query, document, grade] = columns.map((column) => String(fields[column] ?? "")) as [string, string, string];
-    const place = `${table.name}, line ${number}`;
+  for await (const row of table.rows) {
+    const [query, document, grade] = columns.map((column) => String(row.fields[column] ?? "")) as [string, string, string];
+    const place = placeOf(table, row);
     if (!queries.has(query)) throw new DataError(`${place}: there is no query ${show(query)}.`, `Give it in ${beirFiles.queries}.`);
     if (!corpus.has(document)) throw new DataError(`${place}: there is no document ${show(document)}.`, `Give it in ${beirFiles.corpus}.`);
     if (grade.trim() === "" || !Number.isFinite(Number(grade)))
@@ -164,14 +164,15 @@ async function textsById(
 ): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   const table = await openTable(fileSource(folder, file));
-  for await (const { number, fields } of table.rows) {
-    const { _id: id, text } = fields;
+  for await (const row of table.rows) {
+    const { _id: id, text } = row.fields;
+    const place = placeOf(table, row);
     if ((typeof id !== "string" && typeof id !== "number") || typeof text !== "string") {
-      throw new DataError(`${table.name}, line ${number}: expected "_id" and "text".`, "Give each line an object with both.");
+      throw new DataError(`${place}: expected "_id" and "text".`, "Give each line an object with both.");
     }
     if (texts.has(String(id)))
-      throw new DataError(`${table.name}, line ${number}: the id ${show(String(id))} occurred before.`, "Give each text an id of its own.");
-    texts.set(String(id), textOf(fields));
+      throw new DataError(`${place}: the id ${show(String(id))} occurred before.`, "Give each text an id of its own.");
+    texts.set(String(id), textOf(row.fields));
   }
   return texts;
 }

@@ -1,6 +1,6 @@
 /** The scores of a user's own sets as text: one box per set, like the SentEval tables. */
 import { formatCount } from "../../../show.ts";
-import { boxedTable } from "../senteval/table.ts";
+import { fittingTable } from "../senteval/table.ts";
 import type { SetReport } from "./evaluate-set.ts";
 
 /**
@@ -12,9 +12,7 @@ export function setTables(reports: readonly SetReport[], columns = Number.POSITI
     .map(({ name, kind, n, metrics }) => {
       const names = Object.keys(metrics);
       const values = names.map((metric) => shown(metric, metrics[metric]!));
-      const wide = boxedTable([names, values]);
-      const fits = wide.indexOf("\n") <= columns;
-      return `${name}: ${kind}, ${formatCount(n)}\n${fits ? wide : boxedTable([["Metric", "Score"], ...names.map((metric, i) => [metric, values[i]!])])}`;
+      return `${name}: ${kind}, ${formatCount(n)}\n${fittingTable(["Metric", "Score"], names, values, columns)}`;
     })
     .join("\n\n");
 }
