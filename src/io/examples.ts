@@ -14,7 +14,7 @@ import type { ByteSource } from "./text/source.ts";
 import { openTable, orProblem, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
 
 /** The kinds of examples in a file. Labels of pairs are 1 (alike) or 0 (not); scores of pairs are any number. */
-export const exampleKinds = ["sentences", "pairs", "triplets", "scored pairs", "labelled pairs", "labelled texts"] as const;
+const exampleKinds = ["sentences", "pairs", "triplets", "scored pairs", "labelled pairs", "labelled texts"] as const;
 
 /** The kind of examples in a file. */
 export type ExampleKind = (typeof exampleKinds)[number];

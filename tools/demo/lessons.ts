@@ -8,7 +8,7 @@ import { type EntryKind, entryKinds } from "./entry.ts";
 import { inWords } from "./words.ts";
 
 /** The part of the descriptions that is kept back, by a hash of their texts. */
-export const heldShare = 0.25;
+const heldShare = 0.25;
 
 /** A description and what it describes. */
 export const pairsOf = (entries: readonly FoundEntry[]): Example[] =>

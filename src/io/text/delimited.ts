@@ -12,7 +12,7 @@ import { formatCount } from "../../show.ts";
 import { isHeader } from "./header.ts";
 import { MAX_LINE_CHARACTERS } from "./lines.ts";
 
-export const separators = [",", ";", "\t", "|"] as const;
+const separators = [",", ";", "\t", "|"] as const;
 
 /** What separates the cells of a row. */
 export type Separator = (typeof separators)[number];

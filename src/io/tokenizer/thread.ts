@@ -42,10 +42,10 @@ export interface ThreadStarter {
 }
 
 /** The first message that a thread sends. */
-export const startedMessage = "started";
+const startedMessage = "started";
 
 /** What a thread sends for a request that it cannot answer; the caller tokenises these texts itself and gets the error there. */
-export const failedMessage = "failed";
+const failedMessage = "failed";
 
 /** A message of a thread, and the buffers to transfer with it. */
 interface Reply<Answer> {

@@ -11,7 +11,7 @@ import { type CheckpointStore, checkpointFolder, stateFile, stepOfFolder } from 
 const leftover = /^\..+\.[0-9a-f-]{36}\.(partial|old)$|^\.checkpoint-\d+\.old$/;
 
 /** Paths of the complete checkpoints in `output`, the oldest first. */
-export async function listCheckpoints(output: string): Promise<string[]> {
+async function listCheckpoints(output: string): Promise<string[]> {
   const steps = (await fileOperation("read", output, () => readdir(output)))
     .map(stepOfFolder)
     .filter((step) => step !== undefined)

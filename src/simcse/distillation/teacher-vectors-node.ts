@@ -23,7 +23,7 @@ import type { Encoder } from "../embedding/encoder.ts";
 import { modelFingerprint } from "../search/fingerprint.ts";
 
 /** The name of the matrix in its folder. */
-export const vectorsFile = "vectors.npy";
+const vectorsFile = "vectors.npy";
 
 const partialFile = `${vectorsFile}.partial`;
 const recordFile = "vectors.json";

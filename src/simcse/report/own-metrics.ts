@@ -13,7 +13,7 @@ const ofSentEval = new Set([
 const detail = /_(accuracy@(?!1$)\d+|precision(@\d+)?|recall(@\d+)?|\w*threshold|dev_accuracy)$/;
 
 /** Whether a name in the log is a metric of a set of your own. */
-export const isOwnMetric = (name: string): boolean => name.startsWith("eval_") && !ofSentEval.has(name.slice("eval_".length));
+const isOwnMetric = (name: string): boolean => name.startsWith("eval_") && !ofSentEval.has(name.slice("eval_".length));
 
 /** Whether it is one of the few that say most. */
 export const isMainMetric = (name: string): boolean => isOwnMetric(name) && !detail.test(name);

@@ -29,7 +29,7 @@ export interface SeedsSummary {
   readonly runs: readonly Readonly<Record<string, number>>[];
 }
 
-export function meanAndDeviation(values: readonly number[]): Spread {
+function meanAndDeviation(values: readonly number[]): Spread {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { mean, sd: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : null };
@@ -51,7 +51,7 @@ function endOf({ history, best = null }: SeedRun, given: TrainingReport["argumen
 }
 
 /** Mean ± standard deviation for people: correlations times 100. */
-export function spreadText(name: string, { mean, sd }: Spread): string {
+function spreadText(name: string, { mean, sd }: Spread): string {
   return sd === null ? metricText(name, mean) : `${metricText(name, mean)} ± ${metricText(name, sd)}`;
 }
 

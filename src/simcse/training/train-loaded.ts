@@ -126,7 +126,7 @@ export function checkTrainingOptions(options: TrainingOptions): void {
 }
 
 /** The settings of a run of this model. Throws `OptionError` for impossible ones. */
-export function settingsFor({ encoder }: Pick<LoadedParts, "encoder">, options: TrainingOptions): TrainingSettings {
+function settingsFor({ encoder }: Pick<LoadedParts, "encoder">, options: TrainingOptions): TrainingSettings {
   const [given, { evaluate }] = splitOptions<Partial<TrainingSettings>, Omit<TrainingOptions, keyof TrainingSettings>>(
     options,
     settingNames,

@@ -33,7 +33,7 @@ export interface StepRecord extends StepMetrics {
 }
 
 /** Whether a step's gradients overflowed in mixed precision, so that it made no update. */
-export const isSkipped = ({ gradientNorm }: StepMetrics): boolean => !Number.isFinite(gradientNorm);
+const isSkipped = ({ gradientNorm }: StepMetrics): boolean => !Number.isFinite(gradientNorm);
 
 export interface LogOptions {
   readonly settings: TrainingSettings;

@@ -21,7 +21,7 @@ import {
 import { mulberry32, type Random } from "./random.ts";
 
 /** The seed of the project's corpus. */
-export const CORPUS_SEED = 42;
+const CORPUS_SEED = 42;
 
 const TRAINING_SENTENCES = 7000;
 const PAIRS_PER_GRADE = 70;
