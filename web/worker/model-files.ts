@@ -16,13 +16,15 @@ import { type OnPiece, piecesOf, zipOf } from "./zip.ts";
 export function modelFileHandlers(session: Session): Handlers<"modelZip" | "saveModel" | "snippets"> {
   return {
     async modelZip(request, context) {
-      return zipOf(request.name, await modelFiles(session, request), progress(context, weightBytes(await session.usable(request.which))));
+      const simcse = await session.usable(request.which);
+      return zipOf(request.name, await modelFiles(session, simcse, request), progress(context, weightBytes(simcse)));
     },
 
     async saveModel({ folder, ...request }, context) {
-      const onPiece = progress(context, weightBytes(await session.usable(request.which)));
+      const simcse = await session.usable(request.which);
+      const onPiece = progress(context, weightBytes(simcse));
       const place = writableFolder(await folder.getDirectoryHandle(request.name, { create: true }));
-      for (const { name, content } of await modelFiles(session, request)) await place.write(name, counted(name, content, onPiece));
+      for (const { name, content } of await modelFiles(session, simcse, request)) await place.write(name, counted(name, content, onPiece));
       return null;
     },
 
@@ -37,16 +39,15 @@ export function modelFileHandlers(session: Session): Handlers<"modelZip" | "save
  * All files of a model. One that was not trained here has no report, and keeps its own card and, if it makes its vectors with modules of its
  * own, all files as they came.
  */
-async function modelFiles(session: Session, { which, name }: FilesRequest): Promise<NamedContent[]> {
-  const simcse = await session.usable(which);
+async function modelFiles(session: Session, simcse: SimCSE, { which, name }: FilesRequest): Promise<NamedContent[]> {
   if (which === "now") {
     const report = reportOf(session, simcse, name);
     return [...simcse.files(), { name: "README.md", content: modelCard(report) }, { name: "report.html", content: reportHtml(report) }];
   }
   const { folder } = session.model;
-  const copied = simcse.pooler === "sentence_transformers" ? await filesOf(folder) : (await folder.has("README.md")) ? ["README.md"] : [];
-  const made = simcse.pooler === "sentence_transformers" ? [] : simcse.files();
-  return [...made, ...copied.map((file) => ({ name: file, content: piecesIn(folder, file) }))];
+  const copy = (file: string): NamedContent => ({ name: file, content: piecesIn(folder, file) });
+  if (simcse.pooler === "sentence_transformers") return (await filesOf(folder)).map(copy);
+  return [...simcse.files(), ...((await folder.has("README.md")) ? [copy("README.md")] : [])];
 }
 
 /** What the card and the report say. */
