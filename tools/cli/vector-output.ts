@@ -10,7 +10,7 @@ import type { Precision } from "../../src/kernels/search/precision.ts";
 import { printable } from "../../src/show.ts";
 import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
 import type { Int8Ranges } from "../../src/simcse/embedding/int8-ranges.ts";
-import { decodeRows, rowElements } from "../../src/simcse/embedding/precision.ts";
+import { decodeRows, elementsIn, rowElements } from "../../src/simcse/embedding/precision.ts";
 import type { TextRecord } from "./records.ts";
 import { companions } from "./vector-input.ts";
 
@@ -85,7 +85,7 @@ async function writeNpy(path: string, chunks: AsyncIterable<VectorChunk>, { prec
     const isScaled = precision === "int8" && ranges === undefined;
     const beside = [
       { file: companions.records(path), content: hasRecords && records.pieces((bytes) => bytes) },
-      { file: companions.scales(path), content: isScaled && streamNpy([length], scaleRows.pieces(views.f32), npyTypes.f32) },
+      { file: companions.scales(path), content: isScaled && streamNpy([length], scaleRows.pieces(elementsIn.f32), npyTypes.f32) },
       {
         file: companions.ranges(path),
         content: ranges !== undefined && streamNpy([2, dimension], [ranges.least, ranges.most], npyTypes.f32),
@@ -93,18 +93,11 @@ async function writeNpy(path: string, chunks: AsyncIterable<VectorChunk>, { prec
     ];
     for (const { file, content } of beside) await (content ? writeFileAtomically(file, content) : rm(file, { force: true }));
     const shape = [length, rowElements[precision](dimension)];
-    await writeFileAtomically(path, streamNpy(shape, rows.pieces<NpyElements>(views[precision]), npyTypes[precision]));
+    await writeFileAtomically(path, streamNpy(shape, rows.pieces<NpyElements>(elementsIn[precision]), npyTypes[precision]));
   } finally {
     for (const spool of [rows, scaleRows, records]) await spool.close();
   }
 }
-
-const views = {
-  f32: (bytes: Uint8Array<ArrayBuffer>) => new Float32Array(bytes.buffer, 0, bytes.length / 4),
-  f16: (bytes: Uint8Array<ArrayBuffer>) => new Uint16Array(bytes.buffer, 0, bytes.length / 2),
-  int8: (bytes: Uint8Array<ArrayBuffer>) => new Int8Array(bytes.buffer, 0, bytes.length),
-  binary: (bytes: Uint8Array<ArrayBuffer>) => bytes,
-} as const;
 
 /** Bytes read back at once. */
 const pieceBytes = 2 ** 20;

@@ -4,7 +4,6 @@
  * Writes version 1.0, in C order: f32 as `<f4`, and embeddings of fewer bits as `<f2`, `|i1` or `|u1`. Reads numbers as f32, in every
  * version and in both orders of elements and of bytes; it does not read packed bits.
  */
-
 import { FormatError, ShapeError } from "../../errors.ts";
 import { decodeLatin1 } from "../text/latin1.ts";
 import { TO_F32 } from "../weights/dtypes.ts";

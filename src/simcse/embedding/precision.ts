@@ -42,6 +42,14 @@ export const rowElements: Readonly<Record<Precision, (dimension: number) => numb
   binary: (dimension) => Math.ceil(dimension / 8),
 };
 
+/** Bytes of whole elements as the array of a precision; a view, not a copy. */
+export const elementsIn: { readonly [P in Precision]: (bytes: Uint8Array<ArrayBuffer>) => PrecisionArrays[P] } = {
+  f32: ({ buffer, byteOffset, length }) => new Float32Array(buffer, byteOffset, length / 4),
+  f16: ({ buffer, byteOffset, length }) => new Uint16Array(buffer, byteOffset, length / 2),
+  int8: ({ buffer, byteOffset, length }) => new Int8Array(buffer, byteOffset, length),
+  binary: (bytes) => bytes,
+};
+
 /** Converts f32 [rows, dimension] to a precision. */
 export function encodeRows<P extends Precision>(precision: P, data: Float32Array, dimension: number): Encoded<P> {
   return encoders[precision](data, dimension) as Encoded<P>;

@@ -1,5 +1,5 @@
 /** A summary of runs that differ only in their seed: the mean and standard deviation of their results, and a page that shows both. */
-
+import { mean } from "../evaluation/metrics/mean.ts";
 import { lineChart } from "./chart.ts";
 import type { HistoryEntry, TrainingReport } from "./history.ts";
 import { escapeHtml } from "./html.ts";
@@ -30,9 +30,9 @@ export interface SeedsSummary {
 }
 
 function meanAndDeviation(values: readonly number[]): Spread {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, sd: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : null };
+  const middle = mean(values);
+  const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
+  return { mean: middle, sd: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : null };
 }
 
 /** `given` are the options shared by the runs. */

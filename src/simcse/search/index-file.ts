@@ -18,7 +18,7 @@ import { bytesOf } from "../../io/formats/bytes.ts";
 import type { Dtype } from "../../io/weights/dtypes.ts";
 import { encodeSafetensors, openSafetensors, type Safetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import { type Precision, precisions } from "../../kernels/search/precision.ts";
-import { decodeRows, type Encoded, rowElements } from "../embedding/precision.ts";
+import { decodeRows, type Encoded, elementsIn, rowElements } from "../embedding/precision.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
 import { type IndexedSentence, indexItem, type SentenceId, SentenceIndex } from "./sentence-index.ts";
 import type { SegmentFormat } from "./vector-segment.ts";
@@ -277,19 +277,11 @@ async function readVectors(
   if (info === undefined || info.dtype !== dtypes[stored] || info.shape.length !== 2 || info.shape[1] !== width) {
     throw new FormatError(`${tensors.path}: ${name} must be ${dtypes[stored]} [rows, ${width}]`, buildAgain);
   }
-  const bytes = await tensors.readBytes(name);
-  const data = views[stored](bytes);
+  const data = elementsIn[stored]((await tensors.readBytes(name)) as Uint8Array<ArrayBuffer>);
   const encoded = stored === "int8" ? { data, scales: await tensors.readF32(`scales.${part}`, [info.shape[0]!]) } : { data };
   if (stored !== "binary") checkLengths(tensors.path, name, decodeRows(stored, encoded, dimension), dimension);
   return encoded;
 }
-
-const views: Readonly<Record<Precision, (bytes: Uint8Array) => Encoded["data"]>> = {
-  f32: (bytes) => new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4),
-  f16: (bytes) => new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2),
-  int8: (bytes) => new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length),
-  binary: (bytes) => bytes,
-};
 
 /** How much the length of a stored vector may differ from 1: int8 rounds each number by up to 1/254 of the largest. */
 const lengthTolerance = 0.05;

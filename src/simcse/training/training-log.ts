@@ -3,6 +3,7 @@
  * infinite.
  */
 import { DivergenceError } from "../../errors.ts";
+import { mean } from "../evaluation/metrics/mean.ts";
 import { historyLength } from "./step-recording.ts";
 import type { TrainingSettings } from "./training-options.ts";
 import type { CompiledStep, StepMetrics } from "./training-step.ts";
@@ -113,14 +114,14 @@ export class TrainingLog {
     const { epoch, learningRate } = place(update);
     const metrics = this.unlogged.splice(0);
     const updates = metrics.filter((own) => !isSkipped(own));
-    const mlm = metrics[0]?.mlmLoss === undefined ? null : meanOf(metrics, (own) => own.mlmLoss!);
-    const loss = meanOf(metrics, (own) => own.loss);
+    const mlm = metrics[0]?.mlmLoss === undefined ? null : mean(metrics.map((own) => own.mlmLoss!));
+    const loss = mean(metrics.map((own) => own.loss));
     const entry: LogEntry = {
       step: update,
       epoch,
       loss,
       ...(mlm !== null && { contrastive_loss: loss - settings.mlmWeight * mlm, mlm_loss: mlm }),
-      ...(updates.length > 0 && { gradient_norm: meanOf(updates, ({ gradientNorm }) => gradientNorm) }),
+      ...(updates.length > 0 && { gradient_norm: mean(updates.map(({ gradientNorm }) => gradientNorm)) }),
       learning_rate: learningRate,
       sentences_per_second: (this.#sentences * 1000) / (performance.now() - this.#since),
       ...(settings.fp16 && (await this.step.scaling())),
@@ -137,8 +138,4 @@ function diverged(step: number, { loss, gradientNorm }: StepMetrics, last: StepM
     `At step ${step} the loss is ${loss} and the gradient norm ${gradientNorm}${before}.`,
     "Lower `learningRate`, or raise `temperature`.",
   );
-}
-
-function meanOf(metrics: readonly StepMetrics[], of: (entry: StepMetrics) => number): number {
-  return metrics.reduce((sum, entry) => sum + of(entry), 0) / metrics.length;
 }

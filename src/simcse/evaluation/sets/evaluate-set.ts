@@ -31,8 +31,8 @@ export interface SetReport extends SetScores {
 /**
  * Scores `encode` on `set`. Every distinct text is encoded once.
  *
- * @throws OptionError for an unknown kind of set, DataError for a set without rows or a row that cannot be scored, ShapeError for embeddings of the wrong size, CapacityError for a device that is too small, the
- *   signal's reason once it is aborted.
+ * @throws OptionError for an unknown kind of set, DataError for a set without rows or a row that cannot be scored, ShapeError for embeddings
+ *   of the wrong size, CapacityError for a device that is too small, the signal's reason once it is aborted.
  */
 export async function evaluateSet(set: EvaluationSet, options: SetOptions): Promise<SetReport> {
   options.signal?.throwIfAborted();
