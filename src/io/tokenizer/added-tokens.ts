@@ -15,6 +15,11 @@ export interface AddedToken {
   readonly special: boolean;
 }
 
+/** A token that is found wherever it stands; a special one is found before a text is normalised. */
+export function addedToken(id: number, content: string, special: boolean): AddedToken {
+  return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: !special, special };
+}
+
 /** An added token, or the text between two of them. */
 export type Segment = number | string;
 

@@ -3,7 +3,7 @@
  *
  * They equal what transformers makes of the same files when it converts them (convert_slow_tokenizer.py: BertConverter, RobertaConverter).
  */
-import type { AddedToken } from "./added-tokens.ts";
+import { type AddedToken, addedToken } from "./added-tokens.ts";
 import type { Part } from "./parts.ts";
 import type { Vocabulary } from "./vocabularies.ts";
 
@@ -174,16 +174,10 @@ function addedTokens(vocabulary: ReadonlyMap<string, number>, special: SpecialTo
   const names = new Set(Object.values(special).filter((name) => name !== undefined));
   const ids = new Map<string, number>(Object.entries(added));
   for (const name of names) ids.set(name, vocabulary.get(name) ?? added[name]!);
-  return [...ids]
-    .sort(([, a], [, b]) => a - b)
-    .map(([content, id]) => ({
-      id,
-      content,
-      single_word: false,
+  return (
+    [...ids]
+      .sort(([, a], [, b]) => a - b)
       // RoBERTa's mask includes the space before it, like the word that it replaces.
-      lstrip: content === "<mask>",
-      rstrip: false,
-      normalized: !names.has(content),
-      special: names.has(content),
-    }));
+      .map(([content, id]) => ({ ...addedToken(id, content, names.has(content)), lstrip: content === "<mask>" }))
+  );
 }

@@ -4,6 +4,7 @@
  */
 import { FormatError } from "../../errors.ts";
 import { type Field, fieldsOf } from "../formats/protobuf.ts";
+import { addedToken } from "./added-tokens.ts";
 
 /** Numbers of the fields that are read. */
 const MODEL = { pieces: 1, trainer: 2, normalizer: 3 } as const;
@@ -26,15 +27,7 @@ export function sentencePieceDefinition(path: string, file: Uint8Array): Readonl
   const { pieces, charsmap } = read(path, file);
   const zero = (token: string): Scored => [token, 0];
   const vocab = [...FIRST.map(zero), ...pieces.slice(OWN_SPECIAL), zero(MASK)];
-  const special = [...FIRST, MASK].map((content) => ({
-    id: content === MASK ? vocab.length - 1 : FIRST.indexOf(content),
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  }));
+  const special = [...FIRST.map((content, id) => addedToken(id, content, true)), addedToken(vocab.length - 1, MASK, true)];
   const metaspace = { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: true };
   const token = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
   const framed = (id: string) => [id, { id, ids: [FIRST.indexOf(id)], tokens: [id] }] as const;

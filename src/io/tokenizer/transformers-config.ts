@@ -4,6 +4,7 @@
  * `added_tokens_decoder`, and special tokens that are only named there, are added.
  */
 import { isJsonObject } from "../formats/json.ts";
+import { addedToken } from "./added-tokens.ts";
 import type { TokenIds, TokenizerConfig } from "./definition.ts";
 
 /** Classes whose constructor sets BERT's normaliser, and classes that set the byte-level one; without the suffix "Fast". */
@@ -142,15 +143,7 @@ export function withAddedFile(definition: Unchecked, ids: TokenIds, config: Toke
   const missing = Object.entries(ids)
     .filter(([content]) => !known.has(content))
     .sort(([, a], [, b]) => a - b)
-    .map(([content, id]) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: !special.has(content),
-      special: special.has(content),
-    }));
+    .map(([content, id]) => addedToken(id, content, special.has(content)));
   return missing.length === 0 ? definition : { ...definition, added_tokens: [...added, ...missing] };
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../../src/errors.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
+import { addedToken } from "../../../src/io/tokenizer/added-tokens.ts";
 import { loadTokenizer } from "../../../src/io/tokenizer.ts";
 import { compare, type DefinitionCases } from "./differential.ts";
 
@@ -35,16 +36,7 @@ describe("definitions drawn from the grammar of tokenizer.json", () => {
 
 /** A WordLevel definition in the official library's hands, with other parts. */
 function wordLevel(parts: object): object {
-  const token = (id: number, content: string, more = {}) => ({
-    id,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-    ...more,
-  });
+  const token = (id: number, content: string, more = {}) => ({ ...addedToken(id, content, true), ...more });
   return {
     version: "1.0",
     added_tokens: ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].map((content, id) => token(id, content)),

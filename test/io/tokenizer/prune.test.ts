@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
+import { addedToken } from "../../../src/io/tokenizer/added-tokens.ts";
 import { checkedDefinition } from "../../../src/io/tokenizer/checked-definition.ts";
 import { openOfficialEngine } from "../../../src/io/tokenizer/official-engine.ts";
 import { countTokens, type PrunedTokenizer, pruneTokenizer } from "../../../src/io/tokenizer/prune.ts";
@@ -153,15 +154,7 @@ describe("a WordPiece vocabulary", () => {
 function bytePairs(merges: readonly (readonly [string, string])[]): Record<string, object> {
   const tokens = ["<s>", "<pad>", "</s>", "<unk>", "Ġ", "a", "b", "c", ...merges.map(([left, right]) => left + right), "<mask>"];
   const ids = Object.fromEntries(tokens.map((token, id) => [token, id]));
-  const added = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map((content) => ({
-    id: ids[content],
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  }));
+  const added = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map((content) => addedToken(ids[content], content, true));
   return {
     "tokenizer.json": {
       version: "1.0",
@@ -241,15 +234,7 @@ it("a Unigram vocabulary keeps its scores and its unknown token", async () => {
   const large = await load({
     "tokenizer.json": {
       version: "1.0",
-      added_tokens: special.map((content) => ({
-        id: pieces.indexOf(content),
-        content,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      })),
+      added_tokens: special.map((content) => addedToken(pieces.indexOf(content), content, true)),
       pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: true },
       post_processor: { type: "RobertaProcessing", cls: ["<s>", 0], sep: ["</s>", 2], trim_offsets: true, add_prefix_space: false },
       model: { type: "Unigram", unk_id: 3, vocab: pieces.map((piece, id) => [piece, special.includes(piece) ? 0 : -1 - id / 10]) },
