@@ -37,7 +37,7 @@ const possible: { readonly [Name in keyof AdamWOptions]: readonly [string, (valu
 };
 
 /** Throws `OptionError` for an impossible option. */
-export function checkAdamW(options: AdamWOptions): void {
+function checkAdamW(options: AdamWOptions): void {
   for (const [name, [range, isPossible]] of Object.entries(possible)) {
     const value = options[name as keyof AdamWOptions];
     if (typeof value === "number" && isPossible(value)) continue;

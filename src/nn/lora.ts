@@ -39,7 +39,7 @@ export interface AdapterTensors {
 }
 
 /** The factor of B·A. */
-export const loraScale = ({ rank, alpha }: LoraOptions): number => alpha / rank;
+const loraScale = ({ rank, alpha }: LoraOptions): number => alpha / rank;
 
 /** Whether a tensor belongs to an adapter, by its name. */
 export const isAdapter = (name: string): boolean => /\.lora_[AB]\.weight$/.test(name);

@@ -6,7 +6,7 @@
  * parameters, `params`. Dimensions known when the plan is made are written into the WGSL; live sizes, seeds and rates are read from
  * uniforms.
  */
-import { wgsl } from "../../gpu/shader.ts";
+import { setterOf, wgsl } from "../../gpu/shader.ts";
 import {
   bytesPerElement,
   capacity,
@@ -148,7 +148,7 @@ function passes({ shader: { bindings, declarations, main } }: Kernel, { name, ac
   if (bindings.some((binding) => binding.name === name && binding.adds)) return 2;
   const code = declarations + main;
   const count = (pattern: string) => code.match(new RegExp(pattern, "g"))?.length ?? 0;
-  if (dtype !== "u32") return count(`\\bset${name[0]!.toUpperCase()}${name.slice(1)}\\(`) > 0 && count(`\\b${name}\\(`) > 0 ? 2 : 1;
+  if (dtype !== "u32") return count(`\\b${setterOf(name)}\\(`) > 0 && count(`\\b${name}\\(`) > 0 ? 2 : 1;
   const elements = `\\b${name}\\[(?:[^\\[\\]]|\\[[^\\]]*\\])*\\]`;
   return count(elements) > count(`${elements}\\s*=(?!=)`) ? 2 : 1;
 }

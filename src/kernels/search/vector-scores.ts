@@ -16,7 +16,7 @@ import type { Precision } from "./precision.ts";
 export const blockRows = 64;
 
 /** Consecutive bytes of a row. */
-export const quadBytes = 16;
+const quadBytes = 16;
 
 interface Format {
   /** Numbers in 16 bytes. */

@@ -39,7 +39,7 @@ export interface AttentionNames {
 }
 
 /** Self-attention of rows, without its output projection. */
-export function onnxAttention(batch: OnnxBatch, x: string, names: AttentionNames, config: AttentionSize): string {
+function onnxAttention(batch: OnnxBatch, x: string, names: AttentionNames, config: AttentionSize): string {
   const { graph, size } = batch;
   const width = config.hidden_size / config.num_attention_heads;
   const perHead = graph.add("Concat", [size, graph.integers([config.num_attention_heads, width])], { axis: 0 });
