@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { distillationDefaults } from "../src/simcse/distillation/distillation-defaults.ts";
 import { trainingDefaults } from "../src/simcse/training/training-options.ts";
-import { flag, wholeNumber, withOptions } from "./cli/options.ts";
+import { flag, wholeNumber, wholeNumbers, withOptions } from "./cli/options.ts";
 import { type DistillOptions, distillation, hasBegun } from "./training/distillation.ts";
 import { trainOptions } from "./training/train-options.ts";
 import { argumentsOf } from "./training/training-arguments.ts";
@@ -40,7 +40,7 @@ function described(option: Option): Option {
 }
 
 function layerList(text: string): number[] {
-  const layers = text.split(",").map(wholeNumber(0));
+  const layers = wholeNumbers(0)(text);
   if (new Set(layers).size === layers.length) return layers;
   throw new InvalidArgumentError("Name each layer once.");
 }

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { pushModel } from "../src/simcse/checkpoint/push-model-node.ts";
 import { type PoolerType, poolerTypes } from "../src/simcse/model/poolers.ts";
 import { interruptSignal } from "./cli/interrupt.ts";
-import { flag, withOptions } from "./cli/options.ts";
+import { flag, nameList, withOptions } from "./cli/options.ts";
 import { say } from "./cli/say.ts";
 
 interface PushCommandOptions {
@@ -20,12 +20,7 @@ const options: readonly Option[] = [
   new Option("--revision <branch>", "branch to write to (default: main)"),
   new Option("--commit_message <text>", "message of the commit (default: Upload model)"),
   new Option("--license <id>", "licence to state in the model card, such as apache-2.0"),
-  new Option("--language <codes>", "languages to state in the model card, separated by commas, such as en,de").argParser((text: string) =>
-    text
-      .split(",")
-      .map((code) => code.trim())
-      .filter((code) => code !== ""),
-  ),
+  new Option("--language <codes>", "languages to state in the model card, separated by commas, such as en,de").argParser(nameList),
   new Option("--pooler <type>", "pooler that a new card states, if the folder does not name its own (default: avg)").choices([
     ...poolerTypes,
   ]),

@@ -11,6 +11,20 @@ export function wholeNumber(least: number, most = Number.POSITIVE_INFINITY): (te
   };
 }
 
+/** Whole numbers of at least `least`, separated by commas. */
+export const wholeNumbers =
+  (least: number) =>
+  (text: string): number[] =>
+    text.split(",").map(wholeNumber(least));
+
+/** Names separated by commas; empty ones do not count. */
+export function nameList(text: string): string[] {
+  return text
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+}
+
 /** A number between two bounds; `open` excludes the lower one, `openAbove` the upper one. */
 export function numberBetween(least: number, most: number, { open = false, openAbove = false } = {}): (text: string) => number {
   return (text) => {

@@ -12,7 +12,7 @@ import { formatOf, openTable, placeOf, type Row, type Table, type TableFormat, t
 import { show } from "../../src/show.ts";
 import { checkMetadata, type Metadata } from "../../src/simcse/search/metadata.ts";
 import type { SentenceId } from "../../src/simcse/search/sentence-index.ts";
-import { flag } from "./options.ts";
+import { flag, nameList } from "./options.ts";
 import { say } from "./say.ts";
 
 export interface TextRecord {
@@ -47,12 +47,7 @@ export const recordOptions: readonly Option[] = [
   new Option(
     "--metadata_columns <names>",
     "columns or fields to keep with each sentence, separated by commas; numbers stay numbers",
-  ).argParser((text: string) =>
-    text
-      .split(",")
-      .map((name) => name.trim())
-      .filter((name) => name !== ""),
-  ),
+  ).argParser(nameList),
 ];
 
 /**

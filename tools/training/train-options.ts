@@ -7,7 +7,7 @@ import { poolerTypes } from "../../src/simcse/model/poolers.ts";
 import { targetNames } from "../../src/simcse/training/training-options.ts";
 import { type EvaluationSetFlags, evaluationSetOptions } from "../cli/evaluation-sets.ts";
 import { type HubFlags, hubFlags } from "../cli/find-model.ts";
-import { alias, flag, flagOrValue, numberBetween, wholeNumber } from "../cli/options.ts";
+import { alias, flag, flagOrValue, numberBetween, wholeNumber, wholeNumbers } from "../cli/options.ts";
 import { tuningOptions } from "../cli/tuning.ts";
 import { type DeviceFlags, deviceOptions } from "../setup/open-devices.ts";
 import { foreignOptions } from "./foreign-options.ts";
@@ -49,16 +49,9 @@ function argument(name: keyof TrainingArguments, value: string, description: str
   return new Option(`--${name} <${value}>`, `${description} (default: ${trainingDefaults[name]})`);
 }
 
-function dimensionList(text: string): number[] {
-  return text.split(",").map(wholeNumber(1));
-}
-
-function nameList(text: string): string[] {
+/** An empty part is refused like any that is not known. */
+function partList(text: string): string[] {
   return text.split(",").map((name) => name.trim());
-}
-
-function seedList(text: string): number[] {
-  return text.split(",").map(wholeNumber(0));
 }
 
 /** Remedies for values of `--save_strategy` that are not supported. */
@@ -150,7 +143,7 @@ export const trainOptions: readonly Option[] = [
   new Option(
     "--matryoshka_dims <list>",
     "also train the first n numbers of each vector as vectors of their own, for each n, such as 384,128,64; the whole length must be among them (default: whole vectors)",
-  ).argParser(dimensionList),
+  ).argParser(wholeNumbers(1)),
   flag("mlp_only_train", "use the MLP of --pooler_type cls only for training"),
   flag("do_mlm", "also train to predict masked words"),
   argument("mlm_weight", "x", "weight of the loss of masked words").argParser(notNegative),
@@ -158,13 +151,13 @@ export const trainOptions: readonly Option[] = [
   new Option(
     "--freeze <parts>",
     "leave parts as they are: embeddings, layers by number or range, pooler; such as embeddings,0-5; saves memory and time",
-  ).argParser(nameList),
+  ).argParser(partList),
   argument("lora_rank", "r", "LoRA: train adapters of this rank beside frozen weights; they are merged when saved; 0 for off").argParser(
     wholeNumber(1),
   ),
   argument("lora_alpha", "x", "the adapters' product is multiplied by this over the rank").argParser(positive),
   argument("lora_target", "list", `layers with adapters, by BERT's names whatever the model: ${targetNames.join(", ")}`).argParser(
-    nameList,
+    partList,
   ),
   argument("lora_dropout", "x", "dropout of the adapters' input").argParser(numberBetween(0, 1, { openAbove: true })),
   flag("save_adapter", "also write the adapters alone, in PEFT's format, to the folder adapter in the output folder"),
@@ -199,7 +192,7 @@ export const trainOptions: readonly Option[] = [
   argument("early_stopping_patience", "n", "stop after this many evaluations without improvement; 0 for never").argParser(wholeNumber(0)),
   argument("early_stopping_threshold", "x", "smallest improvement that counts").argParser(notNegative),
   argument("seed", "n", "random seed of initial weights, order and dropout").argParser(wholeNumber(0)),
-  new Option("--seeds <list>", "train once per seed, such as 1,2,3, and report mean and standard deviation").argParser(seedList),
+  new Option("--seeds <list>", "train once per seed, such as 1,2,3, and report mean and standard deviation").argParser(wholeNumbers(0)),
   new Option("--logging_dir <dir>", "folder for TensorBoard's files (default: runs in the output folder)"),
   new Option("--run_name <name>", "name of the run in the report (default: that of the output folder)"),
   flag("disable_tqdm", "no progress bar"),
