@@ -47,6 +47,6 @@ async function firstUse(model: BenchModel, halves: boolean, measure: boolean): P
     seconds.toFixed(1),
     String(counters.pipelines - pipelines),
     String(counters.submits - submits),
-    notes.join("; "),
+    notes.at(-1) ?? "",
   ];
 }

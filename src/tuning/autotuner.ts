@@ -18,6 +18,7 @@ import { shaderCode } from "../gpu/shader.ts";
 import { Turns } from "../gpu/turns.ts";
 import { atCapacity } from "../kernels/language/kernel.ts";
 import type { Node, Variant } from "../kernels/language/operation.ts";
+import { plural } from "../show.ts";
 import { contenderOf, measureInTurns, warmUpOf } from "./measure.ts";
 import { nodeOf, randomInputs, tablesOf, variantsProgram } from "./node-program.ts";
 import { checkKey, computesRight, isDoubtful } from "./self-check.ts";
@@ -200,6 +201,7 @@ export class Autotuner implements Tuning {
     const all = this.#unknown(kinds);
     const rankings = new Map<string, readonly string[]>();
     if (all.length === 0 || this.#secondsLeft <= 0) return rankings;
+    this.#options.onNote?.(`measuring the variants of ${plural(all.length, "kernel")}, once for this device`);
     const started = performance.now();
     // A software adapter compiles for so long that the time may end before all is compiled.
     if (!this.#device.capabilities.software) await Promise.all(all.map((measured) => this.#compile(measured)));
@@ -215,7 +217,7 @@ export class Autotuner implements Tuning {
     }
     const seconds = (performance.now() - started) / 1000;
     this.#secondsLeft -= seconds;
-    if (rankings.size > 0) this.#options.onNote?.(`measured ${rankings.size} kernels in ${seconds.toFixed(1)} s`);
+    if (rankings.size > 0) this.#options.onNote?.(`measured ${plural(rankings.size, "kernel")} in ${seconds.toFixed(1)} s`);
     return rankings;
   }
 

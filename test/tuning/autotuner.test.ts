@@ -118,7 +118,10 @@ describe("measuring", () => {
     const store = memory();
     const first = await tuned({ slow, right }, { store });
     expect(first).toMatchObject({ chosen: "right", warnings: [] });
-    expect(first.notes).toEqual([expect.stringMatching(/^measured 1 kernels in /)]);
+    expect(first.notes).toEqual([
+      "measuring the variants of 1 kernel, once for this device",
+      expect.stringMatching(/^measured 1 kernel in /),
+    ]);
     expect(JSON.parse([...store.texts.values()][0]!)).toMatchObject({ choices: { "double f32[64]": "right" } });
 
     const before = { ...device.counters };
@@ -138,7 +141,7 @@ describe("measuring", () => {
     };
     const { plan } = await compile(device, record, { tuning });
     expect(plan.steps.map(({ choice }) => choice)).toEqual(["right", "right"]);
-    expect(notes).toEqual([expect.stringMatching(/^measured 1 kernels in /)]);
+    expect(notes).toEqual(["measuring the variants of 1 kernel, once for this device", expect.stringMatching(/^measured 1 kernel in /)]);
     const tape = new Tape();
     const [a, b, bias] = [tape.input("a", f32(64, 32)), tape.input("b", f32(48, 32)), tape.input("bias", f32(48))];
     const kinds = [matmul(a, b, "nt"), gelu(matmul(a, b, "nt", { bias, scale: 0.5 }))].map(({ node }) => node!);
@@ -147,8 +150,8 @@ describe("measuring", () => {
   });
 
   it.each([
-    [1, "measured 1 kernels"],
-    [2, "measured 2 kernels"],
+    [1, "measured 1 kernel in"],
+    [2, "measured 2 kernels in"],
   ])("measures on hardware what has enough work in the whole program: %i small nodes beside a large one", async (count, note) => {
     const notes: string[] = [];
     const hardware = new Device(device.gpu, { ...device.capabilities, software: false }, device.info);
@@ -162,7 +165,7 @@ describe("measuring", () => {
       return Object.fromEntries(doubled.map((y, i) => [`y${i}`, y]));
     };
     (await compile(hardware, record, { tuning })).close();
-    expect(notes).toEqual([expect.stringContaining(note)]);
+    expect(notes).toEqual([expect.stringContaining("measuring"), expect.stringContaining(note)]);
   });
 
   it("measures anew when the text of a kernel changes", async () => {
@@ -170,7 +173,7 @@ describe("measuring", () => {
     await tuned({ slow, right }, { store });
     // The same names, the other way round.
     const swapped = await tuned({ slow: right, right: slow }, { store });
-    expect(swapped).toMatchObject({ chosen: "slow", notes: [expect.stringMatching(/^measured/)] });
+    expect(swapped).toMatchObject({ chosen: "slow", notes: [expect.stringMatching(/^measuring/), expect.stringMatching(/^measured/)] });
   });
 
   it("takes what is remembered for data, until the package or the adapter is another", async () => {
