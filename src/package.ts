@@ -162,7 +162,7 @@ export {
 export { type OnnxDtype, onnxFiles } from "./simcse/checkpoint/convert-onnx.ts";
 export type { ModuleWeights } from "./simcse/checkpoint/sentence-transformers.ts";
 export { type StudentOptions, studentFiles } from "./simcse/checkpoint/student.ts";
-export { loadTrainingCheckpoint, readTrainingState, type SavedState } from "./simcse/checkpoint/training-checkpoint.ts";
+export { type ExamplesState, loadTrainingCheckpoint, readTrainingState, type SavedState } from "./simcse/checkpoint/training-checkpoint.ts";
 export type { WeightsDtype } from "./simcse/checkpoint/written-weights.ts";
 export { distillationDefaults } from "./simcse/distillation/distillation-defaults.ts";
 export { type MakeStudentOptions, makeStudent } from "./simcse/distillation/make-student.ts";
@@ -314,6 +314,7 @@ export { type RunHooks, type TrainedStep, TrainingRun } from "./simcse/training/
 export {
   exampleSet,
   packedSet,
+  type SetDigest,
   type TextWithVector,
   type TrainingExample,
   type TrainingExamples,
