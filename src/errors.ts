@@ -6,23 +6,32 @@
  */
 import { printable } from "./show.ts";
 
+/** Options of an error. */
+export interface SimcseErrorOptions extends ErrorOptions {
+  /** The option that was not given and would have decided. */
+  readonly option?: string | undefined;
+}
+
 /** Message and remedy may contain text from files, so control characters that a terminal would act on are escaped. */
 export class SimcseError extends Error {
   /** The class's name. Written out in each class, because minifiers rename classes. */
   override readonly name: string = "SimcseError";
   /** What to do about it, in one sentence. */
   readonly remedy: string;
+  /** The option that decides what could not be found out, such as `pooler` or `header`; absent for every other error. */
+  declare readonly option?: string;
 
   /** `options.cause` is the underlying error. */
-  constructor(message: string, remedy: string, options?: ErrorOptions) {
+  constructor(message: string, remedy: string, { option, ...options }: SimcseErrorOptions = {}) {
     super(printable(message), options);
     this.remedy = printable(remedy);
+    if (option !== undefined) this.option = option;
   }
 
   /** An error of the same class in other words, with this one as its cause. */
   rephrased(message: string, remedy: string): SimcseError {
-    const Class = this.constructor as new (message: string, remedy: string, options?: ErrorOptions) => SimcseError;
-    return new Class(message, remedy, { cause: this });
+    const Class = this.constructor as new (message: string, remedy: string, options?: SimcseErrorOptions) => SimcseError;
+    return new Class(message, remedy, { cause: this, option: this.option });
   }
 }
 

@@ -171,6 +171,7 @@ export class SimCSE {
       throw new OptionError(
         `${given.name} does not say which pooler its embeddings are made with.`,
         "Give one as `pooler` (--pooler): cls for a SimCSE model with its MLP, cls_before_pooler for one trained with mlp_only_train, avg for a plain BERT.",
+        { option: "pooler" },
       );
     }
     const tokenizer = await loadTokenizer(folder);

@@ -115,6 +115,11 @@ describe("what the columns are", () => {
     await expect(read("a.csv", content)).rejects.toMatchObject({ remedy: expect.stringMatching(/--columns|--header/) });
   });
 
+  it("names the option that decides whether the first row is a header", async () => {
+    await expect(read("a.csv", "dog,hound\ncat,feline\n")).rejects.toMatchObject({ option: "header" });
+    await expect(read("a.csv", "a1,b1,c1,d1\n1 x y z,2,3,4\n")).rejects.toSatisfy((error: DataError) => !("option" in error));
+  });
+
   it.each<[string, RegExp]>([
     ["sent0=nowhere", /has no column "nowhere"; it has "nr", "frage"/],
     ["text=frage", /there is no "text"/],

@@ -111,8 +111,7 @@ async function openEither({ open, reading }: DataFile, header: boolean | undefin
   try {
     return await openTable(open(), options);
   } catch (error) {
-    if (error instanceof DataError && error.message.includes("may name the columns"))
-      return openTable(open(), { ...options, header: true });
+    if (error instanceof DataError && error.option === "header") return openTable(open(), { ...options, header: true });
     throw error;
   }
 }

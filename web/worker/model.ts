@@ -53,7 +53,7 @@ async function loadEither(load: (options: { readonly pooler?: "avg" }) => Promis
   try {
     return await load({});
   } catch (error) {
-    if (error instanceof OptionError && error.message.includes("which pooler")) return load({ pooler: "avg" });
+    if (error instanceof OptionError && error.option === "pooler") return load({ pooler: "avg" });
     throw error;
   }
 }

@@ -210,6 +210,7 @@ function headerOf(name: string, rows: readonly (readonly string[])[], known: rea
   throw new DataError(
     `${name}: the first row (${printable(rows[0]!.join(", ").slice(0, 100))}) may name the columns, or be the first of the rows.`,
     "Say which: --header true or --header false (in the library, the option header).",
+    { option: "header" },
   );
 }
 

@@ -92,7 +92,10 @@ describe("what a model says of itself", () => {
     expect((await readConfig(publishedFolder("bert"))).hasTrainedHead).toBe(false);
     await using model = await SimCSE.loadFrom(device, publishedFolder("bert", "princeton-nlp/sup-simcse-bert-base-uncased"));
     expect(model.pooler).toBe("cls");
-    await expect(SimCSE.loadFrom(device, publishedFolder("bert"))).rejects.toThrow("does not say which pooler");
+    await expect(SimCSE.loadFrom(device, publishedFolder("bert"))).rejects.toMatchObject({
+      message: expect.stringContaining("does not say which pooler"),
+      option: "pooler",
+    });
   });
 
   it.each([[{}], [{ pooler_type: "avg" }], ["avg"], [{ pooler_type: 3, max_seq_length: 32 }]])(
