@@ -103,7 +103,7 @@ async function runEvaluation(given: EvaluateOptions): Promise<void> {
   const sets = await openEvaluationSets(given, columnsOf(given));
   await checkData(tasks, given);
   const modelFolder = await findModelOrDefault(given);
-  await using device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
+  await using device = await openAdapter({ adapter: given.adapter });
   await using simcse = await SimCSE.loadFrom(device, modelFolder, {
     pooler: given.pooler,
     batchSize: given.batch_size,

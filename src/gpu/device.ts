@@ -14,10 +14,10 @@ import { bindGroupLayoutEntries, type ShaderDeclaration, type ShaderTarget, shad
 /** Options of `openDevice` in every environment. */
 export interface DeviceOptions {
   /** `full` requests every feature and limit that some kernel can use. `core` requests none, like the weakest WebGPU device. */
-  readonly profile?: "full" | "core";
-  readonly powerPreference?: "low-power" | "high-performance";
+  readonly profile?: "full" | "core" | undefined;
+  readonly powerPreference?: "low-power" | "high-performance" | undefined;
   /** Bind at most this many bytes of a tensor at once, like a smaller device; the device's own limit if absent. */
-  readonly largestBinding?: number;
+  readonly largestBinding?: number | undefined;
 }
 
 /** How many of each thing the device has created or done since it was opened. */

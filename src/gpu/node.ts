@@ -9,14 +9,14 @@ import { waitPatiently } from "./patience-node.ts";
 /** Options of `openDevice` in Node. */
 export interface NodeDeviceOptions extends DeviceOptions {
   /** `null` validates every shader and runs nothing; it offers every feature on a machine without any driver. */
-  readonly backend?: "null" | "vulkan" | "metal" | "d3d12";
+  readonly backend?: "null" | "vulkan" | "metal" | "d3d12" | undefined;
   /** Choose the adapter whose name contains this. */
-  readonly adapter?: string;
+  readonly adapter?: string | undefined;
   /**
    * Of cards with the same name, the one with this PCI address, such as 0000:41:00.0. Only on Linux with the Vulkan layer of Mesa's drivers;
    * without it, it is the first card.
    */
-  readonly card?: string;
+  readonly card?: string | undefined;
 }
 
 /**

@@ -55,7 +55,7 @@ export async function openRecordVectors(given: RecordVectorOptions, hooks: Hooks
     };
   }
   const vectors = await readVectors(file);
-  const device = await openAdapter(given.adapter ? { adapter: given.adapter } : {});
+  const device = await openAdapter({ adapter: given.adapter });
   return {
     device,
     dimension: vectors.dimension,

@@ -6,11 +6,11 @@ import { findAdapter } from "./setup-adapter.ts";
 
 export interface AdapterOptions {
   /** Use the adapter whose name contains this. */
-  readonly adapter?: string;
+  readonly adapter?: string | undefined;
   /** The PCI address of one of several cards with this name. */
-  readonly card?: string;
+  readonly card?: string | undefined;
   /** Bind at most this many bytes of a tensor at once. */
-  readonly largestBinding?: number;
+  readonly largestBinding?: number | undefined;
 }
 
 /** Throws `DeviceError` with the commands that install a driver if there is none. */

@@ -4,7 +4,7 @@ import { DeviceError, OptionError } from "../../src/errors.ts";
 import { equalCards } from "../../src/gpu/cards-node.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { adapterNames } from "../../src/gpu/node.ts";
-import { openAdapter } from "./open-adapter.ts";
+import { type AdapterOptions, openAdapter } from "./open-adapter.ts";
 
 export interface DeviceFlags {
   readonly adapter?: string;
@@ -47,7 +47,7 @@ export async function openDevices({ adapter, devices = 1 }: DeviceFlags, { fewer
   const opened: Device[] = [];
   try {
     if (typeof devices === "number") {
-      opened.push(await openAdapter(adapter === undefined ? {} : { adapter }));
+      opened.push(await openAdapter({ adapter }));
       await openMore(opened, devices);
     } else for (const name of devices) await openNamed(opened, name, fewer);
     const wanted = typeof devices === "number" ? devices : devices.length;
@@ -101,8 +101,8 @@ async function openNamed(opened: Device[], adapter: string, fewer: boolean): Pro
 }
 
 /** All devices bind as much at once as the first, so that a model's parameters lie alike on all. */
-function likeFirst([first]: readonly Device[]): { readonly largestBinding?: number } {
-  return first === undefined ? {} : { largestBinding: first.capabilities.limits.maxStorageBufferBindingSize };
+function likeFirst([first]: readonly Device[]): Pick<AdapterOptions, "largestBinding"> {
+  return { largestBinding: first?.capabilities.limits.maxStorageBufferBindingSize };
 }
 
 function isSameAdapter({ info: a }: Device, { info: b }: Device): boolean {

@@ -150,7 +150,7 @@ async function encoded(teacher: Folder, texts: readonly string[], { given, outpu
   let done = 0;
   try {
     const path = await withReopenedDevice({
-      open: () => openAdapter(given.adapter ? { adapter: given.adapter } : {}),
+      open: () => openAdapter({ adapter: given.adapter }),
       onLoss: (error) => say(`${(error as Error).message} Opening it again, to go on with the teacher's vectors.`),
       async run(device, attempt) {
         const { pooler, sentenceHead } = await readConfig(teacher);
