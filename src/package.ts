@@ -309,7 +309,7 @@ export type { LoadedParts, LoadedTraining, TrainingOptions, TrainingPlan } from 
 export { type TrainerHooks, type TrainerState, type TrainingJob, type TrainingSummary, train } from "./simcse/training/trainer.ts";
 export type { Best, Evaluate, EvaluationEntry, EvaluatorState, TextReading } from "./simcse/training/training-evaluator.ts";
 export type { LogEntry, StepRecord } from "./simcse/training/training-log.ts";
-export { type TrainingSettings, trainingDefaults } from "./simcse/training/training-options.ts";
+export { type Strategy, type TrainingSettings, trainingDefaults } from "./simcse/training/training-options.ts";
 export { type RunHooks, type TrainedStep, TrainingRun } from "./simcse/training/training-run.ts";
 export {
   exampleSet,

@@ -4,7 +4,7 @@ import { OptionError } from "../../src/errors.ts";
 import { schedulerTypes } from "../../src/nn/schedule.ts";
 import { lossNames } from "../../src/simcse/losses/loss-choice.ts";
 import { poolerTypes } from "../../src/simcse/model/poolers.ts";
-import { targetNames } from "../../src/simcse/training/training-options.ts";
+import { type Strategy, strategies, targetNames } from "../../src/simcse/training/training-options.ts";
 import { type EvaluationSetFlags, evaluationSetOptions } from "../cli/evaluation-sets.ts";
 import { type HubFlags, hubFlags } from "../cli/find-model.ts";
 import { alias, flag, flagOrValue, numberBetween, wholeNumber, wholeNumbers } from "../cli/options.ts";
@@ -21,7 +21,6 @@ export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, Trai
   readonly output_dir: string;
   readonly overwrite_output_dir?: boolean;
   readonly resume_from_checkpoint?: string | boolean;
-  readonly save_strategy?: string;
   readonly save_total_limit?: number;
   readonly do_train?: boolean;
   readonly do_eval?: boolean;
@@ -54,15 +53,11 @@ function partList(text: string): string[] {
   return text.split(",").map((name) => name.trim());
 }
 
-/** Remedies for values of `--save_strategy` that are not supported. */
-const insteadOfStrategy = new Map([
-  ["epoch", "Checkpoints are counted in steps: give --save_steps."],
-  ["best", "The best model is kept by --load_best_model_at_end."],
-]);
+const isStrategy = (text: string): text is Strategy => (strategies as readonly string[]).includes(text);
 
-function saveStrategy(text: string): string {
-  if (text === "no" || text === "steps") return text;
-  throw new InvalidArgumentError(insteadOfStrategy.get(text) ?? "Give no or steps.");
+function saveStrategy(text: string): Strategy {
+  if (isStrategy(text)) return text;
+  throw new InvalidArgumentError(text === "best" ? "The best model is kept by --load_best_model_at_end." : "Give steps, epoch or no.");
 }
 
 const modelOption = new Option(
@@ -84,7 +79,7 @@ const warmupOption = argument(
 const evaluationOption = new Option(
   "--evaluation_strategy <when>",
   "when to evaluate: every --eval_steps, after each epoch, or never (default: steps with --do_eval); also --eval_strategy",
-).choices(["no", "steps", "epoch"]);
+).choices(strategies);
 
 export const trainOptions: readonly Option[] = [
   modelOption,
@@ -180,7 +175,9 @@ export const trainOptions: readonly Option[] = [
   new Option("--save_steps <n>", "steps between checkpoints (default: 500, or none with --load_best_model_at_end)").argParser(
     wholeNumber(1),
   ),
-  new Option("--save_strategy <when>", "steps, or no for no checkpoints").argParser(saveStrategy),
+  new Option("--save_strategy <when>", "when to write checkpoints: every --save_steps (the default), after each epoch, or no").argParser(
+    saveStrategy,
+  ),
   new Option("--save_total_limit <n>", "keep only this many checkpoints, the latest ones (default: all)").argParser(wholeNumber(1)),
   flagOrValue("--resume_from_checkpoint [dir]", "resume from a checkpoint, or from the last one in the output folder"),
   new Option(
@@ -211,7 +208,7 @@ const defaultSaveSteps = 500;
 
 /** The trainer's arguments; pooler and length only if given, since a model may have its own. */
 export function trainingArguments(given: TrainOptions): GivenArguments {
-  const { do_eval, eval_transfer, eval_file, eval_split, evaluation_strategy, eval_steps, save_steps, save_strategy } = given;
+  const { do_eval, eval_transfer, eval_file, eval_split, evaluation_strategy, eval_steps, save_steps } = given;
   const names = Object.keys(trainingDefaults) as (keyof TrainingArguments)[];
   const chosen = Object.fromEntries(names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
   const { pooler_type: _, max_seq_length: __, ...defaults } = trainingDefaults;
@@ -234,6 +231,6 @@ export function trainingArguments(given: TrainOptions): GivenArguments {
   return {
     ...args,
     eval_steps: evaluates && args.evaluation_strategy === "steps" ? (eval_steps ?? args.logging_steps) : 0,
-    save_steps: save_strategy === "no" ? 0 : (save_steps ?? (args.load_best_model_at_end ? 0 : defaultSaveSteps)),
+    save_steps: args.save_strategy === "steps" ? (save_steps ?? (args.load_best_model_at_end ? 0 : defaultSaveSteps)) : 0,
   };
 }

@@ -45,6 +45,7 @@ const settingOf = {
   evaluation_strategy: "evaluationStrategy",
   eval_steps: "evalSteps",
   eval_on_start: "evalOnStart",
+  save_strategy: "saveStrategy",
   save_steps: "saveSteps",
   metric_for_best_model: "metric",
   greater_is_better: "greaterIsBetter",

@@ -309,6 +309,7 @@ const mayChange: ReadonlySet<keyof TrainingSettings> = new Set([
   "loggingFirstStep",
   "evaluationStrategy",
   "evalSteps",
+  "saveStrategy",
   "saveSteps",
   "metric",
   "greaterIsBetter",

@@ -24,7 +24,7 @@ import {
   TrainingEvaluator,
 } from "./training-evaluator.ts";
 import { type LogEntry, type StepRecord, TrainingLog } from "./training-log.ts";
-import { checkSettings, evaluates, optimizerOf, type TrainingSettings } from "./training-options.ts";
+import { checkSettings, evaluates, isDue, optimizerOf, type TrainingSettings } from "./training-options.ts";
 import { TrainingOrder } from "./training-order.ts";
 import type { TrainingSet } from "./training-set.ts";
 import { type CompiledStep, type StepMetrics, TrainingStep } from "./training-step.ts";
@@ -59,7 +59,7 @@ export interface TrainerHooks {
   readonly onEvaluate?: (entry: EvaluationEntry) => void | Promise<void>;
   /** Called when an evaluation is strictly better than all before. */
   readonly saveBest?: (entry: EvaluationEntry) => Promise<void>;
-  /** Called every `saveSteps`, and when the run is stopped. */
+  /** Called as `saveStrategy` says, and when the run is stopped. */
   readonly saveCheckpoint?: (state: TrainerState) => Promise<void>;
   /** Times some of the steps kernel by kernel. */
   readonly profiler?: Profiler | null;
@@ -225,7 +225,8 @@ class Trainer {
       if (this.evaluator?.isDue(this.#update, this.order.totalSteps, this.order.updatesPerEpoch)) {
         await this.#outsideOfTraining(this.#evaluate(this.evaluator));
       }
-      if (settings.saveSteps > 0 && this.#update % settings.saveSteps === 0) await this.#save();
+      const place = { steps: settings.saveSteps, update: this.#update, updatesPerEpoch: this.order.updatesPerEpoch };
+      if (isDue(settings.saveStrategy, place)) await this.#save();
     }
     await Promise.all(this.#inFlight);
     await hooks.profiler?.finish();

@@ -11,6 +11,11 @@ import { type LossName, lossNames } from "../losses/loss-choice.ts";
 import { type PoolerType, poolerTypes } from "../model/poolers.ts";
 import { checkMetric } from "./best-metric.ts";
 
+export const strategies = ["no", "steps", "epoch"] as const;
+
+/** When something is done in a run: never, every so many steps, or at the end of each epoch. */
+export type Strategy = (typeof strategies)[number];
+
 /** All settings of a training run; `trainingDefaults` has the default values. */
 export interface TrainingSettings {
   /** Passes through the examples; may be a fraction. */
@@ -97,12 +102,14 @@ export interface TrainingSettings {
   readonly loggingSteps: number;
   readonly loggingFirstStep: boolean;
   /** Evaluate every `evalSteps`, at the end of each epoch, or never. */
-  readonly evaluationStrategy: "no" | "steps" | "epoch";
+  readonly evaluationStrategy: Strategy;
   /** Updates between evaluations with the strategy `steps`; 0 never evaluates. */
   readonly evalSteps: number;
   /** Also evaluate before the first update, if there is an evaluation: the initial score. */
   readonly evalOnStart: boolean;
-  /** Updates between checkpoints; 0 writes only that of an interrupted run. */
+  /** Write checkpoints every `saveSteps`, at the end of each epoch, or only that of an interrupted run. */
+  readonly saveStrategy: Strategy;
+  /** Updates between checkpoints with the strategy `steps`; 0 writes only that of an interrupted run. */
   readonly saveSteps: number;
   /** The evaluation's metric that decides which model is best, with or without `eval_`; null for the evaluation's first. */
   readonly metric: string | null;
@@ -161,6 +168,7 @@ export const trainingDefaults: TrainingSettings = {
   evaluationStrategy: "steps",
   evalSteps: 0,
   evalOnStart: false,
+  saveStrategy: "steps",
   saveSteps: 0,
   metric: null,
   greaterIsBetter: true,
@@ -247,9 +255,10 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   gradientCheckpointing: flag,
   loggingSteps: whole(1),
   loggingFirstStep: flag,
-  evaluationStrategy: oneOf(["no", "steps", "epoch"]),
+  evaluationStrategy: oneOf(strategies),
   evalSteps: whole(0),
   evalOnStart: flag,
+  saveStrategy: oneOf(strategies),
   saveSteps: whole(0),
   metric: orNull({ wanted: "a metric's name", holds: (value) => typeof value === "string" && value !== "" }),
   greaterIsBetter: flag,
@@ -338,6 +347,15 @@ export function optimizerOf(settings: TrainingSettings): AdamWOptions {
     weightDecay: settings.weightDecay,
     maxGradNorm: settings.maxGradNorm > 0 ? settings.maxGradNorm : Number.POSITIVE_INFINITY,
   };
+}
+
+/** Whether something with this strategy is done after an update. */
+export function isDue(
+  strategy: Strategy,
+  { steps, update, updatesPerEpoch }: Readonly<Record<"steps" | "update" | "updatesPerEpoch", number>>,
+): boolean {
+  const every = { no: 0, steps, epoch: updatesPerEpoch }[strategy];
+  return every > 0 && update % every === 0;
 }
 
 /** Whether a run evaluates when an evaluation is given. */

@@ -71,6 +71,19 @@ it("a rerun is bit-identical, and another seed is not", async () => {
   expect(other.parameters).not.toEqual(first.parameters);
 });
 
+it.each<[Partial<TrainingSettings>, number[]]>([
+  [{ saveStrategy: "epoch" }, [4, 8]],
+  [{ saveStrategy: "steps", saveSteps: 3 }, [3, 6]],
+  [{ saveStrategy: "no", saveSteps: 3 }, []],
+])("writes checkpoints as %o says", async (changes, expected) => {
+  const model = await freshModel();
+  const steps: number[] = [];
+  const hooks = { saveCheckpoint: async ({ global_step: step }: { global_step: number }) => void steps.push(step) };
+  await train({ model, tokenizer, set, settings: { ...settings, ...changes }, hooks });
+  model.close();
+  expect(steps).toEqual(expected);
+});
+
 it("warms up for a part of the steps, as transformers counts it", async () => {
   const model = await freshModel();
   const rates: number[] = [];

@@ -24,6 +24,7 @@ it("evaluates where anything asks for it, as often as it logs where nothing says
 it("saves every 500 steps, or where the best model is kept only when told to", () => {
   expect(args({}).save_steps).toBe(500);
   expect(args({ load_best_model_at_end: true }).save_steps).toBe(0);
+  expect(args({ save_strategy: "epoch", save_steps: 50 })).toMatchObject({ save_strategy: "epoch", save_steps: 0 });
   expect(args({ load_best_model_at_end: true, save_steps: 50 }).save_steps).toBe(50);
 });
 
@@ -138,7 +139,7 @@ it.each([
   ["--report_to wandb", "nothing is sent anywhere"],
   ["--bf16", "halves in f16"],
   ["--optim sgd", "--optim sgd is not available"],
-  ["--save_strategy epoch", "give --save_steps"],
+  ["--save_strategy best", "kept by --load_best_model_at_end"],
   ["--warmup_ratio 1", "less than 1"],
   ["--warmup_steps 1.5", "whole number"],
   ["--temp 0", "greater than 0"],
