@@ -32,7 +32,7 @@ interface ServeOptions extends ModelOptions {
 const options: readonly Option[] = [
   ...modelOptions,
   new Option("--port <n>", "port; 0 for any free port").argParser(wholeNumber(0, 65_535)).default(8000),
-  new Option("--host <address>", "address to listen on; 0.0.0.0 for all addresses of this machine").default("127.0.0.1"),
+  new Option("--host <address>", "address to listen on; 0.0.0.0 for all addresses of this machine").argParser(bare).default("127.0.0.1"),
   new Option("--index <file>", "index file to search, or a .txt file with one sentence per line"),
   new Option("--examples <file>", "example queries for the page, one per line (default: some sentences of the index)"),
   new Option("--served_model_name <name...>", "names of the model in requests (default: the name of its folder)"),
@@ -134,6 +134,11 @@ async function examplesOf(simcse: SimCSE, { examples, index }: ServeOptions): Pr
   const { entries, length } = simcse.index;
   const count = Math.min(usualExamples, length);
   return Array.from({ length: count }, (_, i) => entries[Math.floor((i * length) / count)]!.sentence);
+}
+
+/** An address of IPv6 may have the brackets that it has in a URL. */
+function bare(address: string): string {
+  return address.replace(/^\[(.*)\]$/, "$1");
 }
 
 /** An origin as browsers send it. */
