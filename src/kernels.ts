@@ -5,7 +5,7 @@
  * @module simcse-webgpu/kernels
  */
 
-import "./webgpu-types.ts";
+import "./browser-types.ts";
 
 export { ShapeError } from "./errors.ts";
 export type { Capabilities } from "./gpu/capabilities.ts";

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The parts of the package that every environment has; `index.ts` and `index-node.ts` add how to open devices and folders. */
 
-import "./webgpu-types.ts";
+import "./browser-types.ts";
 
 export { Choices, choicesFrom, choicesOf, type Tuning } from "./autograd/choices.ts";
 export { type GradientOptions, gradient } from "./autograd/gradient.ts";

@@ -51,7 +51,7 @@ const resolved = (symbol: TypeScript.Symbol) => (symbol.flags & ts.SymbolFlags.A
 const isOurs = ({ declarations = [] }: TypeScript.Symbol) =>
   declarations.some((declaration) => {
     const file = declaration.getSourceFile().fileName;
-    return file.startsWith(built) && !file.endsWith("webgpu-types.d.ts");
+    return file.startsWith(built) && !file.endsWith("browser-types.d.ts");
   });
 
 const place = (symbol: TypeScript.Symbol) => `${symbol.name} (${relative(built, symbol.declarations![0]!.getSourceFile().fileName)})`;

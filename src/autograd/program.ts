@@ -496,7 +496,7 @@ async function buildDispatches(device: Device, plan: Plan, { slots, uniforms, te
       const { shader, bindings, params } = kernel;
       const { pipeline, layout } = pipelines[i]!;
       const uses = plan.textures.uses.get(kernel) ?? new Map<Tensor, TextureUse>();
-      const resources: GPUBindingResource[] = [{ buffer: uniforms, offset: 0, size: stepWords * 4 }];
+      const resources: (GPUBufferBinding | GPUTextureView)[] = [{ buffer: uniforms, offset: 0, size: stepWords * 4 }];
       if (params.length > 0) {
         device.gpu.queue.writeBuffer(uniforms, offset, params as GPUAllowSharedBufferSource);
         resources.push({ buffer: uniforms, offset, size: Math.ceil(params.byteLength / 16) * 16 });

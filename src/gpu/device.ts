@@ -264,7 +264,7 @@ export class Device {
   }
 
   /** A bind group with its entries in the order of the shader's bindings. */
-  createBindGroup(label: string, layout: GPUBindGroupLayout, resources: readonly GPUBindingResource[]): GPUBindGroup {
+  createBindGroup(label: string, layout: GPUBindGroupLayout, resources: readonly (GPUBufferBinding | GPUTextureView)[]): GPUBindGroup {
     this.counters.bindGroups++;
     return this.gpu.createBindGroup({ label, layout, entries: resources.map((resource, binding) => ({ binding, resource })) });
   }

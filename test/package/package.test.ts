@@ -145,6 +145,25 @@ describe("an app that is compiled and bundled", () => {
 
     it("finds Node's types under nodenext", () =>
       tsc("node", nodeTypes, { module: "NodeNext", moduleResolution: "NodeNext", types: ["node"] }));
+
+    // Before TypeScript 6 the package brings @webgpu/types, which needs the DOM library.
+    it("finds Node's types without the DOM library", () =>
+      tsc("node-alone", nodeTypes, {
+        module: "NodeNext",
+        moduleResolution: "NodeNext",
+        types: ["node"],
+        lib: ["ES2023", "ESNext.Disposable"],
+        skipLibCheck: compiler !== "typescript-7",
+      }));
+
+    // The default of CommonJS projects until TypeScript 5; TypeScript 7 has it no more.
+    it.runIf(compiler === "typescript-5")("finds Node's types where `exports` is not read", () =>
+      tsc(
+        "node10",
+        `import { SimCSE } from "simcse-webgpu";\nexport const load = (): Promise<SimCSE> => SimCSE.load("/models/mine", { offline: true });`,
+        { module: "CommonJS", moduleResolution: "Node10", types: ["node"] },
+      ),
+    );
   });
 
   /** Opens a page of the site and gives what its program found. */
