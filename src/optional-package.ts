@@ -1,6 +1,9 @@
 /** Packages that only some uses need: Dawn and the client of the hub. Browser apps do not install them. */
 import { PackageError } from "./errors.ts";
 
+/** What an error says of a package that is not there: in Node; in Jest and Yarn's Plug'n'Play. */
+const notFound = ["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"];
+
 /**
  * Waits for a dynamic import of an optional package. Throws `PackageError`, which says how to install it, if it is not installed.
  *
@@ -10,7 +13,7 @@ export async function optionalPackage<T>(name: string, purpose: string, loading:
   try {
     return await loading;
   } catch (cause) {
-    if ((cause as { code?: string }).code !== "ERR_MODULE_NOT_FOUND") throw cause;
+    if (!notFound.includes((cause as { code?: string }).code ?? "")) throw cause;
     throw new PackageError(`The package ${name} is needed to ${purpose}, and is not installed.`, `Run \`${installing(name)}\`.`, { cause });
   }
 }

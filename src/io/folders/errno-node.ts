@@ -54,8 +54,8 @@ export async function* streamPieces(stream: AsyncIterable<string | Uint8Array>, 
   }
 }
 
-/** The operating system's error code (`ENOENT`), or undefined for other kinds of errors. */
+/** The operating system's error code (`ENOENT`), or undefined for other kinds of errors. In Jest, Node's errors are of another class `Error`. */
 export function errorCode(error: unknown): string | undefined {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
   return typeof code === "string" && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }

@@ -6,7 +6,7 @@ export const browserThreads: ThreadStarter = {
   cores: globalThis.navigator?.hardwareConcurrency ?? 1,
   start(recipe) {
     // Bundlers find the script by this expression.
-    const worker = new Worker(new URL("./thread-main.js", import.meta.url), { type: "module", name: "simcse tokenizer" });
+    const worker = new Worker(new URL("./thread-main.js", import.meta.url), { type: "module", name: "simcse-tokenizer" });
     const thread = new ChannelThread(
       { post: (message) => worker.postMessage(message), hold: () => {}, end: () => worker.terminate() },
       recipe,
