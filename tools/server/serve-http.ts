@@ -34,13 +34,15 @@ const closingInterval = 1000;
 /** Throws `FileError` if the server cannot listen on the address. */
 export async function serveHttp(app: App, host: string, port: number): Promise<HttpServer> {
   const inFlight = new Set<ServerResponse>();
-  /** Requests whose clients wait for leave to send the body (`Expect: 100-continue`). */
-  const waiting = new WeakSet<IncomingMessage>();
+  /** Requests whose clients ask for leave to send the body (`Expect: 100-continue`) and have no answer yet. */
+  const asking = new WeakSet<IncomingMessage>();
+  // Some clients ask and send the body at once.
+  const waits = (incoming: IncomingMessage) => asking.has(incoming) && incoming.readableLength === 0;
   let closing = false;
   const fetch = async (request: Request, { incoming, outgoing }: HttpBindings): Promise<Response> => {
     const response = await app.fetch(request, { incoming, outgoing });
     if (closing || !incoming.complete) outgoing.shouldKeepAlive = false;
-    return incoming.complete || waiting.has(incoming) ? response : endingAfter(response, restOf(incoming));
+    return incoming.complete || waits(incoming) ? response : endingAfter(response, restOf(incoming));
   };
   const server = createAdaptorServer({
     fetch: fetch as Parameters<typeof createAdaptorServer>[0]["fetch"],
@@ -54,10 +56,10 @@ export async function serveHttp(app: App, host: string, port: number): Promise<H
     outgoing.once("close", () => inFlight.delete(outgoing));
   });
   server.on("checkContinue", (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    waiting.add(incoming);
+    asking.add(incoming);
     // The app begins to read only what it will take; whoever is refused need not send a body.
     incoming.once("resume", () => {
-      waiting.delete(incoming);
+      asking.delete(incoming);
       if (!outgoing.headersSent) outgoing.writeContinue();
     });
     server.emit("request", incoming, outgoing);

@@ -228,6 +228,19 @@ describe("a body", () => {
     expect(await ask(plain.length, "nothing")).toEqual([404, false]);
   });
 
+  it("that is sent without waiting for leave is read to its end before the connection ends", async () => {
+    const body = Buffer.alloc(30 * 2 ** 20, "x");
+    const [status, sentAll] = await new Promise<[status: number | undefined, sentAll: boolean]>((resolve, reject) => {
+      const headers = { "content-type": "application/json", "content-length": body.length, expect: "100-continue" };
+      const sent = request(`${url}/v1/embeddings`, { agent: false, method: "POST", headers }, (got) => {
+        got.resume().on("end", () => resolve([got.statusCode, sent.writableFinished]));
+      });
+      sent.on("error", reject);
+      sent.end(body);
+    });
+    expect([status, sentAll]).toEqual([413, true]);
+  });
+
   it("that is too large gets its answer, however it is sent, and the connection ends", async () => {
     for (const megabytes of [1, 30]) {
       const body = Buffer.alloc(megabytes * 2 ** 20, "x");
