@@ -3,7 +3,7 @@ import { DataError, OptionError } from "../../src/errors.ts";
 import type { ExampleTable } from "../../src/io/examples.ts";
 import { diskSource } from "../../src/io/examples-node.ts";
 import { openTexts, type TextTable } from "../../src/io/texts.ts";
-import { formatCount } from "../../src/show.ts";
+import { formatCount, plural } from "../../src/show.ts";
 import { say } from "../cli/say.ts";
 import { sourcesOf, type TrainingFileOptions } from "./training-files.ts";
 
@@ -28,8 +28,8 @@ export async function readDistinctTexts(given: TrainingFileOptions): Promise<str
   }
   const repeated = all - blank - distinct.size;
   const left = [
-    ...(blank > 0 ? [`${formatCount(blank)} are blank`] : []),
-    ...(repeated > 0 ? [`${formatCount(repeated)} occur before`] : []),
+    ...(blank > 0 ? [plural(blank, "is blank", "are blank")] : []),
+    ...(repeated > 0 ? [plural(repeated, "occurs before", "occur before")] : []),
   ];
   say(`${formatCount(distinct.size)} different texts${left.length > 0 ? `; of the others ${left.join(", ")}` : ""}`);
   if (distinct.size >= 2) return [...distinct];

@@ -103,7 +103,7 @@ export async function readTrainingFiles(given: TrainingFileOptions, tokenizer: T
   if (eval_split === undefined) return { kind, examples, held: null };
   const { training, held, overlapping } = holdOut(examples, eval_split);
   say(
-    `${formatCount(held.length)} of them are held out${overlapping > 0 ? `; ${formatCount(overlapping)} of these share a text with the training examples` : ""}`,
+    `${plural(held.length, "of them is", "of them are")} held out${overlapping > 0 ? `; ${plural(overlapping, "of these shares", "of these share")} a text with the training examples` : ""}`,
   );
   return { kind, examples: training, held: setOfExamples({ name: "held_out", kind, origin }, held) };
 }

@@ -174,9 +174,10 @@ function Facts() {
   const [one, many] = kindNames[kind];
   const isPlain = kind === "sentences";
   const notes = [
-    duplicates > 0 && `${plural(duplicates, "row")} occur more than once.`,
-    missing > 0 && `${plural(missing, "row")} with an empty cell ${missing === 1 ? "is" : "are"} left out.`,
-    overlapping > 0 && `${plural(overlapping, "held-out row")} share a text with the rest, which makes the score a little too good.`,
+    duplicates > 0 && `${plural(duplicates, "row occurs", "rows occur")} more than once.`,
+    missing > 0 && `${plural(missing, "row with an empty cell is", "rows with an empty cell are")} left out.`,
+    overlapping > 0 &&
+      `${plural(overlapping, "held-out row shares", "held-out rows share")} a text with the rest, which makes the score a little too good.`,
   ].filter((note) => note !== false);
   return (
     <div class="split">

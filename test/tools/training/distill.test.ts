@@ -41,7 +41,7 @@ it("makes a student from layers and tokens of its teacher, and trains it on the 
     "false",
   );
   expect(stderr).toContain("texts of sent0, sent1; left out: id, label; 12 texts");
-  expect(stderr).toContain("48 different texts; of the others 1 are blank, 6 occur before");
+  expect(stderr).toContain("48 different texts; of the others 1 is blank, 6 occur before");
   expect(stderr).toMatch(/student: 2 layers of 32, 50 tokens, 0\.0 M parameters/);
   expect(stderr).toContain("loss: distill");
   expect(code).toBe(0);
