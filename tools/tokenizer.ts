@@ -2,7 +2,6 @@
  * `simcse tokenizer train` learns a WordPiece vocabulary from text, for a model that is trained from scratch. `simcse tokenizer prune` keeps
  * the tokens of an existing vocabulary that a text uses most, and the rows of the model's word embedding that belong to them.
  */
-
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { FileError } from "../src/errors.ts";

@@ -17,7 +17,7 @@ export class TrainingOrder {
   readonly batchSize: number;
   readonly updatesPerEpoch: number;
   readonly totalSteps: number;
-  /** How many batches the first epoch has, and how many of them have one example, which a contrastive loss tells from nothing. */
+  /** How many batches the first epoch has, and how many of them have one example, from which a contrastive loss learns nothing. */
   readonly batches: { readonly all: number; readonly ofOne: number };
 
   constructor(
