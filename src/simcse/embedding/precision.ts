@@ -43,7 +43,7 @@ export const rowElements: Readonly<Record<Precision, (dimension: number) => numb
 };
 
 /** Bytes of whole elements as the array of a precision; a view, not a copy. */
-export const elementsIn: { readonly [P in Precision]: (bytes: Uint8Array<ArrayBuffer>) => PrecisionArrays[P] } = {
+export const elementsIn: { readonly [P in Precision]: (bytes: Uint8Array) => PrecisionArrays[P] } = {
   f32: ({ buffer, byteOffset, length }) => new Float32Array(buffer, byteOffset, length / 4),
   f16: ({ buffer, byteOffset, length }) => new Uint16Array(buffer, byteOffset, length / 2),
   int8: ({ buffer, byteOffset, length }) => new Int8Array(buffer, byteOffset, length),

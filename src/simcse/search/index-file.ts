@@ -277,7 +277,7 @@ async function readVectors(
   if (info === undefined || info.dtype !== dtypes[stored] || info.shape.length !== 2 || info.shape[1] !== width) {
     throw new FormatError(`${tensors.path}: ${name} must be ${dtypes[stored]} [rows, ${width}]`, buildAgain);
   }
-  const data = elementsIn[stored]((await tensors.readBytes(name)) as Uint8Array<ArrayBuffer>);
+  const data = elementsIn[stored](await tensors.readBytes(name));
   const encoded = stored === "int8" ? { data, scales: await tensors.readF32(`scales.${part}`, [info.shape[0]!]) } : { data };
   if (stored !== "binary") checkLengths(tensors.path, name, decodeRows(stored, encoded, dimension), dimension);
   return encoded;
