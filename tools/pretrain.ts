@@ -4,7 +4,8 @@ import { packedSet } from "../src/simcse/training/training-set.ts";
 import { wholeNumber, withOptions } from "./cli/options.ts";
 import { type TrainOptions, trainOptions } from "./training/train-options.ts";
 import { trainingTexts } from "./training/training-files.ts";
-import { openSource, runTraining, type TrainingKind } from "./training/training-run.ts";
+import { openSource, type TrainingKind } from "./training/training-inputs.ts";
+import { runTraining } from "./training/training-run.ts";
 
 const maskedLanguage: TrainingKind = {
   async open(given) {

@@ -8,7 +8,8 @@ import { withVectors } from "./training/target-vectors.ts";
 import { hints } from "./training/train-hints.ts";
 import { type TrainOptions, trainOptions } from "./training/train-options.ts";
 import { readTrainingFiles } from "./training/training-files.ts";
-import { openSource, runTraining, type TrainingKind } from "./training/training-run.ts";
+import { openSource, type TrainingKind } from "./training/training-inputs.ts";
+import { runTraining } from "./training/training-run.ts";
 
 const trainingExample = ({ texts, score }: Example): TrainingExample => (score === undefined ? texts : [...texts, score]);
 

@@ -26,7 +26,7 @@ import { readVectors } from "../cli/vector-input.ts";
 import { openAdapter } from "../setup/open-adapter.ts";
 import { readDistinctTexts } from "./distinct-texts.ts";
 import type { TrainOptions } from "./train-options.ts";
-import type { OpenedTraining, TrainingKind } from "./training-run.ts";
+import type { OpenedTraining, TrainingKind } from "./training-inputs.ts";
 
 export interface DistillOptions extends TrainOptions {
   readonly layers?: readonly number[];

@@ -4,7 +4,6 @@
  *
  * The folder's model has its adapters merged, as every saved model. The adapters and the weights beside them are kept with the moments.
  */
-import type { Choices } from "../../autograd/choices.ts";
 import { FileError, FormatError, OptionError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../../io/folder.ts";
 import { isJsonObject } from "../../io/formats/json.ts";
@@ -18,8 +17,9 @@ import type { Piece } from "../../nn/parameters/parameter.ts";
 import type { ParameterSnapshot } from "../../nn/parameters/parameter-snapshot.ts";
 import type { Moment, ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
-import type { TrainerState } from "../training/trainer.ts";
-import { checkSettings, type TrainingSettings, trainingDefaults } from "../training/training-options.ts";
+import type { TrainerState, TrainingJob } from "../training/trainer.ts";
+import type { TextReading } from "../training/training-evaluator.ts";
+import { checkSettings, embeddingPooler, type TrainingSettings, trainingDefaults } from "../training/training-options.ts";
 import type { TrainingSet } from "../training/training-set.ts";
 import { loadWeights, modelFiles } from "./checkpoint.ts";
 import { type CheckpointStore, stateFile, stepOfFolder } from "./checkpoint-store.ts";
@@ -37,10 +37,7 @@ export interface ExamplesState {
 /** `trainer_state.json`, with the fields of Hugging Face's. */
 export interface SavedState extends TrainerState, ExamplesState {
   readonly best_metric: number | null;
-  readonly log_history: readonly object[];
   readonly options: TrainingSettings;
-  /** The kernels' variants, so that measuring again changes no bit; absent if the operations chose for themselves. */
-  readonly tuning?: Choices | Readonly<Record<string, string>>;
 }
 
 const optimizerFile = "optimizer.safetensors";
@@ -65,33 +62,19 @@ export function trainingCheckpointFiles(
   ];
 }
 
-/** The contents of a run's checkpoints besides the trainer's state. */
-export interface CheckpointedRun {
-  readonly model: SimCseModel;
-  readonly tokenizer: Tokenizer;
-  /** How the model embeds. */
-  readonly simcse: SimCseConfig;
-  readonly settings: TrainingSettings;
-  readonly set: Pick<TrainingSet, "length" | "digest">;
-  /** The log so far. */
-  readonly history: readonly object[];
-  /** The kernels that the run's step was compiled with. */
-  readonly tuning: Choices;
-  /** The weights of the best evaluation, if they are not saved elsewhere. */
-  readonly best?: ParameterSnapshot | null;
-}
+/** A run as its checkpoints need it; `reading` says how the model will read texts. */
+export type CheckpointedRun = Pick<TrainingJob, "model" | "tokenizer" | "settings" | "set"> & { readonly reading: TextReading };
 
-/** Writes a checkpoint of a run in `state`. */
-export async function writeCheckpoint(store: CheckpointStore, run: CheckpointedRun, state: TrainerState): Promise<void> {
-  const { model, tokenizer, simcse, settings, set, history, tuning, best } = run;
-  const saved: SavedState = {
-    ...state,
-    best_metric: state.evaluator?.best?.value ?? null,
-    log_history: history,
-    options: settings,
-    ...examplesOf(set),
-    tuning,
-  };
+/** Writes a checkpoint of a run in `state`. `best` holds the weights of the best evaluation, if they are not saved elsewhere. */
+export async function writeCheckpoint(
+  store: CheckpointStore,
+  { model, tokenizer, settings, set, reading }: CheckpointedRun,
+  state: TrainerState,
+  best: ParameterSnapshot | null = null,
+): Promise<void> {
+  const simcse = { pooler_type: embeddingPooler(settings), max_seq_length: reading.maxLength };
+  const best_metric = state.evaluator?.best?.value ?? null;
+  const saved: SavedState = { ...state, best_metric, options: settings, ...examplesOf(set) };
   await store.write(state.global_step, trainingCheckpointFiles(model, tokenizer, simcse, saved, best));
 }
 

@@ -6,13 +6,13 @@ import type { Folder } from "../../io/folder.ts";
 import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { longestSentence } from "../../nn/architectures/architectures.ts";
-import type { ParameterStore } from "../../nn/parameters/parameter-store.ts";
 import { type CheckpointConfig, fitConfig, inspectWeights, loadWeights, readConfig, usualLength } from "../checkpoint/checkpoint.ts";
 import { type SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { trainedParts } from "../model/trained-parts.ts";
-import { embeddingPooler, loraOf, type TrainingSettings, trainingDefaults } from "./training-options.ts";
-import { type TrainingSet, tokenizedSet } from "./training-set.ts";
+import { beginAt, type RunStart, tuningOf } from "./run-start.ts";
+import { checkSettings, embeddingPooler, loraOf, type TrainingSettings, trainingDefaults } from "./training-options.ts";
+import { isOnlyMasked, type TrainingSet, tokenizedSet } from "./training-set.ts";
 
 /** A model folder opened for training. */
 export interface TrainingSource {
@@ -71,24 +71,28 @@ async function readTrainable(model: Folder, pooler: PoolerType | undefined): Pro
   );
 }
 
-/** The given settings; missing ones come from the model (pooler and length) and the defaults. */
+/** The given settings; missing ones come from the model (pooler and length) and the defaults. Throws `OptionError` for impossible ones. */
 export function resolveSettings(
   given: Partial<TrainingSettings>,
   { pooler, maxLength }: Pick<CheckpointConfig, "pooler" | "maxLength">,
 ): TrainingSettings {
   const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const ofModel = pooler === null ? {} : { maxLength, ...(!given.mlpOnlyTrain && { pooler }) };
-  return { ...trainingDefaults, ...ofModel, ...chosen };
+  const settings = { ...trainingDefaults, ...ofModel, ...chosen };
+  checkSettings(settings);
+  return settings;
 }
 
 /**
- * The training set, and the length to train with if none is given: that of the examples' longest sentence at most, because a step has
+ * The training set, and the length to train with unless one is `given`: that of the examples' longest sentence at most, because a step has
  * memory for batches of the longest sentences. The examples are tokenised once and kept.
  */
 export function fitLength(
   set: TrainingSet,
   settings: TrainingSettings,
+  given: number | undefined,
 ): { readonly set: TrainingSet; readonly settings: TrainingSettings } {
+  if (given !== undefined || isOnlyMasked(set)) return { set, settings };
   const tokenized = tokenizedSet(set);
   return { set: tokenized, settings: { ...settings, maxLength: Math.max(3, Math.min(settings.maxLength, tokenized.longest)) } };
 }
@@ -105,11 +109,6 @@ export function savedConfig({ config }: Pick<TrainingSource, "config">, settings
   };
 }
 
-/** Whether examples have nothing for a loss of embeddings, so that only masked words are predicted. */
-export function isOnlyMasked({ views, target }: Pick<TrainingSet, "views" | "target">): boolean {
-  return views === 1 && target === null;
-}
-
 /** The heads and memory for training with these settings on this set. */
 export function modelNeeds(settings: TrainingSettings, set: Pick<TrainingSet, "views" | "target">) {
   const { pooler, mlm, fp16 } = settings;
@@ -118,36 +117,30 @@ export function modelNeeds(settings: TrainingSettings, set: Pick<TrainingSet, "v
   return { training: true, ...heads, halves: fp16, ...trainedParts({ freeze: settings.freeze, lora: loraOf(settings) }) };
 }
 
-/** Throws `OptionError` for a frozen parameter that is among the fresh ones: it would stay random. */
-export function checkFrozen({ layout }: ParameterStore, fresh: readonly string[]): void {
-  const trained = new Set(layout.trained);
-  const random = fresh.find((name) => layout.pieces.has(name) && !trained.has(layout.pieces.get(name)!.parameter));
-  if (random === undefined) return;
-  throw new OptionError(
-    `${random} is frozen, but has fresh weights that nothing has trained.`,
-    "Start from a model with trained weights, or leave that part out of `freeze`.",
-  );
+/** How a source becomes a model that can be trained. */
+interface Preparation {
+  readonly settings: TrainingSettings;
+  readonly set: Pick<TrainingSet, "views" | "target">;
+  readonly start: RunStart | null;
+  /** The choice of kernels at the beginning; a checkpoint has its own. */
+  readonly tuning?: Tuning | undefined;
 }
 
 /**
- * Allocates a model for training and sets its weights: those of the source, or fresh ones by the seed if it has none. Returns the names of
- * the fresh tensors. Throws `CapacityError` when the device has no room.
+ * Allocates a model for training and sets its weights: those of the source, or fresh ones by the seed if it has none; at a checkpoint, those
+ * of the checkpoint. Returns the names of the source's fresh tensors. Throws `CapacityError` when the device has no room.
  */
 export async function prepareModel(
   device: Device,
   { config, weights, hasTrainedHead }: TrainingSource,
-  {
-    settings,
-    set,
-    tuning,
-  }: { readonly settings: TrainingSettings; readonly set: Pick<TrainingSet, "views" | "target">; readonly tuning?: Tuning | undefined },
+  { settings, set, start, tuning }: Preparation,
 ): Promise<{ readonly model: SimCseModel; readonly fresh: readonly string[] }> {
-  const model = await SimCseModel.allocate(device, config.transformer, { ...modelNeeds(settings, set), tuning });
+  const needs = modelNeeds(settings, set);
+  const model = await SimCseModel.allocate(device, config.transformer, { ...needs, tuning: tuningOf(start) ?? tuning });
   try {
-    model.store.initialize(settings.seed);
     const all = [...model.store.pieces.keys()];
     const fresh = weights === null ? all : await loadWeights(model, weights, { head: hasTrainedHead ? "checkpoint" : "fresh" });
-    checkFrozen(model.store, fresh);
+    await beginAt(start, model, { fresh, seed: settings.seed });
     return { model, fresh };
   } catch (error) {
     model.close();

@@ -1,36 +1,27 @@
 /** Training of a model that is loaded and encodes: default settings from the model, missing memory, checkpoints, and the best weights. */
-import { Choices, choicesFrom, choicesOf } from "../../autograd/choices.ts";
 import type { Plan } from "../../autograd/plan.ts";
 import type { Profiler } from "../../autograd/profiler.ts";
 import { OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
-import type { Folder } from "../../io/folder.ts";
 import type { FolderPlace } from "../../io/folders/writable-folder.ts";
 import type { ParameterCounts } from "../../nn/parameters/parameter-layout.ts";
 import { ParameterSnapshot } from "../../nn/parameters/parameter-snapshot.ts";
 import { checkOptions, type OptionNames, splitOptions } from "../../options.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
-import {
-  checkResumable,
-  loadBest,
-  loadTrainingCheckpoint,
-  readTrainingState,
-  type SavedState,
-  withKnownBest,
-  writeCheckpoint,
-} from "../checkpoint/training-checkpoint.ts";
+import { loadBest, withKnownBest, writeCheckpoint } from "../checkpoint/training-checkpoint.ts";
 import { Encoder } from "../embedding/encoder.ts";
 import { type ModelOptions, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { trainedParts } from "../model/trained-parts.ts";
 import { otherDevices } from "../other-devices.ts";
 import { meanCosineOf } from "./mean-cosine.ts";
-import { checkFrozen, fitLength, isOnlyMasked, modelNeeds, resolveSettings } from "./prepare-model.ts";
-import { stepOptions, type TrainerHooks, type TrainingSummary, train } from "./trainer.ts";
+import { fitLength, modelNeeds, resolveSettings } from "./prepare-model.ts";
+import { beginAt, type RunStart, startAt, tuningOf } from "./run-start.ts";
+import { stepOptions, type TrainingSummary, train } from "./trainer.ts";
 import { type Evaluate, type EvaluationEntry, loggedMetric } from "./training-evaluator.ts";
-import { checkSettings, embeddingPooler, settingNames, type TrainingSettings } from "./training-options.ts";
+import { embeddingPooler, settingNames, type TrainingSettings } from "./training-options.ts";
 import type { RunHooks } from "./training-run.ts";
-import type { TrainingSet } from "./training-set.ts";
+import { isOnlyMasked, type TrainingSet } from "./training-set.ts";
 import { planTrainingStep } from "./training-step.ts";
 
 /** The options of `train` and `pretrain`. Missing settings have the original's defaults; pooler and length come from the model. */
@@ -139,9 +130,7 @@ function settingsFor({ encoder }: Pick<LoadedParts, "encoder">, options: Trainin
   }
   const own = { pooler: encoder.pooler as PoolerType, maxLength: encoder.maxLength };
   const says = given.evaluationStrategy !== undefined || given.evalSteps !== undefined;
-  const settings = resolveSettings({ ...(evaluate && !says && { evaluationStrategy: "epoch" as const }), ...given }, own);
-  checkSettings(settings);
-  return settings;
+  return resolveSettings({ ...(evaluate && !says && { evaluationStrategy: "epoch" as const }), ...given }, own);
 }
 
 /** The score of an evaluation under these settings. */
@@ -173,59 +162,23 @@ export async function trainLoaded(
       "`keepBest` needs `evaluate`, which says what is best.",
       "Give a function that scores the model, or leave out `keepBest`.",
     );
-  const all = await read(given);
-  const { set, settings } = options.maxLength === undefined && !isOnlyMasked(all) ? fitLength(all, given) : { set: all, settings: given };
-  const checkpoint = options.resume && checkpoints ? await checkpoints.last() : null;
-  const saved = checkpoint && (await readTrainingState(checkpoint));
-  if (saved) checkResumable(saved, settings, set);
-  const current = await trainableParts(parts, { settings, set, checkpoint, from: saved });
-  replace({ ...current, fresh: [] });
-  const { model, encoder } = current;
+  const { set, settings } = fitLength(await read(given), given, options.maxLength);
+  const start = options.resume && checkpoints ? await startAt(await checkpoints.last(), settings, set) : null;
+  const { model, encoder } = await trainableParts(parts, { settings, set, start });
+  replace({ model, encoder, fresh: [] });
   using snapshot = settings.keepBest ? await ParameterSnapshot.allocate(model.store) : null;
-  if (snapshot && checkpoint) await loadBest(checkpoint, model, snapshot);
-  const from = saved && withKnownBest(saved, settings, { hasWeights: snapshot?.isTaken === true });
-  const history: object[] = [...(from?.log_history ?? [])];
-  let tuning = new Choices([]);
+  if (start && snapshot) await loadBest(start.checkpoint, model, snapshot);
+  const run = { model, tokenizer: encoder.tokenizer, set, settings, devices: options.devices ?? [], reading: encoder };
   const summary = await train({
-    model,
-    tokenizer: encoder.tokenizer,
-    set,
-    settings,
-    devices: options.devices ?? [],
-    reading: encoder,
-    from,
+    ...run,
+    from: start && withKnownBest(start.state, settings, { hasWeights: snapshot?.isTaken === true }),
     hooks: {
       ...hooks,
-      onStart: (plan) => {
-        tuning = choicesOf({ steps: [...plan.step.programs.values()].flatMap((program) => program.plan.steps) });
-        hooks.onStart(plan);
-      },
-      onLog: (entry) => void history.push(entry),
-      ...(options.evaluate && { evaluate: options.evaluate }),
-      onEvaluate: (entry) => {
-        history.push(entry);
-        return hooks.onEvaluate(entry);
-      },
-      ...(snapshot && { saveBest: async () => snapshot.take() }),
-      ...(checkpoints && {
-        saveCheckpoint: (state) =>
-          writeCheckpoint(
-            checkpoints,
-            {
-              model,
-              tokenizer: encoder.tokenizer,
-              simcse: simcseOf(encoder),
-              settings,
-              set,
-              history,
-              tuning,
-              best: snapshot,
-            },
-            state,
-          ),
-      }),
+      evaluate: options.evaluate,
+      saveBest: snapshot ? () => snapshot.take() : undefined,
+      saveCheckpoint: checkpoints ? (state) => writeCheckpoint(checkpoints, run, state, snapshot) : undefined,
       profiler: options.profiler ?? null,
-    } satisfies TrainerHooks,
+    },
   });
   if (snapshot?.isTaken) snapshot.restore();
   return { ...summary, meanCosine: isOnlyMasked(set) ? null : await meanCosineOf(encoder, set) };
@@ -239,27 +192,21 @@ export function simcseOf({ pooler, maxLength }: Pick<Encoder, "pooler" | "maxLen
 interface TrainingStart {
   readonly settings: TrainingSettings;
   readonly set: TrainingSet;
-  readonly checkpoint: Folder | null;
-  readonly from: SavedState | null;
+  readonly start: RunStart | null;
 }
 
-/**
- * The parts with memory for this training and an encoder with its pooler; the replaced parts are closed. The optimiser starts from its
- * initial state, or from the checkpoint's.
- */
-async function trainableParts(parts: LoadedParts, { settings, set, checkpoint, from }: TrainingStart): Promise<LoadedParts> {
+/** The model with memory for this training, at its start, and an encoder with its pooler; the replaced parts are closed. */
+async function trainableParts(
+  parts: LoadedParts,
+  { settings, set, start }: TrainingStart,
+): Promise<Pick<LoadedParts, "model" | "encoder">> {
+  const { device, config, tuning } = parts.model;
   const needs = modelNeeds(settings, set);
-  const tuning = from?.tuning ? choicesFrom(from.tuning, checkpoint!.name) : parts.model.tuning;
-  const fits = from === null && hasAll(parts.model, needs);
-  const model = fits ? parts.model : await SimCseModel.allocate(parts.model.device, parts.model.config, { ...needs, tuning });
+  const fits = start === null && hasAll(parts.model, needs);
+  const model = fits ? parts.model : await SimCseModel.allocate(device, config, { ...needs, tuning: tuningOf(start) ?? tuning });
   try {
     const fresh = fits ? parts.fresh : [...(await model.copyFrom(parts.model)), ...parts.fresh];
-    for (const parameter of model.store.layout.parameters) {
-      if (fresh.includes(parameter.name)) model.store.initializeParameter(parameter, settings.seed);
-    }
-    if (checkpoint === null) checkFrozen(model.store, fresh);
-    model.store.resetOptimizer();
-    if (checkpoint) await loadTrainingCheckpoint(checkpoint, model);
+    await beginAt(start, model, { fresh, seed: settings.seed });
     const pooler = embeddingPooler(settings);
     const { maxLength, batchSize, normalize, texts, threads } = parts.encoder;
     const encoder =
@@ -268,7 +215,7 @@ async function trainableParts(parts: LoadedParts, { settings, set, checkpoint, f
         : await Encoder.create(model, parts.encoder.tokenizer, { pooler, maxLength, batchSize, normalize, texts, threads });
     if (encoder !== parts.encoder) parts.encoder.close();
     if (!fits) parts.model.close();
-    return { model, encoder, fresh: [] };
+    return { model, encoder };
   } catch (error) {
     if (!fits) model.close();
     throw error;

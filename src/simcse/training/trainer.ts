@@ -2,6 +2,7 @@
  * Training, from examples to a trained model: shuffle, batch, step, log, evaluate, keep the best, and everything needed to resume after an
  * interruption. The caller reads and writes files; this file runs both in a browser and in Node.
  */
+import type { Choices } from "../../autograd/choices.ts";
 import type { Profiler } from "../../autograd/profiler.ts";
 import { OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
@@ -13,7 +14,6 @@ import { chooseLoss } from "../losses/loss-choice.ts";
 import type { SimCseModel } from "../model/model.ts";
 import { otherDevices } from "../other-devices.ts";
 import { ParallelStep } from "./parallel-step.ts";
-import { isOnlyMasked } from "./prepare-model.ts";
 import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";
 import {
   type Best,
@@ -26,8 +26,8 @@ import {
 import { type LogEntry, type StepRecord, TrainingLog } from "./training-log.ts";
 import { checkSettings, evaluates, isDue, optimizerOf, type TrainingSettings } from "./training-options.ts";
 import { TrainingOrder } from "./training-order.ts";
-import type { TrainingSet } from "./training-set.ts";
-import { type CompiledStep, type StepMetrics, TrainingStep } from "./training-step.ts";
+import { isOnlyMasked, type TrainingSet } from "./training-set.ts";
+import { type CompiledStep, choicesOfStep, type StepMetrics, TrainingStep } from "./training-step.ts";
 
 /** The state of a run after an update, besides what is on the GPU. Everything random is a function of the seed and the step. */
 export interface TrainerState {
@@ -40,6 +40,10 @@ export interface TrainerState {
   readonly evaluator: EvaluatorState | null;
   /** Metrics of the steps since the last log entry. */
   readonly unlogged: readonly StepMetrics[];
+  /** The log and the evaluations so far. */
+  readonly log_history: readonly object[];
+  /** The kernels' variants, so that measuring again changes no bit; absent if the operations chose for themselves. */
+  readonly tuning?: Choices | Readonly<Record<string, string>>;
 }
 
 /** Callbacks of a run. Their promises are awaited. */
@@ -55,12 +59,12 @@ export interface TrainerHooks {
   /** Milliseconds between readings for `onSteps`; if absent, they come with the log entries. Reading waits for the GPU. */
   readonly stepsEvery?: number;
   readonly onLog?: (entry: LogEntry) => void | Promise<void>;
-  readonly evaluate?: Evaluate;
+  readonly evaluate?: Evaluate | undefined;
   readonly onEvaluate?: (entry: EvaluationEntry) => void | Promise<void>;
   /** Called when an evaluation is strictly better than all before. */
-  readonly saveBest?: (entry: EvaluationEntry) => Promise<void>;
+  readonly saveBest?: ((entry: EvaluationEntry) => void | Promise<void>) | undefined;
   /** Called as `saveStrategy` says, and when the run is stopped. */
-  readonly saveCheckpoint?: (state: TrainerState) => Promise<void>;
+  readonly saveCheckpoint?: ((state: TrainerState) => Promise<void>) | undefined;
   /** Times some of the steps kernel by kernel. */
   readonly profiler?: Profiler | null;
   /** Stops after the current step. */
@@ -190,6 +194,8 @@ class Trainer {
   /** The update of the last checkpoint. */
   #saved: number;
   readonly #began = performance.now();
+  readonly #history: object[];
+  readonly #tuning: Choices;
   /** Steps that were submitted and are not known to be done. */
   readonly #inFlight: Promise<void>[] = [];
 
@@ -202,6 +208,8 @@ class Trainer {
     const { hooks, from, settings } = job;
     this.#update = from?.global_step ?? 0;
     this.#saved = this.#update;
+    this.#history = [...(from?.log_history ?? [])];
+    this.#tuning = choicesOfStep(step);
     this.#log = new TrainingLog(step, {
       settings,
       place: (update) => ({ epoch: update / order.updatesPerEpoch, learningRate: this.#learningRate(update) }),
@@ -220,6 +228,7 @@ class Trainer {
       await this.#train(chosen.map((index) => set.example(index)));
       if (this.#log.isDue(this.#update, this.order.totalSteps)) {
         const entry = await this.#log.entry(this.#update);
+        this.#history.push(entry);
         await hooks.onLog?.(entry);
       } else await this.#log.keepUp(this.#update);
       if (this.evaluator?.isDue(this.#update, this.order.totalSteps, this.order.updatesPerEpoch)) {
@@ -264,6 +273,7 @@ class Trainer {
     const { hooks } = this.job;
     await this.#log.read(this.#update);
     const { entry, isBest } = await evaluator.evaluate(this.#update, this.#epoch);
+    this.#history.push(entry);
     await hooks.onEvaluate?.(entry);
     if (isBest) await hooks.saveBest?.(entry);
   }
@@ -277,6 +287,8 @@ class Trainer {
       seconds: this.#seconds,
       evaluator: this.evaluator?.state ?? null,
       unlogged: this.#log.unlogged,
+      log_history: [...this.#history],
+      tuning: this.#tuning,
     };
     await this.#outsideOfTraining(this.job.hooks.saveCheckpoint?.(state));
     this.#saved = this.#update;

@@ -43,6 +43,11 @@ export interface TrainingSet {
   digest(): SetDigest;
 }
 
+/** Whether examples have nothing for a loss of embeddings, so that only masked words are predicted. */
+export function isOnlyMasked({ views, target }: Pick<TrainingSet, "views" | "target">): boolean {
+  return views === 1 && target === null;
+}
+
 /** Short texts that differ where a set does. */
 export interface SetDigest {
   /** For other examples or another order. */

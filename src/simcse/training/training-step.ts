@@ -3,6 +3,7 @@
  * mixed precision if the model keeps its matrices as f16. It is the same in Node and in a browser; reading files, evaluating and saving are
  * not part of it.
  */
+import { type Choices, choicesOf } from "../../autograd/choices.ts";
 import { type Plan, plan } from "../../autograd/plan.ts";
 import type { Profilable } from "../../autograd/profiler.ts";
 import { compile, type DispatchProfile, type Program } from "../../autograd/program.ts";
@@ -51,6 +52,11 @@ export interface CompiledStep extends Profilable<[examples: readonly TokenizedEx
   metrics(first: number, last: number): Promise<StepMetrics[]>;
   scaling(): Promise<{ loss_scale: number; skipped_steps: number }>;
   [Symbol.dispose](): void;
+}
+
+/** The kernels that a step was compiled with. */
+export function choicesOfStep({ programs }: CompiledStep): Choices {
+  return choicesOf({ steps: [...programs.values()].flatMap(({ plan }) => plan.steps) });
 }
 
 /** A training step compiled for a model and a batch size. */

@@ -79,7 +79,7 @@ async function run(
       ...hooks,
       onLog: (entry) => void losses.push(entry),
       saveCheckpoint: async (at) => {
-        const saved = { ...at, best_metric: null, log_history: [...losses], options: own, train_examples: pairs.length };
+        const saved = { ...at, best_metric: null, options: own, train_examples: pairs.length };
         const files: [string, string | Uint8Array][] = [];
         for (const { name, content } of trainingCheckpointFiles(model, tokenizer, simcse, saved))
           files.push([name, await bytesOf(content)]);
