@@ -207,6 +207,7 @@ export {
   type TransferScores,
   transferMetrics,
 } from "./simcse/evaluation/senteval/evaluate-transfer.ts";
+export type { TaskProgress, TaskResults } from "./simcse/evaluation/senteval/score-tasks.ts";
 export type { Missing as MissingTask } from "./simcse/evaluation/senteval/senteval-folder.ts";
 export {
   STS_TASKS,

@@ -3,7 +3,8 @@
  * https://huggingface.co/docs/hub/model-cards#model-card-metadata
  */
 import { isInSentenceTransformers } from "../checkpoint/saved-model.ts";
-import { averagedTasks, devMetrics, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
+import { averagedTasks, devMetrics } from "../evaluation/senteval/evaluate-sts.ts";
+import { scoresOf } from "../evaluation/senteval/score-tasks.ts";
 import type { TrainingReport } from "./history.ts";
 import { keptEvaluation } from "./kept-evaluation.ts";
 import { metricChanges } from "./own-metrics.ts";

@@ -5,8 +5,9 @@
 import { architectureOf } from "../../nn/architectures/architectures.ts";
 import { formatCount } from "../../show.ts";
 import { isInSentenceTransformers } from "../checkpoint/saved-model.ts";
-import { averagedTasks, devMetrics, scoresOf } from "../evaluation/senteval/evaluate-sts.ts";
+import { averagedTasks, devMetrics } from "../evaluation/senteval/evaluate-sts.ts";
 import { accuracyOf } from "../evaluation/senteval/evaluate-transfer.ts";
+import { scoresOf } from "../evaluation/senteval/score-tasks.ts";
 import type { StsTaskName } from "../evaluation/senteval/sts.ts";
 import { TRANSFER_TASKS } from "../evaluation/senteval/transfer.ts";
 import type { TrainingReport } from "./history.ts";

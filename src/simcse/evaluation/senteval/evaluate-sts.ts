@@ -8,7 +8,7 @@ import { type Encode, embedDistinct } from "../embed-distinct.ts";
 import { pearson, spearman } from "../metrics/correlation.ts";
 import { cosine } from "../metrics/cosine.ts";
 import { mean } from "../metrics/mean.ts";
-import type { Missing } from "./senteval-folder.ts";
+import { scoresOf, scoreTasks, type TaskProgress, type TaskResults } from "./score-tasks.ts";
 import { loadSts, STS_TASKS, type StsMode, type StsSubset, type StsTask, type StsTaskName } from "./sts.ts";
 
 /** Correlations of one subset as fractions (−1 to 1; NaN where undefined, which JSON writes as null), and its number of pairs. */
@@ -41,19 +41,13 @@ export interface StsScores {
 /** A plain object that `JSON.stringify` writes completely: the scores, or the missing file, of each requested task. */
 export interface StsReport {
   readonly mode: StsMode;
-  readonly tasks: Readonly<Partial<Record<StsTaskName, StsScores | Missing>>>;
+  readonly tasks: TaskResults<StsTaskName, StsScores>;
   /** Mean of `all` over `tasks` (NaN over none). In dev mode only tasks with a dev set take part. */
   readonly average: { readonly pearson: number; readonly spearman: number; readonly tasks: readonly StsTaskName[] };
 }
 
 /** Called when a task's sentences go to the encoder and again when it is scored, or once when its data is missing. */
-export interface StsProgress {
-  readonly task: StsTaskName;
-  readonly state: "encoding" | "scored" | "missing";
-  /** How many of the `tasks` are done. */
-  readonly finished: number;
-  readonly tasks: number;
-}
+export type StsProgress = TaskProgress<StsTaskName, "encoding" | "scored" | "missing">;
 
 /** Options of `evaluateSts`. */
 export interface EvaluateStsOptions {
@@ -77,29 +71,13 @@ export interface EvaluateStsOptions {
  */
 export async function evaluateSts(options: EvaluateStsOptions): Promise<StsReport> {
   const { encode, dimension, folder, mode, tasks = STS_TASKS, onProgress, signal } = options;
-  const results: Partial<Record<StsTaskName, StsScores | Missing>> = {};
-  for (const [index, task] of tasks.entries()) {
-    const tell = (state: StsProgress["state"]) =>
-      onProgress?.({ task: task.name, state, finished: state === "encoding" ? index : index + 1, tasks: tasks.length });
-    signal?.throwIfAborted();
-    const subsets = await loadSts(folder, task, mode);
-    if ("missing" in subsets) {
-      results[task.name] = subsets;
-      tell("missing");
-    } else {
-      tell("encoding");
-      results[task.name] = await scoreSts(subsets, encode, dimension);
-      tell("scored");
-    }
-  }
-  signal?.throwIfAborted();
+  const results = await scoreTasks(tasks, {
+    load: (task) => loadSts(folder, task, mode),
+    score: (_, subsets) => scoreSts(subsets, encode, dimension),
+    onProgress,
+    signal,
+  });
   return { mode, tasks: results, average: averageOver(averagedTasks(mode), results) };
-}
-
-/** What `name` scored, or null where it was not run or its data is missing. */
-export function scoresOf(tasks: StsReport["tasks"], name: StsTaskName): StsScores | null {
-  const result = tasks[name];
-  return result === undefined || "missing" in result ? null : result;
 }
 
 /** The names of the dev sets' scores in a training log. */

@@ -12,7 +12,7 @@ import { type ClassifierHooks, type ClassifierOutcome, regularisations, trainCla
 import { allBut, randomSplit, SENTEVAL_SEED, stratifiedParts } from "../classifiers/folds.ts";
 import { type Encode, embedDistinct } from "../embed-distinct.ts";
 import { mean } from "../metrics/mean.ts";
-import type { Missing } from "./senteval-folder.ts";
+import { scoresOf, scoreTasks, type TaskProgress, type TaskResults } from "./score-tasks.ts";
 import { loadTransfer, TRANSFER_TASKS, type TransferData, type TransferTask, type TransferTaskName } from "./transfer.ts";
 import type { LabelledExample } from "./transfer-files.ts";
 
@@ -47,19 +47,13 @@ export interface TransferScores {
 /** A plain object that `JSON.stringify` writes whole. */
 export interface TransferReport {
   readonly mode: TransferMode;
-  readonly tasks: Readonly<Partial<Record<TransferTaskName, TransferScores | Missing>>>;
+  readonly tasks: TaskResults<TransferTaskName, TransferScores>;
   /** Mean over `tasks` (NaN over none) of the mode's result: accuracy, or in dev mode dev accuracy. */
   readonly average: { readonly accuracy: number; readonly tasks: readonly TransferTaskName[] };
 }
 
 /** Called when a task's sentences go to the encoder, as its classifiers finish, and when it is done. */
-export interface TransferProgress {
-  readonly task: TransferTaskName;
-  readonly state: "encoding" | "training" | "scored" | "missing";
-  /** How many of the `tasks` are done; a task counts as a half when half of its classifiers are trained. */
-  readonly finished: number;
-  readonly tasks: number;
-}
+export type TransferProgress = TaskProgress<TransferTaskName, "encoding" | "training" | "scored" | "missing">;
 
 /** Options of `evaluateTransfer`. */
 export interface EvaluateTransferOptions {
@@ -83,27 +77,15 @@ export interface EvaluateTransferOptions {
  */
 export async function evaluateTransfer(options: EvaluateTransferOptions): Promise<TransferReport> {
   const { encode, device, folder, mode, tasks = TRANSFER_TASKS, onProgress, signal } = options;
-  const results: Partial<Record<TransferTaskName, TransferScores | Missing>> = {};
-  for (const [index, task] of tasks.entries()) {
-    const tell = (state: TransferProgress["state"], part = 0) =>
-      onProgress?.({ task: task.name, state, finished: index + part, tasks: tasks.length });
-    signal?.throwIfAborted();
-    const data = await loadTransfer(folder, task);
-    if ("missing" in data) {
-      results[task.name] = data;
-      tell("missing", 1);
-      continue;
-    }
-    tell("encoding");
-    results[task.name] = await scoreTransfer(task, data, {
-      encode,
-      device,
-      mode,
-      onRound: (done, classifiers) => tell("training", done / classifiers),
-      signal,
-    });
-    tell("scored", 1);
-  }
+  const results = await scoreTasks(tasks, {
+    load: (task) => loadTransfer(folder, task),
+    score: (task, data, tell: (state: "training", part: number) => void) => {
+      const onRound = (done: number, classifiers: number) => tell("training", done / classifiers);
+      return scoreTransfer(task, data, { encode, device, mode, onRound, signal });
+    },
+    onProgress,
+    signal,
+  });
   const accuracies = tasks.flatMap(({ name }) => {
     const accuracy = accuracyOf({ mode, tasks: results }, name);
     return accuracy === undefined ? [] : [{ name, accuracy }];
@@ -114,9 +96,7 @@ export async function evaluateTransfer(options: EvaluateTransferOptions): Promis
 
 /** The accuracy of `name` in the mode's table; undefined where it was not run or its data is missing. */
 export function accuracyOf({ mode, tasks }: Pick<TransferReport, "mode" | "tasks">, name: TransferTaskName): number | undefined {
-  const result = tasks[name];
-  if (result === undefined || "missing" in result) return undefined;
-  return mode === "dev" ? result.devAccuracy : result.accuracy;
+  return scoresOf(tasks, name)?.[mode === "dev" ? "devAccuracy" : "accuracy"];
 }
 
 /** How one task is scored, with the hooks of its classifiers' training. */

@@ -4,8 +4,9 @@
  * It differs from the original where that is misleading: a task that was not scored is shown as "–" instead of 0.00 and does not count in
  * Avg., and the lines below the box say so.
  */
-import { averagedTasks, type StsReport, scoresOf } from "./evaluate-sts.ts";
+import { averagedTasks, type StsReport } from "./evaluate-sts.ts";
 import { accuracyOf, type TransferMode, type TransferReport } from "./evaluate-transfer.ts";
+import { scoresOf } from "./score-tasks.ts";
 import { STS_TASKS, type StsTaskName } from "./sts.ts";
 import { TRANSFER_TASKS } from "./transfer.ts";
 

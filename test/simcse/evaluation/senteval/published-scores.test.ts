@@ -5,7 +5,8 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { openFolder } from "../../../../src/io/folder-node.ts";
-import { evaluateSts, scoresOf } from "../../../../src/simcse/evaluation/senteval/evaluate-sts.ts";
+import { evaluateSts } from "../../../../src/simcse/evaluation/senteval/evaluate-sts.ts";
+import { scoresOf } from "../../../../src/simcse/evaluation/senteval/score-tasks.ts";
 import type { StsTaskName } from "../../../../src/simcse/evaluation/senteval/sts.ts";
 import { SimCSE } from "../../../../src/simcse/simcse-node.ts";
 import { openTestDevice } from "../../../device.ts";
