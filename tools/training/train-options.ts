@@ -69,6 +69,10 @@ const batchSizeOption = argument("per_device_train_batch_size", "n", "examples p
 
 /** A fraction of the steps. */
 const warmupPart = numberBetween(0, 1, { openAbove: true });
+const stepsPart = numberBetween(0, 1, { open: true, openAbove: true });
+
+/** A number of steps, or a fraction of all. */
+const steps = (text: string) => (Number(text) < 1 ? stepsPart(text) : wholeNumber(1)(text));
 
 const warmupOption = argument(
   "warmup_steps",
@@ -166,15 +170,16 @@ export const trainOptions: readonly Option[] = [
   argument("max_grad_norm", "x", "clip gradients to this norm; 0 for no clipping").argParser(notNegative),
   flag("fp16", "mixed precision: activations and products in f16; sums, loss and master weights in f32; a dynamic loss scale"),
   flag("gradient_checkpointing", "recompute each layer in the backward pass: a sixth of the memory for activations, a third more time"),
-  argument("logging_steps", "n", "steps between log lines").argParser(wholeNumber(1)),
+  argument("logging_steps", "n", "steps between log lines; below 1, a fraction of all steps").argParser(steps),
   flag("logging_first_step", "also log the first step"),
   evaluationOption,
   alias(evaluationOption, "eval_strategy"),
-  new Option("--eval_steps <n>", "steps between evaluations (default: --logging_steps)").argParser(wholeNumber(1)),
+  new Option("--eval_steps <n>", "steps between evaluations; below 1, a fraction of all steps (default: --logging_steps)").argParser(steps),
   flag("eval_on_start", "also evaluate before the first step (default: true with --eval_file or --eval_split)"),
-  new Option("--save_steps <n>", "steps between checkpoints (default: 500, or none with --load_best_model_at_end)").argParser(
-    wholeNumber(1),
-  ),
+  new Option(
+    "--save_steps <n>",
+    "steps between checkpoints; below 1, a fraction of all steps (default: 500, or none with --load_best_model_at_end)",
+  ).argParser(steps),
   new Option("--save_strategy <when>", "when to write checkpoints: every --save_steps (the default), after each epoch, or no").argParser(
     saveStrategy,
   ),

@@ -24,7 +24,7 @@ import {
   TrainingEvaluator,
 } from "./training-evaluator.ts";
 import { type LogEntry, type StepRecord, TrainingLog } from "./training-log.ts";
-import { checkSettings, evaluates, isDue, optimizerOf, type TrainingSettings } from "./training-options.ts";
+import { checkSettings, evaluates, isDue, optimizerOf, type TrainingSettings, updatesOf } from "./training-options.ts";
 import { TrainingOrder } from "./training-order.ts";
 import { isOnlyMasked, type TrainingSet } from "./training-set.ts";
 import { type CompiledStep, choicesOfStep, type StepMetrics, TrainingStep } from "./training-step.ts";
@@ -231,11 +231,10 @@ class Trainer {
         this.#history.push(entry);
         await hooks.onLog?.(entry);
       } else await this.#log.keepUp(this.#update);
-      if (this.evaluator?.isDue(this.#update, this.order.totalSteps, this.order.updatesPerEpoch)) {
-        await this.#outsideOfTraining(this.#evaluate(this.evaluator));
-      }
-      const place = { steps: settings.saveSteps, update: this.#update, updatesPerEpoch: this.order.updatesPerEpoch };
-      if (isDue(settings.saveStrategy, place)) await this.#save();
+      const { totalSteps, updatesPerEpoch } = this.order;
+      const place = { update: this.#update, totalSteps, updatesPerEpoch };
+      if (this.evaluator?.isDue(place)) await this.#outsideOfTraining(this.#evaluate(this.evaluator));
+      if (isDue(settings.saveStrategy, settings.saveSteps, place)) await this.#save();
     }
     await Promise.all(this.#inFlight);
     await hooks.profiler?.finish();
@@ -265,8 +264,7 @@ class Trainer {
   #learningRate(update: number): number {
     const { learningRate, scheduler, warmupSteps } = this.job.settings;
     const { totalSteps } = this.order;
-    const warmup = warmupSteps < 1 ? Math.ceil(warmupSteps * totalSteps) : warmupSteps;
-    return learningRate * schedules[scheduler](update - 1, totalSteps, warmup, learningRate);
+    return learningRate * schedules[scheduler](update - 1, totalSteps, updatesOf(warmupSteps, totalSteps), learningRate);
   }
 
   async #evaluate(evaluator: TrainingEvaluator): Promise<void> {

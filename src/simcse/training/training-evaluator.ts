@@ -8,7 +8,7 @@ import type { Encode, SideEncoders } from "../evaluation/embed-distinct.ts";
 import { sideEncoders } from "../evaluation/side-encoders.ts";
 import type { SimCseModel } from "../model/model.ts";
 import { checkMetric } from "./best-metric.ts";
-import { embeddingPooler, isDue, type TrainingSettings } from "./training-options.ts";
+import { embeddingPooler, isDue, type TrainingSettings, type UpdatePlace } from "./training-options.ts";
 
 /** The result of an evaluation: a step, and metrics whose names begin with `eval_`. */
 export type EvaluationEntry = { readonly step: number; readonly epoch: number } & Readonly<Record<string, number>>;
@@ -93,9 +93,9 @@ export class TrainingEvaluator {
     return patience > 0 && this.#state.withoutGain >= patience;
   }
 
-  isDue(update: number, totalSteps: number, updatesPerEpoch: number): boolean {
-    const { evaluationStrategy, evalSteps: steps } = this.settings;
-    return update === totalSteps || isDue(evaluationStrategy, { steps, update, updatesPerEpoch });
+  isDue(place: UpdatePlace): boolean {
+    const { evaluationStrategy, evalSteps } = this.settings;
+    return place.update === place.totalSteps || isDue(evaluationStrategy, evalSteps, place);
   }
 
   /** Evaluates, and returns whether this is strictly the best so far. Throws `DataError` when the metric does not exist, and like `checkMetric`. */

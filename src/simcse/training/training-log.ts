@@ -5,7 +5,7 @@
 import { DivergenceError } from "../../errors.ts";
 import { mean } from "../evaluation/metrics/mean.ts";
 import { historyLength } from "./step-recording.ts";
-import type { TrainingSettings } from "./training-options.ts";
+import { type TrainingSettings, updatesOf } from "./training-options.ts";
 import type { CompiledStep, StepMetrics } from "./training-step.ts";
 
 /** One line of a run's log. */
@@ -80,7 +80,7 @@ export class TrainingLog {
 
   isDue(update: number, totalSteps: number): boolean {
     const { loggingSteps, loggingFirstStep } = this.options.settings;
-    return update % loggingSteps === 0 || update === totalSteps || (loggingFirstStep && update === 1);
+    return update % updatesOf(loggingSteps, totalSteps) === 0 || update === totalSteps || (loggingFirstStep && update === 1);
   }
 
   /** Reads the steps' metrics before the ring overwrites them, or when they are requested. */

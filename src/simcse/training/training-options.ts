@@ -98,18 +98,18 @@ export interface TrainingSettings {
   readonly fp16: boolean;
   /** Recompute each layer in the backward pass, and keep only its input: a sixth of the memory for activations. */
   readonly gradientCheckpointing: boolean;
-  /** Updates between log entries. */
+  /** Updates between log entries; below 1, this share of all updates (rounded up). */
   readonly loggingSteps: number;
   readonly loggingFirstStep: boolean;
   /** Evaluate every `evalSteps`, at the end of each epoch, or never. */
   readonly evaluationStrategy: Strategy;
-  /** Updates between evaluations with the strategy `steps`; 0 never evaluates. */
+  /** Updates between evaluations with the strategy `steps`; below 1, this share of all updates (rounded up). 0 never evaluates. */
   readonly evalSteps: number;
   /** Also evaluate before the first update, if there is an evaluation: the initial score. */
   readonly evalOnStart: boolean;
   /** Write checkpoints every `saveSteps`, at the end of each epoch, or only that of an interrupted run. */
   readonly saveStrategy: Strategy;
-  /** Updates between checkpoints with the strategy `steps`; 0 writes only that of an interrupted run. */
+  /** The same between checkpoints; 0 writes only that of an interrupted run. */
   readonly saveSteps: number;
   /** The evaluation's metric that decides which model is best, with or without `eval_`; null for the evaluation's first. */
   readonly metric: string | null;
@@ -196,6 +196,10 @@ const positive = finite("a number greater than 0", (value) => value > 0);
 const notNegative = finite("a number of at least 0", (value) => value >= 0);
 const fraction = finite("a number from 0 to 1", (value) => value >= 0 && value <= 1);
 const belowOne = finite("a number from 0 to less than 1", (value) => value >= 0 && value < 1);
+const updates = finite(
+  "a whole number of at least 0, or a part below 1",
+  (value) => value >= 0 && (value < 1 || Number.isSafeInteger(value)),
+);
 const flag: Rule = { wanted: "true or false", holds: (value) => typeof value === "boolean" };
 const oneOf = (names: readonly string[]): Rule => ({
   wanted: `one of ${names.join(", ")}`,
@@ -220,10 +224,7 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   noDuplicates: flag,
   learningRate: positive,
   scheduler: oneOf(schedulerTypes),
-  warmupSteps: finite(
-    "a whole number of at least 0, or a part below 1",
-    (value) => value >= 0 && (value < 1 || Number.isSafeInteger(value)),
-  ),
+  warmupSteps: updates,
   maxLength: whole(3),
   loss: orNull(oneOf(lossNames)),
   temperature: positive,
@@ -253,13 +254,16 @@ const rules: { readonly [Name in keyof TrainingSettings]: Rule } = {
   maxGradNorm: notNegative,
   fp16: flag,
   gradientCheckpointing: flag,
-  loggingSteps: whole(1),
+  loggingSteps: finite(
+    "a whole number of at least 1, or a part greater than 0",
+    (value) => value > 0 && (value < 1 || Number.isSafeInteger(value)),
+  ),
   loggingFirstStep: flag,
   evaluationStrategy: oneOf(strategies),
-  evalSteps: whole(0),
+  evalSteps: updates,
   evalOnStart: flag,
   saveStrategy: oneOf(strategies),
-  saveSteps: whole(0),
+  saveSteps: updates,
   metric: orNull({ wanted: "a metric's name", holds: (value) => typeof value === "string" && value !== "" }),
   greaterIsBetter: flag,
   keepBest: flag,
@@ -349,12 +353,21 @@ export function optimizerOf(settings: TrainingSettings): AdamWOptions {
   };
 }
 
-/** Whether something with this strategy is done after an update. */
-export function isDue(
-  strategy: Strategy,
-  { steps, update, updatesPerEpoch }: Readonly<Record<"steps" | "update" | "updatesPerEpoch", number>>,
-): boolean {
-  const every = { no: 0, steps, epoch: updatesPerEpoch }[strategy];
+/** A number of updates; below 1, this share of all, rounded up, as in transformers. */
+export function updatesOf(number: number, all: number): number {
+  return number < 1 ? Math.ceil(number * all) : number;
+}
+
+/** Where a run is after an update. */
+export interface UpdatePlace {
+  readonly update: number;
+  readonly totalSteps: number;
+  readonly updatesPerEpoch: number;
+}
+
+/** Whether something with this strategy is done at a place; with `steps`, every so many updates, or that share of all. */
+export function isDue(strategy: Strategy, steps: number, { update, totalSteps, updatesPerEpoch }: UpdatePlace): boolean {
+  const every = { no: 0, steps: updatesOf(steps, totalSteps), epoch: updatesPerEpoch }[strategy];
   return every > 0 && update % every === 0;
 }
 

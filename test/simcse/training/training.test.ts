@@ -74,6 +74,8 @@ it("a rerun is bit-identical, and another seed is not", async () => {
 it.each<[Partial<TrainingSettings>, number[]]>([
   [{ saveStrategy: "epoch" }, [4, 8]],
   [{ saveStrategy: "steps", saveSteps: 3 }, [3, 6]],
+  // Of eight updates; 2.4 are rounded up, as transformers counts them.
+  [{ saveStrategy: "steps", saveSteps: 0.3 }, [3, 6]],
   [{ saveStrategy: "no", saveSteps: 3 }, []],
 ])("writes checkpoints as %o says", async (changes, expected) => {
   const model = await freshModel();
@@ -92,6 +94,24 @@ it("warms up for a part of the steps, as transformers counts it", async () => {
   model.close();
   // Two steps of five, rounded up, then linearly down.
   [0, 0.5, 1, 2 / 3, 1 / 3].forEach((part, i) => void expect(rates[i]).toBeCloseTo(part * settings.learningRate, 9));
+});
+
+it("logs and evaluates after a part of all steps, rounded up", async () => {
+  const model = await freshModel();
+  const logged: number[] = [];
+  const evaluated: number[] = [];
+  await train({
+    ...{ model, tokenizer, set },
+    settings: { ...settings, maxSteps: 7, loggingSteps: 0.4, evalSteps: 0.25 },
+    hooks: {
+      evaluate: async () => 1,
+      onLog: ({ step }) => void logged.push(step),
+      onEvaluate: ({ step }) => void evaluated.push(step),
+    },
+  });
+  model.close();
+  expect(logged).toEqual([3, 6, 7]);
+  expect(evaluated).toEqual([2, 4, 6, 7]);
 });
 
 it("the loss falls", async () => {

@@ -103,6 +103,14 @@ it("takes a part of the steps for the warm-up", () => {
   ]);
 });
 
+it("takes a part of the steps between log lines, evaluations and checkpoints", () => {
+  const given = (words: string) => trainingArguments(parse(`--model m --train_file t --output_dir o ${words}`));
+  expect(given("--logging_steps 0.05 --eval_steps 0.1 --save_steps .25")).toMatchObject({
+    ...{ logging_steps: 0.05, eval_steps: 0.1, save_steps: 0.25 },
+  });
+  for (const words of ["--eval_steps 0", "--save_steps 1.5", "--logging_steps -0.1"]) expect(() => given(words)).toThrow();
+});
+
 it("has a place for every option of the original", () => {
   const known = new Set(trainOptions.map((option) => option.attributeName()).concat(trainOptions.map((option) => option.name())));
   const original = `model_name_or_path model_type config_name tokenizer_name cache_dir use_fast_tokenizer model_revision use_auth_token temp pooler_type
