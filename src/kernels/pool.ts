@@ -5,7 +5,7 @@
  *     last            the last token's
  *     mean            the mean
  *     meanSqrtLength  the sum over the square root of the number of tokens
- *     weightedMean    the mean weighted by position: the first token counts once, the second twice, …
+ *     weightedMean    the mean weighted by position in the text: the first token counts once, the second twice, …
  *     max             the largest value of each feature
  *
  * The result can concatenate several of them.
@@ -30,11 +30,13 @@ interface Attributes {
    * sentences.
    */
   readonly hasTokens: boolean;
+  /** Whether a table of the whole sentences follows, from whose beginning positions count. */
+  readonly hasWhole: boolean;
 }
 
 /**
- * WGSL of one kind of pooling. `start` and `count` give the sentence's rows, `at(i)` the place of its row i; `T` is the type of a few
- * features.
+ * WGSL of one kind of pooling. `start` and `count` give the sentence's rows, `before` the number of those left out before them, `at(i)` the
+ * place of its row i; `T` is the type of a few features.
  */
 interface Formula {
   /** Sets `pooled`. */
@@ -53,9 +55,9 @@ const formulas: Readonly<Record<Pooling, Formula>> = {
   mean: { forward: sum("x(at(i))", "f32(count)"), backward: "g / f32(count)" },
   meanSqrtLength: { forward: sum("x(at(i))", "sqrt(f32(count))"), backward: "g / sqrt(f32(count))" },
   weightedMean: {
-    // The weights 1 to count sum to count · (count + 1) / 2.
-    forward: sum("f32(i + 1u) * x(at(i))", "(0.5 * f32(count) * f32(count + 1u))"),
-    backward: "g * (f32(i + 1u) / (0.5 * f32(count) * f32(count + 1u)))",
+    // The weights before + 1 to before + count sum to count · (2 · before + count + 1) / 2.
+    forward: sum("f32(before + i + 1u) * x(at(i))", "(0.5 * f32(count) * f32(2u * before + count + 1u))"),
+    backward: "g * (f32(before + i + 1u) / (0.5 * f32(count) * f32(2u * before + count + 1u)))",
   },
   max: {
     forward: wgsl`pooled = x(at(0u));
@@ -67,16 +69,17 @@ const formulas: Readonly<Record<Pooling, Formula>> = {
 
 const operation: Operation<Attributes> = {
   name: "pool",
-  infer([x, sentences, tokens], { poolings }) {
+  infer([x, sentences, ...more], { poolings, hasTokens, hasWhole }) {
     const [count, width] = x!.shape;
     expectType("pool", "x", x!, "float", [count ?? null, width ?? null]);
     expectKnown("pool", "the width of x", width);
-    if (tokens) expectType("pool", "tokens", tokens, "u32", tokenTable(count!).shape);
+    if (hasTokens) expectType("pool", "tokens", more[0]!, "u32", tokenTable(count!).shape);
     expectType("pool", "sentences", sentences!, "u32", [null, 2]);
+    if (hasWhole) expectType("pool", "whole", more.at(-1)!, "u32", sentences!.shape);
     if (poolings.length === 0) throw new ShapeError("pool makes no vector of no way of pooling.", "Give at least one.");
     return [f32(sentences!.shape[0]!, (width as number) * poolings.length)];
   },
-  lower: ({ inputs: [x, sentences], outputs: [y], attributes: { poolings } }) =>
+  lower: ({ inputs: [x, sentences, ...more], outputs: [y], attributes: { poolings, hasWhole } }) =>
     vectorLowering({
       label: `pool ${poolings.join(" ")}`,
       variant: poolings.join(" "),
@@ -84,9 +87,10 @@ const operation: Operation<Attributes> = {
       run: x!.shape[1] as number,
       reads: { x: x! },
       writes: { y: y! },
-      tables: { sentences: [sentences!, "vec2u"] },
+      tables: { sentences: [sentences!, "vec2u"], ...(hasWhole && wholeTable(more.at(-1)!)) },
       main: (columns) => wgsl`let start = sentences[row].x;
   let count = sentences[row].y;
+  let before = ${rowsBefore("row", hasWhole)};
   let feature = column % ${columns}u;
   var pooled = T();
   ${choice(
@@ -95,12 +99,17 @@ const operation: Operation<Attributes> = {
   )}
   setY(index, pooled);`,
     }),
-  gradient({ inputs: [x, sentences, tokens], outputs: [y], attributes }, [dy]) {
+  gradient({ inputs, outputs: [y], attributes }, [dy]) {
     const kept = attributes.poolings.includes("max") ? [y!] : [];
-    const read = [x!, sentences!, ...(tokens ? [tokens] : []), ...kept];
-    return [dy ? dy.tape.append(poolGradient, [dy, ...read], attributes)[0]! : null, null, ...(tokens ? [null] : [])];
+    const tables = inputs.slice(1).map(() => null);
+    return [dy ? dy.tape.append(poolGradient, [dy, ...inputs, ...kept], attributes)[0]! : null, ...tables];
   },
 };
+
+const wholeTable = (whole: Type) => ({ whole: [whole, "vec2u"] as const });
+
+/** WGSL of the rows of a sentence that are left out before the pooled ones. */
+const rowsBefore = (sentence: string, hasWhole: boolean) => (hasWhole ? `sentences[${sentence}].x - whole[${sentence}].x` : "0u");
 
 /** Selects one of several statements by a number; the statement itself if there is only one. */
 function choice(statements: readonly string[], selector: string): string {
@@ -112,8 +121,9 @@ function choice(statements: readonly string[], selector: string): string {
 const poolGradient: Operation<Attributes> = {
   name: "poolGradient",
   infer: ([, x]) => [x!],
-  lower({ inputs: [dy, x, sentences, ...more], outputs: [dx], attributes: { poolings, hasTokens } }) {
-    const [tokens, y] = hasTokens ? more : [undefined, ...more];
+  lower({ inputs: [dy, x, sentences, ...more], outputs: [dx], attributes: { poolings, hasTokens, hasWhole } }) {
+    const tokens = hasTokens ? more[0] : undefined;
+    const y = poolings.includes("max") ? more.at(-1) : undefined;
     const shares = (columns: number) =>
       poolings.map(
         (pooling, part) => wgsl`{
@@ -128,9 +138,13 @@ const poolGradient: Operation<Attributes> = {
       over: dx!,
       reads: { dy: dy!, ...(y && { x: x!, y }) },
       writes: { dx: dx! },
-      tables: { ...(tokens && { tokens: [tokens, "vec4u"] as const }), sentences: [sentences!, "vec2u"] },
+      tables: {
+        ...(tokens && { tokens: [tokens, "vec4u"] as const }),
+        sentences: [sentences!, "vec2u"],
+        ...(hasWhole && wholeTable(more[hasTokens ? 1 : 0]!)),
+      },
       main: (columns) => wgsl`var gradient = T();
-  ${ofSentence(sentences!, tokens !== undefined, shares(columns).join("\n  "))}
+  ${ofSentence(sentences!, { hasTokens, hasWhole }, shares(columns).join("\n  "))}
   setDx(index, gradient);`,
     });
   },
@@ -140,9 +154,10 @@ const poolGradient: Operation<Attributes> = {
  * WGSL that does something for the sentence of a row, or for every sentence that contains it: `sentence` is its number, `i` the row's place
  * in it.
  */
-function ofSentence(sentences: Type, hasTokens: boolean, body: string): string {
+function ofSentence(sentences: Type, { hasTokens, hasWhole }: Pick<Attributes, "hasTokens" | "hasWhole">, body: string): string {
   const place = wgsl`let i = row - sentences[sentence].x;
-  let count = sentences[sentence].y;`;
+  let count = sentences[sentence].y;
+  let before = ${rowsBefore("sentence", hasWhole)};`;
   if (hasTokens) return wgsl`let sentence = tokens[row].${tokenField.sentence};\n  ${place}\n  ${body}`;
   return wgsl`for (var sentence = 0u; sentence < ${rows(sentences.shape[0]!)}; sentence++) {
     ${place}
@@ -160,14 +175,16 @@ export interface PooledRows {
    * one sentence.
    */
   readonly tokens?: Value;
+  /** u32 [sentences, 2]: the same with the rows that are left out before them. `weightedMean` counts positions from there. */
+  readonly whole?: Value | undefined;
 }
 
 /**
  * f32 [sentences, width · poolings] from `x` f32 or f16 [rows, width]. `sentences` may leave out rows. Without a token table their gradient
  * is zero; with one, such a result has no gradient.
  */
-export function pool(x: Value, { sentences, tokens }: PooledRows, pooling: Pooling | readonly Pooling[]): Value {
+export function pool(x: Value, { sentences, tokens, whole }: PooledRows, pooling: Pooling | readonly Pooling[]): Value {
   const poolings = typeof pooling === "string" ? [pooling] : pooling;
-  const inputs = [x, sentences, ...(tokens ? [tokens] : [])];
-  return x.tape.append(operation, inputs, { poolings, hasTokens: tokens !== undefined })[0]!;
+  const inputs = [x, sentences, ...(tokens ? [tokens] : []), ...(whole ? [whole] : [])];
+  return x.tape.append(operation, inputs, { poolings, hasTokens: tokens !== undefined, hasWhole: whole !== undefined })[0]!;
 }

@@ -91,10 +91,12 @@ FOLDERS = {
     "a dense layer beside a projected residual": [pooling("mean"), dense(10, WIDTH, 16, use_residual=True)],
     "prompts, one of them the default": [pooling("mean")],
     "prompts that are not pooled": [pooling("mean", "max", include_prompt=False)],
+    "prompts that are not pooled, by position": [pooling("weightedmean", "lasttoken", include_prompt=False)],
 }
 OPTIONS = {
     "prompts, one of them the default": {"prompts": PROMPTS, "default_prompt_name": "query"},
     "prompts that are not pooled": {"prompts": PROMPTS, "default_prompt_name": "query"},
+    "prompts that are not pooled, by position": {"prompts": PROMPTS, "default_prompt_name": "query"},
 }
 KEPT = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "README.md")
 

@@ -56,6 +56,28 @@ describe("pool", () => {
     program.close();
   });
 
+  it("counts positions from the beginning of a sentence whose first rows are left out", async () => {
+    const width = 7;
+    const poolings = ["weightedMean", "max"] as const;
+    const program = await build(device, (tape) => {
+      const count = tape.extent("sentences", 3);
+      const sentences = tape.input("sentences", u32(count, 2));
+      const whole = tape.input("whole", u32(count, 2));
+      const y = pool(tape.input("x", f32(tape.extent("rows", 40), width)), { sentences, whole }, poolings);
+      return { y, dx: adjoint(y, tape.input("dy", y))[0]! };
+    });
+    const lengths = [3, 30, 5];
+    const x = normals(38 * width, 64);
+    raiseOne(x, width, lengths);
+    const dy = normals(3 * poolings.length * width, 65);
+    const inputs = { x, dy, whole: Uint32Array.of(0, 3, 3, 30, 33, 5), sentences: Uint32Array.of(2, 1, 5, 28, 35, 3) };
+    const { y, dx } = await execute(program, { inputs, live: { rows: 38, sentences: 3 } });
+    const f = (at: ArrayLike<number>) => reference.pool(at, width, lengths, poolings, 2);
+    expectClose(y!, f(x), { terms: 30 });
+    expectGradient(dx!, x, weighted(dy, f), { samples: 38 * width });
+    program.close();
+  });
+
   it("needs no token table: rows that no sentence has, and rows that two have, get the gradient that is theirs", async () => {
     const width = 4;
     const program = await build(device, (tape) => {

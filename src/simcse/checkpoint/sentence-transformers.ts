@@ -236,9 +236,6 @@ async function readPooling(folder: Folder): Promise<Pick<SentenceHeadConfig, "po
     const known = POOLINGS.map(({ mode }) => mode).join(", ");
     throw new FormatError(`${path} pools by ${show(modes)}, expected some of ${known}`, WITHOUT_MODULES);
   }
-  if (!includePrompt && poolings.includes("weightedMean")) {
-    throw new FormatError(`${path} pools by weightedmean without the prompt, which is not supported`, WITHOUT_MODULES);
-  }
   return { poolings: poolings as Pooling[], includePrompt };
 }
 

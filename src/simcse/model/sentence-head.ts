@@ -120,8 +120,9 @@ export class SentenceHead {
 
   /** f32 [sentences, width] from the last layer's output. `pooled` is the sentence table without the tokens of prompts. */
   forward(last: Value, batch: BatchValues, pooled: Value): Value {
-    const { tokens } = batch;
-    const vectors = this.rows === "first" ? firstOf(last, batch) : pool(last, { tokens, sentences: pooled }, this.config.poolings);
+    const { poolings, includePrompt } = this.config;
+    const places = { tokens: batch.tokens, sentences: pooled, whole: includePrompt ? undefined : batch.sentences };
+    const vectors = this.rows === "first" ? firstOf(last, batch) : pool(last, places, poolings);
     return this.steps.reduce((x, step) => step.forward(x), vectors);
   }
 }

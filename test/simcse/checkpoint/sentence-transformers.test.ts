@@ -228,11 +228,6 @@ describe("a folder is refused, and its transformer read with a pooler of one's o
     ["a dense layer of no size", withDense({ ...dense, out_features: 0 }), "out_features must be from 1 to"],
     ["a dense layer of another width", withDense({ ...dense, in_features: 64 }), "takes vectors of 64 numbers after one that gives 32"],
     ["a dense layer that is null", withDense(null), "must hold a JSON object, found null"],
-    [
-      "a weighted mean without the prompt",
-      { ...mean, "1_Pooling/config.json": { pooling_mode: "weightedmean", include_prompt: false } },
-      "without the prompt",
-    ],
   ])("%s", async (_, files, message) => {
     await expect(readConfig(await folderWith(files))).rejects.toThrow(FormatError);
     await expect(readConfig(await folderWith(files))).rejects.toThrow(message);
