@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /** The command line. Each command is a file beside this one: it parses, calls src, and prints. */
 import { createRequire } from "node:module";
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { explainArgumentErrors } from "./cli/argument-errors.ts";
 import { withConfigFile } from "./cli/config-file.ts";
 import { refuseEmptyValues } from "./cli/empty-values.ts";
-import { reportFailure, watchStandardStreams } from "./cli/failure.ts";
+import { reportFailure, throwEnds, watchStandardStreams } from "./cli/failure.ts";
 import { layOutHelp } from "./cli/help.ts";
 import { endAfterHangUp, outliveTerminal } from "./cli/interrupt.ts";
 import { clusterCommand } from "./cluster.ts";
@@ -59,6 +59,7 @@ for (const command of commands) program.addCommand(command);
 layOutHelp(program);
 explainArgumentErrors(program);
 refuseEmptyValues(program);
+throwEnds(program);
 
 watchStandardStreams();
 outliveTerminal();
@@ -69,6 +70,6 @@ try {
   // Not the parsed options: the options file itself may be invalid.
   reportFailure(error, { debug: process.argv.includes("--debug") });
   endAfterHangUp();
-  process.exit();
+  if (!(error instanceof CommanderError)) process.exit();
 }
 endAfterHangUp();

@@ -216,4 +216,17 @@ describe("bad input", () => {
     });
     expectFailure(ended, "standard output", "no space left");
   });
+
+  it.each(["--help", "--version", "help train", "encode --help"])(
+    "says that %s could not be written, and not that its reader has ended",
+    async (words) => {
+      const args = words.split(" ");
+      const full = await simcse(args, { shell: (command) => `${command} > /dev/full` });
+      expectFailure(full, "standard output", "no space left");
+      expect(full.code).toBe(1);
+      const unread = await simcse(args, { shell: (command) => `${command} | true; exit $PIPESTATUS` });
+      expect(unread).toEqual({ code: 0, stdout: "", stderr: "" });
+      expect(await simcse(args)).toMatchObject({ code: 0, stderr: "" });
+    },
+  );
 });

@@ -1,13 +1,27 @@
 /** How the command line reports a failure: one clear error and its remedy on stderr, a stack trace only with `--debug`. */
+import { type Command, CommanderError } from "commander";
 import { FileError, SimcseError } from "../../src/errors.ts";
 import { printable } from "../../src/show.ts";
 import { InterruptedError, interruptedExitCode } from "./interrupt.ts";
+
+/**
+ * A command throws its end after --help, --version or wrong arguments. Commander would end the process at once, before it is known whether
+ * what was printed could be written.
+ */
+export function throwEnds(command: Command): void {
+  command.exitOverride();
+  for (const inner of command.commands) throwEnds(inner);
+}
 
 /** Prints an error and sets the exit code. Any other error than a `SimcseError` is a bug in this package, and the message says so. */
 export function reportFailure(error: unknown, { debug }: { debug: boolean }): void {
   if (isBrokenPipe(error)) return; // `simcse encode … | head` has read all it needs.
   if (error instanceof InterruptedError) {
     process.exitCode = interruptedExitCode();
+    return;
+  }
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode; // It has been printed.
     return;
   }
   process.exitCode = 1;
