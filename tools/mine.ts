@@ -100,7 +100,7 @@ async function readPairs(given: MineOptions): Promise<(readonly [string, string]
 
 async function readTexts(path: string): Promise<string[]> {
   const texts: string[] = [];
-  for await (const example of (await openExampleFile(path)).examples) texts.push(...example.texts);
+  for await (const text of (await openExampleFile(path)).texts) texts.push(text);
   return texts;
 }
 

@@ -3,7 +3,8 @@
  *
  * A column's meaning comes from the caller (`sent0=question,sent1=answer`), from its name (the original's `sent0`, `sent1`, `hard_neg`, and
  * common alternatives), or otherwise from its place as in the original: sentence, its pair, its hard negative. Ambiguous tables are
- * refused.
+ * refused. A cell of JSON or Parquet may list several texts that belong to the row's sentence, or several hard negatives, as in
+ * FlagEmbedding's files: the row is then an example for each of them, and for each pair of both.
  */
 import { DataError } from "../errors.ts";
 import { plural, show } from "../show.ts";
@@ -38,8 +39,10 @@ export interface ExampleTable {
   readonly columns: ColumnAssignment;
   /** How the file was read, as text for people: separator, header, columns, ignored columns. */
   readonly understood: string;
-  /** The examples in the order of the file; they can be read once. */
+  /** The examples in the order of the file. Either they or the texts can be read, once. */
   readonly examples: AsyncIterable<Example>;
+  /** The texts of the columns, row by row; a text that is part of several examples of a row comes once. */
+  readonly texts: AsyncIterable<string>;
   /** How many missing values were replaced by `MISSING` so far. */
   readonly missing: () => number;
 }
@@ -82,14 +85,22 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
   let missing = 0;
   const columns = Object.values(assignment.columns);
 
-  async function* examples(): AsyncGenerator<Example> {
+  async function* parsed(): AsyncGenerator<ParsedRow> {
     for await (const row of rows) {
-      const example = orProblem(() => checkedExample(row), options.onProblem);
-      if (example !== undefined) yield example;
+      const found = orProblem(() => checkedRow(row), options.onProblem);
+      if (found !== undefined) yield found;
     }
   }
 
-  function checkedExample(row: Row): Example {
+  async function* examples(): AsyncGenerator<Example> {
+    for await (const { texts, ...target } of parsed()) for (const chosen of oneOfEach(texts)) yield { texts: chosen, ...target };
+  }
+
+  async function* texts(): AsyncGenerator<string> {
+    for await (const { texts } of parsed()) yield* texts.flat();
+  }
+
+  function checkedRow(row: Row): ParsedRow {
     const extra = table.named ? Object.keys(row.fields).find((column) => !table.columns.includes(column)) : undefined;
     if (extra !== undefined || Object.keys(row.fields).length > table.columns.length) {
       throw new DataError(
@@ -97,23 +108,29 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
         "Give every row the columns of the first one.",
       );
     }
-    return exampleOf(row);
+    return parse(row);
   }
 
-  function exampleOf(row: Row): Example {
+  function parse(row: Row): ParsedRow {
+    const { score, label } = assignment.columns;
+    const mayList = score === undefined && label === undefined;
     const texts = textRoles.flatMap((role) => {
       const column = assignment.columns[role];
-      return column === undefined ? [] : [textOf(table, row, column)];
+      if (column === undefined) return [];
+      const value = fieldOf(row, column);
+      const list = mayList && role !== "sent0" && Array.isArray(value) && value.length > 0 ? (value as unknown[]) : [value];
+      return [list.map((one) => filled(textOf(table, row, column, one)))];
     });
+    if (score !== undefined) return { texts, score: numberOf(table, row, score) };
+    if (label === undefined) return { texts };
+    return texts.length === 2 ? { texts, score: truthOf(table, row, label) } : { texts, label: labelOf(table, row, label) };
+  }
+
+  function filled(text: string | null): string {
     // A plain text has no missing values: an empty line is an empty sentence.
-    const filled = table.format === "lines" ? texts.map((text) => text ?? "") : texts.map((text) => text || MISSING);
-    if (table.format !== "lines") for (const text of texts) if (!text) missing++;
-    const { score, label } = assignment.columns;
-    if (score !== undefined) return { texts: filled, score: numberOf(table, row, score) };
-    if (label === undefined) return { texts: filled };
-    return filled.length === 2
-      ? { texts: filled, score: truthOf(table, row, label) }
-      : { texts: filled, label: labelOf(table, row, label) };
+    if (text || table.format === "lines") return text ?? "";
+    missing++;
+    return MISSING;
   }
 
   return {
@@ -122,8 +139,22 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
     columns: assignment.columns,
     understood: describe(table, columns, assignment.leftOut),
     examples: examples(),
+    texts: texts(),
     missing: () => missing,
   };
+}
+
+/** A row with the texts of each column: one, or as many as its cell lists. */
+interface ParsedRow extends Pick<Example, "score" | "label"> {
+  readonly texts: readonly (readonly string[])[];
+}
+
+/** Every choice of one text of each column. */
+function oneOfEach(columns: readonly (readonly string[])[]): readonly (readonly string[])[] {
+  return columns.reduce<readonly (readonly string[])[]>(
+    (chosen, texts) => chosen.flatMap((before) => texts.map((text) => [...before, text])),
+    [[]],
+  );
 }
 
 /**
@@ -135,8 +166,8 @@ export async function openParts(name: string, parts: readonly ByteSource[], opti
   const opened = [first];
   const columnsOf = ({ columns }: ExampleTable) => Object.entries(columns).join("; ");
 
-  async function* examples(): AsyncGenerator<Example> {
-    yield* first.examples;
+  async function* tables(): AsyncGenerator<ExampleTable> {
+    yield first;
     for (const part of parts.slice(1)) {
       const table = await openExamples(part, options);
       if (columnsOf(table) !== columnsOf(first)) {
@@ -146,15 +177,20 @@ export async function openParts(name: string, parts: readonly ByteSource[], opti
         );
       }
       opened.push(table);
-      yield* table.examples;
+      yield table;
     }
+  }
+
+  async function* all<Item>(of: (table: ExampleTable) => AsyncIterable<Item>): AsyncGenerator<Item> {
+    for await (const table of tables()) yield* of(table);
   }
 
   return {
     ...first,
     name,
     understood: parts.length === 1 ? first.understood : `${parts.length} files; ${first.understood}`,
-    examples: examples(),
+    examples: all(({ examples }) => examples),
+    texts: all(({ texts }) => texts),
     missing: () => opened.reduce((sum, table) => sum + table.missing(), 0),
   };
 }
@@ -211,13 +247,14 @@ async function peeked(rows: AsyncIterable<Row>): Promise<{ readonly first: Row |
 
 const fieldOf = (row: Row, column: string): unknown => (Object.hasOwn(row.fields, column) ? row.fields[column] : undefined);
 
-function textOf(table: Table, row: Row, column: string): string | null {
-  const value = fieldOf(row, column);
+function textOf(table: Table, row: Row, column: string, value: unknown): string | null {
   if (value === undefined || value === null) return null;
   if (typeof value === "string") return value;
   throw new DataError(
     `${placeOf(table, row)}: expected a text in ${column}, found ${show(value)}.`,
-    Array.isArray(value) ? "An example has one text in each column: write a row for each text of the list." : "Write the value as a text.",
+    Array.isArray(value)
+      ? "Only the texts that belong to a sentence, and its hard negatives, can be listed, at least one: write a row for each text."
+      : "Write the value as a text.",
   );
 }
 

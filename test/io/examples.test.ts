@@ -170,17 +170,45 @@ describe("kinds of examples", () => {
     ["bytes that are no UTF-8", "a.csv", Uint8Array.of(0x61, 0x0a, 0xff, 0x0a), /a\.csv is not UTF-8 text: byte 2 is 0xff/],
     ["UTF-16", "a.csv", new Uint8Array(new Uint16Array([0xfeff, 0x61, 0x0a]).buffer), /it looks like UTF-16/],
     ["a number", "a.jsonl", '{"a":1}\n', /a\.jsonl, line 1: expected a text in a, found 1/],
+    ["a list of sentences", "a.jsonl", '{"query":["a","b"],"pos":["c"]}\n', /expected a text in query, found \["a", "b"\]/],
+    ["an empty list", "a.jsonl", '{"query":"a","pos":["b"],"neg":[]}\n', /expected a text in neg, found \[\]/],
+    ["a list of numbers", "a.jsonl", '{"query":"a","pos":["b",3]}\n', /expected a text in pos, found 3/],
     [
-      "a list of negatives",
+      "a list in a scored pair",
       "a.jsonl",
-      '{"anchor":"a","positive":"b","negative":["c","d"]}\n',
-      /expected a text in negative, found \["c", "d"\]/,
+      '{"sentence1":"a","sentence2":["b"],"score":1}\n',
+      /expected a text in sentence2, found \["b"\]/,
     ],
     ["another field", "a.jsonl", '{"a":"x"}\n{"b":"x"}\n', /line 2: a value "b" beside a/],
     ["a value nested deep", "a.json", `[{"sent0":${"[".repeat(5000)}${"]".repeat(5000)}}]`, /row 1: expected a text in sent0, found \[\[/],
   ])("refuses %s", async (_, name, content, message) => {
     await expect(read(name, content)).rejects.toThrow(DataError);
     await expect(read(name, content)).rejects.toThrow(message);
+  });
+});
+
+describe("FlagEmbedding's files", () => {
+  const lines = `{"query":"a","pos":["b","c"],"neg":["d","e"]}\n{"query":"f","pos":["g"],"neg":["h",""]}\n`;
+
+  it("are examples of each positive with each hard negative", async () => {
+    const table = await open("a.jsonl", lines);
+    expect(table.kind).toBe("triplets");
+    expect((await collect(table.examples)).map(({ texts }) => texts.join(""))).toEqual(["abd", "abe", "acd", "ace", "fgh", "fg "]);
+    expect(table.missing()).toBe(1);
+    expect(await texts("a.jsonl", '{"query":"a","pos":["b","c"]}\n')).toEqual([
+      ["a", "b"],
+      ["a", "c"],
+    ]);
+  });
+
+  it("have each text once a row where only texts are read", async () => {
+    expect((await collect((await open("a.jsonl", lines)).texts)).join("")).toBe("abcdefgh ");
+  });
+
+  it("have scores and prompts that are left out when the others are named", async () => {
+    const scored = '{"query":"a","pos":["b"],"neg":["c"],"pos_scores":[0.9],"neg_scores":[0.1],"prompt":"p","type":"normal"}\n';
+    await expect(open("a.jsonl", scored)).rejects.toThrow(/"pos_scores", "neg_scores", "prompt", "type"/);
+    expect(await texts("a.jsonl", scored, { columns: "query,pos,neg" })).toEqual([["a", "b", "c"]]);
   });
 });
 

@@ -1,8 +1,7 @@
 /** The texts of a distillation: every text of every text column of the training files, each once. */
 import { DataError, OptionError } from "../../src/errors.ts";
-import type { ExampleTable } from "../../src/io/examples.ts";
 import { diskSource } from "../../src/io/examples-node.ts";
-import { openTexts, type TextTable } from "../../src/io/texts.ts";
+import { openTexts } from "../../src/io/texts.ts";
 import { formatCount, plural } from "../../src/show.ts";
 import { say } from "../cli/say.ts";
 import { sourcesOf, type TrainingFileOptions } from "./training-files.ts";
@@ -17,7 +16,7 @@ export async function readDistinctTexts(given: TrainingFileOptions): Promise<str
   let blank = 0;
   for (const { name, weight, open } of sourcesOf(given)) {
     if (weight !== 1) throw new OptionError(`--train_file ${name}:${weight}: a text is learned from once.`, "Leave the weight out.");
-    const table = given.dataset_name === undefined ? await openTexts(await diskSource(name), given) : textsOf(await open());
+    const table = given.dataset_name === undefined ? await openTexts(await diskSource(name), given) : await open();
     const before = all;
     for await (const text of table.texts) {
       all++;
@@ -34,12 +33,4 @@ export async function readDistinctTexts(given: TrainingFileOptions): Promise<str
   say(`${formatCount(distinct.size)} different texts${left.length > 0 ? `; of the others ${left.join(", ")}` : ""}`);
   if (distinct.size >= 2) return [...distinct];
   throw new DataError(`There ${distinct.size === 1 ? "is one text" : "are no texts"} to learn from.`, "Give files with more texts.");
-}
-
-/** The texts of a table of examples. */
-function textsOf({ name, understood, examples }: ExampleTable): TextTable {
-  async function* texts(): AsyncGenerator<string> {
-    for await (const example of examples) yield* example.texts;
-  }
-  return { name, understood, texts: texts() };
 }

@@ -29,7 +29,7 @@ export interface TrainingFileOptions extends ColumnFlags, CacheFlags {
 export const trainingFileOptions: readonly Option[] = [
   new Option(
     "--train_file <files...>",
-    "examples: .txt (one sentence per line), .csv, .tsv, .jsonl, .json, .parquet, also .gz; `b.csv:0.5` takes half of a file's examples, `:2` takes each twice",
+    "examples: .txt (one sentence per line), .csv, .tsv, .jsonl, .json (also FlagEmbedding's lists of pos and neg), .parquet, also .gz; `b.csv:0.5` takes half of a file's examples, `:2` takes each twice",
   ),
   new Option("--dataset_name <owner/name>", "a data set on the hub, in place of --train_file; its Parquet files are cached as models are"),
   new Option("--dataset_config_name <name>", "its configuration (subset), if it has several"),
@@ -51,7 +51,7 @@ export const exampleOptions: readonly Option[] = [
 export async function* trainingTexts(given: TrainingFileOptions): AsyncGenerator<string> {
   for (const { name, weight, open } of sourcesOf(given)) {
     if (weight !== 1) throw new OptionError(`--train_file ${name}:${weight}: a text is learned from once.`, "Leave the weight out.");
-    for await (const { texts } of (await open()).examples) yield* texts;
+    yield* (await open()).texts;
   }
 }
 
