@@ -7,6 +7,7 @@ import { withConfigFile } from "./cli/config-file.ts";
 import { refuseEmptyValues } from "./cli/empty-values.ts";
 import { reportFailure, throwEnds, watchStandardStreams } from "./cli/failure.ts";
 import { layOutHelp } from "./cli/help.ts";
+import { acceptHyphens } from "./cli/hyphens.ts";
 import { endAfterHangUp, outliveTerminal } from "./cli/interrupt.ts";
 import { clusterCommand } from "./cluster.ts";
 import { convertCommand } from "./convert.ts";
@@ -57,6 +58,7 @@ const commands = [
 ];
 for (const command of commands) program.addCommand(command);
 layOutHelp(program);
+acceptHyphens(program);
 explainArgumentErrors(program);
 refuseEmptyValues(program);
 throwEnds(program);

@@ -8,6 +8,7 @@ import { readJson } from "../../src/io/folder.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { isJsonObject } from "../../src/io/formats/json.ts";
 import { show } from "../../src/show.ts";
+import { nameIn } from "./hyphens.ts";
 
 const option = "--config";
 
@@ -20,8 +21,8 @@ export async function withConfigFile(argv: readonly string[]): Promise<string[]>
   if (found === null) return [...argv];
   const { at, length, path } = found;
   const rest = argv.toSpliced(at, length);
-  const given = new Set(rest.map((word) => word.split("=")[0]!));
-  const entries = (await entriesOf(path)).filter(([name]) => !given.has(name));
+  const given = new Set(rest.map(nameIn));
+  const entries = (await entriesOf(path)).filter(([name]) => !given.has(nameIn(name)));
   return rest.toSpliced(at, 0, ...entries.flat());
 }
 

@@ -20,6 +20,13 @@ it("puts what the file says in its place, without the options that are given", a
   expect(await withConfigFile([...command, "--temp", "1", "--config", path])).toEqual([...command, "--temp", "1", ...words]);
   expect(await withConfigFile([...command, `--config=${path}`, "--temp=1"])).toEqual([...command, ...words, "--temp=1"]);
   expect(await withConfigFile([...command, "--temp", "1"])).toEqual([...command, "--temp", "1"]);
+  expect(await withConfigFile([...command, "--run-name=c", "--config", path])).toEqual([
+    ...command,
+    "--run-name=c",
+    "--temp",
+    "0.1",
+    ...words.slice(0, -2),
+  ]);
   const debug = ["node", "simcse", "--debug", "tokenizer", "train", "--temp", "1"];
   expect(await withConfigFile([...debug, "--config", path])).toEqual([...debug, ...words]);
   expect(await withConfigFile(["node", "simcse", "encode", "--", "--config", path])).toEqual([
