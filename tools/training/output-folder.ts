@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { FileError } from "../../src/errors.ts";
+import { errorCode, meaningOf } from "../../src/io/folders/errno-node.ts";
 import { makeFolder } from "../../src/io/folders/make-folder-node.ts";
 import { takeLock } from "../cli/process-lock.ts";
 import type { TrainOptions } from "./train-options.ts";
@@ -32,8 +33,10 @@ async function openOutput(path: string, { output_dir, overwrite_output_dir, resu
     await makeFolder(path);
     found = await readdir(path);
   } catch (cause) {
+    const code = errorCode(cause);
+    if (code === undefined) throw cause;
     throw new FileError(
-      `The output folder ${output_dir} cannot be made: ${(cause as Error).message}`,
+      `The output folder ${output_dir} cannot be made: ${meaningOf(code)[0]}`,
       "Give a folder that can be written, with --output_dir.",
       { cause },
     );

@@ -9,7 +9,7 @@ const MEANINGS: Readonly<Record<string, readonly [found: string, remedy: string]
   ENOENT: ["it or its folder does not exist", "Check the path, or create the folder first."],
   ENOTDIR: ["a part of the path is a file and not a folder", "Check the path."],
   EISDIR: ["it is a folder and not a file", "Give the path of a file."],
-  EEXIST: ["it is there already", "Choose another path, or remove it first."],
+  EEXIST: ["it is a file and not a folder", "Choose another path, or remove it first."],
   ENOTEMPTY: ["the folder there is not empty", "Choose another path, or allow it to be overwritten."],
   EACCES: ["permission denied", "Change the permissions, or choose another path."],
   EPERM: ["the operation is not permitted", "Change the permissions, or choose another path."],
@@ -35,9 +35,14 @@ export async function fileOperation<T>(verb: "read" | "write", path: string, ope
   } catch (cause) {
     const code = errorCode(cause);
     if (code === undefined) throw cause;
-    const [found, remedy] = MEANINGS[code] ?? [`the system said ${code}`, "Check the path and the disk."];
+    const [found, remedy] = meaningOf(code);
     throw new FileError(`cannot ${verb} ${path}: ${found}`, remedy, { cause });
   }
+}
+
+/** What an error code of the operating system says of a path, and what to do. */
+export function meaningOf(code: string): readonly [found: string, remedy: string] {
+  return MEANINGS[code] ?? [`the system said ${code}`, "Check the path and the disk."];
 }
 
 /** The chunks of a stream. An error of the operating system becomes a FileError that names `path`. */

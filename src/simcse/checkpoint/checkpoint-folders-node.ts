@@ -66,6 +66,9 @@ export async function tidyCheckpoints(output: string, { anew }: { readonly anew:
 /** Opens a checkpoint by its path. Throws `FileError` for a folder that does not exist or is incomplete. */
 export async function openCheckpoint(path: string): Promise<Folder> {
   const folder = await openFolder(path);
+  const last = stepOfFolder(basename(path)) === undefined ? (await listCheckpoints(path)).at(-1) : undefined;
+  if (last !== undefined)
+    throw new FileError(`${path} is the output folder of a run, and no checkpoint.`, `Give one of its checkpoints, such as ${last}.`);
   if (await folder.has(stateFile)) return folder;
   throw new FileError(`${path} is no checkpoint: it has no ${stateFile}.`, "Give a checkpoint-N folder, or `last`.");
 }

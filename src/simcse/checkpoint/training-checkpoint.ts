@@ -141,6 +141,12 @@ async function readState(folder: Folder): Promise<SavedState> {
   const path = pathIn(folder, stateFile);
   const state = await readJson<unknown>(folder, stateFile);
   if (!isJsonObject(state)) throw notAState(path, "it is no object");
+  if (state.interrupted === false) {
+    throw new FormatError(
+      `${path} is of a run that is over: beside it is the model, and no state of the optimizer.`,
+      "Resume from a checkpoint-N folder, or train this model anew as --model_name_or_path.",
+    );
+  }
   const wrong = Object.entries(stateRules).find(([name, holds]) => !holds(state[name]));
   if (wrong !== undefined) throw notAState(path, `${wrong[0]} is ${shortJson(state[wrong[0]])}`);
   const saved = state as unknown as SavedState;

@@ -45,3 +45,9 @@ it("is taken over from a process that has ended, and from one that was killed as
   await writeFile(lockOf("cut"), '{"pid":');
   await (await claimOutput(options("cut")))[Symbol.asyncDispose]();
 });
+
+it("is refused where a file is in its place", async () => {
+  await writeFile(join(folder, "file"), "");
+  await expect(claimOutput(options("file"))).rejects.toThrow("it is a file and not a folder");
+  await expect(claimOutput(options("file/inside"))).rejects.toThrow("a part of the path is a file");
+});
