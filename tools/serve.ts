@@ -1,5 +1,5 @@
 /** `simcse serve`: embeddings as OpenAI's API has them, and a search page, until a signal stops it. */
-import { basename, extname, resolve } from "node:path";
+import { extname } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { OptionError } from "../src/errors.ts";
 import { sentencesOf } from "../src/io/text-node.ts";
@@ -11,6 +11,7 @@ import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts"
 import { flag, numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { createApp } from "./server/app.ts";
 import { serveHttp } from "./server/serve-http.ts";
+import { servedNames } from "./server/served-names.ts";
 
 interface ServeOptions extends ModelOptions {
   readonly host: string;
@@ -35,7 +36,10 @@ const options: readonly Option[] = [
   new Option("--host <address>", "address to listen on; 0.0.0.0 for all addresses of this machine").argParser(bare).default("127.0.0.1"),
   new Option("--index <file>", "index file to search, or a .txt file with one sentence per line"),
   new Option("--examples <file>", "example queries for the page, one per line (default: some sentences of the index)"),
-  new Option("--served_model_name <name...>", "names of the model in requests (default: the name of its folder)"),
+  new Option(
+    "--served_model_name <name...>",
+    "names of the model in requests (default: the name of its folder, and its whole name on the hub)",
+  ),
   new Option("--api_key <key>", "key that clients must send; safer in the environment, where other users do not see it").env(
     "SIMCSE_API_KEY",
   ),
@@ -91,7 +95,7 @@ async function runServer(given: ServeOptions): Promise<void> {
   if (given.index !== undefined) await openIndex(simcse, given.index);
   const app = createApp({
     model: simcse,
-    names: given.served_model_name ?? [basename(resolve(namedModel(given) ?? defaultModel.name))],
+    names: given.served_model_name ?? servedNames(namedModel(given) ?? defaultModel.name),
     searchable: given.index !== undefined,
     examples: await examplesOf(simcse, given),
     limits: { inputs: given.max_inputs, characters: given.max_characters, bodyBytes: given.max_body_bytes, waiting: given.max_queue },

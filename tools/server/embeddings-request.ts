@@ -99,17 +99,38 @@ function promptIn({ prompt_name, input_type }: Readonly<Record<string, unknown>>
   return served.promptOf(side);
 }
 
-/** Fields of other servers that change vectors, with the values that mean what this server does. */
-const foreignFields: Readonly<Record<string, { readonly fit: readonly unknown[]; readonly does: string }>> = {
-  normalize: { fit: [true], does: "scales vectors to unit length" },
-  truncate: { fit: [true, "END", "end"], does: "truncates long texts at their end" },
+interface ForeignField {
+  /** The values that mean what this server does. */
+  readonly fit: readonly unknown[];
+  readonly does: string;
+}
+
+const toUnit: ForeignField = { fit: [true], does: "scales vectors to unit length" };
+const truncating: ForeignField = { fit: [true, "END", "end"], does: "truncates long texts at their end" };
+const whole: ForeignField = { fit: [], does: "gives all of a vector's numbers, or as many as the field dimensions says" };
+const floats: ForeignField = { fit: ["float"], does: "gives numbers in 32 bits (encoding_format says how they are written)" };
+
+/** Fields of other servers that change vectors: those of TEI, vLLM, Infinity, Jina, Voyage, Cohere and Gemini. */
+const foreignFields: Readonly<Record<string, ForeignField>> = {
+  normalize: toUnit,
+  normalized: toUnit,
+  normalize_embeddings: toUnit,
+  truncate: truncating,
+  truncation: truncating,
+  truncation_direction: { ...truncating, fit: ["Right", "right"] },
   truncate_prompt_tokens: { fit: [-1], does: "truncates texts to what the model reads (--max_length sets it for all)" },
+  add_special_tokens: { fit: [true], does: "puts the model's special tokens around a text" },
+  output_dimension: whole,
+  output_dimensionality: whole,
+  truncate_dim: whole,
+  output_dtype: floats,
+  embedding_types: floats,
 };
 
 function checkForeignFields(fields: Readonly<Record<string, unknown>>): void {
   for (const [field, { fit, does }] of Object.entries(foreignFields)) {
     const value = Object.hasOwn(fields, field) ? fields[field] : null;
-    if (value === null || fit.includes(value)) continue;
+    if ([value].flat().every((said) => said === null || fit.includes(said))) continue;
     throw new RequestError(400, `${field} cannot be ${JSON.stringify(value)}: this server always ${does}.`, field);
   }
 }
