@@ -4,7 +4,7 @@ import { Option } from "commander";
 import { DataError, FileError, OptionError } from "../../src/errors.ts";
 import { diskSource } from "../../src/io/examples-node.ts";
 import { streamPieces } from "../../src/io/folders/errno-node.ts";
-import { isJsonObject } from "../../src/io/formats/json.ts";
+import { isJsonObject, parsePythonsJson } from "../../src/io/formats/json.ts";
 import { roleOf } from "../../src/io/text/column-names.ts";
 import { exactly } from "../../src/io/text/number.ts";
 import { type ByteSource, streamSource } from "../../src/io/text/source.ts";
@@ -58,8 +58,9 @@ export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRec
   if (given.input === "-" && process.stdin.isTTY) say("reading from the terminal: one sentence per line, Ctrl-D at the end");
   const source = await sourceOf(given.input);
   const { text_column, id_column, metadata_columns = [], vector_column, header } = given;
+  const said = given.input_format ?? formatOf(given.input);
   const table = await openTable(source, {
-    format: given.input_format ?? formatOf(given.input) ?? "lines",
+    format: said ?? "lines",
     header,
     knownColumns: [text_column, id_column, vector_column, ...metadata_columns].filter((column) => column !== undefined),
   });
@@ -73,6 +74,7 @@ export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRec
     count++;
     textColumn ??= findTextColumn(table, text_column);
     const sentence = textField(table, row, textColumn);
+    if (said === null && count === 1) checkNoJson(table, sentence);
     const metadata = metadataFields(table, row, metadata_columns);
     yield {
       sentence,
@@ -87,6 +89,22 @@ export async function* readRecords(given: RecordOptions): AsyncGenerator<TextRec
       `${table.name} holds no ${table.format === "lines" ? "line" : "row"}`,
       "Give a text with one sentence per line, or a table of sentences.",
     );
+}
+
+/** Throws `OptionError` for a text whose name does not tell its format, and whose first line is an object of JSON. */
+function checkNoJson({ name }: Table, line: string): void {
+  if (!/^\s*\{.*\}\s*$/.test(line)) return;
+  let value: unknown;
+  try {
+    value = parsePythonsJson(line);
+  } catch {
+    return;
+  }
+  if (!isJsonObject(value)) return;
+  throw new OptionError(
+    `${name} begins with an object of JSON, and nothing says that it holds JSON lines.`,
+    "Give --input_format jsonl, or a name that ends in .jsonl; --input_format lines takes each line as it is.",
+  );
 }
 
 async function sourceOf(input: string): Promise<ByteSource> {

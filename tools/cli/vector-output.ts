@@ -35,7 +35,7 @@ export type VectorWriter = (chunks: AsyncIterable<VectorChunk>, form: VectorForm
  */
 export function vectorWriter(path: string): VectorWriter {
   if (path === "-") return (chunks, { precision }) => printLines(jsonLines(chunks, precision));
-  const extension = extname(path);
+  const extension = extname(path).toLowerCase();
   if (extension === ".jsonl") return (chunks, { precision }) => writeFileAtomically(path, encodedLines(jsonLines(chunks, precision)));
   if (extension === ".npy") return (chunks, form) => writeNpy(path, chunks, form);
   throw new OptionError(`--output ${path} has an unknown format.`, "Give a file that ends in .npy or .jsonl, or - for standard output.");

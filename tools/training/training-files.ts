@@ -90,6 +90,8 @@ export async function readTrainingFiles(given: TrainingFileOptions, tokenizer: T
     say(
       `${table.name}: ${table.understood}; ${formatCount(read.length)} ${table.kind}${weight === 1 ? "" : `, ${formatCount(taken.length)} taken`}`,
     );
+    if (table.kind === "sentences" && read.every(({ texts }) => texts[0]!.includes("\t")))
+      say(`hint: every line of ${table.name} has a tab; if it separates the texts of a pair, give the file a name that ends in .tsv`);
     // Not push(...taken), which fails with a million arguments.
     for (const example of taken) examples.push(example);
     missing += table.missing();

@@ -3,7 +3,7 @@
  * Parquet all become rows with named fields and are read in pieces.
  *
  *     .txt              a text a line
- *     .csv, .tsv        rows; the separator ( , ; tab | ) and the header are found from the data
+ *     .csv, .tsv, .tab  rows; the separator ( , ; tab | ) and the header are found from the data
  *     .jsonl, .ndjson   a JSON object a line, or a list, or a text
  *     .json             an array of these, or lines
  *     .parquet          rows
@@ -31,6 +31,7 @@ const formatOfEnding: Readonly<Record<string, TableFormat>> = {
   ".txt": "lines",
   ".csv": "csv",
   ".tsv": "tsv",
+  ".tab": "tsv",
   ".jsonl": "jsonl",
   ".ndjson": "jsonl",
   ".json": "json",
@@ -277,11 +278,15 @@ async function openJson(
   if (first.done) return { name, format, columns: [], named: true, separator: null, rows: none() };
   const { value } = first.value;
   const named = isJsonObject(value);
-  if (named && isByColumns(value))
+  if (named && isByColumns(value, format))
     throw new DataError(
       `${name} holds a table column by column.`,
       'Write it row by row: df.to_json(path, orient="records", lines=True) in pandas.',
     );
+
+  const within = named ? rowsField(value, format) : undefined;
+  if (within !== undefined)
+    throw new DataError(`${name} holds its rows in the field ${show(within)}.`, "Write the array alone, or one of its objects a line.");
 
   function rowOf({ number, value }: JsonRow): Row {
     if (typeof value === "string" && !named) return { number, fields: { [onlyColumn]: value } };
@@ -305,11 +310,23 @@ async function openJson(
   return { name, format, columns: Object.keys(rowOf(first.value).fields), named, separator: null, rows: all() };
 }
 
-/** How pandas writes JSON if it is not told otherwise, {"text": {"0": "…", "1": "…"}}, or with orient="split". */
-function isByColumns(row: object): boolean {
+/**
+ * How pandas writes JSON if it is not told otherwise, {"text": {"0": "…", "1": "…"}}, with orient="split", or what its
+ * to_dict("list") gives, {"text": ["…", "…"]}. In JSON lines, a row of lists may be a row.
+ */
+function isByColumns(row: object, format: "json" | "jsonl"): boolean {
   const columns: readonly unknown[] = Object.values(row);
   const isNumbered = (column: unknown) => isJsonObject(column) && Object.hasOwn(column, "0");
-  return (columns.length > 0 && columns.every(isNumbered)) || Object.keys(row).join() === "columns,index,data";
+  const isList = (column: unknown) => format === "json" && Array.isArray(column) && !column.some(isJsonObject);
+  const isColumns = [isNumbered, isList].some((isColumn) => columns.length > 0 && columns.every(isColumn));
+  return isColumns || Object.keys(row).join() === "columns,index,data";
+}
+
+/** The field of a JSON file's only object that holds the rows, {"data": [{"text": "…"}]}, or undefined. */
+function rowsField(row: object, format: "json" | "jsonl"): string | undefined {
+  const [field, ...others] = Object.entries(row);
+  const isRows = format === "json" && others.length === 0 && Array.isArray(field?.[1]) && field[1].some(isJsonObject);
+  return isRows ? field[0] : undefined;
 }
 
 /** The beginning of a text, until it is enough, and the whole text including it; `whole` if the sample is everything. */

@@ -219,6 +219,8 @@ describe("JSON", () => {
     ["a second array", "a.json", '[{"a":"x"}][{"a":"y"}]', /outside it/],
     ["a number among objects", "a.json", '[{"a":"x"},5]', /row 2: expected an object with texts, found 5/],
     ["a table of pandas by columns", "a.json", '{"text":{"0":"x","1":"y"},"n":{"0":1,"1":2}}', /column by column/],
+    ["lists by column", "a.json", '{"text":["x","y"],"n":[0,1]}', /column by column/],
+    ["rows within a field", "a.json", '{"data":[{"text":"x"}]}', /rows in the field "data"/],
     ["one that pandas split", "a.json", '{"columns":["text"],"index":[0],"data":[["x"]]}', /column by column/],
     ["null", "a.json", "[null]", /row 1: expected an object, a list or a text, found null/],
   ])("refuses %s", async (_, name, content, message) => {
@@ -228,8 +230,8 @@ describe("JSON", () => {
 });
 
 it("takes the format from the ending, in any case and behind .gz", () => {
-  expect(["A.CSV", "b.JsonL", "c.txt.gz", "d/e.tsv.GZ", "f.ndjson", "g.json", "h.parquet"].map(formatOf)).toEqual(
-    ["csv", "jsonl", "lines", "tsv", "jsonl", "json", "parquet"], // prettier
+  expect(["A.CSV", "b.JsonL", "c.txt.gz", "d/e.tsv.GZ", "f.ndjson", "g.json", "h.parquet", "i.TAB"].map(formatOf)).toEqual(
+    ["csv", "jsonl", "lines", "tsv", "jsonl", "json", "parquet", "tsv"], // prettier
   );
   expect([formatOf("csv"), formatOf("a.constructor"), formatOf("a.gz"), formatOf("b.csv/a")]).toEqual([null, null, null, null]);
 });

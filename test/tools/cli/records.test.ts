@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { expect, it } from "vitest";
-import { readRecords } from "../../../tools/cli/records.ts";
+import { type RecordOptions, readRecords } from "../../../tools/cli/records.ts";
 
 it("keep times as ISO 8601 and 64-bit integers whole", async () => {
   const input = join(tmpdir(), `simcse-records-${process.pid}.parquet`);
@@ -30,5 +30,21 @@ it("names the columns of a table that lacks one", async () => {
     const read = readRecords({ input, text_column: "text", ...given })[Symbol.asyncIterator]();
     await expect(read.next()).rejects.toThrow('has no column "key"; its columns are text, id');
   }
+  await rm(input);
+});
+
+it("refuses JSON lines under a name that does not say so, unless they are meant", async () => {
+  const input = join(tmpdir(), `simcse-records-${process.pid}.bak`);
+  await writeFile(input, '{"text":"A cat."}\n{"text":"A dog."}\n');
+  const read = async (given: Partial<RecordOptions>) => {
+    const sentences: string[] = [];
+    for await (const { sentence } of readRecords({ input, ...given })) sentences.push(sentence);
+    return sentences;
+  };
+  await expect(read({})).rejects.toThrow("begins with an object of JSON");
+  expect(await read({ input_format: "jsonl" })).toEqual(["A cat.", "A dog."]);
+  expect((await read({ input_format: "lines" }))[0]).toBe('{"text":"A cat."}');
+  await writeFile(input, "{so} it goes\n");
+  expect(await read({})).toEqual(["{so} it goes"]);
   await rm(input);
 });

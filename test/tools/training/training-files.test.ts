@@ -109,3 +109,10 @@ it("refuses what there is no loss for, kinds that differ, and a weight of nothin
   await expect(read(["few.jsonl:0"])).rejects.toThrow(OptionError);
   await expect(read(["few.jsonl:0.0001"])).rejects.toThrow("takes none of its 2 sentences");
 });
+
+it("hints at pairs with a tab between them in a text", async () => {
+  await writeFile(path("tabs.txt"), "a\ta a\na a\ta\n");
+  expect((await read(["tabs.txt"])).said.join("")).toContain("hint: every line of tabs.txt has a tab");
+  await writeFile(path("some.txt"), "a\ta a\na a\n");
+  expect((await read(["some.txt"])).said.join("")).not.toContain("hint: every line of some.txt");
+});
