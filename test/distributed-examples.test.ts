@@ -75,7 +75,7 @@ async function installWorkers(folder: string): Promise<string> {
   const library = join(folder, "node_modules", "simcse-webgpu");
   await mkdir(library, { recursive: true });
   await writeFile(join(library, "package.json"), JSON.stringify({ type: "module", exports: "./index.js" }));
-  await writeFile(join(library, "index.js"), `export * from "${pathToFileURL("out/commands/src/index-node.js")}";\n`);
+  await writeFile(join(library, "index.js"), `export * from "${pathToFileURL("out/commands/index-node.js")}";\n`);
   await copyFile("examples/worker/encode-worker.mjs", join(folder, "encode-worker.mjs"));
   await copyFile("test/killed-worker.mjs", join(folder, "killed-worker.mjs"));
   return folder;

@@ -1,18 +1,18 @@
 /**
- * Runs once before the tests: finds the adapter they run on, and hands it to the workers through the environment; compiles the command line, which tests start some
- * two hundred times and which would else be translated each time.
+ * Runs once before the tests: finds the adapter they run on, and hands it to the workers through the environment; bundles the command line, which tests start some
+ * two hundred times: as one file it starts twice as fast.
  *
  * Without a working adapter the run fails and says what to do; nothing is skipped. In CI a missing software driver is installed.
  */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { build } from "vite";
 import { DeviceError, SimcseError } from "../src/errors.ts";
 import { probeAdapter } from "../tools/setup/probe-adapter.ts";
 import { describeAdapter, findAdapter } from "../tools/setup/setup-adapter.ts";
 import { driverEnvironment, swiftShaderDriver } from "../tools/setup/vulkan-drivers.ts";
 
-/** Inside the package, so that its dependencies and its own name are found. */
-const compiledCommands = "out/commands";
+/** The command line, the library, and the thread that both start; inside the package, so that their dependencies are found. */
+const bundled = ["tools/simcse.ts", "src/index-node.ts", "src/io/tokenizer/thread-main-node.ts"];
+const bundles = "out/commands";
 
 const isCI = process.env.CI === "true";
 const log = (line: string): void => console.log(line);
@@ -23,7 +23,13 @@ export default async function setup(): Promise<void> {
     Object.assign(process.env, adapter.environment);
     log(describeAdapter(adapter));
     await checkSwiftShader();
-    await promisify(execFile)("npx", ["tsc", "-p", "tsconfig.build.json", "--outDir", compiledCommands, "--declaration", "false"]);
+    const output = { entryFileNames: "[name].js", chunkFileNames: "[name].js" };
+    await build({
+      configFile: false,
+      publicDir: false,
+      logLevel: "warn",
+      build: { ssr: true, target: "node20", outDir: bundles, rolldownOptions: { input: bundled, output } },
+    });
   } catch (error) {
     // Without a cause, and with the remedy in the message, because Vitest prints anything else with a stack.
     throw error instanceof SimcseError ? new Error(`${error.message}\n${error.remedy}`) : error;

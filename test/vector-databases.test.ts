@@ -55,7 +55,7 @@ it("pgvector: the program, and the lines of `simcse encode`", async () => {
     "}",
     "export default { Client };",
   ]);
-  await packageOf("simcse-webgpu", [`export * from "${pathToFileURL("out/commands/src/index-node.js")}";`]);
+  await packageOf("simcse-webgpu", [`export * from "${pathToFileURL("out/commands/index-node.js")}";`]);
   await writeFile(join(folder, "program.mjs"), block("js"));
   const { stdout } = await promisify(execFile)(process.execPath, ["program.mjs"], { cwd: folder });
   expectHits(JSON.parse(stdout) as Hit[]);

@@ -1,5 +1,4 @@
 /** `simcse data download` against a server on this machine: nothing here reaches a network. */
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -8,7 +7,7 @@ import { join } from "node:path";
 import { create } from "tar";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../tiny-model.ts";
-import { program } from "./run-simcse.ts";
+import { simcse } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const text = Buffer.from("A sentence.\n".repeat(20_000));
@@ -32,14 +31,8 @@ beforeEach(() => {
   output = join(folder, `data ${count++}`);
 });
 
-function download(sets: readonly string[], baseUrl = address) {
-  const args = [program, "data", "download", ...sets, "--output_dir", output, "--base_url", baseUrl];
-  return new Promise<{ code: number; stderr: string }>((done) => {
-    execFile(process.execPath, args, (error, _, stderr) =>
-      done({ code: error === null ? 0 : ((error as { code?: number }).code ?? 1), stderr }),
-    );
-  });
-}
+const download = (sets: readonly string[], baseUrl = address) =>
+  simcse(["data", "download", ...sets, "--output_dir", output, "--base_url", baseUrl]);
 
 /** Serves `bytes` with ranges, as a file server does. */
 function serve(bytes: Buffer, { etag = '"v1"', headers = {} }: { etag?: string; headers?: Record<string, string> } = {}) {

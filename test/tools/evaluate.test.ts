@@ -1,22 +1,14 @@
-import { execFile } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
-import { program } from "./run-simcse.ts";
+import { simcse } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const model = join(folder, "model");
 const data = join(folder, "data");
 
-function evaluate(...more: string[]) {
-  const args = [program, "evaluate", "--model_name_or_path", model, "--pooler", "avg"];
-  return new Promise<{ code: number; stdout: string; stderr: string }>((done) => {
-    execFile(process.execPath, [...args, "--data_dir", data, ...more], (error, stdout, stderr) =>
-      done({ code: error === null ? 0 : ((error as { code?: number }).code ?? 1), stdout, stderr }),
-    );
-  });
-}
+const evaluate = (...more: string[]) => simcse(["evaluate", "--model_name_or_path", model, "--pooler", "avg", "--data_dir", data, ...more]);
 
 beforeAll(async () => {
   await mkdir(model);

@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { expect } from "vitest";
 
-/** The command line as test/setup.ts compiled it. */
-export const program = resolve("out/commands/tools/simcse.js");
+/** The command line as test/setup.ts bundled it. */
+export const program = resolve("out/commands/simcse.js");
 
 export interface Ended {
   readonly code: number;

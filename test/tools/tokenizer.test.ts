@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -6,7 +5,7 @@ import { openFolder } from "../../src/io/folder-node.ts";
 import { loadTokenizer } from "../../src/io/tokenizer.ts";
 import { openConvertible } from "../../src/simcse/checkpoint/convert.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
-import { program } from "./run-simcse.ts";
+import { simcse } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const text = join(folder, "text.txt");
@@ -14,17 +13,9 @@ const table = join(folder, "pairs.csv");
 await writeFile(text, `${tinySentences.join("\n")}\n`);
 await writeFile(table, "a,b\nA zebra sleeps.,Zebra and zebra.\n");
 
-const train = (output: string, ...more: string[]) => run("train", output, ...more);
-const prune = (output: string, ...more: string[]) => run("prune", output, ...more);
-
-function run(command: string, output: string, ...more: string[]) {
-  const args = [program, "tokenizer", command, "--output_dir", output, ...more];
-  return new Promise<{ code: number; stderr: string }>((done) => {
-    execFile(process.execPath, args, (error, _, stderr) =>
-      done({ code: error === null ? 0 : ((error as { code?: number }).code ?? 1), stderr }),
-    );
-  });
-}
+const run = (command: string, output: string, more: readonly string[]) => simcse(["tokenizer", command, "--output_dir", output, ...more]);
+const train = (output: string, ...more: string[]) => run("train", output, more);
+const prune = (output: string, ...more: string[]) => run("prune", output, more);
 
 describe("simcse tokenizer train", () => {
   it("learns from text and tables a tokenizer that a model folder takes", async () => {
