@@ -100,33 +100,39 @@ async function run(
   return { losses: losses.map(({ loss }) => loss), tensors, checkpoints };
 }
 
-const ways: readonly (readonly [string, Partial<TrainingSettings>])[] = [
-  ["in f32", {}],
-  ["in mixed precision", { fp16: true }],
-  ["with masked language modelling and accumulation", { mlm: true, gradientAccumulationSteps: 2 }],
-  ["with GradCache", { gradientCacheChunk: 2, noDuplicates: false }],
-  ["with adapters", { loraRank: 4, loraTargets: ["all-linear"], loraDropout: 0.1 }],
-  ["with adapters, GradCache and mixed precision", { loraRank: 4, gradientCacheChunk: 2, fp16: true }],
-  ["with frozen embeddings in mixed precision", { freeze: ["embeddings"], fp16: true }],
-  ["with GradCache, masked language modelling and mixed precision", { gradientCacheChunk: 2, mlm: true, fp16: true }],
-];
+/** The run that nothing interrupts, in f32, and one to the first checkpoint. */
+const whole = await run(device, {}, null);
+const short = (await run(device, { maxSteps: 3 }, null)).checkpoints.get(3)!;
 
-it.each(ways)("from any checkpoint, %s", async (_, changes) => {
-  const whole = await run(device, changes, null);
+it("from any checkpoint", async () => {
   expect([...whole.checkpoints.keys()]).toEqual([3, 6, 9]);
   for (const step of [3, 6]) {
-    const resumed = await run(device, changes, whole.checkpoints.get(step)!);
+    const resumed = await run(device, {}, whole.checkpoints.get(step)!);
     expect(resumed.tensors).toEqual(whole.tensors);
     expect(resumed.losses).toEqual(whole.losses);
   }
 });
 
+it.each<[string, Partial<TrainingSettings>]>([
+  ["masked language modelling and accumulation", { mlm: true, gradientAccumulationSteps: 2 }],
+  ["GradCache, masked language modelling and mixed precision", { gradientCacheChunk: 2, mlm: true, fp16: true }],
+  ["frozen embeddings in mixed precision", { freeze: ["embeddings"], fp16: true }],
+  [
+    "adapters, GradCache and mixed precision",
+    { loraRank: 4, loraTargets: ["all-linear"], loraDropout: 0.1, gradientCacheChunk: 2, noDuplicates: false, fp16: true },
+  ],
+])("with %s", async (_, changes) => {
+  const whole = await run(device, changes, null);
+  const resumed = await run(device, changes, whole.checkpoints.get(3)!);
+  expect(resumed.tensors).toEqual(whole.tensors);
+  expect(resumed.losses).toEqual(whole.losses);
+});
+
 it("after the device was lost, from the last checkpoint", async () => {
-  const whole = await run(device, {}, null);
   const checkpoints = new Map<number, MemoryFolder>();
   const lost: number[] = [];
   const found = await withReopenedDevice({
-    open: () => openDevice(process.env.SIMCSE_DEVICE === "core" ? { profile: "core" } : {}),
+    open: () => openDevice(),
     run: (own, { losses }) => {
       const lossAt = [5, 8][losses];
       return run(
@@ -148,12 +154,11 @@ it("stops when asked, with a checkpoint of that step", async () => {
   const stopped = await run(device, {}, null, { signal: controller.signal, onStep: ({ step }) => void (step === 4 && controller.abort()) });
   expect([...stopped.checkpoints.keys()]).toEqual([3, 4]);
   const resumed = await run(device, {}, stopped.checkpoints.get(4)!);
-  expect(resumed.tensors).toEqual((await run(device, {}, null)).tensors);
+  expect(resumed.tensors).toEqual(whole.tensors);
 });
 
 it("refuses to go on under other options or on other data, but lets what is logged and kept change", async () => {
-  const { checkpoints } = await run(device, { maxSteps: 3 }, null);
-  const state = await readTrainingState(checkpoints.get(3)!);
+  const state = await readTrainingState(short);
   const same = { ...settings, maxSteps: 3 };
   expect(() => checkResumable(state, { ...same, saveSteps: 7 }, set)).not.toThrow();
   expect(() => checkResumable(state, { ...same, seed: 43, temperature: 0.1 }, set)).toThrow(OptionError);
@@ -180,10 +185,8 @@ it.each([
   ["optimizer.safetensors", FileError],
   ["trainer_state.json", FileError],
 ])("refuses a checkpoint without %s", async (missing, kind) => {
-  const { checkpoints } = await run(device, { maxSteps: 3 }, null);
-  const whole = checkpoints.get(3)!;
   const files = await Promise.all(
-    whole.files.filter((name) => name !== missing).map(async (name) => [name, await whole.read(name)] as const),
+    short.files.filter((name) => name !== missing).map(async (name) => [name, await short.read(name)] as const),
   );
   const going = run(device, { maxSteps: 3 }, new MemoryFolder("checkpoint-3", files));
   await expect(going).rejects.toThrow(kind);
@@ -256,8 +259,7 @@ it("ends early when evaluations gain nothing", async () => {
 });
 
 it("but not from moments of another shape, which are named", async () => {
-  const { checkpoints } = await run(device, {}, null);
-  const good = checkpoints.get(3)!;
+  const good = whole.checkpoints.get(3)!;
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true });
   const name = [...model.store.pieces.keys()][0]!;
   const file = await openSafetensors(good, "optimizer.safetensors");
