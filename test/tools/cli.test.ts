@@ -152,38 +152,6 @@ describe("bad input", () => {
     expect(await readdir(output)).toEqual(["notes.txt"]);
   });
 
-  it.each<[string, Parameters<typeof writeTinyModel>[1], string[]]>([
-    [
-      "a tensor that is missing",
-      { tensors: (all) => all.filter(({ name }) => name !== "embeddings.LayerNorm.weight") },
-      ["model.safetensors", "embeddings.LayerNorm.weight"],
-    ],
-    [
-      "a tensor of another shape",
-      {
-        tensors: (all) =>
-          all.map((tensor) => (tensor.name === "encoder.layer.0.output.dense.weight" ? { ...tensor, shape: [64, 32] } : tensor)),
-      },
-      ["encoder.layer.0.output.dense.weight", "[64, 32]", "[32, 64]"],
-    ],
-    [
-      "a tensor of whole numbers",
-      {
-        tensors: (all) =>
-          all.map((tensor) => (tensor.name === "embeddings.LayerNorm.bias" ? { ...tensor, dtype: "I32" as const } : tensor)),
-      },
-      ["embeddings.LayerNorm.bias", "I32"],
-    ],
-    ["a vocabulary larger than the embedding", { config: { vocab_size: 20 } }, ["vocabulary", "20"]],
-    ["a config without a size", { config: { hidden_size: undefined } }, ["config.json", "hidden_size"]],
-    ["no weights", { tensors: null }, ["model.safetensors"]],
-  ])("names %s", async (name, options, words) => {
-    const broken = join(folder, name.replaceAll(" ", "-"));
-    await mkdir(broken);
-    await writeTinyModel(broken, options);
-    expectFailure(await simcse(["encode", "--model_name_or_path", broken, "--pooler", "cls"], { input: "x\n" }), ...words);
-  });
-
   it("names a truncated file, and a model that does not say its pooler", async () => {
     const broken = join(folder, "truncated");
     await mkdir(broken);

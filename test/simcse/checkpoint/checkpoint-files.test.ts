@@ -2,9 +2,10 @@
  * Checkpoints as they are published: torch's files with BERT's and RoBERTa's names and no tokenizer.json give PyTorch's vectors, sentence-transformers
  * folders are read as configured, and missing settings are never guessed.
  */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { FormatError, OptionError } from "../../../src/errors.ts";
+import { FormatError, OptionError, SimcseError } from "../../../src/errors.ts";
 import { type Folder, MemoryFolder, readText, subfolder } from "../../../src/io/folder.ts";
 import { openFolder } from "../../../src/io/folder-node.ts";
 import { loadTokenizer } from "../../../src/io/tokenizer.ts";
@@ -21,7 +22,7 @@ import { SimCSE } from "../../../src/simcse/simcse.ts";
 import { openTestDevice } from "../../device.ts";
 import { goldenOf, kinds, publishedFolder } from "../../golden-models.ts";
 import { describeWithSharedData } from "../../shared-data.ts";
-import { tinyConfig } from "../../tiny-model.ts";
+import { temporaryFolder, tinyConfig, writeTinyModel } from "../../tiny-model.ts";
 
 const device = await openTestDevice();
 const goldens = await openFolder(new URL("../../golden", import.meta.url).pathname);
@@ -282,4 +283,38 @@ describeWithSharedData("all-MiniLM-L6-v2", (data) => {
     expect(vectors.data.length).toBe(sample.length * 384);
     expect(worst).toBeLessThan(1e-5);
   });
+});
+
+/** Tiny models whose files contradict each other. */
+it.each<[string, Parameters<typeof writeTinyModel>[1], string[]]>([
+  [
+    "a tensor that is missing",
+    { tensors: (all) => all.filter(({ name }) => name !== "embeddings.LayerNorm.weight") },
+    ["model.safetensors", "embeddings.LayerNorm.weight"],
+  ],
+  [
+    "a tensor of another shape",
+    {
+      tensors: (all) =>
+        all.map((tensor) => (tensor.name === "encoder.layer.0.output.dense.weight" ? { ...tensor, shape: [64, 32] } : tensor)),
+    },
+    ["encoder.layer.0.output.dense.weight", "[64, 32]", "[32, 64]"],
+  ],
+  [
+    "a tensor of whole numbers",
+    {
+      tensors: (all) => all.map((tensor) => (tensor.name === "embeddings.LayerNorm.bias" ? { ...tensor, dtype: "I32" as const } : tensor)),
+    },
+    ["embeddings.LayerNorm.bias", "I32"],
+  ],
+  ["a vocabulary larger than the embedding", { config: { vocab_size: 20 } }, ["vocabulary", "20"]],
+  ["a config without a size", { config: { hidden_size: undefined } }, ["config.json", "hidden_size"]],
+  ["no weights", { tensors: null }, ["model.safetensors"]],
+])("%s is named", async (name, options, words) => {
+  const broken = join(await temporaryFolder(), name);
+  await mkdir(broken);
+  await writeTinyModel(broken, options);
+  const loading = openFolder(broken).then((folder) => SimCSE.loadFrom(device, folder, { pooler: "cls" }));
+  await expect(loading).rejects.toThrow(SimcseError);
+  for (const word of words) await expect(loading).rejects.toThrow(word);
 });
