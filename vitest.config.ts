@@ -31,14 +31,28 @@ const shared = {
 /** What the app imports, as its build resolves it. */
 const alias = { "simcse-webgpu/browser": resolve("src/index.ts") };
 
-/** What is the same on every adapter: it runs in `full` alone. */
+/**
+ * What is another on a device without optional features and with the default limits: kernels without subgroups, with packed halves, and with
+ * fewer buffers; the model that they make up; and the device. The rest has the same shaders there as in `full`.
+ */
+const onCoreDevices = [
+  "test/gpu/**/*.test.ts",
+  "test/kernels/{attention,embedding,halves,layer-norm}.test.ts",
+  "test/kernels/matmul/{matmul,grouped}.test.ts",
+  "test/kernels/optimizer/adamw.test.ts",
+  "test/kernels/search/vector-scores.test.ts",
+  "test/autograd/program-profile.test.ts",
+  "test/golden/bert.test.ts",
+  "test/simcse/embedding/halves.test.ts",
+  "test/simcse/training/mixed-precision.test.ts",
+  "test/simcse/simcse.test.ts",
+];
+
+/** What is not a matter of the adapter: how a product's gradient is put together, what compiles without a driver, and what `full` emulates. */
 const onAnyAdapter = [
   "test/kernels/null-backend.test.ts",
-  "test/autograd/misuse.test.ts",
-  "test/simcse/{checkpoint,distillation,evaluation,losses,report}/**",
-  // What a run keeps, resumes and trains of a model, and what an index does around its vectors.
-  "test/simcse/training/{library,lora,resumption,trained-parts}.test.ts",
-  "test/simcse/search/{export-index,index-file,sentence-index}.test.ts",
+  "test/kernels/matmul/{gradients,probe-sizes,subgroup-matrix}.test.ts",
+  "test/kernels/attention/**",
 ];
 
 const projects = [
@@ -49,17 +63,15 @@ const projects = [
     env: { SIMCSE_DEVICE: "full", ...quickCompiler },
   },
   {
-    // What depends on the device, on one without optional features and with the default limits.
     name: "core",
-    include: ["test/{gpu,kernels,autograd,tuning,nn,simcse,golden}/**/*.test.ts"],
-    exclude: onAnyAdapter,
+    include: onCoreDevices,
     env: { SIMCSE_DEVICE: "core", ...quickCompiler },
   },
   {
     // Left out where there is no SwiftShader: test/setup.ts says so, and fails in CI. Kernels are what may differ on it; training on it
     // is tested in the browser.
     name: "swiftshader",
-    include: swiftShader ? ["test/{kernels,autograd}/**/*.test.ts", "test/golden/bert.test.ts"] : [],
+    include: swiftShader ? ["test/kernels/**/*.test.ts", "test/golden/bert.test.ts"] : [],
     exclude: onAnyAdapter,
     env: { SIMCSE_DEVICE: "full", ...(swiftShader ? driverEnvironment(swiftShader) : {}) },
   },

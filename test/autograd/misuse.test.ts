@@ -273,13 +273,13 @@ const misuses: readonly ((draw: (below: number) => number) => Promise<unknown>)[
   async () => gatherRows(new Tape().input("x", f32(4, 4)), new Tape().input("rows", u32(2))),
 ];
 
-it("a thousand random misuses are each an error of this package, and a step trains afterwards as before", async () => {
+it("two hundred random misuses are each an error of this package, and a step trains afterwards as before", async () => {
   const before = await train();
   const random = stream(1, "misuses");
   let draws = 0;
   const draw = (below: number) => random(draws++) % below;
   const pending: Promise<void>[] = [];
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < 200; i++) {
     const misuse = misuses[draw(misuses.length)]!;
     const attempt = misuse(draw).then(
       () => expect.unreachable(`${misuse} was allowed`),

@@ -4,7 +4,7 @@ import { ShapeError } from "../../src/errors.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import { attention } from "../../src/kernels/attention.ts";
 import { f32 } from "../../src/kernels/language/operation.ts";
-import { openTestDevice } from "../device.ts";
+import { openTestDevice, profile } from "../device.ts";
 import * as reference from "../reference/attention.ts";
 import { weighted } from "../reference/differences.ts";
 import { expectClose, expectGradient, expectSame } from "./close.ts";
@@ -44,25 +44,21 @@ interface Way {
   readonly choose?: Choose;
 }
 
-/** SwiftShader compiles blocks for ten seconds each, so it has only the test of heads of 64. */
-const compilesBlocks = device.name.startsWith("llvmpipe");
-const blockLengths: readonly Longest[] = compilesBlocks ? [32, 128, 512] : [];
+/** SwiftShader compiles blocks for ten seconds each: there they are left to the kernel suite of the page. */
+const compilesBlocks = profile === "full" && !device.name.startsWith("SwiftShader");
+const walkLengths = [128, 512] as const;
+const blockLengths = compilesBlocks ? ([32, 128] as const) : [];
 
 /**
  * The ways to lower it: for software adapters, a walk in blocks if the device has subgroups; for all others blocks of scores, or a walk
- * token by token and unrolled, which without subgroups is that of software adapters too.
+ * token by token and unrolled. A core device has the latter two in common with all others; its own is the walk on software adapters.
  */
 const variants: Way[] = rowVariants(device).flatMap(({ capabilities }) => {
-  const way = (name: string, longest: Longest, choose?: Choose): Way => ({
-    name: `${name}, of at most ${longest} tokens`,
-    capabilities,
-    longest,
-    ...(choose && { choose }),
-  });
-  const walks = (name: string) => ([128, 512] as const).map((longest) => way(name, longest, chooseNamed("walk")));
+  const ways = (name: string, lengths: readonly Longest[], choose?: Choose) =>
+    lengths.map((longest): Way => ({ name: `${name}, of at most ${longest} tokens`, capabilities, longest, ...(choose && { choose }) }));
+  const walks = (name: string) => ways(name, walkLengths, chooseNamed("walk"));
   if (capabilities.software) return walks("a walk on software adapters");
-  const blocks = blockLengths.map((longest) => way("blocks", longest));
-  return capabilities.subgroupSize === null ? blocks : [...blocks, ...walks("a walk on GPUs")];
+  return profile === "core" ? [] : [...ways("blocks", blockLengths), ...walks("a walk on GPUs")];
 });
 
 /** The way that the device runs it by itself. */
@@ -193,17 +189,14 @@ describe.each(variants)("attention, $name", ({ longest, ...way }) => {
 });
 
 describe("attention", () => {
-  const inBlocks = [
+  // Heads of BERT's size, and one that does not divide into blocks.
+  it.runIf(compilesBlocks).each([
     { heads: 2, headSize: 64, longest: 32, lengths: [31, 1, 32, 7] },
     { heads: 1, headSize: 80, longest: 128, lengths: [33, 9] },
-  ] as const;
-  it.each(compilesBlocks ? inBlocks : inBlocks.slice(0, 1))(
-    "equals the float64 reference for heads of $headSize in blocks",
-    async ({ lengths, ...shape }) => {
-      const asGpu = { capabilities: { ...device.capabilities, software: false } };
-      await compare({ ...shape, probability: 0.1 }, [packedBatch(lengths.map((length) => ({ length })))], asGpu);
-    },
-  );
+  ] as const)("equals the float64 reference for heads of $headSize in blocks", async ({ lengths, ...shape }) => {
+    const asGpu = { capabilities: { ...device.capabilities, software: false } };
+    await compare({ ...shape, probability: 0.1 }, [packedBatch(lengths.map((length) => ({ length })))], asGpu);
+  });
 
   // Unrolled, heads of BERT's size take a software adapter minutes to compile; on its own choice of variant every adapter is quick.
   it("equals the float64 reference for heads of 64, the way this device runs them", async () => {

@@ -73,9 +73,8 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  { heads: 2, headSize: 64, dropout: 0.1, lengths: [31, 1, 32, 2], longest: 32, window: 20 },
+  { heads: 2, headSize: 64, dropout: 0.1, lengths: [31, 1, 32, 2], longest: 32, window: 20, starts: [0, 1, 2, 3, 6, 11, 40] },
   { heads: 1, headSize: 32, dropout: 0.1, lengths: [1, 100, 33, 2, 128, 32], longest: 128 },
-  { heads: 2, headSize: 64, dropout: 0.1, lengths: [31, 1, 32, 2], longest: 32, starts: [0, 1, 2, 3, 6, 11, 40] },
   { heads: 1, headSize: 32, dropout: 0.1, lengths: [1, 100, 33, 2, 128, 32], longest: 128, starts: [0, 1, 2, 3, 6, 11, 40] },
 ];
 

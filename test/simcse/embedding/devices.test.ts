@@ -4,12 +4,12 @@ import { openDevice } from "../../../src/gpu/node.ts";
 import { openFolder } from "../../../src/io/folder-node.ts";
 import { OtherDevices } from "../../../src/simcse/embedding/other-devices.ts";
 import { SimCSE } from "../../../src/simcse/simcse.ts";
-import { openTestDevice, profile } from "../../device.ts";
+import { openTestDevice } from "../../device.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
 
 it("vectors, order and progress are those of one device, also when the other is lost; a damaged row is named", async () => {
   const device = await openTestDevice();
-  const other = await openDevice({ profile });
+  const other = await openDevice();
   const path = await temporaryFolder();
   await writeTinyModel(path, { config: { simcse: { pooler_type: "avg", max_seq_length: 24 } } });
   const folder = await openFolder(path);

@@ -17,7 +17,7 @@ import { ParallelStep } from "../../../src/simcse/training/parallel-step.ts";
 import type { TokenizedExample, TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
 import type { TrainingOptions } from "../../../src/simcse/training/train-loaded.ts";
 import { planTrainingStep, type StepMetrics, TrainingStep } from "../../../src/simcse/training/training-step.ts";
-import { openTestDevice, profile } from "../../device.ts";
+import { openTestDevice } from "../../device.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
 const devices = [await openTestDevice(), await openTestDevice()] as const;
@@ -124,7 +124,7 @@ it("in mixed precision all devices scale, skip and update alike", async () => {
 });
 
 it("goes on with the others when a device is lost within a step", async () => {
-  const lost = await openDevice({ profile });
+  const lost = await openDevice();
   const onUpdate = (update: number) => void (update === 2 && setTimeout(() => lost.gpu.destroy()));
   const found = await trained({}, { on: [devices[0], lost], onUpdate });
   expect(found.left).toEqual([1]);
@@ -133,7 +133,7 @@ it("goes on with the others when a device is lost within a step", async () => {
 });
 
 it("goes on with the same bits when a device is lost while its gradients leave", async () => {
-  const lost = await openDevice({ profile });
+  const lost = await openDevice();
   const run = Program.prototype.run;
   let segments = 0;
   const spy = vi.spyOn(Program.prototype, "run").mockImplementation(function (this: Program, input, part, cuts = []) {
@@ -162,7 +162,7 @@ it("goes on with the same bits when a device is lost while its gradients leave",
 
 it("exchanges tensors that are bound in windows, in the memory that the plan states", async () => {
   const of = parseConfig("tiny", { ...json, vocab_size: 600, intermediate_size: 128 });
-  const on = [await openDevice({ profile, largestBinding: 65_536 }), await openDevice({ profile, largestBinding: 65_536 })];
+  const on = [await openDevice({ largestBinding: 65_536 }), await openDevice({ largestBinding: 65_536 })];
   const two = await trained({}, { on, of });
   expect(two.states).toEqual([two.states[0], two.states[0]]);
   expect(two.states[0]).toEqual((await trained({ cacheChunk: 3 }, { on: on.slice(0, 1), of })).states[0]);

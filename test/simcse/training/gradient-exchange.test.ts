@@ -5,9 +5,9 @@ import { openDevice } from "../../../src/gpu/node.ts";
 import { stepWords } from "../../../src/kernels/language/kernel.ts";
 import { ArenaTensor } from "../../../src/nn/parameters/arena-tensor.ts";
 import { blocksOf, exchangeBytes, GradientExchange, type Member } from "../../../src/simcse/training/gradient-exchange.ts";
-import { openTestDevice, profile } from "../../device.ts";
+import { openTestDevice } from "../../device.ts";
 
-const devices = [await openTestDevice(), await openTestDevice(), await openDevice({ profile })] as const;
+const devices = [await openTestDevice(), await openTestDevice(), await openDevice()] as const;
 const lost = devices[2];
 afterAll(() => lost.close());
 

@@ -6,7 +6,6 @@ import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import type { TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
 import { TrainingStep } from "../../../src/simcse/training/training-step.ts";
-import { profile } from "../../device.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
 const options = { batchSize: 2, maxLength: 20, pooler: "cls", loss: infoNce({ temperature: 0.05 }), seed: 1 } as const;
@@ -16,7 +15,7 @@ const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1, m
 /** Losses of three updates and the parameters after them, where at most `largestBinding` bytes are bound at once. */
 async function trained(largestBinding: number, { halves, ...changes }: Partial<TrainingStepOptions> & { halves: boolean }) {
   const { json, tokenizer } = tinyConfig();
-  await using device = await openDevice({ profile, largestBinding });
+  await using device = await openDevice({ largestBinding });
   const config = parseConfig("tiny", { ...json, vocab_size: 300, intermediate_size: 128 });
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, mlm: true, halves });
   model.store.initialize(1);
@@ -60,7 +59,7 @@ it("RoBERTa's words train where 128 MiB are bound at once, as they do in a small
     [0, 7, 8, 3, 4, 2],
     [0, 6, 6, 5, 2],
   ];
-  await using device = await openDevice({ profile, largestBinding: limit });
+  await using device = await openDevice({ largestBinding: limit });
   const updated = async (vocabulary: number, idOf: (word: number) => number) => {
     const config = parseConfig("roberta", {
       model_type: "roberta",
