@@ -1,7 +1,7 @@
 /** How a run ends when it is told to, when nobody reads what it prints any more, and when its terminal closes. */
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
@@ -12,7 +12,6 @@ const [model, text] = [join(folder, "model"), join(folder, "text.txt")];
 const longRun = "100000";
 
 beforeAll(async () => {
-  await mkdir(model);
   await writeTinyModel(model);
   await writeFile(text, `${tinySentences.join("\n")}\n`);
 });
@@ -72,6 +71,7 @@ it.runIf(hasScript())("saves when its terminal closes", async () => {
     });
   });
   terminal.kill("SIGKILL");
-  while (!existsSync(join(output, "trainer_state.json"))) await new Promise((resolve) => setTimeout(resolve, 50));
+  // Until it gives up its folder, which is then removed.
+  while (existsSync(join(output, ".train.lock"))) await new Promise((resolve) => setTimeout(resolve, 50));
   expect(JSON.parse(await readFile(join(output, "trainer_state.json"), "utf8"))).toMatchObject({ interrupted: true });
 });
