@@ -28,7 +28,6 @@ print(json.dumps({row["id"]: base64.b64encode(np.asarray(row["embedding"], "<f4"
 describe.runIf(hasSpark || hasRay)("with Python", async () => {
   const folder = await temporaryFolder();
   const model = join(folder, "model");
-  await mkdir(model);
   await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 24 } } });
   const sentences = Array.from({ length: 60 }, (_, i) => (i === 7 ? "" : `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 10)]}`));
   const corpus = join(folder, "corpus.jsonl");

@@ -49,7 +49,6 @@ it.each(["Your own data", "Embeddings", "Distil a small model", "Fine-tuning in 
 
 it("the original's three snippets work, one after another", async () => {
   const model = join(folder, "model");
-  await mkdir(model);
   await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
   const code = `${blocks(section("Embeddings")).join("\n").replace('"simcse-demo"', JSON.stringify(model))}
 console.log(JSON.stringify({ embedding: [...embedding], similarities: similarities.map((row) => [...row]), results }));
@@ -68,7 +67,6 @@ model.close();`;
 
 it("ten lines fine-tune a model", async () => {
   const [model, tuned] = [join(folder, "to-tune"), join(folder, "tuned")];
-  await mkdir(model);
   await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
   const code = blocks(section("Fine-tuning in ten lines"))[0]!;
   expect(code.trim().split("\n").length).toBeLessThanOrEqual(10);
@@ -80,7 +78,6 @@ it("ten lines fine-tune a model", async () => {
 
 it("a few lines distil a model", async () => {
   const [model, student, texts] = [join(folder, "teacher"), join(folder, "student"), join(folder, "sentences.txt")];
-  await mkdir(model);
   await writeTinyModel(model, { layers: 6, config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
   await writeFile(texts, `${tinySentences.join("\n")}\n`);
   const code = blocks(section("Distil a small model"))[0]!
@@ -94,7 +91,6 @@ it("a few lines distil a model", async () => {
 
 it("a table of questions and answers is held out in part, trained on, and scored before and after", async () => {
   const [model, table] = [join(folder, "for-answers"), join(folder, "faq.csv")];
-  await mkdir(model);
   await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
   const rows = tinySentences.flatMap((a, i) => tinySentences.map((b, j) => `${a} ${i} ${j},${b}`));
   await writeFile(table, ["question,answer", ...rows].join("\n"));

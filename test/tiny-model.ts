@@ -1,5 +1,5 @@
 /** A model folder small enough for any test: BERT of one layer or a few, hidden 32, random weights, a vocabulary of the words it is given. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
@@ -7,6 +7,7 @@ import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../src/io/tokenizer.ts";
 import { encodeSafetensors, type TensorToWrite } from "../src/io/weights/safetensors.ts";
+import { elementCount } from "../src/kernels/language/operation.ts";
 import { architectureOf, parseConfig } from "../src/nn/architectures/architectures.ts";
 import { namedPieces } from "../src/nn/parameters/parameter.ts";
 import { normal } from "../src/nn/random.ts";
@@ -50,7 +51,7 @@ export interface TinyModelOptions {
   readonly tensors?: ((tensors: TensorToWrite[]) => TensorToWrite[]) | null;
 }
 
-/** Writes the model into `folder`. Its tensors have the names of Hugging Face's BertModel, pooler included. */
+/** Writes the model into `folder`, which it makes if need be. Its tensors have the names of Hugging Face's BertModel, pooler included. */
 export async function writeTinyModel(
   folder: string,
   { layers = 1, config = {}, tensors = (all) => all }: TinyModelOptions = {},
@@ -65,16 +66,9 @@ export async function writeTinyModel(
     name,
     dtype: "F32",
     shape: [...shape],
-    data: () =>
-      new Uint8Array(
-        normal(
-          7,
-          name,
-          shape.reduce((a, b) => a * b, 1),
-          0.1,
-        ).buffer,
-      ),
+    data: () => new Uint8Array(normal(7, name, elementCount(shape), 0.1).buffer),
   }));
+  await mkdir(folder, { recursive: true });
   await writeFileAtomically(join(folder, "config.json"), JSON.stringify({ ...json, ...config }));
   for (const [name, content] of tokenizer.files) await writeFileAtomically(join(folder, name), content);
   if (tensors !== null) await writeFileAtomically(join(folder, "model.safetensors"), encodeSafetensors(tensors(all)));

@@ -29,7 +29,6 @@ interface Hit {
 
 /** What the model's own index finds. */
 async function wanted(): Promise<Hit[]> {
-  await mkdir(model);
   await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 24 } } });
   await writeFile(join(folder, "sentences.txt"), `${sentences.join("\n")}\n`);
   await using own = await SimCSE.loadFrom(await openTestDevice(), await openFolder(model));

@@ -1,8 +1,3 @@
-/**
- * The app's page in headless Chromium, without training: how much it loads, whether it is accessible and fits, what it says when something is
- * wrong, search, and a second visit without a network.
- */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import axe from "axe-core";
@@ -25,7 +20,6 @@ const complaints: string[] = [];
 
 beforeAll(async () => {
   const folder = join(await temporaryFolder(), "tiny");
-  await mkdir(folder);
   await writeTinyModel(folder);
   site = await openSite(folder);
   browser = await openChromium();

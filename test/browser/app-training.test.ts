@@ -2,7 +2,7 @@
  * The app's way through training in headless Chromium, as a person goes it: a table dropped, its columns named, thirty steps, the tab closed in
  * the middle and later the graphics device lost, and the model as a zip. Node makes the same weights from the same run.
  */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
 import type { Browser, BrowserContext, Page } from "playwright-core";
@@ -22,22 +22,7 @@ import { openSite, type Site } from "./site.ts";
 const timeout = 240_000;
 
 /** Words of the tiny model's vocabulary: what a pair is about, and what is said of it. */
-const things = [
-  "cat",
-  "stove",
-  "piano",
-  "string",
-  "children",
-  "beans",
-  "shed",
-  "rain",
-  "harbour",
-  "letter",
-  "supper",
-  "train",
-  "coast",
-  "noon",
-];
+const things = "cat stove piano string children beans shed rain harbour letter supper train coast noon".split(" ");
 const asked = ["She reads the letter: a * and a ?.", "All night the * needs a ?.", "Two * behind the ?."];
 const answered = ["A * sleeps on the warm ?.", "The old ? fell before the *.", "Rain leaves for a * at the ?."];
 
@@ -62,7 +47,6 @@ const complaints: string[] = [];
 
 beforeAll(async () => {
   modelFolder = join(await temporaryFolder(), "tiny");
-  await mkdir(modelFolder);
   await writeTinyModel(modelFolder, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
   site = await openSite(modelFolder);
   browser = await openChromium();

@@ -3,7 +3,7 @@
  * suite passes, training takes Node's steps, and the app does what a person wants of it, also without a network. On Linux it needs a Vulkan
  * driver, as Node does.
  */
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -33,7 +33,6 @@ describe.skipIf(executablePath === null)(`Firefox${skipped}`, () => {
 
   beforeAll(async () => {
     const folder = join(await temporaryFolder(), "tiny");
-    await mkdir(folder);
     await writeTinyModel(folder);
     site = await openSite(folder);
     firefox = await openFirefox(executablePath!, site);

@@ -1,5 +1,3 @@
-/** The server's search page in headless Chromium: it searches, shows text as text, fits a telephone, and asks for the key if there is one. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -24,7 +22,6 @@ beforeAll(async () => {
   const executablePath = findBrowser("chromium");
   if (executablePath === null)
     throw new DeviceError("There is no Chromium on this machine.", "Install it with `npm run setup -- --browser`.");
-  await mkdir(folder);
   await writeTinyModel(folder);
   model = await SimCSE.loadFrom(device, await openFolder(folder), { pooler: "avg" });
   await model.buildIndex([...tinySentences, hostile]);

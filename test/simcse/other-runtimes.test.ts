@@ -3,7 +3,7 @@
  * model where it is. Needs Python with these packages: SIMCSE_PYTHON names its program.
  */
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { expect, it } from "vitest";
 import type { Folder } from "../../src/io/folder.ts";
@@ -33,7 +33,6 @@ it.runIf(python)(
   async () => {
     const path = await temporaryFolder();
     const [teacher, student] = [join(path, "teacher"), join(path, "student")];
-    await mkdir(teacher);
     await writeTinyModel(teacher, { config: { simcse: { pooler_type: "avg", max_seq_length: 24 } } });
     const source = await openFolder(teacher);
     const tokenizer = await loadTokenizer(source);

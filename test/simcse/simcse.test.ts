@@ -1,5 +1,3 @@
-/** Model folders and the embedding class: every form of a checkpoint gives the same vectors, and a saved model loads with the same bits. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { FileError, FormatError, OptionError, ShapeError } from "../../src/errors.ts";
@@ -30,7 +28,6 @@ async function embed(path: string, options: Parameters<typeof SimCSE.loadFrom>[2
 }
 
 beforeAll(async () => {
-  await mkdir(plain);
   await writeTinyModel(plain);
 });
 
@@ -49,14 +46,12 @@ describe("a checkpoint", () => {
     ["with tensors that are not needed", (tensors: TensorToWrite[]) => [...tensors, positions]],
   ])("%s gives the same vectors", async (name, tensors) => {
     const path = join(folder, name.replaceAll(" ", "-"));
-    await mkdir(path);
     await writeTinyModel(path, { tensors });
     expect(await embed(path)).toEqual(await embed(plain));
   });
 
   it("without a pooler is refused for cls and good for the others", async () => {
     const path = join(folder, "headless");
-    await mkdir(path);
     await writeTinyModel(path, { tensors: (tensors) => tensors.filter(({ name }) => !name.startsWith("pooler")) });
     await expect(embed(path)).rejects.toThrow(FormatError);
     for (const pooler of poolerTypes.filter((type) => type !== "cls")) expect((await embed(path, { pooler })).length).toBe(6 * 32);

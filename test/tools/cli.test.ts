@@ -8,31 +8,16 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { choicesFrom } from "../../src/autograd/choices.ts";
 import { decodeNpy } from "../../src/io/formats/npy.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
-import { expectFailure, simcse } from "./run-simcse.ts";
+import { expectFailure, parsed, simcse, words } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const model = join(folder, "model");
 const text = join(folder, "sentences.txt");
-const trainArguments = (output: string) => [
-  "train",
-  "--model_name_or_path",
-  model,
-  "--train_file",
-  text,
-  "--output_dir",
-  output,
-  "--max_steps",
-  "3",
-  "--logging_steps",
-  "1",
-  "--per_device_train_batch_size",
-  "4",
-  "--max_seq_length",
-  "16",
-];
+const trainArguments = (output: string) =>
+  words(`train --model_name_or_path ${model} --train_file ${text} --output_dir ${output} --max_steps 3 --logging_steps 1
+    --per_device_train_batch_size 4 --max_seq_length 16`);
 
 beforeAll(async () => {
-  await mkdir(model);
   await writeTinyModel(model);
   await writeFile(text, `${tinySentences.join("\n")}\n`);
 });
@@ -44,10 +29,7 @@ describe("train, evaluate, encode", () => {
     const { code, stdout } = await simcse(trainArguments(output));
     expect(code).toBe(0);
     expect(stdout).toMatch(/step 3 .*loss/);
-    const log = (await readFile(join(output, "log.jsonl"), "utf8"))
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as { step: number; loss: number });
+    const log = parsed<{ step: number; loss: number }>(await readFile(join(output, "log.jsonl"), "utf8"));
     expect(log.map(({ step }) => step)).toEqual([1, 2, 3]);
     for (const { loss } of log) expect(loss).toBeGreaterThan(0);
     // The kernels that computed it, so that a run that goes on can have the same.
@@ -59,10 +41,7 @@ describe("train, evaluate, encode", () => {
     );
     const encoded = await simcse(["encode", "--model_name_or_path", output], { input: "A cat sleeps.\n\nRain fell.\n" });
     expect(encoded.code).toBe(0);
-    const lines = encoded.stdout
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as { sentence: string; embedding: number[] });
+    const lines = parsed<{ sentence: string; embedding: number[] }>(encoded.stdout);
     expect(lines.map(({ sentence }) => sentence)).toEqual(["A cat sleeps.", "", "Rain fell."]);
     for (const { embedding } of lines) expect(Math.hypot(...embedding)).toBeCloseTo(1, 5);
   });
@@ -96,17 +75,9 @@ describe("train, evaluate, encode", () => {
   it("writes .npy, and the same vectors whatever the batch size", async () => {
     const files = [join(folder, "a.npy"), join(folder, "b.npy")];
     for (const [i, file] of files.entries()) {
-      const { code, stdout } = await simcse([
-        "encode",
-        "--model_name_or_path",
-        output,
-        "--input",
-        text,
-        "--output",
-        file,
-        "--batch_size",
-        String(1 + i * 5),
-      ]);
+      const { code, stdout } = await simcse(
+        words(`encode --model_name_or_path ${output} --input ${text} --output ${file} --batch_size ${1 + i * 5}`),
+      );
       expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
     }
     const [a, b] = await Promise.all(files.map(async (file) => decodeNpy(await readFile(file), file)));
@@ -154,7 +125,6 @@ describe("bad input", () => {
 
   it("names a truncated file, and a model that does not say its pooler", async () => {
     const broken = join(folder, "truncated");
-    await mkdir(broken);
     await writeTinyModel(broken);
     expectFailure(await simcse(["encode", "--model_name_or_path", broken], { input: "x\n" }), "pooler", "cls_before_pooler");
     await truncate(join(broken, "model.safetensors"), 5000);
@@ -163,7 +133,6 @@ describe("bad input", () => {
 
   it("refuses a model that the device cannot hold, with the tensor and the limit", async () => {
     const large = join(folder, "large");
-    await mkdir(large);
     await writeTinyModel(large, { config: { vocab_size: 2 ** 24, hidden_size: 64 }, tensors: null });
     expectFailure(
       await simcse(["train", "--model_name_or_path", large, "--train_file", text, "--output_dir", join(folder, "y")]),

@@ -8,7 +8,7 @@ import { decodeNpy, encodeNpy } from "../../src/io/formats/npy.ts";
 import { int8Ranges, quantizeInt8 } from "../../src/simcse/embedding/int8-ranges.ts";
 import { golden, goldenVectors } from "../simcse/search/embedding-tools.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
-import { expectFailure, program, simcse } from "./run-simcse.ts";
+import { expectFailure, parsed, program, simcse, words } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const model = join(folder, "model");
@@ -28,18 +28,12 @@ async function succeed(args: readonly string[], options?: Parameters<typeof simc
   return stdout;
 }
 
-const parsed = <T>(stdout: string) =>
-  stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line) as T);
 const encode = async (args: readonly string[], input?: string) =>
   parsed<Line>(await succeed(["encode", "--model", model, ...args], input === undefined ? {} : { input }));
 
 let vectors: number[][];
 
 beforeAll(async () => {
-  await mkdir(model);
   await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
   await writeFile(text, `${tinySentences.join("\n")}\n`);
   vectors = (await encode(["--input", text])).map(({ embedding }) => embedding);
@@ -260,26 +254,9 @@ describe("index and search", () => {
     const records = parsed<{ id: string; metadata: object }>(await readFile(file("faq.records.jsonl"), "utf8"));
     expect(records[1]).toEqual({ sentence: tinySentences[1], id: "q1", metadata: { lang: "de", year: 2001 } });
     await succeed(["index", "build", "--model", model, ...columns, "--index", faq, "--vectors", file("faq.npy")]);
-    await succeed(
-      [
-        "index",
-        "add",
-        "--model",
-        model,
-        "--index",
-        faq,
-        "--input_format",
-        "jsonl",
-        "--id_column",
-        "id",
-        "--metadata_columns",
-        "lang",
-        "--upsert",
-      ],
-      {
-        input: '{"id":"q1","sentence":"A cat sleeps.","lang":"fr"}\n',
-      },
-    );
+    await succeed(words(`index add --model ${model} --index ${faq} --input_format jsonl --id_column id --metadata_columns lang --upsert`), {
+      input: '{"id":"q1","sentence":"A cat sleeps.","lang":"fr"}\n',
+    });
     const list = async (filter: object) =>
       parsed<{ id: string }>(await succeed(["index", "list", "--index", faq, "--filter", JSON.stringify(filter)])).map(({ id }) => id);
     expect(await list({ year: { gte: 2003 } })).toEqual(["q3", "q4", "q5"]);
@@ -295,20 +272,7 @@ describe("index and search", () => {
     const [, , , byVector] = parsed<Answer>((await simcse(["search", ...given, "--input", file("faq.npy")])).stdout);
     expect(byVector!.results).toMatchObject([{ id: "q3" }]);
     await writeFile(table, "key,text\na,one\nb,\na,three\n");
-    const twice = [
-      "index",
-      "build",
-      "--model",
-      model,
-      "--input",
-      table,
-      "--text_column",
-      "text",
-      "--id_column",
-      "key",
-      "--index",
-      file("twice.index"),
-    ];
+    const twice = words(`index build --model ${model} --input ${table} --text_column text --id_column key --index ${file("twice.index")}`);
     expectFailure(await simcse(twice), "row 3 of", 'the id "a", as row 1');
     expectFailure(
       await simcse(["search", "--model", model, "--index", faq, "--filter", '{"year":{"above":3}}', "x"]),

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
-import { simcse } from "./run-simcse.ts";
+import { parsed, simcse } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const model = join(folder, "model");
@@ -11,7 +11,6 @@ const data = join(folder, "data");
 const evaluate = (...more: string[]) => simcse(["evaluate", "--model_name_or_path", model, "--pooler", "avg", "--data_dir", data, ...more]);
 
 beforeAll(async () => {
-  await mkdir(model);
   await writeTinyModel(model);
   await mkdir(join(data, "SUBJ"), { recursive: true });
   // One sentence is longer than the model takes.
@@ -84,10 +83,7 @@ describe("simcse evaluate --eval_file", () => {
     const { sets, sts } = JSON.parse(await readFile(output, "utf8"));
     expect(sts).toBeUndefined();
     expect(sets.scored).toMatchObject({ kind: "scored pairs", n: 6, main: "spearman", metrics: { spearman: expect.any(Number) } });
-    const rows = (await readFile(predictions, "utf8"))
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line));
+    const rows = parsed(await readFile(predictions, "utf8"));
     expect(rows).toHaveLength(12);
     expect(rows[0]).toEqual({ set: "scored", a: pairs[0]![0], b: pairs[0]![1], score: 0, cosine: expect.any(Number) });
     expect(rows[6]).toMatchObject({ set: "faq", query: pairs[0]![0], rank_of_first_relevant: expect.any(Number) });

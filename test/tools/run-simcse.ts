@@ -6,6 +6,16 @@ import { expect } from "vitest";
 /** The command line as test/setup.ts bundled it. */
 export const program = resolve("out/commands/simcse.js");
 
+/** The values of JSON lines. */
+export const parsed = <T>(lines: string): T[] =>
+  lines
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as T);
+
+/** The words of a command line; what has spaces stays in a list. */
+export const words = (line: string): string[] => line.trim().split(/\s+/);
+
 export interface Ended {
   readonly code: number;
   readonly stdout: string;

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openFolder } from "../../src/io/folder-node.ts";
@@ -43,7 +43,6 @@ describe("simcse tokenizer train", () => {
 describe("simcse tokenizer prune", () => {
   it("makes a smaller model, or a smaller tokenizer where there are no weights", async () => {
     const [model, small] = [join(folder, "model"), join(folder, "small")];
-    await mkdir(model);
     await writeTinyModel(model);
     const { code, stderr } = await prune(small, "--model", model, "--train_file", text, "--vocab_size", "54");
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^54 of 58 tokens, \d+\.\d% of the text's \d+, saved in/) });

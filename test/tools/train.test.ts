@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { stream } from "../../src/nn/random.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../tiny-model.ts";
-import { expectFailure, program, simcse } from "./run-simcse.ts";
+import { expectFailure, parsed, program, simcse, words } from "./run-simcse.ts";
 
 const folder = await temporaryFolder();
 const model = join(folder, "model");
@@ -20,7 +20,6 @@ const trainArguments = (output: string, file = table) => [
 ];
 
 beforeAll(async () => {
-  await mkdir(model);
   await writeTinyModel(model);
   const rows = tinySentences.map((text, i) => [text, tinySentences[(i + 1) % 6]!, tinySentences[(i + 3) % 6]!]);
   await writeFile(table, `sent0,sent1\n${rows.map(([a, b]) => `"${a}","${b}"`).join("\n")}\n`);
@@ -29,15 +28,7 @@ beforeAll(async () => {
 
 describe("a run that is killed", () => {
   const steps = 30;
-  const options = (output: string) => [
-    ...trainArguments(output),
-    "--max_steps",
-    String(steps),
-    "--save_steps",
-    "1",
-    "--save_total_limit",
-    "2",
-  ];
+  const options = (output: string) => [...trainArguments(output), ...words(`--max_steps ${steps} --save_steps 1 --save_total_limit 2`)];
 
   /** Runs until `kill` resolves, and kills -9. Resolves with whether it was killed before it ended by itself. */
   async function killed(args: readonly string[], kill: (output: AsyncIterable<Buffer>) => Promise<void>): Promise<boolean> {
@@ -79,10 +70,7 @@ describe("a run that is killed", () => {
     const weights = (output: string) => readFile(join(output, "model.safetensors"));
     expect(Buffer.compare(await weights(broken), await weights(alone))).toBe(0);
     const losses = async (output: string) =>
-      (await readFile(join(output, "log.jsonl"), "utf8"))
-        .trim()
-        .split("\n")
-        .map((line) => (JSON.parse(line) as { loss: number }).loss);
+      parsed<{ loss: number }>(await readFile(join(output, "log.jsonl"), "utf8")).map(({ loss }) => loss);
     expect(await losses(broken)).toEqual(await losses(alone));
     const kept = (await readdir(broken)).filter((name) => name.includes("checkpoint"));
     expect(kept.sort()).toEqual([`checkpoint-${steps - 1}`, `checkpoint-${steps}`]);

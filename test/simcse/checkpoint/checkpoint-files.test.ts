@@ -1,8 +1,3 @@
-/**
- * Checkpoints as they are published: torch's files with BERT's and RoBERTa's names and no tokenizer.json give PyTorch's vectors, sentence-transformers
- * folders are read as configured, and missing settings are never guessed.
- */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError, SimcseError } from "../../../src/errors.ts";
@@ -312,7 +307,6 @@ it.each<[string, Parameters<typeof writeTinyModel>[1], string[]]>([
   ["no weights", { tensors: null }, ["model.safetensors"]],
 ])("%s is named", async (name, options, words) => {
   const broken = join(await temporaryFolder(), name);
-  await mkdir(broken);
   await writeTinyModel(broken, options);
   const loading = openFolder(broken).then((folder) => SimCSE.loadFrom(device, folder, { pooler: "cls" }));
   await expect(loading).rejects.toThrow(SimcseError);

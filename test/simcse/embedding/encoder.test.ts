@@ -1,5 +1,3 @@
-/** `encode` in all its forms: every option against the plain vectors, and streams that are read only a little faster than results are taken. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { ClosedError, NonFiniteError, OptionError } from "../../../src/errors.ts";
@@ -13,7 +11,6 @@ import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model
 
 const device = await openTestDevice();
 const folder = join(await temporaryFolder(), "model");
-await mkdir(folder);
 await writeTinyModel(folder);
 const model = await SimCSE.loadFrom(device, await openFolder(folder), { pooler: "avg", batchSize: 4, maxLength: 16 });
 afterAll(() => model.close());

@@ -1,5 +1,3 @@
-/** Encoding in halves: close to f32 with the repository's own model, in half the memory, and nothing is lost that a model is saved or trained with. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { NonFiniteError, OptionError } from "../../../src/errors.ts";
@@ -59,7 +57,6 @@ describe("the repository's own model", () => {
 
 describe("a checkpoint in f32", async () => {
   const folder = join(await temporaryFolder(), "model");
-  await mkdir(folder);
   await writeTinyModel(folder);
   const whole = await load(folder, "f32", "avg");
   const halves = await load(folder, "f16", "avg");
@@ -101,7 +98,6 @@ describe("a checkpoint in f32", async () => {
 
   it("says which dtype to use when halves cannot hold its numbers", async () => {
     const large = join(await temporaryFolder(), "large");
-    await mkdir(large);
     await writeTinyModel(large, {
       tensors: (all) =>
         all.map((tensor) =>

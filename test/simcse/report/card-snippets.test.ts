@@ -1,6 +1,6 @@
 /** The Python of a model card makes the model's vectors, for every pooler and for architectures without a pooler of their own. */
 import { readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { MemoryFolder } from "../../../src/io/folder.ts";
@@ -23,7 +23,6 @@ it.runIf(await hasPython("torch", "transformers", "sentence_transformers"))(
   async () => {
     const path = await temporaryFolder();
     const tiny = join(path, "tiny");
-    await mkdir(tiny);
     await writeTinyModel(tiny, { layers: 3 });
     const models = [
       ...poolerTypes.map((pooler) => ({ name: pooler as string, source: openFolder(tiny), pooler })),

@@ -1,5 +1,5 @@
 /** The index of `SimCSE`: built, changed, searched, saved and loaded; and invalid files. */
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
@@ -15,7 +15,6 @@ import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model
 const device = await openTestDevice();
 const folder = await temporaryFolder();
 const modelFolder = join(folder, "model");
-await mkdir(modelFolder);
 await writeTinyModel(modelFolder);
 const load = async (pooler: "avg" | "cls_before_pooler" = "avg") => SimCSE.loadFrom(device, await openFolder(modelFolder), { pooler });
 const model = await load();

@@ -1,5 +1,5 @@
 /** Training as a library call: the same model encodes, trains, searches and goes on training; what it saves opens again; runs are stopped and resumed. */
-import { mkdir, mkdtemp } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { DataError, OptionError } from "../../../src/errors.ts";
@@ -13,7 +13,6 @@ import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model
 const device = await openTestDevice();
 const folder = await temporaryFolder();
 const path = join(folder, "model");
-await mkdir(path);
 await writeTinyModel(path);
 
 const load = (options: { training?: boolean; pooler?: "avg" | "cls"; maxLength?: number } = {}) =>

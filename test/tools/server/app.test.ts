@@ -1,5 +1,3 @@
-/** The server as its clients see it: OpenAI's own client, the original demo's page, many clients at once, and clients with invalid requests. */
-import { mkdir } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -17,7 +15,6 @@ import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model
 
 const device = await openTestDevice();
 const folder = join(await temporaryFolder(), "tiny");
-await mkdir(folder);
 await writeTinyModel(folder);
 const model = await SimCSE.loadFrom(device, await openFolder(folder), { pooler: "avg", batchSize: 8 });
 await model.buildIndex([...tinySentences, "<img src=x onerror=alert(1)>"]);

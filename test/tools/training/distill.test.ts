@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, expect, it } from "vitest";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
-import { expectFailure, program, simcse } from "../run-simcse.ts";
+import { expectFailure, program, simcse, words } from "../run-simcse.ts";
 
 const folder = await temporaryFolder();
 const path = (name: string) => join(folder, name);
@@ -16,11 +16,11 @@ const command = (output: string, ...more: string[]) => [
 ];
 const distill = (output: string, ...more: string[]) => simcse(command(output, ...more));
 const small = ["--layers", "2,0", "--vocab_size", "50"];
+const lasting = words("--num_train_epochs 12 --similarity_weight 1 --do_eval false");
 const weightsOf = (output: string) => readFile(join(path(output), "model.safetensors"));
 const json = async (output: string, file: string) => JSON.parse(await readFile(join(path(output), file), "utf8"));
 
 beforeAll(async () => {
-  await mkdir(path("teacher"));
   await writeTinyModel(path("teacher"), { layers: 3 });
   const other = (i: number, step: number) => tinySentences[(i + step) % 6]!;
   const texts = Array.from({ length: 36 }, (_, i) => `${other(i, 0)} ${tinySentences[Math.floor(i / 6)]}`);
@@ -30,16 +30,7 @@ beforeAll(async () => {
 });
 
 it("makes a student from layers and tokens of its teacher, and trains it on the teacher's vectors", async () => {
-  const { code, stderr, stdout } = await distill(
-    "student",
-    ...small,
-    "--num_train_epochs",
-    "12",
-    "--similarity_weight",
-    "1",
-    "--do_eval",
-    "false",
-  );
+  const { code, stderr, stdout } = await distill("student", ...small, ...lasting);
   expect(stderr).toContain("texts of sent0, sent1; left out: id, label; 12 texts");
   expect(stderr).toContain("48 different texts; of the others 1 is blank, 6 occur before");
   expect(stderr).toMatch(/student: 2 layers of 32, 50 tokens, 0\.0 M parameters/);
@@ -49,7 +40,7 @@ it("makes a student from layers and tokens of its teacher, and trains it on the 
   expect(losses.at(-1)!).toBeLessThan(losses[0]! / 2);
   expect(await json("student", "config.json")).toMatchObject({ num_hidden_layers: 2, vocab_size: 50, hidden_dropout_prob: 0.1 });
   expect((await json("student", "trainer_state.json")).options).toMatchObject({ dropout: 0, warmupSteps: 0.1, loggingSteps: 2 });
-  const again = await distill("student", ...small, "--num_train_epochs", "12", "--similarity_weight", "1", "--do_eval", "false");
+  const again = await distill("student", ...small, ...lasting);
   expect(again.stderr).toContain("is already finished");
 });
 

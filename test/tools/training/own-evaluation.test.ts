@@ -1,9 +1,9 @@
 /** `simcse train` with your own data: the loss that follows from the columns, a held-out part, and files to evaluate on. */
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
-import { expectFailure, simcse } from "../run-simcse.ts";
+import { expectFailure, simcse, words } from "../run-simcse.ts";
 
 const folder = await temporaryFolder();
 const path = (name: string) => join(folder, name);
@@ -16,7 +16,6 @@ const train = (file: string, output: string, ...more: string[]) =>
 const stateOf = async (output: string) => JSON.parse(await readFile(join(path(output), "trainer_state.json"), "utf8"));
 
 beforeAll(async () => {
-  await mkdir(path("model"));
   await writeTinyModel(path("model"));
   const pairs = Array.from({ length: 36 }, (_, i) => [
     `${tinySentences[i % 6]} ${tinySentences[Math.floor(i / 6)]}`,
@@ -43,14 +42,9 @@ it("keeps a part back, evaluates on it and on a file, and keeps the best by a me
   const { code, stderr } = await train(
     "faq.csv",
     "faq",
-    ...["--do_eval", "--data_dir", path("nowhere")],
-    "--eval_split",
-    "0.3",
-    "--eval_file",
-    path("scored.csv"),
-    "--eval_steps",
-    "2",
-    "--load_best_model_at_end",
+    ...words(
+      `--do_eval --data_dir ${path("nowhere")} --eval_split 0.3 --eval_file ${path("scored.csv")} --eval_steps 2 --load_best_model_at_end`,
+    ),
   );
   expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/\d+ of them are held out/) });
   expect(stderr).toContain("loss: infonce, the one for pairs");
@@ -80,37 +74,18 @@ it("trains on scores with CoSENT and on labels with the contrastive loss, in chu
 });
 
 it("mines hard negatives into triplets that train reads, and distils given vectors", async () => {
-  const mined = await simcse([
-    "data",
-    "mine",
-    "--model",
-    path("model"),
-    "--pooler",
-    "avg",
-    "--train_file",
-    path("faq.csv"),
-    "--output",
-    path("mined.csv"),
-    "--margin",
-    "0",
-  ]);
+  const mined = await simcse(
+    words(`data mine --model ${path("model")} --pooler avg --train_file ${path("faq.csv")} --output ${path("mined.csv")} --margin 0`),
+  );
   expect(mined.stderr).toMatch(/\d+ triplets in .*mined\.csv/);
   const trained = await train("mined.csv", "mined");
   expect(trained.stderr).toMatch(/mined\.csv: 3 columns: sent0, sent1, hard_neg; \d+ triplets/);
   expect(trained.code).toBe(0);
 
   await writeFile(path("texts.txt"), `${tinySentences.join("\n")}\n`);
-  const encoded = await simcse([
-    "encode",
-    "--model",
-    path("model"),
-    "--pooler",
-    "avg",
-    "--input",
-    path("texts.txt"),
-    "--output",
-    path("vectors.npy"),
-  ]);
+  const encoded = await simcse(
+    words(`encode --model ${path("model")} --pooler avg --input ${path("texts.txt")} --output ${path("vectors.npy")}`),
+  );
   expect(encoded.code).toBe(0);
   const distilled = await train("texts.txt", "student", "--target_vectors", path("vectors.npy"), "--similarity_weight", "1");
   expect(distilled.stderr).toContain("loss: distill, the one for texts with vectors");

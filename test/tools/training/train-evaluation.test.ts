@@ -7,7 +7,7 @@ import { openFolder } from "../../../src/io/folder-node.ts";
 import { loadTokenizer } from "../../../src/io/tokenizer.ts";
 import type { SeedsSummary } from "../../../src/simcse/report/seeds.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
-import { expectFailure, program, simcse } from "../run-simcse.ts";
+import { expectFailure, parsed, program, simcse } from "../run-simcse.ts";
 
 const folder = await temporaryFolder();
 const model = join(folder, "model");
@@ -21,7 +21,6 @@ const trainArguments = (output: string, ...more: string[]) => [
 ];
 
 beforeAll(async () => {
-  await mkdir(model);
   await writeTinyModel(model);
   await writeFile(text, `${tinySentences.join("\n")}\n`);
   for (const set of ["STS/STSBenchmark", "SICK", "SUBJ"]) await mkdir(join(data, set), { recursive: true });
@@ -38,10 +37,7 @@ beforeAll(async () => {
   await writeFile(join(data, "SUBJ/subj.subjective"), lines(tinySentences.slice(3)));
 });
 
-async function entriesOf(output: string) {
-  const lines = (await readFile(join(output, "log.jsonl"), "utf8")).trim().split("\n");
-  return lines.map((line) => JSON.parse(line) as Record<string, number>);
-}
+const entriesOf = async (output: string) => parsed<Record<string, number>>(await readFile(join(output, "log.jsonl"), "utf8"));
 
 async function seedsOf(output: string) {
   return JSON.parse(await readFile(join(output, "seeds.json"), "utf8")) as SeedsSummary;
