@@ -1,6 +1,6 @@
 /** Assertions that f32 results equal float64 ones within a stated number of roundings. */
 import { expect } from "vitest";
-import { derivative, directionalDerivative, type ScalarFunction } from "../reference/differences.ts";
+import { derivative, directionalDerivative, type ScalarFunction, weighted } from "../reference/differences.ts";
 import { integers } from "./data.ts";
 
 /** The largest relative error of one f32 rounding. */
@@ -67,4 +67,15 @@ export function expectGradient(
   const direction = Float64Array.from(integers(count, 2, count + 1), (bit) => 2 * bit - 1);
   const along = live.reduce((sum, v, i) => sum + v * direction[i]!, 0);
   expectClose([along], [directionalDerivative(value, at, direction)], { ...tolerance, scale: size * Math.sqrt(count) });
+}
+
+/** Expects `actual` to be what a function's adjoint makes of `dy` at `x`: the gradient of the function's results, weighted with `dy`. */
+export function expectAdjoint(
+  actual: Float32Array,
+  x: ArrayLike<number>,
+  dy: ArrayLike<number>,
+  f: (x: Float64Array) => ArrayLike<number>,
+  tolerance?: Parameters<typeof expectGradient>[3],
+): void {
+  expectGradient(actual, x, weighted(dy, f), tolerance);
 }

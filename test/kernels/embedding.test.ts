@@ -3,9 +3,8 @@ import { ShapeError } from "../../src/errors.ts";
 import { embedding, gatherOrder, gatherRuns } from "../../src/kernels/embedding.ts";
 import { f32 } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
-import { weighted } from "../reference/differences.ts";
 import * as reference from "../reference/embedding.ts";
-import { expectClose, expectGradient, expectSame } from "./close.ts";
+import { expectAdjoint, expectClose, expectSame } from "./close.ts";
 import { integers, normals } from "./data.ts";
 import { batchInputs, batchOfRows, batchStep } from "./packed-batch.ts";
 import { adjoint, build, execute } from "./run.ts";
@@ -83,24 +82,9 @@ describe("embedding", () => {
       expectClose(outputs.y!, f(word, position, tokenType));
       // At most all rows are summed into one: of the first token type, or of one id.
       const sums = { terms: rows, scale: Math.sqrt(rows), samples: 6 };
-      expectGradient(
-        outputs.word!,
-        word,
-        weighted(dy, (at) => f(at, position, tokenType)),
-        sums,
-      );
-      expectGradient(
-        outputs.position!,
-        position,
-        weighted(dy, (at) => f(word, at, tokenType)),
-        sums,
-      );
-      expectGradient(
-        outputs.tokenType!,
-        tokenType,
-        weighted(dy, (at) => f(word, position, at)),
-        sums,
-      );
+      expectAdjoint(outputs.word!, word, dy, (at) => f(at, position, tokenType), sums);
+      expectAdjoint(outputs.position!, position, dy, (at) => f(word, at, tokenType), sums);
+      expectAdjoint(outputs.tokenType!, tokenType, dy, (at) => f(word, position, at), sums);
       const unused = Array.from({ length: vocabulary }, (_, id) => id).filter((id) => !batch.ids.includes(id));
       for (const id of unused) expectSame(outputs.word!.subarray(id * width, (id + 1) * width), new Float32Array(width));
     }

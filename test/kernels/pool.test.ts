@@ -2,9 +2,8 @@ import { describe, it } from "vitest";
 import { f32, u32 } from "../../src/kernels/language/operation.ts";
 import { type Pooling, pool } from "../../src/kernels/pool.ts";
 import { openTestDevice } from "../device.ts";
-import { weighted } from "../reference/differences.ts";
 import * as reference from "../reference/pool.ts";
-import { expectClose, expectGradient } from "./close.ts";
+import { expectAdjoint, expectClose } from "./close.ts";
 import { normals } from "./data.ts";
 import { batchInputs, batchStep, packedBatch } from "./packed-batch.ts";
 import { adjoint, build, execute } from "./run.ts";
@@ -51,7 +50,7 @@ describe("pool", () => {
       const f = (at: ArrayLike<number>) => reference.pool(at, width, batch.lengths, poolings);
       // Sums of 512 rows of deviation one, divided by their number.
       expectClose(y!, f(x), { terms: Math.max(...batch.lengths) });
-      expectGradient(dx!, x, weighted(dy, f));
+      expectAdjoint(dx!, x, dy, f);
     }
     program.close();
   });
@@ -74,7 +73,7 @@ describe("pool", () => {
     const { y, dx } = await execute(program, { inputs, live: { rows: 38, sentences: 3 } });
     const f = (at: ArrayLike<number>) => reference.pool(at, width, lengths, poolings, 2);
     expectClose(y!, f(x), { terms: 30 });
-    expectGradient(dx!, x, weighted(dy, f), { samples: 38 * width });
+    expectAdjoint(dx!, x, dy, f, { samples: 38 * width });
     program.close();
   });
 
@@ -99,7 +98,7 @@ describe("pool", () => {
         ...reference.pool(Array.from(at).slice(start * width, (start + count) * width), width, [count], ["mean", "last"]),
       ]);
     expectClose(y!, f(x), { terms: 4 });
-    expectGradient(dx!, x, weighted(dy, f), { samples: 8 * width });
+    expectAdjoint(dx!, x, dy, f, { samples: 8 * width });
     program.close();
   });
 });

@@ -5,11 +5,10 @@ import type { Layout } from "../../../src/kernels/matmul/attributes.ts";
 import { matmul } from "../../../src/kernels/matmul/matmul.ts";
 import { gelu } from "../../../src/kernels/pointwise/pointwise.ts";
 import { openTestDevice } from "../../device.ts";
-import { weighted } from "../../reference/differences.ts";
 import { gelu as gelu64, geluDerivative } from "../../reference/gelu.ts";
 import * as reference from "../../reference/matmul.ts";
 import { columnSum } from "../../reference/reductions.ts";
-import { expectClose, expectGradient } from "../close.ts";
+import { expectAdjoint, expectClose } from "../close.ts";
 import { normals } from "../data.ts";
 import { adjoint, build, execute } from "../run.ts";
 import { matmulVariants } from "../variants.ts";
@@ -32,25 +31,9 @@ describe.each(layouts)("matmul's gradients in layout %s", (layout) => {
     const of = (a: ArrayLike<number>, b: ArrayLike<number>, bias?: ArrayLike<number>) =>
       reference.matmul(layout, now, a, b, { scale: options.scale, ...(bias ? { bias } : {}) });
     const scale = (terms: number) => ({ terms, scale: options.scale * Math.sqrt(terms) });
-    expectGradient(
-      outOfMemory("a", outputs.da!),
-      a,
-      weighted(dc, (x) => of(x, b)),
-      scale(now.n),
-    );
-    expectGradient(
-      outOfMemory("b", outputs.db!),
-      b,
-      weighted(dc, (x) => of(a, x)),
-      scale(now.m),
-    );
-    if (options.bias)
-      expectGradient(
-        outputs.dBias!,
-        bias,
-        weighted(dc, (x) => of(a, b, x)),
-        { terms: now.m, scale: Math.sqrt(now.m) },
-      );
+    expectAdjoint(outOfMemory("a", outputs.da!), a, dc, (x) => of(x, b), scale(now.n));
+    expectAdjoint(outOfMemory("b", outputs.db!), b, dc, (x) => of(a, x), scale(now.m));
+    if (options.bias) expectAdjoint(outputs.dBias!, bias, dc, (x) => of(a, b, x), { terms: now.m, scale: Math.sqrt(now.m) });
     close();
   });
 });
