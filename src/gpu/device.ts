@@ -6,6 +6,7 @@
  * An error belongs to the call that caused it (`error-scope.ts`), never to the device. Only a lost or closed device fails everything on it.
  */
 import { CapacityError, DeviceError, type SimcseError } from "../errors.ts";
+import { adapterName } from "./adapter-name.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import { inErrorScope, type Refusal } from "./error-scope.ts";
 import { Lifetime } from "./lifetime.ts";
@@ -113,13 +114,9 @@ export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, enviro
   }
 }
 
-function adapterName(info: GPUAdapterInfo): string {
-  return info.description || info.device || [info.vendor, info.architecture].filter(Boolean).join(" ") || "unnamed adapter";
-}
-
 /** An open WebGPU device. `openDevice` opens one. */
 export class Device {
-  /** The adapter's own name. */
+  /** The card and its driver, as far as the adapter tells them. */
   readonly name: string;
   readonly counters: DeviceCounters = { buffers: 0, bufferBytes: 0, bindGroups: 0, pipelines: 0, submits: 0, readbacks: 0 };
   /** Resolves when the device is gone: `destroyed` after `close`, else a driver reset or an unplugged GPU. */

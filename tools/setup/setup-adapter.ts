@@ -5,6 +5,7 @@
  * one is installed with apt. On macOS and Windows Dawn uses Metal and Direct3D, and there is nothing to install.
  */
 import { DeviceError } from "../../src/errors.ts";
+import { adapterName } from "../../src/gpu/adapter-name.ts";
 import { distribution, openApt } from "./apt.ts";
 import { type BrowserName, findBrowser, variableOf } from "./find-browser.ts";
 import { type AdapterInfo, probeAdapter } from "./probe-adapter.ts";
@@ -155,7 +156,6 @@ export async function setUpCompilers({ install, log }: SetupOptions): Promise<st
 /** One line with the adapter and the environment it needs. */
 export function describeAdapter({ info, environment }: FoundAdapter): string {
   const kind = info.isFallbackAdapter ? "software" : "GPU";
-  const name = info.description || info.device || "unnamed";
   const variables = Object.entries(environment).map(([variable, value]) => `${variable}=${value}`);
-  return `adapter: ${name} (${info.vendor} ${info.architecture}, ${kind})${variables.length > 0 ? `, with ${variables.join(" ")}` : ""}`;
+  return `adapter: ${adapterName(info)} (${info.vendor} ${info.architecture}, ${kind})${variables.length > 0 ? `, with ${variables.join(" ")}` : ""}`;
 }
