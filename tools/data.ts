@@ -89,7 +89,7 @@ async function fetchDataSet({ file, folder }: DataSet, outputDir: string, baseUr
   let progress = noProgress;
   try {
     const { bytes, checksum, checked } = await downloadFile(`${baseUrl}/${file}`, path, {
-      ...(recorded !== null && { checksum: { algorithm: "sha256", digest: recorded } }),
+      checksum: recorded === null ? undefined : { algorithm: "sha256", digest: recorded },
       onProgress: (done, total) => {
         if (progress === noProgress && total !== null) progress = startProgress(Math.ceil(total / 1e6), `${file} (MB)`);
         progress.update(Math.floor(done / 1e6), "");

@@ -20,7 +20,7 @@ export const doctorCommand = new Command("doctor")
   .action(async ({ adapter, kernels = false }: { adapter?: string; kernels?: boolean }) => {
     const { environment } = await findAdapter({ install: false, log: () => {} });
     Object.assign(process.env, environment);
-    await using device = await openDevice(adapter ? { adapter } : {});
+    await using device = await openDevice({ adapter });
     if (kernels) {
       process.stdout.write(`${aligned(kernelTable([{ name: "this adapter", capabilities: device.capabilities }, ...knownDevices]))}\n`);
       return;

@@ -175,7 +175,7 @@ const listCommand = withOptions(
 
   async function* lines(path: string): AsyncGenerator<string> {
     for await (const { id, sentence, metadata } of indexedSentences(await folderOf(path), basename(path)))
-      if (given.filter === undefined || matches(metadata)) yield `${JSON.stringify({ id, sentence, ...(metadata && { metadata }) })}\n`;
+      if (given.filter === undefined || matches(metadata)) yield `${JSON.stringify({ id, sentence, metadata })}\n`;
   }
 });
 

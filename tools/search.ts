@@ -91,7 +91,7 @@ async function* answers(all: AsyncIterable<Answer>, { threshold }: SearchCommand
     if (kept.length === 0 && best !== undefined && ++without <= mostNamed)
       say(`query ${number}: the best result has ${Number(best.score.toFixed(6))}, below --threshold ${threshold}`);
     const { sentence, id, metadata } = query;
-    yield `${JSON.stringify({ number: number++, ...(sentence !== undefined && { query: sentence }), ...(id !== undefined && { id }), ...(metadata && { metadata }), results: kept })}\n`;
+    yield `${JSON.stringify({ number: number++, query: sentence, id, metadata, results: kept })}\n`;
   }
   if (without > mostNamed) say(`${without} of ${number} queries have no result of at least --threshold ${threshold}`);
 }

@@ -6,7 +6,7 @@ import { askingMeanwhile, pollsByTimer } from "./firefox-polling.ts";
 /** Opens a WebGPU device. Throws `DeviceError` where the browser has no WebGPU or no adapter. */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const gpu = globalThis.navigator?.gpu;
-  if (gpu !== undefined) return openDeviceOn(gpu, options, pollsByTimer() ? { waitFor: askingMeanwhile } : {});
+  if (gpu !== undefined) return openDeviceOn(gpu, options, { waitFor: pollsByTimer() ? askingMeanwhile : undefined });
   if (isBrowser()) {
     throw new DeviceError(
       "This browser has no WebGPU.",

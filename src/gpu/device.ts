@@ -72,9 +72,9 @@ export interface DeviceEnvironment {
   /** Runs when the device is closed. */
   readonly onClose?: () => void;
   /** How to wait for work of the device; as promises do if absent. `software`: the adapter runs on this machine's CPU cores. */
-  readonly waitFor?: (gpu: GPUDevice, software: boolean) => Wait;
+  readonly waitFor?: ((gpu: GPUDevice, software: boolean) => Wait) | undefined;
   /** Calls what asks for the adapter. */
-  readonly asking?: <T>(ask: () => T) => T;
+  readonly asking?: (<T>(ask: () => T) => T) | undefined;
 }
 
 /** Waits for work of a device. */

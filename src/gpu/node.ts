@@ -65,7 +65,7 @@ export async function openDevice(options: NodeDeviceOptions = {}): Promise<Devic
     return await openDeviceOn(gpu, options, {
       onClose: release,
       waitFor: (_, software) => (software ? waitPatiently : waitPlainly),
-      ...(card === undefined ? {} : { asking: (ask) => withCardFirst(card, ask) }),
+      asking: card === undefined ? undefined : (ask) => withCardFirst(card, ask),
     });
   } catch (error) {
     release();

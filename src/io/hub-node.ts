@@ -273,7 +273,7 @@ class HubFolder implements RepositoryFolder {
       const { word, path: before } = repositoryTypes[this.repository.type];
       await downloadFile(`${endpointOf(this.options)}/${before}${this.name}/resolve/${this.commit}/${path}`, blob, {
         shown: pathIn(this, file),
-        ...(accessToken && { headers: { authorization: `Bearer ${accessToken}` } }),
+        headers: accessToken ? { authorization: `Bearer ${accessToken}` } : undefined,
         size,
         checksum: { algorithm: oid.length === 40 ? "git" : "sha256", digest: oid },
         remedyFor: (status) =>

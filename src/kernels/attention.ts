@@ -217,7 +217,7 @@ export interface AttentionOptions {
   /** The probability of dropout of the weights, in [0, 1). */
   readonly dropout: number;
   /** The largest distance in tokens at which a token sees another; all of the sentence if absent. */
-  readonly window?: number;
+  readonly window?: number | undefined;
   /** A bias of the scores by relative position: its table, f32 or f16 [2 · starts.length, heads], and the buckets of distances that it is for. */
   readonly bias?: { readonly table: Operand; readonly starts: BucketStarts };
 }

@@ -199,9 +199,9 @@ export interface EmbeddingTables {
   /** [vocabulary, hiddenSize]; each table is f32, or f16 if it is frozen. */
   readonly word: Operand;
   /** [positions, hiddenSize]; absent in models whose positions are elsewhere. */
-  readonly position?: Operand;
+  readonly position?: Operand | undefined;
   /** [types, hiddenSize]; its first row is used. Absent in models without token types. */
-  readonly tokenType?: Operand;
+  readonly tokenType?: Operand | undefined;
 }
 
 /** [tokens, hiddenSize], stored as `dtype`, from the batch's token table u32 [tokens, 4]. The indices are needed for gradients. */

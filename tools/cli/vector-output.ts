@@ -59,7 +59,7 @@ async function* jsonLines(chunks: AsyncIterable<VectorChunk>, precision: Precisi
       const stored = data.subarray(row * width, (row + 1) * width);
       // f16 values as numbers, not as bits.
       const embedding = Array.from(precision === "f16" ? decodeRows("f16", { data: stored }, dimension) : stored);
-      yield `${JSON.stringify({ ...record, embedding, ...(scales && { scale: scales[row] }) })}\n`;
+      yield `${JSON.stringify({ ...record, embedding, scale: scales?.[row] })}\n`;
     }
   }
 }

@@ -33,9 +33,9 @@ export interface AppOptions {
     readonly waiting: number;
   };
   /** If given, every request except the page and /healthz must carry it. */
-  readonly apiKey?: string;
+  readonly apiKey?: string | undefined;
   /** Origins whose pages may send requests, or `*`; none if absent. */
-  readonly corsOrigins?: readonly string[];
+  readonly corsOrigins?: readonly string[] | undefined;
   /** Host names that requests may use, beside localhost and addresses; any if absent. */
   readonly hosts?: readonly string[];
   /** Whether inputs may be ids of the model's tokenizer; false if absent. */
@@ -82,7 +82,7 @@ export function createApp(options: AppOptions): App {
   app.on("GET", healthPaths, async (context) => {
     const failure = await service.failure();
     const status = draining ? "draining" : failure === null ? "ok" : "failed";
-    return context.json({ status, model: names[0], ...(failure !== null && { reason: failure }) }, status === "ok" ? 200 : 503);
+    return context.json({ status, model: names[0], reason: failure ?? undefined }, status === "ok" ? 200 : 503);
   });
   app.get("/metrics", async (context) =>
     context.body(await metrics.registry.metrics(), 200, { "Content-Type": metrics.registry.contentType }),

@@ -30,8 +30,8 @@ export function parseSearchRequest(body: unknown, names: readonly string[], limi
   return {
     queries: textsOf(input, limits),
     topK: checkedTopK(top_k ?? usualResults, "top_k"),
-    ...((threshold ?? null) !== null && { threshold: checkedThreshold(threshold) }),
-    ...((filter ?? null) !== null && { filter: filter as Filter }),
+    threshold: threshold === undefined || threshold === null ? undefined : checkedThreshold(threshold),
+    filter: (filter ?? undefined) as Filter | undefined,
   };
 }
 

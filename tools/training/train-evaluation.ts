@@ -58,9 +58,7 @@ export async function openDevEvaluation(given: TrainOptions, held: EvaluationSet
       ...(ofSentEval && isLeftOut ? [`${given.data_dir} is not there: evaluated on your own sets only (--data_dir)`] : []),
       ...(sts?.missing ?? []).map((path) => `${path} is not there: its task is left out of the evaluation`),
       ...(transfer?.missing ?? []).map((path) => `${path} is not there: its task is left out of eval_avg_transfer`),
-      ...(folder
-        ? await unusualSizes(folder, { sts: averagedTasks("dev"), ...(transfer && { transfer: TRANSFER_TASKS }), mode: "dev" })
-        : []),
+      ...(folder ? await unusualSizes(folder, { sts: averagedTasks("dev"), transfer: transfer ? TRANSFER_TASKS : [], mode: "dev" }) : []),
     ],
   };
 }

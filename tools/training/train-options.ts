@@ -29,11 +29,11 @@ export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, Trai
   readonly eval_columns?: string;
   readonly seeds?: readonly number[];
   readonly pad_to_max_length?: string | boolean;
-  readonly logging_dir?: string;
-  readonly run_name?: string;
+  readonly logging_dir?: string | undefined;
+  readonly run_name?: string | undefined;
   readonly disable_tqdm?: boolean;
   readonly print_plan?: boolean;
-  readonly profile?: string | boolean;
+  readonly profile?: string | boolean | undefined;
   readonly autotune?: boolean;
   readonly save_adapter?: boolean;
 }

@@ -26,9 +26,9 @@ export function optionsOfSeed(given: TrainOptions, seed: number): TrainOptions {
     ...given,
     seed,
     output_dir: join(given.output_dir, folder),
-    ...(given.logging_dir !== undefined && { logging_dir: join(given.logging_dir, folder) }),
-    ...(given.run_name !== undefined && { run_name: `${given.run_name} ${folder}` }),
-    ...(typeof given.profile === "string" && { profile: given.profile.replace(/(\.\w+)?$/, `-${seed}$1`) }),
+    logging_dir: given.logging_dir && join(given.logging_dir, folder),
+    run_name: given.run_name && `${given.run_name} ${folder}`,
+    profile: typeof given.profile === "string" ? given.profile.replace(/(\.\w+)?$/, `-${seed}$1`) : given.profile,
   };
 }
 

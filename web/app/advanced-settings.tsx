@@ -63,7 +63,7 @@ export function AdvancedSettings({ facts: { settings } }: { readonly facts: Plan
             name={name}
             value={settings[setting]}
             min={min}
-            {...(step && { step })}
+            step={step}
             disabled={disabled}
             onChange={(value) => change({ [setting]: value })}
           />

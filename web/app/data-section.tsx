@@ -30,7 +30,7 @@ async function open(files: readonly File[], header?: boolean): Promise<void> {
   forget();
   preview.value = null;
   given.value = files;
-  const opened = await perform("data", "Reading the beginning", () => engine.openData({ files, ...(header !== undefined && { header }) }));
+  const opened = await perform("data", "Reading the beginning", () => engine.openData({ files, header }));
   if (opened === undefined) return;
   preview.value = opened;
   roles.value = opened.roles;

@@ -55,15 +55,7 @@ export function DropZone({ onFiles, accept, choose, chooseFolder, disabled = fal
           </button>
         )}
       </div>
-      <input
-        ref={files}
-        type="file"
-        hidden
-        multiple
-        {...(accept && { accept })}
-        aria-label={choose}
-        onChange={(event) => take(event.currentTarget)}
-      />
+      <input ref={files} type="file" hidden multiple accept={accept} aria-label={choose} onChange={(event) => take(event.currentTarget)} />
       {chooseFolder && (
         <input
           ref={folder}

@@ -5,9 +5,9 @@ interface NumberFieldProps {
   /** Hugging Face's name of the setting. */
   readonly name: string;
   readonly value: number;
-  readonly min?: number;
-  readonly max?: number;
-  readonly step?: number | "any";
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
+  readonly step?: number | "any" | undefined;
   readonly disabled: boolean;
   readonly onChange: (value: number) => void;
 }
@@ -20,8 +20,8 @@ export function NumberField({ label, name, value, min, max, step = 1, disabled, 
         type="number"
         name={name}
         value={value}
-        {...(min !== undefined && { min })}
-        {...(max !== undefined && { max })}
+        min={min}
+        max={max}
         step={step}
         required
         disabled={disabled}

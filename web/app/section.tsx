@@ -49,7 +49,7 @@ function ActivityLine({ section }: { readonly section: SectionName }) {
     <div class="activity" role="status">
       {activity && (
         <>
-          <progress {...(activity.progress !== null && { value: activity.progress })} max={1} aria-label={activity.text} />
+          <progress value={activity.progress ?? undefined} max={1} aria-label={activity.text} />
           <span>{activity.text}</span>
           <button type="button" class="quiet" onClick={activity.stop}>
             Stop

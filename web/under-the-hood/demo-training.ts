@@ -109,7 +109,7 @@ export async function trainDemo(device: Device, options: DemoTrainingOptions, ho
           hooks.onLog?.(entry);
         },
         evaluate: async (encode) => ({ demo_spearman: await score(step, encode) }),
-        ...(hooks.signal ? { signal: hooks.signal } : {}),
+        signal: hooks.signal,
       },
     });
     if (isScored && scores.at(-1)!.step !== step) {

@@ -44,7 +44,7 @@ export interface Measurement {
 export interface KernelCheck {
   readonly operation: string;
   /** Capabilities that make the device choose each variant; the device's own if absent. */
-  readonly variants?: (device: Device) => readonly Variant[];
+  readonly variants?: ((device: Device) => readonly Variant[]) | undefined;
   readonly measure: (device: Device, capabilities: Capabilities) => Promise<Measurement[]>;
 }
 
@@ -88,7 +88,7 @@ const weightSeed = 1000;
 
 /** Checks a function and its gradient, the latter against finite differences of the reference. */
 export function functionCheck({ operation, variants, ...check }: FunctionCheck): KernelCheck {
-  return { operation, ...(variants ? { variants } : {}), measure: (device, capabilities) => measureFunction(check, device, capabilities) };
+  return { operation, variants, measure: (device, capabilities) => measureFunction(check, device, capabilities) };
 }
 
 async function measureFunction(

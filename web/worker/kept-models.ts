@@ -32,7 +32,7 @@ const weightFiles = [
 interface Mark {
   readonly bytes: number;
   /** Names the content, where the model's place does. */
-  readonly version?: string;
+  readonly version?: string | undefined;
 }
 
 /** The models that are kept; none where there is no storage. */
@@ -115,7 +115,7 @@ async function copy(name: string, from: Folder, { signal, onProgress, version, .
     });
     await folder.write(file, content);
   }
-  const mark: Mark = { bytes: total, ...(version !== undefined && { version }) };
+  const mark: Mark = { bytes: total, version };
   await folder.write(markFile, JSON.stringify(mark));
   return folder;
 }

@@ -189,7 +189,7 @@ export interface ModelFacts {
 export interface DataSource {
   readonly files: readonly File[];
   /** Whether the first row names the columns; decided by its cells if absent. */
-  readonly header?: boolean;
+  readonly header?: boolean | undefined;
 }
 
 /** The beginning of a table. */

@@ -23,11 +23,11 @@ export interface DownloadOptions {
   /** The file's name in messages; its address if absent. */
   readonly shown?: string;
   /** Sent only to the server of the address, not to others that it redirects to. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Size of the whole file in bytes, if known. */
   readonly size?: number;
   /** The expected checksum, if known. */
-  readonly checksum?: Checksum;
+  readonly checksum?: Checksum | undefined;
   /** The remedy when the server refuses, by status; advice about the address if absent. */
   readonly remedyFor?: (status: number) => string;
   /** Bytes received, and the total if the server says it. */

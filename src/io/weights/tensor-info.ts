@@ -11,7 +11,7 @@ export interface TensorInfo {
   /** The offset after its last byte. */
   readonly end: number;
   /** For a view that is not in C order: elements from one index of each dimension to the next. */
-  readonly strides?: readonly number[];
+  readonly strides?: readonly number[] | undefined;
 }
 
 /** A tensor's size in bytes, or undefined if it is not a whole number or too large for a number. */

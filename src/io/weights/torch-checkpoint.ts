@@ -156,7 +156,7 @@ function placed(folder: Folder, file: string, tensors: ReadonlyMap<string, Saved
     }
     const elementBytes = bytesOfElement(storage.dtype);
     const start = place.start + offset * elementBytes;
-    infos.set(name, { dtype: storage.dtype, shape, start, end: start + span * elementBytes, ...(strides && { strides }) });
+    infos.set(name, { dtype: storage.dtype, shape, start, end: start + span * elementBytes, strides });
   }
   return new TensorFile(folder, file, infos);
 }

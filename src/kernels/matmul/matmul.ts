@@ -128,7 +128,7 @@ function probes(node: Node<MatmulAttributes>): Probes<MatmulAttributes> {
 /** Options of `matmul`. */
 export interface MatmulOptions {
   /** [n], added to every row. */
-  readonly bias?: Operand;
+  readonly bias?: Operand | undefined;
   /** Multiplies the product; 1 if absent. */
   readonly scale?: number;
   /** How the product is stored; like `a` if absent. */

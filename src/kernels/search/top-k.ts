@@ -243,9 +243,9 @@ export interface TopKOptions {
   /** The index of the first column; 0 if absent. */
   readonly firstIndex?: number;
   /** The best of earlier columns; their indices must all be below `firstIndex`. */
-  readonly after?: TopK;
+  readonly after?: TopK | undefined;
   /** u32 [ceil(columns / 32)]: column c counts if bit c % 32 of word floor(c / 32) is set; every column counts if absent. */
-  readonly only?: Value;
+  readonly only?: Value | undefined;
 }
 
 /** Column c of `scores` f32 [rows, columns] has the index `firstIndex` + c. */

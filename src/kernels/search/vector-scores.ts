@@ -207,7 +207,7 @@ export interface StoredVectors {
   /** u32 [at least `vectorWords(format, width, rows)`], in blocks as above. */
   readonly vectors: Operand;
   /** Only for int8: f32 [at least rows], the scale of each row. */
-  readonly scales?: Operand;
+  readonly scales?: Operand | undefined;
 }
 
 /** f32 [queries, rows] from `queries` [queries, `queryWidth`], f32, or u32 words of bits for `binary`. */

@@ -33,11 +33,10 @@ export class Embeddings {
   }
 
   forward({ tokens, indices }: BatchValues, dtype: FloatType, dropout: number): Value {
-    const types = this.token_type_embeddings;
     const tables = {
       word: this.word_embeddings.weight,
       position: this.position_embeddings.weight,
-      ...(types && { tokenType: types.weight }),
+      tokenType: this.token_type_embeddings?.weight,
     };
     return this.LayerNorm.forward(embedding(tokens, tables, indices, dtype), { dropout, tokens });
   }

@@ -91,7 +91,7 @@ class Layer {
     const heads = this.#heads;
     const { theta, window } = this.#attention;
     const qkv = rotary(attn.Wqkv.forward(this.attn_norm?.forward(x) ?? x, options.tokens), batch.tokens, { heads, theta });
-    const all = attention(qkv, batch, { heads, dropout: ofAttention, ...(window !== null && { window }) });
+    const all = attention(qkv, batch, { heads, dropout: ofAttention, window: window ?? undefined });
     const { context, residual, tokens, adapterTokens } = afterAttention(all, x, batch, options);
     const attended = add(drop(attn.Wo.forward(context, adapterTokens), ofAttention, { tokens }), residual);
     const inner = gated(mlp.Wi.forward(this.mlp_norm.forward(attended), adapterTokens), "gelu");

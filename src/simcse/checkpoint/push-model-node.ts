@@ -81,7 +81,7 @@ async function newCard(folder: Folder, name: string, given: PoolerType | undefin
     arguments: {},
     pooler: stated,
     modelType: transformer.model_type,
-    ...(own !== null && { maxLength }),
+    maxLength: own === null ? undefined : maxLength,
   };
   return { text: modelCard(report), assumedPooler: own === null && given === undefined ? usualPooler : null };
 }

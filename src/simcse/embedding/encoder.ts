@@ -38,9 +38,9 @@ export interface EncoderOptions {
   /** Scale vectors to unit length; true if absent. */
   readonly normalize?: boolean | undefined;
   /** How texts are prepared before tokenising: with a prompt; unchanged if absent. */
-  readonly texts?: TextPreparation;
+  readonly texts?: TextPreparation | undefined;
   /** How threads that tokenise are started; texts are tokenised in this thread if absent or null. */
-  readonly threads?: ThreadStarter | null;
+  readonly threads?: ThreadStarter | null | undefined;
 }
 
 const encoderOptions: OptionNames<EncoderOptions> = {

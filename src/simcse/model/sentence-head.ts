@@ -78,7 +78,7 @@ class Dense implements Step {
 
   forward(x: Value): Value {
     const { weight, bias } = this.linear;
-    const out = activations[this.#step.activation](matmul(x, weight, "nt", bias ? { bias } : {}));
+    const out = activations[this.#step.activation](matmul(x, weight, "nt", { bias }));
     if (!this.#step.residual) return out;
     return add(out, this.residual ? matmul(x, this.residual.weight, "nt") : x);
   }

@@ -26,7 +26,7 @@ export interface TrainingReport {
   /** The `model_type` of its config.json; bert if absent. */
   readonly modelType?: string;
   /** Sentences are truncated to this many tokens, special tokens included; not mentioned if absent. */
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
   /** What it was trained on. */
   readonly adapter?: string;
   /** Steps done. */

@@ -54,7 +54,7 @@ async function* vectors(index: StoredIndex): AsyncGenerator<Float32Array> {
 }
 
 async function* records(index: StoredIndex): AsyncGenerator<Uint8Array> {
-  const line = ({ id, sentence, metadata }: IndexedSentence) => `${JSON.stringify({ sentence, id, ...(metadata && { metadata }) })}\n`;
+  const line = ({ id, sentence, metadata }: IndexedSentence) => `${JSON.stringify({ sentence, id, metadata })}\n`;
   for await (const { entries } of index.parts()) yield new TextEncoder().encode(entries.map(line).join(""));
 }
 

@@ -138,7 +138,7 @@ export class SentenceIndex {
     return this.#turn(async () => {
       checkSearchOptions(options);
       const { filter, ...vectorOptions } = options;
-      const found = await this.vectors.search(queries, { ...vectorOptions, ...(filter && { rows: this.#rowsMatching(filter) }) });
+      const found = await this.vectors.search(queries, { ...vectorOptions, rows: filter && this.#rowsMatching(filter) });
       return found.map((rows) => rows.map(({ row, score }) => ({ ...this.#entries[row]!, score })));
     });
   }

@@ -38,7 +38,7 @@ export interface VectorSearchOptions {
   /** Only results with at least this cosine; every result if absent. */
   readonly threshold?: number | undefined;
   /** Only these rows: bit i % 32 of word floor(i / 32) is set for row i. Every row if absent. */
-  readonly rows?: Uint32Array;
+  readonly rows?: Uint32Array | undefined;
   /** Called with the number of queries done. */
   readonly onProgress?: ((done: number) => void) | undefined;
   /** Ends the search between two batches of queries; it then rejects with the signal's reason. */
@@ -262,8 +262,8 @@ export class VectorIndex {
       let best: TopK | undefined;
       let firstIndex = 0;
       for (const [i, part] of parts.entries()) {
-        const only = filtered ? { only: tape.input(`rows ${i}`, u32(maskWords(part.rows))) } : {};
-        best = topK(vectorScores(queries, part), k, { firstIndex, ...(best ? { after: best } : {}), ...only });
+        const only = filtered ? tape.input(`rows ${i}`, u32(maskWords(part.rows))) : undefined;
+        best = topK(vectorScores(queries, part), k, { firstIndex, after: best, only });
         firstIndex += part.rows;
       }
       return { ...best! };

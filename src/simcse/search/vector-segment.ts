@@ -93,7 +93,7 @@ export class VectorSegment {
       width: dimension,
       rows: this.rows,
       vectors: this.#vectors!,
-      ...(this.#deviceScales ? { scales: this.#deviceScales } : {}),
+      scales: this.#deviceScales ?? undefined,
     };
   }
 

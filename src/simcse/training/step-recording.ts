@@ -27,14 +27,14 @@ export interface TrainingStepOptions {
   readonly maxLength: number;
   readonly pooler: PoolerType;
   /** Masked language modelling on the batch's sentences, with `loss` or alone; none if absent. */
-  readonly mlm?: StepMlmOptions;
+  readonly mlm?: StepMlmOptions | undefined;
   readonly optimizer?: AdamWOptions;
   /** Recompute each layer in the backward pass, and keep only its input; false if absent. */
   readonly gradientCheckpointing?: boolean;
   /** Batches per update, each with its own loss; 1 if absent. */
   readonly accumulation?: number;
   /** Examples that are embedded at a time, with the loss over the whole batch (GradCache); all at once if absent. */
-  readonly cacheChunk?: number;
+  readonly cacheChunk?: number | undefined;
   /** How many devices share the batch; if absent, one device has the whole. */
   readonly devices?: number;
   /** The probability of dropout; that of the model's config if absent or null. */

@@ -163,15 +163,16 @@ export function stepOptions(
     gradientCheckpointing: settings.gradientCheckpointing,
     // An epoch of fewer batches is one update, whose loss is the mean over those.
     accumulation: Math.min(settings.gradientAccumulationSteps, Math.ceil(set.length / batchSize)),
-    ...(settings.gradientCacheChunk > 0 && { cacheChunk: Math.min(settings.gradientCacheChunk, batchSize) }),
-    ...((settings.mlm || onlyMasked) && {
-      mlm: {
-        weight: onlyMasked ? 1 : settings.mlmWeight,
-        probability: settings.mlmProbability,
-        maskId: tokenizer.maskId,
-        specialIds: specialIds(tokenizer),
-      },
-    }),
+    cacheChunk: settings.gradientCacheChunk > 0 ? Math.min(settings.gradientCacheChunk, batchSize) : undefined,
+    mlm:
+      settings.mlm || onlyMasked
+        ? {
+            weight: onlyMasked ? 1 : settings.mlmWeight,
+            probability: settings.mlmProbability,
+            maskId: tokenizer.maskId,
+            specialIds: specialIds(tokenizer),
+          }
+        : undefined,
     dropout: settings.dropout,
     seed: settings.seed,
   };

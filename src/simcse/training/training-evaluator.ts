@@ -78,7 +78,7 @@ export class TrainingEvaluator {
     const encoder = await Encoder.create(model, tokenizer, {
       pooler: embeddingPooler(settings),
       maxLength: longest,
-      ...(reading && { texts: reading.texts }),
+      texts: reading?.texts,
     });
     return new TrainingEvaluator(encoder, settings, evaluate, reading?.maxLength ?? longest, state);
   }

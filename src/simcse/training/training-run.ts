@@ -8,7 +8,7 @@ import type { StepRecord } from "./training-log.ts";
 export interface TrainedStep extends StepRecord {
   readonly totalSteps: number;
   /** The evaluation after this step, if there was one: the metric that decides which model is best. */
-  readonly score?: number;
+  readonly score?: number | undefined;
   /** All metrics of that evaluation; their names begin with `eval_`. */
   readonly metrics?: Readonly<Record<string, number>>;
 }
@@ -98,7 +98,7 @@ export class TrainingRun implements PromiseLike<TrainingSummary>, AsyncIterable<
   }
 
   #evaluated({ step, epoch: _, ...metrics }: EvaluationEntry, score: number | undefined): void {
-    if (this.#last?.step === step) this.#last = { ...this.#last, ...(score !== undefined && { score }), metrics };
+    if (this.#last?.step === step) this.#last = { ...this.#last, score, metrics };
     this.#push(null);
   }
 }

@@ -140,7 +140,7 @@ export async function scoreTransfer(
     ? protocol.map(({ inner }, i) => byFold.get(inner[0]!)![choices[i]!.strength]!)
     : await train(
         protocol.map(({ refit }, i) => ({ fold: refit!, strength: regularisations[choices[i]!.strength]! })),
-        signal ? { signal } : {},
+        { signal },
       );
   return {
     devAccuracy: mean(choices.map(({ devAccuracy }) => devAccuracy)),
