@@ -234,7 +234,7 @@ async function openJsonText(source: ByteSource, format: "json" | "jsonl", array:
   const { sample, texts } = await sampled(textOf(source), (sample) => /^\s*(\[\s*)?[^\s[]/.test(sample));
   return array.test(sample)
     ? openJson("json", source.name, jsonElements(source.name, splitJsonArray(texts, source.name)), options)
-    : openJson(format, source.name, jsonLines(source.name, texts, options), options);
+    : openJson(format, source.name, jsonLines(source.name, texts, options), options, format === "json");
 }
 
 interface JsonRow {
@@ -267,24 +267,28 @@ function parsed(text: string, place: string): unknown {
   }
 }
 
-/** A table of JSON values. The first row decides what all rows are: objects whose keys are the columns, lists, or texts. */
+/**
+ * A table of JSON values. The first row decides what all rows are: objects whose keys are the columns, lists, or texts. `mayBeAll` says that an
+ * object may be all of the file.
+ */
 async function openJson(
   format: "jsonl" | "json",
   name: string,
   values: AsyncGenerator<JsonRow>,
   { onProblem }: TableOptions,
+  mayBeAll = false,
 ): Promise<Table> {
   const first = await values.next();
   if (first.done) return { name, format, columns: [], named: true, separator: null, rows: none() };
   const { value } = first.value;
   const named = isJsonObject(value);
-  if (named && isByColumns(value, format))
+  if (named && isByColumns(value, mayBeAll))
     throw new DataError(
       `${name} holds a table column by column.`,
       'Write it row by row: df.to_json(path, orient="records", lines=True) in pandas.',
     );
 
-  const within = named ? rowsField(value, format) : undefined;
+  const within = named && mayBeAll ? rowsField(value) : undefined;
   if (within !== undefined)
     throw new DataError(`${name} holds its rows in the field ${show(within)}.`, "Write the array alone, or one of its objects a line.");
 
@@ -312,20 +316,20 @@ async function openJson(
 
 /**
  * How pandas writes JSON if it is not told otherwise, {"text": {"0": "…", "1": "…"}}, with orient="split", or what its
- * to_dict("list") gives, {"text": ["…", "…"]}. In JSON lines, a row of lists may be a row.
+ * to_dict("list") gives, {"text": ["…", "…"]}. The last may also be a row, unless it may be all of the file.
  */
-function isByColumns(row: object, format: "json" | "jsonl"): boolean {
+function isByColumns(row: object, mayBeAll: boolean): boolean {
   const columns: readonly unknown[] = Object.values(row);
   const isNumbered = (column: unknown) => isJsonObject(column) && Object.hasOwn(column, "0");
-  const isList = (column: unknown) => format === "json" && Array.isArray(column) && !column.some(isJsonObject);
+  const isList = (column: unknown) => mayBeAll && Array.isArray(column) && !column.some(isJsonObject);
   const isColumns = [isNumbered, isList].some((isColumn) => columns.length > 0 && columns.every(isColumn));
   return isColumns || Object.keys(row).join() === "columns,index,data";
 }
 
-/** The field of a JSON file's only object that holds the rows, {"data": [{"text": "…"}]}, or undefined. */
-function rowsField(row: object, format: "json" | "jsonl"): string | undefined {
+/** The field that holds the rows in an object that is all of a file, {"data": [{"text": "…"}]}, or undefined. */
+function rowsField(row: object): string | undefined {
   const [field, ...others] = Object.entries(row);
-  const isRows = format === "json" && others.length === 0 && Array.isArray(field?.[1]) && field[1].some(isJsonObject);
+  const isRows = others.length === 0 && Array.isArray(field?.[1]) && field[1].some(isJsonObject);
   return isRows ? field[0] : undefined;
 }
 
