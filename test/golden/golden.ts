@@ -1,5 +1,7 @@
 /** Reads the files that `bert.py` writes for its tiny BERT and its tiny RoBERTa. README.md beside this file describes them. */
+
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { openSafetensors } from "../../src/io/weights/safetensors.ts";
 import { JoinedWeights } from "../../src/io/weights.ts";
@@ -42,7 +44,7 @@ interface Golden {
   };
 }
 
-export const goldenFolder = await openFolder(new URL(".", import.meta.url).pathname);
+export const goldenFolder = await openFolder(fileURLToPath(new URL(".", import.meta.url)));
 
 export async function readGolden(kind: Kind) {
   const golden = JSON.parse(readFileSync(new URL(`${kind}.json`, import.meta.url), "utf8")) as Golden;

@@ -5,7 +5,9 @@
  * docs/parity.md is the table of what is measured. The project `full` on lavapipe of Mesa 25 fails where it says something else, and writes it with
  * `-u`; every other device must keep the bounds.
  */
+
 import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { StepInput } from "../../src/autograd/step-input.ts";
 import { loadWeights } from "../../src/simcse/checkpoint/checkpoint.ts";
@@ -131,7 +133,7 @@ const isTablesDevice = device.name.startsWith("llvmpipe: Mesa 25.") && device.ca
 it.runIf(isTablesDevice)("docs/parity.md says so", async () => {
   const lines = [];
   for (const row of rows) lines.push({ row, errors: { f32: await errorsOf(row, "f32"), f16: await errorsOf(row, "f16") } });
-  const file = new URL("../../docs/parity.md", import.meta.url).pathname;
+  const file = fileURLToPath(new URL("../../docs/parity.md", import.meta.url));
   const page = parityPage(lines, existsSync(file) ? readFileSync(file, "utf8") : "");
   await expect(page).toMatchFileSnapshot(file);
 });

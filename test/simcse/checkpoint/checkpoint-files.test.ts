@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError, SimcseError } from "../../../src/errors.ts";
 import { type Folder, MemoryFolder, readText, subfolder } from "../../../src/io/folder.ts";
@@ -20,7 +21,7 @@ import { describeWithSharedData } from "../../shared-data.ts";
 import { temporaryFolder, tinyConfig, writeTinyModel } from "../../tiny-model.ts";
 
 const device = await openTestDevice();
-const goldens = await openFolder(new URL("../../golden", import.meta.url).pathname);
+const goldens = await openFolder(fileURLToPath(new URL("../../golden", import.meta.url)));
 const json = (value: unknown) => JSON.stringify(value);
 
 describe.each(["bert", "roberta"] as const)("a pytorch_model.bin of %s", (kind) => {
