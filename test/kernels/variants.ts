@@ -20,7 +20,7 @@ export function rowVariants({ capabilities }: Device): Variant[] {
 
 /**
  * `soft` only where the device's subgroups have one size that it can use, 4 or 8 lanes. Software adapters run `tile` with loops
- * here, because the depths that a GPU gets written out compile for seconds in each pipeline; `matmul.test.ts` has one test of that form.
+ * here, because the depths that a GPU gets written out compile for seconds in each pipeline; `matmul/gradients.test.ts` has one test of that form.
  * On SwiftShader, which has 4 lanes, `tile` is left to the kernel suite of the page: it compiles there for a minute.
  */
 export function matmulVariants({ capabilities }: Device): Variant[] {

@@ -1,5 +1,5 @@
 /** Training as a library call: the same model encodes, trains, searches and goes on training; what it saves opens again; runs are stopped and resumed. */
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { DataError, OptionError } from "../../../src/errors.ts";
@@ -9,6 +9,7 @@ import type { TrainingOptions } from "../../../src/simcse/training/train-loaded.
 import type { TrainedStep } from "../../../src/simcse/training/training-run.ts";
 import { openTestDevice } from "../../device.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
+import { simcse, words } from "../../tools/run-simcse.ts";
 
 const device = await openTestDevice();
 const folder = await temporaryFolder();
@@ -69,6 +70,22 @@ it("trains to the same bits with memory taken at loading or later", async () => 
   expect(Buffer.compare(await bytesOf(later), await bytesOf(ready))).toBe(0);
   ready.close();
   later.close();
+});
+
+it("trains to the bits of the command line", async () => {
+  const model = await load();
+  await model.train(pairs, options);
+  const [file, output, saved] = [join(folder, "pairs.jsonl"), join(folder, "command"), join(folder, "library")];
+  await model.save(saved);
+  model.close();
+  await writeFile(file, pairs.map(([sent0, sent1]) => JSON.stringify({ sent0, sent1 })).join("\n"));
+  const { code, stderr } = await simcse(
+    words(`train --model_name_or_path ${path} --train_file ${file} --output_dir ${output} --pooler_type avg
+      --per_device_train_batch_size 4 --learning_rate 1e-3 --max_steps 6 --max_seq_length 16 --no-autotune`),
+  );
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  const [command, library] = await Promise.all([output, saved].map((own) => readFile(join(own, "model.safetensors"))));
+  expect(Buffer.compare(command!, library!)).toBe(0);
 });
 
 it.each<[string, TrainingOptions, () => Promise<MemoryFolder | string>]>([
