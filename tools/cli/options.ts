@@ -70,6 +70,8 @@ class AliasOption extends Option {
     super(option.flags.replace(/--\w+/, `--${name}`), option.description);
     this.#option = option;
     this.hidden = true;
+    // commander takes --no-duplicates, for --no_duplicates, for the negation of --duplicates, which is true until it is given.
+    this.negate = option.negate;
     if (option.parseArg) this.argParser(option.parseArg);
   }
 

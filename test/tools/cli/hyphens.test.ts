@@ -9,6 +9,7 @@ function run(...words: string[]): { options: Record<string, unknown>; texts: str
     .option("--max_seq_length <n>")
     .option("--do_eval [flag]")
     .option("--no-autotune")
+    .option("--no_duplicates")
     .action(() => {});
   const program = new Command("simcse").addCommand(train);
   acceptHyphens(program);
@@ -21,4 +22,9 @@ it("are those with underscores; values and texts are left alone", () => {
   expect(run("--max-seq-length=8", "--no-autotune").options).toEqual({ max_seq_length: "8", autotune: false });
   expect(run("--max_seq_length", "--do-eval").options).toEqual({ max_seq_length: "--do-eval", autotune: true });
   expect(run("--", "--do-eval").texts).toEqual(["--do-eval"]);
+});
+
+it("that begin with no_ are not negations", () => {
+  expect(run().options).toEqual({ autotune: true });
+  expect(run("--no-duplicates").options).toEqual({ autotune: true, no_duplicates: true });
 });
