@@ -3,7 +3,8 @@
  * group's entries are derived from them. The resulting WGSL text is the pipeline's cache key.
  *
  * Tensors of floats are read and written through functions named after the binding, `x(i)` and `setX(i, value)`, always in f32. So one body
- * serves tensors stored as f32 and as f16. Where a device has no `shader-f16`, a vector of four f16 values is stored in two packed words. A
+ * serves tensors stored as f32 and as f16. Where a device has no `shader-f16`, words hold two
+ * f16 values each, which are read by twos or fours. A
  * tensor that is larger than the device's largest binding is bound in several windows, and the functions choose the right one. A matrix in
  * a texture is read by `x(row, quad)`, four columns at a time. All other bindings are plain arrays or structs, `tokens[i]`.
  */
@@ -64,11 +65,25 @@ const halves = (type: string): Storage => {
   const element = type === "f32" ? "f16" : `${type.slice(0, 4)}<f16>`;
   return { element, load: (stored) => `${type}(${stored})`, store: (value) => `${element}(${value})` };
 };
-const packed: Storage = {
-  element: "vec2u",
-  load: (stored) => `vec4f(unpack2x16float(${stored}.x), unpack2x16float(${stored}.y))`,
-  store: (value) => `vec2u(pack2x16float(${value}.xy), pack2x16float(${value}.zw))`,
+/** Halves in words, by the type that they are read as; a single one has no word of its own. */
+const packed: Readonly<Record<string, Storage>> = {
+  vec2f: {
+    element: "u32",
+    load: (stored) => `unpack2x16float(${stored})`,
+    store: (value) => `pack2x16float(${value})`,
+  },
+  vec4f: {
+    element: "vec2u",
+    load: (stored) => `vec4f(unpack2x16float(${stored}.x), unpack2x16float(${stored}.y))`,
+    store: (value) => `vec2u(pack2x16float(${value}.xy), pack2x16float(${value}.zw))`,
+  },
 };
+
+function packedAs(name: string, type: string): Storage {
+  const storage = packed[type];
+  if (storage === undefined) throw new Error(`${name} is stored as packed halves, which are read by twos or fours and not as ${type}.`);
+  return storage;
+}
 
 /** The variable name of a float binding with one window, for code that takes its address. */
 export const memoryOf = (name: string) => `${name}Memory`;
@@ -90,9 +105,7 @@ fn ${name}(row: u32, quad: u32) -> vec4f { return ${loadVector(`${name}Texture`,
     `@group(0) @binding(${binding + window}) var<${addressSpace[access]}> ${identifier}: ${store};`;
   if (access === "uniform") return variable(name, type);
   if (!floatTypes.includes(type)) return variable(name, `array<${type}>`);
-  if (half && !hasHalves && type !== "vec4f")
-    throw new Error(`${name} is stored as packed halves, which are read by fours and not as ${type}.`);
-  const { element, load, store } = half ? (hasHalves ? halves(type) : packed) : floats(type);
+  const { element, load, store } = half ? (hasHalves ? halves(type) : packedAs(name, type)) : floats(type);
   const memories = windows ? Array.from({ length: windows.count }, (_, window) => memoryOf(`${name}${window}`)) : [memoryOf(name)];
   /** Does something with the memory that holds element i: all windows but the last are left when it lies in them. */
   const choose = (use: (place: string) => string) =>

@@ -67,6 +67,10 @@ const operations: Record<string, (inputs: Inputs) => Value> = {
     const bias = { table: slice(slice(cast(weight, "f32"), 0, 0, 6), 1, 0, 6), starts: [0, 1, 5] };
     return attention(matmul(x, projection, "nt"), batch, { heads: 6, dropout: 0.1, window: 9, bias });
   },
+  "attention with heads that four does not divide": ({ tape, x, weight, batch }) => {
+    const projection = cast(tape.inputs.get("projection")!, floatOf(weight));
+    return attention(matmul(x, projection, "nt"), batch, { heads: 4, dropout: 0.1 });
+  },
   rotary: ({ x, batch }) => rotary(x, batch.tokens, { heads: 1, theta: 10_000 }),
   gated: ({ x }) => gated(x, "gelu"),
   dropout: ({ x, batch }) => dropout(x, 0.3, { tokens: batch.tokens }),

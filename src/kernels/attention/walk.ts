@@ -32,6 +32,7 @@ import {
 } from "../language/relative-bias.ts";
 import type { AttentionAttributes } from "./attributes.ts";
 import { blocksOf, blockTokens } from "./frame.ts";
+import { headVector } from "./head-vector.ts";
 import { joinMoments, type MomentInputs } from "./moments.ts";
 
 /** Tokens of a tile. Most sentences of a training batch have at most 32. */
@@ -56,13 +57,13 @@ export function walkForward(
     kernels: [
       head.kernel({
         label: "attention",
-        reads: { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"] },
-        writes: { context: [context!, "vec4f"], logSum: [logSum!, "f32"] },
+        reads: { qkv: [qkv!, head.vector], tokens: [tokens!, "vec4u"] },
+        writes: { context: [context!, head.vector], logSum: [logSum!, "f32"] },
         phases: [
           {
             own: wgsl`var q: Vectors;
   var sum: Vectors;
-  ${head.each("q[i] = qkv(own + i); sum[i] = vec4f();")}
+  ${head.each(`q[i] = qkv(own + i); sum[i] = ${head.vector}();`)}
   let stream = ${head.stream("row")};
   var largest = -1e30;
   var total = 0.0;`,
@@ -93,13 +94,14 @@ export function walkBackward(
   const sumRows = blocksOf(attributes.longest);
   const head = headKernel({ qkv: qkv!, sentences: sentences!, table, tiles }, attributes, capabilities);
   const known = (table ? joinedMoments : ownMoments)(head, { context: context!, dContext: dContext!, logSum: logSum! }, attributes);
-  const reads = { qkv: [qkv!, "vec4f"], tokens: [tokens!, "vec4u"], dContext: [dContext!, "vec4f"], ...known.reads } as const;
+  const { vector } = head;
+  const reads = { qkv: [qkv!, vector], tokens: [tokens!, "vec4u"], dContext: [dContext!, vector], ...known.reads } as const;
   const query: Phase = {
     own: wgsl`var q: Vectors;
   var g: Vectors;
   var dq: Vectors;
   ${known.begin}
-  ${head.each(`q[i] = qkv(own + i); g[i] = dContext(ownOutput + i); dq[i] = vec4f();${known.term}`)}
+  ${head.each(`q[i] = qkv(own + i); g[i] = dContext(ownOutput + i); dq[i] = ${vector}();${known.term}`)}
   let stream = ${head.stream("row")};
   ${known.own}
   ${head.bias ? `let counted = select(0.0, ${1 / Number(head.scale)}, base + thread < count);` : ""}`,
@@ -123,7 +125,7 @@ export function walkBackward(
   var v: Vectors;
   var dk: Vectors;
   var dv: Vectors;
-  ${head.each(`k[i] = qkv(own + ${head.key} + i); v[i] = qkv(own + ${head.value} + i); dk[i] = vec4f(); dv[i] = vec4f();`)}`,
+  ${head.each(`k[i] = qkv(own + ${head.key} + i); v[i] = qkv(own + ${head.value} + i); dk[i] = ${vector}(); dv[i] = ${vector}();`)}`,
     other: wgsl`${known.other}
     let streamOf = ${head.stream("otherRow")};
     ${head.others("var score_ = 0.0; var dp_ = 0.0;")}
@@ -143,7 +145,7 @@ export function walkBackward(
     )}`,
     finish: head.each(`setDQkv(own + ${head.key} + i, dk[i]); setDQkv(own + ${head.value} + i, dv[i]);`),
   };
-  const writes = { dQkv: [dQkv!, "vec4f"] } as const;
+  const writes = { dQkv: [dQkv!, vector] } as const;
   const ofQuery = {
     reads: { ...reads, ...known.queryReads },
     writes: { ...writes, ...known.queryWrites, ...(sums ? { sums: [sums, "f32"] as const } : {}) },
@@ -199,7 +201,7 @@ interface Moments {
 }
 
 /** Each thread adds up its query's inner product. The other phase finds it in workgroup memory, or in scratch if it is another kernel. */
-function ownMoments({ whole }: Head, { context, logSum }: MomentInputs, { heads, longest }: AttentionAttributes): Moments {
+function ownMoments({ whole, vector }: Head, { context, logSum }: MomentInputs, { heads, longest }: AttentionAttributes): Moments {
   const inner = new Scratch("f32", logSum.shape);
   const at = `row * ${heads}u + head`;
   const otherAt = `otherRow * ${heads}u + head`;
@@ -208,7 +210,7 @@ function ownMoments({ whole }: Head, { context, logSum }: MomentInputs, { heads,
     scratch: whole ? [] : [inner],
     declarations: whole ? `var<workgroup> innerOfSentence: array<f32, ${longest}>;\n` : "",
     reads: { logSum: [logSum, "f32"] },
-    queryReads: { context: [context, "vec4f"] },
+    queryReads: { context: [context, vector] },
     queryWrites: whole ? {} : { inner: [inner, "f32"] },
     keyReads: { inner: [inner, "f32"] },
     begin: "var ownInner = 0.0;",
@@ -280,12 +282,15 @@ function headKernel(
   { software, subgroupSize }: Capabilities,
 ) {
   const [rowCount] = qkv.shape as [Type["shape"][0], number];
-  const width = (qkv.shape[1] as number) / 12;
-  const quads = width / heads;
+  const hidden = (qkv.shape[1] as number) / 3;
+  const headSize = hidden / heads;
+  const { size, type } = headVector(headSize);
+  const width = hidden / size;
+  const vectors = headSize / size;
   const block = software && subgroupSize !== null && subgroupSize <= tileTokens ? subgroupSize : 1;
   // Subgroups of one workgroup run one after the other on a software adapter, and those past a short sentence's end would walk it too.
   const threads = block === 1 ? tileTokens : block;
-  const index = Array.from({ length: quads }, (_, i) => i);
+  const index = Array.from({ length: vectors }, (_, i) => i);
   const other = Array.from({ length: block }, (_, i) => i);
   /** `line` for each token of the block: `_` is its number, `their(x)` is the `x` of the lane that loaded it. */
   const others = (line: string) =>
@@ -298,9 +303,9 @@ function headKernel(
       )
       .join(" ");
   /** `line` for each vector of a head, in a loop; `i` is its index. */
-  const each = (line: string) => `for (var i = 0u; i < ${software ? "params.quads" : `${quads}u`}; i++) { ${line} }`;
+  const each = (line: string) => `for (var i = 0u; i < ${software ? "params.vectors" : `${vectors}u`}; i++) { ${line} }`;
   const whole = tiles === 1;
-  const scale = `${1 / Math.sqrt(quads * 4)}`;
+  const scale = `${1 / Math.sqrt(headSize)}`;
   const walk =
     window === null
       ? { first: "0u", end: "count" }
@@ -308,9 +313,9 @@ function headKernel(
   const bias: RelativeBias | null = starts && { starts, heads, threads };
   return {
     whole,
-    quads,
+    vector: type,
     bias,
-    variant: `heads of ${quads * 4}, ${block === 1 ? "token by token" : `blocks of ${block}`}${whole ? "" : `, tiles of ${tileTokens}`}`,
+    variant: `heads of ${headSize}, ${block === 1 ? "token by token" : `blocks of ${block}`}${whole ? "" : `, tiles of ${tileTokens}`}`,
     scale,
     /** The score of a query and a key from their product and their positions. */
     score: (product: string, key: string, query: string) => `${product} * ${scale}${bias ? ` + ${biasOf(key, query)}` : ""}`,
@@ -340,8 +345,8 @@ function headKernel(
         enables: block > 1 ? ["subgroups"] : [],
         reads: { ...reads, sentences: [sentences, "vec2u"], ...(table ? { table: [table, "f32"] as const } : {}) },
         writes,
-        params: { quads: paramU32(quads), ...(dropout ? dropoutParams(dropout) : {}) },
-        declarations: `alias Vectors = array<vec4f, ${quads}>;\n${dropout ? dropoutDeclarations : ""}${bias ? relativeBiasDeclarations(bias) : ""}${declarations}`,
+        params: { vectors: paramU32(vectors), ...(dropout ? dropoutParams(dropout) : {}) },
+        declarations: `alias Vectors = array<${type}, ${vectors}>;\n${dropout ? dropoutDeclarations : ""}${bias ? relativeBiasDeclarations(bias) : ""}${declarations}`,
         main: wgsl`let tile = group.x;
   let sentence = group.y;
   let head = group.z;
@@ -359,13 +364,13 @@ function headKernel(
       }) => wgsl`for (var base = ${whole ? "0u" : `tile * ${tileTokens}u`}; base < ${whole ? "count" : `min(count, (tile + 1u) * ${tileTokens}u)`}; base += ${threads}u) {
     let position = min(base + thread, count - 1u);
     let row = first + position;
-    let own = row * ${3 * width}u + head * ${quads}u;
-    let ownOutput = row * ${width}u + head * ${quads}u;
+    let own = row * ${3 * width}u + head * ${vectors}u;
+    let ownOutput = row * ${width}u + head * ${vectors}u;
     ${own}
     for (var j = ${walk.first}; j < ${walk.end}; j += ${block}u) {
       let otherRow = first + ${block === 1 ? "j" : "min(j + lane, count - 1u)"};
-      let other = otherRow * ${3 * width}u + head * ${quads}u;
-      let otherOutput = otherRow * ${width}u + head * ${quads}u;
+      let other = otherRow * ${3 * width}u + head * ${vectors}u;
+      let otherOutput = otherRow * ${width}u + head * ${vectors}u;
       ${other}
     }
     if (base + thread < count) {
@@ -379,7 +384,7 @@ function headKernel(
         workgroups: (live) => [tiles, live(sentences.shape[0]!), heads],
         flop: (live) => {
           const seen = Math.min(window === null ? longest : 2 * window + 1, live(rowCount) / live(sentences.shape[0]!));
-          return phases.length * 4 * heads * quads * 4 * live(rowCount) * seen;
+          return phases.length * 4 * hidden * live(rowCount) * seen;
         },
       }),
   };

@@ -82,8 +82,8 @@ export function parseConfig(file: string, json: Readonly<Record<string, unknown>
   expect("pad_token_id", isWhole(config.pad_token_id, 0, vocab_size - 1), `the id of a token, below vocab_size ${vocab_size}`);
   expect(
     "num_attention_heads",
-    hidden_size % (num_attention_heads * 4) === 0,
-    `a divisor of ${fieldName(type, "hidden_size")} ${hidden_size} with heads of a multiple of 4`,
+    hidden_size % 4 === 0 && hidden_size % (num_attention_heads * 2) === 0,
+    `a divisor of ${fieldName(type, "hidden_size")} ${hidden_size} with heads of an even size`,
   );
   expect(
     "max_position_embeddings",

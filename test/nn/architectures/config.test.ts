@@ -13,6 +13,14 @@ const minimal = {
 };
 const parse = (fields: object) => parseConfig("config.json", { ...minimal, ...fields });
 
+it("takes heads of any even size, as TinyBERT has them", () => {
+  expect(parse({ hidden_size: 312, num_attention_heads: 12 })).toMatchObject({ hidden_size: 312, num_attention_heads: 12 });
+  for (const hidden_size of [36, 26])
+    expect(() => parse({ hidden_size, num_attention_heads: hidden_size === 36 ? 12 : 1 })).toThrow(
+      `num_attention_heads must be a divisor of hidden_size ${hidden_size} with heads of an even size`,
+    );
+});
+
 describe("a config is refused for", () => {
   it.each<[field: string, value: unknown]>([
     ["is_decoder", true],
