@@ -1,11 +1,12 @@
 /** `simcse data download`: the public data sets that SimCSE trains and is evaluated on. */
-import { mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Command, Option } from "commander";
 import { extract } from "tar";
 import { FileError, FormatError, OptionError } from "../src/errors.ts";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { fileOperation } from "../src/io/folders/errno-node.ts";
+import { rename } from "../src/io/folders/in-use-node.ts";
 import { makeFolder } from "../src/io/folders/make-folder-node.ts";
 import { checksumOf, downloadFile } from "../src/io/hub/download-node.ts";
 import { withOptions } from "./cli/options.ts";

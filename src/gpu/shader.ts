@@ -3,10 +3,9 @@
  * group's entries are derived from them. The resulting WGSL text is the pipeline's cache key.
  *
  * Tensors of floats are read and written through functions named after the binding, `x(i)` and `setX(i, value)`, always in f32. So one body
- * serves tensors stored as f32 and as f16. Where a device has no `shader-f16`, words hold two
- * f16 values each, which are read by twos or fours. A
- * tensor that is larger than the device's largest binding is bound in several windows, and the functions choose the right one. A matrix in
- * a texture is read by `x(row, quad)`, four columns at a time. All other bindings are plain arrays or structs, `tokens[i]`.
+ * serves tensors stored as f32 and as f16. Where a device has no `shader-f16`, words hold two f16 values each, which are read by twos or
+ * fours. A tensor that is larger than the device's largest binding is bound in several windows, and the functions choose the right one. A
+ * matrix in a texture is read by `x(row, quad)`, four columns at a time. All other bindings are plain arrays or structs, `tokens[i]`.
  */
 import { loadVector, matrixTextureLayout, matrixTextureType } from "./matrix-texture.ts";
 

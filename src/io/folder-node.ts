@@ -6,13 +6,14 @@
  */
 import { randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import { access, chmod, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
+import { access, chmod, open, readdir, realpath, rm, rmdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 import { FileError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";
 import { checkRange, type FileContent, type Folder, missingFile, type NamedContent } from "./folder.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
+import { removeFolder, rename } from "./folders/in-use-node.ts";
 import { makeFolder } from "./folders/make-folder-node.ts";
 
 /** Opens a folder on disk for reading. Throws FileError when there is none at `path` or something else is there. */
@@ -138,7 +139,12 @@ export async function writeFolderAtomically(
     await flushFolder(partial);
     // Checked again, because the folder may have been filled while the files were written.
     const old = await checkReplaceable(path, target, overwrite);
-    await (old === "full" ? replaceFolder(path, target, partial) : fileOperation("write", path, () => renameFolder(partial, target)));
+    if (old === "full") await replaceFolder(path, target, partial);
+    else {
+      // Windows cannot rename over an empty folder. One that was filled meanwhile is not removed.
+      if (old === "empty") await fileOperation("write", path, () => rmdir(target));
+      await fileOperation("write", path, () => rename(partial, target));
+    }
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw error;
@@ -178,18 +184,6 @@ async function checkReplaceable(path: string, target: string, overwrite: boolean
   return "full";
 }
 
-/** Renames a folder to a free name or to that of an empty folder, which Windows cannot replace by renaming. */
-async function renameFolder(folder: string, target: string): Promise<void> {
-  try {
-    await rename(folder, target);
-  } catch (error) {
-    if (!["EPERM", "EEXIST", "EACCES"].includes(errorCode(error) ?? "")) throw error;
-    // Fails for a folder that is not empty; then nothing is lost.
-    await rmdir(target);
-    await rename(folder, target);
-  }
-}
-
 async function replaceFolder(path: string, target: string, partial: string): Promise<void> {
   const old = beside(target, "old");
   await fileOperation("write", path, () => rename(target, old));
@@ -204,7 +198,7 @@ async function replaceFolder(path: string, target: string, partial: string): Pro
     throw error;
   }
   try {
-    await rm(old, { recursive: true });
+    await removeFolder(old);
   } catch (cause) {
     throw new FileError(`${path} is written, but what it held before could not be removed from ${old}`, "Remove that folder.", { cause });
   }

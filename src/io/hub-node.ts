@@ -6,7 +6,7 @@
  * A repository is opened as a folder. The list of its files is known at once, and each file is downloaded when it is first read. A complete
  * file is compared with the hub's checksum: SHA-256 for large files, git's SHA-1 for the others.
  */
-import { copyFile, readdir, readFile, rename, stat, symlink } from "node:fs/promises";
+import { copyFile, readdir, readFile, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { FileError, OptionError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
@@ -15,6 +15,7 @@ import { show } from "../show.ts";
 import { type Folder, missingFile, pathIn } from "./folder.ts";
 import { openFolder, writeFileAtomically } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
+import { rename } from "./folders/in-use-node.ts";
 import { makeFolder } from "./folders/make-folder-node.ts";
 import { downloadFile } from "./hub/download-node.ts";
 

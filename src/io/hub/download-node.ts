@@ -5,11 +5,12 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { FileError, FormatError, SimcseError } from "../../errors.ts";
 import { fileOperation } from "../folders/errno-node.ts";
+import { rename } from "../folders/in-use-node.ts";
 import { makeFolder } from "../folders/make-folder-node.ts";
 import { claimPartial, etagFile, leavePartial, removePartials } from "./partial-file-node.ts";
 

@@ -1,10 +1,11 @@
 /** The `checkpoint-N` folders of an output folder: written completely or not at all, found again, and limited in number. */
-import { readdir, rename, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { FileError } from "../../errors.ts";
 import type { Folder, NamedContent } from "../../io/folder.ts";
 import { openFolder, writeFolderAtomically } from "../../io/folder-node.ts";
 import { fileOperation } from "../../io/folders/errno-node.ts";
+import { removeFolder, rename } from "../../io/folders/in-use-node.ts";
 import { type CheckpointStore, checkpointFolder, stateFile, stepOfFolder } from "./checkpoint-store.ts";
 
 /** Left by a killed process: a file or checkpoint that it was writing, or a checkpoint that it was removing. */
@@ -49,7 +50,7 @@ async function removeCheckpoint(path: string): Promise<void> {
   await fileOperation("write", path, async () => {
     await rm(hidden, { recursive: true, force: true });
     await rename(path, hidden);
-    await rm(hidden, { recursive: true });
+    await removeFolder(hidden);
   });
 }
 

@@ -7,12 +7,13 @@
  * same bits as those of `encode`: 1.5 KB for 384 numbers, little beside the time it takes to make them.
  */
 import { createHash } from "node:crypto";
-import { constants, type FileHandle, open, rename, rm } from "node:fs/promises";
+import { constants, type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FileError, FormatError } from "../../errors.ts";
 import { type Folder, readObject } from "../../io/folder.ts";
 import { openFolder, writeFileAtomically } from "../../io/folder-node.ts";
 import { fileOperation } from "../../io/folders/errno-node.ts";
+import { rename } from "../../io/folders/in-use-node.ts";
 import { makeFolder } from "../../io/folders/make-folder-node.ts";
 import { bytesOf } from "../../io/formats/bytes.ts";
 import { npyHeader } from "../../io/formats/npy.ts";
