@@ -8,6 +8,7 @@
  */
 import { copyFile, readdir, readFile, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 import { FileError, OptionError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
 import type { OptionNames } from "../options.ts";
@@ -79,10 +80,27 @@ const HUB_NAME = /^(?:[\w-][\w.-]*\/)?[\w-][\w.-]*$/;
 const HUB_ENDPOINT = "https://huggingface.co";
 
 /**
- * Opens the folder on disk at `nameOrPath`; of a model's folder in the hub's cache, its main snapshot. If there is none and it can be a
- * model's name, opens that model of the hub. Throws like `openFolder` and `openHubFolder`.
+ * Opens the folder on disk at `nameOrPath`, a path or a `file:` URL; of a model's folder in the hub's cache, its main snapshot. If there is
+ * none and it can be a model's name, opens that model of the hub. Throws like `openFolder` and `openHubFolder`.
  */
-export async function openModelFolder(nameOrPath: string, options: HubOptions = {}): Promise<Folder> {
+export async function openModelFolder(nameOrPath: string | URL, options: HubOptions = {}): Promise<Folder> {
+  return openNamed(withoutUrl(nameOrPath), options);
+}
+
+/** The path of a `file:` URL, the address of any other URL; anything else as it is. In Jest, a URL is of another class `URL`. */
+function withoutUrl(given: unknown): unknown {
+  const address = typeof given === "object" && given !== null && "href" in given ? given.href : given;
+  if (typeof address !== "string" || !address.startsWith("file:")) return address;
+  try {
+    return fileURLToPath(address);
+  } catch (cause) {
+    throw new OptionError(`${address} is no address of a folder here: ${(cause as Error).message}`, "Give the path of a folder.", {
+      cause,
+    });
+  }
+}
+
+async function openNamed(nameOrPath: unknown, options: HubOptions): Promise<Folder> {
   if (typeof nameOrPath !== "string" || nameOrPath === "") {
     throw new OptionError(
       `The model must be a folder or a name, but is ${show(nameOrPath)}.`,

@@ -23,11 +23,11 @@ import type { LoadOptions } from "./simcse-options.ts";
 /** A SimCSE model in Node, loaded from a folder or from the hub: embeddings, similarities, an index to search, and training. */
 export class SimCSE extends PortableSimCSE {
   /**
-   * Loads the model folder at `nameOrPath`, or the model of that name on the hub, onto `device`, or onto a device opened for it, which
+   * Loads the model folder at `nameOrPath`, a path or a `file:` URL, or the model of that name on the hub, onto `device`, or onto a device opened for it, which
    * closing the model closes. Without a name, loads the small English model of the package `simcse-webgpu-model`. Throws like `loadFrom` and
    * `openModelFolder`, `PackageError` if that package is needed and not installed, and `DeviceError` if there is no adapter.
    */
-  static load(nameOrPath?: string, options: LoadOptions & HubOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
+  static load(nameOrPath?: string | URL, options: LoadOptions & HubOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
     const [hub, loading] = splitOptions<HubOptions, LoadOptions & { readonly device?: Device }>(options, hubOptions);
     return PortableSimCSE.loadIn(
       { openDevice, openFolder: () => (nameOrPath === undefined ? openDefaultModel() : openModelFolder(nameOrPath, hub)) },

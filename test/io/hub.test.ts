@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdir, readdir, readFile, readlink, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { FileError, FormatError, OptionError, type SimcseError } from "../../src/errors.ts";
 import { readText } from "../../src/io/folder.ts";
@@ -263,6 +264,8 @@ it("a folder on disk comes before a name, and a path is never taken for one", as
   expect(["bert-base-uncased", "princeton-nlp/sup-simcse-bert-base-uncased"].every(isHubName)).toBe(true);
   expect(["./model", "/model", "a/b/c", "..", "model/", "~/model", "C:\\model", ""].some(isHubName)).toBe(false);
   expect((await openModelFolder(root, options())).name).toBe(root);
+  for (const url of [pathToFileURL(root), pathToFileURL(root).href]) expect((await openModelFolder(url)).name).toBe(root);
+  await expect(openModelFolder("file://elsewhere%2fmodel/")).rejects.toThrow(OptionError);
   expect((await openModelFolder("lab/model", options())).name).toBe("lab/model");
   await expect(openModelFolder(join(root, "nowhere"), options())).rejects.toThrow("does not exist");
 });
