@@ -1,5 +1,5 @@
 /**
- * Sentences from a text: one per line, UTF-8 (or UTF-16 with a byte-order mark), no header; an empty line is an empty sentence.
+ * Sentences from a text: one per line, UTF-8, no header; an empty line is an empty sentence.
  *
  * Text is read in pieces, so a corpus of any size takes a few megabytes. A file that cannot be a text of sentences (bytes that are not
  * UTF-8, one endless line, an empty file) is an error that says where it is. Tables are read by text/table.ts.
@@ -8,7 +8,7 @@ import { DataError } from "../errors.ts";
 import type { Folder } from "./folder.ts";
 import { splitLines } from "./text/lines.ts";
 import { fileSource } from "./text/source.ts";
-import { decodeText } from "./text/utf8.ts";
+import { decodeUtf8 } from "./text/utf8.ts";
 
 /**
  * The lines of a text file, without their ends (`\n`, `\r\n` or `\r`) and without a byte-order mark. A final line end adds no line. Throws FileError
@@ -26,7 +26,7 @@ export function readSentences(folder: Folder, file: string): AsyncIterable<strin
  */
 export async function* readLines(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
   let count = 0;
-  for await (const line of splitLines(decodeText(stream, name), name)) {
+  for await (const line of splitLines(decodeUtf8(stream, name), name)) {
     count++;
     yield line;
   }

@@ -168,7 +168,7 @@ describe("kinds of examples", () => {
     ["nothing", "a.csv", "", /is empty/],
     ["no line", "a.txt", "", /holds no example/],
     ["bytes that are no UTF-8", "a.csv", Uint8Array.of(0x61, 0x0a, 0xff, 0x0a), /a\.csv is not UTF-8 text: byte 2 is 0xff/],
-    ["UTF-16 without a mark", "a.csv", new Uint8Array(new Uint16Array([0x61, 0x0a]).buffer), /it looks like UTF-16/],
+    ["UTF-16", "a.csv", new Uint8Array(new Uint16Array([0xfeff, 0x61, 0x0a]).buffer), /it looks like UTF-16/],
     ["a number", "a.jsonl", '{"a":1}\n', /a\.jsonl, line 1: expected a text in a, found 1/],
     ["a list of sentences", "a.jsonl", '{"query":["a","b"],"pos":["c"]}\n', /expected a text in query, found \["a", "b"\]/],
     ["an empty list", "a.jsonl", '{"query":"a","pos":["b"],"neg":[]}\n', /expected a text in neg, found \[\]/],

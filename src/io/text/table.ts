@@ -20,7 +20,7 @@ import { splitJsonArray } from "./json-array.ts";
 import { splitLines } from "./lines.ts";
 import { openParquet } from "./parquet.ts";
 import type { ByteSource } from "./source.ts";
-import { decodeText } from "./utf8.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 export const tableFormats = ["lines", "csv", "tsv", "jsonl", "json", "parquet"] as const;
 
@@ -136,7 +136,7 @@ const openers: Readonly<Record<TableFormat, Opener>> = {
   },
 };
 
-const textOf = ({ name, bytes }: ByteSource) => decodeText(bytes(), name);
+const textOf = ({ name, bytes }: ByteSource) => decodeUtf8(bytes(), name);
 
 const numberedColumn = (at: number) => `column ${at + 1}`;
 

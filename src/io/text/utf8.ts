@@ -1,13 +1,12 @@
-/** Bytes that arrive in pieces, checked and decoded as text: UTF-8, or UTF-16 with a byte-order mark. */
+/** Bytes that arrive in pieces, checked and decoded as UTF-8 text. */
 import { DataError } from "../../errors.ts";
 import { concatenate } from "../formats/bytes.ts";
-import { toUtf8 } from "./utf16.ts";
 
 /**
  * The text of a stream of bytes, piece by piece, without a byte-order mark at its beginning and DOS's mark at its end; `name` is its name
- * in messages. Throws DataError, with the offset of the first wrong byte, if the bytes are neither or contain a NUL, which texts do not have.
+ * in messages. Throws DataError, with the offset of the first wrong byte, if the bytes are not UTF-8 or contain a NUL, which texts do not have.
  */
-export async function* decodeText(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
+export async function* decodeUtf8(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   /** The offset of the block in the stream. */
   let offset = 0;
@@ -28,7 +27,7 @@ export async function* decodeText(stream: AsyncIterable<Uint8Array>, name: strin
     return start > 0 ? text.slice(start) : text;
   }
 
-  for await (const piece of toUtf8(stream, name)) {
+  for await (const piece of stream) {
     const bytes = open.length === 0 ? piece : concatenate([open, piece]);
     const whole = bytes.at(-1) === END_OF_FILE ? bytes.length - 1 : wholeCharacters(bytes);
     open = bytes.slice(whole);
