@@ -1,7 +1,9 @@
 /**
- * What an adapter is called in messages, model cards and benchmarks. Dawn in Node tells the card as `device` ("nvidia-h100-80gb-hbm3") and its driver
- * as `description` ("D3D12 driver version 31.0.15.3623"). A browser tells neither unless its user lets it, and then numbers the device (0x2684).
+ * What an adapter is called in messages, model cards and benchmarks. Dawn in Node tells the card as `device` ("nvidia-h100-80gb-hbm3") and its
+ * driver as `description` ("D3D12 driver version 31.0.15.3623"). A browser tells neither unless its user lets it, and then numbers the device
+ * (0x2684).
  */
+
 type NamingInfo = Pick<GPUAdapterInfo, "vendor" | "architecture" | "device" | "description" | "isFallbackAdapter">;
 
 /** The card and its driver; of a software adapter, the driver that is all of it; else the vendor and the architecture. */

@@ -83,7 +83,7 @@ export function parseConfig(file: string, json: Readonly<Record<string, unknown>
   expect(
     "num_attention_heads",
     hidden_size % 4 === 0 && hidden_size % (num_attention_heads * 2) === 0,
-    `a divisor of ${fieldName(type, "hidden_size")} ${hidden_size} with heads of an even size`,
+    `a divisor of ${fieldName(type, "hidden_size")} ${hidden_size} with heads of an even size, and ${fieldName(type, "hidden_size")} a multiple of 4`,
   );
   expect(
     "max_position_embeddings",

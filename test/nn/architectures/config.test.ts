@@ -17,7 +17,7 @@ it("takes heads of any even size, as TinyBERT has them", () => {
   expect(parse({ hidden_size: 312, num_attention_heads: 12 })).toMatchObject({ hidden_size: 312, num_attention_heads: 12 });
   for (const hidden_size of [36, 26])
     expect(() => parse({ hidden_size, num_attention_heads: hidden_size === 36 ? 12 : 1 })).toThrow(
-      `num_attention_heads must be a divisor of hidden_size ${hidden_size} with heads of an even size`,
+      `num_attention_heads must be a divisor of hidden_size ${hidden_size} with heads of an even size, and hidden_size a multiple of 4`,
     );
 });
 
