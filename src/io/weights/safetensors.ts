@@ -7,6 +7,7 @@
 import { FormatError, ShapeError } from "../../errors.ts";
 import { quoted } from "../../show.ts";
 import { type Folder, pathIn } from "../folder.ts";
+import { bytesOf } from "../formats/bytes.ts";
 import { mistakenFor } from "../mistaken-file.ts";
 import { DTYPES, type Dtype } from "./dtypes.ts";
 import { parseHeader, type SafetensorsHeader } from "./safetensors-header.ts";
@@ -25,6 +26,11 @@ export interface TensorToWrite {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
   readonly data: () => Uint8Array | Promise<Uint8Array>;
+}
+
+/** A tensor to write as f32; `values` is called once, when it is written. */
+export function f32Tensor(name: string, shape: readonly number[], values: () => Float32Array | Promise<Float32Array>): TensorToWrite {
+  return { name, dtype: "F32", shape, data: async () => bytesOf(await values()) };
 }
 
 const LENGTH_BYTES = 8;

@@ -4,7 +4,7 @@
  */
 import { OptionError } from "../../errors.ts";
 import type { NamedContent } from "../../io/folder.ts";
-import { encodeSafetensors } from "../../io/weights/safetensors.ts";
+import { encodeSafetensors, f32Tensor } from "../../io/weights/safetensors.ts";
 import { architectureOf } from "../../nn/architectures/architectures.ts";
 import { isAdapter } from "../../nn/lora.ts";
 import type { SimCseModel } from "../model/model.ts";
@@ -44,12 +44,7 @@ export function adapterFiles(model: SimCseModel, base: string): NamedContent[] {
     use_rslora: false,
     use_dora: false,
   };
-  const tensors = saved.map(([name, { shape }]) => ({
-    name: prefix + checkpointName(model.config, name),
-    dtype: "F32" as const,
-    shape: [...shape],
-    data: async () => new Uint8Array((await store.read(name)).buffer),
-  }));
+  const tensors = saved.map(([name, { shape }]) => f32Tensor(prefix + checkpointName(model.config, name), shape, () => store.read(name)));
   return [
     { name: "adapter_config.json", content: `${JSON.stringify(config, null, 2)}\n` },
     { name: "adapter_model.safetensors", content: encodeSafetensors(tensors) },

@@ -9,7 +9,7 @@ import { FileError, FormatError } from "../../errors.ts";
 import { checkFolder, type Folder, findObject, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
-import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
+import { encodeSafetensors, f32Tensor, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { JoinedWeights, missingWeights, openWeights, originOf, type PlacedTensor } from "../../io/weights.ts";
 import { bytesPerElement, elementCount, sameShape } from "../../kernels/language/operation.ts";
@@ -301,12 +301,9 @@ export function fitConfig(folder: Folder, tokenizer: Tokenizer, config: Transfor
 
 /** The files of a model folder, to be written in this order. Adapters are part of their weights. */
 export function modelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse: SimCseConfig): NamedContent[] {
-  const tensors = [...model.baseTensors].map(([name, { shape }]) => ({
-    name: checkpointName(model.config, name),
-    dtype: "F32" as const,
-    shape: [...shape],
-    data: async () => new Uint8Array((await model.readMerged(name)).buffer),
-  }));
+  const tensors = [...model.baseTensors].map(([name, { shape }]) =>
+    f32Tensor(checkpointName(model.config, name), shape, () => model.readMerged(name)),
+  );
   return checkpointFiles(model.config, simcse, tokenizer, tensors, "F32");
 }
 

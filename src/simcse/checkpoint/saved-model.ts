@@ -4,7 +4,7 @@
  */
 import type { NamedContent } from "../../io/folder.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
-import { encodeSafetensors } from "../../io/weights/safetensors.ts";
+import { encodeSafetensors, f32Tensor } from "../../io/weights/safetensors.ts";
 import { WEIGHTS_FILES } from "../../io/weights.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
@@ -33,10 +33,8 @@ export function savedModelFiles(model: SimCseModel, tokenizer: Tokenizer, simcse
 }
 
 function denseTensors(model: SimCseModel) {
-  return ["weight", "bias"].map((name) => ({
-    name: `linear.${name}`,
-    dtype: "F32" as const,
-    shape: [...model.store.pieces.get(`mlp.dense.${name}`)!.shape],
-    data: async () => new Uint8Array((await model.readMerged(`mlp.dense.${name}`)).buffer),
-  }));
+  return ["weight", "bias"].map((name) => {
+    const own = `mlp.dense.${name}`;
+    return f32Tensor(`linear.${name}`, model.store.pieces.get(own)!.shape, () => model.readMerged(own));
+  });
 }

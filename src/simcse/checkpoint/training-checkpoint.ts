@@ -8,7 +8,7 @@ import { FileError, FormatError, OptionError } from "../../errors.ts";
 import { type Folder, type NamedContent, pathIn, readJson } from "../../io/folder.ts";
 import { isJsonObject } from "../../io/formats/json.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
-import { encodeSafetensors, openSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
+import { encodeSafetensors, f32Tensor, openSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights, openWeights } from "../../io/weights.ts";
 import { formatShape } from "../../kernels/language/operation.ts";
@@ -91,12 +91,7 @@ function trainedPieces({ layout }: ParameterStore): [string, Piece][] {
 }
 
 function bestTensors(store: ParameterStore, best: ParameterSnapshot): TensorToWrite[] {
-  return trainedPieces(store).map(([name, { shape }]) => ({
-    name,
-    dtype: "F32",
-    shape: [...shape],
-    data: async () => new Uint8Array((await best.read(name)).buffer),
-  }));
+  return trainedPieces(store).map(([name, { shape }]) => f32Tensor(name, shape, () => best.read(name)));
 }
 
 /** The names of tensors whose values are not in the model's own files: adapters, and weights that are merged with them there. */
@@ -106,26 +101,11 @@ function optimizerTensors(model: SimCseModel): TensorToWrite[] {
   const { store, device } = model;
   const state = store.layout.optimizer!;
   return [
-    ...unmerged(model).map(([name, { shape }]) => ({
-      name: `value.${name}`,
-      dtype: "F32" as const,
-      shape: [...shape],
-      data: async () => new Uint8Array((await store.read(name)).buffer),
-    })),
+    ...unmerged(model).map(([name, { shape }]) => f32Tensor(`value.${name}`, shape, () => store.read(name))),
     ...trainedPieces(store).flatMap(([name, { shape }]) =>
-      moments.map((moment) => ({
-        name: `${moment}.${name}`,
-        dtype: "F32" as const,
-        shape: [...shape],
-        data: async () => new Uint8Array((await store.readMoment(name, moment)).buffer),
-      })),
+      moments.map((moment) => f32Tensor(`${moment}.${name}`, shape, () => store.readMoment(name, moment))),
     ),
-    {
-      name: optimizerStateName,
-      dtype: "F32",
-      shape: [...state.shape],
-      data: async () => new Uint8Array(await device.read(state.window)),
-    },
+    f32Tensor(optimizerStateName, state.shape, async () => new Float32Array(await device.read(state.window))),
   ];
 }
 

@@ -4,7 +4,7 @@ import { toHalves } from "../../float16.ts";
 import { bytesOf } from "../../io/formats/bytes.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
 import { roundRows, SCALE_SUFFIX } from "../../io/weights/int8-rows.ts";
-import type { TensorToWrite } from "../../io/weights/safetensors.ts";
+import { f32Tensor, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import { checkChoice } from "../../options.ts";
 import { quoted } from "../../show.ts";
 
@@ -40,13 +40,14 @@ export interface Floats {
  */
 export function tensorsToWrite(floats: Floats, dtype: WeightsDtype): TensorToWrite[] {
   const { name, shape } = floats;
-  if (dtype !== "I8") return [{ name, dtype, shape, data: async () => (dtype === "F32" ? bytesOf(await finite(floats)) : halves(floats)) }];
+  if (dtype === "F32") return [f32Tensor(name, shape, () => finite(floats))];
+  if (dtype === "F16") return [{ name, dtype, shape, data: () => halves(floats) }];
   if (shape.length !== 2) return tensorsToWrite(floats, "F32");
   // Both are made of all values. They are read twice, because in the file the scales come first and one tensor at a time is in memory.
   const rounded = async () => roundRows(await finite(floats), shape[0]!);
   return [
     { name, dtype, shape, data: async () => bytesOf((await rounded()).data) },
-    { name: name + SCALE_SUFFIX, dtype: "F32", shape: [shape[0]!], data: async () => bytesOf((await rounded()).scales) },
+    f32Tensor(name + SCALE_SUFFIX, [shape[0]!], async () => (await rounded()).scales),
   ];
 }
 

@@ -10,8 +10,7 @@
  */
 import { OptionError } from "../../errors.ts";
 import { type MemoryFolder, readObject } from "../../io/folder.ts";
-import { bytesOf } from "../../io/formats/bytes.ts";
-import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
+import { encodeSafetensors, f32Tensor, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights, openWeights } from "../../io/weights.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
@@ -98,20 +97,14 @@ async function factorised(weights: Weights, config: TransformerConfig, { size, c
   for (const [at, number] of basis.entries()) projection[at] = ratio * scale[Math.floor(at / size)]! * number;
   const narrowed = (data: Float32Array, length: number) =>
     project({ length, dimension: width, data }, { matrix: basis, from: width, to: size }).data;
-  const tensor = (name: string, shape: readonly number[], data: Float32Array): TensorToWrite => ({
-    name,
-    dtype: "F32",
-    shape,
-    data: () => bytesOf(data),
-  });
   return [
     ...Object.entries(tables).map(([kind, { rows, count }]) =>
-      tensor(`embeddings.${kind}_embeddings.weight`, [count, size], narrowed(rows, count)),
+      f32Tensor(`embeddings.${kind}_embeddings.weight`, [count, size], () => narrowed(rows, count)),
     ),
-    tensor("embeddings.LayerNorm.weight", [size], new Float32Array(size).fill(1)),
-    tensor("embeddings.LayerNorm.bias", [size], new Float32Array(size)),
-    tensor("embeddings_project.weight", [width, size], projection),
-    tensor("embeddings_project.bias", [width], await read("LayerNorm.bias")),
+    f32Tensor("embeddings.LayerNorm.weight", [size], () => new Float32Array(size).fill(1)),
+    f32Tensor("embeddings.LayerNorm.bias", [size], () => new Float32Array(size)),
+    f32Tensor("embeddings_project.weight", [width, size], () => projection),
+    f32Tensor("embeddings_project.bias", [width], () => read("LayerNorm.bias")),
   ];
 }
 
