@@ -36,6 +36,13 @@ export async function openWeights(folder: Folder): Promise<Weights | null> {
   return null;
 }
 
+/** The same for a folder that must have weights. Throws FileError too if it has none. */
+export async function openRequiredWeights(folder: Folder): Promise<Weights> {
+  const weights = await openWeights(folder);
+  if (weights === null) throw await missingWeights(folder);
+  return weights;
+}
+
 /** Files in which a model's weights may be instead, and what they are. */
 const OTHER_WEIGHTS: readonly (readonly [file: string, what: string])[] = [
   ["tf_model.h5", "weights of TensorFlow"],

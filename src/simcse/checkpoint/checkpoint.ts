@@ -11,7 +11,7 @@ import type { Tokenizer } from "../../io/tokenizer.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, f32Tensor, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
-import { JoinedWeights, missingWeights, openWeights, originOf, type PlacedTensor } from "../../io/weights.ts";
+import { JoinedWeights, openRequiredWeights, openWeights, originOf, type PlacedTensor } from "../../io/weights.ts";
 import { bytesPerElement, elementCount, sameShape } from "../../kernels/language/operation.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import { configJson, longestSentence, parseConfig } from "../../nn/architectures/architectures.ts";
@@ -162,8 +162,7 @@ async function withModules(encoder: Weights, modules: readonly ModuleWeights[]):
   const placed = new Map<string, PlacedTensor>();
   for (const name of encoder.tensors.keys()) placed.set(name, { weights: encoder, source: name });
   for (const { folder, prefix } of modules) {
-    const weights = await openWeights(folder);
-    if (weights === null) throw await missingWeights(folder);
+    const weights = await openRequiredWeights(folder);
     const own = prefix === "mlp.dense." ? (name: string) => name.replace(/^linear\./, "") : (name: string) => name;
     for (const source of weights.tensors.keys()) placed.set(prefix + own(source), { weights, source });
   }

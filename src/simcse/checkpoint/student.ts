@@ -11,7 +11,7 @@ import { loadTokenizer } from "../../io/tokenizer.ts";
 import { DTYPE_BITS, TO_F32 } from "../../io/weights/dtypes.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
-import { missingWeights, openWeights } from "../../io/weights.ts";
+import { openRequiredWeights } from "../../io/weights.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import { architectureOf, fieldName, firstPosition } from "../../nn/architectures/architectures.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
@@ -118,8 +118,7 @@ async function weightsFile(
   { dtype }: Parts,
   take: (weights: Weights) => TensorToWrite[],
 ): Promise<NamedContent> {
-  const weights = await openWeights(folder);
-  if (weights === null) throw await missingWeights(folder);
+  const weights = await openRequiredWeights(folder);
   const { file } = weightsForms[dtype ?? "F32"];
   return { name: path === "" ? file : `${path}/${file}`, content: encodeSafetensors(take(weights)) };
 }

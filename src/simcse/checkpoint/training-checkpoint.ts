@@ -10,7 +10,7 @@ import { isJsonObject } from "../../io/formats/json.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { encodeSafetensors, f32Tensor, openSafetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
-import { missingWeights, openWeights } from "../../io/weights.ts";
+import { openRequiredWeights } from "../../io/weights.ts";
 import { formatShape } from "../../kernels/language/operation.ts";
 import { isAdapter } from "../../nn/lora.ts";
 import type { Piece } from "../../nn/parameters/parameter.ts";
@@ -219,8 +219,7 @@ async function orEarlier<Read>(folder: Folder, read: () => Promise<Read>): Promi
 }
 
 async function load(folder: Folder, model: SimCseModel): Promise<void> {
-  const weights = await openWeights(folder);
-  if (weights === null) throw await missingWeights(folder);
+  const weights = await openRequiredWeights(folder);
   await loadWeights(model, weights, { head: "checkpoint" });
   const { store, device } = model;
   const file = await openSafetensors(folder, optimizerFile);

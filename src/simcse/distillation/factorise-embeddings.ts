@@ -12,7 +12,7 @@ import { OptionError } from "../../errors.ts";
 import { type MemoryFolder, readObject } from "../../io/folder.ts";
 import { encodeSafetensors, f32Tensor, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
-import { missingWeights, openWeights } from "../../io/weights.ts";
+import { openRequiredWeights } from "../../io/weights.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import { architectureOf } from "../../nn/architectures/architectures.ts";
 import { readConfig } from "../checkpoint/checkpoint.ts";
@@ -41,8 +41,7 @@ const target = "electra";
 export async function factoriseEmbeddings(model: MemoryFolder, embeddings: FactorisedEmbeddings): Promise<void> {
   const { folder, transformer: config } = await readConfig(model);
   checkSize(config, embeddings.size);
-  const weights = await openWeights(folder);
-  if (weights === null) throw await missingWeights(folder);
+  const weights = await openRequiredWeights(folder);
   const tensors = [...(await factorised(weights, config, embeddings)), ...kept(weights, config)];
   const json = {
     ...(await readObject(folder, "config.json")),
