@@ -36,9 +36,9 @@ import { type WeightsDtype, weightsForms } from "./written-weights.ts";
 /** The original truncates sentences to this many tokens. */
 export const usualLength = 128;
 
-/** Elements of a large tensor that are read at a time. */
-const streamBytes = 8 * 2 ** 20;
-/** Elements that are read together and written before waiting for the GPU: until then they take host memory. */
+/** Bytes of a large tensor that are read and written to the GPU at a time. */
+export const streamBytes = 8 * 2 ** 20;
+/** Bytes that are read together and written before waiting for the GPU: until then they take host memory. */
 const pendingBytes = 4 * streamBytes;
 
 /** The information in a model folder's configuration files. */

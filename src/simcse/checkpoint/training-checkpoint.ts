@@ -21,7 +21,7 @@ import type { TrainerState, TrainingJob } from "../training/trainer.ts";
 import type { TextReading } from "../training/training-evaluator.ts";
 import { checkSettings, embeddingPooler, type TrainingSettings, trainingDefaults } from "../training/training-options.ts";
 import type { TrainingSet } from "../training/training-set.ts";
-import { loadWeights, modelFiles } from "./checkpoint.ts";
+import { loadWeights, modelFiles, streamBytes } from "./checkpoint.ts";
 import { type CheckpointStore, stateFile, stepOfFolder } from "./checkpoint-store.ts";
 
 /** What a state says of the examples. */
@@ -192,9 +192,6 @@ function shortJson(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
   return isJsonObject(value) ? "an object" : String(JSON.stringify(value)).slice(0, 60);
 }
-
-/** Elements that are being written to the GPU at a time. */
-const streamBytes = 8 * 2 ** 20;
 
 /**
  * Loads a checkpoint's weights, moments and optimiser state into a model. Throws `FileError` or `FormatError` naming the missing file or
