@@ -48,6 +48,9 @@ export function pathIn(folder: Folder, file: string): string {
   return `${folder.name.replace(/\/+$/, "")}/${file}`;
 }
 
+/** The name of a file in the folder `path` inside a folder; in the folder itself if `path` is empty. */
+export const fileIn = (path: string, file: string): string => (path === "" ? file : `${path}/${file}`);
+
 /** A folder inside a folder; the folder itself if `path` is empty. */
 export function subfolder(folder: Folder, path: string): Folder {
   if (path === "") return folder;

@@ -8,12 +8,12 @@
  * be different.
  */
 import { FormatError, OptionError } from "../../errors.ts";
-import { type Folder, findObject, type NamedContent, pathIn, readJson, readObject, subfolder } from "../../io/folder.ts";
+import { type Folder, fileIn, findObject, type NamedContent, pathIn, readJson, readObject, subfolder } from "../../io/folder.ts";
 import type { Pooling } from "../../kernels/pool.ts";
 import { show } from "../../show.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
 import type { PoolerType } from "../model/poolers.ts";
-import { type Activation, activationNames, type DenseStep, type SentenceHeadConfig, type SentenceStep } from "../model/sentence-head.ts";
+import { activationNames, type DenseStep, type SentenceHeadConfig, type SentenceStep } from "../model/sentence-head.ts";
 import { checkTransformerSettings } from "./sentence-settings.ts";
 
 /** A folder of weights, and the names of its tensors in the model: `linear.weight` becomes `sentenceHead.steps.0.linear.weight`. */
@@ -125,16 +125,14 @@ export async function sentenceTransformersLayout(folder: Folder): Promise<Senten
   const [transformer, ...after] = (await readModules(folder)) as [Module, ...Module[]];
   const named = [
     ...[MODULES_FILE, PROMPTS_FILE].map((file) => ({ folder, file, name: file })),
-    ...SETTINGS_FILES.map((file) => ({ folder: transformer.folder, file, name: inside(transformer, file) })),
-    ...after.map((module) => ({ folder: module.folder, file: "config.json", name: inside(module, "config.json") })),
+    ...SETTINGS_FILES.map((file) => ({ folder: transformer.folder, file, name: fileIn(transformer.path, file) })),
+    ...after.map((module) => ({ folder: module.folder, file: "config.json", name: fileIn(module.path, "config.json") })),
   ];
   const copied: NamedContent[] = [];
   for (const { folder, file, name } of named) if (await folder.has(file)) copied.push({ name, content: await folder.read(file) });
   const { modules } = await readSentenceModules(folder);
   return { transformer: transformer.path, copied, modules };
 }
-
-const inside = ({ path }: Module, file: string) => (path === "" ? file : `${path}/${file}`);
 
 interface Module {
   /**
@@ -290,7 +288,7 @@ async function readDense(folder: Folder): Promise<DenseStep> {
     inFeatures: sizeIn(folder, "in_features", in_features),
     outFeatures: sizeIn(folder, "out_features", out_features),
     bias,
-    activation: activation satisfies Activation,
+    activation,
     residual: use_residual,
   };
 }

@@ -5,7 +5,7 @@
  * Works on files, tensor by tensor and without a GPU. The result is a model folder like any other.
  */
 import { FormatError, OptionError } from "../../errors.ts";
-import { type Folder, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
+import { type Folder, fileIn, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
 import type { PrunedTokenizer } from "../../io/tokenizer/prune.ts";
 import { loadTokenizer } from "../../io/tokenizer.ts";
 import { DTYPE_BITS, TO_F32 } from "../../io/weights/dtypes.ts";
@@ -67,7 +67,7 @@ export async function studentFiles(teacher: Folder, options: StudentOptions = {}
     ...(transformer === null && simcse === null && pooler !== null && { simcse: { pooler_type: pooler, max_seq_length: usualLength } }),
   };
   const parts = { layers, rows, dtype: options.dtype, isTied: published.tie_word_embeddings !== false };
-  const inTransformer = (name: string) => (transformer ? `${transformer}/${name}` : name);
+  const inTransformer = (name: string) => fileIn(transformer ?? "", name);
   return [
     ...copied,
     { name: inTransformer("config.json"), content: `${JSON.stringify(config, null, 2)}\n` },
@@ -119,8 +119,7 @@ async function weightsFile(
   take: (weights: Weights) => TensorToWrite[],
 ): Promise<NamedContent> {
   const weights = await openRequiredWeights(folder);
-  const { file } = weightsForms[dtype ?? "F32"];
-  return { name: path === "" ? file : `${path}/${file}`, content: encodeSafetensors(take(weights)) };
+  return { name: fileIn(path, weightsForms[dtype ?? "F32"].file), content: encodeSafetensors(take(weights)) };
 }
 
 function takeAll(weights: Weights, { dtype }: Parts): TensorToWrite[] {

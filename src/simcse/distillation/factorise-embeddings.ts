@@ -9,7 +9,7 @@
  * LayerNorm then has a mean to subtract, and both divide by the row's length. One of the `size` dimensions is spent on that.
  */
 import { OptionError } from "../../errors.ts";
-import { type MemoryFolder, readObject } from "../../io/folder.ts";
+import { fileIn, type MemoryFolder, readObject } from "../../io/folder.ts";
 import { encodeSafetensors, f32Tensor, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { openRequiredWeights } from "../../io/weights.ts";
@@ -50,7 +50,7 @@ export async function factoriseEmbeddings(model: MemoryFolder, embeddings: Facto
     embedding_size: embeddings.size,
   };
   const { transformer } = await sentenceTransformersLayout(model);
-  const inTransformer = (name: string) => (transformer ? `${transformer}/${name}` : name);
+  const inTransformer = (name: string) => fileIn(transformer ?? "", name);
   await model.write(inTransformer(weightsForms.F32.file), encodeSafetensors(tensors));
   await model.write(inTransformer("config.json"), `${JSON.stringify(json, null, 2)}\n`);
 }
