@@ -12,9 +12,9 @@ import { type OnnxBatch, onnxLinear } from "../../nn/architectures/onnx-layers.t
 import { checkChoice } from "../../options.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import type { LocatedTensor } from "./checkpoint.ts";
-import { type Convertible, huggingFaceFiles, poolerUnknown, sentenceTransformersFiles } from "./convert.ts";
+import { type Convertible, huggingFaceFiles, poolerUnknown, sentenceTransformersFiles, toWrite } from "./convert.ts";
 import { isInSentenceTransformers } from "./saved-model.ts";
-import { tensorsToWrite, weightsForms } from "./written-weights.ts";
+import { weightsForms } from "./written-weights.ts";
 
 /** Number formats of an ONNX graph's weights. */
 export type OnnxDtype = "F32" | "F16";
@@ -74,9 +74,10 @@ function buildGraph(model: Convertible, pooler: PoolerType, dtype: OnnxDtype): O
 }
 
 /** A tensor of the model; vectors are always f32. */
-function addWeight(graph: OnnxGraph, { weights }: Convertible, { name, source, shape }: LocatedTensor, dtype: OnnxDtype): void {
+function addWeight(graph: OnnxGraph, { weights }: Convertible, tensor: LocatedTensor, dtype: OnnxDtype): void {
+  const { name, shape } = tensor;
   const stored = shape.length < 2 ? "F32" : dtype;
-  const [written] = tensorsToWrite({ name, shape, from: { path: weights.path, source }, values: () => weights.readF32(source) }, stored);
+  const [written] = toWrite(weights, tensor, name, stored);
   if (stored === "F16") graph.halfWeight(name, shape, written!.data);
   else graph.weight(name, stored, shape, written!.data);
 }

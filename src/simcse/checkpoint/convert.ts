@@ -99,7 +99,8 @@ export function sentenceTransformersFiles(model: Convertible, dtype: WeightsDtyp
   ];
 }
 
-function toWrite(weights: Weights, { source, shape }: LocatedTensor, name: string, dtype: WeightsDtype): TensorToWrite[] {
+/** A tensor of a checkpoint, to be written under `name`. */
+export function toWrite(weights: Weights, { source, shape }: LocatedTensor, name: string, dtype: WeightsDtype): TensorToWrite[] {
   return tensorsToWrite({ name, shape, from: { path: weights.path, source }, values: () => weights.readF32(source) }, dtype);
 }
 

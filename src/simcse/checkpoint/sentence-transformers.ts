@@ -367,7 +367,7 @@ function lengthOf(options: unknown): unknown {
  * The files that turn a folder with `config.json`, weights and tokenizer into a sentence-transformers folder, except the weights of the
  * dense layer in `DENSE_FOLDER` for the pooler cls. Throws OptionError for poolers that sentence-transformers does not have.
  */
-export function moduleFiles(pooler: PoolerType, maxLength: number, dimension: number, texts?: TextPreparation): NamedContent[] {
+export function moduleFiles(pooler: PoolerType, maxLength: number, dimension: number, texts: TextPreparation): NamedContent[] {
   const beforeHead = pooler === "cls" ? "cls_before_pooler" : pooler;
   const pooled = POOLINGS.find(({ pooling }) => POOLERS[pooling] === beforeHead);
   if (pooled === undefined) {
@@ -382,12 +382,12 @@ export function moduleFiles(pooler: PoolerType, maxLength: number, dimension: nu
     ["Normalize", pooler === "cls" ? "3_Normalize" : "2_Normalize"],
   ].map(([type, path], idx) => ({ idx, name: String(idx), path, type: `sentence_transformers.models.${type}` }));
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-  const prompts = texts && { prompts: texts.prompts, default_prompt_name: texts.defaultPromptName, similarity_fn_name: "cosine" };
+  const prompts = { prompts: texts.prompts, default_prompt_name: texts.defaultPromptName, similarity_fn_name: "cosine" };
   return [
     { name: MODULES_FILE, content: json(steps) },
     { name: "1_Pooling/config.json", content: json({ word_embedding_dimension: dimension, ...flags }) },
     ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/config.json`, content: json(dense) }] : []),
-    ...(prompts ? [{ name: PROMPTS_FILE, content: json(prompts) }] : []),
-    { name: SETTINGS_FILE, content: json({ max_seq_length: maxLength, do_lower_case: texts?.lowerCase === true }) },
+    { name: PROMPTS_FILE, content: json(prompts) },
+    { name: SETTINGS_FILE, content: json({ max_seq_length: maxLength, do_lower_case: texts.lowerCase === true }) },
   ];
 }

@@ -10,6 +10,7 @@ import { openWeights } from "../../../src/io/weights.ts";
 import { configJson, parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { fitConfig, inspectWeights, loadWeights, modelFiles, readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { moduleFiles } from "../../../src/simcse/checkpoint/sentence-transformers.ts";
+import { unprepared } from "../../../src/simcse/embedding/prompts.ts";
 import { BatchPacker, tableSizes } from "../../../src/simcse/model/batch.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import { officialPooler } from "../../../src/simcse/model/official-models.ts";
@@ -223,7 +224,7 @@ it("a tokenizer with an added token that the model has no row for reads the text
 /** A folder of sentence-transformers; `files` replaces what the writer makes. */
 async function sentenceFolder(files: Readonly<Record<string, unknown>> = {}): Promise<MemoryFolder> {
   const folder = publishedFolder("bert");
-  for (const { name, content } of moduleFiles("avg", 23, 32)) await folder.write(name, content);
+  for (const { name, content } of moduleFiles("avg", 23, 32, unprepared)) await folder.write(name, content);
   for (const [name, value] of Object.entries(files)) await folder.write(name, json(value));
   return folder;
 }
@@ -255,7 +256,7 @@ describe("a folder of sentence-transformers", () => {
   });
 
   it("cannot hold a pooler that sentence-transformers does not have", () => {
-    expect(() => moduleFiles("avg_top2", 32, 32)).toThrow(OptionError);
+    expect(() => moduleFiles("avg_top2", 32, 32, unprepared)).toThrow(OptionError);
   });
 });
 
