@@ -5,7 +5,7 @@
  */
 import { CapacityError, ShapeError } from "../../errors.ts";
 import { bytesOf, concatenate } from "./bytes.ts";
-import { varint } from "./protobuf.ts";
+import { float, integer, lengthOf, message, text } from "./protobuf.ts";
 
 /** The operator set's version: the first with LayerNormalization. */
 const OPSET = 17;
@@ -100,7 +100,7 @@ export class OnnxGraph {
 function attribute(name: string, value: Attribute): Part[] {
   if (typeof value === "number") return [...text(1, name), ...integer(3, value), ...integer(20, 2)];
   if ("float" in value) {
-    return [...text(1, name), varint((2 << 3) | 5), bytesOf(Float32Array.of(value.float)), ...integer(20, 1)];
+    return [...text(1, name), ...float(2, value.float), ...integer(20, 1)];
   }
   return [...text(1, name), ...value.flatMap((item) => integer(8, item)), ...integer(20, 7)];
 }
@@ -113,23 +113,6 @@ function valueInfo(name: string, element: Element, shape: readonly (number | str
 
 /** Bytes of a protocol buffer, or bytes that are requested when they are written. */
 type Part = Uint8Array | { readonly length: number; readonly name: string; readonly read: () => Uint8Array | Promise<Uint8Array> };
-
-function lengthOf(parts: readonly Part[]): number {
-  return parts.reduce((sum, { length }) => sum + length, 0);
-}
-
-/** A field that holds a message, or bytes. */
-function message(field: number, parts: readonly Part[]): Part[] {
-  return [varint((field << 3) | 2), varint(lengthOf(parts)), ...parts];
-}
-
-function text(field: number, value: string): Part[] {
-  return message(field, [new TextEncoder().encode(value)]);
-}
-
-function integer(field: number, value: number): Part[] {
-  return [varint(field << 3), varint(value)];
-}
 
 /** Joins small parts, so that a file is not written in a hundred thousand pieces. */
 async function* chunks(parts: readonly Part[]): AsyncGenerator<Uint8Array> {

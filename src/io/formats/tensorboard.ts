@@ -5,9 +5,8 @@
  * an `Event` message of tensorflow/core/util/event.proto in the protobuf encoding. This file makes the records; the owner of the log
  * appends them.
  */
-
 import { concatenate } from "./bytes.ts";
-import { varint } from "./protobuf.ts";
+import { double, float, integer, message, text } from "./protobuf.ts";
 
 /** Numbers of one step by tag; a tag such as `train/loss` is shown in the group `train`. */
 export interface ScalarEvent {
@@ -24,48 +23,21 @@ export function eventFileName(wallTime: number, host: string): string {
 
 /** The first record of a file. */
 export function fileHeader(wallTime: number): Uint8Array {
-  return record(concatenate([fields.wallTime(wallTime), fields.fileVersion("brain.Event:2")]));
+  return record(concatenate([...double(event.wallTime, wallTime), ...text(event.fileVersion, "brain.Event:2")]));
 }
 
 /** The record of one step. Values that are not finite are kept: TensorBoard draws them as triangles. */
 export function scalarRecord({ wallTime, step, values }: ScalarEvent): Uint8Array {
-  const summary = Object.entries(values).map(([tag, value]) => fields.value(concatenate([fields.tag(tag), fields.simpleValue(value)])));
-  return record(concatenate([fields.wallTime(wallTime), fields.step(step), fields.summary(concatenate(summary))]));
+  const summary = Object.entries(values).flatMap(([tag, value]) =>
+    message(summaryValue, [...text(scalar.tag, tag), ...float(scalar.simpleValue, value)]),
+  );
+  return record(concatenate([...double(event.wallTime, wallTime), ...integer(event.step, step), ...message(event.summary, summary)]));
 }
 
-/** Wire types of the protobuf encoding. */
-const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
-
-/** Fields of Event, Summary and Summary.Value, by their numbers in the .proto files. */
-const fields = {
-  wallTime: (value: number) => concatenate([key(1, wire.fixed64), double(value)]),
-  step: (value: number) => concatenate([key(2, wire.varint), varint(value)]),
-  fileVersion: (value: string) => delimited(3, new TextEncoder().encode(value)),
-  summary: (value: Uint8Array) => delimited(5, value),
-  value: (value: Uint8Array) => delimited(1, value),
-  tag: (value: string) => delimited(1, new TextEncoder().encode(value)),
-  simpleValue: (value: number) => concatenate([key(2, wire.fixed32), float(value)]),
-};
-
-function key(field: number, type: number): Uint8Array {
-  return varint((field << 3) | type);
-}
-
-function delimited(field: number, bytes: Uint8Array): Uint8Array {
-  return concatenate([key(field, wire.bytes), varint(bytes.length), bytes]);
-}
-
-function double(value: number): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setFloat64(0, value, true);
-  return bytes;
-}
-
-function float(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setFloat32(0, value, true);
-  return bytes;
-}
+/** The fields of Event, of Summary and of Summary.Value, by their numbers in the .proto files. */
+const event = { wallTime: 1, step: 2, fileVersion: 3, summary: 5 } as const;
+const summaryValue = 1;
+const scalar = { tag: 1, simpleValue: 2 } as const;
 
 function record(data: Uint8Array): Uint8Array {
   const length = new Uint8Array(8);
