@@ -1,14 +1,15 @@
 /** The loss and the gradients of a training step, to be compared with PyTorch's. */
+import { elementCount } from "../../src/kernels/language/operation.ts";
 import type { SimCseModel } from "../../src/simcse/model/model.ts";
 import type { TrainingStep } from "../../src/simcse/training/training-step.ts";
 
-/** The gradients that a step left, by parameter. */
+/** The gradients that a step left, by parameter; frozen ones have none. */
 export async function readGradients({ store, device }: SimCseModel): Promise<Map<string, Float32Array>> {
   const gradients = new Map<string, Float32Array>();
   for (const [name, { parameter, offset, shape }] of store.pieces) {
-    const { buffer, offset: start } = parameter.gradient!.window;
-    const size = shape.reduce((a, b) => a * b, 1) * 4;
-    gradients.set(name, new Float32Array(await device.read({ buffer, offset: start + offset * 4, size })));
+    if (parameter.gradient === undefined) continue;
+    const { buffer, offset: start } = parameter.gradient.window;
+    gradients.set(name, new Float32Array(await device.read({ buffer, offset: start + offset * 4, size: elementCount(shape) * 4 })));
   }
   return gradients;
 }

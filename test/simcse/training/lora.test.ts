@@ -11,6 +11,7 @@ import { SimCSE } from "../../../src/simcse/simcse-node.ts";
 import { exampleSet } from "../../../src/simcse/training/training-set.ts";
 import { planTrainingStep, TrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
+import { readGradients } from "../../golden/step-gradients.ts";
 import { temporaryFolder, tinyConfig, tinySentences, writeTinyModel } from "../../tiny-model.ts";
 
 const device = await openTestDevice();
@@ -33,13 +34,7 @@ async function gradientsOf(model: SimCseModel) {
   using training = await TrainingStep.create(model, step);
   training.run(examples, 1, 0);
   const [metrics] = await training.metrics(1, 1);
-  const gradients = new Map<string, Float32Array>();
-  for (const [name, { parameter, offset, shape }] of model.store.pieces) {
-    if (parameter.gradient === undefined) continue;
-    const all = new Float32Array(await device.read(parameter.gradient.window));
-    gradients.set(name, all.subarray(offset, offset + shape.reduce((a, b) => a * b)));
-  }
-  return { loss: metrics!.loss, gradients };
+  return { loss: metrics!.loss, gradients: await readGradients(model) };
 }
 
 /** left [m, k] · right [k, n], times `scale`; `transposed` takes the transpose of one side as it lies. */
