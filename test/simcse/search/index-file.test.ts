@@ -1,11 +1,12 @@
-/** An index's file, changed without a model: the same bytes as those of an index that is changed in memory. */
+/** An index's file without its model: changed, it has the bytes of an index that is changed in memory; damaged, it is refused. */
+import fc from "fast-check";
 import { expect, it } from "vitest";
-import { FormatError } from "../../../src/errors.ts";
+import { FormatError, SimcseError } from "../../../src/errors.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
 import { writeFiles } from "../../../src/io/folders/writable-folder.ts";
 import { concatenate } from "../../../src/io/formats/bytes.ts";
 import { precisions } from "../../../src/kernels/search/precision.ts";
-import { encodeIndex, indexWithout } from "../../../src/simcse/search/index-file.ts";
+import { decodeIndex, encodeIndex, indexWithout } from "../../../src/simcse/search/index-file.ts";
 import { SentenceIndex } from "../../../src/simcse/search/sentence-index.ts";
 import { openTestDevice } from "../../device.ts";
 import { collect } from "../../io/collect.ts";
@@ -42,4 +43,31 @@ it("refuses a file that is no index", async () => {
   const folder = new MemoryFolder("saved");
   await writeFiles(folder, [{ name: "x.csv", content: "id,text\n1,a\n" }]);
   await expect(indexWithout(folder, "x.csv", new Set())).rejects.toThrow(FormatError);
+});
+
+it("cut or changed anywhere ends in a typed error or loads", async () => {
+  await using index = new SentenceIndex(device, dimension, { precision: "int8", rescore: false });
+  await index.add(
+    Array.from({ length: 6 }, (_, i) => `Satz ${i}`),
+    goldenVectors.slice(0, 6 * dimension),
+  );
+  const good = concatenate(await collect(encodeIndex(index, origin)));
+  const change = fc.oneof(
+    fc.nat(good.length - 1).map((end) => good.slice(0, end)),
+    fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }).map((bytes) => {
+      const changed = good.slice();
+      for (const [at, value] of bytes) changed[at] = value;
+      return changed;
+    }),
+  );
+  await fc.assert(
+    fc.asyncProperty(change, async (bytes) => {
+      const loaded = decodeIndex(device, new MemoryFolder("damaged", [["x.index", bytes]]), "x.index", origin);
+      await loaded.then(
+        (index) => index.close(),
+        (error: unknown) => expect(error).toBeInstanceOf(SimcseError),
+      );
+    }),
+    { numRuns: 300 },
+  );
 });
