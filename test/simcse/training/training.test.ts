@@ -344,24 +344,27 @@ describe("a batch that is run in parts", () => {
 
   it("GradCache has the loss and the gradients of the whole batch, whatever the chunk", async () => {
     const whole = await stepOn({});
-    for (const cacheChunk of [2, 3, 6]) {
-      const cached = await stepOn({ cacheChunk });
+    const [inTwos, again, ...others] = [
+      await stepOn({ cacheChunk: 2 }),
+      await stepOn({ cacheChunk: 2 }),
+      await stepOn({ cacheChunk: 3 }),
+      await stepOn({ cacheChunk: 6 }),
+    ];
+    expect(again).toEqual(inTwos);
+    for (const cached of [inTwos, ...others]) {
       expect(Math.abs(cached.metrics.loss / whole.metrics.loss - 1)).toBeLessThan(1e-6);
       expectSameGradients(cached.gradients, whole.gradients);
     }
-    expect((await stepOn({ cacheChunk: 2 })).gradients).toEqual((await stepOn({ cacheChunk: 2 })).gradients);
   });
 
   it("GradCache has those of masked language modelling too, with layers computed again or not", async () => {
     const whole = await stepOn({ mlm });
-    for (const gradientCheckpointing of [false, true]) {
-      for (const cacheChunk of [2, 3]) {
-        const cached = await stepOn({ mlm, cacheChunk, gradientCheckpointing });
-        for (const name of ["loss", "mlmLoss"] as const) {
-          expect(Math.abs(cached.metrics[name]! / whole.metrics[name]! - 1)).toBeLessThan(1e-6);
-        }
-        expectSameGradients(cached.gradients, whole.gradients);
+    for (const chunks of [{ cacheChunk: 2 }, { cacheChunk: 3, gradientCheckpointing: true }]) {
+      const cached = await stepOn({ mlm, ...chunks });
+      for (const name of ["loss", "mlmLoss"] as const) {
+        expect(Math.abs(cached.metrics[name]! / whole.metrics[name]! - 1)).toBeLessThan(1e-6);
       }
+      expectSameGradients(cached.gradients, whole.gradients);
     }
     // No word is masked: nothing of the head's is a number that is none.
     expect((await stepOn({ mlm: { ...mlm, probability: 0 }, cacheChunk: 2 })).metrics.mlmLoss).toBe(0);
