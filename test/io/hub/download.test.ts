@@ -64,6 +64,24 @@ it("an answer that is always cut at the same place ends the download, and leaves
   expect((await stat(`${path}.part`)).size).toBe(1000);
 });
 
+it("a later download goes on with what came, and begins again where the file has changed", async () => {
+  answer = (_, response) => {
+    if (requests > 1) return void response.writeHead(503).end();
+    response.writeHead(200, { etag: '"v1"', "content-length": String(text.length) });
+    response.write(text.subarray(0, 1000), () => setTimeout(() => response.destroy(), 50));
+  };
+  await expect(downloadFile(url, path)).rejects.toThrow("503");
+  const other = Buffer.from("Another text.\n".repeat(100));
+  const asked: unknown[] = [];
+  answer = ({ headers }, response) => {
+    asked.push([headers.range, headers["if-range"]]);
+    response.writeHead(200, { etag: '"v2"' }).end(other);
+  };
+  await downloadFile(url, path);
+  expect(asked).toEqual([["bytes=1000-", '"v1"']]);
+  expect(await readFile(path)).toEqual(other);
+});
+
 it("what is not the expected file is removed", async () => {
   answer = (_, response) => response.end(text);
   const digest = createHash("sha256").update("another").digest("hex");
