@@ -184,17 +184,15 @@ describe("a pickle that lies or asks for too much is refused", () => {
     await expect(opened(archive(data))).rejects.toThrow(FormatError);
   });
 
+  const put = (index: number) => concatenate([op("q"), op(index)]);
+  const level = (index: number) => [op("]"), put(index), op("("), ...Array(10).fill(concatenate([op("h"), op(index - 1)])), op("e")];
+  const bomb = concatenate([op("]"), put(0), ...Array.from({ length: 30 }, (_, i) => level(i + 1)).flat()]);
+
   it("lists within lists that would unfold to 10^30 values take no more than their bytes", async () => {
-    const put = (index: number) => concatenate([op("q"), op(index)]);
-    const level = (index: number) => [op("]"), put(index), op("("), ...Array(10).fill(concatenate([op("h"), op(index - 1)])), op("e")];
-    const bomb = concatenate([op("]"), put(0), ...Array.from({ length: 30 }, (_, i) => level(i + 1)).flat()]);
     expect([...(await opened(archive(pickle(dict({ bomb, w: tensor() }))))).tensors.keys()]).toEqual(["w"]);
   });
 
   it("the name of an import is a list of lists that would unfold to 10^30 values", async () => {
-    const put = (index: number) => concatenate([op("q"), op(index)]);
-    const level = (index: number) => [op("]"), put(index), op("("), ...Array(10).fill(concatenate([op("h"), op(index - 1)])), op("e")];
-    const bomb = concatenate([op("]"), put(0), ...Array.from({ length: 30 }, (_, i) => level(i + 1)).flat()]);
     await expect(opened(archive(pickle(bomb, str("name"), op(0x93))))).rejects.toThrow('asks for the name "name" of the module [[');
     const deep = concatenate([...Array(20_000).fill(op("]")), ...Array(19_999).fill(op("a"))]);
     await expect(opened(archive(pickle(deep, str("name"), op(0x93))))).rejects.toThrow(FormatError);
