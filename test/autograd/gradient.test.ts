@@ -5,7 +5,7 @@ import { Tape } from "../../src/autograd/tape.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { columnSum } from "../../src/kernels/column-sum.ts";
 import { crossEntropy } from "../../src/kernels/cross-entropy.ts";
-import type { Persistent, Value } from "../../src/kernels/language/operation.ts";
+import { elementCount, type Persistent, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm } from "../../src/kernels/layer-norm.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { normalize } from "../../src/kernels/normalize.ts";
@@ -75,11 +75,7 @@ describe("gradient", () => {
     const shapes = { x: [rows, width], w1: [inner, width], b1: [inner], w2: [width, inner], b2: [width], weight: [width], bias: [width] };
     const tensors = Object.values(shapes).map((shape, i) => ({
       shape,
-      data: normals(
-        shape.reduce((a, b) => a * b),
-        10 + i,
-        { deviation: 0.6 },
-      ),
+      data: normals(elementCount(shape), 10 + i, { deviation: 0.6 }),
     }));
     const gradients = await runGradient(device, {
       tensors,

@@ -9,7 +9,7 @@ import { columnSum } from "../../src/kernels/column-sum.ts";
 import { copyInto } from "../../src/kernels/copy.ts";
 import { embedding } from "../../src/kernels/embedding.ts";
 import {
-  bytesPerElement,
+  byteSize,
   elementCount,
   f32,
   type Kernel,
@@ -50,10 +50,6 @@ const smallest: Capabilities = {
 };
 
 const isShared = ({ label }: { label: string }) => label.startsWith("slot");
-
-function byteSize({ dtype, shape }: Tensor): number {
-  return elementCount(shape) * bytesPerElement[dtype];
-}
 
 /** The tensor whose content a binding means: a view means what it shows. */
 function contentOf(tensor: Tensor): Tensor {

@@ -11,7 +11,7 @@ import {
   tallyTable,
   type UpdateRule,
 } from "../../src/kernels/classifiers.ts";
-import { f32, type Persistent, u32 } from "../../src/kernels/language/operation.ts";
+import { f32, u32 } from "../../src/kernels/language/operation.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/classifiers.ts";
@@ -21,13 +21,6 @@ import { integers, laidOut, normals } from "./data.ts";
 import { build, execute, tensor } from "./run.ts";
 
 const device = await openTestDevice();
-
-function indices(shape: readonly number[], data: Uint32Array, name: string): Persistent {
-  const size = data.byteLength;
-  const buffer = device.createBuffer(name, size, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC);
-  device.gpu.queue.writeBuffer(buffer, 0, data as GPUAllowSharedBufferSource);
-  return { name, dtype: "u32", shape, window: { buffer, offset: 0, size } };
-}
 
 /** A table of 40 rows in random roles for 19 folds, which take two words a row, and labels. */
 function tables(classes: number) {
@@ -39,7 +32,7 @@ function tables(classes: number) {
   return {
     labels,
     part: (row: number, fold: number) => parts[row * 19 + fold]!,
-    held: { labels: indices([40], labels, "labels"), roles: indices(shape, roles, "roles") },
+    held: { labels: tensor(device, [40], labels), roles: tensor(device, shape, roles) },
   };
 }
 
@@ -93,7 +86,7 @@ describe.each([2, 3, 6])("of %i classes", (classes) => {
   });
 
   it("tallyClassifiers counts over several minibatches, from nothing at step 0", async () => {
-    const counts = indices(tallyTable(75).shape, new Uint32Array(75 * 4).fill(99), "counts");
+    const counts = tensor(device, tallyTable(75).shape, new Uint32Array(75 * 4).fill(99));
     const program = await build(device, (tape) => {
       const { logits, tables } = record(tape);
       tallyClassifiers(logits, tables, counts, classes);
@@ -146,8 +139,8 @@ describe("a step equals PyTorch's", () => {
     const held = tensor(device, [4 * classes, width], Float32Array.from([...start, ...start, ...start, ...start]));
     const roles = new Uint32Array(batch * count).fill(role.train);
     const tables = {
-      labels: indices([labels.length], labels, "labels"),
-      roles: indices(roleTable(labels.length, 1).shape, roles, "roles"),
+      labels: tensor(device, [labels.length], labels),
+      roles: tensor(device, roleTable(labels.length, 1).shape, roles),
     };
     const program = await build(device, (tape) => {
       const features = tape.input("x", f32(batch, width));

@@ -11,12 +11,12 @@ import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { elementCount, type Persistent, type Value } from "../../src/kernels/language/operation.ts";
 
-/** A persistent f32 tensor with the given content, outside any arena. */
-export function tensor(device: Device, shape: number[], data: Float32Array, name = "tensor"): Persistent {
+/** A persistent tensor with the given content, outside any arena. */
+export function tensor(device: Device, shape: readonly number[], data: Float32Array | Uint32Array, name = "tensor"): Persistent {
   const size = elementCount(shape) * 4;
   const buffer = device.createBuffer(name, size, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC);
   device.gpu.queue.writeBuffer(buffer, 0, data as GPUAllowSharedBufferSource);
-  return { name, dtype: "f32", shape, window: { buffer, offset: 0, size } };
+  return { name, dtype: data instanceof Uint32Array ? "u32" : "f32", shape, window: { buffer, offset: 0, size } };
 }
 
 /** `compile` with any capabilities, so that every kernel variant runs on every adapter that can run it. */

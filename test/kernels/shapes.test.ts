@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
 import { concat } from "../../src/kernels/concat.ts";
-import { f32, type Value } from "../../src/kernels/language/operation.ts";
+import { elementCount, f32, type Value } from "../../src/kernels/language/operation.ts";
 import { max } from "../../src/kernels/max.ts";
 import { slice } from "../../src/kernels/slice.ts";
 import { softmax } from "../../src/kernels/softmax.ts";
@@ -18,7 +18,6 @@ import { rowVariants } from "./variants.ts";
 const device = await openTestDevice();
 
 const room = 1003;
-const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
 
 interface Comparison {
   readonly shape: readonly number[];
@@ -44,7 +43,7 @@ async function compare(
   );
   for (const rows of live ? [1001, 57, 1] : [shape[0]!]) {
     const own = [rows, ...shape.slice(1)];
-    const x = data(count(own));
+    const x = data(elementCount(own));
     const expected = reference(x, own);
     const dy = normals(expected.length, 132);
     const { y, dx } = await execute(program, { inputs: { x, dy }, ...(live && { live: { rows } }) });
@@ -209,7 +208,7 @@ describe("concat", () => {
     const at = axis < 0 ? axis + a.length : axis;
     for (const rows of live ? [1001, 57, 1] : [0]) {
       const own = (shape: readonly number[]) => shape.map((size) => (size === 1001 ? rows : size));
-      const [dataA, dataB] = [normals(count(own(a)), 137), normals(count(own(b)), 138)];
+      const [dataA, dataB] = [normals(elementCount(own(a)), 137), normals(elementCount(own(b)), 138)];
       const f = (x: ArrayLike<number>, z: ArrayLike<number>) =>
         reference.concat({ data: x, shape: own(a) }, { data: z, shape: own(b) }, at);
       const dy = normals(dataA.length + dataB.length, 139);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
-import { f32, u32 } from "../../src/kernels/language/operation.ts";
+import { elementCount, f32, u32 } from "../../src/kernels/language/operation.ts";
 import { expand, mean, sum } from "../../src/kernels/sum.ts";
 import { openTestDevice } from "../device.ts";
 import { sourceIndex } from "../reference/broadcast.ts";
@@ -13,7 +13,6 @@ import { rowVariants } from "./variants.ts";
 const device = await openTestDevice();
 
 const room = 1003;
-const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
 
 /** A first dimension of 1001 is a live one. */
 const cases: readonly { readonly shape: readonly number[]; readonly axis: number }[] = [
@@ -47,8 +46,8 @@ describe.each(rowVariants(device))("sum and mean, $name", ({ name, capabilities 
     for (const rows of live ? [1001, 57, 1] : [shape[0]!]) {
       const own = [rows, ...shape.slice(1)];
       const size = own[at]!;
-      const x = normals(count(own), 19, { mean: 1 });
-      const dy = normals(count(own) / size, 20);
+      const x = normals(elementCount(own), 19, { mean: 1 });
+      const dy = normals(elementCount(own) / size, 20);
       const found = await execute(program, { inputs: { x, z: x, dy, dz: dy }, ...(live && { live: { rows } }) });
       const f = (values: ArrayLike<number>) => reference.sumAlong(values, own, at);
       const average = (values: ArrayLike<number>) => f(values).map((v) => v / size);
@@ -125,11 +124,11 @@ describe("expand", () => {
       const y = expand(tape.input("x", f32(...from)), to);
       return { y, dx: adjoint(y, tape.input("dy", y))[0]! };
     });
-    const [x, dy] = [normals(count(from), 22), normals(count(to), 23)];
+    const [x, dy] = [normals(elementCount(from), 22), normals(elementCount(to), 23)];
     const { y, dx } = await execute(program, { inputs: { x, dy } });
     const f = (values: ArrayLike<number>) => Array.from(dy, (_, i) => values[sourceIndex(i, from, to)]!);
     expectClose(y!, f(x), { c: 0 });
-    expectAdjoint(dx!, x, dy, f, { terms: count(to) / count(from), scale: 2 });
+    expectAdjoint(dx!, x, dy, f, { terms: elementCount(to) / elementCount(from), scale: 2 });
     program.close();
   });
 });

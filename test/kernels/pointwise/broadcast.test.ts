@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../../src/errors.ts";
 import { broadcastShapes } from "../../../src/kernels/language/broadcast.ts";
-import { f32 } from "../../../src/kernels/language/operation.ts";
+import { elementCount, f32 } from "../../../src/kernels/language/operation.ts";
 import { add, mul, sub } from "../../../src/kernels/pointwise/pointwise.ts";
 import { openTestDevice } from "../../device.ts";
 import { broadcast } from "../../reference/broadcast.ts";
@@ -11,8 +11,6 @@ import { normals } from "../data.ts";
 import { adjoint, build, execute } from "../run.ts";
 
 const device = await openTestDevice();
-
-const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
 
 /** Two shapes; a first dimension of 1001 is a live one with room for 1003. */
 const pairs: readonly (readonly [a: readonly number[], b: readonly number[]])[] = [
@@ -71,13 +69,13 @@ describe("operands that broadcast", () => {
       const at = (shape: readonly number[]) => shape.map((size) => (size === 1001 ? rows : size));
       const shapes = { a: at(a), b: at(b) };
       const shape = broadcastShapes("test", [known(shapes.a).shape, known(shapes.b).shape]) as number[];
-      const data = { a: normals(count(shapes.a), 121), b: normals(count(shapes.b), 122) };
-      const dy = normals(count(shape), 123);
+      const data = { a: normals(elementCount(shapes.a), 121), b: normals(elementCount(shapes.b), 122) };
+      const dy = normals(elementCount(shape), 123);
       const found = await execute(program, { inputs: { ...data, dy }, ...(live && { live: { rows } }) });
       const f = (x: ArrayLike<number>, y: ArrayLike<number>) =>
         broadcast((p, q) => p * q, { data: x, shape: shapes.a }, { data: y, shape: shapes.b }, shape);
       expectClose(found.y!, f(data.a, data.b), { c: 2 });
-      const terms = (own: readonly number[]) => count(shape) / count(own);
+      const terms = (own: readonly number[]) => elementCount(shape) / elementCount(own);
       expectAdjoint(found.da!, data.a, dy, (x) => f(x, data.b), { terms: terms(shapes.a), scale: 4, samples: 4 });
       expectAdjoint(found.db!, data.b, dy, (x) => f(data.a, x), { terms: terms(shapes.b), scale: 4, samples: 4 });
     }

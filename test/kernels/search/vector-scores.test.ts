@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import type { Persistent } from "../../../src/kernels/language/operation.ts";
 import { type Precision, precisions } from "../../../src/kernels/search/precision.ts";
 import { layInBlocks, queryType, queryWidth, vectorScores, vectorWords } from "../../../src/kernels/search/vector-scores.ts";
 import { decodeRows, encodeRows, rowElements } from "../../../src/simcse/embedding/precision.ts";
@@ -17,7 +16,7 @@ function held(format: Precision, data: Float32Array, width: number) {
   const blocks = new Uint32Array(vectorWords(format, width, rows));
   const bytes = new Uint8Array(encoded.data.buffer, encoded.data.byteOffset, encoded.data.byteLength);
   layInBlocks(blocks, bytes, rowElements[format](width) * encoded.data.BYTES_PER_ELEMENT, 0);
-  const vectors: Persistent = { ...tensor(device, [blocks.length], new Float32Array(blocks.buffer)), dtype: "u32" };
+  const vectors = tensor(device, [blocks.length], blocks);
   const scales = encoded.scales ? { scales: tensor(device, [rows], encoded.scales) } : {};
   return { encoded, stored: { format, width, rows, vectors, ...scales } };
 }
