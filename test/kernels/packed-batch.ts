@@ -42,6 +42,12 @@ export function batchOfRows(count: number, length: number): PackedBatch {
   return packedBatch([...Array.from({ length: full }, () => ({ length })), ...(rest > 0 ? [{ length: rest }] : [])]);
 }
 
+/** The rows of one sentence of a batch. */
+export function rowsOf<T extends Float32Array | Uint32Array>(values: T, batch: PackedBatch, sentence: number, width: number): T {
+  const start = batch.sentences[2 * sentence]!;
+  return values.subarray(start * width, (start + batch.lengths[sentence]!) * width) as T;
+}
+
 /** Inputs for a batch of at most this many tokens and sentences; their extents are `tokens` and `sentences`. */
 export function batchInputs(tape: Tape, capacity: { tokens: number; sentences: number; longest?: number }): BatchValues {
   return {
