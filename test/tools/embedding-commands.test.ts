@@ -49,13 +49,6 @@ describe("encode", () => {
     );
   });
 
-  it("cuts a line as long as a book", async () => {
-    const [first, book] = await encode([], `${tinySentences[0]}\n${"the cat ".repeat(7500)}\n`);
-    expect(first!.embedding).toEqual(vectors[0]);
-    expect(book!.sentence).toHaveLength(60_000);
-    expect(book!.embedding).toEqual((await encode([], `${"the cat ".repeat(100)}\n`))[0]!.embedding);
-  });
-
   it("writes vectors of fewer numbers and bits, as NumPy reads them", async () => {
     for (const [precision, type, width] of [
       ["f32", "<f4", 64],
