@@ -55,6 +55,12 @@ const onAnyAdapter = [
   "test/kernels/attention/**",
 ];
 
+/** What the page's kernel suite runs on SwiftShader, in Chromium; and halves, which are packed there as on a core device. */
+const onSwiftShaderInChromium = [
+  "test/kernels/{column-sum,copy,dropout,embedding,fill,halves,normalize,pool,reshape,shapes,sum,views}.test.ts",
+  "test/kernels/optimizer/**",
+];
+
 const projects = [
   {
     name: "full",
@@ -72,7 +78,7 @@ const projects = [
     // is tested in the browser.
     name: "swiftshader",
     include: swiftShader ? ["test/kernels/**/*.test.ts", "test/golden/bert.test.ts"] : [],
-    exclude: onAnyAdapter,
+    exclude: [...onAnyAdapter, ...onSwiftShaderInChromium],
     env: { SIMCSE_DEVICE: "full", ...(swiftShader ? driverEnvironment(swiftShader) : {}) },
   },
   {
