@@ -1,6 +1,7 @@
 /** The goldens' models as folders, as models are published: torch's file, config.json, and the vocabulary files of each kind. */
 import { readFileSync } from "node:fs";
-import { MemoryFolder } from "../src/io/folder.ts";
+import { MemoryFolder, type NamedContent } from "../src/io/folder.ts";
+import { writeFiles } from "../src/io/folders/writable-folder.ts";
 
 const golden = (file: string) => new Uint8Array(readFileSync(new URL(`golden/${file}`, import.meta.url)));
 const json = (value: unknown) => JSON.stringify(value);
@@ -45,6 +46,13 @@ export function publishedFolder(kind: keyof typeof kinds, name = "published", co
     ...kinds[kind].files,
   };
   return new MemoryFolder(name, Object.entries(files));
+}
+
+/** A model's files, written to a folder in memory. */
+export async function written(files: Iterable<NamedContent>): Promise<MemoryFolder> {
+  const folder = new MemoryFolder("written");
+  await writeFiles(folder, files);
+  return folder;
 }
 
 export function goldenOf(kind: keyof typeof kinds): Golden {

@@ -7,7 +7,7 @@ import { InferenceSession, Tensor } from "onnxruntime-web";
 import { describe, expect, it } from "vitest";
 import type { Tuning } from "../../src/autograd/choices.ts";
 import { compile } from "../../src/autograd/program.ts";
-import { MemoryFolder, type NamedContent, readJson } from "../../src/io/folder.ts";
+import { readJson } from "../../src/io/folder.ts";
 import { wordPieceTokenizer } from "../../src/io/tokenizer.ts";
 import { openSafetensors } from "../../src/io/weights/safetensors.ts";
 import type { Value } from "../../src/kernels/language/operation.ts";
@@ -26,7 +26,8 @@ import { poolSentences } from "../../src/simcse/model/poolers.ts";
 import { trainedBy } from "../../src/simcse/model/trained-parts.ts";
 import { TrainingStep } from "../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../device.ts";
-import { distance, goldenFolder, relativeError } from "./golden.ts";
+import { written } from "../golden-models.ts";
+import { distance, type GoldenTraining, goldenFolder, relativeError } from "./golden.ts";
 import { gradientsOf, readGradients } from "./step-gradients.ts";
 
 interface Golden {
@@ -35,18 +36,7 @@ interface Golden {
   readonly temperature: number;
   readonly loss: number;
   readonly padding_in_a_text: { readonly ids: readonly number[]; readonly mean: readonly number[] };
-  readonly training: {
-    readonly steps: number;
-    readonly learning_rate: number;
-    readonly adam_beta1: number;
-    readonly adam_beta2: number;
-    readonly adam_epsilon: number;
-    readonly weight_decay: number;
-    readonly max_grad_norm: number;
-    readonly losses: readonly number[];
-    readonly gradient_norms: readonly number[];
-    readonly parameters: Readonly<Record<string, number>>;
-  };
+  readonly training: GoldenTraining<number>;
 }
 
 const kinds = readdirSync(new URL("architectures", import.meta.url)).flatMap((file) => /^(.+)\.json$/.exec(file)?.[1] ?? []);
@@ -65,11 +55,6 @@ const inBlocks: Tuning = {
   },
 };
 
-async function written(files: readonly NamedContent[]): Promise<MemoryFolder> {
-  const folder = new MemoryFolder("written");
-  for (const { name, content } of files) await folder.write(name, content);
-  return folder;
-}
 const tolerance = 1e-4;
 /** Activations and matrices have 11 bits, and errors add up over the layers; the same bound as for BERT in `parity.test.ts`. */
 const halvesTolerance = 2e-2;

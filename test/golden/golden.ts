@@ -25,23 +25,25 @@ export interface GoldenCase {
   readonly torch_float32: { readonly loss: number; readonly gradient: number };
 }
 
+/** A few training steps, and what was kept of each parameter after them. */
+export interface GoldenTraining<Parameter> {
+  readonly steps: number;
+  readonly learning_rate: number;
+  readonly adam_beta1: number;
+  readonly adam_beta2: number;
+  readonly adam_epsilon: number;
+  readonly weight_decay: number;
+  readonly max_grad_norm: number;
+  readonly losses: readonly number[];
+  readonly gradient_norms: readonly number[];
+  readonly parameters: Readonly<Record<string, Parameter>>;
+}
+
 interface Golden {
   readonly config: Record<string, unknown>;
   readonly sentences: Readonly<Record<Group, readonly (readonly number[])[]>>;
   readonly cases: Readonly<Record<string, GoldenCase>>;
-  readonly training: {
-    readonly case: string;
-    readonly steps: number;
-    readonly learning_rate: number;
-    readonly adam_beta1: number;
-    readonly adam_beta2: number;
-    readonly adam_epsilon: number;
-    readonly weight_decay: number;
-    readonly max_grad_norm: number;
-    readonly losses: readonly number[];
-    readonly gradient_norms: readonly number[];
-    readonly parameters: Readonly<Record<string, { readonly sum: number; readonly norm: number }>>;
-  };
+  readonly training: GoldenTraining<{ readonly sum: number; readonly norm: number }> & { readonly case: string };
 }
 
 export const goldenFolder = await openFolder(fileURLToPath(new URL(".", import.meta.url)));

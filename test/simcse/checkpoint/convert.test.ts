@@ -5,7 +5,7 @@
 import { InferenceSession, Tensor } from "onnxruntime-web";
 import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";
-import { type Folder, MemoryFolder, type NamedContent, readJson } from "../../../src/io/folder.ts";
+import { type Folder, MemoryFolder, readJson } from "../../../src/io/folder.ts";
 import { encodeSafetensors } from "../../../src/io/weights/safetensors.ts";
 import { openTorchCheckpoint } from "../../../src/io/weights/torch-checkpoint.ts";
 import { openWeights } from "../../../src/io/weights.ts";
@@ -16,15 +16,9 @@ import { poolerTypes } from "../../../src/simcse/model/poolers.ts";
 import { SimCSE } from "../../../src/simcse/simcse.ts";
 import type { LoadOptions } from "../../../src/simcse/simcse-options.ts";
 import { openTestDevice } from "../../device.ts";
-import { goldenOf, kinds, publishedFolder } from "../../golden-models.ts";
+import { goldenOf, kinds, publishedFolder, written } from "../../golden-models.ts";
 
 const device = await openTestDevice();
-
-async function written(files: readonly NamedContent[]): Promise<MemoryFolder> {
-  const folder = new MemoryFolder("converted");
-  for (const { name, content } of files) await folder.write(name, content);
-  return folder;
-}
 
 async function vectors(folder: Folder, kind: keyof typeof kinds, options: LoadOptions = {}): Promise<Float32Array> {
   await using model = await SimCSE.loadFrom(device, folder, { ...options, dtype: "f32" });

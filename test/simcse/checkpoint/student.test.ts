@@ -4,18 +4,15 @@ import { describe, expect, it } from "vitest";
 import { FormatError, OptionError } from "../../../src/errors.ts";
 import { toHalves } from "../../../src/float16.ts";
 import { type Folder, MemoryFolder, readObject } from "../../../src/io/folder.ts";
-import { writeFiles } from "../../../src/io/folders/writable-folder.ts";
 import { loadTokenizer } from "../../../src/io/tokenizer.ts";
 import { openWeights } from "../../../src/io/weights.ts";
 import { readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { openConvertible, sentenceTransformersFiles } from "../../../src/simcse/checkpoint/convert.ts";
 import { type StudentOptions, studentFiles } from "../../../src/simcse/checkpoint/student.ts";
-import { goldenOf, kinds, publishedFolder } from "../../golden-models.ts";
+import { goldenOf, kinds, publishedFolder, written } from "../../golden-models.ts";
 
 async function student(teacher: Folder, options: StudentOptions): Promise<MemoryFolder> {
-  const folder = new MemoryFolder("student");
-  await writeFiles(folder, await studentFiles(teacher, options));
-  return folder;
+  return written(await studentFiles(teacher, options));
 }
 
 /** A published model with the head of a masked language model. */
@@ -86,9 +83,8 @@ describe.each([
 });
 
 it("a student of sentence-transformers keeps its modules and settings", async () => {
-  const teacher = new MemoryFolder("teacher");
   const source = await openConvertible(publishedFolder("bert"), { pooler: "cls", maxLength: 17 });
-  await writeFiles(teacher, sentenceTransformersFiles(source, "F32"));
+  const teacher = await written(sentenceTransformersFiles(source, "F32"));
   // As older models are: the transformer in a folder of its own.
   const nested = new MemoryFolder("nested");
   for (const file of teacher.files) {
