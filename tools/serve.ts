@@ -9,8 +9,6 @@ import { namedModel } from "./cli/find-model.ts";
 import { onInterrupt } from "./cli/interrupt.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { flag, numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
-import { createApp } from "./server/app.ts";
-import { serveHttp } from "./server/serve-http.ts";
 import { servedNames } from "./server/served-names.ts";
 
 interface ServeOptions extends ModelOptions {
@@ -93,6 +91,8 @@ async function runServer(given: ServeOptions): Promise<void> {
   await using open = await openModel(given);
   const { simcse, device } = open;
   if (given.index !== undefined) await openIndex(simcse, given.index);
+  // Loaded here, so that no other command waits for a server's libraries.
+  const [{ createApp }, { serveHttp }] = await Promise.all([import("./server/app.ts"), import("./server/serve-http.ts")]);
   const app = createApp({
     model: simcse,
     names: given.served_model_name ?? servedNames(namedModel(given) ?? defaultModel.name),
