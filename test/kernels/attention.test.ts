@@ -36,8 +36,12 @@ interface Heads {
   readonly starts?: readonly number[];
 }
 
-/** Tokens that see only those near them, with a bias for how far these are: in one kernel, because blocks compile for seconds. */
-const near = { heads: 2, headSize: 12, probability: 0.5, window: 20, starts } as const;
+/** With all that attention can have, and with none of it: no more, because GPUs' kernels compile for seconds here. */
+const shapes = {
+  "with dropout, a window and a bias": { heads: 3, headSize: 8, probability: 0.5, window: 20, starts },
+  plain: { heads: 1, headSize: 4, probability: 0 },
+} as const;
+const named = Object.entries(shapes);
 
 interface Way {
   readonly name: string;
@@ -112,7 +116,7 @@ async function compare(shape: Heads, batches: readonly PackedBatch[], way = own)
           const own = Float64Array.from(rowsOf(qkv, batch, sentence, 3 * hidden));
           return [...reference.attention(own, { ...options[sentence]!, bias: biasFrom(values) })];
         });
-      expectAdjoint(dTable, table, dy, f, { c, terms: batch.rows, scale: 1, samples: 12 });
+      expectAdjoint(dTable, table, dy, f, { c, terms: batch.rows, scale: 1, samples: batch.rows > 300 ? 4 : 12 });
     }
     batch.lengths.forEach((length, sentence) => {
       const own = rowsOf(qkv, batch, sentence, 3 * hidden);
@@ -127,32 +131,21 @@ async function compare(shape: Heads, batches: readonly PackedBatch[], way = own)
 }
 
 describe.each(variants)("attention, $name", ({ longest, ...way }) => {
-  it.each([
-    { heads: 1, headSize: 4, probability: 0 },
-    { heads: 3, headSize: 8, probability: 0.1 },
-  ])("equals the float64 reference for $heads heads of $headSize with dropout $probability", async (shape) => {
+  it.each(named)("equals the float64 reference: %s", async (_, shape) => {
     const long = packedBatch(lengthsUpTo[longest].map((length, i) => ({ length, logical: i + 3 })));
     await compare({ ...shape, longest }, [long, packedBatch([{ length: 7 }, { length: 1 }])], way);
   });
 
-  it("equals the float64 reference for a window and a bias by relative position", async () => {
-    const lengths = { 32: [1, 7, 30], 128: [1, 7, 70], 512: [31, 140] }[longest];
-    await compare({ ...near, longest }, [packedBatch(lengths.map((length, i) => ({ length, logical: i + 3 })))], way);
-  });
-
-  it.each([
-    { name: "dropout", shape: { heads: 3, headSize: 8, probability: 0.1 } },
-    { name: "dropout, a window and a bias", shape: near },
-  ])("gives a sentence the same bits wherever it stands, with $name", async ({ shape }) => {
-    const table = normals(2 * starts.length * shape.heads, 69);
+  it.each(named)("gives a sentence the same bits wherever it stands: %s", async (_, shape) => {
     const { run, hidden, close } = await record({ ...shape, longest }, way);
+    const table = "starts" in shape ? normals(2 * starts.length * shape.heads, 69) : undefined;
     const sentenceLengths = [Math.min(57, longest), 1, 31, 7];
     const seen = new Map<number, { y: Float32Array; dQkv: Float32Array }>();
     for (const order of [[0, 1, 2, 3], [3, 1, 0, 2], [2], [0]]) {
       const batch = packedBatch(order.map((logical) => ({ length: sentenceLengths[logical]!, logical })));
       const content = (width: number, seed: number) =>
         Float32Array.from(order.flatMap((logical) => [...normals(sentenceLengths[logical]! * width, seed + logical)]));
-      const outputs = await run(batch, content(3 * hidden, 70), content(hidden, 80), shape === near ? table : undefined);
+      const outputs = await run(batch, content(3 * hidden, 70), content(hidden, 80), table);
       order.forEach((logical, i) => {
         const y = rowsOf(outputs.y, batch, i, hidden);
         const dQkv = rowsOf(outputs.dQkv, batch, i, 3 * hidden);
@@ -166,8 +159,7 @@ describe.each(variants)("attention, $name", ({ longest, ...way }) => {
   });
 
   it("neither overflows nor turns NaN for scores far from zero", async () => {
-    const shape = { heads: 1, headSize: 4, probability: 0, longest };
-    const { run, close } = await record(shape, way);
+    const { run, close } = await record({ ...shapes.plain, longest }, way);
     const batch = packedBatch([{ length: 3 }]);
     // Scores ±2·10⁴ apart: each softmax is one-hot, on the key that points the query's way.
     const [big, zero] = [100, [0, 0, 0]];
@@ -200,7 +192,7 @@ describe("attention", () => {
     { name: "with a walk on GPUs", way: { capabilities: { ...device.capabilities, software: false } } },
   ])("equals the float64 reference for heads that four does not divide, $name", async ({ way }) => {
     for (const [headSize, longest] of [
-      [26, 128],
+      [10, 128],
       [6, 512],
     ] as const) {
       const lengths = longest === 128 ? [31, 1, 57, 7] : [31, 140];
