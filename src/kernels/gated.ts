@@ -1,5 +1,5 @@
 /**
- * Gated linear units (Shazeer 2020): each row holds two halves a and b side by side, and becomes f(a)·b, with f from the table of pointwise
+ * Gated linear units (Shazeer 2020): each row holds two halves side by side, and becomes f(one)·other, with f from the table of pointwise
  * functions. With `gelu` it is GeGLU, with `silu` SwiGLU.
  */
 import { ShapeError } from "../errors.ts";
@@ -11,9 +11,17 @@ import { functions, type PointwiseFunction } from "./pointwise/functions.ts";
 /** The functions that a gate may have. */
 export type Gate = "gelu" | "silu" | "relu" | "sigmoid";
 
+/** A half of each row. */
+export type Half = "first" | "second";
+
 interface Attributes {
   readonly gate: Gate;
+  /** The half that the function is applied to. */
+  readonly half: Half;
 }
+
+/** WGSL: the places in `x` of an element of the half that the function is applied to, and of the other, from `at` in the first. */
+const places = ({ half }: Attributes, columns: number) => (half === "first" ? ["at", `at + ${columns}u`] : [`at + ${columns}u`, "at"]);
 
 /** WGSL `gate(a)`, and `gateSlope(a, gate(a))`, its derivative. */
 function gateDeclarations({ gate }: Attributes): string {
@@ -41,8 +49,11 @@ const operation: Operation<Attributes> = {
       reads: { x: x! },
       writes: { y: y! },
       declarations: gateDeclarations(attributes),
-      main: (columns) => wgsl`let at = row * ${2 * columns}u + column;
-  setY(index, gate(x(at)) * x(at + ${columns}u));`,
+      main: (columns) => {
+        const [through, other] = places(attributes, columns);
+        return wgsl`let at = row * ${2 * columns}u + column;
+  setY(index, gate(x(${through})) * x(${other}));`;
+      },
     }),
   gradient: ({ inputs: [x], attributes }, [dy]) => (dy ? [dy.tape.append(gradientOperation, [dy, x!], attributes)[0]!] : []),
 };
@@ -57,15 +68,18 @@ const gradientOperation: Operation<Attributes> = {
       reads: { dy: dy!, x: x! },
       writes: { dx: dx! },
       declarations: gateDeclarations(attributes),
-      main: (columns) => wgsl`let at = row * ${2 * columns}u + column;
-  let a = x(at);
+      main: (columns) => {
+        const [through, other] = places(attributes, columns);
+        return wgsl`let at = row * ${2 * columns}u + column;
+  let a = x(${through});
   let value = gate(a);
-  setDx(at, dy(index) * x(at + ${columns}u) * gateSlope(a, value));
-  setDx(at + ${columns}u, dy(index) * value);`,
+  setDx(${through}, dy(index) * x(${other}) * gateSlope(a, value));
+  setDx(${other}, dy(index) * value);`;
+      },
     }),
 };
 
-/** gate(a)·b, [rows, width], from `x` f32 or f16 [rows, 2·width], which has a in the first half of its columns and b in the second. */
-export function gated(x: Value, gate: Gate): Value {
-  return x.tape.append(operation, [x], { gate })[0]!;
+/** gate(a)·b, [rows, width], from `x` f32 or f16 [rows, 2·width]: a is this half of its columns, and b the other. */
+export function gated(x: Value, gate: Gate, half: Half = "first"): Value {
+  return x.tape.append(operation, [x], { gate, half })[0]!;
 }

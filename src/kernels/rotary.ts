@@ -2,7 +2,7 @@
  * Rotary position embedding (Su et al. 2021) of the queries and keys of a packed batch. Each head's two halves are the coordinates of as
  * many points, which turn by an angle that grows with the token's position, and faster for the first of them:
  *
- *     angleᵢ = position · theta^(−2i / headSize);  (x, y) → (x·cos − y·sin, y·cos + x·sin)
+ *     angleᵢ = position · theta^(−2i / headSize) / factor;  (x, y) → (x·cos − y·sin, y·cos + x·sin)
  *
  * Values stay as they are. The gradient turns back by the same angles.
  *
@@ -15,16 +15,23 @@ import { tokenField, tokenTable } from "./batch.ts";
 import { paramU32, pointKernel } from "./language/kernel.ts";
 import { expectType, f32, type Operation, type Value } from "./language/operation.ts";
 
-interface Attributes {
-  readonly heads: number;
+/** How fast the points turn. */
+export interface Rotation {
+  /** The base of the angles. */
   readonly theta: number;
+  /** What every angle is divided by; 1 if absent. */
+  readonly factor?: number;
+}
+
+interface Attributes extends Rotation {
+  readonly heads: number;
   /** Whether to turn by the negative angles, as a gradient does. */
   readonly back: boolean;
 }
 
 /** The angles of each of a head's points at position 1, as f32 numbers. */
-export function rotaryFrequencies(points: number, theta: number): number[] {
-  return Array.from({ length: points }, (_, i) => Math.fround(theta ** (-i / points)));
+export function rotaryFrequencies(points: number, { theta, factor = 1 }: Rotation): number[] {
+  return Array.from({ length: points }, (_, i) => Math.fround(theta ** (-i / points) / factor));
 }
 
 const turns = wgsl`
@@ -57,9 +64,9 @@ const operation: Operation<Attributes> = {
     }
     return [qkv!];
   },
-  lower({ inputs: [qkv, tokens], outputs: [turned], attributes: { heads, theta, back } }) {
+  lower({ inputs: [qkv, tokens], outputs: [turned], attributes: { heads, back, ...rotation } }) {
     const half = (qkv!.shape[1] as number) / (6 * heads);
-    const frequencies = rotaryFrequencies(half, theta);
+    const frequencies = rotaryFrequencies(half, rotation);
     const quads = half / 4;
     const vectors = Array.from({ length: quads }, (_, i) => `vec4f(${frequencies.slice(4 * i, 4 * i + 4).join(", ")})`);
     return {
@@ -97,6 +104,6 @@ const operation: Operation<Attributes> = {
  * `qkv` f32 or f16 [tokens, 3·hiddenSize] (query, key, value side by side, heads within each) with queries and keys turned. `tokens` is the
  * batch's token table u32 [tokens, 4], whose positions count from 0.
  */
-export function rotary(qkv: Value, tokens: Value, { heads, theta }: { readonly heads: number; readonly theta: number }): Value {
-  return qkv.tape.append(operation, [qkv, tokens], { heads, theta, back: false })[0]!;
+export function rotary(qkv: Value, tokens: Value, options: Rotation & { readonly heads: number }): Value {
+  return qkv.tape.append(operation, [qkv, tokens], { ...options, back: false })[0]!;
 }

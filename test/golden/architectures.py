@@ -6,14 +6,16 @@ Needs torch and transformers. A kind is a `model_type`; all are made if none is 
 Everything is computed in float64, from parameters that are float32 numbers.
 """
 
+import copy
 import json
 import math
 import pathlib
 import sys
+import tempfile
 
 import torch
 from bert_model import contrastive
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 torch.set_num_threads(1)  # one order of summation, so that a rerun gives the same bytes
@@ -40,6 +42,17 @@ KINDS = {
     "camembert": ({**COMMON, "num_hidden_layers": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5}, 0, 2),
     "xlm-roberta": ({**COMMON, "num_hidden_layers": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5}, 0, 2),
     "mpnet": ({**COMMON, "num_hidden_layers": 2, "layer_norm_eps": 1e-5}, 0, 2),
+    "nomic_bert": ({**COMMON, "num_hidden_layers": 2, "layer_norm_eps": 1e-5}, 2, 3),
+    "gte": (
+        {
+            **COMMON,
+            "num_hidden_layers": 2,
+            "layer_norm_eps": 1e-5,
+            "rope_parameters": {"rope_type": "linear", "factor": 1.5, "rope_theta": 1000.0},
+        },
+        0,
+        2,
+    ),
     "modernbert": ({**COMMON, "num_hidden_layers": 3, "global_attn_every_n_layers": 2, "local_attention": 8, "pad_token_id": 0, "norm_eps": 1e-5}, 2, 3),
 }
 FIRST_WORD = 4
@@ -114,8 +127,24 @@ def loss_of(encoder, sentences):
     return contrastive([pooled(sentences["sentences"]), pooled(sentences["pairs"])], TEMPERATURE, 0.0)
 
 
-def norm(values):
-    return math.sqrt(sum(float(value.detach().pow(2).sum()) for value in values))
+def norm(value):
+    return math.sqrt(float(value.detach().pow(2).sum()))
+
+
+def saved(model):
+    """The tensors of a model by their names in a file, which are not always those of its parameters."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        return load_file(pathlib.Path(folder) / "model.safetensors")
+
+
+def gradients(model):
+    """The gradients of a model's parameters, by their names in a file."""
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for value, own in zip(other.parameters(), model.parameters()):
+            value.copy_(own.grad)
+    return saved(other)
 
 
 def train(encoder, sentences):
@@ -137,14 +166,14 @@ def train(encoder, sentences):
         losses.append(float(loss))
         norms.append(float(torch.nn.utils.clip_grad_norm_([value for _, value in named], TRAINING["max_grad_norm"])))
         optimizer.step()
-    return {**TRAINING, "losses": losses, "gradient_norms": norms, "parameters": {name: norm([value]) for name, value in named}}
+    return {**TRAINING, "losses": losses, "gradient_norms": norms, "parameters": {name: norm(value) for name, value in saved(encoder).items() if "pooler" not in name}}
 
 
 def make(kind, folder):
     config, model = make_model(kind)
     encoder = model.base_model
     sentences = make_sentences(kind)
-    tensors = {name: value.clone() for name, value in model.state_dict().items() if not name.endswith("decoder.weight")}
+    tensors = {name: value for name, value in saved(model).items() if not name.endswith("decoder.weight")}
     with torch.no_grad():
         for layer, states in enumerate(hidden_states(encoder, sentences["sentences"])):
             tensors[f"golden.hidden.{layer}"] = states
@@ -152,9 +181,7 @@ def make(kind, folder):
         tensors["golden.logits"] = torch.cat(logits)
     loss = loss_of(encoder, sentences)
     loss.backward()
-    for name, value in encoder.named_parameters():
-        if value.grad is not None:
-            tensors[f"golden.gradient.{name}"] = value.grad.clone()
+    tensors.update({f"golden.gradient.{name}": value for name, value in gradients(encoder).items()})
     golden = {
         "config": json.loads(config.to_json_string(use_diff=False)),
         "sentences": sentences,

@@ -139,9 +139,9 @@ describe.each(kinds)("%s", async (kind) => {
     }
     const examples = sentences.flatMap((ids, i) => [ids, pairs[i]!]).map((ids, key) => ({ ids, key }));
     const packed = new BatchPacker(capacity).pack(examples, { indices: true });
-    // Relative to the first: the loss itself goes to zero.
+    // Relative to the first, or to a larger one: the loss itself goes to zero.
     const near = (found: number, wanted: readonly number[], step: number, name: string) =>
-      expect(Math.abs(found - wanted[step]!) / wanted[0]!, `${name} ${step}`).toBeLessThan(tolerance);
+      expect(Math.abs(found - wanted[step]!) / Math.max(wanted[0]!, wanted[step]!), `${name} ${step}`).toBeLessThan(tolerance);
     for (let step = 0; step < training.steps; step++) {
       program.run({ ...packed, scalars: { learningRate: training.learning_rate } });
       near((await program.read("loss"))[0]!, training.losses, step, "loss");
@@ -158,8 +158,8 @@ describe.each(kinds)("%s", async (kind) => {
     model.close();
   });
 
-  // The layers of the others are ELECTRA's too.
-  it.runIf(["electra", "modernbert"].includes(kind))(
+  // The layers of the others are ELECTRA's too, or Nomic BERT's.
+  it.runIf(["electra", "modernbert", "gte"].includes(kind))(
     "has the same vectors and gradients if only the first tokens' rows are read",
     async () => {
       const examples = sentences.flatMap((ids, i) => [ids, pairs[i]!]).map((ids, key) => ({ ids, key }));
@@ -193,7 +193,7 @@ describe.each(kinds)("%s", async (kind) => {
   );
 
   // The layers of the others are BERT's, whose steps in halves `parity.test.ts` holds.
-  it.runIf(hasHalves && ["modernbert", "mpnet"].includes(kind))(
+  it.runIf(hasHalves && ["modernbert", "mpnet", "nomic_bert"].includes(kind))(
     "trains in halves, a chunk at a time and with recomputed layers, on transformers' gradients",
     async () => {
       const model = await loadModel({ training: true, mlp: false, halves: true });

@@ -81,12 +81,16 @@ export interface MaskedHead {
 export interface ConfigFields {
   /** The file's names of fields that have another name in `TransformerConfig`. */
   readonly names?: Readonly<Record<string, string>>;
+  /** A file's content by the names of transformers, for files that were written for an implementation before it. */
+  read?(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
   /** What transformers assumes if the file leaves a field out. */
   readonly defaults: Readonly<Record<string, unknown>>;
   /** Every field that the computation depends on, besides those of all architectures. */
   readonly rules: Readonly<Record<string, Rule>>;
   /** Fields that a written file always states. */
   readonly written: Readonly<Record<string, unknown>>;
+  /** Fields of fractions: transformers refuses a whole number there that is not written as 2.0, which JSON.stringify cannot do. */
+  readonly fractions?: readonly string[];
 }
 
 /** The names of an encoder's tensors, without the encoder's own name before them. */
@@ -112,6 +116,14 @@ export interface MaskedHeadKind<Config extends TransformerConfig = TransformerCo
   olderName?(name: string): string;
 }
 
+/** The linear layers of a layer in transformers' class, where a file has them under other names or several as one matrix. */
+export interface ClassModules {
+  /** What is before a layer's number. */
+  readonly layers: string;
+  /** By the name in the file, after the layer's number and a dot: the modules whose rows the matrix has, one after another. */
+  readonly modules: Readonly<Record<string, readonly string[]>>;
+}
+
 /** A family of transformers. */
 export interface Architecture<Config extends TransformerConfig = TransformerConfig> {
   /** The transformers class that opens it without a head. */
@@ -122,6 +134,8 @@ export interface Architecture<Config extends TransformerConfig = TransformerConf
   readonly hasPooler?: boolean;
   readonly fields: ConfigFields;
   readonly names: TensorNames;
+  /** Absent if the class has the names of the file. */
+  readonly classModules?: ClassModules;
   /** `loraOf` gives the adapters of a layer, by its number. */
   create(config: Config, loraOf: (layer: number) => LoraOptions | null): Transformer;
   readonly maskedHead: MaskedHeadKind<Config>;

@@ -6,8 +6,10 @@ import { bert } from "./bert.ts";
 import { commonRules, isWhole, type Rule } from "./config-rules.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
+import { gte } from "./gte.ts";
 import { modernbert } from "./modernbert.ts";
 import { mpnet } from "./mpnet.ts";
+import { nomicBert } from "./nomic-bert.ts";
 import { camembert, roberta, xlmRoberta } from "./roberta.ts";
 
 const architectures: Readonly<Record<string, Architecture>> = {
@@ -19,7 +21,12 @@ const architectures: Readonly<Record<string, Architecture>> = {
   "xlm-roberta": xlmRoberta,
   mpnet,
   modernbert,
+  nomic_bert: nomicBert,
+  gte,
 };
+
+/** Types under which files were written before transformers had the architecture. */
+const formerTypes: Readonly<Record<string, string>> = { new: "gte" };
 
 /** The values of `model_type` that are supported. */
 export const modelTypes: readonly string[] = Object.keys(architectures);
@@ -60,7 +67,8 @@ const correctIt = "Use the config.json that belongs to the model, or correct the
  * value, or asks for a computation that is not supported: the vectors would not be the model's.
  */
 export function parseConfig(file: string, json: Readonly<Record<string, unknown>>): TransformerConfig {
-  const { model_type = impliedType(json) } = json;
+  const { model_type: named = impliedType(json) } = json;
+  const model_type = typeof named === "string" && Object.hasOwn(formerTypes, named) ? formerTypes[named] : named;
   const isKnown = typeof model_type === "string" && Object.hasOwn(architectures, model_type);
   const refuse = (field: string, found: unknown, { wanted, remedy = correctIt }: Pick<Rule, "wanted" | "remedy">) => {
     throw new FormatError(`${file}: ${field} must be ${wanted}; found ${show(found)}.`, remedy);
@@ -69,8 +77,9 @@ export function parseConfig(file: string, json: Readonly<Record<string, unknown>
   if (!isKnown) refuse("model_type", model_type, { wanted: `one of ${types}`, remedy: "Use a model of one of these types." });
   const type = { model_type: model_type as string };
   const { fields } = architectureOf(type);
-  const config: Record<string, unknown> = { ...fields.defaults, ...json, ...type };
-  for (const [field, name] of Object.entries(fields.names ?? {})) config[field] = json[name] ?? config[field];
+  const given = fields.read?.(json) ?? json;
+  const config: Record<string, unknown> = { ...fields.defaults, ...given, ...type };
+  for (const [field, name] of Object.entries(fields.names ?? {})) config[field] = given[name] ?? config[field];
   config.pad_token_id ??= fields.defaults.pad_token_id;
   for (const [field, rule] of Object.entries({ ...commonRules, ...fields.rules }))
     if (!rule.fits(config[field], config)) refuse(fieldName(type, field), config[field], rule);
@@ -101,11 +110,16 @@ function impliedType({ architectures: classes }: Readonly<Record<string, unknown
   return families.find(([, { className }]) => named.startsWith(className.replace(/Model$/, "")))?.[0] ?? named;
 }
 
-/** The content of a model's `config.json`, as transformers opens it. */
-export function configJson({ padding_has_positions: _, ...config }: TransformerConfig): Readonly<Record<string, unknown>> {
+/** A model's `config.json`, as transformers opens it; `more` are fields of other tools. */
+export function configText(
+  { padding_has_positions: _, ...config }: TransformerConfig,
+  more: Readonly<Record<string, unknown>> = {},
+): string {
   const { className, fields } = architectureOf(config);
   const renamed = new Set(Object.values(fields.names ?? {}));
   const entries = Object.entries(config).filter(([field]) => !renamed.has(field));
   const own = Object.fromEntries(entries.map(([field, value]) => [fieldName(config, field), value]));
-  return { ...own, architectures: [className], ...fields.written };
+  const text = JSON.stringify({ ...own, architectures: [className], ...fields.written, ...more }, null, 2);
+  const withPoint = (json: string, field: string) => json.replace(new RegExp(`^(  "${field}": \\d+)(?=,?$)`, "m"), "$1.0");
+  return `${(fields.fractions ?? []).reduce(withPoint, text)}\n`;
 }

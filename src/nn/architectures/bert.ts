@@ -11,10 +11,10 @@ import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
 import { Embeddings, type OnnxEmbeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
-import { type OnnxBatch, onnxPostNorm } from "./onnx-layers.ts";
-import { type Projection, Projections } from "./projections.ts";
+import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxGelu, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
+import { type AttentionProjections, attentionProjections, type Projection } from "./projections.ts";
 
 /** The fields of a BERT's or RoBERTa's `config.json` that this package uses, by their original names. */
 export interface BertConfig extends TransformerConfig {
@@ -30,13 +30,13 @@ export class SelfAttention {
   readonly query: Projection;
   readonly key: Projection;
   readonly value: Projection;
-  readonly #projections: Projections;
+  readonly #projections: AttentionProjections;
   readonly #heads: number;
 
-  constructor({ hidden_size, initializer_range, num_attention_heads }: BertConfig, lora: LoraOptions | null) {
-    this.#projections = new Projections(hidden_size, initializer_range, lora);
-    this.#heads = num_attention_heads;
-    ({ query: this.query, key: this.key, value: this.value } = this.#projections);
+  constructor(config: BertConfig, lora: LoraOptions | null) {
+    this.#projections = attentionProjections(config, lora);
+    this.#heads = config.num_attention_heads;
+    [this.query, this.key, this.value] = this.#projections.parts;
   }
 
   forward(x: Value, batch: BatchValues, { attention: dropout, tokens }: LayerDropout): Value {
@@ -68,7 +68,7 @@ export class Layer {
     const block = {
       attend: (input: Value) => attention.self.forward(input, batch, options),
       attended: { dense: attention.output.dense, norm: attention.output.LayerNorm },
-      expand: intermediate.dense,
+      expand: withGelu(intermediate.dense),
       output: { dense: output.dense, norm: output.LayerNorm },
     };
     return postNorm(block, x, batch, options);
@@ -126,13 +126,15 @@ export function bertLayersToOnnx(batch: OnnxBatch, first: string, config: BertCo
     const layer = `${prefix}encoder.layer.${i}`;
     const self = `${layer}.attention.self`;
     const block = (name: string) => ({ dense: `${layer}.${name}.dense`, norm: `${layer}.${name}.LayerNorm` });
-    const names = {
-      attention: { query: `${self}.query`, key: `${self}.key`, value: `${self}.value` },
+    const names = { query: `${self}.query`, key: `${self}.key`, value: `${self}.value` };
+    const parts: OnnxPostNorm = {
+      attend: (x) => onnxAttention(batch, x, names, config),
       attended: block("attention.output"),
-      expand: `${layer}.intermediate.dense`,
+      expand: (x) => onnxGelu(batch, onnxLinear(batch, x, `${layer}.intermediate.dense`)),
       output: block("output"),
+      epsilon: config.layer_norm_eps,
     };
-    hidden.push(onnxPostNorm(batch, hidden.at(-1)!, names, config, config.layer_norm_eps));
+    hidden.push(onnxPostNorm(batch, hidden.at(-1)!, parts));
   }
   return hidden;
 }

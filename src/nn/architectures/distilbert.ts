@@ -8,10 +8,10 @@ import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
-import { type OnnxBatch, onnxPostNorm } from "./onnx-layers.ts";
-import { type Projection, Projections } from "./projections.ts";
+import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxGelu, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
+import { type AttentionProjections, attentionProjections, type Projection } from "./projections.ts";
 
 /** The fields of a DistilBERT, by BERT's names; its `config.json` has others. */
 interface DistilBertConfig extends TransformerConfig {
@@ -28,13 +28,13 @@ class Attention {
   readonly k_lin: Projection;
   readonly v_lin: Projection;
   readonly out_lin: Linear;
-  readonly #projections: Projections;
+  readonly #projections: AttentionProjections;
   readonly #heads: number;
 
-  constructor({ hidden_size, initializer_range, num_attention_heads }: DistilBertConfig, lora: LoraOptions | null, out: Linear) {
-    this.#projections = new Projections(hidden_size, initializer_range, lora);
-    this.#heads = num_attention_heads;
-    ({ query: this.q_lin, key: this.k_lin, value: this.v_lin } = this.#projections);
+  constructor(config: DistilBertConfig, lora: LoraOptions | null, out: Linear) {
+    this.#projections = attentionProjections(config, lora);
+    this.#heads = config.num_attention_heads;
+    [this.q_lin, this.k_lin, this.v_lin] = this.#projections.parts;
     this.out_lin = out;
   }
 
@@ -64,7 +64,7 @@ class Layer {
     const block = {
       attend: (input: Value) => this.attention.forward(input, batch, options),
       attended: { dense: this.attention.out_lin, norm: this.sa_layer_norm, dropout: false },
-      expand: this.ffn.lin1,
+      expand: withGelu(this.ffn.lin1),
       output: { dense: this.ffn.lin2, norm: this.output_layer_norm },
     };
     return postNorm(block, x, batch, options);
@@ -120,13 +120,15 @@ function addToOnnx(batch: OnnxBatch, config: DistilBertConfig): string[] {
   const hidden = [onnxEmbeddings(batch, embeddingSizes(config), tables)];
   for (let i = 0; i < config.num_hidden_layers; i++) {
     const layer = `distilbert.transformer.layer.${i}`;
-    const names = {
-      attention: { query: `${layer}.attention.q_lin`, key: `${layer}.attention.k_lin`, value: `${layer}.attention.v_lin` },
+    const names = { query: `${layer}.attention.q_lin`, key: `${layer}.attention.k_lin`, value: `${layer}.attention.v_lin` };
+    const parts: OnnxPostNorm = {
+      attend: (x) => onnxAttention(batch, x, names, config),
       attended: { dense: `${layer}.attention.out_lin`, norm: `${layer}.sa_layer_norm` },
-      expand: `${layer}.ffn.lin1`,
+      expand: (x) => onnxGelu(batch, onnxLinear(batch, x, `${layer}.ffn.lin1`)),
       output: { dense: `${layer}.ffn.lin2`, norm: `${layer}.output_layer_norm` },
+      epsilon: layerNormEpsilon,
     };
-    hidden.push(onnxPostNorm(batch, hidden.at(-1)!, names, config, layerNormEpsilon));
+    hidden.push(onnxPostNorm(batch, hidden.at(-1)!, parts));
   }
   return hidden;
 }

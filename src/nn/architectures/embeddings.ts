@@ -9,7 +9,8 @@ import { type OnnxBatch, onnxLayerNorm, onnxPlaces, onnxRows } from "./onnx-laye
 /** The sizes of the tables. */
 export interface EmbeddingSizes {
   readonly vocab_size: number;
-  readonly max_position_embeddings: number;
+  /** Absent in architectures without a table of positions. */
+  readonly max_position_embeddings?: number;
   /** Absent in architectures without types of tokens. */
   readonly type_vocab_size?: number;
   readonly width: number;
@@ -20,14 +21,14 @@ export interface EmbeddingSizes {
 /** The sum of word, position and token-type embeddings, normalised: f32 or f16 [tokens, width]. */
 export class Embeddings {
   readonly word_embeddings: { readonly weight: Parameter };
-  readonly position_embeddings: { readonly weight: Parameter };
+  readonly position_embeddings?: { readonly weight: Parameter };
   readonly token_type_embeddings?: { readonly weight: Parameter };
   readonly LayerNorm: LayerNorm;
 
   constructor({ vocab_size, max_position_embeddings, type_vocab_size, width, initializer_range, layer_norm_eps }: EmbeddingSizes) {
     const table = (rows: number) => ({ weight: new Parameter([rows, width], { normal: initializer_range }) });
     this.word_embeddings = table(vocab_size);
-    this.position_embeddings = table(max_position_embeddings);
+    if (max_position_embeddings !== undefined) this.position_embeddings = table(max_position_embeddings);
     if (type_vocab_size !== undefined) this.token_type_embeddings = table(type_vocab_size);
     this.LayerNorm = new LayerNorm(width, layer_norm_eps);
   }
@@ -35,7 +36,7 @@ export class Embeddings {
   forward({ tokens, indices }: BatchValues, dtype: FloatType, dropout: number): Value {
     const tables = {
       word: this.word_embeddings.weight,
-      position: this.position_embeddings.weight,
+      position: this.position_embeddings?.weight,
       tokenType: this.token_type_embeddings?.weight,
     };
     return this.LayerNorm.forward(embedding(tokens, tables, indices, dtype), { dropout, tokens });
@@ -46,25 +47,31 @@ export class Embeddings {
 export interface OnnxEmbeddings {
   /** The prefix of their tensors. */
   readonly prefix: string;
-  /** The row of the position embedding for a sentence's first token: 0, or one more than the id of padding. */
-  readonly firstPosition: number;
+  /** The row of the position embedding for a sentence's first token: 0, or one more than the id of padding; null without such a table. */
+  readonly firstPosition: number | null;
   /** Whether padding has positions like other tokens, and not the row before the first. */
   readonly countsPadding?: boolean;
   readonly hasTypes: boolean;
+  /** The name of their norm; `LayerNorm` after the prefix if absent. */
+  readonly norm?: string;
 }
 
 /** Rows [batch · sequence, width] of the embeddings. */
 export function onnxEmbeddings(
   batch: OnnxBatch,
   { width, layer_norm_eps }: Pick<EmbeddingSizes, "width" | "layer_norm_eps">,
-  { prefix, firstPosition, countsPadding = firstPosition === 0, hasTypes }: OnnxEmbeddings,
+  { prefix, firstPosition, countsPadding = firstPosition === 0, hasTypes, norm = `${prefix}LayerNorm` }: OnnxEmbeddings,
 ): string {
   const { graph, ids } = batch;
   const rows = (kind: string, at: string) => graph.add("Gather", [`${prefix}${kind}_embeddings.weight`, at]);
-  const positions = rows("position", countsPadding ? onnxPlaces(batch, firstPosition) : positionsAfterPadding(batch, firstPosition - 1));
-  const places = hasTypes ? graph.add("Add", [positions, rows("token_type", graph.integers(0))]) : positions;
-  const sum = graph.add("Add", [rows("word", ids), places]);
-  return onnxLayerNorm(batch, onnxRows(batch, sum, width), `${prefix}LayerNorm`, layer_norm_eps);
+  const places = (first: number) => (countsPadding ? onnxPlaces(batch, first) : positionsAfterPadding(batch, first - 1));
+  const tables = [
+    ...(hasTypes ? [rows("token_type", graph.integers(0))] : []),
+    ...(firstPosition === null ? [] : [rows("position", places(firstPosition))]),
+    rows("word", ids),
+  ];
+  const sum = tables.reduce((others, table) => graph.add("Add", [table, others]));
+  return onnxLayerNorm(batch, onnxRows(batch, sum, width), norm, layer_norm_eps);
 }
 
 /** int64 [batch, sequence]: a token with the id `padding` has that position, and the others are numbered from the next one on. */

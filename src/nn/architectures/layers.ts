@@ -79,15 +79,23 @@ export interface PostNormBlock {
   /** Self-attention without its output projection: [tokens, hidden_size] from the same. */
   readonly attend: (x: Value) => Value;
   readonly attended: ResidualBlock;
-  readonly expand: Linear;
+  /** The inner layer of the feed-forward network and its activation: [rows, intermediate_size] from [rows, hidden_size]. */
+  readonly expand: (x: Value, rows: AfterAttention) => Value;
   readonly output: ResidualBlock;
 }
 
+/** A linear layer and GELU. */
+export const withGelu =
+  (dense: Linear): PostNormBlock["expand"] =>
+  (x, { adapterTokens }) =>
+    gelu(dense.forward(x, adapterTokens));
+
 /** Self-attention and the feed-forward network, each with a residual and LayerNorm: the rows that are read, from `x` [tokens, hidden_size]. */
 export function postNorm({ attend, attended, expand, output }: PostNormBlock, x: Value, batch: BatchValues, options: LayerOptions): Value {
-  const { context, residual, tokens, adapterTokens } = afterAttention(attend(x), x, batch, options);
+  const rows = afterAttention(attend(x), x, batch, options);
+  const { context, residual, tokens, adapterTokens } = rows;
   const add = ({ dense, norm, dropout: hasDropout = true }: ResidualBlock, from: Value, to: Value) =>
     norm.forwardResidual(dense.forward(from, adapterTokens), to, { dropout: hasDropout ? options.hidden : 0, tokens });
   const middle = add(attended, context, residual);
-  return add(output, gelu(expand.forward(middle, adapterTokens)), middle);
+  return add(output, expand(middle, rows), middle);
 }

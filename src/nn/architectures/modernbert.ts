@@ -3,14 +3,13 @@
  * positions, and GeGLU. Most layers see a window of the sentence; every third sees all of it, with slower rotations.
  */
 import { OptionError } from "../../errors.ts";
-import { bytesOf } from "../../io/formats/bytes.ts";
 import { attention } from "../../kernels/attention.ts";
 import { dropout as drop } from "../../kernels/dropout.ts";
 import { embedding } from "../../kernels/embedding.ts";
 import { gated } from "../../kernels/gated.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { add } from "../../kernels/pointwise/pointwise.ts";
-import { rotary, rotaryFrequencies } from "../../kernels/rotary.ts";
+import { type Rotation, rotary } from "../../kernels/rotary.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import type { LoraOptions, LoraTarget } from "../lora.ts";
@@ -19,7 +18,18 @@ import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer
 import { exactGelu, isWhole, nothing, only, positive, probability, type Rule, size } from "./config-rules.ts";
 import { afterAttention, type LayerOptions, layerDropout, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
-import { type OnnxBatch, onnxAttended, onnxGelu, onnxPlaces, onnxRows } from "./onnx-layers.ts";
+import { type OnnxBatch, onnxGelu, onnxLinear, onnxPlaces, onnxRows } from "./onnx-layers.ts";
+import {
+  isRotation,
+  type OnnxAngles,
+  onnxAngles,
+  onnxColumns,
+  onnxRotaryAttention,
+  type RopeParameters,
+  rotation,
+  rotationOf,
+  turningHeads,
+} from "./rotations.ts";
 
 /** How far a layer sees. */
 type Reach = "full_attention" | "sliding_attention";
@@ -36,15 +46,14 @@ interface ModernBertConfig extends TransformerConfig {
   readonly layer_types?: readonly Reach[] | null;
   readonly global_attn_every_n_layers?: number;
   /** Of transformers 5; before, the bases were fields of the config. */
-  readonly rope_parameters?: Readonly<Partial<Record<Reach, { readonly rope_theta?: number } | null>>> | null;
+  readonly rope_parameters?: Readonly<Partial<Record<Reach, RopeParameters | null>>> | null;
   readonly global_rope_theta?: number;
   readonly local_rope_theta?: number | null;
 }
 
 /** How a layer attends. */
 interface LayerAttention {
-  /** The base of the rotations. */
-  readonly theta: number;
+  readonly rotation: Rotation;
   /** The largest distance in tokens; null if it sees all. */
   readonly window: number | null;
 }
@@ -55,9 +64,11 @@ const reachOf = ({ layer_types, global_attn_every_n_layers: every = 3 }: ModernB
 function attentionOf(config: ModernBertConfig, layer: number): LayerAttention {
   const reach = reachOf(config, layer);
   const { rope_parameters, global_rope_theta = 160_000, local_rope_theta = 10_000, local_attention } = config;
-  const given = rope_parameters?.[reach]?.rope_theta;
-  if (reach === "full_attention") return { theta: given ?? global_rope_theta, window: null };
-  return { theta: given ?? local_rope_theta ?? global_rope_theta, window: local_attention / 2 };
+  const isFull = reach === "full_attention";
+  return {
+    rotation: rotationOf(rope_parameters?.[reach], isFull ? global_rope_theta : (local_rope_theta ?? global_rope_theta)),
+    window: isFull ? null : local_attention / 2,
+  };
 }
 
 class Layer {
@@ -89,8 +100,8 @@ class Layer {
     const { hidden, attention: ofAttention } = options;
     const { attn, mlp } = this;
     const heads = this.#heads;
-    const { theta, window } = this.#attention;
-    const qkv = rotary(attn.Wqkv.forward(this.attn_norm?.forward(x) ?? x, options.tokens), batch.tokens, { heads, theta });
+    const { rotation, window } = this.#attention;
+    const qkv = rotary(attn.Wqkv.forward(this.attn_norm?.forward(x) ?? x, options.tokens), batch.tokens, { heads, ...rotation });
     const all = attention(qkv, batch, { heads, dropout: ofAttention, window: window ?? undefined });
     const { context, residual, tokens, adapterTokens } = afterAttention(all, x, batch, options);
     const attended = add(drop(attn.Wo.forward(context, adapterTokens), ofAttention, { tokens }), residual);
@@ -146,52 +157,35 @@ class ModernBertHead implements MaskedHead {
   }
 }
 
-const linear = ({ graph }: OnnxBatch, x: string, name: string) => graph.add("Gemm", [x, `${name}.weight`], { transB: 1 });
+/** What the layers of one reach share: the angles of their rotations, and the penalty of what they do not see. */
+interface OnnxReach {
+  readonly angles: OnnxAngles;
+  readonly penalty: string;
+}
 
-/** What the layers of one reach share: cos and sin of their rotations, f32 [sequence, head size], and the penalty of what they do not see. */
-function onnxReach(batch: OnnxBatch, config: ModernBertConfig, { theta, window }: LayerAttention) {
+function onnxReach(batch: OnnxBatch, config: ModernBertConfig, { rotation, window }: LayerAttention): OnnxReach {
   const { graph, penalty } = batch;
-  const half = config.hidden_size / config.num_attention_heads / 2;
   const places = onnxPlaces(batch);
-  const frequencies = bytesOf(Float32Array.from(rotaryFrequencies(half, theta)));
-  const speeds = graph.weight(`frequencies ${theta}`, "F32", [half], async () => frequencies);
-  const steps = graph.add("Unsqueeze", [graph.add("Cast", [places], { to: 1 }), graph.integers([1])]);
-  const angles = graph.add("Mul", [steps, speeds]);
-  const doubled = graph.add("Concat", [angles, angles], { axis: -1 });
   const [keys, queries] = [0, 1].map((axis) => graph.add("Unsqueeze", [places, graph.integers([axis])])) as [string, string];
   const distance = graph.add("Abs", [graph.add("Sub", [keys, queries])]);
   const hidden = (most: number) => graph.add("Cast", [graph.add("Greater", [distance, graph.integers(most)])], { to: 1 });
   return {
-    cos: graph.add("Cos", [doubled]),
-    sin: graph.add("Sin", [doubled]),
+    angles: onnxAngles(batch, config, rotation),
     penalty: window === null ? penalty : graph.add("Add", [penalty, graph.add("Mul", [hidden(window), graph.float(-10_000)])]),
   };
 }
 
-function onnxLayer(batch: OnnxBatch, x: string, layer: number, config: ModernBertConfig, reach: ReturnType<typeof onnxReach>): string {
-  const { graph, size: sizes } = batch;
+function onnxLayer(batch: OnnxBatch, x: string, layer: number, config: ModernBertConfig, reach: OnnxReach): string {
+  const { graph } = batch;
   const name = `model.layers.${layer}`;
-  const { num_attention_heads: heads, hidden_size } = config;
-  const width = hidden_size / heads;
-  const part = (value: string, begin: number, end: number) =>
-    graph.add("Slice", [value, graph.integers([begin]), graph.integers([end]), graph.integers([-1])]);
-  const turned = (value: string) => {
-    const swapped = graph.add("Concat", [graph.add("Neg", [part(value, width / 2, width)]), part(value, 0, width / 2)], { axis: -1 });
-    return graph.add("Add", [graph.add("Mul", [value, reach.cos]), graph.add("Mul", [swapped, reach.sin])]);
-  };
+  const linear = (input: string, part: string) => onnxLinear(batch, input, `${name}.${part}`, false);
   const normed = layer === 0 ? x : onnxNorm(batch, x, `${name}.attn_norm`, config);
-  const shape = graph.add("Concat", [sizes, graph.integers([3, heads, width])], { axis: 0 });
-  const qkv = graph.add("Reshape", [linear(batch, normed, `${name}.attn.Wqkv`), shape]);
-  const [query, key, value] = [0, 1, 2].map((index) =>
-    graph.add("Transpose", [graph.add("Gather", [qkv, graph.integers(index)], { axis: 2 })], { perm: [0, 2, 1, 3] }),
-  ) as [string, string, string];
-  const keys = graph.add("Transpose", [turned(key)], { perm: [0, 1, 3, 2] });
-  const context = onnxAttended({ ...batch, penalty: reach.penalty }, { query: turned(query), key: keys, value }, config);
-  const attended = graph.add("Add", [linear(batch, context, `${name}.attn.Wo`), x]);
-  const pairs = linear(batch, onnxNorm(batch, attended, `${name}.mlp_norm`, config), `${name}.mlp.Wi`);
+  const context = onnxRotaryAttention({ ...batch, penalty: reach.penalty }, linear(normed, "attn.Wqkv"), reach.angles, config);
+  const attended = graph.add("Add", [linear(context, "attn.Wo"), x]);
+  const pairs = linear(onnxNorm(batch, attended, `${name}.mlp_norm`, config), "mlp.Wi");
   const { intermediate_size: inner } = config;
-  const product = graph.add("Mul", [onnxGelu(batch, part(pairs, 0, inner)), part(pairs, inner, 2 * inner)]);
-  return graph.add("Add", [linear(batch, product, `${name}.mlp.Wo`), attended]);
+  const product = graph.add("Mul", [onnxGelu(batch, onnxColumns(batch, pairs, 0, inner)), onnxColumns(batch, pairs, inner, 2 * inner)]);
+  return graph.add("Add", [linear(product, "mlp.Wo"), attended]);
 }
 
 const onnxNorm = ({ graph }: OnnxBatch, x: string, name: string, { norm_eps }: ModernBertConfig) =>
@@ -200,7 +194,7 @@ const onnxNorm = ({ graph }: OnnxBatch, x: string, name: string, { norm_eps }: M
 function addToOnnx(batch: OnnxBatch, config: ModernBertConfig): string[] {
   const words = batch.graph.add("Gather", ["model.embeddings.tok_embeddings.weight", batch.ids]);
   const hidden = [onnxNorm(batch, onnxRows(batch, words, config.hidden_size), "model.embeddings.norm", config)];
-  const reaches = new Map<Reach, ReturnType<typeof onnxReach>>();
+  const reaches = new Map<Reach, OnnxReach>();
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const name = reachOf(config, layer);
     const reach = reaches.get(name) ?? onnxReach(batch, config, attentionOf(config, layer));
@@ -209,9 +203,6 @@ function addToOnnx(batch: OnnxBatch, config: ModernBertConfig): string[] {
   }
   return [...hidden.slice(0, -1), onnxNorm(batch, hidden.at(-1)!, "model.final_norm", config)];
 }
-
-/** Of fresh weights only, and a whole number: transformers refuses one that is not written as 2.0, which JSON.stringify cannot do. */
-const notWritten = { initializer_cutoff_factor: undefined };
 
 const isReach = (value: unknown): value is Reach => value === "full_attention" || value === "sliding_attention";
 
@@ -225,15 +216,9 @@ const rotations: Rule = {
   fits: (value) =>
     value === undefined ||
     value === null ||
-    (typeof value === "object" && Object.entries(value).every(([reach, own]) => isReach(reach) && (own === null || isPlainRotation(own)))),
-  wanted: "a rope_theta for full_attention and sliding_attention, of rope_type default: other rotations are not supported",
+    (typeof value === "object" && Object.entries(value).every(([reach, own]) => isReach(reach) && (own === null || isRotation(own)))),
+  wanted: `for full_attention and sliding_attention ${rotation.wanted}`,
 };
-
-function isPlainRotation(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { rope_type = "default", rope_theta = 1 } = value as Readonly<Record<string, unknown>>;
-  return rope_type === "default" && positive.fits(rope_theta, {});
-}
 
 const optionally = ({ fits, wanted }: Rule): Rule => ({
   fits: (value, config) => value === undefined || value === null || fits(value, config),
@@ -251,7 +236,7 @@ function withLayers(config: ModernBertConfig, layers: readonly number[]): Readon
       "Begin with layer 0: it is the one without a norm before attention.",
     );
   }
-  return { layer_types: layers.map((layer) => reachOf(config, layer)), ...notWritten };
+  return { layer_types: layers.map((layer) => reachOf(config, layer)) };
 }
 
 export const modernbert: Architecture<ModernBertConfig> = {
@@ -269,10 +254,7 @@ export const modernbert: Architecture<ModernBertConfig> = {
       pad_token_id: 50_283,
     },
     rules: {
-      num_attention_heads: {
-        fits: (value, { hidden_size }) => isWhole(value, 1, 1024) && Number(hidden_size) % (Number(value) * 8) === 0,
-        wanted: "a divisor of hidden_size with heads of a multiple of 8",
-      },
+      num_attention_heads: turningHeads,
       intermediate_size: size(2 ** 20),
       norm_eps: positive,
       attention_dropout: probability,
@@ -298,7 +280,8 @@ export const modernbert: Architecture<ModernBertConfig> = {
       classifier_bias: only(false),
       decoder_bias: only(true),
     },
-    written: { hidden_activation: "gelu", ...notWritten },
+    written: { hidden_activation: "gelu" },
+    fractions: ["initializer_cutoff_factor"],
   },
   names: { words: "embeddings.tok_embeddings.weight", embeddings: ["embeddings."], layers: "layers." },
   create: (config, loraOf) => new ModernBert(config, loraOf),

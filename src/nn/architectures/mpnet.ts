@@ -12,9 +12,9 @@ import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
-import { type OnnxBatch, onnxPlaces, onnxPostNorm } from "./onnx-layers.ts";
-import { type Projection, Projections } from "./projections.ts";
+import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
+import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxGelu, onnxLinear, onnxPlaces, onnxPostNorm } from "./onnx-layers.ts";
+import { type AttentionProjections, attentionProjections, type Projection } from "./projections.ts";
 import { RobertaHead } from "./roberta.ts";
 
 interface MpnetConfig extends TransformerConfig {
@@ -43,13 +43,13 @@ class SelfAttention {
   readonly k: Projection;
   readonly v: Projection;
   readonly o: Linear;
-  readonly #projections: Projections;
+  readonly #projections: AttentionProjections;
   readonly #heads: number;
 
-  constructor({ hidden_size, initializer_range, num_attention_heads }: MpnetConfig, lora: LoraOptions | null, output: Linear) {
-    this.#projections = new Projections(hidden_size, initializer_range, lora);
-    this.#heads = num_attention_heads;
-    ({ query: this.q, key: this.k, value: this.v } = this.#projections);
+  constructor(config: MpnetConfig, lora: LoraOptions | null, output: Linear) {
+    this.#projections = attentionProjections(config, lora);
+    this.#heads = config.num_attention_heads;
+    [this.q, this.k, this.v] = this.#projections.parts;
     this.o = output;
   }
 
@@ -79,7 +79,7 @@ class Layer {
     const block = {
       attend: (input: Value) => attention.attn.forward(input, batch, bias, options),
       attended: { dense: attention.attn.o, norm: attention.LayerNorm },
-      expand: intermediate.dense,
+      expand: withGelu(intermediate.dense),
       output: { dense: output.dense, norm: output.LayerNorm },
     };
     return postNorm(block, x, batch, options);
@@ -139,13 +139,15 @@ function addToOnnx(batch: OnnxBatch, config: MpnetConfig): string[] {
   for (let i = 0; i < config.num_hidden_layers; i++) {
     const layer = `mpnet.encoder.layer.${i}`;
     const self = `${layer}.attention.attn`;
-    const names = {
-      attention: { query: `${self}.q`, key: `${self}.k`, value: `${self}.v` },
+    const names = { query: `${self}.q`, key: `${self}.k`, value: `${self}.v` };
+    const parts: OnnxPostNorm = {
+      attend: (x) => onnxAttention(biased, x, names, config),
       attended: { dense: `${self}.o`, norm: `${layer}.attention.LayerNorm` },
-      expand: `${layer}.intermediate.dense`,
+      expand: (x) => onnxGelu(batch, onnxLinear(batch, x, `${layer}.intermediate.dense`)),
       output: { dense: `${layer}.output.dense`, norm: `${layer}.output.LayerNorm` },
+      epsilon: config.layer_norm_eps,
     };
-    hidden.push(onnxPostNorm(biased, hidden.at(-1)!, names, config, config.layer_norm_eps));
+    hidden.push(onnxPostNorm(batch, hidden.at(-1)!, parts));
   }
   return hidden;
 }

@@ -39,7 +39,7 @@ export interface AttentionNames {
 }
 
 /** Self-attention of rows, without its output projection. */
-function onnxAttention(batch: OnnxBatch, x: string, names: AttentionNames, config: AttentionSize): string {
+export function onnxAttention(batch: OnnxBatch, x: string, names: AttentionNames, config: AttentionSize): string {
   const { graph, size } = batch;
   const width = config.hidden_size / config.num_attention_heads;
   const perHead = graph.add("Concat", [size, graph.integers([config.num_attention_heads, width])], { axis: 0 });
@@ -58,9 +58,9 @@ export function onnxAttended(batch: OnnxBatch, { query, key, value }: AttentionN
   return onnxRows(batch, graph.add("Transpose", [context], { perm: [0, 2, 1, 3] }), config.hidden_size);
 }
 
-/** x·Wᵀ + b, with the tensors `name.weight` and `name.bias`. */
-export function onnxLinear({ graph }: OnnxBatch, x: string, name: string): string {
-  return graph.add("Gemm", [x, `${name}.weight`, `${name}.bias`], { transB: 1 });
+/** x·Wᵀ + b, with the tensors `name.weight` and, if it has one, `name.bias`. */
+export function onnxLinear({ graph }: OnnxBatch, x: string, name: string, hasBias = true): string {
+  return graph.add("Gemm", [x, `${name}.weight`, ...(hasBias ? [`${name}.bias`] : [])], { transB: 1 });
 }
 
 /** LayerNorm with the tensors `name.weight` and `name.bias`. */
@@ -74,19 +74,27 @@ export function onnxGelu({ graph }: OnnxBatch, x: string): string {
   return graph.add("Mul", [graph.add("Mul", [x, graph.float(0.5)]), graph.add("Add", [erf, graph.float(1)])]);
 }
 
-/** The names of the tensors of a block with LayerNorm after each residual, see `postNorm`. */
-export interface PostNormNames {
-  readonly attention: AttentionNames;
-  readonly attended: { readonly dense: string; readonly norm: string };
-  readonly expand: string;
-  readonly output: { readonly dense: string; readonly norm: string };
+/** The names of a linear layer and of the norm after its residual. */
+interface OnnxResidual {
+  readonly dense: string;
+  readonly norm: string;
+  /** Whether the linear layer has a bias; true if absent. */
+  readonly hasBias?: boolean;
+}
+
+/** The parts of a block with LayerNorm after each residual, as in `PostNormBlock`. */
+export interface OnnxPostNorm {
+  readonly attend: (x: string) => string;
+  readonly attended: OnnxResidual;
+  readonly expand: (x: string) => string;
+  readonly output: OnnxResidual;
+  readonly epsilon: number;
 }
 
 /** A block as `postNorm` records it. */
-export function onnxPostNorm(batch: OnnxBatch, x: string, names: PostNormNames, config: AttentionSize, epsilon: number): string {
-  const { graph } = batch;
-  const add = ({ dense, norm }: PostNormNames["output"], from: string, residual: string) =>
-    onnxLayerNorm(batch, graph.add("Add", [onnxLinear(batch, from, dense), residual]), norm, epsilon);
-  const middle = add(names.attended, onnxAttention(batch, x, names.attention, config), x);
-  return add(names.output, onnxGelu(batch, onnxLinear(batch, middle, names.expand)), middle);
+export function onnxPostNorm(batch: OnnxBatch, x: string, { attend, attended, expand, output, epsilon }: OnnxPostNorm): string {
+  const add = ({ dense, norm, hasBias }: OnnxResidual, from: string, residual: string) =>
+    onnxLayerNorm(batch, batch.graph.add("Add", [onnxLinear(batch, from, dense, hasBias), residual]), norm, epsilon);
+  const middle = add(attended, attend(x), x);
+  return add(output, expand(middle), middle);
 }

@@ -1,45 +1,62 @@
-/** Query, key and value as one matrix; most checkpoints have three. */
+/** Linear layers that read the same input, as one matrix; most checkpoints have each of them. */
 import { floatOf, type Value } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
-import { type AdapterTensors, type LoraOptions, LowRankAdapter } from "../lora.ts";
+import { type AdapterTensors, type LoraOptions, type LoraTarget, LowRankAdapter } from "../lora.ts";
 import { Parameter, type Piece } from "../parameters/parameter.ts";
+import type { TransformerConfig } from "./architecture.ts";
 
-/** One of query, key and value: its weight and bias, and its adapter's tensors if it has one. */
+/** One of the layers: its weight, its bias if it has one, and its adapter's tensors if it has one. */
 export interface Projection extends Partial<AdapterTensors> {
   readonly weight: Piece;
-  readonly bias: Piece;
+  readonly bias?: Piece;
 }
 
-/** Their names, in the order of their places in one matrix. */
-const names = ["query", "key", "value"] as const;
+/** What linear layers have in common. */
+interface ProjectionOptions {
+  readonly inFeatures: number;
+  /** Of each. */
+  readonly outFeatures: number;
+  /** The standard deviation of fresh weights. */
+  readonly initializerRange: number;
+  readonly lora: LoraOptions | null;
+  readonly hasBias?: boolean;
+}
 
-/** The three linear layers, whose outputs lie side by side. */
-export class Projections {
-  readonly query: Projection;
-  readonly key: Projection;
-  readonly value: Projection;
+/** Linear layers whose outputs lie side by side: `parts` has one for each target. */
+export class Projections<const Targets extends readonly LoraTarget[]> {
+  readonly parts: { readonly [Place in keyof Targets]: Projection };
   readonly #weight: Parameter;
-  readonly #bias: Parameter;
+  readonly #bias: Parameter | undefined;
   readonly #adapter: LowRankAdapter | null;
 
-  constructor(width: number, initializerRange: number, lora: LoraOptions | null) {
-    this.#weight = new Parameter([3 * width, width], { normal: initializerRange });
-    this.#bias = new Parameter([3 * width], { constant: 0 });
-    const adapted = names.flatMap((name, index) => (lora?.targets.includes(name) ? [index] : []));
-    this.#adapter = lora && adapted.length > 0 ? new LowRankAdapter(width, width, adapted, lora) : null;
-    const part = (index: number): Projection => ({
-      weight: this.#weight.rows(index * width, width),
-      bias: this.#bias.rows(index * width, width),
-      ...this.#adapter?.tensorsOf(index),
+  constructor(targets: Targets, { inFeatures, outFeatures, initializerRange, lora, hasBias = true }: ProjectionOptions) {
+    const rows = targets.length * outFeatures;
+    this.#weight = new Parameter([rows, inFeatures], { normal: initializerRange });
+    this.#bias = hasBias ? new Parameter([rows], { constant: 0 }) : undefined;
+    const adapted = targets.flatMap((target, place) => (lora?.targets.includes(target) ? [place] : []));
+    this.#adapter = lora && adapted.length > 0 ? new LowRankAdapter(inFeatures, outFeatures, adapted, lora) : null;
+    const part = (place: number): Projection => ({
+      weight: this.#weight.rows(place * outFeatures, outFeatures),
+      ...(this.#bias && { bias: this.#bias.rows(place * outFeatures, outFeatures) }),
+      ...this.#adapter?.tensorsOf(place),
     });
-    this.query = part(0);
-    this.key = part(1);
-    this.value = part(2);
+    this.parts = targets.map((_, place) => part(place)) as { readonly [Place in keyof Targets]: Projection };
   }
 
-  /** [rows, 3 · width] from [rows, width]. In training an adapter has dropout, by the batch's token table. */
+  /** [rows, parts · outFeatures] from [rows, inFeatures]. In training an adapter has dropout, by the batch's token table. */
   forward(x: Value, tokens: Value | undefined): Value {
-    const qkv = matmul(x, this.#weight.stored(floatOf(x)), "nt", { bias: this.#bias });
-    return this.#adapter?.forward(qkv, x, tokens) ?? qkv;
+    const y = matmul(x, this.#weight.stored(floatOf(x)), "nt", this.#bias && { bias: this.#bias });
+    return this.#adapter?.forward(y, x, tokens) ?? y;
   }
+}
+
+/** Query, key and value of self-attention. */
+export type AttentionProjections = Projections<readonly ["query", "key", "value"]>;
+
+/** Query, key and value, which are as wide as the layers. */
+export function attentionProjections(
+  { hidden_size: width, initializer_range: initializerRange }: TransformerConfig,
+  lora: LoraOptions | null,
+): AttentionProjections {
+  return new Projections(["query", "key", "value"], { inFeatures: width, outFeatures: width, initializerRange, lora });
 }

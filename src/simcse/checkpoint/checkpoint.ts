@@ -14,7 +14,7 @@ import type { Weights } from "../../io/weights/tensor-file.ts";
 import { JoinedWeights, openRequiredWeights, openWeights, originOf, type PlacedTensor } from "../../io/weights.ts";
 import { bytesPerElement, elementCount, sameShape } from "../../kernels/language/operation.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
-import { configJson, longestSentence, parseConfig } from "../../nn/architectures/architectures.ts";
+import { configText, longestSentence, parseConfig } from "../../nn/architectures/architectures.ts";
 import { isAdapter } from "../../nn/lora.ts";
 import { show } from "../../show.ts";
 import { type TextPreparation, unprepared } from "../embedding/prompts.ts";
@@ -315,9 +315,8 @@ export function checkpointFiles(
   dtype: WeightsDtype,
 ): NamedContent[] {
   const { file, torchDtype } = weightsForms[dtype];
-  const config = { ...configJson(transformer), torch_dtype: torchDtype, simcse: simcse ?? undefined };
   return [
-    { name: "config.json", content: `${JSON.stringify(config, null, 2)}\n` },
+    { name: "config.json", content: configText(transformer, { torch_dtype: torchDtype, simcse: simcse ?? undefined }) },
     ...[...tokenizer.files].map(([name, content]) => ({ name, content })),
     { name: file, content: encodeSafetensors(tensors) },
   ];

@@ -1,7 +1,7 @@
 /** A config that asks for an unsupported computation is refused with the name of its field; sizes are bounded. */
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../../src/errors.ts";
-import { architectureOf, configJson, longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { architectureOf, configText, longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
 
 const minimal = {
   vocab_size: 22,
@@ -70,7 +70,7 @@ describe("a config is refused for", () => {
 
   it("the type that its class implies where it names none", () => {
     expect(() => parse({ architectures: ["LongformerModel"] })).toThrow(
-      'model_type must be one of "bert", "roberta", "distilbert", "electra", "camembert", "xlm-roberta", "mpnet", "modernbert"; found "LongformerModel"',
+      'model_type must be one of "bert", "roberta", "distilbert", "electra", "camembert", "xlm-roberta", "mpnet", "modernbert", "nomic_bert", "gte"; found "LongformerModel"',
     );
     expect(parse({ architectures: ["RobertaModel"] }).model_type).toBe("roberta");
     expect(parse({}).model_type).toBe("bert");
@@ -88,8 +88,9 @@ describe("a config is refused for", () => {
     };
     const read = (fields: object) => parseConfig("config.json", { ...distilbert, ...fields });
     expect(read({})).toMatchObject({ hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 });
-    expect(configJson({ ...read({}), num_hidden_layers: 1 })).toMatchObject({ dim: 16, n_layers: 1, architectures: ["DistilBertModel"] });
-    expect(configJson(read({}))).not.toHaveProperty("hidden_size");
+    const written = JSON.parse(configText({ ...read({}), num_hidden_layers: 1 }));
+    expect(written).toMatchObject({ dim: 16, n_layers: 1, architectures: ["DistilBertModel"] });
+    expect(written).not.toHaveProperty("hidden_size");
     expect(() => read({ dim: 15 })).toThrow("n_heads must be a divisor of dim 15");
     expect(() => read({ activation: "relu" })).toThrow('activation must be "gelu"');
     // The table of positions is in the checkpoint, whatever it began as.
@@ -114,14 +115,58 @@ describe("a config is refused for", () => {
     expect(() => modern({ norm_bias: true })).toThrow("norm_bias must be false");
     expect(() => modern({ rope_scaling: { type: "linear", factor: 2 } })).toThrow("rope_scaling must be absent");
     for (const rope of [{ rope_type: "yarn", rope_theta: 10_000 }, { rope_theta: -1 }]) {
-      expect(() => modern({ rope_parameters: { full_attention: rope } })).toThrow("rope_parameters must be a rope_theta");
+      expect(() => modern({ rope_parameters: { full_attention: rope } })).toThrow("rope_parameters must be for full_attention");
     }
+  });
+
+  it("a Nomic BERT's other forms", () => {
+    // As published: transformers' names beside those of the first implementation, whose n_positions counts.
+    const { hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, max_position_embeddings, ...rest } = minimal;
+    const first = {
+      n_embd: hidden_size,
+      n_layer: num_hidden_layers,
+      n_head: num_attention_heads,
+      n_inner: intermediate_size,
+      n_positions: 80,
+    };
+    const nomic = (fields: object) =>
+      parseConfig("config.json", {
+        ...rest,
+        ...first,
+        model_type: "nomic_bert",
+        layer_norm_epsilon: 1e-5,
+        rotary_emb_base: 500,
+        ...fields,
+      });
+    const sizes = { hidden_size, num_hidden_layers, num_attention_heads, intermediate_size };
+    const rope_parameters = { rope_type: "default", rope_theta: 500 };
+    expect(nomic({})).toMatchObject({ ...sizes, max_position_embeddings: 80, layer_norm_eps: 1e-5, rope_parameters });
+    expect(nomic({ max_position_embeddings })).toMatchObject({ max_position_embeddings: 80 });
+    const written = configText(nomic({ auto_map: {}, resid_pdrop: 0 }));
+    expect(written).not.toMatch(/n_embd|auto_map/);
+    expect(written).toContain('"hidden_dropout_prob": 0.0,');
+    for (const [field, value] of Object.entries({ prenorm: true, moe_every_n_layers: 2, rotary_scaling_factor: 2, head_dim: 4 }))
+      expect(() => nomic({ [field]: value })).toThrow(`config.json: ${field} must be`);
+  });
+
+  it("a GTE's other rotations", () => {
+    const gte = (fields: object) => parse({ pad_token_id: 0, ...fields });
+    const named = { model_type: "new", rope_theta: 500, position_embedding_type: "rope", type_vocab_size: 0 };
+    expect(gte(named)).toMatchObject({ model_type: "gte", rope_parameters: { rope_type: "default", rope_theta: 500 } });
+    // Heads of 8: the angles are divided by 16^(2/8).
+    const scaled = { rope_type: "linear", rope_theta: 8000, factor: 2 };
+    expect(gte({ ...named, rope_scaling: { type: "ntk", factor: 16 } })).toMatchObject({ rope_parameters: scaled });
+    expect(() => gte({ ...named, rope_scaling: { type: "dynamic", factor: 2 } })).toThrow("rope_scaling must be");
+    expect(() => gte({ model_type: "gte", rope_parameters: { rope_type: "yarn", factor: 2 } })).toThrow(
+      "rope_parameters must be a rope_theta",
+    );
+    expect(() => gte({ model_type: "gte", position_embedding_type: "absolute" })).toThrow('position_embedding_type must be "rope"');
   });
 
   it("a ModernBERT's student that would give a layer another reach or norm", () => {
     const config = parse({ model_type: "modernbert", pad_token_id: 0, num_attention_heads: 2, num_hidden_layers: 7 });
-    // transformers takes no whole number for it, and has a default.
-    expect(JSON.stringify(configJson({ ...config, ...{ initializer_cutoff_factor: 2 } }))).not.toContain("initializer_cutoff_factor");
+    // transformers takes no whole number for it.
+    expect(configText({ ...config, ...{ initializer_cutoff_factor: 2 } })).toContain('"initializer_cutoff_factor": 2.0,');
     const { withLayers } = architectureOf(config);
     expect(withLayers!(config, [0, 2, 3, 6])).toEqual({
       layer_types: ["full_attention", "sliding_attention", "full_attention", "full_attention"],

@@ -7,7 +7,7 @@ import { openFolder } from "../../../src/io/folder-node.ts";
 import { loadTokenizer } from "../../../src/io/tokenizer.ts";
 import { encodeSafetensors, openSafetensors } from "../../../src/io/weights/safetensors.ts";
 import { openWeights } from "../../../src/io/weights.ts";
-import { configJson, parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { configText, parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { fitConfig, inspectWeights, loadWeights, modelFiles, readConfig } from "../../../src/simcse/checkpoint/checkpoint.ts";
 import { moduleFiles } from "../../../src/simcse/checkpoint/sentence-transformers.ts";
 import { unprepared } from "../../../src/simcse/embedding/prompts.ts";
@@ -51,7 +51,7 @@ describe("the positions of a RoBERTa's tokens", () => {
     const folder = publishedFolder("roberta", "padded", { pad_token_id });
     await folder.write("tokenizer_config.json", json({ pad_token }));
     const config = fitConfig(folder, await loadTokenizer(folder), (await readConfig(folder)).transformer);
-    expect(configJson(config)).toEqual(configJson((await readConfig(folder)).transformer));
+    expect(configText(config)).toEqual(configText((await readConfig(folder)).transformer));
     const packer = new BatchPacker({ sentences: 1, tokens: ids.length, ...tableSizes(config) });
     const { tokens } = packer.pack([{ ids, key: 0 }], { indices: false }).inputs;
     return ids.map((_, at) => Number(tokens![at * 4 + 1]));

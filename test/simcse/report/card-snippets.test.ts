@@ -1,17 +1,15 @@
 /** The Python of a model card makes the model's vectors, for every pooler and for architectures without a pooler of their own. */
-import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { MemoryFolder } from "../../../src/io/folder.ts";
 import { openFolder, writeFilesInto } from "../../../src/io/folder-node.ts";
-import { wordPieceTokenizer } from "../../../src/io/tokenizer.ts";
 import { huggingFaceFiles, openConvertible, sentenceTransformersFiles } from "../../../src/simcse/checkpoint/convert.ts";
 import { isInSentenceTransformers } from "../../../src/simcse/checkpoint/saved-model.ts";
 import { type PoolerType, poolerTypes } from "../../../src/simcse/model/poolers.ts";
 import { loadingSnippets } from "../../../src/simcse/report/card.ts";
 import { SimCSE } from "../../../src/simcse/simcse.ts";
 import { openTestDevice } from "../../device.ts";
+import { goldenModel } from "../../golden/golden-model.ts";
 import { hasPython, pythonTimeout, runPython } from "../../python.ts";
 import { temporaryFolder, writeTinyModel } from "../../tiny-model.ts";
 
@@ -26,7 +24,7 @@ it.runIf(await hasPython("torch", "transformers", "sentence_transformers"))(
     await writeTinyModel(tiny, { layers: 3 });
     const models = [
       ...poolerTypes.map((pooler) => ({ name: pooler as string, source: openFolder(tiny), pooler })),
-      ...(["distilbert", "modernbert", "mpnet"] as const).flatMap((kind) =>
+      ...(["distilbert", "modernbert", "mpnet", "nomic_bert", "gte"] as const).flatMap((kind) =>
         (["cls_before_pooler", "avg_top2"] as const).map((pooler) => ({ name: `${kind} ${pooler}`, source: goldenModel(kind), pooler })),
       ),
     ];
@@ -45,7 +43,7 @@ it.runIf(await hasPython("torch", "transformers", "sentence_transformers"))(
         wanted[`${name}: ${title}`] = vector;
       }
     }
-    expect(Object.keys(programs)).toHaveLength(5 + 3 + 3 * (2 + 1));
+    expect(Object.keys(programs)).toHaveLength(5 + 3 + 5 * (2 + 1));
     const input = join(path, "programs.json");
     await writeFile(input, JSON.stringify(programs));
     const rows = JSON.parse(await runPython(["test/golden/card_snippets.py", input])) as Record<string, number[]>;
@@ -67,16 +65,4 @@ it("an architecture without a pooler has none in transformers", () => {
 async function filesOf(source: Awaited<ReturnType<typeof openFolder>>, pooler: PoolerType) {
   const model = await openConvertible(source, { pooler });
   return isInSentenceTransformers(pooler) ? sentenceTransformersFiles(model, "F32") : huggingFaceFiles(model, "F32");
-}
-
-/** A random model of an architecture, which knows the words of the sentence. */
-async function goldenModel(kind: string): Promise<MemoryFolder> {
-  const golden = (file: string) => readFileSync(new URL(`../../golden/architectures/${kind}.${file}`, import.meta.url));
-  const { config } = JSON.parse(golden("json").toString()) as { config: object };
-  const tokenizer = wordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "he", "plays", "guitar", "."], { lowerCase: true });
-  return new MemoryFolder(kind, [
-    ["config.json", JSON.stringify(config)],
-    ["model.safetensors", golden("safetensors")],
-    ...tokenizer.files,
-  ]);
 }

@@ -1,4 +1,6 @@
 /** Low-rank adapters: they begin as the base, have the gradients that the chain rule gives, and become part of the weights when saved. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { MemoryFolder } from "../../../src/io/folder.ts";
 import { openSafetensors } from "../../../src/io/weights/safetensors.ts";
@@ -11,7 +13,9 @@ import { SimCSE } from "../../../src/simcse/simcse-node.ts";
 import { exampleSet } from "../../../src/simcse/training/training-set.ts";
 import { planTrainingStep, TrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
+import { goldenModel } from "../../golden/golden-model.ts";
 import { readGradients } from "../../golden/step-gradients.ts";
+import { hasPython, pythonTimeout, runPython } from "../../python.ts";
 import { temporaryFolder, tinyConfig, tinySentences, writeTinyModel } from "../../tiny-model.ts";
 
 const device = await openTestDevice();
@@ -180,6 +184,27 @@ describe("in the library", async () => {
     });
     model.close();
   });
+
+  it.runIf(await hasPython("torch", "transformers", "peft"))(
+    "PEFT opens them (needs SIMCSE_PYTHON with transformers and peft)",
+    async () => {
+      const place = await temporaryFolder();
+      for (const kind of ["modernbert", "nomic_bert", "gte"]) {
+        const at = (name: string) => join(place, `${kind}-${name}`);
+        const [base, adapter, vectors] = [at("base"), at("adapter"), at("vectors.json")];
+        const model = await SimCSE.loadFrom(device, goldenModel(kind), { pooler: "avg", dtype: "f32" });
+        await model.save(base);
+        await model.train(pairs, settings);
+        await model.saveAdapter(adapter, base);
+        const sentences = ["he plays guitar .", "he plays"];
+        const rows = await Promise.all(sentences.map((sentence) => model.encode(sentence)));
+        await writeFile(vectors, JSON.stringify({ pooler: "avg", sentences, vectors: rows.map((row) => [...row]) }));
+        model.close();
+        await runPython(["test/golden/peft_adapter.py", base, adapter, vectors]);
+      }
+    },
+    pythonTimeout,
+  );
 
   it.each([
     [{ loraRank: 1.5 }, /`loraRank` must be a whole number/],
