@@ -1,7 +1,9 @@
-/** The loss and the gradients of a training step, to be compared with PyTorch's. */
+/** The loss and the gradients of a training step, to be compared with PyTorch's, or with those of a step that takes another way. */
+import { expect } from "vitest";
 import { elementCount } from "../../src/kernels/language/operation.ts";
 import type { SimCseModel } from "../../src/simcse/model/model.ts";
 import type { TrainingStep } from "../../src/simcse/training/training-step.ts";
+import { relativeError } from "./golden.ts";
 
 /** The gradients that a step left, by parameter; frozen ones have none. */
 export async function readGradients({ store, device }: SimCseModel): Promise<Map<string, Float32Array>> {
@@ -12,6 +14,16 @@ export async function readGradients({ store, device }: SimCseModel): Promise<Map
     gradients.set(name, new Float32Array(await device.read({ buffer, offset: start + offset * 4, size: elementCount(shape) * 4 })));
   }
   return gradients;
+}
+
+/** The gradients that a step left, by arena. */
+export function arenaGradients({ store, device }: SimCseModel): Promise<Float32Array[]> {
+  return Promise.all(store.layout.arenas.map(async ({ training }) => new Float32Array(await device.read(training!.gradient.window))));
+}
+
+/** Expects gradients that differ at most because chunks of a batch are added up in another order. */
+export function expectSameGradients(found: readonly Float32Array[], wanted: readonly Float32Array[]): void {
+  for (const [i, arena] of wanted.entries()) expect(relativeError(found[i]!, arena)).toBeLessThan(1e-5);
 }
 
 /**

@@ -24,6 +24,7 @@ import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/tra
 import { exampleSet } from "../../../src/simcse/training/training-set.ts";
 import { TrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
+import { arenaGradients, expectSameGradients } from "../../golden/step-gradients.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
 const device = await openTestDevice();
@@ -327,19 +328,10 @@ describe("a batch that is run in parts", () => {
     const step = await TrainingStep.create(model, { ...options, ...changes });
     step.run(triples.slice(0, 5), 1, 1e-3);
     const [metrics] = await step.metrics(1, 1);
-    const gradients = await Promise.all(
-      model.store.layout.arenas.map(async ({ training }) => new Float32Array(await device.read(training!.gradient.window))),
-    );
+    const gradients = await arenaGradients(model);
     step.close();
     model.close();
     return { metrics: metrics!, gradients };
-  }
-
-  function expectSameGradients(found: Float32Array[], wanted: Float32Array[]): void {
-    for (const [i, arena] of wanted.entries()) {
-      const error = Math.hypot(...arena.map((value, j) => found[i]![j]! - value)) / Math.hypot(...arena);
-      expect(error).toBeLessThan(1e-5); // Sums of chunks in another order; the masks are the same.
-    }
   }
 
   it("GradCache has the loss and the gradients of the whole batch, whatever the chunk", async () => {
