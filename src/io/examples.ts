@@ -9,16 +9,13 @@
 import { DataError } from "../errors.ts";
 import { plural, show } from "../show.ts";
 import { assignColumns, type ColumnAssignment } from "./examples/columns.ts";
-import type { ColumnRole } from "./text/column-names.ts";
+import { columnRoles, textRoles } from "./text/column-names.ts";
 import { numberIn } from "./text/number.ts";
 import type { ByteSource } from "./text/source.ts";
-import { openTable, orProblem, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
+import { fieldOf, openTable, orProblem, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
 
-/** The kinds of examples in a file. Labels of pairs are 1 (alike) or 0 (not); scores of pairs are any number. */
-const exampleKinds = ["sentences", "pairs", "triplets", "scored pairs", "labelled pairs", "labelled texts"] as const;
-
-/** The kind of examples in a file. */
-export type ExampleKind = (typeof exampleKinds)[number];
+/** The kind of examples in a file. Labels of pairs are 1 (alike) or 0 (not); scores of pairs are any number. */
+export type ExampleKind = "sentences" | "pairs" | "triplets" | "scored pairs" | "labelled pairs" | "labelled texts";
 
 /** One example. All examples of a file have the same number of texts and the same other fields. */
 export interface Example {
@@ -195,8 +192,6 @@ export async function openParts(name: string, parts: readonly ByteSource[], opti
   };
 }
 
-const textRoles = ["sent0", "sent1", "hard_neg"] as const satisfies readonly ColumnRole[];
-
 /** The kind of examples, by the roles that the table has. */
 const kinds: Readonly<Record<string, ExampleKind>> = {
   sent0: "sentences",
@@ -208,7 +203,7 @@ const kinds: Readonly<Record<string, ExampleKind>> = {
 };
 
 function kindOf({ name }: Table, { columns }: { readonly columns: ColumnAssignment }): ExampleKind {
-  const roles = (["sent0", "sent1", "hard_neg", "score", "label"] as const).filter((role) => columns[role] !== undefined);
+  const roles = columnRoles.filter((role) => columns[role] !== undefined);
   const kind = kinds[roles.join(" ")];
   if (kind !== undefined) return kind;
   throw new DataError(
@@ -244,8 +239,6 @@ async function peeked(rows: AsyncIterable<Row>): Promise<{ readonly first: Row |
   }
   return { first: next.value, rows: all() };
 }
-
-const fieldOf = (row: Row, column: string): unknown => (Object.hasOwn(row.fields, column) ? row.fields[column] : undefined);
 
 function textOf(table: Table, row: Row, column: string, value: unknown): string | null {
   if (value === undefined || value === null) return null;

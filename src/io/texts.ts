@@ -2,12 +2,13 @@
  * Every text of a file, whatever its columns mean: the lines of a plain text, and the text columns of a table, row by row. Columns of
  * numbers, ids, scores and labels are left out, and so are absent values; an empty cell is an empty text.
  */
-import { DataError, OptionError } from "../errors.ts";
+import { DataError } from "../errors.ts";
 import { show } from "../show.ts";
+import { existingColumn } from "./examples/columns.ts";
 import { isColumnName, roleOf } from "./text/column-names.ts";
 import { numberIn } from "./text/number.ts";
 import type { ByteSource } from "./text/source.ts";
-import { openTable, placeOf, type Row, type Table } from "./text/table.ts";
+import { fieldOf, openTable, placeOf, type Row, type Table } from "./text/table.ts";
 
 /** How to read a table's texts. */
 export interface TextOptions {
@@ -37,12 +38,12 @@ export async function openTexts(source: ByteSource, { columns: chosen, header }:
   const iterator = table.rows[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done) throw new DataError(`${table.name} holds no row.`, "Give a file with texts.");
-  const columns = names?.map((name) => existing(table, name)) ?? textColumns(table, first.value);
+  const columns = names?.map((name) => existingColumn(table, name)) ?? textColumns(table, first.value);
 
   async function* texts(): AsyncGenerator<string> {
     for (let next: IteratorResult<Row> = first; !next.done; next = await iterator.next()) {
       for (const column of columns) {
-        const value = Object.hasOwn(next.value.fields, column) ? next.value.fields[column] : undefined;
+        const value = fieldOf(next.value, column);
         if (typeof value === "string") yield value;
         else if (value !== undefined && value !== null) {
           throw new DataError(
@@ -60,16 +61,6 @@ export async function openTexts(source: ByteSource, { columns: chosen, header }:
       ? "one text a line"
       : `texts of ${columns.join(", ")}${leftOut.length > 0 ? `; left out: ${leftOut.join(", ")}` : ""}`;
   return { name: table.name, understood, texts: texts() };
-}
-
-function existing(table: Table, name: string): string {
-  const byNumber = /^\d+$/.test(name) ? table.columns[Number(name) - 1] : undefined;
-  const found = table.columns.includes(name) ? name : byNumber;
-  if (found !== undefined) return found;
-  throw new OptionError(
-    `${table.name} has no column "${name}"; it has ${table.columns.join(", ")}.`,
-    "Name some of these with --columns, or give their numbers.",
-  );
 }
 
 function textColumns(table: Table, { fields }: Row): readonly string[] {

@@ -35,7 +35,7 @@ it("are the text columns of a table, row by row, without ids, numbers, scores an
 it("are those of the columns that are named", async () => {
   const table = "x,y,z\nA cat.,1,A cow.\n";
   expect((await read("a.csv", table, { columns: "z,1" })).found).toEqual(["A cow.", "A cat."]);
-  await expect(read("a.csv", table, { columns: "w" })).rejects.toThrow('no column "w"; it has x, y, z');
+  await expect(read("a.csv", table, { columns: "w" })).rejects.toThrow('no column "w"; it has "x", "y", "z"');
 });
 
 it("refuses a table without texts, and a value that is no text", async () => {

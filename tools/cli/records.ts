@@ -8,7 +8,7 @@ import { isJsonObject, parsePythonsJson } from "../../src/io/formats/json.ts";
 import { roleOf } from "../../src/io/text/column-names.ts";
 import { exactly } from "../../src/io/text/number.ts";
 import { type ByteSource, streamSource } from "../../src/io/text/source.ts";
-import { formatOf, openTable, placeOf, type Row, type Table, type TableFormat, tableFormats } from "../../src/io/text/table.ts";
+import { fieldOf, formatOf, openTable, placeOf, type Row, type Table, type TableFormat, tableFormats } from "../../src/io/text/table.ts";
 import { show } from "../../src/show.ts";
 import { checkMetadata, type Metadata } from "../../src/simcse/search/metadata.ts";
 import type { SentenceId } from "../../src/simcse/search/sentence-index.ts";
@@ -142,8 +142,6 @@ function onlyText(columns: readonly string[]): string | undefined {
   const texts = columns.filter((column) => roleOf(column) === "sent0");
   return texts.length === 1 && !columns.some((column) => roleOf(column) === "sent1") ? texts[0] : undefined;
 }
-
-const fieldOf = (row: Row, column: string): unknown => (Object.hasOwn(row.fields, column) ? row.fields[column] : undefined);
 
 /** Throws `OptionError` for a column that the table does not have. Objects in JSON need not all have the fields of the first one. */
 function checkColumn({ name, format, columns, named }: Table, column: string, option: string): void {

@@ -1,6 +1,6 @@
 /** Which column of a table holds what: by the caller's choice, by the columns' names, or by their places. */
 import { DataError, OptionError } from "../../errors.ts";
-import { type ColumnRole, columnRoles, roleOf } from "../text/column-names.ts";
+import { type ColumnRole, columnRoles, roleOf, textRoles } from "../text/column-names.ts";
 import { numberIn } from "../text/number.ts";
 import type { Row, Table } from "../text/table.ts";
 
@@ -15,9 +15,6 @@ export interface AssignedColumns {
 }
 
 type Assigned = readonly (readonly [role: ColumnRole, column: string])[];
-
-/** The roles of columns by place, as in the original. */
-const rolesByPlace = ["sent0", "sent1", "hard_neg"] as const satisfies readonly ColumnRole[];
 
 /** A place in `--columns` that is skipped. */
 const leftOutMark = "_";
@@ -56,7 +53,7 @@ function byNameOrPlace(table: Table, first: Row): Assigned {
       );
     return columns.map((column, at) => [roles[at]!, column]);
   }
-  if (columns.length > rolesByPlace.length || columns.length === 0)
+  if (columns.length > textRoles.length || columns.length === 0)
     throw new DataError(`${table.name} has ${columns.length} columns: ${columns.join(", ").slice(0, 200)}.`, remedy);
   const numeric = columns.filter((column) => isNumber(first.fields[column]));
   if (numeric.length > 0) {
@@ -65,7 +62,7 @@ function byNameOrPlace(table: Table, first: Row): Assigned {
       remedy,
     );
   }
-  return columns.map((column, at) => [rolesByPlace[at]!, column]);
+  return columns.map((column, at) => [textRoles[at]!, column]);
 }
 
 /** The columns without pandas' running numbers: written with an empty name, read again as `Unnamed: 0`, in Parquet `__index_level_0__`. */
@@ -103,11 +100,11 @@ function byEquation(table: Table, part: string): readonly [ColumnRole, string] {
       `--columns ${part}: there is no "${name.trim()}".`,
       `Give ${columnRoles.join(", ")} a column each, as in sent0=question,sent1=answer.`,
     );
-  return [role, existing(table, column.trim())];
+  return [role, existingColumn(table, column.trim())];
 }
 
-/** A column by its name, or by its number from 1. */
-function existing(table: Table, column: string): string {
+/** A column by its name, or by its number from 1. Throws OptionError if the table does not have it. */
+export function existingColumn(table: Table, column: string): string {
   const byNumber = /^\d+$/.test(column) && !table.columns.includes(column) ? table.columns[Number(column) - 1] : undefined;
   return byNumber ?? named(table, column);
 }
@@ -124,9 +121,9 @@ function named(table: Table, column: string): string {
 function byColumnNames(table: Table, parts: readonly string[]): Assigned {
   const roles = parts.map(roleOf);
   if (roles.every((role) => role !== null)) return parts.map((column, at) => [roles[at]!, column]);
-  if (parts.length > rolesByPlace.length)
+  if (parts.length > textRoles.length)
     throw new OptionError(`--columns ${parts.join(",")} names ${parts.length} columns of ${table.name}.`, remedy);
-  return parts.map((column, at) => [rolesByPlace[at]!, column]);
+  return parts.map((column, at) => [textRoles[at]!, column]);
 }
 
 /** Roles in the order of the table's columns. */

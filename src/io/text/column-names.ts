@@ -3,6 +3,9 @@
 /** A column's role: a text of an example by the original's names, the similarity of two texts, or the class of a text or a pair. */
 export const columnRoles = ["sent0", "sent1", "hard_neg", "score", "label"] as const;
 
+/** The roles of texts, in the order in which the original has them. */
+export const textRoles = ["sent0", "sent1", "hard_neg"] as const satisfies readonly ColumnRole[];
+
 /** A column's role in a training or evaluation file. */
 export type ColumnRole = (typeof columnRoles)[number];
 

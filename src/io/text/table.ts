@@ -93,6 +93,9 @@ export function orProblem<T>(read: () => T, onProblem: TableOptions["onProblem"]
   }
 }
 
+/** The value of a column in a row; undefined where the row has none. */
+export const fieldOf = ({ fields }: Row, column: string): unknown => (Object.hasOwn(fields, column) ? fields[column] : undefined);
+
 /** A row's place as shown in messages: `pairs.csv, line 7`. */
 export function placeOf({ name, format }: Pick<Table, "name" | "format">, { number }: Row): string {
   return `${name}, ${format === "json" || format === "parquet" ? "row" : "line"} ${number}`;
