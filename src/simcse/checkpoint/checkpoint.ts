@@ -17,6 +17,7 @@ import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import { configText, longestSentence, parseConfig } from "../../nn/architectures/architectures.ts";
 import { isAdapter } from "../../nn/lora.ts";
 import { show } from "../../show.ts";
+import { allEnded } from "../all-ended.ts";
 import { type TextPreparation, unprepared } from "../embedding/prompts.ts";
 import type { SimCseConfig, SimCseModel } from "../model/model.ts";
 import { officialPooler } from "../model/official-models.ts";
@@ -194,7 +195,8 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head, 
   const located = locateTensors(weights, model.config, wanted);
   for (const group of readTogether(weights, located)) {
     signal?.throwIfAborted();
-    const ended = await Promise.allSettled(
+    // Also after an error: no write may be in progress when the caller frees the model's memory.
+    await allEnded(
       group.map(async ({ name, source }) => {
         const origin = originOf(weights, source);
         for await (const { offset, data } of weights.streamF32(source, streamBytes)) {
@@ -202,10 +204,7 @@ export async function loadWeights(model: SimCseModel, weights: Weights, { head, 
           model.store.write(name, data, offset);
         }
       }),
-    );
-    // Also after an error: no write may be in progress when the caller frees the model's memory.
-    await model.device.finish();
-    for (const one of ended) if (one.status === "rejected") throw one.reason;
+    ).finally(() => model.device.finish());
   }
   if (model.trained === null) keepOriginals(model, weights, located);
   return [...model.store.pieces.keys()].filter(isFresh);

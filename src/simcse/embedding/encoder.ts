@@ -16,12 +16,13 @@ import type { FloatType } from "../../kernels/language/operation.ts";
 import type { Precision } from "../../kernels/search/precision.ts";
 import { longestSentence } from "../../nn/architectures/architectures.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
+import { allOrNone } from "../all-ended.ts";
 import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";
 import { type BatchSize, largeBatch, usualBatch, usualSentences } from "./batch-size.ts";
 import { ahead, chunks, each } from "./chunks.ts";
 import { EncoderProgram, type EncoderProgramSize, type TokenizedText } from "./encoder-program.ts";
-import { OtherDevices } from "./other-devices.ts";
+import { closeWithModel, OtherDevices } from "./other-devices.ts";
 import { checkPrecision, type Encoded, encodeRows, type PrecisionArrays } from "./precision.ts";
 import { type PromptOptions, promptOf, type TextPreparation, unprepared } from "./prompts.ts";
 import { checkIterable, checkText } from "./texts.ts";
@@ -306,21 +307,14 @@ export class Encoder {
    * that is lost is left out. Throws `CapacityError` when one has no room.
    */
   async shareWith(devices: readonly Device[]): Promise<void> {
-    const made = await Promise.allSettled(
-      devices.map(async (device) => {
-        const copy = await this.model.copyTo(device);
-        return Encoder.create(copy, this.tokenizer, this.#options).catch((error: unknown) => {
-          copy.close();
-          throw error;
-        });
-      }),
-    );
-    const others = new OtherDevices(made.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])));
-    const failed = made.find((result) => result.status === "rejected");
-    if (failed !== undefined) {
-      others.close();
-      throw failed.reason;
-    }
+    const making = devices.map(async (device) => {
+      const copy = await this.model.copyTo(device);
+      return Encoder.create(copy, this.tokenizer, this.#options).catch((error: unknown) => {
+        copy.close();
+        throw error;
+      });
+    });
+    const others = new OtherDevices(await allOrNone(making, closeWithModel));
     this.encodeAlone();
     this.#others = others;
   }

@@ -2,6 +2,7 @@
  * Encoders of the same model on other devices, which take a part of every large call. Each device gets every so many sentences in the order
  * of their lengths, so all have the same work. A device that is lost is left out, and its part is encoded here.
  */
+import { allEnded } from "../all-ended.ts";
 import type { SimCseModel } from "../model/model.ts";
 import type { TokenizedText } from "./encoder-program.ts";
 
@@ -18,6 +19,12 @@ interface OtherEncoder {
   readonly model: SimCseModel;
   encodePart(sentences: readonly TokenizedText[], options: CallOptions): Promise<Float32Array>;
   close(): void;
+}
+
+/** Frees an encoder and its model. */
+export function closeWithModel(encoder: OtherEncoder): void {
+  encoder.close();
+  encoder.model.close();
 }
 
 /** Calls with fewer sentences for each device are not worth sharing. */
@@ -60,7 +67,7 @@ export class OtherDevices {
       for (const [row, index] of own.entries()) place.set(rows.subarray(row * dimension, (row + 1) * dimension), index * dimension);
     };
     const { normalize, batchSize, signal } = options;
-    const ended = await Promise.allSettled([
+    await allEnded([
       part(0, encode),
       ...others.map((other, i) =>
         part(i + 1, async (some, own, onProgress) => {
@@ -74,8 +81,6 @@ export class OtherDevices {
         }),
       ),
     ]);
-    const failed = ended.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
     return place;
   }
 
@@ -86,7 +91,6 @@ export class OtherDevices {
 
   #drop(encoder: OtherEncoder): void {
     this.#encoders = this.#encoders.filter((other) => other !== encoder);
-    encoder.close();
-    encoder.model.close();
+    closeWithModel(encoder);
   }
 }

@@ -11,6 +11,7 @@ import { type BufferWindow, bindingAlignment, type Device } from "../../gpu/devi
 import { bytesPerElement } from "../../kernels/language/operation.ts";
 import { addFromDevices } from "../../kernels/optimizer/add-from-devices.ts";
 import { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
+import { allEnded, allOrNone } from "../all-ended.ts";
 import type { Share } from "./step-programs.ts";
 
 /** A device with the tensors that it adds to those of others: f32, and on all devices of the same sizes in the same order. */
@@ -75,12 +76,8 @@ export class GradientExchange {
   /** Throws `CapacityError` when a device has no room. */
   static async create(members: readonly Member[], blocks: readonly TensorRange[]): Promise<GradientExchange> {
     const share = (rank: number): Share => ({ rank, of: members.length });
-    const made = await Promise.allSettled(members.map((member, rank) => Participant.create(member, share(rank), blocks)));
-    const participants = made.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-    const failed = made.find((result) => result.status === "rejected");
-    if (failed === undefined) return new GradientExchange(blocks, participants);
-    for (const participant of participants) participant.close();
-    throw failed.reason;
+    const making = members.map((member, rank) => Participant.create(member, share(rank), blocks));
+    return new GradientExchange(blocks, await allOrNone(making, (participant) => participant.close()));
   }
 
   /** Reads some blocks of member number `rank` after the work submitted so far, while later work runs; `add` reads the others. */
@@ -91,20 +88,20 @@ export class GradientExchange {
   /** Gives every member the sum. Throws when a device is lost; then tensors may be partly added. */
   async add(): Promise<void> {
     for (const member of this.members) for (const block of this.blocks) member.send(block);
-    await all(this.blocks.map((block) => this.#add(block)));
+    await allEnded(this.blocks.map((block) => this.#add(block)));
   }
 
   /** Forgets what was sent, after a step that failed. */
   async discard(): Promise<void> {
-    await all(this.members.map((member) => member.discard()));
+    await allEnded(this.members.map((member) => member.discard()));
   }
 
   async #add(block: TensorRange): Promise<void> {
-    const parts = await all(this.members.map((member) => member.sent(block)));
+    const parts = await allEnded(this.members.map((member) => member.sent(block)));
     // All of this in one turn, because blocks share the memory for what comes from others.
     for (const to of this.members) for (const [from, bytes] of parts.entries()) to.receive(block, from, bytes);
     for (const member of this.members) member.unmap(block);
-    const sums = await all(this.members.map((member) => member.add(block)));
+    const sums = await allEnded(this.members.map((member) => member.add(block)));
     for (const to of this.members) for (const [from, bytes] of sums.entries()) to.take(block, from, bytes);
     for (const member of this.members) member.unmap(block);
   }
@@ -240,12 +237,4 @@ class Participant {
     this.member.device.check();
     if (size > 0) this.member.device.gpu.queue.writeBuffer(buffer, offset, bytes, from, size);
   }
-}
-
-/** Waits until all have ended, so that nothing is still going on when one has failed. */
-export async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
-  const ended = await Promise.allSettled(work);
-  const failed = ended.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
-  return ended.map((result) => (result as PromiseFulfilledResult<T>).value);
 }

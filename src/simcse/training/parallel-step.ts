@@ -12,8 +12,9 @@ import type { Cut, DispatchProfile, Program } from "../../autograd/program.ts";
 import { segmentEnds } from "../../autograd/segments.ts";
 import type { Device } from "../../gpu/device.ts";
 import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
+import { allEnded, allOrNone } from "../all-ended.ts";
 import type { SimCseModel } from "../model/model.ts";
-import { all, GradientExchange, type Member } from "./gradient-exchange.ts";
+import { GradientExchange, type Member } from "./gradient-exchange.ts";
 import { type Exchange, isRun, type ProgramRun, type StepPlace } from "./step-programs.ts";
 import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";
 import { bytesBetween, type CompiledStep, exchangeSegments, type StepMetrics, TrainingStep } from "./training-step.ts";
@@ -43,15 +44,12 @@ export class ParallelStep implements CompiledStep {
    */
   static async create(model: SimCseModel, options: TrainingStepOptions, parallel: ParallelOptions): Promise<ParallelStep> {
     const shared = { ...options, devices: parallel.others.length + 1 };
-    const made = await Promise.allSettled([
+    const making = [
       Replica.create(model, shared),
       ...parallel.others.map(async (device) => Replica.create(await model.copyTo(device), shared, { ownsModel: true })),
-    ]);
-    const replicas = made.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-    const failed = made.find((result) => result.status === "rejected");
-    const step = new ParallelStep(replicas, parallel);
+    ];
+    const step = new ParallelStep(await allOrNone(making, (replica) => replica.close()), parallel);
     try {
-      if (failed !== undefined) throw failed.reason;
       await step.#connect();
       return step;
     } catch (error) {
@@ -138,7 +136,7 @@ export class ParallelStep implements CompiledStep {
       const parts = replicas.map(({ step }, rank) => step.sequence(examples, place, { rank, of: replicas.length })[Symbol.iterator]());
       try {
         for (let exchanges: readonly Exchange[] | null = []; exchanges !== null; ) {
-          const reached = await all(replicas.map((replica, rank) => replica.advance(parts[rank]!, run)));
+          const reached = await allEnded(replicas.map((replica, rank) => replica.advance(parts[rank]!, run)));
           exchanges = reached[0] === null ? null : (reached as Exchange[]);
           if (exchanges === null) continue;
           if (exchanges[0] !== "add") await gather(replicas, exchanges as Gather[]);
@@ -243,7 +241,7 @@ async function gather(replicas: readonly Replica[], reached: readonly Gather[]):
     const row = window.size / shape[0]!;
     return { ...window, offset: window.offset + first * row, size: (end - first) * row };
   });
-  await all(
+  await allEnded(
     replicas.map(async ({ device, staging }, rank) => {
       const { offset, size } = windows[rank]!;
       if (size === 0 || replicas.length === 1) return;
