@@ -23,12 +23,11 @@ import { type EmbeddedChunk, type EmbeddedItems, type Embeddings, type EncodeOpt
 import type { PrecisionArrays } from "./embedding/precision.ts";
 import { type PromptOptions, searchPrompt, withPrompt } from "./embedding/prompts.ts";
 import { checkIterable, describe, isStream } from "./embedding/texts.ts";
-import { toUnitLength } from "./embedding/unit-length.ts";
+import { cosine } from "./evaluation/metrics/cosine.ts";
 import { encodingDtype } from "./model/encoding-dtype.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
 import { type EncodingPooler, parsePooler } from "./model/poolers.ts";
 import { otherDevices } from "./other-devices.ts";
-import { boundedCosine } from "./search/bounded-cosine.ts";
 import { type CommunitiesOptions, type Community, communities } from "./search/communities.ts";
 import { cosineMatrix } from "./search/cosine-blocks.ts";
 import { modelFingerprint } from "./search/fingerprint.ts";
@@ -542,8 +541,7 @@ export class SimCSE {
         "Give the vectors of these sentences, in their order.",
       );
     const { data: first } = await this.encoder.encode([items[0]!.sentence], searchPrompt(this.encoder.texts, "document"));
-    const own = toUnitLength(first, this.dimension);
-    if (cosine(own, toUnitLength(rows.subarray(0, this.dimension), this.dimension)) >= sameVector) return rows;
+    if (cosine(first, rows.subarray(0, this.dimension)) >= sameVector) return rows;
     throw new OptionError(
       `The vector given for sentences[${done}] is not what ${this.name} makes of it.`,
       "Give vectors that this model encoded with the same pooler, in the order of the sentences.",
@@ -590,11 +588,4 @@ function isEmbeddings(of: Iterable<string> | Embeddings): of is Embeddings {
 /** The same signal, and progress that starts at `before`. */
 function startingAt(before: number, { signal, onProgress }: SimilarityOptions): SimilarityOptions {
   return { signal, onProgress: onProgress && ((done) => onProgress(before + done)) };
-}
-
-/** For vectors of unit length. */
-function cosine(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return boundedCosine(sum);
 }

@@ -19,7 +19,7 @@ import type { Dtype } from "../../io/weights/dtypes.ts";
 import { encodeSafetensors, openSafetensors, type Safetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import { type Precision, precisions } from "../../kernels/search/precision.ts";
 import { decodeRows, type Encoded, elementsIn, rowElements } from "../embedding/precision.ts";
-import { toUnitLength } from "../embedding/unit-length.ts";
+import { cosine } from "../evaluation/metrics/cosine.ts";
 import { type IndexedSentence, indexItem, type SentenceId, SentenceIndex } from "./sentence-index.ts";
 import type { SegmentFormat } from "./vector-segment.ts";
 
@@ -258,8 +258,7 @@ async function checkModel(tensors: Safetensors, dimension: number, { model, fing
       "Load the model that built the index, with the same pooler, or build the index again.",
     );
   }
-  const [found, own] = [toUnitLength(await tensors.readF32("probe", [dimension]), dimension), toUnitLength(probe, probe.length)];
-  if (own.length === dimension && found.reduce((sum, value, i) => sum + value * own[i]!, 0) >= sameModel) return;
+  if (probe.length === dimension && cosine(await tensors.readF32("probe", [dimension]), probe) >= sameModel) return;
   throw new OptionError(
     `${path} was built with another model, pooler or prompt than ${model} has: a sentence has another vector there.`,
     "Load the model that built the index, with the same pooler, or build the index again.",
