@@ -16,7 +16,7 @@ import type { Device } from "../../gpu/device.ts";
 import { checkFolder, type Folder, pathIn } from "../../io/folder.ts";
 import { bytesOf } from "../../io/formats/bytes.ts";
 import type { Dtype } from "../../io/weights/dtypes.ts";
-import { encodeSafetensors, openSafetensors, type Safetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
+import { encodeSafetensors, f32Tensor, openSafetensors, type Safetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import { type Precision, precisions } from "../../kernels/search/precision.ts";
 import { decodeRows, type Encoded, elementsIn, rowElements } from "../embedding/precision.ts";
 import { cosine } from "../evaluation/metrics/cosine.ts";
@@ -51,23 +51,11 @@ const dtypes: Readonly<Record<Precision, Dtype>> = { f32: "F32", f16: "F16", int
 /** The bytes of an index's file. The index must not change meanwhile. */
 export function encodeIndex(index: SentenceIndex, { model, fingerprint, probe }: IndexOrigin): AsyncIterable<Uint8Array> {
   const { dimension, precision, rescores, format: segmentFormat, segments } = index.vectors;
-  const { stored } = segmentFormat;
-  const tensors: TensorToWrite[] = [{ name: "probe", dtype: "F32", shape: [dimension], data: () => bytesOf(probe) }];
   let first = 0;
-  segments.forEach((segment, part) => {
-    const { data, scales } = segment.encoded();
+  const parts = segments.flatMap((segment, part) => {
     const entries = index.entries.slice(first, first + segment.rows);
     first += segment.rows;
-    // Made twice, for its length and for its bytes, because the bytes of all parts together would take much memory.
-    const sentences = () => new TextEncoder().encode(entries.map(lineOf).join(""));
-    tensors.push({
-      name: `vectors.${part}`,
-      dtype: dtypes[stored],
-      shape: [segment.rows, rowElements[stored](dimension)],
-      data: () => bytesOf(data),
-    });
-    if (scales) tensors.push({ name: `scales.${part}`, dtype: "F32", shape: [segment.rows], data: () => bytesOf(scales) });
-    tensors.push({ name: `sentences.${part}`, dtype: "U8", shape: [sentences().length], data: sentences });
+    return partTensors(part, segmentFormat, entries, () => segment.encoded());
   });
   const metadata = {
     format,
@@ -80,7 +68,29 @@ export function encodeIndex(index: SentenceIndex, { model, fingerprint, probe }:
     model,
     fingerprint,
   };
-  return encodeSafetensors(tensors, metadata);
+  return encodeSafetensors([f32Tensor("probe", [dimension], () => probe), ...parts], metadata);
+}
+
+/** The tensors of one part; `read` gives the vectors of its entries when they are written. */
+function partTensors(
+  part: number,
+  { stored, dimension }: Pick<SegmentFormat, "dimension" | "stored">,
+  entries: readonly IndexedSentence[],
+  read: () => Encoded | Promise<Encoded>,
+): TensorToWrite[] {
+  const rows = entries.length;
+  // Made twice, for its length and for its bytes, because the bytes of all parts together would take much memory.
+  const sentences = () => new TextEncoder().encode(entries.map(lineOf).join(""));
+  return [
+    {
+      name: `vectors.${part}`,
+      dtype: dtypes[stored],
+      shape: [rows, rowElements[stored](dimension)],
+      data: async () => bytesOf((await read()).data),
+    },
+    ...(stored === "int8" ? [f32Tensor(`scales.${part}`, [rows], async () => (await read()).scales!)] : []),
+    { name: `sentences.${part}`, dtype: "U8", shape: [sentences().length], data: sentences },
+  ];
 }
 
 /**
@@ -95,9 +105,7 @@ export async function decodeIndex(device: Device, folder: Folder, file: string, 
   try {
     for (let part = 0; part < parts; part++) {
       const encoded = await readVectors(tensors, part, index.vectors.format);
-      const entries = readEntries(tensors.path, part, await tensors.readBytes(`sentences.${part}`));
-      checkPart(tensors.path, part, entries, encoded.data.length / rowElements[index.vectors.format.stored](dimension));
-      addPart(index, entries, encoded, tensors.path);
+      addPart(index, await checkedEntries(tensors, part), encoded, tensors.path);
     }
     index.nextId = Math.max(index.nextId, nextId);
     return index;
@@ -113,39 +121,37 @@ export async function decodeIndex(device: Device, folder: Folder, file: string, 
  */
 export async function indexWithout(folder: Folder, file: string, ids: ReadonlySet<SentenceId>): Promise<AsyncIterable<Uint8Array>> {
   const tensors = await openIndex(folder, file);
-  const { dimension, precision, rescore, parts, nextId } = readMetadata(tensors);
-  const stored = rescore ? "f16" : precision;
+  const { dimension, stored, parts, nextId } = readMetadata(tensors);
   const width = rowElements[stored](dimension);
-  const kept: TensorToWrite[] = [{ name: "probe", dtype: "F32", shape: [dimension], data: () => tensors.readBytes("probe") }];
+  const kept: TensorToWrite[] = [];
   let written = 0;
   let next = nextId;
   for (let part = 0; part < parts; part++) {
-    const entries = readEntries(tensors.path, part, await tensors.readBytes(`sentences.${part}`));
-    checkPart(tensors.path, part, entries, tensors.tensors.get(`vectors.${part}`)?.shape[0] ?? 0);
+    const entries = await checkedEntries(tensors, part);
     for (const { id } of entries) if (typeof id === "number") next = Math.max(next, id + 1);
     const rows = entries.flatMap(({ id }, row) => (ids.has(id) ? [] : [row]));
     if (rows.length === 0) continue;
-    const read = () => readVectors(tensors, part, { dimension, stored });
-    const lines = new TextEncoder().encode(rows.map((row) => lineOf(entries[row]!)).join(""));
-    kept.push({
-      name: `vectors.${written}`,
-      dtype: dtypes[stored],
-      shape: [rows.length, width],
-      data: async () => bytesOf(rowsOf((await read()).data, rows, width)),
-    });
-    if (stored === "int8") {
-      const data = async () => bytesOf(rowsOf((await read()).scales!, rows, 1));
-      kept.push({ name: `scales.${written}`, dtype: "F32", shape: [rows.length], data });
-    }
-    kept.push({ name: `sentences.${written}`, dtype: "U8", shape: [lines.length], data: () => lines });
-    written++;
+    const read = async (): Promise<Encoded> => {
+      const { data, scales } = await readVectors(tensors, part, { dimension, stored });
+      const some = rowsOf(data, rows, width);
+      return scales ? { data: some, scales: rowsOf(scales, rows, 1) } : { data: some };
+    };
+    kept.push(
+      ...partTensors(
+        written++,
+        { dimension, stored },
+        rows.map((row) => entries[row]!),
+        read,
+      ),
+    );
   }
-  return encodeSafetensors(kept, { ...tensors.metadata, parts: String(written), next_id: String(next) });
+  const probe = f32Tensor("probe", [dimension], () => tensors.readF32("probe"));
+  return encodeSafetensors([probe, ...kept], { ...tensors.metadata, parts: String(written), next_id: String(next) });
 }
 
 /** Some rows, of `width` elements each. */
-function rowsOf(data: Encoded["data"], rows: readonly number[], width: number): Encoded["data"] {
-  const some = data.slice(0, rows.length * width);
+function rowsOf<Elements extends Encoded["data"]>(data: Elements, rows: readonly number[], width: number): Elements {
+  const some = data.slice(0, rows.length * width) as Elements;
   for (const [i, row] of rows.entries()) some.set(data.subarray(row * width, (row + 1) * width), i * width);
   return some;
 }
@@ -154,7 +160,7 @@ function rowsOf(data: Encoded["data"], rows: readonly number[], width: number): 
 export async function* indexedSentences(folder: Folder, file: string): AsyncGenerator<IndexedSentence> {
   const tensors = await openIndex(folder, file);
   const { parts } = readMetadata(tensors);
-  for (let part = 0; part < parts; part++) yield* readEntries(tensors.path, part, await tensors.readBytes(`sentences.${part}`));
+  for (let part = 0; part < parts; part++) yield* await readEntries(tensors, part);
 }
 
 /** Some sentences of a saved index and their vectors, f32 [sentences, dimension], of unit length except for rounding. */
@@ -175,26 +181,28 @@ export interface StoredIndex {
 /** Opens a saved index without a model. Throws `FormatError` for a file that is not an index. */
 export async function openStoredIndex(folder: Folder, file: string): Promise<StoredIndex> {
   const tensors = await openIndex(folder, file);
-  const { dimension, precision, rescore, parts } = readMetadata(tensors);
-  const stored = rescore ? "f16" : precision;
-  const rows = Array.from({ length: parts }, (_, part) => tensors.tensors.get(`vectors.${part}`)?.shape[0] ?? 0);
+  const { dimension, stored, parts } = readMetadata(tensors);
   return {
     dimension,
-    length: rows.reduce((sum, count) => sum + count, 0),
+    length: Array.from({ length: parts }, (_, part) => rowsIn(tensors, part)).reduce((sum, rows) => sum + rows, 0),
     async *parts() {
       for (let part = 0; part < parts; part++) {
         const vectors = decodeRows(stored, await readVectors(tensors, part, { dimension, stored }), dimension);
-        const entries = readEntries(tensors.path, part, await tensors.readBytes(`sentences.${part}`));
-        checkPart(tensors.path, part, entries, rows[part]!);
-        yield { entries, vectors };
+        yield { entries: await checkedEntries(tensors, part), vectors };
       }
     },
   };
 }
 
-function checkPart(path: string, part: number, entries: readonly IndexedSentence[], vectors: number): void {
-  if (entries.length === vectors) return;
-  throw new FormatError(`${path}: part ${part} has ${vectors} vectors for ${entries.length} sentences`, buildAgain);
+/** The number of a part's vectors. */
+const rowsIn = ({ tensors }: Safetensors, part: number): number => tensors.get(`vectors.${part}`)?.shape[0] ?? 0;
+
+/** A part's sentences. Throws `FormatError` unless each has a vector. */
+async function checkedEntries(tensors: Safetensors, part: number): Promise<IndexedSentence[]> {
+  const entries = await readEntries(tensors, part);
+  const vectors = rowsIn(tensors, part);
+  if (entries.length === vectors) return entries;
+  throw new FormatError(`${tensors.path}: part ${part} has ${vectors} vectors for ${entries.length} sentences`, buildAgain);
 }
 
 const lineOf = ({ id, sentence, metadata }: IndexedSentence) => `${JSON.stringify([id, sentence, ...(metadata ? [metadata] : [])])}\n`;
@@ -222,6 +230,8 @@ interface Metadata {
   readonly dimension: number;
   readonly precision: Precision;
   readonly rescore: boolean;
+  /** The precision of the vectors in the file. */
+  readonly stored: Precision;
   readonly parts: number;
   readonly nextId: number;
 }
@@ -241,10 +251,12 @@ function readMetadata({ path, metadata }: Safetensors): Metadata {
   };
   const precision = precisions.find((name) => name === metadata.precision);
   if (precision === undefined) throw new FormatError(`${path}: its precision must be one of ${precisions.join(", ")}`, buildAgain);
+  const rescore = metadata.rescore === "true";
   return {
     dimension: count("dimension", 1),
     precision,
-    rescore: metadata.rescore === "true",
+    rescore,
+    stored: rescore ? "f16" : precision,
     parts: count("parts", 0),
     nextId: count("next_id", 0),
   };
@@ -297,7 +309,8 @@ function checkLengths(path: string, name: string, vectors: Float32Array, dimensi
 
 const newline = 0x0a;
 
-function readEntries(path: string, part: number, bytes: Uint8Array): IndexedSentence[] {
+async function readEntries(tensors: Safetensors, part: number): Promise<IndexedSentence[]> {
+  const bytes = await tensors.readBytes(`sentences.${part}`);
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const entries: IndexedSentence[] = [];
   for (let start = 0; start < bytes.length; ) {
@@ -305,7 +318,7 @@ function readEntries(path: string, part: number, bytes: Uint8Array): IndexedSent
     const entry = parseEntry(decoder, bytes.subarray(start, end === -1 ? bytes.length : end));
     if (entry === null)
       throw new FormatError(
-        `${path}: line ${entries.length + 1} of sentences.${part} is not [id, sentence] or [id, sentence, metadata]`,
+        `${tensors.path}: line ${entries.length + 1} of sentences.${part} is not [id, sentence] or [id, sentence, metadata]`,
         buildAgain,
       );
     entries.push(entry);
