@@ -63,17 +63,13 @@ export class TrainingRun implements PromiseLike<TrainingSummary>, AsyncIterable<
 
   /** The steps that no other loop has consumed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<TrainedStep, void> {
-    // The error is thrown from this loop instead.
-    this.#ended.catch(() => {});
     let over = false;
-    const end = this.#ended.then(
-      () => {
+    // An error is thrown after the last step.
+    const end = this.#ended
+      .catch(() => {})
+      .then(() => {
         over = true;
-      },
-      () => {
-        over = true;
-      },
-    );
+      });
     try {
       for (;;) {
         while (this.#steps.length > 0) yield this.#steps.shift()!;
