@@ -14,11 +14,11 @@ import { optionalPackage } from "../optional-package.ts";
 import type { OptionNames } from "../options.ts";
 import { show } from "../show.ts";
 import { type Folder, missingFile, pathIn } from "./folder.ts";
-import { openFolder, writeFileAtomically } from "./folder-node.ts";
+import { openFolder, writeFilesInto } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
 import { rename } from "./folders/in-use-node.ts";
 import { makeFolder } from "./folders/make-folder-node.ts";
-import { downloadFile } from "./hub/download-node.ts";
+import { downloadFile, reasonOf } from "./hub/download-node.ts";
 
 /** Options of `openHubFolder` and `openHubExamples`, and of `SimCSE.load` in Node. */
 export interface HubOptions {
@@ -186,21 +186,13 @@ export async function openRepository(repository: Repository, options: HubOptions
   if (!COMMIT.test(commit) || ![...files.values()].every(({ oid }) => OID.test(oid))) {
     throw new FileError(`${access.hubUrl} describes ${name} in a way that is not the hub's`, "Check the address in HF_ENDPOINT.");
   }
-  if (revision !== commit) {
-    await fileOperation("write", cache, () => makeFolder(dirname(join(cache, "refs", revision))));
-    await writeFileAtomically(join(cache, "refs", revision), commit);
-  }
-  if (type === "dataset") {
-    await fileOperation("write", cache, () => makeFolder(dirname(listingIn(cache, commit))));
-    await writeFileAtomically(listingIn(cache, commit), [...files.keys()].join("\n"));
-  }
+  if (revision !== commit) await writeFilesInto(cache, [{ name: `refs/${revision}`, content: commit }]);
+  if (type === "dataset") await writeFilesInto(cache, [{ name: listingFile(commit), content: [...files.keys()].join("\n") }]);
   return new HubFolder(repository, cache, commit, files, options);
 }
 
 /** The names of a data set's files at a commit, one per line: without them, a cache that holds only some of the files would look complete. */
-function listingIn(cache: string, commit: string): string {
-  return join(cache, ".files", commit);
-}
+const listingFile = (commit: string): string => `.files/${commit}`;
 
 /** The cached files of a revision, as a folder. */
 async function openCached({ type, name }: Repository, cache: string, revision: string): Promise<RepositoryFolder> {
@@ -218,7 +210,7 @@ async function openCached({ type, name }: Repository, cache: string, revision: s
   return {
     name,
     async list() {
-      const known = await readFile(listingIn(cache, commit.trim()), "utf8").catch(() => null);
+      const known = await readFile(join(cache, listingFile(commit)), "utf8").catch(() => null);
       if (known !== null) return known.split("\n");
       const paths = await fileOperation("read", path, () => readdir(path, { recursive: true }));
       const files = paths.map((file) => file.split(sep).join("/"));
@@ -372,7 +364,7 @@ async function asked<T>({ type, name }: Repository, revision: string, endpoint: 
         { cause },
       );
     }
-    const what = status === null ? `cannot be reached: ${reason(cause)}` : `answered ${status}`;
+    const what = status === null ? `cannot be reached: ${reasonOf(cause)}` : `answered ${status}`;
     throw new UnreachableError(
       `${endpoint} ${what}; it was asked for ${name}`,
       `${type === "model" ? "Check the path if it is a folder; use" : "Use"} --offline for a ${word} that is in the cache, or set HF_ENDPOINT to a mirror.`,
@@ -381,10 +373,4 @@ async function asked<T>({ type, name }: Repository, revision: string, endpoint: 
       },
     );
   }
-}
-
-/** fetch only says that it failed; the reason is in its cause. */
-function reason(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.message || cause.name : String(cause);
 }

@@ -2,9 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { writeFileAtomically } from "../folder-node.ts";
+import { writeFilesInto } from "../folder-node.ts";
 import { errorCode, fileOperation } from "./errno-node.ts";
-import { makeFolder } from "./make-folder-node.ts";
 
 /** This package's own cache folder: in `XDG_CACHE_HOME`, else in `~/.cache`. */
 export function cacheFolder(): string {
@@ -19,7 +18,7 @@ export class CacheFolder {
 
   /** The text of a file; null if it does not exist. Throws `FileError` when it cannot be read. */
   async read(key: string): Promise<string | null> {
-    const path = this.#file(key);
+    const path = join(this.path, fileOf(key));
     return fileOperation("read", path, async () => {
       try {
         return await readFile(path, "utf8");
@@ -32,11 +31,8 @@ export class CacheFolder {
 
   /** Throws `FileError` when it cannot be written. */
   async write(key: string, text: string): Promise<void> {
-    await fileOperation("write", this.path, () => makeFolder(this.path));
-    await writeFileAtomically(this.#file(key), text);
-  }
-
-  #file(key: string): string {
-    return join(this.path, `${key}.json`);
+    await writeFilesInto(this.path, [{ name: fileOf(key), content: text }]);
   }
 }
+
+const fileOf = (key: string) => `${key}.json`;

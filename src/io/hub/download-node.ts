@@ -12,7 +12,7 @@ import { FileError, FormatError, SimcseError } from "../../errors.ts";
 import { fileOperation } from "../folders/errno-node.ts";
 import { rename } from "../folders/in-use-node.ts";
 import { makeFolder } from "../folders/make-folder-node.ts";
-import { claimPartial, etagFile, leavePartial, removePartials } from "./partial-file-node.ts";
+import { claimPartial, etagFile, leavePartial, removePartial, removePartials } from "./partial-file-node.ts";
 
 /** A checksum in hex: SHA-256, or the SHA-1 that git gives a file's content. */
 export interface Checksum {
@@ -78,7 +78,7 @@ export async function downloadFile(url: string, path: string, options: DownloadO
   const expected = options.checksum ?? (stated === null ? null : ({ algorithm: "sha256", digest: stated } as const));
   const checksum = await checksumOf(partial, expected?.algorithm ?? "sha256");
   if (expected !== null && expected.digest !== checksum.digest) {
-    await removeClaimed(partial);
+    await removePartial(partial);
     throw new FormatError(
       `${task.shown} has the checksum ${checksum.digest}, expected ${expected.digest}`,
       "Try again: what arrived was removed. If it happens again, the file at the address was changed, by a mirror or a proxy perhaps.",
@@ -215,13 +215,17 @@ async function refuse({ shown, remedyFor }: Task, { status, body }: Response): P
 }
 
 function unreachable({ shown }: Task, cause: unknown): FileError {
-  const reason = cause instanceof Error ? (cause.cause instanceof Error ? cause.cause.message : cause.message) : String(cause);
-  return new FileError(`${shown} cannot be fetched: ${reason}`, "Check the network and try again: the download goes on where it ended.", {
-    cause,
-  });
+  return new FileError(
+    `${shown} cannot be fetched: ${reasonOf(cause)}`,
+    "Check the network and try again: the download goes on where it ended.",
+    {
+      cause,
+    },
+  );
 }
 
-async function removeClaimed(partial: string): Promise<void> {
-  await rm(partial, { force: true });
-  await rm(etagFile(partial), { force: true });
+/** Why a request failed. fetch only says that it did; the reason is in its cause. */
+export function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message || cause.name : String(cause);
 }

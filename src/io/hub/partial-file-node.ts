@@ -37,24 +37,23 @@ export function etagFile(partial: string): string {
   return `${partial}.etag`;
 }
 
+/** Removes a partial file and its tag, if they are there. */
+export async function removePartial(partial: string): Promise<void> {
+  await rm(partial, { force: true });
+  await rm(etagFile(partial), { force: true });
+}
+
 /** Leaves a claimed file for a later attempt; an empty one is removed. */
 export async function leavePartial(own: string, target: string): Promise<void> {
   const { size } = await stat(own).catch(() => ({ size: 0 }));
-  if (size === 0) {
-    await rm(own, { force: true }).catch(() => {});
-    await rm(etagFile(own), { force: true }).catch(() => {});
-    return;
-  }
+  if (size === 0) return removePartial(own).catch(() => {});
   await rename(own, `${target}.part`).catch(() => {});
   await rename(etagFile(own), etagFile(`${target}.part`)).catch(() => {});
 }
 
 /** Removes partial files that will not be continued, when `target` is complete. */
 export async function removePartials(target: string): Promise<void> {
-  for (const left of await abandoned(target)) {
-    await rm(left).catch(() => {});
-    await rm(etagFile(left)).catch(() => {});
-  }
+  for (const left of await abandoned(target)) await removePartial(left).catch(() => {});
 }
 
 /** Partial files of `target` from failed attempts, and from processes of this machine that have ended. */
