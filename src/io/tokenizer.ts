@@ -14,6 +14,7 @@ import { checkedDefinition } from "./tokenizer/checked-definition.ts";
 import {
   byteLevelDefinition,
   configFor,
+  idsOf,
   type NamedToken,
   type SpecialTokens,
   type TokenIds,
@@ -347,11 +348,6 @@ class FramedTokenizer implements Tokenizer {
   decode(ids: readonly number[]): string {
     return this.#engine.decode(ids);
   }
-}
-
-/** Every token of a definition with its id. */
-function idsOf({ model, added_tokens }: TokenizerDefinition): Map<string, number> {
-  return new Map([...tokensOf(model.vocab), ...added_tokens.map(({ content, id }) => [content, id] as const)]);
 }
 
 /** Throws FormatError unless the post-processor places a text between two special tokens. */

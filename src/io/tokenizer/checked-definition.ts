@@ -5,6 +5,7 @@
 import { show } from "../../show.ts";
 import { isJsonObject } from "../formats/json.ts";
 import type { AddedToken } from "./added-tokens.ts";
+import { MAX_IDS } from "./byte-pairs.ts";
 import type { TokenizerDefinition, Truncation } from "./definition.ts";
 import {
   ADDED_TOKEN,
@@ -21,9 +22,6 @@ import {
   TRUNCATION,
 } from "./parts.ts";
 import { type Merge, pairOf, tokensOf, type Vocabulary } from "./vocabularies.ts";
-
-/** No vocabulary has ids from here on. */
-const MAX_IDS = 2 ** 26;
 
 /** Throws FormatError, naming the file and the part, when the official library would not accept a definition. */
 export function checkedDefinition(file: string, value: object): TokenizerDefinition {

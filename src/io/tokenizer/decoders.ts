@@ -1,18 +1,15 @@
 /** Ids back to text: the WordPiece and ByteLevel decoders, and plain joining for definitions without a decoder. */
 import { BYTE_CHARACTERS } from "./byte-level-words.ts";
-import type { TokenizerDefinition } from "./definition.ts";
+import { idsOf, type TokenizerDefinition } from "./definition.ts";
 import type { Part } from "./parts.ts";
 
 const BYTES: ReadonlyMap<string, number> = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
 
 /** Decodes the ids of a definition; special tokens and unknown ids are left out. */
-export function decoderOf(
-  { decoder, added_tokens }: TokenizerDefinition,
-  ids: ReadonlyMap<string, number>,
-): (ids: readonly number[]) => string {
-  const tokens = new Map([...ids].map(([token, id]) => [id, token]));
-  for (const { id, special } of added_tokens) if (special) tokens.delete(id);
-  const joined = joiner(decoder);
+export function decoderOf(definition: TokenizerDefinition): (ids: readonly number[]) => string {
+  const tokens = new Map([...idsOf(definition)].map(([token, id]) => [id, token]));
+  for (const { id, special } of definition.added_tokens) if (special) tokens.delete(id);
+  const joined = joiner(definition.decoder);
   return (encoded) => joined(encoded.map((id) => tokens.get(id)).filter((token) => token !== undefined));
 }
 

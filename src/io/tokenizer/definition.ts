@@ -5,7 +5,7 @@
  */
 import { type AddedToken, addedToken } from "./added-tokens.ts";
 import type { Part } from "./parts.ts";
-import type { Vocabulary } from "./vocabularies.ts";
+import { tokensOf, type Vocabulary } from "./vocabularies.ts";
 
 /** A `tokenizer.json` whose parts have been checked (checked-definition.ts). */
 export interface TokenizerDefinition {
@@ -17,6 +17,11 @@ export interface TokenizerDefinition {
   readonly post_processor: Part | null;
   readonly decoder: Part | null;
   readonly model: Part & { readonly vocab: Vocabulary; readonly unk_token?: string | null };
+}
+
+/** Every token of a definition with its id. */
+export function idsOf({ model, added_tokens }: TokenizerDefinition): ReadonlyMap<string, number> {
+  return new Map([...tokensOf(model.vocab), ...added_tokens.map(({ content, id }) => [content, id] as const)]);
 }
 
 /** How the file says to truncate texts. Only the direction is used. */

@@ -66,7 +66,7 @@ export class FastEngine implements TokenizerEngine {
     const { added_tokens: added, model } = definition;
     this.#given = finder(added.filter(({ normalized }) => !normalized));
     this.#pieces = model.type === "BPE" ? byteLevelPieces(definition) : bertPieces(definition);
-    this.decode = decoderOf(definition, new Map([...tokensOf(model.vocab), ...added.map(({ content, id }) => [content, id] as const)]));
+    this.decode = decoderOf(definition);
   }
 
   encode(text: string, limit: number): number[] {

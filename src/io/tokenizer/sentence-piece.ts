@@ -4,6 +4,7 @@
  */
 import { FormatError } from "../../errors.ts";
 import { type Field, fieldsOf } from "../formats/protobuf.ts";
+import { decodeLatin1 } from "../text/latin1.ts";
 import { addedToken } from "./added-tokens.ts";
 
 /** Numbers of the fields that are read. */
@@ -37,7 +38,7 @@ export function sentencePieceDefinition(path: string, file: Uint8Array): Readonl
     truncation: null,
     padding: null,
     added_tokens: special,
-    normalizer: charsmap.length > 0 ? { type: "Precompiled", precompiled_charsmap: base64(charsmap) } : null,
+    normalizer: charsmap.length > 0 ? { type: "Precompiled", precompiled_charsmap: btoa(decodeLatin1(charsmap)) } : null,
     pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "WhitespaceSplit" }, metaspace] },
     post_processor: {
       type: "TemplateProcessing",
@@ -86,8 +87,4 @@ function pieceOf(message: Uint8Array): Scored {
   if (!(text instanceof Uint8Array && score instanceof Uint8Array && score.length === 4)) throw new TypeError("a piece is damaged");
   const view = new DataView(score.buffer, score.byteOffset, score.byteLength);
   return [new TextDecoder("utf-8", { fatal: true }).decode(text), view.getFloat32(0, true)];
-}
-
-function base64(bytes: Uint8Array): string {
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
