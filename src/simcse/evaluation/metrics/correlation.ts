@@ -14,7 +14,12 @@ import { mean } from "./mean.ts";
  * @throws ShapeError when the lengths differ.
  */
 export function pearson(x: ArrayLike<number>, y: ArrayLike<number>): number {
-  requireSameLength(x, y);
+  if (x.length !== y.length) {
+    throw new ShapeError(
+      `A correlation needs two samples of one length, and got ${x.length} and ${y.length} values.`,
+      "Give one score and one gold score for each pair.",
+    );
+  }
   // A constant sample is found by comparison, because its computed deviations may be rounding noise instead of zeros.
   if (isConstant(x) || isConstant(y)) return Number.NaN;
   const meanX = mean(x);
@@ -60,16 +65,7 @@ export function averageRanks(x: ArrayLike<number>): Float64Array {
  * @throws ShapeError when the lengths differ.
  */
 export function spearman(x: ArrayLike<number>, y: ArrayLike<number>): number {
-  requireSameLength(x, y);
   return pearson(averageRanks(x), averageRanks(y));
-}
-
-function requireSameLength(x: ArrayLike<number>, y: ArrayLike<number>): void {
-  if (x.length === y.length) return;
-  throw new ShapeError(
-    `A correlation needs two samples of one length, and got ${x.length} and ${y.length} values.`,
-    "Give one score and one gold score for each pair.",
-  );
 }
 
 /** True for samples without spread, including those with fewer than two values. */

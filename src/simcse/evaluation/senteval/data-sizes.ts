@@ -49,10 +49,10 @@ export async function unusualSizes(folder: Folder, { sts = [], transfer = [], mo
     const pairs = subsets.reduce((sum, { pairs }) => sum + pairs.length, 0);
     notes.push(...notesOn(task.name, { [task.hasDevSet ? mode : "test"]: pairs }));
   }
-  for (const { name, ...task } of transfer) {
-    const data = await loadTransfer(folder, { name, ...task });
+  for (const task of transfer) {
+    const data = await loadTransfer(folder, task);
     if ("missing" in data) continue;
-    notes.push(...notesOn(name, Object.fromEntries(Object.entries(data).map(([part, { length }]) => [part, length]))));
+    notes.push(...notesOn(task.name, Object.fromEntries(Object.entries(data).map(([part, { length }]) => [part, length]))));
   }
   return notes;
 }

@@ -5,7 +5,7 @@
  */
 import { DataError } from "../../../errors.ts";
 import { show } from "../../../show.ts";
-import { damagedRemedy, malformed, normaliseSpace, requireSome, type TextLines } from "./text-lines.ts";
+import { damagedRemedy, malformed, normaliseSpace, parseEach, requireSome, type TextLines, tabColumns } from "./text-lines.ts";
 
 /** A pair of sentences and their similarity as rated by people (0–5 in STS, 1–5 in SICK; only the order matters for Spearman). */
 export interface StsPair {
@@ -50,19 +50,11 @@ export function parseInputAndGold(input: TextLines, gold: TextLines): StsPair[] 
  */
 export function parsePairColumns(text: TextLines, columns: PairColumns): StsPair[] {
   const wanted = Math.max(columns.a, columns.b, columns.score) + 1;
-  const pairs: StsPair[] = [];
-  for (let i = columns.headerLines; i < text.lines.length; i++) {
-    const line = text.lines[i]!;
-    if (line.trim() === "") continue;
-    const row = line.split("\t");
-    if (row.length < wanted) throw malformed(text.file, i, `at least ${wanted} tab-separated columns`, `${row.length}: ${show(line)}`);
-    pairs.push({
-      a: normaliseSpace(row[columns.a]!),
-      b: normaliseSpace(row[columns.b]!),
-      score: parseScore(text.file, i, row[columns.score]!),
-    });
-  }
-  return requireSome(text.file, "scored pair", pairs);
+  return parseEach(text, columns.headerLines, "scored pair", (line, at) => {
+    const row = tabColumns(text.file, at, line, wanted);
+    const score = parseScore(text.file, at, row[columns.score]!);
+    return { a: normaliseSpace(row[columns.a]!), b: normaliseSpace(row[columns.b]!), score };
+  });
 }
 
 function parseScore(file: string, line: number, text: string): number {

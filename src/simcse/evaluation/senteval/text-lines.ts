@@ -1,6 +1,7 @@
 /** The lines of a SentEval file in the encodings that users have (UTF-8 or latin-1, any line ends), and the errors for bad lines. */
 import { DataError } from "../../../errors.ts";
 import { decodeLatin1 } from "../../../io/text/latin1.ts";
+import { show } from "../../../show.ts";
 
 /** The lines of one file, without line ends, and its name in errors. */
 export interface TextLines {
@@ -29,6 +30,19 @@ function decode(bytes: Uint8Array): string {
 /** Replaces runs of white space with one space and trims the ends: SentEval splits sentences into words and joins them again. */
 export function normaliseSpace(sentence: string): string {
   return sentence.trim().replace(/\s+/g, " ");
+}
+
+/** What `parse` makes of each line after `header` lines, unless it is blank. Throws DataError if there is none; `what` is the name of a row. */
+export function parseEach<T>(text: TextLines, header: number, what: string, parse: (line: string, at: number) => T): T[] {
+  const rows = text.lines.flatMap((line, at) => (at < header || line.trim() === "" ? [] : [parse(line, at)]));
+  return requireSome(text.file, what, rows);
+}
+
+/** The columns of a line, separated by tabs; a quotation mark is text. Throws DataError for fewer than `least`. */
+export function tabColumns(file: string, at: number, line: string, least: number): string[] {
+  const columns = line.split("\t");
+  if (columns.length >= least) return columns;
+  throw malformed(file, at, `at least ${least} tab-separated columns`, `${columns.length}: ${show(line)}`);
 }
 
 /** The rows of a file. Throws DataError if there are none; `what` is the name of a row. */

@@ -4,7 +4,7 @@
  * Which task has which files is defined in `transfer.ts`.
  */
 import { show } from "../../../show.ts";
-import { malformed, normaliseSpace, requireSome, type TextLines } from "./text-lines.ts";
+import { malformed, normaliseSpace, parseEach, requireSome, type TextLines, tabColumns } from "./text-lines.ts";
 
 /** A sentence, or for paraphrases two, and its class. */
 export interface LabelledExample {
@@ -12,6 +12,9 @@ export interface LabelledExample {
   readonly b?: string;
   readonly label: number;
 }
+
+/** What a row is called in messages. */
+const row = "labelled sentence";
 
 /** Every line of a file that contains one class. An empty line is an empty sentence. */
 export function parseLines(text: TextLines, label: number): LabelledExample[] {
@@ -24,7 +27,7 @@ export function parseLines(text: TextLines, label: number): LabelledExample[] {
 
 /** "text\tlabel" with a label below `classes`. Blank lines are skipped; the text may be empty. */
 export function parseLabelColumn(text: TextLines, classes: number): LabelledExample[] {
-  return eachLine(text, 0, (line, at) => {
+  return parseEach(text, 0, row, (line, at) => {
     const tab = line.lastIndexOf("\t");
     if (tab < 0) throw malformed(text.file, at, "a sentence and a label separated by a tab", show(line));
     return { a: normaliseSpace(line.slice(0, tab)), label: parseLabel(text.file, at, line.slice(tab + 1), classes) };
@@ -33,7 +36,7 @@ export function parseLabelColumn(text: TextLines, classes: number): LabelledExam
 
 /** "COARSE:fine question"; the class is the index of COARSE in `classes`. */
 export function parseQuestions(text: TextLines, classes: readonly string[]): LabelledExample[] {
-  return eachLine(text, 0, (line, at) => {
+  return parseEach(text, 0, row, (line, at) => {
     const [, coarse, question] = /^([A-Z]+):\S+(?:\s+(.*))?$/.exec(line.trim()) ?? [];
     const label = classes.indexOf(coarse ?? "");
     if (label < 0) throw malformed(text.file, at, `a class of ${classes.join(", ")} as in "HUM:ind Who …"`, show(line));
@@ -43,21 +46,10 @@ export function parseQuestions(text: TextLines, classes: readonly string[]): Lab
 
 /** MSR's paraphrases: a header, then tab-separated columns; 0 is the label, 3 and 4 are the sentences. Nothing is quoted. */
 export function parseParaphrases(text: TextLines): LabelledExample[] {
-  const wanted = 5;
-  return eachLine(text, 1, (line, at) => {
-    const row = line.split("\t");
-    if (row.length < wanted) throw malformed(text.file, at, `at least ${wanted} tab-separated columns`, `${row.length}: ${show(line)}`);
-    return { a: normaliseSpace(row[3]!), b: normaliseSpace(row[4]!), label: parseLabel(text.file, at, row[0]!, 2) };
+  return parseEach(text, 1, row, (line, at) => {
+    const columns = tabColumns(text.file, at, line, 5);
+    return { a: normaliseSpace(columns[3]!), b: normaliseSpace(columns[4]!), label: parseLabel(text.file, at, columns[0]!, 2) };
   });
-}
-
-function eachLine(text: TextLines, header: number, parse: (line: string, at: number) => LabelledExample): LabelledExample[] {
-  const examples: LabelledExample[] = [];
-  for (let at = header; at < text.lines.length; at++) {
-    const line = text.lines[at]!;
-    if (line.trim() !== "") examples.push(parse(line, at));
-  }
-  return requireSome(text.file, "labelled sentence", examples);
 }
 
 function parseLabel(file: string, line: number, text: string, classes: number): number {
