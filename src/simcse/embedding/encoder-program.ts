@@ -31,6 +31,11 @@ export interface TokenizedText {
   readonly promptTokens: number;
 }
 
+/** The places of sentences, those with the most tokens first. */
+export function longestFirst(sentences: readonly TokenizedText[]): number[] {
+  return [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
+}
+
 /** Batches that the device may have at once: it computes one while the vectors of the other are read and the next is packed. */
 const mostInFlight = 2;
 

@@ -21,7 +21,7 @@ import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";
 import { type BatchSize, largeBatch, usualBatch, usualSentences } from "./batch-size.ts";
 import { ahead, chunks, each } from "./chunks.ts";
-import { EncoderProgram, type EncoderProgramSize, type TokenizedText } from "./encoder-program.ts";
+import { EncoderProgram, type EncoderProgramSize, longestFirst, type TokenizedText } from "./encoder-program.ts";
 import { closeWithModel, OtherDevices } from "./other-devices.ts";
 import { checkPrecision, type Encoded, encodeRows, type PrecisionArrays } from "./precision.ts";
 import { type PromptOptions, promptOf, type TextPreparation, unprepared } from "./prompts.ts";
@@ -435,7 +435,7 @@ export class Encoder {
     const reads: Promise<void>[] = [];
     const most = batchSize ?? this.batchSize ?? Number.POSITIVE_INFINITY;
     // Longest first: the largest batch fails first, and the sentences of a batch have similar lengths.
-    const order = [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
+    const order = longestFirst(sentences);
     for (let next = 0; next < order.length; ) {
       await program.room();
       signal?.throwIfAborted();

@@ -4,7 +4,7 @@
  */
 import { allEnded } from "../all-ended.ts";
 import type { SimCseModel } from "../model/model.ts";
-import type { TokenizedText } from "./encoder-program.ts";
+import { longestFirst, type TokenizedText } from "./encoder-program.ts";
 
 /** The options of a call that every device follows. */
 interface CallOptions {
@@ -52,7 +52,7 @@ export class OtherDevices {
     const others = sentences.length >= fewestSentences * (this.#encoders.length + 1) ? this.#encoders : [];
     if (others.length === 0) return encode(sentences, place, (count) => options.onProgress?.(count));
     const dimension = place.length / sentences.length;
-    const order = [...sentences.keys()].sort((a, b) => sentences[b]!.ids.length - sentences[a]!.ids.length || a - b);
+    const order = longestFirst(sentences);
     const done = Array.from({ length: others.length + 1 }, () => 0);
     const part = async (rank: number, encodePart: Encode) => {
       const own = order.filter((_, i) => i % done.length === rank);

@@ -9,8 +9,7 @@
  * A row's bytes are these elements in order. https://arxiv.org/abs/2210.17114 and the sentence-transformers documentation ("Embedding
  * Quantization") measure how much they reduce the quality of search.
  */
-import { toHalves } from "../../float16.ts";
-import { TO_F32 } from "../../io/weights/dtypes.ts";
+import { fromHalves, toHalves } from "../../float16.ts";
 import { type Precision, precisions } from "../../kernels/search/precision.ts";
 import { checkChoice } from "../../options.ts";
 
@@ -102,7 +101,7 @@ type Decoders = { readonly [P in Precision]: (data: PrecisionArrays[P], dimensio
 
 const decoders: Decoders = {
   f32: (data) => data,
-  f16: (data) => TO_F32.F16!(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
+  f16: fromHalves,
   int8: (data, dimension, scales) => Float32Array.from(data, (value, i) => value * scales![Math.floor(i / dimension)]!),
   binary: (data, dimension) => {
     const width = rowElements.binary(dimension);

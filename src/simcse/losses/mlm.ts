@@ -7,7 +7,7 @@ import type { Tape } from "../../autograd/tape.ts";
 import { cast } from "../../kernels/cast.ts";
 import { crossEntropy } from "../../kernels/cross-entropy.ts";
 import { gatherRows } from "../../kernels/gather-rows.ts";
-import { floatOf, u32, type Value } from "../../kernels/language/operation.ts";
+import { type FloatType, floatOf, u32, type Value } from "../../kernels/language/operation.ts";
 import { mean } from "../../kernels/sum.ts";
 import type { PackedSentence } from "../model/batch.ts";
 import { type BatchCapacity, BatchPacker, declareBatch } from "../model/batch.ts";
@@ -25,10 +25,10 @@ function maskedCapacity(tokens: number, probability: number): number {
   return Math.min(tokens, Math.ceil(probability * tokens + spread * Math.sqrt(probability * tokens) + spread));
 }
 
-export interface MlmOptions {
+export interface MaskedLossOptions {
   readonly probability: number;
   /** How activations are stored. */
-  readonly dtype: "f32" | "f16";
+  readonly dtype: FloatType;
   readonly recompute: boolean;
   /** Whether the embeddings are trained, which need the batch's gather indices for it. */
   readonly indices: boolean;
@@ -41,7 +41,7 @@ export function maskedLanguageLoss(
   tape: Tape,
   { transformer, maskedHead }: Modules,
   capacity: BatchCapacity,
-  { probability, dtype, recompute, indices, dropout }: MlmOptions,
+  { probability, dtype, recompute, indices, dropout }: MaskedLossOptions,
 ): Value {
   const batch = declareBatch(tape, capacity, { indices, prefix });
   const masked = tape.extent("masked tokens", maskedCapacity(capacity.tokens, probability));
@@ -66,7 +66,7 @@ export class MaskedPacker {
   readonly #places: Uint32Array;
   readonly #indices: boolean;
 
-  constructor(capacity: BatchCapacity, { probability, indices }: Pick<MlmOptions, "probability" | "indices">) {
+  constructor(capacity: BatchCapacity, { probability, indices }: Pick<MaskedLossOptions, "probability" | "indices">) {
     this.#indices = indices;
     this.#packer = new BatchPacker(capacity, prefix);
     const room = maskedCapacity(capacity.tokens, probability);
@@ -88,7 +88,7 @@ export class MaskedPacker {
         this.#places[start + position] = ++count;
       }
       start += ids.length;
-      return { ids: Array.from(ids), key };
+      return { ids, key };
     });
     const { inputs, live } = this.#packer.pack(masked, { indices: this.#indices });
     return {
