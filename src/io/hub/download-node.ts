@@ -33,7 +33,6 @@ export interface DownloadOptions {
   readonly remedyFor?: (status: number) => string;
   /** Bytes received, and the total if the server says it. */
   readonly onProgress?: ((done: number, total: number | null) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Download {
@@ -107,7 +106,7 @@ async function fetchWhole(task: Task): Promise<string | null> {
   try {
     for (let fruitless = 0, cause: unknown; ; ) {
       if (fruitless === fruitlessAttempts) throw unreachable(task, cause);
-      if (fruitless > 0) await pause(firstPauseMs * 2 ** fruitless, undefined, { signal: task.signal });
+      if (fruitless > 0) await pause(firstPauseMs * 2 ** fruitless);
       const { size: before } = await file.stat();
       try {
         const { whole, stated } = await connect(task, file);
@@ -117,7 +116,7 @@ async function fetchWhole(task: Task): Promise<string | null> {
         }
         cause = new Error("the connection ends before the file does");
       } catch (error) {
-        if (task.signal?.aborted || error instanceof SimcseError) throw error;
+        if (error instanceof SimcseError) throw error;
         cause = error;
       }
       // Every attempt that does not make the file longer counts. Otherwise an answer that never fits would be requested forever.
@@ -187,14 +186,13 @@ async function rememberTag(partial: string, { headers }: Response): Promise<void
 }
 
 /** GET through redirects, remembering the checksum that the first server states for a file on another server. */
-async function follow({ url, headers: own = {}, signal }: Task, headers: Readonly<Record<string, string>>) {
+async function follow({ url, headers: own = {} }: Task, headers: Readonly<Record<string, string>>) {
   let stated: string | null = null;
   for (let at = url, hops = 0; ; hops++) {
     const isFirst = new URL(at).origin === new URL(url).origin;
     const response = await fetch(at, {
       headers: { "accept-encoding": "identity", ...(isFirst && own), ...headers },
       redirect: "manual",
-      signal: signal ?? null,
     });
     stated ??= /^"?([0-9a-f]{64})"?$/.exec(response.headers.get("x-linked-etag") ?? "")?.[1] ?? null;
     const next = response.headers.get("location");
