@@ -1,5 +1,5 @@
 /** `simcse data download`: the public data sets that SimCSE trains and is evaluated on. */
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Command, Option } from "commander";
 import { extract } from "tar";
@@ -12,6 +12,7 @@ import { checksumOf, downloadFile } from "../src/io/hub/download-node.ts";
 import { withOptions } from "./cli/options.ts";
 import { noProgress, startProgress } from "./cli/progress.ts";
 import { say } from "./cli/say.ts";
+import { isThere } from "./cli/senteval-folder.ts";
 import { mineCommand } from "./mine.ts";
 
 interface DataSet {
@@ -145,11 +146,4 @@ async function withoutWrapper(folder: string): Promise<string> {
 async function readRecord(path: string): Promise<string | null> {
   const text = await readFile(path, "utf8").catch(() => "");
   return /^([0-9a-f]{64})\s/.exec(text)?.[1] ?? null;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

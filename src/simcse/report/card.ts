@@ -114,7 +114,7 @@ function transformersPooling(pooler: string, model_type = "bert"): string | unde
 }
 
 /** A text as one word of a shell's command line. */
-const shellWord = (text: string) => (/^[\w./@:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+export const shellWord = (text: string): string => (/^[\w./:,=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 /**
  * How a model is loaded: with this package, on the command line, with transformers where a line of Python is the model's pooling, and with
