@@ -3,6 +3,7 @@ import { DataError } from "../../src/errors.ts";
 import type { Example } from "../../src/io/examples.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
 import { holdOut } from "../../src/simcse/evaluation/sets/hold-out.ts";
+import { retrievalOf } from "../../src/simcse/evaluation/sets/read-set.ts";
 import type { FoundEntry } from "./code-base.ts";
 import { type EntryKind, entryKinds } from "./entry.ts";
 import { inWords } from "./words.ts";
@@ -34,17 +35,14 @@ export function lessonsOf(entries: readonly FoundEntry[], folder: string): Lesso
     );
   }
   const { training, held } = holdOut(pairs, heldShare);
-  const relevant = new Map<string, Map<string, number>>();
-  for (const { texts } of held) {
-    const [description, content] = texts as readonly [string, string];
-    relevant.set(description, (relevant.get(description) ?? new Map<string, number>()).set(content, 1));
-  }
-  const own = (texts: Iterable<string>) => new Map([...texts].map((text) => [text, text]));
-  const corpus = own(entries.map(({ content }) => inWords(content)));
+  const data = retrievalOf(
+    held,
+    entries.map(({ content }) => inWords(content)),
+  );
   return {
     training: training.map(({ texts }) => texts),
-    held: [...relevant.keys()],
-    test: { kind: "retrieval", name: "held-out", data: { queries: own(relevant.keys()), corpus, relevant } },
+    held: [...data.queries.keys()],
+    test: { kind: "retrieval", name: "held-out", data },
   };
 }
 

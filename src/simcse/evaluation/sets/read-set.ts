@@ -90,8 +90,11 @@ export function setOfExamples(
   return build(name, examples, corpus);
 }
 
-/** Texts are their own ids, so equal queries are one query with several relevant texts. */
-function retrievalOf(examples: readonly Example[], corpus: readonly string[]): Retrieval {
+/**
+ * The second text of each pair is looked up by the first one, among all second texts and those of `corpus`. Texts are their own ids, so equal
+ * queries are one query with several relevant texts.
+ */
+export function retrievalOf(examples: readonly Example[], corpus: readonly string[]): Retrieval {
   const relevant = new Map<string, Map<string, number>>();
   for (const { texts } of examples) {
     const [query, document] = texts as readonly [string, string];
