@@ -6,23 +6,16 @@ import type { Folder, NamedContent } from "../../io/folder.ts";
 import { openFolder, writeFolderAtomically } from "../../io/folder-node.ts";
 import { fileOperation } from "../../io/folders/errno-node.ts";
 import { removeFolder, rename } from "../../io/folders/in-use-node.ts";
-import { type CheckpointStore, checkpointFolder, stateFile, stepOfFolder } from "./checkpoint-store.ts";
+import { type CheckpointStore, checkpointFolder, completeSteps, stateFile, stepOfFolder } from "./checkpoint-store.ts";
 
 /** Left by a killed process: a file or checkpoint that it was writing, or a checkpoint that it was removing. */
 const leftover = /^\..+\.[0-9a-f-]{36}\.(partial|old)$|^\.checkpoint-\d+\.old$/;
 
 /** Paths of the complete checkpoints in `output`, the oldest first. */
 async function listCheckpoints(output: string): Promise<string[]> {
-  const steps = (await fileOperation("read", output, () => readdir(output)))
-    .map(stepOfFolder)
-    .filter((step) => step !== undefined)
-    .sort((a, b) => a - b);
-  const found: string[] = [];
-  for (const step of steps) {
-    const path = join(output, checkpointFolder(step));
-    if (await (await openFolder(path)).has(stateFile)) found.push(path);
-  }
-  return found;
+  const names = await fileOperation("read", output, () => readdir(output));
+  const steps = await completeSteps(names, async (folder) => (await openFolder(join(output, folder))).has(stateFile));
+  return steps.map((step) => join(output, checkpointFolder(step)));
 }
 
 /** Checkpoints in a folder on disk; the oldest beyond `limit` are removed. */

@@ -24,6 +24,14 @@ export function stepOfFolder(name: string): number | undefined {
   return step === undefined ? undefined : Number(step);
 }
 
+/** The steps whose checkpoints are complete, ascending; `names` are those of the place's folders. */
+export async function completeSteps(names: readonly string[], isComplete: (folder: string) => Promise<boolean>): Promise<number[]> {
+  const steps = names.map(stepOfFolder).filter((step) => step !== undefined);
+  const complete: number[] = [];
+  for (const step of steps.sort((a, b) => a - b)) if (await isComplete(checkpointFolder(step))) complete.push(step);
+  return complete;
+}
+
 /** Checkpoints in memory or behind a browser's handle; the oldest beyond `limit` are removed. */
 export class PlacedCheckpoints implements CheckpointStore {
   readonly #folder: WritableFolder;
@@ -54,10 +62,6 @@ export class PlacedCheckpoints implements CheckpointStore {
 
   /** The steps of the complete checkpoints, ascending. */
   async #complete(): Promise<number[]> {
-    const steps = (await this.#folder.list()).map(stepOfFolder).filter((step) => step !== undefined);
-    const complete: number[] = [];
-    for (const step of steps.sort((a, b) => a - b))
-      if (await this.#folder.has(`${checkpointFolder(step)}/${stateFile}`)) complete.push(step);
-    return complete;
+    return completeSteps(await this.#folder.list(), (folder) => this.#folder.has(`${folder}/${stateFile}`));
   }
 }
