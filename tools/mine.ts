@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { DataError } from "../src/errors.ts";
 import { openExampleFile } from "../src/io/examples-node.ts";
 import { formatCount } from "../src/show.ts";
+import { collected } from "../src/simcse/embedding/chunks.ts";
 import { sideEncoders } from "../src/simcse/evaluation/side-encoders.ts";
 import { type MinedTriplet, mineHardNegatives } from "../src/simcse/search/hard-negatives.ts";
 import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options.ts";
@@ -99,9 +100,7 @@ async function readPairs(given: MineOptions): Promise<(readonly [string, string]
 }
 
 async function readTexts(path: string): Promise<string[]> {
-  const texts: string[] = [];
-  for await (const text of (await openExampleFile(path)).texts) texts.push(text);
-  return texts;
+  return collected((await openExampleFile(path)).texts);
 }
 
 /** The original's column names, which `simcse train` reads. */

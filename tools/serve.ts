@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { OptionError } from "../src/errors.ts";
 import { sentencesOf } from "../src/io/text-node.ts";
 import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
+import { collected } from "../src/simcse/embedding/chunks.ts";
 import type { SimCSE } from "../src/simcse/simcse-node.ts";
 import { namedModel } from "./cli/find-model.ts";
 import { onInterrupt } from "./cli/interrupt.ts";
@@ -129,11 +130,7 @@ async function openIndex(simcse: SimCSE, path: string): Promise<void> {
 }
 
 async function examplesOf(simcse: SimCSE, { examples, index }: ServeOptions): Promise<string[]> {
-  if (examples !== undefined) {
-    const given: string[] = [];
-    for await (const sentence of sentencesOf(examples)) given.push(sentence);
-    return given;
-  }
+  if (examples !== undefined) return collected(sentencesOf(examples));
   if (index === undefined) return [];
   const { entries, length } = simcse.index;
   const count = Math.min(usualExamples, length);

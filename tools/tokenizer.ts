@@ -16,6 +16,7 @@ import { openWeights } from "../src/io/weights.ts";
 import { formatCount } from "../src/show.ts";
 import { findTransformer } from "../src/simcse/checkpoint/sentence-transformers.ts";
 import { studentFiles } from "../src/simcse/checkpoint/student.ts";
+import { collected } from "../src/simcse/embedding/chunks.ts";
 import { cacheFlags, findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";
 import { flag, wholeNumber, withOptions } from "./cli/options.ts";
 import { say } from "./cli/say.ts";
@@ -72,8 +73,7 @@ async function runTraining(given: TokenizerOptions): Promise<void> {
   if (!overwrite_output_dir && (await (await openFolder(output_dir)).has("tokenizer.json"))) {
     throw new FileError(`${output_dir} already holds a tokenizer.`, "Choose another folder, or allow it with --overwrite_output_dir.");
   }
-  const sentences: string[] = [];
-  for await (const text of trainingTexts(given)) sentences.push(text);
+  const sentences = await collected(trainingTexts(given));
   const vocabulary = learnVocabulary(sentences, vocab_size, { lowerCase: lower_case });
   const { files } = wordPieceTokenizer(vocabulary, { lowerCase: lower_case });
   for (const [name, content] of files) await writeFileAtomically(join(output_dir, name), content);

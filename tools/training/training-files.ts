@@ -7,6 +7,7 @@ import { openHubExamples } from "../../src/io/hub-examples-node.ts";
 import type { Tokenizer } from "../../src/io/tokenizer.ts";
 import { stream } from "../../src/nn/random.ts";
 import { formatCount, plural, quoted } from "../../src/show.ts";
+import { collected } from "../../src/simcse/embedding/chunks.ts";
 import type { EvaluationSet } from "../../src/simcse/evaluation/sets/evaluation-set.ts";
 import { holdOut } from "../../src/simcse/evaluation/sets/hold-out.ts";
 import { setOfExamples } from "../../src/simcse/evaluation/sets/read-set.ts";
@@ -79,8 +80,7 @@ export async function readTrainingFiles(given: TrainingFileOptions, tokenizer: T
     const table = await open();
     checkKind(table, first);
     first ??= table;
-    const read: Example[] = [];
-    for await (const example of table.examples) read.push(example);
+    const read = await collected(table.examples);
     const taken = byWeight(read, weight, name);
     if (taken.length === 0 && read.length > 0)
       throw new OptionError(

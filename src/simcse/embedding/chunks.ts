@@ -1,4 +1,4 @@
-/** Splits a long list or a stream into chunks, and lets stages of work on them run at the same time. */
+/** A stream as a list or in chunks, and stages of work on chunks that run at the same time. */
 
 /** Large enough that sorting by length pays off, small enough for any memory. */
 export const chunkSentences = 4096;
@@ -24,6 +24,13 @@ export async function* chunks<T>(source: Iterable<T> | AsyncIterable<T>): AsyncG
     size = Math.min(2 * size, chunkSentences);
   }
   if (chunk.length > 0) yield chunk;
+}
+
+/** The items of `source` as a list. */
+export async function collected<T>(source: Iterable<T> | AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of source) list.push(item);
+  return list;
 }
 
 /** What `work` makes of each item, in order, one after another. */

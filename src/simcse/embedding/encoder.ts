@@ -20,7 +20,7 @@ import { allOrNone } from "../all-ended.ts";
 import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";
 import { type BatchSize, largeBatch, usualBatch, usualSentences } from "./batch-size.ts";
-import { ahead, chunks, each } from "./chunks.ts";
+import { ahead, chunks, collected, each } from "./chunks.ts";
 import { EncoderProgram, type EncoderProgramSize, longestFirst, type TokenizedText } from "./encoder-program.ts";
 import { closeWithModel, OtherDevices } from "./other-devices.ts";
 import { checkPrecision, type Encoded, encodeRows, type PrecisionArrays } from "./precision.ts";
@@ -215,8 +215,7 @@ export class Encoder {
   async encode<P extends Precision = "f32">(sentences: Iterable<string>, options: EncodeOptions<P> = {}): Promise<Embeddings<P>> {
     this.#check(options);
     checkIterable("sentences", sentences);
-    const all: string[] = [];
-    for await (const sentence of sentences) all.push(sentence);
+    const all = await collected(sentences);
     // Chunks write their vectors where they are returned: to join them afterwards would take time in which the device does nothing.
     const vectors = memoryOf(all.length, this.dimension);
     for await (const _ of this.#pipeline(all, same, options, vectors));

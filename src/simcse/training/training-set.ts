@@ -4,6 +4,7 @@ import { numberIn } from "../../io/text/number.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { stream } from "../../nn/random.ts";
 import { plural, quoted, show } from "../../show.ts";
+import { collected } from "../embedding/chunks.ts";
 import { checkIterable, checkText } from "../embedding/texts.ts";
 import type { LossTarget } from "../losses/loss.ts";
 import type { TokenizedExample } from "./step-recording.ts";
@@ -78,9 +79,7 @@ export async function listExamples(examples: TrainingExamples): Promise<Training
       "Give a list of sentences, of pairs, or of pairs with a hard negative.",
     );
   }
-  const list: TrainingExample[] = [];
-  for await (const example of examples) list.push(example);
-  return list;
+  return collected(examples);
 }
 
 /**

@@ -5,6 +5,7 @@ import { checkFolder, type Folder, pathIn } from "../../../io/folder.ts";
 import { fileSource } from "../../../io/text/source.ts";
 import { openTable, placeOf, type Table } from "../../../io/text/table.ts";
 import { show } from "../../../show.ts";
+import { collected } from "../../embedding/chunks.ts";
 import type { EvaluationSet, Retrieval } from "./evaluation-set.ts";
 
 /** How a table is evaluated, by the kind of its examples. */
@@ -42,9 +43,7 @@ const setsOf: Readonly<
  * Throws DataError for single sentences, which say nothing about similarity, and the errors of reading the examples.
  */
 export async function evaluationSet(table: ExampleTable, name: string, corpus: readonly string[] = []): Promise<EvaluationSet> {
-  const examples: Example[] = [];
-  for await (const example of table.examples) examples.push(example);
-  return setOfExamples({ name, kind: table.kind, origin: table.name }, examples, corpus);
+  return setOfExamples({ name, kind: table.kind, origin: table.name }, await collected(table.examples), corpus);
 }
 
 /** A set's name in metrics, its examples, and their source in messages. */
