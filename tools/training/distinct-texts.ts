@@ -1,10 +1,10 @@
 /** The texts of a distillation: every text of every text column of the training files, each once. */
-import { DataError, OptionError } from "../../src/errors.ts";
+import { DataError } from "../../src/errors.ts";
 import { diskSource } from "../../src/io/examples-node.ts";
 import { openTexts } from "../../src/io/texts.ts";
 import { formatCount, plural } from "../../src/show.ts";
 import { say } from "../cli/say.ts";
-import { sourcesOf, type TrainingFileOptions } from "./training-files.ts";
+import { type TrainingFileOptions, unweightedSources } from "./training-files.ts";
 
 /**
  * The texts in their order, without blank ones and repetitions; says how many there are of each. Throws the errors of `openTexts` and
@@ -14,8 +14,7 @@ export async function readDistinctTexts(given: TrainingFileOptions): Promise<str
   const distinct = new Set<string>();
   let all = 0;
   let blank = 0;
-  for (const { name, weight, open } of sourcesOf(given)) {
-    if (weight !== 1) throw new OptionError(`--train_file ${name}:${weight}: a text is learned from once.`, "Leave the weight out.");
+  for (const { name, open } of unweightedSources(given)) {
     const table = given.dataset_name === undefined ? await openTexts(await diskSource(name), given) : await open();
     const before = all;
     for await (const text of table.texts) {

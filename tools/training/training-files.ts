@@ -50,10 +50,7 @@ export const exampleOptions: readonly Option[] = [
 
 /** Every text of the files, whatever kind of examples they hold; a table's columns one after another. */
 export async function* trainingTexts(given: TrainingFileOptions): AsyncGenerator<string> {
-  for (const { name, weight, open } of sourcesOf(given)) {
-    if (weight !== 1) throw new OptionError(`--train_file ${name}:${weight}: a text is learned from once.`, "Leave the weight out.");
-    yield* (await open()).texts;
-  }
+  for (const { open } of unweightedSources(given)) yield* (await open()).texts;
 }
 
 /** The training data. */
@@ -188,6 +185,14 @@ export function sourcesOf(given: TrainingFileOptions): readonly Source[] {
       columns: columns.columns,
     });
   return [{ name: dataset_name, weight: 1, open }];
+}
+
+/** The same for texts, each of which is learned from once. Throws OptionError for a weight. */
+export function unweightedSources(given: TrainingFileOptions): readonly Source[] {
+  const sources = sourcesOf(given);
+  const found = sources.find(({ weight }) => weight !== 1);
+  if (found === undefined) return sources;
+  throw new OptionError(`--train_file ${found.name}:${found.weight}: a text is learned from once.`, "Leave the weight out.");
 }
 
 /** `b.jsonl:0.5`. */
