@@ -97,7 +97,7 @@ function inOrder(name: string, files: readonly ParquetFile[]): string[] {
   );
 }
 
-/** A list of names for a message. */
+/** Names that a message lists at most. */
 const mostListed = 20;
 
 function listed(names: readonly string[]): string {

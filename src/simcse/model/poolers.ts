@@ -1,4 +1,4 @@
-/** SimCSE's five poolers: how a sentence's vector is made from its tokens' (Gao et al. 2021, section 6.2 and the original's `Pooler`). */
+/** SimCSE's five poolers: how a sentence's vector is made from its tokens' (Gao et al. 2021, section 6.3, and the original's `Pooler`). */
 import { OptionError } from "../../errors.ts";
 import { cast } from "../../kernels/cast.ts";
 import type { Value } from "../../kernels/language/operation.ts";
