@@ -15,6 +15,7 @@ export { axisOf, type SplitShape, splitAt } from "./kernels/language/axis.ts";
 export { broadcastShapes } from "./kernels/language/broadcast.ts";
 export { type ColumnReduction, type ColumnTerm, columnReduction } from "./kernels/language/column-reduction.ts";
 export {
+  type Bindings,
   blockIndex,
   fold,
   horizontalSum,

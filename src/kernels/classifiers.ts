@@ -7,7 +7,7 @@
  * bits each: 16 folds per word.
  */
 import { wgsl } from "../gpu/shader.ts";
-import { kernel, pointKernel, rows, scalar, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
+import { type KernelDeclaration, kernel, pointKernel, rows, scalar, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
 import {
   capacity,
   expectType,
@@ -55,7 +55,7 @@ function classifierKernel(declaration: {
   label: string;
   logits: Value;
   tables: readonly Value[];
-  writes: Parameters<typeof kernel>[0]["writes"] & object;
+  writes: KernelDeclaration["writes"] & object;
   classes: number;
   main: string;
 }): Kernel {
@@ -244,7 +244,7 @@ const update: Operation<Update> = {
           reads: { gradient: [gradient!, element], strengths: [strengths!, "f32"] },
           writes: {
             weights: [weights!, element],
-            ...(attributes.rule === "adam" ? { first: [first!, element] as const } : {}),
+            first: attributes.rule === "adam" ? [first!, element] : undefined,
             second: [second!, element],
           },
           main: wgsl`let g = gradient(index) + strengths(row / ${attributes.classes}u) * weights(index);

@@ -11,7 +11,7 @@
 import { OptionError, ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { wgsl } from "../gpu/shader.ts";
-import { nan, paramF32, rows } from "./language/kernel.ts";
+import { type Bindings, nan, paramF32, rows } from "./language/kernel.ts";
 import {
   capacity,
   expectType,
@@ -24,7 +24,7 @@ import {
   type Type,
   type Value,
 } from "./language/operation.ts";
-import { rowKernel, rowVariant } from "./language/row-kernel.ts";
+import { type RowKernelDeclaration, rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 /** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
@@ -76,10 +76,10 @@ const hardLogit = "hard(hardStart + c) + select(0.0, params.hardWeight, c == row
 
 const params = ({ hardWeight, smoothing }: Attributes) => ({ hardWeight: paramF32(hardWeight), smoothing: paramF32(smoothing) });
 
-const reads = ({ logits, labels, hard }: Inputs) => ({
-  logits: [logits, "f32"] as const,
-  ...(labels && { labels: [labels, "u32"] as const }),
-  ...(hard && { hard: [hard, "f32"] as const }),
+const reads = ({ logits, labels, hard }: Inputs): Bindings => ({
+  logits: [logits, "f32"],
+  labels: labels && [labels, "u32"],
+  hard: hard && [hard, "f32"],
 });
 
 const operation: Operation<Attributes> = {
@@ -147,7 +147,7 @@ const gradientOperation: Operation<Attributes> = {
       label: "crossEntropyGradient",
       rowCount: inputs.logits.shape[0]!,
       reads: { dLoss: [dLoss!, "f32"], logSum: [logSum!, "f32"], ...reads(inputs) },
-      writes: { dLogits: [dLogits!, "f32"], ...(dHard && { dHard: [dHard, "f32"] as const }) },
+      writes: { dLogits: [dLogits!, "f32"], dHard: dHard && [dHard, "f32"] },
       params: params(node.attributes),
       main: wgsl`${rowText(inputs)}
   let d = select(dLoss(row), ${nan("row")}, missing);
@@ -166,7 +166,7 @@ const gradientOperation: Operation<Attributes> = {
   },
 };
 
-function lowering(capabilities: Capabilities, declaration: Parameters<typeof rowKernel>[1]): Lowering {
+function lowering(capabilities: Capabilities, declaration: RowKernelDeclaration): Lowering {
   return { variant: rowVariant(capabilities), kernels: [rowKernel(capabilities, declaration)] };
 }
 

@@ -24,7 +24,7 @@ const operation: Operation<Dropout> = {
       over: y!,
       reads: { x: x! },
       writes: { y: y! },
-      tables: tokens ? { tokens: [tokens, "vec4u"] } : {},
+      tables: { tokens: tokens && [tokens, "vec4u"] },
       params: dropoutParams(attributes),
       declarations: dropoutDeclarations,
       main: () =>

@@ -10,7 +10,7 @@ import { ShapeError } from "../errors.ts";
 import { range, wgsl } from "../gpu/shader.ts";
 import { tokenField } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
-import { blockIndex, fold, kernel, liveBytes, rows, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
+import { blockIndex, fold, kernel, liveBytes, numbered, rows, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
 import {
   byteSize,
   type Dimension,
@@ -70,7 +70,7 @@ const operation: Operation<Attributes> = {
     return vectorLowering({
       label: "embedding",
       over: y!,
-      reads: { words: word, ...(position ? { positions: position } : {}), ...(tokenType ? { types: tokenType } : {}) },
+      reads: { words: word, positions: position, types: tokenType },
       writes: { y: y! },
       tables: { tokens: [tokens, "vec4u"] },
       main: (columns) => wgsl`let token = tokens[row];
@@ -183,7 +183,7 @@ function scatterKernel(dy: Value, tables: readonly ScatteredTable[], software: b
         ]),
       ),
     },
-    writes: Object.fromEntries(tables.map(({ table }, i) => [`table${i}`, [table, element] as const])),
+    writes: numbered("table", tables, ({ table }) => [table, element] as const),
     declarations: tables.map(scatter).join(""),
     main: wgsl`${blockIndex}
   let index = block * ${threadsPerWorkgroup}u + thread;

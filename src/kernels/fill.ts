@@ -21,7 +21,7 @@ const operation: Operation<Attributes> = {
         label: "fill",
         over: y!,
         width: 1,
-        reads: source ? { source: [source, "f32"] } : {},
+        reads: { source: source && [source, "f32"] },
         writes: { y: [y!, "f32"] },
         params: source ? {} : { value: paramF32(value) },
         main: `setY(index, ${source ? `source(${value}u)` : "params.value"}${divided(divisor)});`,

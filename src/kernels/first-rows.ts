@@ -4,7 +4,7 @@
  */
 import { wgsl } from "../gpu/shader.ts";
 import { sentenceTable, tokenField, tokenTable } from "./batch.ts";
-import { liveBytes, pointKernel, vector, vectorWidth } from "./language/kernel.ts";
+import { liveBytes, numbered, pointKernel, vector, vectorWidth } from "./language/kernel.ts";
 import { expectKnown, expectType, type Operation, rowWidth, type Type, type Value } from "./language/operation.ts";
 import { vectorLowering } from "./language/vectors.ts";
 
@@ -56,12 +56,11 @@ const gradientOperation: Operation<{ readonly types: readonly Type[] }> = {
   name: "firstRowsGradient",
   infer: (_, { types }) => [...types],
   lower({ inputs: [tokens, sentences, ...given], outputs }) {
-    const named = (name: string, values: readonly Value[]) => Object.fromEntries(values.map((value, i) => [`${name}${i}`, value]));
     return vectorLowering({
       label: "firstRowsGradient",
       over: outputs[0]!,
-      reads: named("given", given),
-      writes: named("gradient", outputs),
+      reads: numbered("given", given, (own) => own),
+      writes: numbered("gradient", outputs, (own) => own),
       tables: { tokens: [tokens!, "vec4u"], sentences: [sentences!, "vec2u"] },
       main: (columns) => wgsl`let sentence = tokens[row].${tokenField.sentence};
   let isFirst = row == sentences[sentence].x;

@@ -16,10 +16,10 @@
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { range, wgsl } from "../gpu/shader.ts";
-import { tokenTable } from "./batch.ts";
+import { tokenField, tokenTable } from "./batch.ts";
 import { dropoutOf } from "./dropout.ts";
 import { columnReduction, joinChunks } from "./language/column-reduction.ts";
-import { horizontalSum, kernel, paramF32, paramU32, rows, vector, vectorWidth } from "./language/kernel.ts";
+import { type Bindings, horizontalSum, kernel, paramF32, paramU32, rows, vector, vectorWidth } from "./language/kernel.ts";
 import {
   capacity,
   type Dimension,
@@ -134,7 +134,7 @@ const inputGradient: Operation<Attributes> = {
           label: "layerNormGradient",
           rowCount: x!.shape[0]!,
           reads: { ...summed.reads, dy: [dy!, summed.element], weight: [weight!, summed.element], statistics: [statistics!, "vec2f"] },
-          writes: { ds: [ds!, summed.element], ...(dx ? { dx: [dx, summed.element] as const } : {}) },
+          writes: { ds: [ds!, summed.element], dx: dx && [dx, summed.element] },
           params: summed.params,
           declarations: summed.declarations,
           main: wgsl`let start = row * ${summed.columns}u;
@@ -270,7 +270,7 @@ function lowerBoth(
         workgroupSize: [threads],
         enables: subgroupSize === null ? [] : ["subgroups"],
         reads: { ...summed.reads, dy: [dy!, element], weight: [weight!, element], statistics: [statistics!, "vec2f"] },
-        writes: { ds: [ds!, element], ...(dx ? { dx: [dx, element] as const } : {}), partial: [partial!, element] },
+        writes: { ds: [ds!, element], dx: dx && [dx, element], partial: [partial!, element] },
         // A parameter, because a software adapter would unroll a loop of known length, and compile it for a minute.
         params: { ...summed.params, groupRows: paramU32(size) },
         declarations: summed.declarations + total.declarations,
@@ -332,20 +332,21 @@ function summedInput(x: Tensor & Type, rest: readonly Tensor[], { residual, drop
   const functions = wgsl`${dropout ? dropoutDeclarations : ""}
 fn summed(index: u32, column: u32, stream: u32) -> T { return ${dropped}${residual ? " + residual(index)" : ""}; }
 `;
+  const reads: Bindings = {
+    x: [x, element],
+    residual: residual ? [rest[0]!, element] : undefined,
+    tokens: dropout ? [rest.at(-1)!, "vec4u"] : undefined,
+  };
   return {
     width,
     step,
     element,
     columns: width / step,
-    reads: {
-      x: [x, element] as const,
-      ...(residual ? { residual: [rest[0]!, element] as const } : {}),
-      ...(dropout ? { tokens: [rest.at(-1)!, "vec4u"] as const } : {}),
-    },
+    reads,
     params: dropout ? dropoutParams(dropout) : {},
     functions,
     declarations: `alias T = ${element};\n${functions}`,
-    stream: `let stream = ${dropout ? "dropoutRow(dropoutStep(), tokens[row].w)" : "0u"};`,
+    stream: `let stream = ${dropout ? `dropoutRow(dropoutStep(), tokens[row].${tokenField.key})` : "0u"};`,
     afterwards: (column: string) => (dropout?.of === "y" ? ` * ${dropoutOf(step)}(stream, ${column})` : ""),
     sumOf: (expression: string) => horizontalSum(expression, step),
   };

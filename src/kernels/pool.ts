@@ -87,7 +87,7 @@ const operation: Operation<Attributes> = {
       run: x!.shape[1] as number,
       reads: { x: x! },
       writes: { y: y! },
-      tables: { sentences: [sentences!, "vec2u"], ...(hasWhole && wholeTable(more.at(-1)!)) },
+      tables: { sentences: [sentences!, "vec2u"], whole: hasWhole ? [more.at(-1)!, "vec2u"] : undefined },
       main: (columns) => wgsl`let start = sentences[row].x;
   let count = sentences[row].y;
   let before = ${rowsBefore("row", hasWhole)};
@@ -105,8 +105,6 @@ const operation: Operation<Attributes> = {
     return [dy ? dy.tape.append(poolGradient, [dy, ...inputs, ...kept], attributes)[0]! : null, ...tables];
   },
 };
-
-const wholeTable = (whole: Type) => ({ whole: [whole, "vec2u"] as const });
 
 /** WGSL of the rows of a sentence that are left out before the pooled ones. */
 const rowsBefore = (sentence: string, hasWhole: boolean) => (hasWhole ? `sentences[${sentence}].x - whole[${sentence}].x` : "0u");
@@ -136,12 +134,12 @@ const poolGradient: Operation<Attributes> = {
       label: `poolGradient ${poolings.join(" ")}`,
       variant: poolings.join(" "),
       over: dx!,
-      reads: { dy: dy!, ...(y && { x: x!, y }) },
+      reads: { dy: dy!, x: y && x!, y },
       writes: { dx: dx! },
       tables: {
-        ...(tokens && { tokens: [tokens, "vec4u"] as const }),
+        tokens: tokens && [tokens, "vec4u"],
         sentences: [sentences!, "vec2u"],
-        ...(hasWhole && wholeTable(more[hasTokens ? 1 : 0]!)),
+        whole: hasWhole ? [more[hasTokens ? 1 : 0]!, "vec2u"] : undefined,
       },
       main: (columns) => wgsl`var gradient = T();
   ${ofSentence(sentences!, { hasTokens, hasWhole }, shares(columns).join("\n  "))}

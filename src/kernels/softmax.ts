@@ -6,7 +6,7 @@ import { wgsl } from "../gpu/shader.ts";
 import { axisOf } from "./language/axis.ts";
 import { horizontalLargest, horizontalSum, rows, vector, vectorWidth } from "./language/kernel.ts";
 import { capacity, expectFloat, expectType, type Lowering, type Operation, type Type, type Value } from "./language/operation.ts";
-import { rowKernel, rowVariant } from "./language/row-kernel.ts";
+import { type RowKernelDeclaration, rowKernel, rowVariant } from "./language/row-kernel.ts";
 import { transpose } from "./transpose.ts";
 
 const operation: Operation<null> = {
@@ -57,11 +57,7 @@ interface Row {
 }
 
 /** A kernel over the rows along the last dimension; `start` is where a row begins. */
-function overRows(
-  capabilities: Capabilities,
-  { shape }: Type,
-  declare: (row: Row) => Omit<Parameters<typeof rowKernel>[1], "rowCount">,
-): Lowering {
+function overRows(capabilities: Capabilities, { shape }: Type, declare: (row: Row) => Omit<RowKernelDeclaration, "rowCount">): Lowering {
   const columns = shape.at(-1)!;
   const step = typeof columns === "number" ? vectorWidth(columns) : 1;
   const live = typeof columns === "number" ? `${columns / step}u` : rows(columns);

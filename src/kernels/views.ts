@@ -1,6 +1,7 @@
 /** Splits sentences in the order view 0 of the first example, view 1 of the first, …, into one matrix per view, and joins them again. */
 import { ShapeError } from "../errors.ts";
 import { range, wgsl } from "../gpu/shader.ts";
+import { numbered } from "./language/kernel.ts";
 import { capacity, type Extent, expectKnown, expectType, f32, formatShape, type Operation, type Value } from "./language/operation.ts";
 import { vectorLowering } from "./language/vectors.ts";
 
@@ -27,7 +28,7 @@ const split: Operation<Attributes> = {
       label: "splitViews",
       over: outputs[0]!,
       reads: { x: x! },
-      writes: Object.fromEntries(outputs.map((output, view) => [`view${view}`, output])),
+      writes: numbered("view", outputs, (own) => own),
       main: (columns) =>
         range(views)
           .map((view) => wgsl`setView${view}(index, x((row * ${views}u + ${view}u) * ${columns}u + column));`)
@@ -50,7 +51,7 @@ const join: Operation<Attributes & { used: readonly boolean[] }> = {
     return vectorLowering({
       label: "joinViews",
       over: present[0]!,
-      reads: Object.fromEntries(present.map((gradient, i) => [`view${i}`, gradient])),
+      reads: numbered("view", present, (own) => own),
       writes: { y: y! },
       main: (columns) =>
         source.map((value, view) => wgsl`setY((row * ${views}u + ${view}u) * ${columns}u + column, ${value});`).join("\n  "),

@@ -17,7 +17,7 @@
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
 import { dropoutKeyOf, tokenField } from "../batch.ts";
-import type { Kernel, Value } from "../language/operation.ts";
+import type { Kernel } from "../language/operation.ts";
 import { bucketCount, tileBias } from "../language/relative-bias.ts";
 import type { AttentionAttributes } from "./attributes.ts";
 import { type AttentionBlocks, type AttentionInputs, type BlockDeclaration, blockKernel, blockTokens, sumsRow } from "./frame.ts";
@@ -246,12 +246,11 @@ ${declarations}`,
 
   const forwardBias = biasIn(0);
   const bias = biasIn(second);
-  /** What the backward pass declares and writes for the bias's table. */
-  const tableGradient = (sums: Value | undefined) => ({
+  /** What the backward pass has for the bias's table besides its sums. */
+  const ofTable = {
     declarations: bias ? bias.declarations + bias.gradient.declarations : "",
     beyond: bias ? bias.gradient.storeZero(sumsRow(longest)) : "",
-    sums: sums ? { sums: [sums, "f32"] as const } : {},
-  });
+  };
   /** Adds the gradients of a block's scores, which are in memory by key, to the sums for the table. */
   const addToTable = (key: string) =>
     bias === null
@@ -301,14 +300,12 @@ ${declarations}`,
   }`,
         flopPerScore: 4,
       }),
-    backward: ({ dContext, logSum, dQkv, sums: tableSums }) => {
-      const { declarations, beyond, sums: sumsWritten } = tableGradient(tableSums);
-      return make({
+    backward: ({ dContext, logSum, dQkv, sums: tableSums }) =>
+      make({
+        ...ofTable,
         label: "attentionGradient",
         reads: { dContext: [dContext, "vec4f"], logSum: [logSum, "f32"] },
-        writes: { dQkv: [dQkv, "vec4f"], ...sumsWritten },
-        declarations,
-        beyond,
+        writes: { dQkv: [dQkv, "vec4f"], sums: tableSums && [tableSums, "f32"] },
         main: wgsl`${streams("mine")}
   let logSums = vec4f(${own.map((i) => `logSum(${rowOf("mine", i)} * ${heads}u + head)`).join(", ")});
   ${bias?.fetch("mine", "mine") ?? ""}
@@ -338,21 +335,18 @@ ${declarations}`,
   ${accumulate("dv", 0, gradient, "mine")}
   ${store("dv", "setDQkv", inValues)}`,
         flopPerScore: 10,
-      });
-    },
+      }),
     backwardByWalks: ({ dContext, moments, dQkv, sums: tableSums }) => {
-      const { declarations, beyond, sums: sumsWritten } = tableGradient(tableSums);
       const momentsOf = (
         queries: string,
       ) => wgsl`${own.map((i) => `let moments${i} = moments(${rowOf(queries, i)} * ${heads}u + head);`).join(" ")}
     let logSums = vec4f(${own.map((i) => `moments${i}.x`).join(", ")});
     let inner = vec4f(${own.map((i) => `moments${i}.y`).join(", ")});`;
       return make({
+        ...ofTable,
         label: "attentionGradient",
         reads: { dContext: [dContext, "vec4f"], moments: [moments, "vec2f"] },
-        writes: { dQkv: [dQkv, "vec4f"], ...sumsWritten },
-        declarations,
-        beyond,
+        writes: { dQkv: [dQkv, "vec4f"], sums: tableSums && [tableSums, "f32"] },
         main: wgsl`{ ${sums("dq")}
   ${bias?.gradient.declare ?? ""}
   ${streams("mine")}

@@ -47,8 +47,7 @@ export interface AttentionBlocks {
 export const sumsRow = (longest: number) => `group.x * ${blocksOf(longest)}u + group.z`;
 
 /** A kernel of a node. */
-export interface BlockDeclaration extends Pick<KernelDeclaration, "label" | "workgroupSize" | "enables" | "writes" | "main"> {
-  readonly reads?: KernelDeclaration["reads"];
+export interface BlockDeclaration extends Pick<KernelDeclaration, "label" | "workgroupSize" | "enables" | "reads" | "writes" | "main"> {
   readonly declarations: string;
   /** WGSL of a workgroup past the sentence's end. */
   readonly beyond?: string;
@@ -74,7 +73,7 @@ export function blockKernel(
       qkv: [qkv, element],
       tokens: [tokens, "vec4u"],
       sentences: [sentences, "vec2u"],
-      ...(table ? { table: [table, "f32"] as const } : {}),
+      table: table && [table, "f32"],
       ...reads,
     },
     params: dropout ? dropoutParams(dropout) : {},

@@ -336,16 +336,10 @@ function backwardPass(tile: MatrixTile, { heads, longest, starts }: AttentionAtt
     ${walk({ queries: "base", keys: "mine" }, { others: [query, gradient], gradients: ["dk", "dv"], scaled: "dk", isForTable: false })}`;
 
   const blockCount = Math.max(backwardBlocks, (longest <= blockTokens ? 3 : 2) * resultBlocks);
-  const make = ({
-    reads,
-    dQkv,
-    sums,
-    ...declaration
-  }: Pick<BlockDeclaration, "reads" | "main" | "flopPerScore"> & AttentionGradients): Kernel =>
+  const make = ({ dQkv, sums, ...declaration }: Pick<BlockDeclaration, "reads" | "main" | "flopPerScore"> & AttentionGradients): Kernel =>
     tile.make({
       ...declaration,
-      reads,
-      writes: { dQkv: [dQkv, "vec4u"], ...(sums ? { sums: [sums, "f32"] as const } : {}) },
+      writes: { dQkv: [dQkv, "vec4u"], sums: sums && [sums, "f32"] },
       beyond: bias?.gradient.storeZero(sumsRow(longest)) ?? "",
       label: "attentionGradient",
       blockCount,

@@ -18,8 +18,8 @@
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { dropoutKeyOf, positionsPerSentence, tokenField } from "../batch.ts";
-import { kernel, paramU32 } from "../language/kernel.ts";
-import { type Kernel, type Lowering, type Node, Scratch, type Tensor, type Type, type Value } from "../language/operation.ts";
+import { type Bindings, kernel, paramU32 } from "../language/kernel.ts";
+import { type Kernel, type Lowering, type Node, Scratch, type Type, type Value } from "../language/operation.ts";
 import { dropoutDeclarations, dropoutParams } from "../language/random.ts";
 import {
   addToBucket,
@@ -148,7 +148,7 @@ export function walkBackward(
   const writes = { dQkv: [dQkv!, vector] } as const;
   const ofQuery = {
     reads: { ...reads, ...known.queryReads },
-    writes: { ...writes, ...known.queryWrites, ...(sums ? { sums: [sums, "f32"] as const } : {}) },
+    writes: { ...writes, ...known.queryWrites, sums: sums && ([sums, "f32"] as const) },
     declarations: head.bias ? bucketSumDeclarations(head.bias) : "",
   };
   const { declarations } = known;
@@ -186,10 +186,10 @@ interface Moments {
   readonly scratch: readonly Scratch[];
   readonly declarations: string;
   /** What both phases bind, and only that of the queries, or of keys and values where these have a kernel of their own. */
-  readonly reads: HeadKernel["reads"];
-  readonly queryReads: HeadKernel["reads"];
-  readonly queryWrites: HeadKernel["writes"];
-  readonly keyReads: HeadKernel["reads"];
+  readonly reads: Bindings;
+  readonly queryReads: Bindings;
+  readonly queryWrites: Bindings;
+  readonly keyReads: Bindings;
   /** WGSL before the thread's query is read, for each of its vectors, and after that: it declares `ownLogSum` and `ownInner`. */
   readonly begin: string;
   readonly term: string;
@@ -244,8 +244,8 @@ function joinedMoments(_: Head, inputs: MomentInputs, attributes: AttentionAttri
 
 interface HeadKernel {
   readonly label: string;
-  readonly reads: Record<string, readonly [Tensor, string]>;
-  readonly writes: Record<string, readonly [Tensor, string]>;
+  readonly reads: Bindings;
+  readonly writes: Bindings;
   readonly declarations?: string;
   /** Phases that run one after the other; all threads of the workgroup finish one before the next begins. */
   readonly phases: readonly Phase[];
@@ -343,7 +343,7 @@ function headKernel(
         label,
         workgroupSize: [threads],
         enables: block > 1 ? ["subgroups"] : [],
-        reads: { ...reads, sentences: [sentences, "vec2u"], ...(table ? { table: [table, "f32"] as const } : {}) },
+        reads: { ...reads, sentences: [sentences, "vec2u"], table: table && [table, "f32"] },
         writes,
         params: { vectors: paramU32(vectors), ...(dropout ? dropoutParams(dropout) : {}) },
         declarations: `alias Vectors = array<${type}, ${vectors}>;\n${dropout ? dropoutDeclarations : ""}${bias ? relativeBiasDeclarations(bias) : ""}${declarations}`,

@@ -4,7 +4,19 @@
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
-import { blockIndex, fold, kernel, sizeOf, sizeParam, threadsPerWorkgroup, vector, vectorWidth } from "./kernel.ts";
+import {
+  type Bindings,
+  blockIndex,
+  fold,
+  type KernelDeclaration,
+  kernel,
+  numbered,
+  sizeOf,
+  sizeParam,
+  threadsPerWorkgroup,
+  vector,
+  vectorWidth,
+} from "./kernel.ts";
 import { capacity, type Dimension, type Join, type Kernel, type Lowering, Scratch, type Tensor } from "./operation.ts";
 
 /** Rows of a chunk: on a GPU few, which a thread adds one after the other while others wait for memory, but no more chunks than are quickly joined. */
@@ -16,9 +28,9 @@ export interface ColumnReduction {
   readonly rowCount: Dimension;
   /** Elements per row. */
   readonly width: number;
-  /** Tensors of the matrix's rows: name → [tensor, WGSL element type], the vector type of `width`. */
-  readonly reads: Record<string, readonly [Tensor, string]>;
-  readonly params?: Parameters<typeof kernel>[0]["params"];
+  /** Tensors of the matrix's rows, read as vectors of the type for `width`. */
+  readonly reads: Bindings;
+  readonly params?: KernelDeclaration["params"];
   readonly declarations?: string;
   /** WGSL that runs once per row and column vector, before the terms; it can use `row`, `column` and `index`. `T` is the vector type. */
   readonly prepare?: string;
@@ -114,7 +126,7 @@ export function joinChunks({ software }: Capabilities, { label, partial, parts, 
     label,
     reads: { partial: [partial, element] as const },
     params: { rowCount: sizeParam(parts.of) },
-    writes: Object.fromEntries(terms.map(({ output }, term) => [`out${term}`, [output, element] as const])),
+    writes: numbered("out", terms, ({ output }) => [output, element] as const),
   };
   const alias = `alias T = ${element};\n`;
   if (software) {

@@ -26,20 +26,27 @@ import {
 /** 32-bit words in the step block: seed, step number, then scalars and live sizes. */
 export const stepWords = 64;
 
+/** Tensors that a kernel binds, by their names in WGSL: [tensor, WGSL element type]. What is undefined is not bound. */
+export type Bindings = Readonly<Record<string, readonly [Tensor, string] | undefined>>;
+
+/** What `of` makes of each item, by a name and its number: `x0`, `x1`, … */
+export const numbered = <Item, T>(name: string, items: readonly Item[], of: (item: Item, i: number) => T): Readonly<Record<string, T>> =>
+  Object.fromEntries(items.map((item, i) => [`${name}${i}`, of(item, i)]));
+
 /** The declaration of a kernel. */
 export interface KernelDeclaration {
   /** Its name in errors and profiles. */
   readonly label: string;
   readonly workgroupSize: readonly [number, number?, number?];
-  /** Tensors that it reads, by their names in WGSL: [tensor, WGSL element type]. Floats are read as `name(i)`, u32 tables as `name[i]`. */
-  readonly reads?: Record<string, readonly [Tensor, string]>;
+  /** Tensors that it reads. Floats are read as `name(i)`, u32 tables as `name[i]`. */
+  readonly reads?: Bindings;
   /**
    * Matrices of f32 that it reads through textures, `name(row, quad)`: four columns from 4·quad on. Rows must divide into 64 columns, and
    * the device must have `matrixTextures`.
    */
   readonly textures?: Record<string, Tensor>;
   /** Tensors that it writes, and may read. Floats are written with `setName(i, value)`. */
-  readonly writes?: Record<string, readonly [Tensor, string]>;
+  readonly writes?: Bindings;
   /** Numbers known in advance that are not written into the WGSL; it reads them as `params.name`. */
   readonly params?: Record<string, Parameter>;
   /** WGSL extensions. */
@@ -92,16 +99,10 @@ export function kernel(declaration: KernelDeclaration): Kernel {
     bytes,
     joins,
   } = declaration;
-  const bind =
-    (access: "read" | "read_write") =>
-    (entry: [string, readonly [Tensor, string]]): TensorBinding => {
-      const [name, [tensor, element]] = entry;
-      return { name, tensor, element, access };
-    };
-  const throughTextures = Object.entries(textures).map(
-    ([name, tensor]): TensorBinding => ({ name, tensor, element: "vec4f", access: "texture" }),
-  );
-  const bindings = [...Object.entries(reads).map(bind("read")), ...throughTextures, ...Object.entries(writes).map(bind("read_write"))];
+  const bind = (tensors: Bindings, access: TensorBinding["access"]): TensorBinding[] =>
+    Object.entries(tensors).flatMap(([name, bound]) => (bound ? [{ name, tensor: bound[0], element: bound[1], access }] : []));
+  const throughTextures = Object.fromEntries(Object.entries(textures).map(([name, tensor]) => [name, [tensor, "vec4f"] as const]));
+  const bindings = [...bind(reads, "read"), ...bind(throughTextures, "texture"), ...bind(writes, "read_write")];
   const fields = Object.entries(params);
   const hasParams = fields.length > 0;
   const struct = hasParams ? `struct Params { ${fields.map(([name, { type }]) => `${name}: ${type}`).join(", ")} }\n` : "";

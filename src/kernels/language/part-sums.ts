@@ -3,7 +3,7 @@
  * that does nothing but add up parts declares it (`Kernel.joins`), so that the planner can put several into this one (`autograd/joins.ts`).
  */
 import { range, wgsl } from "../../gpu/shader.ts";
-import { blockIndex, fold, kernel, paramU32 } from "./kernel.ts";
+import { blockIndex, fold, kernel, numbered, paramU32 } from "./kernel.ts";
 import { capacity, type Join, type Kernel, type Persistent, type Tensor, Value } from "./operation.ts";
 
 /** A join whose output is a part of `target`, `offset` bytes from its beginning. */
@@ -83,7 +83,7 @@ export function joinTogether(sums: Tensor, joins: readonly GroupedJoin[]): Kerne
     label: "joins",
     workgroupSize: [threads],
     reads: { sums: [sums, "vec4f"] },
-    writes: Object.fromEntries(targets.map((target, i) => [`target${i}`, [target, "vec4f"] as const])),
+    writes: numbered("target", targets, (target) => [target, "vec4f"] as const),
     params: Object.fromEntries(numbers.flatMap((own, i) => fields.map((field) => [`${field}${i}`, paramU32(own[field])] as const))),
     declarations: wgsl`struct Join { ${fields.map((field) => `${field}: u32`).join(", ")} }
 var<workgroup> part: array<vec4f, ${threads}>;

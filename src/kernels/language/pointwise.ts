@@ -1,6 +1,6 @@
 /** The lowering of elementwise functions: one thread per vector, one expression. Operands broadcast to the result's shape. */
 import { broadcastRead } from "./broadcast.ts";
-import { pointKernel, vector, vectorWidth } from "./kernel.ts";
+import { type KernelDeclaration, pointKernel, vector, vectorWidth } from "./kernel.ts";
 import { capacity, type Lowering, rowWidth, sameShape, type Tensor, type Type } from "./operation.ts";
 
 /** An elementwise function: its operands, its result and its WGSL. */
@@ -13,7 +13,7 @@ export interface PointwiseLowering {
   readonly declarations?: string;
   /** WGSL of the result's element. It may use the operands' elements, `params`, `row`, `column` and `index`. */
   readonly expression: string;
-  readonly params?: Parameters<typeof pointKernel>[0]["params"];
+  readonly params?: KernelDeclaration["params"];
 }
 
 /** A vector of known length, viewed as rows of four so that it is read in vec4s. */

@@ -4,14 +4,14 @@
  */
 import { wgsl } from "../../gpu/shader.ts";
 import { geluDeclarations } from "../language/gelu.ts";
-import { paramF32, vector } from "../language/kernel.ts";
+import { type Bindings, paramF32, vector } from "../language/kernel.ts";
 import type { Tensor } from "../language/operation.ts";
 import type { MatmulAttributes, MatmulTensors } from "./attributes.ts";
 
 /** The part of a kernel after the product. */
 export interface Epilogue {
-  readonly reads: Record<string, readonly [Tensor, string]>;
-  readonly writes: Record<string, readonly [Tensor, string]>;
+  readonly reads: Bindings;
+  readonly writes: Bindings;
   readonly params: { readonly scale: ReturnType<typeof paramF32> };
   /** WGSL: `finish(index, column, product)` stores one element of type `T`; index and column are counted in elements. */
   readonly declarations: string;
@@ -34,10 +34,10 @@ export function epilogue(
 ): Epilogue {
   const { scale, activation } = attributes;
   const element = vector(width);
-  const bind = (name: string, tensor: Tensor | undefined) => (tensor ? { [name]: [tensor, element] as const } : {});
+  const bind = (tensor: Tensor | undefined) => tensor && ([tensor, element] as const);
   return {
-    reads: { ...bind("bias", bias), ...bind("addend", addend), ...bind("preActivation", preActivation) },
-    writes: { c: [c, element], ...bind("preActivation", keptPreActivation) },
+    reads: { bias: bind(bias), addend: bind(addend), preActivation: bind(preActivation) },
+    writes: { c: bind(c), preActivation: bind(keptPreActivation) },
     params: { scale: paramF32(scale) },
     declarations: wgsl`alias T = ${element};
 ${activation === "none" ? "" : geluDeclarations}

@@ -4,8 +4,19 @@
  * or those of several products, which share a dispatch (`grouped.ts`).
  */
 import { range, wgsl } from "../../gpu/shader.ts";
-import { blockIndex, fold, type KernelDeclaration, type Parameter, paramU32, sizeOf, sizeParam, vectorWidth } from "../language/kernel.ts";
-import { capacity, type Value } from "../language/operation.ts";
+import {
+  type Bindings,
+  blockIndex,
+  fold,
+  type KernelDeclaration,
+  numbered,
+  type Parameter,
+  paramU32,
+  sizeOf,
+  sizeParam,
+  vectorWidth,
+} from "../language/kernel.ts";
+import { capacity } from "../language/operation.ts";
 import { matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
 import { epilogue } from "./epilogue.ts";
 import { type PartialProducts, partOfDepth, type TileSize } from "./split-depth.ts";
@@ -74,7 +85,7 @@ function frameOfOne({ tile, left, right, partial }: Framed, node: Product): Fram
   const [, planeRows = 0, planeColumns = 0] = (partial?.sums.shape ?? []) as number[];
   return {
     reads: { ownA: [tensors.a, left.type], ownB: [tensors.b, right.type], ...end.reads },
-    writes: { ...end.writes, ...(rowSums ? { rowSums: [rowSums, "f32"] as const } : {}) },
+    writes: { ...end.writes, rowSums: rowSums ? [rowSums, "f32"] : undefined },
     params: {
       ...end.params,
       m: sizeParam(m),
@@ -113,8 +124,8 @@ function frameOfGroup({ nodes, tile, left, right }: Framed): Frame {
   const members = nodes.map((node) => ({ ...matmulTensors(node), ...(matmulShape(node) as { m: number; n: number }) }));
   const { k } = matmulShape(nodes[0]!);
   const hasRowSums = nodes[0]!.attributes.rowSums;
-  const bind = <Element>(name: string, tensor: (member: (typeof members)[number]) => Value, element: Element) =>
-    Object.fromEntries(members.map((member, i) => [`${name}${i}`, [tensor(member), element] as const]));
+  const bind = (role: "a" | "b" | "c" | "rowSums", element: string): Bindings =>
+    numbered(role, members, ({ [role]: tensor }) => tensor && ([tensor, element] as const));
   const ends: number[] = [];
   for (const { m, n } of members) ends.push((ends.at(-1) ?? 0) + Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns));
   const params: Record<string, Parameter> = { k: sizeParam(k) };
@@ -128,8 +139,8 @@ function frameOfGroup({ nodes, tile, left, right }: Framed): Frame {
       .map((i) => `if (member == ${i}u) { set${name}${i}(index, value); }`)
       .join(" ");
   return {
-    reads: { ...bind("a", ({ a }) => a, left.type), ...bind("b", ({ b }) => b, right.type) },
-    writes: { ...bind("c", ({ c }) => c, "vec4f"), ...(hasRowSums ? bind("rowSums", ({ rowSums }) => rowSums!, "f32") : {}) },
+    reads: { ...bind("a", left.type), ...bind("b", right.type) },
+    writes: { ...bind("c", "vec4f"), ...bind("rowSums", "f32") },
     params,
     declarations: wgsl`var<private> member: u32;
 struct Product { member: u32, m: u32, n: u32, begin: u32 }

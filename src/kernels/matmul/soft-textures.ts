@@ -154,7 +154,7 @@ function lower(node: Node<MatmulAttributes>): Lowering {
         enables: ["subgroups"],
         reads,
         textures: { a, b },
-        writes: { ...writes, ...(rowSums ? { rowSums: [rowSums, "vec4f"] as const } : {}) },
+        writes: { ...writes, rowSums: rowSums && [rowSums, "vec4f"] },
         params: {
           ...params,
           m: sizeParam(m),

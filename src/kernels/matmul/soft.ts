@@ -89,7 +89,7 @@ function columnVectors(node: Node<MatmulAttributes>, { m, n, k }: MatmulShape, l
         workgroupSize: [threads],
         enables: ["subgroups"],
         reads: { a: [a, "vec4f"], b: [b, "vec4f"], ...reads },
-        writes: { ...writes, ...(rowSums ? { rowSums: [rowSums, "vec4f"] as const } : {}) },
+        writes: { ...writes, rowSums: rowSums && [rowSums, "vec4f"] },
         params: {
           ...params,
           m: sizeParam(m),

@@ -111,8 +111,8 @@ function joinParts(node: Product, { parts, sums, rowSums }: PartialProducts): Ke
   return kernel({
     label: `matmul ${node.attributes.layout} join`,
     workgroupSize: [threads],
-    reads: { ...reads, sums: [sums, vector(width)], ...(rowSums ? { partOfRowSums: [rowSums, "f32"] as const } : {}) },
-    writes: { ...writes, ...(rowSums ? { rowSums: [tensors.rowSums!, "f32"] as const } : {}) },
+    reads: { ...reads, sums: [sums, vector(width)], partOfRowSums: rowSums ? [rowSums, "f32"] : undefined },
+    writes: { ...writes, rowSums: tensors.rowSums && [tensors.rowSums, "f32"] },
     params: {
       ...params,
       m: sizeParam(m),

@@ -10,7 +10,7 @@
  */
 import type { Limits } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
-import { blockIndex, fold, kernel, paramF32, scalar, threadsPerWorkgroup, vector, vectorWidth } from "../language/kernel.ts";
+import { blockIndex, fold, kernel, numbered, paramF32, scalar, threadsPerWorkgroup, vector, vectorWidth } from "../language/kernel.ts";
 import {
   elementCount,
   float,
@@ -83,9 +83,7 @@ function updateKernel(arenas: readonly AdamWArena<Value>[], state: Value, consta
   const ends: number[] = [];
   for (const count of vectors) ends.push((ends.at(-1) ?? 0) + Math.ceil(count / threadsPerWorkgroup));
   const bind = (name: "gradient" | "parameters" | "first" | "second" | "half") =>
-    Object.fromEntries(
-      arenas.flatMap(({ [name]: tensor }, i) => (tensor ? [[`${name}${i}`, [tensor, vector(vectorWidth(counts[i]!))] as const]] : [])),
-    );
+    numbered(name, arenas, ({ [name]: tensor }, i) => (tensor ? ([tensor, vector(vectorWidth(counts[i]!))] as const) : undefined));
   const update = ({ half }: AdamWArena<Value>, i: number) => wgsl`fn update${i}(index: u32, factor: f32, rate: f32) {
   if (index >= ${vectors[i]!}u) { return; }
   let g = gradient${i}(index) * factor;
@@ -110,7 +108,7 @@ function updateKernel(arenas: readonly AdamWArena<Value>[], state: Value, consta
       rest1: paramF32(1 - constants.beta1),
       rest2: paramF32(1 - constants.beta2),
       epsilon: paramF32(constants.epsilon),
-      ...Object.fromEntries(arenas.map(({ weightDecay }, i) => [`decay${i}`, paramF32(weightDecay)])),
+      ...numbered("decay", arenas, ({ weightDecay }) => paramF32(weightDecay)),
     },
     declarations: arenas.map(update).join(""),
     main: wgsl`${blockIndex}

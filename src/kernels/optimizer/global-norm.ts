@@ -5,7 +5,7 @@
  */
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { range, wgsl } from "../../gpu/shader.ts";
-import { kernel, vector, vectorWidth } from "../language/kernel.ts";
+import { kernel, numbered, vector, vectorWidth } from "../language/kernel.ts";
 import { elementCount, f32, type Operand, type Operation, type Recorder, type Value } from "../language/operation.ts";
 import { rowKernel, rowVariant } from "../language/row-kernel.ts";
 
@@ -45,8 +45,8 @@ const squares: Operation<{ readonly count: number }> = {
           label: "sumOfSquares",
           workgroupSize: [threads],
           reads: {
-            ...Object.fromEntries(tensors.map((x, t) => [`x${t}`, [x, vector(widths[t]!)] as const])),
-            ...(before ? { before: [before, "f32"] as const } : {}),
+            ...numbered("x", tensors, (x, t) => [x, vector(widths[t]!)] as const),
+            before: before && [before, "f32"],
           },
           writes: { sums: [sums!, "f32"] },
           declarations: own.joins ? `var<workgroup> partial: array<f32, ${threads}>;` : "",

@@ -3,7 +3,7 @@
  * computed.
  */
 import { wgsl } from "../../gpu/shader.ts";
-import { kernel } from "../language/kernel.ts";
+import { kernel, numbered } from "../language/kernel.ts";
 import { f32, type Operation, type Persistent, type Value } from "../language/operation.ts";
 
 const operation: Operation<{ length: number; count: number }> = {
@@ -15,7 +15,7 @@ const operation: Operation<{ length: number; count: number }> = {
       kernel({
         label: "history",
         workgroupSize: [1],
-        reads: Object.fromEntries(inputs.map((value, i) => [`value${i}`, [value, "f32"] as const])),
+        reads: numbered("value", inputs, (value) => [value, "f32"] as const),
         writes: { ring: [ring!, "f32"] },
         main: inputs.map((_, i) => wgsl`setRing((stepNumber() % ${length}u) * ${count}u + ${i}u, value${i}(0));`).join("\n  "),
         workgroups: () => [1, 1, 1],

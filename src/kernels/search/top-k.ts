@@ -136,8 +136,9 @@ function stripesKernel({ scores, only, rows, columns, start, end, k, firstIndex,
     workgroupSize: [threadsPerWorkgroup],
     reads: {
       scores: [scores, "f32"],
-      ...(only ? { only: [only, "u32"] as const } : {}),
-      ...(after ? { afterScores: [after.scores, "f32"] as const, afterIndices: [after.indices, "u32"] as const } : {}),
+      only: only ? [only, "u32"] : undefined,
+      afterScores: after ? [after.scores, "f32"] : undefined,
+      afterIndices: after ? [after.indices, "u32"] : undefined,
     },
     writes: { listScores: [into.scores, "f32"], listIndices: [into.indices, "u32"] },
     params: {

@@ -165,8 +165,8 @@ function scoreKernel(
   return kernel({
     label: `vectorScores ${format}`,
     workgroupSize: [blockRows],
-    ...(lanes === null ? {} : { enables: ["subgroups"] }),
-    reads: { queries: [queries, query], vectors: [vectors, "vec4u"], ...(scales ? { scales: [scales, "f32"] as const } : {}) },
+    enables: lanes === null ? [] : ["subgroups"],
+    reads: { queries: [queries, query], vectors: [vectors, "vec4u"], scales: scales && [scales, "f32"] },
     writes: { scores: [scores, "f32"] },
     params: {
       rows: paramU32(rows),
