@@ -50,6 +50,7 @@ export type {
   Node,
   Operand,
   Operation,
+  PartOf,
   Persistent,
   Probes,
   Recorder,

@@ -85,7 +85,7 @@ export { type CrossEntropyOptions, crossEntropy } from "./kernels/cross-entropy.
 export { dropout } from "./kernels/dropout.ts";
 export { type EmbeddingTables, embedding, type GatherIndex } from "./kernels/embedding.ts";
 export { gatherRows } from "./kernels/gather-rows.ts";
-export { type Extent, f32, type Persistent, type Scalar, type Type, u32, Value } from "./kernels/language/operation.ts";
+export { type Extent, f32, type PartOf, type Persistent, type Scalar, type Type, u32, Value } from "./kernels/language/operation.ts";
 export type { BucketStarts } from "./kernels/language/relative-bias.ts";
 export { layerNorm, type TokenDropout } from "./kernels/layer-norm.ts";
 export type { Layout as MatmulLayout } from "./kernels/matmul/attributes.ts";

@@ -4,16 +4,7 @@
  * This pass inserts a copy, and the operation reads the copy.
  */
 import { copy } from "../kernels/copy.ts";
-import { type Node, type Persistent, rootOf, Scratch, Value } from "../kernels/language/operation.ts";
-
-/** The persistent tensor whose memory a value uses; null for memory of the plan. */
-export function persistentOf(value: Value): Persistent | null {
-  const root = rootOf(value);
-  return root instanceof Value || root instanceof Scratch ? null : root;
-}
-
-/** The tensor that owns the buffer. */
-export const bufferOf = (tensor: Persistent): Persistent => tensor.partOf ?? tensor;
+import { bufferOf, type Node, persistentOf, type Value } from "../kernels/language/operation.ts";
 
 /**
  * The nodes, with a copy inserted before each node that would read a buffer it also writes: where an input shares an output's buffer but is

@@ -4,8 +4,7 @@
  * about as much memory as the parts of split products take otherwise.
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
-import { type Node, rootOf, type Value } from "../kernels/language/operation.ts";
-import { bufferOf, persistentOf } from "./aliases.ts";
+import { bufferOf, type Node, persistentOf, rootOf, type Value } from "../kernels/language/operation.ts";
 import type { Tape } from "./tape.ts";
 
 /**
@@ -35,7 +34,7 @@ interface Group {
 }
 
 function groupsOf(tape: Tape, nodes: readonly Node[], capabilities: Capabilities): readonly Group[] {
-  const beforePause = new Set(tape.nodes.slice(0, tape.pausedAt ?? 0).flatMap(({ outputs }) => outputs));
+  const beforePause = tape.valuesBeforePause();
   const groups: Group[] = [];
   /** Groups that may grow, by kind. */
   const open = new Map<string, Group>();

@@ -7,21 +7,21 @@
  * Partial sums that are joined together lie in one buffer, because a kernel can only bind a few.
  */
 import type { Limits } from "../gpu/capabilities.ts";
-import { bindingAlignment } from "../gpu/device.ts";
+import { alignedForBinding } from "../gpu/device.ts";
 import {
+  bufferOf,
   byteSize,
   type Kernel,
   type Lowering,
   type Node,
-  type Persistent,
+  type PartOf,
+  persistentOf,
   rootOf,
   Scratch,
   type Tensor,
-  Value,
 } from "../kernels/language/operation.ts";
 import { type GroupedJoin, joinTogether } from "../kernels/language/part-sums.ts";
 import { needsWindows } from "../kernels/language/windows.ts";
-import { bufferOf, persistentOf } from "./aliases.ts";
 
 /** The most bytes of partial sums that wait. A layer of BERT-base has up to 96 MB; waiting for all of them saves about eight dispatches more and takes 34 MB. */
 const mostBytes = 60 * 2 ** 20;
@@ -29,13 +29,6 @@ const mostBytes = 60 * 2 ** 20;
 const mostJoins = 24;
 /** The most arenas that a dispatch writes, beside the sums that it reads. */
 const mostTargets = 3;
-
-/** Where a tensor lies in the memory of another one. */
-export interface Within {
-  readonly whole: Scratch;
-  /** In bytes. */
-  readonly offset: number;
-}
 
 interface PlannedStep {
   readonly node: Node;
@@ -45,7 +38,7 @@ interface PlannedStep {
 /** The steps with their joins done together, and where the partial sums lie. */
 export interface GroupedSteps<S> {
   readonly steps: readonly S[];
-  readonly within: ReadonlyMap<Tensor, Within>;
+  readonly within: ReadonlyMap<Tensor, PartOf<Scratch>>;
 }
 
 /** Delays the joins of `steps` as long as nothing reads their results. Those before and after `pausedAt`, a number of steps, stay apart. */
@@ -55,7 +48,7 @@ export function groupJoins<S extends PlannedStep>(
   { maxStorageBufferBindingSize }: Limits,
 ): GroupedSteps<S> {
   const lowerings = steps.map(({ lowering }) => lowering);
-  const within = new Map<Tensor, Within>();
+  const within = new Map<Tensor, PartOf<Scratch>>();
   const most = Math.min(mostBytes, maxStorageBufferBindingSize);
   let group = new Group();
   const close = () => {
@@ -79,14 +72,11 @@ export function groupJoins<S extends PlannedStep>(
 function joinsOf({ joins }: Kernel, largestBinding: number): readonly GroupedJoin[] | null {
   if (joins === undefined) return null;
   const grouped = joins.map((join): GroupedJoin | null => {
-    const target = rootOf(join.output);
-    if (target instanceof Scratch || target instanceof Value || target.partOf === undefined || target.offset === undefined) return null;
-    return needsWindows(target.partOf, largestBinding) ? null : { ...join, target: target.partOf, offset: target.offset };
+    const part = persistentOf(join.output)?.partOf;
+    return part === undefined || needsWindows(part.whole, largestBinding) ? null : { ...join, target: part.whole, offset: part.offset };
   });
   return grouped.every((join) => join !== null) ? grouped : null;
 }
-
-const aligned = (bytes: number) => Math.ceil(bytes / bindingAlignment) * bindingAlignment;
 
 /** Joins that wait. */
 class Group {
@@ -106,14 +96,14 @@ class Group {
 
   hasRoom(joins: readonly GroupedJoin[], most: number): boolean {
     const all = [...this.#joins, ...joins];
-    const bytes = [...new Set(all.map(({ sums }) => sums))].reduce((total, sums) => total + aligned(byteSize(sums)), 0);
+    const bytes = [...new Set(all.map(({ sums }) => sums))].reduce((total, sums) => total + alignedForBinding(byteSize(sums)), 0);
     return bytes <= most && all.length <= mostJoins && new Set(all.map(({ target }) => target)).size <= mostTargets;
   }
 
   /** Whether a node needs a result: it reads an arena that the joins write, or a tensor that they write. */
   isTouchedBy({ inputs, outputs }: Node): boolean {
     const waiting = this.#joins;
-    const reads = inputs.map(persistentOf).filter((tensor): tensor is Persistent => tensor !== null);
+    const reads = inputs.map(persistentOf).filter((tensor) => tensor !== null);
     const writes = outputs.map(persistentOf);
     const arenas = new Set(reads.map(bufferOf));
     return waiting.some(
@@ -122,13 +112,13 @@ class Group {
   }
 
   /** Removes the joins from their lowerings, and adds one kernel for all to the last of these. */
-  place(lowerings: Lowering[], within: Map<Tensor, Within>): void {
+  place(lowerings: Lowering[], within: Map<Tensor, PartOf<Scratch>>): void {
     const sums = [...new Set(this.#joins.map((join) => rootOf(join.sums)))];
     const offsets = new Map<Tensor, number>();
     let bytes = 0;
     for (const own of sums) {
       offsets.set(own, bytes);
-      bytes += aligned(byteSize(own));
+      bytes += alignedForBinding(byteSize(own));
     }
     const whole = new Scratch("f32", [bytes / 4]);
     for (const [own, offset] of offsets) within.set(own, { whole, offset });

@@ -9,18 +9,22 @@
  */
 import { CapacityError } from "../errors.ts";
 import type { Capabilities, Limits } from "../gpu/capabilities.ts";
-import { bindingAlignment } from "../gpu/device.ts";
+import { alignedForBinding } from "../gpu/device.ts";
 import { matrixBytes } from "../gpu/matrix-texture.ts";
-import { atCapacity, stepWords } from "../kernels/language/kernel.ts";
+import { stepWords } from "../kernels/language/kernel.ts";
 import {
   byteSize,
+  capacity,
   formatShape,
   type Kernel,
   type Lowering,
+  memorySize,
   type Node,
+  type PartOf,
   type Persistent,
+  persistentOf,
   rootOf,
-  Scratch,
+  type Scratch,
   type Tensor,
   Value,
   type Variant,
@@ -29,7 +33,7 @@ import { windowed } from "../kernels/language/windows.ts";
 import { addWhereComputed } from "./additions.ts";
 import { withoutAliases } from "./aliases.ts";
 import { groupNodes } from "./groups.ts";
-import { groupJoins, type Within } from "./joins.ts";
+import { groupJoins } from "./joins.ts";
 import type { Tape } from "./tape.ts";
 import { planTextures, type TexturePlan } from "./textures.ts";
 
@@ -111,8 +115,9 @@ export function plan(
   const { slots, places } = assignSlots(tape, outputs, steps, within);
   const kernels = steps.flatMap(({ lowering }) => lowering.kernels);
   const place = (tensor: Tensor): Place => {
+    const persistent = persistentOf(tensor);
+    if (persistent !== null) return { persistent };
     const root = rootOf(tensor);
-    if (!(root instanceof Scratch) && !(root instanceof Value)) return { persistent: root };
     const part = within.get(root);
     const slot = places.get(part?.whole ?? root);
     if (slot === undefined)
@@ -126,7 +131,7 @@ export function plan(
     outputs,
     steps,
     kernels,
-    pausedAt: kernelsBeforePause(tape, steps),
+    pausedAt: steps.slice(0, stepsBeforePause(tape, steps)).reduce((sum, { lowering }) => sum + lowering.kernels.length, 0),
     slots: slots.map(({ label, bytes }) => ({ label, bytes })),
     textures,
     bytes: countBytes(slots, kernels, outputs, steps, textures),
@@ -153,16 +158,12 @@ function neededNodes(tape: Tape, outputs: readonly Value[]): Node[] {
 
 /** How many of the steps come before the tape's pause. */
 function stepsBeforePause(tape: Tape, steps: readonly Step[]): number {
-  const before = new Set(tape.nodes.slice(0, tape.pausedAt ?? tape.nodes.length).flatMap(({ outputs }) => outputs));
+  const before = tape.valuesBeforePause();
   return steps.findLastIndex(({ node }) => node.outputs.some((output) => before.has(output))) + 1;
 }
 
-function kernelsBeforePause(tape: Tape, steps: readonly Step[]): number {
-  return steps.slice(0, stepsBeforePause(tape, steps)).reduce((sum, { lowering }) => sum + lowering.kernels.length, 0);
-}
-
 interface Life {
-  readonly tensor: Value | Scratch;
+  readonly tensor: Tensor;
   readonly bytes: number;
   readonly kind: SlotKind;
   first: number;
@@ -179,21 +180,31 @@ interface GrowingSlot {
   readonly lives: Life[];
 }
 
-function assignSlots(tape: Tape, outputs: Readonly<Record<string, Value>>, steps: readonly Step[], within: ReadonlyMap<Tensor, Within>) {
-  const lives = new Map<Value | Scratch, Life>();
+function assignSlots(
+  tape: Tape,
+  outputs: Readonly<Record<string, Value>>,
+  steps: readonly Step[],
+  within: ReadonlyMap<Tensor, PartOf<Scratch>>,
+) {
+  const lives = new Map<Tensor, Life>();
   const outputRoots = new Set(Object.values(outputs).map(rootOf));
-  const touch = (tensor: Value | Scratch, at: number, kind: SlotKind) => {
+  const touch = (tensor: Tensor, at: number, kind: SlotKind) => {
+    if (persistentOf(tensor) !== null) return;
     const own = rootOf(tensor);
     const root = within.get(own)?.whole ?? own;
-    if (!(root instanceof Value) && !(root instanceof Scratch)) return;
     const life = lives.get(root);
     if (life !== undefined) {
       life.first = Math.min(life.first, at);
       life.last = Math.max(life.last, at);
       return;
     }
-    const bytes = Math.ceil(byteSize(root) / 4) * 4;
-    lives.set(root, { tensor: root, bytes, kind: outputRoots.has(root) && kind === "shared" ? "output" : kind, first: at, last: at });
+    lives.set(root, {
+      tensor: root,
+      bytes: memorySize(root),
+      kind: outputRoots.has(root) && kind === "shared" ? "output" : kind,
+      first: at,
+      last: at,
+    });
   };
   for (const input of tape.inputs.values()) touch(input, -1, "input");
   steps.forEach(({ node, lowering }, at) => {
@@ -202,7 +213,7 @@ function assignSlots(tape: Tape, outputs: Readonly<Record<string, Value>>, steps
   });
 
   const slots: GrowingSlot[] = [];
-  const places = new Map<Value | Scratch, number>();
+  const places = new Map<Tensor, number>();
   const bySize = [...lives.values()].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
   for (const life of bySize) {
     // Slots were made for larger values first. So every slot is large enough, and the latest free one is the tightest fit.
@@ -226,7 +237,7 @@ function disjoint(a: Life, b: Life): boolean {
 }
 
 /** Bytes that a kernel's parameters take among the uniforms. */
-export const uniformBytes = (params: Uint32Array): number => Math.ceil(params.byteLength / bindingAlignment) * bindingAlignment;
+export const uniformBytes = (params: Uint32Array): number => alignedForBinding(params.byteLength);
 
 function countBytes(
   slots: readonly GrowingSlot[],
@@ -298,7 +309,7 @@ function checkDispatch({ shader, workgroups }: Kernel, limits: Limits): void {
       "Use another variant of the operation, or another adapter.",
     );
   }
-  const widest = Math.max(...workgroups(atCapacity));
+  const widest = Math.max(...workgroups(capacity));
   if (widest <= limits.maxComputeWorkgroupsPerDimension) return;
   throw new CapacityError(
     `${shader.label} dispatches ${widest} workgroups; this device allows ${limits.maxComputeWorkgroupsPerDimension}.`,

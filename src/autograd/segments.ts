@@ -2,9 +2,8 @@
  * Where a program may be cut so that what it computes is used before it ends. Gradients become complete one after the other, those of the last
  * layers first and those of the embeddings last; their ranges can leave the device while the rest is computed.
  */
-import { bindingAlignment } from "../gpu/device.ts";
-import { byteSize, type Kernel, type Persistent, rootOf, Scratch, Value } from "../kernels/language/operation.ts";
-import { bufferOf } from "./aliases.ts";
+import { alignedForBinding, bindingAlignment } from "../gpu/device.ts";
+import { bufferOf, byteSize, type Kernel, type Persistent, persistentOf } from "../kernels/language/operation.ts";
 import type { Plan } from "./plan.ts";
 
 /** A range of the tensor number `tensor` of a list: bytes `first` to before `end`, which a device can bind. */
@@ -70,16 +69,11 @@ function completeRanges({ kernels }: Plan, tensors: readonly Persistent[]): Comp
 /** What a kernel may write of a tensor, with what is left until the next range can be bound. */
 function rangesWritten({ bindings }: Kernel, whole: Persistent): { readonly first: number; readonly end: number }[] {
   return bindings.flatMap(({ tensor, access }) => {
-    const root = rootOf(tensor);
-    if (access !== "read_write" || root instanceof Value || root instanceof Scratch || bufferOf(root) !== whole) return [];
-    const offset = root.offset ?? 0;
-    const aligned = (bytes: number) => Math.ceil(bytes / bindingAlignment) * bindingAlignment;
-    return [
-      {
-        first: Math.floor(offset / bindingAlignment) * bindingAlignment,
-        end: Math.min(aligned(offset + byteSize(root)), byteSize(whole)),
-      },
-    ];
+    const written = persistentOf(tensor);
+    if (access !== "read_write" || written === null || bufferOf(written) !== whole) return [];
+    const offset = written.partOf?.offset ?? 0;
+    const first = Math.floor(offset / bindingAlignment) * bindingAlignment;
+    return [{ first, end: Math.min(alignedForBinding(offset + byteSize(written)), byteSize(whole)) }];
   });
 }
 

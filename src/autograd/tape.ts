@@ -141,6 +141,11 @@ export class Tape implements Recorder {
     this.pausedAt = this.nodes.length;
   }
 
+  /** What the nodes before the pause compute; what all compute if there is none. */
+  valuesBeforePause(): ReadonlySet<Value> {
+    return new Set(this.nodes.slice(0, this.pausedAt ?? this.nodes.length).flatMap(({ outputs }) => outputs));
+  }
+
   #push<A>(node: Node<A>): void {
     for (const output of node.outputs) output.node = node as Node;
     this.nodes.push(node as Node);

@@ -6,8 +6,7 @@
  * used longest ago, or until the operand is written. So the two products that read one gradient copy it once.
  */
 import { columnsPerLayer, type MatrixSize } from "../gpu/matrix-texture.ts";
-import { capacity, type Kernel, type Lowering, type Node, type Tensor, Value } from "../kernels/language/operation.ts";
-import { bufferOf, persistentOf } from "./aliases.ts";
+import { bufferOf, capacity, type Kernel, type Lowering, type Node, persistentOf, type Tensor } from "../kernels/language/operation.ts";
 
 /** Where a kernel finds an operand that it reads through a texture. */
 export interface TextureUse {
@@ -57,7 +56,7 @@ export function planTextures(steps: readonly { readonly node: Node; readonly low
     }
     const written = new Set(node.outputs.map(persistentOf).map((tensor) => tensor && bufferOf(tensor)));
     for (const [texture, tensor] of held) {
-      const persistent = tensor instanceof Value ? persistentOf(tensor) : null;
+      const persistent = tensor && persistentOf(tensor);
       if (persistent !== null && written.has(bufferOf(persistent))) held.set(texture, null);
     }
   }

@@ -41,6 +41,9 @@ export interface Pipeline {
 /** The offsets of bindings must be multiples of this many bytes on every device. */
 export const bindingAlignment = 256;
 
+/** Where the next binding may begin after as many bytes. */
+export const alignedForBinding = (bytes: number): number => Math.ceil(bytes / bindingAlignment) * bindingAlignment;
+
 /** A range of a buffer; offset and size in bytes. */
 export interface BufferWindow {
   readonly buffer: GPUBuffer;

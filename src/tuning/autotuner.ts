@@ -16,8 +16,7 @@ import { DeviceError, SimcseError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { shaderCode } from "../gpu/shader.ts";
 import { Turns } from "../gpu/turns.ts";
-import { atCapacity } from "../kernels/language/kernel.ts";
-import type { Node, Variant } from "../kernels/language/operation.ts";
+import { capacity, type Node, type Variant } from "../kernels/language/operation.ts";
 import { plural } from "../show.ts";
 import { contenderOf, measureInTurns, warmUpOf } from "./measure.ts";
 import { nodeOf, randomInputs, tablesOf, variantsProgram } from "./node-program.ts";
@@ -88,7 +87,7 @@ interface Kind {
 
 /** The arithmetic of all nodes of a kind, which says how much its variant matters. */
 const workOf = ({ count, measured: { variants } }: Kind): number =>
-  count * variants[0]!.lower().kernels.reduce((sum, { flop }) => sum + (flop?.(atCapacity) ?? 0), 0);
+  count * variants[0]!.lower().kernels.reduce((sum, { flop }) => sum + (flop?.(capacity) ?? 0), 0);
 
 /** Measures and checks kernel variants on one device. `openTuning` makes one that caches. */
 export class Autotuner implements Tuning {

@@ -145,7 +145,7 @@ describe("gradient", () => {
     const module = { a: new Parameter([size, size], { normal: 0.5 }), b: new Parameter([size, size], { normal: 0.5 }) };
     using store = await ParameterStore.allocate(device, module, { training: true });
     store.initialize(3);
-    expect(module.a.partOf).toBe(module.b.partOf);
+    expect(module.a.partOf!.whole).toBe(module.b.partOf!.whole);
     const count = size * size;
     using program = await compile(device, (tape) => {
       const loss = mean(reshape(record(tape.use(module.a), tape.use(module.b)), [count]));

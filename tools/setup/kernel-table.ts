@@ -3,8 +3,7 @@ import { type Plan, plan } from "../../src/autograd/plan.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
 import type { KnownDevice } from "../../src/gpu/known-devices.ts";
-import { atCapacity } from "../../src/kernels/language/kernel.ts";
-import { u32 } from "../../src/kernels/language/operation.ts";
+import { capacity, u32 } from "../../src/kernels/language/operation.ts";
 import { queryType, vectorScores, vectorWords } from "../../src/kernels/search/vector-scores.ts";
 import { parseConfig } from "../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../src/simcse/losses/infonce.ts";
@@ -38,7 +37,7 @@ export function searchPlan(capabilities: Capabilities): Plan {
 
 /** The variant of the operation's node with the most arithmetic. */
 function variantOf({ steps }: Plan, operation: string): string {
-  const flop = ({ lowering }: Plan["steps"][number]) => lowering.kernels.reduce((sum, own) => sum + (own.flop?.(atCapacity) ?? 0), 0);
+  const flop = ({ lowering }: Plan["steps"][number]) => lowering.kernels.reduce((sum, own) => sum + (own.flop?.(capacity) ?? 0), 0);
   return steps.filter(({ node }) => node.operation.name === operation).reduce((most, step) => (flop(step) > flop(most) ? step : most))
     .lowering.variant;
 }

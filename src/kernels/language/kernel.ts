@@ -9,7 +9,6 @@
 import { setterOf, wgsl } from "../../gpu/shader.ts";
 import {
   bytesPerElement,
-  capacity,
   type Dimension,
   type Kernel,
   type LiveSize,
@@ -278,6 +277,3 @@ export function zeroKernel(label: string, tensor: Tensor): Kernel {
 export function nan(any: string): string {
   return `bitcast<f32>(0x7fc00000u | min(${any}, 1u))`;
 }
-
-/** Live size of a dimension in a workgroup count computed at capacity. */
-export const atCapacity: LiveSize = capacity;

@@ -7,6 +7,7 @@
  */
 import { ShapeError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
+import type { BufferWindow } from "../../gpu/device.ts";
 import type { ShaderDeclaration } from "../../gpu/shader.ts";
 
 /** How elements are stored on the device. */
@@ -46,16 +47,21 @@ export interface Scalar {
   readonly word: number;
 }
 
+/** Where a tensor lies in the memory of a larger one. */
+export interface PartOf<Whole> {
+  readonly whole: Whole;
+  /** Bytes from its beginning. */
+  readonly offset: number;
+}
+
 /** A tensor whose memory outlives every plan: a parameter, its gradient, an optimiser's moment. Plans share it. */
 export interface Persistent extends Type {
   readonly name: string;
   readonly shape: readonly number[];
   /** Throws when its memory has not been allocated yet. */
-  readonly window: { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number };
-  /** The tensor whose buffer it is part of; absent if it has its own buffer. */
-  readonly partOf?: Persistent | undefined;
-  /** Bytes from the beginning of that tensor. */
-  readonly offset?: number | undefined;
+  readonly window: BufferWindow;
+  /** The tensor whose buffer it is in; absent if it has its own buffer. */
+  readonly partOf?: PartOf<Persistent> | undefined;
   /** Where its gradient is kept, if it has a persistent one. */
   readonly gradient?: Persistent | undefined;
   /** Its f16 copy, which f16 products read instead. */
@@ -278,6 +284,15 @@ export function rootOf(tensor: Tensor): Tensor {
   while (root instanceof Value && root.base !== null) root = root.base;
   return root instanceof Value && root.persistent !== null ? root.persistent : root;
 }
+
+/** The persistent tensor whose memory `tensor` uses; null for memory of the plan. */
+export function persistentOf(tensor: Tensor): Persistent | null {
+  const root = rootOf(tensor);
+  return root instanceof Value || root instanceof Scratch ? null : root;
+}
+
+/** The tensor that owns the buffer. */
+export const bufferOf = (tensor: Persistent): Persistent => tensor.partOf?.whole ?? tensor;
 
 /** The size that memory is laid out for. */
 export function capacity(dimension: Dimension): number {

@@ -34,8 +34,7 @@ export class ArenaTensor implements Persistent {
       name,
       dtype: this.dtype,
       shape,
-      partOf: this,
-      offset: offset * size,
+      partOf: { whole: this, offset: offset * size },
       get window() {
         return { buffer: arena.window.buffer, offset: offset * size, size: memorySize({ shape, dtype: arena.dtype }) };
       },

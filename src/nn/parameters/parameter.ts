@@ -6,6 +6,7 @@
  * are one matrix here). So the walk collects pieces, while memory belongs to whole parameters.
  */
 import { ShapeError } from "../../errors.ts";
+import type { BufferWindow } from "../../gpu/device.ts";
 import { checkShape, elementCount, type FloatType, floatOf, type Persistent } from "../../kernels/language/operation.ts";
 
 /** How a parameter is initialised. */
@@ -43,14 +44,14 @@ export class Parameter implements Persistent {
   }
 
   /** Throws `ShapeError` before memory is allocated. */
-  get window(): Persistent["window"] {
+  get window(): BufferWindow {
     if (this.#places === null) {
       throw new ShapeError(`The parameter ${this.name} has no memory yet.`, "Allocate its model with ParameterStore.allocate first.");
     }
     return this.#places.own.window;
   }
 
-  get partOf(): Persistent | undefined {
+  get partOf(): Persistent["partOf"] {
     return this.#places?.own.partOf;
   }
 

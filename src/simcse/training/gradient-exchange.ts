@@ -7,7 +7,7 @@
 import { compile, type Program } from "../../autograd/program.ts";
 import type { TensorRange } from "../../autograd/segments.ts";
 import type { Limits } from "../../gpu/capabilities.ts";
-import { type BufferWindow, bindingAlignment, type Device } from "../../gpu/device.ts";
+import { alignedForBinding, type BufferWindow, bindingAlignment, type Device } from "../../gpu/device.ts";
 import { bytesPerElement } from "../../kernels/language/operation.ts";
 import { addFromDevices } from "../../kernels/optimizer/add-from-devices.ts";
 import { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
@@ -23,8 +23,6 @@ export interface Member {
 /** The most bytes of a block: few enough that several are on their way at once, enough to make each of them worth a dispatch. */
 const mostBytes = 2 ** 25;
 
-const aligned = (bytes: number) => Math.ceil(bytes / bindingAlignment) * bindingAlignment;
-
 /** Ranges of tensors in blocks that every device can bind. */
 export function blocksOf(ranges: readonly TensorRange[], { maxStorageBufferBindingSize }: Limits): TensorRange[] {
   const most = Math.floor(Math.min(mostBytes, maxStorageBufferBindingSize) / bindingAlignment) * bindingAlignment;
@@ -39,7 +37,7 @@ export function blocksOf(ranges: readonly TensorRange[], { maxStorageBufferBindi
 
 /** The part of a block that one device adds; it may be empty. */
 function shareOf({ tensor, first, end }: TensorRange, { rank, of }: Share): TensorRange {
-  const most = aligned((end - first) / of);
+  const most = alignedForBinding((end - first) / of);
   return { tensor, first: Math.min(first + rank * most, end), end: Math.min(first + (rank + 1) * most, end) };
 }
 

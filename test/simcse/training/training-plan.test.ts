@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Plan } from "../../../src/autograd/plan.ts";
 import type { Capabilities } from "../../../src/gpu/capabilities.ts";
-import { atCapacity } from "../../../src/kernels/language/kernel.ts";
+import { capacity } from "../../../src/kernels/language/operation.ts";
 import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import type { PoolerType } from "../../../src/simcse/model/poolers.ts";
@@ -74,7 +74,7 @@ describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
   it("computes the last layer after attention for one row per sentence, where the pooler reads no other", () => {
     const flopOf = (pooler: PoolerType) =>
       planTrainingStep(base, { mlp: true }, { ...options, pooler }, device.capabilities).plan.kernels.reduce(
-        (sum, { flop }) => sum + (flop?.(atCapacity) ?? 0),
+        (sum, { flop }) => sum + (flop?.(capacity) ?? 0),
         0,
       );
     // Forward and backward: the output projection and the feed-forward network.
