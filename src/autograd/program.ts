@@ -81,7 +81,7 @@ export interface DispatchWork {
   readonly bytes: number;
   /** The kind of arithmetic, which decides its ceiling. */
   readonly unit: ArithmeticUnit;
-  readonly workgroups: readonly [number, number, number];
+  readonly workgroups: Workgroups;
 }
 
 /** How long one dispatch of a profiled step took, and how much work it did. */
@@ -281,13 +281,11 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   }
 
   #write(writes: readonly InputWrite[]): void {
-    const { queue } = this.device.gpu;
-    const { place } = this.plan;
     for (const { value, data } of writes) {
-      const where = place(value);
-      if ("slot" in where) queue.writeBuffer(this.buffers[where.slot]!, 0, wholeWords(data) as GPUAllowSharedBufferSource);
+      const where = this.plan.place(value);
+      if ("slot" in where) this.device.write(this.buffers[where.slot]!, 0, data);
     }
-    queue.writeBuffer(this.#memory.uniforms, 0, this.#inputs.block);
+    this.device.write(this.#memory.uniforms, 0, this.#inputs.block);
   }
 
   #submit(record: (encoder: GPUCommandEncoder) => void): void {
@@ -409,14 +407,6 @@ function neededInputs({ tape, steps, kernels, outputs }: Plan): NeededInputs {
   };
 }
 
-/** An array whose bytes can be written: an odd number of f16 values is padded by one. */
-function wholeWords(data: InputWrite["data"]): InputWrite["data"] {
-  if (data.byteLength % 4 === 0) return data;
-  const padded = new Uint16Array(data.length + 1);
-  padded.set(data);
-  return padded;
-}
-
 function windowOf({ place }: Plan, slots: readonly GPUBuffer[], tensor: Tensor): BufferWindow {
   const where = place(tensor);
   return "persistent" in where ? where.persistent.window : { buffer: slots[where.slot]!, offset: where.offset, size: memorySize(tensor) };
@@ -498,7 +488,7 @@ async function buildDispatches(device: Device, plan: Plan, { slots, uniforms, te
       const uses = plan.textures.uses.get(kernel) ?? new Map<Tensor, TextureUse>();
       const resources: (GPUBufferBinding | GPUTextureView)[] = [{ buffer: uniforms, offset: 0, size: stepWords * 4 }];
       if (params.length > 0) {
-        device.gpu.queue.writeBuffer(uniforms, offset, params as GPUAllowSharedBufferSource);
+        device.write(uniforms, offset, params);
         resources.push({ buffer: uniforms, offset, size: Math.ceil(params.byteLength / 16) * 16 });
         offset += uniformBytes(params);
       }

@@ -55,8 +55,7 @@ export interface NeededInputs {
 /** The input of a program's steps, kept from one step to the next. */
 export class StepInputs {
   /** The uniform block of a step: seed, step number, live sizes and scalars. */
-  readonly block = new ArrayBuffer(stepWords * 4);
-  readonly #words = new Uint32Array(this.block);
+  readonly block = new Uint32Array(stepWords);
   /** The block of a step that is being checked. */
   readonly #next = new Uint32Array(stepWords);
   readonly #nextFloats = new Float32Array(this.#next.buffer);
@@ -71,8 +70,8 @@ export class StepInputs {
   constructor(tape: Tape, needed: NeededInputs) {
     this.#tape = tape;
     this.#needed = needed;
-    for (const { word, capacity } of tape.extents.values()) this.#words[word] = capacity;
-    this.#live = liveIn(this.#words.slice());
+    for (const { word, capacity } of tape.extents.values()) this.block[word] = capacity;
+    this.#live = liveIn(this.block.slice());
   }
 
   /** The live sizes of the last step. It is another function as soon as one of them is another, and only then. */
@@ -88,7 +87,7 @@ export class StepInputs {
     checkOptions("run", input, stepOptions);
     const { inputs = {}, live = {}, scalars = {}, seed = 0, step = 0 } = input;
     const next = this.#next;
-    next.set(this.#words);
+    next.set(this.block);
     checkWhole("seed", seed);
     checkWhole("step", step);
     next[0] = seed;
@@ -98,7 +97,7 @@ export class StepInputs {
       const extent = known("extent", name, this.#tape.extents);
       checkLive(extent, size);
       next[extent.word] = size;
-      sizesChange ||= this.#words[extent.word] !== size;
+      sizesChange ||= this.block[extent.word] !== size;
     }
     for (const [name, value] of Object.entries(scalars)) {
       const { word } = known("scalar", name, this.#tape.scalars);
@@ -114,7 +113,7 @@ export class StepInputs {
     }
     this.#checkComplete(inputs, scalars);
 
-    this.#words.set(next);
+    this.block.set(next);
     if (sizesChange) this.#live = liveIn(next.slice());
     for (const name of Object.keys(scalars)) this.#givenScalars.add(name);
     for (const { value, data } of writes) this.#elements.set(value, data.length);

@@ -51,6 +51,9 @@ export interface BufferWindow {
   readonly size: number;
 }
 
+/** The whole words of 32 bits that as many bytes take: buffers, copies and bindings consist of words. */
+export const wholeWords = (bytes: number): number => Math.ceil(bytes / 4) * 4;
+
 /** A buffer to create; `bytes` is rounded up to a multiple of 4. */
 export interface BufferDeclaration {
   readonly label: string;
@@ -107,13 +110,8 @@ export async function openDeviceOn(gpu: GPU, options: DeviceOptions = {}, enviro
     const device = await adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits });
     return new Device(device, await readCapabilities(gpu, device, adapter.info, options.largestBinding), adapter.info, environment);
   } catch (cause) {
-    throw new DeviceError(
-      `The adapter ${adapterName(adapter.info)} refused to open a device.`,
-      "Update its driver, or choose another adapter.",
-      {
-        cause,
-      },
-    );
+    const message = `The adapter ${adapterName(adapter.info)} refused to open a device.`;
+    throw new DeviceError(message, "Update its driver, or choose another adapter.", { cause });
   }
 }
 
@@ -183,7 +181,7 @@ export class Device {
   /** A new buffer of zeros; `bytes` is rounded up to a multiple of 4. Throws `CapacityError` when it is more than a buffer of the device holds. */
   createBuffer(label: string, bytes: number, usage: number): GPUBuffer {
     this.check();
-    const size = Math.max(4, Math.ceil(bytes / 4) * 4);
+    const size = Math.max(4, wholeWords(bytes));
     if (size > this.gpu.limits.maxBufferSize) {
       throw new CapacityError(
         `${label} needs a buffer of ${size} bytes; ${this.name} allows ${this.gpu.limits.maxBufferSize} (maxBufferSize).`,
@@ -283,6 +281,16 @@ export class Device {
     }).refusal;
   }
 
+  /** Writes numbers to a buffer, from a byte on. An odd number of halves has a zero after it, because a device is written by words. */
+  write(buffer: GPUBuffer, offset: number, data: Float32Array | Uint32Array | Uint16Array): void {
+    let words = data;
+    if (data.byteLength % 4 !== 0) {
+      words = new Uint16Array(data.length + 1);
+      words.set(data);
+    }
+    this.gpu.queue.writeBuffer(buffer, offset, words as GPUAllowSharedBufferSource);
+  }
+
   /** Fills ranges of buffers with zeros. */
   clear(windows: readonly BufferWindow[]): void {
     this.submit((encoder) => {
@@ -308,12 +316,8 @@ export class Device {
    * meanwhile.
    */
   async readThrough(staging: GPUBuffer, { buffer, offset, size }: BufferWindow): Promise<ArrayBuffer> {
-    const words = Math.ceil(size / 4) * 4;
-    return this.readStaged(
-      staging,
-      size,
-      this.submit((encoder) => encoder.copyBufferToBuffer(buffer, offset, staging, 0, words)),
-    );
+    const copied = this.submit((encoder) => encoder.copyBufferToBuffer(buffer, offset, staging, 0, wholeWords(size)));
+    return this.readStaged(staging, size, copied);
   }
 
   /** Reads `size` bytes that submitted work copies into a staging buffer; `copied` is what became of the copy, if the caller does not check it. */
@@ -327,7 +331,7 @@ export class Device {
   async mapStaged(staging: GPUBuffer, size: number, copied: Promise<Refusal | null> = Promise.resolve(null)): Promise<ArrayBuffer> {
     this.check();
     this.counters.readbacks++;
-    const words = Math.ceil(size / 4) * 4;
+    const words = wholeWords(size);
     const { result, refusal } = inErrorScope(this.gpu, () => staging.mapAsync(GPUMapMode.READ, 0, words));
     const mapped = this.#wait(result).then(
       () => true,

@@ -7,7 +7,7 @@
  */
 import { ShapeError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
-import type { BufferWindow } from "../../gpu/device.ts";
+import { type BufferWindow, wholeWords } from "../../gpu/device.ts";
 import type { ShaderDeclaration } from "../../gpu/shader.ts";
 
 /** How elements are stored on the device. */
@@ -310,7 +310,7 @@ export function byteSize({ shape, dtype }: Type): number {
 }
 
 /** Bytes of memory that a tensor takes: whole words, which bindings and copies consist of. */
-export const memorySize = (tensor: Type): number => Math.ceil(byteSize(tensor) / 4) * 4;
+export const memorySize = (tensor: Type): number => wholeWords(byteSize(tensor));
 
 /** Elements of one row: the product of all dimensions but the first. */
 export function rowWidth(shape: Shape): number {

@@ -40,7 +40,7 @@ export class ParameterSnapshot {
   write(tensors: ReadonlyMap<string, Float32Array>): void {
     for (const [name, data] of tensors) {
       const { buffer, offset } = this.#windowOf(name);
-      this.store.device.gpu.queue.writeBuffer(buffer, offset, data as GPUAllowSharedBufferSource);
+      this.store.device.write(buffer, offset, data);
     }
     this.#isTaken = true;
   }

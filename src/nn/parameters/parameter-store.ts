@@ -1,7 +1,7 @@
 /** The memory of a model on a device: the tensors of its layout, written, read and freed. Outlives every plan. */
 import { DeviceError, OptionError, ShapeError } from "../../errors.ts";
 import { fromHalves, toHalves } from "../../float16.ts";
-import type { BufferWindow, Device } from "../../gpu/device.ts";
+import { type BufferWindow, type Device, wholeWords } from "../../gpu/device.ts";
 import { Lifetime } from "../../gpu/lifetime.ts";
 import { bytesPerElement, elementCount, type FloatType } from "../../kernels/language/operation.ts";
 import { initialLossScale, initialOptimizerState } from "../../kernels/optimizer/optimizer-state.ts";
@@ -111,15 +111,9 @@ export class ParameterStore {
           "Copy between models of one config.",
         );
       const [from, to] = [other.#storedAs(name), this.#storedAs(name)];
+      const { buffer, offset, size } = to.window;
       if (from.dtype !== to.dtype) stored.push(name);
-      else
-        encoder.copyBufferToBuffer(
-          from.window.buffer,
-          from.window.offset,
-          to.window.buffer,
-          to.window.offset,
-          Math.ceil(to.window.size / 4) * 4,
-        );
+      else encoder.copyBufferToBuffer(from.window.buffer, from.window.offset, buffer, offset, wholeWords(size));
     }
     this.device.gpu.queue.submit([encoder.finish()]);
     this.layout.halvesAreStale = true;
@@ -168,16 +162,15 @@ export class ParameterStore {
     this.device.check();
     if (part) checkPart(part.name, data, part.offset, window.size / bytesPerElement[dtype]);
     const start = window.offset + (part?.offset ?? 0) * bytesPerElement[dtype];
-    const elements = dtype === "f16" ? wholeWords(toHalves(data)) : data;
-    this.device.gpu.queue.writeBuffer(window.buffer, start, elements as GPUAllowSharedBufferSource);
+    // The zero after an odd number of halves falls into the gap between parameters.
+    this.device.write(window.buffer, start, dtype === "f16" ? toHalves(data) : data);
     this.layout.halvesAreStale = true;
   }
 
   async #read({ window, dtype }: Stored): Promise<Float32Array> {
     this.#lifetime.check();
-    if (dtype === "f32") return new Float32Array(await this.device.read(window));
-    const words = await this.device.read({ ...window, size: Math.ceil(window.size / 4) * 4 });
-    return fromHalves(new Uint16Array(words, 0, window.size / 2));
+    const bytes = await this.device.read(window);
+    return dtype === "f32" ? new Float32Array(bytes) : fromHalves(new Uint16Array(bytes));
   }
 
   #storedAs(name: string): Stored {
@@ -215,14 +208,6 @@ export class ParameterStore {
     if (piece === undefined) throw new ShapeError(`The model has no tensor ${name}.`, "Check the name against the checkpoint's.");
     return piece;
   }
-}
-
-/** Halves with one more, zero, if their number is odd: the device is written by words. It falls into the gap between parameters. */
-function wholeWords(halves: Uint16Array): Uint16Array {
-  if (halves.length % 2 === 0) return halves;
-  const words = new Uint16Array(halves.length + 1);
-  words.set(halves);
-  return words;
 }
 
 const untrainable = () =>

@@ -229,7 +229,7 @@ async function load(folder: Folder, model: SimCseModel): Promise<void> {
     await device.finish();
   }
   const state = await file.readF32(optimizerStateName, store.layout.optimizer!.shape);
-  device.gpu.queue.writeBuffer(store.layout.optimizer!.window.buffer, 0, state as GPUAllowSharedBufferSource);
+  device.write(store.layout.optimizer!.window.buffer, 0, state);
 }
 
 /** Reads the weights of the best evaluation from a checkpoint, if it has them. */

@@ -144,7 +144,6 @@ export class VectorSegment {
   #upload(): void {
     const { dimension, stored, searched } = this.format;
     const blockWords = vectorWords(searched, dimension, blockRows);
-    const { queue } = this.device.gpu;
     // From the start of the last incomplete block on the device.
     let start = Math.floor(this.#deviceRows / blockRows) * blockRows;
     if (this.#deviceRows === this.rows) return;
@@ -155,8 +154,8 @@ export class VectorSegment {
       const blocks = new Uint32Array(vectorWords(searched, dimension, end - start));
       const rowBytes = rowElements[searched](dimension) * data.BYTES_PER_ELEMENT;
       layInBlocks(blocks, new Uint8Array(data.buffer, data.byteOffset, data.byteLength), rowBytes, 0);
-      queue.writeBuffer(this.#vectors!.window.buffer, (start / blockRows) * blockWords * 4, blocks);
-      if (scales) queue.writeBuffer(this.#deviceScales!.window.buffer, start * 4, scales as GPUAllowSharedBufferSource);
+      this.device.write(this.#vectors!.window.buffer, (start / blockRows) * blockWords * 4, blocks);
+      if (scales) this.device.write(this.#deviceScales!.window.buffer, start * 4, scales);
     }
     this.#deviceRows = this.rows;
   }

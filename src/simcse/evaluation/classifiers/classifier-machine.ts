@@ -183,7 +183,7 @@ interface Features {
 function hold(device: Device, name: string, { dtype, shape }: Type, data: Float32Array | Uint32Array): Persistent {
   const size = elementCount(shape) * bytesPerElement[dtype];
   const buffer = device.createBuffer(name, size, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC);
-  device.gpu.queue.writeBuffer(buffer, 0, data as GPUAllowSharedBufferSource);
+  device.write(buffer, 0, data);
   return { name, dtype, shape: shape as readonly number[], window: { buffer, offset: 0, size } };
 }
 
