@@ -8,7 +8,7 @@
 import { tokenField, tokenTable } from "./batch.ts";
 import { vectorWidth } from "./language/kernel.ts";
 import { expectFloat, expectType, type Operation, rowWidth, type Value } from "./language/operation.ts";
-import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
+import { checkProbability, type Dropout, dropoutDeclarations, dropoutOf, dropoutParams } from "./language/random.ts";
 import { vectorLowering } from "./language/vectors.ts";
 
 const operation: Operation<Dropout> = {
@@ -33,11 +33,6 @@ const operation: Operation<Dropout> = {
   // The mask is constant in the backward pass: the same site masks the gradient.
   gradient: ({ inputs: [, tokens], attributes }, [dy]) => [dy ? dropoutAt(dy, attributes, tokens) : null, ...(tokens ? [null] : [])],
 };
-
-/** The WGSL function that returns the factors of a vector of `width` elements. */
-export function dropoutOf(width: 1 | 4): string {
-  return width === 1 ? "dropoutFactor" : "dropoutFactors";
-}
 
 /** `dropout` at a site that has already been drawn. */
 export function dropoutAt(x: Value, at: Dropout, tokens?: Value): Value {

@@ -17,7 +17,6 @@
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { range, wgsl } from "../gpu/shader.ts";
 import { tokenField, tokenTable } from "./batch.ts";
-import { dropoutOf } from "./dropout.ts";
 import { columnReduction, joinChunks } from "./language/column-reduction.ts";
 import { type Bindings, horizontalSum, kernel, paramF32, paramU32, rows, vector, vectorWidth } from "./language/kernel.ts";
 import {
@@ -34,7 +33,7 @@ import {
   type Type,
   type Value,
 } from "./language/operation.ts";
-import { checkProbability, type Dropout, dropoutDeclarations, dropoutParams } from "./language/random.ts";
+import { checkProbability, type Dropout, dropoutDeclarations, dropoutOf, dropoutParams } from "./language/random.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
 interface Attributes {

@@ -4,7 +4,7 @@
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { range, wgsl } from "../gpu/shader.ts";
-import { axisOf, splitAt, strideOf, withAxis, withoutAxis } from "./language/axis.ts";
+import { splitAt, strideOf, withoutAxis } from "./language/axis.ts";
 import { pointKernel, rows, vector, vectorWidth } from "./language/kernel.ts";
 import {
   capacity,
@@ -20,8 +20,7 @@ import {
   type Value,
 } from "./language/operation.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
-import { reshape } from "./reshape.ts";
-import type { ReductionOptions } from "./sum.ts";
+import { type ReductionOptions, reduced } from "./sum.ts";
 
 interface Attributes {
   readonly axis: number;
@@ -148,17 +147,6 @@ const gradientOperation: Operation<Attributes & { readonly type: Type }> = {
  * f32: the largest value of `x` f32 or f16 along an axis (negative ones count from the end), or of all its elements as [1] if none is
  * given.
  */
-export function max(x: Value, axis?: number, { keepDims = false }: ReductionOptions = {}): Value {
-  if (axis === undefined) {
-    const whole = [...x.shape].reduce<Value>((value) => max(value, -1), x);
-    return keepDims
-      ? reshape(
-          whole,
-          x.shape.map(() => 1),
-        )
-      : whole;
-  }
-  const index = axisOf("max", x.shape, axis);
-  const [y] = x.tape.append(operation, [x], { axis: index });
-  return keepDims ? reshape(y!, withAxis(x.shape, index, 1)) : y!;
+export function max(x: Value, axis?: number, options?: ReductionOptions): Value {
+  return reduced("max", x, axis, options, (value, along) => value.tape.append(operation, [value], { axis: along })[0]!);
 }

@@ -145,11 +145,10 @@ export function expand(x: Value, shape: Shape): Value {
 /** The adjoint of `expand`: `x` summed to `shape` over the axes along which `shape` repeats; `x` itself if there are none. */
 export function sumTo(x: Value, shape: Shape, divisor: Dimension | null = null): Value {
   const axes = broadcastAxes(shape, x.shape).reverse();
-  const summed = axes.reduce((value, axis, i) => {
-    const attributes = { axis, divisor: i === axes.length - 1 ? divisor : null };
-    return value.tape.append(sumOperation, [value], attributes)[0]!;
-  }, x);
-  return reshape(summed, shape);
+  return reshape(
+    axes.reduce((value, axis, i) => summed(value, axis, i === axes.length - 1 ? divisor : null), x),
+    shape,
+  );
 }
 
 /** Options of `sum`, `mean` and `max` over an axis. */
@@ -160,31 +159,26 @@ export interface ReductionOptions {
 
 /** f32: the sum of `x` f32 or f16 over an axis (negative ones count from the end), or of all its elements as [1] if none is given. */
 export function sum(x: Value, axis?: number, options?: ReductionOptions): Value {
-  return overAxis("sum", x, axis, options, () => null);
+  return reduced("sum", x, axis, options, (value, along) => summed(value, along, null));
 }
 
 /** f32: the mean of `x` f32 or f16 over an axis, or of all its elements as [1] if none is given. The mean of no live elements is 0. */
 export function mean(x: Value, axis?: number, options?: ReductionOptions): Value {
-  return overAxis("mean", x, axis, options, (size) => size);
+  return reduced("mean", x, axis, options, (value, along) => summed(value, along, value.shape[along]!));
 }
 
-function overAxis(
-  name: string,
+const summed = (x: Value, axis: number, divisor: Dimension | null): Value => x.tape.append(sumOperation, [x], { axis, divisor })[0]!;
+
+/** `x` reduced over an axis (negative ones count from the end), or over one after another to [1] if none is given. */
+export function reduced(
+  operation: string,
   x: Value,
   axis: number | undefined,
   { keepDims = false }: ReductionOptions = {},
-  divisorOf: (size: Dimension) => Dimension | null,
+  over: (x: Value, axis: number) => Value,
 ): Value {
-  if (axis === undefined) {
-    const whole = [...x.shape].reduce<Value>((value) => overAxis(name, value, -1, {}, divisorOf), x);
-    return keepDims
-      ? reshape(
-          whole,
-          x.shape.map(() => 1),
-        )
-      : whole;
-  }
-  const index = axisOf(name, x.shape, axis);
-  const [y] = x.tape.append(sumOperation, [x], { axis: index, divisor: divisorOf(x.shape[index]!) });
-  return keepDims ? reshape(y!, withAxis(x.shape, index, 1)) : y!;
+  const index = axis === undefined ? null : axisOf(operation, x.shape, axis);
+  const y = index === null ? x.shape.reduce<Value>((value) => over(value, value.shape.length - 1), x) : over(x, index);
+  if (!keepDims) return y;
+  return reshape(y, index === null ? x.shape.map(() => 1) : withAxis(x.shape, index, 1));
 }

@@ -5,7 +5,7 @@
 import { wgsl } from "../../gpu/shader.ts";
 import { positionsPerSentence } from "../batch.ts";
 import { type KernelDeclaration, kernel } from "../language/kernel.ts";
-import type { Dimension, Kernel, Tensor, Value } from "../language/operation.ts";
+import type { Dimension, Kernel, LiveSize, Tensor, Value } from "../language/operation.ts";
 import { dropoutDeclarations, dropoutParams } from "../language/random.ts";
 import type { AttentionAttributes } from "./attributes.ts";
 
@@ -14,6 +14,13 @@ export const blockTokens = 32;
 
 /** Blocks of the longest sentence. */
 export const blocksOf = (longest: number) => Math.ceil(longest / blockTokens);
+
+/** The tokens that a token sees, on average if all sentences are equally long. */
+export const tokensSeen = (
+  { longest, window }: AttentionAttributes,
+  { qkv, sentences }: Pick<AttentionInputs, "qkv" | "sentences">,
+  live: LiveSize,
+) => Math.min(window === null ? longest : 2 * window + 1, live(qkv.shape[0]!) / live(sentences.shape[0]!));
 
 /** What every kernel of attention reads. */
 export interface AttentionInputs {
@@ -62,10 +69,12 @@ export interface BlockDeclaration extends Pick<KernelDeclaration, "label" | "wor
  * workgroup's first token; and with dropout `stepKey` and `headKey`. Past the sentence's end it is not run. A bias is bound as `table`.
  */
 export function blockKernel(
-  { qkv, tokens, sentences, table }: AttentionInputs,
-  { heads, longest, dropout, window }: AttentionAttributes,
+  inputs: AttentionInputs,
+  attributes: AttentionAttributes,
   { element, flopPerScore, reads, declarations, beyond = "", main, ...declaration }: BlockDeclaration,
 ): Kernel {
+  const { qkv, tokens, sentences, table } = inputs;
+  const { heads, longest, dropout } = attributes;
   const [rowCount, width] = qkv.shape as [Dimension, number];
   return kernel({
     ...declaration,
@@ -86,9 +95,6 @@ export function blockKernel(
   if (mine >= count) { ${beyond}return; }
   ${main}`,
     workgroups: (live) => [live(sentences.shape[0]!), heads, blocksOf(longest)],
-    flop: (live) => {
-      const seen = Math.min(window === null ? longest : 2 * window + 1, live(rowCount) / live(sentences.shape[0]!));
-      return ((flopPerScore * width) / 3) * live(rowCount) * seen;
-    },
+    flop: (live) => ((flopPerScore * width) / 3) * live(rowCount) * tokensSeen(attributes, inputs, live),
   });
 }

@@ -19,7 +19,7 @@ import type { Capabilities } from "../../gpu/capabilities.ts";
 import { wgsl } from "../../gpu/shader.ts";
 import { dropoutKeyOf, positionsPerSentence, tokenField } from "../batch.ts";
 import { type Bindings, kernel, paramU32 } from "../language/kernel.ts";
-import { type Kernel, type Lowering, type Node, Scratch, type Type, type Value } from "../language/operation.ts";
+import { type Kernel, type Lowering, type Node, Scratch } from "../language/operation.ts";
 import { dropoutDeclarations, dropoutParams } from "../language/random.ts";
 import {
   addToBucket,
@@ -31,7 +31,7 @@ import {
   storeBucketSums,
 } from "../language/relative-bias.ts";
 import type { AttentionAttributes } from "./attributes.ts";
-import { blocksOf, blockTokens } from "./frame.ts";
+import { type AttentionInputs, blocksOf, blockTokens, tokensSeen } from "./frame.ts";
 import { headVector } from "./head-vector.ts";
 import { joinMoments, type MomentInputs } from "./moments.ts";
 
@@ -266,22 +266,15 @@ const plus = (a: string, b: string) => `${a} + ${b}`;
 
 type Head = ReturnType<typeof headKernel>;
 
-interface HeadInputs {
-  readonly qkv: Value;
-  readonly sentences: Value;
-  /** The table of the bias by relative position, if there is one. */
-  readonly table: Value | undefined;
+interface HeadInputs extends Omit<AttentionInputs, "tokens"> {
   /** Workgroups that share a sentence and head. */
   readonly tiles: number;
 }
 
 /** The frame of all three kernels: one workgroup per sentence and head, one thread per token, and a walk over the sentence. */
-function headKernel(
-  { qkv, sentences, table, tiles }: HeadInputs,
-  { heads, longest, dropout, window, starts }: AttentionAttributes,
-  { software, subgroupSize }: Capabilities,
-) {
-  const [rowCount] = qkv.shape as [Type["shape"][0], number];
+function headKernel(inputs: HeadInputs, attributes: AttentionAttributes, { software, subgroupSize }: Capabilities) {
+  const { qkv, sentences, table, tiles } = inputs;
+  const { heads, longest, dropout, window, starts } = attributes;
   const hidden = (qkv.shape[1] as number) / 3;
   const headSize = hidden / heads;
   const { size, type } = headVector(headSize);
@@ -382,10 +375,7 @@ function headKernel(
     .join("\n  workgroupBarrier();\n  ")}`,
         // A software adapter gives each core a part of the list. Heads come last, because they all have the same work.
         workgroups: (live) => [tiles, live(sentences.shape[0]!), heads],
-        flop: (live) => {
-          const seen = Math.min(window === null ? longest : 2 * window + 1, live(rowCount) / live(sentences.shape[0]!));
-          return phases.length * 4 * hidden * live(rowCount) * seen;
-        },
+        flop: (live) => phases.length * 4 * hidden * live(qkv.shape[0]!) * tokensSeen(attributes, inputs, live),
       }),
   };
 }

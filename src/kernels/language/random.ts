@@ -62,3 +62,6 @@ fn dropoutFactors(stream: u32, quad: u32) -> vec4f {
   return vec4f(dropoutFactor(stream, p), dropoutFactor(stream, p + 1u), dropoutFactor(stream, p + 2u), dropoutFactor(stream, p + 3u));
 }
 `;
+
+/** The WGSL function that returns the factors of a vector of `width` elements. */
+export const dropoutOf = (width: 1 | 4): string => (width === 1 ? "dropoutFactor" : "dropoutFactors");

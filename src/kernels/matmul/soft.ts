@@ -35,8 +35,8 @@ export function softVariants(node: Node<MatmulAttributes>, { subgroupSize }: Cap
 }
 
 const lowerings: Record<Layout, (node: Node<MatmulAttributes>, shape: MatmulShape, lanes: number) => Lowering> = {
-  nn: (node, shape, lanes) => columnVectors(node, shape, lanes),
-  tn: (node, shape, lanes) => columnVectors(node, shape, lanes),
+  nn: columnVectors,
+  tn: columnVectors,
   nt: dotProducts,
 };
 
