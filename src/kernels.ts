@@ -27,6 +27,7 @@ export {
   paramU32,
   pointKernel,
   rows,
+  rowVectors,
   scalar,
   sizeOf,
   sizeParam,

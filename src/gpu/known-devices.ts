@@ -24,6 +24,8 @@ interface Offer {
   readonly workgroupMemory: number;
   readonly invocations: number;
   readonly software?: boolean;
+  /** Whether its buffers are no larger than WebGPU guarantees. */
+  readonly smallBuffers?: boolean;
 }
 
 const matrix = (M: number, N: number, K: number, componentType: string, resultComponentType: string): SubgroupMatrix => ({
@@ -34,7 +36,7 @@ const matrix = (M: number, N: number, K: number, componentType: string, resultCo
   K,
 });
 
-/** Sizes that hold for all of them: WebGPU's defaults, with the larger buffers that all but the core device have. */
+/** Limits that are not in an offer are WebGPU's defaults. */
 function capabilitiesOf({
   lanes,
   asks = false,
@@ -43,8 +45,8 @@ function capabilitiesOf({
   workgroupMemory,
   invocations,
   software = false,
+  smallBuffers = false,
 }: Offer): Capabilities {
-  const isCore = workgroupMemory === 16 && !halves && lanes === null;
   const features = [
     ...(lanes !== null ? ["subgroups"] : []),
     ...(asks ? ["subgroup-size-control"] : []),
@@ -54,8 +56,8 @@ function capabilitiesOf({
   return {
     features: new Set(features),
     limits: {
-      maxBufferSize: isCore ? 2 ** 28 : 2 ** 31,
-      maxStorageBufferBindingSize: isCore ? 2 ** 27 : 2 ** 31 - 4,
+      maxBufferSize: smallBuffers ? 2 ** 28 : 2 ** 31,
+      maxStorageBufferBindingSize: smallBuffers ? 2 ** 27 : 2 ** 31 - 4,
       maxStorageBuffersPerShaderStage: 8,
       maxComputeWorkgroupStorageSize: workgroupMemory * 1024,
       maxComputeInvocationsPerWorkgroup: invocations,
@@ -71,8 +73,11 @@ function capabilitiesOf({
   };
 }
 
+/** What every device has to offer. */
+const least: Offer = { lanes: null, halves: false, workgroupMemory: 16, invocations: 256, smallBuffers: true };
+
 const offers: Readonly<Record<string, Offer>> = {
-  "any WebGPU device": { lanes: null, halves: false, workgroupMemory: 16, invocations: 256 },
+  "any WebGPU device": least,
   "NVIDIA, tensor cores": {
     lanes: 32,
     halves: true,
@@ -97,7 +102,7 @@ const offers: Readonly<Record<string, Offer>> = {
   "llvmpipe, AVX2": { lanes: 8, halves: true, workgroupMemory: 32, invocations: 1024, software: true },
   "llvmpipe, AVX-512": { lanes: 16, halves: true, workgroupMemory: 32, invocations: 1024, software: true },
   SwiftShader: { lanes: 4, halves: false, workgroupMemory: 16, invocations: 256, software: true },
-  "a CPU without subgroups": { lanes: null, halves: false, workgroupMemory: 16, invocations: 256, software: true },
+  "a CPU without subgroups": { ...least, software: true },
 };
 
 /** The kinds of devices, hardware first. */

@@ -63,10 +63,7 @@ const operation: Operation<AttentionAttributes> = {
   measuredAs,
   tables: ({ inputs: [qkv, , sentences], attributes }) => [null, ...fullSentences(qkv!, sentences!, attributes)],
   probes(node) {
-    const {
-      inputs: [qkv, tokens, sentences, table],
-    } = node;
-    const batch = probeBatch({ qkv: qkv!, tokens: tokens!, sentences: sentences!, table }, node.attributes);
+    const batch = probeBatch(inputsOf(node.inputs), node.attributes);
     return { ...probedAs(node, [batch.qkv, ...batch.types]), tables: [null, ...batch.tables] };
   },
   lower: (node, capabilities) => variants(node, capabilities)[0]!.lower(),
@@ -78,14 +75,18 @@ const operation: Operation<AttentionAttributes> = {
   },
 };
 
+/** What attention reads, by its order in a node. */
+function inputsOf([qkv, tokens, sentences, table]: readonly Value[]): AttentionInputs {
+  return { qkv: qkv!, tokens: tokens!, sentences: sentences!, table };
+}
+
+/** The same of a gradient's node. */
+const inputsOfGradient = ([, qkv, , , ...tables]: readonly Value[]): AttentionInputs => inputsOf([qkv!, ...tables]);
+
 /** Blocks for GPUs, on plain ALUs or on matrix units; and a walk over the sentence, token by token or in blocks of a subgroup. */
 function variants(node: Node<AttentionAttributes>, capabilities: Capabilities): readonly Variant[] {
-  const {
-    inputs: [qkv, tokens, sentences, table],
-    outputs: [context, logSum],
-    attributes,
-  } = node;
-  const blocks = blockVariants({ qkv: qkv!, tokens: tokens!, sentences: sentences!, table }, attributes, capabilities, "forward");
+  const [context, logSum] = node.outputs;
+  const blocks = blockVariants(inputsOf(node.inputs), node.attributes, capabilities, "forward");
   return [
     ...blocks.map(({ name, forward }) => ({
       name,
@@ -168,10 +169,8 @@ const attentionGradient: Operation<AttentionAttributes> = {
   tables: ({ inputs: [, qkv, , , , sentences], attributes }) => [null, null, null, null, ...fullSentences(qkv!, sentences!, attributes)],
   // Context and log-sums must be those of the queries, so they are computed first.
   probes(node) {
-    const {
-      inputs: [dContext, qkv, , , tokens, sentences, table],
-    } = node;
-    const batch = probeBatch({ qkv: qkv!, tokens: tokens!, sentences: sentences!, table }, node.attributes);
+    const [dContext, qkv] = node.inputs;
+    const batch = probeBatch(inputsOfGradient(node.inputs), node.attributes);
     const { shape } = batch.qkv;
     const inputs = [{ dtype: dContext!.dtype, shape: [shape[0]!, dContext!.shape[1]!] }, batch.qkv, ...batch.types];
     return {
@@ -192,11 +191,7 @@ const attentionGradient: Operation<AttentionAttributes> = {
 };
 
 function gradientVariants(node: Node<AttentionAttributes>, capabilities: Capabilities): readonly Variant[] {
-  const {
-    inputs: [, qkv, , , tokens, sentences, table],
-    attributes,
-  } = node;
-  const blocks = blockVariants({ qkv: qkv!, tokens: tokens!, sentences: sentences!, table }, attributes, capabilities, "backward");
+  const blocks = blockVariants(inputsOfGradient(node.inputs), node.attributes, capabilities, "backward");
   return [
     ...blocks.map((own) => ({ name: own.name, lower: () => blocksBackward(node, own) })),
     { name: "walk", lower: () => walkBackward(node, capabilities) },

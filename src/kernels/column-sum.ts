@@ -1,6 +1,6 @@
 /** The sum of a matrix over its rows: the gradient of a vector that was added to every row. */
 import { columnReduction } from "./language/column-reduction.ts";
-import { vector, vectorWidth } from "./language/kernel.ts";
+import { rowVectors } from "./language/kernel.ts";
 import { expectType, f32, type Operation, type Value } from "./language/operation.ts";
 
 const operation: Operation<{ tableRows: number | null }> = {
@@ -17,7 +17,7 @@ const operation: Operation<{ tableRows: number | null }> = {
       label: "columnSum",
       rowCount,
       width,
-      reads: { x: [x!, vector(vectorWidth(width))] },
+      reads: { x: [x!, rowVectors(width).element] },
       terms: [{ expression: "x(index)", output: y!, zeroRows: (tableRows ?? 1) - 1 }],
     });
   },

@@ -10,7 +10,7 @@ import { ShapeError } from "../errors.ts";
 import { range, wgsl } from "../gpu/shader.ts";
 import { tokenField } from "./batch.ts";
 import { columnSum } from "./column-sum.ts";
-import { blockIndex, fold, kernel, liveBytes, numbered, rows, threadsPerWorkgroup, vector, vectorWidth } from "./language/kernel.ts";
+import { blockIndex, fold, kernel, liveBytes, numbered, rows, rowVectors, threadsPerWorkgroup } from "./language/kernel.ts";
 import {
   byteSize,
   type Dimension,
@@ -136,9 +136,7 @@ const unrolled = 8;
 
 function scatterKernel(dy: Value, tables: readonly ScatteredTable[], software: boolean): Kernel {
   const width = dy.shape[1] as number;
-  const step = vectorWidth(width);
-  const element = vector(step);
-  const columns = width / step;
+  const { element, columns } = rowVectors(width);
   // Searching for a row's run costs more than a row on a software adapter, and nothing beside the writes on a GPU.
   const threads = software ? 1 : columns;
   const sizes = tables.map(({ table }) => table.shape[0] as number);

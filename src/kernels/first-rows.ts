@@ -4,7 +4,7 @@
  */
 import { wgsl } from "../gpu/shader.ts";
 import { sentenceTable, tokenField, tokenTable } from "./batch.ts";
-import { liveBytes, numbered, pointKernel, vector, vectorWidth } from "./language/kernel.ts";
+import { liveBytes, numbered, pointKernel, rowVectors } from "./language/kernel.ts";
 import { expectKnown, expectType, type Operation, rowWidth, type Type, type Value } from "./language/operation.ts";
 import { vectorLowering } from "./language/vectors.ts";
 
@@ -22,9 +22,7 @@ const operation: Operation<null> = {
   },
   lower({ inputs: [x, y, tokens, sentences], outputs }) {
     const [firstX, firstY, firstTokens] = outputs as [Value, Value, Value];
-    const step = vectorWidth(rowWidth(x!.shape));
-    const columns = rowWidth(x!.shape) / step;
-    const element = vector(step);
+    const { step, element, columns } = rowVectors(rowWidth(x!.shape));
     return {
       variant: `point ×${step}`,
       kernels: [

@@ -6,7 +6,7 @@
  * this scans all numbers. If every row was taken at most once, the caller can pass where each row went, and nothing is searched.
  */
 import { wgsl } from "../gpu/shader.ts";
-import { nan, pointKernel, rows, vector, vectorWidth, zeroKernel } from "./language/kernel.ts";
+import { nan, pointKernel, rows, rowVectors, zeroKernel } from "./language/kernel.ts";
 import {
   expectFloat,
   expectKnown,
@@ -79,9 +79,7 @@ const scatterOperation: Operation<{ type: Type }> = {
   name: "addRows",
   infer: (_, { type }) => [type],
   lower({ inputs: [dy, numbers], outputs: [dx] }) {
-    const step = vectorWidth(rowWidth(dx!.shape));
-    const element = vector(step);
-    const columns = rowWidth(dx!.shape) / step;
+    const { step, element, columns } = rowVectors(rowWidth(dx!.shape));
     const count = rows(numbers!.shape);
     // The next place with the same number, and whether this is the first.
     const links = new Scratch("u32", [...numbers!.shape, 2]);

@@ -18,7 +18,7 @@ import type { Capabilities } from "../gpu/capabilities.ts";
 import { range, wgsl } from "../gpu/shader.ts";
 import { tokenField, tokenTable } from "./batch.ts";
 import { columnReduction, joinChunks } from "./language/column-reduction.ts";
-import { type Bindings, horizontalSum, kernel, paramF32, paramU32, rows, vector, vectorWidth } from "./language/kernel.ts";
+import { type Bindings, horizontalSum, kernel, paramF32, paramU32, rows, rowVectors } from "./language/kernel.ts";
 import {
   capacity,
   type Dimension,
@@ -325,8 +325,7 @@ function again(name: string, output: Type, expression: string): string {
  */
 function summedInput(x: Tensor & Type, rest: readonly Tensor[], { residual, dropout }: Attributes) {
   const width = x.shape[1] as number;
-  const step = vectorWidth(width);
-  const element = vector(step);
+  const { step, element, columns } = rowVectors(width);
   const dropped = dropout?.of === "x" ? `x(index) * ${dropoutOf(step)}(stream, column)` : "x(index)";
   const functions = wgsl`${dropout ? dropoutDeclarations : ""}
 fn summed(index: u32, column: u32, stream: u32) -> T { return ${dropped}${residual ? " + residual(index)" : ""}; }
@@ -340,7 +339,7 @@ fn summed(index: u32, column: u32, stream: u32) -> T { return ${dropped}${residu
     width,
     step,
     element,
-    columns: width / step,
+    columns,
     reads,
     params: dropout ? dropoutParams(dropout) : {},
     functions,

@@ -4,7 +4,7 @@
  * the gradient, a norm below 1e-8 counts as 1e-8, as in PyTorch's cosine_similarity.
  */
 import { wgsl } from "../gpu/shader.ts";
-import { horizontalLargest, horizontalSum, vector, vectorWidth } from "./language/kernel.ts";
+import { horizontalLargest, horizontalSum, rowVectors } from "./language/kernel.ts";
 import { expectKnown, expectType, f32, type Operation, type Value } from "./language/operation.ts";
 import { rowKernel, rowVariant } from "./language/row-kernel.ts";
 
@@ -23,10 +23,7 @@ const operation: Operation<null> = {
     return [x!, f32(x!.shape[0]!)];
   },
   lower({ inputs: [x], outputs: [y, norm] }, capabilities) {
-    const width = x!.shape[1] as number;
-    const step = vectorWidth(width);
-    const element = vector(step);
-    const columns = `${width / step}u`;
+    const { step, element, columns } = rowVectors(x!.shape[1] as number);
     return {
       variant: rowVariant(capabilities),
       kernels: [
@@ -37,13 +34,13 @@ const operation: Operation<null> = {
           writes: { y: [y!, element], norm: [norm!, "f32"] },
           declarations,
           main: wgsl`var sizes = ${element}();
-  for (var c = firstColumn; c < ${columns}; c += columnStride) { sizes = max(sizes, abs(x(row * ${columns} + c))); }
+  for (var c = firstColumn; c < ${columns}u; c += columnStride) { sizes = max(sizes, abs(x(row * ${columns}u + c))); }
   let factor = toOrdinary(largest(${horizontalLargest("sizes", step)}));
   var squares = ${element}();
-  for (var c = firstColumn; c < ${columns}; c += columnStride) { let v = x(row * ${columns} + c) * factor; squares += v * v; }
+  for (var c = firstColumn; c < ${columns}u; c += columnStride) { let v = x(row * ${columns}u + c) * factor; squares += v * v; }
   let length = sqrt(total(${horizontalSum("squares", step)}));
   let divisor = select(length, 1.0, length == 0.0);
-  for (var c = firstColumn; c < ${columns}; c += columnStride) { setY(row * ${columns} + c, x(row * ${columns} + c) * factor / divisor); }
+  for (var c = firstColumn; c < ${columns}u; c += columnStride) { setY(row * ${columns}u + c, x(row * ${columns}u + c) * factor / divisor); }
   if (firstColumn == 0u) { setNorm(row, max(length / factor, ${smallestNorm})); }`,
         }),
       ],
@@ -56,10 +53,7 @@ const normalizeGradient: Operation<null> = {
   name: "normalizeGradient",
   infer: ([, y]) => [y!],
   lower({ inputs: [dy, y, norm], outputs: [dx] }, capabilities) {
-    const width = y!.shape[1] as number;
-    const step = vectorWidth(width);
-    const element = vector(step);
-    const columns = `${width / step}u`;
+    const { step, element, columns } = rowVectors(y!.shape[1] as number);
     return {
       variant: rowVariant(capabilities),
       kernels: [
@@ -69,10 +63,10 @@ const normalizeGradient: Operation<null> = {
           reads: { dy: [dy!, element], y: [y!, element], norm: [norm!, "f32"] },
           writes: { dx: [dx!, element] },
           main: wgsl`var product = ${element}();
-  for (var c = firstColumn; c < ${columns}; c += columnStride) { product += dy(row * ${columns} + c) * y(row * ${columns} + c); }
+  for (var c = firstColumn; c < ${columns}u; c += columnStride) { product += dy(row * ${columns}u + c) * y(row * ${columns}u + c); }
   let along = total(${horizontalSum("product", step)});
-  for (var c = firstColumn; c < ${columns}; c += columnStride) {
-    let i = row * ${columns} + c;
+  for (var c = firstColumn; c < ${columns}u; c += columnStride) {
+    let i = row * ${columns}u + c;
     setDx(i, (dy(i) - along * y(i)) / norm(row));
   }`,
         }),

@@ -11,7 +11,7 @@ import { wgsl } from "../gpu/shader.ts";
 import { axisOf, splitAt, withAxis, withoutAxis } from "./language/axis.ts";
 import { broadcastAxes, broadcastShapes } from "./language/broadcast.ts";
 import { columnReduction } from "./language/column-reduction.ts";
-import { horizontalSum, rows, vector, vectorWidth } from "./language/kernel.ts";
+import { horizontalSum, rows, rowVectors, vector, vectorWidth } from "./language/kernel.ts";
 import {
   absorb,
   capacity,
@@ -89,7 +89,7 @@ function downColumns({ inputs: [x], outputs: [y], attributes: { divisor } }: Nod
     label: "sum",
     rowCount: size,
     width,
-    reads: { x: [x!, vector(vectorWidth(width))] },
+    reads: { x: [x!, rowVectors(width).element] },
     terms: [{ expression: "x(index)", output: y!, finish: (sum) => `${sum}${divided(divisor)}` }],
   });
 }

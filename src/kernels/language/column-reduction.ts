@@ -11,10 +11,10 @@ import {
   type KernelDeclaration,
   kernel,
   numbered,
+  rowVectors,
   sizeOf,
   sizeParam,
   threadsPerWorkgroup,
-  vector,
   vectorWidth,
 } from "./kernel.ts";
 import { capacity, type Dimension, type Join, type Kernel, type Lowering, Scratch, type Tensor } from "./operation.ts";
@@ -54,9 +54,7 @@ export function columnReduction(
   capabilities: Capabilities,
   { label, rowCount, width, reads, params = {}, declarations = "", prepare = "", terms }: ColumnReduction,
 ): Lowering {
-  const step = vectorWidth(width);
-  const element = vector(step);
-  const columns = width / step;
+  const { element, columns } = rowVectors(width);
   const rowsPerChunk = chunkRows(rowCount, capabilities);
   const chunks = Math.ceil(capacity(rowCount) / rowsPerChunk);
   const partial = new Scratch("f32", [chunks, terms.length, width]);
@@ -109,9 +107,7 @@ const joining = { columns: 8, threads: 32 } as const;
 /** The kernel that adds up chunks: on a GPU by many threads a column and a tree, on a software adapter by one thread a column. */
 export function joinChunks({ software }: Capabilities, { label, partial, parts, width, terms }: ChunkSums): Kernel {
   const chunks = `(${sizeOf("rowCount", parts.of)} + ${parts.size - 1}u) / ${parts.size}u`;
-  const step = vectorWidth(width);
-  const element = vector(step);
-  const columns = width / step;
+  const { element, columns } = rowVectors(width);
   const all = terms.length * columns;
   const store = terms
     .map(({ finish = (sum: string) => sum, zeroRows = 0 }, term) => {

@@ -214,6 +214,12 @@ export function vector(width: 1 | 4): string {
   return width === 1 ? "f32" : "vec4f";
 }
 
+/** How kernels read rows of `width` floats: `columns` vectors of `step`, of the WGSL type `element`. */
+export function rowVectors(width: number): { readonly step: 1 | 4; readonly element: string; readonly columns: number } {
+  const step = vectorWidth(width);
+  return { step, element: vector(step), columns: width / step };
+}
+
 /** WGSL for the sum of a vector's elements. */
 export function horizontalSum(expression: string, width: 1 | 4): string {
   return width === 1 ? `(${expression})` : `dot(${expression}, vec4f(1))`;
