@@ -4,6 +4,7 @@
 import "./browser-types.ts";
 
 export { Choices, choicesFrom, choicesOf, type Tuning } from "./autograd/choices.ts";
+export type { Dispatch, TextureCopy } from "./autograd/dispatches.ts";
 export { type GradientOptions, gradient } from "./autograd/gradient.ts";
 export {
   type Choose,
@@ -20,13 +21,11 @@ export {
   type CompileOptions,
   type Cut,
   compile,
-  type Dispatch,
   type DispatchProfile,
   type DispatchWork,
   type OutputArray,
   type Program,
   type ProgramPart,
-  type TextureCopy,
 } from "./autograd/program.ts";
 export type { StepInput } from "./autograd/step-input.ts";
 export { Tape } from "./autograd/tape.ts";

@@ -5,33 +5,20 @@
  *
  * Each submit has its own error scope. If the device finds an error in a step, only this program fails.
  */
-import { CapacityError, DeviceError, OptionError, ShapeError, type SimcseError } from "../errors.ts";
+import { CapacityError, OptionError, ShapeError, type SimcseError } from "../errors.ts";
 import type { ArithmeticUnit } from "../gpu/ceilings.ts";
-import type { BufferWindow, Device } from "../gpu/device.ts";
-import { inErrorScope, type Refusal } from "../gpu/error-scope.ts";
+import type { Device } from "../gpu/device.ts";
 import { Lifetime } from "../gpu/lifetime.ts";
-import { copyMatrix, createMatrixTexture, matrixView } from "../gpu/matrix-texture.ts";
-import { Readback } from "../gpu/readback.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
-import { readsScalar, stepWords, trafficOf } from "../kernels/language/kernel.ts";
-import {
-  bytesPerElement,
-  type DType,
-  type Kernel,
-  type LiveSize,
-  memorySize,
-  rowWidth,
-  type Tensor,
-  Value,
-  type Workgroups,
-} from "../kernels/language/operation.ts";
-import { windowsOf } from "../kernels/language/windows.ts";
+import { readsScalar, trafficOf } from "../kernels/language/kernel.ts";
+import { bytesPerElement, type DType, type LiveSize, rowWidth, Value, type Workgroups } from "../kernels/language/operation.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import type { Tuning } from "./choices.ts";
-import { type Plan, plan, plannedNodes, uniformBytes } from "./plan.ts";
+import { buildDispatches, copyOperands, type Dispatch, encodeSized, type StepSizes, stepSizes } from "./dispatches.ts";
+import { type Plan, plan, plannedNodes } from "./plan.ts";
+import { ProgramMemory, refused } from "./program-memory.ts";
 import { arrayOf, type InputWrite, type NeededInputs, type StepInput, StepInputs } from "./step-input.ts";
 import { Tape } from "./tape.ts";
-import { matrixSize, type TextureUse } from "./textures.ts";
 
 /** Options of `compile`. */
 export interface CompileOptions {
@@ -42,22 +29,6 @@ export interface CompileOptions {
 }
 
 const compileOptions: OptionNames<CompileOptions> = { tuning: true, maxBytes: true };
-
-/** A kernel ready to run. */
-export interface Dispatch {
-  readonly kernel: Kernel;
-  readonly pipeline: GPUComputePipeline;
-  readonly bindGroup: GPUBindGroup;
-  /** Operands that are copied into textures before it. */
-  readonly copies: readonly TextureCopy[];
-}
-
-/** An operand that is copied into a texture. */
-export interface TextureCopy {
-  readonly tensor: Tensor;
-  readonly from: BufferWindow;
-  readonly to: GPUTexture;
-}
 
 /** The whole program, or the part before or after its tape's pause. */
 export type ProgramPart = "whole" | "before pause" | "after pause";
@@ -349,54 +320,6 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
   }
 }
 
-/** The memory that a program owns. */
-class ProgramMemory {
-  private constructor(
-    /** One for each slot of the plan. */
-    readonly slots: readonly GPUBuffer[],
-    /** The step block, then the parameters of each kernel. */
-    readonly uniforms: GPUBuffer,
-    /** One for each output. */
-    readonly readbacks: ReadonlyMap<Value, Readback>,
-    readonly textures: readonly GPUTexture[],
-  ) {}
-
-  /** Throws `CapacityError` when there is no room; then nothing stays allocated. */
-  static async allocate(device: Device, plan: Plan): Promise<ProgramMemory> {
-    const { STORAGE, COPY_DST, COPY_SRC, UNIFORM, MAP_READ } = GPUBufferUsage;
-    const outputs = [...new Set(Object.values(plan.outputs))];
-    const buffers = await device.allocate(`this plan, beside ${plan.bytes.persistent} of parameters`, [
-      ...plan.slots.map(({ label, bytes }) => ({ label, bytes, usage: STORAGE | COPY_DST | COPY_SRC })),
-      { label: "uniforms", bytes: plan.bytes.uniforms, usage: UNIFORM | COPY_DST },
-      ...outputs.map((value) => ({ label: "staging", bytes: memorySize(value), usage: COPY_DST | MAP_READ })),
-    ]);
-    const slots = buffers.slice(0, plan.slots.length);
-    const [uniforms, ...staging] = buffers.slice(plan.slots.length);
-    const readbacks = outputs.map((value, i) => [value, new Readback(device, staging[i]!, windowOf(plan, slots, value))] as const);
-    try {
-      return new ProgramMemory(slots, uniforms!, new Map(readbacks), await createTextures(device, plan));
-    } catch (error) {
-      for (const buffer of buffers) buffer.destroy();
-      throw error;
-    }
-  }
-
-  destroy(): void {
-    for (const memory of [...this.slots, this.uniforms, ...this.textures]) memory.destroy();
-    for (const readback of this.readbacks.values()) readback.close();
-  }
-}
-
-/** The error for something that the device refused. */
-function refused(device: Device, what: string, { kind, message }: Refusal): SimcseError {
-  return kind === "out-of-memory"
-    ? new CapacityError(`${device.name} has no room for ${what}: ${message}`, "Use a smaller batch, or close what is not needed.")
-    : new DeviceError(
-        `${device.name} refused ${what}: ${message}`,
-        "Check that no model or buffer that the program uses was closed; other programs go on.",
-      );
-}
-
 /** The tape's inputs and scalars that a kernel of the plan reads, or that are outputs. */
 function neededInputs({ tape, steps, kernels, outputs }: Plan): NeededInputs {
   const baseOf = (value: Value): Value => (value.base === null ? value : baseOf(value.base));
@@ -405,104 +328,4 @@ function neededInputs({ tape, steps, kernels, outputs }: Plan): NeededInputs {
     inputs: [...tape.inputs.values()].filter((input) => read.has(input)),
     scalars: [...tape.scalars.values()].filter((scalar) => kernels.some((kernel) => readsScalar(kernel, scalar))),
   };
-}
-
-function windowOf({ place }: Plan, slots: readonly GPUBuffer[], tensor: Tensor): BufferWindow {
-  const where = place(tensor);
-  return "persistent" in where ? where.persistent.window : { buffer: slots[where.slot]!, offset: where.offset, size: memorySize(tensor) };
-}
-
-async function createTextures(device: Device, { textures: { sizes } }: Plan): Promise<GPUTexture[]> {
-  const { result, refusal } = inErrorScope(device.gpu, () => sizes.map((size, i) => createMatrixTexture(device.gpu, `texture ${i}`, size)));
-  const found = await refusal;
-  if (found === null) return result;
-  for (const texture of result) texture.destroy();
-  throw refused(device, "the plan's textures", found);
-}
-
-/** The sizes of a step: of its extents, and of each dispatch. */
-interface StepSizes {
-  readonly live: LiveSize;
-  readonly workgroups: readonly Workgroups[];
-}
-
-const stepSizes = (dispatches: readonly Dispatch[], live: LiveSize): StepSizes => ({
-  live,
-  workgroups: dispatches.map(({ kernel }) => kernel.workgroups(live)),
-});
-
-/** Encodes dispatches in one pass. Where an operand is copied into a texture, that pass ends and another like it begins. */
-export function encodeDispatches(
-  encoder: GPUCommandEncoder,
-  dispatches: readonly Dispatch[],
-  live: LiveSize,
-  descriptor?: GPUComputePassDescriptor,
-): void {
-  encodeSized(encoder, dispatches, stepSizes(dispatches, live), [0, dispatches.length], descriptor);
-}
-
-/** The same for the dispatches from the first to before the second of a range. */
-function encodeSized(
-  encoder: GPUCommandEncoder,
-  dispatches: readonly Dispatch[],
-  { live, workgroups }: StepSizes,
-  [first, end]: readonly [number, number],
-  descriptor?: GPUComputePassDescriptor,
-): void {
-  let pass = encoder.beginComputePass(descriptor);
-  let current: GPUComputePipeline | null = null;
-  for (let i = first; i < end; i++) {
-    const { pipeline, bindGroup, copies } = dispatches[i]!;
-    if (copies.length > 0) {
-      pass.end();
-      copyOperands(encoder, copies, live);
-      pass = encoder.beginComputePass(descriptor);
-      current = null;
-    }
-    const [x, y, z] = workgroups[i]!;
-    if (x * y * z === 0) continue;
-    if (pipeline !== current) pass.setPipeline(pipeline);
-    current = pipeline;
-    pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(x, y, z);
-  }
-  pass.end();
-}
-
-/** Copies the live rows of each operand into its texture. */
-function copyOperands(encoder: GPUCommandEncoder, copies: readonly TextureCopy[], live: LiveSize): void {
-  for (const { tensor, from, to } of copies) {
-    const rows = live(tensor.shape[0]!);
-    if (rows > 0) copyMatrix(encoder, from, to, { ...matrixSize(tensor), rows });
-  }
-}
-
-async function buildDispatches(device: Device, plan: Plan, { slots, uniforms, textures }: ProgramMemory): Promise<Dispatch[]> {
-  const pipelines = await Promise.all(plan.kernels.map(({ shader }) => device.pipeline(shader)));
-  const { maxStorageBufferBindingSize } = device.capabilities.limits;
-  let offset = stepWords * 4;
-  const { result, refusal } = inErrorScope(device.gpu, () =>
-    plan.kernels.map((kernel, i) => {
-      const { shader, bindings, params } = kernel;
-      const { pipeline, layout } = pipelines[i]!;
-      const uses = plan.textures.uses.get(kernel) ?? new Map<Tensor, TextureUse>();
-      const resources: (GPUBufferBinding | GPUTextureView)[] = [{ buffer: uniforms, offset: 0, size: stepWords * 4 }];
-      if (params.length > 0) {
-        device.write(uniforms, offset, params);
-        resources.push({ buffer: uniforms, offset, size: Math.ceil(params.byteLength / 16) * 16 });
-        offset += uniformBytes(params);
-      }
-      for (const { tensor, access } of bindings) {
-        if (access === "texture") resources.push(matrixView(textures[uses.get(tensor)!.texture]!));
-        else resources.push(...windowsOf(windowOf(plan, slots, tensor), maxStorageBufferBindingSize));
-      }
-      const copies = [...uses.values()]
-        .filter(({ isCopied }) => isCopied)
-        .map(({ tensor, texture }) => ({ tensor, from: windowOf(plan, slots, tensor), to: textures[texture]! }));
-      return { kernel, pipeline, bindGroup: device.createBindGroup(shader.label, layout, resources), copies };
-    }),
-  );
-  const found = await refusal;
-  if (found !== null) throw refused(device, "the program's bindings", found);
-  return result;
 }

@@ -4,7 +4,8 @@
  * A short run on a rested device says little: an idle GPU takes up to 350 ms to reach its full clock, and browsers round timestamps. So
  * the device is kept busy first; then the contenders take turns, each with many runs in one pass, and the medians are compared.
  */
-import { type Dispatch, encodeDispatches, type Program } from "../autograd/program.ts";
+import { type Dispatch, encodeDispatches } from "../autograd/dispatches.ts";
+import type { Program } from "../autograd/program.ts";
 import { DeviceError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
