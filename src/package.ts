@@ -321,5 +321,6 @@ export {
   type TrainingSet,
 } from "./simcse/training/training-set.ts";
 export { type CompiledStep, planTrainingStep, type StepMetrics, type StepPlan, TrainingStep } from "./simcse/training/training-step.ts";
-export { Autotuner, type AutotunerOptions, type ChoiceStore } from "./tuning/autotuner.ts";
+export { Autotuner, type AutotunerOptions } from "./tuning/autotuner.ts";
+export type { ChoiceStore } from "./tuning/choice-cache.ts";
 export type { TuningOptions } from "./tuning/tuning.ts";

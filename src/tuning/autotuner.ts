@@ -10,23 +10,17 @@
  * own, among the variants with correct results.
  */
 
-import { Choices, isRecordOf, type Tuning, tuningKey } from "../autograd/choices.ts";
+import { Choices, type Tuning, tuningKey } from "../autograd/choices.ts";
 import type { Choose } from "../autograd/plan.ts";
 import { DeviceError, SimcseError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
-import { shaderCode } from "../gpu/shader.ts";
 import { Turns } from "../gpu/turns.ts";
 import { capacity, type Node, type Variant } from "../kernels/language/operation.ts";
 import { plural } from "../show.ts";
+import { ChoiceCache, type ChoiceStore, kernelsDigest } from "./choice-cache.ts";
 import { contenderOf, measureInTurns, warmUpOf } from "./measure.ts";
 import { nodeOf, randomInputs, tablesOf, variantsProgram } from "./node-program.ts";
 import { checkKey, computesRight, isDoubtful } from "./self-check.ts";
-
-/** Texts that outlive the process, by name. */
-export interface ChoiceStore {
-  read(key: string): Promise<string | null>;
-  write(key: string, text: string): Promise<void>;
-}
 
 /** Options of an `Autotuner`. */
 export interface AutotunerOptions {
@@ -93,34 +87,22 @@ const workOf = ({ count, measured: { variants } }: Kind): number =>
 export class Autotuner implements Tuning {
   readonly #device: Device;
   readonly #options: AutotunerOptions;
-  readonly #choices: Map<string, string>;
-  /** Whether a doubtful variant has correct results, by `checkKey`. */
-  readonly #verdicts: Map<string, boolean>;
-  /** The digest of the kernels that each choice and verdict applies to, by its key. */
-  readonly #kernels: Map<string, string>;
+  readonly #cache: ChoiceCache;
   readonly #turns = new Turns();
   /** Checks that are running, by `checkKey`. */
   readonly #checks = new Map<string, Promise<boolean>>();
   #secondsLeft: number;
-  #changed = false;
 
-  private constructor(device: Device, options: AutotunerOptions, known: Remembered) {
+  private constructor(device: Device, options: AutotunerOptions, cache: ChoiceCache) {
     this.#device = device;
     this.#options = options;
-    this.#choices = new Map(Object.entries(known.choices));
-    this.#verdicts = new Map(Object.entries(known.verdicts));
-    this.#kernels = new Map(Object.entries(known.kernels));
+    this.#cache = cache;
     this.#secondsLeft = options.seconds ?? 60;
   }
 
   /** Reads the cache of the device. Entries that cannot be read are reported in a note and measured again. */
   static async open(device: Device, options: AutotunerOptions): Promise<Autotuner> {
-    const known = await recall(device, options).catch((error: unknown) => {
-      if (!(error instanceof SimcseError)) throw error;
-      options.onNote?.(`${error.message}; it is made anew`);
-      return nothing;
-    });
-    return new Autotuner(device, options, known);
+    return new Autotuner(device, options, await ChoiceCache.open(device, options, options.onNote));
   }
 
   /**
@@ -155,18 +137,18 @@ export class Autotuner implements Tuning {
     const measured = operation.measuredAs ? nodeOf({ operation, ...operation.measuredAs(node) }) : node;
     const all = variantsOf(measured);
     const variants = capabilities.software ? all : all.slice(0, mostVariants);
-    const kernels = this.#options.measure ? this.#digest(variants) : "";
+    const kernels = this.#options.measure ? kernelsDigest(this.#device, variants) : "";
     return { node, count: 1, variants: variantsOf(node), measured: { node: measured, key: tuningKey(measured), variants, kernels } };
   }
 
   /** The name of the variant to use: the fastest that has correct results. */
   async #best({ node, variants, measured }: Kind, fresh: ReadonlyMap<string, readonly string[]>): Promise<string> {
-    const remembered = this.#kept(this.#choices, measured.key, measured.kernels);
+    const remembered = this.#cache.find("choices", measured.key, measured.kernels);
     const ranking = !this.#isMeasurable(measured) ? [] : (fresh.get(measured.key) ?? (remembered === undefined ? [] : [remembered]));
     const ranked = ranking.flatMap((name) => variants.filter((variant) => variant.name === name));
     for (const variant of new Set([...ranked, ...variants])) {
       if (!(await this.#isRight(node, variant))) continue;
-      if (ranking.includes(variant.name)) this.#keep(this.#choices, measured.key, variant.name, measured.kernels);
+      if (ranking.includes(variant.name)) this.#cache.keep("choices", measured.key, variant.name, measured.kernels);
       return variant.name;
     }
     throw new DeviceError(
@@ -190,7 +172,7 @@ export class Autotuner implements Tuning {
     const works = [...found.values()].map(({ work }) => work);
     const least = this.#device.capabilities.software ? 0 : leastShare * Math.max(0, ...works);
     return [...found.values()]
-      .filter(({ measured: { key, kernels }, work }) => work >= least && this.#kept(this.#choices, key, kernels) === undefined)
+      .filter(({ measured: { key, kernels }, work }) => work >= least && this.#cache.find("choices", key, kernels) === undefined)
       .sort((a, b) => b.work - a.work)
       .map(({ measured }) => measured);
   }
@@ -255,7 +237,7 @@ export class Autotuner implements Tuning {
   async #isRight(node: Node, variant: Variant): Promise<boolean> {
     if (!this.#options.check || !isDoubtful(variant.lower(), this.#device)) return true;
     const key = checkKey(node, variant);
-    const known = this.#kept(this.#verdicts, key, this.#digest([variant]));
+    const known = this.#cache.find("verdicts", key, kernelsDigest(this.#device, [variant]));
     if (known !== undefined) return known;
     const running = this.#checks.get(key) ?? this.#check(node, variant, key).finally(() => this.#checks.delete(key));
     this.#checks.set(key, running);
@@ -271,25 +253,8 @@ export class Autotuner implements Tuning {
     }
     // A variant that did not run may run another time.
     if (right === null) return false;
-    this.#keep(this.#verdicts, key, right, this.#digest([variant]));
+    this.#cache.keep("verdicts", key, right, kernelsDigest(this.#device, [variant]));
     return right;
-  }
-
-  /** Earlier results for kernels with the same text. */
-  #kept<T>(found: ReadonlyMap<string, T>, key: string, kernels: string): T | undefined {
-    return found.has(key) && this.#kernels.get(key) === kernels ? found.get(key) : undefined;
-  }
-
-  #keep<T>(found: Map<string, T>, key: string, value: T, kernels: string): void {
-    if (this.#kept(found, key, kernels) === value) return;
-    found.set(key, value);
-    this.#kernels.set(key, kernels);
-    this.#changed = true;
-  }
-
-  #digest(variants: readonly Variant[]): string {
-    const { shaderTarget } = this.#device;
-    return digest(variants.flatMap((variant) => variant.lower().kernels.map(({ shader }) => shaderCode(shader, shaderTarget))));
   }
 
   /** The result of `work`; null, with a warning, where the device refuses it. */
@@ -306,83 +271,11 @@ export class Autotuner implements Tuning {
   }
 
   async #remember(): Promise<void> {
-    const { store, onWarning } = this.#options;
-    if (store === undefined || !this.#changed) return;
-    const { name } = this.#device;
-    const kept: Remembered = {
-      identity: identityOf(this.#device, this.#options),
-      choices: new Choices(this.#choices).toJSON(),
-      verdicts: Object.fromEntries(this.#verdicts),
-      kernels: Object.fromEntries(this.#kernels),
-    };
     try {
-      await store.write(storeKey(this.#device), `${JSON.stringify(kept, null, 2)}\n`);
-      this.#changed = false;
+      await this.#cache.save();
     } catch (error) {
       if (!(error instanceof SimcseError)) throw error;
-      onWarning?.(`the choices for ${name} are not remembered: ${error.message}`);
+      this.#options.onWarning?.(`the choices for ${this.#device.name} are not remembered: ${error.message}`);
     }
-  }
-}
-
-/** What the store keeps for an adapter. */
-interface Remembered {
-  /** What the rest is valid for: the adapter, its driver, how it was opened, and the package's version. */
-  readonly identity: Readonly<Record<string, string>>;
-  readonly choices: Readonly<Record<string, string>>;
-  readonly verdicts: Readonly<Record<string, boolean>>;
-  readonly kernels: Readonly<Record<string, string>>;
-}
-
-const nothing: Remembered = { identity: {}, choices: {}, verdicts: {}, kernels: {} };
-
-/** A text that changes whenever one of `texts` does (FNV-1a). */
-function digest(texts: readonly string[]): string {
-  let hash = 0x811c9dc5;
-  for (const text of texts) {
-    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  }
-  return (hash >>> 0).toString(16);
-}
-
-function identityOf({ name, info, capabilities }: Device, { version }: AutotunerOptions): Record<string, string> {
-  const { vendor, architecture, device, description } = info;
-  return {
-    adapter: name,
-    vendor,
-    architecture,
-    device,
-    driver: description,
-    features: [...capabilities.features].sort().join(" "),
-    // They tell adapters apart where a browser gives them no name, as Firefox.
-    limits: Object.values(capabilities.limits).join(" "),
-    version,
-  };
-}
-
-/** The adapter's name as a file name. */
-function storeKey({ name }: Device): string {
-  const letters = name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
-  return letters.replace(/^-|-$/g, "").slice(0, 80) || "adapter";
-}
-
-/** The cached results for this adapter and configuration. Throws `SimcseError` when they cannot be read or have another form. */
-async function recall(device: Device, options: AutotunerOptions): Promise<Remembered> {
-  const text = (await options.store?.read(storeKey(device))) ?? null;
-  if (text === null) return nothing;
-  const found = parse(text);
-  if (found === null) throw new DeviceError(`what was cached for ${device.name} cannot be read`, "It is measured anew.");
-  const identity = identityOf(device, options);
-  return Object.entries(identity).every(([name, value]) => found.identity[name] === value) ? found : nothing;
-}
-
-function parse(text: string): Remembered | null {
-  try {
-    const { identity, choices, verdicts, kernels = {} } = JSON.parse(text) as Record<string, unknown>;
-    if (!isRecordOf(identity, "string") || !isRecordOf(choices, "string")) return null;
-    if (!isRecordOf(verdicts, "boolean") || !isRecordOf(kernels, "string")) return null;
-    return { identity, choices, verdicts, kernels };
-  } catch {
-    return null;
   }
 }

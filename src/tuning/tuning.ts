@@ -1,7 +1,8 @@
 /** How a device's kernels are chosen and where the choices are cached: `openTuning` of `tuning-node.ts` and `tuning-browser.ts`. */
 
 import type { Device } from "../gpu/device.ts";
-import { Autotuner, type ChoiceStore } from "./autotuner.ts";
+import { Autotuner } from "./autotuner.ts";
+import type { ChoiceStore } from "./choice-cache.ts";
 
 /** The version in package.json, which cannot be imported everywhere; a test compares both. */
 export const version = "0.2.0";

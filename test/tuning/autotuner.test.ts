@@ -14,7 +14,8 @@ import { type GroupedAttributes, grouped } from "../../src/kernels/matmul/groupe
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { scale } from "../../src/kernels/pointwise/operation.ts";
 import { gelu } from "../../src/kernels/pointwise/pointwise.ts";
-import { Autotuner, type AutotunerOptions, type ChoiceStore } from "../../src/tuning/autotuner.ts";
+import { Autotuner, type AutotunerOptions } from "../../src/tuning/autotuner.ts";
+import type { ChoiceStore } from "../../src/tuning/choice-cache.ts";
 import { randomInputs } from "../../src/tuning/node-program.ts";
 import { checkKey, computesRight, isDoubtful } from "../../src/tuning/self-check.ts";
 import { openTestDevice } from "../device.ts";
