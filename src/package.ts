@@ -137,7 +137,7 @@ export { Linear } from "./nn/linear.ts";
 export { type AdapterTensors, type LoraOptions, type LoraTarget, loraTargets } from "./nn/lora.ts";
 export type { ArenaTensor } from "./nn/parameters/arena-tensor.ts";
 export { type Initial, Parameter, type Piece, type Places } from "./nn/parameters/parameter.ts";
-export type { Alike as ArenaKind, Arena, LayoutOptions, ParameterCounts, ParameterLayout, Span } from "./nn/parameters/parameter-layout.ts";
+export type { Arena, ArenaKind, LayoutOptions, ParameterCounts, ParameterLayout, Span } from "./nn/parameters/parameter-layout.ts";
 export { type Moment, ParameterStore, type StoreOptions } from "./nn/parameters/parameter-store.ts";
 export { type Schedule, type SchedulerType, schedulerTypes, schedules } from "./nn/schedule.ts";
 export type { LocatedTensor } from "./simcse/checkpoint/checkpoint.ts";

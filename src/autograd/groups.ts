@@ -12,7 +12,7 @@ import type { Tape } from "./tape.ts";
  * after it. Nodes before and after the tape's pause stay apart.
  */
 export function groupNodes(tape: Tape, nodes: readonly Node[], capabilities: Capabilities): readonly Node[] {
-  // A CPU gains nothing from it, and who has parts recomputed wants the memory in which operands wait (13% of it for BERT-base).
+  // A CPU gains nothing from it, and where parts are recomputed to save memory, operands that wait would take it (13% for BERT-base).
   if (capabilities.software || tape.recomputedParts.length > 0) return nodes;
   const inPlace = new Map<Node, readonly Node[]>();
   for (const { members, followers } of groupsOf(tape, nodes, capabilities)) {

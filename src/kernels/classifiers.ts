@@ -199,9 +199,9 @@ export function tallyClassifiers(
 /** The optimisers that classifiers are trained with. */
 export type UpdateRule = "adam" | "rmsprop";
 
-/** Adam's β1 and β2, RMSprop's α, ε and the learning rates: PyTorch's defaults. */
+/** PyTorch's defaults of Adam. */
 const adamDefaults = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, learningRate: 1e-3 } as const;
-/** RMSprop's defaults. */
+/** PyTorch's defaults of RMSprop. */
 const rmspropDefaults = { alpha: 0.99, epsilon: 1e-8, learningRate: 1e-2 } as const;
 
 interface Update {

@@ -8,7 +8,7 @@
 import { ShapeError } from "../../errors.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { type BufferWindow, wholeWords } from "../../gpu/device.ts";
-import type { ShaderDeclaration } from "../../gpu/shader.ts";
+import type { Access, ShaderDeclaration } from "../../gpu/shader.ts";
 
 /** How elements are stored on the device. */
 export type DType = "f32" | "f16" | "u32";
@@ -237,7 +237,7 @@ export interface TensorBinding {
   /** WGSL type of the elements, such as `vec4f`. */
   readonly element: string;
   /** `texture`: it reads a copy of the matrix in a texture. */
-  readonly access: "read" | "read_write" | "texture";
+  readonly access: Exclude<Access, "uniform">;
 }
 
 /** One dispatch. `language/kernel.ts` makes it from a declaration. */

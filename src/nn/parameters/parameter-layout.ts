@@ -19,7 +19,7 @@ import { namedPieces, type Parameter, type Piece } from "./parameter.ts";
 const alignment = 512;
 
 /** Tensors with the same layout, each [elements]. */
-export interface Alike<Tensor> {
+export interface ArenaKind<Tensor> {
   readonly decays: boolean;
   readonly parameters: Tensor;
   /**
@@ -35,13 +35,13 @@ export interface Alike<Tensor> {
  * Parameters of one kind, flat in one tensor, with their gradients and moments in tensors of the same layout. The optimiser updates them in
  * one dispatch.
  */
-export interface Arena extends Alike<ArenaTensor> {
+export interface Arena extends ArenaKind<ArenaTensor> {
   /** The parts of an arena that a device can bind at once: one, except for a parameter that is too large. */
   readonly spans: readonly Span[];
 }
 
 /** A part of an arena that a device can bind at once. */
-export type Span = Alike<Persistent>;
+export type Span = ArenaKind<Persistent>;
 
 /** How many numbers parameters are. */
 export interface ParameterCounts {
@@ -167,7 +167,7 @@ function layOutArena(
   const label = `${trained ? "" : "frozen "}${decays ? "weights" : "biases and norms"} ${index}`;
   const elements = members.reduce((sum, parameter) => sum + alignedBytes(parameter), 0) / 4;
   const flat = (kind: string, dtype: FloatType = "f32") => new ArenaTensor(`${kind} of ${label}`, dtype, [elements]);
-  const arena: Alike<ArenaTensor> = {
+  const arena: ArenaKind<ArenaTensor> = {
     decays,
     parameters: flat("parameters", halves && !trained ? "f16" : "f32"),
     half: halves && trained ? flat("halves", "f16") : null,
@@ -176,7 +176,7 @@ function layOutArena(
   let offset = 0;
   for (const parameter of members) {
     const { name, shape } = parameter;
-    parameter.lie({
+    parameter.place({
       own: arena.parameters.part(name, offset, shape),
       half: arena.half?.part(`${name} in halves`, offset, shape),
       gradient: arena.training?.gradient.part(`gradient of ${name}`, offset, shape),
@@ -187,7 +187,7 @@ function layOutArena(
 }
 
 /** An arena of `elements` f32 values in spans of at most `bytes`. */
-function spansOf(arena: Alike<ArenaTensor>, elements: number, bytes: number): Span[] {
+function spansOf(arena: ArenaKind<ArenaTensor>, elements: number, bytes: number): Span[] {
   const most = bytes / bytesPerElement.f32;
   if (elements <= most) return [arena];
   return Array.from({ length: Math.ceil(elements / most) }, (_, i) => {

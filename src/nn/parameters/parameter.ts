@@ -39,7 +39,7 @@ export class Parameter implements Persistent {
   }
 
   /** Assigns its place in an arena. */
-  lie(places: Places): void {
+  place(places: Places): void {
     this.#places = places;
   }
 
