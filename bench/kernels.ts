@@ -192,7 +192,7 @@ async function optimizers(device: Device, count: number): Promise<KernelBench[]>
   const allocate = (name: string, values: Float32Array | null, shape: readonly number[]): Persistent & ArenaTensor => {
     const made = new ArenaTensor(name, "f32", shape);
     made.buffer = device.createBuffer(name, made.bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST);
-    if (values) device.gpu.queue.writeBuffer(made.buffer, 0, values as GPUAllowSharedBufferSource);
+    if (values) device.write(made.buffer, 0, values);
     return made;
   };
   const stateValues = new Float32Array(elementCount(optimizerStateShape)).fill(

@@ -29,7 +29,7 @@ it("has complete gradients at its cuts, the last layers' first", async () => {
     allocated("gradients", layers * place),
     allocated("unused", 1),
   ];
-  device.gpu.queue.writeBuffer(weights.buffer!, 0, normals(layers * place, 1) as GPUAllowSharedBufferSource);
+  device.write(weights.buffer!, 0, normals(layers * place, 1));
   const parameters = Array.from({ length: layers }, (_, i) => ({
     ...weights.part(`weight ${i}`, i * place, [width, width]),
     window: { buffer: weights.buffer!, offset: i * place * 4, size: width * width * 4 },

@@ -15,7 +15,7 @@ import { elementCount, type Persistent, type Value } from "../../src/kernels/lan
 export function tensor(device: Device, shape: readonly number[], data: Float32Array | Uint32Array, name = "tensor"): Persistent {
   const size = elementCount(shape) * 4;
   const buffer = device.createBuffer(name, size, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC);
-  device.gpu.queue.writeBuffer(buffer, 0, data as GPUAllowSharedBufferSource);
+  device.write(buffer, 0, data);
   return { name, dtype: data instanceof Uint32Array ? "u32" : "f32", shape, window: { buffer, offset: 0, size } };
 }
 

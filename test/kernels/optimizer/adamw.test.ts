@@ -40,7 +40,7 @@ async function arena(count: number, options: reference.AdamWOptions, { lossScale
     start,
     program,
     step(values: Float32Array, learningRate: number) {
-      device.gpu.queue.writeBuffer(gradient.window.buffer, 0, values as GPUAllowSharedBufferSource);
+      device.write(gradient.window.buffer, 0, values);
       program.run({ scalars: { learningRate } });
     },
     async read() {

@@ -52,7 +52,7 @@ it("adds in the order of the devices, twice, and goes on without a device that i
   await exchange.discard();
   for (const [rank, { device, tensors }] of members.entries()) {
     for (const { window, bytes } of tensors) {
-      device.gpu.queue.writeBuffer(window.buffer, 0, values(rank, bytes / 4) as GPUAllowSharedBufferSource);
+      device.write(window.buffer, 0, values(rank, bytes / 4));
     }
   }
   let expected = devices.map((_, rank) => sizes.map((size) => values(rank, size)));
