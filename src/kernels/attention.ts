@@ -216,7 +216,7 @@ export interface AttentionOptions {
   /** The largest distance in tokens at which a token sees another; all of the sentence if absent. */
   readonly window?: number | undefined;
   /** A bias of the scores by relative position: its table, f32 or f16 [2 · starts.length, heads], and the buckets of distances that it is for. */
-  readonly bias?: { readonly table: Operand; readonly starts: BucketStarts };
+  readonly bias?: { readonly table: Operand; readonly starts: BucketStarts } | undefined;
 }
 
 /**

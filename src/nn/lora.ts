@@ -32,6 +32,10 @@ export interface LoraOptions {
   readonly targets: readonly LoraTarget[];
 }
 
+/** The options of the adapter of a linear layer that is one of `targets`, or stands for several; null if it has none. */
+export const adapterOf = (lora: LoraOptions | null, ...targets: readonly LoraTarget[]): LoraOptions | null =>
+  targets.some((target) => lora?.targets.includes(target)) ? lora : null;
+
 /** The two tensors of one linear layer's adapter. */
 export interface AdapterTensors {
   readonly lora_A: { readonly weight: Piece };

@@ -2,19 +2,18 @@
  * BERT (Devlin et al. 2019) over packed batches. Property names are the checkpoint's names. The pooler is not part of it, because SimCSE
  * replaces it.
  */
-import { attention } from "../../kernels/attention.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
-import type { LoraOptions, LoraTarget } from "../lora.ts";
+import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
 import { Embeddings, type OnnxEmbeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
+import { type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxGelu, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
-import { type AttentionProjections, attentionProjections, type Projection } from "./projections.ts";
+import { SelfAttention } from "./self-attention.ts";
 
 /** The fields of a BERT's or RoBERTa's `config.json` that this package uses, by their original names. */
 export interface BertConfig extends TransformerConfig {
@@ -23,25 +22,6 @@ export interface BertConfig extends TransformerConfig {
   readonly layer_norm_eps: number;
   readonly hidden_dropout_prob: number;
   readonly attention_probs_dropout_prob: number;
-}
-
-/** Self-attention without its output projection. */
-export class SelfAttention {
-  readonly query: Projection;
-  readonly key: Projection;
-  readonly value: Projection;
-  readonly #projections: AttentionProjections;
-  readonly #heads: number;
-
-  constructor(config: BertConfig, lora: LoraOptions | null) {
-    this.#projections = attentionProjections(config, lora);
-    this.#heads = config.num_attention_heads;
-    [this.query, this.key, this.value] = this.#projections.parts;
-  }
-
-  forward(x: Value, batch: BatchValues, { attention: dropout, tokens }: LayerDropout): Value {
-    return attention(this.#projections.forward(x, tokens), batch, { heads: this.#heads, dropout });
-  }
 }
 
 /** One layer of the encoder: self-attention and the feed-forward network, each with a residual and LayerNorm. */
@@ -53,7 +33,7 @@ export class Layer {
   constructor(config: BertConfig, lora: LoraOptions | null = null) {
     const { hidden_size, intermediate_size, initializer_range, layer_norm_eps } = config;
     const linear = (target: LoraTarget, inFeatures: number, outFeatures: number) =>
-      new Linear(inFeatures, outFeatures, initializer_range, lora?.targets.includes(target) ? lora : null);
+      new Linear(inFeatures, outFeatures, initializer_range, adapterOf(lora, target));
     const block = (target: LoraTarget, inFeatures: number) => ({
       dense: linear(target, inFeatures, hidden_size),
       LayerNorm: new LayerNorm(hidden_size, layer_norm_eps),
@@ -95,7 +75,7 @@ export class Bert implements Transformer {
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
     const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
     const dropout = layerDropout({ hidden, attention }, batch, options);
-    const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
+    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
     return throughLayers(embedded, this.encoder.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
   }
 }

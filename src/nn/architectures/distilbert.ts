@@ -1,17 +1,17 @@
 /** DistilBERT (Sanh et al. 2019): BERT's layers, half of them and under other names, without types of tokens and without a pooler. */
-import { attention } from "../../kernels/attention.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
-import type { LoraOptions, LoraTarget } from "../lora.ts";
+import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
+import { type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxGelu, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
-import { type AttentionProjections, attentionProjections, type Projection } from "./projections.ts";
+import type { Projection } from "./projections.ts";
+import { SelfAttention } from "./self-attention.ts";
 
 /** The fields of a DistilBERT, by BERT's names; its `config.json` has others. */
 interface DistilBertConfig extends TransformerConfig {
@@ -23,38 +23,20 @@ interface DistilBertConfig extends TransformerConfig {
 /** It is not in the config. */
 const layerNormEpsilon = 1e-12;
 
-class Attention {
-  readonly q_lin: Projection;
-  readonly k_lin: Projection;
-  readonly v_lin: Projection;
-  readonly out_lin: Linear;
-  readonly #projections: AttentionProjections;
-  readonly #heads: number;
-
-  constructor(config: DistilBertConfig, lora: LoraOptions | null, out: Linear) {
-    this.#projections = attentionProjections(config, lora);
-    this.#heads = config.num_attention_heads;
-    [this.q_lin, this.k_lin, this.v_lin] = this.#projections.parts;
-    this.out_lin = out;
-  }
-
-  /** Without `out_lin`. */
-  forward(x: Value, batch: BatchValues, { attention: dropout, tokens }: LayerDropout): Value {
-    return attention(this.#projections.forward(x, tokens), batch, { heads: this.#heads, dropout });
-  }
-}
-
 class Layer {
-  readonly attention: Attention;
+  readonly attention: { readonly q_lin: Projection; readonly k_lin: Projection; readonly v_lin: Projection; readonly out_lin: Linear };
   readonly sa_layer_norm: LayerNorm;
   readonly ffn: { readonly lin1: Linear; readonly lin2: Linear };
   readonly output_layer_norm: LayerNorm;
+  readonly #self: SelfAttention;
 
   constructor(config: DistilBertConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range } = config;
     const linear = (target: LoraTarget, inFeatures: number, outFeatures: number) =>
-      new Linear(inFeatures, outFeatures, initializer_range, lora?.targets.includes(target) ? lora : null);
-    this.attention = new Attention(config, lora, linear("attention.output", width, width));
+      new Linear(inFeatures, outFeatures, initializer_range, adapterOf(lora, target));
+    this.#self = new SelfAttention(config, lora);
+    const { query: q_lin, key: k_lin, value: v_lin } = this.#self;
+    this.attention = { q_lin, k_lin, v_lin, out_lin: linear("attention.output", width, width) };
     this.sa_layer_norm = new LayerNorm(width, layerNormEpsilon);
     this.ffn = { lin1: linear("intermediate", width, inner), lin2: linear("output", inner, width) };
     this.output_layer_norm = new LayerNorm(width, layerNormEpsilon);
@@ -62,7 +44,7 @@ class Layer {
 
   forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
     const block = {
-      attend: (input: Value) => this.attention.forward(input, batch, options),
+      attend: (input: Value) => this.#self.forward(input, batch, options),
       attended: { dense: this.attention.out_lin, norm: this.sa_layer_norm, dropout: false },
       expand: withGelu(this.ffn.lin1),
       output: { dense: this.ffn.lin2, norm: this.output_layer_norm },
@@ -89,7 +71,7 @@ class DistilBert implements Transformer {
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
     const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
     const dropout = layerDropout({ hidden, attention }, batch, options);
-    const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
+    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
     return throughLayers(embedded, this.transformer.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
   }
 }

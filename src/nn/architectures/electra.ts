@@ -42,7 +42,7 @@ class Electra implements Transformer {
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
     const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
     const dropout = layerDropout({ hidden, attention }, batch, options);
-    const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
+    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
     const first = this.embeddings_project?.forward(embedded) ?? embedded;
     return throughLayers(first, this.encoder.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
   }

@@ -1,9 +1,9 @@
 /** The embeddings of BERT and its relatives: a sum of tables, normalised. */
 import { embedding } from "../../kernels/embedding.ts";
-import type { FloatType, Value } from "../../kernels/language/operation.ts";
+import type { Value } from "../../kernels/language/operation.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Parameter } from "../parameters/parameter.ts";
-import type { BatchValues } from "./architecture.ts";
+import type { BatchValues, ForwardOptions } from "./architecture.ts";
 import { type OnnxBatch, onnxLayerNorm, onnxPlaces, onnxRows } from "./onnx-layers.ts";
 
 /** The sizes of the tables. */
@@ -33,7 +33,7 @@ export class Embeddings {
     this.LayerNorm = new LayerNorm(width, layer_norm_eps);
   }
 
-  forward({ tokens, indices }: BatchValues, dtype: FloatType, dropout: number): Value {
+  forward({ tokens, indices }: BatchValues, { dtype }: ForwardOptions, dropout: number): Value {
     const tables = {
       word: this.word_embeddings.weight,
       position: this.position_embeddings?.weight,

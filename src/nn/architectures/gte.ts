@@ -9,7 +9,7 @@ import type { Value } from "../../kernels/language/operation.ts";
 import { type Rotation, rotary } from "../../kernels/rotary.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
-import type { LoraOptions, LoraTarget } from "../lora.ts";
+import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer } from "./architecture.ts";
 import type { BertConfig } from "./bert.ts";
@@ -48,13 +48,7 @@ class Layer {
   constructor(config: GteConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range, layer_norm_eps } = config;
     const linear = (targets: readonly LoraTarget[], inFeatures: number, outFeatures: number, hasBias = true) =>
-      new Linear(
-        inFeatures,
-        outFeatures,
-        initializer_range,
-        targets.some((target) => lora?.targets.includes(target)) ? lora : null,
-        hasBias,
-      );
+      new Linear(inFeatures, outFeatures, initializer_range, adapterOf(lora, ...targets), hasBias);
     // One matrix, and so one adapter.
     this.attention = {
       qkv_proj: linear(["query", "key", "value"], width, 3 * width),
@@ -104,7 +98,7 @@ class Gte implements Transformer {
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
     const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: ofAttention } = this.#config;
     const dropout = layerDropout({ hidden, attention: ofAttention }, batch, options);
-    const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
+    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
     return throughLayers(embedded, this.encoder.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
   }
 }

@@ -12,7 +12,7 @@ import { add } from "../../kernels/pointwise/pointwise.ts";
 import { type Rotation, rotary } from "../../kernels/rotary.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
-import type { LoraOptions, LoraTarget } from "../lora.ts";
+import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, isWhole, nothing, only, positive, probability, type Rule, size } from "./config-rules.ts";
@@ -82,7 +82,7 @@ class Layer {
   constructor(config: ModernBertConfig, layer: number, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range: range, num_hidden_layers, norm_eps } = config;
     const linear = (targets: readonly LoraTarget[], inFeatures: number, outFeatures: number, deviation: number) =>
-      new Linear(inFeatures, outFeatures, deviation, targets.some((target) => lora?.targets.includes(target)) ? lora : null, false);
+      new Linear(inFeatures, outFeatures, deviation, adapterOf(lora, ...targets), false);
     // What is added to the stream of the layers begins smaller.
     const outward = range / Math.sqrt(2 * num_hidden_layers);
     // The embeddings' own norm is that of the first layer.

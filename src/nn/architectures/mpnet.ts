@@ -2,20 +2,21 @@
  * MPNet (Song et al. 2020): BERT's layers without types of tokens, and beside the positions' embedding a bias of the attention scores by
  * relative position, which all layers share.
  */
-import { type AttentionOptions, attention } from "../../kernels/attention.ts";
+import type { AttentionOptions } from "../../kernels/attention.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { bucketCount } from "../../kernels/language/relative-bias.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
-import type { LoraOptions, LoraTarget } from "../lora.ts";
+import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, Transformer, TransformerConfig } from "./architecture.ts";
 import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerDropout, type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
+import { type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
 import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxGelu, onnxLinear, onnxPlaces, onnxPostNorm } from "./onnx-layers.ts";
-import { type AttentionProjections, attentionProjections, type Projection } from "./projections.ts";
-import { RobertaHead } from "./roberta.ts";
+import type { Projection } from "./projections.ts";
+import { robertaHead } from "./roberta.ts";
+import { SelfAttention } from "./self-attention.ts";
 
 interface MpnetConfig extends TransformerConfig {
   readonly intermediate_size: number;
@@ -36,48 +37,31 @@ const buckets = bucketCount(bucketStarts);
 /** Positions are numbered from the one after row 1, the padding's, whatever the config says. */
 const firstPosition = 2;
 
-type Bias = NonNullable<AttentionOptions["bias"]>;
-
-class SelfAttention {
-  readonly q: Projection;
-  readonly k: Projection;
-  readonly v: Projection;
-  readonly o: Linear;
-  readonly #projections: AttentionProjections;
-  readonly #heads: number;
-
-  constructor(config: MpnetConfig, lora: LoraOptions | null, output: Linear) {
-    this.#projections = attentionProjections(config, lora);
-    this.#heads = config.num_attention_heads;
-    [this.q, this.k, this.v] = this.#projections.parts;
-    this.o = output;
-  }
-
-  /** Without `o`. */
-  forward(x: Value, batch: BatchValues, bias: Bias, { attention: dropout, tokens }: LayerDropout): Value {
-    return attention(this.#projections.forward(x, tokens), batch, { heads: this.#heads, dropout, bias });
-  }
-}
-
 class Layer {
-  readonly attention: { readonly attn: SelfAttention; readonly LayerNorm: LayerNorm };
+  readonly attention: {
+    readonly attn: { readonly q: Projection; readonly k: Projection; readonly v: Projection; readonly o: Linear };
+    readonly LayerNorm: LayerNorm;
+  };
   readonly intermediate: { readonly dense: Linear };
   readonly output: { readonly dense: Linear; readonly LayerNorm: LayerNorm };
+  readonly #self: SelfAttention;
 
   constructor(config: MpnetConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range, layer_norm_eps } = config;
     const linear = (target: LoraTarget, inFeatures: number, outFeatures: number) =>
-      new Linear(inFeatures, outFeatures, initializer_range, lora?.targets.includes(target) ? lora : null);
+      new Linear(inFeatures, outFeatures, initializer_range, adapterOf(lora, target));
     const norm = () => new LayerNorm(width, layer_norm_eps);
-    this.attention = { attn: new SelfAttention(config, lora, linear("attention.output", width, width)), LayerNorm: norm() };
+    this.#self = new SelfAttention(config, lora);
+    const { query: q, key: k, value: v } = this.#self;
+    this.attention = { attn: { q, k, v, o: linear("attention.output", width, width) }, LayerNorm: norm() };
     this.intermediate = { dense: linear("intermediate", width, inner) };
     this.output = { dense: linear("output", inner, width), LayerNorm: norm() };
   }
 
-  forward(x: Value, batch: BatchValues, bias: Bias, options: LayerOptions): Value {
+  forward(x: Value, batch: BatchValues, bias: AttentionOptions["bias"], options: LayerOptions): Value {
     const { attention, intermediate, output } = this;
     const block = {
-      attend: (input: Value) => attention.attn.forward(input, batch, bias, options),
+      attend: (input: Value) => this.#self.forward(input, batch, options, bias),
       attended: { dense: attention.attn.o, norm: attention.LayerNorm },
       expand: withGelu(intermediate.dense),
       output: { dense: output.dense, norm: output.LayerNorm },
@@ -111,7 +95,7 @@ class Mpnet implements Transformer {
     const dropout = layerDropout({ hidden, attention }, batch, options);
     const { layer: layers, relative_attention_bias } = this.encoder;
     const bias = { table: relative_attention_bias.weight, starts: bucketStarts };
-    const embedded = this.embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
+    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
     return throughLayers(embedded, layers, (layer, x, own) => layer.forward(x, batch, bias, own), dropout, options);
   }
 }
@@ -180,12 +164,7 @@ export const mpnet: Architecture<MpnetConfig> = {
     layers: "encoder.layer.",
   },
   create: (config, loraOf) => new Mpnet(config, loraOf),
-  maskedHead: {
-    create: (config) => new RobertaHead(config),
-    path: ["lm_head"],
-    decoder: "lm_head.decoder.weight",
-    byWord: ["lm_head.bias", "lm_head.decoder.bias"],
-  },
+  maskedHead: robertaHead,
   firstPosition: () => firstPosition,
   addToOnnx,
 };

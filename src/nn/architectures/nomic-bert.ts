@@ -9,7 +9,7 @@ import { silu } from "../../kernels/pointwise/pointwise.ts";
 import { type Rotation, rotary } from "../../kernels/rotary.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
-import type { LoraOptions, LoraTarget } from "../lora.ts";
+import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer } from "./architecture.ts";
 import type { BertConfig } from "./bert.ts";
@@ -49,7 +49,7 @@ class Layer {
   constructor(config: NomicBertConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range: initializerRange, layer_norm_eps } = config;
     const linear = (targets: readonly LoraTarget[], inFeatures: number, outFeatures: number) =>
-      new Linear(inFeatures, outFeatures, initializerRange, targets.some((target) => lora?.targets.includes(target)) ? lora : null, false);
+      new Linear(inFeatures, outFeatures, initializerRange, adapterOf(lora, ...targets), false);
     // One matrix, and so one adapter.
     this.attn = { Wqkv: linear(["query", "key", "value"], width, 3 * width), out_proj: linear(["attention.output"], width, width) };
     this.norm1 = new LayerNorm(width, layer_norm_eps);
@@ -100,7 +100,7 @@ class NomicBert implements Transformer {
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
     const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: ofAttention } = this.#config;
     const dropout = layerDropout({ hidden, attention: ofAttention }, batch, options);
-    const embedded = this.#embeddings.forward(batch, options.dtype ?? "f32", dropout.hidden);
+    const embedded = this.#embeddings.forward(batch, options, dropout.hidden);
     return throughLayers(embedded, this.encoder.layers, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
   }
 }

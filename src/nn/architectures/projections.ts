@@ -3,7 +3,6 @@ import { floatOf, type Value } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import { type AdapterTensors, type LoraOptions, type LoraTarget, LowRankAdapter } from "../lora.ts";
 import { Parameter, type Piece } from "../parameters/parameter.ts";
-import type { TransformerConfig } from "./architecture.ts";
 
 /** One of the layers: its weight, its bias if it has one, and its adapter's tensors if it has one. */
 export interface Projection extends Partial<AdapterTensors> {
@@ -48,15 +47,4 @@ export class Projections<const Targets extends readonly LoraTarget[]> {
     const y = matmul(x, this.#weight.stored(floatOf(x)), "nt", this.#bias && { bias: this.#bias });
     return this.#adapter?.forward(y, x, tokens) ?? y;
   }
-}
-
-/** Query, key and value of self-attention. */
-export type AttentionProjections = Projections<readonly ["query", "key", "value"]>;
-
-/** Query, key and value, which are as wide as the layers. */
-export function attentionProjections(
-  { hidden_size: width, initializer_range: initializerRange }: TransformerConfig,
-  lora: LoraOptions | null,
-): AttentionProjections {
-  return new Projections(["query", "key", "value"], { inFeatures: width, outFeatures: width, initializerRange, lora });
 }

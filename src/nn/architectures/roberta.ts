@@ -3,12 +3,12 @@ import type { Value } from "../../kernels/language/operation.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { Parameter } from "../parameters/parameter.ts";
-import type { Architecture, MaskedHead } from "./architecture.ts";
+import type { Architecture, MaskedHead, MaskedHeadKind } from "./architecture.ts";
 import { type BertConfig, bert, bertToOnnx } from "./bert.ts";
 import { maskedLogits } from "./masked-logits.ts";
 
 /** RoBERTa's head that predicts masked words. */
-export class RobertaHead implements MaskedHead {
+class RobertaHead implements MaskedHead {
   readonly bias: Parameter;
   readonly dense: Linear;
   readonly layer_norm: LayerNorm;
@@ -24,6 +24,14 @@ export class RobertaHead implements MaskedHead {
   }
 }
 
+/** The head in checkpoints; MPNet has it too. */
+export const robertaHead: MaskedHeadKind<Omit<BertConfig, "type_vocab_size">> = {
+  create: (config) => new RobertaHead(config),
+  path: ["lm_head"],
+  decoder: "lm_head.decoder.weight",
+  byWord: ["lm_head.bias", "lm_head.decoder.bias"],
+};
+
 /** fairseq numbers positions from the one after the padding's, which takes the row of its own id. */
 const firstPosition = ({ pad_token_id }: BertConfig): number => pad_token_id + 1;
 
@@ -32,12 +40,7 @@ export const roberta: Architecture<BertConfig> = {
   className: "RobertaModel",
   encoder: "roberta",
   fields: { ...bert.fields, defaults: { ...bert.fields.defaults, pad_token_id: 1 } },
-  maskedHead: {
-    create: (config) => new RobertaHead(config),
-    path: ["lm_head"],
-    decoder: "lm_head.decoder.weight",
-    byWord: ["lm_head.bias", "lm_head.decoder.bias"],
-  },
+  maskedHead: robertaHead,
   firstPosition,
   addToOnnx: (batch, config) => bertToOnnx(batch, config, "roberta", firstPosition(config)),
 };
