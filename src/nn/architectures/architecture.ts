@@ -23,7 +23,8 @@ export interface TransformerConfig {
   readonly max_position_embeddings: number;
   /** The standard deviation of fresh weights. */
   readonly initializer_range: number;
-  readonly pad_token_id: number;
+  /** Null if there is none, or below 0 as in PyTorch: only a RoBERTa's positions depend on it. */
+  readonly pad_token_id: number | null;
   /**
    * In no file, and set by `fitConfig`: `pad_token_id` is a token around every text, and the tokenizer pads with another. Then it has positions
    * like any other token.
@@ -89,7 +90,7 @@ export interface ConfigFields {
   readonly rules: Readonly<Record<string, Rule>>;
   /** Fields that a written file always states. */
   readonly written: Readonly<Record<string, unknown>>;
-  /** Fields of fractions: transformers refuses a whole number there that is not written as 2.0, which JSON.stringify cannot do. */
+  /** Fields of fractions besides `commonFractions`: transformers refuses a whole number there that is not written as 2.0, which JSON.stringify cannot do. */
   readonly fractions?: readonly string[];
 }
 

@@ -3,7 +3,7 @@ import { FormatError } from "../../errors.ts";
 import { show } from "../../show.ts";
 import type { Architecture, TransformerConfig } from "./architecture.ts";
 import { bert } from "./bert.ts";
-import { commonRules, isWhole, type Rule } from "./config-rules.ts";
+import { commonFractions, commonRules, type Rule } from "./config-rules.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
 import { gte } from "./gte.ts";
@@ -80,15 +80,13 @@ export function parseConfig(file: string, json: Readonly<Record<string, unknown>
   const given = fields.read?.(json) ?? json;
   const config: Record<string, unknown> = { ...fields.defaults, ...given, ...type };
   for (const [field, name] of Object.entries(fields.names ?? {})) config[field] = given[name] ?? config[field];
-  config.pad_token_id ??= fields.defaults.pad_token_id;
   for (const [field, rule] of Object.entries({ ...commonRules, ...fields.rules }))
     if (!rule.fits(config[field], config)) refuse(fieldName(type, field), config[field], rule);
   const expect = (field: string, fits: boolean, wanted: string) => {
     if (!fits) refuse(fieldName(type, field), config[field], { wanted });
   };
   const parsed = config as unknown as TransformerConfig;
-  const { hidden_size, num_attention_heads, vocab_size } = parsed;
-  expect("pad_token_id", isWhole(config.pad_token_id, 0, vocab_size - 1), `the id of a token, below vocab_size ${vocab_size}`);
+  const { hidden_size, num_attention_heads } = parsed;
   expect(
     "num_attention_heads",
     hidden_size % 4 === 0 && hidden_size % (num_attention_heads * 2) === 0,
@@ -119,7 +117,12 @@ export function configText(
   const renamed = new Set(Object.values(fields.names ?? {}));
   const entries = Object.entries(config).filter(([field]) => !renamed.has(field));
   const own = Object.fromEntries(entries.map(([field, value]) => [fieldName(config, field), value]));
-  const text = JSON.stringify({ ...own, architectures: [className], ...fields.written, ...more }, null, 2);
-  const withPoint = (json: string, field: string) => json.replace(new RegExp(`^(  "${field}": \\d+)(?=,?$)`, "m"), "$1.0");
-  return `${(fields.fractions ?? []).reduce(withPoint, text)}\n`;
+  return fieldsText(config, { ...own, architectures: [className], ...fields.written, ...more });
+}
+
+/** A `config.json` with these fields, of a model of this type. */
+export function fieldsText(type: Pick<TransformerConfig, "model_type">, json: Readonly<Record<string, unknown>>): string {
+  const { fractions = [] } = architectureOf(type).fields;
+  const withPoint = (text: string, field: string) => text.replace(new RegExp(`^(  "${field}": \\d+)(?=,?$)`, "m"), "$1.0");
+  return `${[...commonFractions, ...fractions].reduce(withPoint, JSON.stringify(json, null, 2))}\n`;
 }

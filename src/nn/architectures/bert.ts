@@ -8,7 +8,7 @@ import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
-import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
+import { exactGelu, notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, type OnnxEmbeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
@@ -144,7 +144,7 @@ export const bert: Architecture<BertConfig> = {
       type_vocab_size: size(2 ** 16),
       hidden_dropout_prob: probability,
       attention_probs_dropout_prob: probability,
-      layer_norm_eps: positive,
+      layer_norm_eps: notNegative,
       hidden_act: exactGelu,
       position_embedding_type: only("absolute"),
     },

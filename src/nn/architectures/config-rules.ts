@@ -18,6 +18,7 @@ export const isWhole = (value: unknown, least: number, most: number): boolean =>
 
 export const size = (most: number): Rule => ({ fits: (value) => isWhole(value, 1, most), wanted: `a whole number from 1 to ${most}` });
 export const probability: Rule = { fits: (value) => isNumber(value) && value >= 0 && value < 1, wanted: "in [0, 1)" };
+export const notNegative: Rule = { fits: (value) => isNumber(value) && value >= 0, wanted: "a number of at least 0" };
 export const positive: Rule = { fits: (value) => isNumber(value) && value > 0, wanted: "a positive number" };
 /** For a field that would change the computation and is not supported: the values that leave the computation unchanged, or nothing. */
 export const only = (...values: readonly unknown[]): Rule => ({
@@ -44,8 +45,14 @@ export const commonRules: Readonly<Record<string, Rule>> = {
   num_hidden_layers: size(1024),
   num_attention_heads: size(1024),
   max_position_embeddings: size(2 ** 20),
-  initializer_range: positive,
+  initializer_range: notNegative,
+  pad_token_id: {
+    fits: (value, { vocab_size }) => value === null || isWhole(value, -Number(vocab_size), Number(vocab_size) - 1),
+    wanted: "the id of a token, below vocab_size, or null",
+  },
   is_decoder: only(false),
+  // transformers 5 then hides later tokens in an encoder too.
+  is_causal: only(false),
   add_cross_attention: only(false),
   is_encoder_decoder: only(false),
   pruned_heads: nothing,
@@ -54,3 +61,6 @@ export const commonRules: Readonly<Record<string, Rule>> = {
     remedy: "Use the model that it was quantized from, or save it dequantized in Python (model.dequantize()).",
   },
 };
+
+/** The fields of fractions that several architectures have. */
+export const commonFractions: readonly string[] = ["initializer_range", "layer_norm_eps", "norm_eps"];

@@ -13,7 +13,7 @@ import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer } from "./architecture.ts";
 import type { BertConfig } from "./bert.ts";
-import { exactGelu, isNumber, isWhole, only, positive, probability, size } from "./config-rules.ts";
+import { exactGelu, isNumber, isWhole, notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerOptions, layerDropout, type PostNormBlock, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
@@ -181,7 +181,7 @@ export const gte: Architecture<GteConfig> = {
       type_vocab_size: { fits: (value) => isWhole(value, 0, 2 ** 16), wanted: `a whole number from 0 to ${2 ** 16}` },
       hidden_dropout_prob: probability,
       attention_probs_dropout_prob: probability,
-      layer_norm_eps: positive,
+      layer_norm_eps: notNegative,
       rope_parameters: rotation,
       rope_scaling: { fits: (value) => value === undefined || value === null, wanted: 'absent, or of the type "ntk" without mixed_b' },
       hidden_act: exactGelu,

@@ -15,7 +15,7 @@ import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
-import { exactGelu, isWhole, nothing, only, positive, probability, type Rule, size } from "./config-rules.ts";
+import { exactGelu, nothing, notNegative, only, positive, probability, type Rule, size } from "./config-rules.ts";
 import { afterAttention, type LayerOptions, layerDropout, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, onnxGelu, onnxLinear, onnxPlaces, onnxRows } from "./onnx-layers.ts";
@@ -67,7 +67,7 @@ function attentionOf(config: ModernBertConfig, layer: number): LayerAttention {
   const isFull = reach === "full_attention";
   return {
     rotation: rotationOf(rope_parameters?.[reach], isFull ? global_rope_theta : (local_rope_theta ?? global_rope_theta)),
-    window: isFull ? null : local_attention / 2,
+    window: isFull ? null : Math.floor(local_attention / 2),
   };
 }
 
@@ -256,14 +256,14 @@ export const modernbert: Architecture<ModernBertConfig> = {
     rules: {
       num_attention_heads: turningHeads,
       intermediate_size: size(2 ** 20),
-      norm_eps: positive,
+      norm_eps: notNegative,
       attention_dropout: probability,
       embedding_dropout: probability,
       mlp_dropout: probability,
-      local_attention: { fits: (value) => isWhole(value, 2, 2 ** 20) && Number(value) % 2 === 0, wanted: "an even number of at least 2" },
+      local_attention: size(2 ** 20),
       // transformers 5 has it for the tokens on one side, and sets local_attention by it.
       sliding_window: {
-        fits: (value, { local_attention }) => value === undefined || value === null || value === Number(local_attention) / 2,
+        fits: (value, { local_attention }) => value === undefined || value === null || value === Math.floor(Number(local_attention) / 2),
         wanted: "half of local_attention",
       },
       layer_types: reaches,

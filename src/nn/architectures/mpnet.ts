@@ -10,7 +10,7 @@ import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, Transformer, TransformerConfig } from "./architecture.ts";
-import { exactGelu, only, positive, probability, size } from "./config-rules.ts";
+import { exactGelu, notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
 import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxGelu, onnxLinear, onnxPlaces, onnxPostNorm } from "./onnx-layers.ts";
@@ -77,8 +77,10 @@ class Mpnet implements Transformer {
 
   constructor(config: MpnetConfig, loraOf: (layer: number) => LoraOptions | null) {
     this.#config = config;
-    this.embeddings = new Embeddings({ ...config, width: config.hidden_size });
-    const { num_hidden_layers, num_attention_heads, initializer_range } = config;
+    const { num_hidden_layers, num_attention_heads, initializer_range, hidden_size: width } = config;
+    const { vocab_size, max_position_embeddings, layer_norm_eps } = config;
+    // Not a type_vocab_size that the file may have: it says nothing here.
+    this.embeddings = new Embeddings({ vocab_size, max_position_embeddings, width, initializer_range, layer_norm_eps });
     this.encoder = {
       layer: Array.from({ length: num_hidden_layers }, (_, layer) => new Layer(config, loraOf(layer))),
       // A bias by its name, which has no weight decay in transformers either.
@@ -152,7 +154,7 @@ export const mpnet: Architecture<MpnetConfig> = {
       intermediate_size: size(2 ** 20),
       hidden_dropout_prob: probability,
       attention_probs_dropout_prob: probability,
-      layer_norm_eps: positive,
+      layer_norm_eps: notNegative,
       hidden_act: exactGelu,
       relative_attention_num_buckets: only(buckets),
     },

@@ -13,7 +13,7 @@ import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer } from "./architecture.ts";
 import type { BertConfig } from "./bert.ts";
-import { isNumber, only, positive, probability, size } from "./config-rules.ts";
+import { isNumber, notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerOptions, layerDropout, type PostNormBlock, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
@@ -192,7 +192,7 @@ export const nomicBert: Architecture<NomicBertConfig> = {
       type_vocab_size: size(2 ** 16),
       hidden_dropout_prob: probability,
       attention_probs_dropout_prob: probability,
-      layer_norm_eps: positive,
+      layer_norm_eps: notNegative,
       rope_parameters: rotation,
       hidden_act: only("silu"),
       // Of the first implementation, which has more forms than transformers.

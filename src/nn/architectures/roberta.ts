@@ -5,6 +5,7 @@ import { Linear } from "../linear.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, MaskedHead, MaskedHeadKind } from "./architecture.ts";
 import { type BertConfig, bert, bertToOnnx } from "./bert.ts";
+import { isWhole } from "./config-rules.ts";
 import { maskedLogits } from "./masked-logits.ts";
 
 /** RoBERTa's head that predicts masked words. */
@@ -33,13 +34,21 @@ export const robertaHead: MaskedHeadKind<Omit<BertConfig, "type_vocab_size">> = 
 };
 
 /** fairseq numbers positions from the one after the padding's, which takes the row of its own id. */
-const firstPosition = ({ pad_token_id }: BertConfig): number => pad_token_id + 1;
+const firstPosition = ({ pad_token_id }: BertConfig): number => pad_token_id! + 1;
+
+const rules: typeof bert.fields.rules = {
+  ...bert.fields.rules,
+  pad_token_id: {
+    fits: (value, { vocab_size }) => isWhole(value, -1, Number(vocab_size) - 1),
+    wanted: "the id of a token, below vocab_size, or -1: positions begin after it",
+  },
+};
 
 export const roberta: Architecture<BertConfig> = {
   ...bert,
   className: "RobertaModel",
   encoder: "roberta",
-  fields: { ...bert.fields, defaults: { ...bert.fields.defaults, pad_token_id: 1 } },
+  fields: { ...bert.fields, defaults: { ...bert.fields.defaults, pad_token_id: 1 }, rules },
   maskedHead: robertaHead,
   firstPosition,
   addToOnnx: (batch, config) => bertToOnnx(batch, config, "roberta", firstPosition(config)),

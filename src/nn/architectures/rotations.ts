@@ -7,6 +7,8 @@ import { type AttentionSize, type OnnxBatch, onnxAttended, onnxPlaces } from "./
 /** The rotations of a file of transformers 5. */
 export interface RopeParameters {
   readonly rope_type?: "default" | "linear";
+  /** The older name of rope_type. */
+  readonly type?: "default" | "linear";
   readonly rope_theta?: number;
   /** Of the type linear. */
   readonly factor?: number;
@@ -14,7 +16,7 @@ export interface RopeParameters {
 
 /** A rotation; `theta` is the architecture's own, for a file that names none. */
 export function rotationOf(parameters: RopeParameters | null | undefined, theta: number): Rotation {
-  const { rope_type, rope_theta = theta, factor } = parameters ?? {};
+  const { type, rope_type = type, rope_theta = theta, factor } = parameters ?? {};
   return rope_type === "linear" && factor !== undefined ? { theta: rope_theta, factor } : { theta: rope_theta };
 }
 
@@ -23,7 +25,7 @@ const isPositive = (value: unknown) => positive.fits(value, {});
 /** Whether a value describes a rotation, of one of the types that are supported. */
 export function isRotation(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const { rope_type = "default", rope_theta = 1, factor } = value as Readonly<Record<string, unknown>>;
+  const { type = "default", rope_type = type, rope_theta = 1, factor } = value as Readonly<Record<string, unknown>>;
   return isPositive(rope_theta) && (rope_type === "default" || (rope_type === "linear" && isPositive(factor)));
 }
 

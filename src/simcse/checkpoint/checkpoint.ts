@@ -242,14 +242,17 @@ export interface LocatedTensor {
   readonly shape: readonly number[];
 }
 
-/** Finds a model's tensors in a checkpoint. Throws `FormatError` for one that is missing or has another shape. */
+/**
+ * Finds a model's tensors in a checkpoint. Throws `FormatError` for one that is missing or has another shape, and for one of a
+ * sentence-transformers module that nothing uses.
+ */
 export function locateTensors(
   weights: Weights,
   config: TransformerConfig,
   wanted: Iterable<readonly [string, { readonly shape: readonly number[] }]>,
 ): LocatedTensor[] {
   const names = new CheckpointNames(weights, config);
-  return Array.from(wanted, ([name, { shape }]) => {
+  const located = Array.from(wanted, ([name, { shape }]) => {
     const source = names.find(name);
     if (source === null) {
       if (isSentenceHead(name)) throw missingInModule(weights, name);
@@ -270,14 +273,21 @@ export function locateTensors(
     }
     return { name, source, shape };
   });
+  const used = new Set(located.map(({ source }) => source));
+  const unused = [...weights.tensors.keys()].find((name) => isSentenceHead(name) && !used.has(name));
+  if (unused === undefined) return located;
+  const { path, source } = originOf(weights, unused);
+  throw new FormatError(`${path}: the module's config.json has no place for the tensor ${source}.`, belongingConfig);
 }
+
+const belongingConfig = "Use the config.json that belongs to the module's weights.";
 
 /** The error for a tensor that a module after the transformer lacks. The module's other tensors say where it is. */
 function missingInModule(weights: Weights, name: string): FormatError {
   const step = /^sentenceHead\.steps\.\d+\./.exec(name)![0];
   const other = [...weights.tensors.keys()].find((known) => known.startsWith(step));
   const { path } = other === undefined ? weights : originOf(weights, other);
-  return new FormatError(`${path} has no tensor ${name.slice(step.length)}.`, "Use the config.json that belongs to the module's weights.");
+  return new FormatError(`${path} has no tensor ${name.slice(step.length)}.`, belongingConfig);
 }
 
 /**

@@ -13,7 +13,7 @@ import { encodeSafetensors, type TensorToWrite } from "../../io/weights/safetens
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { openRequiredWeights } from "../../io/weights.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
-import { architectureOf, fieldName, firstPosition } from "../../nn/architectures/architectures.ts";
+import { architectureOf, fieldName, fieldsText, firstPosition } from "../../nn/architectures/architectures.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { quoted, show } from "../../show.ts";
 import { readConfig, usualLength } from "./checkpoint.ts";
@@ -70,7 +70,7 @@ export async function studentFiles(teacher: Folder, options: StudentOptions = {}
   const inTransformer = (name: string) => fileIn(transformer ?? "", name);
   return [
     ...copied,
-    { name: inTransformer("config.json"), content: `${JSON.stringify(config, null, 2)}\n` },
+    { name: inTransformer("config.json"), content: fieldsText(model, config) },
     ...Array.from(tokenizerFiles, ([name, content]) => ({ name: inTransformer(name), content })),
     ...(await Promise.all(
       modules.map(async (module) => weightsFile(module.folder, module.path, parts, (weights) => takeAll(weights, parts))),
@@ -102,14 +102,16 @@ function renumberedIds(
 ): Readonly<Record<string, number | null>> {
   const ids = new Map(rows.map((old, id) => [old, id]));
   const { pad_token_id: padding } = model;
-  if (firstPosition({ ...model, pad_token_id: ids.get(padding) ?? -1 }) !== firstPosition(model)) {
+  // What is no token, null or below 0, stays as it is.
+  const renumbered = (id: number | null) => (id === null || id < 0 ? id : (ids.get(id) ?? null));
+  if (firstPosition({ ...model, pad_token_id: renumbered(padding) ?? -1 }) !== firstPosition(model)) {
     throw new FormatError(
       `${pathIn(folder, "config.json")}: the positions begin after pad_token_id ${padding}, which the vocabulary of the student gives to another token.`,
       "Keep more tokens.",
     );
   }
   const named = Object.entries({ pad_token_id: padding, ...config }).filter(([field]) => field.endsWith("_token_id"));
-  return Object.fromEntries(named.flatMap(([field, id]) => (typeof id === "number" ? [[field, ids.get(id) ?? null]] : [])));
+  return Object.fromEntries(named.flatMap(([field, id]) => (typeof id === "number" ? [[field, renumbered(id)]] : [])));
 }
 
 async function weightsFile(

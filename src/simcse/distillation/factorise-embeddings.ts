@@ -14,7 +14,7 @@ import { encodeSafetensors, f32Tensor, type TensorToWrite } from "../../io/weigh
 import type { Weights } from "../../io/weights/tensor-file.ts";
 import { openRequiredWeights } from "../../io/weights.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
-import { architectureOf } from "../../nn/architectures/architectures.ts";
+import { architectureOf, fieldsText } from "../../nn/architectures/architectures.ts";
 import { readConfig } from "../checkpoint/checkpoint.ts";
 import { CheckpointNames } from "../checkpoint/checkpoint-names.ts";
 import { sentenceTransformersLayout } from "../checkpoint/sentence-transformers.ts";
@@ -52,7 +52,7 @@ export async function factoriseEmbeddings(model: MemoryFolder, embeddings: Facto
   const { transformer } = await sentenceTransformersLayout(model);
   const inTransformer = (name: string) => fileIn(transformer ?? "", name);
   await model.write(inTransformer(weightsForms.F32.file), encodeSafetensors(tensors));
-  await model.write(inTransformer("config.json"), `${JSON.stringify(json, null, 2)}\n`);
+  await model.write(inTransformer("config.json"), fieldsText(json, json));
 }
 
 function checkSize({ model_type, hidden_size }: TransformerConfig, size: number): void {

@@ -6,6 +6,7 @@ import { OptionError } from "../../errors.ts";
 import { type Folder, MemoryFolder, type NamedContent, readObject } from "../../io/folder.ts";
 import { countTokens, type PrunedTokenizer, pruneTokenizer } from "../../io/tokenizer/prune.ts";
 import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
+import { fieldsText } from "../../nn/architectures/architectures.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { readConfig } from "../checkpoint/checkpoint.ts";
 import { studentFiles } from "../checkpoint/student.ts";
@@ -106,14 +107,15 @@ async function freshFiles(
 ): Promise<NamedContent[]> {
   const own = await readConfig(teacher);
   const tokenizer = pruned ?? (await loadTokenizer(own.folder));
+  const { folder, transformer } = await readConfig(config);
   const json = {
-    ...(await readObject((await readConfig(config)).folder, "config.json")),
+    ...(await readObject(folder, "config.json")),
     vocab_size: tokenizer.vocabSize,
     pad_token_id: tokenizer.padId,
     simcse: { pooler_type: own.pooler ?? pooler, max_seq_length: own.maxLength },
   };
   return [
-    { name: "config.json", content: `${JSON.stringify(json, null, 2)}\n` },
+    { name: "config.json", content: fieldsText(transformer, json) },
     ...Array.from(tokenizer.files, ([name, content]) => ({ name, content })),
   ];
 }

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../../src/errors.ts";
 import { architectureOf, configText, longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { namedPieces } from "../../../src/nn/parameters/parameter.ts";
 
 const minimal = {
   vocab_size: 22,
@@ -24,6 +25,7 @@ it("takes heads of any even size, as TinyBERT has them", () => {
 describe("a config is refused for", () => {
   it.each<[field: string, value: unknown]>([
     ["is_decoder", true],
+    ["is_causal", true],
     ["add_cross_attention", true],
     ["is_encoder_decoder", true],
     ["position_embedding_type", "relative_key_query"],
@@ -43,8 +45,9 @@ describe("a config is refused for", () => {
     ["hidden_size", JSON.parse("[".repeat(4000) + "]".repeat(4000))],
     ["num_attention_heads", 3],
     ["pad_token_id", 22],
-    ["pad_token_id", -1],
-    ["layer_norm_eps", 0],
+    ["pad_token_id", -23],
+    ["layer_norm_eps", -1],
+    ["initializer_range", -1],
     ["max_position_embeddings", 2 ** 40],
     ["attention_probs_dropout_prob", 1],
   ])("its %s", (field, value) => {
@@ -105,16 +108,17 @@ describe("a config is refused for", () => {
     expect(() => modern({ num_attention_heads: 4 })).toThrow(
       "num_attention_heads must be a divisor of hidden_size with heads of a multiple of 8",
     );
-    expect(() => modern({ local_attention: 7 })).toThrow("local_attention must be an even number");
+    expect(() => modern({ local_attention: 0 })).toThrow("local_attention must be a whole number from 1");
     // transformers 5: one side's tokens, from which local_attention is set.
     expect(modern({ local_attention: 16, sliding_window: 8 })).toMatchObject({ local_attention: 16 });
+    expect(modern({ local_attention: 7, sliding_window: 3 })).toMatchObject({ local_attention: 7 });
     expect(() => modern({ local_attention: 16, sliding_window: 16 })).toThrow("sliding_window must be half of local_attention");
     expect(() => modern({ layer_types: ["full_attention"] })).toThrow(
       'layer_types must be "full_attention" or "sliding_attention" for each layer',
     );
     expect(() => modern({ norm_bias: true })).toThrow("norm_bias must be false");
     expect(() => modern({ rope_scaling: { type: "linear", factor: 2 } })).toThrow("rope_scaling must be absent");
-    for (const rope of [{ rope_type: "yarn", rope_theta: 10_000 }, { rope_theta: -1 }]) {
+    for (const rope of [{ rope_type: "yarn", rope_theta: 10_000 }, { type: "dynamic", factor: 2 }, { rope_theta: -1 }]) {
       expect(() => modern({ rope_parameters: { full_attention: rope } })).toThrow("rope_parameters must be for full_attention");
     }
   });
@@ -166,12 +170,23 @@ describe("a config is refused for", () => {
   it("a ModernBERT's student that would give a layer another reach or norm", () => {
     const config = parse({ model_type: "modernbert", pad_token_id: 0, num_attention_heads: 2, num_hidden_layers: 7 });
     // transformers takes no whole number for it.
-    expect(configText({ ...config, ...{ initializer_cutoff_factor: 2 } })).toContain('"initializer_cutoff_factor": 2.0,');
+    expect(configText({ ...config, ...{ initializer_cutoff_factor: 2, norm_eps: 0 } })).toMatch(
+      /"norm_eps": 0\.0,.*"initializer_cutoff_factor": 2\.0,/s,
+    );
     const { withLayers } = architectureOf(config);
     expect(withLayers!(config, [0, 2, 3, 6])).toEqual({
       layer_types: ["full_attention", "sliding_attention", "full_attention", "full_attention"],
     });
     expect(() => withLayers!(config, [3, 0])).toThrow("The first layer of a student of a ModernBERT is layer 0, found 3.");
+  });
+
+  it("no padding token where positions begin after it", () => {
+    for (const pad_token_id of [null, -2, 22]) {
+      expect(() => parse({ model_type: "roberta", pad_token_id })).toThrow(
+        "pad_token_id must be the id of a token, below vocab_size, or -1",
+      );
+    }
+    expect(longestSentence(parse({ model_type: "roberta", pad_token_id: -1 }))).toBe(40);
   });
 
   it("too few positions for a sentence", () => {
@@ -186,8 +201,21 @@ describe("what leaves the computation as it is", () => {
     ["one type of token", { type_vocab_size: 1 }],
     ["fields that no computation needs", { use_cache: true, classifier_dropout: null, id2label: { 0: "a" } }],
     ["no padding token", { pad_token_id: null }],
+    ["a padding token counted from the end", { pad_token_id: -1 }],
+    ["norms without an epsilon, and fresh weights of zeros", { layer_norm_eps: 0, initializer_range: 0 }],
   ])("is taken: %s", (_, fields) => {
     expect(parse(fields)).toMatchObject(minimal);
+  });
+
+  it.each(["distilbert", "mpnet"])("is taken: types of tokens in a %s, which has none", (model_type) => {
+    const config = parse({ model_type, dim: 16, n_layers: 2, n_heads: 2, hidden_dim: 32, type_vocab_size: 0 });
+    const names = [...namedPieces(architectureOf(config).create(config, () => null)).keys()];
+    expect(names.filter((name) => name.startsWith("embeddings.")).map((name) => name.split(".")[1])).toEqual([
+      "word_embeddings",
+      "position_embeddings",
+      "LayerNorm",
+      "LayerNorm",
+    ]);
   });
 
   it("has as many tokens as positions, less the two that RoBERTa's padding takes", () => {
