@@ -39,7 +39,7 @@ const tokenizerArguments = onlyKeys(
   "padding_side",
   "clean_up_tokenization_spaces",
 );
-const configArguments = onlyKeys(...LOADING);
+const configArguments = onlyKeys(...LOADING, "use_cache", "output_hidden_states", "output_attentions", "return_dict");
 
 /** The fields of `sentence_bert_config.json`. */
 const TRANSFORMER_SETTINGS: Readonly<Record<string, Harmless>> = {
@@ -48,6 +48,11 @@ const TRANSFORMER_SETTINGS: Readonly<Record<string, Harmless>> = {
   modality_config: (value) =>
     isJsonObject(value) && (!isJsonObject(value.text) || (value.text.method_output_name ?? LAST_LAYER) === LAST_LAYER),
   processing_kwargs: (value) => isJsonObject(value) && Object.values(value).every(onlyKeys("padding", "pad_to_multiple_of", "truncation")),
+  // Another length for queries or documents, queries filled up with masks, and another folder's tokenizer.
+  query_length: only(),
+  document_length: only(),
+  query_expansion: only(),
+  tokenizer_name_or_path: only(),
   model_kwargs: modelArguments,
   model_args: modelArguments,
   processor_kwargs: tokenizerArguments,

@@ -218,7 +218,7 @@ function poolerOf(pooling: Pooling, steps: readonly SentenceStep[]): PoolerType 
 async function readPooling(folder: Folder): Promise<Pick<SentenceHeadConfig, "poolings" | "includePrompt">> {
   const path = pathIn(folder, "config.json");
   const config = await readObject(folder, "config.json");
-  const { pooling_mode: mode, include_prompt: includePrompt = true } = config;
+  const { include_prompt: includePrompt = true } = config;
   // Python takes 1 for true.
   const unclear = POOLINGS.find(({ flag }) => ![undefined, null, false, true, 0, 1].includes(config[flag] as boolean));
   if (unclear !== undefined) {
@@ -226,7 +226,7 @@ async function readPooling(folder: Folder): Promise<Pick<SentenceHeadConfig, "po
   }
   const flags = POOLINGS.filter(({ flag }) => config[flag] === true || config[flag] === 1).map(({ mode }) => mode);
   // The default is the mean.
-  const said = mode ?? (flags.length === 0 ? "mean" : flags);
+  const { pooling_mode: said = flags.length === 0 ? "mean" : flags } = config;
   const modes: readonly unknown[] = Array.isArray(said) ? said : [said];
   const poolings = modes.map((mode) => POOLINGS.find((known) => known.mode === mode)?.pooling);
   checkTruth(path, "include_prompt", includePrompt);
@@ -244,7 +244,10 @@ const STEPS: Readonly<Record<string, (folder: Folder) => Promise<SentenceStep | 
     const { dimension } = await readObject(folder, "config.json");
     return { kind: "layerNorm", width: sizeIn(folder, "dimension", dimension) };
   },
-  Normalize: async () => ({ kind: "normalize" }),
+  Normalize: async (folder) => {
+    checkVectors(folder, (await findObject(folder, "config.json")) ?? {});
+    return { kind: "normalize" };
+  },
   Dropout: async () => null,
 };
 
@@ -263,17 +266,21 @@ function checkTruth(path: string, field: string, value: unknown): asserts value 
   if (typeof value !== "boolean") throw new FormatError(`${path}: ${field} must be true or false, found ${show(value)}`, GET_AGAIN);
 }
 
+/** Throws `FormatError` for a layer of something else than the sentence's vector. */
+function checkVectors(folder: Folder, config: Readonly<Record<string, unknown>>): void {
+  const vectors = ["module_input_name", "module_output_name"].map((field) => config[field] ?? "sentence_embedding");
+  if (vectors.every((vector) => vector === "sentence_embedding")) return;
+  throw new FormatError(
+    `${pathIn(folder, "config.json")} is a layer from ${vectors.map((vector) => show(vector)).join(" to ")}, expected the sentence's vector`,
+    WITHOUT_MODULES,
+  );
+}
+
 async function readDense(folder: Folder): Promise<DenseStep> {
   const path = pathIn(folder, "config.json");
   const config = await readObject(folder, "config.json");
   const { in_features, out_features, bias = true, activation_function: name = `${ACTIVATIONS}Tanh`, use_residual = false } = config;
-  const vectors = ["module_input_name", "module_output_name"].map((field) => config[field] ?? "sentence_embedding");
-  if (vectors.some((vector) => vector !== "sentence_embedding")) {
-    throw new FormatError(
-      `${path} is a layer from ${vectors.map((vector) => show(vector)).join(" to ")}, expected the sentence's vector`,
-      WITHOUT_MODULES,
-    );
-  }
+  checkVectors(folder, config);
   const activation = activationNames.find((known) => typeof name === "string" && name.startsWith("torch.") && name.endsWith(`.${known}`));
   checkTruth(path, "bias", bias);
   checkTruth(path, "use_residual", use_residual);

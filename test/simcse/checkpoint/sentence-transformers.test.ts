@@ -102,6 +102,10 @@ describe("settings that change the vectors and are not applied are refused by na
     ["model_args", { num_hidden_layers: 1 }],
     ["tokenizer_args", { do_lower_case: false }],
     ["processor_kwargs", { truncation_side: "left" }],
+    ["query_length", 8],
+    ["document_length", 8],
+    ["query_expansion", { strategy: "fixed", length: 8 }],
+    ["tokenizer_name_or_path", "bert-base-uncased"],
   ])("%s", async (name, value) => {
     await expect(readConfig(await folderWith({ ...mean, [settings]: { [name]: value } }))).rejects.toThrow(`${settings}: ${name} is `);
   });
@@ -125,7 +129,8 @@ describe("settings that change the vectors and are not applied are refused by na
   it("others are not", async () => {
     const harmless = {
       model_args: { torch_dtype: "float16", trust_remote_code: true },
-      config_args: {},
+      config_args: { use_cache: false },
+      query_length: null,
       tokenizer_args: null,
       unpad_inputs: false,
     };
@@ -221,10 +226,20 @@ describe("a folder is refused, and its transformer read with a pooler of one's o
     ],
     ["no pooling", { "modules.json": [transformer] }, "expected Pooling"],
     ["a way of pooling that is none", { ...mean, "1_Pooling/config.json": { pooling_mode: "constructor" } }, 'pools by ["constructor"]'],
+    ["pooling in a way that is null", { ...mean, "1_Pooling/config.json": { pooling_mode: null } }, "pools by [null]"],
     ["pooling that is null", { ...mean, "1_Pooling/config.json": null }, "must hold a JSON object, found null"],
     ["pooling in a thousand ways", { ...mean, "1_Pooling/config.json": { pooling_mode: Array(1000).fill("mean") } }, "pools by"],
     ["an unknown activation", withDense({ ...dense, activation_function: "torch.nn.Softmax" }), 'the activation "torch.nn.Softmax"'],
     ["a dense layer of tokens", withDense({ ...dense, module_input_name: "token_embeddings" }), 'a layer from "token_embeddings"'],
+    [
+      "unit length of tokens",
+      {
+        ...mean,
+        "modules.json": [transformer, pooling, laterModule("Normalize")],
+        "2_Normalize/config.json": { module_input_name: "token_embeddings" },
+      },
+      'a layer from "token_embeddings"',
+    ],
     ["a dense layer of no size", withDense({ ...dense, out_features: 0 }), "out_features must be from 1 to"],
     ["a dense layer of another width", withDense({ ...dense, in_features: 64 }), "takes vectors of 64 numbers after one that gives 32"],
     ["a dense layer that is null", withDense(null), "must hold a JSON object, found null"],
@@ -333,6 +348,11 @@ describe("a dense layer's weights", () => {
   it.each<[string, readonly TensorToWrite[], string]>([
     ["of another shape", [tensor("weight", [5, 32]), tensor("bias", [4])], "model.safetensors: linear.weight has shape [5, 32]"],
     ["that are missing", [tensor("bias", [4])], "model.safetensors has no tensor linear.weight"],
+    [
+      "that its config has no place for",
+      [tensor("weight", [4, 32]), tensor("bias", [4]), tensor("scale", [4])],
+      "no place for the tensor linear.scale",
+    ],
     ["that are not finite", [tensor("weight", [4, 32], Number.NaN), tensor("bias", [4])], 'element 0 of tensor "linear.weight" is NaN'],
   ])("%s are named by their own file", async (_, tensors, message) => {
     await expect(load(tensors)).rejects.toThrow(FormatError);
