@@ -4,12 +4,13 @@
  * A column's meaning comes from the caller (`sent0=question,sent1=answer`), from its name (the original's `sent0`, `sent1`, `hard_neg`, and
  * common alternatives), or otherwise from its place as in the original: sentence, its pair, its hard negative. Ambiguous tables are
  * refused. A cell of JSON or Parquet may list several texts that belong to the row's sentence, or several hard negatives, as in
- * FlagEmbedding's files: the row is then an example for each of them, and for each pair of both.
+ * FlagEmbedding's files, and several columns may have hard negatives (`negative_1`, `negative_2`), as sentence-transformers' miner writes them:
+ * the row is then an example for each of them, and for each pair of both.
  */
 import { DataError } from "../errors.ts";
 import { plural, show } from "../show.ts";
 import { assignColumns, type ColumnAssignment } from "./examples/columns.ts";
-import { columnRoles, textRoles } from "./text/column-names.ts";
+import { type ColumnRole, columnRoles, textRoles } from "./text/column-names.ts";
 import { numberIn } from "./text/number.ts";
 import type { ByteSource } from "./text/source.ts";
 import { fieldOf, openTable, orProblem, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
@@ -80,7 +81,7 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
   const assignment = assignColumns(table, first, chosen);
   const kind = kindOf(table, assignment);
   let missing = 0;
-  const columns = Object.values(assignment.columns);
+  const columns = [...Object.values(assignment.columns), ...assignment.moreNegatives];
 
   async function* parsed(): AsyncGenerator<ParsedRow> {
     for await (const row of rows) {
@@ -111,12 +112,19 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
   function parse(row: Row): ParsedRow {
     const { score, label } = assignment.columns;
     const mayList = score === undefined && label === undefined;
+    const textsIn = (column: string, role: ColumnRole) => {
+      const value = fieldOf(row, column);
+      const list = mayList && role !== "sent0" && Array.isArray(value) && value.length > 0 ? (value as unknown[]) : [value];
+      return list.map((one) => textOf(table, row, column, one));
+    };
     const texts = textRoles.flatMap((role) => {
       const column = assignment.columns[role];
       if (column === undefined) return [];
-      const value = fieldOf(row, column);
-      const list = mayList && role !== "sent0" && Array.isArray(value) && value.length > 0 ? (value as unknown[]) : [value];
-      return [list.map((one) => filled(textOf(table, row, column, one)))];
+      const more = role === "hard_neg" ? assignment.moreNegatives : [];
+      const all = [column, ...more].flatMap((one) => textsIn(one, role));
+      // A row may have fewer hard negatives than there are columns for them.
+      const given = more.length === 0 ? [] : all.filter((text): text is string => Boolean(text));
+      return [given.length > 0 ? given : all.slice(0, all.length - more.length).map(filled)];
     });
     if (score !== undefined) return { texts, score: numberOf(table, row, score) };
     if (label === undefined) return { texts };

@@ -28,6 +28,18 @@ describe("what the columns are", () => {
     ["another order", "a.csv", "hard_neg,sent0,sent1\nN,a,b\n", [["a", "b", "N"]]],
     ["synonyms", "a.csv", "Answer,Question\nb,a\n", [["a", "b"]]],
     ["anchor, positive, negative", "a.jsonl", '{"negative":"n","anchor":"a","positive":"p"}\n', [["a", "p", "n"]]],
+    [
+      "a column for each of several negatives",
+      "a.csv",
+      "anchor,positive,negative_1,negative_2,negative_3\na,p,x,y,z\nb,q,,v,\nc,r,,,\n",
+      [
+        ["a", "p", "x"],
+        ["a", "p", "y"],
+        ["a", "p", "z"],
+        ["b", "q", "v"],
+        ["c", "r", " "],
+      ],
+    ],
     ["no name that says it: their places", "a.csv", "left,right\nA cat sits.,A cat is sitting.\n", [["A cat sits.", "A cat is sitting."]]],
     ["one column of whatever name", "a.csv", "caption\nA cat sits.\n", [["A cat sits."]]],
     ["semicolons", "a.csv", "sent0;sent1\nA man, plays;Someone plays\n", [["A man, plays", "Someone plays"]]],
@@ -81,6 +93,14 @@ describe("what the columns are", () => {
     ["sent1=2,sent0=3", "nr,antwort,frage\n1,b,a\n", [["a", "b"]]],
     ["_,sent1,sent0", "nr,antwort,frage\n1,b,a\n", [["a", "b"]]],
     ["sent0,sent1,hard_neg", "x,y,z\na,b,c\n", [["a", "b", "c"]]],
+    [
+      "sent0,sent1,hard_neg,hard_neg",
+      "w,x,y,z\na,b,c,d\n",
+      [
+        ["a", "b", "c"],
+        ["a", "b", "d"],
+      ],
+    ],
   ])("--columns %s", async (columns, content, expected) => {
     expect(await texts("a.csv", content, { columns, header: true })).toEqual(expected);
   });
@@ -105,6 +125,7 @@ describe("what the columns are", () => {
     ["four columns", "id,sent0,sent1,hard_neg\n1,a,b,c\n", /what "id" should be beside "sent0", "sent1", "hard_neg" is not known/],
     ["four columns without names that say it", "a1,b1,c1,d1\n1 x y z,2,3,4\n", /has 4 columns: a1, b1, c1, d1/],
     ["two columns for one thing", "text,sentence\na,b\n", /text and sentence both look like sent0/],
+    ["a number after another role's name", "sent0,sent1,answer9\na,b,c\n", /what "answer9" should be/],
     ["a negative without a positive", "query,negative\na,b\n", /has sent0 \(query\), hard_neg \(negative\)/],
     ["numbers that nothing explains", "left,right,degree\nA cat sits.,It sits there.,4.5\n", /"degree" holds numbers/],
     ["numbers in a table without a header", "A cat sits.,It sits.,4.5\n", /"column 3" holds numbers/],

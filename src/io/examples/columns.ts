@@ -10,6 +10,8 @@ export type ColumnAssignment = { readonly [role in ColumnRole]?: string };
 /** The roles of a table's columns. */
 export interface AssignedColumns {
   readonly columns: ColumnAssignment;
+  /** Columns with hard negatives beside the first. */
+  readonly moreNegatives: readonly string[];
   /** Columns that are not used. */
   readonly leftOut: readonly string[];
 }
@@ -30,14 +32,19 @@ export function assignColumns(table: Table, first: Row, choice?: string | Column
   const assigned =
     choice === undefined ? byNameOrPlace(table, first) : typeof choice === "string" ? byWords(table, choice) : byRoles(table, choice);
   const columns: Partial<Record<ColumnRole, string>> = {};
+  const moreNegatives: string[] = [];
   for (const [role, column] of assigned) {
     if (columns[role] !== undefined) {
+      if (role === "hard_neg") {
+        moreNegatives.push(column);
+        continue;
+      }
       throw new DataError(`${table.name}: ${columns[role]} and ${column} both look like ${role}.`, remedy);
     }
     columns[role] = column;
   }
   const ordered = Object.fromEntries(columnRoles.flatMap((role) => (columns[role] === undefined ? [] : [[role, columns[role]]])));
-  return { columns: ordered, leftOut: table.columns.filter((column) => !assigned.some(([, used]) => used === column)) };
+  return { columns: ordered, moreNegatives, leftOut: table.columns.filter((column) => !assigned.some(([, used]) => used === column)) };
 }
 
 function byNameOrPlace(table: Table, first: Row): Assigned {

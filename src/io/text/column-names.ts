@@ -28,9 +28,11 @@ const roleOfName = new Map(columnRoles.flatMap((role) => names[role].map((name) 
 
 const plain = (name: string) => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
 
-/** The role of a column with this name, or null if the name does not say it. */
+/** The role of a column with this name, or null if the name does not say it. Hard negatives may be numbered: negative_1, negative_2. */
 export function roleOf(name: string): ColumnRole | null {
-  return roleOfName.get(plain(name)) ?? null;
+  const said = plain(name);
+  const numbered = roleOfName.get(said.replace(/\d+$/, ""));
+  return roleOfName.get(said) ?? (numbered === "hard_neg" ? numbered : null);
 }
 
 const idNames = new Set(["id", "idx", "index", "key", "guid", "uid", "pairid", "split"]);

@@ -3,9 +3,10 @@
  *
  * A value in quotation marks may contain the separator, line ends and doubled quotation marks. Elsewhere a quotation mark is an ordinary
  * character, and so is one that begins a value but does not end it (`"so" he said`). A value that can be read in no other way may have
- * backslashes before its quotation marks, as Spark and MySQL write them (`"a \"b\", c"`). In tab-separated text a quoted value ends on its
- * line, because such files often contain quotation marks that were never meant to quote. Lines of nothing but white space are skipped, as
- * pandas does; a line with an empty value in quotation marks is a row.
+ * backslashes before its quotation marks, as Spark and MySQL write them (`"a \"b\", c"`). In tab-separated text, which often contains
+ * quotation marks that were never meant to quote, a quoted value ends on its line, unless that leaves the row shorter than the first one and
+ * lines taken together do not. Lines of nothing but white space are skipped, as pandas does; a line with an empty value in quotation marks is
+ * a row.
  */
 import { DataError } from "../../errors.ts";
 import { formatCount } from "../../show.ts";
@@ -35,13 +36,23 @@ interface Quoted {
   readonly value: string;
   /** The index after the closing quotation mark. */
   readonly end: number;
+  /** Line ends inside. */
+  readonly lines: number;
 }
 
-/** How far the end of a value whose quotation marks are after backslashes may be: further text need not arrive before its row is read. */
-const MOST_ESCAPED_CHARACTERS = 2 ** 16;
+/** How far the end of a value may be where its quotation marks may not be meant: further text need not arrive before its row is read. */
+const MOST_DOUBTFUL_CHARACTERS = 2 ** 16;
 
 /** The result of one attempt to read a row. `incomplete`: the row continues in a piece that has not arrived. */
 type Look<T> = T | "incomplete";
+
+/** A row, and where the next one begins. */
+interface ReadRow {
+  readonly cells: readonly string[];
+  readonly next: number;
+  /** Its line ends, with those inside values. */
+  readonly lines: number;
+}
 
 class RowReader {
   readonly #separator: Separator;
@@ -51,6 +62,8 @@ class RowReader {
   #at = 0;
   #line = 1;
   #last = false;
+  /** The number of values in the first row; 0 before it. */
+  #width = 0;
 
   constructor(separator: Separator, name: string) {
     this.#separator = separator;
@@ -72,35 +85,45 @@ class RowReader {
 
   *#rows(): Generator<Cells> {
     while (this.#at < this.#text.length) {
-      const [line, start] = [this.#line, this.#at];
-      const cells = this.#row();
-      if (cells === "incomplete") {
-        this.#line = line;
-        return;
-      }
-      const isBlank = cells.length === 1 && this.#text.slice(start, this.#at).trim() === "";
-      if (!isBlank) yield { line, cells };
+      const row = this.#row();
+      if (row === "incomplete") return;
+      const { cells, next, lines } = row;
+      const isBlank = cells.length === 1 && this.#text.slice(this.#at, next).trim() === "";
+      const line = this.#line;
+      this.#at = next;
+      this.#line += lines;
+      if (isBlank) continue;
+      this.#width ||= cells.length;
+      yield { line, cells };
     }
   }
 
-  /** The values from here to the end of the row; moves past it. */
-  #row(): Look<string[]> {
+  /** The row that begins here. */
+  #row(): Look<ReadRow> {
+    if (this.#separator !== "\t") return this.#read({ across: true });
+    const row = this.#read({ across: false });
+    if (row === "incomplete" || row.cells.length >= this.#width || !row.cells.some((cell) => cell.startsWith('"'))) return row;
+    const longer = this.#read({ across: true });
+    return longer === "incomplete" || longer.cells.length === this.#width ? longer : row;
+  }
+
+  /** `across`: whether a quoted value may go on after the end of its line. */
+  #read({ across }: { readonly across: boolean }): Look<ReadRow> {
     const cells: string[] = [];
+    let lines = 1;
     for (let at = this.#at; ; ) {
-      const quoted = this.#text[at] === '"' ? this.#quoted(at) : null;
+      const quoted = this.#text[at] === '"' ? this.#quoted(at, across) : null;
       if (quoted === "incomplete") return "incomplete";
       const end = quoted === null ? this.#endOfCell(at) : quoted.end;
       if (end === "incomplete") return "incomplete";
       cells.push(quoted === null ? this.#text.slice(at, end) : quoted.value);
+      lines += quoted?.lines ?? 0;
       if (this.#text[end] === this.#separator) {
         at = end + 1;
         continue;
       }
       const next = this.#afterLineEnd(end);
-      if (next === "incomplete") return "incomplete";
-      this.#at = next;
-      this.#line++;
-      return cells;
+      return next === "incomplete" ? "incomplete" : { cells, next, lines };
     }
   }
 
@@ -112,34 +135,41 @@ class RowReader {
   }
 
   /** The value in quotation marks that begins here, or null if the quotation mark is an ordinary character. */
-  #quoted(start: number): Look<Quoted | null> {
-    const doubled = this.#closed(start, { backslashes: false });
+  #quoted(start: number, across: boolean): Look<Quoted | null> {
+    const doubled = this.#closed(start, { across, backslashes: false });
     if (doubled === "incomplete" || (typeof doubled === "object" && doubled !== null)) return doubled;
-    const escaped = this.#closed(start, { backslashes: true });
+    const escaped = this.#closed(start, { across, backslashes: true });
     if (escaped !== "open") return escaped;
-    if (doubled === null) return this.#last || this.#text.length - start > MOST_ESCAPED_CHARACTERS ? null : "incomplete";
-    return this.#unclosed(start);
+    if (doubled === null) return this.#last || this.#isFar(this.#text.length, start) ? null : "incomplete";
+    return this.#unclosed(start, across);
+  }
+
+  #isFar(at: number, start: number): boolean {
+    return at - start > MOST_DOUBTFUL_CHARACTERS;
   }
 
   /** The same for one way to write a quotation mark inside a value: doubled alone, or also after a backslash. `open` if none closes the value. */
-  #closed(start: number, { backslashes }: { readonly backslashes: boolean }): Look<Quoted | null> | "open" {
+  #closed(
+    start: number,
+    { across, backslashes }: { readonly across: boolean; readonly backslashes: boolean },
+  ): Look<Quoted | null> | "open" {
     for (let at = start + 1; ; at++) {
       at = this.#text.indexOf('"', at);
       if (at === -1) return "open";
-      if (backslashes && at - start > MOST_ESCAPED_CHARACTERS) return null;
+      if (backslashes && this.#isFar(at, start)) return null;
       if (backslashes && this.#isEscaped(at)) continue;
       if (this.#text[at + 1] === '"') {
         at++;
         continue;
       }
       const inner = this.#text.slice(start + 1, at);
-      if (this.#separator === "\t" && /[\r\n]/.test(inner)) return null;
+      const lines = inner.match(/\r\n|\n|\r/g)?.length ?? 0;
+      if (lines > 0 && (!across || (this.#separator === "\t" && this.#isFar(at, start)))) return null;
       if (at + 1 === this.#text.length && !this.#last) return "incomplete";
       const next = this.#text[at + 1];
       if (next !== undefined && next !== this.#separator && next !== "\n" && next !== "\r") return null;
-      this.#line += inner.match(/\r\n|\n|\r/g)?.length ?? 0;
       const marks = backslashes ? /\\(["\\])|""/g : /""/g;
-      return { value: inner.replace(marks, (_, mark: unknown) => (typeof mark === "string" ? mark : '"')), end: at + 1 };
+      return { value: inner.replace(marks, (_, mark: unknown) => (typeof mark === "string" ? mark : '"')), end: at + 1, lines };
     }
   }
 
@@ -150,8 +180,9 @@ class RowReader {
     return (at - before) % 2 === 1;
   }
 
-  #unclosed(start: number): Look<null> {
-    if (this.#separator === "\t" && (this.#last || /[\r\n]/.test(this.#text.slice(start)))) return null;
+  #unclosed(start: number, across: boolean): Look<null> {
+    const isOver = this.#last || (across ? this.#isFar(this.#text.length, start) : /[\r\n]/.test(this.#text.slice(start)));
+    if (this.#separator === "\t" && isOver) return null;
     if (!this.#last) return "incomplete";
     throw new DataError(
       `${this.#name}, line ${this.#line}: a quotation mark opens a value and is never closed`,

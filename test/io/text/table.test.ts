@@ -66,7 +66,7 @@ describe("separated values", () => {
     );
   });
 
-  it.each<[string, string, string, string[][]]>([
+  it.each<[string, string, string, (string | undefined)[][]]>([
     [
       "a quotation mark inside a value",
       "a.csv",
@@ -85,6 +85,25 @@ describe("separated values", () => {
         ['"So, he said', "1"],
         ["x", "2"],
         ['"a"" b', "3"],
+      ],
+    ],
+    [
+      "a quoted line end in tab-separated text, where its lines are too short without each other",
+      "a.tsv",
+      'a\tb\tc\r\nHow do I "pay"?\t"One\r\ntwo"\tn\r\n"x\n""y"""\t"\n"\tn\r\n',
+      [
+        ['How do I "pay"?', "One\r\ntwo", "n"],
+        ['x\n"y"', "\n", "n"],
+      ],
+    ],
+    [
+      "a quotation mark that begins a short line of tab-separated text and means nothing",
+      "a.tsv",
+      'a\tb\tc\n"So, he said\t1\nx\t"y"\tz\n"oh\t2\n',
+      [
+        ['"So, he said', "1", undefined],
+        ["x", "y", "z"],
+        ['"oh', "2", undefined],
       ],
     ],
     ["a tab in quotation marks", "a.tsv", 'sentence\tn\n"a\tb"\t1\n', [["a\tb", "1"]]],
@@ -165,6 +184,15 @@ describe("separated values", () => {
       const table = await openTable(streamSource(pieces(new TextEncoder().encode(content), size), "a.csv"));
       const read = (await collect(table.rows)).map(({ fields }) => fields.text);
       expect([read.length, read[0]]).toEqual([rows + 1, '"C:\\"x']);
+    }
+  });
+
+  it("do not wait for the end of a quoted value over lines of tab-separated text for ever", async () => {
+    const content = `a\tb\tc\n"So, he said\t1\n${"many words\t2\t3\n".repeat(20_000)}`;
+    for (const size of [1 << 12, 1 << 22]) {
+      const table = await openTable(streamSource(pieces(new TextEncoder().encode(content), size), "a.tsv"));
+      const read = (await collect(table.rows)).map(({ fields }) => fields.a);
+      expect([read.length, read[0], read[1]]).toEqual([20_001, '"So, he said', "many words"]);
     }
   });
 
