@@ -1,6 +1,7 @@
 /** The embedding tool: loads a model folder and computes sentence vectors and similarities, like the original's `SimCSE` class. */
 import { OptionError, ShapeError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
+import { Turns } from "../gpu/turns.ts";
 import { type Folder, MemoryFolder, type NamedContent } from "../io/folder.ts";
 import { type FolderPlace, writeFiles } from "../io/folders/writable-folder.ts";
 import type { ThreadStarter } from "../io/tokenizer/thread.ts";
@@ -100,8 +101,10 @@ export class SimCSE {
   /** The device that `load` opened for this model; it is closed with the model. */
   #ownDevice: Device | null = null;
   #index: SentenceIndex | null = null;
-  /** Calls that began to make or read an index, and the one that the current index is of. */
-  readonly #indexCalls = { begun: 0, current: 0 };
+  /** Calls that make, read or change the index take turns, so that each has the index that the calls before it leave. */
+  readonly #indexTurns = new Turns();
+  /** Trainings that replaced the weights. */
+  #trainings = 0;
   /** Replaced if training needs other memory, heads or another pooler. */
   #parts: LoadedParts;
   #isTraining = false;
@@ -327,8 +330,7 @@ export class SimCSE {
             parts.encoder.encodeAlone();
             void this.#index?.close();
             this.#index = null;
-            // An index that is being built now would mix vectors from before and after.
-            this.#indexCalls.current = ++this.#indexCalls.begun;
+            this.#trainings++;
           },
         });
       } finally {
@@ -422,30 +424,31 @@ export class SimCSE {
   /** Encodes sentences into a new index, which replaces the current one. Sentences without an id get running numbers. */
   async buildIndex(sentences: IndexSource, options: IndexOptions & VectorIndexOptions = {}): Promise<void> {
     checkOptions("buildIndex", options, { ...indexOptions, ...vectorIndexOptions });
-    const call = ++this.#indexCalls.begun;
     const { precision, rescore } = options;
-    const index = new SentenceIndex(this.model.device, this.dimension, { precision, rescore });
-    try {
-      await this.#addTo(index, sentences, options);
-    } catch (error) {
-      await index.close();
-      throw error;
-    }
-    await this.#replaceIndex(index, call);
+    await this.#replaceIndex(async () => {
+      const index = new SentenceIndex(this.model.device, this.dimension, { precision, rescore });
+      try {
+        await this.#addTo(index, sentences, options);
+      } catch (error) {
+        await index.close();
+        throw error;
+      }
+      return index;
+    });
   }
 
   /**
-   * Adds sentences to the index. Throws `OptionError` for an id that is taken, unless `upsert` is given; earlier chunks of a stream stay
-   * added.
+   * Adds sentences to the index, after the calls before it that make or change the index. Throws `OptionError` for an id that is taken,
+   * unless `upsert` is given; earlier chunks of a stream stay added.
    */
   async addToIndex(sentences: IndexSource, options: AddToIndexOptions = {}): Promise<void> {
     checkOptions("addToIndex", options, addToIndexOptions);
-    await this.#addTo(this.index, sentences, options);
+    await this.#indexTurns.take(() => this.#addTo(this.index, sentences, options));
   }
 
   /** Removes the sentence with an id, or those with several; returns how many of them existed. */
   async removeFromIndex(ids: SentenceId | Iterable<SentenceId>): Promise<number> {
-    return this.index.remove(ids);
+    return this.#indexTurns.take(() => this.index.remove(ids));
   }
 
   /**
@@ -473,8 +476,7 @@ export class SimCSE {
    * model's.
    */
   async loadIndexFrom(folder: Folder, file: string): Promise<void> {
-    const call = ++this.#indexCalls.begun;
-    await this.#replaceIndex(await decodeIndex(this.model.device, folder, file, await this.#indexOrigin()), call);
+    await this.#replaceIndex(async () => decodeIndex(this.model.device, folder, file, await this.#indexOrigin()));
   }
 
   /** Frees the model's memory on the device, and closes the device if it was opened for this model. Later calls throw `ClosedError`. */
@@ -554,14 +556,17 @@ export class SimCSE {
     return { model: this.name, fingerprint: await modelFingerprint(this.model, this.pooler), probe };
   }
 
-  /** A search that finishes using the index before another call can replace it. */
-  async #replaceIndex(index: SentenceIndex, call: number): Promise<void> {
-    // A large index may be ready only after a small one that was asked for later.
-    if (call < this.#indexCalls.current) return index.close();
-    this.#indexCalls.current = call;
-    const before = this.#index;
-    this.#index = index;
-    await before?.close();
+  /** The current index is closed once searches that use it are done. */
+  async #replaceIndex(make: () => Promise<SentenceIndex>): Promise<void> {
+    await this.#indexTurns.take(async () => {
+      const trainings = this.#trainings;
+      const index = await make();
+      // It would mix vectors from before and after the training.
+      if (this.#trainings !== trainings) return index.close();
+      const before = this.#index;
+      this.#index = index;
+      await before?.close();
+    });
   }
 
   async #embeddings(of: string | Iterable<string> | Embeddings, options: SimilarityOptions & PromptOptions): Promise<Embeddings> {

@@ -126,6 +126,25 @@ describe("an index", () => {
     expect(model.index.length).toBe(3);
   });
 
+  it("gets what is added, and loses what is removed, after the calls before: none is lost in an index that is replaced", async () => {
+    await using fresh = await load();
+    const many = Array.from({ length: 200 }, (_, i) => ({ id: `m${i}`, sentence: `${tinySentences[i % 6]} ${i}` }));
+    const stopped = new AbortController();
+    const [, , removed, , aborted, , last] = await Promise.allSettled([
+      fresh.buildIndex(tinySentences),
+      fresh.addToIndex([{ id: "late", sentence: "late" }]),
+      fresh.removeFromIndex(["late", 0]),
+      fresh.buildIndex(many),
+      fresh.buildIndex(tinySentences, { signal: stopped.signal }),
+      fresh.addToIndex(many.map(({ id, sentence }) => ({ id: `again ${id}`, sentence }))),
+      fresh.buildIndex(tinySentences.slice(0, 1)).then(() => fresh.index.length),
+      stopped.abort(),
+    ]);
+    expect([removed, aborted.status, last]).toEqual([{ status: "fulfilled", value: 2 }, "rejected", { status: "fulfilled", value: 1 }]);
+    const [, added] = await Promise.all([fresh.buildIndex(many), fresh.addToIndex(["one more"]).then(() => fresh.index.length)]);
+    expect(added).toBe(201);
+  });
+
   it("must be there", async () => {
     await using fresh = await load();
     await expect(fresh.search("x")).rejects.toThrow(OptionError);
