@@ -69,7 +69,7 @@ export function parseEmbeddingsRequest(
   const inputs = listOf(input, limits).map((item, i) =>
     typeof item === "string" ? checkedText(item, i, limits) : checkedTokens(item, i, served, isForeign),
   );
-  checkForeignFields(fields);
+  checkForeignFields(fields, numbers as number);
   const prompt = promptIn(fields, served);
   if (Object.keys(prompt).length > 0 && inputs.some((item) => typeof item !== "string"))
     throw new RequestError(400, "A prompt is put before texts, and the input has token ids: send texts, or ids that include it.", "input");
@@ -100,14 +100,15 @@ function promptIn({ prompt_name, input_type }: Readonly<Record<string, unknown>>
 }
 
 interface ForeignField {
-  /** The values that mean what this server does. */
-  readonly fit: readonly unknown[];
+  /** The values that mean what this server does, or the request's field that says the same. */
+  readonly fit: readonly unknown[] | "dimensions";
   readonly does: string;
 }
 
 const toUnit: ForeignField = { fit: [true], does: "scales vectors to unit length" };
 const truncating: ForeignField = { fit: [true, "END", "end"], does: "truncates long texts at their end" };
-const whole: ForeignField = { fit: [], does: "gives all of a vector's numbers, or as many as the field dimensions says" };
+const whole: ForeignField = { fit: "dimensions", does: "gives all of a vector's numbers, or as many as the field dimensions says" };
+const choosing: ForeignField = { fit: [], does: "chooses prompts by the fields input_type and prompt_name" };
 const floats: ForeignField = { fit: ["float"], does: "gives numbers in 32 bits (encoding_format says how they are written)" };
 
 /** Fields of other servers that change vectors: those of TEI, vLLM, Infinity, Jina, Voyage, Cohere and Gemini. */
@@ -124,13 +125,17 @@ const foreignFields: Readonly<Record<string, ForeignField>> = {
   output_dimensionality: whole,
   truncate_dim: whole,
   output_dtype: floats,
+  embedding_type: floats,
   embedding_types: floats,
+  task: choosing,
+  task_type: choosing,
 };
 
-function checkForeignFields(fields: Readonly<Record<string, unknown>>): void {
+function checkForeignFields(fields: Readonly<Record<string, unknown>>, dimensions: number): void {
   for (const [field, { fit, does }] of Object.entries(foreignFields)) {
     const value = Object.hasOwn(fields, field) ? fields[field] : null;
-    if ([value].flat().every((said) => said === null || fit.includes(said))) continue;
+    const fitting: readonly unknown[] = fit === "dimensions" ? [dimensions] : fit;
+    if ([value].flat().every((said) => said === null || fitting.includes(said))) continue;
     throw new RequestError(400, `${field} cannot be ${JSON.stringify(value)}: this server always ${does}.`, field);
   }
 }

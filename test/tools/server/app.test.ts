@@ -145,9 +145,17 @@ describe("OpenAI's client", () => {
   });
 });
 
-it("takes null for an absent field", async () => {
+it("takes null, and another server's name of what it does, for an absent field", async () => {
   const absent = await (await post({ model: "tiny", input: "x" })).json();
-  const response = await post({ model: "tiny", input: "x", encoding_format: null, dimensions: null, user: null });
+  const response = await post({
+    model: "tiny",
+    input: "x",
+    encoding_format: null,
+    dimensions: null,
+    user: null,
+    output_dimension: 32,
+    embedding_type: "float",
+  });
   expect([response.status, await response.json()]).toEqual([200, absent]);
 });
 
@@ -333,6 +341,14 @@ describe("what is refused", () => {
     ["another length", { model: "tiny", input: "x", truncate_prompt_tokens: 8 }, 400, "--max_length"],
     ["lists of kinds of numbers", { model: "tiny", input: "x", embedding_types: ["float", "int8"] }, 400, "embedding_types cannot be"],
     ["another server's name of a length", { model: "tiny", input: "x", output_dimension: 8 }, 400, "the field dimensions"],
+    [
+      "such a length beside another",
+      { model: "tiny", input: "x", dimensions: 4, output_dimension: 32 },
+      400,
+      "output_dimension cannot be 32",
+    ],
+    ["bits", { model: "tiny", input: "x", embedding_type: "binary" }, 400, "embedding_type cannot be"],
+    ["a task", { model: "tiny", input: "x", task: "retrieval.query" }, 400, "input_type"],
     ["a text's end", { model: "tiny", input: "x", truncation_direction: "Left" }, 400, "truncates long texts at their end"],
     ["too many tokens", { model: "tiny", input: Array(41).fill(5) }, 400, "has 41 token ids; at most 40"],
     ["too many inputs", { model: "tiny", input: Array(101).fill("x") }, 400, "101"],
