@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { DataError } from "../src/errors.ts";
 import { openExampleFile } from "../src/io/examples-node.ts";
-import { formatCount } from "../src/show.ts";
+import { plural } from "../src/show.ts";
 import { collected } from "../src/simcse/embedding/chunks.ts";
 import { sideEncoders } from "../src/simcse/evaluation/side-encoders.ts";
 import { type MinedTriplet, mineHardNegatives } from "../src/simcse/search/hard-negatives.ts";
@@ -80,7 +80,7 @@ export const mineCommand = withOptions(
       );
     }
     await writeExamples(given.output, columns, triplets.map(textsOf));
-    say(`${formatCount(triplets.length)} triplets in ${given.output}${without > 0 ? `; ${formatCount(without)} pairs have none` : ""}`);
+    say(`${plural(triplets.length, "triplet")} in ${given.output}${without > 0 ? `; none for ${plural(without, "pair")}` : ""}`);
   } finally {
     progress.stop();
   }

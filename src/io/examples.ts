@@ -284,7 +284,9 @@ function truthOf(table: Table, row: Row, column: string): number {
   if (truth !== undefined) return truth;
   throw new DataError(
     `${placeOf(table, row)}: expected 0 or 1 in ${column}, found ${show(value)}.`,
-    `A pair's label says whether its texts are alike. If ${column} says how alike they are, name it as the score: --columns …,score=${column}.`,
+    numberIn(value) === null
+      ? "A pair's label says whether its texts are alike. Of classes, as in NLI, keep the alike pairs without the label; a contradiction can be the hard_neg of its pair."
+      : `A pair's label says whether its texts are alike. If ${column} says how alike they are, from less to more, name it as the score: --columns …,score=${column}.`,
   );
 }
 

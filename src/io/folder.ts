@@ -141,7 +141,12 @@ export function checkRange(path: string, size: number, start: number, end: numbe
 
 /** The error for a missing file. */
 export function missingFile(path: string): FileError {
-  return new FileError(`${path} does not exist`, "Check the name of the file and of its folder.");
+  return new FileError(
+    `${path} does not exist`,
+    path.includes("*")
+      ? "Name each file: the shell left * as it is, as those of Windows do."
+      : "Check the name of the file and of its folder.",
+  );
 }
 
 /** A folder in memory, for tests, and for models that a browser creates or a user drops on a page. */

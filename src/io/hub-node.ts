@@ -7,6 +7,7 @@
  * file is compared with the hub's checksum: SHA-256 for large files, git's SHA-1 for the others.
  */
 import { copyFile, readdir, readFile, stat, symlink } from "node:fs/promises";
+import { homedir } from "node:os";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FileError, OptionError } from "../errors.ts";
@@ -162,7 +163,9 @@ export async function openRepository(repository: Repository, options: HubOptions
     `load the ${word} ${name} from the hub`,
     import("@huggingface/hub"),
   );
-  const cache = join(options.cacheDir ?? getHFHubCachePath(), getRepoFolderName(repository));
+  // Python's library expands ~ too.
+  const caches = (options.cacheDir ?? getHFHubCachePath()).replace(/^~(?=$|[\\/])/, homedir());
+  const cache = join(caches, getRepoFolderName(repository));
   if (offline) return openCached(repository, cache, revision);
   const access = { hubUrl: endpointOf(options), ...tokenOf(options) };
   const question = { name, revision, additionalFields: ["sha" as const], ...access };

@@ -184,6 +184,12 @@ describe("kinds of examples", () => {
     await expect(read("a.csv", content)).rejects.toThrow(message);
   });
 
+  it("says what to do with classes: numbers may be scores, names of NLI's are not", async () => {
+    const remedy = (label: string) => read("a.csv", `premise,hypothesis,label\na,b,${label}\n`).catch((error: DataError) => error.remedy);
+    expect(await remedy("2")).toContain("--columns …,score=label");
+    expect(await remedy("neutral")).toContain("a contradiction can be the hard_neg of its pair");
+  });
+
   it.each<[string, string, string | Uint8Array, RegExp]>([
     ["only a header", "a.csv", "sent0,sent1\n", /holds no example/],
     ["nothing", "a.csv", "", /is empty/],

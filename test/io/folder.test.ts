@@ -30,6 +30,7 @@ describe("MemoryFolder", () => {
     expect(await folder.has("bytes.bin")).toBe(true);
     expect(await folder.has("other.bin")).toBe(false);
     await expect(folder.size("other.bin")).rejects.toThrow("models/tiny/other.bin does not exist");
+    await expect(folder.size("*.txt")).rejects.toMatchObject({ remedy: expect.stringContaining("the shell left * as it is") });
     await expect(folder.read("other.bin")).rejects.toThrow(FileError);
   });
 

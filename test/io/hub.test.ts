@@ -107,6 +107,10 @@ describe("a model of the hub", () => {
       vi.stubEnv(name, value);
     await (await openHubFolder("lab/gated")).read("config.json");
     expect(await stat(join(home, "hub/models--lab--gated/snapshots", commit, "config.json"))).toBeTruthy();
+    // As Python's library does.
+    vi.stubEnv("HOME", root).stubEnv("USERPROFILE", root).stubEnv("HF_HOME", "~/tilde");
+    await (await openHubFolder("lab/gated")).read("config.json");
+    expect(await stat(join(root, "tilde/hub/models--lab--gated/snapshots", commit, "config.json"))).toBeTruthy();
     vi.stubEnv("HF_HUB_CACHE", join(root, "elsewhere"));
     await (await openHubFolder("old-name", { revision: "refs/pr/1" })).read("config.json");
     expect(await readFile(join(root, "elsewhere/models--old-name/refs/refs/pr/1"), "utf8")).toBe(commit);
