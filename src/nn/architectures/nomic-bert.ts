@@ -13,7 +13,7 @@ import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer } from "./architecture.ts";
 import type { BertConfig } from "./bert.ts";
-import { isNumber, notNegative, only, probability, size } from "./config-rules.ts";
+import { isNumber, nothing, notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerOptions, layerDropout, type PostNormBlock, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
@@ -157,7 +157,7 @@ const firstNames = {
 
 /** Fields of the first implementation: a file may have transformers' too. */
 function read(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const { n_positions, rotary_emb_base, ...others } = json;
+  const { n_positions, rotary_emb_base, rope_theta = rotary_emb_base, ...others } = json;
   const { max_position_embeddings: trained, rope_parameters } = json;
   const renamed = Object.entries(firstNames).filter(([first]) => others[first] !== undefined && others[first] !== null);
   const rest = Object.entries(others).filter(([field]) => !(field in firstNames));
@@ -166,7 +166,7 @@ function read(json: Readonly<Record<string, unknown>>): Readonly<Record<string, 
     ...Object.fromEntries(rest),
     // There is no table of positions, so a text may be longer than those of the training.
     ...(isNumber(n_positions) && { max_position_embeddings: isNumber(trained) ? Math.max(n_positions, trained) : n_positions }),
-    ...(isNumber(rotary_emb_base) && { rope_parameters: rope_parameters ?? { rope_type: "default", rope_theta: rotary_emb_base } }),
+    ...(isNumber(rope_theta) && { rope_parameters: rope_parameters ?? { rope_type: "default", rope_theta } }),
   };
 }
 
@@ -194,6 +194,7 @@ export const nomicBert: Architecture<NomicBertConfig> = {
       attention_probs_dropout_prob: probability,
       layer_norm_eps: notNegative,
       rope_parameters: rotation,
+      rope_scaling: nothing,
       hidden_act: only("silu"),
       // Of the first implementation, which has more forms than transformers.
       activation_function: only("swiglu"),

@@ -149,7 +149,16 @@ describe("a config is refused for", () => {
     const written = configText(nomic({ auto_map: {}, resid_pdrop: 0 }));
     expect(written).not.toMatch(/n_embd|auto_map/);
     expect(written).toContain('"hidden_dropout_prob": 0.0,');
-    for (const [field, value] of Object.entries({ prenorm: true, moe_every_n_layers: 2, rotary_scaling_factor: 2, head_dim: 4 }))
+    // transformers' name of the base, from before it was one of rope_parameters.
+    expect(nomic({ rope_theta: 77 })).toMatchObject({ rope_parameters: { rope_theta: 77 } });
+    const scaling = { rope_scaling: { type: "linear", factor: 2 } };
+    for (const [field, value] of Object.entries({
+      ...scaling,
+      prenorm: true,
+      moe_every_n_layers: 2,
+      rotary_scaling_factor: 2,
+      head_dim: 4,
+    }))
       expect(() => nomic({ [field]: value })).toThrow(`config.json: ${field} must be`);
   });
 
