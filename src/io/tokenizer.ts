@@ -32,6 +32,7 @@ import type { TokenizerRecipe } from "./tokenizer/thread.ts";
 import {
   asConfigured,
   isMadeFrom,
+  listedIds,
   mergedConfig,
   withAddedFile,
   withConfiguredTokens,
@@ -164,13 +165,8 @@ async function readFiles(folder: Folder): Promise<ReadonlyMap<string, string>> {
   await read([DEFINITION_FILE, CONFIG_FILE]);
   const config = objectIn<TokenizerConfig>(folder, files, CONFIG_FILE) ?? {};
   const listsAdded = config.added_tokens_decoder !== undefined;
-  const saysAll = listsAdded && Object.values(CONFIG_NAMES).every((name) => config[name] !== undefined);
   const hasDefinition = files.has(DEFINITION_FILE);
-  await read([
-    ...(saysAll ? [] : [SPECIAL_FILE]),
-    ...(hasDefinition && listsAdded ? [] : [ADDED_FILE]),
-    ...(hasDefinition ? [] : VOCABULARY_FILES),
-  ]);
+  await read([...(listsAdded ? [] : [SPECIAL_FILE, ADDED_FILE]), ...(hasDefinition ? [] : VOCABULARY_FILES)]);
   const hasVocabulary = [DEFINITION_FILE, ...VOCABULARY_FILES.filter((name) => name.startsWith("vocab"))].some((name) => files.has(name));
   if (!hasVocabulary && (await folder.has(SENTENCE_PIECE_FILE))) {
     const named = await checkClass(folder, SENTENCE_PIECE_FILE, config);
@@ -218,7 +214,7 @@ export function wordPieceTokenizer(vocabulary: readonly string[], { lowerCase }:
   const config = { do_lower_case: lowerCase };
   const special = specialTokens(path, ids, config);
   const files = new Map([["vocab.txt", vocabulary.map((token) => `${token}\n`).join("")]]);
-  const source = built(path, wordPieceDefinition(ids, special, config), config, special);
+  const source = built(path, wordPieceDefinition(ids, special, config), { config, special });
   return new FramedTokenizer(source, new FastEngine(source.definition), files);
 }
 
@@ -247,13 +243,15 @@ async function checkClass(folder: Folder, file: Parameters<typeof isMadeFrom>[0]
 }
 
 function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig, usual: UsualNames): Source {
-  const added = objectIn<TokenIds>(folder, files, ADDED_FILE) ?? {};
+  const listed = listedIds(config);
+  const added = listed ?? objectIn<TokenIds>(folder, files, ADDED_FILE) ?? {};
+  checkAdded(pathIn(folder, listed === undefined ? ADDED_FILE : CONFIG_FILE), added);
   const words = files.get("vocab.txt");
   if (words !== undefined) {
     const path = pathIn(folder, "vocab.txt");
     const ids = vocabularyIds(linesOf(words));
-    const special = specialTokens(path, withAdded(path, ids, added), config, { usual });
-    return built(path, wordPieceDefinition(ids, special, config, added), config, special);
+    const special = specialTokens(path, new Map([...ids, ...Object.entries(added)]), config, { usual });
+    return built(path, wordPieceDefinition(ids, special, config, added), { config, special, added });
   }
   const vocabulary = objectIn<TokenIds>(folder, files, "vocab.json");
   const merges = files.get("merges.txt");
@@ -265,9 +263,9 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
   }
   const path = pathIn(folder, "vocab.json");
   const ids = new Map(Object.entries(vocabulary));
-  const special = specialTokens(path, withAdded(path, ids, added), config, { usual });
+  const special = specialTokens(path, new Map([...ids, ...Object.entries(added)]), config, { usual });
   const pairs = linesOf(merges).filter((line) => line !== "" && !line.startsWith("#version"));
-  return built(path, byteLevelDefinition(ids, pairs, special, config, added), config, special);
+  return built(path, byteLevelDefinition(ids, pairs, special, config, added), { config, special, added });
 }
 
 /** The ids of a vocab.txt's tokens, which are the numbers of their lines; the last line of a token counts. */
@@ -277,8 +275,23 @@ function vocabularyIds(lines: readonly string[]): Map<string, number> {
   return new Map([...spaced, ...spaced.filter(([token, id]) => token === lines[id])]);
 }
 
-function built(path: string, made: TokenizerDefinition, config: TokenizerConfig, special: SpecialTokens): Source {
-  return { path, ...withEveryToken(path, withConfiguredTokens({ ...made }, config), config), config, special };
+/** The parts of a tokenizer that was made from a vocabulary. Its special tokens have the flags that the configuration gives them. */
+function built(
+  path: string,
+  made: TokenizerDefinition,
+  { config, special, added = {} }: Pick<Source, "config" | "special"> & { readonly added?: TokenIds },
+): Source {
+  const roles = Object.keys(CONFIG_NAMES) as Role[];
+  const named = roles.map((role) => [CONFIG_NAMES[role], flagged(special[role], config[CONFIG_NAMES[role]])] as const);
+  const listed = withConfiguredTokens(withAddedFile({ ...made }, added, config), config);
+  return { path, ...withEveryToken(path, listed, { ...config, ...Object.fromEntries(named) }), config, special };
+}
+
+/** A special token as the configuration gives it, or with the flags of its class. */
+function flagged(name: string | undefined, given: NamedToken | undefined): NamedToken {
+  if (typeof given === "object" && given?.content === name) return given;
+  // RoBERTa's mask includes the space before it, like the word that it replaces.
+  return name === "<mask>" ? { content: name, lstrip: true } : (name ?? null);
 }
 
 /** A checked definition with the special tokens that only the configuration names, and the ids of all others. */
@@ -292,12 +305,10 @@ function withEveryToken(
   return { ids: idsOf(definition), definition: named === found ? definition : checkedDefinition(path, named) };
 }
 
-function withAdded(path: string, ids: ReadonlyMap<string, number>, added: TokenIds): ReadonlyMap<string, number> {
+function checkAdded(path: string, added: TokenIds): void {
   for (const [token, id] of Object.entries(added)) {
-    if (!Number.isSafeInteger(id) || id < 0)
-      throw new FormatError(`${path}: added_tokens.json gives the token ${show(token)} the id ${show(id)}`, REMEDY);
+    if (!Number.isSafeInteger(id) || id < 0) throw new FormatError(`${path} gives the token ${show(token)} the id ${show(id)}`, REMEDY);
   }
-  return new Map([...ids, ...Object.entries(added)]);
 }
 
 /** An engine, with special tokens around each text and truncation. */

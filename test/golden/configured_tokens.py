@@ -1,4 +1,5 @@
-"""Makes configured_tokens.json: tokenizers whose tokenizer_config.json names more tokens than their tokenizer.json, and the ids of texts.
+"""Makes configured_tokens.json: tokenizers whose tokenizer_config.json names more tokens than their tokenizer.json or their vocab.txt, and the
+ids of texts.
 
 Run with transformers 5: `python test/golden/configured_tokens.py`.
 """
@@ -12,7 +13,7 @@ from transformers import AutoTokenizer
 HERE = pathlib.Path(__file__).parent
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = [*SPECIAL, "a", "cat", "con", "##cat", "the", "##s"]
-TEXTS = ["a concat the cats", "the [MASK] a", "a <new> the", "CAT acat"]
+TEXTS = ["a concat the cats", "the [MASK] a", "a <new> the", "CAT acat", "<img> <new> a", "cat[MASK] [mask]"]
 
 
 def token(content, **flags):
@@ -57,14 +58,52 @@ CONFIGS = {
 }
 
 
+PLAIN = {"tokenizer_class": "BertTokenizer", "do_lower_case": False}
+ADDED = {"<new>": 11, "cat": 6}
+# Files beside a vocab.txt.
+FOLDERS = {
+    "flags of a special token": {"tokenizer_config.json": {**PLAIN, "mask_token": {**token("[MASK]", single_word=True), "__type": "AddedToken"}}},
+    "flags in special_tokens_map.json": {
+        "tokenizer_config.json": {"tokenizer_class": "BertTokenizer"},
+        "special_tokens_map.json": {"mask_token": token("[MASK]", normalized=True)},
+    },
+    "flags of a token with two roles": {
+        "tokenizer_config.json": {**PLAIN, "bos_token": {**token("[MASK]", single_word=True), "__type": "AddedToken"}, "mask_token": "[MASK]"},
+    },
+    "added_tokens.json": {"tokenizer_config.json": PLAIN, "added_tokens.json": ADDED},
+    "added_tokens.json beside a list": {"tokenizer_config.json": {**PLAIN, "added_tokens_decoder": {}}, "added_tokens.json": ADDED},
+    "special_tokens_map.json beside a list": {
+        "tokenizer_config.json": {**PLAIN, "added_tokens_decoder": {}},
+        "special_tokens_map.json": {"additional_special_tokens": ["cat"]},
+    },
+    "two lists of further tokens": {
+        "tokenizer_config.json": {**PLAIN, "additional_special_tokens": ["cat"], "extra_special_tokens": ["<new>"]},
+    },
+    "an empty list of further tokens": {
+        "tokenizer_config.json": {**PLAIN, "additional_special_tokens": ["cat"], "extra_special_tokens": []},
+    },
+    "a special token of another name": {
+        "tokenizer_config.json": {**PLAIN, "additional_special_tokens": ["<new>"], "image_token": "<img>"},
+    },
+}
+
+
+def ids_from(files):
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (pathlib.Path(folder) / name).write_text(content if isinstance(content, str) else json.dumps(content))
+        return AutoTokenizer.from_pretrained(folder)(TEXTS)["input_ids"]
+
+
 def main():
-    golden = {"texts": TEXTS, "definition": definition(), "configs": {}}
+    golden = {"texts": TEXTS, "definition": definition(), "configs": {}, "vocabulary": VOCABULARY, "folders": {}}
     for name, config in CONFIGS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            said = {"tokenizer_class": "PreTrainedTokenizerFast", **NAMES, **config}
-            (pathlib.Path(folder) / "tokenizer.json").write_text(json.dumps(golden["definition"]))
-            (pathlib.Path(folder) / "tokenizer_config.json").write_text(json.dumps(said))
-            golden["configs"][name] = {"config": said, "ids": AutoTokenizer.from_pretrained(folder)(TEXTS)["input_ids"]}
+        said = {"tokenizer_class": "PreTrainedTokenizerFast", **NAMES, **config}
+        golden["configs"][name] = {"config": said, "ids": ids_from({"tokenizer.json": golden["definition"], "tokenizer_config.json": said})}
+    words = "".join(f"{word}\n" for word in VOCABULARY)
+    for name, files in FOLDERS.items():
+        ids = ids_from({"vocab.txt": words, "config.json": {"model_type": "bert"}, **files})
+        golden["folders"][name] = {"files": files, "ids": ids}
     (HERE / "configured_tokens.json").write_text(json.dumps(golden, indent=1) + "\n")
 
 

@@ -176,19 +176,32 @@ describe("loadTokenizer", () => {
     expect(spaced.encode("", 16)).toEqual([0, 2]);
   });
 
-  it("finds the tokens that only the configuration names, as transformers does", async () => {
-    const golden = JSON.parse(readFileSync(new URL("../golden/configured_tokens.json", import.meta.url), "utf8")) as {
-      readonly texts: string[];
-      readonly definition: object;
-      readonly configs: Readonly<Record<string, { readonly config: object; readonly ids: number[][] }>>;
-    };
-    for (const [name, { config, ids }] of Object.entries(golden.configs)) {
-      const tokenizer = await load({ "tokenizer.json": golden.definition, "tokenizer_config.json": config });
-      const encoded = golden.texts.map((text) => tokenizer.encode(text, 32));
-      expect(encoded, name).toEqual(ids);
-      expect(tokenizer.vocabSize, name).toBe(11);
-    }
-  });
+  const configured = JSON.parse(readFileSync(new URL("../golden/configured_tokens.json", import.meta.url), "utf8")) as {
+    readonly texts: string[];
+    readonly definition: object;
+    readonly configs: Readonly<Record<string, { readonly config: object; readonly ids: number[][] }>>;
+    readonly vocabulary: string[];
+    readonly folders: Readonly<Record<string, { readonly files: Readonly<Record<string, object>>; readonly ids: number[][] }>>;
+  };
+
+  it.each(Object.entries(configured.configs))(
+    "finds the tokens that only the configuration names, as transformers does: %s",
+    async (_, { config, ids }) => {
+      const tokenizer = await load({ "tokenizer.json": configured.definition, "tokenizer_config.json": config });
+      expect(configured.texts.map((text) => tokenizer.encode(text, 32))).toEqual(ids);
+      expect(tokenizer.vocabSize).toBe(11);
+    },
+  );
+
+  it.each(Object.entries(configured.folders))(
+    "gives a vocabulary the special tokens that transformers gives it: %s",
+    async (_, { files, ids }) => {
+      const tokenizer = await load({ "vocab.txt": lines(configured.vocabulary), ...files });
+      for (const one of [tokenizer, await reopened(tokenizer)]) {
+        expect(configured.texts.map((text) => one.encode(text, 32))).toEqual(ids);
+      }
+    },
+  );
 
   it("applies added_tokens_decoder to a vocabulary, too, and trims its lines", async () => {
     const token = { lstrip: false, rstrip: false, normalized: false, single_word: false, special: false };

@@ -125,8 +125,8 @@ function isMerge(merge: unknown): merge is Merge {
 }
 
 /**
- * The added tokens with the ids that the official library gives them, whatever the file says: the vocabulary's ids, and for the others
- * numbers after its end. Like the library, it skips empty tokens and duplicates.
+ * The added tokens with the ids that the official library gives them, whatever the file says, in the order of these ids: the vocabulary's,
+ * and for new tokens the numbers from the size of the vocabulary on. Like the library, it skips empty tokens and duplicates.
  */
 function checkedAddedTokens(place: Place, found: unknown, vocabulary: Vocabulary): readonly AddedToken[] {
   if (!Array.isArray(found)) refuse(place, `is ${show(found)}, expected a list`);
@@ -140,13 +140,12 @@ function checkedAddedTokens(place: Place, found: unknown, vocabulary: Vocabulary
     const { content } = token as AddedToken;
     checkText(here, content);
     if (content === "" || added.has(content)) continue;
-    const id = ids.get(content) ?? next;
+    const id = ids.get(content) ?? next++;
     if (owners.has(id)) refuse(here, `is ${show(content)}, whose id ${id} is also that of ${show(owners.get(id))}`);
     owners.set(id, content);
     added.set(content, { ...(token as AddedToken), id });
-    next = Math.max(next, id + 1);
   }
-  return [...added.values()];
+  return [...added.values()].sort((a, b) => a.id - b.id);
 }
 
 /** The most characters that the normalizers may make of one. */

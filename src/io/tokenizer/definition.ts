@@ -1,9 +1,10 @@
 /**
  * Definitions of tokenizers in the form of a `tokenizer.json`, built from the vocabulary files of older checkpoints.
  *
- * They equal what transformers makes of the same files when it converts them (convert_slow_tokenizer.py: BertConverter, RobertaConverter).
+ * They equal what transformers makes of the same files when it converts them (convert_slow_tokenizer.py: BertConverter, RobertaConverter),
+ * without the added tokens (transformers-config.ts).
  */
-import { type AddedToken, addedToken } from "./added-tokens.ts";
+import type { AddedToken } from "./added-tokens.ts";
 import type { Part } from "./parts.ts";
 import { tokensOf, type Vocabulary } from "./vocabularies.ts";
 
@@ -29,8 +30,8 @@ export interface Truncation {
   readonly direction?: string;
 }
 
-/** A special token in a `tokenizer_config.json`: its text, or an object around it. */
-export type NamedToken = string | { readonly content: string } | null;
+/** A special token in a `tokenizer_config.json`: its text, or an object around it with flags of an added token. */
+export type NamedToken = string | { readonly content: string; readonly lstrip?: boolean } | null;
 
 /** A `tokenizer_config.json` or `special_tokens_map.json`, with the fields that this package uses. */
 export interface TokenizerConfig {
@@ -81,7 +82,6 @@ export function wordPieceDefinition(
   const idOf = (name: string) => vocabulary.get(name) ?? added[name];
   return {
     ...HEAD,
-    added_tokens: addedTokens(vocabulary, special, added),
     normalizer: {
       type: "BertNormalizer",
       clean_text: true,
@@ -119,7 +119,6 @@ export function byteLevelDefinition(
   const idOf = (name: string) => vocabulary.get(name) ?? added[name];
   return {
     ...HEAD,
-    added_tokens: addedTokens(vocabulary, special, added),
     normalizer: null,
     pre_tokenizer: { type: "ByteLevel", add_prefix_space: prefixSpace, trim_offsets: true, use_regex: true },
     post_processor: {
@@ -161,7 +160,7 @@ export function configFor(definition: TokenizerDefinition, special: SpecialToken
   };
 }
 
-const HEAD = { version: "1.0", truncation: null, padding: null } as const;
+const HEAD = { version: "1.0", truncation: null, padding: null, added_tokens: [] } as const;
 
 const BPE_MODEL = {
   type: "BPE",
@@ -173,16 +172,3 @@ const BPE_MODEL = {
   byte_fallback: false,
   ignore_merges: false,
 };
-
-/** Tokens that are searched in a text before it is split, by id: the official library numbers new ones in this order. */
-function addedTokens(vocabulary: ReadonlyMap<string, number>, special: SpecialTokens, added: TokenIds): AddedToken[] {
-  const names = new Set(Object.values(special).filter((name) => name !== undefined));
-  const ids = new Map<string, number>(Object.entries(added));
-  for (const name of names) ids.set(name, vocabulary.get(name) ?? added[name]!);
-  return (
-    [...ids]
-      .sort(([, a], [, b]) => a - b)
-      // RoBERTa's mask includes the space before it, like the word that it replaces.
-      .map(([content, id]) => ({ ...addedToken(id, content, names.has(content)), lstrip: content === "<mask>" }))
-  );
-}

@@ -123,12 +123,23 @@ export function withConfiguredTokens(definition: Unchecked, { added_tokens_decod
   return said.length === 0 ? definition : { ...definition, added_tokens: [...there, ...missing] };
 }
 
+/** The added tokens that a configuration lists, with their ids; undefined if it lists none, so that `added_tokens.json` counts. */
+export function listedIds({ added_tokens_decoder: decoder }: TokenizerConfig): TokenIds | undefined {
+  if (!isJsonObject(decoder)) return undefined;
+  const ids = Object.entries(decoder).flatMap(([id, token]) =>
+    isJsonObject(token) ? [[token.content as string, Number(id)] as const] : [],
+  );
+  return Object.fromEntries(ids);
+}
+
 /**
- * The settings of both files. As in transformers, `special_tokens_map.json` counts where they differ, unless `tokenizer_config.json` lists
- * the added tokens, as newer ones do.
+ * The settings of both files. As in transformers, `special_tokens_map.json` counts where they differ, except for the list of
+ * additional special tokens, and not at all beside a `tokenizer_config.json` that lists the added tokens, as newer ones do.
  */
 export function mergedConfig(config: TokenizerConfig, special: TokenizerConfig): TokenizerConfig {
-  return config.added_tokens_decoder === undefined ? { ...config, ...special } : { ...special, ...config };
+  if (config.added_tokens_decoder !== undefined) return config;
+  const { additional_special_tokens = special.additional_special_tokens } = config;
+  return { ...config, ...special, ...(additional_special_tokens !== undefined && { additional_special_tokens }) };
 }
 
 /**
@@ -157,25 +168,32 @@ const TOKEN_FIELDS = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_t
 export function withNamedTokens(definition: Unchecked, config: TokenizerConfig): Unchecked {
   const added: unknown = definition.added_tokens ?? [];
   if (!Array.isArray(added)) return definition;
-  const seen = new Set<unknown>(added.map((token) => (isJsonObject(token) ? token.content : undefined)));
-  const missing: Unchecked[] = [];
-  for (const token of namedTokens(config)) {
-    if (seen.has(token.content)) continue;
-    seen.add(token.content);
-    missing.push(token);
-  }
+  const known = new Set<unknown>(added.map((token) => (isJsonObject(token) ? token.content : undefined)));
+  // Where a token has two roles, the flags of the later one count.
+  const named = new Map(namedTokens(config).map((token) => [token.content, token]));
+  const missing = [...named.values()].filter(({ content }) => !known.has(content));
   return missing.length === 0 ? definition : { ...definition, added_tokens: [...added, ...missing] };
 }
 
+/**
+ * The special tokens that a configuration names: those of a role, those under another name that ends like a role's, and further ones. Of the
+ * two lists of further ones, transformers reads the first that has tokens.
+ */
 function namedTokens(config: TokenizerConfig): Unchecked[] {
-  const extra = [config.additional_special_tokens, config.extra_special_tokens].flatMap((found) =>
-    isJsonObject(found) ? Object.values(found) : ((found as readonly unknown[] | null | undefined) ?? []),
-  );
-  return [...TOKEN_FIELDS.map((field) => config[field]), ...extra].flatMap((token) => {
+  const { additional_special_tokens: older, extra_special_tokens: extra } = config;
+  const others = Object.keys(config).filter((field) => field.endsWith("_token") && !TOKEN_FIELDS.some((known) => known === field));
+  const roles = [...TOKEN_FIELDS, ...others].map((field) => (config as Unchecked)[field]);
+  const further = Array.isArray(extra) && extra.length > 0 ? [] : tokensIn(older);
+  return [...roles, ...tokensIn(extra), ...further].flatMap((token) => {
     const flags = { id: 0, single_word: false, lstrip: false, rstrip: false, normalized: false };
     if (typeof token === "string" && token !== "") return { ...flags, content: token, special: true };
     if (!isJsonObject(token) || typeof token.content !== "string" || token.content === "") return [];
     const given = Object.fromEntries(Object.keys(flags).flatMap((flag) => (typeof token[flag] === "boolean" ? [[flag, token[flag]]] : [])));
     return { ...flags, ...given, content: token.content, special: true };
   });
+}
+
+function tokensIn(found: unknown): readonly unknown[] {
+  if (Array.isArray(found)) return found;
+  return isJsonObject(found) ? Object.values(found) : [];
 }

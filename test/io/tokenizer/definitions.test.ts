@@ -117,5 +117,13 @@ describe("the official library", () => {
     const tokenizer = await load({ ...definition, added_tokens: [...definition.added_tokens, added] });
     expect(tokenizer.encode("a x y", 16)).toEqual([2, 4, 6, 3]);
     expect(tokenizer.vocabSize).toBe(7);
+    // Also where the ids of the vocabulary have gaps (the ids are those of tokenizers 0.23).
+    const { model } = wordLevel({}) as { model: { vocab: object } };
+    const gaps = await load({
+      ...definition,
+      added_tokens: [...definition.added_tokens, added],
+      model: { ...model, vocab: { ...model.vocab, "b!": 50 } },
+    });
+    expect(gaps.encode("a x y b!", 16)).toEqual([2, 4, 6, 50, 3]);
   });
 });
