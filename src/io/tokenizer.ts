@@ -403,7 +403,7 @@ function namesFrom(path: string, ids: ReadonlyMap<string, number>, definition: T
     throw new FormatError(`${path}: post_processor has the ids ${before[0]} and ${after[0]}, which no token has`, REMEDY);
   }
   const { vocab, unk_token, unk_id } = definition.model;
-  const unknown = Array.isArray(vocab) && typeof unk_id === "number" ? (vocab[unk_id] as readonly [string, number])[0] : unk_token;
+  const unknown = Array.isArray(vocab) ? (vocab[unk_id as number] as readonly [string, number])[0] : unk_token;
   return { cls, sep, ...(typeof unknown === "string" && { unknown }) };
 }
 

@@ -93,7 +93,7 @@ function checkScores(place: Place, { vocab, unk_id }: Part): void {
     seen.add(token);
     checkText(place, token);
   }
-  if (typeof unk_id === "number" && unk_id >= vocab.length) refuse(place, `has ${vocab.length} tokens; unk_id is ${unk_id}`);
+  if ((unk_id as number) >= vocab.length) refuse(place, `has ${vocab.length} tokens; unk_id is ${unk_id}`);
 }
 
 /** Throws for half of a surrogate pair: the official library reads UTF-8, which cannot contain one. */

@@ -30,11 +30,23 @@ const complaints: string[] = [];
 
 let library: Promise<OfficialLibrary> | undefined;
 
-/** Frees WebAssembly's memory, which is not garbage-collected with the object that uses it. */
-const unused = new FinalizationRegistry<OfficialTokenizer>((tokenizer) => tokenizer.dispose());
+/**
+ * Each failure (a panic in Rust) takes some of the library's stack for good. After some 170 there is none left, and other data is
+ * overwritten. Long before that, it is used no more.
+ */
+const MAX_FAILURES = 32;
+
+let failures = 0;
+
+/**
+ * Frees WebAssembly's memory, which is not garbage-collected with the object that uses it. After a failure it stays: freeing it may trap,
+ * which would end the process.
+ */
+const unused = new FinalizationRegistry<OfficialTokenizer>((tokenizer) => failures === 0 && tokenizer.dispose());
 
 /** Throws FormatError, naming the file, when the library does not accept the definition. */
 export async function openOfficialEngine(file: string, definition: TokenizerDefinition): Promise<TokenizerEngine> {
+  checkSound(file);
   const { fromJSON } = await loadLibrary();
   const json = new TextEncoder().encode(JSON.stringify({ ...definition, truncation: null, padding: null }));
   try {
@@ -45,6 +57,7 @@ export async function openOfficialEngine(file: string, definition: TokenizerDefi
     return engine;
   } catch (cause) {
     if (cause instanceof SimcseError) throw cause;
+    failures++;
     throw new FormatError(`${file}: the official tokenizers library refuses it${complaint()}`, "Get the file of the model again.", {
       cause,
     });
@@ -100,9 +113,11 @@ class OfficialEngine implements TokenizerEngine {
   }
 
   #asked<T>(ask: () => T): T {
+    checkSound(this.file);
     try {
       return ask();
     } catch (cause) {
+      failures++;
       throw new DataError(
         `${this.file}: the official tokenizers library fails on a text${complaint()}`,
         "Leave out the text, or use another tokenizer.",
@@ -112,6 +127,14 @@ class OfficialEngine implements TokenizerEngine {
       );
     }
   }
+}
+
+function checkSound(file: string): void {
+  if (failures < MAX_FAILURES) return;
+  throw new DataError(
+    `${file}: the official tokenizers library has failed ${failures} times, and might give wrong ids after more`,
+    "Start the program again, without these texts or with another tokenizer.",
+  );
 }
 
 function complaint(): string {

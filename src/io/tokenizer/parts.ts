@@ -190,7 +190,11 @@ export const MODELS: Readonly<Record<string, Fields>> = {
     byte_fallback: orDefault(flag),
     ignore_merges: orDefault(flag),
   },
-  Unigram: { unk_id: optional(whole), byte_fallback: orDefault(flag) },
+  // Without an unknown token, the library fails on each text with a character that the vocabulary lacks.
+  Unigram: {
+    unk_id: kind("the id of the unknown token", (value) => Number.isSafeInteger(value) && (value as number) >= 0),
+    byte_fallback: orDefault(flag),
+  },
 };
 
 /** How texts are truncated; the caller decides the length. */

@@ -95,6 +95,11 @@ describe("the official library", () => {
       },
       'model.merges[0] needs the token "ab", which the vocabulary does not have',
     ],
+    [
+      "a Unigram model without an unknown token",
+      { model: { type: "Unigram", unk_id: null, vocab: [["[PAD]", 0]] } },
+      "model.unk_id is null, expected the id of the unknown token",
+    ],
     ["dropout", { model: { type: "BPE", vocab: { "[UNK]": 1 }, merges: [], dropout: 0.1 } }, "model.dropout is 0.1, expected null"],
     [
       "half a surrogate pair",
