@@ -74,6 +74,7 @@ const buildCommand = withOptions(new Command("build").description("build an inde
   new Option("--no-rescore", "int8 and binary: keep no f16 vectors to score the best results again"),
 ]).action(async (given: BuildOptions) => {
   await checkIndexPlace(given);
+  await using _ = await lockIndex(given.index);
   await using open = await openModel(given);
   const signal = interruptSignal();
   const counter = startCounter("sentences");
@@ -117,7 +118,7 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   await open.simcse.saveIndex(given.index);
 });
 
-/** Locks an index that is read, changed and written again: what another process writes meanwhile would be lost. */
+/** Locks an index that is built, or read, changed and written again: what another process writes meanwhile would be lost. */
 const lockIndex = (path: string) => {
   const lock = join(dirname(resolve(path)), `.${basename(path)}.lock`);
   return takeLock(

@@ -234,6 +234,8 @@ describe("index and search", () => {
     const lock = join(dirname(index), `.${basename(index)}.lock`);
     await writeFile(lock, JSON.stringify({ pid: process.pid, host: hostname(), start: "2026-01-01T00:00:00.000Z" }));
     expectFailure(await simcse(["index", "remove", "--index", index, "2"]), `is being changed: process ${process.pid}`);
+    const built = await simcse(["index", "build", "--model", model, "--index", index], { input: "Another\n" });
+    expectFailure(built, `is being changed: process ${process.pid}`);
     await rm(lock);
   });
 
