@@ -373,8 +373,10 @@ export class Encoder {
       const before = read;
       read += chunk.length;
       const texts = chunk.map((item, i) => prepare(textOf(item, before + i), before + i));
-      const all = await this.#tokenizing.encode(texts, maxLength, { signal });
-      return { items: chunk, before, sentences: all.map((ids) => ({ ids, promptTokens })) };
+      const distinct = [...new Set(texts)];
+      const all = await this.#tokenizing.encode(distinct, maxLength, { signal });
+      const tokensOf = new Map(distinct.map((text, i) => [text, { ids: all[i]!, promptTokens }]));
+      return { items: chunk, before, sentences: texts.map((text) => tokensOf.get(text)!) };
     });
     const submitted = each(ahead(tokenized), async ({ items: some, before, sentences }) => {
       const place = memory?.subarray(before * this.dimension, (before + some.length) * this.dimension);
@@ -425,6 +427,7 @@ export class Encoder {
     });
   }
 
+  /** Submits the batches. A sentence that occurs several times, as the same object, is computed once. */
   async #submitBatches(
     program: EncoderProgram,
     sentences: readonly TokenizedText[],
@@ -433,29 +436,38 @@ export class Encoder {
   ): Promise<{ readonly vectors: Promise<Float32Array> }> {
     const reads: Promise<void>[] = [];
     const most = batchSize ?? this.batchSize ?? Number.POSITIVE_INFINITY;
+    const rowsOf = new Map<TokenizedText, number[]>();
+    for (const [row, sentence] of sentences.entries()) {
+      const rows = rowsOf.get(sentence);
+      if (rows === undefined) rowsOf.set(sentence, [row]);
+      else rows.push(row);
+    }
+    const distinct = [...rowsOf.keys()];
     // Longest first: the largest batch fails first, and the sentences of a batch have similar lengths.
-    const order = longestFirst(sentences);
+    const order = longestFirst(distinct);
+    let done = 0;
     for (let next = 0; next < order.length; ) {
       await program.room();
       signal?.throwIfAborted();
       this.#checkOpen();
-      const batch: number[] = [];
+      const batch: TokenizedText[] = [];
       for (let tokens = 0; next < order.length && batch.length < most; next++) {
-        const { length } = sentences[order[next]!]!.ids;
+        const sentence = distinct[order[next]!]!;
+        const { length } = sentence.ids;
         if (!program.hasRoom(batch.length, tokens, length)) break;
         tokens += length;
-        batch.push(order[next]!);
+        done += rowsOf.get(sentence)!.length;
+        batch.push(sentence);
       }
-      const read = await program.submit(
-        batch.map((index) => sentences[index]!),
-        profiler,
-      );
-      const done = next;
-      const taken = read().then((rows) => {
-        for (const [row, index] of batch.entries())
-          vectors.set(rows.subarray(row * this.dimension, (row + 1) * this.dimension), index * this.dimension);
+      const read = await program.submit(batch, profiler);
+      const upToHere = done;
+      const taken = read().then((computed) => {
+        for (const [i, sentence] of batch.entries()) {
+          const vector = computed.subarray(i * this.dimension, (i + 1) * this.dimension);
+          for (const row of rowsOf.get(sentence)!) vectors.set(vector, row * this.dimension);
+        }
         signal?.throwIfAborted();
-        onProgress?.(done);
+        onProgress?.(upToHere);
       });
       taken.catch(() => {});
       reads.push(taken);

@@ -1,8 +1,9 @@
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { ClosedError, NonFiniteError, OptionError } from "../../../src/errors.ts";
 import { openFolder } from "../../../src/io/folder-node.ts";
 import { chunkSentences } from "../../../src/simcse/embedding/chunks.ts";
+import { EncoderProgram } from "../../../src/simcse/embedding/encoder-program.ts";
 import { decodeRows, encodeRows } from "../../../src/simcse/embedding/precision.ts";
 import { toUnitLength } from "../../../src/simcse/embedding/unit-length.ts";
 import { SimCSE } from "../../../src/simcse/simcse-node.ts";
@@ -81,6 +82,18 @@ describe("options of a call", () => {
 });
 
 describe("texts", () => {
+  it("that are equal are computed once in a chunk", async () => {
+    const submit = vi.spyOn(EncoderProgram.prototype, "submit");
+    const seen: number[] = [];
+    const [a, b] = tinySentences as [string, string];
+    const { data } = await model.encode([a, b, a, a], { batchSize: 1, onProgress: (done) => seen.push(done) });
+    expect(submit.mock.calls.map(([sentences]) => sentences.length)).toEqual([1, 1]);
+    submit.mockRestore();
+    const [first, second] = [plain.subarray(0, 32), plain.subarray(32, 64)];
+    expect(data).toEqual(Float32Array.of(...first, ...second, ...first, ...first));
+    expect(seen.at(-1)).toBe(4);
+  });
+
   it("are taken from any iterable", async () => {
     function* generated() {
       yield* tinySentences;
