@@ -7,7 +7,8 @@ import type { Device } from "../../gpu/device.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { formatCount } from "../../show.ts";
 import type { Embeddings } from "../embedding/encoder.ts";
-import { visitPairs } from "./cosine-blocks.ts";
+import { unitRows, visitPairs } from "./cosine-blocks.ts";
+import { type DifferentRows, differentRows } from "./equal-rows.ts";
 import { checkThreshold, hooksOf, type SimilarPairsOptions } from "./similar-pairs.ts";
 
 /** Options of `communities`. */
@@ -45,31 +46,35 @@ export async function communities(device: Device, vectors: Embeddings, options: 
   checkThreshold(threshold);
   if (!(Number.isInteger(minSize) && minSize >= 1))
     throw new OptionError(`A community of at least ${minSize} texts is not possible.`, "Give a whole number of at least 1 as minSize.");
+  // Equal rows have the same neighbours, and a cosine of 1 with each other: any number of them counts as one row.
+  const { vectors: rows, places } = differentRows(unitRows(vectors));
   const pairs = new PairList(threshold);
   await visitPairs(
     device,
-    vectors,
+    rows,
     () => threshold,
     (first, second, cosine) => pairs.push(first, second, cosine),
     hooksOf(options),
   );
-  return withoutOverlap(pairs.neighbours(vectors.length), minSize);
+  return withoutOverlap(pairs, places, minSize);
 }
 
-function withoutOverlap(all: Neighbours, minSize: number): Community[] {
-  const length = all.starts.length - 1;
-  const size = (row: number) => all.starts[row + 1]! - all.starts[row]! + 1;
-  const centres = Array.from({ length }, (_, row) => row).filter((row) => size(row) >= minSize);
-  const taken = new Uint8Array(length);
+/** `places` has the rows of the result for each row of the pairs. */
+function withoutOverlap(pairs: PairList, places: DifferentRows["places"], minSize: number): Community[] {
+  const sizes = pairs.sizes(places);
+  const neighbours = pairs.neighbours(places.length);
+  const centres = Array.from(places.keys()).filter((row) => sizes[row]! >= minSize);
+  const taken = new Uint8Array(places.length);
   const found: Community[] = [];
-  for (const centre of centres.sort((a, b) => size(b) - size(a) || a - b)) {
+  for (const centre of centres.sort((a, b) => sizes[b]! - sizes[a]! || a - b)) {
     if (taken[centre]) continue;
-    const members = all.of(centre).filter(({ row }) => !taken[row]);
-    if (members.length + 1 < minSize) continue;
-    members.sort((a, b) => b.score - a.score || a.row - b.row);
-    const community = { rows: [centre, ...members.map(({ row }) => row)], scores: [1, ...members.map(({ score }) => score)] };
-    for (const row of community.rows) taken[row] = 1;
-    found.push(community);
+    const groups = [{ row: centre, score: 1 }, ...neighbours(centre).filter(({ row }) => !taken[row])];
+    const members = groups.flatMap(({ row, score }) => places[row]!.map((place) => ({ place, score })));
+    if (members.length < minSize) continue;
+    for (const { row } of groups) taken[row] = 1;
+    const [first, ...others] = members;
+    const ordered = [first!, ...others.sort((a, b) => b.score - a.score || a.place - b.place)];
+    found.push({ rows: ordered.map(({ place }) => place), scores: ordered.map(({ score }) => score) });
   }
   return found.sort((a, b) => b.rows.length - a.rows.length);
 }
@@ -89,8 +94,19 @@ class PairList {
     this.#scores[this.#count++] = score;
   }
 
-  /** The pairs by each of their rows; there are `length` rows. */
-  neighbours(length: number): Neighbours {
+  /** How many places each row has together with those it is paired with. */
+  sizes(places: DifferentRows["places"]): number[] {
+    const sizes = places.map(({ length }) => length);
+    for (let i = 0; i < this.#count; i++) {
+      const [first, second] = [this.#rows[2 * i]!, this.#rows[2 * i + 1]!];
+      sizes[first]! += places[second]!.length;
+      sizes[second]! += places[first]!.length;
+    }
+    return sizes;
+  }
+
+  /** The rows that each of `length` rows is paired with. */
+  neighbours(length: number): (row: number) => { readonly row: number; readonly score: number }[] {
     const starts = new Uint32Array(length + 1);
     for (let i = 0; i < 2 * this.#count; i++) starts[this.#rows[i]! + 1]!++;
     for (let row = 0; row < length; row++) starts[row + 1]! += starts[row]!;
@@ -98,12 +114,11 @@ class PairList {
     const pairs = new Uint32Array(2 * this.#count);
     for (let i = 0; i < 2 * this.#count; i++) pairs[next[this.#rows[i]!]!++] = i >> 1;
     const [rows, scores] = [this.#rows, this.#scores];
-    const of = (row: number) =>
+    return (row) =>
       Array.from(pairs.subarray(starts[row]!, starts[row + 1]!), (pair) => ({
         row: rows[2 * pair] === row ? rows[2 * pair + 1]! : rows[2 * pair]!,
         score: scores[pair]!,
       }));
-    return { starts, of };
   }
 
   #grow(): void {
@@ -117,10 +132,4 @@ class PairList {
     scores.set(this.#scores);
     [this.#rows, this.#scores] = [rows, scores];
   }
-}
-
-/** Rows with their neighbours: row r has `starts[r + 1] - starts[r]` of them. */
-interface Neighbours {
-  readonly starts: Uint32Array;
-  of(row: number): { readonly row: number; readonly score: number }[];
 }

@@ -28,6 +28,26 @@ it("clusters like sentence-transformers' community_detection", async () => {
   for (const { scores } of found) expect(scores).toEqual([...scores].sort((a, b) => b - a));
 });
 
+it("clusters repeated vectors like different ones, also where their pairs would not fit in memory", async () => {
+  const minSize = golden.min_size;
+  // Every row three times in a row: the same communities, each row followed by its copies.
+  const tripled = Float32Array.from({ length: 3 * goldenVectors.length }, (_, i) => {
+    const row = Math.floor(i / dimension / 3);
+    return goldenVectors[row * dimension + (i % dimension)]!;
+  });
+  const found = await communities(
+    device,
+    { length: 3 * rows, dimension, data: tripled },
+    { threshold: golden.threshold, minSize: 3 * minSize },
+  );
+  expect(found.map((one) => one.rows)).toEqual(golden.communities.map((own) => own.flatMap((row) => [3 * row, 3 * row + 1, 3 * row + 2])));
+  const many = 10_000;
+  const same = { length: many, dimension: 4, data: new Float32Array(4 * many).fill(1) };
+  const [all, ...none] = await communities(device, same);
+  expect(none).toEqual([]);
+  expect(all!.rows).toEqual(Array.from({ length: many }, (_, row) => row));
+});
+
 it("gives the same on the GPU, over the edges of blocks", async () => {
   // Large enough for the GPU: two blocks of rows and two of columns.
   const [left, right] = [1100, 4200];
