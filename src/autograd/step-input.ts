@@ -55,7 +55,7 @@ export interface NeededInputs {
 /** The input of a program's steps, kept from one step to the next. */
 export class StepInputs {
   /** The uniform block of a step: seed, step number, live sizes and scalars. */
-  readonly block = new Uint32Array(stepWords);
+  readonly block: Uint32Array = new Uint32Array(stepWords);
   /** The block of a step that is being checked. */
   readonly #next = new Uint32Array(stepWords);
   readonly #nextFloats = new Float32Array(this.#next.buffer);

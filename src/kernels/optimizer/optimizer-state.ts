@@ -34,7 +34,7 @@ export const optimizerField = {
 export const optimizerStateShape = [8] as const;
 
 /** The state before the first step. */
-export function initialOptimizerState({ lossScale }: { readonly lossScale: number }): Float32Array<ArrayBuffer> {
+export function initialOptimizerState({ lossScale }: { readonly lossScale: number }): Float32Array {
   const state = new Float32Array(optimizerStateShape[0]);
   state[optimizerField.lossScale] = lossScale;
   return state;
