@@ -4,8 +4,7 @@
  */
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
-import { OptionError } from "../src/errors.ts";
+import { Command } from "commander";
 import { openFolder } from "../src/io/folder-node.ts";
 import type { Encode } from "../src/simcse/evaluation/embed-distinct.ts";
 import { evaluateSts } from "../src/simcse/evaluation/senteval/evaluate-sts.ts";
@@ -38,11 +37,16 @@ const bags =
     return rows;
   };
 
+const { text, data_dir } = new Command("bag-of-words")
+  .description("Scores bags of words on the STS tasks. Prints a table.")
+  .requiredOption("--text <file>", "the text that words are counted in")
+  .requiredOption("--data_dir <dir>", "a SentEval tree")
+  .parse()
+  .opts<{ text: string; data_dir: string }>();
+
 try {
-  const { values } = parseArgs({ options: { text: { type: "string" }, data_dir: { type: "string" } } });
-  if (!values.text || !values.data_dir) throw new OptionError("--text and --data_dir are needed.", "Name a text and a SentEval tree.");
-  const encode = bags(await rarities(values.text));
-  const folder = await openFolder(values.data_dir);
+  const encode = bags(await rarities(text));
+  const folder = await openFolder(data_dir);
   for (const mode of ["test", "dev"] as const) console.log(stsTable(await evaluateSts({ encode, folder, mode })));
 } catch (error) {
   reportFailure(error, { debug: true });

@@ -1,6 +1,5 @@
-/** `npm run bench [kernels|step|parts|devices|host|tuning|encode|compilers|load|search|serve …] [-- --quick]`: benchmarks of this machine's adapter as Markdown, to read or to keep under bench/results/. */
-import { parseArgs } from "node:util";
-import { OptionError } from "../src/errors.ts";
+/** `npm run bench`: benchmarks of this machine's adapter as Markdown, to read or to keep under bench/results/. */
+import { Argument, Command } from "commander";
 import { reportFailure } from "../tools/cli/failure.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
 import { circumstances, sayProgress } from "./machine.ts";
@@ -8,14 +7,17 @@ import { formatTable } from "./measure.ts";
 import { openBench } from "./open-bench.ts";
 import { benchTables } from "./tables.ts";
 
+const all = Object.keys(benchTables);
+const command = new Command("bench")
+  .description("Measures this machine's adapter. Prints Markdown.")
+  .addArgument(new Argument("[benchmarks...]", "what to measure").choices(all).default(all, "all"))
+  .option("--quick", "few shapes and rounds, as a smoke test", false)
+  .parse();
+const [names] = command.processedArgs as [string[]];
+
 try {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: "boolean", default: false } } });
-  const names = positionals.length > 0 ? positionals : Object.keys(benchTables);
-  const unknown = names.find((name) => !(name in benchTables));
-  if (unknown !== undefined)
-    throw new OptionError(`There is no benchmark ${unknown}.`, `There are ${Object.keys(benchTables).join(", ")}.`);
   await using device = await openAdapter();
-  const bench = await openBench(device, { ...values, say: sayProgress });
+  const bench = await openBench(device, { ...command.opts<{ quick: boolean }>(), say: sayProgress });
   console.log(circumstances(bench));
   for (const name of names) {
     sayProgress(`benchmark ${name}`);

@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
@@ -40,24 +40,28 @@ const fileName = (adapter: string) =>
     .replaceAll(/^-|-$/g, "")
     .slice(0, 40);
 
+const { quick, output_dir } = new Command("bench:gpu")
+  .description("Checks every kernel variant of this machine's adapter, then runs all benchmarks. Writes Markdown and JSON.")
+  .option("--quick", "few shapes and rounds, as a smoke test", false)
+  .option("--output_dir <dir>", "where the results are written", "bench/results")
+  .parse()
+  .opts<{ quick: boolean; output_dir: string }>();
+
 try {
-  const { values } = parseArgs({
-    options: { quick: { type: "boolean", default: false }, output_dir: { type: "string", default: "bench/results" } },
-  });
   await using device = await openAdapter();
-  const bench = await openBench(device, { ...values, say: sayProgress });
+  const bench = await openBench(device, { quick, say: sayProgress });
   const parts: string[] = [];
   const tables: Record<string, readonly BenchTable[]> = {};
   const day = new Date().toISOString().slice(0, 10);
-  const path = join(values.output_dir, `${day}-${fileName(device.name)}`);
-  mkdirSync(values.output_dir, { recursive: true });
+  const path = join(output_dir, `${day}-${fileName(device.name)}`);
+  mkdirSync(output_dir, { recursive: true });
   const heading = [circumstances(bench), ...nvidiaDriver(), await pytorchLine()].join("\n");
   // Written after each part, so that results survive if a driver ends the process.
   const add = async (part: string) => {
     console.log(`${part}\n`);
     parts.push(part);
     await writeFileAtomically(`${path}.md`, `${parts.join("\n\n")}\n`);
-    const { ceilings, rounds, quick } = bench;
+    const { ceilings, rounds } = bench;
     const all = { day, adapter: device.name, circumstances: heading.split("\n"), ceilings, rounds, quick, tables };
     await writeFileAtomically(`${path}.json`, `${JSON.stringify(all, null, 2)}\n`);
   };

@@ -6,8 +6,8 @@
  * first caption then looks for the others of its picture among all of theirs.
  */
 import { basename, dirname } from "node:path";
-import { parseArgs } from "node:util";
-import { DataError, OptionError } from "../src/errors.ts";
+import { Command } from "commander";
+import { DataError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { openDevice } from "../src/gpu/node.ts";
 import { readText } from "../src/io/folder.ts";
@@ -18,6 +18,7 @@ import { mineHardNegatives } from "../src/simcse/search/hard-negatives.ts";
 import { SimCSE } from "../src/simcse/simcse-node.ts";
 import type { TrainingExample } from "../src/simcse/training/training-set.ts";
 import { reportFailure } from "../tools/cli/failure.ts";
+import { numberBetween, wholeNumber, wholeNumbers } from "../tools/cli/options.ts";
 import { markdown } from "./measure.ts";
 
 const metrics = ["accuracy@1", "mrr@10", "ndcg@10"] as const;
@@ -35,37 +36,43 @@ interface Options {
   readonly seeds: readonly number[];
 }
 
+/** The options as the command line has them. */
+interface Given {
+  readonly model: string;
+  readonly captions: string;
+  readonly train: number;
+  readonly held: number;
+  readonly steps: number;
+  readonly batch: number;
+  readonly rate: number;
+  readonly seeds: readonly number[];
+}
+
+const command = new Command("mined-triplets")
+  .description("Trains on pairs plain and with mined hard negatives, and scores both. Prints Markdown.")
+  .requiredOption("--model <dir>", "the model that is trained")
+  .requiredOption("--captions <file.tsv>", "captions of one picture a line")
+  .option("--train <n>", "pictures to train on", wholeNumber(2), 1200)
+  .option("--held <n>", "pictures held out", wholeNumber(2), 400)
+  .option("--steps <n>", "training steps", wholeNumber(1), 60)
+  .option("--batch <n>", "examples of a step", wholeNumber(2), 32)
+  .option("--rate <number>", "the learning rate", numberBetween(0, 1), 3e-5)
+  .option("--seeds <n,…>", "one run for each", wholeNumbers(0), [42]);
+
 async function readOptions(): Promise<Options> {
-  const { values } = parseArgs({
-    options: {
-      model: { type: "string" },
-      captions: { type: "string" },
-      train: { type: "string", default: "1200" },
-      held: { type: "string", default: "400" },
-      steps: { type: "string", default: "60" },
-      batch: { type: "string", default: "32" },
-      rate: { type: "string", default: "3e-5" },
-      seeds: { type: "string", default: "42" },
-    },
-  });
-  if (values.model === undefined || values.captions === undefined)
-    throw new OptionError(
-      "The model or the captions are missing.",
-      "Give --model DIR and --captions FILE.tsv, captions of one picture a line.",
-    );
-  const lines = (await readText(await openFolder(dirname(values.captions)), basename(values.captions))).split("\n").filter(Boolean);
+  const { model, captions, train, held, steps, batch, rate, seeds } = command.parse().opts<Given>();
+  const lines = (await readText(await openFolder(dirname(captions)), basename(captions))).split("\n").filter(Boolean);
   const pictures = lines.map((line) => line.split("\t"));
-  const [train, held] = [Number(values.train), Number(values.held)];
   if (pictures.length < train + held)
     throw new DataError(`There are only ${pictures.length} pictures.`, "Give smaller --train and --held.");
   return {
-    model: values.model,
+    model,
     pairs: pictures.slice(0, train).map(([a, b]) => [a!, b!]),
     test: captionSet(pictures.slice(-held)),
-    steps: Number(values.steps),
-    batchSize: Number(values.batch),
-    learningRate: Number(values.rate),
-    seeds: values.seeds.split(",").map(Number),
+    steps,
+    batchSize: batch,
+    learningRate: rate,
+    seeds,
   };
 }
 
