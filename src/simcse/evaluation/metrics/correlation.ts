@@ -59,7 +59,7 @@ export function averageRanks(x: ArrayLike<number>): Float64Array {
 }
 
 /**
- * Spearman's rank correlation of `x` and `y` [n]: Pearson's correlation of their average ranks.
+ * Spearman's rank correlation of `x` and `y`, each [n]: Pearson's correlation of their average ranks.
  *
  * NaN where it is undefined: fewer than two values, a constant sample, or a NaN.
  * @throws ShapeError when the lengths differ.
