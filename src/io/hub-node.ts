@@ -105,7 +105,7 @@ async function openNamed(nameOrPath: unknown, options: HubOptions): Promise<Fold
   if (typeof nameOrPath !== "string" || nameOrPath === "") {
     throw new OptionError(
       `The model must be a folder or a name, but is ${show(nameOrPath)}.`,
-      "Give the path of a folder, or a name on the hub; no value at all stands for the small English model.",
+      "Give the path of a folder, or a name on the hub, and options after it; undefined stands for the small English model.",
     );
   }
   const isThere = await stat(nameOrPath).then(
