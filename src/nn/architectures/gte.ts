@@ -2,17 +2,15 @@
  * GTE (Zhang et al. 2024, "mGTE"): BERT's layers with rotary positions and GeGLU. Files have the tensors' names of its first implementation,
  * whose `model_type` is "new"; transformers reads and writes them too.
  */
-import { attention } from "../../kernels/attention.ts";
 import { dropout as drop } from "../../kernels/dropout.ts";
 import { gated } from "../../kernels/gated.ts";
 import type { Value } from "../../kernels/language/operation.ts";
-import { type Rotation, rotary } from "../../kernels/rotary.ts";
+import type { Rotation } from "../../kernels/rotary.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer } from "./architecture.ts";
-import type { BertConfig } from "./bert.ts";
 import { exactGelu, isNumber, isWhole, notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerOptions, layerDropout, type PostNormBlock, postNorm, throughLayers } from "./layers.ts";
@@ -24,15 +22,12 @@ import {
   onnxColumns,
   onnxRotaryAttention,
   qkvModules,
-  type RopeParameters,
+  type RotaryBertConfig,
+  rotaryAttention,
   rotation,
   rotationOf,
   turningHeads,
 } from "./rotations.ts";
-
-interface GteConfig extends BertConfig {
-  readonly rope_parameters?: RopeParameters | null;
-}
 
 const usualTheta = 160_000;
 
@@ -45,7 +40,7 @@ class Layer {
   readonly #heads: number;
   readonly #rotation: Rotation;
 
-  constructor(config: GteConfig, lora: LoraOptions | null) {
+  constructor(config: RotaryBertConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range, layer_norm_eps } = config;
     const linear = (targets: readonly LoraTarget[], inFeatures: number, outFeatures: number, hasBias = true) =>
       new Linear(inFeatures, outFeatures, initializer_range, adapterOf(lora, ...targets), hasBias);
@@ -63,11 +58,10 @@ class Layer {
 
   forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
     const { attention: own, mlp } = this;
-    const heads = this.#heads;
     const block: PostNormBlock = {
       attend: (input) => {
-        const qkv = rotary(own.qkv_proj.forward(input, options.tokens), batch.tokens, { heads, ...this.#rotation });
-        return attention(qkv, batch, { heads, dropout: options.attention });
+        const qkv = own.qkv_proj.forward(input, options.tokens);
+        return rotaryAttention(qkv, batch, this.#rotation, { heads: this.#heads, dropout: options.attention });
       },
       attended: { dense: own.o_proj, norm: this.attn_ln },
       expand: (input, { tokens, adapterTokens }) =>
@@ -81,9 +75,9 @@ class Layer {
 class Gte implements Transformer {
   readonly embeddings: Embeddings;
   readonly encoder: { readonly layer: readonly Layer[] };
-  readonly #config: GteConfig;
+  readonly #config: RotaryBertConfig;
 
-  constructor(config: GteConfig, loraOf: (layer: number) => LoraOptions | null) {
+  constructor(config: RotaryBertConfig, loraOf: (layer: number) => LoraOptions | null) {
     this.#config = config;
     const { vocab_size, type_vocab_size, hidden_size: width, initializer_range, layer_norm_eps } = config;
     const types = type_vocab_size > 0 && { type_vocab_size };
@@ -109,7 +103,7 @@ class GteHead implements MaskedHead {
   readonly norm: LayerNorm;
   readonly decoder: { readonly bias: Parameter };
 
-  constructor({ hidden_size: width, vocab_size, initializer_range, layer_norm_eps }: GteConfig) {
+  constructor({ hidden_size: width, vocab_size, initializer_range, layer_norm_eps }: RotaryBertConfig) {
     this.dense = new Linear(width, width, initializer_range);
     this.norm = new LayerNorm(width, layer_norm_eps);
     this.decoder = { bias: new Parameter([vocab_size], { constant: 0 }) };
@@ -120,7 +114,7 @@ class GteHead implements MaskedHead {
   }
 }
 
-function addToOnnx(batch: OnnxBatch, config: GteConfig): string[] {
+function addToOnnx(batch: OnnxBatch, config: RotaryBertConfig): string[] {
   const { graph } = batch;
   const { intermediate_size: inner } = config;
   const tables = { prefix: "gte.embeddings.", firstPosition: null, hasTypes: config.type_vocab_size > 0 };
@@ -159,7 +153,7 @@ function read(json: Readonly<Record<string, unknown>>): Readonly<Record<string, 
   return { ...others, rope_parameters: { rope_type: "linear", ...scaled } };
 }
 
-export const gte: Architecture<GteConfig> = {
+export const gte: Architecture<RotaryBertConfig> = {
   className: "GteModel",
   encoder: "gte",
   hasPooler: false,

@@ -3,13 +3,12 @@
  * positions, and GeGLU. Most layers see a window of the sentence; every third sees all of it, with slower rotations.
  */
 import { OptionError } from "../../errors.ts";
-import { attention } from "../../kernels/attention.ts";
 import { dropout as drop } from "../../kernels/dropout.ts";
 import { embedding } from "../../kernels/embedding.ts";
 import { gated } from "../../kernels/gated.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { add } from "../../kernels/pointwise/pointwise.ts";
-import { type Rotation, rotary } from "../../kernels/rotary.ts";
+import type { Rotation } from "../../kernels/rotary.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
@@ -26,6 +25,7 @@ import {
   onnxColumns,
   onnxRotaryAttention,
   type RopeParameters,
+  rotaryAttention,
   rotation,
   rotationOf,
   turningHeads,
@@ -99,10 +99,9 @@ class Layer {
   forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
     const { hidden, attention: ofAttention } = options;
     const { attn, mlp } = this;
-    const heads = this.#heads;
     const { rotation, window } = this.#attention;
-    const qkv = rotary(attn.Wqkv.forward(this.attn_norm?.forward(x) ?? x, options.tokens), batch.tokens, { heads, ...rotation });
-    const all = attention(qkv, batch, { heads, dropout: ofAttention, window: window ?? undefined });
+    const qkv = attn.Wqkv.forward(this.attn_norm?.forward(x) ?? x, options.tokens);
+    const all = rotaryAttention(qkv, batch, rotation, { heads: this.#heads, dropout: ofAttention, window: window ?? undefined });
     const { context, residual, tokens, adapterTokens } = afterAttention(all, x, batch, options);
     const attended = add(drop(attn.Wo.forward(context, adapterTokens), ofAttention, { tokens }), residual);
     const inner = gated(mlp.Wi.forward(this.mlp_norm.forward(attended), adapterTokens), "gelu");

@@ -2,17 +2,15 @@
  * Nomic BERT (Nussbaum et al. 2024): BERT's layers without biases in their products, with rotary positions and SwiGLU. Files have the
  * tensors' names of its first implementation, which transformers reads and writes too.
  */
-import { attention } from "../../kernels/attention.ts";
 import { gated } from "../../kernels/gated.ts";
 import type { Value } from "../../kernels/language/operation.ts";
 import { silu } from "../../kernels/pointwise/pointwise.ts";
-import { type Rotation, rotary } from "../../kernels/rotary.ts";
+import type { Rotation } from "../../kernels/rotary.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer } from "./architecture.ts";
-import type { BertConfig } from "./bert.ts";
 import { isNumber, nothing, notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerOptions, layerDropout, type PostNormBlock, postNorm, throughLayers } from "./layers.ts";
@@ -24,15 +22,12 @@ import {
   onnxAngles,
   onnxRotaryAttention,
   qkvModules,
-  type RopeParameters,
+  type RotaryBertConfig,
+  rotaryAttention,
   rotation,
   rotationOf,
   turningHeads,
 } from "./rotations.ts";
-
-interface NomicBertConfig extends BertConfig {
-  readonly rope_parameters?: RopeParameters | null;
-}
 
 const usualTheta = 1000;
 
@@ -46,7 +41,7 @@ class Layer {
   readonly #heads: number;
   readonly #rotation: Rotation;
 
-  constructor(config: NomicBertConfig, lora: LoraOptions | null) {
+  constructor(config: RotaryBertConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range: initializerRange, layer_norm_eps } = config;
     const linear = (targets: readonly LoraTarget[], inFeatures: number, outFeatures: number) =>
       new Linear(inFeatures, outFeatures, initializerRange, adapterOf(lora, ...targets), false);
@@ -64,11 +59,10 @@ class Layer {
 
   forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
     const { attn, mlp } = this;
-    const heads = this.#heads;
     const block: PostNormBlock = {
       attend: (input) => {
-        const qkv = rotary(attn.Wqkv.forward(input, options.tokens), batch.tokens, { heads, ...this.#rotation });
-        return attention(qkv, batch, { heads, dropout: options.attention });
+        const qkv = attn.Wqkv.forward(input, options.tokens);
+        return rotaryAttention(qkv, batch, this.#rotation, { heads: this.#heads, dropout: options.attention });
       },
       attended: { dense: attn.out_proj, norm: this.norm1 },
       expand: (input, { adapterTokens }) => gated(this.#inner.forward(input, adapterTokens), "silu"),
@@ -83,9 +77,9 @@ class NomicBert implements Transformer {
   readonly emb_ln: LayerNorm;
   readonly encoder: { readonly layers: readonly Layer[] };
   readonly #embeddings: Embeddings;
-  readonly #config: NomicBertConfig;
+  readonly #config: RotaryBertConfig;
 
-  constructor(config: NomicBertConfig, loraOf: (layer: number) => LoraOptions | null) {
+  constructor(config: RotaryBertConfig, loraOf: (layer: number) => LoraOptions | null) {
     this.#config = config;
     const { vocab_size, type_vocab_size, hidden_size: width, initializer_range, layer_norm_eps } = config;
     this.#embeddings = new Embeddings({ vocab_size, type_vocab_size, width, initializer_range, layer_norm_eps });
@@ -110,7 +104,7 @@ class NomicBertHead implements MaskedHead {
   readonly bias: Parameter;
   readonly transform: { readonly dense: Linear; readonly layer_norm: LayerNorm };
 
-  constructor({ hidden_size: width, vocab_size, initializer_range, layer_norm_eps }: NomicBertConfig) {
+  constructor({ hidden_size: width, vocab_size, initializer_range, layer_norm_eps }: RotaryBertConfig) {
     this.bias = new Parameter([vocab_size], { constant: 0 });
     this.transform = { dense: new Linear(width, width, initializer_range), layer_norm: new LayerNorm(width, layer_norm_eps) };
   }
@@ -121,7 +115,7 @@ class NomicBertHead implements MaskedHead {
   }
 }
 
-function addToOnnx(batch: OnnxBatch, config: NomicBertConfig): string[] {
+function addToOnnx(batch: OnnxBatch, config: RotaryBertConfig): string[] {
   const { graph } = batch;
   const tables = { prefix: "nomic_bert.embeddings.", firstPosition: null, hasTypes: true, norm: "nomic_bert.emb_ln" };
   const hidden = [onnxEmbeddings(batch, { ...config, width: config.hidden_size }, tables)];
@@ -170,7 +164,7 @@ function read(json: Readonly<Record<string, unknown>>): Readonly<Record<string, 
   };
 }
 
-export const nomicBert: Architecture<NomicBertConfig> = {
+export const nomicBert: Architecture<RotaryBertConfig> = {
   className: "NomicBertModel",
   encoder: "nomic_bert",
   hasPooler: false,

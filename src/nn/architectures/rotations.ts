@@ -1,6 +1,10 @@
-/** Rotary positions: how a `config.json` describes them, and attention with them as operators of an ONNX graph. */
+/** Rotary positions: how a `config.json` describes them, and attention with them, on the tape and as operators of an ONNX graph. */
 import { bytesOf } from "../../io/formats/bytes.ts";
-import { type Rotation, rotaryFrequencies } from "../../kernels/rotary.ts";
+import { type AttentionOptions, attention } from "../../kernels/attention.ts";
+import type { Value } from "../../kernels/language/operation.ts";
+import { type Rotation, rotary, rotaryFrequencies } from "../../kernels/rotary.ts";
+import type { BatchValues } from "./architecture.ts";
+import type { BertConfig } from "./bert.ts";
 import { isWhole, positive, type Rule } from "./config-rules.ts";
 import { type AttentionSize, type OnnxBatch, onnxAttended, onnxPlaces } from "./onnx-layers.ts";
 
@@ -14,10 +18,20 @@ export interface RopeParameters {
   readonly factor?: number;
 }
 
+/** The config of a BERT whose positions are rotations, the same in all layers. */
+export interface RotaryBertConfig extends BertConfig {
+  readonly rope_parameters?: RopeParameters | null;
+}
+
 /** A rotation; `theta` is the architecture's own, for a file that names none. */
 export function rotationOf(parameters: RopeParameters | null | undefined, theta: number): Rotation {
   const { type, rope_type = type, rope_theta = theta, factor } = parameters ?? {};
   return rope_type === "linear" && factor !== undefined ? { theta: rope_theta, factor } : { theta: rope_theta };
+}
+
+/** Self-attention whose queries and keys turn: [tokens, hidden_size] from query, key and value side by side [tokens, 3 · hidden_size]. */
+export function rotaryAttention(qkv: Value, batch: BatchValues, turning: Rotation, options: AttentionOptions): Value {
+  return attention(rotary(qkv, batch.tokens, { heads: options.heads, ...turning }), batch, options);
 }
 
 const isPositive = (value: unknown) => positive.fits(value, {});
