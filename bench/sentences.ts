@@ -1,4 +1,7 @@
-/** Sentences that benchmarks of the encoder send: 6 to 17 words each, determined by their number. Those below 12⁵ differ: equal ones are computed once. */
+/**
+ * Sentences that benchmarks of the encoder send: 6 to 17 words each, determined by their number. The first 12⁵ differ, because equal ones would
+ * be computed once.
+ */
 const words = ["river", "bread", "the", "old", "carries", "a", "quiet", "sails", "over", "bright", "morning", "letter"];
 
 export function benchSentence(number: number): string {

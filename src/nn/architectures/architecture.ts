@@ -90,7 +90,10 @@ export interface ConfigFields {
   readonly rules: Readonly<Record<string, Rule>>;
   /** Fields that a written file always states. */
   readonly written: Readonly<Record<string, unknown>>;
-  /** Fields of fractions besides `commonFractions`: transformers refuses a whole number there that is not written as 2.0, which JSON.stringify cannot do. */
+  /**
+   * Fields of fractions besides `commonFractions`: transformers refuses a whole number there that is not written as 2.0, which JSON.stringify
+   * cannot do.
+   */
   readonly fractions?: readonly string[];
 }
 
