@@ -166,15 +166,9 @@ export type { WeightsDtype } from "./simcse/checkpoint/written-weights.ts";
 export { distillationDefaults } from "./simcse/distillation/distillation-defaults.ts";
 export { type MakeStudentOptions, makeStudent } from "./simcse/distillation/make-student.ts";
 export { type Projection, principalComponents, project } from "./simcse/distillation/principal-components.ts";
-export {
-  type EmbeddedChunk,
-  type EmbeddedItems,
-  type Embeddings,
-  type EncodeOptions,
-  Encoder,
-  type EncoderOptions,
-  type TokenizeOptions,
-} from "./simcse/embedding/encoder.ts";
+export type { EmbeddedChunk, EmbeddedItems, Embeddings } from "./simcse/embedding/embeddings.ts";
+export { Encoder } from "./simcse/embedding/encoder.ts";
+export type { EncodeOptions, EncoderOptions, TokenizeOptions } from "./simcse/embedding/encoder-options.ts";
 export type { TokenizedText } from "./simcse/embedding/encoder-program.ts";
 export { dequantizeInt8, type Int8Ranges, int8Ranges, quantizeInt8 } from "./simcse/embedding/int8-ranges.ts";
 export { decodeRows, type Encoded, type PrecisionArrays } from "./simcse/embedding/precision.ts";

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import type { Profiler } from "../src/autograd/profiler.ts";
 import { OptionError } from "../src/errors.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
-import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
+import type { Embeddings } from "../src/simcse/embedding/embeddings.ts";
 import { checkRanges, type Int8Ranges, int8Ranges, quantizeInt8 } from "../src/simcse/embedding/int8-ranges.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { interruptSignal } from "./cli/interrupt.ts";

@@ -8,7 +8,7 @@ import type { Folder } from "../src/io/folder.ts";
 import { checkFilePlace, openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
 import { openTable } from "../src/io/text/table.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
-import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
+import type { Embeddings } from "../src/simcse/embedding/embeddings.ts";
 import { exportIndex, type IndexFormat, indexFormats } from "../src/simcse/search/export-index.ts";
 import { indexedSentences, indexWithout, openStoredIndex } from "../src/simcse/search/index-file.ts";
 import { type Filter, metadataMatcher } from "../src/simcse/search/metadata.ts";

@@ -1,7 +1,7 @@
 /** `simcse search`: the sentences of an index that are most similar to each query, one line of JSON per query. */
 import { Command, Option } from "commander";
 import { chunks } from "../src/simcse/embedding/chunks.ts";
-import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
+import type { Embeddings } from "../src/simcse/embedding/embeddings.ts";
 import type { Filter } from "../src/simcse/search/metadata.ts";
 import type { SearchOptions, SearchResult } from "../src/simcse/search/sentence-index.ts";
 import { mostResults, usualResults } from "../src/simcse/search/vector-index.ts";

@@ -1,7 +1,7 @@
 /** `simcse similarity`: cosine similarities: of two texts, of one text and several, or of the rows of two files (all, or the best). */
 import { Command, Option } from "commander";
 import { OptionError, ShapeError } from "../src/errors.ts";
-import type { Embeddings } from "../src/simcse/embedding/encoder.ts";
+import type { Embeddings } from "../src/simcse/embedding/embeddings.ts";
 import { mostResults, VectorIndex } from "../src/simcse/search/vector-index.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { namedModel } from "./cli/find-model.ts";

@@ -3,7 +3,7 @@ import { Option } from "commander";
 import { DataError } from "../../src/errors.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { chunks } from "../../src/simcse/embedding/chunks.ts";
-import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
+import type { Embeddings } from "../../src/simcse/embedding/embeddings.ts";
 import type { SimCSE } from "../../src/simcse/simcse-node.ts";
 import { openAdapter } from "../setup/open-adapter.ts";
 import { type ModelOptions, modelOptions, openModel } from "./open-model.ts";

@@ -6,7 +6,7 @@ import { DataError } from "../../src/errors.ts";
 import { firstNonFinite } from "../../src/finite.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { decodeNpy, type NpyArray } from "../../src/io/formats/npy.ts";
-import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
+import type { Embeddings } from "../../src/simcse/embedding/embeddings.ts";
 import { dequantizeInt8 } from "../../src/simcse/embedding/int8-ranges.ts";
 
 /** Whether a file's name is that of a NumPy matrix. */

@@ -8,7 +8,7 @@ import { fileOperation } from "../../src/io/folders/errno-node.ts";
 import { type NpyElements, type NpyType, streamNpy } from "../../src/io/formats/npy.ts";
 import type { Precision } from "../../src/kernels/search/precision.ts";
 import { printable } from "../../src/show.ts";
-import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
+import type { Embeddings } from "../../src/simcse/embedding/embeddings.ts";
 import type { Int8Ranges } from "../../src/simcse/embedding/int8-ranges.ts";
 import { decodeRows, elementsIn, rowElements } from "../../src/simcse/embedding/precision.ts";
 import type { TextRecord } from "./records.ts";

@@ -13,7 +13,7 @@ import { distillationSet } from "../../src/simcse/distillation/distillation-set.
 import { makeStudent } from "../../src/simcse/distillation/make-student.ts";
 import { principalComponents, project } from "../../src/simcse/distillation/principal-components.ts";
 import { readVectorsRecord, textsDigest, writeTeacherVectors } from "../../src/simcse/distillation/teacher-vectors-node.ts";
-import type { Embeddings } from "../../src/simcse/embedding/encoder.ts";
+import type { Embeddings } from "../../src/simcse/embedding/embeddings.ts";
 import { modelTensors } from "../../src/simcse/model/model.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
 import { openTrainingSource, type TrainingSource } from "../../src/simcse/training/prepare-model.ts";

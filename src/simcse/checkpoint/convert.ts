@@ -12,7 +12,7 @@ import type { Weights } from "../../io/weights/tensor-file.ts";
 import { missingWeights } from "../../io/weights.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
 import { longestSentence } from "../../nn/architectures/architectures.ts";
-import { checkLength } from "../embedding/encoder.ts";
+import { checkLength } from "../embedding/encoder-options.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
 import { modelTensors } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";

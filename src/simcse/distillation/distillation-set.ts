@@ -1,7 +1,7 @@
 /** Texts with their teacher's vectors, as examples to train on. */
 import { DataError } from "../../errors.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
-import type { Embeddings } from "../embedding/encoder.ts";
+import type { Embeddings } from "../embedding/embeddings.ts";
 import { promptOf, type TextPreparation } from "../embedding/prompts.ts";
 import { exampleSet, type TrainingSet } from "../training/training-set.ts";
 

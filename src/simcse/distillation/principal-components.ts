@@ -4,7 +4,7 @@
  * as they are.
  */
 import { ShapeError } from "../../errors.ts";
-import type { Embeddings } from "../embedding/encoder.ts";
+import type { Embeddings } from "../embedding/embeddings.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
 import { SecondMoments } from "./second-moments.ts";
 

@@ -4,8 +4,7 @@
  * unit length, shortened or in a smaller precision, and be returned all at once or as a stream in constant memory.
  */
 import type { Plan } from "../../autograd/plan.ts";
-import type { Profiler } from "../../autograd/profiler.ts";
-import { CapacityError, ClosedError, NonFiniteError, OptionError } from "../../errors.ts";
+import { NonFiniteError, OptionError } from "../../errors.ts";
 import { firstNonFinite } from "../../finite.ts";
 import type { Device } from "../../gpu/device.ts";
 import { Turns } from "../../gpu/turns.ts";
@@ -15,137 +14,47 @@ import type { Tokenizer } from "../../io/tokenizer.ts";
 import type { FloatType } from "../../kernels/language/operation.ts";
 import type { Precision } from "../../kernels/search/precision.ts";
 import { longestSentence } from "../../nn/architectures/architectures.ts";
-import { checkOptions, type OptionNames } from "../../options.ts";
+import { checkOptions } from "../../options.ts";
 import { allOrNone } from "../all-ended.ts";
 import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";
-import { type BatchSize, largeBatch, usualBatch, usualSentences } from "./batch-size.ts";
 import { ahead, chunks, collected, each } from "./chunks.ts";
-import { EncoderProgram, type EncoderProgramSize, longestFirst, type TokenizedText } from "./encoder-program.ts";
+import { type EmbeddedChunk, type EmbeddedItems, type Embeddings, memoryOf } from "./embeddings.ts";
+import {
+  checkBatchSize,
+  checkLength,
+  type EncodeOptions,
+  type EncoderOptions,
+  type EncoderSettings,
+  encodeOptions,
+  encoderOptions,
+  type TokenizeOptions,
+} from "./encoder-options.ts";
+import { type EncoderProgram, longestFirst, type TokenizedText } from "./encoder-program.ts";
+import { EncoderPrograms } from "./encoder-programs.ts";
 import { closeWithModel, OtherDevices } from "./other-devices.ts";
-import { checkPrecision, type Encoded, encodeRows, type PrecisionArrays } from "./precision.ts";
+import { checkPrecision, type Encoded, encodeRows } from "./precision.ts";
 import { type PromptOptions, promptOf, type TextPreparation, unprepared } from "./prompts.ts";
 import { checkIterable, checkText } from "./texts.ts";
 import { toUnitLength } from "./unit-length.ts";
-
-/** How an `Encoder` makes vectors. */
-export interface EncoderOptions {
-  /** How a sentence's vector is made from its tokens'. */
-  readonly pooler: EncodingPooler;
-  /** Sentences are truncated to this many tokens, special tokens included. */
-  readonly maxLength: number;
-  /** Sentences per batch; if absent or null, 64, and in calls with many sentences as many as the device computes well at once. */
-  readonly batchSize?: number | null | undefined;
-  /** Scale vectors to unit length; true if absent. */
-  readonly normalize?: boolean | undefined;
-  /** How texts are prepared before tokenising: with a prompt; unchanged if absent. */
-  readonly texts?: TextPreparation | undefined;
-  /** How threads that tokenise are started; texts are tokenised in this thread if absent or null. */
-  readonly threads?: ThreadStarter | null | undefined;
-}
-
-const encoderOptions: OptionNames<EncoderOptions> = {
-  pooler: true,
-  maxLength: true,
-  batchSize: true,
-  normalize: true,
-  texts: true,
-  threads: true,
-};
-
-/** How a text is tokenised. */
-export type TokenizeOptions = PromptOptions & Pick<EncodeOptions, "maxLength">;
-
-/** The options of one call. */
-export interface EncodeOptions<P extends Precision = "f32"> extends PromptOptions {
-  /** Scale vectors to unit length; the encoder's setting if absent. */
-  readonly normalize?: boolean | undefined;
-  /**
-   * Keep only the first dimensions of each vector, for models trained for it (Matryoshka). Vectors are scaled to unit length after
-   * truncation.
-   */
-  readonly truncateDim?: number | undefined;
-  /** f32 if absent; see `precision.ts`. */
-  readonly precision?: P | undefined;
-  /** Sentences are truncated to this many tokens; the encoder's own length if absent, and at most what the model supports. */
-  readonly maxLength?: number | undefined;
-  /** Sentences per batch; the encoder's own if absent. */
-  readonly batchSize?: number | undefined;
-  /** Called after each batch with the number of sentences done. */
-  readonly onProgress?: ((done: number) => void) | undefined;
-  /** Ends the call between two batches; it then rejects with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-  /** Times some of the batches kernel by kernel. */
-  readonly profiler?: Profiler | null;
-}
-
-/** The options with their defaults. */
-type EncoderSettings = { readonly [Name in keyof EncoderOptions]-?: Exclude<EncoderOptions[Name], undefined> };
-
-const encodeOptions: OptionNames<EncodeOptions<Precision>> = {
-  normalize: true,
-  truncateDim: true,
-  precision: true,
-  maxLength: true,
-  batchSize: true,
-  onProgress: true,
-  signal: true,
-  profiler: true,
-  prompt: true,
-  promptName: true,
-};
-
-/** Vectors of several sentences: [length, dimension], row-major; bits are packed, ceil(dimension / 8) bytes per row. */
-export interface Embeddings<P extends Precision = "f32"> {
-  readonly length: number;
-  readonly dimension: number;
-  readonly data: PrecisionArrays[P];
-  /** Only for int8, f32 [length]: the factor of each row. */
-  readonly scales?: Float32Array;
-}
-
-/** A chunk of a stream: sentences and their vectors, in their order. */
-export interface EmbeddedChunk<P extends Precision = "f32"> extends Embeddings<P> {
-  readonly sentences: readonly string[];
-}
-
-/** A chunk of items that have texts, and the texts' vectors, in their order. */
-export interface EmbeddedItems<T, P extends Precision = "f32"> extends Embeddings<P> {
-  readonly items: readonly T[];
-}
-
-/** Calls with as many tokens as this many usual batches use large ones, if the device has some. */
-const usualBatches = 4;
-
-/** Programs kept at once. Each holds the memory of a batch, so the least recently used one is dropped. */
-const mostPrograms = 4;
 
 /** Texts to vectors: tokenises, packs batches, and runs a program for each. `SimCSE` has one. */
 export class Encoder {
   readonly #options: EncoderSettings;
   readonly #tokenizing: TokenizerThreads;
-  readonly #plan: Plan;
-  /** The sizes of batches. A large one is null where the device has no use for it, or too little memory. */
-  readonly #usual: BatchSize;
-  #large: BatchSize | null;
-  /** The most recently used one is last. */
-  #programs: EncoderProgram[];
+  readonly #programs: EncoderPrograms;
   readonly #turns = new Turns();
   #others: OtherDevices | null = null;
-  #closed = false;
 
   private constructor(
     readonly model: SimCseModel,
     readonly tokenizer: Tokenizer,
     options: EncoderSettings,
-    program: EncoderProgram,
+    programs: EncoderPrograms,
   ) {
     this.#options = options;
     this.#tokenizing = new TokenizerThreads(tokenizer, options.threads);
-    this.#plan = program.program.plan;
-    this.#usual = program.capacity;
-    this.#large = options.batchSize === null ? largeBatch(this.#plan, program.capacity.tokens, model.device.capabilities) : null;
-    this.#programs = [program];
+    this.#programs = programs;
   }
 
   /**
@@ -157,9 +66,8 @@ export class Encoder {
     const { pooler, maxLength, batchSize = null, normalize = true, texts = unprepared, threads = null } = given;
     checkLength(maxLength, longestSentence(model.config));
     checkBatchSize(batchSize);
-    const size = usualBatch(batchSize ?? usualSentences, maxLength);
-    const program = await EncoderProgram.compile(model, pooler, { normalize, longest: maxLength, ...size });
-    return new Encoder(model, tokenizer, { pooler, maxLength, batchSize, normalize, texts, threads }, program);
+    const options = { pooler, maxLength, batchSize, normalize, texts, threads };
+    return new Encoder(model, tokenizer, options, await EncoderPrograms.create(model, options));
   }
 
   /** The length of a vector. */
@@ -179,7 +87,7 @@ export class Encoder {
 
   /** The most sentences that the device computes at once in calls with many. */
   get largestBatch(): number {
-    return this.#large?.sentences ?? this.#usual.sentences;
+    return this.#programs.mostSentences;
   }
 
   /** How threads that tokenise are started; null for none. */
@@ -194,7 +102,7 @@ export class Encoder {
 
   /** The memory and kernels of a usual batch; `formatPlan` prints it. */
   get plan(): Plan {
-    return this.#plan;
+    return this.#programs.plan;
   }
 
   /** How texts are prepared before tokenising. */
@@ -291,10 +199,9 @@ export class Encoder {
    * Frees the programs' memory and ends the threads. Later calls throw `ClosedError`; calls in progress throw it at their next batch.
    */
   close(): void {
-    this.#closed = true;
     this.encodeAlone();
     this.#tokenizing.close();
-    for (const program of this.#programs.splice(0)) program.close();
+    this.#programs.close();
   }
 
   [Symbol.dispose](): void {
@@ -325,7 +232,7 @@ export class Encoder {
   }
 
   #check(options: EncodeOptions<Precision>): void {
-    this.#checkOpen();
+    this.#programs.checkOpen();
     checkOptions("encode", options, encodeOptions);
     const { maxLength = this.maxLength, batchSize, precision, truncateDim = this.dimension } = options;
     checkLength(maxLength, longestSentence(this.model.config));
@@ -337,10 +244,6 @@ export class Encoder {
       `Vectors cannot be cut to ${truncateDim} numbers: this model's have ${this.dimension}.`,
       `Give a whole number from 1 to ${this.dimension}.`,
     );
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw new ClosedError("The model is closed.", "Encode before close(), or load the model again.");
   }
 
   /** How texts are checked and prepared for tokenising, and how many leading tokens are of the prompt. */
@@ -421,8 +324,9 @@ export class Encoder {
   ): Promise<{ readonly vectors: Promise<Float32Array> }> {
     return this.#turns.take(async () => {
       options.signal?.throwIfAborted();
-      this.#checkOpen();
-      const program = await this.#programFor(sentences, options);
+      this.#programs.checkOpen();
+      const { normalize = this.normalize, batchSize = this.batchSize } = options;
+      const program = await this.#programs.programFor(sentences, { normalize, batchSize });
       return this.#submitBatches(program, sentences, options, place);
     });
   }
@@ -449,7 +353,7 @@ export class Encoder {
     for (let next = 0; next < order.length; ) {
       await program.room();
       signal?.throwIfAborted();
-      this.#checkOpen();
+      this.#programs.checkOpen();
       const batch: TokenizedText[] = [];
       for (let tokens = 0; next < order.length && batch.length < most; next++) {
         const sentence = distinct[order[next]!]!;
@@ -475,47 +379,14 @@ export class Encoder {
     return { vectors: Promise.all(reads).then(() => vectors) };
   }
 
-  /** The program for the sentences of a call. Must be called within a turn. */
-  async #programFor(sentences: readonly TokenizedText[], options: EncodeOptions<Precision>): Promise<EncoderProgram> {
-    const { normalize = this.#options.normalize, batchSize = this.batchSize } = options;
-    const [most, all] = sentences.reduce(([long, sum], { ids }) => [Math.max(long, ids.length), sum + ids.length], [0, 0]);
-    // Sizes beyond the encoder's own are rounded up to powers of two, so that many different sizes need few programs.
-    const longest = Math.min(powerOfTwo(most, this.maxLength), longestSentence(this.model.config));
-    const usual = usualBatch(batchSize === null ? this.#usual.sentences : powerOfTwo(batchSize, this.#usual.sentences), longest);
-    const isLarge = batchSize === null && all >= usualBatches * usual.tokens;
-    if (isLarge && this.#large !== null && longest <= this.#large.tokens) {
-      try {
-        return await this.#programOf({ normalize, longest, ...this.#large });
-      } catch (error) {
-        if (!(error instanceof CapacityError)) throw error;
-        this.#large = null;
-      }
-    }
-    return this.#programOf({ normalize, longest, ...usual });
-  }
-
-  /** The program of a size: the same one every time, so a text's vector does not depend on earlier calls. */
-  async #programOf(size: EncoderProgramSize): Promise<EncoderProgram> {
-    const known = this.#programs.find((program) => isSameSize(program.size, size));
-    if (known === undefined && this.#programs.length >= mostPrograms) void this.#programs.shift()!.retire();
-    const program = known ?? (await EncoderProgram.compile(this.model, this.pooler, size));
-    if (this.#closed) program.close();
-    this.#checkOpen();
-    this.#programs = [...this.#programs.filter((one) => one !== program), program];
-    return program;
-  }
-
   #finished<P extends Precision>(vectors: Float32Array, length: number, options: EncodeOptions<P>): Embeddings<P> {
-    const { normalize = this.#options.normalize, truncateDim: dimension = this.dimension, precision = "f32" } = options;
+    const { normalize = this.normalize, truncateDim: dimension = this.dimension, precision = "f32" } = options;
     const isCut = dimension < this.dimension;
     const cut = isCut ? shortened(vectors, this.dimension, dimension) : vectors;
     const wanted = normalize && isCut ? toUnitLength(cut, dimension) : cut;
     return { length, dimension, ...(encodeRows(precision, wanted, dimension) as Encoded<P>) };
   }
 }
-
-const isSameSize = (a: EncoderProgramSize, b: EncoderProgramSize): boolean =>
-  a.normalize === b.normalize && a.longest === b.longest && a.sentences === b.sentences && a.tokens === b.tokens;
 
 /** Callbacks for parts of a call that run at the same time; `onProgress` gets what all have done. */
 function summed(onProgress: (done: number) => void): () => (done: number) => void {
@@ -531,11 +402,6 @@ function summed(onProgress: (done: number) => void): () => (done: number) => voi
 }
 
 const same = (text: string): string => text;
-
-/** `count` if it is at most `usual`, else the next power of two. */
-function powerOfTwo(count: number, usual: number): number {
-  return count <= usual ? usual : 2 ** Math.ceil(Math.log2(count));
-}
 
 /** Throws `NonFiniteError` for a number that is not finite; `before` sentences of the call come before these. */
 function checkFinite(vectors: Float32Array, dimension: number, before: number, dtype: FloatType): void {
@@ -565,37 +431,9 @@ function checkTokens(ids: unknown, sentence: number, vocabulary: number, longest
     "Give the ids of the model's own tokenizer.",
   );
 }
-
 function shortened(vectors: Float32Array, from: number, to: number): Float32Array {
   const rows = vectors.length / from;
   const short = new Float32Array(rows * to);
   for (let row = 0; row < rows; row++) short.set(vectors.subarray(row * from, row * from + to), row * to);
   return short;
-}
-
-/** Memory for vectors, f32 [sentences, dimension]. Throws `CapacityError` where there is not enough. */
-function memoryOf(sentences: number, dimension: number): Float32Array {
-  try {
-    return new Float32Array(sentences * dimension);
-  } catch {
-    throw new CapacityError(
-      `There is no room in memory for ${sentences} vectors of ${dimension} numbers.`,
-      "Encode fewer sentences at a time, or use stream, which gives a chunk of vectors at a time.",
-    );
-  }
-}
-
-/** Throws `OptionError` unless the model supports sentences of `maxLength` tokens. */
-export function checkLength(maxLength: number, positions: number): void {
-  if (Number.isInteger(maxLength) && maxLength >= 3 && maxLength <= positions) return;
-  throw new OptionError(
-    `A length of ${maxLength} tokens is not possible: the model takes 3 to ${positions}.`,
-    "Choose a length within the model's positions.",
-  );
-}
-
-/** Throws `OptionError` unless the batch size is a whole number of at least 1. */
-function checkBatchSize(batchSize: number | null | undefined): void {
-  if (batchSize === undefined || batchSize === null || (Number.isInteger(batchSize) && batchSize >= 1)) return;
-  throw new OptionError(`A batch of ${batchSize} sentences is not possible.`, "Give a whole number of at least 1.");
 }

@@ -4,7 +4,7 @@
  * them, so that vector databases compare the bytes directly.
  */
 import { OptionError, ShapeError } from "../../errors.ts";
-import type { Embeddings } from "./encoder.ts";
+import type { Embeddings } from "./embeddings.ts";
 
 /** The range of each number of a vector. */
 export interface Int8Ranges {

@@ -6,7 +6,7 @@ import { CapacityError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { formatCount } from "../../show.ts";
-import type { Embeddings } from "../embedding/encoder.ts";
+import type { Embeddings } from "../embedding/embeddings.ts";
 import { unitRows, visitPairs } from "./cosine-blocks.ts";
 import { type DifferentRows, differentRows } from "./equal-rows.ts";
 import { checkThreshold, hooksOf, type SimilarPairsOptions } from "./similar-pairs.ts";

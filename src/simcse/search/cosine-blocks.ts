@@ -7,7 +7,7 @@ import { ShapeError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { f32 } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
-import type { Embeddings } from "../embedding/encoder.ts";
+import type { Embeddings } from "../embedding/embeddings.ts";
 import { checkedUnitLength } from "../embedding/unit-length.ts";
 import { boundedCosine } from "./bounded-cosine.ts";
 

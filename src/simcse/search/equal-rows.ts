@@ -1,5 +1,5 @@
 /** Rows with the same numbers, as repeated texts have them. */
-import type { Embeddings } from "../embedding/encoder.ts";
+import type { Embeddings } from "../embedding/embeddings.ts";
 
 /** The different rows of vectors. */
 export interface DifferentRows {

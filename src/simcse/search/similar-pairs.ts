@@ -2,7 +2,7 @@
 import { OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
-import type { Embeddings } from "../embedding/encoder.ts";
+import type { Embeddings } from "../embedding/embeddings.ts";
 import { type BlockHooks, visitPairs } from "./cosine-blocks.ts";
 
 /** Two different rows and their cosine. */

@@ -9,7 +9,7 @@ import type { Device } from "../../gpu/device.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { longestSentence } from "../../nn/architectures/architectures.ts";
 import { schedules } from "../../nn/schedule.ts";
-import { checkLength } from "../embedding/encoder.ts";
+import { checkLength } from "../embedding/encoder-options.ts";
 import { chooseLoss } from "../losses/loss-choice.ts";
 import type { SimCseModel } from "../model/model.ts";
 import { otherDevices } from "../other-devices.ts";
