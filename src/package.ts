@@ -274,6 +274,7 @@ export {
 } from "./simcse/search/hard-negatives.ts";
 export { openStoredIndex, type StoredIndex, type StoredPart } from "./simcse/search/index-file.ts";
 export type { Filter, FilterRange, FilterValue, JsonValue, Metadata } from "./simcse/search/metadata.ts";
+export type { AddToIndexOptions, IndexOptions, IndexSource } from "./simcse/search/model-index.ts";
 export {
   type Duplicate,
   type DuplicateGroup,
@@ -295,7 +296,7 @@ export { type SimilarPair, type SimilarPairsOptions, similarPairs } from "./simc
 export { type RowMatch, VectorIndex, type VectorIndexOptions, type VectorSearchOptions } from "./simcse/search/vector-index.ts";
 export type { SegmentFormat, VectorSegment } from "./simcse/search/vector-segment.ts";
 export type { Environment, LoadedAs, LoadedModel, SimCSE as PortableSimCSE } from "./simcse/simcse.ts";
-export type { AddToIndexOptions, IndexOptions, IndexSource, LoadOptions, SimilarityOptions } from "./simcse/simcse-options.ts";
+export type { LoadOptions, SimilarityOptions } from "./simcse/simcse-options.ts";
 export { batchesWithoutDuplicates } from "./simcse/training/no-duplicates.ts";
 export type { Exchange, ProgramRun, Share, StepPlace, StepPrograms } from "./simcse/training/step-programs.ts";
 export type { StepMlmOptions, TokenizedExample, TrainingStepOptions } from "./simcse/training/step-recording.ts";

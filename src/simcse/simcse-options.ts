@@ -3,11 +3,9 @@ import type { Tuning } from "../autograd/choices.ts";
 import type { Device } from "../gpu/device.ts";
 import type { FloatType } from "../kernels/language/operation.ts";
 import type { OptionNames } from "../options.ts";
-import type { Embeddings } from "./embedding/embeddings.ts";
 import type { EncodeOptions } from "./embedding/encoder-options.ts";
 import type { PromptOptions } from "./embedding/prompts.ts";
 import type { PoolerType } from "./model/poolers.ts";
-import type { SentenceToIndex } from "./search/sentence-index.ts";
 
 /** Options of `SimCSE.load` and `SimCSE.loadFrom`. */
 export interface LoadOptions extends PromptOptions {
@@ -55,27 +53,6 @@ export const loadOptions: OptionNames<LoadOptions> = {
   signal: true,
   training: true,
 };
-
-/** Sentences to index, optionally with ids and metadata. */
-export type IndexSource = Iterable<string | SentenceToIndex> | AsyncIterable<string | SentenceToIndex>;
-
-/** How sentences are encoded for an index. */
-export interface IndexOptions extends Pick<EncodeOptions, "batchSize" | "onProgress" | "signal"> {
-  /** The sentences' vectors, if `encode` has already computed them; they are then not encoded again. */
-  readonly vectors?: Embeddings | undefined;
-}
-
-/** The names of `IndexOptions`. */
-export const indexOptions: OptionNames<IndexOptions> = { batchSize: true, onProgress: true, signal: true, vectors: true };
-
-/** Options of `SimCSE.addToIndex`. */
-export interface AddToIndexOptions extends IndexOptions {
-  /** Replace sentences whose id is already in the index; if false or absent, they are refused. */
-  readonly upsert?: boolean | undefined;
-}
-
-/** The names of `AddToIndexOptions`. */
-export const addToIndexOptions: OptionNames<AddToIndexOptions> = { ...indexOptions, upsert: true };
 
 /** `onProgress` is called with the number of encoded texts, of both sides together. */
 export type SimilarityOptions = Pick<EncodeOptions, "onProgress" | "signal">;

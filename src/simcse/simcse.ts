@@ -1,7 +1,6 @@
 /** The embedding tool: loads a model folder and computes sentence vectors and similarities, like the original's `SimCSE` class. */
-import { OptionError, ShapeError } from "../errors.ts";
+import { OptionError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
-import { Turns } from "../gpu/turns.ts";
 import { type Folder, MemoryFolder, type NamedContent } from "../io/folder.ts";
 import { type FolderPlace, writeFiles } from "../io/folders/writable-folder.ts";
 import type { ThreadStarter } from "../io/tokenizer/thread.ts";
@@ -19,44 +18,24 @@ import { distillationDefaults } from "./distillation/distillation-defaults.ts";
 import { distillationSet } from "./distillation/distillation-set.ts";
 import { type MakeStudentOptions, makeStudent } from "./distillation/make-student.ts";
 import { principalComponents, project } from "./distillation/principal-components.ts";
-import { chunks } from "./embedding/chunks.ts";
-import type { EmbeddedChunk, EmbeddedItems, Embeddings } from "./embedding/embeddings.ts";
+import type { EmbeddedChunk, Embeddings } from "./embedding/embeddings.ts";
 import { Encoder } from "./embedding/encoder.ts";
 import type { EncodeOptions } from "./embedding/encoder-options.ts";
+import { embeddingsOf, isEmbeddings } from "./embedding/given-embeddings.ts";
 import type { PrecisionArrays } from "./embedding/precision.ts";
-import { type PromptOptions, searchPrompt, withPrompt } from "./embedding/prompts.ts";
+import { withPrompt } from "./embedding/prompts.ts";
 import { checkIterable, describe, isStream } from "./embedding/texts.ts";
-import { cosine } from "./evaluation/metrics/cosine.ts";
 import { encodingDtype } from "./model/encoding-dtype.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
 import { type EncodingPooler, parsePooler } from "./model/poolers.ts";
 import { otherDevices } from "./other-devices.ts";
 import { type CommunitiesOptions, type Community, communities } from "./search/communities.ts";
 import { cosineMatrix } from "./search/cosine-blocks.ts";
-import { modelFingerprint } from "./search/fingerprint.ts";
-import { decodeIndex, encodeIndex, type IndexOrigin, probeSentence } from "./search/index-file.ts";
-import {
-  checkSearchOptions,
-  indexItem,
-  type SearchOptions,
-  type SearchResult,
-  type SentenceId,
-  SentenceIndex,
-  type SentenceToIndex,
-} from "./search/sentence-index.ts";
+import { type AddToIndexOptions, type IndexOptions, type IndexSource, ModelIndex } from "./search/model-index.ts";
+import type { SearchOptions, SearchResult, SentenceId, SentenceIndex } from "./search/sentence-index.ts";
 import { type SimilarPair, type SimilarPairsOptions, similarPairs } from "./search/similar-pairs.ts";
-import { type VectorIndexOptions, vectorIndexOptions } from "./search/vector-index.ts";
-import {
-  type AddToIndexOptions,
-  addToIndexOptions,
-  type IndexOptions,
-  type IndexSource,
-  indexOptions,
-  type LoadOptions,
-  loadOptions,
-  type SimilarityOptions,
-  similarityOptions,
-} from "./simcse-options.ts";
+import type { VectorIndexOptions } from "./search/vector-index.ts";
+import { type LoadOptions, loadOptions, type SimilarityOptions, similarityOptions } from "./simcse-options.ts";
 import { isTrainedHead } from "./training/prepare-model.ts";
 import {
   checkTrainingOptions,
@@ -72,9 +51,6 @@ import {
 import { trainingDefaults } from "./training/training-options.ts";
 import { type RunHooks, TrainingRun } from "./training/training-run.ts";
 import { exampleSet, listExamples, packedSet, type TrainingExamples } from "./training/training-set.ts";
-
-/** The least cosine of a given vector and the model's own. Rounding to 8 bits changes it less, another model or order of sentences more. */
-const sameVector = 0.99;
 
 /** How an environment opens model folders and devices. */
 export interface Environment {
@@ -95,18 +71,11 @@ export interface LoadedAs<S extends SimCSE> {
   readonly threads: ThreadStarter | null;
 }
 
-/** The default for the least cosine of a result, as in the original. */
-const usualThreshold = 0.6;
-
 /** `loadFrom` works everywhere; `SimCSE.load(path)` of `simcse-node.ts` and `simcse-browser.ts` opens folder and device itself. */
 export class SimCSE {
   /** The device that `load` opened for this model; it is closed with the model. */
   #ownDevice: Device | null = null;
-  #index: SentenceIndex | null = null;
-  /** Calls that make, read or change the index take turns, so that each has the index that the calls before it leave. */
-  readonly #indexTurns = new Turns();
-  /** Trainings that replaced the weights. */
-  #trainings = 0;
+  readonly #index: ModelIndex;
   /** Replaced if training needs other memory, heads or another pooler. */
   #parts: LoadedParts;
   #isTraining = false;
@@ -116,6 +85,7 @@ export class SimCSE {
   protected constructor({ name, ...parts }: LoadedModel) {
     this.name = name;
     this.#parts = parts;
+    this.#index = new ModelIndex(name, () => this.encoder);
   }
 
   /** The weights on the device. */
@@ -330,9 +300,7 @@ export class SimCSE {
           replace: (parts) => {
             this.#parts = parts;
             parts.encoder.encodeAlone();
-            void this.#index?.close();
-            this.#index = null;
-            this.#trainings++;
+            this.#index.drop();
           },
         });
       } finally {
@@ -392,8 +360,8 @@ export class SimCSE {
     options: SimilarityOptions = {},
   ): Promise<number | Float32Array | Float32Array[]> {
     checkOptions("similarity", options, similarityOptions);
-    const left = await this.#embeddings(queries, options);
-    const right = await this.#embeddings(keys, startingAt(left.length, options));
+    const left = await embeddingsOf(queries, this.encoder, options);
+    const right = await embeddingsOf(keys, this.encoder, startingAt(left.length, options));
     const matrix = await cosineMatrix(this.model.device, left, right, { signal: options.signal });
     if (typeof queries !== "string") return matrix;
     return typeof keys === "string" ? matrix[0]![0]! : matrix[0]!;
@@ -414,29 +382,17 @@ export class SimCSE {
 
   #toCompare(texts: Iterable<string> | Embeddings, { signal }: { readonly signal?: AbortSignal | undefined }): Promise<Embeddings> {
     if (!isEmbeddings(texts)) checkIterable("texts", texts);
-    return this.#embeddings(isEmbeddings(texts) ? texts : [...texts], { signal });
+    return embeddingsOf(isEmbeddings(texts) ? texts : [...texts], this.encoder, { signal });
   }
 
   /** The index that `search` uses. Throws `OptionError` if none was built or loaded. */
   get index(): SentenceIndex {
-    if (this.#index !== null) return this.#index;
-    throw new OptionError("There is no index to search.", "Call buildIndex with sentences, or loadIndex with a saved one.");
+    return this.#index.current;
   }
 
   /** Encodes sentences into a new index, which replaces the current one. Sentences without an id get running numbers. */
   async buildIndex(sentences: IndexSource, options: IndexOptions & VectorIndexOptions = {}): Promise<void> {
-    checkOptions("buildIndex", options, { ...indexOptions, ...vectorIndexOptions });
-    const { precision, rescore } = options;
-    await this.#replaceIndex(async () => {
-      const index = new SentenceIndex(this.model.device, this.dimension, { precision, rescore });
-      try {
-        await this.#addTo(index, sentences, options);
-      } catch (error) {
-        await index.close();
-        throw error;
-      }
-      return index;
-    });
+    await this.#index.build(sentences, options);
   }
 
   /**
@@ -444,13 +400,12 @@ export class SimCSE {
    * unless `upsert` is given; earlier chunks of a stream stay added.
    */
   async addToIndex(sentences: IndexSource, options: AddToIndexOptions = {}): Promise<void> {
-    checkOptions("addToIndex", options, addToIndexOptions);
-    await this.#indexTurns.take(() => this.#addTo(this.index, sentences, options));
+    await this.#index.add(sentences, options);
   }
 
   /** Removes the sentence with an id, or those with several; returns how many of them existed. */
   async removeFromIndex(ids: SentenceId | Iterable<SentenceId>): Promise<number> {
-    return this.#indexTurns.take(() => this.index.remove(ids));
+    return this.#index.remove(ids);
   }
 
   /**
@@ -460,17 +415,13 @@ export class SimCSE {
   async search(query: string, options?: SearchOptions): Promise<SearchResult[]>;
   async search(queries: Iterable<string> | Embeddings, options?: SearchOptions): Promise<SearchResult[][]>;
   async search(queries: string | Iterable<string> | Embeddings, options: SearchOptions = {}): Promise<SearchResult[] | SearchResult[][]> {
-    checkSearchOptions(options);
-    void this.index; // Without one, say so before the queries are encoded.
-    const { signal } = options;
-    const { data } = await this.#embeddings(queries, { signal, ...searchPrompt(this.encoder.texts, "query") });
-    const results = await this.index.search(data, { ...options, threshold: options.threshold ?? usualThreshold });
+    const results = await this.#index.search(queries, options);
     return typeof queries === "string" ? results[0]! : results;
   }
 
   /** The bytes of the index's file, for `saveIndex` of simcse-node.ts and simcse-browser.ts. */
   protected async *indexBytes(): AsyncGenerator<Uint8Array> {
-    yield* encodeIndex(this.index, await this.#indexOrigin());
+    yield* this.#index.bytes();
   }
 
   /**
@@ -478,12 +429,12 @@ export class SimCSE {
    * model's.
    */
   async loadIndexFrom(folder: Folder, file: string): Promise<void> {
-    await this.#replaceIndex(async () => decodeIndex(this.model.device, folder, file, await this.#indexOrigin()));
+    await this.#index.load(folder, file);
   }
 
   /** Frees the model's memory on the device, and closes the device if it was opened for this model. Later calls throw `ClosedError`. */
   close(): void {
-    void this.#index?.close();
+    this.#index.close();
     this.encoder.close();
     this.model.close();
     this.#ownDevice?.close();
@@ -492,104 +443,6 @@ export class SimCSE {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
-
-  async #addTo(index: SentenceIndex, sentences: IndexSource, options: AddToIndexOptions): Promise<void> {
-    checkIterable("sentences", sentences);
-    const { vectors, upsert } = options;
-    let done = 0;
-    const items = indexItems(sentences);
-    for await (const { items: some, data } of vectors === undefined ? this.#encoded(items, options) : this.#given(items, vectors)) {
-      await index.add(some, data, { first: done, upsert });
-      done += some.length;
-    }
-    if (vectors !== undefined && vectors.length !== done)
-      throw new ShapeError(
-        `There are ${vectors.length} vectors for ${done} sentences.`,
-        "Give the vectors of these sentences, in their order.",
-      );
-  }
-
-  #encoded(
-    items: AsyncIterable<SentenceToIndex>,
-    { signal, onProgress, batchSize }: IndexOptions,
-  ): AsyncGenerator<EmbeddedItems<SentenceToIndex>> {
-    return this.encoder.streamItems(items, ({ sentence }) => sentence, {
-      batchSize,
-      signal,
-      onProgress,
-      ...searchPrompt(this.encoder.texts, "document"),
-    });
-  }
-
-  async *#given(
-    items: AsyncIterable<SentenceToIndex>,
-    vectors: Embeddings,
-  ): AsyncGenerator<Pick<EmbeddedItems<SentenceToIndex>, "items" | "data">> {
-    let done = 0;
-    for await (const some of chunks(items)) {
-      yield { items: some, data: await this.#givenVectors(vectors, some, done) };
-      done += some.length;
-    }
-  }
-
-  /**
-   * The rows of given vectors for `items`. The first item is also encoded for comparison, because vectors of another model would make a
-   * useless index.
-   */
-  async #givenVectors(vectors: Embeddings, items: readonly SentenceToIndex[], done: number): Promise<Float32Array> {
-    const { data } = await this.#embeddings(vectors, {});
-    const rows = data.subarray(done * this.dimension, (done + items.length) * this.dimension);
-    if (rows.length < items.length * this.dimension)
-      throw new ShapeError(
-        `There are ${vectors.length} vectors, and more sentences.`,
-        "Give the vectors of these sentences, in their order.",
-      );
-    const { data: first } = await this.encoder.encode([items[0]!.sentence], searchPrompt(this.encoder.texts, "document"));
-    if (cosine(first, rows.subarray(0, this.dimension)) >= sameVector) return rows;
-    throw new OptionError(
-      `The vector given for sentences[${done}] is not what ${this.name} makes of it.`,
-      "Give vectors that this model encoded with the same pooler, in the order of the sentences.",
-    );
-  }
-
-  async #indexOrigin(): Promise<IndexOrigin> {
-    // Without a prompt, because an index and its queries may have different ones.
-    const probe = await this.encode(probeSentence, { prompt: "" });
-    return { model: this.name, fingerprint: await modelFingerprint(this.model, this.pooler), probe };
-  }
-
-  /** The current index is closed once searches that use it are done. */
-  async #replaceIndex(make: () => Promise<SentenceIndex>): Promise<void> {
-    await this.#indexTurns.take(async () => {
-      const trainings = this.#trainings;
-      const index = await make();
-      // It would mix vectors from before and after the training.
-      if (this.#trainings !== trainings) return index.close();
-      const before = this.#index;
-      this.#index = index;
-      await before?.close();
-    });
-  }
-
-  async #embeddings(of: string | Iterable<string> | Embeddings, options: SimilarityOptions & PromptOptions): Promise<Embeddings> {
-    if (typeof of === "string") return this.encoder.encode([of], options);
-    if (!isEmbeddings(of)) return this.encoder.encode(of, options);
-    if (of.dimension === this.dimension && of.data.length === of.length * of.dimension) return of;
-    throw new ShapeError(
-      `The embeddings are ${of.data.length} numbers for ${of.length} rows of ${of.dimension}; this model's rows have ${this.dimension}.`,
-      "Encode both with the same model, as f32.",
-    );
-  }
-}
-
-/** Sentences to index as objects. Throws `OptionError` for anything else, naming its position. */
-async function* indexItems(sentences: IndexSource): AsyncGenerator<SentenceToIndex> {
-  let position = 0;
-  for await (const item of sentences) yield indexItem(item, position++);
-}
-
-function isEmbeddings(of: Iterable<string> | Embeddings): of is Embeddings {
-  return typeof of === "object" && of !== null && "data" in of;
 }
 
 /** The same signal, and progress that starts at `before`. */
