@@ -1,7 +1,7 @@
 /** What it takes several devices to add their gradients: opened on the same adapter, and so with one link to the host between them. */
 import type { Device } from "../src/gpu/device.ts";
 import { ArenaTensor } from "../src/nn/parameters/arena-tensor.ts";
-import { blocksOf, exchangeBytes, GradientExchange } from "../src/simcse/training/gradient-exchange.ts";
+import { blocksOf, exchangeBytes, GradientExchange } from "../src/simcse/training/step/gradient-exchange.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
 import { type BenchTable, measure, short, timeCells } from "./measure.ts";
 import type { Bench } from "./open-bench.ts";

@@ -13,7 +13,7 @@ import type { FloatType } from "../src/kernels/language/operation.ts";
 import type { TransformerConfig } from "../src/nn/architectures/architecture.ts";
 import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
-import { TrainingStep } from "../src/simcse/training/training-step.ts";
+import { TrainingStep } from "../src/simcse/training/step/training-step.ts";
 import type { BenchTable } from "./measure.ts";
 import { benchDtypes, benchModels, bertConfig, syntheticSentences } from "./models.ts";
 import type { Bench } from "./open-bench.ts";

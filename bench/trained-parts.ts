@@ -2,7 +2,7 @@
 import { loraTargets } from "../src/nn/lora.ts";
 import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { type ModelOptions, SimCseModel } from "../src/simcse/model/model.ts";
-import { planTrainingStep, TrainingStep } from "../src/simcse/training/training-step.ts";
+import { planTrainingStep, TrainingStep } from "../src/simcse/training/step/training-step.ts";
 import { type BenchTable, measure, timeCells } from "./measure.ts";
 import { base, bertConfig, small, syntheticSentences } from "./models.ts";
 import type { Bench } from "./open-bench.ts";

@@ -2,7 +2,7 @@
 import type { FloatType } from "../src/kernels/language/operation.ts";
 import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
-import { TrainingStep } from "../src/simcse/training/training-step.ts";
+import { TrainingStep } from "../src/simcse/training/step/training-step.ts";
 import { type Timing, timingOf } from "../src/tuning/measure.ts";
 import { type BenchTable, percent, short, timeCells, timesInTurns, warmUp, workOf } from "./measure.ts";
 import { type BenchModel, base, benchModels, bertConfig, syntheticSentences } from "./models.ts";

@@ -5,7 +5,7 @@
 
 import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
-import { TrainingStep } from "../src/simcse/training/training-step.ts";
+import { TrainingStep } from "../src/simcse/training/step/training-step.ts";
 import { Autotuner } from "../src/tuning/autotuner.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
 import type { BenchTable } from "./measure.ts";

@@ -298,8 +298,15 @@ export type { SegmentFormat, VectorSegment } from "./simcse/search/vector-segmen
 export type { Environment, LoadedAs, LoadedModel, SimCSE as PortableSimCSE } from "./simcse/simcse.ts";
 export type { LoadOptions, SimilarityOptions } from "./simcse/simcse-options.ts";
 export { batchesWithoutDuplicates } from "./simcse/training/no-duplicates.ts";
-export type { Exchange, ProgramRun, Share, StepPlace, StepPrograms } from "./simcse/training/step-programs.ts";
-export type { StepMlmOptions, TokenizedExample, TrainingStepOptions } from "./simcse/training/step-recording.ts";
+export type { Exchange, ProgramRun, Share, StepPlace, StepPrograms } from "./simcse/training/step/step-programs.ts";
+export type { StepMlmOptions, TokenizedExample, TrainingStepOptions } from "./simcse/training/step/step-recording.ts";
+export {
+  type CompiledStep,
+  planTrainingStep,
+  type StepMetrics,
+  type StepPlan,
+  TrainingStep,
+} from "./simcse/training/step/training-step.ts";
 export type { LoadedParts, LoadedTraining, TrainingOptions, TrainingPlan } from "./simcse/training/train-loaded.ts";
 export { type TrainerHooks, type TrainerState, type TrainingJob, type TrainingSummary, train } from "./simcse/training/trainer.ts";
 export type { Best, Evaluate, EvaluationEntry, EvaluatorState, TextReading } from "./simcse/training/training-evaluator.ts";
@@ -315,7 +322,6 @@ export {
   type TrainingExamples,
   type TrainingSet,
 } from "./simcse/training/training-set.ts";
-export { type CompiledStep, planTrainingStep, type StepMetrics, type StepPlan, TrainingStep } from "./simcse/training/training-step.ts";
 export { Autotuner, type AutotunerOptions } from "./tuning/autotuner.ts";
 export type { ChoiceStore } from "./tuning/choice-cache.ts";
 export type { TuningOptions } from "./tuning/tuning.ts";

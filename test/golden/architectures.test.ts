@@ -24,7 +24,7 @@ import { BatchPacker, declareBatch, tableSizes } from "../../src/simcse/model/ba
 import { type ModelOptions, Modules, SimCseModel } from "../../src/simcse/model/model.ts";
 import { poolSentences } from "../../src/simcse/model/poolers.ts";
 import { trainedBy } from "../../src/simcse/model/trained-parts.ts";
-import { TrainingStep } from "../../src/simcse/training/training-step.ts";
+import { TrainingStep } from "../../src/simcse/training/step/training-step.ts";
 import { openTestDevice } from "../device.ts";
 import { written } from "../golden-models.ts";
 import { distance, type GoldenTraining, goldenFolder, relativeError } from "./golden.ts";

@@ -16,8 +16,13 @@ import { MaskedPacker } from "../../src/simcse/losses/mlm.ts";
 import type { MaskedSentence } from "../../src/simcse/losses/mlm-masking.ts";
 import { BatchPacker } from "../../src/simcse/model/batch.ts";
 import { SimCseModel } from "../../src/simcse/model/model.ts";
-import { batchCapacity, sentencesOf, type TokenizedExample, type TrainingStepOptions } from "../../src/simcse/training/step-recording.ts";
-import { TrainingStep } from "../../src/simcse/training/training-step.ts";
+import {
+  batchCapacity,
+  sentencesOf,
+  type TokenizedExample,
+  type TrainingStepOptions,
+} from "../../src/simcse/training/step/step-recording.ts";
+import { TrainingStep } from "../../src/simcse/training/step/training-step.ts";
 import { openTestDevice } from "../device.ts";
 import { distance, type GoldenCase, goldenName, isZeroGradient, kinds, readGolden } from "./golden.ts";
 import { bounds, type Errors, labelsOf, type Precision, parityPage, precisions, type Row } from "./parity-page.ts";

@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import { elementCount } from "../../src/kernels/language/operation.ts";
 import type { SimCseModel } from "../../src/simcse/model/model.ts";
-import type { TrainingStep } from "../../src/simcse/training/training-step.ts";
+import type { TrainingStep } from "../../src/simcse/training/step/training-step.ts";
 import { relativeError } from "./golden.ts";
 
 /** The gradients that a step left, by parameter; frozen ones have none. */

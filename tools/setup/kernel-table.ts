@@ -7,7 +7,7 @@ import { capacity, u32 } from "../../src/kernels/language/operation.ts";
 import { queryType, vectorScores, vectorWords } from "../../src/kernels/search/vector-scores.ts";
 import { parseConfig } from "../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../src/simcse/losses/infonce.ts";
-import { planTrainingStep } from "../../src/simcse/training/training-step.ts";
+import { planTrainingStep } from "../../src/simcse/training/step/training-step.ts";
 
 /** BERT-base's last layer, which computes only the rows of [CLS] after attention, and one before it, as all others are. */
 const config = parseConfig("BERT-base", {

@@ -10,7 +10,7 @@ import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { BatchPacker, declareBatch } from "../../../src/simcse/model/batch.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import { poolSentences } from "../../../src/simcse/model/poolers.ts";
-import { TrainingStep } from "../../../src/simcse/training/training-step.ts";
+import { TrainingStep } from "../../../src/simcse/training/step/training-step.ts";
 import type { Kernel, OpenPeer } from "../peer.ts";
 import { countGpuCalls } from "../webgpu-node.ts";
 import {

@@ -17,12 +17,12 @@ import { otherDevices } from "../other-devices.ts";
 import { meanCosineOf } from "./mean-cosine.ts";
 import { fitLength, modelNeeds, resolveSettings } from "./prepare-model.ts";
 import { beginAt, type RunStart, startAt, tuningOf } from "./run-start.ts";
+import { planTrainingStep } from "./step/training-step.ts";
 import { stepOptions, type TrainingSummary, train } from "./trainer.ts";
 import { type Evaluate, type EvaluationEntry, loggedMetric } from "./training-evaluator.ts";
 import { embeddingPooler, settingNames, type TrainingSettings } from "./training-options.ts";
 import type { RunHooks } from "./training-run.ts";
 import { isOnlyMasked, type TrainingSet } from "./training-set.ts";
-import { planTrainingStep } from "./training-step.ts";
 
 /** The options of `train` and `pretrain`. Missing settings have the original's defaults; pooler and length come from the model. */
 export interface TrainingOptions extends Partial<TrainingSettings> {

@@ -13,8 +13,9 @@ import { checkLength } from "../embedding/encoder-options.ts";
 import { chooseLoss } from "../losses/loss-choice.ts";
 import type { SimCseModel } from "../model/model.ts";
 import { otherDevices } from "../other-devices.ts";
-import { ParallelStep } from "./parallel-step.ts";
-import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";
+import { ParallelStep } from "./step/parallel-step.ts";
+import type { TokenizedExample, TrainingStepOptions } from "./step/step-recording.ts";
+import { type CompiledStep, choicesOfStep, type StepMetrics, TrainingStep } from "./step/training-step.ts";
 import {
   type Best,
   type Evaluate,
@@ -27,7 +28,6 @@ import { type LogEntry, type StepRecord, TrainingLog } from "./training-log.ts";
 import { checkSettings, evaluates, isDue, optimizerOf, type TrainingSettings, updatesOf } from "./training-options.ts";
 import { TrainingOrder } from "./training-order.ts";
 import { isOnlyMasked, type TrainingSet } from "./training-set.ts";
-import { type CompiledStep, choicesOfStep, type StepMetrics, TrainingStep } from "./training-step.ts";
 
 /** The state of a run after an update, besides what is on the GPU. Everything random is a function of the seed and the step. */
 export interface TrainerState {

@@ -4,9 +4,9 @@
  */
 import { DivergenceError } from "../../errors.ts";
 import { mean } from "../evaluation/metrics/mean.ts";
-import { historyLength } from "./step-recording.ts";
+import { historyLength } from "./step/step-recording.ts";
+import type { CompiledStep, StepMetrics } from "./step/training-step.ts";
 import { type TrainingSettings, updatesOf } from "./training-options.ts";
-import type { CompiledStep, StepMetrics } from "./training-step.ts";
 
 /** One line of a run's log. */
 export interface LogEntry {

@@ -7,7 +7,7 @@ import { plural, quoted, show } from "../../show.ts";
 import { collected } from "../embedding/chunks.ts";
 import { checkIterable, checkText } from "../embedding/texts.ts";
 import type { LossTarget } from "../losses/loss.ts";
-import type { TokenizedExample } from "./step-recording.ts";
+import type { TokenizedExample } from "./step/step-recording.ts";
 
 /** A text and the target vector of its embedding, with the model's dimension. */
 export interface TextWithVector {

@@ -13,10 +13,10 @@ import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { type ModelOptions, SimCseModel } from "../../../src/simcse/model/model.ts";
 import { SimCSE } from "../../../src/simcse/simcse.ts";
-import { ParallelStep } from "../../../src/simcse/training/parallel-step.ts";
-import type { TokenizedExample, TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
+import { ParallelStep } from "../../../src/simcse/training/step/parallel-step.ts";
+import type { TokenizedExample, TrainingStepOptions } from "../../../src/simcse/training/step/step-recording.ts";
+import { planTrainingStep, type StepMetrics, TrainingStep } from "../../../src/simcse/training/step/training-step.ts";
 import type { TrainingOptions } from "../../../src/simcse/training/train-loaded.ts";
-import { planTrainingStep, type StepMetrics, TrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 

@@ -4,7 +4,7 @@ import { bindingAlignment, type Device } from "../../../src/gpu/device.ts";
 import { openDevice } from "../../../src/gpu/node.ts";
 import { stepWords } from "../../../src/kernels/language/kernel.ts";
 import { ArenaTensor } from "../../../src/nn/parameters/arena-tensor.ts";
-import { blocksOf, exchangeBytes, GradientExchange, type Member } from "../../../src/simcse/training/gradient-exchange.ts";
+import { blocksOf, exchangeBytes, GradientExchange, type Member } from "../../../src/simcse/training/step/gradient-exchange.ts";
 import { openTestDevice } from "../../device.ts";
 
 const devices = [await openTestDevice(), await openTestDevice(), await openDevice()] as const;

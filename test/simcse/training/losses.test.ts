@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
+import { TrainingStep } from "../../../src/simcse/training/step/training-step.ts";
 import { stepOptions } from "../../../src/simcse/training/trainer.ts";
 import { checkSettings, type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
 import { exampleSet, type TrainingExample } from "../../../src/simcse/training/training-set.ts";
-import { TrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
 import { arenaGradients, expectSameGradients } from "../../golden/step-gradients.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";

@@ -4,7 +4,7 @@ import { initialOptimizerState } from "../../../src/kernels/optimizer/optimizer-
 import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
-import { TrainingStep } from "../../../src/simcse/training/training-step.ts";
+import { TrainingStep } from "../../../src/simcse/training/step/training-step.ts";
 import { openTestDevice } from "../../device.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 

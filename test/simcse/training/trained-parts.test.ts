@@ -5,10 +5,10 @@ import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
 import { modelNeeds } from "../../../src/simcse/training/prepare-model.ts";
+import { planTrainingStep } from "../../../src/simcse/training/step/training-step.ts";
 import { train } from "../../../src/simcse/training/trainer.ts";
 import { type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
 import { exampleSet } from "../../../src/simcse/training/training-set.ts";
-import { planTrainingStep } from "../../../src/simcse/training/training-step.ts";
 import { openTestDevice } from "../../device.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 

@@ -6,8 +6,8 @@ import { capacity } from "../../../src/kernels/language/operation.ts";
 import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import type { PoolerType } from "../../../src/simcse/model/poolers.ts";
-import type { TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
-import { planTrainingStep } from "../../../src/simcse/training/training-step.ts";
+import type { TrainingStepOptions } from "../../../src/simcse/training/step/step-recording.ts";
+import { planTrainingStep } from "../../../src/simcse/training/step/training-step.ts";
 import { openTestDevice } from "../../device.ts";
 
 const device = await openTestDevice();

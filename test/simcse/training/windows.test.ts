@@ -4,8 +4,8 @@ import { openDevice } from "../../../src/gpu/node.ts";
 import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
-import type { TrainingStepOptions } from "../../../src/simcse/training/step-recording.ts";
-import { TrainingStep } from "../../../src/simcse/training/training-step.ts";
+import type { TrainingStepOptions } from "../../../src/simcse/training/step/step-recording.ts";
+import { TrainingStep } from "../../../src/simcse/training/step/training-step.ts";
 import { tinyConfig, tinySentences } from "../../tiny-model.ts";
 
 const options = { batchSize: 2, maxLength: 20, pooler: "cls", loss: infoNce({ temperature: 0.05 }), seed: 1 } as const;

@@ -7,13 +7,13 @@
  * A step changes nothing that lasts until the gradients are added. If a device is lost, the others therefore begin the step again and share
  * its part. Only the loss of the first device, whose model the caller has, ends the run.
  */
-import type { Plan } from "../../autograd/plan.ts";
-import type { Cut, DispatchProfile, Program } from "../../autograd/program.ts";
-import { segmentEnds } from "../../autograd/segments.ts";
-import type { Device } from "../../gpu/device.ts";
-import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
-import { allEnded, allOrNone } from "../all-ended.ts";
-import type { SimCseModel } from "../model/model.ts";
+import type { Plan } from "../../../autograd/plan.ts";
+import type { Cut, DispatchProfile, Program } from "../../../autograd/program.ts";
+import { segmentEnds } from "../../../autograd/segments.ts";
+import type { Device } from "../../../gpu/device.ts";
+import type { ArenaTensor } from "../../../nn/parameters/arena-tensor.ts";
+import { allEnded, allOrNone } from "../../all-ended.ts";
+import type { SimCseModel } from "../../model/model.ts";
 import { GradientExchange, type Member } from "./gradient-exchange.ts";
 import { type Exchange, isRun, type ProgramRun, type StepPlace } from "./step-programs.ts";
 import type { TokenizedExample, TrainingStepOptions } from "./step-recording.ts";

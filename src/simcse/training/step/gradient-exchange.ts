@@ -4,14 +4,14 @@
  * of the devices, and passes the sum on. What is mapped of one device is written to another as it is: JavaScript neither copies nor adds.
  * Blocks do not wait for each other, so some are read while others are added.
  */
-import { compile, type Program } from "../../autograd/program.ts";
-import type { TensorRange } from "../../autograd/segments.ts";
-import type { Limits } from "../../gpu/capabilities.ts";
-import { alignedForBinding, type BufferWindow, bindingAlignment, type Device } from "../../gpu/device.ts";
-import { bytesPerElement } from "../../kernels/language/operation.ts";
-import { addFromDevices } from "../../kernels/optimizer/add-from-devices.ts";
-import { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
-import { allEnded, allOrNone } from "../all-ended.ts";
+import { compile, type Program } from "../../../autograd/program.ts";
+import type { TensorRange } from "../../../autograd/segments.ts";
+import type { Limits } from "../../../gpu/capabilities.ts";
+import { alignedForBinding, type BufferWindow, bindingAlignment, type Device } from "../../../gpu/device.ts";
+import { bytesPerElement } from "../../../kernels/language/operation.ts";
+import { addFromDevices } from "../../../kernels/optimizer/add-from-devices.ts";
+import { ArenaTensor } from "../../../nn/parameters/arena-tensor.ts";
+import { allEnded, allOrNone } from "../../all-ended.ts";
 import type { Share } from "./step-programs.ts";
 
 /** A device with the tensors that it adds to those of others: f32, and on all devices of the same sizes in the same order. */

@@ -1,19 +1,20 @@
 /** The parts that every form of training step records: a batch's embeddings, its loss, and the loss's history. */
-import type { StepInput } from "../../autograd/step-input.ts";
-import type { Tape } from "../../autograd/tape.ts";
-import { ShapeError } from "../../errors.ts";
-import { f32, type Value } from "../../kernels/language/operation.ts";
-import { recordHistory } from "../../kernels/optimizer/history.ts";
-import { weightedSum } from "../../kernels/pointwise/pointwise.ts";
-import type { AdamWOptions } from "../../nn/adamw.ts";
-import type { BatchValues, TransformerConfig } from "../../nn/architectures/architecture.ts";
-import { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
-import type { ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
-import type { Loss, LossBatch } from "../losses/loss.ts";
-import { maskedLanguageLoss } from "../losses/mlm.ts";
-import { type BatchCapacity, declareBatch, type PackedSentence, tableSizes } from "../model/batch.ts";
-import type { Modules } from "../model/model.ts";
-import { type PoolerType, poolSentences, rowsReadBy } from "../model/poolers.ts";
+import type { StepInput } from "../../../autograd/step-input.ts";
+import type { Tape } from "../../../autograd/tape.ts";
+import { ShapeError } from "../../../errors.ts";
+import type { Device } from "../../../gpu/device.ts";
+import { f32, type Value } from "../../../kernels/language/operation.ts";
+import { recordHistory } from "../../../kernels/optimizer/history.ts";
+import { weightedSum } from "../../../kernels/pointwise/pointwise.ts";
+import type { AdamWOptions } from "../../../nn/adamw.ts";
+import type { BatchValues, TransformerConfig } from "../../../nn/architectures/architecture.ts";
+import { ArenaTensor } from "../../../nn/parameters/arena-tensor.ts";
+import type { ParameterLayout } from "../../../nn/parameters/parameter-layout.ts";
+import type { Loss, LossBatch } from "../../losses/loss.ts";
+import { maskedLanguageLoss } from "../../losses/mlm.ts";
+import { type BatchCapacity, declareBatch, type PackedSentence, tableSizes } from "../../model/batch.ts";
+import type { Modules } from "../../model/model.ts";
+import { type PoolerType, poolSentences, rowsReadBy } from "../../model/poolers.ts";
 
 /** What a training step computes. */
 export interface TrainingStepOptions {
@@ -65,6 +66,16 @@ export const viewsOf = ({ views = 2 }: TrainingStepOptions): number => views;
 
 /** Whether the embedding tables have gradients, for which a batch needs its gather indices. */
 export const trainsEmbeddings = ({ modules }: Recorded): boolean => modules.transformer.words.gradient !== undefined;
+
+/** Gradients of an update are sums that start at zero. */
+export function clearSums(device: Device, recorded: Recorded, sums: readonly ArenaTensor[]): void {
+  device.clear([...gradientsOf(recorded), ...sums].map(({ window }) => window));
+}
+
+/** The arenas of gradients. */
+export function gradientsOf({ layout }: Recorded): ArenaTensor[] {
+  return layout.arenas.flatMap(({ training }) => (training ? [training.gradient] : []));
+}
 
 /** Room for `examples` examples. */
 export function batchCapacity(config: TransformerConfig, options: TrainingStepOptions, examples = options.batchSize): BatchCapacity {

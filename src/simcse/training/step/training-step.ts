@@ -3,33 +3,25 @@
  * mixed precision if the model keeps its matrices as f16. It is the same in Node and in a browser; reading files, evaluating and saving are
  * not part of it.
  */
-import { type Choices, choicesOf } from "../../autograd/choices.ts";
-import { type Plan, plan } from "../../autograd/plan.ts";
-import type { Profilable } from "../../autograd/profiler.ts";
-import { compile, type DispatchProfile, type Program } from "../../autograd/program.ts";
-import { segmentsOf, type TensorRange } from "../../autograd/segments.ts";
-import { Tape } from "../../autograd/tape.ts";
-import { CapacityError } from "../../errors.ts";
-import type { Capabilities, Limits } from "../../gpu/capabilities.ts";
-import type { Device } from "../../gpu/device.ts";
-import { Lifetime } from "../../gpu/lifetime.ts";
-import { Readback } from "../../gpu/readback.ts";
-import { optimizerField } from "../../kernels/optimizer/optimizer-state.ts";
-import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
-import type { ArenaTensor } from "../../nn/parameters/arena-tensor.ts";
-import { type ParameterCounts, ParameterLayout } from "../../nn/parameters/parameter-layout.ts";
-import { type ModelOptions, Modules, type SimCseModel, trainingOf } from "../model/model.ts";
+import { type Choices, choicesOf } from "../../../autograd/choices.ts";
+import { type Plan, plan } from "../../../autograd/plan.ts";
+import type { Profilable } from "../../../autograd/profiler.ts";
+import { compile, type DispatchProfile, type Program } from "../../../autograd/program.ts";
+import { segmentsOf, type TensorRange } from "../../../autograd/segments.ts";
+import { Tape } from "../../../autograd/tape.ts";
+import { CapacityError } from "../../../errors.ts";
+import type { Capabilities, Limits } from "../../../gpu/capabilities.ts";
+import type { Device } from "../../../gpu/device.ts";
+import { Lifetime } from "../../../gpu/lifetime.ts";
+import { Readback } from "../../../gpu/readback.ts";
+import { optimizerField } from "../../../kernels/optimizer/optimizer-state.ts";
+import type { TransformerConfig } from "../../../nn/architectures/architecture.ts";
+import type { ArenaTensor } from "../../../nn/parameters/arena-tensor.ts";
+import { type ParameterCounts, ParameterLayout } from "../../../nn/parameters/parameter-layout.ts";
+import { type ModelOptions, Modules, type SimCseModel, trainingOf } from "../../model/model.ts";
 import { blocksOf, exchangeBytes } from "./gradient-exchange.ts";
-import {
-  type Exchange,
-  isRun,
-  type ProgramRun,
-  type Share,
-  type StepPlace,
-  type StepPrograms,
-  stepPrograms,
-  wholeShare,
-} from "./step-programs.ts";
+import { stepPrograms } from "./step-form.ts";
+import { type Exchange, isRun, type ProgramRun, type Share, type StepPlace, type StepPrograms, wholeShare } from "./step-programs.ts";
 import { historyLength, historyTensor, type TokenizedExample, type TrainingStepOptions } from "./step-recording.ts";
 
 /** The numbers of one step. */
