@@ -43,6 +43,12 @@ it("only gpu/node.ts and files that end in -node.ts import Node's modules or Daw
   expect(reaching.filter((file) => file !== "gpu/node.ts" && !file.endsWith("-node.ts"))).toEqual([]);
 });
 
+it("files whose classes can be disposed of import disposal.ts", () => {
+  const disposable = files.filter((file) => /^ +(?:async )?\[Symbol\.(?:d|asyncD)ispose\]/m.test(readFileSync(join(source, file), "utf8")));
+  expect(disposable).toContain("gpu/device.ts");
+  expect(disposable.filter((file) => !/^import "(?:\.\.\/)+disposal\.ts";$/m.test(readFileSync(join(source, file), "utf8")))).toEqual([]);
+});
+
 it("no files import each other in a circle, types included", () => {
   const project = ["src", "tools", "bench", "web"].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: "utf8" })

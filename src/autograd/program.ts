@@ -5,6 +5,7 @@
  *
  * Each submit has its own error scope. If the device finds an error in a step, only this program fails.
  */
+import "../disposal.ts";
 import { CapacityError, OptionError, ShapeError, type SimcseError } from "../errors.ts";
 import type { ArithmeticUnit } from "../gpu/ceilings.ts";
 import type { Device } from "../gpu/device.ts";

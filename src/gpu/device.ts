@@ -5,6 +5,7 @@
  *
  * An error belongs to the call that caused it (`error-scope.ts`), never to the device. Only a lost or closed device fails everything on it.
  */
+import "../disposal.ts";
 import { CapacityError, DeviceError, type SimcseError } from "../errors.ts";
 import { adapterName } from "./adapter-name.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";

@@ -2,6 +2,7 @@
  * Times compute passes on the GPU's clock with two timestamps per pass (WebGPU's `timestamp-query`). Only used for profiles, because a
  * timed step is slower.
  */
+import "../disposal.ts";
 import { DeviceError } from "../errors.ts";
 import type { Device } from "./device.ts";
 

@@ -1,4 +1,5 @@
 /** The embedding tool: loads a model folder and computes sentence vectors and similarities, like the original's `SimCSE` class. */
+import "../disposal.ts";
 import { OptionError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { type Folder, MemoryFolder, type NamedContent } from "../io/folder.ts";

@@ -172,6 +172,7 @@ describe("an app that is compiled and bundled", () => {
     const complaints: string[] = [];
     opened.on("console", (message) => void (message.type() === "error" && complaints.push(message.text())));
     opened.on("pageerror", (error) => complaints.push(String(error)));
+    await opened.addInitScript(withoutDisposal);
     try {
       await opened.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/${page}`);
       await opened.waitForFunction(() => document.title !== "", null, { timeout: 120_000 });
@@ -184,7 +185,7 @@ describe("an app that is compiled and bundled", () => {
 
   const page = (script: string) => `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
 
-  const found = { sentences: tinySentences.length, dimension: 32, refusal: "FileError", thread: "started" };
+  const found = { sentences: tinySentences.length, dimension: 32, pairs: 1, refusal: "FileError", thread: "started" };
 
   it("runs in a browser when Vite has built it", async () => {
     await writeFile(join(apps.builders, "index.html"), page("./app.js"));
@@ -234,7 +235,15 @@ describe("an app that is compiled and bundled", () => {
   });
 });
 
-/** The program of a page: it loads a model over HTTP, encodes with it, handles a refusal, and tokenises enough texts to start threads. */
+/** Hides from a page the symbols of `using`, which Safari does not have. Chromium's own cannot be removed. */
+function withoutDisposal(): void {
+  const native = Symbol;
+  const { dispose: _, asyncDispose: __, ...others } = Object.getOwnPropertyDescriptors(native);
+  const bare = (description?: string) => native(description);
+  globalThis.Symbol = Object.defineProperties(bare, { ...others, length: { value: 0 }, name: { value: "Symbol" } }) as SymbolConstructor;
+}
+
+/** The program of a page: it loads a model over HTTP, encodes with it, finds a pair, handles a refusal, and tokenises enough texts to start threads. */
 const app = (from: string) => `
 import { openHttpFolder, SimCSE } from ${JSON.stringify(from)};
 const firstMessage = new Promise((resolve) => {
@@ -249,10 +258,11 @@ const firstMessage = new Promise((resolve) => {
 const files = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
 const model = await SimCSE.load(new URL("/model", location.href), { files });
 const embeddings = await model.encode(${JSON.stringify(tinySentences)});
+const pairs = await model.paraphrases(["A cat sleeps.", "a cat sleeps."]);
 const refusal = await openHttpFolder("/nowhere", { files: [] }).read("config.json").catch((error) => error.name);
 await model.encoder.tokenizeAll(Array.from({ length: 5000 }, () => "a cat sleeps. ".repeat(20)));
 const thread = await firstMessage;
-document.title = JSON.stringify({ sentences: embeddings.length, dimension: embeddings.dimension, refusal, thread });
+document.title = JSON.stringify({ sentences: embeddings.length, dimension: embeddings.dimension, pairs: pairs.length, refusal, thread });
 `;
 
 /** A browser's types: \`load\` takes a URL, which Node's does not, and the device is WebGPU's. */

@@ -1,4 +1,5 @@
 /** A copy of a model's trained parameters, kept on the device, so that training can return to its best step. */
+import "../../disposal.ts";
 import type { BufferWindow } from "../../gpu/device.ts";
 import { bytesPerElement, elementCount } from "../../kernels/language/operation.ts";
 import type { ParameterStore } from "./parameter-store.ts";

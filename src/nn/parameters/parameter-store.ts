@@ -1,4 +1,5 @@
 /** The memory of a model on a device: the tensors of its layout, written, read and freed. Outlives every plan. */
+import "../../disposal.ts";
 import { DeviceError, OptionError, ShapeError } from "../../errors.ts";
 import { fromHalves, toHalves } from "../../float16.ts";
 import { type BufferWindow, type Device, wholeWords } from "../../gpu/device.ts";

@@ -6,6 +6,7 @@
  * texts, and how many rows are on the disk. Until all rows are there, the matrix has the name `vectors.npy.partial`. Rows are f32, with the
  * same bits as those of `encode`: 1.5 KB for 384 numbers, little beside the time it takes to make them.
  */
+import "../../disposal.ts";
 import { createHash } from "node:crypto";
 import { constants, type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";

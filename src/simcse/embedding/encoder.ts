@@ -3,6 +3,7 @@
  * their original order. Tokenising, computing and reading run at the same time, on different chunks of the sentences. Vectors can be of
  * unit length, shortened or in a smaller precision, and be returned all at once or as a stream in constant memory.
  */
+import "../../disposal.ts";
 import type { Plan } from "../../autograd/plan.ts";
 import { NonFiniteError, OptionError } from "../../errors.ts";
 import { firstNonFinite } from "../../finite.ts";

@@ -1,4 +1,5 @@
 /** An encoder with SimCSE's heads, and its memory. */
+import "../../disposal.ts";
 import type { Tuning } from "../../autograd/choices.ts";
 import type { Device } from "../../gpu/device.ts";
 import type { FloatType } from "../../kernels/language/operation.ts";

@@ -3,6 +3,7 @@
  * similar rows is kept, so the result depends only on the order of the rows. Each chunk is compared with the rows kept before it and with
  * itself, in blocks of cosines.
  */
+import "../../disposal.ts";
 import { ClosedError, OptionError, ShapeError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";

@@ -2,6 +2,7 @@
  * Sentences with their ids, metadata and vectors, made by `SimCSE.buildIndex` and searched by `SimCSE.search`. Changes and searches take
  * turns, so that none sees a half-finished change.
  */
+import "../../disposal.ts";
 import { ClosedError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { Turns } from "../../gpu/turns.ts";

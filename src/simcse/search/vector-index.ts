@@ -7,6 +7,7 @@
  * then scored again with f16 copies on the host, unless `rescore` is false. Results have a fixed order: higher scores first, and of equal
  * ones the row that was added first.
  */
+import "../../disposal.ts";
 import { compile, type Program } from "../../autograd/program.ts";
 import { ClosedError, OptionError, ShapeError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";

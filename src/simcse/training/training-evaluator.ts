@@ -1,4 +1,5 @@
 /** Evaluates during training, remembers the best evaluation, and reports when there was no improvement for too long. */
+import "../../disposal.ts";
 import { DataError } from "../../errors.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { longestSentence } from "../../nn/architectures/architectures.ts";

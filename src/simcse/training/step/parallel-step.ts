@@ -7,6 +7,7 @@
  * A step changes nothing that lasts until the gradients are added. If a device is lost, the others therefore begin the step again and share
  * its part. Only the loss of the first device, whose model the caller has, ends the run.
  */
+import "../../../disposal.ts";
 import type { Plan } from "../../../autograd/plan.ts";
 import type { Cut, DispatchProfile, Program } from "../../../autograd/program.ts";
 import { segmentEnds } from "../../../autograd/segments.ts";

@@ -3,6 +3,7 @@
  * mixed precision if the model keeps its matrices as f16. It is the same in Node and in a browser; reading files, evaluating and saving are
  * not part of it.
  */
+import "../../../disposal.ts";
 import { type Choices, choicesOf } from "../../../autograd/choices.ts";
 import { type Plan, plan } from "../../../autograd/plan.ts";
 import type { Profilable } from "../../../autograd/profiler.ts";
