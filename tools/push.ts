@@ -28,7 +28,9 @@ const options: readonly Option[] = [
 
 export const pushCommand = withOptions(
   new Command("push")
-    .description("send a model to the Hugging Face hub, or to the mirror in HF_ENDPOINT, with its card; HF_TOKEN is the token")
+    .description(
+      "send a model to the Hugging Face hub, or to the mirror in HF_ENDPOINT, with its card; HF_TOKEN, or what `hf auth login` left, is the token",
+    )
     .argument("<folder>", "the model's folder, as train, distill or convert write it")
     .argument("<name>", "the model's name on the hub: organisation/name"),
   options,

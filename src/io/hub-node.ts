@@ -7,7 +7,6 @@
  * file is compared with the hub's checksum: SHA-256 for large files, git's SHA-1 for the others.
  */
 import { copyFile, readdir, readFile, stat, symlink } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FileError, OptionError } from "../errors.ts";
@@ -19,13 +18,14 @@ import { openFolder, writeFilesInto } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
 import { rename } from "./folders/in-use-node.ts";
 import { makeFolder } from "./folders/make-folder-node.ts";
-import { downloadFile, reasonOf } from "./hub/download-node.ts";
+import { clientAccess, endpointOf, expanded, networkRemedy, reasonOf, tokenOf } from "./hub/access-node.ts";
+import { downloadFile } from "./hub/download-node.ts";
 
 /** Options of `openHubFolder` and `openHubExamples`, and of `SimCSE.load` in Node. */
 export interface HubOptions {
   /** A branch, tag or commit; `main` if absent. */
   readonly revision?: string | undefined;
-  /** For private or gated repositories; HF_TOKEN if absent. */
+  /** For private or gated repositories; HF_TOKEN, or the token that `hf auth login` left, if absent. */
   readonly token?: string;
   /** Where downloads are kept; HF_HUB_CACHE, or `hub` in HF_HOME, if absent. */
   readonly cacheDir?: string | undefined;
@@ -78,7 +78,6 @@ interface HubFile {
 const COMMIT = /^[0-9a-f]{40}$/;
 const OID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const HUB_NAME = /^(?:[\w-][\w.-]*\/)?[\w-][\w.-]*$/;
-const HUB_ENDPOINT = "https://huggingface.co";
 
 /**
  * Opens the folder on disk at `nameOrPath`, a path or a `file:` URL; of a model's folder in the hub's cache, its main snapshot. If there is
@@ -163,11 +162,9 @@ export async function openRepository(repository: Repository, options: HubOptions
     `load the ${word} ${name} from the hub`,
     import("@huggingface/hub"),
   );
-  // Python's library expands ~ too.
-  const caches = (options.cacheDir ?? getHFHubCachePath()).replace(/^~(?=$|[\\/])/, homedir());
-  const cache = join(caches, getRepoFolderName(repository));
+  const cache = join(expanded(options.cacheDir ?? getHFHubCachePath()), getRepoFolderName(repository));
   if (offline) return openCached(repository, cache, revision);
-  const access = { hubUrl: endpointOf(options), ...tokenOf(options) };
+  const access = clientAccess(options);
   const question = { name, revision, additionalFields: ["sha" as const], ...access };
   const commit = await asked(repository, revision, access.hubUrl, async () => {
     const { sha } = await (type === "model" ? modelInfo(question) : datasetInfo(question));
@@ -282,12 +279,12 @@ class HubFolder implements RepositoryFolder {
       await makeFolder(dirname(pointer));
     });
     if (!(await holds(blob, size))) {
-      const { accessToken } = tokenOf(this.options);
+      const token = tokenOf(this.options);
       const path = file.split("/").map(encodeURIComponent).join("/");
       const { word, path: before } = repositoryTypes[this.repository.type];
       await downloadFile(`${endpointOf(this.options)}/${before}${this.name}/resolve/${this.commit}/${path}`, blob, {
         shown: pathIn(this, file),
-        headers: accessToken ? { authorization: `Bearer ${accessToken}` } : undefined,
+        headers: token === null ? undefined : { authorization: `Bearer ${token}` },
         size,
         checksum: { algorithm: oid.length === 40 ? "git" : "sha256", digest: oid },
         remedyFor: (status) =>
@@ -328,27 +325,17 @@ export async function link(blob: string, pointer: string, makeLink = symlink): P
   }
 }
 
-/** The address of the hub, without a slash at its end. */
-export function endpointOf({ endpoint = process.env.HF_ENDPOINT }: Pick<HubOptions, "endpoint">): string {
-  return (endpoint || HUB_ENDPOINT).replace(/\/+$/, "");
-}
-
 /** Whether the environment asks for no requests, in the words that Python's libraries understand. */
 export function isOffline(env: Readonly<Record<string, string | undefined>>): boolean {
   return [env.HF_HUB_OFFLINE, env.TRANSFORMERS_OFFLINE].some((value) => /^(1|on|yes|true)$/i.test(value ?? ""));
 }
 
-/** Throws OptionError for an invalid token, before it is sent anywhere. White space around it, such as a file's last line break, is not sent. */
-export function tokenOf(options: Pick<HubOptions, "token">): { accessToken?: string } {
-  const token = (options.token ?? process.env.HF_TOKEN)?.trim();
-  if (!token) return {};
-  if (token.startsWith("hf_")) return { accessToken: token };
-  throw new OptionError("the token for the hub is none: it must begin with hf_", "Set HF_TOKEN to a token of your account, or unset it.");
-}
-
 /** Sends a request to the hub; refusals become FileErrors that say what to do. */
 async function asked<T>({ type, name }: Repository, revision: string, endpoint: string, question: () => Promise<T>): Promise<T> {
-  const { word, otherwise } = repositoryTypes[type];
+  const { word } = repositoryTypes[type];
+  // In Python, sentence-transformers puts its own name before one without an organisation.
+  const isShort = type === "model" && !name.includes("/");
+  const otherwise = `${repositoryTypes[type].otherwise}${isShort ? `, or sentence-transformers/${name} if it is one of theirs` : ""}`;
   try {
     return await question();
   } catch (cause) {
@@ -370,10 +357,9 @@ async function asked<T>({ type, name }: Repository, revision: string, endpoint: 
     const what = status === null ? `cannot be reached: ${reasonOf(cause)}` : `answered ${status}`;
     throw new UnreachableError(
       `${endpoint} ${what}; it was asked for ${name}`,
-      `${type === "model" ? "Check the path if it is a folder; use" : "Use"} --offline for a ${word} that is in the cache, or set HF_ENDPOINT to a mirror.`,
-      {
-        cause,
-      },
+      networkRemedy(cause) ??
+        `${type === "model" ? "Check the path if it is a folder; use" : "Use"} --offline for a ${word} that is in the cache, or set HF_ENDPOINT to a mirror.`,
+      { cause },
     );
   }
 }

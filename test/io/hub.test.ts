@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { FileError, FormatError, OptionError, type SimcseError } from "../../src/errors.ts";
 import { readText } from "../../src/io/folder.ts";
 import { openHttpFolder } from "../../src/io/folder-http.ts";
-import { type HubOptions, isHubName, isOffline, openHubFolder, openModelFolder, tokenOf } from "../../src/io/hub-node.ts";
+import { type HubOptions, isHubName, isOffline, openHubFolder, openModelFolder } from "../../src/io/hub-node.ts";
 import { temporaryFolder } from "../tiny-model.ts";
 import { commit, gitOid, sha256, startHub } from "./hub-server.ts";
 
@@ -25,7 +25,8 @@ const files = {
 };
 const hub = await startHub({
   "lab/model": { files, lfs: ["pytorch_model.bin"] },
-  "lab/gated": { files, token: "hf_secret" },
+  "lab/gated": { files, lfs: ["pytorch_model.bin"], token: "hf_secret" },
+  "lab/mirrored": { files, lfs: ["pytorch_model.bin"], token: "of-the-mirror" },
   "old-name": { files },
 });
 const root = await temporaryFolder();
@@ -116,6 +117,18 @@ describe("a model of the hub", () => {
     expect(await readFile(join(root, "elsewhere/models--old-name/refs/refs/pr/1"), "utf8")).toBe(commit);
     await (await openHubFolder("old-name", { revision: commit })).read("config.json");
     expect(await readdir(join(root, "elsewhere/models--old-name/refs"))).toEqual(["refs"]);
+  });
+
+  it("opens with the token that a mirror gave, which is not sent elsewhere", async () => {
+    const folder = await openHubFolder("lab/mirrored", options({ token: "of-the-mirror" }));
+    expect(await folder.read("pytorch_model.bin")).toEqual(weights);
+    await expect(openHubFolder("lab/mirrored", options({ token: "of-another" }))).rejects.toThrow("(401)");
+  });
+
+  it("says under which name it may be, if its organisation is left out", async () => {
+    await expect(openHubFolder("all-small", options())).rejects.toMatchObject({
+      remedy: expect.stringContaining("or sentence-transformers/all-small if it is one of theirs"),
+    });
   });
 
   it("says how far a file has come", async () => {
@@ -254,7 +267,7 @@ describe("what is refused", () => {
   });
 
   it.each<[string, string, HubOptions]>([
-    ["a token that is none", "lab/gated", { token: "secret" }],
+    ["a token that is none", "lab/gated", { token: "secret", endpoint: "https://huggingface.co" }],
     ["a name that leads elsewhere", "../model", {}],
     ["a name of three parts", "a/b/c", {}],
     ["a revision that leads elsewhere", "lab/model", { revision: "../../main" }],
@@ -292,11 +305,4 @@ it.each([
 ])("an address is told from a name: %s", async (address, remedy) => {
   await expect(openModelFolder(address)).rejects.toThrow(OptionError);
   await expect(openModelFolder(address)).rejects.toMatchObject({ remedy: expect.stringContaining(remedy) });
-});
-
-it("sends a token without the white space around it", () => {
-  vi.stubEnv("HF_TOKEN", "hf_secret\n");
-  expect(tokenOf({})).toEqual({ accessToken: "hf_secret" });
-  vi.stubEnv("HF_TOKEN", " \n");
-  expect(tokenOf({})).toEqual({});
 });

@@ -12,6 +12,7 @@ import { FileError, FormatError, SimcseError } from "../../errors.ts";
 import { fileOperation } from "../folders/errno-node.ts";
 import { rename } from "../folders/in-use-node.ts";
 import { makeFolder } from "../folders/make-folder-node.ts";
+import { networkRemedy, reasonOf } from "./access-node.ts";
 import { claimPartial, etagFile, leavePartial, removePartial, removePartials } from "./partial-file-node.ts";
 
 /** A checksum in hex: SHA-256, or the SHA-1 that git gives a file's content. */
@@ -215,15 +216,7 @@ async function refuse({ shown, remedyFor }: Task, { status, body }: Response): P
 function unreachable({ shown }: Task, cause: unknown): FileError {
   return new FileError(
     `${shown} cannot be fetched: ${reasonOf(cause)}`,
-    "Check the network and try again: the download goes on where it ended.",
-    {
-      cause,
-    },
+    networkRemedy(cause) ?? "Check the network and try again: the download goes on where it ended.",
+    { cause },
   );
-}
-
-/** Why a request failed. fetch only says that it did; the reason is in its cause. */
-export function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.message || cause.name : String(cause);
 }

@@ -7,13 +7,14 @@ import { FileError, OptionError } from "../../errors.ts";
 import { optionalPackage } from "../../optional-package.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { fileOperation } from "../folders/errno-node.ts";
-import { endpointOf, isHubName, tokenOf } from "../hub-node.ts";
+import { isHubName } from "../hub-node.ts";
+import { clientAccess } from "./access-node.ts";
 
 /** Options of `pushFolder`. */
 export interface PushOptions {
   /** The branch to write to; `main` if absent. */
   readonly revision?: string | undefined;
-  /** A token that may write; HF_TOKEN if absent. */
+  /** A token that may write; HF_TOKEN, or the token that `hf auth login` left, if absent. */
   readonly token?: string;
   /** The address of the hub or a mirror; HF_ENDPOINT if absent. */
   readonly endpoint?: string;
@@ -81,8 +82,8 @@ export async function pushFolder(name: string, path: string, options: PushOption
   const { revision = "main", message = "Upload model", texts = {}, signal } = options;
   if (!isHubName(name) || !name.includes("/"))
     throw new OptionError(`${name} is no name of a model`, "Give organisation/name, or your own name and the model's.");
-  const { accessToken } = tokenOf(options);
-  if (accessToken === undefined)
+  const access = clientAccess(options);
+  if (access.accessToken === undefined && access.fetch === undefined)
     throw new OptionError("The hub takes files only with a token.", "Set HF_TOKEN to a token of your account that may write.");
   const files = await fileOperation("read", path, () => filesIn(path));
   if (!files.includes("config.json"))
@@ -91,11 +92,11 @@ export async function pushFolder(name: string, path: string, options: PushOption
       "Give the folder of a model, as train, distill or convert write it.",
     );
   const { createRepo, uploadFiles } = await optionalPackage("@huggingface/hub", `send ${name} to the hub`, import("@huggingface/hub"));
-  const hubUrl = endpointOf(options);
-  const access = { repo: { type: "model" as const, name }, hubUrl, accessToken };
+  const { hubUrl } = access;
+  const repo = { type: "model" as const, name };
   await refusable(hubUrl, name, async () => {
     try {
-      await createRepo({ ...access, visibility: options.private ? "private" : "public" });
+      await createRepo({ ...access, repo, visibility: options.private ? "private" : "public" });
     } catch (error) {
       if (statusOf(error) !== alreadyThere) throw error;
     }
@@ -104,6 +105,7 @@ export async function pushFolder(name: string, path: string, options: PushOption
   const commit = await refusable(hubUrl, name, () =>
     uploadFiles({
       ...access,
+      repo,
       branch: revision,
       commitTitle: message,
       files: sent.map((file) => ({

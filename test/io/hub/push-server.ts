@@ -29,8 +29,8 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Starts it for the tests of a file. */
-export async function startPushServer(): Promise<{ readonly address: string; readonly got: Got }> {
+/** Starts it for the tests of a file; requests must carry the token. */
+export async function startPushServer(accepted = token): Promise<{ readonly address: string; readonly got: Got }> {
   const got: Got = { repositories: [], stored: new Map(), commit: [] };
   const server = createServer(async (request, response) => {
     const body = await bodyOf(request);
@@ -41,7 +41,7 @@ export async function startPushServer(): Promise<{ readonly address: string; rea
       got.stored.set(url.slice("/storage/".length), body);
       return response.writeHead(200).end();
     }
-    if (headers.authorization !== `Bearer ${token}`) return json({ error: "unauthorized" }, 401);
+    if (headers.authorization !== `Bearer ${accepted}`) return json({ error: "unauthorized" }, 401);
     if (url === "/api/repos/create") {
       const { name, organization } = JSON.parse(body.toString()) as { name: string; organization: string };
       if (got.repositories.includes(`${organization}/${name}`)) return json({ error: "exists" }, 409);

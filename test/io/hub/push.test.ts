@@ -50,6 +50,13 @@ it("makes the repository and sends the model, its weights to the storage of larg
   ]);
 });
 
+it("sends with the token of a mirror, which is no token of the hub's", async () => {
+  const mirror = await startPushServer("of-the-mirror");
+  await pushFolder("me/model", folder, { endpoint: mirror.address, token: "of-the-mirror" });
+  expect(mirror.got.repositories).toEqual(["me/model"]);
+  expect(mirror.got.stored.get(oid)).toEqual(weights);
+});
+
 it("says why it cannot", async () => {
   const given = { endpoint: address, token };
   await expect(pushFolder("model", folder, given)).rejects.toThrow(OptionError);

@@ -1,0 +1,92 @@
+/** How the hub is asked: its address, the token, and what may help where it cannot be reached. */
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { OptionError } from "../../errors.ts";
+
+const HUB_ENDPOINT = "https://huggingface.co";
+
+/** The options that decide it. */
+export interface AccessOptions {
+  readonly token?: string | undefined;
+  readonly endpoint?: string | undefined;
+}
+
+/** The address of the hub, without a slash at its end. */
+export function endpointOf({ endpoint = process.env.HF_ENDPOINT }: Pick<AccessOptions, "endpoint">): string {
+  return (endpoint || HUB_ENDPOINT).replace(/\/+$/, "");
+}
+
+/** A path with ~ for the home folder, which Python's library expands too. */
+export const expanded = (path: string): string => path.replace(/^~(?=$|[\\/])/, homedir());
+
+/** Where Python's library looks for a token, in its order, and what a message calls it. */
+const TOKENS: readonly (readonly [place: string, read: () => string | undefined])[] = [
+  ["HF_TOKEN", () => process.env.HF_TOKEN],
+  ["HUGGING_FACE_HUB_TOKEN", () => process.env.HUGGING_FACE_HUB_TOKEN],
+  ["The token that `hf auth login` left", savedToken],
+];
+
+/**
+ * The token, or null: the option, or else the first of Python's places that has one. White space around it, such as a file's last line
+ * break, is not part of it. Throws OptionError for one that the hub did not give, before it is sent there; mirrors give their own.
+ */
+export function tokenOf(options: AccessOptions): string | null {
+  const given = options.token === undefined ? TOKENS : ([["The token", () => options.token]] as const);
+  for (const [place, read] of given) {
+    const token = read()?.trim();
+    if (!token) continue;
+    if (token.startsWith("hf_") || endpointOf(options) !== HUB_ENDPOINT) return token;
+    throw new OptionError(`${place} is none for the hub: it must begin with hf_.`, "Set HF_TOKEN to a token of your account, or unset it.");
+  }
+  return null;
+}
+
+/** What the hub's client takes to ask with a token. It refuses those of mirrors, so a request gets these here. */
+export function clientAccess(options: AccessOptions): { hubUrl: string; accessToken?: string; fetch?: typeof fetch } {
+  const hubUrl = endpointOf(options);
+  const token = tokenOf(options);
+  if (token === null || token.startsWith("hf_")) return { hubUrl, ...(token !== null && { accessToken: token }) };
+  const asking: typeof fetch = (input, init) => {
+    // Large files go elsewhere, to addresses that need no token.
+    if (!(input instanceof Request ? input.url : String(input)).startsWith(`${hubUrl}/`)) return fetch(input, init);
+    const headers = new Headers(init?.headers);
+    headers.set("authorization", `Bearer ${token}`);
+    return fetch(input, { ...init, headers });
+  };
+  return { hubUrl, fetch: asking };
+}
+
+/** HF_TOKEN_PATH, or `token` in HF_HOME. */
+function savedToken(): string | undefined {
+  const { HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME } = process.env;
+  const home = HF_HOME || join(XDG_CACHE_HOME || join("~", ".cache"), "huggingface");
+  try {
+    return readFileSync(expanded(HF_TOKEN_PATH || join(home, "token")), "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Why a request failed. fetch only says that it did; the reason is in its cause. */
+export function reasonOf(error: unknown): string {
+  const cause = causeOf(error);
+  return cause instanceof Error ? cause.message || cause.name : String(cause);
+}
+
+const causeOf = (error: unknown): unknown => (error instanceof Error && error.cause instanceof Error ? error.cause : error);
+
+/** What OpenSSL calls a certificate that was not signed by one that it knows. */
+const UNKNOWN_SIGNER = /SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE/;
+
+/** What helps in a network that lets requests through only in its own way, as companies' do; null if it does not look like one. */
+export function networkRemedy(error: unknown): string | null {
+  const { code } = (causeOf(error) ?? {}) as { code?: unknown };
+  if (typeof code === "string" && UNKNOWN_SIGNER.test(code)) {
+    return "Name the file with your network's certificate in NODE_EXTRA_CA_CERTS.";
+  }
+  const proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].find((name) => process.env[name]);
+  // Deno and Bun use these variables by themselves.
+  if (proxy === undefined || process.env.NODE_USE_ENV_PROXY === "1" || "deno" in process.versions || "bun" in process.versions) return null;
+  return `Set NODE_USE_ENV_PROXY=1, without which Node does not use ${proxy} (from its versions 22.21 and 24 on).`;
+}

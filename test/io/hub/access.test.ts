@@ -1,0 +1,60 @@
+/** Tokens for the hub, from the places where Python's library finds them, and advice for networks of companies. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeEach, expect, it, vi } from "vitest";
+import { OptionError } from "../../../src/errors.ts";
+import { networkRemedy, tokenOf } from "../../../src/io/hub/access-node.ts";
+import { temporaryFolder } from "../../tiny-model.ts";
+
+const home = await temporaryFolder();
+const variables = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT", "XDG_CACHE_HOME", "NODE_USE_ENV_PROXY"];
+const proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+
+beforeEach(() => {
+  for (const name of [...variables, ...proxies]) vi.stubEnv(name, "");
+  vi.stubEnv("HF_HOME", join(home, "empty"));
+  return () => vi.unstubAllEnvs();
+});
+
+it("is the option, or the first that Python would find, without the white space around it", async () => {
+  expect(tokenOf({})).toBeNull();
+  const place = join(home, ".cache", "huggingface");
+  await mkdir(place, { recursive: true });
+  await writeFile(join(place, "token"), "hf_saved\n");
+  vi.stubEnv("HF_HOME", place);
+  expect(tokenOf({})).toBe("hf_saved");
+  vi.stubEnv("HF_HOME", "").stubEnv("XDG_CACHE_HOME", join(home, ".cache"));
+  expect(tokenOf({})).toBe("hf_saved");
+  vi.stubEnv("XDG_CACHE_HOME", "").stubEnv("HOME", home).stubEnv("USERPROFILE", home);
+  expect(tokenOf({})).toBe("hf_saved");
+  await writeFile(join(home, "other"), "hf_elsewhere");
+  vi.stubEnv("HF_TOKEN_PATH", "~/other");
+  expect(tokenOf({})).toBe("hf_elsewhere");
+  vi.stubEnv("HUGGING_FACE_HUB_TOKEN", "hf_older");
+  expect(tokenOf({})).toBe("hf_older");
+  vi.stubEnv("HF_TOKEN", " \n");
+  expect(tokenOf({})).toBe("hf_older");
+  vi.stubEnv("HF_TOKEN", "hf_secret\n");
+  expect(tokenOf({})).toBe("hf_secret");
+  expect(tokenOf({ token: "hf_given" })).toBe("hf_given");
+  expect(tokenOf({ token: "" })).toBeNull();
+});
+
+it("may be any text for a mirror, and not for the hub", () => {
+  vi.stubEnv("HF_TOKEN", "of-the-mirror");
+  expect(() => tokenOf({})).toThrow(OptionError);
+  expect(() => tokenOf({})).toThrow("HF_TOKEN is none for the hub");
+  vi.stubEnv("HF_ENDPOINT", "https://artifacts.example/hub");
+  expect(tokenOf({})).toBe("of-the-mirror");
+});
+
+it("names the variable that lets requests through a company's proxy, or past its certificate", () => {
+  const failed = (code: string) => new TypeError("fetch failed", { cause: Object.assign(new Error("refused"), { code }) });
+  expect(networkRemedy(failed("ENOTFOUND"))).toBeNull();
+  expect(networkRemedy(failed("SELF_SIGNED_CERT_IN_CHAIN"))).toContain("NODE_EXTRA_CA_CERTS");
+  vi.stubEnv("https_proxy", "http://proxy.example:3128");
+  expect(networkRemedy(failed("ENOTFOUND"))).toContain("Set NODE_USE_ENV_PROXY=1, without which Node does not use https_proxy");
+  expect(networkRemedy(failed("UNABLE_TO_VERIFY_LEAF_SIGNATURE"))).toContain("NODE_EXTRA_CA_CERTS");
+  vi.stubEnv("NODE_USE_ENV_PROXY", "1");
+  expect(networkRemedy(failed("ENOTFOUND"))).toBeNull();
+});
