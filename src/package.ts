@@ -98,6 +98,7 @@ export {
   div,
   exp,
   gelu,
+  geluTanh,
   log,
   maximum,
   minimum,

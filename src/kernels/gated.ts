@@ -6,10 +6,10 @@ import { ShapeError } from "../errors.ts";
 import { wgsl } from "../gpu/shader.ts";
 import { expectFloat, floatOf, formatShape, type Operation, type Value } from "./language/operation.ts";
 import { vectorLowering } from "./language/vectors.ts";
-import { functions, type PointwiseFunction } from "./pointwise/functions.ts";
+import { type Activation, functions, type PointwiseFunction } from "./pointwise/functions.ts";
 
 /** The functions that a gate may have. */
-export type Gate = "gelu" | "silu" | "relu" | "sigmoid";
+export type Gate = Activation | "sigmoid" | "tanh";
 
 /** A half of each row. */
 export type Half = "first" | "second";

@@ -2,7 +2,7 @@
 
     python test/golden/architectures.py [KIND…]
 
-Needs torch and transformers. A kind is a `model_type`; all are made if none is named. README.md beside this file says what the files hold.
+Needs torch and transformers. A kind is a `model_type`, or one with another activation; all are made if none is named. README.md beside this file says what the files hold.
 Everything is computed in float64, from parameters that are float32 numbers.
 """
 
@@ -22,22 +22,20 @@ torch.set_num_threads(1)  # one order of summation, so that a rerun gives the sa
 
 COMMON = {"vocab_size": 61, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24, "max_position_embeddings": 64}
 
+DISTILBERT = {
+    "vocab_size": 61,
+    "dim": 16,
+    "n_layers": 2,
+    "n_heads": 2,
+    "hidden_dim": 24,
+    "max_position_embeddings": 64,
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+}
+
 # The config of each kind, and the token that begins a sentence and the one that ends it.
 KINDS = {
-    "distilbert": (
-        {
-            "vocab_size": 61,
-            "dim": 16,
-            "n_layers": 2,
-            "n_heads": 2,
-            "hidden_dim": 24,
-            "max_position_embeddings": 64,
-            "dropout": 0.0,
-            "attention_dropout": 0.0,
-        },
-        2,
-        3,
-    ),
+    "distilbert": (DISTILBERT, 2, 3),
     "electra": ({**COMMON, "num_hidden_layers": 2, "embedding_size": 8}, 2, 3),
     "camembert": ({**COMMON, "num_hidden_layers": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5}, 0, 2),
     "xlm-roberta": ({**COMMON, "num_hidden_layers": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5}, 0, 2),
@@ -54,6 +52,23 @@ KINDS = {
         2,
     ),
     "modernbert": ({**COMMON, "num_hidden_layers": 3, "global_attn_every_n_layers": 2, "local_attention": 8, "pad_token_id": 0, "norm_eps": 1e-5}, 2, 3),
+    # Other activations: of a feed-forward network and its gate, and of the head for masked words, which in a RoBERTa is GELU all the same.
+    "bert-gelu_new": ({**COMMON, "model_type": "bert", "num_hidden_layers": 1, "hidden_act": "gelu_new"}, 2, 3),
+    "xlm-roberta-silu": ({**COMMON, "model_type": "xlm-roberta", "num_hidden_layers": 1, "type_vocab_size": 1, "hidden_act": "silu"}, 0, 2),
+    "distilbert-relu": ({**DISTILBERT, "model_type": "distilbert", "n_layers": 1, "activation": "relu"}, 2, 3),
+    "nomic_bert-gelu_fast": ({**COMMON, "model_type": "nomic_bert", "num_hidden_layers": 1, "hidden_act": "gelu_fast"}, 2, 3),
+    "modernbert-relu": (
+        {
+            **COMMON,
+            "model_type": "modernbert",
+            "num_hidden_layers": 1,
+            "pad_token_id": 0,
+            "hidden_activation": "relu",
+            "classifier_activation": "gelu_pytorch_tanh",
+        },
+        2,
+        3,
+    ),
 }
 FIRST_WORD = 4
 
@@ -84,7 +99,7 @@ def make_model(kind):
     """The model for masked words, all of whose parameters are random float32 numbers."""
     fields, _, _ = KINDS[kind]
     zero = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    config = AutoConfig.for_model(kind, **{**zero, **fields}, attn_implementation="eager")
+    config = AutoConfig.for_model(**{"model_type": kind, **zero, **fields}, attn_implementation="eager")
     model = AutoModelForMaskedLM.from_config(config, attn_implementation="eager").double().eval()
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():

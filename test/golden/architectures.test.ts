@@ -257,7 +257,9 @@ describe.each(kinds)("%s", async (kind) => {
 
     const saved = await written(huggingFaceFiles(source, "F32"));
     expect(await readJson<object>(saved, "config.json")).toMatchObject(
-      Object.fromEntries(Object.entries(golden.config).filter(([field]) => /size|dim|layers|heads|eps|_act|embeddings/.test(field))),
+      Object.fromEntries(
+        Object.entries(golden.config).filter(([field]) => /size|dim|layers|heads|eps|_act|activation|embeddings/.test(field)),
+      ),
     );
     const names = [...(await inspectWeights(await readConfig(saved))).weights!.tensors.keys()];
     const { encoder, names: tensors } = architectureOf(config);

@@ -14,7 +14,7 @@ import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { lowRank } from "../../src/kernels/low-rank.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { scale } from "../../src/kernels/pointwise/operation.ts";
-import { gelu, mul, sigmoid, weightedSum } from "../../src/kernels/pointwise/pointwise.ts";
+import { gelu, mul, relu, sigmoid, weightedSum } from "../../src/kernels/pointwise/pointwise.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
 import { rotary } from "../../src/kernels/rotary.ts";
@@ -52,6 +52,7 @@ const operations: Record<string, (inputs: Inputs) => Value> = {
   "matmul tn": ({ x, other }) => matmul(x, other, "tn"),
   // As a masked language model's logits: f32, and of any number, which on the way back meet rows of halves.
   "matmul nt to 57 columns": ({ x, other }) => matmul(x, other, "nt", { dtype: "f32" }),
+  "matmul and relu": ({ x, weight, vector }) => relu(matmul(x, weight, "nt", { bias: vector })),
   "matmul and gelu": ({ x, weight, vector }) => gelu(matmul(x, weight, "nt", { bias: vector })),
   lowRank: ({ x, other, weight }) => lowRank(x, cast(other, "f32"), slice(cast(weight, "f32"), 1, 0, 8), { blocks: [0, 1, 2], scale: 2 }),
   gelu: ({ x }) => gelu(x),

@@ -22,4 +22,5 @@ export const pointwise: Readonly<Record<string, (...values: number[]) => number>
   tanh: (x) => Math.tanh(x!),
   silu: (x) => x! / (1 + Math.exp(-x!)),
   gelu: (x) => gelu(x!),
+  geluTanh: (x) => (x! / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x! + 0.044715 * x! ** 3))),
 };

@@ -198,8 +198,8 @@ export interface Probes<A = unknown> {
 export type Follower =
   /** A function of the pointwise table, by its name. */
   | { readonly kind: "function"; readonly name: string }
-  /** Multiply by such a function's derivative at `x`. */
-  | { readonly kind: "derivative"; readonly name: string; readonly x: Value }
+  /** Multiply by such a function's derivative; `at` is what it reads, the function's operand or its result. */
+  | { readonly kind: "derivative"; readonly name: string; readonly at: Value }
   /** Add `addend`. */
   | { readonly kind: "add"; readonly addend: Value }
   /** Repeat to the shape of `type`, and divide by the live size of `divisor` if there is one. */

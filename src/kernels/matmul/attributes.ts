@@ -3,6 +3,7 @@
  * the nodes, and the variants lower them.
  */
 import type { Dimension, FloatType, Node, Type, Value } from "../language/operation.ts";
+import { type FinishName, finishOf, keepsSums } from "./finish.ts";
 
 /** Which operands of a product are transposed: `nn` is A·B, `nt` is A·Bᵀ, `tn` is Aᵀ·B. */
 export type Layout = "nn" | "nt" | "tn";
@@ -13,8 +14,7 @@ export interface MatmulAttributes {
   readonly scale: number;
   readonly bias: boolean;
   readonly addend: boolean;
-  /** `geluGradient` multiplies by GELU's derivative at a given pre-activation. */
-  readonly activation: "none" | "gelu" | "geluGradient";
+  readonly activation: FinishName;
   /** Layout tn: the second output is the sum of A over k, f32 [m]. */
   readonly rowSums: boolean;
   /** How C is stored. */
@@ -37,7 +37,8 @@ export interface MatmulTensors {
   readonly b: Value;
   readonly bias: Value | undefined;
   readonly addend: Value | undefined;
-  readonly preActivation: Value | undefined;
+  /** What the derivative reads that C is multiplied with. */
+  readonly slopeAt: Value | undefined;
   readonly c: Value;
   readonly keptPreActivation: Value | undefined;
   readonly rowSums: Value | undefined;
@@ -52,9 +53,9 @@ export function matmulTensors({ inputs, outputs, attributes: { bias, addend, act
     b,
     bias: bias ? more.shift() : undefined,
     addend: addend ? more.shift() : undefined,
-    preActivation: activation === "geluGradient" ? more.shift() : undefined,
+    slopeAt: finishOf(activation)?.isGradient ? more.shift() : undefined,
     c,
-    keptPreActivation: activation === "gelu" ? second : undefined,
+    keptPreActivation: keepsSums(activation) ? second : undefined,
     rowSums: rowSums ? second : undefined,
   };
 }

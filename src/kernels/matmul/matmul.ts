@@ -6,7 +6,7 @@
  *     tn: C[m,n] = s · A[k,m]ᵀ · B[k,n]     (gradient of the weights)
  *
  * Accumulates in f32 in a fixed order. Any dimension may be live; k of `tn` usually is. The same kernel adds a bias [n], adds another
- * matrix, applies GELU or its derivative (`epilogue.ts`), and in `tn` computes the sums of A over k, the gradient of a bias.
+ * matrix, applies a function such as GELU or its derivative (`epilogue.ts`), and in `tn` computes the sums of A over k, the gradient of a bias.
  *
  * The variants are in separate files and pass the same tests; `variants` lists those that suit a device and a shape, the best guess first.
  */
@@ -29,7 +29,7 @@ import {
   type Value,
   type Variant,
 } from "../language/operation.ts";
-import { geluGradient } from "../pointwise/pointwise.ts";
+import { activationGradient } from "../pointwise/pointwise.ts";
 import {
   type Layout,
   type MatmulAttributes,
@@ -41,6 +41,7 @@ import {
   plainProduct,
   rightShape,
 } from "./attributes.ts";
+import { finishOf, isActivation, keepsSums } from "./finish.ts";
 import { grouping } from "./grouped.ts";
 import { probeSizes } from "./probe-sizes.ts";
 import { softVariants } from "./soft.ts";
@@ -58,9 +59,10 @@ const operation: Operation<MatmulAttributes> = {
     expectType(name, "b", b!, "float", rightShape[layout](k));
     if (bias) expectType(name, "bias", more.shift()!, "float", [n]);
     if (addend) expectType(name, "addend", more.shift()!, "float", [m, n]);
-    if (activation === "geluGradient") expectType(name, "preActivation", more.shift()!, "float", [m, n]);
+    const finish = finishOf(activation);
+    if (finish?.isGradient) expectType(name, finish.reads, more.shift()!, "float", [m, n]);
     const c = float(dtype, m, n);
-    return [c, ...(activation === "gelu" ? [c] : []), ...(rowSums ? [f32(m)] : [])];
+    return [c, ...(keepsSums(activation) ? [c] : []), ...(rowSums ? [f32(m)] : [])];
   },
   variants,
   grouping,
@@ -74,17 +76,20 @@ const operation: Operation<MatmulAttributes> = {
     const append = (change: Partial<MatmulAttributes>, ...more: Value[]) =>
       outputs[0]!.tape.append(operation, [...inputs, ...more], { ...attributes, ...change })[0]!;
     if (follower.kind === "add") return append({ addend: true }, follower.addend);
-    if (follower.kind === "expand" || follower.name !== "gelu") return null;
-    return follower.kind === "function" ? append({ activation: "gelu" }) : append({ activation: "geluGradient" }, follower.x);
+    if (follower.kind === "expand" || !isActivation(follower.name)) return null;
+    return follower.kind === "function"
+      ? append({ activation: follower.name })
+      : append({ activation: `${follower.name}Gradient` }, follower.at);
   },
   gradient(node, [dc, dPre]) {
     const { layout, scale, activation } = node.attributes;
-    const { a, b, bias, addend, keptPreActivation } = matmulTensors(node);
-    if (activation === "geluGradient" || dPre) {
-      throw new ShapeError("matmul: GELU's gradient cannot be differentiated again.", "Differentiate a loss of first order.");
+    const { a, b, bias, addend, c, keptPreActivation } = matmulTensors(node);
+    const finish = finishOf(activation);
+    if (finish?.isGradient || dPre) {
+      throw new ShapeError("matmul: a gradient cannot be differentiated again.", "Differentiate a loss of first order.");
     }
     if (!dc) return node.inputs.map(() => null);
-    const d = keptPreActivation ? geluGradient(keptPreActivation, dc) : dc;
+    const d = finish ? activationGradient(finish.activation, keptPreActivation ?? c, dc) : dc;
     // A parameter's gradient is f32, even where the product's operands are f16.
     const product = (of: Value, x: Value, y: Value, as: Layout) => matmul(x, y, as, { scale, dtype: of.persistent ? "f32" : floatOf(of) });
     const rules: Record<Layout, () => [Value, Value, Value | null]> = {
@@ -118,7 +123,7 @@ function probes(node: Node<MatmulAttributes>): Probes<MatmulAttributes> {
       ...operandShapes[layout](size),
       bias: [size.n],
       addend: [size.m, size.n],
-      preActivation: [size.m, size.n],
+      slopeAt: [size.m, size.n],
     };
     return roles.map(([role, { dtype }]): Type => ({ dtype, shape: shapes[role]! }));
   });

@@ -28,6 +28,7 @@ import {
 import { capacity, type Kernel, type Variant } from "../language/operation.ts";
 import { needsWindows } from "../language/windows.ts";
 import { type Layout, type MatmulAttributes, matmulShape, matmulTensors, type Product, runsAlongDepth } from "./attributes.ts";
+import { finishOf } from "./finish.ts";
 import { type Frame, frameOf, type OperandElement, type Read } from "./frame.ts";
 import { hasPlace, lowerSplit, nameOfSplit, nearestFirst, type PartialProducts, type Split, suits } from "./split-depth.ts";
 
@@ -390,7 +391,7 @@ function storeParts({ rows, columns, left, right, matrix: { M, N } }: Tiling): s
 }
 
 /** Vectors of a thread that are on their way to the epilogue together: several where it reads, or each would wait for what it reads. */
-const vectorsTogether = ({ addend, activation }: MatmulAttributes) => (addend || activation === "geluGradient" ? 4 : 1);
+const vectorsTogether = ({ addend, activation }: MatmulAttributes) => (addend || finishOf(activation)?.isGradient ? 4 : 1);
 
 /** WGSL that passes the results through workgroup memory to the epilogue, as vectors of `width`. */
 function storeResults(

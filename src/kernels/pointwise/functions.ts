@@ -5,7 +5,7 @@
  * At points without a derivative, the table uses PyTorch's value: 0 for relu and abs at 0, 1 for maximum and minimum where both are equal.
  */
 import { wgsl } from "../../gpu/shader.ts";
-import { geluDeclarations } from "../language/gelu.ts";
+import { geluDeclarations, geluTanhDeclarations } from "../language/gelu.ts";
 
 /** A row of the table of pointwise functions: its WGSL and that of its derivatives. */
 export interface PointwiseFunction {
@@ -27,6 +27,10 @@ export interface PointwiseFunction {
 
 /** Avoids exp of large numbers, which software adapters may evaluate to NaN. */
 const sigmoidDeclarations = wgsl`fn sigmoid(x: T) -> T { let e = exp(-abs(x)); return select(T(1.0), e, x < T(0.0)) / (1.0 + e); }`;
+
+const siluDeclarations = wgsl`${sigmoidDeclarations}
+fn silu(x: T) -> T { return x * sigmoid(x); }
+fn siluDerivative(x: T) -> T { return sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))); }`;
 
 /** Beyond ±10, tanh is ±1 in f32; SwiftShader's own tanh is NaN from |x| = 89 on. */
 const tanhDeclarations = wgsl`fn boundedTanh(x: T) -> T { return tanh(clamp(x, T(-10.0), T(10.0))); }`;
@@ -51,10 +55,16 @@ export const functions = {
   relu: { value: "select(x, T(0.0), x < T(0.0))", derivatives: { x: "select(T(0.0), T(1.0), y > T(0.0))" } },
   sigmoid: { value: "sigmoid(x)", derivatives: { x: "y * (1.0 - y)" }, declarations: sigmoidDeclarations },
   tanh: { value: "boundedTanh(x)", derivatives: { x: "1.0 - y * y" }, declarations: tanhDeclarations },
-  silu: {
-    value: "x * sigmoid(x)",
-    derivatives: { x: "sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))" },
-    declarations: sigmoidDeclarations,
-  },
+  silu: { value: "silu(x)", derivatives: { x: "siluDerivative(x)" }, declarations: siluDeclarations },
   gelu: { value: "gelu(x)", derivatives: { x: "geluDerivative(x)" }, declarations: geluDeclarations },
+  geluTanh: { value: "geluTanh(x)", derivatives: { x: "geluTanhDerivative(x)" }, declarations: geluTanhDeclarations },
 } as const satisfies Record<string, PointwiseFunction>;
+
+/**
+ * The functions that the kernel of a product applies to it, or whose derivative it multiplies it with (`matmul/epilogue.ts`). Their WGSL is one call,
+ * and what a derivative reads, it reads once. SimCSE's tanh is none of them: it follows a product of few rows.
+ */
+export const activations = ["gelu", "geluTanh", "relu", "silu"] as const satisfies readonly (keyof typeof functions)[];
+
+/** The name of one of these functions. */
+export type Activation = (typeof activations)[number];

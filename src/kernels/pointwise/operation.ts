@@ -40,8 +40,11 @@ export interface PointwiseOperation {
   readonly gradientOperation: Operation<GradientAttributes>;
   /** Appends the function of `operands`, at least one of which must be a value of the tape. */
   apply(operands: readonly Operand[], constants?: Constants): Value;
-  /** The gradient of operand x from the gradient of the result, for functions of one operand whose derivative does not read the result. */
-  gradientOf(x: Value, dy: Value): Value;
+  /**
+   * The gradient of the operand from that of the result, for functions of one operand; `at` is what the derivative reads, which is the operand
+   * or the result.
+   */
+  gradientOf(at: Value, dy: Value): Value;
 }
 
 /** Whether WGSL reads a name. */
@@ -116,17 +119,17 @@ export function pointwiseOperation(name: string, definition: PointwiseFunction):
     const values = { ...Object.fromEntries(names.map((of, i) => [of, node.inputs[i]!])), y: node.outputs[0]! };
     const read = readBy(operand).map((of) => values[of as keyof typeof values]);
     const attributes = { constants: node.attributes, operand, dtype: repeats ? "f32" : dtype } as const;
-    const [product] = canFollow(operand) ? [gradientOf(x, dy)] : dy.tape.append(gradientOperation, [dy, ...read], attributes);
+    const [product] = canFollow(operand) ? [gradientOf(read[0]!, dy)] : dy.tape.append(gradientOperation, [dy, ...read], attributes);
     return cast(sumTo(product!, x.shape), dtype);
   }
 
-  /** Whether the derivative reads only the function's one operand. The kernel that computes dy can then apply it. */
-  const canFollow = (operand: string) => names.length === 1 && constantNames.length === 0 && !readBy(operand).includes("y");
+  /** Whether the derivative reads one value: the function's one operand, or its result. The kernel that computes dy can then apply it. */
+  const canFollow = (operand: string) => names.length === 1 && constantNames.length === 0 && readBy(operand).length === 1;
 
-  function gradientOf(x: Value, dy: Value): Value {
+  function gradientOf(at: Value, dy: Value): Value {
     const [operand] = names as [string];
-    const attributes = { constants: {}, operand, dtype: floatOf(x) };
-    return absorb(dy, { kind: "derivative", name, x }) ?? dy.tape.append(gradientOperation, [dy, x], attributes)[0]!;
+    const attributes = { constants: {}, operand, dtype: floatOf(at) };
+    return absorb(dy, { kind: "derivative", name, at }) ?? dy.tape.append(gradientOperation, [dy, at], attributes)[0]!;
   }
 
   return {

@@ -3,7 +3,7 @@
  * broadcast by NumPy's rules.
  */
 import type { Operand, Scalar, Value } from "../language/operation.ts";
-import { functions, type PointwiseFunction } from "./functions.ts";
+import { type Activation, functions, type PointwiseFunction } from "./functions.ts";
 import { type PointwiseOperation, pointwiseOperation } from "./operation.ts";
 
 const operations = Object.fromEntries(
@@ -102,13 +102,18 @@ export function silu(x: Value): Value {
 
 /**
  * GELU in its exact form, x·Φ(x) (Hendrycks & Gimpel 2016). If `x` comes directly from a product, the product's kernel applies it before
- * storing, and its derivative in the backward pass.
+ * storing, and its derivative in the backward pass; the same holds for `geluTanh`, `relu` and `silu`.
  */
 export function gelu(x: Value): Value {
   return operations.gelu.apply([x]);
 }
 
-/** The gradient of `x` from that of gelu(x), in the kernel that computes `dy` if that is a product. */
-export function geluGradient(x: Value, dy: Value): Value {
-  return operations.gelu.gradientOf(x, dy);
+/** GELU's approximation by a hyperbolic tangent, x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))): BERT's first code has it, and ALBERT. */
+export function geluTanh(x: Value): Value {
+  return operations.geluTanh.apply([x]);
+}
+
+/** The gradient of the operand from that of the result `dy`, in the kernel that computes `dy` if that can; `at` is what the derivative reads. */
+export function activationGradient(name: Activation, at: Value, dy: Value): Value {
+  return operations[name].gradientOf(at, dy);
 }

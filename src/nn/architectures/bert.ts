@@ -7,18 +7,20 @@ import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
+import { type ActivationName, activation, activationOf } from "./activations.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
-import { exactGelu, notNegative, only, probability, size } from "./config-rules.ts";
+import { notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, type OnnxEmbeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
+import { activated, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
-import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxGelu, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
+import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
 import { SelfAttention } from "./self-attention.ts";
 
 /** The fields of a BERT's or RoBERTa's `config.json` that this package uses, by their original names. */
 export interface BertConfig extends TransformerConfig {
   readonly intermediate_size: number;
   readonly type_vocab_size: number;
+  readonly hidden_act: ActivationName;
   readonly layer_norm_eps: number;
   readonly hidden_dropout_prob: number;
   readonly attention_probs_dropout_prob: number;
@@ -29,6 +31,7 @@ export class Layer {
   readonly attention: { readonly self: SelfAttention; readonly output: { readonly dense: Linear; readonly LayerNorm: LayerNorm } };
   readonly intermediate: { readonly dense: Linear };
   readonly output: { readonly dense: Linear; readonly LayerNorm: LayerNorm };
+  readonly #activation: ActivationName;
 
   constructor(config: BertConfig, lora: LoraOptions | null = null) {
     const { hidden_size, intermediate_size, initializer_range, layer_norm_eps } = config;
@@ -41,6 +44,7 @@ export class Layer {
     this.attention = { self: new SelfAttention(config, lora), output: block("attention.output", hidden_size) };
     this.intermediate = { dense: linear("intermediate", hidden_size, intermediate_size) };
     this.output = block("output", intermediate_size);
+    this.#activation = config.hidden_act;
   }
 
   forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
@@ -48,7 +52,7 @@ export class Layer {
     const block = {
       attend: (input: Value) => attention.self.forward(input, batch, options),
       attended: { dense: attention.output.dense, norm: attention.output.LayerNorm },
-      expand: withGelu(intermediate.dense),
+      expand: activated(intermediate.dense, this.#activation),
       output: { dense: output.dense, norm: output.LayerNorm },
     };
     return postNorm(block, x, batch, options);
@@ -84,18 +88,20 @@ export class Bert implements Transformer {
 class BertHead implements MaskedHead {
   readonly bias: Parameter;
   readonly transform: { readonly dense: Linear; readonly LayerNorm: LayerNorm };
+  readonly #activation: ActivationName;
 
-  constructor({ hidden_size, vocab_size, initializer_range, layer_norm_eps }: BertConfig) {
+  constructor({ hidden_size, vocab_size, initializer_range, layer_norm_eps, hidden_act }: BertConfig) {
     this.bias = new Parameter([vocab_size], { constant: 0 });
     this.transform = {
       dense: new Linear(hidden_size, hidden_size, initializer_range),
       LayerNorm: new LayerNorm(hidden_size, layer_norm_eps),
     };
+    this.#activation = hidden_act;
   }
 
   forward(hidden: Value, words: Parameter): Value {
     const { dense, LayerNorm: norm } = this.transform;
-    return maskedLogits({ dense, norm, bias: this.bias }, hidden, words);
+    return maskedLogits({ dense, norm, bias: this.bias, activation: this.#activation }, hidden, words);
   }
 }
 
@@ -110,7 +116,7 @@ export function bertLayersToOnnx(batch: OnnxBatch, first: string, config: BertCo
     const parts: OnnxPostNorm = {
       attend: (x) => onnxAttention(batch, x, names, config),
       attended: block("attention.output"),
-      expand: (x) => onnxGelu(batch, onnxLinear(batch, x, `${layer}.intermediate.dense`)),
+      expand: (x) => activationOf(config.hidden_act).toOnnx(batch, onnxLinear(batch, x, `${layer}.intermediate.dense`)),
       output: block("output"),
       epsilon: config.layer_norm_eps,
     };
@@ -133,6 +139,7 @@ export const bert: Architecture<BertConfig> = {
   fields: {
     defaults: {
       type_vocab_size: 2,
+      hidden_act: "gelu",
       layer_norm_eps: 1e-12,
       initializer_range: 0.02,
       hidden_dropout_prob: 0.1,
@@ -145,10 +152,10 @@ export const bert: Architecture<BertConfig> = {
       hidden_dropout_prob: probability,
       attention_probs_dropout_prob: probability,
       layer_norm_eps: notNegative,
-      hidden_act: exactGelu,
+      hidden_act: activation,
       position_embedding_type: only("absolute"),
     },
-    written: { hidden_act: "gelu", position_embedding_type: "absolute" },
+    written: { position_embedding_type: "absolute" },
   },
   names: { words: "embeddings.word_embeddings.weight", embeddings: ["embeddings."], layers: "encoder.layer." },
   create: (config, loraOf) => new Bert(config, loraOf),

@@ -10,7 +10,7 @@ export interface Rule {
 }
 
 /** For what a model really has: whoever "corrected" such a field would load it, and get other vectors than the model's. */
-const otherModel = "Use another model: the field is right, and this one would give other vectors without it.";
+export const otherModel = "Use another model: the field is right, and this one would give other vectors without it.";
 
 export const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 export const isWhole = (value: unknown, least: number, most: number): boolean =>
@@ -31,9 +31,6 @@ export const nothing: Rule = {
   wanted: "absent: it is not supported",
   remedy: otherModel,
 };
-
-/** The exact GELU, under both of its names. gelu_new and others are approximations of it, or other functions. */
-export const exactGelu = only("gelu", "gelu_python");
 
 /**
  * The fields of every architecture. The upper bounds of sizes are far beyond any published model; they keep a damaged number from

@@ -4,18 +4,20 @@ import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
+import { type ActivationName, activation, activationOf } from "./activations.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
-import { exactGelu, probability, size } from "./config-rules.ts";
+import { probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
+import { activated, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
-import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxGelu, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
+import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
 import type { Projection } from "./projections.ts";
 import { SelfAttention } from "./self-attention.ts";
 
 /** The fields of a DistilBERT, by BERT's names; its `config.json` has others. */
 interface DistilBertConfig extends TransformerConfig {
   readonly intermediate_size: number;
+  readonly hidden_act: ActivationName;
   readonly hidden_dropout_prob: number;
   readonly attention_probs_dropout_prob: number;
 }
@@ -29,6 +31,7 @@ class Layer {
   readonly ffn: { readonly lin1: Linear; readonly lin2: Linear };
   readonly output_layer_norm: LayerNorm;
   readonly #self: SelfAttention;
+  readonly #activation: ActivationName;
 
   constructor(config: DistilBertConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range } = config;
@@ -40,13 +43,14 @@ class Layer {
     this.sa_layer_norm = new LayerNorm(width, layerNormEpsilon);
     this.ffn = { lin1: linear("intermediate", width, inner), lin2: linear("output", inner, width) };
     this.output_layer_norm = new LayerNorm(width, layerNormEpsilon);
+    this.#activation = config.hidden_act;
   }
 
   forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
     const block = {
       attend: (input: Value) => this.#self.forward(input, batch, options),
       attended: { dense: this.attention.out_lin, norm: this.sa_layer_norm, dropout: false },
-      expand: withGelu(this.ffn.lin1),
+      expand: activated(this.ffn.lin1, this.#activation),
       output: { dense: this.ffn.lin2, norm: this.output_layer_norm },
     };
     return postNorm(block, x, batch, options);
@@ -84,16 +88,18 @@ class DistilBertHead implements MaskedHead {
   readonly vocab_transform: Linear;
   readonly vocab_layer_norm: LayerNorm;
   readonly vocab_projector: { readonly bias: Parameter };
+  readonly #activation: ActivationName;
 
-  constructor({ hidden_size, vocab_size, initializer_range }: DistilBertConfig) {
+  constructor({ hidden_size, vocab_size, initializer_range, hidden_act }: DistilBertConfig) {
     this.vocab_transform = new Linear(hidden_size, hidden_size, initializer_range);
     this.vocab_layer_norm = new LayerNorm(hidden_size, layerNormEpsilon);
     this.vocab_projector = { bias: new Parameter([vocab_size], { constant: 0 }) };
+    this.#activation = hidden_act;
   }
 
   forward(hidden: Value, words: Parameter): Value {
     const { vocab_transform: dense, vocab_layer_norm: norm, vocab_projector } = this;
-    return maskedLogits({ dense, norm, bias: vocab_projector.bias }, hidden, words);
+    return maskedLogits({ dense, norm, bias: vocab_projector.bias, activation: this.#activation }, hidden, words);
   }
 }
 
@@ -106,7 +112,7 @@ function addToOnnx(batch: OnnxBatch, config: DistilBertConfig): string[] {
     const parts: OnnxPostNorm = {
       attend: (x) => onnxAttention(batch, x, names, config),
       attended: { dense: `${layer}.attention.out_lin`, norm: `${layer}.sa_layer_norm` },
-      expand: (x) => onnxGelu(batch, onnxLinear(batch, x, `${layer}.ffn.lin1`)),
+      expand: (x) => activationOf(config.hidden_act).toOnnx(batch, onnxLinear(batch, x, `${layer}.ffn.lin1`)),
       output: { dense: `${layer}.ffn.lin2`, norm: `${layer}.output_layer_norm` },
       epsilon: layerNormEpsilon,
     };
@@ -133,14 +139,20 @@ export const distilbert: Architecture<DistilBertConfig> = {
       attention_probs_dropout_prob: "attention_dropout",
       hidden_act: "activation",
     },
-    defaults: { initializer_range: 0.02, hidden_dropout_prob: 0.1, attention_probs_dropout_prob: 0.1, pad_token_id: 0 },
+    defaults: {
+      hidden_act: "gelu",
+      initializer_range: 0.02,
+      hidden_dropout_prob: 0.1,
+      attention_probs_dropout_prob: 0.1,
+      pad_token_id: 0,
+    },
     rules: {
       intermediate_size: size(2 ** 20),
       hidden_dropout_prob: probability,
       attention_probs_dropout_prob: probability,
-      hidden_act: exactGelu,
+      hidden_act: activation,
     },
-    written: { activation: "gelu" },
+    written: {},
   },
   names: { words: "embeddings.word_embeddings.weight", embeddings: ["embeddings."], layers: "transformer.layer." },
   create: (config, loraOf) => new DistilBert(config, loraOf),

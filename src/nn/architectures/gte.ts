@@ -10,12 +10,13 @@ import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
+import { type ActivationName, activation, activationOf } from "./activations.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer } from "./architecture.ts";
-import { exactGelu, isNumber, isWhole, notNegative, only, probability, size } from "./config-rules.ts";
+import { isNumber, isWhole, notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
 import { type LayerOptions, layerDropout, type PostNormBlock, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
-import { type OnnxBatch, type OnnxPostNorm, onnxGelu, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
+import { type OnnxBatch, type OnnxPostNorm, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
 import {
   headSize,
   onnxAngles,
@@ -34,11 +35,12 @@ const usualTheta = 160_000;
 class Layer {
   readonly attention: { readonly qkv_proj: Linear; readonly o_proj: Linear };
   readonly attn_ln: LayerNorm;
-  /** The second half of up_gate_proj's rows passes through GELU and scales the first. */
+  /** The second half of up_gate_proj's rows passes through the activation and scales the first. */
   readonly mlp: { readonly up_gate_proj: Linear; readonly down_proj: Linear };
   readonly mlp_ln: LayerNorm;
   readonly #heads: number;
   readonly #rotation: Rotation;
+  readonly #activation: ActivationName;
 
   constructor(config: RotaryBertConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range, layer_norm_eps } = config;
@@ -54,6 +56,7 @@ class Layer {
     this.mlp_ln = new LayerNorm(width, layer_norm_eps);
     this.#heads = config.num_attention_heads;
     this.#rotation = rotationOf(config.rope_parameters, usualTheta);
+    this.#activation = config.hidden_act;
   }
 
   forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
@@ -65,7 +68,9 @@ class Layer {
       },
       attended: { dense: own.o_proj, norm: this.attn_ln },
       expand: (input, { tokens, adapterTokens }) =>
-        drop(gated(mlp.up_gate_proj.forward(input, adapterTokens), "gelu", "second"), options.hidden, { tokens }),
+        drop(gated(mlp.up_gate_proj.forward(input, adapterTokens), activationOf(this.#activation).gate, "second"), options.hidden, {
+          tokens,
+        }),
       output: { dense: mlp.down_proj, norm: this.mlp_ln },
     };
     return postNorm(block, x, batch, options);
@@ -127,7 +132,7 @@ function addToOnnx(batch: OnnxBatch, config: RotaryBertConfig): string[] {
       attended: { dense: `${layer}.attention.o_proj`, norm: `${layer}.attn_ln` },
       expand: (x) => {
         const pairs = onnxLinear(batch, x, `${layer}.mlp.up_gate_proj`, false);
-        const gate = onnxGelu(batch, onnxColumns(batch, pairs, inner, 2 * inner));
+        const gate = activationOf(config.hidden_act).toOnnx(batch, onnxColumns(batch, pairs, inner, 2 * inner));
         return graph.add("Mul", [gate, onnxColumns(batch, pairs, 0, inner)]);
       },
       output: { dense: `${layer}.mlp.down_proj`, norm: `${layer}.mlp_ln` },
@@ -162,6 +167,7 @@ export const gte: Architecture<RotaryBertConfig> = {
     defaults: {
       max_position_embeddings: 8192,
       type_vocab_size: 1,
+      hidden_act: "gelu",
       layer_norm_eps: 1e-12,
       initializer_range: 0.02,
       hidden_dropout_prob: 0.1,
@@ -178,13 +184,13 @@ export const gte: Architecture<RotaryBertConfig> = {
       layer_norm_eps: notNegative,
       rope_parameters: rotation,
       rope_scaling: { fits: (value) => value === undefined || value === null, wanted: 'absent, or of the type "ntk" without mixed_b' },
-      hidden_act: exactGelu,
+      hidden_act: activation,
       // Of the first implementation, which has more forms than transformers.
       position_embedding_type: only("rope"),
       layer_norm_type: only("layer_norm"),
       logn_attention_scale: only(false),
     },
-    written: { hidden_act: "gelu", auto_map: undefined },
+    written: { auto_map: undefined },
   },
   names: { words: "embeddings.word_embeddings.weight", embeddings: ["embeddings."], layers: "encoder.layer." },
   classModules: {

@@ -1,9 +1,9 @@
 /** How layers are recorded one after another, and the block that BERT and its relatives repeat. */
 import { firstRows } from "../../kernels/first-rows.ts";
 import type { Value } from "../../kernels/language/operation.ts";
-import { gelu } from "../../kernels/pointwise/pointwise.ts";
 import type { LayerNorm } from "../layer-norm.ts";
 import type { Linear } from "../linear.ts";
+import { type ActivationName, activationOf } from "./activations.ts";
 import type { BatchValues, ForwardOptions, ReadRows } from "./architecture.ts";
 
 /** The dropout in a layer: probabilities from 0 to less than 1. */
@@ -84,11 +84,11 @@ export interface PostNormBlock {
   readonly output: ResidualBlock;
 }
 
-/** A linear layer and GELU. */
-export const withGelu =
-  (dense: Linear): PostNormBlock["expand"] =>
+/** A linear layer and its activation. */
+export const activated =
+  (dense: Linear, name: ActivationName): PostNormBlock["expand"] =>
   (x, { adapterTokens }) =>
-    gelu(dense.forward(x, adapterTokens));
+    activationOf(name).apply(dense.forward(x, adapterTokens));
 
 /** Self-attention and the feed-forward network, each with a residual and LayerNorm: the rows that are read, from `x` [tokens, hidden_size]. */
 export function postNorm({ attend, attended, expand, output }: PostNormBlock, x: Value, batch: BatchValues, options: LayerOptions): Value {

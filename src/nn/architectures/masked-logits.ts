@@ -4,10 +4,10 @@
  */
 import { floatOf, type Value } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
-import { gelu } from "../../kernels/pointwise/pointwise.ts";
 import type { LayerNorm } from "../layer-norm.ts";
 import type { Linear } from "../linear.ts";
 import type { Parameter } from "../parameters/parameter.ts";
+import { type ActivationName, activationOf } from "./activations.ts";
 
 /** The parts of a head, which each architecture names in its own way. */
 export interface MaskedHeadParts {
@@ -15,12 +15,12 @@ export interface MaskedHeadParts {
   readonly norm: LayerNorm;
   /** f32 [vocab_size] */
   readonly bias: Parameter;
-  /** GELU if absent. */
-  readonly activation?: (x: Value) => Value;
+  /** The exact GELU if absent, as in the heads that do not read the config's. */
+  readonly activation?: ActivationName;
 }
 
 /** Logits f32 [rows, vocab_size] of `hidden` [rows, hidden_size]; `words` is the word embedding [vocab_size, width]. */
-export function maskedLogits({ dense, norm, bias, activation = gelu }: MaskedHeadParts, hidden: Value, words: Parameter): Value {
-  const transformed = norm.forward(activation(dense.forward(hidden)));
+export function maskedLogits({ dense, norm, bias, activation = "gelu" }: MaskedHeadParts, hidden: Value, words: Parameter): Value {
+  const transformed = norm.forward(activationOf(activation).apply(dense.forward(hidden)));
   return matmul(transformed, words.stored(floatOf(hidden)), "nt", { bias, dtype: "f32" });
 }

@@ -13,11 +13,12 @@ import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
+import { type ActivationName, activation, activationOf } from "./activations.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
-import { exactGelu, nothing, notNegative, only, positive, probability, type Rule, size } from "./config-rules.ts";
+import { nothing, notNegative, only, positive, probability, type Rule, size } from "./config-rules.ts";
 import { afterAttention, type LayerOptions, layerDropout, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
-import { type OnnxBatch, onnxGelu, onnxLinear, onnxPlaces, onnxRows } from "./onnx-layers.ts";
+import { type OnnxBatch, onnxLinear, onnxPlaces, onnxRows } from "./onnx-layers.ts";
 import {
   isRotation,
   type OnnxAngles,
@@ -36,6 +37,9 @@ type Reach = "full_attention" | "sliding_attention";
 
 interface ModernBertConfig extends TransformerConfig {
   readonly intermediate_size: number;
+  readonly hidden_activation: ActivationName;
+  /** That of the head for masked words, and of transformers' classifiers. */
+  readonly classifier_activation: ActivationName;
   readonly norm_eps: number;
   readonly attention_dropout: number;
   readonly embedding_dropout: number;
@@ -78,6 +82,7 @@ class Layer {
   readonly mlp: { readonly Wi: Linear; readonly Wo: Linear };
   readonly #heads: number;
   readonly #attention: LayerAttention;
+  readonly #activation: ActivationName;
 
   constructor(config: ModernBertConfig, layer: number, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range: range, num_hidden_layers, norm_eps } = config;
@@ -94,6 +99,7 @@ class Layer {
     this.mlp = { Wi: linear(["intermediate"], width, 2 * inner, range), Wo: linear(["output"], inner, width, outward) };
     this.#heads = config.num_attention_heads;
     this.#attention = attentionOf(config, layer);
+    this.#activation = config.hidden_activation;
   }
 
   forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
@@ -104,7 +110,7 @@ class Layer {
     const all = rotaryAttention(qkv, batch, rotation, { heads: this.#heads, dropout: ofAttention, window: window ?? undefined });
     const { context, residual, tokens, adapterTokens } = afterAttention(all, x, batch, options);
     const attended = add(drop(attn.Wo.forward(context, adapterTokens), ofAttention, { tokens }), residual);
-    const inner = gated(mlp.Wi.forward(this.mlp_norm.forward(attended), adapterTokens), "gelu");
+    const inner = gated(mlp.Wi.forward(this.mlp_norm.forward(attended), adapterTokens), activationOf(this.#activation).gate);
     return add(mlp.Wo.forward(drop(inner, hidden, { tokens }), adapterTokens), attended);
   }
 }
@@ -145,14 +151,16 @@ class ModernBert implements Transformer {
 class ModernBertHead implements MaskedHead {
   readonly head: { readonly dense: Linear; readonly norm: LayerNorm };
   readonly decoder: { readonly bias: Parameter };
+  readonly #activation: ActivationName;
 
-  constructor({ hidden_size: width, vocab_size, initializer_range, norm_eps }: ModernBertConfig) {
+  constructor({ hidden_size: width, vocab_size, initializer_range, norm_eps, classifier_activation }: ModernBertConfig) {
     this.head = { dense: new Linear(width, width, initializer_range, null, false), norm: new LayerNorm(width, norm_eps, false) };
     this.decoder = { bias: new Parameter([vocab_size], { constant: 0 }) };
+    this.#activation = classifier_activation;
   }
 
   forward(hidden: Value, words: Parameter): Value {
-    return maskedLogits({ ...this.head, bias: this.decoder.bias }, hidden, words);
+    return maskedLogits({ ...this.head, bias: this.decoder.bias, activation: this.#activation }, hidden, words);
   }
 }
 
@@ -182,8 +190,9 @@ function onnxLayer(batch: OnnxBatch, x: string, layer: number, config: ModernBer
   const context = onnxRotaryAttention({ ...batch, penalty: reach.penalty }, linear(normed, "attn.Wqkv"), reach.angles, config);
   const attended = graph.add("Add", [linear(context, "attn.Wo"), x]);
   const pairs = linear(onnxNorm(batch, attended, `${name}.mlp_norm`, config), "mlp.Wi");
-  const { intermediate_size: inner } = config;
-  const product = graph.add("Mul", [onnxGelu(batch, onnxColumns(batch, pairs, 0, inner)), onnxColumns(batch, pairs, inner, 2 * inner)]);
+  const { intermediate_size: inner, hidden_activation } = config;
+  const gate = activationOf(hidden_activation).toOnnx(batch, onnxColumns(batch, pairs, 0, inner));
+  const product = graph.add("Mul", [gate, onnxColumns(batch, pairs, inner, 2 * inner)]);
   return graph.add("Add", [linear(product, "mlp.Wo"), attended]);
 }
 
@@ -244,6 +253,8 @@ export const modernbert: Architecture<ModernBertConfig> = {
   hasPooler: false,
   fields: {
     defaults: {
+      hidden_activation: "gelu",
+      classifier_activation: "gelu",
       norm_eps: 1e-5,
       initializer_range: 0.02,
       attention_dropout: 0,
@@ -271,15 +282,15 @@ export const modernbert: Architecture<ModernBertConfig> = {
       rope_scaling: nothing,
       global_rope_theta: optionally(positive),
       local_rope_theta: optionally(positive),
-      hidden_activation: exactGelu,
-      classifier_activation: exactGelu,
+      hidden_activation: activation,
+      classifier_activation: activation,
       norm_bias: only(false),
       attention_bias: only(false),
       mlp_bias: only(false),
       classifier_bias: only(false),
       decoder_bias: only(true),
     },
-    written: { hidden_activation: "gelu" },
+    written: {},
     fractions: ["initializer_cutoff_factor"],
   },
   names: { words: "embeddings.tok_embeddings.weight", embeddings: ["embeddings."], layers: "layers." },

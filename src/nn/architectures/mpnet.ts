@@ -9,17 +9,19 @@ import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
+import { type ActivationName, activation, activationOf } from "./activations.ts";
 import type { Architecture, BatchValues, ForwardOptions, Transformer, TransformerConfig } from "./architecture.ts";
-import { exactGelu, notNegative, only, probability, size } from "./config-rules.ts";
+import { notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerOptions, layerDropout, postNorm, throughLayers, withGelu } from "./layers.ts";
-import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxGelu, onnxLinear, onnxPlaces, onnxPostNorm } from "./onnx-layers.ts";
+import { activated, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxLinear, onnxPlaces, onnxPostNorm } from "./onnx-layers.ts";
 import type { Projection } from "./projections.ts";
 import { robertaHead } from "./roberta.ts";
 import { SelfAttention } from "./self-attention.ts";
 
 interface MpnetConfig extends TransformerConfig {
   readonly intermediate_size: number;
+  readonly hidden_act: ActivationName;
   readonly layer_norm_eps: number;
   readonly hidden_dropout_prob: number;
   readonly attention_probs_dropout_prob: number;
@@ -45,6 +47,7 @@ class Layer {
   readonly intermediate: { readonly dense: Linear };
   readonly output: { readonly dense: Linear; readonly LayerNorm: LayerNorm };
   readonly #self: SelfAttention;
+  readonly #activation: ActivationName;
 
   constructor(config: MpnetConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range, layer_norm_eps } = config;
@@ -56,6 +59,7 @@ class Layer {
     this.attention = { attn: { q, k, v, o: linear("attention.output", width, width) }, LayerNorm: norm() };
     this.intermediate = { dense: linear("intermediate", width, inner) };
     this.output = { dense: linear("output", inner, width), LayerNorm: norm() };
+    this.#activation = config.hidden_act;
   }
 
   forward(x: Value, batch: BatchValues, bias: AttentionOptions["bias"], options: LayerOptions): Value {
@@ -63,7 +67,7 @@ class Layer {
     const block = {
       attend: (input: Value) => this.#self.forward(input, batch, options, bias),
       attended: { dense: attention.attn.o, norm: attention.LayerNorm },
-      expand: withGelu(intermediate.dense),
+      expand: activated(intermediate.dense, this.#activation),
       output: { dense: output.dense, norm: output.LayerNorm },
     };
     return postNorm(block, x, batch, options);
@@ -129,7 +133,7 @@ function addToOnnx(batch: OnnxBatch, config: MpnetConfig): string[] {
     const parts: OnnxPostNorm = {
       attend: (x) => onnxAttention(biased, x, names, config),
       attended: { dense: `${self}.o`, norm: `${layer}.attention.LayerNorm` },
-      expand: (x) => onnxGelu(batch, onnxLinear(batch, x, `${layer}.intermediate.dense`)),
+      expand: (x) => activationOf(config.hidden_act).toOnnx(batch, onnxLinear(batch, x, `${layer}.intermediate.dense`)),
       output: { dense: `${layer}.output.dense`, norm: `${layer}.output.LayerNorm` },
       epsilon: config.layer_norm_eps,
     };
@@ -144,6 +148,7 @@ export const mpnet: Architecture<MpnetConfig> = {
   hasPooler: true,
   fields: {
     defaults: {
+      hidden_act: "gelu",
       layer_norm_eps: 1e-12,
       initializer_range: 0.02,
       hidden_dropout_prob: 0.1,
@@ -155,10 +160,10 @@ export const mpnet: Architecture<MpnetConfig> = {
       hidden_dropout_prob: probability,
       attention_probs_dropout_prob: probability,
       layer_norm_eps: notNegative,
-      hidden_act: exactGelu,
+      hidden_act: activation,
       relative_attention_num_buckets: only(buckets),
     },
-    written: { hidden_act: "gelu", relative_attention_num_buckets: buckets },
+    written: { relative_attention_num_buckets: buckets },
   },
   names: {
     words: "embeddings.word_embeddings.weight",

@@ -4,12 +4,12 @@
  */
 import { gated } from "../../kernels/gated.ts";
 import type { Value } from "../../kernels/language/operation.ts";
-import { silu } from "../../kernels/pointwise/pointwise.ts";
 import type { Rotation } from "../../kernels/rotary.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { adapterOf, type LoraOptions, type LoraTarget } from "../lora.ts";
 import { Parameter } from "../parameters/parameter.ts";
+import { type ActivationName, activation, activationOf } from "./activations.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer } from "./architecture.ts";
 import { isNumber, nothing, notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
@@ -34,12 +34,13 @@ const usualTheta = 1000;
 class Layer {
   readonly attn: { readonly Wqkv: Linear; readonly out_proj: Linear };
   readonly norm1: LayerNorm;
-  /** fc12 passes through SiLU and scales fc11. */
+  /** fc12 passes through the activation and scales fc11. */
   readonly mlp: { readonly fc11: Projection; readonly fc12: Projection; readonly fc2: Linear };
   readonly norm2: LayerNorm;
   readonly #inner: Projections<readonly ["intermediate", "intermediate"]>;
   readonly #heads: number;
   readonly #rotation: Rotation;
+  readonly #activation: ActivationName;
 
   constructor(config: RotaryBertConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range: initializerRange, layer_norm_eps } = config;
@@ -55,6 +56,7 @@ class Layer {
     this.norm2 = new LayerNorm(width, layer_norm_eps);
     this.#heads = config.num_attention_heads;
     this.#rotation = rotationOf(config.rope_parameters, usualTheta);
+    this.#activation = config.hidden_act;
   }
 
   forward(x: Value, batch: BatchValues, options: LayerOptions): Value {
@@ -65,7 +67,7 @@ class Layer {
         return rotaryAttention(qkv, batch, this.#rotation, { heads: this.#heads, dropout: options.attention });
       },
       attended: { dense: attn.out_proj, norm: this.norm1 },
-      expand: (input, { adapterTokens }) => gated(this.#inner.forward(input, adapterTokens), "silu"),
+      expand: (input, { adapterTokens }) => gated(this.#inner.forward(input, adapterTokens), activationOf(this.#activation).gate),
       output: { dense: mlp.fc2, norm: this.norm2 },
     };
     return postNorm(block, x, batch, options);
@@ -103,15 +105,17 @@ class NomicBert implements Transformer {
 class NomicBertHead implements MaskedHead {
   readonly bias: Parameter;
   readonly transform: { readonly dense: Linear; readonly layer_norm: LayerNorm };
+  readonly #activation: ActivationName;
 
-  constructor({ hidden_size: width, vocab_size, initializer_range, layer_norm_eps }: RotaryBertConfig) {
+  constructor({ hidden_size: width, vocab_size, initializer_range, layer_norm_eps, hidden_act }: RotaryBertConfig) {
     this.bias = new Parameter([vocab_size], { constant: 0 });
     this.transform = { dense: new Linear(width, width, initializer_range), layer_norm: new LayerNorm(width, layer_norm_eps) };
+    this.#activation = hidden_act;
   }
 
   forward(hidden: Value, words: Parameter): Value {
     const { dense, layer_norm: norm } = this.transform;
-    return maskedLogits({ dense, norm, bias: this.bias, activation: silu }, hidden, words);
+    return maskedLogits({ dense, norm, bias: this.bias, activation: this.#activation }, hidden, words);
   }
 }
 
@@ -127,8 +131,8 @@ function addToOnnx(batch: OnnxBatch, config: RotaryBertConfig): string[] {
       attend: (x) => onnxRotaryAttention(batch, linear(x, "attn.Wqkv"), angles, config),
       attended: { dense: `${layer}.attn.out_proj`, norm: `${layer}.norm1`, hasBias: false },
       expand: (x) => {
-        const gate = linear(x, "mlp.fc12");
-        return graph.add("Mul", [graph.add("Mul", [gate, graph.add("Sigmoid", [gate])]), linear(x, "mlp.fc11")]);
+        const gate = activationOf(config.hidden_act).toOnnx(batch, linear(x, "mlp.fc12"));
+        return graph.add("Mul", [gate, linear(x, "mlp.fc11")]);
       },
       output: { dense: `${layer}.mlp.fc2`, norm: `${layer}.norm2`, hasBias: false },
       epsilon: config.layer_norm_eps,
@@ -173,6 +177,7 @@ export const nomicBert: Architecture<RotaryBertConfig> = {
     defaults: {
       max_position_embeddings: 2048,
       type_vocab_size: 2,
+      hidden_act: "silu",
       layer_norm_eps: 1e-12,
       initializer_range: 0.02,
       hidden_dropout_prob: 0,
@@ -189,7 +194,7 @@ export const nomicBert: Architecture<RotaryBertConfig> = {
       layer_norm_eps: notNegative,
       rope_parameters: rotation,
       rope_scaling: nothing,
-      hidden_act: only("silu"),
+      hidden_act: activation,
       // Of the first implementation, which has more forms than transformers.
       activation_function: only("swiglu"),
       prenorm: only(false),
@@ -205,7 +210,7 @@ export const nomicBert: Architecture<RotaryBertConfig> = {
       rotary_scaling_factor: only(null),
       moe_every_n_layers: only(0),
     },
-    written: { hidden_act: "silu", auto_map: undefined },
+    written: { auto_map: undefined },
     fractions: ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"],
   },
   names: { words: "embeddings.word_embeddings.weight", embeddings: ["embeddings.", "emb_ln."], layers: "encoder.layers." },

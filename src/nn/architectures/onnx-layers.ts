@@ -68,12 +68,6 @@ export function onnxLayerNorm({ graph }: OnnxBatch, x: string, name: string, eps
   return graph.add("LayerNormalization", [x, `${name}.weight`, `${name}.bias`], { axis: -1, epsilon: { float: epsilon } });
 }
 
-/** x · (1 + erf(x / √2)) / 2 */
-export function onnxGelu({ graph }: OnnxBatch, x: string): string {
-  const erf = graph.add("Erf", [graph.add("Mul", [x, graph.float(Math.SQRT1_2)])]);
-  return graph.add("Mul", [graph.add("Mul", [x, graph.float(0.5)]), graph.add("Add", [erf, graph.float(1)])]);
-}
-
 /** The names of a linear layer and of the norm after its residual. */
 interface OnnxResidual {
   readonly dense: string;

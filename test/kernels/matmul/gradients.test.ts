@@ -3,15 +3,16 @@ import { describe, expect, it } from "vitest";
 import { f32 } from "../../../src/kernels/language/operation.ts";
 import type { Layout } from "../../../src/kernels/matmul/attributes.ts";
 import { matmul } from "../../../src/kernels/matmul/matmul.ts";
-import { gelu } from "../../../src/kernels/pointwise/pointwise.ts";
+import type { Activation } from "../../../src/kernels/pointwise/functions.ts";
 import { openTestDevice } from "../../device.ts";
-import { gelu as gelu64, geluDerivative } from "../../reference/gelu.ts";
+import { activations64 } from "../../reference/activations.ts";
 import * as reference from "../../reference/matmul.ts";
 import { columnSum } from "../../reference/reductions.ts";
 import { expectAdjoint, expectClose } from "../close.ts";
 import { normals } from "../data.ts";
 import { adjoint, build, execute } from "../run.ts";
 import { matmulVariants } from "../variants.ts";
+import { activate } from "./epilogues.ts";
 import { layouts, product, size } from "./product.ts";
 
 const device = await openTestDevice();
@@ -42,21 +43,27 @@ describe.each(layouts)("matmul's gradients in layout %s", (layout) => {
  * Tiles of each size. Only the first is as a GPU has it, with depths written out, and with k in parts: such kernels take a software adapter
  * seconds to compile, and a loaded one minutes.
  */
-const layerTiles: readonly (Record<Layout, string> & { software: boolean })[] = [
-  { nt: "tile 64×64×16 in 4 parts", nn: "tile 64×64×16", tn: "tile 64×64×16 in 4 parts", software: false },
-  { nt: "tile 64×128×16", nn: "tile 64×128×16", tn: "tile 64×128×16", software: device.capabilities.software },
+const inParts = { nt: "tile 64×64×16 in 4 parts", nn: "tile 64×64×16", tn: "tile 64×64×16 in 4 parts", software: false };
+const layerTiles: readonly (Record<Layout, string> & { software: boolean; name: Activation })[] = [
+  { ...inParts, name: "gelu" },
+  // With other functions only the kernel that joins the parts is another one.
+  { ...inParts, name: "geluTanh" },
+  { ...inParts, name: "relu" },
+  { ...inParts, name: "silu" },
+  { nt: "tile 64×128×16", nn: "tile 64×128×16", tn: "tile 64×128×16", software: device.capabilities.software, name: "gelu" },
 ];
 
 it.each(layerTiles)(
-  "a layer with GELU and its gradients equal the float64 reference with $nn, software: $software",
+  "a layer with $name and its gradients equal the float64 reference with $nt, software: $software",
   { timeout: 600_000 },
-  async ({ software, ...tiles }) => {
+  async ({ software, name, ...tiles }) => {
+    const { f, derivative } = activations64[name];
     const [rows, inSize, outSize] = [132, 68, 200];
     const program = await build(
       device,
       (tape) => {
         const x = tape.input("x", f32(tape.extent("rows", rows), inSize));
-        const y = gelu(matmul(x, tape.input("weight", f32(outSize, inSize)), "nt", { bias: tape.input("bias", f32(outSize)) }));
+        const y = activate[name](matmul(x, tape.input("weight", f32(outSize, inSize)), "nt", { bias: tape.input("bias", f32(outSize)) }));
         const [dx, dWeight, dBias] = adjoint(y, tape.input("dy", y));
         return { y, dx: dx!, dWeight: dWeight!, dBias: dBias! };
       },
@@ -70,9 +77,9 @@ it.each(layerTiles)(
       const [x, dy] = [normals(live * inSize, 51), normals(live * outSize, 54)];
       const outputs = await execute(program, { inputs: { x, weight, bias, dy }, live: { rows: live } });
       const sums = reference.matmul("nt", size(live, outSize, inSize), x, weight, { bias });
-      const dSums = sums.map((sum, i) => dy[i]! * geluDerivative(sum));
+      const dSums = sums.map((sum, i) => dy[i]! * derivative(sum));
       const expected = {
-        y: { values: sums.map(gelu64), terms: inSize },
+        y: { values: sums.map(f), terms: inSize },
         dx: { values: reference.matmul("nn", size(live, inSize, outSize), dSums, weight), terms: outSize },
         dWeight: { values: reference.matmul("tn", size(outSize, inSize, live), dSums, x), terms: live },
         dBias: { values: columnSum(dSums, outSize), terms: live },

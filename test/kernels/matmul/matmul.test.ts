@@ -5,7 +5,7 @@ import { f32 } from "../../../src/kernels/language/operation.ts";
 import type { Layout } from "../../../src/kernels/matmul/attributes.ts";
 import { matmul } from "../../../src/kernels/matmul/matmul.ts";
 import { openTestDevice } from "../../device.ts";
-import { gelu as gelu64, geluDerivative } from "../../reference/gelu.ts";
+import { activations64 } from "../../reference/activations.ts";
 import * as reference from "../../reference/matmul.ts";
 import { columnSum } from "../../reference/reductions.ts";
 import { expectClose, expectSame } from "../close.ts";
@@ -62,14 +62,23 @@ describe.each(cases)("matmul $layout, $name", ({ variant, layout }) => {
 });
 
 /** What the outputs of `epilogues` are, in float64. */
-function expectedEpilogues(layout: Layout, now: Size, { a, b, bias, matrix }: Record<"a" | "b" | "bias" | "matrix", Float32Array>) {
+function expectedEpilogues(
+  layout: Layout,
+  now: Size,
+  { a, b, bias, matrix }: Record<"a" | "b" | "bias" | "matrix", Float32Array>,
+): Record<string, Float64Array> {
   const plain = reference.matmul(layout, now, a, b);
   const product = reference.matmul(layout, now, a, b, { bias });
   return {
     bias: product,
-    gelu: product.map(gelu64),
-    preActivation: product,
-    geluGradient: product.map((value, i) => value * geluDerivative(matrix[i]!)),
+    ...Object.fromEntries(
+      Object.entries(activations64).flatMap(([name, { f, derivative }]) => [
+        [name, product.map(f)],
+        // relu's derivative reads the result.
+        ...(name === "relu" ? [] : [[`${name}Sums`, product] as const]),
+        [`${name}Gradient`, product.map((value, i) => value * derivative(matrix[i]!))],
+      ]),
+    ),
     addend: product.map((value, i) => value + matrix[i]!),
     ...(layout === "tn" ? { product: plain, rowSums: columnSum(a, now.m) } : {}),
   };

@@ -34,7 +34,7 @@ function halves(count: number, seed: number): Uint16Array {
 
 const cases: readonly { layout: Layout; name: string; outputs: readonly string[] }[] = [
   { layout: "nn", name: "subgroup matrix 64×64×32", outputs: ["bias"] },
-  { layout: "nt", name: "subgroup matrix 64×64×32", outputs: ["gelu"] },
+  { layout: "nt", name: "subgroup matrix 64×64×32", outputs: ["gelu", "relu", "siluGradient"] },
   { layout: "tn", name: "subgroup matrix 64×64×32 in 4 parts", outputs: ["product", "rowSums"] },
 ];
 

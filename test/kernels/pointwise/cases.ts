@@ -20,6 +20,8 @@ const special: Partial<Record<Name, { readonly y: Tolerance; readonly dx: Tolera
   tanh: { y: { c: promisedTanh, scale: 1 }, dx: { c: 2 * promisedTanh, scale: 4 } },
   // The polynomial for erf is exact to 1.5e-7, 2.5 roundings of Φ; Φ's few operations come on top, and x multiplies both.
   gelu: { y: { c: 6 }, dx: { c: 6 } },
+  // As silu.
+  geluTanh: { y: { c: 16 }, dx: { c: 24 } },
 };
 
 /** Constants of the functions that have some. */

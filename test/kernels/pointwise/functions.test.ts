@@ -4,7 +4,7 @@ import { OptionError } from "../../../src/errors.ts";
 import { f32 } from "../../../src/kernels/language/operation.ts";
 import { functions, type PointwiseFunction } from "../../../src/kernels/pointwise/functions.ts";
 import { type PointwiseOperation, pointwiseOperation, scale } from "../../../src/kernels/pointwise/operation.ts";
-import { add, gelu, maximum, minimum, relu, sigmoid, silu, tanh } from "../../../src/kernels/pointwise/pointwise.ts";
+import { add, gelu, geluTanh, maximum, minimum, relu, sigmoid, silu, tanh } from "../../../src/kernels/pointwise/pointwise.ts";
 import { openTestDevice } from "../../device.ts";
 import { slope } from "../../reference/differences.ts";
 import { pointwise } from "../../reference/pointwise.ts";
@@ -138,13 +138,13 @@ describe.each([1, 4])("far from zero, in vectors of %i", (width) => {
   const ones = far.map(() => 1);
 
   it("functions that level off are at their ends, with slope 0 or 1, and never NaN", async () => {
-    const found = await atPoints({ tanh, sigmoid, gelu, silu }, x, width);
+    const found = await atPoints({ tanh, sigmoid, gelu, geluTanh, silu }, x, width);
     expectClose(found.tanh!, [...ones, ...far.map(() => -1)], { c: promisedTanh });
     expect(Math.max(...found.tanh!.map(Math.abs))).toBeLessThanOrEqual(1);
     expectClose(found["tanh gradient"]!, [...zeros, ...zeros], { c: 2 * promisedTanh, scale: 1 });
     expectClose(found.sigmoid!, [...ones, ...zeros]);
     expectClose(found["sigmoid gradient"]!, [...zeros, ...zeros], { scale: 1 });
-    for (const name of ["gelu", "silu"]) {
+    for (const name of ["gelu", "geluTanh", "silu"]) {
       // Half of the numbers are as large as they come: relative to each, not to the largest.
       expectClose(
         found[name]!.map((v, i) => v / Math.abs(x[i]!)),
