@@ -88,10 +88,13 @@ export function tensorContext(path: string): PickleContext & { readonly storages
   });
   add("torch._utils._rebuild_tensor_v2", (args) => rebuildTensor(args, fault));
   add("torch._utils._rebuild_tensor", (args) => rebuildTensor(args, fault));
-  add("torch._utils._rebuild_parameter", ([tensor]) => {
-    if (tensor instanceof SavedTensor) return tensor;
-    throw fault("makes a parameter of what is no tensor");
-  });
+  // The second is for a parameter with attributes of its own, which transformers gives to those that it has loaded.
+  for (const name of ["_rebuild_parameter", "_rebuild_parameter_with_state"]) {
+    add(`torch._utils.${name}`, ([tensor]) => {
+      if (tensor instanceof SavedTensor) return tensor;
+      throw fault("makes a parameter of what is no tensor");
+    });
+  }
   // Values beside the weights, which nothing here reads.
   for (const name of ["torch.Size", "torch.device"]) add(name, (args) => new Tuple(args));
   for (const name of DTYPE_NAMES) add(`torch.${name}`);

@@ -361,7 +361,9 @@ async function readMaxLength(folder: Folder, { path, settings }: TransformerSett
       "Correct the file, or remove it: then the model's positions are the limit.",
     );
   }
-  const said = lengthOf(await findObject(folder, "tokenizer_config.json"));
+  const config = (await findObject(folder, "tokenizer_config.json")) ?? {};
+  // The first versions of transformers called it max_len.
+  const { model_max_length: said = config.max_len } = config;
   // There, a number of 30 digits means no limit.
   return typeof said === "number" && said >= LEAST_LENGTH && Number.isFinite(said) ? Math.floor(said) : null;
 }

@@ -67,6 +67,11 @@ it("an archive made by hand is read", async () => {
   expect(await (await opened(holding(tensor()))).readF32("w")).toEqual(Float32Array.of(1.5, -2));
 });
 
+it("a parameter with attributes, as transformers gives them, is read", async () => {
+  const rebuilt = call(name("torch._utils", "_rebuild_parameter_with_state"), tensor(), op(0x88), dict({}), dict({ marked: op(0x88) }));
+  expect(await (await opened(holding(rebuilt))).readF32("w")).toEqual(Float32Array.of(1.5, -2));
+});
+
 it.each(["state_dict", "model_state_dict", "model", "module"])("a state dict under %s is read, beside the optimizer's", async (key) => {
   const optimizer = dict({ state: dict({ step: int(3) }) });
   const weights = await opened(archive(pickle(dict({ optimizer, [key]: dict({ w: tensor() }) }))));

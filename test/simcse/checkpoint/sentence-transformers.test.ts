@@ -77,6 +77,8 @@ describe("tokens of a text", () => {
       { "sentence_bert_config.json": { max_seq_length: null }, "tokenizer_config.json": { model_max_length: 17 } },
       17,
     ],
+    ["under its older name too", { "tokenizer_config.json": { max_len: 18 } }, 18],
+    ["which the newer one overrules", { "tokenizer_config.json": { max_len: 18, model_max_length: 17 } }, 17],
     ["which may be any number", { "tokenizer_config.json": { model_max_length: 1e30 } }, 40],
     ["are read under older names of the settings", { "sentence_roberta_config.json": { max_seq_length: 19 } }, 19],
     ["are no more than the positions", { "sentence_bert_config.json": { max_seq_length: 512 } }, 40],
