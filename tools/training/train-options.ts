@@ -36,6 +36,7 @@ export interface TrainOptions extends Partial<TrainingArguments>, HubFlags, Trai
   readonly profile?: string | boolean | undefined;
   readonly autotune?: boolean;
   readonly save_adapter?: boolean;
+  readonly warmup_ratio?: number;
 }
 
 const positive = numberBetween(0, Number.POSITIVE_INFINITY, { open: true });
@@ -69,16 +70,13 @@ const batchSizeOption = argument("per_device_train_batch_size", "n", "examples p
 
 /** A fraction of the steps. */
 const warmupPart = numberBetween(0, 1, { openAbove: true });
-const stepsPart = numberBetween(0, 1, { open: true, openAbove: true });
 
 /** A number of steps, or a fraction of all. */
-const steps = (text: string) => (Number(text) < 1 ? stepsPart(text) : wholeNumber(1)(text));
-
-const warmupOption = argument(
-  "warmup_steps",
-  "n",
-  "steps until the learning rate reaches its peak; below 1, a fraction of all steps",
-).argParser((text: string) => (Number(text) < 1 ? warmupPart(text) : wholeNumber(0)(text)));
+function steps(text: string): number {
+  const value = Number(text);
+  if (value > 0 && (value < 1 || Number.isSafeInteger(value))) return value;
+  throw new InvalidArgumentError("Give a whole number of at least 1, or a fraction of all steps, greater than 0 and less than 1.");
+}
 
 const evaluationOption = new Option(
   "--evaluation_strategy <when>",
@@ -120,8 +118,12 @@ export const trainOptions: readonly Option[] = [
   flag("no_duplicates", "never put a sentence twice into a batch"),
   argument("learning_rate", "x", "peak learning rate").argParser(positive),
   argument("lr_scheduler_type", "type", "how the learning rate decreases").choices([...schedulerTypes]),
-  warmupOption,
-  alias(warmupOption, "warmup_ratio").argParser(warmupPart),
+  argument("warmup_steps", "n", "steps until the learning rate reaches its peak; below 1, a fraction of all steps").argParser(
+    (text: string) => (Number(text) < 1 ? warmupPart(text) : wholeNumber(0)(text)),
+  ),
+  new Option("--warmup_ratio <x>", "the fraction alone; a number of --warmup_steps counts instead, as in transformers")
+    .argParser(warmupPart)
+    .hideHelp(),
   new Option(
     "--max_seq_length <n>",
     `truncate sentences to this many tokens (default: the length saved with the model, else ${trainingDefaults.max_seq_length})`,
@@ -213,7 +215,7 @@ const defaultSaveSteps = 500;
 
 /** The trainer's arguments; pooler and length only if given, since a model may have its own. */
 export function trainingArguments(given: TrainOptions): GivenArguments {
-  const { do_eval, eval_transfer, eval_file, eval_split, evaluation_strategy, eval_steps, save_steps } = given;
+  const { do_eval, eval_transfer, eval_file, eval_split, evaluation_strategy, eval_steps, save_steps, warmup_ratio } = given;
   const names = Object.keys(trainingDefaults) as (keyof TrainingArguments)[];
   const chosen = Object.fromEntries(names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
   const { pooler_type: _, max_seq_length: __, ...defaults } = trainingDefaults;
@@ -235,6 +237,8 @@ export function trainingArguments(given: TrainOptions): GivenArguments {
   }
   return {
     ...args,
+    // Options written by transformers have both, and one of them is 0.
+    warmup_steps: args.warmup_steps < 1 ? (warmup_ratio ?? args.warmup_steps) : args.warmup_steps,
     eval_steps: evaluates && args.evaluation_strategy === "steps" ? (eval_steps ?? args.logging_steps) : 0,
     save_steps: args.save_strategy === "steps" ? (save_steps ?? (args.load_best_model_at_end ? 0 : defaultSaveSteps)) : 0,
   };

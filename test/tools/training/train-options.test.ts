@@ -103,6 +103,18 @@ it("takes a part of the steps for the warm-up", () => {
   ]);
 });
 
+it("takes a number of warm-up steps before a ratio, in any order, and a ratio before 0 steps, as transformers does", () => {
+  const warmup = (words: string) => trainingArguments(parse(`--model m --train_file t --output_dir o ${words}`)).warmup_steps;
+  expect(
+    [
+      "--warmup_ratio 0.1 --warmup_steps 0",
+      "--warmup_steps 0 --warmup_ratio 0.1",
+      "--warmup_ratio 0.1 --warmup_steps 5",
+      "--warmup_steps 5 --warmup_ratio 0.1",
+    ].map(warmup),
+  ).toEqual([0.1, 0.1, 5, 5]);
+});
+
 it("takes a part of the steps between log lines, evaluations and checkpoints", () => {
   const given = (words: string) => trainingArguments(parse(`--model m --train_file t --output_dir o ${words}`));
   expect(given("--logging_steps 0.05 --eval_steps 0.1 --save_steps .25")).toMatchObject({
@@ -150,6 +162,7 @@ it.each([
   ["--save_strategy best", "kept by --load_best_model_at_end"],
   ["--warmup_ratio 1", "less than 1"],
   ["--warmup_steps 1.5", "whole number"],
+  ["--save_steps 0", "a whole number of at least 1, or a fraction"],
   ["--temp 0", "greater than 0"],
   ["--mlm_probability 2", "at most 1"],
   ["--lr_scheduler_type cosin", "cosine_with_restarts"],

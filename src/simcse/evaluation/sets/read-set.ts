@@ -114,7 +114,7 @@ export async function isBeirFolder(folder: Folder): Promise<boolean> {
 
 /**
  * The retrieval set of a folder in BEIR's layout (Thakur et al. 2021): `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`,
- * `text`) and `qrels/test.tsv` (query, document, grade; grades of 0 and below are not relevant). A document's title is put before its text.
+ * `text`) and `qrels/test.tsv` (query, document, grade; grades of 0 and below are not relevant). A document's title, if it has one, is put before its text.
  * As in BEIR's evaluation, a query does not find the document with its own id, unless that is relevant.
  *
  * Throws FileError for a missing file, DataError for a row that lacks a field or names an unknown query or document, an id that occurs
@@ -127,7 +127,7 @@ export async function beirSet(folder: Folder, name: string): Promise<EvaluationS
       throw new FileError(`${pathIn(folder, file)} is not there.`, `Give a folder with ${Object.values(beirFiles).join(", ")}.`);
     }
   }
-  const corpus = await textsById(folder, beirFiles.corpus, ({ title = "", text }) => `${title} ${text}`.trim());
+  const corpus = await textsById(folder, beirFiles.corpus, ({ title, text }) => `${title ?? ""} ${text}`.trim());
   const queries = await textsById(folder, beirFiles.queries, ({ text }) => `${text}`);
   const relevant = new Map<string, Map<string, number>>();
   const table = await openTable(fileSource(folder, beirFiles.relevance), { knownColumns: relevanceColumns });

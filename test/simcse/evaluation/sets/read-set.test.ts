@@ -84,6 +84,17 @@ describe("a folder in BEIR's layout", () => {
     }
   });
 
+  it("puts no title before a text whose title is null", async () => {
+    const corpus = '{"_id":"d1","title":null,"text":"body"}\n{"_id":"d2","title":NaN,"text":"plain"}\n';
+    const { data } = await beirSet(folderOf({ ...files, "corpus.jsonl": corpus }), "beir");
+    expect(data).toMatchObject({
+      corpus: new Map([
+        ["d1", "body"],
+        ["d2", "plain"],
+      ]),
+    });
+  });
+
   it.each([
     ["qrels/test.tsv", "query-id\tcorpus-id\tscore\nq2\td1\t1\n", /no query "q2"/],
     ["qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td3\t1\n", /no document "d3"/],
