@@ -4,9 +4,9 @@
  * A value in quotation marks may contain the separator, line ends and doubled quotation marks. Elsewhere a quotation mark is an ordinary
  * character, and so is one that begins a value but does not end it (`"so" he said`). A value that can be read in no other way may have
  * backslashes before its quotation marks, as Spark and MySQL write them (`"a \"b\", c"`). In tab-separated text, which often contains
- * quotation marks that were never meant to quote, a quoted value ends on its line, unless that leaves the row shorter than the first one and
- * lines taken together do not. Lines of nothing but white space are skipped, as pandas does; a line with an empty value in quotation marks is
- * a row.
+ * quotation marks that were never meant to quote, a quoted value ends on its line. Where that leaves the row shorter than the first one,
+ * lines are taken together if they fill it, or else quotation marks are ordinary characters if that fills it (`"He said<tab>bye"`). Lines of
+ * nothing but white space are skipped, as pandas does; a line with an empty value in quotation marks is a row.
  */
 import { DataError } from "../../errors.ts";
 import { formatCount } from "../../show.ts";
@@ -45,6 +45,9 @@ const MOST_DOUBTFUL_CHARACTERS = 2 ** 16;
 
 /** The result of one attempt to read a row. `incomplete`: the row continues in a piece that has not arrived. */
 type Look<T> = T | "incomplete";
+
+/** Where a quoted value may end; with `no`, none is quoted. */
+type Quotes = "across lines" | "within a line" | "no";
 
 /** A row, and where the next one begins. */
 interface ReadRow {
@@ -100,19 +103,22 @@ class RowReader {
 
   /** The row that begins here. */
   #row(): Look<ReadRow> {
-    if (this.#separator !== "\t") return this.#read({ across: true });
-    const row = this.#read({ across: false });
-    if (row === "incomplete" || row.cells.length >= this.#width || !row.cells.some((cell) => cell.startsWith('"'))) return row;
-    const longer = this.#read({ across: true });
-    return longer === "incomplete" || longer.cells.length === this.#width ? longer : row;
+    if (this.#separator !== "\t") return this.#read("across lines");
+    const row = this.#read("within a line");
+    if (row === "incomplete" || row.cells.length >= this.#width || !/(^|\t)"/.test(this.#text.slice(this.#at, row.next))) return row;
+    for (const quotes of ["across lines", "no"] as const) {
+      const other = this.#read(quotes);
+      if (other === "incomplete" || other.cells.length === this.#width) return other;
+    }
+    return row;
   }
 
-  /** `across`: whether a quoted value may go on after the end of its line. */
-  #read({ across }: { readonly across: boolean }): Look<ReadRow> {
+  #read(quotes: Quotes): Look<ReadRow> {
+    const across = quotes === "across lines";
     const cells: string[] = [];
     let lines = 1;
     for (let at = this.#at; ; ) {
-      const quoted = this.#text[at] === '"' ? this.#quoted(at, across) : null;
+      const quoted = quotes !== "no" && this.#text[at] === '"' ? this.#quoted(at, across) : null;
       if (quoted === "incomplete") return "incomplete";
       const end = quoted === null ? this.#endOfCell(at) : quoted.end;
       if (end === "incomplete") return "incomplete";

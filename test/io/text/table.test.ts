@@ -106,6 +106,17 @@ describe("separated values", () => {
         ['"oh', "2", undefined],
       ],
     ],
+    [
+      "quotation marks around two values of a line of tab-separated text, as speech has them",
+      "a.tsv",
+      'a\tb\tc\n"He said\tbye"\t1\n"x"\t"He said\tbye"\n"a\tb"\tx\t2\n"p\tq"\n',
+      [
+        ['"He said', 'bye"', "1"],
+        ['"x"', '"He said', 'bye"'],
+        ["a\tb", "x", "2"],
+        ["p\tq", undefined, undefined],
+      ],
+    ],
     ["a tab in quotation marks", "a.tsv", 'sentence\tn\n"a\tb"\t1\n', [["a\tb", "1"]]],
     ["semicolons under a name that says commas", "a.csv", "id;text\n1;a, b\n", [["1", "a, b"]]],
     ["tabs under a name that says commas", "a.csv", "id\ttext\n1\ta, b\n", [["1", "a, b"]]],
