@@ -110,25 +110,45 @@ const truncating: ForeignField = { fit: [true, "END", "end"], does: "truncates l
 const whole: ForeignField = { fit: "dimensions", does: "gives all of a vector's numbers, or as many as the field dimensions says" };
 const choosing: ForeignField = { fit: [], does: "chooses prompts by the fields input_type and prompt_name" };
 const floats: ForeignField = { fit: ["float"], does: "gives numbers in 32 bits (encoding_format says how they are written)" };
+const pooled: ForeignField = { fit: [], does: "gives a text one vector, pooled as the model says (--pooler sets it for all)" };
+const alone: ForeignField = { fit: [false], does: "reads each text alone and gives it one vector" };
+const noInstruction: ForeignField = {
+  fit: [""],
+  does: "puts only the model's own prompts before texts (input_type and prompt_name choose one)",
+};
 
-/** Fields of other servers that change vectors: those of TEI, vLLM, Infinity, Jina, Voyage, Cohere and Gemini. */
+/** Fields of other servers that change vectors: those of TEI, vLLM, llama.cpp, Infinity, Jina, Voyage, Cohere, Nomic, Mixedbread, DashScope and Gemini. */
 const foreignFields: Readonly<Record<string, ForeignField>> = {
   normalize: toUnit,
   normalized: toUnit,
   normalize_embeddings: toUnit,
+  embd_normalize: { ...toUnit, fit: [2] },
   truncate: truncating,
   truncation: truncating,
   truncation_direction: { ...truncating, fit: ["Right", "right"] },
+  long_text_mode: { ...truncating, fit: ["truncate"] },
   truncate_prompt_tokens: { fit: [-1], does: "truncates texts to what the model reads (--max_length sets it for all)" },
   add_special_tokens: { fit: [true], does: "puts the model's special tokens around a text" },
   output_dimension: whole,
   output_dimensionality: whole,
   truncate_dim: whole,
+  dimension: whole,
+  dimensionality: whole,
   output_dtype: floats,
+  embed_dtype: { ...floats, fit: ["float32"] },
+  endianness: { fit: ["native", "little"], does: "writes the lowest byte of a number first" },
   embedding_type: floats,
   embedding_types: floats,
   task: choosing,
   task_type: choosing,
+  text_type: choosing,
+  prompt: noInstruction,
+  instruct: noInstruction,
+  instruction: noInstruction,
+  pooling: pooled,
+  pooling_type: pooled,
+  late_chunking: alone,
+  return_multivector: alone,
 };
 
 function checkForeignFields(fields: Readonly<Record<string, unknown>>, dimensions: number): void {

@@ -154,6 +154,10 @@ it("takes null, and another server's name of what it does, for an absent field",
     dimensions: null,
     user: null,
     output_dimension: 32,
+    embd_normalize: 2,
+    late_chunking: false,
+    prompt: "",
+    pooling: null,
     embedding_type: "float",
   });
   expect([response.status, await response.json()]).toEqual([200, absent]);
@@ -340,6 +344,16 @@ describe("what is refused", () => {
     ["an error for a long text", { model: "tiny", input: "x", truncate: "NONE" }, 400, "truncate"],
     ["another length", { model: "tiny", input: "x", truncate_prompt_tokens: 8 }, 400, "--max_length"],
     ["lists of kinds of numbers", { model: "tiny", input: "x", embedding_types: ["float", "int8"] }, 400, "embedding_types cannot be"],
+    [
+      "vectors of llama.cpp that have no unit length",
+      { model: "tiny", input: "x", embd_normalize: -1 },
+      400,
+      "scales vectors to unit length",
+    ],
+    ["a pooling of its own", { model: "tiny", input: "x", pooling: "mean" }, 400, "pooled as the model says"],
+    ["an instruction of its own", { model: "tiny", input: "x", prompt: "Represent: " }, 400, "the model's own prompts"],
+    ["texts that know of each other", { model: "tiny", input: "x", late_chunking: true }, 400, "reads each text alone"],
+    ["bytes in another order", { model: "tiny", input: "x", encoding_format: "base64", endianness: "big" }, 400, "lowest byte"],
     ["another server's name of a length", { model: "tiny", input: "x", output_dimension: 8 }, 400, "the field dimensions"],
     [
       "such a length beside another",
