@@ -2,15 +2,21 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
-import { DataError } from "../errors.ts";
+import { DataError, FileError, OptionError } from "../errors.ts";
 import { type ExampleOptions, type ExampleTable, openExamples } from "./examples.ts";
 import { openFolder } from "./folder-node.ts";
 import type { ByteSource } from "./text/source.ts";
 import { fileSource, streamSource } from "./text/source.ts";
 
-/** A file on disk as a source, or a pipe, such as a shell's `<(command)`; messages show the given path. */
+/**
+ * A file on disk as a source, or a pipe, such as a shell's `<(command)`; messages show the given path. Throws OptionError for an address, and
+ * FileError for a folder.
+ */
 export async function diskSource(path: string): Promise<ByteSource> {
   const found = await stat(path).catch(() => null);
+  if (found === null && /^[a-z][a-z0-9+.-]+:\/\//i.test(path))
+    throw new OptionError(`${path} is an address, and files are read from the disk.`, "Download the file, and give its path.");
+  if (found?.isDirectory()) throw new FileError(`${path} is a folder`, "Give the path of a file.");
   if (found?.isFIFO() || found?.isCharacterDevice()) return streamSource(createReadStream(path), path);
   return { ...fileSource(await openFolder(dirname(resolve(path))), basename(path)), name: path };
 }

@@ -277,6 +277,12 @@ describe("readExamples", async () => {
     await expect(collect(readExamples(join(folder, "scored.csv")))).rejects.toThrow(/holds scored pairs/);
   });
 
+  it("says of an address and of a folder that they are no files", async () => {
+    await expect(collect(readExamples("https://example.com/pairs.csv"))).rejects.toThrow(/pairs\.csv is an address/);
+    await expect(collect(readExamples("."))).rejects.toThrow(". is a folder");
+    await expect(collect(readExamples(folder))).rejects.toThrow(`${folder} is a folder`);
+  });
+
   it.skipIf(process.platform === "win32")("reads a pipe, which has no size", async () => {
     const pipe = join(folder, "pipe.csv");
     execFileSync("mkfifo", [pipe]);

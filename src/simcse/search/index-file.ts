@@ -297,12 +297,12 @@ async function readVectors(
 /** How much the length of a stored vector may differ from 1: int8 rounds each number by up to 1/254 of the largest. */
 const lengthTolerance = 0.05;
 
-/** Throws `FormatError` for a vector that is not finite, or not of unit length: its scores would not be cosines. */
+/** Throws `FormatError` for a vector that is not finite, or neither of unit length nor zero: its scores would not be cosines. */
 function checkLengths(path: string, name: string, vectors: Float32Array, dimension: number): void {
   for (let start = 0; start < vectors.length; start += dimension) {
     let squares = 0;
     for (let i = start; i < start + dimension; i++) squares += vectors[i]! * vectors[i]!;
-    if (Math.abs(Math.sqrt(squares) - 1) <= lengthTolerance) continue;
+    if (squares === 0 || Math.abs(Math.sqrt(squares) - 1) <= lengthTolerance) continue;
     throw new FormatError(`${path}: row ${start / dimension} of ${name} has the length ${Math.sqrt(squares)}, expected 1`, buildAgain);
   }
 }

@@ -169,8 +169,8 @@ export class ModelIndex {
   }
 
   /**
-   * The rows of given vectors for `items`. The first item is also encoded for comparison, because vectors of another model would make a
-   * useless index.
+   * The rows of given vectors for `items`. The first item, the last and one between them are also encoded for comparison, because vectors of
+   * another model, or of sentences one place further on, would make a useless index.
    */
   async #givenVectors(vectors: Embeddings, items: readonly SentenceToIndex[], done: number): Promise<Float32Array> {
     const encoder = this.encoder();
@@ -181,10 +181,16 @@ export class ModelIndex {
         `There are ${vectors.length} vectors, and more sentences.`,
         "Give the vectors of these sentences, in their order.",
       );
-    const { data: first } = await encoder.encode([items[0]!.sentence], searchPrompt(encoder.texts, "document"));
-    if (cosine(first, rows.subarray(0, dimension)) >= sameVector) return rows;
+    const compared = [...new Set([0, items.length >> 1, items.length - 1])];
+    const own = await encoder.encode(
+      compared.map((at) => items[at]!.sentence),
+      searchPrompt(encoder.texts, "document"),
+    );
+    const rowOf = (data: Float32Array, at: number) => data.subarray(at * dimension, (at + 1) * dimension);
+    const other = compared.find((at, i) => !(cosine(rowOf(own.data, i), rowOf(rows, at)) >= sameVector));
+    if (other === undefined) return rows;
     throw new OptionError(
-      `The vector given for sentences[${done}] is not what ${this.name} makes of it.`,
+      `The vector given for sentences[${done + other}] is not what ${this.name} makes of it.`,
       "Give vectors that this model encoded with the same pooler, in the order of the sentences.",
     );
   }

@@ -39,6 +39,20 @@ it.each(precisions.flatMap((precision) => [true, false].map((rescore) => ({ prec
   },
 );
 
+it.each(precisions.flatMap((precision) => [true, false].map((rescore) => ({ precision, rescore }))))(
+  "keeps a vector of zeros, whose cosine is 0, in $precision, rescore $rescore",
+  async ({ precision, rescore }) => {
+    await using index = new SentenceIndex(device, dimension, { precision, rescore });
+    const vectors = goldenVectors.slice(0, 3 * dimension).fill(0, dimension, 2 * dimension);
+    await index.add(["a", "b", "c"], vectors);
+    const folder = new MemoryFolder("saved");
+    await writeFiles(folder, [{ name: "x.index", content: encodeIndex(index, origin) }]);
+    await using loaded = await decodeIndex(device, folder, "x.index", origin);
+    const query = vectors.slice(0, dimension);
+    expect(await loaded.search(query, { topK: 3 })).toEqual(await index.search(query, { topK: 3 }));
+  },
+);
+
 it("refuses a file that is no index", async () => {
   const folder = new MemoryFolder("saved");
   await writeFiles(folder, [{ name: "x.csv", content: "id,text\n1,a\n" }]);

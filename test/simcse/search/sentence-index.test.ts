@@ -54,6 +54,18 @@ describe("an index", () => {
     await expect(model.addToIndex([{ id: Number.NaN, sentence: "x" }])).rejects.toThrow(OptionError);
   });
 
+  it("takes vectors that exist, and refuses those of other sentences, wherever they are", async () => {
+    const vectors = await model.encode(tinySentences);
+    await model.buildIndex(tinySentences, { vectors });
+    expect(model.index.length).toBe(tinySentences.length);
+    for (const wrong of [0, tinySentences.length >> 1, tinySentences.length - 1]) {
+      const data = vectors.data.map((value, i) => (Math.floor(i / vectors.dimension) === wrong ? -value : value));
+      await expect(model.buildIndex(tinySentences, { vectors: { ...vectors, data } })).rejects.toThrow(
+        `given for sentences[${wrong}] is not`,
+      );
+    }
+  });
+
   it("is built from a stream", async () => {
     async function* stream() {
       yield* tinySentences;
