@@ -14,10 +14,10 @@ import { checkedDefinition } from "./tokenizer/checked-definition.ts";
 import {
   byteLevelDefinition,
   configFor,
+  type IdByToken,
   idsOf,
   type NamedToken,
   type SpecialTokens,
-  type TokenIds,
   type TokenizerConfig,
   type TokenizerDefinition,
   wordPieceDefinition,
@@ -145,7 +145,7 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
     return openTokenizer(fromVocabulary(folder, files, config, isMpnet ? MPNET_NAMES : USUAL_NAMES), files);
   }
   const path = pathIn(folder, DEFINITION_FILE);
-  const added = objectIn<TokenIds>(folder, files, ADDED_FILE) ?? {};
+  const added = objectIn<IdByToken>(folder, files, ADDED_FILE) ?? {};
   const { ids, definition } = withEveryToken(path, withAddedFile(asConfigured(found, config), added, config), config);
   return openTokenizer({ path, ids, definition, config, special: specialTokens(path, ids, config, { definition }) }, files);
 }
@@ -244,7 +244,7 @@ async function checkClass(folder: Folder, file: Parameters<typeof isMadeFrom>[0]
 
 function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, config: TokenizerConfig, usual: UsualNames): Source {
   const listed = listedIds(config);
-  const added = listed ?? objectIn<TokenIds>(folder, files, ADDED_FILE) ?? {};
+  const added = listed ?? objectIn<IdByToken>(folder, files, ADDED_FILE) ?? {};
   checkAdded(pathIn(folder, listed === undefined ? ADDED_FILE : CONFIG_FILE), added);
   const words = files.get("vocab.txt");
   if (words !== undefined) {
@@ -253,7 +253,7 @@ function fromVocabulary(folder: Folder, files: ReadonlyMap<string, string>, conf
     const special = specialTokens(path, new Map([...ids, ...Object.entries(added)]), config, { usual });
     return built(path, wordPieceDefinition(ids, special, config, added), { config, special, added });
   }
-  const vocabulary = objectIn<TokenIds>(folder, files, "vocab.json");
+  const vocabulary = objectIn<IdByToken>(folder, files, "vocab.json");
   const merges = files.get("merges.txt");
   if (vocabulary === undefined || merges === undefined) {
     throw new FileError(
@@ -279,7 +279,7 @@ function vocabularyIds(lines: readonly string[]): Map<string, number> {
 function built(
   path: string,
   made: TokenizerDefinition,
-  { config, special, added = {} }: Pick<Source, "config" | "special"> & { readonly added?: TokenIds },
+  { config, special, added = {} }: Pick<Source, "config" | "special"> & { readonly added?: IdByToken },
 ): Source {
   const roles = Object.keys(CONFIG_NAMES) as Role[];
   const named = roles.map((role) => [CONFIG_NAMES[role], flagged(special[role], config[CONFIG_NAMES[role]])] as const);
@@ -305,7 +305,7 @@ function withEveryToken(
   return { ids: idsOf(definition), definition: named === found ? definition : checkedDefinition(path, named) };
 }
 
-function checkAdded(path: string, added: TokenIds): void {
+function checkAdded(path: string, added: IdByToken): void {
   for (const [token, id] of Object.entries(added)) {
     if (!Number.isSafeInteger(id) || id < 0) throw new FormatError(`${path} gives the token ${show(token)} the id ${show(id)}`, REMEDY);
   }

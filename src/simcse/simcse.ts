@@ -140,7 +140,7 @@ export class SimCSE {
     const { training = false } = options;
     const dtype = encodingDtype(options, device.capabilities);
     const chosen = options.pooler === undefined ? undefined : parsePooler(options.pooler);
-    const { folder, head, sentenceHead, texts, ...saved } = await readConfig(given, { pooler: chosen });
+    const { folder, modules, sentenceHead, texts, ...saved } = await readConfig(given, { pooler: chosen });
     const pooler = sentenceHead === null ? (saved.pooler ?? (training ? trainingDefaults.pooler : null)) : "sentence_transformers";
     if (pooler === null) {
       throw new OptionError(
@@ -151,7 +151,7 @@ export class SimCSE {
     }
     const tokenizer = await loadTokenizer(folder);
     const transformer = fitConfig(folder, tokenizer, saved.transformer);
-    const { weights, hasHead } = await inspectWeights({ folder, transformer, head });
+    const { weights, hasHead } = await inspectWeights({ folder, transformer, modules });
     if (weights === null && !training) throw await missingWeights(folder);
     const isFresh = training && !isTrainedHead({ hasHead, config: saved, weights });
     const parts = { mlp: pooler === "cls", head: sentenceHead };

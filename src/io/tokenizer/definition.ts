@@ -67,14 +67,14 @@ export interface SpecialTokens {
 }
 
 /** Tokens with their ids beyond those of the vocabulary file (`added_tokens.json`). */
-export type TokenIds = Readonly<Record<string, number>>;
+export type IdByToken = Readonly<Record<string, number>>;
 
 /** BERT's tokenizer: words and punctuation, lower-cased and without accents if configured, then the longest pieces of the vocabulary. */
 export function wordPieceDefinition(
   vocabulary: ReadonlyMap<string, number>,
   special: SpecialTokens,
   config: TokenizerConfig,
-  added: TokenIds = {},
+  added: IdByToken = {},
 ): TokenizerDefinition {
   const token = (name: string, type: 0 | 1) => ({ SpecialToken: { id: name, type_id: type } });
   const sequence = (id: "A" | "B", type: 0 | 1) => ({ Sequence: { id, type_id: type } });
@@ -113,7 +113,7 @@ export function byteLevelDefinition(
   merges: readonly string[],
   special: SpecialTokens,
   config: TokenizerConfig,
-  added: TokenIds = {},
+  added: IdByToken = {},
 ): TokenizerDefinition {
   const prefixSpace = config.add_prefix_space ?? false;
   const idOf = (name: string) => vocabulary.get(name) ?? added[name];

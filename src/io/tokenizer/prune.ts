@@ -12,7 +12,7 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import { MemoryFolder, parseJson } from "../folder.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer.ts";
 import { checkedDefinition } from "./checked-definition.ts";
-import type { TokenIds, TokenizerConfig, TokenizerDefinition } from "./definition.ts";
+import type { IdByToken, TokenizerConfig, TokenizerDefinition } from "./definition.ts";
 import type { Part } from "./parts.ts";
 import { type PrunableModel, prunable } from "./prunable-models.ts";
 import { asConfigured, mergedConfig, withAddedFile } from "./transformers-config.ts";
@@ -99,7 +99,7 @@ function partsOf({ files }: Tokenizer) {
   const found = json("tokenizer.json");
   const special = files.get("special_tokens_map.json");
   const settings = mergedConfig(config, special === undefined ? {} : json("special_tokens_map.json"));
-  const added = files.has("added_tokens.json") ? (json("added_tokens.json") as TokenIds) : {};
+  const added = files.has("added_tokens.json") ? (json("added_tokens.json") as IdByToken) : {};
   const definition = checkedDefinition("tokenizer.json", withAddedFile(asConfigured(found, settings), added, settings));
   return {
     definition,

@@ -5,7 +5,7 @@
  */
 import { isJsonObject } from "../formats/json.ts";
 import { addedToken } from "./added-tokens.ts";
-import type { TokenIds, TokenizerConfig } from "./definition.ts";
+import type { IdByToken, TokenizerConfig } from "./definition.ts";
 
 /** Classes whose constructor sets BERT's normaliser, and classes that set the byte-level one; without the suffix "Fast". */
 const BERT_CLASSES = [
@@ -124,7 +124,7 @@ export function withConfiguredTokens(definition: Unchecked, { added_tokens_decod
 }
 
 /** The added tokens that a configuration lists, with their ids; undefined if it lists none, so that `added_tokens.json` counts. */
-export function listedIds({ added_tokens_decoder: decoder }: TokenizerConfig): TokenIds | undefined {
+export function listedIds({ added_tokens_decoder: decoder }: TokenizerConfig): IdByToken | undefined {
   if (!isJsonObject(decoder)) return undefined;
   const ids = Object.entries(decoder).flatMap(([id, token]) =>
     isJsonObject(token) ? [[token.content as string, Number(id)] as const] : [],
@@ -146,7 +146,7 @@ export function mergedConfig(config: TokenizerConfig, special: TokenizerConfig):
  * The definition with the tokens of `added_tokens.json` that it does not have, unless the configuration lists the added tokens. Each has the
  * id of the vocabulary, or a new one in their order.
  */
-export function withAddedFile(definition: Unchecked, ids: TokenIds, config: TokenizerConfig): Unchecked {
+export function withAddedFile(definition: Unchecked, ids: IdByToken, config: TokenizerConfig): Unchecked {
   const added: unknown = definition.added_tokens ?? [];
   if (!Array.isArray(added) || config.added_tokens_decoder !== undefined) return definition;
   const known = new Set<unknown>(added.map((token) => (isJsonObject(token) ? token.content : undefined)));

@@ -47,7 +47,7 @@ export interface CheckpointConfig {
   /** The folder of the transformer's files: the model folder, or a folder inside it for sentence-transformers. */
   readonly folder: Folder;
   /** Where a sentence-transformers folder has the weights of the modules after its transformer. */
-  readonly head: readonly ModuleWeights[];
+  readonly modules: readonly ModuleWeights[];
   readonly transformer: TransformerConfig;
   /** Present if this package made the model. */
   readonly simcse: SimCseConfig | null;
@@ -103,7 +103,7 @@ export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = 
     simcse,
     hasTrainedHead: simcse !== null || official !== null || modules.pooler === "cls",
     pooler: pooler ?? (inner === null ? (saved ?? official) : modules.pooler),
-    head: modules.modules,
+    modules: modules.modules,
     sentenceHead: modules.head,
     // If sentence-transformers sets no limit, the positions do; SimCSE's own models are truncated to 128.
     maxLength: Math.min((settings ? settings.maxLength : (simcse?.max_seq_length ?? usualLength)) ?? longest, longest),
@@ -151,8 +151,8 @@ function parseSimCse(path: string, value: unknown): SimCseConfig | null {
 export async function inspectWeights({
   folder,
   transformer,
-  head: modules,
-}: Pick<CheckpointConfig, "folder" | "transformer" | "head">): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
+  modules,
+}: Pick<CheckpointConfig, "folder" | "transformer" | "modules">): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
   const encoder = await openWeights(folder);
   const weights = encoder === null || modules.length === 0 ? encoder : await withModules(encoder, modules);
   return { weights, hasHead: weights !== null && new CheckpointNames(weights, transformer).find("mlp.dense.weight") !== null };
