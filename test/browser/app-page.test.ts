@@ -145,6 +145,28 @@ it("is accessible in the dark, and Under the hood is too", { timeout }, async ()
   await context.close();
 });
 
+it("keeps the keyboard's focus where it was while work disables what has it", { timeout }, async () => {
+  const context = await newVisitor({ serviceWorkers: "block" });
+  const page = await open(context);
+  const focused = () => page.evaluate("document.activeElement.name || document.activeElement.id || document.activeElement.textContent");
+  await modelLoaded(page);
+  await paste(page, tinySentences.join("\n"));
+  await page.locator("[name=num_train_epochs]").focus();
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Tab");
+  await expect.poll(focused).toBe("per_device_train_batch_size");
+  await page.getByRole("button", { name: "Find", exact: true }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByText(/that alike|nearly the same/).waitFor();
+  await expect.poll(focused).toBe("Find");
+  // The button is gone afterwards: the focus stays in its step.
+  await page.getByRole("button", { name: "Make my text searchable" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("searchbox").waitFor();
+  await expect.poll(focused).toBe("use-title");
+  await context.close();
+});
+
 /** Where a browser gives no storage, or has no more room, the app works, and says that it keeps nothing. */
 it.each([
   ["gives no storage", `StorageManager.prototype.getDirectory = async () => { throw new DOMException("denied", "SecurityError"); };`],

@@ -1,24 +1,13 @@
 /** The other settings, under one fold, with Hugging Face's names in their tooltips. */
 import type { PlanFacts, RunSettings } from "../worker/protocol.ts";
-import { NumberField } from "./number-field.tsx";
+import { NumberFields, type NumberRow } from "./number-fields.tsx";
 import { change } from "./plan-change.ts";
 import { device, isBusy, model } from "./store.ts";
 import { chosenParts, trainedParts } from "./trained-parts.ts";
 
-type NumberSetting = {
-  readonly [Name in keyof RunSettings]-?: Exclude<RunSettings[Name], undefined> extends number ? Name : never;
-}[keyof RunSettings];
 type FlagSetting = {
   readonly [Name in keyof RunSettings]-?: NonNullable<RunSettings[Name]> extends boolean ? Name : never;
 }[keyof RunSettings];
-
-interface NumberRow {
-  readonly setting: NumberSetting;
-  readonly name: string;
-  readonly label: string;
-  readonly min: number;
-  readonly step?: "any";
-}
 
 interface FlagRow {
   readonly setting: FlagSetting;
@@ -56,18 +45,7 @@ export function AdvancedSettings({ facts: { settings } }: { readonly facts: Plan
     <details class="advanced">
       <summary>Advanced settings</summary>
       <div class="card fields">
-        {numbers.map(({ setting, name, label, min, step }) => (
-          <NumberField
-            key={name}
-            label={label}
-            name={name}
-            value={settings[setting]}
-            min={min}
-            step={step}
-            disabled={disabled}
-            onChange={(value) => change({ [setting]: value })}
-          />
-        ))}
+        <NumberFields rows={numbers} settings={settings} disabled={disabled} />
         <label class="field" title="lr_scheduler_type">
           <span>How the rate changes</span>
           <select

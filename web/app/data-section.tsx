@@ -10,7 +10,7 @@ import { refreshPlan } from "./plan-change.ts";
 import { PreviewTable } from "./preview-table.tsx";
 import { roleProblem } from "./roles.ts";
 import { Section } from "./section.tsx";
-import { comparisons, data, engine, index, isBusy, map, model, perform, plan, preview, result, run, scoredPairs, timing } from "./store.ts";
+import { data, engine, forgetFrom, isBusy, model, perform, preview, scoredPairs } from "./store.ts";
 
 const accepted = ".txt,.md,.csv,.tsv,.jsonl,.ndjson,.json,.parquet,.xlsx,.gz";
 
@@ -18,33 +18,28 @@ const pasted = signal("");
 /** The files that were given last, to read them again with another header. */
 const given = signal<readonly File[]>([]);
 const roles = signal<readonly (ColumnRole | null)[]>([]);
-const heldOut = signal(0.1);
-
-/** Forgets what depends on the text. */
-function forget(): void {
-  for (const dependent of [data, plan, timing, run, map, result, index]) dependent.value = null;
-  comparisons.value = [];
-}
+/** The part that the visitor wants to be held out; null for the one that is suggested. */
+const heldOut = signal<number | null>(null);
 
 async function open(files: readonly File[], header?: boolean): Promise<void> {
-  forget();
-  preview.value = null;
   given.value = files;
+  if (header === undefined) heldOut.value = null;
   const opened = await perform("data", "Reading the beginning", () => engine.openData({ files, header }));
-  if (opened === undefined) return;
-  preview.value = opened;
-  roles.value = opened.roles;
+  preview.value = opened ?? null;
+  roles.value = opened?.roles ?? [];
   await read();
 }
 
-/** Reads all of the text, if its columns make sense. */
+/** Reads all of the text, if its columns make sense. What was made of other text is shown until then. */
 async function read(): Promise<void> {
-  forget();
-  if (roleProblem(roles.value) !== null) return;
   const choice = { roles: roles.value, heldOut: heldOut.value };
-  const facts = await perform("data", "Reading your text", ({ signal, say }) =>
-    engine.readData(choice, { signal, onEvent: ({ done }) => say(`Reading your text: ${plural(done, "row")}`) }),
-  );
+  const facts =
+    roleProblem(choice.roles) !== null
+      ? undefined
+      : await perform("data", "Reading your text", ({ signal, say }) =>
+          engine.readData(choice, { signal, onEvent: ({ done }) => say(`Reading your text: ${plural(done, "row")}`) }),
+        );
+  forgetFrom("data");
   if (facts === undefined) return;
   data.value = facts;
   await refreshPlan();
@@ -170,7 +165,7 @@ const kindNames = {
 } as const;
 
 function Facts() {
-  const { name, kind, training, held, overlapping, texts, duplicates, missing, problems, problemCount, lengths } = data.value!;
+  const { name, kind, training, held, overlapping, texts, duplicates, missing, problems, problemCount, lengths, ...facts } = data.value!;
   const [one, many] = kindNames[kind];
   const isPlain = kind === "sentences";
   const notes = [
@@ -193,9 +188,7 @@ function Facts() {
         ))}
         {problemCount > 0 && (
           <details class="problems">
-            <summary>
-              {plural(problemCount, "row")} could not be used and {problemCount === 1 ? "is" : "are"} left out
-            </summary>
+            <summary>{plural(problemCount, "row that could not be used is", "rows that could not be used are")} left out</summary>
             <ul>
               {problems.map(({ message }) => (
                 <li key={message}>{message}</li>
@@ -217,7 +210,7 @@ function Facts() {
                 min={0}
                 max={0.5}
                 step={0.05}
-                value={heldOut.value}
+                value={facts.heldOut}
                 disabled={isBusy.value || preview.value === null}
                 onChange={(event) => {
                   heldOut.value = event.currentTarget.valueAsNumber;

@@ -1,7 +1,7 @@
 /** Texts that say nearly the same as an earlier one. */
 import { signal } from "@preact/signals";
 import type { DuplicatePair } from "../worker/protocol.ts";
-import { formatCount, plural } from "./format.ts";
+import { plural } from "./format.ts";
 import { engine, isBusy, perform } from "./store.ts";
 import { download, sayCount, which } from "./use-actions.ts";
 
@@ -59,7 +59,7 @@ function Pairs({ found }: { readonly found: readonly DuplicatePair[] }) {
   return (
     <>
       <p class="note">
-        {found.length === 1 ? "1 text says" : `${formatCount(found.length)} texts say`} nearly the same as an earlier one.
+        {plural(found.length, "text says", "texts say")} nearly the same as an earlier one.
         {found.length > mostShown && ` The ${mostShown} most alike:`}
       </p>
       <ul class="pairs">

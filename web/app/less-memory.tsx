@@ -1,5 +1,6 @@
 /** What a visitor can do when a run needs more memory than the device has, or more than they want to give. */
 import type { Failure, PlanFacts, RunSettings } from "../worker/protocol.ts";
+import { plural } from "./format.ts";
 import { change } from "./plan-change.ts";
 import { failureIn, isBusy, model } from "./store.ts";
 import { chosenParts, trainedParts } from "./trained-parts.ts";
@@ -18,7 +19,7 @@ function savings({ gradientCacheChunk, gradientCheckpointing, batchSize, maxLeng
   const fewer = parts.slice(parts.indexOf(chosenParts(parts, settings)) + 1);
   return [
     {
-      text: `Work through a step in parts of ${chunk} rows: the same result, more slowly`,
+      text: `Work through a step in parts of ${plural(chunk, "row")}: the same result, more slowly`,
       isOpen: gradientCacheChunk === 0 && batchSize > 3,
       changes: { gradientCacheChunk: chunk, gradientAccumulationSteps: 1 },
     },

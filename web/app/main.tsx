@@ -1,6 +1,7 @@
 /** The page: five steps, one below the other. */
 import { render } from "preact";
 import { DataSection } from "./data-section.tsx";
+import { keepFocus } from "./keep-focus.ts";
 import { chooseModel, ModelSection } from "./model-section.tsx";
 import { pageModel } from "./page-model.ts";
 import { PlanSection } from "./plan-section.tsx";
@@ -36,6 +37,7 @@ function App() {
 
 async function start(): Promise<void> {
   render(<App />, document.querySelector("#app")!);
+  keepFocus();
   keptModels.value = await engine.keptModels(null).catch(() => []);
   savedIndex.value = await engine.savedIndex(null).catch(() => null);
   savedRun.value = await engine.savedRun(null).catch(() => null);

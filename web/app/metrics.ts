@@ -1,4 +1,6 @@
 /** The scores by their plain names, and how they are written. */
+import { formatDecimal } from "./format.ts";
+
 interface MetricText {
   readonly title: string;
   readonly hint: string;
@@ -7,7 +9,7 @@ interface MetricText {
 }
 
 const percent = (value: number) => `${(value * 100).toFixed(1)}%`;
-const hundredths = (value: number) => (value * 100).toFixed(1);
+const hundredths = (value: number) => formatDecimal(value * 100, 1);
 
 export const metricTexts: Readonly<Record<string, MetricText>> = {
   "accuracy@1": { title: "Right answer first", hint: "of the held-out questions (accuracy@1)", format: percent, largest: 1 },

@@ -5,42 +5,23 @@ import { DropZone } from "./drop-zone.tsx";
 import { formatBytes, formatCount, formatLarge } from "./format.ts";
 import { pageModel } from "./page-model.ts";
 import { Section } from "./section.tsx";
-import {
-  changedSettings,
-  comparisons,
-  data,
-  device,
-  engine,
-  index,
-  isBusy,
-  keptModels,
-  map,
-  model,
-  perform,
-  plan,
-  preview,
-  result,
-  run,
-  timing,
-} from "./store.ts";
+import { device, engine, forgetFrom, isBusy, keptModels, model, perform } from "./store.ts";
 
 const hubName = signal("");
 
 /** Loads a model. What was made with the one before is gone. */
 export async function chooseModel(source: ModelSource): Promise<void> {
   const facts = await perform("model", "Loading the model", async ({ signal, say }) => {
-    device.value ??= await engine.openDevice({ profile: "full" });
+    device.value ??= await engine.openDevice(null);
     return engine.loadModel(source, {
       signal,
       onEvent: ({ done, total }) => say(`Fetching the model: ${formatBytes(done)} of ${formatBytes(total)}`, done / total),
     });
   });
   if (facts === undefined) return;
+  // The worker keeps no data of another model: lengths are counted in its tokens.
+  forgetFrom("model");
   model.value = facts;
-  // The worker keeps no data without a model: lengths are counted in its tokens.
-  for (const dependent of [preview, data, plan, timing, run, map, result, index]) dependent.value = null;
-  changedSettings.value = {};
-  comparisons.value = [];
   keptModels.value = await engine.keptModels(null);
 }
 
@@ -99,7 +80,7 @@ function describe({ name, software, f16 }: DeviceFacts): string {
 
 function Choices() {
   const busy = isBusy.value;
-  const others = keptModels.value.filter(({ name }) => name !== model.value?.name);
+  const others = keptModels.value.filter(({ name }) => name !== model.value?.name && name !== pageModel?.name);
   return (
     <div class="choices">
       {pageModel && model.value?.source !== "page" && (
@@ -156,7 +137,7 @@ function Choices() {
           </button>
         </div>
         <p class="note">
-          Fetched once and kept in this browser. BERT, RoBERTa, XLM-RoBERTa, DistilBERT, ELECTRA and CamemBERT models work.
+          Fetched once and kept in this browser. It has to be a BERT or one of its kin: RoBERTa, DistilBERT, ELECTRA, MPNet, ModernBERT, …
         </p>
       </form>
       <div class="choice">

@@ -6,7 +6,7 @@ import { changedSettings, data, engine, perform, plan, timing } from "./store.ts
 export async function refreshPlan(): Promise<void> {
   if (data.value === null) return;
   timing.value = null;
-  plan.value = (await perform("plan", "Working out the plan", () => engine.plan(changedSettings.value))) ?? null;
+  plan.value = (await perform("plan", "Working out the plan", () => engine.plan(changedSettings.value), { blocks: false })) ?? null;
 }
 
 /** Changes some settings. */

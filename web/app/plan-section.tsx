@@ -3,8 +3,8 @@ import type { PlanFacts } from "../worker/protocol.ts";
 import { AdvancedSettings } from "./advanced-settings.tsx";
 import { formatBytes, formatCount, formatDuration, plural } from "./format.ts";
 import { LessMemory } from "./less-memory.tsx";
-import { NumberField } from "./number-field.tsx";
-import { change, takeBack } from "./plan-change.ts";
+import { NumberFields, type NumberRow } from "./number-fields.tsx";
+import { takeBack } from "./plan-change.ts";
 import { Section } from "./section.tsx";
 import { changedSettings, data, device, engine, isBusy, model, perform, plan, timing } from "./store.ts";
 
@@ -33,44 +33,16 @@ export function PlanSection() {
 function PlanFactsView({ facts }: { readonly facts: PlanFacts }) {
   const { settings, steps, fits } = facts;
   const disabled = isBusy.value;
+  const rows: readonly NumberRow[] = [
+    { setting: "epochs", name: "num_train_epochs", label: "Times through your text", min: 0.1, step: "any", isIdle: settings.maxSteps > 0 },
+    { setting: "batchSize", name: "per_device_train_batch_size", label: "Rows in a step", min: 2 },
+    { setting: "learningRate", name: "learning_rate", label: "How fast it learns", min: 0, step: "any" },
+    { setting: "maxLength", name: "max_seq_length", label: "Longest text, in word pieces", min: 4, max: model.value!.longest },
+  ];
   return (
     <>
       <div class="card fields">
-        <NumberField
-          label="Times through your text"
-          name="num_train_epochs"
-          value={settings.epochs}
-          min={0.1}
-          step="any"
-          disabled={disabled || settings.maxSteps > 0}
-          onChange={(epochs) => change({ epochs })}
-        />
-        <NumberField
-          label="Rows in a step"
-          name="per_device_train_batch_size"
-          value={settings.batchSize}
-          min={2}
-          disabled={disabled}
-          onChange={(batchSize) => change({ batchSize })}
-        />
-        <NumberField
-          label="How fast it learns"
-          name="learning_rate"
-          value={settings.learningRate}
-          min={0}
-          step="any"
-          disabled={disabled}
-          onChange={(learningRate) => change({ learningRate })}
-        />
-        <NumberField
-          label="Longest text, in word pieces"
-          name="max_seq_length"
-          value={settings.maxLength}
-          min={4}
-          max={model.value!.longest}
-          disabled={disabled}
-          onChange={(maxLength) => change({ maxLength })}
-        />
+        <NumberFields rows={rows} settings={settings} disabled={disabled} />
       </div>
       <dl class="tiles">
         <div>

@@ -7,7 +7,7 @@ import {
   data,
   device,
   engine,
-  index,
+  forgetFrom,
   keptModels,
   map,
   mapTexts,
@@ -19,6 +19,7 @@ import {
   result,
   run,
   savedRun,
+  scoredPairs,
 } from "./store.ts";
 
 const fresh: RunState = {
@@ -41,10 +42,8 @@ let pace: { readonly step: number; readonly at: number }[] = [];
 const PACE_REPORTS = 40;
 
 export function start(): Promise<void> {
+  forgetFrom("train");
   run.value = { ...fresh, steps: plan.value?.steps ?? 0 };
-  map.value = null;
-  result.value = null;
-  index.value = null;
   return follow((options) => engine.train({ settings: changedSettings.value, queries: queries.value }, options));
 }
 
@@ -68,13 +67,15 @@ export async function finish(): Promise<void> {
 /** Loads what an earlier visit has left. */
 export async function restore(): Promise<void> {
   const restored = await perform("model", "Loading your run", async ({ signal }) => {
-    device.value ??= await engine.openDevice({ profile: "full" });
+    device.value ??= await engine.openDevice(null);
     return engine.restoreRun(null, { signal });
   });
   if (restored === undefined) return;
+  forgetFrom("model");
   savedRun.value = null;
   model.value = restored.model;
   data.value = restored.data;
+  scoredPairs.value = restored.scoredPairs;
   changedSettings.value = restored.settings;
   queries.value = restored.queries;
   keptModels.value = await engine.keptModels(null);

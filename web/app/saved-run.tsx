@@ -1,4 +1,5 @@
 /** What an earlier visit has left, offered first. */
+import { formatTime } from "./format.ts";
 import { discard, restore } from "./run-control.ts";
 import { isBusy, savedRun } from "./store.ts";
 
@@ -18,7 +19,7 @@ export function SavedRunOffer() {
             A run of <strong>{modelName}</strong> on <strong>{dataName}</strong> stopped at step {step} of {steps}.
           </>
         )}{" "}
-        <span class="note">{new Date(savedAt).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })}</span>
+        <span class="note">{formatTime(savedAt)}</span>
       </p>
       <div class="buttons">
         <button type="button" class="primary" disabled={isBusy.value} onClick={restore}>

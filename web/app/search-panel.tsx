@@ -1,8 +1,8 @@
 /** Search over the visitor's sentences, by an index that the browser keeps. */
 import { signal } from "@preact/signals";
 import type { Match } from "../worker/protocol.ts";
-import { plural } from "./format.ts";
-import { data, engine, index, isBusy, keptModels, model, perform, savedIndex } from "./store.ts";
+import { formatTime, plural } from "./format.ts";
+import { data, engine, forgetFrom, index, isBusy, keptModels, model, perform, savedIndex } from "./store.ts";
 import { sayCount, which } from "./use-actions.ts";
 
 /** How many sentences a search shows. */
@@ -34,6 +34,7 @@ async function search(): Promise<void> {
 async function open(): Promise<void> {
   const opened = await perform("use", "Opening your index", ({ signal }) => engine.openIndex(null, { signal }));
   if (opened === undefined) return;
+  forgetFrom("model");
   model.value = opened.model;
   index.value = opened.index;
 }
@@ -47,11 +48,11 @@ async function discard(): Promise<void> {
 export function SavedIndexNote() {
   const saved = savedIndex.value;
   if (saved === null || index.value !== null || data.value !== null) return null;
-  const day = new Date(saved.savedAt).toLocaleDateString("en", { day: "numeric", month: "long", year: "numeric" });
   return (
     <div class="card">
       <p>
-        On {day} you made {plural(saved.sentences, "text")} searchable with <em>{saved.modelName}</em>. They are still in this browser.
+        You made {plural(saved.sentences, "text")} searchable with <strong>{saved.modelName}</strong>. They are still in this browser.{" "}
+        <span class="note">{formatTime(saved.savedAt)}</span>
       </p>
       <div class="buttons">
         <button type="button" class="primary" disabled={isBusy.value} onClick={open}>

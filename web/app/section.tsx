@@ -21,7 +21,7 @@ export function Section({ name, title, lead, waitsFor = null, done = false, show
   const state = waitsFor !== null ? "waiting" : done ? "done" : "open";
   return (
     <section id={name} class={`step ${state}`} aria-labelledby={`${name}-title`}>
-      <h2 id={`${name}-title`}>
+      <h2 id={`${name}-title`} tabIndex={-1}>
         <span class="number" aria-hidden="true">
           {done && waitsFor === null ? "✓" : number}
         </span>

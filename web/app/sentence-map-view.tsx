@@ -27,6 +27,12 @@ export function SentenceMapView({ map, texts, links }: MapViewProps) {
   const places = useRef<Float32Array>(new Float32Array(0));
   const [hovered, setHovered] = useState<number | null>(null);
 
+  /** Where a point is in a canvas of this size. */
+  const pixelOf = (i: number, width: number, height: number): [x: number, y: number] => [
+    MARGIN + places.current[2 * i]! * (width - 2 * MARGIN),
+    MARGIN + places.current[2 * i + 1]! * (height - 2 * MARGIN),
+  ];
+
   const draw = () => {
     const { width, height } = canvas.current!.getBoundingClientRect();
     const ratio = devicePixelRatio;
@@ -35,8 +41,7 @@ export function SentenceMapView({ map, texts, links }: MapViewProps) {
     const context = canvas.current!.getContext("2d")!;
     context.scale(ratio, ratio);
     const style = getComputedStyle(canvas.current!);
-    const at = (i: number) =>
-      [MARGIN + places.current[2 * i]! * (width - 2 * MARGIN), MARGIN + places.current[2 * i + 1]! * (height - 2 * MARGIN)] as const;
+    const at = (i: number) => pixelOf(i, width, height);
     context.strokeStyle = style.getPropertyValue("--map-line");
     for (let i = 0; i < links.length; i += 2) {
       context.lineWidth = hovered === links[i] || hovered === links[i + 1] ? 2 : 1;
@@ -82,14 +87,11 @@ export function SentenceMapView({ map, texts, links }: MapViewProps) {
 
   const find = (event: PointerEvent) => {
     const { width, height, left, top } = canvas.current!.getBoundingClientRect();
-    const [x, y] = [event.clientX - left, event.clientY - top];
     let best: number | null = null;
     let least = REACH;
     for (let i = 0; i < texts.length; i++) {
-      const distance = Math.hypot(
-        MARGIN + places.current[2 * i]! * (width - 2 * MARGIN) - x,
-        MARGIN + places.current[2 * i + 1]! * (height - 2 * MARGIN) - y,
-      );
+      const [x, y] = pixelOf(i, width, height);
+      const distance = Math.hypot(left + x - event.clientX, top + y - event.clientY);
       if (distance < least) [best, least] = [i, distance];
     }
     setHovered(best);

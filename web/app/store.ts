@@ -4,6 +4,7 @@
  */
 import { computed, signal } from "@preact/signals";
 import { EngineError, startEngine } from "../worker/client.ts";
+import { pageFault } from "../worker/page-fault.ts";
 import type {
   Comparison,
   DataFacts,
@@ -79,6 +80,21 @@ export const index = signal<IndexFacts | null>(null);
 /** The index that an earlier visit left. */
 export const savedIndex = signal<SavedIndex | null>(null);
 
+/** What each step makes, in the order of the steps: what comes after depends on it. */
+const made = {
+  model: [model, preview],
+  data: [data, plan, timing],
+  train: [run, map, mapTexts, result, index],
+} as const;
+
+/** Forgets what a step has made, and what depends on that. */
+export function forgetFrom(step: keyof typeof made): void {
+  const steps = Object.keys(made) as (keyof typeof made)[];
+  for (const later of steps.slice(steps.indexOf(step))) for (const signal of made[later]) signal.value = null;
+  if (step === "model") changedSettings.value = {};
+  if (step !== "train") comparisons.value = [];
+}
+
 /** Something that takes a while. */
 export interface Activity {
   readonly text: string;
@@ -87,8 +103,15 @@ export interface Activity {
   readonly stop: () => void;
 }
 
+interface ActivityIn {
+  readonly section: SectionName;
+  readonly activity: Activity;
+  /** Whether nothing else can be started meanwhile. */
+  readonly blocks: boolean;
+}
+
 /** What goes on in the sections, the newest last: a question may be asked while a run goes on. */
-const activities = signal<readonly { readonly section: SectionName; readonly activity: Activity }[]>([]);
+const activities = signal<readonly ActivityIn[]>([]);
 
 const failures = Object.fromEntries(sections.map((name) => [name, signal<Failure | null>(null)])) as Record<
   SectionName,
@@ -99,8 +122,8 @@ const failures = Object.fromEntries(sections.map((name) => [name, signal<Failure
 export const activityOf = (section: SectionName) => activities.value.findLast((one) => one.section === section)?.activity ?? null;
 /** What went wrong in a section last; null if nothing did. */
 export const failureIn = (section: SectionName) => failures[section].value ?? null;
-/** Whether any section is doing something. */
-export const isBusy = computed(() => activities.value.length > 0);
+/** Whether something goes on that has to end before anything else can be started. */
+export const isBusy = computed(() => activities.value.some(({ blocks }) => blocks));
 
 /** What work is given: its signal, and a way to say how far it is. */
 export interface Work {
@@ -110,9 +133,14 @@ export interface Work {
 
 /**
  * Does something in a section: shows that it goes on and how far it is, and what went wrong. Resolves to undefined if it was stopped or
- * failed.
+ * failed. What takes only a moment need not block: what is disabled loses the keyboard's focus.
  */
-export async function perform<T>(section: SectionName, text: string, work: (work: Work) => Promise<T>): Promise<T | undefined> {
+export async function perform<T>(
+  section: SectionName,
+  text: string,
+  work: (work: Work) => Promise<T>,
+  { blocks = true } = {},
+): Promise<T | undefined> {
   const controller = new AbortController();
   const stop = () => controller.abort();
   let own: Activity | null = null;
@@ -120,7 +148,7 @@ export async function perform<T>(section: SectionName, text: string, work: (work
   const say: Work["say"] = (text, progress = null) => {
     const others = withoutOwn();
     own = { text, progress, stop };
-    activities.value = [...others, { section, activity: own }];
+    activities.value = [...others, { section, activity: own, blocks }];
   };
   failures[section].value = null;
   say(text);
@@ -135,12 +163,4 @@ export async function perform<T>(section: SectionName, text: string, work: (work
   }
 }
 
-function failureOf(error: unknown): Failure {
-  if (error instanceof EngineError) return error;
-  console.error(error);
-  return {
-    name: "Error",
-    message: error instanceof Error ? error.message : String(error),
-    remedy: "This is a fault of the page: please report it.",
-  };
-}
+const failureOf = (error: unknown): Failure => (error instanceof EngineError ? error : pageFault(error));

@@ -1,7 +1,8 @@
 /** 4. Training: the run as it goes on. */
+import type { Evaluation } from "../worker/protocol.ts";
 import { ComparisonView } from "./comparison-view.tsx";
 import { Curve } from "./curve.tsx";
-import { formatDuration, plural } from "./format.ts";
+import { formatDecimal, formatDuration, plural } from "./format.ts";
 import { metricTexts } from "./metrics.ts";
 import { finish, pause, resume, start } from "./run-control.ts";
 import { Section } from "./section.tsx";
@@ -52,7 +53,7 @@ function Buttons({ state }: { readonly state: RunState | null }) {
         </>
       )}
       <button type="button" class={state === null ? "primary" : ""} disabled={busy || !plan.value?.fits} onClick={start}>
-        {state === null ? "Start training" : "Start again, in its place"}
+        {state === null ? "Start training" : "Start over"}
       </button>
     </div>
   );
@@ -63,7 +64,7 @@ function Progress({
 }: {
   readonly state: RunState;
 }) {
-  const status_ = {
+  const headline = {
     running: stage || `Step ${step} of ${steps}`,
     paused: `Paused after step ${step} of ${steps}`,
     finished: `${plural(step, "step")} done`,
@@ -79,7 +80,7 @@ function Progress({
     <div class="run">
       <progress max={steps} value={step} aria-label="Training" />
       <p>
-        <strong>{status_}</strong>
+        <strong>{headline}</strong>
         {rest.length > 0 && <span class="note"> {rest.join(", ")}</span>}
       </p>
       {notice && <p class="note">{notice}</p>}
@@ -87,10 +88,26 @@ function Progress({
   );
 }
 
+/** What is measured without regard to any answer, as in Wang and Isola 2020. */
+const curveTexts = {
+  alignment: {
+    title: "Alignment",
+    hint: "distance of what belongs together: lower is better",
+    format: (value: number) => formatDecimal(value, 2),
+  },
+  uniformity: {
+    title: "Uniformity",
+    hint: "how evenly all are spread: lower is better",
+    format: (value: number) => formatDecimal(value, 2),
+  },
+} as const;
+
 function Curves({ state: { points, evaluations, steps } }: { readonly state: RunState }) {
-  const first = evaluations[0];
-  const names = first ? Object.keys(first.metrics) : [];
+  const [first] = evaluations;
   const last = evaluations.at(-1);
+  const names = Object.keys(first?.metrics ?? {});
+  const scored = (measure: (evaluation: Evaluation) => number) =>
+    evaluations.map((evaluation) => [evaluation.step, measure(evaluation)] as const);
   return (
     <>
       {first && last && last.step > 0 && (
@@ -105,51 +122,26 @@ function Curves({ state: { points, evaluations, steps } }: { readonly state: Run
       )}
       <div class="curves">
         {names.map((name) => (
-          <Curve
-            key={name}
-            {...metricTexts[name]!}
-            smallest={0.05}
-            dots
-            steps={steps}
-            points={evaluations.map(({ step, metrics }) => [step, metrics[name]!] as const)}
-          />
+          <Curve key={name} {...metricTexts[name]!} smallest={0.05} dots steps={steps} points={scored(({ metrics }) => metrics[name]!)} />
         ))}
         <Curve
           title="Loss"
           smallest={0.1}
           hint="how wrong it still is"
           steps={steps}
-          format={(value) => value.toFixed(3)}
+          format={(value) => formatDecimal(value, 3)}
           points={points.map(({ step, loss }) => [step, loss] as const)}
         />
-        {last?.alignment != null && (
-          <Curve
-            title="Alignment"
-            smallest={0.1}
-            hint="distance of what belongs together: lower is better"
-            dots
-            steps={steps}
-            format={(value) => value.toFixed(2)}
-            points={evaluations.map(({ step, alignment }) => [step, alignment!] as const)}
-          />
+        {last && last.alignment !== null && (
+          <Curve {...curveTexts.alignment} smallest={0.1} dots steps={steps} points={scored(({ alignment }) => alignment!)} />
         )}
-        {last && (
-          <Curve
-            title="Uniformity"
-            smallest={0.1}
-            hint="how evenly all are spread: lower is better"
-            dots
-            steps={steps}
-            format={(value) => value.toFixed(2)}
-            points={evaluations.map(({ step, uniformity }) => [step, uniformity] as const)}
-          />
-        )}
+        {last && <Curve {...curveTexts.uniformity} smallest={0.1} dots steps={steps} points={scored(({ uniformity }) => uniformity)} />}
         <Curve
           title="Rate"
           smallest={0}
           hint="how fast it learns"
           steps={steps}
-          format={(value) => (value === 0 ? "0" : value.toExponential(1))}
+          format={(value) => (value === 0 ? "0" : value.toExponential(1).replace("-", "−"))}
           points={points.map(({ step, learningRate }) => [step, learningRate] as const)}
         />
       </div>

@@ -5,6 +5,7 @@
 import { SimcseError } from "../../src/errors.ts";
 import { openDevice } from "../../src/gpu/browser.ts";
 import type { Device } from "../../src/gpu/device.ts";
+import { pageFault } from "../worker/page-fault.ts";
 import { showAdapter, showFailure, showNoFailure } from "./adapter-section.ts";
 import { showBenchmarks } from "./benchmark-section.ts";
 import { byId } from "./dom.ts";
@@ -46,14 +47,8 @@ function fail(error: unknown): void {
 }
 
 function failureOf(error: unknown): Failure {
-  if (error instanceof SimcseError) return { run: "failed", message: error.message, remedy: error.remedy };
-  // Shown on the page for readers, and in the console for developers.
-  console.error(error);
-  return {
-    run: "failed",
-    message: error instanceof Error ? error.message : String(error),
-    remedy: "This is a fault of the page: please report it.",
-  };
+  const { message, remedy } = error instanceof SimcseError ? error : pageFault(error);
+  return { run: "failed", message, remedy };
 }
 
 /** Runs something that has an outcome to publish and a button that stops it. */

@@ -1,37 +1,26 @@
-/** Reading the visitor's text: a preview with proposed roles, then all of it, with what is wrong line by line. */
+/** Reading all of the visitor's text, with what is wrong line by line. */
 import {
   type ColumnAssignment,
-  type ColumnRole,
   DataError,
   type Example,
   type ExampleKind,
   holdOut,
   OptionError,
   openExamples,
-  openTable,
-  roleOf,
-  type Table,
 } from "simcse-webgpu/browser";
-import { type DataFile, dataFile } from "./data-files.ts";
 import { lengthsOf } from "./lengths.ts";
 import type { LoadedData } from "./loaded-data.ts";
-import type { DataChoice, DataFacts, DataProblem, DataSource, Handlers, TablePreview } from "./protocol.ts";
+import type { DataChoice, DataFacts, DataProblem, Handlers } from "./protocol.ts";
 import type { Session } from "./session.ts";
+import { type OpenData, openFiles } from "./table-preview.ts";
 
-/** Rows that the preview shows. */
-const PREVIEW_ROWS = 6;
 /** Problems that are listed; all are counted. */
 const MOST_PROBLEMS = 100;
 /** Examples between two reports of progress. */
 const REPORT_EVERY = 2000;
 
-/** The files that were opened last. */
-interface OpenData {
-  readonly name: string;
-  readonly files: readonly DataFile[];
-  readonly columns: readonly string[];
-  readonly header: boolean | undefined;
-}
+/** The part that is held out if the visitor does not say: of a small table more, because a score of a few examples says little. */
+const suggestedShare = (examples: number): number => (examples < 200 ? 0.25 : 0.1);
 
 export function dataHandlers(session: Session): Handlers<"openData" | "readData" | "readScoredPairs"> {
   let open: OpenData | null = null;
@@ -73,75 +62,6 @@ export function dataHandlers(session: Session): Handlers<"openData" | "readData"
       return { name: data.name, pairs: examples.length };
     },
   };
-}
-
-/** Opens files and reads the first rows of the first one. */
-async function openFiles({ files, header }: DataSource): Promise<{ readonly data: OpenData; readonly preview: TablePreview }> {
-  if (files.length === 0) throw new OptionError("Nothing was chosen.", "Choose a file with your text.");
-  const opened = await Promise.all(files.map(dataFile));
-  const [first] = opened;
-  const name = files.length === 1 ? first!.name : `${files.length} files`;
-  const table = await openEither(first!, header);
-  const rows: (readonly string[])[] = [];
-  const firstFields: Record<string, unknown>[] = [];
-  for await (const { fields } of table.rows) {
-    rows.push(table.columns.map((column) => shown(fields[column])));
-    firstFields.push(fields);
-    if (rows.length === PREVIEW_ROWS) break;
-  }
-  if (rows.length === 0) throw new DataError(`${name} is empty.`, "Give a file with at least one row below its header.");
-  return {
-    data: { name, files: opened, columns: table.columns, header: table.named },
-    preview: {
-      name,
-      columns: table.columns,
-      named: table.named,
-      hasHeaderChoice: table.format === "csv" || table.format === "tsv",
-      rows,
-      roles: proposedRoles(table, firstFields),
-    },
-  };
-}
-
-/** Opens a table. Where it is not clear whether its first row names the columns, it is taken to do so; the visitor may say otherwise. */
-async function openEither({ open, reading }: DataFile, header: boolean | undefined): Promise<Table> {
-  // Rows with problems are told when all of the file is read.
-  const options = { ...reading, onProblem: () => {} };
-  if (header !== undefined) return openTable(open(), { ...options, header });
-  try {
-    return await openTable(open(), options);
-  } catch (error) {
-    if (error instanceof DataError && error.option === "header") return openTable(open(), { ...options, header: true });
-    throw error;
-  }
-}
-
-/** A cell's value as the preview shows it. */
-function shown(value: unknown): string {
-  if (value === undefined || value === null) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
-}
-
-/** A role per column: what its name says, or else by the places of the columns that hold texts. */
-function proposedRoles({ columns, named }: Table, rows: readonly Record<string, unknown>[]): (ColumnRole | null)[] {
-  const byName = columns.map((column) => (named ? roleOf(column) : null));
-  const once = byName.map((role, at) => (byName.indexOf(role) === at ? role : null));
-  if (once.includes("sent0")) return sensible(once);
-  const isNumber = (column: string) =>
-    rows.every(({ [column]: value }) => value === null || value === undefined || (value !== "" && Number.isFinite(Number(value))));
-  const isText = (column: string) => !isNumber(column) && rows.some(({ [column]: value }) => typeof value === "string");
-  const free = (["sent0", "sent1", "hard_neg"] as const).filter((role) => !once.includes(role));
-  return sensible(columns.map((column, at) => once[at] ?? (isText(column) ? (free.shift() ?? null) : null)));
-}
-
-/** Without what makes no kind of example: a label of a single text, or a score beside a hard negative. */
-function sensible(roles: readonly (ColumnRole | null)[]): (ColumnRole | null)[] {
-  const has = (role: ColumnRole) => roles.includes(role);
-  const isNoTarget = !has("sent1") || has("hard_neg");
-  return roles.map((role) => {
-    if (role === "label" && (isNoTarget || has("score"))) return null;
-    return role === "score" && isNoTarget ? null : role;
-  });
 }
 
 interface ReadExamples {
@@ -186,7 +106,7 @@ async function readExamples(
 
 async function readAll(
   open: OpenData,
-  { roles, heldOut }: DataChoice,
+  { roles, ...choice }: DataChoice,
   onProgress: (done: number) => void,
   tokenizer: Parameters<typeof lengthsOf>[1],
 ): Promise<LoadedData> {
@@ -198,6 +118,7 @@ async function readAll(
       problem?.remedy ?? "Give at least two rows; a few hundred make a difference.",
     );
   }
+  const heldOut = choice.heldOut ?? suggestedShare(examples.length);
   const { training, held, overlapping } = split(examples, kind, heldOut);
   const texts = [...new Set(examples.flatMap(({ texts }) => texts))];
   const facts: DataFacts = {
@@ -212,7 +133,7 @@ async function readAll(
     problems: problems.map(({ message, remedy }): DataProblem => ({ message, remedy })),
     problemCount,
     lengths: lengthsOf(texts, tokenizer),
-    first: examples[0]!.texts,
+    heldOut,
   };
   return { facts, kind, training, held, texts };
 }

@@ -12,11 +12,13 @@ const markFile = "kept.json";
 /** Bytes that are fetched and written at a time. */
 const PIECE_BYTES = 8 * 2 ** 20;
 
-/** The files of a model that are used, where a folder does not list what it has. */
-const modelFileNames = [
-  ...["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json"],
-  ...["modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling/config.json", "added_tokens.json"],
-  ...["2_Normalize/config.json", "2_Dense/config.json", "2_Dense/model.safetensors", "README.md"],
+/** The files of a model that are used, where a folder does not list what it has: those of the folder itself. */
+const modelFileNames = ["modules.json", "config_sentence_transformers.json", "README.md"];
+
+/** Those of the transformer, besides its weights. */
+const transformerFileNames = [
+  ...["config.json", "sentence_bert_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"],
+  ...["added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model"],
 ];
 
 /** Weights, in the order in which they are looked for. */
@@ -145,17 +147,30 @@ async function* pieces(folder: Folder, file: string, size: number, onPiece: (byt
   }
 }
 
-/** The model's files: its weights, and what describes them. */
+/** The model's files: its weights, those of the modules after the transformer, and what describes them. */
 export async function filesOf(folder: Folder): Promise<string[]> {
-  if (!(await folder.has("config.json"))) {
+  const [transformer = "", ...modules] = await modulePaths(folder);
+  const described = await present(folder, [
+    ...modelFileNames,
+    ...transformerFileNames.map((name) => `${transformer}${name}`),
+    ...modules.map((module) => `${module}config.json`),
+  ]);
+  if (!described.includes(`${transformer}config.json`)) {
     throw new FileError(`${folder.name} holds no config.json.`, "Choose the folder or the name of a model in Hugging Face's layout.");
   }
-  const described = await present(folder, modelFileNames);
-  const weights = (await present(folder, weightFiles))[0];
-  if (weights === undefined) {
+  const [own, ...others] = await Promise.all([transformer, ...modules].map((module) => weightsOf(folder, module)));
+  if (own!.length === 0) {
     throw new FileError(`${folder.name} holds no weights.`, "A model has a file model.safetensors or pytorch_model.bin.");
   }
-  return [...described, weights, ...(weights.endsWith(".index.json") ? await partsOf(folder, weights) : [])];
+  return [...described, ...own!, ...others.flat()];
+}
+
+/** The folders of a sentence-transformers model's modules, each empty or ending in a slash; none for another model. */
+async function modulePaths(folder: Folder): Promise<string[]> {
+  // What is wrong with the list is said when the model is loaded.
+  const modules = await readStored<unknown>(folder, "modules.json").catch(() => null);
+  if (!Array.isArray(modules)) return [];
+  return modules.map((module: { readonly path?: unknown } | null) => (module?.path ? `${module.path}/` : ""));
 }
 
 async function present(folder: Folder, names: readonly string[]): Promise<string[]> {
@@ -163,7 +178,14 @@ async function present(folder: Folder, names: readonly string[]): Promise<string
   return names.filter((_, at) => found[at]);
 }
 
-async function partsOf(folder: Folder, index: string): Promise<string[]> {
-  const found = await readStored<{ readonly weight_map: Readonly<Record<string, string>> }>(folder, index);
-  return [...new Set(Object.values(found!.weight_map))];
+/** The weights of a module: a file, or several with their index; none for a module without. */
+async function weightsOf(folder: Folder, module: string): Promise<string[]> {
+  const [weights] = await present(
+    folder,
+    weightFiles.map((name) => `${module}${name}`),
+  );
+  if (weights === undefined) return [];
+  if (!weights.endsWith(".index.json")) return [weights];
+  const index = await readStored<{ readonly weight_map: Readonly<Record<string, string>> }>(folder, weights);
+  return [weights, ...new Set(Object.values(index!.weight_map).map((name) => `${module}${name}`))];
 }

@@ -20,8 +20,8 @@ const hubAddress = "https://huggingface.co";
 
 export function modelHandlers(session: Session): Handlers<"openDevice" | "loadModel" | "keptModels" | "forgetModel"> {
   return {
-    async openDevice({ profile }) {
-      const { name, info, capabilities } = await session.openDevice(profile);
+    async openDevice() {
+      const { name, info, capabilities } = await session.openDevice();
       const { features, limits, software } = capabilities;
       const isNamed = [info.description, info.device, info.vendor, info.architecture].some((text) => text !== "");
       return { name: isNamed ? name : null, software, f16: features.has("shader-f16"), largestBuffer: limits.maxBufferSize };
@@ -150,10 +150,8 @@ async function factsOf(simcse: SimCSE, folder: Folder, { name, source }: Pick<Mo
     layers: config.num_hidden_layers,
     hiddenSize: config.hidden_size,
     parameters: store.layout.counts.all,
-    vocabulary: config.vocab_size,
     maxLength: simcse.encoder.maxLength,
     longest: longestSentence(config),
-    pooler: simcse.pooler,
     license: await licenseOf(folder),
     bytes: await bytesOf(folder),
   };

@@ -12,13 +12,12 @@ const TIMED_STEPS = 3;
 export function planHandlers(session: Session): Handlers<"plan" | "measure"> {
   return {
     async plan(given) {
-      const { settings, ...resolved } = resolvedPlan(session, given);
+      const resolved = resolvedPlan(session, given);
       try {
-        const { modelBytes, stepBytes } = session.model.simcse.plan(settings, { sentences: sentencesOf(session.text) });
-        return { fits: true, modelBytes, stepBytes, failure: null, settings, ...resolved };
+        const { modelBytes, stepBytes } = session.model.simcse.plan(resolved.settings, { sentences: sentencesOf(session.text) });
+        return { fits: true, modelBytes, stepBytes, failure: null, ...resolved };
       } catch (error) {
-        if (error instanceof SimcseError)
-          return { fits: false, modelBytes: 0, stepBytes: 0, failure: failureOf(error), settings, ...resolved };
+        if (error instanceof SimcseError) return { fits: false, modelBytes: 0, stepBytes: 0, failure: failureOf(error), ...resolved };
         throw error;
       }
     },
@@ -49,13 +48,12 @@ export function planHandlers(session: Session): Handlers<"plan" | "measure"> {
 }
 
 /** All settings of a run, and how many steps they make. */
-export function resolvedPlan(session: Session, given: RunSettings): Pick<PlanFacts, "settings" | "recommended" | "steps" | "epochs"> {
-  const recommended = recommendedSettings(session, given);
-  const settings: TrainingSettings = { ...trainingDefaults, pooler: poolerOf(session.model.simcse), ...recommended, ...given };
+export function resolvedPlan(session: Session, given: RunSettings): Pick<PlanFacts, "settings" | "steps"> {
+  const pooler = poolerOf(session.model.simcse);
+  const settings: TrainingSettings = { ...trainingDefaults, pooler, ...recommendedSettings(session, given), ...given };
   const { training } = session.text;
   const perEpoch = Math.max(1, Math.ceil(training.length / Math.min(settings.batchSize, training.length)));
-  const steps = settings.maxSteps > 0 ? settings.maxSteps : Math.ceil(settings.epochs * perEpoch);
-  return { settings, recommended, steps, epochs: steps / perEpoch };
+  return { settings, steps: settings.maxSteps > 0 ? settings.maxSteps : Math.ceil(settings.epochs * perEpoch) };
 }
 
 /**

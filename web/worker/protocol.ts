@@ -9,7 +9,7 @@ import type { ColumnRole, ExampleKind, Snippet, TrainingSettings } from "simcse-
 /** Every call, by name. */
 export interface Calls {
   // The device.
-  readonly openDevice: Call<DeviceRequest, DeviceFacts>;
+  readonly openDevice: Call<null, DeviceFacts>;
 
   // 1. Model.
   /** Loads a model; it replaces the one before, together with what was trained from it. */
@@ -125,11 +125,6 @@ export interface CountProgress {
 
 // The device.
 
-export interface DeviceRequest {
-  /** `core` uses only what WebGPU guarantees. */
-  readonly profile: "full" | "core";
-}
-
 export interface DeviceFacts {
   /** Null where the browser does not tell it, as Firefox. */
   readonly name: string | null;
@@ -171,12 +166,10 @@ export interface ModelFacts {
   readonly layers: number;
   readonly hiddenSize: number;
   readonly parameters: number;
-  readonly vocabulary: number;
   /** Sentences are cut to this many tokens. */
   readonly maxLength: number;
   /** The longest that the model allows. */
   readonly longest: number;
-  readonly pooler: string;
   /** The licence that its card names; null if there is none. */
   readonly license: string | null;
   /** Bytes of its files. */
@@ -211,8 +204,8 @@ export interface TablePreview {
 export interface DataChoice {
   /** A role per column; null leaves it out. */
   readonly roles: readonly (ColumnRole | null)[];
-  /** The share of the examples that is held out for evaluation, 0 to below 1. */
-  readonly heldOut: number;
+  /** The share of the examples that is held out for evaluation, 0 to below 1; null for what suits their number. */
+  readonly heldOut: number | null;
 }
 
 /** Data that was read. */
@@ -237,8 +230,8 @@ export interface DataFacts {
   readonly problemCount: number;
   /** How long the texts are, in tokens. */
   readonly lengths: Lengths;
-  /** An example, for the visitor to see how it was understood. */
-  readonly first: readonly string[];
+  /** The share that was to be held out. */
+  readonly heldOut: number;
 }
 
 export interface DataProblem {
@@ -281,11 +274,8 @@ export interface PlanFacts {
   /** Why it does not fit; null if it does. */
   readonly failure: Failure | null;
   readonly steps: number;
-  readonly epochs: number;
   /** All settings of the run. */
   readonly settings: TrainingSettings;
-  /** The settings that suit this kind of data, as the paper has them. */
-  readonly recommended: RunSettings;
 }
 
 export interface Timing {
@@ -362,6 +352,7 @@ export interface SavedRun {
 export interface RestoredRun {
   readonly model: ModelFacts;
   readonly data: DataFacts;
+  readonly scoredPairs: ScoredPairsFacts | null;
   readonly settings: RunSettings;
   readonly queries: readonly string[];
   readonly step: number;
@@ -376,12 +367,9 @@ export interface RestoredRun {
 
 export interface RunSummary {
   readonly steps: number;
-  readonly totalSteps: number;
   /** Whether it was paused and can go on. */
   readonly paused: boolean;
   readonly seconds: number;
-  readonly before: Evaluation | null;
-  readonly after: Evaluation | null;
   /** The mean cosine of different training texts; null or absent if it was not measured. */
   readonly meanCosine?: number | null;
   /** What the visitor should know of the trained model; null or absent if there is nothing. */

@@ -10,6 +10,7 @@ import {
   PlacedCheckpoints,
   type TrainingSettings,
 } from "simcse-webgpu/browser";
+import type { ScoredPairs } from "./loaded-data.ts";
 import type { DataFacts, Evaluation, RunSummary } from "./protocol.ts";
 import { readStored, removeFromStorage, storageFolder, storageHandle } from "./storage.ts";
 
@@ -17,6 +18,7 @@ const room = "run";
 const recordFile = "run.json";
 const examplesFile = "examples.json";
 const modelFolder = "model";
+const checkpointsFolder = "checkpoints";
 
 /** What the run was begun with, and what it has shown so far. */
 export interface RunRecord {
@@ -39,7 +41,7 @@ export interface RunExamples {
   readonly kind: ExampleKind;
   readonly training: readonly Example[];
   readonly held: readonly Example[];
-  readonly scoredPairs: { readonly name: string; readonly examples: readonly Example[] } | null;
+  readonly scoredPairs: ScoredPairs | null;
 }
 
 /** Begins a run: whatever was kept before is removed. */
@@ -65,7 +67,7 @@ export async function readRunExamples(): Promise<RunExamples | null> {
 }
 
 /** Where the run's checkpoints are. */
-export const checkpointsHandle = (): Promise<FileSystemDirectoryHandle> => storageHandle(room, "checkpoints");
+export const checkpointsHandle = (): Promise<FileSystemDirectoryHandle> => storageHandle(room, checkpointsFolder);
 
 /** The run's last complete checkpoint; null if there is none. */
 export async function lastCheckpoint(): Promise<Folder | null> {
@@ -76,6 +78,6 @@ export async function lastCheckpoint(): Promise<Folder | null> {
 export const trainedHandle = (): Promise<FileSystemDirectoryHandle> => storageHandle(room, modelFolder);
 
 /** Removes the checkpoints, which nobody needs once the run is over. */
-export const removeCheckpoints = (): Promise<void> => removeFromStorage(room, "checkpoints");
+export const removeCheckpoints = (): Promise<void> => removeFromStorage(room, checkpointsFolder);
 
 export const discardRun = (): Promise<void> => removeFromStorage(room);

@@ -1,6 +1,7 @@
 /** The worker's side: receives calls, runs their handlers, and sends back events, results and failures. */
 import { SimcseError } from "simcse-webgpu/browser";
 import type { ToPage, ToWorker } from "./messages.ts";
+import { pageFault } from "./page-fault.ts";
 import type { CallContext, Failure, Handlers } from "./protocol.ts";
 
 /** Calls that only read, and may run beside others. All other calls wait for their turn. */
@@ -8,7 +9,7 @@ const besideOthers: ReadonlySet<keyof Handlers> = new Set(["compare", "keptModel
 
 /** Serves the calls of this worker. */
 export function serve(handlers: Handlers): void {
-  const post = (message: ToPage, transfer: Transferable[] = []) => postMessage(message, { transfer });
+  const post = (message: ToPage) => postMessage(message);
   const controllers = new Map<number, AbortController>();
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -16,8 +17,7 @@ export function serve(handlers: Handlers): void {
     const { signal } = controllers.get(id)!;
     const handler = handlers[name] as (request: unknown, context: CallContext<unknown>) => Promise<unknown>;
     try {
-      const result = await handler(request, { signal, emit: (event) => post({ call: id, event }) });
-      post({ call: id, result }, transferable(result));
+      post({ call: id, result: await handler(request, { signal, emit: (event) => post({ call: id, event }) }) });
     } catch (error) {
       post({ call: id, failure: failureOf(error) });
     } finally {
@@ -37,13 +37,6 @@ export function serve(handlers: Handlers): void {
   });
 }
 
-/** The memory of files, which is handed over rather than copied. */
-function transferable(result: unknown): Transferable[] {
-  if (!(result instanceof Map)) return [];
-  const buffers = [...result.values()].flatMap((bytes: unknown) => (bytes instanceof Uint8Array ? [bytes.buffer as ArrayBuffer] : []));
-  return [...new Set(buffers)];
-}
-
 /** Any error as it crosses to the page. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof SimcseError) return { name: error.name, message: error.message, remedy: error.remedy };
@@ -55,10 +48,5 @@ export function failureOf(error: unknown): Failure {
       remedy: "Remove kept models, or free space on the disk, and try again.",
     };
   }
-  console.error(error);
-  return {
-    name: "Error",
-    message: error instanceof Error ? error.message : String(error),
-    remedy: "This is a fault of the page: please report it.",
-  };
+  return pageFault(error);
 }

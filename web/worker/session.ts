@@ -10,7 +10,7 @@ import {
   writableFolder,
 } from "simcse-webgpu/browser";
 import type { LoadedData, ScoredPairs } from "./loaded-data.ts";
-import type { DeviceRequest, ModelFacts, Which } from "./protocol.ts";
+import type { ModelFacts, Which } from "./protocol.ts";
 import { RunEvaluation } from "./run-evaluation.ts";
 import { trainedHandle } from "./run-store.ts";
 
@@ -25,7 +25,6 @@ export interface BaseModel {
 /** The state of the worker. */
 export class Session {
   #device: Device | null = null;
-  #profile: DeviceRequest["profile"] = "full";
   #base: BaseModel | null = null;
   #data: LoadedData | null = null;
   #scoredPairs: ScoredPairs | null = null;
@@ -41,11 +40,10 @@ export class Session {
   secondsPerStep: number | null = null;
 
   /** Opens the device, unless that has been done and it was not lost. */
-  async openDevice(profile = this.#profile): Promise<Device> {
-    if (this.#device !== null && this.#profile === profile && !(await this.#device.isLost())) return this.#device;
+  async openDevice(): Promise<Device> {
+    if (this.#device !== null && !(await this.#device.isLost())) return this.#device;
     this.#device?.close();
-    this.#profile = profile;
-    this.#device = await openDevice({ profile });
+    this.#device = await openDevice();
     return this.#device;
   }
 
@@ -58,11 +56,16 @@ export class Session {
     const { folder, facts, simcse } = this.model;
     const device = await this.openDevice();
     this.dropTrained();
-    this.setModel({ simcse: await SimCSE.loadFrom(device, folder, { pooler: poolerOf(simcse) }), folder, facts });
+    this.#setBase({ simcse: await SimCSE.loadFrom(device, folder, { pooler: poolerOf(simcse) }), folder, facts });
   }
 
-  /** Replaces the model; what was trained from the one before is freed. */
+  /** Replaces the model. What was trained from the one before is freed, and so is the data: its lengths were counted in that one's tokens. */
   setModel(base: BaseModel): void {
+    this.#setBase(base);
+    this.#data = null;
+  }
+
+  #setBase(base: BaseModel): void {
     this.dropTrained();
     this.#dropEvaluation();
     this.#base?.simcse.close();

@@ -54,7 +54,9 @@ export function trainingHandlers(session: Session): Handlers<Names> {
         session.record = reportOf(session, record);
       }
       const points = pointsOf(summary === null ? await pastLog() : record.history);
-      return { model, data, settings, queries, step: summary?.steps ?? (await lastStep()), steps, points, evaluations, summary };
+      const step = summary?.steps ?? (await lastStep());
+      const own = scoredPairs && { name: scoredPairs.name, pairs: scoredPairs.examples.length };
+      return { model, data, scoredPairs: own, settings, queries, step, steps, points, evaluations, summary };
     },
 
     async resume(_, context) {
@@ -63,15 +65,14 @@ export function trainingHandlers(session: Session): Handlers<Names> {
     },
 
     async finish() {
-      const { summary, settings, evaluations, steps } = await requireRecord();
+      const { summary, settings } = await requireRecord();
       if (session.trained === null) {
         const checkpoint = await lastCheckpoint();
         if (checkpoint === null) throw new OptionError("Nothing has been trained yet.", "Let the run make a few steps first.");
         session.trained = await SimCSE.loadFrom(session.model.simcse.model.device, checkpoint, { pooler: settings.pooler });
       }
-      const [before = null] = evaluations;
-      const sofar = summary ?? { steps: await lastStep(), totalSteps: steps, seconds: 0, before, after: evaluations.at(-1) ?? null };
-      return complete(session, { ...sofar, paused: false }, await pastLog());
+      const soFar = summary ?? { steps: await lastStep(), seconds: 0 };
+      return complete(session, { ...soFar, paused: false }, await pastLog());
     },
 
     async savedRun() {
@@ -197,15 +198,7 @@ async function follow(session: Session, record: RunRecord, { signal, emit }: Con
       emit({ kind: "saved", step: saved });
     }
     const { interrupted, steps: done, seconds, meanCosine = null } = await run;
-    const ended = {
-      steps: done,
-      totalSteps: steps,
-      paused: interrupted,
-      seconds,
-      meanCosine,
-      notice: collapseText(meanCosine),
-      ...evaluations.ends,
-    };
+    const ended = { steps: done, paused: interrupted, seconds, meanCosine, notice: collapseText(meanCosine) };
     if (!interrupted) return await complete(session, ended, history);
     await writeRecord({ ...evaluations.record, summary: ended });
     emit({ kind: "saved", step: done });
@@ -263,11 +256,6 @@ class EvaluationLog {
     const before = this.record.evaluations.filter(({ step }) => step < evaluation.step);
     this.record = { ...this.record, evaluations: [...before, evaluation] };
     await writeRecord(this.record);
-  }
-
-  /** The first and the last one. */
-  get ends(): Pick<RunSummary, "before" | "after"> {
-    return { before: this.record.evaluations[0] ?? null, after: this.record.evaluations.at(-1) ?? null };
   }
 }
 
