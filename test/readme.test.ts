@@ -1,4 +1,4 @@
-/** The README's own programs, run unchanged. */
+/** The programs of the README and of the guides in docs/, run unchanged. */
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -13,9 +13,28 @@ const built = resolve("out", `readme-${process.pid}`);
 beforeAll(() => execute("npx", "tsc", "-p", "tsconfig.build.json", "--outDir", built));
 afterAll(() => rm(built, { recursive: true, force: true }));
 
-const readme = await readFile("README.md", "utf8");
-const blocks = (text: string) => [...text.matchAll(/```[jt]s\n([\s\S]*?)```/g)].map(([, block]) => block!);
-const section = (title: string) => /^.*?(?=^## )/ms.exec(readme.slice(readme.indexOf(`## ${title}`) + 3))![0];
+/** The sections with programs, and the pages that they are on. */
+const pages = {
+  Library: "README.md",
+  "Your own data": "docs/training.md",
+  "Distil a small model": "docs/training.md",
+  Embeddings: "docs/library.md",
+  "Fine-tuning in ten lines": "docs/library.md",
+  "A model of your own": "docs/library.md",
+} as const;
+
+type Section = keyof typeof pages;
+
+const sections = Object.keys(pages) as Section[];
+const texts = new Map(
+  await Promise.all([...new Set(Object.values(pages))].map(async (page) => [page, await readFile(page, "utf8")] as const)),
+);
+
+/** The programs of a section. */
+function blocks(section: Section): string[] {
+  const [, text] = texts.get(pages[section])!.split(`\n## ${section}\n`);
+  return [...text!.split("\n## ")[0]!.matchAll(/```[jt]s\n([\s\S]*?)```/g)].map(([, block]) => block!);
+}
 
 async function execute(...[program, ...args]: string[]): Promise<string> {
   try {
@@ -36,8 +55,7 @@ async function run(name: string, code: string): Promise<string> {
 it("its programs are valid TypeScript", async () => {
   const project = join(built, "sections");
   await mkdir(project);
-  for (const title of ["Your own data", "Embeddings", "Distil a small model", "Fine-tuning in ten lines", "A model of your own"])
-    await writeFile(join(project, `${title}.ts`), `${blocks(section(title)).join("\n")}\nexport {};`);
+  for (const title of sections) await writeFile(join(project, `${title}.ts`), `${blocks(title).join("\n")}\nexport {};`);
   const paths = { "simcse-webgpu": [join(built, "src", "index-node.d.ts")] };
   const extending = { extends: resolve("tsconfig.json"), include: ["*.ts"], exclude: [] };
   const unused = { noUnusedLocals: false, noUnusedParameters: false };
@@ -45,10 +63,24 @@ it("its programs are valid TypeScript", async () => {
   await execute("npx", "tsc", "-p", project);
 });
 
+it("the library in a few lines", async () => {
+  const model = join(folder, "few-lines");
+  await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
+  const code = blocks("Library")[0]!.replace('"simcse-demo"', JSON.stringify(model));
+  const printed = await run(
+    "library.mjs",
+    `${code}\nconsole.log(JSON.stringify([embedding.length, similarities[0].length, results.length]));`,
+  );
+  const [dimension, cosines, found] = JSON.parse(printed) as number[];
+  expect(dimension).toBeGreaterThan(0);
+  expect(cosines).toBe(2);
+  expect(found).toBeLessThanOrEqual(2);
+});
+
 it("the original's three snippets work, one after another", async () => {
   const model = join(folder, "model");
   await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
-  const code = `${blocks(section("Embeddings")).join("\n").replace('"simcse-demo"', JSON.stringify(model))}
+  const code = `${blocks("Embeddings").join("\n").replace('"simcse-demo"', JSON.stringify(model))}
 console.log(JSON.stringify({ embedding: [...embedding], similarities: similarities.map((row) => [...row]), results }));
 model.close();`;
   const printed = JSON.parse(await run("embeddings.mjs", code)) as {
@@ -66,7 +98,7 @@ model.close();`;
 it("ten lines fine-tune a model", async () => {
   const [model, tuned] = [join(folder, "to-tune"), join(folder, "tuned")];
   await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
-  const code = blocks(section("Fine-tuning in ten lines"))[0]!;
+  const code = blocks("Fine-tuning in ten lines")[0]!;
   expect(code.trim().split("\n").length).toBeLessThanOrEqual(10);
   const named = code.replace('"simcse-demo"', JSON.stringify(model)).replace('"simcse-tuned"', JSON.stringify(tuned));
   const printed = await run("tune.mjs", `${named}\nmodel.close();`);
@@ -78,7 +110,7 @@ it("a few lines distil a model", async () => {
   const [model, student, texts] = [join(folder, "teacher"), join(folder, "student"), join(folder, "sentences.txt")];
   await writeTinyModel(model, { layers: 6, config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
   await writeFile(texts, `${tinySentences.join("\n")}\n`);
-  const code = blocks(section("Distil a small model"))[0]!
+  const code = blocks("Distil a small model")[0]!
     .replace('"sentence-transformers/all-MiniLM-L6-v2"', JSON.stringify(model))
     .replace('"sentences.txt"', JSON.stringify(texts))
     .replace('"student"', JSON.stringify(student))
@@ -92,7 +124,7 @@ it("a table of questions and answers is held out in part, trained on, and scored
   await writeTinyModel(model, { config: { simcse: { pooler_type: "avg", max_seq_length: 32 } } });
   const rows = tinySentences.flatMap((a, i) => tinySentences.map((b, j) => `${a} ${i} ${j},${b}`));
   await writeFile(table, ["question,answer", ...rows].join("\n"));
-  const [code] = blocks(section("Your own data"));
+  const [code] = blocks("Your own data");
   const named = code!
     .replace('"sentence-transformers/all-MiniLM-L6-v2"', JSON.stringify(model))
     .replaceAll('"faq.csv"', JSON.stringify(table));
@@ -103,7 +135,7 @@ it("a table of questions and answers is held out in part, trained on, and scored
 });
 
 it("the model of one's own trains", async () => {
-  const stdout = await run("tower.mts", blocks(readme).find((block) => block.includes("class Tower"))!);
+  const stdout = await run("tower.mts", blocks("A model of your own")[0]!);
   expect(stdout).toContain("this plan allocates");
   const losses = [...stdout.matchAll(/^\d+ ([\d.]+)$/gm)].map(([, loss]) => Number(loss));
   expect(losses.length).toBe(4);

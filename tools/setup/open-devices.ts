@@ -112,6 +112,6 @@ function isSameAdapter({ info: a }: Device, { info: b }: Device): boolean {
 function tooFew(wanted: number, opened: readonly Device[]): DeviceError {
   return new DeviceError(
     `--devices asks for ${wanted} devices, and ${opened.length === 1 ? "one adapter" : `${opened.length} adapters`} can be told apart here: ${opened.map(({ name }) => name).join(", ")}.`,
-    "Ask for fewer. Cards with the same name are told apart on Linux with the Vulkan layer of Mesa's drivers (mesa-vulkan-drivers); elsewhere only the first can be opened, and a process for each can encode (see the README).",
+    "Ask for fewer. Cards with the same name are told apart on Linux with the Vulkan layer of Mesa's drivers (mesa-vulkan-drivers); elsewhere only the first can be opened, and a process for each can encode (see docs/searching.md in the repository).",
   );
 }
