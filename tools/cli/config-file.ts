@@ -46,16 +46,17 @@ async function entriesOf(path: string): Promise<[option: string, value: string][
   const json = await readJson<unknown>(folder, basename(path));
   if (!isJsonObject(json)) throw unfit(path, "an object of options", json);
   return Object.entries(json).flatMap(([name, value]: [string, unknown]) => {
-    if (value === null) return [];
-    const listed = Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string");
+    if (value === null || (Array.isArray(value) && value.length === 0)) return [];
+    const listed = Array.isArray(value) && value.every((item) => typeof item === "string");
     return (listed ? value : [value]).map((item: unknown): [string, string] => [`--${name}`, wordOf(path, name, item)]);
   });
 }
 
+/** An object is written as JSON: transformers has options that are one (`accelerator_config`). */
 function wordOf(path: string, name: string, value: unknown): string {
   if (Array.isArray(value) && value.every((item) => typeof item === "number")) return value.join(",");
-  if (typeof value === "object") throw unfit(path, `a text, a number, true, false, or a list of them for ${name}`, value);
-  return String(value);
+  if (Array.isArray(value)) throw unfit(path, `a text, a number, true, false, or a list of them for ${name}`, value);
+  return isJsonObject(value) ? JSON.stringify(value) : String(value);
 }
 
 function unfit(path: string, wanted: string, found: unknown): FormatError {

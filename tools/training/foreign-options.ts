@@ -34,6 +34,7 @@ const ineffective: Readonly<Record<string, string>> = {
   eval_do_concat_batches: "evaluation gives correlations",
   eval_use_gather_object: oneDevice,
   average_tokens_across_devices: oneDevice,
+  accelerator_config: oneDevice,
   ddp_find_unused_parameters: oneDevice,
   ddp_bucket_cap_mb: oneDevice,
   ddp_broadcast_buffers: oneDevice,
@@ -67,7 +68,12 @@ const deviceGiven = fixed("the device is the one that WebGPU gives", "Choose it 
 const memory = fixed(oneDevice, "Save memory with --fp16, --gradient_checkpointing or --gradient_cache_chunk.");
 const halves = fixed("WebGPU has halves in f16", "Give --fp16.");
 const fullEvaluation = fixed("evaluation during training uses f32, as in the original");
-const hub = fixed("nothing is uploaded", "Upload the output folder with `hf upload`.", ["every_save"]);
+// In place of a token, transformers writes its option's name.
+const hub = fixed("nothing is uploaded", "Upload the output folder with `hf upload`.", [
+  "every_save",
+  "<hub_token>",
+  "<push_to_hub_token>",
+]);
 const torch = fixed("PyTorch does not run here: kernels are compiled and tuned anyway (--autotune)");
 const adamW = fixed("the optimiser is AdamW");
 const trackio = fixed("nothing is sent to Trackio", "TensorBoard reads runs in the output folder.", ["huggingface"]);
@@ -83,7 +89,6 @@ const fixedOptions: Readonly<Record<string, Fixed>> = {
   model_parallel: memory,
   mp_parameters: memory,
   parallelism_config: memory,
-  accelerator_config: memory,
   tpu_num_cores: deviceGiven,
   tpu_metrics_debug: deviceGiven,
   no_cuda: deviceGiven,

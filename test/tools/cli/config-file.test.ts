@@ -39,6 +39,11 @@ it("puts what the file says in its place, without the options that are given", a
   ]);
 });
 
+it("takes an empty list for nothing, and writes an object as JSON, as transformers has them", async () => {
+  await writeFile(path, JSON.stringify({ debug: [], report_to: [], accelerator_config: { even_batches: true } }));
+  expect(await withConfigFile([...command, path])).toEqual([...command, "--accelerator_config", '{"even_batches":true}']);
+});
+
 it("takes a file of options as the only argument of train, as the original does", async () => {
   await writeFile(path, JSON.stringify({ temp: 0.1 }));
   expect(await withConfigFile([...command, path])).toEqual([...command, "--temp", "0.1"]);
@@ -50,7 +55,7 @@ it.each([
   ["null", "an object"],
   ["learning_rate: 1", "not valid JSON"],
   ["", "it is empty"],
-  ['{"temp": {"of": 1}}', "for temp"],
+  ['{"temp": [{"of": 1}]}', "for temp"],
 ])("refuses a file that holds %s", async (content, message) => {
   await writeFile(path, content);
   const reading = withConfigFile(["node", "simcse", "train", "--config", path]);
