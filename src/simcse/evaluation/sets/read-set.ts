@@ -91,7 +91,7 @@ export function setOfExamples(
 
 /**
  * The second text of each pair is looked up by the first one, among all second texts and those of `corpus`. Texts are their own ids, so equal
- * queries are one query with several relevant texts.
+ * queries are one query with several relevant texts, and a query does not find itself, as it would among questions that are paired both ways.
  */
 export function retrievalOf(examples: readonly Example[], corpus: readonly string[]): Retrieval {
   const relevant = new Map<string, Map<string, number>>();
@@ -101,7 +101,8 @@ export function retrievalOf(examples: readonly Example[], corpus: readonly strin
     relevant.set(query, known.set(document, 1));
   }
   const own = (texts: Iterable<string>) => new Map([...texts].map((text) => [text, text]));
-  return { queries: own(relevant.keys()), corpus: own([...examples.map(({ texts }) => texts[1]!), ...corpus]), relevant };
+  const searched = own([...examples.map(({ texts }) => texts[1]!), ...corpus]);
+  return { queries: own(relevant.keys()), corpus: searched, relevant, skipsSameId: true };
 }
 
 /** The files of a folder in BEIR's layout; the relevance comes from the test split. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { OptionError } from "../../../../src/errors.ts";
 import { evaluateOn, evaluateSet, setMetrics } from "../../../../src/simcse/evaluation/sets/evaluate-set.ts";
 import type { EvaluationSet } from "../../../../src/simcse/evaluation/sets/evaluation-set.ts";
+import { setOfExamples } from "../../../../src/simcse/evaluation/sets/read-set.ts";
 import { openTestDevice } from "../../../device.ts";
 import { uniform } from "../classifiers/labelled-features.ts";
 
@@ -142,6 +143,12 @@ describe("evaluateSet", () => {
       (await score({ kind: "retrieval", name: "same", data: { queries, corpus: both, relevant, skipsSameId } })).predictions[0]!;
     expect(await first(false)).toMatchObject({ query: "0", first: "0" });
     expect((await first(true)).first).not.toBe("0");
+  });
+
+  it("does not find a query itself among pairs that go both ways", async () => {
+    const examples = [{ texts: ["0", "1"] }, { texts: ["1", "0"] }];
+    const { metrics } = await score(setOfExamples({ name: "ways", kind: "pairs", origin: "ways.csv" }, examples));
+    expect(metrics["accuracy@1"]).toBe(1);
   });
 
   it("encodes queries and what they search each in their own way", async () => {
