@@ -62,16 +62,25 @@ interface Arrivals {
 
 /**
  * Opens a folder behind HTTP for reading. Nothing is requested until a file is accessed. `baseUrl` is the address of the folder (in a
- * browser it may be relative to the page). The folder throws FileError, naming the address, when a file is missing, refused, or the server
+ * browser it may be relative to the page), or that of a model's page on the hub. A query, such as a signature of Azure's, is sent for every
+ * file and not shown in messages. The folder throws FileError, naming the address, when a file is missing, refused, or the server
  * cannot be reached, and the signal's reason when it is aborted. Throws OptionError for an unknown option.
  */
 export function openHttpFolder(baseUrl: string | URL, options: HttpFolderOptions = {}): Folder {
   checkOptions("openHttpFolder", options, httpFolderOptions);
-  return new HttpFolder(String(baseUrl).replace(/\/+$/, ""), options);
+  const [, path = "", query = ""] = /^([^?#]*)(\?[^#]*)?/.exec(String(baseUrl))!;
+  return new HttpFolder(hubFolder(path.replace(/\/+$/, "")), query, options);
+}
+
+/** The address of a model's files on the hub, for that of a page about them; any other address as it is. */
+function hubFolder(address: string): string {
+  const page = /^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)(?:\/(?:tree|blob)\/([^/]+))?$/.exec(address);
+  return page === null ? address : `${page[1]}/resolve/${page[2] ?? "main"}`;
 }
 
 class HttpFolder implements Folder {
   readonly name: string;
+  readonly #query: string;
   readonly #send: typeof globalThis.fetch;
   readonly #options: HttpFolderOptions;
   readonly #queue = new RequestQueue(MOST_REQUESTS);
@@ -80,8 +89,9 @@ class HttpFolder implements Folder {
   readonly #pending = new Map<string, PendingRange[]>();
   #listing: Promise<ReadonlySet<string> | null> | undefined;
 
-  constructor(name: string, options: HttpFolderOptions) {
+  constructor(name: string, query: string, options: HttpFolderOptions) {
     this.name = name;
+    this.#query = query;
     this.#options = options;
     const send = options.fetch ?? globalThis.fetch;
     // A browser's fetch refuses to be called as a method of another object.
@@ -211,7 +221,8 @@ class HttpFolder implements Folder {
 
   async #fetch(file: string, method: "GET" | "HEAD", headers: Record<string, string>): Promise<Response> {
     try {
-      return await this.#send(`${this.name}/${file.split("/").map(encodeURIComponent).join("/")}`, this.#init(method, headers));
+      const path = file.split("/").map(encodeURIComponent).join("/");
+      return await this.#send(`${this.name}/${path}${this.#query}`, this.#init(method, headers));
     } catch (cause) {
       this.#options.signal?.throwIfAborted();
       const remedy = this.name.startsWith("file:")

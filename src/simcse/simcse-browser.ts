@@ -32,6 +32,16 @@ async function openPageModel(options: HttpFolderOptions): Promise<Folder> {
   );
 }
 
+/** Throws `FileError` for a name on the hub, as other libraries take it, unless it is also a folder beside the page. */
+async function openModel(url: string | URL, options: HttpFolderOptions): Promise<Folder> {
+  const folder = openHttpFolder(url, options);
+  if (typeof url !== "string" || !/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(url) || (await folder.has("config.json"))) return folder;
+  throw new FileError(
+    `${url}/config.json does not exist beside the page.`,
+    `Give the address of a folder; if ${url} is a model's name on the hub, its address is https://huggingface.co/${url}.`,
+  );
+}
+
 /** The default model's folder, under its name instead of its address. */
 const renamed = (folder: Folder): Folder => ({
   name: defaultModel.name,
@@ -50,7 +60,7 @@ export class SimCSE extends PortableSimCSE {
   static load(url?: string | URL, options: LoadOptions & HttpFolderOptions & { readonly device?: Device } = {}): Promise<SimCSE> {
     const [http, loading] = splitOptions<HttpFolderOptions, LoadOptions & { readonly device?: Device }>(options, httpFolderOptions);
     return PortableSimCSE.loadIn(
-      { openDevice, openFolder: async () => (url === undefined ? openPageModel(http) : openHttpFolder(url, http)) },
+      { openDevice, openFolder: () => (url === undefined ? openPageModel(http) : openModel(url, http)) },
       loading,
       SimCSE.loadFrom,
     );

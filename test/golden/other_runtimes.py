@@ -39,10 +39,10 @@ def with_sentence_transformers():
     return SentenceTransformer(str(folder), device="cpu").float().encode(texts, normalize_embeddings=True)
 
 
-def with_onnx_runtime(file):
+def with_onnx_runtime(file, names):
     batch = tokenized(onnx)
     session = onnxruntime.InferenceSession(str(onnx / "onnx" / file))
-    inputs = {name: batch[name].numpy() for name in ("input_ids", "attention_mask")}
+    inputs = {name: batch[name].numpy() for name in names}
     return session.run(["sentence_embedding"], inputs)[0]
 
 
@@ -54,8 +54,9 @@ def with_sentence_transformers_onnx(file):
 vectors = {
     "transformers": with_transformers(),
     "sentence-transformers": with_sentence_transformers(),
-    "ONNX Runtime": with_onnx_runtime("model.onnx"),
-    "ONNX Runtime in f16": with_onnx_runtime("model_fp16.onnx"),
+    "ONNX Runtime": with_onnx_runtime("model.onnx", ["input_ids", "attention_mask"]),
+    "ONNX Runtime with all that the tokenizer gives": with_onnx_runtime("model.onnx", ["input_ids", "attention_mask", "token_type_ids"]),
+    "ONNX Runtime in f16": with_onnx_runtime("model_fp16.onnx", ["input_ids", "attention_mask", "token_type_ids"]),
 }
 if find_spec("optimum"):
     vectors["sentence-transformers with ONNX"] = with_sentence_transformers_onnx("model.onnx")

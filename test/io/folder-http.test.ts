@@ -16,7 +16,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   if (kind === "app") return void response.writeHead(200, { "Content-Type": "text/html; charset=utf-8" }).end("<!doctype html>");
   if (file === "broken.bin") return void response.writeHead(503, "Busy").end();
   if (file === "secret.bin") return void response.writeHead(403).end();
-  const content = { "data%20file.bin": CONTENT, "large.bin": LARGE, "empty.bin": new Uint8Array(0) }[file!];
+  const content = { "data%20file.bin": CONTENT, "large.bin": LARGE, "empty.bin": new Uint8Array(0) }[file!.split("?")[0]!];
   if (content === undefined) return void response.writeHead(404).end();
   const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
   if (range === null || kind === "whole") return void response.writeHead(200, { "Content-Length": content.length }).end(content);
@@ -52,6 +52,27 @@ describe("openHttpFolder", () => {
       await expect(folder.read("missing.bin")).rejects.toThrow(`${base}/${kind}/missing.bin does not exist`);
     });
   }
+
+  it("sends the query of its address for every file, and shows it to nobody", async () => {
+    const folder = openHttpFolder(`${base}/ranged/?sig=secret`);
+    requests = [];
+    expect(await folder.read("large.bin", MEBIBYTE, MEBIBYTE + 3)).toEqual(LARGE.slice(MEBIBYTE, MEBIBYTE + 3));
+    await expect(folder.read("missing.bin")).rejects.toThrow(`${base}/ranged/missing.bin does not exist`);
+    expect(requests.map((request) => request.split(" ")[1])).toEqual([
+      "large.bin?sig=secret",
+      "large.bin?sig=secret",
+      "missing.bin?sig=secret",
+    ]);
+  });
+
+  it.each([
+    ["https://huggingface.co/lab/model", "https://huggingface.co/lab/model/resolve/main"],
+    ["https://huggingface.co/lab/model/tree/v2/", "https://huggingface.co/lab/model/resolve/v2"],
+    ["https://huggingface.co/lab/model/resolve/main?download=true", "https://huggingface.co/lab/model/resolve/main"],
+    ["https://elsewhere.example/lab/model", "https://elsewhere.example/lab/model"],
+  ])("opens the files that a page of the hub is about: %s", (address, folder) => {
+    expect(openHttpFolder(address).name).toBe(folder);
+  });
 
   it("fetches a small file with the first question", async () => {
     const folder = openHttpFolder(new URL(`${base}/ranged`));

@@ -35,6 +35,18 @@ export class OnnxGraph {
     return name;
   }
 
+  /** Integers that a caller may leave out: all are then this one. Their dimensions have names of their own, as they then have other sizes. */
+  optional(name: string, shape: readonly string[], otherwise: number): string {
+    const bytes = bytesOf(BigInt64Array.of(BigInt(otherwise)));
+    this.input(name, "I64", shape);
+    return this.weight(
+      name,
+      "I64",
+      shape.map(() => 1),
+      () => bytes,
+    );
+  }
+
   /** Declares a value as an output with this name. */
   output(name: string, value: string, element: Element, shape: readonly (number | string)[]): void {
     this.#node("Identity", [value], name, {});

@@ -66,7 +66,8 @@ export function onnxEmbeddings(
   const rows = (kind: string, at: string) => graph.add("Gather", [`${prefix}${kind}_embeddings.weight`, at]);
   const places = (first: number) => (countsPadding ? onnxPlaces(batch, first) : positionsAfterPadding(batch, first - 1));
   const tables = [
-    ...(hasTypes ? [rows("token_type", graph.integers(0))] : []),
+    // BERT's tokenizers make them, and ONNX Runtime refuses an input that a graph does not have. A single text has the type 0.
+    ...(hasTypes ? [rows("token_type", graph.optional("token_type_ids", ["types_batch", "types_sequence"], 0))] : []),
     ...(firstPosition === null ? [] : [rows("position", places(firstPosition))]),
     rows("word", ids),
   ];

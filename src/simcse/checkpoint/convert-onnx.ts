@@ -1,7 +1,8 @@
 /**
  * A model as an ONNX graph, from token ids to unit vectors, for ONNX Runtime, transformers.js and sentence-transformers.
  *
- * Inputs are int64 [batch, sequence]: `input_ids`, and `attention_mask` with 1 for tokens and 0 for padding, which must be on the right.
+ * Inputs are int64 [batch, sequence]: `input_ids`, `attention_mask` with 1 for tokens and 0 for padding, which must be on the right, and, if
+ * the model has types of tokens, `token_type_ids`, which may be left out.
  * Outputs are f32: `last_hidden_state` [batch, sequence, hidden_size] and `sentence_embedding` [batch, hidden_size], pooled with the
  * model's pooler and of unit length. In f16 the matrices take half the room; the graph casts them, so that everything is computed in f32.
  */
