@@ -30,9 +30,19 @@ export function fileSource(folder: Folder, file: string): ByteSource {
   };
 }
 
-/** A stream of bytes; `name` is its name in messages. */
-export function streamSource(stream: AsyncIterable<Uint8Array>, name: string): ByteSource {
-  return { name, bytes: () => unpacked(stream, name) };
+/** A stream of bytes, such as `file.stream()` of a file that a visitor chose; `name` is its name in messages. */
+export function streamSource(stream: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>, name: string): ByteSource {
+  return { name, bytes: () => unpacked(Symbol.asyncIterator in stream ? stream : pulled(stream), name) };
+}
+
+/** The pieces of a stream, which cannot be iterated in Safari. */
+async function* pulled(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = stream.getReader();
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
 }
 
 async function* filePieces(folder: Folder, file: string): AsyncGenerator<Uint8Array> {
@@ -99,17 +109,10 @@ async function* gunzip(packed: AsyncGenerator<Uint8Array>, name: string): AsyncG
     },
     cancel: () => void packed.return(undefined),
   });
-  const reader = source.pipeThrough(new DecompressionStream("gzip")).getReader();
   try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
+    yield* pulled(source.pipeThrough(new DecompressionStream("gzip")));
   } catch (cause) {
     if (failure !== null) throw (failure as { readonly error: unknown }).error;
     throw new DataError(`${name} is not a whole gzip file: ${(cause as Error).message}`, "It may be cut short: get it again.", { cause });
-  } finally {
-    await reader.cancel().catch(() => {});
   }
 }

@@ -339,6 +339,14 @@ it("says what is wrong with an archive, a Parquet file, a stream of Parquet, and
   await expect(rowsOf("a.docx", "x")).rejects.toThrow(OptionError);
 });
 
+it.each([false, true])("reads the stream of a file that cannot be iterated, as in Safari (packed: %s)", async (packed) => {
+  const written = new TextEncoder().encode("a,b\n1,2\n3,4\n");
+  const stream = new Blob([packed ? gzipSync(written) : written]).stream();
+  const inSafari = { getReader: () => stream.getReader() } as ReadableStream<Uint8Array>;
+  const table = await openTable(streamSource(inSafari, packed ? "a.csv.gz" : "a.csv"));
+  expect(await collect(table.rows)).toHaveLength(2);
+});
+
 it.each(["xml", "constructor"])("refuses the format %s", async (format) => {
   await expect(openTable(source("a.txt", "a"), { format: format as "csv" })).rejects.toThrow(OptionError);
 });
