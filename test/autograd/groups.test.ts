@@ -1,10 +1,11 @@
 /** Products of one dispatch give the same as apart, and are apart where something reads the first one earlier. */
 import { expect, it } from "vitest";
-import { plan } from "../../src/autograd/plan.ts";
+import { gradient } from "../../src/autograd/gradient.ts";
+import { type Choose, plan } from "../../src/autograd/plan.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import { toHalves } from "../../src/float16.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
-import { float, type Value } from "../../src/kernels/language/operation.ts";
+import { elementCount, float, type Persistent, type Value } from "../../src/kernels/language/operation.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { addInto } from "../../src/kernels/optimizer/accumulate.ts";
 import { tanh } from "../../src/kernels/pointwise/pointwise.ts";
@@ -12,7 +13,7 @@ import { openTestDevice } from "../device.ts";
 import { expectClose } from "../kernels/close.ts";
 import { normals } from "../kernels/data.ts";
 import { memoryless } from "../kernels/memoryless.ts";
-import { build, execute } from "../kernels/run.ts";
+import { build, execute, tensor } from "../kernels/run.ts";
 import { chooseNamed } from "../kernels/variants.ts";
 
 const device = await openTestDevice();
@@ -50,6 +51,42 @@ it.runIf(hasHalves)("gives what the products give apart", { timeout: 600_000 }, 
   const expected = await execute(apart, step);
   const found = await execute(together, step);
   for (const [name, values] of Object.entries(expected)) expectClose(found[name]!, values, { terms: 7 });
+  for (const program of [together, apart]) program.close();
+});
+
+const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+
+// The same tile, for three products; see above.
+it.runIf(hasHalves)("add up to the gradients of matrices that several layers share", { timeout: 600_000 }, async () => {
+  const shapes = { up: [middle, width], down: [width, middle], upBias: [middle], downBias: [width] } as const;
+  const held = Object.entries(shapes).map(([name, shape], i) =>
+    tensor(device, shape, normals(elementCount(shape), 7 + i, { deviation: 1 / 32 }), name),
+  );
+  const record = (tape: Tape) => {
+    const [up, down, upBias, downBias] = held as [Persistent, Persistent, Persistent, Persistent];
+    const layer = (x: Value) => matmul(tanh(matmul(x, up, "nt", { bias: upBias })), down, "nt", { bias: downBias });
+    const y = layer(layer(tape.input("x", float("f16", tape.extent("rows", rows), width))));
+    const gradients = gradient(tape, y, held, { seed: tape.input("dy", y) });
+    return Object.fromEntries(Object.keys(shapes).map((name, i) => [name, gradients[i]!]));
+  };
+  // Single products as the device computes them itself.
+  const choose: Choose = (node, variants) =>
+    node.operation.name === "matmul"
+      ? { name: "own", lower: () => node.operation.lower(node, device.capabilities) }
+      : chooseNamed("tile 64×128×16")(node, variants);
+  const together = await build(device, record, asGpu, choose);
+  const apart = await build(device, record);
+  const grouped = together.plan.steps.filter(({ node }) => node.operation.name === "groupedMatmul");
+  // Both of the last layer wait with one of the layer before, until that is added to its like.
+  expect(grouped.map(({ node }) => node.inputs.length / 2)).toEqual([3]);
+  const step = { inputs: { x: toHalves(normals(7 * width, 5)), dy: toHalves(normals(7 * width, 6)) }, live: { rows: 7 } };
+  const expected = await execute(apart, step);
+  const found = await execute(together, step);
+  for (const [name, values] of Object.entries(expected)) {
+    // What the products read is rounded to halves, which may fall on either side.
+    const error = norm(values.map((value, i) => value - found[name]![i]!));
+    expect(error / norm(values)).toBeLessThan(2 ** -10);
+  }
   for (const program of [together, apart]) program.close();
 });
 

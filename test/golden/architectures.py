@@ -37,6 +37,7 @@ DISTILBERT = {
 KINDS = {
     "distilbert": (DISTILBERT, 2, 3),
     "electra": ({**COMMON, "num_hidden_layers": 2, "embedding_size": 8}, 2, 3),
+    "albert": ({**COMMON, "num_hidden_layers": 3, "embedding_size": 8}, 2, 3),
     "camembert": ({**COMMON, "num_hidden_layers": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5}, 0, 2),
     "xlm-roberta": ({**COMMON, "num_hidden_layers": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5}, 0, 2),
     "mpnet": ({**COMMON, "num_hidden_layers": 2, "layer_norm_eps": 1e-5}, 0, 2),

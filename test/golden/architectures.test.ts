@@ -7,7 +7,7 @@ import { InferenceSession, Tensor } from "onnxruntime-web";
 import { describe, expect, it } from "vitest";
 import type { Tuning } from "../../src/autograd/choices.ts";
 import { compile } from "../../src/autograd/program.ts";
-import { readJson } from "../../src/io/folder.ts";
+import { MemoryFolder, readJson } from "../../src/io/folder.ts";
 import { wordPieceTokenizer } from "../../src/io/tokenizer.ts";
 import { openSafetensors } from "../../src/io/weights/safetensors.ts";
 import type { Value } from "../../src/kernels/language/operation.ts";
@@ -23,11 +23,13 @@ import { contrastiveLoss, infoNce } from "../../src/simcse/losses/infonce.ts";
 import { BatchPacker, declareBatch, tableSizes } from "../../src/simcse/model/batch.ts";
 import { type ModelOptions, Modules, SimCseModel } from "../../src/simcse/model/model.ts";
 import { poolSentences } from "../../src/simcse/model/poolers.ts";
-import { trainedBy } from "../../src/simcse/model/trained-parts.ts";
+import { type TrainedParts, trainedBy } from "../../src/simcse/model/trained-parts.ts";
+import { SimCSE } from "../../src/simcse/simcse.ts";
 import { TrainingStep } from "../../src/simcse/training/step/training-step.ts";
 import { openTestDevice } from "../device.ts";
 import { written } from "../golden-models.ts";
 import { distance, type GoldenTraining, goldenFolder, relativeError } from "./golden.ts";
+import { goldenModel } from "./golden-model.ts";
 import { gradientsOf, readGradients } from "./step-gradients.ts";
 
 interface Golden {
@@ -159,7 +161,7 @@ describe.each(kinds)("%s", async (kind) => {
   });
 
   // The layers of the others are ELECTRA's too, or Nomic BERT's.
-  it.runIf(["electra", "modernbert", "gte"].includes(kind))(
+  it.runIf(["electra", "albert", "modernbert", "gte"].includes(kind))(
     "has the same vectors and gradients if only the first tokens' rows are read",
     async () => {
       const examples = sentences.flatMap((ids, i) => [ids, pairs[i]!]).map((ids, key) => ({ ids, key }));
@@ -193,7 +195,7 @@ describe.each(kinds)("%s", async (kind) => {
   );
 
   // The layers of the others are BERT's, whose steps in halves `parity.test.ts` holds.
-  it.runIf(hasHalves && ["modernbert", "mpnet", "nomic_bert"].includes(kind))(
+  it.runIf(hasHalves && ["albert", "modernbert", "mpnet", "nomic_bert"].includes(kind))(
     "trains in halves, a chunk at a time and with recomputed layers, on transformers' gradients",
     async () => {
       const model = await loadModel({ training: true, mlp: false, halves: true });
@@ -262,12 +264,12 @@ describe.each(kinds)("%s", async (kind) => {
       ),
     );
     const names = [...(await inspectWeights(await readConfig(saved))).weights!.tensors.keys()];
-    const { encoder, names: tensors } = architectureOf(config);
+    const { encoder, names: tensors, sharesLayers = false } = architectureOf(config);
     expect([...weights.tensors.keys()]).toEqual(expect.arrayContaining(names.map((name) => `${encoder}.${name}`)));
     const layers = [...new Set([0, config.num_hidden_layers - 1])];
     const student = await openConvertible(await written(await studentFiles(folder, { layers })), { pooler: "avg" });
     const kept = names.filter(
-      (name) => !name.startsWith(tensors.layers) || layers.some((layer) => name.startsWith(`${tensors.layers}${layer}.`)),
+      (name) => sharesLayers || !name.startsWith(tensors.layers) || layers.some((layer) => name.startsWith(`${tensors.layers}${layer}.`)),
     );
     expect([student.transformer.num_hidden_layers, student.tensors.length]).toEqual([layers.length, kept.length]);
   });
@@ -292,4 +294,37 @@ describe("frozen and adapted layers have the names of", () => {
     ]);
     expect(names.filter(trainedBy({ freeze: ["embeddings", "0-1"], lora: null }, names, config))).toEqual([...outside, ...mlp]);
   });
+
+  it("albert, whose layers are one", () => {
+    const { config: json } = JSON.parse(readFileSync(new URL("architectures/albert.json", import.meta.url), "utf8")) as Golden;
+    const config = parseConfig("albert.json", json);
+    const trained = (parts: TrainedParts) => {
+      const names = [...namedPieces(new Modules(config, { mlp: true, ...parts })).keys()];
+      return names.filter(trainedBy(parts, names, config));
+    };
+    const layer = "albert.encoder.albert_layer_groups.0.albert_layers.0";
+    const lora = { rank: 2, alpha: 4, dropout: 0, targets: ["attention.output"] as const };
+    const mlp = ["mlp.dense.weight", "mlp.dense.bias"];
+    expect(trained({ freeze: [], lora })).toEqual([
+      `${layer}.attention.dense.lora_A.weight`,
+      `${layer}.attention.dense.lora_B.weight`,
+      ...mlp,
+    ]);
+    expect(trained({ freeze: ["embeddings", "0"], lora: null })).toEqual(mlp);
+    expect(() => trained({ freeze: ["1"], lora: null })).toThrow('The model has no part "1" to freeze.');
+  });
+});
+
+it("SimCSE's MLP is saved as an ALBERT's pooler, under the name that it has there", async () => {
+  const model = await SimCSE.loadFrom(device, goldenModel("albert"), { pooler: "cls", training: true });
+  const sentences = ["he plays guitar .", "he plays", "guitar"];
+  await model.train(sentences, { maxSteps: 2, batchSize: 3, learningRate: 1e-2, dropout: 0.1 });
+  const folder = new MemoryFolder("saved");
+  await model.save(folder);
+  const { tensors } = await openSafetensors(folder, "model.safetensors");
+  expect([...tensors.keys()].filter((name) => /pooler|mlp/.test(name)).sort()).toEqual(["pooler.bias", "pooler.weight"]);
+  const opened = await SimCSE.loadFrom(device, folder);
+  expect((await opened.encode(sentences)).data).toEqual((await model.encode(sentences)).data);
+  opened.close();
+  model.close();
 });

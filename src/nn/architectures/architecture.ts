@@ -136,8 +136,12 @@ export interface Architecture<Config extends TransformerConfig = TransformerConf
   readonly encoder: string;
   /** Whether the transformers class has a pooler, in whose place SimCSE's MLP is saved; true if absent. */
   readonly hasPooler?: boolean;
+  /** The name of the pooler's linear layer in that class; `pooler.dense` if absent. */
+  readonly pooler?: string;
   readonly fields: ConfigFields;
   readonly names: TensorNames;
+  /** Whether all layers have the same parameters, which then are those of layer 0; false if absent. */
+  readonly sharesLayers?: boolean;
   /** Absent if the class has the names of the file. */
   readonly classModules?: ClassModules;
   /** `loraOf` gives the adapters of a layer, by its number. */

@@ -1,6 +1,7 @@
 /** The architectures by their `model_type`, and the configs that describe them. */
 import { FormatError } from "../../errors.ts";
 import { show } from "../../show.ts";
+import { albert } from "./albert.ts";
 import type { Architecture, TransformerConfig } from "./architecture.ts";
 import { bert } from "./bert.ts";
 import { commonFractions, commonRules, type Rule } from "./config-rules.ts";
@@ -17,6 +18,7 @@ const architectures: Readonly<Record<string, Architecture>> = {
   roberta,
   distilbert,
   electra,
+  albert,
   camembert,
   "xlm-roberta": xlmRoberta,
   mpnet,

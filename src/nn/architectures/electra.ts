@@ -15,7 +15,8 @@ import { layerDropout, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, onnxLinear } from "./onnx-layers.ts";
 
-interface ElectraConfig extends BertConfig {
+/** The config of a BERT whose embeddings have a width of their own. */
+export interface ElectraConfig extends BertConfig {
   /** The width of the embeddings. */
   readonly embedding_size: number;
 }

@@ -18,8 +18,11 @@ export function isMaskedHead(config: TransformerConfig, name: string): boolean {
 
 /** The name under which a tensor is saved. */
 export function checkpointName(config: TransformerConfig, name: string): string {
-  return withoutPrefix(name, encoderPrefix(config)).replace(/^mlp\./, "pooler.");
+  return withoutPrefix(name, encoderPrefix(config)).replace(/^mlp\.dense\b/, poolerName(config));
 }
+
+/** The pooler's linear layer, in whose place SimCSE's MLP is saved. */
+const poolerName = (config: TransformerConfig) => architectureOf(config).pooler ?? "pooler.dense";
 
 function withoutPrefix(name: string, prefix: string): string {
   return name.startsWith(prefix) ? name.slice(prefix.length) : name;
@@ -43,7 +46,7 @@ function maskedHeadNames(config: TransformerConfig, name: string): string[] {
 function encoderNames(config: TransformerConfig, name: string): string[] {
   const prefix = encoderPrefix(config);
   const bare = withoutPrefix(name, prefix);
-  const pooler = bare.replace("mlp.dense.", "pooler.dense.");
+  const pooler = bare.replace(/^mlp\.dense\b/, poolerName(config));
   return [...(bare === pooler ? [] : [bare]), pooler, prefix + pooler];
 }
 

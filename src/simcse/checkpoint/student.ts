@@ -141,7 +141,7 @@ function layerOf(name: string, layers: string): { readonly before: string; reado
 }
 
 function takeParts(weights: Weights, model: TransformerConfig, { layers, rows, dtype, isTied }: Parts): TensorToWrite[] {
-  const { names, maskedHead } = architectureOf(model);
+  const { names, maskedHead, sharesLayers = false } = architectureOf(model);
   const { decoder, olderName = (name: string) => name } = maskedHead;
   const isDecoder = (name: string) => [decoder, olderName(decoder)].some((own) => endsIn(name, own));
   const hasRows = (name: string) =>
@@ -150,7 +150,7 @@ function takeParts(weights: Weights, model: TransformerConfig, { layers, rows, d
   const found = new Set<number>();
   const tensors = [...weights.tensors.keys()].flatMap((source) => {
     if (isTied && isDecoder(source)) return [];
-    const own = layerOf(source, names.layers);
+    const own = sharesLayers ? null : layerOf(source, names.layers);
     if (own === null) {
       const taking = isDecoder(source) || hasRows(source) ? rowsOf(weights, source, rows) : null;
       return taken(weights, { source, name: source, rows: taking, dtype });
@@ -159,7 +159,7 @@ function takeParts(weights: Weights, model: TransformerConfig, { layers, rows, d
     const place = places.get(own.layer);
     return place === undefined ? [] : taken(weights, { source, name: `${own.before}${place}${own.after}`, rows: null, dtype });
   });
-  if (layers.every((layer) => found.has(layer))) return tensors;
+  if (sharesLayers || layers.every((layer) => found.has(layer))) return tensors;
   throw new FormatError(
     `${weights.path} has tensors of the layers ${show([...found])}; config.json describes ${model.num_hidden_layers}.`,
     "Use the config.json that belongs to these weights.",

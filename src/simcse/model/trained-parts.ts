@@ -58,8 +58,8 @@ function rangeOf(part: string): number[] | null {
 
 /** The prefixes of the tensors of a part. */
 function prefixesOf(part: string, tensors: readonly string[], config: TransformerConfig): readonly string[] {
-  const { num_hidden_layers: count } = config;
-  const { encoder, names } = architectureOf(config);
+  const { encoder, names, sharesLayers = false } = architectureOf(config);
+  const count = sharesLayers ? 1 : config.num_hidden_layers;
   const isThere = (prefix: string) => tensors.some((tensor) => tensor.startsWith(prefix));
   const named = Object.entries(namedParts(config)).filter(([, prefixes]) => prefixes.some(isThere));
   const found = named.find(([name]) => name === part);
@@ -68,7 +68,7 @@ function prefixesOf(part: string, tensors: readonly string[], config: Transforme
   if (range.length === 0 || range.at(-1)! >= count) {
     throw new OptionError(
       `The model has no part ${show(part)} to freeze.`,
-      `It has ${named.map(([name]) => name).join(", ")} and the layers 0 to ${count - 1}, also as a range such as 0-${count - 1}.`,
+      `It has ${named.map(([name]) => name).join(", ")} and ${sharesLayers ? "layer 0, whose parameters all layers share" : `the layers 0 to ${count - 1}, also as a range such as 0-${count - 1}`}.`,
     );
   }
   return range.map((layer) => `${encoder}.${names.layers}${layer}.`);

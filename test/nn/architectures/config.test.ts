@@ -74,7 +74,7 @@ describe("a config is refused for", () => {
 
   it("the type that its class implies where it names none", () => {
     expect(() => parse({ architectures: ["LongformerModel"] })).toThrow(
-      'model_type must be one of "bert", "roberta", "distilbert", "electra", "camembert", "xlm-roberta", "mpnet", "modernbert", "nomic_bert", "gte"; found "LongformerModel"',
+      'model_type must be one of "bert", "roberta", "distilbert", "electra", "albert", "camembert", "xlm-roberta", "mpnet", "modernbert", "nomic_bert", "gte"; found "LongformerModel"',
     );
     expect(parse({ architectures: ["RobertaModel"] }).model_type).toBe("roberta");
     expect(parse({}).model_type).toBe("bert");
@@ -190,6 +190,14 @@ describe("a config is refused for", () => {
       layer_types: ["full_attention", "sliding_attention", "full_attention", "full_attention"],
     });
     expect(() => withLayers!(config, [3, 0])).toThrow("The first layer of a student of a ModernBERT is layer 0, found 3.");
+  });
+
+  it("an ALBERT's layers that are not one", () => {
+    const albert = (fields: object) => parse({ model_type: "albert", ...fields });
+    // As published: GELU by tanh, and no dropout.
+    expect(albert({})).toMatchObject({ embedding_size: 128, hidden_act: "gelu_new", hidden_dropout_prob: 0 });
+    expect(() => albert({ num_hidden_groups: 2 })).toThrow("num_hidden_groups must be 1: other values are not supported; found 2");
+    expect(() => albert({ inner_group_num: 2 })).toThrow("inner_group_num must be 1");
   });
 
   it("no padding token where positions begin after it", () => {

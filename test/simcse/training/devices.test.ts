@@ -117,6 +117,16 @@ it.each<[string, Partial<TrainingStepOptions>, Partial<ModelOptions>]>([
   expect(found.states[1]).toEqual(found.states[0]);
 });
 
+it("agrees with one device where layers share their parameters, whose gradients are then complete last", async () => {
+  const of = parseConfig("albert", { ...json, model_type: "albert", embedding_size: 8, num_hidden_layers: 3 });
+  for (const model of [{}, { halves: true }]) {
+    const one = await trained({ cacheChunk: 3 }, { of, model });
+    const two = await trained({}, { of, model, on: devices });
+    expect(two.metrics).toEqual(one.metrics);
+    expect(two.states).toEqual([one.states[0], one.states[0]]);
+  }
+});
+
 it("in mixed precision all devices scale, skip and update alike", async () => {
   const found = await trained({}, { on: devices, model: { halves: true } });
   expect(found.states[1]).toEqual(found.states[0]);

@@ -21,6 +21,7 @@ import { temporaryFolder, tinyConfig, tinySentences, writeTinyModel } from "../.
 const device = await openTestDevice();
 const { json, tokenizer } = tinyConfig();
 const config = parseConfig("tiny", { ...json, num_hidden_layers: 2 });
+const sharing = parseConfig("albert", { ...json, model_type: "albert", embedding_size: 8, num_hidden_layers: 2, initializer_range: 0.1 });
 const pairs = tinySentences.map((sentence, i) => [sentence, tinySentences[(i + 1) % 6]!] as const);
 const set = exampleSet(pairs, tokenizer, 16);
 const examples = pairs.map((_, i) => set.example(i));
@@ -60,26 +61,27 @@ const scale = 1.5;
 const lora = (targets: LoraOptions["targets"]): LoraOptions => ({ rank, alpha: scale * rank, dropout: 0, targets });
 
 describe.each([
-  ["query and value", lora(["query", "value"])],
-  ["all linear layers", lora(loraTargets)],
-] as const)("on %s", (_, options) => {
+  ["query and value", lora(["query", "value"]), config, config.num_hidden_layers],
+  ["all linear layers", lora(loraTargets), config, config.num_hidden_layers],
+  ["all linear layers of an ALBERT, whose layers share their adapters", lora(loraTargets), sharing, 1],
+] as const)("on %s", (_, options, of, layers) => {
   it("a model begins as its base, and the base has no gradients", async () => {
-    using base = await SimCseModel.allocate(device, config, { training: true, mlp: false });
-    using adapted = await SimCseModel.allocate(device, config, { training: true, mlp: false, lora: options });
+    using base = await SimCseModel.allocate(device, of, { training: true, mlp: false });
+    using adapted = await SimCseModel.allocate(device, of, { training: true, mlp: false, lora: options });
     for (const model of [base, adapted]) model.store.initialize(1);
     const [plain, own] = [await gradientsOf(base), await gradientsOf(adapted)];
     expect(own.loss).toBe(plain.loss);
     expect([...own.gradients.keys()].every(isAdapter)).toBe(true);
-    expect(own.gradients.size).toBe(2 * config.num_hidden_layers * options.targets.length);
+    expect(own.gradients.size).toBe(2 * layers * options.targets.length);
   });
 
   it("the adapters' gradients are those of the merged weights, by the chain rule", async () => {
-    using adapted = await SimCseModel.allocate(device, config, { training: true, mlp: false, lora: options });
+    using adapted = await SimCseModel.allocate(device, of, { training: true, mlp: false, lora: options });
     adapted.store.initialize(1);
     for (const [name, { shape }] of adapted.store.pieces) {
       if (name.includes("lora_B")) adapted.store.write(name, normal(5, name, shape[0]! * shape[1]!, 0.02));
     }
-    using merged = await SimCseModel.allocate(device, config, { training: true, mlp: false });
+    using merged = await SimCseModel.allocate(device, of, { training: true, mlp: false });
     expect(await merged.copyFrom(adapted)).toEqual([]);
     const [own, full] = [await gradientsOf(adapted), await gradientsOf(merged)];
     expect(Math.abs(own.loss - full.loss)).toBeLessThan(2e-6 * full.loss);
@@ -189,7 +191,7 @@ describe("in the library", async () => {
     "PEFT opens them (needs SIMCSE_PYTHON with transformers and peft)",
     async () => {
       const place = await temporaryFolder();
-      for (const kind of ["modernbert", "nomic_bert", "gte"]) {
+      for (const kind of ["albert", "modernbert", "nomic_bert", "gte"]) {
         const at = (name: string) => join(place, `${kind}-${name}`);
         const [base, adapter, vectors] = [at("base"), at("adapter"), at("vectors.json")];
         const model = await SimCSE.loadFrom(device, goldenModel(kind), { pooler: "avg", dtype: "f32" });
