@@ -36,8 +36,8 @@ export interface Framed {
   readonly tile: TileSize;
   readonly left: OperandElement;
   readonly right: OperandElement;
-  /** Memory for parts of the one product's sums, and the WGSL type in which they are stored; null if it is finished. */
-  readonly partial: (PartialProducts & { readonly type: "f32" | "vec4f" }) | null;
+  /** Memory for parts of each product's sums, and the WGSL type in which they are stored; null if the products are finished. */
+  readonly partial: { readonly products: readonly PartialProducts[]; readonly type: "f32" | "vec4f" } | null;
 }
 
 /** WGSL for an element of an operand, given the WGSL of its index. */
@@ -57,6 +57,8 @@ export interface Frame extends Required<Pick<KernelDeclaration, "reads" | "write
   readonly withOperands: (text: (a: Read, b: Read) => string) => string;
   /** Numbers that `finish(index, column, product)` stores at a time. */
   readonly width: 1 | 4;
+  /** WGSL for the numbers of a part of a product's sums, if it is split. */
+  readonly plane: string;
   /** WGSL for the index of `setRowSums` for `row`. */
   readonly rowSumAt: string;
 }
@@ -71,7 +73,8 @@ const readerOf =
   (i) =>
     type === "vec4u" ? `${binding}[${i}]` : `${binding}(${i})`;
 
-function frameOfOne({ tile, left, right, partial }: Framed, node: Product): Frame {
+function frameOfOne({ tile, left, right, partial: own }: Framed, node: Product): Frame {
+  const partial = own && { ...own.products[0]!, type: own.type };
   const tensors = matmulTensors(node);
   const { m, n, k } = matmulShape(node);
   const [leftAlong, rightAlong] = runsAlongDepth[node.attributes.layout];
@@ -109,6 +112,7 @@ function frameOfOne({ tile, left, right, partial }: Framed, node: Product): Fram
   let stride = params.stride;
   ${partOfDepth(parts, tile.depth)}`,
     width,
+    plane: "params.plane",
     rowSumAt: partial ? "group.z * params.rows + row" : "row",
     workgroups: (live) => [Math.ceil(live(n) / tile.columns), Math.ceil(live(m) / tile.rows), parts],
     flop: (live) => 2 * live(m) * live(n) * live(k),
@@ -120,30 +124,51 @@ const storePart = (type: "f32" | "vec4f") =>
   type === "vec4f" ? "fn finish(index: u32, column: u32, product: vec4f) { setSums(index, product); }\n" : "";
 
 /** The tiles of all products stand in one row, those of the first product first. */
-function frameOfGroup({ nodes, tile, left, right }: Framed): Frame {
-  const members = nodes.map((node) => ({ ...matmulTensors(node), ...(matmulShape(node) as { m: number; n: number }) }));
+function frameOfGroup({ nodes, tile, left, right, partial }: Framed): Frame {
+  const members = nodes.map((node, i) => {
+    const { a, b, c, rowSums } = matmulTensors(node);
+    const { m, n } = matmulShape(node) as { m: number; n: number };
+    const own = partial?.products[i];
+    const [, rows, columns] = (own?.sums.shape ?? [1, m, n]) as [number, number, number];
+    return {
+      a,
+      b,
+      m,
+      n,
+      sums: own?.sums ?? c,
+      rowSums: own ? (own.rowSums ?? undefined) : rowSums,
+      stride: columns,
+      plane: rows * columns,
+    };
+  });
   const { k } = matmulShape(nodes[0]!);
+  const parts = partial === null ? 1 : partial.products[0]!.parts;
   const hasRowSums = nodes[0]!.attributes.rowSums;
-  const bind = (role: "a" | "b" | "c" | "rowSums", element: string): Bindings =>
-    numbered(role, members, ({ [role]: tensor }) => tensor && ([tensor, element] as const));
+  const bind = (role: "a" | "b" | "sums" | "rowSums", element: string, name: string = role): Bindings =>
+    numbered(name, members, ({ [role]: tensor }) => tensor && ([tensor, element] as const));
   const ends: number[] = [];
   for (const { m, n } of members) ends.push((ends.at(-1) ?? 0) + Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns));
   const params: Record<string, Parameter> = { k: sizeParam(k) };
-  members.forEach(({ m, n }, i) => {
-    Object.assign(params, { [`m${i}`]: paramU32(m), [`n${i}`]: paramU32(n), [`end${i}`]: paramU32(ends[i]!) });
+  members.forEach(({ m, n, stride, plane }, i) => {
+    const own = { m, n, end: ends[i]!, ...(partial && { stride, plane }) };
+    for (const [name, value] of Object.entries(own)) params[`${name}${i}`] = paramU32(value);
   });
   const last = nodes.length - 1;
-  const made = (i: number) => `return Product(${i}u, params.m${i}, params.n${i}, ${i === 0 ? "0u" : `params.end${i - 1}`});`;
+  const fields = ["m", "n", ...(partial ? ["stride", "plane"] : [])];
+  const made = (i: number) => {
+    const own = fields.map((field) => `params.${field}${i}`).join(", ");
+    return `return Product(${i}u, ${own}, ${i === 0 ? "0u" : `params.end${i - 1}`});`;
+  };
   const store = (name: string) =>
     range(nodes.length)
       .map((i) => `if (member == ${i}u) { set${name}${i}(index, value); }`)
       .join(" ");
   return {
     reads: { ...bind("a", left.type), ...bind("b", right.type) },
-    writes: { ...bind("c", "vec4f"), ...bind("rowSums", "f32") },
+    writes: { ...bind("sums", partial?.type ?? "vec4f", "c"), ...bind("rowSums", "f32") },
     params,
     declarations: wgsl`var<private> member: u32;
-struct Product { member: u32, m: u32, n: u32, begin: u32 }
+struct Product { member: u32, ${fields.map((field) => `${field}: u32`).join(", ")}, begin: u32 }
 fn productOf(block: u32) -> Product {
   ${range(last)
     .map((i) => `if (block < params.end${i}) { ${made(i)} }`)
@@ -165,15 +190,19 @@ ${hasRowSums ? `fn setRowSums(index: u32, value: f32) { ${store("RowSums")} }` :
   let tileColumn = (block - product.begin) % across;
   let leftStride = m / ${left.size}u;
   let rightStride = n / ${right.size}u;
-  let stride = n;
-  ${partOfDepth(1, tile.depth)}`,
+  let stride = ${partial ? "product.stride" : "n"};
+  ${partOfDepth(parts, tile.depth)}`,
     withOperands: (text) =>
       `switch member { ${range(nodes.length)
         .map((i) => `${i === last ? "default" : `case ${i}u`}: { ${text(readerOf(`a${i}`, left), readerOf(`b${i}`, right))} }`)
         .join(" ")} }`,
     width: 4,
-    rowSumAt: "row",
-    workgroups: () => fold(ends.at(-1)!),
+    plane: "product.plane",
+    rowSumAt: partial ? "group.z * m + row" : "row",
+    workgroups: () => {
+      const [x, y] = fold(ends.at(-1)!);
+      return [x, y, parts];
+    },
     flop: (live) => members.reduce((sum, { m, n }) => sum + 2 * m * n * live(k), 0),
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Several products in one dispatch: C₁ = A₁ᵀ·B₁, C₂ = A₂ᵀ·B₂, …, the gradients of several weights, and the sums of each A over k, those of
- * their biases. Each alone has few tiles of C and a large k, so its k would be split and its parts joined; together they have enough tiles
- * without that (known as grouped GEMM).
+ * their biases (known as grouped GEMM). Each alone has few tiles of C and a large k, so its k would be split into many parts. Together they have
+ * enough tiles for matrix units without that, and in f32 for few parts.
  *
  * Model code never calls it. The planner puts products together whose results are read late (`autograd/groups.ts`); this file says which
  * ones may be, and the variants `tile` and `subgroup matrix` compute them.
@@ -96,8 +96,6 @@ export const grouping: Grouping<MatmulAttributes> = {
     const isKnown = typeof m === "number" && typeof n === "number" && vectorWidth(m, n) === 4;
     const tensors = [...node.inputs, ...node.outputs];
     if (!isPlain || !isKnown || tensors.some((tensor) => needsWindows(tensor, limits.maxStorageBufferBindingSize))) return null;
-    // Without matrix units a tile takes so long that the last ones of a group, with which a GPU isn't full, cost more than the joins.
-    if (subgroupMatrixVariants([node], capabilities).length === 0) return null;
     const depth = typeof k === "number" ? `${k}` : `word ${k.word}`;
     return [depth, rowSums, ...node.inputs.map((input) => input.dtype)].join(" ");
   },

@@ -27,7 +27,7 @@ export interface Split<Tile extends TileSize> {
   readonly mostTiles?: number;
 }
 
-/** The products of one dispatch: one, or several alike that are not split. */
+/** The products of one dispatch: one, or several alike. */
 type Products = readonly Product[];
 
 /** Whether a choice is a good guess for a dispatch. Parts of less than `leastDepth` cost more to join than they save. */
@@ -51,9 +51,10 @@ export function nearestFirst<Line>(lines: readonly Line[], table: readonly Line[
 export function hasPlace(nodes: Products, { tile, parts, mostTiles = Number.POSITIVE_INFINITY }: Split<TileSize>, limits: Limits): boolean {
   if (parts === 1) return true;
   if (tilesOf(nodes, tile) > mostTiles) return false;
-  const [node] = nodes as [Product];
-  const { sums } = partialProducts(node, tile, parts);
-  return capacity(matmulShape(node).k) >= parts * tile.depth && !needsWindows(sums, limits.maxStorageBufferBindingSize);
+  return nodes.every((node) => {
+    const { sums } = partialProducts(node, tile, parts);
+    return capacity(matmulShape(node).k) >= parts * tile.depth && !needsWindows(sums, limits.maxStorageBufferBindingSize);
+  });
 }
 
 /** The name of a choice in a plan. */
@@ -80,17 +81,20 @@ function partialProducts(node: Product, { rows, columns }: TileSize, parts: numb
   };
 }
 
-/** The kernels of a choice: the products alone, or the parts of one and their join. `kernelOf` gives the first of them. */
+/** The kernels of a choice: the products alone, or their parts and the join of each. `kernelOf` gives the first of them. */
 export function lowerSplit(
   variant: string,
-  [node]: Products,
+  nodes: Products,
   { tile, parts }: Split<TileSize>,
-  kernelOf: (partial: PartialProducts | null) => Kernel,
+  kernelOf: (partials: readonly PartialProducts[] | null) => Kernel,
 ): Lowering {
   if (parts === 1) return { variant, kernels: [kernelOf(null)] };
-  const partial = partialProducts(node!, tile, parts);
-  const { sums, rowSums } = partial;
-  return { variant, kernels: [kernelOf(partial), joinParts(node!, partial)], scratch: [sums, ...(rowSums ? [rowSums] : [])] };
+  const partials = nodes.map((node) => partialProducts(node, tile, parts));
+  return {
+    variant,
+    kernels: [kernelOf(partials), ...nodes.map((node, i) => joinParts(node, partials[i]!))],
+    scratch: partials.flatMap(({ sums, rowSums }) => [sums, ...(rowSums ? [rowSums] : [])]),
+  };
 }
 
 /** WGSL that declares the depths of a workgroup's part, `depthBegin` to `depthEnd` of `depth`: whole blocks of `block`, and the rest in the last part. */

@@ -91,7 +91,7 @@ export function subgroupMatrixVariants(nodes: readonly Product[], capabilities: 
   const best = possible.find(({ choice }) => suits(nodes, choice, leastDepth)) ?? possible.at(-1);
   return nearestFirst(possible, possible, possible.indexOf(best!)).map((tiling) => ({
     name: nameOf(tiling.choice),
-    lower: () => lowerSplit(nameOf(tiling.choice), nodes, tiling.choice, (partial) => productKernel(nodes, tiling, partial)),
+    lower: () => lowerSplit(nameOf(tiling.choice), nodes, tiling.choice, (partials) => productKernel(nodes, tiling, partials)),
   }));
 }
 
@@ -261,7 +261,7 @@ function fitsDevice(tiling: Tiling, { limits }: Capabilities): boolean {
 }
 
 /** The products: finished, or the parts of one. */
-function productKernel(nodes: readonly Product[], tiling: Tiling, partial: PartialProducts | null): Kernel {
+function productKernel(nodes: readonly Product[], tiling: Tiling, partials: readonly PartialProducts[] | null): Kernel {
   const { threads, choice, hasRowSums } = tiling;
   const { tile } = choice;
   const element: OperandElement = { type: "vec4u", size: halvesPerVector };
@@ -270,7 +270,7 @@ function productKernel(nodes: readonly Product[], tiling: Tiling, partial: Parti
     tile,
     left: element,
     right: element,
-    partial: partial && { ...partial, type: "f32" },
+    partial: partials && { products: partials, type: "f32" },
   });
   return kernel({
     ...frame,
@@ -282,7 +282,7 @@ var<workgroup> pieces: array<array<vec4u, ${tiling.piece}>, ${piecesOf(tiling)}>
 `,
     main: wgsl`${place}
   ${mainText(tiling, withOperands)}
-  ${partial ? storeParts(tiling) : storeResults(tiling, nodes[0]!.attributes, width)}
+  ${partials ? storeParts(tiling) : storeResults(tiling, nodes[0]!.attributes, width)}
   ${hasRowSums ? joinRowSums(tiling, rowSumAt) : ""}`,
   });
 }

@@ -36,14 +36,26 @@ const choices: readonly Split<TileSize>[] = [
   { tile: small, parts: 1, workgroups: 0 },
 ];
 
+/**
+ * The same for several products in one dispatch. A layer's gradients in BERT-base have 864 tiles of 64×128, and an H100 computes about 400 at once:
+ * with k in two or three parts, fewer of its cores are idle at the end.
+ */
+const choicesOfSeveral: readonly Split<TileSize>[] = [
+  { tile: wide, parts: 1, workgroups: 4096 },
+  { tile: wide, parts: 2, workgroups: 0 },
+  { tile: wide, parts: 3, workgroups: 0 },
+  { tile: small, parts: 1, workgroups: 0 },
+];
+
 /** The least depth of a part that is worth joining. */
 const leastDepth = 256;
 
-/** The variants for any device, one for each choice; the best guess first. Several products are not split. */
+/** The variants for any device, one for each choice; the best guess first. */
 export function tileVariants(nodes: readonly Product[], capabilities: Capabilities): readonly Variant[] {
   const { software, limits } = capabilities;
+  const table = nodes.length > 1 ? choicesOfSeveral : choices;
   // A CPU's few cores are never idle for want of tiles.
-  const offered = software || nodes.length > 1 ? choices.filter(({ parts }) => parts === 1) : choices;
+  const offered = software ? table.filter(({ parts }) => parts === 1) : table;
   const possible = offered.filter(
     (choice, i) => hasPlace(nodes, choice, limits) && offered.findIndex((other) => nameOf(other) === nameOf(choice)) === i,
   );
@@ -132,19 +144,19 @@ function tilingOf(node: Product, tile: TileSize, { features, software, limits }:
 function lower(nodes: readonly Product[], choice: Split<TileSize>, capabilities: Capabilities): Lowering {
   const [node] = nodes as [Product];
   const tiling = tilingOf(node, choice.tile, capabilities);
-  return lowerSplit(nameOf(choice), nodes, choice, (partial) => productKernel(nodes, tiling, partial));
+  return lowerSplit(nameOf(choice), nodes, choice, (partials) => productKernel(nodes, tiling, partials));
 }
 
-/** The products: finished, or the parts of one. */
-function productKernel(nodes: readonly Product[], tiling: Tiling, partial: PartialProducts | null): Kernel {
+/** The products, finished or in parts. */
+function productKernel(nodes: readonly Product[], tiling: Tiling, partials: readonly PartialProducts[] | null): Kernel {
   const { tile, left, right, stored, threads, hasRowSums } = tiling;
   const element = ({ width }: Side): OperandElement => ({ type: width === 4 ? "vec4f" : "f32", size: width });
-  const { place, withOperands, width, rowSumAt, declarations, ...frame } = frameOf({
+  const { place, withOperands, width, plane, rowSumAt, declarations, ...frame } = frameOf({
     nodes,
     tile,
     left: element(left),
     right: element(right),
-    partial: partial && { ...partial, type: "vec4f" },
+    partial: partials && { products: partials, type: "vec4f" },
   });
   return kernel({
     ...frame,
@@ -156,7 +168,7 @@ ${[left, right].map(({ name, row }) => `var<workgroup> ${name}: array<array<${st
 ${hasRowSums && stored !== "vec4f" ? `var<workgroup> rowSumParts: array<vec4f, ${threads[0] * threads[1]}>;` : ""}`,
     main: wgsl`${place}
   ${mainText(tiling, withOperands)}
-  ${storeCells(tiling, width, partial !== null)}
+  ${storeCells(tiling, width, partials && plane)}
   ${hasRowSums ? joinRowSums(tiling, rowSumAt) : ""}`,
   });
 }
@@ -274,9 +286,9 @@ function multiply(k: string): string {
 }
 
 /** WGSL that passes a thread's vectors to `finish`: in a loop on a software adapter, which compiles each store slowly. */
-function storeCells({ threads, unrolls }: Tiling, width: 1 | 4, isPart: boolean): string {
-  const first = isPart ? "group.z * params.plane + " : "";
-  const [isRow, isColumn] = isPart ? ["true", "true"] : ["row < m", "column < n"];
+function storeCells({ threads, unrolls }: Tiling, width: 1 | 4, plane: string | null): string {
+  const first = plane === null ? "" : `group.z * ${plane} + `;
+  const [isRow, isColumn] = plane === null ? ["row < m", "column < n"] : ["true", "true"];
   const store =
     width === 4
       ? `if (${isRow} && ${isColumn}) { finish((${first}row * stride + column) / 4u, column / 4u, value); }`

@@ -27,10 +27,16 @@ const emulated: Choose = (_, variants) => {
   return variant && { name: variant.name, lower: () => emulatedLowering(variant.lower(), matrix) };
 };
 
-/** Beside matrix units, one tile is offered. */
+/** Without matrix units, tiles are offered: on a GPU with k in parts too. */
 const unitless = { ...device.capabilities, subgroupMatrices: [] };
 const ways = [
   { name: "tile 64×64×16", dtype: "f32", capabilities: unitless, choose: chooseNamed("tile 64×64×16") },
+  {
+    name: "tile 64×128×16 in 2 parts",
+    dtype: "f32",
+    capabilities: { ...unitless, software: false },
+    choose: chooseNamed("tile 64×128×16 in 2 parts"),
+  },
   { name: "tile 64×128×16", dtype: "f16", capabilities: unitless, choose: chooseNamed("tile 64×128×16") },
   {
     name: "subgroup matrix 64×64×32",

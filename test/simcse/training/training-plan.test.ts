@@ -49,12 +49,12 @@ describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
     expect(groupsOf(plan)).toHaveLength(base.num_hidden_layers);
   });
 
-  it("takes at most 268 in f32, where each of these gradients is split along k and joined with others", () => {
+  it("takes at most 220 in f32, where these gradients are split along k, and their parts are joined together", () => {
     const { plan } = planned(false, false);
-    expect(plan.kernels.length).toBeLessThanOrEqual(268);
+    expect(plan.kernels.length).toBeLessThanOrEqual(220);
     expect(new Set(joinsOf(plan).map(({ shader }) => shader.label))).toEqual(new Set(["matmul nt join", "matmul nn join", "joins"]));
-    expect(joinsOf(plan).length).toBeLessThanOrEqual(24);
-    expect(groupsOf(plan)).toHaveLength(0);
+    expect(joinsOf(plan).length).toBeLessThanOrEqual(15);
+    expect(groupsOf(plan)).toHaveLength(base.num_hidden_layers);
   });
 
   it("takes no more dispatches for a part of a batch, whose gradients are added where they are computed", () => {
@@ -66,8 +66,8 @@ describe("a step of BERT-base on 64 sentences of 32 tokens, twice", () => {
     expect(plans({ batchSize: 512, cacheChunk: 16 }).chunk!.kernels.length).toBeLessThanOrEqual(268);
   });
 
-  it("takes at most 2.45 GB of activations in f32 and 1.25 GB in f16", () => {
-    expect(planned(false, false).plan.bytes.slots).toBeLessThan(2.45e9);
+  it("takes at most 2.5 GB of activations in f32 and 1.25 GB in f16", () => {
+    expect(planned(false, false).plan.bytes.slots).toBeLessThan(2.5e9);
     expect(planned(true, false).plan.bytes.slots).toBeLessThan(1.25e9);
   });
 
