@@ -46,10 +46,16 @@ async function entriesOf(path: string): Promise<[option: string, value: string][
   const json = await readJson<unknown>(folder, basename(path));
   if (!isJsonObject(json)) throw unfit(path, "an object of options", json);
   return Object.entries(json).flatMap(([name, value]: [string, unknown]) => {
-    if (value === null || (Array.isArray(value) && value.length === 0)) return [];
+    if (isNothing(name, value)) return [];
     const listed = Array.isArray(value) && value.every((item) => typeof item === "string");
     return (listed ? value : [value]).map((item: unknown): [string, string] => [`--${name}`, wordOf(path, name, item)]);
   });
+}
+
+/** Whether an option is as good as left out: transformers writes all of them. Its `debug` is not that of this command line. */
+function isNothing(name: string, value: unknown): boolean {
+  const isEmpty = value === null || value === "" || (Array.isArray(value) && value.length === 0);
+  return isEmpty || (name === "debug" && value === false);
 }
 
 /** An object is written as JSON: transformers has options that are one (`accelerator_config`). */

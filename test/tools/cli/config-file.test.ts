@@ -39,8 +39,8 @@ it("puts what the file says in its place, without the options that are given", a
   ]);
 });
 
-it("takes an empty list for nothing, and writes an object as JSON, as transformers has them", async () => {
-  await writeFile(path, JSON.stringify({ debug: [], report_to: [], accelerator_config: { even_batches: true } }));
+it("takes an empty list and an empty text for nothing, and writes an object as JSON, as transformers has them", async () => {
+  await writeFile(path, JSON.stringify({ debug: false, report_to: [], mp_parameters: "", accelerator_config: { even_batches: true } }));
   expect(await withConfigFile([...command, path])).toEqual([...command, "--accelerator_config", '{"even_batches":true}']);
 });
 

@@ -83,7 +83,8 @@ it("takes the defaults of transformers 4.2.1 and of today for what they ask for,
     --no_cuda False --sharded_ddp False --adafactor False --group_by_length False --do_predict False --tpu_metrics_debug False
     --eval_accumulation_steps None --report_to tensorboard all --label_names [] --optim adamw_torch --bf16 false --push_to_hub false
     --logging_strategy steps --save_safetensors --hub_strategy every_save --half_precision_backend auto --warmup_ratio 0 --use_cpu False
-    --torch_compile False --eval_delay 0 --data_seed None --fsdp none --hub_token <HUB_TOKEN>`);
+    --torch_compile False --eval_delay 0 --data_seed None --fsdp none --hub_token <HUB_TOKEN> --ray_scope last
+    --include_tokens_per_second False`);
   expect(ineffectiveNotes(given)).toEqual([]);
 });
 
