@@ -4,13 +4,14 @@ import { realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { OptionError } from "../../src/errors.ts";
 import { checkFilePlace } from "../../src/io/folder-node.ts";
+import { fileOperation } from "../../src/io/folders/errno-node.ts";
 
 /** Files by the option that names them, or by their name; `-` is standard input or output. */
 export type FilesByOption = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
- * Throws `FileError` for an output that cannot be written, and `OptionError` for one that is the file of an input or of another output, by
- * this name, another one or a link.
+ * Throws `FileError` for an output that cannot be written, or an input that the system cannot look up, and `OptionError` for an output that is
+ * the file of an input or of another output, by this name, another one or a link.
  */
 export async function checkOutputs(outputs: FilesByOption, inputs: FilesByOption): Promise<void> {
   const taken = new Map<string, string>();
@@ -33,7 +34,8 @@ function entriesOf(files: FilesByOption): (readonly [option: string, path: strin
 
 /** Two paths of one file have the same identity: its number on its device, or the place of one that does not exist yet. */
 async function identityOf(path: string): Promise<string> {
-  const found: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const stat = async (): Promise<BigIntStats | undefined> => statSync(path, { bigint: true, throwIfNoEntry: false });
+  const found = await fileOperation("read", path, stat);
   if (found !== undefined) return `${found.dev}:${found.ino}`;
   const folder = dirname(resolve(path));
   return join(await realpath(folder).catch(() => folder), basename(path));

@@ -40,3 +40,8 @@ it("takes other files, those that are not given, and standard output", async () 
 it("refuses a place where nothing can be written", async () => {
   await expect(checkOutputs({ "--output": file("lost/new.jsonl") }, input)).rejects.toThrow(FileError);
 });
+
+it("names a text in the place of an input's path", async () => {
+  const text = "A sentence. ".repeat(40);
+  await expect(checkOutputs({ "--output": file("new.jsonl") }, { "--input": text })).rejects.toThrow(/^cannot read A sentence.*too long/);
+});
