@@ -27,12 +27,14 @@ const embeddings: TrainingKind = {
       },
     };
   },
-  hints: (settings, set, { fresh, pooler, prompts }) =>
+  hints: (settings, set, { fresh, pooler, prompts, dropout }) =>
     hints(settings, {
       columns: set.columns,
       fresh,
       modelPooler: pooler,
       prompts,
+      // With vectors to learn, a text is embedded once.
+      dropout: dropout || set.target !== null,
       repeats: set.target === null && set.columns > 1 && repeatsSentences(set),
       batches: set.target === null && settings.noDuplicates ? new TrainingOrder(set, settings).batches : null,
     }),

@@ -54,7 +54,13 @@ export interface TrainingKind {
   readonly hints: (
     settings: TrainingSettings,
     set: TrainingSet,
-    model: { readonly fresh: boolean; readonly pooler: PoolerType | null; readonly prompts: readonly string[] },
+    model: {
+      readonly fresh: boolean;
+      readonly pooler: PoolerType | null;
+      readonly prompts: readonly string[];
+      /** Whether the model has dropout of its own. */
+      readonly dropout: boolean;
+    },
   ) => string[];
 }
 

@@ -4,7 +4,7 @@ import { show } from "../../show.ts";
 import { albert } from "./albert.ts";
 import type { Architecture, TransformerConfig } from "./architecture.ts";
 import { bert } from "./bert.ts";
-import { commonFractions, commonRules, type Rule } from "./config-rules.ts";
+import { commonFractions, commonRules, probability, type Rule } from "./config-rules.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
 import { gte } from "./gte.ts";
@@ -52,6 +52,12 @@ export function uncountedToken(config: TransformerConfig): number | null {
 /** The longest sentence in tokens, special tokens included. */
 export function longestSentence(config: TransformerConfig): number {
   return config.max_position_embeddings - firstPosition(config);
+}
+
+/** Whether a model has dropout of its own in training: some are published without any. */
+export function hasDropout(config: TransformerConfig): boolean {
+  const values = config as unknown as Readonly<Record<string, unknown>>;
+  return Object.entries(architectureOf(config).fields.rules).some(([field, rule]) => rule === probability && values[field] !== 0);
 }
 
 /** The name of a field in a model's `config.json`, given its name in `TransformerConfig`. */

@@ -1,7 +1,7 @@
 /** A config that asks for an unsupported computation is refused with the name of its field; sizes are bounded. */
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../../src/errors.ts";
-import { architectureOf, configText, longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { architectureOf, configText, hasDropout, longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { namedPieces } from "../../../src/nn/parameters/parameter.ts";
 
 const minimal = {
@@ -196,6 +196,13 @@ describe("a config is refused for", () => {
     const albert = (fields: object) => parse({ model_type: "albert", ...fields });
     // As published: GELU by tanh, and no dropout.
     expect(albert({})).toMatchObject({ embedding_size: 128, hidden_act: "gelu_new", hidden_dropout_prob: 0 });
+    expect(["bert", "gte", "albert", "modernbert"].map((model_type) => hasDropout(parse({ model_type, pad_token_id: 0 })))).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect(hasDropout(albert({ attention_probs_dropout_prob: 0.1 }))).toBe(true);
     expect(() => albert({ num_hidden_groups: 2 })).toThrow("num_hidden_groups must be 1: other values are not supported; found 2");
     expect(() => albert({ inner_group_num: 2 })).toThrow("inner_group_num must be 1");
   });
