@@ -6,7 +6,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import { access, chmod, open, readdir, realpath, rm, rmdir, stat } from "node:fs/promises";
+import { access, chmod, open, readdir, readlink, realpath, rm, rmdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 import { FileError, OptionError } from "../errors.ts";
@@ -35,12 +35,12 @@ class DiskFolder implements Folder {
   }
 
   async has(file: string): Promise<boolean> {
-    return (await statOf(join(this.name, file)))?.isFile() ?? false;
+    return (await linkedTo(join(this.name, file)))?.isFile() ?? false;
   }
 
   async size(file: string): Promise<number> {
     const path = join(this.name, file);
-    const found = await statOf(path);
+    const found = await linkedTo(path);
     if (found === undefined) throw missingFile(path);
     if (!found.isFile()) throw new FileError(`${path} is not a file`, "Check the name of the file and of its folder.");
     return found.size;
@@ -256,6 +256,20 @@ function isWithin(folder: string, path: string): boolean {
 /** The absolute path, following symbolic links where the target exists: the link stays and its target is replaced. */
 async function placeOf(path: string): Promise<string> {
   return (await statOf(path)) === undefined ? resolve(path) : fileOperation("write", path, () => realpath(path));
+}
+
+/**
+ * The same for a file of a model. Throws `FileError` for a link that leads nowhere, as in a cache of the hub that was copied without its
+ * blobs: many files are optional, and without one the model would silently be another.
+ */
+async function linkedTo(path: string): Promise<Stats | undefined> {
+  const found = await statOf(path);
+  const target = found === undefined ? await readlink(path).catch(() => null) : null;
+  if (target === null) return found;
+  throw new FileError(
+    `${path} is a link to ${target}, which does not exist`,
+    "Copy the folder with what its links lead to (cp -rL), or get the model again.",
+  );
 }
 
 /** What is at a path, or undefined if nothing is. */

@@ -46,12 +46,18 @@ export async function openRequiredWeights(folder: Folder): Promise<Weights> {
 /** Files in which a model's weights may be instead, and what they are. */
 const OTHER_WEIGHTS: readonly (readonly [file: string, what: string])[] = [
   ["tf_model.h5", "weights of TensorFlow"],
+  ["bert_model.ckpt.index", "a checkpoint of TensorFlow's"],
+  ["model.ckpt.index", "a checkpoint of TensorFlow's"],
   ["flax_model.msgpack", "weights of Flax"],
+  ["rust_model.ot", "weights of rust-bert"],
   ["onnx/model.onnx", "an ONNX graph"],
   ["onnx/model_quantized.onnx", "an ONNX graph in 8 bits"],
   ["model.onnx", "an ONNX graph"],
   ["openvino/openvino_model.bin", "weights of OpenVINO"],
   ["model.fp16.safetensors", "a variant; rename it to model.safetensors"],
+  ["pytorch_model.fp16.bin", "a variant; rename it to pytorch_model.bin"],
+  ["pytorch_model.pt", "named otherwise; rename it to pytorch_model.bin"],
+  ["model.pt", "named otherwise; rename it to pytorch_model.bin if it is a state dict"],
   ["model-00001-of-00002.safetensors", "a part; model.safetensors.index.json is missing"],
   ["pytorch_model-00001-of-00002.bin", "a part; pytorch_model.bin.index.json is missing"],
   ["adapter_model.safetensors", "an adapter, which needs its base model"],

@@ -36,6 +36,16 @@ describe("openFolder", () => {
     expect(range.buffer.byteLength).toBe(2);
   });
 
+  it("refuses a link that leads nowhere, which is no absent file", async () => {
+    await symlink("../blobs/gone", join(root, "modules.json"));
+    const folder = await openFolder(root);
+    for (const asked of [folder.has("modules.json"), folder.size("modules.json"), folder.read("modules.json")]) {
+      await expect(asked).rejects.toThrow(FileError);
+      await expect(asked).rejects.toThrow("modules.json is a link to ../blobs/gone, which does not exist");
+    }
+    expect(await folder.has("config.json")).toBe(false);
+  });
+
   it("reads a range at the end of a file far larger than memory", async () => {
     const size = 2 ** 40;
     await writeFile(join(root, "sparse.bin"), "");

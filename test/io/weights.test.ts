@@ -24,6 +24,8 @@ it("that are there in another form are named", async () => {
   const { message, remedy } = await missingWeights(other);
   expect(message).toMatch(/: tf_model.h5 is weights of TensorFlow, onnx\/model.onnx is an ONNX graph\.$/);
   expect(remedy).toContain("save_pretrained");
+  for (const file of ["bert_model.ckpt.index", "rust_model.ot", "model.pt"])
+    await expect(openWeights(folder({ "config.json": "{}", [file]: "x" }))).rejects.toThrow(`: ${file} is `);
 });
 
 it("in several files are read as one", async () => {
