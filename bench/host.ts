@@ -11,15 +11,14 @@ import type { Device } from "../src/gpu/device.ts";
 import { openDevice } from "../src/gpu/node.ts";
 import type { FloatType } from "../src/kernels/language/operation.ts";
 import type { TransformerConfig } from "../src/nn/architectures/architecture.ts";
-import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { TrainingStep } from "../src/simcse/training/step/training-step.ts";
 import type { BenchTable } from "./measure.ts";
-import { benchDtypes, benchModels, bertConfig, syntheticSentences } from "./models.ts";
+import { benchDtypes, benchModels, bertConfig, stepExamples, stepOptions, stepTokens, syntheticSentences } from "./models.ts";
 import type { Bench } from "./open-bench.ts";
+import { median as medianOf, quantile } from "./quantile.ts";
 
 const batchSize = 64;
-const tokens = 32;
 
 const narrow = (layers: number) =>
   bertConfig({
@@ -83,14 +82,8 @@ interface Subject {
 
 async function row({ device, ends }: Watch, { name, config, dtype, pace }: Subject): Promise<string[]> {
   const model = await SimCseModel.allocate(device, config, { training: true, mlp: true, halves: dtype === "f16" });
-  const step = await TrainingStep.create(model, {
-    batchSize,
-    maxLength: tokens,
-    pooler: "cls",
-    loss: infoNce({ temperature: 0.05 }),
-    seed: 42,
-  });
-  const batch = syntheticSentences(batchSize, tokens).map((ids) => ({ sentences: [ids, ids] }));
+  const step = await TrainingStep.create(model, stepOptions(batchSize));
+  const batch = stepExamples(syntheticSentences(batchSize, stepTokens));
   const whole: number[] = [];
   const ofParts = parts.map((): number[] => []);
   for (let update = 1; update <= pace.warmUp + pace.steps; update++) {
@@ -110,15 +103,14 @@ async function row({ device, ends }: Watch, { name, config, dtype, pace }: Subje
   const dispatches = step.program.dispatches.length;
   step.close();
   model.close();
-  const quantile = (times: readonly number[], part: number) => times.toSorted((a, b) => a - b)[Math.floor(times.length * part)]!;
-  const [lowest, median] = [quantile(whole, 0.1), quantile(whole, 0.5)];
+  const [lowest, median] = [quantile(whole, 0.1), medianOf(whole)];
   return [
     name,
     String(dispatches),
     median.toFixed(2),
     lowest.toFixed(2),
     `${((1000 * lowest) / dispatches).toFixed(1)} to ${((1000 * median) / dispatches).toFixed(1)}`,
-    ...ofParts.map((times) => quantile(times, 0.5).toFixed(2)),
+    ...ofParts.map((times) => medianOf(times).toFixed(2)),
   ];
 }
 
@@ -140,7 +132,7 @@ export async function hostTable(bench: Bench): Promise<BenchTable> {
   }
   return {
     head: [
-      `the host's part of a step, 2 × ${batchSize} sentences × ${tokens} tokens`,
+      `the host's part of a step, 2 × ${batchSize} sentences × ${stepTokens} tokens`,
       "dispatches",
       "ms of JavaScript, median",
       "lowest tenth",

@@ -27,7 +27,7 @@ import { computesRight, isDoubtful } from "../src/tuning/self-check.ts";
 import { normals } from "../test/kernels/data.ts";
 import { wrong } from "./matmul.ts";
 import { type BenchTable, measureKernels, percent, short, timeCells, workOf } from "./measure.ts";
-import { syntheticSentences } from "./models.ts";
+import { benchDtypes, syntheticSentences } from "./models.ts";
 import type { Bench } from "./open-bench.ts";
 import { scalarAdamW } from "./scalar-adamw.ts";
 
@@ -96,11 +96,10 @@ async function bothWays(
   return [benchOf(forward, "", () => true), benchOf(backward, ", gradient", (operation) => !made.has(operation))];
 }
 
-async function subjects({ device, quick }: Bench): Promise<Subjects> {
-  const { software, features } = device.capabilities;
-  // A software adapter emulates f16.
-  const dtypes: FloatType[] = features.has("shader-f16") && !software ? ["f32", "f16"] : ["f32"];
-  const count = quick ? 2 ** 20 : software ? 2 ** 22 : 2 ** 26;
+async function subjects(bench: Bench): Promise<Subjects> {
+  const { device, quick } = bench;
+  const dtypes = benchDtypes(bench);
+  const count = quick ? 2 ** 20 : device.capabilities.software ? 2 ** 22 : 2 ** 26;
   const layers = await Promise.all(dtypes.map((dtype) => layerKernels(device, dtype)));
   const attentions = await Promise.all(dtypes.map((dtype) => attentionKernels(device, dtype)));
   return {

@@ -3,13 +3,11 @@
  *
  *     load-round FOLDER
  */
-import { compile } from "../src/autograd/program.ts";
 import { readJson } from "../src/io/folder.ts";
 import { openFolder } from "../src/io/folder-node.ts";
 import { inspectWeights, loadWeights, readConfig } from "../src/simcse/checkpoint/checkpoint.ts";
-import { BatchPacker, declareBatch, tableSizes } from "../src/simcse/model/batch.ts";
+import { EncoderProgram } from "../src/simcse/embedding/encoder-program.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
-import { poolSentences } from "../src/simcse/model/poolers.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
 
 export interface Load {
@@ -65,20 +63,14 @@ function watchMemory(): { stop: () => number } {
 
 /** The largest difference of an element between the model's vectors and PyTorch's. */
 async function compare(model: SimCseModel, { sentences, vectors }: Vectors): Promise<number> {
-  const tokens = sentences.reduce((sum, { length }) => sum + length, 0);
-  const capacity = { sentences: sentences.length, tokens, ...tableSizes(model.config) };
-  const program = await compile(model.device, (tape) => {
-    const batch = declareBatch(tape, capacity, { indices: false });
-    return {
-      vectors: poolSentences("cls", model.modules.transformer.forward(batch, { training: false, rows: "first" }), batch, model.mlp),
-    };
-  });
-  const packed = new BatchPacker(capacity).pack(
-    sentences.map((ids) => ({ ids, key: 0 })),
-    { indices: false },
-  );
-  program.run(packed);
-  const found = await program.read("vectors");
-  program.close();
+  const size = {
+    sentences: sentences.length,
+    tokens: sentences.flat().length,
+    longest: Math.max(...sentences.map(({ length }) => length)),
+  };
+  const encoder = await EncoderProgram.compile(model, "cls", { ...size, normalize: false });
+  const read = await encoder.submit(sentences.map((ids) => ({ ids, promptTokens: 0 })));
+  const found = await read();
+  encoder.close();
   return Math.max(...vectors.flat().map((value, i) => Math.abs(value - found[i]!)));
 }

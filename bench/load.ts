@@ -10,18 +10,19 @@ import { promisify } from "node:util";
 import { openFolder } from "../src/io/folder-node.ts";
 import type { Load } from "./load-round.ts";
 import type { BenchTable } from "./measure.ts";
+import type { Bench } from "./open-bench.ts";
 import { programArguments } from "./own-program.ts";
 import { runInPython } from "./pythons.ts";
 
 const head = ["BERT-base, pytorch_model.bin, load", "MB", "s", "of it opening", "peak MB beyond the GPU's copy", "× the file"];
 
-export async function loadTable(rounds = 3): Promise<BenchTable> {
+export async function loadTable({ quick }: Bench): Promise<BenchTable> {
   const path = await mkdtemp(join(tmpdir(), "simcse-load-"));
   try {
     const script = resolve("bench/load_checkpoint.py");
     if (runInPython(script, [path]) === null)
       return { head, rows: [], note: "Loading: needs a Python with PyTorch, which makes the checkpoint." };
-    return await measureLoading(path, rounds);
+    return await measureLoading(path, quick ? 1 : 3);
   } finally {
     await rm(path, { recursive: true });
   }

@@ -1,6 +1,6 @@
 /** What runs of benchmarks say: the heading of results, which names the machine, and their progress. */
 import { cpus, loadavg } from "node:os";
-import { describeCeilings } from "../src/autograd/profile.ts";
+import { ceilingsLine } from "../src/autograd/profile.ts";
 import type { Bench } from "./open-bench.ts";
 
 /** On stderr, with the seconds since the process began. */
@@ -17,9 +17,7 @@ export function circumstances({ device, ceilings, quick }: Bench): string {
     `${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0]!.model.trim()}, Node ${process.version}${quick ? ", a quick trial" : ""}`,
     "",
     `- adapter: ${[vendor, architecture, description].filter(Boolean).join(", ")}; ${features.join(", ")}`,
-    `- measured ceilings: ${Object.entries(describeCeilings(ceilings))
-      .map(([name, value]) => `${name} ${value}`)
-      .join(", ")}`,
+    `- measured ceilings: ${ceilingsLine(ceilings)}`,
     `- load of the machine when it began: ${busy.toFixed(1)} on ${cpus().length} cores${busy > cpus().length / 2 ? ", so other work shared them: compare ratios of one table, and no times" : ""}`,
   ].join("\n");
 }

@@ -13,6 +13,7 @@ import { matmul } from "../src/kernels/matmul/matmul.ts";
 import { contenderOf } from "../src/tuning/measure.ts";
 import { integers, normals } from "../test/kernels/data.ts";
 import { type BenchTable, measureKernels, percent, short, timeCells, workOf } from "./measure.ts";
+import { benchDtypes } from "./models.ts";
 import type { Bench } from "./open-bench.ts";
 
 interface Product {
@@ -127,12 +128,10 @@ export const wrong = "WRONG";
 export async function matmulTable(bench: Bench): Promise<BenchTable> {
   const { device, ceilings } = bench;
   const rows: string[][] = [];
-  // A software adapter emulates f16, so its f16 products are tested but not benchmarked.
-  const dtypes: FloatType[] = device.capabilities.features.has("shader-f16") && !device.capabilities.software ? ["f32", "f16"] : ["f32"];
   for (const product of products(bench)) {
     const { name, layout, m, n, k } = product;
     const [a, b] = [normals(m * k, 3), normals(k * n, 4)];
-    for (const dtype of dtypes) {
+    for (const dtype of benchDtypes(bench)) {
       const list = await candidates(device, product, dtype);
       const isMatmul = (operation: string) => operation === "matmul";
       for (const { program } of list) program.run({ inputs: { a, b } });

@@ -136,7 +136,4 @@ async function run(): Promise<void> {
   console.log(markdown(["trained on", "seed", ...metrics, "time with evaluation"], rows));
 }
 
-await run().catch((error: unknown) => {
-  reportFailure(error, { debug: false });
-  process.exitCode = 1;
-});
+await run().catch((error: unknown) => reportFailure(error, { debug: true }));

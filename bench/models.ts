@@ -1,6 +1,7 @@
 /** The models and batches that benchmarks of whole steps run on. */
 import type { FloatType } from "../src/kernels/language/operation.ts";
 import { parseConfig } from "../src/nn/architectures/architectures.ts";
+import { infoNce } from "../src/simcse/losses/infonce.ts";
 import type { Bench } from "./open-bench.ts";
 
 export interface BenchModel {
@@ -28,6 +29,16 @@ export const benchDtypes = ({ device }: Bench): readonly FloatType[] =>
   device.capabilities.features.has("shader-f16") && !device.capabilities.software ? ["f32", "f16"] : ["f32"];
 
 export const bertConfig = ({ config }: BenchModel) => parseConfig("bench", { model_type: "bert", max_position_embeddings: 512, ...config });
+
+/** Tokens of a sentence in a training step. */
+export const stepTokens = 32;
+
+/** What a training step of so many sentences is created with. */
+export const stepOptions = (batchSize: number) =>
+  ({ batchSize, maxLength: stepTokens, pooler: "cls", loss: infoNce({ temperature: 0.05 }), seed: 42 }) as const;
+
+/** The examples of such a step: each sentence is embedded twice. */
+export const stepExamples = (ids: readonly (readonly number[])[]) => ids.map((sentence) => ({ sentences: [sentence, sentence] }));
 
 /** Sentences of `tokens` ids each, spread over the vocabulary. */
 export function syntheticSentences(count: number, tokens: number): number[][] {

@@ -3,6 +3,7 @@ import type { Device } from "../src/gpu/device.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import { VectorIndex } from "../src/simcse/search/vector-index.ts";
 import { type BenchTable, measure } from "./measure.ts";
+import type { Bench } from "./open-bench.ts";
 import { runInPython } from "./pythons.ts";
 
 const dimension = 768;
@@ -48,9 +49,10 @@ function build(device: Device, precision: Precision, count: number): VectorIndex
   return index;
 }
 
-export async function searchTable(device: Device, rounds = 5): Promise<BenchTable> {
+export async function searchTable({ device, quick }: Bench): Promise<BenchTable> {
+  const rounds = quick ? 1 : 5;
   const rows: string[][] = [];
-  for (const { count, measured } of sizes) {
+  for (const { count, measured } of quick ? sizes.slice(0, 1) : sizes) {
     const baseline = queryCounts.map((queries) => numpyMilliseconds(count, queries, rounds));
     rows.push([
       `${count.toLocaleString("en")}, NumPy f32, CPU`,

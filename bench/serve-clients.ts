@@ -1,9 +1,11 @@
 /** Clients of bench/serve.ts, in a separate process: each sends its next request as soon as it is answered, until the time is over. Prints the results as JSON. */
 import { Agent, request } from "node:http";
+import { quantile } from "./quantile.ts";
 import { benchSentence } from "./sentences.ts";
 
 const [url, clients, sentences, seconds] = process.argv.slice(2) as [string, string, string, string];
 const agent = new Agent({ keepAlive: true, maxSockets: Number(clients) });
+
 function ask(body: string): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const sent = request(`${url}/v1/embeddings`, { method: "POST", agent, headers: { "Content-Type": "application/json" } }, (response) => {
@@ -35,14 +37,12 @@ const began = performance.now();
 await Promise.all(Array.from({ length: Number(clients) }, (_, number) => client(number)));
 const elapsed = (performance.now() - began) / 1000;
 agent.destroy();
-const sorted = result.latencies.sort((a, b) => a - b);
-const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
 console.log(
   JSON.stringify({
     rate: result.answered / elapsed,
     answered: result.answered,
     lost: result.lost,
-    p50: quantile(0.5),
-    p99: quantile(0.99),
+    p50: quantile(result.latencies, 0.5),
+    p99: quantile(result.latencies, 0.99),
   }),
 );

@@ -16,7 +16,9 @@ import { createApp } from "../tools/server/app.ts";
 import { serveHttp } from "../tools/server/serve-http.ts";
 import type { BenchTable } from "./measure.ts";
 import { small } from "./models.ts";
+import type { Bench } from "./open-bench.ts";
 import { programArguments } from "./own-program.ts";
+import { median } from "./quantile.ts";
 import { benchSentence } from "./sentences.ts";
 
 const clients = 64;
@@ -75,9 +77,7 @@ async function libraryRate(simcse: SimCSE): Promise<number> {
   return (done / (performance.now() - began)) * 1000;
 }
 
-const middle = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-
-export async function serveTable(device: Device): Promise<BenchTable> {
+export async function serveTable({ device }: Bench): Promise<BenchTable> {
   const simcse = await SimCSE.loadFrom(device, await modelFolder(device));
   const limits = { inputs: 2048, characters: 50_000, bodyBytes: 2 ** 21, waiting: 8192 };
   const app = createApp({ model: simcse, names: ["bench"], searchable: false, examples: [], limits, log: console.error });
@@ -100,15 +100,15 @@ export async function serveTable(device: Device): Promise<BenchTable> {
   simcse.close();
   const rows = sentencesPerRequest.map((sentences, i) => [
     `${clients} clients, ${sentences} ${sentences === 1 ? "sentence" : "sentences"} a request`,
-    middle(served[i]!.map(({ rate }) => rate)).toFixed(0),
-    middle(ratios[i]!).toFixed(2),
-    middle(served[i]!.map(({ p50 }) => p50)).toFixed(0),
-    middle(served[i]!.map(({ p99 }) => p99)).toFixed(0),
+    median(served[i]!.map(({ rate }) => rate)).toFixed(0),
+    median(ratios[i]!).toFixed(2),
+    median(served[i]!.map(({ p50 }) => p50)).toFixed(0),
+    median(served[i]!.map(({ p99 }) => p99)).toFixed(0),
     String(served[i]!.reduce((sum, { lost }) => sum + lost, 0)),
   ]);
   return {
     head: ["BERT of 2 layers, hidden 128", "sentences/s", "of the library's own", "ms, median", "ms, 99th of 100", "lost"],
-    rows: [["the library by itself", middle(library).toFixed(0), "1", "", "", ""], ...rows],
+    rows: [["the library by itself", median(library).toFixed(0), "1", "", "", ""], ...rows],
     note: `Medians of ${rounds} rounds of ${seconds} s, each beside a round of the library by itself; the process, device included, took at most ${(memory / 1e6).toFixed(0)} MB.`,
   };
 }

@@ -31,8 +31,8 @@ export const benchTables: Readonly<Record<string, (bench: Bench) => Promise<read
   tuning: async (bench) => [await tuningTable(bench)],
   encode: encodeTables,
   compilers: (bench) => compilerTables(bench),
-  load: async ({ quick }) => [await loadTable(quick ? 1 : 3)],
-  search: async ({ device, quick }) => [await searchTable(device, quick ? 1 : 5)],
+  load: async (bench) => [await loadTable(bench)],
+  search: async (bench) => [await searchTable(bench)],
   // Imported here, because only the server needs the packages of HTTP.
-  serve: async ({ device }) => [await (await import("./serve.ts")).serveTable(device)],
+  serve: async (bench) => [await (await import("./serve.ts")).serveTable(bench)],
 };

@@ -1,17 +1,18 @@
-/**
- * Tokenizers against the official library: `tsx bench/tokenizers.ts cases.json…`, with files made by test/golden/tokenizer_definitions.py.
- *
- * Prints how many definitions and texts have the official ids, which were refused and why, and every difference.
- */
+/** Tokenizers against the official library: `npx tsx bench/tokenizers.ts cases.json…`, with files made by test/golden/tokenizer_definitions.py. */
 import { readFileSync } from "node:fs";
+import { Command } from "commander";
 import { type Comparison, compare, type DefinitionCases } from "../test/io/tokenizer/differential.ts";
 
 /** Maximum number of differences that are printed in full. */
 const SHOWN = 20;
 
+const { args: files } = new Command("tokenizers")
+  .description("Prints how many definitions and texts have the official ids, which were refused and why, and every difference.")
+  .argument("<cases.json...>", "definitions with texts and their official ids")
+  .parse();
 const reasons = new Map<string, number>();
 let [definitions, taken, texts, refusedTexts, differing] = [0, 0, 0, 0, 0];
-for (const file of process.argv.slice(2)) {
+for (const file of files) {
   const cases = JSON.parse(readFileSync(file, "utf8")) as DefinitionCases;
   for (const one of cases.cases) {
     const { equal, refused, refusal, differences }: Comparison = await compare(cases, one);

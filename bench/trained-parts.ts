@@ -1,15 +1,13 @@
 /** A training step of all parameters, of some parts, and of adapters: the memory that BERT-base takes, as planned for a GPU, and the time of a small model. */
 import { loraTargets } from "../src/nn/lora.ts";
-import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { type ModelOptions, SimCseModel } from "../src/simcse/model/model.ts";
 import { planTrainingStep, TrainingStep } from "../src/simcse/training/step/training-step.ts";
 import { type BenchTable, measure, timeCells } from "./measure.ts";
-import { base, bertConfig, small, syntheticSentences } from "./models.ts";
+import { base, bertConfig, small, stepExamples, stepOptions, stepTokens, syntheticSentences } from "./models.ts";
 import type { Bench } from "./open-bench.ts";
 
 const batchSize = 32;
-const tokens = 32;
-const step = { batchSize, maxLength: tokens, pooler: "cls", loss: infoNce({ temperature: 0.05 }), seed: 42 } as const;
+const step = stepOptions(batchSize);
 
 type Parts = Pick<ModelOptions, "freeze" | "lora">;
 
@@ -43,7 +41,7 @@ export function memoryTable({ device }: Bench): BenchTable {
   );
   return {
     head: [
-      `BERT-base, 2 × ${batchSize} sentences × ${tokens} tokens`,
+      `BERT-base, 2 × ${batchSize} sentences × ${stepTokens} tokens`,
       "trained parameters",
       "MB of arenas",
       "MB of the step",
@@ -62,7 +60,7 @@ export async function partsTable({ device, rounds }: Bench): Promise<BenchTable>
     using model = await SimCseModel.allocate(device, bertConfig(small), { training: true, mlp: true, ...parts });
     model.store.initialize(42);
     using training = await TrainingStep.create(model, step);
-    const batch = syntheticSentences(batchSize, tokens).map((ids) => ({ sentences: [ids, ids] }));
+    const batch = stepExamples(syntheticSentences(batchSize, stepTokens));
     let update = 0;
     const run = async () => {
       training.run(batch, ++update, 1e-4);
@@ -78,7 +76,7 @@ export async function partsTable({ device, rounds }: Bench): Promise<BenchTable>
   }
   return {
     head: [
-      `training step of ${small.name}, 2 × ${batchSize} sentences × ${tokens} tokens, f32`,
+      `training step of ${small.name}, 2 × ${batchSize} sentences × ${stepTokens} tokens, f32`,
       "trained parameters",
       "ms",
       "spread",

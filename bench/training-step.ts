@@ -1,14 +1,11 @@
 /** The training step of SimCSE, in f32 and in mixed precision. */
 import type { FloatType } from "../src/kernels/language/operation.ts";
-import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { TrainingStep } from "../src/simcse/training/step/training-step.ts";
 import { type Timing, timingOf } from "../src/tuning/measure.ts";
 import { type BenchTable, percent, short, timeCells, timesInTurns, warmUp, workOf } from "./measure.ts";
-import { type BenchModel, base, benchModels, bertConfig, syntheticSentences } from "./models.ts";
+import { type BenchModel, base, benchModels, bertConfig, stepExamples, stepOptions, stepTokens, syntheticSentences } from "./models.ts";
 import { type Bench, sayRow } from "./open-bench.ts";
-
-const tokens = 32;
 
 /** A measurement ends after so many seconds. */
 export const seconds = 3;
@@ -40,7 +37,7 @@ export interface StepWork {
 /** The works of a model. A small model is no different in large batches. */
 function worksOf({ device, quick }: Bench, model: BenchModel): StepWork[] {
   const batchSizes = device.capabilities.software || quick || model !== base ? [64] : [64, 512];
-  return batchSizes.map((batchSize) => ({ model, ids: syntheticSentences(batchSize, tokens) }));
+  return batchSizes.map((batchSize) => ({ model, ids: syntheticSentences(batchSize, stepTokens) }));
 }
 
 /** The time of a step among others, and of one that is waited for. */
@@ -65,14 +62,8 @@ async function ownRow(bench: Bench, { model, ids }: StepWork, dtype: FloatType, 
   bench.say(`${model.name}, ${dtype}, 2 × ${batchSize} sentences: compiling`);
   const simcse = await SimCseModel.allocate(device, bertConfig(model), { training: true, mlp: true, halves: dtype === "f16" });
   await simcse.copyFrom(initial);
-  const step = await TrainingStep.create(simcse, {
-    batchSize,
-    maxLength: tokens,
-    pooler: "cls",
-    loss: infoNce({ temperature: 0.05 }),
-    seed: 42,
-  });
-  const batch = ids.map((sentence) => ({ sentences: [sentence, sentence] }));
+  const step = await TrainingStep.create(simcse, stepOptions(batchSize));
+  const batch = stepExamples(ids);
   const hostTimes: number[] = [];
   let update = 0;
   const run = (steps: number) => async () => {
@@ -152,6 +143,6 @@ export async function trainingStepTable(bench: Bench, peers?: StepPeers): Promis
   return {
     head,
     rows: [...rows.values()].flat(),
-    note: `Tokens: those that were computed, both views of each sentence of ${tokens}; PyTorch gets the same ids. Ms: ${inARow}; alone: one step that is waited for. The median of at most ${bench.rounds} rounds, which ended after ${seconds} s; PyTorch's are measured after ours. Of ceiling: the time that all kernels take at least, one after another, of the ms. One submit a step. MB: what the plan allocates, parameters and optimiser state. The first loss is that of the same weights, sentences and masks in each dtype.`,
+    note: `Tokens: those that were computed, both views of each sentence of ${stepTokens}; PyTorch gets the same ids. Ms: ${inARow}; alone: one step that is waited for. The median of at most ${bench.rounds} rounds, which ended after ${seconds} s; PyTorch's are measured after ours. Of ceiling: the time that all kernels take at least, one after another, of the ms. One submit a step. MB: what the plan allocates, parameters and optimiser state. The first loss is that of the same weights, sentences and masks in each dtype.`,
   };
 }

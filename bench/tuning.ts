@@ -2,26 +2,21 @@
  * How long a training step takes to create on first use, with nothing remembered and all kernels compiled anew: with variants only checked, as
  * without a tuner, and with variants measured.
  */
-
-import { infoNce } from "../src/simcse/losses/infonce.ts";
 import { SimCseModel } from "../src/simcse/model/model.ts";
 import { TrainingStep } from "../src/simcse/training/step/training-step.ts";
 import { Autotuner } from "../src/tuning/autotuner.ts";
 import { openAdapter } from "../tools/setup/open-adapter.ts";
 import type { BenchTable } from "./measure.ts";
-import { type BenchModel, benchModels, bertConfig } from "./models.ts";
+import { type BenchModel, benchDtypes, benchModels, bertConfig, stepOptions } from "./models.ts";
 import type { Bench } from "./open-bench.ts";
-
-const options = { batchSize: 64, maxLength: 32, pooler: "cls", loss: infoNce({ temperature: 0.05 }), seed: 42 } as const;
 
 export async function tuningTable(bench: Bench): Promise<BenchTable> {
   const rows: string[][] = [];
-  const { features, software } = bench.device.capabilities;
   // A software adapter is trusted, so nothing is checked there.
-  const ways = software ? [true] : [false, true];
+  const ways = bench.device.capabilities.software ? [true] : [false, true];
   for (const model of benchModels(bench)) {
-    for (const halves of features.has("shader-f16") && !software ? [false, true] : [false]) {
-      for (const measure of ways) rows.push([`${model.name}, ${halves ? "f16" : "f32"}`, ...(await firstUse(model, halves, measure))]);
+    for (const dtype of benchDtypes(bench)) {
+      for (const measure of ways) rows.push([`${model.name}, ${dtype}`, ...(await firstUse(model, dtype === "f16", measure))]);
     }
   }
   return {
@@ -39,7 +34,7 @@ async function firstUse(model: BenchModel, halves: boolean, measure: boolean): P
   using simcse = await SimCseModel.allocate(device, bertConfig(model), { training: true, mlp: true, halves, tuning });
   const { pipelines, submits } = device.counters;
   const start = performance.now();
-  using _ = await TrainingStep.create(simcse, options);
+  using _ = await TrainingStep.create(simcse, stepOptions(64));
   const seconds = (performance.now() - start) / 1000;
   const { counters } = device;
   return [

@@ -1,4 +1,5 @@
 /** Peers side by side: each in its process, all of them prepared, then measured in alternating rounds, so that noise affects all equally. */
+import { median } from "../quantile.ts";
 import type { Peer } from "./peer.ts";
 import { RemotePeer } from "./remote.ts";
 
@@ -77,8 +78,4 @@ export async function alternate(
   return new Map(
     [...measured].map(([entrant, numbers]) => [entrant, entrant.failure === null && numbers.length > 0 ? median(numbers) : null]),
   );
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
 }

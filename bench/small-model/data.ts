@@ -9,6 +9,7 @@
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { Command } from "commander";
 import { readExamples } from "../../src/io/examples-node.ts";
 
 /** How much is taken of each source, from its beginning. */
@@ -17,8 +18,7 @@ const sizes = { wikipedia: 30_000, captionTexts: 40_000, captionPairs: 5_000 };
 const heldOut = { search: 1_000, searchDev: 200 };
 
 const source = resolve(process.env.SIMCSE_DATA ?? "../shared/data");
-const [folder] = process.argv.slice(2);
-if (folder === undefined) throw new Error("Name the folder to write into.");
+const [folder] = new Command("data").argument("<folder>", "where the files are written").parse().args as [string];
 
 const lines = async (path: string, encoding: BufferEncoding = "utf8") =>
   (await readFile(join(source, path), encoding))

@@ -6,15 +6,18 @@
  * All other files are those of SECOND.
  */
 import { resolve } from "node:path";
+import { Command } from "commander";
 import { openFolder, writeFilesInto } from "../../src/io/folder-node.ts";
 import { bytesOf } from "../../src/io/formats/bytes.ts";
 import { encodeSafetensors } from "../../src/io/weights/safetensors.ts";
 import { missingWeights, openWeights } from "../../src/io/weights.ts";
 import { openConvertible, sentenceTransformersFiles } from "../../src/simcse/checkpoint/convert.ts";
 
-const [first, second, folder] = process.argv.slice(2);
-if (first === undefined || second === undefined || folder === undefined)
-  throw new Error("Name the two models and the folder to write into.");
+const [first, second, folder] = new Command("mean")
+  .argument("<first>", "a model")
+  .argument("<second>", "the other one, whose other files are kept")
+  .argument("<folder>", "where the model is written")
+  .parse().args as [string, string, string];
 
 const weightsOf = async (path: string) => {
   const model = await openFolder(resolve(path));

@@ -80,3 +80,9 @@ export function describeCeilings({ f32, f16, matrix, bandwidth }: Ceilings): Rec
     copy: `${billions(bandwidth)} GB/s`,
   };
 }
+
+/** The ceilings in one line: `f32 66,900 GFLOP/s, copy 4.1 GB/s`. */
+export const ceilingsLine = (ceilings: Ceilings): string =>
+  Object.entries(describeCeilings(ceilings))
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");

@@ -1,7 +1,7 @@
 /** `--profile` of `train` and `encode`: a table of time by kernel beside the adapter's measured ceilings, and a trace for Perfetto. */
 import { resolve } from "node:path";
 import Table from "cli-table3";
-import { describeCeilings, type KernelRow, profileByKernel } from "../../src/autograd/profile.ts";
+import { ceilingsLine, type KernelRow, profileByKernel } from "../../src/autograd/profile.ts";
 import { Profiler } from "../../src/autograd/profiler.ts";
 import { chromeTrace } from "../../src/autograd/trace.ts";
 import { measureCeilings } from "../../src/gpu/ceilings.ts";
@@ -24,11 +24,10 @@ export function startProfiler(device: Device, path: string, say: (text: string) 
       const ceilings = await measureCeilings(device);
       const rows = profileByKernel(profiles, ceilings);
       await writeFileAtomically(resolve(path), `${JSON.stringify(chromeTrace(profiles, device.name, ceilings))}\n`);
-      const measured = Object.entries(describeCeilings(ceilings)).map(([name, value]) => `${name} ${value}`);
       const total = rows.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
       say(
         [
-          `${total.toFixed(1)} ms in kernels a step, of ${profiles.length} profiled; measured ceilings: ${measured.join(", ")}`,
+          `${total.toFixed(1)} ms in kernels a step, of ${profiles.length} profiled; measured ceilings: ${ceilingsLine(ceilings)}`,
           formatProfile(rows, process.stderr.columns ?? 80),
           `trace: ${path} (open it at ui.perfetto.dev)`,
         ].join("\n"),

@@ -5,7 +5,7 @@ import { matmulTable } from "../../bench/matmul.ts";
 import { type BenchTable, formatTable } from "../../bench/measure.ts";
 import { type Bench, openBench } from "../../bench/open-bench.ts";
 import { trainingStepTable } from "../../bench/training-step.ts";
-import { describeCeilings } from "../../src/autograd/profile.ts";
+import { ceilingsLine } from "../../src/autograd/profile.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import type { BenchmarkName } from "./benchmark-names.ts";
 import { byId, make } from "./dom.ts";
@@ -53,12 +53,11 @@ export async function showBenchmarks(device: Device, names: readonly BenchmarkNa
 
 /** What the figures belong to: the adapter first. */
 function headingOf({ device, ceilings, quick }: Bench): string[] {
-  const best = Object.entries(describeCeilings(ceilings)).map(([name, value]) => `${name} ${value}`);
   return [
     device.name,
     `${new Date().toISOString().slice(0, 10)}${quick ? ", small sizes and few rounds" : ""}`,
     navigator.userAgent,
-    `measured ceilings: ${best.join(", ")}`,
+    `measured ceilings: ${ceilingsLine(ceilings)}`,
   ];
 }
 

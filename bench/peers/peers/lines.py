@@ -1,4 +1,4 @@
-"""The Python side of python-process.ts: a line of JSON in, a line of JSON out."""
+"""The Python side of python-peer.ts: a line of JSON in, a line of JSON out."""
 
 import base64
 import json

@@ -4,18 +4,19 @@ import numpy as np
 
 from lines import encoded, operand, serve
 
-operands, last = [], None
 
+class Product:
+    def kernel(self, op, operands, epsilon):
+        self.a, self.b = [operand(**one) for one in operands]
+        return {}
 
-def kernel(op, operands, epsilon):
-    globals()["operands"] = [operand(**one) for one in operands]
-    return {}
+    def run(self, times):
+        for _ in range(times):
+            self.last = self.a @ self.b
+        return {}
 
-
-def run(times):
-    for _ in range(times):
-        globals()["last"] = operands[0] @ operands[1]
-    return {}
+    def result(self):
+        return {"y": encoded(self.last)}
 
 
 def blas():
@@ -26,4 +27,5 @@ def blas():
 
 if "openblas" not in blas():
     raise SystemExit(f"numpy uses {blas()} and not OpenBLAS: install libopenblas0-pthread")
-serve(f"numpy {np.__version__}", {"kernel": kernel, "run": run, "result": lambda: {"y": encoded(last)}})
+product = Product()
+serve(f"numpy {np.__version__}", {"kernel": product.kernel, "run": product.run, "result": product.result})

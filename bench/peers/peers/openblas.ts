@@ -1,9 +1,9 @@
 /** OpenBLAS through numpy, in a separate Python process (`openblas.py`): the speed of these cores in matrix products. */
 import type { OpenPeer } from "../peer.ts";
-import { PythonProcess } from "../python-process.ts";
+import { PythonPeer } from "../python-peer.ts";
 import { pythonKernel } from "./python-kernel.ts";
 
 export async function open(): Promise<OpenPeer> {
-  const { python, version } = await PythonProcess.start("openblas.py");
+  const { python, version } = await PythonPeer.start("openblas.py");
   return { version, kernel: async (work) => (work.op === "matmul" ? pythonKernel(python, work) : null) };
 }

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 
 import torch
 from torch.nn import functional as F
@@ -72,10 +71,9 @@ class Session:
         return {}
 
     def run(self, times):
-        start = time.perf_counter()
         for _ in range(times):
             self.last = self.compute(*self.operands)
-        return {"seconds": time.perf_counter() - start}
+        return {}
 
     def result(self):
         return {"y": encoded(self.last.numpy())}

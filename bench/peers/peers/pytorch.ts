@@ -2,13 +2,13 @@
 import { join } from "node:path";
 import { safetensorsFile } from "../model-folder.ts";
 import type { OpenPeer } from "../peer.ts";
-import { decodeFloats, PythonProcess } from "../python-process.ts";
+import { decodeFloats, PythonPeer } from "../python-peer.ts";
 import { adam, config, sentences, temperature } from "../work.ts";
 import { pythonKernel } from "./python-kernel.ts";
 
 export async function open(folder: string): Promise<OpenPeer> {
   const shape = [config.hidden_size, config.num_hidden_layers, config.num_attention_heads];
-  const { python, version } = await PythonProcess.start("pytorch.py", join(folder, safetensorsFile), ...shape.map(String));
+  const { python, version } = await PythonPeer.start("pytorch.py", join(folder, safetensorsFile), ...shape.map(String));
   return {
     version,
     async trainer(dropout) {

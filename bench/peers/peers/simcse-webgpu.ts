@@ -4,12 +4,12 @@ import { openDevice } from "../../../src/gpu/node.ts";
 import { f32, type Value } from "../../../src/kernels/language/operation.ts";
 import { layerNorm } from "../../../src/kernels/layer-norm.ts";
 import { matmul } from "../../../src/kernels/matmul/matmul.ts";
+import { softmax } from "../../../src/kernels/softmax.ts";
 import { adamWDefaults } from "../../../src/nn/adamw.ts";
 import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { EncoderProgram } from "../../../src/simcse/embedding/encoder-program.ts";
 import { infoNce } from "../../../src/simcse/losses/infonce.ts";
-import { BatchPacker, declareBatch } from "../../../src/simcse/model/batch.ts";
 import { SimCseModel } from "../../../src/simcse/model/model.ts";
-import { poolSentences } from "../../../src/simcse/model/poolers.ts";
 import { TrainingStep } from "../../../src/simcse/training/step/training-step.ts";
 import type { Kernel, OpenPeer } from "../peer.ts";
 import { countGpuCalls } from "../webgpu-node.ts";
@@ -66,31 +66,13 @@ export async function open(): Promise<OpenPeer> {
     },
     async encoder() {
       const model = await loadModel({ training: false, dropout: 0 });
-      const capacity = {
-        sentences: batchSize,
-        tokens: batchSize * tokensPerSentence,
-        longest: tokensPerSentence,
-        vocabulary: config.vocab_size,
-        positions: config.max_position_embeddings,
-      };
-      const program = await compile(device, (tape) => {
-        const batch = declareBatch(tape, capacity, { indices: false });
-        return {
-          embeddings: poolSentences("cls", model.modules.transformer.forward(batch, { training: false, rows: "first" }), batch, model.mlp),
-        };
-      });
-      const packer = new BatchPacker(capacity);
-      const batch = sentences().map((ids, key) => ({ ids, key }));
-      return {
-        encode() {
-          program.run(packer.pack(batch, { indices: false }));
-          return program.read("embeddings");
-        },
-      };
+      const size = { sentences: batchSize, tokens: batchSize * tokensPerSentence, longest: tokensPerSentence, normalize: false };
+      const encoder = await EncoderProgram.compile(model, "cls", size);
+      const batch = sentences().map((ids) => ({ ids, promptTokens: 0 }));
+      return { encode: async () => (await encoder.submit(batch))() };
     },
     async kernel(work) {
       const record = recipes[work.op];
-      if (record === null) return null;
       const tensors = operands(work);
       const program = await compile(device, (tape) => ({
         y: record(tensors.map(({ shape }, i) => tape.input(`operand ${i}`, f32(...shape)) as Value)),
@@ -108,9 +90,8 @@ export async function open(): Promise<OpenPeer> {
   };
 }
 
-/** There is no separate softmax here: it is part of the kernels of attention and of the loss. */
-const recipes: Record<KernelWork["op"], ((operands: Value[]) => Value) | null> = {
+const recipes: Record<KernelWork["op"], (operands: Value[]) => Value> = {
   matmul: ([a, b]) => matmul(a!, b!, "nn"),
   layerNorm: ([x, weight, bias]) => layerNorm(x!, weight!, bias!, layerNormEpsilon),
-  softmax: null,
+  softmax: ([x]) => softmax(x!),
 };
