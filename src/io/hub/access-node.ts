@@ -68,25 +68,35 @@ function savedToken(): string | undefined {
   }
 }
 
-/** Why a request failed. fetch only says that it did; the reason is in its cause. */
+/** Why a request failed. fetch only says that it did; the reason is in its cause, or in an error for each address that was tried. */
 export function reasonOf(error: unknown): string {
   const cause = causeOf(error);
-  return cause instanceof Error ? cause.message || cause.name : String(cause);
+  if (!(cause instanceof Error)) return String(cause);
+  return cause.message || attemptsOf(cause).map(reasonOf).join(", ") || cause.name;
 }
 
 const causeOf = (error: unknown): unknown => (error instanceof Error && error.cause instanceof Error ? error.cause : error);
 
+/** The errors of a connection's attempts, one for each address of the server. */
+const attemptsOf = (cause: object): readonly unknown[] =>
+  "errors" in cause && Array.isArray(cause.errors) ? (cause.errors as unknown[]) : [];
+
 /** What OpenSSL calls a certificate that was not signed by one that it knows. */
 const UNKNOWN_SIGNER = /SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE/;
 
-/** What helps in a network that lets requests through only in its own way, as companies' do; null if it does not look like one. */
+/** What helps in a network that lets requests through only in its own way, as companies' do, or slowly; null if it does not look like one. */
 export function networkRemedy(error: unknown): string | null {
-  const { code } = (causeOf(error) ?? {}) as { code?: unknown };
+  const cause = causeOf(error);
+  const { code } = (cause ?? {}) as { code?: unknown };
   if (typeof code === "string" && UNKNOWN_SIGNER.test(code)) {
     return "Name the file with your network's certificate in NODE_EXTRA_CA_CERTS.";
   }
   const proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].find((name) => process.env[name]);
   // Deno and Bun use these variables by themselves.
-  if (proxy === undefined || process.env.NODE_USE_ENV_PROXY === "1" || "deno" in process.versions || "bun" in process.versions) return null;
-  return `Set NODE_USE_ENV_PROXY=1, without which Node does not use ${proxy} (from its versions 22.21 and 24 on).`;
+  const isUnused =
+    proxy !== undefined && process.env.NODE_USE_ENV_PROXY !== "1" && !("deno" in process.versions || "bun" in process.versions);
+  if (isUnused) return `Set NODE_USE_ENV_PROXY=1, without which Node does not use ${proxy} (from its versions 22.21 and 24 on).`;
+  // Node gives each address of a server a quarter of a second.
+  const isHurried = code === "ETIMEDOUT" && cause instanceof Error && attemptsOf(cause).length > 0;
+  return isHurried ? "Set NODE_OPTIONS=--network-family-autoselection-attempt-timeout=2000, and try again." : null;
 }

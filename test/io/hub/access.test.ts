@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, it, vi } from "vitest";
 import { OptionError } from "../../../src/errors.ts";
-import { networkRemedy, tokenOf } from "../../../src/io/hub/access-node.ts";
+import { networkRemedy, reasonOf, tokenOf } from "../../../src/io/hub/access-node.ts";
 import { temporaryFolder } from "../../tiny-model.ts";
 
 const home = await temporaryFolder();
@@ -57,4 +57,13 @@ it("names the variable that lets requests through a company's proxy, or past its
   expect(networkRemedy(failed("UNABLE_TO_VERIFY_LEAF_SIGNATURE"))).toContain("NODE_EXTRA_CA_CERTS");
   vi.stubEnv("NODE_USE_ENV_PROXY", "1");
   expect(networkRemedy(failed("ENOTFOUND"))).toBeNull();
+});
+
+it("gives the reason of each attempt to connect, and more time where Node gave up too soon", () => {
+  const attempt = (address: string) => new Error(`connect ETIMEDOUT ${address}`);
+  const all = Object.assign(new AggregateError([attempt("10.0.0.1:443"), attempt("::1:443")]), { code: "ETIMEDOUT" });
+  const failed = new TypeError("fetch failed", { cause: all });
+  expect(reasonOf(failed)).toBe("connect ETIMEDOUT 10.0.0.1:443, connect ETIMEDOUT ::1:443");
+  expect(networkRemedy(failed)).toContain("--network-family-autoselection-attempt-timeout");
+  expect(reasonOf(new TypeError("fetch failed", { cause: new AggregateError([]) }))).toBe("AggregateError");
 });
