@@ -15,17 +15,10 @@ import pathlib
 import numpy as np
 import torch
 
+from uniform import uniform
+
 torch.set_num_threads(1)
 STRENGTHS = [1e-5, 1e-4, 1e-3, 1e-2]
-
-
-def uniform(seed, n):
-    """n float64 multiples of 2^-20 in [-1, 1): the upper bits of a 32-bit linear congruential generator (Numerical Recipes)."""
-    state, values = seed, np.empty(n)
-    for i in range(n):
-        state = (1664525 * state + 1013904223) % 2**32
-        values[i] = (state >> 11) / 2**20 - 1
-    return values
 
 
 def labelled(seed, rows, dimension, classes, noise):

@@ -12,21 +12,19 @@ import warnings
 import scipy
 from scipy.stats import pearsonr, rankdata, spearmanr
 
+from uniform import integers
+
 warnings.simplefilter("ignore")  # Constant input is one of the cases.
 
 
-def uniform(seed, n):
-    """n float64 in [0, 1): a 32-bit linear congruential generator (Numerical Recipes) over 2^32."""
-    state, values = seed, []
-    for _ in range(n):
-        state = (1664525 * state + 1013904223) % 2**32
-        values.append(state / 2**32)
-    return values
+def fractions(seed, n):
+    """n float64 in [0, 1)."""
+    return [state / 2**32 for state in integers(seed, n)]
 
 
 def formula(seed, n, slope, levels, offset, scale):
-    """x uniform; y = slope·x + noise, in `levels` steps when that is not 0; both shifted and scaled."""
-    x, noise = uniform(seed, n), uniform(seed + 1, n)
+    """x uniform in [0, 1); y = slope·x + noise, in `levels` steps when that is not 0; both shifted and scaled."""
+    x, noise = fractions(seed, n), fractions(seed + 1, n)
     y = [slope * a + b for a, b in zip(x, noise)]
     if levels:
         y = [math.floor(levels * b) / levels for b in y]

@@ -1,7 +1,7 @@
 """Makes principal_components.json: principal components of vectors by NumPy's SVD in float64, for the test of src/simcse/distillation/principal-components.ts.
 
 Run with Python 3 that has NumPy: `python3 test/golden/principal_components.py`. Vectors are not stored but made on both sides from the same
-integer generator (see classifiers.py), with columns of different sizes so that no two components are alike.
+integer generator (uniform.py), with columns of different sizes so that no two components are alike.
 """
 
 import json
@@ -9,16 +9,9 @@ import pathlib
 
 import numpy as np
 
+from uniform import uniform
+
 ROWS, DIMENSION, COMPONENTS = 60, 12, 5
-
-
-def uniform(seed, n):
-    """As in classifiers.py."""
-    state, values = seed, np.empty(n)
-    for i in range(n):
-        state = (1664525 * state + 1013904223) % 2**32
-        values[i] = (state >> 11) / 2**20 - 1
-    return values
 
 
 vectors = (uniform(91, ROWS * DIMENSION).reshape(ROWS, DIMENSION) * 0.75 ** np.arange(DIMENSION) + 0.125).astype(np.float32).astype(np.float64)

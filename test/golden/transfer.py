@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from classifiers import SETTINGS, STRENGTHS, fit
+from uniform import uniform
 
 DATA = pathlib.Path(os.environ.get("SIMCSE_DATA", "../shared/data")) / "senteval"
 DIMENSION = 64
@@ -20,15 +21,11 @@ CLASSES = ["ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"]
 
 
 def word_vector(word):
-    """The FNV-1a hash of a word seeds a 32-bit linear congruential generator; its upper bits are the components."""
+    """The FNV-1a hash of a word is the seed of its components."""
     state = 0x811C9DC5
     for character in word:
         state = ((state ^ ord(character)) * 0x01000193) % 2**32
-    values = np.empty(DIMENSION, np.float32)
-    for i in range(DIMENSION):
-        state = (1664525 * state + 1013904223) % 2**32
-        values[i] = (state >> 11) / 2**20 - 1
-    return values
+    return uniform(state, DIMENSION).astype(np.float32)
 
 
 CACHE = {}

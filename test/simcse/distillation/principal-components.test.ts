@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { principalComponents, project } from "../../../src/simcse/distillation/principal-components.ts";
-import { uniform } from "../evaluation/classifiers/labelled-features.ts";
+import { uniform } from "../../uniform.ts";
 
 const golden = JSON.parse(readFileSync(new URL("../../golden/principal_components.json", import.meta.url), "utf8")) as {
   readonly rows: number;

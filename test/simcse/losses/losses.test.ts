@@ -13,7 +13,7 @@ import { matryoshka } from "../../../src/simcse/losses/matryoshka.ts";
 import { openTestDevice } from "../../device.ts";
 import { expectClose } from "../../kernels/close.ts";
 import { build, execute, tensor } from "../../kernels/run.ts";
-import { uniform } from "../evaluation/classifiers/labelled-features.ts";
+import { uniform } from "../../uniform.ts";
 
 const golden = JSON.parse(readFileSync(new URL("../../golden/losses.json", import.meta.url), "utf8")) as {
   readonly examples: number;

@@ -1,6 +1,6 @@
 /** The vectors of test/golden/embedding_tools.py, and what sentence-transformers makes of them. */
 import { readFileSync } from "node:fs";
-import { uniform } from "../evaluation/classifiers/labelled-features.ts";
+import { uniform } from "../../uniform.ts";
 
 export const golden = JSON.parse(readFileSync(new URL("../../golden/embedding_tools.json", import.meta.url), "utf8")) as {
   readonly rows: number;

@@ -1,13 +1,5 @@
 /** The data of test/golden/classifiers.py, from the same integers and the same float64 operations. */
-
-/** `uniform`: multiples of 2⁻²⁰ in [−1, 1) from a 32-bit linear congruential generator (Numerical Recipes). */
-export function uniform(seed: number, count: number): number[] {
-  let state = seed;
-  return Array.from({ length: count }, () => {
-    state = (Math.imul(1664525, state) + 1013904223) >>> 0;
-    return (state >>> 11) / 2 ** 20 - 1;
-  });
-}
+import { uniform } from "../../../uniform.ts";
 
 /** `labelled`: features, and the class of the largest of noisy linear scores. */
 export function labelledFeatures(seed: number, rows: number, dimension: number, classes: number, noise: number) {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { alignment, alignmentAndUniformity, uniformity } from "../../../../src/simcse/evaluation/metrics/alignment.ts";
+import { uniform } from "../../../uniform.ts";
 
 const vector = (...values: number[]) => Float32Array.from(values);
 
@@ -26,12 +27,8 @@ describe("uniformity", () => {
   });
 
   it("comes near −4 for random directions in many dimensions", () => {
-    let state = 1;
-    const centred = () => {
-      state = (Math.imul(1664525, state) + 1013904223) >>> 0;
-      return state / 2 ** 32 - 0.5;
-    };
-    const vectors = Array.from({ length: 60 }, () => Float32Array.from({ length: 512 }, centred));
+    const numbers = Float32Array.from(uniform(1, 60 * 512));
+    const vectors = Array.from({ length: 60 }, (_, row) => numbers.subarray(row * 512, (row + 1) * 512));
     // Squared distances are 2 ± 2/√512 (0.09), so the exponent of −4 has a spread of 0.18 and its mean a bias of 0.18²/2 = 0.016.
     expect(Math.abs(uniformity(vectors) + 4)).toBeLessThan(0.05);
   });

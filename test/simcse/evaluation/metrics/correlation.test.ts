@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../../../src/errors.ts";
 import { averageRanks, pearson, spearman } from "../../../../src/simcse/evaluation/metrics/correlation.ts";
+import { integers } from "../../../uniform.ts";
 
 type Golden = number | "inf" | null;
 interface Expected {
@@ -89,16 +90,10 @@ function toNumber(golden: Golden): number {
 
 /** `formula` of test/golden/correlation.py, operation by operation. */
 function formula({ seed, n, slope, levels, offset, scale }: Formula): { x: number[]; y: number[] } {
-  const x = uniform(seed, n);
-  const noise = uniform(seed + 1, n);
+  const x = fractions(seed, n);
+  const noise = fractions(seed + 1, n);
   const y = x.map((value, i) => slope * value + noise[i]!).map((value) => (levels ? Math.floor(levels * value) / levels : value));
   return { x: x.map((value) => offset + scale * value), y: y.map((value) => offset + scale * value) };
 }
 
-function uniform(seed: number, n: number): number[] {
-  let state = seed;
-  return Array.from({ length: n }, () => {
-    state = (Math.imul(1664525, state) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  });
-}
+const fractions = (seed: number, n: number): number[] => Array.from(integers(seed, n), (state) => state / 2 ** 32);

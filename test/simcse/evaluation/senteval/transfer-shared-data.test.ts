@@ -6,6 +6,7 @@ import { evaluateTransfer, type TransferMode, type TransferScores } from "../../
 import { loadTransfer, type TransferTaskName } from "../../../../src/simcse/evaluation/senteval/transfer.ts";
 import { openTestDevice } from "../../../device.ts";
 import { describeWithSharedData } from "../../../shared-data.ts";
+import { uniform } from "../../../uniform.ts";
 import { transferTask } from "./senteval-files.ts";
 
 const DIMENSION = 64;
@@ -79,12 +80,9 @@ async function encode(sentences: string[]): Promise<Float32Array> {
   return embeddings;
 }
 
-/** `word_vector`: the word's FNV-1a hash seeds a linear congruential generator. */
+/** `word_vector`: the word's FNV-1a hash is the seed of its components. */
 function wordVector(word: string): Float32Array {
   let state = 0x811c9dc5;
   for (const character of word) state = Math.imul(state ^ character.codePointAt(0)!, 0x01000193) >>> 0;
-  return Float32Array.from({ length: DIMENSION }, () => {
-    state = (Math.imul(1664525, state) + 1013904223) >>> 0;
-    return (state >>> 11) / 2 ** 20 - 1;
-  });
+  return Float32Array.from(uniform(state, DIMENSION));
 }

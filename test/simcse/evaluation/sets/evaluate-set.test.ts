@@ -5,7 +5,7 @@ import { evaluateOn, evaluateSet, setMetrics } from "../../../../src/simcse/eval
 import type { EvaluationSet } from "../../../../src/simcse/evaluation/sets/evaluation-set.ts";
 import { setOfExamples } from "../../../../src/simcse/evaluation/sets/read-set.ts";
 import { openTestDevice } from "../../../device.ts";
-import { uniform } from "../classifiers/labelled-features.ts";
+import { uniform } from "../../../uniform.ts";
 
 const golden = JSON.parse(readFileSync(new URL("../../../golden/own_sets.json", import.meta.url), "utf8")) as {
   readonly texts: number;
