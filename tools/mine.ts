@@ -7,7 +7,7 @@ import { collected } from "../src/simcse/embedding/chunks.ts";
 import { sideEncoders } from "../src/simcse/evaluation/side-encoders.ts";
 import { type MinedTriplet, mineHardNegatives } from "../src/simcse/search/hard-negatives.ts";
 import { type ColumnFlags, columnOptions, columnsOf } from "./cli/column-options.ts";
-import { writeExamples } from "./cli/example-file.ts";
+import { exampleWriter } from "./cli/example-file.ts";
 import { namedModel } from "./cli/find-model.ts";
 import { type ModelOptions, modelOptions, openModel } from "./cli/open-model.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
@@ -48,6 +48,7 @@ export const mineCommand = withOptions(
   options,
 ).action(async (given: MineOptions) => {
   namedModel(given);
+  const write = exampleWriter("--output", given.output, columns);
   await checkOutputs({ "--output": given.output }, { "--train_file": given.train_file, "--corpus_file": given.corpus_file });
   const pairs = await readPairs(given);
   const corpus = given.corpus_file === undefined ? [] : await readTexts(given.corpus_file);
@@ -79,7 +80,7 @@ export const mineCommand = withOptions(
         "Look deeper (--depth), lower --margin, or give more texts with --corpus_file.",
       );
     }
-    await writeExamples(given.output, columns, triplets.map(textsOf));
+    await write(triplets.map(textsOf));
     say(`${plural(triplets.length, "triplet")} in ${given.output}${without > 0 ? `; none for ${plural(without, "pair")}` : ""}`);
   } finally {
     progress.stop();

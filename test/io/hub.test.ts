@@ -259,7 +259,6 @@ describe("what is refused", () => {
     ["a gated model without a token", "lab/gated", {}, "refuses lab/gated (401)"],
     ["a wrong token", "lab/gated", { token: "hf_wrong" }, "refuses lab/gated (401)"],
     ["a hub that is not there", "lab/model", { endpoint: "http://127.0.0.1:9" }, "cannot be reached"],
-    ["an endpoint that is no address", "lab/model", { endpoint: "nowhere" }, "cannot be reached"],
   ])("%s", async (_, name, more, message) => {
     const error: unknown = await openHubFolder(name, options(more)).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(FileError);
@@ -268,6 +267,7 @@ describe("what is refused", () => {
 
   it.each<[string, string, HubOptions]>([
     ["a token that is none", "lab/gated", { token: "secret", endpoint: "https://huggingface.co" }],
+    ["an endpoint that is no address", "lab/model", { endpoint: "nowhere" }],
     ["a name that leads elsewhere", "../model", {}],
     ["a name of three parts", "a/b/c", {}],
     ["a revision that leads elsewhere", "lab/model", { revision: "../../main" }],

@@ -7,7 +7,7 @@ import { openDevice } from "../../src/gpu/node.ts";
 import { openFolder, writeFolderAtomically } from "../../src/io/folder-node.ts";
 import { formatCount, plural } from "../../src/show.ts";
 import { SimCSE } from "../../src/simcse/simcse-node.ts";
-import { writeExamples } from "../cli/example-file.ts";
+import { exampleWriter } from "../cli/example-file.ts";
 import { findModelOrDefault, type ModelFlags, modelOrDefaultFlags } from "../cli/find-model.ts";
 import { withOptions } from "../cli/options.ts";
 import { startProgress } from "../cli/progress.ts";
@@ -155,7 +155,8 @@ function describeCode({ folder, files, entries }: CodeBase): string {
 
 /** Writes what the demo learns from as a table of questions and answers. */
 async function writePairs({ folder }: DemoOptions, path: string): Promise<void> {
+  const write = exampleWriter("--write_pairs", path, ["question", "answer"]);
   const rows = pairsOf((await readCodeBase(folder)).entries).map(({ texts }) => texts);
-  await writeExamples(path, ["question", "answer"], rows);
+  await write(rows);
   say(`${formatCount(rows.length)} pairs in ${path}`);
 }

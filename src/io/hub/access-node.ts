@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { OptionError } from "../../errors.ts";
+import { show } from "../../show.ts";
 
 const HUB_ENDPOINT = "https://huggingface.co";
 
@@ -12,9 +13,12 @@ export interface AccessOptions {
   readonly endpoint?: string | undefined;
 }
 
-/** The address of the hub, without a slash at its end. */
-export function endpointOf({ endpoint = process.env.HF_ENDPOINT }: Pick<AccessOptions, "endpoint">): string {
-  return (endpoint || HUB_ENDPOINT).replace(/\/+$/, "");
+/** The address of the hub, without a slash at its end. Throws OptionError for what is no address, such as a host's name alone. */
+export function endpointOf({ endpoint }: Pick<AccessOptions, "endpoint">): string {
+  const [place, given] = endpoint === undefined ? ["HF_ENDPOINT", process.env.HF_ENDPOINT] : ["The endpoint", endpoint];
+  const address = given?.trim() || HUB_ENDPOINT;
+  if (/^https?:\/\//i.test(address) && URL.canParse(address)) return address.replace(/\/+$/, "");
+  throw new OptionError(`${place} is ${show(address)}, which is no address.`, "Write it in full, such as https://mirror.example.");
 }
 
 /** A path with ~ for the home folder, which Python's library expands too. */

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, it, vi } from "vitest";
 import { OptionError } from "../../../src/errors.ts";
-import { networkRemedy, reasonOf, tokenOf } from "../../../src/io/hub/access-node.ts";
+import { endpointOf, networkRemedy, reasonOf, tokenOf } from "../../../src/io/hub/access-node.ts";
 import { temporaryFolder } from "../../tiny-model.ts";
 
 const home = await temporaryFolder();
@@ -46,6 +46,18 @@ it("may be any text for a mirror, and not for the hub", () => {
   expect(() => tokenOf({})).toThrow("HF_TOKEN is none for the hub");
   vi.stubEnv("HF_ENDPOINT", "https://artifacts.example/hub");
   expect(tokenOf({})).toBe("of-the-mirror");
+});
+
+it("asks the hub, or a mirror whose address is one", () => {
+  expect(endpointOf({})).toBe("https://huggingface.co");
+  vi.stubEnv("HF_ENDPOINT", " https://artifacts.example/hub/\r\n");
+  expect(endpointOf({})).toBe("https://artifacts.example/hub");
+  expect(endpointOf({ endpoint: "HTTP://other.example//" })).toBe("HTTP://other.example");
+  for (const wrong of ["mirror.example", "file:///srv/models", "https://"]) {
+    vi.stubEnv("HF_ENDPOINT", wrong);
+    expect(() => endpointOf({})).toThrow(OptionError);
+    expect(() => endpointOf({})).toThrow(`HF_ENDPOINT is "${wrong}", which is no address.`);
+  }
 });
 
 it("names the variable that lets requests through a company's proxy, or past its certificate", () => {

@@ -78,6 +78,12 @@ it("mines hard negatives into triplets that train reads, and distils given vecto
     words(`data mine --model ${path("model")} --pooler avg --train_file ${path("faq.csv")} --output ${path("mined.csv")} --margin 0`),
   );
   expect(mined.stderr).toMatch(/\d+ triplets in .*mined\.csv/);
+  expectFailure(
+    await simcse(words(`data mine --model ${path("model")} --train_file ${path("faq.csv")} --output ${path("mined.tsv")}`)),
+    "--output",
+    "mined.tsv has an unknown format",
+    ".csv or .jsonl",
+  );
   const trained = await train("mined.csv", "mined");
   expect(trained.stderr).toMatch(/mined\.csv: 3 columns: sent0, sent1, hard_neg; \d+ triplets/);
   expect(trained.code).toBe(0);
