@@ -18,7 +18,7 @@ import { openFolder, writeFilesInto } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
 import { rename } from "./folders/in-use-node.ts";
 import { makeFolder } from "./folders/make-folder-node.ts";
-import { clientAccess, endpointOf, expanded, networkRemedy, reasonOf, tokenOf } from "./hub/access-node.ts";
+import { clientAccess, endpointOf, expanded, isOn, networkRemedy, reasonOf, tokenOf } from "./hub/access-node.ts";
 import { downloadFile } from "./hub/download-node.ts";
 
 /** Options of `openHubFolder` and `openHubExamples`, and of `SimCSE.load` in Node. */
@@ -327,7 +327,7 @@ export async function link(blob: string, pointer: string, makeLink = symlink): P
 
 /** Whether the environment asks for no requests, in the words that Python's libraries understand. */
 export function isOffline(env: Readonly<Record<string, string | undefined>>): boolean {
-  return [env.HF_HUB_OFFLINE, env.TRANSFORMERS_OFFLINE].some((value) => /^(1|on|yes|true)$/i.test(value ?? ""));
+  return [env.HF_HUB_OFFLINE, env.TRANSFORMERS_OFFLINE].some(isOn);
 }
 
 /** Sends a request to the hub; refusals become FileErrors that say what to do. */

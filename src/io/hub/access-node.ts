@@ -21,6 +21,9 @@ export function endpointOf({ endpoint }: Pick<AccessOptions, "endpoint">): strin
   throw new OptionError(`${place} is ${show(address)}, which is no address.`, "Write it in full, such as https://mirror.example.");
 }
 
+/** Whether a variable of the environment is set to one of the words that Python's libraries understand. */
+export const isOn = (value: string | undefined): boolean => /^(1|on|yes|true)$/i.test(value ?? "");
+
 /** A path with ~ for the home folder, which Python's library expands too. */
 export const expanded = (path: string): string => path.replace(/^~(?=$|[\\/])/, homedir());
 
@@ -32,11 +35,12 @@ const TOKENS: readonly (readonly [place: string, read: () => string | undefined]
 ];
 
 /**
- * The token, or null: the option, or else the first of Python's places that has one. White space around it, such as a file's last line
+ * The token, or null: the option, or else the first of Python's places that has one, unless HF_HUB_DISABLE_IMPLICIT_TOKEN is set. White space around it, such as a file's last line
  * break, is not part of it. Throws OptionError for one that the hub did not give, before it is sent there; mirrors give their own.
  */
 export function tokenOf(options: AccessOptions): string | null {
-  const given = options.token === undefined ? TOKENS : ([["The token", () => options.token]] as const);
+  const implicit = isOn(process.env.HF_HUB_DISABLE_IMPLICIT_TOKEN) ? [] : TOKENS;
+  const given = options.token === undefined ? implicit : ([["The token", () => options.token]] as const);
   for (const [place, read] of given) {
     const token = read()?.trim();
     if (!token) continue;

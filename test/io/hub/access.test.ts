@@ -7,7 +7,15 @@ import { endpointOf, networkRemedy, reasonOf, tokenOf } from "../../../src/io/hu
 import { temporaryFolder } from "../../tiny-model.ts";
 
 const home = await temporaryFolder();
-const variables = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT", "XDG_CACHE_HOME", "NODE_USE_ENV_PROXY"];
+const variables = [
+  "HF_TOKEN",
+  "HUGGING_FACE_HUB_TOKEN",
+  "HF_TOKEN_PATH",
+  "HF_ENDPOINT",
+  "XDG_CACHE_HOME",
+  "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+  "NODE_USE_ENV_PROXY",
+];
 const proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
 beforeEach(() => {
@@ -38,6 +46,9 @@ it("is the option, or the first that Python would find, without the white space 
   expect(tokenOf({})).toBe("hf_secret");
   expect(tokenOf({ token: "hf_given" })).toBe("hf_given");
   expect(tokenOf({ token: "" })).toBeNull();
+  vi.stubEnv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1");
+  expect(tokenOf({})).toBeNull();
+  expect(tokenOf({ token: "hf_given" })).toBe("hf_given");
 });
 
 it("may be any text for a mirror, and not for the hub", () => {
