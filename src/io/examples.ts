@@ -13,7 +13,17 @@ import { assignColumns, type ColumnAssignment } from "./examples/columns.ts";
 import { type ColumnRole, columnRoles, textRoles } from "./text/column-names.ts";
 import { numberIn } from "./text/number.ts";
 import type { ByteSource } from "./text/source.ts";
-import { fieldOf, openTable, orProblem, placeOf, type Row, separatorNames, type Table, type TableFormat } from "./text/table.ts";
+import {
+  fieldOf,
+  linesUnderstood,
+  openTable,
+  orProblem,
+  placeOf,
+  type Row,
+  separatorNames,
+  type Table,
+  type TableFormat,
+} from "./text/table.ts";
 
 /** The kind of examples in a file. Labels of pairs are 1 (alike) or 0 (not); scores of pairs are any number. */
 export type ExampleKind = "sentences" | "pairs" | "triplets" | "scored pairs" | "labelled pairs" | "labelled texts";
@@ -142,7 +152,7 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
     name: table.name,
     kind,
     columns: assignment.columns,
-    understood: describe(table, columns, assignment.leftOut),
+    understood: describe(table, first, columns, assignment.leftOut),
     examples: examples(),
     texts: texts(),
     missing: () => missing,
@@ -224,8 +234,8 @@ function kindOf({ name }: Table, { columns }: { readonly columns: ColumnAssignme
 const namesIn = (words: string) => words.split(",").flatMap((word) => word.split("=").map((name) => name.trim()));
 
 /** `3 columns: sent0, sent1, hard_neg`, and other noteworthy facts. */
-function describe(table: Table, columns: readonly string[], leftOut: readonly string[]): string {
-  if (table.format === "lines") return "one text a line";
+function describe(table: Table, first: Row, columns: readonly string[], leftOut: readonly string[]): string {
+  if (table.format === "lines") return linesUnderstood(first);
   const used = `${plural(columns.length, "column")}: ${columns.join(", ")}`;
   const notes = [
     ...(table.separator === null || table.separator === (table.format === "tsv" ? "\t" : ",")

@@ -8,7 +8,7 @@ import { existingColumn } from "./examples/columns.ts";
 import { isColumnName, roleOf } from "./text/column-names.ts";
 import { numberIn } from "./text/number.ts";
 import type { ByteSource } from "./text/source.ts";
-import { fieldOf, openTable, placeOf, type Row, type Table } from "./text/table.ts";
+import { fieldOf, linesUnderstood, openTable, placeOf, type Row, type Table } from "./text/table.ts";
 
 /** How to read a table's texts. */
 export interface TextOptions {
@@ -58,7 +58,7 @@ export async function openTexts(source: ByteSource, { columns: chosen, header }:
   const leftOut = table.columns.filter((column) => !columns.includes(column));
   const understood =
     table.format === "lines"
-      ? "one text a line"
+      ? linesUnderstood(first.value)
       : `texts of ${columns.join(", ")}${leftOut.length > 0 ? `; left out: ${leftOut.join(", ")}` : ""}`;
   return { name: table.name, understood, texts: texts() };
 }

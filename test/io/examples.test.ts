@@ -119,6 +119,9 @@ describe("what the columns are", () => {
     expect(await understood("a.csv", ",sent0\n0,a\n")).toBe("1 column: sent0; left out: the column without a name");
     expect(await understood("a.tsv", "A cat.\tIt sits.\n")).toBe("2 columns: column 1, column 2; no header");
     expect(await understood("a.txt", "a\n")).toBe("one text a line");
+    expect(await understood("a.txt", "A cat.\tIt sits.\n")).toBe(
+      "one text a line, with its tabs (if they separate columns, name the file .tsv)",
+    );
   });
 
   it.each<[string, string, RegExp]>([
@@ -150,6 +153,10 @@ describe("what the columns are", () => {
     await expect(read("a.csv", "nr,frage\n1,Was ist das?\n", { columns, header: true })).rejects.toThrow(OptionError);
     await expect(read("a.csv", "nr,frage\n1,Was ist das?\n", { columns, header: true })).rejects.toThrow(message);
   });
+});
+
+it.each(["sent0,sent1", "sent0=question"])("says that a plain text has no columns to choose with --columns %s", async (columns) => {
+  await expect(read("a.txt", "A cat.\tIt sits.\n", { columns })).rejects.toMatchObject({ remedy: expect.stringContaining(".tsv") });
 });
 
 describe("kinds of examples", () => {

@@ -23,6 +23,8 @@ const leftOutMark = "_";
 
 const remedy = `Say what the columns are: --columns sent0=question,sent1=answer, or in their order --columns sent0,sent1,hard_neg ("${leftOutMark}" leaves one out; in the library, the option columns).`;
 
+const linesRemedy = "A plain text has one text a line and no columns; name a table .csv, or .tsv if tabs separate its columns.";
+
 /**
  * The roles of a table's columns; `first` is its first row and `choice` the caller's choice (`sent0=question,sent1=answer`, or
  * `sent0,sent1,hard_neg`, or a column's name for each role). Throws OptionError where the choice does not fit the table, and DataError where the columns' roles are not
@@ -120,7 +122,7 @@ function named(table: Table, column: string): string {
   if (table.columns.includes(column)) return column;
   throw new OptionError(
     `${table.name} has no column "${column}"; it has ${listed(table.columns)}.`,
-    "Name one of these with --columns, or give its number.",
+    table.format === "lines" ? linesRemedy : "Name one of these with --columns, or give its number.",
   );
 }
 
@@ -138,7 +140,7 @@ function byOrder(table: Table, parts: readonly string[]): Assigned {
   if (parts.length !== table.columns.length) {
     throw new OptionError(
       `--columns names ${parts.length} columns, and ${table.name} has ${table.columns.length}: ${listed(table.columns)}.`,
-      remedy,
+      table.format === "lines" ? linesRemedy : remedy,
     );
   }
   return parts.flatMap((part, at) => {

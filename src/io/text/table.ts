@@ -146,6 +146,12 @@ const numberedColumn = (at: number) => `column ${at + 1}`;
 /** The single column of plain texts. */
 const onlyColumn = numberedColumn(0);
 
+/** How a plain text is read, for people. Its tabs may be meant as a table's, which the file's name does not say. */
+export function linesUnderstood({ fields }: Row): string {
+  const tabs = String(fields[onlyColumn]).includes("\t");
+  return `one text a line${tabs ? ", with its tabs (if they separate columns, name the file .tsv)" : ""}`;
+}
+
 function openLines(source: ByteSource): Table {
   async function* texts() {
     for await (const line of splitLines(textOf(source), source.name)) yield { [onlyColumn]: line };

@@ -77,7 +77,7 @@ export function setOfExamples(
   if (build === null) {
     throw new DataError(
       `${origin} holds ${kind} alone: there is nothing to evaluate on.`,
-      "Give pairs with a score or a label, pairs of a query and a relevant text, triplets, or texts with a label; --columns says which column is what.",
+      "Give pairs with a score or a label, pairs of a query and a relevant text, triplets, or texts with a label; --columns says which column is what. A .txt has none: name a table .csv, or .tsv.",
     );
   }
   if (corpus.length > 0 && kind !== "pairs") {
