@@ -157,7 +157,7 @@ export async function openRepository(repository: Repository, options: HubOptions
   if (!/^[\w./-]+$/.test(revision) || revision.split("/").some((part) => /^\.*$/.test(part))) {
     throw new OptionError(`${revision} is no revision`, "Give a branch, a tag, or a commit.");
   }
-  const { datasetInfo, getHFHubCachePath, getRepoFolderName, listFiles, modelInfo } = await optionalPackage(
+  const { getHFHubCachePath, getRepoFolderName, listFiles } = await optionalPackage(
     "@huggingface/hub",
     `load the ${word} ${name} from the hub`,
     import("@huggingface/hub"),
@@ -165,10 +165,13 @@ export async function openRepository(repository: Repository, options: HubOptions
   const cache = join(expanded(options.cacheDir ?? getHFHubCachePath()), getRepoFolderName(repository));
   if (offline) return openCached(repository, cache, revision);
   const access = clientAccess(options);
-  const question = { name, revision, additionalFields: ["sha" as const], ...access };
   const commit = await asked(repository, revision, access.hubUrl, async () => {
-    const { sha } = await (type === "model" ? modelInfo(question) : datasetInfo(question));
-    return sha;
+    // The client's own question names fields (`expand`), which Artifactory answers with 404.
+    const address = `${access.hubUrl}/api/${type}s/${name}/revision/${encodeURIComponent(revision)}`;
+    const token = tokenOf(options);
+    const response = await fetch(address, token === null ? {} : { headers: { authorization: `Bearer ${token}` } });
+    if (!response.ok) throw Object.assign(new Error(`${address} answered ${response.status}`), { statusCode: response.status });
+    return String(((await response.json()) as { sha?: unknown }).sha);
   }).catch(async (error: unknown) => {
     if (!(error instanceof UnreachableError)) throw error;
     const cached = await openCached(repository, cache, revision).catch(() => null);

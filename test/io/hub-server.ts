@@ -97,6 +97,8 @@ function answer(models: Models, hub: Hub, storage: string, request: IncomingMess
   if (model === undefined) return /^(?:datasets\/)?private\//.test(name) ? refusal(401, "RepoNotFound") : refusal(404, "RepoNotFound");
   if (model.token !== undefined && request.headers.authorization !== `Bearer ${model.token}`) return refusal(401, "GatedRepo");
   if (!branches.includes(decodeURIComponent(revision))) return refusal(404, "RevisionNotFound");
+  // Mirrors that know no fields of this answer refuse a question for some of them.
+  if (api === "revision" && request.url!.includes("?")) return refusal(404, "EntryNotFound");
   if (api === "revision")
     return json({ _id: "1", id: name, sha: commit, private: false, gated: false, likes: 0, lastModified: "2021-04-18" });
   if (api === "tree") return json(treeOf(model));
