@@ -189,9 +189,15 @@ export async function openRepository(repository: Repository, options: HubOptions
   if (!COMMIT.test(commit) || ![...files.values()].every(({ oid }) => OID.test(oid))) {
     throw new FileError(`${access.hubUrl} describes ${name} in a way that is not the hub's`, "Check the address in HF_ENDPOINT.");
   }
-  if (revision !== commit) await writeFilesInto(cache, [{ name: `refs/${revision}`, content: commit }]);
-  if (type === "dataset") await writeFilesInto(cache, [{ name: listingFile(commit), content: [...files.keys()].join("\n") }]);
+  if (revision !== commit) await keep(cache, `refs/${revision}`, commit);
+  if (type === "dataset") await keep(cache, listingFile(commit), [...files.keys()].join("\n"));
   return new HubFolder(repository, cache, commit, files, options);
+}
+
+/** Writes a small file of the cache unless it says that already: a cache that has everything may be one that nobody may write. */
+async function keep(cache: string, name: string, content: string): Promise<void> {
+  const kept = await readFile(join(cache, name), "utf8").catch(() => null);
+  if (kept !== content) await writeFilesInto(cache, [{ name, content }]);
 }
 
 /** The names of a data set's files at a commit, one per line: without them, a cache that holds only some of the files would look complete. */

@@ -1,6 +1,6 @@
 /** Models by name: the hub's protocol against a server on this machine, the cache folder on disk, and everything that can go wrong between them. */
 import { spawnSync } from "node:child_process";
-import { mkdir, readdir, readFile, readlink, stat, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, readlink, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -140,6 +140,19 @@ describe("a model of the hub", () => {
     await folder.read("pytorch_model.bin");
     expect(seen.at(-1)).toBe(weights.length);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  });
+
+  it("writes nothing where the cache has it, as the cache may be one that nobody may write", async () => {
+    const given = options();
+    const model = join(given.cacheDir, "models--lab--model");
+    const entries = async () => {
+      const names = (await readdir(model, { recursive: true })).sort();
+      return Promise.all(names.map(async (name) => [name, (await lstat(join(model, name))).ino, (await lstat(join(model, name))).mtimeMs]));
+    };
+    await (await openHubFolder("lab/model", given)).read("pytorch_model.bin");
+    const before = await entries();
+    await (await openHubFolder("lab/model", given)).read("pytorch_model.bin");
+    expect(await entries()).toEqual(before);
   });
 
   it("is taken from the cache where the hub cannot be reached, with a note", async () => {
