@@ -197,7 +197,19 @@ export async function openRepository(repository: Repository, options: HubOptions
 /** Writes a small file of the cache unless it says that already: a cache that has everything may be one that nobody may write. */
 async function keep(cache: string, name: string, content: string): Promise<void> {
   const kept = await readFile(join(cache, name), "utf8").catch(() => null);
-  if (kept !== content) await writeFilesInto(cache, [{ name, content }]);
+  if (kept !== content) await intoCache(() => writeFilesInto(cache, [{ name, content }]));
+}
+
+/** Writes into the cache. Who gave a name knows no path: an error says where the path comes from. */
+async function intoCache(write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (cause) {
+    if (!(cause instanceof FileError)) throw cause;
+    throw new FileError(cause.message, `${cause.remedy} The hub's cache is the folder of --cache_dir (cacheDir) or HF_HUB_CACHE.`, {
+      cause,
+    });
+  }
 }
 
 /** The names of a data set's files at a commit, one per line: without them, a cache that holds only some of the files would look complete. */
@@ -283,10 +295,12 @@ class HubFolder implements RepositoryFolder {
     const snapshot = join(this.cache, "snapshots", this.commit);
     const pointer = join(snapshot, file);
     const blob = join(this.cache, "blobs", oid);
-    await fileOperation("write", this.cache, async () => {
-      await makeFolder(dirname(blob));
-      await makeFolder(dirname(pointer));
-    });
+    await intoCache(() =>
+      fileOperation("write", this.cache, async () => {
+        await makeFolder(dirname(blob));
+        await makeFolder(dirname(pointer));
+      }),
+    );
     if (!(await holds(blob, size))) {
       const token = tokenOf(this.options);
       const path = file.split("/").map(encodeURIComponent).join("/");

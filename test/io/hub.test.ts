@@ -155,6 +155,15 @@ describe("a model of the hub", () => {
     expect(await entries()).toEqual(before);
   });
 
+  it("says where the cache is chosen, if it cannot be written", async () => {
+    const cacheDir = join(root, "a-file");
+    await writeFile(cacheDir, "");
+    await expect(openHubFolder("lab/model", options({ cacheDir }))).rejects.toMatchObject({
+      name: "FileError",
+      remedy: expect.stringContaining("--cache_dir (cacheDir) or HF_HUB_CACHE"),
+    });
+  });
+
   it("is taken from the cache where the hub cannot be reached, with a note", async () => {
     const given = options();
     await (await openHubFolder("lab/model", given)).read("config.json");
