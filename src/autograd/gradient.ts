@@ -46,12 +46,17 @@ export function gradient(
   const active = dependents(tape, uses.flat());
   const seed = given ?? (scaledBy ? lossScale(tape, scaledBy) : fill(tape, loss.shape, 1));
   const gradients = new Map<Value, Value>([[loss, seed]]);
+  const sums = accumulate ? new Sums([]) : new Sums(sharedParameters(recorded, parameters, uses));
   const complete = parameters.map((): Value | null => null);
   const keep = (i: number) => {
+    const target = parameters[i]!.gradient;
+    if (target !== undefined && sums.hold(target)) {
+      complete[i] = tape.use(target);
+      return;
+    }
     const found = uses[i]!.map((use) => gradients.get(use)).filter((value) => value !== undefined);
     if (found.length === 0) return;
     const value = found.reduce(add);
-    const target = parameters[i]!.gradient;
     if (target !== undefined) (accumulate ? addInto : place)(value, target);
     complete[i] = value;
   };
@@ -63,7 +68,7 @@ export function gradient(
   for (const [index, node] of [...recorded.entries()].reverse()) {
     if (node.outputs.some((output) => active.has(output) && gradients.has(output))) {
       const outputGradients = node.outputs.map((output) => gradients.get(output) ?? null);
-      addContributions(tape, node, recomputation.of(index), outputGradients, { active, gradients });
+      addContributions(tape, node, recomputation.of(index), outputGradients, { active, gradients, sums });
     }
     keepReadFirstBy(index);
   }
@@ -83,7 +88,7 @@ function addContributions(
   node: Node,
   computed: Node,
   outputGradients: readonly (Value | null)[],
-  { active, gradients }: { readonly active: ReadonlySet<Value>; readonly gradients: Map<Value, Value> },
+  { active, gradients, sums }: { readonly active: ReadonlySet<Value>; readonly gradients: Map<Value, Value>; readonly sums: Sums },
 ): void {
   const { operation, inputs } = node;
   if (operation.gradient === undefined) {
@@ -95,12 +100,58 @@ function addContributions(
   contributions.forEach((contribution, i) => {
     const input = inputs[i]!;
     if (contribution === null || !active.has(input)) return;
-    const sum = gradients.get(input);
-    // A contribution only this node created can add the accumulated sum in its own kernel.
+    // Only this node created it, and nothing else reads it.
     const isOwn = fresh.has(contribution) && contributions.filter((other) => other === contribution).length === 1;
+    if (sums.take(input, contribution, isOwn)) return;
+    const sum = gradients.get(input);
+    // Then it can add the accumulated sum in its own kernel.
     const added = sum && isOwn ? absorb(contribution, { kind: "add", addend: sum }) : null;
     gradients.set(input, sum === undefined ? contribution : (added ?? add(sum, contribution)));
   });
+}
+
+/** The parameters that several nodes read and whose gradient has a place: by what stands for them on the tape. */
+function sharedParameters(
+  nodes: readonly Node[],
+  parameters: readonly Persistent[],
+  uses: readonly (readonly Value[])[],
+): (readonly [Value, Persistent])[] {
+  const readers = new Map<Value, number>();
+  for (const input of nodes.flatMap(({ inputs }) => inputs)) readers.set(input, (readers.get(input) ?? 0) + 1);
+  return parameters.flatMap(({ gradient: target }, i) => {
+    const own = uses[i]!;
+    const isShared = own.reduce((sum, use) => sum + (readers.get(use) ?? 0), 0) > 1;
+    return target !== undefined && isShared ? own.map((use) => [use, target] as const) : [];
+  });
+}
+
+/**
+ * Gradients that are summed up where they are kept: the first contribution is written there, and the others are added, in the kernels that
+ * compute them if these can (`additions.ts`). So a sum takes no memory and no dispatches of its own.
+ */
+class Sums {
+  readonly #targets: ReadonlyMap<Value, Persistent>;
+  readonly #begun = new Set<Persistent>();
+
+  constructor(targets: readonly (readonly [Value, Persistent])[]) {
+    this.#targets = new Map(targets);
+  }
+
+  /** Whether something is there. */
+  hold(target: Persistent): boolean {
+    return this.#begun.has(target);
+  }
+
+  /** Takes a contribution to the gradient of `use`, if that is summed up here. One that is not `isOwn` is read elsewhere too. */
+  take(use: Value, contribution: Value, isOwn: boolean): boolean {
+    const target = this.#targets.get(use);
+    if (target === undefined) return false;
+    if (this.#begun.has(target)) addInto(contribution, target);
+    else if (isOwn) place(contribution, target);
+    else copyInto(contribution, target);
+    this.#begun.add(target);
+    return true;
+  }
 }
 
 /** The parameters' values and every value computed from them. */

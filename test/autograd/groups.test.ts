@@ -1,7 +1,7 @@
 /** Products of one dispatch give the same as apart, and are apart where something reads the first one earlier. */
 import { expect, it } from "vitest";
 import { gradient } from "../../src/autograd/gradient.ts";
-import { type Choose, plan } from "../../src/autograd/plan.ts";
+import { type Choose, type Plan, plan } from "../../src/autograd/plan.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import { toHalves } from "../../src/float16.ts";
 import type { Capabilities } from "../../src/gpu/capabilities.ts";
@@ -9,6 +9,7 @@ import { elementCount, float, type Persistent, type Value } from "../../src/kern
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { addInto } from "../../src/kernels/optimizer/accumulate.ts";
 import { tanh } from "../../src/kernels/pointwise/pointwise.ts";
+import { ArenaTensor } from "../../src/nn/parameters/arena-tensor.ts";
 import { openTestDevice } from "../device.ts";
 import { expectClose } from "../kernels/close.ts";
 import { normals } from "../kernels/data.ts";
@@ -56,38 +57,62 @@ it.runIf(hasHalves)("gives what the products give apart", { timeout: 600_000 }, 
 
 const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 
-// The same tile, for three products; see above.
 it.runIf(hasHalves)("add up to the gradients of matrices that several layers share", { timeout: 600_000 }, async () => {
   const shapes = { up: [middle, width], down: [width, middle], upBias: [middle], downBias: [width] } as const;
   const held = Object.entries(shapes).map(([name, shape], i) =>
     tensor(device, shape, normals(elementCount(shape), 7 + i, { deviation: 1 / 32 }), name),
   );
-  const record = (tape: Tape) => {
-    const [up, down, upBias, downBias] = held as [Persistent, Persistent, Persistent, Persistent];
+  const record = (tape: Tape, parameters: readonly Persistent[]) => {
+    const [up, down, upBias, downBias] = parameters as [Persistent, Persistent, Persistent, Persistent];
     const layer = (x: Value) => matmul(tanh(matmul(x, up, "nt", { bias: upBias })), down, "nt", { bias: downBias });
     const y = layer(layer(tape.input("x", float("f16", tape.extent("rows", rows), width))));
-    const gradients = gradient(tape, y, held, { seed: tape.input("dy", y) });
+    const gradients = gradient(tape, y, parameters, { seed: tape.input("dy", y) });
     return Object.fromEntries(Object.keys(shapes).map((name, i) => [name, gradients[i]!]));
   };
-  // Single products as the device computes them itself.
-  const choose: Choose = (node, variants) =>
+  // Single products as the device computes them itself, and several in tiles with loops, which it compiles sooner.
+  const choose: Choose = (node) =>
     node.operation.name === "matmul"
       ? { name: "own", lower: () => node.operation.lower(node, device.capabilities) }
-      : chooseNamed("tile 64×128×16")(node, variants);
-  const together = await build(device, record, asGpu, choose);
-  const apart = await build(device, record);
-  const grouped = together.plan.steps.filter(({ node }) => node.operation.name === "groupedMatmul");
+      : chooseNamed("tile 64×64×16")(node, node.operation.variants?.(node, { ...asGpu, software: true }) ?? []);
+  const arena = new ArenaTensor("gradients", "f32", [held.reduce((sum, { shape }) => sum + elementCount(shape), 0)]);
+  arena.buffer = device.createBuffer("gradients", arena.bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST);
+  let end = 0;
+  const kept = held.map((parameter) => {
+    const own = arena.part(`gradient of ${parameter.name}`, end, parameter.shape);
+    end += elementCount(parameter.shape);
+    return { ...parameter, gradient: own };
+  });
+  const apart = await build(device, (tape) => record(tape, held));
+  // Where gradients have places, they are summed up there.
+  const inPlace = await build(
+    device,
+    (tape) => {
+      record(tape, kept);
+      return {};
+    },
+    asGpu,
+    choose,
+  );
+  const productsIn = ({ steps }: Pick<Plan, "steps">) =>
+    steps.flatMap(({ node: { operation, inputs } }) => (operation.name === "groupedMatmul" ? [inputs.length / 2] : []));
   // Both of the last layer wait with one of the layer before, until that is added to its like.
-  expect(grouped.map(({ node }) => node.inputs.length / 2)).toEqual([3]);
+  const tape = new Tape();
+  expect(productsIn(plan(tape, record(tape, held), asGpu))).toEqual([3]);
+  expect(productsIn(inPlace.plan)).toEqual([2, 2]);
+  expect(inPlace.plan.steps.filter(({ node }) => ["add", "accumulate"].includes(node.operation.name))).toEqual([]);
   const step = { inputs: { x: toHalves(normals(7 * width, 5)), dy: toHalves(normals(7 * width, 6)) }, live: { rows: 7 } };
   const expected = await execute(apart, step);
-  const found = await execute(together, step);
+  device.write(arena.buffer, 0, new Float32Array(end).fill(Number.NaN));
+  await execute(inPlace, step);
+  const all = new Float32Array(await device.read(arena.window));
+  let begin = 0;
   for (const [name, values] of Object.entries(expected)) {
+    const error = norm(values.map((value, i) => value - all[begin + i]!));
     // What the products read is rounded to halves, which may fall on either side.
-    const error = norm(values.map((value, i) => value - found[name]![i]!));
-    expect(error / norm(values)).toBeLessThan(2 ** -10);
+    expect(error / norm(values), name).toBeLessThan(2 ** -10);
+    begin += values.length;
   }
-  for (const program of [together, apart]) program.close();
+  for (const program of [apart, inPlace]) program.close();
 });
 
 it("stay apart where something between them reads the first one, the tape pauses, or parts are recomputed", () => {
