@@ -165,7 +165,7 @@ export async function openRepository(repository: Repository, options: HubOptions
   const cache = join(expanded(options.cacheDir ?? getHFHubCachePath()), getRepoFolderName(repository));
   if (offline) return openCached(repository, cache, revision);
   const access = clientAccess(options);
-  const commit = await asked(repository, revision, access.hubUrl, async () => {
+  const commit = await asked(repository, revision, options, async () => {
     // The client's own question names fields (`expand`), which Artifactory answers with 404.
     const address = `${access.hubUrl}/api/${type}s/${name}/revision/${encodeURIComponent(revision)}`;
     const token = tokenOf(options);
@@ -181,7 +181,7 @@ export async function openRepository(repository: Repository, options: HubOptions
   });
   if (typeof commit !== "string") return commit;
   const files = new Map<string, HubFile>();
-  await asked(repository, revision, access.hubUrl, async () => {
+  await asked(repository, revision, options, async () => {
     for await (const { type, path, size, oid, lfs } of listFiles({ repo: repository, revision: commit, recursive: true, ...access })) {
       if (type === "file") files.set(path, { size, oid: lfs?.oid ?? oid ?? "" });
     }
@@ -354,7 +354,8 @@ export function isOffline(env: Readonly<Record<string, string | undefined>>): bo
 }
 
 /** Sends a request to the hub; refusals become FileErrors that say what to do. */
-async function asked<T>({ type, name }: Repository, revision: string, endpoint: string, question: () => Promise<T>): Promise<T> {
+async function asked<T>({ type, name }: Repository, revision: string, options: HubOptions, question: () => Promise<T>): Promise<T> {
+  const endpoint = endpointOf(options);
   const { word } = repositoryTypes[type];
   // In Python, sentence-transformers puts its own name before one without an organisation.
   const isShort = type === "model" && !name.includes("/");
@@ -366,7 +367,7 @@ async function asked<T>({ type, name }: Repository, revision: string, endpoint: 
     if (status === 401 || status === 403) {
       throw new FileError(
         `${endpoint} refuses ${name} (${status}): there is no such ${word}, or it is private or gated`,
-        `Check the name${otherwise}; accept the ${word}'s terms on its page, and set HF_TOKEN to a token that may read it.`,
+        `Check the name${otherwise}; accept the ${word}'s terms on its page, and set HF_TOKEN to a token that may read it.${tokenOf(options) === null ? "" : " The token that was sent may have expired: then public ones are refused too, and `hf auth logout` or another token helps."}`,
         { cause },
       );
     }

@@ -122,7 +122,11 @@ describe("a model of the hub", () => {
   it("opens with the token that a mirror gave, which is not sent elsewhere", async () => {
     const folder = await openHubFolder("lab/mirrored", options({ token: "of-the-mirror" }));
     expect(await folder.read("pytorch_model.bin")).toEqual(weights);
-    await expect(openHubFolder("lab/mirrored", options({ token: "of-another" }))).rejects.toThrow("(401)");
+    const refused = openHubFolder("lab/mirrored", options({ token: "of-another" }));
+    await expect(refused).rejects.toThrow("(401)");
+    await expect(refused).rejects.toMatchObject({ remedy: expect.stringContaining("The token that was sent may have expired") });
+    const anonymous = openHubFolder("lab/mirrored", options({ token: "" }));
+    await expect(anonymous).rejects.toMatchObject({ remedy: expect.not.stringContaining("expired") });
   });
 
   it("says under which name it may be, if its organisation is left out", async () => {
