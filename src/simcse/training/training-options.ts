@@ -308,9 +308,6 @@ function checkTogether(settings: TrainingSettings): void {
   if (settings.loraRank === 0 && idle !== undefined) {
     throw new OptionError(`\`${idle}\` does nothing without \`loraRank\`.`, "Give the rank of the adapters, such as 8.");
   }
-  if (settings.mlm && settings.mlmProbability === 0) {
-    throw new OptionError("`mlm` with `mlmProbability` 0 masks nothing.", "Give a probability such as 0.15.");
-  }
 }
 
 /** The pooler that a model trained with these settings uses for embeddings. */

@@ -57,6 +57,7 @@ describe("mlmMasking", () => {
 
   it("refuses what cannot be", () => {
     expect(() => mlmMasking(1, { ...options, probability: 1.5 })).toThrow(OptionError);
+    expect(() => mlmMasking(1, { ...options, probability: 0 })).toThrow("masks nothing");
     expect(() => mlmMasking(1, { ...options, maskId: 1000 })).toThrow("not in a vocabulary of 1000");
   });
 });

@@ -13,7 +13,6 @@ describe("checkSettings", () => {
 
   it.each<[object, RegExp]>([
     [{ gradientCacheChunk: 2, gradientAccumulationSteps: 2 }, /`gradientCacheChunk` and `gradientAccumulationSteps` exclude each other/],
-    [{ mlm: true, mlmProbability: 0 }, /masks nothing/],
     [{ evaluationStrategy: "no", keepBest: true }, /`evaluationStrategy` no .*best model/],
     [{ evaluationStrategy: "no", earlyStoppingPatience: 1 }, /`evaluationStrategy` no .*stop early/],
     [{ learningRate: Number.NaN }, /`learningRate` must be a number greater than 0, but is NaN/],
