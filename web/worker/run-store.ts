@@ -7,7 +7,9 @@ import {
   type ExampleKind,
   type Folder,
   type HistoryEntry,
+  OptionError,
   PlacedCheckpoints,
+  readTrainingState,
   type TrainingSettings,
 } from "simcse-webgpu/browser";
 import type { ScoredPairs } from "./loaded-data.ts";
@@ -62,6 +64,13 @@ export async function readRecord(): Promise<RunRecord | null> {
   return readStored<RunRecord>(await storageFolder(room), recordFile);
 }
 
+/** The kept run. Throws `OptionError` if there is none. */
+export async function requireRecord(): Promise<RunRecord> {
+  const record = await readRecord();
+  if (record !== null) return record;
+  throw new OptionError("There is no run to go on with.", "Start a new one.");
+}
+
 export async function readRunExamples(): Promise<RunExamples | null> {
   return readStored<RunExamples>(await storageFolder(room), examplesFile);
 }
@@ -72,6 +81,18 @@ export const checkpointsHandle = (): Promise<FileSystemDirectoryHandle> => stora
 /** The run's last complete checkpoint; null if there is none. */
 export async function lastCheckpoint(): Promise<Folder | null> {
   return new PlacedCheckpoints(await checkpointsHandle()).last();
+}
+
+/** The step of the last checkpoint; 0 if there is none. */
+export async function lastStep(): Promise<number> {
+  const checkpoint = await lastCheckpoint();
+  return checkpoint === null ? 0 : (await readTrainingState(checkpoint)).global_step;
+}
+
+/** The log of the run's last checkpoint. */
+export async function pastLog(): Promise<readonly HistoryEntry[]> {
+  const checkpoint = await lastCheckpoint();
+  return checkpoint === null ? [] : ((await readTrainingState(checkpoint)).log_history as readonly HistoryEntry[]);
 }
 
 /** Where the trained model is kept. */
