@@ -40,7 +40,7 @@ const schedules = ["linear", "cosine", "constant", "constant_with_warmup"] as co
 
 export function AdvancedSettings({ facts: { settings } }: { readonly facts: PlanFacts }) {
   const disabled = isBusy.value;
-  const parts = trainedParts(model.value!.layers);
+  const parts = trainedParts(model.value!.ownLayers);
   return (
     <details class="advanced">
       <summary>Advanced settings</summary>

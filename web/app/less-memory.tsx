@@ -15,7 +15,7 @@ interface Saving {
 /** Ways to need less memory, those without a price in quality first. */
 function savings({ gradientCacheChunk, gradientCheckpointing, batchSize, maxLength, ...settings }: PlanFacts["settings"]): Saving[] {
   const chunk = Math.max(1, Math.floor(batchSize / 4));
-  const parts = trainedParts(model.value!.layers);
+  const parts = trainedParts(model.value!.ownLayers);
   const fewer = parts.slice(parts.indexOf(chosenParts(parts, settings)) + 1);
   return [
     {

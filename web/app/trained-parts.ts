@@ -9,7 +9,7 @@ export interface TrainedParts {
 /** The rank of the additions. */
 const rank = 8;
 
-/** The choices for a model with so many layers, from all of it to the least. */
+/** The choices for a model with so many layers of their own, from all of it to the least. */
 export function trainedParts(layers: number): TrainedParts[] {
   const half = Math.floor(layers / 2);
   const words = "embeddings";

@@ -148,6 +148,7 @@ async function factsOf(simcse: SimCSE, folder: Folder, { name, source }: Pick<Mo
     name,
     source,
     layers: config.num_hidden_layers,
+    ownLayers: config.model_type === "albert" ? 1 : config.num_hidden_layers,
     hiddenSize: config.hidden_size,
     parameters: store.layout.counts.all,
     maxLength: simcse.encoder.maxLength,

@@ -164,6 +164,8 @@ export interface ModelFacts {
   readonly name: string;
   readonly source: Exclude<ModelSource["kind"], "files">;
   readonly layers: number;
+  /** Layers with parameters of their own: one where all share them. */
+  readonly ownLayers: number;
   readonly hiddenSize: number;
   readonly parameters: number;
   /** Sentences are cut to this many tokens. */
