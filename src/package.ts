@@ -134,7 +134,7 @@ export type {
 } from "./nn/architectures/architecture.ts";
 export { longestSentence, modelTypes, parseConfig } from "./nn/architectures/architectures.ts";
 export { LayerNorm } from "./nn/layer-norm.ts";
-export { Linear } from "./nn/linear.ts";
+export { Linear, type LinearOptions } from "./nn/linear.ts";
 export { type AdapterTensors, type LoraOptions, type LoraTarget, loraTargets } from "./nn/lora.ts";
 export type { ArenaTensor } from "./nn/parameters/arena-tensor.ts";
 export { type Initial, Parameter, type Piece, type Places } from "./nn/parameters/parameter.ts";

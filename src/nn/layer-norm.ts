@@ -11,9 +11,9 @@ export class LayerNorm {
   readonly bias?: Parameter;
   readonly #epsilon: number;
 
-  constructor(width: number, epsilon: number, hasBias = true) {
+  constructor(width: number, epsilon: number, { bias = true }: { readonly bias?: boolean } = {}) {
     this.weight = new Parameter([width], { constant: 1 });
-    if (hasBias) this.bias = new Parameter([width], { constant: 0 });
+    if (bias) this.bias = new Parameter([width], { constant: 0 });
     this.#epsilon = epsilon;
   }
 

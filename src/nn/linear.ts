@@ -5,9 +5,17 @@ import { matmul } from "../kernels/matmul/matmul.ts";
 import { type AdapterTensors, type LoraOptions, LowRankAdapter } from "./lora.ts";
 import { Parameter } from "./parameters/parameter.ts";
 
+/** What a `Linear` has besides its weight. */
+export interface LinearOptions {
+  /** b; true if absent. */
+  readonly bias?: boolean;
+  /** A low-rank adapter; none if absent or null. */
+  readonly lora?: LoraOptions | null;
+}
+
 /**
- * x·Wᵀ + b, with `weight` f32 [outFeatures, inFeatures] and `bias` f32 [outFeatures] if it has one; and a low-rank adapter if `lora` is
- * given.
+ * x·Wᵀ + b, with `weight` f32 [outFeatures, inFeatures] and `bias` f32 [outFeatures] if it has one. Weights begin with a normal distribution of
+ * standard deviation `initializerRange`, and b at zero.
  */
 export class Linear {
   readonly weight: Parameter;
@@ -16,9 +24,9 @@ export class Linear {
   readonly lora_B?: AdapterTensors["lora_B"];
   readonly #adapter: LowRankAdapter | null;
 
-  constructor(inFeatures: number, outFeatures: number, initializerRange: number, lora: LoraOptions | null = null, hasBias = true) {
+  constructor(inFeatures: number, outFeatures: number, initializerRange: number, { bias = true, lora = null }: LinearOptions = {}) {
     this.weight = new Parameter([outFeatures, inFeatures], { normal: initializerRange });
-    if (hasBias) this.bias = new Parameter([outFeatures], { constant: 0 });
+    if (bias) this.bias = new Parameter([outFeatures], { constant: 0 });
     this.#adapter = lora && new LowRankAdapter(inFeatures, outFeatures, [0], lora);
     Object.assign(this, this.#adapter?.tensorsOf(0));
   }

@@ -36,7 +36,7 @@ class Layer {
   constructor(config: ElectraConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range, layer_norm_eps, hidden_act } = config;
     const linear = (target: LoraTarget, inFeatures: number, outFeatures: number) =>
-      new Linear(inFeatures, outFeatures, initializer_range, adapterOf(lora, target));
+      new Linear(inFeatures, outFeatures, initializer_range, { lora: adapterOf(lora, target) });
     this.#self = new SelfAttention(config, lora);
     const { query, key, value } = this.#self;
     this.full_layer_layer_norm = new LayerNorm(width, layer_norm_eps);

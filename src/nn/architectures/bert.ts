@@ -36,7 +36,7 @@ export class Layer {
   constructor(config: BertConfig, lora: LoraOptions | null = null) {
     const { hidden_size, intermediate_size, initializer_range, layer_norm_eps } = config;
     const linear = (target: LoraTarget, inFeatures: number, outFeatures: number) =>
-      new Linear(inFeatures, outFeatures, initializer_range, adapterOf(lora, target));
+      new Linear(inFeatures, outFeatures, initializer_range, { lora: adapterOf(lora, target) });
     const block = (target: LoraTarget, inFeatures: number) => ({
       dense: linear(target, inFeatures, hidden_size),
       LayerNorm: new LayerNorm(hidden_size, layer_norm_eps),

@@ -36,7 +36,7 @@ class Layer {
   constructor(config: DistilBertConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range } = config;
     const linear = (target: LoraTarget, inFeatures: number, outFeatures: number) =>
-      new Linear(inFeatures, outFeatures, initializer_range, adapterOf(lora, target));
+      new Linear(inFeatures, outFeatures, initializer_range, { lora: adapterOf(lora, target) });
     this.#self = new SelfAttention(config, lora);
     const { query: q_lin, key: k_lin, value: v_lin } = this.#self;
     this.attention = { q_lin, k_lin, v_lin, out_lin: linear("attention.output", width, width) };

@@ -45,7 +45,7 @@ class Layer {
   constructor(config: RotaryBertConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range, layer_norm_eps } = config;
     const linear = (targets: readonly LoraTarget[], inFeatures: number, outFeatures: number, hasBias = true) =>
-      new Linear(inFeatures, outFeatures, initializer_range, adapterOf(lora, ...targets), hasBias);
+      new Linear(inFeatures, outFeatures, initializer_range, { bias: hasBias, lora: adapterOf(lora, ...targets) });
     // One matrix, and so one adapter.
     this.attention = {
       qkv_proj: linear(["query", "key", "value"], width, 3 * width),

@@ -87,15 +87,15 @@ class Layer {
   constructor(config: ModernBertConfig, layer: number, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range: range, num_hidden_layers, norm_eps } = config;
     const linear = (targets: readonly LoraTarget[], inFeatures: number, outFeatures: number, deviation: number) =>
-      new Linear(inFeatures, outFeatures, deviation, adapterOf(lora, ...targets), false);
+      new Linear(inFeatures, outFeatures, deviation, { bias: false, lora: adapterOf(lora, ...targets) });
     // What is added to the stream of the layers begins smaller.
     const outward = range / Math.sqrt(2 * num_hidden_layers);
     // The embeddings' own norm is that of the first layer.
-    if (layer > 0) this.attn_norm = new LayerNorm(width, norm_eps, false);
+    if (layer > 0) this.attn_norm = new LayerNorm(width, norm_eps, { bias: false });
     // One matrix, and so one adapter.
     const Wqkv = linear(["query", "key", "value"], width, 3 * width, range);
     this.attn = { Wqkv, Wo: linear(["attention.output"], width, width, outward) };
-    this.mlp_norm = new LayerNorm(width, norm_eps, false);
+    this.mlp_norm = new LayerNorm(width, norm_eps, { bias: false });
     this.mlp = { Wi: linear(["intermediate"], width, 2 * inner, range), Wo: linear(["output"], inner, width, outward) };
     this.#heads = config.num_attention_heads;
     this.#attention = attentionOf(config, layer);
@@ -126,10 +126,10 @@ class ModernBert implements Transformer {
     const { vocab_size, hidden_size: width, num_hidden_layers, initializer_range, norm_eps } = config;
     this.embeddings = {
       tok_embeddings: { weight: new Parameter([vocab_size, width], { normal: initializer_range }) },
-      norm: new LayerNorm(width, norm_eps, false),
+      norm: new LayerNorm(width, norm_eps, { bias: false }),
     };
     this.layers = Array.from({ length: num_hidden_layers }, (_, layer) => new Layer(config, layer, loraOf(layer)));
-    this.final_norm = new LayerNorm(width, norm_eps, false);
+    this.final_norm = new LayerNorm(width, norm_eps, { bias: false });
   }
 
   get words(): Parameter {
@@ -154,7 +154,10 @@ class ModernBertHead implements MaskedHead {
   readonly #activation: ActivationName;
 
   constructor({ hidden_size: width, vocab_size, initializer_range, norm_eps, classifier_activation }: ModernBertConfig) {
-    this.head = { dense: new Linear(width, width, initializer_range, null, false), norm: new LayerNorm(width, norm_eps, false) };
+    this.head = {
+      dense: new Linear(width, width, initializer_range, { bias: false }),
+      norm: new LayerNorm(width, norm_eps, { bias: false }),
+    };
     this.decoder = { bias: new Parameter([vocab_size], { constant: 0 }) };
     this.#activation = classifier_activation;
   }

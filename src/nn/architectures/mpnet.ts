@@ -52,7 +52,7 @@ class Layer {
   constructor(config: MpnetConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range, layer_norm_eps } = config;
     const linear = (target: LoraTarget, inFeatures: number, outFeatures: number) =>
-      new Linear(inFeatures, outFeatures, initializer_range, adapterOf(lora, target));
+      new Linear(inFeatures, outFeatures, initializer_range, { lora: adapterOf(lora, target) });
     const norm = () => new LayerNorm(width, layer_norm_eps);
     this.#self = new SelfAttention(config, lora);
     const { query: q, key: k, value: v } = this.#self;

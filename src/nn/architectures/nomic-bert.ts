@@ -45,7 +45,7 @@ class Layer {
   constructor(config: RotaryBertConfig, lora: LoraOptions | null) {
     const { hidden_size: width, intermediate_size: inner, initializer_range: initializerRange, layer_norm_eps } = config;
     const linear = (targets: readonly LoraTarget[], inFeatures: number, outFeatures: number) =>
-      new Linear(inFeatures, outFeatures, initializerRange, adapterOf(lora, ...targets), false);
+      new Linear(inFeatures, outFeatures, initializerRange, { bias: false, lora: adapterOf(lora, ...targets) });
     // One matrix, and so one adapter.
     this.attn = { Wqkv: linear(["query", "key", "value"], width, 3 * width), out_proj: linear(["attention.output"], width, width) };
     this.norm1 = new LayerNorm(width, layer_norm_eps);
