@@ -51,7 +51,7 @@ export { type FileContent, type Folder, MemoryFolder, type NamedContent } from "
 export { type FileProgress, type HttpFolderOptions, openHttpFolder } from "./io/folder-http.ts";
 export { type FolderPlace, type WritableFolder, writableFolder } from "./io/folders/writable-folder.ts";
 export { encodeNpy } from "./io/formats/npy.ts";
-export { eventFileName, fileHeader, type ScalarEvent, scalarRecord } from "./io/formats/tensorboard.ts";
+export { eventFileName, fileHeader, type ScalarEvent, scalarRecord, startRecord } from "./io/formats/tensorboard.ts";
 export { type ColumnRole, roleOf } from "./io/text/column-names.ts";
 export type { Separator } from "./io/text/delimited.ts";
 export { type ByteSource, fileSource, streamSource } from "./io/text/source.ts";

@@ -7,7 +7,10 @@ by bit, and the protobuf wire format. Where the `tensorboard` package is install
 import json
 import pathlib
 import struct
+import sys
 import tempfile
+
+sys.path.pop(0)  # This folder, where the package's name means this file.
 
 
 def crc32c(data):
@@ -44,7 +47,7 @@ def bytes_field(number, data):
     return varint(number << 3 | 2) + varint(len(data)) + data
 
 
-def event(wall_time, step=None, version=None, values=None):
+def event(wall_time, step=None, version=None, values=None, status=None):
     out = varint(1 << 3 | 1) + struct.pack("<d", wall_time)
     if step is not None:
         out += varint(2 << 3 | 0) + varint(step)
@@ -53,6 +56,8 @@ def event(wall_time, step=None, version=None, values=None):
     if values is not None:
         scalars = [bytes_field(1, tag.encode()) + varint(2 << 3 | 5) + struct.pack("<f", value) for tag, value in values.items()]
         out += bytes_field(5, b"".join(bytes_field(1, scalar) for scalar in scalars))
+    if status is not None:
+        out += bytes_field(7, varint(1 << 3 | 0) + varint(status))
     return out
 
 
@@ -62,6 +67,7 @@ EVENTS = [
     dict(wallTime=1700000002.0, step=3_000_000_000, values={"train/loss": -1e30, "é": 0.0, "t" * 200: 1.0}),
 ]
 data = record(event(1700000000.0, version="brain.Event:2"))
+data += record(event(1700000000.0, EVENTS[0]["step"], status=1))  # SessionLog.START
 data += b"".join(record(event(e["wallTime"], e["step"], values=e["values"])) for e in EVENTS)
 
 try:
@@ -71,7 +77,8 @@ try:
         file.write(data)
         file.flush()
         read = list(LegacyEventFileLoader(file.name).Load())
-    assert [e.step for e in read[1:]] == [e["step"] for e in EVENTS]
+    assert read[1].session_log.status == 1
+    assert [e.step for e in read[2:]] == [e["step"] for e in EVENTS]
     print("tensorboard reads it")
 except ImportError:
     print("tensorboard is not installed: its reader was not asked")

@@ -7,7 +7,7 @@ import { readText } from "../../src/io/folder.ts";
 import { openFolder, writeFileAtomically } from "../../src/io/folder-node.ts";
 import { fileOperation } from "../../src/io/folders/errno-node.ts";
 import { makeFolder } from "../../src/io/folders/make-folder-node.ts";
-import { eventFileName, fileHeader, scalarRecord } from "../../src/io/formats/tensorboard.ts";
+import { eventFileName, fileHeader, scalarRecord, startRecord } from "../../src/io/formats/tensorboard.ts";
 import { isHubName } from "../../src/io/hub-node.ts";
 import type { HistoryEntry, TrainingReport } from "../../src/simcse/report/history.ts";
 import { keptEvaluation } from "../../src/simcse/report/kept-evaluation.ts";
@@ -53,7 +53,7 @@ export class TrainRecords {
     const events = join(loggingDir, eventFileName(began, hostname()));
     await fileOperation("write", events, async () => {
       await makeFolder(loggingDir);
-      await appendFile(events, fileHeader(began));
+      await appendFile(events, Buffer.concat([fileHeader(began), startRecord(began, options.steps + 1)]));
     });
     const steps = join(output, stepsFile);
     const everyStep = await readSteps(output, options.steps);

@@ -26,6 +26,15 @@ export function fileHeader(wallTime: number): Uint8Array {
   return record(concatenate([...double(event.wallTime, wallTime), ...text(event.fileVersion, "brain.Event:2")]));
 }
 
+/**
+ * The second record of a file: a run begins with `step`. In a folder with several files, TensorBoard drops what earlier ones that begin so
+ * have from this step on, such as the steps that a resumed run makes again.
+ */
+export function startRecord(wallTime: number, step: number): Uint8Array {
+  const session = message(event.sessionLog, integer(sessionStatus.field, sessionStatus.start));
+  return record(concatenate([...double(event.wallTime, wallTime), ...integer(event.step, step), ...session]));
+}
+
 /** The record of one step. Values that are not finite are kept: TensorBoard draws them as triangles. */
 export function scalarRecord({ wallTime, step, values }: ScalarEvent): Uint8Array {
   const summary = Object.entries(values).flatMap(([tag, value]) =>
@@ -34,8 +43,9 @@ export function scalarRecord({ wallTime, step, values }: ScalarEvent): Uint8Arra
   return record(concatenate([...double(event.wallTime, wallTime), ...integer(event.step, step), ...message(event.summary, summary)]));
 }
 
-/** The fields of Event, of Summary and of Summary.Value, by their numbers in the .proto files. */
-const event = { wallTime: 1, step: 2, fileVersion: 3, summary: 5 } as const;
+/** The fields of Event, of SessionLog, of Summary and of Summary.Value, by their numbers in the .proto files. */
+const event = { wallTime: 1, step: 2, fileVersion: 3, summary: 5, sessionLog: 7 } as const;
+const sessionStatus = { field: 1, start: 1 } as const;
 const summaryValue = 1;
 const scalar = { tag: 1, simpleValue: 2 } as const;
 

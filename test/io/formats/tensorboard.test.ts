@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { crc32c, eventFileName, fileHeader, type ScalarEvent, scalarRecord } from "../../../src/io/formats/tensorboard.ts";
+import { crc32c, eventFileName, fileHeader, type ScalarEvent, scalarRecord, startRecord } from "../../../src/io/formats/tensorboard.ts";
 
 const golden = JSON.parse(readFileSync(new URL("../../golden/tensorboard.json", import.meta.url), "utf8")) as {
   crc32c: Record<string, number>;
@@ -10,7 +10,7 @@ const golden = JSON.parse(readFileSync(new URL("../../golden/tensorboard.json", 
 };
 
 it("an event file has the bytes of an independent writer", () => {
-  const file = [fileHeader(golden.start), ...golden.events.map(scalarRecord)];
+  const file = [fileHeader(golden.start), startRecord(golden.start, 1), ...golden.events.map(scalarRecord)];
   expect(Buffer.concat(file).toString("hex")).toBe(golden.file);
 });
 

@@ -2,6 +2,7 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { startRecord } from "../../../src/io/formats/tensorboard.ts";
 import type { HistoryEntry } from "../../../src/simcse/report/history.ts";
 import { TrainRecords } from "../../../tools/training/train-records.ts";
 import { temporaryFolder } from "../../tiny-model.ts";
@@ -38,5 +39,8 @@ it("keeps a log of lines, goes on from what it said, and draws numbers alone", a
   await again.results({ train_runtime: 2.5, epoch: 1 }, { best: null });
   expect(await readFile(join(output, "train_results.txt"), "utf8")).toBe("epoch = 1\ntrain_runtime = 2.5\n");
   expect(await readFile(join(output, "eval_results.txt"), "utf8")).toBe("epoch = 0.5\neval_stsb_spearman = NaN\nstep = 1\n");
-  expect(await readdir(join(output, "runs"))).not.toEqual([]);
+  const [events] = await readdir(join(output, "runs"));
+  // Everything but the time and the checksums.
+  const start = Buffer.from(startRecord(0, 3).subarray(12 + 9, -4));
+  expect((await readFile(join(output, "runs", events!))).includes(start)).toBe(true);
 });
