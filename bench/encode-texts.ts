@@ -106,7 +106,7 @@ export async function encodeTables(bench: Bench): Promise<readonly BenchTable[]>
       {
         head,
         rows: [...rows, ...pytorch.texts],
-        note: `Wikipedia sentences of at most ${maxLength} tokens, their number without padding; ${model.name} with random weights, the mean of the tokens. Each row was warmed up; the median of rounds, at most ${rounds}, which ended after ${seconds} s.${pytorch.note}`,
+        note: `Wikipedia sentences of at most ${maxLength} tokens, their number without padding; ${model.name} with random weights, the mean of the tokens. Each row was warmed up with the same texts, whose words the tokenizer then knows; the median of rounds, at most ${rounds}, which ended after ${seconds} s.${pytorch.note}`,
       },
     ];
   } finally {
