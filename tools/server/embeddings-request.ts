@@ -117,12 +117,13 @@ const noInstruction: ForeignField = {
   does: "puts only the model's own prompts before texts (input_type and prompt_name choose one)",
 };
 
-/** Fields of other servers that change vectors: those of TEI, vLLM, llama.cpp, Infinity, Jina, Voyage, Cohere, Nomic, Mixedbread, DashScope and Gemini. */
+/** Fields of other servers that change vectors: those of TEI, vLLM, SGLang, llama.cpp, Infinity, Jina, Voyage, Cohere, Nomic, Mixedbread, DashScope and Gemini. */
 const foreignFields: Readonly<Record<string, ForeignField>> = {
   normalize: toUnit,
   normalized: toUnit,
   normalize_embeddings: toUnit,
   embd_normalize: { ...toUnit, fit: [2] },
+  use_activation: toUnit,
   truncate: truncating,
   truncation: truncating,
   truncation_direction: { ...truncating, fit: ["Right", "right"] },
@@ -147,6 +148,8 @@ const foreignFields: Readonly<Record<string, ForeignField>> = {
   instruction: noInstruction,
   pooling: pooled,
   pooling_type: pooled,
+  modality: { fit: ["text"], does: "reads texts" },
+  lora_path: { fit: [], does: "serves one model, with its adapters" },
   late_chunking: alone,
   return_multivector: alone,
 };
