@@ -80,6 +80,8 @@ function tellSummary(
   }
   say(`${stopped ? `stopped after step ${steps} of ${totalSteps}` : `${steps} steps in ${duration(seconds)}`}; ${end}`);
   if (settings.keepBest && best === null) say("no evaluation gave a number to choose the best model by: the last weights are saved");
+  if (settings.keepBest && best?.step === 0)
+    say("warning: no evaluation was better than the one before the first step, so the saved weights are those that the run began with");
   const collapse = collapseText(meanCosine);
   if (collapse !== null) say(`warning: ${collapse}`);
   if (stopped) say(`${settings.earlyStoppingPatience} evaluations in a row brought no improvement (--early_stopping_patience)`);

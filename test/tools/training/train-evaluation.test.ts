@@ -43,6 +43,13 @@ async function seedsOf(output: string) {
   return JSON.parse(await readFile(join(output, "seeds.json"), "utf8")) as SeedsSummary;
 }
 
+it("warns where the best model is the one that the run began with", async () => {
+  const args = ["--do_eval", "--eval_on_start", "--load_best_model_at_end", "--pooler_type", "avg", "--learning_rate", "1e-12"];
+  const { code, stderr } = await simcse(trainArguments(join(folder, "unmoved"), ...args));
+  expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining("the best of step 0") });
+  expect(stderr).toContain("warning: no evaluation was better than the one before the first step");
+});
+
 it("evaluates the transfer tasks too, keeps the best model by their average, and says which are not there", async () => {
   const output = join(folder, "transfer");
   const best = ["--load_best_model_at_end", "--metric_for_best_model", "avg_transfer"];
