@@ -8,6 +8,7 @@ import { readJson } from "../../src/io/folder.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
 import { isJsonObject } from "../../src/io/formats/json.ts";
 import { show } from "../../src/show.ts";
+import { MAY_BE_EMPTY } from "./empty-values.ts";
 import { nameIn } from "./hyphens.ts";
 
 const option = "--config";
@@ -54,7 +55,7 @@ async function entriesOf(path: string): Promise<[option: string, value: string][
 
 /** Whether an option is as good as left out: transformers writes all of them. Its `debug` is not that of this command line. */
 function isNothing(name: string, value: unknown): boolean {
-  const isEmpty = value === null || value === "" || (Array.isArray(value) && value.length === 0);
+  const isEmpty = value === null || (value === "" && !MAY_BE_EMPTY.has(name)) || (Array.isArray(value) && value.length === 0);
   return isEmpty || (name === "debug" && value === false);
 }
 

@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import { OptionError } from "../../src/errors.ts";
 
-/** Options whose value may be empty. */
-const MAY_BE_EMPTY: ReadonlySet<string> = new Set(["prompt"]);
+/** Options whose value may be empty: no prompt is another choice than that of the model. */
+export const MAY_BE_EMPTY: ReadonlySet<string> = new Set(["prompt"]);
 
 /** Has every command refuse an option whose value is an empty text. */
 export function refuseEmptyValues(program: Command): void {

@@ -44,6 +44,12 @@ it("takes an empty list and an empty text for nothing, and writes an object as J
   expect(await withConfigFile([...command, path])).toEqual([...command, "--accelerator_config", '{"even_batches":true}']);
 });
 
+it("keeps a prompt that is empty, which is not the model's own", async () => {
+  await writeFile(path, JSON.stringify({ prompt: "", prompt_name: "" }));
+  const encode = ["node", "simcse", "encode"];
+  expect(await withConfigFile([...encode, "--config", path])).toEqual([...encode, "--prompt", ""]);
+});
+
 it("takes a file of options as the only argument of train, as the original does", async () => {
   await writeFile(path, JSON.stringify({ temp: 0.1 }));
   expect(await withConfigFile([...command, path])).toEqual([...command, "--temp", "0.1"]);
