@@ -32,10 +32,14 @@ async function openPageModel(options: HttpFolderOptions): Promise<Folder> {
   );
 }
 
+/** Files of which a model's folder has one at least: the first releases of sentence-transformers put the transformer into a folder of its own. */
+const modelFiles = ["config.json", "modules.json", "adapter_config.json"];
+
 /** Throws `FileError` for a name on the hub, as other libraries take it, unless it is also a folder beside the page. */
 async function openModel(url: string | URL, options: HttpFolderOptions): Promise<Folder> {
   const folder = openHttpFolder(url, options);
-  if (typeof url !== "string" || !/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(url) || (await folder.has("config.json"))) return folder;
+  if (typeof url !== "string" || !/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(url)) return folder;
+  for (const file of modelFiles) if (await folder.has(file)) return folder;
   throw new FileError(
     `${url}/config.json does not exist beside the page.`,
     `Give the address of a folder; if ${url} is a model's name on the hub, its address is https://huggingface.co/${url}.`,
