@@ -25,7 +25,7 @@ export interface HintsOn {
 
 export function hints(settings: TrainingSettings, { columns, fresh, modelPooler, prompts, dropout, repeats, batches }: HintsOn): string[] {
   const unsupervised = columns === 1;
-  const { temperature, pooler, mlpOnlyTrain, hardNegativeWeight, labelSmoothing, mlm, noDuplicates } = settings;
+  const { temperature, pooler, mlpOnlyTrain, hardNegativeWeight, labelSmoothing, mlm, noDuplicates, loraDropout } = settings;
   const asThePaper = modelPooler === null && !fresh;
   const rules: readonly (readonly [boolean, string])[] = [
     [
@@ -52,7 +52,7 @@ export function hints(settings: TrainingSettings, { columns, fresh, modelPooler,
       `the model puts ${prompts.map((prompt) => quoted(prompt)).join(" or ")} before texts; training takes them as they are: put it into them`,
     ],
     [
-      unsupervised && (settings.dropout === null ? !dropout : settings.dropout === 0),
+      unsupervised && loraDropout === 0 && (settings.dropout === null ? !dropout : settings.dropout === 0),
       "without dropout both vectors of a sentence are the same, so there is little to learn from them: use --dropout 0.1",
     ],
     [columns < 3 && hardNegativeWeight !== 0, "--hard_negative_weight does nothing: the training file has no third column"],

@@ -56,6 +56,7 @@ describe("hints", () => {
 
   it("are none where a model without dropout gets some, or has pairs", () => {
     expect(hints({ ...paper, dropout: 0.1 }, { ...unsupervised, dropout: false })).toEqual([]);
+    expect(hints({ ...paper, loraRank: 8, loraDropout: 0.1 }, { ...unsupervised, dropout: false })).toEqual([]);
     expect(hints(trainingDefaults, { ...unsupervised, dropout: false, columns: 2 })).toEqual([]);
   });
 
