@@ -187,7 +187,7 @@ export class ModelIndex {
       searchPrompt(encoder.texts, "document"),
     );
     const rowOf = (data: Float32Array, at: number) => data.subarray(at * dimension, (at + 1) * dimension);
-    const other = compared.find((at, i) => !(cosine(rowOf(own.data, i), rowOf(rows, at)) >= sameVector));
+    const other = compared.find((at, i) => !isSame(rowOf(own.data, i), rowOf(rows, at)));
     if (other === undefined) return rows;
     throw new OptionError(
       `The vector given for sentences[${done + other}] is not what ${this.name} makes of it.`,
@@ -213,6 +213,11 @@ export class ModelIndex {
       await before?.close();
     });
   }
+}
+
+/** Whether a given vector is the model's own. Vectors of zeros, which some heads make, are the same although they have no cosine. */
+function isSame(own: Float32Array, given: Float32Array): boolean {
+  return cosine(own, given) >= sameVector || [own, given].every((vector) => vector.every((value) => value === 0));
 }
 
 /** Sentences to index as objects. Throws `OptionError` for anything else, naming its position. */

@@ -66,6 +66,20 @@ describe("an index", () => {
     }
   });
 
+  it("takes vectors of zeros from a model that makes them, and no others", async () => {
+    const zeros = join(folder, "zeros");
+    await writeTinyModel(zeros, {
+      tensors: (all) => all.map((one) => (/output\.LayerNorm/.test(one.name) ? { ...one, data: () => new Uint8Array(32 * 4) } : one)),
+    });
+    await using none = await SimCSE.loadFrom(device, await openFolder(zeros), { pooler: "avg" });
+    const vectors = await none.encode(tinySentences);
+    expect(vectors.data.every((value) => value === 0)).toBe(true);
+    await none.buildIndex(tinySentences, { vectors });
+    expect(none.index.length).toBe(tinySentences.length);
+    await expect(none.buildIndex(tinySentences, { vectors: await model.encode(tinySentences) })).rejects.toThrow("sentences[0] is not");
+    await expect(model.buildIndex(tinySentences, { vectors })).rejects.toThrow("sentences[0] is not");
+  });
+
   it("is built from a stream", async () => {
     async function* stream() {
       yield* tinySentences;
