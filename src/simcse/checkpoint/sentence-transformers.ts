@@ -54,7 +54,7 @@ const SETTINGS_FILES = [
 export const DENSE_FOLDER = "2_Dense";
 
 /** The names of a transformer, those of the first releases too. */
-const TRANSFORMERS = ["Transformer", "BERT", "RoBERTa", "DistilBERT", "CamemBERT", "XLMRoBERTa"];
+const TRANSFORMERS = ["Transformer", "BERT", "RoBERTa", "DistilBERT", "ALBERT", "CamemBERT", "XLMRoBERTa"];
 
 /** Kinds of pooling by their names in `1_Pooling/config.json`, as a mode and as a flag, in the order of their vectors. */
 const POOLINGS: readonly { readonly mode: string; readonly flag: string; readonly pooling: Pooling }[] = [

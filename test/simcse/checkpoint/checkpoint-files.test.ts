@@ -243,16 +243,16 @@ describe("a folder of sentence-transformers", () => {
     expect(await model.encode(text)).toEqual(await plain.encode(text));
   });
 
-  it("is read where the transformer has a folder of its own, and where the way of pooling is a word", async () => {
+  it.each(["BERT", "ALBERT"])("is read where a %s has a folder of its own, and where the way of pooling is a word", async (type) => {
     const inner = publishedFolder("bert");
     const folder: Folder = new MemoryFolder("old", [
-      ...(await Promise.all(inner.files.map(async (file) => [`0_BERT/${file}`, await inner.read(file)] as const))),
-      ["modules.json", json(modules(["sentence_transformers.models.BERT", "0_BERT"], pooling)["modules.json"])],
+      ...(await Promise.all(inner.files.map(async (file) => [`0_${type}/${file}`, await inner.read(file)] as const))),
+      ["modules.json", json(modules([`sentence_transformers.models.${type}`, `0_${type}`], pooling)["modules.json"])],
       ["1_Pooling/config.json", json({ pooling_mode: "cls" })],
     ]);
     await using model = await SimCSE.loadFrom(device, folder);
     expect(model.pooler).toBe("cls_before_pooler");
-    expect(subfolder(folder, "0_BERT").name).toBe("old/0_BERT");
+    expect(subfolder(folder, `0_${type}`).name).toBe(`old/0_${type}`);
   });
 
   it("cannot hold a pooler that sentence-transformers does not have", () => {
