@@ -5,8 +5,9 @@
  * character, and so is one that begins a value but does not end it (`"so" he said`). A value that can be read in no other way may have
  * backslashes before its quotation marks, as Spark and MySQL write them (`"a \"b\", c"`). In tab-separated text, which often contains
  * quotation marks that were never meant to quote, a quoted value ends on its line. Where that leaves the row shorter than the first one,
- * lines are taken together if they fill it, or else quotation marks are ordinary characters if that fills it (`"He said<tab>bye"`). Lines of
- * nothing but white space are skipped, as pandas does; a line with an empty value in quotation marks is a row.
+ * lines are taken together if they fill it, or else quotation marks are ordinary characters if that fills it (`"He said<tab>bye"`). The last
+ * value goes on until its quotation mark closes if the lines up to there are all too short for rows. Lines of nothing but white space are
+ * skipped, as pandas does; a line with an empty value in quotation marks is a row.
  */
 import { DataError } from "../../errors.ts";
 import { formatCount } from "../../show.ts";
@@ -48,6 +49,8 @@ type Look<T> = T | "incomplete";
 
 /** Where a quoted value may end; with `no`, none is quoted. */
 type Quotes = "across lines" | "within a line" | "no";
+
+const lineEnd = /[\r\n]/g;
 
 /** A row, and where the next one begins. */
 interface ReadRow {
@@ -105,12 +108,30 @@ class RowReader {
   #row(): Look<ReadRow> {
     if (this.#separator !== "\t") return this.#read("across lines");
     const row = this.#read("within a line");
-    if (row === "incomplete" || row.cells.length >= this.#width || !/(^|\t)"/.test(this.#text.slice(this.#at, row.next))) return row;
+    if (row === "incomplete" || row.cells.length > this.#width || !/(^|\t)"/.test(this.#text.slice(this.#at, row.next))) return row;
+    if (row.cells.length === this.#width) return this.#continued(row);
     for (const quotes of ["across lines", "no"] as const) {
       const other = this.#read(quotes);
       if (other === "incomplete" || other.cells.length === this.#width) return other;
     }
     return row;
+  }
+
+  /** A row of all values, with the lines on which the last value goes on. */
+  #continued(row: ReadRow): Look<ReadRow> {
+    if (!row.cells.at(-1)!.startsWith('"')) return row;
+    const nextEnd = this.#find(lineEnd, row.next);
+    if (nextEnd === "incomplete") return "incomplete";
+    if (!this.#areShort(row.next, nextEnd)) return row;
+    const longer = this.#read("across lines");
+    if (longer === "incomplete") return "incomplete";
+    return longer.cells.length === this.#width && this.#areShort(row.next, longer.next) ? longer : row;
+  }
+
+  /** Whether all lines of a part of the text are too short for rows. */
+  #areShort(from: number, to: number): boolean {
+    const lines = this.#text.slice(from, to).split(lineEnd);
+    return lines.every((line) => line.split(this.#separator).length < this.#width);
   }
 
   #read(quotes: Quotes): Look<ReadRow> {
@@ -120,7 +141,7 @@ class RowReader {
     for (let at = this.#at; ; ) {
       const quoted = quotes !== "no" && this.#text[at] === '"' ? this.#quoted(at, across) : null;
       if (quoted === "incomplete") return "incomplete";
-      const end = quoted === null ? this.#endOfCell(at) : quoted.end;
+      const end = quoted === null ? this.#find(this.#cellEnd, at) : quoted.end;
       if (end === "incomplete") return "incomplete";
       cells.push(quoted === null ? this.#text.slice(at, end) : quoted.value);
       lines += quoted?.lines ?? 0;
@@ -133,9 +154,10 @@ class RowReader {
     }
   }
 
-  #endOfCell(from: number): Look<number> {
-    this.#cellEnd.lastIndex = from;
-    const found = this.#cellEnd.exec(this.#text);
+  /** Where the next match begins, or the text ends. */
+  #find(pattern: RegExp, from: number): Look<number> {
+    pattern.lastIndex = from;
+    const found = pattern.exec(this.#text);
     if (found !== null) return found.index;
     return this.#last ? this.#text.length : "incomplete";
   }

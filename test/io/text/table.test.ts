@@ -97,6 +97,27 @@ describe("separated values", () => {
       ],
     ],
     [
+      "a quoted line end in the last value of tab-separated text, as pandas writes it",
+      "a.tsv",
+      'a\tb\n1\t"One\n\n""two"", three"\n2\t"x\ny"\n',
+      [
+        ["1", 'One\n\n"two", three'],
+        ["2", "x\ny"],
+      ],
+    ],
+    [
+      "a quotation mark that begins the last value of a line of tab-separated text and means nothing",
+      "a.tsv",
+      'a\tb\n1\t"So\n2\t"x"\n3\t"So\n\n4\tshe said"\n5\t"So\n',
+      [
+        ["1", '"So'],
+        ["2", "x"],
+        ["3", '"So'],
+        ["4", 'she said"'],
+        ["5", '"So'],
+      ],
+    ],
+    [
       "a quotation mark that begins a short line of tab-separated text and means nothing",
       "a.tsv",
       'a\tb\tc\n"So, he said\t1\nx\t"y"\tz\n"oh\t2\n',
