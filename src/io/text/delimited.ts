@@ -166,10 +166,16 @@ class RowReader {
   #quoted(start: number, across: boolean): Look<Quoted | null> {
     const doubled = this.#closed(start, { across, backslashes: false });
     if (doubled === "incomplete" || (typeof doubled === "object" && doubled !== null)) return doubled;
+    if (doubled === "open" && !this.#isOver(start, across)) return "incomplete";
     const escaped = this.#closed(start, { across, backslashes: true });
     if (escaped !== "open") return escaped;
     if (doubled === null) return this.#last || this.#isFar(this.#text.length, start) ? null : "incomplete";
     return this.#unclosed(start, across);
+  }
+
+  /** Whether text that has not arrived cannot close the value that begins here. */
+  #isOver(start: number, across: boolean): boolean {
+    return this.#last || (across ? this.#isFar(this.#text.length, start) : /[\r\n]/.test(this.#text.slice(start)));
   }
 
   #isFar(at: number, start: number): boolean {
@@ -209,8 +215,7 @@ class RowReader {
   }
 
   #unclosed(start: number, across: boolean): Look<null> {
-    const isOver = this.#last || (across ? this.#isFar(this.#text.length, start) : /[\r\n]/.test(this.#text.slice(start)));
-    if (this.#separator === "\t" && isOver) return null;
+    if (this.#separator === "\t" && this.#isOver(start, across)) return null;
     if (!this.#last) return "incomplete";
     throw new DataError(
       `${this.#name}, line ${this.#line}: a quotation mark opens a value and is never closed`,

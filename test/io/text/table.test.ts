@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { DataError, OptionError } from "../../../src/errors.ts";
 import { openExamples } from "../../../src/io/examples.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
+import { splitRows } from "../../../src/io/text/delimited.ts";
 import { fileSource, streamSource } from "../../../src/io/text/source.ts";
 import { formatOf, openTable, type TableOptions } from "../../../src/io/text/table.ts";
 import { collect } from "../collect.ts";
@@ -19,6 +20,10 @@ interface Golden {
 const golden = JSON.parse(readFileSync("test/golden/tables.json", "utf8")) as Readonly<Record<string, Golden>>;
 
 const source = (name: string, content: string | Uint8Array) => fileSource(new MemoryFolder("data", [[name, content]]), name);
+
+async function* textPieces(text: string, size: number): AsyncGenerator<string> {
+  for (let start = 0; start < text.length; start += size) yield text.slice(start, start + size);
+}
 
 async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
@@ -207,6 +212,16 @@ describe("separated values", () => {
     ],
   ])("%s", async (_, name, content, expected) => {
     expect(await rowsOf(name, content)).toEqual(expected);
+  });
+
+  it.each([
+    [",", 'a,b\n1,"\\""\nx"\n"y \\"z\\"",2\n'],
+    ["\t", 'a\tb\n"1\n1"\t"\\""\nx"\n"y \\"z\\""\t2\n3\t"So\n4\t"So\n'],
+  ] as const)("separated by %j are the same in whatever pieces they arrive", async (separator, content) => {
+    const rowsIn = (size: number) => collect(splitRows(textPieces(content, size), separator, "a"));
+    const whole = await rowsIn(content.length);
+    expect(whole[1]!.cells[1]).toBe('\\"\nx');
+    for (let size = 1; size < content.length; size++) expect(await rowsIn(size)).toEqual(whole);
   });
 
   it("do not wait for the end of a value that only looks as if backslashes escaped its quotation marks", async () => {
