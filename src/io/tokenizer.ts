@@ -79,6 +79,9 @@ const DEFINITION_FILE = "tokenizer.json";
 /** The tokenizer of an XLM-RoBERTa in its oldest form. */
 const SENTENCE_PIECE_FILE = "sentencepiece.bpe.model";
 
+/** The tokenizer of an ALBERT in its oldest form, which is not read. */
+const ALBERT_FILE = "spiece.model";
+
 /** Tokens beyond the vocabulary, in folders whose `tokenizer_config.json` does not list them. */
 const ADDED_FILE = "added_tokens.json";
 
@@ -104,6 +107,7 @@ const MPNET_NAMES: UsualNames = { pad: ["<pad>"], unknown: ["[UNK]"], cls: ["<s>
 const CONFIG_NAMES = { pad: "pad_token", unknown: "unk_token", cls: "cls_token", sep: "sep_token", mask: "mask_token" } as const;
 
 const REMEDY = "Use the files of a BERT, RoBERTa or XLM-RoBERTa model.";
+const MAKE_DEFINITION = "Save the tokenizer with transformers, which makes a tokenizer.json of it.";
 
 type Role = keyof SpecialTokens;
 
@@ -171,6 +175,11 @@ async function readFiles(folder: Folder): Promise<ReadonlyMap<string, string>> {
   if (!hasVocabulary && (await folder.has(SENTENCE_PIECE_FILE))) {
     const named = await checkClass(folder, SENTENCE_PIECE_FILE, config);
     files.set(DEFINITION_FILE, await convertedSentencePiece(folder, named));
+  } else if (!hasVocabulary && (await folder.has(ALBERT_FILE))) {
+    throw new FormatError(
+      `${folder.name} has ${ALBERT_FILE}, the tokenizer of an ALBERT in a form that is not read, and no ${DEFINITION_FILE}`,
+      MAKE_DEFINITION,
+    );
   }
   return files;
 }
@@ -185,10 +194,7 @@ async function convertedSentencePiece(folder: Folder, named: string | null): Pro
   if (model_type === "xlm-roberta" || named?.startsWith("XLMRoberta")) {
     return `${JSON.stringify(sentencePieceDefinition(path, await folder.read(SENTENCE_PIECE_FILE)))}\n`;
   }
-  throw new FormatError(
-    `${path} is read for the model_type "xlm-roberta" only; config.json says ${show(model_type)}`,
-    "Save the tokenizer with transformers, which makes a tokenizer.json of it.",
-  );
+  throw new FormatError(`${path} is read for the model_type "xlm-roberta" only; config.json says ${show(model_type)}`, MAKE_DEFINITION);
 }
 
 /** The `model_type` in the `config.json` beside a tokenizer. */

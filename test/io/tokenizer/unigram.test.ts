@@ -59,3 +59,15 @@ it("SentencePiece's file is refused when it is damaged, or belongs to a model th
   expect((await loadTokenizer(multilingual)).vocabSize).toBe(110);
   await expect(loadTokenizer(oldest(model, "camembert"))).rejects.toThrow('"xlm-roberta" only; config.json says "camembert"');
 });
+
+it("the one of an ALBERT, which is not read, is named with what makes a tokenizer.json of it", async () => {
+  const albert = new MemoryFolder("albert", [
+    ["config.json", JSON.stringify({ model_type: "albert" })],
+    ["tokenizer_config.json", JSON.stringify({ tokenizer_class: "AlbertTokenizer" })],
+    ["spiece.model", model],
+  ]);
+  await expect(loadTokenizer(albert)).rejects.toMatchObject({
+    message: "albert has spiece.model, the tokenizer of an ALBERT in a form that is not read, and no tokenizer.json",
+    remedy: "Save the tokenizer with transformers, which makes a tokenizer.json of it.",
+  });
+});
