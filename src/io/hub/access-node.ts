@@ -35,8 +35,9 @@ const TOKENS: readonly (readonly [place: string, read: () => string | undefined]
 ];
 
 /**
- * The token, or null: the option, or else the first of Python's places that has one, unless HF_HUB_DISABLE_IMPLICIT_TOKEN is set. White space around it, such as a file's last line
- * break, is not part of it. Throws OptionError for one that the hub did not give, before it is sent there; mirrors give their own.
+ * The token, or null: the option, or else the first of Python's places that has one, unless HF_HUB_DISABLE_IMPLICIT_TOKEN is set. White
+ * space around it, such as a file's last line break, is not part of it. Throws OptionError for one that the hub did not give, before it is
+ * sent there; mirrors give their own.
  */
 export function tokenOf(options: AccessOptions): string | null {
   const implicit = isOn(process.env.HF_HUB_DISABLE_IMPLICIT_TOKEN) ? [] : TOKENS;
