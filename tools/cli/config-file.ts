@@ -16,13 +16,21 @@ const option = "--config";
 /** Commands that take a file of options as their only argument. */
 const takesFile = new Set(["train", "pretrain"]);
 
+/** Options that say the same: one of them on the command line takes the place of any in the file. */
+const sameOptions = [
+  ["--model_name_or_path", "--model"],
+  ["--per_device_train_batch_size", "--per_gpu_train_batch_size"],
+  ["--evaluation_strategy", "--eval_strategy"],
+  ["--warmup_steps", "--warmup_ratio"],
+];
+
 /** The arguments with `--config` replaced by the options in its file. Throws `FileError` or `FormatError` when that cannot be read. */
 export async function withConfigFile(argv: readonly string[]): Promise<string[]> {
   const found = findConfig(argv);
   if (found === null) return [...argv];
   const { at, length, path } = found;
   const rest = argv.toSpliced(at, length);
-  const given = new Set(rest.map(nameIn));
+  const given = new Set(rest.map(nameIn).flatMap((name) => sameOptions.find((names) => names.includes(name)) ?? name));
   const entries = (await entriesOf(path)).filter(([name]) => !given.has(nameIn(name)));
   return rest.toSpliced(at, 0, ...entries.flat());
 }

@@ -39,6 +39,21 @@ it("puts what the file says in its place, without the options that are given", a
   ]);
 });
 
+it.each([
+  [{ warmup_ratio: 0.1, temp: 1 }, "--warmup_steps=0"],
+  [{ warmup_steps: 100, temp: 1 }, "--warmup-ratio=0.1"],
+  [{ model_name_or_path: "a", model: "b", temp: 1 }, "--model=c"],
+  [{ per_gpu_train_batch_size: 8, temp: 1 }, "--per_device_train_batch_size=4"],
+  [{ evaluation_strategy: "steps", temp: 1 }, "--eval_strategy=no"],
+])("leaves out of %j what %s says on the command line", async (options, word) => {
+  await writeFile(path, JSON.stringify(options));
+  for (const words of [
+    [path, word],
+    [word, "--config", path],
+  ])
+    expect((await withConfigFile([...command, ...words])).toSorted()).toEqual([...command, word, "--temp", "1"].toSorted());
+});
+
 it("takes an empty list and an empty text for nothing, and writes an object as JSON, as transformers has them", async () => {
   await writeFile(path, JSON.stringify({ debug: false, report_to: [], mp_parameters: "", accelerator_config: { even_batches: true } }));
   expect(await withConfigFile([...command, path])).toEqual([...command, "--accelerator_config", '{"even_batches":true}']);
