@@ -101,11 +101,16 @@ export function networkRemedy(error: unknown): string | null {
     return "Name the file with your network's certificate in NODE_EXTRA_CA_CERTS.";
   }
   const proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].find((name) => process.env[name]);
-  // Deno and Bun use these variables by themselves.
-  const isUnused =
-    proxy !== undefined && process.env.NODE_USE_ENV_PROXY !== "1" && !("deno" in process.versions || "bun" in process.versions);
-  if (isUnused) return `Set NODE_USE_ENV_PROXY=1, without which Node does not use ${proxy} (from its versions 22.21 and 24 on).`;
+  if (proxy !== undefined && !usesProxies())
+    return `Set NODE_USE_ENV_PROXY=1, without which Node does not use ${proxy} (from its versions 22.21 and 24 on).`;
   // Node gives each address of a server a quarter of a second.
   const isHurried = code === "ETIMEDOUT" && cause instanceof Error && attemptsOf(cause).length > 0;
   return isHurried ? "Set NODE_OPTIONS=--network-family-autoselection-attempt-timeout=2000, and try again." : null;
+}
+
+/** Whether requests go through the proxy that the environment names. Deno and Bun do so by themselves, and Node if it is told to. */
+function usesProxies(): boolean {
+  const { env, execArgv, versions } = process;
+  const isTold = env.NODE_USE_ENV_PROXY === "1" || /--use-env-proxy\b/.test([...execArgv, env.NODE_OPTIONS].join(" "));
+  return isTold || "deno" in versions || "bun" in versions;
 }

@@ -78,6 +78,9 @@ it("names the variable that lets requests through a company's proxy, or past its
   vi.stubEnv("https_proxy", "http://proxy.example:3128");
   expect(networkRemedy(failed("ENOTFOUND"))).toContain("Set NODE_USE_ENV_PROXY=1, without which Node does not use https_proxy");
   expect(networkRemedy(failed("UNABLE_TO_VERIFY_LEAF_SIGNATURE"))).toContain("NODE_EXTRA_CA_CERTS");
+  vi.stubEnv("NODE_OPTIONS", "--max-old-space-size=4096 --use-env-proxy");
+  expect(networkRemedy(failed("ENOTFOUND"))).toBeNull();
+  vi.stubEnv("NODE_OPTIONS", "");
   vi.stubEnv("NODE_USE_ENV_PROXY", "1");
   expect(networkRemedy(failed("ENOTFOUND"))).toBeNull();
 });
