@@ -35,16 +35,21 @@ const replacedUpTo = 0.9;
 /** Draws for one token: whether it is chosen, what happens to it, and which token replaces it. */
 const drawsPerToken = 3;
 
+/** Throws `OptionError` for a probability of 0, which masks nothing, or above 1. */
+export function checkMaskingProbability(probability: number): void {
+  if (probability > 0 && probability <= 1) return;
+  throw new OptionError(
+    `\`mlmProbability\` ${probability} ${probability === 0 ? "masks nothing" : "is not possible"}.`,
+    "Give a probability above 0 and up to 1, such as 0.15.",
+  );
+}
+
 /** Makes the masking function of a run. Throws `OptionError` for a probability of 0, which masks nothing, or above 1, and for a mask outside the vocabulary. */
 export function mlmMasking(
   seed: number,
   { probability, maskId, vocabularySize, specialIds }: MlmOptions,
 ): (ids: ArrayLike<number>, step: number, sentence: number) => MaskedSentence {
-  if (!(probability > 0 && probability <= 1))
-    throw new OptionError(
-      `\`mlmProbability\` ${probability} ${probability === 0 ? "masks nothing" : "is not possible"}.`,
-      "Give a probability above 0 and up to 1, such as 0.15.",
-    );
+  checkMaskingProbability(probability);
   if (!(maskId >= 0 && maskId < vocabularySize)) {
     throw new OptionError(
       `The mask token ${maskId} is not in a vocabulary of ${vocabularySize} tokens.`,

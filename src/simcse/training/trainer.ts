@@ -11,6 +11,7 @@ import { longestSentence } from "../../nn/architectures/architectures.ts";
 import { schedules } from "../../nn/schedule.ts";
 import { checkLength } from "../embedding/encoder-options.ts";
 import { chooseLoss } from "../losses/loss-choice.ts";
+import { checkMaskingProbability } from "../losses/mlm-masking.ts";
 import type { SimCseModel } from "../model/model.ts";
 import { otherDevices } from "../other-devices.ts";
 import { ParallelStep } from "./step/parallel-step.ts";
@@ -153,6 +154,8 @@ export function stepOptions(
       "Give a `batchSize` of at least 2.",
     );
   }
+  const predictsMasked = settings.mlm || onlyMasked;
+  if (predictsMasked) checkMaskingProbability(settings.mlmProbability);
   return {
     batchSize,
     views: set.views,
@@ -164,15 +167,14 @@ export function stepOptions(
     // An epoch of fewer batches is one update, whose loss is the mean over those.
     accumulation: Math.min(settings.gradientAccumulationSteps, Math.ceil(set.length / batchSize)),
     cacheChunk: settings.gradientCacheChunk > 0 ? Math.min(settings.gradientCacheChunk, batchSize) : undefined,
-    mlm:
-      settings.mlm || onlyMasked
-        ? {
-            weight: onlyMasked ? 1 : settings.mlmWeight,
-            probability: settings.mlmProbability,
-            maskId: tokenizer.maskId,
-            specialIds: specialIds(tokenizer),
-          }
-        : undefined,
+    mlm: predictsMasked
+      ? {
+          weight: onlyMasked ? 1 : settings.mlmWeight,
+          probability: settings.mlmProbability,
+          maskId: tokenizer.maskId,
+          specialIds: specialIds(tokenizer),
+        }
+      : undefined,
     dropout: settings.dropout,
     seed: settings.seed,
   };

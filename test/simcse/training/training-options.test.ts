@@ -40,3 +40,15 @@ it("a step accumulates no more batches than an epoch has, so that its loss is th
     ).accumulation;
   expect([3, 4, 7, 9, 100].map(stepOf)).toEqual([1, 1, 2, 3, 3]);
 });
+
+it("a step that masks nothing is refused before anything is compiled, in train and in pretrain", () => {
+  const stepOf = (views: 1 | 2, mlm: boolean, mlmProbability: number) =>
+    stepOptions(
+      { length: 8, views, target: null },
+      { ...trainingDefaults, batchSize: 4, mlm, mlmProbability },
+      { tokenizer: tinyConfig().tokenizer, dimension: 32 },
+    ).mlm?.probability;
+  expect(() => stepOf(2, true, 0)).toThrow("`mlmProbability` 0 masks nothing");
+  expect(() => stepOf(1, false, 0)).toThrow("`mlmProbability` 0 masks nothing");
+  expect([stepOf(2, true, 0.2), stepOf(2, false, 0)]).toEqual([0.2, undefined]);
+});
