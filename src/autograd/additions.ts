@@ -1,7 +1,8 @@
 /**
- * Has gradients added where they are computed. A chunk of a batch adds its gradients to those of the chunks before it. As recorded, one node
- * computes a gradient and another one adds it (`addInto`). Here the first one adds, and the second one goes. So the gradient itself is never
- * stored, and products and joins share dispatches as they do in a step without chunks. What is added, and in which order, stays the same.
+ * Has gradients added where they are computed. A chunk of a batch adds its gradients to those of the chunks before it, and layers that share
+ * a parameter add theirs to one sum. As recorded, one node computes a gradient and another one adds it (`addInto`). Here the first one adds,
+ * and the second one goes. So the gradient itself is never stored, and products and joins share dispatches as they do where nothing is added.
+ * What is added, and in which order, stays the same.
  */
 import { bufferOf, type Node, type Persistent, persistentOf, rootOf, type Value } from "../kernels/language/operation.ts";
 import type { Tape } from "./tape.ts";

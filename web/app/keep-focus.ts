@@ -14,7 +14,7 @@ let before: Focused | null = null;
 export function keepFocus(): void {
   effect(() => {
     if (isBusy.value) before ??= focusedNow();
-    // Until then the page is drawn anew, and more work may have begun.
+    // By then the page is drawn anew, and more work may have begun.
     else requestAnimationFrame(giveBack);
   });
 }

@@ -1,7 +1,7 @@
 /**
  * Several products in one dispatch: C₁ = A₁ᵀ·B₁, C₂ = A₂ᵀ·B₂, …, the gradients of several weights, and the sums of each A over k, those of
- * their biases (known as grouped GEMM). Each alone has few tiles of C and a large k, so its k would be split into many parts. Together they have
- * enough tiles for matrix units without that, and in f32 for few parts.
+ * their biases (known as grouped GEMM). Each alone has few tiles of C and a large k, so its k would be split into many parts. Together they
+ * have enough tiles for matrix units without that; in f32 a few parts are enough.
  *
  * Model code never calls it. The planner puts products together whose results are read late (`autograd/groups.ts`); this file says which
  * ones may be, and the variants `tile` and `subgroup matrix` compute them.

@@ -1,6 +1,6 @@
 /**
- * Adds a value to a persistent tensor in place: for the gradients of a batch that runs in parts, one after the other and so in a fixed
- * order. The planner lets the kernel that computes the value do it, where that is possible (`autograd/additions.ts`).
+ * Adds a value to a persistent tensor in place: for the gradients of a batch that runs in parts, and of a parameter that several nodes read,
+ * one after the other and so in a fixed order. The planner lets the kernel that computes the value do it, where that is possible (`autograd/additions.ts`).
  */
 import { expectType, type Operation, type Persistent, type Value } from "../language/operation.ts";
 import { vectorLowering } from "../language/vectors.ts";
