@@ -180,19 +180,22 @@ export async function openRepository(repository: Repository, options: HubOptions
     return cached;
   });
   if (typeof commit !== "string") return commit;
+  if (!COMMIT.test(commit)) throw noHub(access.hubUrl, name);
   const files = new Map<string, HubFile>();
   await asked(repository, revision, options, async () => {
     for await (const { type, path, size, oid, lfs } of listFiles({ repo: repository, revision: commit, recursive: true, ...access })) {
       if (type === "file") files.set(path, { size, oid: lfs?.oid ?? oid ?? "" });
     }
   });
-  if (!COMMIT.test(commit) || ![...files.values()].every(({ oid }) => OID.test(oid))) {
-    throw new FileError(`${access.hubUrl} describes ${name} in a way that is not the hub's`, "Check the address in HF_ENDPOINT.");
-  }
+  if (![...files.values()].every(({ oid }) => OID.test(oid))) throw noHub(access.hubUrl, name);
   if (revision !== commit) await keep(cache, `refs/${revision}`, commit);
   if (type === "dataset") await keep(cache, listingFile(commit), [...files.keys()].join("\n"));
   return new HubFolder(repository, cache, commit, files, options);
 }
+
+/** For an address that answers, but not as the hub does. */
+const noHub = (endpoint: string, name: string): FileError =>
+  new FileError(`${endpoint} describes ${name} in a way that is not the hub's`, "Check the address in HF_ENDPOINT.");
 
 /** Writes a small file of the cache unless it says that already: a cache that has everything may be one that nobody may write. */
 async function keep(cache: string, name: string, content: string): Promise<void> {

@@ -129,6 +129,15 @@ describe("a model of the hub", () => {
     await expect(anonymous).rejects.toMatchObject({ remedy: expect.not.stringContaining("expired") });
   });
 
+  it("is looked for no further where the answer is not the hub's", async () => {
+    const asked = vi.fn(async () => Response.json({}));
+    vi.stubGlobal("fetch", asked);
+    const opened = openHubFolder("lab/model", options());
+    await expect(opened).rejects.toThrow(`${hub.url} describes lab/model in a way that is not the hub's`);
+    expect(asked).toHaveBeenCalledOnce();
+    vi.unstubAllGlobals();
+  });
+
   it("says under which name it may be, if its organisation is left out", async () => {
     await expect(openHubFolder("all-small", options())).rejects.toMatchObject({
       remedy: expect.stringContaining("or sentence-transformers/all-small if it is one of theirs"),
