@@ -18,7 +18,7 @@ import { openFolder, writeFilesInto } from "./folder-node.ts";
 import { errorCode, fileOperation } from "./folders/errno-node.ts";
 import { rename } from "./folders/in-use-node.ts";
 import { makeFolder } from "./folders/make-folder-node.ts";
-import { clientAccess, endpointOf, expanded, isOn, networkRemedy, reasonOf, tokenOf } from "./hub/access-node.ts";
+import { clientAccess, endpointOf, expanded, isOn, networkRemedy, reasonOf, tokenHeaders, tokenOf } from "./hub/access-node.ts";
 import { downloadFile } from "./hub/download-node.ts";
 
 /** Options of `openHubFolder` and `openHubExamples`, and of `SimCSE.load` in Node. */
@@ -168,8 +168,7 @@ export async function openRepository(repository: Repository, options: HubOptions
   const commit = await asked(repository, revision, options, async () => {
     // The client's own question names fields (`expand`), which Artifactory answers with 404.
     const address = `${access.hubUrl}/api/${type}s/${name}/revision/${encodeURIComponent(revision)}`;
-    const token = tokenOf(options);
-    const response = await fetch(address, token === null ? {} : { headers: { authorization: `Bearer ${token}` } });
+    const response = await fetch(address, { headers: tokenHeaders(options) });
     if (!response.ok) throw Object.assign(new Error(`${address} answered ${response.status}`), { statusCode: response.status });
     return String(((await response.json()) as { sha?: unknown }).sha);
   }).catch(async (error: unknown) => {
@@ -305,12 +304,11 @@ class HubFolder implements RepositoryFolder {
       }),
     );
     if (!(await holds(blob, size))) {
-      const token = tokenOf(this.options);
       const path = file.split("/").map(encodeURIComponent).join("/");
       const { word, path: before } = repositoryTypes[this.repository.type];
       await downloadFile(`${endpointOf(this.options)}/${before}${this.name}/resolve/${this.commit}/${path}`, blob, {
         shown: pathIn(this, file),
-        headers: token === null ? undefined : { authorization: `Bearer ${token}` },
+        headers: tokenHeaders(this.options),
         size,
         checksum: { algorithm: oid.length === 40 ? "git" : "sha256", digest: oid },
         remedyFor: (status) =>

@@ -51,6 +51,12 @@ export function tokenOf(options: AccessOptions): string | null {
   return null;
 }
 
+/** The header of a request that carries the token; none without one. */
+export function tokenHeaders(options: AccessOptions): Readonly<Record<string, string>> {
+  const token = tokenOf(options);
+  return token === null ? {} : { authorization: `Bearer ${token}` };
+}
+
 /** What the hub's client takes to ask with a token. It refuses those of mirrors, so a request gets these here. */
 export function clientAccess(options: AccessOptions): { hubUrl: string; accessToken?: string; fetch?: typeof fetch } {
   const hubUrl = endpointOf(options);
