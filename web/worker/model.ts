@@ -8,6 +8,7 @@ import {
   MemoryFolder,
   OptionError,
   openHttpFolder,
+  ownLayers,
   SimCSE,
 } from "simcse-webgpu/browser";
 import { FilesFolder } from "./files-folder.ts";
@@ -148,7 +149,7 @@ async function factsOf(simcse: SimCSE, folder: Folder, { name, source }: Pick<Mo
     name,
     source,
     layers: config.num_hidden_layers,
-    ownLayers: config.model_type === "albert" ? 1 : config.num_hidden_layers,
+    ownLayers: ownLayers(config),
     hiddenSize: config.hidden_size,
     parameters: store.layout.counts.all,
     maxLength: simcse.encoder.maxLength,

@@ -54,6 +54,11 @@ export function longestSentence(config: TransformerConfig): number {
   return config.max_position_embeddings - firstPosition(config);
 }
 
+/** How many layers have parameters of their own: one where all layers share them, as in ALBERT. */
+export function ownLayers(config: TransformerConfig): number {
+  return architectureOf(config).sharesLayers ? 1 : config.num_hidden_layers;
+}
+
 /** Whether a model has dropout of its own in training: some are published without any. */
 export function hasDropout(config: TransformerConfig): boolean {
   const values = config as unknown as Readonly<Record<string, unknown>>;

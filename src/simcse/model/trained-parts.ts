@@ -8,7 +8,7 @@
  */
 import { OptionError } from "../../errors.ts";
 import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
-import { architectureOf } from "../../nn/architectures/architectures.ts";
+import { architectureOf, ownLayers } from "../../nn/architectures/architectures.ts";
 import { isAdapter, type LoraOptions } from "../../nn/lora.ts";
 import { show } from "../../show.ts";
 
@@ -59,7 +59,7 @@ function rangeOf(part: string): number[] | null {
 /** The prefixes of the tensors of a part. */
 function prefixesOf(part: string, tensors: readonly string[], config: TransformerConfig): readonly string[] {
   const { encoder, names, sharesLayers = false } = architectureOf(config);
-  const count = sharesLayers ? 1 : config.num_hidden_layers;
+  const count = ownLayers(config);
   const isThere = (prefix: string) => tensors.some((tensor) => tensor.startsWith(prefix));
   const named = Object.entries(namedParts(config)).filter(([, prefixes]) => prefixes.some(isThere));
   const found = named.find(([name]) => name === part);
