@@ -212,10 +212,11 @@ export class Autotuner implements Tuning {
     return variants.filter((_, i) => found[i] !== null);
   }
 
-  /** The names of a kind's variants that run, the fastest first; null, with a warning, where the device refuses to run them. */
+  /** The names of a kind's variants that run, the fastest first; null, with a warning, where none compiles or the device refuses to run them. */
   async #measure(measured: Measured, warmUp: number): Promise<readonly string[] | null> {
     const { node, variants } = measured;
     const running = await this.#compile(measured, true);
+    if (running.length === 0) return null;
     const names = running.map(({ name }) => name);
     return this.#attempt(names.join(", "), node, async () => {
       const { program, nodes } = await variantsProgram(this.#device, node, names);

@@ -169,6 +169,20 @@ describe("measuring", () => {
     expect(notes).toEqual([expect.stringContaining("measuring"), expect.stringContaining(note)]);
   });
 
+  it("takes another variant on hardware where none of those compiles that are measured", async () => {
+    const warnings: string[] = [];
+    const hardware = new Device(device.gpu, { ...device.capabilities, software: false }, device.info);
+    const tuning = await Autotuner.open(hardware, { version: "1", measure: true, check: true, onWarning: (text) => warnings.push(text) });
+    // As matrix units that a driver cannot compile for: they are the first in the list, and only so many are measured.
+    const refused = Array.from({ length: 4 }, (_, i) => [`unit ${i}`, { ...broken, enables: ["f16"] }] as const);
+    const operation = doubling({ ...Object.fromEntries(refused), right });
+    const record = (tape: Tape) => ({ y: tape.append(operation, [tape.input("x", f32(width))], { halvesOnly: false, followed: false })[0]! });
+    const program = await compile(hardware, record, { tuning });
+    expect(program.plan.steps[0]!.choice).toBe("right");
+    expect(new Set(warnings.map((text) => /variant (unit \d)/.exec(text)![1]))).toEqual(new Set(refused.map(([name]) => name)));
+    program.close();
+  });
+
   it("measures anew when the text of a kernel changes", async () => {
     const store = memory();
     await tuned({ slow, right }, { store });
