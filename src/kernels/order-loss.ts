@@ -5,7 +5,7 @@
  *     dx[k] = dLoss · (Σ over i above k of p(i, k) − Σ over j below k of p(k, j)),   p(i, j) = exp(x[j] − x[i] − loss)
  *
  * This is CoSENT's loss (Su 2022) if x are scaled cosines. All exponents are relative to the largest. Sums run in f32 in a fixed order;
- * memory grows with n, not with the number of pairs.
+ * memory grows with n, not with the number of pairs. If an x is not finite, neither is the loss, which then ends a training.
  */
 import { wgsl } from "../gpu/shader.ts";
 import { rows } from "./language/kernel.ts";
@@ -47,6 +47,9 @@ const operation: Operation<null> = {
   if (firstColumn == 0u) {
     var logSum = ${nothing};
     if (all > 0.0) { logSum = offset + log(all); }
+    // Some adapters lose NaN in max and in exp. Infinity passes both.
+    let exponent = bitcast<u32>(own) & 0x7f800000u;
+    if (exponent == 0x7f800000u) { logSum = bitcast<f32>(exponent); }
     setLogSums(row, logSum);
   }`,
         }),

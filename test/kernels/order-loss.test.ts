@@ -48,6 +48,21 @@ describe.each(rowVariants(device))("orderLoss, $name", ({ capabilities }) => {
     program.close();
   });
 
+  it("is not finite where a value is not", async () => {
+    const program = await record(4);
+    const scores = Float32Array.of(1, 2, 3, 4);
+    for (const x of [
+      [Number.NaN, Number.NaN, Number.NaN, Number.NaN],
+      [1, 1, 0, Number.NaN],
+      [Number.NaN, 1, 0, 1],
+      [1, Number.NEGATIVE_INFINITY, 0, 1],
+    ]) {
+      const { loss } = await execute(program, { inputs: { x: Float32Array.from(x), scores, dLoss: Float32Array.of(1) } });
+      expect(Number.isFinite(loss![0]), `${x}`).toBe(false);
+    }
+    program.close();
+  });
+
   it("neither overflows nor loses digits for values far apart", async () => {
     const program = await record(3);
     const inputs = { x: Float32Array.of(-200, 0, 150), scores: Float32Array.of(3, 2, 1), dLoss: Float32Array.of(1) };
