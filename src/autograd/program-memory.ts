@@ -19,7 +19,7 @@ export class ProgramMemory {
     readonly textures: readonly GPUTexture[],
   ) {}
 
-  /** Throws `CapacityError` when there is no room; then nothing stays allocated. */
+  /** Throws `CapacityError` when there is no room, and `ShapeError` for a parameter without memory; then nothing stays allocated. */
   static async allocate(device: Device, plan: Plan): Promise<ProgramMemory> {
     const { STORAGE, COPY_DST, COPY_SRC, UNIFORM, MAP_READ } = GPUBufferUsage;
     const outputs = [...new Set(Object.values(plan.outputs))];
@@ -30,8 +30,8 @@ export class ProgramMemory {
     ]);
     const slots = buffers.slice(0, plan.slots.length);
     const [uniforms, ...staging] = buffers.slice(plan.slots.length);
-    const readbacks = outputs.map((value, i) => [value, new Readback(device, staging[i]!, windowOf(plan, slots, value))] as const);
     try {
+      const readbacks = outputs.map((value, i) => [value, new Readback(device, staging[i]!, windowOf(plan, slots, value))] as const);
       return new ProgramMemory(slots, uniforms!, new Map(readbacks), await createTextures(device, plan));
     } catch (error) {
       for (const buffer of buffers) buffer.destroy();

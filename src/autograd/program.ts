@@ -12,7 +12,16 @@ import type { Device } from "../gpu/device.ts";
 import { Lifetime } from "../gpu/lifetime.ts";
 import { Timestamps } from "../gpu/timestamps.ts";
 import { readsScalar, trafficOf } from "../kernels/language/kernel.ts";
-import { bytesPerElement, type DType, type LiveSize, rowWidth, Value, type Workgroups } from "../kernels/language/operation.ts";
+import {
+  bytesPerElement,
+  capacity,
+  type DType,
+  formatShape,
+  type LiveSize,
+  rowWidth,
+  Value,
+  type Workgroups,
+} from "../kernels/language/operation.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import type { Tuning } from "./choices.ts";
 import { buildDispatches, copyOperands, type Dispatch, encodeSized, type StepSizes, stepSizes } from "./dispatches.ts";
@@ -283,12 +292,12 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
 
   /**
    * Reads an output after the steps run so far, row-major: of f32 a `Float32Array`, of u32 a `Uint32Array`. Its whole capacity, or only the
-   * first `rows`. Waits for the GPU; reads at the same time are allowed. Throws `OptionError` for an unknown output, `ShapeError` for f16,
-   * and like `finish`.
+   * first `rows`. Waits for the GPU; reads at the same time are allowed. Throws `OptionError` for an unknown output and for more rows than it
+   * has, `ShapeError` for f16, and like `finish`.
    */
   async read<Name extends keyof Outputs & string>(
     name: Name,
-    { rows }: { readonly rows?: number } = {},
+    options: { readonly rows?: number } = {},
   ): Promise<OutputArray<Outputs[Name]>> {
     this.check();
     if (!Object.hasOwn(this.outputs, name)) {
@@ -298,10 +307,17 @@ export class Program<Outputs extends Record<string, Value> = Record<string, Valu
     const value = this.outputs[name]!;
     if (value.dtype === "f16")
       throw new ShapeError(`The output ${name} is f16, which is not read.`, 'Give cast(value, "f32") as the output.');
+    const most = capacity(value.shape[0] ?? 1);
+    const { rows = most } = options;
+    if (!Number.isInteger(rows) || rows < 0 || rows > most)
+      throw new OptionError(
+        `The output ${name} ${formatShape(value.shape)} has no ${rows} rows.`,
+        `Give a whole number from 0 to ${most}.`,
+      );
     const settled = this.#settled;
     const bytes = await this.#memory.readbacks
       .get(value)!
-      .read(rows === undefined ? undefined : rows * rowWidth(value.shape) * bytesPerElement[value.dtype])
+      .read(rows * rowWidth(value.shape) * bytesPerElement[value.dtype])
       .catch((error: unknown) => {
         this.#lifetime.check();
         throw error;

@@ -99,6 +99,21 @@ describe("an error has an owner", () => {
 
   it("what cannot be compiled leaves nothing behind", async () => {
     const live = await doubling();
+    const alive = new Set<GPUBuffer>();
+    const { allocate } = device;
+    device.allocate = async (...given) => {
+      const made = await allocate.apply(device, given);
+      for (const buffer of made) {
+        alive.add(buffer);
+        const destroy = buffer.destroy.bind(buffer);
+        buffer.destroy = () => (alive.delete(buffer), destroy());
+      }
+      return made;
+    };
+    const homeless = compile(device, (tape) => ({ parameter: tape.use(new Parameter([4], { constant: 0 })), x: tape.input("x", f32(4)) }));
+    await expect(homeless).rejects.toThrow("The parameter parameter has no memory yet.");
+    device.allocate = allocate;
+    expect(alive).toEqual(new Set());
     const broken = compile(device, (tape) => {
       const x = tape.input("x", f32(4, 4));
       const wrong = { name: "wrong", infer: () => [f32(4, 4)], lower: () => ({ variant: "", kernels: [] }) };
@@ -178,6 +193,11 @@ describe("outputs", () => {
     expect(await program.read("ids")).toEqual(Uint32Array.of(1, 2, 3, 2 ** 32 - 1));
     await expect(program.read("nope" as never)).rejects.toThrow("The program has no output nope.");
     await expect(program.read("toString" as never)).rejects.toThrow(OptionError);
+    for (const rows of [5, -1, 0.5, Number.NaN]) {
+      await expect(program.read("ids", { rows })).rejects.toThrow(OptionError);
+      await expect(program.read("ids", { rows })).rejects.toThrow(`The output ids [4] has no ${rows} rows.`);
+    }
+    expect(await program.read("ids", { rows: 2 })).toEqual(Uint32Array.of(1, 2));
   });
 
   it("are values of the program's tape", async () => {
