@@ -106,7 +106,10 @@ describe("an error has an owner", () => {
       for (const buffer of made) {
         alive.add(buffer);
         const destroy = buffer.destroy.bind(buffer);
-        buffer.destroy = () => (alive.delete(buffer), destroy());
+        buffer.destroy = () => {
+          alive.delete(buffer);
+          return destroy();
+        };
       }
       return made;
     };
@@ -227,6 +230,19 @@ describe("parameters", () => {
     }
     expect(() => store.write("layer.bias", Array(8).fill(0) as never)).toThrow(OptionError);
     store.close();
+  });
+
+  it("are copied between models, and a copy that the device refuses is its own error", async () => {
+    const [a, b] = [await model(), await model()];
+    b.store.initialize(2);
+    await a.store.copyFrom(b.store);
+    expect(await a.store.read("layer.weight")).toEqual(await b.store.read("layer.weight"));
+    b.store.layout.arenas[0]!.parameters.buffer!.destroy();
+    await expect(a.store.copyFrom(b.store)).rejects.toThrow(/refused a copy of the model's parameters/);
+    for (const { program, store } of [a, b]) {
+      program.close();
+      store.close();
+    }
   });
 
   it("are not trained with impossible options", () => {

@@ -1,5 +1,6 @@
 /** The memory of a model on a device: the tensors of its layout, written, read and freed. Outlives every plan. */
 import "../../disposal.ts";
+import { refused } from "../../autograd/program-memory.ts";
 import { DeviceError, OptionError, ShapeError } from "../../errors.ts";
 import { fromHalves, toHalves } from "../../float16.ts";
 import { type BufferWindow, type Device, wholeWords } from "../../gpu/device.ts";
@@ -96,29 +97,28 @@ export class ParameterStore {
 
   /**
    * Copies the tensors that another store of the same device also has, if `wanted` accepts their names. Throws `ShapeError` where a shape
-   * differs.
+   * differs, and `DeviceError` when the device refuses the copy.
    */
   async copyFrom(other: ParameterStore, wanted: (name: string) => boolean = () => true): Promise<void> {
     this.check();
     other.check();
-    const encoder = this.device.gpu.createCommandEncoder();
-    const stored: string[] = [];
     const shared = [...this.pieces.keys()].filter((name) => other.pieces.has(name) && wanted(name));
-    for (const name of shared) {
-      const sizes = [other, this].map((store) => elementCount(store.#piece(name).shape));
-      if (sizes[0] !== sizes[1])
-        throw new ShapeError(
-          `${name} has ${sizes[0]} elements in one model and ${sizes[1]} in the other.`,
-          "Copy between models of one config.",
-        );
+    const copies = shared.map((name) => {
       const [from, to] = [other.#storedAs(name), this.#storedAs(name)];
-      const { buffer, offset, size } = to.window;
-      if (from.dtype !== to.dtype) stored.push(name);
-      else encoder.copyBufferToBuffer(from.window.buffer, from.window.offset, buffer, offset, wholeWords(size));
-    }
-    this.device.gpu.queue.submit([encoder.finish()]);
+      const [theirs, own] = [from, to].map(({ window, dtype }) => window.size / bytesPerElement[dtype]);
+      if (theirs === own) return { name, from, to, isSameType: from.dtype === to.dtype };
+      throw new ShapeError(`${name} has ${theirs} elements in one model and ${own} in the other.`, "Copy between models of one config.");
+    });
+    const refusal = this.device.submit((encoder) => {
+      for (const { from, to } of copies.filter(({ isSameType }) => isSameType)) {
+        const { buffer, offset, size } = to.window;
+        encoder.copyBufferToBuffer(from.window.buffer, from.window.offset, buffer, offset, wholeWords(size));
+      }
+    });
     this.layout.halvesAreStale = true;
-    for (const name of stored) this.write(name, await other.read(name));
+    const found = await refusal;
+    if (found !== null) throw refused(this.device, "a copy of the model's parameters", found);
+    for (const { name } of copies.filter(({ isSameType }) => !isSameType)) this.write(name, await other.read(name));
   }
 
   /**
