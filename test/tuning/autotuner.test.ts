@@ -176,7 +176,9 @@ describe("measuring", () => {
     // As matrix units that a driver cannot compile for: they are the first in the list, and only so many are measured.
     const refused = Array.from({ length: 4 }, (_, i) => [`unit ${i}`, { ...broken, enables: ["f16"] }] as const);
     const operation = doubling({ ...Object.fromEntries(refused), right });
-    const record = (tape: Tape) => ({ y: tape.append(operation, [tape.input("x", f32(width))], { halvesOnly: false, followed: false })[0]! });
+    const record = (tape: Tape) => ({
+      y: tape.append(operation, [tape.input("x", f32(width))], { halvesOnly: false, followed: false })[0]!,
+    });
     const program = await compile(hardware, record, { tuning });
     expect(program.plan.steps[0]!.choice).toBe("right");
     expect(new Set(warnings.map((text) => /variant (unit \d)/.exec(text)![1]))).toEqual(new Set(refused.map(([name]) => name)));
