@@ -120,7 +120,8 @@ export async function train(job: TrainingJob): Promise<TrainingSummary> {
   checkLength(settings.maxLength, longestSentence(model.config));
   const order = new TrainingOrder(set, settings);
   checkPlace(from, order.totalSteps);
-  const options = stepOptions(set, settings, { tokenizer, dimension: model.config.hidden_size });
+  const dimension = model.config.hidden_size;
+  const options = { ...stepOptions(set, settings, { tokenizer, dimension }), accumulation: order.accumulation };
   const others = otherDevices(model.device, devices);
   using step =
     others.length === 0
@@ -139,7 +140,7 @@ function specialIds({ padId, clsId, sepId, maskId, unknownId }: Tokenizer): Read
   return new Set([padId, clsId, sepId, maskId, ...(unknownId === null ? [] : [unknownId])]);
 }
 
-/** What the step is compiled for. */
+/** What the step is compiled for; a run of few batches accumulates no more than its order has. */
 export function stepOptions(
   set: Pick<TrainingSet, "length" | "views" | "target">,
   settings: TrainingSettings,
@@ -164,8 +165,7 @@ export function stepOptions(
     pooler: settings.pooler,
     optimizer: optimizerOf(settings),
     gradientCheckpointing: settings.gradientCheckpointing,
-    // An epoch of fewer batches is one update, whose loss is the mean over those.
-    accumulation: Math.min(settings.gradientAccumulationSteps, Math.ceil(set.length / batchSize)),
+    accumulation: settings.gradientAccumulationSteps,
     cacheChunk: settings.gradientCacheChunk > 0 ? Math.min(settings.gradientCacheChunk, batchSize) : undefined,
     mlm: predictsMasked
       ? {

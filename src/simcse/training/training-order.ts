@@ -17,6 +17,8 @@ export class TrainingOrder {
   readonly batchSize: number;
   readonly updatesPerEpoch: number;
   readonly totalSteps: number;
+  /** The batches of an update: as many as the settings ask for, or all of an epoch that has fewer. */
+  readonly accumulation: number;
   /** How many batches the first epoch has, and how many of them have one example, from which a contrastive loss learns nothing. */
   readonly batches: { readonly all: number; readonly ofOne: number };
 
@@ -28,6 +30,7 @@ export class TrainingOrder {
     // An epoch without duplicates may need a batch or two more or fewer: all epochs have the length of the first.
     const first = this.#batches(0);
     this.batches = { all: first.length, ofOne: first.filter(({ length }) => length === 1).length };
+    this.accumulation = Math.min(settings.gradientAccumulationSteps, first.length);
     this.updatesPerEpoch = this.#updates(first).length;
     this.totalSteps = settings.maxSteps > 0 ? settings.maxSteps : Math.ceil(settings.epochs * this.updatesPerEpoch);
   }
@@ -45,11 +48,16 @@ export class TrainingOrder {
     }
   }
 
-  /** The updates of an epoch with these batches. Batches at its end that do not fill an update are left out, unless there are no others. */
+  /**
+   * The updates of an epoch with these batches. Batches at its end that do not fill an update are left out; an epoch with too few for one
+   * repeats its beginning, because the loss is the mean over `accumulation` batches.
+   */
   #updates(batches: readonly number[][]): (readonly number[])[] {
-    const { gradientAccumulationSteps: accumulation } = this.settings;
+    const { accumulation } = this;
     const count = Math.max(1, Math.floor(batches.length / accumulation));
-    return Array.from({ length: count }, (_, i) => batches.slice(i * accumulation, (i + 1) * accumulation).flat());
+    return Array.from({ length: count }, (_, update) =>
+      Array.from({ length: accumulation }, (_, i) => batches[(update * accumulation + i) % batches.length]!).flat(),
+    );
   }
 
   #batches(epoch: number): number[][] {

@@ -31,16 +31,6 @@ describe("checkSettings", () => {
   });
 });
 
-it("a step accumulates no more batches than an epoch has, so that its loss is their mean", () => {
-  const stepOf = (length: number) =>
-    stepOptions(
-      { length, views: 2, target: null },
-      { ...trainingDefaults, batchSize: 4, gradientAccumulationSteps: 3 },
-      { tokenizer: tinyConfig().tokenizer, dimension: 32 },
-    ).accumulation;
-  expect([3, 4, 7, 9, 100].map(stepOf)).toEqual([1, 1, 2, 3, 3]);
-});
-
 it("a step that masks nothing is refused before anything is compiled, in train and in pretrain", () => {
   const stepOf = (views: 1 | 2, mlm: boolean, mlmProbability: number) =>
     stepOptions(

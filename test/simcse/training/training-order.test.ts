@@ -59,6 +59,20 @@ describe("an epoch", () => {
     expect(accumulated.updatesPerEpoch).toBe(1);
     expect(sorted(epochs(accumulated, 1)[0]!)).toEqual(all(7));
   });
+
+  it("accumulates no more batches than it has, so that the loss is their mean", () => {
+    const accumulations = (changes: object) =>
+      [3, 4, 7, 9, 100].map((length) => order(length, { gradientAccumulationSteps: 3, ...changes }).accumulation);
+    expect(accumulations({})).toEqual([1, 1, 2, 3, 3]);
+    expect(accumulations({ dropLast: true })).toEqual([1, 1, 1, 2, 3]);
+  });
+
+  it("has updates of as many batches, also where a later epoch without duplicates needs fewer", () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const accumulated = order(50, { seed, noDuplicates: true, gradientAccumulationSteps: 20 });
+      for (const update of epochs(accumulated, 4).flat()) expect(update).toHaveLength(4 * accumulated.accumulation);
+    }
+  });
 });
 
 it("an order is taken up after any update where it was left", () => {
