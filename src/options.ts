@@ -69,7 +69,7 @@ export function checkChoice<Choice extends string>(what: string, value: unknown,
   throw new OptionError(`There is no ${what} ${show(value)}.`, `Choose one of ${known.join(", ")}.`);
 }
 
-/** Splits the options of a call that takes two kinds: those in `names`, and all others. */
+/** Splits the options of a call that takes two kinds: those in `names`, and all others. One that is undefined is not given. */
 export function splitOptions<First extends object, Second extends object>(
   given: First & Second,
   names: OptionNames<First>,
@@ -78,7 +78,7 @@ export function splitOptions<First extends object, Second extends object>(
     throw new OptionError(`The options must be an object, but are ${show(given)}.`, "Give an object, or nothing.");
   }
   const isFirst = ([name]: [string, unknown]) => Object.hasOwn(names, name);
-  const entries = Object.entries(given);
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined);
   return [Object.fromEntries(entries.filter(isFirst)) as First, Object.fromEntries(entries.filter((entry) => !isFirst(entry))) as Second];
 }
 

@@ -41,6 +41,12 @@ it("refuses what is not an object of options", () => {
 it("refuses another kind of value for the options that every call means alike", () => {
   expect(refused({ signal: 5 })).toBe("The option signal of search must be an AbortSignal, but is 5. Give such a value, or leave it out.");
   expect(refused({ signal: AbortSignal.timeout(1) })).toBeNull();
+});
+
+it("splits options, without those that are undefined, so that these replace no default", () => {
+  const given = { topK: 3, threshold: undefined, other: 1, another: undefined };
+  expect(splitOptions<object, object>(given, names)).toEqual([{ topK: 3 }, { other: 1 }]);
+  expect(splitOptions<object, object>(given, names).flatMap(Object.keys)).toEqual(["topK", "other"]);
   expect(() => splitOptions(null as never, names)).toThrow("The options must be an object, but are null.");
 });
 

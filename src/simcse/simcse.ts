@@ -49,7 +49,7 @@ import {
   type TrainingPlan,
   trainLoaded,
 } from "./training/train-loaded.ts";
-import { trainingDefaults } from "./training/training-options.ts";
+import { type TrainingSettings, trainingDefaults } from "./training/training-options.ts";
 import { type RunHooks, TrainingRun } from "./training/training-run.ts";
 import { exampleSet, listExamples, packedSet, type TrainingExamples } from "./training/training-set.ts";
 
@@ -226,8 +226,7 @@ export class SimCSE {
    * there is one vector for each text.
    */
   distill(teacher: SimCSE | Embeddings, texts: Iterable<string>, options: TrainingOptions = {}): TrainingRun {
-    const maxLength = Math.min(distillationDefaults.maxLength, this.encoder.maxLength);
-    return this.#startTraining({ ...distillationDefaults, maxLength, ...options }, async (settings) => {
+    const read = async (settings: TrainingSettings) => {
       checkIterable("texts", texts);
       if (!(teacher instanceof SimCSE || isEmbeddings(teacher)))
         throw new OptionError(`The teacher is ${describe(teacher)}.`, "Give a loaded model, or its vectors { length, dimension, data }.");
@@ -237,7 +236,9 @@ export class SimCSE {
       const vectors = given.dimension > this.dimension ? project(given, await principalComponents(given, this.dimension)) : given;
       const { tokenizer, texts: preparation } = this.encoder;
       return distillationSet(all, vectors, { tokenizer, maxLength: settings.maxLength, preparation });
-    });
+    };
+    const maxLength = Math.min(distillationDefaults.maxLength, this.encoder.maxLength);
+    return this.#startTraining(options, read, { ...distillationDefaults, maxLength });
   }
 
   /**
@@ -286,7 +287,7 @@ export class SimCSE {
     return new PlacedCheckpoints(place as FolderPlace, limit);
   }
 
-  #startTraining(options: TrainingOptions, read: LoadedTraining["read"]): TrainingRun {
+  #startTraining(options: TrainingOptions, read: LoadedTraining["read"], defaults: LoadedTraining["defaults"] = {}): TrainingRun {
     const train = async (hooks: RunHooks) => {
       checkTrainingOptions(options);
       if (this.#isTraining) throw new OptionError("The model is being trained already.", "Wait for that run to end, or stop it.");
@@ -295,6 +296,7 @@ export class SimCSE {
         const { checkpoints, keepCheckpoints } = options;
         return await trainLoaded(this.#parts, {
           options,
+          defaults,
           read,
           hooks,
           checkpoints: checkpoints === undefined ? null : this.checkpointsAt(checkpoints, keepCheckpoints),
@@ -308,7 +310,7 @@ export class SimCSE {
         this.#isTraining = false;
       }
     };
-    return new TrainingRun(train, { signal: options?.signal, scoreOf: (entry) => scoreOf(options, entry) });
+    return new TrainingRun(train, (entry) => scoreOf(options, entry));
   }
 
   /** The length of a vector. */

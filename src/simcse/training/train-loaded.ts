@@ -92,6 +92,8 @@ export interface TrainingPlan {
 /** Training of a loaded model. */
 export interface LoadedTraining {
   readonly options: TrainingOptions;
+  /** Settings that are not SimCSE's unless they are given. */
+  readonly defaults: Partial<TrainingSettings>;
   /** Makes the set, once the settings define how long a sentence may be. */
   readonly read: (settings: TrainingSettings) => Promise<TrainingSet>;
   readonly hooks: RunHooks;
@@ -104,7 +106,7 @@ export interface LoadedTraining {
 /** Throws `OptionError` for unknown or impossible options. */
 export function checkTrainingOptions(options: TrainingOptions): void {
   checkOptions("train", options, trainingOptions);
-  const { checkpoints, resume = false, keepCheckpoints = 1 } = options;
+  const { checkpoints, resume = false, keepCheckpoints = 1, evaluate, keepBest = false, earlyStoppingPatience = 0 } = options;
   if (resume && checkpoints === undefined) {
     throw new OptionError("`resume` needs `checkpoints`.", "Give the place that the interrupted run wrote its checkpoints to.");
   }
@@ -114,10 +116,22 @@ export function checkTrainingOptions(options: TrainingOptions): void {
       "Leave it out to keep all.",
     );
   }
+  if (evaluate === undefined && (keepBest || earlyStoppingPatience > 0)) {
+    throw new OptionError(
+      keepBest
+        ? "`keepBest` needs `evaluate`, which says what is best."
+        : "`earlyStoppingPatience` needs `evaluate`, which says what is better.",
+      "Give a function that scores the model, or leave them out.",
+    );
+  }
 }
 
 /** The settings of a run of this model. Throws `OptionError` for impossible ones. */
-function settingsFor({ encoder }: Pick<LoadedParts, "encoder">, options: TrainingOptions): TrainingSettings {
+function settingsFor(
+  { encoder }: Pick<LoadedParts, "encoder">,
+  options: TrainingOptions,
+  defaults: LoadedTraining["defaults"] = {},
+): TrainingSettings {
   const [given, { evaluate }] = splitOptions<Partial<TrainingSettings>, Omit<TrainingOptions, keyof TrainingSettings>>(
     options,
     settingNames,
@@ -130,7 +144,7 @@ function settingsFor({ encoder }: Pick<LoadedParts, "encoder">, options: Trainin
   }
   const own = { pooler: encoder.pooler as PoolerType, maxLength: encoder.maxLength };
   const says = given.evaluationStrategy !== undefined || given.evalSteps !== undefined;
-  return resolveSettings({ ...(evaluate && !says && { evaluationStrategy: "epoch" as const }), ...given }, own);
+  return resolveSettings({ ...(evaluate && !says && { evaluationStrategy: "epoch" as const }), ...defaults, ...given }, own);
 }
 
 /** The score of an evaluation under these settings. */
@@ -154,14 +168,9 @@ export function planLoaded({ model, encoder }: LoadedParts, options: TrainingOpt
 /** Trains. If another model replaces the current one, that one is closed. */
 export async function trainLoaded(
   parts: LoadedParts,
-  { options, read, hooks, checkpoints, replace }: LoadedTraining,
+  { options, defaults, read, hooks, checkpoints, replace }: LoadedTraining,
 ): Promise<TrainingSummary> {
-  const given = settingsFor(parts, options);
-  if (given.keepBest && options.evaluate === undefined)
-    throw new OptionError(
-      "`keepBest` needs `evaluate`, which says what is best.",
-      "Give a function that scores the model, or leave out `keepBest`.",
-    );
+  const given = settingsFor(parts, options, defaults);
   const { set, settings } = fitLength(await read(given), given, options.maxLength);
   const start = options.resume && checkpoints ? await startAt(await checkpoints.last(), settings, set) : null;
   const { model, encoder } = await trainableParts(parts, { settings, set, start });
@@ -174,6 +183,7 @@ export async function trainLoaded(
     from: start && withKnownBest(start.state, settings, { hasWeights: snapshot?.isTaken === true }),
     hooks: {
       ...hooks,
+      signal: options.signal ? AbortSignal.any([options.signal, hooks.signal]) : hooks.signal,
       evaluate: options.evaluate,
       saveBest: snapshot ? () => snapshot.take() : undefined,
       saveCheckpoint: checkpoints ? (state) => writeCheckpoint(checkpoints, run, state, snapshot) : undefined,

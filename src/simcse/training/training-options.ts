@@ -296,10 +296,11 @@ function checkTogether(settings: TrainingSettings): void {
       "Use `gradientCacheChunk` with a large `batchSize`: it has the negatives of the whole batch.",
     );
   }
-  if (settings.evaluationStrategy === "no" && (settings.keepBest || settings.earlyStoppingPatience > 0)) {
+  if (!evaluates(settings) && (settings.keepBest || settings.earlyStoppingPatience > 0)) {
+    const never = `\`evaluationStrategy\` ${settings.evaluationStrategy}${settings.evaluationStrategy === "no" ? "" : " with `evalSteps` 0"}`;
     throw new OptionError(
-      `\`evaluationStrategy\` no leaves nothing to ${settings.keepBest ? "choose the best model" : "stop early"} by.`,
-      "Leave it out, or leave out `keepBest` and `earlyStoppingPatience`.",
+      `${never} leaves nothing to ${settings.keepBest ? "choose the best model" : "stop early"} by.`,
+      "Give `evalSteps`, or leave out `keepBest` and `earlyStoppingPatience`.",
     );
   }
   if (settings.metric !== null) checkMetric(settings.metric, settings);

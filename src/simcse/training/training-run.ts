@@ -17,7 +17,7 @@ export interface TrainedStep extends StepRecord {
 const readEvery = 200;
 
 /** The training callbacks that a run needs. */
-export type RunHooks = Required<Pick<TrainerHooks, "onStart" | "onSteps" | "stepsEvery" | "onEvaluate" | "signal">>;
+export type RunHooks = Required<Pick<TrainerHooks, "onStart" | "onSteps" | "stepsEvery" | "onEvaluate">> & { readonly signal: AbortSignal };
 
 /**
  * Training begins at once. Leaving the loop early stops the run after the current step; the model keeps what it has learned. Errors reject
@@ -34,13 +34,10 @@ export class TrainingRun implements PromiseLike<TrainingSummary>, AsyncIterable<
   /** Resumes the loop that waits for a step. */
   #wake = () => {};
 
-  /** Begins `train`. `scoreOf` extracts an evaluation's score; `signal` stops the run like leaving the loop. */
-  constructor(
-    train: (hooks: RunHooks) => Promise<TrainingSummary>,
-    { signal, scoreOf }: { readonly signal?: AbortSignal | undefined; readonly scoreOf: (entry: EvaluationEntry) => number | undefined },
-  ) {
+  /** Begins `train`. `scoreOf` extracts an evaluation's score. */
+  constructor(train: (hooks: RunHooks) => Promise<TrainingSummary>, scoreOf: (entry: EvaluationEntry) => number | undefined) {
     const hooks: RunHooks = {
-      signal: signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal,
+      signal: this.#stop.signal,
       stepsEvery: readEvery,
       onStart: ({ totalSteps }) => {
         this.#totalSteps = totalSteps;

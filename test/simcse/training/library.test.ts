@@ -174,6 +174,17 @@ it("stops at a signal, keeps the best weights, and pretrains", async () => {
   model.close();
 });
 
+it("takes an option that is undefined as one that is not given", async () => {
+  const model = await load();
+  const unset = { learningRate: undefined, maxLength: undefined, evaluationStrategy: undefined, evalSteps: undefined } as object;
+  const evaluate = async () => 1;
+  expect(await model.train(pairs, { ...unset, epochs: 1, evaluate })).toMatchObject({ best: { step: 2 } });
+  const vectors = { length: 6, dimension: model.dimension, data: new Float32Array(6 * model.dimension).fill(1) };
+  const run = model.distill(vectors, tinySentences, { ...unset, warmupSteps: 0, maxSteps: 1 });
+  for await (const { learningRate } of run) expect(learningRate).toBe(5e-4);
+  model.close();
+});
+
 it("says what a step takes before it is run, and takes it", async () => {
   const model = await load();
   const small = model.plan({ ...options, batchSize: 4 });
@@ -196,7 +207,11 @@ it("takes any iterable of examples, and refuses what it cannot do by name", asyn
   await expect(train(pairs, { learningRate: Number.NaN })).rejects.toThrow(OptionError);
   await expect(train(pairs, { resume: true })).rejects.toThrow(/`checkpoints`/);
   await expect(train(pairs, { maxLength: 4096 })).rejects.toThrow(OptionError);
+  await expect(train(pairs, { signal: 5 })).rejects.toThrow("signal of train must be an AbortSignal");
   await expect(train(pairs, { keepBest: true })).rejects.toThrow("`keepBest` needs `evaluate`");
+  await expect(train(pairs, { earlyStoppingPatience: 2 })).rejects.toThrow("`earlyStoppingPatience` needs `evaluate`");
+  const never = { keepBest: true, evaluationStrategy: "steps", evaluate: async () => 1 };
+  await expect(train(pairs, never)).rejects.toThrow("`evalSteps` 0 leaves nothing");
   await expect(
     train([
       ["a", "b", "0.5"],

@@ -15,6 +15,7 @@ describe("checkSettings", () => {
     [{ gradientCacheChunk: 2, gradientAccumulationSteps: 2 }, /`gradientCacheChunk` and `gradientAccumulationSteps` exclude each other/],
     [{ evaluationStrategy: "no", keepBest: true }, /`evaluationStrategy` no .*best model/],
     [{ evaluationStrategy: "no", earlyStoppingPatience: 1 }, /`evaluationStrategy` no .*stop early/],
+    [{ evaluationStrategy: "steps", keepBest: true }, /`evaluationStrategy` steps with `evalSteps` 0 .*best model/],
     [{ learningRate: Number.NaN }, /`learningRate` must be a number greater than 0, but is NaN/],
     [{ learningRate: "fast" }, /`learningRate` .* but is "fast"/],
     [{ batchSize: 2.5 }, /`batchSize` must be a whole number of at least 1, but is 2.5/],
