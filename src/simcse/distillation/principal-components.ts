@@ -5,7 +5,7 @@
  */
 import { ShapeError } from "../../errors.ts";
 import type { Embeddings } from "../embedding/embeddings.ts";
-import { toUnitLength } from "../embedding/unit-length.ts";
+import { checkedUnitLength } from "../embedding/unit-length.ts";
 import { SecondMoments } from "./second-moments.ts";
 
 /** Vectors that the components are taken from; more of them change little. */
@@ -23,7 +23,7 @@ export interface Projection {
 
 /**
  * The first `to` principal components of vectors, from at most 20,000 of them, evenly spread. Throws `ShapeError` for more dimensions than
- * the vectors have.
+ * the vectors have, `DataError` for a number that is not finite.
  */
 export async function principalComponents({ length, dimension: from, data }: Embeddings, to: number): Promise<Projection> {
   if (!(Number.isInteger(to) && to >= 1 && to <= from && length > 0)) {
@@ -36,7 +36,11 @@ export async function principalComponents({ length, dimension: from, data }: Emb
   const used = Math.min(length, mostVectors);
   for (let i = 0; i < used; i++) {
     const row = Math.floor((i * length) / used);
-    moments.add(toUnitLength(data.subarray(row * from, (row + 1) * from), from), 1 / used);
+    const vector = data.subarray(row * from, (row + 1) * from);
+    moments.add(
+      checkedUnitLength(vector, from, () => `vector ${row}`),
+      1 / used,
+    );
   }
   const { directions, kept } = await moments.largest(to);
   const matrix = new Float32Array(from * to);

@@ -32,6 +32,12 @@ it("are those of NumPy, and so are the projected vectors", async () => {
   expectNear(project(vectors, projection).data, golden.projected);
 });
 
+it("are of vectors that are f32 and finite", async () => {
+  const halves = new Uint16Array(length * dimension) as never;
+  await expect(principalComponents({ ...vectors, data: halves }, components)).rejects.toThrow("Uint16Array");
+  await expect(principalComponents({ ...vectors, data: vectors.data.with(dimension, Number.NaN) }, components)).rejects.toThrow("vector 1");
+});
+
 it("keep all cosines when none is left out", async () => {
   const projection = await principalComponents(vectors, dimension);
   const { data } = project(vectors, projection);
