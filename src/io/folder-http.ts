@@ -243,14 +243,22 @@ class HttpFolder implements Folder {
       throw new FileError(`${pathIn(this, file)}: the server answered ${response.status} ${response.statusText}`.trimEnd(), remedy);
     }
     const { signal, onProgress } = this.#options;
+    let isCallers = false;
     const whileArriving = (bytes: number) => {
       arrivals.done += bytes;
-      if (arrivals.total !== undefined) onProgress?.({ file, done: arrivals.done, total: arrivals.total });
+      if (arrivals.total === undefined) return;
+      try {
+        onProgress?.({ file, done: arrivals.done, total: arrivals.total });
+      } catch (error) {
+        isCallers = true;
+        throw error;
+      }
     };
     try {
       return new Uint8Array(await counted(response, whileArriving).arrayBuffer());
     } catch (cause) {
       signal?.throwIfAborted();
+      if (isCallers) throw cause;
       throw new FileError(`${pathIn(this, file)}: the connection broke while the file was read`, "Try again.", { cause });
     }
   }

@@ -177,6 +177,14 @@ describe("openHttpFolder", () => {
     expect(told.at(-1)!.done).toBeGreaterThanOrEqual(LARGE.length);
   });
 
+  it("passes on what onProgress throws", async () => {
+    const mistake = new TypeError("the caller's mistake");
+    const onProgress = () => {
+      throw mistake;
+    };
+    await expect(openHttpFolder(`${base}/ranged`, { onProgress }).read("large.bin")).rejects.toBe(mistake);
+  });
+
   it("stops with the signal's reason", async () => {
     const controller = new AbortController();
     const folder = openHttpFolder(`${base}/ranged`, { signal: controller.signal });

@@ -55,6 +55,13 @@ interface Task extends DownloadOptions {
   readonly partial: string;
 }
 
+/** What the caller's `onProgress` threw. It is no failure of the network, so nothing is tried again. */
+class CallersError extends Error {
+  constructor(readonly thrown: unknown) {
+    super();
+  }
+}
+
 /** The result of one connection. */
 interface Attempt {
   readonly whole: boolean;
@@ -117,6 +124,7 @@ async function fetchWhole(task: Task): Promise<string | null> {
         }
         cause = new Error("the connection ends before the file does");
       } catch (error) {
+        if (error instanceof CallersError) throw error.thrown;
         if (error instanceof SimcseError) throw error;
         cause = error;
       }
@@ -161,7 +169,11 @@ async function connect(task: Task, file: FileHandle): Promise<Attempt> {
     if (size !== undefined && done > size)
       throw new FormatError(`${shown} is longer than the ${size} bytes announced`, "Try again, or check the mirror.");
     await fileOperation("write", shown, () => file.appendFile(chunk));
-    onProgress?.(done, total);
+    try {
+      onProgress?.(done, total);
+    } catch (error) {
+      throw new CallersError(error);
+    }
   }
   return { whole: total === null || done === total, stated };
 }

@@ -4,16 +4,23 @@ import { basename, join } from "node:path";
 import { FileError } from "../../errors.ts";
 import type { Folder, NamedContent } from "../../io/folder.ts";
 import { openFolder, writeFolderAtomically } from "../../io/folder-node.ts";
-import { fileOperation } from "../../io/folders/errno-node.ts";
+import { errorCode, fileOperation } from "../../io/folders/errno-node.ts";
 import { removeFolder, rename } from "../../io/folders/in-use-node.ts";
 import { type CheckpointStore, checkpointFolder, completeSteps, stateFile, stepOfFolder } from "./checkpoint-store.ts";
 
 /** Left by a killed process: a file or checkpoint that it was writing, or a checkpoint that it was removing. */
 const leftover = /^\..+\.[0-9a-f-]{36}\.(partial|old)$|^\.checkpoint-\d+\.old$/;
 
-/** Paths of the complete checkpoints in `output`, the oldest first. */
+/** Paths of the complete checkpoints in `output`, the oldest first; none where no run has made that folder yet. */
 async function listCheckpoints(output: string): Promise<string[]> {
-  const names = await fileOperation("read", output, () => readdir(output));
+  const names = await fileOperation("read", output, async () => {
+    try {
+      return await readdir(output);
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") return [];
+      throw error;
+    }
+  });
   const steps = await completeSteps(names, async (folder) => (await openFolder(join(output, folder))).has(stateFile));
   return steps.map((step) => join(output, checkpointFolder(step)));
 }

@@ -82,6 +82,16 @@ it("a later download goes on with what came, and begins again where the file has
   expect(await readFile(path)).toEqual(other);
 });
 
+it("an error of the caller's ends the download at once, and what came stays", async () => {
+  answer = (_, response) => response.writeHead(200, { etag: '"v1"', "content-length": String(text.length) }).end(text);
+  const mistake = new TypeError("the caller's mistake");
+  const onProgress = () => {
+    throw mistake;
+  };
+  await expect(downloadFile(url, path, { onProgress })).rejects.toBe(mistake);
+  expect(requests).toBe(1);
+});
+
 it("what is not the expected file is removed", async () => {
   answer = (_, response) => response.end(text);
   const digest = createHash("sha256").update("another").digest("hex");
