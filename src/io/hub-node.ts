@@ -11,7 +11,7 @@ import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FileError, OptionError } from "../errors.ts";
 import { optionalPackage } from "../optional-package.ts";
-import type { OptionNames } from "../options.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { show } from "../show.ts";
 import { type Folder, missingFile, pathIn } from "./folder.ts";
 import { openFolder, writeFilesInto } from "./folder-node.ts";
@@ -84,6 +84,7 @@ const HUB_NAME = /^(?:[\w-][\w.-]*\/)?[\w-][\w.-]*$/;
  * none and it can be a model's name, opens that model of the hub. Throws like `openFolder` and `openHubFolder`.
  */
 export async function openModelFolder(nameOrPath: string | URL, options: HubOptions = {}): Promise<Folder> {
+  checkOptions("openModelFolder", options, hubOptions);
   return openNamed(withoutUrl(nameOrPath), options);
 }
 
@@ -139,12 +140,13 @@ export function isHubName(text: string): boolean {
 }
 
 /**
- * Opens a model of the hub. Throws OptionError for an impossible name or revision. Throws FileError when the hub does not have it, refuses
+ * Opens a model of the hub. Throws OptionError for an impossible name, revision or option. Throws FileError when the hub does not have it, refuses
  * it, or cannot be reached and the model is not in the cache; a cached model is then opened as with `offline`, and `onNote` is called.
  * Throws PackageError when `@huggingface/hub` is not installed. The folder throws FileError when a file is missing or cannot be fetched,
  * and FormatError when a downloaded file differs from what the hub announced.
  */
-export function openHubFolder(name: string, options: HubOptions = {}): Promise<Folder> {
+export async function openHubFolder(name: string, options: HubOptions = {}): Promise<Folder> {
+  checkOptions("openHubFolder", options, hubOptions);
   return openRepository({ type: "model", name }, options);
 }
 

@@ -139,6 +139,7 @@ export class SimCSE {
     checkOptions("load", options, loadOptions);
     const { training = false } = options;
     const dtype = encodingDtype(options, device.capabilities);
+    const others = otherDevices(device, options.devices ?? []);
     const chosen = options.pooler === undefined ? undefined : parsePooler(options.pooler);
     const { folder, modules, sentenceHead, texts, ...saved } = await readConfig(given, { pooler: chosen });
     const pooler = sentenceHead === null ? (saved.pooler ?? (training ? trainingDefaults.pooler : null)) : "sentence_transformers";
@@ -176,7 +177,10 @@ export class SimCSE {
         batchSize: options.batchSize,
         normalize: options.normalize,
       });
-      await encoder.shareWith(otherDevices(device, options.devices ?? []));
+      await encoder.shareWith(others).catch((error: unknown) => {
+        encoder.close();
+        throw error;
+      });
       return create({ model, encoder, fresh, name: given.name.split(/[\\/]/).filter(Boolean).at(-1) ?? given.name });
     } catch (error) {
       model.close();

@@ -144,6 +144,12 @@ describe("a model of the hub", () => {
     });
   });
 
+  it("is not opened with options that it does not have", async () => {
+    for (const open of [openHubFolder, openModelFolder]) {
+      await expect(open("lab/model", { ...options(), revison: "main" } as object)).rejects.toThrow(/has no option "revison"/);
+    }
+  });
+
   it("says how far a file has come", async () => {
     const seen: number[] = [];
     const folder = await openHubFolder(

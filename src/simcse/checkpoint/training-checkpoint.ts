@@ -274,6 +274,7 @@ const mayChange: ReadonlySet<keyof TrainingSettings> = new Set([
   "loggingFirstStep",
   "evaluationStrategy",
   "evalSteps",
+  "evalOnStart",
   "saveStrategy",
   "saveSteps",
   "metric",

@@ -4,12 +4,13 @@
  * It trains nothing and does not depend on models or devices: the encoder is a callback.
  */
 import type { Folder } from "../../../io/folder.ts";
-import { type Encode, embedDistinct } from "../embed-distinct.ts";
+import { checkChoice } from "../../../options.ts";
+import type { Encode } from "../embed-distinct.ts";
 import { pearson, spearman } from "../metrics/correlation.ts";
-import { cosine } from "../metrics/cosine.ts";
 import { mean } from "../metrics/mean.ts";
+import { pairCosines } from "../pair-cosines.ts";
 import { scoresOf, scoreTasks, type TaskProgress, type TaskResults } from "./score-tasks.ts";
-import { loadSts, STS_TASKS, type StsMode, type StsSubset, type StsTask, type StsTaskName } from "./sts.ts";
+import { loadSts, STS_TASKS, type StsMode, type StsSubset, type StsTask, type StsTaskName, stsModes } from "./sts.ts";
 
 /** Correlations of one subset as fractions (−1 to 1; NaN where undefined, which JSON writes as null), and its number of pairs. */
 export interface StsCorrelation {
@@ -66,11 +67,12 @@ export interface EvaluateStsOptions {
 /**
  * Evaluates `encode` on STS tasks, one after another. A task whose data is not there is named in the report and left out of the average.
  *
- * @throws DataError for malformed data, ShapeError for embeddings of the wrong size, the signal's reason once it is aborted (looked at
- *   between tasks; inside one, stopping is up to the encoder).
+ * @throws OptionError for an unknown mode, DataError for malformed data, ShapeError for embeddings of the wrong size, the signal's reason
+ *   once it is aborted (looked at between tasks; inside one, stopping is up to the encoder).
  */
 export async function evaluateSts(options: EvaluateStsOptions): Promise<StsReport> {
   const { encode, dimension, folder, mode, tasks = STS_TASKS, onProgress, signal } = options;
+  checkChoice("mode", mode, stsModes);
   const results = await scoreTasks(tasks, {
     load: (task) => loadSts(folder, task, mode),
     score: (_, subsets) => scoreSts(subsets, encode, dimension),
@@ -99,13 +101,8 @@ export function averagedTasks(mode: StsMode): readonly StsTask[] {
  */
 export async function scoreSts(subsets: readonly StsSubset[], encode: Encode, dimension?: number): Promise<StsScores> {
   const pairs = subsets.flatMap((subset) => subset.pairs);
-  const { vectors } = await embedDistinct(
-    encode,
-    pairs.flatMap(({ a, b }) => [a, b]),
-    dimension,
-  );
   const gold = pairs.map(({ score }) => score);
-  const cosines = pairs.map(({ a, b }) => cosine(vectors.get(a)!, vectors.get(b)!));
+  const cosines = await pairCosines(pairs, encode, dimension);
   const similarities = cosines.map((value) => (Number.isNaN(value) ? 0 : value));
 
   let start = 0;

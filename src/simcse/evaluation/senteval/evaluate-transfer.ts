@@ -7,6 +7,7 @@
  */
 import type { Device } from "../../../gpu/device.ts";
 import type { Folder } from "../../../io/folder.ts";
+import { checkChoice } from "../../../options.ts";
 import type { Candidate, ClassifierData, ClassifierSettings, Fold } from "../classifiers/classifier-data.ts";
 import { type ClassifierHooks, type ClassifierOutcome, regularisations, trainClassifiers } from "../classifiers/classifiers.ts";
 import { allBut, randomSplit, SENTEVAL_SEED, stratifiedParts } from "../classifiers/folds.ts";
@@ -105,13 +106,15 @@ export type ScoreTransferOptions = Pick<EvaluateTransferOptions, "encode" | "dev
 /**
  * Scores `encode` on the examples of one task.
  *
- * @throws ShapeError for embeddings of the wrong size, CapacityError for a device that is too small, the signal's reason once it is aborted.
+ * @throws OptionError for an unknown mode, ShapeError for embeddings of the wrong size, CapacityError for a device that is too small, the
+ *   signal's reason once it is aborted.
  */
 export async function scoreTransfer(
   { classes }: Pick<TransferTask, "classes">,
   data: TransferData,
   { encode, device, mode, ...hooks }: ScoreTransferOptions,
 ): Promise<TransferScores> {
+  checkChoice("mode", mode, Object.keys(transferSettings));
   const settings = transferSettings[mode];
   const { signal } = hooks;
   const splits = Object.entries(data) as [keyof TransferData, readonly LabelledExample[]][];

@@ -9,7 +9,9 @@ import { type PairColumns, parseInputAndGold, parsePairColumns, type StsPair } f
 import type { TextLines } from "./text-lines.ts";
 
 /** Which split is scored: the test sets of the published results, or the dev sets for tuning a run. */
-export type StsMode = "test" | "dev";
+export type StsMode = (typeof stsModes)[number];
+
+export const stsModes = ["test", "dev"] as const;
 
 /** The tasks of semantic textual similarity, by SentEval's names. */
 export type StsTaskName = "STS12" | "STS13" | "STS14" | "STS15" | "STS16" | "STSBenchmark" | "SICKRelatedness";

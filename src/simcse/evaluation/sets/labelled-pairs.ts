@@ -1,7 +1,7 @@
 /** Pairs that belong together or not: how well the cosine separates them. */
 import { averagePrecision, bestAccuracy, bestF1 } from "../metrics/binary.ts";
+import { pairCosines } from "../pair-cosines.ts";
 import { countRows, type SetEvaluator } from "./evaluation-set.ts";
-import { pairCosines } from "./pair-cosines.ts";
 
 const metrics = ["ap", "accuracy", "accuracy_threshold", "f1", "f1_threshold", "precision", "recall"];
 const undefinedMetrics = Object.fromEntries(metrics.map((name) => [name, Number.NaN]));

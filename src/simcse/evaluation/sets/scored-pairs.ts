@@ -1,7 +1,7 @@
 /** Pairs with a score: correlation of the cosine with the score, like the STS tasks. */
 import { pearson, spearman } from "../metrics/correlation.ts";
+import { pairCosines } from "../pair-cosines.ts";
 import { countRows, type SetEvaluator } from "./evaluation-set.ts";
-import { pairCosines } from "./pair-cosines.ts";
 
 export const scoredPairs: SetEvaluator<"scored pairs"> = {
   metrics: ["spearman", "pearson"],

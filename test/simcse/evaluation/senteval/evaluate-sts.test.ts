@@ -123,6 +123,10 @@ describe("evaluateSts", () => {
     expect(report.average).toEqual({ pearson: Number.NaN, spearman: Number.NaN, tasks: [] });
   });
 
+  it("refuses a mode that it has not", async () => {
+    await expect(evaluateSts({ encode, folder, mode: "train" as never })).rejects.toThrow('There is no mode "train"');
+  });
+
   it("tells its progress", async () => {
     const told: StsProgress[] = [];
     const tasks = ["STS12", "STSBenchmark"].map(stsTask);
