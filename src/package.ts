@@ -116,6 +116,7 @@ export {
 } from "./kernels/pointwise/pointwise.ts";
 export { type PooledRows, type Pooling, pool } from "./kernels/pool.ts";
 export { reshape } from "./kernels/reshape.ts";
+export { rmsNorm } from "./kernels/rms-norm.ts";
 export { type Precision, precisions } from "./kernels/search/precision.ts";
 export type { StoredVectors } from "./kernels/search/vector-scores.ts";
 export { slice } from "./kernels/slice.ts";
@@ -140,6 +141,7 @@ export type { ArenaTensor } from "./nn/parameters/arena-tensor.ts";
 export { type Initial, Parameter, type Piece, type Places } from "./nn/parameters/parameter.ts";
 export type { Arena, ArenaKind, LayoutOptions, ParameterCounts, ParameterLayout, Span } from "./nn/parameters/parameter-layout.ts";
 export { type Moment, ParameterStore, type StoreOptions } from "./nn/parameters/parameter-store.ts";
+export { RmsNorm } from "./nn/rms-norm.ts";
 export { type Schedule, type SchedulerType, schedulerTypes, schedules } from "./nn/schedule.ts";
 export type { LocatedTensor } from "./simcse/checkpoint/checkpoint.ts";
 export {

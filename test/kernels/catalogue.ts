@@ -32,6 +32,7 @@ import { pointwiseOperation, scale } from "../../src/kernels/pointwise/operation
 import { add } from "../../src/kernels/pointwise/pointwise.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
+import { rmsNorm } from "../../src/kernels/rms-norm.ts";
 import { rotary } from "../../src/kernels/rotary.ts";
 import { readRows, writeRows } from "../../src/kernels/row-window.ts";
 import type { Precision } from "../../src/kernels/search/precision.ts";
@@ -39,6 +40,7 @@ import { topK } from "../../src/kernels/search/top-k.ts";
 import { queryType, vectorScores, vectorWords } from "../../src/kernels/search/vector-scores.ts";
 import { slice } from "../../src/kernels/slice.ts";
 import { softmax } from "../../src/kernels/softmax.ts";
+import { spreadHeads } from "../../src/kernels/spread-heads.ts";
 import { expand, mean, sum } from "../../src/kernels/sum.ts";
 import { transpose } from "../../src/kernels/transpose.ts";
 import { splitViews } from "../../src/kernels/views.ts";
@@ -99,6 +101,7 @@ export const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | nu
     const pairs = tape.input("pairs", float(dtype, x.shape[0]!, 2 * width));
     const ys = [
       gated(pairs, "gelu"),
+      spreadHeads(pairs, pairs, { heads: 2, groups: 1 }),
       slice(x, 1, 1, 3),
       slice(x, 2, 4, width),
       concat([x, x], 1),
@@ -116,7 +119,8 @@ export const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | nu
     const losses = crossEntropy(logits);
     const labels = tape.input("labels", u32(rows));
     const kinds = [crossEntropy(logits, { hard: logits, hardWeight: 1 }), crossEntropy(logits, { labels, smoothing: 0.1 })];
-    const ys = [layerNorm(x, weight, bias, 1e-5), normalize(cast(x, "f32")), losses, mean(losses), orderLoss(losses, losses), ...kinds];
+    const norms = [layerNorm(x, weight, bias, 1e-5), rmsNorm(x, weight, 1e-5)];
+    const ys = [...norms, normalize(cast(x, "f32")), losses, mean(losses), orderLoss(losses, losses), ...kinds];
     return [...ys.flatMap((y) => withGradients(tape, y)), columnSum(x), columnSum(x, 2)];
   },
   tokens(tape, { width, dtype }) {

@@ -17,8 +17,10 @@ import { scale } from "../../src/kernels/pointwise/operation.ts";
 import { gelu, mul, relu, sigmoid, weightedSum } from "../../src/kernels/pointwise/pointwise.ts";
 import { pool } from "../../src/kernels/pool.ts";
 import { reshape } from "../../src/kernels/reshape.ts";
+import { rmsNorm } from "../../src/kernels/rms-norm.ts";
 import { rotary } from "../../src/kernels/rotary.ts";
 import { slice } from "../../src/kernels/slice.ts";
+import { spreadHeads } from "../../src/kernels/spread-heads.ts";
 import { mean, sum } from "../../src/kernels/sum.ts";
 import { openTestDevice } from "../device.ts";
 import { expectClose } from "./close.ts";
@@ -59,6 +61,7 @@ const operations: Record<string, (inputs: Inputs) => Value> = {
   layerNorm: ({ x, vector, batch }) => layerNorm(x, vector, vector, 1e-5, { dropout: 0.2, tokens: batch.tokens }),
   residualLayerNorm: ({ x, other, vector, batch }) =>
     residualLayerNorm(x, other, vector, vector, { epsilon: 1e-5, dropout: 0.2, tokens: batch.tokens }),
+  rmsNorm: ({ x, vector }) => rmsNorm(x, vector, 1e-5),
   attention: ({ qkv, batch }) => attention(qkv, batch, { heads: 6, dropout: 0.1 }),
   "attention in a window, with a bias": ({ qkv, weight, batch }) => {
     const bias = { table: slice(slice(cast(weight, "f32"), 0, 0, 6), 1, 0, 6), starts: [0, 1, 5] };
@@ -66,6 +69,7 @@ const operations: Record<string, (inputs: Inputs) => Value> = {
   },
   "attention with heads that four does not divide": ({ qkv, batch }) => attention(qkv, batch, { heads: 4, dropout: 0.1 }),
   rotary: ({ x, batch }) => rotary(x, batch.tokens, { heads: 1, theta: 10_000 }),
+  spreadHeads: ({ x, other }) => spreadHeads(x, other, { heads: 6, groups: 3 }),
   gated: ({ x }) => gated(x, "gelu"),
   dropout: ({ x, batch }) => dropout(x, 0.3, { tokens: batch.tokens }),
   "pool first": ({ x, batch }) => pool(x, batch, "first"),
