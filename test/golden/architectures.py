@@ -53,6 +53,9 @@ KINDS = {
         2,
     ),
     "modernbert": ({**COMMON, "num_hidden_layers": 3, "global_attn_every_n_layers": 2, "local_attention": 8, "pad_token_id": 0, "norm_eps": 1e-5}, 2, 3),
+    # Two heads of queries share those of keys and values, and masked words have a matrix of their own.
+    "eurobert": ({**COMMON, "hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 2, "pad_token_id": 0, "rope_parameters": {"rope_type": "default", "rope_theta": 1000.0}}, 2, 3),
+    "eurobert-tied": ({**COMMON, "model_type": "eurobert", "num_hidden_layers": 1, "pad_token_id": 0, "tie_word_embeddings": True}, 2, 3),
     # Other activations: of a feed-forward network and its gate, and of the head for masked words, which in a RoBERTa is GELU all the same.
     "bert-gelu_new": ({**COMMON, "model_type": "bert", "num_hidden_layers": 1, "hidden_act": "gelu_new"}, 2, 3),
     "xlm-roberta-silu": ({**COMMON, "model_type": "xlm-roberta", "num_hidden_layers": 1, "type_vocab_size": 1, "hidden_act": "silu"}, 0, 2),
@@ -164,24 +167,27 @@ def gradients(model):
 
 
 def train(encoder, sentences):
-    """The loss and the global gradient norm before each step, and the norm of every parameter after the last."""
+    """
+    The loss and the global gradient norm before each step, and the norm of every parameter after the last. A step is that of transformers
+    4.2.1: epsilon is added to the root of v without bias correction, and weights decay after they have moved.
+    """
     named = [(name, value) for name, value in encoder.named_parameters() if "pooler" not in name]
     decays = [value for name, value in named if "bias" not in name and value.dim() > 1]
-    others = [value for name, value in named if "bias" in name or value.dim() < 2]
-    optimizer = torch.optim.AdamW(
-        [{"params": decays, "weight_decay": TRAINING["weight_decay"]}, {"params": others, "weight_decay": 0.0}],
-        lr=TRAINING["learning_rate"],
-        betas=(TRAINING["adam_beta1"], TRAINING["adam_beta2"]),
-        eps=TRAINING["adam_epsilon"],
-    )
+    betas = (TRAINING["adam_beta1"], TRAINING["adam_beta2"])
+    optimizer = torch.optim.Adam([value for _, value in named], lr=TRAINING["learning_rate"], betas=betas)
     losses, norms = [], []
-    for _ in range(TRAINING["steps"]):
+    for step in range(1, TRAINING["steps"] + 1):
         optimizer.zero_grad()
         loss = loss_of(encoder, sentences)
         loss.backward()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         norms.append(float(torch.nn.utils.clip_grad_norm_([value for _, value in named], TRAINING["max_grad_norm"])))
+        # torch adds it to the corrected root.
+        optimizer.param_groups[0]["eps"] = TRAINING["adam_epsilon"] / math.sqrt(1 - betas[1] ** step)
         optimizer.step()
+        with torch.no_grad():
+            for value in decays:
+                value.mul_(1 - TRAINING["learning_rate"] * TRAINING["weight_decay"])
     return {**TRAINING, "losses": losses, "gradient_norms": norms, "parameters": {name: norm(value) for name, value in saved(encoder).items() if "pooler" not in name}}
 
 
@@ -202,7 +208,7 @@ def make(kind, folder):
         "config": json.loads(config.to_json_string(use_diff=False)),
         "sentences": sentences,
         "temperature": TEMPERATURE,
-        "loss": float(loss),
+        "loss": float(loss.detach()),
         "padding_in_a_text": padding_in_a_text(config, encoder, sentences),
         "training": train(encoder, sentences),
     }

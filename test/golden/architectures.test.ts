@@ -58,6 +58,8 @@ const inBlocks: Tuning = {
 };
 
 const tolerance = 1e-4;
+/** Of ten steps; the largest error on llvmpipe is 4e-6, of a gradient's norm. */
+const trainingTolerance = 2e-5;
 /** Activations and matrices have 11 bits, and errors add up over the layers; the same bound as for BERT in `parity.test.ts`. */
 const halvesTolerance = 2e-2;
 
@@ -143,7 +145,7 @@ describe.each(kinds)("%s", async (kind) => {
     const packed = new BatchPacker(capacity).pack(examples, { indices: true });
     // Relative to the first, or to a larger one: the loss itself goes to zero.
     const near = (found: number, wanted: readonly number[], step: number, name: string) =>
-      expect(Math.abs(found - wanted[step]!) / Math.max(wanted[0]!, wanted[step]!), `${name} ${step}`).toBeLessThan(tolerance);
+      expect(Math.abs(found - wanted[step]!) / Math.max(wanted[0]!, wanted[step]!), `${name} ${step}`).toBeLessThan(trainingTolerance);
     for (let step = 0; step < training.steps; step++) {
       program.run({ ...packed, scalars: { learningRate: training.learning_rate } });
       near((await program.read("loss"))[0]!, training.losses, step, "loss");
@@ -161,7 +163,7 @@ describe.each(kinds)("%s", async (kind) => {
   });
 
   // The layers of the others are ELECTRA's too, or Nomic BERT's.
-  it.runIf(["electra", "albert", "modernbert", "gte"].includes(kind))(
+  it.runIf(["electra", "albert", "modernbert", "gte", "eurobert"].includes(kind))(
     "has the same vectors and gradients if only the first tokens' rows are read",
     async () => {
       const examples = sentences.flatMap((ids, i) => [ids, pairs[i]!]).map((ids, key) => ({ ids, key }));
@@ -195,7 +197,7 @@ describe.each(kinds)("%s", async (kind) => {
   );
 
   // The layers of the others are BERT's, whose steps in halves `parity.test.ts` holds.
-  it.runIf(hasHalves && ["albert", "modernbert", "mpnet", "nomic_bert"].includes(kind))(
+  it.runIf(hasHalves && ["albert", "modernbert", "mpnet", "nomic_bert", "eurobert"].includes(kind))(
     "trains in halves, a chunk at a time and with recomputed layers, on transformers' gradients",
     async () => {
       const model = await loadModel({ training: true, mlp: false, halves: true });
@@ -282,6 +284,7 @@ describe("frozen and adapted layers have the names of", () => {
     ["mpnet", "mpnet.encoder.layer.", ["attention.attn.q", "output.dense"], none],
     // One matrix holds query, key and value, and has one adapter. The norm after all layers belongs to none.
     ["modernbert", "model.layers.", ["attn.Wqkv", "mlp.Wo"], ["model.final_norm.weight"]],
+    ["eurobert", "model.layers.", ["self_attn.q_proj", "mlp.down_proj"], ["model.norm.weight"]],
   ] as const)("%s", (kind, layers, adapted, outside) => {
     const { config: json } = JSON.parse(readFileSync(new URL(`architectures/${kind}.json`, import.meta.url), "utf8")) as Golden;
     const config = parseConfig(`${kind}.json`, { ...json, num_hidden_layers: 2, layer_types: null });

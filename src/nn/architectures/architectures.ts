@@ -7,6 +7,7 @@ import { bert } from "./bert.ts";
 import { commonFractions, commonRules, probability, type Rule } from "./config-rules.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
+import { eurobert } from "./eurobert.ts";
 import { gte } from "./gte.ts";
 import { modernbert } from "./modernbert.ts";
 import { mpnet } from "./mpnet.ts";
@@ -25,6 +26,7 @@ const architectures: Readonly<Record<string, Architecture>> = {
   modernbert,
   nomic_bert: nomicBert,
   gte,
+  eurobert,
 };
 
 /** Types under which files were written before transformers had the architecture. */

@@ -74,7 +74,7 @@ describe("a config is refused for", () => {
 
   it("the type that its class implies where it names none", () => {
     expect(() => parse({ architectures: ["LongformerModel"] })).toThrow(
-      'model_type must be one of "bert", "roberta", "distilbert", "electra", "albert", "camembert", "xlm-roberta", "mpnet", "modernbert", "nomic_bert", "gte"; found "LongformerModel"',
+      'model_type must be one of "bert", "roberta", "distilbert", "electra", "albert", "camembert", "xlm-roberta", "mpnet", "modernbert", "nomic_bert", "gte", "eurobert"; found "LongformerModel"',
     );
     expect(parse({ architectures: ["RobertaModel"] }).model_type).toBe("roberta");
     expect(parse({}).model_type).toBe("bert");
@@ -196,15 +196,30 @@ describe("a config is refused for", () => {
     const albert = (fields: object) => parse({ model_type: "albert", ...fields });
     // As published: GELU by tanh, and no dropout.
     expect(albert({})).toMatchObject({ embedding_size: 128, hidden_act: "gelu_new", hidden_dropout_prob: 0 });
-    expect(["bert", "gte", "albert", "modernbert"].map((model_type) => hasDropout(parse({ model_type, pad_token_id: 0 })))).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ]);
+    expect(
+      ["bert", "gte", "albert", "modernbert", "eurobert"].map((model_type) => hasDropout(parse({ model_type, pad_token_id: 0 }))),
+    ).toEqual([true, true, false, false, false]);
     expect(hasDropout(albert({ attention_probs_dropout_prob: 0.1 }))).toBe(true);
     expect(() => albert({ num_hidden_groups: 2 })).toThrow("num_hidden_groups must be 1: other values are not supported; found 2");
     expect(() => albert({ inner_group_num: 2 })).toThrow("inner_group_num must be 1");
+  });
+
+  it("a EuroBERT's heads, rotations and head for masked words", () => {
+    const eurobert = (fields: object) =>
+      parse({ model_type: "eurobert", pad_token_id: 0, hidden_size: 32, num_attention_heads: 4, ...fields });
+    // As published, before transformers had it.
+    expect(eurobert({ rope_theta: 250_000, rope_scaling: null, auto_map: {} })).toMatchObject({
+      num_key_value_heads: null,
+      rope_parameters: { rope_type: "default", rope_theta: 250_000 },
+      tie_word_embeddings: false,
+    });
+    expect(configText(eurobert({ rms_norm_eps: 1, auto_map: {} }))).toMatch(/"rms_norm_eps": 1\.0,/);
+    expect(configText(eurobert({ auto_map: {} }))).not.toContain("auto_map");
+    expect(() => eurobert({ num_key_value_heads: 3 })).toThrow("num_key_value_heads must be a divisor of num_attention_heads; found 3");
+    expect(() => eurobert({ head_dim: 16 })).toThrow("head_dim must be hidden_size / num_attention_heads");
+    expect(() => eurobert({ rope_scaling: { type: "linear", factor: 2 } })).toThrow("rope_scaling must be null");
+    expect(() => eurobert({ mlp_bias: true })).toThrow("mlp_bias must be false");
+    expect(() => eurobert({ tie_word_embeddings: "no" })).toThrow("tie_word_embeddings must be true or false");
   });
 
   it("no padding token where positions begin after it", () => {

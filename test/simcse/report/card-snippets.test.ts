@@ -24,7 +24,7 @@ it.runIf(await hasPython("torch", "transformers", "sentence_transformers"))(
     await writeTinyModel(tiny, { layers: 3 });
     const models = [
       ...poolerTypes.map((pooler) => ({ name: pooler as string, source: openFolder(tiny), pooler })),
-      ...(["distilbert", "albert", "modernbert", "mpnet", "nomic_bert", "gte"] as const).flatMap((kind) =>
+      ...(["distilbert", "albert", "modernbert", "mpnet", "nomic_bert", "gte", "eurobert"] as const).flatMap((kind) =>
         (["cls_before_pooler", "avg_top2"] as const).map((pooler) => ({ name: `${kind} ${pooler}`, source: goldenModel(kind), pooler })),
       ),
     ];
@@ -43,7 +43,7 @@ it.runIf(await hasPython("torch", "transformers", "sentence_transformers"))(
         wanted[`${name}: ${title}`] = vector;
       }
     }
-    expect(Object.keys(programs)).toHaveLength(5 + 3 + 6 * (2 + 1));
+    expect(Object.keys(programs)).toHaveLength(5 + 3 + 7 * (2 + 1));
     const input = join(path, "programs.json");
     await writeFile(input, JSON.stringify(programs));
     const rows = JSON.parse(await runPython(["test/golden/card_snippets.py", input])) as Record<string, number[]>;

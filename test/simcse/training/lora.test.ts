@@ -191,7 +191,7 @@ describe("in the library", async () => {
     "PEFT opens them (needs SIMCSE_PYTHON with transformers and peft)",
     async () => {
       const place = await temporaryFolder();
-      for (const kind of ["albert", "modernbert", "nomic_bert", "gte"]) {
+      for (const kind of ["albert", "modernbert", "nomic_bert", "gte", "eurobert"]) {
         const at = (name: string) => join(place, `${kind}-${name}`);
         const [base, adapter, vectors] = [at("base"), at("adapter"), at("vectors.json")];
         const model = await SimCSE.loadFrom(device, goldenModel(kind), { pooler: "avg", dtype: "f32" });
