@@ -7,6 +7,7 @@
  * fours. A tensor that is larger than the device's largest binding is bound in several windows, and the functions choose the right one. A
  * matrix in a texture is read by `x(row, quad)`, four columns at a time. All other bindings are plain arrays or structs, `tokens[i]`.
  */
+import { ShapeError } from "../errors.ts";
 import { loadVector, matrixTextureLayout, matrixTextureType } from "./matrix-texture.ts";
 
 /** How a shader uses what it binds: a buffer, or a matrix in a texture. A `read_write` buffer may not be bound twice in one dispatch. */
@@ -78,12 +79,6 @@ const packed: Readonly<Record<string, Storage>> = {
   },
 };
 
-function packedAs(name: string, type: string): Storage {
-  const storage = packed[type];
-  if (storage === undefined) throw new Error(`${name} is stored as packed halves, which are read by twos or fours and not as ${type}.`);
-  return storage;
-}
-
 /** The variable name of a float binding with one window, for code that takes its address. */
 export const memoryOf = (name: string) => `${name}Memory`;
 
@@ -104,7 +99,7 @@ fn ${name}(row: u32, quad: u32) -> vec4f { return ${loadVector(`${name}Texture`,
     `@group(0) @binding(${binding + window}) var<${addressSpace[access]}> ${identifier}: ${store};`;
   if (access === "uniform") return variable(name, type);
   if (!floatTypes.includes(type)) return variable(name, `array<${type}>`);
-  const { element, load, store } = half ? (hasHalves ? halves(type) : packedAs(name, type)) : floats(type);
+  const { element, load, store } = half ? (hasHalves ? halves(type) : packed[type]!) : floats(type);
   const memories = windows ? Array.from({ length: windows.count }, (_, window) => memoryOf(`${name}${window}`)) : [memoryOf(name)];
   /** Does something with the memory that holds element i: all windows but the last are left when it lies in them. */
   const choose = (use: (place: string) => string) =>
@@ -154,8 +149,19 @@ export const subgroupSizeAttribute = (lanes: number): string => `@subgroup_size(
 /** The extension that it needs. */
 export const subgroupSizeExtension = "subgroup_size_control";
 
-/** The complete WGSL module for a device. */
+/** Throws `ShapeError` if a shader reads or writes halves one by one, which have no word of their own on a device without `shader-f16`. */
+function checkPacked({ label, bindings }: ShaderDeclaration): void {
+  const single = bindings.find(({ half, type }) => half && floatTypes.includes(type) && packed[type] === undefined);
+  if (single === undefined) return;
+  throw new ShapeError(
+    `${label}: ${single.name} is stored as f16 and used one number at a time, which takes a device with shader-f16.`,
+    "Give it rows of a multiple of four numbers, or store it as f32.",
+  );
+}
+
+/** The complete WGSL module for a device. Throws `ShapeError` for f16 in rows that a device without `shader-f16` cannot use. */
 export function shaderCode(shader: ShaderDeclaration, { hasHalves, askedLanes }: ShaderTarget): string {
+  if (!hasHalves) checkPacked(shader);
   const subgroups = shader.enables.includes("subgroups");
   const usesHalves = hasHalves && shader.bindings.some(({ half }) => half);
   const asks = subgroups && askedLanes !== null;

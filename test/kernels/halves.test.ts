@@ -2,14 +2,15 @@
  * Tensors stored as halves: every operation on them gives the same as on f32, except for the rounding of stored values. On a device without
  * `shader-f16`, as in the core project, halves are packed in words.
  */
-import { describe, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { gradient } from "../../src/autograd/gradient.ts";
+import { ShapeError } from "../../src/errors.ts";
 import { attention } from "../../src/kernels/attention.ts";
 import { cast } from "../../src/kernels/cast.ts";
 import { concat } from "../../src/kernels/concat.ts";
 import { dropout } from "../../src/kernels/dropout.ts";
 import { gated } from "../../src/kernels/gated.ts";
-import { elementCount, type FloatType, floatOf, type Value } from "../../src/kernels/language/operation.ts";
+import { elementCount, type FloatType, float, floatOf, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { lowRank } from "../../src/kernels/low-rank.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
@@ -154,4 +155,10 @@ describe("stored as halves", () => {
       expectClose(half[name]!, expected, { c: 8 * 2 ** 13 });
     }
   });
+});
+
+it.skipIf(device.capabilities.features.has("shader-f16"))("are refused by name in rows that words do not divide into", async () => {
+  const tripled = build(device, (tape) => ({ y: scale(tape.input("x", float("f16", 4, 3)), 3) }));
+  await expect(tripled).rejects.toThrow(ShapeError);
+  await expect(tripled).rejects.toThrow("scale: x is stored as f16 and used one number at a time");
 });

@@ -29,7 +29,8 @@ export function checkProbability(operation: string, probability: number): void {
 export function dropoutParams({ probability, site }: Dropout) {
   return {
     dropoutSite: paramU32(site),
-    dropoutThreshold: paramU32(Math.round(probability * 2 ** 32)),
+    // A probability just below 1 would round to 2³², which is 0 as a u32.
+    dropoutThreshold: paramU32(Math.min(Math.round(probability * 2 ** 32), 2 ** 32 - 1)),
     dropoutScale: paramF32(1 / (1 - probability)),
   };
 }
