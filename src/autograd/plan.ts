@@ -15,6 +15,7 @@ import { stepWords } from "../kernels/language/kernel.ts";
 import {
   byteSize,
   capacity,
+  elementCount,
   formatShape,
   type Kernel,
   type Lowering,
@@ -280,16 +281,24 @@ function checkLimits(steps: readonly Step[], { limits }: Capabilities): void {
   }
 }
 
+/** The elements that a u32 can number. */
+const mostElements = 2 ** 32;
+
 function checkBindings(operation: string, { bindings, shader }: Kernel, limits: Limits): void {
   const windows = new Map(shader.bindings.map(({ name, windows }) => [name, windows?.count]));
   for (const { name, tensor, access } of bindings) {
     if (access === "texture") continue;
     const bytes = byteSize(tensor);
     const limit = windows.get(name) === undefined ? "maxStorageBufferBindingSize" : "maxBufferSize";
-    if (bytes <= limits[limit]) continue;
+    const elements = elementCount(tensor.shape);
+    if (bytes <= limits[limit] && elements <= mostElements) continue;
     const label = "name" in tensor && tensor.name ? `${tensor.name} ` : "";
+    const excess =
+      elements > mostElements
+        ? `${elements} elements; kernels count to ${mostElements}`
+        : `${bytes} bytes; this device allows ${limits[limit]} (${limit})`;
     throw new CapacityError(
-      `${operation} binds ${label}${formatShape(tensor.shape)}, ${bytes} bytes; this device allows ${limits[limit]} (${limit}).`,
+      `${operation} binds ${label}${formatShape(tensor.shape)}, ${excess}.`,
       "Use a smaller batch, shorter sentences or a smaller vocabulary, or another adapter.",
     );
   }

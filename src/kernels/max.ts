@@ -2,6 +2,7 @@
  * The largest value along an axis. The gradient goes to the first element with that value, like torch.max along a dimension; the forward
  * pass finds its place. Comparisons are exact, so the order does not matter. The result for NaN is not defined.
  */
+import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { range, wgsl } from "../gpu/shader.ts";
 import { splitAt, strideOf, withoutAxis } from "./language/axis.ts";
@@ -12,6 +13,7 @@ import {
   f32,
   float,
   floatOf,
+  formatShape,
   type Lowering,
   type Node,
   type Operation,
@@ -30,6 +32,12 @@ const operation: Operation<Attributes> = {
   name: "max",
   infer([x], { axis }) {
     expectFloat("max", "x", x!);
+    if (axis === x!.shape.length - 1 && capacity(x!.shape[axis]!) > longestRow) {
+      throw new ShapeError(
+        `max: rows of ${formatShape(x!.shape)} have more than ${longestRow} elements.`,
+        "Reshape it to shorter rows, and take the largest of theirs.",
+      );
+    }
     const shape = withoutAxis(x!.shape, axis);
     return [f32(...shape), u32(...shape)];
   },
@@ -40,6 +48,9 @@ const operation: Operation<Attributes> = {
     return [dy ? dy.tape.append(gradientOperation, [dy, places!], { axis, type })[0]! : null];
   },
 };
+
+/** Elements whose places are exact as floats. */
+const longestRow = 2 ** 24;
 
 /** Places as floats, so that `largest` can combine them: −place, or a smaller number than any if a thread has not met the largest value. */
 const none = "-1e9";
@@ -145,7 +156,7 @@ const gradientOperation: Operation<Attributes & { readonly type: Type }> = {
 
 /**
  * f32: the largest value of `x` f32 or f16 along an axis (negative ones count from the end), or of all its elements as [1] if none is
- * given.
+ * given. Throws `ShapeError` for more than 2²⁴ elements along the last axis.
  */
 export function max(x: Value, axis?: number, options?: ReductionOptions): Value {
   return reduced("max", x, axis, options, (value, along) => value.tape.append(operation, [value], { axis: along })[0]!);

@@ -12,6 +12,7 @@ import {
   byteSize,
   elementCount,
   f32,
+  float,
   type Kernel,
   type Persistent,
   Scratch,
@@ -204,6 +205,17 @@ describe("plan", () => {
     const planned = () => plan(tape, {}, smallest);
     expect(planned).toThrow(CapacityError);
     expect(planned).toThrow(/binds 10 buffers; this device allows 8/);
+  });
+
+  it("refuses more elements than kernels can count, where a device has room for them", () => {
+    const limits = { ...smallest.limits, maxBufferSize: 2 ** 36, maxStorageBufferBindingSize: 2 ** 32 - 4 };
+    const planned = (rows: number) => {
+      const tape = new Tape();
+      return () => plan(tape, { y: gelu(tape.input("x", float("f16", rows, 2 ** 15))) }, { ...smallest, limits });
+    };
+    expect(planned(2 ** 17)).not.toThrow();
+    expect(planned(2 ** 17 + 1)).toThrow(CapacityError);
+    expect(planned(2 ** 17 + 1)).toThrow("gelu binds x [131073, 32768], 4295000064 elements; kernels count to 4294967296.");
   });
 
   it("refuses a dispatch of too many workgroups", () => {

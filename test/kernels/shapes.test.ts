@@ -234,4 +234,8 @@ it("shapes that do not fit are refused by name", async () => {
     "concat: value 1 must be",
   );
   await expect(recorded((tape) => softmax(tape.input("x", f32(3, 4)), 2))).rejects.toThrow(ShapeError);
+  // The place of the largest is found as an f32.
+  await expect(recorded((tape) => max(tape.input("x", f32(2 ** 24 + 1)), 0))).rejects.toThrow(
+    /\[16777217\] have more than 16777216 elements/,
+  );
 });
