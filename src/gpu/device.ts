@@ -194,6 +194,12 @@ export class Device {
     return this.gpu.createBuffer({ label, size, usage });
   }
 
+  /** A buffer to read bytes back through. Where there is no room for it, reading fails. */
+  createStaging(bytes: number): GPUBuffer {
+    const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
+    return inErrorScope(this.gpu, () => this.createBuffer("readback", bytes, usage)).result;
+  }
+
   /**
    * Creates several buffers of zeros, or none: when one fails, the others are destroyed. Throws `CapacityError` when the device has no
    * room; it names the memory by `purpose`, such as "the model's parameters".
@@ -303,8 +309,7 @@ export class Device {
    * Copies a range of a buffer to the host. Waits for all submitted work. Throws `DeviceError` when it is not a range of a living buffer.
    */
   async read(window: BufferWindow): Promise<ArrayBuffer> {
-    const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
-    const staging = this.createBuffer("readback", window.size, usage);
+    const staging = this.createStaging(window.size);
     try {
       return await this.readThrough(staging, window);
     } finally {

@@ -38,7 +38,7 @@ export class Readback {
   }
 
   #create(): GPUBuffer {
-    const staging = this.#device.createBuffer("readback", this.#window.size, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
+    const staging = this.#device.createStaging(this.#window.size);
     this.#staging.add(staging);
     return staging;
   }

@@ -5,6 +5,7 @@
 import "../disposal.ts";
 import { DeviceError } from "../errors.ts";
 import type { Device } from "./device.ts";
+import { inErrorScope } from "./error-scope.ts";
 
 /** When a pass began and ended, in nanoseconds after the first began. */
 export interface PassTime {
@@ -32,9 +33,13 @@ export class Timestamps {
   constructor(device: Device, passes: number) {
     requireTimestamps(device);
     this.#device = device;
-    this.#queries = device.gpu.createQuerySet({ type: "timestamp", count: 2 * passes });
-    this.#resolved = device.createBuffer("timestamps", 16 * passes, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC);
-    this.#staging = device.createBuffer("timestamps", 16 * passes, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
+    this.#staging = device.createStaging(16 * passes);
+    const { result } = inErrorScope(device.gpu, () => ({
+      queries: device.gpu.createQuerySet({ type: "timestamp", count: 2 * passes }),
+      resolved: device.createBuffer("timestamps", 16 * passes, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC),
+    }));
+    this.#queries = result.queries;
+    this.#resolved = result.resolved;
   }
 
   /** The descriptor of pass number `pass`. */

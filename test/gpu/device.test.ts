@@ -119,6 +119,23 @@ it("makes all buffers or none", async () => {
   expect(device.uncapturedErrors).toEqual([]);
 });
 
+it("fails the read that there is no staging buffer for, and nothing else", async () => {
+  const buffer = device.createBuffer("x", 16, GPUBufferUsage.COPY_SRC);
+  const { gpu } = device;
+  // Not a pair of usages that WebGPU allows.
+  const refused = (declared: GPUBufferDescriptor) =>
+    GPUDevice.prototype.createBuffer.call(gpu, { ...declared, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE });
+  Object.defineProperty(gpu, "createBuffer", { value: refused, configurable: true });
+  const read = device.read({ buffer, offset: 0, size: 16 });
+  Reflect.deleteProperty(gpu, "createBuffer");
+  await expect(read).rejects.toThrow(DeviceError);
+  await expect(read).rejects.toThrow("reading back failed");
+  expect(await device.read({ buffer, offset: 0, size: 16 })).toEqual(new ArrayBuffer(16));
+  await device.finish();
+  expect(device.uncapturedErrors).toEqual([]);
+  buffer.destroy();
+});
+
 it("keeps errors that have no owner, and works on", async () => {
   const own = await openDevice();
   own.gpu.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE });
