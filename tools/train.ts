@@ -1,6 +1,7 @@
 /** `simcse train`: a model from files, with the original's option names. */
 import { Command } from "commander";
 import type { Example } from "../src/io/examples.ts";
+import { hasEqualViews } from "../src/simcse/training/prepare-model.ts";
 import { TrainingOrder } from "../src/simcse/training/training-order.ts";
 import { exampleSet, repeatsSentences, type TrainingExample } from "../src/simcse/training/training-set.ts";
 import { withOptions } from "./cli/options.ts";
@@ -27,14 +28,13 @@ const embeddings: TrainingKind = {
       },
     };
   },
-  hints: (settings, set, { fresh, pooler, prompts, dropout }) =>
+  hints: (settings, set, { fresh, pooler, prompts, config }) =>
     hints(settings, {
       columns: set.columns,
       fresh,
       modelPooler: pooler,
       prompts,
-      // With vectors to learn, a text is embedded once.
-      dropout: dropout || set.target !== null,
+      equalViews: hasEqualViews(set, settings, config),
       repeats: set.target === null && set.columns > 1 && repeatsSentences(set),
       batches: set.target === null && settings.noDuplicates ? new TrainingOrder(set, settings).batches : null,
     }),

@@ -1,6 +1,5 @@
 /** What a run from the command line tells on standard error, before it, at its first step and at its end. */
 import { formatPlan } from "../../src/autograd/plan.ts";
-import { hasDropout } from "../../src/nn/architectures/architectures.ts";
 import type { ParameterCounts } from "../../src/nn/parameters/parameter-layout.ts";
 import { formatCount } from "../../src/show.ts";
 import type { SimCseModel } from "../../src/simcse/model/model.ts";
@@ -21,8 +20,8 @@ export function tellBefore({ given, settings, source, set, evaluation }: Inputs,
   if (pooler !== null && given.max_seq_length !== undefined && given.max_seq_length < maxLength)
     say(`training on at most ${given.max_seq_length} tokens per sentence; the saved model keeps its own length of ${maxLength}`);
   const prompts = Object.values(source.config.texts.prompts).filter((prompt) => prompt !== "");
-  const dropout = hasDropout(source.config.transformer);
-  for (const hint of kind.hints(settings, set, { fresh: source.weights === null, pooler, prompts, dropout })) say(`hint: ${hint}`);
+  const model = { fresh: source.weights === null, pooler, prompts, config: source.config.transformer };
+  for (const hint of kind.hints(settings, set, model)) say(`hint: ${hint}`);
 }
 
 /** What the compiled step takes, and what it trains. */

@@ -15,17 +15,20 @@ export interface HintsOn {
   readonly modelPooler: PoolerType | null;
   /** The model's prompts that are not empty. */
   readonly prompts: readonly string[];
-  /** Whether the model has dropout of its own. */
-  readonly dropout: boolean;
+  /** Whether both vectors of a sentence are the same. */
+  readonly equalViews: boolean;
   /** Whether a sentence occurs in more than one example. */
   readonly repeats: boolean;
   /** Batches of the first epoch without duplicates; null where duplicates may meet. */
   readonly batches: TrainingOrder["batches"] | null;
 }
 
-export function hints(settings: TrainingSettings, { columns, fresh, modelPooler, prompts, dropout, repeats, batches }: HintsOn): string[] {
+export function hints(
+  settings: TrainingSettings,
+  { columns, fresh, modelPooler, prompts, equalViews, repeats, batches }: HintsOn,
+): string[] {
   const unsupervised = columns === 1;
-  const { temperature, pooler, mlpOnlyTrain, hardNegativeWeight, labelSmoothing, mlm, noDuplicates, loraDropout } = settings;
+  const { temperature, pooler, mlpOnlyTrain, hardNegativeWeight, labelSmoothing, mlm, noDuplicates } = settings;
   const asThePaper = modelPooler === null && !fresh;
   const rules: readonly (readonly [boolean, string])[] = [
     [
@@ -51,10 +54,7 @@ export function hints(settings: TrainingSettings, { columns, fresh, modelPooler,
       prompts.length > 0,
       `the model puts ${prompts.map((prompt) => quoted(prompt)).join(" or ")} before texts; training takes them as they are: put it into them`,
     ],
-    [
-      unsupervised && loraDropout === 0 && (settings.dropout === null ? !dropout : settings.dropout === 0),
-      "without dropout both vectors of a sentence are the same, so there is little to learn from them: use --dropout 0.1",
-    ],
+    [equalViews, "without dropout both vectors of a sentence are the same, so there is little to learn from them: use --dropout 0.1"],
     [columns < 3 && hardNegativeWeight !== 0, "--hard_negative_weight does nothing: the training file has no third column"],
     [labelSmoothing > 0, "the original accepts --label_smoothing_factor but ignores it; here it smooths the contrastive loss"],
     [mlm && !unsupervised, "the paper uses --do_mlm for unsupervised models, where it gains on transfer and loses on STS"],

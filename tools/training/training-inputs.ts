@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { FormatError, OptionError } from "../../src/errors.ts";
 import { readJson } from "../../src/io/folder.ts";
 import { openFolder } from "../../src/io/folder-node.ts";
+import type { TransformerConfig } from "../../src/nn/architectures/architecture.ts";
 import { DiskCheckpoints, openCheckpoint, tidyCheckpoints } from "../../src/simcse/checkpoint/checkpoint-folders-node.ts";
 import { stateFile } from "../../src/simcse/checkpoint/checkpoint-store.ts";
 import { checkResumable, type ExamplesState, isHistory } from "../../src/simcse/checkpoint/training-checkpoint.ts";
@@ -58,8 +59,7 @@ export interface TrainingKind {
       readonly fresh: boolean;
       readonly pooler: PoolerType | null;
       readonly prompts: readonly string[];
-      /** Whether the model has dropout of its own. */
-      readonly dropout: boolean;
+      readonly config: TransformerConfig;
     },
   ) => string[];
 }

@@ -5,7 +5,8 @@ import type { Device } from "../../gpu/device.ts";
 import type { Folder } from "../../io/folder.ts";
 import { loadTokenizer, type Tokenizer } from "../../io/tokenizer.ts";
 import type { Weights } from "../../io/weights/tensor-file.ts";
-import { longestSentence } from "../../nn/architectures/architectures.ts";
+import type { TransformerConfig } from "../../nn/architectures/architecture.ts";
+import { hasDropout, longestSentence } from "../../nn/architectures/architectures.ts";
 import { type CheckpointConfig, fitConfig, inspectWeights, loadWeights, readConfig, usualLength } from "../checkpoint/checkpoint.ts";
 import { type SimCseConfig, SimCseModel } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
@@ -107,6 +108,19 @@ export function savedConfig({ config }: Pick<TrainingSource, "config">, settings
     pooler_type: embeddingPooler(settings),
     max_seq_length: Math.min(Math.max(own, settings.maxLength), longestSentence(config.transformer)),
   };
+}
+
+/**
+ * Whether both vectors of a sentence are the same in every step: it is its own pair, and nothing is dropped. The loss can then only spread
+ * the sentences, which teaches little.
+ */
+export function hasEqualViews(
+  { columns, views, target }: Pick<TrainingSet, "columns" | "views" | "target">,
+  { dropout, loraDropout }: Pick<TrainingSettings, "dropout" | "loraDropout">,
+  config: TransformerConfig,
+): boolean {
+  const drops = loraDropout > 0 || (dropout === null ? hasDropout(config) : dropout > 0);
+  return columns === 1 && views === 2 && target === null && !drops;
 }
 
 /** The heads and memory for training with these settings on this set. */

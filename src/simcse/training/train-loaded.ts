@@ -15,7 +15,7 @@ import type { PoolerType } from "../model/poolers.ts";
 import { trainedParts } from "../model/trained-parts.ts";
 import { otherDevices } from "../other-devices.ts";
 import { meanCosineOf } from "./mean-cosine.ts";
-import { fitLength, modelNeeds, resolveSettings } from "./prepare-model.ts";
+import { fitLength, hasEqualViews, modelNeeds, resolveSettings } from "./prepare-model.ts";
 import { beginAt, type RunStart, startAt, tuningOf } from "./run-start.ts";
 import { planTrainingStep } from "./step/training-step.ts";
 import { stepOptions, type TrainingSummary, train } from "./trainer.ts";
@@ -172,6 +172,12 @@ export async function trainLoaded(
 ): Promise<TrainingSummary> {
   const given = settingsFor(parts, options, defaults);
   const { set, settings } = fitLength(await read(given), given, options.maxLength);
+  if (settings.dropout === null && hasEqualViews(set, settings, parts.model.config)) {
+    throw new OptionError(
+      "The model has no dropout of its own: both vectors of a sentence would be the same, so there is little to learn from them.",
+      "Give `dropout`, such as 0.1, or pairs in place of the sentences. `dropout: 0` trains it as it is.",
+    );
+  }
   const start = options.resume && checkpoints ? await startAt(await checkpoints.last(), settings, set) : null;
   const { model, encoder } = await trainableParts(parts, { settings, set, start });
   replace({ model, encoder, fresh: [] });

@@ -90,7 +90,10 @@ export interface TrainingSettings {
   readonly adamBeta1: number;
   readonly adamBeta2: number;
   readonly adamEpsilon: number;
-  /** The probability of dropout, 0 to less than 1; null for that of the model's config. */
+  /**
+   * The probability of dropout, 0 to less than 1; null for those of the model's config. Dropout tells the two vectors of a sentence without a
+   * pair apart.
+   */
   readonly dropout: number | null;
   /** Gradients are clipped to this norm; 0 does not clip. */
   readonly maxGradNorm: number;

@@ -267,6 +267,17 @@ it("takes any iterable of examples, and refuses what it cannot do by name", asyn
   model.close();
 });
 
+it("refuses sentences for a model without dropout, unless some is given or it is said to be meant", async () => {
+  const bare = join(folder, "bare");
+  await writeTinyModel(bare, { config: { hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 } });
+  const model = await SimCSE.load(bare, { device, training: true, pooler: "avg" });
+  const one = { ...options, maxSteps: 1 };
+  await expect(model.train(tinySentences, one)).rejects.toThrow("The model has no dropout of its own");
+  for (const dropout of [0, 0.1]) expect(await model.train(tinySentences, { ...one, dropout })).toMatchObject({ steps: 1 });
+  expect(await model.train(pairs, one)).toMatchObject({ steps: 1 });
+  model.close();
+});
+
 it("evaluates with the prompts of queries and of searched texts", async () => {
   const plain = await load();
   const saved = new MemoryFolder("prompted");

@@ -1,6 +1,8 @@
 /** Impossible or contradictory settings are refused by name. */
 import { describe, expect, it } from "vitest";
 import { OptionError } from "../../../src/errors.ts";
+import { parseConfig } from "../../../src/nn/architectures/architectures.ts";
+import { hasEqualViews } from "../../../src/simcse/training/prepare-model.ts";
 import { stepOptions } from "../../../src/simcse/training/trainer.ts";
 import { checkSettings, type TrainingSettings, trainingDefaults } from "../../../src/simcse/training/training-options.ts";
 import { tinyConfig } from "../../tiny-model.ts";
@@ -30,6 +32,22 @@ describe("checkSettings", () => {
     expect(() => checkSettings({ ...trainingDefaults, ...changes } as TrainingSettings)).toThrow(message);
     expect(() => checkSettings({ ...trainingDefaults, ...changes } as TrainingSettings)).toThrow(OptionError);
   });
+});
+
+it("the vectors of a sentence that is its own pair are equal without dropout", () => {
+  const { json } = tinyConfig();
+  const without = { hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 };
+  const equal = (set: object, settings: object, config: object) =>
+    hasEqualViews(
+      { columns: 1, views: 2, target: null, ...set },
+      { ...trainingDefaults, ...settings },
+      parseConfig("config.json", { ...json, ...config }),
+    );
+  expect(equal({}, {}, without)).toBe(true);
+  expect(equal({}, { dropout: 0 }, {})).toBe(true);
+  expect(equal({}, {}, { hidden_dropout_prob: 0 })).toBe(false);
+  for (const settings of [{ dropout: 0.1 }, { loraRank: 8, loraDropout: 0.1 }]) expect(equal({}, settings, without)).toBe(false);
+  for (const set of [{ columns: 2 }, { target: "vector" }, { views: 1 }]) expect(equal(set, {}, without)).toBe(false);
 });
 
 it("a step that masks nothing is refused before anything is compiled, in train and in pretrain", () => {

@@ -9,7 +9,7 @@ const unsupervised: HintsOn = {
   fresh: false,
   modelPooler: null,
   prompts: [],
-  dropout: true,
+  equalViews: false,
   repeats: false,
   batches: null,
 };
@@ -39,8 +39,7 @@ describe("hints", () => {
     ["a weight without hard negatives", { hardNegativeWeight: 1 }, {}, /--hard_negative_weight does nothing/],
     ["prompts that training texts lack", {}, { prompts: ["query: ", "passage: "] }, /"query: " or "passage: " before texts/],
     ["smoothed labels", { labelSmoothing: 0.1 }, {}, /--label_smoothing_factor/],
-    ["a model without dropout", {}, { dropout: false }, /without dropout .*--dropout 0\.1/],
-    ["dropout that is switched off", { dropout: 0 }, {}, /without dropout/],
+    ["a model without dropout", {}, { equalViews: true }, /without dropout .*--dropout 0\.1/],
     ["masked words beside pairs", { mlm: true, mlpOnlyTrain: false }, { columns: 2 }, /--do_mlm/],
     ["pairs that repeat", { mlpOnlyTrain: false }, { columns: 2, repeats: true }, /--no_duplicates/],
     [
@@ -52,12 +51,6 @@ describe("hints", () => {
   ])("tell of %s", (_, changes, on, message) => {
     const found = hints({ ...paper, ...changes }, { ...unsupervised, ...on });
     expect(found).toEqual([expect.stringMatching(message)]);
-  });
-
-  it("are none where a model without dropout gets some, or has pairs", () => {
-    expect(hints({ ...paper, dropout: 0.1 }, { ...unsupervised, dropout: false })).toEqual([]);
-    expect(hints({ ...paper, loraRank: 8, loraDropout: 0.1 }, { ...unsupervised, dropout: false })).toEqual([]);
-    expect(hints(trainingDefaults, { ...unsupervised, dropout: false, columns: 2 })).toEqual([]);
   });
 
   it("do not send fresh weights back to cls", () => {
