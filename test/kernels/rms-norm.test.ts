@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { f32 } from "../../src/kernels/language/operation.ts";
 import { rmsNorm } from "../../src/kernels/rms-norm.ts";
-import { openTestDevice, profile } from "../device.ts";
+import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/rms-norm.ts";
 import { expectAdjoint, expectClose } from "./close.ts";
 import { normals, shapes } from "./data.ts";
@@ -15,10 +15,7 @@ const epsilon = 1e-5;
 /** Some ten operations an element, and an inverse root of 2 ulp. */
 const c = 12;
 
-/** A core device has its own sums of a workgroup, without subgroups; a thread a row is the same everywhere. */
-const variants = rowVariants(device).filter(({ capabilities }) => profile === "full" || !capabilities.software);
-
-describe.each(variants)("rmsNorm, $name", ({ name, capabilities }) => {
+describe.each(rowVariants(device))("rmsNorm, $name", ({ name, capabilities }) => {
   it.each(shapes)("equals the float64 reference, forward and backward, at width $width", async ({ width, capacity, live }) => {
     const program = await build(
       device,
