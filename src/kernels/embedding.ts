@@ -1,6 +1,6 @@
 /**
  * BERT's embedding sum: word row + position row + the first token-type row, for each token, or those of them that a model has. (SimCSE has
- * one segment, so all its token types are zero.)
+ * one segment, so all its token types are zero.) ERNIE adds the first row of its types of tasks.
  *
  * The backward pass of a gather is a scatter with collisions; float atomics would add in an order that changes from run to run. Here the
  * host sorts the batch's rows by id (a `GatherIndex`, made with the batch), and a thread sums the rows of one id in that order. It finds them
@@ -44,14 +44,22 @@ export const gatherRuns = (distinct: Dimension): Type => u32(distinct, 4);
 interface Attributes {
   readonly dtype: FloatType;
   /** Which tables follow that of the words, in this order. */
-  readonly tables: readonly ("position" | "tokenType")[];
+  readonly tables: readonly ("position" | FirstRowTable)[];
 }
+
+/** Tables of which every token has the first row, and what a kernel calls them. */
+const firstRowTables = { tokenType: "types", taskType: "tasks" } as const;
+type FirstRowTable = keyof typeof firstRowTables;
 
 /** Token table, tables and indices by their names. */
 function named(inputs: readonly Value[], { tables }: Attributes) {
   const [tokens, word, ...rest] = inputs;
   const at = (name: Attributes["tables"][number]) => (tables.includes(name) ? rest[tables.indexOf(name)] : undefined);
-  return { tokens: tokens!, word: word!, position: at("position"), tokenType: at("tokenType"), indices: rest.slice(tables.length) };
+  const constant = (Object.keys(firstRowTables) as FirstRowTable[]).flatMap((name) => {
+    const table = at(name);
+    return table === undefined ? [] : [{ name: firstRowTables[name], table }];
+  });
+  return { tokens: tokens!, word: word!, position: at("position"), constant, indices: rest.slice(tables.length) };
 }
 
 const operation: Operation<Attributes> = {
@@ -65,26 +73,26 @@ const operation: Operation<Attributes> = {
     return [float(dtype, count!, width!)];
   },
   lower({ inputs, outputs: [y], attributes }) {
-    const { tokens, word, position, tokenType } = named(inputs, attributes);
+    const { tokens, word, position, constant } = named(inputs, attributes);
     const rowsRead = position ? 2 : 1;
     return vectorLowering({
       label: "embedding",
       over: y!,
-      reads: { words: word, positions: position, types: tokenType },
+      reads: { words: word, positions: position, ...Object.fromEntries(constant.map(({ name, table }) => [name, table])) },
       writes: { y: y! },
       tables: { tokens: [tokens, "vec4u"] },
       main: (columns) => wgsl`let token = tokens[row];
   setY(index, ${[
     `words(token.${tokenField.id} * ${columns}u + column)`,
     ...(position ? [`positions(token.${tokenField.position} * ${columns}u + column)`] : []),
-    ...(tokenType ? ["types(column)"] : []),
+    ...constant.map(({ name }) => `${name}(column)`),
   ].join(" + ")});`,
       bytes: (live) => liveBytes(tokens, live) + liveBytes(y!, live) + rowsRead * live(y!.shape[0]!) * rowWidth(y!.shape) * 4,
     });
   },
   gradient({ inputs, attributes }, [dy]) {
     if (!dy) return [];
-    const { word, position, tokenType, indices } = named(inputs, attributes);
+    const { word, position, constant, indices } = named(inputs, attributes);
     const [wordOrder, wordRuns, positionOrder, positionRuns] = indices;
     if (!wordOrder || !wordRuns || !positionOrder || !positionRuns) {
       throw new ShapeError(
@@ -101,7 +109,8 @@ const operation: Operation<Attributes> = {
         tableRows: group.map(([table]) => table.shape[0] as number),
       }),
     );
-    return [null, ...gradients, ...(tokenType ? [columnSum(dy, tokenType.shape[0] as number)] : []), ...indices.map(() => null)];
+    const sums = constant.map(({ table }) => columnSum(dy, table.shape[0] as number));
+    return [null, ...gradients, ...sums, ...indices.map(() => null)];
   },
 };
 
@@ -200,6 +209,8 @@ export interface EmbeddingTables {
   readonly position?: Operand | undefined;
   /** [types, hiddenSize]; its first row is used. Absent in models without token types. */
   readonly tokenType?: Operand | undefined;
+  /** [tasks, hiddenSize]; its first row is used. Only ERNIE has it. */
+  readonly taskType?: Operand | undefined;
 }
 
 /** [tokens, hiddenSize], stored as `dtype`, from the batch's token table u32 [tokens, 4]. The indices are needed for gradients. */
@@ -209,8 +220,8 @@ export function embedding(
   indices?: { readonly word: GatherIndex; readonly position: GatherIndex },
   dtype: FloatType = "f32",
 ): Value {
-  const { word, position, tokenType } = tables;
-  const others = [...(position ? [["position", position] as const] : []), ...(tokenType ? [["tokenType", tokenType] as const] : [])];
+  const { word } = tables;
+  const others = (["position", "tokenType", "taskType"] as const).flatMap((name) => (tables[name] ? [[name, tables[name]] as const] : []));
   const sorted = indices ? [indices.word.order, indices.word.runs, indices.position.order, indices.position.runs] : [];
   const inputs = [tokens, word, ...others.map(([, table]) => table), ...sorted];
   return tokens.tape.append(operation, inputs, { dtype, tables: others.map(([name]) => name) })[0]!;

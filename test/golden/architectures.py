@@ -53,6 +53,7 @@ KINDS = {
         2,
     ),
     "modernbert": ({**COMMON, "num_hidden_layers": 3, "global_attn_every_n_layers": 2, "local_attention": 8, "pad_token_id": 0, "norm_eps": 1e-5}, 2, 3),
+    "ernie": ({**COMMON, "num_hidden_layers": 1, "use_task_id": True}, 2, 3),
     # Two heads of queries share those of keys and values, and masked words have a matrix of their own.
     "eurobert": ({**COMMON, "hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 2, "pad_token_id": 0, "rope_parameters": {"rope_type": "default", "rope_theta": 1000.0}}, 2, 3),
     "eurobert-tied": ({**COMMON, "model_type": "eurobert", "num_hidden_layers": 1, "pad_token_id": 0, "tie_word_embeddings": True}, 2, 3),

@@ -7,6 +7,7 @@ import { bert } from "./bert.ts";
 import { commonFractions, commonRules, probability, type Rule } from "./config-rules.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
+import { ernie } from "./ernie.ts";
 import { eurobert } from "./eurobert.ts";
 import { gte } from "./gte.ts";
 import { modernbert } from "./modernbert.ts";
@@ -27,6 +28,7 @@ const architectures: Readonly<Record<string, Architecture>> = {
   nomic_bert: nomicBert,
   gte,
   eurobert,
+  ernie,
 };
 
 /** Types under which files were written before transformers had the architecture. */

@@ -10,7 +10,7 @@ import { Parameter } from "../parameters/parameter.ts";
 import { type ActivationName, activation, activationOf } from "./activations.ts";
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { notNegative, only, probability, size } from "./config-rules.ts";
-import { Embeddings, type OnnxEmbeddings, onnxEmbeddings } from "./embeddings.ts";
+import { type EmbeddingSizes, Embeddings, type OnnxEmbeddings, onnxEmbeddings } from "./embeddings.ts";
 import { activated, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
@@ -65,10 +65,14 @@ export class Bert implements Transformer {
   readonly encoder: { readonly layer: readonly Layer[] };
   readonly #config: BertConfig;
 
-  /** `loraOf` gives the adapters of a layer, by its number; none has any if it is absent. */
-  constructor(config: BertConfig, loraOf: (layer: number) => LoraOptions | null = () => null) {
+  /** `loraOf` gives the adapters of a layer, by its number; none has any if it is absent. `tables` are those besides BERT's. */
+  constructor(
+    config: BertConfig,
+    loraOf: (layer: number) => LoraOptions | null = () => null,
+    tables: Pick<EmbeddingSizes, "taskTypes"> = {},
+  ) {
     this.#config = config;
-    this.embeddings = new Embeddings({ ...config, width: config.hidden_size });
+    this.embeddings = new Embeddings({ ...config, ...tables, width: config.hidden_size });
     this.encoder = { layer: Array.from({ length: config.num_hidden_layers }, (_, layer) => new Layer(config, loraOf(layer))) };
   }
 
@@ -126,9 +130,13 @@ export function bertLayersToOnnx(batch: OnnxBatch, first: string, config: BertCo
 }
 
 /** BERT's encoder as an ONNX graph; `encoder` is its name before its tensors, and the positions begin at the row `firstPosition`. */
-export function bertToOnnx(batch: OnnxBatch, config: BertConfig, encoder: string, firstPosition: number): string[] {
+export function bertToOnnx(
+  batch: OnnxBatch,
+  config: BertConfig,
+  { encoder, ...others }: Pick<OnnxEmbeddings, "firstPosition" | "hasTasks"> & { readonly encoder: string },
+): string[] {
   const counted = config.padding_has_positions && { countsPadding: true };
-  const tables: OnnxEmbeddings = { prefix: `${encoder}.embeddings.`, firstPosition, ...counted, hasTypes: true };
+  const tables: OnnxEmbeddings = { prefix: `${encoder}.embeddings.`, ...others, ...counted, hasTypes: true };
   const first = onnxEmbeddings(batch, { ...config, width: config.hidden_size }, tables);
   return bertLayersToOnnx(batch, first, config, `${encoder}.`);
 }
@@ -167,5 +175,5 @@ export const bert: Architecture<BertConfig> = {
     // SimCSE's own training of a BERT.
     olderName: (name) => name.replace("cls.predictions.", "lm_head."),
   },
-  addToOnnx: (batch, config) => bertToOnnx(batch, config, "bert", 0),
+  addToOnnx: (batch, config) => bertToOnnx(batch, config, { encoder: "bert", firstPosition: 0 }),
 };

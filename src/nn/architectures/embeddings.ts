@@ -13,23 +13,28 @@ export interface EmbeddingSizes {
   readonly max_position_embeddings?: number;
   /** Absent in architectures without types of tokens. */
   readonly type_vocab_size?: number;
+  /** Rows of the table of types of tasks; absent in architectures without one. */
+  readonly taskTypes?: number;
   readonly width: number;
   readonly initializer_range: number;
   readonly layer_norm_eps: number;
 }
 
-/** The sum of word, position and token-type embeddings, normalised: f32 or f16 [tokens, width]. */
+/** The sum of word, position, token-type and task-type embeddings, or those of them that there are, normalised: f32 or f16 [tokens, width]. */
 export class Embeddings {
   readonly word_embeddings: { readonly weight: Parameter };
   readonly position_embeddings?: { readonly weight: Parameter };
   readonly token_type_embeddings?: { readonly weight: Parameter };
+  readonly task_type_embeddings?: { readonly weight: Parameter };
   readonly LayerNorm: LayerNorm;
 
-  constructor({ vocab_size, max_position_embeddings, type_vocab_size, width, initializer_range, layer_norm_eps }: EmbeddingSizes) {
+  constructor(sizes: EmbeddingSizes) {
+    const { vocab_size, max_position_embeddings, type_vocab_size, taskTypes, width, initializer_range, layer_norm_eps } = sizes;
     const table = (rows: number) => ({ weight: new Parameter([rows, width], { normal: initializer_range }) });
     this.word_embeddings = table(vocab_size);
     if (max_position_embeddings !== undefined) this.position_embeddings = table(max_position_embeddings);
     if (type_vocab_size !== undefined) this.token_type_embeddings = table(type_vocab_size);
+    if (taskTypes !== undefined) this.task_type_embeddings = table(taskTypes);
     this.LayerNorm = new LayerNorm(width, layer_norm_eps);
   }
 
@@ -38,6 +43,7 @@ export class Embeddings {
       word: this.word_embeddings.weight,
       position: this.position_embeddings?.weight,
       tokenType: this.token_type_embeddings?.weight,
+      taskType: this.task_type_embeddings?.weight,
     };
     return this.LayerNorm.forward(embedding(tokens, tables, indices, dtype), { dropout, tokens });
   }
@@ -52,6 +58,8 @@ export interface OnnxEmbeddings {
   /** Whether padding has positions like other tokens, and not the row before the first. */
   readonly countsPadding?: boolean;
   readonly hasTypes: boolean;
+  /** Whether there is a table of types of tasks; false if absent. */
+  readonly hasTasks?: boolean;
   /** The name of their norm; `LayerNorm` after the prefix if absent. */
   readonly norm?: string;
 }
@@ -60,12 +68,13 @@ export interface OnnxEmbeddings {
 export function onnxEmbeddings(
   batch: OnnxBatch,
   { width, layer_norm_eps }: Pick<EmbeddingSizes, "width" | "layer_norm_eps">,
-  { prefix, firstPosition, countsPadding = firstPosition === 0, hasTypes, norm = `${prefix}LayerNorm` }: OnnxEmbeddings,
+  { prefix, firstPosition, countsPadding = firstPosition === 0, hasTypes, hasTasks = false, norm = `${prefix}LayerNorm` }: OnnxEmbeddings,
 ): string {
   const { graph, ids } = batch;
   const rows = (kind: string, at: string) => graph.add("Gather", [`${prefix}${kind}_embeddings.weight`, at]);
   const places = (first: number) => (countsPadding ? onnxPlaces(batch, first) : positionsAfterPadding(batch, first - 1));
   const tables = [
+    ...(hasTasks ? [rows("task_type", graph.integers(0))] : []),
     // BERT's tokenizers make them, and ONNX Runtime refuses an input that a graph does not have. A single text has the type 0.
     ...(hasTypes ? [rows("token_type", graph.optional("token_type_ids", ["types_batch", "types_sequence"], 0))] : []),
     ...(firstPosition === null ? [] : [rows("position", places(firstPosition))]),

@@ -51,7 +51,7 @@ export const roberta: Architecture<BertConfig> = {
   fields: { ...bert.fields, defaults: { ...bert.fields.defaults, pad_token_id: 1 }, rules },
   maskedHead: robertaHead,
   firstPosition,
-  addToOnnx: (batch, config) => bertToOnnx(batch, config, "roberta", firstPosition(config)),
+  addToOnnx: (batch, config) => bertToOnnx(batch, config, { encoder: "roberta", firstPosition: firstPosition(config) }),
 };
 
 /** XLM-RoBERTa (Conneau et al. 2020): a RoBERTa of many languages, whose tokenizer is a Unigram model. */

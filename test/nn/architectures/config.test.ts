@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { FormatError } from "../../../src/errors.ts";
 import { architectureOf, configText, hasDropout, longestSentence, parseConfig } from "../../../src/nn/architectures/architectures.ts";
 import { namedPieces } from "../../../src/nn/parameters/parameter.ts";
+import { Modules } from "../../../src/simcse/model/model.ts";
 
 const minimal = {
   vocab_size: 22,
@@ -74,7 +75,7 @@ describe("a config is refused for", () => {
 
   it("the type that its class implies where it names none", () => {
     expect(() => parse({ architectures: ["LongformerModel"] })).toThrow(
-      'model_type must be one of "bert", "roberta", "distilbert", "electra", "albert", "camembert", "xlm-roberta", "mpnet", "modernbert", "nomic_bert", "gte", "eurobert"; found "LongformerModel"',
+      'model_type must be one of "bert", "roberta", "distilbert", "electra", "albert", "camembert", "xlm-roberta", "mpnet", "modernbert", "nomic_bert", "gte", "eurobert", "ernie"; found "LongformerModel"',
     );
     expect(parse({ architectures: ["RobertaModel"] }).model_type).toBe("roberta");
     expect(parse({}).model_type).toBe("bert");
@@ -220,6 +221,17 @@ describe("a config is refused for", () => {
     expect(() => eurobert({ rope_scaling: { type: "linear", factor: 2 } })).toThrow("rope_scaling must be null");
     expect(() => eurobert({ mlp_bias: true })).toThrow("mlp_bias must be false");
     expect(() => eurobert({ tie_word_embeddings: "no" })).toThrow("tie_word_embeddings must be true or false");
+  });
+
+  it("an ERNIE's types of tasks", () => {
+    const ernie = (fields: object) => parse({ model_type: "ernie", ...fields });
+    expect(ernie({})).toMatchObject({ use_task_id: false, task_type_vocab_size: 3, type_vocab_size: 2 });
+    expect(() => ernie({ use_task_id: 1 })).toThrow("use_task_id must be true or false; found 1");
+    expect(() => ernie({ use_task_id: true, task_type_vocab_size: 0 })).toThrow("task_type_vocab_size must be a whole number from 1");
+    const tables = (fields: object) =>
+      [...namedPieces(new Modules(ernie(fields), { mlp: false })).keys()].filter((name) => name.includes("task"));
+    expect(tables({})).toEqual([]);
+    expect(tables({ use_task_id: true })).toEqual(["ernie.embeddings.task_type_embeddings.weight"]);
   });
 
   it("no padding token where positions begin after it", () => {
