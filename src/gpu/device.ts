@@ -76,8 +76,6 @@ const usefulLimits = [
 
 /** The parts of a device that differ between environments. */
 export interface DeviceEnvironment {
-  /** Runs when the device is closed. */
-  readonly onClose?: () => void;
   /** How to wait for work of the device; as promises do if absent. `software`: the adapter runs on this machine's CPU cores. */
   readonly waitFor?: ((gpu: GPUDevice, software: boolean) => Wait) | undefined;
   /** Calls what asks for the adapter. */
@@ -128,8 +126,10 @@ export class Device {
    * uses `gpu`. A browser also shows them in its console.
    */
   readonly uncapturedErrors: string[] = [];
+  readonly #onUncapturedError = ({ error }: GPUUncapturedErrorEvent): void => {
+    if (this.uncapturedErrors.length < keptErrors) this.uncapturedErrors.push(error.message);
+  };
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
-  readonly #onClose: (() => void) | undefined;
   readonly #wait: Wait;
   readonly #lifetime: Lifetime;
   #loss: DeviceError | null = null;
@@ -141,16 +141,13 @@ export class Device {
     readonly capabilities: Capabilities,
     /** WebGPU's description of the adapter. */
     readonly info: GPUAdapterInfo,
-    { onClose, waitFor = () => waitPlainly }: DeviceEnvironment = {},
+    { waitFor = () => waitPlainly }: DeviceEnvironment = {},
   ) {
     this.name = adapterName(info);
     this.lost = gpu.lost;
     this.#lifetime = new Lifetime(`The device ${this.name}`, "Open another one, and load models on it.");
-    this.#onClose = onClose;
     this.#wait = waitFor(gpu, capabilities.software);
-    gpu.addEventListener("uncapturederror", ({ error }) => {
-      if (this.uncapturedErrors.length < keptErrors) this.uncapturedErrors.push(error.message);
-    });
+    gpu.addEventListener("uncapturederror", this.#onUncapturedError);
     gpu.lost.then(({ message }) => {
       this.#loss = new DeviceError(
         `${this.name}: the device was lost: ${message}`,
@@ -367,7 +364,8 @@ export class Device {
   close(): void {
     if (!this.#lifetime.end()) return;
     this.gpu.destroy();
-    this.#onClose?.();
+    // Dawn holds its listeners for good, and this one holds the device: neither would ever be collected, nor the threads of its driver end.
+    this.gpu.removeEventListener("uncapturederror", this.#onUncapturedError);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

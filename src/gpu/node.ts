@@ -20,10 +20,13 @@ export interface NodeDeviceOptions extends DeviceOptions {
 }
 
 /**
- * Dawn's instances in use. Node crashes if an instance is garbage-collected while its device lives, so they are kept here until the device
- * closes.
+ * Dawn's instances, by what the devices of each were asked for. All such devices share one, because each instance has threads of its own and
+ * lists the machine's adapters anew. One that failed, or whose device was lost, opens no other: the adapters may be others now.
  */
-const instances = new Set<GPU>();
+const instances = new Map<string, GPU>();
+
+/** Instances with a device are kept for good: Node crashes if some of them are garbage-collected together with their devices. */
+const withDevices = new Set<GPU>();
 
 /** Features that Dawn hides by default: subgroup matrices, f16 on NVIDIA's Vulkan driver, and timestamps that are not rounded to 0.1 ms. */
 const toggles = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia", "disable-dawn-features=timestamp_quantization"];
@@ -55,20 +58,25 @@ export async function openDevice(options: NodeDeviceOptions = {}): Promise<Devic
   const flags = [...toggles];
   if (options.backend) flags.push(`backend=${options.backend}`);
   if (options.adapter) flags.push(`adapter=${options.adapter}`);
-  const gpu = create(flags);
-  instances.add(gpu);
-  const release = () => {
-    instances.delete(gpu);
+  const { card } = options;
+  const asked = JSON.stringify([flags, card]);
+  const gpu = instances.get(asked) ?? create(flags);
+  instances.set(asked, gpu);
+  const drop = () => {
+    if (instances.get(asked) === gpu) instances.delete(asked);
   };
   try {
-    const { card } = options;
-    return await openDeviceOn(gpu, options, {
-      onClose: release,
+    const device = await openDeviceOn(gpu, options, {
       waitFor: (_, software) => (software ? waitPatiently : waitPlainly),
       asking: card === undefined ? undefined : (ask) => withCardFirst(card, ask),
     });
+    withDevices.add(gpu);
+    void device.lost.then(({ reason }) => {
+      if (reason !== "destroyed") drop();
+    });
+    return device;
   } catch (error) {
-    release();
+    drop();
     throw (await unknownAdapter(options)) ?? error;
   }
 }
