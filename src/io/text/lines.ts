@@ -35,9 +35,9 @@ export async function* splitLines(texts: AsyncIterable<string>, name: string): A
   yield* linesOf(open.join("") + held);
 }
 
-function linesOf(block: string): string[] {
-  if (block === "") return [];
-  const lines = block.split(/\r\n|\n|\r/);
+/** The lines of a whole text, without their ends. */
+export function linesOf(text: string): string[] {
+  const lines = text.split(/\r\n|\n|\r/);
   if (lines.at(-1) === "") lines.pop();
   return lines;
 }

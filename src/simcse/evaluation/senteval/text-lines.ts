@@ -1,6 +1,7 @@
 /** The lines of a SentEval file in the encodings that users have (UTF-8 or latin-1, any line ends), and the errors for bad lines. */
 import { DataError } from "../../../errors.ts";
 import { decodeLatin1 } from "../../../io/text/latin1.ts";
+import { linesOf } from "../../../io/text/lines.ts";
 import { show } from "../../../show.ts";
 
 /** The lines of one file, without line ends, and its name in errors. */
@@ -14,9 +15,7 @@ export interface TextLines {
  * another one.
  */
 export function textLines(file: string, bytes: Uint8Array): TextLines {
-  const lines = decode(bytes).split(/\r\n|\n|\r/);
-  if (lines.at(-1) === "") lines.pop();
-  return { file, lines };
+  return { file, lines: linesOf(decode(bytes)) };
 }
 
 function decode(bytes: Uint8Array): string {
