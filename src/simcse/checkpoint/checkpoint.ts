@@ -6,7 +6,7 @@
  * converted, `pooler.dense`. Writes the converted form, which transformers opens with the head as its pooler.
  */
 import { FileError, FormatError } from "../../errors.ts";
-import { checkFolder, type Folder, findObject, type NamedContent, pathIn, readObject } from "../../io/folder.ts";
+import { checkFolder, type Folder, findObject, type NamedContent, pathIn } from "../../io/folder.ts";
 import type { Tokenizer } from "../../io/tokenizer.ts";
 import { checkFinite } from "../../io/weights/finite.ts";
 import { encodeSafetensors, f32Tensor, type TensorToWrite } from "../../io/weights/safetensors.ts";
@@ -90,7 +90,13 @@ export async function readConfig(given: Folder, { pooler }: ReadConfigOptions = 
   const folder = settings?.texts.lowerCase === true ? await lowerCased(inner!) : (inner ?? given);
   const path = pathIn(folder, "config.json");
   await refuseAdapter(folder);
-  const json = await readObject(folder, "config.json");
+  const json = await findObject(folder, "config.json");
+  if (json === null) {
+    throw new FileError(
+      `${path} does not exist, so this is no model's folder.`,
+      "Give a folder with a model's config.json, weights and tokenizer, or a name on the Hugging Face hub.",
+    );
+  }
   const simcse = parseSimCse(path, json.simcse);
   const official = officialPooler(given.name);
   const transformer = parseConfig(path, json);
